@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+# One Makefile, out-of-tree objects in build/ (or BUILD=dir). `make help` lists the targets.
+
+BUILD ?= build
+VERSION := 0.1.0
+CC ?= gcc
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+WERROR ?=
+SANITIZE ?=
+HARDEN := -fstack-protector-strong -fPIE
+ifeq ($(SANITIZE),)
+HARDEN += -D_FORTIFY_SOURCE=2
+else
+HARDEN += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DWATTRIBUTE_SANITIZED
+LDHARDEN := -fsanitize=$(SANITIZE)
+endif
+PKGS := libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libcgroup libseccomp lapacke
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+COMMON_LIBS = $(shell pkg-config --libs libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libseccomp) -lev -lcap-ng -lm
+SENSOR_LIBS = $(shell pkg-config --libs libcgroup) -lpfm -lbpf -lelf -lz
+SERVER_LIBS = $(shell pkg-config --libs lapacke)
+CLIENT_LIBS = -lncurses -ltinfo
+
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DWATTRIBUTE_VERSION=\"$(VERSION)\" $(WARNINGS) $(WERROR) $(HARDEN) \
+	-Iinclude -I$(BUILD) $(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDHARDEN) $(LDFLAGS)
+
+# main.c of each program stays out of the libraries that tests link.
+COMMON_SRC := $(wildcard common/*.c)
+SENSOR_SRC := $(filter-out sensor/main.c,$(wildcard sensor/*.c))
+SERVER_SRC := $(filter-out server/main.c,$(wildcard server/*.c))
+CLIENT_SRC := $(filter-out client/main.c,$(wildcard client/*.c))
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIBS_OURS := $(BUILD)/libcommon.a
+PROGRAMS := $(BUILD)/wattribute-sensor $(BUILD)/wattribute-server $(BUILD)/wattribute
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
+
+.PHONY: all help deps run check check-unit check-fuzz check-lint check-fast unit fuzz bench accuracy soak clean install
+all: $(PROGRAMS)
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make            build the three programs into build/
+## make run        install what is missing, build, and show this machine's containers with their watts
+## make check      install what is missing, build, and run every test
+## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
+## make bench      cost by number of containers, beside the peers
+## make accuracy   error of every formula on every simulated scenario
+## make soak       half an hour of churn; growth of memory and descriptors
+## make install    programs, man pages and units under $(DESTDIR)$(PREFIX)
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libcommon.a: $(call obj,$(COMMON_SRC))
+$(BUILD)/libsensor.a: $(call obj,$(SENSOR_SRC))
+$(BUILD)/libserver.a: $(call obj,$(SERVER_SRC))
+$(BUILD)/libclient.a: $(call obj,$(CLIENT_SRC))
+$(BUILD)/lib%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/wattribute-sensor: $(BUILD)/sensor/main.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SENSOR_LIBS) $(COMMON_LIBS)
+$(BUILD)/wattribute-server: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
+$(BUILD)/wattribute: $(BUILD)/client/main.o $(BUILD)/libclient.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(COMMON_LIBS)
+
+# A unit test links whatever it needs of all our libraries.
+TEST_LIBS = $(BUILD)/libsensor.a $(BUILD)/libserver.a $(BUILD)/libclient.a $(BUILD)/libcommon.a
+unit: $(UNIT)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIBS) -lcmocka $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
+$(BUILD)/tests/unit/%.o $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -Isensor -Iserver -Iclient -Icommon
+
+# Fuzz targets replay their corpus with a stand-alone driver; `make fuzz CC=clang` links libFuzzer instead.
+fuzz: $(FUZZ)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(TEST_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIBS) $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
+
+deps:
+	@scripts/install-deps.sh build
+
+run:
+	@scripts/run.sh
+
+check:
+	@tests/run.sh
+
+check-lint:
+	@tests/run.sh lint
+check-unit:
+	@tests/run.sh unit
+check-fuzz:
+	@tests/run.sh fuzz
+check-fast:
+	@tests/run.sh lint unit fuzz
+
+bench:
+	@tests/bench/run.sh
+accuracy:
+	@tests/sim/accuracy.sh
+soak:
+	@tests/bench/soak.sh
+
+PREFIX ?= /usr/local
+install: all
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/wattribute-sensor $(BUILD)/wattribute-server
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/wattribute
+	for page in man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+
+clean:
+	rm -rf $(BUILD)
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the rings of tests and counts their TAP lines. usage: tests/run.sh [RING...]
+#   lint unit fuzz sanitize sim system wire peer; without arguments all of them, after installing what is missing.
+# Every test program and script prints TAP ("ok 1 - what", "not ok 2 - what", "ok 3 - what # SKIP why").
+# One that prints no TAP or exits non-zero without a "not ok" counts as a failure. Last line: N passed, N failed, N skipped.
+set -u
+cd "$(dirname "$0")/.."
+export TOP=$PWD BUILD=${BUILD:-$PWD/build}
+export CMOCKA_MESSAGE_OUTPUT=TAP
+logs=$BUILD/test-logs
+jobs=$(nproc)
+passed=0 failed=0 skipped=0
+
+# one NAME COMMAND...: runs a test, keeps its output in a log, counts its TAP lines
+one() {
+	local name=$1 log status p f s
+	shift
+	mkdir -p "$logs"
+	log=$logs/$(echo "$name" | tr '/ ' '__').log
+	local start=$SECONDS
+	timeout --kill-after=10 "${TEST_TIMEOUT:-900}" "$@" >"$log" 2>&1 </dev/null
+	status=$?
+	s=$(grep -c -i -E '^ok .*# *SKIP' "$log")
+	p=$(($(grep -c -E '^ok ' "$log") - s))
+	f=$(grep -c -E '^not ok ' "$log")
+	if [ "$f" = 0 ] && { [ $status != 0 ] || [ $((p + s)) = 0 ]; }; then
+		f=1
+		echo "not ok - $name: exit status $status, $((p + s)) results" >>"$log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	printf '%-44s %4d passed %3d failed %3d skipped %4d s\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
+	grep -i -E '^ok .*# *SKIP' "$log" | sed 's/^/    /'
+	if [ "$f" != 0 ]; then
+		grep -E '^not ok ' "$log" | sed 's/^/    /'
+		tail -n "${TEST_TAIL:-25}" "$log" | sed 's/^/    | /'
+	fi
+}
+
+build() {
+	if ! make -s -j"$jobs" "$@" >"$BUILD/make.log" 2>&1; then
+		tail -40 "$BUILD/make.log"
+		echo "not built: make $*"
+		failed=$((failed + 1))
+		return 1
+	fi
+}
+
+ring_lint() { local t; for t in tests/lint/*.sh; do [ -e "$t" ] && one "lint/$(basename "$t" .sh)" "$t"; done; }
+ring_unit() { local t; build unit && for t in "$BUILD"/tests/unit/test_*; do [ -x "$t" ] && [ -f "$t" ] && case $t in *.[od]) ;; *) one "unit/$(basename "$t")" "$t" ;; esac; done; }
+ring_fuzz() { local t; build fuzz && for t in tests/fuzz/fuzz_*.c; do [ -e "$t" ] || continue; t=$(basename "$t" .c); one "fuzz/$t" "$BUILD/tests/fuzz/$t" "tests/fuzz/corpus/${t#fuzz_}"; done; }
+ring_sanitize() {
+	local t keep=$BUILD
+	BUILD=$keep/asan
+	mkdir -p "$BUILD"
+	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	build unit fuzz BUILD="$BUILD" SANITIZE=address,undefined CFLAGS="-O1 -g" && {
+		for t in tests/unit/test_*.c; do t=$(basename "$t" .c); one "sanitize/$t" "$BUILD/tests/unit/$t"; done
+		for t in tests/fuzz/fuzz_*.c; do [ -e "$t" ] || continue; t=$(basename "$t" .c); one "sanitize/$t" "$BUILD/tests/fuzz/$t" "tests/fuzz/corpus/${t#fuzz_}"; done
+	}
+	BUILD=$keep
+}
+ring_compilers() {
+	local cc
+	for cc in gcc clang; do
+		mkdir -p "$BUILD/werror-$cc"
+		one "compilers/$cc" sh -c "make -s -j$jobs all unit BUILD=$BUILD/werror-$cc CC=$cc WERROR=-Werror && echo 'ok 1 - $cc -Werror'"
+	done
+}
+scripts_of() { local t; build all && for t in tests/"$1"/[0-9]*; do [ -x "$t" ] && one "$1/$(basename "$t")" "$t"; done; }
+ring_sim() { scripts_of sim; }
+ring_system() { scripts_of system; }
+ring_wire() { scripts_of wire; }
+ring_peer() { scripts_of peer; }
+
+mkdir -p "$BUILD"
+if [ $# = 0 ]; then
+	scripts/install-deps.sh build test peer || exit 1
+	if [ "$(id -u)" = 0 ]; then scripts/install-deps.sh docker || exit 1; fi
+	set -- lint unit fuzz compilers sanitize sim system wire peer
+fi
+for ring; do
+	case $ring in
+	lint | unit | fuzz | sanitize | compilers | sim | system | wire | peer) "ring_$ring" ;;
+	*) echo "tests/run.sh: unknown ring '$ring'" >&2; exit 2 ;;
+	esac
+done
+if [ $skipped != 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
+[ $failed = 0 ]
