@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+# A Docker engine for tests, to be sourced after tap.sh. An engine that runs already is used as it is and is left
+# running; one that this file started is stopped at the end of the script that started it.
+#
+#   need_docker [--perf-v1 | --v2]   starts an engine if none runs; skips the whole script when none can run
+#       --perf-v1   mounts the perf_event v1 hierarchy first (that takes it away from cgroup v2, machine-wide)
+#       --v2        the engine sees cgroup v2 only
+#   need_base_image                  makes debian:bookworm-slim for that engine (network once, then from a cache)
+#   docker_build IMAGE DOCKERFILE    builds one of the project's images from the tree
+#   docker_run_id                    prints a name prefix of this run, for containers and networks
+#
+# Scripts that use the engine at the same time share it: names carry the script's process id, nothing is pruned.
+
+CACHE=${WATTRIBUTE_CACHE:-$HOME/.cache/wattribute}
+DOCKER_STATE=${WATTRIBUTE_DOCKER_STATE:-/run/wattribute-test-docker}
+
+docker_answers() { timeout 10 docker version >/dev/null 2>&1; }
+docker_run_id() { echo "wt$$"; }
+
+# Where the machine's bounding set lacks CAP_SYS_RESOURCE, the OCI runtime cannot give a privileged container all
+# that it asks for and refuses to start it. A wrapper takes that one capability out of the container's list.
+docker_write_runtime() {
+	cat >"$DOCKER_STATE/runc-less" <<-'EOF'
+		#!/bin/sh
+		before= file=
+		for word; do
+			case $before in
+			--bundle | -b) file=$word/config.json ;;
+			--process | -p) file=$word ;;
+			esac
+			before=$word
+		done
+		if [ -f "$file" ]; then sed -i 's/"CAP_SYS_RESOURCE",//g; s/,"CAP_SYS_RESOURCE"//g' "$file"; fi
+		exec runc "$@"
+	EOF
+	chmod 755 "$DOCKER_STATE/runc-less"
+}
+docker_lacks_sys_resource() {
+	docker_bounding=$(awk '/^CapBnd:/ { print $2 }' /proc/self/status)
+	[ $((0x$docker_bounding >> 24 & 1)) = 0 ]
+}
+
+# docker_start_engine MODE: 0 when an engine answers in the end.
+docker_start_engine() {
+	mkdir -p "$DOCKER_STATE"
+	if [ "$1" = --perf-v1 ] && ! mountpoint -q /sys/fs/cgroup/perf_event; then
+		mkdir -p /sys/fs/cgroup/perf_event
+		mount -t cgroup -o perf_event cgroup /sys/fs/cgroup/perf_event || return 1
+		on_exit 'docker_unmount_perf_v1'
+	fi
+	set -- "$1" dockerd --pidfile "$DOCKER_STATE/dockerd.pid"
+	if docker_lacks_sys_resource; then
+		docker_write_runtime
+		set -- "$@" --add-runtime less="$DOCKER_STATE/runc-less" --default-runtime less
+	fi
+	docker_mode=$1
+	shift
+	if [ "$docker_mode" = --v2 ]; then
+		set -- unshare -m --propagation private sh -c \
+			'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' sh "$@"
+	fi
+	on_exit 'docker_stop_engine'
+	setsid nohup "$@" >"$DOCKER_STATE/dockerd.log" 2>&1 </dev/null 9>&- &
+	wait_for 40 docker_answers
+}
+docker_stop_engine() {
+	timeout 60 docker ps -aq | xargs -r timeout 60 docker rm -f >/dev/null
+	stop_process "$(cat "$DOCKER_STATE/dockerd.pid")" 20
+	sleep 0.3
+	for docker_dir in /sys/fs/cgroup/*/docker; do
+		if [ -d "$docker_dir" ]; then find "$docker_dir" -depth -type d -exec rmdir {} + 2>/dev/null || true; fi
+	done
+}
+# The kernel keeps the hierarchy busy for a moment after its last child group has gone.
+docker_unmount_perf_v1() {
+	sleep 0.5
+	umount /sys/fs/cgroup/perf_event && rmdir /sys/fs/cgroup/perf_event
+}
+
+need_docker() {
+	docker_answers && return 0
+	need_root
+	if ! command -v dockerd >/dev/null; then
+		"$TOP/scripts/install-deps.sh" docker >"$TAP_DIR/install.log" 2>&1 ||
+			skip_all "no Docker engine here and none could be installed: $(tail -n 1 "$TAP_DIR/install.log")"
+	fi
+	# One starts it; the others wait for it and then use it.
+	exec 9>"/run/lock/wattribute-test-docker"
+	flock -w 120 9 || skip_all "another test has been starting a Docker engine for two minutes"
+	if ! docker_answers; then
+		docker_start_engine "${1:-}" || skip_all "no Docker engine can run here: $(tail -n 1 "$DOCKER_STATE/dockerd.log")"
+	fi
+	exec 9>&-
+}
+
+docker_apt_mirror() {
+	{
+		awk '$1 == "URIs:" { print $2; exit }' /etc/apt/sources.list.d/*.sources 2>/dev/null
+		awk '$1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }' /etc/apt/sources.list 2>/dev/null
+		echo http://deb.debian.org/debian
+	} | head -n 1
+}
+docker_make_base() {
+	docker_root=$TAP_DIR/base
+	debootstrap --variant=minbase --include=ca-certificates bookworm "$docker_root" "$(docker_apt_mirror)" || return 1
+	rm -rf "$docker_root"/var/cache/apt/archives/*.deb "$docker_root"/var/lib/apt/lists/* \
+		"$docker_root"/usr/share/doc/* "$docker_root"/usr/share/man/* "$docker_root"/usr/share/locale/*
+	# The image installs from where this machine installs.
+	rm -f "$docker_root/etc/apt/sources.list"
+	cp /etc/apt/sources.list "$docker_root/etc/apt/" 2>/dev/null
+	cp /etc/apt/sources.list.d/* "$docker_root/etc/apt/sources.list.d/" 2>/dev/null
+	cp /etc/apt/apt.conf.d/* "$docker_root/etc/apt/apt.conf.d/" 2>/dev/null
+	cp /etc/ssl/certs/ca-certificates.crt "$docker_root/etc/ssl/certs/" 2>/dev/null
+	mkdir -p "$CACHE"
+	tar -C "$docker_root" -c . | zstd -q -3 >"$CACHE/debian-base.tar.zst.$$" &&
+		mv "$CACHE/debian-base.tar.zst.$$" "$CACHE/debian-base.tar.zst"
+	rm -rf "$docker_root"
+}
+# The registry is asked first only where nothing is cached and it answers quickly.
+need_base_image() {
+	docker image inspect debian:bookworm-slim >/dev/null 2>&1 && return 0
+	if [ ! -s "$CACHE/debian-base.tar.zst" ]; then
+		timeout 60 docker pull -q debian:bookworm-slim >/dev/null 2>&1 && return 0
+		need_program debootstrap zstd
+		docker_make_base >"$TAP_DIR/base.log" 2>&1 ||
+			skip_all "no base image: neither the registry nor the package mirror gave one: $(tail -n 1 "$TAP_DIR/base.log")"
+	fi
+	zstd -dcq "$CACHE/debian-base.tar.zst" | docker import -c 'CMD ["bash"]' - debian:bookworm-slim >/dev/null ||
+		skip_all "no base image: the cached one cannot be loaded"
+}
+# A small image with a shell for loads, made of what this machine has: no network.
+need_busybox_image() {
+	docker image inspect wattribute-test/busybox >/dev/null 2>&1 && return 0
+	need_program busybox
+	mkdir -p "$TAP_DIR/busybox/bin"
+	cp "$(command -v busybox)" "$TAP_DIR/busybox/bin/busybox"
+	for docker_applet in sh sleep cat echo awk date dd seq true false test mkdir timeout wget; do
+		ln -sf busybox "$TAP_DIR/busybox/bin/$docker_applet"
+	done
+	tar -C "$TAP_DIR/busybox" -c . | docker import -c 'ENV PATH=/bin' -c 'CMD ["sh"]' - wattribute-test/busybox >/dev/null ||
+		skip_all "the busybox image cannot be made"
+}
+
+docker_build() { timeout 900 docker build -q -t "$1" -f "$TOP/docker/$2" "$TOP"; }

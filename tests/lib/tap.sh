@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+# TAP for test scripts, to be sourced: counting, skipping with a reason, waiting with a limit, cleaning up at the
+# end however it comes. Knows nothing of what is tested.
+#
+#   . "$(dirname "$0")/../lib/tap.sh"
+#   ok "name" command args...      is "$got" "$want" "name"      like "$text" 'egrep pattern' "name"
+#   skip "name" "reason"           skip_all "reason" (ends)      note "text"      bail "text" (ends)
+#   on_exit 'command'              last in, first out            wait_for SECONDS command args...
+#   done_testing                   prints the plan; the last line of a script
+
+TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
+BUILD=${BUILD:-$TOP/build}
+tap_count=0
+tap_failed=0
+tap_name=$(basename "$0")
+tap_ended=
+TAP_DIR=$(mktemp -d "${TMPDIR:-/tmp}/wattribute-test.XXXXXX")
+: >"$TAP_DIR/on-exit"
+
+tap_end() {
+	tap_status=$?
+	trap - EXIT
+	trap '' INT TERM HUP
+	# Last in, first out; a failing or hanging command does not keep the others from running.
+	sed '1!G;h;$!d' "$TAP_DIR/on-exit" >"$TAP_DIR/on-exit.reversed"
+	while IFS= read -r tap_command; do
+		(eval "$tap_command") </dev/null >>"$TAP_DIR/on-exit.log" 2>&1 || true
+	done <"$TAP_DIR/on-exit.reversed"
+	if [ -z "$tap_ended" ]; then
+		echo "not ok $((tap_count + 1)) - $tap_name reached its end # status $tap_status"
+		tap_status=1
+	elif [ $tap_failed != 0 ]; then
+		tap_status=1
+	fi
+	if [ -n "${TAP_KEEP:-}" ]; then echo "# kept: $TAP_DIR"; else rm -rf "$TAP_DIR"; fi
+	exit $tap_status
+}
+trap tap_end EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+on_exit() { printf '%s\n' "$1" >>"$TAP_DIR/on-exit"; }
+note() { printf '%s\n' "$*" | sed 's/^/# /'; }
+
+tap_pass() {
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1"
+}
+tap_fail() {
+	tap_count=$((tap_count + 1))
+	tap_failed=$((tap_failed + 1))
+	echo "not ok $tap_count - $1"
+	return 1
+}
+
+# The command's output is shown as notes when it fails.
+ok() {
+	tap_what=$1
+	shift
+	if "$@" >"$TAP_DIR/ok.out" 2>&1; then
+		tap_pass "$tap_what"
+	else
+		note "failed ($?): $*"
+		tail -n 15 "$TAP_DIR/ok.out" | sed 's/^/#   /'
+		tap_fail "$tap_what"
+	fi
+}
+is() {
+	if [ "$1" = "$2" ]; then
+		tap_pass "$3"
+	else
+		note "got '$1', expected '$2'"
+		tap_fail "$3"
+	fi
+}
+like() {
+	if printf '%s\n' "$1" | grep -E -q -e "$2"; then
+		tap_pass "$3"
+	else
+		note "expected a line like '$2' in:"
+		printf '%s\n' "$1" | tail -n 15 | sed 's/^/#   /'
+		tap_fail "$3"
+	fi
+}
+skip() {
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1 # SKIP $2"
+}
+skip_all() {
+	skip "$tap_name" "$1"
+	tap_ended=1
+	exit 0
+}
+bail() {
+	note "$1"
+	tap_fail "$tap_name can run" || true
+	tap_ended=1
+	exit 1
+}
+done_testing() {
+	echo "1..$tap_count"
+	tap_ended=1
+	exit 0
+}
+
+# Tries every fifth of a second; 1 when the time is over.
+wait_for() {
+	tap_tries=$(($1 * 5))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		tap_tries=$((tap_tries - 1))
+		[ $tap_tries -gt 0 ] || return 1
+		sleep 0.2
+	done
+}
+
+# stop_process PID [SECONDS]: asks it to end, waits, then kills. For on_exit.
+stop_process() {
+	kill "$1" 2>/dev/null || return 0
+	tap_left=$((${2:-5} * 10))
+	while kill -0 "$1" 2>/dev/null; do
+		tap_left=$((tap_left - 1))
+		if [ $tap_left -le 0 ]; then
+			kill -9 "$1" 2>/dev/null
+			return 0
+		fi
+		sleep 0.1
+	done
+}
+
+need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root (it starts containers and opens counters); this is uid $(id -u)"; }
+need_program() {
+	for tap_program; do
+		command -v "$tap_program" >/dev/null || skip_all "needs the program '$tap_program', which is not here"
+	done
+}
+# A TCP port of the loopback that nobody uses now.
+free_port() {
+	tap_port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 20000))
+	while tap_port_used "$tap_port"; do
+		tap_port=$((tap_port + 1))
+	done
+	echo "$tap_port"
+}
+tap_port_used() {
+	tap_hex=$(printf '%04X' "$1")
+	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$tap_hex" '$4 == "0A" && $2 ~ ":" port "$" { found = 1 } END { exit !found }'
+}
