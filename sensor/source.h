@@ -30,6 +30,8 @@ struct event_group_request {
 struct source_context {
 	const char *sysfs_root;  /* "/sys" */
 	const char *procfs_root; /* "/proc" */
+	const char *cpu_root;    /* mount of the hierarchy with CPU times: cgroup2, or v1's cpuacct; NULL: none */
+	bool cpu_root_v2;        /* it is cgroup2 (cpu.stat), else cpuacct.usage */
 	const struct topology *topology;
 	struct priv_client *priv;
 	struct sim *sim;      /* the simulated machine, or NULL */

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Event names as users type them, made into perf attributes: RAPL_ENERGY_PKG and its kin and TSC, APERF,
+ * MPERF from sysfs, "pmu/event/" from sysfs, everything else by libpfm4. Used by the perf sources. Opens no
+ * event.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EVENT_PMU_NAME_SIZE 48
+
+enum event_flags {
+	EVENT_EXCLUDE_USER = 1 << 0,
+	EVENT_EXCLUDE_KERNEL = 1 << 1,
+	EVENT_EXCLUDE_HV = 1 << 2,
+};
+
+/* What of perf_event_attr may be chosen; all the rest is fixed by the privileged process. */
+struct event_attr {
+	uint32_t type;
+	uint32_t flags; /* enum event_flags */
+	uint64_t config;
+	uint64_t config1;
+	uint64_t config2;
+};
+
+/* One PMU that counts the event: hybrid CPUs and uncore boxes have several, whose counts are added up. */
+struct event_box {
+	struct event_attr attr;
+	char pmu[EVENT_PMU_NAME_SIZE]; /* name in sysfs, "" when it is not there */
+	unsigned *cpus;                /* where it can be opened, ascending; NULL: on every CPU */
+	unsigned n_cpus;
+	bool shared; /* one CPU stands for a package or die (the PMU has a cpumask): never per cgroup */
+};
+
+struct event_encoding {
+	double joules_per_count; /* of an energy event; 0 for all others */
+	unsigned n_boxes;
+	struct event_box *boxes;
+};
+
+/*
+ * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the remedy.
+ * libpfm reads the machine's own /sys; everything else is looked up below `sysfs_root`.
+ */
+int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding, char *why,
+		 size_t why_size);
+void event_encoding_done(struct event_encoding *encoding);
+/* RAPL_ENERGY_PKG, RAPL_ENERGY_DRAM, RAPL_ENERGY_CORES, RAPL_ENERGY_GPU or RAPL_ENERGY_PSYS? */
+bool event_is_energy(const char *name);
+/* The reason and the remedy when opening an event failed with `error` (a negative errno). Returns ret. */
+const char *event_explain_open(int error, const char *pmu, bool of_cgroup, char *ret, size_t size);

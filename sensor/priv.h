@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The privileged side: a closed table of typed requests, each validated, each answered with descriptors or an
+ * errno and a short cause. Called by the first process of the sensor; priv_client.h is the other end.
+ * It parses no foreign file, keeps no state between requests, and ends at the first malformed message.
+ */
+#pragma once
+
+#include "event.h"
+
+#include <stddef.h>
+
+#define PRIV_GROUP_EVENTS_MAX 32
+#define PRIV_CGROUP_PATH_MAX  4096
+#define PRIV_ID_MAX           128
+#define PRIV_CAUSE_MAX        160
+
+/* Where requests may reach. All strings outlive the process's loop. */
+struct priv_config {
+	const char *sysfs_root; /* "/sys" */
+	const char *
+		perf_root; /* mount point of the hierarchy that perf_event uses; NULL: no events of cgroups */
+	const char *const
+		*docker_roots; /* Docker's data folders ("/var/lib/docker", ...), NULL at the end; or NULL */
+	const char *const
+		*podman_roots; /* Podman's storage folders ("/var/lib/containers/storage", ...); or NULL */
+};
+
+enum priv_request {
+	PRIV_REQUEST_OPEN_GROUP = 1,
+	PRIV_REQUEST_OPEN_FILE = 2,
+	PRIV_REQUEST_BPF = 3, /* reserved: refused until there is a BPF source */
+	PRIV_ANSWER = 0x80,   /* the answer to request x is x | PRIV_ANSWER */
+};
+
+/* Files that may be asked for by an id; nothing else can be named. All are opened for reading. */
+enum priv_file {
+	PRIV_FILE_POWERCAP_ENERGY, /* id: zone, "intel-rapl:0" or "intel-rapl:0:1" */
+	PRIV_FILE_DOCKER_CONFIG,   /* id: 64 hex digits: <root>/containers/<id>/config.v2.json */
+	PRIV_FILE_PODMAN_DATABASE, /* id: "containers", "volatile-containers" (.json), or "db" (db.sql) */
+	PRIV_FILE_PODMAN_CONFIG,   /* id: 64 hex digits: the OCI config.json in its userdata folder */
+	PRIV_FILES
+};
+
+/* One perf group: the first event leads. Counts one cgroup on one CPU, or all of the CPU. */
+struct priv_group {
+	const char *cgroup; /* below perf_root, with a leading slash; "": machine-wide */
+	unsigned cpu;
+	unsigned n_events;
+	const struct event_attr *events;
+};
+
+/*
+ * Serves one message of `socket`. 1: done (also when the request itself failed: the asker has the errno);
+ * 0: the asker has gone; negative: a malformed message was logged, the process must end.
+ */
+int priv_serve(int socket, const struct priv_config *config);
+
+/*
+ * What the requests do; also used without a privileged process. Validates everything.
+ * Opens the group, disabled, then enables it as a whole. ret_fds has n_events entries, the leader first;
+ * reading the leader gives PERF_FORMAT_GROUP | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING.
+ * -EINVAL also says that these events do not fit into one group.
+ */
+int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
+		    char *cause, size_t cause_size);
+/* Returns the descriptor or a negative errno. */
+int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id, char *cause,
+		   size_t cause_size);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The asking side of priv.h, used by everything in `collect` that needs a right: one call, one answer, in
+ * order. In direct mode the same calls are made in this process, for tests and for running without a
+ * privileged one.
+ */
+#pragma once
+
+#include "priv.h"
+
+struct priv_client;
+
+/* Takes over the (blocking) socket to the privileged process. */
+int priv_client_connect(int socket, struct priv_client **ret_client);
+/* Direct mode: copies the struct; the strings must outlive the client. */
+int priv_client_direct(const struct priv_config *config, struct priv_client **ret_client);
+void priv_client_free(struct priv_client *client);
+
+/* As priv_open_group and priv_open_file; -EPIPE when the privileged process is gone. */
+int priv_client_open_group(struct priv_client *client, const struct priv_group *group, int *ret_fds);
+int priv_client_open_file(struct priv_client *client, enum priv_file kind, const char *id);
+/* Short cause of the last failure, "" when the errno says it all. */
+const char *priv_client_cause(const struct priv_client *client);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arithmetic of counters: deltas, wraps, multiplexing, energy units. Pure. Never negative, never above what
+ * fits.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* now - before; 0 when the counter fell back (it was reset). */
+uint64_t scale_delta(uint64_t now, uint64_t before);
+/* The same for a counter that goes from `range` back to 0; range 0: it never wraps. A value beyond range
+ * counts as 0. */
+uint64_t scale_delta_wrapped(uint64_t now, uint64_t before, uint64_t range);
+/* delta * enabled / running, rounded; 0 when running is 0; delta itself when the event ran all the time. */
+uint64_t scale_multiplexed(uint64_t delta, uint64_t enabled_ns, uint64_t running_ns);
+/* A cumulative count of `joules_per_unit` each, in 2^-32 J, rounded down: take deltas of the result, not of
+ * the count. */
+uint64_t scale_energy(uint64_t count, double joules_per_count);
+/* delta * part / whole without overflow; 0 when whole is 0. */
+uint64_t scale_share(uint64_t delta, uint64_t part, uint64_t whole);
