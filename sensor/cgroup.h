@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which cgroup hierarchies this machine has, and where each thing that the sensor reads is: perf events, CPU
+ * time, quotas. Found with libcgroup at start; the watch (cgroup_watch.h), the table and the sources read the
+ * result.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CGROUP_PATH_MAX 4096
+
+enum cgroup_version {
+	CGROUP_VERSION_NONE, /* no cgroup file system: a plain directory given as base (tests) */
+	CGROUP_VERSION_1,
+	CGROUP_VERSION_2,
+};
+
+struct cgroup_layout {
+	char mount[CGROUP_PATH_MAX]; /* hierarchy whose directories become targets; perf events take paths
+					below it */
+	char start[CGROUP_PATH_MAX]; /* where the walk starts below mount: "" or "/docker/<id>" (base path
+					inside) */
+	enum cgroup_version version;
+	bool perf;                      /* perf events can be opened on its directories */
+	bool hybrid;                    /* v1 and v2 are both mounted */
+	char cpu_time[CGROUP_PATH_MAX]; /* mount with cpu.stat (v2) or cpuacct.usage (v1); "" without */
+	enum cgroup_version cpu_time_version;
+	char cpu_quota[CGROUP_PATH_MAX]; /* mount with cpu.max or cpu.cfs_quota_us; "" without */
+	enum cgroup_version cpu_quota_version;
+	char cpuset[CGROUP_PATH_MAX]; /* mount with cpuset.cpus.effective or cpuset.cpus; "" without */
+	enum cgroup_version cpuset_version;
+	char text[512]; /* one sentence: what was found and what is used */
+};
+
+/*
+ * base: NULL or "" for what the machine has; "/sys/fs/cgroup" on a host where that is a tmpfs, or
+ * "/sys/fs/cgroup/perf_event" where there is none, mean the same and are said in `text`. A directory of a
+ * cgroup file system is looked at from there on; any other directory is walked as it is (version NONE). 0, or
+ * a negative errno with `text` saying what is missing and the remedy.
+ */
+int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout);
+
+/*
+ * CPUs that a cgroup may use by its own quota and its ancestors', or by its cpuset where that is smaller than
+ * the machine; 0: no limit known. `path` is below the mounts. Reads small files; not for the tick path.
+ */
+double cgroup_cpu_limit(const struct cgroup_layout *layout, const char *path);
+/* "max 100000", "50000 100000" of cpu.max: CPUs, 0 for no limit or nonsense. Pure. */
+double cgroup_parse_cpu_max(const char *text);
+/* cpu.cfs_quota_us and cpu.cfs_period_us. Pure. */
+double cgroup_parse_cfs(const char *quota_us, const char *period_us);

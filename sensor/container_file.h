@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The closed list of files in which container runtimes keep names and images, and where each of them is. The
+ * unprivileged process asks for one by (kind, id, extra); the privileged one opens it with
+ * container_file_open(). No name that comes over from the other process becomes part of a path without having
+ * been validated here.
+ */
+#pragma once
+
+#include <stddef.h>
+
+enum container_file {
+	CONTAINER_FILE_DOCKER, /* <docker root>/<id>/config.v2.json */
+	CONTAINER_FILE_PODMAN, /* <storage root>/overlay-containers/containers.json; extra: number of root */
+	CONTAINER_FILE_PODMAN_VOLATILE, /* <storage root>/overlay-containers/volatile-containers.json */
+	CONTAINER_FILE_PODMAN_VFS,      /* <storage root>/vfs-containers/containers.json */
+	CONTAINER_FILE_PODMAN_VFS_VOLATILE,
+	CONTAINER_FILE_STORAGE_CONFIG, /* <storage root>/overlay-containers/<id>/userdata/config.json: CRI-O
+					*/
+	CONTAINER_FILE_STORAGE_RUN_CONFIG, /* <storage run root>/overlay-containers/<id>/userdata/config.json
+					    */
+	CONTAINER_FILE_CONTAINERD,         /* <containerd root>/<extra: namespace>/<id>/config.json */
+	CONTAINER_FILES
+};
+
+#define CONTAINER_ROOTS_MAX 8
+
+/* Directories by runtime, NULL-ended; the strings are the configuration's and outlive this. */
+struct container_roots {
+	const char *docker[CONTAINER_ROOTS_MAX + 1];  /* of the containers, "/var/lib/docker/containers" */
+	const char *storage[CONTAINER_ROOTS_MAX + 1]; /* Podman and CRI-O, "/var/lib/containers/storage" */
+	const char *storage_run[CONTAINER_ROOTS_MAX + 1]; /* "/run/containers/storage" */
+	const char *containerd[CONTAINER_ROOTS_MAX + 1]; /* "/run/containerd/io.containerd.runtime.v2.task" */
+};
+
+/* The usual places, also those that a mistyped volume gives (/var/docker/containers). */
+void container_roots_default(struct container_roots *ret_roots);
+/*
+ * The defaults with `prefix` before each: for a host's tree mounted elsewhere ("/host"). The strings are
+ * allocated and live as long as the process. 0 or -ENOMEM.
+ */
+int container_roots_below(const char *prefix, struct container_roots *ret_roots);
+
+/*
+ * The path of one file below `root`. Pure. id: 64 lower-case hex digits (not used by the lists); extra: for
+ * containerd a namespace of [A-Za-z0-9._-]{1,76} that does not start with a dot. -EINVAL for anything else,
+ * -ENAMETOOLONG.
+ */
+int container_file_path(enum container_file kind, const char *root, const char *id, const char *extra,
+			char *ret_path, size_t size);
+/*
+ * Opens it below the first root that has it (lists: below root number `extra`, decimal), read-only,
+ * close-on-exec; regular files only, the last component is not followed. The descriptor, or a negative errno
+ * (-ENOENT: no root has it; -EINVAL: refused before any open). id and extra may be NULL or "" where they are
+ * not used.
+ */
+int container_file_open(const struct container_roots *roots, enum container_file kind, const char *id,
+			const char *extra);
+
+/* How the unprivileged process gets at them: priv_client's function, or container_file_open_direct. */
+typedef int (*container_file_opener)(void *data, enum container_file kind, const char *id, const char *extra);
+/* Opens in this process; data is a const struct container_roots *. */
+int container_file_open_direct(void *data, enum container_file kind, const char *id, const char *extra);
