@@ -29,6 +29,13 @@
 enum report_scope { REPORT_SCOPE_CPU, REPORT_SCOPE_DRAM, REPORT_SCOPES };
 extern const char *const report_scope_names[REPORT_SCOPES]; /* "cpu", "dram" */
 
+#define REPORT_KEY_MAX 127
+/*
+ * Can `name` be a group or an event, that is a key of a document? 0, or -EINVAL with the reason and the remedy: no
+ * '.', no leading '$', no control character, UTF-8, 1 to 127 bytes. Encoders write ':' for '.' and '_' for '$'.
+ */
+int report_check_key(const char *name, char *why, size_t why_size);
+
 /* Where a set of counts was taken: a CPU of a package. */
 struct report_place {
 	unsigned package;

@@ -26,6 +26,7 @@ int report_bson_add_target_counts(struct batch *batch, const struct report_head 
 int report_bson_add_all_counts(struct batch *batch, const struct report_head *head,
 			       const struct report_counts *counts, unsigned n_counts,
 			       const struct report_tick_metadata *metadata);
+/* As above; -EINVAL for a power that is no finite number. Other fields that are NAN are left out. */
 int report_bson_add_power(struct batch *batch, const struct report_power *power);
 /* `_id` from sensor and target alone, so that a later document of the same container replaces it (store put). */
 int report_bson_add_target(struct batch *batch, const struct report_target *target);

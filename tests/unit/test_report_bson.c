@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Encoders and decoders of documents: libbson finds them valid, what is written is read back, sizes and
+ * identity hold, a warm encoder does not allocate, broken bytes are refused.
+ */
+#include "report_bson.h"
+#include "bson_encoder.h"
+#include "cleanup.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bson/bson.h>
+#include <cmocka.h>
+
+#define TIME_MS INT64_C(1574087112345)
+
+static const char *const core_events[] = {"CPU_CLK_THREAD_UNHALTED:REF_P", "CPU_CLK_THREAD_UNHALTED:THREAD_P",
+					  "INSTRUCTIONS_RETIRED", "LLC_MISSES"};
+static const struct report_place one_place[] = {{0, 0}};
+static const struct report_group core_group = {"core", 4, core_events, 1, one_place};
+static const uint64_t core_values[] = {1234567890, 2345678901, 3456789012, 45678};
+static const uint64_t core_enabled[] = {1000000000};
+static const uint64_t core_running[] = {750000000};
+static const struct report_counts core_counts = {&core_group, core_values, core_enabled, core_running};
+static const struct report_head head = {TIME_MS, "node-12.example", "a-name-of-twenty-chr"};
+static const struct report_target_metadata plain = {.container_id = "0123456789ab", .scaled = 1};
+
+static void assert_valid(const struct batch *batch)
+{
+	const uint8_t *document;
+	size_t offset = 0;
+	size_t length;
+	unsigned n = 0;
+
+	while (batch_next(batch, &offset, &document, &length) > 0) {
+		bson_t bson;
+
+		assert_true(bson_init_static(&bson, document, length));
+		assert_true(bson_validate(&bson,
+					  BSON_VALIDATE_UTF8 | BSON_VALIDATE_DOLLAR_KEYS |
+						  BSON_VALIDATE_DOT_KEYS | BSON_VALIDATE_EMPTY_KEYS,
+					  NULL));
+		n++;
+	}
+	assert_int_equal(offset, batch->length);
+	assert_int_equal(n, batch->n_documents);
+}
+
+static void test_container_size(void **state)
+{
+	struct report_target_metadata full = {
+		.container_id = "0123456789ab", .partial = true, .scaled = 0.75};
+	struct batch batch = {0};
+
+	(void)state;
+	assert_int_equal(report_bson_add_target_counts(&batch, &head, &core_counts, 1, &full), 0);
+	assert_valid(&batch);
+	print_message("# a container's tick with 4 events on one package: %zu bytes\n", batch.length);
+	assert_true(batch.length <= 400);
+	batch_done(&batch);
+}
+
+/* The layout that PowerAPI reads: order and types of the fields. */
+static void test_layout(void **state)
+{
+	static const char *const order[] = {"_id", "timestamp", "sensor", "target", "groups", "metadata"};
+	static const bson_type_t types[] = {BSON_TYPE_OID,  BSON_TYPE_DATE_TIME, BSON_TYPE_UTF8,
+					    BSON_TYPE_UTF8, BSON_TYPE_DOCUMENT,  BSON_TYPE_DOCUMENT};
+	struct batch batch = {0};
+	bson_iter_t iter;
+	bson_iter_t leaf;
+	bson_t bson;
+
+	(void)state;
+	assert_int_equal(report_bson_add_target_counts(&batch, &head, &core_counts, 1, &plain), 0);
+	assert_true(bson_init_static(&bson, batch.data, batch.length));
+	assert_true(bson_iter_init(&iter, &bson));
+	for (size_t i = 0; i < 6; i++) {
+		assert_true(bson_iter_next(&iter));
+		assert_string_equal(bson_iter_key(&iter), order[i]);
+		assert_int_equal(bson_iter_type(&iter), types[i]);
+	}
+	assert_false(bson_iter_next(&iter));
+	assert_true(bson_iter_init(&iter, &bson));
+	assert_true(bson_iter_find_descendant(&iter, "groups.core.0.0.INSTRUCTIONS_RETIRED", &leaf));
+	assert_true(BSON_ITER_HOLDS_DOUBLE(&leaf));
+	assert_true(bson_iter_double(&leaf) == 3456789012.0);
+	assert_true(bson_iter_init(&iter, &bson));
+	assert_true(bson_iter_find_descendant(&iter, "groups.core.0.0.time_running", &leaf));
+	assert_true(bson_iter_double(&leaf) == 750000000.0);
+	batch_done(&batch);
+}
+
+static void test_times_left_out(void **state)
+{
+	struct report_counts counts = {&core_group, core_values, NULL, NULL};
+	struct batch batch = {0};
+
+	(void)state;
+	assert_int_equal(report_bson_add_target_counts(&batch, &head, &counts, 1, &plain), 0);
+	assert_null(memmem(batch.data, batch.length, "time_", 5));
+	batch_done(&batch);
+}
+
+static void test_all(void **state)
+{
+	static const char *const events[] = {"RAPL_ENERGY_PKG"};
+	static const struct report_place places[] = {{0, 0}, {0, 7}, {1, 8}, {12, 65000}};
+	static const struct report_group group = {"rapl", 1, events, 4, places};
+	static const uint64_t values[] = {1, 2, 3, UINT64_C(1) << 53};
+	struct report_counts counts = {&group, values, NULL, NULL};
+	struct report_tick_metadata metadata = {.seq = 77,
+						.interval_s = 1.0125,
+						.n_targets = 9,
+						.energy_source = "rapl",
+						.activity_source = "perf",
+						.base_frequency_mhz = 2100,
+						.n_cores = 8,
+						.skew_s = 0.001,
+						.boot_id = "b",
+						.version = "0.1.0",
+						.lost = {1, 0, 2}};
+	struct report_head all = {TIME_MS, "node", "all"};
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct batch batch = {0};
+	char why[200];
+
+	(void)state;
+	assert_int_equal(report_bson_add_all_counts(&batch, &all, &counts, 1, &metadata), 0);
+	assert_valid(&batch);
+	assert_int_equal(report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why)), 0);
+	assert_true(decoded.has_seq);
+	assert_int_equal(decoded.seq, 77);
+	assert_true(decoded.interval_s == 1.0125);
+	assert_int_equal(decoded.n_targets, 9);
+	assert_string_equal(decoded.energy_source, "rapl");
+	assert_string_equal(decoded.activity_source, "perf");
+	assert_true(decoded.base_frequency_mhz == 2100 && decoded.n_cores == 8);
+	assert_string_equal(decoded.boot_id, "b");
+	assert_int_equal(decoded.lost_total, 3);
+	assert_int_equal(decoded.n_values, 4);
+	assert_int_equal(decoded.values[3].package, 12);
+	assert_int_equal(decoded.values[3].cpu, 65000);
+	assert_true(decoded.values[3].value == ldexp(1, 53));
+	report_decoded_done(&decoded);
+	report_names_free(names);
+	batch_done(&batch);
+}
+
+static void test_identity(void **state)
+{
+	uint8_t first[REPORT_ID_BYTES];
+	uint8_t second[REPORT_ID_BYTES];
+	bson_oid_t oid;
+
+	(void)state;
+	report_make_id(TIME_MS, "s", "t", NULL, NULL, first);
+	report_make_id(TIME_MS, "s", "t", NULL, NULL, second);
+	assert_memory_equal(first, second, sizeof(first));
+	bson_oid_init_from_data(&oid, first);
+	assert_int_equal(bson_oid_get_time_t(&oid), TIME_MS / 1000);
+	report_make_id(TIME_MS + 1, "s", "t", NULL, NULL, second);
+	assert_memory_not_equal(first, second, sizeof(first));
+	report_make_id(TIME_MS, "st", "", NULL, NULL, second);
+	assert_memory_not_equal(first, second, sizeof(first));
+	report_make_id(TIME_MS, "s", "t", "cpu", NULL, first);
+	report_make_id(TIME_MS, "s", "t", NULL, "cpu", second);
+	assert_memory_not_equal(first, second, sizeof(first));
+}
+
+static void test_power(void **state)
+{
+	struct report_power power = {.time_ms = TIME_MS,
+				     .sensor = "node",
+				     .target = "redis",
+				     .socket = "1",
+				     .scope = REPORT_SCOPE_DRAM,
+				     .formula = "pooled-3",
+				     .ratio = 0.25,
+				     .power = 12.5,
+				     .dynamic = 10,
+				     .fixed = 2.5,
+				     .energy_j = 12.6,
+				     .interval_s = 1.008,
+				     .error = NAN,
+				     .estimated = true,
+				     .container_id = "0123456789ab"};
+	struct report_power back;
+	struct batch batch = {0};
+	char why[200];
+
+	(void)state;
+	assert_int_equal(report_bson_add_power(&batch, &power), 0);
+	assert_valid(&batch);
+	print_message("# a power report: %zu bytes\n", batch.length);
+	assert_int_equal(report_bson_decode_power(batch.data, batch.length, &back, why, sizeof(why)), 0);
+	assert_int_equal(back.time_ms, power.time_ms);
+	assert_string_equal(back.sensor, "node");
+	assert_string_equal(back.target, "redis");
+	assert_string_equal(back.socket, "1");
+	assert_int_equal(back.scope, REPORT_SCOPE_DRAM);
+	assert_string_equal(back.formula, "pooled-3");
+	assert_string_equal(back.container_id, "0123456789ab");
+	assert_true(back.power == 12.5 && back.dynamic == 10 && back.fixed == 2.5 && back.energy_j == 12.6);
+	assert_true(back.interval_s == 1.008 && back.ratio == 0.25 && isnan(back.error) && back.estimated);
+	power.power = NAN;
+	assert_int_equal(report_bson_add_power(&batch, &power), -EINVAL);
+	assert_int_equal(batch.n_documents, 1);
+	assert_valid(&batch);
+	batch_done(&batch);
+}
+
+static void test_target(void **state)
+{
+	static const char *const labels[] = {"org.opencontainers.image.title", "x", "$odd", "", NULL};
+	struct report_target target = {.sensor = "node",
+				       .target = "redis",
+				       .id = "0123",
+				       .image = "redis:7",
+				       .runtime = "docker",
+				       .cgroup = "/a.slice/b",
+				       .labels = labels,
+				       .cpu_quota = 1.5,
+				       .name = "bad \xff utf8",
+				       .first_seen_ms = 1,
+				       .last_seen_ms = TIME_MS};
+	struct batch batch = {0};
+	uint8_t id[REPORT_ID_BYTES];
+
+	(void)state;
+	assert_int_equal(report_bson_add_target(&batch, &target), 0);
+	assert_valid(&batch);
+	assert_non_null(memmem(batch.data, batch.length, "org.opencontainers.image.title=x", 32));
+	memcpy(id, batch.data + 9, sizeof(id));
+	batch_clear(&batch);
+	target.last_seen_ms++;
+	assert_int_equal(report_bson_add_target(&batch, &target), 0);
+	assert_memory_equal(id, batch.data + 9, sizeof(id));
+	batch_done(&batch);
+}
+
+static void test_keys(void **state)
+{
+	static const char *const events[] = {"INST_RETIRED.ANY", "$EVENT"};
+	static const struct report_group group = {"g.1", 2, events, 1, one_place};
+	static const uint64_t values[] = {1, 2};
+	struct report_counts counts = {&group, values, NULL, NULL};
+	struct batch batch = {0};
+	char why[200];
+
+	(void)state;
+	assert_int_equal(report_check_key("CPU_CLK:REF_P", why, sizeof(why)), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(report_check_key(events[i], why, sizeof(why)), -EINVAL);
+	assert_int_equal(report_check_key("", why, sizeof(why)), -EINVAL);
+	assert_int_equal(report_check_key("a\nb", why, sizeof(why)), -EINVAL);
+	assert_int_equal(report_check_key("\xff", why, sizeof(why)), -EINVAL);
+	assert_int_equal(report_bson_add_target_counts(&batch, &head, &counts, 1, &plain), 0);
+	assert_valid(&batch);
+	assert_non_null(memmem(batch.data, batch.length, "INST_RETIRED:ANY", 17));
+	assert_non_null(memmem(batch.data, batch.length, "_EVENT", 7));
+	batch_done(&batch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_container_size), cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_times_left_out), cmocka_unit_test(test_all),
+		cmocka_unit_test(test_identity),       cmocka_unit_test(test_power),
+		cmocka_unit_test(test_target),         cmocka_unit_test(test_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
