@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arithmetic of recaps. A report's time is the end of its tick: it covers (time - interval, time]. Pure.
+ */
+#include "recap.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static double recap_from(const struct recap_window *window, enum recap_phase phase)
+{
+	switch (phase) {
+	case RECAP_WARMUP:
+		return window->warmup_ms;
+	case RECAP_EXECUTION:
+		return window->execution_ms;
+	default:
+		return window->begin_ms;
+	}
+}
+
+static double recap_to(const struct recap_window *window, enum recap_phase phase)
+{
+	return phase == RECAP_WARMUP ? window->execution_ms : window->end_ms;
+}
+
+void recap_init(struct recap *recap, const struct recap_window *window)
+{
+	memset(recap, 0, sizeof(*recap));
+	recap->window = *window;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
+			struct recap_sum empty = {0, NAN, NAN, NAN, 0, 0, INT64_MIN, 0};
+
+			recap->target[scope][phase] = empty;
+			recap->machine[scope][phase] = empty;
+		}
+	}
+}
+
+double recap_phase_s(const struct recap_window *window, enum recap_phase phase)
+{
+	return (recap_to(window, phase) - recap_from(window, phase)) / 1000;
+}
+
+static struct recap_socket *recap_find_socket(struct recap *recap, const char *name)
+{
+	struct recap_socket *socket;
+
+	for (unsigned i = 0; i < recap->n_sockets; i++) {
+		if (strcmp(recap->sockets[i].name, name) == 0)
+			return &recap->sockets[i];
+	}
+	if (recap->n_sockets == RECAP_SOCKETS_MAX)
+		return NULL;
+	socket = &recap->sockets[recap->n_sockets++];
+	(void)snprintf(socket->name, sizeof(socket->name), "%.15s", name);
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		for (unsigned phase = 0; phase < RECAP_PHASES; phase++)
+			socket->energy_j[scope][phase] = NAN;
+	}
+	return socket;
+}
+
+static void recap_sum_add(double *sum, double value)
+{
+	if (isfinite(value))
+		*sum = isnan(*sum) ? value : *sum + value;
+}
+
+/* Milliseconds of the tick that lie in the phase. */
+static double recap_overlap_ms(const struct recap *recap, enum recap_phase phase, double end_ms,
+			       double length_ms)
+{
+	double from = fmax(recap_from(&recap->window, phase), end_ms - length_ms);
+	double to = fmin(recap_to(&recap->window, phase), end_ms);
+
+	return to > from ? to - from : 0;
+}
+
+/* What counts once for a tick, whatever the number of its sockets. */
+static void recap_sum_tick(struct recap_sum *sum, const struct report_power *row, double covered_s)
+{
+	if (sum->last_ms != row->time_ms) {
+		sum->last_ms = row->time_ms;
+		sum->last_w = 0;
+		sum->covered_s += covered_s;
+		sum->samples++;
+	}
+	sum->last_w += row->power;
+	sum->max_w = fmax(sum->max_w, sum->last_w);
+}
+
+void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s)
+{
+	double length_s = row->interval_s > 0 ? row->interval_s : interval_s;
+	double energy_j = isfinite(row->energy_j) ? row->energy_j : row->power * length_s;
+	struct recap_socket *socket = of_machine ? recap_find_socket(recap, row->socket) : NULL;
+
+	if (!isfinite(energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES)
+		return;
+	for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
+		struct recap_sum *sum = &(of_machine ? recap->machine : recap->target)[row->scope][phase];
+		double covered_s =
+			recap_overlap_ms(recap, phase, (double)row->time_ms, length_s * 1000) / 1000;
+		double part = covered_s / length_s;
+
+		if (!(covered_s > 0))
+			continue;
+		sum->total_j += energy_j * part;
+		recap_sum_add(&sum->dynamic_j, row->dynamic * covered_s);
+		recap_sum_add(&sum->static_j, row->fixed * covered_s);
+		recap_sum_tick(sum, row, covered_s);
+		if (socket)
+			recap_sum_add(&socket->energy_j[row->scope][phase], energy_j * part);
+	}
+	recap->estimated |= of_machine && row->estimated;
+}
+
+static double recap_covered_s(const struct recap *recap, enum recap_phase phase)
+{
+	double covered_s = 0;
+
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		covered_s = fmax(covered_s, recap->machine[scope][phase].covered_s);
+	return covered_s;
+}
+
+double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)
+{
+	double covered_s = fmax(recap_covered_s(recap, phase), sum->covered_s);
+
+	return covered_s > 0 && sum->samples ? sum->total_j / covered_s : NAN;
+}
+
+double recap_coverage(const struct recap *recap)
+{
+	double length_s = recap_phase_s(&recap->window, RECAP_WHOLE);
+
+	if (!(length_s > 0))
+		return 1;
+	return fmin(1, recap_covered_s(recap, RECAP_WHOLE) / length_s);
+}

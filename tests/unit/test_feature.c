@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names of events to features: ours, hwpc-sensor's, AMD's and the kernel's.
+ */
+#include "feature.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void assert_count(const char *name, enum tick_feature which)
+{
+	struct feature feature = feature_of_event(name);
+
+	if (feature.kind != FEATURE_COUNT || feature.which != which)
+		fail_msg("%s: kind %d, feature %d", name, feature.kind, feature.which);
+}
+
+static void known_names(void **state)
+{
+	(void)state;
+	assert_count("CPU_CLK_THREAD_UNHALTED:REF_P", TICK_REF);
+	assert_count("CPU_CLK_THREAD_UNHALTED:REF_XCLK", TICK_REF);
+	assert_count("CPU_CLK_UNHALTED:REF_TSC", TICK_REF);
+	assert_count("UNHALTED_REFERENCE_CYCLES:u", TICK_REF);
+	assert_count("CPU_CLK_THREAD_UNHALTED:THREAD_P", TICK_CYCLES);
+	assert_count("hsw_ep::CPU_CLK_UNHALTED:THREAD_P:k=1", TICK_CYCLES);
+	assert_count("CPU_CLK_UNHALTED", TICK_CYCLES);
+	assert_count("CYCLES_NOT_IN_HALT", TICK_CYCLES);
+	assert_count("perf::cycles", TICK_CYCLES);
+	assert_count("INSTRUCTIONS_RETIRED", TICK_INSTRUCTIONS);
+	assert_count("INST_RETIRED:ANY_P", TICK_INSTRUCTIONS);
+	assert_count("RETIRED_INSTRUCTIONS", TICK_INSTRUCTIONS);
+	assert_count("LLC_MISSES", TICK_MISSES);
+	assert_count("LONGEST_LAT_CACHE:MISS", TICK_MISSES);
+	assert_count("cache-misses", TICK_MISSES);
+}
+
+static void other_kinds(void **state)
+{
+	(void)state;
+	assert_int_equal(feature_of_event("CPU_TIME_NS").kind, FEATURE_TIME);
+	assert_int_equal(feature_of_event("perf::TASK-CLOCK").kind, FEATURE_TIME);
+	assert_int_equal(feature_of_event("PERF_COUNT_SW_CPU_CLOCK").kind, FEATURE_TIME);
+	assert_int_equal(feature_of_event("RAPL_ENERGY_PKG").kind, FEATURE_PKG);
+	assert_int_equal(feature_of_event("rapl::RAPL_ENERGY_DRAM").kind, FEATURE_DRAM);
+	assert_int_equal(feature_of_event("APERF").kind, FEATURE_APERF);
+	assert_int_equal(feature_of_event("time_enabled").kind, FEATURE_BOOKKEEPING);
+	assert_int_equal(feature_of_event("PAGE-FAULTS").kind, FEATURE_NONE);
+	assert_int_equal(feature_of_event("CYCLESX").kind, FEATURE_NONE);
+	assert_int_equal(feature_of_event("CYCLE").kind, FEATURE_NONE);
+	assert_int_equal(feature_of_event("").kind, FEATURE_NONE);
+	assert_int_equal(feature_of_event("::").kind, FEATURE_NONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(known_names),
+		cmocka_unit_test(other_kinds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

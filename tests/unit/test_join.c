@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The join: any order, duplicates, late reports, ticks that never become complete.
+ */
+#include "join.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static enum join_fed feed(struct join *join, int64_t time_ms, const char *target, int64_t n_targets,
+			  int64_t now_ms)
+{
+	struct report_value value = {.value = 7};
+	struct report_decoded report = {
+		.time_ms = time_ms,
+		.sensor = "s",
+		.target = target,
+		.values = &value,
+		.n_values = 1,
+		.scaled = 1,
+		.interval_s = NAN,
+		.n_targets = n_targets,
+	};
+	enum join_fed fed;
+
+	assert_int_equal(join_feed(join, &report, now_ms, &fed), 0);
+	return fed;
+}
+
+/* Takes a tick that must be there; gives back its time, the number of reports, completeness. */
+static void take(struct join *join, int64_t now_ms, bool flush, int64_t time_ms, unsigned n, bool complete)
+{
+	struct join_slot *slot = join_take(join, now_ms, flush);
+
+	assert_non_null(slot);
+	assert_int_equal(slot->time_ms, time_ms);
+	assert_int_equal(slot->n_reports, n);
+	assert_int_equal(join_is_complete(slot), complete);
+	join_release(join, slot);
+}
+
+static void complete_tick_leaves_at_once(void **state)
+{
+	struct join *join = join_new(2000);
+
+	(void)state;
+	assert_int_equal(feed(join, 1000, "a", -1, 1000), JOIN_NEW);
+	assert_null(join_take(join, 1000, false));
+	assert_int_equal(feed(join, 1000, "all", 2, 1000), JOIN_NEW);
+	assert_null(join_take(join, 1000, false));
+	assert_int_equal(feed(join, 1000, "b", -1, 1000), JOIN_NEW);
+	take(join, 1000, false, 1000, 2, true);
+	assert_int_equal(join_position(join), 1000);
+	assert_int_equal(feed(join, 1000, "b", -1, 1000), JOIN_LATE);
+	assert_int_equal(feed(join, 2000, "all", 0, 2000), JOIN_NEW);
+	take(join, 2000, false, 2000, 0, true);
+	assert_null(join_take(join, 9000, true));
+	join_free(join);
+}
+
+static void duplicates_are_told(void **state)
+{
+	struct join *join = join_new(2000);
+
+	(void)state;
+	assert_int_equal(feed(join, 1000, "a", -1, 0), JOIN_NEW);
+	assert_int_equal(feed(join, 1000, "a", -1, 0), JOIN_DUPLICATE);
+	assert_int_equal(feed(join, 1000, "all", 1, 0), JOIN_NEW);
+	assert_int_equal(feed(join, 1000, "all", 1, 0), JOIN_DUPLICATE);
+	take(join, 0, false, 1000, 1, true);
+	join_free(join);
+}
+
+static void incomplete_tick_waits_for_grace(void **state)
+{
+	struct join *join = join_new(2000);
+
+	(void)state;
+	feed(join, 1000, "a", -1, 1000);
+	feed(join, 1000, "all", -1, 1000);
+	assert_null(join_take(join, 5000, false)); /* no later tick has begun */
+	feed(join, 2000, "a", -1, 2000);
+	assert_null(join_take(join, 2999, false));
+	take(join, 3000, false, 1000, 1, false);
+	assert_null(join_take(join, 9000, false));
+	take(join, 10001, false, 2000, 1, false); /* nobody came any more */
+	join_free(join);
+}
+
+static void later_complete_tick_keeps_its_place(void **state)
+{
+	struct join *join = join_new(2000);
+
+	(void)state;
+	feed(join, 2000, "all", 0, 2000);
+	feed(join, 1000, "all", 1, 2000);
+	assert_null(join_take(join, 2000, false));
+	take(join, 2000, true, 1000, 0, false);
+	take(join, 2000, false, 2000, 0, true);
+	join_free(join);
+}
+
+static void position_makes_late(void **state)
+{
+	struct join *join = join_new(2000);
+
+	(void)state;
+	join_set_position(join, 5000);
+	assert_int_equal(feed(join, 5000, "all", 0, 0), JOIN_LATE);
+	assert_int_equal(feed(join, 5001, "all", 0, 0), JOIN_NEW);
+	join_free(join);
+}
+
+/* All reports of some ticks, shuffled: each tick comes out once, whole, in order. */
+static void any_order_gives_the_same_ticks(void **state)
+{
+	enum { TICKS = 12, TARGETS = 150, ALL = TICKS * (TARGETS + 1) };
+	static int order[ALL];
+	const char *given = getenv("WATTRIBUTE_SEED");
+	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+	struct join *join = join_new(1000000);
+
+	(void)state;
+	print_message("# WATTRIBUTE_SEED=%u\n", seed);
+	srand(seed);
+	for (int i = 0; i < ALL; i++) {
+		int other = rand() % (i + 1);
+
+		order[i] = order[other];
+		order[other] = i;
+	}
+	for (int i = 0; i < ALL; i++) {
+		int tick = order[i] / (TARGETS + 1), target = order[i] % (TARGETS + 1);
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "c%d", target);
+		assert_int_equal(feed(join, 1000 + tick, target == TARGETS ? "all" : name,
+				      target == TARGETS ? TARGETS : -1, 0),
+				 JOIN_NEW);
+		assert_int_equal(feed(join, 1000 + tick, target == TARGETS ? "all" : name, TARGETS, 0),
+				 JOIN_DUPLICATE);
+	}
+	for (int i = 0; i < TICKS; i++)
+		take(join, 0, false, 1000 + i, TARGETS, true);
+	join_free(join);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(complete_tick_leaves_at_once),
+		cmocka_unit_test(duplicates_are_told),
+		cmocka_unit_test(incomplete_tick_waits_for_grace),
+		cmocka_unit_test(later_complete_tick_keeps_its_place),
+		cmocka_unit_test(position_makes_late),
+		cmocka_unit_test(any_order_gives_the_same_ticks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

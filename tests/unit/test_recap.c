@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recap arithmetic: boundaries in proportion, phases that add up to the whole, scaling, coverage.
+ */
+#include "recap.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static struct report_power row_at(int64_t time_ms, double power, const char *socket, enum report_scope scope)
+{
+	return (struct report_power){
+		.time_ms = time_ms,
+		.target = "x",
+		.socket = socket,
+		.scope = scope,
+		.power = power,
+		.dynamic = power / 4,
+		.fixed = power * 3 / 4,
+		.energy_j = power,
+		.interval_s = 1,
+	};
+}
+
+static void assert_near(double a, double b, double scale)
+{
+	if (!(fabs(a - b) <= 1e-9 * fmax(1, scale)))
+		fail_msg("%.15g is not %.15g", a, b);
+}
+
+static void boundary_is_in_proportion(void **state)
+{
+	struct recap_window window = {1500, 1500, 2250, 3000};
+	struct report_power row;
+	struct recap recap;
+
+	(void)state;
+	recap_init(&recap, &window);
+	for (int64_t time_ms = 1000; time_ms <= 4000; time_ms += 1000) {
+		row = row_at(time_ms, 10, "0", REPORT_SCOPE_CPU);
+		recap_add(&recap, &row, true, 1);
+		recap_add(&recap, &row, false, 1);
+	}
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 15, 1);
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WARMUP].total_j, 7.5, 1);
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_EXECUTION].total_j, 7.5, 1);
+	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].dynamic_j, 3.75, 1);
+	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].static_j, 11.25, 1);
+	assert_near(recap.sockets[0].energy_j[REPORT_SCOPE_CPU][RECAP_WARMUP], 7.5, 1);
+	assert_true(isnan(recap.sockets[0].energy_j[REPORT_SCOPE_DRAM][RECAP_WARMUP]));
+	assert_int_equal(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].samples, 2);
+	assert_near(recap_coverage(&recap), 1, 1);
+	assert_near(recap_mean_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE), 10, 1);
+}
+
+static void sockets_add_up_in_a_tick(void **state)
+{
+	struct recap_window window = {0, 0, 0, 2000};
+	struct report_power row;
+	struct recap recap;
+
+	(void)state;
+	recap_init(&recap, &window);
+	row = row_at(1000, 10, "0", REPORT_SCOPE_CPU);
+	recap_add(&recap, &row, true, 1);
+	row = row_at(1000, 20, "1", REPORT_SCOPE_CPU);
+	recap_add(&recap, &row, true, 1);
+	assert_int_equal(recap.n_sockets, 2);
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].max_w, 30, 1);
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 30, 1);
+	assert_int_equal(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].samples, 1);
+	assert_near(recap_coverage(&recap), 0.5, 1);
+}
+
+static void foreign_rows_take_power_and_the_usual_interval(void **state)
+{
+	struct recap_window window = {0, 0, 0, 1000};
+	struct report_power row = row_at(1000, 12, "0", REPORT_SCOPE_DRAM);
+	struct recap recap;
+
+	(void)state;
+	row.energy_j = row.interval_s = row.dynamic = row.fixed = NAN;
+	recap_init(&recap, &window);
+	recap_add(&recap, &row, false, 0.5);
+	assert_near(recap.target[REPORT_SCOPE_DRAM][RECAP_WHOLE].total_j, 6, 1);
+	assert_true(isnan(recap.target[REPORT_SCOPE_DRAM][RECAP_WHOLE].dynamic_j));
+}
+
+static void no_rows_no_coverage(void **state)
+{
+	struct recap_window window = {0, 0, 500, 1000};
+	struct recap recap;
+
+	(void)state;
+	recap_init(&recap, &window);
+	assert_near(recap_coverage(&recap), 0, 1);
+	assert_true(isnan(recap_mean_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE)));
+	window = (struct recap_window){5, 5, 5, 5};
+	recap_init(&recap, &window);
+	assert_near(recap_coverage(&recap), 1, 1);
+}
+
+static double random_part(void)
+{
+	return (double)rand() / RAND_MAX;
+}
+
+/* One random run: with begin = warm-up start the two phases are the whole; doubled watts double every joule.
+ */
+static void check_random_run(void)
+{
+	double end_ms = 20000 * random_part() + 1, execution_ms = end_ms * random_part();
+	struct recap_window window = {1000, 1000, 1000 + execution_ms, 1000 + end_ms};
+	struct recap one, two;
+	double scale = 0;
+
+	recap_init(&one, &window);
+	recap_init(&two, &window);
+	for (int64_t time_ms = 500; time_ms < 25000; time_ms += 1 + rand() % 3000) {
+		struct report_power row = row_at(time_ms, 100 * random_part(), "0", REPORT_SCOPE_CPU);
+
+		row.interval_s = 0.001 + random_part() * 3;
+		recap_add(&one, &row, false, 1);
+		scale += row.energy_j;
+		row.power *= 2, row.energy_j *= 2, row.dynamic *= 2, row.fixed *= 2;
+		recap_add(&two, &row, false, 1);
+	}
+	for (unsigned phase = 0; phase < RECAP_PHASES; phase++)
+		assert_near(2 * one.target[0][phase].total_j, two.target[0][phase].total_j, scale);
+	assert_near(one.target[0][RECAP_WARMUP].total_j + one.target[0][RECAP_EXECUTION].total_j,
+		    one.target[0][RECAP_WHOLE].total_j, scale);
+	assert_true(one.target[0][RECAP_WHOLE].total_j <= scale * (1 + 1e-12));
+}
+
+static void phases_add_up_and_scale(void **state)
+{
+	const char *given = getenv("WATTRIBUTE_SEED");
+	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+
+	(void)state;
+	print_message("# WATTRIBUTE_SEED=%u\n", seed);
+	srand(seed);
+	for (unsigned i = 0; i < 500; i++)
+		check_random_run();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(boundary_is_in_proportion),
+		cmocka_unit_test(sockets_add_up_in_a_tick),
+		cmocka_unit_test(foreign_rows_take_power_and_the_usual_interval),
+		cmocka_unit_test(no_rows_no_coverage),
+		cmocka_unit_test(phases_add_up_and_scale),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
