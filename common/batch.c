@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents end to end in one growing buffer. Called by encoders, stores and the messages between processes.
+ * Growing buffer of BSON documents laid end to end; also used as a plain byte buffer by ipc_put_*.
+ * Knows the length word of a document and nothing else of BSON.
  */
 #include "batch.h"
 
@@ -8,21 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_SMALLEST    4096
-#define DOCUMENT_SMALLEST 5
+#define BATCH_START 4096
+#define BSON_MIN    5 /* length word and the end byte */
 
 int batch_reserve(struct batch *batch, size_t more)
 {
-	size_t capacity = batch->capacity ? batch->capacity : BATCH_SMALLEST;
-	uint8_t *data;
-
-	if (more <= batch->capacity - batch->length)
-		return 0;
-	if (more > SIZE_MAX / 4 - batch->length)
+	if (more > SIZE_MAX / 2 - batch->length)
 		return -ENOMEM;
-	while (capacity - batch->length < more)
+	size_t need = batch->length + more;
+	if (need <= batch->capacity)
+		return 0;
+	size_t capacity = batch->capacity ? batch->capacity : BATCH_START;
+	while (capacity < need)
 		capacity *= 2;
-	data = realloc(batch->data, capacity);
+	uint8_t *data = realloc(batch->data, capacity);
 	if (!data)
 		return -ENOMEM;
 	batch->data = data;
@@ -30,42 +30,45 @@ int batch_reserve(struct batch *batch, size_t more)
 	return 0;
 }
 
-static size_t length_word(const uint8_t *document)
+/* The length word, or 0 where it cannot be right within `left` bytes. */
+static size_t document_length(const uint8_t *document, size_t left)
 {
-	uint32_t word;
+	if (left < BSON_MIN)
+		return 0;
+	uint32_t length = (uint32_t)document[0] | (uint32_t)document[1] << 8 | (uint32_t)document[2] << 16 |
+			  (uint32_t)document[3] << 24;
+	if (length < BSON_MIN || length > left || length > INT32_MAX)
+		return 0;
+	return length;
+}
 
-	memcpy(&word, document, sizeof(word));
-	return word;
+static int append_bytes(struct batch *batch, const uint8_t *bytes, size_t length, unsigned n_documents)
+{
+	int r = batch_reserve(batch, length);
+	if (r < 0)
+		return r;
+	if (length)
+		memcpy(batch->data + batch->length, bytes, length);
+	batch->length += length;
+	batch->n_documents += n_documents;
+	return 0;
 }
 
 int batch_append(struct batch *batch, const uint8_t *document, size_t length)
 {
-	int r;
-
-	if (length < DOCUMENT_SMALLEST || length_word(document) != length)
+	if (length == 0 || document_length(document, length) != length)
 		return -EBADMSG;
-	r = batch_reserve(batch, length);
-	if (r < 0)
-		return r;
-	memcpy(batch->data + batch->length, document, length);
-	batch->length += length;
-	batch->n_documents++;
-	return 0;
+	return append_bytes(batch, document, length, 1);
 }
 
 int batch_append_batch(struct batch *batch, const struct batch *from)
 {
-	int r;
-
-	if (from->length == 0)
-		return 0;
-	r = batch_reserve(batch, from->length);
+	if (batch != from)
+		return append_bytes(batch, from->data, from->length, from->n_documents);
+	int r = batch_reserve(batch, batch->length); /* first: the data may move */
 	if (r < 0)
 		return r;
-	memcpy(batch->data + batch->length, from->data, from->length);
-	batch->length += from->length;
-	batch->n_documents += from->n_documents;
-	return 0;
+	return append_bytes(batch, batch->data, batch->length, batch->n_documents);
 }
 
 void batch_clear(struct batch *batch)
@@ -82,18 +85,15 @@ void batch_done(struct batch *batch)
 
 int batch_next(const struct batch *batch, size_t *offset, const uint8_t **ret_document, size_t *ret_length)
 {
-	size_t left = batch->length - *offset;
-
+	if (*offset == batch->length)
+		return 0;
 	if (*offset > batch->length)
 		return -EBADMSG;
-	if (left == 0)
-		return 0;
-	if (left < DOCUMENT_SMALLEST)
+	size_t length = document_length(batch->data + *offset, batch->length - *offset);
+	if (!length)
 		return -EBADMSG;
 	*ret_document = batch->data + *offset;
-	*ret_length = length_word(*ret_document);
-	if (*ret_length < DOCUMENT_SMALLEST || *ret_length > left)
-		return -EBADMSG;
-	*offset += *ret_length;
+	*ret_length = length;
+	*offset += length;
 	return 1;
 }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Log lines: levels, error texts, no forged lines; and the replaceable clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "clock.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static char last[4096];
+static unsigned n_lines;
+
+static void keep(void *data, enum log_level level, const char *token, const char *line)
+{
+	(void)data;
+	(void)snprintf(last, sizeof(last), "%d %s %s", (int)level, token, line);
+	n_lines++;
+}
+
+static void level_and_errno(void **state)
+{
+	(void)state;
+	log_set_sink(keep, NULL);
+	errno = 42;
+	assert_int_equal(log_error("priv", -ENOENT, "cannot open '%s'", "/x"), -ENOENT);
+	assert_int_equal(errno, 42);
+	assert_string_equal(last, "3 priv cannot open '/x': No such file or directory");
+	assert_int_equal(log_info("a", 0, "hello"), 0);
+	assert_string_equal(last, "6 a hello");
+	unsigned before = n_lines;
+	assert_int_equal(log_debug("a", -5, "quiet"), -5);
+	assert_int_equal(n_lines, before);
+	log_set_level(LOG_LEVEL_DEBUG);
+	(void)log_debug("a", 0, "loud");
+	assert_int_equal(n_lines, before + 1);
+	log_set_level(LOG_LEVEL_INFO);
+	log_set_sink(NULL, NULL);
+}
+
+static void one_line_whatever_is_said(void **state)
+{
+	char huge[5000];
+
+	(void)state;
+	log_set_sink(keep, NULL);
+	(void)log_info("a", 0, "name %s", "x\n<3>forged\x1b[2J");
+	assert_null(strchr(last, '\n'));
+	assert_null(strchr(last, '\x1b'));
+	memset(huge, 'h', sizeof(huge) - 1);
+	huge[sizeof(huge) - 1] = '\0';
+	(void)log_error("a", -EIO, "%s", huge);
+	assert_true(strlen(last) < 2100);
+	log_set_sink(NULL, NULL);
+}
+
+static void prefix_on_a_pipe(void **state)
+{
+	char line[256];
+	int ends[2], saved = dup(STDERR_FILENO);
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	log_set_name("sensor collect");
+	(void)dup2(ends[1], STDERR_FILENO);
+	(void)log_warning("store", 0, "away");
+	(void)dup2(saved, STDERR_FILENO);
+	log_set_name(NULL);
+	ssize_t n = read(ends[0], line, sizeof(line) - 1);
+	assert_true(n > 0);
+	line[n] = '\0';
+	assert_string_equal(line, "<4>sensor collect: warning: store: away\n");
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	(void)close(saved);
+}
+
+static void level_names(void **state)
+{
+	enum log_level level;
+
+	(void)state;
+	assert_int_equal(log_level_parse("debug", &level), 0);
+	assert_int_equal(level, LOG_LEVEL_DEBUG);
+	assert_int_equal(log_level_parse("loud", &level), -EINVAL);
+}
+
+static uint64_t fixed_ns(void *data)
+{
+	return *(uint64_t *)data;
+}
+
+static int64_t fixed_ms(void *data)
+{
+	(void)data;
+	return -7;
+}
+
+static void clocks(void **state)
+{
+	uint64_t now = 5;
+	const struct clock_source source = {fixed_ns, fixed_ms, &now};
+
+	(void)state;
+	uint64_t before = clock_monotonic_ns();
+	assert_true(clock_monotonic_ns() >= before);
+	assert_true(clock_realtime_ms() > INT64_C(1500000000000));
+	clock_replace(&source);
+	assert_int_equal(clock_monotonic_ns(), 5);
+	assert_int_equal(clock_realtime_ms(), -7);
+	clock_replace(NULL);
+	assert_true(clock_monotonic_ns() >= before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(level_and_errno),  cmocka_unit_test(one_line_whatever_is_said),
+		cmocka_unit_test(prefix_on_a_pipe), cmocka_unit_test(level_names),
+		cmocka_unit_test(clocks),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Strict numbers, units, the nearest word, CPU lists, small files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void whole_numbers(void **state)
+{
+	static const char *const wrong[] = {"", " 1", "1 ", "-1", "+1", "1x", "0x", "x", "1.0", "1e3", "0xg"};
+	static const char *const wrong_signed[] = {"", "-", "--1", "- 1", "+-1", "1-"};
+	uint64_t u;
+	int64_t i;
+
+	(void)state;
+	assert_int_equal(text_parse_u64("18446744073709551615", &u), 0);
+	assert_true(u == UINT64_MAX);
+	assert_int_equal(text_parse_u64("0x1F", &u), 0);
+	assert_int_equal(u, 31);
+	assert_int_equal(text_parse_u64("010", &u), 0);
+	assert_int_equal(u, 10);
+	assert_int_equal(text_parse_u64("18446744073709551616", &u), -ERANGE);
+	for (size_t n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++)
+		assert_int_equal(text_parse_u64(wrong[n], &u), -EINVAL);
+	assert_int_equal(text_parse_i64("-9223372036854775808", &i), 0);
+	assert_true(i == INT64_MIN);
+	assert_int_equal(text_parse_i64("+9223372036854775807", &i), 0);
+	assert_true(i == INT64_MAX);
+	assert_int_equal(text_parse_i64("9223372036854775808", &i), -ERANGE);
+	assert_int_equal(text_parse_i64("-9223372036854775809", &i), -ERANGE);
+	for (size_t n = 0; n < sizeof(wrong_signed) / sizeof(wrong_signed[0]); n++)
+		assert_int_equal(text_parse_i64(wrong_signed[n], &i), -EINVAL);
+}
+
+static void real_numbers(void **state)
+{
+	static const char *const wrong[] = {"",   "nan", "inf", "-inf", "1,5", "1 ",
+					    " 1", ".",   "-",   "e5",   "0x"};
+	double value;
+
+	(void)state;
+	(void)setlocale(LC_ALL, "de_DE.UTF-8"); /* where it exists; the result must not change */
+	assert_int_equal(text_parse_double("2.5", &value), 0);
+	assert_true(value == 2.5);
+	assert_int_equal(text_parse_double("-1e-3", &value), 0);
+	assert_true(value == -1e-3);
+	assert_int_equal(text_parse_double(".5", &value), 0);
+	assert_int_equal(text_parse_double("1e999", &value), -ERANGE);
+	for (size_t n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++)
+		assert_int_equal(text_parse_double(wrong[n], &value), -EINVAL);
+	(void)setlocale(LC_ALL, "C");
+}
+
+static void durations_and_sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} durations[] = {{"500ms", 500},   {"1s", 1000},   {"5m", 300000}, {"2h", 7200000},
+			 {"1d", 86400000}, {"1.5s", 1500}, {"250", 250},   {"0.5 s", 500}};
+	static const char *const wrong[] = {"",    "s",      "-1s",  "1y",
+					    "1ss", "1.2.3s", "1s 2", "99999999999999999999d"};
+	uint64_t value;
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(durations) / sizeof(durations[0]); n++) {
+		assert_int_equal(text_parse_duration_ms(durations[n].text, 1, &value), 0);
+		assert_int_equal(value, durations[n].ms);
+	}
+	assert_int_equal(text_parse_duration_ms("3", 1000, &value), 0);
+	assert_int_equal(value, 3000);
+	for (size_t n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++)
+		assert_true(text_parse_duration_ms(wrong[n], 1, &value) < 0);
+	assert_int_equal(text_parse_size("64M", &value), 0);
+	assert_int_equal(value, 64 * 1024 * 1024);
+	assert_int_equal(text_parse_size("1G", &value), 0);
+	assert_int_equal(value, 1 << 30);
+	assert_int_equal(text_parse_size("4096", &value), 0);
+	assert_int_equal(value, 4096);
+	assert_int_equal(text_parse_size("1X", &value), -EINVAL);
+}
+
+static void truth(void **state)
+{
+	bool value;
+
+	(void)state;
+	assert_int_equal(text_parse_bool("Yes", &value), 0);
+	assert_true(value);
+	assert_int_equal(text_parse_bool("off", &value), 0);
+	assert_false(value);
+	assert_int_equal(text_parse_bool("maybe", &value), -EINVAL);
+	assert_int_equal(text_parse_bool("", &value), -EINVAL);
+}
+
+static void nearest(void **state)
+{
+	static const char *const known[] = {"frequency", "name", "cgroup-basepath", "output", "system",
+					    "container", "n"};
+	const size_t n = sizeof(known) / sizeof(known[0]);
+
+	(void)state;
+	assert_string_equal(text_nearest("frequncy", known, n), "frequency");
+	assert_string_equal(text_nearest("nmae", known, n), "name");
+	assert_string_equal(text_nearest("cgroup_basepath", known, n), "cgroup-basepath");
+	assert_string_equal(text_nearest("Ouput", known, n), "output");
+	assert_string_equal(text_nearest("sytsem", known, n), "system");
+	assert_null(text_nearest("zzz", known, n));
+	assert_null(text_nearest("x", known, n));
+	assert_null(text_nearest("", known, n));
+	assert_null(text_nearest("name", known, 0));
+	char huge[1000];
+	memset(huge, 'a', sizeof(huge) - 1);
+	huge[sizeof(huge) - 1] = '\0';
+	assert_null(text_nearest(huge, known, n));
+}
+
+static void collect_cpu(void *data, unsigned cpu)
+{
+	char *list = data;
+	size_t length = strlen(list);
+
+	(void)snprintf(list + length, 256 - length, "%u ", cpu);
+}
+
+static void cpulists(void **state)
+{
+	static const char *const wrong[] = {"a",  "0-",  "-1",    "3-1",      "0,,1",
+					    "0,", "1 2", "0-1-2", "99999999", "0-70000"};
+	char seen[256] = "";
+
+	(void)state;
+	assert_int_equal(text_parse_cpulist("0-3,8,10-11\n", collect_cpu, seen), 0);
+	assert_string_equal(seen, "0 1 2 3 8 10 11 ");
+	seen[0] = '\0';
+	assert_int_equal(text_parse_cpulist("", collect_cpu, seen), 0);
+	assert_string_equal(seen, "");
+	for (size_t n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++) {
+		seen[0] = '\0';
+		assert_int_equal(text_parse_cpulist(wrong[n], collect_cpu, seen), -EINVAL);
+	}
+}
+
+static void small_files(void **state)
+{
+	char path[] = "/tmp/test_text.XXXXXX", buffer[8];
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "abc\n\n", 5), 5);
+	assert_int_equal(text_read_file_at(AT_FDCWD, path, buffer, sizeof(buffer)), 3);
+	assert_string_equal(buffer, "abc");
+	assert_int_equal(text_read_file_at(AT_FDCWD, path, buffer, 5), -EFBIG);
+	assert_int_equal(text_read_file_at(AT_FDCWD, "/nonexistent", buffer, 5), -ENOENT);
+	assert_int_equal(text_read_file_at(AT_FDCWD, "/tmp", buffer, 5), -EISDIR);
+	(void)unlink(path);
+	(void)close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(whole_numbers),
+		cmocka_unit_test(real_numbers),
+		cmocka_unit_test(durations_and_sizes),
+		cmocka_unit_test(truth),
+		cmocka_unit_test(nearest),
+		cmocka_unit_test(cpulists),
+		cmocka_unit_test(small_files),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
