@@ -20,7 +20,7 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isyste
 COMMON_LIBS = $(shell pkg-config --libs libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libseccomp) -lev -lcap-ng -lm
 SENSOR_LIBS = $(shell pkg-config --libs libcgroup) -lpfm -lbpf -lelf -lz
 SERVER_LIBS = $(shell pkg-config --libs lapacke)
-CLIENT_LIBS = -lncurses -ltinfo
+CLIENT_LIBS = -lncurses -ltinfo -lcurl
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DWATTRIBUTE_VERSION=\"$(VERSION)\" $(WARNINGS) $(WERROR) $(HARDEN) \
 	-Iinclude -I$(BUILD) $(PKG_CFLAGS) $(CFLAGS)

@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, from one list of packages. usage: scripts/install-deps.sh SET...
 #   build: compilers and libraries    test: what the tests run    peer: databases and peers for the tests
-#   docker: an engine for the system tests    --list: print the packages of the sets instead
+#   docker: an engine for the system tests    run-sensor, run-server: libraries of a program built elsewhere
+#   --list: print the packages of the sets instead
 set -eu
 
 build="gcc make pkg-config libpfm4-dev libmongoc-dev libbson-dev libcgroup-dev libev-dev libsqlite3-dev
- libmicrohttpd-dev libcap-ng-dev libseccomp-dev liblapacke-dev uthash-dev libjansson-dev libncurses-dev libbpf-dev
+ libmicrohttpd-dev libcap-ng-dev libseccomp-dev liblapacke-dev uthash-dev libjansson-dev libncurses-dev libcurl4-openssl-dev libbpf-dev
  libelf-dev zlib1g-dev bpftool clang"
 tests="libcmocka-dev clang clang-format libclang-rt-14-dev mandoc curl procps util-linux stress-ng sqlite3 tmux"
 peer="python3 python3-venv python3-pip"
+run="libmongoc-1.0-0 libbson-1.0-0 libsqlite3-0 libjansson4 libmicrohttpd12 libseccomp2 libev4 libcap-ng0"
+run_sensor="$run libcgroup2 libpfm4 libbpf1 libelf1 zlib1g"
+run_server="$run liblapacke libncurses6 libcurl4 ca-certificates"
 docker="docker.io iptables busybox-static debootstrap zstd"
 
 list=
@@ -20,9 +24,11 @@ for set_name; do
 	test) list="$list $tests" ;;
 	peer) list="$list $peer" ;;
 	docker) list="$list $docker" ;;
+	run-sensor) list="$list $run_sensor" ;;
+	run-server) list="$list $run_server" ;;
 	--list) only_print=1 ;;
 	*)
-		echo "install-deps.sh: unknown set '$set_name'; known: build test peer docker" >&2
+		echo "install-deps.sh: unknown set '$set_name'; known: build test peer docker run-sensor run-server" >&2
 		exit 2
 		;;
 	esac
