@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "container_file.h"
 #include "event.h"
 
 #include <stddef.h>
@@ -18,27 +19,20 @@
 /* Where requests may reach. All strings outlive the process's loop. */
 struct priv_config {
 	const char *sysfs_root; /* "/sys" */
-	const char *
-		perf_root; /* mount point of the hierarchy that perf_event uses; NULL: no events of cgroups */
-	const char *const
-		*docker_roots; /* Docker's data folders ("/var/lib/docker", ...), NULL at the end; or NULL */
-	const char *const
-		*podman_roots; /* Podman's storage folders ("/var/lib/containers/storage", ...); or NULL */
+	const char *perf_root;  /* mount of the hierarchy that perf_event uses; NULL: no events of cgroups */
+	const struct container_roots *containers; /* the runtimes' folders; NULL: no such file is opened */
 };
 
 enum priv_request {
 	PRIV_REQUEST_OPEN_GROUP = 1,
 	PRIV_REQUEST_OPEN_FILE = 2,
-	PRIV_REQUEST_BPF = 3, /* reserved: refused until there is a BPF source */
-	PRIV_ANSWER = 0x80,   /* the answer to request x is x | PRIV_ANSWER */
+	PRIV_REQUEST_OPEN_CONTAINER_FILE = 3,
+	PRIV_ANSWER = 0x80, /* the answer to request x is x | PRIV_ANSWER */
 };
 
-/* Files that may be asked for by an id; nothing else can be named. All are opened for reading. */
+/* Files of the machine that may be asked for by an id; nothing else can be named. Opened for reading. */
 enum priv_file {
 	PRIV_FILE_POWERCAP_ENERGY, /* id: zone, "intel-rapl:0" or "intel-rapl:0:1" */
-	PRIV_FILE_DOCKER_CONFIG,   /* id: 64 hex digits: <root>/containers/<id>/config.v2.json */
-	PRIV_FILE_PODMAN_DATABASE, /* id: "containers", "volatile-containers" (.json), or "db" (db.sql) */
-	PRIV_FILE_PODMAN_CONFIG,   /* id: 64 hex digits: the OCI config.json in its userdata folder */
 	PRIV_FILES
 };
 
@@ -64,6 +58,6 @@ int priv_serve(int socket, const struct priv_config *config);
  */
 int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
 		    char *cause, size_t cause_size);
-/* Returns the descriptor or a negative errno. */
+/* Returns the descriptor or a negative errno. Container files: container_file.h has the table. */
 int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id, char *cause,
 		   size_t cause_size);

@@ -19,5 +19,7 @@ void priv_client_free(struct priv_client *client);
 /* As priv_open_group and priv_open_file; -EPIPE when the privileged process is gone. */
 int priv_client_open_group(struct priv_client *client, const struct priv_group *group, int *ret_fds);
 int priv_client_open_file(struct priv_client *client, enum priv_file kind, const char *id);
+/* A container_file_opener; data is the struct priv_client. */
+int priv_client_open_container_file(void *data, enum container_file kind, const char *id, const char *extra);
 /* Short cause of the last failure, "" when the errno says it all. */
 const char *priv_client_cause(const struct priv_client *client);
