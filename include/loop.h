@@ -15,17 +15,18 @@ struct loop_child;
 struct loop {
 	struct ev_loop *ev;
 	void *data;
-	/* SIGTERM, SIGINT and SIGHUP. NULL: ends loop_run(). Call loop_stop() when the orderly stop is done. */
+	/* The first SIGTERM, SIGINT or SIGHUP. NULL: ends loop_run(). Call loop_stop() when the orderly stop is done. */
 	void (*on_stop)(struct loop *loop, int signal_number);
 	int stop_signal; /* the first one received, 0: none; a third one ends loop_run() at once */
 	unsigned n_stops;
+	bool stopped;
 	ev_signal signals[4];
 	struct loop_child *children;
 };
 
 /* 0 or -ENOMEM. SIGPIPE is ignored from here on. */
 int loop_init(struct loop *loop, void (*on_stop)(struct loop *loop, int signal_number), void *data);
-/* Runs until loop_stop(). */
+/* Runs until loop_stop(), which may have been called already. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 void loop_done(struct loop *loop);
@@ -64,7 +65,7 @@ void loop_tick_stop(struct loop_tick *tick);
 struct loop_child {
 	pid_t pid;
 	void *data;
-	/* With the wait status; the watch is over and may be started anew. */
+	/* With the wait status (-1: somebody else has waited for it); the watch is over and may be started anew. */
 	void (*ended)(struct loop_child *child, int wait_status);
 	struct loop_child *next;
 	struct loop *loop;

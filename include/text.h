@@ -24,6 +24,11 @@ int text_parse_bool(const char *text, bool *ret_value);
 /* The word nearest to `word` by edit distance, NULL if none is near enough to be a likely slip. */
 const char *text_nearest(const char *word, const char *const *known, size_t n_known);
 
+/* Bytes of the valid UTF-8 character at `at` (1 to 4); 0 where there is none, or the end. */
+size_t text_utf8_length(const char *at);
+/* Replaces, in place, every byte that is not UTF-8 by '?'. */
+void text_make_utf8(char *text);
+
 /* A list of CPU numbers as sysfs prints it ("0-3,8"). Calls `each` for every number; -EINVAL on anything else. */
 int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu), void *data);
 
