@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum identity_kind {
@@ -60,9 +61,9 @@ struct identity {
 int identity_parse(const char *path, size_t prefix_length, struct identity *ret_identity);
 
 /* True for exactly 64 lower-case hex digits: the only ids that become part of a file name. */
-int identity_is_id(const char *text, size_t length);
+bool identity_is_id(const char *text, size_t length);
 /* True for kinds whose short id is a container's, and whose name is in a runtime's file. */
-int identity_is_container(enum identity_kind kind);
+bool identity_is_container(enum identity_kind kind);
 /*
  * Copies a name so that it is valid UTF-8 without control characters and of at most IDENTITY_NAME_MAX bytes
  * (cut at a character), "?" in place of what is not. Returns the length. size >= IDENTITY_NAME_MAX + 1.
