@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One tick of counts into documents: a report for every target with counts, `all` last. Called by the collect
+ * process in each tick; does not allocate once warm, and knows neither sources nor stores.
+ */
+#pragma once
+
+#include "batch.h"
+#include "report.h"
+#include "source.h"
+
+struct encoder;
+
+/* How a slot is called in documents. */
+struct encode_name {
+	const char *name;
+	const char *container_id; /* NULL for what is no container */
+};
+
+struct encode_tick {
+	int64_t time_ms;
+	const char *sensor;
+	const struct activity_frame *frame; /* NULL: no activity source */
+	struct system_source *const *systems;
+	unsigned n_systems;
+	const struct encode_name *names; /* [slot] */
+	const uint8_t *ended;            /* [slot], 1: this is the slot's last report; NULL: none */
+	bool keep_idle;                  /* write targets without counts too */
+	struct report_tick_metadata metadata; /* n_targets is filled here */
+};
+
+/* Scratch for the given shapes. NULL on lack of memory. */
+struct encoder *encoder_new(const struct activity_frame *frame, struct system_source *const *systems,
+			    unsigned n_systems);
+void encoder_free(struct encoder *encoder);
+/* Fills `batch` (cleared first). 0 or -ENOMEM. `ret_targets`: container reports written. */
+int encoder_run(struct encoder *encoder, const struct encode_tick *tick, struct batch *batch,
+		unsigned *ret_targets);
