@@ -109,11 +109,11 @@ static double smallest_ratio(const struct activity_frame *frame, unsigned slot)
 static int add_slot(struct encoder *encoder, const struct encode_tick *tick, unsigned slot, struct batch *batch)
 {
 	const struct activity_frame *frame = tick->frame;
-	const struct encode_name *name = &tick->names[slot];
-	const struct report_head head = {.time_ms = tick->time_ms, .sensor = tick->sensor, .target = name->name};
+	const struct report_head head = {
+		.time_ms = tick->time_ms, .sensor = tick->sensor, .target = tick->names[slot]};
 	const struct report_target_metadata metadata = {
-		.container_id = name->container_id,
-		.partial = (frame->flags[slot] & ACTIVITY_FIRST) || (tick->ended && tick->ended[slot]),
+		.container_id = tick->short_ids[slot],
+		.partial = (frame->flags[slot] & ACTIVITY_FIRST) || tick->states[slot] == tick->last_state,
 		.scaled = smallest_ratio(frame, slot),
 	};
 
@@ -131,7 +131,7 @@ static int add_targets(struct encoder *encoder, const struct encode_tick *tick, 
 		const unsigned slot = tick->keep_idle ? i : frame->active[i];
 		int r;
 
-		if (slot == ACTIVITY_SLOT_MACHINE || !tick->names[slot].name)
+		if (slot == ACTIVITY_SLOT_MACHINE || slot >= tick->n_names || tick->names[slot][0] == '\0')
 			continue;
 		if (!(frame->flags[slot] & ACTIVITY_OPEN) || (frame->flags[slot] & ACTIVITY_FAILED))
 			continue;

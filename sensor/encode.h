@@ -11,21 +11,18 @@
 
 struct encoder;
 
-/* How a slot is called in documents. */
-struct encode_name {
-	const char *name;
-	const char *container_id; /* NULL for what is no container */
-};
-
 struct encode_tick {
 	int64_t time_ms;
 	const char *sensor;
 	const struct activity_frame *frame; /* NULL: no activity source */
 	struct system_source *const *systems;
 	unsigned n_systems;
-	const struct encode_name *names; /* [slot] */
-	const uint8_t *ended;            /* [slot], 1: this is the slot's last report; NULL: none */
-	bool keep_idle;                  /* write targets without counts too */
+	const char *const *names;     /* [slot]; "" for a slot that is not reported */
+	const char *const *short_ids; /* [slot]; NULL for what is no container */
+	const uint8_t *states;        /* [slot]; `last_state` marks a slot's last report */
+	uint8_t last_state;
+	unsigned n_names; /* slots in these arrays; the frame may know more */
+	bool keep_idle;   /* write targets without counts too */
 	struct report_tick_metadata metadata; /* n_targets is filled here */
 };
 

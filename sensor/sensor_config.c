@@ -249,7 +249,7 @@ static int settle_names(struct sensor_config *config)
 	if (!config->reports || !config->targets)
 		return -ENOMEM;
 	if (config->spool_size > 0 && store_is_remote(config->store_uri) &&
-	    asprintf(&config->spool_path, "%s/spool-%s.db", config->state_dir, config->name) < 0)
+	    asprintf(&config->spool_path, "%s/spool/%s.db", config->state_dir, config->name) < 0)
 		return -ENOMEM;
 	return 0;
 }

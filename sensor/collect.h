@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sensor's `collect` process: watches cgroups, reads all sources in each tick, makes documents and hands them
+ * to `write`. It has no rights of its own; what needs one is opened by `priv`.
+ */
+#pragma once
+
+#include "batch.h"
+#include "cgroup.h"
+#include "cgroup_watch.h"
+#include "choose.h"
+#include "encode.h"
+#include "link.h"
+#include "loop.h"
+#include "notify.h"
+#include "sensor_config.h"
+#include "source.h"
+#include "target.h"
+#include "topology.h"
+
+#define COLLECT_SYSTEMS_MAX SENSOR_GROUPS_MAX
+
+struct collect {
+	struct sensor_config *config;
+	struct loop loop;
+	struct notify notify;
+	/* the machine */
+	struct topology topology;
+	struct cgroup_layout layout;
+	struct source_context context;
+	char boot_id[40];
+	/* sources */
+	struct system_source *systems[COLLECT_SYSTEMS_MAX];
+	unsigned n_systems;
+	struct activity_source *activity;
+	struct choose_report chosen;
+	const char *energy_source;
+	/* targets */
+	struct cgroup_watch *watch;
+	struct target_table *table;
+	bool opening; /* adding what was there at start: nothing to retry, nothing partial */
+	/* a tick's work */
+	struct encoder *encoder;
+	struct batch reports, documents;
+	struct link_sender link;
+	uint64_t seq;
+	uint64_t last_energy_ns;
+	uint64_t lost[REPORT_LOST_CAUSES];      /* since start */
+	uint64_t lost_told[REPORT_LOST_CAUSES]; /* of these, said in reports */
+	unsigned over_budget;                   /* live targets without a counter */
+	int64_t last_time_ms;
+	/* watchers */
+	struct loop_tick tick;
+	ev_io watch_io, link_read, link_write;
+	ev_timer rescan, watchdog;
+	ev_idle sim_idle;
+	bool stopping;
+	int result;
+};
+
+/* Runs the duty: returns the process's exit code. The sockets are at DUTY_SOCKET_FD (priv) and DUTY_EXTRA_FD (write). */
+int collect_main(struct sensor_config *config);
+
+/* collect_open.c: everything there is to open, in order; and back. */
+int collect_open(struct collect *collect);
+void collect_close(struct collect *collect);
+/* collect_targets.c: the table's calls, passed on to the activity source. */
+void collect_target_events(struct collect *collect, struct target_events *ret_events);
+/* After a tick: departed cgroups leave the source, ended slots become free. */
+void collect_release_ended(struct collect *collect);
+/* Counts of an ended target whose name lives on are added to its successor's, so that one report has both. */
+void collect_merge_successors(struct collect *collect);
+/* collect_tick.c: one reading of everything. `missed`: ticks that were due and did not come. */
+void collect_read_tick(struct collect *collect, uint64_t missed);
+/* Reads once without reporting, so that the first tick has something to differ from. */
+void collect_read_baseline(struct collect *collect);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One tick: energy and activity are read as close together as can be, then documents are made of them and handed
+ * over. Nothing here allocates once warm.
+ */
+#include "collect.h"
+
+#include "clock.h"
+#include "log.h"
+#include "report_bson.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+
+static void read_system(struct collect *collect, struct system_source *source, uint64_t interval_ns)
+{
+	const uint64_t failures = source->read_failures;
+	int r = source->ops->read(source, interval_ns);
+
+	if (r < 0)
+		log_debug("source", r, "group '%s' was not read", source->group.name);
+	collect->lost[REPORT_LOST_READ] += source->read_failures - failures;
+}
+
+/* Returns the time between the energy reading and the end of the activity reading. */
+static uint64_t read_sources(struct collect *collect, uint64_t *ret_energy_ns)
+{
+	const uint64_t start_ns = clock_monotonic_ns();
+	uint64_t energy_ns = start_ns, end_ns;
+
+	for (unsigned i = 0; i < collect->n_systems; i++)
+		if (!collect->systems[i]->ops->energy)
+			read_system(collect, collect->systems[i], start_ns - collect->last_energy_ns);
+	for (unsigned i = 0; i < collect->n_systems; i++) {
+		if (!collect->systems[i]->ops->energy)
+			continue;
+		energy_ns = clock_monotonic_ns();
+		read_system(collect, collect->systems[i], energy_ns - collect->last_energy_ns);
+	}
+	if (collect->activity) {
+		const uint64_t failures = collect->activity->frame.read_failures;
+		int r = collect->activity->ops->read(collect->activity);
+
+		if (r < 0)
+			log_debug("source", r, "activity was not read");
+		collect->lost[REPORT_LOST_READ] += collect->activity->frame.read_failures - failures;
+	}
+	end_ns = clock_monotonic_ns();
+	*ret_energy_ns = energy_ns;
+	return end_ns - energy_ns;
+}
+
+void collect_read_baseline(struct collect *collect)
+{
+	uint64_t energy_ns;
+
+	(void)read_sources(collect, &energy_ns);
+	collect->last_energy_ns = energy_ns;
+}
+
+static void send_targets(struct collect *collect)
+{
+	struct report_target target;
+	unsigned slot;
+
+	batch_clear(&collect->documents);
+	while ((slot = target_table_next_dirty(collect->table)) != 0) {
+		target_table_fill(collect->table, slot, &target);
+		target.sensor = collect->config->name;
+		if (report_bson_add_target(&collect->documents, &target) < 0)
+			log_warning("tick", -ENOMEM, "target '%s' is not described", target.target);
+	}
+	if (collect->documents.n_documents > 0)
+		(void)link_send(&collect->link, LINK_PUT, collect->config->targets, &collect->documents, false);
+}
+
+static void fill_lost(struct collect *collect, struct report_tick_metadata *metadata)
+{
+	collect->lost[REPORT_LOST_SPOOL] += collect->link.lost;
+	collect->link.lost = 0;
+	for (unsigned i = 0; i < REPORT_LOST_CAUSES; i++) {
+		metadata->lost[i] = collect->lost[i] - collect->lost_told[i];
+		collect->lost_told[i] = collect->lost[i];
+	}
+}
+
+static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_ns)
+{
+	const struct target_view *view = target_table_view(collect->table);
+	struct encode_tick tick = {
+		.time_ms = clock_realtime_ms(),
+		.sensor = collect->config->name,
+		.frame = collect->activity ? &collect->activity->frame : NULL,
+		.systems = collect->systems,
+		.n_systems = collect->n_systems,
+		.names = view->names,
+		.short_ids = view->short_ids,
+		.states = view->states,
+		.last_state = TARGET_ENDED,
+		.n_names = view->n_slots,
+		.keep_idle = collect->config->keep_idle,
+		.metadata = {
+			.seq = collect->seq,
+			.interval_s = (double)interval_ns * 1e-9,
+			.energy_source = collect->energy_source,
+			.activity_source = collect->activity ? collect->activity->ops->name : NULL,
+			.base_frequency_mhz = collect->topology.base_frequency_mhz,
+			.n_cores = topology_cores_per_package(&collect->topology),
+			.skew_s = (double)skew_ns * 1e-9,
+			.boot_id = collect->boot_id,
+			.version = WATTRIBUTE_VERSION,
+		},
+	};
+	unsigned n_targets;
+	int r;
+
+	/* A clock that was set back must not make two ticks one: identity is made of this time. */
+	if (tick.time_ms <= collect->last_time_ms && collect->last_time_ms - tick.time_ms < 1000)
+		tick.time_ms = collect->last_time_ms + 1;
+	collect->last_time_ms = tick.time_ms;
+	fill_lost(collect, &tick.metadata);
+	r = encoder_run(collect->encoder, &tick, &collect->reports, &n_targets);
+	if (r < 0) {
+		(void)log_error("tick", r, "the tick's reports are lost");
+		collect->lost[REPORT_LOST_SPOOL]++;
+		return;
+	}
+	r = link_send(&collect->link, LINK_APPEND, collect->config->reports, &collect->reports, true);
+	if (r == -ENOBUFS)
+		log_warning("tick", 0, "the writer is behind by more than --backlog: %u reports are lost",
+			    collect->reports.n_documents);
+}
+
+void collect_read_tick(struct collect *collect, uint64_t missed)
+{
+	uint64_t energy_ns, skew_ns, interval_ns;
+
+	if (missed > 0) {
+		collect->lost[REPORT_LOST_LATE] += missed;
+		log_debug("tick", 0, "late: %" PRIu64 " ticks are part of this one", missed);
+	}
+	skew_ns = read_sources(collect, &energy_ns);
+	interval_ns = energy_ns - collect->last_energy_ns;
+	collect->last_energy_ns = energy_ns;
+	collect->seq++;
+	(void)target_table_refresh_names(collect->table, clock_realtime_ms());
+	if (collect->activity && target_table_view(collect->table)->n_ended > 0)
+		collect_merge_successors(collect);
+	send_targets(collect);
+	encode(collect, interval_ns, skew_ns);
+	collect_release_ended(collect);
+	if (collect->link.backlog.length > 0)
+		ev_io_start(collect->loop.ev, &collect->link_write);
+}
