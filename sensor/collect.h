@@ -9,6 +9,7 @@
 #include "cgroup.h"
 #include "cgroup_watch.h"
 #include "choose.h"
+#include "container_file.h"
 #include "encode.h"
 #include "link.h"
 #include "loop.h"
@@ -37,18 +38,20 @@ struct collect {
 	const char *energy_source;
 	/* targets */
 	struct cgroup_watch *watch;
+	struct container_roots roots;
 	struct target_table *table;
-	bool opening; /* adding what was there at start: nothing to retry, nothing partial */
 	/* a tick's work */
 	struct encoder *encoder;
 	struct batch reports, documents;
+	uint8_t *receive; /* for messages of `write` */
 	struct link_sender link;
 	uint64_t seq;
 	uint64_t last_energy_ns;
 	uint64_t lost[REPORT_LOST_CAUSES];      /* since start */
+	uint64_t writer_lost;                   /* of these, by the writer */
 	uint64_t lost_told[REPORT_LOST_CAUSES]; /* of these, said in reports */
-	unsigned over_budget;                   /* live targets without a counter */
 	int64_t last_time_ms;
+	bool clock_behind;
 	/* watchers */
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
@@ -64,6 +67,8 @@ int collect_main(struct sensor_config *config);
 /* collect_open.c: everything there is to open, in order; and back. */
 int collect_open(struct collect *collect);
 void collect_close(struct collect *collect);
+/* Where container runtimes keep their files, by the configuration. For priv, too. */
+void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots);
 /* collect_targets.c: the table's calls, passed on to the activity source. */
 void collect_target_events(struct collect *collect, struct target_events *ret_events);
 /* After a tick: departed cgroups leave the source, ended slots become free. */

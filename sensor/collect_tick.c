@@ -85,6 +85,25 @@ static void fill_lost(struct collect *collect, struct report_tick_metadata *meta
 	}
 }
 
+/*
+ * Identity and order are made of this time: a clock that was set back must not make two ticks one, nor one late.
+ * Ticks then follow each other by a millisecond until the clock has caught up; lengths are measured apart from it.
+ */
+static int64_t next_time_ms(struct collect *collect, int64_t now_ms)
+{
+	if (now_ms <= collect->last_time_ms) {
+		if (!collect->clock_behind)
+			log_warning("tick", 0, "the clock was set back by %" PRId64 " ms; reports keep their order until it "
+				    "has caught up", collect->last_time_ms - now_ms);
+		collect->clock_behind = true;
+		now_ms = collect->last_time_ms + 1;
+	} else {
+		collect->clock_behind = false;
+	}
+	collect->last_time_ms = now_ms;
+	return now_ms;
+}
+
 static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_ns)
 {
 	const struct target_view *view = target_table_view(collect->table);
@@ -115,10 +134,7 @@ static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_
 	unsigned n_targets;
 	int r;
 
-	/* A clock that was set back must not make two ticks one: identity is made of this time. */
-	if (tick.time_ms <= collect->last_time_ms && collect->last_time_ms - tick.time_ms < 1000)
-		tick.time_ms = collect->last_time_ms + 1;
-	collect->last_time_ms = tick.time_ms;
+	tick.time_ms = next_time_ms(collect, tick.time_ms);
 	fill_lost(collect, &tick.metadata);
 	r = encoder_run(collect->encoder, &tick, &collect->reports, &n_targets);
 	if (r < 0) {
