@@ -130,19 +130,12 @@ void collect_container_roots(const struct sensor_config *config, struct containe
 	add_roots(ret_roots->storage, &config->podman_roots, "");
 }
 
-static int open_container_file(void *data, enum container_file kind, const char *id, const char *extra)
-{
-	struct collect *collect = data;
-
-	return priv_client_open_container_file(collect->context.priv, kind, id, extra);
-}
-
 static int open_targets(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
 	struct target_options options = {
-		.open_file = open_container_file,
-		.open_data = collect,
+		.open_file = priv_client_open_container_file,
+		.open_data = collect->context.priv,
 		.layout = &collect->layout,
 		.include = (const char *const *)config->include.items,
 		.n_include = config->include.n_items,

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * --check-machine: every source is probed as the sensor would at start, and every answer is kept with its reason.
+ * The JSON object is what `wattribute check` shows; the text is made from the same object.
+ */
+#include "check_machine.h"
+
+#include "cgroup.h"
+#include "choose.h"
+#include "cleanup.h"
+#include "collect.h"
+#include "defaults.h"
+#include "event.h"
+#include "fd_budget.h"
+#include "log.h"
+#include "priv_client.h"
+#include "text.h"
+#include "topology.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+struct check {
+	struct sensor_config *config;
+	struct source_context context;
+	struct topology topology;
+	struct cgroup_layout layout;
+	struct container_roots roots;
+	struct priv_config priv;
+	json_t *object;
+	const char *energy, *activity;
+	bool estimated;
+};
+
+/* A probe's text is "reason. Remedy": the first sentence is the reason. */
+static json_t *item(const char *key, const char *value, const char *status, const char *text)
+{
+	const char *end = strstr(text, ". ");
+	char why[512];
+
+	(void)snprintf(why, sizeof(why), "%.*s", end ? (int)(end - text) : (int)strlen(text), text);
+	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy",
+			 end ? end + 2 : "");
+}
+
+static void add(struct check *check, const char *list, json_t *value)
+{
+	json_t *array = json_object_get(check->object, list);
+
+	if (!array) {
+		array = json_array();
+		json_object_set_new(check->object, list, array);
+	}
+	json_array_append_new(array, value);
+}
+
+static void check_host(struct check *check)
+{
+	struct utsname host;
+
+	if (uname(&host) < 0)
+		return;
+	json_object_set_new(check->object, "version", json_string(WATTRIBUTE_VERSION));
+	json_object_set_new(check->object, "machine",
+			    json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:b}", "hostname", host.nodename, "kernel",
+				      host.release, "cpu", check->topology.model_name, "sockets",
+				      (int)check->topology.n_packages, "cpus", (int)check->topology.n_cpus, "base_mhz",
+				      check->topology.base_frequency_mhz, "virtual",
+				      check->topology.virtual_machine));
+}
+
+static void check_energy(struct check *check)
+{
+	static const struct system_source_ops *const all[] = {&source_rapl, &source_powercap, &source_estimate};
+	char *events[] = {(char[]){"RAPL_ENERGY_PKG"}, (char[]){"RAPL_ENERGY_DRAM"}};
+	const struct event_group_request request = {
+		.name = (char[]){"rapl"}, .one_cpu_per_socket = true, .events = events, .n_events = 2};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		char why[512] = "";
+		const bool works = all[i]->probe(&check->context, &request, why, sizeof(why)) == 0;
+
+		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why));
+		if (works && !check->energy) {
+			check->energy = all[i]->name;
+			check->estimated = all[i]->estimated;
+		}
+	}
+}
+
+static void check_activity(struct check *check)
+{
+	static const struct activity_source_ops *const all[] = {&source_bpf, &source_perf, &source_cpustat};
+	struct event_group_request requests[SENSOR_GROUPS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < check->config->n_groups; i++)
+		if (check->config->groups[i].of_containers)
+			requests[n++] = check->config->groups[i];
+	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(all); i++) {
+		char why[512] = "";
+		const bool works = all[i]->probe(&check->context, requests, n, why, sizeof(why)) == 0;
+
+		add(check, "activity", item("source", all[i]->name, works ? "ok" : "missing", why));
+		if (works && !check->activity)
+			check->activity = all[i]->name;
+	}
+}
+
+static bool can_open(struct check *check, const struct event_encoding *encoding, char *why, size_t why_size)
+{
+	const struct event_box *box = &encoding->boxes[0];
+	struct priv_group group = {.cgroup = "", .n_events = 1, .events = &box->attr};
+	int fd = -1, r;
+
+	group.cpu = box->n_cpus > 0 ? box->cpus[0] : check->topology.cpus[0].id;
+	r = priv_client_open_group(check->context.priv, &group, &fd);
+	if (r < 0) {
+		(void)event_explain_open(r, box->pmu, false, why, why_size);
+		return false;
+	}
+	(void)close(fd);
+	return true;
+}
+
+static void check_events(struct check *check)
+{
+	for (unsigned g = 0; g < check->config->n_groups; g++) {
+		const struct event_group_request *group = &check->config->groups[g];
+
+		for (unsigned e = 0; !choose_is_energy(group) && e < group->n_events; e++) {
+			struct event_encoding encoding = {0};
+			char why[512] = "";
+			bool works = event_encode(check->config->sysfs_root, group->events[e], &encoding, why,
+						  sizeof(why)) == 0;
+
+			works = works && encoding.n_boxes > 0 && can_open(check, &encoding, why, sizeof(why));
+			event_encoding_done(&encoding);
+			add(check, "events", item("event", group->events[e], works ? "ok" : "missing", why));
+		}
+	}
+}
+
+static void count_cgroup(void *data, const char *path, uint64_t id)
+{
+	(void)path;
+	(void)id;
+	++*(unsigned *)data;
+}
+
+static void check_cgroups(struct check *check)
+{
+	static const char *const versions[] = {"none", "v1", "v2"};
+	unsigned n = 0;
+	const struct cgroup_watch_events events = {.created = count_cgroup, .removed = count_cgroup, .data = &n};
+	struct cgroup_watch *watch = NULL;
+	const bool found = check->layout.mount[0] && cgroup_watch_open(&check->layout, &events, &watch) == 0;
+
+	cgroup_watch_close(watch);
+	json_object_set_new(check->object, "cgroups",
+			    json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "version",
+				      check->layout.hybrid ? "hybrid" : versions[check->layout.version], "status",
+				      found ? "ok" : "missing", "base", check->layout.mount, "cgroups", (int)n, "why",
+				      check->layout.text, "remedy", ""));
+}
+
+static void check_rights(struct check *check)
+{
+	char value[64] = "", text[128], path[4096];
+
+	add(check, "rights", item("right", "root or CAP_PERFMON", geteuid() == 0 ? "ok" : "limited",
+				  geteuid() == 0 ? "" : "not root. Start as root, or with CAP_PERFMON, CAP_BPF and "
+							"CAP_DAC_READ_SEARCH"));
+	(void)snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_paranoid", check->config->procfs_root);
+	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
+	(void)snprintf(text, sizeof(text), "value %s", value[0] ? value : "unknown");
+	add(check, "rights", item("right", "perf_event_paranoid", "ok", text));
+	(void)snprintf(text, sizeof(text), "%u counters can be open at once", fd_budget_raise());
+	add(check, "rights", item("right", "open files", "ok", text));
+}
+
+static void check_runtimes(struct check *check)
+{
+	const struct {
+		const char *name;
+		const char *const *roots;
+	} runtimes[] = {{"docker", check->roots.docker},
+			{"podman, cri-o", check->roots.storage},
+			{"containerd", check->roots.containerd}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++) {
+		const char *found = NULL;
+
+		for (unsigned k = 0; runtimes[i].roots[k] && !found; k++)
+			if (access(runtimes[i].roots[k], R_OK | X_OK) == 0)
+				found = runtimes[i].roots[k];
+		json_t *entry = item("runtime", runtimes[i].name, found ? "ok" : "missing",
+				     found ? "" : "no folder of it can be read. Without it containers are called by "
+						  "their short id; mount the folder, or name it by --docker-root or "
+						  "--podman-root");
+		json_object_set_new(entry, "path", json_string(found ? found : ""));
+		add(check, "runtimes", entry);
+	}
+}
+
+static void print_text(const struct check *check)
+{
+	const char *key;
+	json_t *list, *entry;
+
+	json_object_foreach(check->object, key, list) {
+		size_t index;
+
+		if (!json_is_array(list))
+			continue;
+		printf("%s\n", key);
+		json_array_foreach(list, index, entry) {
+			const char *name = NULL;
+			const char *member;
+			json_t *value;
+
+			json_object_foreach(entry, member, value) {
+				if (strcmp(member, "status") != 0 && strcmp(member, "why") != 0 &&
+				    strcmp(member, "remedy") != 0 && strcmp(member, "path") != 0)
+					name = json_string_value(value);
+			}
+			printf("  %-8s %-34s %s\n", json_string_value(json_object_get(entry, "status")),
+			       name ? name : "", json_string_value(json_object_get(entry, "why")));
+			if (json_string_length(json_object_get(entry, "remedy")) > 0)
+				printf("  %-8s %-34s -> %s\n", "", "",
+				       json_string_value(json_object_get(entry, "remedy")));
+		}
+	}
+	printf("%s\n", check->layout.text);
+	printf("choice: energy by %s%s, activity by %s\n", check->energy ? check->energy : "nothing",
+	       check->estimated ? " (estimated)" : "", check->activity ? check->activity : "nothing");
+}
+
+static int prepare(struct check *check)
+{
+	struct sensor_config *config = check->config;
+
+	if (topology_read(config->sysfs_root, config->procfs_root, &check->topology) < 0)
+		return log_error("topology", -ENOENT, "no CPU found below '%s'", config->sysfs_root);
+	collect_container_roots(config, &check->roots);
+	check->priv = (struct priv_config){.sysfs_root = config->sysfs_root, .containers = &check->roots};
+	if (cgroup_layout_detect(config->cgroup_base, &check->layout) == 0 && check->layout.perf)
+		check->priv.perf_root = check->layout.mount;
+	check->context = (struct source_context){
+		.sysfs_root = config->sysfs_root,
+		.procfs_root = config->procfs_root,
+		.topology = &check->topology,
+		.tdp_w = config->tdp_w,
+		.fd_budget = fd_budget_raise(),
+	};
+	if (check->layout.cpu_time[0]) {
+		check->context.cpu_root = check->layout.cpu_time;
+		check->context.cpu_root_v2 = check->layout.cpu_time_version == CGROUP_VERSION_2;
+	}
+	if (priv_client_direct(&check->priv, &check->context.priv) < 0)
+		return -ENOMEM;
+	log_set_level(LOG_LEVEL_ERROR); /* the answers are in the object; the log would say them twice */
+	return defaults_apply(config);
+}
+
+int check_machine_main(struct sensor_config *config)
+{
+	struct check check = {.config = config, .object = json_object()};
+	char note[256] = "";
+
+	if (!check.object || prepare(&check) < 0) {
+		json_decref(check.object);
+		return 1;
+	}
+	check_host(&check);
+	check_energy(&check);
+	check_activity(&check);
+	check_events(&check);
+	check_cgroups(&check);
+	check_rights(&check);
+	check_runtimes(&check);
+	if (check.estimated)
+		(void)snprintf(note, sizeof(note), "watts are estimated from CPU use and the processor's design power");
+	json_object_set_new(check.object, "choice",
+			    json_pack("{s:s, s:s, s:b, s:s}", "energy", check.energy ? check.energy : "none", "activity",
+				      check.activity ? check.activity : "none", "estimated", check.estimated, "note",
+				      note));
+	if (config->json) {
+		json_dumpf(check.object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+		printf("\n");
+	} else {
+		print_text(&check);
+	}
+	json_decref(check.object);
+	priv_client_free(check.context.priv);
+	topology_done(&check.topology);
+	return check.energy || check.activity ? 0 : 1;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * First process of the sensor. With root's rights it answers a closed list of typed requests (priv.h) and does
+ * nothing else; when one of its children ends, the other is ended in order, and the exit code is collect's.
+ */
+#include "supervise.h"
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "collect.h"
+#include "duty.h"
+#include "ipc.h"
+#include "log.h"
+#include "loop.h"
+#include "priv.h"
+#include "sandbox.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define SUPERVISE_END_S 30.0 /* from the first child's end to a kill of the other */
+
+struct supervise {
+	struct loop loop;
+	struct duty collect, write;
+	struct loop_child collect_child, write_child;
+	struct priv_config priv;
+	struct container_roots roots;
+	struct cgroup_layout layout;
+	ev_io requests;
+	ev_timer patience;
+	int exit_code;
+	unsigned n_running;
+};
+
+static int exit_code_of(int wait_status)
+{
+	if (WIFEXITED(wait_status))
+		return WEXITSTATUS(wait_status);
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : 1;
+}
+
+static void child_ended(struct supervise *supervise, const char *name, int wait_status)
+{
+	const int code = exit_code_of(wait_status);
+
+	if (code != 0)
+		(void)log_error("priv", 0, "'%s' has ended with %s %d", name,
+				WIFSIGNALED(wait_status) ? "signal" : "code",
+				WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : code);
+	if (supervise->exit_code == 0)
+		supervise->exit_code = code;
+	if (--supervise->n_running == 0)
+		loop_stop(&supervise->loop);
+	else if (!ev_is_active(&supervise->patience))
+		ev_timer_start(supervise->loop.ev, &supervise->patience);
+}
+
+static void on_collect_ended(struct loop_child *child, int wait_status)
+{
+	struct supervise *supervise = child->data;
+
+	ev_io_stop(supervise->loop.ev, &supervise->requests);
+	supervise->collect.pid = -1;
+	child_ended(supervise, "collect", wait_status);
+}
+
+static void on_write_ended(struct loop_child *child, int wait_status)
+{
+	struct supervise *supervise = child->data;
+
+	supervise->write.pid = -1;
+	if (supervise->collect.pid > 0) {
+		(void)kill(supervise->collect.pid, SIGTERM);
+		if (supervise->exit_code == 0 && exit_code_of(wait_status) == 0)
+			supervise->exit_code = 1; /* it must not be the first to go */
+	}
+	child_ended(supervise, "write", wait_status);
+}
+
+static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
+{
+	struct supervise *supervise = timer->data;
+
+	(void)ev;
+	(void)events;
+	(void)log_error("priv", 0, "a child does not end; it is killed");
+	if (supervise->collect.pid > 0)
+		(void)kill(supervise->collect.pid, SIGKILL);
+	if (supervise->write.pid > 0)
+		(void)kill(supervise->write.pid, SIGKILL);
+}
+
+static void on_request(struct ev_loop *ev, ev_io *watcher, int events)
+{
+	struct supervise *supervise = watcher->data;
+	int r = priv_serve(watcher->fd, &supervise->priv);
+
+	(void)events;
+	if (r > 0)
+		return;
+	ev_io_stop(ev, watcher);
+	if (r < 0 && supervise->collect.pid > 0) {
+		supervise->exit_code = 1;
+		(void)kill(supervise->collect.pid, SIGKILL);
+	}
+}
+
+static void on_stop(struct loop *loop, int signal_number)
+{
+	struct supervise *supervise = loop->data;
+
+	(void)signal_number;
+	if (supervise->collect.pid > 0)
+		(void)kill(supervise->collect.pid, SIGTERM);
+	ev_timer_start(loop->ev, &supervise->patience);
+}
+
+static void prepare_priv(struct supervise *supervise, const struct sensor_config *config)
+{
+	collect_container_roots(config, &supervise->roots);
+	supervise->priv = (struct priv_config){.sysfs_root = config->sysfs_root, .containers = &supervise->roots};
+	if (!config->sim && cgroup_layout_detect(config->cgroup_base, &supervise->layout) == 0 && supervise->layout.perf)
+		supervise->priv.perf_root = supervise->layout.mount;
+}
+
+static int start_children(struct supervise *supervise, char *argv[])
+{
+	int link[2];
+	int r = ipc_pair(link);
+
+	if (r < 0)
+		return log_error("priv", r, "no socket pair");
+	r = duty_spawn("write", argv, link[1], &supervise->write);
+	if (r == 0)
+		r = duty_spawn("collect", argv, link[0], &supervise->collect);
+	(void)close(link[0]);
+	(void)close(link[1]);
+	if (r < 0)
+		return log_error("priv", r, "cannot start a child process");
+	supervise->n_running = 2;
+	loop_child_start(&supervise->loop, &supervise->write_child, supervise->write.pid, on_write_ended, supervise);
+	loop_child_start(&supervise->loop, &supervise->collect_child, supervise->collect.pid, on_collect_ended,
+			 supervise);
+	ev_io_init(&supervise->requests, on_request, supervise->collect.socket, EV_READ);
+	supervise->requests.data = supervise;
+	ev_io_start(supervise->loop.ev, &supervise->requests);
+	return 0;
+}
+
+/* Makes a folder and what is above it; the last one belongs to the user that writes there. */
+static int make_folder(const char *path, uid_t uid, gid_t gid)
+{
+	char part[4096];
+
+	if (strlen(path) >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (const char *at = path + 1; at; at = strchr(at + 1, '/')) {
+		(void)memcpy(part, path, (size_t)(at - path));
+		part[at - path] = '\0';
+		if (at > path + 1 && mkdir(part, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	if (mkdir(path, 0755) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (uid != (uid_t)-1 && chown(path, uid, gid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int make_folders(const struct sensor_config *config)
+{
+	char folder[4096];
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	int r;
+
+	if (!config->spool_path && (config->store || config->uri || config->output_type))
+		return 0; /* nothing of ours goes into the state folder */
+	r = make_folder(config->state_dir, (uid_t)-1, (gid_t)-1);
+	if (r == 0 && config->spool_path) {
+		(void)snprintf(folder, sizeof(folder), "%s/spool", config->state_dir);
+		if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0)
+			uid = (uid_t)-1;
+		r = make_folder(folder, uid, gid);
+	}
+	if (r < 0)
+		return log_error("priv", r, "cannot make the state folder '%s'; name another by --state-dir",
+				 config->state_dir);
+	return 0;
+}
+
+int supervise_main(struct sensor_config *config, char *argv[])
+{
+	struct supervise *supervise = calloc(1, sizeof(*supervise));
+	int code;
+
+	if (!supervise)
+		return 1;
+	supervise->collect.pid = supervise->write.pid = -1;
+	if (make_folders(config) < 0 || loop_init(&supervise->loop, on_stop, supervise) < 0) {
+		free(supervise);
+		return 1;
+	}
+	ev_timer_init(&supervise->patience, on_patience, SUPERVISE_END_S, 0.0);
+	supervise->patience.data = supervise;
+	prepare_priv(supervise, config);
+	if (start_children(supervise, argv) < 0)
+		supervise->exit_code = 1;
+	else
+		loop_run(&supervise->loop);
+	code = supervise->exit_code;
+	if (supervise->collect.pid > 0)
+		(void)duty_stop(&supervise->collect, 2000);
+	if (supervise->write.pid > 0)
+		(void)duty_stop(&supervise->write, 2000);
+	loop_done(&supervise->loop);
+	free(supervise);
+	return code;
+}

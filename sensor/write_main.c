@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The duty `write`: opens store and spool, gives up its rights, serves the link until collect closes it.
+ */
+#include "supervise.h"
+
+#include "cleanup.h"
+#include "duty.h"
+#include "log.h"
+#include "sandbox.h"
+#include "writer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+static const char **csv_groups(const struct sensor_config *config)
+{
+	const char **names = calloc(SENSOR_GROUPS_MAX + 1, sizeof(*names));
+
+	for (unsigned i = 0; names && i < config->n_groups; i++)
+		names[i] = config->groups[i].name;
+	return names;
+}
+
+/*
+ * A database away needs nothing of this machine: the process becomes --user. Files of a local store belong to whoever
+ * started the sensor, and stay with that user; capabilities go in either case.
+ */
+static int give_up_rights(const struct sensor_config *config)
+{
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	char why[256] = "";
+	int r;
+
+	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0)
+		return log_error("sandbox", -ENOENT, "there is no user '%s'; name another by --user", config->user);
+	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
+	if (r < 0)
+		return log_error("sandbox", 0, "%s", why), r;
+	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, why, sizeof(why));
+	if (r < 0)
+		log_notice("sandbox", 0, "going on without a list of system calls: %s", why);
+	return 0;
+}
+
+int write_main(struct sensor_config *config)
+{
+	const char **groups = csv_groups(config);
+	const struct writer_config writer_config = {
+		.uri = config->store_uri,
+		.options = {.database = config->database,
+			    .flags = STORE_WRITE,
+			    .timeout_ms = config->store_timeout_ms,
+			    .csv_groups = groups},
+		.retention_s = config->retention_ms / 1000,
+		.spool_path = config->spool_path,
+		.spool_limits = {.bytes = config->spool_size, .age_ms = config->spool_age_ms},
+	};
+	struct writer *writer = NULL;
+	char why[512] = "", display[256];
+	int r;
+
+	/* It ends when collect closes the link, so that the last tick arrives; not by the terminal's Ctrl-C. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	r = give_up_rights(config);
+	if (r == 0) {
+		r = writer_open(&writer_config, &writer, why, sizeof(why));
+		if (r < 0)
+			(void)log_error("store", why[0] ? 0 : r, "%s", why[0] ? why : "cannot open the store");
+	}
+	if (r == 0) {
+		log_info("store", 0, "reports go to '%s', collection '%s'",
+			 store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
+		r = writer_run(writer, DUTY_SOCKET_FD + 1);
+		if (writer_lost(writer) > 0)
+			log_warning("store", 0, "%llu documents are lost", (unsigned long long)writer_lost(writer));
+	}
+	writer_close(writer);
+	free(groups);
+	return r < 0 ? 1 : 0;
+}
