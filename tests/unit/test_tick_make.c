@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From gathered reports to flat arrays: sums over CPUs, first CPU's energy, features, missing and absurd
+ * counts.
+ */
+#include "tick_make.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bson/bson.h>
+#include <cmocka.h>
+
+static void assert_near(double got, double wanted, double tolerance)
+{
+	if (!(fabs(got - wanted) <= tolerance))
+		fail_msg("%.15g is not %.15g", got, wanted);
+}
+
+struct fixture {
+	struct report_names *names;
+	struct report_decoded decoded;
+	struct join *join;
+	struct tick_maker *maker;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	fixture->names = report_names_new();
+	fixture->join = join_new(2000);
+	fixture->maker = tick_maker_new(fixture->names, 1);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	tick_maker_free(fixture->maker);
+	join_free(fixture->join);
+	report_decoded_done(&fixture->decoded);
+	report_names_free(fixture->names);
+	free(fixture);
+	return 0;
+}
+
+/* `groups` in JSON; `metadata` in JSON or NULL. */
+static void feed(struct fixture *fixture, int64_t time_ms, const char *target, const char *groups,
+		 const char *metadata)
+{
+	char text[4096], why[200] = "";
+	enum join_fed fed;
+	bson_t document;
+
+	(void)snprintf(
+		text, sizeof(text),
+		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%lld\"}},\"sensor\":\"s\",\"target\":\"%s\","
+		"\"groups\":%s%s%s}",
+		(long long)time_ms, target, groups, metadata ? ",\"metadata\":" : "",
+		metadata ? metadata : "");
+	if (!bson_init_from_json(&document, text, -1, NULL))
+		fail_msg("test's JSON: %s", text);
+	if (report_bson_decode(bson_get_data(&document), document.len, fixture->names, &fixture->decoded, why,
+			       sizeof(why)) < 0)
+		fail_msg("%s: %s", text, why);
+	assert_int_equal(join_feed(fixture->join, &fixture->decoded, time_ms, &fed), 0);
+	bson_destroy(&document);
+}
+
+static const struct tick *make(struct fixture *fixture)
+{
+	struct join_slot *slot = join_take(fixture->join, 0, true);
+	const struct tick *tick;
+
+	assert_non_null(slot);
+	assert_int_equal(tick_make(fixture->maker, slot, &tick), 0);
+	join_release(fixture->join, slot);
+	return tick;
+}
+
+/* 3 J in units of 2^-32 J */
+#define THREE_JOULES "12884901888.0"
+
+static void hwpc_sensor_tick(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tick *tick;
+
+	feed(fixture, 1000, "web",
+	     "{\"core\":{\"1\":{\"8\":{\"LLC_MISSES\":5.0,\"CPU_CLK_THREAD_UNHALTED:REF_P\":100.0},"
+	     "\"9\":{\"LLC_MISSES\":6.0,\"CPU_CLK_THREAD_UNHALTED:REF_P\":20.0,\"time_enabled\":1.0}},"
+	     "\"0\":{\"0\":{\"LLC_MISSES\":1.0,\"CPU_CLK_THREAD_UNHALTED:REF_P\":7.0}}}}",
+	     NULL);
+	feed(fixture, 1000, "all",
+	     "{\"rapl\":{\"0\":{\"3\":{\"RAPL_ENERGY_PKG\":1.0},\"0\":{\"RAPL_ENERGY_PKG\":" THREE_JOULES
+	     ",\"RAPL_ENERGY_DRAM\":0.0}},\"1\":{\"8\":{\"RAPL_ENERGY_PKG\":-5.0}}},"
+	     "\"msr\":{\"0\":{\"0\":{\"APERF\":10.0,\"MPERF\":20.0,\"TSC\":40.0},\"1\":{\"APERF\":30.0}}}}",
+	     NULL);
+	tick = make(fixture);
+	assert_int_equal(tick->n_sockets, 2);
+	assert_int_equal(tick->n_targets, 1);
+	assert_int_equal(tick->cpu_stride, 8);
+	assert_false(tick->complete);
+	assert_true(tick->reset);
+	assert_near(tick->interval_s, 1, 0);
+	assert_near(tick->sockets[0].energy_j[REPORT_SCOPE_CPU], 3, 1e-12);
+	assert_near(tick->sockets[0].energy_j[REPORT_SCOPE_DRAM], 0, 0);
+	assert_true(isnan(tick->sockets[1].energy_j[REPORT_SCOPE_CPU]));
+	assert_near(tick->sockets[0].aperf, 20, 0);
+	assert_near(tick->sockets[0].tsc, 40, 0);
+	assert_true(isnan(tick->sockets[1].tsc));
+	assert_true(isnan(tick->sockets[0].counts[TICK_REF]));
+	assert_string_equal(tick->targets[0].name, "web");
+	assert_int_equal(tick->targets[0].present, 3);
+	assert_near(tick->targets[0].counts[TICK_REF], 7, 0);
+	assert_near(tick->targets[0].counts[TICK_FEATURES + TICK_REF], 120, 0);
+	assert_near(tick->targets[0].counts[TICK_FEATURES + TICK_MISSES], 11, 0);
+	assert_true(isnan(tick->targets[0].counts[TICK_CYCLES]));
+	assert_int_equal(tick->n_events, 2);
+	assert_string_equal(tick->event_names[0], "CPU_CLK_THREAD_UNHALTED:REF_P");
+	assert_near(tick->targets[0].events[2 + 1], 11, 0);
+}
+
+static void our_tick_with_metadata(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tick *tick;
+
+	feed(fixture, 1000, "a", "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1000.0}}}}", NULL);
+	feed(fixture, 1000, "b",
+	     "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":9.0}}},\"core\":{\"0\":{\"0\":"
+	     "{\"CPU_CLK_THREAD_UNHALTED:REF_P\":50.0}}}}",
+	     "{\"container_id\":\"0123456789ab\",\"partial\":true,\"scaled\":0.5}");
+	feed(fixture, 1000, "all",
+	     "{\"rapl\":{\"0\":{\"0\":{\"RAPL_ENERGY_PKG\":" THREE_JOULES "}}},"
+	     "\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":4000.0}}}}",
+	     "{\"seq\":7,\"interval\":0.5,\"targets\":2,\"energy_source\":\"estimate\",\"base_frequency\":"
+	     "2000}");
+	tick = make(fixture);
+	assert_true(tick->complete);
+	assert_true(tick->has_seq);
+	assert_int_equal(tick->seq, 7);
+	assert_true(tick->estimated);
+	assert_near(tick->interval_s, 0.5, 0);
+	assert_near(tick->sockets[0].counts[TICK_REF], 8000, 1e-9);
+	assert_near(tick->targets[0].counts[TICK_REF], 2000, 1e-9);
+	assert_near(tick->targets[1].counts[TICK_REF], 50, 0);
+	assert_string_equal(tick->targets[1].container_id, "0123456789ab");
+	assert_true(tick->targets[1].partial);
+	assert_near(tick->targets[1].scaled, 0.5, 0);
+}
+
+static void unknown_events_still_share(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tick *tick;
+
+	feed(fixture, 1000, "a", "{\"core\":{\"0\":{\"0\":{\"PAGE-FAULTS\":30.0,\"MIGRATIONS\":1.0}}}}",
+	     NULL);
+	feed(fixture, 1000, "all", "{\"core\":{\"0\":{\"0\":{\"PAGE-FAULTS\":40.0}}}}", NULL);
+	tick = make(fixture);
+	assert_near(tick->targets[0].counts[TICK_REF], 30, 0);
+	assert_near(tick->sockets[0].counts[TICK_REF], 40, 0);
+	feed(fixture, 2000, "a", "{\"core\":{\"0\":{\"0\":{\"PAGE-FAULTS\":30.0,\"cycles\":9.0}}}}", NULL);
+	tick = make(fixture);
+	assert_true(isnan(tick->targets[0].counts[TICK_REF]));
+	assert_near(tick->targets[0].counts[TICK_CYCLES], 9, 0);
+}
+
+static void interval_from_times(void **state)
+{
+	static const int64_t times_ms[] = {1000, 1500, 2000, 60000, 60500};
+	static const double wanted_s[] = {1, 0.5, 0.5, 0.5, 0.5};
+	struct fixture *fixture = *state;
+
+	for (unsigned i = 0; i < 5; i++) {
+		feed(fixture, times_ms[i], "all", "{\"rapl\":{\"0\":{\"0\":{\"RAPL_ENERGY_PKG\":1.0}}}}",
+		     NULL);
+		assert_near(make(fixture)->interval_s, wanted_s[i], 1e-12);
+	}
+}
+
+static void keys_last(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tick *tick;
+	uint32_t key;
+
+	feed(fixture, 1000, "a", "{\"core\":{\"0\":{\"0\":{\"cycles\":30.0}}}}", NULL);
+	feed(fixture, 1000, "b", "{\"core\":{\"0\":{\"0\":{\"cycles\":30.0}}}}", NULL);
+	tick = make(fixture);
+	key = tick->targets[1].key;
+	assert_int_not_equal(tick->targets[0].key, key);
+	assert_int_equal(tick_maker_set_quota(fixture->maker, "b", 1.5), 0);
+	feed(fixture, 2000, "b", "{\"core\":{\"0\":{\"0\":{\"cycles\":30.0}}}}", NULL);
+	tick = make(fixture);
+	assert_int_equal(tick->targets[0].key, key);
+	assert_near(tick->targets[0].cpu_quota, 1.5, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(hwpc_sensor_tick, setup, teardown),
+		cmocka_unit_test_setup_teardown(our_tick_with_metadata, setup, teardown),
+		cmocka_unit_test_setup_teardown(unknown_events_still_share, setup, teardown),
+		cmocka_unit_test_setup_teardown(interval_from_times, setup, teardown),
+		cmocka_unit_test_setup_teardown(keys_last, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
