@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queue of requests to the store's process. Messages leave as the socket takes them; answers come in the
+ * order of the requests, so that the callbacks are a simple list. Never blocks; its growth is what
+ * db_client_is_full() tells.
+ */
+#include "db_client.h"
+
+#include "db_protocol.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DB_CLIENT_QUEUE_MAX   ((size_t)8 * 1024 * 1024)
+#define DB_CLIENT_WAITING_MAX 4096
+
+struct db_message_out {
+	struct db_message_out *next;
+	uint32_t type;
+	size_t length;
+	uint8_t payload[];
+};
+
+struct db_waiting {
+	struct db_waiting *next;
+	db_done done;
+	void *data;
+};
+
+struct db_client {
+	struct ev_loop *loop;
+	int socket;
+	ev_io reader;
+	ev_io writer;
+	struct db_client_events events;
+	struct db_message_out *out_first, **out_last;
+	size_t out_bytes;
+	struct db_waiting *waiting_first, **waiting_last;
+	unsigned n_waiting;
+	struct batch documents;
+	struct batch payload;
+	struct store_statistics statistics;
+	uint8_t *buffer;
+	bool lost;
+};
+
+static void db_client_fail(struct db_client *client, int error)
+{
+	if (client->lost)
+		return;
+	client->lost = true;
+	ev_io_stop(client->loop, &client->reader);
+	ev_io_stop(client->loop, &client->writer);
+	if (client->events.lost)
+		client->events.lost(client->events.data, error);
+}
+
+static void db_client_answer(struct db_client *client, const struct ipc_message *message)
+{
+	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
+	struct db_waiting *waiting = client->waiting_first;
+	struct db_answer answer = {.documents = &client->documents};
+
+	answer.result = (enum store_result)ipc_get_u64(&cursor);
+	answer.read.offset = ipc_get_u64(&cursor);
+	answer.read.end = ipc_get_u64(&cursor) != 0;
+	client->statistics.appended = ipc_get_u64(&cursor);
+	client->statistics.duplicates = ipc_get_u64(&cursor);
+	client->statistics.dropped = ipc_get_u64(&cursor);
+	client->statistics.round_trips = ipc_get_u64(&cursor);
+	answer.error = ipc_get_string(&cursor);
+	if (cursor.failed || !waiting) {
+		db_client_fail(client, -EBADMSG);
+		return;
+	}
+	client->waiting_first = waiting->next;
+	if (!client->waiting_first)
+		client->waiting_last = &client->waiting_first;
+	client->n_waiting--;
+	if (waiting->done)
+		waiting->done(waiting->data, &answer);
+	free(waiting);
+	batch_clear(&client->documents);
+}
+
+static void db_client_take(struct db_client *client, const struct ipc_message *message)
+{
+	struct ipc_cursor cursor;
+	uint64_t away;
+
+	switch (message->type) {
+	case DB_PIECE:
+		if (batch_reserve(&client->documents, message->length) < 0) {
+			db_client_fail(client, -ENOMEM);
+			return;
+		}
+		if (message->length)
+			memcpy(client->documents.data + client->documents.length, message->payload,
+			       message->length);
+		client->documents.length += message->length;
+		break;
+	case DB_DONE:
+		db_client_answer(client, message);
+		break;
+	case DB_TROUBLE:
+		cursor = ipc_cursor_init(message->payload, message->length);
+		away = ipc_get_u64(&cursor);
+		if (client->events.trouble)
+			client->events.trouble(client->events.data, away != 0, ipc_get_string(&cursor));
+		break;
+	default:
+		db_client_fail(client, -EBADMSG);
+	}
+}
+
+static void db_client_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct db_client *client = watcher->data;
+	struct ipc_message message;
+	int r;
+
+	(void)loop, (void)events;
+	/* A few at a time: other watchers have their turn as well. */
+	for (unsigned i = 0; i < 16 && !client->lost; i++) {
+		r = ipc_receive(client->socket, client->buffer, IPC_MESSAGE_MAX + 16, &message);
+		if (r == -EAGAIN)
+			return;
+		if (r <= 0) {
+			db_client_fail(client, r < 0 ? r : -EPIPE);
+			return;
+		}
+		ipc_close_fds(&message);
+		db_client_take(client, &message);
+	}
+}
+
+static void db_client_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct db_client *client = watcher->data;
+	struct db_message_out *out;
+	int r;
+
+	(void)events;
+	while ((out = client->out_first)) {
+		r = ipc_send(client->socket, out->type, 0, out->payload, out->length, NULL, 0);
+		if (r == -EAGAIN)
+			return;
+		if (r < 0) {
+			db_client_fail(client, r);
+			return;
+		}
+		client->out_first = out->next;
+		if (!client->out_first)
+			client->out_last = &client->out_first;
+		client->out_bytes -= out->length;
+		free(out);
+	}
+	ev_io_stop(loop, watcher);
+}
+
+struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct db_client_events *events)
+{
+	struct db_client *client = calloc(1, sizeof(*client));
+
+	if (client)
+		client->buffer = malloc(IPC_MESSAGE_MAX + 16);
+	if (!client || !client->buffer) {
+		free(client);
+		return NULL;
+	}
+	(void)fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
+	client->loop = loop;
+	client->socket = socket;
+	client->events = *events;
+	client->out_last = &client->out_first;
+	client->waiting_last = &client->waiting_first;
+	ev_io_init(&client->reader, db_client_readable, socket, EV_READ);
+	ev_io_init(&client->writer, db_client_writable, socket, EV_WRITE);
+	client->reader.data = client->writer.data = client;
+	ev_io_start(loop, &client->reader);
+	return client;
+}
+
+void db_client_free(struct db_client *client)
+{
+	if (!client)
+		return;
+	ev_io_stop(client->loop, &client->reader);
+	ev_io_stop(client->loop, &client->writer);
+	for (struct db_message_out *out = client->out_first, *next; out; out = next) {
+		next = out->next;
+		free(out);
+	}
+	for (struct db_waiting *waiting = client->waiting_first, *next; waiting; waiting = next) {
+		next = waiting->next;
+		free(waiting);
+	}
+	batch_done(&client->documents);
+	batch_done(&client->payload);
+	free(client->buffer);
+	(void)close(client->socket);
+	free(client);
+}
+
+/* Queues the message that client->payload holds. */
+static int db_client_push(struct db_client *client, enum db_message type)
+{
+	struct db_message_out *out;
+
+	if (client->lost)
+		return -EPIPE;
+	out = malloc(sizeof(*out) + client->payload.length);
+	if (!out)
+		return -ENOMEM;
+	out->next = NULL;
+	out->type = type;
+	out->length = client->payload.length;
+	memcpy(out->payload, client->payload.data, client->payload.length);
+	*client->out_last = out;
+	client->out_last = &out->next;
+	client->out_bytes += out->length;
+	ev_io_start(client->loop, &client->writer);
+	return 0;
+}
+
+/* Notes whom to call. Made first, as a request that nobody waits for cannot be taken back. */
+static struct db_waiting *db_client_waiter(db_done done, void *data)
+{
+	struct db_waiting *waiting = calloc(1, sizeof(*waiting));
+
+	if (!waiting)
+		return NULL;
+	waiting->done = done;
+	waiting->data = data;
+	return waiting;
+}
+
+static int db_client_request(struct db_client *client, enum db_message type, int encoded, db_done done,
+			     void *data)
+{
+	struct db_waiting *waiting = encoded < 0 ? NULL : db_client_waiter(done, data);
+	int r;
+
+	if (!waiting)
+		return -ENOMEM;
+	r = db_client_push(client, type);
+	if (r < 0) {
+		free(waiting);
+		return r;
+	}
+	*client->waiting_last = waiting;
+	client->waiting_last = &waiting->next;
+	client->n_waiting++;
+	return 0;
+}
+
+int db_client_list(struct db_client *client, const char *prefix, db_done done, void *data)
+{
+	batch_clear(&client->payload);
+	return db_client_request(client, DB_LIST, ipc_put_string(&client->payload, prefix), done, data);
+}
+
+int db_client_read(struct db_client *client, const struct store_query *query, db_done done, void *data)
+{
+	struct batch *payload = &client->payload;
+	int r = 0;
+
+	batch_clear(payload);
+	r |= ipc_put_string(payload, query->collection);
+	r |= ipc_put_i64(payload, query->after_ms);
+	r |= ipc_put_i64(payload, query->until_ms);
+	r |= ipc_put_u64(payload, query->offset);
+	r |= ipc_put_u64(payload, query->limit);
+	r |= ipc_put_u64(payload, query->newest_first);
+	r |= ipc_put_u64(payload, query->target != NULL);
+	r |= ipc_put_string(payload, query->target ? query->target : "");
+	return db_client_request(client, DB_READ, r, done, data);
+}
+
+int db_client_get(struct db_client *client, const char *collection, const char *id, db_done done, void *data)
+{
+	struct batch *payload = &client->payload;
+	int r = 0;
+
+	batch_clear(payload);
+	r |= ipc_put_string(payload, collection);
+	r |= ipc_put_u64(payload, id != NULL);
+	r |= ipc_put_string(payload, id ? id : "");
+	return db_client_request(client, DB_GET, r, done, data);
+}
+
+int db_client_ensure(struct db_client *client, const char *collection, uint64_t retention_s, db_done done,
+		     void *data)
+{
+	batch_clear(&client->payload);
+	return db_client_request(client, DB_ENSURE,
+				 ipc_put_string(&client->payload, collection) |
+					 ipc_put_u64(&client->payload, retention_s),
+				 done, data);
+}
+
+static int db_client_write(struct db_client *client, enum db_message type, const char *collection,
+			   const struct batch *batch, struct db_waiting *waiting)
+{
+	size_t at = 0;
+	int r;
+
+	do {
+		size_t length = batch->length - at < DB_PIECE_MAX ? batch->length - at : DB_PIECE_MAX;
+		bool last = at + length == batch->length;
+
+		batch_clear(&client->payload);
+		r = ipc_put_u64(&client->payload, last);
+		r |= ipc_put_string(&client->payload, collection);
+		r |= ipc_put_bytes(&client->payload, batch->data + at, length);
+		r = r < 0 ? -ENOMEM : db_client_push(client, type);
+		if (r < 0) {
+			/* Half a batch may be queued: nothing that follows would be understood. */
+			if (at)
+				db_client_fail(client, r);
+			free(waiting);
+			return r;
+		}
+		at += length;
+	} while (at < batch->length);
+	*client->waiting_last = waiting;
+	client->waiting_last = &waiting->next;
+	client->n_waiting++;
+	return 0;
+}
+
+int db_client_append(struct db_client *client, const char *collection, const struct batch *batch,
+		     db_done done, void *data)
+{
+	struct db_waiting *waiting = db_client_waiter(done, data);
+
+	return waiting ? db_client_write(client, DB_APPEND, collection, batch, waiting) : -ENOMEM;
+}
+
+int db_client_put(struct db_client *client, const char *collection, const struct batch *batch, db_done done,
+		  void *data)
+{
+	struct db_waiting *waiting = db_client_waiter(done, data);
+
+	return waiting ? db_client_write(client, DB_PUT, collection, batch, waiting) : -ENOMEM;
+}
+
+size_t db_client_queued_bytes(const struct db_client *client)
+{
+	return client->out_bytes;
+}
+
+unsigned db_client_waiting(const struct db_client *client)
+{
+	return client->n_waiting;
+}
+
+bool db_client_is_full(const struct db_client *client)
+{
+	return client->out_bytes > DB_CLIENT_QUEUE_MAX || client->n_waiting > DB_CLIENT_WAITING_MAX;
+}
+
+const struct store_statistics *db_client_statistics(const struct db_client *client)
+{
+	return &client->statistics;
+}
