@@ -61,6 +61,8 @@ const char *http_request_parameter(const struct http_request *request, const cha
 /* All parameters in their order, repeats included. */
 void http_request_each_parameter(const struct http_request *request,
 				 void (*each)(void *data, const char *name, const char *value), void *data);
+/* Value of a header the client sent ("Accept"), whatever the case of its name; NULL: not sent. */
+const char *http_request_header(const struct http_request *request, const char *name);
 /* NUL-ended behind its length. */
 const char *http_request_body(const struct http_request *request, size_t *ret_length);
 
