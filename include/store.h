@@ -44,7 +44,8 @@ struct store_query {
 	int64_t until_ms;   /* timestamp <= until_ms; INT64_MAX: no end */
 	const char *target; /* NULL: all */
 	uint64_t offset;    /* files: where the last read stopped; others ignore it */
-	unsigned limit;     /* documents; 0: no limit */
+	unsigned limit;     /* documents; 0: none. Oldest first in a database, documents of one time stay together:
+			       fewer or more than `limit` come then, so that `after_ms` = the last time loses none */
 	bool newest_first;  /* the latest first instead (mongodb, sqlite) */
 };
 
@@ -87,6 +88,6 @@ enum store_result store_get(struct store *store, const char *collection, const c
 /* Calls `each` for every collection whose name starts with `prefix`. */
 enum store_result store_list(struct store *store, const char *prefix,
 			     void (*each)(void *data, const char *collection), void *data);
-/* Sentence about the last RETRY or DROP. */
+/* Sentence about the last RETRY or DROP; after an OK "", or a remark worth a log line (a torn file was mended). */
 const char *store_error(const struct store *store);
 const struct store_statistics *store_get_statistics(const struct store *store);

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stores through their one face: the same cases for every backend that keeps documents.
+ * WATTRIBUTE_TEST_STORE, a URI, adds that store to them: the wire tests run this program against database
+ * servers so.
+ */
+#include "report_bson.h"
+#include "store.h"
+#include "cleanup.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bson/bson.h>
+#include <cmocka.h>
+
+#define T0 INT64_C(1700000000000)
+
+struct fixture {
+	char uri[512];
+	char directory[64];
+	char collection[64];
+	bool files; /* reads by offset, knows no identity */
+	bool server;
+	struct store *store;
+};
+
+static void open_store(struct fixture *fixture, unsigned flags)
+{
+	struct store_options options = {.flags = flags, .timeout_ms = 20000, .database = NULL};
+	char why[512] = "";
+	int r = store_open(fixture->uri, &options, &fixture->store, why, sizeof(why));
+
+	if (r < 0)
+		print_message("# %s\n", why);
+	assert_int_equal(r, 0);
+}
+
+static void set_up(struct fixture *fixture, const char *format)
+{
+	static unsigned counter;
+
+	memset(fixture, 0, sizeof(*fixture));
+	(void)snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/wattribute-store-XXXXXX");
+	assert_non_null(mkdtemp(fixture->directory));
+	(void)snprintf(fixture->collection, sizeof(fixture->collection), "sensort%dx%u", (int)getpid(),
+		       counter++);
+	fixture->server = strstr(format, "%s") == NULL;
+	fixture->files = strncmp(format, "bson:", 5) == 0 || strncmp(format, "jsonl:", 6) == 0;
+	if (fixture->server)
+		(void)snprintf(fixture->uri, sizeof(fixture->uri), "%s", format);
+	else
+		(void)snprintf(fixture->uri, sizeof(fixture->uri), "%.*s%s%s",
+			       (int)(strstr(format, "%s") - format), format, fixture->directory,
+			       strstr(format, "%s") + 2);
+	open_store(fixture, STORE_READ | STORE_WRITE);
+}
+
+static void tear_down(struct fixture *fixture)
+{
+	char command[128];
+
+	store_close(fixture->store);
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", fixture->directory);
+	assert_int_equal(system(command), 0);
+}
+
+static void add_report(struct batch *batch, int64_t time_ms, const char *target, uint64_t count)
+{
+	static const char *const events[] = {"INSTRUCTIONS_RETIRED", "LLC_MISSES"};
+	static const struct report_place places[] = {{0, 0}};
+	static const struct report_group group = {"core", 2, events, 1, places};
+	uint64_t values[] = {count, count / 7};
+	struct report_counts counts = {&group, values, NULL, NULL};
+	struct report_head head = {time_ms, "node", target};
+	struct report_target_metadata metadata = {.container_id = "0123456789ab", .scaled = 1};
+
+	assert_int_equal(report_bson_add_target_counts(batch, &head, &counts, 1, &metadata), 0);
+}
+
+/* Ticks of 3 targets, a second apart. */
+static void add_ticks(struct batch *batch, unsigned first, unsigned n)
+{
+	for (unsigned i = first; i < first + n; i++) {
+		add_report(batch, T0 + i * 1000, "redis", i * 100 + 1);
+		add_report(batch, T0 + i * 1000, "web", i * 100 + 2);
+		add_report(batch, T0 + i * 1000, "all", i * 100 + 3);
+	}
+}
+
+static void assert_stored(const struct fixture *fixture, enum store_result result)
+{
+	if (result != STORE_OK)
+		print_message("# %s\n", store_error(fixture->store));
+	assert_int_equal(result, STORE_OK);
+}
+
+static struct store_query query_of(const struct fixture *fixture)
+{
+	return (struct store_query){
+		.collection = fixture->collection, .after_ms = INT64_MIN, .until_ms = INT64_MAX};
+}
+
+static unsigned count_found(struct fixture *fixture, const struct store_query *query)
+{
+	struct batch found = {0};
+	struct store_read read;
+	unsigned n;
+
+	assert_stored(fixture, store_read(fixture->store, query, &found, &read));
+	n = found.n_documents;
+	batch_done(&found);
+	return n;
+}
+
+static void case_append_and_read(struct fixture *fixture)
+{
+	struct store_query query = query_of(fixture);
+	struct batch batch = {0};
+	struct batch found = {0};
+	struct store_read read;
+
+	assert_stored(fixture, store_ensure(fixture->store, fixture->collection, 0, T0));
+	assert_int_equal(count_found(fixture, &query), 0);
+	add_ticks(&batch, 0, 10);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	assert_int_equal(store_get_statistics(fixture->store)->appended, 30);
+	assert_stored(fixture, store_read(fixture->store, &query, &found, &read));
+	assert_true(read.end);
+	assert_int_equal(found.n_documents, 30);
+	if (strcmp(store_name(fixture->store), "jsonl") != 0) {
+		assert_int_equal(found.length, batch.length);
+		assert_memory_equal(found.data, batch.data, batch.length);
+	}
+	query.after_ms = T0 + 2000;
+	query.until_ms = T0 + 5000;
+	assert_int_equal(count_found(fixture, &query), 9);
+	query.target = "web";
+	assert_int_equal(count_found(fixture, &query), 3);
+	batch_done(&batch);
+	batch_done(&found);
+}
+
+/* Reads on from where the last read stopped, until the end. */
+static unsigned read_in_steps(struct fixture *fixture, unsigned limit)
+{
+	struct store_query query = query_of(fixture);
+	struct store_read read = {0};
+	struct batch found = {0};
+	unsigned n = 0;
+	unsigned rounds = 0;
+
+	query.limit = limit;
+	do {
+		const uint8_t *document;
+		size_t offset = 0;
+		size_t length;
+
+		batch_clear(&found);
+		assert_stored(fixture, store_read(fixture->store, &query, &found, &read));
+		while (batch_next(&found, &offset, &document, &length) > 0) {
+			bson_t bson;
+			bson_iter_t iter;
+
+			assert_true(bson_init_static(&bson, document, length));
+			assert_true(bson_iter_init_find(&iter, &bson, "timestamp"));
+			if (!fixture->files)
+				query.after_ms = bson_iter_date_time(&iter);
+		}
+		query.offset = read.offset;
+		n += found.n_documents;
+		assert_true(++rounds < 100);
+	} while (found.n_documents > 0);
+	batch_done(&found);
+	return n;
+}
+
+static void case_limit(struct fixture *fixture)
+{
+	struct batch batch = {0};
+
+	add_ticks(&batch, 0, 9);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	for (unsigned limit = 1; limit < 8; limit++)
+		assert_int_equal(read_in_steps(fixture, limit), 27);
+	batch_done(&batch);
+}
+
+static void case_newest_first(struct fixture *fixture)
+{
+	struct store_query query = query_of(fixture);
+	struct batch batch = {0};
+	struct batch found = {0};
+	struct store_read read;
+	bson_iter_t iter;
+	bson_t bson;
+
+	if (fixture->files)
+		return;
+	add_ticks(&batch, 0, 9);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	query.newest_first = true;
+	query.limit = 2;
+	query.target = "web";
+	assert_stored(fixture, store_read(fixture->store, &query, &found, &read));
+	assert_int_equal(found.n_documents, 2);
+	assert_true(bson_init_static(&bson, found.data, *(uint32_t *)(void *)found.data));
+	assert_true(bson_iter_init_find(&iter, &bson, "timestamp"));
+	assert_int_equal(bson_iter_date_time(&iter), T0 + 8000);
+	batch_done(&batch);
+	batch_done(&found);
+}
+
+static void case_duplicates(struct fixture *fixture)
+{
+	const struct store_statistics *statistics = store_get_statistics(fixture->store);
+	struct store_query query = query_of(fixture);
+	struct batch batch = {0};
+
+	if (fixture->files)
+		return;
+	add_ticks(&batch, 0, 4);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	add_ticks(&batch, 4, 1);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	assert_int_equal(statistics->appended, 15);
+	assert_int_equal(statistics->duplicates, 12);
+	assert_int_equal(statistics->dropped, 0);
+	assert_int_equal(count_found(fixture, &query), 15);
+	batch_done(&batch);
+}
+
+static void add_state(struct batch *batch, const char *id, int value)
+{
+	bson_t *bson = BCON_NEW("_id", BCON_UTF8(id), "value", BCON_INT32(value), "nested", "{", "a",
+				BCON_DOUBLE(0.1), "}");
+
+	assert_int_equal(batch_append(batch, bson_get_data(bson), bson->len), 0);
+	bson_destroy(bson);
+}
+
+static int get_value(struct fixture *fixture, const char *collection, const char *id)
+{
+	struct batch found = {0};
+	bson_iter_t iter;
+	bson_t bson;
+	int value = -1;
+
+	assert_stored(fixture, store_get(fixture->store, collection, id, &found));
+	if (found.n_documents == 1 && bson_init_static(&bson, found.data, found.length) &&
+	    bson_iter_init_find(&iter, &bson, "value"))
+		value = (int)bson_iter_as_int64(&iter);
+	batch_done(&found);
+	return value;
+}
+
+static void case_put_and_get(struct fixture *fixture)
+{
+	struct batch batch = {0};
+	struct batch found = {0};
+	char state[80];
+
+	(void)snprintf(state, sizeof(state), "state%s", fixture->collection);
+	assert_int_equal(get_value(fixture, state, "a"), -1);
+	add_state(&batch, "a", 1);
+	add_state(&batch, "b", 2);
+	assert_stored(fixture, store_put(fixture->store, state, &batch));
+	batch_clear(&batch);
+	add_state(&batch, "b", 3);
+	assert_stored(fixture, store_put(fixture->store, state, &batch));
+	assert_int_equal(get_value(fixture, state, "a"), 1);
+	assert_int_equal(get_value(fixture, state, "b"), 3);
+	assert_int_equal(get_value(fixture, state, "c"), -1);
+	assert_stored(fixture, store_get(fixture->store, state, NULL, &found));
+	assert_int_equal(found.n_documents, 2);
+	batch_done(&batch);
+	batch_done(&found);
+}
+
+struct listing {
+	const char *wanted;
+	unsigned n;
+	unsigned hits;
+};
+
+static void note_collection(void *data, const char *collection)
+{
+	struct listing *listing = data;
+
+	listing->n++;
+	listing->hits += strcmp(collection, listing->wanted) == 0;
+}
+
+static void case_list(struct fixture *fixture)
+{
+	struct listing listing = {.wanted = fixture->collection};
+	struct batch batch = {0};
+
+	add_ticks(&batch, 0, 1);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	assert_stored(fixture, store_append(fixture->store, "otherxyz", &batch));
+	assert_stored(fixture, store_list(fixture->store, "sensor", note_collection, &listing));
+	if (strstr(fixture->uri, ".bson") || strstr(fixture->uri, ".jsonl"))
+		assert_int_equal(listing.n, 1); /* a single file has no names of collections */
+	else
+		assert_int_equal(listing.hits, 1);
+	listing = (struct listing){.wanted = "none"};
+	assert_stored(fixture, store_list(fixture->store, "recapnone", note_collection, &listing));
+	assert_int_equal(listing.n, 0);
+	batch_done(&batch);
+}
+
+static void case_retention(struct fixture *fixture)
+{
+	struct store_query query = query_of(fixture);
+	struct batch batch = {0};
+
+	if (fixture->files || fixture->server)
+		return;
+	add_ticks(&batch, 0, 10);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	assert_stored(fixture, store_ensure(fixture->store, fixture->collection, 5, T0 + 10000));
+	assert_int_equal(count_found(fixture, &query), 15);
+	batch_done(&batch);
+}
+
+/* What is stored is there for whoever opens the store later. */
+static void case_reopen(struct fixture *fixture)
+{
+	struct store_query query = query_of(fixture);
+	struct batch batch = {0};
+
+	add_ticks(&batch, 0, 3);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	store_close(fixture->store);
+	open_store(fixture, STORE_READ);
+	assert_int_equal(count_found(fixture, &query), 9);
+	store_close(fixture->store);
+	open_store(fixture, STORE_READ | STORE_WRITE);
+	batch_clear(&batch);
+	add_ticks(&batch, 3, 3);
+	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
+	assert_int_equal(count_found(fixture, &query), 18);
+	batch_done(&batch);
+}
+
+static void run_on(void **state, void (*test)(struct fixture *fixture))
+{
+	static const char *const formats[] = {"sqlite:%s/store.db", "bson:%s/", "bson:%s/dump.bson"};
+	const char *server = getenv("WATTRIBUTE_TEST_STORE");
+	struct fixture fixture;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(formats) && !server; i++) {
+		set_up(&fixture, formats[i]);
+		test(&fixture);
+		tear_down(&fixture);
+	}
+	if (server) {
+		set_up(&fixture, server);
+		test(&fixture);
+		tear_down(&fixture);
+	}
+}
+
+#define ON_EVERY_STORE(name)                                                                                 \
+	static void test_##name(void **state)                                                                \
+	{                                                                                                    \
+		run_on(state, case_##name);                                                                  \
+	}
+ON_EVERY_STORE(append_and_read)
+ON_EVERY_STORE(limit)
+ON_EVERY_STORE(newest_first)
+ON_EVERY_STORE(duplicates)
+ON_EVERY_STORE(put_and_get)
+ON_EVERY_STORE(list)
+ON_EVERY_STORE(retention)
+ON_EVERY_STORE(reopen)
+
+static void test_null(void **state)
+{
+	struct store *store;
+	struct batch batch = {0};
+	char why[200];
+
+	(void)state;
+	add_ticks(&batch, 0, 2);
+	assert_int_equal(store_open("null:", NULL, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_append(store, "sensorx", &batch), STORE_OK);
+	assert_int_equal(store_get_statistics(store)->appended, 6);
+	store_close(store);
+	batch_done(&batch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_append_and_read),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_newest_first),
+		cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_put_and_get),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_retention),
+		cmocka_unit_test(test_reopen),
+		cmocka_unit_test(test_null),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
