@@ -87,6 +87,11 @@ fuzz: $(FUZZ)
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(TEST_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIBS) $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 
+# Streams of the simulated machine without a sensor, for accuracy work.
+$(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SENSOR_LIBS) $(COMMON_LIBS)
+$(BUILD)/tests/sim/%.o: ALL_CFLAGS += -Isensor
+
 deps:
 	@scripts/install-deps.sh build
 
