@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The containers that the model remembers: found by the tick's key, or by name when the key is new (a
+ * container that came back, a server that was restarted). Bounded; the longest unseen one makes room. No
+ * allocation while the number of containers at once stays what it was.
+ */
+#include "pooled.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint64_t pooled_book_hash(const char *name)
+{
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * 1099511628211u;
+	hash ^= hash >> 32;
+	return hash ? hash : 1;
+}
+
+static uint32_t spread_key(uint32_t key)
+{
+	return (uint32_t)((key * 0x9e3779b97f4a7c15u) >> 32);
+}
+
+static void table_put(uint32_t *table, uint32_t mask, uint32_t hash, uint32_t value)
+{
+	uint32_t at = hash & mask;
+
+	while (table[at])
+		at = (at + 1) & mask;
+	table[at] = value;
+}
+
+/* Entries go stale instead of being deleted (each hit is checked); the tables are rebuilt before they fill
+ * up. */
+static void rebuild(struct pooled_book *book)
+{
+	book->n_entries = book->n_used;
+	memset(book->by_key, 0, book->table_size * sizeof(*book->by_key));
+	memset(book->by_name, 0, book->table_size * sizeof(*book->by_name));
+	for (uint32_t i = 0; i < book->n_used; i++) {
+		const struct pooled_record *record = &book->records[i];
+		if (record->seen && i != POOLED_SYSTEM)
+			table_put(book->by_key, book->table_size - 1, spread_key(record->key), i + 1);
+		table_put(book->by_name, book->table_size - 1, (uint32_t)record->name, i + 1);
+	}
+}
+
+static int grow(struct pooled_book *book, unsigned capacity, unsigned n_sockets)
+{
+	uint32_t table_size = 1;
+	struct pooled_record *records = realloc(book->records, capacity * sizeof(*records));
+	struct pooled_lean *leans;
+	uint32_t *tables;
+
+	if (!records)
+		return -ENOMEM;
+	book->records = records;
+	leans = realloc(book->leans, (size_t)capacity * n_sockets * sizeof(*leans));
+	if (!leans)
+		return -ENOMEM;
+	book->leans = leans;
+	while (table_size < 4 * capacity)
+		table_size *= 2;
+	tables = calloc(2 * (size_t)table_size, sizeof(*tables));
+	if (!tables)
+		return -ENOMEM;
+	free(book->by_key);
+	book->by_key = tables;
+	book->by_name = tables + table_size;
+	book->table_size = table_size;
+	book->capacity = capacity;
+	book->n_sockets = n_sockets;
+	rebuild(book);
+	return 0;
+}
+
+static void record_init(struct pooled_book *book, unsigned index, uint64_t name)
+{
+	struct pooled_record *record = &book->records[index];
+
+	*record = (struct pooled_record){.name = name,
+					 .slot = {-1, -1},
+					 .ratio = {__builtin_nan(""), __builtin_nan(""), __builtin_nan("")}};
+	memset(book->leans + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->leans));
+}
+
+struct pooled_record *pooled_book_add(struct pooled_book *book, uint64_t name)
+{
+	unsigned index = book->n_used;
+
+	if (index >= book->capacity || !name)
+		return NULL;
+	record_init(book, index, name);
+	table_put(book->by_name, book->table_size - 1, (uint32_t)name, index + 1);
+	book->n_used++;
+	book->n_entries++;
+	return &book->records[index];
+}
+
+int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_sockets)
+{
+	unsigned capacity = book->capacity > POOLED_BOOK ? book->capacity : POOLED_BOOK;
+
+	if (book->n_sockets != n_sockets)
+		book->n_used = 0;
+	else if (present <= book->capacity / 2)
+		return 0;
+	while (capacity / 2 < present)
+		capacity *= 2;
+	if (grow(book, capacity, n_sockets) < 0)
+		return -ENOMEM;
+	if (!book->n_used)
+		(void)pooled_book_add(book, pooled_book_hash(POOLED_SYSTEM_NAME));
+	return 0;
+}
+
+static int find_key(const struct pooled_book *book, uint32_t key)
+{
+	uint32_t mask = book->table_size - 1, at = spread_key(key) & mask;
+
+	for (; book->by_key[at]; at = (at + 1) & mask) {
+		const struct pooled_record *record = &book->records[book->by_key[at] - 1];
+		if (record->key == key && record->seen && book->by_key[at] - 1 != POOLED_SYSTEM)
+			return (int)book->by_key[at] - 1;
+	}
+	return -1;
+}
+
+static int find_name(const struct pooled_book *book, uint64_t name)
+{
+	uint32_t mask = book->table_size - 1, at = (uint32_t)name & mask;
+
+	for (; book->by_name[at]; at = (at + 1) & mask) {
+		if (book->records[book->by_name[at] - 1].name == name)
+			return (int)book->by_name[at] - 1;
+	}
+	return -1;
+}
+
+/* The record unseen for longest, let go by the filters. */
+static unsigned take_over(struct pooled *pooled)
+{
+	struct pooled_book *book = &pooled->book;
+	unsigned oldest = 1;
+
+	for (unsigned i = 2; i < book->n_used; i++) {
+		if (book->records[i].seen < book->records[oldest].seen)
+			oldest = i;
+	}
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		int slot = book->records[oldest].slot[scope];
+		if (slot >= 0)
+			pooled_slots_evict(&pooled->filters[scope], book, (unsigned)slot);
+	}
+	return oldest;
+}
+
+unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, uint64_t tick)
+{
+	struct pooled_book *book = &pooled->book;
+	int found = find_key(book, key);
+	uint64_t hash;
+
+	if (found >= 0) {
+		book->records[found].seen = tick;
+		return (unsigned)found;
+	}
+	hash = pooled_book_hash(name);
+	found = find_name(book, hash);
+	if (found < 0 && pooled_book_add(book, hash)) {
+		found = (int)book->n_used - 1;
+	} else if (found < 0) {
+		found = (int)take_over(pooled);
+		record_init(book, (unsigned)found, hash);
+		table_put(book->by_name, book->table_size - 1, (uint32_t)hash, (uint32_t)found + 1);
+	}
+	book->records[found].key = key;
+	book->records[found].seen = tick;
+	table_put(book->by_key, book->table_size - 1, spread_key(key), (uint32_t)found + 1);
+	if (++book->n_entries > book->table_size / 2)
+		rebuild(book);
+	return (unsigned)found;
+}
+
+void pooled_book_done(struct pooled_book *book)
+{
+	free(book->records);
+	free(book->leans);
+	free(book->by_key);
+	*book = (struct pooled_book){0};
+}

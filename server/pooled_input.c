@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A tick's counts as the filters want them: rates in 1e9/s by socket and row, gaps filled from what the
+ * container (or the fleet) did before, the machine's rest as a last row, frequencies and occupancy. Called
+ * once per tick.
+ */
+#include "pooled.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BASE_MHZ      2200 /* where nobody says */
+#define LEAN_SLOWEST  0.005
+#define LEAN_LIMIT    1.5
+#define RATE_LIMIT    1e6  /* 1e15 events a second: no machine does */
+#define POWER_LIMIT_W 2000 /* or five times the largest seen */
+
+void pooled_input_init(struct pooled_input *input)
+{
+	*input = (struct pooled_input){.fleet = {1, 1, NAN}, .first_freq = NAN, .usual_ipc = 1};
+}
+
+void pooled_input_done(struct pooled_input *input)
+{
+	for (unsigned j = 0; j < TICK_FEATURES; j++)
+		free(input->rates[j]);
+	free(input->lean);
+	free(input->present);
+	free(input->records);
+	free(input->partial);
+}
+
+static bool grow(void *pointer, size_t count, size_t size)
+{
+	void **array = pointer;
+	void *more = realloc(*array, count * size);
+
+	if (more)
+		*array = more;
+	return more != NULL;
+}
+
+static int reserve(struct pooled_input *input, const struct tick *tick)
+{
+	size_t rows = (size_t)tick->n_targets + 1, cells = rows * tick->n_sockets;
+	bool ok = true;
+
+	if (rows > input->rows_capacity) {
+		rows += rows / 2;
+		ok = grow(&input->records, rows, sizeof(*input->records)) && grow(&input->partial, rows, 1);
+		input->rows_capacity = ok ? (unsigned)rows : 0;
+	}
+	if (ok && cells > input->capacity) {
+		cells += cells / 2;
+		for (unsigned j = 0; j < TICK_FEATURES; j++)
+			ok = ok && grow(&input->rates[j], cells, sizeof(double));
+		ok = ok && grow(&input->lean, cells, sizeof(double)) && grow(&input->present, cells, 1);
+		input->capacity = ok ? cells : 0;
+	}
+	return ok ? 0 : -ENOMEM;
+}
+
+/* 1e9 per second; NAN for what is missing, negative or absurd. */
+static double rate(double count, double interval_s)
+{
+	double value = count / interval_s * 1e-9;
+
+	return value >= 0 && value < RATE_LIMIT ? value : NAN;
+}
+
+/* One target's rates on a socket, gaps filled; learns its ratios where it ran. */
+static void fill(struct pooled_record *record, const double *fleet, double v[TICK_FEATURES])
+{
+	const double *known = isfinite(record->ratio[0]) ? record->ratio : fleet;
+	double now[3];
+
+	if (!isfinite(v[TICK_CYCLES]))
+		v[TICK_CYCLES] = isfinite(v[TICK_REF]) ? v[TICK_REF] * known[0] : 0;
+	if (!isfinite(v[TICK_REF]))
+		v[TICK_REF] = v[TICK_CYCLES] / fmax(known[0], 1e-9);
+	now[0] = v[TICK_CYCLES] / fmax(v[TICK_REF], 1e-12);
+	now[1] = v[TICK_INSTRUCTIONS] / fmax(v[TICK_CYCLES], 1e-12);
+	now[2] = v[TICK_MISSES] / fmax(v[TICK_CYCLES], 1e-12);
+	if (!isfinite(v[TICK_INSTRUCTIONS]))
+		v[TICK_INSTRUCTIONS] = v[TICK_CYCLES] * known[1];
+	if (!isfinite(v[TICK_MISSES]))
+		v[TICK_MISSES] = isfinite(known[2]) ? v[TICK_CYCLES] * known[2] : 0;
+	if (v[TICK_CYCLES] <= 1e-4)
+		return;
+	for (unsigned j = 0; j < 3; j++) {
+		double fresh = isfinite(now[j]) ? fmin(now[j], 1e3) : known[j];
+		double old = record->ratio[j];
+		record->ratio[j] = isfinite(old) ? 0.8 * old + 0.2 * fresh : fresh;
+	}
+}
+
+static void take_target(struct pooled *pooled, const struct tick *tick, unsigned i)
+{
+	struct pooled_input *input = &pooled->input;
+	const struct tick_target *target = &tick->targets[i];
+	struct pooled_record *record;
+
+	input->records[i] = pooled_book_find(pooled, target->key, target->name, input->tick);
+	input->partial[i] = target->partial;
+	record = &pooled->book.records[input->records[i]];
+	for (unsigned k = 0; k < tick->n_sockets; k++) {
+		size_t at = (size_t)k * input->n_rows + i;
+		double v[TICK_FEATURES] = {0};
+		input->present[at] = (target->present >> k) & 1;
+		for (unsigned j = 0; j < TICK_FEATURES && input->present[at]; j++)
+			v[j] = rate(target->counts[(size_t)k * TICK_FEATURES + j], tick->interval_s);
+		input->has_instructions |= input->present[at] && isfinite(v[TICK_INSTRUCTIONS]);
+		input->has_misses |= input->present[at] && isfinite(v[TICK_MISSES]);
+		if (input->present[at])
+			fill(record, input->fleet, v);
+		for (unsigned j = 0; j < TICK_FEATURES; j++)
+			input->rates[j][at] = v[j];
+	}
+}
+
+/* The machine less its targets, never below 0, as the last row. Returns the targets' sums. */
+static void take_rest(struct pooled_input *input, const struct tick *tick, unsigned k, double *ret_total)
+{
+	size_t first = (size_t)k * input->n_rows, last = first + input->n_rows - 1;
+
+	for (unsigned j = 0; j < TICK_FEATURES; j++) {
+		double sum = 0, all = rate(tick->sockets[k].counts[j], tick->interval_s);
+		for (size_t at = first; at < last; at++)
+			sum += input->rates[j][at];
+		input->rates[j][last] = all > sum ? all - sum : 0;
+		ret_total[j] = sum + input->rates[j][last];
+		input->has_instructions |= j == TICK_INSTRUCTIONS && isfinite(all);
+		input->has_misses |= j == TICK_MISSES && isfinite(all);
+	}
+	input->present[last] = true;
+}
+
+static void learn_fleet(struct pooled_input *input, const double *total)
+{
+	double now[3] = {total[TICK_CYCLES] / fmax(total[TICK_REF], 1e-12),
+			 total[TICK_INSTRUCTIONS] / fmax(total[TICK_CYCLES], 1e-12),
+			 total[TICK_MISSES] / fmax(total[TICK_CYCLES], 1e-12)};
+
+	if (!(total[TICK_CYCLES] > 1e-3))
+		return;
+	for (unsigned j = 0; j < 3; j++) {
+		if (!isfinite(input->fleet[j]))
+			input->fleet[j] = now[j];
+		input->fleet[j] += 0.1 * (fmin(now[j], 1e3) - input->fleet[j]);
+	}
+}
+
+/* Occupancy, frequency and the number of cores. */
+static void take_socket_state(struct pooled_input *input, const struct tick *tick,
+			      double total[][TICK_FEATURES])
+{
+	double base = tick->base_frequency_mhz > 0 ? tick->base_frequency_mhz * 1e-3 : BASE_MHZ * 1e-3;
+	double load[TICK_SOCKETS_MAX];
+
+	for (unsigned k = 0; k < tick->n_sockets; k++) {
+		const struct tick_socket *socket = &tick->sockets[k];
+		double mperf = rate(socket->mperf, tick->interval_s),
+		       aperf = rate(socket->aperf, tick->interval_s);
+		double tsc = rate(socket->tsc, tick->interval_s);
+		double ratio = aperf / mperf;
+		input->freq[k] = ratio > 0.01 && ratio < 100 ? ratio : NAN;
+		load[k] = mperf / base;
+		input->busy[k] = total[k][TICK_REF] / (tsc > 0 ? tsc : base);
+		if (!isfinite(input->first_freq))
+			input->first_freq = input->freq[k];
+	}
+	input->n_cores = tick->n_cores > 0 && tick->n_cores < 1e4
+				 ? tick->n_cores
+				 : pooled_cores_learn(&input->cores, tick->cpu_stride, tick->n_sockets,
+						      input->busy, load);
+	for (unsigned k = 0; k < tick->n_sockets; k++) {
+		double pair = 2 * (input->busy[k] - input->n_cores) / fmax(input->busy[k], 1e-9);
+		input->pair[k] = input->n_cores > 0 ? fmin(fmax(pair, 0), 1) : 0;
+	}
+}
+
+static void learn_usual_ipc(struct pooled_input *input, double total[][TICK_FEATURES])
+{
+	double cycles = 0, instructions = 0;
+
+	for (unsigned k = 0; k < input->n_sockets; k++) {
+		cycles += total[k][TICK_CYCLES];
+		instructions += total[k][TICK_INSTRUCTIONS];
+	}
+	if (!input->has_instructions || !(cycles > 0.1) || input->tick > 60)
+		return;
+	input->usual_n++;
+	input->usual_ipc += fmax(1 / input->usual_n, 0.005) * (instructions / cycles - input->usual_ipc);
+	input->usual_ipc = fmin(fmax(input->usual_ipc, 0.01), 20);
+}
+
+/*
+ * What a container's own frequency says against its socket's, freed from counter noise: the part of its
+ * changes that does not look like jitter from tick to tick.
+ */
+static double learn_lean(struct pooled_lean *lean, double value)
+{
+	double a, deviation, gain = 0;
+
+	value = fmin(fmax(value, -LEAN_LIMIT), LEAN_LIMIT);
+	lean->n++;
+	deviation = value - lean->mean;
+	lean->mean += fmax(1 / lean->n, LEAN_SLOWEST) * deviation;
+	if (lean->n > 1) {
+		double step = value - lean->last;
+		a = fmax(1 / (lean->n - 1), LEAN_SLOWEST);
+		lean->variance += a * (deviation * deviation - lean->variance);
+		lean->jitter += a * (0.5 * step * step - lean->jitter);
+	}
+	lean->last = value;
+	if (lean->n > 8 && lean->variance > 0)
+		gain = fmin(fmax(1 - lean->jitter / lean->variance, 0), 1);
+	return lean->mean + gain * (value - lean->mean);
+}
+
+static void take_leans(struct pooled *pooled, double total[][TICK_FEATURES])
+{
+	struct pooled_input *input = &pooled->input;
+
+	for (unsigned k = 0; k < input->n_sockets; k++) {
+		const double *ref = input->rates[TICK_REF] + (size_t)k * input->n_rows;
+		const double *cycles = input->rates[TICK_CYCLES] + (size_t)k * input->n_rows;
+		double *lean = input->lean + (size_t)k * input->n_rows;
+		double inverse = total[k][TICK_REF] / fmax(total[k][TICK_CYCLES], 1e-12);
+		for (unsigned i = 0; i < input->n_rows; i++) {
+			struct pooled_lean *state =
+				&pooled->book.leans[(size_t)input->records[i] * input->n_sockets + k];
+			lean[i] = ref[i] > 1e-4 && cycles[i] > 1e-4
+					  ? learn_lean(state, log(cycles[i] / ref[i] * inverse))
+					  : 0;
+		}
+	}
+}
+
+static void take_power(struct pooled_input *input, const struct tick *tick)
+{
+	for (unsigned cell = 0; cell < REPORT_SCOPES * tick->n_sockets; cell++) {
+		unsigned scope = cell / tick->n_sockets, k = cell % tick->n_sockets;
+		double *largest = &input->power_max_w[scope][k];
+		double y = tick->sockets[k].energy_j[scope] / tick->interval_s;
+
+		if (tick->reset || !(y > 0) || !(y < fmax(POWER_LIMIT_W, 5 * *largest)))
+			y = NAN;
+		else
+			*largest = fmax(*largest, y);
+		input->power_w[scope][k] = y;
+	}
+}
+
+int pooled_input_take(struct pooled *pooled, const struct tick *tick)
+{
+	struct pooled_input *input = &pooled->input;
+	double total[TICK_SOCKETS_MAX][TICK_FEATURES], fleet[TICK_FEATURES] = {0};
+
+	if (reserve(input, tick) < 0 ||
+	    pooled_book_reserve(&pooled->book, tick->n_targets + 1, tick->n_sockets) < 0)
+		return -ENOMEM;
+	input->tick++;
+	input->n_sockets = tick->n_sockets;
+	input->n_rows = tick->n_targets + 1;
+	for (unsigned i = 0; i < tick->n_targets; i++)
+		take_target(pooled, tick, i);
+	input->records[tick->n_targets] = POOLED_SYSTEM;
+	input->partial[tick->n_targets] = false;
+	pooled->book.records[POOLED_SYSTEM].seen = input->tick;
+	for (unsigned k = 0; k < tick->n_sockets; k++) {
+		take_rest(input, tick, k, total[k]);
+		for (unsigned j = 0; j < TICK_FEATURES; j++)
+			fleet[j] += total[k][j];
+	}
+	learn_fleet(input, fleet);
+	take_socket_state(input, tick, total);
+	learn_usual_ipc(input, total);
+	take_leans(pooled, total);
+	take_power(input, tick);
+	return 0;
+}
