@@ -90,7 +90,10 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(TE
 # Streams of the simulated machine without a sensor, for accuracy work.
 $(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SENSOR_LIBS) $(COMMON_LIBS)
-$(BUILD)/tests/sim/%.o: ALL_CFLAGS += -Isensor
+# Recorded reports through one formula, alone.
+$(BUILD)/tests/sim/replay: $(BUILD)/tests/sim/replay.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
+$(BUILD)/tests/sim/%.o: ALL_CFLAGS += -Isensor -Iserver -Iclient
 
 deps:
 	@scripts/install-deps.sh build

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * usage: replay [--static POLICY] [--strict] [--repeat N] [--load STATE] [--save STATE] FORMULA IN.bson
+ * OUT.bson Recorded reports through the server's own join, tick, formula and share, to power reports; `-` as
+ * OUT writes nothing. Prints ticks, container-ticks and the time they took. For work on the formulas, with
+ * nothing else running.
+ */
+#include "formula.h"
+#include "join.h"
+#include "share.h"
+#include "tick_make.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct replay {
+	const struct formula_ops *ops;
+	void *formula;
+	struct formula_config config;
+	struct share_policy policy;
+	struct share_output output;
+	struct report_names *names;
+	struct report_decoded decoded;
+	struct join *join;
+	struct tick_maker *maker;
+	struct batch batch;
+	char sensor[256];
+	FILE *out;
+	uint64_t n_ticks, n_targets;
+	double formula_s;
+};
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void die(const char *what)
+{
+	(void)fprintf(stderr, "replay: %s\n", what);
+	exit(1);
+}
+
+static uint8_t *read_all(const char *path, size_t *ret_length)
+{
+	FILE *file = fopen(path, "rb");
+	uint8_t *bytes;
+	long length;
+
+	if (!file || fseek(file, 0, SEEK_END) < 0)
+		die("cannot read the input");
+	length = ftell(file);
+	rewind(file);
+	bytes = malloc((size_t)length + 1);
+	if (!bytes || fread(bytes, 1, (size_t)length, file) != (size_t)length)
+		die("cannot read the input");
+	(void)fclose(file);
+	*ret_length = (size_t)length;
+	return bytes;
+}
+
+static void write_rows(struct replay *r, const struct tick *tick, const struct formula_result *result)
+{
+	char socket[16];
+
+	batch_clear(&r->batch);
+	for (unsigned i = 0; i < r->output.n_rows; i++) {
+		const struct share_row *row = &r->output.rows[i];
+		struct report_power power = {
+			.time_ms = tick->time_ms,
+			.sensor = r->sensor,
+			.target = share_row_name(tick, row),
+			.socket = socket,
+			.scope = row->scope,
+			.formula = row->target == SHARE_RAPL ? REPORT_EVENT_PKG : result->label,
+			.ratio = row->ratio,
+			.power = row->power_w,
+			.dynamic = row->dynamic_w,
+			.fixed = row->static_w,
+			.energy_j = row->energy_j,
+			.interval_s = tick->interval_s,
+			.error = row->error_w,
+			.estimated = tick->estimated,
+		};
+		(void)snprintf(socket, sizeof(socket), "%u", tick->sockets[row->socket].package);
+		if (report_bson_add_power(&r->batch, &power) < 0)
+			die("no memory");
+	}
+	if (r->out && fwrite(r->batch.data, 1, r->batch.length, r->out) != r->batch.length)
+		die("cannot write the output");
+}
+
+static void take_ticks(struct replay *r, bool flush)
+{
+	struct join_slot *slot;
+
+	while ((slot = join_take(r->join, 0, flush))) {
+		struct formula_result result;
+		const struct tick *tick;
+		double start;
+		if (slot->has_all && tick_make(r->maker, slot, &tick) == 0) {
+			start = now_s();
+			if (r->ops->run(r->formula, tick, &result) < 0 ||
+			    share_apply(tick, &result, &r->policy, &r->output) < 0)
+				die("no memory");
+			r->formula_s += now_s() - start;
+			r->n_ticks++;
+			r->n_targets += tick->n_targets;
+			write_rows(r, tick, &result);
+		}
+		join_release(r->join, slot);
+	}
+}
+
+static void take_document(struct replay *r, const uint8_t *document, size_t length)
+{
+	enum join_fed fed;
+	char why[160];
+
+	if (report_bson_decode(document, length, r->names, &r->decoded, why, sizeof(why)) < 0)
+		die(why);
+	(void)snprintf(r->sensor, sizeof(r->sensor), "%s", r->decoded.sensor);
+	if (join_feed(r->join, &r->decoded, 0, &fed) < 0)
+		die("no memory");
+	take_ticks(r, false);
+}
+
+static void load(struct replay *r, const char *path)
+{
+	size_t length = 0;
+	uint8_t *bytes = read_all(path, &length);
+	char why[160];
+	bson_t document;
+
+	if (!bson_init_static(&document, bytes, length) ||
+	    r->ops->load(r->formula, &document, why, sizeof(why)) < 0)
+		die(why);
+	free(bytes);
+}
+
+static void save(struct replay *r, const char *path)
+{
+	bson_t document = BSON_INITIALIZER;
+	FILE *file = fopen(path, "wb");
+
+	if (!file || r->ops->save(r->formula, &document) < 0 ||
+	    fwrite(bson_get_data(&document), 1, document.len, file) != document.len || fclose(file) != 0)
+		die("cannot save the state");
+	bson_destroy(&document);
+}
+
+static void describe(const struct replay *r)
+{
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		struct formula_state state;
+		r->ops->describe(r->formula, (enum report_scope)scope, 0, &state);
+		(void)fprintf(stderr, "%s: %llu samples, error %.3g W; %s\n", report_scope_names[scope],
+			      (unsigned long long)state.samples, state.error_w, state.text);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"static", required_argument, NULL, 's'},
+						{"strict", no_argument, NULL, 'x'},
+						{"load", required_argument, NULL, 'l'},
+						{"save", required_argument, NULL, 'w'},
+						{0}};
+	struct replay r = {.policy = {.fixed = SHARE_STATIC_PROPORTIONAL}};
+	const char *load_path = NULL, *save_path = NULL;
+	struct batch input = {0};
+	const uint8_t *document;
+	size_t offset = 0, length;
+	double start;
+	int option;
+
+	formula_config_init(&r.config);
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (option == 's' && share_static_parse(optarg, &r.policy.fixed) < 0)
+			die("unknown policy");
+		r.config.strict_reference |= option == 'x';
+		load_path = option == 'l' ? optarg : load_path;
+		save_path = option == 'w' ? optarg : save_path;
+		if (option == '?')
+			die("unknown option");
+	}
+	if (argc - optind != 3 || !(r.ops = formula_find(argv[optind])))
+		die("usage: replay [--static P] [--strict] [--load S] [--save S] FORMULA IN.bson OUT.bson");
+	r.formula = r.ops->make(&r.config);
+	r.names = report_names_new();
+	r.join = join_new(1);
+	r.maker = tick_maker_new(r.names, r.config.interval_ms / 1000);
+	r.out = strcmp(argv[optind + 2], "-") ? fopen(argv[optind + 2], "wb") : NULL;
+	input.data = read_all(argv[optind + 1], &input.length);
+	if (load_path)
+		load(&r, load_path);
+	start = now_s();
+	while (batch_next(&input, &offset, &document, &length) > 0)
+		take_document(&r, document, length);
+	take_ticks(&r, true);
+	(void)fprintf(stderr, "%llu ticks, %llu container-ticks, %.3f s, of it formula and share %.3f s\n",
+		      (unsigned long long)r.n_ticks, (unsigned long long)r.n_targets, now_s() - start,
+		      r.formula_s);
+	describe(&r);
+	if (save_path)
+		save(&r, save_path);
+	if (r.out && fclose(r.out) != 0)
+		die("cannot write the output");
+	r.ops->free(r.formula);
+	share_output_done(&r.output);
+	join_free(r.join);
+	tick_maker_free(r.maker);
+	report_decoded_done(&r.decoded);
+	report_names_free(r.names);
+	batch_done(&r.batch);
+	free(input.data);
+	return 0;
+}
