@@ -74,7 +74,7 @@ struct config_row {
 	 * origin gives, so that the flags' groups replace the file's.
 	 */
 	void (*reset)(void *target);
-	const char *const *aliases; /* NULL-ended; further JSON keys; with dots: "output.uri" is uri in the object output */
+	const char *const *aliases; /* NULL-ended; further JSON keys ("output.uri": uri in the object output) and, without dots, options */
 	const char *help;
 };
 

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An option table with a row of every type, shaped like the sensor's: groups by -s -c -e -o, or by a section
+ * of a file. Shared by the unit test and the fuzz target of the configuration.
+ */
+#pragma once
+
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+struct example {
+	bool quiet, keep;
+	unsigned verbose;
+	int64_t number;
+	double ratio;
+	uint64_t frequency_ms;
+	uint64_t spool_bytes;
+	char *name;
+	char *uri;
+	char *port;
+	int mode;
+	struct config_list include;
+	char groups[2048]; /* what the calls said, in order */
+	char arguments[256];
+};
+
+static const char *const example_modes[] = {"off", "log", "kill", NULL};
+static const char *const example_uri_aliases[] = {"output.uri", "output.host", NULL};
+static const char *const example_port_aliases[] = {"output.port", NULL};
+static const char *const example_frequency_aliases[] = {"perf-sampling-interval", NULL};
+static const char *const example_system_aliases[] = {"global", NULL};
+
+static void example_note(struct example *example, const char *kind, const char *value)
+{
+	size_t length = strlen(example->groups);
+
+	(void)snprintf(example->groups + length, sizeof(example->groups) - length, "%s%s%s ", kind,
+		       value ? "=" : "", value ? value : "");
+}
+
+static void example_reset(void *target)
+{
+	((struct example *)target)->groups[0] = '\0';
+}
+
+static int example_apply(void *target, const struct config_row *row, const char *value, char *why,
+			 size_t why_size)
+{
+	if (value && strcmp(value, "BAD") == 0) {
+		(void)snprintf(why, why_size, "'%s' will not do", value);
+		return -EINVAL;
+	}
+	example_note(target, row->name, value);
+	return 0;
+}
+
+static int example_section(void *target, const struct config_row *row, struct config_json *json,
+			   const json_t *value)
+{
+	static const char *const known[] = {"events", "monitoring_type", NULL};
+	const char *group;
+	json_t *body;
+	int r;
+
+	(void)row;
+	if (!json_is_object(value))
+		return -EINVAL;
+	json_object_foreach((json_t *)(uintptr_t)value, group, body)
+	{
+		if (!json_is_object(body))
+			return config_json_fail(json, value, group, 0, "group '%s' must be an object", group);
+		r = config_json_known_keys(json, body, known);
+		if (r < 0)
+			return r;
+		example_note(target, "group", group);
+		const json_t *events = json_object_get(body, "events");
+		for (size_t i = 0; i < json_array_size(events); i++) {
+			const char *event = json_string_value(json_array_get(events, i));
+			if (!event)
+				return config_json_fail(json, events, NULL, i, "an event is a text");
+			example_note(target, "event", event);
+		}
+	}
+	return 0;
+}
+
+static json_t *example_print(const void *target, const struct config_row *row)
+{
+	(void)target;
+	(void)row;
+	return json_object();
+}
+
+static int example_argument(void *target, const char *argument, char *why, size_t why_size)
+{
+	struct example *example = target;
+	size_t length = strlen(example->arguments);
+
+	(void)why;
+	(void)why_size;
+	(void)snprintf(example->arguments + length, sizeof(example->arguments) - length, "%s ", argument);
+	return 0;
+}
+
+#define AT(member) .offset = offsetof(struct example, member)
+
+static const struct config_row example_rows[] = {
+	{.type = CONFIG_TITLE, .help = "What to measure"},
+	{"system", 's', CONFIG_CALL, CONFIG_NO_FILE, "GROUP", .apply = example_apply, .reset = example_reset,
+	 .help = "start a group of system events"},
+	{"container", 'c', CONFIG_CALL, CONFIG_NO_FILE, "GROUP", .apply = example_apply,
+	 .reset = example_reset, .help = "start a group of container events"},
+	{"event", 'e', CONFIG_CALL, CONFIG_NO_FILE, "EVENT", .apply = example_apply, .reset = example_reset,
+	 .help = "add an event to the last group"},
+	{"one-cpu", 'o', CONFIG_CALL, CONFIG_NO_FILE, .apply = example_apply, .reset = example_reset,
+	 .help = "read the last group on one CPU of each socket"},
+	{"system", 0, CONFIG_SECTION, .section = example_section, .print = example_print,
+	 .reset = example_reset, .aliases = example_system_aliases},
+	{"frequency", 'f', CONFIG_DURATION_MS, .fallback = "1s", .min = 10, .max = 3600000, AT(frequency_ms),
+	 .aliases = example_frequency_aliases, .help = "time between two readings"},
+	{.type = CONFIG_TITLE, .help = "Where to"},
+	{"name", 'n', CONFIG_STRING, .fallback = "host", AT(name), .help = "name of this sensor"},
+	{"uri", 'U', CONFIG_STRING, CONFIG_URI, "URI", AT(uri), .aliases = example_uri_aliases,
+	 .help = "store"},
+	{"port", 'P', CONFIG_STRING, AT(port), .aliases = example_port_aliases, .help = "port"},
+	{"spool-size", 0, CONFIG_SIZE, .fallback = "64M", AT(spool_bytes), .help = "room on disk"},
+	{"mode", 0, CONFIG_CHOICE, .fallback = "log", .choices = example_modes, AT(mode), .help = "sandbox"},
+	{"include", 0, CONFIG_LIST, AT(include), .fallback = "a,b", .help = "patterns"},
+	{"number", 0, CONFIG_INT, .min = -5, .max = 5, AT(number), .help = "a number"},
+	{"ratio", 0, CONFIG_DOUBLE, .min = 0.5, AT(ratio), .fallback = "0.75", .help = "a ratio"},
+	{"quiet", 'q', CONFIG_BOOL, AT(quiet), .help = "say less"},
+	{"keep", 0, CONFIG_BOOL, .fallback = "true", AT(keep), .help = "keep it"},
+	{"verbose", 'v', CONFIG_COUNT, AT(verbose), .help = "say more"},
+};
+
+static const struct config_spec example_spec = {
+	.program = "example",
+	.about = "Shows how options work.",
+	.tail = "Goodbye.",
+	.rows = example_rows,
+	.n_rows = sizeof(example_rows) / sizeof(example_rows[0]),
+	.target_size = sizeof(struct example),
+	.daemon = true,
+	.argument = example_argument,
+};
