@@ -319,12 +319,35 @@ static void case_retention(struct fixture *fixture)
 	struct store_query query = query_of(fixture);
 	struct batch batch = {0};
 
-	if (fixture->files || fixture->server)
+	if (fixture->files)
 		return;
 	add_ticks(&batch, 0, 10);
 	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
 	assert_stored(fixture, store_ensure(fixture->store, fixture->collection, 5, T0 + 10000));
 	assert_int_equal(count_found(fixture, &query), 15);
+	batch_done(&batch);
+}
+
+/* A document that a server refuses is counted and named, and keeps no other from being stored. */
+static void case_refused(struct fixture *fixture)
+{
+	struct store_query query = query_of(fixture);
+	struct batch batch = {0};
+	bson_t *bad = BCON_NEW("_id", BCON_UTF8("bad"), "timestamp", BCON_DATE_TIME(T0), "a.b",
+			       BCON_DOUBLE(1), "$c", BCON_DOUBLE(2));
+	enum store_result result;
+
+	if (!fixture->server)
+		return;
+	add_ticks(&batch, 0, 2);
+	assert_int_equal(batch_append(&batch, bson_get_data(bad), bad->len), 0);
+	add_ticks(&batch, 2, 2);
+	result = store_append(fixture->store, fixture->collection, &batch);
+	print_message("# a key with a dot: result %d %s\n", result, store_error(fixture->store));
+	assert_true(result == STORE_OK || result == STORE_DROP);
+	assert_int_equal(store_get_statistics(fixture->store)->dropped, result == STORE_DROP);
+	assert_int_equal(count_found(fixture, &query), result == STORE_DROP ? 12 : 13);
+	bson_destroy(bad);
 	batch_done(&batch);
 }
 
@@ -379,6 +402,7 @@ ON_EVERY_STORE(duplicates)
 ON_EVERY_STORE(put_and_get)
 ON_EVERY_STORE(list)
 ON_EVERY_STORE(retention)
+ON_EVERY_STORE(refused)
 ON_EVERY_STORE(reopen)
 
 static void test_null(void **state)
@@ -396,6 +420,26 @@ static void test_null(void **state)
 	batch_done(&batch);
 }
 
+/* Nobody listens there: no error at open, RETRY within the time set, and a sentence that helps. */
+static void test_mongodb_away(void **state)
+{
+	struct store_options options = {.timeout_ms = 500};
+	struct store *store;
+	struct batch batch = {0};
+	char why[200];
+
+	(void)state;
+	add_ticks(&batch, 0, 2);
+	assert_int_equal(store_open("127.0.0.1:1", &options, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_append(store, "sensorx", &batch), STORE_RETRY);
+	print_message("# %s\n", store_error(store));
+	assert_non_null(strstr(store_error(store), "127.0.0.1:1"));
+	assert_int_equal(store_get_statistics(store)->appended, 0);
+	assert_int_equal(store_ensure(store, "sensorx", 0, T0), STORE_RETRY);
+	store_close(store);
+	batch_done(&batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +452,8 @@ int main(void)
 		cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_reopen),
 		cmocka_unit_test(test_null),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_mongodb_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
