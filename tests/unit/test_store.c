@@ -373,7 +373,8 @@ static void case_reopen(struct fixture *fixture)
 
 static void run_on(void **state, void (*test)(struct fixture *fixture))
 {
-	static const char *const formats[] = {"sqlite:%s/store.db", "bson:%s/", "bson:%s/dump.bson"};
+	static const char *const formats[] = {"sqlite:%s/store.db", "bson:%s/", "bson:%s/dump.bson",
+					      "jsonl:%s/", "jsonl:%s/dump.jsonl"};
 	const char *server = getenv("WATTRIBUTE_TEST_STORE");
 	struct fixture fixture;
 
