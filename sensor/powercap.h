@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The powercap tree: which RAPL zones there are, whose package each belongs to, and their range. Used by
+ * source_powercap.c only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define POWERCAP_ID_SIZE   40
+#define POWERCAP_ZONES_MAX 256
+
+struct powercap_zone {
+	char id[POWERCAP_ID_SIZE]; /* "intel-rapl:0:1" */
+	char name[32];             /* "package-0", "package-1-die-0", "dram", "core", "uncore", "psys" */
+	unsigned package;
+	unsigned die;
+	bool mmio;         /* the same counters by another way */
+	uint64_t range_uj; /* where the counter starts again; 0: unknown */
+};
+
+/*
+ * Lists the zones below <sysfs_root>/class/powercap that make sense, without those that are there twice.
+ * Returns how many, or a negative errno. `max` of them at most.
+ */
+int powercap_list(const char *sysfs_root, struct powercap_zone *ret_zones, unsigned max);
+/* The event that a zone of this name counts (RAPL_ENERGY_PKG, …); NULL for one that we do not know. */
+const char *powercap_event_of(const char *zone_name);
