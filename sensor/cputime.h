@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel's files say of a cgroup's CPU time. Pure: text in, nanoseconds out. Used by
+ * source_cpustat.c.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* The usage_usec line of cgroup2's cpu.stat, in ns. 0 or -EBADMSG. */
+int cputime_parse_stat(const char *text, uint64_t *ret_ns);
+/* v1's cpuacct.usage: one number, in ns. 0 or -EBADMSG. */
+int cputime_parse_usage(const char *text, uint64_t *ret_ns);
+/*
+ * v1's cpuacct.usage_percpu: a number for each possible CPU from 0 on, in ns. Calls `each` for all; returns
+ * how many there were, or -EBADMSG.
+ */
+int cputime_parse_percpu(const char *text, void (*each)(void *data, unsigned cpu, uint64_t ns), void *data);
