@@ -26,13 +26,14 @@ struct cgroup_layout {
 	enum cgroup_version version;
 	bool perf;                      /* perf events can be opened on its directories */
 	bool hybrid;                    /* v1 and v2 are both mounted */
+	bool partial;                   /* the mount shows only a part of the host (a container's own view) */
 	char cpu_time[CGROUP_PATH_MAX]; /* mount with cpu.stat (v2) or cpuacct.usage (v1); "" without */
 	enum cgroup_version cpu_time_version;
 	char cpu_quota[CGROUP_PATH_MAX]; /* mount with cpu.max or cpu.cfs_quota_us; "" without */
 	enum cgroup_version cpu_quota_version;
 	char cpuset[CGROUP_PATH_MAX]; /* mount with cpuset.cpus.effective or cpuset.cpus; "" without */
 	enum cgroup_version cpuset_version;
-	char text[512]; /* one sentence: what was found and what is used */
+	char text[1024]; /* one sentence: what was found and what is used */
 };
 
 /*

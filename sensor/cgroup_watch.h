@@ -26,6 +26,7 @@ struct cgroup_watch_statistics {
 	uint64_t removed;
 	uint64_t overflows;       /* of the inotify queue; each is followed by a rescan */
 	uint64_t found_by_rescan; /* what inotify had not said */
+	uint64_t failures;        /* directories that could not be read or remembered */
 	bool watches_exhausted;   /* fs.inotify.max_user_watches: some directories are seen by the rescan only
 				   */
 };
