@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What all subcommands share: loading options, saying what went wrong, finding the daemons' programs. Knows
+ * nothing of what a subcommand does.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int client_fail(int status, const char *format, ...)
+{
+	va_list arguments;
+
+	fputs("wattribute: ", stderr);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return status;
+}
+
+int client_load_options(const struct config_spec *spec, void *target, int argc, char *argv[],
+			struct config **ret_config)
+{
+	char why[1024] = "";
+	int r = config_load(spec, target, argc, argv, ret_config, why, sizeof(why));
+
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\nTry '%s --help'.\n", spec->program, why, spec->program);
+		return CLIENT_EXIT_USAGE;
+	}
+	return config_get_action(*ret_config) == CONFIG_RUN ? CLIENT_GO_ON : CLIENT_EXIT_OK;
+}
+
+/* "FOLDER/NAME" in `ret_path` if that can be executed. */
+static int client_try_program(const char *folder, size_t folder_length, const char *name, char *ret_path,
+			      size_t size)
+{
+	int length = snprintf(ret_path, size, "%.*s/%s", (int)folder_length, folder, name);
+
+	if (length < 0 || (size_t)length >= size)
+		return -ENAMETOOLONG;
+	return access(ret_path, X_OK) == 0 ? 0 : -ENOENT;
+}
+
+static int client_search_path(const char *name, char *ret_path, size_t size)
+{
+	const char *path = getenv("PATH");
+
+	while (path && *path) {
+		size_t length = strcspn(path, ":");
+
+		if (length > 0 && client_try_program(path, length, name, ret_path, size) == 0)
+			return 0;
+		path += length + (path[length] == ':');
+	}
+	return -ENOENT;
+}
+
+int client_find_program(const char *name, char *ret_path, size_t size)
+{
+	char own[PATH_MAX];
+	char folder[PATH_MAX + 8];
+	ssize_t length = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	if (length > 0) {
+		own[length] = '\0';
+		*strrchr(own, '/') = '\0';
+		if (client_try_program(own, strlen(own), name, ret_path, size) == 0)
+			return 0;
+		(void)snprintf(folder, sizeof(folder), "%s/../sbin", own);
+		if (client_try_program(folder, strlen(folder), name, ret_path, size) == 0)
+			return 0;
+	}
+	return client_search_path(name, ret_path, size);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's subcommands, called by main.c with argv[0] being the subcommand's name, and what they share:
+ * loading options and printing what went wrong. Each returns the process's exit status.
+ */
+#pragma once
+
+#include "config.h"
+
+enum client_exit {
+	CLIENT_EXIT_OK = 0,
+	CLIENT_EXIT_FAILURE = 1,   /* asked for the right thing, could not do it */
+	CLIENT_EXIT_USAGE = 2,     /* asked for the wrong thing */
+	CLIENT_EXIT_NO_RECAP = 74, /* the command ended well, its energy could not be had */
+	CLIENT_EXIT_CANNOT = 125, /* could not run the command at all; as env(1), timeout(1) and docker run */
+	CLIENT_EXIT_NOT_EXECUTABLE = 126,
+	CLIENT_EXIT_NOT_FOUND = 127,
+	CLIENT_EXIT_SIGNAL = 128, /* plus the signal's number */
+};
+
+#define CLIENT_SERVER_DEFAULT   "http://127.0.0.1:4443"
+#define CLIENT_DATABASE_DEFAULT "rapls2"
+#define CLIENT_GO_ON            (-1)
+
+int client_run_main(int argc, char *argv[]);
+int client_check_main(int argc, char *argv[]);
+int client_top_main(int argc, char *argv[]);
+int client_recap_main(int argc, char *argv[]);
+int client_export_main(int argc, char *argv[]);
+
+/* Options into `target`; CLIENT_GO_ON, or the exit status: a mistake is printed, --help and --version are
+ * done. */
+int client_load_options(const struct config_spec *spec, void *target, int argc, char *argv[],
+			struct config **ret_config);
+/* Prints "wattribute: …" to stderr; returns `status`. */
+int client_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Path of one of our programs: beside this one, in ../sbin beside it, else found by PATH. `size` of PATH_MAX
+ * fits. 0, or -ENOENT.
+ */
+int client_find_program(const char *name, char *ret_path, size_t size);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One HTTP request and its answer, by libcurl. The subcommands call it to talk to the server.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fetch_request {
+	const char *url;
+	bool post;           /* else GET; no body in either case */
+	const char *accept;  /* media type, or NULL */
+	unsigned timeout_ms; /* of the whole request; 0: 10,000 */
+};
+
+struct fetch_answer {
+	long status; /* HTTP status */
+	char *body;  /* ends with a NUL; owned */
+	size_t length;
+};
+
+/* 0 with an answer (whatever its status), or a negative errno with a sentence in `why`. */
+int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, char *why, size_t why_size);
+void fetch_answer_done(struct fetch_answer *answer);
+/*
+ * The same for JSON: 0 and a new reference; -EPROTO with the server's own sentence in `why` when the status
+ * is not 200 or the body is not JSON.
+ */
+int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, char *why,
+	       size_t why_size);
+/* "SERVER/PATH" with "http://" in front where SERVER has no scheme. Owned by the caller; NULL on lack of
+ * memory. */
+char *fetch_make_url(const char *server, const char *path);
+/* A URL's part with all but unreserved characters as %XX. Owned by the caller; NULL on lack of memory. */
+char *fetch_escape(const char *text);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wattribute: the client. Finds the subcommand and hands over; a mistyped one gets the nearest known word.
+ */
+#include "client.h"
+#include "cleanup.h"
+#include "text.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char *argv[]);
+	const char *help;
+};
+
+static const struct command commands[] = {
+	{"run", client_run_main, "measure one command: wattribute run -- COMMAND..."},
+	{"check", client_check_main, "what this machine can measure, what not, why, and the remedy"},
+	{"top", client_top_main, "watts of each container, refreshed each second"},
+	{"recap", client_recap_main, "energy of finished runs"},
+	{"export", client_export_main, "power reports of a store as CSV or JSON lines"},
+};
+
+static void print_usage(FILE *out)
+{
+	fputs("usage: wattribute COMMAND [options]\n"
+	      "Every container's share of the machine's watts.\n\n",
+	      out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fputs("\n'wattribute COMMAND --help' tells the options of one.\n", out);
+}
+
+static int fail_unknown(const char *word)
+{
+	const char *known[ARRAY_SIZE(commands)];
+	const char *nearest;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		known[i] = commands[i].name;
+	nearest = text_nearest(word, known, ARRAY_SIZE(known));
+	if (nearest)
+		return client_fail(CLIENT_EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", word,
+				   nearest);
+	(void)client_fail(CLIENT_EXIT_USAGE, "unknown command '%s'", word);
+	print_usage(stderr);
+	return CLIENT_EXIT_USAGE;
+}
+
+int main(int argc, char *argv[])
+{
+	(void)setlocale(LC_CTYPE, "");
+	if (argc < 2) {
+		print_usage(stderr);
+		return CLIENT_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_usage(stdout);
+		return CLIENT_EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		puts("wattribute " WATTRIBUTE_VERSION);
+		return CLIENT_EXIT_OK;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	return fail_unknown(argv[1]);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A cgroup of its own for a measured command: /wattribute/NAME in each hierarchy that the sensor may count in
+ * (v2, and of v1 perf_event and cpuacct). Only client_run.c calls it.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stddef.h>
+
+#define RUN_CGROUP_HIERARCHIES 4
+#define RUN_CGROUP_NAME_SIZE   64
+
+struct run_cgroup {
+	char name[RUN_CGROUP_NAME_SIZE];
+	unsigned n_paths;
+	char paths[RUN_CGROUP_HIERARCHIES][PATH_MAX];
+	char homes[RUN_CGROUP_HIERARCHIES][PATH_MAX]; /* the cgroup that this process is in */
+};
+
+/*
+ * Makes it; the name is `wanted` with what cannot stand in a name as '-', and a number behind it if it is
+ * taken. 0, or a negative errno with the reason and the remedy in `why`; nothing is left behind then.
+ */
+int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, char *why, size_t why_size);
+/* Puts the calling process into it. Safe after fork(). 0 or a negative errno. */
+int run_cgroup_enter(const struct run_cgroup *cgroup);
+/* Puts what still runs in it into this process's own cgroup, and removes it. Returns how many processes were
+ * left. */
+unsigned run_cgroup_remove(struct run_cgroup *cgroup);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sensor and a server of one's own for the time of one measured command, on a SQLite store in a temporary
+ * folder. Only client_run.c calls it; it knows the daemons by their command lines alone.
+ */
+#pragma once
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RUN_SENSOR_NAME "run"
+
+struct run_daemons_settings {
+	uint64_t interval_ms;
+	bool verbose; /* the daemons' messages go to stderr instead of a file */
+};
+
+struct run_daemons {
+	char folder[64]; /* "" when there is none */
+	char server_url[64];
+	pid_t sensor;
+	pid_t server;
+	bool verbose;
+};
+
+/* 0, or a negative errno and a sentence; run_daemons_stop() in either case. */
+int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons, char *why,
+		      size_t why_size);
+/* 1: the server has seen a tick; 0: not yet; -ECHILD and a sentence when one of them has ended. */
+int run_daemons_ready(struct run_daemons *daemons, char *why, size_t why_size);
+/* Ends both, waits for them, removes the folder. */
+void run_daemons_stop(struct run_daemons *daemons);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The terminal side of `wattribute top`. Knows lines of text and keys, nothing of watts.
+ */
+#include "top_screen.h"
+
+#include <errno.h>
+#include <ncurses.h>
+
+int top_screen_open(void)
+{
+	SCREEN *screen = newterm(NULL, stdout, stdin);
+
+	if (!screen)
+		return -ENOTTY;
+	(void)set_term(screen);
+	(void)cbreak();
+	(void)noecho();
+	(void)keypad(stdscr, TRUE);
+	(void)curs_set(0);
+	return 0;
+}
+
+static attr_t style_attributes(enum top_style style)
+{
+	switch (style) {
+	case TOP_HEADING:
+		return A_BOLD;
+	case TOP_NOTE:
+		return A_DIM;
+	case TOP_PLAIN:
+		break;
+	}
+	return A_NORMAL;
+}
+
+void top_screen_draw(const struct top_view *view, size_t first_line)
+{
+	int height = getmaxy(stdscr);
+
+	(void)erase();
+	for (int y = 0; y < height - 1 && first_line + (size_t)y < view->n_lines; y++) {
+		const struct top_line *line = &view->lines[first_line + (size_t)y];
+
+		(void)attrset((int)style_attributes(line->style));
+		(void)mvaddnstr(y, 0, line->text, getmaxx(stdscr));
+	}
+	(void)attrset((int)A_REVERSE);
+	(void)mvaddnstr(height - 1, 0, " q: quit   up/down: scroll ", getmaxx(stdscr));
+	(void)attrset((int)A_NORMAL);
+	(void)refresh();
+}
+
+int top_screen_key(int wait_ms, int *ret_move)
+{
+	int key;
+
+	timeout(wait_ms);
+	key = getch();
+	*ret_move = key == KEY_UP || key == 'k' ? -1 : key == KEY_DOWN || key == 'j' ? 1 : 0;
+	return key == 'Q' ? 'q' : key == ERR ? 0 : key;
+}
+
+void top_screen_close(void)
+{
+	(void)endwin();
+}

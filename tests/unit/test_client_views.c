@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the client prints of the server's answers: the live table, and recaps. */
+#include "cleanup.h"
+#include "recap_table.h"
+#include "top_view.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void test_top_sorts_by_watts(void **state)
+{
+	json_t *answer = json_loads(
+		"{\"sensors\":[{\"sensor\":\"n1\",\"energy_source\":\"estimate\",\"estimated\":true,"
+		"\"measured\":{\"cpu\":10.5,\"dram\":null},\"targets\":["
+		"{\"target\":\"small\",\"cpu\":1},{\"target\":\"big\",\"cpu\":5,\"dram\":1},"
+		"{\"target\":\"\\u001b[31mred\",\"cpu\":2}]}]}",
+		0, NULL);
+	struct top_view view = {0};
+	const char *lines[8] = {0};
+
+	(void)state;
+	assert_non_null(answer);
+	assert_int_equal(top_view_fill(&view, answer, NULL), 0);
+	assert_int_equal(view.n_sensors, 1);
+	assert_int_equal(view.n_lines, 6);
+	for (size_t i = 0; i < view.n_lines; i++)
+		lines[i] = view.lines[i].text;
+	assert_non_null(strstr(lines[0], "ESTIMATED by estimate"));
+	assert_ptr_equal(strstr(lines[3], "big"), lines[3]);
+	assert_ptr_equal(strstr(lines[4], "?[31mred"), lines[4]);
+	assert_ptr_equal(strstr(lines[5], "small"), lines[5]);
+	assert_int_equal(top_view_fill(&view, answer, "other"), 0);
+	assert_int_equal(view.n_sensors, 0);
+	assert_non_null(strstr(view.lines[0].text, "waiting for the first tick of other"));
+	top_view_done(&view);
+	json_decref(answer);
+}
+
+static void test_top_bears_nonsense(void **state)
+{
+	static const char *const nonsense[] = {"[]", "{}", "{\"sensors\":3}",
+					       "{\"sensors\":[1,{\"targets\":[2,{}]}]}"};
+	struct top_view view = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		json_t *answer = json_loads(nonsense[i], 0, NULL);
+
+		assert_int_equal(top_view_fill(&view, answer, NULL), 0);
+		json_decref(answer);
+	}
+	top_view_done(&view);
+}
+
+static void test_dates(void **state)
+{
+	static const char *const forms[] = {
+		"\"2026-01-01T00:00:00.500Z\"", "1767225600500", "{\"$date\":\"2026-01-01T00:00:00.5Z\"}",
+		"{\"$date\":{\"$numberLong\":\"1767225600500\"}}", "{\"$date\":1767225600500}"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		json_t *date = json_loads(forms[i], JSON_DECODE_ANY, NULL);
+
+		assert_non_null(date);
+		assert_true(recap_table_date_ms(date) == 1767225600500.0);
+		json_decref(date);
+	}
+	assert_true(recap_table_date_ms(NULL) < 0);
+}
+
+static void test_recap_phases(void **state)
+{
+	json_t *recap = json_loads("{\"name\":\"x\",\"duration\":12,\"warmup time\":2,\"execution time\":10,"
+				   "\"samples\":12,\"coverage\":0.98,\"estimated\":true,"
+				   "\"energy\":{\"cpu\":{\"total\":40.5,\"dynamic\":30,\"static\":10.5}},"
+				   "\"power\":{\"cpu\":{\"mean\":3.375,\"max\":5}},\"machine\":{\"cpu\":100},"
+				   "\"warmup\":{\"energy\":{\"cpu\":{\"total\":8}}},\"execution\":{}}",
+				   0, NULL);
+	cleanup_(cleanup_free) char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(recap);
+	recap_table_print(out, recap);
+	(void)fclose(out);
+	assert_non_null(
+		strstr(text, "total       cpu      12.000      40.500      30.000      10.500     3.375"));
+	assert_non_null(strstr(text, "warm-up     cpu       2.000       8.000           -"));
+	assert_non_null(strstr(text, "cover 98 %"));
+	assert_non_null(strstr(text, "estimated"));
+	json_decref(recap);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_top_sorts_by_watts),
+		cmocka_unit_test(test_top_bears_nonsense),
+		cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_recap_phases),
+	};
+
+	return cmocka_run_group_tests_name("client_views", tests, NULL, NULL);
+}

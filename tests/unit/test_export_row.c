@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rows of `wattribute export`, times as people type them. */
+#include "export_row.h"
+#include "cleanup.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define NOW_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00Z */
+
+static const struct report_power sample = {
+	.time_ms = NOW_MS + 123,
+	.sensor = "n1",
+	.target = "a,\"b\"",
+	.socket = "0",
+	.scope = REPORT_SCOPE_DRAM,
+	.formula = "pooled",
+	.ratio = 0.25,
+	.power = 1.5,
+	.dynamic = NAN,
+	.fixed = 0.5,
+	.energy_j = 3,
+	.interval_s = 2,
+	.error = INFINITY,
+	.estimated = true,
+};
+
+static char *written(void (*write_row)(FILE *, const struct report_power *))
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	write_row(out, &sample);
+	(void)fclose(out);
+	return text;
+}
+
+static void test_csv_quotes_and_leaves_out(void **state)
+{
+	cleanup_(cleanup_free) char *row = written(export_write_csv);
+
+	(void)state;
+	assert_string_equal(
+		row,
+		"2026-01-01T00:00:00.123Z,n1,\"a,\"\"b\"\"\",0,dram,1.5,,0.5,3,2,,0.25,true,pooled,\r\n");
+}
+
+static void test_json_leaves_out_unknown_numbers(void **state)
+{
+	cleanup_(cleanup_free) char *row = written(export_write_json);
+
+	(void)state;
+	assert_non_null(strstr(row, "\"target\":\"a,\\\"b\\\"\""));
+	assert_non_null(strstr(row, "\"power_w\":1.5"));
+	assert_null(strstr(row, "dynamic_w"));
+	assert_null(strstr(row, "error_w"));
+	assert_null(strstr(row, "container_id"));
+}
+
+static void test_times(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t time_ms;
+	} good[] = {
+		{"2026-01-01", NOW_MS},
+		{"2026-01-01T00:00:01Z", NOW_MS + 1000},
+		{"2026-01-01 00:01", NOW_MS + 60000},
+		{"2026-01-01T00:00:00.25Z", NOW_MS + 250},
+		{"1767225600", NOW_MS},
+		{"1767225600.5", NOW_MS + 500},
+		{"-10m", NOW_MS - 600000},
+		{"-30s", NOW_MS - 30000},
+	};
+	static const char *const bad[] = {"",           "yesterday", "2026-01-01T00:00:00+01:00",
+					  "2026-13-01", "1e99",      "-x"};
+	int64_t time_ms;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(export_parse_time(good[i].text, NOW_MS, &time_ms), 0);
+		assert_int_equal(time_ms, good[i].time_ms);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(export_parse_time(bad[i], NOW_MS, &time_ms), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_csv_quotes_and_leaves_out),
+		cmocka_unit_test(test_json_leaves_out_unknown_numbers),
+		cmocka_unit_test(test_times),
+	};
+
+	return cmocka_run_group_tests_name("export_row", tests, NULL, NULL);
+}
