@@ -14,7 +14,8 @@
 #include <time.h>
 
 #define DEPTH_MAX     32
-#define EXACT_INTEGER 9007199254740992.0 /* 2^53 */
+#define EXACT_INTEGER 9007199254740992.0     /* 2^53 */
+#define COUNT_END     18446744073709551616.0 /* 2^64 */
 
 struct printer {
 	struct batch *text;
@@ -72,9 +73,13 @@ static void put_double(struct printer *printer, double value)
 					       : "{\"$numberDouble\":\"-Infinity\"}");
 		return;
 	}
+	if (printer->style == BSON_JSON_SENSOR && value == trunc(value) && value >= 0 && value < COUNT_END) {
+		(void)snprintf(digits, sizeof(digits), "%" PRIu64, (uint64_t)value);
+		put_text(printer, digits);
+		return;
+	}
 	if (value == trunc(value) && fabs(value) < EXACT_INTEGER) {
-		(void)snprintf(digits, sizeof(digits), "%.0f%s", value,
-			       printer->style == BSON_JSON_LINES ? ".0" : "");
+		(void)snprintf(digits, sizeof(digits), "%.1f", value);
 		put_text(printer, digits);
 		return;
 	}

@@ -25,6 +25,10 @@ bool store_document_read(const uint8_t *data, size_t length, struct store_docume
 			ret_document->has_time = bson_cursor_time(&cursor, &ret_document->time_ms);
 		} else if (bson_cursor_is(&cursor, "target")) {
 			ret_document->target = bson_cursor_string(&cursor);
+		} else if (bson_cursor_is(&cursor, "groups")) {
+			ret_document->kind = STORE_DOCUMENT_REPORT;
+		} else if (bson_cursor_is(&cursor, "power")) {
+			ret_document->kind = STORE_DOCUMENT_POWER;
 		}
 	}
 	return r == 0;

@@ -6,6 +6,12 @@
 
 #include "store.h"
 
+enum store_document_kind {
+	STORE_DOCUMENT_OTHER,
+	STORE_DOCUMENT_REPORT, /* of counts: it has groups */
+	STORE_DOCUMENT_POWER,
+};
+
 struct store_document {
 	const uint8_t *data;
 	size_t length;
@@ -15,6 +21,7 @@ struct store_document {
 	bool has_time;
 	int64_t time_ms;
 	const char *target; /* NULL: none */
+	enum store_document_kind kind;
 };
 
 /* False when the bytes are no BSON document. */

@@ -66,7 +66,8 @@ static void list_directory(const struct store_file *file, const char *directory,
 	char name[NAME_MAX + 1];
 
 	while (entries && (entry = readdir(entries))) {
-		if (!begins(entry->d_name, before) || !ends(entry->d_name, file->codec->suffix))
+		if (!begins(entry->d_name, before) ||
+		    !ends(entry->d_name + strlen(before), file->codec->suffix))
 			continue;
 		(void)snprintf(name, sizeof(name), "%s", entry->d_name + strlen(before));
 		name[strlen(name) - strlen(file->codec->suffix)] = '\0';

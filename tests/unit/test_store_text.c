@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stores that write text for others: CSV as hwpc-sensor lays it out, JSON lines, and the TCP stream.
+ * URIs.
+ */
+#include "report_bson.h"
+#include "store.h"
+#include "bson_json.h"
+#include "cleanup.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <bson/bson.h>
+#include <cmocka.h>
+
+#define T0 INT64_C(1700000000123)
+
+static char directory[64];
+
+static int make_directory(void **state)
+{
+	(void)state;
+	(void)snprintf(directory, sizeof(directory), "/tmp/wattribute-text-XXXXXX");
+	return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+	char command[128];
+
+	(void)state;
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+	return system(command);
+}
+
+static void add_report(struct batch *batch, const char *target, unsigned n_events)
+{
+	static const char *const events[] = {"cycles", "LLC_MISSES", "INSTRUCTIONS_RETIRED"};
+	static const struct report_place places[] = {{0, 0}, {1, 4}};
+	struct report_group group = {"core", n_events, events, 2, places};
+	static const uint64_t values[] = {1, UINT64_C(1) << 60, 3, 4, 5, 6};
+	static const uint64_t times[] = {10, 20};
+	struct report_counts counts = {&group, values, times, times};
+	struct report_head head = {T0, "node", target};
+	struct report_target_metadata metadata = {.scaled = 1};
+
+	assert_int_equal(report_bson_add_target_counts(batch, &head, &counts, 1, &metadata), 0);
+}
+
+static struct store *open_csv(void)
+{
+	struct store *store;
+	char uri[100];
+	char why[300];
+
+	(void)snprintf(uri, sizeof(uri), "csv:%s/out", directory);
+	assert_int_equal(store_open(uri, NULL, &store, why, sizeof(why)), 0);
+	return store;
+}
+
+static void assert_file(const char *name, const char *text)
+{
+	char path[128];
+	char content[4096];
+	FILE *file;
+	size_t n;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	n = fread(content, 1, sizeof(content) - 1, file);
+	content[n] = '\0';
+	(void)fclose(file);
+	assert_string_equal(content, text);
+}
+
+#define CSV_HEADER                                                                                           \
+	"timestamp,sensor,target,socket,cpu,INSTRUCTIONS_RETIRED,LLC_MISSES,cycles,time_enabled,time_"       \
+	"running\n"
+#define CSV_ROWS(target)                                                                                     \
+	"1700000000123,node," target ",0,0,3,1152921504606846976,1,10,10\n"                                  \
+	"1700000000123,node," target ",1,4,6,5,4,20,20\n"
+
+static void test_csv_reports(void **state)
+{
+	struct batch batch = {0};
+	struct store *store = open_csv();
+
+	(void)state;
+	add_report(&batch, "redis", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis"));
+	store_close(store);
+	/* A restart goes on in the same file; an odd name is quoted. */
+	store = open_csv();
+	batch_clear(&batch);
+	add_report(&batch, "a,\"b\"", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis") CSV_ROWS("\"a,\"\"b\"\"\""));
+	store_close(store);
+	/* Less events than the header has: empty fields. */
+	store = open_csv();
+	batch_clear(&batch);
+	add_report(&batch, "two", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void test_csv_other_events(void **state)
+{
+	struct batch batch = {0};
+	struct store *store = open_csv();
+
+	(void)state;
+	add_report(&batch, "redis", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	batch_clear(&batch);
+	add_report(&batch, "redis", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_DROP);
+	print_message("# %s\n", store_error(store));
+	assert_int_equal(store_get_statistics(store)->dropped, 1);
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void test_csv_foreign_header(void **state)
+{
+	struct batch batch = {0};
+	struct store *store = open_csv();
+	char command[256];
+
+	(void)state;
+	(void)snprintf(command, sizeof(command), "mkdir -p %s/out && echo a,b,c > %s/out/core.csv", directory,
+		       directory);
+	assert_int_equal(system(command), 0);
+	add_report(&batch, "redis", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_DROP);
+	print_message("# %s\n", store_error(store));
+	assert_file("out/core.csv", "a,b,c\n");
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void test_csv_power(void **state)
+{
+	struct report_power power = {.time_ms = T0,
+				     .sensor = "node",
+				     .target = "redis",
+				     .socket = "0",
+				     .scope = REPORT_SCOPE_CPU,
+				     .formula = "pooled",
+				     .ratio = 0.5,
+				     .power = 12.25,
+				     .dynamic = 10,
+				     .fixed = 2.25,
+				     .energy_j = 12.25,
+				     .interval_s = 1,
+				     .error = 0.1};
+	struct batch batch = {0};
+	struct store *store = open_csv();
+
+	(void)state;
+	assert_int_equal(report_bson_add_power(&batch, &power), 0);
+	assert_int_equal(store_append(store, "powernode", &batch), STORE_OK);
+	assert_file("out/power.csv",
+		    "timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,static,"
+		    "error,"
+		    "estimated,container_id\n"
+		    "1700000000123,node,redis,12.25,cpu,0,pooled,0.5,1,12.25,10,2.25,0.1,false,\n");
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void assert_parsed_time(const char *line, int64_t time_ms)
+{
+	struct batch batch = {0};
+	bson_iter_t iter;
+	bson_t bson;
+
+	assert_int_equal(bson_json_parse(line, strlen(line), &batch), 0);
+	assert_true(bson_init_static(&bson, batch.data, batch.length));
+	assert_true(bson_iter_init_find(&iter, &bson, "timestamp"));
+	assert_true(BSON_ITER_HOLDS_DATE_TIME(&iter));
+	assert_int_equal(bson_iter_date_time(&iter), time_ms);
+	batch_done(&batch);
+}
+
+static void test_json(void **state)
+{
+	struct batch batch = {0};
+	struct batch text = {0};
+	struct batch back = {0};
+
+	(void)state;
+	add_report(&batch, "q\"\\\n\xc3\xa9", 2);
+	assert_int_equal(bson_json_append(&text, BSON_JSON_LINES, batch.data, batch.length), 0);
+	assert_int_equal(bson_json_parse((const char *)text.data, text.length - 1, &back), 0);
+	assert_int_equal(back.length, batch.length);
+	assert_memory_equal(back.data, batch.data, batch.length);
+	assert_parsed_time("{\"timestamp\":\"2023-11-14T22:13:20.123+00:00\"}", T0);
+	assert_parsed_time("{\"timestamp\":\"2023-11-15T00:13:20.123456+02:00\"}", T0);
+	assert_parsed_time("{\"timestamp\":\"2023-11-14 22:13:20\"}", T0 - 123);
+	assert_parsed_time("{\"timestamp\":{\"$date\":\"2023-11-14T22:13:20.123Z\"}}", T0);
+	assert_parsed_time("{\"timestamp\":1700000000123}", T0);
+	assert_int_equal(bson_json_parse("{\"a\":", 5, &back), -EBADMSG);
+	batch_done(&batch);
+	batch_done(&text);
+	batch_done(&back);
+}
+
+static int listen_anywhere(char *ret_uri, size_t size)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	(void)snprintf(ret_uri, size, "socket:127.0.0.1:%u", ntohs(address.sin_port));
+	return fd;
+}
+
+static void test_socket(void **state)
+{
+	static const char wanted[] =
+		"{\"timestamp\":1700000000123,\"sensor\":\"node\",\"target\":\"redis\",\"groups\":{\"core\":{"
+		"\"0\":{"
+		"\"0\":{\"cycles\":1,\"LLC_MISSES\":1152921504606846976,\"time_enabled\":10,\"time_running\":"
+		"10}},"
+		"\"1\":{\"4\":{\"cycles\":3,\"LLC_MISSES\":4,\"time_enabled\":20,\"time_running\":20}}}},"
+		"\"metadata\":{}}\n";
+	struct store *store;
+	struct batch batch = {0};
+	char uri[64];
+	char why[200];
+	char text[2048];
+	int listener = listen_anywhere(uri, sizeof(uri));
+	int peer;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(store_open(uri, NULL, &store, why, sizeof(why)), 0);
+	add_report(&batch, "redis", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	peer = accept(listener, NULL, NULL);
+	n = recv(peer, text, sizeof(text) - 1, 0);
+	assert_true(n > 0);
+	text[n] = '\0';
+	assert_string_equal(text, wanted);
+	/* The peer goes: a new connection; everything goes: RETRY. */
+	(void)close(peer);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	peer = accept(listener, NULL, NULL);
+	(void)close(peer);
+	(void)close(listener);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_RETRY);
+	print_message("# %s\n", store_error(store));
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_RETRY);
+	assert_int_equal(store_get_statistics(store)->appended, 2);
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void test_uris(void **state)
+{
+	static const char *const good[] = {"mongodb://h",
+					   "mongodb:mongobase:27017",
+					   "mongodb:h",
+					   "127.0.0.1:27017",
+					   "[::1]:27017",
+					   "sqlite:/a/b",
+					   "bson:x",
+					   "jsonl:-",
+					   "csv:out/",
+					   "socket:h:9080",
+					   "socket://h:9080",
+					   "null:",
+					   "null",
+					   "mongodb+srv://a.b.c"};
+	static const char *const bad[] = {
+		"",        "x",     "/tmp/x.db", "sqlite:",  "mongo://h",    "h:0",
+		"h:70000", "h:80x", "socket:h",  "mongodb:", "mongodb:h/db", ":27017"};
+	char why[400];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		if (!store_uri_valid(good[i], why, sizeof(why)))
+			fail_msg("%s: %s", good[i], why);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (store_uri_valid(bad[i], why, sizeof(why)))
+			fail_msg("'%s' was taken", bad[i]);
+}
+
+static void assert_display(const char *uri, const char *wanted)
+{
+	char shown[200];
+
+	assert_string_equal(store_uri_display(uri, shown, sizeof(shown)), wanted);
+}
+
+static void test_display(void **state)
+{
+	(void)state;
+	assert_display("mongodb://u:secret@h:1/db?x=y", "mongodb://u:***@h:1/db?x=y");
+	assert_display("mongodb://u:s@cr/et@h:1/db", "mongodb://u:***@h:1/db");
+	assert_display("mongodb://u@h:1/db", "mongodb://u@h:1/db");
+	assert_display("mongodb://h/?tlsCertificateKeyFilePassword=abc&x=1",
+		       "mongodb://h/?tlsCertificateKeyFilePassword=***&x=1");
+	assert_display("sqlite:/var/lib/x", "sqlite:/var/lib/x");
+}
+
+int main(void)
+{
+#define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
+	const struct CMUnitTest tests[] = {
+		WITH_DIRECTORY(test_csv_reports),
+		WITH_DIRECTORY(test_csv_other_events),
+		WITH_DIRECTORY(test_csv_foreign_header),
+		WITH_DIRECTORY(test_csv_power),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_uris),
+		cmocka_unit_test(test_display),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
