@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Event names made into attributes: RAPL and MSR names and "pmu/event/" from synthetic trees, CPU events by
+ * libpfm with forced processor models, hybrid CPUs, uncore boxes; and what is said of those that are missing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../fake/fake_tree.h"
+#include "event.h"
+#include "pmu.h"
+
+#include <math.h>
+#include <sys/wait.h>
+
+/*
+ * libpfm looks at LIBPFM_FORCE_PMU once, when it is initialised, and does not survive being ended and started
+ * again: whatever needs it runs in a child, and this process never initialises it. Assertions there just
+ * abort.
+ */
+static void in_child(const char *pmu, void (*check)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (pmu)
+			(void)setenv("LIBPFM_FORCE_PMU", pmu, 1);
+		else
+			(void)unsetenv("LIBPFM_FORCE_PMU");
+		(void)setenv("CMOCKA_TEST_ABORT", "1", 1);
+		check();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static struct event_encoding encode(const struct fake_tree *tree, const char *name)
+{
+	struct event_encoding encoding = {0};
+	char why[512];
+	int r = event_encode(tree->root, name, &encoding, why, sizeof(why));
+
+	if (r < 0)
+		fprintf(stderr, "# %s: %s\n", name, why);
+	assert_int_equal(r, 0);
+	assert_true(encoding.n_boxes > 0);
+	return encoding;
+}
+
+static void refuse(const struct fake_tree *tree, const char *name, int error, const char *part)
+{
+	struct event_encoding encoding;
+	char why[512];
+	int r = event_encode(tree->root, name, &encoding, why, sizeof(why));
+
+	if (r != error || !strstr(why, part))
+		fprintf(stderr, "# %s: %d, %s\n", name, r, why);
+	assert_int_equal(r, error);
+	assert_non_null(strstr(why, part));
+}
+
+static void test_rapl(void **state)
+{
+	struct fake_tree tree = fake_new();
+	struct event_encoding encoding;
+
+	(void)state;
+	refuse(&tree, "RAPL_ENERGY_PKG", -ENOENT, "modprobe rapl");
+	fake_pmu(&tree, "power", 23, "0,8");
+	fake_format(&tree, "power", "event", "config:0-7");
+	fake_event(&tree, "power", "energy-pkg", "event=0x02", "2.3283064365386962890625e-10");
+	fake_event(&tree, "power", "energy-ram", "event=0x03", NULL);
+	encoding = encode(&tree, "RAPL_ENERGY_PKG");
+	assert_int_equal(encoding.n_boxes, 1);
+	assert_int_equal(encoding.boxes[0].attr.type, 23);
+	assert_int_equal(encoding.boxes[0].attr.config, 2);
+	assert_true(encoding.joules_per_count == ldexp(1, -32));
+	assert_true(encoding.boxes[0].shared);
+	assert_int_equal(encoding.boxes[0].n_cpus, 2);
+	assert_int_equal(encoding.boxes[0].cpus[1], 8);
+	event_encoding_done(&encoding);
+	encoding = encode(&tree, "rapl::RAPL_ENERGY_PKG");
+	event_encoding_done(&encoding);
+	refuse(&tree, "RAPL_ENERGY_DRAM", -EBADMSG, "energy-ram.scale");
+	refuse(&tree, "RAPL_ENERGY_GPU", -ENOENT, "energy-gpu");
+	refuse(&tree, "RAPL_ENERGY_CORES", -ENOENT, "energy-cores");
+	fake_pmu(&tree, "power_core", 24, "0-7");
+	fake_format(&tree, "power_core", "event", "config:0-7");
+	fake_event(&tree, "power_core", "energy-core", "event=0x01", "2.3283064365386962890625e-10");
+	encoding = encode(&tree, "RAPL_ENERGY_CORES");
+	assert_int_equal(encoding.boxes[0].attr.type, 24);
+	event_encoding_done(&encoding);
+	assert_true(event_is_energy("RAPL_ENERGY_DRAM"));
+	assert_false(event_is_energy("TSC"));
+	fake_free(&tree);
+}
+
+static void test_msr(void **state)
+{
+	struct fake_tree tree = fake_new();
+	struct event_encoding encoding;
+
+	(void)state;
+	refuse(&tree, "TSC", -ENOENT, "'msr' PMU");
+	fake_pmu(&tree, "msr", 10, NULL);
+	fake_format(&tree, "msr", "event", "config:0-63");
+	fake_event(&tree, "msr", "tsc", "event=0x00", NULL);
+	fake_event(&tree, "msr", "aperf", "event=0x01", NULL);
+	encoding = encode(&tree, "APERF");
+	assert_int_equal(encoding.boxes[0].attr.type, 10);
+	assert_int_equal(encoding.boxes[0].attr.config, 1);
+	assert_false(encoding.boxes[0].shared);
+	assert_null(encoding.boxes[0].cpus);
+	event_encoding_done(&encoding);
+	refuse(&tree, "MPERF", -ENOENT, "it has 'aperf'");
+	fake_free(&tree);
+}
+
+static void test_sysfs_names(void **state)
+{
+	struct fake_tree tree = fake_new();
+	struct event_encoding encoding;
+
+	(void)state;
+	fake_pmu(&tree, "cpu", 4, NULL);
+	fake_format(&tree, "cpu", "event", "config:0-7,32-35");
+	fake_format(&tree, "cpu", "umask", "config:8-15");
+	fake_format(&tree, "cpu", "inv", "config:23");
+	fake_format(&tree, "cpu", "ldlat", "config1:0-15");
+	fake_format(&tree, "cpu", "broken", "config:64-99");
+	encoding = encode(&tree, "cpu/event=0xfff,umask=0x12,inv,ldlat=3/");
+	assert_true(encoding.boxes[0].attr.config == UINT64_C(0xf008012ff));
+	assert_int_equal(encoding.boxes[0].attr.config1, 3);
+	event_encoding_done(&encoding);
+	encoding = encode(&tree, "cpu/config=0x1234/");
+	assert_int_equal(encoding.boxes[0].attr.config, 0x1234);
+	event_encoding_done(&encoding);
+	refuse(&tree, "cpu/umask=0x100/", -ERANGE, "terms");
+	refuse(&tree, "cpu/nothing=1/", -EINVAL, "terms");
+	refuse(&tree, "cpu/broken=1/", -EBADMSG, "make no sense");
+	refuse(&tree, "cpu/../../type/", -EINVAL, "two slashes");
+	refuse(&tree, "../type/", -ENOENT, "PMU '..'");
+	refuse(&tree, "cpu/event=1", -EINVAL, "two slashes");
+	refuse(&tree, "nopmu/x/", -ENOENT, "no PMU 'nopmu'");
+	fake_pmu(&tree, "uncore_imc_0", 30, "0,4");
+	fake_pmu(&tree, "uncore_imc_1", 31, "0,4");
+	fake_pmu(&tree, "uncore_imc_free", 32, "0,4");
+	fake_event(&tree, "uncore_imc_0", "cas", "config=4", NULL);
+	fake_event(&tree, "uncore_imc_1", "cas", "config=4", NULL);
+	encoding = encode(&tree, "uncore_imc/cas/");
+	assert_int_equal(encoding.n_boxes, 2);
+	assert_true(encoding.boxes[1].shared);
+	event_encoding_done(&encoding);
+	fake_free(&tree);
+}
+
+static void check_pfm(const char *name, uint32_t type, uint64_t config)
+{
+	struct fake_tree tree = fake_new();
+	struct event_encoding encoding = encode(&tree, name);
+
+	assert_int_equal(encoding.n_boxes, 1);
+	assert_int_equal(encoding.boxes[0].attr.type, type);
+	assert_int_equal(encoding.boxes[0].attr.config, config);
+	event_encoding_done(&encoding);
+	fake_free(&tree);
+}
+
+static void check_hsw(void)
+{
+	check_pfm("CPU_CLK_THREAD_UNHALTED:REF_P", 4, 0x13c);
+}
+
+static void check_skx(void)
+{
+	struct fake_tree tree = fake_new();
+
+	check_pfm("CPU_CLK_THREAD_UNHALTED:REF_P", 4, 0x13c);
+	check_pfm("INSTRUCTION_RETIRED", 4, 0xc0);
+	refuse(&tree, "INSTRUCTION_RETIERD", -ENOENT, "INSTRUCTION_RETIRED");
+	refuse(&tree, "CPU_CLK_THREAD_UNHALTED:NONSENSE", -EINVAL, "attributes");
+	refuse(&tree, "zzzzzzzzzz", -ENOENT, "no such event on this CPU");
+	refuse(&tree, "", -ENOENT, "no such event");
+	fake_free(&tree);
+}
+
+static void check_arch(void)
+{
+	check_pfm("LLC_MISSES", 4, 0x412e);
+}
+
+static void check_zen2(void)
+{
+	check_pfm("CYCLES_NOT_IN_HALT", 4, 0x76);
+	check_pfm("RETIRED_INSTRUCTIONS", 4, 0xc0);
+}
+
+static void check_software(void)
+{
+	check_pfm("perf::PAGE-FAULTS", 1, 2);
+	check_pfm("PERF_COUNT_SW_CONTEXT_SWITCHES", 1, 3);
+}
+
+static void test_pfm(void **state)
+{
+	(void)state;
+	in_child("hsw_ep", check_hsw);
+	in_child("skx", check_skx);
+	in_child("ix86arch", check_arch);
+	in_child("amd64_fam17h_zen2", check_zen2);
+	in_child(NULL, check_software);
+}
+
+/* A generic event on a hybrid CPU: each kind of core counts its own. */
+static void make_hybrid(const struct fake_tree *tree)
+{
+	fake_pmu(tree, "cpu_core", 4, NULL);
+	fake_pmu(tree, "cpu_atom", 10, NULL);
+	fake_write(tree, "bus/event_source/devices/cpu_core/cpus", "0-7");
+	fake_write(tree, "bus/event_source/devices/cpu_atom/cpus", "8-11");
+}
+
+static void check_hybrid_generic(void)
+{
+	struct fake_tree tree = fake_new();
+	struct event_encoding encoding;
+
+	make_hybrid(&tree);
+	encoding = encode(&tree, "PERF_COUNT_HW_INSTRUCTIONS");
+	assert_int_equal(encoding.n_boxes, 2);
+	assert_true(encoding.boxes[0].attr.config == (UINT64_C(4) << 32 | 1));
+	assert_true(encoding.boxes[1].attr.config == (UINT64_C(10) << 32 | 1));
+	assert_int_equal(encoding.boxes[0].n_cpus, 8);
+	assert_int_equal(encoding.boxes[1].n_cpus, 4);
+	assert_false(encoding.boxes[1].shared);
+	event_encoding_done(&encoding);
+	fake_free(&tree);
+}
+
+static void check_hybrid_raw(void)
+{
+	struct fake_tree tree = fake_new();
+	struct event_encoding encoding;
+
+	make_hybrid(&tree);
+	encoding = encode(&tree, "INSTRUCTION_RETIRED");
+	assert_int_equal(encoding.n_boxes, 1);
+	assert_int_equal(encoding.boxes[0].n_cpus, 8);
+	event_encoding_done(&encoding);
+	fake_free(&tree);
+}
+
+static void test_hybrid(void **state)
+{
+	(void)state;
+	in_child(NULL, check_hybrid_generic);
+	in_child("skx", check_hybrid_raw);
+}
+
+static void test_bad_pmu_files(void **state)
+{
+	struct fake_tree tree = fake_new();
+	struct pmu pmu = {0};
+	char name[EVENT_PMU_NAME_SIZE];
+
+	(void)state;
+	assert_int_equal(pmu_read(tree.root, "power", &pmu), -ENOENT);
+	assert_int_equal(pmu_read(tree.root, "../power", &pmu), -ENOENT);
+	fake_write(&tree, "bus/event_source/devices/power/type", "twelve");
+	assert_int_equal(pmu_read(tree.root, "power", &pmu), -EBADMSG);
+	fake_pmu(&tree, "power", 12, "0-99999999999");
+	assert_int_equal(pmu_read(tree.root, "power", &pmu), -EBADMSG);
+	fake_pmu(&tree, "power", 12, "0");
+	fake_event(&tree, "power", "energy-pkg", "config=2", "nan");
+	refuse(&tree, "RAPL_ENERGY_PKG", -EBADMSG, "make no sense");
+	fake_event(&tree, "power", "energy-pkg", "config=2", "-1");
+	refuse(&tree, "RAPL_ENERGY_PKG", -EBADMSG, "make no sense");
+	assert_int_equal(pmu_find_type(tree.root, 12, name), 0);
+	assert_string_equal(name, "power");
+	assert_int_equal(pmu_find_type(tree.root, 13, name), -ENOENT);
+	fake_free(&tree);
+}
+
+static void test_explanations(void **state)
+{
+	char text[400];
+
+	(void)state;
+	assert_non_null(strstr(event_explain_open(-EACCES, "cpu", false, text, sizeof(text)), "CAP_PERFMON"));
+	assert_non_null(
+		strstr(event_explain_open(-ENOENT, "", false, text, sizeof(text)), "virtual machine"));
+	assert_non_null(strstr(event_explain_open(-EMFILE, NULL, true, text, sizeof(text)), "ulimit -n"));
+	assert_non_null(strstr(event_explain_open(-EIO, NULL, true, text, sizeof(text)), strerror(EIO)));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rapl),         cmocka_unit_test(test_msr),
+		cmocka_unit_test(test_sysfs_names),  cmocka_unit_test(test_pfm),
+
+		cmocka_unit_test(test_hybrid),       cmocka_unit_test(test_bad_pmu_files),
+		cmocka_unit_test(test_explanations),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counter arithmetic: edges, and properties over random numbers (WATTRIBUTE_SEED repeats a run).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "fd_budget.h"
+#include "scale.h"
+
+#include <math.h>
+
+static uint64_t random_state;
+
+/* splitmix64 */
+static uint64_t next_random(void)
+{
+	uint64_t z = random_state += UINT64_C(0x9E3779B97F4A7C15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	return z ^ z >> 31;
+}
+
+static int seed(void **state)
+{
+	const char *given = getenv("WATTRIBUTE_SEED");
+
+	(void)state;
+	random_state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
+	fprintf(stderr, "# WATTRIBUTE_SEED=%llu\n", (unsigned long long)random_state);
+	return 0;
+}
+
+static void test_delta(void **state)
+{
+	(void)state;
+	assert_int_equal(scale_delta(5, 3), 2);
+	assert_int_equal(scale_delta(3, 5), 0);
+	assert_int_equal(scale_delta_wrapped(5, 3, 100), 2);
+	assert_int_equal(scale_delta_wrapped(3, 98, 100), 5);
+	assert_int_equal(scale_delta_wrapped(3, 5, 0), 0);
+	assert_int_equal(scale_delta_wrapped(3, 200, 100), 0);
+	assert_int_equal(scale_delta_wrapped(0, UINT64_MAX, UINT64_MAX), 0);
+}
+
+static void test_multiplexed(void **state)
+{
+	(void)state;
+	assert_int_equal(scale_multiplexed(100, 10, 10), 100);
+	assert_int_equal(scale_multiplexed(100, 10, 5), 200);
+	assert_int_equal(scale_multiplexed(100, 10, 0), 0);
+	assert_int_equal(scale_multiplexed(100, 5, 10), 100);
+	assert_true(scale_multiplexed(UINT64_MAX, UINT64_MAX, 1) == UINT64_MAX);
+}
+
+static void test_energy(void **state)
+{
+	const double rapl = ldexp(1, -32);
+
+	(void)state;
+	assert_true(scale_energy(12345678901234567, rapl) == 12345678901234567);
+	assert_true(scale_energy(1000000, 1e-6) + 1 >= UINT64_C(1) << 32); /* 1e-6 is no exact double */
+	assert_int_equal(scale_energy(5, 0), 0);
+	assert_int_equal(scale_energy(5, -1), 0);
+	assert_int_equal(scale_energy(5, NAN), 0);
+	assert_int_equal(scale_energy(5, INFINITY), 0);
+	assert_true(scale_energy(UINT64_MAX, 1e9) == UINT64_MAX);
+}
+
+static void test_share(void **state)
+{
+	(void)state;
+	assert_int_equal(scale_share(10, 1, 4), 3);
+	assert_int_equal(scale_share(10, 1, 0), 0);
+	assert_true(scale_share(UINT64_MAX, UINT64_MAX, UINT64_MAX) == UINT64_MAX);
+}
+
+/* Deltas over a wrapping counter add up to what really flowed, whatever the steps. */
+static void test_wraps_add_up(void **state)
+{
+	(void)state;
+	for (int run = 0; run < 200; run++) {
+		uint64_t range = 1000 + next_random() % 1000000, truth = 0, sum = 0,
+			 before = next_random() % range;
+		uint64_t raw = before;
+
+		for (int step = 0; step < 200; step++) {
+			uint64_t flow = next_random() % range, now;
+
+			truth += flow;
+			raw += flow;
+			now = raw % range;
+			sum += scale_delta_wrapped(now, before, range);
+			before = now;
+		}
+		assert_true(sum == truth);
+	}
+}
+
+/* Converted step by step, energy never drifts away from what is converted at once. */
+static void test_energy_does_not_drift(void **state)
+{
+	(void)state;
+	for (int run = 0; run < 200; run++) {
+		double unit = ldexp(1, -(int)(10 + next_random() % 20)) *
+			      (1 + (double)(next_random() % 1000) / 1000);
+		uint64_t count = 0, sum = 0;
+
+		for (int step = 0; step < 300; step++) {
+			uint64_t before = count;
+
+			count += next_random() % 100000;
+			sum += scale_energy(count, unit) - scale_energy(before, unit);
+		}
+		assert_true(sum == scale_energy(count, unit));
+	}
+}
+
+static void test_scaling_never_loses(void **state)
+{
+	(void)state;
+	for (int run = 0; run < 10000; run++) {
+		uint64_t delta = next_random() >> (next_random() % 64), running = 1 + next_random() % 1000000;
+		uint64_t enabled = running + next_random() % 1000000;
+
+		assert_true(scale_multiplexed(delta, enabled, running) >= delta);
+	}
+}
+
+static void test_fd_budget(void **state)
+{
+	(void)state;
+	assert_true(fd_budget_raise() > 0);
+	assert_int_equal(fd_budget_targets(100, 2, 3), 16);
+	assert_int_equal(fd_budget_targets(100, 0, 3), 0);
+	assert_int_equal(fd_budget_targets(0, 2, 3), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_delta),
+		cmocka_unit_test(test_multiplexed),
+		cmocka_unit_test(test_energy),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_wraps_add_up),
+		cmocka_unit_test(test_energy_does_not_drift),
+		cmocka_unit_test(test_scaling_never_loses),
+		cmocka_unit_test(test_fd_budget),
+	};
+
+	return cmocka_run_group_tests(tests, seed, NULL);
+}
