@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-const struct formula_ops *const formula_all[] = {&formula_pooled, &formula_share, NULL};
+const struct formula_ops *const formula_all[] = {&formula_pooled, &formula_smartwatts, &formula_share, NULL};
 
 const struct formula_ops *formula_find(const char *name)
 {
