@@ -75,7 +75,7 @@ void http_answer_error(struct http_request *request, unsigned status, const char
 	__attribute__((format(printf, 3, 4)));
 /*
  * The answer will come later, by one of the calls above from anywhere on the loop. `gone` is called once, when the
- * request ends without it (client gone, time over, server stopped): forget the request then. May be NULL only if the
- * answer comes within the same turn.
+ * request ends without it (client gone, time over, server stopped): forget the request then. 0, or -EBUSY where too
+ * many wait already: 503 has been answered then, and `gone` will not be called.
  */
-void http_wait(struct http_request *request, void (*gone)(struct http_request *request, void *data), void *data);
+int http_wait(struct http_request *request, void (*gone)(struct http_request *request, void *data), void *data);

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The HTTP server against a client socket on the same loop: routes, refusals, late answers, limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ev.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct ev_loop *loop;
+static struct http *server;
+static struct http_request *waiting[8];
+static unsigned n_waiting, n_gone;
+static char reply[65536];
+
+static void gone_cb(struct http_request *request, void *data)
+{
+	(void)data;
+	n_gone++;
+	for (unsigned i = 0; i < n_waiting; i++) {
+		if (waiting[i] == request)
+			waiting[i] = NULL;
+	}
+}
+
+static void echo(struct http_request *request, void *data)
+{
+	char text[1024];
+	size_t length;
+	const char *body = http_request_body(request, &length);
+	const char *name = http_request_parameter(request, "name");
+
+	(void)data;
+	(void)snprintf(text, sizeof(text), "%s %s %s|%s|%s|%zu:%.40s", http_request_method(request),
+		       http_request_path(request), http_request_part(request, 0),
+		       http_request_part(request, 1) ? http_request_part(request, 1) : "-", name ? name : "-",
+		       length, body);
+	http_answer(request, 200, "text/plain", text, strlen(text));
+	http_answer_json(request, 500, "{}"); /* a second one is ignored */
+}
+
+static void later(struct http_request *request, void *data)
+{
+	if (http_wait(request, gone_cb, data) == 0)
+		waiting[n_waiting++] = request;
+}
+
+static void forgets(struct http_request *request, void *data)
+{
+	(void)request;
+	(void)data;
+}
+
+static void health(struct http_request *request, void *data)
+{
+	(void)data;
+	http_answer_json(request, 200, "{\"ok\":true}");
+}
+
+static const struct http_route routes[] = {
+	{"GET", "/healthz", health},
+	{"GET", "/echo/{a}/{b}", echo},
+	{"POST", "/{database}/{machine}", echo},
+	{"POST", "/later", later},
+	{"GET", "/forgets", forgets},
+	{"GET", "/static/*", echo},
+	{"DELETE", "/healthz", health},
+};
+
+static int start_with(const struct http_options *options)
+{
+	char why[256];
+
+	loop = ev_loop_new(EVFLAG_NOENV);
+	n_waiting = n_gone = 0;
+	return http_start(loop, options, routes, sizeof(routes) / sizeof(routes[0]), NULL, &server, why,
+			  sizeof(why));
+}
+
+static int setup(void **state)
+{
+	const struct http_options options = {.body_max = 1000, .waiting = 2};
+
+	(void)state;
+	return start_with(&options);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	http_stop(server);
+	server = NULL;
+	ev_loop_destroy(loop);
+	return 0;
+}
+
+static int client(const char *request)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(http_port(server))};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+	return fd;
+}
+
+static void turn(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		(void)ev_run(loop, EVRUN_NOWAIT);
+		(void)poll(NULL, 0, 1);
+	}
+}
+
+/* Runs the loop until the server has closed the connection; the reply is in `reply`. Returns the status. */
+static int finish(int fd)
+{
+	size_t length = 0;
+
+	for (int i = 0; i < 5000; i++) {
+		turn(1);
+		ssize_t n = recv(fd, reply + length, sizeof(reply) - 1 - length, MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			break;
+		length += n > 0 ? (size_t)n : 0;
+	}
+	reply[length] = '\0';
+	(void)close(fd);
+	return length > 12 ? atoi(reply + 9) : -1;
+}
+
+static int ask(const char *head, const char *more)
+{
+	char request[20000];
+
+	(void)snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", head,
+		       *more ? more : "\r\n");
+	return finish(client(request));
+}
+
+static const char *body(void)
+{
+	const char *at = strstr(reply, "\r\n\r\n");
+
+	return at ? at + 4 : "";
+}
+
+static void routes_and_parameters(void **state)
+{
+	(void)state;
+	assert_int_equal(ask("GET /healthz", ""), 200);
+	assert_string_equal(body(), "{\"ok\":true}");
+	assert_non_null(strstr(reply, "Content-Type: application/json"));
+	assert_int_equal(ask("GET /echo/a%2Fb/c%20d?x=1&name=first&name=second", ""), 200);
+	assert_string_equal(body(), "GET /echo/a%2Fb/c%20d a/b|c d|first|0:");
+	assert_int_equal(ask("POST /rapls2/taurus-1?name=a+b%26c&end=1.5", "Content-Length: 5\r\n\r\nhello"),
+			 200);
+	assert_string_equal(body(), "POST /rapls2/taurus-1 rapls2|taurus-1|a b&c|5:hello");
+	assert_int_equal(ask("GET /static/a/b.js", ""), 200);
+	assert_string_equal(body(), "GET /static/a/b.js a/b.js|-|-|0:");
+	assert_int_equal(ask("HEAD /healthz", ""), 200);
+	assert_string_equal(body(), "");
+	assert_int_equal(ask("POST /a/b/?name", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+			 200);
+	assert_string_equal(body(), "POST /a/b/ a|b||3:abc");
+	assert_int_equal(http_get_statistics(server)->requests, 6);
+	assert_int_equal(http_get_statistics(server)->answers_2xx, 6);
+}
+
+static void refusals(void **state)
+{
+	char more[3000];
+
+	(void)state;
+	assert_int_equal(ask("GET /nothing", ""), 404);
+	assert_string_equal(body(), "{\"error\":\"there is nothing at '/nothing'\"}");
+	assert_int_equal(ask("PUT /healthz", ""), 405);
+	assert_non_null(strstr(reply, "Allow: GET, DELETE\r\n"));
+	assert_int_equal(ask("GET /rapls2/m", ""), 405);
+	assert_int_equal(ask("POST /rapls2//", ""), 404);
+	assert_int_equal(ask("GET /a%zz", ""), 400);
+	assert_int_equal(ask("GET /a%00b", ""), 400);
+	assert_int_equal(ask("GET /%ff", ""), 400);
+	assert_int_equal(ask("GET /forgets", ""), 500);
+	memset(more, 'x', sizeof(more) - 1);
+	more[sizeof(more) - 1] = '\0';
+	memcpy(more, "Content-Length: 1500\r\n\r\n", 24);
+	assert_int_equal(ask("POST /a/b", more), 413);
+	/* Without an announced length. */
+	memset(more, 'y', sizeof(more) - 1);
+	memcpy(more, "Transfer-Encoding: chunked\r\n\r\n44c\r\n", 35);
+	memcpy(more + 35 + 1100, "\r\n0\r\n\r\n\0", 8);
+	assert_int_equal(ask("POST /a/b", more), 413);
+	char head[9000] = "GET /";
+	memset(head + 5, 'a', 8300);
+	assert_int_equal(ask(head, ""), 414);
+	assert_int_equal(http_get_statistics(server)->answers_5xx, 1);
+}
+
+static void answered_later(void **state)
+{
+	(void)state;
+	int fd = client("POST /later?x=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	turn(20);
+	assert_int_equal(n_waiting, 1);
+	assert_int_equal(http_get_statistics(server)->waiting, 1);
+	assert_string_equal(http_request_parameter(waiting[0], "x"), "1");
+	assert_int_equal(ask("GET /healthz", ""), 200); /* others are served meanwhile */
+	http_answer_json(waiting[0], 200, "{\"late\":1}");
+	assert_int_equal(finish(fd), 200);
+	assert_string_equal(body(), "{\"late\":1}");
+	assert_int_equal(n_gone, 0);
+	assert_int_equal(http_get_statistics(server)->waiting, 0);
+}
+
+static void too_many_wait(void **state)
+{
+	static const char post[] = "POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	int fds[2] = {client(post), client(post)};
+
+	(void)state;
+	turn(20);
+	assert_int_equal(n_waiting, 2);
+	assert_int_equal(finish(client(post)), 503);
+	assert_int_equal(n_gone, 0);
+	http_answer_error(waiting[1], 404, "no '%s'", "such \"thing\" \xff");
+	http_answer_json(waiting[0], 200, "{}");
+	for (int i = 0; i < 2; i++)
+		(void)finish(fds[i]);
+	assert_string_equal(strstr(reply, "\r\n\r\n") + 4, "{\"error\":\"no 'such \\\"thing\\\" ?'\"}");
+}
+
+static void client_goes(void **state)
+{
+	(void)state;
+	int fd = client("POST /later HTTP/1.1\r\nHost: x\r\n\r\n");
+	turn(20);
+	assert_int_equal(n_waiting, 1);
+	(void)close(fd);
+	for (int i = 0; i < 3000 && n_gone == 0; i++)
+		turn(1);
+	assert_int_equal(n_gone, 1);
+	assert_int_equal(http_get_statistics(server)->waiting, 0);
+	turn(20);
+}
+
+static void stop_with_waiting_requests(void **state)
+{
+	int fd;
+
+	(void)setup(state);
+	fd = client("POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	int half = client("POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+	int line = client("GET /he");
+	turn(20);
+	assert_int_equal(n_waiting, 1);
+	(void)teardown(state);
+	assert_int_equal(n_gone, 1);
+	ssize_t n = recv(fd, reply, sizeof(reply) - 1, 0);
+	assert_true(n > 12);
+	assert_memory_equal(reply + 9, "503", 3);
+	(void)close(fd);
+	(void)close(half);
+	(void)close(line);
+}
+
+static void time_limits(void **state)
+{
+	const struct http_options options = {.timeout_ms = 1000, .waiting_ms = 100};
+
+	(void)state;
+	assert_int_equal(start_with(&options), 0);
+	int silent = client("GET /healthz HTTP/1.1\r\nHost:");
+	assert_int_equal(finish(client("POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")), 503);
+	assert_string_equal(body(), "{\"error\":\"waited too long\"}");
+	assert_int_equal(n_gone, 1);
+	(void)finish(silent); /* ends because the server closes */
+	(void)teardown(state);
+}
+
+static void connections_per_address(void **state)
+{
+	const struct http_options options = {.per_address = 2};
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(start_with(&options), 0);
+	for (int i = 0; i < 2; i++)
+		fds[i] = client("GET /he");
+	turn(20);
+	assert_int_equal(ask("GET /healthz", ""), -1);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	turn(20);
+	assert_int_equal(ask("GET /healthz", ""), 200);
+	(void)teardown(state);
+}
+
+static void bearer_token(void **state)
+{
+	static const char *const open_patterns[] = {"/healthz", NULL};
+	const struct http_options options = {.token = "secret", .open_patterns = open_patterns};
+
+	(void)state;
+	assert_int_equal(start_with(&options), 0);
+	assert_int_equal(ask("GET /healthz", ""), 200);
+	assert_int_equal(ask("GET /echo/a/b", ""), 401);
+	assert_non_null(strstr(reply, "WWW-Authenticate: Bearer"));
+	assert_int_equal(ask("GET /nothing", ""), 401);
+	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer secret\r\n\r\n"), 200);
+	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer secre\r\n\r\n"), 401);
+	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer secretsecret\r\n\r\n"), 401);
+	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer \r\n\r\n"), 401);
+	(void)teardown(state);
+}
+
+static void addresses(void **state)
+{
+	struct http_options options = {.address = "no.such.address"};
+	struct http *second;
+	char why[256];
+
+	(void)setup(state);
+	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "'no.such.address' is no address"));
+	options = (struct http_options){.port = http_port(server)};
+	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, why, sizeof(why)), -EADDRINUSE);
+	assert_non_null(strstr(why, "choose another port"));
+	(void)teardown(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(routes_and_parameters, setup, teardown),
+		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(answered_later, setup, teardown),
+		cmocka_unit_test_setup_teardown(too_many_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(client_goes, setup, teardown),
+		cmocka_unit_test(stop_with_waiting_requests),
+		cmocka_unit_test(time_limits),
+		cmocka_unit_test(connections_per_address),
+		cmocka_unit_test(bearer_token),
+		cmocka_unit_test(addresses),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
