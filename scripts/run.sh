@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What `make run` does: installs what is missing, builds, starts sensor and server on a SQLite store, and shows this
+# machine's containers and services with their watts until Ctrl-C or q; then both end cleanly.
+#   WATTRIBUTE_STATE_DIR  folder of the store and the logs (root: /var/lib/wattribute, else ~/.local/state/wattribute)
+#   WATTRIBUTE_LISTEN     address of the server (127.0.0.1:4443)
+#   Other WATTRIBUTE_... settings reach the daemons as they are (docs/ and --help of each tell which).
+set -eu
+cd "$(dirname "$0")/.."
+build=${BUILD:-build}
+listen=${WATTRIBUTE_LISTEN:-127.0.0.1:4443}
+if [ "$(id -u)" = 0 ]; then
+	state=${WATTRIBUTE_STATE_DIR:-/var/lib/wattribute}
+else
+	state=${WATTRIBUTE_STATE_DIR:-${XDG_STATE_HOME:-$HOME/.local/state}/wattribute}
+fi
+unset WATTRIBUTE_STATE_DIR WATTRIBUTE_LISTEN
+case $build in
+/*) ;;
+*) build=$PWD/$build ;;
+esac
+
+say() { printf 'run.sh: %s\n' "$*" >&2; }
+
+# Elsewhere than on Debian the list has been printed; what is there may be enough.
+scripts/install-deps.sh build || say "going on with what is there"
+say "building"
+make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$build" all
+
+mkdir -p "$state"
+sensor= server=
+# end_daemon PID NAME LOG: asks it to end and waits; a bad end is said and makes this script fail.
+result=0
+end_daemon() {
+	[ -n "$1" ] || return 0
+	kill "$1" 2>/dev/null || true
+	daemon_status=0
+	wait "$1" || daemon_status=$?
+	if [ $daemon_status != 0 ]; then
+		say "$2 ended with status $daemon_status; the end of $3:"
+		tail -n 5 "$3" >&2
+		result=1
+	fi
+}
+finish() {
+	trap '' INT TERM HUP
+	trap - EXIT
+	end_daemon "$sensor" wattribute-sensor "$state/sensor.log"
+	end_daemon "$server" wattribute-server "$state/server.log"
+	if [ $result = 0 ] && [ -n "$server" ]; then say "sensor and server have ended; their data are in $state"; fi
+	exit $result
+}
+trap finish EXIT
+trap 'exit 0' INT TERM HUP
+
+store=sqlite:$state/wattribute.db
+# In sessions of their own: Ctrl-C is for this script, which then ends them in order.
+setsid "$build/wattribute-sensor" --store "$store" --state-dir "$state" --retention 7d \
+	>"$state/sensor.log" 2>&1 </dev/null &
+sensor=$!
+setsid "$build/wattribute-server" --input "$store" --output "$store" --state-dir "$state" --retention 7d \
+	--listen "$listen" >"$state/server.log" 2>&1 </dev/null &
+server=$!
+
+tries=100
+until "$build/wattribute" top --plain --count 1 --server "http://$listen" >/dev/null 2>&1; do
+	for daemon in "$sensor sensor" "$server server"; do
+		kill -0 "${daemon%% *}" 2>/dev/null || {
+			result=1
+			exit 1
+		}
+	done
+	tries=$((tries - 1))
+	if [ $tries = 0 ]; then
+		say "the server does not answer at $listen; see $state/server.log"
+		result=1
+		exit 1
+	fi
+	sleep 0.1
+done
+
+if [ "$(id -u)" != 0 ]; then say "not root: counters and energy files may be out of reach; 'sudo make run' sees more"; fi
+"$build/wattribute" check 2>/dev/null | grep -E '^(chosen|note) ' >&2 || true
+
+# Not in the foreground of `wait`, so that a signal to this script alone ends it too.
+exec 3<&0
+"$build/wattribute" top --server "http://$listen" <&3 &
+top=$!
+trap 'kill $top 2>/dev/null; exit 0' INT TERM HUP
+wait "$top" || true
