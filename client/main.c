@@ -4,6 +4,7 @@
  */
 #include "client.h"
 #include "cleanup.h"
+#include "score.h"
 #include "text.h"
 
 #include <locale.h>
@@ -22,6 +23,7 @@ static const struct command commands[] = {
 	{"top", client_top_main, "watts of each container, refreshed each second"},
 	{"recap", client_recap_main, "energy of finished runs"},
 	{"export", client_export_main, "power reports of a store as CSV or JSON lines"},
+	{"score", score_main, "power reports beside the truth of a simulated machine"},
 };
 
 static void print_usage(FILE *out)

@@ -78,18 +78,22 @@ static const struct feature_row feature_rows[] = {
 	{"TIME_RUNNING", KIND(FEATURE_BOOKKEEPING)},
 };
 
-/* True where `event` is `name` or `name` with attributes. */
+/* True where `event` is `name` or `name` with attributes, or the end of "pmu/name/". */
 static bool feature_matches(const char *event, const char *name)
 {
 	while (*name && toupper((unsigned char)*event) == *name) {
 		event++;
 		name++;
 	}
-	return !*name && (!*event || *event == ':');
+	return !*name && (!*event || *event == ':' || *event == '/');
 }
 
 struct feature feature_of_event(const char *event)
 {
+	const char *slash = strchr(event, '/');
+
+	if (slash && slash[1])
+		event = slash + 1;
 	for (const char *behind; (behind = strstr(event, "::")) != NULL;)
 		event = behind + 2;
 	for (size_t i = 0; i < sizeof(feature_rows) / sizeof(feature_rows[0]); i++) {

@@ -9,28 +9,12 @@
 #   make_fault_image IMAGE FILE    an image of that program
 
 make_fake_sysfs() {
-	fake_devices=$1/bus/event_source/devices
-	mkdir -p "$fake_devices"
-	for fake_entry in /sys/*; do
-		[ "$fake_entry" = /sys/bus ] || ln -s "$fake_entry" "$1/"
-	done
-	for fake_entry in /sys/bus/*; do
-		[ "$fake_entry" = /sys/bus/event_source ] || ln -s "$fake_entry" "$1/bus/"
-	done
-	for fake_entry in /sys/bus/event_source/devices/*; do
-		[ "$fake_entry" = /sys/bus/event_source/devices/power ] || ln -s "$fake_entry" "$fake_devices/"
-	done
-	mkdir -p "$fake_devices/power/events" "$fake_devices/power/format" "$fake_devices/faults/events" "$fake_devices/faults/format"
-	for fake_pmu in power faults; do
-		echo 1 >"$fake_devices/$fake_pmu/type"
-		echo config:0-7 >"$fake_devices/$fake_pmu/format/event"
-	done
-	# Every CPU stands for itself: faults happen on all of them.
-	cat /sys/devices/system/cpu/online >"$fake_devices/power/cpumask"
-	echo event=0x02 >"$fake_devices/power/events/energy-pkg"
-	echo "$2" >"$fake_devices/power/events/energy-pkg.scale"
-	echo Joules >"$fake_devices/power/events/energy-pkg.unit"
-	echo event=0x02 >"$fake_devices/faults/events/ref-cycles"
+	"$TOP/tests/fake/sysfs.sh" "$1" --scale "$2" || return 1
+	fake_faults=$1/bus/event_source/devices/faults
+	mkdir -p "$fake_faults/events" "$fake_faults/format"
+	echo 1 >"$fake_faults/type"
+	echo config:0-7 >"$fake_faults/format/event"
+	echo event=0x02 >"$fake_faults/events/ref-cycles"
 }
 
 make_fault_load() {

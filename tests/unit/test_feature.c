@@ -49,6 +49,8 @@ static void other_kinds(void **state)
 	assert_int_equal(feature_of_event("APERF").kind, FEATURE_APERF);
 	assert_int_equal(feature_of_event("time_enabled").kind, FEATURE_BOOKKEEPING);
 	assert_int_equal(feature_of_event("PAGE-FAULTS").kind, FEATURE_NONE);
+	assert_int_equal(feature_of_event("cpu_core/ref-cycles/").kind, FEATURE_COUNT);
+	assert_int_equal(feature_of_event("cpu/cycles-ct/").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("CYCLESX").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("CYCLE").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("").kind, FEATURE_NONE);
