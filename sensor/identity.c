@@ -197,7 +197,8 @@ static void set_name(struct identity *found, struct word id)
 	struct word word = {plain, identity_unescape(id.text, id.length, plain, sizeof(plain))};
 	if (found->kind == IDENTITY_LIBVIRT)
 		word = machine_name(word, "qemu-");
-	else if (found->kind == IDENTITY_LXC && (word_starts(word, "lxc-") || memchr(id.text, '\\', id.length)))
+	else if (found->kind == IDENTITY_LXC &&
+		 (word_starts(word, "lxc-") || memchr(id.text, '\\', id.length)))
 		word = machine_name(word, "lxc-");
 	(void)identity_sanitise(word.text, word.length, found->name, sizeof(found->name));
 }

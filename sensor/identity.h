@@ -65,8 +65,8 @@ bool identity_is_id(const char *text, size_t length);
 /* True for kinds whose short id is a container's, and whose name is in a runtime's file. */
 bool identity_is_container(enum identity_kind kind);
 /*
- * Copies a name so that it is valid UTF-8 without control characters and of at most IDENTITY_NAME_MAX bytes
- * (cut at a character), "?" in place of what is not. Returns the length. size >= IDENTITY_NAME_MAX + 1.
+ * Copies a name so that it is valid UTF-8 without control characters and of at most size - 1 bytes (cut at a
+ * character), "?" in place of what is not. text[length] can be read. Returns the length.
  */
 size_t identity_sanitise(const char *text, size_t length, char *ret, size_t size);
 /* systemd's escapes in unit and machine names (\x2d is "-") undone; size counts the NUL. Returns the length.
