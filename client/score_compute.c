@@ -335,7 +335,8 @@ int score_compute(struct score *score, FILE *rows, struct score_result *ret_resu
 	*ret_result = (struct score_result){0};
 	if (rows)
 		fprintf(rows, "time_ms,scope,target,truth_full,truth_dynamic,full,dynamic\n");
-	qsort(score->entries, score->n_entries, sizeof(*score->entries), compare_entries);
+	if (score->n_entries)
+		qsort(score->entries, score->n_entries, sizeof(*score->entries), compare_entries);
 	while (r >= 0 && at < score->n_entries) {
 		struct row row = take_row(score, &at);
 

@@ -75,6 +75,14 @@ unsigned sim_generation(const struct sim *sim, unsigned slot);
 const char *sim_name(const struct sim *sim, unsigned slot);
 const char *sim_container_id(const struct sim *sim, unsigned slot); /* 64 hex digits */
 const char *sim_kind(const struct sim *sim, unsigned slot);         /* its group in the scenario */
+/*
+ * What stands for the inode of the container's cgroup: names this life of this slot. The activity source
+ * takes it as activity_cgroup.id, with any path (the runtime's, "/docker/" and sim_container_id(), gives the
+ * usual identity).
+ */
+uint64_t sim_cgroup_id(const struct sim *sim, unsigned slot);
+/* Slot of a live container by that number; SIM_SYSTEM when there is none. */
+unsigned sim_find(const struct sim *sim, uint64_t cgroup_id);
 void sim_counts(const struct sim *sim, unsigned slot, unsigned socket, uint64_t ret_counts[SIM_COUNTS]);
 double sim_running_ratio(const struct sim *sim, unsigned slot); /* running / enabled of its counters */
 /* True cost in the last tick, J. */

@@ -97,6 +97,20 @@ const char *sim_kind(const struct sim *sim, unsigned slot)
 	return sim->containers[slot].group->name;
 }
 
+uint64_t sim_cgroup_id(const struct sim *sim, unsigned slot)
+{
+	return (uint64_t)sim->containers[slot].generation << 32 | slot;
+}
+
+unsigned sim_find(const struct sim *sim, uint64_t cgroup_id)
+{
+	unsigned slot = (unsigned)(cgroup_id & UINT32_MAX);
+
+	if (slot >= sim->n_containers || !sim_alive(sim, slot) || sim_cgroup_id(sim, slot) != cgroup_id)
+		return SIM_SYSTEM;
+	return slot;
+}
+
 void sim_counts(const struct sim *sim, unsigned slot, unsigned socket, uint64_t ret_counts[SIM_COUNTS])
 {
 	memcpy(ret_counts, sim->containers[slot].accounts[socket].read, SIM_COUNTS * sizeof(*ret_counts));
