@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rights given up: children try what they must no longer be able to do, and what they still need. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+
+static char why[256];
+
+/* Runs `body` in a child; its wait status. */
+static int in_child(int (*body)(void *data), void *data)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(body(data));
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void assert_well(int status)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		fail_msg("child failed at line %d, signal %d", WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+			 WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+}
+
+/* In a child: ends with the line's number (modulo 256) where it fails. */
+#define CHECK(condition)                                                                                     \
+	do {                                                                                                 \
+		if (!(condition))                                                                            \
+			return __LINE__ % 255 + 1;                                                           \
+	} while (0)
+
+static int collect_errno(void *data)
+{
+	char *const argv[] = {(char *)(uintptr_t) "true", NULL};
+	char text[64];
+	int pair[2];
+
+	(void)data;
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
+	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_ERRNO, why, sizeof(why)) == 0);
+	CHECK(socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM);
+	CHECK(execv("/bin/true", argv) < 0 && errno == EPERM);
+	CHECK(fork() < 0 && errno == EPERM);
+	CHECK(open("/tmp/test_sandbox.forbidden", O_WRONLY | O_CREAT, 0600) < 0 && errno == EPERM);
+	CHECK(open("/dev/null", O_RDWR) < 0 && errno == EPERM);
+	CHECK(kill(getppid(), 0) < 0 && errno == EPERM);
+	CHECK(unlink("/tmp/test_sandbox.forbidden") < 0 && errno == EPERM);
+	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && read(fd, text, sizeof(text)) > 0);
+	CHECK(pread(fd, text, sizeof(text), 0) > 0);
+	CHECK(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC) >= 0);
+	CHECK(inotify_init1(IN_CLOEXEC) >= 0);
+	CHECK(send(pair[0], "x", 1, 0) == 1);
+	CHECK(recv(pair[1], text, 1, 0) == 1);
+	free(malloc(10 << 20));
+	return 0;
+}
+
+static int write_errno(void *data)
+{
+	char *const argv[] = {(char *)(uintptr_t) "true", NULL};
+	char path[] = "/tmp/test_sandbox.XXXXXX";
+
+	(void)data;
+	CHECK(sandbox_enter(SANDBOX_WRITE, SANDBOX_ERRNO, why, sizeof(why)) == 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(fd >= 0);
+	CHECK(listen(fd, 1) < 0 && errno == EPERM);
+	CHECK(execv("/bin/true", argv) < 0 && errno == EPERM);
+	fd = mkstemp(path);
+	CHECK(fd >= 0 && write(fd, "x", 1) == 1 && fsync(fd) == 0 && ftruncate(fd, 0) == 0);
+	CHECK(unlink(path) == 0);
+	return 0;
+}
+
+static int server_errno(void *data)
+{
+	char *const argv[] = {(char *)(uintptr_t) "true", NULL};
+
+	(void)data;
+	CHECK(sandbox_enter(SANDBOX_SERVER, SANDBOX_ERRNO, why, sizeof(why)) == 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(fd >= 0 && listen(fd, 1) == 0);
+	CHECK(execv("/bin/true", argv) < 0 && errno == EPERM);
+	return 0;
+}
+
+static int collect_kill(void *data)
+{
+	(void)data;
+	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_KILL, why, sizeof(why)) == 0);
+	(void)socket(AF_INET, SOCK_STREAM, 0);
+	return 0;
+}
+
+static int collect_log(void *data)
+{
+	(void)data;
+	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, why, sizeof(why)) == 0);
+	CHECK(socket(AF_INET, SOCK_STREAM, 0) >= 0);
+	return 0;
+}
+
+static int can_enter(void *data)
+{
+	(void)data;
+	return sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, why, sizeof(why)) == 0 ? 0 : 1;
+}
+
+static void system_calls(void **state)
+{
+	(void)state;
+	if (in_child(can_enter, NULL) != 0) {
+		(void)sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, why, sizeof(why));
+		assert_true(strlen(why) > 0);
+		print_message("# %s\n", why);
+		skip();
+	}
+	assert_well(in_child(collect_errno, NULL));
+	assert_well(in_child(write_errno, NULL));
+	assert_well(in_child(server_errno, NULL));
+	assert_well(in_child(collect_log, NULL));
+	int status = in_child(collect_kill, NULL);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSYS);
+}
+
+static void off_does_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(sandbox_enter(SANDBOX_COLLECT, SANDBOX_OFF, why, sizeof(why)), 0);
+	assert_int_equal(prctl(PR_GET_SECCOMP), 0);
+}
+
+static int drop_all(void *data)
+{
+	const char *secret = data;
+	int signal_number = 0;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	CHECK(sandbox_drop(NOBODY, NOBODY, 0, why, sizeof(why)) == 0);
+	CHECK(getuid() == NOBODY && geteuid() == NOBODY && getgid() == NOBODY);
+	CHECK(getgroups(0, NULL) == 0);
+	CHECK(setuid(0) < 0);
+	CHECK(open(secret, O_RDONLY) < 0 && errno == EACCES);
+	CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	CHECK(prctl(PR_GET_PDEATHSIG, &signal_number) == 0 && signal_number == SIGTERM);
+	return 0;
+}
+
+static int drop_but_one(void *data)
+{
+	CHECK(sandbox_drop(NOBODY, NOBODY, SANDBOX_CAPABILITY(CAP_DAC_READ_SEARCH), why, sizeof(why)) == 0);
+	CHECK(getuid() == NOBODY);
+	CHECK(open(data, O_RDONLY) >= 0);
+	CHECK(open(data, O_WRONLY) < 0 && errno == EACCES);
+	CHECK(setuid(0) < 0);
+	return 0;
+}
+
+static int stay_root_without_rights(void *data)
+{
+	CHECK(sandbox_drop((uid_t)-1, (gid_t)-1, 0, why, sizeof(why)) == 0);
+	CHECK(getuid() == 0);
+	CHECK(chown(data, 1, 1) < 0 && errno == EPERM);
+	return 0;
+}
+
+static int drop_twice(void *data)
+{
+	(void)data;
+	CHECK(sandbox_drop(NOBODY, NOBODY, 0, why, sizeof(why)) == 0);
+	CHECK(sandbox_drop(1, 1, 0, why, sizeof(why)) == 0); /* not root: stays who it is */
+	CHECK(getuid() == NOBODY);
+	return 0;
+}
+
+static void users_and_capabilities(void **state)
+{
+	char path[] = "/tmp/test_sandbox.XXXXXX";
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("# not root\n");
+		skip();
+	}
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_well(in_child(drop_all, path));
+	assert_well(in_child(drop_but_one, path));
+	assert_well(in_child(stay_root_without_rights, path));
+	assert_well(in_child(drop_twice, path));
+	(void)close(fd);
+	(void)unlink(path);
+}
+
+static void finding_users(void **state)
+{
+	uid_t uid;
+	gid_t gid;
+
+	(void)state;
+	assert_int_equal(sandbox_find_user("root", &uid, &gid), 0);
+	assert_int_equal(uid, 0);
+	assert_int_equal(sandbox_find_user("54321", &uid, &gid), 0);
+	assert_int_equal(uid, 54321);
+	assert_int_equal(gid, 54321);
+	assert_int_equal(sandbox_find_user("no-such-user", &uid, &gid), -ENOENT);
+	assert_int_equal(sandbox_find_user("4294967295", &uid, &gid), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(system_calls),
+		cmocka_unit_test(off_does_nothing),
+		cmocka_unit_test(users_and_capabilities),
+		cmocka_unit_test(finding_users),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
