@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * powercap and estimate on synthetic trees: zones of two sockets, wraps, zones that vanish or are there
+ * twice, utilization made into watts.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../fake/fake_tree.h"
+#include "log.h"
+#include "powercap.h"
+#include "priv_client.h"
+#include "procstat.h"
+#include "source.h"
+#include "topology.h"
+
+#include <math.h>
+
+#define RANGE_UJ 262143328850ULL
+
+static struct {
+	struct fake_tree tree;
+	struct topology topology;
+	struct source_context context;
+	char log[4096];
+} fixture;
+
+static char event_pkg[] = REPORT_EVENT_PKG, event_dram[] = REPORT_EVENT_DRAM,
+	    event_psys[] = "RAPL_ENERGY_PSYS";
+static char *all_events[] = {event_pkg, event_dram, event_psys};
+static char group_name[] = "rapl";
+
+static void keep_lines(void *data, enum log_level level, const char *token, const char *line)
+{
+	size_t length = strlen(fixture.log);
+
+	(void)data;
+	(void)level;
+	(void)snprintf(fixture.log + length, sizeof(fixture.log) - length, "%s: %s\n", token, line);
+}
+
+static int set_up(void **state)
+{
+	struct priv_config config;
+
+	(void)state;
+	fixture.tree = fake_new();
+	fixture.log[0] = '\0';
+	fake_topology(&fixture.tree, 2, 2, 2);
+	config = (struct priv_config){.sysfs_root = fixture.tree.root};
+	fixture.context = (struct source_context){.sysfs_root = fixture.tree.root,
+						  .procfs_root = fixture.tree.root,
+						  .topology = &fixture.topology,
+						  .fd_budget = 100};
+	log_set_sink(keep_lines, NULL);
+	return topology_read(fixture.tree.root, fixture.tree.root, &fixture.topology) < 0 ||
+	       priv_client_direct(&config, &fixture.context.priv) < 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	log_set_sink(NULL, NULL);
+	priv_client_free(fixture.context.priv);
+	topology_done(&fixture.topology);
+	fake_free(&fixture.tree);
+	return 0;
+}
+
+static void zone(const char *id, const char *name, unsigned long long energy_uj)
+{
+	fake_zone(&fixture.tree, id, name, RANGE_UJ);
+	fake_energy(&fixture.tree, id, energy_uj);
+}
+
+static void make_zones(void)
+{
+	zone("intel-rapl:0", "package-1", 5000000); /* numbers of zones are not those of packages */
+	zone("intel-rapl:1", "package-0", RANGE_UJ - 1000000);
+	zone("intel-rapl:0:0", "dram", 100);
+	zone("intel-rapl:1:0", "core", 100);
+	zone("intel-rapl:1:1", "dram", 200);
+	zone("intel-rapl-mmio:0", "package-0", 777);
+	zone("dtpm:0", "package-0", 777);
+}
+
+static struct event_group_request request_of(unsigned n)
+{
+	return (struct event_group_request){.name = group_name, .events = all_events, .n_events = n};
+}
+
+static double joules(const struct system_source *source, unsigned place, unsigned event)
+{
+	return ldexp((double)source->values[place * source->group.n_events + event], REPORT_RAPL_EXPONENT);
+}
+
+#define assert_close(a, b) assert_true(fabs((a) - (b)) < 1e-6)
+
+static void test_powercap(void **state)
+{
+	struct event_group_request request = request_of(3);
+	struct system_source *source;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, why, sizeof(why)), -ENOENT);
+	assert_non_null(strstr(why, "modprobe intel_rapl_msr"));
+	make_zones();
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, why, sizeof(why)), 0);
+	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
+	assert_non_null(strstr(fixture.log, "RAPL_ENERGY_PSYS"));
+	assert_int_equal(source->group.n_places, 2);
+	assert_int_equal(source->group.n_events, 2);
+	assert_int_equal(source->group.places[1].cpu, 2);
+	assert_string_equal(source->group.events[0], REPORT_EVENT_PKG);
+	assert_int_equal(fixture.context.fd_budget, 96);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	assert_close(joules(source, 0, 0), 0);
+	fake_energy(&fixture.tree, "intel-rapl:0", 8000000);
+	fake_energy(&fixture.tree, "intel-rapl:1",
+		    500000); /* wrapped: 1 J to the end, half a one behind it */
+	fake_energy(&fixture.tree, "intel-rapl:1:1", 250200);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	assert_close(joules(source, 0, 0), 1.5);
+	assert_close(joules(source, 1, 0), 3);
+	assert_close(joules(source, 0, 1), 0.25);
+	assert_close(joules(source, 1, 1), 0);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	assert_close(joules(source, 0, 0), 0);
+	source_powercap.close(source);
+	assert_int_equal(fixture.context.fd_budget, 100);
+}
+
+static void test_powercap_bad_zone(void **state)
+{
+	struct event_group_request request = request_of(2);
+	struct system_source *source;
+	char path[PATH_MAX];
+
+	(void)state;
+	make_zones();
+	(void)snprintf(path, sizeof(path), "%s/class/powercap/intel-rapl:0/energy_uj", fixture.tree.root);
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
+	assert_non_null(strstr(fixture.log, "zone intel-rapl:0 (package-1) is left out"));
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	fake_energy(&fixture.tree, "intel-rapl:1", RANGE_UJ - 500000);
+	fake_write(&fixture.tree, "class/powercap/intel-rapl:1:1/energy_uj", "rubbish");
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	assert_close(joules(source, 0, 0), 0.5);
+	assert_int_equal(source->read_failures, 1);
+	/* The failed zone's baseline stayed: the next read has the whole step. */
+	fake_energy(&fixture.tree, "intel-rapl:1:1", 1000200);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	assert_close(joules(source, 0, 1), 1);
+	source_powercap.close(source);
+}
+
+/* Energy flows in random steps over many wraps: what is reported adds up to what flowed. */
+static void test_powercap_sum(void **state)
+{
+	struct event_group_request request = request_of(1);
+	struct system_source *source;
+	unsigned long long raw = 12345, truth = 0;
+	double sum = 0;
+
+	(void)state;
+	zone("intel-rapl:0", "package-0", raw);
+	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		unsigned long long step = (i * 2654435761ULL) % RANGE_UJ;
+
+		truth += step;
+		raw = (raw + step) % RANGE_UJ;
+		fake_energy(&fixture.tree, "intel-rapl:0", raw);
+		assert_int_equal(source_powercap.read(source, 1), 0);
+		sum += joules(source, 0, 0);
+	}
+	assert_true(fabs(sum - (double)truth * 1e-6) < 1e-4);
+	source_powercap.close(source);
+}
+
+static void test_zone_list(void **state)
+{
+	struct powercap_zone zones[8];
+
+	(void)state;
+	zone("intel-rapl:0", "package-0-die-1", 1);
+	zone("intel-rapl-mmio:0", "package-0-die-1", 1);
+	zone("intel-rapl-mmio:1", "package-1", 1);
+	zone("intel-rapl:1", "psys", 1);
+	zone("intel-rapl:2", "package-x", 1);
+	assert_int_equal(powercap_list(fixture.tree.root, zones, 8), 3);
+	assert_string_equal(zones[0].id, "intel-rapl-mmio:1");
+	assert_string_equal(zones[1].id, "intel-rapl:0");
+	assert_int_equal(zones[1].die, 1);
+	assert_true(zones[1].range_uj == RANGE_UJ);
+	assert_string_equal(powercap_event_of("psys"), "RAPL_ENERGY_PSYS");
+	assert_null(powercap_event_of("package-0-core"));
+	assert_null(powercap_event_of("package-"));
+}
+
+/* CPUs 0, 1, 4, 5 are package 0; the others package 1. Times in ticks of 10 ms. */
+static void write_stat(unsigned busy0, unsigned idle0, unsigned busy1, unsigned idle1)
+{
+	fake_write(&fixture.tree, "stat",
+		   "cpu  0 0 0 0 0 0 0 0 0 0\n"
+		   "cpu0 %u 0 0 %u 0 0 0 0 0 0\ncpu1 0 %u 0 %u 0 0 0 0 0 0\n"
+		   "cpu2 0 0 %u %u 0 0 0 0 0 0\ncpu3 0 0 0 %u 0 0 %u 0 0 0\nintr 1 2 3",
+		   busy0, idle0, busy0, idle0, busy1, idle1, idle1, busy1);
+}
+
+static void test_estimate(void **state)
+{
+	struct event_group_request request = request_of(2);
+	struct system_source *source;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(source_estimate.probe(&fixture.context, &request, why, sizeof(why)), -ENOENT);
+	write_stat(100, 100, 100, 100);
+	assert_int_equal(source_estimate.probe(&fixture.context, &request, why, sizeof(why)), 0);
+	fixture.context.tdp_w = 100;
+	assert_int_equal(source_estimate.open(&fixture.context, &request, &source), 0);
+	assert_non_null(strstr(fixture.log, "RAPL_ENERGY_DRAM"));
+	assert_true(source->ops->estimated);
+	assert_int_equal(source->group.n_places, 2);
+	assert_int_equal(source_estimate.read(source, 1000000000), 0);
+	assert_close(joules(source, 0, 0), 0);
+	write_stat(100, 200, 150, 150); /* package 0 idle, package 1 half busy */
+	assert_int_equal(source_estimate.read(source, 1000000000), 0);
+	assert_close(joules(source, 0, 0), 30);
+	assert_close(joules(source, 1, 0), 65);
+	write_stat(300, 200, 100, 100); /* fully busy; and counters that fell back */
+	assert_int_equal(source_estimate.read(source, 500000000), 0);
+	assert_close(joules(source, 0, 0), 50);
+	assert_close(joules(source, 1, 0), 15);
+	source_estimate.close(source);
+}
+
+static void test_estimate_default(void **state)
+{
+	struct event_group_request request = request_of(1);
+	struct system_source *source;
+
+	(void)state;
+	write_stat(1, 1, 1, 1);
+	assert_int_equal(source_estimate.open(&fixture.context, &request, &source), 0);
+	assert_non_null(strstr(fixture.log, "guessed TDP of 25 W"));
+	source_estimate.close(source);
+	request.events = all_events + 1;
+	{
+		char why[512];
+
+		assert_int_equal(source_estimate.probe(&fixture.context, &request, why, sizeof(why)),
+				 -ENOENT);
+	}
+}
+
+static void test_procstat_lines(void **state)
+{
+	uint64_t busy, all;
+	unsigned cpu;
+
+	(void)state;
+	assert_true(procstat_parse_line("cpu12 1 2 3 4 5 6 7 8 9 10", &cpu, &busy, &all));
+	assert_int_equal(cpu, 12);
+	assert_int_equal(busy, 1 + 2 + 3 + 6 + 7);
+	assert_int_equal(all, 36);
+	assert_true(procstat_parse_line("cpu0 1 2 3 4", &cpu, &busy, &all));
+	assert_int_equal(all, 10);
+	assert_false(procstat_parse_line("cpu  1 2 3 4", &cpu, &busy, &all));
+	assert_false(procstat_parse_line("cpu0 1 2 3", &cpu, &busy, &all));
+	assert_false(procstat_parse_line("cpu0", &cpu, &busy, &all));
+	assert_false(procstat_parse_line("cpu99999999999 1 2 3 4", &cpu, &busy, &all));
+	assert_false(procstat_parse_line("cpu0 18446744073709551615 1 1 1", &cpu, &busy, &all));
+	assert_false(procstat_parse_line("intr 5", &cpu, &busy, &all));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_powercap, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_bad_zone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_sum, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_zone_list, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_estimate, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_estimate_default, set_up, tear_down),
+		cmocka_unit_test(test_procstat_lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
