@@ -1,145 +1,192 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stands in for libFuzzer: gives a fuzz target every file of its corpus, and some hundred random mutations of
- * each. usage: fuzz_X FILE|DIRECTORY...; WATTRIBUTE_SEED and WATTRIBUTE_MUTATIONS (for each file) from the
- * environment.
+ * Stand-alone driver of the fuzz targets: feeds every file of the files and folders in argv, then random
+ * mutations of each, and prints TAP. The seed is printed; WATTRIBUTE_SEED repeats a run, WATTRIBUTE_MUTATIONS
+ * sets their number. With libFuzzer or AFL++ this file is left out.
  */
+#include "text.h"
+
 #include <dirent.h>
-#include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
+
+#define INPUT_MAX  ((size_t)1 << 20)
+#define GROWTH_MAX 4096
+#define MUTATIONS  200
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define INPUT_MAX ((size_t)1 << 20)
-#define MUTATIONS 300
+struct replay {
+	uint64_t state; /* of the random numbers */
+	uint64_t seed;
+	uint64_t n_mutations;
+	unsigned n_files;
+	unsigned n_failed;
+};
 
-static uint64_t random_state;
-static unsigned n_mutations = MUTATIONS;
-static unsigned n_inputs;
-
-/* xorshift64*: good enough to choose bytes. */
-static uint64_t next_random(void)
+/* splitmix64 */
+static uint64_t draw(struct replay *replay)
 {
-	random_state ^= random_state >> 12;
-	random_state ^= random_state << 25;
-	random_state ^= random_state >> 27;
-	return random_state * UINT64_C(0x2545f4914f6cdd1d);
+	uint64_t z = replay->state += UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return z ^ (z >> 31);
 }
 
-static size_t random_below(size_t end)
+static size_t below(struct replay *replay, size_t limit)
 {
-	return end ? (size_t)(next_random() % end) : 0;
+	return limit ? (size_t)(draw(replay) % limit) : 0;
 }
 
-/* A copy of exactly that size, so that a sanitizer sees a read beyond it. */
-static void run_input(const uint8_t *data, size_t size)
+static size_t insert(uint8_t *data, size_t size, size_t at, const uint8_t *bytes, size_t n)
 {
-	uint8_t *copy = malloc(size ? size : 1);
-
-	if (!copy)
-		abort();
-	memcpy(copy, data, size);
-	(void)LLVMFuzzerTestOneInput(copy, size);
-	free(copy);
-	n_inputs++;
+	memmove(data + at + n, data + at, size - at);
+	memcpy(data + at, bytes, n);
+	return size + n;
 }
 
-static size_t mutate(uint8_t *data, size_t size)
+/* One small change; the buffer has room for GROWTH_MAX more bytes. */
+static size_t mutate_once(struct replay *replay, uint8_t *data, size_t size)
 {
-	static const uint8_t odd[] = {0, 1, 0x7f, 0x80, 0xff, '$', '.', '/', '"', '\n', ' ', '0'};
-	unsigned n = 1 + (unsigned)random_below(4);
+	static const uint8_t odd[] = {0,   1,   0x7f, 0x80, 0xff, '"', '\\', '/',
+				      '%', '{', '}',  '[',  ',',  '-', '\n'};
+	size_t at = below(replay, size), n = 1 + below(replay, 16);
+	uint8_t piece[16];
 
-	for (unsigned i = 0; i < n && size > 0; i++) {
-		size_t at = random_below(size);
-		size_t length = 1 + random_below(size - at < 16 ? size - at : 16);
-
-		switch (random_below(6)) {
-		case 0:
-			data[at] ^= (uint8_t)(1U << random_below(8));
-			break;
-		case 1:
-			data[at] = odd[random_below(sizeof(odd))];
-			break;
-		case 2:
-			data[at] = (uint8_t)next_random();
-			break;
-		case 3:
-			size = at;
-			break;
-		case 4: /* takes bytes out */
-			memmove(data + at, data + at + length, size - at - length);
-			size -= length;
-			break;
-		default: /* copies bytes elsewhere */
-			memmove(data + random_below(size - length + 1), data + at, length);
-			break;
-		}
+	if (n > size - at)
+		n = size - at;
+	switch (below(replay, 6)) {
+	case 0:
+		if (size)
+			data[at] ^= (uint8_t)(1u << below(replay, 8));
+		return size;
+	case 1:
+		if (size)
+			data[at] = odd[below(replay, sizeof(odd))];
+		return size;
+	case 2: /* cut some bytes out */
+		memmove(data + at, data + at + n, size - at - n);
+		return size - n;
+	case 3: /* repeat some bytes elsewhere */
+		memcpy(piece, data + at, n);
+		return insert(data, size, below(replay, size + 1), piece, n);
+	case 4:
+		return at; /* cut the end off */
+	default:
+		return insert(data, size, at, &odd[below(replay, sizeof(odd))], 1);
 	}
-	return size;
 }
 
-static void run_file(const char *path)
+static void mutate(struct replay *replay, const uint8_t *original, size_t size)
 {
-	uint8_t *data = malloc(INPUT_MAX);
-	uint8_t *mutated = malloc(INPUT_MAX);
-	FILE *file = fopen(path, "rb");
-	size_t size;
+	size_t changes = 1 + below(replay, 8);
+	uint8_t *scratch = malloc(size + GROWTH_MAX);
 
-	if (!data || !mutated || !file) {
-		printf("not ok 1 - cannot read %s\n", path);
-		exit(1);
+	if (!scratch)
+		return;
+	memcpy(scratch, original, size);
+	for (size_t i = 0; i < changes; i++)
+		size = mutate_once(replay, scratch, size);
+	/* An exact copy, so that a sanitizer sees the first byte read behind the end. */
+	uint8_t *exact = malloc(size ? size : 1);
+	if (exact) {
+		memcpy(exact, scratch, size);
+		(void)LLVMFuzzerTestOneInput(exact, size);
 	}
-	size = fread(data, 1, INPUT_MAX, file);
-	(void)fclose(file);
-	run_input(data, size);
-	for (unsigned i = 0; i < n_mutations; i++) {
-		memcpy(mutated, data, size);
-		run_input(mutated, mutate(mutated, size));
-	}
-	free(data);
-	free(mutated);
+	free(exact);
+	free(scratch);
 }
 
-static void run_path(const char *path)
+static uint8_t *read_file(const char *path, size_t *ret_size)
 {
-	struct stat status;
-	struct dirent **entries;
-	char name[4096];
-	int n;
+	FILE *file = fopen(path, "rbe");
+	uint8_t *data = file ? malloc(INPUT_MAX) : NULL;
 
-	if (stat(path, &status) == 0 && !S_ISDIR(status.st_mode)) {
-		run_file(path);
+	if (data)
+		*ret_size = fread(data, 1, INPUT_MAX, file);
+	if (file)
+		(void)fclose(file);
+	return data;
+}
+
+static void replay_file(struct replay *replay, const char *path)
+{
+	size_t size = 0;
+	uint8_t *data = read_file(path, &size);
+
+	replay->n_files++;
+	if (!data) {
+		printf("not ok %u - %s: cannot be read\n", replay->n_files, path);
+		replay->n_failed++;
 		return;
 	}
-	n = scandir(path, &entries, NULL, alphasort);
+	uint8_t *exact = malloc(size ? size : 1);
+	if (exact) {
+		memcpy(exact, data, size);
+		(void)LLVMFuzzerTestOneInput(exact, size);
+	}
+	free(exact);
+	replay->state = replay->seed + size; /* a file's mutations do not depend on the files before it */
+	for (uint64_t i = 0; i < replay->n_mutations; i++)
+		mutate(replay, data, size);
+	free(data);
+	printf("ok %u - %s\n", replay->n_files, path);
+	(void)fflush(stdout);
+}
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static void replay_path(struct replay *replay, const char *path)
+{
+	struct dirent **entries;
+	struct stat about;
+	char *name;
+
+	if (stat(path, &about) < 0 || !S_ISDIR(about.st_mode)) {
+		replay_file(replay, path);
+		return;
+	}
+	int n = scandir(path, &entries, is_visible, alphasort);
 	for (int i = 0; i < n; i++) {
-		(void)snprintf(name, sizeof(name), "%s/%s", path, entries[i]->d_name);
-		if (entries[i]->d_name[0] != '.')
-			run_path(name);
+		if (asprintf(&name, "%s/%s", path, entries[i]->d_name) >= 0) {
+			replay_file(replay, name);
+			free(name);
+		}
 		free(entries[i]);
 	}
 	if (n >= 0)
 		free(entries);
 }
 
+static uint64_t from_environment(const char *variable, uint64_t otherwise)
+{
+	const char *text = getenv(variable);
+	uint64_t value;
+
+	return text && text_parse_u64(text, &value) == 0 ? value : otherwise;
+}
+
 int main(int argc, char *argv[])
 {
-	const char *seed = getenv("WATTRIBUTE_SEED");
-	const char *mutations = getenv("WATTRIBUTE_MUTATIONS");
-	const char *name = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
+	struct replay replay = {0};
+	uint32_t fresh;
 
-	random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 2654435761U;
-	random_state |= 1;
-	if (mutations)
-		n_mutations = (unsigned)strtoul(mutations, NULL, 10);
-	printf("# WATTRIBUTE_SEED=%llu\n", (unsigned long long)random_state);
+	if (getrandom(&fresh, sizeof(fresh), 0) < 0)
+		fresh = 1;
+	replay.seed = from_environment("WATTRIBUTE_SEED", fresh);
+	replay.n_mutations = from_environment("WATTRIBUTE_MUTATIONS", MUTATIONS);
+	printf("# WATTRIBUTE_SEED=%llu\n", (unsigned long long)replay.seed);
 	(void)fflush(stdout);
 	for (int i = 1; i < argc; i++)
-		run_path(argv[i]);
-	printf("%sok 1 - %s: %u inputs\n1..1\n", n_inputs ? "" : "not ", name, n_inputs);
-	return n_inputs ? 0 : 1;
+		replay_path(&replay, argv[i]);
+	printf("1..%u\n", replay.n_files);
+	return replay.n_files && !replay.n_failed ? 0 : 1;
 }
