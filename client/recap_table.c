@@ -89,7 +89,7 @@ void recap_table_print(FILE *out, const json_t *recap)
 		print_phase(out, "execution", json_object_get(recap, "execution"),
 			    number_at(recap, "execution time", NULL, NULL));
 	}
-	print_phase(out, "total", recap, duration_s(recap));
+	print_phase(out, "whole run", recap, duration_s(recap));
 	fputs("samples    ", out);
 	fprintf(out, " %.0f", fmax(0, number_at(recap, "samples", NULL, NULL)));
 	if (!isnan(coverage))

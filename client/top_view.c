@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Seconds without a report (it has ended, or does nothing) after which a target is left out. */
+#define TOP_SILENT_S 30
+
 struct row {
 	const char *target;
 	const char *detail;
@@ -105,7 +108,7 @@ static int add_rows(struct top_view *view, const struct row *rows, size_t n_rows
 {
 	char cpu[32], dram[32], dynamic[32], energy[32];
 	int r = add_line(view, TOP_HEADING, "%-36s %9s %9s %9s %11s  %s", "target", "cpu W", "dram W",
-			 "dynamic W", "joules", "runtime");
+			 "dynamic W", "joules", "container id");
 
 	for (size_t i = 0; i < n_rows && r == 0; i++)
 		r = add_line(view, TOP_PLAIN, "%-36.36s %9s %9s %9s %11s  %s", rows[i].target,
@@ -118,21 +121,24 @@ static int add_rows(struct top_view *view, const struct row *rows, size_t n_rows
 static int add_sensor(struct top_view *view, const json_t *sensor)
 {
 	const json_t *targets = json_object_get(sensor, "targets");
-	size_t n_rows = json_array_size(targets);
-	cleanup_(cleanup_free) struct row *rows = calloc(n_rows + 1, sizeof(*rows));
+	size_t n_targets = json_array_size(targets);
+	size_t n_rows = 0;
+	cleanup_(cleanup_free) struct row *rows = calloc(n_targets + 1, sizeof(*rows));
 	int r;
 
 	if (!rows)
 		return -ENOMEM;
-	for (size_t i = 0; i < n_rows; i++) {
+	for (size_t i = 0; i < n_targets; i++) {
 		const json_t *target = json_array_get(targets, i);
 
-		rows[i] = (struct row){.target = text_at(target, "target"),
-				       .detail = text_at(target, "runtime"),
-				       .cpu_w = number_at(target, "cpu"),
-				       .dram_w = number_at(target, "dram"),
-				       .dynamic_w = number_at(target, "dynamic"),
-				       .energy_j = number_at(target, "energy_j")};
+		if (number_at(target, "age") > TOP_SILENT_S)
+			continue;
+		rows[n_rows++] = (struct row){.target = text_at(target, "target"),
+					      .detail = text_at(target, "container_id"),
+					      .cpu_w = number_at(target, "cpu"),
+					      .dram_w = number_at(target, "dram"),
+					      .dynamic_w = number_at(target, "dynamic"),
+					      .energy_j = number_at(target, "energy_j")};
 	}
 	qsort(rows, n_rows, sizeof(*rows), compare_rows);
 	r = add_sensor_head(view, sensor);

@@ -89,7 +89,7 @@ static void test_recap_phases(void **state)
 	recap_table_print(out, recap);
 	(void)fclose(out);
 	assert_non_null(
-		strstr(text, "total       cpu      12.000      40.500      30.000      10.500     3.375"));
+		strstr(text, "whole run   cpu      12.000      40.500      30.000      10.500     3.375"));
 	assert_non_null(strstr(text, "warm-up     cpu       2.000       8.000           -"));
 	assert_non_null(strstr(text, "cover 98 %"));
 	assert_non_null(strstr(text, "estimated"));
