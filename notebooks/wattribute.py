@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power and energy of containers out of the database that wattribute (or PowerAPI's sensor) fills.
+
+    from wattribute import testCase
+    machine = testCase("node1", serveraddr="server", serverport=27017)
+    machine.getrecap()                       # all finished runs
+    machine.getpowers("web")                 # the whole machine's watts while the container lived
+    machine.getcontainerpowers("web")        # the container's own watts
+
+Function names are those that users of the older notebooks know. Needs pymongo and pandas. Times are UTC.
+"""
+from datetime import datetime, timezone
+
+import pandas
+import pymongo
+
+JOULES_PER_COUNT = 2.0**-32
+RAPL_PREFIX = "RAPL_ENERGY_"
+
+
+def _time(value):
+    """A datetime from a datetime, a pandas timestamp, ISO text, or epoch seconds. Without a zone it is UTC."""
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, timezone.utc)
+    value = pandas.Timestamp(value)
+    if value.tzinfo is None:
+        value = value.tz_localize("UTC")
+    return value.to_pydatetime()
+
+
+def _energies(report):
+    """Joules of one tick of the whole machine: {"PKG_0": ..., "DRAM_0": ...}."""
+    energies = {}
+    for socket, cpus in report.get("groups", {}).get("rapl", {}).items():
+        for events in cpus.values():
+            for event, count in events.items():
+                if not event.split("::")[-1].startswith(RAPL_PREFIX):
+                    continue
+                domain = event.rsplit("_", 1)[-1] + "_" + socket
+                energies[domain] = energies.get(domain, 0.0) + count * JOULES_PER_COUNT
+    return energies
+
+
+class testCase:  # noqa: N801 (the name that notebooks use)
+    """One machine's collections in one database."""
+
+    def __init__(self, machine, database="rapls2", serveraddr="localhost", serverport=27017):
+        uri = serveraddr if "://" in serveraddr else "mongodb://%s:%d/" % (serveraddr, serverport)
+        self.machine = machine
+        self.client = pymongo.MongoClient(uri, tz_aware=True, serverSelectionTimeoutMS=5000)
+        self.database = self.client[database]
+        self.reports = self.database["sensor" + machine]
+        self.powers = self.database["power" + machine]
+        self.recaps = self.database["recap" + machine]
+
+    def getcontainers(self):
+        """Names of all containers and services that have reports."""
+        return sorted(name for name in self.reports.distinct("target") if name != "all")
+
+    def gettimestamps(self, container):
+        """First and last time of a container's reports; LookupError when it has none."""
+        wanted = {"target": container}
+        first = self.reports.find_one(wanted, {"timestamp": 1}, sort=[("timestamp", 1)])
+        if first is None:
+            raise LookupError("no report of '%s' in sensor%s" % (container, self.machine))
+        last = self.reports.find_one(wanted, {"timestamp": 1}, sort=[("timestamp", -1)])
+        return first["timestamp"], last["timestamp"]
+
+    gettimetamps = gettimestamps
+
+    def _ticks(self, begin, end):
+        """One row for each tick in [begin, end]: timestamp, interval (s), joules by domain."""
+        wanted = {"target": "all", "timestamp": {"$gte": _time(begin), "$lte": _time(end)}}
+        rows = []
+        for report in self.reports.find(wanted).sort("timestamp", 1):
+            row = {"timestamp": report["timestamp"], "interval": report.get("metadata", {}).get("interval")}
+            row.update(_energies(report))
+            rows.append(row)
+        table = pandas.DataFrame(rows)
+        if table.empty:
+            return pandas.DataFrame(columns=["timestamp", "interval"])
+        # Sensors that do not say how long a tick was: the time since the one before.
+        steps = table["timestamp"].diff().dt.total_seconds()
+        table["interval"] = table["interval"].astype(float).fillna(steps).bfill()
+        return table
+
+    def getpowersFromInterval(self, begin, end):
+        """Watts of the whole machine for each tick in [begin, end]: timestamp and powers_<domain>_<socket>."""
+        ticks = self._ticks(begin, end)
+        domains = [name for name in ticks.columns if name not in ("timestamp", "interval")]
+        table = ticks[["timestamp"]].copy()
+        for name in domains:
+            table["powers_" + name] = ticks[name] / ticks["interval"]
+        return table
+
+    def getpowers(self, container):
+        """The same over the container's life."""
+        return self.getpowersFromInterval(*self.gettimestamps(container))
+
+    def getenergyFromInterval(self, begin, end):
+        """Joules of the whole machine in the ticks of [begin, end], by domain; a missing domain is left out."""
+        ticks = self._ticks(begin, end)
+        domains = [name for name in ticks.columns if name not in ("timestamp", "interval")]
+        return pandas.Series({"energy_" + name: ticks[name].sum() for name in domains}, dtype=float)
+
+    getenergyfromInterval = getenergyFromInterval
+
+    def getenergy(self, container):
+        """The same over the container's life."""
+        return self.getenergyFromInterval(*self.gettimestamps(container))
+
+    def getcontainerpowers(self, container, begin=None, end=None):
+        """The container's own watts for each tick, socket and scope, with their dynamic and static parts."""
+        wanted = {"target": container}
+        if begin is not None or end is not None:
+            wanted["timestamp"] = {}
+            if begin is not None:
+                wanted["timestamp"]["$gte"] = _time(begin)
+            if end is not None:
+                wanted["timestamp"]["$lte"] = _time(end)
+        rows = []
+        for report in self.powers.find(wanted).sort("timestamp", 1):
+            metadata = report.get("metadata", {})
+            row = {"timestamp": report["timestamp"], "power": report["power"]}
+            for field in ("scope", "socket", "dynamic", "static", "energy", "interval", "estimated"):
+                row[field] = metadata.get(field)
+            rows.append(row)
+        return pandas.DataFrame(rows)
+
+    def getcontainerenergy(self, container, begin=None, end=None):
+        """The container's own joules by scope."""
+        table = self.getcontainerpowers(container, begin, end)
+        if table.empty:
+            return pandas.Series(dtype=float)
+        return table.groupby("scope")["energy"].sum()
+
+    def getrecap(self, name=None):
+        """Finished runs, oldest first, without ids and dates: one row each; nested figures as energy.cpu.total."""
+        hidden = {"_id": 0, "id": 0, "begin": 0, "beginwarmup": 0, "beginexecution": 0, "end": 0}
+        found = self.recaps.find({"name": name} if name else {}, hidden).sort("end", 1)
+        return pandas.json_normalize(list(found))
