@@ -43,8 +43,9 @@ static const struct {
 static const char *const default_docker[] = {"/var/lib/docker/containers", "/var/docker/containers"};
 static const char *const default_storage[] = {"/var/lib/containers/storage"};
 static const char *const default_storage_run[] = {"/run/containers/storage", "/var/run/containers/storage"};
-static const char *const default_containerd[] = {"/run/containerd/io.containerd.runtime.v2.task",
-						 "/run/k3s/containerd/io.containerd.runtime.v2.task"};
+static const char *const default_containerd[] = {
+	"/run/containerd/io.containerd.runtime.v2.task", "/run/k3s/containerd/io.containerd.runtime.v2.task",
+	"/run/docker/containerd/daemon/io.containerd.runtime.v2.task"};
 
 static void set_roots(const char **ret, const char *const *from, size_t n)
 {
