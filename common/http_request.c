@@ -363,6 +363,11 @@ void http_request_each_parameter(const struct http_request *request,
 		each(data, request->target.parameters[i].name, request->target.parameters[i].value);
 }
 
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
 const char *http_request_body(const struct http_request *request, size_t *ret_length)
 {
 	*ret_length = request->body.length;
