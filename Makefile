@@ -93,6 +93,9 @@ $(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BU
 # Recorded reports through one formula, alone.
 $(BUILD)/tests/sim/replay: $(BUILD)/tests/sim/replay.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
+# Recorded reports into a store, at once or as if they happened now.
+$(BUILD)/tests/sim/feed: $(BUILD)/tests/sim/feed.o $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(COMMON_LIBS)
 $(BUILD)/tests/sim/%.o: ALL_CFLAGS += -Isensor -Iserver -Iclient
 
 deps:
