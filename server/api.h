@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP of the server: recaps, metrics, health, what is known at present.
+ */
+#pragma once
+
+struct server;
+
+/* 0 or a negative errno (said in the log). */
+int api_start(struct server *server);
+void api_stop(struct server *server);
