@@ -319,8 +319,12 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
 static bool join_is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms)
 {
 	int64_t waited_ms = now_ms - slot->fed_ms;
+	int64_t newest_ms = join->slots[join->n_slots - 1]->time_ms;
 
 	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX)
+		return true;
+	/* The sensor's own clock says it as well, as when much is read at once. */
+	if (join->n_slots > 1 && newest_ms - slot->time_ms >= join->grace_ms)
 		return true;
 	return waited_ms >= (join->n_slots > 1 ? join->grace_ms : 4 * join->grace_ms + 1);
 }

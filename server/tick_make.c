@@ -75,6 +75,7 @@ void tick_maker_set_position(struct tick_maker *maker, int64_t time_ms, double i
 {
 	maker->last_ms = time_ms;
 	maker->has_last = true;
+	maker->n_ticks = 2; /* as many as it takes to trust the interval */
 	if (interval_s > 0)
 		maker->last_interval_s = interval_s;
 }

@@ -94,6 +94,20 @@ static void incomplete_tick_waits_for_grace(void **state)
 	join_free(join);
 }
 
+static void grace_passes_on_the_sensors_clock_too(void **state)
+{
+	struct join *join = join_new(2000);
+
+	(void)state;
+	feed(join, 1000, "a", -1, 0);
+	feed(join, 2999, "a", -1, 0);
+	assert_null(join_take(join, 0, false));
+	feed(join, 3000, "a", -1, 0);
+	take(join, 0, false, 1000, 1, false);
+	assert_null(join_take(join, 0, false));
+	join_free(join);
+}
+
 static void later_complete_tick_keeps_its_place(void **state)
 {
 	struct join *join = join_new(2000);
@@ -158,6 +172,7 @@ int main(void)
 		cmocka_unit_test(complete_tick_leaves_at_once),
 		cmocka_unit_test(duplicates_are_told),
 		cmocka_unit_test(incomplete_tick_waits_for_grace),
+		cmocka_unit_test(grace_passes_on_the_sensors_clock_too),
 		cmocka_unit_test(later_complete_tick_keeps_its_place),
 		cmocka_unit_test(position_makes_late),
 		cmocka_unit_test(any_order_gives_the_same_ticks),

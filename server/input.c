@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One reader for each sensor collection. Databases are read by time: from the last finished tick on, so that
+ * what an incomplete tick lacks is found when it is read again. Files are read by offset and may hold several
+ * sensors. After a tick the reader rests until the next one is due, then looks often.
+ */
+#include "input.h"
+
+#include "clock.h"
+#include "log.h"
+#include "text.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SENSOR_PREFIX    "sensor"
+#define LIMIT_FIRST      4000 /* documents */
+#define LIMIT_MAX        1000000
+#define PAUSE_S          0.05 /* while writing lags */
+#define RESTED_PART      0.8  /* of a tick, before the next one is looked for */
+#define IDLE_MAX_S       1.0  /* between two looks at a silent sensor */
+#define IDLE_FACTOR      1.3
+#define COMPLAIN_EACH_MS 60000
+#define INPUT_TOKEN      "input"
+
+struct reader {
+	struct reader *next;
+	struct input *input;
+	char *collection;
+	struct machine *machine; /* of a database's collection; NULL: by each document's sensor */
+	ev_timer timer;
+	uint64_t offset;
+	unsigned limit;
+	double idle_s;
+	bool found; /* still listed */
+	bool ended; /* with --once: read to the end */
+	uint64_t complained_late, complained_bad;
+	int64_t complained_ms;
+};
+
+struct input {
+	struct ev_loop *loop;
+	struct db_client *client;
+	const struct server_config *config;
+	struct input_events events;
+	struct input_statistics statistics;
+	struct reader *readers;
+	unsigned n_readers;
+	ev_timer discover;
+	bool files; /* input is a file, or a folder of files */
+	bool stopped;
+	bool listed; /* the first list has come */
+};
+
+static void reader_look(struct ev_loop *loop, ev_timer *timer, int events);
+
+struct input *input_new(struct ev_loop *loop, struct db_client *client, const struct server_config *config,
+			const struct input_events *events)
+{
+	struct input *input = calloc(1, sizeof(*input));
+
+	if (!input)
+		return NULL;
+	input->loop = loop;
+	input->client = client;
+	input->config = config;
+	input->events = *events;
+	input->files =
+		strncmp(config->input_uri, "bson:", 5) == 0 || strncmp(config->input_uri, "jsonl:", 6) == 0;
+	return input;
+}
+
+void input_stop(struct input *input)
+{
+	input->stopped = true;
+	ev_timer_stop(input->loop, &input->discover);
+	for (struct reader *reader = input->readers; reader; reader = reader->next)
+		ev_timer_stop(input->loop, &reader->timer);
+}
+
+void input_free(struct input *input)
+{
+	if (!input)
+		return;
+	input_stop(input);
+	for (struct reader *reader = input->readers, *next; reader; reader = next) {
+		next = reader->next;
+		free(reader->collection);
+		free(reader);
+	}
+	free(input);
+}
+
+static int64_t input_now_ms(const struct input *input)
+{
+	/* With --once only the reports' own times count. */
+	return input->config->once ? 0 : clock_realtime_ms();
+}
+
+static void input_check_end(struct input *input)
+{
+	if (!input->config->once || !input->listed || input->stopped)
+		return;
+	for (struct reader *reader = input->readers; reader; reader = reader->next) {
+		if (!reader->ended)
+			return;
+	}
+	input_stop(input);
+	input->events.ended(input->events.data);
+}
+
+static void reader_rest(struct reader *reader, double seconds)
+{
+	if (reader->input->stopped)
+		return;
+	ev_timer_stop(reader->input->loop, &reader->timer);
+	ev_timer_set(&reader->timer, seconds, 0);
+	ev_timer_start(reader->input->loop, &reader->timer);
+}
+
+/* The sensor that a document of a file names; NULL: none. */
+static const char *document_sensor(const uint8_t *document, size_t length)
+{
+	bson_iter_t iterator;
+	bson_t bson;
+
+	if (!bson_init_static(&bson, document, length) || !bson_iter_init_find(&iterator, &bson, "sensor") ||
+	    !BSON_ITER_HOLDS_UTF8(&iterator))
+		return NULL;
+	return bson_iter_utf8(&iterator, NULL);
+}
+
+static bool input_wants(const struct input *input, const char *name)
+{
+	const struct config_list *patterns = &input->config->sensors;
+
+	for (unsigned i = 0; i < patterns->n_items; i++) {
+		if (fnmatch(patterns->items[i], name, 0) == 0)
+			return true;
+	}
+	return patterns->n_items == 0;
+}
+
+static struct machine *reader_machine(struct reader *reader, const uint8_t *document, size_t length)
+{
+	struct input *input = reader->input;
+	const char *sensor;
+
+	if (!input->files)
+		return reader->machine;
+	sensor = document_sensor(document, length);
+	if (!sensor)
+		sensor = reader->collection + strlen(SENSOR_PREFIX);
+	if (!input_wants(input, sensor))
+		return NULL;
+	if (!reader->machine || strcmp(reader->machine->name, sensor) != 0)
+		reader->machine = input->events.machine(input->events.data, sensor, reader->collection);
+	return reader->machine;
+}
+
+/* Says once in a while what reports were of no use. */
+static void reader_complain(struct reader *reader, struct machine *machine)
+{
+	int64_t now_ms = clock_realtime_ms();
+
+	if (machine->n.late == reader->complained_late && machine->n.bad == reader->complained_bad)
+		return;
+	if (reader->complained_ms && now_ms - reader->complained_ms < COMPLAIN_EACH_MS)
+		return;
+	if (machine->n.late > reader->complained_late)
+		(void)log_warning(
+			INPUT_TOKEN, 0,
+			"%s: %llu reports came after their tick was finished (--grace is %llu ms); they "
+			"are not counted",
+			machine->name, (unsigned long long)(machine->n.late - reader->complained_late),
+			(unsigned long long)reader->input->config->grace_ms);
+	if (machine->n.bad > reader->complained_bad)
+		(void)log_warning(INPUT_TOKEN, 0, "%s: %llu documents of '%s' are no reports; the last: %s",
+				  machine->name,
+				  (unsigned long long)(machine->n.bad - reader->complained_bad),
+				  machine->reports, machine->why);
+	reader->complained_late = machine->n.late;
+	reader->complained_bad = machine->n.bad;
+	reader->complained_ms = now_ms;
+}
+
+/* Takes one document in. 1: it was new, 0: not, -ENOMEM. */
+static int reader_feed(struct reader *reader, struct machine *machine, const uint8_t *document, size_t length)
+{
+	struct input *input = reader->input;
+	enum join_fed fed;
+	int r = machine_feed(machine, document, length, input_now_ms(input), &fed);
+
+	if (r == -EBADMSG)
+		return 0;
+	if (r < 0)
+		return r;
+	if (fed == JOIN_DUPLICATE)
+		machine->n.duplicates += input->files;
+	else if (fed == JOIN_LATE)
+		machine->n.late += machine->decoded.time_ms > machine->resumed_ms;
+	return fed == JOIN_NEW;
+}
+
+static int reader_work(struct reader *reader, struct machine *machine, bool flush)
+{
+	struct input *input = reader->input;
+	int n = machine_drain(machine, input_now_ms(input), flush);
+
+	if (n < 0)
+		return n;
+	reader_complain(reader, machine);
+	if (n)
+		input->events.worked(input->events.data, machine, n);
+	return n;
+}
+
+struct reader_found {
+	unsigned n_documents;
+	unsigned n_new;
+	unsigned n_ticks;
+};
+
+static int reader_take(struct reader *reader, const struct batch *documents, struct reader_found *found)
+{
+	const uint8_t *document;
+	size_t offset = 0, length;
+	int r;
+
+	while ((r = batch_next(documents, &offset, &document, &length)) == 1) {
+		struct machine *machine = reader_machine(reader, document, length);
+
+		found->n_documents++;
+		if (!machine)
+			continue;
+		r = reader_feed(reader, machine, document, length);
+		if (r < 0)
+			return r;
+		found->n_new += (unsigned)r;
+		if (!r || join_pending(machine->join) < 2)
+			continue;
+		/* Finished ticks leave early, so that a long backlog does not gather. */
+		r = reader_work(reader, machine, false);
+		if (r < 0)
+			return r;
+		found->n_ticks += (unsigned)r;
+	}
+	if (r == 0 && reader->machine) {
+		r = reader_work(reader, reader->machine, false);
+		found->n_ticks += r > 0 ? (unsigned)r : 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* When to look next. */
+static void reader_plan(struct reader *reader, const struct db_answer *answer,
+			const struct reader_found *found)
+{
+	const struct server_config *config = reader->input->config;
+	double poll_s = (double)config->poll_ms / 1000;
+	double interval_s = reader->machine ? machine_interval_s(reader->machine) : 1;
+
+	if (!answer->read.end) {
+		if (!reader->input->files && !found->n_ticks && reader->limit < LIMIT_MAX)
+			reader->limit *= 2;
+		reader_rest(reader, 0);
+	} else if (config->once) {
+		reader->ended = true;
+		input_check_end(reader->input);
+	} else if (found->n_new) {
+		reader->idle_s = poll_s;
+		reader_rest(reader, found->n_ticks && interval_s * RESTED_PART > poll_s
+					    ? interval_s * RESTED_PART
+					    : poll_s);
+	} else {
+		/* Ten looks at full speed, then slower and slower: the tick is late, or the sensor away. */
+		reader_rest(reader, reader->idle_s > poll_s * 10 ? reader->idle_s / 10 : poll_s);
+		reader->idle_s = reader->idle_s * IDLE_FACTOR < IDLE_MAX_S * 10 ? reader->idle_s * IDLE_FACTOR
+										: IDLE_MAX_S * 10;
+	}
+}
+
+static void reader_answered(void *data, const struct db_answer *answer)
+{
+	struct reader *reader = data;
+	struct reader_found found = {0};
+	int r;
+
+	reader->input->statistics.reads++;
+	if (reader->input->stopped)
+		return;
+	if (answer->result != STORE_OK) {
+		reader->input->statistics.failed++;
+		(void)log_error(INPUT_TOKEN, 0, "cannot read '%s': %s", reader->collection, answer->error);
+		if (answer->result == STORE_DROP)
+			reader->ended = true;
+	}
+	r = reader_take(reader, answer->documents, &found);
+	reader->input->statistics.documents += found.n_documents;
+	if (r < 0)
+		(void)log_error(INPUT_TOKEN, r, "%s: reports could not be worked off; trying again",
+				reader->collection);
+	reader->offset = answer->read.offset;
+	if (reader->ended && reader->input->config->once)
+		input_check_end(reader->input);
+	else
+		reader_plan(reader, answer, &found);
+}
+
+static void reader_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct reader *reader = timer->data;
+	struct input *input = reader->input;
+	struct store_query query = {
+		.collection = reader->collection,
+		.after_ms = input->files ? INT64_MIN : join_position(reader->machine->join),
+		.until_ms = INT64_MAX,
+		.offset = reader->offset,
+		.limit = reader->limit,
+	};
+
+	(void)loop, (void)events;
+	if (input->events.is_full(input->events.data)) {
+		input->statistics.paused++;
+		reader_rest(reader, PAUSE_S);
+		return;
+	}
+	if (db_client_read(input->client, &query, reader_answered, reader) == -ENOMEM)
+		reader_rest(reader, IDLE_MAX_S);
+}
+
+static int input_add(struct input *input, const char *collection)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return -ENOMEM;
+	reader->collection = strdup(collection);
+	if (reader->collection && !input->files)
+		reader->machine = input->events.machine(input->events.data,
+							collection + strlen(SENSOR_PREFIX), collection);
+	if (!reader->collection || (!input->files && !reader->machine)) {
+		free(reader->collection);
+		free(reader);
+		return -ENOMEM;
+	}
+	reader->input = input;
+	reader->limit = LIMIT_FIRST;
+	ev_init(&reader->timer, reader_look);
+	reader->timer.data = reader;
+	reader->next = input->readers;
+	input->readers = reader;
+	input->n_readers++;
+	reader_rest(reader, 0);
+	return 0;
+}
+
+static void input_found(struct input *input, const char *collection)
+{
+	if (strncmp(collection, SENSOR_PREFIX, strlen(SENSOR_PREFIX)) != 0)
+		return;
+	for (struct reader *reader = input->readers; reader; reader = reader->next) {
+		if (strcmp(reader->collection, collection) == 0)
+			return;
+	}
+	/* A file's sensors are named by its documents. */
+	if (!input->files && !input_wants(input, collection + strlen(SENSOR_PREFIX)))
+		return;
+	if (input_add(input, collection) < 0)
+		(void)log_error(INPUT_TOKEN, -ENOMEM, "cannot serve '%s'", collection);
+	else
+		(void)log_info(INPUT_TOKEN, 0, "reading '%s'", collection);
+}
+
+static void input_listed(void *data, const struct db_answer *answer)
+{
+	struct input *input = data;
+	const char *at = (const char *)answer->documents->data;
+	size_t left = answer->documents->length;
+
+	if (input->stopped)
+		return;
+	if (answer->result != STORE_OK)
+		(void)log_error(INPUT_TOKEN, 0, "cannot look for sensors: %s", answer->error);
+	while (left > 0) {
+		size_t length = strnlen(at, left);
+
+		if (length == left)
+			break;
+		input_found(input, at);
+		at += length + 1;
+		left -= length + 1;
+	}
+	if (!input->listed && !input->readers && !input->config->once)
+		(void)log_notice(INPUT_TOKEN, 0, "no collection named sensor* yet; waiting for a sensor");
+	input->listed = true;
+	if (input->config->once)
+		input_check_end(input);
+	else
+		ev_timer_start(input->loop, &input->discover);
+}
+
+static void input_discover(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct input *input = timer->data;
+
+	(void)loop, (void)events;
+	ev_timer_stop(input->loop, timer);
+	(void)db_client_list(input->client, SENSOR_PREFIX, input_listed, input);
+}
+
+void input_start(struct input *input)
+{
+	ev_timer_init(&input->discover, input_discover, (double)input->config->discover_ms / 1000, 0);
+	input->discover.data = input;
+	(void)db_client_list(input->client, SENSOR_PREFIX, input_listed, input);
+}
+
+const struct input_statistics *input_get_statistics(const struct input *input)
+{
+	return &input->statistics;
+}
+
+unsigned input_count_sensors(const struct input *input)
+{
+	return input->n_readers;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One sensor's way from reports to power reports: decode, join, formula, share, encode. Called by input.c;
+ * the same documents in the same order give the same output, so that work after a crash can be done again.
+ */
+#include "machine.h"
+
+#include "output.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int machine_forget_model(struct machine *machine)
+{
+	void *formula = machine->config->ops->make(&machine->config->formula);
+
+	if (!formula)
+		return -ENOMEM;
+	if (machine->formula)
+		machine->config->ops->free(machine->formula);
+	machine->formula = formula;
+	return 0;
+}
+
+struct machine *machine_new(const struct server_config *config, const char *name, const char *reports)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+
+	if (!machine)
+		return NULL;
+	machine->config = config;
+	machine->time_ms = machine->resumed_ms = INT64_MIN;
+	machine->name = strdup(name);
+	machine->reports = strdup(reports);
+	if (asprintf(&machine->power, "power%s", name) < 0)
+		machine->power = NULL;
+	machine->names = report_names_new();
+	machine->join = join_new((int64_t)config->grace_ms);
+	if (machine->names)
+		machine->maker = tick_maker_new(machine->names, config->formula.interval_ms / 1000);
+	if (!machine->name || !machine->reports || !machine->power || !machine->join || !machine->maker ||
+	    machine_forget_model(machine) < 0) {
+		machine_free(machine);
+		return NULL;
+	}
+	return machine;
+}
+
+void machine_free(struct machine *machine)
+{
+	if (!machine)
+		return;
+	if (machine->formula)
+		machine->config->ops->free(machine->formula);
+	tick_maker_free(machine->maker);
+	join_free(machine->join);
+	report_decoded_done(&machine->decoded);
+	if (machine->names)
+		report_names_free(machine->names);
+	share_output_done(&machine->shares);
+	live_done(&machine->live);
+	batch_done(&machine->out);
+	free(machine->name);
+	free(machine->reports);
+	free(machine->power);
+	free(machine);
+}
+
+int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
+		 enum join_fed *ret_fed)
+{
+	int r;
+
+	r = report_bson_decode(document, length, machine->names, &machine->decoded, machine->why,
+			       sizeof(machine->why));
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		machine->n.bad++;
+		return -EBADMSG;
+	}
+	r = join_feed(machine->join, &machine->decoded, now_ms, ret_fed);
+	if (r < 0)
+		return r;
+	if (*ret_fed == JOIN_NEW) {
+		machine->n.documents++;
+		machine->fed_ms = now_ms;
+		if (!machine->sensor[0])
+			(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s",
+				       machine->decoded.sensor);
+	}
+	return 0;
+}
+
+static void machine_count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
+{
+	bool measured = false;
+
+	machine->n.ticks++;
+	if (!slot->has_all || (slot->n_targets >= 0 && !tick->complete))
+		machine->n.incomplete++;
+	if (slot->n_targets > (int64_t)slot->n_reports)
+		machine->n.missing += (uint64_t)slot->n_targets - slot->n_reports;
+	for (unsigned i = 0; i < tick->n_sockets; i++) {
+		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+			measured |= !isnan(tick->sockets[i].energy_j[scope]);
+	}
+	machine->n.unmeasured += !measured;
+	machine->n.sensor_lost = slot->lost_total;
+}
+
+static int machine_run(struct machine *machine, const struct join_slot *slot)
+{
+	const struct share_policy policy = {
+		.fixed = (enum share_static)machine->config->static_policy,
+		.n_cpus = machine->config->n_cpus,
+	};
+	struct output_options options = {
+		.sensor = machine->sensor,
+		.skip = {machine->config->no_cpu, machine->config->no_dram},
+	};
+	struct formula_result result = {0};
+	const struct tick *tick;
+	int r;
+
+	r = tick_make(machine->maker, slot, &tick);
+	if (r < 0)
+		return r;
+	machine_count_tick(machine, slot, tick);
+	r = machine->config->ops->run(machine->formula, tick, &result);
+	if (r < 0)
+		return r;
+	r = share_apply(tick, &result, &policy, &machine->shares);
+	if (r < 0)
+		return r;
+	machine->n.degraded += machine->shares.n_degraded;
+	options.label = result.label;
+	r = output_add(&machine->out, tick, &machine->shares, &options);
+	if (r < 0)
+		return r;
+	machine->n.unwritable += (unsigned)r;
+	machine->n.rows += machine->shares.n_rows - (unsigned)r;
+	machine->time_ms = tick->time_ms;
+	machine->interval_s = tick->interval_s;
+	return machine->config->once ? 0 : live_update(&machine->live, tick, &machine->shares);
+}
+
+int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
+{
+	struct join_slot *slot;
+	int n = 0, r = 0;
+
+	while (r == 0 && (slot = join_take(machine->join, now_ms, flush))) {
+		r = machine_run(machine, slot);
+		join_release(machine->join, slot);
+		n++;
+	}
+	if (n && !machine->config->once)
+		live_expire(&machine->live, (int64_t)machine->config->expire_ms);
+	return r < 0 ? r : n;
+}
+
+double machine_interval_s(const struct machine *machine)
+{
+	return machine->interval_s > 0 ? machine->interval_s : machine->config->formula.interval_ms / 1000;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wattribute-server: options, then the duty of this process: the server itself, or one of its store
+ * processes.
+ */
+#include "clock.h"
+#include "db.h"
+#include "duty.h"
+#include "log.h"
+#include "sandbox.h"
+#include "server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAIN_GIVE_UP_MS 60000 /* with --once a store may be away for so long */
+
+/* The folder of the default SQLite file and its parents. */
+static void make_folder(const char *path)
+{
+	char part[4096];
+
+	if (strlen(path) >= sizeof(part))
+		return;
+	(void)snprintf(part, sizeof(part), "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(part, 0755);
+		*slash = '/';
+	}
+	(void)mkdir(part, 0750);
+}
+
+static int drop_rights(const struct server_config *config)
+{
+	uid_t uid;
+	gid_t gid;
+	char why[256];
+	int r;
+
+	if (!config->user)
+		return 0;
+	r = sandbox_find_user(config->user, &uid, &gid);
+	if (r < 0)
+		return log_error("main", 0, "--user '%s': no such user here", config->user), r;
+	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
+	return r < 0 ? (log_error("main", 0, "%s", why), r) : 0;
+}
+
+static void enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
+{
+	char why[256] = "";
+
+	if (sandbox_enter(profile, (enum sandbox_mode)config->sandbox, why, sizeof(why)) < 0)
+		(void)log_debug("main", 0, "no sandbox: %s", why);
+}
+
+static int run_store(const struct server_config *config, const char *duty)
+{
+	bool output = strcmp(duty, "store") == 0;
+	struct db_options options = {
+		.uri = output ? config->output_uri : config->input_uri,
+		.store =
+			{
+				.database = config->database,
+				.flags = output ? STORE_READ | STORE_WRITE : STORE_READ,
+			},
+		.give_up_ms = config->once ? MAIN_GIVE_UP_MS : 0,
+	};
+
+	enter_sandbox(SANDBOX_WRITE, config);
+	return db_serve(DUTY_SOCKET_FD, &options);
+}
+
+static int run(const struct server_config *config, char *argv[])
+{
+	const char *duty = duty_current();
+
+	log_set_level(config->level);
+	if (duty) {
+		log_set_name(strcmp(duty, "store") == 0 ? "wattribute-server store"
+							: "wattribute-server input");
+		return run_store(config, duty);
+	}
+	log_set_name("wattribute-server");
+	if (!config->uri && !config->input)
+		make_folder(config->state_dir);
+	if (drop_rights(config) < 0)
+		return 1;
+	return server_run(config, argv);
+}
+
+int main(int argc, char *argv[])
+{
+	struct server_config config;
+	struct config *loaded;
+	char why[512] = "";
+	int status = 0;
+	int r;
+
+	r = config_load(&server_config_spec, &config, argc, argv, &loaded, why, sizeof(why));
+	if (r < 0) {
+		(void)fprintf(stderr, "wattribute-server: %s\n", why);
+		server_config_done(&config);
+		return 2;
+	}
+	if (config_get_action(loaded) == CONFIG_RUN)
+		status = run(&config, argv);
+	config_free(loaded);
+	server_config_done(&config);
+	return status;
+}

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Order of start and stop, and what happens when a machine's ticks were worked off. Called by main.c. Power
+ * reports, then the position they stand for, go to the store's process in this order and are written in it.
+ */
+#include "server.h"
+
+#include "api.h"
+#include "clock.h"
+#include "log.h"
+#include "recaps.h"
+#include "server_report.h"
+#include "state.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVER_TOKEN        "server"
+#define SERVER_END_MS       8000                 /* an orderly end takes no longer, but with --once */
+#define SERVER_ONCE_BATCH   ((size_t)512 * 1024) /* bytes gathered before writing, with --once */
+#define SERVER_HOUSE_S      3600.0               /* between two deletions of what is too old */
+#define SERVER_STOP_DUTY_MS 3000
+
+struct machine *server_find_machine(const struct server *server, const char *name)
+{
+	struct machine *machine;
+
+	HASH_FIND(hh, server->machines, name, strlen(name), machine);
+	return machine;
+}
+
+const char *server_nearest_machine(const struct server *server, const char *name)
+{
+	unsigned n = 0, count = HASH_COUNT(server->machines);
+	const char **names = calloc(count ? count : 1, sizeof(*names));
+	const char *nearest = NULL;
+
+	for (struct machine *machine = server->machines; names && machine; machine = machine->hh.next)
+		names[n++] = machine->name;
+	if (names)
+		nearest = text_nearest(name, names, n);
+	free(names);
+	return nearest;
+}
+
+static void server_written(void *data, const struct db_answer *answer)
+{
+	struct server *server = data;
+
+	if (answer->result == STORE_OK)
+		return;
+	if (!server->n.refused++)
+		(void)log_error(SERVER_TOKEN, 0,
+				"the store refuses documents: %s; this is said once, see "
+				"wattribute_store_dropped_total",
+				answer->error);
+	if (server->config->once)
+		server->exit_status = 1;
+}
+
+static void server_ensured(void *data, const struct db_answer *answer)
+{
+	(void)data;
+	if (answer->result == STORE_DROP)
+		(void)log_debug(SERVER_TOKEN, 0, "no index: %s", answer->error);
+}
+
+static void server_state_put(void *data, const struct db_answer *answer)
+{
+	struct server *server = data;
+
+	if (answer->result != STORE_OK && !server->n.state_refused++)
+		(void)log_warning(SERVER_TOKEN, 0, "the position cannot be stored, a restart begins anew: %s",
+				  answer->error);
+}
+
+/* Hands a machine's power reports over. */
+static void server_write(struct server *server, struct machine *machine)
+{
+	if (!machine->out.n_documents)
+		return;
+	if (db_client_append(server->output, machine->power, &machine->out, server_written, server) < 0)
+		(void)log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
+	batch_clear(&machine->out);
+}
+
+static void server_ensure(struct server *server, const struct machine *machine)
+{
+	uint64_t retention_s = server->config->retention_ms / 1000;
+	char recap[300];
+
+	(void)snprintf(recap, sizeof(recap), "recap%s", machine->name);
+	(void)db_client_ensure(server->output, machine->power, retention_s, server_ensured, server);
+	(void)db_client_ensure(server->output, recap, 0, server_ensured, server);
+	if (server->reports == server->output)
+		(void)db_client_ensure(server->output, machine->reports, retention_s, server_ensured, server);
+}
+
+static bool server_keeps_state(const struct server *server)
+{
+	return !server->config->once || server->config->resume;
+}
+
+static struct machine *server_get_machine(void *data, const char *name, const char *reports)
+{
+	struct server *server = data;
+	struct machine *machine = server_find_machine(server, name);
+	char why[256] = "";
+	int r = 0;
+
+	if (machine)
+		return machine;
+	machine = machine_new(server->config, name, reports);
+	if (!machine)
+		return NULL;
+	HASH_ADD_KEYPTR(hh, server->machines, machine->name, strlen(machine->name), machine);
+	if (server_keeps_state(server))
+		r = state_load(machine, &server->states, why, sizeof(why));
+	if (r < 0)
+		(void)log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why);
+	else if (r > 0)
+		(void)log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
+	machine->saved_ms = machine->time_ms;
+	server_ensure(server, machine);
+	return machine;
+}
+
+static void server_worked(void *data, struct machine *machine, int n_ticks)
+{
+	struct server *server = data;
+
+	(void)n_ticks;
+	if (server->config->once && machine->out.length < SERVER_ONCE_BATCH)
+		return;
+	server_write(server, machine);
+	recaps_tick(server->recaps, machine);
+}
+
+static bool server_is_full(void *data)
+{
+	const struct server *server = data;
+
+	return db_client_is_full(server->output);
+}
+
+static void server_save(struct server *server)
+{
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		if (machine->time_ms == machine->saved_ms)
+			continue;
+		batch_clear(&server->buffer);
+		if (state_add(&server->buffer, machine, clock_realtime_ms()) < 0)
+			continue;
+		server_write(server, machine);
+		if (db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put,
+				  server) == 0)
+			machine->saved_ms = machine->time_ms;
+	}
+}
+
+static void server_save_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *server = timer->data;
+
+	(void)loop, (void)events;
+	/* Not behind a queue that does not move: it would only grow. */
+	if (server->n.state_refused == 0 && !db_client_is_full(server->output))
+		server_save(server);
+}
+
+static void server_line_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	server_report_state(timer->data);
+}
+
+static void server_house_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *server = timer->data;
+
+	(void)loop, (void)events;
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
+		server_ensure(server, machine);
+}
+
+static void server_watchdog_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *server = timer->data;
+
+	(void)loop, (void)events;
+	(void)notify_watchdog(&server->notify);
+}
+
+/* While ending: done when everything is written, or when it takes too long. */
+static void server_settle_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *server = timer->data;
+	uint64_t waited_ms = (clock_monotonic_ns() - server->ending_since_ns) / CLOCK_NS_PER_MS;
+	bool idle = db_client_waiting(server->output) == 0;
+
+	(void)events;
+	if (!idle && (waited_ms < SERVER_END_MS || (server->config->once && !server->loop.stop_signal)))
+		return;
+	if (!idle)
+		(void)log_warning(SERVER_TOKEN, 0,
+				  "the store did not answer in time: what was not written is worked "
+				  "off again at the next start");
+	ev_timer_stop(loop, timer);
+	loop_stop(&server->loop);
+}
+
+void server_end(struct server *server, int exit_status)
+{
+	if (server->ending)
+		return;
+	server->ending = true;
+	server->ending_since_ns = clock_monotonic_ns();
+	if (exit_status)
+		server->exit_status = exit_status;
+	(void)notify_stopping(&server->notify);
+	input_stop(server->input);
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
+		server_write(server, machine);
+	if (server->started && server_keeps_state(server))
+		server_save(server);
+	ev_timer_init(&server->settle, server_settle_due, 0, 0.01);
+	server->settle.data = server;
+	ev_timer_start(server->loop.ev, &server->settle);
+}
+
+/* With --once: every sensor is at its end; what is still waiting is worked off as it is. */
+static void server_input_ended(void *data)
+{
+	struct server *server = data;
+
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		if (machine_drain(machine, 0, true) < 0)
+			server->exit_status = log_error(SERVER_TOKEN, -ENOMEM,
+							"%s: not all ticks were worked off", machine->name)
+						      ? 1
+						      : 1;
+	}
+	server_end(server, 0);
+}
+
+static void server_signal(struct loop *loop, int signal_number)
+{
+	struct server *server = loop->data;
+
+	(void)log_info(SERVER_TOKEN, 0, "ending on signal %d", signal_number);
+	server_end(server, 0);
+}
+
+static void server_store_lost(void *data, int error)
+{
+	struct server *server = data;
+
+	if (!server->ending)
+		(void)log_error(SERVER_TOKEN, error,
+				"the store's process has ended; ending, too: after a restart the "
+				"server goes on from the stored position");
+	server->exit_status = 1;
+	loop_stop(&server->loop);
+}
+
+static void server_trouble(void *data, bool away, const char *why)
+{
+	struct server *server = data;
+
+	server->away = away;
+	server->n.troubles += away;
+	(void)snprintf(server->away_why, sizeof(server->away_why), "%s", why);
+	if (away)
+		(void)log_warning(SERVER_TOKEN, 0, "the store does not answer, trying again: %s", why);
+	else
+		(void)log_notice(SERVER_TOKEN, 0, "the store answers again");
+}
+
+/* The stored states are here: reading can begin. */
+static void server_found_states(void *data, const struct db_answer *answer)
+{
+	struct server *server = data;
+
+	if (server->ending)
+		return;
+	if (answer->result != STORE_OK)
+		(void)log_warning(SERVER_TOKEN, 0, "no stored state: %s", answer->error);
+	else
+		(void)batch_append_batch(&server->states, answer->documents);
+	server->started = true;
+	recaps_load(server->recaps, &server->states);
+	input_start(server->input);
+	(void)notify_ready(&server->notify, "reading reports");
+}
+
+static struct db_client *server_spawn(struct server *server, const char *name, struct duty *duty,
+				      char *const argv[])
+{
+	const struct db_client_events events = {server_store_lost, server_trouble, server};
+	struct db_client *client;
+	int r;
+
+	r = duty_spawn(name, argv, -1, duty);
+	if (r < 0) {
+		(void)log_error(SERVER_TOKEN, r, "cannot start the process for '%s'", name);
+		return NULL;
+	}
+	client = db_client_new(server->loop.ev, duty->socket, &events);
+	duty->socket = -1; /* the client's from here on */
+	return client;
+}
+
+static int server_open(struct server *server, char *const argv[])
+{
+	const struct input_events events = {
+		server_get_machine, server_worked, server_is_full, server_input_ended, server,
+	};
+
+	server->output = server_spawn(server, "store", &server->store_duty, argv);
+	if (!server->output)
+		return -EIO;
+	server->reports = server->output;
+	if (!server_config_one_store(server->config))
+		server->reports = server_spawn(server, "input", &server->input_duty, argv);
+	if (!server->reports)
+		return -EIO;
+	server->input = input_new(server->loop.ev, server->reports, server->config, &events);
+	server->recaps = recaps_new(server);
+	if (!server->input || !server->recaps)
+		return -ENOMEM;
+	return server->config->address && !server->config->once ? api_start(server) : 0;
+}
+
+static void server_timer(struct server *server, ev_timer *timer,
+			 void (*due)(struct ev_loop *loop, ev_timer *timer, int events), double seconds)
+{
+	ev_timer_init(timer, due, seconds, seconds);
+	timer->data = server;
+	if (seconds > 0)
+		ev_timer_start(server->loop.ev, timer);
+}
+
+static void server_start(struct server *server)
+{
+	bool live = !server->config->once;
+
+	server_timer(server, &server->save, server_save_due,
+		     server_keeps_state(server) ? (double)server->config->save_ms / 1000 : 0);
+	server_timer(server, &server->line, server_line_due,
+		     live ? (double)server->config->state_line_ms / 1000 : 0);
+	server_timer(server, &server->housekeeping, server_house_due,
+		     live && server->config->retention_ms ? SERVER_HOUSE_S : 0);
+	server_timer(server, &server->watchdog, server_watchdog_due,
+		     (double)server->notify.watchdog_interval_ms / 1000);
+	if (server_keeps_state(server))
+		(void)db_client_get(server->output, STATE_COLLECTION, NULL, server_found_states, server);
+	else
+		server_found_states(server,
+				    &(struct db_answer){.result = STORE_OK, .documents = &server->states});
+}
+
+static void server_close(struct server *server)
+{
+	struct machine *machine, *next;
+
+	api_stop(server);
+	recaps_free(server->recaps);
+	input_free(server->input);
+	if (server->reports != server->output)
+		db_client_free(server->reports);
+	db_client_free(server->output);
+	if (server->store_duty.pid > 0)
+		(void)duty_stop(&server->store_duty, SERVER_STOP_DUTY_MS);
+	if (server->input_duty.pid > 0)
+		(void)duty_stop(&server->input_duty, SERVER_STOP_DUTY_MS);
+	HASH_ITER(hh, server->machines, machine, next)
+	{
+		HASH_DELETE(hh, server->machines, machine);
+		machine_free(machine);
+	}
+	batch_done(&server->states);
+	batch_done(&server->buffer);
+	notify_done(&server->notify);
+	loop_done(&server->loop);
+}
+
+int server_run(const struct server_config *config, char *const argv[])
+{
+	struct server server = {
+		.config = config,
+		.store_duty.socket = -1,
+		.input_duty.socket = -1,
+		.started_ns = clock_monotonic_ns(),
+	};
+	int r;
+
+	r = loop_init(&server.loop, server_signal, &server);
+	if (r < 0)
+		return log_error(SERVER_TOKEN, r, "cannot make the event loop"), 1;
+	(void)notify_init(&server.notify);
+	r = server_open(&server, argv);
+	if (r == 0) {
+		server_start(&server);
+		loop_run(&server.loop);
+		server_report_end(&server);
+	}
+	server_close(&server);
+	return r < 0 ? 1 : server.exit_status;
+}

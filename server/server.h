@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's first process: one loop that reads, works ticks off, answers HTTP, and hands everything to be
+ * written to the store's process. server.c has the order of start and stop; api*.h the answers.
+ */
+#pragma once
+
+#include "db_client.h"
+#include "duty.h"
+#include "input.h"
+#include "loop.h"
+#include "machine.h"
+#include "notify.h"
+
+struct recaps;
+struct api;
+
+struct server_counters {
+	uint64_t refused;       /* documents the store would not take */
+	uint64_t state_refused; /* states the store would not take */
+	uint64_t troubles;      /* times that a store was away */
+};
+
+struct server {
+	struct loop loop;
+	const struct server_config *config;
+	struct notify notify;
+	struct duty store_duty;
+	struct duty input_duty; /* pid 0 where input and output are one store */
+	struct db_client *output;
+	struct db_client *reports; /* the same as output, or the input's */
+	struct input *input;
+	struct machine *machines; /* by name */
+	struct recaps *recaps;
+	struct api *api;
+	struct batch states; /* as found at the start */
+	struct batch buffer;
+	struct server_counters n;
+	ev_timer save;
+	ev_timer line;
+	ev_timer settle; /* while ending */
+	ev_timer housekeeping;
+	ev_timer watchdog;
+	bool started; /* stored states are here, reading has begun */
+	bool away;    /* a store is being tried again */
+	char away_why[256];
+	bool ending;
+	uint64_t ending_since_ns;
+	uint64_t started_ns;
+	int exit_status;
+};
+
+/* Runs the server to its end. `argv`: for the duties. Exit status of the process. */
+int server_run(const struct server_config *config, char *const argv[]);
+
+/* NULL: unknown. */
+struct machine *server_find_machine(const struct server *server, const char *name);
+/* The machine whose name is nearest; NULL. */
+const char *server_nearest_machine(const struct server *server, const char *name);
+/* Begins an orderly end: what was read is worked off, written, and the position with it. */
+void server_end(struct server *server, int exit_status);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the server says of itself in the log.
+ */
+#pragma once
+
+struct server;
+
+/* One line for each sensor, and one for systemd. */
+void server_report_state(struct server *server);
+/* The figures of the whole run. */
+void server_report_end(const struct server *server);
