@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Readers of /sys, /proc and cgroup files. The input is parts separated by '|': the first names the reader,
+ * the others are the contents of its files, which are written into a temporary tree where the reader needs
+ * files.
+ */
+#include "../fake/fake_tree.h"
+#include "cputime.h"
+#include "event.h"
+#include "powercap.h"
+#include "procstat.h"
+#include "scale.h"
+#include "topology.h"
+
+#include <math.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define PARTS_MAX 8
+
+static struct fake_tree tree;
+
+static void remove_tree(void)
+{
+	fake_free(&tree);
+}
+
+static void check_event(const char *name)
+{
+	struct event_encoding encoding;
+	char why[128];
+
+	if (event_encode(tree.root, name, &encoding, why, sizeof(why)) < 0) {
+		if (!why[0])
+			abort();
+		return;
+	}
+	if (!encoding.n_boxes || !(encoding.joules_per_count >= 0) || !isfinite(encoding.joules_per_count))
+		abort();
+	(void)scale_energy(UINT64_MAX, encoding.joules_per_count);
+	event_encoding_done(&encoding);
+}
+
+/* type, cpumask, terms of the event, its scale, a format, terms of the user */
+static void check_pmu(char **parts)
+{
+	char name[300];
+
+	fake_write(&tree, "bus/event_source/devices/power/type", "%s", parts[0]);
+	fake_write(&tree, "bus/event_source/devices/power/cpumask", "%s", parts[1]);
+	fake_write(&tree, "bus/event_source/devices/power/events/energy-pkg", "%s", parts[2]);
+	fake_write(&tree, "bus/event_source/devices/power/events/energy-pkg.scale", "%s", parts[3]);
+	fake_write(&tree, "bus/event_source/devices/power/format/event", "%s", parts[4]);
+	check_event("RAPL_ENERGY_PKG");
+	check_event("power/energy-pkg/");
+	(void)snprintf(name, sizeof(name), "power/%s/", parts[5]);
+	check_event(name);
+	(void)snprintf(name, sizeof(name), "%s/x/", parts[5]);
+	check_event(name);
+}
+
+/* cpuinfo, online, package, die, core, base frequency */
+static void check_topology(char **parts)
+{
+	struct topology topology;
+	unsigned cpus = 0;
+
+	fake_write(&tree, "cpuinfo", "%s", parts[0]);
+	fake_write(&tree, "devices/system/cpu/online", "%s", parts[1]);
+	fake_write(&tree, "devices/system/cpu/cpu0/topology/physical_package_id", "%s", parts[2]);
+	fake_write(&tree, "devices/system/cpu/cpu1/topology/die_id", "%s", parts[3]);
+	fake_write(&tree, "devices/system/cpu/cpu1/topology/core_id", "%s", parts[4]);
+	fake_write(&tree, "devices/system/cpu/cpu0/cpufreq/base_frequency", "%s", parts[5]);
+	if (topology_read(tree.root, tree.root, &topology) < 0)
+		return;
+	for (unsigned i = 0; i < topology.n_packages; i++)
+		cpus += topology.packages[i].n_cpus;
+	if (cpus != topology.n_cpus || !cpus || !(topology.base_frequency_mhz >= 0))
+		abort();
+	for (unsigned i = 0; i < topology.n_cpus; i++)
+		if (!topology_find_package(&topology, topology.cpus[i].package))
+			abort();
+	topology_done(&topology);
+}
+
+/* name of the zone, its range, name of a sub-zone */
+static void check_powercap(char **parts)
+{
+	struct powercap_zone zones[4];
+	int n;
+
+	fake_write(&tree, "class/powercap/intel-rapl:0/name", "%s", parts[0]);
+	fake_write(&tree, "class/powercap/intel-rapl:0/max_energy_range_uj", "%s", parts[1]);
+	fake_write(&tree, "class/powercap/intel-rapl:0:0/name", "%s", parts[2]);
+	n = powercap_list(tree.root, zones, 4);
+	for (int i = 0; i < n; i++)
+		if (!powercap_event_of(zones[i].name))
+			abort();
+}
+
+static void ignore(void *data, unsigned cpu, uint64_t ns)
+{
+	(void)data;
+	(void)cpu;
+	(void)ns;
+}
+
+/* one text for all readers of times */
+static void check_times(char **parts)
+{
+	uint64_t busy, all;
+	unsigned cpu;
+
+	if (procstat_parse_line(parts[0], &cpu, &busy, &all) && busy > all)
+		abort();
+	(void)cputime_parse_stat(parts[0], &busy);
+	(void)cputime_parse_usage(parts[0], &busy);
+	(void)cputime_parse_percpu(parts[0], ignore, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char nothing[] = "", *parts[PARTS_MAX], *copy = malloc(size + 1), *rest = copy;
+
+	if (!copy)
+		return 0;
+	memcpy(copy, data, size);
+	copy[size] = '\0';
+	if (!tree.root[0]) {
+		tree = fake_new();
+		(void)atexit(remove_tree);
+	}
+	for (unsigned i = 0; i < PARTS_MAX; i++) {
+		parts[i] = strsep(&rest, "|");
+		if (!parts[i])
+			parts[i] = nothing;
+	}
+	if (strcmp(parts[0], "pmu") == 0)
+		check_pmu(parts + 1);
+	else if (strcmp(parts[0], "topology") == 0)
+		check_topology(parts + 1);
+	else if (strcmp(parts[0], "powercap") == 0)
+		check_powercap(parts + 1);
+	else
+		check_times(parts + 1);
+	free(copy);
+	return 0;
+}
