@@ -89,7 +89,7 @@ static bool read_zone(const char *sysfs_root, const char *id, struct powercap_zo
 	if (strlen(id) >= sizeof(zone.id) ||
 	    (strncmp(id, "intel-rapl:", 11) != 0 && strncmp(id, "intel-rapl-mmio:", 16) != 0))
 		return false;
-	(void)snprintf(zone.id, sizeof(zone.id), "%s", id);
+	memcpy(zone.id, id, strlen(id) + 1);
 	zone.mmio = id[10] == '-';
 	if (read_zone_text(sysfs_root, id, "name", zone.name, sizeof(zone.name)) <= 0 ||
 	    !powercap_event_of(zone.name))
