@@ -15,6 +15,10 @@
 	"SELECT body, time, target FROM documents WHERE collection = ?1 AND time > ?2 AND time <= ?3 "       \
 	"AND (?4 IS NULL OR target = ?4) ORDER BY time "
 
+#define EXPIRE_OLD                                                                                           \
+	"DELETE FROM documents WHERE number IN (SELECT number FROM documents "                               \
+	"WHERE collection = ?1 AND time > 0 AND time < ?2 LIMIT ?3)"
+
 static const char *const sql[SQL_STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
@@ -32,8 +36,7 @@ static const char *const sql[SQL_STATEMENTS] = {
 		     "SELECT (SELECT min(collection) FROM documents WHERE collection > name) FROM names "
 		     "WHERE substr(name, 1, length(?1)) = ?1) "
 		     "SELECT name FROM names WHERE substr(name, 1, length(?1)) = ?1",
-	[SQL_EXPIRE] = "DELETE FROM documents WHERE number IN (SELECT number FROM documents "
-		       "WHERE collection = ?1 AND time > 0 AND time < ?2 LIMIT ?3)",
+	[SQL_EXPIRE] = EXPIRE_OLD,
 };
 
 /* The prepared statement, made at its first use. NULL on failure. */

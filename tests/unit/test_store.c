@@ -333,12 +333,13 @@ static void case_refused(struct fixture *fixture)
 {
 	struct store_query query = query_of(fixture);
 	struct batch batch = {0};
-	bson_t *bad = BCON_NEW("_id", BCON_UTF8("bad"), "timestamp", BCON_DATE_TIME(T0), "a.b",
-			       BCON_DOUBLE(1), "$c", BCON_DOUBLE(2));
+	bson_t *bad;
 	enum store_result result;
 
 	if (!fixture->server)
 		return;
+	bad = BCON_NEW("_id", BCON_UTF8("bad"), "timestamp", BCON_DATE_TIME(T0), "a.b", BCON_DOUBLE(1), "$c",
+		       BCON_DOUBLE(2));
 	add_ticks(&batch, 0, 2);
 	assert_int_equal(batch_append(&batch, bson_get_data(bad), bad->len), 0);
 	add_ticks(&batch, 2, 2);
