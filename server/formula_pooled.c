@@ -35,28 +35,58 @@ static void formula_pooled_free(void *opaque)
 	free(pooled);
 }
 
-static int follow_sockets(struct pooled *pooled, unsigned n_sockets)
+/* Adds the tick's packages to those known, and finds where each is in the tick. */
+static void match_sockets(struct pooled *pooled, const struct tick *tick)
 {
+	for (unsigned t = 0; t < tick->n_sockets; t++) {
+		unsigned package = tick->sockets[t].package, k = 0;
+		while (k < pooled->n_packages && pooled->packages[k] < package)
+			k++;
+		if ((k < pooled->n_packages && pooled->packages[k] == package) ||
+		    pooled->n_packages == TICK_SOCKETS_MAX)
+			continue;
+		memmove(&pooled->packages[k + 1], &pooled->packages[k],
+			(pooled->n_packages - k) * sizeof(*pooled->packages));
+		pooled->packages[k] = package;
+		pooled->n_packages++;
+	}
+	for (unsigned k = 0, t = 0; k < pooled->n_packages; k++) {
+		bool here = t < tick->n_sockets && tick->sockets[t].package == pooled->packages[k];
+		pooled->tick_socket[k] = here ? t++ : TICK_SOCKETS_MAX;
+	}
+}
+
+static int follow_sockets(struct pooled *pooled, const struct tick *tick)
+{
+	match_sockets(pooled, tick);
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		struct pooled_filter *filter = &pooled->filters[scope];
-		if (filter->memory && filter->n_sockets == n_sockets)
+		if (filter->memory && filter->n_sockets == pooled->n_packages)
 			continue;
 		pooled_filter_done(filter);
-		if (pooled_filter_init(filter, (enum report_scope)scope, n_sockets) < 0)
+		if (pooled_filter_init(filter, (enum report_scope)scope, pooled->n_packages) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static void answer(const struct pooled *pooled, const struct pooled_filter *filter,
-		   struct formula_result *result)
+/* In the tick's order of sockets, which is the model's less those that the tick lacks. */
+static void answer(const struct pooled *pooled, struct pooled_filter *filter, struct formula_result *result)
 {
+	size_t width = pooled->input.n_rows;
+
 	result->dynamic_w[filter->scope] = filter->dynamic;
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
+		unsigned t = pooled->tick_socket[k];
 		double y = pooled->input.power_w[filter->scope][k];
+		if (t == TICK_SOCKETS_MAX)
+			continue;
+		if (t != k)
+			memmove(filter->dynamic + t * width, filter->dynamic + k * width,
+				width * sizeof(*filter->dynamic));
 		if (!isfinite(y))
 			continue;
-		result->sockets[filter->scope][k] = (struct formula_socket){
+		result->sockets[filter->scope][t] = (struct formula_socket){
 			.valid = true,
 			.measured_w = y,
 			.predicted_w =
@@ -76,7 +106,7 @@ static int formula_pooled_run(void *opaque, const struct tick *tick, struct form
 	if (!(tick->interval_s > 0) || !isfinite(tick->interval_s) || tick->n_sockets == 0 ||
 	    tick->n_sockets > TICK_SOCKETS_MAX)
 		return 0;
-	if (follow_sockets(pooled, tick->n_sockets) < 0 || pooled_input_take(pooled, tick) < 0)
+	if (follow_sockets(pooled, tick) < 0 || pooled_input_take(pooled, tick) < 0)
 		return -ENOMEM;
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		if (pooled_filter_run(pooled, &pooled->filters[scope]) < 0)

@@ -155,6 +155,10 @@ struct pooled_filter {
 };
 
 struct pooled {
+	/* Sockets ever seen, ascending by package; the model's order. A tick may lack some of them. */
+	unsigned n_packages;
+	unsigned packages[TICK_SOCKETS_MAX];
+	unsigned tick_socket[TICK_SOCKETS_MAX]; /* of the present tick; TICK_SOCKETS_MAX: not in it */
 	struct pooled_book book;
 	struct pooled_input input;
 	struct pooled_filter filters[REPORT_SCOPES];

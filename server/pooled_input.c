@@ -14,7 +14,8 @@
 #define BASE_MHZ      2200 /* where nobody says */
 #define LEAN_SLOWEST  0.005
 #define LEAN_LIMIT    1.5
-#define RATE_LIMIT    1e6  /* 1e15 events a second: no machine does */
+#define RATE_LIMIT    1e6 /* 1e15 events a second: no machine does */
+#define POWER_LEAST_W 1e-9
 #define POWER_LIMIT_W 2000 /* or five times the largest seen */
 
 void pooled_input_init(struct pooled_input *input)
@@ -42,9 +43,9 @@ static bool grow(void *pointer, size_t count, size_t size)
 	return more != NULL;
 }
 
-static int reserve(struct pooled_input *input, const struct tick *tick)
+static int reserve(struct pooled_input *input, const struct tick *tick, unsigned n_sockets)
 {
-	size_t rows = (size_t)tick->n_targets + 1, cells = rows * tick->n_sockets;
+	size_t rows = (size_t)tick->n_targets + 1, cells = rows * n_sockets;
 	bool ok = true;
 
 	if (rows > input->rows_capacity) {
@@ -105,12 +106,13 @@ static void take_target(struct pooled *pooled, const struct tick *tick, unsigned
 	input->records[i] = pooled_book_find(pooled, target->key, target->name, input->tick);
 	input->partial[i] = target->partial;
 	record = &pooled->book.records[input->records[i]];
-	for (unsigned k = 0; k < tick->n_sockets; k++) {
+	for (unsigned k = 0; k < input->n_sockets; k++) {
 		size_t at = (size_t)k * input->n_rows + i;
+		unsigned t = pooled->tick_socket[k];
 		double v[TICK_FEATURES] = {0};
-		input->present[at] = (target->present >> k) & 1;
+		input->present[at] = t < TICK_SOCKETS_MAX && ((target->present >> t) & 1);
 		for (unsigned j = 0; j < TICK_FEATURES && input->present[at]; j++)
-			v[j] = rate(target->counts[(size_t)k * TICK_FEATURES + j], tick->interval_s);
+			v[j] = rate(target->counts[(size_t)t * TICK_FEATURES + j], tick->interval_s);
 		input->has_instructions |= input->present[at] && isfinite(v[TICK_INSTRUCTIONS]);
 		input->has_misses |= input->present[at] && isfinite(v[TICK_MISSES]);
 		if (input->present[at])
@@ -121,12 +123,13 @@ static void take_target(struct pooled *pooled, const struct tick *tick, unsigned
 }
 
 /* The machine less its targets, never below 0, as the last row. Returns the targets' sums. */
-static void take_rest(struct pooled_input *input, const struct tick *tick, unsigned k, double *ret_total)
+static void take_rest(struct pooled_input *input, const struct tick_socket *socket, double interval_s,
+		      unsigned k, double *ret_total)
 {
 	size_t first = (size_t)k * input->n_rows, last = first + input->n_rows - 1;
 
 	for (unsigned j = 0; j < TICK_FEATURES; j++) {
-		double sum = 0, all = rate(tick->sockets[k].counts[j], tick->interval_s);
+		double sum = 0, all = rate(socket->counts[j], interval_s);
 		for (size_t at = first; at < last; at++)
 			sum += input->rates[j][at];
 		input->rates[j][last] = all > sum ? all - sum : 0;
@@ -154,13 +157,13 @@ static void learn_fleet(struct pooled_input *input, const double *total)
 
 /* Occupancy, frequency and the number of cores. */
 static void take_socket_state(struct pooled_input *input, const struct tick *tick,
-			      double total[][TICK_FEATURES])
+			      const struct tick_socket *sockets, double total[][TICK_FEATURES])
 {
 	double base = tick->base_frequency_mhz > 0 ? tick->base_frequency_mhz * 1e-3 : BASE_MHZ * 1e-3;
 	double load[TICK_SOCKETS_MAX];
 
-	for (unsigned k = 0; k < tick->n_sockets; k++) {
-		const struct tick_socket *socket = &tick->sockets[k];
+	for (unsigned k = 0; k < input->n_sockets; k++) {
+		const struct tick_socket *socket = &sockets[k];
 		double mperf = rate(socket->mperf, tick->interval_s),
 		       aperf = rate(socket->aperf, tick->interval_s);
 		double tsc = rate(socket->tsc, tick->interval_s);
@@ -173,9 +176,9 @@ static void take_socket_state(struct pooled_input *input, const struct tick *tic
 	}
 	input->n_cores = tick->n_cores > 0 && tick->n_cores < 1e4
 				 ? tick->n_cores
-				 : pooled_cores_learn(&input->cores, tick->cpu_stride, tick->n_sockets,
+				 : pooled_cores_learn(&input->cores, tick->cpu_stride, input->n_sockets,
 						      input->busy, load);
-	for (unsigned k = 0; k < tick->n_sockets; k++) {
+	for (unsigned k = 0; k < input->n_sockets; k++) {
 		double pair = 2 * (input->busy[k] - input->n_cores) / fmax(input->busy[k], 1e-9);
 		input->pair[k] = input->n_cores > 0 ? fmin(fmax(pair, 0), 1) : 0;
 	}
@@ -239,14 +242,14 @@ static void take_leans(struct pooled *pooled, double total[][TICK_FEATURES])
 	}
 }
 
-static void take_power(struct pooled_input *input, const struct tick *tick)
+static void take_power(struct pooled_input *input, const struct tick *tick, const struct tick_socket *sockets)
 {
-	for (unsigned cell = 0; cell < REPORT_SCOPES * tick->n_sockets; cell++) {
-		unsigned scope = cell / tick->n_sockets, k = cell % tick->n_sockets;
+	for (unsigned cell = 0; cell < REPORT_SCOPES * input->n_sockets; cell++) {
+		unsigned scope = cell / input->n_sockets, k = cell % input->n_sockets;
 		double *largest = &input->power_max_w[scope][k];
-		double y = tick->sockets[k].energy_j[scope] / tick->interval_s;
+		double y = sockets[k].energy_j[scope] / tick->interval_s;
 
-		if (tick->reset || !(y > 0) || !(y < fmax(POWER_LIMIT_W, 5 * *largest)))
+		if (tick->reset || !(y > POWER_LEAST_W) || !(y < fmax(POWER_LIMIT_W, 5 * *largest)))
 			y = NAN;
 		else
 			*largest = fmax(*largest, y);
@@ -254,31 +257,49 @@ static void take_power(struct pooled_input *input, const struct tick *tick)
 	}
 }
 
+/* The tick's sockets in the model's order; nothing is known of one that the tick lacks. */
+static void order_sockets(const struct pooled *pooled, const struct tick *tick,
+			  struct tick_socket *ret_sockets)
+{
+	static const struct tick_socket missing = {.energy_j = {NAN, NAN},
+						   .aperf = NAN,
+						   .mperf = NAN,
+						   .tsc = NAN,
+						   .counts = {NAN, NAN, NAN, NAN}};
+
+	for (unsigned k = 0; k < pooled->n_packages; k++) {
+		unsigned t = pooled->tick_socket[k];
+		ret_sockets[k] = t < TICK_SOCKETS_MAX ? tick->sockets[t] : missing;
+	}
+}
+
 int pooled_input_take(struct pooled *pooled, const struct tick *tick)
 {
 	struct pooled_input *input = &pooled->input;
+	struct tick_socket sockets[TICK_SOCKETS_MAX];
 	double total[TICK_SOCKETS_MAX][TICK_FEATURES], fleet[TICK_FEATURES] = {0};
 
-	if (reserve(input, tick) < 0 ||
-	    pooled_book_reserve(&pooled->book, tick->n_targets + 1, tick->n_sockets) < 0)
+	if (reserve(input, tick, pooled->n_packages) < 0 ||
+	    pooled_book_reserve(&pooled->book, tick->n_targets + 1, pooled->n_packages) < 0)
 		return -ENOMEM;
+	order_sockets(pooled, tick, sockets);
 	input->tick++;
-	input->n_sockets = tick->n_sockets;
+	input->n_sockets = pooled->n_packages;
 	input->n_rows = tick->n_targets + 1;
 	for (unsigned i = 0; i < tick->n_targets; i++)
 		take_target(pooled, tick, i);
 	input->records[tick->n_targets] = POOLED_SYSTEM;
 	input->partial[tick->n_targets] = false;
 	pooled->book.records[POOLED_SYSTEM].seen = input->tick;
-	for (unsigned k = 0; k < tick->n_sockets; k++) {
-		take_rest(input, tick, k, total[k]);
+	for (unsigned k = 0; k < input->n_sockets; k++) {
+		take_rest(input, &sockets[k], tick->interval_s, k, total[k]);
 		for (unsigned j = 0; j < TICK_FEATURES; j++)
 			fleet[j] += total[k][j];
 	}
 	learn_fleet(input, fleet);
-	take_socket_state(input, tick, total);
+	take_socket_state(input, tick, sockets, total);
 	learn_usual_ipc(input, total);
 	take_leans(pooled, total);
-	take_power(input, tick);
+	take_power(input, tick, sockets);
 	return 0;
 }

@@ -221,6 +221,11 @@ static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 
 static void walk(struct cursor *c, struct pooled *pooled)
 {
+	for (unsigned k = 0; k < pooled->n_packages; k++) {
+		uint64_t package = pooled->packages[k];
+		whole(c, &package, UINT16_MAX);
+		pooled->packages[k] = (unsigned)package;
+	}
 	walk_input(c, &pooled->input);
 	walk_book(c, pooled);
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
@@ -232,10 +237,10 @@ int pooled_save(const struct pooled *pooled, bson_t *document)
 	struct cursor c = {0};
 	bool ok = BSON_APPEND_UTF8(document, "formula", "pooled") &&
 		  BSON_APPEND_INT32(document, "version", STATE_VERSION) &&
-		  BSON_APPEND_INT32(document, "sockets", (int32_t)pooled->book.n_sockets);
+		  BSON_APPEND_INT32(document, "sockets", (int32_t)pooled->n_packages);
 
 	/* The walk writes to the cursor only. */
-	if (ok && pooled->book.n_sockets > 0)
+	if (ok && pooled->n_packages > 0 && pooled->book.n_sockets == pooled->n_packages)
 		walk(&c, (struct pooled *)(uintptr_t)pooled);
 	ok = ok && !c.failed && c.n * sizeof(*c.data) <= STATE_MOST &&
 	     BSON_APPEND_BINARY(document, "state", BSON_SUBTYPE_BINARY,
@@ -320,7 +325,7 @@ int pooled_load(struct pooled *pooled, const bson_t *document, char *why, size_t
 		return refuse(why, why_size, reason);
 	fresh = formula_pooled.make(NULL);
 	if (fresh && n_sockets > 0) {
-		fresh->book.n_sockets = 0;
+		fresh->n_packages = n_sockets;
 		c.failed = pooled_book_reserve(&fresh->book, 1, n_sockets) < 0;
 		for (unsigned scope = 0; scope < REPORT_SCOPES && !c.failed; scope++)
 			c.failed = pooled_filter_init(&fresh->filters[scope], (enum report_scope)scope,
