@@ -92,3 +92,8 @@ double sim_true_static_j(const struct sim *sim, unsigned socket, enum report_sco
 /* sim_report.c: the last tick as the sensor would write it, and its truth as power reports. 0 or -ENOMEM. */
 int sim_add_reports(const struct sim *sim, const char *sensor, struct batch *batch);
 int sim_add_truth(const struct sim *sim, const char *sensor, struct batch *batch);
+/*
+ * sim_floor.c: the best that the noisy readings allow, as power reports: each container's true cost at its
+ * true work, applied to the work that its counters showed, scaled to the energy that RAPL showed.
+ */
+int sim_add_floor(const struct sim *sim, const char *sensor, struct batch *batch);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the stream of a simulated machine and its truth without a sensor: what accuracy work reads.
- * usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] [--step static|shared]
+ * usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] [--step static|shared] [--floor FILE]
  */
 #include "batch.h"
+#include "cleanup.h"
 #include "sim.h"
 #include "text.h"
 
@@ -13,91 +14,130 @@
 #include <string.h>
 #include <time.h>
 
-static int write_batch(FILE *file, struct batch *batch)
-{
-	size_t done = fwrite(batch->data, 1, batch->length, file);
-	int r = done == batch->length ? 0 : -EIO;
+struct simgen {
+	struct sim_options options;
+	const char *paths[3]; /* stream, truth, floor or NULL */
+	struct sim *sim;
+	uint64_t rows;
+};
 
+static const char usage[] = "usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] "
+			    "[--step static|shared] [--floor FILE]\n";
+
+typedef int (*adder)(const struct sim *sim, const char *sensor, struct batch *batch);
+
+static int write_part(const struct simgen *simgen, FILE *file, adder add, struct batch *batch)
+{
+	int r;
+
+	if (!file)
+		return 0;
 	batch_clear(batch);
+	r = add(simgen->sim, "sim", batch);
+	if (r >= 0 && fwrite(batch->data, 1, batch->length, file) != batch->length)
+		r = -EIO;
 	return r;
 }
 
-static int generate(struct sim *sim, FILE *out, FILE *truth, uint64_t *ret_rows)
+static int generate(struct simgen *simgen, FILE *const files[3])
 {
 	struct batch batch = {0};
 	int r = 0;
 
-	while (r >= 0 && sim_step(sim) > 0) {
-		r = sim_add_reports(sim, "sim", &batch);
-		*ret_rows += batch.n_documents - 1;
+	while (r >= 0 && sim_step(simgen->sim) > 0) {
+		r = write_part(simgen, files[0], sim_add_reports, &batch);
+		simgen->rows += batch.n_documents - 1;
 		if (r >= 0)
-			r = write_batch(out, &batch);
-		if (r >= 0 && truth)
-			r = sim_add_truth(sim, "sim", &batch);
-		if (r >= 0 && truth)
-			r = write_batch(truth, &batch);
+			r = write_part(simgen, files[1], sim_add_truth, &batch);
+		if (r >= 0)
+			r = write_part(simgen, files[2], sim_add_floor, &batch);
 	}
 	batch_done(&batch);
 	return r;
 }
 
-static int parse_options(int argc, char **argv, struct sim_options *options)
+static int parse_option(struct simgen *simgen, const char *key, const char *value)
 {
 	uint64_t number = 0;
 
+	if (strcmp(key, "--floor") == 0) {
+		simgen->paths[2] = value;
+		return 0;
+	}
+	if (strcmp(key, "--step") == 0) {
+		simgen->options.step_is_shared = strcmp(value, "shared") == 0;
+		return simgen->options.step_is_shared || strcmp(value, "static") == 0 ? 0 : -EINVAL;
+	}
+	if (text_parse_u64(value, &number) < 0)
+		return -EINVAL;
+	if (strcmp(key, "--law") == 0 && number <= 2)
+		simgen->options.law = (unsigned)number;
+	else if (strcmp(key, "--ticks") == 0)
+		simgen->options.ticks = number;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct simgen *simgen)
+{
+	if (argc < 5 || argc % 2 == 0 || text_parse_u64(argv[2], &simgen->options.seed) < 0)
+		return -EINVAL;
+	simgen->options.scenario = argv[1];
+	simgen->paths[0] = argv[3];
+	simgen->paths[1] = argv[4];
 	for (int i = 5; i + 1 < argc; i += 2) {
-		if (strcmp(argv[i], "--step") == 0) {
-			options->step_is_shared = strcmp(argv[i + 1], "shared") == 0;
-			continue;
-		}
-		if (text_parse_u64(argv[i + 1], &number) < 0)
-			return -EINVAL;
-		if (strcmp(argv[i], "--law") == 0 && number <= 2)
-			options->law = (unsigned)number;
-		else if (strcmp(argv[i], "--ticks") == 0)
-			options->ticks = number;
-		else
+		if (parse_option(simgen, argv[i], argv[i + 1]) < 0)
 			return -EINVAL;
 	}
-	return argc % 2 ? 0 : -EINVAL;
+	return 0;
+}
+
+static int run(struct simgen *simgen)
+{
+	FILE *files[3] = {NULL};
+	int r = 0;
+
+	for (unsigned i = 0; i < 3 && r >= 0; i++) {
+		files[i] = simgen->paths[i] ? fopen(simgen->paths[i], "wb") : NULL;
+		if (simgen->paths[i] && !files[i])
+			r = -errno;
+	}
+	if (r >= 0)
+		r = generate(simgen, files);
+	for (unsigned i = 0; i < 3; i++) {
+		if (files[i] && fclose(files[i]) != 0 && r >= 0)
+			r = -EIO;
+	}
+	return r;
 }
 
 int main(int argc, char **argv)
 {
-	struct sim_options options = {0};
-	struct sim *sim = NULL;
+	struct simgen simgen = {0};
 	char why[256] = "out of memory";
-	FILE *out, *truth;
-	uint64_t rows = 0;
-	double seconds;
 	clock_t start;
+	double seconds;
 	int r;
 
-	if (argc < 5 || text_parse_u64(argv[2], &options.seed) < 0 ||
-	    parse_options(argc, argv, &options) < 0) {
-		fprintf(stderr, "usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] "
-				"[--step static|shared]\n");
+	if (parse(argc, argv, &simgen) < 0) {
+		fputs(usage, stderr);
 		return 2;
 	}
-	options.scenario = argv[1];
-	r = sim_new(&options, &sim, why, sizeof(why));
-	if (r < 0) {
+	if (sim_new(&simgen.options, &simgen.sim, why, sizeof(why)) < 0) {
 		fprintf(stderr, "simgen: %s\n", why);
 		return 1;
 	}
-	out = fopen(argv[3], "wb");
-	truth = fopen(argv[4], "wb");
 	start = clock();
-	r = out && truth ? generate(sim, out, truth, &rows) : -errno;
+	r = run(&simgen);
 	seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-	if ((out && fclose(out) != 0) || (truth && fclose(truth) != 0))
-		r = r < 0 ? r : -EIO;
-	sim_free(sim);
+	sim_free(simgen.sim);
 	if (r < 0) {
-		fprintf(stderr, "simgen: cannot write '%s' and '%s': %s\n", argv[3], argv[4], strerror(-r));
+		fprintf(stderr, "simgen: cannot write '%s' and '%s': %s\n", simgen.paths[0], simgen.paths[1],
+			strerror(-r));
 		return 1;
 	}
-	fprintf(stderr, "%llu container-ticks in %.2f s: %.0f/s\n", (unsigned long long)rows, seconds,
-		(double)rows / (seconds > 0 ? seconds : 1e-9));
+	fprintf(stderr, "%llu container-ticks in %.2f s: %.0f/s\n", (unsigned long long)simgen.rows, seconds,
+		(double)simgen.rows / (seconds > 0 ? seconds : 1e-9));
 	return 0;
 }

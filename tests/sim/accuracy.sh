@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Errors of every formula on every simulated scenario: tables, JSON lines and plots into build/accuracy.
+# usage: tests/sim/accuracy.sh [-s "SCENARIO…"] [-l "LAW…"] [-n "SEED…"] [-f "FORMULA…"] [-p] [-j JOBS]
+#   formulas: reference (PyPI smartwatts; where it cannot be installed, our strict mode), share, pooled, smartwatts,
+#   floor (true costs on the noisy readings). -p: no plots. Seeds from 100 on are never used for tuning.
+# Answers of the reference are kept by the hash of their stream, so a second run costs only our own formulas.
+set -eu
+cd "$(dirname "$0")/../.."
+export BUILD=${BUILD:-build} OUT=${OUT:-${BUILD:-build}/accuracy}
+scenarios= laws="1 2" seeds="100 101 102 103 104" formulas="reference share pooled floor" plots=1 jobs=${JOBS:-$(nproc)}
+while getopts s:l:n:f:pj: option; do
+	case $option in
+	s) scenarios=$OPTARG ;;
+	l) laws=$OPTARG ;;
+	n) seeds=$OPTARG ;;
+	f) formulas=$OPTARG ;;
+	p) plots= ;;
+	j) jobs=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+if [ -z "$scenarios" ]; then
+	for file in tests/sim/scenarios/*.json; do
+		file=${file##*/}
+		scenarios="$scenarios ${file%.json}"
+	done
+fi
+mkdir -p "$OUT/reference"
+if ! make -s "$BUILD/tests/sim/simgen" "$BUILD/tests/sim/replay" "$BUILD/wattribute" >"$OUT/make.log" 2>&1; then
+	cat "$OUT/make.log"
+	exit 1
+fi
+
+export VENV=${SMARTWATTS_VENV:-$BUILD/smartwatts-venv} REFERENCE=pypi
+case " $formulas " in
+*" reference "*)
+	if [ ! -x "$VENV/bin/python" ] || ! "$VENV/bin/python" -c 'import smartwatts' 2>/dev/null; then
+		python3 -m venv "$VENV" && "$VENV/bin/pip" install -q smartwatts==2.4.1 powerapi==2.10.0 >"$OUT/pip.log" 2>&1 || REFERENCE=strict
+	fi
+	[ $REFERENCE = pypi ] || echo "PyPI smartwatts cannot be installed here (see $OUT/pip.log): the strict mode stands in for it"
+	;;
+esac
+
+# one SCENARIO LAW SEED FORMULAS: a line of JSON for each formula
+one() {
+	local scenario=$1 law=$2 seed=$3 work hash formula answer label
+	shift 3
+	work=$(mktemp -d "$OUT/work.XXXXXX")
+	"$BUILD/tests/sim/simgen" "tests/sim/scenarios/$scenario.json" "$seed" "$work/in.bson" "$work/truth.bson" --law "$law" \
+		--floor "$work/floor.bson" 2>"$work/log" || { cat "$work/log"; return 1; }
+	for formula; do
+		answer=$work/$formula.bson
+		label="$scenario $law $seed $formula"
+		if [ "$formula" = reference ] && [ "$REFERENCE" = pypi ]; then
+			hash=$(cat "$work/in.bson" "$work/truth.bson" | sha256sum | cut -c1-32)
+			if [ ! -s "$OUT/reference/$hash.json" ]; then
+				"$VENV/bin/python" tests/peer/smartwatts_replay.py --fast "$work/in.bson" "$answer" >"$work/log" 2>&1
+				score "$label" "$work" "$answer" >"$OUT/reference/$hash.json.new"
+				mv "$OUT/reference/$hash.json.new" "$OUT/reference/$hash.json"
+			fi
+			cat "$OUT/reference/$hash.json"
+			continue
+		fi
+		case $formula in
+		reference) "$BUILD/tests/sim/replay" --strict smartwatts "$work/in.bson" "$answer" >"$work/log" 2>&1 ;;
+		floor) ;;
+		*) "$BUILD/tests/sim/replay" "$formula" "$work/in.bson" "$answer" >"$work/log" 2>&1 ;;
+		esac
+		score "$label" "$work" "$answer"
+	done
+	rm -r "$work"
+}
+score() {
+	# No answer at all is a result too.
+	[ -s "$3" ] || { echo "{\"label\":\"$1\",\"ticks\":0}"; return; }
+	"$BUILD/wattribute" score --json --label "$1" "$2/truth.bson" "$3"
+}
+export -f one score
+
+for seed in $seeds; do
+	for law in $laws; do
+		for scenario in $scenarios; do echo "$scenario $law $seed $formulas"; done
+	done
+done | nice xargs -P "$jobs" -L 1 bash -c 'one "$@"' one >"$OUT/scores.jsonl.new"
+rm -rf "$OUT"/work.*
+mv "$OUT/scores.jsonl.new" "$OUT/scores.jsonl"
+python3 tests/sim/accuracy_table.py "$OUT/scores.jsonl" "$REFERENCE" >"$OUT/table.md"
+cat "$OUT/table.md"
+if [ -n "$plots" ]; then
+	tests/sim/accuracy_plots.sh "$OUT" "$(echo "$seeds" | cut -d' ' -f1)" || echo "no plots"
+fi
+echo "written: $OUT/table.md, $OUT/scores.jsonl"
