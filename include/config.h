@@ -70,11 +70,12 @@ struct config_row {
 	config_read_section section; /* SECTION */
 	config_print_section print;  /* SECTION, optional */
 	/*
-	 * CALL and SECTION: rows with the same `reset` make one set. It is called before the first of them that a stronger
-	 * origin gives, so that the flags' groups replace the file's.
+	 * CALL and SECTION: rows with the same `reset` make one set. It is called before the first of them that a
+	 * stronger origin gives, so that the flags' groups replace the file's.
 	 */
 	void (*reset)(void *target);
-	const char *const *aliases; /* NULL-ended; further JSON keys ("output.uri": uri in the object output) and, without dots, options */
+	/* NULL-ended; further JSON keys ("output.uri": uri in the object output) and, without dots, options. */
+	const char *const *aliases;
 	const char *help;
 };
 

@@ -21,7 +21,8 @@ typedef void (*http_handler)(struct http_request *request, void *data);
 
 struct http_route {
 	const char *method;  /* "GET" (serves HEAD, too), "POST", ... */
-	const char *pattern; /* "/metrics"; "{x}" is one path part that http_request_part() gives; a last "*": any rest */
+	/* "/metrics"; "{x}" is one path part, "*" at the end any rest; http_request_part() gives them. */
+	const char *pattern;
 	http_handler handler;
 };
 
@@ -38,7 +39,10 @@ struct http_options {
 	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
 };
 
-/* Routes are tried in their order; routes and options' strings must outlive the server. 0 or a negative errno and why. */
+/*
+ * Routes are tried in their order. Routes and the options' strings must outlive the server. 0, or a negative errno and
+ * the reason in `why`.
+ */
 int http_start(struct ev_loop *loop, const struct http_options *options, const struct http_route *routes,
 	       size_t n_routes, void *data, struct http **ret_http, char *why, size_t why_size);
 uint16_t http_port(const struct http *http);

@@ -15,7 +15,7 @@ struct loop_child;
 struct loop {
 	struct ev_loop *ev;
 	void *data;
-	/* The first SIGTERM, SIGINT or SIGHUP. NULL: ends loop_run(). Call loop_stop() when the orderly stop is done. */
+	/* For the first SIGTERM, SIGINT or SIGHUP; call loop_stop() when all is in order. NULL: ends loop_run(). */
 	void (*on_stop)(struct loop *loop, int signal_number);
 	int stop_signal; /* the first one received, 0: none; a third one ends loop_run() at once */
 	unsigned n_stops;

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every header compiles alone: whoever includes it needs to know of nothing before it.
+. "$(dirname "$0")/lint.inc"
+
+flags="$(pkg-config --cflags libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libcgroup libseccomp lapacke 2>/dev/null)"
+complaints=
+for header in $(c_files | grep '\.h$'); do
+	# -include, since a header as the main file would complain of its #pragma once
+	said=$(${CC:-gcc} -std=c11 -D_GNU_SOURCE -DWATTRIBUTE_VERSION='"0"' -Wall -Wno-unused-function -fsyntax-only \
+		-Iinclude -I"${BUILD:-build}" $flags -include "$header" -x c /dev/null 2>&1 | grep -E 'error|warning' | head -2)
+	[ -z "$said" ] || complaints="$complaints$said
+"
+done
+verdict "every header compiles alone" "$complaints"
+verdict "every header has #pragma once" "$(grep -L '^#pragma once' $(c_files | grep '\.h$'))"

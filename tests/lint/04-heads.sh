@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every file says its licence and what it is for.
+. "$(dirname "$0")/lint.inc"
+
+verdict "C files begin with the licence" "$(awk '
+	FNR == 1 && $0 != "/* SPDX-License-Identifier: Apache-2.0 */" { print FILENAME }' $(c_files) $(test_files))"
+verdict "then a comment says what the file is for" "$(awk 'FNR == 2 && !/^\/\*/ { print FILENAME }' \
+	$(c_files) $(test_files))"
+verdict "scripts have the licence" "$(for file in $(scripts_for sh) $(scripts_for bash) $(scripts_for python3); do
+	head -n 4 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || echo "$file"
+done)"

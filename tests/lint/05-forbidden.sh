@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Functions that have a better one beside them, and what the shared library must not do.
+. "$(dirname "$0")/lint.inc"
+
+# calls NAMES FILES...: lines that call one of the functions, comments left out
+calls() {
+	names=$1
+	shift
+	grep -nE "(^|[^A-Za-z0-9_>.\"])($names)[ ]?\(" "$@" /dev/null | grep -vE ':[0-9]+:[ \t]*(/?\*|//)'
+}
+verdict "no unbounded or unchecked functions" \
+	"$(calls 'strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atof|alloca|tmpnam|mktemp|rand|system|popen' $(c_files))"
+verdict "numbers are checked to their end (or parsed by text.h)" "$(grep -nE 'strto(l|ul|ll|ull|d|f)\([^;]*, *NULL *[,)]' \
+	$(c_files | grep -v '^common/metrics\.c$') /dev/null)"
+verdict "the shared library neither ends the process nor prints" \
+	"$(calls 'exit|abort|perror|puts' $(c_files | grep -E '^common/' | grep -v '^common/duty\.c$'))"

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Shell scripts can be parsed, and those that are run can be executed.
+. "$(dirname "$0")/lint.inc"
+
+verdict "sh scripts parse" "$(for file in $(scripts_for sh); do sh -n "$file" 2>&1; done)"
+verdict "bash scripts parse" "$(for file in $(scripts_for bash); do bash -n "$file" 2>&1; done)"
+verdict "scripts are executable" "$(for file in $(scripts_for sh) $(scripts_for bash); do
+	[ -x "$file" ] || echo "$file"
+done)"
+verdict "tests of the rings are executable" "$(for file in tests/system/[0-9]* tests/wire/[0-9]* tests/sim/[0-9]* tests/peer/[0-9]*; do
+	[ ! -f "$file" ] || [ -x "$file" ] || echo "$file"
+done)"
+verdict "every fuzz target has a corpus" "$(for file in tests/fuzz/fuzz_*.c; do
+	name=$(basename "$file" .c)
+	ls "tests/fuzz/corpus/${name#fuzz_}"/* >/dev/null 2>&1 || echo "$file"
+done)"
