@@ -177,7 +177,8 @@ int priv_open_group(const struct priv_config *config, const struct priv_group *g
 	for (unsigned i = 0; i < group->n_events; i++) {
 		r = open_event(&group->events[i], group->cpu, cgroup_fd, i ? ret_fds[0] : -1);
 		if (r < 0) {
-			set_cause(cause, cause_size, "event %u of %u", i + 1, group->n_events);
+			if (group->n_events > 1)
+				set_cause(cause, cause_size, "event %u of %u", i + 1, group->n_events);
 			close_all(ret_fds, i);
 			return r;
 		}

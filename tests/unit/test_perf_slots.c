@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading perf groups without perf: pipes stand for the descriptors, so that multiplexing, starved groups,
+ * counters that fall back, energy units and failing reads can be played. And: a read allocates nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "frame.h"
+#include "perf_slots.h"
+
+#include <malloc.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Two CPUs of one package: CPU 0 has both events in one group, CPU 1 has a group for each. */
+static struct report_place place = {.package = 0, .cpu = 0};
+static struct perf_unit units[] = {
+	{.cpu = 0, .place = 0, .group = 0, .n_sharing = 1, .n_events = 2, .first = 0},
+	{.cpu = 1, .place = 0, .group = 0, .n_sharing = 2, .n_events = 1, .first = 2},
+	{.cpu = 1, .place = 0, .group = 0, .n_sharing = 2, .n_events = 1, .first = 3},
+};
+static struct event_attr attrs[4];
+static unsigned columns[] = {0, 1, 0, 1};
+static double joules_per_count[] = {0, 0};
+static struct report_group group = {.name = "g", .n_events = 2, .n_places = 1, .places = &place};
+static struct perf_plan plan = {
+	.n_groups = 1,
+	.groups = &group,
+	.places = &place,
+	.n_places = 1,
+	.n_events = 2,
+	.joules_per_count = joules_per_count,
+	.n_units = 3,
+	.units = units,
+	.n_fds = 4,
+	.attrs = attrs,
+	.columns = columns,
+};
+
+static struct {
+	struct source_context context;
+	struct perf_slots slots;
+	struct activity_frame frame;
+	int writers[4];
+} fixture;
+
+/* Slot 1 as perf_slots_open would leave it, with pipes. */
+static int set_up(void **state)
+{
+	struct perf_slot *slot;
+
+	(void)state;
+	memset(&fixture, 0, sizeof(fixture));
+	joules_per_count[1] = 0;
+	fixture.slots = (struct perf_slots){.context = &fixture.context, .plan = &plan};
+	fixture.frame =
+		(struct activity_frame){.n_groups = 1, .groups = &group, .n_events = 2, .n_places = 1};
+	assert_int_equal(perf_slots_reserve(&fixture.slots, &fixture.frame, 2), 0);
+	slot = &fixture.slots.slots[1];
+	slot->fds = calloc(4, sizeof(*slot->fds));
+	slot->before = calloc(10, sizeof(*slot->before));
+	slot->first = true;
+	fixture.frame.flags[1] = ACTIVITY_OPEN | ACTIVITY_FIRST;
+	for (unsigned i = 0; i < 4; i++) {
+		int fds[2];
+
+		assert_int_equal(pipe2(fds, 0), 0);
+		slot->fds[i] = fds[0];
+		fixture.writers[i] = fds[1];
+	}
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		(void)close(fixture.writers[i]);
+	perf_slots_done(&fixture.slots, &fixture.frame);
+	assert_int_equal(fixture.context.fd_budget, 4);
+	return 0;
+}
+
+/* What the kernel would answer for unit 0, and for the two of CPU 1. */
+static void say_pair(uint64_t enabled, uint64_t running, uint64_t a, uint64_t b)
+{
+	uint64_t reading[] = {2, enabled, running, a, b};
+
+	assert_int_equal(write(fixture.writers[0], reading, sizeof(reading)), sizeof(reading));
+}
+
+static void say_one(unsigned fd, uint64_t enabled, uint64_t running, uint64_t count)
+{
+	uint64_t reading[] = {1, enabled, running, count};
+
+	assert_int_equal(write(fixture.writers[fd], reading, sizeof(reading)), sizeof(reading));
+}
+
+static void read_and_expect(uint64_t a, uint64_t b)
+{
+	const uint64_t *counts = frame_counts(&fixture.frame, 1);
+
+	assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
+	assert_int_equal(counts[0], a);
+	assert_int_equal(counts[1], b);
+	assert_int_equal(fixture.frame.n_active, a || b);
+}
+
+static void test_sums_and_times(void **state)
+{
+	(void)state;
+	say_pair(100, 100, 10, 20);
+	say_one(2, 100, 100, 1);
+	say_one(3, 100, 100, 2);
+	read_and_expect(11, 22);
+	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN | ACTIVITY_FIRST);
+	/* Two CPUs, 100 ns each; the two groups of CPU 1 stand for half of it. */
+	assert_int_equal(fixture.frame.enabled_ns[1], 200);
+	say_pair(200, 200, 10, 20);
+	say_one(2, 200, 200, 1);
+	say_one(3, 200, 200, 2);
+	read_and_expect(0, 0);
+	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN);
+}
+
+static void test_multiplexed(void **state)
+{
+	(void)state;
+	say_pair(100, 50, 10, 20);
+	say_one(2, 100, 100, 0);
+	say_one(3, 100, 0, 0); /* never got a counter */
+	read_and_expect(20, 40);
+	assert_int_equal(fixture.frame.running_ns[1], 100);
+	say_pair(200, 150, 20, 21); /* ran all of this step */
+	say_one(2, 200, 200, 7);
+	say_one(3, 200, 50, 5); /* ran a quarter of both steps */
+	read_and_expect(10 + 7, 1 + 20);
+	say_pair(300, 250, 19, 22); /* a counter that fell back */
+	say_one(2, 300, 300, 7);
+	say_one(3, 300, 150, 5);
+	read_and_expect(0, 1);
+}
+
+static void test_energy_units(void **state)
+{
+	(void)state;
+	joules_per_count[1] = 0.5;
+	say_pair(1, 1, 0, 3);
+	say_one(2, 1, 1, 0);
+	say_one(3, 1, 1, 1);
+	read_and_expect(0, UINT64_C(2) << 32);
+}
+
+static void test_failing(void **state)
+{
+	uint64_t wrong[] = {3, 1, 1, 1, 1};
+	const uint64_t *counts = frame_counts(&fixture.frame, 1);
+
+	(void)state;
+	assert_int_equal(write(fixture.writers[0], wrong, sizeof(wrong)), sizeof(wrong));
+	say_one(2, 10, 10, 5);
+	(void)close(fixture.writers[3]);
+	fixture.writers[3] = -1; /* end of file, as a CPU that has gone answers */
+	assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
+	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN | ACTIVITY_FIRST | ACTIVITY_FAILED);
+	assert_int_equal(fixture.frame.read_failures, 2);
+	assert_int_equal(counts[0], 5);
+	say_pair(20, 20, 100, 100);
+	say_one(2, 20, 20, 6);
+	assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
+	assert_int_equal(counts[0], 101);
+	assert_int_equal(counts[1], 100);
+}
+
+/* Random steps, multiplexing off: the deltas add up to the last count. */
+static void test_adds_up(void **state)
+{
+	uint64_t total = 0, sum = 0, time = 0;
+
+	(void)state;
+	srandom(7);
+	for (unsigned i = 0; i < 200; i++) {
+		total += (uint64_t)random() % 1000;
+		time += 100;
+		say_pair(time, time, total, 0);
+		say_one(2, time, time, 0);
+		say_one(3, time, time, 0);
+		assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
+		sum += frame_counts(&fixture.frame, 1)[0];
+	}
+	assert_int_equal(sum, total);
+}
+
+static void test_no_allocation(void **state)
+{
+#ifdef WATTRIBUTE_SANITIZED
+	(void)state;
+	skip();
+#else
+	struct mallinfo2 before;
+
+	(void)state;
+	before = mallinfo2();
+	for (unsigned i = 1; i < 50; i++) {
+		struct mallinfo2 after;
+
+		say_pair(i, i, i, i);
+		say_one(2, i, i, i);
+		say_one(3, i, i, i);
+		assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
+		after = mallinfo2();
+		assert_int_equal(after.uordblks, before.uordblks);
+		assert_int_equal(after.hblks, before.hblks);
+	}
+#endif
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_sums_and_times, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_multiplexed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_energy_units, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_failing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_adds_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_allocation, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
