@@ -14,6 +14,8 @@
 #include "pmu.h"
 
 #include <math.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 /*
@@ -218,6 +220,41 @@ static void test_pfm(void **state)
 }
 
 /* A generic event on a hybrid CPU: each kind of core counts its own. */
+/* libpfm looks for uncore boxes in the machine's own /sys: a private one is mounted over it where that is
+ * allowed. */
+static void check_uncore(void)
+{
+	struct fake_tree tree = fake_new();
+	struct event_encoding encoding;
+	char devices[128];
+
+	fake_pmu(&tree, "uncore_pcu", 20, "0,4");
+	(void)snprintf(devices, sizeof(devices), "%s/bus/event_source/devices", tree.root);
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount(devices, "/sys/bus/event_source/devices", NULL, MS_BIND, NULL) < 0 ||
+	    mount(devices, "/sys/devices", NULL, MS_BIND, NULL) < 0) {
+		print_message("# uncore boxes not tried: %s\n", strerror(errno));
+		fake_free(&tree);
+		return;
+	}
+	encoding = encode(&tree, "UNC_P_POWER_STATE_OCCUPANCY:CORES_C0");
+	assert_int_equal(encoding.n_boxes, 1);
+	assert_int_equal(encoding.boxes[0].attr.type, 20);
+	assert_int_equal(encoding.boxes[0].attr.config, 0x4080);
+	assert_int_equal(encoding.boxes[0].attr.flags, 0);
+	assert_string_equal(encoding.boxes[0].pmu, "uncore_pcu");
+	assert_true(encoding.boxes[0].shared);
+	assert_int_equal(encoding.boxes[0].cpus[1], 4);
+	event_encoding_done(&encoding);
+	fake_free(&tree);
+}
+
+static void test_uncore(void **state)
+{
+	(void)state;
+	in_child("skx_unc_pcu", check_uncore);
+}
+
 static void make_hybrid(const struct fake_tree *tree)
 {
 	fake_pmu(tree, "cpu_core", 4, NULL);
@@ -302,11 +339,11 @@ static void test_explanations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rapl),         cmocka_unit_test(test_msr),
-		cmocka_unit_test(test_sysfs_names),  cmocka_unit_test(test_pfm),
+		cmocka_unit_test(test_rapl),          cmocka_unit_test(test_msr),
+		cmocka_unit_test(test_sysfs_names),   cmocka_unit_test(test_pfm),
 
-		cmocka_unit_test(test_hybrid),       cmocka_unit_test(test_bad_pmu_files),
-		cmocka_unit_test(test_explanations),
+		cmocka_unit_test(test_hybrid),        cmocka_unit_test(test_uncore),
+		cmocka_unit_test(test_bad_pmu_files), cmocka_unit_test(test_explanations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
