@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sensor's options: the command lines of powerapi-g5k and hwpc-sensor as printed, their JSON file, and what is
+ * refused with which words.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sensor_config.h"
+
+#include "cleanup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ARGUMENTS 64
+
+static char why[512];
+
+static int load(struct sensor_config *config, const char *const *arguments)
+{
+	char *argv[MAX_ARGUMENTS + 2] = {(char[]){"wattribute-sensor"}};
+	struct config *loaded = NULL;
+	int argc = 1, r;
+
+	while (arguments[argc - 1]) {
+		argv[argc] = strdup(arguments[argc - 1]);
+		argc++;
+	}
+	r = config_load(&sensor_config_spec, config, argc, argv, &loaded, why, sizeof(why));
+	config_free(loaded);
+	for (int i = 1; i < argc; i++)
+		free(argv[i]);
+	return r;
+}
+
+#define ARGUMENTS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void old_command_line(void **state)
+{
+	struct sensor_config config;
+	const char *const *line = ARGUMENTS(
+		"-n", "chifflet-1", "-U", "mongodb:172.16.0.1:27017", "-D", "rapls2", "-C", "sensorchifflet-1", "-s", "rapl",
+		"-o", "-e", "RAPL_ENERGY_PKG", "-e", "RAPL_ENERGY_DRAM", "-s", "pcu", "-o", "-e",
+		"UNC_P_POWER_STATE_OCCUPANCY:CORES_C0", "-e", "UNC_P_POWER_STATE_OCCUPANCY:CORES_C3", "-c", "core", "-e",
+		"CPU_CLK_THREAD_UNHALTED:REF_P", "-e", "CPU_CLK_THREAD_UNHALTED:THREAD_P", "-e", "LLC_MISSES");
+
+	(void)state;
+	assert_int_equal(load(&config, line), 0);
+	assert_string_equal(config.name, "chifflet-1");
+	assert_string_equal(config.store_uri, "mongodb:172.16.0.1:27017");
+	assert_string_equal(config.reports, "sensorchifflet-1");
+	assert_string_equal(config.targets, "targetchifflet-1");
+	assert_string_equal(config.database, "rapls2");
+	assert_non_null(config.spool_path);
+	assert_int_equal(config.n_groups, 3);
+	assert_string_equal(config.groups[0].name, "rapl");
+	assert_true(config.groups[0].one_cpu_per_socket);
+	assert_int_equal(config.groups[0].n_events, 2);
+	assert_true(config.groups[1].one_cpu_per_socket);
+	assert_true(config.groups[2].of_containers);
+	assert_false(config.groups[2].one_cpu_per_socket);
+	assert_int_equal(config.groups[2].n_events, 3);
+	assert_string_equal(config.groups[2].events[2], "LLC_MISSES");
+	assert_int_equal(config.interval_ms, 1000);
+	sensor_config_done(&config);
+}
+
+static void group_of_same_name_goes_on(void **state)
+{
+	struct sensor_config config;
+
+	(void)state;
+	assert_int_equal(load(&config, ARGUMENTS("-r", "null", "-s", "a", "-e", "E1", "-s", "b", "-e", "E2", "-s", "a",
+						 "-e", "E3", "-e", "E3")),
+			 0);
+	assert_int_equal(config.n_groups, 2);
+	assert_string_equal(config.groups[1].name, "a");
+	assert_int_equal(config.groups[1].n_events, 2);
+	assert_string_equal(config.store_uri, "null:");
+	sensor_config_done(&config);
+}
+
+static void outputs_of_hwpc_sensor(void **state)
+{
+	static const struct {
+		const char *type, *uri, *port, *expected;
+	} cases[] = {
+		{"csv", "/tmp/out", NULL, "csv:/tmp/out"},
+		{"socket", "10.0.0.1", "8888", "socket:10.0.0.1:8888"},
+		{"mongodb", "mongodb://h:1/x", NULL, "mongodb://h:1/x"},
+		{"mongodb", "h:27017", NULL, "mongodb:h:27017"},
+		{"sqlite", "/tmp/x.db", NULL, "sqlite:/tmp/x.db"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sensor_config config;
+
+		assert_int_equal(load(&config, cases[i].port ? ARGUMENTS("-r", cases[i].type, "-P", cases[i].port, "-U",
+									 cases[i].uri) :
+							       ARGUMENTS("-U", cases[i].uri, "-r", cases[i].type)),
+				 0);
+		assert_string_equal(config.store_uri, cases[i].expected);
+		sensor_config_done(&config);
+	}
+}
+
+static void mistakes_are_named(void **state)
+{
+	static const struct {
+		const char *arguments[6];
+		const char *words;
+	} cases[] = {
+		{{"-e", "EVENT"}, "-s GROUP or -c GROUP"},
+		{{"-o"}, "-s GROUP or -c GROUP"},
+		{{"-s", "empty"}, "empty"},
+		{{"-s", "has.dot", "-e", "E"}, "has.dot"},
+		{{"-c", "core", "-e", "$set"}, "$set"},
+		{{"-r", "mongdb", "-U", "x"}, "mongodb"},
+		{{"-r", "csv"}, "-U"},
+		{{"-f", "5"}, "10"},
+		{{"-n", "a/b"}, "a/b"},
+		{{"--activity", "prf"}, "perf"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sensor_config config;
+
+		why[0] = '\0';
+		assert_true(load(&config, cases[i].arguments) < 0);
+		if (!strstr(why, cases[i].words))
+			fail_msg("case %zu: '%s' does not name '%s'", i, why, cases[i].words);
+		sensor_config_done(&config);
+	}
+}
+
+static void json_file_of_hwpc_sensor(void **state)
+{
+	static const char text[] =
+		"{\"name\": \"s1\", \"verbose\": true, \"frequency\": 500, \"output\": {\"type\": \"mongodb\", \"uri\":"
+		" \"mongodb://127.0.0.1\", \"database\": \"db\", \"collection\": \"c\"}, \"system\": {\"rapl\": {\"events\":"
+		" [\"RAPL_ENERGY_PKG\"], \"monitoring_type\": \"MONITOR_ONE_CPU_PER_SOCKET\"}, \"msr\": {\"events\":"
+		" [\"TSC\", \"APERF\"]}}, \"container\": {\"core\": {\"events\": [\"LLC_MISSES\"]}}}";
+	char path[] = "/tmp/wattribute-config-XXXXXX.json";
+	const int fd = mkstemps(path, 5);
+	struct sensor_config config;
+
+	(void)state;
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	(void)close(fd);
+	assert_int_equal(load(&config, ARGUMENTS("-x", path)), 0);
+	assert_string_equal(config.name, "s1");
+	assert_int_equal(config.interval_ms, 500);
+	assert_string_equal(config.store_uri, "mongodb://127.0.0.1");
+	assert_string_equal(config.reports, "c");
+	assert_int_equal(config.n_groups, 3);
+	assert_true(config.groups[0].one_cpu_per_socket);
+	assert_true(config.groups[2].of_containers);
+	sensor_config_done(&config);
+	/* groups of the command line replace the file's */
+	assert_int_equal(load(&config, ARGUMENTS("-s", "x", "-e", "TSC", "-x", path, "-n", "other")), 0);
+	assert_int_equal(config.n_groups, 1);
+	assert_string_equal(config.name, "other");
+	sensor_config_done(&config);
+	(void)unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(old_command_line),	     cmocka_unit_test(group_of_same_name_goes_on),
+		cmocka_unit_test(outputs_of_hwpc_sensor),    cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(json_file_of_hwpc_sensor),
+	};
+
+	(void)unsetenv("STATE_DIRECTORY");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
