@@ -59,6 +59,18 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The program that counts in the kernel, and its loader's header.
+BPF_CLANG ?= clang
+BPF_ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/ppc64le/powerpc/')
+$(BUILD)/sensor/count.bpf.o: sensor/bpf/count.bpf.c sensor/bpf/count.h
+	@mkdir -p $(@D)
+	$(BPF_CLANG) -O2 -g -Wall -target bpf -D__TARGET_ARCH_$(BPF_ARCH) \
+		-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
+$(BUILD)/sensor/count.skel.h: $(BUILD)/sensor/count.bpf.o
+	bpftool gen skeleton $< name count_bpf > $@.new && mv $@.new $@
+$(BUILD)/sensor/priv_bpf.o: $(BUILD)/sensor/count.skel.h
+$(BUILD)/sensor/priv_bpf.o: ALL_CFLAGS += -Wno-sign-conversion -Wno-conversion
+
 $(BUILD)/libcommon.a: $(call obj,$(COMMON_SRC))
 $(BUILD)/libsensor.a: $(call obj,$(SENSOR_SRC))
 $(BUILD)/libserver.a: $(call obj,$(SERVER_SRC))

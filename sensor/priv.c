@@ -10,44 +10,27 @@
 #include "cleanup.h"
 #include "ipc.h"
 #include "log.h"
+#include "priv_answer.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define LOG_TOKEN "priv"
 
-/* What a request came to: descriptors, or an errno and a cause. */
-struct priv_answer {
-	int error;
-	char cause[PRIV_CAUSE_MAX];
-	int fds[PRIV_GROUP_EVENTS_MAX];
-	unsigned n_fds;
-};
 
-typedef int (*priv_handler)(const struct priv_config *config, struct ipc_cursor *cursor,
-			    struct priv_answer *answer);
-
-/* Everything must have been there, and nothing more. */
-static int check_end(const struct ipc_cursor *cursor)
+int priv_get_group(struct ipc_cursor *cursor, struct priv_group *ret_group, struct event_attr *events)
 {
-	return cursor->failed || cursor->left ? -EBADMSG : 0;
-}
-
-static int serve_open_group(const struct priv_config *config, struct ipc_cursor *cursor,
-			    struct priv_answer *answer)
-{
-	struct event_attr events[PRIV_GROUP_EVENTS_MAX];
-	struct priv_group group = {.events = events};
 	uint64_t cpu, n;
 
-	group.cgroup = ipc_get_string(cursor);
+	*ret_group = (struct priv_group){.events = events};
+	ret_group->cgroup = ipc_get_string(cursor);
 	cpu = ipc_get_u64(cursor);
 	n = ipc_get_u64(cursor);
 	if (cursor->failed || cpu > INT32_MAX || n == 0 || n > PRIV_GROUP_EVENTS_MAX)
 		return -EBADMSG;
-	group.cpu = (unsigned)cpu;
-	group.n_events = (unsigned)n;
-	for (unsigned i = 0; i < group.n_events; i++) {
+	ret_group->cpu = (unsigned)cpu;
+	ret_group->n_events = (unsigned)n;
+	for (unsigned i = 0; i < ret_group->n_events; i++) {
 		uint64_t type = ipc_get_u64(cursor), flags = ipc_get_u64(cursor);
 
 		if (type > UINT32_MAX || flags > UINT32_MAX)
@@ -58,7 +41,16 @@ static int serve_open_group(const struct priv_config *config, struct ipc_cursor 
 		events[i].config1 = ipc_get_u64(cursor);
 		events[i].config2 = ipc_get_u64(cursor);
 	}
-	if (check_end(cursor) < 0)
+	return cursor->failed ? -EBADMSG : 0;
+}
+
+static int serve_open_group(const struct priv_config *config, struct ipc_cursor *cursor,
+			    struct priv_answer *answer)
+{
+	struct event_attr events[PRIV_GROUP_EVENTS_MAX];
+	struct priv_group group;
+
+	if (priv_get_group(cursor, &group, events) < 0 || priv_check_end(cursor) < 0)
 		return -EBADMSG;
 	answer->error = priv_open_group(config, &group, answer->fds, answer->cause, sizeof(answer->cause));
 	answer->n_fds = answer->error < 0 ? 0 : group.n_events;
@@ -79,7 +71,7 @@ static int serve_open_file(const struct priv_config *config, struct ipc_cursor *
 	uint64_t kind = ipc_get_u64(cursor);
 	const char *id = ipc_get_string(cursor);
 
-	if (check_end(cursor) < 0 || kind >= PRIV_FILES || strlen(id) > PRIV_ID_MAX)
+	if (priv_check_end(cursor) < 0 || kind >= PRIV_FILES || strlen(id) > PRIV_ID_MAX)
 		return -EBADMSG;
 	answer_fd(answer,
 		  priv_open_file(config, (enum priv_file)kind, id, answer->cause, sizeof(answer->cause)));
@@ -92,7 +84,7 @@ static int serve_open_container_file(const struct priv_config *config, struct ip
 	uint64_t kind = ipc_get_u64(cursor);
 	const char *id = ipc_get_string(cursor), *extra = ipc_get_string(cursor);
 
-	if (check_end(cursor) < 0 || kind >= CONTAINER_FILES || strlen(id) > PRIV_ID_MAX ||
+	if (priv_check_end(cursor) < 0 || kind >= CONTAINER_FILES || strlen(id) > PRIV_ID_MAX ||
 	    strlen(extra) > PRIV_ID_MAX)
 		return -EBADMSG;
 	answer_fd(answer, config->containers ? container_file_open(config->containers,
@@ -105,6 +97,12 @@ static const priv_handler handlers[] = {
 	[PRIV_REQUEST_OPEN_GROUP] = serve_open_group,
 	[PRIV_REQUEST_OPEN_FILE] = serve_open_file,
 	[PRIV_REQUEST_OPEN_CONTAINER_FILE] = serve_open_container_file,
+	[PRIV_REQUEST_BPF_LOAD] = priv_serve_bpf_load,
+	[PRIV_REQUEST_BPF_GROUP] = priv_serve_bpf_group,
+	[PRIV_REQUEST_BPF_ATTACH] = priv_serve_bpf_attach,
+	[PRIV_REQUEST_BPF_MAP] = priv_serve_bpf_map,
+	[PRIV_REQUEST_BPF_UNMAP] = priv_serve_bpf_map,
+	[PRIV_REQUEST_BPF_FLUSH] = priv_serve_bpf_flush,
 };
 
 static int send_answer(int socket, const struct ipc_message *request, const struct priv_answer *answer)
@@ -136,6 +134,7 @@ static int serve(int socket, const struct priv_config *config, struct ipc_messag
 	}
 	if (request->type >= ARRAY_SIZE(handlers) || !handlers[request->type])
 		return log_error(LOG_TOKEN, -EBADMSG, "a request has the unknown type %u", request->type);
+	answer.type = request->type;
 	r = handlers[request->type](config, &cursor, &answer);
 	if (r < 0)
 		return log_error(LOG_TOKEN, r, "a request of type %u is malformed", request->type);

@@ -17,16 +17,24 @@
 #define PRIV_CAUSE_MAX        160
 
 /* Where requests may reach. All strings outlive the process's loop. */
+struct priv_bpf;
 struct priv_config {
 	const char *sysfs_root; /* "/sys" */
 	const char *perf_root;  /* mount of the hierarchy that perf_event uses; NULL: no events of cgroups */
 	const struct container_roots *containers; /* the runtimes' folders; NULL: no such file is opened */
+	struct priv_bpf **bpf; /* where the one program is kept (NULL at first); NULL: no BPF */
 };
 
 enum priv_request {
 	PRIV_REQUEST_OPEN_GROUP = 1,
 	PRIV_REQUEST_OPEN_FILE = 2,
 	PRIV_REQUEST_OPEN_CONTAINER_FILE = 3,
+	PRIV_REQUEST_BPF_LOAD = 4,
+	PRIV_REQUEST_BPF_GROUP = 5, /* opens a machine-wide group and keeps it for the program */
+	PRIV_REQUEST_BPF_ATTACH = 6,
+	PRIV_REQUEST_BPF_MAP = 7,
+	PRIV_REQUEST_BPF_UNMAP = 8,
+	PRIV_REQUEST_BPF_FLUSH = 9,
 	PRIV_ANSWER = 0x80, /* the answer to request x is x | PRIV_ANSWER */
 };
 

@@ -8,19 +8,11 @@
 #include "batch.h"
 #include "cleanup.h"
 #include "ipc.h"
+#include "priv_client_private.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-struct priv_client {
-	int socket; /* -1: direct mode */
-	struct priv_config config;
-	uint32_t tag;
-	struct batch payload; /* reused by each request */
-	void *buffer;         /* for answers */
-	char cause[PRIV_CAUSE_MAX];
-};
 
 static struct priv_client *client_new(void)
 {
@@ -64,6 +56,7 @@ void priv_client_free(struct priv_client *client)
 		return;
 	if (client->socket >= 0)
 		(void)close(client->socket);
+	priv_bpf_free(client->bpf);
 	batch_done(&client->payload);
 	free(client->buffer);
 	free(client);
@@ -74,7 +67,7 @@ const char *priv_client_cause(const struct priv_client *client)
 	return client->cause;
 }
 
-static bool is_direct(struct priv_client *client)
+bool priv_client_is_direct(struct priv_client *client)
 {
 	client->cause[0] = '\0';
 	return client->socket < 0;
@@ -95,12 +88,13 @@ static int take_answer(struct priv_client *client, struct ipc_message *answer, i
 		ipc_close_fds(answer);
 		return (int)error;
 	}
-	memcpy(ret_fds, answer->fds, n_fds * sizeof(*ret_fds));
+	if (n_fds > 0)
+		memcpy(ret_fds, answer->fds, n_fds * sizeof(*ret_fds));
 	return 0;
 }
 
 /* Sends the payload and waits for its answer. */
-static int ask(struct priv_client *client, enum priv_request type, int *ret_fds, unsigned n_fds)
+int priv_client_ask(struct priv_client *client, enum priv_request type, int *ret_fds, unsigned n_fds)
 {
 	struct ipc_message answer;
 	int r;
@@ -120,7 +114,7 @@ static int ask(struct priv_client *client, enum priv_request type, int *ret_fds,
 	return take_answer(client, &answer, ret_fds, n_fds);
 }
 
-static int put_group(struct batch *payload, const struct priv_group *group)
+int priv_client_put_group(struct batch *payload, const struct priv_group *group)
 {
 	int r = 0;
 
@@ -142,29 +136,29 @@ int priv_client_open_group(struct priv_client *client, const struct priv_group *
 {
 	int r;
 
-	if (is_direct(client))
+	if (priv_client_is_direct(client))
 		return priv_open_group(&client->config, group, ret_fds, client->cause, sizeof(client->cause));
 	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX ||
 	    strlen(group->cgroup) >= PRIV_CGROUP_PATH_MAX)
 		return -EINVAL;
-	r = put_group(&client->payload, group);
+	r = priv_client_put_group(&client->payload, group);
 	if (r < 0)
 		return r;
-	return ask(client, PRIV_REQUEST_OPEN_GROUP, ret_fds, group->n_events);
+	return priv_client_ask(client, PRIV_REQUEST_OPEN_GROUP, ret_fds, group->n_events);
 }
 
 int priv_client_open_file(struct priv_client *client, enum priv_file kind, const char *id)
 {
 	int fd = -1, r;
 
-	if (is_direct(client))
+	if (priv_client_is_direct(client))
 		return priv_open_file(&client->config, kind, id, client->cause, sizeof(client->cause));
 	if (strlen(id) > PRIV_ID_MAX)
 		return -EINVAL;
 	batch_clear(&client->payload);
 	r = ipc_put_u64(&client->payload, kind) | ipc_put_string(&client->payload, id);
 	if (r == 0)
-		r = ask(client, PRIV_REQUEST_OPEN_FILE, &fd, 1);
+		r = priv_client_ask(client, PRIV_REQUEST_OPEN_FILE, &fd, 1);
 	return r < 0 ? r : fd;
 }
 
@@ -175,7 +169,7 @@ int priv_client_open_container_file(void *data, enum container_file kind, const 
 
 	id = id ? id : "";
 	extra = extra ? extra : "";
-	if (is_direct(client))
+	if (priv_client_is_direct(client))
 		return client->config.containers
 			       ? container_file_open(client->config.containers, kind, id, extra)
 			       : -EOPNOTSUPP;
@@ -185,6 +179,6 @@ int priv_client_open_container_file(void *data, enum container_file kind, const 
 	r = ipc_put_u64(&client->payload, kind) | ipc_put_string(&client->payload, id) |
 	    ipc_put_string(&client->payload, extra);
 	if (r == 0)
-		r = ask(client, PRIV_REQUEST_OPEN_CONTAINER_FILE, &fd, 1);
+		r = priv_client_ask(client, PRIV_REQUEST_OPEN_CONTAINER_FILE, &fd, 1);
 	return r < 0 ? r : fd;
 }

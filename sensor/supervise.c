@@ -13,6 +13,7 @@
 #include "log.h"
 #include "loop.h"
 #include "priv.h"
+#include "priv_bpf.h"
 #include "sandbox.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ struct supervise {
 	struct duty collect, write;
 	struct loop_child collect_child, write_child;
 	struct priv_config priv;
+	struct priv_bpf *bpf;
 	struct container_roots roots;
 	struct cgroup_layout layout;
 	ev_io requests;
@@ -122,7 +124,8 @@ static void on_stop(struct loop *loop, int signal_number)
 static void prepare_priv(struct supervise *supervise, const struct sensor_config *config)
 {
 	collect_container_roots(config, &supervise->roots);
-	supervise->priv = (struct priv_config){.sysfs_root = config->sysfs_root, .containers = &supervise->roots};
+	supervise->priv = (struct priv_config){.sysfs_root = config->sysfs_root, .containers = &supervise->roots,
+					 .bpf = &supervise->bpf};
 	if (!config->sim && cgroup_layout_detect(config->cgroup_base, &supervise->layout) == 0 && supervise->layout.perf)
 		supervise->priv.perf_root = supervise->layout.mount;
 }
@@ -217,6 +220,7 @@ int supervise_main(struct sensor_config *config, char *argv[])
 		(void)duty_stop(&supervise->collect, 2000);
 	if (supervise->write.pid > 0)
 		(void)duty_stop(&supervise->write, 2000);
+	priv_bpf_free(supervise->bpf);
 	loop_done(&supervise->loop);
 	free(supervise);
 	return code;

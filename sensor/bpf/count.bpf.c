@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Counts per cgroup in the kernel: at each switch between two cgroups the counters' deltas go to the cgroup that
+ * was running. Loaded by the privileged process; the sensor maps the cells and only reads them.
+ * Where a switch was not traced, the delta belongs to nobody for sure and goes to `lost`.
+ */
+#include <linux/bpf.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "count.h"
+
+/* The few members of kernel structures that are read; their places are filled in at loading. */
+struct kernfs_node {
+	unsigned long long id;
+} __attribute__((preserve_access_index));
+struct cgroup {
+	struct kernfs_node *kn;
+} __attribute__((preserve_access_index));
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+} __attribute__((preserve_access_index));
+struct css_set {
+	struct cgroup_subsys_state *subsys[16];
+} __attribute__((preserve_access_index));
+struct task_struct {
+	int pid;
+	struct css_set *cgroups;
+} __attribute__((preserve_access_index));
+enum cgroup_subsys_id { perf_event_cgrp_id = 0 };
+
+#define IDLE_ID 0ULL /* the idle task: its time is nobody's */
+
+const volatile unsigned int n_events = 0;
+const volatile unsigned int n_cpus = 1;   /* highest CPU number + 1 */
+const volatile unsigned int n_places = 1;
+const volatile unsigned int place_of_cpu[COUNT_CPUS_MAX] = {};
+
+struct cpu_state {
+	unsigned long long cgroup;
+	unsigned long long ns;
+	struct bpf_perf_event_value events[COUNT_EVENTS_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(key_size, sizeof(int));
+	__uint(value_size, sizeof(int));
+	__uint(max_entries, 1); /* n_events * n_cpus */
+} event_fds SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct cpu_state);
+} states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, __u32);
+} slots SEC(".maps"); /* cgroup id -> slot */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* n_slots * n_places */
+	__type(key, __u32);
+	__type(value, struct count_cell);
+} cells SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2); /* by CPU: all there was; then by CPU: what is lost */
+	__type(key, __u32);
+	__type(value, struct count_cell);
+} totals SEC(".maps");
+
+static __always_inline unsigned long long scale(unsigned long long count, unsigned long long enabled,
+						unsigned long long running)
+{
+	if (running >= enabled)
+		return count;
+	if (running == 0)
+		return 0;
+	/* in two parts, so that nothing overflows */
+	return count / running * enabled + count % running * enabled / running;
+}
+
+static __always_inline void add_cell(struct count_cell *cell, const struct count_cell *delta)
+{
+	unsigned int i;
+
+	__sync_fetch_and_add(&cell->ns, delta->ns);
+	__sync_fetch_and_add(&cell->enabled, delta->enabled);
+	__sync_fetch_and_add(&cell->running, delta->running);
+	for (i = 0; i < COUNT_EVENTS_MAX; i++) {
+		if (i >= n_events)
+			break;
+		if (delta->events[i])
+			__sync_fetch_and_add(&cell->events[i], delta->events[i]);
+	}
+}
+
+/* What has been counted on this CPU since the last time. */
+static __always_inline void take_delta(struct cpu_state *state, unsigned int cpu, bool idle,
+				       struct count_cell *delta)
+{
+	unsigned long long now = bpf_ktime_get_ns();
+	unsigned int i;
+
+	delta->ns = idle ? 0 : now - state->ns;
+	state->ns = now;
+	for (i = 0; i < COUNT_EVENTS_MAX; i++) {
+		struct bpf_perf_event_value value = {};
+		struct bpf_perf_event_value *last = &state->events[i];
+
+		if (i >= n_events)
+			break;
+		if (bpf_perf_event_read_value(&event_fds, i * n_cpus + cpu, &value, sizeof(value)) != 0)
+			continue; /* this CPU does not have the event */
+		delta->events[i] = scale(value.counter - last->counter, value.enabled - last->enabled,
+					 value.running - last->running);
+		if (i == 0) {
+			delta->enabled = value.enabled - last->enabled;
+			delta->running = value.running - last->running;
+		}
+		*last = value;
+	}
+}
+
+/* Gives the delta to the cgroup that was running until now; `next` runs from now on. */
+static __always_inline void account(unsigned long long was, unsigned long long next)
+{
+	struct count_cell delta = {}, *cell;
+	unsigned int cpu = bpf_get_smp_processor_id();
+	struct cpu_state *state;
+	__u32 key = 0, *slot;
+	bool first;
+
+	state = bpf_map_lookup_elem(&states, &key);
+	if (!state || cpu >= COUNT_CPUS_MAX)
+		return;
+	first = state->ns == 0;
+	take_delta(state, cpu, was == IDLE_ID, &delta);
+	key = state->cgroup == was ? cpu : n_cpus + cpu;
+	state->cgroup = next;
+	if (first)
+		return;
+	cell = bpf_map_lookup_elem(&totals, &key);
+	if (cell)
+		add_cell(cell, &delta);
+	if (key != cpu) { /* lost, but it was there */
+		key = cpu;
+		cell = bpf_map_lookup_elem(&totals, &key);
+		if (cell)
+			add_cell(cell, &delta);
+		return;
+	}
+	slot = bpf_map_lookup_elem(&slots, &was);
+	if (!slot)
+		return;
+	key = *slot * n_places + place_of_cpu[cpu];
+	cell = bpf_map_lookup_elem(&cells, &key);
+	if (cell)
+		add_cell(cell, &delta);
+}
+
+/* Direct loads: allowed for the arguments of a BTF tracepoint. */
+static __always_inline unsigned long long id_of(struct task_struct *task)
+{
+	return task->pid == 0 ? IDLE_ID :
+	       task->cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, perf_event_cgrp_id)]->cgroup->kn->id;
+}
+
+static __always_inline unsigned long long id_of_probed(struct task_struct *task)
+{
+	struct cgroup_subsys_state *css = NULL;
+	struct css_set *cgroups;
+
+	if (BPF_CORE_READ(task, pid) == 0)
+		return IDLE_ID;
+	cgroups = BPF_CORE_READ(task, cgroups);
+	bpf_core_read(&css, sizeof(css),
+		      &cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, perf_event_cgrp_id)]);
+	return BPF_CORE_READ(css, cgroup, kn, id);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempt, struct task_struct *previous, struct task_struct *next)
+{
+	unsigned long long was = id_of(previous), will = id_of(next);
+
+	if (was != will)
+		account(was, will);
+	return 0;
+}
+
+/* For kernels without BTF tracepoints. */
+SEC("raw_tp/sched_switch")
+int BPF_PROG(on_switch_raw, bool preempt, struct task_struct *previous, struct task_struct *next)
+{
+	unsigned long long was = id_of_probed(previous), will = id_of_probed(next);
+
+	if (was != will)
+		account(was, will);
+	return 0;
+}
+
+/* Run once on each CPU in every tick: whoever runs now gets what it has had so far. Never attached. */
+SEC("raw_tp/sched_switch")
+int flush(void *context)
+{
+	unsigned long long id = id_of_probed((struct task_struct *)bpf_get_current_task());
+
+	account(id, id);
+	return 0;
+}
+
+char license_text[] SEC("license") = "Dual BSD/GPL";

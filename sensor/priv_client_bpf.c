@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The asking side of the bpf source's requests; in direct mode the calls are made in this process.
+ */
+#include "cleanup.h"
+#include "ipc.h"
+#include "priv_client_private.h"
+
+#include <errno.h>
+
+int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape *shape)
+{
+	struct batch *payload = &client->payload;
+	int r;
+
+	if (priv_client_is_direct(client)) {
+		priv_bpf_free(client->bpf);
+		client->bpf = NULL;
+		return priv_bpf_load(shape, &client->bpf, client->cause, sizeof(client->cause));
+	}
+	batch_clear(payload);
+	r = ipc_put_u64(payload, shape->n_events) | ipc_put_u64(payload, shape->n_cpus) |
+	    ipc_put_u64(payload, shape->n_places) | ipc_put_u64(payload, shape->n_slots) |
+	    ipc_put_bytes(payload, shape->place_of_cpu, shape->n_cpus * sizeof(*shape->place_of_cpu));
+	return r ? -ENOMEM : priv_client_ask(client, PRIV_REQUEST_BPF_LOAD, NULL, 0);
+}
+
+static int add_group_directly(struct priv_client *client, const struct priv_group *group, const unsigned *columns)
+{
+	int fds[PRIV_GROUP_EVENTS_MAX];
+	int r = client->bpf ? priv_open_group(&client->config, group, fds, client->cause, sizeof(client->cause)) :
+			      -EOPNOTSUPP;
+
+	for (unsigned i = 0; r == 0 && i < group->n_events; i++) {
+		r = priv_bpf_add_event(client->bpf, columns[i], group->cpu, fds[i]);
+		while (r < 0 && ++i < group->n_events)
+			(void)close(fds[i]);
+	}
+	return r;
+}
+
+int priv_client_bpf_group(struct priv_client *client, const struct priv_group *group, const unsigned *columns)
+{
+	int r;
+
+	if (group->n_events == 0 || group->n_events > PRIV_GROUP_EVENTS_MAX)
+		return -EINVAL;
+	if (priv_client_is_direct(client))
+		return add_group_directly(client, group, columns);
+	r = priv_client_put_group(&client->payload, group);
+	for (unsigned i = 0; i < group->n_events; i++)
+		r |= ipc_put_u64(&client->payload, columns[i]);
+	return r ? -ENOMEM : priv_client_ask(client, PRIV_REQUEST_BPF_GROUP, NULL, 0);
+}
+
+int priv_client_bpf_attach(struct priv_client *client, int ret_fds[PRIV_BPF_MAPS])
+{
+	if (priv_client_is_direct(client))
+		return client->bpf ? priv_bpf_attach(client->bpf, ret_fds, client->cause, sizeof(client->cause)) :
+				     -EOPNOTSUPP;
+	batch_clear(&client->payload);
+	return priv_client_ask(client, PRIV_REQUEST_BPF_ATTACH, ret_fds, PRIV_BPF_MAPS);
+}
+
+static int ask_map(struct priv_client *client, enum priv_request type, uint64_t cgroup, uint32_t slot)
+{
+	int r;
+
+	batch_clear(&client->payload);
+	r = ipc_put_u64(&client->payload, cgroup) | ipc_put_u64(&client->payload, slot);
+	return r ? -ENOMEM : priv_client_ask(client, type, NULL, 0);
+}
+
+int priv_client_bpf_map(struct priv_client *client, uint64_t cgroup, uint32_t slot)
+{
+	if (priv_client_is_direct(client))
+		return client->bpf ? priv_bpf_map(client->bpf, cgroup, slot) : -EOPNOTSUPP;
+	return ask_map(client, PRIV_REQUEST_BPF_MAP, cgroup, slot);
+}
+
+int priv_client_bpf_unmap(struct priv_client *client, uint64_t cgroup)
+{
+	if (priv_client_is_direct(client))
+		return client->bpf ? priv_bpf_unmap(client->bpf, cgroup) : -EOPNOTSUPP;
+	return ask_map(client, PRIV_REQUEST_BPF_UNMAP, cgroup, 0);
+}
+
+int priv_client_bpf_flush(struct priv_client *client)
+{
+	if (priv_client_is_direct(client))
+		return client->bpf ? priv_bpf_flush(client->bpf) : -EOPNOTSUPP;
+	batch_clear(&client->payload);
+	return priv_client_ask(client, PRIV_REQUEST_BPF_FLUSH, NULL, 0);
+}
