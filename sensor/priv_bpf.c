@@ -21,7 +21,6 @@ struct priv_bpf {
 	struct bpf_link *link;
 	struct priv_bpf_shape shape;
 	int *fds; /* [n_events * n_cpus]; 0: none */
-	bool *online; /* [n_cpus]: has at least one event, or is counted by time alone */
 };
 
 /* libbpf's own words go into the cause, not to stderr. */
@@ -90,11 +89,10 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 	bpf->shape = *shape;
 	bpf->shape.place_of_cpu = NULL;
 	bpf->fds = calloc((size_t)shape->n_events * shape->n_cpus + 1, sizeof(*bpf->fds));
-	bpf->online = calloc(shape->n_cpus, sizeof(*bpf->online));
 	last_words[0] = '\0';
 	(void)libbpf_set_print(keep_words);
-	bpf->program = bpf->fds && bpf->online ? open_program(shape, true) : NULL;
-	if (!bpf->program && bpf->fds && bpf->online)
+	bpf->program = bpf->fds ? open_program(shape, true) : NULL;
+	if (!bpf->program && bpf->fds)
 		bpf->program = open_program(shape, false);
 	if (!bpf->program) {
 		const int error = errno ? -errno : -ENOMEM;
@@ -115,7 +113,6 @@ int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int f
 		return -EINVAL;
 	}
 	bpf->fds[key] = fd;
-	bpf->online[cpu] = true;
 	return bpf_map_update_elem(bpf_map__fd(bpf->program->maps.event_fds), &key, &fd, BPF_ANY) < 0 ? -errno : 0;
 }
 
@@ -170,9 +167,7 @@ int priv_bpf_flush(struct priv_bpf *bpf)
 	for (unsigned cpu = 0; cpu < bpf->shape.n_cpus; cpu++) {
 		LIBBPF_OPTS(bpf_test_run_opts, options, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
 
-		if (!bpf->online[cpu])
-			continue;
-		/* A CPU that went offline answers ENXIO: the others are not to suffer. */
+		/* A CPU that is not there, or not now, answers ENXIO: the others are not to suffer. */
 		if (bpf_prog_test_run_opts(flush, &options) < 0 && errno != ENXIO)
 			result = -errno;
 	}
@@ -189,6 +184,5 @@ void priv_bpf_free(struct priv_bpf *bpf)
 		if (bpf->fds[i] > 0)
 			(void)close(bpf->fds[i]);
 	free(bpf->fds);
-	free(bpf->online);
 	free(bpf);
 }

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counting by BPF on the real kernel: children in cgroups of their own burn CPU time, fault pages and switch; what the
+ * source says is held against cpu.stat and the children's own counts. Skipped where there is no right or no BTF.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "source.h"
+
+#include "cleanup.h"
+#include "log.h"
+#include "priv_client.h"
+#include "text.h"
+#include "topology.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define N_CHILDREN 3
+
+static char *software_events[] = {(char[]){"perf::PERF_COUNT_SW_PAGE_FAULTS"},
+				  (char[]){"perf::PERF_COUNT_SW_CONTEXT_SWITCHES"}};
+static char root[256];
+
+struct machine {
+	struct topology topology;
+	struct priv_config config;
+	struct source_context context;
+};
+
+static void find_root(void)
+{
+	static const char *const roots[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(roots); i++) {
+		char path[300];
+
+		(void)snprintf(path, sizeof(path), "%s/cgroup.procs", roots[i]);
+		if (access(path, W_OK) == 0)
+			(void)snprintf(root, sizeof(root), "%s", roots[i]);
+	}
+}
+
+static int set_up(void **state)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+
+	*state = machine;
+	log_set_level(LOG_LEVEL_ERROR);
+	machine->config = (struct priv_config){.sysfs_root = "/sys", .perf_root = root};
+	assert_int_equal(topology_read("/sys", "/proc", &machine->topology), 0);
+	machine->context = (struct source_context){
+		.sysfs_root = "/sys", .procfs_root = "/proc", .topology = &machine->topology, .fd_budget = 1000};
+	return priv_client_direct(&machine->config, &machine->context.priv);
+}
+
+static int tear_down(void **state)
+{
+	struct machine *machine = *state;
+
+	priv_client_free(machine->context.priv);
+	topology_done(&machine->topology);
+	free(machine);
+	return 0;
+}
+
+static bool usable(struct machine *machine, const struct event_group_request *request)
+{
+	char why[512] = "";
+
+	if (root[0] && source_bpf.probe(&machine->context, request, 1, why, sizeof(why)) == 0)
+		return true;
+	print_message("# skipped: %s\n", root[0] ? why : "no cgroup v2 that may be written to");
+	return false;
+}
+
+static void cgroup_path(int i, char *path, size_t size)
+{
+	(void)snprintf(path, size, "%s/wattribute-bpf-%d-%d", root, (int)getpid(), i);
+}
+
+static void write_pid(const char *cgroup, pid_t pid)
+{
+	char path[400], text[32];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup);
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	(void)close(fd);
+}
+
+/* Waits for a byte, then faults pages in proportion to its number; tells how many it faulted in all. */
+static _Noreturn void child_run(int i, int go, int done)
+{
+	const size_t page = 4096, n = 2000 * (size_t)(i + 1);
+	struct rusage before, after;
+	long faults;
+	char byte;
+
+	if (read(go, &byte, 1) != 1)
+		_exit(1);
+	(void)getrusage(RUSAGE_SELF, &before);
+	for (int round = 0; round < 10; round++) {
+		char *memory = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		(void)madvise(memory, n * page, MADV_NOHUGEPAGE);
+		for (size_t p = 0; p < n; p++)
+			memory[p * page] = 1;
+		(void)munmap(memory, n * page);
+		(void)usleep(10000);
+	}
+	(void)getrusage(RUSAGE_SELF, &after);
+	faults = after.ru_minflt - before.ru_minflt;
+	(void)!write(done, &faults, sizeof(faults));
+	_exit(0);
+}
+
+struct children {
+	pid_t pids[N_CHILDREN];
+	int go[2], done[N_CHILDREN][2];
+	char cgroups[N_CHILDREN][300];
+};
+
+static void start_children(struct children *children)
+{
+	assert_int_equal(pipe(children->go), 0);
+	for (int i = 0; i < N_CHILDREN; i++) {
+		cgroup_path(i, children->cgroups[i], sizeof(children->cgroups[i]));
+		assert_int_equal(mkdir(children->cgroups[i], 0755), 0);
+		assert_int_equal(pipe(children->done[i]), 0);
+		children->pids[i] = fork();
+		if (children->pids[i] == 0)
+			child_run(i, children->go[0], children->done[i][1]);
+		write_pid(children->cgroups[i], children->pids[i]);
+	}
+}
+
+static void add_all(struct activity_source *source, const struct children *children)
+{
+	for (int i = 0; i < N_CHILDREN; i++) {
+		struct stat status;
+		struct activity_cgroup cgroup = {
+			.slot = (unsigned)i + 1, .root = true, .path = children->cgroups[i] + strlen(root)};
+
+		assert_int_equal(stat(children->cgroups[i], &status), 0);
+		cgroup.id = status.st_ino;
+		assert_int_equal(source_bpf.add(source, &cgroup), 0);
+	}
+}
+
+static uint64_t slot_sum(const struct activity_frame *frame, unsigned slot, unsigned event)
+{
+	uint64_t sum = 0;
+
+	for (unsigned p = 0; p < frame->n_places; p++)
+		sum += frame->counts[((size_t)slot * frame->n_places + p) * frame->n_events + event];
+	return sum;
+}
+
+static uint64_t usage_us(const char *cgroup)
+{
+	char path[400], text[1024];
+
+	(void)snprintf(path, sizeof(path), "%s/cpu.stat", cgroup);
+	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return 0;
+	return strtoull(text + strlen("usage_usec "), NULL, 10);
+}
+
+static void finish_children(struct children *children, long *faults)
+{
+	for (int i = 0; i < N_CHILDREN; i++) {
+		assert_int_equal(read(children->done[i][0], &faults[i], sizeof(faults[i])), sizeof(faults[i]));
+		assert_int_equal(waitpid(children->pids[i], NULL, 0), children->pids[i]);
+	}
+}
+
+static void remove_all(struct activity_source *source, struct children *children)
+{
+	for (int i = 0; i < N_CHILDREN; i++) {
+		struct stat status;
+		struct activity_cgroup cgroup = {.slot = (unsigned)i + 1, .root = true, .path = "/x"};
+
+		assert_int_equal(stat(children->cgroups[i], &status), 0);
+		cgroup.id = status.st_ino;
+		source_bpf.remove(source, &cgroup);
+		assert_int_equal(source->frame.flags[i + 1] & ACTIVITY_OPEN, 0);
+		assert_int_equal(rmdir(children->cgroups[i]), 0);
+	}
+}
+
+static void faults_are_counted_per_cgroup(void **state)
+{
+	const struct event_group_request request = {.name = (char[]){"core"}, .of_containers = true,
+						    .events = software_events, .n_events = 2};
+	struct machine *machine = *state;
+	struct activity_source *source = NULL;
+	struct children children;
+	long faults[N_CHILDREN];
+	uint64_t sums[N_CHILDREN] = {0}, machine_sum = 0, targets_sum = 0;
+
+	if (!usable(machine, &request)) {
+		skip();
+		return;
+	}
+	start_children(&children);
+	assert_int_equal(source_bpf.open(&machine->context, &request, 1, 4, &source), 0);
+	add_all(source, &children);
+	assert_int_equal(source_bpf.read(source), 0);
+	assert_int_equal(write(children.go[1], "xyz", N_CHILDREN), N_CHILDREN);
+	for (int tick = 0; tick < 6; tick++) {
+		(void)usleep(100000);
+		if (tick == 5)
+			finish_children(&children, faults);
+		assert_int_equal(source_bpf.read(source), 0);
+		machine_sum += slot_sum(&source->frame, 0, 0);
+		for (unsigned i = 0; i < N_CHILDREN; i++)
+			sums[i] += slot_sum(&source->frame, i + 1, 0);
+	}
+	for (int i = 0; i < N_CHILDREN; i++) {
+		const double error = fabs((double)sums[i] - (double)faults[i]) / (double)faults[i];
+
+		print_message("# child %d faulted %ld pages, counted %llu\n", i, faults[i],
+			      (unsigned long long)sums[i]);
+		assert_true(error < 0.01);
+		targets_sum += sums[i];
+	}
+	assert_true(machine_sum >= targets_sum);
+	assert_int_equal(source_bpf.read(source), 0);
+	assert_int_equal(source->frame.n_active, 0);
+	remove_all(source, &children);
+	source_bpf.close(source);
+}
+
+static void time_is_counted_without_events(void **state)
+{
+	char *missing[] = {(char[]){"NO_SUCH_EVENT_ANYWHERE"}};
+	const struct event_group_request request = {
+		.name = (char[]){"core"}, .of_containers = true, .events = missing, .n_events = 1};
+	struct machine *machine = *state;
+	struct activity_source *source = NULL;
+	struct children children;
+	long faults[N_CHILDREN];
+	uint64_t used_us[N_CHILDREN];
+
+	if (!usable(machine, &request)) {
+		skip();
+		return;
+	}
+	start_children(&children);
+	assert_int_equal(source_bpf.open(&machine->context, &request, 1, 4, &source), 0);
+	assert_string_equal(source->frame.groups[0].name, REPORT_GROUP_CPUSTAT);
+	for (int i = 0; i < N_CHILDREN; i++)
+		used_us[i] = usage_us(children.cgroups[i]);
+	add_all(source, &children);
+	assert_int_equal(source_bpf.read(source), 0);
+	assert_int_equal(write(children.go[1], "xyz", N_CHILDREN), N_CHILDREN);
+	finish_children(&children, faults);
+	assert_int_equal(source_bpf.read(source), 0);
+	for (int i = 0; i < N_CHILDREN; i++) {
+		const double stat_ms = (double)(usage_us(children.cgroups[i]) - used_us[i]) * 1e-3;
+		const double bpf_ms = (double)slot_sum(&source->frame, (unsigned)i + 1, 0) * 1e-6;
+
+		print_message("# child %d used %.3f ms by cpu.stat, %.3f ms by BPF\n", i, stat_ms, bpf_ms);
+		if (stat_ms > 0)
+			assert_true(fabs(bpf_ms - stat_ms) < 0.03 * stat_ms + 1.0);
+	}
+	remove_all(source, &children);
+	source_bpf.close(source);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(faults_are_counted_per_cgroup, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(time_is_counted_without_events, set_up, tear_down),
+	};
+
+	find_root();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
