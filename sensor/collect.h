@@ -38,7 +38,8 @@ struct collect {
 	const char *energy_source;
 	/* targets */
 	struct cgroup_watch *watch;
-	struct container_roots roots;
+	container_file_opener open_file; /* names of containers; through priv but in a simulation */
+	void *open_data;
 	struct target_table *table;
 	/* a tick's work */
 	struct encoder *encoder;

@@ -45,7 +45,10 @@ static int open_machine(struct collect *collect)
 	};
 	if (config->fd_budget > 0 && (unsigned)config->fd_budget < context->fd_budget)
 		context->fd_budget = (unsigned)config->fd_budget;
-	return priv_client_connect(DUTY_SOCKET_FD, &context->priv);
+	r = priv_client_connect(DUTY_SOCKET_FD, &context->priv);
+	collect->open_file = priv_client_open_container_file;
+	collect->open_data = context->priv;
+	return r;
 }
 
 static int open_cgroups(struct collect *collect)
@@ -134,9 +137,9 @@ static int open_targets(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
 	struct target_options options = {
-		.open_file = priv_client_open_container_file,
-		.open_data = collect->context.priv,
-		.layout = &collect->layout,
+		.open_file = collect->open_file,
+		.open_data = collect->open_data,
+		.layout = collect->context.sim ? NULL : &collect->layout,
 		.include = (const char *const *)config->include.items,
 		.n_include = config->include.n_items,
 		.exclude = (const char *const *)config->exclude.items,

@@ -11,4 +11,6 @@ struct collect;
 int sensor_sim_open(struct collect *collect);
 /* Starts the ticks; they end with the scenario. */
 int sensor_sim_start(struct collect *collect);
+/* The writer has caught up: the simulation goes on, if there is one. */
+void sensor_sim_resume(struct collect *collect);
 void sensor_sim_close(struct collect *collect);
