@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer: ticks reach the store in one append each; while the store is away they wait in the spool, over a restart
+ * too, and arrive once and in order when it is back.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "writer.h"
+
+#include "ipc.h"
+#include "link.h"
+#include "log.h"
+
+#include <bson/bson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define N_TICKS 7
+#define N_DOCUMENTS 5
+
+/* Port 1 on this machine: nobody answers, at once. */
+#define AWAY "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"
+
+static char folder[64];
+
+static int set_up(void **state)
+{
+	(void)state;
+	log_set_level(LOG_LEVEL_ERROR);
+	(void)snprintf(folder, sizeof(folder), "/tmp/wattribute-writer-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	char command[128];
+
+	(void)state;
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	return system(command);
+}
+
+/* A child that sends ticks first..first+n-1 and keeps the link open for a while. */
+static pid_t start_sender(int sockets[2], int first, int n, unsigned open_ms)
+{
+	const pid_t pid = fork();
+	struct link_sender sender;
+	struct batch batch = {0};
+
+	if (pid != 0) {
+		(void)close(sockets[0]);
+		return pid;
+	}
+	(void)close(sockets[1]);
+	link_sender_init(&sender, sockets[0], 1 << 20);
+	for (int tick = first; tick < first + n; tick++) {
+		batch_clear(&batch);
+		for (int i = 0; i < N_DOCUMENTS; i++) {
+			bson_t document = BSON_INITIALIZER;
+			bson_oid_t oid;
+			char hex[25];
+
+			(void)snprintf(hex, sizeof(hex), "%08x%016x", tick, (unsigned)i);
+			bson_oid_init_from_string(&oid, hex);
+			BSON_APPEND_OID(&document, "_id", &oid);
+			BSON_APPEND_DATE_TIME(&document, "timestamp", 1000 * (int64_t)(tick + 1));
+			BSON_APPEND_UTF8(&document, "sensor", "x");
+			BSON_APPEND_UTF8(&document, "target", "all");
+			if (batch_append(&batch, bson_get_data(&document), document.len) < 0)
+				_exit(1);
+			bson_destroy(&document);
+		}
+		if (link_send(&sender, LINK_APPEND, "sensorx", &batch, true) < 0)
+			_exit(1);
+	}
+	(void)usleep(open_ms * 1000);
+	_exit(0);
+}
+
+static void run_writer(const char *uri, int first, int n, unsigned open_ms, uint64_t expected_lost)
+{
+	char spool[128], why[512];
+	const struct writer_config config = {.uri = uri,
+					     .options = {.flags = STORE_WRITE, .timeout_ms = 300},
+					     .spool_path = spool,
+					     .spool_limits = {.bytes = 1 << 20}};
+	struct writer *writer = NULL;
+	int sockets[2], status;
+	pid_t pid;
+
+	(void)snprintf(spool, sizeof(spool), "%s/spool.db", folder);
+	assert_int_equal(ipc_pair(sockets), 0);
+	pid = start_sender(sockets, first, n, open_ms);
+	assert_int_equal(writer_open(&config, &writer, why, sizeof(why)), 0);
+	assert_int_equal(writer_run(writer, sockets[1]), 0);
+	assert_int_equal(writer_lost(writer), expected_lost);
+	writer_close(writer);
+	(void)close(sockets[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static unsigned count_in_store(const char *uri, bool check_order)
+{
+	const struct store_options options = {.flags = STORE_READ};
+	const struct store_query query = {.collection = "sensorx", .after_ms = INT64_MIN, .until_ms = INT64_MAX};
+	struct store_read read_state = {0};
+	struct batch batch = {0};
+	struct store *store = NULL;
+	char why[256];
+	size_t offset = 0, length;
+	const uint8_t *data;
+	int64_t last = 0;
+	unsigned n;
+
+	assert_int_equal(store_open(uri, &options, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_read(store, &query, &batch, &read_state), STORE_OK);
+	while (check_order && batch_next(&batch, &offset, &data, &length) > 0) {
+		bson_t document;
+		bson_iter_t iter;
+
+		assert_true(bson_init_static(&document, data, length));
+		assert_true(bson_iter_init_find(&iter, &document, "timestamp"));
+		assert_true(bson_iter_date_time(&iter) >= last);
+		last = bson_iter_date_time(&iter);
+	}
+	n = batch.n_documents;
+	batch_done(&batch);
+	store_close(store);
+	return n;
+}
+
+static void ticks_reach_the_store(void **state)
+{
+	char uri[128];
+
+	(void)state;
+	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
+	run_writer(uri, 0, N_TICKS, 0, 0);
+	assert_int_equal(count_in_store(uri, true), N_TICKS * N_DOCUMENTS);
+	run_writer(uri, N_TICKS - 1, 2, 0, 0); /* one of them again: it is there already */
+	assert_int_equal(count_in_store(uri, true), (N_TICKS + 1) * N_DOCUMENTS);
+}
+
+static void ticks_wait_while_the_store_is_away(void **state)
+{
+	char uri[128];
+
+	(void)state;
+	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
+	run_writer(AWAY, 0, N_TICKS, 0, 0);
+	run_writer(AWAY, N_TICKS, N_TICKS, 500, 0); /* a restart in between */
+	run_writer(uri, 2 * N_TICKS, N_TICKS, 1500, 0);
+	assert_int_equal(count_in_store(uri, true), 3 * N_TICKS * N_DOCUMENTS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(ticks_reach_the_store, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ticks_wait_while_the_store_is_away, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
