@@ -183,9 +183,6 @@ int collect_open(struct collect *collect)
 		r = open_targets(collect);
 	if (r < 0)
 		return r;
-	if (collect->energy_source && strcmp(collect->energy_source, "estimate") == 0)
-		log_notice("source", 0, "this machine's energy cannot be measured: watts are ESTIMATED from CPU use and the "
-			   "processor's design power");
 	collect->encoder = encoder_new(collect->activity ? &collect->activity->frame : NULL, collect->systems,
 				       collect->n_systems);
 	return collect->encoder ? 0 : -ENOMEM;

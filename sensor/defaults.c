@@ -10,6 +10,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define DEFAULTS_NAMES_MAX 8
@@ -110,6 +111,16 @@ static int add_activity(struct sensor_config *config)
 	return r;
 }
 
+static void say_group(const struct event_group_request *group)
+{
+	char text[512] = "";
+	size_t length = 0;
+
+	for (unsigned e = 0; e < group->n_events && length < sizeof(text); e++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, " %s", group->events[e]);
+	log_info("events", 0, "chosen for group '%s':%s", group->name, text);
+}
+
 int defaults_apply(struct sensor_config *config)
 {
 	int r;
@@ -122,8 +133,6 @@ int defaults_apply(struct sensor_config *config)
 	if (r == 0)
 		r = add_activity(config);
 	for (unsigned i = 0; r == 0 && i < config->n_groups; i++)
-		for (unsigned e = 0; e < config->groups[i].n_events; e++)
-			log_info("events", 0, "chosen for group '%s': %s", config->groups[i].name,
-				 config->groups[i].events[e]);
+		say_group(&config->groups[i]);
 	return r;
 }
