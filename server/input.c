@@ -205,16 +205,17 @@ static int reader_feed(struct reader *reader, struct machine *machine, const uin
 	return fed == JOIN_NEW;
 }
 
-static int reader_work(struct reader *reader, struct machine *machine, bool flush)
+static int reader_work(struct reader *reader, struct machine *machine, bool more)
 {
 	struct input *input = reader->input;
-	int n = machine_drain(machine, input_now_ms(input), flush);
+	int n = machine_drain(machine, input_now_ms(input), false);
 
 	if (n < 0)
 		return n;
-	reader_complain(reader, machine);
-	if (n)
-		input->events.worked(input->events.data, machine, n);
+	if (!more)
+		reader_complain(reader, machine);
+	if (n || !more)
+		input->events.worked(input->events.data, machine, more);
 	return n;
 }
 
@@ -243,7 +244,7 @@ static int reader_take(struct reader *reader, const struct batch *documents, str
 		if (!r || join_pending(machine->join) < 2)
 			continue;
 		/* Finished ticks leave early, so that a long backlog does not gather. */
-		r = reader_work(reader, machine, false);
+		r = reader_work(reader, machine, true);
 		if (r < 0)
 			return r;
 		found->n_ticks += (unsigned)r;
@@ -252,6 +253,8 @@ static int reader_take(struct reader *reader, const struct batch *documents, str
 		r = reader_work(reader, reader->machine, false);
 		found->n_ticks += r > 0 ? (unsigned)r : 0;
 	}
+	if (reader->input->files)
+		reader->input->events.worked(reader->input->events.data, NULL, false);
 	return r < 0 ? r : 0;
 }
 

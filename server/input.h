@@ -14,8 +14,11 @@ struct input_events {
 	/* The machine of this name, made where it is new; NULL on lack of memory. `reports`: its collection.
 	 */
 	struct machine *(*machine)(void *data, const char *name, const char *reports);
-	/* Ticks were worked off, or the machine was found: its power reports wait in machine->out. */
-	void (*worked)(void *data, struct machine *machine, int n_ticks);
+	/*
+	 * Ticks were worked off: power reports wait in machine->out. With `more` others of the same answer follow. NULL:
+	 * end of an answer that held the reports of several machines.
+	 */
+	void (*worked)(void *data, struct machine *machine, bool more);
 	/* True where nothing should be read for now, because what was made is not written yet. */
 	bool (*is_full)(void *data);
 	/* With --once: every sensor has been read to its end. */

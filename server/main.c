@@ -11,6 +11,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,10 @@ static int run_store(const struct server_config *config, const char *duty)
 		.give_up_ms = config->once ? MAIN_GIVE_UP_MS : 0,
 	};
 
+	/* A signal to the whole group is the first process's affair: what it still sends is written. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
 	enter_sandbox(SANDBOX_WRITE, config);
 	return db_serve(DUTY_SOCKET_FD, &options);
 }

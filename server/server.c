@@ -19,7 +19,7 @@
 
 #define SERVER_TOKEN        "server"
 #define SERVER_END_MS       8000                 /* an orderly end takes no longer, but with --once */
-#define SERVER_ONCE_BATCH   ((size_t)512 * 1024) /* bytes gathered before writing, with --once */
+#define SERVER_BATCH        ((size_t)512 * 1024) /* bytes gathered before writing */
 #define SERVER_HOUSE_S      3600.0               /* between two deletions of what is too old */
 #define SERVER_STOP_DUTY_MS 3000
 
@@ -127,12 +127,17 @@ static struct machine *server_get_machine(void *data, const char *name, const ch
 	return machine;
 }
 
-static void server_worked(void *data, struct machine *machine, int n_ticks)
+static void server_worked(void *data, struct machine *machine, bool more)
 {
 	struct server *server = data;
 
-	(void)n_ticks;
-	if (server->config->once && machine->out.length < SERVER_ONCE_BATCH)
+	if (!machine) {
+		for (machine = server->machines; machine; machine = machine->hh.next)
+			server_worked(server, machine, more);
+		return;
+	}
+	/* Few large writings rather than many small ones, where much is there at once. */
+	if ((more || server->config->once) && machine->out.length < SERVER_BATCH)
 		return;
 	server_write(server, machine);
 	recaps_tick(server->recaps, machine);
