@@ -122,21 +122,41 @@ static void take_target(struct pooled *pooled, const struct tick *tick, unsigned
 	}
 }
 
-/* The machine less its targets, never below 0, as the last row. Returns the targets' sums. */
+/* What the machine does not report as a whole (cpu.stat has time alone) follows from what it does report. */
+static void fill_rest(struct pooled_input *input, size_t last, const bool *known)
+{
+	double *const *rates = input->rates;
+
+	if (!known[TICK_CYCLES] && known[TICK_REF])
+		rates[TICK_CYCLES][last] = rates[TICK_REF][last] * input->fleet[0];
+	if (!known[TICK_REF] && known[TICK_CYCLES])
+		rates[TICK_REF][last] = rates[TICK_CYCLES][last] / fmax(input->fleet[0], 1e-9);
+	if (!known[TICK_INSTRUCTIONS])
+		rates[TICK_INSTRUCTIONS][last] = rates[TICK_CYCLES][last] * input->fleet[1];
+	if (!known[TICK_MISSES])
+		rates[TICK_MISSES][last] = isfinite(input->fleet[2]) ? rates[TICK_CYCLES][last] * input->fleet[2] : 0;
+}
+
+/* The machine less its targets, never below 0, as the last row. Returns the sums of all rows. */
 static void take_rest(struct pooled_input *input, const struct tick_socket *socket, double interval_s,
 		      unsigned k, double *ret_total)
 {
 	size_t first = (size_t)k * input->n_rows, last = first + input->n_rows - 1;
+	bool known[TICK_FEATURES];
 
 	for (unsigned j = 0; j < TICK_FEATURES; j++) {
 		double sum = 0, all = rate(socket->counts[j], interval_s);
 		for (size_t at = first; at < last; at++)
 			sum += input->rates[j][at];
+		known[j] = isfinite(all);
 		input->rates[j][last] = all > sum ? all - sum : 0;
-		ret_total[j] = sum + input->rates[j][last];
+		ret_total[j] = sum;
 		input->has_instructions |= j == TICK_INSTRUCTIONS && isfinite(all);
 		input->has_misses |= j == TICK_MISSES && isfinite(all);
 	}
+	fill_rest(input, last, known);
+	for (unsigned j = 0; j < TICK_FEATURES; j++)
+		ret_total[j] += input->rates[j][last];
 	input->present[last] = true;
 }
 
