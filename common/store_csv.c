@@ -204,4 +204,5 @@ const struct store_backend store_backend_csv = {
 	.close = csv_close,
 	.append = csv_append,
 	.read = csv_read,
+	.list = csv_list,
 };

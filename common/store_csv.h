@@ -60,4 +60,6 @@ void csv_file_close(struct csv_file *file);
 
 enum store_result csv_read(struct store *store, const struct store_query *query, struct batch *ret_documents,
 			   struct store_read *ret_read);
+enum store_result csv_list(struct store *store, const char *prefix,
+			   void (*each)(void *data, const char *collection), void *data);
 void csv_reader_free(struct csv_reader *reader);

@@ -3,6 +3,7 @@
  * Which collection lives in which file, and the other way round. The rule is in store_file.h.
  */
 #include "store_file_private.h"
+#include "bson_cursor.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -78,6 +79,26 @@ static void list_directory(const struct store_file *file, const char *directory,
 		(void)closedir(entries);
 }
 
+/* The prefix and the sensor of the file's first document. */
+static bool first_sensor(struct store *store, const char *prefix, char *ret, size_t size)
+{
+	struct store_query query = {
+		.collection = "sensor", .after_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 1};
+	struct batch first = {0};
+	struct store_read read = {0};
+	struct bson_cursor cursor;
+	const char *sensor = NULL;
+
+	if (store_file_read(store, &query, &first, &read) == STORE_OK && first.length > 0 &&
+	    bson_cursor_init(&cursor, first.data, first.length))
+		while (!sensor && bson_cursor_next(&cursor) > 0)
+			sensor = bson_cursor_is(&cursor, "sensor") ? bson_cursor_string(&cursor) : NULL;
+	if (sensor)
+		(void)snprintf(ret, size, "%s%s", prefix, sensor);
+	batch_done(&first);
+	return sensor != NULL;
+}
+
 enum store_result store_file_list(struct store *store, const char *prefix,
 				  void (*each)(void *data, const char *collection), void *data)
 {
@@ -99,8 +120,11 @@ enum store_result store_file_list(struct store *store, const char *prefix,
 		list_directory(file, directory, text, prefix, each, data);
 		return STORE_OK;
 	}
-	/* The one file answers to any name; its own is the stem, which begins as was asked. */
-	(void)snprintf(text, sizeof(text), "%s%.*s", begins(name, prefix) ? "" : prefix, (int)length, name);
+	/* The one file answers to any name; its own is the stem, or what was asked and the sensor found in
+	 * it. */
+	if (begins(name, prefix) || !first_sensor(store, prefix, text, sizeof(text)))
+		(void)snprintf(text, sizeof(text), "%s%.*s", begins(name, prefix) ? "" : prefix, (int)length,
+			       name);
 	each(data, text);
 	return STORE_OK;
 }

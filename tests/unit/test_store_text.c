@@ -179,6 +179,52 @@ static void test_csv_power(void **state)
 	batch_done(&batch);
 }
 
+/* What was written as CSV is read back as reports, ticks whole, `all` last, and read on from an offset. */
+static void test_csv_read(void **state)
+{
+	static const char *const events[] = {"RAPL_ENERGY_PKG"};
+	static const struct report_place places[] = {{0, 0}};
+	static const struct report_group rapl = {"rapl", 1, events, 1, places};
+	struct batch batch = {0};
+	struct batch found = {0};
+	struct store *store = open_csv();
+	struct store_query query = {
+		.collection = "sensornode", .after_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 1};
+	struct store_read read;
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned tick = 0; tick < 4; tick++) {
+		uint64_t value = tick + 1;
+		struct report_counts counts = {&rapl, &value, NULL, NULL};
+		struct report_head all = {T0 + tick, "node", "all"};
+		struct report_tick_metadata metadata = {.skew_s = -1};
+
+		assert_int_equal(report_bson_add_all_counts(&batch, &all, &counts, 1, &metadata), 0);
+	}
+	add_report(&batch, "redis", 3);
+	add_report(&batch, "a,\"b\"", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	for (bool end = false; !end; query.offset = read.offset) {
+		if (n == 4) { /* another process would go on from here, too */
+			store_close(store);
+			store = open_csv();
+		}
+		batch_clear(&found);
+		assert_int_equal(store_read(store, &query, &found, &read), STORE_OK);
+		if (n == 0) {
+			assert_int_equal(found.n_documents, 3);
+			assert_non_null(memmem(found.data, found.length, "a,\"b\"", 6));
+		}
+		n += found.n_documents;
+		end = read.end;
+	}
+	assert_int_equal(n, 6);
+	store_close(store);
+	batch_done(&batch);
+	batch_done(&found);
+}
+
 static void assert_parsed_time(const char *line, int64_t time_ms)
 {
 	struct batch batch = {0};
@@ -322,13 +368,10 @@ int main(void)
 {
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 	const struct CMUnitTest tests[] = {
-		WITH_DIRECTORY(test_csv_reports),
-		WITH_DIRECTORY(test_csv_other_events),
-		WITH_DIRECTORY(test_csv_foreign_header),
-		WITH_DIRECTORY(test_csv_power),
-		cmocka_unit_test(test_json),
-		cmocka_unit_test(test_socket),
-		cmocka_unit_test(test_uris),
+		WITH_DIRECTORY(test_csv_reports),        WITH_DIRECTORY(test_csv_other_events),
+		WITH_DIRECTORY(test_csv_foreign_header), WITH_DIRECTORY(test_csv_power),
+		WITH_DIRECTORY(test_csv_read),           cmocka_unit_test(test_json),
+		cmocka_unit_test(test_socket),           cmocka_unit_test(test_uris),
 		cmocka_unit_test(test_display),
 	};
 
