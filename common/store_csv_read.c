@@ -260,7 +260,7 @@ static int read_ticks(struct csv_reader *reader, const struct store_query *query
 		      struct store_read *ret_read)
 {
 	unsigned before = ret_documents->n_documents;
-	int64_t time_ms;
+	int64_t time_ms = 0;
 	int r = 0;
 
 	while (r == 0 && (!query->limit || ret_documents->n_documents - before < query->limit)) {
