@@ -138,13 +138,16 @@ static int set_choice(const struct config_row *row, void *target, const char *te
 
 static int add_item(struct config_list *list, const char *item, size_t length)
 {
-	char **grown = reallocarray(list->items, list->n_items + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	list->items = grown;
-	grown[list->n_items] = strndup(item, length);
-	if (!grown[list->n_items])
+	/* The room doubles whenever the number is a power of two: a long list costs no long time. */
+	if ((list->n_items & (list->n_items - 1)) == 0) {
+		size_t room = list->n_items ? (size_t)list->n_items * 2 : 1;
+		char **grown = reallocarray(list->items, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		list->items = grown;
+	}
+	list->items[list->n_items] = strndup(item, length);
+	if (!list->items[list->n_items])
 		return -ENOMEM;
 	list->n_items++;
 	return 0;

@@ -214,7 +214,7 @@ static int allow_reading(scmp_filter_ctx filter)
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(bpf_commands); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i]));
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i], 0));
 	return r;
 }
 
