@@ -21,6 +21,7 @@
 
 #define WATCH_MASK      (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
 #define WATCH_DEPTH_MAX 48
+#define WATCH_THOROUGH  8  /* each so many rescans */
 #define WATCH_READS_MAX 64 /* per call; the descriptor stays readable when there is more */
 
 struct cgroup_watch {
@@ -30,7 +31,9 @@ struct cgroup_watch {
 	uint32_t generation;
 	bool scanned;    /* the first scan is over */
 	bool rescanning; /* what is found now is what inotify has not told (yet) */
-	bool lost;       /* inotify's queue has overflowed */
+	bool thorough;   /* look into every directory, not only where there was one before */
+	unsigned n_rescans;
+	bool lost; /* inotify's queue has overflowed */
 	int fd;
 	size_t mount_length;
 	size_t start_length; /* mount and start */
@@ -141,6 +144,10 @@ static int see_entry(struct cgroup_watch *watch, struct cgroup_node *parent, DIR
 	if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)
 		return 0;
 	struct cgroup_node *node = cgroup_node_find(&watch->tree, parent, entry->d_name);
+	if (node && node->id == entry->d_ino && node->watch >= 0 && !node->children && !watch->thorough) {
+		node->generation = watch->generation; /* what comes in it, its watch will tell */
+		return 0;
+	}
 	if (fstatat(dirfd(directory), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
 		return 0;
 	bool known = node && node->id == st.st_ino;
@@ -186,6 +193,7 @@ static int scan(struct cgroup_watch *watch, struct cgroup_node *node, unsigned d
 int cgroup_watch_rescan(struct cgroup_watch *watch)
 {
 	watch->generation++;
+	watch->thorough = watch->lost || watch->n_rescans++ % WATCH_THOROUGH == 0;
 	watch->lost = false;
 	watch->rescanning = watch->scanned;
 	int r = scan(watch, watch->tree.root, 0);

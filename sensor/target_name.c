@@ -44,11 +44,12 @@ bool target_is_selected(const struct target_table *table, const struct target_re
 	return options->n_include == 0 || matches_any(record, options->include, options->n_include);
 }
 
-/* Six hex digits that tell it from others of its name: of its id, or of its path. */
-static void make_mark(const struct target_record *record, char ret[7])
+/* Six hex digits that tell it from others of its name: of its id; of its path where it has none or that is
+ * taken. */
+static void make_mark(const struct target_record *record, unsigned attempt, char ret[7])
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-	if (record->short_id[0]) {
+	uint32_t hash = 2166136261u + attempt; /* FNV-1a */
+	if (record->short_id[0] && attempt == 1) {
 		memcpy(ret, record->short_id, 6);
 		ret[6] = '\0';
 		return;
@@ -70,16 +71,14 @@ static bool is_taken(const struct target_table *table, const struct target_recor
 	return other && other != self;
 }
 
-/* base-<mark>, base-<mark>-2, ...: the base is cut, at a character, so that the whole stays within bounds. */
+/* base-<mark>: the base is cut, at a character, so that the whole stays within bounds. */
 static char *mark_name(const struct target_record *record, unsigned attempt)
 {
-	char mark[7], tail[24], base[IDENTITY_NAME_MAX + 1];
-	make_mark(record, mark);
-	int n = attempt > 1 ? snprintf(tail, sizeof(tail), "-%s-%u", mark, attempt)
-			    : snprintf(tail, sizeof(tail), "-%s", mark);
-	(void)identity_sanitise(record->base, strlen(record->base), base, sizeof(base) - (size_t)n);
+	char mark[7], base[IDENTITY_NAME_MAX + 1];
+	make_mark(record, attempt, mark);
+	(void)identity_sanitise(record->base, strlen(record->base), base, sizeof(base) - sizeof(mark));
 	char *name = NULL;
-	return asprintf(&name, "%s%s", base, tail) < 0 ? NULL : name;
+	return asprintf(&name, "%s-%s", base, mark) < 0 ? NULL : name;
 }
 
 int target_name_claim(struct target_table *table, struct target_record *record)
