@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * usage: feed IN.bson STORE-URI COLLECTION [--live INTERVAL_S] [--ticks N]
+ * usage: feed IN.bson STORE-URI COLLECTION [--live INTERVAL_S | --paced INTERVAL_S] [--ticks N]
  * Puts recorded reports into a store. With --live the ticks come one by one at that interval, with the
  * present as their time; without, all at once as they are. For tests of the server that need no sensor.
  */
@@ -21,6 +21,7 @@ struct feed {
 	struct store *store;
 	const char *collection;
 	double live_s; /* 0: all at once */
+	bool paced;    /* the reports keep their time */
 	long ticks;    /* 0: all */
 	struct batch batch;
 	int64_t tick_ms; /* of the batch, as recorded */
@@ -109,7 +110,7 @@ static int run(struct feed *feed)
 			if (n && feed->live_s > 0)
 				wait_s(feed->live_s);
 			feed->tick_ms = time_of(&document);
-			time_ms = feed->live_s > 0 ? clock_realtime_ms() : feed->tick_ms;
+			time_ms = feed->live_s > 0 && !feed->paced ? clock_realtime_ms() : feed->tick_ms;
 			n++;
 		}
 		add_shifted(&feed->batch, &document, time_ms);
@@ -125,12 +126,14 @@ int main(int argc, char *argv[])
 	int status;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: feed IN.bson STORE-URI COLLECTION [--live INTERVAL_S] [--ticks N]\n");
+		fprintf(stderr,
+			"usage: feed IN.bson STORE-URI COLLECTION [--live S | --paced S] [--ticks N]\n");
 		return 2;
 	}
 	feed.collection = argv[3];
 	for (int i = 4; i + 1 < argc; i += 2) {
-		if (strcmp(argv[i], "--live") == 0)
+		feed.paced |= strcmp(argv[i], "--paced") == 0;
+		if (strcmp(argv[i], "--live") == 0 || strcmp(argv[i], "--paced") == 0)
 			feed.live_s = strtod(argv[i + 1], NULL);
 		else if (strcmp(argv[i], "--ticks") == 0)
 			feed.ticks = strtol(argv[i + 1], NULL, 10);
