@@ -26,7 +26,8 @@ struct recap_job {
 	struct recap_job_options options;
 	struct recap recap;
 	enum recap_stage stage;
-	char short_id[SHORT_ID + 1];
+	char short_id[SHORT_ID +
+		      1]; /* its last character is NUL where the id is too short to tell containers apart */
 	int64_t after_ms;
 	unsigned limit;
 	unsigned n_bad;
@@ -85,9 +86,9 @@ static bool recap_job_wants(const struct recap_job *job)
 	case STAGE_NAME:
 		return job->request->name[0] != '\0';
 	case STAGE_SHORT_ID:
-		return strlen(job->short_id) == SHORT_ID && strcmp(job->short_id, job->request->name) != 0;
+		return job->short_id[SHORT_ID - 1] && strcmp(job->short_id, job->request->name) != 0;
 	default:
-		return !recap_job_has_target(job) && strlen(job->short_id) == SHORT_ID;
+		return !recap_job_has_target(job) && job->short_id[SHORT_ID - 1];
 	}
 }
 
@@ -112,7 +113,7 @@ static bool recap_job_skips(const struct recap_job *job, const struct report_pow
 
 	if (job->stage == STAGE_ALL)
 		return !same;
-	return job->stage != STAGE_MACHINE && job->short_id[0] && has_id && !same;
+	return job->stage != STAGE_MACHINE && job->short_id[SHORT_ID - 1] && has_id && !same;
 }
 
 static int64_t recap_job_last_time(struct recap_job *job, const struct batch *documents)
