@@ -70,15 +70,26 @@ static void on_collect_ended(struct loop_child *child, int wait_status)
 	child_ended(supervise, "collect", wait_status);
 }
 
+/* Both may have ended before the loop hears of either, in any order. */
+static bool has_ended_already(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return errno == ECHILD; /* reaped, its callback is to come */
+	return info.si_pid == pid;
+}
+
 static void on_write_ended(struct loop_child *child, int wait_status)
 {
 	struct supervise *supervise = child->data;
 
 	supervise->write.pid = -1;
 	if (supervise->collect.pid > 0) {
-		(void)kill(supervise->collect.pid, SIGTERM);
-		if (supervise->exit_code == 0 && exit_code_of(wait_status) == 0)
+		if (supervise->exit_code == 0 && exit_code_of(wait_status) == 0 &&
+		    !has_ended_already(supervise->collect.pid))
 			supervise->exit_code = 1; /* it must not be the first to go */
+		(void)kill(supervise->collect.pid, SIGTERM);
 	}
 	child_ended(supervise, "write", wait_status);
 }
