@@ -5,9 +5,7 @@
  * cgroup that is a target by its path alone is one no longer when another cgroup appears in it.
  */
 #include "target.h"
-#include "cgroup_watch.h"
 #include "cleanup.h"
-#include "clock.h"
 #include "target_table.h"
 
 #include <errno.h>
@@ -265,21 +263,6 @@ void target_table_settle(struct target_table *table, int64_t now_ms)
 		if (identity_parse(cgroup->path, table->prefix_length, &identity) == 0)
 			(void)start_target(table, cgroup, &identity);
 	}
-}
-
-static void on_created(void *data, const char *path, uint64_t id)
-{
-	(void)target_table_cgroup_created(data, path, id, clock_realtime_ms());
-}
-
-static void on_removed(void *data, const char *path, uint64_t id)
-{
-	(void)target_table_cgroup_removed(data, path, id, clock_realtime_ms());
-}
-
-void target_table_watch_events(struct target_table *table, struct cgroup_watch_events *ret_events)
-{
-	*ret_events = (struct cgroup_watch_events){on_created, on_removed, table};
 }
 
 bool target_table_next_departed(struct target_table *table, struct activity_cgroup *ret_cgroup)
