@@ -128,6 +128,8 @@ check-fuzz:
 check-fast:
 	@tests/run.sh lint unit fuzz
 
+$(BUILD)/tests/bench/bench_store: $(BUILD)/tests/bench/bench_store.o $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(COMMON_LIBS)
 bench:
 	@tests/bench/run.sh
 accuracy:

@@ -442,8 +442,55 @@ static void test_mongodb_away(void **state)
 	batch_done(&batch);
 }
 
+/* Asks the script that runs the server for something, by files in a directory that both know. */
+static void ask_script(const char *wish, const char *answer)
+{
+	char path[256];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", getenv("WATTRIBUTE_TEST_RESTART"), wish);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fclose(file);
+	(void)snprintf(path, sizeof(path), "%s/%s", getenv("WATTRIBUTE_TEST_RESTART"), answer);
+	for (unsigned i = 0; i < 600 && access(path, F_OK) < 0; i++)
+		(void)usleep(100000);
+	assert_int_equal(access(path, F_OK), 0);
+}
+
+/* The server goes and comes back: RETRY in between, every document there once in the end. */
+static void test_server_restart(void **state)
+{
+	struct fixture fixture;
+	struct store_query query;
+	struct batch batch = {0};
+	enum store_result result = STORE_RETRY;
+
+	(void)state;
+	set_up(&fixture, getenv("WATTRIBUTE_TEST_STORE"));
+	query = query_of(&fixture);
+	add_ticks(&batch, 0, 5);
+	assert_stored(&fixture, store_append(fixture.store, fixture.collection, &batch));
+	ask_script("stop", "stopped");
+	add_ticks(&batch, 5, 5);
+	assert_int_equal(store_append(fixture.store, fixture.collection, &batch), STORE_RETRY);
+	print_message("# %s\n", store_error(fixture.store));
+	assert_int_equal(store_append(fixture.store, fixture.collection, &batch), STORE_RETRY);
+	ask_script("start", "started");
+	for (unsigned i = 0; i < 100 && result == STORE_RETRY; i++) {
+		result = store_append(fixture.store, fixture.collection, &batch);
+		(void)usleep(200000);
+	}
+	assert_stored(&fixture, result);
+	assert_int_equal(count_found(&fixture, &query), 30);
+	assert_int_equal(store_get_statistics(fixture.store)->duplicates, 15);
+	tear_down(&fixture);
+	batch_done(&batch);
+}
+
 int main(void)
 {
+	const struct CMUnitTest restart[] = {cmocka_unit_test(test_server_restart)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_append_and_read),
 		cmocka_unit_test(test_limit),
@@ -458,5 +505,7 @@ int main(void)
 		cmocka_unit_test(test_mongodb_away),
 	};
 
+	if (getenv("WATTRIBUTE_TEST_RESTART"))
+		return cmocka_run_group_tests(restart, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
