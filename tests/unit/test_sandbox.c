@@ -19,6 +19,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,7 +70,7 @@ static int collect_errno(void *data)
 	CHECK(open("/tmp/test_sandbox.forbidden", O_WRONLY | O_CREAT, 0600) < 0 && errno == EPERM);
 	CHECK(open("/dev/null", O_RDWR) < 0 && errno == EPERM);
 	CHECK(kill(getppid(), 0) < 0 && errno == EPERM);
-	CHECK(unlink("/tmp/test_sandbox.forbidden") < 0 && errno == EPERM);
+	CHECK(mkdir("/tmp/test_sandbox.forbidden", 0700) < 0 && errno == EPERM);
 	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 	CHECK(fd >= 0 && read(fd, text, sizeof(text)) > 0);
 	CHECK(pread(fd, text, sizeof(text), 0) > 0);
