@@ -50,62 +50,63 @@ static size_t counted_length(const uint8_t *at, size_t left, size_t smallest, si
 	return length + extra;
 }
 
-/* Bytes that the value of a type takes; false when it does not fit. */
-static bool value_length(uint8_t type, const uint8_t *at, size_t left, size_t *ret_length)
+/* Bytes that a value of a type of one size takes; 0: other types. */
+static size_t fixed_length(uint8_t type)
 {
-	size_t length;
-
 	switch (type) {
-	case 0x06: /* undefined */
-	case 0x0a: /* null */
-	case 0x7f: /* max key */
-	case 0xff: /* min key */
-		*ret_length = 0;
-		return true;
 	case BSON_CURSOR_BOOL:
-		length = 1;
-		break;
+		return 1;
 	case BSON_CURSOR_I32:
-		length = 4;
-		break;
+		return 4;
 	case BSON_CURSOR_DOUBLE:
 	case BSON_CURSOR_DATE:
 	case BSON_CURSOR_I64:
 	case 0x11: /* timestamp */
-		length = 8;
-		break;
+		return 8;
 	case BSON_CURSOR_OBJECT_ID:
-		length = 12;
-		break;
+		return 12;
 	case 0x13: /* decimal128 */
-		length = 16;
-		break;
+		return 16;
+	default:
+		return 0;
+	}
+}
+
+/* Bytes that a value takes which tells its length itself; 0: it does not fit, or the type is unknown. */
+static size_t told_length(uint8_t type, const uint8_t *at, size_t left)
+{
+	switch (type) {
 	case BSON_CURSOR_STRING:
 	case 0x0d: /* code */
 	case 0x0e: /* symbol */
-		length = counted_length(at, left, 1, 4);
-		break;
+		return counted_length(at, left, 1, 4);
 	case BSON_CURSOR_DOCUMENT:
 	case BSON_CURSOR_ARRAY:
-		length = counted_length(at, left, 5, 0);
-		break;
+		return counted_length(at, left, 5, 0);
 	case TYPE_CODE_WITH_SCOPE:
-		length = counted_length(at, left, 14, 0);
-		break;
+		return counted_length(at, left, 14, 0);
 	case 0x05: /* binary */
-		length = counted_length(at, left, 0, 5);
-		break;
+		return counted_length(at, left, 0, 5);
 	case 0x0c: /* database pointer */
-		length = counted_length(at, left, 1, 16);
-		break;
+		return counted_length(at, left, 1, 16);
 	case 0x0b: /* regular expression */
-		length = two_strings_length(at, left);
-		break;
+		return two_strings_length(at, left);
 	default:
-		return false;
+		return 0;
 	}
+}
+
+/* Bytes that the value of a type takes; false when it does not fit. */
+static bool value_length(uint8_t type, const uint8_t *at, size_t left, size_t *ret_length)
+{
+	/* undefined, null, max key, min key */
+	bool without = type == 0x06 || type == 0x0a || type == 0x7f || type == 0xff;
+	size_t length = without ? 0 : fixed_length(type);
+
+	if (!without && length == 0)
+		length = told_length(type, at, left);
 	*ret_length = length;
-	return length > 0 && length <= left;
+	return without || (length > 0 && length <= left);
 }
 
 int bson_cursor_next(struct bson_cursor *cursor)

@@ -56,7 +56,7 @@ static void set_system(struct sim *sim)
 {
 	struct sim_container *system = &sim->containers[SIM_SYSTEM];
 
-	strcpy(system->name, REPORT_TARGET_SYSTEM);
+	(void)snprintf(system->name, sizeof(system->name), "%s", REPORT_TARGET_SYSTEM);
 	system->random = sim_random_stream(sim->seed, 1);
 	sim_character_draw(&system->characters[0], SIM_IDLE, &system->random);
 	system->alive = system->on = true;
