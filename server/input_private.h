@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared by input.c (when to read) and input_take.c (what to do with it) alone.
+ */
+#pragma once
+
+#include "input.h"
+
+#include <ev.h>
+
+#define SENSOR_PREFIX "sensor"
+#define INPUT_TOKEN   "input"
+
+struct reader {
+	struct reader *next;
+	struct input *input;
+	char *collection;
+	struct machine *machine; /* of a database's collection; NULL: by each document's sensor */
+	ev_timer timer;
+	uint64_t offset;
+	unsigned limit;
+	double idle_s;
+	bool found; /* still listed */
+	bool ended; /* with --once: read to the end */
+	uint64_t complained_late, complained_bad;
+	int64_t complained_ms;
+};
+
+struct input {
+	struct ev_loop *loop;
+	struct db_client *client;
+	const struct server_config *config;
+	struct input_events events;
+	struct input_statistics statistics;
+	struct reader *readers;
+	unsigned n_readers;
+	ev_timer discover;
+	bool files; /* input is a file, or a folder of files */
+	bool stopped;
+	bool listed; /* the first list has come */
+};
+
+/* What an answer held. */
+struct reader_found {
+	unsigned n_documents;
+	unsigned n_new;
+	unsigned n_ticks;
+};
+
+/* Does --sensor want this one? */
+bool input_wants(const struct input *input, const char *name);
+/* Works an answer off. 0 or -ENOMEM. */
+int reader_take(struct reader *reader, const struct batch *documents, struct reader_found *found);

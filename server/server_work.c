@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From worked-off ticks to the store: power reports first, then the position they stand for, written in this
+ * order. Called by server.c and, through it, by input.c.
+ */
+#include "server_work.h"
+
+#include "clock.h"
+#include "log.h"
+#include "recaps.h"
+#include "state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SERVER_TOKEN "server"
+#define SERVER_BATCH ((size_t)512 * 1024) /* bytes gathered before writing */
+
+static void server_written(void *data, const struct db_answer *answer)
+{
+	struct server *server = data;
+
+	if (answer->result == STORE_OK)
+		return;
+	if (!server->n.refused++)
+		(void)log_error(SERVER_TOKEN, 0,
+				"the store refuses documents: %s; this is said once, see "
+				"wattribute_store_dropped_total",
+				answer->error);
+	if (server->config->once)
+		server->exit_status = 1;
+}
+
+static void server_ensured(void *data, const struct db_answer *answer)
+{
+	(void)data;
+	if (answer->result == STORE_DROP)
+		(void)log_debug(SERVER_TOKEN, 0, "no index: %s", answer->error);
+}
+
+static void server_state_put(void *data, const struct db_answer *answer)
+{
+	struct server *server = data;
+
+	if (answer->result != STORE_OK && !server->n.state_refused++)
+		(void)log_warning(SERVER_TOKEN, 0, "the position cannot be stored, a restart begins anew: %s",
+				  answer->error);
+}
+
+void server_write(struct server *server, struct machine *machine)
+{
+	if (!machine->out.n_documents)
+		return;
+	if (db_client_append(server->output, machine->power, &machine->out, server_written, server) < 0)
+		(void)log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
+	batch_clear(&machine->out);
+}
+
+void server_ensure(struct server *server, const struct machine *machine)
+{
+	uint64_t retention_s = server->config->retention_ms / 1000;
+	char recap[300];
+
+	(void)snprintf(recap, sizeof(recap), "recap%s", machine->name);
+	(void)db_client_ensure(server->output, machine->power, retention_s, server_ensured, server);
+	(void)db_client_ensure(server->output, recap, 0, server_ensured, server);
+	if (server->reports == server->output)
+		(void)db_client_ensure(server->output, machine->reports, retention_s, server_ensured, server);
+}
+
+bool server_keeps_state(const struct server *server)
+{
+	return !server->config->once || server->config->resume;
+}
+
+struct machine *server_get_machine(void *data, const char *name, const char *reports)
+{
+	struct server *server = data;
+	struct machine *machine = server_find_machine(server, name);
+	char why[256] = "";
+	int r = 0;
+
+	if (machine)
+		return machine;
+	machine = machine_new(server->config, name, reports);
+	if (!machine)
+		return NULL;
+	HASH_ADD_KEYPTR(hh, server->machines, machine->name, strlen(machine->name), machine);
+	if (server_keeps_state(server))
+		r = state_load(machine, &server->states, why, sizeof(why));
+	if (r < 0)
+		(void)log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why);
+	else if (r > 0)
+		(void)log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
+	machine->saved_ms = machine->time_ms;
+	server_ensure(server, machine);
+	return machine;
+}
+
+void server_worked(void *data, struct machine *machine, bool more)
+{
+	struct server *server = data;
+
+	if (!machine) {
+		for (machine = server->machines; machine; machine = machine->hh.next)
+			server_worked(server, machine, more);
+		return;
+	}
+	/* Few large writings rather than many small ones, where much is there at once. */
+	if ((more || server->config->once) && machine->out.length < SERVER_BATCH)
+		return;
+	server_write(server, machine);
+	recaps_tick(server->recaps, machine);
+}
+
+void server_save(struct server *server)
+{
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		if (machine->time_ms == machine->saved_ms)
+			continue;
+		batch_clear(&server->buffer);
+		if (state_add(&server->buffer, machine, clock_realtime_ms()) < 0)
+			continue;
+		server_write(server, machine);
+		if (db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put,
+				  server) == 0)
+			machine->saved_ms = machine->time_ms;
+	}
+}

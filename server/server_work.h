@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the server hands to the store, and the machines it serves.
+ */
+#pragma once
+
+#include "server.h"
+
+/* The machine of this name, made (and its stored state taken up) where it is new; NULL on lack of memory. */
+struct machine *server_get_machine(void *data, const char *name, const char *reports);
+/* A machine's ticks were worked off; see input.h. */
+void server_worked(void *data, struct machine *machine, bool more);
+/* Hands a machine's power reports over. */
+void server_write(struct server *server, struct machine *machine);
+/* Indexes and retention of a machine's collections. */
+void server_ensure(struct server *server, const struct machine *machine);
+/* Hands over position and model of every machine that has moved on. */
+void server_save(struct server *server);
+bool server_keeps_state(const struct server *server);
