@@ -5,6 +5,7 @@
 #include "store_mongo.h"
 #include "store_document.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Undoes what a read that failed has added. */
