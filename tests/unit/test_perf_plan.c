@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Perf plans for machines that are not here: two sockets, hybrid cores, uncore boxes, more events than
+ * counters. A stand-in for the privileged process answers: it takes at most two events in a group, and no
+ * event with config 99.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../fake/fake_tree.h"
+#include "batch.h"
+#include "ipc.h"
+#include "log.h"
+#include "perf_plan.h"
+#include "priv_client.h"
+#include "topology.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+static struct {
+	struct fake_tree tree;
+	struct topology topology;
+	struct source_context context;
+	pid_t server;
+	char log[4096];
+} fixture;
+
+static void keep_lines(void *data, enum log_level level, const char *token, const char *line)
+{
+	size_t length = strlen(fixture.log);
+
+	(void)data;
+	(void)level;
+	(void)token;
+	(void)snprintf(fixture.log + length, sizeof(fixture.log) - length, "%s\n", line);
+}
+
+/* What the stand-in says to a group. */
+static int64_t judge(const struct ipc_message *request, unsigned *ret_n)
+{
+	struct ipc_cursor cursor = ipc_cursor_init(request->payload, request->length);
+	int64_t error = 0;
+
+	(void)ipc_get_string(&cursor);
+	(void)ipc_get_u64(&cursor);
+	*ret_n = (unsigned)ipc_get_u64(&cursor);
+	for (unsigned i = 0; i < *ret_n; i++) {
+		(void)ipc_get_u64(&cursor);
+		(void)ipc_get_u64(&cursor);
+		if (ipc_get_u64(&cursor) == 99)
+			error = -ENOENT;
+		(void)ipc_get_u64(&cursor);
+		(void)ipc_get_u64(&cursor);
+	}
+	return *ret_n > 2 ? -EINVAL : error;
+}
+
+static void serve(int socket)
+{
+	void *buffer = malloc(IPC_MESSAGE_MAX + 16);
+	struct ipc_message request;
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	while (buffer && ipc_receive(socket, buffer, IPC_MESSAGE_MAX + 16, &request) == 1) {
+		int fds[PRIV_GROUP_EVENTS_MAX];
+		struct batch payload = {0};
+		unsigned n;
+		int64_t error = judge(&request, &n);
+
+		for (unsigned i = 0; i < n; i++)
+			fds[i] = nothing;
+		(void)ipc_put_i64(&payload, error);
+		(void)ipc_put_string(&payload, "");
+		(void)ipc_send(socket, request.type | PRIV_ANSWER, request.tag, payload.data, payload.length,
+			       fds, error ? 0 : n);
+		batch_done(&payload);
+	}
+	free(buffer);
+	_exit(0);
+}
+
+/* Two sockets of four cores with two threads: CPUs 0-3 and 8-11, 4-7 and 12-15. */
+static int set_up(void **state)
+{
+	int sockets[2];
+
+	(void)state;
+	fixture.tree = fake_new();
+	fixture.log[0] = '\0';
+	fake_topology(&fixture.tree, 2, 4, 2);
+	fake_pmu(&fixture.tree, "power", 20, "0,4");
+	fake_event(&fixture.tree, "power", "energy-pkg", "config=2", "0.5");
+	fake_event(&fixture.tree, "power", "energy-ram", "config=99", "0.5");
+	fake_pmu(&fixture.tree, "cpu", 4, NULL);
+	fake_event(&fixture.tree, "cpu", "a", "config=1", NULL);
+	fake_event(&fixture.tree, "cpu", "b", "config=2", NULL);
+	fake_event(&fixture.tree, "cpu", "c", "config=3", NULL);
+	fake_pmu(&fixture.tree, "cpu_atom", 11, NULL);
+	fake_write(&fixture.tree, "bus/event_source/devices/cpu_atom/cpus", "8-15");
+	fake_event(&fixture.tree, "cpu_atom", "a", "config=1", NULL);
+	fake_pmu(&fixture.tree, "uncore_imc_0", 21, "1,5");
+	fake_pmu(&fixture.tree, "uncore_imc_1", 22, "1,5");
+	fake_event(&fixture.tree, "uncore_imc_0", "cas", "config=4", NULL);
+	fake_event(&fixture.tree, "uncore_imc_1", "cas", "config=4", NULL);
+	log_set_sink(keep_lines, NULL);
+	if (topology_read(fixture.tree.root, fixture.tree.root, &fixture.topology) < 0 ||
+	    ipc_pair(sockets) < 0)
+		return 1;
+	fixture.server = fork();
+	if (fixture.server == 0) {
+		(void)close(sockets[1]);
+		serve(sockets[0]);
+	}
+	(void)close(sockets[0]);
+	fixture.context = (struct source_context){.sysfs_root = fixture.tree.root,
+						  .procfs_root = fixture.tree.root,
+						  .topology = &fixture.topology,
+						  .fd_budget = 1000};
+	return priv_client_connect(sockets[1], &fixture.context.priv);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	priv_client_free(fixture.context.priv);
+	(void)waitpid(fixture.server, NULL, 0);
+	log_set_sink(NULL, NULL);
+	topology_done(&fixture.topology);
+	fake_free(&fixture.tree);
+	return 0;
+}
+
+static struct perf_plan *plan_of(enum perf_plan_kind kind, bool one_cpu, char **events, unsigned n)
+{
+	struct event_group_request request = {.name = (char *)(uintptr_t) "g",
+					      .of_containers = kind == PERF_PLAN_CGROUPS,
+					      .one_cpu_per_socket = one_cpu,
+					      .events = events,
+					      .n_events = n};
+	struct perf_plan *plan = NULL;
+
+	assert_int_equal(perf_plan_new(&fixture.context, kind, &request, 1, &plan), 0);
+	return plan;
+}
+
+static char cpu_a[] = "cpu/a/", cpu_b[] = "cpu/b/", cpu_c[] = "cpu/c/", atom_a[] = "cpu_atom/a/";
+static char pkg[] = "RAPL_ENERGY_PKG", dram[] = "RAPL_ENERGY_DRAM", cas[] = "uncore_imc/cas/";
+
+/* Three events, two counters: each CPU has a group of one and a group of two; places are the packages. */
+static void test_more_events_than_counters(void **state)
+{
+	char *events[] = {cpu_a, cpu_b, cpu_c};
+	struct perf_plan *plan = plan_of(PERF_PLAN_CGROUPS, false, events, 3);
+
+	(void)state;
+	assert_int_equal(plan->n_events, 3);
+	assert_int_equal(plan->n_places, 2);
+	assert_int_equal(plan->places[1].package, 1);
+	assert_int_equal(plan->places[1].cpu, 4);
+	assert_int_equal(plan->n_units, 32);
+	assert_int_equal(plan->n_fds, 48);
+	for (unsigned i = 0; i < plan->n_units; i++) {
+		assert_int_equal(plan->units[i].n_sharing, 2);
+		assert_int_equal(plan->units[i].n_events, 1 + i % 2);
+		assert_int_equal(plan->units[i].cpu, i / 2);
+		assert_int_equal(plan->units[i].place, i / 2 % 8 / 4);
+	}
+	assert_int_equal(plan->columns[plan->units[1].first], 1);
+	perf_plan_free(plan);
+}
+
+static void test_energy(void **state)
+{
+	char *events[] = {pkg, dram, cpu_a};
+	struct perf_plan *plan = plan_of(PERF_PLAN_ENERGY, true, events, 3);
+
+	(void)state;
+	assert_int_equal(plan->n_events, 1);
+	assert_true(plan->joules_per_count[0] == 0.5);
+	assert_int_equal(plan->n_places, 2);
+	assert_int_equal(plan->n_units, 2);
+	assert_int_equal(plan->units[1].cpu, 4);
+	assert_int_equal(plan->attrs[0].type, 20);
+	assert_non_null(strstr(fixture.log, "without event RAPL_ENERGY_DRAM: PMU 'power'"));
+	assert_non_null(strstr(fixture.log, "without event cpu/a/: it is no energy event"));
+	perf_plan_free(plan);
+}
+
+/* With -o: the cpumask's CPU for uncore, the lowest of each package for the rest; one place for each package.
+ */
+static void test_one_cpu(void **state)
+{
+	char *events[] = {cpu_a, cas};
+	struct perf_plan *plan = plan_of(PERF_PLAN_SYSTEM, true, events, 2);
+
+	(void)state;
+	assert_int_equal(plan->n_places, 2);
+	assert_int_equal(plan->places[0].cpu, 0);
+	assert_int_equal(plan->n_units, 2 + 4); /* two boxes in each package */
+	assert_int_equal(plan->units[1].cpu, 1);
+	assert_int_equal(plan->units[1].n_sharing, 2);
+	assert_int_equal(plan->columns[plan->units[1].first], 1);
+	assert_int_equal(plan->columns[plan->units[2].first], 1);
+	perf_plan_free(plan);
+	plan = plan_of(PERF_PLAN_SYSTEM, false, events, 2);
+	assert_int_equal(plan->n_places, 16);
+	assert_int_equal(plan->places[4].cpu, 8); /* by package, then CPU */
+	perf_plan_free(plan);
+}
+
+static void test_uncore_of_containers(void **state)
+{
+	char *events[] = {cas, cpu_b};
+	struct perf_plan *plan = plan_of(PERF_PLAN_CGROUPS, false, events, 2);
+
+	(void)state;
+	assert_int_equal(plan->n_events, 1);
+	assert_non_null(strstr(fixture.log, "cannot tell containers apart"));
+	perf_plan_free(plan);
+}
+
+static void test_hybrid(void **state)
+{
+	char *events[] = {atom_a};
+	struct perf_plan *plan = plan_of(PERF_PLAN_CGROUPS, false, events, 1);
+
+	(void)state;
+	assert_int_equal(plan->n_units, 8);
+	assert_int_equal(plan->units[0].cpu, 8);
+	assert_int_equal(plan->n_places, 2);
+	assert_int_equal(plan->places[1].cpu, 12);
+	perf_plan_free(plan);
+	plan = plan_of(PERF_PLAN_SYSTEM, true, events, 1);
+	assert_int_equal(plan->n_units, 2);
+	assert_int_equal(plan->units[1].cpu, 12);
+	perf_plan_free(plan);
+}
+
+static void test_nothing_left(void **state)
+{
+	char *events[] = {dram};
+	struct event_group_request request = {
+		.name = (char *)(uintptr_t) "g", .events = events, .n_events = 1};
+	struct perf_plan *plan;
+	char why[PERF_PLAN_WHY_SIZE];
+
+	(void)state;
+	assert_int_equal(perf_plan_new(&fixture.context, PERF_PLAN_ENERGY, &request, 1, &plan), -ENOENT);
+	assert_int_equal(perf_plan_probe(&fixture.context, PERF_PLAN_ENERGY, &request, 1, why), -ENOENT);
+	assert_non_null(strstr(why, "RAPL_ENERGY_DRAM: PMU 'power'"));
+	request.n_events = 0;
+	assert_int_equal(perf_plan_new(&fixture.context, PERF_PLAN_ENERGY, &request, 1, &plan), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_more_events_than_counters, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_energy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_cpu, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_uncore_of_containers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hybrid, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nothing_left, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
