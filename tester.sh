@@ -283,7 +283,7 @@ answer=$(mktemp "${TMPDIR:-/tmp}/tester.XXXXXX")
 trap 'remove_container; rm -f "$answer"' EXIT
 set -- --data-urlencode "name=$name" --data-urlencode "id=$container" --data-urlencode "begin=$begin" \
 	--data-urlencode "beginwarmup=$begin_warmup" --data-urlencode "beginexecution=$begin_execution" \
-	--data-urlencode "end=$end"
+	--data-urlencode "end=$end" --data-urlencode wholelife=1
 if code=$(curl -sS -G -X POST -H 'Accept: text/plain' --connect-timeout 10 --max-time "$wait_s" -o "$answer" \
 	-w '%{http_code}' "$@" "$url") && [ "$code" = 200 ]; then
 	{
@@ -297,6 +297,6 @@ case ${code:-000} in
 *) say "the server at $server gave no recap (HTTP $code): $(head -c 500 "$answer" | tr '\n' ' ')" ;;
 esac
 say "the run's data are still there; ask again with:"
-say "  curl -G -X POST -H 'Accept: text/plain' '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end"
+say "  curl -G -X POST -H 'Accept: text/plain' '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1"
 [ "$status" != 0 ] || status=74
 exit "$status"

@@ -23,6 +23,7 @@ struct run_options {
 	char *name;
 	char *json;
 	char *user;
+	char *sensor_config;
 	uint64_t interval_ms;
 	bool verbose;
 	bool quiet;
@@ -58,6 +59,13 @@ static const struct config_row run_rows[] = {
 	 .placeholder = "USER",
 	 .offset = offsetof(struct run_options, user),
 	 .help = "run the command as USER; default: who called, also through sudo"},
+	{.name = "sensor-config",
+	 .letter = 'x',
+	 .type = CONFIG_STRING,
+	 .flags = CONFIG_NO_ENV,
+	 .placeholder = "FILE",
+	 .offset = offsetof(struct run_options, sensor_config),
+	 .help = "configuration file of the sensor, for events of one's own"},
 	{.name = "quiet",
 	 .letter = 'q',
 	 .type = CONFIG_BOOL,
@@ -122,7 +130,8 @@ static int run_wait_ready(struct run *run)
 
 static int run_prepare(struct run *run)
 {
-	struct run_daemons_settings settings = {.interval_ms = run->options->interval_ms,
+	struct run_daemons_settings settings = {.sensor_config = run->options->sensor_config,
+						.interval_ms = run->options->interval_ms,
 						.verbose = run->options->verbose};
 	const char *command = strrchr(run->argv[0], '/');
 	char why[1024] = "";
@@ -148,7 +157,7 @@ static json_t *run_get_recap(const struct run *run)
 
 	if (name && asprintf(&path,
 			     "/" CLIENT_DATABASE_DEFAULT "/" RUN_SENSOR_NAME
-			     "?name=%s&begin=%.3f&beginwarmup=%.3f&beginexecution=%.3f&end=%.3f",
+			     "?name=%s&begin=%.3f&beginwarmup=%.3f&beginexecution=%.3f&end=%.3f&wholelife=1",
 			     name, begin_s, begin_s, begin_s, end_s) >= 0)
 		url = fetch_make_url(run->daemons.server_url, path);
 	if (!url || fetch_json(url, true, RUN_RECAP_TIMEOUT_MS, &recap, why, sizeof(why)) < 0)

@@ -81,15 +81,25 @@ static int start_one(const struct run_daemons *daemons, const char *name, const 
 	return 0;
 }
 
-static int start_sensor(struct run_daemons *daemons, const char *store, uint64_t interval_ms, char *why,
-			size_t why_size)
+static int start_sensor(struct run_daemons *daemons, const char *store,
+			const struct run_daemons_settings *settings, char *why, size_t why_size)
 {
 	char interval[32];
-	const char *const arguments[] = {
-		"wattribute-sensor", "--name",      RUN_SENSOR_NAME, "--store",   store, "--state-dir",
-		daemons->folder,     "--frequency", interval,        "--verbose", NULL};
+	const char *const arguments[] = {"wattribute-sensor",
+					 "--name",
+					 RUN_SENSOR_NAME,
+					 "--store",
+					 store,
+					 "--state-dir",
+					 daemons->folder,
+					 "--frequency",
+					 interval,
+					 "--verbose",
+					 settings->sensor_config ? "--config-file" : NULL,
+					 settings->sensor_config,
+					 NULL};
 
-	(void)snprintf(interval, sizeof(interval), "%llums", (unsigned long long)interval_ms);
+	(void)snprintf(interval, sizeof(interval), "%llums", (unsigned long long)settings->interval_ms);
 	return start_one(daemons, "wattribute-sensor", arguments, &daemons->sensor, why, why_size);
 }
 
@@ -144,7 +154,7 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 		return r;
 	}
 	(void)snprintf(store, sizeof(store), "sqlite:%s/run.db", ret_daemons->folder);
-	r = start_sensor(ret_daemons, store, settings->interval_ms, why, why_size);
+	r = start_sensor(ret_daemons, store, settings, why, why_size);
 	return r < 0 ? r : start_server(ret_daemons, store, why, why_size);
 }
 

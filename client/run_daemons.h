@@ -14,6 +14,7 @@
 #define RUN_SENSOR_NAME "run"
 
 struct run_daemons_settings {
+	const char *sensor_config; /* file, or NULL */
 	uint64_t interval_ms;
 	bool verbose; /* the daemons' messages go to stderr instead of a file */
 };

@@ -97,20 +97,23 @@ void recap_add(struct recap *recap, const struct report_power *row, bool of_mach
 	double length_s = row->interval_s > 0 ? row->interval_s : interval_s;
 	double energy_j = isfinite(row->energy_j) ? row->energy_j : row->power * length_s;
 	struct recap_socket *socket = of_machine ? recap_find_socket(recap, row->socket) : NULL;
+	double spread_s = length_s; /* what the tick's energy is spread over */
 
+	if (recap->whole_life && !of_machine)
+		spread_s = recap_overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, length_s * 1000) / 1000;
 	if (!isfinite(energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES)
 		return;
 	for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
 		struct recap_sum *sum = &(of_machine ? recap->machine : recap->target)[row->scope][phase];
 		double covered_s =
 			recap_overlap_ms(recap, phase, (double)row->time_ms, length_s * 1000) / 1000;
-		double part = covered_s / length_s;
+		double part = covered_s / spread_s;
 
 		if (!(covered_s > 0))
 			continue;
 		sum->total_j += energy_j * part;
-		recap_sum_add(&sum->dynamic_j, row->dynamic * covered_s);
-		recap_sum_add(&sum->static_j, row->fixed * covered_s);
+		recap_sum_add(&sum->dynamic_j, row->dynamic * length_s * part);
+		recap_sum_add(&sum->static_j, row->fixed * length_s * part);
 		recap_sum_tick(sum, row, covered_s);
 		if (socket)
 			recap_sum_add(&socket->energy_j[row->scope][phase], energy_j * part);

@@ -37,6 +37,8 @@ struct recap_socket {
 
 struct recap {
 	struct recap_window window;
+	/* The target lived within the window only: a tick at the window's edge counts in full for it. */
+	bool whole_life;
 	struct recap_sum target[REPORT_SCOPES][RECAP_PHASES];
 	struct recap_sum machine[REPORT_SCOPES][RECAP_PHASES];
 	struct recap_socket sockets[RECAP_SOCKETS_MAX]; /* of the machine */

@@ -182,6 +182,7 @@ int recap_bson_write_request(bson_t *list, unsigned index, const struct recap_re
 	bson_append_double(&one, "beginwarmup", -1, window->warmup_ms);
 	bson_append_double(&one, "beginexecution", -1, window->execution_ms);
 	bson_append_double(&one, "end", -1, window->end_ms);
+	bson_append_bool(&one, "wholelife", -1, request->whole_life);
 	bson_append_document_begin(&one, "extras", -1, &extras);
 	for (unsigned i = 0; i < request->n_extras; i++)
 		bson_append_utf8(&extras, request->extras[i].name, -1, request->extras[i].value, -1);
@@ -230,6 +231,7 @@ static int read_extras(const bson_t *document, struct recap_request *request)
 int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *ret_request)
 {
 	struct recap_window *window = &ret_request->window;
+	bson_iter_t flag;
 	const uint8_t *data;
 	uint32_t length;
 	bson_t one;
@@ -248,6 +250,7 @@ int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *r
 	window->warmup_ms = get_time(&one, "beginwarmup");
 	window->execution_ms = get_time(&one, "beginexecution");
 	window->end_ms = get_time(&one, "end");
+	ret_request->whole_life = bson_iter_init_find(&flag, &one, "wholelife") && bson_iter_as_bool(&flag);
 	if (ret_request->machine && ret_request->name && ret_request->id &&
 	    window->begin_ms <= window->warmup_ms && window->warmup_ms <= window->execution_ms &&
 	    window->execution_ms <= window->end_ms)

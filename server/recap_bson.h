@@ -21,6 +21,7 @@ struct recap_request {
 	char *name; /* the target; "" where only `id` was given */
 	char *id;   /* full container id, or "" */
 	struct recap_window window;
+	bool whole_life; /* see struct recap */
 	struct recap_extra extras[RECAP_EXTRAS_MAX];
 	unsigned n_extras;
 };

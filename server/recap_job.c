@@ -193,5 +193,6 @@ static void recap_job_read(struct recap_job *job)
 void recap_job_begin(struct recap_job *job)
 {
 	recap_init(&job->recap, &job->request->window);
+	job->recap.whole_life = job->request->whole_life;
 	recap_job_next(job, STAGE_MACHINE);
 }

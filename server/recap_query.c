@@ -136,6 +136,9 @@ void recap_query_add(struct recap_query *query, const char *name, const char *va
 	} else if (strcmp(name, "async") == 0) {
 		if (text_parse_bool(value, &query->async) < 0)
 			fail(query, "async='%.32s': give 1 or 0", value);
+	} else if (strcmp(name, "wholelife") == 0) {
+		if (text_parse_bool(value, &query->request.whole_life) < 0)
+			fail(query, "wholelife='%.32s': give 1 or 0", value);
 	} else if (strcmp(name, "timeout") == 0) {
 		if (text_parse_double(value, &query->timeout_s) < 0 || query->timeout_s < 0 ||
 		    query->timeout_s > TIMEOUT_MAX_S)

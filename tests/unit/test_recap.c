@@ -60,6 +60,28 @@ static void boundary_is_in_proportion(void **state)
 	assert_near(recap_mean_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE), 10, 1);
 }
 
+static void whole_life_counts_edges_in_full(void **state)
+{
+	struct recap_window window = {1500, 1500, 2250, 3500};
+	struct report_power row;
+	struct recap recap;
+
+	(void)state;
+	recap_init(&recap, &window);
+	recap.whole_life = true;
+	for (int64_t time_ms = 2000; time_ms <= 4000; time_ms += 1000) {
+		row = row_at(time_ms, 10, "0", REPORT_SCOPE_CPU);
+		recap_add(&recap, &row, true, 1);
+		recap_add(&recap, &row, false, 1);
+	}
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 20, 1);
+	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 30, 1);
+	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].static_j, 22.5, 1);
+	/* A boundary between the phases still divides its tick. */
+	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WARMUP].total_j, 12.5, 1);
+	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_EXECUTION].total_j, 17.5, 1);
+}
+
 static void sockets_add_up_in_a_tick(void **state)
 {
 	struct recap_window window = {0, 0, 0, 2000};
@@ -155,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(boundary_is_in_proportion),
+		cmocka_unit_test(whole_life_counts_edges_in_full),
 		cmocka_unit_test(sockets_add_up_in_a_tick),
 		cmocka_unit_test(foreign_rows_take_power_and_the_usual_interval),
 		cmocka_unit_test(no_rows_no_coverage),
