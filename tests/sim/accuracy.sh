@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Errors of every formula on every simulated scenario: tables, JSON lines and plots into build/accuracy.
 # usage: tests/sim/accuracy.sh [-s "SCENARIO…"] [-l "LAW…"] [-n "SEED…"] [-f "FORMULA…"] [-p] [-j JOBS]
-#   formulas: reference (PyPI smartwatts; where it cannot be installed, our strict mode), share, pooled, smartwatts,
-#   floor (true costs on the noisy readings). -p: no plots. Seeds from 100 on are never used for tuning.
+#   formulas: reference (PyPI smartwatts; where it cannot be installed, our strict mode), strict (our mode that
+#   answers as it does), smartwatts, share, pooled, floor (true costs on the noisy readings). -p: no plots. Seeds from 100 on are never used for tuning.
 # Answers of the reference are kept by the hash of their stream, so a second run costs only our own formulas.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -63,7 +63,7 @@ one() {
 			continue
 		fi
 		case $formula in
-		reference) "$BUILD/tests/sim/replay" --strict smartwatts "$work/in.bson" "$answer" >"$work/log" 2>&1 ;;
+		reference | strict) "$BUILD/tests/sim/replay" --strict smartwatts "$work/in.bson" "$answer" >"$work/log" 2>&1 ;;
 		floor) ;;
 		*) "$BUILD/tests/sim/replay" "$formula" "$work/in.bson" "$answer" >"$work/log" 2>&1 ;;
 		esac
@@ -82,7 +82,7 @@ for seed in $seeds; do
 	for law in $laws; do
 		for scenario in $scenarios; do echo "$scenario $law $seed $formulas"; done
 	done
-done | nice xargs -P "$jobs" -L 1 bash -c 'one "$@"' one >"$OUT/scores.jsonl.new"
+done | ${NICE-nice} xargs -P "$jobs" -L 1 bash -c 'one "$@"' one >"$OUT/scores.jsonl.new"
 rm -rf "$OUT"/work.*
 mv "$OUT/scores.jsonl.new" "$OUT/scores.jsonl"
 python3 tests/sim/accuracy_table.py "$OUT/scores.jsonl" "$REFERENCE" >"$OUT/table.md"
