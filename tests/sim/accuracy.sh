@@ -55,7 +55,7 @@ one() {
 		if [ "$formula" = reference ] && [ "$REFERENCE" = pypi ]; then
 			hash=$(cat "$work/in.bson" "$work/truth.bson" | sha256sum | cut -c1-32)
 			if [ ! -s "$OUT/reference/$hash.json" ]; then
-				"$VENV/bin/python" tests/peer/smartwatts_replay.py --fast "$work/in.bson" "$answer" >"$work/log" 2>&1
+				"$VENV/bin/python" tests/peer/smartwatts_replay.py --fast "$work/in.bson" "$answer" >"$work/log" 2>&1 || return 1
 				score "$label" "$work" "$answer" >"$OUT/reference/$hash.json.new"
 				mv "$OUT/reference/$hash.json.new" "$OUT/reference/$hash.json"
 			fi
