@@ -37,14 +37,20 @@ struct pooled_assumption {
 				variance */
 	double step_threads; /* busy threads at which the activation step is at 63 % */
 	bool remote;         /* has a remote slope for each slot */
+	bool predicts_only;  /* follows the total closely, and has no say in who gets what */
+	double counts_noise; /* of each container's watts */
+	double least_noise;  /* multiplier of the noise */
+	double static_mean, static_sd; /* prior of S0 on a busy start, of the power */
 };
 
 struct pooled_member {
 	struct pooled_assumption assumed;
 	double log_weight;
-	double noise[2]; /* multiplier of R: idle, busy */
-	double *x;       /* [size] */
-	double *p;       /* [size][size], symmetric to the bit */
+	double noise[2];                      /* multiplier of R: idle, busy */
+	double error_w;                       /* recent mean absolute miss */
+	double predicted_w[TICK_SOCKETS_MAX]; /* of the present tick */
+	double *x;                            /* [size] */
+	double *p;                            /* [size][size], symmetric to the bit */
 };
 
 /* Running view of a container's character in one scope. */

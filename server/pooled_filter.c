@@ -20,6 +20,7 @@
 #define DRIFT_REMOTE  4e-4
 #define SLOW_TICKS    40.
 #define ERROR_MIX     0.05
+#define MEMBER_MIX    0.02
 #define CORES_CHANGE  0.04
 
 int pooled_filter_init(struct pooled_filter *filter, enum report_scope scope, unsigned n_sockets)
@@ -97,6 +98,11 @@ double pooled_filter_mean(const struct pooled_filter *filter, unsigned state)
 	return sum;
 }
 
+static bool member_speaks(const struct pooled_filter *filter, unsigned m)
+{
+	return !filter->members[m].assumed.predicts_only;
+}
+
 static void weigh(struct pooled_filter *filter)
 {
 	double most = -INFINITY, sum = 0;
@@ -104,10 +110,11 @@ static void weigh(struct pooled_filter *filter)
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		const struct pooled_member *member = &filter->members[m];
 		filter->weights[m] = member->log_weight + (member->assumed.remote ? REMOTE_PRIOR : 0);
-		most = fmax(most, filter->weights[m]);
+		if (member_speaks(filter, m))
+			most = fmax(most, filter->weights[m]);
 	}
 	for (unsigned m = 0; m < filter->n_members; m++) {
-		filter->weights[m] = exp(filter->weights[m] - most);
+		filter->weights[m] = member_speaks(filter, m) ? exp(filter->weights[m] - most) : 0;
 		sum += filter->weights[m];
 	}
 	for (unsigned m = 0; m < filter->n_members; m++)
@@ -243,6 +250,10 @@ static void learn_errors(const struct pooled_input *input, struct pooled_filter 
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
 		double y = input->power_w[filter->scope][k], miss = fabs(y - filter->predicted_w[k]);
 		double *error = &filter->error_w[k];
+		for (unsigned m = 0; m < filter->n_members && isfinite(y); m++) {
+			double own = fabs(y - filter->members[m].predicted_w[k]);
+			filter->members[m].error_w += MEMBER_MIX * (own - filter->members[m].error_w);
+		}
 		if (isfinite(miss))
 			*error = isfinite(*error) ? *error + ERROR_MIX * (miss - *error) : miss;
 		if (isfinite(power_w[k])) {

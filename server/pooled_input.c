@@ -134,7 +134,8 @@ static void fill_rest(struct pooled_input *input, size_t last, const bool *known
 	if (!known[TICK_INSTRUCTIONS])
 		rates[TICK_INSTRUCTIONS][last] = rates[TICK_CYCLES][last] * input->fleet[1];
 	if (!known[TICK_MISSES])
-		rates[TICK_MISSES][last] = isfinite(input->fleet[2]) ? rates[TICK_CYCLES][last] * input->fleet[2] : 0;
+		rates[TICK_MISSES][last] =
+			isfinite(input->fleet[2]) ? rates[TICK_CYCLES][last] * input->fleet[2] : 0;
 }
 
 /* The machine less its targets, never below 0, as the last row. Returns the sums of all rows. */

@@ -10,14 +10,12 @@
 
 #define NOISE_STATIC  0.03  /* of the static part */
 #define NOISE_POWER   0.005 /* of the measured power */
-#define NOISE_COUNTS  0.012 /* of each container's watts */
 #define NOISE_STEP    0.01  /* of the change since the last tick: energy and counts are not read together */
 #define NOISE_ALARM   0.15  /* of the watts of a container that seems to change character */
 #define NOISE_PARTIAL 0.10  /* of the watts of a container in its first or last tick */
 #define NOISE_FLOOR   1e-6
 #define HUBER         2.5
 #define NOISE_LEARN   0.02
-#define NOISE_LEAST   0.2
 #define NOISE_MOST    9
 #define LEARN_AFTER   20
 
@@ -47,7 +45,7 @@ static double other_misses(const struct pooled_input *input, unsigned socket, un
 
 static void add_counts_noise(struct measure *m, unsigned i, double watts, double feature)
 {
-	double var = NOISE_COUNTS * NOISE_COUNTS;
+	double counts = m->member->assumed.counts_noise, var = counts * counts;
 
 	if (m->filter->alarm[i])
 		var += NOISE_ALARM * NOISE_ALARM;
@@ -172,16 +170,31 @@ static void measure(struct measure *m)
 	m->power = m->fixed + m->dynamic;
 }
 
+/* Of members that only predict, the one that missed least of late speaks for the total; else the bank's mean.
+ */
+static double predicted(const struct pooled_filter *filter, unsigned socket)
+{
+	unsigned best = 0;
+	double mean = 0;
+
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		mean += filter->weights[m] * filter->members[m].predicted_w[socket];
+		if (filter->members[m].error_w < filter->members[best].error_w)
+			best = m;
+	}
+	return filter->members[best].assumed.predicts_only ? filter->members[best].predicted_w[socket] : mean;
+}
+
 void pooled_measure_predict(struct pooled *pooled, struct pooled_filter *filter)
 {
 	prepare_rows(pooled, filter);
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
-		filter->predicted_w[k] = 0;
 		for (unsigned i = 0; i < filter->n_members; i++) {
 			struct measure m = {&pooled->input, filter, &filter->members[i], .socket = k};
 			measure(&m);
-			filter->predicted_w[k] += filter->weights[i] * m.power;
+			filter->members[i].predicted_w[k] = m.power;
 		}
+		filter->predicted_w[k] = predicted(filter, k);
 	}
 }
 
@@ -210,7 +223,7 @@ static void update_member(struct pooled_filter *filter, struct pooled_member *me
 	member->log_weight -= 0.5 * fmin(surprise, 25) + 0.5 * log(total);
 	if (filter->tick > LEARN_AFTER) {
 		*noise *= 1 + NOISE_LEARN * (fmin(surprise, 9) - 1) * r / total;
-		*noise = fmin(fmax(*noise, NOISE_LEAST), NOISE_MOST);
+		*noise = fmin(fmax(*noise, member->assumed.least_noise), NOISE_MOST);
 	}
 	if (surprise > HUBER * HUBER)
 		total = fabs(miss) * sqrt(total) / HUBER;

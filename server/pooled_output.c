@@ -110,7 +110,7 @@ void pooled_output_fill(struct pooled *pooled, struct pooled_filter *filter)
 	memset(filter->dynamic, 0, cells * sizeof(*filter->dynamic));
 	memset(filter->static_w, 0, sizeof(filter->static_w));
 	for (unsigned m = 0; m < filter->n_members; m++) {
-		for (unsigned k = 0; k < input->n_sockets; k++)
+		for (unsigned k = 0; k < input->n_sockets && filter->weights[m] > 0; k++)
 			fill_socket(pooled, filter, &filter->members[m], filter->weights[m], k);
 	}
 	for (size_t at = 0; at < cells; at++) {

@@ -183,6 +183,7 @@ static void walk_member(struct cursor *c, struct pooled_filter *filter, struct p
 {
 	number(c, &member->log_weight);
 	numbers(c, member->noise, 2);
+	number(c, &member->error_w);
 	for (unsigned i = 0; i < filter->n_used; i++) {
 		double *row = member->p + (size_t)i * filter->size;
 		number(c, &member->x[i]);

@@ -10,21 +10,46 @@
 
 #define BUSY_RATE 0.2 /* 1e9 cycles/s and socket: a start below is an idle one */
 
+/*
+ * A close follower of the total lets its noise shrink, and learns too much from noisy counts to attribute by
+ * it: the error of the total alone is no guide to who gets what.
+ */
+static const struct pooled_assumption cpu_bank[] = {
+	{.factor_drift = 1e-4,
+	 .step_threads = 0.4,
+	 .counts_noise = 0.08,
+	 .least_noise = 1,
+	 .static_mean = 0.3,
+	 .static_sd = 0.1},
+	{.factor_drift = 1e-4,
+	 .step_threads = 0.4,
+	 .predicts_only = true,
+	 .counts_noise = 0.012,
+	 .least_noise = 0.2,
+	 .static_mean = 0.35,
+	 .static_sd = 0.2},
+};
+static const struct pooled_assumption dram_member = {.factor_drift = 2e-4,
+						     .counts_noise = 0.012,
+						     .least_noise = 0.2,
+						     .static_mean = 0.35,
+						     .static_sd = 0.2};
+
 void pooled_start_assume(struct pooled_filter *filter)
 {
 	static const double steps[] = {0.2, 0.5, 1, 2};
-	unsigned n = 0;
+	bool cpu = filter->scope == REPORT_SCOPE_CPU;
 
-	if (filter->scope == REPORT_SCOPE_CPU) {
-		filter->members[n++].assumed = (struct pooled_assumption){1e-4, 0.4, false};
-	} else {
-		for (unsigned i = 0; i < 4; i++)
-			filter->members[n++].assumed = (struct pooled_assumption){2e-4, steps[i], false};
-		for (unsigned i = 0; i < 4 && filter->n_sockets > 1; i++)
-			filter->members[n++].assumed = (struct pooled_assumption){2e-4, steps[i], true};
+	filter->n_members = cpu ? 2 : filter->n_sockets > 1 ? 8 : 4;
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		struct pooled_assumption *assumed = &filter->members[m].assumed;
+		*assumed = cpu ? cpu_bank[m] : dram_member;
+		if (cpu)
+			continue;
+		assumed->step_threads = steps[m % 4];
+		assumed->remote = m >= 4;
 	}
-	filter->n_members = n;
-	filter->slot_width = filter->scope == REPORT_SCOPE_DRAM && filter->n_sockets > 1 ? 2 : 1;
+	filter->slot_width = !cpu && filter->n_sockets > 1 ? 2 : 1;
 }
 
 static void set(struct pooled_filter *filter, unsigned state, double mean, double sd)
@@ -60,7 +85,12 @@ static void start_static(struct pooled_filter *filter, unsigned socket, double y
 	bool cpu = filter->scope == REPORT_SCOPE_CPU;
 	unsigned j = POOLED_COMMON + POOLED_STATIC * socket;
 
-	set(filter, j + POOLED_S0, (idle ? 0.9 : 0.35) * y, 0.2 * y);
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		struct pooled_member *member = &filter->members[m];
+		double sd = (idle ? 0.2 : member->assumed.static_sd) * y;
+		member->x[j + POOLED_S0] = (idle ? 0.9 : member->assumed.static_mean) * y;
+		member->p[(size_t)(j + POOLED_S0) * (filter->size + 1)] = sd * sd;
+	}
 	set(filter, j + POOLED_S1, (cpu ? 0.08 : 0.1) * y, 0.1 * y);
 	set(filter, j + POOLED_SL, cpu ? 0.02 : 0, cpu ? 0.02 : 0);
 	set(filter, j + POOLED_SF, cpu ? 0.05 * y : 0, cpu ? 0.03 * y : 0);
@@ -83,6 +113,7 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 		memset(member->p, 0, (size_t)filter->size * filter->size * sizeof(*member->p));
 		member->noise[0] = member->noise[1] = 1;
 		member->log_weight = 0;
+		member->error_w = 0;
 	}
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
 		power += power_w[k] / filter->n_sockets;
