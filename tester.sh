@@ -294,7 +294,7 @@ if code=$(curl -sS -G -X POST -H 'Accept: text/plain' --connect-timeout 10 --max
 fi
 case ${code:-000} in
 000) say "the server at $server did not answer; is it running, and is the address right (-s HOST:PORT)?" ;;
-*) say "the server at $server gave no recap (HTTP $code): $(head -c 500 "$answer" | tr '\n' ' ')" ;;
+*) say "the server at $server gave no recap (HTTP $code): $(head -c 500 "$answer" | tr '\n' ' ' | sed 's/^{"error": *"\(.*\)"} *$/\1/')" ;;
 esac
 say "the run's data are still there; ask again with:"
 say "  curl -G -X POST -H 'Accept: text/plain' '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1"
