@@ -52,6 +52,8 @@ static int size_maps(struct count_bpf *program, const struct priv_bpf_shape *sha
 		r = bpf_map__set_max_entries(program->maps.cells, shape->n_slots * shape->n_places);
 	if (r == 0)
 		r = bpf_map__set_max_entries(program->maps.totals, shape->n_cpus * 2);
+	if (r == 0)
+		r = bpf_map__set_max_entries(program->maps.touched, shape->n_slots / 64 + 1);
 	return r;
 }
 
@@ -119,7 +121,8 @@ int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int f
 int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], char *cause, size_t cause_size)
 {
 	struct bpf_program *on_switch = bpf->program->progs.on_switch;
-	const struct bpf_map *given[PRIV_BPF_MAPS] = {bpf->program->maps.cells, bpf->program->maps.totals};
+	const struct bpf_map *given[PRIV_BPF_MAPS] = {bpf->program->maps.cells, bpf->program->maps.totals,
+						     bpf->program->maps.touched};
 	int r;
 
 	if (bpf->link)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PRIV_BPF_SLOTS_MAX 65536
-#define PRIV_BPF_MAPS 2 /* descriptors given away: cells, totals */
+#define PRIV_BPF_MAPS 3 /* descriptors given away: cells, totals, touched */
 
 struct priv_bpf;
 

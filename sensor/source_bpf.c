@@ -32,21 +32,38 @@ struct source_bpf {
 	unsigned n_cpus, n_slots;
 	uint32_t *place_of_cpu;
 	const struct count_cell *cells, *totals; /* mapped */
-	size_t cells_size, totals_size;
+	uint64_t *touched; /* mapped; a bit for each slot that has had anything since it was taken away */
+	size_t cells_size, totals_size, touched_size;
 	struct count_cell *before;        /* [n_slots * n_places] */
 	struct count_cell *totals_before; /* [2 * n_cpus] */
-	bool *fresh;                      /* [n_slots]: not read yet */
+	uint32_t *fresh;                  /* slots that were not read yet, then those that have just been */
+	unsigned n_fresh, n_first;
 	unsigned n_used;                  /* slots below this number may be open */
 };
 
-static const struct count_cell *map_cells(int fd, size_t n, size_t *ret_size)
+static void *map_array(int fd, size_t n, size_t each, int protection, size_t *ret_size)
 {
-	void *cells;
+	void *array;
 
-	*ret_size = n * sizeof(struct count_cell);
-	cells = mmap(NULL, *ret_size, PROT_READ, MAP_SHARED, fd, 0);
+	*ret_size = n * each;
+	array = mmap(NULL, *ret_size, protection, MAP_SHARED, fd, 0);
 	(void)close(fd);
-	return cells == MAP_FAILED ? NULL : cells;
+	return array == MAP_FAILED ? NULL : array;
+}
+
+static void unmap_arrays(struct source_bpf *bpf)
+{
+	if (bpf->cells)
+		(void)munmap((void *)(uintptr_t)bpf->cells, bpf->cells_size);
+	if (bpf->totals)
+		(void)munmap((void *)(uintptr_t)bpf->totals, bpf->totals_size);
+	if (bpf->touched)
+		(void)munmap(bpf->touched, bpf->touched_size);
+	free(bpf->time_places);
+	free(bpf->place_of_cpu);
+	free(bpf->before);
+	free(bpf->totals_before);
+	free(bpf->fresh);
 }
 
 static void source_bpf_close(struct activity_source *source)
@@ -55,17 +72,9 @@ static void source_bpf_close(struct activity_source *source)
 
 	if (!bpf)
 		return;
-	if (bpf->cells)
-		(void)munmap((void *)(uintptr_t)bpf->cells, bpf->cells_size);
-	if (bpf->totals)
-		(void)munmap((void *)(uintptr_t)bpf->totals, bpf->totals_size);
+	unmap_arrays(bpf);
 	frame_done(&bpf->source.frame);
 	perf_plan_free(bpf->plan);
-	free(bpf->time_places);
-	free(bpf->place_of_cpu);
-	free(bpf->before);
-	free(bpf->totals_before);
-	free(bpf->fresh);
 	free(bpf);
 }
 
@@ -147,12 +156,15 @@ static int start_program(struct source_bpf *bpf)
 		r = priv_client_bpf_attach(bpf->context->priv, fds);
 	if (r < 0)
 		return r;
-	bpf->cells = map_cells(fds[0], (size_t)bpf->n_slots * n_places, &bpf->cells_size);
-	bpf->totals = map_cells(fds[1], (size_t)bpf->n_cpus * 2, &bpf->totals_size);
+	bpf->cells = map_array(fds[0], (size_t)bpf->n_slots * n_places, sizeof(*bpf->cells), PROT_READ,
+			       &bpf->cells_size);
+	bpf->totals = map_array(fds[1], (size_t)bpf->n_cpus * 2, sizeof(*bpf->totals), PROT_READ, &bpf->totals_size);
+	bpf->touched = map_array(fds[2], bpf->n_slots / 64 + 1, sizeof(*bpf->touched), PROT_READ | PROT_WRITE,
+				 &bpf->touched_size);
 	bpf->before = calloc((size_t)bpf->n_slots * n_places, sizeof(*bpf->before));
 	bpf->totals_before = calloc((size_t)bpf->n_cpus * 2, sizeof(*bpf->totals_before));
 	bpf->fresh = calloc(bpf->n_slots, sizeof(*bpf->fresh));
-	if (!bpf->cells || !bpf->totals || !bpf->before || !bpf->totals_before || !bpf->fresh)
+	if (!bpf->cells || !bpf->totals || !bpf->touched || !bpf->before || !bpf->totals_before || !bpf->fresh)
 		return -ENOMEM;
 	memcpy(bpf->totals_before, bpf->totals, bpf->totals_size);
 	return 0;
@@ -225,15 +237,7 @@ static int source_bpf_probe(struct source_context *context, const struct event_g
 		(void)snprintf(why, why_size, "BPF counting does not work here (%s%s%s). It needs Linux 5.10 with BTF, and root "
 			       "or CAP_BPF and CAP_PERFMON", priv_client_cause(context->priv),
 			       priv_client_cause(context->priv)[0] ? ": " : "", strerror(-r));
-	if (bpf.cells)
-		(void)munmap((void *)(uintptr_t)bpf.cells, bpf.cells_size);
-	if (bpf.totals)
-		(void)munmap((void *)(uintptr_t)bpf.totals, bpf.totals_size);
-	free(bpf.before);
-	free(bpf.totals_before);
-	free(bpf.fresh);
-	free(bpf.place_of_cpu);
-	free(bpf.time_places);
+	unmap_arrays(&bpf);
 	return r;
 }
 
@@ -256,7 +260,8 @@ static int source_bpf_add(struct activity_source *source, const struct activity_
 	if (r < 0 || !cgroup->root)
 		return r;
 	frame->flags[cgroup->slot] = ACTIVITY_OPEN;
-	bpf->fresh[cgroup->slot] = true;
+	if (bpf->n_fresh < bpf->n_slots)
+		bpf->fresh[bpf->n_fresh++] = cgroup->slot;
 	if (cgroup->slot >= bpf->n_used)
 		bpf->n_used = cgroup->slot + 1;
 	return 0;
@@ -325,11 +330,40 @@ static void read_machine(struct source_bpf *bpf)
 	}
 }
 
+/* New slots are marked for one read. */
+static void mark_first(struct source_bpf *bpf)
+{
+	uint8_t *flags = bpf->source.frame.flags;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < bpf->n_first; i++)
+		flags[bpf->fresh[i]] &= (uint8_t)~ACTIVITY_FIRST;
+	for (unsigned i = bpf->n_first; i < bpf->n_fresh; i++)
+		bpf->fresh[n++] = bpf->fresh[i];
+	bpf->n_first = bpf->n_fresh = n;
+	for (unsigned i = 0; i < n; i++)
+		if (flags[bpf->fresh[i]] & ACTIVITY_OPEN)
+			flags[bpf->fresh[i]] |= ACTIVITY_FIRST;
+}
+
+static void read_slot(struct source_bpf *bpf, unsigned slot)
+{
+	struct activity_frame *frame = &bpf->source.frame;
+	const size_t first = (size_t)slot * frame->n_places;
+	bool any = false;
+
+	if (slot >= frame->n_slots || !(frame->flags[slot] & ACTIVITY_OPEN))
+		return;
+	for (unsigned p = 0; p < frame->n_places; p++)
+		any |= take_cell(bpf, &bpf->cells[first + p], &bpf->before[first + p], slot, p);
+	if (any)
+		frame->active[frame->n_active++] = slot;
+}
+
 static int source_bpf_read(struct activity_source *source)
 {
 	struct source_bpf *bpf = (struct source_bpf *)source;
 	struct activity_frame *frame = &source->frame;
-	const unsigned n_places = frame->n_places;
 	int r = priv_client_bpf_flush(bpf->context->priv);
 
 	if (r < 0)
@@ -339,21 +373,12 @@ static int source_bpf_read(struct activity_source *source)
 			clear_slot(frame, frame->active[i]);
 	frame->n_active = 0;
 	read_machine(bpf);
-	for (unsigned slot = 1; slot < bpf->n_used; slot++) {
-		const size_t first = (size_t)slot * n_places;
-		bool any = false;
+	mark_first(bpf);
+	for (unsigned word = 0; word <= bpf->n_used / 64; word++) {
+		uint64_t bits = bpf->touched[word] ? __atomic_exchange_n(&bpf->touched[word], 0, __ATOMIC_ACQ_REL) : 0;
 
-		if (!(frame->flags[slot] & ACTIVITY_OPEN))
-			continue;
-		if (frame->flags[slot] & ACTIVITY_FIRST || bpf->fresh[slot]) {
-			frame->flags[slot] = bpf->fresh[slot] ? ACTIVITY_OPEN | ACTIVITY_FIRST : ACTIVITY_OPEN;
-			bpf->fresh[slot] = false;
-		}
-		for (unsigned p = 0; p < n_places; p++)
-			if (bpf->cells[first + p].ns != bpf->before[first + p].ns)
-				any |= take_cell(bpf, &bpf->cells[first + p], &bpf->before[first + p], slot, p);
-		if (any)
-			frame->active[frame->n_active++] = slot;
+		for (; bits != 0; bits &= bits - 1)
+			read_slot(bpf, word * 64 + (unsigned)__builtin_ctzll(bits));
 	}
 	return r;
 }

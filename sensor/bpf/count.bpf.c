@@ -2,7 +2,8 @@
 /*
  * Counts per cgroup in the kernel: at each switch between two cgroups the counters' deltas go to the cgroup that
  * was running. Loaded by the privileged process; the sensor maps the cells and only reads them.
- * Where a switch was not traced, the delta belongs to nobody for sure and goes to `lost`.
+ * Where a switch was not traced, the task that now leaves gets the part of the time that the scheduler says it
+ * ran; the rest belongs to nobody for sure and goes to `lost`.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -26,9 +27,14 @@ struct cgroup_subsys_state {
 struct css_set {
 	struct cgroup_subsys_state *subsys[16];
 } __attribute__((preserve_access_index));
+struct sched_entity {
+	unsigned long long sum_exec_runtime;
+	unsigned long long prev_sum_exec_runtime; /* when it was chosen to run */
+} __attribute__((preserve_access_index));
 struct task_struct {
 	int pid;
 	struct css_set *cgroups;
+	struct sched_entity se;
 } __attribute__((preserve_access_index));
 enum cgroup_subsys_id { perf_event_cgrp_id = 0 };
 
@@ -82,6 +88,14 @@ struct {
 	__type(value, struct count_cell);
 } totals SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* n_slots / 64 */
+	__type(key, __u32);
+	__type(value, __u64);
+} touched SEC(".maps"); /* a bit for each slot that has had anything; the reader takes it away */
+
 static __always_inline unsigned long long scale(unsigned long long count, unsigned long long enabled,
 						unsigned long long running)
 {
@@ -106,6 +120,17 @@ static __always_inline void add_cell(struct count_cell *cell, const struct count
 		if (delta->events[i])
 			__sync_fetch_and_add(&cell->events[i], delta->events[i]);
 	}
+}
+
+/* After the cell: a reader that takes the bit early finds the rest of it by the next bit. */
+static __always_inline void touch(__u32 slot)
+{
+	const __u64 bit = 1ULL << (slot & 63);
+	__u32 key = slot >> 6;
+	__u64 *word = bpf_map_lookup_elem(&touched, &key);
+
+	if (word && !(*(volatile __u64 *)word & bit))
+		__sync_fetch_and_or(word, bit);
 }
 
 /* What has been counted on this CPU since the last time. */
@@ -135,41 +160,91 @@ static __always_inline void take_delta(struct cpu_state *state, unsigned int cpu
 	}
 }
 
-/* Gives the delta to the cgroup that was running until now; `next` runs from now on. */
-static __always_inline void account(unsigned long long was, unsigned long long next)
+/* The part of each count that falls into `ns` of the delta's time; what remains stays in the delta. */
+static __always_inline void split(struct count_cell *delta, unsigned long long elapsed, unsigned long long ns,
+				  struct count_cell *part)
 {
-	struct count_cell delta = {}, *cell;
-	unsigned int cpu = bpf_get_smp_processor_id();
-	struct cpu_state *state;
-	__u32 key = 0, *slot;
-	bool first;
+	unsigned int i;
 
-	state = bpf_map_lookup_elem(&states, &key);
-	if (!state || cpu >= COUNT_CPUS_MAX)
-		return;
-	first = state->ns == 0;
-	take_delta(state, cpu, was == IDLE_ID, &delta);
-	key = state->cgroup == was ? cpu : n_cpus + cpu;
-	state->cgroup = next;
-	if (first)
-		return;
+	part->ns = ns;
+	part->enabled = delta->enabled;
+	part->running = delta->running;
+	delta->ns = elapsed - ns;
+	delta->enabled = delta->running = 0;
+	for (i = 0; i < COUNT_EVENTS_MAX; i++) {
+		if (i >= n_events)
+			break;
+		part->events[i] = delta->events[i] / elapsed * ns + delta->events[i] % elapsed * ns / elapsed;
+		delta->events[i] -= part->events[i];
+	}
+}
+
+static __always_inline void give(unsigned long long cgroup, unsigned int cpu, const struct count_cell *delta)
+{
+	struct count_cell *cell;
+	__u32 key = cpu, *slot;
+
 	cell = bpf_map_lookup_elem(&totals, &key);
 	if (cell)
-		add_cell(cell, &delta);
-	if (key != cpu) { /* lost, but it was there */
-		key = cpu;
-		cell = bpf_map_lookup_elem(&totals, &key);
-		if (cell)
-			add_cell(cell, &delta);
-		return;
-	}
-	slot = bpf_map_lookup_elem(&slots, &was);
+		add_cell(cell, delta);
+	slot = bpf_map_lookup_elem(&slots, &cgroup);
 	if (!slot)
 		return;
 	key = *slot * n_places + place_of_cpu[cpu];
 	cell = bpf_map_lookup_elem(&cells, &key);
+	if (!cell)
+		return;
+	add_cell(cell, delta);
+	touch(*slot);
+}
+
+/* It was there, but whose it is cannot be said. */
+static __always_inline void lose(unsigned int cpu, const struct count_cell *delta)
+{
+	struct count_cell *cell;
+	__u32 key = cpu;
+
+	cell = bpf_map_lookup_elem(&totals, &key);
 	if (cell)
-		add_cell(cell, &delta);
+		add_cell(cell, delta);
+	key = n_cpus + cpu;
+	cell = bpf_map_lookup_elem(&totals, &key);
+	if (cell)
+		add_cell(cell, delta);
+}
+
+/* Gives what was counted to the cgroup that ran until now, for `ran_ns` as far as the scheduler knows; `next` follows. */
+static __always_inline void account(unsigned long long was, unsigned long long next, unsigned long long ran_ns)
+{
+	struct count_cell delta = {}, part = {};
+	unsigned int cpu = bpf_get_smp_processor_id();
+	unsigned long long before, had, elapsed;
+	struct cpu_state *state;
+	__u32 key = 0;
+
+	state = bpf_map_lookup_elem(&states, &key);
+	if (!state || cpu >= COUNT_CPUS_MAX)
+		return;
+	before = state->ns;
+	had = state->cgroup;
+	take_delta(state, cpu, was == IDLE_ID, &delta);
+	state->cgroup = next;
+	if (before == 0)
+		return;
+	if (had == was) {
+		give(was, cpu, &delta);
+		return;
+	}
+	elapsed = state->ns - before;
+	if (ran_ns > elapsed)
+		ran_ns = elapsed;
+	if (elapsed == 0 || ran_ns == 0 || was == IDLE_ID) {
+		lose(cpu, &delta);
+		return;
+	}
+	split(&delta, elapsed, ran_ns, &part);
+	give(was, cpu, &part);
+	lose(cpu, &delta);
 }
 
 /* Direct loads: allowed for the arguments of a BTF tracepoint. */
@@ -198,7 +273,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *previous, struct task_
 	unsigned long long was = id_of(previous), will = id_of(next);
 
 	if (was != will)
-		account(was, will);
+		account(was, will, previous->se.sum_exec_runtime - previous->se.prev_sum_exec_runtime);
 	return 0;
 }
 
@@ -209,7 +284,8 @@ int BPF_PROG(on_switch_raw, bool preempt, struct task_struct *previous, struct t
 	unsigned long long was = id_of_probed(previous), will = id_of_probed(next);
 
 	if (was != will)
-		account(was, will);
+		account(was, will, BPF_CORE_READ(previous, se.sum_exec_runtime) -
+					   BPF_CORE_READ(previous, se.prev_sum_exec_runtime));
 	return 0;
 }
 
@@ -218,8 +294,13 @@ SEC("raw_tp/sched_switch")
 int flush(void *context)
 {
 	unsigned long long id = id_of_probed((struct task_struct *)bpf_get_current_task());
+	struct cpu_state *state;
+	__u32 key = 0;
 
-	account(id, id);
+	/* A task whose coming was not traced is settled when it goes: only then the scheduler's figures are fresh. */
+	state = bpf_map_lookup_elem(&states, &key);
+	if (state && (state->ns == 0 || state->cgroup == id))
+		account(id, id, 0);
 	return 0;
 }
 
