@@ -57,8 +57,10 @@ static double sum_scopes(const struct live_target *target, double (*pick)(const 
 	return sum;
 }
 
-static json_t *target_json(const struct live *live, const struct live_target *target)
+static json_t *target_json(const struct machine *machine, const struct live_target *target)
 {
+	const struct known_target *known = known_find(&machine->known, target->name);
+	const struct live *live = &machine->live;
 	bool present = target->last_ms == live->time_ms;
 	json_t *value = json_pack("{ss ss?}", "target", target->name, "container_id",
 				  target->container_id[0] ? target->container_id : NULL);
@@ -75,6 +77,10 @@ static json_t *target_json(const struct live *live, const struct live_target *ta
 				  api_number(present ? sum_scopes(target, pick_static, true) : NAN));
 	(void)json_object_set_new(value, "energy_j", api_number(sum_scopes(target, pick_total, false)));
 	(void)json_object_set_new(value, "age", api_number((double)(live->time_ms - target->last_ms) / 1000));
+	if (known)
+		(void)json_object_update_new(value, json_pack("{ss ss ss ss}", "runtime", known->runtime,
+							      "image", known->image, "pod", known->pod,
+							      "namespace", known->pod_namespace));
 	return value;
 }
 
@@ -120,7 +126,7 @@ static json_t *targets_json(const struct machine *machine)
 
 	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
 		if (!is_reserved(target->name))
-			(void)json_array_append_new(targets, target_json(&machine->live, target));
+			(void)json_array_append_new(targets, target_json(machine, target));
 	}
 	return targets;
 }

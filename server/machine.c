@@ -32,7 +32,7 @@ struct machine *machine_new(const struct server_config *config, const char *name
 	if (!machine)
 		return NULL;
 	machine->config = config;
-	machine->time_ms = machine->resumed_ms = INT64_MIN;
+	machine->time_ms = machine->resumed_ms = machine->known_ms = INT64_MIN;
 	machine->name = strdup(name);
 	machine->reports = strdup(reports);
 	if (asprintf(&machine->power, "power%s", name) < 0)
@@ -62,6 +62,7 @@ void machine_free(struct machine *machine)
 		report_names_free(machine->names);
 	share_output_done(&machine->shares);
 	live_done(&machine->live);
+	known_done(&machine->known);
 	batch_done(&machine->out);
 	free(machine->name);
 	free(machine->reports);

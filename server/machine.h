@@ -6,6 +6,7 @@
 #pragma once
 
 #include "join.h"
+#include "known.h"
 #include "live.h"
 #include "server_config.h"
 #include "tick_make.h"
@@ -41,7 +42,10 @@ struct machine {
 	void *formula;
 	struct share_output shares;
 	struct live live;
-	struct batch out; /* power reports not yet handed over; the owner clears it */
+	struct known known;
+	int64_t known_ms;  /* the newest of them; INT64_MIN: none */
+	bool asking_known; /* a look at them is under way */
+	struct batch out;  /* power reports not yet handed over; the owner clears it */
 	struct machine_counters n;
 	int64_t time_ms;    /* of the last tick; INT64_MIN: none */
 	int64_t saved_ms;   /* the position that is stored */

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "log.h"
 #include "recaps.h"
+#include "server_known.h"
 #include "server_report.h"
 #include "server_work.h"
 #include "state.h"
@@ -21,6 +22,7 @@
 #define SERVER_TOKEN        "server"
 #define SERVER_END_MS       8000   /* an orderly end takes no longer, but with --once */
 #define SERVER_HOUSE_S      3600.0 /* between two deletions of what is too old */
+#define SERVER_KNOWN_S      2.0    /* between two looks at what sensors say of targets */
 #define SERVER_STOP_DUTY_MS 3000
 
 struct machine *server_find_machine(const struct server *server, const char *name)
@@ -244,6 +246,7 @@ static void server_start(struct server *server)
 		     live ? (double)server->config->state_line_ms / 1000 : 0);
 	server_timer(server, &server->housekeeping, server_house_due,
 		     live && server->config->retention_ms ? SERVER_HOUSE_S : 0);
+	server_timer(server, &server->known, server_known_due, live ? SERVER_KNOWN_S : 0);
 	server_timer(server, &server->watchdog, server_watchdog_due,
 		     (double)server->notify.watchdog_interval_ms / 1000);
 	if (server_keeps_state(server))

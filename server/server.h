@@ -40,6 +40,7 @@ struct server {
 	ev_timer line;
 	ev_timer settle; /* while ending */
 	ev_timer housekeeping;
+	ev_timer known;
 	ev_timer watchdog;
 	bool started; /* stored states are here, reading has begun */
 	bool away;    /* a store is being tried again */

@@ -132,6 +132,38 @@ static void write_family(struct metrics_writer *writer, const struct row_family 
 	}
 }
 
+/* Who a container is, to be joined with by its name. */
+static void write_info(struct metrics_writer *writer, const struct server *server)
+{
+	metrics_family(writer, METRICS_GAUGE, "wattribute_container_info",
+		       "1; what is known of a container is in the labels.");
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		const struct live_target *target = machine->live.targets;
+
+		for (; target; target = target->hh.next) {
+			const struct known_target *known = known_find(&machine->known, target->name);
+			const char *labels[] = {"sensor",
+						machine->name,
+						"container_name",
+						target->name,
+						"container_id",
+						target->container_id,
+						"runtime",
+						known ? known->runtime : "",
+						"image",
+						known ? known->image : "",
+						"pod",
+						known ? known->pod : "",
+						"namespace",
+						known ? known->pod_namespace : "",
+						NULL};
+
+			if (known)
+				metrics_sample(writer, labels, 1);
+		}
+	}
+}
+
 struct counter_family {
 	const char *name;
 	const char *help;
@@ -285,6 +317,7 @@ static void write_all(void *data, struct metrics_writer *writer)
 	metrics_sample(writer, build, 1);
 	for (size_t i = 0; i < sizeof(row_families) / sizeof(row_families[0]); i++)
 		write_family(writer, &row_families[i], server);
+	write_info(writer, server);
 	write_counters(writer, server);
 	write_models(writer, server, true);
 	write_models(writer, server, false);

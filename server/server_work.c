@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "recaps.h"
+#include "server_known.h"
 #include "state.h"
 
 #include <stdio.h>
@@ -94,6 +95,7 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 		(void)log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
 	machine->saved_ms = machine->time_ms;
 	server_ensure(server, machine);
+	server_look_known(server, machine);
 	return machine;
 }
 

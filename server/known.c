@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table behind known.h. Fed by server_work.c now and then, read by the API and for quotas.
+ */
+#include "known.h"
+
+#include <bson/bson.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void copy_text(const bson_iter_t *iterator, char *ret, size_t size)
+{
+	if (BSON_ITER_HOLDS_UTF8(iterator))
+		(void)snprintf(ret, size, "%s", bson_iter_utf8(iterator, NULL));
+}
+
+static void known_take(struct known_target *target, const bson_t *document)
+{
+	bson_iter_t each;
+
+	bson_iter_init(&each, document);
+	while (bson_iter_next(&each)) {
+		const char *key = bson_iter_key(&each);
+
+		if (strcmp(key, "runtime") == 0)
+			copy_text(&each, target->runtime, sizeof(target->runtime));
+		else if (strcmp(key, "image") == 0)
+			copy_text(&each, target->image, sizeof(target->image));
+		else if (strcmp(key, "pod") == 0)
+			copy_text(&each, target->pod, sizeof(target->pod));
+		else if (strcmp(key, "namespace") == 0)
+			copy_text(&each, target->pod_namespace, sizeof(target->pod_namespace));
+		else if (strcmp(key, "cpu_quota") == 0 && BSON_ITER_HOLDS_NUMBER(&each))
+			target->cpu_quota = bson_iter_as_double(&each);
+		else if (strcmp(key, "last_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
+			target->last_seen_ms = bson_iter_date_time(&each);
+	}
+	if (!(target->cpu_quota > 0 && target->cpu_quota < 1e6))
+		target->cpu_quota = 0;
+}
+
+static int known_add(struct known *known, const bson_t *document)
+{
+	struct known_target *target;
+	bson_iter_t iterator;
+	const char *name;
+	size_t length;
+
+	if (!bson_iter_init_find(&iterator, document, "target") || !BSON_ITER_HOLDS_UTF8(&iterator))
+		return 0;
+	name = bson_iter_utf8(&iterator, NULL);
+	length = strlen(name);
+	HASH_FIND(hh, known->targets, name, length, target);
+	if (!target) {
+		target = calloc(1, sizeof(*target) + length + 1);
+		if (!target)
+			return -ENOMEM;
+		memcpy(target->name, name, length + 1);
+		HASH_ADD_KEYPTR(hh, known->targets, target->name, length, target);
+	}
+	known_take(target, document);
+	return 0;
+}
+
+int known_update(struct known *known, const struct batch *documents)
+{
+	const uint8_t *bytes;
+	size_t offset = 0, length;
+	bson_t document;
+
+	while (batch_next(documents, &offset, &bytes, &length) == 1) {
+		if (bson_init_static(&document, bytes, length) &&
+		    bson_validate(&document, BSON_VALIDATE_UTF8, NULL) && known_add(known, &document) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+const struct known_target *known_find(const struct known *known, const char *name)
+{
+	struct known_target *target;
+
+	HASH_FIND(hh, known->targets, name, strlen(name), target);
+	return target;
+}
+
+static void known_remove(struct known *known, struct known_target *target)
+{
+	HASH_DELETE(hh, known->targets, target);
+	free(target);
+}
+
+void known_expire(struct known *known, int64_t before_ms)
+{
+	struct known_target *target, *next;
+
+	HASH_ITER(hh, known->targets, target, next)
+	{
+		if (target->last_seen_ms < before_ms)
+			known_remove(known, target);
+	}
+}
+
+void known_done(struct known *known)
+{
+	known_expire(known, INT64_MAX);
+}

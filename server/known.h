@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What sensors say once of each target (collection target<machine>): runtime, image, pod, CPU quota. Looked
+ * up by target's name; pure but for the documents it is given.
+ */
+#pragma once
+
+#include "batch.h"
+
+#include <uthash.h>
+
+struct known_target {
+	UT_hash_handle hh;
+	char runtime[16];
+	char image[128];
+	char pod[64];
+	char pod_namespace[64];
+	double cpu_quota; /* CPUs; 0: unknown */
+	int64_t last_seen_ms;
+	char name[];
+};
+
+struct known {
+	struct known_target *targets;
+};
+
+/* Takes the documents in; what is damaged is left out. 0 or -ENOMEM. */
+int known_update(struct known *known, const struct batch *documents);
+/* NULL: nothing is known. */
+const struct known_target *known_find(const struct known *known, const char *name);
+/* Forgets targets that were last seen before. */
+void known_expire(struct known *known, int64_t before_ms);
+void known_done(struct known *known);

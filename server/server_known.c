@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads target<machine> by time, so that only what has changed is read, and hands CPU quotas on to the ticks.
+ * Called by server_work.c for a new machine and by a timer. The API shows the rest.
+ */
+#include "server_known.h"
+
+#include "log.h"
+
+#include <stdio.h>
+
+#define KNOWN_LIMIT  5000
+#define KNOWN_AGE_MS INT64_C(86400000) /* a target not seen for a day is forgotten */
+
+static int64_t newest_time(const struct known *known, int64_t newest_ms)
+{
+	for (const struct known_target *target = known->targets; target; target = target->hh.next) {
+		if (target->last_seen_ms > newest_ms)
+			newest_ms = target->last_seen_ms;
+	}
+	return newest_ms;
+}
+
+static void server_known_answered(void *data, const struct db_answer *answer)
+{
+	struct machine *machine = data;
+
+	machine->asking_known = false;
+	if (answer->result != STORE_OK || !answer->documents->length)
+		return;
+	if (known_update(&machine->known, answer->documents) < 0)
+		(void)log_warning("server", -ENOMEM, "%s: not all targets are known", machine->name);
+	machine->known_ms = newest_time(&machine->known, machine->known_ms);
+	known_expire(&machine->known, machine->known_ms - KNOWN_AGE_MS);
+	for (const struct known_target *target = machine->known.targets; target; target = target->hh.next) {
+		if (target->cpu_quota > 0)
+			(void)tick_maker_set_quota(machine->maker, target->name, target->cpu_quota);
+	}
+}
+
+void server_look_known(struct server *server, struct machine *machine)
+{
+	char collection[300];
+	struct store_query query = {
+		.collection = collection,
+		.after_ms = machine->known_ms == INT64_MIN ? INT64_MIN : machine->known_ms - 1,
+		.until_ms = INT64_MAX,
+		.limit = KNOWN_LIMIT,
+	};
+
+	if (machine->asking_known)
+		return;
+	(void)snprintf(collection, sizeof(collection), "target%s", machine->name);
+	machine->asking_known = db_client_read(server->reports, &query, server_known_answered, machine) == 0;
+}
+
+void server_known_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *server = timer->data;
+
+	(void)loop, (void)events;
+	if (db_client_is_full(server->reports))
+		return;
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
+		server_look_known(server, machine);
+}
