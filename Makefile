@@ -55,9 +55,10 @@ help:
 ## make soak       half an hour of churn; growth of memory and descriptors
 ## make install    programs, man pages and units under $(DESTDIR)$(PREFIX)
 
+# Both names, as BUILD may be given with or without its whole path: else an object could stay as it is by mistake.
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -MMD -MP -MT $(abspath $@) -MT $(patsubst $(CURDIR)/%,%,$@) -c -o $@ $<
 
 # The program that counts in the kernel, and its loader's header.
 BPF_CLANG ?= clang
