@@ -70,6 +70,23 @@ void machine_free(struct machine *machine)
 	free(machine);
 }
 
+static void machine_keep(char *ret, size_t size, const char *text)
+{
+	if (text)
+		(void)snprintf(ret, size, "%s", text);
+}
+
+/* What a report says of its sensor. */
+static void machine_note(struct machine *machine)
+{
+	const struct report_decoded *report = &machine->decoded;
+
+	if (!machine->sensor[0])
+		machine_keep(machine->sensor, sizeof(machine->sensor), report->sensor);
+	machine_keep(machine->energy_source, sizeof(machine->energy_source), report->energy_source);
+	machine_keep(machine->activity_source, sizeof(machine->activity_source), report->activity_source);
+}
+
 int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
 		 enum join_fed *ret_fed)
 {
@@ -89,9 +106,7 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 	if (*ret_fed == JOIN_NEW) {
 		machine->n.documents++;
 		machine->fed_ms = now_ms;
-		if (!machine->sensor[0])
-			(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s",
-				       machine->decoded.sensor);
+		machine_note(machine);
 	}
 	return 0;
 }
