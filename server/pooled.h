@@ -141,7 +141,7 @@ struct pooled_filter {
 	double *h, *ph, *scale;
 	int slot_record[POOLED_SLOTS]; /* -1: free */
 	uint64_t slot_seen[POOLED_SLOTS];
-	bool ready, with_misses;
+	bool ready, with_misses, with_instructions;
 	double n_cores;
 	uint64_t tick;
 	uint64_t n_samples, n_restarts;

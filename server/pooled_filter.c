@@ -285,7 +285,8 @@ static void follow_machine(struct pooled *pooled, struct pooled_filter *filter)
 	bool cores = filter->scope == REPORT_SCOPE_CPU && filter->n_cores > 0 &&
 		     fabs(input->n_cores / filter->n_cores - 1) > CORES_CHANGE;
 
-	if (filter->ready && (cores || filter->with_misses != input->has_misses))
+	if (filter->ready && (cores || filter->with_misses != input->has_misses ||
+			      filter->with_instructions != input->has_instructions))
 		restart(pooled, filter);
 	filter->n_cores = input->n_cores;
 }

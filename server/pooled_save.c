@@ -203,6 +203,7 @@ static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 	whole(c, &n_used, filter->size);
 	filter->n_used = (unsigned)n_used / 4 * 4;
 	flag(c, &filter->with_misses);
+	flag(c, &filter->with_instructions);
 	number(c, &filter->n_cores);
 	whole(c, &filter->tick, 1ull << 52);
 	whole(c, &filter->n_samples, 1ull << 52);

@@ -8,12 +8,14 @@
 
 #include <math.h>
 
-#define SPREAD_CPU      0.20
-#define SPREAD_DRAM     0.25
-#define REMOTE_MEAN     0.02
-#define REMOTE_SPREAD   0.20
-#define REGROWTH        1.2 /* a kept variance grows by this while away */
-#define NEWCOMER_FACTOR 1.5 /* so much dearer than the cheapest one must it be to take its slot */
+#define SPREAD_CPU        0.20
+#define SPREAD_DRAM       0.25
+#define SPREAD_CPU_BLIND  0.27 /* without instructions nothing else tells containers apart */
+#define SPREAD_DRAM_BLIND 0.60 /* without misses */
+#define REMOTE_MEAN       0.02
+#define REMOTE_SPREAD     0.20
+#define REGROWTH          1.2 /* a kept variance grows by this while away */
+#define NEWCOMER_FACTOR   1.5 /* so much dearer than the cheapest one must it be to take its slot */
 
 double pooled_slots_scale(const struct pooled_filter *filter, const struct pooled_member *member)
 {
@@ -24,7 +26,9 @@ double pooled_slots_scale(const struct pooled_filter *filter, const struct poole
 
 double pooled_slots_spread(const struct pooled_filter *filter)
 {
-	return filter->scope == REPORT_SCOPE_CPU ? SPREAD_CPU : SPREAD_DRAM;
+	if (filter->scope == REPORT_SCOPE_CPU)
+		return filter->with_instructions ? SPREAD_CPU : SPREAD_CPU_BLIND;
+	return filter->with_misses ? SPREAD_DRAM : SPREAD_DRAM_BLIND;
 }
 
 static unsigned slot_state(const struct pooled_filter *filter, unsigned slot)

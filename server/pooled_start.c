@@ -105,6 +105,7 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 	double cycles = 0, power = 0;
 
 	filter->with_misses = input->has_misses;
+	filter->with_instructions = input->has_instructions;
 	filter->n_cores = input->n_cores;
 	pooled_slots_clear(filter, &pooled->book);
 	for (unsigned m = 0; m < filter->n_members; m++) {
