@@ -82,7 +82,7 @@ def other_figures(scores, formulas):
           "| cpu full % | twins differ by % (truly) | phantom W of an idle container |")
     print("| --- |" + " ---: |" * 7)
     for formula in formulas:
-        every = [s for by in scores.values() for s in by.get(formula, {}).values() if s.get("cpu")]
+        every = [s for by in scores.values() for s in by.get(formula, {}).values() if (s.get("cpu") or {}).get("coverage")]
         if not every:
             continue
 
@@ -106,8 +106,13 @@ def main():
     present = {f for by in scores.values() for f in by}
     formulas = [f for f in ("reference", "strict", "smartwatts", "share", "pooled", "floor") if f in present]
     seeds = sorted({s for by in scores.values() for f in by.values() for s in f}, key=int)
-    which = "our strict mode stands in for it" if sys.argv[2:] == ["strict"] else "PyPI smartwatts 2.4.1, its defaults"
-    print(f"{len(scores)} scenarios and laws, seeds {' '.join(seeds)}; reference: {which}.")
+    print(f"{len(scores)} scenarios and laws, seeds {' '.join(seeds)}.", end=" ")
+    if "reference" in formulas:
+        stand_in = "our strict mode, which stands in for it" if sys.argv[2:] == ["strict"] else "PyPI smartwatts 2.4.1"
+        print(f"reference: {stand_in}, its defaults.", end=" ")
+    if "strict" in formulas:
+        print("strict: our mode that answers as PyPI smartwatts does.", end=" ")
+    print("floor: true costs applied to the noisy readings.")
     for scope, figure, title in FIGURES:
         table(scores, scope, figure, title, formulas)
     other_figures(scores, formulas)
