@@ -27,6 +27,8 @@ struct priv_bpf {
 static char last_words[160];
 
 static int keep_words(enum libbpf_print_level level, const char *format, va_list arguments)
+	__attribute__((format(printf, 2, 0)));
+static int keep_words(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	if (level == LIBBPF_WARN && last_words[0] == '\0') {
 		(void)vsnprintf(last_words, sizeof(last_words), format, arguments);

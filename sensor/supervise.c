@@ -85,12 +85,9 @@ static void on_write_ended(struct loop_child *child, int wait_status)
 	struct supervise *supervise = child->data;
 
 	supervise->write.pid = -1;
-	if (supervise->collect.pid > 0) {
-		if (supervise->exit_code == 0 && exit_code_of(wait_status) == 0 &&
-		    !has_ended_already(supervise->collect.pid))
-			supervise->exit_code = 1; /* it must not be the first to go */
+	/* It ends with 0 only when collect has closed the link: collect is about to end, or has ended unseen so far. */
+	if (supervise->collect.pid > 0 && exit_code_of(wait_status) != 0)
 		(void)kill(supervise->collect.pid, SIGTERM);
-	}
 	child_ended(supervise, "write", wait_status);
 }
 
