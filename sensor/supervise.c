@@ -70,16 +70,6 @@ static void on_collect_ended(struct loop_child *child, int wait_status)
 	child_ended(supervise, "collect", wait_status);
 }
 
-/* Both may have ended before the loop hears of either, in any order. */
-static bool has_ended_already(pid_t pid)
-{
-	siginfo_t info = {0};
-
-	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-		return errno == ECHILD; /* reaped, its callback is to come */
-	return info.si_pid == pid;
-}
-
 static void on_write_ended(struct loop_child *child, int wait_status)
 {
 	struct supervise *supervise = child->data;
