@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
@@ -81,12 +83,24 @@ static void append(char *line, size_t size, size_t *length, const char *format, 
 	va_end(arguments);
 }
 
+/* The journal reads "<4>" as a priority; in a file, a pipe or `docker logs` it would only be in the way. */
+static bool stderr_is_journal(void)
+{
+	const char *journal = getenv("JOURNAL_STREAM"); /* device:inode, set by systemd */
+	unsigned long long device, inode;
+	struct stat status;
+
+	if (!journal || sscanf(journal, "%llu:%llu", &device, &inode) != 2)
+		return false;
+	return fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+}
+
 static void write_stderr(enum log_level level, const char *token, const char *message)
 {
 	char line[LINE_MAX_BYTES + 128];
 	size_t length = 0, size = sizeof(line) - 1; /* one byte stays for the newline */
 
-	if (!isatty(STDERR_FILENO))
+	if (stderr_is_journal())
 		append(line, size, &length, "<%d>", (int)level);
 	if (logger.name)
 		append(line, size, &length, "%s: ", logger.name);

@@ -2,7 +2,7 @@
 /*
  * Messages for people: one line each, with a severity and a short subject token ("priv", "store").
  * Daemon code (sensor/, server/, client/) logs; code in common/ returns errors and stays silent.
- * Lines go to stderr with the <n> prefix of sd-daemon(3) when stderr is not a terminal.
+ * Lines go to stderr, with the <n> prefix of sd-daemon(3) when that is the journal's stream.
  */
 #pragma once
 

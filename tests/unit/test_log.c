@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char last[4096];
@@ -61,25 +63,38 @@ static void one_line_whatever_is_said(void **state)
 	log_set_sink(NULL, NULL);
 }
 
-static void prefix_on_a_pipe(void **state)
+/* What one warning looks like on a pipe, with $JOURNAL_STREAM naming that pipe plus `inode_offset`. */
+static void check_line_on_pipe(long long inode_offset, const char *expected)
 {
-	char line[256];
+	char line[256], stream[64];
 	int ends[2], saved = dup(STDERR_FILENO);
+	struct stat status;
 
-	(void)state;
 	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(fstat(ends[1], &status), 0);
+	(void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev,
+		       (unsigned long long)status.st_ino + (unsigned long long)inode_offset);
+	assert_int_equal(setenv("JOURNAL_STREAM", stream, 1), 0);
 	log_set_name("sensor collect");
 	(void)dup2(ends[1], STDERR_FILENO);
 	(void)log_warning("store", 0, "away");
 	(void)dup2(saved, STDERR_FILENO);
 	log_set_name(NULL);
+	(void)unsetenv("JOURNAL_STREAM");
 	ssize_t n = read(ends[0], line, sizeof(line) - 1);
 	assert_true(n > 0);
 	line[n] = '\0';
-	assert_string_equal(line, "<4>sensor collect: warning: store: away\n");
+	assert_string_equal(line, expected);
 	(void)close(ends[0]);
 	(void)close(ends[1]);
 	(void)close(saved);
+}
+
+static void prefix_for_the_journal_only(void **state)
+{
+	(void)state;
+	check_line_on_pipe(0, "<4>sensor collect: warning: store: away\n");
+	check_line_on_pipe(1, "sensor collect: warning: store: away\n");
 }
 
 static void level_names(void **state)
@@ -122,8 +137,10 @@ static void clocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(level_and_errno),  cmocka_unit_test(one_line_whatever_is_said),
-		cmocka_unit_test(prefix_on_a_pipe), cmocka_unit_test(level_names),
+		cmocka_unit_test(level_and_errno),
+		cmocka_unit_test(one_line_whatever_is_said),
+		cmocka_unit_test(prefix_for_the_journal_only),
+		cmocka_unit_test(level_names),
 		cmocka_unit_test(clocks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
