@@ -30,8 +30,8 @@ static const struct pooled_assumption cpu_bank[] = {
 	 .static_sd = 0.2},
 };
 static const struct pooled_assumption dram_member = {.factor_drift = 2e-4,
-						     .counts_noise = 0.012,
-						     .least_noise = 0.2,
+						     .counts_noise = 0.04,
+						     .least_noise = 0.4,
 						     .static_mean = 0.35,
 						     .static_sd = 0.2};
 
