@@ -45,6 +45,8 @@ struct pooled_assumption {
 
 struct pooled_member {
 	struct pooled_assumption assumed;
+	unsigned width;  /* states of a slot: 1, or 2 with its remote slope */
+	unsigned n_used; /* part of the state that is in use, padded to a multiple of 4 */
 	double log_weight;
 	double noise[2];                      /* multiplier of R: idle, busy */
 	double error_w;                       /* recent mean absolute miss */
@@ -131,10 +133,9 @@ struct pooled_input {
 struct pooled_filter {
 	enum report_scope scope;
 	unsigned n_sockets, n_members;
-	unsigned size;   /* of the state, padded to a multiple of 4 */
-	unsigned n_used; /* part of it that is in use, padded alike */
+	unsigned size; /* of the state, padded to a multiple of 4 */
 	unsigned n_fixed;
-	unsigned slot_width; /* 1, or 2 with remote slopes */
+	unsigned slot_width; /* the widest member's */
 	struct pooled_member members[POOLED_MEMBERS];
 	double weights[POOLED_MEMBERS]; /* sum 1 */
 	double *memory;                 /* of the members and what follows */

@@ -168,18 +168,18 @@ static void drift_factors(const struct pooled_input *input, struct pooled_filter
 {
 	double scale = pooled_slots_scale(filter, member), sd = pooled_slots_spread(filter) * scale;
 
-	for (unsigned j = 0; j < filter->n_used; j++)
+	for (unsigned j = 0; j < member->n_used; j++)
 		filter->scale[j] = 1;
 	for (unsigned i = 0; i < input->n_rows; i++) {
-		unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * filter->slot_width;
+		unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * member->width;
 		if (filter->slot[i] < 0)
 			continue;
 		filter->scale[j] = sqrt(fmax(1 - 2 * member->assumed.factor_drift * filter->weight[i], 0));
 		member->x[j] *= filter->scale[j];
 	}
-	pooled_matrix_scale(member->p, filter->size, filter->n_used, filter->scale);
+	pooled_matrix_scale(member->p, filter->size, member->n_used, filter->scale);
 	for (unsigned i = 0; i < input->n_rows; i++) {
-		unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * filter->slot_width;
+		unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * member->width;
 		if (filter->slot[i] < 0)
 			continue;
 		add_variance(filter, member, j, sd * sqrt(1 - filter->scale[j] * filter->scale[j]));
@@ -213,7 +213,7 @@ static bool sane(const struct pooled_filter *filter)
 {
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		const struct pooled_member *member = &filter->members[m];
-		for (unsigned j = 0; j < filter->n_used; j++) {
+		for (unsigned j = 0; j < member->n_used; j++) {
 			double variance = member->p[(size_t)j * filter->size + j];
 			if (!(fabs(member->x[j]) < 1e12) || !(variance >= -1e-9) || !(variance < 1e18))
 				return false;

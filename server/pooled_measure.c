@@ -80,7 +80,7 @@ static void regress_cpu(struct measure *m)
 		extra = input->has_instructions ? instructions[i] - input->usual_ipc * cycles[i] : 0;
 		core = x[POOLED_B0] * cycles[i] + x[POOLED_B1] * extra;
 		if (slot >= 0) {
-			unsigned j = filter->n_fixed + (unsigned)slot * filter->slot_width;
+			unsigned j = filter->n_fixed + (unsigned)slot * m->member->width;
 			core += x[j] * cycles[i];
 			h[j] = g * cycles[i];
 		}
@@ -112,7 +112,7 @@ static void regress_dram(struct measure *m)
 		h[POOLED_B1] += instructions[i];
 		h[POOLED_B2] += cycles[i];
 		if (slot >= 0) {
-			unsigned j = filter->n_fixed + (unsigned)slot * filter->slot_width;
+			unsigned j = filter->n_fixed + (unsigned)slot * m->member->width;
 			h[j] = feature[i];
 			factor += x[j];
 			m->dynamic += x[j] * feature[i];
@@ -213,8 +213,8 @@ static void update_member(struct pooled_filter *filter, struct pooled_member *me
 	double r = measurement_noise(m, y, isfinite(change) ? change : 0) * *noise + NOISE_FLOOR;
 	double s = 0, total, miss = y - m->power, surprise, root;
 
-	pooled_matrix_times(member->p, filter->size, filter->n_used, filter->h, filter->ph);
-	for (unsigned j = 0; j < filter->n_used; j++)
+	pooled_matrix_times(member->p, filter->size, member->n_used, filter->h, filter->ph);
+	for (unsigned j = 0; j < member->n_used; j++)
 		s += filter->ph[j] * filter->h[j];
 	total = s + r;
 	surprise = miss * miss / total;
@@ -228,11 +228,11 @@ static void update_member(struct pooled_filter *filter, struct pooled_member *me
 	if (surprise > HUBER * HUBER)
 		total = fabs(miss) * sqrt(total) / HUBER;
 	root = 1 / sqrt(total);
-	for (unsigned j = 0; j < filter->n_used; j++) {
+	for (unsigned j = 0; j < member->n_used; j++) {
 		filter->ph[j] *= root;
 		member->x[j] += filter->ph[j] * root * miss;
 	}
-	pooled_matrix_downdate(member->p, filter->size, filter->n_used, filter->ph);
+	pooled_matrix_downdate(member->p, filter->size, member->n_used, filter->ph);
 }
 
 void pooled_measure_update(struct pooled *pooled, struct pooled_filter *filter, unsigned socket)

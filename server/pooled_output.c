@@ -37,7 +37,7 @@ static double watts_cpu(const struct pooled_filter *filter, const struct pooled_
 	if (input->has_instructions)
 		watts += x[POOLED_B1] * (input->rates[TICK_INSTRUCTIONS][at] - input->usual_ipc * cycles);
 	if (slot >= 0)
-		watts += x[filter->n_fixed + (unsigned)slot * filter->slot_width] * cycles;
+		watts += x[filter->n_fixed + (unsigned)slot] * cycles;
 	watts = g * watts + fmax(x[POOLED_B2], 0) * filter->moved[at];
 	return fmax(watts, LEAST_PART * fmax(x[POOLED_B0], 0.02) * cycles * g);
 }
@@ -52,7 +52,7 @@ static double watts_dram(const struct pooled_filter *filter, const struct pooled
 	double least = LEAST_PART * (filter->with_misses ? fmax(x[POOLED_B0], 1) * misses
 							 : fmax(x[POOLED_B2], 0.02) * cycles);
 	int slot = filter->slot[i];
-	unsigned j = filter->n_fixed + (unsigned)(slot >= 0 ? slot : 0) * filter->slot_width;
+	unsigned j = filter->n_fixed + (unsigned)(slot >= 0 ? slot : 0) * member->width;
 
 	if (slot >= 0)
 		watts += x[j] * (filter->with_misses ? misses : cycles);
@@ -88,12 +88,11 @@ static void learn_remote(struct pooled *pooled, const struct pooled_filter *filt
 {
 	for (unsigned i = 0; i < pooled->input.n_rows; i++) {
 		double slope = 0, cost = 0;
-		unsigned j;
 		if (filter->slot[i] < 0)
 			continue;
-		j = filter->n_fixed + (unsigned)filter->slot[i] * filter->slot_width;
 		for (unsigned m = 0; m < filter->n_members; m++) {
 			const struct pooled_member *member = &filter->members[m];
+			unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * member->width;
 			slope += filter->weights[m] * (member->assumed.remote ? member->x[j + 1] : 0);
 			cost += filter->weights[m] * (member->x[POOLED_B0] + member->x[j]);
 		}

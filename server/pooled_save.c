@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 #define STATE_MOST    (8u << 20) /* bytes */
 
 /* Moves through the numbers; `reading` says in which direction. */
@@ -181,10 +181,14 @@ static void walk_book(struct cursor *c, struct pooled *pooled)
 /* Means and the lower triangles of covariances, as far as they are in use. */
 static void walk_member(struct cursor *c, struct pooled_filter *filter, struct pooled_member *member)
 {
+	uint64_t n_used = member->n_used;
+
 	number(c, &member->log_weight);
 	numbers(c, member->noise, 2);
 	number(c, &member->error_w);
-	for (unsigned i = 0; i < filter->n_used; i++) {
+	whole(c, &n_used, filter->size);
+	member->n_used = (unsigned)n_used / 4 * 4;
+	for (unsigned i = 0; i < member->n_used; i++) {
 		double *row = member->p + (size_t)i * filter->size;
 		number(c, &member->x[i]);
 		numbers(c, row, i + 1);
@@ -195,13 +199,9 @@ static void walk_member(struct cursor *c, struct pooled_filter *filter, struct p
 
 static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 {
-	uint64_t n_used = filter->n_used;
-
 	flag(c, &filter->ready);
 	if (!filter->ready)
 		return;
-	whole(c, &n_used, filter->size);
-	filter->n_used = (unsigned)n_used / 4 * 4;
 	flag(c, &filter->with_misses);
 	flag(c, &filter->with_instructions);
 	number(c, &filter->n_cores);

@@ -31,9 +31,10 @@ double pooled_slots_spread(const struct pooled_filter *filter)
 	return filter->with_misses ? SPREAD_DRAM : SPREAD_DRAM_BLIND;
 }
 
-static unsigned slot_state(const struct pooled_filter *filter, unsigned slot)
+static unsigned slot_state(const struct pooled_filter *filter, const struct pooled_member *member,
+			   unsigned slot)
 {
-	return filter->n_fixed + slot * filter->slot_width;
+	return filter->n_fixed + slot * member->width;
 }
 
 static void use_states(struct pooled_filter *filter)
@@ -42,22 +43,23 @@ static void use_states(struct pooled_filter *filter)
 
 	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++)
 		top = filter->slot_record[slot] >= 0 ? slot + 1 : top;
-	filter->n_used = (slot_state(filter, top) + 3) / 4 * 4;
+	for (unsigned m = 0; m < filter->n_members; m++)
+		filter->members[m].n_used = (slot_state(filter, &filter->members[m], top) + 3) / 4 * 4;
 }
 
 void pooled_slots_evict(struct pooled_filter *filter, struct pooled_book *book, unsigned slot)
 {
 	struct pooled_record *record = &book->records[filter->slot_record[slot]];
 	struct pooled_kept *kept = &record->kept[filter->scope];
-	unsigned j = slot_state(filter, slot);
 
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		struct pooled_member *member = &filter->members[m];
+		unsigned j = slot_state(filter, member, slot);
 		double scale = pooled_slots_scale(filter, member);
 		kept->factor[m] = member->x[j] / scale;
 		kept->variance[m] = member->p[(size_t)j * filter->size + j] / (scale * scale);
-		kept->remote[m] = filter->slot_width > 1 ? member->x[j + 1] / scale : 0;
-		for (unsigned i = 0; i < filter->slot_width; i++) {
+		kept->remote[m] = member->width > 1 ? member->x[j + 1] / scale : 0;
+		for (unsigned i = 0; i < member->width; i++) {
 			member->x[j + i] = 0;
 			pooled_matrix_clear(member->p, filter->size, j + i);
 		}
@@ -85,12 +87,12 @@ static void enter(struct pooled_filter *filter, struct pooled_book *book, unsign
 	struct pooled_record *record = &book->records[index];
 	const struct pooled_kept *kept = &record->kept[filter->scope];
 	double spread = pooled_slots_spread(filter);
-	unsigned j = slot_state(filter, slot);
 
 	filter->slot_record[slot] = (int)index;
 	record->slot[filter->scope] = (int)slot;
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		struct pooled_member *member = &filter->members[m];
+		unsigned j = slot_state(filter, member, slot);
 		double scale = pooled_slots_scale(filter, member), variance = spread * spread;
 		double *diagonal = &member->p[(size_t)j * filter->size + j];
 		if (kept->known)
@@ -182,13 +184,13 @@ void pooled_slots_assign(struct pooled *pooled, struct pooled_filter *filter)
 
 void pooled_slots_decay(struct pooled_filter *filter, unsigned slot, const double *keep)
 {
-	unsigned j = slot_state(filter, slot);
 
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		struct pooled_member *member = &filter->members[m];
+		unsigned j = slot_state(filter, member, slot);
 		double sd = pooled_slots_spread(filter) * pooled_slots_scale(filter, member);
 		member->x[j] *= keep[m];
-		for (unsigned i = 0; i < filter->n_used; i++) {
+		for (unsigned i = 0; i < member->n_used; i++) {
 			member->p[(size_t)j * filter->size + i] *= keep[m];
 			member->p[(size_t)i * filter->size + j] *= keep[m];
 		}

@@ -44,6 +44,7 @@ void pooled_start_assume(struct pooled_filter *filter)
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		struct pooled_assumption *assumed = &filter->members[m].assumed;
 		*assumed = cpu ? cpu_bank[m] : dram_member;
+		filter->members[m].width = !cpu && m >= 4 ? 2 : 1;
 		if (cpu)
 			continue;
 		assumed->step_threads = steps[m % 4];
