@@ -10,6 +10,7 @@
 #include "log.h"
 #include "sandbox.h"
 #include "sensor_groups.h"
+#include "state_dir.h"
 #include "store.h"
 #include "text.h"
 
@@ -154,25 +155,6 @@ static int default_name(struct sensor_config *config)
 	return config->name ? 0 : -ENOMEM;
 }
 
-static int default_state_dir(struct sensor_config *config)
-{
-	const char *given = getenv("STATE_DIRECTORY"); /* systemd's StateDirectory= */
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-
-	if (config->state_dir)
-		return 0;
-	if (given && given[0])
-		config->state_dir = strdup(given);
-	else if (geteuid() == 0)
-		config->state_dir = strdup("/var/lib/wattribute");
-	else if (state && state[0])
-		config->state_dir = join(state, "/wattribute");
-	else
-		config->state_dir = join(home ? home : "/tmp", "/.local/state/wattribute");
-	return config->state_dir ? 0 : -ENOMEM;
-}
-
 /* -r with -U and -P as hwpc-sensor has them, into one URI. */
 static int uri_of_type(struct sensor_config *config, char *why, size_t why_size)
 {
@@ -274,7 +256,7 @@ static int finish(void *target, const struct config *loaded, char *why, size_t w
 		return -EINVAL;
 	}
 	if (r == 0)
-		r = default_state_dir(config);
+		r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
 	if (r == 0)
 		r = settle_store(config, why, why_size);
 	if (r == 0)

@@ -6,6 +6,7 @@
 #include "server_config.h"
 
 #include "server_options.h"
+#include "state_dir.h"
 #include "store.h"
 #include "text.h"
 
@@ -15,32 +16,6 @@
 #include <unistd.h>
 
 #define DEFAULT_PORT 4443
-
-static char *join_words(const char *first, const char *second)
-{
-	char *joined;
-
-	return asprintf(&joined, "%s%s", first, second) < 0 ? NULL : joined;
-}
-
-static int settle_state_dir(struct server_config *config)
-{
-	const char *given = getenv("STATE_DIRECTORY"); /* systemd's StateDirectory= */
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-
-	if (config->state_dir)
-		return 0;
-	if (given && given[0])
-		config->state_dir = strdup(given);
-	else if (geteuid() == 0)
-		config->state_dir = strdup("/var/lib/wattribute");
-	else if (state && state[0])
-		config->state_dir = join_words(state, "/wattribute");
-	else
-		config->state_dir = join_words(home ? home : "/tmp", "/.local/state/wattribute");
-	return config->state_dir ? 0 : -ENOMEM;
-}
 
 /* Files that only hold one stream: what is read must not be written at the same time. */
 static bool is_stream(const char *uri)
@@ -149,7 +124,7 @@ static int finish(void *target, const struct config *loaded, char *why, size_t w
 			       config->log_level);
 		return -EINVAL;
 	}
-	r = settle_state_dir(config);
+	r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
 	if (r == 0)
 		r = settle_stores(config, why, why_size);
 	if (r == 0)
