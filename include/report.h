@@ -81,7 +81,7 @@ struct report_tick_metadata {
 	double skew_s;    /* energy reading to the last activity reading; negative: not said */
 	const char *boot_id;
 	const char *version;
-	uint64_t lost[REPORT_LOST_CAUSES];
+	uint64_t lost[REPORT_LOST_CAUSES]; /* since the sensor's start */
 };
 
 /* What a container's report carries under metadata. */

@@ -50,7 +50,6 @@ struct collect {
 	uint64_t last_energy_ns;
 	uint64_t lost[REPORT_LOST_CAUSES];      /* since start */
 	uint64_t writer_lost;                   /* of these, by the writer */
-	uint64_t lost_told[REPORT_LOST_CAUSES]; /* of these, said in reports */
 	int64_t last_time_ms;
 	bool clock_behind;
 	/* watchers */

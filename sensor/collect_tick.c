@@ -79,10 +79,9 @@ static void fill_lost(struct collect *collect, struct report_tick_metadata *meta
 {
 	collect->lost[REPORT_LOST_SPOOL] += collect->link.lost;
 	collect->link.lost = 0;
-	for (unsigned i = 0; i < REPORT_LOST_CAUSES; i++) {
-		metadata->lost[i] = collect->lost[i] - collect->lost_told[i];
-		collect->lost_told[i] = collect->lost[i];
-	}
+	/* Since the start: a report that is itself lost takes nothing with it. */
+	for (unsigned i = 0; i < REPORT_LOST_CAUSES; i++)
+		metadata->lost[i] = collect->lost[i];
 }
 
 /*

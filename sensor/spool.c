@@ -16,6 +16,8 @@ struct spool {
 	sqlite3 *db;
 	sqlite3_stmt *insert, *oldest, *remove;
 	struct spool_limits limits;
+	int64_t done; /* rows up to this one are delivered or given up; they may still be in the file */
+	bool untidy;  /* some are */
 	uint64_t bytes, documents, dropped;
 };
 
@@ -51,9 +53,9 @@ static int spool_prepare(struct spool *spool)
 	    sqlite3_prepare_v3(spool->db, "INSERT INTO spool(time, put, collection, n_documents, documents)"
 			       " VALUES(?, ?, ?, ?, ?)", -1, SQLITE_PREPARE_PERSISTENT, &spool->insert, NULL) ||
 	    sqlite3_prepare_v3(spool->db, "SELECT sequence, time, put, collection, n_documents, documents"
-			       " FROM spool ORDER BY sequence LIMIT 1", -1, SQLITE_PREPARE_PERSISTENT,
+			       " FROM spool WHERE sequence > ? ORDER BY sequence LIMIT 1", -1, SQLITE_PREPARE_PERSISTENT,
 			       &spool->oldest, NULL) ||
-	    sqlite3_prepare_v3(spool->db, "DELETE FROM spool WHERE sequence = ?", -1, SQLITE_PREPARE_PERSISTENT,
+	    sqlite3_prepare_v3(spool->db, "DELETE FROM spool WHERE sequence <= ?", -1, SQLITE_PREPARE_PERSISTENT,
 			       &spool->remove, NULL) ||
 	    sqlite3_prepare_v2(spool->db, "SELECT COALESCE(SUM(LENGTH(documents)), 0),"
 			       " COALESCE(SUM(n_documents), 0) FROM spool", -1, &sums, NULL) ||
@@ -124,6 +126,7 @@ void spool_close(struct spool *spool)
 {
 	if (!spool)
 		return;
+	(void)spool_tidy(spool);
 	spool_close_file(spool);
 	free(spool);
 }
@@ -143,25 +146,38 @@ uint64_t spool_dropped(const struct spool *spool)
 	return spool->dropped;
 }
 
-static int remove_row(struct spool *spool, int64_t sequence, uint64_t bytes, uint64_t documents)
+int spool_tidy(struct spool *spool)
 {
 	int done;
 
-	sqlite3_bind_int64(spool->remove, 1, sequence);
+	if (!spool->untidy)
+		return 0;
+	sqlite3_bind_int64(spool->remove, 1, spool->done);
 	done = sqlite3_step(spool->remove);
 	sqlite3_reset(spool->remove);
 	if (done != SQLITE_DONE)
 		return spool_errno(spool->db);
+	spool->untidy = false;
+	return 0;
+}
+
+/* The oldest row is done with, whether or not the file (its disk may be full) can be told so now. */
+static int remove_row(struct spool *spool, int64_t sequence, uint64_t bytes, uint64_t documents)
+{
+	spool->done = sequence;
+	spool->untidy = true;
 	spool->bytes -= bytes < spool->bytes ? bytes : spool->bytes;
 	spool->documents -= documents < spool->documents ? documents : spool->documents;
-	return 0;
+	return spool_tidy(spool);
 }
 
 /* Steps to the oldest row; the statement must be reset by the caller when 1 was returned. */
 static int step_oldest(struct spool *spool)
 {
-	int done = sqlite3_step(spool->oldest);
+	int done;
 
+	sqlite3_bind_int64(spool->oldest, 1, spool->done);
+	done = sqlite3_step(spool->oldest);
 	if (done == SQLITE_ROW)
 		return 1;
 	sqlite3_reset(spool->oldest);
@@ -184,12 +200,10 @@ static int drop_oldest(struct spool *spool, int64_t older_than_ms, bool *ret_dro
 	sqlite3_reset(spool->oldest);
 	if (time >= older_than_ms)
 		return 0;
-	r = remove_row(spool, sequence, bytes, documents);
-	if (r == 0) {
-		spool->dropped += documents;
-		*ret_dropped = true;
-	}
-	return r;
+	spool->dropped += documents;
+	*ret_dropped = true;
+	(void)remove_row(spool, sequence, bytes, documents);
+	return 0;
 }
 
 static int make_room(struct spool *spool, size_t more, int64_t now_ms)

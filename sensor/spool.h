@@ -37,5 +37,9 @@ uint64_t spool_dropped(const struct spool *spool);
 int spool_push(struct spool *spool, const char *collection, bool put, const struct batch *batch, int64_t now_ms);
 /* The oldest batch, left in place: 1, 0 when empty, or a negative errno. */
 int spool_peek(struct spool *spool, struct spool_entry *entry);
-/* Removes the batch of that sequence number. */
+/*
+ * Removes the batch of that sequence number, which is never peeked again. A negative errno other than -ENOENT: it is
+ * still in the file, from where spool_tidy() takes it when it can; a restart before that would deliver it again.
+ */
 int spool_pop(struct spool *spool, int64_t sequence);
+int spool_tidy(struct spool *spool);

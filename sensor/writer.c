@@ -23,6 +23,8 @@
 #define WRITER_COLLECTIONS_MAX 8
 #define WRITER_DRAIN_AT_ONCE 64 /* spooled batches between two looks at the link */
 #define WRITER_LAST_TRIES 3     /* at the end, without a spool */
+#define WRITER_TIDY_EVERY_MS 2000
+#define WRITER_SAY_EVERY_MS (600 * 1000) /* the same loss, while it goes on */
 
 struct writer_collection {
 	char name[128];
@@ -41,6 +43,8 @@ struct writer {
 	bool failing;
 	bool link_closed;
 	uint64_t retry_at_ms, backoff_ms;
+	bool spool_failing, spool_untidy;
+	uint64_t tidy_at_ms, say_loss_at_ms;
 	uint64_t ticks_done, refused, lost, delivered_late;
 	uint8_t receive[IPC_MESSAGE_MAX + 64];
 };
@@ -153,6 +157,20 @@ static enum store_result give(struct writer *writer, const char *name, bool put,
 	return result;
 }
 
+/* Says a loss when it begins, and now and then while it goes on: metadata.lost has every document. */
+static void say_loss(struct writer *writer, int error, bool kept, const char *name)
+{
+	if (now_ms() < writer->say_loss_at_ms)
+		return;
+	writer->say_loss_at_ms = now_ms() + WRITER_SAY_EVERY_MS;
+	if (kept)
+		log_warning("spool", 0, "full or too old: the oldest documents are given up, %" PRIu64 " so far; a larger "
+			    "--spool-size keeps more", spool_dropped(writer->spool));
+	else
+		log_warning("spool", error, "cannot keep documents of '%s', %" PRIu64 " are lost so far; is there room in "
+			    "'%s'?", name, spool_dropped(writer->spool), writer->config.spool_path);
+}
+
 static void spool_or_lose(struct writer *writer, const char *name, bool put, const struct batch *batch)
 {
 	uint64_t before;
@@ -164,11 +182,22 @@ static void spool_or_lose(struct writer *writer, const char *name, bool put, con
 	}
 	before = spool_dropped(writer->spool);
 	r = spool_push(writer->spool, name, put, batch, clock_realtime_ms());
-	if (r < 0)
-		log_warning("spool", r, "cannot keep %u documents of '%s'", batch->n_documents, name);
-	else if (spool_dropped(writer->spool) > before)
-		log_warning("spool", 0, "full or too old: %" PRIu64 " of the oldest documents were given up so far",
-			    spool_dropped(writer->spool));
+	if (spool_dropped(writer->spool) > before)
+		say_loss(writer, r, r == 0, name);
+	if (r == 0 && writer->spool_failing) {
+		log_notice("spool", 0, "keeps documents again; %" PRIu64 " were lost so far", spool_dropped(writer->spool));
+		writer->say_loss_at_ms = 0;
+	}
+	writer->spool_failing = r < 0;
+}
+
+/* What is delivered and still in the spool's file goes when the disk lets it. */
+static void tidy_spool(struct writer *writer)
+{
+	if (!writer->spool_untidy || now_ms() < writer->tidy_at_ms)
+		return;
+	writer->tidy_at_ms = now_ms() + WRITER_TIDY_EVERY_MS;
+	writer->spool_untidy = spool_tidy(writer->spool) < 0;
 }
 
 /* Without a spool: tries until the store takes it; near the end of the process only a few times. */
@@ -208,6 +237,7 @@ static void settle_tick(struct writer *writer, int link_socket)
 		settle(writer, writer->collections[i].name, true, &writer->collections[i].puts, link_socket);
 	for (unsigned i = 0; i < writer->n_collections; i++)
 		settle(writer, writer->collections[i].name, false, &writer->collections[i].appends, link_socket);
+	tidy_spool(writer);
 	writer->ticks_done++;
 }
 
@@ -216,16 +246,18 @@ static void drain_spool(struct writer *writer)
 	for (int i = 0; i < WRITER_DRAIN_AT_ONCE; i++) {
 		int r = spool_peek(writer->spool, &writer->entry);
 
+		if (r < 0) /* a spool that cannot be read is not asked without a pause */
+			writer->retry_at_ms = now_ms() + WRITER_TIDY_EVERY_MS;
 		if (r <= 0)
 			break;
 		if (give(writer, writer->entry.collection, writer->entry.put, &writer->entry.documents) == STORE_RETRY)
 			return;
 		writer->delivered_late += writer->entry.documents.n_documents;
 		r = spool_pop(writer->spool, writer->entry.sequence);
-		if (r < 0) {
-			log_warning("spool", r, "cannot remove what has been delivered; it will be delivered again");
-			return;
-		}
+		if (r < 0 && !writer->spool_untidy)
+			log_warning("spool", r, "cannot remove what has been delivered from '%s'; were the sensor to end "
+				    "now, it would be delivered again", writer->config.spool_path);
+		writer->spool_untidy = r < 0;
 	}
 	if (spool_is_empty(writer->spool) && writer->delivered_late > 0) {
 		log_notice("spool", 0, "empty again; %" PRIu64 " documents delivered late", writer->delivered_late);
