@@ -144,6 +144,7 @@ static int open_targets(struct collect *collect)
 		.n_include = config->include.n_items,
 		.exclude = (const char *const *)config->exclude.items,
 		.n_exclude = config->exclude.n_items,
+		.names_are_paths = config->names == 1,
 	};
 	struct cgroup_watch_events watch_events;
 	struct target_events events;

@@ -36,6 +36,7 @@ static const char *const names_of_discovery[] = {"cgroup_discovery_interval", NU
 static const char *const names_of_base[] = {"cgroup_basepath", NULL};
 static const char *const names_of_system[] = {"global", NULL};
 static const char *const names_of_container[] = {"cgroups", NULL};
+static const char *const names_words[] = {"name", "path", NULL};
 static const char *const log_level_words[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 static const struct config_row rows[] = {
@@ -80,6 +81,8 @@ static const struct config_row rows[] = {
 	 .help = "only targets whose name, cgroup or id matches"},
 	{"exclude", 0, CONFIG_LIST, .placeholder = "PATTERN", FIELD(exclude),
 	 .help = "no targets whose name, cgroup or id matches"},
+	{"names", 0, CONFIG_CHOICE, .fallback = "name", .choices = names_words, FIELD(names),
+	 .help = "what targets are called in reports: by name, or by cgroup path as in hwpc-sensor since 2026"},
 	{"docker-root", 0, CONFIG_LIST, .placeholder = "DIR", .fallback = "/var/lib/docker,/var/docker",
 	 FIELD(docker_roots), .help = "Docker's data folders, for names"},
 	{"podman-root", 0, CONFIG_LIST, .placeholder = "DIR", .fallback = "/var/lib/containers/storage",
@@ -125,7 +128,7 @@ static const struct config_row rows[] = {
 	 .help = "read CPU times here"},
 	{"sim", 0, CONFIG_STRING, .placeholder = "FILE[,KEY=VALUE…]", FIELD(sim),
 	 .help = "measure a simulated machine instead, as fast as the store takes it; keys: seed, law, truth"},
-	{"verbose", 'v', CONFIG_COUNT, FIELD(verbose), .help = "say more; twice: everything"},
+	{"verbose", 'v', CONFIG_COUNT, FIELD(verbose), .help = "say everything, as --log-level debug"},
 	{"log-level", 0, CONFIG_CHOICE, .fallback = "info", .choices = log_level_words, FIELD(log_level),
 	 .help = "error, warning, notice, info or debug"},
 	{"check-machine", 0, CONFIG_BOOL, .flags = CONFIG_NO_FILE | CONFIG_NO_ENV, FIELD(check_machine),

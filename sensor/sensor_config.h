@@ -27,6 +27,7 @@ struct sensor_config {
 	bool per_cpu;
 	bool keep_idle;
 	bool strict;
+	int names; /* 0: names; 1: cgroup paths */
 	struct config_list include, exclude;
 	struct config_list docker_roots, podman_roots;
 	/* where reports go */

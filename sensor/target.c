@@ -36,8 +36,9 @@ static void enter(struct target_table *table, int64_t now_ms)
 void target_record_free(struct target_table *table, struct target_record *record)
 {
 	struct target_cgroup *cgroup, *next;
-	if (record->waiting_name)
-		DL_DELETE2(table->unnamed, record, name_prev, name_next);
+	target_name_forget(table, record);
+	if (record->refused)
+		DL_DELETE2(table->refused, record, refused_prev, refused_next);
 	if (record->dirty)
 		DL_DELETE2(table->dirty, record, dirty_prev, dirty_next);
 	DL_FOREACH_SAFE(record->nested, cgroup, next)
@@ -101,10 +102,7 @@ void target_end(struct target_table *table, struct target_record *record)
 	table->states[slot] = TARGET_ENDED;
 	table->view.n_live--;
 	table->view.n_ended++;
-	if (record->waiting_name) {
-		DL_DELETE2(table->unnamed, record, name_prev, name_next);
-		record->waiting_name = false;
-	}
+	target_name_forget(table, record);
 	DL_APPEND2(table->ended, record, ended_prev, ended_next);
 	target_mark_dirty(table, record);
 }
@@ -182,8 +180,7 @@ static int start_target(struct target_table *table, struct target_cgroup *root,
 		return -ENOMEM;
 	}
 	if (target_is_selected(table, record))
-		(void)target_slot_take(table,
-				       record); /* a refused one is counted, and known without a slot */
+		(void)target_slot_take(table, record); /* a refused one is counted, and waits for a slot */
 	return 0;
 }
 
@@ -263,6 +260,7 @@ void target_table_settle(struct target_table *table, int64_t now_ms)
 		if (identity_parse(cgroup->path, table->prefix_length, &identity) == 0)
 			(void)start_target(table, cgroup, &identity);
 	}
+	target_slot_take_refused(table);
 }
 
 bool target_table_next_departed(struct target_table *table, struct activity_cgroup *ret_cgroup)

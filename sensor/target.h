@@ -32,7 +32,7 @@ struct target_options {
 	const char *const *exclude; /* wins over include */
 	unsigned n_exclude;
 	bool names_are_paths; /* reports carry cgroup paths, as hwpc-sensor's do since 2026 */
-	unsigned max_targets; /* 0: 65,536 */
+	unsigned max_targets; /* 0: 65,536; who finds no slot waits for one */
 };
 
 struct target_events {
@@ -92,9 +92,9 @@ unsigned target_table_successor(const struct target_table *table, unsigned slot)
 void target_table_release(struct target_table *table, unsigned slot);
 
 /*
- * Looks again for names that were not to be had (after 0.25, 0.5, 1, 2, ... 32 s, then no more). Call each
- * second or each tick; costs nothing when there is none waiting. Returns the number of targets that got
- * another name.
+ * Looks again for names that were not to be had (after 0.25, 0.5, 1, 2, ... 32 s, then no more), and each minute for
+ * those that Docker or Podman may have changed. Call each second or each tick; costs nothing when none is due.
+ * Returns the number of targets that got another name.
  */
 unsigned target_table_refresh_names(struct target_table *table, int64_t now_ms);
 

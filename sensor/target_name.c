@@ -17,6 +17,8 @@
 
 #define NAME_TRIES_MAX      8
 #define NAME_FIRST_DELAY_MS 250
+#define NAME_RECHECK_MS     60000 /* names that are known, for `docker rename` */
+#define NAME_RECHECKS_MAX   32    /* files read in one call */
 
 static bool matches(const struct target_record *record, const char *pattern)
 {
@@ -108,12 +110,30 @@ static char *path_name(const struct target_table *table, const struct target_rec
 	return name;
 }
 
+void target_name_forget(struct target_table *table, struct target_record *record)
+{
+	if (record->waiting_name)
+		DL_DELETE2(table->unnamed, record, name_prev, name_next);
+	if (record->rechecked)
+		DL_DELETE2(table->named, record, name_prev, name_next);
+	record->waiting_name = record->rechecked = false;
+}
+
+/* At the end of the queue: all wait equally long, so that it stays in the order of their times. */
+static void recheck_later(struct target_table *table, struct target_record *record)
+{
+	target_name_forget(table, record);
+	if (record->kind != IDENTITY_DOCKER && record->kind != IDENTITY_PODMAN)
+		return; /* no other engine renames what runs */
+	record->next_try_ms = table->now_ms + NAME_RECHECK_MS;
+	record->rechecked = true;
+	DL_APPEND2(table->named, record, name_prev, name_next);
+}
+
 static void wait_for_name(struct target_table *table, struct target_record *record)
 {
 	if (record->tries == NAME_TRIES_MAX) {
-		if (record->waiting_name)
-			DL_DELETE2(table->unnamed, record, name_prev, name_next);
-		record->waiting_name = false;
+		target_name_forget(table, record);
 		return;
 	}
 	record->next_try_ms = table->now_ms + ((int64_t)NAME_FIRST_DELAY_MS << record->tries);
@@ -137,9 +157,7 @@ static bool read_info(struct target_table *table, struct target_record *record)
 		wait_for_name(table, record);
 		return false;
 	}
-	if (record->waiting_name)
-		DL_DELETE2(table->unnamed, record, name_prev, name_next);
-	record->waiting_name = false;
+	recheck_later(table, record);
 	record->named = true;
 	container_info_done(&record->info);
 	record->info = info;
@@ -196,11 +214,45 @@ static bool apply_name(struct target_table *table, struct target_record *record)
 	return true;
 }
 
+/* True when the engine calls it by another name than before. */
+static bool has_new_name(struct target_table *table, struct target_record *record)
+{
+	struct container_info info = {0};
+	struct identity identity;
+
+	recheck_later(table, record);
+	if (identity_parse(record->root->path, table->prefix_length, &identity) < 0 ||
+	    container_info_read(&identity, table->options.open_file, table->options.open_data, &info) < 0 ||
+	    !info.name || (record->info.name && strcmp(info.name, record->info.name) == 0)) {
+		container_info_done(&info);
+		return false;
+	}
+	container_info_done(&record->info);
+	record->info = info;
+	return true;
+}
+
+static unsigned recheck_names(struct target_table *table)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < NAME_RECHECKS_MAX && table->named; i++) {
+		struct target_record *record = table->named;
+
+		if (record->next_try_ms > table->now_ms)
+			break;
+		if (has_new_name(table, record) && target_name_look_up(table, record) == 0)
+			n += apply_name(table, record);
+	}
+	return n;
+}
+
 unsigned target_table_refresh_names(struct target_table *table, int64_t now_ms)
 {
 	struct target_record *record, *next;
-	unsigned n = 0;
+	unsigned n;
 	table->now_ms = now_ms;
+	n = recheck_names(table);
 	DL_FOREACH_SAFE2(table->unnamed, record, next, name_next)
 	{
 		if (record->next_try_ms > now_ms)

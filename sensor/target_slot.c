@@ -59,6 +59,17 @@ static int find_slot(struct target_table *table, unsigned *ret_slot)
 	return 0;
 }
 
+/* Counted once, and tried again when a slot is free. */
+static int refuse(struct target_table *table, struct target_record *record, int error)
+{
+	if (record->refused)
+		return error;
+	table->view.refused++;
+	record->refused = true;
+	DL_APPEND2(table->refused, record, refused_prev, refused_next);
+	return error;
+}
+
 int target_slot_take(struct target_table *table, struct target_record *record)
 {
 	unsigned slot = 0;
@@ -68,10 +79,11 @@ int target_slot_take(struct target_table *table, struct target_record *record)
 		if (r < 0)
 			table->free_slots[table->n_free_slots++] = slot;
 	}
-	if (r < 0) {
-		table->view.refused++;
-		return r;
-	}
+	if (r < 0)
+		return refuse(table, record, r);
+	if (record->refused)
+		DL_DELETE2(table->refused, record, refused_prev, refused_next);
+	record->refused = false;
 	record->slot = slot;
 	table->records[slot] = record;
 	table->names[slot] = record->name;
@@ -89,6 +101,13 @@ int target_slot_take(struct target_table *table, struct target_record *record)
 		table->events.joined(table->events.data, &joined);
 	}
 	return 0;
+}
+
+void target_slot_take_refused(struct target_table *table)
+{
+	while (table->refused && table->n_free_slots > 0)
+		if (target_slot_take(table, table->refused) < 0)
+			return;
 }
 
 void target_slot_give_back(struct target_table *table, unsigned slot)

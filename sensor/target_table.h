@@ -29,7 +29,9 @@ struct target_record {
 	bool leaf;    /* a target by its path alone: ends when it gets a child */
 	bool named;   /* the runtime's files have said what it is called */
 	bool waiting_name, dirty;
-	bool told; /* by target_table_next_ended */
+	bool rechecked; /* on table->named */
+	bool refused;   /* on table->refused: selected, and without a slot so far */
+	bool told;      /* by target_table_next_ended */
 	unsigned tries;
 	int64_t next_try_ms;
 	int64_t first_seen_ms, last_seen_ms;
@@ -42,10 +44,11 @@ struct target_record {
 	struct container_info info;
 	struct target_cgroup *root;
 	struct target_cgroup *nested;
-	struct target_record *name_prev, *name_next;   /* table->unnamed */
-	struct target_record *dirty_prev, *dirty_next; /* table->dirty */
-	struct target_record *ended_prev, *ended_next; /* table->ended or table->told */
-	UT_hash_handle hh;                             /* live and selected ones by name */
+	struct target_record *name_prev, *name_next;       /* table->unnamed or table->named */
+	struct target_record *refused_prev, *refused_next; /* table->refused */
+	struct target_record *dirty_prev, *dirty_next;     /* table->dirty */
+	struct target_record *ended_prev, *ended_next;     /* table->ended or table->told */
+	UT_hash_handle hh;                                 /* live and selected ones by name */
 };
 
 struct target_table {
@@ -59,6 +62,8 @@ struct target_table {
 	struct target_cgroup *departed;
 	struct target_cgroup *handed_out; /* freed by the next call */
 	struct target_record *unnamed;
+	struct target_record *named; /* looked at again in turn: engines can rename a container that runs */
+	struct target_record *refused;
 	struct target_record *dirty;
 	struct target_record *ended; /* not yet told by target_table_next_ended */
 	struct target_record *told;
@@ -75,6 +80,8 @@ struct target_table {
 
 /* target_slot.c: a slot for the record, which gets its name, and the callbacks. -ENOSPC, -ENOMEM: counted. */
 int target_slot_take(struct target_table *table, struct target_record *record);
+/* Slots that have become free, to those that found none before. */
+void target_slot_take_refused(struct target_table *table);
 void target_slot_give_back(struct target_table *table, unsigned slot);
 
 /* target_name.c */
@@ -83,6 +90,8 @@ bool target_is_selected(const struct target_table *table, const struct target_re
 int target_name_look_up(struct target_table *table, struct target_record *record);
 /* A unique record->name from record->base, and the entry in by_name. 0 or -ENOMEM. */
 int target_name_claim(struct target_table *table, struct target_record *record);
+/* No more looking for its name, whatever state that is in. */
+void target_name_forget(struct target_table *table, struct target_record *record);
 
 /* target.c */
 void target_mark_dirty(struct target_table *table, struct target_record *record);

@@ -229,6 +229,51 @@ static void test_late_name(void **state)
 	target_table_free(core.table);
 }
 
+/* `docker rename` of a running container, and names exchanged between two. */
+static void test_renamed(void **state)
+{
+	(void)state;
+	struct core core = {.files = {{A, "{\"Name\":\"/web\"}"}, {B, "{\"Name\":\"/db\"}"}}};
+	begin(&core, NULL);
+	up(&core, "/docker/" A, 1);
+	up(&core, "/docker/" B, 2);
+	assert_log(&core, "+web +db ");
+	while (target_table_next_dirty(core.table))
+		;
+	core.files[0][1] = "{\"Name\":\"/shop\"}";
+	assert_int_equal(target_table_refresh_names(core.table, 60000), 0); /* not yet its time */
+	assert_int_equal(target_table_refresh_names(core.table, 61000), 1);
+	assert_log(&core, "web>shop ");
+	assert_int_equal(target_table_next_dirty(core.table), 1);
+	assert_int_equal(target_table_next_dirty(core.table), 0);
+	core.files[0][1] = NULL; /* not readable for once: it keeps the name */
+	core.files[1][1] = "{\"Name\":\"/web\"}";
+	assert_int_equal(target_table_refresh_names(core.table, 121000), 1);
+	assert_log(&core, "db>web ");
+	down(&core, "/docker/" B, 2);
+	assert_int_equal(target_table_refresh_names(core.table, 300000), 0);
+	target_table_free(core.table);
+}
+
+static void test_renamed_and_selected(void **state)
+{
+	(void)state;
+	const char *const include[] = {"bench*"};
+	struct target_options options = {.include = include, .n_include = 1};
+	struct core core = {.files = {{A, "{\"Name\":\"/web\"}"}}};
+	begin(&core, &options);
+	up(&core, "/docker/" A, 1);
+	assert_log(&core, "");
+	core.files[0][1] = "{\"Name\":\"/bench-web\"}";
+	assert_int_equal(target_table_refresh_names(core.table, 61000), 1);
+	assert_log(&core, "+bench-web ");
+	core.files[0][1] = "{\"Name\":\"/web\"}";
+	assert_int_equal(target_table_refresh_names(core.table, 121000), 0);
+	sweep(&core);
+	assert_log(&core, "-bench-web ");
+	target_table_free(core.table);
+}
+
 static void test_leaves(void **state)
 {
 	(void)state;
@@ -352,6 +397,37 @@ static void test_limits(void **state)
 	target_table_free(core.table);
 }
 
+/* Who found no slot gets the next one that is free; counted as refused once. */
+static void test_refused_wait(void **state)
+{
+	(void)state;
+	struct target_options options = {.max_targets = 1};
+	struct core core = {0};
+	begin(&core, &options);
+	up(&core, "/system.slice/a.service", 1);
+	up(&core, "/system.slice/b.service", 2);
+	up(&core, "/system.slice/c.service", 3);
+	up(&core, "/system.slice/b.service/nested", 4);
+	assert_log(&core, "+a.service ");
+	down(&core, "/system.slice/a.service", 1);
+	target_table_settle(core.table, 2000); /* its last counts are still to be read */
+	assert_log(&core, "");
+	sweep(&core);
+	target_table_settle(core.table, 2000);
+	assert_log(&core, "-a.service +b.service ");
+	assert_int_equal(core.slots[1], 2);
+	down(&core, "/system.slice/c.service", 3); /* gone while it waited */
+	down(&core, "/system.slice/b.service/nested", 4);
+	down(&core, "/system.slice/b.service", 2);
+	sweep(&core);
+	target_table_settle(core.table, 3000);
+	assert_log(&core, "-b.service ");
+	assert_int_equal(target_table_view(core.table)->refused, 2);
+	up(&core, "/system.slice/d.service", 5);
+	up(&core, "/system.slice/e.service", 6); /* waits at the end */
+	target_table_free(core.table);
+}
+
 static void test_path_names(void **state)
 {
 	(void)state;
@@ -431,10 +507,13 @@ int main(void)
 		cmocka_unit_test(test_life),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_late_name),
+		cmocka_unit_test(test_renamed),
+		cmocka_unit_test(test_renamed_and_selected),
 		cmocka_unit_test(test_leaves),
 		cmocka_unit_test(test_container_in_service),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_refused_wait),
 		cmocka_unit_test(test_path_names),
 		cmocka_unit_test(test_random),
 	};
