@@ -5,6 +5,7 @@
  */
 #include "report.h"
 #include "report_bson.h"
+#include "report_id.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -47,14 +48,10 @@ int report_check_key(const char *name, char *why, size_t why_size)
 	return -EINVAL;
 }
 
-/* FNV-1a, 64 bits; each part begins with its place, so that ("a", NULL) and (NULL, "a") differ. */
-static uint64_t hash_bytes(uint64_t hash, const void *data, size_t length)
+/* FNV-1a, 64 bits. */
+static uint64_t hash_byte(uint64_t hash, uint8_t byte)
 {
-	const uint8_t *at = data;
-
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-	return hash;
+	return (hash ^ byte) * UINT64_C(0x100000001b3);
 }
 
 /* Spreads the last bytes over the whole word (the finalizer of MurmurHash3). */
@@ -65,22 +62,45 @@ static uint64_t hash_mix(uint64_t hash)
 	return hash ^ (hash >> 33);
 }
 
+uint64_t report_id_begin(int64_t time_ms)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint8_t bytes[sizeof(time_ms)];
+
+	memcpy(bytes, &time_ms, sizeof(time_ms));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		hash = hash_byte(hash, bytes[i]);
+	return hash;
+}
+
+uint64_t report_id_add(uint64_t hash, enum report_id_part part, const char *text)
+{
+	if (!text)
+		return hash;
+	hash = hash_byte(hash, (uint8_t)part);
+	for (; *text; text++)
+		hash = hash_byte(hash, (uint8_t)*text);
+	return hash;
+}
+
+void report_id_end(uint64_t hash, int64_t time_ms, uint8_t ret_id[REPORT_ID_BYTES])
+{
+	uint32_t second = __builtin_bswap32((uint32_t)(time_ms / 1000));
+
+	/* Most significant byte first, as identities sort; our machines are little-endian. */
+	hash = __builtin_bswap64(hash_mix(hash));
+	memcpy(ret_id, &second, sizeof(second));
+	memcpy(ret_id + sizeof(second), &hash, sizeof(hash));
+}
+
 void report_make_id(int64_t time_ms, const char *sensor, const char *target, const char *scope,
 		    const char *socket, uint8_t ret_id[REPORT_ID_BYTES])
 {
-	const char *const parts[] = {sensor, target, scope, socket};
-	uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), &time_ms, sizeof(time_ms));
-	uint32_t second = (uint32_t)(time_ms / 1000);
+	uint64_t hash = report_id_begin(time_ms);
 
-	for (uint8_t i = 0; i < 4; i++) {
-		if (!parts[i])
-			continue;
-		hash = hash_bytes(hash, &i, 1);
-		hash = hash_bytes(hash, parts[i], strlen(parts[i]));
-	}
-	hash = hash_mix(hash);
-	for (unsigned i = 0; i < 4; i++)
-		ret_id[i] = (uint8_t)(second >> (24 - 8 * i));
-	for (unsigned i = 0; i < 8; i++)
-		ret_id[4 + i] = (uint8_t)(hash >> (56 - 8 * i));
+	hash = report_id_add(hash, REPORT_ID_SENSOR, sensor);
+	hash = report_id_add(hash, REPORT_ID_TARGET, target);
+	hash = report_id_add(hash, REPORT_ID_SCOPE, scope);
+	hash = report_id_add(hash, REPORT_ID_SOCKET, socket);
+	report_id_end(hash, time_ms, ret_id);
 }

@@ -5,8 +5,6 @@
  */
 #include "machine.h"
 
-#include "output.h"
-
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -61,6 +59,7 @@ void machine_free(struct machine *machine)
 	if (machine->names)
 		report_names_free(machine->names);
 	share_output_done(&machine->shares);
+	output_done(&machine->output);
 	live_done(&machine->live);
 	known_done(&machine->known);
 	batch_done(&machine->out);
@@ -154,7 +153,7 @@ static int machine_run(struct machine *machine, const struct join_slot *slot)
 		return r;
 	machine->n.degraded += machine->shares.n_degraded;
 	options.label = result.label;
-	r = output_add(&machine->out, tick, &machine->shares, &options);
+	r = output_add(&machine->output, &machine->out, tick, &machine->shares, &options);
 	if (r < 0)
 		return r;
 	machine->n.unwritable += (unsigned)r;

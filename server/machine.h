@@ -8,6 +8,7 @@
 #include "join.h"
 #include "known.h"
 #include "live.h"
+#include "output.h"
 #include "server_config.h"
 #include "tick_make.h"
 
@@ -41,6 +42,7 @@ struct machine {
 	struct tick_maker *maker;
 	void *formula;
 	struct share_output shares;
+	struct output output;
 	struct live live;
 	struct known known;
 	int64_t known_ms;  /* the newest of them; INT64_MIN: none */
