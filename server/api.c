@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define API_CONNECTIONS 512
+#define API_RESERVE     64 /* left for others, and for those that do not wait */
+
 static void get_greeting(struct http_request *request, void *data)
 {
 	static const char greeting[] =
@@ -69,6 +72,10 @@ int api_start(struct server *server)
 		.port = server->config->port,
 		.token = server->config->token,
 		.open_patterns = open_patterns,
+		/* Many machines' runs may wait at once, all behind one address (a bridge, a gateway). */
+		.connections = API_CONNECTIONS,
+		.per_address = API_CONNECTIONS - API_RESERVE,
+		.waiting = API_CONNECTIONS - 2 * API_RESERVE,
 	};
 	struct api *api = calloc(1, sizeof(*api));
 	char why[256] = "";

@@ -121,6 +121,36 @@ void recap_add(struct recap *recap, const struct report_power *row, bool of_mach
 	recap->estimated |= of_machine && row->estimated;
 }
 
+void recap_note_other(struct recap *recap, const struct report_power *row)
+{
+	if (recap_overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, 1) > 0) {
+		recap->n_others++;
+		(void)snprintf(recap->other_id, sizeof(recap->other_id), "%.12s", row->container_id);
+	}
+}
+
+bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size)
+{
+	ret[0] = '\0';
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		if (recap->target[scope][RECAP_WHOLE].samples)
+			return false;
+	}
+	if (recap_coverage(recap) <= 0)
+		(void)snprintf(ret, size, "there are no reports of %s in this time; did its sensor run?",
+			       machine);
+	else if (recap->n_others)
+		(void)snprintf(ret, size,
+			       "the reports of this name are of another container, %s; is the id right?",
+			       recap->other_id);
+	else
+		(void)snprintf(ret, size,
+			       "the container has no reports in this time; is its name right, and did it run "
+			       "on %s?",
+			       machine);
+	return true;
+}
+
 static double recap_covered_s(const struct recap *recap, enum recap_phase phase)
 {
 	double covered_s = 0;

@@ -7,7 +7,8 @@
 
 #include "report.h"
 
-#define RECAP_SOCKETS_MAX 32
+#define RECAP_SOCKETS_MAX  32
+#define RECAP_WARNING_SIZE 320
 
 enum recap_phase { RECAP_WHOLE, RECAP_WARMUP, RECAP_EXECUTION, RECAP_PHASES };
 
@@ -44,6 +45,9 @@ struct recap {
 	struct recap_socket sockets[RECAP_SOCKETS_MAX]; /* of the machine */
 	unsigned n_sockets;
 	bool estimated; /* some of the machine's energy is a model's */
+	/* Rows of this name that were left out, being of a container with another id; the last one's. */
+	unsigned n_others;
+	char other_id[16];
 };
 
 void recap_init(struct recap *recap, const struct recap_window *window);
@@ -55,6 +59,10 @@ double recap_phase_s(const struct recap_window *window, enum recap_phase phase);
  * tools') take `interval_s`.
  */
 void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s);
+/* Notes a row of the wanted name that is of a container with another id. */
+void recap_note_other(struct recap *recap, const struct report_power *row);
+/* True where the recap has no row of its container; then why, as far as known, and the remedy. */
+bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size);
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */
 double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);

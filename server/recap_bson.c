@@ -140,6 +140,7 @@ static void add_old_head(bson_t *document, const struct recap_request *request)
 
 int recap_bson_write(bson_t *document, const struct recap_request *request, const struct recap *recap)
 {
+	char warning[RECAP_WARNING_SIZE];
 	uint8_t id[REPORT_ID_BYTES];
 	bson_oid_t oid;
 	bson_t phase;
@@ -163,6 +164,8 @@ int recap_bson_write(bson_t *document, const struct recap_request *request, cons
 	add_phase(&phase, recap, RECAP_EXECUTION);
 	bson_append_document_end(document, &phase);
 	bson_append_bool(document, "estimated", -1, recap->estimated);
+	if (recap_warning(recap, request->machine, warning, sizeof(warning)))
+		bson_append_utf8(document, "warning", -1, warning, -1);
 	return bson_append_double(document, "coverage", -1, recap_coverage(recap)) ? 0 : -ENOMEM;
 }
 

@@ -142,8 +142,12 @@ static void recap_job_add(struct recap_job *job, const struct batch *documents, 
 			job->n_bad++;
 			continue;
 		}
-		if (row.time_ms < until_ms && !recap_job_skips(job, &row))
+		if (row.time_ms >= until_ms)
+			continue;
+		if (!recap_job_skips(job, &row))
 			recap_add(&job->recap, &row, job->stage == STAGE_MACHINE, job->options.interval_s);
+		else if (job->stage == STAGE_NAME)
+			recap_note_other(&job->recap, &row);
 	}
 }
 

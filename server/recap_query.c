@@ -23,8 +23,9 @@ static const char *const time_names[] = {"begin", "beginwarmup", "beginexecution
 
 /* Fields of a recap that are ours: a parameter of that name would hide them. */
 static const char *const own_names[] = {
-	"_id",     "warmup time", "execution time", "sensor",   "timestamp", "energy", "power",
-	"machine", "duration",    "samples",        "coverage", "estimated", "warmup", "execution",
+	"_id",      "warmup time", "execution time", "sensor",    "timestamp",
+	"energy",   "power",       "machine",        "duration",  "samples",
+	"coverage", "estimated",   "warmup",         "execution", "warning",
 };
 
 int recap_query_init(struct recap_query *query, const char *machine)

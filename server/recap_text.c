@@ -58,6 +58,7 @@ size_t recap_text(const struct recap_request *request, const struct recap *recap
 	static const enum recap_phase order[RECAP_PHASES] = {RECAP_WARMUP, RECAP_EXECUTION, RECAP_WHOLE};
 	struct text text = {ret, size, 0};
 	double coverage = recap_coverage(recap);
+	char warning[RECAP_WARNING_SIZE];
 
 	text_add(&text, "energy of %s on %s\n", request->name[0] ? request->name : request->id,
 		 request->machine);
@@ -74,10 +75,7 @@ size_t recap_text(const struct recap_request *request, const struct recap *recap
 	if (recap->estimated)
 		text_add(&text,
 			 "note: this machine measures no energy; watts are estimated from its utilization\n");
-	if (!recap->target[REPORT_SCOPE_CPU][RECAP_WHOLE].samples)
-		text_add(&text,
-			 "note: the container has no reports in this time; is its name right, and did it run "
-			 "on %s?\n",
-			 request->machine);
+	if (recap_warning(recap, request->machine, warning, sizeof(warning)))
+		text_add(&text, "note: %s\n", warning);
 	return text.length;
 }

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "log.h"
 #include "recaps.h"
+#include "sandbox.h"
 #include "server_known.h"
 #include "server_report.h"
 #include "server_work.h"
@@ -16,13 +17,16 @@
 #include "text.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SERVER_TOKEN        "server"
-#define SERVER_END_MS       8000   /* an orderly end takes no longer, but with --once */
-#define SERVER_HOUSE_S      3600.0 /* between two deletions of what is too old */
-#define SERVER_KNOWN_S      2.0    /* between two looks at what sensors say of targets */
+#define SERVER_NOBODY       "nobody" /* whom the loop becomes when root started it */
+#define SERVER_END_MS       8000     /* an orderly end takes no longer, but with --once */
+#define SERVER_HOUSE_S      3600.0   /* between two deletions of what is too old */
+#define SERVER_KNOWN_S      2.0      /* between two looks at what sensors say of targets */
 #define SERVER_STOP_DUTY_MS 3000
 
 struct machine *server_find_machine(const struct server *server, const char *name)
@@ -227,6 +231,29 @@ static int server_open(struct server *server, char *const argv[])
 	return server->config->address && !server->config->once ? api_start(server) : 0;
 }
 
+/*
+ * Everything is open: from here on the loop, which reads what strangers send, needs no rights. Without --user
+ * the store's process stays root, as the file and its folder may be root's; the loop becomes nobody, and
+ * keeps the right to end its children.
+ */
+static void server_give_up_rights(const struct server_config *config)
+{
+	char why[256] = "";
+	uid_t uid;
+	gid_t gid;
+
+	if (!config->user && geteuid() == 0 && config->sandbox != SANDBOX_OFF) {
+		if (sandbox_find_user(SERVER_NOBODY, &uid, &gid) < 0)
+			(void)snprintf(why, sizeof(why), "no user '" SERVER_NOBODY "' here");
+		else
+			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), why, sizeof(why));
+		if (why[0])
+			(void)log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why);
+	}
+	if (sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, why, sizeof(why)) < 0)
+		(void)log_debug(SERVER_TOKEN, 0, "no sandbox: %s", why);
+}
+
 static void server_timer(struct server *server, ev_timer *timer,
 			 void (*due)(struct ev_loop *loop, ev_timer *timer, int events), double seconds)
 {
@@ -297,6 +324,7 @@ int server_run(const struct server_config *config, char *const argv[])
 	(void)notify_init(&server.notify);
 	r = server_open(&server, argv);
 	if (r == 0) {
+		server_give_up_rights(config);
 		server_start(&server);
 		loop_run(&server.loop);
 		server_report_end(&server);

@@ -268,7 +268,8 @@ const struct config_row server_option_rows[SERVER_OPTION_ROWS] = {
 	 .type = CONFIG_STRING,
 	 .placeholder = "NAME",
 	 .offset = FIELD(user),
-	 .help = "user to become when started as root; default: none"},
+	 .help = "user to become when started as root, store included; default: the loop becomes nobody, the "
+		 "store's process stays root"},
 	{.name = "sandbox",
 	 .type = CONFIG_CHOICE,
 	 .fallback = "errno",

@@ -129,6 +129,29 @@ static void no_rows_no_coverage(void **state)
 	assert_near(recap_coverage(&recap), 1, 1);
 }
 
+static void no_rows_a_reason(void **state)
+{
+	struct recap_window window = {0, 0, 500, 1000};
+	struct report_power row = row_at(1000, 12, "0", REPORT_SCOPE_CPU);
+	char warning[RECAP_WARNING_SIZE];
+	struct recap recap;
+
+	(void)state;
+	recap_init(&recap, &window);
+	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
+	assert_non_null(strstr(warning, "no reports of n1"));
+	recap_add(&recap, &row, true, 1);
+	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
+	assert_non_null(strstr(warning, "is its name right"));
+	row.container_id = "0123456789abcdef";
+	recap_note_other(&recap, &row);
+	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
+	assert_non_null(strstr(warning, "another container, 0123456789ab;"));
+	recap_add(&recap, &row, false, 1);
+	assert_false(recap_warning(&recap, "n1", warning, sizeof(warning)));
+	assert_string_equal(warning, "");
+}
+
 static double random_part(void)
 {
 	return (double)rand() / RAND_MAX;
@@ -181,6 +204,7 @@ int main(void)
 		cmocka_unit_test(sockets_add_up_in_a_tick),
 		cmocka_unit_test(foreign_rows_take_power_and_the_usual_interval),
 		cmocka_unit_test(no_rows_no_coverage),
+		cmocka_unit_test(no_rows_a_reason),
 		cmocka_unit_test(phases_add_up_and_scale),
 	};
 
