@@ -117,6 +117,8 @@ int report_bson_add_all_counts(struct batch *batch, const struct report_head *he
 		bson_encoder_i32(&encoder, "cores", (int32_t)metadata->n_cores);
 	if (metadata->skew_s >= 0)
 		bson_encoder_double(&encoder, "skew", metadata->skew_s);
+	if (metadata->lost_cpu_s > 0)
+		bson_encoder_double(&encoder, "lost_cpu_time", metadata->lost_cpu_s);
 	bson_encoder_string(&encoder, "boot_id", metadata->boot_id);
 	bson_encoder_string(&encoder, "version", metadata->version);
 	add_lost(&encoder, metadata->lost);

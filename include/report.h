@@ -78,6 +78,7 @@ struct report_tick_metadata {
 	const char *activity_source;
 	double base_frequency_mhz; /* 0: unknown */
 	unsigned n_cores; /* physical cores of a socket; 0: unknown */
+	double lost_cpu_s; /* CPU time of this tick that can be given to no cgroup for sure; 0 is left out */
 	double skew_s;    /* energy reading to the last activity reading; negative: not said */
 	const char *boot_id;
 	const char *version;

@@ -126,6 +126,7 @@ static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_
 			.base_frequency_mhz = collect->topology.base_frequency_mhz,
 			.n_cores = topology_cores_per_package(&collect->topology),
 			.skew_s = (double)skew_ns * 1e-9,
+			.lost_cpu_s = collect->activity ? (double)collect->activity->frame.lost_ns * 1e-9 : 0,
 			.boot_id = collect->boot_id,
 			.version = WATTRIBUTE_VERSION,
 		},

@@ -123,6 +123,7 @@ static void test_all(void **state)
 						.base_frequency_mhz = 2100,
 						.n_cores = 8,
 						.skew_s = 0.001,
+						.lost_cpu_s = 0.25,
 						.boot_id = "b",
 						.version = "0.1.0",
 						.lost = {1, 0, 2}};
@@ -135,6 +136,7 @@ static void test_all(void **state)
 	(void)state;
 	assert_int_equal(report_bson_add_all_counts(&batch, &all, &counts, 1, &metadata), 0);
 	assert_valid(&batch);
+	assert_non_null(memmem(batch.data, batch.length, "lost_cpu_time", sizeof("lost_cpu_time")));
 	assert_int_equal(report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why)), 0);
 	assert_true(decoded.has_seq);
 	assert_int_equal(decoded.seq, 77);
