@@ -221,10 +221,13 @@ static void input_listed(void *data, const struct db_answer *answer)
 	if (!input->listed && !input->readers && !input->config->once)
 		(void)log_notice(INPUT_TOKEN, 0, "no collection named sensor* yet; waiting for a sensor");
 	input->listed = true;
-	if (input->config->once)
+	if (input->config->once) {
 		input_check_end(input);
-	else
+	} else {
+		/* A timer that has run keeps no delay: it must be set anew. */
+		ev_timer_set(&input->discover, (double)input->config->discover_ms / 1000, 0);
 		ev_timer_start(input->loop, &input->discover);
+	}
 }
 
 static void input_discover(struct ev_loop *loop, ev_timer *timer, int events)
@@ -238,7 +241,7 @@ static void input_discover(struct ev_loop *loop, ev_timer *timer, int events)
 
 void input_start(struct input *input)
 {
-	ev_timer_init(&input->discover, input_discover, (double)input->config->discover_ms / 1000, 0);
+	ev_init(&input->discover, input_discover);
 	input->discover.data = input;
 	(void)db_client_list(input->client, SENSOR_PREFIX, input_listed, input);
 }
