@@ -257,6 +257,7 @@ static int prepare(struct check *check)
 		.tdp_w = config->tdp_w,
 		.fd_budget = fd_budget_raise(),
 	};
+	check->context.cgroups_without_perf = !check->layout.perf;
 	if (check->layout.cpu_time[0]) {
 		check->context.cpu_root = check->layout.cpu_time;
 		check->context.cpu_root_v2 = check->layout.cpu_time_version == CGROUP_VERSION_2;

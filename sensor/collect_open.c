@@ -58,6 +58,7 @@ static int open_cgroups(struct collect *collect)
 	if (r < 0)
 		return log_error("cgroup", 0, "%s", collect->layout.text), r;
 	log_info("cgroup", 0, "%s", collect->layout.text);
+	collect->context.cgroups_without_perf = !collect->layout.perf;
 	if (collect->layout.cpu_time[0]) {
 		collect->context.cpu_root = collect->layout.cpu_time;
 		collect->context.cpu_root_v2 = collect->layout.cpu_time_version == CGROUP_VERSION_2;

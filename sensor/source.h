@@ -32,6 +32,7 @@ struct source_context {
 	const char *procfs_root; /* "/proc" */
 	const char *cpu_root;    /* mount of the hierarchy with CPU times: cgroup2, or v1's cpuacct; NULL: none */
 	bool cpu_root_v2;        /* it is cgroup2 (cpu.stat), else cpuacct.usage */
+	bool cgroups_without_perf; /* the hierarchy that is watched is not the one of perf events */
 	const struct topology *topology;
 	struct priv_client *priv;
 	struct sim *sim;      /* the simulated machine, or NULL */

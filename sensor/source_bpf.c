@@ -224,6 +224,11 @@ static int source_bpf_probe(struct source_context *context, const struct event_g
 
 	(void)requests;
 	(void)n_requests;
+	if (context->cgroups_without_perf) {
+		(void)snprintf(why, why_size, "the cgroups that are watched are not those of perf events, by which BPF counts. "
+			       "Leave -p out, or name the hierarchy of perf_event");
+		return -EOPNOTSUPP;
+	}
 	r = shape_frame(&bpf);
 	if (r == 0)
 		r = start_program(&bpf);

@@ -291,11 +291,24 @@ static void time_is_counted_without_events(void **state)
 	source_bpf.close(source);
 }
 
+static void other_hierarchy_is_refused(void **state)
+{
+	const struct event_group_request request = {.name = (char[]){"core"}, .of_containers = true,
+						    .events = software_events, .n_events = 2};
+	struct machine *machine = *state;
+	char why[512] = "";
+
+	machine->context.cgroups_without_perf = true;
+	assert_int_equal(source_bpf.probe(&machine->context, &request, 1, why, sizeof(why)), -EOPNOTSUPP);
+	assert_non_null(strstr(why, "-p"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(faults_are_counted_per_cgroup, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(time_is_counted_without_events, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(other_hierarchy_is_refused, set_up, tear_down),
 	};
 
 	find_root();
