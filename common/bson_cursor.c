@@ -137,11 +137,6 @@ bool bson_cursor_enter(const struct bson_cursor *cursor, struct bson_cursor *ret
 	return bson_cursor_init(ret_inner, cursor->value, cursor->length);
 }
 
-bool bson_cursor_is(const struct bson_cursor *cursor, const char *key)
-{
-	return strcmp(cursor->key, key) == 0;
-}
-
 const char *bson_cursor_string(const struct bson_cursor *cursor)
 {
 	const char *text;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum bson_cursor_type {
 	BSON_CURSOR_DOUBLE = 0x01,
@@ -37,7 +38,13 @@ bool bson_cursor_init(struct bson_cursor *cursor, const uint8_t *document, size_
 int bson_cursor_next(struct bson_cursor *cursor);
 /* Enters the document or array that the cursor is at. */
 bool bson_cursor_enter(const struct bson_cursor *cursor, struct bson_cursor *ret_inner);
-bool bson_cursor_is(const struct bson_cursor *cursor, const char *key);
+/* Inline, so that a literal's length and bytes are known at compile time. */
+static inline bool bson_cursor_is(const struct bson_cursor *cursor, const char *key)
+{
+	size_t length = strlen(key);
+
+	return cursor->key_length == length && memcmp(cursor->key, key, length) == 0;
+}
 /* A string of valid UTF-8 without a NUL inside; NULL for anything else. */
 const char *bson_cursor_string(const struct bson_cursor *cursor);
 /* Double or integer; false for other types. */

@@ -6,6 +6,7 @@
  */
 #include "report_bson.h"
 #include "bson_cursor.h"
+#include "report_layout.h"
 #include "report_names.h"
 
 #include <errno.h>
@@ -19,6 +20,8 @@ struct reader {
 	struct report_decoded *decoded;
 	uint16_t group;
 	uint16_t package;
+	const uint8_t *groups;        /* start of the document being read */
+	struct report_layout *layout; /* learnt from it; NULL: none */
 	char *why;
 	size_t why_size;
 };
@@ -50,44 +53,35 @@ static bool key_number(const struct bson_cursor *cursor, uint16_t *ret_number)
 	return number <= UINT16_MAX;
 }
 
-static int grow_values(struct report_decoded *decoded)
-{
-	unsigned capacity = decoded->capacity ? decoded->capacity * 2 : 64;
-	struct report_value *values = realloc(decoded->values, capacity * sizeof(*values));
-
-	if (!values)
-		return -ENOMEM;
-	decoded->values = values;
-	decoded->capacity = capacity;
-	return 0;
-}
-
 static int add_value(const struct reader *reader, uint16_t cpu, const struct bson_cursor *cursor)
 {
 	struct report_decoded *decoded = reader->decoded;
+	struct report_value *added;
 	double value;
 	int event;
-	int r;
 
 	if (!bson_cursor_number(cursor, &value))
 		return refuse(reader, "no number in event", cursor->key);
+	if (reader->layout && !isfinite(value))
+		reader->layout->failed = true;
 	if (!isfinite(value))
 		return 0;
 	event = report_names_intern(reader->names, REPORT_NAMES_EVENT, cursor->key, cursor->key_length);
 	if (event < 0)
 		return event;
-	if (decoded->n_values == decoded->capacity) {
-		r = grow_values(decoded);
-		if (r < 0)
-			return r;
-	}
-	decoded->values[decoded->n_values++] = (struct report_value){
+	if (report_decoded_reserve(decoded, 1) < 0)
+		return -ENOMEM;
+	added = &decoded->values[decoded->n_values++];
+	*added = (struct report_value){
 		.group = reader->group,
 		.event = (uint16_t)event,
 		.package = reader->package,
 		.cpu = cpu,
 		.value = value,
 	};
+	if (reader->layout)
+		report_layout_add(reader->layout, (size_t)(cursor->value - reader->groups), cursor->type,
+				  added);
 	return 0;
 }
 
@@ -145,7 +139,7 @@ static int read_group(struct reader *reader, const struct bson_cursor *outer)
 	return r < 0 ? refuse_broken(reader) : 0;
 }
 
-static int read_groups(struct reader *reader, const struct bson_cursor *outer)
+static int read_each_group(struct reader *reader, const struct bson_cursor *outer)
 {
 	struct bson_cursor cursor;
 	int r;
@@ -158,6 +152,24 @@ static int read_groups(struct reader *reader, const struct bson_cursor *outer)
 			return r;
 	}
 	return r < 0 ? refuse_broken(reader) : 0;
+}
+
+/* By a layout met before, or element by element; then the layout is kept. */
+static int read_groups(struct reader *reader, const struct bson_cursor *outer)
+{
+	struct report_layouts *layouts = report_names_layouts(reader->names);
+	int r = 0;
+
+	if (outer->type == BSON_CURSOR_DOCUMENT)
+		r = report_layouts_try(layouts, outer->value, outer->length, reader->decoded);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	reader->groups = outer->value;
+	reader->layout = report_layouts_begin(layouts, outer->length);
+	r = read_each_group(reader, outer);
+	if (r == 0 && reader->layout)
+		report_layout_end(reader->layout, outer->value, outer->length);
+	return r;
 }
 
 static uint64_t read_lost(const struct bson_cursor *outer)

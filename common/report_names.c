@@ -26,6 +26,7 @@ struct name_table {
 
 struct report_names {
 	struct name_table tables[REPORT_NAMES_KINDS];
+	struct report_layouts layouts;
 };
 
 struct report_names *report_names_new(void)
@@ -43,7 +44,13 @@ void report_names_free(struct report_names *names)
 		free(names->tables[k].entries);
 		free(names->tables[k].slots);
 	}
+	report_layouts_done(&names->layouts);
 	free(names);
+}
+
+struct report_layouts *report_names_layouts(struct report_names *names)
+{
+	return &names->layouts;
 }
 
 static uint32_t hash_name(const char *text, size_t length)

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "report_bson.h"
+#include "report_layout.h"
 
 #define REPORT_NAMES_MAX 65535
 
@@ -13,3 +13,5 @@ enum report_names_kind { REPORT_NAMES_GROUP, REPORT_NAMES_EVENT, REPORT_NAMES_KI
 /* Number of a name, which is kept when it is new. -E2BIG, -ENOMEM. */
 int report_names_intern(struct report_names *names, enum report_names_kind kind, const char *text,
 			size_t length);
+/* What the reader knows of its documents' layout. */
+struct report_layouts *report_names_layouts(struct report_names *names);

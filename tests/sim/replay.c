@@ -7,6 +7,7 @@
  */
 #include "formula.h"
 #include "join.h"
+#include "output.h"
 #include "share.h"
 #include "tick_make.h"
 
@@ -24,6 +25,7 @@ struct replay {
 	struct formula_config config;
 	struct share_policy policy;
 	struct share_output output;
+	struct output rows;
 	struct report_names *names;
 	struct report_decoded decoded;
 	struct join *join;
@@ -69,31 +71,11 @@ static uint8_t *read_all(const char *path, size_t *ret_length)
 
 static void write_rows(struct replay *r, const struct tick *tick, const struct formula_result *result)
 {
-	char socket[16];
+	const struct output_options options = {.sensor = r->sensor, .label = result->label};
 
 	batch_clear(&r->batch);
-	for (unsigned i = 0; i < r->output.n_rows; i++) {
-		const struct share_row *row = &r->output.rows[i];
-		struct report_power power = {
-			.time_ms = tick->time_ms,
-			.sensor = r->sensor,
-			.target = share_row_name(tick, row),
-			.socket = socket,
-			.scope = row->scope,
-			.formula = row->target == SHARE_RAPL ? REPORT_EVENT_PKG : result->label,
-			.ratio = row->ratio,
-			.power = row->power_w,
-			.dynamic = row->dynamic_w,
-			.fixed = row->static_w,
-			.energy_j = row->energy_j,
-			.interval_s = tick->interval_s,
-			.error = row->error_w,
-			.estimated = tick->estimated,
-		};
-		(void)snprintf(socket, sizeof(socket), "%u", tick->sockets[row->socket].package);
-		if (report_bson_add_power(&r->batch, &power) < 0)
-			die("no memory");
-	}
+	if (output_add(&r->rows, &r->batch, tick, &r->output, &options) == -ENOMEM)
+		die("no memory");
 	if (r->out && fwrite(r->batch.data, 1, r->batch.length, r->out) != r->batch.length)
 		die("cannot write the output");
 }
@@ -206,9 +188,11 @@ int main(int argc, char **argv)
 	while (batch_next(&input, &offset, &document, &length) > 0)
 		take_document(&r, document, length);
 	take_ticks(&r, true);
-	(void)fprintf(stderr, "%llu ticks, %llu container-ticks, %.3f s, of it formula and share %.3f s\n",
+	(void)fprintf(stderr,
+		      "%llu ticks, %llu container-ticks, %.3f s, of it formula and share %.3f s; %.0f "
+		      "container-ticks per CPU-second\n",
 		      (unsigned long long)r.n_ticks, (unsigned long long)r.n_targets, now_s() - start,
-		      r.formula_s);
+		      r.formula_s, (double)r.n_targets / (now_s() - start));
 	describe(&r);
 	if (save_path)
 		save(&r, save_path);
@@ -216,6 +200,7 @@ int main(int argc, char **argv)
 		die("cannot write the output");
 	r.ops->free(r.formula);
 	share_output_done(&r.output);
+	output_done(&r.rows);
 	join_free(r.join);
 	tick_maker_free(r.maker);
 	report_decoded_done(&r.decoded);

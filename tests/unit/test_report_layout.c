@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A decoder that has met a report's layout before says of any bytes what one says that meets them first.
+ */
+#include "report_bson.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define N_MUTATIONS 20000
+
+static const char *const events[] = {"CYCLES", "INSTRUCTIONS_RETIRED", "LLC_MISSES"};
+static const struct report_place places[] = {{0, 0}, {0, 1}, {1, 4}};
+static const struct report_group core = {"core", 3, events, 3, places};
+static char why[200], why_first[200];
+
+static void add_report(struct batch *batch, unsigned number)
+{
+	const struct report_head head = {.time_ms = 1000000 + number, .sensor = "n1", .target = "redis"};
+	const struct report_target_metadata metadata = {.container_id = "0123456789ab", .scaled = 1};
+	uint64_t values[9];
+	const struct report_counts counts = {.group = &core, .values = values};
+
+	for (unsigned i = 0; i < 9; i++)
+		values[i] = number * 10 + i;
+	assert_int_equal(report_bson_add_target_counts(batch, &head, &counts, 1, &metadata), 0);
+}
+
+/* Decodes with `names`, and with names that have met nothing; the answers are the same. */
+static int decode_both(struct report_names *names, struct report_decoded *decoded, const struct batch *batch)
+{
+	struct report_names *fresh = report_names_new();
+	struct report_decoded first = {0};
+	int r = report_bson_decode(batch->data, batch->length, names, decoded, why, sizeof(why));
+
+	assert_int_equal(
+		report_bson_decode(batch->data, batch->length, fresh, &first, why_first, sizeof(why_first)),
+		r);
+	if (r < 0)
+		assert_string_equal(why, why_first);
+	if (r == 0)
+		assert_int_equal(decoded->n_values, first.n_values);
+	for (unsigned i = 0; r == 0 && i < first.n_values; i++) {
+		const struct report_value *a = &decoded->values[i], *b = &first.values[i];
+
+		assert_string_equal(report_names_group(names, a->group), report_names_group(fresh, b->group));
+		assert_string_equal(report_names_event(names, a->event), report_names_event(fresh, b->event));
+		assert_int_equal(a->package, b->package);
+		assert_int_equal(a->cpu, b->cpu);
+		assert_memory_equal(&a->value, &b->value, sizeof(a->value));
+	}
+	report_decoded_done(&first);
+	report_names_free(fresh);
+	return r;
+}
+
+static void a_known_layout_gives_the_new_numbers(void **state)
+{
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct batch batch = {0};
+
+	(void)state;
+	for (unsigned number = 0; number < 5; number++) {
+		batch_clear(&batch);
+		add_report(&batch, number);
+		assert_int_equal(decode_both(names, &decoded, &batch), 0);
+		assert_int_equal(decoded.n_values, 9);
+		assert_true(decoded.values[8].value == number * 10 + 8);
+		assert_int_equal(decoded.values[8].package, 1);
+		assert_int_equal(decoded.values[8].cpu, 4);
+	}
+	report_decoded_done(&decoded);
+	report_names_free(names);
+	batch_done(&batch);
+}
+
+static void any_byte_may_differ(void **state)
+{
+	const char *text = getenv("WATTRIBUTE_SEED");
+	unsigned seed = text ? (unsigned)strtoul(text, NULL, 0) : 1;
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct batch batch = {0};
+	unsigned n_good = 0;
+
+	(void)state;
+	print_message("# seed %u\n", seed);
+	add_report(&batch, 1);
+	for (unsigned i = 0; i < N_MUTATIONS; i++) {
+		size_t at = (size_t)rand_r(&seed) % batch.length;
+		uint8_t old = batch.data[at];
+
+		batch.data[at] = (uint8_t)(rand_r(&seed) >> 7);
+		n_good += decode_both(names, &decoded, &batch) == 0;
+		batch.data[at] = old;
+		assert_int_equal(decode_both(names, &decoded, &batch), 0);
+	}
+	assert_in_range(n_good, N_MUTATIONS / 20, N_MUTATIONS);
+	report_decoded_done(&decoded);
+	report_names_free(names);
+	batch_done(&batch);
+}
+
+static void numbers_that_are_none_are_left_out(void **state)
+{
+	const double nan = NAN;
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct batch batch = {0};
+	uint8_t *at;
+
+	(void)state;
+	add_report(&batch, 1);
+	assert_int_equal(decode_both(names, &decoded, &batch), 0);
+	at = memmem(batch.data, batch.length, "LLC_MISSES", 11);
+	assert_non_null(at);
+	memcpy(at + 11, &nan, sizeof(nan));
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(decode_both(names, &decoded, &batch), 0);
+		assert_int_equal(decoded.n_values, 8);
+	}
+	report_decoded_done(&decoded);
+	report_names_free(names);
+	batch_done(&batch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_known_layout_gives_the_new_numbers),
+		cmocka_unit_test(any_byte_may_differ),
+		cmocka_unit_test(numbers_that_are_none_are_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
