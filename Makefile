@@ -129,14 +129,18 @@ check-fuzz:
 check-fast:
 	@tests/run.sh lint unit fuzz
 
-$(BUILD)/tests/bench/bench_store: $(BUILD)/tests/bench/bench_store.o $(BUILD)/libcommon.a
+# Programs that measure, or that make what is measured.
+BENCH := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
+.PHONY: bench-programs
+bench-programs: $(BENCH)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(COMMON_LIBS)
-bench:
+bench: all bench-programs
 	@tests/bench/run.sh
 accuracy:
 	@tests/sim/accuracy.sh
-soak:
-	@tests/bench/soak.sh
+soak: all bench-programs
+	@tests/bench/soak.sh $(MINUTES)
 
 PREFIX ?= /usr/local
 install: all
