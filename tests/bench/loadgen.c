@@ -107,7 +107,8 @@ static int load_append(struct load *load, const char *collection)
 	enum store_result result;
 
 	while ((result = store_append(load->store, collection, &load->batch)) == STORE_RETRY) {
-		load->waits++;
+		if (!load->waits++)
+			(void)fprintf(stderr, "loadgen: waiting: %s\n", store_error(load->store));
 		(void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
 	}
 	if (result == STORE_DROP) {
