@@ -14,9 +14,8 @@
 
 #define LIMIT_FIRST 4000 /* documents */
 #define LIMIT_MAX   1000000
-#define PAUSE_S     0.05 /* while writing lags */
-#define RESTED_PART 0.8  /* of a tick, before the next one is looked for */
-#define IDLE_MAX_S  1.0  /* between two looks at a silent sensor */
+#define RESTED_PART 0.8 /* of a tick, before the next one is looked for */
+#define IDLE_MAX_S  1.0 /* between two looks at a silent sensor */
 #define IDLE_FACTOR 1.3
 
 static void reader_look(struct ev_loop *loop, ev_timer *timer, int events);
@@ -32,6 +31,7 @@ struct input *input_new(struct ev_loop *loop, struct db_client *client, const st
 	input->client = client;
 	input->config = config;
 	input->events = *events;
+	input_turn_init(input);
 	input->files =
 		strncmp(config->input_uri, "bson:", 5) == 0 || strncmp(config->input_uri, "jsonl:", 6) == 0;
 	return input;
@@ -41,6 +41,7 @@ void input_stop(struct input *input)
 {
 	input->stopped = true;
 	ev_timer_stop(input->loop, &input->discover);
+	input_turn_stop(input);
 	for (struct reader *reader = input->readers; reader; reader = reader->next)
 		ev_timer_stop(input->loop, &reader->timer);
 }
@@ -114,6 +115,7 @@ static void reader_answered(void *data, const struct db_answer *answer)
 	int r;
 
 	reader->input->statistics.reads++;
+	input_turn_over(reader->input);
 	if (reader->input->stopped)
 		return;
 	if (answer->result != STORE_OK) {
@@ -132,11 +134,17 @@ static void reader_answered(void *data, const struct db_answer *answer)
 		input_check_end(reader->input);
 	else
 		reader_plan(reader, answer, &found);
+	input_turn_go(reader->input);
 }
 
 static void reader_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	struct reader *reader = timer->data;
+	(void)loop, (void)events;
+	input_turn_ask(timer->data);
+}
+
+int reader_read(struct reader *reader)
+{
 	struct input *input = reader->input;
 	struct store_query query = {
 		.collection = reader->collection,
@@ -145,15 +153,11 @@ static void reader_look(struct ev_loop *loop, ev_timer *timer, int events)
 		.offset = reader->offset,
 		.limit = reader->limit,
 	};
+	int r = db_client_read(input->client, &query, reader_answered, reader);
 
-	(void)loop, (void)events;
-	if (input->events.is_full(input->events.data)) {
-		input->statistics.paused++;
-		reader_rest(reader, PAUSE_S);
-		return;
-	}
-	if (db_client_read(input->client, &query, reader_answered, reader) == -ENOMEM)
+	if (r == -ENOMEM)
 		reader_rest(reader, IDLE_MAX_S);
+	return r;
 }
 
 static int input_add(struct input *input, const char *collection)

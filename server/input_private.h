@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by input.c (when to read) and input_take.c (what to do with it) alone.
+ * Shared by input.c (when to read), input_turn.c (who may) and input_take.c (what to do with it) alone.
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 
 struct reader {
 	struct reader *next;
+	struct reader *next_waiting; /* for its turn */
 	struct input *input;
 	char *collection;
 	struct machine *machine; /* of a database's collection; NULL: by each document's sensor */
@@ -34,6 +35,9 @@ struct input {
 	struct input_statistics statistics;
 	struct reader *readers;
 	unsigned n_readers;
+	struct reader *waiting, **waiting_last; /* for their turn */
+	unsigned n_reading;                     /* reads under way */
+	ev_timer pause;
 	ev_timer discover;
 	bool files; /* input is a file, or a folder of files */
 	bool stopped;
@@ -51,3 +55,13 @@ struct reader_found {
 bool input_wants(const struct input *input, const char *name);
 /* Works an answer off. 0 or -ENOMEM. */
 int reader_take(struct reader *reader, const struct batch *documents, struct reader_found *found);
+/* Asks the store now. 0 or a negative errno, with the next attempt planned. */
+int reader_read(struct reader *reader);
+
+void input_turn_init(struct input *input);
+void input_turn_stop(struct input *input);
+/* The reader wants to read: at once, or when it is its turn. */
+void input_turn_ask(struct reader *reader);
+/* An answer has come; input_turn_go() lets the next ones read once it has been worked off. */
+void input_turn_over(struct input *input);
+void input_turn_go(struct input *input);
