@@ -21,6 +21,13 @@
 
 #define COLLECT_SYSTEMS_MAX SENSOR_GROUPS_MAX
 
+/* Targets that the activity source had no descriptor or no cell for: they are counted by CPU time instead. */
+struct collect_overflow {
+	struct activity_source *source;  /* NULL: none is needed, or none works here */
+	struct activity_cgroup *cgroups; /* [n], their own ones */
+	unsigned n, capacity;
+};
+
 struct collect {
 	struct sensor_config *config;
 	struct loop loop;
@@ -34,6 +41,7 @@ struct collect {
 	struct system_source *systems[COLLECT_SYSTEMS_MAX];
 	unsigned n_systems;
 	struct activity_source *activity;
+	struct collect_overflow overflow;
 	struct choose_report chosen;
 	const char *energy_source;
 	/* targets */
@@ -52,6 +60,7 @@ struct collect {
 	uint64_t writer_lost;                   /* of these, by the writer */
 	int64_t last_time_ms;
 	bool clock_behind;
+	bool told_overflow;
 	/* watchers */
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
@@ -75,6 +84,19 @@ void collect_target_events(struct collect *collect, struct target_events *ret_ev
 void collect_release_ended(struct collect *collect);
 /* Counts of an ended target whose name lives on are added to its successor's, so that one report has both. */
 void collect_merge_successors(struct collect *collect);
+/*
+ * collect_overflow.c: a cheaper source for what the activity source refused with -EMFILE.
+ * open: at start, before rights are given up. add: 0, or a negative errno when it cannot be counted here either.
+ * remove: false when the cgroup's target is not here. frame: NULL while there is none. move_back: after a tick, the
+ * busiest targets return to the activity source where it has room again.
+ */
+void collect_overflow_open(struct collect *collect);
+void collect_overflow_close(struct collect_overflow *overflow);
+int collect_overflow_add(struct collect *collect, const struct activity_cgroup *cgroup);
+bool collect_overflow_remove(struct collect_overflow *overflow, const struct activity_cgroup *cgroup);
+bool collect_overflow_has(const struct collect_overflow *overflow, unsigned slot);
+struct activity_frame *collect_overflow_frame(const struct collect_overflow *overflow);
+void collect_overflow_move_back(struct collect *collect);
 /* collect_tick.c: one reading of everything. `missed`: ticks that were due and did not come. */
 void collect_read_tick(struct collect *collect, uint64_t missed);
 /* Reads once without reporting, so that the first tick has something to differ from. */

@@ -111,6 +111,7 @@ static int open_activity(struct collect *collect)
 		return log_error("source", r, "containers cannot be counted, and --strict was given");
 	if (!collect->activity)
 		log_warning("source", 0, "containers cannot be counted by any source; only the machine is reported");
+	collect_overflow_open(collect);
 	return 0;
 }
 
@@ -185,14 +186,16 @@ int collect_open(struct collect *collect)
 		r = open_targets(collect);
 	if (r < 0)
 		return r;
-	collect->encoder = encoder_new(collect->activity ? &collect->activity->frame : NULL, collect->systems,
-				       collect->n_systems);
+	collect->encoder = encoder_new(collect->activity ? &collect->activity->frame : NULL,
+				       collect->overflow.source ? &collect->overflow.source->frame : NULL,
+				       collect->systems, collect->n_systems);
 	return collect->encoder ? 0 : -ENOMEM;
 }
 
 void collect_close(struct collect *collect)
 {
 	encoder_free(collect->encoder);
+	collect_overflow_close(&collect->overflow);
 	cgroup_watch_close(collect->watch);
 	if (collect->activity)
 		collect->activity->ops->close(collect->activity);

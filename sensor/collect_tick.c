@@ -23,6 +23,16 @@ static void read_system(struct collect *collect, struct system_source *source, u
 	collect->lost[REPORT_LOST_READ] += source->read_failures - failures;
 }
 
+static void read_activity(struct collect *collect, struct activity_source *source)
+{
+	const uint64_t failures = source->frame.read_failures;
+	int r = source->ops->read(source);
+
+	if (r < 0)
+		log_debug("source", r, "activity was not read");
+	collect->lost[REPORT_LOST_READ] += source->frame.read_failures - failures;
+}
+
 /* Returns the time between the energy reading and the end of the activity reading. */
 static uint64_t read_sources(struct collect *collect, uint64_t *ret_energy_ns)
 {
@@ -38,14 +48,10 @@ static uint64_t read_sources(struct collect *collect, uint64_t *ret_energy_ns)
 		energy_ns = clock_monotonic_ns();
 		read_system(collect, collect->systems[i], energy_ns - collect->last_energy_ns);
 	}
-	if (collect->activity) {
-		const uint64_t failures = collect->activity->frame.read_failures;
-		int r = collect->activity->ops->read(collect->activity);
-
-		if (r < 0)
-			log_debug("source", r, "activity was not read");
-		collect->lost[REPORT_LOST_READ] += collect->activity->frame.read_failures - failures;
-	}
+	if (collect->activity)
+		read_activity(collect, collect->activity);
+	if (collect_overflow_frame(&collect->overflow))
+		read_activity(collect, collect->overflow.source);
 	end_ns = clock_monotonic_ns();
 	*ret_energy_ns = energy_ns;
 	return end_ns - energy_ns;
@@ -110,6 +116,7 @@ static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_
 		.time_ms = clock_realtime_ms(),
 		.sensor = collect->config->name,
 		.frame = collect->activity ? &collect->activity->frame : NULL,
+		.overflow = collect_overflow_frame(&collect->overflow),
 		.systems = collect->systems,
 		.n_systems = collect->n_systems,
 		.names = view->names,
@@ -166,6 +173,7 @@ void collect_read_tick(struct collect *collect, uint64_t missed)
 	send_targets(collect);
 	encode(collect, interval_ns, skew_ns);
 	collect_release_ended(collect);
+	collect_overflow_move_back(collect);
 	if (collect->link.backlog.length > 0)
 		ev_io_start(collect->loop.ev, &collect->link_write);
 }

@@ -14,7 +14,8 @@ struct encoder;
 struct encode_tick {
 	int64_t time_ms;
 	const char *sensor;
-	const struct activity_frame *frame; /* NULL: no activity source */
+	const struct activity_frame *frame;    /* NULL: no activity source */
+	const struct activity_frame *overflow; /* of the targets that found no place in it; NULL: none */
 	struct system_source *const *systems;
 	unsigned n_systems;
 	const char *const *names;     /* [slot]; "" for a slot that is not reported */
@@ -26,9 +27,9 @@ struct encode_tick {
 	struct report_tick_metadata metadata; /* n_targets is filled here */
 };
 
-/* Scratch for the given shapes. NULL on lack of memory. */
-struct encoder *encoder_new(const struct activity_frame *frame, struct system_source *const *systems,
-			    unsigned n_systems);
+/* Scratch for the given shapes; frames that never come are NULL. NULL on lack of memory. */
+struct encoder *encoder_new(const struct activity_frame *frame, const struct activity_frame *overflow,
+			    struct system_source *const *systems, unsigned n_systems);
 void encoder_free(struct encoder *encoder);
 /* Fills `batch` (cleared first). 0 or -ENOMEM. `ret_targets`: container reports written. */
 int encoder_run(struct encoder *encoder, const struct encode_tick *tick, struct batch *batch,

@@ -88,6 +88,8 @@ unsigned target_table_next_ended(struct target_table *table);
  * 0. Both reports would have one identity: add the ended one's counts to the successor's and report once.
  */
 unsigned target_table_successor(const struct target_table *table, unsigned slot);
+/* Calls joined() once more for what is nested in a target that is counted by another source from now on. */
+void target_table_join_nested(struct target_table *table, unsigned slot);
 /* The slot is free for another target. */
 void target_table_release(struct target_table *table, unsigned slot);
 

@@ -94,13 +94,23 @@ int target_slot_take(struct target_table *table, struct target_record *record)
 	table->events.started(table->events.data, slot);
 	struct activity_cgroup joined = {slot, true, record->root->path, record->root->id};
 	table->events.joined(table->events.data, &joined);
+	target_table_join_nested(table, slot);
+	return 0;
+}
+
+void target_table_join_nested(struct target_table *table, unsigned slot)
+{
+	struct target_record *record = slot < table->view.n_slots ? table->records[slot] : NULL;
 	struct target_cgroup *nested;
+
+	if (!record)
+		return;
 	DL_FOREACH(record->nested, nested)
 	{
-		joined = (struct activity_cgroup){slot, false, nested->path, nested->id};
+		const struct activity_cgroup joined = {slot, false, nested->path, nested->id};
+
 		table->events.joined(table->events.data, &joined);
 	}
-	return 0;
 }
 
 void target_slot_take_refused(struct target_table *table)

@@ -26,6 +26,7 @@ struct tick_maker {
 	int64_t last_ms;
 	bool has_last;
 	double last_interval_s;
+	double cycles_per_ns; /* of CPU time, in this tick */
 	uint64_t last_seq;
 	bool has_last_seq;
 	/* grown with need, never shrunk */
@@ -181,8 +182,8 @@ static void tick_add_feature(struct tick_maker *maker, const struct report_value
 
 	if ((feature.kind != FEATURE_COUNT && feature.kind != FEATURE_TIME) || isnan(count))
 		return;
-	if (feature.kind == FEATURE_TIME && maker->tick.base_frequency_mhz > 0)
-		count *= maker->tick.base_frequency_mhz / 1000;
+	if (feature.kind == FEATURE_TIME)
+		count *= maker->cycles_per_ns;
 	if (feature.rank > ranks[feature.which])
 		return;
 	if (feature.rank < ranks[feature.which]) {
@@ -226,6 +227,31 @@ static int tick_make_target(struct tick_maker *maker, const struct join_slot *sl
 				 tick_clean(value->value));
 	}
 	return 0;
+}
+
+/*
+ * What a nanosecond of CPU time is in reference cycles. Where nobody says the base frequency but the machine is counted
+ * both ways (a sensor out of descriptors), its two sums tell it; else time stays as it is, since all of it is time.
+ */
+static double tick_find_cycles(const struct tick_maker *maker, const struct join_slot *slot)
+{
+	double cycles = 0, time_ns = 0;
+
+	if (maker->tick.base_frequency_mhz > 0)
+		return maker->tick.base_frequency_mhz / 1000;
+	for (uint32_t i = 0; slot->has_all && i < slot->all.n_values; i++) {
+		const struct report_value *value = &slot->values[slot->all.first_value + i];
+		const struct feature *feature = &maker->names.features[value->event];
+		double count = tick_clean(value->value);
+
+		if (isnan(count) || feature->which != TICK_REF)
+			continue;
+		if (feature->kind == FEATURE_COUNT)
+			cycles += count;
+		else if (feature->kind == FEATURE_TIME)
+			time_ns += count;
+	}
+	return cycles > 0 && time_ns > 0 ? cycles / time_ns : 1;
 }
 
 struct tick_mean {
@@ -336,6 +362,7 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 		return r;
 	tick->n_targets = slot->n_reports;
 	tick->event_names = maker->names.column_names;
+	maker->cycles_per_ns = tick_find_cycles(maker, slot);
 	for (unsigned i = 0; i < slot->n_reports; i++) {
 		r = tick_make_target(maker, slot, i);
 		if (r < 0)

@@ -12,6 +12,7 @@ import bson
 import pymongo
 
 DELAY_TICKS = 5  # it works a tick off when five newer ones are there, and drops those at the end
+END_TICKS = 5  # its actors end without waiting for each other: on a busy machine, rows of the last ticks are not written
 EVENTS = {"cpu": "RAPL_ENERGY_PKG", "dram": "RAPL_ENERGY_DRAM"}
 
 
@@ -43,7 +44,10 @@ def check(reports, rows):
         targets[row["target"]] = row["power"]
         assert row["sensor"] == reports[0]["sensor"] and row["power"] >= 0, row
     fitted = 0
+    sure = set(times[: -DELAY_TICKS - END_TICKS])
     for key, targets in found.items():
+        if key[0] not in sure:
+            continue
         assert abs(targets["rapl"] - watts[key]) <= 1e-9 * watts[key], (key, targets["rapl"], watts[key])
         own = targets.keys() - {"rapl", "global"}
         if "global" in targets:
@@ -51,11 +55,11 @@ def check(reports, rows):
             assert own == containers[key[0]], (key, own ^ containers[key[0]])
         else:
             assert not own, (key, own)
-    expected = {key for key in watts if containers[key[0]] and key[0] in times[:-DELAY_TICKS]}
-    assert found.keys() == expected, sorted(found.keys() ^ expected)[:5]
+    expected = {key for key in watts if containers[key[0]] and key[0] in sure}
+    assert expected <= found.keys(), sorted(expected - found.keys())[:5]
     names = set().union(*containers.values())
-    print(f"{len(times)} ticks, {len(names)} containers, {len(rows)} power reports; rapl as ours in {len(found)} of "
-          f"{len(expected)} tick, scope and socket; one report for each container in {fitted} of them")
+    print(f"{len(times)} ticks, {len(names)} containers, {len(rows)} power reports; rapl as ours in {len(expected)} "
+          f"tick, scope and socket; one report for each container in {fitted} of them")
     assert fitted > len(found) / 4, "its model was hardly ever there"
 
 

@@ -90,7 +90,7 @@ static double value_of(const struct report_decoded *report, const struct report_
 
 static void tick_becomes_documents(void **state)
 {
-	struct encoder *encoder = encoder_new(&frame, systems, 1);
+	struct encoder *encoder = encoder_new(&frame, NULL, systems, 1);
 	struct encode_tick tick = a_tick();
 	struct report_names *table = report_names_new();
 	struct report_decoded report = {0};
@@ -135,7 +135,7 @@ static void tick_becomes_documents(void **state)
 
 static void failed_slots_are_left_out(void **state)
 {
-	struct encoder *encoder = encoder_new(&frame, systems, 1);
+	struct encoder *encoder = encoder_new(&frame, NULL, systems, 1);
 	struct encode_tick tick = a_tick();
 	struct batch batch = {0};
 	unsigned n_targets = 0;
@@ -154,9 +154,64 @@ static void failed_slots_are_left_out(void **state)
 	batch_done(&batch);
 }
 
+/* Two slots that found no place in the frame are in another one, with a group of its own. */
+static void overflow_is_in_the_same_tick(void **state)
+{
+	static const char *const time_events[] = {REPORT_EVENT_CPU_TIME};
+	static const struct report_group time_group = {REPORT_GROUP_CPUSTAT, 1, time_events, 2, places};
+	uint64_t times[N_SLOTS * 2] = {900, 901, 0, 0, 20, 21, 0, 0, 0, 0, 50, 51};
+	uint8_t time_flags[N_SLOTS] = {ACTIVITY_OPEN, 0, 0, 0, 0, ACTIVITY_OPEN};
+	uint32_t time_active[N_SLOTS] = {5};
+	const struct activity_frame overflow = {.n_groups = 1, .groups = &time_group, .n_events = 1, .n_places = 2,
+						.n_slots = N_SLOTS, .counts = times, .flags = time_flags,
+						.active = time_active, .n_active = 1};
+	struct encoder *encoder = encoder_new(&frame, &overflow, systems, 1);
+	struct encoder *alone = encoder_new(&overflow, &overflow, systems, 1);
+	struct encode_tick tick = a_tick();
+	struct report_names *table = report_names_new();
+	struct report_decoded report = {0};
+	struct batch batch = {0};
+	size_t offset = 0, length;
+	const uint8_t *document;
+	unsigned n_targets = 0, n = 0;
+	char why[128];
+
+	(void)state;
+	prepare();
+	tick.overflow = &overflow;
+	assert_int_equal(encoder_run(encoder, &tick, &batch, &n_targets), 0);
+	assert_int_equal(n_targets, 4);
+	for (; batch_next(&batch, &offset, &document, &length) > 0; n++) {
+		assert_int_equal(report_bson_decode(document, length, table, &report, why, sizeof(why)), 0);
+		assert_true((value_of(&report, table, "core", 0, "CYCLES") >= 0) == (n != 3));
+		assert_true((value_of(&report, table, "cpustat", 0, REPORT_EVENT_CPU_TIME) >= 0) == (n >= 3));
+		if (n != 3)
+			continue;
+		assert_string_equal(report.target, "idle");
+		assert_true(value_of(&report, table, "cpustat", 1, REPORT_EVENT_CPU_TIME) == 51);
+	}
+	assert_int_equal(n, 5); /* the last one is `all`, with the groups of both */
+	assert_true(value_of(&report, table, "cpustat", 1, REPORT_EVENT_CPU_TIME) == 901);
+	assert_true(value_of(&report, table, "rapl", 1, "RAPL_ENERGY_PKG") == 2000);
+
+	/* Where both count the same, the machine is counted once. */
+	tick.frame = &overflow;
+	assert_int_equal(encoder_run(alone, &tick, &batch, &n_targets), 0);
+	for (offset = 0, n = 0; batch_next(&batch, &offset, &document, &length) > 0;)
+		assert_int_equal(report_bson_decode(document, length, table, &report, why, sizeof(why)), 0);
+	for (unsigned i = 0; i < report.n_values; i++)
+		n += strcmp(report_names_group(table, report.values[i].group), REPORT_GROUP_CPUSTAT) == 0;
+	assert_int_equal(n, 2);
+	report_decoded_done(&report);
+	report_names_free(table);
+	encoder_free(encoder);
+	encoder_free(alone);
+	batch_done(&batch);
+}
+
 static void warm_encoder_does_not_allocate(void **state)
 {
-	struct encoder *encoder = encoder_new(&frame, systems, 1);
+	struct encoder *encoder = encoder_new(&frame, NULL, systems, 1);
 	struct encode_tick tick = a_tick();
 	struct batch batch = {0};
 	struct mallinfo2 before, after;
@@ -183,6 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tick_becomes_documents),
 		cmocka_unit_test(failed_slots_are_left_out),
+		cmocka_unit_test(overflow_is_in_the_same_tick),
 		cmocka_unit_test(warm_encoder_does_not_allocate),
 	};
 

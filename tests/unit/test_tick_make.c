@@ -157,6 +157,57 @@ static void our_tick_with_metadata(void **state)
 	assert_near(tick->targets[1].scaled, 0.5, 0);
 }
 
+/* A sensor out of descriptors counts some by events and others by CPU time, and the machine by both. */
+static void mixed_tick(void **state)
+{
+	static const char *const heads[] = {
+		"{\"seq\":1,\"interval\":1.0,\"targets\":2,\"base_frequency\":2000}",
+		"{\"seq\":2,\"interval\":1.0,\"targets\":2}",
+	};
+	struct fixture *fixture = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const int64_t time_ms = 1000 * (i + 1);
+		const struct tick *tick;
+
+		feed(fixture, time_ms, "by-time", "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1000.0}}}}", NULL);
+		feed(fixture, time_ms, "by-events",
+		     "{\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":500.0,\"LLC_MISSES\":7.0}}}}", NULL);
+		feed(fixture, time_ms, "all",
+		     "{\"rapl\":{\"0\":{\"0\":{\"RAPL_ENERGY_PKG\":" THREE_JOULES "}}},"
+		     "\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1600.0}}},"
+		     "\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":3200.0,\"LLC_MISSES\":9.0}}}}",
+		     heads[i]);
+		tick = make(fixture);
+		/* Reference cycles both; the machine once, by the better event. Its base frequency is said, and
+		 * remembered. */
+		assert_near(tick->sockets[0].counts[TICK_REF], 3200, 1e-9);
+		assert_near(tick->targets[0].counts[TICK_REF], 2000, 1e-9);
+		assert_near(tick->targets[1].counts[TICK_REF], 500, 1e-9);
+		assert_near(tick->targets[1].counts[TICK_MISSES], 7, 0);
+		assert_true(isnan(tick->targets[0].counts[TICK_MISSES]));
+		assert_near(tick->sockets[0].counts[TICK_MISSES], 9, 0);
+		assert_true(tick->complete);
+	}
+}
+
+/* The same where nobody says the base frequency: the machine, counted both ways, tells what a nanosecond is. */
+static void mixed_tick_without_base_frequency(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tick *tick;
+
+	feed(fixture, 1000, "by-time", "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1000.0}}}}", NULL);
+	feed(fixture, 1000, "by-events", "{\"core\":{\"0\":{\"0\":{\"ref-cycles\":500.0}}}}", NULL);
+	feed(fixture, 1000, "all",
+	     "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1600.0}}},\"core\":{\"0\":{\"0\":{\"ref-cycles\":4000.0}}}}",
+	     NULL);
+	tick = make(fixture);
+	assert_near(tick->sockets[0].counts[TICK_REF], 4000, 1e-9);
+	assert_near(tick->targets[0].counts[TICK_REF], 2500, 1e-9);
+	assert_near(tick->targets[1].counts[TICK_REF], 500, 1e-9);
+}
+
 static void unknown_events_still_share(void **state)
 {
 	struct fixture *fixture = *state;
@@ -210,6 +261,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(hwpc_sensor_tick, setup, teardown),
 		cmocka_unit_test_setup_teardown(our_tick_with_metadata, setup, teardown),
+		cmocka_unit_test_setup_teardown(mixed_tick, setup, teardown),
+		cmocka_unit_test_setup_teardown(mixed_tick_without_base_frequency, setup, teardown),
 		cmocka_unit_test_setup_teardown(unknown_events_still_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(interval_from_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_last, setup, teardown),
