@@ -19,7 +19,7 @@
 #include <poll.h>
 #include <string.h>
 
-#define COLLECT_FLUSH_MS 10000 /* at the end: how long the writer may take to accept the rest */
+#define COLLECT_FLUSH_IDLE_S 20 /* at the end: how long the writer may take nothing before the rest is given up */
 
 static void stop(struct collect *collect, int result)
 {
@@ -184,15 +184,20 @@ static int give_up_rights(struct collect *collect)
 	return 0;
 }
 
+/* At the end: as long as the writer takes something, it may take its time. */
 static void flush_link(struct collect *collect)
 {
-	const uint64_t end_ns = clock_monotonic_ns() + COLLECT_FLUSH_MS * CLOCK_NS_PER_MS;
+	unsigned idle_s = 0;
+	int r;
 
-	while (link_flush(&collect->link) == -EAGAIN && clock_monotonic_ns() < end_ns) {
+	while ((r = link_flush(&collect->link)) == -EAGAIN && idle_s < COLLECT_FLUSH_IDLE_S) {
 		struct pollfd link = {.fd = DUTY_EXTRA_FD, .events = POLLOUT};
 
-		(void)poll(&link, 1, 100);
+		idle_s = poll(&link, 1, 1000) > 0 ? 0 : idle_s + 1;
 	}
+	if (r < 0)
+		(void)log_error("link", r, "%zu bytes of reports are lost: the writer does not take them",
+				collect->link.backlog.length - collect->link.backlog_sent);
 }
 
 static int run(struct collect *collect)

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define SUPERVISE_END_S 30.0 /* from the first child's end to a kill of the other */
+#define SUPERVISE_END_S 60.0 /* from the request to end, and again from the first child's end, to a kill */
 
 struct supervise {
 	struct loop loop;
@@ -57,8 +57,8 @@ static void child_ended(struct supervise *supervise, const char *name, int wait_
 		supervise->exit_code = code;
 	if (--supervise->n_running == 0)
 		loop_stop(&supervise->loop);
-	else if (!ev_is_active(&supervise->patience))
-		ev_timer_start(supervise->loop.ev, &supervise->patience);
+	else
+		ev_timer_again(supervise->loop.ev, &supervise->patience);
 }
 
 static void on_collect_ended(struct loop_child *child, int wait_status)
@@ -116,7 +116,7 @@ static void on_stop(struct loop *loop, int signal_number)
 	(void)signal_number;
 	if (supervise->collect.pid > 0)
 		(void)kill(supervise->collect.pid, SIGTERM);
-	ev_timer_start(loop->ev, &supervise->patience);
+	ev_timer_again(loop->ev, &supervise->patience);
 }
 
 static void prepare_priv(struct supervise *supervise, const struct sensor_config *config)
@@ -206,7 +206,7 @@ int supervise_main(struct sensor_config *config, char *argv[])
 		free(supervise);
 		return 1;
 	}
-	ev_timer_init(&supervise->patience, on_patience, SUPERVISE_END_S, 0.0);
+	ev_timer_init(&supervise->patience, on_patience, 0.0, SUPERVISE_END_S);
 	supervise->patience.data = supervise;
 	prepare_priv(supervise, config);
 	if (start_children(supervise, argv) < 0)
