@@ -21,6 +21,8 @@ struct store_file_codec {
 	 * document), 0 when more bytes are needed, -EBADMSG when the bytes are no document, -ENOMEM.
 	 */
 	ssize_t (*decode)(const uint8_t *data, size_t length, struct batch *ret_documents);
+	/* Bytes to pass over where decode() said -EBADMSG. NULL: what follows cannot be read either. */
+	size_t (*pass)(const uint8_t *data, size_t length);
 };
 
 int store_file_open(struct store *store, const struct store_file_codec *codec, const char *location,

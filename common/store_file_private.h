@@ -26,6 +26,7 @@ struct store_file {
 	struct batch encoded; /* bytes to write */
 	struct batch chunk;   /* bytes read */
 	struct batch one;     /* the document under the cursor */
+	unsigned n_damaged;   /* documents passed over in this walk */
 };
 
 static inline struct store_file *store_file_of(const struct store *store)

@@ -45,6 +45,11 @@ static int walk_chunk(struct store_file *file,
 	while (r > 0 && *ret_used < chunk->length) {
 		batch_clear(&file->one);
 		taken = file->codec->decode(chunk->data + *ret_used, chunk->length - *ret_used, &file->one);
+		if (taken == -EBADMSG && file->codec->pass) {
+			*ret_used += file->codec->pass(chunk->data + *ret_used, chunk->length - *ret_used);
+			file->n_damaged++;
+			continue;
+		}
 		if (taken <= 0)
 			return taken < 0 ? (int)taken : 1;
 		*ret_used += (size_t)taken;
@@ -64,6 +69,7 @@ int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
 
 	batch_clear(chunk);
 	*ret_torn = 0;
+	file->n_damaged = 0;
 	for (;;) {
 		ssize_t n = fill_chunk(chunk, fd, *offset);
 
@@ -152,7 +158,12 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 	if (r < 0)
 		return fail_walk(store, path, ret_read->offset, r);
 	ret_read->end = !reading.full;
-	if (torn)
+	ret_read->damaged = store_file_of(store)->n_damaged;
+	if (ret_read->damaged)
+		(void)store_fail(store, STORE_OK,
+				 "'%s': %u lines before byte %llu are no documents and were passed over",
+				 path, ret_read->damaged, (unsigned long long)ret_read->offset);
+	else if (torn)
 		(void)store_fail(store, STORE_OK, "'%s' ends in %llu bytes of a document that is not whole",
 				 path, (unsigned long long)torn);
 	return STORE_OK;

@@ -29,7 +29,20 @@ static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_docu
 	return r < 0 ? r : end + 1 - data;
 }
 
-static const struct store_file_codec jsonl_codec = {.suffix = ".jsonl", .encode = encode, .decode = decode};
+/* A damaged line spoils no other one. */
+static size_t pass(const uint8_t *data, size_t length)
+{
+	const uint8_t *end = memchr(data, '\n', length);
+
+	return end ? (size_t)(end + 1 - data) : length;
+}
+
+static const struct store_file_codec jsonl_codec = {
+	.suffix = ".jsonl",
+	.encode = encode,
+	.decode = decode,
+	.pass = pass,
+};
 
 static int jsonl_open(struct store *store, const char *location, const struct store_options *options)
 {

@@ -52,6 +52,7 @@ struct store_query {
 struct store_read {
 	uint64_t offset; /* for the next query of a file */
 	bool end;        /* nothing more is there at present */
+	unsigned damaged; /* lines of a file that are no documents and were passed over */
 };
 
 struct store;

@@ -123,12 +123,12 @@ static int db_answer(struct db *db, uint32_t tag, enum store_result result)
 	}
 	batch_clear(&db->answer);
 	if (ipc_put_u64(&db->answer, (uint64_t)result) < 0 || ipc_put_u64(&db->answer, db->read.offset) < 0 ||
-	    ipc_put_u64(&db->answer, db->read.end) < 0 ||
+	    ipc_put_u64(&db->answer, db->read.end) < 0 || ipc_put_u64(&db->answer, db->read.damaged) < 0 ||
 	    ipc_put_u64(&db->answer, statistics->appended) < 0 ||
 	    ipc_put_u64(&db->answer, statistics->duplicates) < 0 ||
 	    ipc_put_u64(&db->answer, statistics->dropped) < 0 ||
 	    ipc_put_u64(&db->answer, statistics->round_trips) < 0 ||
-	    ipc_put_string(&db->answer, result == STORE_OK ? "" : store_error(db->store)) < 0)
+	    ipc_put_string(&db->answer, store_error(db->store)) < 0)
 		return -ENOMEM;
 	if (r == 0)
 		r = ipc_send(db->socket, DB_DONE, tag, db->answer.data, db->answer.length, NULL, 0);

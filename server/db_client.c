@@ -68,6 +68,7 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 	answer.result = (enum store_result)ipc_get_u64(&cursor);
 	answer.read.offset = ipc_get_u64(&cursor);
 	answer.read.end = ipc_get_u64(&cursor) != 0;
+	answer.read.damaged = (unsigned)ipc_get_u64(&cursor);
 	client->statistics.appended = ipc_get_u64(&cursor);
 	client->statistics.duplicates = ipc_get_u64(&cursor);
 	client->statistics.dropped = ipc_get_u64(&cursor);

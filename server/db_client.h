@@ -15,7 +15,7 @@ struct db_answer {
 	enum store_result result;
 	const struct batch *documents; /* of db_list(): names, each NUL-ended */
 	struct store_read read;
-	const char *error; /* sentence about RETRY or DROP; "" */
+	const char *error; /* sentence about RETRY or DROP, or a remark; "" */
 };
 
 typedef void (*db_done)(void *data, const struct db_answer *answer);

@@ -123,6 +123,9 @@ static void reader_answered(void *data, const struct db_answer *answer)
 		(void)log_error(INPUT_TOKEN, 0, "cannot read '%s': %s", reader->collection, answer->error);
 		if (answer->result == STORE_DROP)
 			reader->ended = true;
+	} else if (answer->read.damaged || (answer->error[0] && reader->input->config->once)) {
+		reader->input->statistics.damaged += answer->read.damaged;
+		(void)log_warning(INPUT_TOKEN, 0, "%s", answer->error);
 	}
 	r = reader_take(reader, answer->documents, &found);
 	reader->input->statistics.documents += found.n_documents;

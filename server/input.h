@@ -30,6 +30,7 @@ struct input_statistics {
 	uint64_t reads;     /* answers of the store */
 	uint64_t documents; /* in them, those read again included */
 	uint64_t failed;    /* answers that were refusals */
+	uint64_t damaged;   /* lines of files that are no documents */
 	uint64_t paused;    /* reads put off because writing lagged */
 };
 

@@ -140,7 +140,8 @@ static void server_input_ended(void *data)
 						      ? 1
 						      : 1;
 	}
-	server_end(server, 0);
+	/* What could not be read was said; the result is not whole. */
+	server_end(server, input_get_statistics(server->input)->failed ? 1 : 0);
 }
 
 static void server_signal(struct loop *loop, int signal_number)

@@ -297,6 +297,8 @@ static void write_store(struct metrics_writer *writer, const struct server *serv
 		  (double)input->reads);
 	write_one(writer, METRICS_COUNTER, "wattribute_reads_failed_total",
 		  "Those of them that were refusals.", (double)input->failed);
+	write_one(writer, METRICS_COUNTER, "wattribute_lines_damaged_total",
+		  "Lines of files that are no documents and were passed over.", (double)input->damaged);
 	write_one(writer, METRICS_COUNTER, "wattribute_reads_paused_total",
 		  "Reads put off because writing lagged.", (double)input->paused);
 	write_one(writer, METRICS_COUNTER, "wattribute_recaps_total", "Recaps written.",

@@ -275,6 +275,43 @@ static int listen_anywhere(char *ret_uri, size_t size)
 	return fd;
 }
 
+/* A line that was cut, or is something else, costs no other document. */
+static void test_jsonl_damaged(void **state)
+{
+	static const char text[] =
+		"{\"timestamp\":\"2023-11-14T22:13:21Z\",\"target\":\"a\"}\n{\"timestamp\":\"2023-"
+		"\nnothing\n\n"
+		"{\"timestamp\":\"2023-11-14T22:13:22Z\",\"target\":\"b\"}\n{\"timestamp\":";
+	struct store_query query = {.collection = "sensorx", .after_ms = INT64_MIN, .until_ms = INT64_MAX};
+	const struct store_options options = {.flags = STORE_READ};
+	struct batch documents = {0};
+	struct store_read read;
+	struct store *store;
+	char path[100], uri[120], why[256];
+	FILE *file;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/x.jsonl", directory);
+	(void)snprintf(uri, sizeof(uri), "jsonl:%s", path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file), sizeof(text) - 1);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(store_open(uri, &options, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_read(store, &query, &documents, &read), STORE_OK);
+	assert_int_equal(documents.n_documents, 2);
+	assert_int_equal(read.damaged, 2);
+	assert_true(read.end);
+	assert_non_null(strstr(store_error(store), "2 lines"));
+	/* The last line is not whole yet: it is neither read nor damaged. */
+	query.offset = read.offset;
+	assert_int_equal(store_read(store, &query, &documents, &read), STORE_OK);
+	assert_int_equal(documents.n_documents, 2);
+	assert_int_equal(read.damaged, 0);
+	store_close(store);
+	batch_done(&documents);
+}
+
 static void test_socket(void **state)
 {
 	static const char wanted[] =
@@ -368,10 +405,15 @@ int main(void)
 {
 #define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 	const struct CMUnitTest tests[] = {
-		WITH_DIRECTORY(test_csv_reports),        WITH_DIRECTORY(test_csv_other_events),
-		WITH_DIRECTORY(test_csv_foreign_header), WITH_DIRECTORY(test_csv_power),
-		WITH_DIRECTORY(test_csv_read),           cmocka_unit_test(test_json),
-		cmocka_unit_test(test_socket),           cmocka_unit_test(test_uris),
+		WITH_DIRECTORY(test_csv_reports),
+		WITH_DIRECTORY(test_csv_other_events),
+		WITH_DIRECTORY(test_csv_foreign_header),
+		WITH_DIRECTORY(test_csv_power),
+		WITH_DIRECTORY(test_csv_read),
+		cmocka_unit_test(test_json),
+		WITH_DIRECTORY(test_jsonl_damaged),
+		cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_uris),
 		cmocka_unit_test(test_display),
 	};
 
