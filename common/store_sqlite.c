@@ -8,11 +8,14 @@
 #include "store_document.h"
 #include "bson_cursor.h"
 
+#include <bson/bson.h>
+#include <errno.h>
+
 #define DELETE_AT_ONCE 5000 /* rows of one transaction of retention, so that writers need not wait long */
 
 #define COLUMNS "INSERT INTO documents (collection, id, time, target, body) VALUES (?1, ?2, ?3, ?4, ?5) "
 #define SELECT_BY_TIME                                                                                       \
-	"SELECT body, time, target FROM documents WHERE collection = ?1 AND time > ?2 AND time <= ?3 "       \
+	"SELECT body, time, number FROM documents WHERE collection = ?1 AND time > ?2 AND time <= ?3 "       \
 	"AND (?4 IS NULL OR target = ?4) ORDER BY time "
 
 #define EXPIRE_OLD                                                                                           \
@@ -165,12 +168,31 @@ static enum store_result sqlite_put(struct store *store, const char *collection,
 	return write_batch(store, SQL_REPLACE, collection, batch);
 }
 
-static bool take_body(sqlite3_stmt *statement, struct batch *ret_documents)
+/* 0; -EBADMSG when the row holds no document; -ENOMEM. */
+static int take_body(sqlite3_stmt *statement, struct batch *ret_documents)
 {
 	const uint8_t *body = sqlite3_column_blob(statement, 0);
 	int length = sqlite3_column_bytes(statement, 0);
 
-	return body && batch_append(ret_documents, body, (size_t)length) == 0;
+	return body ? batch_append(ret_documents, body, (size_t)length) : -EBADMSG;
+}
+
+/*
+ * One damaged row must not keep the others from being read: in its place its reader gets a document that says so, is
+ * no report, and differs from row to row, so that it is counted.
+ */
+static int take_row(sqlite3_stmt *statement, struct batch *ret_documents)
+{
+	int r = take_body(statement, ret_documents);
+
+	if (r == -EBADMSG) {
+		bson_t broken = BSON_INITIALIZER;
+
+		BSON_APPEND_INT64(&broken, "broken row", sqlite3_column_int64(statement, 2));
+		r = batch_append(ret_documents, bson_get_data(&broken), broken.len);
+		bson_destroy(&broken);
+	}
+	return r;
 }
 
 /* Steps through the rows. Oldest first, documents of one time are never cut apart by the limit. */
@@ -186,8 +208,8 @@ static int take_rows(sqlite3_stmt *statement, const struct store_query *query, s
 
 		if (query->limit && n >= query->limit && (query->newest_first || time_ms != last))
 			return SQLITE_DONE;
-		if (!take_body(statement, ret_documents))
-			return SQLITE_CORRUPT;
+		if (take_row(statement, ret_documents) < 0)
+			return SQLITE_NOMEM;
 		last = time_ms;
 		n++;
 	}
@@ -211,10 +233,8 @@ static enum store_result sqlite_read(struct store *store, const struct store_que
 	code = take_rows(statement, query, ret_documents, ret_read);
 	(void)sqlite3_reset(statement);
 	(void)sqlite3_clear_bindings(statement);
-	if (code == SQLITE_CORRUPT)
-		return store_fail(store, STORE_RETRY,
-				  "'%s' holds a row that is no document; the file is damaged",
-				  store_sqlite_of(store)->path);
+	if (code == SQLITE_NOMEM)
+		return store_fail(store, STORE_RETRY, "no memory to read '%s'", store_sqlite_of(store)->path);
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 

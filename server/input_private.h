@@ -11,6 +11,8 @@
 #define SENSOR_PREFIX "sensor"
 #define INPUT_TOKEN   "input"
 
+#define READER_BAD 1024
+
 struct reader {
 	struct reader *next;
 	struct reader *next_waiting; /* for its turn */
@@ -23,7 +25,8 @@ struct reader {
 	double idle_s;
 	bool found; /* still listed */
 	bool ended; /* with --once: read to the end */
-	uint64_t complained_late, complained_bad;
+	uint64_t complained_late, complained_bad, complained_overlapping;
+	uint64_t bad[READER_BAD]; /* hashes of what was bad */
 	int64_t complained_ms;
 };
 

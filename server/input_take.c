@@ -64,7 +64,8 @@ static void reader_complain(struct reader *reader, struct machine *machine)
 {
 	int64_t now_ms = clock_realtime_ms();
 
-	if (machine->n.late == reader->complained_late && machine->n.bad == reader->complained_bad)
+	if (machine->n.late == reader->complained_late && machine->n.bad == reader->complained_bad &&
+	    machine->n.overlapping == reader->complained_overlapping)
 		return;
 	if (reader->complained_ms && now_ms - reader->complained_ms < COMPLAIN_EACH_MS)
 		return;
@@ -80,9 +81,28 @@ static void reader_complain(struct reader *reader, struct machine *machine)
 				  machine->name,
 				  (unsigned long long)(machine->n.bad - reader->complained_bad),
 				  machine->reports, machine->why);
+	if (machine->n.overlapping > reader->complained_overlapping)
+		(void)log_warning(INPUT_TOKEN, 0,
+				  "%s: ticks overlap; do two sensors have this name (--name), or was its clock set back?",
+				  machine->name);
+	reader->complained_overlapping = machine->n.overlapping;
 	reader->complained_late = machine->n.late;
 	reader->complained_bad = machine->n.bad;
 	reader->complained_ms = now_ms;
+}
+
+/* A database's documents are read again until their tick is finished: bad ones are to be counted once. */
+static bool reader_knew_bad(struct reader *reader, const uint8_t *document, size_t length)
+{
+	uint64_t hash = 14695981039346656037u, *known;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ document[i]) * 1099511628211u;
+	known = &reader->bad[hash % READER_BAD];
+	if (*known == hash)
+		return true;
+	*known = hash;
+	return false;
 }
 
 /* Takes one document in. 1: it was new, 0: not, -ENOMEM. */
@@ -92,8 +112,10 @@ static int reader_feed(struct reader *reader, struct machine *machine, const uin
 	enum join_fed fed;
 	int r = machine_feed(machine, document, length, input_now_ms(input), &fed);
 
-	if (r == -EBADMSG)
+	if (r == -EBADMSG) {
+		machine->n.bad -= !input->files && reader_knew_bad(reader, document, length);
 		return 0;
+	}
 	if (r < 0)
 		return r;
 	if (fed == JOIN_DUPLICATE)

@@ -22,6 +22,7 @@ struct join {
 	unsigned capacity;
 	struct join_slot **spare;
 	unsigned n_spare;
+	uint64_t n_fed;
 };
 
 struct join *join_new(int64_t grace_ms)
@@ -307,25 +308,41 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
 		r = join_add_all(slot, report, ret_fed);
 	else
 		r = join_add_target(slot, report, ret_fed);
-	if (r == 0 && *ret_fed == JOIN_NEW)
+	if (r == 0 && *ret_fed == JOIN_NEW) {
 		slot->fed_ms = now_ms;
+		slot->fed_order = ++join->n_fed;
+	}
 	return r;
 }
 
 /*
+ * The sensor's own clock may say that a tick is over, as when much is read at once: reports of a later time have come
+ * after its last one. Those that came before it say nothing: their time may be wrong.
+ */
+static bool join_is_outrun(const struct join *join, const struct join_slot *slot)
+{
+	for (unsigned i = join->n_slots; i-- > 1;) {
+		if (join->slots[i]->time_ms - slot->time_ms < join->grace_ms)
+			return false;
+		if (join->slots[i]->fed_order > slot->fed_order)
+			return true;
+	}
+	return false;
+}
+
+/*
  * A tick that does not say how many reports it has is over when a later one has begun and nothing more has
- * come for the grace period. Where no later one comes at all (the sensor has ended), four grace periods do.
+ * come for the grace period. Where no later one comes at all (the sensor has ended), four grace periods do. Nothing
+ * is done about one whose time is still to come: what comes until then would be late.
  */
 static bool join_is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms)
 {
 	int64_t waited_ms = now_ms - slot->fed_ms;
-	int64_t newest_ms = join->slots[join->n_slots - 1]->time_ms;
 
-	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX)
+	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX || join_is_outrun(join, slot))
 		return true;
-	/* The sensor's own clock says it as well, as when much is read at once. */
-	if (join->n_slots > 1 && newest_ms - slot->time_ms >= join->grace_ms)
-		return true;
+	if (now_ms > 0 && slot->time_ms > now_ms + join->grace_ms)
+		return false;
 	return waited_ms >= (join->n_slots > 1 ? join->grace_ms : 4 * join->grace_ms + 1);
 }
 

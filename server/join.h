@@ -26,6 +26,7 @@ struct join_report {
 struct join_slot {
 	int64_t time_ms;
 	int64_t fed_ms; /* when its last report came, by the caller's clock */
+	uint64_t fed_order; /* the last report's number among all that came */
 	bool has_all;
 	bool has_seq;
 	bool estimated;

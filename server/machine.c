@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MACHINE_AHEAD_MAX_MS (24 * 3600 * 1000LL)
+
 int machine_forget_model(struct machine *machine)
 {
 	void *formula = machine->config->ops->make(&machine->config->formula);
@@ -75,6 +77,12 @@ static void machine_keep(char *ret, size_t size, const char *text)
 		(void)snprintf(ret, size, "%s", text);
 }
 
+/* One time far ahead would make all that comes later late. With --once there is no present. */
+static bool machine_is_ahead(const struct machine *machine, int64_t now_ms)
+{
+	return now_ms > 0 && machine->decoded.time_ms > now_ms + MACHINE_AHEAD_MAX_MS;
+}
+
 /* What a report says of its sensor. */
 static void machine_note(struct machine *machine)
 {
@@ -95,6 +103,11 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 			       sizeof(machine->why));
 	if (r == -ENOMEM)
 		return r;
+	if (r == 0 && machine_is_ahead(machine, now_ms)) {
+		(void)snprintf(machine->why, sizeof(machine->why),
+			       "its time is more than a day ahead of this server's clock");
+		r = -EBADMSG;
+	}
 	if (r < 0) {
 		machine->n.bad++;
 		return -EBADMSG;
@@ -112,9 +125,13 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 
 static void machine_count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
 {
-	bool measured = false;
+	bool measured = false, overlaps = false;
 
 	machine->n.ticks++;
+	if (slot->has_seq)
+		machine->n.skipped += sequence_note(&machine->sequence, slot->seq, slot->time_ms, tick->interval_s,
+						    &overlaps);
+	machine->n.overlapping += overlaps;
 	if (!slot->has_all || (slot->n_targets >= 0 && !tick->complete))
 		machine->n.incomplete++;
 	if (slot->n_targets > (int64_t)slot->n_reports)

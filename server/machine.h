@@ -9,6 +9,7 @@
 #include "known.h"
 #include "live.h"
 #include "output.h"
+#include "sequence.h"
 #include "server_config.h"
 #include "tick_make.h"
 
@@ -20,11 +21,13 @@ struct machine_counters {
 	uint64_t ticks;       /* finished */
 	uint64_t incomplete;  /* finished without what was announced, or without `all` */
 	uint64_t missing;     /* target reports that were announced and did not come */
+	uint64_t skipped;     /* ticks that the sensor numbered and that never came */
+	uint64_t overlapping; /* ticks that claim more time than has passed */
 	uint64_t unmeasured;  /* ticks without any energy */
 	uint64_t degraded;    /* sockets whose modelled watts were absurd and were shared by CPU time */
 	uint64_t rows;        /* power reports made */
 	uint64_t unwritable;  /* rows that could not be encoded */
-	uint64_t sensor_lost; /* what the sensor itself says it lost, in the last tick */
+	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
 };
 
 struct machine {
@@ -49,6 +52,7 @@ struct machine {
 	bool asking_known; /* a look at them is under way */
 	struct batch out;  /* power reports not yet handed over; the owner clears it */
 	struct machine_counters n;
+	struct sequence sequence;
 	int64_t time_ms;    /* of the last tick; INT64_MIN: none */
 	int64_t saved_ms;   /* the position that is stored */
 	int64_t resumed_ms; /* position at the start: what is older was worked off before; INT64_MIN: none */

@@ -185,6 +185,10 @@ static const struct counter_family counter_families[] = {
 	COUNTER("wattribute_ticks_total", ticks, "Ticks worked off."),
 	COUNTER("wattribute_ticks_incomplete_total", incomplete,
 		"Ticks worked off without all of their reports."),
+	COUNTER("wattribute_ticks_skipped_total", skipped,
+		"Ticks that the sensor numbered and that never came."),
+	COUNTER("wattribute_ticks_overlapping_total", overlapping,
+		"Ticks that claim more time than has passed: two sensors of one name, or a clock set back."),
 	COUNTER("wattribute_ticks_unmeasured_total", unmeasured, "Ticks without any energy."),
 	COUNTER("wattribute_power_reports_total", rows, "Power reports made."),
 	COUNTER("wattribute_power_reports_unwritable_total", unwritable,
@@ -246,7 +250,7 @@ static void write_sensors(struct metrics_writer *writer, const struct server *se
 	static const char *const names[][2] = {
 		{"wattribute_lag_seconds", "Age of the last tick that was worked off."},
 		{"wattribute_ticks_waiting", "Ticks that wait for reports."},
-		{"wattribute_sensor_lost", "What the sensor itself says that it lost, as of its last tick."},
+		{"wattribute_sensor_lost", "What the sensor itself says that it lost since its start."},
 		{"wattribute_estimated", "1 where the machine's energy is a model's, not measured."},
 	};
 	int64_t now_ms = clock_realtime_ms();
