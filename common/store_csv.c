@@ -5,6 +5,7 @@
  */
 #include "store_csv.h"
 #include "store_document.h"
+#include "store_path.h"
 
 #include <errno.h>
 #include <math.h>
@@ -34,6 +35,7 @@ static int csv_open(struct store *store, const char *location, const struct stor
 {
 	struct csv_store *own = calloc(1, sizeof(*own));
 	size_t length = strlen(location);
+	int r;
 
 	store->private = own;
 	if (!own)
@@ -48,7 +50,13 @@ static int csv_open(struct store *store, const char *location, const struct stor
 	}
 	while (length > 1 && own->directory[length - 1] == '/')
 		own->directory[--length] = '\0';
-	return 0;
+	r = options->flags & STORE_WRITE ? store_path_check_writable(own->directory, true) : 0;
+	if (r == 0)
+		return 0;
+	csv_close(store);
+	(void)store_fail(store, STORE_RETRY, "cannot write into the directory '%s': %s; name another", location,
+			 strerror(-r));
+	return r;
 }
 
 /* The value of an event among those of one CPU; NAN when it is not there. */

@@ -20,6 +20,7 @@ int store_file_open(struct store *store, const struct store_file_codec *codec, c
 {
 	struct store_file *file = calloc(1, sizeof(*file));
 	size_t length = strlen(location);
+	int r;
 
 	store->private = file;
 	if (file)
@@ -34,11 +35,16 @@ int store_file_open(struct store *store, const struct store_file_codec *codec, c
 	file->directory = location[length - 1] == '/' || store_path_is_directory(location);
 	if (file->directory && length > 1 && location[length - 1] == '/')
 		file->location[length - 1] = '\0';
-	if ((options->flags & STORE_WRITE) || access(location, R_OK) == 0)
+	if (options->flags & STORE_WRITE)
+		r = strcmp(location, "-") == 0 ? 0 : store_path_check_writable(file->location, file->directory);
+	else
+		r = access(location, R_OK) < 0 ? -errno : 0;
+	if (r == 0)
 		return 0;
-	(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", location, strerror(errno));
+	(void)store_fail(store, STORE_RETRY, options->flags & STORE_WRITE ? "cannot write '%s': %s; name another path" :
+									    "cannot read '%s': %s", location, strerror(-r));
 	store_file_close(store);
-	return -errno;
+	return r;
 }
 
 static void close_output(struct store_file_output *output)

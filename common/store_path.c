@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directories of the stores that are files. Called by the file and SQLite backends when they open.
+ * Directories of the stores that are files. Called by the backends of files when they open.
  */
 #include "store_path.h"
 
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int store_path_make_parents(const char *path)
 {
@@ -30,4 +31,25 @@ bool store_path_is_directory(const char *path)
 	struct stat status;
 
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+int store_path_check_writable(const char *path, bool is_directory)
+{
+	char above[PATH_MAX];
+	struct stat status;
+
+	int r = store_path_make_parents(path);
+	if (r < 0)
+		return r;
+	if (stat(path, &status) == 0) {
+		if (S_ISDIR(status.st_mode) != is_directory)
+			return is_directory ? -ENOTDIR : -EISDIR;
+		return access(path, is_directory ? W_OK | X_OK : W_OK) < 0 ? -errno : 0;
+	}
+	if (snprintf(above, sizeof(above), "%s", path) >= (int)sizeof(above))
+		return -ENAMETOOLONG;
+	char *slash = strrchr(above, '/');
+	if (slash)
+		slash[slash == above ? 1 : 0] = '\0';
+	return access(slash ? above : ".", W_OK | X_OK) < 0 ? -errno : 0;
 }

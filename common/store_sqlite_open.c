@@ -42,6 +42,8 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
 		remedy = "; the file is damaged: move it away, what is whole in it comes out by `sqlite3 "
 			 "FILE .recover`";
+	else if (code == SQLITE_CANTOPEN && store_path_is_directory(own->path))
+		remedy = "; it is a directory: name a file in it";
 	else if (code == SQLITE_CANTOPEN)
 		remedy = "; is the path right, has the sensor made it yet, may this user open it?";
 	else if (code == SQLITE_BUSY)

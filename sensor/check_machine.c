@@ -36,15 +36,45 @@ struct check {
 	bool estimated;
 };
 
-/* A probe's text is "reason. Remedy": the first sentence is the reason. */
+/*
+ * A probe's text is "EVENT: reason. Remedy" or "EVENT: reason: try remedy". The event is left out: it is the one that a
+ * source happened to ask for last, and would be taken for what is missing.
+ */
 static json_t *item(const char *key, const char *value, const char *status, const char *text)
 {
-	const char *end = strstr(text, ". ");
+	const size_t event = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:");
+	const char *reason = event > 1 && text[event - 1] == ':' && text[event] == ' ' ? text + event + 1 : text;
+	const char *end = strstr(reason, ". ");
 	char why[512];
 
-	(void)snprintf(why, sizeof(why), "%.*s", end ? (int)(end - text) : (int)strlen(text), text);
+	if (!end)
+		end = strstr(reason, ": try ");
+	(void)snprintf(why, sizeof(why), "%.*s", end ? (int)(end - reason) : (int)strlen(reason), reason);
 	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy",
 			 end ? end + 2 : "");
+}
+
+/* Events that the sensor chose by itself and that are all missing are one fact, not four. */
+static void fold_events(struct check *check)
+{
+	json_t *events = json_object_get(check->object, "events");
+	char text[512];
+	size_t index;
+	json_t *entry;
+
+	if (check->config->n_groups == 0 || !check->config->groups[0].by_default || json_array_size(events) == 0)
+		return;
+	json_array_foreach(events, index, entry) {
+		if (strcmp(json_string_value(json_object_get(entry, "status")), "ok") == 0)
+			return;
+	}
+	(void)snprintf(text, sizeof(text), "%s. %sCPU time is counted instead",
+		       json_string_value(json_object_get(json_array_get(events, 0), "why")),
+		       check->topology.virtual_machine
+			       ? "Ask the host for a virtual performance monitoring unit (KVM: -cpu host,pmu=on); until then "
+			       : "");
+	json_array_clear(events);
+	json_array_append_new(events, item("event", "hardware counters", "missing", text));
 }
 
 static void add(struct check *check, const char *list, json_t *value)
@@ -84,6 +114,9 @@ static void check_energy(struct check *check)
 		char why[512] = "";
 		const bool works = all[i]->probe(&check->context, &request, why, sizeof(why)) == 0;
 
+		if (works && all[i]->estimated && !why[0])
+			(void)snprintf(why, sizeof(why), "a model from CPU use and design power, no measurement%s",
+				       check->config->tdp_w > 0 ? "" : ". Tell it the right design power by --tdp");
 		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why));
 		if (works && !check->energy) {
 			check->energy = all[i]->name;
@@ -281,6 +314,7 @@ int check_machine_main(struct sensor_config *config)
 	check_energy(&check);
 	check_activity(&check);
 	check_events(&check);
+	fold_events(&check);
 	check_cgroups(&check);
 	check_rights(&check);
 	check_runtimes(&check);

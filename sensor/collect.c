@@ -171,7 +171,7 @@ static int give_up_rights(struct collect *collect)
 	if (geteuid() == 0) {
 		r = sandbox_find_user(config->user, &uid, &gid);
 		if (r < 0)
-			return log_error("sandbox", r, "there is no user '%s'; name another by --user", config->user);
+			return log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user), r;
 	}
 	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
 	if (r < 0)

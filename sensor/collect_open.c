@@ -20,6 +20,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+static int check_root(const char *path, const char *option)
+{
+	if (access(path, X_OK) == 0)
+		return 0;
+	return log_error("topology", -errno, "cannot read '%s'. Is %s right?", path, option);
+}
 
 static int open_machine(struct collect *collect)
 {
@@ -28,6 +36,11 @@ static int open_machine(struct collect *collect)
 	char path[4096];
 	int r;
 
+	r = check_root(config->sysfs_root, "--sysfs-root");
+	if (r == 0)
+		r = check_root(config->procfs_root, "--procfs-root");
+	if (r < 0)
+		return r;
 	r = topology_read(config->sysfs_root, config->procfs_root, &collect->topology);
 	if (r < 0)
 		return log_error("topology", r, "no CPU found below '%s'. Is --sysfs-root right?", config->sysfs_root);
@@ -57,7 +70,11 @@ static int open_cgroups(struct collect *collect)
 
 	if (r < 0)
 		return log_error("cgroup", 0, "%s", collect->layout.text), r;
-	log_info("cgroup", 0, "%s", collect->layout.text);
+	if (collect->layout.version == CGROUP_VERSION_NONE)
+		log_warning("cgroup", 0, "%s. Is -p right? Without it the machine's own hierarchy is taken",
+			    collect->layout.text);
+	else
+		log_info("cgroup", 0, "%s", collect->layout.text);
 	collect->context.cgroups_without_perf = !collect->layout.perf;
 	if (collect->layout.cpu_time[0]) {
 		collect->context.cpu_root = collect->layout.cpu_time;
@@ -81,8 +98,8 @@ static int open_systems(struct collect *collect)
 				       &collect->chosen, &r);
 		if (!source) {
 			if (config->strict)
-				return log_error("source", r, "group '%s' cannot be measured, and --strict was given",
-						 group->name);
+				return log_error("source", 0, "group '%s' cannot be measured, and --strict was given",
+						 group->name), r;
 			log_warning("source", 0, "group '%s' is left out; the rest goes on", group->name);
 			continue;
 		}
@@ -108,9 +125,10 @@ static int open_activity(struct collect *collect)
 	collect->activity = choose_activity(&collect->context, requests, n, 64, choose_activity_names[config->activity],
 					    &collect->chosen, &r);
 	if (!collect->activity && config->strict)
-		return log_error("source", r, "containers cannot be counted, and --strict was given");
+		return log_error("source", 0, "containers cannot be counted, and --strict was given"), r;
 	if (!collect->activity)
-		log_warning("source", 0, "containers cannot be counted by any source; only the machine is reported");
+		log_warning("source", 0, "containers cannot be counted%s; only the machine is reported",
+			    config->activity ? " as --activity wants it" : "");
 	collect_overflow_open(collect);
 	return 0;
 }
@@ -181,7 +199,7 @@ int collect_open(struct collect *collect)
 	if (r == 0)
 		r = open_activity(collect);
 	if (r == 0 && collect->n_systems == 0 && !collect->activity)
-		r = log_error("source", -ENODEV, "nothing can be measured here; see wattribute-sensor --check-machine");
+		r = (log_error("source", 0, "nothing can be measured here; see wattribute-sensor --check-machine"), -ENODEV);
 	if (r == 0)
 		r = open_targets(collect);
 	if (r < 0)

@@ -43,7 +43,8 @@ static struct event_group_request *add_group(struct sensor_config *config, const
 {
 	struct event_group_request *group = &config->groups[config->n_groups];
 
-	*group = (struct event_group_request){.name = strdup(name), .of_containers = of_containers};
+	*group = (struct event_group_request){.name = strdup(name), .of_containers = of_containers,
+					     .by_default = true};
 	if (!group->name)
 		return NULL;
 	config->n_groups++;

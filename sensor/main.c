@@ -2,14 +2,36 @@
 /*
  * wattribute-sensor: options, then the duty of this process. Nothing else is done here.
  */
+#include "cgroup.h"
 #include "check_machine.h"
 #include "collect.h"
 #include "duty.h"
 #include "log.h"
+#include "sandbox.h"
 #include "sensor_config.h"
+#include "store.h"
 #include "supervise.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+/* What is right by itself may still not fit this machine. */
+static int check_settings(const struct sensor_config *config)
+{
+	struct cgroup_layout layout;
+	char display[256];
+	uid_t uid;
+	gid_t gid;
+
+	if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0)
+		return log_error("config", 0, "there is no user '%s'; name another by --user", config->user), 2;
+	if (config->cgroup_base && config->cgroup_base[0] && cgroup_layout_detect(config->cgroup_base, &layout) < 0)
+		return log_error("config", 0, "%s", layout.text), 2;
+	printf("the configuration is valid: reports of '%s' go to '%s', collection '%s'\n", config->name,
+	       store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
+	return 0;
+}
 
 static int run(struct sensor_config *config, enum config_action action, char *argv[])
 {
@@ -18,7 +40,7 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 	log_set_level(config->verbose > 0 ? LOG_LEVEL_DEBUG : (enum log_level)(config->log_level + LOG_LEVEL_ERROR));
 	if (!duty) {
 		if (action == CONFIG_CHECK)
-			return 0;
+			return check_settings(config);
 		if (config->check_machine)
 			return check_machine_main(config);
 		log_set_name("wattribute-sensor");

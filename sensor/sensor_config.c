@@ -226,6 +226,47 @@ static bool store_is_remote(const char *uri)
 	return true;
 }
 
+/* What no store could take as the name of a collection, a file or a database. */
+static int check_names(const struct sensor_config *config, char *why, size_t why_size)
+{
+	const struct {
+		const char *what, *text, *refused;
+		size_t length;
+	} names[] = {{"name", config->name, "/$", 100},
+		     {"collection", config->collection, "/$", 120},
+		     {"database", config->database, "/\\. \"$*<>:|?", 63}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *at = names[i].text ? names[i].text : "";
+
+		if (strlen(at) > names[i].length) {
+			(void)snprintf(why, why_size, "the %s '%.20s…' is too long: %zu bytes at most", names[i].what, at,
+				       names[i].length);
+			return -EINVAL;
+		}
+		while (*at && (unsigned char)*at >= ' ' && *at != 0x7f && !strchr(names[i].refused, *at))
+			at++;
+		if (*at) {
+			(void)snprintf(why, why_size, "the %s '%s' must have none of %s and no control character: "
+				       "collections and files are named after it", names[i].what, names[i].text,
+				       names[i].refused);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int check_sources(const struct sensor_config *config, char *why, size_t why_size)
+{
+	const bool wants_sim = strcmp(choose_energy_names[config->energy], "sim") == 0 ||
+			       strcmp(choose_activity_names[config->activity], "sim") == 0;
+
+	if (!wants_sim || config->sim)
+		return 0;
+	(void)snprintf(why, why_size, "the source 'sim' needs a simulated machine: give --sim FILE");
+	return -EINVAL;
+}
+
 static int settle_names(struct sensor_config *config)
 {
 	config->reports = config->collection && config->collection[0] ? strdup(config->collection) :
@@ -253,11 +294,10 @@ static int finish(void *target, const struct config *loaded, char *why, size_t w
 		}
 	}
 	r = default_name(config);
-	if (r == 0 && (strchr(config->name, '/') || config->name[0] == '$')) {
-		(void)snprintf(why, why_size, "the name '%s' must not have a '/' or begin with '$': collections are "
-			       "named after it", config->name);
-		return -EINVAL;
-	}
+	if (r == 0)
+		r = check_names(config, why, why_size);
+	if (r == 0)
+		r = check_sources(config, why, why_size);
 	if (r == 0)
 		r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
 	if (r == 0)

@@ -24,6 +24,7 @@ struct event_group_request {
 	bool one_cpu_per_socket; /* -o */
 	char **events;
 	unsigned n_events;
+	bool by_default; /* chosen by the sensor: what is missing is worth no warning */
 };
 
 /* What sources need to know of the machine and the configuration. Owned by the sensor, outlives all sources. */

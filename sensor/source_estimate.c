@@ -93,7 +93,7 @@ static int make_group(struct source_estimate *estimate, const struct topology *t
 static void say_what_it_is(const struct source_context *context, const struct event_group_request *request,
 			   double tdp_w)
 {
-	for (unsigned i = 0; i < request->n_events; i++)
+	for (unsigned i = 0; i < request->n_events && !request->by_default; i++)
 		if (strcmp(request->events[i], REPORT_EVENT_PKG) != 0)
 			log_warning(LOG_TOKEN, 0, "group %s goes on without event %s: it cannot be estimated",
 				    request->name, request->events[i]);
@@ -115,7 +115,7 @@ static int estimate_open(struct source_context *context, const struct event_grou
 	struct source_estimate *estimate;
 	int r;
 
-	if (context->strict && request->n_events > 1)
+	if (context->strict && request->n_events > 1 && !request->by_default)
 		return -ENOENT;
 	estimate = calloc(1, sizeof(*estimate));
 	if (!estimate)

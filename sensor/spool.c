@@ -113,8 +113,9 @@ int spool_open(const char *path, const struct spool_limits *limits, struct spool
 		}
 	}
 	if (r < 0) {
-		(void)snprintf(why, why_size, "cannot use the spool '%s': %s. Free disk space, or name another place "
-			       "by --state-dir", path, spool->db ? sqlite3_errmsg(spool->db) : strerror(-r));
+		(void)snprintf(why, why_size, "cannot use the spool '%s': %s. Is there room, and may the user of --user "
+			       "write there? Else name another place by --state-dir", path,
+			       spool->db ? sqlite3_errmsg(spool->db) : strerror(-r));
 		spool_close(spool);
 		return r;
 	}

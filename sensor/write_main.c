@@ -35,7 +35,7 @@ static int give_up_rights(const struct sensor_config *config)
 	int r;
 
 	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0)
-		return log_error("sandbox", -ENOENT, "there is no user '%s'; name another by --user", config->user);
+		return log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user), -ENOENT;
 	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
 	if (r < 0)
 		return log_error("sandbox", 0, "%s", why), r;
