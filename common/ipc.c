@@ -109,12 +109,14 @@ int ipc_receive(int socket, void *buffer, size_t size, struct ipc_message *ret_m
 				 .msg_control = control.space,
 				 .msg_controllen = sizeof(control.space)};
 	struct head head;
+	unsigned resets = 0;
 	ssize_t n;
 
 	ret_message->n_fds = 0;
+	/* ECONNRESET comes once, before messages that wait: the peer has gone without reading all of ours. */
 	do
 		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : errno == ECONNRESET ? 0 : -errno;
 	if (n == 0)

@@ -51,6 +51,26 @@ static void message_and_fds(void **state)
 	(void)close(ends[1]);
 }
 
+/* A peer that ends without having read everything: what it has sent is still to be had. */
+static void peer_ends_with_unread_messages(void **state)
+{
+	int sockets[2];
+	struct ipc_message message;
+
+	(void)state;
+	assert_int_equal(ipc_pair(sockets), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(ipc_send(sockets[0], i, 0, "x", 1, NULL, 0), 0);
+	assert_int_equal(ipc_send(sockets[1], 9, 0, "unread", 6, NULL, 0), 0);
+	(void)close(sockets[0]);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(ipc_receive(sockets[1], buffer, sizeof(buffer), &message), 1);
+		assert_int_equal(message.type, i);
+	}
+	assert_int_equal(ipc_receive(sockets[1], buffer, sizeof(buffer), &message), 0);
+	(void)close(sockets[1]);
+}
+
 static void largest_and_too_large(void **state)
 {
 	int sockets[2], fds[IPC_FDS_MAX + 1];
@@ -180,6 +200,7 @@ static void string_without_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(peer_ends_with_unread_messages),
 		cmocka_unit_test(message_and_fds), cmocka_unit_test(largest_and_too_large),
 		cmocka_unit_test(full_socket),     cmocka_unit_test(malformed),
 		cmocka_unit_test(fields),          cmocka_unit_test(string_without_end),
