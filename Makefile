@@ -68,7 +68,7 @@ $(BUILD)/sensor/count.bpf.o: sensor/bpf/count.bpf.c sensor/bpf/count.h
 	$(BPF_CLANG) -O2 -g -Wall -target bpf -D__TARGET_ARCH_$(BPF_ARCH) \
 		-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
 $(BUILD)/sensor/count.skel.h: $(BUILD)/sensor/count.bpf.o
-	bpftool gen skeleton $< name count_bpf > $@.new && mv $@.new $@
+	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name count_bpf > $@.new && mv $@.new $@
 $(BUILD)/sensor/priv_bpf.o: $(BUILD)/sensor/count.skel.h
 $(BUILD)/sensor/priv_bpf.o: ALL_CFLAGS += -Wno-sign-conversion -Wno-conversion
 
