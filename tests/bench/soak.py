@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Sensor and server on SQLite with containers that come and go; fails when memory or descriptors grow after warm-up.
+
+usage: tests/bench/soak.py [--minutes 30] [--warm-minutes 3] [--churn 1000] [--cgroups 200] [--build build]
+--churn: cgroups born and gone per minute. Prints TAP. Growth is the difference between the median of the first and of the
+last third of the samples after warm-up: of the memory of each process (anonymous), of its descriptors, and of its inotify
+watches. What the formula remembers of containers that are gone is bounded by number, so a short run allows for it.
+"""
+import argparse
+import glob
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from sensor import cgroup_root
+from server import end, family
+
+
+def sample(pids):
+    """{process: (its own memory in kB, descriptors, inotify watches)}. Shared pages change with who else runs."""
+    out = {}
+    for name, pid in pids.items():
+        try:
+            own_kb = [int(line.split()[1]) for line in open(f"/proc/{pid}/smaps_rollup", encoding="ascii")
+                   if line.startswith("Anonymous:")][0]
+            watches = 0
+            for path in glob.glob(f"/proc/{pid}/fdinfo/*"):
+                try:
+                    watches += sum(line.startswith("inotify ") for line in open(path, encoding="ascii"))
+                except OSError:
+                    pass
+            out[name] = (own_kb, len(os.listdir(f"/proc/{pid}/fd")), watches)
+        except (OSError, IndexError):
+            out[name] = None
+    return out
+
+
+def start(command, log):
+    return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+
+
+def names(sensor, server):
+    pids = {}
+    for what, process in (("sensor", sensor), ("server", server)):
+        for number, pid in enumerate(family(process.pid)):
+            words = open(f"/proc/{pid}/cmdline", encoding="utf-8").read().split("\0")
+            pids[f"{what} {number} {words[0] if number else ''}".strip()] = pid
+    return pids
+
+
+class Tap:
+    def __init__(self):
+        self.count = self.failed = 0
+
+    def ok(self, good, what):
+        self.count += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.count} - {what}", flush=True)
+
+
+def judge(tap, samples, options):
+    third = max(1, len(samples) // 3)
+    for name in samples[0]:
+        rows = [row[name] for row in samples]
+        if None in rows:
+            tap.ok(False, f"{name} lives to the end")
+            continue
+        for at, (what, unit) in enumerate((("memory", "kB"), ("descriptors", ""), ("inotify watches", ""))):
+            first, last = (statistics.median(row[at] for row in part) for part in (rows[:third], rows[-third:]))
+            # Memory: 3 % or 256 kB of what a malloc does; short runs see caches fill (the server's book of names).
+            slack = max(first * 0.03, 256) + options.allow_kb if at == 0 else 8 if at == 1 else options.churn / 60 * 3 + 8
+            tap.ok(last - first <= slack, f"{name}: {what} {first:.0f} to {last:.0f} {unit}".rstrip())
+
+
+def lived(store):
+    """How many cgroups that came and went the server has named."""
+    import sqlite3
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
+        tables = [row[0] for row in database.execute("select name from sqlite_master where type = 'table'")]
+        table = next(name for name in tables if "document" in name)
+        return database.execute(f"select count(distinct target) from {table} where target like '%x0%'").fetchone()[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in {"minutes": 30.0, "warm-minutes": 3.0, "churn": 1000.0, "cgroups": 200.0, "allow-kb": 0.0}.items():
+        parser.add_argument("--" + name, type=float, default=value)
+    parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
+    options = parser.parse_args()
+    work, tap, samples = tempfile.mkdtemp(prefix="wattribute-soak-"), Tap(), []
+    log = open(f"{work}/log", "w", encoding="utf-8")
+    fleet = subprocess.Popen([f"{options.build}/tests/bench/fleet", cgroup_root(), str(int(options.cgroups)), "5", "--churn",
+                              str(options.churn)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    running = []
+    try:
+        tap.ok(fleet.stdout.readline().strip() == "ready", "cgroups come and go")
+        store = ["-U", f"sqlite:{work}/store.db"]
+        running.append(start([f"{options.build}/wattribute-sensor", "-n", "soak", "--state-dir", work, "--log-level", "warning",
+                              "--store", store[1]], log))
+        running.append(start([f"{options.build}/wattribute-server", *store, "--listen", "off", "--retention", "1m", "--log-level",
+                              "warning"], log))
+        time.sleep(options.warm_minutes * 60)
+        pids, until = names(*running), time.monotonic() + options.minutes * 60
+        while time.monotonic() < until:
+            samples.append(sample(pids))
+            time.sleep(max(0.5, min(10, options.minutes)))
+        judge(tap, samples, options)
+        n = lived(f"{work}/store.db")
+        tap.ok(n > options.churn * options.minutes / 10, f"containers that came and went have their watts ({n} of the last time)")
+        for name, process in zip(("sensor", "server"), running):
+            process.send_signal(signal.SIGTERM)
+            try:
+                tap.ok(process.wait(30) == 0, f"the {name} ends cleanly")
+            except subprocess.TimeoutExpired:
+                tap.ok(False, f"the {name} ends in time")
+    finally:
+        for process in running:
+            if process.poll() is None:
+                end(process)
+        fleet.stdin.close()
+        fleet.wait()
+        log.close()
+        if tap.failed:
+            print("".join("# " + line for line in open(f"{work}/log", encoding="utf-8").readlines()[-15:]))
+        shutil.rmtree(work)
+    print(f"1..{tap.count}")
+    return tap.failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

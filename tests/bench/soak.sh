@@ -1,0 +1,5 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Half an hour of containers that come and go; fails when memory or descriptors grow. usage: tests/bench/soak.sh [MINUTES]
+TOP=$(cd "$(dirname "$0")/../.." && pwd)
+exec "$TOP/tests/bench/soak.py" --build "${BUILD:-$TOP/build}" --minutes "${1:-30}"
