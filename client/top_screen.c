@@ -6,6 +6,9 @@
 
 #include <errno.h>
 #include <ncurses.h>
+#include <signal.h>
+
+#define KEY_CTRL(letter) ((letter) & 0x1f)
 
 int top_screen_open(void)
 {
@@ -14,7 +17,7 @@ int top_screen_open(void)
 	if (!screen)
 		return -ENOTTY;
 	(void)set_term(screen);
-	(void)cbreak();
+	(void)raw(); /* Ctrl-C is a key: as a signal it would end `make run` above us, too, as a failure */
 	(void)noecho();
 	(void)keypad(stdscr, TRUE);
 	(void)curs_set(0);
@@ -58,7 +61,9 @@ int top_screen_key(int wait_ms, int *ret_move)
 	timeout(wait_ms);
 	key = getch();
 	*ret_move = key == KEY_UP || key == 'k' ? -1 : key == KEY_DOWN || key == 'j' ? 1 : 0;
-	return key == 'Q' ? 'q' : key == ERR ? 0 : key;
+	if (key == KEY_CTRL('Z'))
+		(void)kill(0, SIGTSTP); /* who started us stops as well */
+	return key == 'Q' || key == KEY_CTRL('C') || key == KEY_CTRL('\\') ? 'q' : key == ERR ? 0 : key;
 }
 
 void top_screen_close(void)

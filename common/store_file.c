@@ -15,6 +15,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Rights, and that no other process writes to the file: the lock is taken for good at the first write. */
+static int check_writable(const struct store_file *file)
+{
+	int r = store_path_check_writable(file->location, file->directory);
+	int fd = r < 0 || file->directory ? -1 : open(file->location, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return r;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		r = -EBUSY;
+	(void)close(fd);
+	return r;
+}
+
 int store_file_open(struct store *store, const struct store_file_codec *codec, const char *location,
 		    const struct store_options *options)
 {
@@ -36,13 +50,16 @@ int store_file_open(struct store *store, const struct store_file_codec *codec, c
 	if (file->directory && length > 1 && location[length - 1] == '/')
 		file->location[length - 1] = '\0';
 	if (options->flags & STORE_WRITE)
-		r = strcmp(location, "-") == 0 ? 0 : store_path_check_writable(file->location, file->directory);
+		r = strcmp(location, "-") == 0 ? 0 : check_writable(file);
 	else
 		r = access(location, R_OK) < 0 ? -errno : 0;
 	if (r == 0)
 		return 0;
-	(void)store_fail(store, STORE_RETRY, options->flags & STORE_WRITE ? "cannot write '%s': %s; name another path" :
-									    "cannot read '%s': %s", location, strerror(-r));
+	if (options->flags & STORE_WRITE)
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; name another path", location,
+				 r == -EBUSY ? "it is being written by another process" : strerror(-r));
+	else
+		(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", location, strerror(-r));
 	store_file_close(store);
 	return r;
 }

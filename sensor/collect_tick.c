@@ -90,6 +90,9 @@ static void fill_lost(struct collect *collect, struct report_tick_metadata *meta
 		metadata->lost[i] = collect->lost[i];
 }
 
+/* Less than this is no step, but ticks right behind a late one. */
+#define COLLECT_CLOCK_STEP_MS 10
+
 /*
  * Identity and order are made of this time: a clock that was set back must not make two ticks one, nor one late.
  * Ticks then follow each other by a millisecond until the clock has caught up; lengths are measured apart from it.
@@ -97,10 +100,12 @@ static void fill_lost(struct collect *collect, struct report_tick_metadata *meta
 static int64_t next_time_ms(struct collect *collect, int64_t now_ms)
 {
 	if (now_ms <= collect->last_time_ms) {
-		if (!collect->clock_behind)
+		const bool set_back = now_ms + COLLECT_CLOCK_STEP_MS < collect->last_time_ms;
+
+		if (!collect->clock_behind && set_back)
 			log_warning("tick", 0, "the clock was set back by %" PRId64 " ms; reports keep their order until it "
 				    "has caught up", collect->last_time_ms - now_ms);
-		collect->clock_behind = true;
+		collect->clock_behind = collect->clock_behind || set_back;
 		now_ms = collect->last_time_ms + 1;
 	} else {
 		collect->clock_behind = false;
