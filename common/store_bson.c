@@ -10,10 +10,9 @@
 #define DOCUMENT_SMALLEST 5
 #define DOCUMENT_LARGEST  (16 * 1024 * 1024 + 16 * 1024)
 
-static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_documents)
+static ssize_t measure(const uint8_t *data, size_t length)
 {
 	uint32_t word;
-	int r;
 
 	if (length < sizeof(word))
 		return 0;
@@ -22,13 +21,10 @@ static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_docu
 		return -EBADMSG;
 	if (word > length)
 		return 0;
-	if (data[word - 1] != 0)
-		return -EBADMSG;
-	r = batch_append(ret_documents, data, word);
-	return r < 0 ? r : (ssize_t)word;
+	return data[word - 1] == 0 ? (ssize_t)word : -EBADMSG;
 }
 
-static const struct store_file_codec bson_codec = {.suffix = ".bson", .decode = decode};
+static const struct store_file_codec bson_codec = {.suffix = ".bson", .measure = measure};
 
 static int bson_open(struct store *store, const char *location, const struct store_options *options)
 {

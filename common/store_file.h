@@ -16,6 +16,9 @@ struct store_file_codec {
 	const char *suffix; /* ".bson" */
 	/* Appends the file's form of a document to `bytes`. NULL: the file holds BSON. */
 	int (*encode)(struct batch *bytes, const uint8_t *document, size_t length);
+	/* Length of the document that file bytes begin with, as decode() has it; NULL: not BSON, use
+	 * decode(). */
+	ssize_t (*measure)(const uint8_t *data, size_t length);
 	/*
 	 * Takes the next document out of file bytes. Returns the bytes taken (an empty line adds no
 	 * document), 0 when more bytes are needed, -EBADMSG when the bytes are no document, -ENOMEM.

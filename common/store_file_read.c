@@ -32,19 +32,40 @@ static ssize_t fill_chunk(struct batch *chunk, int fd, uint64_t file_offset)
 	return n;
 }
 
+/* The next document of the file's bytes, in place or decoded. As a codec's decode(); *ret_length 0: none. */
+static ssize_t next_document(struct store_file *file, const uint8_t *data, size_t length,
+			     const uint8_t **ret_document, size_t *ret_length)
+{
+	ssize_t taken;
+
+	*ret_document = data;
+	if (file->codec->measure) {
+		taken = file->codec->measure(data, length);
+		*ret_length = taken > 0 ? (size_t)taken : 0;
+		return taken;
+	}
+	batch_clear(&file->one);
+	taken = file->codec->decode(data, length, &file->one);
+	*ret_document = file->one.data;
+	*ret_length = file->one.n_documents ? file->one.length : 0;
+	return taken;
+}
+
 /* Hands on the whole documents of the chunk. *ret_used: bytes taken. 1: go on, 0: stop. */
 static int walk_chunk(struct store_file *file,
 		      int (*each)(void *data, const uint8_t *document, size_t length), void *data,
 		      size_t *ret_used)
 {
-	struct batch *chunk = &file->chunk;
-	ssize_t taken;
+	const struct batch *chunk = &file->chunk;
+	const uint8_t *document;
+	size_t length;
 	int r = 1;
 
 	*ret_used = 0;
 	while (r > 0 && *ret_used < chunk->length) {
-		batch_clear(&file->one);
-		taken = file->codec->decode(chunk->data + *ret_used, chunk->length - *ret_used, &file->one);
+		ssize_t taken = next_document(file, chunk->data + *ret_used, chunk->length - *ret_used,
+					      &document, &length);
+
 		if (taken == -EBADMSG && file->codec->pass) {
 			*ret_used += file->codec->pass(chunk->data + *ret_used, chunk->length - *ret_used);
 			file->n_damaged++;
@@ -53,8 +74,8 @@ static int walk_chunk(struct store_file *file,
 		if (taken <= 0)
 			return taken < 0 ? (int)taken : 1;
 		*ret_used += (size_t)taken;
-		if (file->one.n_documents)
-			r = each(data, file->one.data, file->one.length);
+		if (length)
+			r = each(data, document, length);
 	}
 	return r;
 }

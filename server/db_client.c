@@ -17,12 +17,12 @@
 
 #define DB_CLIENT_QUEUE_MAX   ((size_t)8 * 1024 * 1024)
 #define DB_CLIENT_WAITING_MAX 4096
+#define DB_CLIENT_SPARE_MAX   8 /* messages kept with their memory */
 
 struct db_message_out {
 	struct db_message_out *next;
 	uint32_t type;
-	size_t length;
-	uint8_t payload[];
+	struct batch payload;
 };
 
 struct db_waiting {
@@ -39,6 +39,8 @@ struct db_client {
 	struct db_client_events events;
 	struct db_message_out *out_first, **out_last;
 	size_t out_bytes;
+	struct db_message_out *spare;
+	unsigned n_spare;
 	struct db_waiting *waiting_first, **waiting_last;
 	unsigned n_waiting;
 	struct batch documents;
@@ -139,6 +141,39 @@ static void db_client_readable(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
+static void db_client_free_messages(struct db_message_out *out)
+{
+	for (struct db_message_out *next; out; out = next) {
+		next = out->next;
+		batch_done(&out->payload);
+		free(out);
+	}
+}
+
+/* What was sent is used again, with its memory. */
+static void db_client_recycle(struct db_client *client, struct db_message_out *out)
+{
+	if (client->n_spare == DB_CLIENT_SPARE_MAX) {
+		out->next = NULL;
+		db_client_free_messages(out);
+		return;
+	}
+	out->next = client->spare;
+	client->spare = out;
+	client->n_spare++;
+}
+
+static struct db_message_out *db_client_message(struct db_client *client)
+{
+	struct db_message_out *out = client->spare;
+
+	if (!out)
+		return calloc(1, sizeof(*out));
+	client->spare = out->next;
+	client->n_spare--;
+	return out;
+}
+
 static void db_client_writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct db_client *client = watcher->data;
@@ -147,7 +182,7 @@ static void db_client_writable(struct ev_loop *loop, ev_io *watcher, int events)
 
 	(void)events;
 	while ((out = client->out_first)) {
-		r = ipc_send(client->socket, out->type, 0, out->payload, out->length, NULL, 0);
+		r = ipc_send(client->socket, out->type, 0, out->payload.data, out->payload.length, NULL, 0);
 		if (r == -EAGAIN)
 			return;
 		if (r < 0) {
@@ -157,8 +192,8 @@ static void db_client_writable(struct ev_loop *loop, ev_io *watcher, int events)
 		client->out_first = out->next;
 		if (!client->out_first)
 			client->out_last = &client->out_first;
-		client->out_bytes -= out->length;
-		free(out);
+		client->out_bytes -= out->payload.length;
+		db_client_recycle(client, out);
 	}
 	ev_io_stop(loop, watcher);
 }
@@ -192,10 +227,8 @@ void db_client_free(struct db_client *client)
 		return;
 	ev_io_stop(client->loop, &client->reader);
 	ev_io_stop(client->loop, &client->writer);
-	for (struct db_message_out *out = client->out_first, *next; out; out = next) {
-		next = out->next;
-		free(out);
-	}
+	db_client_free_messages(client->out_first);
+	db_client_free_messages(client->spare);
 	for (struct db_waiting *waiting = client->waiting_first, *next; waiting; waiting = next) {
 		next = waiting->next;
 		free(waiting);
@@ -207,23 +240,25 @@ void db_client_free(struct db_client *client)
 	free(client);
 }
 
-/* Queues the message that client->payload holds. */
+/* Queues the message that client->payload holds, by an exchange of memory. */
 static int db_client_push(struct db_client *client, enum db_message type)
 {
 	struct db_message_out *out;
+	struct batch memory;
 
 	if (client->lost)
 		return -EPIPE;
-	out = malloc(sizeof(*out) + client->payload.length);
+	out = db_client_message(client);
 	if (!out)
 		return -ENOMEM;
+	memory = out->payload;
 	out->next = NULL;
 	out->type = type;
-	out->length = client->payload.length;
-	memcpy(out->payload, client->payload.data, client->payload.length);
+	out->payload = client->payload;
+	client->payload = memory;
 	*client->out_last = out;
 	client->out_last = &out->next;
-	client->out_bytes += out->length;
+	client->out_bytes += out->payload.length;
 	ev_io_start(client->loop, &client->writer);
 	return 0;
 }
@@ -272,12 +307,9 @@ int db_client_read(struct db_client *client, const struct store_query *query, db
 
 	batch_clear(payload);
 	r |= ipc_put_string(payload, query->collection);
-	r |= ipc_put_i64(payload, query->after_ms);
-	r |= ipc_put_i64(payload, query->until_ms);
-	r |= ipc_put_u64(payload, query->offset);
-	r |= ipc_put_u64(payload, query->limit);
-	r |= ipc_put_u64(payload, query->newest_first);
-	r |= ipc_put_u64(payload, query->target != NULL);
+	r |= ipc_put_i64(payload, query->after_ms) | ipc_put_i64(payload, query->until_ms);
+	r |= ipc_put_u64(payload, query->offset) | ipc_put_u64(payload, query->limit);
+	r |= ipc_put_u64(payload, query->newest_first) | ipc_put_u64(payload, query->target != NULL);
 	r |= ipc_put_string(payload, query->target ? query->target : "");
 	return db_client_request(client, DB_READ, r, done, data);
 }
@@ -289,18 +321,18 @@ int db_client_get(struct db_client *client, const char *collection, const char *
 
 	batch_clear(payload);
 	r |= ipc_put_string(payload, collection);
-	r |= ipc_put_u64(payload, id != NULL);
-	r |= ipc_put_string(payload, id ? id : "");
+	r |= ipc_put_u64(payload, id != NULL) | ipc_put_string(payload, id ? id : "");
 	return db_client_request(client, DB_GET, r, done, data);
 }
 
 int db_client_ensure(struct db_client *client, const char *collection, uint64_t retention_s, db_done done,
 		     void *data)
 {
-	batch_clear(&client->payload);
+	struct batch *payload = &client->payload;
+
+	batch_clear(payload);
 	return db_client_request(client, DB_ENSURE,
-				 ipc_put_string(&client->payload, collection) |
-					 ipc_put_u64(&client->payload, retention_s),
+				 ipc_put_string(payload, collection) | ipc_put_u64(payload, retention_s),
 				 done, data);
 }
 
@@ -310,6 +342,8 @@ static int db_client_write(struct db_client *client, enum db_message type, const
 	size_t at = 0;
 	int r;
 
+	if (!waiting)
+		return -ENOMEM;
 	do {
 		size_t length = batch->length - at < DB_PIECE_MAX ? batch->length - at : DB_PIECE_MAX;
 		bool last = at + length == batch->length;
@@ -337,17 +371,13 @@ static int db_client_write(struct db_client *client, enum db_message type, const
 int db_client_append(struct db_client *client, const char *collection, const struct batch *batch,
 		     db_done done, void *data)
 {
-	struct db_waiting *waiting = db_client_waiter(done, data);
-
-	return waiting ? db_client_write(client, DB_APPEND, collection, batch, waiting) : -ENOMEM;
+	return db_client_write(client, DB_APPEND, collection, batch, db_client_waiter(done, data));
 }
 
 int db_client_put(struct db_client *client, const char *collection, const struct batch *batch, db_done done,
 		  void *data)
 {
-	struct db_waiting *waiting = db_client_waiter(done, data);
-
-	return waiting ? db_client_write(client, DB_PUT, collection, batch, waiting) : -ENOMEM;
+	return db_client_write(client, DB_PUT, collection, batch, db_client_waiter(done, data));
 }
 
 size_t db_client_queued_bytes(const struct db_client *client)

@@ -31,6 +31,9 @@ enum pooled_static {
 	POOLED_STATIC
 };
 
+/* The state is never longer. */
+#define POOLED_STATES (POOLED_COMMON + POOLED_STATIC * TICK_SOCKETS_MAX + 2 * POOLED_SLOTS + 3)
+
 /* What one member of a bank assumes. */
 struct pooled_assumption {
 	double factor_drift; /* process noise of the factors, per active tick, relative to their prior
@@ -141,6 +144,7 @@ struct pooled_filter {
 	double *memory;                 /* of the members and what follows */
 	double *h, *ph, *scale;
 	int slot_record[POOLED_SLOTS]; /* -1: free */
+	uint64_t left;                 /* slots let go in this tick, as bits */
 	uint64_t slot_seen[POOLED_SLOTS];
 	bool ready, with_misses, with_instructions;
 	double n_cores;
@@ -229,7 +233,8 @@ double pooled_static_terms(const struct pooled_filter *filter, const struct pool
 void pooled_matrix_times(const double *p, unsigned size, unsigned n, const double *h, double *ret_ph);
 void pooled_matrix_downdate(double *p, unsigned size, unsigned n, const double *w);
 void pooled_matrix_scale(double *p, unsigned size, unsigned n, const double *scale);
-void pooled_matrix_clear(double *p, unsigned size, unsigned index);
+/* Clears the rows and columns where `keep` is 0 (else all bits), but leaves the diagonal. */
+void pooled_matrix_keep(double *p, unsigned size, const uint64_t *keep);
 
 /* pooled_save.c */
 int pooled_save(const struct pooled *pooled, bson_t *document);

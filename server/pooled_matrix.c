@@ -15,8 +15,9 @@
 #define KERNEL
 #endif
 
-/* Four doubles at any address. */
+/* Four doubles, or their bits, at any address. */
 typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
+typedef uint64_t four_words __attribute__((vector_size(32), aligned(8), may_alias));
 
 static inline const four *fours(const double *at)
 {
@@ -69,9 +70,16 @@ KERNEL void pooled_matrix_scale(double *p, unsigned size, unsigned n, const doub
 	}
 }
 
-void pooled_matrix_clear(double *p, unsigned size, unsigned index)
+KERNEL void pooled_matrix_keep(double *p, unsigned size, const uint64_t *keep)
 {
-	memset(p + (size_t)index * size, 0, size * sizeof(*p));
-	for (unsigned i = 0; i < size; i++)
-		p[(size_t)i * size + index] = 0;
+	const four_words *columns = (const four_words *)(const void *)keep;
+
+	for (unsigned i = 0; i < size; i++) {
+		double *row = p + (size_t)i * size, diagonal = row[i];
+		four_words *restrict words = (four_words *)(void *)row;
+
+		for (unsigned j = 0; j < size / 4; j++)
+			words[j] &= columns[j] & keep[i];
+		row[i] = diagonal;
+	}
 }

@@ -43,7 +43,7 @@ static double other_misses(const struct pooled_input *input, unsigned socket, un
 	return sum / fmax(input->n_sockets - 1.0, 1);
 }
 
-static void add_counts_noise(struct measure *m, unsigned i, double watts, double feature)
+static inline void add_counts_noise(struct measure *m, unsigned i, double watts, double feature)
 {
 	double counts = m->member->assumed.counts_noise, var = counts * counts;
 

@@ -7,6 +7,7 @@
 #include "pooled.h"
 
 #include <math.h>
+#include <string.h>
 
 #define SPREAD_CPU        0.20
 #define SPREAD_DRAM       0.25
@@ -47,7 +48,8 @@ static void use_states(struct pooled_filter *filter)
 		filter->members[m].n_used = (slot_state(filter, &filter->members[m], top) + 3) / 4 * 4;
 }
 
-void pooled_slots_evict(struct pooled_filter *filter, struct pooled_book *book, unsigned slot)
+/* Its covariances stay until clear_left(). */
+static void let_go(struct pooled_filter *filter, struct pooled_book *book, unsigned slot)
 {
 	struct pooled_record *record = &book->records[filter->slot_record[slot]];
 	struct pooled_kept *kept = &record->kept[filter->scope];
@@ -61,13 +63,37 @@ void pooled_slots_evict(struct pooled_filter *filter, struct pooled_book *book, 
 		kept->remote[m] = member->width > 1 ? member->x[j + 1] / scale : 0;
 		for (unsigned i = 0; i < member->width; i++) {
 			member->x[j + i] = 0;
-			pooled_matrix_clear(member->p, filter->size, j + i);
+			member->p[(size_t)(j + i) * (filter->size + 1)] = 0;
 		}
 	}
 	kept->known = true;
 	record->slot[filter->scope] = -1;
 	filter->slot_record[slot] = -1;
+	filter->left |= UINT64_C(1) << slot;
+}
+
+/* Clears what the slots that were let go shared with the others, all at once as they may be many. */
+static void clear_left(struct pooled_filter *filter)
+{
+	for (unsigned m = 0; m < filter->n_members && filter->left; m++) {
+		struct pooled_member *member = &filter->members[m];
+		uint64_t keep[POOLED_STATES];
+		memset(keep, 0xff, sizeof(keep));
+		for (unsigned slot = 0; slot < POOLED_SLOTS; slot++) {
+			if ((filter->left >> slot) & 1)
+				memset(keep + slot_state(filter, member, slot), 0,
+				       member->width * sizeof(*keep));
+		}
+		pooled_matrix_keep(member->p, filter->size, keep);
+	}
+	filter->left = 0;
 	use_states(filter);
+}
+
+void pooled_slots_evict(struct pooled_filter *filter, struct pooled_book *book, unsigned slot)
+{
+	let_go(filter, book, slot);
+	clear_left(filter);
 }
 
 void pooled_slots_clear(struct pooled_filter *filter, struct pooled_book *book)
@@ -104,7 +130,6 @@ static void enter(struct pooled_filter *filter, struct pooled_book *book, unsign
 		member->x[j + 1] = (kept->known ? kept->remote[m] : REMOTE_MEAN) * scale;
 		member->p[(size_t)(j + 1) * filter->size + j + 1] = pow(REMOTE_SPREAD * scale, 2);
 	}
-	use_states(filter);
 }
 
 /* Absent for longest, else -1. */
@@ -171,13 +196,14 @@ void pooled_slots_assign(struct pooled *pooled, struct pooled_filter *filter)
 		if (all_taken && slot_cost[slot] * NEWCOMER_FACTOR >= filter->cost[i])
 			continue;
 		if (filter->slot_record[slot] >= 0)
-			pooled_slots_evict(filter, book, (unsigned)slot);
+			let_go(filter, book, (unsigned)slot);
 		cheapest = -1;
 		enter(filter, book, (unsigned)slot, input->records[i]);
 		filter->slot_seen[slot] = filter->tick;
 		slot_cost[slot] = filter->cost[i];
 		filter->slot[i] = slot;
 	}
+	clear_left(filter);
 	for (unsigned i = 0; i < input->n_rows; i++)
 		filter->slot[i] = book->records[input->records[i]].slot[filter->scope];
 }

@@ -77,7 +77,8 @@ static void tick_names_learn(struct tick_names *names, unsigned group, unsigned 
 
 	if (feature.kind == FEATURE_BOOKKEEPING)
 		return;
-	if (names->core_group < 0 || strcmp(report_names_group(names->names, group), "core") == 0)
+	if ((int)group != names->core_group &&
+	    (names->core_group < 0 || strcmp(report_names_group(names->names, group), "core") == 0))
 		names->core_group = (int)group;
 	if (feature.kind == FEATURE_COUNT || feature.kind == FEATURE_TIME)
 		names->knows_event = true;

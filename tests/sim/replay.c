@@ -109,7 +109,8 @@ static void take_document(struct replay *r, const uint8_t *document, size_t leng
 
 	if (report_bson_decode(document, length, r->names, &r->decoded, why, sizeof(why)) < 0)
 		die(why);
-	(void)snprintf(r->sensor, sizeof(r->sensor), "%s", r->decoded.sensor);
+	if (strcmp(r->sensor, r->decoded.sensor) != 0)
+		(void)snprintf(r->sensor, sizeof(r->sensor), "%s", r->decoded.sensor);
 	if (join_feed(r->join, &r->decoded, 0, &fed) < 0)
 		die("no memory");
 	take_ticks(r, false);
