@@ -46,6 +46,8 @@ struct writer {
 	bool spool_failing, spool_untidy;
 	uint64_t tidy_at_ms, say_loss_at_ms;
 	uint64_t ticks_done, refused, lost, delivered_late;
+	uint64_t foreign; /* documents that were there before they were first sent */
+	bool draining;
 	uint8_t receive[IPC_MESSAGE_MAX + 64];
 };
 
@@ -134,11 +136,25 @@ static void note_result(struct writer *writer, enum store_result result)
 	writer->refused = store_get_statistics(writer->store)->dropped;
 }
 
+/*
+ * A document that is sent for the first time cannot be there yet, unless another sensor of this name makes the same
+ * _id: its report stays, ours is lost.
+ */
+static void note_foreign(struct writer *writer, const char *name, uint64_t n)
+{
+	if (n > 0 && writer->foreign == 0)
+		log_warning("store", 0, "'%s' has reports of this moment that this sensor has not written: is another sensor "
+			    "of the same name at work? Give each its own by --name", name);
+	writer->foreign += n;
+	writer->lost += n;
+}
+
 static enum store_result give(struct writer *writer, const char *name, bool put, const struct batch *batch)
 {
 	struct writer_collection *collection = find_collection(writer, name);
+	const bool first_time = !put && !writer->failing && !writer->draining;
 	enum store_result result;
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), duplicates;
 
 	if (collection && (!collection->ensured || now - collection->ensured_ms > WRITER_ENSURE_EVERY_MS)) {
 		/* Retention is for ticks; what is known of a target has no `timestamp` to go by. */
@@ -152,7 +168,10 @@ static enum store_result give(struct writer *writer, const char *name, bool put,
 		collection->ensured = true;
 		collection->ensured_ms = now;
 	}
+	duplicates = store_get_statistics(writer->store)->duplicates;
 	result = put ? store_put(writer->store, name, batch) : store_append(writer->store, name, batch);
+	if (first_time && result != STORE_RETRY)
+		note_foreign(writer, name, store_get_statistics(writer->store)->duplicates - duplicates);
 	note_result(writer, result);
 	return result;
 }
@@ -243,6 +262,7 @@ static void settle_tick(struct writer *writer, int link_socket)
 
 static void drain_spool(struct writer *writer)
 {
+	writer->draining = true;
 	for (int i = 0; i < WRITER_DRAIN_AT_ONCE; i++) {
 		int r = spool_peek(writer->spool, &writer->entry);
 
@@ -251,7 +271,7 @@ static void drain_spool(struct writer *writer)
 		if (r <= 0)
 			break;
 		if (give(writer, writer->entry.collection, writer->entry.put, &writer->entry.documents) == STORE_RETRY)
-			return;
+			break;
 		writer->delivered_late += writer->entry.documents.n_documents;
 		r = spool_pop(writer->spool, writer->entry.sequence);
 		if (r < 0 && !writer->spool_untidy)
@@ -259,6 +279,7 @@ static void drain_spool(struct writer *writer)
 				    "now, it would be delivered again", writer->config.spool_path);
 		writer->spool_untidy = r < 0;
 	}
+	writer->draining = false;
 	if (spool_is_empty(writer->spool) && writer->delivered_late > 0) {
 		log_notice("spool", 0, "empty again; %" PRIu64 " documents delivered late", writer->delivered_late);
 		writer->delivered_late = 0;

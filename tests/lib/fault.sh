@@ -27,11 +27,12 @@ fault_begin() {
 	cd "$TAP_DIR" || bail 'no folder'
 }
 
+# Only the script's own targets: others' work on this machine must not change the counts.
 sensor_start() {
 	fault_name=$1 fault_store=$2
 	shift 2
 	"$BUILD/wattribute-sensor" -n "$fault_name" -U "$fault_store" --state-dir "$TAP_DIR/state" -f 100ms --energy estimate \
-		--tdp 50 --activity cpustat --store-timeout 1s "$@" >>"sensor-$fault_name.log" 2>&1 &
+		--tdp 50 --activity cpustat --store-timeout 1s --include "*wt-$$-*" "$@" >>"sensor-$fault_name.log" 2>&1 &
 	sensor=$!
 	on_exit "stop_process $sensor"
 }

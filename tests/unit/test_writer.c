@@ -146,7 +146,8 @@ static void ticks_reach_the_store(void **state)
 	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
 	run_writer(uri, 0, N_TICKS, 0, 0);
 	assert_int_equal(count_in_store(uri, true), N_TICKS * N_DOCUMENTS);
-	run_writer(uri, N_TICKS - 1, 2, 0, 0); /* one of them again: it is there already */
+	/* One of them again, as by another sensor of this name: the first one stays, and the other is counted. */
+	run_writer(uri, N_TICKS - 1, 2, 0, N_DOCUMENTS);
 	assert_int_equal(count_in_store(uri, true), (N_TICKS + 1) * N_DOCUMENTS);
 }
 
