@@ -257,11 +257,22 @@ fi
 
 # --- the recap ----------------------------------------------------------------------------------------------------
 
-state=$(docker inspect --format '{{json .State.StartedAt}} {{json .State.FinishedAt}} {{.State.ExitCode}}' "$container" | tr -d '"')
-started=${state%% *}
-rest=${state#* }
-finished=${rest%% *}
-status=${rest#* }
+read_state() {
+	state=$(docker inspect --format '{{json .State.StartedAt}} {{json .State.FinishedAt}} {{.State.ExitCode}}' "$container" | tr -d '"')
+	started=${state%% *}
+	rest=${state#* }
+	finished=${rest%% *}
+	status=${rest#* }
+}
+read_state
+case $started/$finished in
+0001-*) ;;
+*/0001-*)
+	# The client has let go (its output was closed, or the detach keys): the run ends when the container does.
+	docker wait "$container" >/dev/null
+	read_state
+	;;
+esac
 case $started in
 0001-*) fail "docker could not start the container" 125 ;;
 esac
