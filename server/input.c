@@ -137,6 +137,8 @@ static void reader_answered(void *data, const struct db_answer *answer)
 		input_check_end(reader->input);
 	else
 		reader_plan(reader, answer, &found);
+	if (answer->read.end)
+		reader_look_late(reader);
 	input_turn_go(reader->input);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by input.c (when to read), input_turn.c (who may) and input_take.c (what to do with it) alone.
+ * Shared alone by input.c (when to read), input_turn.c (who may), input_take.c (what to do with it) and
+ * input_late.c (what came late).
  */
 #pragma once
 
@@ -28,6 +29,9 @@ struct reader {
 	uint64_t complained_late, complained_bad, complained_overlapping;
 	uint64_t bad[READER_BAD]; /* hashes of what was bad */
 	int64_t complained_ms;
+	struct machine_gap late; /* what is being looked at again */
+	int64_t late_ms;
+	bool looking_late;
 };
 
 struct input {
@@ -58,6 +62,8 @@ struct reader_found {
 bool input_wants(const struct input *input, const char *name);
 /* Works an answer off. 0 or -ENOMEM. */
 int reader_take(struct reader *reader, const struct batch *documents, struct reader_found *found);
+/* Looks whether an older tick has got reports since it was finished. */
+void reader_look_late(struct reader *reader);
 /* Asks the store now. 0 or a negative errno, with the next attempt planned. */
 int reader_read(struct reader *reader);
 

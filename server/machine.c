@@ -123,17 +123,28 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 	return 0;
 }
 
+/* More than these are not looked at again. */
+static void machine_note_gap(struct machine *machine, const struct join_slot *slot)
+{
+	if (machine->n_gaps == MACHINE_GAPS)
+		memmove(machine->gaps, machine->gaps + 1, --machine->n_gaps * sizeof(machine->gaps[0]));
+	machine->gaps[machine->n_gaps++] =
+		(struct machine_gap){slot->time_ms, slot->fed_ms, slot->n_reports + slot->has_all};
+}
+
 static void machine_count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
 {
 	bool measured = false, overlaps = false;
 
 	machine->n.ticks++;
 	if (slot->has_seq)
-		machine->n.skipped += sequence_note(&machine->sequence, slot->seq, slot->time_ms, tick->interval_s,
-						    &overlaps);
+		machine->n.skipped += sequence_note(&machine->sequence, slot->seq, slot->time_ms,
+						    tick->interval_s, &overlaps);
 	machine->n.overlapping += overlaps;
 	if (!slot->has_all || (slot->n_targets >= 0 && !tick->complete))
 		machine->n.incomplete++;
+	if (!tick->complete)
+		machine_note_gap(machine, slot);
 	if (slot->n_targets > (int64_t)slot->n_reports)
 		machine->n.missing += (uint64_t)slot->n_targets - slot->n_reports;
 	for (unsigned i = 0; i < tick->n_sockets; i++) {

@@ -30,6 +30,15 @@ struct machine_counters {
 	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
 };
 
+#define MACHINE_GAPS 16
+
+/* A finished tick that may still get reports. */
+struct machine_gap {
+	int64_t time_ms;
+	int64_t fed_ms;
+	unsigned n_reports; /* that it had, `all` included */
+};
+
 struct machine {
 	UT_hash_handle hh;
 	const struct server_config *config;
@@ -52,6 +61,8 @@ struct machine {
 	bool asking_known; /* a look at them is under way */
 	struct batch out;  /* power reports not yet handed over; the owner clears it */
 	struct machine_counters n;
+	struct machine_gap gaps[MACHINE_GAPS]; /* oldest first; the reader takes them out */
+	unsigned n_gaps;
 	struct sequence sequence;
 	int64_t time_ms;    /* of the last tick; INT64_MIN: none */
 	int64_t saved_ms;   /* the position that is stored */
