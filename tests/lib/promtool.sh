@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# Prometheus's own checker, to be sourced after tap.sh: the installed one, else the program alone out of Debian's
+# package (19 MB, kept in $WATTRIBUTE_CACHE), since installing the package would start a server.
+#
+#   promtool_find      its path in $PROMTOOL, or 1 with the reason in $promtool_why
+
+CACHE=${WATTRIBUTE_CACHE:-$HOME/.cache/wattribute}
+promtool_why=
+
+promtool_find() {
+	PROMTOOL=$(command -v promtool) && return 0
+	PROMTOOL=$CACHE/promtool
+	[ -x "$PROMTOOL" ] && return 0
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+		promtool_why="promtool is not here (Debian package prometheus)"
+		return 1
+	fi
+	mkdir -p "$CACHE" "$TAP_DIR/promtool"
+	if (cd "$TAP_DIR/promtool" && timeout 180 apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb tree) \
+		>"$TAP_DIR/promtool.log" 2>&1; then
+		cp "$TAP_DIR/promtool/tree/usr/bin/promtool" "$PROMTOOL.$$" && mv "$PROMTOOL.$$" "$PROMTOOL"
+		rm -rf "$TAP_DIR/promtool"
+		return 0
+	fi
+	promtool_why="promtool is not here, and Debian's package prometheus cannot be had: $(tail -n 1 "$TAP_DIR/promtool.log")"
+	return 1
+}
