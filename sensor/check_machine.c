@@ -44,21 +44,34 @@ static json_t *item(const char *key, const char *value, const char *status, cons
 {
 	const size_t event = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:");
 	const char *reason = event > 1 && text[event - 1] == ':' && text[event] == ' ' ? text + event + 1 : text;
-	const char *end = strstr(reason, ". ");
+	static const char *const ends[] = {". ", ": try ", ": run as root"};
+	const char *end = NULL;
 	char why[512];
 
-	if (!end)
-		end = strstr(reason, ": try ");
+	for (size_t i = 0; i < ARRAY_SIZE(ends) && !end; i++)
+		end = strstr(reason, ends[i]);
 	(void)snprintf(why, sizeof(why), "%.*s", end ? (int)(end - reason) : (int)strlen(reason), reason);
 	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy",
 			 end ? end + 2 : "");
+}
+
+/* For counters that are missing without one of their own. */
+static void add_remedy(const struct check *check, json_t *entry)
+{
+	if (json_string_length(json_object_get(entry, "remedy")) > 0 ||
+	    strcmp(json_string_value(json_object_get(entry, "status")), "missing") != 0)
+		return;
+	json_object_set_new(entry, "remedy",
+			    json_string(check->topology.virtual_machine
+						? "Ask the host for a virtual performance monitoring unit (KVM: -cpu "
+						  "host,pmu=on); until then CPU time is counted instead"
+						: "Take another event (perf list); without any, CPU time is counted"));
 }
 
 /* Events that the sensor chose by itself and that are all missing are one fact, not four. */
 static void fold_events(struct check *check)
 {
 	json_t *events = json_object_get(check->object, "events");
-	char text[512];
 	size_t index;
 	json_t *entry;
 
@@ -68,13 +81,11 @@ static void fold_events(struct check *check)
 		if (strcmp(json_string_value(json_object_get(entry, "status")), "ok") == 0)
 			return;
 	}
-	(void)snprintf(text, sizeof(text), "%s. %sCPU time is counted instead",
-		       json_string_value(json_object_get(json_array_get(events, 0), "why")),
-		       check->topology.virtual_machine
-			       ? "Ask the host for a virtual performance monitoring unit (KVM: -cpu host,pmu=on); until then "
-			       : "");
+	entry = json_incref(json_array_get(events, 0));
+	json_object_set_new(entry, "event", json_string("hardware counters"));
+	add_remedy(check, entry);
 	json_array_clear(events);
-	json_array_append_new(events, item("event", "hardware counters", "missing", text));
+	json_array_append_new(events, entry);
 }
 
 static void add(struct check *check, const char *list, json_t *value)
@@ -138,7 +149,10 @@ static void check_activity(struct check *check)
 		char why[512] = "";
 		const bool works = all[i]->probe(&check->context, requests, n, why, sizeof(why)) == 0;
 
-		add(check, "activity", item("source", all[i]->name, works ? "ok" : "missing", why));
+		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why);
+
+		add_remedy(check, entry);
+		add(check, "activity", entry);
 		if (works && !check->activity)
 			check->activity = all[i]->name;
 	}
@@ -173,7 +187,10 @@ static void check_events(struct check *check)
 
 			works = works && encoding.n_boxes > 0 && can_open(check, &encoding, why, sizeof(why));
 			event_encoding_done(&encoding);
-			add(check, "events", item("event", group->events[e], works ? "ok" : "missing", why));
+			json_t *entry = item("event", group->events[e], works ? "ok" : "missing", why);
+
+			add_remedy(check, entry);
+			add(check, "events", entry);
 		}
 	}
 }
@@ -203,15 +220,21 @@ static void check_cgroups(struct check *check)
 
 static void check_rights(struct check *check)
 {
-	char value[64] = "", text[128], path[4096];
+	char value[64] = "", text[256], path[4096];
+	int64_t paranoid = 0;
+	bool limits;
 
 	add(check, "rights", item("right", "root or CAP_PERFMON", geteuid() == 0 ? "ok" : "limited",
 				  geteuid() == 0 ? "" : "not root. Start as root, or with CAP_PERFMON, CAP_BPF and "
 							"CAP_DAC_READ_SEARCH"));
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_paranoid", check->config->procfs_root);
 	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
-	(void)snprintf(text, sizeof(text), "value %s", value[0] ? value : "unknown");
-	add(check, "rights", item("right", "perf_event_paranoid", "ok", text));
+	(void)text_parse_i64(value, &paranoid);
+	limits = geteuid() != 0 && paranoid > 0;
+	(void)snprintf(text, sizeof(text), "value %s%s", value[0] ? value : "unknown",
+		       limits ? ", which keeps this user from counting whole CPUs. Start as root, or as root: sysctl "
+				"kernel.perf_event_paranoid=0" : "");
+	add(check, "rights", item("right", "perf_event_paranoid", limits ? "limited" : "ok", text));
 	(void)snprintf(text, sizeof(text), "%u counters can be open at once", fd_budget_raise());
 	add(check, "rights", item("right", "open files", "ok", text));
 }
@@ -227,14 +250,21 @@ static void check_runtimes(struct check *check)
 
 	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++) {
 		const char *found = NULL;
+		bool closed = false;
 
-		for (unsigned k = 0; runtimes[i].roots[k] && !found; k++)
+		for (unsigned k = 0; runtimes[i].roots[k] && !found; k++) {
 			if (access(runtimes[i].roots[k], R_OK | X_OK) == 0)
 				found = runtimes[i].roots[k];
+			else if (errno == EACCES)
+				closed = true;
+		}
 		json_t *entry = item("runtime", runtimes[i].name, found ? "ok" : "missing",
-				     found ? "" : "no folder of it can be read. Without it containers are called by "
-						  "their short id; mount the folder, or name it by --docker-root or "
-						  "--podman-root");
+				     found    ? ""
+				     : closed ? "its folder may not be read by this user. Start as root, else containers are "
+						"called by their short id"
+					      : "no folder of it is here (not installed, or not mounted). If it runs: mount its "
+						"folder, or name it by --docker-root or --podman-root, else containers are "
+						"called by their short id");
 		json_object_set_new(entry, "path", json_string(found ? found : ""));
 		add(check, "runtimes", entry);
 	}
