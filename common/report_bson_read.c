@@ -314,3 +314,16 @@ void report_decoded_done(struct report_decoded *decoded)
 	free(decoded->values);
 	*decoded = (struct report_decoded){0};
 }
+
+const char *report_bson_sensor(const uint8_t *document, size_t length)
+{
+	struct bson_cursor cursor;
+
+	if (!bson_cursor_init(&cursor, document, length))
+		return NULL;
+	while (bson_cursor_next(&cursor) > 0) {
+		if (bson_cursor_is(&cursor, "sensor"))
+			return bson_cursor_string(&cursor);
+	}
+	return NULL;
+}

@@ -83,6 +83,8 @@ unsigned report_names_count_events(const struct report_names *names);
 int report_bson_decode(const uint8_t *document, size_t length, struct report_names *names,
 		       struct report_decoded *decoded, char *why, size_t why_size);
 void report_decoded_done(struct report_decoded *decoded);
+/* The sensor that a document names, NULL: none. Points into the document. */
+const char *report_bson_sensor(const uint8_t *document, size_t length);
 
 /*
  * Reads one power report. Strings point into the document. -EBADMSG with a reason as above.

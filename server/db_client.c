@@ -153,14 +153,13 @@ static void db_client_free_messages(struct db_message_out *out)
 /* What was sent is used again, with its memory. */
 static void db_client_recycle(struct db_client *client, struct db_message_out *out)
 {
-	if (client->n_spare == DB_CLIENT_SPARE_MAX) {
-		out->next = NULL;
+	bool keep = client->n_spare < DB_CLIENT_SPARE_MAX;
+
+	out->next = keep ? client->spare : NULL;
+	client->spare = keep ? out : client->spare;
+	client->n_spare += keep;
+	if (!keep)
 		db_client_free_messages(out);
-		return;
-	}
-	out->next = client->spare;
-	client->spare = out;
-	client->n_spare++;
 }
 
 static struct db_message_out *db_client_message(struct db_client *client)

@@ -19,18 +19,6 @@ static int64_t input_now_ms(const struct input *input)
 	return input->config->once ? 0 : clock_realtime_ms();
 }
 
-/* The sensor that a document of a file names; NULL: none. */
-static const char *document_sensor(const uint8_t *document, size_t length)
-{
-	bson_iter_t iterator;
-	bson_t bson;
-
-	if (!bson_init_static(&bson, document, length) || !bson_iter_init_find(&iterator, &bson, "sensor") ||
-	    !BSON_ITER_HOLDS_UTF8(&iterator))
-		return NULL;
-	return bson_iter_utf8(&iterator, NULL);
-}
-
 bool input_wants(const struct input *input, const char *name)
 {
 	const struct config_list *patterns = &input->config->sensors;
@@ -49,7 +37,7 @@ static struct machine *reader_machine(struct reader *reader, const uint8_t *docu
 
 	if (!input->files)
 		return reader->machine;
-	sensor = document_sensor(document, length);
+	sensor = report_bson_sensor(document, length);
 	if (!sensor)
 		sensor = reader->collection + strlen(SENSOR_PREFIX);
 	if (!input_wants(input, sensor))

@@ -108,6 +108,8 @@ static void regress_dram(struct measure *m)
 	for (unsigned i = 0; i < input->n_rows; i++) {
 		int slot = filter->slot[i];
 		double factor = common;
+		if (slot < 0 && misses[i] + instructions[i] + cycles[i] == 0)
+			continue;
 		h[POOLED_B0] += misses[i];
 		h[POOLED_B1] += instructions[i];
 		h[POOLED_B2] += cycles[i];

@@ -27,6 +27,12 @@ double pooled_static_terms(const struct pooled_filter *filter, const struct pool
 	return sum;
 }
 
+/* As fmax(), of numbers: inline, and the compiler may take it out of loops. */
+static inline double larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 static double watts_cpu(const struct pooled_filter *filter, const struct pooled_input *input, const double *x,
 			size_t at, unsigned i, double g)
 {
@@ -38,8 +44,8 @@ static double watts_cpu(const struct pooled_filter *filter, const struct pooled_
 		watts += x[POOLED_B1] * (input->rates[TICK_INSTRUCTIONS][at] - input->usual_ipc * cycles);
 	if (slot >= 0)
 		watts += x[filter->n_fixed + (unsigned)slot] * cycles;
-	watts = g * watts + fmax(x[POOLED_B2], 0) * filter->moved[at];
-	return fmax(watts, LEAST_PART * fmax(x[POOLED_B0], 0.02) * cycles * g);
+	watts = g * watts + larger(x[POOLED_B2], 0) * filter->moved[at];
+	return larger(watts, LEAST_PART * larger(x[POOLED_B0], 0.02) * cycles * g);
 }
 
 static double watts_dram(const struct pooled_filter *filter, const struct pooled_input *input,
@@ -49,18 +55,26 @@ static double watts_dram(const struct pooled_filter *filter, const struct pooled
 	double misses = input->rates[TICK_MISSES][at], cycles = input->rates[TICK_CYCLES][at];
 	double watts = x[POOLED_B0] * misses + x[POOLED_B1] * input->rates[TICK_INSTRUCTIONS][at] +
 		       x[POOLED_B2] * cycles;
-	double least = LEAST_PART * (filter->with_misses ? fmax(x[POOLED_B0], 1) * misses
-							 : fmax(x[POOLED_B2], 0.02) * cycles);
+	double least = LEAST_PART * (filter->with_misses ? larger(x[POOLED_B0], 1) * misses
+							 : larger(x[POOLED_B2], 0.02) * cycles);
 	int slot = filter->slot[i];
 	unsigned j = filter->n_fixed + (unsigned)(slot >= 0 ? slot : 0) * member->width;
 
 	if (slot >= 0)
 		watts += x[j] * (filter->with_misses ? misses : cycles);
-	watts = fmax(watts, least);
+	watts = larger(watts, least);
 	if (slot < 0 || !member->assumed.remote)
 		return watts;
-	watts += fmin(fmax(x[j + 1], 0), fmax(x[POOLED_B0] + x[j], 1)) * filter->moved[at];
-	return fmax(watts, LEAST_PART * least);
+	watts += fmin(larger(x[j + 1], 0), larger(x[POOLED_B0] + x[j], 1)) * filter->moved[at];
+	return larger(watts, LEAST_PART * least);
+}
+
+/* Did it not run on the socket? */
+static bool is_still(const struct pooled_input *input, size_t at)
+{
+	return input->rates[TICK_MISSES][at] + input->rates[TICK_INSTRUCTIONS][at] +
+		       input->rates[TICK_CYCLES][at] ==
+	       0;
 }
 
 static void fill_socket(struct pooled *pooled, struct pooled_filter *filter,
@@ -74,6 +88,8 @@ static void fill_socket(struct pooled *pooled, struct pooled_filter *filter,
 	for (unsigned i = 0; i < input->n_rows; i++) {
 		size_t at = (size_t)k * input->n_rows + i;
 		double watts = 0;
+		if (filter->scope == REPORT_SCOPE_DRAM && filter->slot[i] < 0 && is_still(input, at))
+			continue;
 		if (filter->scope == REPORT_SCOPE_DRAM)
 			watts = watts_dram(filter, input, member, at, i);
 		else if (input->rates[TICK_CYCLES][at] > 0 || filter->moved[at] > 0)

@@ -150,6 +150,16 @@ static void describe(const struct replay *r)
 	}
 }
 
+static void print_cost(const struct replay *r, double spent_s)
+{
+	(void)fprintf(stderr, "%llu ticks, %llu container-ticks, %.3f s, of it formula and share %.3f s\n",
+		      (unsigned long long)r->n_ticks, (unsigned long long)r->n_targets, spent_s,
+		      r->formula_s);
+	(void)fprintf(stderr, "%.0f container-ticks per CPU-second, %.3f ms of formula a tick and scope\n",
+		      (double)r->n_targets / spent_s,
+		      r->formula_s * 1e3 / ((double)r->n_ticks * REPORT_SCOPES));
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"static", required_argument, NULL, 's'},
@@ -189,11 +199,7 @@ int main(int argc, char **argv)
 	while (batch_next(&input, &offset, &document, &length) > 0)
 		take_document(&r, document, length);
 	take_ticks(&r, true);
-	(void)fprintf(stderr,
-		      "%llu ticks, %llu container-ticks, %.3f s, of it formula and share %.3f s; %.0f "
-		      "container-ticks per CPU-second\n",
-		      (unsigned long long)r.n_ticks, (unsigned long long)r.n_targets, now_s() - start,
-		      r.formula_s, (double)r.n_targets / (now_s() - start));
+	print_cost(&r, now_s() - start);
 	describe(&r);
 	if (save_path)
 		save(&r, save_path);
