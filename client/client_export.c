@@ -125,6 +125,7 @@ struct export_job {
 	struct batch documents;
 	char **collections;
 	size_t n_collections;
+	uint64_t written;
 	uint64_t skipped; /* documents that are no power reports */
 	bool failed;
 };
@@ -160,6 +161,7 @@ static void export_write_documents(struct export_job *job, int64_t *last_ms)
 			continue;
 		}
 		*last_ms = power.time_ms;
+		job->written++;
 		if (job->options->format == EXPORT_CSV)
 			export_write_csv(job->out, &power);
 		else
@@ -188,6 +190,22 @@ static int export_collection(struct export_job *job, const char *collection)
 	return CLIENT_EXIT_OK;
 }
 
+/* An empty export is most often a mistyped name. */
+static void export_say_nothing_found(const struct export_job *job)
+{
+	const struct export_options *options = job->options;
+	bool known = false;
+
+	for (size_t i = 0; options->machine && i < job->n_collections; i++)
+		known |= strcmp(job->collections[i] + strlen("power"), options->machine) == 0;
+	if (options->machine && !known)
+		(void)client_fail(0, "no power reports of the machine '%s' in this store", options->machine);
+	else if (options->target)
+		(void)client_fail(0, "no power reports of '%s' in this time", options->target);
+	else
+		(void)client_fail(0, "no power reports in this store and time");
+}
+
 static int export_all(struct export_job *job)
 {
 	char prefix[256] = "power";
@@ -203,6 +221,8 @@ static int export_all(struct export_job *job)
 	for (size_t i = 0; i < job->n_collections && status == CLIENT_EXIT_OK; i++)
 		if (!job->options->machine || !strcmp(job->collections[i], prefix))
 			status = export_collection(job, job->collections[i]);
+	if (status == CLIENT_EXIT_OK && !job->written)
+		export_say_nothing_found(job);
 	if (job->skipped > 0)
 		(void)client_fail(0, "%llu documents are no power reports and were left out",
 				  (unsigned long long)job->skipped);
