@@ -204,6 +204,12 @@ static void note_errors(const bson_t *reply, struct bulk_errors *errors)
 	}
 }
 
+/*
+ * Replacements are slow: a thousand at once may take a server longer than one call may last, and would be
+ * tried again for ever.
+ */
+#define REPLACE_MAX 100
+
 /* One part of a batch: `n` documents from `offset` on. */
 struct part {
 	const struct batch *batch;
@@ -255,6 +261,15 @@ static unsigned fill_bulk(struct store *store, mongoc_bulk_operation_t *bulk, co
 static enum store_result write_part(struct store *store, mongoc_collection_t *collection,
 				    const struct part *part);
 
+static void skip_documents(struct part *part, unsigned n)
+{
+	const uint8_t *document;
+	size_t length;
+
+	for (unsigned i = 0; i < n; i++)
+		(void)batch_next(part->batch, &part->offset, &document, &length);
+}
+
 /* The server refused the whole command: the halves will show which document it was. */
 static enum store_result write_halves(struct store *store, mongoc_collection_t *collection,
 				      const struct part *part)
@@ -262,13 +277,10 @@ static enum store_result write_halves(struct store *store, mongoc_collection_t *
 	struct part first = *part;
 	struct part second = *part;
 	enum store_result results[2];
-	const uint8_t *document;
-	size_t length;
 
 	first.n = part->n / 2;
 	second.n = part->n - first.n;
-	for (unsigned i = 0; i < first.n; i++)
-		(void)batch_next(part->batch, &second.offset, &document, &length);
+	skip_documents(&second, first.n);
 	results[0] = write_part(store, collection, &first);
 	if (results[0] == STORE_RETRY)
 		return STORE_RETRY;
@@ -331,10 +343,20 @@ static enum store_result write_part(struct store *store, mongoc_collection_t *co
 static enum store_result write_batch(struct store *store, const char *collection, const struct batch *batch,
 				     bool replace)
 {
-	struct part part = {.batch = batch, .n = batch->n_documents, .replace = replace};
+	struct part part = {.batch = batch, .replace = replace};
 	struct store_statistics before = store->statistics;
-	enum store_result result = write_part(store, store_mongo_collection(store, collection), &part);
+	unsigned left = batch->n_documents;
+	enum store_result result = STORE_OK;
 
+	while (left > 0 && result != STORE_RETRY) {
+		enum store_result one;
+
+		part.n = replace && left > REPLACE_MAX ? REPLACE_MAX : left;
+		one = write_part(store, store_mongo_collection(store, collection), &part);
+		result = one == STORE_OK ? result : one;
+		skip_documents(&part, part.n);
+		left -= part.n;
+	}
 	/* The caller gives the whole batch again: what was counted of it would be counted twice. */
 	if (result == STORE_RETRY) {
 		before.round_trips = store->statistics.round_trips;

@@ -68,7 +68,7 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 	struct db_answer answer = {.documents = &client->documents};
 
 	answer.result = (enum store_result)ipc_get_u64(&cursor);
-	answer.read.offset = ipc_get_u64(&cursor);
+	answer.read = (struct store_read){.offset = ipc_get_u64(&cursor)};
 	answer.read.end = ipc_get_u64(&cursor) != 0;
 	answer.read.damaged = (unsigned)ipc_get_u64(&cursor);
 	client->statistics.appended = ipc_get_u64(&cursor);
@@ -76,10 +76,8 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 	client->statistics.dropped = ipc_get_u64(&cursor);
 	client->statistics.round_trips = ipc_get_u64(&cursor);
 	answer.error = ipc_get_string(&cursor);
-	if (cursor.failed || !waiting) {
-		db_client_fail(client, -EBADMSG);
-		return;
-	}
+	if (cursor.failed || !waiting)
+		return db_client_fail(client, -EBADMSG);
 	client->waiting_first = waiting->next;
 	if (!client->waiting_first)
 		client->waiting_last = &client->waiting_first;

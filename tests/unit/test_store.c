@@ -277,6 +277,18 @@ static void case_put_and_get(struct fixture *fixture)
 	assert_int_equal(get_value(fixture, state, "c"), -1);
 	assert_stored(fixture, store_get(fixture->store, state, NULL, &found));
 	assert_int_equal(found.n_documents, 2);
+	/* More than a store may write in one go. */
+	batch_clear(&batch);
+	for (int i = 0; i < 250; i++) {
+		char id[16];
+
+		(void)snprintf(id, sizeof(id), "many%d", i);
+		add_state(&batch, id, i);
+	}
+	assert_stored(fixture, store_put(fixture->store, state, &batch));
+	assert_int_equal(get_value(fixture, state, "many0"), 0);
+	assert_int_equal(get_value(fixture, state, "many100"), 100);
+	assert_int_equal(get_value(fixture, state, "many249"), 249);
 	batch_done(&batch);
 	batch_done(&found);
 }
