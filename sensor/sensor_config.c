@@ -121,7 +121,8 @@ static const struct config_row rows[] = {
 	{"sandbox", 0, CONFIG_CHOICE, .fallback = "errno", .choices = sandbox_mode_names, FIELD(sandbox),
 	 .help = "what happens at a system call that the process has no need of"},
 	{"fd-budget", 0, CONFIG_INT, .placeholder = "N", .max = 1e9, FIELD(fd_budget),
-	 .help = "open at most N counters; default: by RLIMIT_NOFILE"},
+	 .help = "open at most N counters; further targets are counted by CPU time; default: by "
+		 "RLIMIT_NOFILE"},
 	{"sysfs-root", 0, CONFIG_STRING, .placeholder = "DIR", .fallback = "/sys", FIELD(sysfs_root),
 	 .help = "read the machine's description here"},
 	{"procfs-root", 0, CONFIG_STRING, .placeholder = "DIR", .fallback = "/proc", FIELD(procfs_root),

@@ -90,7 +90,7 @@ static int set_up(void **state)
 							  .fd_budget = 1};
 	collect_target_events(&fixture.collect, &events);
 	for (char which = 'a'; which <= 'd'; which++)
-		write_usage(which, 1000);
+		write_usage(which, 1000000000); /* more than can be of this tick */
 	return target_table_new(&options, &events, &fixture.collect.table);
 }
 
@@ -134,8 +134,8 @@ static void what_does_not_fit_is_counted_elsewhere(void **state)
 	assert_int_equal(fixture.nested[3], 0); /* cpu.stat counts it with its target */
 	assert_int_equal(collect->lost[REPORT_LOST_BUDGET], 0);
 
-	write_usage('c', 1300);
-	write_usage('d', 1700);
+	write_usage('c', 1000000300);
+	write_usage('d', 1000000700);
 	frame = collect_overflow_frame(&collect->overflow);
 	assert_int_equal(source_cpustat.read(collect->overflow.source), 0);
 	assert_int_equal(frame->n_active, 2);
