@@ -37,13 +37,14 @@ struct check {
 };
 
 /*
- * A probe's text is "EVENT: reason. Remedy" or "EVENT: reason: try remedy". The event is left out: it is the one that a
- * source happened to ask for last, and would be taken for what is missing.
+ * A probe's text is "EVENTS: reason. Remedy" or "EVENTS: reason: try remedy". The events are left out: they stand in a
+ * list of their own.
  */
 static json_t *item(const char *key, const char *value, const char *status, const char *text)
 {
-	const size_t event = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:");
-	const char *reason = event > 1 && text[event - 1] == ':' && text[event] == ' ' ? text + event + 1 : text;
+	const char *colon = strstr(text, ": ");
+	const size_t events = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:, ");
+	const char *reason = colon && colon < text + events ? colon + 2 : text;
 	static const char *const ends[] = {". ", ": try ", ": run as root"};
 	const char *end = NULL;
 	char why[512];

@@ -17,7 +17,7 @@ struct choose_step {
 	const char *group;
 	bool taken;
 	int error;
-	char why[256];
+	char why[512];
 };
 
 struct choose_report {

@@ -235,29 +235,40 @@ int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
 	return r;
 }
 
+/* What the user asked for is named, all of it; what the sensor chose by itself says nothing to anybody. */
+static void explain(const struct event_group_request *requests, unsigned n_requests, const char *reason, char *why)
+{
+	char names[PERF_PLAN_WHY_SIZE / 2] = "";
+	size_t length = 0;
+
+	for (unsigned i = 0; i < n_requests; i++)
+		for (unsigned j = 0; j < requests[i].n_events && !requests[i].by_default && length < sizeof(names); j++)
+			length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s", length ? ", " : "",
+						   requests[i].events[j]);
+	(void)snprintf(why, PERF_PLAN_WHY_SIZE, "%s%s%.*s", names, length ? ": " : "",
+		       (int)(PERF_PLAN_WHY_SIZE - sizeof(names)) - 3, reason);
+}
+
 int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 		    const struct event_group_request *requests, unsigned n_requests, char *why)
 {
 	struct plan_builder builder = {.context = context, .kind = kind};
+	char reason[PERF_PLAN_WHY_SIZE] = "no event was asked for";
 	int r = -ENOENT;
 
-	(void)snprintf(why, PERF_PLAN_WHY_SIZE, "no event was asked for");
 	for (unsigned i = 0; i < n_requests; i++)
 		for (unsigned j = 0; j < requests[i].n_events; j++) {
 			bool one_cpu = requests[i].one_cpu_per_socket && kind != PERF_PLAN_CGROUPS;
 			struct plan_event event;
-			char reason[PERF_PLAN_WHY_SIZE];
 
 			r = make_event(&builder, requests[i].events[j], one_cpu, &event, reason);
-			if (r < 0) {
-				(void)snprintf(why, PERF_PLAN_WHY_SIZE, "%s: %.*s", requests[i].events[j],
-					       400, reason);
+			if (r < 0)
 				continue;
-			}
 			event_encoding_done(&event.encoding);
 			free(event.name);
 			return 0;
 		}
+	explain(requests, n_requests, reason, why);
 	return r;
 }
 
