@@ -25,8 +25,9 @@
 #define SERVER_TOKEN        "server"
 #define SERVER_NOBODY       "nobody" /* whom the loop becomes when root started it */
 #define SERVER_END_MS       8000     /* an orderly end takes no longer, but with --once */
-#define SERVER_HOUSE_S      3600.0   /* between two deletions of what is too old */
-#define SERVER_KNOWN_S      2.0      /* between two looks at what sensors say of targets */
+#define SERVER_HOUSE_S      600.0    /* between two deletions of what is too old, at most: many small ones */
+#define SERVER_HOUSE_MIN_S  10.0
+#define SERVER_KNOWN_S      2.0 /* between two looks at what sensors say of targets */
 #define SERVER_STOP_DUTY_MS 3000
 
 struct machine *server_find_machine(const struct server *server, const char *name)
@@ -264,6 +265,18 @@ static void server_timer(struct server *server, ev_timer *timer,
 		ev_timer_start(server->loop.ev, timer);
 }
 
+/* A tenth of what is kept, so that little more than it is there. */
+static double server_house_s(const struct server_config *config)
+{
+	double part_s = (double)config->retention_ms / 1000 / 10;
+
+	if (!config->retention_ms)
+		return 0;
+	return part_s < SERVER_HOUSE_MIN_S ? SERVER_HOUSE_MIN_S
+	       : part_s < SERVER_HOUSE_S   ? part_s
+					   : SERVER_HOUSE_S;
+}
+
 static void server_start(struct server *server)
 {
 	bool live = !server->config->once;
@@ -273,7 +286,7 @@ static void server_start(struct server *server)
 	server_timer(server, &server->line, server_line_due,
 		     live ? (double)server->config->state_line_ms / 1000 : 0);
 	server_timer(server, &server->housekeeping, server_house_due,
-		     live && server->config->retention_ms ? SERVER_HOUSE_S : 0);
+		     live ? server_house_s(server->config) : 0);
 	server_timer(server, &server->known, server_known_due, live ? SERVER_KNOWN_S : 0);
 	server_timer(server, &server->watchdog, server_watchdog_due,
 		     (double)server->notify.watchdog_interval_ms / 1000);

@@ -121,10 +121,13 @@ def measure(options, client, what, count, log):
     client.drop_database(database)
     client[database].create_collection(collection)
     powers, load = client[database][collection.replace("sensor", "power")], None
-    server = subprocess.Popen(command(options, what, database, collection), stdout=log, stderr=log,
-                              stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
+    for _ in range(3):  # smartwatts gives up where one of its processes is slow to start
+        server = subprocess.Popen(command(options, what, database, collection), stdout=log, stderr=log,
+                                  stdin=subprocess.DEVNULL, start_new_session=True)
         time.sleep(START_S)
+        if server.poll() is None:
+            break
+    try:
         load = subprocess.Popen([f"{options.build}/tests/bench/loadgen", f"{options.mongo}/{database}", "--targets",
                                  str(count), "--ticks", str(options.seconds + WARM_S)], stdout=subprocess.PIPE, text=True)
         time.sleep(WARM_S)

@@ -82,14 +82,21 @@ def lived(store):
     """How many cgroups that came and went the server has named."""
     import sqlite3
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
-        tables = [row[0] for row in database.execute("select name from sqlite_master where type = 'table'")]
-        table = next(name for name in tables if "document" in name)
-        return database.execute(f"select count(distinct target) from {table} where target like '%x0%'").fetchone()[0]
+        return database.execute("select count(distinct target) from documents where target like '%x0%'").fetchone()[0]
+
+
+def oldest_s(store):
+    """Age of the oldest power report and report."""
+    import sqlite3
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
+        oldest = database.execute("select min(time) from documents where collection in ('sensorsoak', 'powersoak')")
+        return time.time() - oldest.fetchone()[0] / 1000
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in {"minutes": 30.0, "warm-minutes": 3.0, "churn": 1000.0, "cgroups": 200.0, "allow-kb": 0.0}.items():
+    for name, value in {"minutes": 30.0, "warm-minutes": 3.0, "churn": 1000.0, "cgroups": 200.0, "allow-kb": 0.0,
+                        "retention": 60.0}.items():
         parser.add_argument("--" + name, type=float, default=value)
     parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
     options = parser.parse_args()
@@ -103,16 +110,17 @@ def main():
         store = ["-U", f"sqlite:{work}/store.db"]
         running.append(start([f"{options.build}/wattribute-sensor", "-n", "soak", "--state-dir", work, "--log-level", "warning",
                               "--store", store[1]], log))
-        running.append(start([f"{options.build}/wattribute-server", *store, "--listen", "off", "--retention", "1m", "--log-level",
-                              "warning"], log))
+        running.append(start([f"{options.build}/wattribute-server", *store, "--listen", "off", "--log-level", "warning",
+                              "--retention", f"{int(options.retention)}s"], log))
         time.sleep(options.warm_minutes * 60)
         pids, until = names(*running), time.monotonic() + options.minutes * 60
         while time.monotonic() < until:
             samples.append(sample(pids))
             time.sleep(max(0.5, min(10, options.minutes)))
         judge(tap, samples, options)
-        n = lived(f"{work}/store.db")
-        tap.ok(n > options.churn * options.minutes / 10, f"containers that came and went have their watts ({n} of the last time)")
+        n, age_s = lived(f"{work}/store.db"), oldest_s(f"{work}/store.db")
+        tap.ok(age_s < options.retention * 1.2 + 25, f"the oldest document is {age_s:.0f} s old, {options.retention:.0f} are kept")
+        tap.ok(n > options.churn / 60 * min(options.retention, options.minutes * 60) / 10, f"containers that came and went have their watts ({n} of the last time)")
         for name, process in zip(("sensor", "server"), running):
             process.send_signal(signal.SIGTERM)
             try:
