@@ -500,6 +500,15 @@ static void test_server_restart(void **state)
 	batch_done(&batch);
 }
 
+static void test_nothing_in_shared_memory(void **state)
+{
+	char path[64];
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "/dev/shm/mongoc-%u", (unsigned)getpid());
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest restart[] = {cmocka_unit_test(test_server_restart)};
@@ -515,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_null),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_mongodb_away),
+		cmocka_unit_test(test_nothing_in_shared_memory),
 	};
 
 	if (getenv("WATTRIBUTE_TEST_RESTART"))
