@@ -147,6 +147,8 @@ install: all
 	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/wattribute-sensor $(BUILD)/wattribute-server
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/wattribute
 	for page in man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in dist/*.service; do sed 's|/usr/sbin/|$(PREFIX)/sbin/|' $$unit >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}; done
 
 clean:
 	rm -rf $(BUILD)
