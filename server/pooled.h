@@ -79,13 +79,24 @@ struct pooled_lean {
 	double n, mean, variance, jitter, last;
 };
 
+/* How a container's rates move on a socket: cycles, instructions, misses. */
+struct pooled_calm {
+	double n, mean[3], variance[3];
+};
+
+/* How its cycles on all sockets move. */
+struct pooled_vary {
+	double n, mean, variance;
+};
+
 struct pooled_record {
 	uint64_t name; /* hash; 0: free */
 	uint32_t key;
 	uint64_t seen; /* tick of the input */
 	int slot[REPORT_SCOPES];
 	double ratio[3]; /* cycles/ref, instructions/cycles, misses/cycles; NAN: unknown */
-	double remote;   /* part of its misses that another socket's memory answers, from the dram filter */
+	struct pooled_vary vary;
+	double remote; /* part of its misses that another socket's memory answers, from the dram filter */
 	struct pooled_signature signature[REPORT_SCOPES];
 	struct pooled_kept kept[REPORT_SCOPES];
 };
@@ -94,6 +105,7 @@ struct pooled_record {
 struct pooled_book {
 	struct pooled_record *records;
 	struct pooled_lean *leans; /* [capacity][n_sockets] */
+	struct pooled_calm *calms; /* the same */
 	unsigned capacity, n_sockets;
 	unsigned n_used;
 	uint32_t n_entries;         /* of the fuller table, stale ones too */
@@ -114,6 +126,7 @@ struct pooled_input {
 	unsigned n_sockets, n_rows;
 	size_t capacity;
 	double *rates[TICK_FEATURES]; /* [n_sockets][n_rows] */
+	double *calm[TICK_FEATURES];  /* the same, to learn from: without what may be noise of the counters */
 	double *lean;                 /* [n_sockets][n_rows] ln of frequency against the socket's */
 	uint8_t *present;             /* [n_sockets][n_rows] */
 	unsigned *records;            /* [n_rows] */
@@ -128,6 +141,7 @@ struct pooled_input {
 	double n_cores;
 	double fleet[3]; /* ratios of all, as in a record */
 	double usual_ipc, usual_n, first_freq;
+	double calmness; /* 0..1: how constant all loads are */
 	struct pooled_cores cores;
 	uint64_t tick;
 };
@@ -190,6 +204,11 @@ void pooled_book_done(struct pooled_book *book);
 int pooled_input_take(struct pooled *pooled, const struct tick *tick);
 void pooled_input_init(struct pooled_input *input);
 void pooled_input_done(struct pooled_input *input);
+
+/* pooled_calm.c: how constant the loads are, 0..1; then the rates to learn from (input->calm). `total`: of
+ * each socket. */
+double pooled_calm_measure(struct pooled *pooled);
+void pooled_calm_take(struct pooled *pooled, double total[][TICK_FEATURES]);
 
 /* pooled_cores.c: physical cores of a socket as far as can be told; 0: not yet. `load` is MPERF over the base
  * frequency. */

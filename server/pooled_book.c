@@ -54,6 +54,7 @@ static int grow(struct pooled_book *book, unsigned capacity, unsigned n_sockets)
 	uint32_t table_size = 1;
 	struct pooled_record *records = realloc(book->records, capacity * sizeof(*records));
 	struct pooled_lean *leans;
+	struct pooled_calm *calms;
 	uint32_t *tables;
 
 	if (!records)
@@ -63,6 +64,10 @@ static int grow(struct pooled_book *book, unsigned capacity, unsigned n_sockets)
 	if (!leans)
 		return -ENOMEM;
 	book->leans = leans;
+	calms = realloc(book->calms, (size_t)capacity * n_sockets * sizeof(*calms));
+	if (!calms)
+		return -ENOMEM;
+	book->calms = calms;
 	while (table_size < 4 * capacity)
 		table_size *= 2;
 	tables = calloc(2 * (size_t)table_size, sizeof(*tables));
@@ -86,6 +91,7 @@ static void record_init(struct pooled_book *book, unsigned index, uint64_t name)
 					 .slot = {-1, -1},
 					 .ratio = {__builtin_nan(""), __builtin_nan(""), __builtin_nan("")}};
 	memset(book->leans + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->leans));
+	memset(book->calms + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->calms));
 }
 
 struct pooled_record *pooled_book_add(struct pooled_book *book, uint64_t name)
@@ -190,6 +196,7 @@ void pooled_book_done(struct pooled_book *book)
 {
 	free(book->records);
 	free(book->leans);
+	free(book->calms);
 	free(book->by_key);
 	*book = (struct pooled_book){0};
 }

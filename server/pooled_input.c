@@ -13,6 +13,7 @@
 
 #define BASE_MHZ      2200 /* where nobody says */
 #define LEAN_SLOWEST  0.005
+#define LEAN_UNSURE   0.2
 #define LEAN_LIMIT    1.5
 #define RATE_LIMIT    1e6 /* 1e15 events a second: no machine does */
 #define POWER_LEAST_W 1e-9
@@ -25,8 +26,10 @@ void pooled_input_init(struct pooled_input *input)
 
 void pooled_input_done(struct pooled_input *input)
 {
-	for (unsigned j = 0; j < TICK_FEATURES; j++)
+	for (unsigned j = 0; j < TICK_FEATURES; j++) {
 		free(input->rates[j]);
+		free(input->calm[j]);
+	}
 	free(input->lean);
 	free(input->present);
 	free(input->records);
@@ -56,7 +59,8 @@ static int reserve(struct pooled_input *input, const struct tick *tick, unsigned
 	if (ok && cells > input->capacity) {
 		cells += cells / 2;
 		for (unsigned j = 0; j < TICK_FEATURES; j++)
-			ok = ok && grow(&input->rates[j], cells, sizeof(double));
+			ok = ok && grow(&input->rates[j], cells, sizeof(double)) &&
+			     grow(&input->calm[j], cells, sizeof(double));
 		ok = ok && grow(&input->lean, cells, sizeof(double)) && grow(&input->present, cells, 1);
 		input->capacity = ok ? cells : 0;
 	}
@@ -222,11 +226,13 @@ static void learn_usual_ipc(struct pooled_input *input, double total[][TICK_FEAT
 
 /*
  * What a container's own frequency says against its socket's, freed from counter noise: the part of its
- * changes that does not look like jitter from tick to tick.
+ * changes that does not look like jitter from tick to tick. A small lasting difference may be a slow core,
+ * which is cheap, or a licence of wide vectors, which are dear: without variation nothing tells them apart,
+ * so it counts for little then.
  */
-static double learn_lean(struct pooled_lean *lean, double value)
+static double learn_lean(struct pooled_lean *lean, double value, double calmness)
 {
-	double a, deviation, gain = 0;
+	double a, deviation, gain = 0, limit = LEAN_UNSURE * calmness, square, lasting;
 
 	value = fmin(fmax(value, -LEAN_LIMIT), LEAN_LIMIT);
 	lean->n++;
@@ -241,7 +247,9 @@ static double learn_lean(struct pooled_lean *lean, double value)
 	lean->last = value;
 	if (lean->n > 8 && lean->variance > 0)
 		gain = fmin(fmax(1 - lean->jitter / lean->variance, 0), 1);
-	return lean->mean + gain * (value - lean->mean);
+	square = lean->mean * lean->mean;
+	lasting = limit > 0 && square > 0 ? lean->mean * square / (square + limit * limit) : lean->mean;
+	return lasting + gain * (value - lean->mean);
 }
 
 static void take_leans(struct pooled *pooled, double total[][TICK_FEATURES])
@@ -257,7 +265,8 @@ static void take_leans(struct pooled *pooled, double total[][TICK_FEATURES])
 			struct pooled_lean *state =
 				&pooled->book.leans[(size_t)input->records[i] * input->n_sockets + k];
 			lean[i] = ref[i] > 1e-4 && cycles[i] > 1e-4
-					  ? learn_lean(state, log(cycles[i] / ref[i] * inverse))
+					  ? learn_lean(state, log(cycles[i] / ref[i] * inverse),
+						       input->calmness)
 					  : 0;
 		}
 	}
@@ -320,7 +329,9 @@ int pooled_input_take(struct pooled *pooled, const struct tick *tick)
 	learn_fleet(input, fleet);
 	take_socket_state(input, tick, sockets, total);
 	learn_usual_ipc(input, total);
+	input->calmness = pooled_calm_measure(pooled);
 	take_leans(pooled, total);
+	pooled_calm_take(pooled, total);
 	take_power(input, tick, sockets);
 	return 0;
 }

@@ -60,9 +60,10 @@ static void regress_cpu(struct measure *m)
 {
 	const struct pooled_input *input = m->input;
 	const struct pooled_filter *filter = m->filter;
-	const double *x = m->member->x, *cycles = input->rates[TICK_CYCLES] + m->first;
-	const double *instructions = input->rates[TICK_INSTRUCTIONS] + m->first;
-	const double *remote = filter->moved + m->first;
+	const double *x = m->member->x, *cycles = input->calm[TICK_CYCLES] + m->first;
+	const double *instructions = input->calm[TICK_INSTRUCTIONS] + m->first;
+	const double *remote = filter->moved + m->first, *raw = input->rates[TICK_MISSES] + m->first;
+	const double *misses = input->calm[TICK_MISSES] + m->first;
 	double *h = filter->h, pair = input->pair[m->socket];
 	double log_freq = filter->log_freq[m->socket];
 	double power = fmin(fmax(x[POOLED_POWER], -0.5), 3);
@@ -71,7 +72,7 @@ static void regress_cpu(struct measure *m)
 	for (unsigned i = 0; i < input->n_rows; i++) {
 		double lf, e, g, extra, core, watts;
 		int slot = filter->slot[i];
-		h[POOLED_B2] += remote[i];
+		h[POOLED_B2] += fmax(remote[i] + misses[i] - raw[i], 0);
 		if (cycles[i] <= 0)
 			continue;
 		lf = log_freq + input->lean[m->first + i];
@@ -99,9 +100,9 @@ static void regress_dram(struct measure *m)
 {
 	const struct pooled_input *input = m->input;
 	const struct pooled_filter *filter = m->filter;
-	const double *x = m->member->x, *misses = input->rates[TICK_MISSES] + m->first;
-	const double *cycles = input->rates[TICK_CYCLES] + m->first;
-	const double *instructions = input->rates[TICK_INSTRUCTIONS] + m->first;
+	const double *x = m->member->x, *misses = input->calm[TICK_MISSES] + m->first;
+	const double *cycles = input->calm[TICK_CYCLES] + m->first;
+	const double *instructions = input->calm[TICK_INSTRUCTIONS] + m->first;
 	const double *feature = filter->with_misses ? misses : cycles;
 	double common = filter->with_misses ? x[POOLED_B0] : x[POOLED_B2], *h = filter->h;
 

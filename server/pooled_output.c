@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LEAST_PART 0.1  /* of the common cost: nothing that runs is free */
+#define TIME_PART  0.5  /* in a calm machine, weight of the CPU-time share */
 #define REMOTE_ROW 0.02 /* W; below, a socket where a container did not run gets no row for it */
 
 double pooled_static_terms(const struct pooled_filter *filter, const struct pooled_input *input,
@@ -117,6 +118,26 @@ static void learn_remote(struct pooled *pooled, const struct pooled_filter *filt
 	}
 }
 
+/*
+ * Where loads are constant RAPL tells nothing of who costs what, and neither the model's priors nor the
+ * CPU-time share is the better judge: the mean of both errs less than either.
+ */
+static void lean_on_time(const struct pooled_input *input, struct pooled_filter *filter, unsigned socket)
+{
+	const double *ref = input->rates[TICK_REF] + (size_t)socket * input->n_rows;
+	double *dynamic = filter->dynamic + (size_t)socket * input->n_rows, sum = 0, time = 0;
+	double part = TIME_PART * input->calmness;
+
+	for (unsigned i = 0; i < input->n_rows; i++) {
+		sum += dynamic[i];
+		time += ref[i];
+	}
+	if (!(time > 0) || !(part > 1e-3))
+		return;
+	for (unsigned i = 0; i < input->n_rows; i++)
+		dynamic[i] += part * (sum * ref[i] / time - dynamic[i]);
+}
+
 void pooled_output_fill(struct pooled *pooled, struct pooled_filter *filter)
 {
 	const struct pooled_input *input = &pooled->input;
@@ -128,6 +149,8 @@ void pooled_output_fill(struct pooled *pooled, struct pooled_filter *filter)
 		for (unsigned k = 0; k < input->n_sockets && filter->weights[m] > 0; k++)
 			fill_socket(pooled, filter, &filter->members[m], filter->weights[m], k);
 	}
+	for (unsigned k = 0; k < input->n_sockets && filter->scope == REPORT_SCOPE_CPU; k++)
+		lean_on_time(input, filter, k);
 	for (size_t at = 0; at < cells; at++) {
 		if (!input->present[at] && !(filter->dynamic[at] > REMOTE_ROW))
 			filter->dynamic[at] = NAN;

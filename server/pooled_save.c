@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 2
+#define STATE_VERSION 3
 #define STATE_MOST    (8u << 20) /* bytes */
 
 /* Moves through the numbers; `reading` says in which direction. */
@@ -129,6 +129,9 @@ static void walk_record(struct cursor *c, struct pooled *pooled, struct pooled_r
 {
 	numbers(c, record->ratio, 3);
 	number(c, &record->remote);
+	number(c, &record->vary.n);
+	number(c, &record->vary.mean);
+	number(c, &record->vary.variance);
 	whole(c, &record->seen, 1ull << 52);
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		struct pooled_kept *kept = &record->kept[scope];
@@ -157,6 +160,15 @@ static void walk_lean(struct cursor *c, struct pooled_lean *lean)
 	number(c, &lean->last);
 }
 
+static void walk_calm(struct cursor *c, struct pooled_calm *calm)
+{
+	number(c, &calm->n);
+	if (!(calm->n > 0))
+		return;
+	numbers(c, calm->mean, 3);
+	numbers(c, calm->variance, 3);
+}
+
 static void walk_book(struct cursor *c, struct pooled *pooled)
 {
 	struct pooled_book *book = &pooled->book;
@@ -173,8 +185,10 @@ static void walk_book(struct cursor *c, struct pooled *pooled)
 		if (c->failed)
 			return;
 		walk_record(c, pooled, &book->records[i]);
-		for (unsigned k = 0; k < book->n_sockets; k++)
+		for (unsigned k = 0; k < book->n_sockets; k++) {
 			walk_lean(c, &book->leans[i * book->n_sockets + k]);
+			walk_calm(c, &book->calms[i * book->n_sockets + k]);
+		}
 	}
 }
 
