@@ -25,6 +25,7 @@
 #define SERVER_TOKEN        "server"
 #define SERVER_NOBODY       "nobody" /* whom the loop becomes when root started it */
 #define SERVER_END_MS       8000     /* an orderly end takes no longer, but with --once */
+#define SERVER_SAVE_STEP_S  0.2      /* where states wait for what is being written */
 #define SERVER_HOUSE_S      600.0    /* between two deletions of what is too old, at most: many small ones */
 #define SERVER_HOUSE_MIN_S  10.0
 #define SERVER_KNOWN_S      2.0 /* between two looks at what sensors say of targets */
@@ -63,10 +64,14 @@ static void server_save_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct server *server = timer->data;
 
-	(void)loop, (void)events;
-	/* Not behind a queue that does not move: it would only grow. */
-	if (server->n.state_refused == 0 && !db_client_is_full(server->output))
-		server_save(server);
+	bool done = true;
+
+	(void)events;
+	/* Not behind a queue that does not move: it would only grow. Many states go in several steps. */
+	if (server->n.state_refused == 0)
+		done = server_save_some(server);
+	timer->repeat = done ? (double)server->config->save_ms / 1000 : SERVER_SAVE_STEP_S;
+	ev_timer_again(loop, timer);
 }
 
 static void server_line_due(struct ev_loop *loop, ev_timer *timer, int events)

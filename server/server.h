@@ -30,7 +30,8 @@ struct server {
 	struct db_client *output;
 	struct db_client *reports; /* the same as output, or the input's */
 	struct input *input;
-	struct machine *machines; /* by name */
+	struct machine *machines;  /* by name */
+	struct machine *save_next; /* whose state comes next; NULL: the first one's */
 	struct recaps *recaps;
 	struct api *api;
 	struct batch states; /* as found at the start */

@@ -15,7 +15,8 @@
 #include <string.h>
 
 #define SERVER_TOKEN "server"
-#define SERVER_BATCH ((size_t)512 * 1024) /* bytes gathered before writing */
+#define SERVER_BATCH ((size_t)512 * 1024)       /* bytes gathered before writing */
+#define SERVER_KEPT  ((size_t)16 * 1024 * 1024) /* memory of empty batches, shared by all machines */
 
 static void server_written(void *data, const struct db_answer *answer)
 {
@@ -54,6 +55,9 @@ void server_write(struct server *server, struct machine *machine)
 		return;
 	if (db_client_append(server->output, machine->power, &machine->out, server_written, server) < 0)
 		(void)log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
+	/* What a backlog needed is not kept for each of many machines. */
+	if (machine->out.capacity > SERVER_KEPT / HASH_COUNT(server->machines))
+		batch_done(&machine->out);
 	batch_clear(&machine->out);
 }
 
@@ -115,17 +119,30 @@ void server_worked(void *data, struct machine *machine, bool more)
 	recaps_tick(server->recaps, machine);
 }
 
+static void server_save_machine(struct server *server, struct machine *machine)
+{
+	if (machine->time_ms == machine->saved_ms)
+		return;
+	batch_clear(&server->buffer);
+	if (state_add(&server->buffer, machine, clock_realtime_ms()) < 0)
+		return;
+	server_write(server, machine);
+	if (db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put, server) == 0)
+		machine->saved_ms = machine->time_ms;
+}
+
 void server_save(struct server *server)
 {
-	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		if (machine->time_ms == machine->saved_ms)
-			continue;
-		batch_clear(&server->buffer);
-		if (state_add(&server->buffer, machine, clock_realtime_ms()) < 0)
-			continue;
-		server_write(server, machine);
-		if (db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put,
-				  server) == 0)
-			machine->saved_ms = machine->time_ms;
-	}
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
+		server_save_machine(server, machine);
+}
+
+bool server_save_some(struct server *server)
+{
+	struct machine *machine = server->save_next ? server->save_next : server->machines;
+
+	for (; machine && !db_client_is_full(server->output); machine = machine->hh.next)
+		server_save_machine(server, machine);
+	server->save_next = machine;
+	return machine == NULL;
 }
