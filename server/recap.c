@@ -167,6 +167,12 @@ double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum
 	return covered_s > 0 && sum->samples ? sum->total_j / covered_s : NAN;
 }
 
+/* A run within one tick that is counted in full was above that tick's mean: the largest is never below the mean. */
+double recap_max_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)
+{
+	return recap->whole_life ? fmax(sum->max_w, recap_mean_w(recap, sum, phase)) : sum->max_w;
+}
+
 double recap_coverage(const struct recap *recap)
 {
 	double length_s = recap_phase_s(&recap->window, RECAP_WHOLE);

@@ -66,5 +66,6 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */
 double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);
+double recap_max_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);
 /* Part of the whole window for which the machine was measured, 0..1; an empty window counts as covered. */
 double recap_coverage(const struct recap *recap);

@@ -89,7 +89,7 @@ static void add_power(bson_t *document, const struct recap *recap, enum recap_ph
 			continue;
 		bson_append_document_begin(&power, report_scope_names[scope], -1, &inner);
 		add_double(&inner, "mean", recap_mean_w(recap, sum, phase));
-		add_double(&inner, "max", sum->max_w);
+		add_double(&inner, "max", recap_max_w(recap, sum, phase));
 		bson_append_document_end(&power, &inner);
 	}
 	bson_append_document_end(document, &power);

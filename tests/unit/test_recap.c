@@ -80,6 +80,10 @@ static void whole_life_counts_edges_in_full(void **state)
 	/* A boundary between the phases still divides its tick. */
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WARMUP].total_j, 12.5, 1);
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_EXECUTION].total_j, 17.5, 1);
+	/* 30 J in 2 s are 15 W, more than any tick's mean. */
+	assert_near(recap_max_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE), 15, 1);
+	recap.whole_life = false;
+	assert_near(recap_max_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE), 10, 1);
 }
 
 static void sockets_add_up_in_a_tick(void **state)
