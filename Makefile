@@ -106,6 +106,9 @@ $(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BU
 # Recorded reports through one formula, alone.
 $(BUILD)/tests/sim/replay: $(BUILD)/tests/sim/replay.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
+# Is the server's memory flat, whatever the number of containers seen?
+$(BUILD)/tests/sim/churn: $(BUILD)/tests/sim/churn.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
 # Recorded reports into a store, at once or as if they happened now.
 $(BUILD)/tests/sim/feed: $(BUILD)/tests/sim/feed.o $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(COMMON_LIBS)
