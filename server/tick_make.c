@@ -16,8 +16,10 @@
 #define TICK_COUNT_MAX     0x1p62 /* more than this in one tick is a counter that went backwards */
 #define TICK_KEYS_KEEP     4096
 #define TICK_KEYS_AGE      3600 /* ticks */
-#define TICK_KEYS_INTERVAL 600  /* ticks between two expiries */
-#define TICK_GAP_FACTOR    10   /* a difference of times beyond this is a pause of the sensor, not a tick */
+#define TICK_KEYS_MANY     16384
+#define TICK_KEYS_AGE_MANY 300 /* ticks, where there are that many names */
+#define TICK_KEYS_INTERVAL 600 /* ticks between two expiries */
+#define TICK_GAP_FACTOR    10  /* a difference of times beyond this is a pause of the sensor, not a tick */
 
 struct tick_maker {
 	struct tick_names names;
@@ -230,8 +232,9 @@ static int tick_make_target(struct tick_maker *maker, const struct join_slot *sl
 }
 
 /*
- * What a nanosecond of CPU time is in reference cycles. Where nobody says the base frequency but the machine is counted
- * both ways (a sensor out of descriptors), its two sums tell it; else time stays as it is, since all of it is time.
+ * What a nanosecond of CPU time is in reference cycles. Where nobody says the base frequency but the machine
+ * is counted both ways (a sensor out of descriptors), its two sums tell it; else time stays as it is, since
+ * all of it is time.
  */
 static double tick_find_cycles(const struct tick_maker *maker, const struct join_slot *slot)
 {
@@ -375,8 +378,10 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 		if (tick->n_sockets > 1 && first_cpus[1] != UINT32_MAX && first_cpus[1] > first_cpus[0])
 			tick->cpu_stride = first_cpus[1] - first_cpus[0];
 	}
-	if (maker->n_ticks % TICK_KEYS_INTERVAL == 0)
+	if (maker->n_ticks % TICK_KEYS_INTERVAL == 0) {
 		tick_names_expire(&maker->names, maker->n_ticks, TICK_KEYS_AGE, TICK_KEYS_KEEP);
+		tick_names_expire(&maker->names, maker->n_ticks, TICK_KEYS_AGE_MANY, TICK_KEYS_MANY);
+	}
 	*ret_tick = tick;
 	return 0;
 }
