@@ -16,6 +16,7 @@
 #include "priv_client.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -92,6 +93,7 @@ static void check_counts(struct priv_client *client)
 	struct event_attr events[] = {page_faults, switches};
 	struct priv_group group = {.cgroup = "", .cpu = 0, .n_events = 2, .events = events};
 	uint64_t reading[5];
+	cpu_set_t all, first;
 	int fds[2], r = priv_client_open_group(client, &group, fds);
 
 	if (r == -EACCES || r == -EPERM) {
@@ -99,7 +101,14 @@ static void check_counts(struct priv_client *client)
 		return;
 	}
 	assert_int_equal(r, 0);
-	(void)usleep(20000);
+	/* On CPU 0 itself, so that sleeping is a switch there however quiet the machine is. */
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof(first), &first), 0);
+	for (int i = 0; i < 20; i++)
+		(void)usleep(1000);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
 	assert_int_equal(read(fds[0], reading, sizeof(reading)), sizeof(reading));
 	assert_int_equal(reading[0], 2);
 	assert_true(reading[1] > 0 && reading[1] == reading[2]);
