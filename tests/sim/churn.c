@@ -3,7 +3,7 @@
  * usage: churn CONTAINER-TICKS [CONTAINERS [NEW-PER-TICK]]
  * Does the server's work grow with what it has seen? Reports of ever new containers through decode, join,
  * tick, formula, share, encode and the tables of names, into nothing. Prints memory in use ten times a run;
- * fails where it still grows in the second half.
+ * fails where the second half of the run needs more at its peak than the first.
  */
 #include "machine.h"
 #include "report_bson.h"
