@@ -34,7 +34,6 @@ struct store_options {
 	const char *database; /* NULL: from the URI, else "rapls2" */
 	unsigned flags;
 	uint64_t timeout_ms; /* longest wait of one call; 0: 5,000 */
-	const char *const *csv_groups; /* NULL-ended list of groups, for files that are made before the first report */
 };
 
 /* What to read: documents of a collection by time, oldest first. */

@@ -14,15 +14,6 @@
 #include <signal.h>
 #include <string.h>
 
-static const char **csv_groups(const struct sensor_config *config)
-{
-	const char **names = calloc(SENSOR_GROUPS_MAX + 1, sizeof(*names));
-
-	for (unsigned i = 0; names && i < config->n_groups; i++)
-		names[i] = config->groups[i].name;
-	return names;
-}
-
 /*
  * A database away needs nothing of this machine: the process becomes --user. Files of a local store belong to whoever
  * started the sensor, and stay with that user; capabilities go in either case.
@@ -47,13 +38,11 @@ static int give_up_rights(const struct sensor_config *config)
 
 int write_main(struct sensor_config *config)
 {
-	const char **groups = csv_groups(config);
 	const struct writer_config writer_config = {
 		.uri = config->store_uri,
 		.options = {.database = config->database,
 			    .flags = STORE_WRITE,
-			    .timeout_ms = config->store_timeout_ms,
-			    .csv_groups = groups},
+			    .timeout_ms = config->store_timeout_ms},
 		.retention_s = config->retention_ms / 1000,
 		.spool_path = config->spool_path,
 		.spool_limits = {.bytes = config->spool_size, .age_ms = config->spool_age_ms},
@@ -81,6 +70,5 @@ int write_main(struct sensor_config *config)
 			log_warning("store", 0, "%llu documents are lost", (unsigned long long)writer_lost(writer));
 	}
 	writer_close(writer);
-	free(groups);
 	return r < 0 ? 1 : 0;
 }
