@@ -31,8 +31,8 @@ enum pooled_static {
 	POOLED_STATIC
 };
 
-/* The state is never longer. */
-#define POOLED_STATES (POOLED_COMMON + POOLED_STATIC * TICK_SOCKETS_MAX + 2 * POOLED_SLOTS + 3)
+/* The state is never longer, nor is the memory for it. */
+#define POOLED_STATES (POOLED_COMMON + POOLED_STATIC * TICK_SOCKETS_MAX + 2 * POOLED_SLOTS + 10)
 
 /* What one member of a bank assumes. */
 struct pooled_assumption {
@@ -107,6 +107,7 @@ struct pooled_book {
 	struct pooled_lean *leans; /* [capacity][n_sockets] */
 	struct pooled_calm *calms; /* the same */
 	unsigned capacity, n_sockets;
+	unsigned most; /* what capacity may grow to before records are taken over */
 	unsigned n_used;
 	uint32_t n_entries;         /* of the fuller table, stale ones too */
 	uint32_t *by_key, *by_name; /* open addressing, index + 1 */
@@ -150,7 +151,7 @@ struct pooled_input {
 struct pooled_filter {
 	enum report_scope scope;
 	unsigned n_sockets, n_members;
-	unsigned size; /* of the state, padded to a multiple of 4 */
+	unsigned size; /* states that there is memory for, a multiple of 4; grows with the slots in use */
 	unsigned n_fixed;
 	unsigned slot_width; /* the widest member's */
 	struct pooled_member members[POOLED_MEMBERS];
@@ -219,6 +220,8 @@ double pooled_cores_learn(struct pooled_cores *cores, unsigned stride, unsigned 
 int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter);
 int pooled_filter_init(struct pooled_filter *filter, enum report_scope scope, unsigned n_sockets);
 void pooled_filter_done(struct pooled_filter *filter);
+/* Makes room for so many states; what is there is kept. 0 or -ENOMEM. */
+int pooled_filter_fit(struct pooled_filter *filter, unsigned n_states);
 /* Mean of a common or static state over the bank. */
 double pooled_filter_mean(const struct pooled_filter *filter, unsigned state);
 

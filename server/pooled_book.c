@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The containers that the model remembers: found by the tick's key, or by name when the key is new (a
- * container that came back, a server that was restarted). Bounded; the longest unseen one makes room. No
- * allocation while the number of containers at once stays what it was.
+ * container that came back, a server that was restarted). Grows with what it holds up to a bound; from there
+ * on the longest unseen one makes room, and nothing is allocated while the number of containers at once stays
+ * what it was.
  */
 #include "pooled.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BOOK_FIRST 64 /* records to begin with; a power of two, as POOLED_BOOK */
 
 uint64_t pooled_book_hash(const char *name)
 {
@@ -109,13 +112,18 @@ struct pooled_record *pooled_book_add(struct pooled_book *book, uint64_t name)
 
 int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_sockets)
 {
-	unsigned capacity = book->capacity > POOLED_BOOK ? book->capacity : POOLED_BOOK;
+	unsigned capacity = book->capacity ? book->capacity : BOOK_FIRST, need;
 
 	if (book->n_sockets != n_sockets)
 		book->n_used = 0;
-	else if (present <= book->capacity / 2)
+	book->most = book->most ? book->most : POOLED_BOOK;
+	while (book->most / 2 < present)
+		book->most *= 2;
+	/* All of them may be new. */
+	need = book->n_used + present < book->most ? book->n_used + present : book->most;
+	if (book->n_sockets == n_sockets && need <= book->capacity)
 		return 0;
-	while (capacity / 2 < present)
+	while (capacity < need)
 		capacity *= 2;
 	if (grow(book, capacity, n_sockets) < 0)
 		return -ENOMEM;

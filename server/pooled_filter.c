@@ -22,30 +22,48 @@
 #define ERROR_MIX     0.05
 #define MEMBER_MIX    0.02
 #define CORES_CHANGE  0.04
+#define SIZE_STEP     8 /* states that memory grows by; a multiple of 4 */
+
+/* Moves a member's state to larger memory, where rows are further apart. */
+static void move_member(struct pooled_member *member, double *p, double *x, unsigned size, unsigned old_size)
+{
+	for (unsigned i = 0; i < old_size; i++)
+		memcpy(p + (size_t)i * size, member->p + (size_t)i * old_size, old_size * sizeof(*p));
+	if (old_size)
+		memcpy(x, member->x, old_size * sizeof(*x));
+	member->p = p;
+	member->x = x;
+}
+
+int pooled_filter_fit(struct pooled_filter *filter, unsigned n_states)
+{
+	unsigned size = (n_states + SIZE_STEP - 1) / SIZE_STEP * SIZE_STEP;
+	size_t square = (size_t)size * size;
+	double *memory, *at;
+
+	if (size <= filter->size)
+		return 0;
+	memory = at = calloc(filter->n_members * (square + size) + 3 * (size_t)size, sizeof(*at));
+	if (!memory)
+		return -ENOMEM;
+	for (unsigned m = 0; m < filter->n_members; m++, at += square + size)
+		move_member(&filter->members[m], at, at + square, size, filter->size);
+	filter->h = at;
+	filter->ph = at + size;
+	filter->scale = at + 2 * (size_t)size;
+	filter->size = size;
+	free(filter->memory);
+	filter->memory = memory;
+	return 0;
+}
 
 int pooled_filter_init(struct pooled_filter *filter, enum report_scope scope, unsigned n_sockets)
 {
-	size_t square, need;
-	double *at;
-
 	*filter = (struct pooled_filter){.scope = scope, .n_sockets = n_sockets};
 	pooled_start_assume(filter);
 	filter->n_fixed = POOLED_COMMON + POOLED_STATIC * n_sockets;
-	filter->size = (filter->n_fixed + POOLED_SLOTS * filter->slot_width + 3) / 4 * 4;
-	square = (size_t)filter->size * filter->size;
-	need = filter->n_members * (square + filter->size) + 3 * (size_t)filter->size;
-	filter->memory = at = calloc(need, sizeof(*at));
-	if (!at)
-		return -ENOMEM;
-	for (unsigned m = 0; m < filter->n_members; m++, at += square + filter->size) {
-		filter->members[m].p = at;
-		filter->members[m].x = at + square;
-	}
-	filter->h = at;
-	filter->ph = at + filter->size;
-	filter->scale = at + 2 * (size_t)filter->size;
 	memset(filter->slot_record, -1, sizeof(filter->slot_record));
-	return 0;
+	return pooled_filter_fit(filter, filter->n_fixed);
 }
 
 void pooled_filter_done(struct pooled_filter *filter)
@@ -70,11 +88,27 @@ static bool grow(void *pointer, size_t count, size_t size)
 	return more != NULL;
 }
 
-static int reserve(struct pooled_filter *filter, const struct pooled_input *input)
+/* The most states that this tick can come to use: a slot is given out only where no lower one is free. */
+static unsigned states_wanted(const struct pooled *pooled, const struct pooled_filter *filter)
 {
-	bool ok = true;
+	unsigned top = 0, slots = 0;
 
-	if (input->n_rows > filter->rows_capacity) {
+	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++) {
+		slots += filter->slot_record[slot] >= 0;
+		top = filter->slot_record[slot] >= 0 ? slot + 1 : top;
+	}
+	for (unsigned i = 0; i < pooled->input.n_rows; i++)
+		slots += pooled->book.records[pooled->input.records[i]].slot[filter->scope] < 0;
+	slots = slots < top ? top : slots;
+	return filter->n_fixed + (slots < POOLED_SLOTS ? slots : POOLED_SLOTS) * filter->slot_width;
+}
+
+static int reserve(const struct pooled *pooled, struct pooled_filter *filter)
+{
+	const struct pooled_input *input = &pooled->input;
+	bool ok = pooled_filter_fit(filter, states_wanted(pooled, filter)) == 0;
+
+	if (ok && input->n_rows > filter->rows_capacity) {
 		size_t rows = input->rows_capacity;
 		ok = grow(&filter->slot, rows, sizeof(*filter->slot)) &&
 		     grow(&filter->cost, rows, sizeof(double)) &&
@@ -297,7 +331,7 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	double power_w[TICK_SOCKETS_MAX], power_sum = 0;
 	bool first;
 
-	if (reserve(filter, input) < 0)
+	if (reserve(pooled, filter) < 0)
 		return -ENOMEM;
 	follow_machine(pooled, filter);
 	if (!fill_power(input, filter, power_w)) {

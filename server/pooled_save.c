@@ -200,8 +200,12 @@ static void walk_member(struct cursor *c, struct pooled_filter *filter, struct p
 	number(c, &member->log_weight);
 	numbers(c, member->noise, 2);
 	number(c, &member->error_w);
-	whole(c, &n_used, filter->size);
+	whole(c, &n_used, filter->n_fixed + POOLED_SLOTS * filter->slot_width + 3);
+	if (c->reading && pooled_filter_fit(filter, (unsigned)n_used) < 0)
+		c->failed = true;
 	member->n_used = (unsigned)n_used / 4 * 4;
+	if (c->failed)
+		return;
 	for (unsigned i = 0; i < member->n_used; i++) {
 		double *row = member->p + (size_t)i * filter->size;
 		number(c, &member->x[i]);
@@ -235,6 +239,17 @@ static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 		walk_member(c, filter, &filter->members[m]);
 }
 
+/* Slots are records' words: a broken state may name more of them than its matrices have. */
+static void fit_slots(struct cursor *c, struct pooled_filter *filter)
+{
+	unsigned top = 0;
+
+	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++)
+		top = filter->slot_record[slot] >= 0 ? slot + 1 : top;
+	if (pooled_filter_fit(filter, filter->n_fixed + top * filter->slot_width) < 0)
+		c->failed = true;
+}
+
 static void walk(struct cursor *c, struct pooled *pooled)
 {
 	for (unsigned k = 0; k < pooled->n_packages; k++) {
@@ -246,6 +261,8 @@ static void walk(struct cursor *c, struct pooled *pooled)
 	walk_book(c, pooled);
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
 		walk_filter(c, &pooled->filters[scope]);
+	for (unsigned scope = 0; scope < REPORT_SCOPES && c->reading; scope++)
+		fit_slots(c, &pooled->filters[scope]);
 }
 
 int pooled_save(const struct pooled *pooled, bson_t *document)

@@ -288,6 +288,8 @@ static void foreign_state_is_refused(void **state)
 	free(machine);
 }
 
+#define CHURN_FULL 250 /* ticks, 20 new containers in each: the book, of 4,096, is full */
+
 /* Thousands of containers pass; what is in use stays as it was once the book is full. */
 static void memory_is_flat_under_churn(void **state)
 {
@@ -302,13 +304,40 @@ static void memory_is_flat_under_churn(void **state)
 		machine_step(machine, 100, 20);
 		assert_int_equal(formula_pooled.run(formula, &machine->tick, &result), 0);
 #ifndef WATTRIBUTE_SANITIZED
-		if (t == 10)
+		if (t == CHURN_FULL)
 			warm = mallinfo2().uordblks;
-		assert_true(t < 10 || mallinfo2().uordblks == warm);
+		assert_true(t < CHURN_FULL || mallinfo2().uordblks == warm);
 #endif
 	}
 	assert_true(machine->first > 10000 || warm == 0);
 	formula_pooled.free(formula);
+	free(machine);
+}
+
+/* A machine of few containers pays for few: there are a thousand of them on one server. */
+static void memory_is_by_need(void **state)
+{
+	struct machine *machine = malloc(sizeof(*machine));
+	size_t taken[2] = {0, 0};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		void *formula = formula_pooled.make(NULL);
+		size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+		struct formula_result result;
+
+		machine_init(machine, seed, 0);
+		for (unsigned t = 0; t < 50; t++) {
+			machine_step(machine, i ? 64 : 6, 0);
+			assert_int_equal(formula_pooled.run(formula, &machine->tick, &result), 0);
+		}
+		taken[i] = mallinfo2().uordblks + mallinfo2().hblkhd - before;
+		formula_pooled.free(formula);
+	}
+#ifndef WATTRIBUTE_SANITIZED
+	assert_in_range(taken[0], 1, 256 * 1024);
+	assert_in_range(taken[1], 2 * taken[0], 2048 * 1024);
+#endif
 	free(machine);
 }
 
@@ -320,6 +349,7 @@ int main(void)
 		cmocka_unit_test(same_input_same_output_also_after_resuming),
 		cmocka_unit_test(foreign_state_is_refused),
 		cmocka_unit_test(memory_is_flat_under_churn),
+		cmocka_unit_test(memory_is_by_need),
 	};
 	const char *text = getenv("WATTRIBUTE_SEED");
 
