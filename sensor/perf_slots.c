@@ -113,12 +113,10 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
 	frame_free_slot(frame, number);
 }
 
-/* The energy of a step is the difference of two cumulative energies: rounding never adds up. */
 static uint64_t step_of(uint64_t now, uint64_t before, double joules_per_count)
 {
 	if (joules_per_count > 0)
-		return scale_delta(scale_energy(now, joules_per_count),
-				   scale_energy(before, joules_per_count));
+		return scale_energy_step(now, before, joules_per_count);
 	return scale_delta(now, before);
 }
 

@@ -44,16 +44,18 @@ uint64_t scale_multiplexed(uint64_t delta, uint64_t enabled_ns, uint64_t running
 	return scale_share(delta, enabled_ns, running_ns);
 }
 
-uint64_t scale_energy(uint64_t count, double joules_per_count)
+/* 64 bits of mantissa: a count keeps all its digits where the factor is a power of two, as RAPL's are. */
+static long double energy_units(uint64_t count, double joules_per_count)
+{
+	return floorl(ldexpl((long double)count * (long double)joules_per_count, 32));
+}
+
+uint64_t scale_energy_step(uint64_t now, uint64_t before, double joules_per_count)
 {
 	long double units;
 
-	if (!(joules_per_count > 0) || !isfinite(joules_per_count))
+	if (now <= before || !(joules_per_count > 0) || !isfinite(joules_per_count))
 		return 0;
-	/* 64 bits of mantissa: a count keeps all its digits where the factor is a power of two, as RAPL's
-	 * are. */
-	units = ldexpl((long double)count * (long double)joules_per_count, 32);
-	if (units >= ldexpl(1, 64))
-		return UINT64_MAX;
-	return (uint64_t)units;
+	units = energy_units(now, joules_per_count) - energy_units(before, joules_per_count);
+	return units >= ldexpl(1, 64) ? UINT64_MAX : (uint64_t)units;
 }

@@ -14,8 +14,10 @@ uint64_t scale_delta(uint64_t now, uint64_t before);
 uint64_t scale_delta_wrapped(uint64_t now, uint64_t before, uint64_t range);
 /* delta * enabled / running, rounded; 0 when running is 0; delta itself when the event ran all the time. */
 uint64_t scale_multiplexed(uint64_t delta, uint64_t enabled_ns, uint64_t running_ns);
-/* A cumulative count of `joules_per_unit` each, in 2^-32 J, rounded down: take deltas of the result, not of
- * the count. */
-uint64_t scale_energy(uint64_t count, double joules_per_count);
+/*
+ * Energy from one cumulative count to the next, in 2^-32 J; 0 when the counter fell back. Difference of two
+ * rounded energies, so rounding never adds up; only the step must fit, however much the counter has seen.
+ */
+uint64_t scale_energy_step(uint64_t now, uint64_t before, double joules_per_count);
 /* delta * part / whole without overflow; 0 when whole is 0. */
 uint64_t scale_share(uint64_t delta, uint64_t part, uint64_t whole);

@@ -253,7 +253,7 @@ static int read_counter(struct zone_counter *counter, uint64_t *ret_units)
 		counter->total_uj += scale_delta_wrapped(now_uj, counter->before_uj, counter->range_uj);
 	counter->started = true;
 	counter->before_uj = now_uj;
-	*ret_units = scale_delta(scale_energy(counter->total_uj, 1e-6), scale_energy(before_total_uj, 1e-6));
+	*ret_units = scale_energy_step(counter->total_uj, before_total_uj, 1e-6);
 	return 0;
 }
 

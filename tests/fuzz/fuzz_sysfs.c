@@ -38,7 +38,7 @@ static void check_event(const char *name)
 	}
 	if (!encoding.n_boxes || !(encoding.joules_per_count >= 0) || !isfinite(encoding.joules_per_count))
 		abort();
-	(void)scale_energy(UINT64_MAX, encoding.joules_per_count);
+	(void)scale_energy_step(UINT64_MAX, 1, encoding.joules_per_count);
 	event_encoding_done(&encoding);
 }
 

@@ -65,13 +65,28 @@ static void test_energy(void **state)
 	const double rapl = ldexp(1, -32);
 
 	(void)state;
-	assert_true(scale_energy(12345678901234567, rapl) == 12345678901234567);
-	assert_true(scale_energy(1000000, 1e-6) + 1 >= UINT64_C(1) << 32); /* 1e-6 is no exact double */
-	assert_int_equal(scale_energy(5, 0), 0);
-	assert_int_equal(scale_energy(5, -1), 0);
-	assert_int_equal(scale_energy(5, NAN), 0);
-	assert_int_equal(scale_energy(5, INFINITY), 0);
-	assert_true(scale_energy(UINT64_MAX, 1e9) == UINT64_MAX);
+	assert_true(scale_energy_step(12345678901234567, 0, rapl) == 12345678901234567);
+	assert_true(scale_energy_step(1000000, 0, 1e-6) + 1 >= UINT64_C(1) << 32); /* no exact double */
+	assert_int_equal(scale_energy_step(5, 3, rapl), 2);
+	assert_int_equal(scale_energy_step(3, 5, rapl), 0);
+	assert_int_equal(scale_energy_step(5, 0, 0), 0);
+	assert_int_equal(scale_energy_step(5, 0, -1), 0);
+	assert_int_equal(scale_energy_step(5, 0, NAN), 0);
+	assert_int_equal(scale_energy_step(5, 0, INFINITY), 0);
+	assert_true(scale_energy_step(UINT64_MAX, 0, 1e9) == UINT64_MAX);
+}
+
+/* 2^32 J, a busy socket's eight months, is where the sum in 2^-32 J no longer fits 64 bits; a step still does. */
+static void test_energy_of_a_long_run(void **state)
+{
+	const uint64_t long_uj = UINT64_C(5000000000) * 1000000;
+	uint64_t step;
+
+	(void)state;
+	step = scale_energy_step(long_uj + 1000000, long_uj, 1e-6);
+	assert_true(step > (UINT64_C(1) << 32) - 8 && step < (UINT64_C(1) << 32) + 8);
+	step = scale_energy_step(UINT64_MAX, UINT64_MAX - 16384, ldexp(1, -14));
+	assert_true(step == UINT64_C(1) << 32);
 }
 
 static void test_share(void **state)
@@ -117,9 +132,9 @@ static void test_energy_does_not_drift(void **state)
 			uint64_t before = count;
 
 			count += next_random() % 100000;
-			sum += scale_energy(count, unit) - scale_energy(before, unit);
+			sum += scale_energy_step(count, before, unit);
 		}
-		assert_true(sum == scale_energy(count, unit));
+		assert_true(sum == scale_energy_step(count, 0, unit));
 	}
 }
 
@@ -149,6 +164,7 @@ int main(void)
 		cmocka_unit_test(test_delta),
 		cmocka_unit_test(test_multiplexed),
 		cmocka_unit_test(test_energy),
+		cmocka_unit_test(test_energy_of_a_long_run),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_wraps_add_up),
 		cmocka_unit_test(test_energy_does_not_drift),
