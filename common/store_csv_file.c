@@ -5,6 +5,7 @@
  */
 #include "store_csv.h"
 #include "report_names.h"
+#include "store_csv_row.h"
 #include "store_path.h"
 
 #include <errno.h>
@@ -102,12 +103,15 @@ static int make_header(struct csv_store *own, const char *fixed, const struct re
 static int take_header(struct csv_store *own, struct csv_file *file, const char *fixed, char *line)
 {
 	char *rest = line + strlen(fixed);
-	int index;
+	char *next;
 
 	file->n_columns = 0;
 	if (strncmp(line, fixed, strlen(fixed)) != 0 || (*rest != ',' && *rest != '\0'))
 		return -EPROTO;
-	for (char *event = strtok_r(rest, ",", &rest); event; event = strtok_r(NULL, ",", &rest)) {
+	for (char *event = *rest ? rest + 1 : NULL; event; event = next) {
+		int index;
+
+		next = csv_field_end(event);
 		index = report_names_intern(own->names, REPORT_NAMES_EVENT, event, strlen(event));
 		if (index < 0 || file->n_columns == CSV_EVENTS_MAX)
 			return -E2BIG;
@@ -146,14 +150,33 @@ static int read_header(struct store *store, struct csv_file *file, const char *f
 	return r < 0 ? r : mend_end(file);
 }
 
+/* Writes a text behind what the file holds; `end` stays, so that what failed amid can be cut off again. */
+static int write_behind(const struct csv_file *file, const struct batch *text)
+{
+	size_t done = 0;
+
+	while (done < text->length) {
+		ssize_t n = pwrite(file->fd, text->data + done, text->length - done, file->end + (off_t)done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n < 0 ? 0 : (size_t)n;
+	}
+	return 0;
+}
+
 static int write_header(struct store *store, struct csv_file *file, const char *fixed,
 			const struct report_value *values, unsigned n_values)
 {
 	struct batch header = {0};
 	int r = make_header(csv_store_of(store), fixed, values, n_values, &header);
 
-	if (r == 0 && pwrite(file->fd, header.data, header.length, 0) != (ssize_t)header.length)
-		r = errno ? -errno : -EIO;
+	if (r == 0) {
+		r = write_behind(file, &header);
+		/* Half a header would refuse every row from then on. */
+		if (r < 0)
+			(void)!ftruncate(file->fd, file->end);
+	}
 	if (r == 0) {
 		file->end = (off_t)header.length;
 		header.data[header.length - 1] = '\0';
@@ -227,28 +250,13 @@ void csv_files_forget_rows(struct csv_store *own)
 	}
 }
 
-static int flush_file(struct csv_file *file)
-{
-	size_t done = 0;
-
-	while (done < file->text.length) {
-		ssize_t n = pwrite(file->fd, file->text.data + done, file->text.length - done,
-				   file->end + (off_t)done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n < 0 ? 0 : (size_t)n;
-	}
-	return 0;
-}
-
 int csv_files_flush(struct store *store)
 {
 	struct csv_store *own = csv_store_of(store);
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < own->n_files; i++) {
-		r = flush_file(&own->files[i]);
+		r = write_behind(&own->files[i], &own->files[i].text);
 		if (r < 0)
 			(void)store_fail(store, STORE_RETRY, "cannot write '%s/%s.csv': %s", own->directory,
 					 own->files[i].name, strerror(-r));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Lines of CSV: fields with commas between, quoted where they hold one. The files come from anywhere. Called
- * by store_csv_read.c.
+ * by store_csv_read.c, and by store_csv_file.c for the header of a file that goes on.
  */
 #include "store_csv_row.h"
 #include "text.h"
@@ -26,8 +26,7 @@ static int add_field(struct csv_row *row, char *field)
 	return 0;
 }
 
-/* Ends a field in place and takes its quotes off. Returns where the next one begins, NULL behind the last. */
-static char *end_field(char *at)
+char *csv_field_end(char *at)
 {
 	char *to = at;
 	bool quoted = *at == '"';
@@ -65,7 +64,7 @@ int csv_row_read(FILE *file, struct csv_row *row)
 		char *next;
 
 		/* A quoted field begins where its quote is: the text is moved there. */
-		next = end_field(at);
+		next = csv_field_end(at);
 		r = add_field(row, at);
 		at = next;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line of a CSV file, taken apart. Private to store_csv_read.c.
+ * One line of a CSV file, taken apart. Private to the CSV store: store_csv_read.c and store_csv_file.c.
  */
 #pragma once
 
@@ -21,6 +21,8 @@ struct csv_row {
 	bool used;
 };
 
+/* Ends the field at `at` in place, its quotes taken off. Returns where the next one begins, NULL behind the last. */
+char *csv_field_end(char *at);
 /* Reads the next whole line: 1, 0 at the end (a line without its newline is left there), -ENOMEM. */
 int csv_row_read(FILE *file, struct csv_row *row);
 void csv_row_done(struct csv_row *row);

@@ -1,229 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stores that write text for others: CSV as hwpc-sensor lays it out, JSON lines, and the TCP stream.
- * URIs.
+ * The stores that write lines of JSON, into a file or to a TCP stream; and URIs.
  */
-#include "report_bson.h"
 #include "store.h"
 #include "bson_json.h"
-#include "cleanup.h"
+#include "text_store.h"
 
 #include <netinet/in.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <bson/bson.h>
-#include <cmocka.h>
-
-#define T0 INT64_C(1700000000123)
-
-static char directory[64];
-
-static int make_directory(void **state)
-{
-	(void)state;
-	(void)snprintf(directory, sizeof(directory), "/tmp/wattribute-text-XXXXXX");
-	return mkdtemp(directory) ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-	char command[128];
-
-	(void)state;
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-	return system(command);
-}
-
-static void add_report(struct batch *batch, const char *target, unsigned n_events)
-{
-	static const char *const events[] = {"cycles", "LLC_MISSES", "INSTRUCTIONS_RETIRED"};
-	static const struct report_place places[] = {{0, 0}, {1, 4}};
-	struct report_group group = {"core", n_events, events, 2, places};
-	static const uint64_t values[] = {1, UINT64_C(1) << 60, 3, 4, 5, 6};
-	static const uint64_t times[] = {10, 20};
-	struct report_counts counts = {&group, values, times, times};
-	struct report_head head = {T0, "node", target};
-	struct report_target_metadata metadata = {.scaled = 1};
-
-	assert_int_equal(report_bson_add_target_counts(batch, &head, &counts, 1, &metadata), 0);
-}
-
-static struct store *open_csv(void)
-{
-	struct store *store;
-	char uri[100];
-	char why[300];
-
-	(void)snprintf(uri, sizeof(uri), "csv:%s/out", directory);
-	assert_int_equal(store_open(uri, NULL, &store, why, sizeof(why)), 0);
-	return store;
-}
-
-static void assert_file(const char *name, const char *text)
-{
-	char path[128];
-	char content[4096];
-	FILE *file;
-	size_t n;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	n = fread(content, 1, sizeof(content) - 1, file);
-	content[n] = '\0';
-	(void)fclose(file);
-	assert_string_equal(content, text);
-}
-
-#define CSV_HEADER                                                                                           \
-	"timestamp,sensor,target,socket,cpu,INSTRUCTIONS_RETIRED,LLC_MISSES,cycles,time_enabled,time_"       \
-	"running\n"
-#define CSV_ROWS(target)                                                                                     \
-	"1700000000123,node," target ",0,0,3,1152921504606846976,1,10,10\n"                                  \
-	"1700000000123,node," target ",1,4,6,5,4,20,20\n"
-
-static void test_csv_reports(void **state)
-{
-	struct batch batch = {0};
-	struct store *store = open_csv();
-
-	(void)state;
-	add_report(&batch, "redis", 3);
-	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
-	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis"));
-	store_close(store);
-	/* A restart goes on in the same file; an odd name is quoted. */
-	store = open_csv();
-	batch_clear(&batch);
-	add_report(&batch, "a,\"b\"", 3);
-	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
-	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis") CSV_ROWS("\"a,\"\"b\"\"\""));
-	store_close(store);
-	/* Less events than the header has: empty fields. */
-	store = open_csv();
-	batch_clear(&batch);
-	add_report(&batch, "two", 2);
-	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
-	store_close(store);
-	batch_done(&batch);
-}
-
-static void test_csv_other_events(void **state)
-{
-	struct batch batch = {0};
-	struct store *store = open_csv();
-
-	(void)state;
-	add_report(&batch, "redis", 2);
-	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
-	batch_clear(&batch);
-	add_report(&batch, "redis", 3);
-	assert_int_equal(store_append(store, "sensornode", &batch), STORE_DROP);
-	print_message("# %s\n", store_error(store));
-	assert_int_equal(store_get_statistics(store)->dropped, 1);
-	store_close(store);
-	batch_done(&batch);
-}
-
-static void test_csv_foreign_header(void **state)
-{
-	struct batch batch = {0};
-	struct store *store = open_csv();
-	char command[256];
-
-	(void)state;
-	(void)snprintf(command, sizeof(command), "mkdir -p %s/out && echo a,b,c > %s/out/core.csv", directory,
-		       directory);
-	assert_int_equal(system(command), 0);
-	add_report(&batch, "redis", 2);
-	assert_int_equal(store_append(store, "sensornode", &batch), STORE_DROP);
-	print_message("# %s\n", store_error(store));
-	assert_file("out/core.csv", "a,b,c\n");
-	store_close(store);
-	batch_done(&batch);
-}
-
-static void test_csv_power(void **state)
-{
-	struct report_power power = {.time_ms = T0,
-				     .sensor = "node",
-				     .target = "redis",
-				     .socket = "0",
-				     .scope = REPORT_SCOPE_CPU,
-				     .formula = "pooled",
-				     .ratio = 0.5,
-				     .power = 12.25,
-				     .dynamic = 10,
-				     .fixed = 2.25,
-				     .energy_j = 12.25,
-				     .interval_s = 1,
-				     .error = 0.1};
-	struct batch batch = {0};
-	struct store *store = open_csv();
-
-	(void)state;
-	assert_int_equal(report_bson_add_power(&batch, &power), 0);
-	assert_int_equal(store_append(store, "powernode", &batch), STORE_OK);
-	assert_file("out/power.csv",
-		    "timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,static,"
-		    "error,"
-		    "estimated,container_id\n"
-		    "1700000000123,node,redis,12.25,cpu,0,pooled,0.5,1,12.25,10,2.25,0.1,false,\n");
-	store_close(store);
-	batch_done(&batch);
-}
-
-/* What was written as CSV is read back as reports, ticks whole, `all` last, and read on from an offset. */
-static void test_csv_read(void **state)
-{
-	static const char *const events[] = {"RAPL_ENERGY_PKG"};
-	static const struct report_place places[] = {{0, 0}};
-	static const struct report_group rapl = {"rapl", 1, events, 1, places};
-	struct batch batch = {0};
-	struct batch found = {0};
-	struct store *store = open_csv();
-	struct store_query query = {
-		.collection = "sensornode", .after_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 1};
-	struct store_read read;
-	unsigned n = 0;
-
-	(void)state;
-	for (unsigned tick = 0; tick < 4; tick++) {
-		uint64_t value = tick + 1;
-		struct report_counts counts = {&rapl, &value, NULL, NULL};
-		struct report_head all = {T0 + tick, "node", "all"};
-		struct report_tick_metadata metadata = {.skew_s = -1};
-
-		assert_int_equal(report_bson_add_all_counts(&batch, &all, &counts, 1, &metadata), 0);
-	}
-	add_report(&batch, "redis", 3);
-	add_report(&batch, "a,\"b\"", 3);
-	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
-	for (bool end = false; !end; query.offset = read.offset) {
-		if (n == 4) { /* another process would go on from here, too */
-			store_close(store);
-			store = open_csv();
-		}
-		batch_clear(&found);
-		assert_int_equal(store_read(store, &query, &found, &read), STORE_OK);
-		if (n == 0) {
-			assert_int_equal(found.n_documents, 3);
-			assert_non_null(memmem(found.data, found.length, "a,\"b\"", 6));
-		}
-		n += found.n_documents;
-		end = read.end;
-	}
-	assert_int_equal(n, 6);
-	store_close(store);
-	batch_done(&batch);
-	batch_done(&found);
-}
 
 static void assert_parsed_time(const char *line, int64_t time_ms)
 {
@@ -403,13 +190,7 @@ static void test_display(void **state)
 
 int main(void)
 {
-#define WITH_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, make_directory, remove_directory)
 	const struct CMUnitTest tests[] = {
-		WITH_DIRECTORY(test_csv_reports),
-		WITH_DIRECTORY(test_csv_other_events),
-		WITH_DIRECTORY(test_csv_foreign_header),
-		WITH_DIRECTORY(test_csv_power),
-		WITH_DIRECTORY(test_csv_read),
 		cmocka_unit_test(test_json),
 		WITH_DIRECTORY(test_jsonl_damaged),
 		cmocka_unit_test(test_socket),

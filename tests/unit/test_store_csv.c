@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The CSV store: files as hwpc-sensor lays them out, what begins anew with a restart, and reading them back.
+ */
+#include "store.h"
+#include "text_store.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+static struct store *open_csv(void)
+{
+	struct store *store;
+	char uri[100];
+	char why[300];
+
+	(void)snprintf(uri, sizeof(uri), "csv:%s/out", directory);
+	assert_int_equal(store_open(uri, NULL, &store, why, sizeof(why)), 0);
+	return store;
+}
+
+#define CSV_HEADER                                                                                           \
+	"timestamp,sensor,target,socket,cpu,INSTRUCTIONS_RETIRED,LLC_MISSES,cycles,time_enabled,time_"       \
+	"running\n"
+#define CSV_ROWS(target)                                                                                     \
+	"1700000000123,node," target ",0,0,3,1152921504606846976,1,10,10\n"                                  \
+	"1700000000123,node," target ",1,4,6,5,4,20,20\n"
+
+static void test_csv_reports(void **state)
+{
+	struct batch batch = {0};
+	struct store *store = open_csv();
+
+	(void)state;
+	add_report(&batch, "redis", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis"));
+	store_close(store);
+	/* A restart goes on in the same file; an odd name is quoted. */
+	store = open_csv();
+	batch_clear(&batch);
+	add_report(&batch, "a,\"b\"", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis") CSV_ROWS("\"a,\"\"b\"\"\""));
+	store_close(store);
+	/* Less events than the header has: empty fields. */
+	store = open_csv();
+	batch_clear(&batch);
+	add_report(&batch, "two", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void test_csv_other_events(void **state)
+{
+	struct batch batch = {0};
+	struct store *store = open_csv();
+
+	(void)state;
+	add_report(&batch, "redis", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	batch_clear(&batch);
+	add_report(&batch, "redis", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_DROP);
+	print_message("# %s\n", store_error(store));
+	assert_int_equal(store_get_statistics(store)->dropped, 1);
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void test_csv_foreign_header(void **state)
+{
+	struct batch batch = {0};
+	struct store *store = open_csv();
+	char command[256];
+
+	(void)state;
+	(void)snprintf(command, sizeof(command), "mkdir -p %s/out && echo a,b,c > %s/out/core.csv", directory,
+		       directory);
+	assert_int_equal(system(command), 0);
+	add_report(&batch, "redis", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_DROP);
+	print_message("# %s\n", store_error(store));
+	assert_file("out/core.csv", "a,b,c\n");
+	store_close(store);
+	batch_done(&batch);
+}
+
+/* An event of raw terms has commas in its name: one column all the same, after a restart too. */
+static void test_csv_event_with_commas(void **state)
+{
+	static const char *const events[] = {"cpu/event=0x3c,umask=0x00/", "instructions"};
+	static const struct report_place places[] = {{0, 0}};
+	static const struct report_group group = {"core", 2, events, 1, places};
+	static const uint64_t values[] = {1, 2};
+	struct report_counts counts = {&group, values, NULL, NULL};
+	struct report_head head = {T0, "node", "redis"};
+	struct report_target_metadata metadata = {.scaled = 1};
+	struct batch batch = {0};
+
+	(void)state;
+	assert_int_equal(report_bson_add_target_counts(&batch, &head, &counts, 1, &metadata), 0);
+	for (unsigned run = 0; run < 2; run++) {
+		struct store *store = open_csv();
+
+		assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+		store_close(store);
+	}
+	assert_file("out/core.csv",
+		    "timestamp,sensor,target,socket,cpu,\"cpu/event=0x3c,umask=0x00/\",instructions\n"
+		    "1700000000123,node,redis,0,0,1,2\n"
+		    "1700000000123,node,redis,0,0,1,2\n");
+	batch_done(&batch);
+}
+
+/* A disk that is full amid the header leaves no half of it, which would refuse every row from then on. */
+static void test_csv_torn_header(void **state)
+{
+	struct rlimit small = {10, 10}, before;
+	struct batch batch = {0};
+	struct store *store = open_csv();
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	add_report(&batch, "redis", 3);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_RETRY);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_file("out/core.csv", "");
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis"));
+	store_close(store);
+	batch_done(&batch);
+}
+
+static void test_csv_power(void **state)
+{
+	struct report_power power = {.time_ms = T0,
+				     .sensor = "node",
+				     .target = "redis",
+				     .socket = "0",
+				     .scope = REPORT_SCOPE_CPU,
+				     .formula = "pooled",
+				     .ratio = 0.5,
+				     .power = 12.25,
+				     .dynamic = 10,
+				     .fixed = 2.25,
+				     .energy_j = 12.25,
+				     .interval_s = 1,
+				     .error = 0.1};
+	struct batch batch = {0};
+	struct store *store = open_csv();
+
+	(void)state;
+	assert_int_equal(report_bson_add_power(&batch, &power), 0);
+	assert_int_equal(store_append(store, "powernode", &batch), STORE_OK);
+	assert_file("out/power.csv",
+		    "timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,static,"
+		    "error,"
+		    "estimated,container_id\n"
+		    "1700000000123,node,redis,12.25,cpu,0,pooled,0.5,1,12.25,10,2.25,0.1,false,\n");
+	store_close(store);
+	batch_done(&batch);
+}
+
+/* What was written as CSV is read back as reports, ticks whole, `all` last, and read on from an offset. */
+static void test_csv_read(void **state)
+{
+	static const char *const events[] = {"RAPL_ENERGY_PKG"};
+	static const struct report_place places[] = {{0, 0}};
+	static const struct report_group rapl = {"rapl", 1, events, 1, places};
+	struct batch batch = {0};
+	struct batch found = {0};
+	struct store *store = open_csv();
+	struct store_query query = {
+		.collection = "sensornode", .after_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 1};
+	struct store_read read;
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned tick = 0; tick < 4; tick++) {
+		uint64_t value = tick + 1;
+		struct report_counts counts = {&rapl, &value, NULL, NULL};
+		struct report_head all = {T0 + tick, "node", "all"};
+		struct report_tick_metadata metadata = {.skew_s = -1};
+
+		assert_int_equal(report_bson_add_all_counts(&batch, &all, &counts, 1, &metadata), 0);
+	}
+	add_report(&batch, "redis", 3);
+	add_report(&batch, "a,\"b\"", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	for (bool end = false; !end; query.offset = read.offset) {
+		if (n == 4) { /* another process would go on from here, too */
+			store_close(store);
+			store = open_csv();
+		}
+		batch_clear(&found);
+		assert_int_equal(store_read(store, &query, &found, &read), STORE_OK);
+		if (n == 0) {
+			assert_int_equal(found.n_documents, 3);
+			assert_non_null(memmem(found.data, found.length, "a,\"b\"", 6));
+		}
+		n += found.n_documents;
+		end = read.end;
+	}
+	assert_int_equal(n, 6);
+	store_close(store);
+	batch_done(&batch);
+	batch_done(&found);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_DIRECTORY(test_csv_reports),
+		WITH_DIRECTORY(test_csv_other_events),
+		WITH_DIRECTORY(test_csv_foreign_header),
+		WITH_DIRECTORY(test_csv_event_with_commas),
+		WITH_DIRECTORY(test_csv_torn_header),
+		WITH_DIRECTORY(test_csv_power),
+		WITH_DIRECTORY(test_csv_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
