@@ -16,14 +16,9 @@
 
 static const char *format_time(int64_t time_ms, char *ret, size_t size)
 {
-	int64_t ms = ((time_ms % 1000) + 1000) % 1000;
-	time_t seconds = (time_t)((time_ms - ms) / 1000);
-	char head[32] = "";
-	struct tm parts;
+	char text[TEXT_TIME_SIZE];
 
-	if (gmtime_r(&seconds, &parts))
-		(void)strftime(head, sizeof(head), "%Y-%m-%dT%H:%M:%S", &parts);
-	(void)snprintf(ret, size, "%s.%03dZ", head, (int)ms);
+	(void)snprintf(ret, size, text_format_time(time_ms, text, sizeof(text)) ? "%sZ" : "%s", text);
 	return ret;
 }
 

@@ -5,13 +5,13 @@
  */
 #include "bson_json.h"
 #include "bson_cursor.h"
+#include "text.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define DEPTH_MAX     32
 #define EXACT_INTEGER 9007199254740992.0     /* 2^53 */
@@ -97,20 +97,14 @@ static void put_double(struct printer *printer, double value)
 
 static void put_date(struct printer *printer, int64_t time_ms, bool plain)
 {
-	int64_t ms = ((time_ms % 1000) + 1000) % 1000;
-	time_t seconds = (time_t)((time_ms - ms) / 1000);
-	struct tm parts;
-	char text[96];
+	char moment[TEXT_TIME_SIZE], text[96];
 
 	if (plain && printer->style == BSON_JSON_SENSOR)
 		(void)snprintf(text, sizeof(text), "%" PRId64, time_ms);
-	else if (!gmtime_r(&seconds, &parts) || parts.tm_year < 70 || parts.tm_year > 8099)
+	else if (!text_format_time(time_ms, moment, sizeof(moment)))
 		(void)snprintf(text, sizeof(text), "{\"$date\":{\"$numberLong\":\"%" PRId64 "\"}}", time_ms);
 	else
-		(void)snprintf(text, sizeof(text), "%s\"%04d-%02d-%02dT%02d:%02d:%02d.%03d%s",
-			       plain ? "" : "{\"$date\":", parts.tm_year + 1900, parts.tm_mon + 1,
-			       parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, (int)ms,
-			       plain ? "+00:00\"" : "Z\"}");
+		(void)snprintf(text, sizeof(text), plain ? "\"%s+00:00\"" : "{\"$date\":\"%sZ\"}", moment);
 	put_text(printer, text);
 }
 

@@ -5,6 +5,7 @@
  */
 #include "report_bson.h"
 #include "bson_cursor.h"
+#include "text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -83,7 +84,9 @@ int report_bson_decode_power(const uint8_t *document, size_t length, struct repo
 	if (bson_cursor_init(&cursor, document, length))
 		while ((r = bson_cursor_next(&cursor)) > 0) {
 			if (bson_cursor_is(&cursor, "timestamp"))
-				has_time = bson_cursor_time(&cursor, &ret_power->time_ms);
+				has_time = bson_cursor_time(&cursor, &ret_power->time_ms) &&
+					   ret_power->time_ms >= 0 &&
+					   ret_power->time_ms <= TEXT_TIME_MS_MAX;
 			else if (bson_cursor_is(&cursor, "sensor"))
 				ret_power->sensor = bson_cursor_string(&cursor);
 			else if (bson_cursor_is(&cursor, "target"))

@@ -8,6 +8,7 @@
 #include "bson_cursor.h"
 #include "report_layout.h"
 #include "report_names.h"
+#include "text.h"
 
 #include <errno.h>
 #include <math.h>
@@ -242,9 +243,13 @@ static int read_field(struct reader *reader, const struct bson_cursor *cursor, u
 
 	if (bson_cursor_is(cursor, "timestamp")) {
 		*seen |= 1;
-		return bson_cursor_time(cursor, &decoded->time_ms)
+		if (!bson_cursor_time(cursor, &decoded->time_ms))
+			return refuse(reader, "no time in field", cursor->key);
+		/* Whoever counts with times may add and take away then: nothing overflows. */
+		return decoded->time_ms >= 0 && decoded->time_ms <= TEXT_TIME_MS_MAX
 			       ? 0
-			       : refuse(reader, "no time in field", cursor->key);
+			       : refuse(reader, "a time outside of the years 1970 to 9999 in field",
+					cursor->key);
 	}
 	if (bson_cursor_is(cursor, "sensor")) {
 		*seen |= 2;
@@ -298,6 +303,9 @@ int report_bson_decode(const uint8_t *document, size_t length, struct report_nam
 		if (r == -E2BIG)
 			(void)snprintf(why, why_size, "more than %d names of groups or events",
 				       REPORT_NAMES_MAX);
+		if (r == -ENAMETOOLONG)
+			(void)snprintf(why, why_size, "a group or event whose name is longer than %d bytes",
+				       REPORT_KEY_MAX);
 		if (r < 0)
 			return r;
 	}

@@ -106,7 +106,9 @@ static int add_name(struct name_table *table, uint32_t hash, const char *text, s
 	char *copy;
 	int r;
 
-	if (table->n_entries == REPORT_NAMES_MAX || length > UINT16_MAX)
+	if (length > REPORT_KEY_MAX)
+		return -ENAMETOOLONG;
+	if (table->n_entries == REPORT_NAMES_MAX)
 		return -E2BIG;
 	if (table->n_entries + 1 > table->n_slots / 2) {
 		r = grow(table);

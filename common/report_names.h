@@ -10,7 +10,8 @@
 
 enum report_names_kind { REPORT_NAMES_GROUP, REPORT_NAMES_EVENT, REPORT_NAMES_KINDS };
 
-/* Number of a name, which is kept when it is new. -E2BIG, -ENOMEM. */
+/* Number of a name, which is kept when it is new. -ENAMETOOLONG (beyond REPORT_KEY_MAX: it is kept for ever),
+ * -E2BIG (too many), -ENOMEM. */
 int report_names_intern(struct report_names *names, enum report_names_kind kind, const char *text,
 			size_t length);
 /* What the reader knows of its documents' layout. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers and words out of text, without locale and without silent overflow; the nearest known word for
- * "did you mean"; whole small files.
+ * Numbers and words out of text, without locale and without silent overflow; times as text; the nearest known
+ * word for "did you mean"; whole small files.
  */
 #pragma once
 
@@ -20,6 +20,11 @@ int text_parse_duration_ms(const char *text, uint64_t bare_ms, uint64_t *ret_ms)
 /* "64M", "1G", "4096" (bytes, powers of 1024). */
 int text_parse_size(const char *text, uint64_t *ret_bytes);
 int text_parse_bool(const char *text, bool *ret_value);
+
+#define TEXT_TIME_MS_MAX INT64_C(253402300799999) /* the last of the year 9999 */
+#define TEXT_TIME_SIZE   sizeof("2023-11-14T22:13:20.123")
+/* "2023-11-14T22:13:20.123", UTC, no zone behind it; false and "" before 1970 or beyond 9999. */
+bool text_format_time(int64_t time_ms, char *ret, size_t size);
 
 /* The word nearest to `word` by edit distance, NULL if none is near enough to be a likely slip. */
 const char *text_nearest(const char *word, const char *const *known, size_t n_known);

@@ -3,11 +3,11 @@
  * Documents and numbers as plain JSON for the API's answers.
  */
 #include "api_private.h"
+#include "text.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define DEPTH_MAX 32
 
@@ -18,15 +18,9 @@ json_t *api_number(double value)
 
 static json_t *json_of_date(int64_t time_ms)
 {
-	int64_t rest_ms = ((time_ms % 1000) + 1000) % 1000;
-	time_t seconds = (time_t)((time_ms - rest_ms) / 1000);
-	struct tm parts;
-	char text[32];
+	char text[TEXT_TIME_SIZE];
 
-	if (!gmtime_r(&seconds, &parts))
-		return json_null();
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-	return json_sprintf("%s.%03dZ", text, (int)rest_ms);
+	return text_format_time(time_ms, text, sizeof(text)) ? json_sprintf("%sZ", text) : json_null();
 }
 
 static json_t *json_of_children(const bson_iter_t *iterator, bool array, unsigned depth);

@@ -248,6 +248,40 @@ static void test_target(void **state)
 	batch_done(&batch);
 }
 
+/* What comes over the network may say any time and any name. */
+static void test_odd_reports(void **state)
+{
+	static const int64_t odd[] = {INT64_MIN, -1, INT64_C(253402300800000), INT64_MAX};
+	char name[REPORT_KEY_MAX + 2] = "";
+	const char *events[] = {name};
+	const struct report_group group = {"g", 1, events, 1, one_place};
+	static const uint64_t values[] = {1};
+	struct report_counts counts = {&group, values, NULL, NULL};
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct report_target_metadata metadata = {.scaled = 1};
+	struct batch batch = {0};
+	char why[200];
+
+	(void)state;
+	assert_non_null(names);
+	for (size_t i = 0; i <= sizeof(odd) / sizeof(odd[0]); i++) {
+		bool last = i == sizeof(odd) / sizeof(odd[0]);
+		struct report_head odd_head = {last ? TIME_MS : odd[i], "node", "t"};
+
+		memset(name, 'e', last ? REPORT_KEY_MAX + 1 : 3);
+		batch_clear(&batch);
+		assert_int_equal(report_bson_add_target_counts(&batch, &odd_head, &counts, 1, &metadata), 0);
+		assert_int_equal(
+			report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why)),
+			last ? -ENAMETOOLONG : -EBADMSG);
+		assert_non_null(strstr(why, last ? "127 bytes" : "1970 to 9999"));
+	}
+	report_decoded_done(&decoded);
+	report_names_free(names);
+	batch_done(&batch);
+}
+
 static void test_keys(void **state)
 {
 	static const char *const events[] = {"INST_RETIRED.ANY", "$EVENT"};
@@ -278,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_times_left_out), cmocka_unit_test(test_all),
 		cmocka_unit_test(test_identity),       cmocka_unit_test(test_power),
 		cmocka_unit_test(test_target),         cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_odd_reports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Strict numbers, units, the nearest word, CPU lists, small files. */
+/* Strict numbers, units, times, the nearest word, CPU lists, small files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,6 +91,25 @@ static void durations_and_sizes(void **state)
 	assert_int_equal(text_parse_size("1X", &value), -EINVAL);
 }
 
+static void times(void **state)
+{
+	static const int64_t wrong[] = {INT64_MIN, INT64_MIN + 807, -1, TEXT_TIME_MS_MAX + 1, INT64_MAX};
+	char text[TEXT_TIME_SIZE];
+
+	(void)state;
+	assert_true(text_format_time(0, text, sizeof(text)));
+	assert_string_equal(text, "1970-01-01T00:00:00.000");
+	assert_true(text_format_time(INT64_C(1700000000123), text, sizeof(text)));
+	assert_string_equal(text, "2023-11-14T22:13:20.123");
+	assert_true(text_format_time(TEXT_TIME_MS_MAX, text, sizeof(text)));
+	assert_string_equal(text, "9999-12-31T23:59:59.999");
+	assert_false(text_format_time(0, text, sizeof(text) - 1));
+	for (size_t n = 0; n < sizeof(wrong) / sizeof(wrong[0]); n++) {
+		assert_false(text_format_time(wrong[n], text, sizeof(text)));
+		assert_string_equal(text, "");
+	}
+}
+
 static void truth(void **state)
 {
 	bool value;
@@ -163,7 +182,7 @@ static void small_files(void **state)
 	assert_int_equal(text_read_file_at(AT_FDCWD, path, buffer, sizeof(buffer)), 3);
 	assert_string_equal(buffer, "abc");
 	assert_int_equal(text_read_file_at(AT_FDCWD, path, buffer, 5), -EFBIG);
-	assert_int_equal(text_read_file_at(AT_FDCWD, "/nonexistent", buffer, 5), -ENOENT);
+	assert_int_equal(text_read_file_at(AT_FDCWD, "/proc/nonexistent", buffer, 5), -ENOENT);
 	assert_int_equal(text_read_file_at(AT_FDCWD, "/tmp", buffer, 5), -EISDIR);
 	(void)unlink(path);
 	(void)close(fd);
@@ -175,6 +194,7 @@ int main(void)
 		cmocka_unit_test(whole_numbers),
 		cmocka_unit_test(real_numbers),
 		cmocka_unit_test(durations_and_sizes),
+		cmocka_unit_test(times),
 		cmocka_unit_test(truth),
 		cmocka_unit_test(nearest),
 		cmocka_unit_test(cpulists),
