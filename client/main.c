@@ -8,6 +8,7 @@
 #include "text.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,6 +56,8 @@ static int fail_unknown(const char *word)
 int main(int argc, char *argv[])
 {
 	(void)setlocale(LC_CTYPE, "");
+	/* Whoever started us may ignore the end of children; then none could be waited for. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		print_usage(stderr);
 		return CLIENT_EXIT_USAGE;

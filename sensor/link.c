@@ -88,43 +88,52 @@ static int send_part(struct link_sender *sender, enum link_type type, const char
 	return backlog_add(sender, type, scratch);
 }
 
+/* Documents of a batch that go out as one message. */
+struct link_run {
+	size_t start, end;
+	unsigned n;
+};
+
+/* Sends a run and begins the next at `next`; what is not taken is lost. */
+static int send_run(struct link_sender *sender, enum link_type type, const char *collection,
+		    const struct batch *batch, struct link_run *run, size_t next, bool last)
+{
+	int r = send_part(sender, type, collection, batch->data + run->start, run->end - run->start, last);
+
+	if (r < 0)
+		sender->lost += run->n;
+	*run = (struct link_run){.start = next, .end = next};
+	return r;
+}
+
 int link_send(struct link_sender *sender, enum link_type type, const char *collection, const struct batch *batch,
 	      bool last)
 {
-	size_t offset = 0, start = 0, end = 0, length;
+	struct link_run run = {0};
+	size_t offset = 0, length;
 	const uint8_t *document;
-	unsigned n = 0;
-	int r, result = 0;
+	int r = 0, result = 0;
 
-	while ((r = batch_next(batch, &offset, &document, &length)) > 0) {
-		if (length > LINK_BYTES_MAX) {
-			sender->lost++; /* start over behind it; what came before goes out first */
-			if (end > start)
-				result = send_part(sender, type, collection, batch->data + start, end - start, false);
-			start = end = offset;
-			n = 0;
+	while (batch_next(batch, &offset, &document, &length) > 0) {
+		bool too_large = length > LINK_BYTES_MAX;
+
+		/* What came before goes out first, in order. */
+		if (run.n && (too_large || offset - run.start > LINK_BYTES_MAX))
+			r = send_run(sender, type, collection, batch, &run, run.end, false);
+		if (r < 0)
+			result = r;
+		if (too_large) {
+			sender->lost++;
+			run.start = run.end = offset;
 			continue;
 		}
-		if (offset - start > LINK_BYTES_MAX) {
-			r = send_part(sender, type, collection, batch->data + start, end - start, false);
-			if (r < 0) {
-				sender->lost += n;
-				result = r;
-			}
-			start = end;
-			n = 0;
-		}
-		end = offset;
-		n++;
+		run.end = offset;
+		run.n++;
 	}
-	r = send_part(sender, type, collection, batch->data + start, end - start, last);
-	if (r < 0) {
-		sender->lost += n;
-		result = r;
-	}
+	r = send_run(sender, type, collection, batch, &run, run.end, last);
 	if (last)
 		sender->ticks_sent++;
-	return result;
+	return r < 0 ? r : result;
 }
 
 int link_parse(const struct ipc_message *message, struct link_batch *ret_batch)

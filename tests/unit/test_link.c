@@ -152,6 +152,33 @@ static void too_large_document_is_counted(void **state)
 	(void)close(sockets[1]);
 }
 
+/* What goes out before a document that is too large may be lost as well: each is counted. */
+static void losses_before_a_large_one_are_counted(void **state)
+{
+	struct link_sender sender;
+	struct batch batch = {0};
+	int sockets[2], n_sent = 0;
+
+	(void)state;
+	open_pair(sockets, &sender, 0); /* whatever the socket does not take is lost */
+	add_document(&batch, 0, 10);
+	while (link_send(&sender, LINK_APPEND, "sensorx", &batch, true) == 0)
+		n_sent++;
+	assert_true(n_sent > 0);
+	sender.lost = 0;
+	batch_clear(&batch);
+	add_document(&batch, 0, 10);
+	add_document(&batch, 1, 10);
+	add_document(&batch, 77, LINK_BYTES_MAX + 1);
+	add_document(&batch, 2, 10);
+	assert_int_equal(link_send(&sender, LINK_APPEND, "sensorx", &batch, true), -ENOBUFS);
+	assert_int_equal(sender.lost, 4);
+	link_sender_done(&sender);
+	batch_done(&batch);
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+}
+
 static void broken_messages_are_refused(void **state)
 {
 	struct link_batch batch;
@@ -180,6 +207,7 @@ int main(void)
 		cmocka_unit_test(all_arrive_in_order),
 		cmocka_unit_test(full_backlog_is_counted),
 		cmocka_unit_test(too_large_document_is_counted),
+		cmocka_unit_test(losses_before_a_large_one_are_counted),
 		cmocka_unit_test(broken_messages_are_refused),
 	};
 
