@@ -6,6 +6,7 @@
 #include "config_private.h"
 
 #include "cleanup.h"
+#include "store.h"
 #include "text.h"
 
 #include <errno.h>
@@ -17,23 +18,6 @@
 static const void *field(const struct config_row *row, const void *target)
 {
 	return (const char *)target + row->offset;
-}
-
-/* "scheme://user:password@host": the password becomes "***". NULL: out of memory. */
-static char *hide_password(const char *uri)
-{
-	const char *start = strstr(uri, "://");
-	char *hidden = NULL;
-
-	start = start ? start + 3 : uri;
-	size_t length = strcspn(start, "/?#");
-	const char *at = memrchr(start, '@', length);
-	const char *colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
-	if (!colon)
-		return strdup(uri);
-	if (asprintf(&hidden, "%.*s:" HIDDEN "%s", (int)(colon - uri), uri, at) < 0)
-		return NULL;
-	return hidden;
 }
 
 /* Foreign bytes from the command line need not be UTF-8. */
@@ -55,8 +39,9 @@ static json_t *string_value(const struct config_row *row, const char *text)
 		return json_string(HIDDEN);
 	if (!(row->flags & CONFIG_URI))
 		return text_value(text);
-	cleanup_(cleanup_free) char *hidden = hide_password(text);
-	return hidden ? text_value(hidden) : NULL;
+	size_t size = strlen(text) + 2 * sizeof(HIDDEN);
+	cleanup_(cleanup_free) char *shown = malloc(size);
+	return shown ? text_value(store_uri_display(text, shown, size)) : NULL;
 }
 
 static json_t *list_value(const struct config_row *row, const struct config_list *list)

@@ -124,16 +124,29 @@ bool store_uri_valid(const char *uri, char *why, size_t why_size)
 	return store_uri_parse(uri, &parsed, why, why_size) == 0;
 }
 
-/* Where the password of "scheme://user:password@host" lies; 0 when there is none. */
+/* Where "user:password@host" begins; NULL for a path. The :// may have been forgotten. */
+static const char *find_user(const char *uri)
+{
+	const char *behind = strstr(uri, "://");
+	size_t length = strcspn(uri, ":");
+	const struct store_backend *backend = uri[length] ? find_backend(uri, length) : NULL;
+
+	if (behind)
+		return behind + 3;
+	if (backend)
+		return backend == &store_backend_mongo ? uri + length + 1 : NULL;
+	return uri;
+}
+
+/* Where the password lies; 0 when there is none. */
 static size_t find_password(const char *uri, size_t *ret_length)
 {
-	const char *user = strstr(uri, "://");
+	const char *user = find_user(uri);
 	const char *at;
 	const char *colon;
 
 	if (!user)
 		return 0;
-	user += 3;
 	at = user + strcspn(user, "/?");
 	/* A password with a slash in it is wrong in a URI, but must not be shown for that. */
 	if (strchr(at, '@'))

@@ -28,6 +28,8 @@ const struct identity_rule identity_container_rules[] = {
 	{NULL, "libpod-conmon-", ".scope", ID_HEX, IDENTITY_MONITOR, NULL},
 	{NULL, "libpod-conmon-", "", ID_HEX, IDENTITY_MONITOR, NULL},
 	{"libpod_parent", "conmon", "", ID_NONE, IDENTITY_MONITOR, NULL},
+	/* --cgroups=split, so every unit of Quadlet: the container is a folder within its service's */
+	{NULL, "libpod-payload-", "", ID_HEX, IDENTITY_PODMAN, NULL},
 	{NULL, "libpod-", ".scope", ID_HEX, IDENTITY_PODMAN, NULL},
 	{NULL, "libpod-", "", ID_HEX, IDENTITY_PODMAN, NULL},
 	/* Podman's pods: the pod is a folder, its containers are the targets */

@@ -78,9 +78,11 @@ static json_t *target_json(const struct machine *machine, const struct live_targ
 	(void)json_object_set_new(value, "energy_j", api_number(sum_scopes(target, pick_total, false)));
 	(void)json_object_set_new(value, "age", api_number((double)(live->time_ms - target->last_ms) / 1000));
 	if (known)
-		(void)json_object_update_new(value, json_pack("{ss ss ss ss}", "runtime", known->runtime,
-							      "image", known->image, "pod", known->pod,
-							      "namespace", known->pod_namespace));
+		(void)json_object_update_new(
+			value,
+			json_pack("{ss ss ss ss}", "runtime", known_text(known, KNOWN_RUNTIME), "image",
+				  known_text(known, KNOWN_IMAGE), "pod", known_text(known, KNOWN_POD),
+				  "namespace", known_text(known, KNOWN_NAMESPACE)));
 	return value;
 }
 

@@ -1,44 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table behind known.h. Fed by server_work.c now and then, read by the API and for quotas.
+ * The table behind known.h. Fed by server_known.c now and then, read by the API and for quotas.
  */
 #include "known.h"
 
 #include <bson/bson.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void copy_text(const bson_iter_t *iterator, char *ret, size_t size)
+static const char *const text_keys[KNOWN_TEXTS] = {"runtime", "image", "pod", "namespace"};
+
+/* As long as it is: a text that is cut may be cut within a character, and no JSON is made of that. */
+static int known_take_text(struct known_target *target, const char *key, const bson_iter_t *iterator)
 {
-	if (BSON_ITER_HOLDS_UTF8(iterator))
-		(void)snprintf(ret, size, "%s", bson_iter_utf8(iterator, NULL));
+	for (unsigned i = 0; i < KNOWN_TEXTS; i++) {
+		char *copy;
+
+		if (strcmp(key, text_keys[i]) != 0 || !BSON_ITER_HOLDS_UTF8(iterator))
+			continue;
+		copy = strdup(bson_iter_utf8(iterator, NULL));
+		if (!copy)
+			return -ENOMEM;
+		free(target->texts[i]);
+		target->texts[i] = copy;
+	}
+	return 0;
 }
 
-static void known_take(struct known_target *target, const bson_t *document)
+static int known_take(struct known_target *target, const bson_t *document)
 {
 	bson_iter_t each;
+	int r = 0;
 
 	bson_iter_init(&each, document);
-	while (bson_iter_next(&each)) {
+	while (r == 0 && bson_iter_next(&each)) {
 		const char *key = bson_iter_key(&each);
 
-		if (strcmp(key, "runtime") == 0)
-			copy_text(&each, target->runtime, sizeof(target->runtime));
-		else if (strcmp(key, "image") == 0)
-			copy_text(&each, target->image, sizeof(target->image));
-		else if (strcmp(key, "pod") == 0)
-			copy_text(&each, target->pod, sizeof(target->pod));
-		else if (strcmp(key, "namespace") == 0)
-			copy_text(&each, target->pod_namespace, sizeof(target->pod_namespace));
-		else if (strcmp(key, "cpu_quota") == 0 && BSON_ITER_HOLDS_NUMBER(&each))
+		if (strcmp(key, "cpu_quota") == 0 && BSON_ITER_HOLDS_NUMBER(&each))
 			target->cpu_quota = bson_iter_as_double(&each);
 		else if (strcmp(key, "last_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
 			target->last_seen_ms = bson_iter_date_time(&each);
+		else
+			r = known_take_text(target, key, &each);
 	}
 	if (!(target->cpu_quota > 0 && target->cpu_quota < 1e6))
 		target->cpu_quota = 0;
+	return r;
 }
 
 static int known_add(struct known *known, const bson_t *document)
@@ -60,8 +68,7 @@ static int known_add(struct known *known, const bson_t *document)
 		memcpy(target->name, name, length + 1);
 		HASH_ADD_KEYPTR(hh, known->targets, target->name, length, target);
 	}
-	known_take(target, document);
-	return 0;
+	return known_take(target, document);
 }
 
 int known_update(struct known *known, const struct batch *documents)
@@ -86,9 +93,16 @@ const struct known_target *known_find(const struct known *known, const char *nam
 	return target;
 }
 
+const char *known_text(const struct known_target *target, enum known_text which)
+{
+	return target && target->texts[which] ? target->texts[which] : "";
+}
+
 static void known_remove(struct known *known, struct known_target *target)
 {
 	HASH_DELETE(hh, known->targets, target);
+	for (unsigned i = 0; i < KNOWN_TEXTS; i++)
+		free(target->texts[i]);
 	free(target);
 }
 
@@ -105,5 +119,10 @@ void known_expire(struct known *known, int64_t before_ms)
 
 void known_done(struct known *known)
 {
-	known_expire(known, INT64_MAX);
+	struct known_target *target, *next;
+
+	HASH_ITER(hh, known->targets, target, next)
+	{
+		known_remove(known, target);
+	}
 }

@@ -9,12 +9,11 @@
 
 #include <uthash.h>
 
+enum known_text { KNOWN_RUNTIME, KNOWN_IMAGE, KNOWN_POD, KNOWN_NAMESPACE, KNOWN_TEXTS };
+
 struct known_target {
 	UT_hash_handle hh;
-	char runtime[16];
-	char image[128];
-	char pod[64];
-	char pod_namespace[64];
+	char *texts[KNOWN_TEXTS]; /* NULL: unknown; see known_text() */
 	double cpu_quota; /* CPUs; 0: unknown */
 	int64_t last_seen_ms;
 	char name[];
@@ -28,6 +27,8 @@ struct known {
 int known_update(struct known *known, const struct batch *documents);
 /* NULL: nothing is known. */
 const struct known_target *known_find(const struct known *known, const char *name);
+/* "" where nothing is known of it, or no target. */
+const char *known_text(const struct known_target *target, enum known_text which);
 /* Forgets targets that were last seen before. */
 void known_expire(struct known *known, int64_t before_ms);
 void known_done(struct known *known);

@@ -149,13 +149,13 @@ static void write_info(struct metrics_writer *writer, const struct server *serve
 						"container_id",
 						target->container_id,
 						"runtime",
-						known ? known->runtime : "",
+						known_text(known, KNOWN_RUNTIME),
 						"image",
-						known ? known->image : "",
+						known_text(known, KNOWN_IMAGE),
 						"pod",
-						known ? known->pod : "",
+						known_text(known, KNOWN_POD),
 						"namespace",
-						known ? known->pod_namespace : "",
+						known_text(known, KNOWN_NAMESPACE),
 						NULL};
 
 			if (known)

@@ -89,6 +89,10 @@ static const struct sample samples[] = {
 	{"/machine.slice/machine-libpod_pod_" H2 ".slice/libpod-" H1 ".scope/container", IDENTITY_PODMAN, N,
 	 "/machine.slice/machine-libpod_pod_" H2 ".slice/libpod-" H1 ".scope", S1, H2, ""},
 	{USER1000 "/user.slice/libpod-" H1 ".scope/container", IDENTITY_PODMAN, N, USER1000 "/user.slice/libpod-" H1 ".scope", S1, "", ""},
+	{"/system.slice/web.service/libpod-payload-" H1, IDENTITY_PODMAN, T, "/system.slice/web.service/libpod-payload-" H1, S1, "", ""},
+	{"/system.slice/web.service/libpod-payload-" H1 "/init.scope", IDENTITY_PODMAN, N, "/system.slice/web.service/libpod-payload-" H1, S1, "", ""},
+	{"/system.slice/web.service/runtime", IDENTITY_SERVICE, N, "/system.slice/web.service", "web.service", "", ""},
+	{USER1000 "/app.slice/web.service/libpod-payload-" H1, IDENTITY_PODMAN, T, USER1000 "/app.slice/web.service/libpod-payload-" H1, S1, "", ""},
 	/* containerd by itself */
 	{"/default/web", IDENTITY_CONTAINERD, T, "/default/web", "web", "", "default"},
 	{"/default/" H1, IDENTITY_CONTAINERD, T, "/default/" H1, S1, "", "default"},

@@ -185,7 +185,13 @@ static void test_display(void **state)
 	assert_display("mongodb://u@h:1/db", "mongodb://u@h:1/db");
 	assert_display("mongodb://h/?tlsCertificateKeyFilePassword=abc&x=1",
 		       "mongodb://h/?tlsCertificateKeyFilePassword=***&x=1");
+	assert_display("mongodb://u:s#cr?t@h:1/db", "mongodb://u:***@h:1/db");
+	assert_display("mongodb:u:secret@h:1", "mongodb:u:***@h:1");
+	assert_display("u:secret@h:1", "u:***@h:1");
+	assert_display("mongdb:u:secret@h:1", "mongdb:***@h:1");
 	assert_display("sqlite:/var/lib/x", "sqlite:/var/lib/x");
+	assert_display("sqlite:/var/lib/a@b.db", "sqlite:/var/lib/a@b.db");
+	assert_display("h:27017", "h:27017");
 }
 
 int main(void)
