@@ -107,8 +107,10 @@ static size_t list_keys(const struct config_spec *spec, const char *prefix, char
 		const struct config_row *row = &spec->rows[i];
 		const char *path = row->name;
 		for (size_t k = 0; from_file(row) && path && n < max;) {
-			if (strncmp(path, prefix, head) == 0)
-				keys[n++] = strndup(path + head, strcspn(path + head, "."));
+			if (strncmp(path, prefix, head) == 0) {
+				keys[n] = strndup(path + head, strcspn(path + head, "."));
+				n += keys[n] != NULL;
+			}
 			path = row->aliases ? row->aliases[k++] : NULL;
 		}
 	}

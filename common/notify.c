@@ -48,7 +48,7 @@ static uint64_t watchdog_ms(void)
 	const char *interval = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	uint64_t us, wanted;
 
-	if (!interval || text_parse_u64(interval, &us) < 0)
+	if (!interval || text_parse_u64(interval, &us) < 0 || us == 0)
 		return 0;
 	if (pid && (text_parse_u64(pid, &wanted) < 0 || wanted != (uint64_t)getpid()))
 		return 0;

@@ -251,8 +251,13 @@ static enum store_result sqlite_get(struct store *store, const char *collection,
 	if (id)
 		(void)sqlite3_bind_text(statement, 2, id, -1, SQLITE_STATIC);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
-		(void)take_body(statement, ret_documents);
+		if (take_body(statement, ret_documents) < 0) {
+			code = SQLITE_NOMEM;
+			break;
+		}
 	(void)sqlite3_reset(statement);
+	if (code == SQLITE_NOMEM)
+		return store_fail(store, STORE_RETRY, "no memory to read '%s'", store_sqlite_of(store)->path);
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 

@@ -52,6 +52,7 @@ static json_t *item(const char *key, const char *value, const char *status, cons
 	for (size_t i = 0; i < ARRAY_SIZE(ends) && !end; i++)
 		end = strstr(reason, ends[i]);
 	(void)snprintf(why, sizeof(why), "%.*s", end ? (int)(end - reason) : (int)strlen(reason), reason);
+	text_make_utf8(why); /* it may have been cut within a character */
 	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy",
 			 end ? end + 2 : "");
 }
@@ -59,7 +60,7 @@ static json_t *item(const char *key, const char *value, const char *status, cons
 /* For counters that are missing without one of their own. */
 static void add_remedy(const struct check *check, json_t *entry)
 {
-	if (json_string_length(json_object_get(entry, "remedy")) > 0 ||
+	if (!entry || json_string_length(json_object_get(entry, "remedy")) > 0 ||
 	    strcmp(json_string_value(json_object_get(entry, "status")), "missing") != 0)
 		return;
 	json_object_set_new(entry, "remedy",

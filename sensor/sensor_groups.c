@@ -6,17 +6,13 @@
 #include "sensor_groups.h"
 
 #include "cleanup.h"
+#include "report.h"
 #include "sensor_config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-static bool key_is_valid(const char *key)
-{
-	return key[0] != '\0' && key[0] != '$' && !strchr(key, '.') && strlen(key) < 128;
-}
 
 static struct event_group_request *find_or_add(struct sensor_config *config, const char *name, bool of_containers)
 {
@@ -39,12 +35,10 @@ static int begin(struct sensor_config *config, const char *name, bool of_contain
 {
 	struct event_group_request *group;
 	struct event_group_request last;
+	int r = report_check_key(name, why, why_size);
 
-	if (!key_is_valid(name)) {
-		(void)snprintf(why, why_size, "'%s' cannot be the name of a group: no dots, no leading '$', at most "
-			       "127 characters", name);
-		return -EINVAL;
-	}
+	if (r < 0)
+		return r;
 	group = find_or_add(config, name, of_containers);
 	if (!group) {
 		(void)snprintf(why, why_size, "group '%s' is one too many; %d are possible", name, SENSOR_GROUPS_MAX);
@@ -70,11 +64,10 @@ static int add_event(struct event_group_request *group, const char *event, char 
 {
 	char **grown;
 
-	if (!key_is_valid(event)) {
-		(void)snprintf(why, why_size, "'%s' cannot be an event: documents cannot have it as a key (no dots, no "
-			       "leading '$', at most 127 characters)", event);
-		return -EINVAL;
-	}
+	int r = report_check_key(event, why, why_size);
+
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; i < group->n_events; i++)
 		if (strcmp(group->events[i], event) == 0)
 			return 0;

@@ -57,21 +57,20 @@ static int settle_stores(struct server_config *config, char *why, size_t why_siz
 /* "ADDRESS:PORT", "[v6]:PORT", ":PORT", "PORT", "ADDRESS" or "off". */
 static int settle_listen(struct server_config *config, char *why, size_t why_size)
 {
-	char *text = config->listen, *colon = strrchr(text, ':');
+	const char *text = config->listen, *colon = strrchr(text, ':'), *port_text;
 	uint64_t port = DEFAULT_PORT;
 	bool digits = text[0] && strspn(text, "0123456789") == strlen(text);
 
 	if (strcmp(text, "off") == 0)
 		return 0;
-	if (digits)
-		colon = text - 1;
-	else if (colon && (text[0] == '[' ? colon[-1] != ']' : strchr(text, ':') != colon))
+	if (colon && (text[0] == '[' ? colon[-1] != ']' : strchr(text, ':') != colon))
 		colon = NULL; /* an IPv6 address without a port */
-	if (colon && (text_parse_u64(colon + 1, &port) < 0 || port > UINT16_MAX)) {
+	port_text = digits ? text : colon ? colon + 1 : NULL;
+	if (port_text && (text_parse_u64(port_text, &port) < 0 || port > UINT16_MAX)) {
 		(void)snprintf(why, why_size,
 			       "--listen %s: '%s' is no port; write ADDRESS:PORT, as in "
 			       "127.0.0.1:4443",
-			       text, colon + 1);
+			       text, port_text);
 		return -EINVAL;
 	}
 	if (digits || colon == text)

@@ -107,6 +107,11 @@ static void watchdog_interval(void **state)
 	assert_int_equal(notify_init(&notify), 0);
 	assert_int_equal(notify.watchdog_interval_ms, 1500);
 	notify_done(&notify);
+	(void)setenv("WATCHDOG_USEC", "0", 1);
+	assert_int_equal(notify_init(&notify), 0);
+	assert_int_equal(notify.watchdog_interval_ms, 0);
+	notify_done(&notify);
+	(void)setenv("WATCHDOG_USEC", "3000000", 1);
 	(void)setenv("WATCHDOG_PID", "1", 1);
 	assert_int_equal(notify_init(&notify), 0);
 	assert_int_equal(notify.watchdog_interval_ms, 0);
