@@ -6,6 +6,8 @@
 #include "store_sqlite.h"
 #include "store_path.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #define SCHEMA_VERSION 1
+#define WAL_AGAIN_MS   5
 
 /* Documents without a time have time 0: they are found when no bounds are set, and never expire. */
 static const char schema[] =
@@ -55,17 +58,25 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), remedy);
 }
 
+/*
+ * SQLite's own wait does not cover the change to WAL: of several processes that open a new file at once, all but one are
+ * told at once that it is locked. The change is the same for all, so whoever is refused tries again for the time that
+ * any other call may wait.
+ */
 static bool set_up(struct sqlite_store *own, const struct store_options *options)
 {
-	char pragmas[256];
+	static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+				      "PRAGMA journal_size_limit = 16777216;";
+	const uint64_t end_ns = clock_monotonic_ns() + options->timeout_ms * CLOCK_NS_PER_MS;
+	int code;
 
 	(void)sqlite3_busy_timeout(own->database, (int)options->timeout_ms);
-	(void)snprintf(pragmas, sizeof(pragmas),
-		       "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = "
-		       "16777216;");
 	if (!(options->flags & STORE_WRITE))
 		return true;
-	return sqlite3_exec(own->database, pragmas, NULL, NULL, NULL) == SQLITE_OK;
+	while ((code = sqlite3_exec(own->database, pragmas, NULL, NULL, NULL)) == SQLITE_BUSY &&
+	       clock_monotonic_ns() < end_ns)
+		(void)sqlite3_sleep(WAL_AGAIN_MS);
+	return code == SQLITE_OK;
 }
 
 static int version_of(struct sqlite_store *own, int *ret_version)

@@ -88,24 +88,31 @@ static unsigned count(struct store *store, const char *collection)
 	return n;
 }
 
-/* Appends ticks until it is done, or for ever; exits 1 when a tick is not stored. */
-static pid_t start_writer(const char *collection, unsigned n_ticks)
+/* Opens the store and appends ticks; 1 when one is not stored. */
+static int append_ticks(const char *collection, unsigned n_ticks)
 {
-	pid_t pid = fork();
+	struct store *store = open_or_null(uri, STORE_WRITE);
 	struct batch batch = {0};
-	struct store *store;
+	bool stored = store != NULL;
 
-	if (pid != 0)
-		return pid;
-	store = open_or_null(uri, STORE_WRITE);
-	for (unsigned i = 0; store && i < n_ticks; i++) {
+	for (unsigned i = 0; stored && i < n_ticks; i++) {
 		make_tick(&batch, collection, i);
-		if (store_append(store, collection, &batch) != STORE_OK)
-			_exit(1);
+		stored = store_append(store, collection, &batch) == STORE_OK;
+		if (!stored)
+			(void)fprintf(stderr, "# %s\n", store_error(store));
 	}
 	store_close(store);
 	batch_done(&batch);
-	_exit(store ? 0 : 1);
+	return stored ? 0 : 1;
+}
+
+static pid_t start_writer(const char *collection, unsigned n_ticks)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(append_ticks(collection, n_ticks));
+	return pid;
 }
 
 static void test_two_writers(void **state)
@@ -151,6 +158,37 @@ static void test_killed_writer(void **state)
 	}
 	print_message("# %u ticks after 8 kills\n", before / TICK);
 	assert_true(before > 0);
+}
+
+/* Sensors and a server of one machine start together: whoever comes first makes the file, no other may fail by that. */
+static void test_opened_at_once(void **state)
+{
+	enum { AT_ONCE = 6, ROUNDS = 25 };
+
+	(void)state;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		pid_t openers[AT_ONCE];
+		int gate[2], status;
+
+		(void)snprintf(uri, sizeof(uri), "sqlite:%s/%u.db", directory, round);
+		assert_int_equal(pipe(gate), 0);
+		for (unsigned i = 0; i < AT_ONCE; i++) {
+			openers[i] = fork();
+			if (openers[i] == 0) {
+				char byte;
+
+				(void)close(gate[1]);
+				(void)!read(gate[0], &byte, 1); /* all go when the gate is closed */
+				_exit(append_ticks("sensora", 1));
+			}
+		}
+		(void)close(gate[0]);
+		(void)close(gate[1]);
+		for (unsigned i = 0; i < AT_ONCE; i++) {
+			assert_int_equal(waitpid(openers[i], &status, 0), openers[i]);
+			assert_int_equal(status, 0);
+		}
+	}
 }
 
 static void write_file(const char *name, const void *data, size_t length)
@@ -292,7 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_two_writers),  CASE(test_killed_writer), CASE(test_no_database),
 		CASE(test_missing_file), CASE(test_full_disk),     CASE(test_torn_files),
-		CASE(test_foreign_file),
+		CASE(test_foreign_file), CASE(test_opened_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
