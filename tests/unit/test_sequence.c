@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticks that never came are counted by their numbers; two sensors of one name are told from wavering times.
+ * Ticks that never came are counted by their numbers; two sensors of one name are told from wavering times
+ * and from restarts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +58,56 @@ static void two_sensors_are_told(void **state)
 		n += overlaps;
 	}
 	assert_in_range(n, 120, 160);
-	assert_in_range(missing, 0, 1000); /* until they are known to be two */
+	assert_int_equal(missing, 0);
+}
+
+/* Both tick at the same instants; of each instant the tick of whoever writes first is kept. */
+static void two_sensors_at_the_same_instants_are_told(void **state)
+{
+	(void)state;
+	for (uint32_t wins = 6; wins <= 58; wins += 4) { /* of 64, the second sensor's */
+		struct sequence sequence = {0};
+		uint64_t missing = 0;
+		unsigned n = 0;
+		uint32_t random = wins;
+		bool overlaps;
+
+		for (uint64_t tick = 1; tick <= 400; tick++) {
+			random = random * 1664525u + 1013904223u;
+			missing += sequence_note(&sequence, random >> 26 < wins ? tick + 500 : tick, (int64_t)tick * 1000, 1,
+						 &overlaps);
+			n += overlaps;
+		}
+		assert_in_range(n, 20, 400);
+		assert_in_range(missing, 0, 64); /* those that the other's took the place of, until they are known to be two */
+	}
+}
+
+/* Restarts whose first ticks never came are no second sensor. */
+static void restarts_are_no_overlap(void **state)
+{
+	struct sequence sequence = {0};
+	bool overlaps;
+
+	(void)state;
+	for (uint64_t tick = 1; tick <= 500; tick++) {
+		assert_int_equal(sequence_note(&sequence, 3 + tick % 100, (int64_t)tick * 1000, 1, &overlaps), 0);
+		assert_false(overlaps);
+	}
+}
+
+/* A busy machine: one late tick stands for several. */
+static void late_ticks_do_not_hide_missing_ones(void **state)
+{
+	struct sequence sequence = {0};
+	bool overlaps;
+
+	(void)state;
+	assert_int_equal(sequence_note(&sequence, 1, 1000, 1, &overlaps), 0);
+	assert_int_equal(sequence_note(&sequence, 2, 6000, 5, &overlaps), 0);
+	assert_int_equal(sequence_note(&sequence, 10, 14000, 1, &overlaps), 7);
+	assert_int_equal(sequence_note(&sequence, 15, 23000, 5, &overlaps), 4);
+	assert_false(overlaps);
 }
 
 static void a_clock_that_was_set_back_is_told(void **state)
@@ -77,6 +127,9 @@ int main(void)
 		cmocka_unit_test(missing_ticks_are_counted),
 		cmocka_unit_test(wavering_times_are_no_overlap),
 		cmocka_unit_test(two_sensors_are_told),
+		cmocka_unit_test(two_sensors_at_the_same_instants_are_told),
+		cmocka_unit_test(restarts_are_no_overlap),
+		cmocka_unit_test(late_ticks_do_not_hide_missing_ones),
 		cmocka_unit_test(a_clock_that_was_set_back_is_told),
 	};
 
