@@ -33,11 +33,22 @@ static void read_activity(struct collect *collect, struct activity_source *sourc
 	collect->lost[REPORT_LOST_READ] += source->frame.read_failures - failures;
 }
 
-/* Returns the time between the energy reading and the end of the activity reading. */
-static uint64_t read_sources(struct collect *collect, uint64_t *ret_energy_ns)
+/* When the energy was read: lengths by one clock, the report's time by the other, both of the same instant. */
+struct instant {
+	uint64_t monotonic_ns;
+	int64_t time_ms;
+};
+
+static struct instant now(void)
 {
-	const uint64_t start_ns = clock_monotonic_ns();
-	uint64_t energy_ns = start_ns, end_ns;
+	return (struct instant){.monotonic_ns = clock_monotonic_ns(), .time_ms = clock_realtime_ms()};
+}
+
+/* Returns the time between the energy reading and the end of the activity reading. */
+static uint64_t read_sources(struct collect *collect, struct instant *ret_energy)
+{
+	struct instant energy = now();
+	const uint64_t start_ns = energy.monotonic_ns;
 
 	for (unsigned i = 0; i < collect->n_systems; i++)
 		if (!collect->systems[i]->ops->energy)
@@ -45,24 +56,23 @@ static uint64_t read_sources(struct collect *collect, uint64_t *ret_energy_ns)
 	for (unsigned i = 0; i < collect->n_systems; i++) {
 		if (!collect->systems[i]->ops->energy)
 			continue;
-		energy_ns = clock_monotonic_ns();
-		read_system(collect, collect->systems[i], energy_ns - collect->last_energy_ns);
+		energy = now();
+		read_system(collect, collect->systems[i], energy.monotonic_ns - collect->last_energy_ns);
 	}
 	if (collect->activity)
 		read_activity(collect, collect->activity);
 	if (collect_overflow_frame(&collect->overflow))
 		read_activity(collect, collect->overflow.source);
-	end_ns = clock_monotonic_ns();
-	*ret_energy_ns = energy_ns;
-	return end_ns - energy_ns;
+	*ret_energy = energy;
+	return clock_monotonic_ns() - energy.monotonic_ns;
 }
 
 void collect_read_baseline(struct collect *collect)
 {
-	uint64_t energy_ns;
+	struct instant energy;
 
-	(void)read_sources(collect, &energy_ns);
-	collect->last_energy_ns = energy_ns;
+	(void)read_sources(collect, &energy);
+	collect->last_energy_ns = energy.monotonic_ns;
 }
 
 static void send_targets(struct collect *collect)
@@ -114,11 +124,11 @@ static int64_t next_time_ms(struct collect *collect, int64_t now_ms)
 	return now_ms;
 }
 
-static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_ns)
+static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_ns, uint64_t skew_ns)
 {
 	const struct target_view *view = target_table_view(collect->table);
 	struct encode_tick tick = {
-		.time_ms = clock_realtime_ms(),
+		.time_ms = next_time_ms(collect, time_ms),
 		.sensor = collect->config->name,
 		.frame = collect->activity ? &collect->activity->frame : NULL,
 		.overflow = collect_overflow_frame(&collect->overflow),
@@ -146,7 +156,6 @@ static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_
 	unsigned n_targets;
 	int r;
 
-	tick.time_ms = next_time_ms(collect, tick.time_ms);
 	fill_lost(collect, &tick.metadata);
 	r = encoder_run(collect->encoder, &tick, &collect->reports, &n_targets);
 	if (r < 0) {
@@ -162,21 +171,22 @@ static void encode(struct collect *collect, uint64_t interval_ns, uint64_t skew_
 
 void collect_read_tick(struct collect *collect, uint64_t missed)
 {
-	uint64_t energy_ns, skew_ns, interval_ns;
+	struct instant energy;
+	uint64_t skew_ns, interval_ns;
 
 	if (missed > 0) {
 		collect->lost[REPORT_LOST_LATE] += missed;
 		log_debug("tick", 0, "late: %" PRIu64 " ticks are part of this one", missed);
 	}
-	skew_ns = read_sources(collect, &energy_ns);
-	interval_ns = energy_ns - collect->last_energy_ns;
-	collect->last_energy_ns = energy_ns;
+	skew_ns = read_sources(collect, &energy);
+	interval_ns = energy.monotonic_ns - collect->last_energy_ns;
+	collect->last_energy_ns = energy.monotonic_ns;
 	collect->seq++;
 	(void)target_table_refresh_names(collect->table, clock_realtime_ms());
 	if (collect->activity && target_table_view(collect->table)->n_ended > 0)
 		collect_merge_successors(collect);
 	send_targets(collect);
-	encode(collect, interval_ns, skew_ns);
+	encode(collect, energy.time_ms, interval_ns, skew_ns);
 	collect_release_ended(collect);
 	collect_overflow_move_back(collect);
 	if (collect->link.backlog.length > 0)
