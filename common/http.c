@@ -83,6 +83,7 @@ static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)loop;
 	(void)events;
+	http_connections_cut(http, now_ns);
 	while (request) {
 		struct http_request *next = request->next;
 		const char *reason = NULL;
@@ -160,6 +161,7 @@ static void set_limits(struct http_options *options)
 {
 	options->body_max = options->body_max ? options->body_max : (size_t)1 << 20;
 	options->timeout_ms = options->timeout_ms ? options->timeout_ms : 30000;
+	options->request_ms = options->request_ms ? options->request_ms : 60000;
 	options->waiting_ms = options->waiting_ms ? options->waiting_ms : UINT64_C(3600000);
 	options->connections = options->connections ? options->connections : 256;
 	options->per_address = options->per_address ? options->per_address : 64;
@@ -173,6 +175,7 @@ static struct MHD_Daemon *start_daemon(struct http *http, int fd)
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_request_access,
 				http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
 				http_request_begin, http, MHD_OPTION_NOTIFY_COMPLETED, http_request_end, http,
+				MHD_OPTION_NOTIFY_CONNECTION, http_connection_changed, http,
 				MHD_OPTION_CONNECTION_LIMIT, options->connections,
 				MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->per_address,
 				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((options->timeout_ms + 999) / 1000),

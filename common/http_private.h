@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between http.c (the server on the loop) and http_request.c (one request and its answer). Nobody else
- * includes this.
+ * Between http.c (the server on the loop), http_connection.c (how long a client may take) and http_request.c
+ * (one request and its answer). Nobody else includes this.
  */
 #pragma once
 
@@ -17,13 +17,14 @@ struct http {
 	struct MHD_Daemon *daemon;
 	ev_io io;
 	ev_timer timeout; /* when libmicrohttpd wants to run without news */
-	ev_timer watch;   /* looks after waiting requests */
+	ev_timer watch;   /* looks after waiting requests and slow clients */
 	struct http_options options;
 	const struct http_route *routes;
 	size_t n_routes;
 	void *data;
 	struct http_statistics statistics;
 	struct http_request *waiting; /* a list */
+	struct http_connection *connections;
 };
 
 struct http_request {
@@ -58,6 +59,15 @@ enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection
 				    size_t *upload_data_size, void **con_cls);
 void http_request_end(void *cls, struct MHD_Connection *connection, void **con_cls,
 		      enum MHD_RequestTerminationCode toe);
+/* Callback of libmicrohttpd for what begins and ends; `cls` is the struct http. */
+void http_connection_changed(void *cls, struct MHD_Connection *connection, void **socket_context,
+			     enum MHD_ConnectionNotificationCode code);
+/* What the client may take its time for now: the next request, nothing (it waits for us), reading an answer. */
+void http_connection_idle(struct http *http, struct MHD_Connection *connection);
+void http_connection_waits(struct MHD_Connection *connection);
+void http_connection_answers(struct http *http, struct MHD_Connection *connection);
+/* Closes those whose time is over. */
+void http_connections_cut(struct http *http, uint64_t now_ns);
 /* Ends a wait without its owner: tells `gone`, then answers 503. */
 void http_request_give_up(struct http_request *request, const char *reason);
 /* Makes the loop run libmicrohttpd in its next turn. */

@@ -60,9 +60,8 @@ void http_request_end(void *cls, struct MHD_Connection *connection, void **con_c
 {
 	struct http_request *request = *con_cls;
 
-	(void)cls;
-	(void)connection;
 	(void)toe;
+	http_connection_idle(cls, connection);
 	if (!request)
 		return;
 	if (request->waits) {
@@ -291,6 +290,7 @@ static enum MHD_Result queue_answer(struct http_request *request)
 {
 	if (!request->response)
 		return MHD_NO; /* out of memory: the connection is closed */
+	http_connection_answers(request->http, request->connection);
 	enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
 	MHD_destroy_response(request->response);
 	request->response = NULL;
@@ -327,6 +327,7 @@ enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection
 		return queue_answer(request);
 	if (!request->suspended) {
 		request->suspended = true;
+		http_connection_waits(connection);
 		MHD_suspend_connection(connection);
 	}
 	return MHD_YES;

@@ -31,6 +31,7 @@ struct http_options {
 	uint16_t port;         /* 0: any free one; http_port() tells */
 	size_t body_max;       /* bytes; 0: 1 MiB; more is answered with 413 */
 	uint64_t timeout_ms;   /* a client that says nothing for so long is cut; 0: 30 s */
+	uint64_t request_ms;   /* a request must have come as a whole after so long; 0: 60 s */
 	uint64_t waiting_ms;   /* a waiting request is answered with 503 after so long; 0: 1 h */
 	unsigned connections;  /* altogether; 0: 256 */
 	unsigned per_address;  /* connections of one address; 0: 64 */

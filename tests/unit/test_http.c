@@ -291,6 +291,56 @@ static void time_limits(void **state)
 	(void)teardown(state);
 }
 
+/* Byte by byte a client is never silent; it has so long for a request all the same. */
+static void drips_are_cut(void **state)
+{
+	static const char *const begins[] = {"GET /healthz HTTP/1.1\r\nHost: ",
+					     "POST /later HTTP/1.1\r\nContent-Length: 900000\r\n\r\n"};
+	const struct http_options options = {.request_ms = 300};
+	int fds[2];
+	unsigned n_open = 2;
+
+	(void)state;
+	assert_int_equal(start_with(&options), 0);
+	for (unsigned i = 0; i < 2; i++)
+		fds[i] = client(begins[i]);
+	int waits = client("POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	for (unsigned n = 0; n < 3000 && n_open > 0; n++) {
+		turn(5);
+		for (unsigned i = 0; i < 2; i++) {
+			if (fds[i] < 0 || send(fds[i], "x", 1, MSG_NOSIGNAL) == 1)
+				continue;
+			(void)close(fds[i]);
+			fds[i] = -1;
+			n_open--;
+		}
+	}
+	assert_int_equal(n_open, 0);
+	/* Who waits for an answer is not meant. */
+	assert_int_equal(n_waiting, 1);
+	assert_int_equal(n_gone, 0);
+	http_answer_json(waiting[0], 200, "{}");
+	assert_int_equal(finish(waits), 200);
+	(void)teardown(state);
+}
+
+/* A connection that is kept has as long again for each request. */
+static void each_request_has_its_time(void **state)
+{
+	const struct http_options options = {.request_ms = 1500};
+
+	(void)state;
+	assert_int_equal(start_with(&options), 0);
+	int fd = client("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (unsigned i = 0; i < 4; i++) {
+		turn(1000);
+		assert_true(recv(fd, reply, sizeof(reply), MSG_DONTWAIT) > 0);
+		(void)send(fd, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 34, MSG_NOSIGNAL);
+	}
+	(void)close(fd);
+	(void)teardown(state);
+}
+
 static void connections_per_address(void **state)
 {
 	const struct http_options options = {.per_address = 2};
@@ -352,6 +402,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(client_goes, setup, teardown),
 		cmocka_unit_test(stop_with_waiting_requests),
 		cmocka_unit_test(time_limits),
+		cmocka_unit_test(drips_are_cut),
+		cmocka_unit_test(each_request_has_its_time),
 		cmocka_unit_test(connections_per_address),
 		cmocka_unit_test(bearer_token),
 		cmocka_unit_test(addresses),
