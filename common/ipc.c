@@ -63,8 +63,8 @@ static void attach_fds(struct msghdr *message, union control *control, const int
 	memcpy(CMSG_DATA(entry), fds, bytes);
 }
 
-int ipc_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length, const int *fds,
-	     unsigned n_fds)
+static int send_message(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length,
+			const int *fds, unsigned n_fds, int flags)
 {
 	if (length > IPC_MESSAGE_MAX || n_fds > IPC_FDS_MAX)
 		return -EMSGSIZE;
@@ -77,13 +77,25 @@ int ipc_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_
 	if (n_fds)
 		attach_fds(&message, &control, fds, n_fds);
 	do
-		n = sendmsg(socket, &message, MSG_NOSIGNAL);
+		n = sendmsg(socket, &message, MSG_NOSIGNAL | flags);
 	while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return 0;
 	if (errno == EWOULDBLOCK || errno == ENOBUFS)
 		return -EAGAIN;
 	return errno == ECONNRESET ? -EPIPE : -errno;
+}
+
+int ipc_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length, const int *fds,
+	     unsigned n_fds)
+{
+	return send_message(socket, type, tag, payload, length, fds, n_fds, 0);
+}
+
+int ipc_try_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length, const int *fds,
+		 unsigned n_fds)
+{
+	return send_message(socket, type, tag, payload, length, fds, n_fds, MSG_DONTWAIT);
 }
 
 static void take_fds(struct msghdr *message, struct ipc_message *ret_message)

@@ -26,6 +26,9 @@ int ipc_pair(int ret_sockets[2]);
 /* 0; -EAGAIN when a non-blocking socket is full; -EPIPE when the peer is gone; -EMSGSIZE. */
 int ipc_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length, const int *fds,
 	     unsigned n_fds);
+/* The same on any socket: never waits. */
+int ipc_try_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length, const int *fds,
+	     unsigned n_fds);
 /*
  * Receives into `buffer` (at least IPC_MESSAGE_MAX + 16 bytes), to which ret_message->payload points.
  * 1 and a message; 0 when the peer has closed; -EAGAIN; -EBADMSG when it was cut short or has no head.

@@ -17,7 +17,6 @@
 
 #define LOG_TOKEN "priv"
 
-
 int priv_get_group(struct ipc_cursor *cursor, struct priv_group *ret_group, struct event_attr *events)
 {
 	uint64_t cpu, n;
@@ -105,6 +104,7 @@ static const priv_handler handlers[] = {
 	[PRIV_REQUEST_BPF_FLUSH] = priv_serve_bpf_flush,
 };
 
+/* Never waits: whoever asks without reading the answers must not hold this process, and is ended. */
 static int send_answer(int socket, const struct ipc_message *request, const struct priv_answer *answer)
 {
 	struct batch payload = {0};
@@ -113,8 +113,8 @@ static int send_answer(int socket, const struct ipc_message *request, const stru
 	if (r == 0)
 		r = ipc_put_string(&payload, answer->error ? answer->cause : "");
 	if (r == 0)
-		r = ipc_send(socket, request->type | PRIV_ANSWER, request->tag, payload.data, payload.length,
-			     answer->fds, answer->n_fds);
+		r = ipc_try_send(socket, request->type | PRIV_ANSWER, request->tag, payload.data,
+				 payload.length, answer->fds, answer->n_fds);
 	batch_done(&payload);
 	for (unsigned i = 0; i < answer->n_fds; i++)
 		(void)close(answer->fds[i]);

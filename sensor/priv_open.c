@@ -97,7 +97,11 @@ static int check_group(const struct priv_config *config, const struct priv_group
 	for (unsigned i = 0; i < group->n_events; i++) {
 		const struct event_attr *attr = &group->events[i];
 
-		if (!type_is_allowed(config, attr->type) || attr->flags > (EVENT_EXCLUDE_HV << 1) - 1) {
+		if (attr->flags > (EVENT_EXCLUDE_HV << 1) - 1) {
+			set_cause(cause, size, "event flags %#x are refused", attr->flags);
+			return -EPERM;
+		}
+		if (!type_is_allowed(config, attr->type)) {
 			set_cause(cause, size, "event type %u is not one that only counts", attr->type);
 			return -EPERM;
 		}

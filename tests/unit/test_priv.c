@@ -13,6 +13,7 @@
 #include "batch.h"
 #include "ipc.h"
 #include "log.h"
+#include "priv_bpf.h"
 #include "priv_client.h"
 
 #include <fcntl.h>
@@ -172,6 +173,10 @@ static int open_one(struct priv_client *client, uint32_t type, const char *cgrou
 
 static void test_refused(void **state)
 {
+	struct event_attr flags = {.type = 1, .config = 2};
+	struct priv_group flagged = {.cgroup = "", .cpu = 0, .n_events = 1, .events = &flags};
+	char cause[PRIV_CAUSE_MAX];
+	int fd;
 	struct priv_client *client;
 
 	(void)state;
@@ -182,6 +187,9 @@ static void test_refused(void **state)
 	assert_int_equal(open_one(client, 79, ""), -EPERM); /* intel_pt */
 	assert_int_equal(open_one(client, 80, ""), -EPERM); /* no PMU at all */
 	assert_int_not_equal(open_one(client, 77, ""), -EPERM);
+	flags.flags = UINT32_MAX;
+	assert_int_equal(priv_open_group(&config, &flagged, &fd, cause, sizeof(cause)), -EPERM);
+	assert_non_null(strstr(cause, "flags"));
 	assert_int_equal(open_one(client, 1, "/../x"), -EPERM);
 	assert_int_equal(open_one(client, 1, "/a/./b"), -EPERM);
 	assert_int_equal(open_one(client, 1, "/a//b"), -EPERM);
@@ -252,6 +260,44 @@ static void test_malformed(void **state)
 	(void)close(fd);
 }
 
+/* Who asks and never reads would hold the process that watches over both. */
+static void test_nobody_reads(void **state)
+{
+	struct batch payload = {0};
+	int sockets[2], r = 1;
+
+	(void)state;
+	assert_int_equal(ipc_pair(sockets), 0);
+	assert_int_equal(ipc_put_u64(&payload, PRIV_FILE_POWERCAP_ENERGY), 0);
+	assert_int_equal(ipc_put_string(&payload, "intel-rapl:9"), 0);
+	(void)alarm(120); /* instead of waiting for ever where this fails */
+	while (r == 1) {
+		assert_int_equal(ipc_send(sockets[1], PRIV_REQUEST_OPEN_FILE, 1, payload.data, payload.length,
+					  NULL, 0),
+				 0);
+		r = priv_serve(sockets[0], &config);
+	}
+	(void)alarm(0);
+	assert_int_equal(r, -EAGAIN);
+	batch_done(&payload);
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+}
+
+/* Kernel memory by the gigabyte, for a machine with more places than CPUs. */
+static void test_bpf_shape(void **state)
+{
+	const uint32_t place = 0;
+	struct priv_bpf_shape shape = {
+		.n_events = 1, .n_cpus = 1, .n_places = 2, .n_slots = 16, .place_of_cpu = &place};
+	struct priv_bpf *bpf = NULL;
+	char cause[PRIV_CAUSE_MAX] = "";
+
+	(void)state;
+	assert_int_equal(priv_bpf_load(&shape, &bpf, cause, sizeof(cause)), -EINVAL);
+	assert_null(bpf);
+}
+
 static void test_server_gone(void **state)
 {
 	struct priv_client *client;
@@ -270,7 +316,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_served),    cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_refused),   cmocka_unit_test(test_zone_names),
-		cmocka_unit_test(test_malformed), cmocka_unit_test(test_server_gone),
+		cmocka_unit_test(test_malformed), cmocka_unit_test(test_nobody_reads),
+		cmocka_unit_test(test_bpf_shape), cmocka_unit_test(test_server_gone),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
