@@ -10,10 +10,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define NAMESPACE_MAX 76
 
@@ -119,13 +122,32 @@ int container_file_path(enum container_file kind, const char *root, const char *
 	return (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 
-static int open_regular(const char *path)
+/*
+ * Below the root no link leads out of it: a root may be a user's own. Kernels before 5.6, and engines that do
+ * not know the call, have no such way to open; there the last part alone is looked at.
+ */
+static int open_beneath(const char *root, const char *below)
+{
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+	const struct open_how how = {.flags = (uint64_t)flags,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	cleanup_(cleanup_close) int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	long fd;
+
+	if (folder < 0)
+		return -errno;
+	fd = syscall(SYS_openat2, folder, below, &how, sizeof(how));
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(folder, below, flags);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_regular(const char *root, const char *below)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	int fd = open_beneath(root, below);
+
+	if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
 		return fd;
 	(void)close(fd);
 	return -EACCES;
@@ -135,9 +157,10 @@ static int open_below(enum container_file kind, const char *root, const char *id
 {
 	char path[4096], folder[4096];
 	int r = container_file_path(kind, root, id, extra, path, sizeof(path));
+
 	if (r < 0)
 		return r;
-	r = open_regular(path);
+	r = open_regular(root, path + strlen(root) + 1);
 	if (r != -ENOENT || kind != CONTAINER_FILE_DOCKER)
 		return r;
 	/* Docker's data folder is taken as a root as well as the containers' folder in it. */
@@ -145,7 +168,7 @@ static int open_below(enum container_file kind, const char *root, const char *id
 	if (n < 0 || (size_t)n >= sizeof(folder))
 		return -ENAMETOOLONG;
 	r = container_file_path(kind, folder, id, extra, path, sizeof(path));
-	return r < 0 ? r : open_regular(path);
+	return r < 0 ? r : open_regular(root, path + strlen(root) + 1);
 }
 
 static const char *const *roots_for(const struct container_roots *roots, enum container_file kind)
