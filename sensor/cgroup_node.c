@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tree of known cgroups: two hash tables over nodes of one allocation each. Called by cgroup_watch.c only.
+ * Tree of known cgroups: three hash tables over nodes of one allocation each. Called by cgroup_watch.c only.
  */
 #include "cgroup_node.h"
 
@@ -30,6 +30,7 @@ struct cgroup_node *cgroup_node_add(struct cgroup_tree *tree, struct cgroup_node
 	node->parent = parent;
 	node->id = id;
 	node->watch = -1;
+	HASH_ADD(by_id, tree->by_id, id, sizeof(node->id), node);
 	if (!parent) {
 		tree->root = node;
 		return node;
@@ -53,6 +54,7 @@ void cgroup_node_set_watch(struct cgroup_tree *tree, struct cgroup_node *node, i
 void cgroup_node_remove(struct cgroup_tree *tree, struct cgroup_node *node)
 {
 	cgroup_node_set_watch(tree, node, -1);
+	HASH_DELETE(by_id, tree->by_id, node);
 	if (node->parent) {
 		HASH_DELETE(by_name, tree->by_name, node);
 		DL_DELETE(node->parent->children, node);
@@ -83,6 +85,13 @@ struct cgroup_node *cgroup_node_find_watch(struct cgroup_tree *tree, int watch)
 	return node;
 }
 
+struct cgroup_node *cgroup_node_find_id(struct cgroup_tree *tree, uint64_t id)
+{
+	struct cgroup_node *node = NULL;
+	HASH_FIND(by_id, tree->by_id, &id, sizeof(id), node);
+	return node;
+}
+
 int cgroup_node_path(const struct cgroup_node *node, char *ret, size_t used, size_t size)
 {
 	size_t length = used;
@@ -105,6 +114,7 @@ void cgroup_tree_done(struct cgroup_tree *tree)
 {
 	struct cgroup_node *node, *next;
 	HASH_CLEAR(by_watch, tree->by_watch);
+	HASH_CLEAR(by_id, tree->by_id);
 	HASH_ITER(by_name, tree->by_name, node, next)
 	{
 		HASH_DELETE(by_name, tree->by_name, node);

@@ -22,6 +22,7 @@
 #define WATCH_MASK      (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
 #define WATCH_DEPTH_MAX 48
 #define WATCH_THOROUGH  8  /* each so many rescans */
+#define WATCH_GONE_MAX  64 /* more of them go at once, without their children */
 #define WATCH_READS_MAX 64 /* per call; the descriptor stays readable when there is more */
 
 struct cgroup_watch {
@@ -34,6 +35,8 @@ struct cgroup_watch {
 	bool thorough;   /* look into every directory, not only where there was one before */
 	unsigned n_rescans;
 	bool lost; /* inotify's queue has overflowed */
+	uint64_t gone[WATCH_GONE_MAX]; /* born, and gone before we looked */
+	unsigned n_gone;
 	int fd;
 	size_t mount_length;
 	size_t start_length; /* mount and start */
@@ -106,10 +109,11 @@ static void remove_tree(struct cgroup_watch *watch, struct cgroup_node *node)
 }
 
 /* A directory seen below `parent`: news or not. watch->path is anything, and is changed. */
-static int see(struct cgroup_watch *watch, struct cgroup_node *parent, const char *name, uint64_t id,
-	       unsigned depth)
+static int learn(struct cgroup_watch *watch, struct cgroup_node *parent, const char *name, uint64_t id,
+		 unsigned depth, struct cgroup_node **ret_news)
 {
 	struct cgroup_node *node = cgroup_node_find(&watch->tree, parent, name);
+	*ret_news = NULL;
 	if (node && node->id != id) {
 		remove_tree(watch, node);
 		node = NULL;
@@ -130,7 +134,19 @@ static int see(struct cgroup_watch *watch, struct cgroup_node *parent, const cha
 	watch->statistics.created++;
 	watch->statistics.n_cgroups = watch->tree.n_nodes;
 	watch->events.created(watch->events.data, watch->path + watch->mount_length, id);
-	r = scan(watch, node, depth);
+	*ret_news = node;
+	return 0;
+}
+
+/* The same, and what is in it if it is news. */
+static int see(struct cgroup_watch *watch, struct cgroup_node *parent, const char *name, uint64_t id,
+	       unsigned depth)
+{
+	struct cgroup_node *news;
+	int r = learn(watch, parent, name, id, depth, &news);
+	if (r < 0 || !news)
+		return r;
+	r = scan(watch, news, depth);
 	return r == -ENOENT || r == -ENODEV ? 0 : r; /* gone meanwhile: its removal will be told */
 }
 
@@ -271,21 +287,71 @@ int cgroup_watch_process(struct cgroup_watch *watch)
 	return watch->lost ? cgroup_watch_rescan(watch) : 0;
 }
 
+/* Is the directory in watch->path there, and the same one? */
+static bool is_there(const struct cgroup_watch *watch, uint64_t id)
+{
+	struct stat st;
+	return lstat(watch->path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_ino == id;
+}
+
+void cgroup_watch_born(struct cgroup_watch *watch, uint64_t parent_id, const char *name, uint64_t id)
+{
+	struct cgroup_node *parent = cgroup_node_find_id(&watch->tree, parent_id);
+	if (!parent || name[0] == '\0' || strchr(name, '/'))
+		return; /* not below the base */
+	int length = set_path(watch, parent);
+	size_t more = strlen(name) + 2;
+	if (length < 0 || (size_t)length + more > sizeof(watch->path))
+		return;
+	watch->path[length] = '/';
+	memcpy(watch->path + length + 1, name, more - 1);
+	bool gone = !is_there(watch, id);
+	struct cgroup_node *node = cgroup_node_find(&watch->tree, parent, name);
+	if (gone && node && node->id != id && is_there(watch, node->id))
+		return; /* an older one than that which we know: nothing can be said of it any more */
+	if (!gone) {
+		if (see(watch, parent, name, id, depth_of(parent) + 1) < 0)
+			watch->statistics.failures++;
+		return;
+	}
+	if (watch->n_gone == WATCH_GONE_MAX)
+		cgroup_watch_born_end(watch);
+	watch->gone[watch->n_gone++] = id;
+	if (learn(watch, parent, name, id, depth_of(parent) + 1, &node) < 0)
+		watch->statistics.failures++;
+}
+
+void cgroup_watch_born_end(struct cgroup_watch *watch)
+{
+	while (watch->n_gone > 0) {
+		struct cgroup_node *node = cgroup_node_find_id(&watch->tree, watch->gone[--watch->n_gone]);
+		if (node && node->parent)
+			remove_tree(watch, node);
+	}
+}
+
 int cgroup_watch_open(const struct cgroup_layout *layout, const struct cgroup_watch_events *events,
 		      struct cgroup_watch **ret_watch)
 {
 	struct cgroup_watch *watch = calloc(1, sizeof(*watch));
+	struct stat st;
 	if (!watch)
 		return -ENOMEM;
+	watch->fd = -1;
 	watch->events = *events;
 	watch->mount_length = strlen(layout->mount);
 	watch->start_length = watch->mount_length + strlen(layout->start);
 	memcpy(watch->path, layout->mount, watch->mount_length);
 	memcpy(watch->path + watch->mount_length, layout->start, strlen(layout->start) + 1);
+	if (stat(watch->path, &st) < 0) {
+		int r = -errno;
+		cgroup_watch_close(watch);
+		return r;
+	}
 	watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (watch->fd < 0)
 		log_warning("cgroup", -errno, "no inotify: new cgroups are found by the rescan only");
-	int r = cgroup_node_add(&watch->tree, NULL, "", 0) ? cgroup_watch_rescan(watch) : -ENOMEM;
+	int r = cgroup_node_add(&watch->tree, NULL, "", st.st_ino) ? cgroup_watch_rescan(watch) : -ENOMEM;
 	if (r < 0) {
 		cgroup_watch_close(watch);
 		return r;

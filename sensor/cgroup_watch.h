@@ -38,6 +38,12 @@ int cgroup_watch_open(const struct cgroup_layout *layout, const struct cgroup_wa
 int cgroup_watch_fd(const struct cgroup_watch *watch);
 /* Reads what is there and calls back. 0 or a negative errno. */
 int cgroup_watch_process(struct cgroup_watch *watch);
+/*
+ * News from elsewhere than inotify: below the directory with inode `parent` this one was made. When it is gone by
+ * now, `removed` follows at cgroup_watch_born_end(), after its children have been told, which may be gone, too.
+ */
+void cgroup_watch_born(struct cgroup_watch *watch, uint64_t parent, const char *name, uint64_t id);
+void cgroup_watch_born_end(struct cgroup_watch *watch);
 /* Compares the whole tree with what is known. 0 or a negative errno. */
 int cgroup_watch_rescan(struct cgroup_watch *watch);
 const struct cgroup_watch_statistics *cgroup_watch_get_statistics(const struct cgroup_watch *watch);

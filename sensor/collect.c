@@ -19,6 +19,12 @@
 #include <poll.h>
 #include <string.h>
 
+/*
+ * Between two looks at what inotify has, the ticks' own apart: a source that counts from birth on can wait, others lose what
+ * is done before they have heard of it.
+ */
+#define COLLECT_DISCOVERY_PAUSE_S       0.25
+#define COLLECT_DISCOVERY_PAUSE_SHORT_S 0.05
 #define COLLECT_FLUSH_IDLE_S 20 /* at the end: how long the writer may take nothing before the rest is given up */
 
 static void stop(struct collect *collect, int result)
@@ -39,10 +45,8 @@ static void on_tick(struct loop_tick *tick, const struct loop_tick_time *time)
 	struct collect *collect = tick->data;
 
 	/* What inotify has to say of now belongs to this tick. */
-	if (collect->watch) {
-		(void)cgroup_watch_process(collect->watch);
-		target_table_settle(collect->table, clock_realtime_ms());
-	}
+	if (collect->watch)
+		collect_discover(collect);
 	collect_read_tick(collect, time->missed);
 	if (collect->config->ticks > 0 && collect->seq >= (uint64_t)collect->config->ticks)
 		stop(collect, 0);
@@ -51,13 +55,21 @@ static void on_tick(struct loop_tick *tick, const struct loop_tick_time *time)
 static void on_cgroups(struct ev_loop *ev, ev_io *watcher, int events)
 {
 	struct collect *collect = watcher->data;
-	int r = cgroup_watch_process(collect->watch);
 
-	(void)ev;
 	(void)events;
-	if (r < 0)
-		log_warning("cgroup", r, "notifications cannot be read; the rescan goes on");
-	target_table_settle(collect->table, clock_realtime_ms());
+	collect_discover(collect);
+	/* Whatever comes next waits a little, so that a storm of births costs no storm of wake-ups. */
+	ev_io_stop(ev, watcher);
+	ev_timer_again(ev, &collect->discovery_pause);
+}
+
+static void on_discovery_pause(struct ev_loop *ev, ev_timer *timer, int events)
+{
+	struct collect *collect = timer->data;
+
+	(void)events;
+	ev_timer_stop(ev, timer);
+	ev_io_start(ev, &collect->watch_io);
 }
 
 static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
@@ -147,7 +159,10 @@ static void start_watchers(struct collect *collect)
 	}
 	if (collect->watch && cgroup_watch_fd(collect->watch) >= 0) {
 		ev_io_init(&collect->watch_io, on_cgroups, cgroup_watch_fd(collect->watch), EV_READ);
-		collect->watch_io.data = collect;
+		ev_timer_init(&collect->discovery_pause, on_discovery_pause, 0,
+			      collect->activity && collect->activity->ops->births ? COLLECT_DISCOVERY_PAUSE_S :
+										    COLLECT_DISCOVERY_PAUSE_SHORT_S);
+		collect->watch_io.data = collect->discovery_pause.data = collect;
 		ev_io_start(ev, &collect->watch_io);
 	}
 	if (collect->notify.watchdog_interval_ms > 0) {

@@ -64,7 +64,7 @@ struct collect {
 	/* watchers */
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
-	ev_timer rescan, watchdog;
+	ev_timer rescan, watchdog, discovery_pause;
 	ev_idle sim_idle;
 	bool stopping;
 	int result;
@@ -80,6 +80,8 @@ void collect_close(struct collect *collect);
 void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots);
 /* collect_targets.c: the table's calls, passed on to the activity source. */
 void collect_target_events(struct collect *collect, struct target_events *ret_events);
+/* What has come and gone since the last call, from the activity source and from inotify. */
+void collect_discover(struct collect *collect);
 /* After a tick: departed cgroups leave the source, ended slots become free. */
 void collect_release_ended(struct collect *collect);
 /* Counts of an ended target whose name lives on are added to its successor's, so that one report has both. */

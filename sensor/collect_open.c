@@ -165,6 +165,7 @@ static int open_targets(struct collect *collect)
 		.exclude = (const char *const *)config->exclude.items,
 		.n_exclude = config->exclude.n_items,
 		.names_are_paths = config->names == 1,
+		.brief = collect->activity && collect->activity->ops->births,
 	};
 	struct cgroup_watch_events watch_events;
 	struct target_events events;

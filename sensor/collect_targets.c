@@ -6,6 +6,7 @@
  */
 #include "collect.h"
 
+#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
@@ -81,6 +82,28 @@ void collect_target_events(struct collect *collect, struct target_events *ret_ev
 		.renamed = target_renamed,
 		.data = collect,
 	};
+}
+
+static void born(void *data, uint64_t parent, const char *name, uint64_t id)
+{
+	struct collect *collect = data;
+
+	cgroup_watch_born(collect->watch, parent, name, id);
+}
+
+void collect_discover(struct collect *collect)
+{
+	struct activity_source *activity = collect->activity;
+	int r;
+
+	if (activity && activity->ops->births) {
+		activity->ops->births(activity, born, collect);
+		cgroup_watch_born_end(collect->watch);
+	}
+	r = cgroup_watch_process(collect->watch);
+	if (r < 0)
+		log_warning("cgroup", r, "notifications cannot be read; the rescan goes on");
+	target_table_settle(collect->table, clock_realtime_ms());
 }
 
 static void make_active(struct activity_frame *frame, unsigned slot)

@@ -99,9 +99,7 @@ static const priv_handler handlers[] = {
 	[PRIV_REQUEST_BPF_LOAD] = priv_serve_bpf_load,
 	[PRIV_REQUEST_BPF_GROUP] = priv_serve_bpf_group,
 	[PRIV_REQUEST_BPF_ATTACH] = priv_serve_bpf_attach,
-	[PRIV_REQUEST_BPF_MAP] = priv_serve_bpf_map,
-	[PRIV_REQUEST_BPF_UNMAP] = priv_serve_bpf_map,
-	[PRIV_REQUEST_BPF_FLUSH] = priv_serve_bpf_flush,
+	[PRIV_REQUEST_BPF_UPDATE] = priv_serve_bpf_update,
 };
 
 /* Never waits: whoever asks without reading the answers must not hold this process, and is ended. */

@@ -32,9 +32,7 @@ enum priv_request {
 	PRIV_REQUEST_BPF_LOAD = 4,
 	PRIV_REQUEST_BPF_GROUP = 5, /* opens a machine-wide group and keeps it for the program */
 	PRIV_REQUEST_BPF_ATTACH = 6,
-	PRIV_REQUEST_BPF_MAP = 7,
-	PRIV_REQUEST_BPF_UNMAP = 8,
-	PRIV_REQUEST_BPF_FLUSH = 9,
+	PRIV_REQUEST_BPF_UPDATE = 7, /* which cgroups are counted where; then, if asked for, the program once on every CPU */
 	PRIV_ANSWER = 0x80, /* the answer to request x is x | PRIV_ANSWER */
 };
 

@@ -35,5 +35,4 @@ int priv_get_group(struct ipc_cursor *cursor, struct priv_group *ret_group, stru
 int priv_serve_bpf_load(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer);
 int priv_serve_bpf_group(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer);
 int priv_serve_bpf_attach(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer);
-int priv_serve_bpf_map(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer);
-int priv_serve_bpf_flush(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer);
+int priv_serve_bpf_update(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer);

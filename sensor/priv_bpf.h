@@ -8,11 +8,15 @@
 #include "bpf/count.h"
 #include "event.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define PRIV_BPF_SLOTS_MAX 65536
-#define PRIV_BPF_MAPS 3 /* descriptors given away: cells, totals, touched */
+#define PRIV_BPF_BIRTHS_MAX 4096
+#define PRIV_BPF_MAPS 4 /* descriptors given away: cells, totals, touched, births */
+#define PRIV_BPF_CHANGES_MAX 1024 /* in one request */
+#define PRIV_BPF_NOWHERE UINT32_MAX /* the slot of a cgroup that is not counted any more */
 
 struct priv_bpf;
 
@@ -21,17 +25,24 @@ struct priv_bpf_shape {
 	unsigned n_cpus; /* highest CPU number + 1 */
 	unsigned n_places;
 	unsigned n_slots;
+	unsigned n_births; /* cgroups born since the sensor looked last that are counted; 0: births are not told */
 	const uint32_t *place_of_cpu; /* [n_cpus] */
+};
+
+/* From now on a cgroup's counts go to this slot. */
+struct priv_bpf_change {
+	uint64_t cgroup;
+	uint32_t slot;
+	uint32_t reserved; /* 0 */
 };
 
 /* All return 0 or a negative errno with a short cause where there is one. */
 int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, char *cause, size_t cause_size);
-/* Gives event number `event` of a CPU its descriptor, which stays with the caller's side of priv: taken over. */
+/* Gives event number `event` of a CPU its descriptor, which is taken over. An earlier one, whose CPU was away, goes. */
 int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int fd);
 /* Starts counting. ret_fds: duplicates for the asker. */
 int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], char *cause, size_t cause_size);
-int priv_bpf_map(struct priv_bpf *bpf, uint64_t cgroup, uint32_t slot);
-int priv_bpf_unmap(struct priv_bpf *bpf, uint64_t cgroup);
-/* Whoever runs now gets what it has had so far, on every CPU. */
-int priv_bpf_flush(struct priv_bpf *bpf);
+/* All changes in order; the first error, the others are made all the same. `flush`: then whoever runs now gets what it has
+ * had so far, on every CPU; after it no CPU adds to where a cgroup was counted before. */
+int priv_bpf_update(struct priv_bpf *bpf, const struct priv_bpf_change *changes, unsigned n, bool flush);
 void priv_bpf_free(struct priv_bpf *bpf);

@@ -25,11 +25,9 @@ int priv_client_open_container_file(void *data, enum container_file kind, const 
 /* Short cause of the last failure, "" when the errno says it all. */
 const char *priv_client_cause(const struct priv_client *client);
 
-/* The bpf source's requests, in this order: load, group for each, attach; then map, unmap and flush (priv_bpf.h). */
+/* The bpf source's requests, in this order: load, group for each, attach; then updates (priv_bpf.h). */
 int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape *shape);
 /* Opens a machine-wide group (cgroup "") for the program; columns: which event of the program each one is. */
 int priv_client_bpf_group(struct priv_client *client, const struct priv_group *group, const unsigned *columns);
 int priv_client_bpf_attach(struct priv_client *client, int ret_fds[PRIV_BPF_MAPS]);
-int priv_client_bpf_map(struct priv_client *client, uint64_t cgroup, uint32_t slot);
-int priv_client_bpf_unmap(struct priv_client *client, uint64_t cgroup);
-int priv_client_bpf_flush(struct priv_client *client);
+int priv_client_bpf_update(struct priv_client *client, const struct priv_bpf_change *changes, unsigned n, bool flush);

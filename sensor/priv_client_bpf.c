@@ -21,6 +21,7 @@ int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape
 	batch_clear(payload);
 	r = ipc_put_u64(payload, shape->n_events) | ipc_put_u64(payload, shape->n_cpus) |
 	    ipc_put_u64(payload, shape->n_places) | ipc_put_u64(payload, shape->n_slots) |
+	    ipc_put_u64(payload, shape->n_births) |
 	    ipc_put_bytes(payload, shape->place_of_cpu, shape->n_cpus * sizeof(*shape->place_of_cpu));
 	return r ? -ENOMEM : priv_client_ask(client, PRIV_REQUEST_BPF_LOAD, NULL, 0);
 }
@@ -62,33 +63,16 @@ int priv_client_bpf_attach(struct priv_client *client, int ret_fds[PRIV_BPF_MAPS
 	return priv_client_ask(client, PRIV_REQUEST_BPF_ATTACH, ret_fds, PRIV_BPF_MAPS);
 }
 
-static int ask_map(struct priv_client *client, enum priv_request type, uint64_t cgroup, uint32_t slot)
+int priv_client_bpf_update(struct priv_client *client, const struct priv_bpf_change *changes, unsigned n, bool flush)
 {
+	struct batch *payload = &client->payload;
 	int r;
 
-	batch_clear(&client->payload);
-	r = ipc_put_u64(&client->payload, cgroup) | ipc_put_u64(&client->payload, slot);
-	return r ? -ENOMEM : priv_client_ask(client, type, NULL, 0);
-}
-
-int priv_client_bpf_map(struct priv_client *client, uint64_t cgroup, uint32_t slot)
-{
+	if (n > PRIV_BPF_CHANGES_MAX)
+		return -EINVAL;
 	if (priv_client_is_direct(client))
-		return client->bpf ? priv_bpf_map(client->bpf, cgroup, slot) : -EOPNOTSUPP;
-	return ask_map(client, PRIV_REQUEST_BPF_MAP, cgroup, slot);
-}
-
-int priv_client_bpf_unmap(struct priv_client *client, uint64_t cgroup)
-{
-	if (priv_client_is_direct(client))
-		return client->bpf ? priv_bpf_unmap(client->bpf, cgroup) : -EOPNOTSUPP;
-	return ask_map(client, PRIV_REQUEST_BPF_UNMAP, cgroup, 0);
-}
-
-int priv_client_bpf_flush(struct priv_client *client)
-{
-	if (priv_client_is_direct(client))
-		return client->bpf ? priv_bpf_flush(client->bpf) : -EOPNOTSUPP;
-	batch_clear(&client->payload);
-	return priv_client_ask(client, PRIV_REQUEST_BPF_FLUSH, NULL, 0);
+		return client->bpf ? priv_bpf_update(client->bpf, changes, n, flush) : -EOPNOTSUPP;
+	batch_clear(payload);
+	r = ipc_put_u64(payload, flush) | ipc_put_bytes(payload, changes, n * sizeof(*changes));
+	return r ? -ENOMEM : priv_client_ask(client, PRIV_REQUEST_BPF_UPDATE, NULL, 0);
 }

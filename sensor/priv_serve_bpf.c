@@ -17,7 +17,7 @@ static struct priv_bpf *program(const struct priv_config *config)
 int priv_serve_bpf_load(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer)
 {
 	struct priv_bpf_shape shape;
-	uint64_t numbers[4];
+	uint64_t numbers[5];
 	uint32_t places[COUNT_CPUS_MAX];
 	const void *bytes;
 	size_t length = 0;
@@ -38,6 +38,7 @@ int priv_serve_bpf_load(const struct priv_config *config, struct ipc_cursor *cur
 					.n_cpus = (unsigned)numbers[1],
 					.n_places = (unsigned)numbers[2],
 					.n_slots = (unsigned)numbers[3],
+					.n_births = (unsigned)numbers[4],
 					.place_of_cpu = places};
 	if (!config->bpf) {
 		answer->error = -EOPNOTSUPP;
@@ -95,25 +96,19 @@ int priv_serve_bpf_attach(const struct priv_config *config, struct ipc_cursor *c
 	return 0;
 }
 
-int priv_serve_bpf_map(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer)
+int priv_serve_bpf_update(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer)
 {
-	const uint64_t cgroup = ipc_get_u64(cursor), slot = ipc_get_u64(cursor);
+	struct priv_bpf_change changes[PRIV_BPF_CHANGES_MAX];
+	const uint64_t flush = ipc_get_u64(cursor);
+	size_t length = 0;
+	const void *bytes = ipc_get_bytes(cursor, &length);
 
-	if (priv_check_end(cursor) < 0 || slot > UINT32_MAX)
+	if (priv_check_end(cursor) < 0 || flush > 1 || length > sizeof(changes) || length % sizeof(changes[0]) != 0)
 		return -EBADMSG;
-	if (!program(config))
-		answer->error = -EOPNOTSUPP;
-	else if (answer->type == PRIV_REQUEST_BPF_MAP)
-		answer->error = priv_bpf_map(program(config), cgroup, (uint32_t)slot);
-	else
-		answer->error = priv_bpf_unmap(program(config), cgroup);
-	return 0;
-}
-
-int priv_serve_bpf_flush(const struct priv_config *config, struct ipc_cursor *cursor, struct priv_answer *answer)
-{
-	if (priv_check_end(cursor) < 0)
-		return -EBADMSG;
-	answer->error = program(config) ? priv_bpf_flush(program(config)) : -EOPNOTSUPP;
+	if (length > 0)
+		memcpy(changes, bytes, length);
+	answer->error = program(config) ? priv_bpf_update(program(config), changes,
+							  (unsigned)(length / sizeof(changes[0])), flush == 1) :
+					  -EOPNOTSUPP;
 	return 0;
 }

@@ -116,6 +116,9 @@ struct activity_source {
 	struct activity_frame frame;
 };
 
+/* A cgroup was born in the directory whose inode is `parent`. It may be gone already. */
+typedef void activity_born(void *data, uint64_t parent, const char *name, uint64_t id);
+
 struct activity_source_ops {
 	const char *name;
 	int (*probe)(struct source_context *context, const struct event_group_request *requests, unsigned n_requests,
@@ -130,6 +133,11 @@ struct activity_source_ops {
 	 * this, so that the last counts are not lost.
 	 */
 	void (*remove)(struct activity_source *source, const struct activity_cgroup *cgroup);
+	/*
+	 * NULL, or: the cgroups born since the last call, in order. Such a source has counted them since their birth,
+	 * so that also those that are gone by now have their part.
+	 */
+	void (*births)(struct activity_source *source, activity_born *born, void *data);
 	/* One pass over all slots; fills the frame. No allocation, no string work. */
 	int (*read)(struct activity_source *source);
 	void (*close)(struct activity_source *source);

@@ -229,6 +229,16 @@ int target_table_cgroup_created(struct target_table *table, const char *path, ui
 	return 0;
 }
 
+static int start_leaf(struct target_table *table, struct target_cgroup *cgroup)
+{
+	struct identity identity;
+	int r;
+	DL_DELETE(table->leaves, cgroup);
+	cgroup->waiting_leaf = false;
+	r = identity_parse(cgroup->path, table->prefix_length, &identity);
+	return r < 0 ? r : start_target(table, cgroup, &identity);
+}
+
 int target_table_cgroup_removed(struct target_table *table, const char *path, uint64_t id, int64_t now_ms)
 {
 	enter(table, now_ms);
@@ -241,6 +251,12 @@ int target_table_cgroup_removed(struct target_table *table, const char *path, ui
 		DL_DELETE(cgroup->record->nested, cgroup);
 		depart(table, cgroup, cgroup->record->slot);
 	} else {
+		if (cgroup->waiting_leaf && table->options.brief) {
+			/* Nothing was made in it as far as we know, and nothing will be. */
+			if (start_leaf(table, cgroup) == 0 && cgroup->record)
+				target_end(table, cgroup->record);
+			return 0;
+		}
 		if (cgroup->waiting_leaf)
 			DL_DELETE(table->leaves, cgroup);
 		HASH_DELETE(hh, table->cgroups, cgroup);
@@ -251,15 +267,9 @@ int target_table_cgroup_removed(struct target_table *table, const char *path, ui
 
 void target_table_settle(struct target_table *table, int64_t now_ms)
 {
-	struct identity identity;
 	enter(table, now_ms);
-	while (table->leaves) {
-		struct target_cgroup *cgroup = table->leaves;
-		DL_DELETE(table->leaves, cgroup);
-		cgroup->waiting_leaf = false;
-		if (identity_parse(cgroup->path, table->prefix_length, &identity) == 0)
-			(void)start_target(table, cgroup, &identity);
-	}
+	while (table->leaves)
+		(void)start_leaf(table, table->leaves);
 	target_slot_take_refused(table);
 }
 

@@ -32,6 +32,7 @@ struct target_options {
 	const char *const *exclude; /* wins over include */
 	unsigned n_exclude;
 	bool names_are_paths; /* reports carry cgroup paths, as hwpc-sensor's do since 2026 */
+	bool brief; /* also cgroups that are gone before target_table_settle(): the source has counted them since birth */
 	unsigned max_targets; /* 0: 65,536; who finds no slot waits for one */
 };
 

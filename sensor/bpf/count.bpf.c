@@ -2,6 +2,8 @@
 /*
  * Counts per cgroup in the kernel: at each switch between two cgroups the counters' deltas go to the cgroup that
  * was running. Loaded by the privileged process; the sensor maps the cells and only reads them.
+ * A cgroup that is born gets a cell at once, before anything can run in it, so that even one that is gone when the
+ * sensor hears of it has been counted; the sensor takes what is there over into the slot of its target.
  * Where a switch was not traced, the task that now leaves gets the part of the time that the scheduler says it
  * ran; the rest belongs to nobody for sure and goes to `lost`.
  */
@@ -16,13 +18,17 @@
 
 /* The few members of kernel structures that are read; their places are filled in at loading. */
 struct kernfs_node {
+	const char *name;
 	unsigned long long id;
-} __attribute__((preserve_access_index));
-struct cgroup {
-	struct kernfs_node *kn;
 } __attribute__((preserve_access_index));
 struct cgroup_subsys_state {
 	struct cgroup *cgroup;
+	struct cgroup_subsys_state *parent;
+} __attribute__((preserve_access_index));
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+	struct cgroup_root *root; /* its hierarchy */
 } __attribute__((preserve_access_index));
 struct css_set {
 	struct cgroup_subsys_state *subsys[16];
@@ -43,6 +49,8 @@ enum cgroup_subsys_id { perf_event_cgrp_id = 0 };
 const volatile unsigned int n_events = 0;
 const volatile unsigned int n_cpus = 1;   /* highest CPU number + 1 */
 const volatile unsigned int n_places = 1;
+const volatile unsigned int n_slots = 1;
+const volatile unsigned int n_births = 1;
 const volatile unsigned int place_of_cpu[COUNT_CPUS_MAX] = {};
 
 struct cpu_state {
@@ -75,7 +83,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* n_slots * n_places */
+	__uint(max_entries, 1); /* (n_slots + n_births) * n_places */
 	__type(key, __u32);
 	__type(value, struct count_cell);
 } cells SEC(".maps");
@@ -95,6 +103,16 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } touched SEC(".maps"); /* a bit for each slot that has had anything; the reader takes it away */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* n_births, and one whose seq says that births are told */
+	__type(key, __u32);
+	__type(value, struct count_birth);
+} births SEC(".maps"); /* a ring; birth i has the cells of slot n_slots + i */
+
+unsigned long long n_born = 0;
 
 static __always_inline unsigned long long scale(unsigned long long count, unsigned long long enabled,
 						unsigned long long running)
@@ -149,7 +167,10 @@ static __always_inline void take_delta(struct cpu_state *state, unsigned int cpu
 		if (i >= n_events)
 			break;
 		if (bpf_perf_event_read_value(&event_fds, i * n_cpus + cpu, &value, sizeof(value)) != 0)
-			continue; /* this CPU does not have the event */
+			continue; /* this CPU does not have the event, or not now */
+		/* Opened anew, as its CPU had been away: it starts from nothing. */
+		if (value.enabled < last->enabled || value.counter < last->counter)
+			*last = (struct bpf_perf_event_value){};
 		delta->events[i] = scale(value.counter - last->counter, value.enabled - last->enabled,
 					 value.running - last->running);
 		if (i == 0) {
@@ -223,8 +244,8 @@ static __always_inline void account(unsigned long long was, unsigned long long n
 	__u32 key = 0;
 
 	state = bpf_map_lookup_elem(&states, &key);
-	if (!state || cpu >= COUNT_CPUS_MAX)
-		return;
+	if (!state || cpu >= COUNT_CPUS_MAX || cpu >= n_cpus)
+		return; /* a CPU that was not there at the start has no cell */
 	before = state->ns;
 	had = state->cgroup;
 	take_delta(state, cpu, was == IDLE_ID, &delta);
@@ -286,6 +307,74 @@ int BPF_PROG(on_switch_raw, bool preempt, struct task_struct *previous, struct t
 	if (was != will)
 		account(was, will, BPF_CORE_READ(previous, se.sum_exec_runtime) -
 					   BPF_CORE_READ(previous, se.prev_sum_exec_runtime));
+	return 0;
+}
+
+static __always_inline void clear_cells(__u32 slot)
+{
+	unsigned int place;
+
+	for (place = 0; place < COUNT_CPUS_MAX; place++) {
+		__u32 key = slot * n_places + place;
+		struct count_cell *cell;
+
+		if (place >= n_places)
+			break;
+		cell = bpf_map_lookup_elem(&cells, &key);
+		if (cell)
+			__builtin_memset(cell, 0, sizeof(*cell));
+	}
+}
+
+/* One at a time: the kernel holds its lock of all cgroups. Nothing can run in the cgroup before this returns. */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(on_birth, struct cgroup *cgroup, const char *path)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u32 at = n_born % n_births, slot = n_slots + at, *taken;
+	struct cgroup_subsys_state *css = NULL;
+	struct count_birth *birth;
+	struct css_set *cgroups;
+	__u64 id;
+
+	/* Other hierarchies have numbers of their own, which may be the same ones. */
+	cgroups = BPF_CORE_READ(task, cgroups);
+	bpf_core_read(&css, sizeof(css),
+		      &cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, perf_event_cgrp_id)]);
+	if (BPF_CORE_READ(css, cgroup, root) != cgroup->root)
+		return 0;
+	birth = bpf_map_lookup_elem(&births, &at);
+	if (!birth)
+		return 0;
+	/* What was here before and is nobody's target gives way. */
+	id = birth->id;
+	taken = bpf_map_lookup_elem(&slots, &id);
+	if (taken && *taken == slot)
+		bpf_map_delete_elem(&slots, &id);
+	*(volatile unsigned long long *)&birth->seq = 0;
+	clear_cells(slot);
+	id = cgroup->kn->id;
+	birth->id = id;
+	birth->parent = BPF_CORE_READ(cgroup, self.parent, cgroup, kn, id);
+	if (bpf_probe_read_kernel_str(birth->name, sizeof(birth->name), cgroup->kn->name) < 0)
+		birth->name[0] = '\0';
+	if (bpf_map_update_elem(&slots, &id, &slot, BPF_ANY) < 0)
+		return 0;
+	*(volatile unsigned long long *)&birth->seq = ++n_born;
+	return 0;
+}
+
+/* A task that moves itself, as a runtime's first process does: what it did before was in the cgroup that it leaves. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_move, struct cgroup *destination, const char *path, struct task_struct *task, bool threadgroup)
+{
+	unsigned long long id = id_of_probed((struct task_struct *)bpf_get_current_task());
+	struct cpu_state *state;
+	__u32 key = 0;
+
+	state = bpf_map_lookup_elem(&states, &key);
+	if (state && state->ns != 0 && state->cgroup != id)
+		account(state->cgroup, id, 0);
 	return 0;
 }
 

@@ -14,3 +14,10 @@ struct count_cell {
 	unsigned long long running;
 	unsigned long long events[COUNT_EVENTS_MAX]; /* scaled for multiplexing */
 };
+
+/* A cgroup that was born. 256 bytes. */
+struct count_birth {
+	unsigned long long seq; /* its number, from 1; 0 while it is being written */
+	unsigned long long id, parent;
+	char name[232]; /* of the directory; a longer one is cut, and found by its inode only */
+};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fleet of cgroups for benchmarks: N of them below ROOT/wattribute-bench, the first BUSY with a process that works
+ * A fleet of cgroups for benchmarks: N of them below ROOT/wattribute-bench-PID, the first BUSY with a process that works
  * a little, sleeps, faults a page and so on. With --churn, further ones are born and end, so many a minute.
  * Prints "ready", cleans up when its input ends. usage: fleet ROOT N BUSY [--churn PER_MINUTE]
  */
@@ -143,7 +143,8 @@ int main(int argc, char *argv[])
 		(void)fprintf(stderr, "usage: fleet ROOT N BUSY [--churn PER_MINUTE]\n");
 		return 2;
 	}
-	(void)snprintf(folder, sizeof(folder), "%s/wattribute-bench", argv[1]);
+	/* Two fleets at once are two folders: neither takes the other's cgroups away. */
+	(void)snprintf(folder, sizeof(folder), "%s/wattribute-bench-%d", argv[1], (int)getpid());
 	if (mkdir(folder, 0755) < 0 && errno != EEXIST) {
 		(void)fprintf(stderr, "fleet: %s: %s\n", folder, strerror(errno));
 		return 1;

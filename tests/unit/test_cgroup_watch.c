@@ -283,6 +283,62 @@ static void test_churn(void **state)
 }
 
 /* The base itself goes away (a container's own cgroup). */
+static uint64_t inode(const char *base, const char *path)
+{
+	char full[512];
+	struct stat st;
+	(void)snprintf(full, sizeof(full), "%s%s", base, path);
+	assert_int_equal(stat(full, &st), 0);
+	return st.st_ino;
+}
+
+/* Births that the kernel tells beside inotify: those that are gone are told with what was in them, each once. */
+static void test_born(void **state)
+{
+	(void)state;
+	char base[64];
+	struct model model = {0};
+	make_temp(base, sizeof(base));
+	struct cgroup_watch *watch = watch_dir(base, &model);
+	const uint64_t root = inode(base, "");
+	make(base, "/here");
+	make(base, "/here/inner");
+	const uint64_t here = inode(base, "/here"), inner = inode(base, "/here/inner");
+	cgroup_watch_born(watch, root, "gone", 900001);
+	cgroup_watch_born(watch, 900001, "inner", 900002);
+	cgroup_watch_born(watch, root, "here", here);
+	cgroup_watch_born(watch, here, "inner", inner);
+	cgroup_watch_born(watch, 900099, "elsewhere", 900003); /* below another base */
+	assert_int_equal(model.created, 4);
+	assert_int_equal(model.removed, 0);
+	assert_true(find(&model, "/gone/inner") >= 0);
+	cgroup_watch_born_end(watch);
+	assert_int_equal(model.removed, 2);
+	assert_equal_to_disk(base, &model);
+	/* The same news by inotify is none; an older bearer of a name does not take the present one's place. */
+	assert_int_equal(cgroup_watch_process(watch), 0);
+	cgroup_watch_born(watch, root, "here", 900004);
+	cgroup_watch_born_end(watch);
+	assert_int_equal(model.created, 4);
+	assert_equal_to_disk(base, &model);
+	/* More than are remembered at once. */
+	for (uint64_t i = 0; i < 200; i++) {
+		char name[32];
+		(void)snprintf(name, sizeof(name), "brief%d", (int)i);
+		cgroup_watch_born(watch, root, name, 910000 + i);
+	}
+	cgroup_watch_born_end(watch);
+	assert_int_equal(model.created, 204);
+	assert_equal_to_disk(base, &model);
+	take(base, "/here/inner");
+	take(base, "/here");
+	assert_int_equal(cgroup_watch_process(watch), 0);
+	assert_int_equal(model.n, 0);
+	cgroup_watch_close(watch);
+	model_done(&model);
+	remove_below(base);
+}
+
 static void test_base_gone(void **state)
 {
 	(void)state;
@@ -357,6 +413,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),     cmocka_unit_test(test_random),
 		cmocka_unit_test(test_overflow),  cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_born),
 		cmocka_unit_test(test_base_gone), cmocka_unit_test(test_real_v2),
 		cmocka_unit_test(test_real_v1),
 	};

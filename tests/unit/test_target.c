@@ -397,6 +397,39 @@ static void test_limits(void **state)
 	target_table_free(core.table);
 }
 
+/* A cgroup that is gone before it is settled: a target only for a source that has counted it since its birth. */
+static void test_brief(void **state)
+{
+	(void)state;
+	struct target_options options = {.brief = true};
+	struct core core = {0};
+	begin(&core, NULL);
+	up(&core, "/job/one", 1);
+	down(&core, "/job/one", 1);
+	target_table_settle(core.table, 2000);
+	sweep(&core);
+	assert_log(&core, "");
+	target_table_free(core.table);
+
+	begin(&core, &options);
+	up(&core, "/job/one", 1);
+	down(&core, "/job/one", 1);
+	up(&core, "/job/two", 2); /* a folder */
+	up(&core, "/job/two/three", 3);
+	down(&core, "/job/two/three", 3);
+	down(&core, "/job/two", 2);
+	up(&core, "/docker/" A, 4);
+	up(&core, "/docker/" A "/nested", 5);
+	down(&core, "/docker/" A "/nested", 5);
+	down(&core, "/docker/" A, 4);
+	target_table_settle(core.table, 2000);
+	assert_log(&core, "+/job/one +/job/two/three +aab2c3d4e5f6 ");
+	assert_int_equal(target_table_view(core.table)->n_live, 0);
+	sweep(&core);
+	assert_log(&core, "-/job/one -/job/two/three -aab2c3d4e5f6 ");
+	target_table_free(core.table);
+}
+
 /* Who found no slot gets the next one that is free; counted as refused once. */
 static void test_refused_wait(void **state)
 {
@@ -513,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_container_in_service),
 		cmocka_unit_test(test_patterns),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_brief),
 		cmocka_unit_test(test_refused_wait),
 		cmocka_unit_test(test_path_names),
 		cmocka_unit_test(test_random),
