@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents in MongoDB, or in what speaks its protocol: the connection, appending and replacing. A batch is
- * one unordered bulk write; what the server already has counts as stored. Nothing is assumed of the server:
- * what it refuses is told from what it cannot do just now. Called through store.c.
+ * Documents in MongoDB, or in what speaks its protocol: the connection and what its errors mean. Nothing is
+ * assumed of the server: what it refuses is told from what it cannot do just now. Called through store.c.
  */
 #include "store_mongo.h"
-#include "store_document.h"
 #include "store_uri.h"
-#include "bson_cursor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +13,6 @@
 #include <unistd.h>
 
 #define DEFAULT_DATABASE "rapls2"
-#define CODE_DUPLICATE   11000
 
 /* The driver's file of counters would stay where its process is killed, or has given up its user. */
 __attribute__((constructor)) static void remove_counters(void)
@@ -86,6 +82,8 @@ static void mongo_close(struct store *store)
 
 	mongoc_collection_destroy(own->collection);
 	mongoc_client_destroy(own->client);
+	free(own->listed);
+	free(own->list);
 	free(own->database);
 	free(own);
 }
@@ -164,235 +162,14 @@ enum store_result store_mongo_fail(struct store *store, enum store_result result
 			  own->where, own->database, error->message, remedy);
 }
 
-/* What a bulk write did not do. */
-struct bulk_errors {
-	unsigned duplicates;
-	unsigned refused;
-	unsigned later; /* may be tried again */
-	bson_error_t first_refused;
-	bson_error_t first_later;
-};
-
-static void note_error(struct bulk_errors *errors, const struct bson_cursor *outer)
-{
-	struct bson_cursor cursor;
-	bson_error_t error = {.domain = MONGOC_ERROR_SERVER, .message = "unknown write error"};
-	double code = 0;
-
-	if (!bson_cursor_enter(outer, &cursor))
-		return;
-	while (bson_cursor_next(&cursor) > 0) {
-		if (bson_cursor_is(&cursor, "code") && bson_cursor_number(&cursor, &code) && code > 0 &&
-		    code < 1e9)
-			error.code = (uint32_t)code;
-		if (bson_cursor_is(&cursor, "errmsg") && bson_cursor_string(&cursor))
-			(void)snprintf(error.message, sizeof(error.message), "%s",
-				       bson_cursor_string(&cursor));
-	}
-	if (error.code == CODE_DUPLICATE || error.code == 11001 || error.code == 12582) {
-		errors->duplicates++;
-	} else if (store_mongo_may_retry(&error)) {
-		if (!errors->later++)
-			errors->first_later = error;
-	} else if (!errors->refused++) {
-		errors->first_refused = error;
-	}
-}
-
-static void note_errors(const bson_t *reply, struct bulk_errors *errors)
-{
-	struct bson_cursor cursor;
-	struct bson_cursor list;
-
-	if (!bson_cursor_init(&cursor, bson_get_data(reply), reply->len))
-		return;
-	while (bson_cursor_next(&cursor) > 0) {
-		if (!bson_cursor_is(&cursor, "writeErrors") || !bson_cursor_enter(&cursor, &list))
-			continue;
-		while (bson_cursor_next(&list) > 0)
-			note_error(errors, &list);
-	}
-}
-
-/*
- * Replacements are slow: a thousand at once may take a server longer than one call may last, and would be
- * tried again for ever.
- */
-#define REPLACE_MAX 100
-
-/* One part of a batch: `n` documents from `offset` on. */
-struct part {
-	const struct batch *batch;
-	size_t offset;
-	unsigned n;
-	bool replace;
-};
-
-static bool add_replacement(mongoc_bulk_operation_t *bulk, const bson_t *bson, const bson_t *options)
-{
-	bson_t selector = BSON_INITIALIZER;
-	bson_iter_t iter;
-	bool good = bson_iter_init_find(&iter, bson, "_id") && bson_append_iter(&selector, "_id", 3, &iter) &&
-		    mongoc_bulk_operation_replace_one_with_opts(bulk, &selector, bson, options, NULL);
-
-	bson_destroy(&selector);
-	return good;
-}
-
-/* Fills the bulk write; documents that the driver itself refuses are dropped. Returns how many went in. */
-static unsigned fill_bulk(struct store *store, mongoc_bulk_operation_t *bulk, const struct part *part)
-{
-	bson_t *options = part->replace ? BCON_NEW("validate", BCON_BOOL(false), "upsert", BCON_BOOL(true))
-					: BCON_NEW("validate", BCON_BOOL(false));
-	size_t offset = part->offset;
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < part->n; i++) {
-		const uint8_t *document;
-		size_t length;
-		bson_t bson;
-
-		if (batch_next(part->batch, &offset, &document, &length) <= 0)
-			break;
-		if (bson_init_static(&bson, document, length) &&
-		    (part->replace ? add_replacement(bulk, &bson, options)
-				   : mongoc_bulk_operation_insert_with_opts(bulk, &bson, options, NULL))) {
-			n++;
-			continue;
-		}
-		store->statistics.dropped++;
-		(void)store_fail(store, STORE_DROP, "a document of %zu bytes is broken or has no _id",
-				 length);
-	}
-	bson_destroy(options);
-	return n;
-}
-
-static enum store_result write_part(struct store *store, mongoc_collection_t *collection,
-				    const struct part *part);
-
-static void skip_documents(struct part *part, unsigned n)
-{
-	const uint8_t *document;
-	size_t length;
-
-	for (unsigned i = 0; i < n; i++)
-		(void)batch_next(part->batch, &part->offset, &document, &length);
-}
-
-/* The server refused the whole command: the halves will show which document it was. */
-static enum store_result write_halves(struct store *store, mongoc_collection_t *collection,
-				      const struct part *part)
-{
-	struct part first = *part;
-	struct part second = *part;
-	enum store_result results[2];
-
-	first.n = part->n / 2;
-	second.n = part->n - first.n;
-	skip_documents(&second, first.n);
-	results[0] = write_part(store, collection, &first);
-	if (results[0] == STORE_RETRY)
-		return STORE_RETRY;
-	results[1] = write_part(store, collection, &second);
-	return results[1] == STORE_OK ? results[0] : results[1];
-}
-
-static enum store_result judge(struct store *store, mongoc_collection_t *collection, const struct part *part,
-			       const bson_t *reply, const bson_error_t *error)
-{
-	struct bulk_errors errors = {0};
-
-	note_errors(reply, &errors);
-	if (errors.duplicates + errors.refused + errors.later == 0) {
-		if (store_mongo_may_retry(error))
-			return store_mongo_fail(store, STORE_RETRY, "write to", error);
-		if (part->n > 1)
-			return write_halves(store, collection, part);
-		errors.refused = 1;
-		errors.first_refused = *error;
-	}
-	if (errors.later || (part->replace && errors.duplicates))
-		return store_mongo_fail(store, STORE_RETRY, "write to",
-					errors.later ? &errors.first_later : error);
-	store->statistics.duplicates += errors.duplicates;
-	store->statistics.dropped += errors.refused;
-	store->statistics.appended += part->n - errors.duplicates - errors.refused;
-	if (!errors.refused)
-		return STORE_OK;
-	return store_mongo_fail(store, STORE_DROP, "store a document in", &errors.first_refused);
-}
-
-static enum store_result write_part(struct store *store, mongoc_collection_t *collection,
-				    const struct part *part)
-{
-	bson_t *options = BCON_NEW("ordered", BCON_BOOL(false));
-	mongoc_bulk_operation_t *bulk =
-		mongoc_collection_create_bulk_operation_with_opts(collection, options);
-	uint64_t dropped = store->statistics.dropped;
-	enum store_result result = STORE_OK;
-	bson_error_t error = {0};
-	bson_t reply = BSON_INITIALIZER;
-	struct part sent = *part;
-
-	bson_destroy(options);
-	sent.n = fill_bulk(store, bulk, part);
-	if (sent.n > 0) {
-		bson_destroy(&reply);
-		store->statistics.round_trips++;
-		if (mongoc_bulk_operation_execute(bulk, &reply, &error))
-			store->statistics.appended += sent.n;
-		else
-			result = judge(store, collection, &sent, &reply, &error);
-	}
-	bson_destroy(&reply);
-	mongoc_bulk_operation_destroy(bulk);
-	return result == STORE_OK && store->statistics.dropped > dropped ? STORE_DROP : result;
-}
-
-static enum store_result write_batch(struct store *store, const char *collection, const struct batch *batch,
-				     bool replace)
-{
-	struct part part = {.batch = batch, .replace = replace};
-	struct store_statistics before = store->statistics;
-	unsigned left = batch->n_documents;
-	enum store_result result = STORE_OK;
-
-	while (left > 0 && result != STORE_RETRY) {
-		enum store_result one;
-
-		part.n = replace && left > REPLACE_MAX ? REPLACE_MAX : left;
-		one = write_part(store, store_mongo_collection(store, collection), &part);
-		result = one == STORE_OK ? result : one;
-		skip_documents(&part, part.n);
-		left -= part.n;
-	}
-	/* The caller gives the whole batch again: what was counted of it would be counted twice. */
-	if (result == STORE_RETRY) {
-		before.round_trips = store->statistics.round_trips;
-		store->statistics = before;
-	}
-	return result;
-}
-
-static enum store_result mongo_append(struct store *store, const char *collection, const struct batch *batch)
-{
-	return write_batch(store, collection, batch, false);
-}
-
-static enum store_result mongo_put(struct store *store, const char *collection, const struct batch *batch)
-{
-	return write_batch(store, collection, batch, true);
-}
-
 const struct store_backend store_backend_mongo = {
 	.name = "mongodb",
 	.open = mongo_open,
 	.close = mongo_close,
 	.ensure = store_mongo_ensure,
-	.append = mongo_append,
+	.append = store_mongo_append,
 	.read = store_mongo_read,
-	.put = mongo_put,
+	.put = store_mongo_put,
 	.get = store_mongo_get,
 	.list = store_mongo_list,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a MongoDB store, for the files that make it up: store_mongo.c (connection, append, put),
- * store_mongo_read.c (read, get, list) and store_mongo_ensure.c (indexes, retention).
+ * The state of a MongoDB store, for the files that make it up: store_mongo.c (connection, errors),
+ * store_mongo_write.c (append, put), store_mongo_read.c (read, get, list) and store_mongo_ensure.c (indexes,
+ * retention).
  */
 #pragma once
 
@@ -15,6 +16,10 @@ struct mongo_store {
 	char where[256]; /* hosts of the URI, for messages */
 	/* the collection of the last call, kept */
 	mongoc_collection_t *collection;
+	/* the documents of an insert, as the driver wants them; memory is kept */
+	bson_t *listed;
+	const bson_t **list;
+	unsigned n_listed;
 };
 
 static inline struct mongo_store *store_mongo_of(const struct store *store)
@@ -30,6 +35,8 @@ bool store_mongo_may_retry(const bson_error_t *error);
 enum store_result store_mongo_fail(struct store *store, enum store_result result, const char *doing,
 				   const bson_error_t *error);
 
+enum store_result store_mongo_append(struct store *store, const char *collection, const struct batch *batch);
+enum store_result store_mongo_put(struct store *store, const char *collection, const struct batch *batch);
 enum store_result store_mongo_ensure(struct store *store, const char *collection, uint64_t retention_s,
 				     int64_t now_ms);
 enum store_result store_mongo_read(struct store *store, const struct store_query *query,

@@ -115,12 +115,10 @@ static int db_answer(struct db *db, uint32_t tag, enum store_result result)
 	const struct store_statistics *statistics = store_get_statistics(db->store);
 	int r = 0;
 
-	for (size_t at = 0; at < db->documents.length && r == 0; at += DB_PIECE_MAX) {
-		size_t length = db->documents.length - at;
+	size_t at = 0;
 
-		r = ipc_send(db->socket, DB_PIECE, tag, db->documents.data + at,
-			     length < DB_PIECE_MAX ? length : DB_PIECE_MAX, NULL, 0);
-	}
+	for (; db->documents.length - at > DB_PIECE_MAX && r == 0; at += DB_PIECE_MAX)
+		r = ipc_send(db->socket, DB_PIECE, tag, db->documents.data + at, DB_PIECE_MAX, NULL, 0);
 	batch_clear(&db->answer);
 	if (ipc_put_u64(&db->answer, (uint64_t)result) < 0 || ipc_put_u64(&db->answer, db->read.offset) < 0 ||
 	    ipc_put_u64(&db->answer, db->read.end) < 0 || ipc_put_u64(&db->answer, db->read.damaged) < 0 ||
@@ -128,7 +126,8 @@ static int db_answer(struct db *db, uint32_t tag, enum store_result result)
 	    ipc_put_u64(&db->answer, statistics->duplicates) < 0 ||
 	    ipc_put_u64(&db->answer, statistics->dropped) < 0 ||
 	    ipc_put_u64(&db->answer, statistics->round_trips) < 0 ||
-	    ipc_put_string(&db->answer, store_error(db->store)) < 0)
+	    ipc_put_string(&db->answer, store_error(db->store)) < 0 ||
+	    ipc_put_bytes(&db->answer, db->documents.data + at, db->documents.length - at) < 0)
 		return -ENOMEM;
 	if (r == 0)
 		r = ipc_send(db->socket, DB_DONE, tag, db->answer.data, db->answer.length, NULL, 0);

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queue of requests to the store's process. Messages leave as the socket takes them; answers come in the
- * order of the requests, so that the callbacks are a simple list. Never blocks; its growth is what
- * db_client_is_full() tells.
+ * Queue of messages to the store's process. They leave as the socket takes them; answers come in the order of
+ * the requests (db_client_request.c), so that the callbacks are a simple list. Never blocks; its growth is
+ * what db_client_is_full() tells.
  */
-#include "db_client.h"
-
-#include "db_protocol.h"
+#include "db_client_private.h"
 
 #include <errno.h>
-#include <ev.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,39 +15,9 @@
 #define DB_CLIENT_QUEUE_MAX   ((size_t)8 * 1024 * 1024)
 #define DB_CLIENT_WAITING_MAX 4096
 #define DB_CLIENT_SPARE_MAX   8 /* messages kept with their memory */
+#define DB_CLIENT_ANSWER_KEPT ((size_t)4 * 1024 * 1024)
 
-struct db_message_out {
-	struct db_message_out *next;
-	uint32_t type;
-	struct batch payload;
-};
-
-struct db_waiting {
-	struct db_waiting *next;
-	db_done done;
-	void *data;
-};
-
-struct db_client {
-	struct ev_loop *loop;
-	int socket;
-	ev_io reader;
-	ev_io writer;
-	struct db_client_events events;
-	struct db_message_out *out_first, **out_last;
-	size_t out_bytes;
-	struct db_message_out *spare;
-	unsigned n_spare;
-	struct db_waiting *waiting_first, **waiting_last;
-	unsigned n_waiting;
-	struct batch documents;
-	struct batch payload;
-	struct store_statistics statistics;
-	uint8_t *buffer;
-	bool lost;
-};
-
-static void db_client_fail(struct db_client *client, int error)
+void db_client_fail(struct db_client *client, int error)
 {
 	if (client->lost)
 		return;
@@ -61,11 +28,26 @@ static void db_client_fail(struct db_client *client, int error)
 		client->events.lost(client->events.data, error);
 }
 
+/* Adds documents of an answer; false when that has failed. */
+static bool db_client_add(struct db_client *client, const void *documents, size_t length)
+{
+	if (batch_reserve(&client->documents, length) < 0) {
+		db_client_fail(client, -ENOMEM);
+		return false;
+	}
+	if (length)
+		memcpy(client->documents.data + client->documents.length, documents, length);
+	client->documents.length += length;
+	return true;
+}
+
 static void db_client_answer(struct db_client *client, const struct ipc_message *message)
 {
 	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
 	struct db_waiting *waiting = client->waiting_first;
 	struct db_answer answer = {.documents = &client->documents};
+	const void *rest;
+	size_t length;
 
 	answer.result = (enum store_result)ipc_get_u64(&cursor);
 	answer.read = (struct store_read){.offset = ipc_get_u64(&cursor)};
@@ -76,8 +58,11 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 	client->statistics.dropped = ipc_get_u64(&cursor);
 	client->statistics.round_trips = ipc_get_u64(&cursor);
 	answer.error = ipc_get_string(&cursor);
+	rest = ipc_get_bytes(&cursor, &length);
 	if (cursor.failed || !waiting)
 		return db_client_fail(client, -EBADMSG);
+	if (!db_client_add(client, rest, length))
+		return;
 	client->waiting_first = waiting->next;
 	if (!client->waiting_first)
 		client->waiting_last = &client->waiting_first;
@@ -85,6 +70,9 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 	if (waiting->done)
 		waiting->done(waiting->data, &answer);
 	free(waiting);
+	/* What one large answer needed is not kept. */
+	if (client->documents.capacity > DB_CLIENT_ANSWER_KEPT)
+		batch_done(&client->documents);
 	batch_clear(&client->documents);
 }
 
@@ -95,14 +83,7 @@ static void db_client_take(struct db_client *client, const struct ipc_message *m
 
 	switch (message->type) {
 	case DB_PIECE:
-		if (batch_reserve(&client->documents, message->length) < 0) {
-			db_client_fail(client, -ENOMEM);
-			return;
-		}
-		if (message->length)
-			memcpy(client->documents.data + client->documents.length, message->payload,
-			       message->length);
-		client->documents.length += message->length;
+		(void)db_client_add(client, message->payload, message->length);
 		break;
 	case DB_DONE:
 		db_client_answer(client, message);
@@ -136,6 +117,9 @@ static void db_client_readable(struct ev_loop *loop, ev_io *watcher, int events)
 		}
 		ipc_close_fds(&message);
 		db_client_take(client, &message);
+		/* Nothing is awaited: to ask once more would be in vain. */
+		if (!client->waiting_first)
+			return;
 	}
 }
 
@@ -237,14 +221,17 @@ void db_client_free(struct db_client *client)
 	free(client);
 }
 
-/* Queues the message that client->payload holds, by an exchange of memory. */
-static int db_client_push(struct db_client *client, enum db_message type)
+/* What fails at once fails again, and is told, when the loop sends. */
+int db_client_push(struct db_client *client, enum db_message type)
 {
 	struct db_message_out *out;
 	struct batch memory;
 
 	if (client->lost)
 		return -EPIPE;
+	if (!client->out_first &&
+	    ipc_send(client->socket, type, 0, client->payload.data, client->payload.length, NULL, 0) == 0)
+		return 0;
 	out = db_client_message(client);
 	if (!out)
 		return -ENOMEM;
@@ -260,8 +247,7 @@ static int db_client_push(struct db_client *client, enum db_message type)
 	return 0;
 }
 
-/* Notes whom to call. Made first, as a request that nobody waits for cannot be taken back. */
-static struct db_waiting *db_client_waiter(db_done done, void *data)
+struct db_waiting *db_client_waiter(db_done done, void *data)
 {
 	struct db_waiting *waiting = calloc(1, sizeof(*waiting));
 
@@ -272,109 +258,11 @@ static struct db_waiting *db_client_waiter(db_done done, void *data)
 	return waiting;
 }
 
-static int db_client_request(struct db_client *client, enum db_message type, int encoded, db_done done,
-			     void *data)
+void db_client_await(struct db_client *client, struct db_waiting *waiting)
 {
-	struct db_waiting *waiting = encoded < 0 ? NULL : db_client_waiter(done, data);
-	int r;
-
-	if (!waiting)
-		return -ENOMEM;
-	r = db_client_push(client, type);
-	if (r < 0) {
-		free(waiting);
-		return r;
-	}
 	*client->waiting_last = waiting;
 	client->waiting_last = &waiting->next;
 	client->n_waiting++;
-	return 0;
-}
-
-int db_client_list(struct db_client *client, const char *prefix, db_done done, void *data)
-{
-	batch_clear(&client->payload);
-	return db_client_request(client, DB_LIST, ipc_put_string(&client->payload, prefix), done, data);
-}
-
-int db_client_read(struct db_client *client, const struct store_query *query, db_done done, void *data)
-{
-	struct batch *payload = &client->payload;
-	int r = 0;
-
-	batch_clear(payload);
-	r |= ipc_put_string(payload, query->collection);
-	r |= ipc_put_i64(payload, query->after_ms) | ipc_put_i64(payload, query->until_ms);
-	r |= ipc_put_u64(payload, query->offset) | ipc_put_u64(payload, query->limit);
-	r |= ipc_put_u64(payload, query->newest_first) | ipc_put_u64(payload, query->target != NULL);
-	r |= ipc_put_string(payload, query->target ? query->target : "");
-	return db_client_request(client, DB_READ, r, done, data);
-}
-
-int db_client_get(struct db_client *client, const char *collection, const char *id, db_done done, void *data)
-{
-	struct batch *payload = &client->payload;
-	int r = 0;
-
-	batch_clear(payload);
-	r |= ipc_put_string(payload, collection);
-	r |= ipc_put_u64(payload, id != NULL) | ipc_put_string(payload, id ? id : "");
-	return db_client_request(client, DB_GET, r, done, data);
-}
-
-int db_client_ensure(struct db_client *client, const char *collection, uint64_t retention_s, db_done done,
-		     void *data)
-{
-	struct batch *payload = &client->payload;
-
-	batch_clear(payload);
-	return db_client_request(client, DB_ENSURE,
-				 ipc_put_string(payload, collection) | ipc_put_u64(payload, retention_s),
-				 done, data);
-}
-
-static int db_client_write(struct db_client *client, enum db_message type, const char *collection,
-			   const struct batch *batch, struct db_waiting *waiting)
-{
-	size_t at = 0;
-	int r;
-
-	if (!waiting)
-		return -ENOMEM;
-	do {
-		size_t length = batch->length - at < DB_PIECE_MAX ? batch->length - at : DB_PIECE_MAX;
-		bool last = at + length == batch->length;
-
-		batch_clear(&client->payload);
-		r = ipc_put_u64(&client->payload, last);
-		r |= ipc_put_string(&client->payload, collection);
-		r |= ipc_put_bytes(&client->payload, batch->data + at, length);
-		r = r < 0 ? -ENOMEM : db_client_push(client, type);
-		if (r < 0) {
-			/* Half a batch may be queued: nothing that follows would be understood. */
-			if (at)
-				db_client_fail(client, r);
-			free(waiting);
-			return r;
-		}
-		at += length;
-	} while (at < batch->length);
-	*client->waiting_last = waiting;
-	client->waiting_last = &waiting->next;
-	client->n_waiting++;
-	return 0;
-}
-
-int db_client_append(struct db_client *client, const char *collection, const struct batch *batch,
-		     db_done done, void *data)
-{
-	return db_client_write(client, DB_APPEND, collection, batch, db_client_waiter(done, data));
-}
-
-int db_client_put(struct db_client *client, const char *collection, const struct batch *batch, db_done done,
-		  void *data)
-{
-	return db_client_write(client, DB_PUT, collection, batch, db_client_waiter(done, data));
 }
 
 size_t db_client_queued_bytes(const struct db_client *client)

@@ -17,7 +17,7 @@ enum db_message {
 	DB_PUT,      /* the same */
 	/* answers */
 	DB_PIECE,   /* a piece of the documents; of DB_LIST: names, each NUL-ended */
-	DB_DONE,    /* result, offset, end, damaged, statistics (4), error text */
+	DB_DONE,    /* result, offset, end, damaged, statistics (4), error text, the rest of the documents */
 	DB_TROUBLE, /* tag 0, at any time: 1 and why the store is being tried again, or 0: it is back */
 };
 

@@ -2,21 +2,21 @@
 /*
  * One reader for each sensor collection. Databases are read by time: from the last finished tick on, so that
  * what an incomplete tick lacks is found when it is read again. Files are read by offset and may hold several
- * sensors. After a tick the reader rests until the next one is due, then looks often.
+ * sensors. After a tick the reader rests until the next one can be expected (pace.c).
  */
 #include "input_private.h"
 
+#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT_FIRST 4000 /* documents */
-#define LIMIT_MAX   1000000
-#define RESTED_PART 0.8 /* of a tick, before the next one is looked for */
-#define IDLE_MAX_S  1.0 /* between two looks at a silent sensor */
-#define IDLE_FACTOR 1.3
+#define LIMIT_FIRST     4000 /* documents */
+#define LIMIT_MAX       1000000
+#define FAILED_S        1.0 /* until the next look where one could not be asked for */
+#define DISCOVER_SLOWER 4   /* times --discover where nothing new has come for long */
 
 static void reader_look(struct ev_loop *loop, ev_timer *timer, int events);
 
@@ -84,27 +84,20 @@ static void reader_rest(struct reader *reader, double seconds)
 static void reader_plan(struct reader *reader, const struct db_answer *answer,
 			const struct reader_found *found)
 {
-	const struct server_config *config = reader->input->config;
-	double poll_s = (double)config->poll_ms / 1000;
-	double interval_s = reader->machine ? machine_interval_s(reader->machine) : 1;
+	const struct machine *machine = reader->machine;
 
 	if (!answer->read.end) {
 		if (!reader->input->files && !found->n_ticks && reader->limit < LIMIT_MAX)
 			reader->limit *= 2;
 		reader_rest(reader, 0);
-	} else if (config->once) {
+	} else if (reader->input->config->once) {
 		reader->ended = true;
 		input_check_end(reader->input);
-	} else if (found->n_new) {
-		reader->idle_s = poll_s;
-		reader_rest(reader, found->n_ticks && interval_s * RESTED_PART > poll_s
-					    ? interval_s * RESTED_PART
-					    : poll_s);
+	} else if (found->n_ticks && machine && machine->time_ms != INT64_MIN) {
+		reader_rest(reader, pace_found(&reader->pace, reader->looked_ms, machine->time_ms,
+					       clock_realtime_ms(), machine_interval_s(machine)));
 	} else {
-		/* Ten looks at full speed, then slower and slower: the tick is late, or the sensor away. */
-		reader_rest(reader, reader->idle_s > poll_s * 10 ? reader->idle_s / 10 : poll_s);
-		reader->idle_s = reader->idle_s * IDLE_FACTOR < IDLE_MAX_S * 10 ? reader->idle_s * IDLE_FACTOR
-										: IDLE_MAX_S * 10;
+		reader_rest(reader, pace_missed(&reader->pace, found->n_new > 0));
 	}
 }
 
@@ -160,8 +153,9 @@ int reader_read(struct reader *reader)
 	};
 	int r = db_client_read(input->client, &query, reader_answered, reader);
 
+	reader->looked_ms = clock_realtime_ms();
 	if (r == -ENOMEM)
-		reader_rest(reader, IDLE_MAX_S);
+		reader_rest(reader, FAILED_S);
 	return r;
 }
 
@@ -182,6 +176,7 @@ static int input_add(struct input *input, const char *collection)
 	}
 	reader->input = input;
 	reader->limit = LIMIT_FIRST;
+	reader->pace = pace_init((double)input->config->poll_ms / 1000);
 	ev_init(&reader->timer, reader_look);
 	reader->timer.data = reader;
 	reader->next = input->readers;
@@ -213,6 +208,7 @@ static void input_listed(void *data, const struct db_answer *answer)
 	struct input *input = data;
 	const char *at = (const char *)answer->documents->data;
 	size_t left = answer->documents->length;
+	unsigned n_before = input->n_readers;
 
 	if (input->stopped)
 		return;
@@ -233,8 +229,14 @@ static void input_listed(void *data, const struct db_answer *answer)
 	if (input->config->once) {
 		input_check_end(input);
 	} else {
+		/* Where nothing new comes it is looked for less and less often. */
+		if (n_before == 0 || n_before != input->n_readers)
+			input->discover_slower = 1;
+		else if (input->discover_slower < DISCOVER_SLOWER)
+			input->discover_slower++;
 		/* A timer that has run keeps no delay: it must be set anew. */
-		ev_timer_set(&input->discover, (double)input->config->discover_ms / 1000, 0);
+		ev_timer_set(&input->discover,
+			     (double)input->config->discover_ms / 1000 * input->discover_slower, 0);
 		ev_timer_start(input->loop, &input->discover);
 	}
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "input.h"
+#include "pace.h"
 
 #include <ev.h>
 
@@ -23,8 +24,8 @@ struct reader {
 	ev_timer timer;
 	uint64_t offset;
 	unsigned limit;
-	double idle_s;
-	bool found; /* still listed */
+	struct pace pace;
+	int64_t looked_ms; /* when the read under way was asked for */
 	bool ended; /* with --once: read to the end */
 	uint64_t complained_late, complained_bad, complained_overlapping;
 	uint64_t bad[READER_BAD]; /* hashes of what was bad */
@@ -46,6 +47,7 @@ struct input {
 	unsigned n_reading;                     /* reads under way */
 	ev_timer pause;
 	ev_timer discover;
+	unsigned discover_slower; /* times --discover until the next look for sensors */
 	bool files; /* input is a file, or a folder of files */
 	bool stopped;
 	bool listed; /* the first list has come */

@@ -30,6 +30,7 @@ struct live_target {
 
 struct live {
 	struct live_target *targets; /* in the order of their first appearance */
+	uint64_t n_added;            /* that ever appeared */
 	int64_t time_ms;             /* of the last tick */
 	double interval_s;
 	bool estimated;

@@ -32,6 +32,7 @@ struct machine *machine_new(const struct server_config *config, const char *name
 	if (!machine)
 		return NULL;
 	machine->config = config;
+	machine->known_turns = machine->known_left = 1;
 	machine->time_ms = machine->resumed_ms = machine->known_ms = INT64_MIN;
 	machine->name = strdup(name);
 	machine->reports = strdup(reports);

@@ -28,7 +28,7 @@
 #define SERVER_SAVE_STEP_S  0.2      /* where states wait for what is being written */
 #define SERVER_HOUSE_S      600.0    /* between two deletions of what is too old, at most: many small ones */
 #define SERVER_HOUSE_MIN_S  10.0
-#define SERVER_KNOWN_S      2.0 /* between two looks at what sensors say of targets */
+#define SERVER_KNOWN_S      2.0 /* between two looks at what sensors say of targets, at least */
 #define SERVER_STOP_DUTY_MS 3000
 
 struct machine *server_find_machine(const struct server *server, const char *name)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads target<machine> by time, so that only what has changed is read, and hands CPU quotas on to the ticks.
- * Called by server_work.c for a new machine and by a timer. The API shows the rest.
+ * Called by server_work.c for a new machine and by a timer: soon after a target has appeared, else ever less
+ * often, as each look is a round trip for each sensor. The API shows the rest.
  */
 #include "server_known.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 
 #define KNOWN_LIMIT  5000
+#define KNOWN_SLOWER 32 /* turns of the timer between two looks, at most */
 #define KNOWN_AGE_MS INT64_C(86400000) /* a target not seen for a day is forgotten */
 
 static int64_t newest_time(const struct known *known, int64_t newest_ms)
@@ -61,6 +63,16 @@ void server_known_due(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop, (void)events;
 	if (db_client_is_full(server->reports))
 		return;
-	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		if (machine->live.n_added != machine->known_added)
+			machine->known_turns = machine->known_left = 1;
+		machine->known_added = machine->live.n_added;
+		if (machine->known_left > 1) {
+			machine->known_left--;
+			continue;
+		}
 		server_look_known(server, machine);
+		machine->known_turns *= machine->known_turns < KNOWN_SLOWER ? 2 : 1;
+		machine->known_left = machine->known_turns;
+	}
 }

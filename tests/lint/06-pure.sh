@@ -3,7 +3,7 @@
 # Pure files: numbers in, numbers out. No event loop, no store, no log, no files, no clock.
 . "$(dirname "$0")/lint.inc"
 
-pure=$(ls sensor/event.c sensor/target.c sensor/scale.c server/tick*.c server/join*.c server/feature*.c server/layer*.c \
+pure=$(ls sensor/event.c sensor/target.c sensor/scale.c server/tick*.c server/join*.c server/pace.c server/feature*.c server/layer*.c \
 	server/fit*.c server/share*.c server/recap.c server/recap_*.c server/formula*.c common/report.c \
 	common/text_nearest.c common/text_utf8.c common/http_target.c common/config_json_where.c common/ipc_cursor.c 2>/dev/null)
 verdict "pure files include no loop, store, log or clock" \
