@@ -95,10 +95,18 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIBS) -lcmocka $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 $(BUILD)/tests/unit/%.o $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -Isensor -Iserver -Iclient -Icommon
 
-# Fuzz targets replay their corpus with a stand-alone driver; `make fuzz CC=clang` links libFuzzer instead.
+# Fuzz targets replay their corpus with a stand-alone driver. To look for new inputs, link libFuzzer in its place:
+#   make fuzz EXPLORE=1 CC=clang SANITIZE=address,undefined BUILD=build-fuzz
+#   build-fuzz/tests/fuzz/fuzz_report new-inputs tests/fuzz/corpus/report
 fuzz: $(FUZZ)
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/tests/fuzz/replay.o $(TEST_LIBS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIBS) $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
+ifeq ($(EXPLORE),)
+FUZZ_DRIVER := $(BUILD)/tests/fuzz/replay.o
+else
+FUZZ_LDFLAGS := -fsanitize=fuzzer
+HARDEN += -fsanitize=fuzzer-no-link
+endif
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_DRIVER) $(TEST_LIBS)
+	$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIBS) $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 
 # Streams of the simulated machine without a sensor, for accuracy work.
 $(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
