@@ -6,6 +6,7 @@
 #include "config_json.h"
 
 #include "cleanup.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -266,34 +267,6 @@ int config_apply_text(struct config *config, const char *name, const char *text,
 	return r;
 }
 
-/* Also from a pipe. -EFBIG when it is larger than anybody would write by hand. */
-static int read_all(int fd, char **ret_text, size_t *ret_length)
-{
-	size_t length = 0, capacity = 0;
-	cleanup_(cleanup_free) char *text = NULL;
-
-	for (;;) {
-		if (length == capacity) {
-			capacity = capacity ? capacity * 2 : 8192;
-			char *grown = capacity <= FILE_MAX ? realloc(text, capacity) : NULL;
-			if (!grown)
-				return capacity <= FILE_MAX ? -ENOMEM : -EFBIG;
-			text = grown;
-		}
-		ssize_t n = read(fd, text + length, capacity - length);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	*ret_text = TAKE_POINTER(text);
-	*ret_length = length;
-	return 0;
-}
-
 int config_apply_file(struct config *config, const char *path, bool optional)
 {
 	cleanup_(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -302,7 +275,7 @@ int config_apply_file(struct config *config, const char *path, bool optional)
 
 	if (fd < 0 && optional && errno == ENOENT)
 		return 0;
-	int r = fd < 0 ? -errno : read_all(fd, &text, &length);
+	int r = fd < 0 ? -errno : text_read_whole(fd, FILE_MAX, &text, &length);
 	if (r < 0) {
 		(void)config_why(config->why, config->why_size, "cannot read the configuration file '%s': %s",
 				 path, strerror(-r));

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict numbers out of text, the nearest known word, CPU lists, small files. Used by every parser of ours.
- * Pure but for text_read_file_at().
+ * Strict numbers out of text, without locale, and CPU lists. Used by every parser of ours. Pure.
  */
 #include "text.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #define CPULIST_MAX 65536 /* more CPUs than any kernel knows */
 
@@ -205,35 +202,4 @@ int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu),
 			each(data, cpu);
 	}
 	return 0;
-}
-
-ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t size)
-{
-	size_t length = 0;
-	int result = 0;
-
-	if (size == 0)
-		return -EFBIG;
-	int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
-	while (length < size) {
-		ssize_t n = read(fd, buffer + length, size - length);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			result = n < 0 ? -errno : 0;
-			break;
-		}
-		length += (size_t)n;
-	}
-	(void)close(fd);
-	if (result < 0)
-		return result;
-	if (length == size)
-		return -EFBIG;
-	while (length > 0 && (buffer[length - 1] == '\n' || buffer[length - 1] == '\r'))
-		length--;
-	buffer[length] = '\0';
-	return (ssize_t)length;
 }

@@ -42,3 +42,5 @@ int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu),
  * `dir_fd` as in openat(2). Returns the length, or a negative errno (-EFBIG when it does not fit).
  */
 ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t size);
+/* The rest of a file or a pipe, ended with a NUL that `ret_length` does not count; -EFBIG beyond `max` bytes. */
+int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length);

@@ -5,12 +5,12 @@
  */
 #include "container_info.h"
 #include "cleanup.h"
+#include "text.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct reader {
 	const struct identity *identity;
@@ -18,37 +18,6 @@ struct reader {
 	void *data;
 	int error; /* of the last file that was there and was of no use */
 };
-
-/* The whole of a file of at most CONTAINER_INFO_FILE_MAX bytes. */
-static int read_whole(int fd, char **ret_text, size_t *ret_length)
-{
-	struct stat st;
-	size_t length = 0;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > CONTAINER_INFO_FILE_MAX)
-		return -EFBIG;
-	size_t size = (size_t)st.st_size;
-	cleanup_(cleanup_free) char *text = malloc(size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (length < size) {
-		ssize_t n = read(fd, text + length, size - length);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-	}
-	text[length] = '\0';
-	*ret_length = length;
-	*ret_text = TAKE_POINTER(text);
-	return 0;
-}
 
 static int parse(enum container_file kind, const char *text, size_t length, const char *id,
 		 struct container_info *ret_info)
@@ -78,7 +47,7 @@ static bool try_file(struct reader *reader, enum container_file kind, const char
 	cleanup_(cleanup_free) char *text = NULL;
 	size_t length = 0;
 	cleanup_(cleanup_close) int fd = reader->open_file(reader->data, kind, reader->identity->id, extra);
-	int r = fd < 0 ? fd : read_whole(fd, &text, &length);
+	int r = fd < 0 ? fd : text_read_whole(fd, CONTAINER_INFO_FILE_MAX, &text, &length);
 	if (r >= 0)
 		r = parse(kind, text, length, reader->identity->id, ret_info);
 	if (r < 0 && r != -ENOENT)

@@ -4,6 +4,7 @@
  * machine that is warm does not allocate.
  */
 #include "machine.h"
+#include "count_allocations.h"
 
 #include <errno.h>
 #include <math.h>
@@ -16,36 +17,6 @@
 
 #define N_TARGETS 80
 #define N_SOCKETS 2
-
-#if defined(__GLIBC__) && !defined(WATTRIBUTE_SANITIZED)
-#define COUNTS_ALLOCATIONS 1
-static unsigned n_allocations;
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *old, size_t size);
-void *malloc(size_t size);
-void *calloc(size_t n, size_t size);
-void *realloc(void *old, size_t size);
-
-void *malloc(size_t size)
-{
-	n_allocations++;
-	return __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	n_allocations++;
-	return __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-	n_allocations++;
-	return __libc_realloc(old, size);
-}
-#endif
 
 static struct tick_target targets[] = {
 	{.name = "redis", .container_id = "0123456789ab"},
@@ -190,7 +161,7 @@ static void a_warm_machine_does_not_allocate(void **state)
 	struct server_config config = {.grace_ms = 2000, .expire_ms = 300000};
 	struct batch batch = {0};
 	struct machine *machine;
-	unsigned before;
+	unsigned long before;
 
 	(void)state;
 	formula_config_init(&config.formula);

@@ -5,6 +5,7 @@
  * WATTRIBUTE_SEED sets it.
  */
 #include "report_bson.h"
+#include "count_allocations.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -21,32 +22,6 @@
 #define EVENTS_MAX 12
 #define PLACES_MAX 40
 #define ROUNDS     400
-
-static unsigned long n_allocations;
-
-#ifndef WATTRIBUTE_SANITIZED
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *old, size_t size);
-
-void *malloc(size_t size)
-{
-	n_allocations++;
-	return __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	n_allocations++;
-	return __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-	n_allocations++;
-	return __libc_realloc(old, size);
-}
-#endif
 
 static uint64_t random_state;
 

@@ -188,6 +188,35 @@ static void small_files(void **state)
 	(void)close(fd);
 }
 
+/* A pipe tells no size; what is at the limit is read, one more byte is refused. */
+static void whole_files(void **state)
+{
+	static const size_t limits[] = {0, 1, 8190, 8191, 8192, 8193, 20000};
+	static char bytes[20001];
+	char *text;
+	size_t length;
+
+	(void)state;
+	memset(bytes, 'x', sizeof(bytes));
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		for (size_t more = 0; more < 2; more++) {
+			size_t n = limits[i] + more;
+			int ends[2];
+
+			assert_int_equal(pipe(ends), 0);
+			assert_int_equal(write(ends[1], bytes, n), (ssize_t)n);
+			(void)close(ends[1]);
+			assert_int_equal(text_read_whole(ends[0], limits[i], &text, &length), more ? -EFBIG : 0);
+			(void)close(ends[0]);
+			if (more)
+				continue;
+			assert_int_equal(length, n);
+			assert_int_equal(strlen(text), n);
+			free(text);
+		}
+	assert_int_equal(text_read_whole(-1, 10, &text, &length), -EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +228,7 @@ int main(void)
 		cmocka_unit_test(nearest),
 		cmocka_unit_test(cpulists),
 		cmocka_unit_test(small_files),
+		cmocka_unit_test(whole_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
