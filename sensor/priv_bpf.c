@@ -93,8 +93,8 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 	struct priv_bpf *bpf;
 
 	if (shape->n_events > COUNT_EVENTS_MAX || shape->n_cpus == 0 || shape->n_cpus > COUNT_CPUS_MAX ||
-	    shape->n_places == 0 || shape->n_places > shape->n_cpus || shape->n_slots == 0 || shape->n_slots > PRIV_BPF_SLOTS_MAX ||
-	    shape->n_births > PRIV_BPF_BIRTHS_MAX)
+	    shape->n_places == 0 || shape->n_places > shape->n_cpus || shape->n_slots == 0 ||
+	    shape->n_slots > PRIV_BPF_SLOTS_MAX || shape->n_births > PRIV_BPF_BIRTHS_MAX)
 		return -EINVAL;
 	bpf = calloc(1, sizeof(*bpf));
 	if (!bpf)
