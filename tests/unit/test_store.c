@@ -4,118 +4,10 @@
  * WATTRIBUTE_TEST_STORE, a URI, adds that store to them: the wire tests run this program against database
  * servers so.
  */
-#include "report_bson.h"
-#include "store.h"
+#include "store_fixture.h"
 #include "cleanup.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include <bson/bson.h>
-#include <cmocka.h>
-
-#define T0 INT64_C(1700000000000)
-
-struct fixture {
-	char uri[512];
-	char directory[64];
-	char collection[64];
-	bool files; /* reads by offset, knows no identity */
-	bool server;
-	struct store *store;
-};
-
-static void open_store(struct fixture *fixture, unsigned flags)
-{
-	struct store_options options = {.flags = flags, .timeout_ms = 20000, .database = NULL};
-	char why[512] = "";
-	int r = store_open(fixture->uri, &options, &fixture->store, why, sizeof(why));
-
-	if (r < 0)
-		print_message("# %s\n", why);
-	assert_int_equal(r, 0);
-}
-
-static void set_up(struct fixture *fixture, const char *format)
-{
-	static unsigned counter;
-
-	memset(fixture, 0, sizeof(*fixture));
-	(void)snprintf(fixture->directory, sizeof(fixture->directory), "/tmp/wattribute-store-XXXXXX");
-	assert_non_null(mkdtemp(fixture->directory));
-	(void)snprintf(fixture->collection, sizeof(fixture->collection), "sensort%dx%u", (int)getpid(),
-		       counter++);
-	fixture->server = strstr(format, "%s") == NULL;
-	fixture->files = strncmp(format, "bson:", 5) == 0 || strncmp(format, "jsonl:", 6) == 0;
-	if (fixture->server)
-		(void)snprintf(fixture->uri, sizeof(fixture->uri), "%s", format);
-	else
-		(void)snprintf(fixture->uri, sizeof(fixture->uri), "%.*s%s%s",
-			       (int)(strstr(format, "%s") - format), format, fixture->directory,
-			       strstr(format, "%s") + 2);
-	open_store(fixture, STORE_READ | STORE_WRITE);
-}
-
-static void tear_down(struct fixture *fixture)
-{
-	char command[128];
-
-	store_close(fixture->store);
-	(void)snprintf(command, sizeof(command), "rm -rf '%s'", fixture->directory);
-	assert_int_equal(system(command), 0);
-}
-
-static void add_report(struct batch *batch, int64_t time_ms, const char *target, uint64_t count)
-{
-	static const char *const events[] = {"INSTRUCTIONS_RETIRED", "LLC_MISSES"};
-	static const struct report_place places[] = {{0, 0}};
-	static const struct report_group group = {"core", 2, events, 1, places};
-	uint64_t values[] = {count, count / 7};
-	struct report_counts counts = {&group, values, NULL, NULL};
-	struct report_head head = {time_ms, "node", target};
-	struct report_target_metadata metadata = {.container_id = "0123456789ab", .scaled = 1};
-
-	assert_int_equal(report_bson_add_target_counts(batch, &head, &counts, 1, &metadata), 0);
-}
-
-/* Ticks of 3 targets, a second apart. */
-static void add_ticks(struct batch *batch, unsigned first, unsigned n)
-{
-	for (unsigned i = first; i < first + n; i++) {
-		add_report(batch, T0 + i * 1000, "redis", i * 100 + 1);
-		add_report(batch, T0 + i * 1000, "web", i * 100 + 2);
-		add_report(batch, T0 + i * 1000, "all", i * 100 + 3);
-	}
-}
-
-static void assert_stored(const struct fixture *fixture, enum store_result result)
-{
-	if (result != STORE_OK)
-		print_message("# %s\n", store_error(fixture->store));
-	assert_int_equal(result, STORE_OK);
-}
-
-static struct store_query query_of(const struct fixture *fixture)
-{
-	return (struct store_query){
-		.collection = fixture->collection, .after_ms = INT64_MIN, .until_ms = INT64_MAX};
-}
-
-static unsigned count_found(struct fixture *fixture, const struct store_query *query)
-{
-	struct batch found = {0};
-	struct store_read read;
-	unsigned n;
-
-	assert_stored(fixture, store_read(fixture->store, query, &found, &read));
-	n = found.n_documents;
-	batch_done(&found);
-	return n;
-}
 
 static void case_append_and_read(struct fixture *fixture)
 {
@@ -434,84 +326,8 @@ static void test_null(void **state)
 	batch_done(&batch);
 }
 
-/* Nobody listens there: no error at open, RETRY within the time set, and a sentence that helps. */
-static void test_mongodb_away(void **state)
-{
-	struct store_options options = {.timeout_ms = 500};
-	struct store *store;
-	struct batch batch = {0};
-	char why[200];
-
-	(void)state;
-	add_ticks(&batch, 0, 2);
-	assert_int_equal(store_open("127.0.0.1:1", &options, &store, why, sizeof(why)), 0);
-	assert_int_equal(store_append(store, "sensorx", &batch), STORE_RETRY);
-	print_message("# %s\n", store_error(store));
-	assert_non_null(strstr(store_error(store), "127.0.0.1:1"));
-	assert_int_equal(store_get_statistics(store)->appended, 0);
-	assert_int_equal(store_ensure(store, "sensorx", 0, T0), STORE_RETRY);
-	store_close(store);
-	batch_done(&batch);
-}
-
-/* Asks the script that runs the server for something, by files in a directory that both know. */
-static void ask_script(const char *wish, const char *answer)
-{
-	char path[256];
-	FILE *file;
-
-	(void)snprintf(path, sizeof(path), "%s/%s", getenv("WATTRIBUTE_TEST_RESTART"), wish);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	(void)fclose(file);
-	(void)snprintf(path, sizeof(path), "%s/%s", getenv("WATTRIBUTE_TEST_RESTART"), answer);
-	for (unsigned i = 0; i < 600 && access(path, F_OK) < 0; i++)
-		(void)usleep(100000);
-	assert_int_equal(access(path, F_OK), 0);
-}
-
-/* The server goes and comes back: RETRY in between, every document there once in the end. */
-static void test_server_restart(void **state)
-{
-	struct fixture fixture;
-	struct store_query query;
-	struct batch batch = {0};
-	enum store_result result = STORE_RETRY;
-
-	(void)state;
-	set_up(&fixture, getenv("WATTRIBUTE_TEST_STORE"));
-	query = query_of(&fixture);
-	add_ticks(&batch, 0, 5);
-	assert_stored(&fixture, store_append(fixture.store, fixture.collection, &batch));
-	ask_script("stop", "stopped");
-	add_ticks(&batch, 5, 5);
-	assert_int_equal(store_append(fixture.store, fixture.collection, &batch), STORE_RETRY);
-	print_message("# %s\n", store_error(fixture.store));
-	assert_int_equal(store_append(fixture.store, fixture.collection, &batch), STORE_RETRY);
-	ask_script("start", "started");
-	for (unsigned i = 0; i < 100 && result == STORE_RETRY; i++) {
-		result = store_append(fixture.store, fixture.collection, &batch);
-		(void)usleep(200000);
-	}
-	assert_stored(&fixture, result);
-	assert_int_equal(count_found(&fixture, &query), 30);
-	assert_int_equal(store_get_statistics(fixture.store)->duplicates, 15);
-	tear_down(&fixture);
-	batch_done(&batch);
-}
-
-static void test_nothing_in_shared_memory(void **state)
-{
-	char path[64];
-
-	(void)state;
-	(void)snprintf(path, sizeof(path), "/dev/shm/mongoc-%u", (unsigned)getpid());
-	assert_int_equal(access(path, F_OK), -1);
-}
-
 int main(void)
 {
-	const struct CMUnitTest restart[] = {cmocka_unit_test(test_server_restart)};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_append_and_read),
 		cmocka_unit_test(test_limit),
@@ -523,11 +339,7 @@ int main(void)
 		cmocka_unit_test(test_reopen),
 		cmocka_unit_test(test_null),
 		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_mongodb_away),
-		cmocka_unit_test(test_nothing_in_shared_memory),
 	};
 
-	if (getenv("WATTRIBUTE_TEST_RESTART"))
-		return cmocka_run_group_tests(restart, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
