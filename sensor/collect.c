@@ -251,6 +251,7 @@ int collect_main(struct sensor_config *config)
 	if (!collect)
 		return 1;
 	collect->config = config;
+	collect->online.fd = -1;
 	collect->receive = malloc(IPC_MESSAGE_MAX + 64);
 	(void)fcntl(DUTY_EXTRA_FD, F_SETFL, O_NONBLOCK);
 	link_sender_init(&collect->link, DUTY_EXTRA_FD, (size_t)config->backlog);

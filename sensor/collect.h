@@ -10,6 +10,7 @@
 #include "cgroup_watch.h"
 #include "choose.h"
 #include "container_file.h"
+#include "cpu_online.h"
 #include "encode.h"
 #include "link.h"
 #include "loop.h"
@@ -34,6 +35,8 @@ struct collect {
 	struct notify notify;
 	/* the machine */
 	struct topology topology;
+	struct cpu_online online;
+	bool cpus_changed; /* in this tick */
 	struct cgroup_layout layout;
 	struct source_context context;
 	char boot_id[40];
@@ -99,6 +102,10 @@ bool collect_overflow_remove(struct collect_overflow *overflow, const struct act
 bool collect_overflow_has(const struct collect_overflow *overflow, unsigned slot);
 struct activity_frame *collect_overflow_frame(const struct collect_overflow *overflow);
 void collect_overflow_move_back(struct collect *collect);
+/* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: behind it. */
+void collect_open_cpus(struct collect *collect);
+void collect_look_at_cpus(struct collect *collect);
+void collect_take_back_cpus(struct collect *collect);
 /* collect_tick.c: one reading of everything. `missed`: ticks that were due and did not come. */
 void collect_read_tick(struct collect *collect, uint64_t missed);
 /* Reads once without reporting, so that the first tick has something to differ from. */

@@ -44,6 +44,7 @@ static int open_machine(struct collect *collect)
 	r = topology_read(config->sysfs_root, config->procfs_root, &collect->topology);
 	if (r < 0)
 		return log_error("topology", r, "no CPU found below '%s'. Is --sysfs-root right?", config->sysfs_root);
+	collect_open_cpus(collect);
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/random/boot_id", config->procfs_root);
 	if (text_read_file_at(AT_FDCWD, path, collect->boot_id, sizeof(collect->boot_id)) < 0)
 		collect->boot_id[0] = '\0';
@@ -224,6 +225,7 @@ void collect_close(struct collect *collect)
 	sensor_sim_close(collect);
 	priv_client_free(collect->context.priv);
 	topology_done(&collect->topology);
+	cpu_online_close(&collect->online);
 	link_sender_done(&collect->link);
 	batch_done(&collect->reports);
 	batch_done(&collect->documents);

@@ -178,7 +178,9 @@ void collect_read_tick(struct collect *collect, uint64_t missed)
 		collect->lost[REPORT_LOST_LATE] += missed;
 		log_debug("tick", 0, "late: %" PRIu64 " ticks are part of this one", missed);
 	}
+	collect_look_at_cpus(collect);
 	skew_ns = read_sources(collect, &energy);
+	collect_take_back_cpus(collect);
 	interval_ns = energy.monotonic_ns - collect->last_energy_ns;
 	collect->last_energy_ns = energy.monotonic_ns;
 	collect->seq++;

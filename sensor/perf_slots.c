@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* What a read of a leader gives: PERF_FORMAT_GROUP with both times. */
@@ -46,29 +47,42 @@ int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, u
 
 static void close_fds(int *fds, unsigned n)
 {
-	while (n > 0)
-		(void)close(fds[--n]);
+	while (n-- > 0) {
+		if (fds[n] >= 0)
+			(void)close(fds[n]);
+		fds[n] = -1;
+	}
 }
 
-/* All groups of the plan; on failure none stays open. */
+static int open_unit(struct perf_slots *slots, const struct perf_unit *unit, const char *cgroup, int *fds)
+{
+	const struct priv_group group = {.cgroup = cgroup,
+					 .cpu = unit->cpu,
+					 .n_events = unit->n_events,
+					 .events = slots->plan->attrs + unit->first};
+	int r = priv_client_open_group(slots->context->priv, &group, fds + unit->first);
+
+	for (unsigned i = 0; r < 0 && i < unit->n_events; i++)
+		fds[unit->first + i] = -1;
+	return r;
+}
+
+/* All groups of the plan but those of CPUs that are away; on failure none stays open. */
 static int open_units(struct perf_slots *slots, const char *cgroup, int *fds)
 {
 	const struct perf_plan *plan = slots->plan;
+	bool any = false;
 
 	for (unsigned i = 0; i < plan->n_units; i++) {
-		const struct perf_unit *unit = &plan->units[i];
-		struct priv_group group = {.cgroup = cgroup,
-					   .cpu = unit->cpu,
-					   .n_events = unit->n_events,
-					   .events = plan->attrs + unit->first};
-		int r = priv_client_open_group(slots->context->priv, &group, fds + unit->first);
+		int r = open_unit(slots, &plan->units[i], cgroup, fds);
 
-		if (r < 0) {
-			close_fds(fds, unit->first);
+		if (r < 0 && r != -ENODEV) { /* which says that the CPU is offline */
+			close_fds(fds, plan->units[i].first);
 			return r;
 		}
+		any |= r == 0;
 	}
-	return 0;
+	return any ? 0 : -ENODEV;
 }
 
 int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsigned number,
@@ -86,10 +100,12 @@ int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsi
 		return -EMFILE;
 	slot.fds = calloc(plan->n_fds, sizeof(*slot.fds));
 	slot.before = calloc(plan->n_fds + (size_t)2 * plan->n_units, sizeof(*slot.before));
-	r = slot.fds && slot.before ? open_units(slots, cgroup, slot.fds) : -ENOMEM;
+	slot.cgroup = strdup(cgroup);
+	r = slot.fds && slot.before && slot.cgroup ? open_units(slots, cgroup, slot.fds) : -ENOMEM;
 	if (r < 0) {
 		free(slot.fds);
 		free(slot.before);
+		free(slot.cgroup);
 		return r;
 	}
 	slots->slots[number] = slot;
@@ -109,6 +125,7 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
 	slots->context->fd_budget += slots->plan->n_fds;
 	free(slot->fds);
 	free(slot->before);
+	free(slot->cgroup);
 	*slot = (struct perf_slot){0};
 	frame_free_slot(frame, number);
 }
@@ -151,10 +168,16 @@ static int read_unit(struct perf_slots *slots, struct activity_frame *frame, uns
 {
 	const struct perf_unit *unit = &slots->plan->units[index];
 	size_t size = (3 + (size_t)unit->n_events) * sizeof(uint64_t);
+	const int fd = slots->slots[number].fds[unit->first];
 	struct group_reading now;
-	ssize_t n = read(slots->slots[number].fds[unit->first], &now, size);
+	ssize_t n;
 
+	if (fd < 0)
+		return 0; /* its CPU was away when the target came */
+	n = read(fd, &now, size);
 	if (n != (ssize_t)size || now.n != unit->n_events) {
+		if (slots->away && slots->away[index])
+			return 0; /* the kernel has taken the group apart */
 		frame->flags[number] |= ACTIVITY_FAILED;
 		frame->read_failures++;
 		return n < 0 ? -errno : -EIO;
@@ -192,11 +215,37 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 	return any ? 0 : last;
 }
 
+/* The group is opened anew and starts from nothing; -1 where its cgroup is gone. */
+static void reopen(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
+{
+	const struct perf_unit *unit = &slots->plan->units[index];
+
+	close_fds(slot->fds + unit->first, unit->n_events);
+	memset(unit_before(slot, index, unit), 0, (2 + (size_t)unit->n_events) * sizeof(uint64_t));
+	(void)open_unit(slots, unit, slot->cgroup, slot->fds);
+}
+
+void perf_slots_cpu_changed(struct perf_slots *slots, unsigned cpu, bool online)
+{
+	if (!slots->away)
+		slots->away = calloc(slots->plan->n_units, sizeof(*slots->away));
+	for (unsigned i = 0; i < slots->plan->n_units; i++) {
+		if (slots->plan->units[i].cpu != cpu)
+			continue;
+		if (slots->away)
+			slots->away[i] = !online;
+		for (unsigned number = 0; online && number < slots->n_slots; number++)
+			if (slots->slots[number].fds)
+				reopen(slots, &slots->slots[number], i);
+	}
+}
+
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame)
 {
 	for (unsigned i = 0; i < slots->n_slots; i++)
 		perf_slots_close(slots, frame, i);
 	free(slots->slots);
+	free(slots->away);
 	*slots = (struct perf_slots){0};
 	frame_done(frame);
 }

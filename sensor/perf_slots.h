@@ -10,6 +10,7 @@
 struct perf_slot {
 	int *fds;         /* [n_fds]; NULL: the slot is empty */
 	uint64_t *before; /* for each unit: enabled, running; then its counts */
+	char *cgroup;     /* for opening it again */
 	bool first;       /* not read yet */
 };
 
@@ -18,6 +19,7 @@ struct perf_slots {
 	const struct perf_plan *plan;
 	struct perf_slot *slots;
 	unsigned n_slots;
+	bool *away; /* [n_units]: its CPU is offline; NULL: none ever was */
 };
 
 /* Room for one more slot number, in the frame too. 0 or -ENOMEM. */
@@ -35,4 +37,9 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
  * no read worked.
  */
 int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame);
+/*
+ * A CPU went offline: that its groups cannot be read is no failure from now on. Or it is back: they are opened anew. A
+ * target that came meanwhile has none of them until then.
+ */
+void perf_slots_cpu_changed(struct perf_slots *slots, unsigned cpu, bool online);
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame);

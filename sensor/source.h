@@ -65,6 +65,8 @@ struct system_source_ops {
 		    struct system_source **ret_source);
 	/* Fills values with the deltas since the last read; the first read after open gives zeroes. No allocation. */
 	int (*read)(struct system_source *source, uint64_t interval_ns);
+	/* NULL, or: a CPU of the topology went offline, or is back. */
+	void (*cpu_changed)(struct system_source *source, unsigned cpu, bool online);
 	void (*close)(struct system_source *source);
 };
 
@@ -140,6 +142,8 @@ struct activity_source_ops {
 	void (*births)(struct activity_source *source, activity_born *born, void *data);
 	/* One pass over all slots; fills the frame. No allocation, no string work. */
 	int (*read)(struct activity_source *source);
+	/* NULL, or: a CPU of the topology went offline, or is back. */
+	void (*cpu_changed)(struct activity_source *source, unsigned cpu, bool online);
 	void (*close)(struct activity_source *source);
 };
 

@@ -13,6 +13,7 @@
 #include "topology.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -110,7 +111,9 @@ static int shape_frame(struct source_bpf *bpf)
 	return 0;
 }
 
-static int open_events(struct source_bpf *bpf)
+#define ALL_CPUS UINT_MAX
+
+static int open_events(struct source_bpf *bpf, unsigned cpu)
 {
 	const struct perf_plan *plan = bpf->plan;
 
@@ -118,12 +121,24 @@ static int open_events(struct source_bpf *bpf)
 		const struct perf_unit *unit = &plan->units[i];
 		const struct priv_group group = {.cgroup = "", .cpu = unit->cpu, .n_events = unit->n_events,
 						 .events = plan->attrs + unit->first};
-		int r = priv_client_bpf_group(bpf->context->priv, &group, plan->columns + unit->first);
+		int r = cpu == ALL_CPUS || cpu == unit->cpu ?
+				priv_client_bpf_group(bpf->context->priv, &group, plan->columns + unit->first) :
+				0;
 
 		if (r < 0)
 			return r;
 	}
 	return 0;
+}
+
+/* The program counts on every CPU all along; only the events of one that was away are gone for good. */
+static void source_bpf_cpu_changed(struct activity_source *source, unsigned cpu, bool online)
+{
+	struct source_bpf *bpf = (struct source_bpf *)source;
+	int r = online ? open_events(bpf, cpu) : 0;
+
+	if (r < 0)
+		log_warning("source", r, "the events of CPU %u cannot be opened again", cpu);
 }
 
 static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
@@ -163,7 +178,7 @@ static int start_program(struct source_bpf *bpf)
 	int r = priv_client_bpf_load(bpf->context->priv, &shape);
 
 	if (r == 0)
-		r = open_events(bpf);
+		r = open_events(bpf, ALL_CPUS);
 	if (r == 0)
 		r = priv_client_bpf_attach(bpf->context->priv, fds);
 	if (r < 0)
@@ -264,5 +279,6 @@ const struct activity_source_ops source_bpf = {
 	.remove = source_bpf_remove,
 	.births = source_bpf_births,
 	.read = source_bpf_read,
+	.cpu_changed = source_bpf_cpu_changed,
 	.close = source_bpf_close,
 };

@@ -119,6 +119,13 @@ static int source_perf_read(struct activity_source *source)
 	return perf_slots_read(&perf->slots, &source->frame);
 }
 
+static void source_perf_cpu_changed(struct activity_source *source, unsigned cpu, bool online)
+{
+	struct source_perf *perf = (struct source_perf *)source;
+
+	perf_slots_cpu_changed(&perf->slots, cpu, online);
+}
+
 const struct activity_source_ops source_perf = {
 	.name = "perf",
 	.probe = source_perf_probe,
@@ -126,5 +133,6 @@ const struct activity_source_ops source_perf = {
 	.add = source_perf_add,
 	.remove = source_perf_remove,
 	.read = source_perf_read,
+	.cpu_changed = source_perf_cpu_changed,
 	.close = source_perf_close,
 };

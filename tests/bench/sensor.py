@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cost of the sensor by number of cgroups and source of activity, beside hwpc-sensor in the same run.
 
-usage: tests/bench/sensor.py [--counts 10,200,1000] [--sources bpf,perf,cpustat] [--stores csv] [--peer PROGRAM]
-                             [--seconds 20] [--out build/bench]
+usage: tests/bench/sensor.py [--counts 10,200,1000] [--sources bpf,perf,cpustat] [--stores csv,sqlite] [--peer PROGRAM]
+                             [--seconds 15] [--churn 0] [--out build/bench]
+--stores: the first for every source, the others for the first source only.
 --peer: a built hwpc-sensor (one that starts on a machine without hardware counters where there are none).
+--churn: cgroups that are born and end beside them, per minute.
 CPU time is what the scheduler gave all threads of all processes (schedstat); memory is PSS, shared parts shared out.
+All watch the same folder of cgroups, so that others on the machine change nothing. Ours looks through it once in each
+window, which is twice as often as by default.
 """
 import argparse
 import glob
@@ -63,66 +67,108 @@ def reading(pids):
     return ns, switches, fds, pss, threads
 
 
-def measure(command, seconds, warm, log):
-    """Runs the command, lets it settle, measures it for a while. None if it ends by itself."""
-    process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+def ours_is_ready(process, log):
+    del process
+    return "is measured" in open(log, encoding="utf-8", errors="replace").read()
+
+
+def settled():
+    """The peer says nothing: it is ready when it has opened no further descriptor for two seconds."""
+    history = []
+
+    def ready(process, log):
+        del log
+        history.append(sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in family(process.pid)))
+        return len(history) > 8 and len(set(history[-8:])) == 1
+    return ready
+
+
+def why(log):
+    """The last thing that went wrong, as the program said it."""
+    lines = [line.strip() for line in open(log, encoding="utf-8", errors="replace")]
+    wrong = [line for line in lines if "rror" in line or "ailed" in line or line.startswith("E:")]
+    return (wrong or lines or ["it said nothing"])[-1][:160]
+
+
+def measure(command, seconds, ready, log):
+    """Runs the command, lets it settle, measures it for a while. A failure if it ends by itself."""
+    with open(log, "w", encoding="utf-8") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
-        time.sleep(warm)
+        until = time.monotonic() + 120
+        while process.poll() is None and not ready(process, log):
+            if time.monotonic() > until:
+                return {"failed": "not ready in two minutes"}
+            time.sleep(0.25)
+        time.sleep(3)
         if process.poll() is not None:
-            return None
+            return {"failed": why(log)}
         pids = family(process.pid)
         a, start = reading(pids), time.monotonic()
         time.sleep(seconds)
         if process.poll() is not None:
-            return None
+            return {"failed": why(log)}
         b, took = reading(pids), time.monotonic() - start
         return {"cpu_ms": (b[0] - a[0]) / 1e6 / took, "switches": (b[1] - a[1]) / took, "fds": b[2],
                 "pss_mb": b[3] / 1024, "threads": b[4], "processes": len(pids)}
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, signal_number)
+                process.wait(30)
+                break
+            except ProcessLookupError:
+                process.wait()
+                break
+            except subprocess.TimeoutExpired:
+                pass
 
 
-def ours(build, source, store, state):
-    command = [f"{build}/wattribute-sensor", "-n", "bench", "--state-dir", state, "--activity", source, "--store", store,
-               "--log-level", "warning", "-c", "core"]
+def ours(options, folder, source, store, state):
+    command = [f"{options.build}/wattribute-sensor", "-n", "bench", "-p", folder, "--state-dir", state, "--activity", source,
+               "--store", store, "--cgroup-discovery-interval", f"{int(options.seconds * 1000)}ms", "-c", "core"]
     for event in EVENTS:
         command += ["-e", event]
     return command
 
 
-def theirs(peer, root, folder):
-    command = [peer, "-n", "bench", "-p", root, "-r", "csv", "-U", folder, "-c", "core"]
+def theirs(peer, folder, out):
+    command = [peer, "-n", "bench", "-p", folder, "-r", "csv", "-U", out, "-c", "core"]
     for event in EVENTS:
         command += ["-e", event]
     return command
 
 
-def run_count(options, root, count, results, log):
-    fleet = subprocess.Popen([f"{options.build}/tests/bench/fleet", root, str(count), str(min(20, count))],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def written(folder):
+    """Lines that the peer left behind."""
+    return sum(sum(1 for _ in open(path, encoding="utf-8", errors="replace")) - 1 for path in glob.glob(folder + "/csv/*"))
+
+
+def run_count(options, count, results, log):
+    command = [f"{options.build}/tests/bench/fleet", cgroup_root(), str(count), str(min(20, count))]
+    if options.churn:
+        command += ["--churn", str(options.churn)]
+    fleet = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    folder = f"{cgroup_root()}/wattribute-bench-{fleet.pid}"
     try:
         if fleet.stdout.readline().strip() != "ready":
             sys.exit("sensor.py: the fleet of cgroups could not be made")
-        warm = 4 + count / 500
         for source in options.sources:
-            for store in options.stores:
+            for store in options.stores if source == options.sources[0] else options.stores[:1]:
                 state = tempfile.mkdtemp(prefix="wattribute-bench-")
                 uri = {"csv": f"csv:{state}/csv", "sqlite": f"sqlite:{state}/store.db", "null": "null:"}[store]
-                row = measure(ours(options.build, source, uri, state), options.seconds, warm, log)
-                results.append(dict(row or {"failed": True}, cgroups=count, what=f"{source}, {store}"))
+                row = measure(ours(options, folder, source, uri, state), options.seconds, ours_is_ready, log)
+                results.append(dict(row, cgroups=count, what=f"{source}, {store}"))
                 show(results[-1])
                 shutil.rmtree(state)
         if options.peer:
-            folder = tempfile.mkdtemp(prefix="wattribute-bench-")
-            row = measure(theirs(options.peer, root, folder + "/csv"), options.seconds, warm * 2, log)
-            results.append(dict(row or {"failed": True}, cgroups=count, what="hwpc-sensor, csv"))
+            out = tempfile.mkdtemp(prefix="wattribute-bench-")
+            row = measure(theirs(options.peer, folder, out + "/csv"), options.seconds, settled(), log)
+            if not row.get("failed") and not written(out):
+                row = {"failed": "it runs, and writes nothing: " + why(log)}
+            results.append(dict(row, cgroups=count, what="hwpc-sensor, csv"))
             show(results[-1])
-            shutil.rmtree(folder)
+            shutil.rmtree(out)
     finally:
         fleet.stdin.close()
         fleet.wait()
@@ -130,7 +176,7 @@ def run_count(options, root, count, results, log):
 
 def show(row):
     if row.get("failed"):
-        print(f"{row['cgroups']:>7} {row['what']:<20} did not run to the end", flush=True)
+        print(f"{row['cgroups']:>7} {row['what']:<20} did not run to the end: {row['failed']}", flush=True)
         return
     print(f"{row['cgroups']:>7} {row['what']:<20} {row['cpu_ms']:>9.3f} ms/s {row['switches']:>8.1f} switches/s "
           f"{row['fds']:>7} fds {row['pss_mb']:>7.1f} MB {row['processes']:>3} processes {row['threads']:>5} threads",
@@ -152,18 +198,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--counts", default="10,200,1000")
     parser.add_argument("--sources", default="bpf,perf,cpustat")
-    parser.add_argument("--stores", default="csv")
+    parser.add_argument("--stores", default="csv,sqlite")
     parser.add_argument("--peer", default=os.environ.get("HWPC_SENSOR"))
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--churn", type=float, default=0)
     parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
     parser.add_argument("--out", default="build/bench")
     options = parser.parse_args()
     options.sources, options.stores = options.sources.split(","), options.stores.split(",")
     results = []
     os.makedirs(options.out, exist_ok=True)
-    with open(f"{options.out}/sensor.log", "w", encoding="utf-8") as log:
-        for count in options.counts.split(","):
-            run_count(options, cgroup_root(), int(count), results, log)
+    for count in options.counts.split(","):
+        run_count(options, int(count), results, f"{options.out}/sensor.log")
     if not options.peer:
         print("hwpc-sensor is not measured: name a built one by --peer or HWPC_SENSOR")
     ratios(results)

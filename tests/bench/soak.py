@@ -108,7 +108,9 @@ def main():
     try:
         tap.ok(fleet.stdout.readline().strip() == "ready", "cgroups come and go")
         store = ["-U", f"sqlite:{work}/store.db"]
-        running.append(start([f"{options.build}/wattribute-sensor", "-n", "soak", "--state-dir", work, "--log-level", "warning",
+        # Only its own cgroups: whatever others on the machine make would look like growth.
+        folder = f"{cgroup_root()}/wattribute-bench-{fleet.pid}"
+        running.append(start([f"{options.build}/wattribute-sensor", "-n", "soak", "-p", folder, "--state-dir", work, "--log-level", "warning",
                               "--store", store[1]], log))
         running.append(start([f"{options.build}/wattribute-server", *store, "--listen", "off", "--log-level", "warning",
                               "--retention", f"{int(options.retention)}s"], log))

@@ -208,7 +208,7 @@ static void remove_all(struct activity_source *source, struct children *children
 	}
 }
 
-static void faults_are_counted_per_cgroup(void **state)
+static void count_faults(void **state, bool cpus_come_back)
 {
 	const struct event_group_request request = {.name = (char[]){"core"}, .of_containers = true,
 						    .events = software_events, .n_events = 2};
@@ -235,6 +235,11 @@ static void faults_are_counted_per_cgroup(void **state)
 		machine_sum += slot_sum(&source->frame, 0, 0);
 		for (unsigned i = 0; i < N_CHILDREN; i++)
 			sums[i] += slot_sum(&source->frame, i + 1, 0);
+		/* Each CPU's events as they are opened anew after it was offline: only the moment until then is lost. */
+		for (unsigned i = 0; cpus_come_back && tick == 1 && i < machine->topology.n_cpus; i++) {
+			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, false);
+			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, true);
+		}
 	}
 	for (int i = 0; i < N_CHILDREN; i++) {
 		const double error = fabs((double)sums[i] - (double)faults[i]) / (double)faults[i];
@@ -251,6 +256,16 @@ static void faults_are_counted_per_cgroup(void **state)
 	assert_int_equal(source->frame.n_active, 0);
 	remove_all(source, &children);
 	source_bpf.close(source);
+}
+
+static void faults_are_counted_per_cgroup(void **state)
+{
+	count_faults(state, false);
+}
+
+static void cpus_come_back(void **state)
+{
+	count_faults(state, true);
 }
 
 static void time_is_counted_without_events(void **state)
@@ -307,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(faults_are_counted_per_cgroup, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(cpus_come_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(time_is_counted_without_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_hierarchy_is_refused, set_up, tear_down),
 	};

@@ -169,6 +169,42 @@ static void test_failing_read(void **state)
 	remove_cgroup();
 }
 
+/* Every CPU goes and comes back, one after the other: its events are opened anew and count on, and no others are lost. */
+static void test_cpus_come_back(void **state)
+{
+	char *events[] = {event_switches, event_faults};
+	struct event_group_request request = container_request(events, 2);
+	struct activity_cgroup cgroup = {.slot = 1, .root = true, .path = fixture.path};
+	struct activity_source *source;
+	uint64_t truth = 0, counted = 0;
+	const unsigned budget = fixture.context.fd_budget;
+
+	(void)state;
+	if (!can_count() || !make_cgroup("hotplug"))
+		skip();
+	assert_int_equal(source_perf.open(&fixture.context, &request, 1, 4, &source), 0);
+	assert_int_equal(source_perf.add(source, &cgroup), 0);
+	assert_int_equal(source_perf.read(source), 0);
+	for (unsigned i = 0; i < fixture.topology.n_cpus; i++) {
+		const unsigned cpu = fixture.topology.cpus[i].id;
+
+		source_perf.cpu_changed(source, cpu, false);
+		truth += run_child(FAULTS);
+		assert_int_equal(source_perf.read(source), 0);
+		counted += frame_counts(&source->frame, 1)[1];
+		source_perf.cpu_changed(source, cpu, true);
+		truth += run_child(FAULTS);
+		assert_int_equal(source_perf.read(source), 0);
+		counted += frame_counts(&source->frame, 1)[1];
+	}
+	assert_near(counted, truth);
+	assert_int_equal(source->frame.read_failures, 0);
+	source_perf.remove(source, &cgroup);
+	source_perf.close(source);
+	assert_int_equal(fixture.context.fd_budget, budget);
+	remove_cgroup();
+}
+
 static void test_per_cpu(void **state)
 {
 	char *events[] = {event_faults};
@@ -210,6 +246,7 @@ int main(void)
 		cmocka_unit_test(test_counts_a_cgroup), cmocka_unit_test(test_budget_and_errors),
 		cmocka_unit_test(test_failing_read),    cmocka_unit_test(test_per_cpu),
 		cmocka_unit_test(test_strict_and_nothing),
+		cmocka_unit_test(test_cpus_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
