@@ -66,6 +66,7 @@ struct report_decoded {
 	double n_cores;
 	const char *boot_id;
 	uint64_t lost_total;
+	double lost_cpu_s;
 };
 
 /* Names of groups and events met so far; at most 65,535 of each, the rest of a report is refused (-E2BIG). */

@@ -51,8 +51,8 @@ void collect_take_back_cpus(struct collect *collect)
 		if (!cpu_online_has_come(&collect->online, cpu))
 			continue;
 		if (!topology_find_cpu(topology, cpu)) {
-			log_warning("topology", 0, "CPU %u has come, which was not there at the start: what it does is not counted. "
-				    "Start the sensor again", cpu);
+			log_warning("topology", 0, "CPU %u has come, which was not there at the start: what it does is "
+				    "not counted. Start the sensor again", cpu);
 			continue;
 		}
 		log_notice("topology", 0, "CPU %u is back; its events are opened anew", cpu);

@@ -110,6 +110,7 @@ static void join_slot_reset(struct join_slot *slot, int64_t time_ms)
 	slot->base_frequency_mhz = 0;
 	slot->n_cores = 0;
 	slot->lost_total = 0;
+	slot->lost_cpu_s = 0;
 	slot->n_reports = 0;
 	slot->n_values = 0;
 	slot->strings_length = 0;
@@ -262,6 +263,7 @@ static int join_add_all(struct join_slot *slot, const struct report_decoded *rep
 	slot->base_frequency_mhz = report->base_frequency_mhz > 0 ? report->base_frequency_mhz : 0;
 	slot->n_cores = report->n_cores > 0 ? report->n_cores : 0;
 	slot->lost_total = report->lost_total;
+	slot->lost_cpu_s = report->lost_cpu_s;
 	slot->estimated = report->energy_source && strncmp(report->energy_source, "estimate", 8) == 0;
 	return 0;
 }

@@ -36,6 +36,7 @@ struct join_slot {
 	double base_frequency_mhz;
 	double n_cores;
 	uint64_t lost_total;
+	double lost_cpu_s;
 	struct join_report all;
 	unsigned n_reports;
 	unsigned reports_capacity;

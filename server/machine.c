@@ -154,6 +154,7 @@ static void machine_count_tick(struct machine *machine, const struct join_slot *
 	}
 	machine->n.unmeasured += !measured;
 	machine->n.sensor_lost = slot->lost_total;
+	machine->n.lost_cpu_s += slot->lost_cpu_s;
 }
 
 static int machine_run(struct machine *machine, const struct join_slot *slot)

@@ -28,6 +28,7 @@ struct machine_counters {
 	uint64_t rows;        /* power reports made */
 	uint64_t unwritable;  /* rows that could not be encoded */
 	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
+	double lost_cpu_s;    /* CPU time that the sensor could give to no cgroup, of all ticks worked off */
 };
 
 #define MACHINE_GAPS 16

@@ -270,6 +270,17 @@ static void write_sensors(struct metrics_writer *writer, const struct server *se
 	}
 }
 
+static void write_lost_time(struct metrics_writer *writer, const struct server *server)
+{
+	metrics_family(writer, METRICS_COUNTER, "wattribute_sensor_lost_cpu_seconds_total",
+		       "CPU time that the sensor could give to no cgroup.");
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		const char *labels[] = {"sensor", machine->name, NULL};
+
+		metrics_sample(writer, labels, machine->n.lost_cpu_s);
+	}
+}
+
 static void write_one(struct metrics_writer *writer, enum metrics_type type, const char *name,
 		      const char *help, double value)
 {
@@ -329,6 +340,7 @@ static void write_all(void *data, struct metrics_writer *writer)
 	write_models(writer, server, false);
 	for (int what = 0; what < 4; what++)
 		write_sensors(writer, server, what);
+	write_lost_time(writer, server);
 	write_store(writer, server);
 	write_one(writer, METRICS_COUNTER, "wattribute_http_requests_total", "Requests.",
 		  (double)http->requests);

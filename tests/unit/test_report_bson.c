@@ -147,6 +147,7 @@ static void test_all(void **state)
 	assert_true(decoded.base_frequency_mhz == 2100 && decoded.n_cores == 8);
 	assert_string_equal(decoded.boot_id, "b");
 	assert_int_equal(decoded.lost_total, 3);
+	assert_true(decoded.lost_cpu_s == 0.25);
 	assert_int_equal(decoded.n_values, 4);
 	assert_int_equal(decoded.values[3].package, 12);
 	assert_int_equal(decoded.values[3].cpu, 65000);
