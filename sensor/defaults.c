@@ -23,6 +23,8 @@ static const char *const default_features[][DEFAULTS_NAMES_MAX] = {
 	{"INSTRUCTIONS_RETIRED", "INSTRUCTION_RETIRED", "INST_RETIRED:ANY_P", "RETIRED_INSTRUCTIONS",
 	 "PERF_COUNT_HW_INSTRUCTIONS"},
 	{"LLC_MISSES", "LAST_LEVEL_CACHE_MISSES", "LONGEST_LAT_CACHE:MISS", "PERF_COUNT_HW_CACHE_MISSES"},
+	/* Vector instructions: the same umask 0xfc by three names, as processors and libpfm have them. */
+	{"FP_ARITH_INST_RETIRED:VECTOR", "FP_ARITH_INST_RETIRED:PACKED", "FP_ARITH_INST_RETIRED:0xfc"},
 };
 
 static int add_event(struct event_group_request *group, const char *event)

@@ -15,7 +15,7 @@
 
 struct sim;
 
-enum sim_count { SIM_REF, SIM_CYCLES, SIM_INSTRUCTIONS, SIM_MISSES, SIM_COUNTS };
+enum sim_count { SIM_REF, SIM_CYCLES, SIM_INSTRUCTIONS, SIM_MISSES, SIM_PACKED, SIM_COUNTS };
 
 #define SIM_SYSTEM 0 /* slot of the machine's own work outside containers */
 
@@ -89,8 +89,12 @@ double sim_running_ratio(const struct sim *sim, unsigned slot); /* running / ena
 double sim_true_dynamic_j(const struct sim *sim, unsigned slot, unsigned socket, enum report_scope scope);
 double sim_true_static_j(const struct sim *sim, unsigned socket, enum report_scope scope);
 
-/* sim_report.c: the last tick as the sensor would write it, and its truth as power reports. 0 or -ENOMEM. */
+/*
+ * sim_report.c: the last tick as the sensor would write it, with the four events that PowerAPI's users count, or with
+ * the vector instructions beside them; and its truth as power reports. 0 or -ENOMEM.
+ */
 int sim_add_reports(const struct sim *sim, const char *sensor, struct batch *batch);
+int sim_add_reports_vector(const struct sim *sim, const char *sensor, struct batch *batch);
 int sim_add_truth(const struct sim *sim, const char *sensor, struct batch *batch);
 /*
  * sim_floor.c: the best that the noisy readings allow, as power reports: each container's true cost at its

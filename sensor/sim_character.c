@@ -26,10 +26,14 @@ static const struct character_ranges ranges[SIM_CHARACTERS] = {
 void sim_character_draw(struct sim_character *character, enum sim_character_kind kind, uint64_t *random)
 {
 	const struct character_ranges *range = &ranges[kind];
+	uint64_t apart;
 
 	character->ipc = sim_draw(random, range->ipc);
 	character->energy = sim_draw(random, range->energy);
 	character->width = sim_draw(random, range->width);
+	/* A stream of its own, so that all else is drawn as it was before this counter. */
+	apart = sim_random_stream(*random, 0x7061636b);
+	character->packed = .5 * character->width * sim_random_range(&apart, .7, 1.3);
 	character->misses = sim_draw(random, range->misses_per_1000) * 1e-3;
 	character->hidden = sim_draw(random, range->hidden);
 	character->footprint = sim_draw(random, range->footprint);

@@ -27,6 +27,7 @@ struct sim_character {
 	double ipc;       /* alone on a core, nothing missing the cache */
 	double energy;    /* of an instruction, relative to an average one */
 	double width;     /* 0 scalar .. 2 widest vectors: frequency licence and energy */
+	double packed;    /* vector instructions, per instruction: what a counter shows of the width */
 	double misses;    /* of the last-level cache, per instruction */
 	double hidden;    /* lines moved for each counted miss: prefetch and write-back */
 	double footprint; /* part of the last-level cache that it wants */

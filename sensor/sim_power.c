@@ -157,6 +157,7 @@ static void run_slice(struct sim *sim, struct sim_cpu *cpu, const struct slice *
 	account->counts[SIM_CYCLES] += cycles;
 	account->counts[SIM_INSTRUCTIONS] += cycles * ipc;
 	account->counts[SIM_MISSES] += cycles * ipc * misses_each;
+	account->counts[SIM_PACKED] += cycles * ipc * character->packed;
 	account->awake += slice->time_s;
 	cpu->tick_busy_s += slice->time_s;
 	cpu->tick_busy_cycles += cycles;

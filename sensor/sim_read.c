@@ -25,9 +25,14 @@ void sim_read_begin(struct sim *sim)
 static void draw_errors(double *errors, uint64_t *random, double sd)
 {
 	double common = sim_random_normal(random);
+	/* A stream of its own, so that the others' errors are what they were before this counter. */
+	uint64_t apart = sim_random_stream(*random, 0x7061636b);
 
 	for (unsigned e = 0; e < SIM_COUNTS; e++)
-		errors[e] = .6 * errors[e] + .8 * sd * (.6 * common + .8 * sim_random_normal(random));
+		errors[e] = .6 * errors[e] +
+			    .8 * sd *
+				    (.6 * common +
+				     .8 * sim_random_normal(e == SIM_PACKED ? &apart : random));
 }
 
 static uint64_t to_count(double value)

@@ -18,6 +18,7 @@ static const char *const core_events[SIM_COUNTS] = {
 	"CPU_CLK_THREAD_UNHALTED:THREAD_P",
 	"INSTRUCTIONS_RETIRED",
 	"LLC_MISSES",
+	"FP_ARITH_INST_RETIRED:VECTOR",
 };
 static const char *const msr_events[] = {"TSC", "APERF", "MPERF"};
 static const char *const rapl_events[] = {REPORT_EVENT_PKG, REPORT_EVENT_DRAM};
@@ -33,14 +34,14 @@ struct core_group {
 	uint64_t enabled_ns[SIM_SOCKETS_MAX], running_ns[SIM_SOCKETS_MAX];
 };
 
-static void make_core_group(const struct sim *sim, struct core_group *core)
+static void make_core_group(const struct sim *sim, struct core_group *core, bool vector)
 {
 	core->group = (struct report_group){
 		.name = "core", .n_places = sim_sockets(sim), .places = core->places, .events = core->events};
 	for (unsigned k = 0; k < sim_sockets(sim); k++)
 		core->places[k] = (struct report_place){k, k * sim_cores(sim)};
 	for (unsigned e = 0; e < SIM_COUNTS; e++) {
-		if (!sim_has_count(sim, (enum sim_count)e))
+		if (!sim_has_count(sim, (enum sim_count)e) || (e == SIM_PACKED && !vector))
 			continue;
 		core->which[core->group.n_events] = e;
 		core->events[core->group.n_events++] = core_events[e];
@@ -132,19 +133,29 @@ static int add_all(const struct sim *sim, struct core_group *core, const struct 
 	return report_bson_add_all_counts(batch, head, counts, n, &metadata);
 }
 
-int sim_add_reports(const struct sim *sim, const char *sensor, struct batch *batch)
+static int add_reports(const struct sim *sim, const char *sensor, bool vector, struct batch *batch)
 {
 	struct report_head head = {sim_time_ms(sim), sensor, NULL};
 	struct core_group core = {0};
 	unsigned n_targets;
 	int r;
 
-	make_core_group(sim, &core);
+	make_core_group(sim, &core, vector);
 	r = add_targets(sim, &core, &head, batch, &n_targets);
 	if (r < 0)
 		return r;
 	head.target = REPORT_TARGET_ALL;
 	return add_all(sim, &core, &head, n_targets, batch);
+}
+
+int sim_add_reports(const struct sim *sim, const char *sensor, struct batch *batch)
+{
+	return add_reports(sim, sensor, false, batch);
+}
+
+int sim_add_reports_vector(const struct sim *sim, const char *sensor, struct batch *batch)
+{
+	return add_reports(sim, sensor, true, batch);
 }
 
 static int add_truth_row(const struct sim *sim, struct report_power *power, double dynamic_j, double fixed_j,

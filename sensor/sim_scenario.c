@@ -14,7 +14,7 @@
 
 static void get_counters(struct sim_reader *reader, json_t *object)
 {
-	static const char *const names[SIM_COUNTS] = {"ref", "cycles", "instructions", "misses"};
+	static const char *const names[SIM_COUNTS] = {"ref", "cycles", "instructions", "misses", "vector"};
 	struct sim_scenario *scenario = reader->scenario;
 	json_t *item = json_object_get(object, "counters");
 
@@ -28,7 +28,7 @@ static void get_counters(struct sim_reader *reader, json_t *object)
 			e++;
 		if (e == SIM_COUNTS)
 			return sim_json_refuse(reader,
-					       "'counters' may hold ref, cycles, instructions, misses");
+					       "'counters' may hold ref, cycles, instructions, misses, vector");
 		scenario->count[e] = true;
 	}
 	sim_json_get_bool(reader, object, "cpu_time", &scenario->cpu_time);

@@ -41,7 +41,7 @@ static int find_count(const struct sim *sim, const char *name, enum sim_count *r
 	static const struct {
 		const char *word;
 		enum sim_count count;
-	} words[] = {{"CPU_TIME", SIM_REF}, {"MISS", SIM_MISSES}, {"INST", SIM_INSTRUCTIONS},
+	} words[] = {{"FP_ARITH", SIM_PACKED}, {"CPU_TIME", SIM_REF}, {"MISS", SIM_MISSES}, {"INST", SIM_INSTRUCTIONS},
 		     {"REF", SIM_REF},      {"CYC", SIM_CYCLES},  {"CLK", SIM_CYCLES},
 		     {"THREAD", SIM_CYCLES}};
 

@@ -10,6 +10,7 @@
 
 #define POOLED_SLOTS       64 /* own factors at a time */
 #define POOLED_MEMBERS     8  /* of a filter bank, at most */
+#define POOLED_RATIOS      4 /* cycles/ref, then instructions, misses, vector instructions / cycles */
 #define POOLED_SYSTEM      0  /* the record of the row `system` */
 #define POOLED_SYSTEM_NAME "\001system"
 #define POOLED_BOOK        4096 /* containers remembered, more only while more are present */
@@ -19,6 +20,7 @@ enum pooled_common {
 	POOLED_B0,    /* cpu: per cycle; dram: per miss */
 	POOLED_B1,    /* cpu: per instruction beyond the usual; dram: per instruction */
 	POOLED_B2,    /* cpu: per miss; dram: per cycle */
+	POOLED_B3,    /* cpu: per vector instruction, beside B1 */
 	POOLED_POWER, /* cpu: exponent of frequency */
 	POOLED_KAPPA, /* cpu: what a cycle saves beside a busy sibling */
 	POOLED_COMMON
@@ -79,9 +81,9 @@ struct pooled_lean {
 	double n, mean, variance, jitter, last;
 };
 
-/* How a container's rates move on a socket: cycles, instructions, misses. */
+/* How a container's rates move on a socket: cycles and what follows them in enum tick_feature. */
 struct pooled_calm {
-	double n, mean[3], variance[3];
+	double n, mean[POOLED_RATIOS], variance[POOLED_RATIOS];
 };
 
 /* How its cycles on all sockets move. */
@@ -94,7 +96,7 @@ struct pooled_record {
 	uint32_t key;
 	uint64_t seen; /* tick of the input */
 	int slot[REPORT_SCOPES];
-	double ratio[3]; /* cycles/ref, instructions/cycles, misses/cycles; NAN: unknown */
+	double ratio[POOLED_RATIOS]; /* NAN: unknown */
 	struct pooled_vary vary;
 	double remote; /* part of its misses that another socket's memory answers, from the dram filter */
 	struct pooled_signature signature[REPORT_SCOPES];
@@ -138,9 +140,9 @@ struct pooled_input {
 	double pair[TICK_SOCKETS_MAX]; /* part of them that shares a core */
 	double power_w[REPORT_SCOPES][TICK_SOCKETS_MAX];
 	double power_max_w[REPORT_SCOPES][TICK_SOCKETS_MAX];
-	bool has_instructions, has_misses;
+	bool has_instructions, has_misses, has_vector;
 	double n_cores;
-	double fleet[3]; /* ratios of all, as in a record */
+	double fleet[POOLED_RATIOS]; /* ratios of all, as in a record */
 	double usual_ipc, usual_n, first_freq;
 	double calmness; /* 0..1: how constant all loads are */
 	struct pooled_cores cores;

@@ -92,7 +92,8 @@ static void record_init(struct pooled_book *book, unsigned index, uint64_t name)
 
 	*record = (struct pooled_record){.name = name,
 					 .slot = {-1, -1},
-					 .ratio = {__builtin_nan(""), __builtin_nan(""), __builtin_nan("")}};
+					 .ratio = {__builtin_nan(""), __builtin_nan(""), __builtin_nan(""),
+						   __builtin_nan("")}};
 	memset(book->leans + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->leans));
 	memset(book->calms + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->calms));
 }

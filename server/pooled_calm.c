@@ -53,12 +53,12 @@ double pooled_calm_measure(struct pooled *pooled)
  * Counts are noisy, and a filter that sees nothing but noise learns that counts cost nothing. Where the load
  * is constant it is shown the mean instead, in full only what moves beyond noise.
  */
-static void learn_calm(struct pooled_calm *calm, const double value[3], const double level[3], double part,
-		       double ret_calm[3])
+static void learn_calm(struct pooled_calm *calm, const double *value, const double *level, double part,
+		       double *ret_calm)
 {
 	double a = fmax(1 / ++calm->n, CALM_SLOWEST);
 
-	for (unsigned j = 0; j < 3; j++) {
+	for (unsigned j = 0; j < POOLED_RATIOS; j++) {
 		double deviation = value[j] - calm->mean[j], noise, moved;
 		calm->mean[j] += a * deviation;
 		calm->variance[j] += a * (deviation * deviation - calm->variance[j]);
@@ -73,18 +73,18 @@ static void learn_calm(struct pooled_calm *calm, const double value[3], const do
 void pooled_calm_take(struct pooled *pooled, double total[][TICK_FEATURES])
 {
 	struct pooled_input *input = &pooled->input;
-	static const double none[3];
+	static const double none[POOLED_RATIOS];
 	double part = input->calmness;
 
 	for (unsigned k = 0; k < input->n_sockets; k++) {
 		for (unsigned i = 0; i < input->n_rows; i++) {
 			size_t at = (size_t)k * input->n_rows + i;
-			double calm[3], value[3];
-			for (unsigned j = 0; j < 3; j++)
+			double calm[POOLED_RATIOS], value[POOLED_RATIOS];
+			for (unsigned j = 0; j < POOLED_RATIOS; j++)
 				value[j] = input->rates[TICK_CYCLES + j][at];
 			learn_calm(&pooled->book.calms[(size_t)input->records[i] * input->n_sockets + k],
 				   value, i + 1 == input->n_rows ? &total[k][TICK_CYCLES] : none, part, calm);
-			for (unsigned j = 0; j < 3; j++)
+			for (unsigned j = 0; j < POOLED_RATIOS; j++)
 				input->calm[TICK_CYCLES + j][at] = calm[j];
 		}
 	}

@@ -15,13 +15,14 @@
 #define LEAN_SLOWEST  0.005
 #define LEAN_UNSURE   0.2
 #define LEAN_LIMIT    1.5
+#define LEAN_CALM     0.6
 #define RATE_LIMIT    1e6 /* 1e15 events a second: no machine does */
 #define POWER_LEAST_W 1e-9
 #define POWER_LIMIT_W 2000 /* or five times the largest seen */
 
 void pooled_input_init(struct pooled_input *input)
 {
-	*input = (struct pooled_input){.fleet = {1, 1, NAN}, .first_freq = NAN, .usual_ipc = 1};
+	*input = (struct pooled_input){.fleet = {1, 1, NAN, NAN}, .first_freq = NAN, .usual_ipc = 1};
 }
 
 void pooled_input_done(struct pooled_input *input)
@@ -79,7 +80,7 @@ static double rate(double count, double interval_s)
 static void fill(struct pooled_record *record, const double *fleet, double v[TICK_FEATURES])
 {
 	const double *known = isfinite(record->ratio[0]) ? record->ratio : fleet;
-	double now[3];
+	double now[POOLED_RATIOS];
 
 	if (!isfinite(v[TICK_CYCLES]))
 		v[TICK_CYCLES] = isfinite(v[TICK_REF]) ? v[TICK_REF] * known[0] : 0;
@@ -88,13 +89,16 @@ static void fill(struct pooled_record *record, const double *fleet, double v[TIC
 	now[0] = v[TICK_CYCLES] / fmax(v[TICK_REF], 1e-12);
 	now[1] = v[TICK_INSTRUCTIONS] / fmax(v[TICK_CYCLES], 1e-12);
 	now[2] = v[TICK_MISSES] / fmax(v[TICK_CYCLES], 1e-12);
+	now[3] = v[TICK_VECTOR] / fmax(v[TICK_CYCLES], 1e-12);
 	if (!isfinite(v[TICK_INSTRUCTIONS]))
 		v[TICK_INSTRUCTIONS] = v[TICK_CYCLES] * known[1];
 	if (!isfinite(v[TICK_MISSES]))
 		v[TICK_MISSES] = isfinite(known[2]) ? v[TICK_CYCLES] * known[2] : 0;
+	if (!isfinite(v[TICK_VECTOR]))
+		v[TICK_VECTOR] = isfinite(known[3]) ? v[TICK_CYCLES] * known[3] : 0;
 	if (v[TICK_CYCLES] <= 1e-4)
 		return;
-	for (unsigned j = 0; j < 3; j++) {
+	for (unsigned j = 0; j < POOLED_RATIOS; j++) {
 		double fresh = isfinite(now[j]) ? fmin(now[j], 1e3) : known[j];
 		double old = record->ratio[j];
 		record->ratio[j] = isfinite(old) ? 0.8 * old + 0.2 * fresh : fresh;
@@ -119,6 +123,7 @@ static void take_target(struct pooled *pooled, const struct tick *tick, unsigned
 			v[j] = rate(target->counts[(size_t)t * TICK_FEATURES + j], tick->interval_s);
 		input->has_instructions |= input->present[at] && isfinite(v[TICK_INSTRUCTIONS]);
 		input->has_misses |= input->present[at] && isfinite(v[TICK_MISSES]);
+		input->has_vector |= input->present[at] && isfinite(v[TICK_VECTOR]);
 		if (input->present[at])
 			fill(record, input->fleet, v);
 		for (unsigned j = 0; j < TICK_FEATURES; j++)
@@ -140,6 +145,9 @@ static void fill_rest(struct pooled_input *input, size_t last, const bool *known
 	if (!known[TICK_MISSES])
 		rates[TICK_MISSES][last] =
 			isfinite(input->fleet[2]) ? rates[TICK_CYCLES][last] * input->fleet[2] : 0;
+	if (!known[TICK_VECTOR])
+		rates[TICK_VECTOR][last] =
+			isfinite(input->fleet[3]) ? rates[TICK_CYCLES][last] * input->fleet[3] : 0;
 }
 
 /* The machine less its targets, never below 0, as the last row. Returns the sums of all rows. */
@@ -167,13 +175,14 @@ static void take_rest(struct pooled_input *input, const struct tick_socket *sock
 
 static void learn_fleet(struct pooled_input *input, const double *total)
 {
-	double now[3] = {total[TICK_CYCLES] / fmax(total[TICK_REF], 1e-12),
+	double now[POOLED_RATIOS] = {total[TICK_CYCLES] / fmax(total[TICK_REF], 1e-12),
 			 total[TICK_INSTRUCTIONS] / fmax(total[TICK_CYCLES], 1e-12),
-			 total[TICK_MISSES] / fmax(total[TICK_CYCLES], 1e-12)};
+			 total[TICK_MISSES] / fmax(total[TICK_CYCLES], 1e-12),
+			 total[TICK_VECTOR] / fmax(total[TICK_CYCLES], 1e-12)};
 
 	if (!(total[TICK_CYCLES] > 1e-3))
 		return;
-	for (unsigned j = 0; j < 3; j++) {
+	for (unsigned j = 0; j < POOLED_RATIOS; j++) {
 		if (!isfinite(input->fleet[j]))
 			input->fleet[j] = now[j];
 		input->fleet[j] += 0.1 * (fmin(now[j], 1e3) - input->fleet[j]);
@@ -227,12 +236,13 @@ static void learn_usual_ipc(struct pooled_input *input, double total[][TICK_FEAT
 /*
  * What a container's own frequency says against its socket's, freed from counter noise: the part of its
  * changes that does not look like jitter from tick to tick. A small lasting difference may be a slow core,
- * which is cheap, or a licence of wide vectors, which are dear: without variation nothing tells them apart,
- * so it counts for little then.
+ * which is cheap, or a licence of wide vectors, which are dear: without variation nothing but a count of the
+ * vector instructions tells them apart, so without that count it matters little then. With it, it matters
+ * more than the exponent's prior says, which constant loads do not correct.
  */
-static double learn_lean(struct pooled_lean *lean, double value, double calmness)
+static double learn_lean(struct pooled_lean *lean, double value, double calmness, bool has_vector)
 {
-	double a, deviation, gain = 0, limit = LEAN_UNSURE * calmness, square, lasting;
+	double a, deviation, gain = 0, limit = has_vector ? 0 : LEAN_UNSURE * calmness, square, lasting;
 
 	value = fmin(fmax(value, -LEAN_LIMIT), LEAN_LIMIT);
 	lean->n++;
@@ -249,6 +259,8 @@ static double learn_lean(struct pooled_lean *lean, double value, double calmness
 		gain = fmin(fmax(1 - lean->jitter / lean->variance, 0), 1);
 	square = lean->mean * lean->mean;
 	lasting = limit > 0 && square > 0 ? lean->mean * square / (square + limit * limit) : lean->mean;
+	if (has_vector)
+		lasting *= 1 + LEAN_CALM * calmness;
 	return lasting + gain * (value - lean->mean);
 }
 
@@ -266,7 +278,7 @@ static void take_leans(struct pooled *pooled, double total[][TICK_FEATURES])
 				&pooled->book.leans[(size_t)input->records[i] * input->n_sockets + k];
 			lean[i] = ref[i] > 1e-4 && cycles[i] > 1e-4
 					  ? learn_lean(state, log(cycles[i] / ref[i] * inverse),
-						       input->calmness)
+						       input->calmness, input->has_vector)
 					  : 0;
 		}
 	}

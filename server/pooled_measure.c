@@ -64,6 +64,7 @@ static void regress_cpu(struct measure *m)
 	const double *instructions = input->calm[TICK_INSTRUCTIONS] + m->first;
 	const double *remote = filter->moved + m->first, *raw = input->rates[TICK_MISSES] + m->first;
 	const double *misses = input->calm[TICK_MISSES] + m->first;
+	const double *vector = input->calm[TICK_VECTOR] + m->first;
 	double *h = filter->h, pair = input->pair[m->socket];
 	double log_freq = filter->log_freq[m->socket];
 	double power = fmin(fmax(x[POOLED_POWER], -0.5), 3);
@@ -79,7 +80,7 @@ static void regress_cpu(struct measure *m)
 		e = exp(power * lf);
 		g = e * shared;
 		extra = input->has_instructions ? instructions[i] - input->usual_ipc * cycles[i] : 0;
-		core = x[POOLED_B0] * cycles[i] + x[POOLED_B1] * extra;
+		core = x[POOLED_B0] * cycles[i] + x[POOLED_B1] * extra + x[POOLED_B3] * vector[i];
 		if (slot >= 0) {
 			unsigned j = filter->n_fixed + (unsigned)slot * m->member->width;
 			core += x[j] * cycles[i];
@@ -88,6 +89,7 @@ static void regress_cpu(struct measure *m)
 		watts = g * core;
 		h[POOLED_B0] += g * cycles[i];
 		h[POOLED_B1] += g * extra;
+		h[POOLED_B3] += g * vector[i];
 		h[POOLED_POWER] += watts * lf;
 		h[POOLED_KAPPA] -= e * core * pair;
 		m->dynamic += watts;

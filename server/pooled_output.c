@@ -10,6 +10,7 @@
 
 #define LEAST_PART 0.1  /* of the common cost: nothing that runs is free */
 #define TIME_PART  0.5  /* in a calm machine, weight of the CPU-time share */
+#define TIME_LITTLE 0.1 /* the same where the width of instructions is counted */
 #define REMOTE_ROW 0.02 /* W; below, a socket where a container did not run gets no row for it */
 
 double pooled_static_terms(const struct pooled_filter *filter, const struct pooled_input *input,
@@ -40,7 +41,7 @@ static double watts_cpu(const struct pooled_filter *filter, const struct pooled_
 	double cycles = input->rates[TICK_CYCLES][at], watts;
 	int slot = filter->slot[i];
 
-	watts = x[POOLED_B0] * cycles;
+	watts = x[POOLED_B0] * cycles + x[POOLED_B3] * input->rates[TICK_VECTOR][at];
 	if (input->has_instructions)
 		watts += x[POOLED_B1] * (input->rates[TICK_INSTRUCTIONS][at] - input->usual_ipc * cycles);
 	if (slot >= 0)
@@ -120,13 +121,14 @@ static void learn_remote(struct pooled *pooled, const struct pooled_filter *filt
 
 /*
  * Where loads are constant RAPL tells nothing of who costs what, and neither the model's priors nor the
- * CPU-time share is the better judge: the mean of both errs less than either.
+ * CPU-time share is the better judge: the mean of both errs less than either. Where vector instructions are
+ * counted the priors know enough to be trusted.
  */
 static void lean_on_time(const struct pooled_input *input, struct pooled_filter *filter, unsigned socket)
 {
 	const double *ref = input->rates[TICK_REF] + (size_t)socket * input->n_rows;
 	double *dynamic = filter->dynamic + (size_t)socket * input->n_rows, sum = 0, time = 0;
-	double part = TIME_PART * input->calmness;
+	double part = (input->has_vector ? TIME_LITTLE : TIME_PART) * input->calmness;
 
 	for (unsigned i = 0; i < input->n_rows; i++) {
 		sum += dynamic[i];

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 3
+#define STATE_VERSION 4
 #define STATE_MOST    (8u << 20) /* bytes */
 
 /* Moves through the numbers; `reading` says in which direction. */
@@ -90,7 +90,8 @@ static void walk_input(struct cursor *c, struct pooled_input *input)
 	numbers(c, &input->power_max_w[0][0], (size_t)REPORT_SCOPES * TICK_SOCKETS_MAX);
 	flag(c, &input->has_instructions);
 	flag(c, &input->has_misses);
-	numbers(c, input->fleet, 3);
+	flag(c, &input->has_vector);
+	numbers(c, input->fleet, POOLED_RATIOS);
 	number(c, &input->n_cores);
 	number(c, &input->usual_ipc);
 	number(c, &input->usual_n);
@@ -127,7 +128,7 @@ static void walk_signature(struct cursor *c, struct pooled_signature *s)
 
 static void walk_record(struct cursor *c, struct pooled *pooled, struct pooled_record *record)
 {
-	numbers(c, record->ratio, 3);
+	numbers(c, record->ratio, POOLED_RATIOS);
 	number(c, &record->remote);
 	number(c, &record->vary.n);
 	number(c, &record->vary.mean);
@@ -165,8 +166,8 @@ static void walk_calm(struct cursor *c, struct pooled_calm *calm)
 	number(c, &calm->n);
 	if (!(calm->n > 0))
 		return;
-	numbers(c, calm->mean, 3);
-	numbers(c, calm->variance, 3);
+	numbers(c, calm->mean, POOLED_RATIOS);
+	numbers(c, calm->variance, POOLED_RATIOS);
 }
 
 static void walk_book(struct cursor *c, struct pooled *pooled)

@@ -19,6 +19,7 @@ enum tick_feature {
 	TICK_CYCLES,       /* core cycles */
 	TICK_INSTRUCTIONS, /* retired */
 	TICK_MISSES,       /* last-level cache misses */
+	TICK_VECTOR,       /* packed floating-point instructions, retired */
 	TICK_FEATURES
 };
 

@@ -104,7 +104,7 @@ def other_figures(scores, formulas):
 def main():
     scores = load(sys.argv[1])
     present = {f for by in scores.values() for f in by}
-    formulas = [f for f in ("reference", "strict", "smartwatts", "share", "pooled", "floor") if f in present]
+    formulas = [f for f in ("reference", "strict", "smartwatts", "share", "four", "pooled", "floor") if f in present]
     seeds = sorted({s for by in scores.values() for f in by.values() for s in f}, key=int)
     print(f"{len(scores)} scenarios and laws, seeds {' '.join(seeds)}.", end=" ")
     if "reference" in formulas:

@@ -2,6 +2,7 @@
 /*
  * Writes the stream of a simulated machine and its truth without a sensor: what accuracy work reads.
  * usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] [--step static|shared] [--floor FILE]
+ *   [--vector FILE]: the same stream with vector instructions counted as a fifth event
  */
 #include "batch.h"
 #include "cleanup.h"
@@ -14,15 +15,17 @@
 #include <string.h>
 #include <time.h>
 
+enum { SIMGEN_STREAM, SIMGEN_TRUTH, SIMGEN_FLOOR, SIMGEN_VECTOR, SIMGEN_FILES };
+
 struct simgen {
 	struct sim_options options;
-	const char *paths[3]; /* stream, truth, floor or NULL */
+	const char *paths[SIMGEN_FILES]; /* NULL: not wanted */
 	struct sim *sim;
 	uint64_t rows;
 };
 
 static const char usage[] = "usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] "
-			    "[--step static|shared] [--floor FILE]\n";
+			    "[--step static|shared] [--floor FILE] [--vector FILE]\n";
 
 typedef int (*adder)(const struct sim *sim, const char *sensor, struct batch *batch);
 
@@ -39,18 +42,20 @@ static int write_part(const struct simgen *simgen, FILE *file, adder add, struct
 	return r;
 }
 
-static int generate(struct simgen *simgen, FILE *const files[3])
+static int generate(struct simgen *simgen, FILE *const files[SIMGEN_FILES])
 {
 	struct batch batch = {0};
 	int r = 0;
 
 	while (r >= 0 && sim_step(simgen->sim) > 0) {
-		r = write_part(simgen, files[0], sim_add_reports, &batch);
+		r = write_part(simgen, files[SIMGEN_STREAM], sim_add_reports, &batch);
 		simgen->rows += batch.n_documents - 1;
 		if (r >= 0)
-			r = write_part(simgen, files[1], sim_add_truth, &batch);
+			r = write_part(simgen, files[SIMGEN_TRUTH], sim_add_truth, &batch);
 		if (r >= 0)
-			r = write_part(simgen, files[2], sim_add_floor, &batch);
+			r = write_part(simgen, files[SIMGEN_FLOOR], sim_add_floor, &batch);
+		if (r >= 0)
+			r = write_part(simgen, files[SIMGEN_VECTOR], sim_add_reports_vector, &batch);
 	}
 	batch_done(&batch);
 	return r;
@@ -60,8 +65,8 @@ static int parse_option(struct simgen *simgen, const char *key, const char *valu
 {
 	uint64_t number = 0;
 
-	if (strcmp(key, "--floor") == 0) {
-		simgen->paths[2] = value;
+	if (strcmp(key, "--floor") == 0 || strcmp(key, "--vector") == 0) {
+		simgen->paths[strcmp(key, "--floor") == 0 ? SIMGEN_FLOOR : SIMGEN_VECTOR] = value;
 		return 0;
 	}
 	if (strcmp(key, "--step") == 0) {
@@ -84,8 +89,8 @@ static int parse(int argc, char **argv, struct simgen *simgen)
 	if (argc < 5 || argc % 2 == 0 || text_parse_u64(argv[2], &simgen->options.seed) < 0)
 		return -EINVAL;
 	simgen->options.scenario = argv[1];
-	simgen->paths[0] = argv[3];
-	simgen->paths[1] = argv[4];
+	simgen->paths[SIMGEN_STREAM] = argv[3];
+	simgen->paths[SIMGEN_TRUTH] = argv[4];
 	for (int i = 5; i + 1 < argc; i += 2) {
 		if (parse_option(simgen, argv[i], argv[i + 1]) < 0)
 			return -EINVAL;
@@ -95,17 +100,17 @@ static int parse(int argc, char **argv, struct simgen *simgen)
 
 static int run(struct simgen *simgen)
 {
-	FILE *files[3] = {NULL};
+	FILE *files[SIMGEN_FILES] = {NULL};
 	int r = 0;
 
-	for (unsigned i = 0; i < 3 && r >= 0; i++) {
+	for (unsigned i = 0; i < SIMGEN_FILES && r >= 0; i++) {
 		files[i] = simgen->paths[i] ? fopen(simgen->paths[i], "wb") : NULL;
 		if (simgen->paths[i] && !files[i])
 			r = -errno;
 	}
 	if (r >= 0)
 		r = generate(simgen, files);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < SIMGEN_FILES; i++) {
 		if (files[i] && fclose(files[i]) != 0 && r >= 0)
 			r = -EIO;
 	}

@@ -36,6 +36,10 @@ static void known_names(void **state)
 	assert_count("LLC_MISSES", TICK_MISSES);
 	assert_count("LONGEST_LAT_CACHE:MISS", TICK_MISSES);
 	assert_count("cache-misses", TICK_MISSES);
+	assert_count("FP_ARITH_INST_RETIRED:VECTOR", TICK_VECTOR);
+	assert_count("skx::FP_ARITH_INST_RETIRED:0xfc", TICK_VECTOR);
+	assert_count("FP_ARITH:PACKED", TICK_VECTOR);
+	assert_count("FP_ARITH_INST_RETIRED:256B_PACKED_DOUBLE:u", TICK_VECTOR);
 }
 
 static void other_kinds(void **state)
@@ -51,6 +55,7 @@ static void other_kinds(void **state)
 	assert_int_equal(feature_of_event("PAGE-FAULTS").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("cpu_core/ref-cycles/").kind, FEATURE_COUNT);
 	assert_int_equal(feature_of_event("cpu/cycles-ct/").kind, FEATURE_NONE);
+	assert_int_equal(feature_of_event("FP_ARITH_INST_RETIRED:SCALAR").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("CYCLESX").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("CYCLE").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("").kind, FEATURE_NONE);

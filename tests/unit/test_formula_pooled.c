@@ -67,6 +67,7 @@ static double fill_target(struct machine *machine, unsigned i, unsigned number, 
 	counts[TICK_CYCLES] = spoil(machine, busy * 1.2);
 	counts[TICK_INSTRUCTIONS] = spoil(machine, busy * character);
 	counts[TICK_MISSES] = spoil(machine, busy * 2e-3 / character);
+	counts[TICK_VECTOR] = number % 3 == 0 ? spoil(machine, busy * 0.4 * character) : 0;
 	for (unsigned j = 0; j < TICK_FEATURES; j++)
 		machine->tick.sockets[k].counts[j] += isfinite(counts[j]) ? counts[j] : 0;
 	return busy * 1e-9 * (1 + character);
