@@ -41,15 +41,6 @@ int64_t ipc_get_i64(struct ipc_cursor *cursor)
 	return (int64_t)ipc_get_u64(cursor);
 }
 
-double ipc_get_double(struct ipc_cursor *cursor)
-{
-	uint64_t bits = ipc_get_u64(cursor);
-	double value;
-
-	memcpy(&value, &bits, sizeof(value));
-	return value;
-}
-
 const void *ipc_get_bytes(struct ipc_cursor *cursor, size_t *ret_length)
 {
 	uint64_t length = ipc_get_u64(cursor);
@@ -93,14 +84,6 @@ int ipc_put_u64(struct batch *buffer, uint64_t value)
 int ipc_put_i64(struct batch *buffer, int64_t value)
 {
 	return ipc_put_u64(buffer, (uint64_t)value);
-}
-
-int ipc_put_double(struct batch *buffer, double value)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	return ipc_put_u64(buffer, bits);
 }
 
 int ipc_put_bytes(struct batch *buffer, const void *data, size_t length)

@@ -32,11 +32,6 @@ void log_set_level(enum log_level level)
 	logger.level = level;
 }
 
-enum log_level log_get_level(void)
-{
-	return logger.level;
-}
-
 void log_set_name(const char *name)
 {
 	logger.name = name;

@@ -6,7 +6,7 @@
 #include "store_csv.h"
 #include "report_names.h"
 #include "store_csv_row.h"
-#include "store_path.h"
+#include "folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -194,7 +194,7 @@ static int open_file(struct store *store, struct csv_file *file, const char *fix
 	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/%s.csv", own->directory, file->name);
-	(void)store_path_make_parents(path);
+	(void)folder_make_above(path);
 	file->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (own->overwrite ? O_TRUNC : 0), 0644);
 	if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) < 0) {
 		r = -errno;

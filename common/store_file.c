@@ -5,6 +5,7 @@
  * backends.
  */
 #include "store_file_private.h"
+#include "folder.h"
 #include "store_path.h"
 
 #include <errno.h>
@@ -140,7 +141,7 @@ static int open_file(struct store *store, const char *path, off_t *ret_end)
 	*ret_end = -1;
 	if (strcmp(path, "-") == 0)
 		return STDOUT_FILENO;
-	(void)store_path_make_parents(path);
+	(void)folder_make_above(path);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		r = -errno;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directories of the stores that are files. Called by the backends of files when they open.
+ * Where the stores that are files may write. Called by the backends of files when they open.
  */
 #include "store_path.h"
+#include "folder.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,21 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-int store_path_make_parents(const char *path)
-{
-	char copy[PATH_MAX];
-
-	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-		return -ENAMETOOLONG;
-	for (char *slash = strchr(copy + 1, '/'); copy[0] && slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return 0;
-}
 
 bool store_path_is_directory(const char *path)
 {
@@ -38,7 +24,7 @@ int store_path_check_writable(const char *path, bool is_directory)
 	char above[PATH_MAX];
 	struct stat status;
 
-	int r = store_path_make_parents(path);
+	int r = folder_make_above(path);
 	if (r < 0)
 		return r;
 	if (stat(path, &status) == 0) {

@@ -4,6 +4,7 @@
  * store.c; docs/documents.md has the schema.
  */
 #include "store_sqlite.h"
+#include "folder.h"
 #include "store_path.h"
 
 #include "clock.h"
@@ -175,7 +176,7 @@ int store_sqlite_open(struct store *store, const char *location, const struct st
 	if (options->flags & STORE_OVERWRITE)
 		remove_old(location);
 	if (options->flags & STORE_WRITE)
-		(void)store_path_make_parents(location);
+		(void)folder_make_above(location);
 	r = open_database(store, options);
 	if (r < 0)
 		store_sqlite_close(store);

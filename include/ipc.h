@@ -45,7 +45,6 @@ struct ipc_cursor {
 struct ipc_cursor ipc_cursor_init(const void *payload, size_t length);
 uint64_t ipc_get_u64(struct ipc_cursor *cursor);
 int64_t ipc_get_i64(struct ipc_cursor *cursor);
-double ipc_get_double(struct ipc_cursor *cursor);
 /* NUL-ended string inside the payload; "" on failure. */
 const char *ipc_get_string(struct ipc_cursor *cursor);
 const void *ipc_get_bytes(struct ipc_cursor *cursor, size_t *ret_length);
@@ -54,6 +53,5 @@ const void *ipc_get_bytes(struct ipc_cursor *cursor, size_t *ret_length);
 struct batch;
 int ipc_put_u64(struct batch *buffer, uint64_t value);
 int ipc_put_i64(struct batch *buffer, int64_t value);
-int ipc_put_double(struct batch *buffer, double value);
 int ipc_put_string(struct batch *buffer, const char *value);
 int ipc_put_bytes(struct batch *buffer, const void *data, size_t length);

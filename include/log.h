@@ -20,7 +20,6 @@ typedef void (*log_sink)(void *data, enum log_level level, const char *token, co
 
 /* Messages above `level` are dropped. The start value is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 /* Name of the process or duty shown before each line ("wattribute-sensor collect"). The string is kept, not copied. */
 void log_set_name(const char *name);
 /* Sends every line to `sink` instead of stderr; NULL puts stderr back. For tests. */

@@ -65,26 +65,6 @@ void container_roots_default(struct container_roots *ret_roots)
 	set_roots(ret_roots->containerd, default_containerd, ARRAY_SIZE(default_containerd));
 }
 
-static int prepend(const char *prefix, const char **roots)
-{
-	for (; *roots; roots++) {
-		char *path = NULL;
-		if (asprintf(&path, "%s%s", prefix, *roots) < 0)
-			return -ENOMEM;
-		*roots = path;
-	}
-	return 0;
-}
-
-int container_roots_below(const char *prefix, struct container_roots *ret_roots)
-{
-	container_roots_default(ret_roots);
-	int r = prepend(prefix, ret_roots->docker);
-	r = r < 0 ? r : prepend(prefix, ret_roots->storage);
-	r = r < 0 ? r : prepend(prefix, ret_roots->storage_run);
-	return r < 0 ? r : prepend(prefix, ret_roots->containerd);
-}
-
 static bool is_namespace(const char *text)
 {
 	size_t n = text ? strlen(text) : 0;

@@ -36,12 +36,6 @@ struct container_roots {
 /* The usual places, also those that a mistyped volume gives (/var/docker/containers). */
 void container_roots_default(struct container_roots *ret_roots);
 /*
- * The defaults with `prefix` before each: for a host's tree mounted elsewhere ("/host"). The strings are
- * allocated and live as long as the process. 0 or -ENOMEM.
- */
-int container_roots_below(const char *prefix, struct container_roots *ret_roots);
-
-/*
  * The path of one file below `root`. Pure. id: 64 lower-case hex digits (not used by the lists); extra: for
  * containerd a namespace of [A-Za-z0-9._-]{1,76} that does not start with a dot. -EINVAL for anything else,
  * -ENAMETOOLONG.

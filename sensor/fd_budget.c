@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many file descriptors there are, and how many targets fit into them. Called once at start by the
+ * How many file descriptors may be planned with. Called once at start by the
  * sensor; knows nothing of what the descriptors are for.
  */
 #include "fd_budget.h"
 
 #include <dirent.h>
 #include <limits.h>
-#include <stdint.h>
 #include <sys/resource.h>
 
 /* Descriptors open now; a guess where /proc is not mounted. */
@@ -39,11 +38,4 @@ unsigned fd_budget_raise(void)
 	}
 	most = limit.rlim_cur > INT_MAX ? INT_MAX : (unsigned)limit.rlim_cur;
 	return most > taken ? most - taken : 0;
-}
-
-unsigned fd_budget_targets(unsigned budget, unsigned n_cpus, unsigned n_events)
-{
-	uint64_t each = (uint64_t)n_cpus * n_events;
-
-	return each ? (unsigned)(budget / each) : 0;
 }

@@ -59,12 +59,6 @@ static void copy_text(char *ret, size_t size, const char *text)
 	copy_word(ret, size, (struct word){text, strlen(text)});
 }
 
-bool identity_is_container(enum identity_kind kind)
-{
-	return kind == IDENTITY_DOCKER || kind == IDENTITY_PODMAN || kind == IDENTITY_CONTAINERD ||
-	       kind == IDENTITY_CRIO || kind == IDENTITY_KUBEPODS;
-}
-
 static bool parent_fits(const struct walk *walk, const char *parent)
 {
 	if (!parent)

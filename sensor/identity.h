@@ -62,8 +62,6 @@ int identity_parse(const char *path, size_t prefix_length, struct identity *ret_
 
 /* True for exactly 64 lower-case hex digits: the only ids that become part of a file name. */
 bool identity_is_id(const char *text, size_t length);
-/* True for kinds whose short id is a container's, and whose name is in a runtime's file. */
-bool identity_is_container(enum identity_kind kind);
 /*
  * Copies a name so that it is valid UTF-8 without control characters and of at most size - 1 bytes (cut at a
  * character), "?" in place of what is not. text[length] can be read. Returns the length.

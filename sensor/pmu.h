@@ -20,8 +20,7 @@ int pmu_read(const char *sysfs_root, const char *name, struct pmu *ret_pmu);
 void pmu_done(struct pmu *pmu);
 /*
  * One of the PMU's named events ("energy-pkg"), or terms as in "event=0x3c,umask=0x1", put into attr (type
- * and configs). ret_scale is the number in <event>.scale, 0 when there is none; ret_unit ("Joules") may be
- * NULL.
+ * and configs). ret_scale is the number in <event>.scale, 0 when there is none.
  */
 int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event, struct event_attr *ret_attr,
 	       double *ret_scale);

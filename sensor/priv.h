@@ -2,7 +2,8 @@
 /*
  * The privileged side: a closed table of typed requests, each validated, each answered with descriptors or an
  * errno and a short cause. Called by the first process of the sensor; priv_client.h is the other end.
- * It parses no foreign file, keeps no state between requests, and ends at the first malformed message.
+ * It parses no foreign file, keeps nothing between requests but the BPF program that was loaded last, and ends at the
+ * first malformed message.
  */
 #pragma once
 

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "collect.h"
 #include "duty.h"
+#include "folder.h"
 #include "ipc.h"
 #include "log.h"
 #include "loop.h"
@@ -152,26 +153,6 @@ static int start_children(struct supervise *supervise, char *argv[])
 	return 0;
 }
 
-/* Makes a folder and what is above it; the last one belongs to the user that writes there. */
-static int make_folder(const char *path, uid_t uid, gid_t gid)
-{
-	char part[4096];
-
-	if (strlen(path) >= sizeof(part))
-		return -ENAMETOOLONG;
-	for (const char *at = path + 1; at; at = strchr(at + 1, '/')) {
-		(void)memcpy(part, path, (size_t)(at - path));
-		part[at - path] = '\0';
-		if (at > path + 1 && mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
-	}
-	if (mkdir(path, 0755) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	if (uid != (uid_t)-1 && chown(path, uid, gid) < 0)
-		return -errno;
-	return 0;
-}
-
 static int make_folders(const struct sensor_config *config)
 {
 	char folder[4096];
@@ -181,12 +162,12 @@ static int make_folders(const struct sensor_config *config)
 
 	if (!config->spool_path && (config->store || config->uri || config->output_type))
 		return 0; /* nothing of ours goes into the state folder */
-	r = make_folder(config->state_dir, (uid_t)-1, (gid_t)-1);
+	r = folder_make(config->state_dir, 0755, uid, gid);
 	if (r == 0 && config->spool_path) {
 		(void)snprintf(folder, sizeof(folder), "%s/spool", config->state_dir);
 		if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0)
 			uid = (uid_t)-1;
-		r = make_folder(folder, uid, gid);
+		r = folder_make(folder, 0755, uid, gid);
 	}
 	if (r < 0)
 		return log_error("priv", r, "cannot make the state folder '%s'; name another by --state-dir",

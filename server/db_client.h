@@ -13,7 +13,7 @@ struct db_client;
 
 struct db_answer {
 	enum store_result result;
-	const struct batch *documents; /* of db_list(): names, each NUL-ended */
+	const struct batch *documents; /* of db_client_list(): names, each NUL-ended */
 	struct store_read read;
 	const char *error; /* sentence about RETRY or DROP, or a remark; "" */
 };

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SMARTWATTS_LAYERS 101  /* multiples of the base clock, from 1 to 100 */
 #define STATIC_BEFORE     0.35 /* of the measured power, before there is a model */
 
 /* One tick's socket and scope. */

@@ -261,8 +261,3 @@ const struct input_statistics *input_get_statistics(const struct input *input)
 {
 	return &input->statistics;
 }
-
-unsigned input_count_sensors(const struct input *input)
-{
-	return input->n_readers;
-}

@@ -43,4 +43,3 @@ void input_start(struct input *input);
 /* Reads nothing more. */
 void input_stop(struct input *input);
 const struct input_statistics *input_get_statistics(const struct input *input);
-unsigned input_count_sensors(const struct input *input);

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "db.h"
 #include "duty.h"
+#include "folder.h"
 #include "log.h"
 #include "sandbox.h"
 #include "server.h"
@@ -15,38 +16,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define MAIN_GIVE_UP_MS 60000 /* with --once a store may be away for so long */
 
-/* The folder of the default SQLite file and its parents. */
-static void make_folder(const char *path)
+static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
 {
-	char part[4096];
-
-	if (strlen(path) >= sizeof(part))
-		return;
-	(void)snprintf(part, sizeof(part), "%s", path);
-	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(part, 0755);
-		*slash = '/';
-	}
-	(void)mkdir(part, 0750);
-}
-
-static int drop_rights(const struct server_config *config)
-{
-	uid_t uid;
-	gid_t gid;
 	char why[256];
 	int r;
 
 	if (!config->user)
 		return 0;
-	r = sandbox_find_user(config->user, &uid, &gid);
-	if (r < 0)
-		return log_error("main", 0, "--user '%s': no such user here", config->user), r;
 	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
 	return r < 0 ? (log_error("main", 0, "%s", why), r) : 0;
 }
@@ -83,6 +62,8 @@ static int run_store(const struct server_config *config, const char *duty)
 static int run(const struct server_config *config, char *argv[])
 {
 	const char *duty = duty_current();
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
 
 	log_set_level(config->level);
 	if (duty) {
@@ -91,9 +72,14 @@ static int run(const struct server_config *config, char *argv[])
 		return run_store(config, duty);
 	}
 	log_set_name("wattribute-server");
+	if (config->user && sandbox_find_user(config->user, &uid, &gid) < 0) {
+		(void)log_error("main", 0, "--user '%s': no such user here", config->user);
+		return 1;
+	}
+	/* Of the default SQLite file, which is written without root's rights; the store says what fails. */
 	if (!config->uri && !config->input)
-		make_folder(config->state_dir);
-	if (drop_rights(config) < 0)
+		(void)folder_make(config->state_dir, 0750, uid, gid);
+	if (drop_rights(config, uid, gid) < 0)
 		return 1;
 	return server_run(config, argv);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Energy of one run, from its power reports: a tick that a boundary cuts is shared out in proportion to the
- * overlap. Pure arithmetic: rows in, sums out; recap_bson.h has the document, api_recap.h the waiting.
+ * overlap. Pure arithmetic: rows in, sums out; recap_bson.h has the document, recaps.h the waiting.
  */
 #pragma once
 
@@ -51,7 +51,7 @@ struct recap {
 };
 
 void recap_init(struct recap *recap, const struct recap_window *window);
-/* Seconds of a phase; `[from, to)` in milliseconds where wanted (may be NULL). */
+/* Seconds that a phase lasts. */
 double recap_phase_s(const struct recap_window *window, enum recap_phase phase);
 /*
  * Adds a power report; they must come in the order of their time. `of_machine`: the row of target `rapl`.

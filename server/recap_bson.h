@@ -31,8 +31,8 @@ void recap_request_done(struct recap_request *request);
 void recap_request_id(const struct recap_request *request, uint8_t ret_id[REPORT_ID_BYTES]);
 
 /*
- * The recap: the old fields by their old names, and ours. 0 or -ENOMEM. `coverage` below 1 with `final`:
- * nothing newer came in time.
+ * The recap: the old fields by their old names, and ours. 0 or -ENOMEM. A `coverage` below 1: not all of it came in
+ * time.
  */
 int recap_bson_write(bson_t *document, const struct recap_request *request, const struct recap *recap);
 

@@ -47,7 +47,7 @@ struct tick_maker *tick_maker_new(const struct report_names *names, double inter
 
 	if (!maker)
 		return NULL;
-	(void)tick_names_init(&maker->names, names);
+	tick_names_init(&maker->names, names);
 	maker->last_interval_s = interval_s;
 	return maker;
 }

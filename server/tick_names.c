@@ -9,13 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-int tick_names_init(struct tick_names *names, const struct report_names *report_names)
+void tick_names_init(struct tick_names *names, const struct report_names *report_names)
 {
 	memset(names, 0, sizeof(*names));
 	names->names = report_names;
 	names->core_group = -1;
 	names->fallback_event = -1;
-	return 0;
 }
 
 void tick_names_done(struct tick_names *names)

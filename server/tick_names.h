@@ -33,7 +33,7 @@ struct tick_names {
 	struct tick_key *keys_by_key;
 };
 
-int tick_names_init(struct tick_names *names, const struct report_names *report_names);
+void tick_names_init(struct tick_names *names, const struct report_names *report_names);
 void tick_names_done(struct tick_names *names);
 /* Meaning of an event of the container groups; events are looked up once. */
 struct feature tick_names_feature(struct tick_names *names, unsigned event);
