@@ -95,6 +95,7 @@ struct pooled_record {
 	uint64_t name; /* hash; 0: free */
 	uint32_t key;
 	uint64_t seen; /* tick of the input */
+	uint32_t image; /* hash of what it runs; 0: unknown */
 	int slot[REPORT_SCOPES];
 	double ratio[POOLED_RATIOS]; /* NAN: unknown */
 	struct pooled_vary vary;
@@ -199,6 +200,9 @@ int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_s
 /* Index of the record of (key, name), new or the longest unseen one taken over: its slots must be let go by
  * the caller's `filters`. */
 unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, uint64_t tick);
+/* The container of that record runs this image (hash; 0: unknown). Of another image than the one that it ran
+ * before nothing that was learnt holds, so it is forgotten. */
+void pooled_book_know_image(struct pooled *pooled, unsigned index, uint32_t image);
 /* Adds a record of that name hash, for loading; NULL when full. */
 struct pooled_record *pooled_book_add(struct pooled_book *book, uint64_t name);
 void pooled_book_done(struct pooled_book *book);

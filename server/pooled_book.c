@@ -174,6 +174,30 @@ static unsigned take_over(struct pooled *pooled)
 	return oldest;
 }
 
+void pooled_book_know_image(struct pooled *pooled, unsigned index, uint32_t image)
+{
+	static const double nothing[POOLED_MEMBERS];
+	struct pooled_book *book = &pooled->book;
+	struct pooled_record *record = &book->records[index];
+	bool other = image && record->image && image != record->image;
+
+	record->image = image ? image : record->image;
+	if (!other)
+		return;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		if (record->slot[scope] >= 0)
+			pooled_slots_decay(&pooled->filters[scope], (unsigned)record->slot[scope], nothing);
+		record->kept[scope].known = false;
+		record->signature[scope] = (struct pooled_signature){0};
+	}
+	for (unsigned j = 0; j < POOLED_RATIOS; j++)
+		record->ratio[j] = __builtin_nan("");
+	record->vary = (struct pooled_vary){0};
+	record->remote = 0;
+	memset(book->leans + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->leans));
+	memset(book->calms + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->calms));
+}
+
 unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, uint64_t tick)
 {
 	struct pooled_book *book = &pooled->book;

@@ -112,6 +112,7 @@ static void take_target(struct pooled *pooled, const struct tick *tick, unsigned
 	struct pooled_record *record;
 
 	input->records[i] = pooled_book_find(pooled, target->key, target->name, input->tick);
+	pooled_book_know_image(pooled, input->records[i], target->image);
 	input->partial[i] = target->partial;
 	record = &pooled->book.records[input->records[i]];
 	for (unsigned k = 0; k < input->n_sockets; k++) {

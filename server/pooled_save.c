@@ -128,12 +128,16 @@ static void walk_signature(struct cursor *c, struct pooled_signature *s)
 
 static void walk_record(struct cursor *c, struct pooled *pooled, struct pooled_record *record)
 {
+	uint64_t image = record->image;
+
 	numbers(c, record->ratio, POOLED_RATIOS);
 	number(c, &record->remote);
 	number(c, &record->vary.n);
 	number(c, &record->vary.mean);
 	number(c, &record->vary.variance);
 	whole(c, &record->seen, 1ull << 52);
+	whole(c, &image, UINT32_MAX);
+	record->image = (uint32_t)image;
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		struct pooled_kept *kept = &record->kept[scope];
 		unsigned n = pooled->filters[scope].n_members;

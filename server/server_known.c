@@ -35,8 +35,9 @@ static void server_known_answered(void *data, const struct db_answer *answer)
 	machine->known_ms = newest_time(&machine->known, machine->known_ms);
 	known_expire(&machine->known, machine->known_ms - KNOWN_AGE_MS);
 	for (const struct known_target *target = machine->known.targets; target; target = target->hh.next) {
-		if (target->cpu_quota > 0)
-			(void)tick_maker_set_quota(machine->maker, target->name, target->cpu_quota);
+		const char *image = known_text(target, KNOWN_IMAGE);
+		if (target->cpu_quota > 0 || image[0])
+			(void)tick_maker_set_target(machine->maker, target->name, target->cpu_quota, image);
 	}
 }
 

@@ -37,6 +37,7 @@ struct tick_target {
 	bool partial;
 	double scaled;
 	double cpu_quota; /* CPUs; 0: unknown */
+	uint32_t image;   /* hash of the image that it runs; 0: unknown */
 	uint32_t present; /* bit k: it has counts on socket k */
 	double *counts;   /* [n_sockets][TICK_FEATURES]; NAN: missing */
 	double *events;   /* [n_sockets][n_events] of group `core` as reported; NAN: missing */

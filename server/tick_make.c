@@ -64,14 +64,9 @@ void tick_maker_free(struct tick_maker *maker)
 	free(maker);
 }
 
-int tick_maker_set_quota(struct tick_maker *maker, const char *target, double cpu_quota)
+int tick_maker_set_target(struct tick_maker *maker, const char *target, double cpu_quota, const char *image)
 {
-	struct tick_key *key = tick_names_key(&maker->names, target, maker->n_ticks);
-
-	if (!key)
-		return -ENOMEM;
-	key->cpu_quota = cpu_quota;
-	return 0;
+	return tick_names_know(&maker->names, target, cpu_quota, image, maker->n_ticks);
 }
 
 void tick_maker_set_position(struct tick_maker *maker, int64_t time_ms, double interval_s)
@@ -208,6 +203,7 @@ static int tick_make_target(struct tick_maker *maker, const struct join_slot *sl
 	target->container_id = join_container_id(slot, report);
 	target->key = key->key;
 	target->cpu_quota = key->cpu_quota;
+	target->image = key->image;
 	target->partial = report->partial;
 	target->scaled = report->scaled > 0 ? report->scaled : 1;
 	target->present = 0;

@@ -14,9 +14,9 @@ struct tick_maker;
  * maker. */
 struct tick_maker *tick_maker_new(const struct report_names *names, double interval_s);
 void tick_maker_free(struct tick_maker *maker);
-/* CPUs that a target may use (cpu.max, cpuset), for --static quota; 0: unknown. Kept with the target's key.
- */
-int tick_maker_set_quota(struct tick_maker *maker, const char *target, double cpu_quota);
+/* What is known of a target: CPUs that it may use (cpu.max, cpuset), for --static quota, 0: unknown; the image
+ * that it runs, "": unknown. Kept with the target's key. 0 or -ENOMEM. */
+int tick_maker_set_target(struct tick_maker *maker, const char *target, double cpu_quota, const char *image);
 /* The tick, valid until the next call and as long as the slot. 0 or -ENOMEM. */
 int tick_make(struct tick_maker *maker, const struct join_slot *slot, const struct tick **ret_tick);
 /* Time of the tick before, for the length of the next; after a restart from a stored position. */

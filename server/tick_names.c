@@ -156,6 +156,19 @@ struct tick_key *tick_names_key(struct tick_names *names, const char *target, ui
 	return found;
 }
 
+int tick_names_know(struct tick_names *names, const char *target, double cpu_quota, const char *image, uint64_t now)
+{
+	struct tick_key *key = tick_names_key(names, target, now);
+
+	if (!key)
+		return -ENOMEM;
+	if (cpu_quota > 0)
+		key->cpu_quota = cpu_quota;
+	if (image[0])
+		key->image = tick_names_hash(image) | 1;
+	return 0;
+}
+
 void tick_names_expire(struct tick_names *names, uint64_t now, uint64_t age, unsigned keep)
 {
 	struct tick_key *key, *next;

@@ -13,6 +13,7 @@
 struct tick_key {
 	uint32_t key;
 	double cpu_quota;
+	uint32_t image; /* hash; 0: unknown */
 	uint64_t seen; /* number of the last tick with it */
 	UT_hash_handle by_name;
 	UT_hash_handle by_key;
@@ -42,6 +43,8 @@ int tick_names_update(struct tick_names *names);
 /* Columns of the core group's events in this tick; learns which group that is, and whether a stand-in is
  * needed. */
 int tick_names_find_columns(struct tick_names *names, const struct join_slot *slot);
+/* Keeps what is known of a target with its key: CPUs, 0: unknown; image, "": unknown. 0 or -ENOMEM. */
+int tick_names_know(struct tick_names *names, const char *target, double cpu_quota, const char *image, uint64_t now);
 /* The same number for the same name over restarts, but where two hashes meet. NULL on lack of memory. */
 struct tick_key *tick_names_key(struct tick_names *names, const char *target, uint64_t now);
 /* Forgets names that have not been seen for `age` ticks once there are more than `keep`. */

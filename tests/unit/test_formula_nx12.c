@@ -64,7 +64,7 @@ static bool trace_next(struct trace *trace)
 				&v[5], &v[6], &v[7]),
 			 8);
 	trace->tick.time_ms = (int64_t)(v[0] * 1000);
-	trace->counts[TICK_REF] = NAN;
+	trace->counts[TICK_REF] = trace->counts[TICK_VECTOR] = NAN;
 	trace->counts[TICK_CYCLES] = trace->events[0] = v[2] * NX12_INTERVAL_S;
 	trace->counts[TICK_INSTRUCTIONS] = trace->events[1] = v[3] * NX12_INTERVAL_S;
 	trace->counts[TICK_MISSES] = trace->events[2] = v[1] * NX12_INTERVAL_S;

@@ -249,11 +249,13 @@ static void keys_last(void **state)
 	tick = make(fixture);
 	key = tick->targets[1].key;
 	assert_int_not_equal(tick->targets[0].key, key);
-	assert_int_equal(tick_maker_set_quota(fixture->maker, "b", 1.5), 0);
+	assert_int_equal(tick->targets[1].image, 0);
+	assert_int_equal(tick_maker_set_target(fixture->maker, "b", 1.5, "web:2"), 0);
 	feed(fixture, 2000, "b", "{\"core\":{\"0\":{\"0\":{\"cycles\":30.0}}}}", NULL);
 	tick = make(fixture);
 	assert_int_equal(tick->targets[0].key, key);
 	assert_near(tick->targets[0].cpu_quota, 1.5, 0);
+	assert_int_not_equal(tick->targets[0].image, 0);
 }
 
 int main(void)
