@@ -127,12 +127,11 @@ bool store_uri_valid(const char *uri, char *why, size_t why_size)
 /* Where "user:password@host" begins; NULL for a path. The :// may have been forgotten. */
 static const char *find_user(const char *uri)
 {
-	const char *behind = strstr(uri, "://");
 	size_t length = strcspn(uri, ":");
 	const struct store_backend *backend = uri[length] ? find_backend(uri, length) : NULL;
 
-	if (behind)
-		return behind + 3;
+	if (begins(uri + length, "://"))
+		return uri + length + 3;
 	if (backend)
 		return backend == &store_backend_mongo ? uri + length + 1 : NULL;
 	return uri;
