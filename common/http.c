@@ -7,29 +7,16 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define LISTEN_BACKLOG 128
 #define WATCH_SECONDS  1.0
 #define MEMORY_EACH    ((size_t)32 * 1024) /* head and buffers of a connection */
-
-static int fail(int r, char *why, size_t why_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int fail(int r, char *why, size_t why_size, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(why, why_size, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 static void run(struct http *http)
 {
@@ -141,17 +128,18 @@ static int listen_on(const struct http_options *options, int *ret_fd, char *why,
 	int one = 1;
 
 	if (parse_address(options->address, options->port, &address) < 0)
-		return fail(-EINVAL, why, why_size,
-			    "'%s' is no address to listen on (like 127.0.0.1, 0.0.0.0, ::1, ::)", name);
+		return text_fail(-EINVAL, why, why_size,
+				 "'%s' is no address to listen on (like 127.0.0.1, 0.0.0.0, ::1, ::)", name);
 	cleanup_(cleanup_close) int fd =
 		socket(address.as.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(-errno, why, why_size, "cannot make a socket: %s", strerror(errno));
+		return text_fail(-errno, why, why_size, "cannot make a socket: %s", strerror(errno));
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &address.as.any, address.size) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		int err = errno;
-		return fail(-err, why, why_size, "cannot listen on %s port %u: %s%s", name, options->port,
-			    strerror(err), err == EADDRINUSE ? "; choose another port" : "");
+		return text_fail(-err, why, why_size, "cannot listen on %s port %u: %s%s", name,
+				 options->port, strerror(err),
+				 err == EADDRINUSE ? "; choose another port" : "");
 	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -204,7 +192,7 @@ int http_start(struct ev_loop *loop, const struct http_options *options, const s
 	int fd = -1;
 
 	if (!http)
-		return fail(-ENOMEM, why, why_size, "out of memory");
+		return text_fail(-ENOMEM, why, why_size, "out of memory");
 	http->loop = loop;
 	http->options = *options;
 	http->routes = routes;
@@ -221,8 +209,8 @@ int http_start(struct ev_loop *loop, const struct http_options *options, const s
 		if (http->daemon)
 			MHD_stop_daemon(http->daemon);
 		free(http);
-		return fail(-ENOSYS, why, why_size, "libmicrohttpd %s does not start with epoll",
-			    MHD_get_version());
+		return text_fail(-ENOSYS, why, why_size, "libmicrohttpd %s does not start with epoll",
+				 MHD_get_version());
 	}
 	*ret_http = http;
 	return 0;

@@ -10,26 +10,12 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #define KEEP_USER ((uid_t)-1)
-
-static int fail(int r, char *why, size_t why_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int fail(int r, char *why, size_t why_size, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(why, why_size, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 {
@@ -75,17 +61,18 @@ static int apply(uid_t uid, gid_t gid, char *why, size_t why_size)
 	if (geteuid() == 0 && uid != KEEP_USER && uid != 0) {
 		int r = capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
 		if (r != 0)
-			return fail(-EPERM, why, why_size,
-				    "cannot become user %u group %u (libcap-ng says %d); CAP_SETUID, "
-				    "CAP_SETGID and "
-				    "CAP_SETPCAP are needed",
-				    (unsigned)uid, (unsigned)gid, r);
+			return text_fail(-EPERM, why, why_size,
+					 "cannot become user %u group %u (libcap-ng says %d); CAP_SETUID, "
+					 "CAP_SETGID and "
+					 "CAP_SETPCAP are needed",
+					 (unsigned)uid, (unsigned)gid, r);
 		return 0;
 	}
 	/* Emptying the bounding set needs a right that an ordinary user does not have, nor need to give up.
 	 */
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0)
-		return fail(-EPERM, why, why_size, "cannot give up capabilities; is CAP_SETPCAP missing?");
+		return text_fail(-EPERM, why, why_size,
+				 "cannot give up capabilities; is CAP_SETPCAP missing?");
 	return 0;
 }
 
@@ -103,6 +90,6 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, char *why, size_t 
 	if (r < 0)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return fail(-errno, why, why_size, "cannot set no_new_privs: %s", strerror(errno));
+		return text_fail(-errno, why, why_size, "cannot set no_new_privs: %s", strerror(errno));
 	return 0;
 }

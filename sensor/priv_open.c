@@ -8,11 +8,11 @@
 
 #include "cleanup.h"
 #include "pmu.h"
+#include "text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <linux/magic.h>
@@ -23,15 +23,6 @@
 #include <sys/syscall.h>
 
 #define PRIV_CPUS_MAX 65536
-
-__attribute__((format(printf, 3, 4))) static void set_cause(char *cause, size_t size, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(cause, size, format, arguments);
-	va_end(arguments);
-}
 
 /* PMUs that only count. Others take pointers, break into code or write traces: kprobe, breakpoint, intel_pt …
  */
@@ -85,26 +76,19 @@ static bool path_is_clean(const char *path)
 static int check_group(const struct priv_config *config, const struct priv_group *group, char *cause,
 		       size_t size)
 {
-	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX || group->cpu >= PRIV_CPUS_MAX) {
-		set_cause(cause, size, "a group of %u events on CPU %u is refused", group->n_events,
-			  group->cpu);
-		return -EPERM;
-	}
-	if (group->cgroup[0] && !path_is_clean(group->cgroup)) {
-		set_cause(cause, size, "the cgroup path is refused");
-		return -EPERM;
-	}
+	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX || group->cpu >= PRIV_CPUS_MAX)
+		return text_fail(-EPERM, cause, size, "a group of %u events on CPU %u is refused",
+				 group->n_events, group->cpu);
+	if (group->cgroup[0] && !path_is_clean(group->cgroup))
+		return text_fail(-EPERM, cause, size, "the cgroup path is refused");
 	for (unsigned i = 0; i < group->n_events; i++) {
 		const struct event_attr *attr = &group->events[i];
 
-		if (attr->flags > (EVENT_EXCLUDE_HV << 1) - 1) {
-			set_cause(cause, size, "event flags %#x are refused", attr->flags);
-			return -EPERM;
-		}
-		if (!type_is_allowed(config, attr->type)) {
-			set_cause(cause, size, "event type %u is not one that only counts", attr->type);
-			return -EPERM;
-		}
+		if (attr->flags > (EVENT_EXCLUDE_HV << 1) - 1)
+			return text_fail(-EPERM, cause, size, "event flags %#x are refused", attr->flags);
+		if (!type_is_allowed(config, attr->type))
+			return text_fail(-EPERM, cause, size, "event type %u is not one that only counts",
+					 attr->type);
 	}
 	return 0;
 }
@@ -116,10 +100,9 @@ static int open_cgroup(const struct priv_config *config, const char *path, char 
 	cleanup_(cleanup_close) int fd = -1;
 	struct statfs fs;
 
-	if (!config->perf_root) {
-		set_cause(cause, size, "no cgroup hierarchy that perf can use is mounted");
-		return -EOPNOTSUPP;
-	}
+	if (!config->perf_root)
+		return text_fail(-EOPNOTSUPP, cause, size,
+				 "no cgroup hierarchy that perf can use is mounted");
 	root = open(config->perf_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return -errno;
@@ -130,10 +113,8 @@ static int open_cgroup(const struct priv_config *config, const char *path, char 
 	 * mislead. */
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
-	if (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC) {
-		set_cause(cause, size, "%s is no cgroup hierarchy", config->perf_root);
-		return -EBADF;
-	}
+	if (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC)
+		return text_fail(-EBADF, cause, size, "%s is no cgroup hierarchy", config->perf_root);
 	return TAKE_FD(fd);
 }
 
@@ -182,15 +163,15 @@ int priv_open_group(const struct priv_config *config, const struct priv_group *g
 		r = open_event(&group->events[i], group->cpu, cgroup_fd, i ? ret_fds[0] : -1);
 		if (r < 0) {
 			if (group->n_events > 1)
-				set_cause(cause, cause_size, "event %u of %u", i + 1, group->n_events);
+				(void)text_fail(r, cause, cause_size, "event %u of %u", i + 1,
+						group->n_events);
 			close_all(ret_fds, i);
 			return r;
 		}
 		ret_fds[i] = r;
 	}
 	if (ioctl(ret_fds[0], PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) < 0) {
-		r = -errno;
-		set_cause(cause, cause_size, "enabling the group");
+		r = text_fail(-errno, cause, cause_size, "enabling the group");
 		close_all(ret_fds, group->n_events);
 		return r;
 	}
@@ -229,10 +210,8 @@ int priv_open_file(const struct priv_config *config, enum priv_file kind, const 
 	struct stat status;
 	int fd;
 
-	if (kind != PRIV_FILE_POWERCAP_ENERGY || !zone_is_valid(id)) {
-		set_cause(cause, cause_size, "the file is not in the list");
-		return -EPERM;
-	}
+	if (kind != PRIV_FILE_POWERCAP_ENERGY || !zone_is_valid(id))
+		return text_fail(-EPERM, cause, cause_size, "the file is not in the list");
 	if (snprintf(path, sizeof(path), "%s/class/powercap/%s/energy_uj", config->sysfs_root, id) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
@@ -241,8 +220,7 @@ int priv_open_file(const struct priv_config *config, enum priv_file kind, const 
 		return -errno;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
 		(void)close(fd);
-		set_cause(cause, cause_size, "it is no regular file");
-		return -EPERM;
+		return text_fail(-EPERM, cause, cause_size, "it is no regular file");
 	}
 	return fd;
 }
