@@ -45,6 +45,16 @@ static struct choose_step *add_step(struct choose_report *report, const char *so
 	return step;
 }
 
+/* What came of opening a source that its probe had found good. */
+static bool note_opened(struct choose_step *step, int error)
+{
+	step->error = error;
+	step->taken = error >= 0;
+	if (error < 0 && !step->why[0])
+		(void)snprintf(step->why, sizeof(step->why), "%s", strerror(-error));
+	return step->taken;
+}
+
 static struct system_source *try_system(const struct system_source_ops *ops, struct source_context *context,
 					const struct event_group_request *request, struct choose_step *step)
 {
@@ -53,14 +63,7 @@ static struct system_source *try_system(const struct system_source_ops *ops, str
 	step->error = ops->probe(context, request, step->why, sizeof(step->why));
 	if (step->error < 0)
 		return NULL;
-	step->error = ops->open(context, request, &source);
-	if (step->error < 0) {
-		if (!step->why[0])
-			(void)snprintf(step->why, sizeof(step->why), "%s", strerror(-step->error));
-		return NULL;
-	}
-	step->taken = true;
-	return source;
+	return note_opened(step, ops->open(context, request, &source)) ? source : NULL;
 }
 
 struct system_source *choose_system(struct source_context *context, const struct event_group_request *request,
@@ -107,14 +110,7 @@ static struct activity_source *try_activity(const struct activity_source_ops *op
 	step->error = ops->probe(context, requests, n_requests, step->why, sizeof(step->why));
 	if (step->error < 0)
 		return NULL;
-	step->error = ops->open(context, requests, n_requests, n_slots, &source);
-	if (step->error < 0) {
-		if (!step->why[0])
-			(void)snprintf(step->why, sizeof(step->why), "%s", strerror(-step->error));
-		return NULL;
-	}
-	step->taken = true;
-	return source;
+	return note_opened(step, ops->open(context, requests, n_requests, n_slots, &source)) ? source : NULL;
 }
 
 struct activity_source *choose_activity(struct source_context *context, const struct event_group_request *requests,
