@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RUN_READY_TIMEOUT_MS 20000
@@ -105,6 +106,14 @@ struct run {
 	struct run_command_result result;
 };
 
+/* The name as it was given, which the cgroup's name may only resemble. */
+static const char *run_name(const struct run *run)
+{
+	const char *slash = strrchr(run->argv[0], '/');
+
+	return run->options->name ? run->options->name : slash && slash[1] ? slash + 1 : run->argv[0];
+}
+
 /* CLIENT_GO_ON when the server has seen a tick, else the exit status. */
 static int run_wait_ready(struct run *run)
 {
@@ -133,12 +142,9 @@ static int run_prepare(struct run *run)
 	struct run_daemons_settings settings = {.sensor_config = run->options->sensor_config,
 						.interval_ms = run->options->interval_ms,
 						.verbose = run->options->verbose};
-	const char *command = strrchr(run->argv[0], '/');
 	char why[1024] = "";
 
-	command = command ? command + 1 : run->argv[0];
-	if (run_cgroup_make(run->options->name ? run->options->name : command, &run->cgroup, why,
-			    sizeof(why)) < 0 ||
+	if (run_cgroup_make(run_name(run), &run->cgroup, why, sizeof(why)) < 0 ||
 	    run_daemons_start(&settings, &run->daemons, why, sizeof(why)) < 0)
 		return client_fail(CLIENT_EXIT_CANNOT, "%s", why);
 	return run_wait_ready(run);
@@ -165,6 +171,26 @@ static json_t *run_get_recap(const struct run *run)
 	return recap;
 }
 
+/* What would keep the recap from being written is found before the command runs, perhaps for hours. */
+static int run_check_json(const char *path)
+{
+	cleanup_(cleanup_free) char *folder = NULL;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	struct stat status;
+	int r = 0;
+
+	if (!path || !strcmp(path, "-"))
+		return CLIENT_GO_ON;
+	folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	if (stat(path, &status) == 0)
+		r = S_ISDIR(status.st_mode) ? EISDIR : access(path, W_OK) < 0 ? errno : 0;
+	else if (!folder || access(folder, W_OK) < 0)
+		r = errno;
+	return r ? client_fail(CLIENT_EXIT_USAGE, "cannot write '%s': %s; name another file by --json", path,
+			       strerror(r))
+		 : CLIENT_GO_ON;
+}
+
 static int run_write_json(const struct run *run, json_t *recap)
 {
 	const char *path = run->options->json;
@@ -174,6 +200,7 @@ static int run_write_json(const struct run *run, json_t *recap)
 
 	for (size_t i = 0; run->argv[i]; i++)
 		(void)json_array_append_new(command, json_string(run->argv[i]));
+	(void)json_object_set_new(recap, "name", json_string(run_name(run)));
 	(void)json_object_set_new(recap, "command", command);
 	(void)json_object_set_new(recap, "exit_status", json_integer(run->result.exit_status));
 	if (!out)
@@ -261,7 +288,9 @@ int client_run_main(int argc, char *argv[])
 	if (status == CLIENT_GO_ON && config_rest(config) >= argc)
 		status = client_fail(CLIENT_EXIT_USAGE,
 				     "run: which command? As in: wattribute run -- ./bench");
-	else if (status == CLIENT_GO_ON)
+	if (status == CLIENT_GO_ON)
+		status = run_check_json(options.json);
+	if (status == CLIENT_GO_ON)
 		status = run_and_clean_up(&options, argv + config_rest(config));
 	config_free(config);
 	config_done(&run_spec, &options);

@@ -27,9 +27,16 @@ static void fill_signals(sigset_t *set)
 		(void)sigaddset(set, passed_on[i]);
 }
 
+/* What the caller wants done with a broken pipe: for the command. */
+static struct sigaction pipe_action;
+
 void run_signals_block(void)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigset_t set;
+
+	/* A reader of the summary who has gone must not keep this program from cleaning up. */
+	(void)sigaction(SIGPIPE, &ignore, &pipe_action);
 
 	fill_signals(&set);
 	(void)sigaddset(&set, SIGCHLD);
@@ -93,6 +100,7 @@ static void become_command(char *const argv[], const struct run_cgroup *cgroup, 
 	if (r == 0) {
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)sigaction(SIGPIPE, &pipe_action, NULL);
 		(void)execvp(argv[0], argv);
 		r = -errno;
 	}

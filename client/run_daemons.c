@@ -41,6 +41,7 @@ static void become_daemon(const struct run_daemons *daemons, const char *name, p
 
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGPIPE, SIG_DFL);
 	/* Ctrl-C is for the command; and nothing may stay behind if this client is killed. */
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
