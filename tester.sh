@@ -32,7 +32,7 @@ usage() {
 		with ++-- the start of the main loop; the last of each counts.
 
 		The exit status is the container's; 74 when the container ended well but no recap could be had;
-		125 when docker could not run it.
+		125 when docker could not run it, 126 or 127 when it has no such command.
 	EOF
 }
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
@@ -274,10 +274,16 @@ case $started/$finished in
 	;;
 esac
 case $started in
-0001-*) fail "docker could not start the container" 125 ;;
+0001-*)
+	case $status in 126 | 127) ;; *) status=125 ;; esac
+	fail "docker could not start the container" $status
+	;;
 esac
 begin=$(to_epoch "$started")
 end=$(to_epoch "$finished")
+# The engine may note the start of a container that ends at once after its end; and its last line, when no line break
+# follows it, after the container's end.
+if earlier "$end" "$begin"; then begin=$end; fi
 warmup_mark=$(marker_time '--++')
 execution_mark=$(marker_time '++--')
 begin_warmup=$begin
@@ -285,9 +291,17 @@ begin_execution=$begin
 if [ -n "$warmup_mark" ]; then begin_warmup=$(to_epoch "$warmup_mark"); fi
 if [ -n "$execution_mark" ]; then begin_execution=$(to_epoch "$execution_mark"); fi
 if earlier "$begin_execution" "$begin_warmup"; then
-	say "the marker ++-- did not follow --++: the whole run counts as execution"
+	if [ -n "$execution_mark" ]; then
+		say "the last --++ came after the last ++--: no warm-up is counted, execution is what follows the ++--"
+	else
+		say "no ++-- followed --++: the whole run counts as execution"
+	fi
 	begin_warmup=$begin_execution
 fi
+if earlier "$end" "$begin_execution"; then begin_execution=$end; fi
+if earlier "$end" "$begin_warmup"; then begin_warmup=$end; fi
+if earlier "$begin_execution" "$begin"; then begin_execution=$begin; fi
+if earlier "$begin_warmup" "$begin"; then begin_warmup=$begin; fi
 
 url=$server/$(url_encode "$database")/$(url_encode "$machine")
 answer=$(mktemp "${TMPDIR:-/tmp}/tester.XXXXXX")
