@@ -17,6 +17,12 @@ static enum store_result give_up(struct store *store, struct batch *documents, c
 	return store_mongo_fail(store, STORE_RETRY, "read from", error);
 }
 
+/*
+ * Documents in one answer: what a query is limited to comes at once, and no cursor stays open on the server, where
+ * it may hold a connection of the database's own (FerretDB on SQLite stands still when a few readers hold them all).
+ */
+#define FIND_BATCH_MAX 10000
+
 /* Appends all documents of a find. */
 static enum store_result find(struct store *store, const char *collection, const bson_t *filter,
 			      const bson_t *options, struct batch *ret_documents)
@@ -66,6 +72,8 @@ static enum store_result find_range(struct store *store, const struct store_quer
 
 	if (query->limit)
 		BSON_APPEND_INT64(options, "limit", query->limit);
+	BSON_APPEND_INT32(options, "batchSize",
+			  query->limit && query->limit < FIND_BATCH_MAX ? (int32_t)query->limit : FIND_BATCH_MAX);
 	make_filter(query, &filter);
 	result = find(store, query->collection, &filter, options, ret_documents);
 	bson_destroy(&filter);
