@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of recaps that wait. One is made when the machine's last tick reaches its end, or when nothing
- * newer has come for --recap-timeout: then its coverage says what is missing. Called by the API and by the
- * loop after ticks.
+ * The list of recaps that wait. One is made when the machine's last tick reaches its end. When nothing newer
+ * has come for --recap-timeout it is made of what is there, its coverage says what is missing, and it waits on: a
+ * sensor whose store was away still delivers, and the recap is made anew. Called by the API and by the loop.
  */
 #include "recaps.h"
 
@@ -18,6 +18,7 @@
 
 #define RECAPS_MAX      1000
 #define RECAPS_LOOK_S   0.25
+#define RECAPS_KEEP_MS  (7 * 24 * INT64_C(3600000)) /* a sensor's spool is as old by default */
 #define RECAPS_STATE_ID "recaps"
 #define RECAPS_TOKEN    "recap"
 
@@ -26,9 +27,12 @@ struct recaps_entry {
 	struct recaps *recaps;
 	struct recap_request request;
 	int64_t asked_ms;
+	int64_t waiting_ms; /* since when the store answers and nothing comes */
 	char *power;
 	struct recap_job *job; /* NULL while it waits */
+	bool job_done;         /* the job is to be freed at the next look */
 	bool finished;         /* to be freed at the next look */
+	bool early;            /* made before the machine's ticks had reached its end */
 	recaps_done done;
 	void *data;
 };
@@ -114,6 +118,14 @@ static void recaps_store(struct recaps_entry *entry, const bson_t *document)
 		(void)db_client_put(server->output, collection, &server->buffer, recaps_put_done, NULL);
 }
 
+/* Have the machine's ticks come as far as the run's end? */
+static bool recaps_reached(const struct recaps_entry *entry)
+{
+	const struct machine *machine = server_find_machine(entry->recaps->server, entry->request.machine);
+
+	return machine && (double)machine->time_ms >= entry->request.window.end_ms;
+}
+
 static void recaps_made(void *data, const struct recap *recap, const char *error)
 {
 	struct recaps_entry *entry = data;
@@ -124,14 +136,16 @@ static void recaps_made(void *data, const struct recap *recap, const char *error
 		error = "no memory for the recap";
 	if (!error) {
 		recaps_store(entry, &document);
-		recaps->statistics.made++;
-		recaps->statistics.uncovered += recap_coverage(recap) < 0.999;
+		recaps->statistics.made += !entry->early;
+		recaps->statistics.uncovered += !entry->early && recap_coverage(recap) < 0.999;
+		entry->early = entry->job_done = !recaps_reached(entry);
+		entry->finished = !entry->early;
 	} else {
 		recaps->statistics.failed++;
 		(void)log_warning(RECAPS_TOKEN, 0, "of '%s' on %s cannot be made: %s", entry->request.name,
 				  entry->request.machine, error);
+		entry->finished = true;
 	}
-	entry->finished = true;
 	if (entry->done)
 		entry->done(entry->data, &entry->request, recap, &document, error);
 	entry->done = NULL;
@@ -168,15 +182,16 @@ void recaps_tick(struct recaps *recaps, const struct machine *machine)
 	}
 }
 
-/* Nothing newer has come for so long that nothing will. */
-static bool recaps_waited_enough(const struct recaps_entry *entry, const struct machine *machine,
-				 int64_t now_ms)
+/* Nothing newer has come for so long that nothing may. */
+static bool recaps_waited_enough(struct recaps_entry *entry, const struct machine *machine, int64_t now_ms)
 {
 	int64_t timeout_ms = (int64_t)entry->recaps->server->config->recap_timeout_ms;
 
-	if (entry->recaps->server->away || (double)now_ms < entry->request.window.end_ms)
+	if (entry->recaps->server->away)
+		entry->waiting_ms = now_ms;
+	if (entry->early || (double)now_ms < entry->request.window.end_ms)
 		return false;
-	if (now_ms - entry->asked_ms < timeout_ms)
+	if (now_ms - entry->waiting_ms < timeout_ms)
 		return false;
 	return !machine || now_ms - machine->fed_ms >= timeout_ms;
 }
@@ -195,13 +210,32 @@ static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events)
 			recaps_entry_free(entry);
 			continue;
 		}
-		if (!entry->job && ((machine && (double)machine->time_ms >= entry->request.window.end_ms) ||
-				    recaps_waited_enough(entry, machine, now_ms)))
+		if (entry->early && entry->job_done) {
+			recap_job_free(entry->job);
+			entry->job = NULL;
+			entry->job_done = false;
+		}
+		if (!entry->job && (recaps_reached(entry) || recaps_waited_enough(entry, machine, now_ms)))
 			recaps_begin(entry, machine);
+		else if (entry->early && now_ms - entry->asked_ms > RECAPS_KEEP_MS)
+			entry->finished = true;
 		at = &entry->next;
 	}
 	if (!recaps->entries)
 		ev_timer_stop(loop, timer);
+}
+
+/* Makes room: the oldest of those that have been made of what was there stays as it is. */
+static bool recaps_drop_early(struct recaps *recaps)
+{
+	struct recaps_entry *oldest = NULL;
+
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next)
+		if (entry->early && !entry->finished && (!entry->job || entry->job_done))
+			oldest = entry;
+	if (oldest)
+		oldest->finished = true;
+	return oldest != NULL;
 }
 
 int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
@@ -209,7 +243,7 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 {
 	struct recaps_entry *entry;
 
-	if (recaps->statistics.waiting >= RECAPS_MAX)
+	if (recaps->statistics.waiting >= RECAPS_MAX && !recaps_drop_early(recaps))
 		return -EBUSY;
 	entry = calloc(1, sizeof(*entry));
 	if (!entry || asprintf(&entry->power, "power%s", request->machine) < 0) {
@@ -218,7 +252,7 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	}
 	entry->recaps = recaps;
 	entry->request = *request;
-	entry->asked_ms = clock_realtime_ms();
+	entry->asked_ms = entry->waiting_ms = clock_realtime_ms();
 	entry->done = done;
 	entry->data = data;
 	entry->next = recaps->entries;
