@@ -38,10 +38,18 @@ static char *software_events[] = {(char[]){"perf::PERF_COUNT_SW_PAGE_FAULTS"},
 				  (char[]){"perf::PERF_COUNT_SW_CONTEXT_SWITCHES"}};
 static char root[256];
 
+struct children {
+	pid_t pids[N_CHILDREN];
+	int go[2], done[N_CHILDREN][2];
+	char cgroups[N_CHILDREN][300];
+};
+
 struct machine {
 	struct topology topology;
 	struct priv_config config;
 	struct source_context context;
+	struct activity_source *source;
+	struct children children;
 };
 
 static void find_root(void)
@@ -73,7 +81,19 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct machine *machine = *state;
+	struct children *children = &machine->children;
 
+	/* What a failed test has left. */
+	for (int i = 0; i < N_CHILDREN; i++) {
+		if (children->pids[i] > 0) {
+			(void)kill(children->pids[i], SIGKILL);
+			(void)waitpid(children->pids[i], NULL, 0);
+		}
+		for (int try = 0; children->cgroups[i][0] && rmdir(children->cgroups[i]) < 0 && errno == EBUSY && try < 1000; try++)
+			(void)usleep(1000);
+	}
+	if (machine->source)
+		source_bpf.close(machine->source);
 	priv_client_free(machine->context.priv);
 	topology_done(&machine->topology);
 	free(machine);
@@ -134,12 +154,6 @@ static _Noreturn void child_run(int i, int go, int done)
 	_exit(0);
 }
 
-struct children {
-	pid_t pids[N_CHILDREN];
-	int go[2], done[N_CHILDREN][2];
-	char cgroups[N_CHILDREN][300];
-};
-
 static void start_children(struct children *children)
 {
 	assert_int_equal(pipe(children->go), 0);
@@ -186,12 +200,29 @@ static uint64_t usage_us(const char *cgroup)
 	return strtoull(text + strlen("usage_usec "), NULL, 10);
 }
 
+/* What the host has taken from this machine so far. */
+static double stolen_ms(void)
+{
+	char text[256] = "";
+	unsigned long long ticks[8] = {0};
+
+	(void)text_read_file_at(AT_FDCWD, "/proc/stat", text, sizeof(text));
+	(void)sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4],
+		     &ticks[5], &ticks[6], &ticks[7]);
+	return (double)ticks[7] * 1000.0 / (double)sysconf(_SC_CLK_TCK);
+}
+
 static void finish_children(struct children *children, long *faults)
 {
 	for (int i = 0; i < N_CHILDREN; i++) {
 		assert_int_equal(read(children->done[i][0], &faults[i], sizeof(faults[i])), sizeof(faults[i]));
 		assert_int_equal(waitpid(children->pids[i], NULL, 0), children->pids[i]);
+		children->pids[i] = 0;
+		(void)close(children->done[i][0]);
+		(void)close(children->done[i][1]);
 	}
+	(void)close(children->go[0]);
+	(void)close(children->go[1]);
 }
 
 static void remove_all(struct activity_source *source, struct children *children)
@@ -205,33 +236,39 @@ static void remove_all(struct activity_source *source, struct children *children
 		source_bpf.remove(source, &cgroup);
 		assert_int_equal(source->frame.flags[i + 1] & ACTIVITY_OPEN, 0);
 		assert_int_equal(rmdir(children->cgroups[i]), 0);
+		children->cgroups[i][0] = '\0';
 	}
 }
 
-static void count_faults(void **state, bool cpus_come_back)
-{
-	const struct event_group_request request = {.name = (char[]){"core"}, .of_containers = true,
-						    .events = software_events, .n_events = 2};
-	struct machine *machine = *state;
-	struct activity_source *source = NULL;
-	struct children children;
-	long faults[N_CHILDREN];
-	uint64_t sums[N_CHILDREN] = {0}, machine_sum = 0, targets_sum = 0;
+#define FEW_LOST 0.05
+#define TRIES	 4
 
-	if (!usable(machine, &request)) {
-		skip();
-		return;
-	}
-	start_children(&children);
-	assert_int_equal(source_bpf.open(&machine->context, &request, 1, 4, &source), 0);
-	add_all(source, &children);
+/*
+ * On a busy machine the kernel does not trace every switch, and tasks that change their cgroup while they run look like
+ * that; what is lost by it is counted. Returns the part of a child's time that may be among it, for the worst child, and
+ * adds up what was counted, in parts of what was there.
+ */
+static double try_faults(struct machine *machine, const struct event_group_request *request, bool cpus_come_back,
+			 double counted[N_CHILDREN])
+{
+	const double least = cpus_come_back ? .9 : .99; /* opening events anew takes a moment */
+	struct activity_source *source;
+	long faults[N_CHILDREN];
+	uint64_t sums[N_CHILDREN] = {0}, machine_sum = 0, targets_sum = 0, lost_ns = 0;
+	double worst = 0;
+
+	start_children(&machine->children);
+	assert_int_equal(source_bpf.open(&machine->context, request, 1, 4, &machine->source), 0);
+	source = machine->source;
+	add_all(source, &machine->children);
 	assert_int_equal(source_bpf.read(source), 0);
-	assert_int_equal(write(children.go[1], "xyz", N_CHILDREN), N_CHILDREN);
+	assert_int_equal(write(machine->children.go[1], "xyz", N_CHILDREN), N_CHILDREN);
 	for (int tick = 0; tick < 6; tick++) {
 		(void)usleep(100000);
 		if (tick == 5)
-			finish_children(&children, faults);
+			finish_children(&machine->children, faults);
 		assert_int_equal(source_bpf.read(source), 0);
+		lost_ns += source->frame.lost_ns;
 		machine_sum += slot_sum(&source->frame, 0, 0);
 		for (unsigned i = 0; i < N_CHILDREN; i++)
 			sums[i] += slot_sum(&source->frame, i + 1, 0);
@@ -242,20 +279,43 @@ static void count_faults(void **state, bool cpus_come_back)
 		}
 	}
 	for (int i = 0; i < N_CHILDREN; i++) {
-		const double error = fabs((double)sums[i] - (double)faults[i]) / (double)faults[i];
+		const double lost = (double)lost_ns / (1e3 * (double)usage_us(machine->children.cgroups[i]) + 1);
 
-		print_message("# child %d faulted %ld pages, counted %llu\n", i, faults[i],
-			      (unsigned long long)sums[i]);
-		if (error >= 0.01)
-			print_message("# lost CPU time in the last tick: %llu ns\n", (unsigned long long)source->frame.lost_ns);
-		assert_true(error < 0.01);
+		print_message("# child %d faulted %ld pages, counted %llu; at most %.1f %% lost\n", i, faults[i],
+			      (unsigned long long)sums[i], 100 * lost);
+		assert_true((double)sums[i] > (least - lost) * (double)faults[i]);
+		assert_true((double)sums[i] < 1.01 * (double)faults[i]);
 		targets_sum += sums[i];
+		counted[i] += (double)sums[i] / (double)faults[i];
+		worst = lost > worst ? lost : worst;
 	}
 	assert_true(machine_sum >= targets_sum);
 	assert_int_equal(source_bpf.read(source), 0);
 	assert_int_equal(source->frame.n_active, 0);
-	remove_all(source, &children);
+	remove_all(source, &machine->children);
 	source_bpf.close(source);
+	machine->source = NULL;
+	return worst;
+}
+
+static void count_faults(void **state, bool cpus_come_back)
+{
+	const struct event_group_request request = {.name = (char[]){"core"}, .of_containers = true,
+						    .events = software_events, .n_events = 2};
+	struct machine *machine = *state;
+	double counted[N_CHILDREN] = {0}, lost = 1;
+	int n = 0;
+
+	if (!usable(machine, &request)) {
+		skip();
+		return;
+	}
+	while (n < TRIES && lost > FEW_LOST) {
+		lost = try_faults(machine, &request, cpus_come_back, counted);
+		n++;
+	}
+	for (int i = 0; i < N_CHILDREN; i++)
+		assert_true(counted[i] > .85 * n); /* whatever else the machine does */
 }
 
 static void faults_are_counted_per_cgroup(void **state)
@@ -274,36 +334,43 @@ static void time_is_counted_without_events(void **state)
 	const struct event_group_request request = {
 		.name = (char[]){"core"}, .of_containers = true, .events = missing, .n_events = 1};
 	struct machine *machine = *state;
-	struct activity_source *source = NULL;
-	struct children children;
+	struct children *children = &machine->children;
+	struct activity_source *source;
 	long faults[N_CHILDREN];
 	uint64_t used_us[N_CHILDREN];
+	double stolen, lost;
 
 	if (!usable(machine, &request)) {
 		skip();
 		return;
 	}
-	start_children(&children);
-	assert_int_equal(source_bpf.open(&machine->context, &request, 1, 4, &source), 0);
+	start_children(children);
+	assert_int_equal(source_bpf.open(&machine->context, &request, 1, 4, &machine->source), 0);
+	source = machine->source;
 	assert_string_equal(source->frame.groups[0].name, REPORT_GROUP_CPUSTAT);
 	for (int i = 0; i < N_CHILDREN; i++)
-		used_us[i] = usage_us(children.cgroups[i]);
-	add_all(source, &children);
+		used_us[i] = usage_us(children->cgroups[i]);
+	add_all(source, children);
 	assert_int_equal(source_bpf.read(source), 0);
-	assert_int_equal(write(children.go[1], "xyz", N_CHILDREN), N_CHILDREN);
-	finish_children(&children, faults);
+	stolen = stolen_ms();
+	assert_int_equal(write(children->go[1], "xyz", N_CHILDREN), N_CHILDREN);
+	finish_children(children, faults);
 	assert_int_equal(source_bpf.read(source), 0);
+	lost = (double)source->frame.lost_ns * 1e-6;
+	stolen = stolen_ms() - stolen;
 	for (int i = 0; i < N_CHILDREN; i++) {
-		const double stat_ms = (double)(usage_us(children.cgroups[i]) - used_us[i]) * 1e-3;
+		const double stat_ms = (double)(usage_us(children->cgroups[i]) - used_us[i]) * 1e-3;
 		const double bpf_ms = (double)slot_sum(&source->frame, (unsigned)i + 1, 0) * 1e-6;
 
-		print_message("# child %d used %.3f ms by cpu.stat, %.3f ms by BPF\n", i, stat_ms, bpf_ms);
+		print_message("# child %d used %.3f ms by cpu.stat, %.3f ms by BPF; %.3f ms lost, %.0f stolen\n", i, stat_ms,
+			      bpf_ms, lost, stolen);
 		/* In a virtual machine the wall clock that BPF has goes on while the host runs another guest. */
-		if (stat_ms > 0)
-			assert_true(bpf_ms > 0.97 * stat_ms - 2.0 && bpf_ms < 1.3 * stat_ms + 20.0);
+		if (stat_ms > 0) {
+			assert_true(bpf_ms > 0.97 * stat_ms - 2.0 - lost);
+			assert_true(bpf_ms < 1.3 * stat_ms + 20.0 + stolen);
+		}
 	}
-	remove_all(source, &children);
-	source_bpf.close(source);
+	remove_all(source, children);
 }
 
 static void other_hierarchy_is_refused(void **state)
