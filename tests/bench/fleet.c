@@ -2,7 +2,8 @@
 /*
  * A fleet of cgroups for benchmarks: N of them below ROOT/wattribute-bench-PID, the first BUSY with a process that works
  * a little, sleeps, faults a page and so on. With --churn, further ones are born and end, so many a minute.
- * Prints "ready", cleans up when its input ends. usage: fleet ROOT N BUSY [--churn PER_MINUTE]
+ * Prints "ready", cleans up when its input ends or it is asked to end.
+ * usage: fleet ROOT N BUSY [--churn PER_MINUTE]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,13 @@
 #include <unistd.h>
 
 static char folder[256];
+static volatile sig_atomic_t stopping;
+
+static void on_stop(int number)
+{
+	(void)number;
+	stopping = 1;
+}
 
 static void path_of(char *path, size_t size, const char *kind, int i, const char *file)
 {
@@ -97,7 +105,7 @@ static void churn(double per_minute)
 	} alive[256] = {{0}};
 	int number = 0;
 
-	for (;;) {
+	while (!stopping) {
 		struct pollfd input = {.fd = 0, .events = POLLIN};
 		char path[400], byte;
 		size_t at = (size_t)number % 256;
@@ -135,6 +143,7 @@ static void churn(double per_minute)
 
 int main(int argc, char *argv[])
 {
+	const struct sigaction stop = {.sa_handler = on_stop}; /* without SA_RESTART: poll() returns */
 	double per_minute = argc > 5 && strcmp(argv[4], "--churn") == 0 ? strtod(argv[5], NULL) : 0;
 	int n = argc > 3 ? (int)strtol(argv[2], NULL, 10) : 0, n_busy = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
 	pid_t *pids = calloc((size_t)n_busy + 1, sizeof(*pids));
@@ -143,6 +152,8 @@ int main(int argc, char *argv[])
 		(void)fprintf(stderr, "usage: fleet ROOT N BUSY [--churn PER_MINUTE]\n");
 		return 2;
 	}
+	(void)sigaction(SIGTERM, &stop, NULL);
+	(void)sigaction(SIGINT, &stop, NULL);
 	/* Two fleets at once are two folders: neither takes the other's cgroups away. */
 	(void)snprintf(folder, sizeof(folder), "%s/wattribute-bench-%d", argv[1], (int)getpid());
 	if (mkdir(folder, 0755) < 0 && errno != EEXIST) {
