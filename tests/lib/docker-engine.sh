@@ -8,18 +8,14 @@ set -eu
 case ${1:-} in
 start)
 	need_docker "${2:-}"
-	: >"$TAP_DIR/on-exit"
-	if [ -d /sys/fs/cgroup/perf_event ]; then : >"$DOCKER_STATE/perf-v1"; fi
+	: >"$DOCKER_STATE/keep"
 	need_base_image
 	need_busybox_image
 	docker version --format '# engine {{.Server.Version}} runs'
 	;;
 stop)
+	rm -f "$DOCKER_STATE/keep"
 	docker_stop_engine
-	if [ -e "$DOCKER_STATE/perf-v1" ]; then
-		rm "$DOCKER_STATE/perf-v1"
-		docker_unmount_perf_v1
-	fi
 	;;
 *)
 	sed -n 3,4p "$0" >&2

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # A Docker engine for tests, to be sourced after tap.sh. An engine that runs already is used as it is and is left
-# running; one that this file started is stopped at the end of the script that started it.
+# running; one that this file started is stopped by the last of the scripts that use it.
 #
 #   need_docker [--perf-v1 | --v2]   starts an engine if none runs; skips the whole script when none can run
 #       --perf-v1   mounts the perf_event v1 hierarchy first (that takes it away from cgroup v2, machine-wide)
@@ -8,11 +8,14 @@
 #   need_base_image                  makes debian:bookworm-slim for that engine (network once, then from a cache)
 #   docker_build IMAGE DOCKERFILE    builds one of the project's images from the tree
 #   docker_run_id                    prints a name prefix of this run, for containers and networks
+#   need_docker_names                for scripts that use the documented names of images, containers and networks, and the
+#                                    documented ports: one at a time; skips the whole script when another keeps them
 #
 # Scripts that use the engine at the same time share it: names carry the script's process id, nothing is pruned.
 
 CACHE=${WATTRIBUTE_CACHE:-$HOME/.cache/wattribute}
 DOCKER_STATE=${WATTRIBUTE_DOCKER_STATE:-/run/wattribute-test-docker}
+DOCKER_LOCK=/run/lock/wattribute-test-docker
 
 docker_answers() { timeout 10 docker version >/dev/null 2>&1; }
 docker_run_id() { echo "wt$$"; }
@@ -46,7 +49,7 @@ docker_start_engine() {
 	if [ "$1" = --perf-v1 ] && ! mountpoint -q /sys/fs/cgroup/perf_event; then
 		mkdir -p /sys/fs/cgroup/perf_event
 		mount -t cgroup -o perf_event cgroup /sys/fs/cgroup/perf_event || return 1
-		on_exit 'docker_unmount_perf_v1'
+		: >"$DOCKER_STATE/perf-v1"
 	fi
 	set -- "$1" dockerd --pidfile "$DOCKER_STATE/dockerd.pid"
 	if docker_lacks_sys_resource; then
@@ -59,38 +62,63 @@ docker_start_engine() {
 		set -- unshare -m --propagation private sh -c \
 			'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' sh "$@"
 	fi
-	on_exit 'docker_stop_engine'
-	setsid nohup "$@" >"$DOCKER_STATE/dockerd.log" 2>&1 </dev/null 9>&- &
+	setsid nohup "$@" >"$DOCKER_STATE/dockerd.log" 2>&1 </dev/null 8>&- 9>&- &
 	wait_for 40 docker_answers
+}
+# True for an engine that a test has started, which is not there for somebody who works by hand.
+docker_is_ours() {
+	[ ! -e "$DOCKER_STATE/keep" ] && [ -s "$DOCKER_STATE/dockerd.pid" ] &&
+		[ "$(cat "/proc/$(cat "$DOCKER_STATE/dockerd.pid")/comm" 2>/dev/null)" = dockerd ]
 }
 docker_stop_engine() {
 	timeout 60 docker ps -aq | xargs -r timeout 60 docker rm -f >/dev/null
-	stop_process "$(cat "$DOCKER_STATE/dockerd.pid")" 20
+	stop_process "$(cat "$DOCKER_STATE/dockerd.pid")" 60
 	sleep 0.3
 	for docker_dir in /sys/fs/cgroup/*/docker; do
 		if [ -d "$docker_dir" ]; then find "$docker_dir" -depth -type d -exec rmdir {} + 2>/dev/null || true; fi
 	done
+	[ ! -e "$DOCKER_STATE/perf-v1" ] || docker_unmount_perf_v1
+}
+# Every user holds 8 as readers do; whoever gets it as a writer is the last one. 9: nobody comes meanwhile.
+docker_leave() {
+	exec 9>"$DOCKER_LOCK"
+	flock 9
+	if docker_is_ours && flock -n -x 8; then docker_stop_engine; fi
 }
 # The kernel keeps the hierarchy busy for a moment after its last child group has gone.
 docker_unmount_perf_v1() {
+	rm -f "$DOCKER_STATE/perf-v1"
 	sleep 0.5
 	umount /sys/fs/cgroup/perf_event && rmdir /sys/fs/cgroup/perf_event
 }
 
 need_docker() {
-	docker_answers && return 0
-	need_root
-	if ! command -v dockerd >/dev/null; then
-		"$TOP/scripts/install-deps.sh" docker >"$TAP_DIR/install.log" 2>&1 ||
-			skip_all "no Docker engine here and none could be installed: $(tail -n 1 "$TAP_DIR/install.log")"
-	fi
-	# One starts it; the others wait for it and then use it.
-	exec 9>"/run/lock/wattribute-test-docker"
-	flock -w 120 9 || skip_all "another test has been starting a Docker engine for two minutes"
 	if ! docker_answers; then
-		docker_start_engine "${1:-}" || skip_all "no Docker engine can run here: $(tail -n 1 "$DOCKER_STATE/dockerd.log")"
+		need_root
+		if ! command -v dockerd >/dev/null; then
+			"$TOP/scripts/install-deps.sh" docker >"$TAP_DIR/install.log" 2>&1 ||
+				skip_all "no Docker engine here and none could be installed: $(tail -n 1 "$TAP_DIR/install.log")"
+		fi
 	fi
+	[ "$(id -u)" = 0 ] || return 0 # the engine is somebody else's
+	# One starts it; the others wait for it and then use it.
+	exec 9>"$DOCKER_LOCK"
+	flock -w 300 9 || skip_all "another test has been starting or stopping a Docker engine for five minutes"
+	on_exit docker_leave
+	if ! docker_answers; then
+		docker_start_engine "${1:-}" || {
+			docker_why=$(tail -n 1 "$DOCKER_STATE/dockerd.log")
+			docker_stop_engine
+			skip_all "no Docker engine can run here: $docker_why"
+		}
+	fi
+	exec 8>"$DOCKER_LOCK.users"
+	flock -s 8
 	exec 9>&-
+}
+need_docker_names() {
+	exec 7>"$DOCKER_LOCK.names"
+	flock -w 600 7 || skip_all 'another test has used the documented names and ports for ten minutes'
 }
 
 docker_apt_mirror() {
