@@ -5,7 +5,7 @@
 #   . "$(dirname "$0")/../lib/tap.sh"
 #   ok "name" command args...      is "$got" "$want" "name"      like "$text" 'egrep pattern' "name"
 #   skip "name" "reason"           skip_all "reason" (ends)      note "text"      bail "text" (ends)
-#   on_exit 'command'              last in, first out            wait_for SECONDS command args...
+#   on_exit 'command'              last in, first out            wait_for SECONDS command args...   (of an idle machine)
 #   done_testing                   prints the plan; the last line of a script
 
 TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -26,6 +26,7 @@ tap_end() {
 	while IFS= read -r tap_command; do
 		(eval "$tap_command") </dev/null >>"$TAP_DIR/on-exit.log" 2>&1 || true
 	done <"$TAP_DIR/on-exit.reversed"
+	if [ -z "$tap_ended" ] || [ $tap_failed != 0 ]; then tap_show_logs; fi
 	if [ -z "$tap_ended" ]; then
 		echo "not ok $((tap_count + 1)) - $tap_name reached its end # status $tap_status"
 		tap_status=1
@@ -34,6 +35,14 @@ tap_end() {
 	fi
 	if [ -n "${TAP_KEEP:-}" ]; then echo "# kept: $TAP_DIR"; else rm -rf "$TAP_DIR"; fi
 	exit $tap_status
+}
+# What the programs under test said, when a test has failed.
+tap_show_logs() {
+	for tap_log in "$TAP_DIR"/*.log "$TAP_DIR"/*/*.log; do
+		[ -s "$tap_log" ] || continue
+		echo "# --- ${tap_log#"$TAP_DIR"/}, the end of $(wc -l <"$tap_log") lines:"
+		tail -n 12 "$tap_log" | cut -c 1-300 | sed 's/^/#   /'
+	done
 }
 trap tap_end EXIT
 trap 'exit 129' HUP
@@ -104,9 +113,10 @@ done_testing() {
 	exit 0
 }
 
-# Tries every fifth of a second; 1 when the time is over.
+# Tries every fifth of a second; 1 when the time is over: the seconds that a machine may need that has nothing else to
+# do, times $TAP_PATIENCE. No test may fail because others work beside it.
 wait_for() {
-	tap_tries=$(($1 * 5))
+	tap_tries=$(($1 * 5 * ${TAP_PATIENCE:-6}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		tap_tries=$((tap_tries - 1))
@@ -118,7 +128,7 @@ wait_for() {
 # stop_process PID [SECONDS]: asks it to end, waits, then kills. For on_exit.
 stop_process() {
 	kill "$1" 2>/dev/null || return 0
-	tap_left=$((${2:-5} * 10))
+	tap_left=$((${2:-30} * 10))
 	while kill -0 "$1" 2>/dev/null; do
 		tap_left=$((tap_left - 1))
 		if [ $tap_left -le 0 ]; then
@@ -135,10 +145,10 @@ need_program() {
 		command -v "$tap_program" >/dev/null || skip_all "needs the program '$tap_program', which is not here"
 	done
 }
-# A TCP port of the loopback that nobody uses now.
+# A TCP port of the loopback that nobody uses now, and none of the documented ones, which other tests may want to type.
 free_port() {
-	tap_port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 20000))
-	while tap_port_used "$tap_port"; do
+	tap_port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
+	while tap_port_used "$tap_port" || { [ "$tap_port" -ge 27000 ] && [ "$tap_port" -le 27100 ]; }; do
 		tap_port=$((tap_port + 1))
 	done
 	echo "$tap_port"
