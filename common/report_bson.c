@@ -153,6 +153,8 @@ int report_bson_add_power(struct batch *batch, const struct report_power *power)
 	bson_encoder_double(&encoder, "static", power->fixed);
 	bson_encoder_double(&encoder, "error", power->error);
 	bson_encoder_bool(&encoder, "estimated", power->estimated);
+	if (power->bridged_s > 0)
+		bson_encoder_double(&encoder, "bridged", power->bridged_s);
 	if (power->container_id && power->container_id[0])
 		bson_encoder_string(&encoder, "container_id", power->container_id);
 	bson_encoder_close(&encoder);

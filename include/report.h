@@ -106,6 +106,7 @@ struct report_power {
 	double fixed; /* the static part; written as `static` */
 	double energy_j;
 	double interval_s;
+	double bridged_s; /* part of the interval without a reading of its own; 0 is left out */
 	double error; /* the model's recent error; NAN is left out */
 	bool estimated;
 	const char *container_id;

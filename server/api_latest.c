@@ -182,11 +182,12 @@ static json_t *counters_json(const struct machine *machine)
 {
 	const struct machine_counters *n = &machine->n;
 
-	return json_pack("{sI sI sI sI sI sI sI sI sI sI sI si}", "reports", (json_int_t)n->documents,
+	return json_pack("{sI sI sI sI sI sI sI sI sI sI sI sI si}", "reports", (json_int_t)n->documents,
 			 "ticks", (json_int_t)n->ticks, "power_reports", (json_int_t)n->rows, "incomplete",
 			 (json_int_t)n->incomplete, "missing", (json_int_t)n->missing, "late",
 			 (json_int_t)n->late, "bad", (json_int_t)n->bad, "twice", (json_int_t)n->duplicates,
-			 "unmeasured", (json_int_t)n->unmeasured, "degraded", (json_int_t)n->degraded,
+			 "unmeasured", (json_int_t)n->unmeasured, "bridged", (json_int_t)n->bridged,
+			 "degraded", (json_int_t)n->degraded,
 			 "sensor_lost", (json_int_t)n->sensor_lost, "waiting",
 			 (int)join_pending(machine->join));
 }

@@ -149,7 +149,7 @@ static int formula_share_run(void *opaque, const struct tick *tick, struct formu
 	for (unsigned k = 0; k < tick->n_sockets && !bad_time; k++) {
 		double x = weigh_targets(tick, k, formula->dynamic + k * width);
 		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
-			double y = tick->sockets[k].energy_j[scope] / tick->interval_s;
+			double y = tick_power_w(tick, k, (enum report_scope)scope);
 			if (!tick->reset && isfinite(y) && y > 0)
 				run_socket(&formula->lines[scope][k], x, y, &ret_result->sockets[scope][k]);
 		}

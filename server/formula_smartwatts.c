@@ -240,7 +240,8 @@ static int formula_smartwatts_run(void *opaque, const struct tick *tick, struct 
 				    .dynamic = smartwatts->dynamic[scope] + k * width,
 				    .fixed = smartwatts->fixed[scope] + k * width,
 				    .result = &ret_result->sockets[scope][k]};
-		double y = tick->sockets[k].energy_j[scope] / seconds;
+		double y = strict ? tick->sockets[k].energy_j[scope] / seconds
+				  : tick_power_w(tick, k, (enum report_scope)scope);
 		for (unsigned i = 0; i < width; i++)
 			turn.dynamic[i] = turn.fixed[i] = NAN;
 		*turn.result = (struct formula_socket){.measured_w = y, .predicted_w = NAN, .error_w = NAN};

@@ -135,7 +135,7 @@ static void machine_note_gap(struct machine *machine, const struct join_slot *sl
 
 static void machine_count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
 {
-	bool measured = false, overlaps = false;
+	bool measured = false, bridged = false, overlaps = false;
 
 	machine->n.ticks++;
 	if (slot->has_seq)
@@ -149,10 +149,13 @@ static void machine_count_tick(struct machine *machine, const struct join_slot *
 	if (slot->n_targets > (int64_t)slot->n_reports)
 		machine->n.missing += (uint64_t)slot->n_targets - slot->n_reports;
 	for (unsigned i = 0; i < tick->n_sockets; i++) {
-		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 			measured |= !isnan(tick->sockets[i].energy_j[scope]);
+			bridged |= tick->sockets[i].bridged_s[scope] > 0;
+		}
 	}
 	machine->n.unmeasured += !measured;
+	machine->n.bridged += bridged;
 	machine->n.sensor_lost = slot->lost_total;
 	machine->n.lost_cpu_s += slot->lost_cpu_s;
 }

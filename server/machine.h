@@ -24,6 +24,7 @@ struct machine_counters {
 	uint64_t skipped;     /* ticks that the sensor numbered and that never came */
 	uint64_t overlapping; /* ticks that claim more time than has passed */
 	uint64_t unmeasured;  /* ticks without any energy */
+	uint64_t bridged;     /* ticks whose energy covers earlier ticks that had none, too */
 	uint64_t degraded;    /* sockets whose modelled watts were absurd and were shared by CPU time */
 	uint64_t rows;        /* power reports made */
 	uint64_t unwritable;  /* rows that could not be encoded */

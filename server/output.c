@@ -40,7 +40,8 @@ static int output_shape(struct output *output, const struct tick *tick, const st
 		.socket = output->socket,
 		.scope = row->scope,
 		.formula = row->target == SHARE_RAPL ? output_events[row->scope] : options->label,
-		.interval_s = tick->interval_s,
+		.interval_s = tick->interval_s + tick->sockets[row->socket].bridged_s[row->scope],
+		.bridged_s = tick->sockets[row->socket].bridged_s[row->scope],
 		.error = row->error_w,
 		.estimated = tick->estimated,
 	};

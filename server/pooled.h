@@ -141,6 +141,7 @@ struct pooled_input {
 	double pair[TICK_SOCKETS_MAX]; /* part of them that shares a core */
 	double power_w[REPORT_SCOPES][TICK_SOCKETS_MAX];
 	double power_max_w[REPORT_SCOPES][TICK_SOCKETS_MAX];
+	bool bridged[REPORT_SCOPES][TICK_SOCKETS_MAX]; /* power of more than this tick: nothing to learn from */
 	bool has_instructions, has_misses, has_vector;
 	double n_cores;
 	double fleet[POOLED_RATIOS]; /* ratios of all, as in a record */

@@ -353,7 +353,7 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	drift(input, filter, power_w);
 	pooled_signature_check(pooled, filter);
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
-		if (!isfinite(input->power_w[filter->scope][k]))
+		if (!isfinite(input->power_w[filter->scope][k]) || input->bridged[filter->scope][k])
 			continue;
 		pooled_measure_update(pooled, filter, k);
 		filter->n_samples++;

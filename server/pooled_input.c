@@ -290,13 +290,14 @@ static void take_power(struct pooled_input *input, const struct tick *tick, cons
 	for (unsigned cell = 0; cell < REPORT_SCOPES * input->n_sockets; cell++) {
 		unsigned scope = cell / input->n_sockets, k = cell % input->n_sockets;
 		double *largest = &input->power_max_w[scope][k];
-		double y = sockets[k].energy_j[scope] / tick->interval_s;
+		double y = sockets[k].energy_j[scope] / (tick->interval_s + sockets[k].bridged_s[scope]);
 
 		if (tick->reset || !(y > POWER_LEAST_W) || !(y < fmax(POWER_LIMIT_W, 5 * *largest)))
 			y = NAN;
 		else
 			*largest = fmax(*largest, y);
 		input->power_w[scope][k] = y;
+		input->bridged[scope][k] = sockets[k].bridged_s[scope] > 0;
 	}
 }
 

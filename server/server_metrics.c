@@ -190,6 +190,7 @@ static const struct counter_family counter_families[] = {
 	COUNTER("wattribute_ticks_overlapping_total", overlapping,
 		"Ticks that claim more time than has passed: two sensors of one name, or a clock set back."),
 	COUNTER("wattribute_ticks_unmeasured_total", unmeasured, "Ticks without any energy."),
+	COUNTER("wattribute_ticks_bridged_total", bridged, "Ticks whose energy covers earlier ones that had none, too."),
 	COUNTER("wattribute_power_reports_total", rows, "Power reports made."),
 	COUNTER("wattribute_power_reports_unwritable_total", unwritable,
 		"Power reports that were no numbers."),

@@ -104,7 +104,8 @@ static void row_set(struct share_row *row, const struct portion *portion, double
 	row->dynamic_w = dynamic_w;
 	row->static_w = static_w;
 	row->power_w = dynamic_w + static_w;
-	row->energy_j = row->power_w * portion->tick->interval_s;
+	row->energy_j = row->power_w * (portion->tick->interval_s +
+					portion->tick->sockets[portion->socket].bridged_s[portion->scope]);
 	row->ratio = portion->measured_w > 0 ? row->power_w / portion->measured_w : 0;
 }
 

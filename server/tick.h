@@ -26,6 +26,7 @@ enum tick_feature {
 struct tick_socket {
 	unsigned package;
 	double energy_j[REPORT_SCOPES]; /* NAN: not measured in this tick */
+	double bridged_s[REPORT_SCOPES]; /* time before this tick without a reading, which its energy covers, too */
 	double aperf, mperf, tsc;       /* mean count of the socket's CPUs; NAN: not reported */
 	double counts[TICK_FEATURES];   /* machine-wide counts of the container group; NAN: not reported */
 };
@@ -61,3 +62,11 @@ struct tick {
 	unsigned n_events;
 	const char *const *event_names; /* sorted by strcmp */
 };
+
+/* Mean power over the time that the tick's energy covers, W; NAN where it was not measured. */
+static inline double tick_power_w(const struct tick *tick, unsigned socket, enum report_scope scope)
+{
+	const struct tick_socket *at = &tick->sockets[socket];
+
+	return at->energy_j[scope] / (tick->interval_s + at->bridged_s[scope]);
+}

@@ -6,6 +6,7 @@
  * result.
  */
 #include "tick_make.h"
+#include "tick_bridge.h"
 #include "tick_names.h"
 
 #include <errno.h>
@@ -29,8 +30,7 @@ struct tick_maker {
 	bool has_last;
 	double last_interval_s;
 	double cycles_per_ns; /* of CPU time, in this tick */
-	uint64_t last_seq;
-	bool has_last_seq;
+	struct tick_bridge bridge;
 	/* grown with need, never shrunk */
 	unsigned targets_capacity;
 	double *counts; /* [targets][sockets][features] */
@@ -374,6 +374,7 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 		if (tick->n_sockets > 1 && first_cpus[1] != UINT32_MAX && first_cpus[1] > first_cpus[0])
 			tick->cpu_stride = first_cpus[1] - first_cpus[0];
 	}
+	tick_bridge_take(&maker->bridge, tick, slot->has_all);
 	if (maker->n_ticks % TICK_KEYS_INTERVAL == 0) {
 		tick_names_expire(&maker->names, maker->n_ticks, TICK_KEYS_AGE, TICK_KEYS_KEEP);
 		tick_names_expire(&maker->names, maker->n_ticks, TICK_KEYS_AGE_MANY, TICK_KEYS_MANY);
