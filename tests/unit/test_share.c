@@ -94,6 +94,12 @@ static void test_by_hand(void **state)
 	assert_near(find(&f.output, SHARE_RAPL, REPORT_SCOPE_CPU, 0)->static_w, 25, 1e-12);
 	assert_null(find(&f.output, SHARE_IDLE, REPORT_SCOPE_CPU, 0));
 	assert_null(find(&f.output, SHARE_RAPL, REPORT_SCOPE_CPU, 1));
+	/* the same power over a tick before that had no reading of its own */
+	f.tick.sockets[0].bridged_s[REPORT_SCOPE_CPU] = 3;
+	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	row = find(&f.output, 1, REPORT_SCOPE_CPU, 0);
+	assert_near(row->power_w, 100.0 / 3, 1e-12);
+	assert_near(row->energy_j, 5 * row->power_w, 1e-12);
 	share_output_done(&f.output);
 }
 
