@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry of numbers and the writer of Prometheus' text format 0.0.4. Called by the daemons' HTTP
- * handlers. Reads the numbers where they are counted; knows nothing of what they mean.
+ * Who has numbers to tell, and the writer of Prometheus' text format 0.0.4. Called by the daemons' HTTP
+ * handlers. Knows nothing of what the numbers mean.
  */
 #include "metrics.h"
 
@@ -10,21 +10,11 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct watch {
-	enum metrics_type type;
-	const char *name;
-	const char *help;
-	const char *const *labels;
-	const uint64_t *whole; /* one of the two */
-	const double *real;
-};
 
 struct collector {
 	void (*collect)(void *data, struct metrics_writer *writer);
@@ -32,8 +22,6 @@ struct collector {
 };
 
 struct metrics {
-	struct watch *watches;
-	size_t n_watches;
 	struct collector *collectors;
 	size_t n_collectors;
 };
@@ -53,7 +41,6 @@ void metrics_free(struct metrics *metrics)
 {
 	if (!metrics)
 		return;
-	free(metrics->watches);
 	free(metrics->collectors);
 	free(metrics);
 }
@@ -76,30 +63,6 @@ static bool labels_valid(const char *const *labels)
 			return false;
 	}
 	return true;
-}
-
-static int add_watch(struct metrics *metrics, const struct watch *watch)
-{
-	if (!name_valid(watch->name, false) || !labels_valid(watch->labels))
-		return -EINVAL;
-	struct watch *grown = reallocarray(metrics->watches, metrics->n_watches + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	metrics->watches = grown;
-	grown[metrics->n_watches++] = *watch;
-	return 0;
-}
-
-int metrics_watch_u64(struct metrics *metrics, enum metrics_type type, const char *name, const char *help,
-		      const char *const *labels, const uint64_t *value)
-{
-	return add_watch(metrics, &(struct watch){type, name, help, labels, value, NULL});
-}
-
-int metrics_watch_double(struct metrics *metrics, enum metrics_type type, const char *name, const char *help,
-			 const char *const *labels, const double *value)
-{
-	return add_watch(metrics, &(struct watch){type, name, help, labels, NULL, value});
 }
 
 int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct metrics_writer *writer),
@@ -207,43 +170,10 @@ void metrics_sample(struct metrics_writer *writer, const char *const *labels, do
 	put_double(writer, value);
 }
 
-static void put_watch(struct metrics_writer *writer, const struct watch *watch)
-{
-	char text[24];
-
-	if (!writer->family)
-		return;
-	if (watch->real) {
-		metrics_sample(writer, watch->labels, *watch->real);
-		return;
-	}
-	put_head(writer, watch->labels);
-	(void)snprintf(text, sizeof(text), "%" PRIu64 "\n", *watch->whole);
-	put_text(writer, text);
-}
-
-/* All watches of one name stand together, as the format asks; `first` is the first of its name. */
-static void put_family(struct metrics_writer *writer, const struct metrics *metrics, size_t first)
-{
-	const struct watch *head = &metrics->watches[first];
-
-	for (size_t i = 0; i < first; i++) {
-		if (strcmp(metrics->watches[i].name, head->name) == 0)
-			return;
-	}
-	metrics_family(writer, head->type, head->name, head->help);
-	for (size_t i = first; i < metrics->n_watches; i++) {
-		if (strcmp(metrics->watches[i].name, head->name) == 0)
-			put_watch(writer, &metrics->watches[i]);
-	}
-}
-
 char *metrics_write(struct metrics *metrics, size_t *ret_length)
 {
 	struct metrics_writer writer = {0};
 
-	for (size_t i = 0; i < metrics->n_watches; i++)
-		put_family(&writer, metrics, i);
 	for (size_t i = 0; i < metrics->n_collectors; i++) {
 		writer.family = NULL;
 		metrics->collectors[i].collect(metrics->collectors[i].data, &writer);

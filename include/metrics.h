@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers for Prometheus. Counters stay where they are counted: they are registered by address, or walked by a
- * callback at the moment of the question. metrics_write() gives the text format 0.0.4.
+ * Numbers for Prometheus. Counters stay where they are counted: a callback walks them at the moment of the
+ * question. metrics_write() gives the text format 0.0.4.
  */
 #pragma once
 
@@ -18,19 +18,13 @@ struct metrics_writer;
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/*
- * A single number, read through its address when asked. The name carries its unit and, for counters, "_total".
- * `labels`: name, value, name, value, ..., NULL; or NULL. Strings and numbers must outlive the registry.
- * 0, -EINVAL (not a name of Prometheus) or -ENOMEM.
- */
-int metrics_watch_u64(struct metrics *metrics, enum metrics_type type, const char *name, const char *help,
-		      const char *const *labels, const uint64_t *value);
-int metrics_watch_double(struct metrics *metrics, enum metrics_type type, const char *name, const char *help,
-			 const char *const *labels, const double *value);
 /* Calls `collect` at each metrics_write(). Its families must not carry names used elsewhere. */
 int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct metrics_writer *writer), void *data);
 
-/* For collectors: a family, then its samples. `labels` as above; label values are escaped here. */
+/*
+ * For collectors: a family, then its samples. Its name carries its unit and, for counters, "_total"; one that is no name
+ * of Prometheus is left out. `labels`: name, value, name, value, ..., NULL; or NULL; values are escaped here.
+ */
 void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name, const char *help);
 void metrics_sample(struct metrics_writer *writer, const char *const *labels, double value);
 

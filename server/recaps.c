@@ -187,13 +187,14 @@ static bool recaps_waited_enough(struct recaps_entry *entry, const struct machin
 {
 	int64_t timeout_ms = (int64_t)entry->recaps->server->config->recap_timeout_ms;
 
-	if (entry->recaps->server->away)
+	/* A clock that was set back must not lengthen the wait by as much. */
+	if (entry->recaps->server->away || now_ms < entry->waiting_ms)
 		entry->waiting_ms = now_ms;
 	if (entry->early || (double)now_ms < entry->request.window.end_ms)
 		return false;
 	if (now_ms - entry->waiting_ms < timeout_ms)
 		return false;
-	return !machine || now_ms - machine->fed_ms >= timeout_ms;
+	return !machine || now_ms < machine->fed_ms || now_ms - machine->fed_ms >= timeout_ms;
 }
 
 static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events)
