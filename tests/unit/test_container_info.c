@@ -4,6 +4,8 @@
 #include "cleanup.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -11,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #define A "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -224,6 +228,18 @@ static void read_and_expect(const char *cgroup, struct container_roots *roots, c
 	container_info_done(&info);
 }
 
+/* Not before Linux 5.6, nor under tools and engines that do not know it. */
+static bool has_openat2(void)
+{
+	const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
+	long fd = syscall(SYS_openat2, AT_FDCWD, ".", &how, sizeof(how));
+
+	if (fd < 0)
+		return false;
+	(void)close((int)fd);
+	return true;
+}
+
 static void prepend(const char *prefix, const char **roots)
 {
 	for (; *roots; roots++) {
@@ -279,7 +295,9 @@ static void test_read(void **state)
 	(void)snprintf(target, sizeof(target), "%s/elsewhere", base);
 	(void)snprintf(link, sizeof(link), "%s/run/containers/storage/overlay-containers/" A, base);
 	assert_int_equal(symlink(target, link), 0);
-	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_STORAGE_RUN_CONFIG, A, ""), -EXDEV);
+	if (has_openat2())
+		assert_int_equal(container_file_open(&roots, CONTAINER_FILE_STORAGE_RUN_CONFIG, A, ""), -EXDEV);
+	assert_int_equal(unlink(link), 0);
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_PODMAN, "", "8"), -EINVAL);
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_PODMAN, "", "x"), -EINVAL);
 	/* Docker's data folder is a root as well. */
