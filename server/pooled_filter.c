@@ -349,6 +349,8 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	weigh(filter);
 	estimate_costs(input, filter, power_sum);
 	pooled_slots_assign(pooled, filter);
+	/* Rows are others in each tick: what the last one said of them is not theirs, nor is it in a stored state. */
+	memset(filter->alarm, 0, input->n_rows);
 	pooled_measure_predict(pooled, filter);
 	drift(input, filter, power_w);
 	pooled_signature_check(pooled, filter);

@@ -107,9 +107,7 @@ void pooled_signature_check(struct pooled *pooled, struct pooled_filter *filter)
 {
 	double slope = pair_slope(filter);
 
-	for (unsigned i = 0; i < pooled->input.n_rows; i++) {
-		filter->alarm[i] = 0;
+	for (unsigned i = 0; i < pooled->input.n_rows; i++)
 		if (filter->slot[i] >= 0 && filter->weight[i] > ACTIVE && pooled->input.has_instructions)
 			check_row(pooled, filter, i, slope);
-	}
 }
