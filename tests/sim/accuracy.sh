@@ -28,7 +28,8 @@ if [ -z "$scenarios" ]; then
 		scenarios="$scenarios ${file%.json}"
 	done
 fi
-mkdir -p "$OUT/reference"
+mkdir -p "$OUT/reference" "$OUT/parts"
+rm -f "$OUT"/parts/*
 if ! make -s "$BUILD/tests/sim/simgen" "$BUILD/tests/sim/replay" "$BUILD/wattribute" >"$OUT/make.log" 2>&1; then
 	cat "$OUT/make.log"
 	exit 1
@@ -86,9 +87,10 @@ for seed in $seeds; do
 	for law in $laws; do
 		for scenario in $scenarios; do echo "$scenario $law $seed $formulas"; done
 	done
-done | ${NICE-nice} xargs -P "$jobs" -L 1 bash -c 'one "$@"' one >"$OUT/scores.jsonl.new"
+done | ${NICE-nice} xargs -P "$jobs" -L 1 bash -c 'one "$@" >"$OUT/parts/$1.$2.$3"' one
 rm -rf "$OUT"/work.*
-mv "$OUT/scores.jsonl.new" "$OUT/scores.jsonl"
+# Each stream has a file of its own until the end: long lines of two writers would mix in one.
+cat "$OUT"/parts/* >"$OUT/scores.jsonl"
 python3 tests/sim/accuracy_table.py "$OUT/scores.jsonl" "$REFERENCE" >"$OUT/table.md"
 cat "$OUT/table.md"
 if [ -n "$plots" ]; then
