@@ -101,6 +101,76 @@ def other_figures(scores, formulas):
               f"| {fair} | {show(average('phantom_w'), 4)} |")
 
 
+def merged(scores, formula, stand_in):
+    """The scores of a formula, of its stand-in where a stream lacks them."""
+    return {key: {**by.get(stand_in, {}), **by.get(formula, {})} for key, by in scores.items()}
+
+
+def by_scenario(ours, theirs, scope, figure):
+    """{scenario: ratio of the sums over both laws and all seeds}, and the ratio of all sums"""
+    sums = collections.defaultdict(lambda: [0.0, 0.0])
+    for (scenario, law), seeds in ours.items():
+        for seed, score in seeds.items():
+            a, b = value(score, scope, figure), value(theirs[scenario, law].get(seed, {}), scope, figure)
+            if a is None or b is None:
+                continue
+            for name in (scenario, None):
+                sums[name][0] += a
+                sums[name][1] += b
+    every = sums.pop(None, [0.0, 0.0])
+    return {name: a / b for name, (a, b) in sums.items() if b}, ratio(*every)
+
+
+def single(ours, theirs, scope, figure):
+    """[(ratio, scenario)] of each stream, the worst one first"""
+    found = []
+    for (scenario, law), seeds in ours.items():
+        worst = worst_ratio(seeds, theirs[scenario, law], scope, figure)
+        if worst is not None:
+            found.append((worst, scenario))
+    return sorted(found, reverse=True)
+
+
+def bar(figure, most, measured, where=""):
+    held = "" if measured is None else "held" if measured <= most else "**missed**"
+    text = "-" if measured is None else f"{measured:.3g}" + (f" ({where})" if where else "")
+    print(f"| {figure} | {most:g} | {text} | {held} |")
+
+
+def worst_bar(figure, most, ratios):
+    ratios = list(ratios)
+    bar(figure, most, *(max(ratios) if ratios else (None,)))
+
+
+def bars(scores):
+    ours = merged(scores, "pooled", "four")
+    reference, share = merged(scores, "reference", "strict"), merged(scores, "share", "share")
+    dynamic, dynamic_all = by_scenario(ours, reference, "cpu", "dynamic_mae")
+    full, full_all = by_scenario(ours, reference, "cpu", "full_mae")
+    dram, dram_all = by_scenario(ours, reference, "dram", "full_mae")
+    beside_share, _ = by_scenario(ours, share, "cpu", "full_mae")
+    one_by_one = single(ours, reference, "cpu", "full_mae")
+    every = [s["cpu"] for seeds in ours.values() for s in seeds.values() if s.get("cpu")]
+
+    print("\n### Bars\n\nA scenario's figure is the ratio of the sums over both laws and all seeds.\n")
+    print("| figure | bar | measured | |\n| --- | ---: | ---: | --- |")
+    bar("cpu dynamic / reference, average", .2, dynamic_all)
+    worst_bar("cpu dynamic / reference, worst scenario (not constant, many-60)", .4,
+              ((v, k) for k, v in dynamic.items() if k not in ("constant", "many-60")))
+    bar("cpu dynamic / reference, many-60", .7, dynamic.get("many-60"))
+    bar("cpu full / reference, average", .45, full_all)
+    worst_bar("cpu full / reference, worst single stream (not constant)", 1, (v for v in one_by_one if v[1] != "constant"))
+    worst_bar("cpu full / reference, worst single stream of constant", 1.2, (v for v in one_by_one if v[1] == "constant"))
+    worst_bar("cpu full / CPU-time share, worst scenario", .6, ((v, k) for k, v in beside_share.items()))
+    worst_bar("cpu full / CPU-time share, worst single stream", 1.02, single(ours, share, "cpu", "full_mae"))
+    bar("only CPU time: cpu full / CPU-time share", .6, beside_share.get("cpu-time-only"))
+    bar("dram full / reference, average", .2, dram_all)
+    worst_bar("dram full / reference, worst scenario", .3, ((v, k) for k, v in dram.items()))
+    bar("rows without an answer, %", 0, 100 * (1 - min(s["coverage"] for s in every)))
+    bar("sum against RAPL, W, worst tick", 1e-6, max(s["sum_error_max"] for s in every))
+    bar("delay, ticks", 0, max(s["delay"] for s in every))
+
+
 def main():
     scores = load(sys.argv[1])
     present = {f for by in scores.values() for f in by}
@@ -112,10 +182,14 @@ def main():
         print(f"reference: {stand_in}, its defaults.", end=" ")
     if "strict" in formulas:
         print("strict: our mode that answers as PyPI smartwatts does.", end=" ")
+    if "four" in formulas:
+        print("four: pooled on the four events that the others see. pooled: with vector instructions beside them, as the "
+              "sensor counts by default.", end=" ")
     print("floor: true costs applied to the noisy readings.")
     for scope, figure, title in FIGURES:
         table(scores, scope, figure, title, formulas)
     other_figures(scores, formulas)
+    bars(scores)
 
 
 if __name__ == "__main__":
