@@ -11,23 +11,27 @@
 #include "writer.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 
 /*
- * A database away needs nothing of this machine: the process becomes --user. Files of a local store belong to whoever
- * started the sensor, and stay with that user; capabilities go in either case.
+ * A database away needs nothing of this machine: the process becomes --user, without any capability. Files of a local
+ * store belong to whoever started the sensor, and stay with that user; root keeps the right to write in folders of
+ * others (sudo, in one's own home), and to leave a file to its owner.
  */
 static int give_up_rights(const struct sensor_config *config)
 {
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
+	const uint64_t capabilities =
+		config->spool_path ? 0 : SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN);
 	char why[256] = "";
 	int r;
 
 	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0)
 		return log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user), -ENOENT;
-	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
+	r = sandbox_drop(uid, gid, capabilities, why, sizeof(why));
 	if (r < 0)
 		return log_error("sandbox", 0, "%s", why), r;
 	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, why, sizeof(why));

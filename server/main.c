@@ -12,6 +12,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,19 @@ static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
 		return 0;
 	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
 	return r < 0 ? (log_error("main", 0, "%s", why), r) : 0;
+}
+
+/* Root's store process, which reads foreign documents, keeps what files of others need and nothing else. */
+static void keep_file_rights(const struct server_config *config)
+{
+	char why[256] = "";
+
+	if (geteuid() != 0 || config->sandbox == SANDBOX_OFF)
+		return;
+	if (sandbox_drop((uid_t)-1, (gid_t)-1,
+			 SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN), why,
+			 sizeof(why)) < 0)
+		(void)log_debug("main", 0, "the store's process keeps its capabilities: %s", why);
 }
 
 static void enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
@@ -55,6 +69,7 @@ static int run_store(const struct server_config *config, const char *duty)
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
+	keep_file_rights(config);
 	enter_sandbox(SANDBOX_WRITE, config);
 	return db_serve(DUTY_SOCKET_FD, &options);
 }
