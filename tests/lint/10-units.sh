@@ -22,5 +22,6 @@ verdict "and would say it of a key that it does not know" "$(verify "$work/broke
 closed() {
 	systemd-analyze security --no-pager --offline=true --threshold="$2" "dist/$1" >"$work/out" 2>&1 || tail -n 1 "$work/out"
 }
-verdict "the server's exposure is 2.4 or less" "$(closed wattribute-server.service 24)"
+# Three tenths of it are the right to become nobody, which is worth more than an empty set: root reads much without any.
+verdict "the server's exposure is 2.7 or less" "$(closed wattribute-server.service 27)"
 verdict "the sensor's exposure is 5.6 or less" "$(closed wattribute-sensor.service 56)"
