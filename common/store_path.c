@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,6 +18,21 @@ bool store_path_is_directory(const char *path)
 	struct stat status;
 
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* The answer of access() is no promise where root asks, as in /proc: only a file that is made tells. */
+static int try_to_make(const char *folder)
+{
+	char path[PATH_MAX + 32];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/.wattribute-XXXXXX", folder);
+	fd = mkstemp(path);
+	if (fd < 0)
+		return -errno;
+	(void)unlink(path);
+	(void)close(fd);
+	return 0;
 }
 
 int store_path_check_writable(const char *path, bool is_directory)
@@ -37,5 +53,5 @@ int store_path_check_writable(const char *path, bool is_directory)
 	char *slash = strrchr(above, '/');
 	if (slash)
 		slash[slash == above ? 1 : 0] = '\0';
-	return access(slash ? above : ".", W_OK | X_OK) < 0 ? -errno : 0;
+	return access(slash ? above : ".", W_OK | X_OK) < 0 ? -errno : try_to_make(slash ? above : ".");
 }

@@ -43,7 +43,6 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 			return check_settings(config);
 		if (config->check_machine)
 			return check_machine_main(config);
-		log_set_name("wattribute-sensor");
 		return supervise_main(config, argv);
 	}
 	if (strcmp(duty, "collect") == 0) {
@@ -64,6 +63,7 @@ int main(int argc, char *argv[])
 	char why[512] = "";
 	int code = 2;
 
+	log_set_name("wattribute-sensor");
 	if (config_load(&sensor_config_spec, &config, argc, argv, &loaded, why, sizeof(why)) < 0)
 		(void)log_error("config", 0, "%s", why);
 	else if (config_get_action(loaded) == CONFIG_EXIT)

@@ -122,8 +122,8 @@ static void note_result(struct writer *writer, enum store_result result)
 			writer->backoff_ms = WRITER_BACKOFF_MAX_MS;
 		writer->retry_at_ms = now_ms() + writer->backoff_ms;
 		if (!writer->failing)
-			log_warning("store", 0, "the store does not take documents: %s. %s", store_error(writer->store),
-				    writer->spool ? "They wait in the spool" : "They wait in memory, for a while");
+			log_warning("store", 0, "the store does not take documents, they wait in %s: %s",
+				    writer->spool ? "the spool" : "memory, for a while", store_error(writer->store));
 		writer->failing = true;
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "sandbox.h"
 #include "server.h"
+#include "store.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAIN_GIVE_UP_MS 60000 /* with --once a store may be away for so long */
 
@@ -99,6 +101,32 @@ static int run(const struct server_config *config, char *argv[])
 	return server_run(config, argv);
 }
 
+/* With --once a file that is not there is a slip of the pen, and not one that a sensor will make. */
+static int check_input(const struct server_config *config)
+{
+	const char *prefix = "sqlite:";
+	const char *path = config->input_uri + strlen(prefix);
+
+	if (!config->once || !(config->uri || config->input) ||
+	    strncmp(config->input_uri, prefix, strlen(prefix)) != 0 || access(path, F_OK) == 0)
+		return 0;
+	return log_error("config", 0, "cannot read '%s': %s; is the path right, has a sensor written there?", path,
+			 strerror(errno)),
+	       2;
+}
+
+static int check_settings(const struct server_config *config)
+{
+	char input[256], output[256];
+	int status = check_input(config);
+
+	if (status == 0)
+		printf("the configuration is valid: reports come from '%s', power reports go to '%s'\n",
+		       store_uri_display(config->input_uri, input, sizeof(input)),
+		       store_uri_display(config->output_uri, output, sizeof(output)));
+	return status;
+}
+
 int main(int argc, char *argv[])
 {
 	struct server_config config;
@@ -115,7 +143,12 @@ int main(int argc, char *argv[])
 		server_config_done(&config);
 		return 2;
 	}
-	if (config_get_action(loaded) == CONFIG_RUN)
+	log_set_name("wattribute-server");
+	if (config_get_action(loaded) == CONFIG_CHECK)
+		status = check_settings(&config);
+	else if (config_get_action(loaded) == CONFIG_RUN)
+		status = check_input(&config);
+	if (config_get_action(loaded) == CONFIG_RUN && status == 0)
 		status = run(&config, argv);
 	config_free(loaded);
 	server_config_done(&config);
