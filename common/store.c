@@ -133,6 +133,29 @@ enum store_result store_list(struct store *store, const char *prefix,
 	return store->backend->list(store, prefix, each, data);
 }
 
+bool store_can_group(const struct store *store)
+{
+	return store->backend->begin != NULL;
+}
+
+enum store_result store_begin(struct store *store)
+{
+	store->error[0] = '\0';
+	return store->backend->begin ? store->backend->begin(store) : STORE_OK;
+}
+
+enum store_result store_commit(struct store *store)
+{
+	store->error[0] = '\0';
+	return store->backend->commit ? store->backend->commit(store) : STORE_OK;
+}
+
+void store_roll_back(struct store *store)
+{
+	if (store->backend->roll_back)
+		store->backend->roll_back(store);
+}
+
 const char *store_error(const struct store *store)
 {
 	return store->error;

@@ -18,6 +18,10 @@ struct store_backend {
 	enum store_result (*put)(struct store *store, const char *collection, const struct batch *batch);
 	enum store_result (*get)(struct store *store, const char *collection, const char *id,
 				 struct batch *ret_documents);
+	/* One transaction for several writings; NULL: has none. */
+	enum store_result (*begin)(struct store *store);
+	enum store_result (*commit)(struct store *store);
+	void (*roll_back)(struct store *store);
 	enum store_result (*list)(struct store *store, const char *prefix,
 				  void (*each)(void *data, const char *collection), void *data);
 };

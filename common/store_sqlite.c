@@ -66,10 +66,41 @@ static int run(struct store *store, enum sqlite_statement which)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-static void roll_back(struct store *store)
+static enum store_result sqlite_begin(struct store *store)
 {
-	if (!sqlite3_get_autocommit(store_sqlite_of(store)->database))
+	struct sqlite_store *own = store_sqlite_of(store);
+
+	if (run(store, SQL_BEGIN) != SQLITE_OK) {
+		(void)store_sqlite_fail(store, "write to");
+		return STORE_RETRY;
+	}
+	own->grouped = true;
+	own->before = store->statistics;
+	return STORE_OK;
+}
+
+static enum store_result sqlite_commit(struct store *store)
+{
+	store->statistics.round_trips++;
+	if (run(store, SQL_COMMIT) != SQLITE_OK) {
+		(void)store_sqlite_fail(store, "write to");
+		return STORE_RETRY;
+	}
+	store_sqlite_of(store)->grouped = false;
+	return STORE_OK;
+}
+
+/* What was counted since the beginning is not there. */
+static void sqlite_roll_back(struct store *store)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	uint64_t round_trips = store->statistics.round_trips;
+
+	if (!sqlite3_get_autocommit(own->database))
 		(void)run(store, SQL_ROLLBACK);
+	own->grouped = false;
+	store->statistics = own->before;
+	store->statistics.round_trips = round_trips;
 }
 
 static void bind_id(sqlite3_stmt *statement, int place, const struct store_document *document)
@@ -139,22 +170,23 @@ static enum store_result write_documents(struct store *store, sqlite3_stmt *stat
 static enum store_result write_batch(struct store *store, enum sqlite_statement which, const char *collection,
 				     const struct batch *batch)
 {
-	struct store_statistics before = store->statistics;
+	bool grouped = store_sqlite_of(store)->grouped;
 	sqlite3_stmt *statement = statement_of(store, which);
 	enum store_result result = STORE_RETRY;
 
-	if (!statement || run(store, SQL_BEGIN) != SQLITE_OK)
+	if (!statement)
 		return store_sqlite_fail(store, "write to");
+	if (!grouped && sqlite_begin(store) != STORE_OK)
+		return STORE_RETRY;
 	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
 	result = write_documents(store, statement, batch);
 	(void)sqlite3_clear_bindings(statement);
-	if (result != STORE_RETRY && run(store, SQL_COMMIT) != SQLITE_OK)
-		result = store_sqlite_fail(store, "write to");
-	if (result == STORE_RETRY) {
-		roll_back(store);
-		store->statistics = before;
-	}
-	store->statistics.round_trips++;
+	if (grouped)
+		return result;
+	if (result != STORE_RETRY && sqlite_commit(store) != STORE_OK)
+		result = STORE_RETRY;
+	if (result == STORE_RETRY)
+		sqlite_roll_back(store);
 	return result;
 }
 
@@ -178,8 +210,8 @@ static int take_body(sqlite3_stmt *statement, struct batch *ret_documents)
 }
 
 /*
- * One damaged row must not keep the others from being read: in its place its reader gets a document that says so, is
- * no report, and differs from row to row, so that it is counted.
+ * One damaged row must not keep the others from being read: in its place its reader gets a document that says
+ * so, is no report, and differs from row to row, so that it is counted.
  */
 static int take_row(sqlite3_stmt *statement, struct batch *ret_documents)
 {
@@ -310,4 +342,7 @@ const struct store_backend store_backend_sqlite = {
 	.put = sqlite_put,
 	.get = sqlite_get,
 	.list = sqlite_list,
+	.begin = sqlite_begin,
+	.commit = sqlite_commit,
+	.roll_back = sqlite_roll_back,
 };

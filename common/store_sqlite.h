@@ -28,6 +28,8 @@ struct sqlite_store {
 	sqlite3 *database;
 	char *path;
 	sqlite3_stmt *statements[SQL_STATEMENTS];
+	bool grouped;                   /* a transaction is open */
+	struct store_statistics before; /* as they were at its beginning */
 };
 
 static inline struct sqlite_store *store_sqlite_of(const struct store *store)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define SCHEMA_VERSION 1
+#define WAL_PAGES      4000 /* of the log before it goes into the file, for who writes much; 16 MB */
 #define WAL_AGAIN_MS   5
 
 /* Documents without a time have time 0: they are found when no bounds are set, and never expire. */
@@ -60,10 +61,20 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 }
 
 /*
- * SQLite's own wait does not cover the change to WAL: of several processes that open a new file at once, all but one are
- * told at once that it is locked. The change is the same for all, so whoever is refused tries again for the time that
- * any other call may wait.
+ * SQLite's own wait does not cover the change to WAL: of several processes that open a new file at once, all
+ * but one are told at once that it is locked. The change is the same for all, so whoever is refused tries
+ * again for the time that any other call may wait.
  */
+/* For who writes to many places: each page goes from the log to the file once for several changes. */
+static void widen(const struct sqlite_store *own, unsigned cache_kb)
+{
+	char pragmas[100];
+
+	(void)snprintf(pragmas, sizeof(pragmas), "PRAGMA cache_size = -%u; PRAGMA wal_autocheckpoint = %u",
+		       cache_kb, WAL_PAGES);
+	(void)sqlite3_exec(own->database, pragmas, NULL, NULL, NULL);
+}
+
 static bool set_up(struct sqlite_store *own, const struct store_options *options)
 {
 	static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
@@ -77,6 +88,8 @@ static bool set_up(struct sqlite_store *own, const struct store_options *options
 	while ((code = sqlite3_exec(own->database, pragmas, NULL, NULL, NULL)) == SQLITE_BUSY &&
 	       clock_monotonic_ns() < end_ns)
 		(void)sqlite3_sleep(WAL_AGAIN_MS);
+	if (code == SQLITE_OK && options->cache_kb)
+		widen(own, options->cache_kb);
 	return code == SQLITE_OK;
 }
 

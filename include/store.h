@@ -34,6 +34,7 @@ struct store_options {
 	const char *database; /* NULL: from the URI, else "rapls2" */
 	unsigned flags;
 	uint64_t timeout_ms; /* longest wait of one call; 0: 5,000 */
+	unsigned cache_kb;   /* sqlite: memory for pages of the file; 0: its own default, 2,000 */
 };
 
 /* What to read: documents of a collection by time, oldest first. */
@@ -82,6 +83,14 @@ enum store_result store_read(struct store *store, const struct store_query *quer
 			     struct store_read *ret_read);
 /* Replaces (or inserts) each document by its _id, whatever its type. */
 enum store_result store_put(struct store *store, const char *collection, const struct batch *batch);
+/*
+ * What is appended and put between begin and commit becomes one transaction, where the store has such; elsewhere each
+ * counts for itself. After a RETRY of any call in it the transaction must be rolled back, and is to be made anew.
+ */
+bool store_can_group(const struct store *store);
+enum store_result store_begin(struct store *store);
+enum store_result store_commit(struct store *store);
+void store_roll_back(struct store *store);
 /* Documents of a collection by a string _id, or all of them (id NULL). For state and targets. */
 enum store_result store_get(struct store *store, const char *collection, const char *id,
 			    struct batch *ret_documents);

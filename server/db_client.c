@@ -41,13 +41,33 @@ static bool db_client_add(struct db_client *client, const void *documents, size_
 	return true;
 }
 
+/* Hands the answer to whom it is for; false where nobody waits. */
+static bool db_client_tell(struct db_client *client, enum db_line line, const struct db_answer *answer)
+{
+	struct db_waiting *waiting = client->waiting[line].first;
+
+	if (!waiting)
+		return false;
+	client->waiting[line].first = waiting->next;
+	if (!waiting->next)
+		client->waiting[line].last = &client->waiting[line].first;
+	client->n_waiting--;
+	if (waiting->done)
+		waiting->done(waiting->data, answer);
+	free(waiting);
+	return true;
+}
+
 static void db_client_answer(struct db_client *client, const struct ipc_message *message)
 {
+	static const struct batch none;
+	const struct db_answer well = {.result = STORE_OK, .documents = &none, .error = ""};
 	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
-	struct db_waiting *waiting = client->waiting_first;
 	struct db_answer answer = {.documents = &client->documents};
+	uint64_t n_done = ipc_get_u64(&cursor), answered = ipc_get_u64(&cursor);
 	const void *rest;
 	size_t length;
+	bool good = true;
 
 	answer.result = (enum store_result)ipc_get_u64(&cursor);
 	answer.read = (struct store_read){.offset = ipc_get_u64(&cursor)};
@@ -59,21 +79,23 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 	client->statistics.round_trips = ipc_get_u64(&cursor);
 	answer.error = ipc_get_string(&cursor);
 	rest = ipc_get_bytes(&cursor, &length);
-	if (cursor.failed || !waiting)
+	if (cursor.failed)
 		return db_client_fail(client, -EBADMSG);
-	if (!db_client_add(client, rest, length))
-		return;
-	client->waiting_first = waiting->next;
-	if (!client->waiting_first)
-		client->waiting_last = &client->waiting_first;
-	client->n_waiting--;
-	if (waiting->done)
-		waiting->done(waiting->data, &answer);
-	free(waiting);
-	/* What one large answer needed is not kept. */
-	if (client->documents.capacity > DB_CLIENT_ANSWER_KEPT)
-		batch_done(&client->documents);
-	batch_clear(&client->documents);
+	for (; n_done > 0 && good; n_done--)
+		good = db_client_tell(client, DB_LINE_WRITINGS, &well);
+	if (good && answered != DB_ANSWERED_NOTHING) {
+		if (!db_client_add(client, rest, length))
+			return;
+		good = db_client_tell(client,
+				      answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
+				      &answer);
+		/* What one large answer needed is not kept. */
+		if (client->documents.capacity > DB_CLIENT_ANSWER_KEPT)
+			batch_done(&client->documents);
+		batch_clear(&client->documents);
+	}
+	if (!good)
+		db_client_fail(client, -EBADMSG);
 }
 
 static void db_client_take(struct db_client *client, const struct ipc_message *message)
@@ -118,7 +140,7 @@ static void db_client_readable(struct ev_loop *loop, ev_io *watcher, int events)
 		ipc_close_fds(&message);
 		db_client_take(client, &message);
 		/* Nothing is awaited: to ask once more would be in vain. */
-		if (!client->waiting_first)
+		if (!client->n_waiting)
 			return;
 	}
 }
@@ -194,7 +216,8 @@ struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct d
 	client->socket = socket;
 	client->events = *events;
 	client->out_last = &client->out_first;
-	client->waiting_last = &client->waiting_first;
+	for (unsigned line = 0; line < 2; line++)
+		client->waiting[line].last = &client->waiting[line].first;
 	ev_io_init(&client->reader, db_client_readable, socket, EV_READ);
 	ev_io_init(&client->writer, db_client_writable, socket, EV_WRITE);
 	client->reader.data = client->writer.data = client;
@@ -210,9 +233,12 @@ void db_client_free(struct db_client *client)
 	ev_io_stop(client->loop, &client->writer);
 	db_client_free_messages(client->out_first);
 	db_client_free_messages(client->spare);
-	for (struct db_waiting *waiting = client->waiting_first, *next; waiting; waiting = next) {
-		next = waiting->next;
-		free(waiting);
+	for (unsigned line = 0; line < 2; line++) {
+		for (struct db_waiting *waiting = client->waiting[line].first, *next; waiting;
+		     waiting = next) {
+			next = waiting->next;
+			free(waiting);
+		}
 	}
 	batch_done(&client->documents);
 	batch_done(&client->payload);
@@ -258,10 +284,10 @@ struct db_waiting *db_client_waiter(db_done done, void *data)
 	return waiting;
 }
 
-void db_client_await(struct db_client *client, struct db_waiting *waiting)
+void db_client_await(struct db_client *client, enum db_line line, struct db_waiting *waiting)
 {
-	*client->waiting_last = waiting;
-	client->waiting_last = &waiting->next;
+	*client->waiting[line].last = waiting;
+	client->waiting[line].last = &waiting->next;
 	client->n_waiting++;
 }
 

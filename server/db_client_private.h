@@ -21,6 +21,13 @@ struct db_waiting {
 	void *data;
 };
 
+/* Answers come in the order of the requests. */
+struct db_waiting_line {
+	struct db_waiting *first, **last;
+};
+
+enum db_line { DB_LINE_READINGS, DB_LINE_WRITINGS };
+
 struct db_client {
 	struct ev_loop *loop;
 	int socket;
@@ -31,8 +38,9 @@ struct db_client {
 	size_t out_bytes;
 	struct db_message_out *spare;
 	unsigned n_spare;
-	struct db_waiting *waiting_first, **waiting_last;
+	struct db_waiting_line waiting[2]; /* for readings, for writings */
 	unsigned n_waiting;
+	unsigned n_unflushed; /* appends whose answer may come late */
 	struct batch documents;
 	struct batch payload;
 	struct store_statistics statistics;
@@ -51,4 +59,4 @@ int db_client_push(struct db_client *client, enum db_message type);
  */
 struct db_waiting *db_client_waiter(db_done done, void *data);
 /* The next answer is for this one. */
-void db_client_await(struct db_client *client, struct db_waiting *waiting);
+void db_client_await(struct db_client *client, enum db_line line, struct db_waiting *waiting);

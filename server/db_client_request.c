@@ -21,7 +21,7 @@ static int db_client_request(struct db_client *client, enum db_message type, int
 		free(waiting);
 		return r;
 	}
-	db_client_await(client, waiting);
+	db_client_await(client, type == DB_ENSURE ? DB_LINE_WRITINGS : DB_LINE_READINGS, waiting);
 	return 0;
 }
 
@@ -93,7 +93,8 @@ static int db_client_write(struct db_client *client, enum db_message type, const
 		}
 		at += length;
 	} while (at < batch->length);
-	db_client_await(client, waiting);
+	db_client_await(client, DB_LINE_WRITINGS, waiting);
+	client->n_unflushed = type == DB_APPEND ? client->n_unflushed + 1 : 0;
 	return 0;
 }
 
@@ -107,4 +108,13 @@ int db_client_put(struct db_client *client, const char *collection, const struct
 		  void *data)
 {
 	return db_client_write(client, DB_PUT, collection, batch, db_client_waiter(done, data));
+}
+
+int db_client_flush(struct db_client *client)
+{
+	if (!client->n_unflushed)
+		return 0;
+	client->n_unflushed = 0;
+	batch_clear(&client->payload);
+	return db_client_push(client, DB_FLUSH);
 }

@@ -186,6 +186,10 @@ static int machine_run(struct machine *machine, const struct join_slot *slot)
 		return r;
 	machine->n.degraded += machine->shares.n_degraded;
 	options.label = result.label;
+	if (!machine->out.data && machine->spare) {
+		machine->out = *machine->spare;
+		*machine->spare = (struct batch){0};
+	}
 	r = output_add(&machine->output, &machine->out, tick, &machine->shares, &options);
 	if (r < 0)
 		return r;

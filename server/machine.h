@@ -63,6 +63,7 @@ struct machine {
 	bool asking_known; /* a look at them is under way */
 	uint64_t known_added;             /* targets that had appeared at the last look */
 	unsigned known_turns, known_left; /* of the timer: between two looks, until the next one */
+	struct batch *spare; /* memory to take for `out`; NULL: none */
 	struct batch out;  /* power reports not yet handed over; the owner clears it */
 	struct machine_counters n;
 	struct machine_gap gaps[MACHINE_GAPS]; /* oldest first; the reader takes them out */

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MAIN_CACHE_KB   16384 /* places in the indexes of a thousand collections */
 #define MAIN_GIVE_UP_MS 60000 /* with --once a store may be away for so long */
 
 static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
@@ -62,6 +63,7 @@ static int run_store(const struct server_config *config, const char *duty)
 		.store =
 			{
 				.database = config->database,
+				.cache_kb = output ? MAIN_CACHE_KB : 0,
 				.flags = output ? STORE_READ | STORE_WRITE : STORE_READ,
 			},
 		.give_up_ms = config->once ? MAIN_GIVE_UP_MS : 0,

@@ -105,6 +105,8 @@ static void server_settle_due(struct ev_loop *loop, ev_timer *timer, int events)
 	bool idle = db_client_waiting(server->output) == 0;
 
 	(void)events;
+	if (!idle)
+		(void)db_client_flush(server->output);
 	if (!idle && (waited_ms < SERVER_END_MS || (server->config->once && !server->loop.stop_signal)))
 		return;
 	if (!idle)
@@ -323,6 +325,7 @@ static void server_close(struct server *server)
 	}
 	batch_done(&server->states);
 	batch_done(&server->buffer);
+	batch_done(&server->spare);
 	notify_done(&server->notify);
 	loop_done(&server->loop);
 }

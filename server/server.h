@@ -36,6 +36,7 @@ struct server {
 	struct api *api;
 	struct batch states; /* as found at the start */
 	struct batch buffer;
+	struct batch spare; /* memory for the power reports of whichever machine has some next */
 	struct server_counters n;
 	ev_timer save;
 	ev_timer line;

@@ -11,12 +11,14 @@
 #include "server_known.h"
 #include "state.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #define SERVER_TOKEN "server"
-#define SERVER_BATCH ((size_t)512 * 1024)       /* bytes gathered before writing */
-#define SERVER_KEPT  ((size_t)16 * 1024 * 1024) /* memory of empty batches, shared by all machines */
+#define SERVER_BATCH ((size_t)512 * 1024)      /* bytes gathered before writing */
+#define SERVER_KEPT  ((size_t)4 * 1024 * 1024) /* memory of an empty batch */
+#define SERVER_SAVE  ((size_t)256 * 1024)      /* bytes of states that are written at once */
 
 static void server_written(void *data, const struct db_answer *answer)
 {
@@ -55,10 +57,15 @@ void server_write(struct server *server, struct machine *machine)
 		return;
 	if (db_client_append(server->output, machine->power, &machine->out, server_written, server) < 0)
 		(void)log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
-	/* What a backlog needed is not kept for each of many machines. */
-	if (machine->out.capacity > SERVER_KEPT / HASH_COUNT(server->machines))
-		batch_done(&machine->out);
+	/* The memory is the next machine's: not each of many keeps its own. */
 	batch_clear(&machine->out);
+	if (machine->out.capacity < server->spare.capacity || machine->out.capacity > SERVER_KEPT) {
+		batch_done(&machine->out);
+	} else {
+		batch_done(&server->spare);
+		server->spare = machine->out;
+		machine->out = (struct batch){0};
+	}
 }
 
 void server_ensure(struct server *server, const struct machine *machine)
@@ -98,6 +105,7 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 	else if (r > 0)
 		(void)log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
 	machine->saved_ms = machine->time_ms;
+	machine->spare = &server->spare;
 	server_ensure(server, machine);
 	server_look_known(server, machine);
 	return machine;
@@ -119,30 +127,42 @@ void server_worked(void *data, struct machine *machine, bool more)
 	recaps_tick(server->recaps, machine);
 }
 
+/* Gathers a machine's state, if it has moved on, and hands over the reports it stands for. */
 static void server_save_machine(struct server *server, struct machine *machine)
 {
 	if (machine->time_ms == machine->saved_ms)
 		return;
-	batch_clear(&server->buffer);
 	if (state_add(&server->buffer, machine, clock_realtime_ms()) < 0)
 		return;
 	server_write(server, machine);
-	if (db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put, server) == 0)
-		machine->saved_ms = machine->time_ms;
+	machine->saved_ms = machine->time_ms;
+}
+
+/* From `machine` on, as many as are written at once; the first one that is not among them, or NULL. */
+static struct machine *server_save_from(struct server *server, struct machine *machine)
+{
+	batch_clear(&server->buffer);
+	for (; machine && server->buffer.length < SERVER_SAVE; machine = machine->hh.next)
+		server_save_machine(server, machine);
+	if (server->buffer.length &&
+	    db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put, server) < 0)
+		(void)log_error(SERVER_TOKEN, -ENOMEM,
+				"positions were not stored: a restart does more again");
+	return machine;
 }
 
 void server_save(struct server *server)
 {
-	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
-		server_save_machine(server, machine);
+	struct machine *machine = server->machines;
+
+	while (machine)
+		machine = server_save_from(server, machine);
 }
 
 bool server_save_some(struct server *server)
 {
-	struct machine *machine = server->save_next ? server->save_next : server->machines;
-
-	for (; machine && !db_client_is_full(server->output); machine = machine->hh.next)
-		server_save_machine(server, machine);
-	server->save_next = machine;
-	return machine == NULL;
+	if (!db_client_is_full(server->output))
+		server->save_next =
+			server_save_from(server, server->save_next ? server->save_next : server->machines);
+	return server->save_next == NULL;
 }

@@ -152,9 +152,69 @@ static void a_queue_that_is_full_says_so(void **state)
 	assert_false(db_client_is_full(fixture->client));
 	assert_int_equal(db_client_append(fixture->client, "powera", &batch, answered, fixture), 0);
 	assert_true(db_client_is_full(fixture->client));
+	assert_int_equal(db_client_flush(fixture->client), 0);
 	ev_run(fixture->loop, 0);
 	assert_false(db_client_is_full(fixture->client));
 	assert_int_equal(db_client_queued_bytes(fixture->client), 0);
+	batch_done(&batch);
+}
+
+static void count(void *data, const struct db_answer *answer)
+{
+	struct fixture *fixture = data;
+
+	assert_int_equal(answer->result, STORE_OK);
+	fixture->n_answers++;
+}
+
+/* Documents of different collections that go to and fro at once: all there, each once, each answered. */
+static void many_small_writings_are_stored_together(void **state)
+{
+	struct fixture *fixture = *state;
+	struct batch batch = {0};
+	char collection[32];
+
+	fill(&batch, 10, 100);
+	(void)kill(fixture->pid, SIGSTOP);
+	for (unsigned i = 0; i < 300; i++) {
+		(void)snprintf(collection, sizeof(collection), "power%u", i);
+		assert_int_equal(db_client_append(fixture->client, collection, &batch, count, fixture), 0);
+		if (i % 100 == 50)
+			assert_int_equal(db_client_put(fixture->client, "state", &batch, count, fixture), 0);
+	}
+	assert_int_equal(db_client_flush(fixture->client), 0);
+	(void)kill(fixture->pid, SIGCONT);
+	assert_int_equal(db_client_get(fixture->client, "power299", NULL, answered, fixture), 0);
+	ev_run(fixture->loop, 0);
+	assert_int_equal(fixture->n_documents, 10);
+	while (db_client_waiting(fixture->client) > 0)
+		ev_run(fixture->loop, EVRUN_ONCE);
+	assert_int_equal(fixture->n_answers, 304);
+	assert_int_equal(db_client_statistics(fixture->client)->appended +
+				 db_client_statistics(fixture->client)->duplicates,
+			 3030);
+	assert_in_range(db_client_statistics(fixture->client)->round_trips, 1, 60);
+	batch_done(&batch);
+}
+
+/* What one request wrote the next one reads, whatever has gathered. */
+static void a_reading_sees_what_was_written_before(void **state)
+{
+	struct fixture *fixture = *state;
+	struct batch batch = {0};
+
+	fill(&batch, 3, 100);
+	for (unsigned i = 0; i < 50; i++) {
+		char collection[32];
+
+		(void)snprintf(collection, sizeof(collection), "power%u", i);
+		assert_int_equal(db_client_append(fixture->client, collection, &batch, NULL, NULL), 0);
+		assert_int_equal(db_client_get(fixture->client, "other", NULL, NULL, NULL), 0);
+		assert_int_equal(db_client_get(fixture->client, collection, NULL, answered, fixture), 0);
+		fixture->n_documents = 0;
+		ev_run(fixture->loop, 0);
+		assert_int_equal(fixture->n_documents, 3);
+	}
 	batch_done(&batch);
 }
 
@@ -176,6 +236,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(large_batches_come_back_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_document_larger_than_a_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_queue_that_is_full_says_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_small_writings_are_stored_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reading_sees_what_was_written_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_process_is_noticed, setup, teardown),
 	};
 
