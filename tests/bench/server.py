@@ -151,6 +151,16 @@ def measure(options, client, what, count, log):
         client.drop_database(database)
 
 
+def alone(options, client, count):
+    """The database itself, by the same driver and documents with no server between: what none can fall below here."""
+    database = f"bench-wire-{count}"
+    said = subprocess.run([f"{options.build}/tests/bench/bench_wire", f"{options.mongo}/{database}", str(count), "20"],
+                          stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout.strip()
+    client.drop_database(database)
+    print("#      the database alone: " + said, flush=True)
+    return {"what": "database alone", "containers": count, "said": said}
+
+
 def show(row):
     delay = f"{row['delay_s']:.2f} (at most {row['delay_max_s']:.2f})" if row["delay_s"] is not None else "none came"
     print(f"{row['containers']:>6} {row['what']:<12} {row['container_ticks']:>7} container-ticks "
@@ -195,6 +205,7 @@ def main():
             ours = measure(options, client, "wattribute", count, log)
             results.append(ours)
             show(ours)
+            results.append(alone(options, client, count))
             if options.peer_python:
                 peer = measure(options, client, "smartwatts", count, log)
                 results.append(peer)
