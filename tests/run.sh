@@ -10,7 +10,7 @@ export TOP=$PWD BUILD=${BUILD:-$PWD/build}
 export CMOCKA_MESSAGE_OUTPUT=TAP
 logs=$BUILD/test-logs
 jobs=$(nproc)
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 times=
 
 # one NAME COMMAND...: runs a test, keeps its output in a log, counts its TAP lines
 one() {
@@ -19,7 +19,7 @@ one() {
 	mkdir -p "$logs"
 	log=$logs/$(echo "$name" | tr '/ ' '__').log
 	local start=$SECONDS
-	timeout --kill-after=10 "${TEST_TIMEOUT:-900}" "$@" >"$log" 2>&1 </dev/null
+	timeout --kill-after=120 "${TEST_TIMEOUT:-900}" "$@" >"$log" 2>&1 </dev/null
 	status=$?
 	s=$(grep -c -i -E '^(not )?ok .*# *SKIP' "$log") # cmocka says "not ok 1 # SKIP name"
 	p=$(grep -E '^ok ' "$log" | grep -c -v -i -E '# *SKIP')
@@ -28,6 +28,7 @@ one() {
 		f=1
 		echo "not ok - $name: exit status $status, $((p + s)) results" >>"$log"
 	fi
+	times+="$((SECONDS - start)) s $name"$'\n'
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	printf '%-44s %4d passed %3d failed %3d skipped %4d s\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
 	grep -i -E '^(not )?ok .*# *SKIP' "$log" | sed 's/^/    /'
@@ -85,5 +86,6 @@ for ring; do
 	*) echo "tests/run.sh: unknown ring '$ring'" >&2; exit 2 ;;
 	esac
 done
+echo "longest: $(printf %s "$times" | sort -rn | head -n 8 | paste -s -d , | sed 's/,/, /g'); all: $SECONDS s"
 if [ $skipped != 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
 [ $failed = 0 ]
