@@ -197,6 +197,7 @@ static void server_found_states(void *data, const struct db_answer *answer)
 	else
 		(void)batch_append_batch(&server->states, answer->documents);
 	server->started = true;
+	server->n_states = state_count(&server->states, server->config->ops->name);
 	recaps_load(server->recaps, &server->states);
 	input_start(server->input);
 	(void)notify_ready(&server->notify, "reading reports");

@@ -34,7 +34,8 @@ struct server {
 	struct machine *save_next; /* whose state comes next; NULL: the first one's */
 	struct recaps *recaps;
 	struct api *api;
-	struct batch states; /* as found at the start */
+	struct batch states; /* as found at the start; given back when all were taken up */
+	unsigned n_states;
 	struct batch buffer;
 	struct batch spare; /* memory for the power reports of whichever machine has some next */
 	struct server_counters n;

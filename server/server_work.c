@@ -100,6 +100,8 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 	HASH_ADD_KEYPTR(hh, server->machines, machine->name, strlen(machine->name), machine);
 	if (server_keeps_state(server))
 		r = state_load(machine, &server->states, why, sizeof(why));
+	if (r != 0 && server->n_states && --server->n_states == 0)
+		batch_done(&server->states);
 	if (r < 0)
 		(void)log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why);
 	else if (r > 0)

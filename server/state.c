@@ -48,6 +48,22 @@ static bool state_is(const bson_t *document, const char *id)
 	       strcmp(bson_iter_utf8(&iterator, NULL), id) == 0;
 }
 
+unsigned state_count(const struct batch *documents, const char *formula)
+{
+	size_t offset = 0, length, prefix = strlen(formula);
+	const uint8_t *data;
+	bson_iter_t iterator;
+	bson_t document;
+	unsigned n = 0;
+
+	while (batch_next(documents, &offset, &data, &length) == 1)
+		n += bson_init_static(&document, data, length) &&
+		     bson_iter_init_find(&iterator, &document, "_id") && BSON_ITER_HOLDS_UTF8(&iterator) &&
+		     strncmp(bson_iter_utf8(&iterator, NULL), formula, prefix) == 0 &&
+		     bson_iter_utf8(&iterator, NULL)[prefix] == ':';
+	return n;
+}
+
 static int state_take_model(struct machine *machine, const bson_t *document, char *why, size_t why_size)
 {
 	bson_iter_t iterator;

@@ -17,3 +17,5 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
  * anew (the position is kept where it can be read).
  */
 int state_load(struct machine *machine, const struct batch *documents, char *why, size_t why_size);
+/* How many states of this formula are among the documents. */
+unsigned state_count(const struct batch *documents, const char *formula);

@@ -62,7 +62,7 @@ def metrics(port):
 
 def sensors(port):
     """Lag of each sensor, and the ticks that were worked off."""
-    found = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/sensors", timeout=20).read())
+    found = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/sensors", timeout=20).read())["sensors"]
     return [row["lag"] for row in found if row["lag"] is not None], sum(row["counts"]["ticks"] for row in found)
 
 
