@@ -3,9 +3,10 @@
 """The server alone: a BSON file in, a BSON file out; and many sensors at once on SQLite.
 
 usage: tests/bench/once.py [--targets 1000] [--ticks 300] [--sensors 1000] [--per-sensor 50] [--seconds 30]
-                           [--same] [--live-only] [--build build] [--out build/bench]
+                           [--same | --mongo URI] [--live-only] [--build build] [--out build/bench]
 The first figure is container-ticks per second of CPU time of both processes, reading and writing BSON included. The
-second one: sensors that each append a tick every second to one file; power reports go to another, with --same to it, too. Lag is the age of the last tick of each sensor when the
+second one: sensors that each append a tick every second to one file; power reports go to another, with --same to it, too. With
+--mongo a database is both. Lag is the age of the last tick of each sensor when the
 server is asked: half a period in the mean, one at most, where the server keeps up at once. It is asked for by
 /api/sensors, as /metrics has a dozen lines for each container and would cost more than the work.
 """
@@ -73,14 +74,14 @@ def free_port():
 
 
 def many(options, work, log):
-    """Many sensors on SQLite, live."""
-    store, port = f"sqlite:{work}/many.db", free_port()
+    """Many sensors live, on SQLite or in a MongoDB."""
+    store, port = f"{options.mongo}/bench-many" if options.mongo else f"sqlite:{work}/many.db", free_port()
     load = subprocess.Popen([f"{options.build}/tests/bench/loadgen", store, "--sensors", str(options.sensors), "--targets",
                              str(options.per_sensor), "--ticks", str(options.seconds + 25)], stdout=subprocess.PIPE,
                             text=True, stderr=log, start_new_session=True)
     load.stdout.readline()
-    result = store if options.same else f"sqlite:{work}/power.db"
-    server = subprocess.Popen([f"{options.build}/wattribute-server", "-i", store, "-o", result, "--listen",
+    result = store if options.same or options.mongo else f"sqlite:{work}/power.db"
+    server = subprocess.Popen([f"{options.build}/wattribute-server", "-i", store, "-o", result, "--database", "bench-many", "--listen",
                                f"127.0.0.1:{port}", "--log-level", "warning", "--retention", "1h"], stdout=log,
                               stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
@@ -97,15 +98,16 @@ def many(options, work, log):
         now = metrics(port)
         ticks -= before
         said = load.communicate(timeout=120)[0].strip().split("\n")[-1]
-        row = {"what": f"{options.sensors} sensors x {options.per_sensor}, sqlite, live" + (", one file" * options.same),
+        row = {"what": f"{options.sensors} sensors x {options.per_sensor}, live, {store.split(':')[0]}" + (", one file" * options.same),
                "rss_mb": meter.peak_kb / 1024, "container_ticks_per_s": ticks * options.per_sensor / took,
                "cores": cpu_s / took, "per_cpu_s": ticks * options.per_sensor / cpu_s, "lag_s": statistics.median(seen),
                "lag_mean_s": statistics.mean(seen), "lag_max_s": max(seen), "lost": sum(now["wattribute_ticks_skipped_total"]),
+               "incomplete": sum(now["wattribute_ticks_incomplete_total"]),
                "queue_bytes": max(now["wattribute_store_queue_bytes"]),
                "paused": sum(now["wattribute_reads_paused_total"]), "load": said}
         print(f"{row['what']}: {row['container_ticks_per_s']:.0f} container-ticks/s on {row['cores']:.2f} cores, lag "
               f"{row['lag_s']:.2f} s in the median (mean {row['lag_mean_s']:.2f}, at most {row['lag_max_s']:.2f}), "
-              f"{row['rss_mb']:.0f} MB, {row['lost']:.0f} ticks lost, {row['paused']:.0f} readings put off", flush=True)
+              f"{row['rss_mb']:.0f} MB, {row['lost']:.0f} ticks lost, {row['incomplete']:.0f} incomplete, {row['paused']:.0f} readings put off", flush=True)
         print("#      the load: " + said, flush=True)
         return row
     finally:
@@ -120,6 +122,7 @@ def main():
     for name, value in {"targets": 1000, "ticks": 300, "sensors": 1000, "per-sensor": 50, "seconds": 30}.items():
         parser.add_argument("--" + name, type=int, default=value)
     parser.add_argument("--same", action="store_true")
+    parser.add_argument("--mongo")
     parser.add_argument("--live-only", action="store_true")
     parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
     parser.add_argument("--out", default="build/bench")
