@@ -335,6 +335,7 @@ static void all_three_agree(void **state)
 	struct activity_source *bpf = NULL, *perf = NULL, *stat = NULL;
 	struct running running;
 	unsigned wrong = 0;
+	double unsure;
 
 	(void)state;
 	if (!usable(&source_bpf) || !usable(&source_perf) || !usable(&source_cpustat))
@@ -350,6 +351,8 @@ static void all_three_agree(void **state)
 	assert_int_equal(write(running.go[1], "1234567890", N_LOADS), (ssize_t)N_LOADS);
 	finish(&running);
 	assert_int_equal(source_cpustat.read(stat) | source_perf.read(perf) | source_bpf.read(bpf), 0);
+	/* Where a switch was not traced, time decides who gets what was counted: so much may be with the wrong one. */
+	unsure = (double)bpf->frame.lost_ns / fmax(1, sum(bpf, 0, 0));
 	for (unsigned i = 0; i < N_LOADS; i++) {
 		wrong += !compare(&loads[i], event_names[0], sum(bpf, i + 1, 0) * 1e-6, "perf", sum(perf, i + 1, 0) * 1e-6, 2);
 		/*
@@ -358,8 +361,10 @@ static void all_three_agree(void **state)
 		 */
 		wrong += !compare(&loads[i], event_names[0], sum(bpf, i + 1, 0) * 1e-6, "cpu.stat",
 				  sum(stat, i + 1, 0) * 1e-6, 2 + fabs(sum(perf, i + 1, 0) - sum(stat, i + 1, 0)) * 1e-6);
-		wrong += !compare(&loads[i], event_names[1], sum(bpf, i + 1, 1), "perf", sum(perf, i + 1, 1), 10);
-		wrong += !compare(&loads[i], event_names[2], sum(bpf, i + 1, 2), "perf", sum(perf, i + 1, 2), 10);
+		wrong += !compare(&loads[i], event_names[1], sum(bpf, i + 1, 1), "perf", sum(perf, i + 1, 1),
+				  10 + unsure * sum(bpf, 0, 1));
+		wrong += !compare(&loads[i], event_names[2], sum(bpf, i + 1, 2), "perf", sum(perf, i + 1, 2),
+				  10 + unsure * sum(bpf, 0, 2));
 	}
 	print_message("# belongs to nobody for sure: %.1f ms of %.1f\n", (double)bpf->frame.lost_ns * 1e-6, sum(bpf, 0, 0) * 1e-6);
 	source_bpf.close(bpf);
