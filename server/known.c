@@ -41,6 +41,8 @@ static int known_take(struct known_target *target, const bson_t *document)
 			target->cpu_quota = bson_iter_as_double(&each);
 		else if (strcmp(key, "last_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
 			target->last_seen_ms = bson_iter_date_time(&each);
+		else if (strcmp(key, "first_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
+			target->first_seen_ms = bson_iter_date_time(&each);
 		else
 			r = known_take_text(target, key, &each);
 	}
@@ -115,6 +117,38 @@ void known_expire(struct known *known, int64_t before_ms)
 		if (target->last_seen_ms < before_ms)
 			known_remove(known, target);
 	}
+}
+
+/* The table keeps the order in which targets came: the oldest are first. Returns how many are still too many. */
+static unsigned known_drop(struct known *known, unsigned too_many, bool ended, bool (*is_needed)(void *data, const char *name),
+			   void *data)
+{
+	struct known_target *target, *next;
+
+	HASH_ITER(hh, known->targets, target, next)
+	{
+		if (too_many == 0)
+			break;
+		if ((ended && target->last_seen_ms <= target->first_seen_ms) || is_needed(data, target->name))
+			continue;
+		known_remove(known, target);
+		too_many--;
+	}
+	return too_many;
+}
+
+void known_trim(struct known *known, unsigned most, bool (*is_needed)(void *data, const char *name), void *data)
+{
+	unsigned unneeded = 0;
+
+	if (HASH_COUNT(known->targets) <= most)
+		return;
+	for (const struct known_target *target = known->targets; target; target = target->hh.next)
+		unneeded += !is_needed(data, target->name);
+	if (unneeded <= most)
+		return;
+	unneeded = known_drop(known, unneeded - most, true, is_needed, data);
+	(void)known_drop(known, unneeded, false, is_needed, data);
 }
 
 void known_done(struct known *known)

@@ -7,6 +7,7 @@
 
 #include "batch.h"
 
+#include <stdbool.h>
 #include <uthash.h>
 
 enum known_text { KNOWN_RUNTIME, KNOWN_IMAGE, KNOWN_POD, KNOWN_NAMESPACE, KNOWN_TEXTS };
@@ -15,7 +16,7 @@ struct known_target {
 	UT_hash_handle hh;
 	char *texts[KNOWN_TEXTS]; /* NULL: unknown; see known_text() */
 	double cpu_quota; /* CPUs; 0: unknown */
-	int64_t last_seen_ms;
+	int64_t first_seen_ms, last_seen_ms; /* apart: it has ended most likely, or was called otherwise before */
 	char name[];
 };
 
@@ -31,4 +32,9 @@ const struct known_target *known_find(const struct known *known, const char *nam
 const char *known_text(const struct known_target *target, enum known_text which);
 /* Forgets targets that were last seen before. */
 void known_expire(struct known *known, int64_t before_ms);
+/*
+ * Of those that nobody needs now, so many at most stay: the others go, the ones that have ended first, the oldest of
+ * these before the others. Memory is bounded by it, however many containers come and go in a day.
+ */
+void known_trim(struct known *known, unsigned most, bool (*is_needed)(void *data, const char *name), void *data);
 void known_done(struct known *known);

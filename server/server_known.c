@@ -12,6 +12,7 @@
 
 #define KNOWN_LIMIT  5000
 #define KNOWN_SLOWER 32 /* turns of the timer between two looks, at most */
+#define KNOWN_MOST   4096 /* that have no report at present; with more, a flood of brief ones is under way */
 #define KNOWN_AGE_MS INT64_C(86400000) /* a target not seen for a day is forgotten */
 
 static int64_t newest_time(const struct known *known, int64_t newest_ms)
@@ -21,6 +22,13 @@ static int64_t newest_time(const struct known *known, int64_t newest_ms)
 			newest_ms = target->last_seen_ms;
 	}
 	return newest_ms;
+}
+
+static bool is_live(void *data, const char *name)
+{
+	const struct machine *machine = data;
+
+	return live_find(&machine->live, name) != NULL;
 }
 
 static void server_known_answered(void *data, const struct db_answer *answer)
@@ -34,6 +42,7 @@ static void server_known_answered(void *data, const struct db_answer *answer)
 		(void)log_warning("server", -ENOMEM, "%s: not all targets are known", machine->name);
 	machine->known_ms = newest_time(&machine->known, machine->known_ms);
 	known_expire(&machine->known, machine->known_ms - KNOWN_AGE_MS);
+	known_trim(&machine->known, KNOWN_MOST, is_live, machine);
 	for (const struct known_target *target = machine->known.targets; target; target = target->hh.next) {
 		const char *image = known_text(target, KNOWN_IMAGE);
 		if (target->cpu_quota > 0 || image[0])

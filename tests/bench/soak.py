@@ -116,8 +116,12 @@ def main():
                               "--retention", f"{int(options.retention)}s"], log))
         time.sleep(options.warm_minutes * 60)
         pids, until = names(*running), time.monotonic() + options.minutes * 60
+        told = 0
         while time.monotonic() < until:
             samples.append(sample(pids))
+            if time.monotonic() >= told:
+                told = time.monotonic() + 60
+                print("# kB: " + ", ".join(f"{name.split('/')[0].strip()} {row[0]}" for name, row in samples[-1].items() if row), flush=True)
             time.sleep(max(0.5, min(10, options.minutes)))
         judge(tap, samples, options)
         n, age_s = lived(f"{work}/store.db"), oldest_s(f"{work}/store.db")

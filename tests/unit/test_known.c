@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <bson/bson.h>
@@ -69,11 +70,57 @@ static void renewed_and_forgotten(void **state)
 	batch_done(&batch);
 }
 
+static bool is_needed(void *data, const char *name)
+{
+	return strcmp(name, data) == 0;
+}
+
+static void add_life(struct batch *batch, unsigned number, int64_t first_ms, int64_t last_ms)
+{
+	char name[16];
+	bson_t *bson;
+
+	(void)snprintf(name, sizeof(name), "t%u", number);
+	bson = BCON_NEW("target", BCON_UTF8(name), "image", BCON_UTF8("i"), "first_seen", BCON_DATE_TIME(first_ms),
+			"last_seen", BCON_DATE_TIME(last_ms));
+	assert_int_equal(batch_append(batch, bson_get_data(bson), bson->len), 0);
+	bson_destroy(bson);
+}
+
+/* However many come and go: the needed one and the newest stay, those that still live before those that have ended. */
+static void bounded_in_number(void **state)
+{
+	struct known known = {0};
+	struct batch batch = {0};
+	char needed[] = "t0";
+
+	(void)state;
+	add_life(&batch, 0, 1, 2);
+	add_life(&batch, 1, 1, 1); /* idle since */
+	for (unsigned i = 2; i < 5000; i++)
+		add_life(&batch, i, 10 * i, 10 * i + 5);
+	assert_int_equal(known_update(&known, &batch), 0);
+	known_trim(&known, 5000, is_needed, needed);
+	assert_int_equal(HASH_COUNT(known.targets), 5000);
+	known_trim(&known, 100, is_needed, needed);
+	assert_int_equal(HASH_COUNT(known.targets), 101);
+	assert_non_null(known_find(&known, "t0"));
+	assert_non_null(known_find(&known, "t1"));
+	assert_null(known_find(&known, "t4900"));
+	assert_non_null(known_find(&known, "t4901"));
+	assert_non_null(known_find(&known, "t4999"));
+	known_trim(&known, 0, is_needed, needed);
+	assert_int_equal(HASH_COUNT(known.targets), 1);
+	known_done(&known);
+	batch_done(&batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(long_texts_are_whole),
 		cmocka_unit_test(renewed_and_forgotten),
+		cmocka_unit_test(bounded_in_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
