@@ -140,10 +140,7 @@ static bool top_take_keys(const struct top_view *view, uint64_t until_ns, size_t
 			return false;
 		if (top_screen_key((int)((until_ns - now_ns) / CLOCK_NS_PER_MS + 1), &move) == 'q')
 			return true;
-		if (move < 0 && *first_line > 0)
-			(*first_line)--;
-		else if (move > 0 && *first_line + 1 < view->n_lines)
-			(*first_line)++;
+		*first_line = top_view_scroll(view, *first_line, move);
 	}
 	return true;
 }

@@ -95,6 +95,8 @@ void recap_table_print(FILE *out, const json_t *recap)
 	if (!isnan(coverage))
 		fprintf(out, ", which cover %.0f %% of the time", 100 * coverage);
 	fputc('\n', out);
+	if (json_is_string(json_object_get(recap, "warning")))
+		fprintf(out, "note        %s\n", json_string_value(json_object_get(recap, "warning")));
 	if (json_is_true(json_object_get(recap, "estimated")))
 		fputs("note        the machine's energy is estimated, not measured: see 'wattribute check'\n",
 		      out);

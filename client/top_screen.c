@@ -49,18 +49,43 @@ void top_screen_draw(const struct top_view *view, size_t first_line)
 		(void)mvaddnstr(y, 0, line->text, getmaxx(stdscr));
 	}
 	(void)attrset((int)A_REVERSE);
-	(void)mvaddnstr(height - 1, 0, " q: quit   up/down: scroll ", getmaxx(stdscr));
+	(void)mvaddnstr(height - 1, 0, " q: quit   arrows, page up/down: scroll ", getmaxx(stdscr));
 	(void)attrset((int)A_NORMAL);
 	(void)refresh();
 }
 
 int top_screen_key(int wait_ms, int *ret_move)
 {
+	int page = getmaxy(stdscr) > 2 ? getmaxy(stdscr) - 2 : 1;
 	int key;
 
 	timeout(wait_ms);
 	key = getch();
-	*ret_move = key == KEY_UP || key == 'k' ? -1 : key == KEY_DOWN || key == 'j' ? 1 : 0;
+	switch (key) {
+	case KEY_UP:
+	case 'k':
+		*ret_move = -1;
+		break;
+	case KEY_DOWN:
+	case 'j':
+		*ret_move = 1;
+		break;
+	case KEY_PPAGE:
+		*ret_move = -page;
+		break;
+	case KEY_NPAGE:
+	case ' ':
+		*ret_move = page;
+		break;
+	case KEY_HOME:
+		*ret_move = -TOP_MOVE_ALL;
+		break;
+	case KEY_END:
+		*ret_move = TOP_MOVE_ALL;
+		break;
+	default:
+		*ret_move = 0;
+	}
 	if (key == KEY_CTRL('Z'))
 		(void)kill(0, SIGTSTP); /* who started us stops as well */
 	return key == 'Q' || key == KEY_CTRL('C') || key == KEY_CTRL('\\') ? 'q' : key == ERR ? 0 : key;

@@ -10,6 +10,7 @@
 /* 0, or -ENOTTY when this terminal cannot be used so. */
 int top_screen_open(void);
 void top_screen_draw(const struct top_view *view, size_t first_line);
-/* Waits up to `wait_ms` for a key: 'q' to end, KEY_UP-like moves as -1 and +1 in ret_move; 0 for nothing. */
+#define TOP_MOVE_ALL 1000000
+/* Waits up to `wait_ms` for a key: 'q' to end, moves in lines in ret_move; 0 for nothing. */
 int top_screen_key(int wait_ms, int *ret_move);
 void top_screen_close(void);

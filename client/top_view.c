@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* Seconds without a report (it has ended, or does nothing) after which a target is left out. */
-#define TOP_SILENT_S 30
+#define TOP_SILENT_S   30
+#define TOP_NAME_WIDTH 36
 
 struct row {
 	const char *target;
@@ -83,35 +84,72 @@ static int compare_rows(const void *left, const void *right)
 	return strcmp(((const struct row *)left)->target, ((const struct row *)right)->target);
 }
 
+/* What watts are made of, for people. */
+static const char *energy_words(const json_t *sensor, char *ret, size_t size)
+{
+	const char *source = text_at(sensor, "energy_source");
+	bool estimated = json_is_true(json_object_get(sensor, "estimated"));
+
+	if (estimated && !strcmp(source, "estimate"))
+		return "ESTIMATED from CPU use and design power";
+	(void)snprintf(ret, size, "%s by %s", estimated ? "ESTIMATED" : "measured", source);
+	return ret;
+}
+
+/* Its watts are of long ago: they are not shown as if they were of now. */
+static bool is_silent(const json_t *sensor)
+{
+	double interval_s = number_at(sensor, "interval");
+
+	return number_at(sensor, "age") > fmax(TOP_SILENT_S, isnan(interval_s) ? 0 : 3 * interval_s);
+}
+
 static int add_sensor_head(struct top_view *view, const json_t *sensor)
 {
 	const json_t *measured = json_object_get(sensor, "measured");
-	bool estimated = json_is_true(json_object_get(sensor, "estimated"));
-	char cpu[32], dram[32], error[32];
+	char cpu[32], dram[48] = "", number[32], error[32], words[64];
+	double dram_w = number_at(measured, "dram");
 	int r;
 
-	r = add_line(view, TOP_HEADING, "%s   cpu %s W   dram %s W   %s%s, activity by %s",
-		     text_at(sensor, "sensor"), format_number(number_at(measured, "cpu"), 2, cpu),
-		     format_number(number_at(measured, "dram"), 2, dram),
-		     estimated ? "ESTIMATED by " : "measured by ", text_at(sensor, "energy_source"),
-		     text_at(sensor, "activity_source"));
+	if (is_silent(sensor))
+		return add_line(view, TOP_HEADING, "%s   no tick for %.0f s; is its sensor running?",
+				text_at(sensor, "sensor"), number_at(sensor, "age"));
+	if (!isnan(dram_w))
+		(void)snprintf(dram, sizeof(dram), "   dram %s W", format_number(dram_w, 2, number));
+	r = add_line(view, TOP_HEADING, "%s   cpu %s W%s   %s", text_at(sensor, "sensor"),
+		     format_number(number_at(measured, "cpu"), 2, cpu), dram,
+		     energy_words(sensor, words, sizeof(words)));
 	if (r < 0)
 		return r;
-	return add_line(view, TOP_NOTE, "formula %s%s, error %s W, %.1f s ago", text_at(sensor, "formula"),
+	return add_line(view, TOP_NOTE, "activity by %s, formula %s%s, error %s W, %.1f s ago",
+			text_at(sensor, "activity_source"), text_at(sensor, "formula"),
 			json_is_false(json_object_get(sensor, "fitted")) ? " (still learning: CPU-time share)"
 									 : "",
 			format_number(number_at(json_object_get(sensor, "error"), "cpu"), 2, error),
 			fmax(0, number_at(sensor, "age")));
 }
 
+/* A long path differs from its neighbours at its end. */
+static const char *shorten(const char *name, char ret[TOP_NAME_WIDTH + 1])
+{
+	size_t length = strlen(name);
+	int half = (TOP_NAME_WIDTH - 2) / 2;
+
+	if (length <= TOP_NAME_WIDTH)
+		return name;
+	(void)snprintf(ret, TOP_NAME_WIDTH + 1, "%.*s..%s", half, name, name + length - (size_t)half);
+	return ret;
+}
+
 static int add_rows(struct top_view *view, const struct row *rows, size_t n_rows)
 {
-	char cpu[32], dram[32], dynamic[32], energy[32];
-	int r = add_line(view, TOP_HEADING, "%-36s %9s %9s %9s %11s  %s", "target", "cpu W", "dram W",
+	char name[TOP_NAME_WIDTH + 1], cpu[32], dram[32], dynamic[32], energy[32];
+	int r = add_line(view, TOP_HEADING, "%-*s %9s %9s %9s %11s  %s", TOP_NAME_WIDTH, "target", "cpu W", "dram W",
 			 "dynamic W", "joules", "container id");
 
 	for (size_t i = 0; i < n_rows && r == 0; i++)
-		r = add_line(view, TOP_PLAIN, "%-36.36s %9s %9s %9s %11s  %s", rows[i].target,
+		r = add_line(view, TOP_PLAIN, "%-*s %9s %9s %9s %11s  %s", TOP_NAME_WIDTH,
+			     shorten(rows[i].target, name),
 			     format_number(rows[i].cpu_w, 3, cpu), format_number(rows[i].dram_w, 3, dram),
 			     format_number(rows[i].dynamic_w, 3, dynamic),
 			     format_number(rows[i].energy_j, 1, energy), rows[i].detail);
@@ -142,7 +180,7 @@ static int add_sensor(struct top_view *view, const json_t *sensor)
 	}
 	qsort(rows, n_rows, sizeof(*rows), compare_rows);
 	r = add_sensor_head(view, sensor);
-	return r < 0 ? r : add_rows(view, rows, n_rows);
+	return r < 0 || is_silent(sensor) ? r : add_rows(view, rows, n_rows);
 }
 
 int top_view_fill(struct top_view *view, const json_t *answer, const char *sensor)
@@ -173,6 +211,15 @@ int top_view_say(struct top_view *view, const char *text)
 	view->n_lines = 0;
 	view->n_sensors = 0;
 	return add_line(view, TOP_NOTE, "%s", text);
+}
+
+size_t top_view_scroll(const struct top_view *view, size_t first_line, int move)
+{
+	size_t last = view->n_lines > 0 ? view->n_lines - 1 : 0;
+
+	if (move < 0)
+		return (size_t)-move < first_line ? first_line - (size_t)-move : 0;
+	return (size_t)move < last - (first_line < last ? first_line : last) ? first_line + (size_t)move : last;
 }
 
 void top_view_done(struct top_view *view)

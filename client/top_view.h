@@ -29,4 +29,6 @@ struct top_view {
 int top_view_fill(struct top_view *view, const json_t *answer, const char *sensor);
 /* A view with one line, for what went wrong. */
 int top_view_say(struct top_view *view, const char *text);
+/* The first line to be shown after a move by so many lines; some line stays in sight. */
+size_t top_view_scroll(const struct top_view *view, size_t first_line, int move);
 void top_view_done(struct top_view *view);

@@ -28,7 +28,8 @@ static void test_top_sorts_by_watts(void **state)
 	assert_int_equal(view.n_lines, 6);
 	for (size_t i = 0; i < view.n_lines; i++)
 		lines[i] = view.lines[i].text;
-	assert_non_null(strstr(lines[0], "ESTIMATED by estimate"));
+	assert_non_null(strstr(lines[0], "cpu 10.50 W   ESTIMATED from CPU use and design power"));
+	assert_null(strstr(lines[0], "dram"));
 	assert_ptr_equal(strstr(lines[3], "big"), lines[3]);
 	assert_ptr_equal(strstr(lines[4], "?[31mred"), lines[4]);
 	assert_ptr_equal(strstr(lines[5], "small"), lines[5]);
@@ -36,6 +37,30 @@ static void test_top_sorts_by_watts(void **state)
 	assert_int_equal(view.n_sensors, 0);
 	assert_non_null(strstr(view.lines[0].text, "waiting for the first tick of other"));
 	top_view_done(&view);
+	json_decref(answer);
+}
+
+static void test_top_hides_what_is_old(void **state)
+{
+	json_t *answer = json_loads(
+		"{\"sensors\":[{\"sensor\":\"gone\",\"age\":95.0,\"interval\":1,\"targets\":[{\"target\":\"a\",\"cpu\":9}]},"
+		"{\"sensor\":\"slow\",\"age\":95.0,\"interval\":60,\"energy_source\":\"rapl\",\"measured\":{\"dram\":2},"
+		"\"targets\":[{\"target\":\"/a/path/that/is/long/and/differs/at/its/end/b17\",\"cpu\":1}]}]}",
+		0, NULL);
+	struct top_view view = {0};
+
+	(void)state;
+	assert_int_equal(top_view_fill(&view, answer, NULL), 0);
+	assert_int_equal(view.n_lines, 6);
+	assert_string_equal(view.lines[0].text, "gone   no tick for 95 s; is its sensor running?");
+	assert_string_equal(view.lines[2].text, "slow   cpu - W   dram 2.00 W   measured by rapl");
+	assert_ptr_equal(strstr(view.lines[5].text, "/a/path/that/is/l..rs/at/its/end/b17 "), view.lines[5].text);
+	assert_int_equal(top_view_scroll(&view, 0, 3), 3);
+	assert_int_equal(top_view_scroll(&view, 3, 1000000), 5);
+	assert_int_equal(top_view_scroll(&view, 5, -2), 3);
+	assert_int_equal(top_view_scroll(&view, 3, -22), 0);
+	top_view_done(&view);
+	assert_int_equal(top_view_scroll(&view, 0, 1), 0);
 	json_decref(answer);
 }
 
@@ -100,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_top_sorts_by_watts),
+		cmocka_unit_test(test_top_hides_what_is_old),
 		cmocka_unit_test(test_top_bears_nonsense),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_recap_phases),
