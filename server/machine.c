@@ -25,6 +25,15 @@ int machine_forget_model(struct machine *machine)
 	return 0;
 }
 
+static void describe(void *data, const char *target, double *cpu_quota, const char **image)
+{
+	const struct machine *machine = data;
+	const struct known_target *known = known_find(&machine->known, target);
+
+	*cpu_quota = known ? known->cpu_quota : 0;
+	*image = known_text(known, KNOWN_IMAGE);
+}
+
 struct machine *machine_new(const struct server_config *config, const char *name, const char *reports)
 {
 	struct machine *machine = calloc(1, sizeof(*machine));
@@ -42,6 +51,8 @@ struct machine *machine_new(const struct server_config *config, const char *name
 	machine->join = join_new((int64_t)config->grace_ms);
 	if (machine->names)
 		machine->maker = tick_maker_new(machine->names, config->formula.interval_ms / 1000);
+	if (machine->maker)
+		tick_maker_set_describer(machine->maker, describe, machine);
 	if (!machine->name || !machine->reports || !machine->power || !machine->join || !machine->maker ||
 	    machine_forget_model(machine) < 0) {
 		machine_free(machine);

@@ -23,6 +23,9 @@ enum tick_feature {
 	TICK_FEATURES
 };
 
+/* Sets what is known of a target: CPUs that it may use, its image; leaves alone what is not. */
+typedef void (*tick_describer)(void *data, const char *target, double *cpu_quota, const char **image);
+
 struct tick_socket {
 	unsigned package;
 	double energy_j[REPORT_SCOPES]; /* NAN: not measured in this tick */

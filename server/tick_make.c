@@ -16,10 +16,8 @@
 
 #define TICK_COUNT_MAX     0x1p62 /* more than this in one tick is a counter that went backwards */
 #define TICK_KEYS_KEEP     4096
-#define TICK_KEYS_AGE      3600 /* ticks */
-#define TICK_KEYS_MANY     16384
-#define TICK_KEYS_AGE_MANY 300 /* ticks, where there are that many names */
-#define TICK_KEYS_INTERVAL 600 /* ticks between two expiries */
+#define TICK_KEYS_AGE      300 /* ticks */
+#define TICK_KEYS_INTERVAL 100 /* ticks between two expiries */
 #define TICK_GAP_FACTOR    10  /* a difference of times beyond this is a pause of the sensor, not a tick */
 
 struct tick_maker {
@@ -62,6 +60,12 @@ void tick_maker_free(struct tick_maker *maker)
 	free(maker->ranks);
 	free(maker->events);
 	free(maker);
+}
+
+void tick_maker_set_describer(struct tick_maker *maker, tick_describer describe, void *data)
+{
+	maker->names.describe = describe;
+	maker->names.describe_data = data;
 }
 
 int tick_maker_set_target(struct tick_maker *maker, const char *target, double cpu_quota, const char *image)
@@ -375,10 +379,8 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 			tick->cpu_stride = first_cpus[1] - first_cpus[0];
 	}
 	tick_bridge_take(&maker->bridge, tick, slot->has_all);
-	if (maker->n_ticks % TICK_KEYS_INTERVAL == 0) {
+	if (maker->n_ticks % TICK_KEYS_INTERVAL == 0)
 		tick_names_expire(&maker->names, maker->n_ticks, TICK_KEYS_AGE, TICK_KEYS_KEEP);
-		tick_names_expire(&maker->names, maker->n_ticks, TICK_KEYS_AGE_MANY, TICK_KEYS_MANY);
-	}
 	*ret_tick = tick;
 	return 0;
 }

@@ -133,6 +133,14 @@ static uint32_t tick_names_hash(const char *name)
 	return hash;
 }
 
+static void set_known(struct tick_key *key, double cpu_quota, const char *image)
+{
+	if (cpu_quota > 0)
+		key->cpu_quota = cpu_quota;
+	if (image[0])
+		key->image = tick_names_hash(image) | 1;
+}
+
 struct tick_key *tick_names_key(struct tick_names *names, const char *target, uint64_t now)
 {
 	size_t length = strlen(target);
@@ -151,6 +159,12 @@ struct tick_key *tick_names_key(struct tick_names *names, const char *target, ui
 		} while (taken);
 		HASH_ADD_KEYPTR(by_name, names->keys_by_name, found->name, length, found);
 		HASH_ADD(by_key, names->keys_by_key, key, sizeof(found->key), found);
+		if (names->describe) {
+			double cpu_quota = 0;
+			const char *image = "";
+			names->describe(names->describe_data, target, &cpu_quota, &image);
+			set_known(found, cpu_quota, image);
+		}
 	}
 	found->seen = now;
 	return found;
@@ -162,10 +176,7 @@ int tick_names_know(struct tick_names *names, const char *target, double cpu_quo
 
 	if (!key)
 		return -ENOMEM;
-	if (cpu_quota > 0)
-		key->cpu_quota = cpu_quota;
-	if (image[0])
-		key->image = tick_names_hash(image) | 1;
+	set_known(key, cpu_quota, image);
 	return 0;
 }
 

@@ -32,6 +32,8 @@ struct tick_names {
 	unsigned n_columns;
 	struct tick_key *keys_by_name;
 	struct tick_key *keys_by_key;
+	tick_describer describe; /* NULL: nobody */
+	void *describe_data;
 };
 
 void tick_names_init(struct tick_names *names, const struct report_names *report_names);

@@ -238,6 +238,47 @@ static void interval_from_times(void **state)
 	}
 }
 
+static void describe(void *data, const char *target, double *cpu_quota, const char **image)
+{
+	unsigned *n_asked = data;
+
+	(*n_asked)++;
+	*cpu_quota = target[0] == 'b' ? 2.5 : 0;
+	*image = target[0] == 'b' ? "shop:1" : "";
+}
+
+/* A name that was forgotten, as thousands came, is described anew when it returns. */
+static void forgotten_names_are_described(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct tick *tick;
+	unsigned n_asked = 0;
+	uint32_t image;
+	int64_t time_ms = 1000;
+	char name[16];
+
+	tick_maker_set_describer(fixture->maker, describe, &n_asked);
+	feed(fixture, time_ms, "b", "{\"core\":{\"0\":{\"0\":{\"cycles\":30.0}}}}", NULL);
+	tick = make(fixture);
+	assert_near(tick->targets[0].cpu_quota, 2.5, 0);
+	image = tick->targets[0].image;
+	assert_int_not_equal(image, 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		time_ms += 1000;
+		for (unsigned j = 0; j < 8; j++) {
+			(void)snprintf(name, sizeof(name), "x%u", 8 * i + j);
+			feed(fixture, time_ms, name, "{\"core\":{\"0\":{\"0\":{\"cycles\":30.0}}}}", NULL);
+		}
+		(void)make(fixture);
+	}
+	assert_int_equal(n_asked, 8001);
+	feed(fixture, time_ms + 1000, "b", "{\"core\":{\"0\":{\"0\":{\"cycles\":30.0}}}}", NULL);
+	tick = make(fixture);
+	assert_int_equal(n_asked, 8002);
+	assert_near(tick->targets[0].cpu_quota, 2.5, 0);
+	assert_int_equal(tick->targets[0].image, image);
+}
+
 static void keys_last(void **state)
 {
 	struct fixture *fixture = *state;
@@ -268,6 +309,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_events_still_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(interval_from_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(forgotten_names_are_described, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
