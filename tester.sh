@@ -309,7 +309,10 @@ trap 'remove_container; rm -f "$answer"' EXIT
 set -- --data-urlencode "name=$name" --data-urlencode "id=$container" --data-urlencode "begin=$begin" \
 	--data-urlencode "beginwarmup=$begin_warmup" --data-urlencode "beginexecution=$begin_execution" \
 	--data-urlencode "end=$end" --data-urlencode wholelife=1
-if code=$(curl -sS -G -X POST -H 'Accept: text/plain' --connect-timeout 10 --max-time "$wait_s" -o "$answer" \
+# A proxy cannot reach what listens on this machine only, whatever the environment says.
+direct=${no_proxy:-${NO_PROXY:-}}
+[ "$direct" = '*' ] || direct=${direct:+$direct,}localhost,127.0.0.1,::1
+if code=$(no_proxy=$direct curl -sS -G -X POST -H 'Accept: text/plain' --connect-timeout 10 --max-time "$wait_s" -o "$answer" \
 	-w '%{http_code}' "$@" "$url") && [ "$code" = 200 ]; then
 	{
 		echo

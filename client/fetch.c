@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FETCH_BODY_MAX           (64UL * 1024 * 1024)
@@ -55,6 +56,21 @@ static void fetch_set_options(CURL *handle, const struct fetch_request *request,
 	}
 }
 
+/* A proxy cannot reach what listens on this machine only, whatever the environment says. */
+static void fetch_set_proxy(CURL *handle)
+{
+	const char *told = getenv("no_proxy");
+	cleanup_(cleanup_free) char *direct = NULL;
+
+	told = told ? told : getenv("NO_PROXY");
+	if (told && strcmp(told, "*") == 0)
+		return;
+	if (asprintf(&direct, "%s%slocalhost,127.0.0.1,::1", told ? told : "", told && told[0] ? "," : "") < 0)
+		direct = NULL;
+	if (direct)
+		curl_easy_setopt(handle, CURLOPT_NOPROXY, direct);
+}
+
 int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, char *why, size_t why_size)
 {
 	char accept[128];
@@ -67,6 +83,7 @@ int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, 
 	if (!handle)
 		return -ENOMEM;
 	fetch_set_options(handle, request, ret_answer);
+	fetch_set_proxy(handle);
 	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, detail);
 	if (request->accept) {
 		(void)snprintf(accept, sizeof(accept), "Accept: %s", request->accept);

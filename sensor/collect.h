@@ -64,6 +64,7 @@ struct collect {
 	int64_t last_time_ms;
 	bool clock_behind;
 	bool told_overflow;
+	bool told_nameless;
 	/* watchers */
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;

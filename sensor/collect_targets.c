@@ -74,12 +74,28 @@ static void target_renamed(void *data, unsigned slot, const char *old_name)
 		 target_table_view(collect->table)->names[slot]);
 }
 
+/* Once, as there will be more for the same reason. */
+static void target_nameless(void *data, unsigned slot)
+{
+	struct collect *collect = data;
+
+	if (collect->told_nameless || collect->config->names == 1)
+		return;
+	collect->told_nameless = true;
+	log_warning("target", 0,
+		    "'%s' goes by its id, as no file of its runtime tells its name (further ones are not told). In a "
+		    "container, mount the host's /var/lib/docker/containers (Podman: /var/lib/containers) in its own place, "
+		    "or name other folders by --docker-root and --podman-root",
+		    target_table_view(collect->table)->names[slot]);
+}
+
 void collect_target_events(struct collect *collect, struct target_events *ret_events)
 {
 	*ret_events = (struct target_events){
 		.started = target_started,
 		.joined = target_joined,
 		.renamed = target_renamed,
+		.nameless = target_nameless,
 		.data = collect,
 	};
 }

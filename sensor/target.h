@@ -43,6 +43,8 @@ struct target_events {
 	void (*joined)(void *data, const struct activity_cgroup *cgroup);
 	/* The name in reports is another from now on. NULL: not wanted */
 	void (*renamed)(void *data, unsigned slot, const char *old_name);
+	/* No runtime's file has told its name for some seconds: it goes by its id. Once for each. NULL: not wanted */
+	void (*nameless)(void *data, unsigned slot);
 	void *data;
 };
 

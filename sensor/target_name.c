@@ -16,6 +16,7 @@
 #include <utlist.h>
 
 #define NAME_TRIES_MAX      8
+#define NAME_TRIES_TOLD     6 /* after about eight seconds */
 #define NAME_FIRST_DELAY_MS 250
 #define NAME_RECHECK_MS     60000 /* names that are known, for `docker rename` */
 #define NAME_RECHECKS_MAX   32    /* files read in one call */
@@ -138,6 +139,8 @@ static void wait_for_name(struct target_table *table, struct target_record *reco
 	}
 	record->next_try_ms = table->now_ms + ((int64_t)NAME_FIRST_DELAY_MS << record->tries);
 	record->tries++;
+	if (record->tries == NAME_TRIES_TOLD && record->slot && table->events.nameless)
+		table->events.nameless(table->events.data, record->slot);
 	if (!record->waiting_name)
 		DL_APPEND2(table->unnamed, record, name_prev, name_next);
 	record->waiting_name = true;

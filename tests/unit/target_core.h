@@ -30,6 +30,7 @@ struct core {
 	char log[2048];
 	unsigned slots[256]; /* cgroups joined and not departed, by slot */
 	bool has_root[256];
+	unsigned n_nameless;
 	/* files by id, as the opener gives them; NULL: not there */
 	const char *files[3][2];
 };
@@ -49,6 +50,14 @@ static inline void on_joined(void *data, const struct activity_cgroup *cgroup)
 	assert_true(cgroup->root == !core->has_root[cgroup->slot]);
 	core->has_root[cgroup->slot] = true;
 	core->slots[cgroup->slot]++;
+}
+
+static inline void on_nameless(void *data, unsigned slot)
+{
+	struct core *core = data;
+
+	(void)slot;
+	core->n_nameless++;
 }
 
 static inline void on_renamed(void *data, unsigned slot, const char *old_name)
@@ -78,7 +87,7 @@ static inline int open_file(void *data, enum container_file kind, const char *id
 
 static inline void begin(struct core *core, struct target_options *options)
 {
-	struct target_events events = {on_started, on_joined, on_renamed, core};
+	struct target_events events = {on_started, on_joined, on_renamed, on_nameless, core};
 	struct target_options plain = {.open_file = open_file, .open_data = core};
 	struct target_table *table = NULL;
 	if (options) {
