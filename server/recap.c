@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RECAP_BRIEF 1.1 /* of the machine's joules: more than the edges of a longer run make of it */
+
 static double recap_from(const struct recap_window *window, enum recap_phase phase)
 {
 	switch (phase) {
@@ -129,13 +131,33 @@ void recap_note_other(struct recap *recap, const struct report_power *row)
 	}
 }
 
+/* More joules than the machine's: all of a brief life, beside the part by time of the ticks that hold it. */
+static bool recap_is_brief(const struct recap *recap)
+{
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		const double machine_j = recap->machine[scope][RECAP_WHOLE].total_j;
+
+		if (recap->target[scope][RECAP_WHOLE].total_j > RECAP_BRIEF * machine_j)
+			return true;
+	}
+	return false;
+}
+
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size)
 {
+	bool found = false;
+
 	ret[0] = '\0';
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
-		if (recap->target[scope][RECAP_WHOLE].samples)
-			return false;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		found |= recap->target[scope][RECAP_WHOLE].samples > 0;
+	if (found && recap_is_brief(recap)) {
+		(void)snprintf(ret, size,
+			       "the run is short beside a tick: the container's joules are all of it, the machine's are "
+			       "cut out of its ticks in proportion to time, and are less");
+		return true;
 	}
+	if (found)
+		return false;
 	if (recap_coverage(recap) <= 0)
 		(void)snprintf(ret, size, "there are no reports of %s in this time; did its sensor run?",
 			       machine);

@@ -156,6 +156,26 @@ static void no_rows_a_reason(void **state)
 	assert_string_equal(warning, "");
 }
 
+/* A brief life is counted in full, the machine's tick by time: less may come out, and then that is said. */
+static void a_brief_run_says_so(void **state)
+{
+	struct recap_window window = {400, 400, 400, 500};
+	struct report_power machine = row_at(1000, 20, "0", REPORT_SCOPE_CPU);
+	struct report_power own = row_at(1000, 5, "0", REPORT_SCOPE_CPU);
+	char warning[RECAP_WARNING_SIZE];
+	struct recap recap;
+
+	(void)state;
+	recap_init(&recap, &window);
+	recap.whole_life = true;
+	recap_add(&recap, &machine, true, 1);
+	recap_add(&recap, &own, false, 1);
+	assert_true(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j >
+		    recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j);
+	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
+	assert_non_null(strstr(warning, "short beside a tick"));
+}
+
 static double random_part(void)
 {
 	return (double)rand() / RAND_MAX;
@@ -205,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(boundary_is_in_proportion),
 		cmocka_unit_test(whole_life_counts_edges_in_full),
+		cmocka_unit_test(a_brief_run_says_so),
 		cmocka_unit_test(sockets_add_up_in_a_tick),
 		cmocka_unit_test(foreign_rows_take_power_and_the_usual_interval),
 		cmocka_unit_test(no_rows_no_coverage),
