@@ -15,7 +15,7 @@
 #define LEAN_SLOWEST  0.005
 #define LEAN_UNSURE   0.2
 #define LEAN_LIMIT    1.5
-#define LEAN_CALM     0.6
+#define LEAN_CALM     0.35
 #define RATE_LIMIT    1e6 /* 1e15 events a second: no machine does */
 #define POWER_LEAST_W 1e-9
 #define POWER_LIMIT_W 2000 /* or five times the largest seen */

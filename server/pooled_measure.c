@@ -13,6 +13,7 @@
 #define NOISE_STEP    0.01  /* of the change since the last tick: energy and counts are not read together */
 #define NOISE_ALARM   0.15  /* of the watts of a container that seems to change character */
 #define NOISE_PARTIAL 0.10  /* of the watts of a container in its first or last tick */
+#define NOISE_CALM    4    /* so much more of all of it where the loads are constant: there is little to learn */
 #define NOISE_FLOOR   1e-6
 #define HUBER         2.5
 #define NOISE_LEARN   0.02
@@ -215,7 +216,8 @@ static void update_member(struct pooled_filter *filter, struct pooled_member *me
 {
 	double change = y - filter->last_w[m->socket],
 	       *noise = &member->noise[m->input->busy[m->socket] >= 0.5];
-	double r = measurement_noise(m, y, isfinite(change) ? change : 0) * *noise + NOISE_FLOOR;
+	double calm = 1 + NOISE_CALM * m->input->calmness;
+	double r = measurement_noise(m, y, isfinite(change) ? change : 0) * *noise * calm + NOISE_FLOOR;
 	double s = 0, total, miss = y - m->power, surprise, root;
 
 	pooled_matrix_times(member->p, filter->size, member->n_used, filter->h, filter->ph);
