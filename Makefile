@@ -23,14 +23,16 @@ SERVER_LIBS = $(shell pkg-config --libs lapacke)
 CLIENT_LIBS = -lncurses -ltinfo -lcurl
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DWATTRIBUTE_VERSION=\"$(VERSION)\" $(WARNINGS) $(WERROR) $(HARDEN) \
-	-Iinclude -I$(BUILD) $(PKG_CFLAGS) $(CFLAGS)
+	-Iinclude $(INCLUDES) -I$(BUILD) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDHARDEN) $(LDFLAGS)
 
 # main.c of each program stays out of the libraries that tests link.
-COMMON_SRC := $(wildcard common/*.c)
-SENSOR_SRC := $(filter-out sensor/main.c,$(wildcard sensor/*.c))
-SERVER_SRC := $(filter-out server/main.c,$(wildcard server/*.c))
-CLIENT_SRC := $(filter-out client/main.c,$(wildcard client/*.c))
+sources = $(filter-out %/main.c %.bpf.c,$(shell find $(1) -name '*.c' | sort))
+COMMON_SRC := $(call sources,common)
+SENSOR_SRC := $(call sources,sensor)
+SIM_SRC := $(call sources,sim)
+SERVER_SRC := $(call sources,server)
+CLIENT_SRC := $(call sources,client)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBS_OURS := $(BUILD)/libcommon.a
 PROGRAMS := $(BUILD)/wattribute-sensor $(BUILD)/wattribute-server $(BUILD)/wattribute
@@ -55,6 +57,14 @@ help:
 ## make soak       half an hour of churn; growth of memory and descriptors
 ## make install    programs, man pages and units under $(DESTDIR)$(PREFIX)
 
+# Each component sees its own folders and the contracts in include/; tests see everything.
+$(BUILD)/common/%.o: INCLUDES = -Icommon
+$(BUILD)/sensor/%.o: INCLUDES = -Isensor -I.
+$(BUILD)/sim/%.o: INCLUDES = -Isensor -I.
+$(BUILD)/server/%.o: INCLUDES = -Iserver
+$(BUILD)/client/%.o: INCLUDES = -Iclient -I.
+$(BUILD)/tests/%.o: INCLUDES = -Icommon -Isensor -Iserver -Iclient -I.
+
 # Both names, as BUILD may be given with or without its whole path: else an object could stay as it is by mistake.
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -63,17 +73,18 @@ $(BUILD)/%.o: %.c
 # The program that counts in the kernel, and its loader's header.
 BPF_CLANG ?= clang
 BPF_ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/ppc64le/powerpc/')
-$(BUILD)/sensor/count.bpf.o: sensor/bpf/count.bpf.c sensor/bpf/count.h
+$(BUILD)/sensor/source/bpf/count.bpf.o: sensor/source/bpf/count.bpf.c sensor/source/bpf/count.h
 	@mkdir -p $(@D)
-	$(BPF_CLANG) -O2 -g -Wall -target bpf -D__TARGET_ARCH_$(BPF_ARCH) \
+	$(BPF_CLANG) -O2 -g -Wall -target bpf -Isensor -D__TARGET_ARCH_$(BPF_ARCH) \
 		-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
-$(BUILD)/sensor/count.skel.h: $(BUILD)/sensor/count.bpf.o
+$(BUILD)/sensor/source/bpf/count.skel.h: $(BUILD)/sensor/source/bpf/count.bpf.o
 	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name count_bpf > $@.new && mv $@.new $@
-$(BUILD)/sensor/priv_bpf.o: $(BUILD)/sensor/count.skel.h
-$(BUILD)/sensor/priv_bpf.o: ALL_CFLAGS += -Wno-sign-conversion -Wno-conversion
+$(BUILD)/sensor/priv/priv_bpf.o: $(BUILD)/sensor/source/bpf/count.skel.h
+$(BUILD)/sensor/priv/priv_bpf.o: ALL_CFLAGS += -Wno-sign-conversion -Wno-conversion
 
 $(BUILD)/libcommon.a: $(call obj,$(COMMON_SRC))
 $(BUILD)/libsensor.a: $(call obj,$(SENSOR_SRC))
+$(BUILD)/libsim.a: $(call obj,$(SIM_SRC))
 $(BUILD)/libserver.a: $(call obj,$(SERVER_SRC))
 $(BUILD)/libclient.a: $(call obj,$(CLIENT_SRC))
 $(BUILD)/lib%.a:
@@ -81,19 +92,18 @@ $(BUILD)/lib%.a:
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/wattribute-sensor: $(BUILD)/sensor/main.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SENSOR_LIBS) $(COMMON_LIBS)
+$(BUILD)/wattribute-sensor: $(BUILD)/sensor/main.o $(BUILD)/libsensor.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
 $(BUILD)/wattribute-server: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
-$(BUILD)/wattribute: $(BUILD)/client/main.o $(BUILD)/libclient.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SERVER_LIBS) $(COMMON_LIBS)
+$(BUILD)/wattribute: $(BUILD)/client/main.o $(BUILD)/libclient.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(CLIENT_LIBS) $(COMMON_LIBS)
 
 # A unit test links whatever it needs of all our libraries.
-TEST_LIBS = $(BUILD)/libsensor.a $(BUILD)/libserver.a $(BUILD)/libclient.a $(BUILD)/libcommon.a
+TEST_LIBS = $(BUILD)/libsensor.a $(BUILD)/libsim.a $(BUILD)/libserver.a $(BUILD)/libclient.a $(BUILD)/libcommon.a
 unit: $(UNIT)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIBS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< $(TEST_LIBS) -lcmocka $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
-$(BUILD)/tests/unit/%.o $(BUILD)/tests/fuzz/%.o: ALL_CFLAGS += -Isensor -Iserver -Iclient -Icommon
+	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group -lcmocka $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 
 # Fuzz targets replay their corpus with a stand-alone driver. To look for new inputs, link libFuzzer in its place:
 #   make fuzz EXPLORE=1 CC=clang SANITIZE=address,undefined BUILD=build-fuzz
@@ -106,21 +116,20 @@ FUZZ_LDFLAGS := -fsanitize=fuzzer
 HARDEN += -fsanitize=fuzzer-no-link
 endif
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_DRIVER) $(TEST_LIBS)
-	$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $(filter %.o,$^) $(TEST_LIBS) $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 
 # Streams of the simulated machine without a sensor, for accuracy work.
-$(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SENSOR_LIBS) $(COMMON_LIBS)
+$(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
 # Recorded reports through one formula, alone.
 $(BUILD)/tests/sim/replay: $(BUILD)/tests/sim/replay.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SERVER_LIBS) $(COMMON_LIBS)
 # Is the server's memory flat, whatever the number of containers seen?
 $(BUILD)/tests/sim/churn: $(BUILD)/tests/sim/churn.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(SERVER_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SERVER_LIBS) $(COMMON_LIBS)
 # Recorded reports into a store, at once or as if they happened now.
 $(BUILD)/tests/sim/feed: $(BUILD)/tests/sim/feed.o $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(COMMON_LIBS)
-$(BUILD)/tests/sim/%.o: ALL_CFLAGS += -Isensor -Iserver -Iclient
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
 
 deps:
 	@scripts/install-deps.sh build
@@ -145,7 +154,7 @@ BENCH := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/benc
 .PHONY: bench-programs
 bench-programs: $(BENCH)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
 bench: all bench-programs
 	@tests/bench/run.sh
 accuracy:

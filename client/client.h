@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "config.h"
+#include "config/config.h"
 
 enum client_exit {
 	CLIENT_EXIT_OK = 0,

@@ -4,7 +4,7 @@
  * with what is missing, why, and the remedy. Knows no counter itself.
  */
 #include "client.h"
-#include "cleanup.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>

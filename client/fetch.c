@@ -3,7 +3,7 @@
  * HTTP requests by libcurl, with a limit on time and on the answer's size. Knows no URL of the server.
  */
 #include "fetch.h"
-#include "cleanup.h"
+#include "base/cleanup.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -65,7 +65,8 @@ static void fetch_set_proxy(CURL *handle)
 	told = told ? told : getenv("NO_PROXY");
 	if (told && strcmp(told, "*") == 0)
 		return;
-	if (asprintf(&direct, "%s%slocalhost,127.0.0.1,::1", told ? told : "", told && told[0] ? "," : "") < 0)
+	if (asprintf(&direct, "%s%slocalhost,127.0.0.1,::1", told ? told : "", told && told[0] ? "," : "") <
+	    0)
 		direct = NULL;
 	if (direct)
 		curl_easy_setopt(handle, CURLOPT_NOPROXY, direct);

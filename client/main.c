@@ -3,9 +3,9 @@
  * wattribute: the client. Finds the subcommand and hands over; a mistyped one gets the nearest known word.
  */
 #include "client.h"
-#include "cleanup.h"
-#include "score.h"
-#include "text.h"
+#include "base/cleanup.h"
+#include "sim/score/score.h"
+#include "base/text.h"
 
 #include <locale.h>
 #include <signal.h>

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --check-machine: every source is probed as the sensor would at start, and every answer is kept with its reason.
- * The JSON object is what `wattribute check` shows; the text is made from the same object.
+ * --check-machine: every source is probed as the sensor would at start, and every answer is kept with its
+ * reason. The JSON object is what `wattribute check` shows; the text is made from the same object.
  */
 #include "check_machine.h"
 
-#include "cgroup.h"
-#include "choose.h"
-#include "cleanup.h"
-#include "collect.h"
-#include "defaults.h"
-#include "event.h"
-#include "fd_budget.h"
-#include "log.h"
-#include "priv_client.h"
-#include "text.h"
-#include "topology.h"
+#include "target/cgroup.h"
+#include "source/choose.h"
+#include "base/cleanup.h"
+#include "collect/collect.h"
+#include "config/defaults.h"
+#include "event/event.h"
+#include "machine/fd_budget.h"
+#include "base/log.h"
+#include "priv/priv_client.h"
+#include "base/text.h"
+#include "machine/topology.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,8 +37,8 @@ struct check {
 };
 
 /*
- * A probe's text is "EVENTS: reason. Remedy" or "EVENTS: reason: try remedy". The events are left out: they stand in a
- * list of their own.
+ * A probe's text is "EVENTS: reason. Remedy" or "EVENTS: reason: try remedy". The events are left out: they
+ * stand in a list of their own.
  */
 static json_t *item(const char *key, const char *value, const char *status, const char *text)
 {
@@ -63,11 +63,12 @@ static void add_remedy(const struct check *check, json_t *entry)
 	if (!entry || json_string_length(json_object_get(entry, "remedy")) > 0 ||
 	    strcmp(json_string_value(json_object_get(entry, "status")), "missing") != 0)
 		return;
-	json_object_set_new(entry, "remedy",
-			    json_string(check->topology.virtual_machine
-						? "Ask the host for a virtual performance monitoring unit (KVM: -cpu "
-						  "host,pmu=on); until then CPU time is counted instead"
-						: "Take another event (perf list); without any, CPU time is counted"));
+	json_object_set_new(
+		entry, "remedy",
+		json_string(check->topology.virtual_machine
+				    ? "Ask the host for a virtual performance monitoring unit (KVM: -cpu "
+				      "host,pmu=on); until then CPU time is counted instead"
+				    : "Take another event (perf list); without any, CPU time is counted"));
 }
 
 /* Events that the sensor chose by itself and that are all missing are one fact, not four. */
@@ -77,9 +78,11 @@ static void fold_events(struct check *check)
 	size_t index;
 	json_t *entry;
 
-	if (check->config->n_groups == 0 || !check->config->groups[0].by_default || json_array_size(events) == 0)
+	if (check->config->n_groups == 0 || !check->config->groups[0].by_default ||
+	    json_array_size(events) == 0)
 		return;
-	json_array_foreach(events, index, entry) {
+	json_array_foreach(events, index, entry)
+	{
 		if (strcmp(json_string_value(json_object_get(entry, "status")), "ok") == 0)
 			return;
 	}
@@ -109,16 +112,17 @@ static void check_host(struct check *check)
 		return;
 	json_object_set_new(check->object, "version", json_string(WATTRIBUTE_VERSION));
 	json_object_set_new(check->object, "machine",
-			    json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:b}", "hostname", host.nodename, "kernel",
-				      host.release, "cpu", check->topology.model_name, "sockets",
-				      (int)check->topology.n_packages, "cpus", (int)check->topology.n_cpus, "base_mhz",
-				      check->topology.base_frequency_mhz, "virtual",
+			    json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:b}", "hostname", host.nodename,
+				      "kernel", host.release, "cpu", check->topology.model_name, "sockets",
+				      (int)check->topology.n_packages, "cpus", (int)check->topology.n_cpus,
+				      "base_mhz", check->topology.base_frequency_mhz, "virtual",
 				      check->topology.virtual_machine));
 }
 
 static void check_energy(struct check *check)
 {
-	static const struct system_source_ops *const all[] = {&source_rapl, &source_powercap, &source_estimate};
+	static const struct system_source_ops *const all[] = {&source_rapl, &source_powercap,
+							      &source_estimate};
 	char *events[] = {(char[]){"RAPL_ENERGY_PKG"}, (char[]){"RAPL_ENERGY_DRAM"}};
 	const struct event_group_request request = {
 		.name = (char[]){"rapl"}, .one_cpu_per_socket = true, .events = events, .n_events = 2};
@@ -128,8 +132,9 @@ static void check_energy(struct check *check)
 		const bool works = all[i]->probe(&check->context, &request, why, sizeof(why)) == 0;
 
 		if (works && all[i]->estimated && !why[0])
-			(void)snprintf(why, sizeof(why), "a model from CPU use and design power, no measurement%s",
-				       check->config->tdp_w > 0 ? "" : ". Tell it the right design power by --tdp");
+			(void)snprintf(
+				why, sizeof(why), "a model from CPU use and design power, no measurement%s",
+				check->config->tdp_w > 0 ? "" : ". Tell it the right design power by --tdp");
 		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why));
 		if (works && !check->energy) {
 			check->energy = all[i]->name;
@@ -208,16 +213,17 @@ static void check_cgroups(struct check *check)
 {
 	static const char *const versions[] = {"none", "v1", "v2"};
 	unsigned n = 0;
-	const struct cgroup_watch_events events = {.created = count_cgroup, .removed = count_cgroup, .data = &n};
+	const struct cgroup_watch_events events = {
+		.created = count_cgroup, .removed = count_cgroup, .data = &n};
 	struct cgroup_watch *watch = NULL;
 	const bool found = check->layout.mount[0] && cgroup_watch_open(&check->layout, &events, &watch) == 0;
 
 	cgroup_watch_close(watch);
 	json_object_set_new(check->object, "cgroups",
 			    json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "version",
-				      check->layout.hybrid ? "hybrid" : versions[check->layout.version], "status",
-				      found ? "ok" : "missing", "base", check->layout.mount, "cgroups", (int)n, "why",
-				      check->layout.text, "remedy", ""));
+				      check->layout.hybrid ? "hybrid" : versions[check->layout.version],
+				      "status", found ? "ok" : "missing", "base", check->layout.mount,
+				      "cgroups", (int)n, "why", check->layout.text, "remedy", ""));
 }
 
 static void check_rights(struct check *check)
@@ -226,16 +232,20 @@ static void check_rights(struct check *check)
 	int64_t paranoid = 0;
 	bool limits;
 
-	add(check, "rights", item("right", "root or CAP_PERFMON", geteuid() == 0 ? "ok" : "limited",
-				  geteuid() == 0 ? "" : "not root. Start as root, or with CAP_PERFMON, CAP_BPF and "
-							"CAP_DAC_READ_SEARCH"));
+	add(check, "rights",
+	    item("right", "root or CAP_PERFMON", geteuid() == 0 ? "ok" : "limited",
+		 geteuid() == 0 ? ""
+				: "not root. Start as root, or with CAP_PERFMON, CAP_BPF and "
+				  "CAP_DAC_READ_SEARCH"));
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_paranoid", check->config->procfs_root);
 	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
 	(void)text_parse_i64(value, &paranoid);
 	limits = geteuid() != 0 && paranoid > 0;
 	(void)snprintf(text, sizeof(text), "value %s%s", value[0] ? value : "unknown",
-		       limits ? ", which keeps this user from counting whole CPUs. Start as root, or as root: sysctl "
-				"kernel.perf_event_paranoid=0" : "");
+		       limits ? ", which keeps this user from counting whole CPUs. Start as root, or as "
+				"root: sysctl "
+				"kernel.perf_event_paranoid=0"
+			      : "");
 	add(check, "rights", item("right", "perf_event_paranoid", limits ? "limited" : "ok", text));
 	(void)snprintf(text, sizeof(text), "%u counters can be open at once", fd_budget_raise());
 	add(check, "rights", item("right", "open files", "ok", text));
@@ -260,13 +270,17 @@ static void check_runtimes(struct check *check)
 			else if (errno == EACCES)
 				closed = true;
 		}
-		json_t *entry = item("runtime", runtimes[i].name, found ? "ok" : "missing",
-				     found    ? ""
-				     : closed ? "its folder may not be read by this user. Start as root, else containers are "
-						"called by their short id"
-					      : "no folder of it is here (not installed, or not mounted). If it runs: mount its "
-						"folder, or name it by --docker-root or --podman-root, else containers are "
-						"called by their short id");
+		json_t *entry = item(
+			"runtime", runtimes[i].name, found ? "ok" : "missing",
+			found ? ""
+			: closed
+				? "its folder may not be read by this user. Start as root, else containers "
+				  "are "
+				  "called by their short id"
+				: "no folder of it is here (not installed, or not mounted). If it runs: "
+				  "mount its "
+				  "folder, or name it by --docker-root or --podman-root, else containers are "
+				  "called by their short id");
 		json_object_set_new(entry, "path", json_string(found ? found : ""));
 		add(check, "runtimes", entry);
 	}
@@ -277,18 +291,21 @@ static void print_text(const struct check *check)
 	const char *key;
 	json_t *list, *entry;
 
-	json_object_foreach(check->object, key, list) {
+	json_object_foreach(check->object, key, list)
+	{
 		size_t index;
 
 		if (!json_is_array(list))
 			continue;
 		printf("%s\n", key);
-		json_array_foreach(list, index, entry) {
+		json_array_foreach(list, index, entry)
+		{
 			const char *name = NULL;
 			const char *member;
 			json_t *value;
 
-			json_object_foreach(entry, member, value) {
+			json_object_foreach(entry, member, value)
+			{
 				if (strcmp(member, "status") != 0 && strcmp(member, "why") != 0 &&
 				    strcmp(member, "remedy") != 0 && strcmp(member, "path") != 0)
 					name = json_string_value(value);
@@ -351,11 +368,12 @@ int check_machine_main(struct sensor_config *config)
 	check_rights(&check);
 	check_runtimes(&check);
 	if (check.estimated)
-		(void)snprintf(note, sizeof(note), "watts are estimated from CPU use and the processor's design power");
+		(void)snprintf(note, sizeof(note),
+			       "watts are estimated from CPU use and the processor's design power");
 	json_object_set_new(check.object, "choice",
-			    json_pack("{s:s, s:s, s:b, s:s}", "energy", check.energy ? check.energy : "none", "activity",
-				      check.activity ? check.activity : "none", "estimated", check.estimated, "note",
-				      note));
+			    json_pack("{s:s, s:s, s:b, s:s}", "energy", check.energy ? check.energy : "none",
+				      "activity", check.activity ? check.activity : "none", "estimated",
+				      check.estimated, "note", note));
 	if (config->json) {
 		json_dumpf(check.object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 		printf("\n");

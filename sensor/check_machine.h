@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --check-machine: what this machine can measure, what not, why, and the remedy; as text or JSON. Tries every source
- * in this process, opens nothing that stays.
+ * --check-machine: what this machine can measure, what not, why, and the remedy; as text or JSON. Tries every
+ * source in this process, opens nothing that stays.
  */
 #pragma once
 
-#include "sensor_config.h"
+#include "config/sensor_config.h"
 
 /* Prints to stdout. 0 if anything can be measured (an estimate counts), else 1. */
 int check_machine_main(struct sensor_config *config);

@@ -2,14 +2,14 @@
 /*
  * wattribute-sensor: options, then the duty of this process. Nothing else is done here.
  */
-#include "cgroup.h"
+#include "target/cgroup.h"
 #include "check_machine.h"
-#include "collect.h"
-#include "duty.h"
-#include "log.h"
-#include "sandbox.h"
-#include "sensor_config.h"
-#include "store.h"
+#include "collect/collect.h"
+#include "process/duty.h"
+#include "base/log.h"
+#include "process/sandbox.h"
+#include "config/sensor_config.h"
+#include "store/store.h"
 #include "supervise.h"
 
 #include <stdio.h>
@@ -25,8 +25,10 @@ static int check_settings(const struct sensor_config *config)
 	gid_t gid;
 
 	if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0)
-		return log_error("config", 0, "there is no user '%s'; name another by --user", config->user), 2;
-	if (config->cgroup_base && config->cgroup_base[0] && cgroup_layout_detect(config->cgroup_base, &layout) < 0)
+		return log_error("config", 0, "there is no user '%s'; name another by --user", config->user),
+		       2;
+	if (config->cgroup_base && config->cgroup_base[0] &&
+	    cgroup_layout_detect(config->cgroup_base, &layout) < 0)
 		return log_error("config", 0, "%s", layout.text), 2;
 	printf("the configuration is valid: reports of '%s' go to '%s', collection '%s'\n", config->name,
 	       store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
@@ -37,7 +39,8 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 {
 	const char *duty = duty_current();
 
-	log_set_level(config->verbose > 0 ? LOG_LEVEL_DEBUG : (enum log_level)(config->log_level + LOG_LEVEL_ERROR));
+	log_set_level(config->verbose > 0 ? LOG_LEVEL_DEBUG
+					  : (enum log_level)(config->log_level + LOG_LEVEL_ERROR));
 	if (!duty) {
 		if (action == CONFIG_CHECK)
 			return check_settings(config);

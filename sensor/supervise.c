@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First process of the sensor. With root's rights it answers a closed list of typed requests (priv.h) and does
- * nothing else; when one of its children ends, the other is ended in order, and the exit code is collect's.
+ * First process of the sensor. With root's rights it answers a closed list of typed requests (priv.h) and
+ * does nothing else; when one of its children ends, the other is ended in order, and the exit code is
+ * collect's.
  */
 #include "supervise.h"
 
-#include "cgroup.h"
-#include "cleanup.h"
-#include "collect.h"
-#include "duty.h"
-#include "folder.h"
-#include "ipc.h"
-#include "log.h"
-#include "loop.h"
-#include "priv.h"
-#include "priv_bpf.h"
-#include "sandbox.h"
+#include "target/cgroup.h"
+#include "base/cleanup.h"
+#include "collect/collect.h"
+#include "process/duty.h"
+#include "base/folder.h"
+#include "process/ipc.h"
+#include "base/log.h"
+#include "process/loop.h"
+#include "priv/priv.h"
+#include "priv/priv_bpf.h"
+#include "process/sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -76,7 +77,8 @@ static void on_write_ended(struct loop_child *child, int wait_status)
 	struct supervise *supervise = child->data;
 
 	supervise->write.pid = -1;
-	/* It ends with 0 only when collect has closed the link: collect is about to end, or has ended unseen so far. */
+	/* It ends with 0 only when collect has closed the link: collect is about to end, or has ended unseen
+	 * so far. */
 	if (supervise->collect.pid > 0 && exit_code_of(wait_status) != 0)
 		(void)kill(supervise->collect.pid, SIGTERM);
 	child_ended(supervise, "write", wait_status);
@@ -123,9 +125,10 @@ static void on_stop(struct loop *loop, int signal_number)
 static void prepare_priv(struct supervise *supervise, const struct sensor_config *config)
 {
 	collect_container_roots(config, &supervise->roots);
-	supervise->priv = (struct priv_config){.sysfs_root = config->sysfs_root, .containers = &supervise->roots,
-					 .bpf = &supervise->bpf};
-	if (!config->sim && cgroup_layout_detect(config->cgroup_base, &supervise->layout) == 0 && supervise->layout.perf)
+	supervise->priv = (struct priv_config){
+		.sysfs_root = config->sysfs_root, .containers = &supervise->roots, .bpf = &supervise->bpf};
+	if (!config->sim && cgroup_layout_detect(config->cgroup_base, &supervise->layout) == 0 &&
+	    supervise->layout.perf)
 		supervise->priv.perf_root = supervise->layout.mount;
 }
 
@@ -144,9 +147,10 @@ static int start_children(struct supervise *supervise, char *argv[])
 	if (r < 0)
 		return log_error("priv", r, "cannot start a child process");
 	supervise->n_running = 2;
-	loop_child_start(&supervise->loop, &supervise->write_child, supervise->write.pid, on_write_ended, supervise);
-	loop_child_start(&supervise->loop, &supervise->collect_child, supervise->collect.pid, on_collect_ended,
+	loop_child_start(&supervise->loop, &supervise->write_child, supervise->write.pid, on_write_ended,
 			 supervise);
+	loop_child_start(&supervise->loop, &supervise->collect_child, supervise->collect.pid,
+			 on_collect_ended, supervise);
 	ev_io_init(&supervise->requests, on_request, supervise->collect.socket, EV_READ);
 	supervise->requests.data = supervise;
 	ev_io_start(supervise->loop.ev, &supervise->requests);

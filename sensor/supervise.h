@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor's first process: starts `write` and `collect`, serves collect's requests for rights, passes signals on,
- * and ends with them. It parses nothing that comes from outside.
+ * The sensor's first process: starts `write` and `collect`, serves collect's requests for rights, passes
+ * signals on, and ends with them. It parses nothing that comes from outside.
  */
 #pragma once
 
-#include "sensor_config.h"
+#include "config/sensor_config.h"
 
 /* Returns the daemon's exit code. */
 int supervise_main(struct sensor_config *config, char *argv[]);

@@ -3,14 +3,14 @@
  * wattribute-server: options, then the duty of this process: the server itself, or one of its store
  * processes.
  */
-#include "clock.h"
-#include "db.h"
-#include "duty.h"
-#include "folder.h"
-#include "log.h"
-#include "sandbox.h"
+#include "base/clock.h"
+#include "db/db.h"
+#include "process/duty.h"
+#include "base/folder.h"
+#include "base/log.h"
+#include "process/sandbox.h"
 #include "server.h"
-#include "store.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -112,8 +112,8 @@ static int check_input(const struct server_config *config)
 	if (!config->once || !(config->uri || config->input) ||
 	    strncmp(config->input_uri, prefix, strlen(prefix)) != 0 || access(path, F_OK) == 0)
 		return 0;
-	return log_error("config", 0, "cannot read '%s': %s; is the path right, has a sensor written there?", path,
-			 strerror(errno)),
+	return log_error("config", 0, "cannot read '%s': %s; is the path right, has a sensor written there?",
+			 path, strerror(errno)),
 	       2;
 }
 

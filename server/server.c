@@ -5,16 +5,16 @@
  */
 #include "server.h"
 
-#include "api.h"
-#include "clock.h"
-#include "log.h"
-#include "recaps.h"
-#include "sandbox.h"
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "recap/recaps.h"
+#include "process/sandbox.h"
 #include "server_known.h"
 #include "server_report.h"
 #include "server_work.h"
-#include "state.h"
-#include "text.h"
+#include "machine/state.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <linux/capability.h>

@@ -5,12 +5,12 @@
  */
 #pragma once
 
-#include "db_client.h"
-#include "duty.h"
-#include "input.h"
-#include "loop.h"
-#include "machine.h"
-#include "notify.h"
+#include "db/db_client.h"
+#include "process/duty.h"
+#include "input/input.h"
+#include "process/loop.h"
+#include "machine/machine.h"
+#include "process/notify.h"
 
 struct recaps;
 struct api;

@@ -6,12 +6,12 @@
  */
 #include "server_known.h"
 
-#include "log.h"
+#include "base/log.h"
 
 #include <stdio.h>
 
 #define KNOWN_LIMIT  5000
-#define KNOWN_SLOWER 32 /* turns of the timer between two looks, at most */
+#define KNOWN_SLOWER 32   /* turns of the timer between two looks, at most */
 #define KNOWN_MOST   4096 /* that have no report at present; with more, a flood of brief ones is under way */
 #define KNOWN_AGE_MS INT64_C(86400000) /* a target not seen for a day is forgotten */
 

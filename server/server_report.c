@@ -4,8 +4,8 @@
  */
 #include "server_report.h"
 
-#include "clock.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "server.h"
 
 #include <math.h>

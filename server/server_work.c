@@ -5,11 +5,11 @@
  */
 #include "server_work.h"
 
-#include "clock.h"
-#include "log.h"
-#include "recaps.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "recap/recaps.h"
 #include "server_known.h"
-#include "state.h"
+#include "machine/state.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -16,7 +16,7 @@ void server_write(struct server *server, struct machine *machine);
 void server_ensure(struct server *server, const struct machine *machine);
 /* Hands over position and model of every machine that has moved on. */
 void server_save(struct server *server);
-/* The same for some of them, unless so much waits to be written that nothing should be added; the next call goes on
- * there. True: all are done. */
+/* The same for some of them, unless so much waits to be written that nothing should be added; the next call
+ * goes on there. True: all are done. */
 bool server_save_some(struct server *server);
 bool server_keeps_state(const struct server *server);

@@ -4,8 +4,8 @@
  * and out of each store. usage: bench_store [URI...]; without a URI the stores that need no server, in a new
  * directory of /tmp.
  */
-#include "report_bson.h"
-#include "store.h"
+#include "document/report_bson.h"
+#include "store/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a database itself takes for a tick, with no server of ours: each second one batch of reports is written, read
- * back by time, and answered by as many power reports of two scopes, as the server would write. Prints the median
- * time of each, of all three together, and the CPU time of reading and answering: what no server can fall below here.
- * usage: bench_wire URI [TARGETS [TICKS]]
+ * What a database itself takes for a tick, with no server of ours: each second one batch of reports is
+ * written, read back by time, and answered by as many power reports of two scopes, as the server would write.
+ * Prints the median time of each, of all three together, and the CPU time of reading and answering: what no
+ * server can fall below here. usage: bench_wire URI [TARGETS [TICKS]]
  */
-#include "clock.h"
-#include "report_bson.h"
-#include "store.h"
+#include "base/clock.h"
+#include "document/report_bson.h"
+#include "store/store.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,10 +19,11 @@
 
 enum step { WRITE_REPORTS, READ_REPORTS, WRITE_POWER, ALL, CPU, STEPS };
 
-static const char *const step_names[STEPS] = {"reports written", "read back", "power reports written", "all three",
-					      "CPU time of reading and answering"};
-static const char *const events[EVENTS] = {"CPU_CLK_THREAD_UNHALTED:REF_P", "CPU_CLK_THREAD_UNHALTED:THREAD_P",
-					   "INSTRUCTIONS_RETIRED", "LLC_MISSES"};
+static const char *const step_names[STEPS] = {"reports written", "read back", "power reports written",
+					      "all three", "CPU time of reading and answering"};
+static const char *const events[EVENTS] = {"CPU_CLK_THREAD_UNHALTED:REF_P",
+					   "CPU_CLK_THREAD_UNHALTED:THREAD_P", "INSTRUCTIONS_RETIRED",
+					   "LLC_MISSES"};
 static const struct report_place places[] = {{0, 0}};
 static const struct report_group group = {"core", EVENTS, events, 1, places};
 
@@ -40,9 +41,19 @@ static void fill(struct wire *wire, int64_t time_ms)
 	struct report_target_metadata metadata = {.container_id = "0123456789ab", .scaled = 1};
 	char name[32];
 	struct report_head head = {time_ms, "wire", name};
-	struct report_power power = {.time_ms = time_ms, .sensor = "wire", .target = name, .socket = "0",
-				     .formula = "pooled", .ratio = 0.01, .power = 1.5, .dynamic = 1, .fixed = 0.5,
-				     .energy_j = 1.5, .interval_s = 1, .error = NAN, .container_id = "0123456789ab"};
+	struct report_power power = {.time_ms = time_ms,
+				     .sensor = "wire",
+				     .target = name,
+				     .socket = "0",
+				     .formula = "pooled",
+				     .ratio = 0.01,
+				     .power = 1.5,
+				     .dynamic = 1,
+				     .fixed = 0.5,
+				     .energy_j = 1.5,
+				     .interval_s = 1,
+				     .error = NAN,
+				     .container_id = "0123456789ab"};
 
 	batch_clear(&wire->reports);
 	batch_clear(&wire->power);
@@ -72,7 +83,8 @@ static double cpu_ms(void)
 /* One tick; false when the database fails. */
 static bool step(struct wire *wire, unsigned tick, int64_t time_ms)
 {
-	struct store_query query = {.collection = "sensorwire", .after_ms = time_ms - 1, .until_ms = INT64_MAX};
+	struct store_query query = {
+		.collection = "sensorwire", .after_ms = time_ms - 1, .until_ms = INT64_MAX};
 	struct store_read read;
 	uint64_t start_ns, all_ns;
 	double cpu;
@@ -116,13 +128,15 @@ static int run(struct wire *wire)
 		}
 		left_ns = clock_monotonic_ns() - start_ns;
 		left_ns = left_ns < 1000000000 ? 1000000000 - left_ns : 0;
-		(void)nanosleep(&(struct timespec){.tv_nsec = left_ns < 1000000000 ? (long)left_ns : 999999999}, NULL);
+		(void)nanosleep(
+			&(struct timespec){.tv_nsec = left_ns < 1000000000 ? (long)left_ns : 999999999},
+			NULL);
 	}
 	(void)printf("%u containers, %u ticks, median (at most), ms:", wire->n_targets, wire->n_ticks);
 	for (unsigned i = 0; i < STEPS; i++) {
 		qsort(wire->took_ms[i], wire->n_ticks, sizeof(double), compare);
-		(void)printf("%s %s %.2f (%.2f)", i ? "," : "", step_names[i], wire->took_ms[i][wire->n_ticks / 2],
-			     wire->took_ms[i][wire->n_ticks - 1]);
+		(void)printf("%s %s %.2f (%.2f)", i ? "," : "", step_names[i],
+			     wire->took_ms[i][wire->n_ticks / 2], wire->took_ms[i][wire->n_ticks - 1]);
 	}
 	(void)printf("\n");
 	return 0;

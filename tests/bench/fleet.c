@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A fleet of cgroups for benchmarks: N of them below ROOT/wattribute-bench-PID, the first BUSY with a process that works
- * a little, sleeps, faults a page and so on. With --churn, further ones are born and end, so many a minute.
- * Prints "ready", cleans up when its input ends or it is asked to end.
- * usage: fleet ROOT N BUSY [--churn PER_MINUTE]
+ * A fleet of cgroups for benchmarks: N of them below ROOT/wattribute-bench-PID, the first BUSY with a process
+ * that works a little, sleeps, faults a page and so on. With --churn, further ones are born and end, so many
+ * a minute. Prints "ready", cleans up when its input ends or it is asked to end. usage: fleet ROOT N BUSY
+ * [--churn PER_MINUTE]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +51,8 @@ static _Noreturn void work(long rounds)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (long round = 0; rounds < 0 || round < rounds; round++) {
 		struct timespec start, now;
-		char *memory = mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *memory =
+			mmap(NULL, 16 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		for (size_t p = 0; memory != MAP_FAILED && p < 16; p++)
 			memory[p * page] = 1;
@@ -145,7 +146,8 @@ int main(int argc, char *argv[])
 {
 	const struct sigaction stop = {.sa_handler = on_stop}; /* without SA_RESTART: poll() returns */
 	double per_minute = argc > 5 && strcmp(argv[4], "--churn") == 0 ? strtod(argv[5], NULL) : 0;
-	int n = argc > 3 ? (int)strtol(argv[2], NULL, 10) : 0, n_busy = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
+	int n = argc > 3 ? (int)strtol(argv[2], NULL, 10) : 0,
+	    n_busy = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
 	pid_t *pids = calloc((size_t)n_busy + 1, sizeof(*pids));
 
 	if (argc < 4 || n < n_busy || !pids) {

@@ -7,9 +7,9 @@
  * Prints "ready" once collections are made, and what it wrote at the end. --behind: ends with status 3 if it
  * could not keep its own pace by so much, as then the store or this program was measured and no server.
  */
-#include "clock.h"
-#include "report_bson.h"
-#include "store.h"
+#include "base/clock.h"
+#include "document/report_bson.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runtimes' JSON files: config.v2.json, containers.json, config.json; all three parsers get every input. */
-#include "container_info.h"
+#include "target/container_info.h"
 
 #include <stdint.h>
 #include <stdlib.h>

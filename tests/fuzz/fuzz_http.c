@@ -3,8 +3,8 @@
  * Any bytes as the target of an HTTP request: taken apart within bounds, everything decoded is UTF-8, and
  * routes match or not. The first line of the input is the target.
  */
-#include "http_target.h"
-#include "text.h"
+#include "http/http_target.h"
+#include "base/text.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * Requests for recaps from anywhere: "name=value" lines, taken apart and checked, then written as documents;
  * and the same bytes as a stored request. Nothing may crash, and what is taken must be in order.
  */
-#include "recap_query.h"
+#include "recap/recap_query.h"
 
 #include <stdint.h>
 #include <stdlib.h>

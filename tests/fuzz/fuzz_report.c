@@ -3,9 +3,9 @@
  * Documents from anywhere: the decoders, the stores' look at a document, and the printing as JSON take any
  * bytes without harm.
  */
-#include "report_bson.h"
-#include "bson_json.h"
-#include "store_document.h"
+#include "document/report_bson.h"
+#include "document/bson_json.h"
+#include "store/store_document.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,12 +5,12 @@
  * files.
  */
 #include "../fake/fake_tree.h"
-#include "cputime.h"
-#include "event.h"
-#include "powercap.h"
-#include "procstat.h"
-#include "scale.h"
-#include "topology.h"
+#include "machine/cputime.h"
+#include "event/event.h"
+#include "machine/powercap.h"
+#include "machine/procstat.h"
+#include "machine/scale.h"
+#include "machine/topology.h"
 
 #include <math.h>
 #include <stdint.h>

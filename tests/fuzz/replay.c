@@ -4,7 +4,7 @@
  * mutations of each, and prints TAP. The seed is printed; WATTRIBUTE_SEED repeats a run, WATTRIBUTE_MUTATIONS
  * sets their number. With libFuzzer or AFL++ this file is left out.
  */
-#include "text.h"
+#include "base/text.h"
 
 #include <dirent.h>
 #include <stdbool.h>

@@ -8,7 +8,7 @@ complaints=
 for header in $(c_files | grep '\.h$'); do
 	# -include, since a header as the main file would complain of its #pragma once
 	said=$(${CC:-gcc} -std=c11 -D_GNU_SOURCE -DWATTRIBUTE_VERSION='"0"' -Wall -Wno-unused-function -fsyntax-only \
-		-Iinclude -I"${BUILD:-build}" $flags -include "$header" -x c /dev/null 2>&1 | grep -E 'error|warning' | head -2)
+		-Iinclude -Icommon -Isensor -Iserver -Iclient -I. -I"${BUILD:-build}" $flags -include "$header" -x c /dev/null 2>&1 | grep -E 'error|warning' | head -2)
 	[ -z "$said" ] || complaints="$complaints$said
 "
 done

@@ -11,19 +11,19 @@ complaints=$(for file in $(c_files); do
 		case $name in
 		*..*) echo "$file: includes \"$name\": no paths upwards" ;;
 		*.skel.h) ;; # made by bpftool at build time
-		*) [ -e "$dir/$name" ] || [ -e "$top/$name" ] || [ -e "include/$name" ] ||
+		*) [ -e "$top/$name" ] || [ -e "include/$name" ] || { [ "$top" = sim ] && [ -e "sensor/$name" ]; } || { [ "${name#sim/}" != "$name" ] && [ -e "$name" ]; } ||
 			echo "$file: includes \"$name\", which is neither in $top/ nor in include/" ;;
 		esac
 	done
 done)
 verdict "include directions" "$complaints"
 
-complaints=$(for file in $(find common sensor server client -name '*.c' | sort); do
+complaints=$(for file in $(find common sensor server client sim -name '*.c' ! -name '*.bpf.c' | sort); do
 	own=$(basename "$file" .c).h
-	[ -e "include/$own" ] || [ -e "${file%.c}.h" ] || continue
+	[ -e "${file%.c}.h" ] || [ -n "$(find include -name "$own")" ] || continue
 	first=$(sed -n 's/^#[ \t]*include[ \t]*["<]\([^">]*\)[">].*/\1/p' "$file" | head -n 1)
-	[ "$first" = "$own" ] || [ "${first%_private.h}" != "$first" ] || grep -qs "include[ \t]*\"$own\"" "${file%/*}/$first" || # a private header may bring it
+	[ "${first##*/}" = "$own" ] || [ "${first%_private.h}" != "$first" ] || grep -qs "include[ \t]*\".*$own\"" "${file%/*}/${first##*/}" || # a private header may bring it
 		echo "$file: includes \"$first\" before its own \"$own\""
 done)
 verdict "own header first" "$complaints"
-verdict "common/ does not log" "$(grep -lE 'include[ \t]*"log\.h"' common/*.c | grep -v '^common/log\.c$')"
+verdict "common/ does not log" "$(grep -lE 'include[ \t]*"base/log\.h"' $(find common -name '*.c') | grep -v '^common/base/log\.c$')"

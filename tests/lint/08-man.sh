@@ -25,11 +25,11 @@ compare() { # NAME TABLE PAGE
 }
 
 table=$(sed -n "s/^	{\"\([a-z-]*\)\", '\(.\)', CONFIG_.*/-\2 --\1/p; s/^	{\"\([a-z-]*\)\", 0, CONFIG_.*/--\1/p" \
-	sensor/sensor_config.c | sort)
+	sensor/config/sensor_config.c | sort)
 compare sensor "$table" "$(options_of_page <man/wattribute-sensor.8)"
 
 for word in run check top recap export; do
-	table=$(tr -d '\n' <"client/client_$word.c" | grep -o "\.name = \"[a-z-]*\",[[:space:]]*\.letter = '.'" |
+	table=$(tr -d '\n' <"$(find client -name client_$word.c)" | grep -o "\.name = \"[a-z-]*\",[[:space:]]*\.letter = '.'" |
 		sed "s/\.name = \"\([a-z-]*\)\",[[:space:]]*\.letter = '\(.\)'/-\2 --\1/" | sort)
 	part=$(awk -v word="$word" '/^\.It Cm / { on = $3 == word } /^\.Sh / { on = 0 } on' man/wattribute.1)
 	compare "client $word" "$table" "$(printf '%s\n' "$part" | options_of_page)"

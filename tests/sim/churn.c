@@ -5,8 +5,8 @@
  * tick, formula, share, encode and the tables of names, into nothing. Prints memory in use ten times a run;
  * fails where the second half of the run needs more at its peak than the first.
  */
-#include "machine.h"
-#include "report_bson.h"
+#include "machine/machine.h"
+#include "document/report_bson.h"
 
 #include <errno.h>
 #include <malloc.h>

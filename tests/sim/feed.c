@@ -4,10 +4,10 @@
  * Puts recorded reports into a store. With --live the ticks come one by one at that interval, with the
  * present as their time; without, all at once as they are. For tests of the server that need no sensor.
  */
-#include "batch.h"
-#include "clock.h"
-#include "report_bson.h"
-#include "store.h"
+#include "document/batch.h"
+#include "base/clock.h"
+#include "document/report_bson.h"
+#include "store/store.h"
 
 #include <bson/bson.h>
 #include <errno.h>

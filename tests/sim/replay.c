@@ -5,11 +5,11 @@
  * OUT writes nothing. Prints ticks, container-ticks and the time they took. For work on the formulas, with
  * nothing else running.
  */
-#include "formula.h"
-#include "join.h"
-#include "output.h"
-#include "share.h"
-#include "tick_make.h"
+#include "formula/formula.h"
+#include "tick/join.h"
+#include "machine/output.h"
+#include "formula/conserve.h"
+#include "tick/tick_make.h"
 
 #include <errno.h>
 #include <getopt.h>

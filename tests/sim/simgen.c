@@ -4,10 +4,10 @@
  * usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] [--step static|shared] [--floor FILE]
  *   [--vector FILE]: the same stream with vector instructions counted as a fifth event
  */
-#include "batch.h"
-#include "cleanup.h"
-#include "sim.h"
-#include "text.h"
+#include "document/batch.h"
+#include "base/cleanup.h"
+#include "sim/sim.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of what perf really counts: a machine with a fake sysfs, the hierarchy that perf uses, page faults as
- * the event whose truth is known.
+ * For tests of what perf really counts: a machine with a fake sysfs, the hierarchy that perf uses, page
+ * faults as the event whose truth is known.
  */
 #pragma once
 
@@ -12,12 +12,12 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "frame.h"
-#include "log.h"
-#include "perf_slots.h"
-#include "priv_client.h"
-#include "source.h"
-#include "topology.h"
+#include "source/frame.h"
+#include "base/log.h"
+#include "source/perf/perf_slots.h"
+#include "priv/priv_client.h"
+#include "source/source.h"
+#include "machine/topology.h"
 
 #include <math.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "report_bson.h"
-#include "store.h"
+#include "document/report_bson.h"
+#include "store/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
  */
 #pragma once
 
-#include "join.h"
-#include "tick_make.h"
+#include "tick/join.h"
+#include "tick/tick_make.h"
 
 #include <stdio.h>
 #include <stdlib.h>

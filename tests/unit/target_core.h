@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of the target table: what the core and a source would have beside it, cgroups that come and go, and
- * runtimes' files from memory.
+ * For tests of the target table: what the core and a source would have beside it, cgroups that come and go,
+ * and runtimes' files from memory.
  */
 #pragma once
 
-#include "target.h"
-#include "cleanup.h"
+#include "target/target.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,4 +137,3 @@ static inline void assert_log(struct core *core, const char *expected)
 	assert_string_equal(core->log, expected);
 	core->log[0] = '\0';
 }
-

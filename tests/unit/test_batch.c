@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "batch.h"
+#include "document/batch.h"
 
 #include <errno.h>
 #include <string.h>

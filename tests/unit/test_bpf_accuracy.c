@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BPF beside perf's cgroup events and cpu.stat, all three of the same cgroups in the same window: within 1 %, whatever is
- * done there: forking, running programs, threads that are moved from CPU to CPU, cgroups in cgroups, switches to and fro
- * between cgroups, and tasks that move themselves. Prints the table; skipped with the reason where one of them does not work.
+ * BPF beside perf's cgroup events and cpu.stat, all three of the same cgroups in the same window: within 1 %,
+ * whatever is done there: forking, running programs, threads that are moved from CPU to CPU, cgroups in
+ * cgroups, switches to and fro between cgroups, and tasks that move themselves. Prints the table; skipped
+ * with the reason where one of them does not work.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,13 +12,13 @@
 
 #include <cmocka.h>
 
-#include "source.h"
+#include "source/source.h"
 
-#include "cleanup.h"
-#include "frame.h"
-#include "log.h"
-#include "priv_client.h"
-#include "topology.h"
+#include "base/cleanup.h"
+#include "source/frame.h"
+#include "base/log.h"
+#include "priv/priv_client.h"
+#include "machine/topology.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,8 @@
 
 #define SECONDS 4
 
-static char *events[] = {(char[]){"perf::PERF_COUNT_SW_TASK_CLOCK"}, (char[]){"perf::PERF_COUNT_SW_PAGE_FAULTS"},
+static char *events[] = {(char[]){"perf::PERF_COUNT_SW_TASK_CLOCK"},
+			 (char[]){"perf::PERF_COUNT_SW_PAGE_FAULTS"},
 			 (char[]){"perf::PERF_COUNT_SW_CONTEXT_SWITCHES"}};
 static const char *const event_names[] = {"task-clock, ms", "page faults", "context switches"};
 static const struct event_group_request request = {
@@ -199,7 +201,8 @@ static const struct load {
 	const char *name;
 	void (*run)(const char *cgroup, double until);
 } loads[] = {
-	{"busy", busy}, {"forks", forks}, {"programs", programs}, {"threads", threads}, {"nested", nested}, {"to", to}, {"fro", fro},
+	{"busy", busy},     {"forks", forks}, {"programs", programs}, {"threads", threads},
+	{"nested", nested}, {"to", to},       {"fro", fro},
 };
 #define N_LOADS ARRAY_SIZE(loads)
 
@@ -246,8 +249,8 @@ static void start(struct running *running)
 	for (unsigned i = 0; i < N_LOADS; i++) {
 		char *cgroup = running->cgroups[i], below[320], byte;
 
-		(void)snprintf(cgroup, sizeof(running->cgroups[i]), "%s/wattribute-near-%d-%s", root, (int)getpid(),
-			       loads[i].name);
+		(void)snprintf(cgroup, sizeof(running->cgroups[i]), "%s/wattribute-near-%d-%s", root,
+			       (int)getpid(), loads[i].name);
 		assert_int_equal(mkdir(cgroup, 0755), 0);
 		for (const char *inner = loads[i].run == nested ? "ab" : ""; *inner; inner++) {
 			(void)snprintf(below, sizeof(below), "%s/%c", cgroup, *inner);
@@ -273,7 +276,8 @@ static void add(struct activity_source *source, const struct running *running)
 		for (unsigned b = 0; b < (loads[i].run == nested ? 3 : 1); b++) {
 			char path[320];
 			struct stat status;
-			struct activity_cgroup cgroup = {.slot = i + 1, .root = b == 0, .path = path + strlen(root)};
+			struct activity_cgroup cgroup = {
+				.slot = i + 1, .root = b == 0, .path = path + strlen(root)};
 
 			(void)snprintf(path, sizeof(path), "%s%s", running->cgroups[i], below[b]);
 			assert_int_equal(stat(path, &status), 0);
@@ -313,7 +317,8 @@ static double sum(const struct activity_source *source, unsigned slot, unsigned 
 	double total = 0;
 
 	for (unsigned p = 0; p < frame->n_places; p++)
-		total += (double)frame->counts[((size_t)slot * frame->n_places + p) * frame->n_events + event];
+		total +=
+			(double)frame->counts[((size_t)slot * frame->n_places + p) * frame->n_events + event];
 	return total;
 }
 
@@ -323,10 +328,11 @@ static bool near(double a, double b, double slack)
 }
 
 /* One row; false when it is further off than 1 %. */
-static bool compare(const struct load *load, const char *what, double bpf, const char *beside, double other, double slack)
+static bool compare(const struct load *load, const char *what, double bpf, const char *beside, double other,
+		    double slack)
 {
-	print_message("# %-9s %-18s bpf %11.1f   %-9s %11.1f   %+.2f %%\n", load->name, what, bpf, beside, other,
-		      other > 0 ? (bpf / other - 1) * 100 : 0);
+	print_message("# %-9s %-18s bpf %11.1f   %-9s %11.1f   %+.2f %%\n", load->name, what, bpf, beside,
+		      other, other > 0 ? (bpf / other - 1) * 100 : 0);
 	return near(bpf, other, slack);
 }
 
@@ -351,22 +357,26 @@ static void all_three_agree(void **state)
 	assert_int_equal(write(running.go[1], "1234567890", N_LOADS), (ssize_t)N_LOADS);
 	finish(&running);
 	assert_int_equal(source_cpustat.read(stat) | source_perf.read(perf) | source_bpf.read(bpf), 0);
-	/* Where a switch was not traced, time decides who gets what was counted: so much may be with the wrong one. */
+	/* Where a switch was not traced, time decides who gets what was counted: so much may be with the
+	 * wrong one. */
 	unsure = (double)bpf->frame.lost_ns / fmax(1, sum(bpf, 0, 0));
 	for (unsigned i = 0; i < N_LOADS; i++) {
-		wrong += !compare(&loads[i], event_names[0], sum(bpf, i + 1, 0) * 1e-6, "perf", sum(perf, i + 1, 0) * 1e-6, 2);
+		wrong += !compare(&loads[i], event_names[0], sum(bpf, i + 1, 0) * 1e-6, "perf",
+				  sum(perf, i + 1, 0) * 1e-6, 2);
 		/*
-		 * perf's clock and the scheduler's differ by what the kernel does at a switch, and in a virtual machine
-		 * by what other guests took: as near as perf is.
+		 * perf's clock and the scheduler's differ by what the kernel does at a switch, and in a
+		 * virtual machine by what other guests took: as near as perf is.
 		 */
 		wrong += !compare(&loads[i], event_names[0], sum(bpf, i + 1, 0) * 1e-6, "cpu.stat",
-				  sum(stat, i + 1, 0) * 1e-6, 2 + fabs(sum(perf, i + 1, 0) - sum(stat, i + 1, 0)) * 1e-6);
+				  sum(stat, i + 1, 0) * 1e-6,
+				  2 + fabs(sum(perf, i + 1, 0) - sum(stat, i + 1, 0)) * 1e-6);
 		wrong += !compare(&loads[i], event_names[1], sum(bpf, i + 1, 1), "perf", sum(perf, i + 1, 1),
 				  10 + unsure * sum(bpf, 0, 1));
 		wrong += !compare(&loads[i], event_names[2], sum(bpf, i + 1, 2), "perf", sum(perf, i + 1, 2),
 				  10 + unsure * sum(bpf, 0, 2));
 	}
-	print_message("# belongs to nobody for sure: %.1f ms of %.1f\n", (double)bpf->frame.lost_ns * 1e-6, sum(bpf, 0, 0) * 1e-6);
+	print_message("# belongs to nobody for sure: %.1f ms of %.1f\n", (double)bpf->frame.lost_ns * 1e-6,
+		      sum(bpf, 0, 0) * 1e-6);
 	source_bpf.close(bpf);
 	source_perf.close(perf);
 	source_cpustat.close(stat);
@@ -384,8 +394,12 @@ int main(void)
 	machine.config = (struct priv_config){.sysfs_root = "/sys", .perf_root = root};
 	if (topology_read("/sys", "/proc", &machine.topology) < 0)
 		return 1;
-	machine.context = (struct source_context){.sysfs_root = "/sys", .procfs_root = "/proc", .cpu_root = root,
-						  .cpu_root_v2 = true, .topology = &machine.topology, .fd_budget = 1000};
+	machine.context = (struct source_context){.sysfs_root = "/sys",
+						  .procfs_root = "/proc",
+						  .cpu_root = root,
+						  .cpu_root_v2 = true,
+						  .topology = &machine.topology,
+						  .fd_budget = 1000};
 	if (priv_client_direct(&machine.config, &machine.context.priv) < 0)
 		return 1;
 	r = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgroup_watch: in a plain directory always, in real v2 and v1 hierarchies when root. */
-#include "cgroup_watch.h"
-#include "cleanup.h"
+#include "target/cgroup_watch.h"
+#include "base/cleanup.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -292,7 +292,8 @@ static uint64_t inode(const char *base, const char *path)
 	return st.st_ino;
 }
 
-/* Births that the kernel tells beside inotify: those that are gone are told with what was in them, each once. */
+/* Births that the kernel tells beside inotify: those that are gone are told with what was in them, each once.
+ */
 static void test_born(void **state)
 {
 	(void)state;
@@ -315,7 +316,8 @@ static void test_born(void **state)
 	cgroup_watch_born_end(watch);
 	assert_int_equal(model.removed, 2);
 	assert_equal_to_disk(base, &model);
-	/* The same news by inotify is none; an older bearer of a name does not take the present one's place. */
+	/* The same news by inotify is none; an older bearer of a name does not take the present one's place.
+	 */
 	assert_int_equal(cgroup_watch_process(watch), 0);
 	cgroup_watch_born(watch, root, "here", 900004);
 	cgroup_watch_born_end(watch);
@@ -411,11 +413,10 @@ static void test_real_v1(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plain),     cmocka_unit_test(test_random),
-		cmocka_unit_test(test_overflow),  cmocka_unit_test(test_churn),
-		cmocka_unit_test(test_born),
-		cmocka_unit_test(test_base_gone), cmocka_unit_test(test_real_v2),
-		cmocka_unit_test(test_real_v1),
+		cmocka_unit_test(test_plain),    cmocka_unit_test(test_random),
+		cmocka_unit_test(test_overflow), cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_born),     cmocka_unit_test(test_base_gone),
+		cmocka_unit_test(test_real_v2),  cmocka_unit_test(test_real_v1),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the client prints of the server's answers: the live table, and recaps. */
-#include "cleanup.h"
-#include "recap_table.h"
-#include "top_view.h"
+#include "base/cleanup.h"
+#include "recap/recap_table.h"
+#include "top/top_view.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,8 +43,10 @@ static void test_top_sorts_by_watts(void **state)
 static void test_top_hides_what_is_old(void **state)
 {
 	json_t *answer = json_loads(
-		"{\"sensors\":[{\"sensor\":\"gone\",\"age\":95.0,\"interval\":1,\"targets\":[{\"target\":\"a\",\"cpu\":9}]},"
-		"{\"sensor\":\"slow\",\"age\":95.0,\"interval\":60,\"energy_source\":\"rapl\",\"measured\":{\"dram\":2},"
+		"{\"sensors\":[{\"sensor\":\"gone\",\"age\":95.0,\"interval\":1,\"targets\":[{\"target\":"
+		"\"a\",\"cpu\":9}]},"
+		"{\"sensor\":\"slow\",\"age\":95.0,\"interval\":60,\"energy_source\":\"rapl\",\"measured\":{"
+		"\"dram\":2},"
 		"\"targets\":[{\"target\":\"/a/path/that/is/long/and/differs/at/its/end/b17\",\"cpu\":1}]}]}",
 		0, NULL);
 	struct top_view view = {0};
@@ -54,7 +56,8 @@ static void test_top_hides_what_is_old(void **state)
 	assert_int_equal(view.n_lines, 6);
 	assert_string_equal(view.lines[0].text, "gone   no tick for 95 s; is its sensor running?");
 	assert_string_equal(view.lines[2].text, "slow   cpu - W   dram 2.00 W   measured by rapl");
-	assert_ptr_equal(strstr(view.lines[5].text, "/a/path/that/is/l..rs/at/its/end/b17 "), view.lines[5].text);
+	assert_ptr_equal(strstr(view.lines[5].text, "/a/path/that/is/l..rs/at/its/end/b17 "),
+			 view.lines[5].text);
 	assert_int_equal(top_view_scroll(&view, 0, 3), 3);
 	assert_int_equal(top_view_scroll(&view, 3, 1000000), 5);
 	assert_int_equal(top_view_scroll(&view, 5, -2), 3);
@@ -124,10 +127,8 @@ static void test_recap_phases(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_top_sorts_by_watts),
-		cmocka_unit_test(test_top_hides_what_is_old),
-		cmocka_unit_test(test_top_bears_nonsense),
-		cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_top_sorts_by_watts), cmocka_unit_test(test_top_hides_what_is_old),
+		cmocka_unit_test(test_top_bears_nonsense), cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_recap_phases),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Targets between two sources: an activity source with room for a few, and cpu.stat on a synthetic tree for the rest.
+ * Targets between two sources: an activity source with room for a few, and cpu.stat on a synthetic tree for
+ * the rest.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "collect.h"
+#include "collect/collect.h"
 
 #define SLOTS 16
 #define ID    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd"
@@ -46,7 +47,8 @@ static void small_remove(struct activity_source *source, const struct activity_c
 	fixture.room++;
 }
 
-static const struct activity_source_ops small_ops = {.name = "small", .add = small_add, .remove = small_remove};
+static const struct activity_source_ops small_ops = {
+	.name = "small", .add = small_add, .remove = small_remove};
 
 static void write_usage(char which, unsigned usec)
 {
@@ -62,9 +64,11 @@ static void cgroup(char which, const char *below, bool there)
 
 	(void)snprintf(path, sizeof(path), "/docker/%c0%s%s", which, ID, below);
 	if (there)
-		assert_int_equal(target_table_cgroup_created(fixture.collect.table, path, (uint64_t)which, 1), 0);
+		assert_int_equal(target_table_cgroup_created(fixture.collect.table, path, (uint64_t)which, 1),
+				 0);
 	else
-		assert_int_equal(target_table_cgroup_removed(fixture.collect.table, path, (uint64_t)which, 2), 0);
+		assert_int_equal(target_table_cgroup_removed(fixture.collect.table, path, (uint64_t)which, 2),
+				 0);
 }
 
 static int set_up(void **state)
@@ -80,7 +84,8 @@ static int set_up(void **state)
 	fake_write(&fixture.tree, "stat", "cpu0 100 0 0 500\ncpu1 100 0 0 500");
 	assert_int_equal(topology_read(fixture.tree.root, fixture.tree.root, &fixture.topology), 0);
 	fixture.small = (struct activity_source){
-		.ops = &small_ops, .frame = {.n_slots = SLOTS, .flags = fixture.flags, .active = fixture.active}};
+		.ops = &small_ops,
+		.frame = {.n_slots = SLOTS, .flags = fixture.flags, .active = fixture.active}};
 	fixture.collect.activity = &fixture.small;
 	fixture.collect.context = (struct source_context){.sysfs_root = fixture.tree.root,
 							  .procfs_root = fixture.tree.root,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* container_file and container_info: paths that may be opened, and what runtimes' files say. */
-#include "container_info.h"
-#include "cleanup.h"
+#include "target/container_info.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -296,7 +296,8 @@ static void test_read(void **state)
 	(void)snprintf(link, sizeof(link), "%s/run/containers/storage/overlay-containers/" A, base);
 	assert_int_equal(symlink(target, link), 0);
 	if (has_openat2())
-		assert_int_equal(container_file_open(&roots, CONTAINER_FILE_STORAGE_RUN_CONFIG, A, ""), -EXDEV);
+		assert_int_equal(container_file_open(&roots, CONTAINER_FILE_STORAGE_RUN_CONFIG, A, ""),
+				 -EXDEV);
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_PODMAN, "", "8"), -EINVAL);
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_PODMAN, "", "x"), -EINVAL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cpu_online: what came and went, by a list that is rewritten under an open descriptor as sysfs does; nonsense changes
- * nothing.
+ * cpu_online: what came and went, by a list that is rewritten under an open descriptor as sysfs does;
+ * nonsense changes nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "cpu_online.h"
+#include "machine/cpu_online.h"
 
 #define LIST "devices/system/cpu/online"
 

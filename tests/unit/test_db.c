@@ -2,10 +2,10 @@
 /*
  * The store's process and its client over a real socket: order, large batches, refusals, a process that dies.
  */
-#include "db.h"
-#include "db_client.h"
+#include "db/db.h"
+#include "db/db_client.h"
 
-#include "ipc.h"
+#include "process/ipc.h"
 
 #include <ev.h>
 #include <errno.h>

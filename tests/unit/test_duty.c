@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "duty.h"
-#include "ipc.h"
+#include "process/duty.h"
+#include "process/ipc.h"
 
 #include <errno.h>
 #include <fcntl.h>

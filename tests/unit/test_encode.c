@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The encoder: which targets get a report, what `all` says, several groups taken apart, no allocation once warm.
+ * The encoder: which targets get a report, what `all` says, several groups taken apart, no allocation once
+ * warm.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "encode.h"
+#include "collect/encode.h"
 
-#include "cleanup.h"
-#include "report_bson.h"
-#include "target.h"
+#include "base/cleanup.h"
+#include "document/report_bson.h"
+#include "target/target.h"
 
 #include <malloc.h>
 #include <math.h>
@@ -37,16 +38,24 @@ static uint64_t counts[N_SLOTS * 2 * 3];
 static uint64_t enabled[N_SLOTS * 2 * 2], running[N_SLOTS * 2 * 2];
 static uint8_t flags[N_SLOTS];
 static uint32_t active[N_SLOTS] = {1, 3, 4};
-static struct activity_frame frame = {
-	.n_groups = 2, .groups = groups, .n_events = 3, .n_places = 2, .n_slots = N_SLOTS, .counts = counts,
-	.enabled_ns = enabled, .running_ns = running, .flags = flags, .active = active, .n_active = 3};
+static struct activity_frame frame = {.n_groups = 2,
+				      .groups = groups,
+				      .n_events = 3,
+				      .n_places = 2,
+				      .n_slots = N_SLOTS,
+				      .counts = counts,
+				      .enabled_ns = enabled,
+				      .running_ns = running,
+				      .flags = flags,
+				      .active = active,
+				      .n_active = 3};
 static uint64_t joules[2] = {1000, 2000};
-static struct system_source rapl = {
-	.group = {"rapl", 1, rapl_events, 2, places}, .values = joules};
+static struct system_source rapl = {.group = {"rapl", 1, rapl_events, 2, places}, .values = joules};
 static struct system_source *systems[] = {&rapl};
 static const char *names[N_SLOTS] = {"all", "one", "", "three", "four", "idle"};
 static const char *short_ids[N_SLOTS] = {NULL, "0123456789ab", NULL, NULL, "ba9876543210", NULL};
-static uint8_t states[N_SLOTS] = {TARGET_LIVE, TARGET_LIVE, TARGET_FREE, TARGET_ENDED, TARGET_LIVE, TARGET_LIVE};
+static uint8_t states[N_SLOTS] = {TARGET_LIVE,  TARGET_LIVE, TARGET_FREE,
+				  TARGET_ENDED, TARGET_LIVE, TARGET_LIVE};
 
 static void prepare(void)
 {
@@ -67,21 +76,31 @@ static void prepare(void)
 
 static struct encode_tick a_tick(void)
 {
-	return (struct encode_tick){
-		.time_ms = 1700000000123, .sensor = "machine", .frame = &frame, .systems = systems, .n_systems = 1,
-		.names = names, .short_ids = short_ids, .states = states, .last_state = TARGET_ENDED,
-		.n_names = N_SLOTS,
-		.metadata = {.seq = 7, .interval_s = 1.001, .energy_source = "rapl", .activity_source = "perf",
-			     .skew_s = -1}};
+	return (struct encode_tick){.time_ms = 1700000000123,
+				    .sensor = "machine",
+				    .frame = &frame,
+				    .systems = systems,
+				    .n_systems = 1,
+				    .names = names,
+				    .short_ids = short_ids,
+				    .states = states,
+				    .last_state = TARGET_ENDED,
+				    .n_names = N_SLOTS,
+				    .metadata = {.seq = 7,
+						 .interval_s = 1.001,
+						 .energy_source = "rapl",
+						 .activity_source = "perf",
+						 .skew_s = -1}};
 }
 
-static double value_of(const struct report_decoded *report, const struct report_names *table, const char *group,
-		       unsigned package, const char *event)
+static double value_of(const struct report_decoded *report, const struct report_names *table,
+		       const char *group, unsigned package, const char *event)
 {
 	for (unsigned i = 0; i < report->n_values; i++) {
 		const struct report_value *value = &report->values[i];
 
-		if (value->package == package && strcmp(report_names_group(table, value->group), group) == 0 &&
+		if (value->package == package &&
+		    strcmp(report_names_group(table, value->group), group) == 0 &&
 		    strcmp(report_names_event(table, value->event), event) == 0)
 			return value->value;
 	}
@@ -162,9 +181,15 @@ static void overflow_is_in_the_same_tick(void **state)
 	uint64_t times[N_SLOTS * 2] = {900, 901, 0, 0, 20, 21, 0, 0, 0, 0, 50, 51};
 	uint8_t time_flags[N_SLOTS] = {ACTIVITY_OPEN, 0, 0, 0, 0, ACTIVITY_OPEN};
 	uint32_t time_active[N_SLOTS] = {5};
-	const struct activity_frame overflow = {.n_groups = 1, .groups = &time_group, .n_events = 1, .n_places = 2,
-						.n_slots = N_SLOTS, .counts = times, .flags = time_flags,
-						.active = time_active, .n_active = 1};
+	const struct activity_frame overflow = {.n_groups = 1,
+						.groups = &time_group,
+						.n_events = 1,
+						.n_places = 2,
+						.n_slots = N_SLOTS,
+						.counts = times,
+						.flags = time_flags,
+						.active = time_active,
+						.n_active = 1};
 	struct encoder *encoder = encoder_new(&frame, &overflow, systems, 1);
 	struct encoder *alone = encoder_new(&overflow, &overflow, systems, 1);
 	struct encode_tick tick = a_tick();

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "event.h"
-#include "pmu.h"
+#include "event/event.h"
+#include "machine/pmu.h"
 
 #include <math.h>
 #include <sched.h>

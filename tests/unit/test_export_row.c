@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows of `wattribute export`, times as people type them. */
-#include "export_row.h"
-#include "cleanup.h"
+#include "export/export_row.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <math.h>

@@ -2,7 +2,7 @@
 /*
  * Names of events to features: ours, hwpc-sensor's, AMD's and the kernel's.
  */
-#include "feature.h"
+#include "tick/feature.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

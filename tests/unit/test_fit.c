@@ -4,7 +4,7 @@
  * dposv and, for non-negative least squares, the Karush-Kuhn-Tucker conditions and dgels where nothing is
  * bound.
  */
-#include "fit.h"
+#include "formula/smartwatts/fit.h"
 
 #include <errno.h>
 #include <math.h>

@@ -2,7 +2,7 @@
 /*
  * Folders are made with what is above them, and left alone where they are.
  */
-#include "folder.h"
+#include "base/folder.h"
 
 #include <errno.h>
 #include <limits.h>

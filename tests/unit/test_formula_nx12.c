@@ -2,7 +2,7 @@
 /*
  * A real trace (tests/data/README.md): what each formula predicts of the machine's power before it sees it.
  */
-#include "formula.h"
+#include "formula/formula.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -4,7 +4,7 @@
  * the first tick, gives the same for the same, resumes exactly, and neither grows nor allocates once it is
  * warm.
  */
-#include "share.h"
+#include "formula/conserve.h"
 
 #include <errno.h>
 #include <malloc.h>

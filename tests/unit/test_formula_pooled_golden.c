@@ -4,7 +4,7 @@
  * each fifth tick, sockets summed). They differ where this one was improved since: priors, noise of the
  * counts.
  */
-#include "share.h"
+#include "formula/conserve.h"
 #include "stream.h"
 
 #include <math.h>

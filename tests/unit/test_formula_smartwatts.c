@@ -3,7 +3,7 @@
  * Strict mode against recorded power reports of the published package (tests/peer/record.sh made them); then
  * what the default mode mends.
  */
-#include "share.h"
+#include "formula/conserve.h"
 #include "stream.h"
 
 #include <errno.h>

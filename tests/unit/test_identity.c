@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity: every form of cgroup path that runtimes and service managers make, then properties on random
  * paths. */
-#include "identity.h"
-#include "cleanup.h"
+#include "target/identity.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <setjmp.h>

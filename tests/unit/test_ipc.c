@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "batch.h"
-#include "ipc.h"
+#include "document/batch.h"
+#include "process/ipc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -198,9 +198,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(peer_ends_with_unread_messages),
-		cmocka_unit_test(message_and_fds), cmocka_unit_test(largest_and_too_large),
-		cmocka_unit_test(full_socket),     cmocka_unit_test(malformed),
-		cmocka_unit_test(fields),          cmocka_unit_test(string_without_end),
+		cmocka_unit_test(message_and_fds),
+		cmocka_unit_test(largest_and_too_large),
+		cmocka_unit_test(full_socket),
+		cmocka_unit_test(malformed),
+		cmocka_unit_test(fields),
+		cmocka_unit_test(string_without_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

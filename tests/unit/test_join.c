@@ -2,7 +2,7 @@
 /*
  * The join: any order, duplicates, late reports, ticks that never become complete.
  */
-#include "join.h"
+#include "tick/join.h"
 
 #include <math.h>
 #include <setjmp.h>

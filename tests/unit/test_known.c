@@ -2,7 +2,7 @@
 /*
  * What is known of targets: taken from documents as it is, renewed, forgotten.
  */
-#include "known.h"
+#include "machine/known.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,13 +81,14 @@ static void add_life(struct batch *batch, unsigned number, int64_t first_ms, int
 	bson_t *bson;
 
 	(void)snprintf(name, sizeof(name), "t%u", number);
-	bson = BCON_NEW("target", BCON_UTF8(name), "image", BCON_UTF8("i"), "first_seen", BCON_DATE_TIME(first_ms),
-			"last_seen", BCON_DATE_TIME(last_ms));
+	bson = BCON_NEW("target", BCON_UTF8(name), "image", BCON_UTF8("i"), "first_seen",
+			BCON_DATE_TIME(first_ms), "last_seen", BCON_DATE_TIME(last_ms));
 	assert_int_equal(batch_append(batch, bson_get_data(bson), bson->len), 0);
 	bson_destroy(bson);
 }
 
-/* However many come and go: the needed one and the newest stay, those that still live before those that have ended. */
+/* However many come and go: the needed one and the newest stay, those that still live before those that have
+ * ended. */
 static void bounded_in_number(void **state)
 {
 	struct known known = {0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The link between collect and write: every document arrives once and in order, whatever the sizes and however slow
- * the reader; what does not fit the backlog is counted.
+ * The link between collect and write: every document arrives once and in order, whatever the sizes and
+ * however slow the reader; what does not fit the backlog is counted.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "link.h"
+#include "write/link.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -87,7 +87,8 @@ static void all_arrive_in_order(void **state)
 
 		batch_clear(&batch);
 		for (long i = 0; i < n; i++)
-			add_document(&batch, number++, (size_t)(random() % (random() % 20 == 0 ? 60000 : 700)));
+			add_document(&batch, number++,
+				     (size_t)(random() % (random() % 20 == 0 ? 60000 : 700)));
 		assert_int_equal(link_send(&sender, LINK_APPEND, "sensorx", &batch, true), 0);
 		if (random() % 3 == 0) /* a reader that is there only now and then */
 			lasts += drain(sockets[1], &next);

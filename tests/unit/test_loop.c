@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "loop.h"
+#include "process/loop.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -3,8 +3,8 @@
  * One sensor's way from reports to power reports, and going on from a stored state: nothing lost, nothing
  * changed.
  */
-#include "machine.h"
-#include "state.h"
+#include "machine/machine.h"
+#include "machine/state.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "metrics.h"
+#include "http/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>

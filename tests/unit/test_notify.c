@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "notify.h"
+#include "process/notify.h"
 
 #include <errno.h>
 #include <stdio.h>

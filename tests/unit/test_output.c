@@ -3,7 +3,7 @@
  * The way of a tick through the server's process: its rows are the very bytes of the plain encoder, and a
  * machine that is warm does not allocate.
  */
-#include "machine.h"
+#include "machine/machine.h"
 #include "count_allocations.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * When the server looks for a sensor's ticks, against a sensor whose ticks can be read some time after their
  * own time, by a clock of its own: how many looks a tick costs, and how late it is found.
  */
-#include "pace.h"
+#include "input/pace.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -11,12 +11,12 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "batch.h"
-#include "ipc.h"
-#include "log.h"
-#include "perf_plan.h"
-#include "priv_client.h"
-#include "topology.h"
+#include "document/batch.h"
+#include "process/ipc.h"
+#include "base/log.h"
+#include "source/perf/perf_plan.h"
+#include "priv/priv_client.h"
+#include "machine/topology.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>

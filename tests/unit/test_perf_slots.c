@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "frame.h"
-#include "perf_slots.h"
+#include "source/frame.h"
+#include "source/perf/perf_slots.h"
 
 #include <malloc.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  * A container that comes back under its name with its image starts from what was learnt of it; with another
  * image it starts from nothing, as one that was never seen. Also over a saved state.
  */
-#include "formula.h"
+#include "formula/formula.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -25,7 +25,8 @@ struct machine {
 	unsigned ticks;
 };
 
-/* Two fair containers; `third` beside them unless it is NULL. Each works for some ticks and pauses for some. */
+/* Two fair containers; `third` beside them unless it is NULL. Each works for some ticks and pauses for some.
+ */
 static void step(struct machine *machine, const char *third, uint32_t image)
 {
 	static const char *const names[TARGETS] = {"fair-1", "fair-2", NULL};
@@ -122,7 +123,8 @@ static void another_image_is_another_container(void **state)
 	learn(same, &other);
 	changed = comes_back(formula, &machine, "dear", 8);
 	never_seen = comes_back(same, &other, "fresh", 9);
-	print_message("# back with another image: %.3f, never seen: %.3f W per 1e9 cycles\n", changed, never_seen);
+	print_message("# back with another image: %.3f, never seen: %.3f W per 1e9 cycles\n", changed,
+		      never_seen);
 	assert_true(fabs(changed - never_seen) < .02 * never_seen);
 	assert_true(changed < .8 * DEAR_NJ);
 	formula_pooled.free(formula);

@@ -10,11 +10,11 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "batch.h"
-#include "ipc.h"
-#include "log.h"
-#include "priv_bpf.h"
-#include "priv_client.h"
+#include "document/batch.h"
+#include "process/ipc.h"
+#include "base/log.h"
+#include "priv/priv_bpf.h"
+#include "priv/priv_client.h"
 
 #include <fcntl.h>
 #include <sched.h>

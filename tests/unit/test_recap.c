@@ -2,7 +2,7 @@
 /*
  * Recap arithmetic: boundaries in proportion, phases that add up to the whole, scaling, coverage.
  */
-#include "recap.h"
+#include "recap/recap.h"
 
 #include <math.h>
 #include <setjmp.h>

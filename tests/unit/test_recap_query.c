@@ -2,7 +2,7 @@
 /*
  * Requests for recaps: what is taken, what is refused and why; the documents made of them.
  */
-#include "recap_query.h"
+#include "recap/recap_query.h"
 
 #include <errno.h>
 #include <math.h>

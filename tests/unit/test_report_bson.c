@@ -3,9 +3,9 @@
  * Encoders and decoders of documents: libbson finds them valid, what is written is read back, sizes and
  * identity hold, a warm encoder does not allocate, broken bytes are refused.
  */
-#include "report_bson.h"
-#include "bson_encoder.h"
-#include "cleanup.h"
+#include "document/report_bson.h"
+#include "document/bson_encoder.h"
+#include "base/cleanup.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 /*
  * A decoder that has met a report's layout before says of any bytes what one says that meets them first.
  */
-#include "report_bson.h"
+#include "document/report_bson.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -4,7 +4,7 @@
  * decoder gives back what went in; a warm batch costs no allocation in either direction. The seed is printed;
  * WATTRIBUTE_SEED sets it.
  */
-#include "report_bson.h"
+#include "document/report_bson.h"
 #include "count_allocations.h"
 
 #include <math.h>

@@ -11,8 +11,8 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "fd_budget.h"
-#include "scale.h"
+#include "machine/fd_budget.h"
+#include "machine/scale.h"
 
 #include <math.h>
 
@@ -76,7 +76,8 @@ static void test_energy(void **state)
 	assert_true(scale_energy_step(UINT64_MAX, 0, 1e9) == UINT64_MAX);
 }
 
-/* 2^32 J, a busy socket's eight months, is where the sum in 2^-32 J no longer fits 64 bits; a step still does. */
+/* 2^32 J, a busy socket's eight months, is where the sum in 2^-32 J no longer fits 64 bits; a step still
+ * does. */
 static void test_energy_of_a_long_run(void **state)
 {
 	const uint64_t long_uj = UINT64_C(5000000000) * 1000000;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The arithmetic of `wattribute score`, on rows whose figures can be worked out by hand. */
-#include "score.h"
+#include "sim/score/score.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor's options: the command lines of powerapi-g5k and hwpc-sensor as printed, their JSON file, and what is
- * refused with which words.
+ * The sensor's options: the command lines of powerapi-g5k and hwpc-sensor as printed, their JSON file, and
+ * what is refused with which words.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "sensor_config.h"
+#include "config/sensor_config.h"
 
-#include "cleanup.h"
+#include "base/cleanup.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,10 +45,11 @@ static void old_command_line(void **state)
 {
 	struct sensor_config config;
 	const char *const *line = ARGUMENTS(
-		"-n", "chifflet-1", "-U", "mongodb:172.16.0.1:27017", "-D", "rapls2", "-C", "sensorchifflet-1", "-s", "rapl",
-		"-o", "-e", "RAPL_ENERGY_PKG", "-e", "RAPL_ENERGY_DRAM", "-s", "pcu", "-o", "-e",
-		"UNC_P_POWER_STATE_OCCUPANCY:CORES_C0", "-e", "UNC_P_POWER_STATE_OCCUPANCY:CORES_C3", "-c", "core", "-e",
-		"CPU_CLK_THREAD_UNHALTED:REF_P", "-e", "CPU_CLK_THREAD_UNHALTED:THREAD_P", "-e", "LLC_MISSES");
+		"-n", "chifflet-1", "-U", "mongodb:172.16.0.1:27017", "-D", "rapls2", "-C",
+		"sensorchifflet-1", "-s", "rapl", "-o", "-e", "RAPL_ENERGY_PKG", "-e", "RAPL_ENERGY_DRAM",
+		"-s", "pcu", "-o", "-e", "UNC_P_POWER_STATE_OCCUPANCY:CORES_C0", "-e",
+		"UNC_P_POWER_STATE_OCCUPANCY:CORES_C3", "-c", "core", "-e", "CPU_CLK_THREAD_UNHALTED:REF_P",
+		"-e", "CPU_CLK_THREAD_UNHALTED:THREAD_P", "-e", "LLC_MISSES");
 
 	(void)state;
 	assert_int_equal(load(&config, line), 0);
@@ -76,8 +77,8 @@ static void group_of_same_name_goes_on(void **state)
 	struct sensor_config config;
 
 	(void)state;
-	assert_int_equal(load(&config, ARGUMENTS("-r", "null", "-s", "a", "-e", "E1", "-s", "b", "-e", "E2", "-s", "a",
-						 "-e", "E3", "-e", "E3")),
+	assert_int_equal(load(&config, ARGUMENTS("-r", "null", "-s", "a", "-e", "E1", "-s", "b", "-e", "E2",
+						 "-s", "a", "-e", "E3", "-e", "E3")),
 			 0);
 	assert_int_equal(config.n_groups, 2);
 	assert_string_equal(config.groups[1].name, "a");
@@ -102,9 +103,10 @@ static void outputs_of_hwpc_sensor(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct sensor_config config;
 
-		assert_int_equal(load(&config, cases[i].port ? ARGUMENTS("-r", cases[i].type, "-P", cases[i].port, "-U",
-									 cases[i].uri) :
-							       ARGUMENTS("-U", cases[i].uri, "-r", cases[i].type)),
+		assert_int_equal(load(&config, cases[i].port
+						       ? ARGUMENTS("-r", cases[i].type, "-P", cases[i].port,
+								   "-U", cases[i].uri)
+						       : ARGUMENTS("-U", cases[i].uri, "-r", cases[i].type)),
 				 0);
 		assert_string_equal(config.store_uri, cases[i].expected);
 		sensor_config_done(&config);
@@ -147,9 +149,12 @@ static void mistakes_are_named(void **state)
 static void json_file_of_hwpc_sensor(void **state)
 {
 	static const char text[] =
-		"{\"name\": \"s1\", \"verbose\": true, \"frequency\": 500, \"output\": {\"type\": \"mongodb\", \"uri\":"
-		" \"mongodb://127.0.0.1\", \"database\": \"db\", \"collection\": \"c\"}, \"system\": {\"rapl\": {\"events\":"
-		" [\"RAPL_ENERGY_PKG\"], \"monitoring_type\": \"MONITOR_ONE_CPU_PER_SOCKET\"}, \"msr\": {\"events\":"
+		"{\"name\": \"s1\", \"verbose\": true, \"frequency\": 500, \"output\": {\"type\": "
+		"\"mongodb\", \"uri\":"
+		" \"mongodb://127.0.0.1\", \"database\": \"db\", \"collection\": \"c\"}, \"system\": "
+		"{\"rapl\": {\"events\":"
+		" [\"RAPL_ENERGY_PKG\"], \"monitoring_type\": \"MONITOR_ONE_CPU_PER_SOCKET\"}, \"msr\": "
+		"{\"events\":"
 		" [\"TSC\", \"APERF\"]}}, \"container\": {\"core\": {\"events\": [\"LLC_MISSES\"]}}}";
 	char path[] = "/tmp/wattribute-config-XXXXXX.json";
 	const int fd = mkstemps(path, 5);
@@ -178,8 +183,8 @@ static void json_file_of_hwpc_sensor(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(old_command_line),	     cmocka_unit_test(group_of_same_name_goes_on),
-		cmocka_unit_test(outputs_of_hwpc_sensor),    cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(old_command_line),         cmocka_unit_test(group_of_same_name_goes_on),
+		cmocka_unit_test(outputs_of_hwpc_sensor),   cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(json_file_of_hwpc_sensor),
 	};
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "sequence.h"
+#include "tick/sequence.h"
 
 static void missing_ticks_are_counted(void **state)
 {
@@ -36,7 +36,9 @@ static void wavering_times_are_no_overlap(void **state)
 	(void)state;
 	for (uint64_t seq = 1; seq < 5000; seq++) {
 		random = random * 1664525u + 1013904223u;
-		assert_int_equal(sequence_note(&sequence, seq, (int64_t)seq * 100 + random / 67108864, 0.1, &overlaps), 0);
+		assert_int_equal(
+			sequence_note(&sequence, seq, (int64_t)seq * 100 + random / 67108864, 0.1, &overlaps),
+			0);
 		assert_false(overlaps);
 	}
 }
@@ -74,12 +76,14 @@ static void two_sensors_at_the_same_instants_are_told(void **state)
 
 		for (uint64_t tick = 1; tick <= 400; tick++) {
 			random = random * 1664525u + 1013904223u;
-			missing += sequence_note(&sequence, random >> 26 < wins ? tick + 500 : tick, (int64_t)tick * 1000, 1,
-						 &overlaps);
+			missing += sequence_note(&sequence, random >> 26 < wins ? tick + 500 : tick,
+						 (int64_t)tick * 1000, 1, &overlaps);
 			n += overlaps;
 		}
 		assert_in_range(n, 20, 400);
-		assert_in_range(missing, 0, 64); /* those that the other's took the place of, until they are known to be two */
+		assert_in_range(
+			missing, 0,
+			64); /* those that the other's took the place of, until they are known to be two */
 	}
 }
 
@@ -91,7 +95,8 @@ static void restarts_are_no_overlap(void **state)
 
 	(void)state;
 	for (uint64_t tick = 1; tick <= 500; tick++) {
-		assert_int_equal(sequence_note(&sequence, 3 + tick % 100, (int64_t)tick * 1000, 1, &overlaps), 0);
+		assert_int_equal(sequence_note(&sequence, 3 + tick % 100, (int64_t)tick * 1000, 1, &overlaps),
+				 0);
 		assert_false(overlaps);
 	}
 }

@@ -2,7 +2,7 @@
 /*
  * The server's options: what follows from several together.
  */
-#include "server_config.h"
+#include "config/server_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

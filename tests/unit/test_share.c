@@ -2,7 +2,7 @@
 /*
  * Conservation and the static policies, first on figures worked out by hand, then on random and evil input.
  */
-#include "share.h"
+#include "formula/conserve.h"
 
 #include <errno.h>
 #include <math.h>

@@ -3,12 +3,12 @@
  * The simulated machine: repeatable, physical (energies add up, nothing negative), honest about its truth,
  * and strict about its scenario files. WATTRIBUTE_SEED repeats a run.
  */
-#include "sim.h"
-#include "sim_machine.h"
+#include "sim/sim.h"
+#include "sim/sim_machine.h"
 
-#include "batch.h"
-#include "report_bson.h"
-#include "text.h"
+#include "document/batch.h"
+#include "document/report_bson.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -216,7 +216,8 @@ static void power_limit_holds(void **state)
 
 /* Where nobody takes anything from the other: no siblings, one socket, counters that show what was. */
 static const char alone[] =
-	"{\"machine\": {\"sockets\": 1, \"threads\": 1, \"noise\": 0}, \"containers\": [{\"name\": \"twin-v\", "
+	"{\"machine\": {\"sockets\": 1, \"threads\": 1, \"noise\": 0}, \"containers\": [{\"name\": "
+	"\"twin-v\", "
 	"\"count\": 2, \"character\": [\"vector\", \"scalar\"], \"phase_s\": [3, 9], \"on_s\": [2, 6], "
 	"\"off_s\": [1, 4], \"twins\": true}]}";
 
@@ -256,8 +257,9 @@ static double difference(const double pair[2])
 }
 
 /*
- * Twins do the same. It costs the same and gets as far only where they have a core each: among others one of them may
- * share its core, by more or less time than the other; all that is alike then is the time that they run.
+ * Twins do the same. It costs the same and gets as far only where they have a core each: among others one of
+ * them may share its core, by more or less time than the other; all that is alike then is the time that they
+ * run.
  */
 static void twins_do_the_same(void **state)
 {
@@ -276,8 +278,9 @@ static void twins_do_the_same(void **state)
 /* Memory on the other socket: DRAM energy falls there, though the container never runs there. */
 static void remote_memory_costs_there(void **state)
 {
-	static const char remote[] = "{\"containers\": [{\"name\": \"mem\", \"character\": \"memory\", \"memory\": 1, "
-				     "\"cpus\": \"0-3\", \"on_s\": 0}]}";
+	static const char remote[] =
+		"{\"containers\": [{\"name\": \"mem\", \"character\": \"memory\", \"memory\": 1, "
+		"\"cpus\": \"0-3\", \"on_s\": 0}]}";
 	struct sim *sim = make(remote, (struct sim_options){.seed = seed, .ticks = 20});
 	double here = 0, there = 0;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counting by BPF on the real kernel: children in cgroups of their own burn CPU time, fault pages and switch; what the
- * source says is held against cpu.stat and the children's own counts. Skipped where there is no right or no BTF.
+ * Counting by BPF on the real kernel: children in cgroups of their own burn CPU time, fault pages and switch;
+ * what the source says is held against cpu.stat and the children's own counts. Skipped where there is no
+ * right or no BTF.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,13 +11,13 @@
 
 #include <cmocka.h>
 
-#include "source.h"
+#include "source/source.h"
 
-#include "cleanup.h"
-#include "log.h"
-#include "priv_client.h"
-#include "text.h"
-#include "topology.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "priv/priv_client.h"
+#include "base/text.h"
+#include "machine/topology.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,8 +74,10 @@ static int set_up(void **state)
 	log_set_level(LOG_LEVEL_ERROR);
 	machine->config = (struct priv_config){.sysfs_root = "/sys", .perf_root = root};
 	assert_int_equal(topology_read("/sys", "/proc", &machine->topology), 0);
-	machine->context = (struct source_context){
-		.sysfs_root = "/sys", .procfs_root = "/proc", .topology = &machine->topology, .fd_budget = 1000};
+	machine->context = (struct source_context){.sysfs_root = "/sys",
+						   .procfs_root = "/proc",
+						   .topology = &machine->topology,
+						   .fd_budget = 1000};
 	return priv_client_direct(&machine->config, &machine->context.priv);
 }
 
@@ -89,7 +92,9 @@ static int tear_down(void **state)
 			(void)kill(children->pids[i], SIGKILL);
 			(void)waitpid(children->pids[i], NULL, 0);
 		}
-		for (int try = 0; children->cgroups[i][0] && rmdir(children->cgroups[i]) < 0 && errno == EBUSY && try < 1000; try++)
+		for (int try = 0; children->cgroups[i][0] && rmdir(children->cgroups[i]) < 0 &&
+				  errno == EBUSY && try < 1000;
+		     try++)
 			(void)usleep(1000);
 	}
 	if (machine->source)
@@ -140,7 +145,8 @@ static _Noreturn void child_run(int i, int go, int done)
 		_exit(1);
 	(void)getrusage(RUSAGE_SELF, &before);
 	for (int round = 0; round < 10; round++) {
-		char *memory = mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *memory =
+			mmap(NULL, n * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		(void)madvise(memory, n * page, MADV_NOHUGEPAGE);
 		for (size_t p = 0; p < n; p++)
@@ -207,15 +213,16 @@ static double stolen_ms(void)
 	unsigned long long ticks[8] = {0};
 
 	(void)text_read_file_at(AT_FDCWD, "/proc/stat", text, sizeof(text));
-	(void)sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4],
-		     &ticks[5], &ticks[6], &ticks[7]);
+	(void)sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
+		     &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]);
 	return (double)ticks[7] * 1000.0 / (double)sysconf(_SC_CLK_TCK);
 }
 
 static void finish_children(struct children *children, long *faults)
 {
 	for (int i = 0; i < N_CHILDREN; i++) {
-		assert_int_equal(read(children->done[i][0], &faults[i], sizeof(faults[i])), sizeof(faults[i]));
+		assert_int_equal(read(children->done[i][0], &faults[i], sizeof(faults[i])),
+				 sizeof(faults[i]));
 		assert_int_equal(waitpid(children->pids[i], NULL, 0), children->pids[i]);
 		children->pids[i] = 0;
 		(void)close(children->done[i][0]);
@@ -241,15 +248,15 @@ static void remove_all(struct activity_source *source, struct children *children
 }
 
 #define FEW_LOST 0.05
-#define TRIES	 4
+#define TRIES    4
 
 /*
- * On a busy machine the kernel does not trace every switch, and tasks that change their cgroup while they run look like
- * that; what is lost by it is counted. Returns the part of a child's time that may be among it, for the worst child, and
- * adds up what was counted, in parts of what was there.
+ * On a busy machine the kernel does not trace every switch, and tasks that change their cgroup while they run
+ * look like that; what is lost by it is counted. Returns the part of a child's time that may be among it, for
+ * the worst child, and adds up what was counted, in parts of what was there.
  */
-static double try_faults(struct machine *machine, const struct event_group_request *request, bool cpus_come_back,
-			 double counted[N_CHILDREN])
+static double try_faults(struct machine *machine, const struct event_group_request *request,
+			 bool cpus_come_back, double counted[N_CHILDREN])
 {
 	const double least = cpus_come_back ? .9 : .99; /* opening events anew takes a moment */
 	struct activity_source *source;
@@ -272,17 +279,19 @@ static double try_faults(struct machine *machine, const struct event_group_reque
 		machine_sum += slot_sum(&source->frame, 0, 0);
 		for (unsigned i = 0; i < N_CHILDREN; i++)
 			sums[i] += slot_sum(&source->frame, i + 1, 0);
-		/* Each CPU's events as they are opened anew after it was offline: only the moment until then is lost. */
+		/* Each CPU's events as they are opened anew after it was offline: only the moment until then
+		 * is lost. */
 		for (unsigned i = 0; cpus_come_back && tick == 1 && i < machine->topology.n_cpus; i++) {
 			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, false);
 			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, true);
 		}
 	}
 	for (int i = 0; i < N_CHILDREN; i++) {
-		const double lost = (double)lost_ns / (1e3 * (double)usage_us(machine->children.cgroups[i]) + 1);
+		const double lost =
+			(double)lost_ns / (1e3 * (double)usage_us(machine->children.cgroups[i]) + 1);
 
-		print_message("# child %d faulted %ld pages, counted %llu; at most %.1f %% lost\n", i, faults[i],
-			      (unsigned long long)sums[i], 100 * lost);
+		print_message("# child %d faulted %ld pages, counted %llu; at most %.1f %% lost\n", i,
+			      faults[i], (unsigned long long)sums[i], 100 * lost);
 		assert_true((double)sums[i] > (least - lost) * (double)faults[i]);
 		assert_true((double)sums[i] < 1.01 * (double)faults[i]);
 		targets_sum += sums[i];
@@ -300,8 +309,8 @@ static double try_faults(struct machine *machine, const struct event_group_reque
 
 static void count_faults(void **state, bool cpus_come_back)
 {
-	const struct event_group_request request = {.name = (char[]){"core"}, .of_containers = true,
-						    .events = software_events, .n_events = 2};
+	const struct event_group_request request = {
+		.name = (char[]){"core"}, .of_containers = true, .events = software_events, .n_events = 2};
 	struct machine *machine = *state;
 	double counted[N_CHILDREN] = {0}, lost = 1;
 	int n = 0;
@@ -362,9 +371,11 @@ static void time_is_counted_without_events(void **state)
 		const double stat_ms = (double)(usage_us(children->cgroups[i]) - used_us[i]) * 1e-3;
 		const double bpf_ms = (double)slot_sum(&source->frame, (unsigned)i + 1, 0) * 1e-6;
 
-		print_message("# child %d used %.3f ms by cpu.stat, %.3f ms by BPF; %.3f ms lost, %.0f stolen\n", i, stat_ms,
-			      bpf_ms, lost, stolen);
-		/* In a virtual machine the wall clock that BPF has goes on while the host runs another guest. */
+		print_message(
+			"# child %d used %.3f ms by cpu.stat, %.3f ms by BPF; %.3f ms lost, %.0f stolen\n", i,
+			stat_ms, bpf_ms, lost, stolen);
+		/* In a virtual machine the wall clock that BPF has goes on while the host runs another guest.
+		 */
 		if (stat_ms > 0) {
 			assert_true(bpf_ms > 0.97 * stat_ms - 2.0 - lost);
 			assert_true(bpf_ms < 1.3 * stat_ms + 20.0 + stolen);
@@ -375,8 +386,8 @@ static void time_is_counted_without_events(void **state)
 
 static void other_hierarchy_is_refused(void **state)
 {
-	const struct event_group_request request = {.name = (char[]){"core"}, .of_containers = true,
-						    .events = software_events, .n_events = 2};
+	const struct event_group_request request = {
+		.name = (char[]){"core"}, .of_containers = true, .events = software_events, .n_events = 2};
 	struct machine *machine = *state;
 	char why[512] = "";
 

@@ -10,11 +10,11 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "clock.h"
-#include "cputime.h"
-#include "frame.h"
-#include "source.h"
-#include "topology.h"
+#include "base/clock.h"
+#include "machine/cputime.h"
+#include "source/frame.h"
+#include "source/source.h"
+#include "machine/topology.h"
 
 #include <mntent.h>
 #include <sys/resource.h>

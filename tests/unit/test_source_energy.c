@@ -10,12 +10,12 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "log.h"
-#include "powercap.h"
-#include "priv_client.h"
-#include "procstat.h"
-#include "source.h"
-#include "topology.h"
+#include "base/log.h"
+#include "machine/powercap.h"
+#include "priv/priv_client.h"
+#include "machine/procstat.h"
+#include "source/source.h"
+#include "machine/topology.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The activity source that counts by perf, really counting: a child in a cgroup of its own causes page faults,
- * and what is counted is compared with what the child knows of itself. Needs root and a cgroup hierarchy that
- * perf can use; skipped with the reason where there is none.
+ * The activity source that counts by perf, really counting: a child in a cgroup of its own causes page
+ * faults, and what is counted is compared with what the child knows of itself. Needs root and a cgroup
+ * hierarchy that perf can use; skipped with the reason where there is none.
  */
 #include "perf_fixture.h"
 
@@ -169,7 +169,8 @@ static void test_failing_read(void **state)
 	remove_cgroup();
 }
 
-/* Every CPU goes and comes back, one after the other: its events are opened anew and count on, and no others are lost. */
+/* Every CPU goes and comes back, one after the other: its events are opened anew and count on, and no others
+ * are lost. */
 static void test_cpus_come_back(void **state)
 {
 	char *events[] = {event_switches, event_faults};
@@ -243,10 +244,9 @@ static void test_strict_and_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counts_a_cgroup), cmocka_unit_test(test_budget_and_errors),
-		cmocka_unit_test(test_failing_read),    cmocka_unit_test(test_per_cpu),
-		cmocka_unit_test(test_strict_and_nothing),
-		cmocka_unit_test(test_cpus_come_back),
+		cmocka_unit_test(test_counts_a_cgroup),    cmocka_unit_test(test_budget_and_errors),
+		cmocka_unit_test(test_failing_read),       cmocka_unit_test(test_per_cpu),
+		cmocka_unit_test(test_strict_and_nothing), cmocka_unit_test(test_cpus_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

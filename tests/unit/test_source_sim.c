@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The simulated machine behind the sensor's two kinds of source: the same numbers as it shows itself. */
-#include "frame.h"
-#include "log.h"
-#include "sim.h"
-#include "source.h"
+#include "source/frame.h"
+#include "base/log.h"
+#include "sim/sim.h"
+#include "source/source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

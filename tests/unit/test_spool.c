@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spool: order, bounds by size and age with everything counted, survival of a restart, and a damaged file.
+ * The spool: order, bounds by size and age with everything counted, survival of a restart, and a damaged
+ * file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "spool.h"
+#include "write/spool.h"
 
 #include <bson/bson.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "state_dir.h"
+#include "base/state_dir.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,11 +34,13 @@ static void user_has_a_folder(void **state)
 	assert_int_equal(setenv("HOME", "/home/someone", 1), 0);
 	assert_int_equal(unsetenv("XDG_STATE_HOME"), 0);
 	folder = state_dir_default();
-	assert_string_equal(folder, geteuid() == 0 ? "/var/lib/wattribute" : "/home/someone/.local/state/wattribute");
+	assert_string_equal(folder,
+			    geteuid() == 0 ? "/var/lib/wattribute" : "/home/someone/.local/state/wattribute");
 	free(folder);
 	assert_int_equal(setenv("XDG_STATE_HOME", "/home/someone/state", 1), 0);
 	folder = state_dir_default();
-	assert_string_equal(folder, geteuid() == 0 ? "/var/lib/wattribute" : "/home/someone/state/wattribute");
+	assert_string_equal(folder,
+			    geteuid() == 0 ? "/var/lib/wattribute" : "/home/someone/state/wattribute");
 	free(folder);
 }
 

@@ -5,7 +5,7 @@
  * servers so.
  */
 #include "store_fixture.h"
-#include "cleanup.h"
+#include "base/cleanup.h"
 
 #include <bson/bson.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A database that is away: nothing is lost, nothing is written twice, and the reason is said.
- * WATTRIBUTE_TEST_RESTART, a folder, has the server of WATTRIBUTE_TEST_STORE stopped and started again by a script of
- * the wire tests.
+ * WATTRIBUTE_TEST_RESTART, a folder, has the server of WATTRIBUTE_TEST_STORE stopped and started again by a
+ * script of the wire tests.
  */
 #include "store_fixture.h"
 

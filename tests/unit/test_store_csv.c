@@ -2,7 +2,7 @@
 /*
  * The CSV store: files as hwpc-sensor lays them out, what begins anew with a restart, and reading them back.
  */
-#include "store.h"
+#include "store/store.h"
 #include "text_store.h"
 
 #include <signal.h>
@@ -215,12 +215,9 @@ static void test_csv_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_DIRECTORY(test_csv_reports),
-		WITH_DIRECTORY(test_csv_other_events),
-		WITH_DIRECTORY(test_csv_foreign_header),
-		WITH_DIRECTORY(test_csv_event_with_commas),
-		WITH_DIRECTORY(test_csv_torn_header),
-		WITH_DIRECTORY(test_csv_power),
+		WITH_DIRECTORY(test_csv_reports),        WITH_DIRECTORY(test_csv_other_events),
+		WITH_DIRECTORY(test_csv_foreign_header), WITH_DIRECTORY(test_csv_event_with_commas),
+		WITH_DIRECTORY(test_csv_torn_header),    WITH_DIRECTORY(test_csv_power),
 		WITH_DIRECTORY(test_csv_read),
 	};
 

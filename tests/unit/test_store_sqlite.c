@@ -3,8 +3,8 @@
  * What the SQLite store must survive: a second process, kill -9 in the middle of writing, a file that is
  * none, a full disk; and files whose last document a crash has cut short.
  */
-#include "report_bson.h"
-#include "store.h"
+#include "document/report_bson.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -160,7 +160,8 @@ static void test_killed_writer(void **state)
 	assert_true(before > 0);
 }
 
-/* Sensors and a server of one machine start together: whoever comes first makes the file, no other may fail by that. */
+/* Sensors and a server of one machine start together: whoever comes first makes the file, no other may fail
+ * by that. */
 static void test_opened_at_once(void **state)
 {
 	enum { AT_ONCE = 6, ROUNDS = 25 };
@@ -328,8 +329,8 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		CASE(test_two_writers),  CASE(test_killed_writer), CASE(test_no_database),
-		CASE(test_missing_file), CASE(test_full_disk),     CASE(test_torn_files),
+		CASE(test_two_writers),  CASE(test_killed_writer),  CASE(test_no_database),
+		CASE(test_missing_file), CASE(test_full_disk),      CASE(test_torn_files),
 		CASE(test_foreign_file), CASE(test_opened_at_once),
 	};
 

@@ -2,8 +2,8 @@
 /*
  * The stores that write lines of JSON, into a file or to a TCP stream; and URIs.
  */
-#include "store.h"
-#include "bson_json.h"
+#include "store/store.h"
+#include "document/bson_json.h"
 #include "text_store.h"
 
 #include <netinet/in.h>
@@ -197,10 +197,8 @@ static void test_display(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json),
-		WITH_DIRECTORY(test_jsonl_damaged),
-		cmocka_unit_test(test_socket),
-		cmocka_unit_test(test_uris),
+		cmocka_unit_test(test_json),    WITH_DIRECTORY(test_jsonl_damaged),
+		cmocka_unit_test(test_socket),  cmocka_unit_test(test_uris),
 		cmocka_unit_test(test_display),
 	};
 

@@ -129,7 +129,8 @@ static void test_limits(void **state)
 	target_table_free(core.table);
 }
 
-/* A cgroup that is gone before it is settled: a target only for a source that has counted it since its birth. */
+/* A cgroup that is gone before it is settled: a target only for a source that has counted it since its birth.
+ */
 static void test_brief(void **state)
 {
 	(void)state;

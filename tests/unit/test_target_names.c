@@ -175,12 +175,9 @@ static void test_path_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_late_name),
-		cmocka_unit_test(test_renamed),
-		cmocka_unit_test(test_renamed_and_selected),
-		cmocka_unit_test(test_patterns),
-		cmocka_unit_test(test_path_names),
+		cmocka_unit_test(test_names),    cmocka_unit_test(test_late_name),
+		cmocka_unit_test(test_renamed),  cmocka_unit_test(test_renamed_and_selected),
+		cmocka_unit_test(test_patterns), cmocka_unit_test(test_path_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "text.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -206,7 +206,8 @@ static void whole_files(void **state)
 			assert_int_equal(pipe(ends), 0);
 			assert_int_equal(write(ends[1], bytes, n), (ssize_t)n);
 			(void)close(ends[1]);
-			assert_int_equal(text_read_whole(ends[0], limits[i], &text, &length), more ? -EFBIG : 0);
+			assert_int_equal(text_read_whole(ends[0], limits[i], &text, &length),
+					 more ? -EFBIG : 0);
 			(void)close(ends[0]);
 			if (more)
 				continue;

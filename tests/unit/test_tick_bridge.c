@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticks whose energy could not be read: the next one's watts are the mean over the gap, no joule is lost or counted
- * twice, and nothing is bridged where the counter's energy is not known to cover the gap.
+ * Ticks whose energy could not be read: the next one's watts are the mean over the gap, no joule is lost or
+ * counted twice, and nothing is bridged where the counter's energy is not known to cover the gap.
  */
-#include "tick_bridge.h"
+#include "tick/tick_bridge.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -38,7 +38,8 @@ static void mean_over_the_gap(void **state)
 	(void)state;
 	assert_float_equal(power_w(&bridge, make(1, 1, 50, 10), true), 50, 1e-9);
 	assert_true(isnan(power_w(&bridge, make(2, 1, NAN, 10), true)));
-	assert_float_equal(power_w(&bridge, make(3, 2, 0, 10), true), 0, 0); /* nothing was read there either */
+	assert_float_equal(power_w(&bridge, make(3, 2, 0, 10), true), 0,
+			   0); /* nothing was read there either */
 	tick = make(4, 1, 200, 10);
 	tick_bridge_take(&bridge, &tick, true);
 	assert_float_equal(tick_power_w(&tick, 0, REPORT_SCOPE_CPU), 50, 1e-9);
@@ -90,7 +91,8 @@ static void only_what_is_known_to_cover_the_gap(void **state)
 /* Whatever fails: power x time is the counter's energy. */
 static void no_joule_is_lost(void **state)
 {
-	const unsigned seed = getenv("WATTRIBUTE_SEED") ? (unsigned)atoi(getenv("WATTRIBUTE_SEED")) : (unsigned)time(NULL);
+	const unsigned seed =
+		getenv("WATTRIBUTE_SEED") ? (unsigned)atoi(getenv("WATTRIBUTE_SEED")) : (unsigned)time(NULL);
 	struct tick_bridge bridge = {0};
 	double counter_j = 0, read_j = 0, sum_j = 0;
 

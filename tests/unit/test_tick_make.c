@@ -3,7 +3,7 @@
  * From gathered reports to flat arrays: sums over CPUs, first CPU's energy, features, missing and absurd
  * counts.
  */
-#include "tick_make.h"
+#include "tick/tick_make.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -170,17 +170,21 @@ static void mixed_tick(void **state)
 		const int64_t time_ms = 1000 * (i + 1);
 		const struct tick *tick;
 
-		feed(fixture, time_ms, "by-time", "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1000.0}}}}", NULL);
+		feed(fixture, time_ms, "by-time", "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1000.0}}}}",
+		     NULL);
 		feed(fixture, time_ms, "by-events",
-		     "{\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":500.0,\"LLC_MISSES\":7.0}}}}", NULL);
+		     "{\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":500.0,\"LLC_MISSES\":7.0}}}"
+		     "}",
+		     NULL);
 		feed(fixture, time_ms, "all",
 		     "{\"rapl\":{\"0\":{\"0\":{\"RAPL_ENERGY_PKG\":" THREE_JOULES "}}},"
 		     "\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1600.0}}},"
-		     "\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":3200.0,\"LLC_MISSES\":9.0}}}}",
+		     "\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":3200.0,\"LLC_MISSES\":9.0}}}"
+		     "}",
 		     heads[i]);
 		tick = make(fixture);
-		/* Reference cycles both; the machine once, by the better event. Its base frequency is said, and
-		 * remembered. */
+		/* Reference cycles both; the machine once, by the better event. Its base frequency is said,
+		 * and remembered. */
 		assert_near(tick->sockets[0].counts[TICK_REF], 3200, 1e-9);
 		assert_near(tick->targets[0].counts[TICK_REF], 2000, 1e-9);
 		assert_near(tick->targets[1].counts[TICK_REF], 500, 1e-9);
@@ -191,7 +195,8 @@ static void mixed_tick(void **state)
 	}
 }
 
-/* The same where nobody says the base frequency: the machine, counted both ways, tells what a nanosecond is. */
+/* The same where nobody says the base frequency: the machine, counted both ways, tells what a nanosecond is.
+ */
 static void mixed_tick_without_base_frequency(void **state)
 {
 	struct fixture *fixture = *state;
@@ -200,7 +205,8 @@ static void mixed_tick_without_base_frequency(void **state)
 	feed(fixture, 1000, "by-time", "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1000.0}}}}", NULL);
 	feed(fixture, 1000, "by-events", "{\"core\":{\"0\":{\"0\":{\"ref-cycles\":500.0}}}}", NULL);
 	feed(fixture, 1000, "all",
-	     "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1600.0}}},\"core\":{\"0\":{\"0\":{\"ref-cycles\":4000.0}}}}",
+	     "{\"cpustat\":{\"0\":{\"0\":{\"CPU_TIME_NS\":1600.0}}},\"core\":{\"0\":{\"0\":{\"ref-cycles\":"
+	     "4000.0}}}}",
 	     NULL);
 	tick = make(fixture);
 	assert_near(tick->sockets[0].counts[TICK_REF], 4000, 1e-9);

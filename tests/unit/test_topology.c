@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../fake/fake_tree.h"
-#include "topology.h"
+#include "machine/topology.h"
 
 static struct topology read_tree(const struct fake_tree *tree)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writer: ticks reach the store in one append each; while the store is away they wait in the spool, over a restart
- * too, and arrive once and in order when it is back.
+ * The writer: ticks reach the store in one append each; while the store is away they wait in the spool, over
+ * a restart too, and arrive once and in order when it is back.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,11 +10,11 @@
 
 #include <cmocka.h>
 
-#include "writer.h"
+#include "write/writer.h"
 
-#include "ipc.h"
-#include "link.h"
-#include "log.h"
+#include "process/ipc.h"
+#include "write/link.h"
+#include "base/log.h"
 
 #include <bson/bson.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define N_TICKS 7
+#define N_TICKS     7
 #define N_DOCUMENTS 5
 
 /* Port 1 on this machine: nobody answers, at once. */
@@ -111,7 +111,8 @@ static void run_writer(const char *uri, int first, int n, unsigned open_ms, uint
 static unsigned count_in_store(const char *uri, bool check_order)
 {
 	const struct store_options options = {.flags = STORE_READ};
-	const struct store_query query = {.collection = "sensorx", .after_ms = INT64_MIN, .until_ms = INT64_MAX};
+	const struct store_query query = {
+		.collection = "sensorx", .after_ms = INT64_MIN, .until_ms = INT64_MAX};
 	struct store_read read_state = {0};
 	struct batch batch = {0};
 	struct store *store = NULL;
@@ -146,7 +147,8 @@ static void ticks_reach_the_store(void **state)
 	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
 	run_writer(uri, 0, N_TICKS, 0, 0);
 	assert_int_equal(count_in_store(uri, true), N_TICKS * N_DOCUMENTS);
-	/* One of them again, as by another sensor of this name: the first one stays, and the other is counted. */
+	/* One of them again, as by another sensor of this name: the first one stays, and the other is
+	 * counted. */
 	run_writer(uri, N_TICKS - 1, 2, 0, N_DOCUMENTS);
 	assert_int_equal(count_in_store(uri, true), (N_TICKS + 1) * N_DOCUMENTS);
 }

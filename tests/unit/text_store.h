@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of stores that write text: a folder of one's own for each test, a report to write, and what a file
- * has to say.
+ * For tests of stores that write text: a folder of one's own for each test, a report to write, and what a
+ * file has to say.
  */
 #pragma once
 
-#include "report_bson.h"
-#include "cleanup.h"
+#include "document/report_bson.h"
+#include "base/cleanup.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `wattribute export`: power reports out of a store, as CSV or JSON lines, by time and target. Reads the
+ * store itself; no server is needed. The rows are written by export_row.c.
+ */
+#include "client.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "export/export_row.h"
+#include "document/report_bson.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum export_format { EXPORT_CSV, EXPORT_JSONL };
+static const char *const export_formats[] = {"csv", "jsonl", NULL};
+#define EXPORT_READ_DOCUMENTS 5000
+
+struct export_options {
+	char *store;
+	char *database;
+	char *machine;
+	char *target;
+	char *from;
+	char *until;
+	char *output;
+	int format;
+	/* out of `from` and `until` */
+	int64_t from_ms;
+	int64_t until_ms;
+};
+
+static int export_finish(void *target, const struct config *config, char *why, size_t why_size)
+{
+	struct export_options *options = target;
+	int64_t now_ms = clock_realtime_ms();
+	const char *wrong = NULL;
+
+	(void)config;
+	options->from_ms = INT64_MIN;
+	options->until_ms = INT64_MAX;
+	if (options->from && export_parse_time(options->from, now_ms, &options->from_ms) < 0)
+		wrong = options->from;
+	if (options->until && export_parse_time(options->until, now_ms, &options->until_ms) < 0)
+		wrong = options->until;
+	if (!wrong)
+		return 0;
+	(void)snprintf(
+		why, why_size,
+		"'%s' is no time; known: 2026-01-31T12:00:00Z, epoch seconds, or -10m (ten minutes ago)",
+		wrong);
+	return -EINVAL;
+}
+
+static const struct config_row export_rows[] = {
+	{.name = "store",
+	 .letter = 'S',
+	 .type = CONFIG_STRING,
+	 .flags = CONFIG_URI,
+	 .placeholder = "URI",
+	 .offset = offsetof(struct export_options, store),
+	 .help = "where the power reports are: sqlite:PATH, mongodb://HOST:PORT, bson:PATH"},
+	{.name = "database",
+	 .letter = 'd',
+	 .type = CONFIG_STRING,
+	 .placeholder = "NAME",
+	 .fallback = CLIENT_DATABASE_DEFAULT,
+	 .offset = offsetof(struct export_options, database),
+	 .help = "database of the reports"},
+	{.name = "machine",
+	 .letter = 'm',
+	 .type = CONFIG_STRING,
+	 .placeholder = "NAME",
+	 .offset = offsetof(struct export_options, machine),
+	 .help = "one sensor's reports only"},
+	{.name = "target",
+	 .letter = 't',
+	 .type = CONFIG_STRING,
+	 .placeholder = "NAME",
+	 .offset = offsetof(struct export_options, target),
+	 .help = "one target's reports only"},
+	{.name = "from",
+	 .letter = 'f',
+	 .type = CONFIG_STRING,
+	 .placeholder = "TIME",
+	 .offset = offsetof(struct export_options, from),
+	 .help = "reports later than this"},
+	{.name = "until",
+	 .letter = 'u',
+	 .type = CONFIG_STRING,
+	 .placeholder = "TIME",
+	 .offset = offsetof(struct export_options, until),
+	 .help = "reports up to this"},
+	{.name = "format",
+	 .letter = 'F',
+	 .type = CONFIG_CHOICE,
+	 .choices = export_formats,
+	 .fallback = "csv",
+	 .offset = offsetof(struct export_options, format),
+	 .help = "csv or jsonl"},
+	{.name = "output",
+	 .letter = 'o',
+	 .type = CONFIG_STRING,
+	 .placeholder = "FILE",
+	 .offset = offsetof(struct export_options, output),
+	 .help = "write to FILE instead of standard output"},
+};
+
+static const struct config_spec export_spec = {
+	.program = "wattribute export",
+	.about = "Writes the power reports of a store as CSV or JSON lines, oldest first.",
+	.rows = export_rows,
+	.n_rows = ARRAY_SIZE(export_rows),
+	.target_size = sizeof(struct export_options),
+	.finish = export_finish,
+};
+
+struct export_job {
+	const struct export_options *options;
+	struct store *store;
+	FILE *out;
+	struct batch documents;
+	char **collections;
+	size_t n_collections;
+	uint64_t written;
+	uint64_t skipped; /* documents that are no power reports */
+	bool failed;
+};
+
+static void export_note_collection(void *data, const char *collection)
+{
+	struct export_job *job = data;
+	char **more = realloc(job->collections, (job->n_collections + 1) * sizeof(*more));
+
+	if (!more) {
+		job->failed = true;
+		return;
+	}
+	job->collections = more;
+	more[job->n_collections] = strdup(collection);
+	if (more[job->n_collections])
+		job->n_collections++;
+	else
+		job->failed = true;
+}
+
+/* `last_ms` becomes the time of the last report. */
+static void export_write_documents(struct export_job *job, int64_t *last_ms)
+{
+	const uint8_t *document;
+	size_t length, offset = 0;
+	struct report_power power;
+	char why[256];
+
+	while (batch_next(&job->documents, &offset, &document, &length) == 1) {
+		if (report_bson_decode_power(document, length, &power, why, sizeof(why)) < 0) {
+			job->skipped++;
+			continue;
+		}
+		*last_ms = power.time_ms;
+		job->written++;
+		if (job->options->format == EXPORT_CSV)
+			export_write_csv(job->out, &power);
+		else
+			export_write_json(job->out, &power);
+	}
+}
+
+static int export_collection(struct export_job *job, const char *collection)
+{
+	struct store_query query = {.collection = collection,
+				    .after_ms = job->options->from_ms,
+				    .until_ms = job->options->until_ms,
+				    .target = job->options->target,
+				    .limit = EXPORT_READ_DOCUMENTS};
+	struct store_read progress = {0};
+
+	/* Stores never cut documents of one time apart by the limit. */
+	do {
+		batch_clear(&job->documents);
+		if (store_read(job->store, &query, &job->documents, &progress) != STORE_OK)
+			return client_fail(CLIENT_EXIT_FAILURE, "cannot read '%s': %s", collection,
+					   store_error(job->store));
+		export_write_documents(job, &query.after_ms);
+		query.offset = progress.offset;
+	} while (job->documents.n_documents > 0 && !progress.end);
+	return CLIENT_EXIT_OK;
+}
+
+/* An empty export is most often a mistyped name. */
+static void export_say_nothing_found(const struct export_job *job)
+{
+	const struct export_options *options = job->options;
+	bool known = false;
+
+	for (size_t i = 0; options->machine && i < job->n_collections; i++)
+		known |= strcmp(job->collections[i] + strlen("power"), options->machine) == 0;
+	if (options->machine && !known)
+		(void)client_fail(0, "no power reports of the machine '%s' in this store", options->machine);
+	else if (options->target)
+		(void)client_fail(0, "no power reports of '%s' in this time", options->target);
+	else
+		(void)client_fail(0, "no power reports in this store and time");
+}
+
+static int export_all(struct export_job *job)
+{
+	char prefix[256] = "power";
+	int status = CLIENT_EXIT_OK;
+
+	if (job->options->machine)
+		(void)snprintf(prefix, sizeof(prefix), "power%s", job->options->machine);
+	if (store_list(job->store, prefix, export_note_collection, job) != STORE_OK || job->failed)
+		return client_fail(CLIENT_EXIT_FAILURE, "cannot list the collections: %s",
+				   store_error(job->store));
+	if (job->options->format == EXPORT_CSV)
+		export_write_csv_head(job->out);
+	for (size_t i = 0; i < job->n_collections && status == CLIENT_EXIT_OK; i++)
+		if (!job->options->machine || !strcmp(job->collections[i], prefix))
+			status = export_collection(job, job->collections[i]);
+	if (status == CLIENT_EXIT_OK && !job->written)
+		export_say_nothing_found(job);
+	if (job->skipped > 0)
+		(void)client_fail(0, "%llu documents are no power reports and were left out",
+				  (unsigned long long)job->skipped);
+	return status;
+}
+
+static int export_run(const struct export_options *options)
+{
+	struct store_options store_options = {.database = options->database, .flags = STORE_READ};
+	struct export_job job = {.options = options, .out = stdout};
+	char why[512] = "";
+	int status;
+
+	if (!options->store)
+		return client_fail(CLIENT_EXIT_USAGE,
+				   "export: which store? Give --store URI, as the server's --output");
+	if (store_open(options->store, &store_options, &job.store, why, sizeof(why)) < 0)
+		return client_fail(CLIENT_EXIT_FAILURE, "%s", why);
+	if (options->output)
+		job.out = fopen(options->output, "we");
+	if (!job.out)
+		status = client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", options->output,
+				     strerror(errno));
+	else
+		status = export_all(&job);
+	if (job.out && (fflush(job.out) != 0 || ferror(job.out)))
+		status = client_fail(CLIENT_EXIT_FAILURE, "cannot write the output: %s", strerror(errno));
+	if (job.out && job.out != stdout)
+		(void)fclose(job.out);
+	for (size_t i = 0; i < job.n_collections; i++)
+		free(job.collections[i]);
+	free(job.collections);
+	batch_done(&job.documents);
+	store_close(job.store);
+	return status;
+}
+
+int client_export_main(int argc, char *argv[])
+{
+	struct export_options options;
+	struct config *config = NULL;
+	int status = client_load_options(&export_spec, &options, argc, argv, &config);
+
+	if (status == CLIENT_GO_ON)
+		status = export_run(&options);
+	config_free(config);
+	config_done(&export_spec, &options);
+	return status;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `wattribute recap`: the recaps that a server has of a machine, as a list, or one of them in full.
+ */
+#include "client.h"
+#include "base/cleanup.h"
+#include "fetch.h"
+#include "recap/recap_table.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct recap_options {
+	char *server;
+	char *database;
+	char *machine;
+	char *name; /* of the run; NULL: list */
+	int64_t limit;
+	bool json;
+};
+
+static int recap_take_argument(void *target, const char *argument, char *why, size_t why_size)
+{
+	struct recap_options *options = target;
+
+	if (options->name) {
+		(void)snprintf(why, why_size, "'%s' is one argument too many; usage: wattribute recap [NAME]",
+			       argument);
+		return -EINVAL;
+	}
+	options->name = strdup(argument);
+	return options->name ? 0 : -ENOMEM;
+}
+
+static const struct config_row recap_rows[] = {
+	{.name = "server",
+	 .letter = 's',
+	 .type = CONFIG_STRING,
+	 .placeholder = "URL",
+	 .fallback = CLIENT_SERVER_DEFAULT,
+	 .offset = offsetof(struct recap_options, server),
+	 .help = "address of the wattribute server"},
+	{.name = "machine",
+	 .letter = 'm',
+	 .type = CONFIG_STRING,
+	 .placeholder = "NAME",
+	 .offset = offsetof(struct recap_options, machine),
+	 .help = "the sensor's name; default: this host's name"},
+	{.name = "database",
+	 .letter = 'd',
+	 .type = CONFIG_STRING,
+	 .placeholder = "NAME",
+	 .fallback = CLIENT_DATABASE_DEFAULT,
+	 .offset = offsetof(struct recap_options, database),
+	 .help = "where the recaps are"},
+	{.name = "limit",
+	 .letter = 'l',
+	 .type = CONFIG_INT,
+	 .fallback = "20",
+	 .min = 1,
+	 .max = 10000,
+	 .offset = offsetof(struct recap_options, limit),
+	 .help = "how many to show, newest first"},
+	{.name = "json",
+	 .letter = 'j',
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct recap_options, json),
+	 .help = "print the documents themselves"},
+};
+
+static const struct config_spec recap_spec = {
+	.program = "wattribute recap",
+	.arguments = "[NAME]",
+	.about = "Lists the finished runs of a machine, or shows the newest one called NAME in full.",
+	.rows = recap_rows,
+	.n_rows = ARRAY_SIZE(recap_rows),
+	.target_size = sizeof(struct recap_options),
+	.argument = recap_take_argument,
+};
+
+/* URL of the request; NULL on lack of memory. */
+static char *recap_make_url(const struct recap_options *options)
+{
+	char host[256] = "localhost";
+	cleanup_(cleanup_free) char *machine = NULL;
+	cleanup_(cleanup_free) char *database = fetch_escape(options->database);
+	cleanup_(cleanup_free) char *name = fetch_escape(options->name ? options->name : "");
+	cleanup_(cleanup_free) char *path = NULL;
+
+	(void)gethostname(host, sizeof(host) - 1);
+	machine = fetch_escape(options->machine ? options->machine : host);
+	if (!machine || !database || !name ||
+	    asprintf(&path, "/api/recaps?database=%s&machine=%s%s%s&limit=%lld", database, machine,
+		     options->name ? "&name=" : "", name,
+		     options->name ? 1LL : (long long)options->limit) < 0)
+		return NULL;
+	return fetch_make_url(options->server, path);
+}
+
+static int recap_print(const struct recap_options *options, const json_t *answer)
+{
+	const json_t *recaps = json_is_array(answer) ? answer : json_object_get(answer, "recaps");
+	const json_t *recap;
+	size_t i;
+
+	if (options->json) {
+		(void)json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+		putchar('\n');
+		return CLIENT_EXIT_OK;
+	}
+	if (json_array_size(recaps) == 0)
+		return client_fail(CLIENT_EXIT_FAILURE,
+				   "no recap%s%s there; is the machine's name right (-m NAME)?",
+				   options->name ? " named " : "", options->name ? options->name : "");
+	if (options->name) {
+		recap_table_print_line(stdout, NULL);
+		recap_table_print_line(stdout, json_array_get(recaps, 0));
+		putchar('\n');
+		recap_table_print(stdout, json_array_get(recaps, 0));
+		return CLIENT_EXIT_OK;
+	}
+	recap_table_print_line(stdout, NULL);
+	json_array_foreach((json_t *)recaps, i, recap) recap_table_print_line(stdout, recap);
+	return CLIENT_EXIT_OK;
+}
+
+int client_recap_main(int argc, char *argv[])
+{
+	struct recap_options options;
+	struct config *config = NULL;
+	char why[512] = "out of memory";
+	cleanup_(cleanup_free) char *url = NULL;
+	json_t *answer = NULL;
+	int status = client_load_options(&recap_spec, &options, argc, argv, &config);
+
+	if (status == CLIENT_GO_ON) {
+		url = recap_make_url(&options);
+		if (url && fetch_json(url, false, 0, &answer, why, sizeof(why)) == 0)
+			status = recap_print(&options, answer);
+		else
+			status = client_fail(CLIENT_EXIT_FAILURE, "%s", why);
+	}
+	json_decref(answer);
+	config_free(config);
+	config_done(&recap_spec, &options);
+	return status;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting, watching and ending the pair of daemons that `wattribute run` brings with it.
+ */
+#include "run/run_daemons.h"
+#include "base/cleanup.h"
+#include "client.h"
+#include "fetch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define RUN_STOP_TIMEOUT_MS 5000
+
+/* A port of the loopback that nobody listens on now; 0 when there is none. */
+static unsigned find_free_port(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+	cleanup_(cleanup_close) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+		return 0;
+	return ntohs(address.sin_port);
+}
+
+static void become_daemon(const struct run_daemons *daemons, const char *name, pid_t parent)
+{
+	char log[PATH_MAX];
+	sigset_t none;
+	int fd = open("/dev/null", O_RDONLY);
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGPIPE, SIG_DFL);
+	/* Ctrl-C is for the command; and nothing may stay behind if this client is killed. */
+	(void)setsid();
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(CLIENT_EXIT_FAILURE);
+	(void)dup2(fd, STDIN_FILENO);
+	if (daemons->verbose) {
+		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
+		return;
+	}
+	(void)snprintf(log, sizeof(log), "%s/%s.log", daemons->folder, name);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	(void)dup2(fd, STDOUT_FILENO);
+	(void)dup2(fd, STDERR_FILENO);
+}
+
+static int start_one(const struct run_daemons *daemons, const char *name, const char *const arguments[],
+		     pid_t *ret_pid, char *why, size_t why_size)
+{
+	char program[PATH_MAX];
+	pid_t self = getpid();
+	pid_t pid;
+
+	if (client_find_program(name, program, sizeof(program)) < 0) {
+		(void)snprintf(why, why_size,
+			       "the program %s is neither beside this one nor in PATH; install it", name);
+		return -ENOENT;
+	}
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		become_daemon(daemons, name, self);
+		execv(program, (char *const *)arguments);
+		_exit(CLIENT_EXIT_NOT_EXECUTABLE);
+	}
+	*ret_pid = pid;
+	return 0;
+}
+
+static int start_sensor(struct run_daemons *daemons, const char *store,
+			const struct run_daemons_settings *settings, char *why, size_t why_size)
+{
+	char interval[32];
+	const char *const arguments[] = {"wattribute-sensor",
+					 "--name",
+					 RUN_SENSOR_NAME,
+					 "--store",
+					 store,
+					 "--state-dir",
+					 daemons->folder,
+					 "--frequency",
+					 interval,
+					 "--verbose",
+					 settings->sensor_config ? "--config-file" : NULL,
+					 settings->sensor_config,
+					 NULL};
+
+	(void)snprintf(interval, sizeof(interval), "%llums", (unsigned long long)settings->interval_ms);
+	return start_one(daemons, "wattribute-sensor", arguments, &daemons->sensor, why, why_size);
+}
+
+static int start_server(struct run_daemons *daemons, const char *store, char *why, size_t why_size)
+{
+	unsigned port = find_free_port();
+	char listen_at[32];
+	const char *const arguments[] = {"wattribute-server",
+					 "--input",
+					 store,
+					 "--output",
+					 store,
+					 "--state-dir",
+					 daemons->folder,
+					 "--listen",
+					 listen_at,
+					 "--poll",
+					 "20ms",
+					 "--discover",
+					 "100ms",
+					 "--grace",
+					 "500ms",
+					 "--recap-timeout",
+					 "10s",
+					 NULL};
+
+	if (port == 0) {
+		(void)snprintf(why, why_size, "no port of 127.0.0.1 is to be had");
+		return -EADDRNOTAVAIL;
+	}
+	(void)snprintf(listen_at, sizeof(listen_at), "127.0.0.1:%u", port);
+	(void)snprintf(daemons->server_url, sizeof(daemons->server_url), "http://%s", listen_at);
+	return start_one(daemons, "wattribute-server", arguments, &daemons->server, why, why_size);
+}
+
+int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons, char *why,
+		      size_t why_size)
+{
+	const char *parent = getenv("TMPDIR");
+	char store[PATH_MAX];
+	int r;
+
+	*ret_daemons = (struct run_daemons){.verbose = settings->verbose};
+	/* A longer path would not fit a socket's name. */
+	if (!parent || *parent != '/' || strlen(parent) > sizeof(ret_daemons->folder) - 24)
+		parent = "/tmp";
+	(void)snprintf(ret_daemons->folder, sizeof(ret_daemons->folder), "%s/wattribute-run.XXXXXX", parent);
+	if (!mkdtemp(ret_daemons->folder)) {
+		r = -errno;
+		(void)snprintf(why, why_size, "cannot make a folder in %s: %s", parent, strerror(-r));
+		ret_daemons->folder[0] = '\0';
+		return r;
+	}
+	(void)snprintf(store, sizeof(store), "sqlite:%s/run.db", ret_daemons->folder);
+	r = start_sensor(ret_daemons, store, settings, why, why_size);
+	return r < 0 ? r : start_server(ret_daemons, store, why, why_size);
+}
+
+/* The last line of a daemon's log: its own words for why it has ended. */
+static void explain_end(const struct run_daemons *daemons, const char *name, char *why, size_t why_size)
+{
+	char path[PATH_MAX];
+	char line[512], last[512] = "";
+	cleanup_(cleanup_fclose) FILE *log = NULL;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.log", daemons->folder, name);
+	log = fopen(path, "re");
+	while (log && fgets(line, sizeof(line), log))
+		(void)snprintf(last, sizeof(last), "%.*s", (int)strcspn(line, "\n"), line);
+	(void)snprintf(why, why_size, "%s has ended: %s", name, *last ? last : "it did not say why");
+}
+
+static bool has_ended(pid_t *pid)
+{
+	if (*pid > 0 && waitpid(*pid, NULL, WNOHANG) == 0)
+		return false;
+	*pid = 0;
+	return true;
+}
+
+int run_daemons_ready(struct run_daemons *daemons, char *why, size_t why_size)
+{
+	cleanup_(cleanup_free) char *url = fetch_make_url(daemons->server_url, "/api/latest");
+	char detail[256];
+	json_t *answer = NULL;
+	int ready = 0;
+
+	if (has_ended(&daemons->sensor)) {
+		explain_end(daemons, "wattribute-sensor", why, why_size);
+		return -ECHILD;
+	}
+	if (has_ended(&daemons->server)) {
+		explain_end(daemons, "wattribute-server", why, why_size);
+		return -ECHILD;
+	}
+	if (url && fetch_json(url, false, 1000, &answer, detail, sizeof(detail)) == 0)
+		ready = json_array_size(json_object_get(answer, "sensors")) > 0;
+	json_decref(answer);
+	return ready;
+}
+
+static void stop_one(pid_t *pid)
+{
+	if (*pid <= 0)
+		return;
+	(void)kill(*pid, SIGTERM);
+	for (unsigned waited_ms = 0; waited_ms < RUN_STOP_TIMEOUT_MS; waited_ms += 10) {
+		if (has_ended(pid))
+			return;
+		(void)usleep(10000);
+	}
+	(void)kill(*pid, SIGKILL);
+	(void)waitpid(*pid, NULL, 0);
+	*pid = 0;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+	(void)status;
+	(void)type;
+	(void)walk;
+	(void)remove(path);
+	return 0;
+}
+
+void run_daemons_stop(struct run_daemons *daemons)
+{
+	stop_one(&daemons->sensor);
+	stop_one(&daemons->server);
+	if (daemons->folder[0])
+		(void)nftw(daemons->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	daemons->folder[0] = '\0';
+}

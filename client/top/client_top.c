@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `wattribute top`: asks the server each second for the latest powers and shows them: on the whole screen of
+ * a terminal, else as lines. Ends on q, Ctrl-C or SIGTERM with status 0.
+ */
+#include "client.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "fetch.h"
+#include "top/top_screen.h"
+#include "top/top_view.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct top_options {
+	char *server;
+	char *machine;
+	uint64_t interval_ms;
+	int64_t count; /* how many times; 0: without end */
+	bool plain;
+};
+
+static const struct config_row top_rows[] = {
+	{.name = "server",
+	 .letter = 's',
+	 .type = CONFIG_STRING,
+	 .placeholder = "URL",
+	 .fallback = CLIENT_SERVER_DEFAULT,
+	 .offset = offsetof(struct top_options, server),
+	 .help = "address of the wattribute server"},
+	{.name = "machine",
+	 .letter = 'm',
+	 .type = CONFIG_STRING,
+	 .placeholder = "NAME",
+	 .offset = offsetof(struct top_options, machine),
+	 .help = "show one sensor only"},
+	{.name = "interval",
+	 .letter = 'i',
+	 .type = CONFIG_DURATION_MS,
+	 .fallback = "1s",
+	 .min = 100,
+	 .max = 3600000,
+	 .offset = offsetof(struct top_options, interval_ms),
+	 .help = "time between refreshes"},
+	{.name = "count",
+	 .letter = 'n',
+	 .type = CONFIG_INT,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 1e9,
+	 .offset = offsetof(struct top_options, count),
+	 .help = "end after so many refreshes; 0: never"},
+	{.name = "plain",
+	 .letter = 'p',
+	 .type = CONFIG_BOOL,
+	 .offset = offsetof(struct top_options, plain),
+	 .help = "print lines even on a terminal"},
+};
+
+static const struct config_spec top_spec = {
+	.program = "wattribute top",
+	.about = "Shows each container's and service's watts, refreshed each second.",
+	.rows = top_rows,
+	.n_rows = ARRAY_SIZE(top_rows),
+	.target_size = sizeof(struct top_options),
+};
+
+static volatile sig_atomic_t top_ended;
+
+static void top_end(int signal_number)
+{
+	(void)signal_number;
+	top_ended = 1;
+}
+
+static void top_watch_signals(void)
+{
+	struct sigaction action = {.sa_handler = top_end};
+
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)sigaction(SIGHUP, &action, NULL);
+}
+
+/* Asks and fills the view; what goes wrong becomes the view's text. Negative only when the server gave no
+ * answer. */
+static int top_refresh(const struct top_options *options, const char *url, struct top_view *view)
+{
+	char why[512] = "";
+	json_t *answer = NULL;
+	int r = fetch_json(url, false, 3000, &answer, why, sizeof(why));
+
+	if (r < 0)
+		(void)top_view_say(view, why);
+	else
+		(void)top_view_fill(view, answer, options->machine);
+	json_decref(answer);
+	return r;
+}
+
+static int top_show_lines(const struct top_options *options, const char *url)
+{
+	struct top_view view = {0};
+	int r = 0;
+
+	for (int64_t i = 0; !top_ended && (options->count == 0 || i < options->count); i++) {
+		if (i > 0)
+			(void)poll(NULL, 0, (int)options->interval_ms);
+		if (top_ended)
+			break;
+		r = top_refresh(options, url, &view);
+		for (size_t n = 0; n < view.n_lines; n++)
+			puts(view.lines[n].text);
+		putchar('\n');
+		if (fflush(stdout) != 0)
+			break;
+	}
+	top_view_done(&view);
+	/* Without an end nothing has failed: the server may come and go. */
+	return r < 0 && options->count > 0 ? CLIENT_EXIT_FAILURE : CLIENT_EXIT_OK;
+}
+
+/* Draws and takes keys until the next refresh is due; true when the user wants to end. */
+static bool top_take_keys(const struct top_view *view, uint64_t until_ns, size_t *first_line)
+{
+	uint64_t now_ns;
+	int move;
+
+	while (!top_ended) {
+		if (*first_line >= view->n_lines)
+			*first_line = 0;
+		top_screen_draw(view, *first_line);
+		now_ns = clock_monotonic_ns();
+		if (now_ns >= until_ns)
+			return false;
+		if (top_screen_key((int)((until_ns - now_ns) / CLOCK_NS_PER_MS + 1), &move) == 'q')
+			return true;
+		*first_line = top_view_scroll(view, *first_line, move);
+	}
+	return true;
+}
+
+static int top_show_screen(const struct top_options *options, const char *url)
+{
+	struct top_view view = {0};
+	size_t first_line = 0;
+	bool ended = false;
+	uint64_t until_ns;
+
+	if (top_screen_open() < 0)
+		return top_show_lines(options, url);
+	top_watch_signals();
+	for (int64_t i = 0; !ended && (options->count == 0 || i < options->count); i++) {
+		until_ns = clock_monotonic_ns() + options->interval_ms * CLOCK_NS_PER_MS;
+		(void)top_refresh(options, url, &view);
+		ended = top_take_keys(&view, until_ns, &first_line);
+	}
+	top_screen_close();
+	top_view_done(&view);
+	return CLIENT_EXIT_OK;
+}
+
+int client_top_main(int argc, char *argv[])
+{
+	struct top_options options;
+	struct config *config = NULL;
+	cleanup_(cleanup_free) char *url = NULL;
+	int status = client_load_options(&top_spec, &options, argc, argv, &config);
+
+	if (status == CLIENT_GO_ON) {
+		url = fetch_make_url(options.server, "/api/latest");
+		top_watch_signals();
+		if (!url)
+			status = client_fail(CLIENT_EXIT_FAILURE, "out of memory");
+		else if (isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && !options.plain)
+			status = top_show_screen(&options, url);
+		else
+			status = top_show_lines(&options, url);
+	}
+	config_free(config);
+	config_done(&top_spec, &options);
+	return status;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads the system's clocks, or those that a test or the simulated machine put in their place.
+ * The one mutable global here is that replacement.
+ */
+#include "base/clock.h"
+
+#include <stddef.h>
+#include <time.h>
+
+static const struct clock_source *replacement;
+
+uint64_t clock_monotonic_ns(void)
+{
+	struct timespec now;
+
+	if (replacement)
+		return replacement->monotonic_ns(replacement->data);
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+int64_t clock_realtime_ms(void)
+{
+	struct timespec now;
+
+	if (replacement)
+		return replacement->realtime_ms(replacement->data);
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / (int64_t)CLOCK_NS_PER_MS;
+}
+
+void clock_replace(const struct clock_source *source)
+{
+	replacement = source;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes one line per message, by one write(2), so that lines of several processes do not mix. Called by
+ * daemon code only. Control characters are replaced: a container's name must not forge a line.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048
+
+static struct {
+	enum log_level level;
+	const char *name;
+	log_sink sink;
+	void *sink_data;
+} logger = {.level = LOG_LEVEL_INFO};
+
+static const char *const level_names[] = {
+	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
+	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",
+};
+
+void log_set_level(enum log_level level)
+{
+	logger.level = level;
+}
+
+void log_set_name(const char *name)
+{
+	logger.name = name;
+}
+
+void log_set_sink(log_sink sink, void *data)
+{
+	logger.sink = sink;
+	logger.sink_data = data;
+}
+
+int log_level_parse(const char *word, enum log_level *ret_level)
+{
+	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
+		if (strcmp(word, level_names[level]) == 0) {
+			*ret_level = (enum log_level)level;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static void append(char *line, size_t size, size_t *length, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void append_list(char *line, size_t size, size_t *length, const char *format, va_list arguments)
+	__attribute__((format(printf, 4, 0)));
+
+static void append_list(char *line, size_t size, size_t *length, const char *format, va_list arguments)
+{
+	if (*length + 1 >= size)
+		return;
+	int n = vsnprintf(line + *length, size - *length, format, arguments);
+	if (n > 0)
+		*length += (size_t)n < size - *length ? (size_t)n : size - *length - 1;
+}
+
+static void append(char *line, size_t size, size_t *length, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	append_list(line, size, length, format, arguments);
+	va_end(arguments);
+}
+
+/* The journal reads "<4>" as a priority; in a file, a pipe or `docker logs` it would only be in the way. */
+static bool stderr_is_journal(void)
+{
+	const char *journal = getenv("JOURNAL_STREAM"); /* device:inode, set by systemd */
+	unsigned long long device, inode;
+	struct stat status;
+
+	if (!journal || sscanf(journal, "%llu:%llu", &device, &inode) != 2)
+		return false;
+	return fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+}
+
+static void write_stderr(enum log_level level, const char *token, const char *message)
+{
+	char line[LINE_MAX_BYTES + 128];
+	size_t length = 0, size = sizeof(line) - 1; /* one byte stays for the newline */
+
+	if (stderr_is_journal())
+		append(line, size, &length, "<%d>", (int)level);
+	if (logger.name)
+		append(line, size, &length, "%s: ", logger.name);
+	if (level <= LOG_LEVEL_WARNING)
+		append(line, size, &length, "%s: ", level_names[level]);
+	append(line, size, &length, "%s%s%s", token ? token : "", token && *token ? ": " : "", message);
+	line[length++] = '\n';
+	/* A lost log line has nowhere to be reported. */
+	ssize_t ignored = write(STDERR_FILENO, line, length);
+	(void)ignored;
+}
+
+int log_write(enum log_level level, const char *token, int err, const char *format, ...)
+{
+	char line[LINE_MAX_BYTES];
+	size_t length = 0;
+	va_list arguments;
+
+	if (level > logger.level)
+		return err;
+	int saved = errno;
+	line[0] = '\0';
+	va_start(arguments, format);
+	append_list(line, sizeof(line), &length, format, arguments);
+	va_end(arguments);
+	if (err < 0)
+		append(line, sizeof(line), &length, ": %s", strerror(-err));
+	for (char *at = line; *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
+	}
+	if (logger.sink)
+		logger.sink(logger.sink_data, level, token, line);
+	else
+		write_stderr(level, token, line);
+	errno = saved;
+	return err;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Strict numbers out of text, without locale, and CPU lists. Used by every parser of ours. Pure.
+ */
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CPULIST_MAX 65536 /* more CPUs than any kernel knows */
+
+int text_fail(int error, char *why, size_t why_size, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(why, why_size, format, arguments);
+	va_end(arguments);
+	return error;
+}
+
+static bool has_hex_head(const char *text)
+{
+	return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') && isxdigit((unsigned char)text[2]);
+}
+
+int text_parse_u64(const char *text, uint64_t *ret_value)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, has_hex_head(text) ? 16 : 10);
+	if (*end)
+		return -EINVAL;
+	if (errno == ERANGE)
+		return -ERANGE;
+	*ret_value = value;
+	return 0;
+}
+
+int text_parse_i64(const char *text, int64_t *ret_value)
+{
+	bool negative = text[0] == '-';
+	uint64_t size;
+	int r = text_parse_u64(text + (negative || text[0] == '+'), &size);
+
+	if (r < 0)
+		return r;
+	if (size > (uint64_t)INT64_MAX + negative)
+		return -ERANGE;
+	*ret_value = negative ? (int64_t)(~size + 1) : (int64_t)size;
+	return 0;
+}
+
+/* The locale whose decimal point is a point; made once and kept. */
+static locale_t c_locale(void)
+{
+	static locale_t locale;
+
+	if (!locale)
+		locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+	return locale;
+}
+
+int text_parse_double(const char *text, double *ret_value)
+{
+	size_t sign = text[0] == '-' || text[0] == '+';
+	char *end;
+
+	if (!isdigit((unsigned char)text[sign]) && text[sign] != '.')
+		return -EINVAL;
+	locale_t locale = c_locale();
+	if (!locale)
+		return -ENOMEM;
+	double value = strtod_l(text, &end, locale);
+	if (end == text || *end)
+		return -EINVAL;
+	if (!isfinite(value))
+		return -ERANGE;
+	*ret_value = value;
+	return 0;
+}
+
+struct unit {
+	const char *name;
+	double factor;
+};
+
+/* Number and unit: "1.5h". An empty unit name in the table stands for a bare number. */
+static int parse_with_unit(const char *text, const struct unit *units, size_t n_units, double *ret_value)
+{
+	char number[64];
+	size_t length = strspn(text, "0123456789.");
+	double value;
+
+	if (length == 0 || length >= sizeof(number))
+		return -EINVAL;
+	memcpy(number, text, length);
+	number[length] = '\0';
+	int r = text_parse_double(number, &value);
+	if (r < 0)
+		return r;
+	const char *unit = text + length;
+	while (*unit == ' ')
+		unit++;
+	for (size_t i = 0; i < n_units; i++) {
+		if (strcmp(unit, units[i].name) == 0) {
+			*ret_value = value * units[i].factor;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* Above 2^53 a double no longer holds every whole number; no duration or size of ours is so large. */
+static int to_u64(double value, uint64_t *ret_value)
+{
+	if (value > 9007199254740992.0)
+		return -ERANGE;
+	*ret_value = (uint64_t)llround(value);
+	return 0;
+}
+
+int text_parse_duration_ms(const char *text, uint64_t bare_ms, uint64_t *ret_ms)
+{
+	const struct unit units[] = {{"", (double)bare_ms}, {"ms", 1},     {"s", 1000},   {"m", 60e3},
+				     {"min", 60e3},         {"h", 3600e3}, {"d", 86400e3}};
+	double value;
+	int r = parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), &value);
+
+	return r < 0 ? r : to_u64(value, ret_ms);
+}
+
+int text_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	static const struct unit units[] = {
+		{"", 1},
+		{"B", 1},
+		{"k", 1024},
+		{"K", 1024},
+		{"KiB", 1024},
+		{"M", 1048576},
+		{"MiB", 1048576},
+		{"G", 1073741824},
+		{"GiB", 1073741824},
+		{"T", 1099511627776},
+		{"TiB", 1099511627776},
+	};
+	double value;
+	int r = parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), &value);
+
+	return r < 0 ? r : to_u64(value, ret_bytes);
+}
+
+int text_parse_bool(const char *text, bool *ret_value)
+{
+	static const char *const words[2][5] = {{"false", "no", "off", "0", "n"},
+						{"true", "yes", "on", "1", "y"}};
+
+	for (size_t value = 0; value < 2; value++) {
+		for (size_t i = 0; i < 5; i++) {
+			if (strcasecmp(text, words[value][i]) == 0) {
+				*ret_value = value == 1;
+				return 0;
+			}
+		}
+	}
+	return -EINVAL;
+}
+
+static int take_cpu(const char **at, unsigned *ret_cpu)
+{
+	unsigned cpu = 0;
+
+	if (!isdigit((unsigned char)**at))
+		return -EINVAL;
+	for (; isdigit((unsigned char)**at); (*at)++) {
+		cpu = cpu * 10 + (unsigned)(**at - '0');
+		if (cpu >= CPULIST_MAX)
+			return -EINVAL;
+	}
+	*ret_cpu = cpu;
+	return 0;
+}
+
+int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu), void *data)
+{
+	const char *at = text;
+
+	while (*at && *at != '\n') {
+		unsigned first, last;
+		if (take_cpu(&at, &first) < 0)
+			return -EINVAL;
+		last = first;
+		if (*at == '-') {
+			at++;
+			if (take_cpu(&at, &last) < 0 || last < first)
+				return -EINVAL;
+		}
+		if (*at == ',' && isdigit((unsigned char)at[1]))
+			at++;
+		else if (*at && *at != '\n')
+			return -EINVAL;
+		for (unsigned cpu = first; cpu <= last; cpu++)
+			each(data, cpu);
+	}
+	return 0;
+}

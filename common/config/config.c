@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options from one table, origin by origin: defaults, files, environment, command line; a stronger one
+ * replaces what a weaker one gave. Called by the main() of each program; returns errors as text, so that it
+ * knows no log.
+ */
+#include "config/config_private.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ENVIRONMENT_PREFIX "WATTRIBUTE_"
+
+const char *config_hint(const char *word, const char *const *known, size_t n_known, char *text, size_t size)
+{
+	const char *nearest = text_nearest(word, known, n_known);
+
+	text[0] = '\0';
+	if (nearest)
+		(void)snprintf(text, size, "; did you mean '%s'?", nearest);
+	return text;
+}
+
+bool config_key_equal(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++) {
+		if (*a != *b && !((*a == '-' || *a == '_') && (*b == '-' || *b == '_')))
+			return false;
+	}
+	return *a == *b;
+}
+
+static size_t row_index(const struct config *config, const struct config_row *row)
+{
+	return (size_t)(row - config->spec->rows);
+}
+
+void config_begin(struct config *config, const struct config_row *row, enum config_origin origin)
+{
+	const struct config_spec *spec = config->spec;
+	bool first = config->origins[row_index(config, row)] != origin;
+
+	for (size_t i = 0; row->reset && i < spec->n_rows; i++) {
+		if (spec->rows[i].reset == row->reset && config->origins[i] == origin)
+			first = false;
+	}
+	if (first && row->reset)
+		row->reset(config->target);
+	else if (first && (row->type == CONFIG_LIST || row->type == CONFIG_COUNT))
+		config_value_clear(row, config->target);
+	config->origins[row_index(config, row)] = origin;
+}
+
+int config_give(struct config *config, const struct config_row *row, enum config_origin origin,
+		const char *value, char *why, size_t why_size)
+{
+	why[0] = '\0';
+	config_begin(config, row, origin);
+	if (row->type == CONFIG_COUNT && !value) {
+		++*(unsigned *)((char *)config->target + row->offset);
+		return 0;
+	}
+	int r = config_value_set(row, config->target, value, why, why_size);
+	if (r < 0 && why[0] == '\0')
+		(void)snprintf(why, why_size, "%s", strerror(-r));
+	return r;
+}
+
+static int apply_defaults(struct config *config)
+{
+	char why[CONFIG_TEXT_MAX] = "";
+
+	for (size_t i = 0; i < config->spec->n_rows; i++) {
+		const struct config_row *row = &config->spec->rows[i];
+		if (row->type == CONFIG_TITLE || !row->fallback)
+			continue;
+		int r = config_value_set(row, config->target, row->fallback, why, sizeof(why));
+		if (r < 0) {
+			(void)config_why(config->why, config->why_size, "default of '%s': %s", row->name,
+					 why);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static const char *from_environment(const char *name, char *variable, size_t size)
+{
+	size_t i = sizeof(ENVIRONMENT_PREFIX) - 1;
+
+	(void)snprintf(variable, size, "%s%s", ENVIRONMENT_PREFIX, name);
+	for (; variable[i]; i++)
+		variable[i] = variable[i] == '-' ? '_' : (char)toupper((unsigned char)variable[i]);
+	const char *value = getenv(variable);
+	return value && *value ? value : NULL;
+}
+
+static int apply_environment(struct config *config)
+{
+	char variable[128], why[CONFIG_TEXT_MAX];
+
+	for (size_t i = 0; i < config->spec->n_rows; i++) {
+		const struct config_row *row = &config->spec->rows[i];
+		if (row->type == CONFIG_TITLE || row->type == CONFIG_CALL || row->type == CONFIG_SECTION ||
+		    (row->flags & CONFIG_NO_ENV))
+			continue;
+		const char *value = from_environment(row->name, variable, sizeof(variable));
+		if (!value)
+			continue;
+		int r = config_give(config, row, CONFIG_ENVIRONMENT, value, why, sizeof(why));
+		if (r < 0) {
+			(void)config_why(config->why, config->why_size, "%s: %s", variable, why);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int apply_entry(struct config *config, const struct config_entry *entry)
+{
+	const struct config_spec *spec = config->spec;
+	const struct config_row *row = entry->row;
+	char why[CONFIG_TEXT_MAX] = "";
+	int r;
+
+	if (!row) {
+		if (spec->argument)
+			return spec->argument(config->target, entry->value, config->why, config->why_size);
+		return config_why(config->why, config->why_size,
+				  "unexpected argument '%s'; %s takes options only (see --help)",
+				  entry->value, spec->program);
+	}
+	const char *value = row->type == CONFIG_BOOL ? (entry->negated ? "false" : "true") : entry->value;
+	r = config_give(config, row, CONFIG_FLAG, value, why, sizeof(why));
+	if (r < 0)
+		(void)config_why(config->why, config->why_size, "option '--%s': %s", row->name, why);
+	return r;
+}
+
+static int apply_files(struct config *config, const struct config_command_line *line)
+{
+	char variable[64];
+	int r = 0;
+
+	if (!config->spec->daemon)
+		return 0;
+	for (size_t i = 0; r == 0 && i < line->n_files; i++)
+		r = config_apply_file(config, line->files[i], false);
+	if (line->n_files)
+		return r;
+	const char *path = from_environment("config-file", variable, sizeof(variable));
+	if (path)
+		return config_apply_file(config, path, false);
+	return config->spec->default_file ? config_apply_file(config, config->spec->default_file, true) : 0;
+}
+
+static int apply_all(struct config *config, const struct config_command_line *line)
+{
+	int r = apply_defaults(config);
+
+	if (r == 0)
+		r = apply_files(config, line);
+	if (r == 0)
+		r = apply_environment(config);
+	for (size_t i = 0; r == 0 && i < line->n_entries; i++)
+		r = apply_entry(config, &line->entries[i]);
+	if (r == 0 && config->spec->finish)
+		r = config->spec->finish(config->target, config, config->why, config->why_size);
+	return r;
+}
+
+static struct config *config_new(const struct config_spec *spec, void *target, char *why, size_t why_size)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (!config)
+		return NULL;
+	config->origins = calloc(spec->n_rows + 1, sizeof(*config->origins));
+	if (!config->origins) {
+		free(config);
+		return NULL;
+	}
+	config->spec = spec;
+	config->target = target;
+	config->why = why;
+	config->why_size = why_size;
+	return config;
+}
+
+void config_free(struct config *config)
+{
+	if (!config)
+		return;
+	free(config->origins);
+	free(config);
+}
+
+static int load(struct config *config, struct config_command_line *line, int argc, char *argv[])
+{
+	int r = config_parse_arguments(line, argc, argv, config->why, config->why_size);
+
+	if (r < 0)
+		return r;
+	config->rest = line->rest;
+	if (line->help || line->usage || line->version) {
+		config->action = CONFIG_EXIT;
+		return config_print_help(line);
+	}
+	r = apply_all(config, line);
+	if (r < 0)
+		return r;
+	if (line->print) {
+		config->action = CONFIG_EXIT;
+		return config_print(config->spec, config->target, stdout);
+	}
+	config->action = line->check ? CONFIG_CHECK : CONFIG_RUN;
+	return 0;
+}
+
+int config_load(const struct config_spec *spec, void *target, int argc, char *argv[],
+		struct config **ret_config, char *why, size_t why_size)
+{
+	struct config_command_line line = {.spec = spec};
+
+	memset(target, 0, spec->target_size);
+	why[0] = '\0';
+	struct config *config = config_new(spec, target, why, why_size);
+	int r = config ? load(config, &line, argc, argv) : -ENOMEM;
+	config_command_line_done(&line);
+	if (r < 0 && why[0] == '\0')
+		(void)snprintf(why, why_size, "options: %s", strerror(-r));
+	if (r < 0) {
+		config_free(config);
+		return r;
+	}
+	config->why = NULL;
+	config->why_size = 0;
+	*ret_config = config;
+	return 0;
+}
+
+int config_apply_json(const struct config_spec *spec, void *target, const char *name, const char *text,
+		      size_t length, char *why, size_t why_size)
+{
+	memset(target, 0, spec->target_size);
+	why[0] = '\0';
+	struct config *config = config_new(spec, target, why, why_size);
+	if (!config)
+		return -ENOMEM;
+	int r = apply_defaults(config);
+	if (r == 0)
+		r = config_apply_text(config, name, text, length);
+	if (r == 0 && spec->finish)
+		r = spec->finish(target, config, why, why_size);
+	config_free(config);
+	return r;
+}
+
+enum config_action config_get_action(const struct config *config)
+{
+	return config->action;
+}
+
+int config_rest(const struct config *config)
+{
+	return config->rest;
+}
+
+enum config_origin config_get_origin(const struct config *config, const char *name)
+{
+	enum config_origin origin = CONFIG_DEFAULT;
+
+	for (size_t i = 0; i < config->spec->n_rows; i++) {
+		const struct config_row *row = &config->spec->rows[i];
+		if (row->type != CONFIG_TITLE && strcmp(row->name, name) == 0 && config->origins[i] > origin)
+			origin = config->origins[i];
+	}
+	return origin;
+}
+
+void config_done(const struct config_spec *spec, void *target)
+{
+	for (size_t i = 0; i < spec->n_rows; i++) {
+		const struct config_row *row = &spec->rows[i];
+		if (row->type == CONFIG_TITLE)
+			continue;
+		if (row->reset)
+			row->reset(target);
+		config_value_clear(row, target);
+	}
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line: turns the option table into argp's, and collects what was given, in order, without
+ * applying it. Called by config.c. argp prints nothing by itself here; what it refuses is explained by
+ * config_argp_error.c.
+ */
+#include "config/config_argp.h"
+
+#include "base/cleanup.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_ROW      0x1000 /* + row: options without a letter */
+#define KEY_NEGATED  0x2000 /* + row: --no-x */
+#define KEY_USAGE    0x3001
+#define KEY_VERSION  0x3002
+#define KEY_CHECK    0x3003
+#define KEY_PRINT    0x3004
+#define KEY_HELP     0x3005
+#define OPTIONS_EACH 8 /* options that one row makes at most: itself, its negation, its aliases */
+
+/* argp's table and the help texts made for it. */
+struct argp_table {
+	struct argp_option *options;
+	size_t n_options;
+	char **texts;
+	size_t n_texts;
+};
+
+static void table_done(struct argp_table *table)
+{
+	for (size_t i = 0; i < table->n_texts; i++)
+		free(table->texts[i]);
+	free(table->texts);
+	free(table->options);
+}
+
+static char *keep_text(struct argp_table *table, char *text)
+{
+	if (text)
+		table->texts[table->n_texts++] = text;
+	return text;
+}
+
+static bool is_option(const struct config_row *row)
+{
+	return row->type != CONFIG_TITLE && row->type != CONFIG_SECTION;
+}
+
+bool config_row_has_argument(const struct config_row *row)
+{
+	if (row->type == CONFIG_CALL)
+		return row->placeholder != NULL;
+	return row->type != CONFIG_BOOL && row->type != CONFIG_COUNT;
+}
+
+static char *join_choices(struct argp_table *table, const struct config_row *row)
+{
+	char *joined = NULL;
+
+	for (size_t i = 0; row->choices[i]; i++) {
+		char *longer;
+		if (asprintf(&longer, "%s%s%s", joined ? joined : "", joined ? "|" : "", row->choices[i]) < 0)
+			break;
+		free(joined);
+		joined = longer;
+	}
+	return keep_text(table, joined);
+}
+
+static const char *placeholder(struct argp_table *table, const struct config_row *row)
+{
+	static const char *const by_type[] = {
+		[CONFIG_INT] = "N",      [CONFIG_DOUBLE] = "X",    [CONFIG_DURATION_MS] = "TIME",
+		[CONFIG_SIZE] = "BYTES", [CONFIG_STRING] = "TEXT", [CONFIG_LIST] = "A,B,...",
+		[CONFIG_SECTION] = NULL,
+	};
+
+	if (!config_row_has_argument(row))
+		return NULL;
+	if (row->placeholder)
+		return row->placeholder;
+	return row->type == CONFIG_CHOICE ? join_choices(table, row) : by_type[row->type];
+}
+
+/* The help text with the default behind it. */
+static const char *help_text(struct argp_table *table, const struct config_row *row)
+{
+	char *text;
+
+	if (!row->fallback || row->fallback[0] == '\0' ||
+	    (row->type == CONFIG_BOOL && row->fallback[0] != 't'))
+		return row->help;
+	if (asprintf(&text, "%s (default: %s)", row->help, row->type == CONFIG_BOOL ? "yes" : row->fallback) <
+	    0)
+		return row->help;
+	return keep_text(table, text);
+}
+
+static void add_option(struct argp_table *table, const struct argp_option *option)
+{
+	table->options[table->n_options++] = *option;
+}
+
+static void add_negation(struct argp_table *table, const struct config_row *row, int index, int flags)
+{
+	char *text;
+
+	if (asprintf(&text, "no-%s", row->name) >= 0)
+		add_option(table, &(struct argp_option){.name = keep_text(table, text),
+							.key = KEY_NEGATED + index,
+							.flags = OPTION_ALIAS | flags});
+}
+
+/* Aliases without a dot or underscore are options, too, but not shown. */
+static void add_aliases(struct argp_table *table, const struct config_row *row, int key)
+{
+	for (size_t i = 0; row->aliases && row->aliases[i] && i < OPTIONS_EACH - 2; i++) {
+		if (!strpbrk(row->aliases[i], "._"))
+			add_option(table, &(struct argp_option){.name = row->aliases[i],
+								.key = key,
+								.flags = OPTION_ALIAS | OPTION_HIDDEN});
+	}
+}
+
+static void add_row(struct argp_table *table, const struct config_row *row, int index, int group)
+{
+	int flags = row->flags & CONFIG_HIDDEN ? OPTION_HIDDEN : 0;
+	int key = row->letter ? row->letter : KEY_ROW + index;
+
+	add_option(table, &(struct argp_option){.name = row->name,
+						.key = key,
+						.arg = placeholder(table, row),
+						.flags = flags,
+						.doc = help_text(table, row),
+						.group = group});
+	/* --no-x is shown where it changes something, and understood everywhere. */
+	if (row->type == CONFIG_BOOL)
+		add_negation(table, row, index,
+			     row->fallback && row->fallback[0] == 't' ? flags : OPTION_HIDDEN);
+	add_aliases(table, row, row->letter ? KEY_ROW + index : key);
+}
+
+static bool letter_free(const struct config_spec *spec, char letter)
+{
+	for (size_t i = 0; i < spec->n_rows; i++) {
+		if (spec->rows[i].letter == letter)
+			return false;
+	}
+	return true;
+}
+
+static void add_built_in(struct argp_table *table, const struct config_spec *spec, int group)
+{
+	if (spec->daemon) {
+		add_option(table, &(struct argp_option){.doc = "Configuration", .group = group});
+		add_option(table, &(struct argp_option){"config-file", 'x', "FILE", 0,
+							"read options from a JSON file", group});
+		add_option(table, &(struct argp_option){"check", KEY_CHECK, NULL, 0,
+							"check the configuration and end", group});
+		add_option(table, &(struct argp_option){
+					  "print-config", KEY_PRINT, NULL, 0,
+					  "print the configuration in effect as a JSON file and end", group});
+	}
+	add_option(table, &(struct argp_option){"help", letter_free(spec, 'h') ? 'h' : KEY_HELP, NULL, 0,
+						"print this text and end", -1});
+	add_option(table,
+		   &(struct argp_option){"usage", KEY_USAGE, NULL, OPTION_HIDDEN, "print a short usage", -1});
+	add_option(table, &(struct argp_option){"version", letter_free(spec, 'V') ? 'V' : KEY_VERSION, NULL,
+						0, "print the version and end", -1});
+}
+
+static int table_init(struct argp_table *table, const struct config_spec *spec)
+{
+	int group = 1;
+
+	*table = (struct argp_table){
+		.options = calloc(spec->n_rows * OPTIONS_EACH + 16, sizeof(*table->options)),
+		.texts = calloc(spec->n_rows * 3 + 1, sizeof(*table->texts)),
+	};
+	if (!table->options || !table->texts) {
+		table_done(table);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < spec->n_rows; i++) {
+		const struct config_row *row = &spec->rows[i];
+		if (row->type == CONFIG_TITLE)
+			add_option(table, &(struct argp_option){.doc = row->help, .group = ++group});
+		else if (is_option(row))
+			add_row(table, row, (int)i, group);
+	}
+	add_built_in(table, spec, group + 1);
+	return 0;
+}
+
+static error_t add_entry(struct config_command_line *line, const struct config_row *row, const char *value,
+			 bool negated)
+{
+	struct config_entry *grown = reallocarray(line->entries, line->n_entries + 1, sizeof(*grown));
+
+	if (!grown)
+		return ENOMEM;
+	line->entries = grown;
+	grown[line->n_entries++] = (struct config_entry){row, value, negated};
+	return 0;
+}
+
+static error_t add_file(struct config_command_line *line, const char *path)
+{
+	const char **grown = reallocarray(line->files, line->n_files + 1, sizeof(*grown));
+
+	if (!grown)
+		return ENOMEM;
+	line->files = grown;
+	grown[line->n_files++] = path;
+	return 0;
+}
+
+static error_t take_row(struct config_command_line *line, int key, const char *value)
+{
+	const struct config_spec *spec = line->spec;
+	int n_rows = (int)spec->n_rows;
+
+	if (key >= KEY_NEGATED && key < KEY_NEGATED + n_rows)
+		return add_entry(line, &spec->rows[key - KEY_NEGATED], NULL, true);
+	if (key >= KEY_ROW && key < KEY_ROW + n_rows)
+		return add_entry(line, &spec->rows[key - KEY_ROW], value, false);
+	for (size_t i = 0; i < spec->n_rows; i++) {
+		if (spec->rows[i].letter && spec->rows[i].letter == key)
+			return add_entry(line, &spec->rows[i], value, false);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static error_t take_argument(struct config_command_line *line, const char *value, struct argp_state *state)
+{
+	if (!line->spec->stop_at_argument)
+		return add_entry(line, NULL, value, false);
+	line->rest = state->next - 1;
+	state->next = state->argc;
+	return 0;
+}
+
+static error_t take_key(int key, char *value, struct argp_state *state)
+{
+	struct config_command_line *line = state->input;
+	error_t r = take_row(line, key, value);
+
+	if (r != ARGP_ERR_UNKNOWN)
+		return r;
+	switch (key) {
+	case ARGP_KEY_ARG:
+		return take_argument(line, value, state);
+	case ARGP_KEY_ERROR:
+		line->next = state->next;
+		return 0;
+	case 'x':
+		return add_file(line, value);
+	case 'h':
+	case KEY_HELP:
+		line->help = true;
+		return 0;
+	case KEY_USAGE:
+		line->usage = true;
+		return 0;
+	case 'V':
+	case KEY_VERSION:
+		line->version = true;
+		return 0;
+	case KEY_CHECK:
+		line->check = true;
+		return 0;
+	case KEY_PRINT:
+		line->print = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], char *why,
+			   size_t why_size)
+{
+	struct argp_table table;
+	int r = table_init(&table, line->spec);
+
+	if (r < 0)
+		return r;
+	struct argp argp = {.options = table.options, .parser = take_key};
+	line->rest = argc;
+	error_t failed = argp_parse(&argp, argc, argv,
+				    ARGP_IN_ORDER | ARGP_NO_ERRS | ARGP_NO_EXIT | ARGP_NO_HELP, NULL, line);
+	if (failed == ENOMEM)
+		r = -ENOMEM;
+	else if (failed)
+		r = config_explain_refusal(table.options, argc, argv, line->next, why, why_size);
+	table_done(&table);
+	return r;
+}
+
+void config_command_line_done(struct config_command_line *line)
+{
+	free(line->entries);
+	free(line->files);
+	line->entries = NULL;
+	line->files = NULL;
+}
+
+int config_print_help(const struct config_command_line *line)
+{
+	const struct config_spec *spec = line->spec;
+	struct argp_table table;
+	cleanup_(cleanup_free) char *doc = NULL;
+	cleanup_(cleanup_free) char *name = strdup(spec->program);
+
+	if (line->version)
+		return printf("%s %s\n", spec->program, WATTRIBUTE_VERSION) < 0 ? -EIO : 0;
+	int r = table_init(&table, spec);
+	if (r < 0)
+		return r;
+	if (!name || asprintf(&doc, "%s%s%s", spec->about ? spec->about : "", spec->tail ? "\v" : "",
+			      spec->tail ? spec->tail : "") < 0) {
+		table_done(&table);
+		return -ENOMEM;
+	}
+	struct argp argp = {
+		.options = table.options, .parser = take_key, .args_doc = spec->arguments, .doc = doc};
+	argp_help(&argp, stdout,
+		  line->usage ? ARGP_HELP_USAGE : ARGP_HELP_SHORT_USAGE | ARGP_HELP_LONG | ARGP_HELP_DOC,
+		  name);
+	table_done(&table);
+	return fflush(stdout) == 0 ? 0 : -EIO;
+}

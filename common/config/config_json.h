@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between config_json.c and config_json_where.c: the place in the text of a value of the tree. Nobody else
+ * includes this.
+ */
+#pragma once
+
+#include "config/config_private.h"
+
+#define CONFIG_DEPTH_MAX 32
+
+struct config_where {
+	size_t key;   /* offset of the member's name; the value's own in an array */
+	size_t value; /* offset of the value */
+};
+
+/*
+ * Finds the member `key` (or element `index`, key NULL) of `parent` by walking text and tree in step; both
+ * must agree. False: it is not there.
+ */
+bool config_json_find(const struct config_json *json, const json_t *parent, const char *key, size_t index,
+		      struct config_where *ret_where);
+/* Line and column, from 1. */
+void config_json_position(const struct config_json *json, size_t offset, unsigned *ret_line,
+			  unsigned *ret_column);
+/* Is no value of the text nested deeper than CONFIG_DEPTH_MAX? Else the offset of the one that is. */
+bool config_json_shallow(const char *text, size_t length, size_t *ret_offset);

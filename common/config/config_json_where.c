@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where in the text a value of a JSON tree stands: jansson keeps no positions, so text and tree are walked in
+ * step, when an error is to be told and only then. Called by config_json.c with text that jansson has
+ * accepted. Pure.
+ */
+#include "config/config_json.h"
+
+#include <ctype.h>
+#include <string.h>
+
+struct walk {
+	const char *text;
+	size_t length;
+	size_t at;
+	const json_t *parent;
+	const char *key;
+	size_t index;
+	struct config_where where;
+};
+
+static char peek(const struct walk *walk)
+{
+	return walk->at < walk->length ? walk->text[walk->at] : '\0';
+}
+
+static void skip_space(struct walk *walk)
+{
+	while (walk->at < walk->length && isspace((unsigned char)walk->text[walk->at]))
+		walk->at++;
+}
+
+static void skip_string(struct walk *walk)
+{
+	walk->at++; /* opening quote */
+	while (walk->at < walk->length && walk->text[walk->at] != '"')
+		walk->at += walk->text[walk->at] == '\\' ? 2 : 1;
+	walk->at++;
+}
+
+static void skip_plain(struct walk *walk)
+{
+	if (peek(walk) == '"') {
+		skip_string(walk);
+		return;
+	}
+	while (walk->at < walk->length && !strchr(",]} \t\r\n", walk->text[walk->at]))
+		walk->at++;
+}
+
+static void skip_mark(struct walk *walk, char mark)
+{
+	skip_space(walk);
+	if (peek(walk) == mark)
+		walk->at++;
+	skip_space(walk);
+}
+
+static bool step(struct walk *walk, const json_t *value);
+
+static bool step_object(struct walk *walk, const json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	walk->at++;
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		skip_space(walk);
+		size_t name_at = walk->at;
+		skip_string(walk);
+		skip_mark(walk, ':');
+		if (walk->parent == object && walk->key && strcmp(walk->key, key) == 0) {
+			walk->where = (struct config_where){name_at, walk->at};
+			return true;
+		}
+		if (step(walk, value))
+			return true;
+		skip_mark(walk, ',');
+	}
+	skip_mark(walk, '}');
+	return false;
+}
+
+static bool step_array(struct walk *walk, const json_t *array)
+{
+	walk->at++;
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		skip_space(walk);
+		if (walk->parent == array && !walk->key && walk->index == i) {
+			walk->where = (struct config_where){walk->at, walk->at};
+			return true;
+		}
+		if (step(walk, json_array_get(array, i)))
+			return true;
+		skip_mark(walk, ',');
+	}
+	skip_mark(walk, ']');
+	return false;
+}
+
+/* Goes behind the value; true: the place was met. The depth is bounded by config_json_shallow(). */
+static bool step(struct walk *walk, const json_t *value)
+{
+	skip_space(walk);
+	if (json_is_object(value))
+		return step_object(walk, value);
+	if (json_is_array(value))
+		return step_array(walk, value);
+	skip_plain(walk);
+	return false;
+}
+
+bool config_json_find(const struct config_json *json, const json_t *parent, const char *key, size_t index,
+		      struct config_where *ret_where)
+{
+	struct walk walk = {
+		.text = json->text, .length = json->length, .parent = parent, .key = key, .index = index};
+
+	if (!step(&walk, json->root))
+		return false;
+	*ret_where = walk.where;
+	return true;
+}
+
+void config_json_position(const struct config_json *json, size_t offset, unsigned *ret_line,
+			  unsigned *ret_column)
+{
+	unsigned line = 1, column = 1;
+
+	for (size_t i = 0; i < offset && i < json->length; i++) {
+		column = json->text[i] == '\n' ? 1 : column + 1;
+		line += json->text[i] == '\n';
+	}
+	*ret_line = line;
+	*ret_column = column;
+}
+
+bool config_json_shallow(const char *text, size_t length, size_t *ret_offset)
+{
+	struct walk walk = {.text = text, .length = length};
+	unsigned depth = 0;
+
+	while (walk.at < length) {
+		char c = text[walk.at];
+		if (c == '"') {
+			skip_string(&walk);
+			continue;
+		}
+		if ((c == '{' || c == '[') && ++depth > CONFIG_DEPTH_MAX) {
+			*ret_offset = walk.at;
+			return false;
+		}
+		if ((c == '}' || c == ']') && depth)
+			depth--;
+		walk.at++;
+	}
+	return true;
+}

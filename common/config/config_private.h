@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the parts of the option table's engine share: config.c (order of origins), config_value.c (text to
+ * fields), config_argp.c (command line), config_json.c (files), config_print.c. Nobody else includes this.
+ */
+#pragma once
+
+#include "config/config.h"
+
+#define CONFIG_TEXT_MAX 512
+
+/* One option of the command line, in its order. */
+struct config_entry {
+	const struct config_row *row; /* NULL: an argument that is no option */
+	const char *value;
+	bool negated; /* --no-x */
+};
+
+struct config_command_line {
+	const struct config_spec *spec;
+	struct config_entry *entries;
+	size_t n_entries;
+	const char **files;
+	size_t n_files;
+	bool help, usage, version, check, print;
+	int rest; /* index of the first argument with stop_at_argument */
+	int next; /* where getopt stood when it failed */
+};
+
+struct config {
+	const struct config_spec *spec;
+	void *target;
+	enum config_action action;
+	int rest;
+	enum config_origin *origins; /* of each row */
+	char *why;
+	size_t why_size;
+};
+
+struct config_json {
+	struct config *config;
+	const char *name; /* of the file, for messages */
+	const char *text;
+	size_t length;
+	json_t *root;
+};
+
+/* Writes the reason; returns -EINVAL. */
+int config_why(char *why, size_t why_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* "; did you mean 'x'?", or nothing. Returns `text`. */
+const char *config_hint(const char *word, const char *const *known, size_t n_known, char *text, size_t size);
+/* Same key: '-' and '_' are one. */
+bool config_key_equal(const char *a, const char *b);
+
+/* Gives one value to a row, in the name of an origin. `negated`: of a bool. `why` gets the reason without the
+ * place. */
+int config_give(struct config *config, const struct config_row *row, enum config_origin origin,
+		const char *value, char *why, size_t why_size);
+/* Before a row of a set gets its first value from a stronger origin, the set is emptied. */
+void config_begin(struct config *config, const struct config_row *row, enum config_origin origin);
+
+/* Text to the row's field; the reason is written without the row's name. */
+int config_value_set(const struct config_row *row, void *target, const char *text, char *why,
+		     size_t why_size);
+/* Empties the field: frees what it owns. */
+void config_value_clear(const struct config_row *row, void *target);
+
+/* Parses the command line; 0 or -EINVAL with a reason. */
+int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], char *why,
+			   size_t why_size);
+void config_command_line_done(struct config_command_line *line);
+/* Prints help, usage or version to stdout. */
+int config_print_help(const struct config_command_line *line);
+
+/* Reads and applies a file. A file that is not there is an error unless `optional`. */
+int config_apply_file(struct config *config, const char *path, bool optional);
+int config_apply_text(struct config *config, const char *name, const char *text, size_t length);

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The value of one option: from text into its field, with limits and choices checked. Called by config.c for
+ * every origin alike, so that a value means the same on the command line, in the environment and in a file.
+ */
+#include "config/config_private.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *field(const struct config_row *row, void *target)
+{
+	return (char *)target + row->offset;
+}
+
+int config_why(char *why, size_t why_size, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(why, why_size, format, arguments);
+	va_end(arguments);
+	return -EINVAL;
+}
+
+/* "1h", "10ms": the largest unit that divides it. */
+static const char *duration_text(double ms, char *text, size_t size)
+{
+	static const struct {
+		const char *name;
+		double ms;
+	} units[] = {{"d", 86400e3}, {"h", 3600e3}, {"m", 60e3}, {"s", 1e3}, {"ms", 1}};
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_SIZE(units) && (ms < units[i].ms || fmod(ms, units[i].ms) != 0))
+		i++;
+	(void)snprintf(text, size, "%g%s", ms / units[i].ms, units[i].name);
+	return text;
+}
+
+static const char *bound_text(const struct config_row *row, double bound, char *text, size_t size)
+{
+	if (row->type == CONFIG_DURATION_MS)
+		return duration_text(bound, text, size);
+	(void)snprintf(text, size, "%.15g", bound);
+	return text;
+}
+
+static int check_limits(const struct config_row *row, double value, const char *text, char *why,
+			size_t why_size)
+{
+	char low[32], high[32];
+
+	if (row->min == 0 && row->max == 0)
+		return 0;
+	if (value >= row->min && (row->max == 0 || value <= row->max))
+		return 0;
+	(void)bound_text(row, row->min, low, sizeof(low));
+	if (row->max == 0)
+		return config_why(why, why_size, "'%s' is too small; the least is %s", text, low);
+	(void)bound_text(row, row->max, high, sizeof(high));
+	return config_why(why, why_size, "'%s' is out of range; allowed is %s to %s", text, low, high);
+}
+
+static int set_whole(const struct config_row *row, void *target, const char *text, char *why, size_t why_size)
+{
+	int64_t value = 0;
+	int r = text_parse_i64(text, &value);
+
+	if (r < 0)
+		return config_why(why, why_size, "'%s' is not a whole number", text);
+	r = check_limits(row, (double)value, text, why, why_size);
+	if (r < 0)
+		return r;
+	if (row->type == CONFIG_INT)
+		*(int64_t *)field(row, target) = value;
+	else if (value >= 0 && value <= INT32_MAX)
+		*(unsigned *)field(row, target) = (unsigned)value;
+	else
+		return config_why(why, why_size, "'%s' is out of range", text);
+	return 0;
+}
+
+static int set_double(const struct config_row *row, void *target, const char *text, char *why,
+		      size_t why_size)
+{
+	double value = 0;
+
+	if (text_parse_double(text, &value) < 0)
+		return config_why(why, why_size, "'%s' is not a number", text);
+	int r = check_limits(row, value, text, why, why_size);
+	if (r == 0)
+		*(double *)field(row, target) = value;
+	return r;
+}
+
+static int set_quantity(const struct config_row *row, void *target, const char *text, char *why,
+			size_t why_size)
+{
+	uint64_t value = 0;
+	bool duration = row->type == CONFIG_DURATION_MS;
+	int r = duration ? text_parse_duration_ms(text, 1, &value) : text_parse_size(text, &value);
+
+	if (r < 0)
+		return config_why(why, why_size, "'%s' is not a %s (like %s)", text,
+				  duration ? "time" : "size",
+				  duration ? "500ms, 1s, 5m, 2h" : "4096, 64K, 16M, 1G");
+	r = check_limits(row, (double)value, text, why, why_size);
+	if (r == 0)
+		*(uint64_t *)field(row, target) = value;
+	return r;
+}
+
+static int set_choice(const struct config_row *row, void *target, const char *text, char *why,
+		      size_t why_size)
+{
+	char hint[CONFIG_TEXT_MAX], known[CONFIG_TEXT_MAX] = "";
+	size_t n = 0, length = 0;
+
+	for (; row->choices[n]; n++) {
+		if (config_key_equal(row->choices[n], text)) {
+			*(int *)field(row, target) = (int)n;
+			return 0;
+		}
+		if (length < sizeof(known))
+			length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s",
+						   n ? ", " : "", row->choices[n]);
+	}
+	return config_why(why, why_size, "unknown value '%s'%s; known: %s", text,
+			  config_hint(text, row->choices, n, hint, sizeof(hint)), known);
+}
+
+static int add_item(struct config_list *list, const char *item, size_t length)
+{
+	/* The room doubles whenever the number is a power of two: a long list costs no long time. */
+	if ((list->n_items & (list->n_items - 1)) == 0) {
+		size_t room = list->n_items ? (size_t)list->n_items * 2 : 1;
+		char **grown = reallocarray(list->items, room, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		list->items = grown;
+	}
+	list->items[list->n_items] = strndup(item, length);
+	if (!list->items[list->n_items])
+		return -ENOMEM;
+	list->n_items++;
+	return 0;
+}
+
+/* Items between commas; empty ones are left out. */
+static int add_items(struct config_list *list, const char *text)
+{
+	int r = 0;
+
+	while (r == 0 && *text) {
+		size_t length = strcspn(text, ",");
+		if (length)
+			r = add_item(list, text, length);
+		text += length;
+		text += *text == ',';
+	}
+	return r;
+}
+
+static int set_string(const struct config_row *row, void *target, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return -ENOMEM;
+	config_value_clear(row, target);
+	*(char **)field(row, target) = copy;
+	return 0;
+}
+
+static int set_bool(const struct config_row *row, void *target, const char *text, char *why, size_t why_size)
+{
+	bool value;
+
+	if (text_parse_bool(text, &value) < 0)
+		return config_why(why, why_size, "'%s' is neither true nor false", text);
+	*(bool *)field(row, target) = value;
+	return 0;
+}
+
+int config_value_set(const struct config_row *row, void *target, const char *text, char *why, size_t why_size)
+{
+	switch (row->type) {
+	case CONFIG_BOOL:
+		return set_bool(row, target, text, why, why_size);
+	case CONFIG_COUNT:
+	case CONFIG_INT:
+		return set_whole(row, target, text, why, why_size);
+	case CONFIG_DOUBLE:
+		return set_double(row, target, text, why, why_size);
+	case CONFIG_DURATION_MS:
+	case CONFIG_SIZE:
+		return set_quantity(row, target, text, why, why_size);
+	case CONFIG_CHOICE:
+		return set_choice(row, target, text, why, why_size);
+	case CONFIG_STRING:
+		return set_string(row, target, text);
+	case CONFIG_LIST:
+		return add_items(field(row, target), text);
+	case CONFIG_CALL:
+		return row->apply(target, row, text, why, why_size);
+	case CONFIG_TITLE:
+	case CONFIG_SECTION:
+		break;
+	}
+	return config_why(why, why_size, "takes no plain value");
+}
+
+void config_value_clear(const struct config_row *row, void *target)
+{
+	if (row->type == CONFIG_STRING) {
+		char **text = field(row, target);
+		free(*text);
+		*text = NULL;
+	} else if (row->type == CONFIG_LIST) {
+		struct config_list *list = field(row, target);
+		for (unsigned i = 0; i < list->n_items; i++)
+			free(list->items[i]);
+		free(list->items);
+		*list = (struct config_list){0};
+	} else if (row->type == CONFIG_COUNT) {
+		*(unsigned *)field(row, target) = 0;
+	}
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading BSON elements out of foreign bytes. Called by report_bson_read.c and by the stores; knows no field
+ * of ours.
+ */
+#include "document/bson_cursor.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <bson/bson.h>
+
+#define TYPE_CODE_WITH_SCOPE 0x0f
+
+static uint32_t get_u32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+bool bson_cursor_init(struct bson_cursor *cursor, const uint8_t *document, size_t length)
+{
+	if (length < 5 || get_u32(document) != length || document[length - 1] != 0)
+		return false;
+	*cursor = (struct bson_cursor){.at = document + 4, .end = document + length - 1};
+	return true;
+}
+
+/* Length of "string\0string\0" (regular expressions), 0 when it does not end in time. */
+static size_t two_strings_length(const uint8_t *at, size_t left)
+{
+	const uint8_t *first = memchr(at, 0, left);
+	const uint8_t *second = first ? memchr(first + 1, 0, left - (size_t)(first + 1 - at)) : NULL;
+
+	return second ? (size_t)(second + 1 - at) : 0;
+}
+
+/* Types with a length word: `extra` bytes come on top of what it says. 0: wrong. */
+static size_t counted_length(const uint8_t *at, size_t left, size_t smallest, size_t extra)
+{
+	size_t length;
+
+	if (left < 4)
+		return 0;
+	length = get_u32(at);
+	if (length < smallest || length > left || length + extra > left)
+		return 0;
+	return length + extra;
+}
+
+/* Bytes that a value of a type of one size takes; 0: other types. */
+static size_t fixed_length(uint8_t type)
+{
+	switch (type) {
+	case BSON_CURSOR_BOOL:
+		return 1;
+	case BSON_CURSOR_I32:
+		return 4;
+	case BSON_CURSOR_DOUBLE:
+	case BSON_CURSOR_DATE:
+	case BSON_CURSOR_I64:
+	case 0x11: /* timestamp */
+		return 8;
+	case BSON_CURSOR_OBJECT_ID:
+		return 12;
+	case 0x13: /* decimal128 */
+		return 16;
+	default:
+		return 0;
+	}
+}
+
+/* Bytes that a value takes which tells its length itself; 0: it does not fit, or the type is unknown. */
+static size_t told_length(uint8_t type, const uint8_t *at, size_t left)
+{
+	switch (type) {
+	case BSON_CURSOR_STRING:
+	case 0x0d: /* code */
+	case 0x0e: /* symbol */
+		return counted_length(at, left, 1, 4);
+	case BSON_CURSOR_DOCUMENT:
+	case BSON_CURSOR_ARRAY:
+		return counted_length(at, left, 5, 0);
+	case TYPE_CODE_WITH_SCOPE:
+		return counted_length(at, left, 14, 0);
+	case 0x05: /* binary */
+		return counted_length(at, left, 0, 5);
+	case 0x0c: /* database pointer */
+		return counted_length(at, left, 1, 16);
+	case 0x0b: /* regular expression */
+		return two_strings_length(at, left);
+	default:
+		return 0;
+	}
+}
+
+/* Bytes that the value of a type takes; false when it does not fit. */
+static bool value_length(uint8_t type, const uint8_t *at, size_t left, size_t *ret_length)
+{
+	/* undefined, null, max key, min key */
+	bool without = type == 0x06 || type == 0x0a || type == 0x7f || type == 0xff;
+	size_t length = without ? 0 : fixed_length(type);
+
+	if (!without && length == 0)
+		length = told_length(type, at, left);
+	*ret_length = length;
+	return without || (length > 0 && length <= left);
+}
+
+int bson_cursor_next(struct bson_cursor *cursor)
+{
+	const uint8_t *key_end;
+	size_t left = (size_t)(cursor->end - cursor->at);
+
+	if (left == 0)
+		return 0;
+	cursor->type = *cursor->at++;
+	key_end = memchr(cursor->at, 0, left - 1);
+	if (!key_end)
+		return -EBADMSG;
+	cursor->key = (const char *)cursor->at;
+	cursor->key_length = (size_t)(key_end - cursor->at);
+	cursor->value = key_end + 1;
+	if (!value_length(cursor->type, cursor->value, (size_t)(cursor->end - cursor->value),
+			  &cursor->length))
+		return -EBADMSG;
+	cursor->at = cursor->value + cursor->length;
+	return 1;
+}
+
+bool bson_cursor_enter(const struct bson_cursor *cursor, struct bson_cursor *ret_inner)
+{
+	if (cursor->type != BSON_CURSOR_DOCUMENT && cursor->type != BSON_CURSOR_ARRAY)
+		return false;
+	return bson_cursor_init(ret_inner, cursor->value, cursor->length);
+}
+
+const char *bson_cursor_string(const struct bson_cursor *cursor)
+{
+	const char *text;
+	size_t length;
+	uint8_t all = 0;
+
+	if (cursor->type != BSON_CURSOR_STRING || cursor->value[cursor->length - 1] != 0)
+		return NULL;
+	text = (const char *)cursor->value + 4;
+	length = cursor->length - 5;
+	if (memchr(text, 0, length))
+		return NULL;
+	for (size_t i = 0; i < length; i++)
+		all |= (uint8_t)text[i];
+	if (all >= 0x80 && !bson_utf8_validate(text, length, false))
+		return NULL;
+	return text;
+}
+
+static int64_t get_i64(const uint8_t *at)
+{
+	int64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+bool bson_cursor_number(const struct bson_cursor *cursor, double *ret_value)
+{
+	switch (cursor->type) {
+	case BSON_CURSOR_DOUBLE:
+		memcpy(ret_value, cursor->value, sizeof(*ret_value));
+		return true;
+	case BSON_CURSOR_I32:
+		*ret_value = (double)(int32_t)get_u32(cursor->value);
+		return true;
+	case BSON_CURSOR_I64:
+		*ret_value = (double)get_i64(cursor->value);
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool bson_cursor_time(const struct bson_cursor *cursor, int64_t *ret_time_ms)
+{
+	double value;
+
+	if (cursor->type == BSON_CURSOR_DATE || cursor->type == BSON_CURSOR_I64) {
+		*ret_time_ms = get_i64(cursor->value);
+		return true;
+	}
+	if (!bson_cursor_number(cursor, &value) || !(value > -9.2e18 && value < 9.2e18))
+		return false;
+	*ret_time_ms = (int64_t)value;
+	return true;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * BSON to JSON text. Called by the jsonl and socket stores for each document; the way back is
+ * bson_json_parse.c.
+ */
+#include "document/bson_json.h"
+#include "document/bson_cursor.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEPTH_MAX     32
+#define EXACT_INTEGER 9007199254740992.0     /* 2^53 */
+#define COUNT_END     18446744073709551616.0 /* 2^64 */
+
+struct printer {
+	struct batch *text;
+	enum bson_json_style style;
+	int error;
+};
+
+static void put(struct printer *printer, const char *text, size_t length)
+{
+	if (!printer->error)
+		printer->error = batch_reserve(printer->text, length);
+	if (printer->error)
+		return;
+	memcpy(printer->text->data + printer->text->length, text, length);
+	printer->text->length += length;
+}
+
+static void put_text(struct printer *printer, const char *text)
+{
+	put(printer, text, strlen(text));
+}
+
+static void put_string(struct printer *printer, const char *text, size_t length)
+{
+	char escape[8];
+	size_t start = 0;
+
+	put(printer, "\"", 1);
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		put(printer, text + start, i - start);
+		if (c == '"' || c == '\\')
+			(void)snprintf(escape, sizeof(escape), "\\%c", c);
+		else
+			(void)snprintf(escape, sizeof(escape), "\\u%04x", c);
+		put_text(printer, escape);
+		start = i + 1;
+	}
+	put(printer, text + start, length - start);
+	put(printer, "\"", 1);
+}
+
+/* The shortest digits that give the same double; always with a point or an exponent, so that it stays a
+ * double. */
+static void put_double(struct printer *printer, double value)
+{
+	char digits[40];
+
+	if (!isfinite(value)) {
+		put_text(printer, isnan(value) ? "{\"$numberDouble\":\"NaN\"}"
+				  : value > 0  ? "{\"$numberDouble\":\"Infinity\"}"
+					       : "{\"$numberDouble\":\"-Infinity\"}");
+		return;
+	}
+	if (printer->style == BSON_JSON_SENSOR && value == trunc(value) && value >= 0 && value < COUNT_END) {
+		(void)snprintf(digits, sizeof(digits), "%" PRIu64, (uint64_t)value);
+		put_text(printer, digits);
+		return;
+	}
+	if (value == trunc(value) && fabs(value) < EXACT_INTEGER) {
+		(void)snprintf(digits, sizeof(digits), "%.1f", value);
+		put_text(printer, digits);
+		return;
+	}
+	for (int precision = 15; precision <= 17; precision++) {
+		double back;
+
+		(void)snprintf(digits, sizeof(digits), "%.*g", precision, value);
+		if (sscanf(digits, "%lf", &back) == 1 && back == value)
+			break;
+	}
+	put_text(printer, digits);
+	if (!strpbrk(digits, ".e"))
+		put_text(printer, ".0");
+}
+
+static void put_date(struct printer *printer, int64_t time_ms, bool plain)
+{
+	char moment[TEXT_TIME_SIZE], text[96];
+
+	if (plain && printer->style == BSON_JSON_SENSOR)
+		(void)snprintf(text, sizeof(text), "%" PRId64, time_ms);
+	else if (!text_format_time(time_ms, moment, sizeof(moment)))
+		(void)snprintf(text, sizeof(text), "{\"$date\":{\"$numberLong\":\"%" PRId64 "\"}}", time_ms);
+	else
+		(void)snprintf(text, sizeof(text), plain ? "\"%s+00:00\"" : "{\"$date\":\"%sZ\"}", moment);
+	put_text(printer, text);
+}
+
+static void put_object_id(struct printer *printer, const uint8_t *id)
+{
+	char text[48] = "{\"$oid\":\"";
+	size_t length = strlen(text);
+
+	for (unsigned i = 0; i < 12; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%02x", id[i]);
+	put(printer, text, length);
+	put_text(printer, "\"}");
+}
+
+static void put_document(struct printer *printer, const struct bson_cursor *outer, unsigned depth,
+			 bool array);
+
+static int64_t integer_of(const struct bson_cursor *cursor)
+{
+	int64_t wide;
+	int32_t narrow;
+
+	if (cursor->type == BSON_CURSOR_I32) {
+		memcpy(&narrow, cursor->value, sizeof(narrow));
+		return narrow;
+	}
+	memcpy(&wide, cursor->value, sizeof(wide));
+	return wide;
+}
+
+static void put_value(struct printer *printer, const struct bson_cursor *cursor, unsigned depth)
+{
+	char text[32];
+	double number;
+
+	switch (cursor->type) {
+	case BSON_CURSOR_DOUBLE:
+		(void)bson_cursor_number(cursor, &number);
+		put_double(printer, number);
+		break;
+	case BSON_CURSOR_STRING:
+		put_string(printer, (const char *)cursor->value + 4, cursor->length - 5);
+		break;
+	case BSON_CURSOR_DOCUMENT:
+	case BSON_CURSOR_ARRAY:
+		put_document(printer, cursor, depth + 1, cursor->type == BSON_CURSOR_ARRAY);
+		break;
+	case BSON_CURSOR_OBJECT_ID:
+		put_object_id(printer, cursor->value);
+		break;
+	case BSON_CURSOR_BOOL:
+		put_text(printer, cursor->value[0] ? "true" : "false");
+		break;
+	case BSON_CURSOR_DATE:
+		put_date(printer, integer_of(cursor), depth == 0 && bson_cursor_is(cursor, "timestamp"));
+		break;
+	case BSON_CURSOR_I32:
+	case BSON_CURSOR_I64:
+		(void)snprintf(text, sizeof(text), "%" PRId64, integer_of(cursor));
+		put_text(printer, text);
+		break;
+	default: /* types that none of our documents has */
+		put_text(printer, "null");
+		break;
+	}
+}
+
+static void put_elements(struct printer *printer, struct bson_cursor *cursor, unsigned depth, bool array)
+{
+	bool first = true;
+	int r;
+
+	while ((r = bson_cursor_next(cursor)) > 0) {
+		if (depth == 0 && printer->style == BSON_JSON_SENSOR && bson_cursor_is(cursor, "_id"))
+			continue;
+		if (!first)
+			put(printer, ",", 1);
+		first = false;
+		if (!array) {
+			put_string(printer, cursor->key, cursor->key_length);
+			put(printer, ":", 1);
+		}
+		put_value(printer, cursor, depth);
+	}
+	if (r < 0 && !printer->error)
+		printer->error = r;
+}
+
+static void put_document(struct printer *printer, const struct bson_cursor *outer, unsigned depth, bool array)
+{
+	struct bson_cursor cursor;
+
+	if (depth > DEPTH_MAX || !bson_cursor_enter(outer, &cursor)) {
+		printer->error = -EBADMSG;
+		return;
+	}
+	put_text(printer, array ? "[" : "{");
+	put_elements(printer, &cursor, depth, array);
+	put_text(printer, array ? "]" : "}");
+}
+
+int bson_json_append(struct batch *text, enum bson_json_style style, const uint8_t *document, size_t length)
+{
+	struct printer printer = {.text = text, .style = style};
+	struct bson_cursor whole = {.type = BSON_CURSOR_DOCUMENT, .value = document, .length = length};
+	size_t before = text->length;
+
+	put_document(&printer, &whole, 0, false);
+	put(&printer, "\n", 1);
+	if (printer.error)
+		text->length = before;
+	return printer.error;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The encoders: reports, power reports and targets into a batch, field for field as docs/documents.md says.
+ * The order and types are those that PowerAPI's readers know; what we add is under `metadata`. Called once
+ * for each target in each tick, so nothing here allocates once the batch is warm.
+ */
+#include "document/report_bson.h"
+#include "document/bson_encoder.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void begin_report(struct bson_encoder *encoder, struct batch *batch, const struct report_head *head)
+{
+	uint8_t id[REPORT_ID_BYTES];
+
+	report_make_id(head->time_ms, head->sensor, head->target, NULL, NULL, id);
+	bson_encoder_begin(encoder, batch);
+	bson_encoder_object_id(encoder, "_id", id);
+	bson_encoder_date(encoder, "timestamp", head->time_ms);
+	bson_encoder_string(encoder, "sensor", head->sensor);
+	bson_encoder_string(encoder, "target", head->target);
+}
+
+static void add_place(struct bson_encoder *encoder, const struct report_counts *counts, unsigned place)
+{
+	const struct report_group *group = counts->group;
+	const uint64_t *values = counts->values + (size_t)place * group->n_events;
+
+	bson_encoder_open_number(encoder, group->places[place].cpu);
+	for (unsigned i = 0; i < group->n_events; i++)
+		bson_encoder_double(encoder, group->events[i], (double)values[i]);
+	if (counts->enabled_ns && counts->running_ns) {
+		bson_encoder_double(encoder, "time_enabled", (double)counts->enabled_ns[place]);
+		bson_encoder_double(encoder, "time_running", (double)counts->running_ns[place]);
+	}
+	bson_encoder_close(encoder);
+}
+
+static void add_group(struct bson_encoder *encoder, const struct report_counts *counts)
+{
+	const struct report_group *group = counts->group;
+
+	bson_encoder_open(encoder, group->name);
+	for (unsigned i = 0; i < group->n_places; i++) {
+		unsigned package = group->places[i].package;
+
+		if (i == 0 || package != group->places[i - 1].package)
+			bson_encoder_open_number(encoder, package);
+		add_place(encoder, counts, i);
+		if (i + 1 == group->n_places || package != group->places[i + 1].package)
+			bson_encoder_close(encoder);
+	}
+	bson_encoder_close(encoder);
+}
+
+static void add_groups(struct bson_encoder *encoder, const struct report_counts *counts, unsigned n_counts)
+{
+	bson_encoder_open(encoder, "groups");
+	for (unsigned i = 0; i < n_counts; i++)
+		add_group(encoder, &counts[i]);
+	bson_encoder_close(encoder);
+}
+
+int report_bson_add_target_counts(struct batch *batch, const struct report_head *head,
+				  const struct report_counts *counts, unsigned n_counts,
+				  const struct report_target_metadata *metadata)
+{
+	struct bson_encoder encoder;
+
+	begin_report(&encoder, batch, head);
+	add_groups(&encoder, counts, n_counts);
+	bson_encoder_open(&encoder, "metadata");
+	bson_encoder_string(&encoder, "container_id", metadata->container_id);
+	if (metadata->partial)
+		bson_encoder_bool(&encoder, "partial", true);
+	if (metadata->scaled < 1)
+		bson_encoder_double(&encoder, "scaled", metadata->scaled);
+	bson_encoder_close(&encoder);
+	return bson_encoder_end(&encoder);
+}
+
+static void add_lost(struct bson_encoder *encoder, const uint64_t lost[REPORT_LOST_CAUSES])
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < REPORT_LOST_CAUSES; i++)
+		any = any || lost[i];
+	if (!any)
+		return;
+	bson_encoder_open(encoder, "lost");
+	for (unsigned i = 0; i < REPORT_LOST_CAUSES; i++)
+		if (lost[i])
+			bson_encoder_i64(encoder, report_lost_names[i], (int64_t)lost[i]);
+	bson_encoder_close(encoder);
+}
+
+int report_bson_add_all_counts(struct batch *batch, const struct report_head *head,
+			       const struct report_counts *counts, unsigned n_counts,
+			       const struct report_tick_metadata *metadata)
+{
+	struct bson_encoder encoder;
+
+	begin_report(&encoder, batch, head);
+	add_groups(&encoder, counts, n_counts);
+	bson_encoder_open(&encoder, "metadata");
+	bson_encoder_i64(&encoder, "seq", (int64_t)metadata->seq);
+	bson_encoder_double(&encoder, "interval", metadata->interval_s);
+	bson_encoder_i32(&encoder, "targets", (int32_t)metadata->n_targets);
+	bson_encoder_string(&encoder, "energy_source", metadata->energy_source);
+	bson_encoder_string(&encoder, "activity_source", metadata->activity_source);
+	if (metadata->base_frequency_mhz > 0)
+		bson_encoder_double(&encoder, "base_frequency", metadata->base_frequency_mhz);
+	if (metadata->n_cores)
+		bson_encoder_i32(&encoder, "cores", (int32_t)metadata->n_cores);
+	if (metadata->skew_s >= 0)
+		bson_encoder_double(&encoder, "skew", metadata->skew_s);
+	if (metadata->lost_cpu_s > 0)
+		bson_encoder_double(&encoder, "lost_cpu_time", metadata->lost_cpu_s);
+	bson_encoder_string(&encoder, "boot_id", metadata->boot_id);
+	bson_encoder_string(&encoder, "version", metadata->version);
+	add_lost(&encoder, metadata->lost);
+	bson_encoder_close(&encoder);
+	return bson_encoder_end(&encoder);
+}
+
+int report_bson_add_power(struct batch *batch, const struct report_power *power)
+{
+	struct bson_encoder encoder;
+	uint8_t id[REPORT_ID_BYTES];
+	const char *scope;
+
+	if (!isfinite(power->power) || power->scope >= REPORT_SCOPES)
+		return -EINVAL;
+	scope = report_scope_names[power->scope];
+	report_make_id(power->time_ms, power->sensor, power->target, scope, power->socket, id);
+	bson_encoder_begin(&encoder, batch);
+	bson_encoder_object_id(&encoder, "_id", id);
+	bson_encoder_date(&encoder, "timestamp", power->time_ms);
+	bson_encoder_string(&encoder, "sensor", power->sensor);
+	bson_encoder_string(&encoder, "target", power->target);
+	bson_encoder_double(&encoder, "power", power->power);
+	bson_encoder_open(&encoder, "metadata");
+	bson_encoder_string(&encoder, "scope", scope);
+	bson_encoder_string(&encoder, "socket", power->socket);
+	bson_encoder_string(&encoder, "formula", power->formula);
+	bson_encoder_double(&encoder, "ratio", power->ratio);
+	bson_encoder_double(&encoder, "interval", power->interval_s);
+	bson_encoder_double(&encoder, "energy", power->energy_j);
+	bson_encoder_double(&encoder, "dynamic", power->dynamic);
+	bson_encoder_double(&encoder, "static", power->fixed);
+	bson_encoder_double(&encoder, "error", power->error);
+	bson_encoder_bool(&encoder, "estimated", power->estimated);
+	if (power->bridged_s > 0)
+		bson_encoder_double(&encoder, "bridged", power->bridged_s);
+	if (power->container_id && power->container_id[0])
+		bson_encoder_string(&encoder, "container_id", power->container_id);
+	bson_encoder_close(&encoder);
+	return bson_encoder_end(&encoder);
+}
+
+static void add_words(struct bson_encoder *encoder, const char *key, const char *value)
+{
+	if (value && value[0])
+		bson_encoder_string(encoder, key, value);
+}
+
+/* Label names are full of dots, so labels are an array of "name=value" and not a document. */
+static void add_labels(struct bson_encoder *encoder, const char *const *labels)
+{
+	char key[12];
+
+	bson_encoder_open_array(encoder, "labels");
+	for (unsigned i = 0; labels[2 * i] && labels[2 * i + 1]; i++) {
+		(void)snprintf(key, sizeof(key), "%u", i);
+		bson_encoder_pair(encoder, key, labels[2 * i], labels[2 * i + 1]);
+	}
+	bson_encoder_close(encoder);
+}
+
+int report_bson_add_target(struct batch *batch, const struct report_target *target)
+{
+	struct bson_encoder encoder;
+	uint8_t id[REPORT_ID_BYTES];
+
+	report_make_id(0, target->sensor, target->target, NULL, NULL, id);
+	bson_encoder_begin(&encoder, batch);
+	bson_encoder_object_id(&encoder, "_id", id);
+	bson_encoder_date(&encoder, "timestamp", target->last_seen_ms);
+	bson_encoder_string(&encoder, "sensor", target->sensor);
+	bson_encoder_string(&encoder, "target", target->target);
+	add_words(&encoder, "id", target->id);
+	add_words(&encoder, "name", target->name);
+	add_words(&encoder, "image", target->image);
+	add_words(&encoder, "runtime", target->runtime);
+	add_words(&encoder, "cgroup", target->cgroup);
+	add_words(&encoder, "pod", target->pod);
+	add_words(&encoder, "namespace", target->pod_namespace);
+	add_words(&encoder, "container", target->container_name);
+	if (target->labels && target->labels[0])
+		add_labels(&encoder, target->labels);
+	if (target->cpu_quota > 0)
+		bson_encoder_double(&encoder, "cpu_quota", target->cpu_quota);
+	bson_encoder_date(&encoder, "first_seen", target->first_seen_ms);
+	bson_encoder_date(&encoder, "last_seen", target->last_seen_ms);
+	return bson_encoder_end(&encoder);
+}

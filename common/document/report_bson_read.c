@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decoders: reports of counts and power reports out of foreign bytes, ours, hwpc-sensor's or PowerAPI's.
+ * Unknown fields are passed over; a missing or mistyped one that is needed is named in `why`. Called by the
+ * server for every document, so nothing here allocates once the arrays have grown.
+ */
+#include "document/report_bson.h"
+#include "document/bson_cursor.h"
+#include "document/report_layout.h"
+#include "document/report_names.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reader {
+	struct report_names *names;
+	struct report_decoded *decoded;
+	uint16_t group;
+	uint16_t package;
+	const uint8_t *groups;        /* start of the document being read */
+	struct report_layout *layout; /* learnt from it; NULL: none */
+	char *why;
+	size_t why_size;
+};
+
+static int refuse(const struct reader *reader, const char *problem, const char *field)
+{
+	(void)snprintf(reader->why, reader->why_size, "%s '%.64s'", problem, field);
+	return -EBADMSG;
+}
+
+static int refuse_broken(const struct reader *reader)
+{
+	return refuse(reader, "broken BSON in", "document");
+}
+
+/* A key that is the decimal number of a package or a CPU. */
+static bool key_number(const struct bson_cursor *cursor, uint16_t *ret_number)
+{
+	unsigned number = 0;
+
+	if (cursor->key_length == 0 || cursor->key_length > 5)
+		return false;
+	for (size_t i = 0; i < cursor->key_length; i++) {
+		if (cursor->key[i] < '0' || cursor->key[i] > '9')
+			return false;
+		number = number * 10 + (unsigned)(cursor->key[i] - '0');
+	}
+	*ret_number = (uint16_t)number;
+	return number <= UINT16_MAX;
+}
+
+static int add_value(const struct reader *reader, uint16_t cpu, const struct bson_cursor *cursor)
+{
+	struct report_decoded *decoded = reader->decoded;
+	struct report_value *added;
+	double value;
+	int event;
+
+	if (!bson_cursor_number(cursor, &value))
+		return refuse(reader, "no number in event", cursor->key);
+	if (reader->layout && !isfinite(value))
+		reader->layout->failed = true;
+	if (!isfinite(value))
+		return 0;
+	event = report_names_intern(reader->names, REPORT_NAMES_EVENT, cursor->key, cursor->key_length);
+	if (event < 0)
+		return event;
+	if (report_decoded_reserve(decoded, 1) < 0)
+		return -ENOMEM;
+	added = &decoded->values[decoded->n_values++];
+	*added = (struct report_value){
+		.group = reader->group,
+		.event = (uint16_t)event,
+		.package = reader->package,
+		.cpu = cpu,
+		.value = value,
+	};
+	if (reader->layout)
+		report_layout_add(reader->layout, (size_t)(cursor->value - reader->groups), cursor->type,
+				  added);
+	return 0;
+}
+
+static int read_cpu(const struct reader *reader, const struct bson_cursor *outer)
+{
+	struct bson_cursor cursor;
+	uint16_t cpu;
+	int r;
+
+	if (!key_number(outer, &cpu))
+		return refuse(reader, "no number of a CPU:", outer->key);
+	if (!bson_cursor_enter(outer, &cursor))
+		return refuse(reader, "no document for CPU", outer->key);
+	while ((r = bson_cursor_next(&cursor)) > 0) {
+		r = add_value(reader, cpu, &cursor);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? refuse_broken(reader) : 0;
+}
+
+static int read_package(struct reader *reader, const struct bson_cursor *outer)
+{
+	struct bson_cursor cursor;
+	int r;
+
+	if (!key_number(outer, &reader->package))
+		return refuse(reader, "no number of a package:", outer->key);
+	if (!bson_cursor_enter(outer, &cursor))
+		return refuse(reader, "no document for package", outer->key);
+	while ((r = bson_cursor_next(&cursor)) > 0) {
+		r = read_cpu(reader, &cursor);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? refuse_broken(reader) : 0;
+}
+
+static int read_group(struct reader *reader, const struct bson_cursor *outer)
+{
+	struct bson_cursor cursor;
+	int r;
+
+	r = report_names_intern(reader->names, REPORT_NAMES_GROUP, outer->key, outer->key_length);
+	if (r < 0)
+		return r;
+	reader->group = (uint16_t)r;
+	if (!bson_cursor_enter(outer, &cursor))
+		return refuse(reader, "no document for group", outer->key);
+	while ((r = bson_cursor_next(&cursor)) > 0) {
+		r = read_package(reader, &cursor);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? refuse_broken(reader) : 0;
+}
+
+static int read_each_group(struct reader *reader, const struct bson_cursor *outer)
+{
+	struct bson_cursor cursor;
+	int r;
+
+	if (!bson_cursor_enter(outer, &cursor))
+		return refuse(reader, "no document in field", "groups");
+	while ((r = bson_cursor_next(&cursor)) > 0) {
+		r = read_group(reader, &cursor);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? refuse_broken(reader) : 0;
+}
+
+/* By a layout met before, or element by element; then the layout is kept. */
+static int read_groups(struct reader *reader, const struct bson_cursor *outer)
+{
+	struct report_layouts *layouts = report_names_layouts(reader->names);
+	int r = 0;
+
+	if (outer->type == BSON_CURSOR_DOCUMENT)
+		r = report_layouts_try(layouts, outer->value, outer->length, reader->decoded);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	reader->groups = outer->value;
+	reader->layout = report_layouts_begin(layouts, outer->length);
+	r = read_each_group(reader, outer);
+	if (r == 0 && reader->layout)
+		report_layout_end(reader->layout, outer->value, outer->length);
+	return r;
+}
+
+static uint64_t read_lost(const struct bson_cursor *outer)
+{
+	struct bson_cursor cursor;
+	double value;
+	double total = 0;
+
+	if (!bson_cursor_enter(outer, &cursor))
+		return 0;
+	while (bson_cursor_next(&cursor) > 0)
+		if (bson_cursor_number(&cursor, &value) && value > 0 && value < 1e15)
+			total += value;
+	return (uint64_t)total;
+}
+
+/* One field of `metadata`. A field of another type than ours is someone else's: it is passed over. */
+static void read_metadata_field(struct report_decoded *decoded, const struct bson_cursor *cursor)
+{
+	const char *text = cursor->type == BSON_CURSOR_STRING ? bson_cursor_string(cursor) : NULL;
+	double number = NAN;
+
+	(void)bson_cursor_number(cursor, &number);
+	if (text && bson_cursor_is(cursor, "container_id")) {
+		decoded->container_id = text;
+	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "partial")) {
+		decoded->partial = cursor->value[0] != 0;
+	} else if (number >= 0 && number <= 1 && bson_cursor_is(cursor, "scaled")) {
+		decoded->scaled = number;
+	} else if (number >= 0 && number < 9e15 && bson_cursor_is(cursor, "seq")) {
+		decoded->has_seq = true;
+		decoded->seq = (uint64_t)number;
+	} else if (isfinite(number) && bson_cursor_is(cursor, "interval")) {
+		decoded->interval_s = number;
+	} else if (number >= 0 && number < 1e9 && bson_cursor_is(cursor, "targets")) {
+		decoded->n_targets = (int64_t)number;
+	} else if (text && bson_cursor_is(cursor, "energy_source")) {
+		decoded->energy_source = text;
+	} else if (text && bson_cursor_is(cursor, "activity_source")) {
+		decoded->activity_source = text;
+	} else if (number > 0 && isfinite(number) && bson_cursor_is(cursor, "base_frequency")) {
+		decoded->base_frequency_mhz = number;
+	} else if (number > 0 && isfinite(number) && bson_cursor_is(cursor, "cores")) {
+		decoded->n_cores = number;
+	} else if (text && bson_cursor_is(cursor, "boot_id")) {
+		decoded->boot_id = text;
+	} else if (number > 0 && number < 1e9 && bson_cursor_is(cursor, "lost_cpu_time")) {
+		decoded->lost_cpu_s = number;
+	} else if (bson_cursor_is(cursor, "lost")) {
+		decoded->lost_total = read_lost(cursor);
+	}
+}
+
+static int read_metadata(const struct reader *reader, const struct bson_cursor *outer)
+{
+	struct bson_cursor cursor;
+	int r;
+
+	if (outer->type != BSON_CURSOR_DOCUMENT)
+		return 0;
+	if (!bson_cursor_enter(outer, &cursor))
+		return refuse_broken(reader);
+	while ((r = bson_cursor_next(&cursor)) > 0)
+		read_metadata_field(reader->decoded, &cursor);
+	return r < 0 ? refuse_broken(reader) : 0;
+}
+
+/* One top field; sets the bits of those that must be there. */
+static int read_field(struct reader *reader, const struct bson_cursor *cursor, unsigned *seen)
+{
+	struct report_decoded *decoded = reader->decoded;
+
+	if (bson_cursor_is(cursor, "timestamp")) {
+		*seen |= 1;
+		if (!bson_cursor_time(cursor, &decoded->time_ms))
+			return refuse(reader, "no time in field", cursor->key);
+		/* Whoever counts with times may add and take away then: nothing overflows. */
+		return decoded->time_ms >= 0 && decoded->time_ms <= TEXT_TIME_MS_MAX
+			       ? 0
+			       : refuse(reader, "a time outside of the years 1970 to 9999 in field",
+					cursor->key);
+	}
+	if (bson_cursor_is(cursor, "sensor")) {
+		*seen |= 2;
+		decoded->sensor = bson_cursor_string(cursor);
+		return decoded->sensor ? 0 : refuse(reader, "no text in field", cursor->key);
+	}
+	if (bson_cursor_is(cursor, "target")) {
+		*seen |= 4;
+		decoded->target = bson_cursor_string(cursor);
+		return decoded->target ? 0 : refuse(reader, "no text in field", cursor->key);
+	}
+	if (bson_cursor_is(cursor, "groups")) {
+		*seen |= 8;
+		return read_groups(reader, cursor);
+	}
+	if (bson_cursor_is(cursor, "metadata"))
+		return read_metadata(reader, cursor);
+	if (bson_cursor_is(cursor, "_id") && cursor->type == BSON_CURSOR_OBJECT_ID)
+		memcpy(decoded->id, cursor->value, REPORT_ID_BYTES);
+	return 0;
+}
+
+static void reset_decoded(struct report_decoded *decoded)
+{
+	struct report_value *values = decoded->values;
+	unsigned capacity = decoded->capacity;
+
+	*decoded = (struct report_decoded){
+		.values = values,
+		.capacity = capacity,
+		.scaled = 1,
+		.interval_s = NAN,
+		.n_targets = -1,
+	};
+}
+
+int report_bson_decode(const uint8_t *document, size_t length, struct report_names *names,
+		       struct report_decoded *decoded, char *why, size_t why_size)
+{
+	static const char *const needed[] = {"timestamp", "sensor", "target", "groups"};
+	struct reader reader = {.names = names, .decoded = decoded, .why = why, .why_size = why_size};
+	struct bson_cursor cursor;
+	unsigned seen = 0;
+	int r;
+
+	reset_decoded(decoded);
+	if (!bson_cursor_init(&cursor, document, length))
+		return refuse_broken(&reader);
+	while ((r = bson_cursor_next(&cursor)) > 0) {
+		r = read_field(&reader, &cursor, &seen);
+		if (r == -E2BIG)
+			(void)snprintf(why, why_size, "more than %d names of groups or events",
+				       REPORT_NAMES_MAX);
+		if (r == -ENAMETOOLONG)
+			(void)snprintf(why, why_size, "a group or event whose name is longer than %d bytes",
+				       REPORT_KEY_MAX);
+		if (r < 0)
+			return r;
+	}
+	if (r < 0)
+		return refuse_broken(&reader);
+	for (unsigned i = 0; i < 4; i++)
+		if (!(seen & (1U << i)))
+			return refuse(&reader, "missing field", needed[i]);
+	return 0;
+}
+
+void report_decoded_done(struct report_decoded *decoded)
+{
+	free(decoded->values);
+	*decoded = (struct report_decoded){0};
+}
+
+const char *report_bson_sensor(const uint8_t *document, size_t length)
+{
+	struct bson_cursor cursor;
+
+	if (!bson_cursor_init(&cursor, document, length))
+		return NULL;
+	while (bson_cursor_next(&cursor) > 0) {
+		if (bson_cursor_is(&cursor, "sensor"))
+			return bson_cursor_string(&cursor);
+	}
+	return NULL;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of names behind report_bson.h, as its decoder sees it. Private to report_bson_read.c.
+ */
+#pragma once
+
+#include "document/report_layout.h"
+
+#define REPORT_NAMES_MAX 65535
+
+enum report_names_kind { REPORT_NAMES_GROUP, REPORT_NAMES_EVENT, REPORT_NAMES_KINDS };
+
+/* Number of a name, which is kept when it is new. -ENAMETOOLONG (beyond REPORT_KEY_MAX: it is kept for ever),
+ * -E2BIG (too many), -ENOMEM. */
+int report_names_intern(struct report_names *names, enum report_names_kind kind, const char *text,
+			size_t length);
+/* What the reader knows of its documents' layout. */
+struct report_layouts *report_names_layouts(struct report_names *names);

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request: its body, its route, its answer now or later. Called by libmicrohttpd through http.c, and by
+ * handlers.
+ */
+#include "http/http_private.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+
+#define CONTENT_TYPE_JSON "application/json; charset=utf-8"
+
+void *http_request_begin(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	struct http_request *request = calloc(1, sizeof(*request));
+
+	if (!request)
+		return NULL;
+	request->http = cls;
+	request->connection = connection;
+	request->parse_result = http_target_parse(uri, &request->target);
+	return request;
+}
+
+static void link_waiting(struct http_request *request)
+{
+	struct http *http = request->http;
+
+	request->next = http->waiting;
+	if (http->waiting)
+		http->waiting->previous = request;
+	http->waiting = request;
+	http->statistics.waiting++;
+}
+
+static void unlink_waiting(struct http_request *request)
+{
+	if (!request->waits)
+		return;
+	if (request->previous)
+		request->previous->next = request->next;
+	else
+		request->http->waiting = request->next;
+	if (request->next)
+		request->next->previous = request->previous;
+	request->next = request->previous = NULL;
+	request->waits = false;
+	request->http->statistics.waiting--;
+}
+
+void http_request_end(void *cls, struct MHD_Connection *connection, void **con_cls,
+		      enum MHD_RequestTerminationCode toe)
+{
+	struct http_request *request = *con_cls;
+
+	(void)toe;
+	http_connection_idle(cls, connection);
+	if (!request)
+		return;
+	if (request->waits) {
+		unlink_waiting(request);
+		if (request->gone)
+			request->gone(request, request->gone_data);
+	}
+	if (request->response)
+		MHD_destroy_response(request->response);
+	batch_done(&request->body);
+	free(request);
+	*con_cls = NULL;
+}
+
+static void count_answer(struct http_statistics *statistics, unsigned status)
+{
+	if (status < 400)
+		statistics->answers_2xx++;
+	else if (status < 500)
+		statistics->answers_4xx++;
+	else
+		statistics->answers_5xx++;
+}
+
+void http_answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
+		 size_t length)
+{
+	if (request->answered)
+		return;
+	unlink_waiting(request);
+	request->answered = true;
+	request->status = status;
+	request->response =
+		MHD_create_response_from_buffer(length, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
+	if (request->response) {
+		(void)MHD_add_response_header(request->response, "Content-Type", content_type);
+		(void)MHD_add_response_header(request->response, "Cache-Control", "no-store");
+	}
+	count_answer(&request->http->statistics, status);
+	if (!request->suspended)
+		return;
+	request->suspended = false;
+	MHD_resume_connection(request->connection);
+	http_wake(request->http);
+}
+
+void http_answer_json(struct http_request *request, unsigned status, const char *json)
+{
+	http_answer(request, status, CONTENT_TYPE_JSON, json, strlen(json));
+}
+
+void http_answer_error(struct http_request *request, unsigned status, const char *format, ...)
+{
+	char reason[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	text_make_utf8(reason); /* also a character cut in two at the end */
+	json_t *object = json_pack("{s:s}", "error", reason);
+	cleanup_(cleanup_free) char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	json_decref(object);
+	http_answer_json(request, status, text ? text : "{\"error\":\"out of memory\"}");
+}
+
+int http_wait(struct http_request *request, void (*gone)(struct http_request *request, void *data),
+	      void *data)
+{
+	struct http *http = request->http;
+
+	if (request->answered || request->waits)
+		return -EALREADY;
+	if (http->statistics.waiting >= http->options.waiting) {
+		http_answer_error(request, 503, "too many requests are waiting; try again later");
+		return -EBUSY;
+	}
+	request->waits = true;
+	request->gone = gone;
+	request->gone_data = data;
+	request->deadline_ns = clock_monotonic_ns() + http->options.waiting_ms * CLOCK_NS_PER_MS;
+	link_waiting(request);
+	return 0;
+}
+
+void http_request_give_up(struct http_request *request, const char *reason)
+{
+	void (*gone)(struct http_request *, void *) = request->gone;
+
+	unlink_waiting(request);
+	if (gone)
+		gone(request, request->gone_data);
+	http_answer_error(request, 503, "%s", reason);
+}
+
+/* Also compares where lengths differ, in a time that does not depend on where. */
+static bool token_equal(const char *given, const char *wanted)
+{
+	size_t n = strlen(wanted), n_given = strlen(given);
+	unsigned char difference = n_given != n;
+
+	for (size_t i = 0; i < n; i++)
+		difference |= (unsigned char)(wanted[i] ^ given[n_given ? i % n_given : 0]);
+	return difference == 0;
+}
+
+static bool allowed(const struct http_request *request)
+{
+	const struct http_options *options = &request->http->options;
+
+	if (!options->token)
+		return true;
+	for (size_t i = 0; options->open_patterns && options->open_patterns[i]; i++) {
+		if (request->route && strcmp(options->open_patterns[i], request->route->pattern) == 0)
+			return true;
+	}
+	const char *given =
+		MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Authorization");
+	return given && strncasecmp(given, "Bearer ", 7) == 0 && token_equal(given + 7, options->token);
+}
+
+static bool method_fits(const char *method, const char *wanted)
+{
+	return strcmp(method, wanted) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(wanted, "GET") == 0);
+}
+
+/* Finds the route; false: another method would do, listed in `allow`, or none ("" then). */
+static bool find_route(struct http_request *request, char *allow, size_t size)
+{
+	const struct http *http = request->http;
+
+	allow[0] = '\0';
+	for (size_t i = 0; i < http->n_routes; i++) {
+		const struct http_route *route = &http->routes[i];
+		size_t length = strlen(allow);
+		if (!http_target_match(&request->target, route->pattern, request->parts, &request->n_parts))
+			continue;
+		if (method_fits(request->method, route->method)) {
+			request->route = route;
+			return true;
+		}
+		if (!strstr(allow, route->method))
+			(void)snprintf(allow + length, size - length, "%s%s", length ? ", " : "",
+				       route->method);
+	}
+	return false;
+}
+
+static bool announced_too_large(const struct http_request *request)
+{
+	const char *text =
+		MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Content-Length");
+	uint64_t length;
+
+	return text && text_parse_u64(text, &length) == 0 && length > request->http->options.body_max;
+}
+
+static void answer_too_large(struct http_request *request)
+{
+	http_answer_error(request, 413, "the body is larger than %zu bytes", request->http->options.body_max);
+}
+
+static void answer_unrouted(struct http_request *request, const char *allow)
+{
+	if (!*allow) {
+		http_answer_error(request, 404, "there is nothing at '%s'", request->target.path);
+		return;
+	}
+	http_answer_error(request, 405, "'%s' takes %s only", request->target.path, allow);
+	if (request->response)
+		(void)MHD_add_response_header(request->response, "Allow", allow);
+}
+
+/* All that can be refused before the body has come. */
+static void check_head(struct http_request *request)
+{
+	char allow[64];
+
+	if (request->parse_result == -E2BIG)
+		http_answer_error(request, 414,
+				  "the address is too long, or has too many parts or parameters");
+	else if (request->parse_result < 0)
+		http_answer_error(request, 400, "the address is malformed");
+	else if (!find_route(request, allow, sizeof(allow)) && allowed(request))
+		answer_unrouted(request, allow);
+	else if (!allowed(request)) {
+		http_answer_error(request, 401, "a bearer token is needed");
+		if (request->response)
+			(void)MHD_add_response_header(request->response, "WWW-Authenticate", "Bearer");
+	} else if (announced_too_large(request))
+		answer_too_large(request);
+}
+
+/* Bytes beyond the limit are read and forgotten, so that the client gets to read the answer; false: that is
+ * enough. */
+static bool take_body(struct http_request *request, const char *data, size_t length)
+{
+	struct batch *body = &request->body;
+
+	if (request->too_large) {
+		request->n_ignored += length;
+		return request->n_ignored <= request->http->options.body_max;
+	}
+	if (length > request->http->options.body_max - body->length || batch_reserve(body, length + 1) < 0) {
+		request->too_large = true;
+		return true;
+	}
+	memcpy(body->data + body->length, data, length);
+	body->length += length;
+	return true;
+}
+
+static void dispatch(struct http_request *request)
+{
+	request->dispatched = true;
+	if (request->too_large) {
+		answer_too_large(request);
+		return;
+	}
+	request->route->handler(request, request->http->data);
+	if (!request->answered && !request->waits)
+		http_answer_error(request, 500, "the request was not answered");
+}
+
+static enum MHD_Result queue_answer(struct http_request *request)
+{
+	if (!request->response)
+		return MHD_NO; /* out of memory: the connection is closed */
+	http_connection_answers(request->http, request->connection);
+	enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
+	MHD_destroy_response(request->response);
+	request->response = NULL;
+	return result;
+}
+
+enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection, const char *url,
+				    const char *method, const char *version, const char *upload_data,
+				    size_t *upload_data_size, void **con_cls)
+{
+	struct http_request *request = *con_cls;
+
+	(void)cls;
+	(void)connection;
+	(void)url;
+	(void)version;
+	if (!request)
+		return MHD_NO;
+	if (!request->started) {
+		request->started = true;
+		request->method = method;
+		request->http->statistics.requests++;
+		check_head(request);
+		return request->answered ? queue_answer(request) : MHD_YES;
+	}
+	if (*upload_data_size) {
+		bool go_on = take_body(request, upload_data, *upload_data_size);
+		*upload_data_size = 0;
+		return go_on ? MHD_YES : MHD_NO;
+	}
+	if (!request->dispatched)
+		dispatch(request);
+	if (request->answered)
+		return queue_answer(request);
+	if (!request->suspended) {
+		request->suspended = true;
+		http_connection_waits(connection);
+		MHD_suspend_connection(connection);
+	}
+	return MHD_YES;
+}
+
+const char *http_request_method(const struct http_request *request)
+{
+	return request->method;
+}
+
+const char *http_request_path(const struct http_request *request)
+{
+	return request->target.path;
+}
+
+const char *http_request_part(const struct http_request *request, unsigned index)
+{
+	return index < request->n_parts ? request->parts[index] : NULL;
+}
+
+const char *http_request_parameter(const struct http_request *request, const char *name)
+{
+	for (unsigned i = 0; i < request->target.n_parameters; i++) {
+		if (strcmp(request->target.parameters[i].name, name) == 0)
+			return request->target.parameters[i].value;
+	}
+	return NULL;
+}
+
+void http_request_each_parameter(const struct http_request *request,
+				 void (*each)(void *data, const char *name, const char *value), void *data)
+{
+	for (unsigned i = 0; i < request->target.n_parameters; i++)
+		each(data, request->target.parameters[i].name, request->target.parameters[i].value);
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *http_request_body(const struct http_request *request, size_t *ret_length)
+{
+	*ret_length = request->body.length;
+	if (!request->body.length)
+		return "";
+	request->body.data[request->body.length] = '\0'; /* take_body() left room */
+	return (const char *)request->body.data;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who has numbers to tell, and the writer of Prometheus' text format 0.0.4. Called by the daemons' HTTP
+ * handlers. Knows nothing of what the numbers mean.
+ */
+#include "http/metrics.h"
+
+#include "document/batch.h"
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct collector {
+	void (*collect)(void *data, struct metrics_writer *writer);
+	void *data;
+};
+
+struct metrics {
+	struct collector *collectors;
+	size_t n_collectors;
+};
+
+struct metrics_writer {
+	struct batch text;  /* used as a byte buffer */
+	const char *family; /* NULL: its name was refused */
+	bool failed;
+};
+
+struct metrics *metrics_new(void)
+{
+	return calloc(1, sizeof(struct metrics));
+}
+
+void metrics_free(struct metrics *metrics)
+{
+	if (!metrics)
+		return;
+	free(metrics->collectors);
+	free(metrics);
+}
+
+static bool name_valid(const char *name, bool label)
+{
+	if (!isalpha((unsigned char)name[0]) && name[0] != '_' && (label || name[0] != ':'))
+		return false;
+	for (; *name; name++) {
+		if (!isalnum((unsigned char)*name) && *name != '_' && (label || *name != ':'))
+			return false;
+	}
+	return true;
+}
+
+static bool labels_valid(const char *const *labels)
+{
+	for (; labels && labels[0]; labels += 2) {
+		if (!labels[1] || !name_valid(labels[0], true))
+			return false;
+	}
+	return true;
+}
+
+int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct metrics_writer *writer),
+		    void *data)
+{
+	struct collector *grown =
+		reallocarray(metrics->collectors, metrics->n_collectors + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	metrics->collectors = grown;
+	grown[metrics->n_collectors++] = (struct collector){collect, data};
+	return 0;
+}
+
+static void put(struct metrics_writer *writer, const char *bytes, size_t length)
+{
+	if (writer->failed || batch_reserve(&writer->text, length + 1) < 0) {
+		writer->failed = true;
+		return;
+	}
+	memcpy(writer->text.data + writer->text.length, bytes, length);
+	writer->text.length += length;
+}
+
+static void put_text(struct metrics_writer *writer, const char *text)
+{
+	put(writer, text, strlen(text));
+}
+
+/* Backslash and newline, and in label values the double quote, are escaped; what is no UTF-8 becomes '?'. */
+static void put_escaped(struct metrics_writer *writer, const char *text, bool quote)
+{
+	while (*text) {
+		size_t length = text_utf8_length(text);
+		if (*text == '\n')
+			put(writer, "\\n", 2);
+		else if (*text == '\\')
+			put(writer, "\\\\", 2);
+		else if (*text == '"' && quote)
+			put(writer, "\\\"", 2);
+		else if (length)
+			put(writer, text, length);
+		else
+			put(writer, "?", 1);
+		text += length ? length : 1;
+	}
+}
+
+void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name, const char *help)
+{
+	writer->family = NULL;
+	if (!name_valid(name, false) || writer->text.length >= METRICS_TEXT_MAX)
+		return;
+	writer->family = name;
+	put_text(writer, "# HELP ");
+	put_text(writer, name);
+	put_text(writer, " ");
+	put_escaped(writer, help, false);
+	put_text(writer, "\n# TYPE ");
+	put_text(writer, name);
+	put_text(writer, type == METRICS_COUNTER ? " counter\n" : " gauge\n");
+}
+
+static void put_head(struct metrics_writer *writer, const char *const *labels)
+{
+	put_text(writer, writer->family);
+	for (size_t i = 0; labels && labels[i]; i += 2) {
+		put_text(writer, i == 0 ? "{" : ",");
+		put_text(writer, labels[i]);
+		put_text(writer, "=\"");
+		put_escaped(writer, labels[i + 1], true);
+		put_text(writer, "\"");
+	}
+	put_text(writer, labels && labels[0] ? "} " : " ");
+}
+
+/* The shortest of the usual forms that reads back as the same number. */
+static void put_double(struct metrics_writer *writer, double value)
+{
+	char text[40];
+
+	if (isnan(value)) {
+		put_text(writer, "NaN\n");
+		return;
+	}
+	if (isinf(value)) {
+		put_text(writer, value > 0 ? "+Inf\n" : "-Inf\n");
+		return;
+	}
+	for (int digits = 6; digits <= 17; digits++) {
+		(void)snprintf(text, sizeof(text), "%.*g", digits, value);
+		if (strtod(text, NULL) == value)
+			break;
+	}
+	put_text(writer, text);
+	put_text(writer, "\n");
+}
+
+void metrics_sample(struct metrics_writer *writer, const char *const *labels, double value)
+{
+	if (!writer->family || !labels_valid(labels) || writer->text.length >= METRICS_TEXT_MAX)
+		return;
+	put_head(writer, labels);
+	put_double(writer, value);
+}
+
+char *metrics_write(struct metrics *metrics, size_t *ret_length)
+{
+	struct metrics_writer writer = {0};
+
+	for (size_t i = 0; i < metrics->n_collectors; i++) {
+		writer.family = NULL;
+		metrics->collectors[i].collect(metrics->collectors[i].data, &writer);
+	}
+	put(&writer, "", 0); /* makes room for the end byte */
+	if (writer.failed) {
+		batch_done(&writer.text);
+		return NULL;
+	}
+	writer.text.data[writer.text.length] = '\0';
+	*ret_length = writer.text.length;
+	return (char *)writer.text.data;
+}

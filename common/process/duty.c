@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts this program again as a child with a duty, and ends it. Called by the first process of a daemon.
+ * Between fork and exec only calls that are safe there; a failed exec is told through a pipe.
+ */
+#include "process/duty.h"
+
+#include "base/cleanup.h"
+#include "process/ipc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define DUTY_VARIABLE "WATTRIBUTE_DUTY"
+#define FD_ABOVE      16 /* beyond all numbers that the child is to have */
+#define EXEC_FAILED   127
+#define STEP_MS       5
+
+extern char **environ;
+
+struct start {
+	char *const *argv;
+	char **environment;
+	int socket;
+	int extra;
+	int report;
+	pid_t parent;
+};
+
+const char *duty_current(void)
+{
+	const char *name = getenv(DUTY_VARIABLE);
+
+	return name && *name ? name : NULL;
+}
+
+/* The environment with the duty's name in it; only the array and its first string are new. */
+static char **make_environment(const char *name, char **ret_entry)
+{
+	size_t n = 0, kept = 0;
+
+	while (environ[n])
+		n++;
+	char **environment = calloc(n + 2, sizeof(*environment));
+	if (!environment)
+		return NULL;
+	if (asprintf(ret_entry, DUTY_VARIABLE "=%s", name) < 0) {
+		free(environment);
+		*ret_entry = NULL;
+		return NULL;
+	}
+	environment[kept++] = *ret_entry;
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(environ[i], DUTY_VARIABLE "=", strlen(DUTY_VARIABLE "=")) != 0)
+			environment[kept++] = environ[i];
+	}
+	return environment;
+}
+
+static void close_from(int first, int keep)
+{
+	if (syscall(SYS_close_range, (unsigned)first, (unsigned)keep - 1, 0) == 0 &&
+	    syscall(SYS_close_range, (unsigned)keep + 1, ~0u, 0) == 0)
+		return;
+	/* Linux before 5.9 */
+	long limit = sysconf(_SC_OPEN_MAX);
+	for (int fd = first; fd < (limit > 0 && limit < 65536 ? limit : 65536); fd++) {
+		if (fd != keep)
+			(void)close(fd);
+	}
+}
+
+static void reset_signals(void)
+{
+	struct sigaction usual = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		(void)sigaction(number, &usual, NULL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static bool place_fds(struct start *start)
+{
+	start->socket = fcntl(start->socket, F_DUPFD_CLOEXEC, FD_ABOVE);
+	start->report = fcntl(start->report, F_DUPFD_CLOEXEC, FD_ABOVE);
+	if (start->extra >= 0)
+		start->extra = fcntl(start->extra, F_DUPFD_CLOEXEC, FD_ABOVE);
+	if (start->socket < 0 || start->report < 0 || dup2(start->socket, DUTY_SOCKET_FD) < 0)
+		return false;
+	if (start->extra >= 0 && dup2(start->extra, DUTY_EXTRA_FD) < 0)
+		return false;
+	close_from(start->extra >= 0 ? DUTY_EXTRA_FD + 1 : DUTY_EXTRA_FD, start->report);
+	return true;
+}
+
+_Noreturn static void run_child(struct start *start)
+{
+	reset_signals();
+	/* SIGTERM, so that the child can finish what it holds; the closed socket tells it the same. */
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == start->parent && place_fds(start)) {
+		(void)execve("/proc/self/exe", start->argv, start->environment);
+		if (strchr(start->argv[0], '/')) /* no /proc here */
+			(void)execve(start->argv[0], start->argv, start->environment);
+	}
+	int err = errno;
+	ssize_t ignored = write(start->report, &err, sizeof(err));
+	(void)ignored;
+	_exit(EXEC_FAILED);
+}
+
+/* Waits for the child's exec: 0, or its negative errno. */
+static int await_exec(int pipe_end)
+{
+	int err = 0;
+	ssize_t n;
+
+	do
+		n = read(pipe_end, &err, sizeof(err));
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof(err) ? -(err ? err : ECHILD) : 0;
+}
+
+static int fork_child(struct start *start, pid_t *ret_pid)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	start->report = ends[1];
+	pid_t pid = fork();
+	if (pid == 0)
+		run_child(start);
+	int r = pid < 0 ? -errno : 0;
+	(void)close(ends[1]);
+	if (r == 0)
+		r = await_exec(ends[0]);
+	(void)close(ends[0]);
+	if (pid > 0 && r < 0)
+		(void)waitpid(pid, NULL, 0);
+	*ret_pid = pid;
+	return r;
+}
+
+int duty_spawn(const char *name, char *const argv[], int extra_fd, struct duty *ret_duty)
+{
+	cleanup_(cleanup_free) char *entry = NULL;
+	cleanup_(cleanup_free) char **environment = make_environment(name, &entry);
+	int sockets[2];
+	pid_t pid = 0;
+
+	if (!environment)
+		return -ENOMEM;
+	int r = ipc_pair(sockets);
+	if (r < 0)
+		return r;
+	struct start start = {argv, environment, sockets[1], extra_fd, -1, getpid()};
+	r = fork_child(&start, &pid);
+	(void)close(sockets[1]);
+	if (r < 0) {
+		(void)close(sockets[0]);
+		return r;
+	}
+	*ret_duty = (struct duty){.name = name, .pid = pid, .socket = sockets[0]};
+	return 0;
+}
+
+int duty_stop(struct duty *duty, unsigned timeout_ms)
+{
+	unsigned waited_ms = 0;
+	int status = 0;
+	pid_t pid;
+
+	if (duty->socket >= 0)
+		(void)close(duty->socket);
+	duty->socket = -1;
+	if (duty->pid <= 0)
+		return -ECHILD;
+	while ((pid = waitpid(duty->pid, &status, WNOHANG)) == 0 && waited_ms < timeout_ms) {
+		(void)poll(NULL, 0, STEP_MS);
+		waited_ms += STEP_MS;
+	}
+	if (pid == 0) {
+		(void)kill(duty->pid, SIGKILL);
+		do
+			pid = waitpid(duty->pid, &status, 0);
+		while (pid < 0 && errno == EINTR);
+	}
+	duty->pid = 0;
+	return pid < 0 ? -ECHILD : status;
+}

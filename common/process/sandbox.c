@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Giving up the user and the capabilities of root. Called once by each process of a daemon, after it has
+ * opened what it needs and before it reads foreign bytes. The system call lists are in sandbox_seccomp.c.
+ */
+#include "process/sandbox.h"
+
+#include "base/text.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define KEEP_USER ((uid_t)-1)
+
+int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
+{
+	uint64_t number;
+	const struct passwd *entry;
+
+	if (text_parse_u64(user, &number) == 0) {
+		if (number >= UINT32_MAX)
+			return -ENOENT;
+		entry = getpwuid((uid_t)number);
+		*ret_uid = (uid_t)number;
+		*ret_gid = entry ? entry->pw_gid : (gid_t)number;
+		return 0;
+	}
+	entry = getpwnam(user);
+	if (!entry)
+		return -ENOENT;
+	*ret_uid = entry->pw_uid;
+	*ret_gid = entry->pw_gid;
+	return 0;
+}
+
+/* Plans to keep those of `capabilities` that this process has. */
+static void plan_capabilities(uint64_t capabilities)
+{
+	uint64_t kept = 0;
+
+	(void)capng_get_caps_process();
+	for (unsigned number = 0; number < 64; number++) {
+		if ((capabilities & SANDBOX_CAPABILITY(number)) &&
+		    capng_have_capability(CAPNG_PERMITTED, number))
+			kept |= SANDBOX_CAPABILITY(number);
+	}
+	capng_clear(CAPNG_SELECT_ALL);
+	for (unsigned number = 0; number < 64; number++) {
+		if (kept & SANDBOX_CAPABILITY(number))
+			(void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, number);
+	}
+}
+
+static int apply(uid_t uid, gid_t gid, char *why, size_t why_size)
+{
+	if (geteuid() == 0 && uid != KEEP_USER && uid != 0) {
+		int r = capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
+		if (r != 0)
+			return text_fail(-EPERM, why, why_size,
+					 "cannot become user %u group %u (libcap-ng says %d); CAP_SETUID, "
+					 "CAP_SETGID and "
+					 "CAP_SETPCAP are needed",
+					 (unsigned)uid, (unsigned)gid, r);
+		return 0;
+	}
+	/* Emptying the bounding set needs a right that an ordinary user does not have, nor need to give up.
+	 */
+	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0)
+		return text_fail(-EPERM, why, why_size,
+				 "cannot give up capabilities; is CAP_SETPCAP missing?");
+	return 0;
+}
+
+int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, char *why, size_t why_size)
+{
+	int death_signal = 0;
+
+	why[0] = '\0';
+	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
+	plan_capabilities(capabilities);
+	int r = apply(uid, gid, why, why_size);
+	/* The kernel forgets the parent's-death signal when credentials change. */
+	if (death_signal)
+		(void)prctl(PR_SET_PDEATHSIG, death_signal);
+	if (r < 0)
+		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return text_fail(-errno, why, why_size, "cannot set no_new_privs: %s", strerror(errno));
+	return 0;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The system calls that each duty may make, by name. Lists, and the one function that loads them. Each
+ * process calls it last before its loop. A call that a new libc begins to make shows in the audit log under
+ * SANDBOX_LOG.
+ */
+#include "process/sandbox.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const sandbox_mode_names[] = {"off", "log", "errno", "kill", NULL};
+
+/*
+ * Memory, time, signals, the event loop, open descriptors, reading files. unlink: libmongoc, which every
+ * process links, removes its counters in /dev/shm at exit; what else could be removed is limited by the user.
+ */
+static const char *const calls_of_all[] = {
+	"read",
+	"readv",
+	"pread64",
+	"preadv",
+	"preadv2",
+	"write",
+	"writev",
+	"pwrite64",
+	"lseek",
+	"close",
+	"close_range",
+	"fstat",
+	"newfstatat",
+	"fstatat64",
+	"stat",
+	"lstat",
+	"statx",
+	"statfs",
+	"fstatfs",
+	"access",
+	"faccessat",
+	"faccessat2",
+	"readlink",
+	"readlinkat",
+	"getdents",
+	"getdents64",
+	"getcwd",
+	"fcntl",
+	"fcntl64",
+	"dup",
+	"dup2",
+	"dup3",
+	"ioctl",
+	"fadvise64",
+	"pipe2",
+	"epoll_create",
+	"epoll_create1",
+	"epoll_ctl",
+	"epoll_wait",
+	"epoll_pwait",
+	"epoll_pwait2",
+	"poll",
+	"ppoll",
+	"select",
+	"pselect6",
+	"eventfd2",
+	"timerfd_create",
+	"timerfd_settime",
+	"timerfd_gettime",
+	"signalfd4",
+	"inotify_init1",
+	"inotify_add_watch",
+	"inotify_rm_watch",
+	"sendmsg",
+	"recvmsg",
+	"sendto",
+	"recvfrom",
+	"shutdown",
+	"getsockopt",
+	"setsockopt",
+	"getsockname",
+	"getpeername",
+	"rt_sigaction",
+	"rt_sigprocmask",
+	"rt_sigreturn",
+	"rt_sigtimedwait",
+	"sigaltstack",
+	"tgkill",
+	"nanosleep",
+	"clock_nanosleep",
+	"clock_gettime",
+	"clock_getres",
+	"gettimeofday",
+	"time",
+	"times",
+	"getpid",
+	"gettid",
+	"getppid",
+	"getuid",
+	"geteuid",
+	"getgid",
+	"getegid",
+	"getgroups",
+	"getpgrp",
+	"getrusage",
+	"getrlimit",
+	"prlimit64",
+	"capget",
+	"sysinfo",
+	"uname",
+	"mmap",
+	"mmap2",
+	"munmap",
+	"mremap",
+	"mprotect",
+	"madvise",
+	"brk",
+	"futex",
+	"getrandom",
+	"getcpu",
+	"sched_yield",
+	"sched_getaffinity",
+	"membarrier",
+	"rseq",
+	"set_robust_list",
+	"prctl",
+	"restart_syscall",
+	"unlink",
+	"exit",
+	"exit_group",
+};
+
+/* The client side of a network, name look-up, threads of libraries, and files that are written (SQLite, CSV,
+ * BSON). */
+static const char *const calls_of_write[] = {
+	"open",
+	"openat",
+	"openat2",
+	"socket",
+	"socketpair",
+	"connect",
+	"bind",
+	"sendmmsg",
+	"recvmmsg",
+	"unlinkat",
+	"rename",
+	"renameat",
+	"renameat2",
+	"ftruncate",
+	"truncate",
+	"fallocate",
+	"fsync",
+	"fdatasync",
+	"sync_file_range",
+	"flock",
+	"mkdir",
+	"mkdirat",
+	"rmdir",
+	"chmod",
+	"fchmod",
+	"fchmodat",
+	"fchown",
+	"chown",
+	"umask",
+	"utimensat",
+	"msync",
+	"mlock",
+	"munlock",
+	"clone",
+	"clone3",
+	"set_tid_address",
+	"pwritev",
+	"sched_getparam",
+	"sched_getscheduler",
+	"sched_get_priority_max",
+	"sched_get_priority_min",
+	"sched_setscheduler",
+	"arch_prctl",
+};
+
+/* Listening, and looking after child processes that are there already. No exec. */
+static const char *const calls_of_server[] = {"listen", "accept", "accept4", "wait4", "waitid", "kill"};
+
+/* What may be done with a BPF map whose descriptor was given: read it, and forget entries. */
+static const int bpf_commands[] = {
+	BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,  BPF_MAP_DELETE_ELEM,
+	BPF_MAP_GET_NEXT_KEY, BPF_MAP_LOOKUP_BATCH, BPF_MAP_LOOKUP_AND_DELETE_BATCH,
+	BPF_MAP_DELETE_BATCH,
+};
+
+/* Names that this libseccomp or this machine does not know are left out: nobody can call them either. */
+static int allow_calls(scmp_filter_ctx filter, const char *const *names, size_t n_names)
+{
+	for (size_t i = 0; i < n_names; i++) {
+		int number = seccomp_syscall_resolve_name(names[i]);
+		if (number == __NR_SCMP_ERROR)
+			continue;
+		int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+		if (r < 0 && r != -EDOM && r != -EEXIST)
+			return r;
+	}
+	return 0;
+}
+
+static int allow_reading(scmp_filter_ctx filter)
+{
+	const scmp_datum_t writing = O_ACCMODE | O_CREAT | O_TRUNC;
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+				 SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(bpf_commands); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bpf), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)bpf_commands[i], 0));
+	return r;
+}
+
+static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
+{
+	int r = allow_calls(filter, calls_of_all, ARRAY_SIZE(calls_of_all));
+
+	if (r < 0)
+		return r;
+	if (profile == SANDBOX_COLLECT)
+		return allow_reading(filter);
+	r = allow_calls(filter, calls_of_write, ARRAY_SIZE(calls_of_write));
+	if (r == 0 && profile == SANDBOX_SERVER)
+		r = allow_calls(filter, calls_of_server, ARRAY_SIZE(calls_of_server));
+	return r;
+}
+
+static uint32_t forbidden_action(enum sandbox_mode mode)
+{
+	switch (mode) {
+	case SANDBOX_LOG:
+		return SCMP_ACT_LOG;
+	case SANDBOX_KILL:
+		return SCMP_ACT_KILL_PROCESS;
+	case SANDBOX_OFF:
+	case SANDBOX_ERRNO:
+		break;
+	}
+	return SCMP_ACT_ERRNO(EPERM);
+}
+
+int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, char *why, size_t why_size)
+{
+	why[0] = '\0';
+	if (mode == SANDBOX_OFF)
+		return 0;
+#ifdef WATTRIBUTE_SANITIZED
+	(void)profile;
+	(void)add_rules;
+	(void)forbidden_action;
+	(void)snprintf(why, why_size, "a build with sanitizers makes system calls of its own: no seccomp");
+	return -EOPNOTSUPP;
+#else
+	scmp_filter_ctx filter = seccomp_init(forbidden_action(mode));
+	if (!filter) {
+		(void)snprintf(why, why_size, "libseccomp does not start: is this kernel without seccomp?");
+		return -EOPNOTSUPP;
+	}
+	int r = add_rules(filter, profile);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	if (r < 0) {
+		(void)snprintf(why, why_size, "system calls cannot be restricted here: %s", strerror(-r));
+		return -EOPNOTSUPP;
+	}
+	return 0;
+#endif
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CSV files in a directory: reports of counts into one file for each group (the layout of hwpc-sensor, which
+ * PowerAPI reads), power reports into power.csv. Other documents have no place here. Called through store.c.
+ */
+#include "store/csv/store_csv.h"
+#include "store/store_document.h"
+#include "store/store_path.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POWER_COLUMNS                                                                                        \
+	"timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,"                  \
+	"static,error,estimated,container_id"
+
+static void csv_close(struct store *store)
+{
+	struct csv_store *own = csv_store_of(store);
+
+	for (unsigned i = 0; i < own->n_files; i++)
+		csv_file_close(&own->files[i]);
+	free(own->files);
+	report_names_free(own->names);
+	report_decoded_done(&own->decoded);
+	csv_reader_free(own->reader);
+	free(own->directory);
+	free(own);
+}
+
+static int csv_open(struct store *store, const char *location, const struct store_options *options)
+{
+	struct csv_store *own = calloc(1, sizeof(*own));
+	size_t length = strlen(location);
+	int r;
+
+	store->private = own;
+	if (!own)
+		return -ENOMEM;
+	own->directory = strdup(location);
+	own->names = report_names_new();
+	own->overwrite = options->flags & STORE_OVERWRITE;
+	if (!own->directory || !own->names) {
+		csv_close(store);
+		(void)store_fail(store, STORE_RETRY, "no memory to open '%s'", location);
+		return -ENOMEM;
+	}
+	while (length > 1 && own->directory[length - 1] == '/')
+		own->directory[--length] = '\0';
+	r = options->flags & STORE_WRITE ? store_path_check_writable(own->directory, true) : 0;
+	if (r == 0)
+		return 0;
+	csv_close(store);
+	(void)store_fail(store, STORE_RETRY, "cannot write into the directory '%s': %s; name another",
+			 location, strerror(-r));
+	return r;
+}
+
+/* The value of an event among those of one CPU; NAN when it is not there. */
+static double value_of(const struct report_value *values, unsigned n_values, uint16_t event)
+{
+	for (unsigned i = 0; i < n_values; i++)
+		if (values[i].event == event)
+			return values[i].value;
+	return NAN;
+}
+
+static bool has_all_columns(const struct csv_file *file, const struct report_value *values, unsigned n_values)
+{
+	unsigned hits = 0;
+
+	for (unsigned i = 0; i < file->n_columns; i++)
+		hits += isnan(value_of(values, n_values, file->columns[i])) ? 0 : 1;
+	return hits == n_values;
+}
+
+/* One row: what one CPU counted for one group. */
+static enum store_result add_row(struct store *store, const struct report_value *values, unsigned n_values)
+{
+	struct csv_store *own = csv_store_of(store);
+	const struct report_decoded *report = &own->decoded;
+	const char *group = report_names_group(own->names, values->group);
+	bool refused;
+	struct csv_file *file = csv_file_get(store, group, CSV_SENSOR_COLUMNS, values, n_values, &refused);
+	int r = 0;
+
+	if (!file)
+		return refused ? STORE_DROP : STORE_RETRY;
+	if (!has_all_columns(file, values, n_values))
+		return store_fail(store, STORE_DROP,
+				  "'%s/%s.csv' was begun with other events than are counted now; choose "
+				  "another directory",
+				  own->directory, file->name);
+	r |= csv_put_time(&file->text, report->time_ms);
+	r |= csv_put_text(&file->text, report->sensor, false);
+	r |= csv_put_text(&file->text, report->target, false);
+	r |= csv_put_number(&file->text, values->package, true);
+	r |= csv_put_number(&file->text, values->cpu, true);
+	for (unsigned i = 0; i < file->n_columns; i++)
+		r |= csv_put_number(&file->text, value_of(values, n_values, file->columns[i]), true);
+	r |= csv_put_row_end(&file->text);
+	file->n_rows++;
+	return r < 0 ? store_fail(store, STORE_RETRY, "no memory for rows") : STORE_OK;
+}
+
+static bool same_place(const struct report_value *a, const struct report_value *b)
+{
+	return a->group == b->group && a->package == b->package && a->cpu == b->cpu;
+}
+
+static enum store_result add_report(struct store *store, const uint8_t *data, size_t length)
+{
+	struct csv_store *own = csv_store_of(store);
+	struct report_decoded *report = &own->decoded;
+	enum store_result result = STORE_OK;
+	char why[160];
+
+	if (report_bson_decode(data, length, own->names, report, why, sizeof(why)) < 0)
+		return store_fail(store, STORE_DROP, "a report is broken: %s", why);
+	for (unsigned i = 0, n; result == STORE_OK && i < report->n_values; i += n) {
+		n = 1;
+		while (i + n < report->n_values && same_place(&report->values[i], &report->values[i + n]))
+			n++;
+		result = add_row(store, &report->values[i], n);
+	}
+	return result;
+}
+
+static enum store_result add_power(struct store *store, const uint8_t *data, size_t length)
+{
+	struct report_power power;
+	struct csv_file *file;
+	bool refused;
+	char why[160];
+	int r = 0;
+
+	if (report_bson_decode_power(data, length, &power, why, sizeof(why)) < 0)
+		return store_fail(store, STORE_DROP, "%s", why);
+	file = csv_file_get(store, CSV_POWER_NAME, POWER_COLUMNS, NULL, 0, &refused);
+	if (!file)
+		return refused ? STORE_DROP : STORE_RETRY;
+
+	const double numbers[] = {power.ratio,   power.interval_s, power.energy_j,
+				  power.dynamic, power.fixed,      power.error};
+
+	r |= csv_put_time(&file->text, power.time_ms);
+	r |= csv_put_text(&file->text, power.sensor, false);
+	r |= csv_put_text(&file->text, power.target, false);
+	r |= csv_put_number(&file->text, power.power, false);
+	r |= csv_put_text(&file->text, report_scope_names[power.scope], false);
+	r |= csv_put_text(&file->text, power.socket, false);
+	r |= csv_put_text(&file->text, power.formula ? power.formula : "", false);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		r |= csv_put_number(&file->text, numbers[i], false);
+	r |= csv_put_text(&file->text, power.estimated ? "true" : "false", false);
+	r |= csv_put_text(&file->text, power.container_id ? power.container_id : "", false);
+	r |= csv_put_row_end(&file->text);
+	return r < 0 ? store_fail(store, STORE_RETRY, "no memory for rows") : STORE_OK;
+}
+
+static enum store_result add_document(struct store *store, const uint8_t *data, size_t length)
+{
+	struct store_document document;
+
+	(void)store_document_read(data, length, &document);
+	switch (document.kind) {
+	case STORE_DOCUMENT_REPORT:
+		return add_report(store, data, length);
+	case STORE_DOCUMENT_POWER:
+		return add_power(store, data, length);
+	default:
+		return store_fail(store, STORE_DROP, "a csv store keeps reports of counts and of power only");
+	}
+}
+
+static enum store_result csv_append(struct store *store, const char *collection, const struct batch *batch)
+{
+	struct csv_store *own = csv_store_of(store);
+	enum store_result worst = STORE_OK;
+	const uint8_t *data;
+	size_t offset = 0;
+	size_t length;
+	unsigned dropped = 0;
+
+	(void)collection;
+	while (batch_next(batch, &offset, &data, &length) > 0) {
+		enum store_result result = add_document(store, data, length);
+
+		if (result == STORE_RETRY) {
+			csv_files_forget_rows(own);
+			return STORE_RETRY;
+		}
+		if (result == STORE_DROP) {
+			worst = STORE_DROP;
+			dropped++;
+		}
+	}
+	if (csv_files_flush(store) < 0)
+		return STORE_RETRY;
+	store->statistics.round_trips++;
+	store->statistics.dropped += dropped;
+	store->statistics.appended += batch->n_documents - dropped;
+	return worst;
+}
+
+/* What does not change about a target has no place here, and is no loss: it is passed over. */
+static enum store_result csv_put(struct store *store, const char *collection, const struct batch *batch)
+{
+	(void)store;
+	(void)collection;
+	(void)batch;
+	return STORE_OK;
+}
+
+const struct store_backend store_backend_csv = {
+	.name = "csv",
+	.open = csv_open,
+	.close = csv_close,
+	.append = csv_append,
+	.put = csv_put,
+	.read = csv_read,
+	.list = csv_list,
+};

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One CSV file: its header, the text of its rows, and appending them as a whole. The layout is hwpc-sensor's;
+ * a restart goes on in the same file where the header is the same. Called by store_csv.c.
+ */
+#include "store/csv/store_csv.h"
+#include "document/report_names.h"
+#include "store/csv/store_csv_row.h"
+#include "base/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define HEADER_MAX 65536
+
+static int put(struct batch *text, const char *data, size_t length)
+{
+	int r = batch_reserve(text, length);
+
+	if (r < 0)
+		return r;
+	memcpy(text->data + text->length, data, length);
+	text->length += length;
+	return 0;
+}
+
+int csv_put_text(struct batch *text, const char *field, bool first)
+{
+	int r = first ? 0 : put(text, ",", 1);
+
+	if (r < 0 || !strpbrk(field, ",\"\r\n"))
+		return r < 0 ? r : put(text, field, strlen(field));
+	r = put(text, "\"", 1);
+	for (const char *at = field; r == 0 && *at; at++)
+		r = put(text, *at == '"' ? "\"\"" : at, *at == '"' ? 2 : 1);
+	return r < 0 ? r : put(text, "\"", 1);
+}
+
+/* An empty field where there is no number. */
+int csv_put_number(struct batch *text, double value, bool integer)
+{
+	char digits[40] = ",";
+
+	if (integer && value >= 0 && value < 18446744073709551616.0)
+		(void)snprintf(digits, sizeof(digits), ",%" PRIu64, (uint64_t)value);
+	else if (isfinite(value))
+		(void)snprintf(digits, sizeof(digits), ",%.9g", value);
+	return put(text, digits, strlen(digits));
+}
+
+int csv_put_time(struct batch *text, int64_t time_ms)
+{
+	char digits[24];
+
+	return put(text, digits, (size_t)snprintf(digits, sizeof(digits), "%" PRId64, time_ms));
+}
+
+int csv_put_row_end(struct batch *text)
+{
+	return put(text, "\n", 1);
+}
+
+void csv_file_close(struct csv_file *file)
+{
+	if (file->fd >= 0)
+		(void)close(file->fd);
+	free(file->name);
+	batch_done(&file->text);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Header of a new file: the events sorted, as hwpc-sensor has them. */
+static int make_header(struct csv_store *own, const char *fixed, const struct report_value *values,
+		       unsigned n_values, struct batch *ret_header)
+{
+	const char *events[CSV_EVENTS_MAX];
+	int r;
+
+	if (n_values > CSV_EVENTS_MAX)
+		return -E2BIG;
+	for (unsigned i = 0; i < n_values; i++)
+		events[i] = report_names_event(own->names, values[i].event);
+	qsort(events, n_values, sizeof(events[0]), compare_names);
+	r = put(ret_header, fixed, strlen(fixed));
+	for (unsigned i = 0; r == 0 && i < n_values; i++)
+		r = csv_put_text(ret_header, events[i], false);
+	return r < 0 ? r : csv_put_row_end(ret_header);
+}
+
+/* Takes the events out of a header's line, which must begin with `fixed`. */
+static int take_header(struct csv_store *own, struct csv_file *file, const char *fixed, char *line)
+{
+	char *rest = line + strlen(fixed);
+	char *next;
+
+	file->n_columns = 0;
+	if (strncmp(line, fixed, strlen(fixed)) != 0 || (*rest != ',' && *rest != '\0'))
+		return -EPROTO;
+	for (char *event = *rest ? rest + 1 : NULL; event; event = next) {
+		int index;
+
+		next = csv_field_end(event);
+		index = report_names_intern(own->names, REPORT_NAMES_EVENT, event, strlen(event));
+		if (index < 0 || file->n_columns == CSV_EVENTS_MAX)
+			return -E2BIG;
+		file->columns[file->n_columns++] = (uint16_t)index;
+	}
+	return 0;
+}
+
+/* Cuts off a last line that a crash has left unfinished. */
+static int mend_end(struct csv_file *file)
+{
+	char last;
+
+	while (file->end > 0 && pread(file->fd, &last, 1, file->end - 1) == 1 && last != '\n')
+		file->end--;
+	return ftruncate(file->fd, file->end) < 0 ? -errno : 0;
+}
+
+static int read_header(struct store *store, struct csv_file *file, const char *fixed, const char *path)
+{
+	char *line = calloc(1, HEADER_MAX + 1);
+	char *newline;
+	int r = -ENOMEM;
+
+	if (line && pread(file->fd, line, HEADER_MAX, 0) >= 0) {
+		newline = strchr(line, '\n');
+		if (newline)
+			*newline = '\0';
+		r = newline ? take_header(csv_store_of(store), file, fixed, line) : -EPROTO;
+	}
+	free(line);
+	if (r == -EPROTO)
+		(void)store_fail(store, STORE_DROP,
+				 "'%s' has a header that is not '%s,…'; choose another directory", path,
+				 fixed);
+	return r < 0 ? r : mend_end(file);
+}
+
+/* Writes a text behind what the file holds; `end` stays, so that what failed amid can be cut off again. */
+static int write_behind(const struct csv_file *file, const struct batch *text)
+{
+	size_t done = 0;
+
+	while (done < text->length) {
+		ssize_t n = pwrite(file->fd, text->data + done, text->length - done, file->end + (off_t)done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		done += n < 0 ? 0 : (size_t)n;
+	}
+	return 0;
+}
+
+static int write_header(struct store *store, struct csv_file *file, const char *fixed,
+			const struct report_value *values, unsigned n_values)
+{
+	struct batch header = {0};
+	int r = make_header(csv_store_of(store), fixed, values, n_values, &header);
+
+	if (r == 0) {
+		r = write_behind(file, &header);
+		/* Half a header would refuse every row from then on. */
+		if (r < 0)
+			(void)!ftruncate(file->fd, file->end);
+	}
+	if (r == 0) {
+		file->end = (off_t)header.length;
+		header.data[header.length - 1] = '\0';
+		r = take_header(csv_store_of(store), file, fixed, (char *)header.data);
+	}
+	batch_done(&header);
+	return r;
+}
+
+static int open_file(struct store *store, struct csv_file *file, const char *fixed,
+		     const struct report_value *values, unsigned n_values)
+{
+	struct csv_store *own = csv_store_of(store);
+	char path[PATH_MAX];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/%s.csv", own->directory, file->name);
+	(void)folder_make_above(path);
+	file->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (own->overwrite ? O_TRUNC : 0), 0644);
+	if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path,
+				 r == -EWOULDBLOCK ? "another process writes it" : strerror(-r));
+		return r;
+	}
+	file->end = lseek(file->fd, 0, SEEK_END);
+	r = file->end > 0 ? read_header(store, file, fixed, path)
+			  : write_header(store, file, fixed, values, n_values);
+	if (r < 0 && !store->error[0])
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path, strerror(-r));
+	return r;
+}
+
+struct csv_file *csv_file_get(struct store *store, const char *name, const char *fixed,
+			      const struct report_value *values, unsigned n_values, bool *ret_refused)
+{
+	struct csv_store *own = csv_store_of(store);
+	struct csv_file file = {.fd = -1};
+	struct csv_file *files;
+	int r;
+
+	*ret_refused = true;
+	for (unsigned i = 0; i < own->n_files; i++)
+		if (strcmp(own->files[i].name, name) == 0)
+			return &own->files[i];
+	if (!name[0] || name[0] == '.' || strchr(name, '/')) {
+		(void)store_fail(store, STORE_DROP, "group '%s' cannot be the name of a file", name);
+		return NULL;
+	}
+	*ret_refused = false;
+	files = realloc(own->files, (own->n_files + 1) * sizeof(*files));
+	if (!files)
+		return NULL;
+	own->files = files;
+	file.name = strdup(name);
+	r = file.name ? open_file(store, &file, fixed, values, n_values) : -ENOMEM;
+	*ret_refused = r == -EPROTO || r == -E2BIG;
+	if (r < 0) {
+		csv_file_close(&file);
+		return NULL;
+	}
+	files[own->n_files] = file;
+	return &files[own->n_files++];
+}
+
+void csv_files_forget_rows(struct csv_store *own)
+{
+	for (unsigned i = 0; i < own->n_files; i++) {
+		batch_clear(&own->files[i].text);
+		own->files[i].n_rows = 0;
+	}
+}
+
+int csv_files_flush(struct store *store)
+{
+	struct csv_store *own = csv_store_of(store);
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < own->n_files; i++) {
+		r = write_behind(&own->files[i], &own->files[i].text);
+		if (r < 0)
+			(void)store_fail(store, STORE_RETRY, "cannot write '%s/%s.csv': %s", own->directory,
+					 own->files[i].name, strerror(-r));
+	}
+	for (unsigned i = 0; i < own->n_files; i++) {
+		struct csv_file *file = &own->files[i];
+
+		if (r < 0)
+			(void)!ftruncate(file->fd, file->end);
+		else
+			file->end += (off_t)file->text.length;
+	}
+	csv_files_forget_rows(own);
+	return r;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reports out of a directory of CSV files, one for each group, as hwpc-sensor or our own store writes them:
+ * the files are walked side by side, and the rows of one time and target become one document. The offset of a
+ * read is the time of the last tick. Called through store.c; store_csv_row.c takes lines apart.
+ */
+#include "store/csv/store_csv.h"
+#include "store/csv/store_csv_row.h"
+#include "store/store_document.h"
+#include "document/bson_encoder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct csv_source {
+	char *group;
+	FILE *file;
+	struct csv_row header;
+	struct csv_row *rows; /* of the present tick; rows[n_rows] is the first of the next where `ahead` */
+	unsigned n_rows;
+	unsigned n_allocated;
+	bool ahead;
+};
+
+struct csv_reader {
+	struct csv_source *sources;
+	unsigned n_sources;
+	uint64_t offset;
+	int64_t done_ms; /* ticks up to here were read before */
+	struct batch one;
+};
+
+static void free_source(struct csv_source *source)
+{
+	for (unsigned i = 0; i < source->n_allocated; i++)
+		csv_row_done(&source->rows[i]);
+	csv_row_done(&source->header);
+	free(source->rows);
+	free(source->group);
+	if (source->file)
+		(void)fclose(source->file);
+}
+
+void csv_reader_free(struct csv_reader *reader)
+{
+	if (!reader)
+		return;
+	for (unsigned i = 0; i < reader->n_sources; i++)
+		free_source(&reader->sources[i]);
+	free(reader->sources);
+	batch_done(&reader->one);
+	free(reader);
+}
+
+/* Opens DIR/GROUP.csv. 1, or 0 when it is no file of reports. */
+static int open_source(const char *directory, const char *name, struct csv_source *source)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	source->file = fopen(path, "re");
+	source->group = strndup(name, strlen(name) - strlen(".csv"));
+	if (source->file && source->group && csv_row_read(source->file, &source->header) > 0 &&
+	    csv_row_is_header(&source->header))
+		return 1;
+	free_source(source);
+	return 0;
+}
+
+static int is_csv(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+
+	return length > 4 && strcmp(entry->d_name + length - 4, ".csv") == 0;
+}
+
+static int open_reader(struct store *store, struct csv_reader **ret_reader)
+{
+	const char *directory = csv_store_of(store)->directory;
+	struct csv_reader *reader = calloc(1, sizeof(*reader));
+	struct dirent **entries = NULL;
+	int n = scandir(directory, &entries, is_csv, alphasort);
+
+	if (n < 0)
+		(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", directory, strerror(errno));
+	if (reader && n > 0)
+		reader->sources = calloc((size_t)n, sizeof(*reader->sources));
+	for (int i = 0; i < n; i++) {
+		struct csv_source source = {0};
+
+		if (reader && reader->sources && open_source(directory, entries[i]->d_name, &source))
+			reader->sources[reader->n_sources++] = source;
+		free(entries[i]);
+	}
+	free(entries);
+	if (n >= 0 && reader) {
+		*ret_reader = reader;
+		return 0;
+	}
+	csv_reader_free(reader);
+	return -EIO;
+}
+
+static struct csv_row *row_room(struct csv_source *source)
+{
+	struct csv_row *rows;
+
+	if (source->n_rows < source->n_allocated)
+		return &source->rows[source->n_rows];
+	rows = realloc(source->rows, (source->n_allocated + 16) * sizeof(*rows));
+	if (!rows)
+		return NULL;
+	memset(rows + source->n_allocated, 0, 16 * sizeof(*rows));
+	source->rows = rows;
+	source->n_allocated += 16;
+	return &rows[source->n_rows];
+}
+
+/* Has the source a row in hand, or can it get one? Lines that are no rows are passed over. */
+static bool look_ahead(struct csv_source *source)
+{
+	struct csv_row *row = row_room(source);
+
+	while (row && !source->ahead && csv_row_read(source->file, row) > 0)
+		source->ahead = csv_row_is_good(row, source->header.n_fields);
+	return row && source->ahead;
+}
+
+/* Puts the row in hand first: what was before it has been used. */
+static void begin_tick(struct csv_source *source)
+{
+	struct csv_row first;
+
+	if (source->ahead && source->n_rows > 0) {
+		first = source->rows[0];
+		source->rows[0] = source->rows[source->n_rows];
+		source->rows[source->n_rows] = first;
+	}
+	source->n_rows = 0;
+}
+
+/* Takes all rows of the earliest time. False at the end of all files. */
+static bool take_tick(struct csv_reader *reader, int64_t *ret_time_ms)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < reader->n_sources; i++) {
+		struct csv_source *source = &reader->sources[i];
+
+		begin_tick(source);
+		if (!look_ahead(source))
+			continue;
+		if (!any || source->rows[0].time_ms < *ret_time_ms)
+			*ret_time_ms = source->rows[0].time_ms;
+		any = true;
+	}
+	for (unsigned i = 0; any && i < reader->n_sources; i++) {
+		struct csv_source *source = &reader->sources[i];
+
+		while (look_ahead(source) && source->rows[source->n_rows].time_ms == *ret_time_ms) {
+			source->rows[source->n_rows++].used = false;
+			source->ahead = false;
+		}
+	}
+	return any;
+}
+
+static bool same_target(const struct csv_row *a, const struct csv_row *b)
+{
+	return strcmp(a->fields[CSV_TARGET], b->fields[CSV_TARGET]) == 0 &&
+	       strcmp(a->fields[CSV_SENSOR], b->fields[CSV_SENSOR]) == 0;
+}
+
+static void add_events(struct bson_encoder *encoder, const struct csv_source *source,
+		       const struct csv_row *row)
+{
+	for (unsigned i = CSV_EVENTS; i < source->header.n_fields; i++)
+		bson_encoder_double(encoder, source->header.fields[i], csv_row_number(row, i));
+}
+
+/* The rows of a target in one source; those of a package are neighbours. */
+static void add_group(struct bson_encoder *encoder, struct csv_source *source, const struct csv_row *like)
+{
+	const char *package = NULL;
+
+	for (unsigned i = 0; i < source->n_rows; i++) {
+		struct csv_row *row = &source->rows[i];
+
+		if (row->used || !same_target(row, like))
+			continue;
+		if (!package)
+			bson_encoder_open(encoder, source->group);
+		if (package && strcmp(package, row->fields[CSV_SOCKET]) != 0)
+			bson_encoder_close(encoder);
+		if (!package || strcmp(package, row->fields[CSV_SOCKET]) != 0)
+			bson_encoder_open(encoder, row->fields[CSV_SOCKET]);
+		package = row->fields[CSV_SOCKET];
+		bson_encoder_open(encoder, row->fields[CSV_CPU]);
+		add_events(encoder, source, row);
+		bson_encoder_close(encoder);
+		row->used = true;
+	}
+	if (!package)
+		return;
+	bson_encoder_close(encoder);
+	bson_encoder_close(encoder);
+}
+
+static int add_report(struct csv_reader *reader, const struct csv_row *like)
+{
+	struct bson_encoder encoder;
+	uint8_t id[REPORT_ID_BYTES];
+
+	report_make_id(like->time_ms, like->fields[CSV_SENSOR], like->fields[CSV_TARGET], NULL, NULL, id);
+	batch_clear(&reader->one);
+	bson_encoder_begin(&encoder, &reader->one);
+	bson_encoder_object_id(&encoder, "_id", id);
+	bson_encoder_date(&encoder, "timestamp", like->time_ms);
+	bson_encoder_string(&encoder, "sensor", like->fields[CSV_SENSOR]);
+	bson_encoder_string(&encoder, "target", like->fields[CSV_TARGET]);
+	bson_encoder_open(&encoder, "groups");
+	for (unsigned i = 0; i < reader->n_sources; i++)
+		add_group(&encoder, &reader->sources[i], like);
+	bson_encoder_close(&encoder);
+	bson_encoder_open(&encoder, "metadata");
+	bson_encoder_close(&encoder);
+	return bson_encoder_end(&encoder);
+}
+
+/* Documents of the tick: containers first, then `all`, as sensors write them. */
+static int add_reports(struct csv_reader *reader, const struct store_query *query, bool of_all,
+		       struct batch *ret_documents)
+{
+	struct store_document document;
+	int r = 0;
+
+	for (unsigned i = 0; i < reader->n_sources; i++) {
+		struct csv_source *source = &reader->sources[i];
+
+		for (unsigned k = 0; r == 0 && k < source->n_rows; k++) {
+			bool is_all = strcmp(source->rows[k].fields[CSV_TARGET], REPORT_TARGET_ALL) == 0;
+
+			if (source->rows[k].used || is_all != of_all)
+				continue;
+			r = add_report(reader, &source->rows[k]);
+			if (r == 0 && store_document_read(reader->one.data, reader->one.length, &document) &&
+			    store_document_matches(&document, query))
+				r = batch_append_batch(ret_documents, &reader->one);
+		}
+	}
+	return r;
+}
+
+static int read_ticks(struct csv_reader *reader, const struct store_query *query, struct batch *ret_documents,
+		      struct store_read *ret_read)
+{
+	unsigned before = ret_documents->n_documents;
+	int64_t time_ms = 0;
+	int r = 0;
+
+	while (r == 0 && (!query->limit || ret_documents->n_documents - before < query->limit)) {
+		if (!take_tick(reader, &time_ms)) {
+			ret_read->end = true;
+			break;
+		}
+		if (time_ms <= reader->done_ms)
+			continue;
+		r = add_reports(reader, query, false, ret_documents);
+		if (r == 0)
+			r = add_reports(reader, query, true, ret_documents);
+		reader->offset = (uint64_t)time_ms;
+	}
+	ret_read->offset = reader->offset;
+	return r;
+}
+
+enum store_result csv_read(struct store *store, const struct store_query *query, struct batch *ret_documents,
+			   struct store_read *ret_read)
+{
+	struct csv_store *own = csv_store_of(store);
+
+	if (own->reader && own->reader->offset != query->offset) {
+		csv_reader_free(own->reader);
+		own->reader = NULL;
+	}
+	if (!own->reader) {
+		if (open_reader(store, &own->reader) < 0)
+			return STORE_RETRY;
+		own->reader->offset = query->offset;
+		own->reader->done_ms = query->offset ? (int64_t)query->offset : INT64_MIN;
+	}
+	store->statistics.round_trips++;
+	if (read_ticks(own->reader, query, ret_documents, ret_read) < 0)
+		return store_fail(store, STORE_RETRY, "no memory to read '%s'", own->directory);
+	return STORE_OK;
+}
+
+/* The directory answers to any name of reports; its own is made from the first sensor found in it. */
+enum store_result csv_list(struct store *store, const char *prefix,
+			   void (*each)(void *data, const char *collection), void *data)
+{
+	struct csv_reader *reader;
+	char name[300];
+
+	if (strncmp(prefix, "sensor", strlen("sensor")) != 0)
+		return STORE_OK;
+	if (open_reader(store, &reader) < 0)
+		return STORE_RETRY;
+	for (unsigned i = 0; i < reader->n_sources; i++) {
+		if (!look_ahead(&reader->sources[i]))
+			continue;
+		(void)snprintf(name, sizeof(name), "sensor%s", reader->sources[i].rows[0].fields[CSV_SENSOR]);
+		each(data, name);
+		break;
+	}
+	csv_reader_free(reader);
+	return STORE_OK;
+}

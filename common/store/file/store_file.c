@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of documents: opening and appending. A batch is in the file as a whole or, on a full disk, not at
+ * all; what a crash has cut short is taken off when the file is next written to. Called by the bson and jsonl
+ * backends.
+ */
+#include "store/file/store_file_private.h"
+#include "base/folder.h"
+#include "store/store_path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Rights, and that no other process writes to the file: the lock is taken for good at the first write. */
+static int check_writable(const struct store_file *file)
+{
+	int r = store_path_check_writable(file->location, file->directory);
+	int fd = r < 0 || file->directory ? -1 : open(file->location, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return r;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		r = -EBUSY;
+	(void)close(fd);
+	return r;
+}
+
+int store_file_open(struct store *store, const struct store_file_codec *codec, const char *location,
+		    const struct store_options *options)
+{
+	struct store_file *file = calloc(1, sizeof(*file));
+	size_t length = strlen(location);
+	int r;
+
+	store->private = file;
+	if (file)
+		file->location = strdup(location);
+	if (!file || !file->location) {
+		free(file);
+		(void)store_fail(store, STORE_RETRY, "no memory to open '%s'", location);
+		return -ENOMEM;
+	}
+	file->codec = codec;
+	file->flags = options->flags;
+	file->directory = location[length - 1] == '/' || store_path_is_directory(location);
+	if (file->directory && length > 1 && location[length - 1] == '/')
+		file->location[length - 1] = '\0';
+	if (options->flags & STORE_WRITE)
+		r = strcmp(location, "-") == 0 ? 0 : check_writable(file);
+	else
+		r = access(location, R_OK) < 0 ? -errno : 0;
+	if (r == 0)
+		return 0;
+	if (options->flags & STORE_WRITE)
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; name another path", location,
+				 r == -EBUSY ? "it is being written by another process" : strerror(-r));
+	else
+		(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", location, strerror(-r));
+	store_file_close(store);
+	return r;
+}
+
+static void close_output(struct store_file_output *output)
+{
+	if (output->fd > STDERR_FILENO)
+		(void)close(output->fd);
+	free(output->collection);
+	free(output->path);
+}
+
+void store_file_close(struct store *store)
+{
+	struct store_file *file = store_file_of(store);
+
+	for (unsigned i = 0; i < file->n_outputs; i++)
+		close_output(&file->outputs[i]);
+	free(file->outputs);
+	batch_done(&file->encoded);
+	batch_done(&file->chunk);
+	batch_done(&file->one);
+	free(file->location);
+	free(file);
+}
+
+void store_file_forget(struct store_file *file, const char *path)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < file->n_outputs; i++) {
+		if (strcmp(file->outputs[i].path, path) == 0)
+			close_output(&file->outputs[i]);
+		else
+			file->outputs[kept++] = file->outputs[i];
+	}
+	file->n_outputs = kept;
+}
+
+static int go_on(void *data, const uint8_t *document, size_t length)
+{
+	(void)data;
+	(void)document;
+	(void)length;
+	return 1;
+}
+
+/* Finds the end of the last whole document and cuts off what a crash has left behind it. */
+static int mend_end(struct store *store, const char *path, int fd, off_t *ret_end)
+{
+	struct store_file *file = store_file_of(store);
+	uint64_t offset = 0;
+	uint64_t torn = 0;
+	int r = store_file_walk(file, fd, &offset, go_on, NULL, &torn);
+
+	if (r < 0) {
+		(void)store_fail(store, STORE_DROP, "'%s' holds no %s documents at byte %llu; move it away",
+				 path, file->codec->suffix + 1, (unsigned long long)offset);
+		return r;
+	}
+	*ret_end = (off_t)offset;
+	if (torn == 0)
+		return 0;
+	if (ftruncate(fd, *ret_end) < 0)
+		return -errno;
+	(void)store_fail(store, STORE_OK,
+			 "'%s': the last document was cut short by a crash; its %llu bytes are removed", path,
+			 (unsigned long long)torn);
+	return 0;
+}
+
+static int open_file(struct store *store, const char *path, off_t *ret_end)
+{
+	struct store_file *file = store_file_of(store);
+	int fd;
+	int r;
+
+	*ret_end = -1;
+	if (strcmp(path, "-") == 0)
+		return STDOUT_FILENO;
+	(void)folder_make_above(path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		r = -errno;
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path, strerror(errno));
+		return r;
+	}
+	r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+	if (r < 0)
+		(void)store_fail(store, STORE_RETRY, "'%s' is being written by another process", path);
+	else if (file->flags & STORE_OVERWRITE && ftruncate(fd, 0) < 0)
+		r = -errno;
+	else
+		r = mend_end(store, path, fd, ret_end);
+	if (r == 0)
+		return fd;
+	(void)close(fd);
+	return r;
+}
+
+static int add_output(struct store *store, const char *collection, const char *path)
+{
+	struct store_file *file = store_file_of(store);
+	struct store_file_output *outputs;
+	struct store_file_output output = {0};
+
+	output.fd = open_file(store, path, &output.end);
+	if (output.fd < 0)
+		return output.fd;
+	outputs = realloc(file->outputs, (file->n_outputs + 1) * sizeof(*outputs));
+	if (outputs)
+		file->outputs = outputs;
+	output.collection = strdup(collection);
+	output.path = strdup(path);
+	if (!outputs || !output.collection || !output.path) {
+		close_output(&output);
+		return -ENOMEM;
+	}
+	outputs[file->n_outputs++] = output;
+	return 0;
+}
+
+/* The open file of a collection; two collections may share one. NULL: the store's error says why. */
+static struct store_file_output *output_of(struct store *store, const char *collection)
+{
+	struct store_file *file = store_file_of(store);
+	char path[PATH_MAX];
+
+	for (unsigned i = 0; i < file->n_outputs; i++)
+		if (strcmp(file->outputs[i].collection, collection) == 0)
+			return &file->outputs[i];
+	if (!store_file_path(file, collection, path)) {
+		(void)store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file",
+				 collection);
+		return NULL;
+	}
+	for (unsigned i = 0; i < file->n_outputs; i++)
+		if (strcmp(file->outputs[i].path, path) == 0)
+			return &file->outputs[i];
+	return add_output(store, collection, path) < 0 ? NULL : &file->outputs[file->n_outputs - 1];
+}
+
+static int write_all(const struct store_file_output *output, const uint8_t *data, size_t length)
+{
+	off_t at = output->end;
+
+	while (length > 0) {
+		ssize_t n = at < 0 ? write(output->fd, data, length) : pwrite(output->fd, data, length, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		length -= (size_t)n;
+		at += at < 0 ? 0 : n;
+	}
+	return 0;
+}
+
+/* The batch as bytes of the file: as it is, or through the codec. */
+static int encode_batch(struct store_file *file, const struct batch *batch, const struct batch **ret_bytes)
+{
+	const uint8_t *document;
+	size_t offset = 0;
+	size_t length;
+	int r;
+
+	*ret_bytes = batch;
+	if (file->codec->encode) {
+		*ret_bytes = &file->encoded;
+		batch_clear(&file->encoded);
+	}
+	while ((r = batch_next(batch, &offset, &document, &length)) > 0) {
+		r = file->codec->encode ? file->codec->encode(&file->encoded, document, length) : 0;
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+enum store_result store_file_write_whole(struct store *store, const char *path, const struct batch *batch)
+{
+	struct store_file_output output = {.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+	const struct batch *bytes = batch;
+	int r = output.fd < 0 ? -errno : encode_batch(store_file_of(store), batch, &bytes);
+
+	if (r == 0)
+		r = write_all(&output, bytes->data, bytes->length);
+	if (r == 0 && fdatasync(output.fd) < 0)
+		r = -errno;
+	if (output.fd >= 0)
+		(void)close(output.fd);
+	if (r == 0)
+		return STORE_OK;
+	(void)unlink(path);
+	return store_fail(store, STORE_RETRY, "cannot write '%s': %s", path, strerror(-r));
+}
+
+static bool collection_is_refused(const struct store_file *file, const char *collection)
+{
+	char path[PATH_MAX];
+
+	return !store_file_path(file, collection, path);
+}
+
+enum store_result store_file_append(struct store *store, const char *collection, const struct batch *batch)
+{
+	struct store_file *file = store_file_of(store);
+	struct store_file_output *output = output_of(store, collection);
+	const struct batch *bytes;
+	int r;
+
+	if (!output && collection_is_refused(file, collection)) {
+		store->statistics.dropped += batch->n_documents;
+		return STORE_DROP;
+	}
+	if (!output)
+		return STORE_RETRY;
+	r = encode_batch(file, batch, &bytes);
+	if (r < 0) {
+		store->statistics.dropped += batch->n_documents;
+		return store_fail(store, STORE_DROP, "a document is broken: %s", strerror(-r));
+	}
+	r = write_all(output, bytes->data, bytes->length);
+	if (r < 0) {
+		if (output->end >= 0)
+			(void)!ftruncate(output->fd, output->end);
+		return store_fail(store, STORE_RETRY, "cannot write '%s': %s%s", output->path, strerror(-r),
+				  r == -ENOSPC ? "; free some space" : "");
+	}
+	if (output->end >= 0)
+		output->end += (off_t)bytes->length;
+	store->statistics.appended += batch->n_documents;
+	store->statistics.round_trips++;
+	return STORE_OK;
+}
+
+enum store_result store_file_ensure(struct store *store, const char *collection, uint64_t retention_s,
+				    int64_t now_ms)
+{
+	(void)collection;
+	(void)now_ms;
+	if (retention_s == 0)
+		return STORE_OK;
+	return store_fail(store, STORE_OK,
+			  "files keep every document: retention needs sqlite:PATH or mongodb://HOST");
+}

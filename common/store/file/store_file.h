@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the bson and jsonl backends share: files of documents that are appended to and read by offset. A codec
+ * says how one document looks in the file. Private to the stores.
+ *
+ * A location that is a directory, or ends in '/', holds one file for each collection. Any other location is
+ * one file: the reports go there; `target*`, `recap*` and `state*` go beside it into STEM.COLLECTION.SUFFIX.
+ */
+#pragma once
+
+#include "store/store_backend.h"
+
+#include <sys/types.h>
+
+struct store_file_codec {
+	const char *suffix; /* ".bson" */
+	/* Appends the file's form of a document to `bytes`. NULL: the file holds BSON. */
+	int (*encode)(struct batch *bytes, const uint8_t *document, size_t length);
+	/* Length of the document that file bytes begin with, as decode() has it; NULL: not BSON, use
+	 * decode(). */
+	ssize_t (*measure)(const uint8_t *data, size_t length);
+	/*
+	 * Takes the next document out of file bytes. Returns the bytes taken (an empty line adds no
+	 * document), 0 when more bytes are needed, -EBADMSG when the bytes are no document, -ENOMEM.
+	 */
+	ssize_t (*decode)(const uint8_t *data, size_t length, struct batch *ret_documents);
+	/* Bytes to pass over where decode() said -EBADMSG. NULL: what follows cannot be read either. */
+	size_t (*pass)(const uint8_t *data, size_t length);
+};
+
+int store_file_open(struct store *store, const struct store_file_codec *codec, const char *location,
+		    const struct store_options *options);
+void store_file_close(struct store *store);
+enum store_result store_file_ensure(struct store *store, const char *collection, uint64_t retention_s,
+				    int64_t now_ms);
+enum store_result store_file_append(struct store *store, const char *collection, const struct batch *batch);
+enum store_result store_file_read(struct store *store, const struct store_query *query,
+				  struct batch *ret_documents, struct store_read *ret_read);
+enum store_result store_file_put(struct store *store, const char *collection, const struct batch *batch);
+enum store_result store_file_get(struct store *store, const char *collection, const char *id,
+				 struct batch *ret_documents);
+enum store_result store_file_list(struct store *store, const char *prefix,
+				  void (*each)(void *data, const char *collection), void *data);

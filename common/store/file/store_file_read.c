@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of documents: reading by offset, looking up, and replacing. A last document that is not whole yet is
+ * not there yet. Called by the bson and jsonl backends.
+ */
+#include "store/file/store_file_private.h"
+#include "store/store_document.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK_BYTES  ((size_t)256 * 1024)
+#define DOCUMENT_MAX ((size_t)48 * 1024 * 1024) /* 16 MiB of BSON may be three times as long in JSON */
+
+/* Fills the chunk behind its end. Bytes read, 0 at the end of the file. */
+static ssize_t fill_chunk(struct batch *chunk, int fd, uint64_t file_offset)
+{
+	ssize_t n;
+	int r = batch_reserve(chunk, CHUNK_BYTES);
+
+	if (r < 0)
+		return r;
+	do
+		n = pread(fd, chunk->data + chunk->length, CHUNK_BYTES, (off_t)(file_offset + chunk->length));
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	chunk->length += (size_t)n;
+	return n;
+}
+
+/* The next document of the file's bytes, in place or decoded. As a codec's decode(); *ret_length 0: none. */
+static ssize_t next_document(struct store_file *file, const uint8_t *data, size_t length,
+			     const uint8_t **ret_document, size_t *ret_length)
+{
+	ssize_t taken;
+
+	*ret_document = data;
+	if (file->codec->measure) {
+		taken = file->codec->measure(data, length);
+		*ret_length = taken > 0 ? (size_t)taken : 0;
+		return taken;
+	}
+	batch_clear(&file->one);
+	taken = file->codec->decode(data, length, &file->one);
+	*ret_document = file->one.data;
+	*ret_length = file->one.n_documents ? file->one.length : 0;
+	return taken;
+}
+
+/* Hands on the whole documents of the chunk. *ret_used: bytes taken. 1: go on, 0: stop. */
+static int walk_chunk(struct store_file *file,
+		      int (*each)(void *data, const uint8_t *document, size_t length), void *data,
+		      size_t *ret_used)
+{
+	const struct batch *chunk = &file->chunk;
+	const uint8_t *document;
+	size_t length;
+	int r = 1;
+
+	*ret_used = 0;
+	while (r > 0 && *ret_used < chunk->length) {
+		ssize_t taken = next_document(file, chunk->data + *ret_used, chunk->length - *ret_used,
+					      &document, &length);
+
+		if (taken == -EBADMSG && file->codec->pass) {
+			*ret_used += file->codec->pass(chunk->data + *ret_used, chunk->length - *ret_used);
+			file->n_damaged++;
+			continue;
+		}
+		if (taken <= 0)
+			return taken < 0 ? (int)taken : 1;
+		*ret_used += (size_t)taken;
+		if (length)
+			r = each(data, document, length);
+	}
+	return r;
+}
+
+int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
+		    int (*each)(void *data, const uint8_t *document, size_t length), void *data,
+		    uint64_t *ret_torn)
+{
+	struct batch *chunk = &file->chunk;
+	size_t used;
+	int r;
+
+	batch_clear(chunk);
+	*ret_torn = 0;
+	file->n_damaged = 0;
+	for (;;) {
+		ssize_t n = fill_chunk(chunk, fd, *offset);
+
+		if (n < 0)
+			return (int)n;
+		if (n == 0) {
+			*ret_torn = chunk->length;
+			return 0;
+		}
+		r = walk_chunk(file, each, data, &used);
+		*offset += used;
+		if (r <= 0)
+			return r;
+		chunk->length -= used;
+		memmove(chunk->data, chunk->data + used, chunk->length);
+		if (chunk->length > DOCUMENT_MAX)
+			return -EBADMSG;
+	}
+}
+
+struct reading {
+	const struct store_query *query;
+	struct batch *documents;
+	unsigned n;
+	bool full;
+	int error;
+};
+
+static int read_one(void *data, const uint8_t *bytes, size_t length)
+{
+	struct reading *reading = data;
+	struct store_document document;
+
+	if (!store_document_read(bytes, length, &document) ||
+	    !store_document_matches(&document, reading->query))
+		return 1;
+	reading->error = batch_append(reading->documents, bytes, length);
+	reading->n++;
+	reading->full = reading->query->limit && reading->n >= reading->query->limit;
+	return reading->error < 0 ? reading->error : !reading->full;
+}
+
+/* Opens a collection's file to read. -ENOENT: there is none yet. */
+static int open_to_read(struct store *store, const char *collection, char path[PATH_MAX])
+{
+	int fd;
+
+	if (!store_file_path(store_file_of(store), collection, path)) {
+		(void)store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file",
+				 collection);
+		return -EINVAL;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	fd = -errno;
+	(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", path, strerror(errno));
+	return fd;
+}
+
+static enum store_result fail_walk(struct store *store, const char *path, uint64_t offset, int error)
+{
+	if (error == -EBADMSG)
+		return store_fail(store, STORE_DROP,
+				  "'%s' is damaged: no document at byte %llu; what comes before it was read",
+				  path, (unsigned long long)offset);
+	return store_fail(store, STORE_RETRY, "cannot read '%s': %s", path, strerror(-error));
+}
+
+enum store_result store_file_read(struct store *store, const struct store_query *query,
+				  struct batch *ret_documents, struct store_read *ret_read)
+{
+	struct reading reading = {.query = query, .documents = ret_documents};
+	uint64_t torn;
+	char path[PATH_MAX];
+	int fd = open_to_read(store, query->collection, path);
+	int r;
+
+	if (fd < 0) {
+		ret_read->end = true;
+		return fd == -ENOENT ? STORE_OK : STORE_RETRY;
+	}
+	r = store_file_walk(store_file_of(store), fd, &ret_read->offset, read_one, &reading, &torn);
+	(void)close(fd);
+	store->statistics.round_trips++;
+	if (r < 0)
+		return fail_walk(store, path, ret_read->offset, r);
+	ret_read->end = !reading.full;
+	ret_read->damaged = store_file_of(store)->n_damaged;
+	if (ret_read->damaged)
+		(void)store_fail(store, STORE_OK,
+				 "'%s': %u lines before byte %llu are no documents and were passed over",
+				 path, ret_read->damaged, (unsigned long long)ret_read->offset);
+	else if (torn)
+		(void)store_fail(store, STORE_OK, "'%s' ends in %llu bytes of a document that is not whole",
+				 path, (unsigned long long)torn);
+	return STORE_OK;
+}
+
+/* Looks for one string _id; the last document with it counts. */
+struct lookup {
+	const char *id;
+	struct batch *documents;
+	size_t start; /* of what was found, in `documents` */
+	unsigned before;
+};
+
+static int look_at_one(void *data, const uint8_t *bytes, size_t length)
+{
+	struct lookup *lookup = data;
+	struct store_document document;
+	int r;
+
+	if (!store_document_read(bytes, length, &document))
+		return 1;
+	if (lookup->id && !store_document_has_id(&document, lookup->id))
+		return 1;
+	if (lookup->id) {
+		lookup->documents->length = lookup->start;
+		lookup->documents->n_documents = lookup->before;
+	}
+	r = batch_append(lookup->documents, bytes, length);
+	return r < 0 ? r : 1;
+}
+
+enum store_result store_file_get(struct store *store, const char *collection, const char *id,
+				 struct batch *ret_documents)
+{
+	struct lookup lookup = {id, ret_documents, ret_documents->length, ret_documents->n_documents};
+	uint64_t offset = 0;
+	uint64_t torn;
+	char path[PATH_MAX];
+	int fd = open_to_read(store, collection, path);
+	int r;
+
+	if (fd < 0)
+		return fd == -ENOENT ? STORE_OK : STORE_RETRY;
+	r = store_file_walk(store_file_of(store), fd, &offset, look_at_one, &lookup, &torn);
+	(void)close(fd);
+	return r < 0 ? fail_walk(store, path, offset, r) : STORE_OK;
+}
+
+static bool is_replaced(const struct batch *batch, const struct store_document *old)
+{
+	struct store_document document;
+	const uint8_t *data;
+	size_t offset = 0;
+	size_t length;
+
+	while (batch_next(batch, &offset, &data, &length) > 0)
+		if (store_document_read(data, length, &document) && store_document_same_id(&document, old))
+			return true;
+	return false;
+}
+
+/* All documents of the collection with those of the batch in the place of their elders. */
+static int merge(const struct batch *old, const struct batch *batch, struct batch *ret_merged)
+{
+	struct store_document document;
+	const uint8_t *data;
+	size_t offset = 0;
+	size_t length;
+	int r = 0;
+
+	while (r == 0 && batch_next(old, &offset, &data, &length) > 0)
+		if (store_document_read(data, length, &document) && !is_replaced(batch, &document))
+			r = batch_append(ret_merged, data, length);
+	return r < 0 ? r : batch_append_batch(ret_merged, batch);
+}
+
+/* Written beside and renamed, so that a crash leaves the old file or the new one. */
+static enum store_result replace_file(struct store *store, const char *collection, const struct batch *merged)
+{
+	struct store_file *file = store_file_of(store);
+	char path[PATH_MAX];
+	char beside[PATH_MAX + 8];
+	enum store_result result;
+
+	if (!store_file_path(file, collection, path))
+		return store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file",
+				  collection);
+	(void)snprintf(beside, sizeof(beside), "%s.new", path);
+	store_file_forget(file, path);
+	result = store_file_write_whole(store, beside, merged);
+	if (result != STORE_OK)
+		return result;
+	if (rename(beside, path) < 0)
+		return store_fail(store, STORE_RETRY, "cannot replace '%s': %s", path, strerror(errno));
+	return STORE_OK;
+}
+
+enum store_result store_file_put(struct store *store, const char *collection, const struct batch *batch)
+{
+	struct batch old = {0};
+	struct batch merged = {0};
+	enum store_result result = store_file_get(store, collection, NULL, &old);
+
+	if (result == STORE_OK && merge(&old, batch, &merged) < 0)
+		result = store_fail(store, STORE_RETRY, "no memory to replace documents");
+	if (result == STORE_OK)
+		result = replace_file(store, collection, &merged);
+	if (result == STORE_OK)
+		store->statistics.appended += batch->n_documents;
+	batch_done(&old);
+	batch_done(&merged);
+	return result;
+}

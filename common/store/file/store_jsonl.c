@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of JSON lines: one document a line, relaxed extended JSON, for tools like jq and for PowerAPI's json
+ * input. `jsonl:-` is the standard output.
+ */
+#include "store/file/store_file.h"
+#include "document/bson_json.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int encode(struct batch *bytes, const uint8_t *document, size_t length)
+{
+	return bson_json_append(bytes, BSON_JSON_LINES, document, length);
+}
+
+static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_documents)
+{
+	const uint8_t *end = memchr(data, '\n', length);
+	size_t line_length;
+	int r;
+
+	if (!end)
+		return 0;
+	line_length = (size_t)(end - data);
+	if (line_length > 0 && data[line_length - 1] == '\r')
+		line_length--;
+	r = line_length > 0 ? bson_json_parse((const char *)data, line_length, ret_documents) : 0;
+	return r < 0 ? r : end + 1 - data;
+}
+
+/* A damaged line spoils no other one. */
+static size_t pass(const uint8_t *data, size_t length)
+{
+	const uint8_t *end = memchr(data, '\n', length);
+
+	return end ? (size_t)(end + 1 - data) : length;
+}
+
+static const struct store_file_codec jsonl_codec = {
+	.suffix = ".jsonl",
+	.encode = encode,
+	.decode = decode,
+	.pass = pass,
+};
+
+static int jsonl_open(struct store *store, const char *location, const struct store_options *options)
+{
+	return store_file_open(store, &jsonl_codec, location, options);
+}
+
+const struct store_backend store_backend_jsonl = {
+	.name = "jsonl",
+	.open = jsonl_open,
+	.close = store_file_close,
+	.ensure = store_file_ensure,
+	.append = store_file_append,
+	.read = store_file_read,
+	.put = store_file_put,
+	.get = store_file_get,
+	.list = store_file_list,
+};

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Documents in MongoDB, or in what speaks its protocol: the connection and what its errors mean. Nothing is
+ * assumed of the server: what it refuses is told from what it cannot do just now. Called through store.c.
+ */
+#include "store/mongo/store_mongo.h"
+#include "store/store_uri.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_DATABASE "rapls2"
+
+/* The driver's file of counters would stay where its process is killed, or has given up its user. */
+__attribute__((constructor)) static void remove_counters(void)
+{
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "/dev/shm/mongoc-%u", (unsigned)getpid());
+	(void)unlink(path);
+}
+
+static void ignore_log(mongoc_log_level_t level, const char *domain, const char *message, void *data)
+{
+	(void)level;
+	(void)domain;
+	(void)message;
+	(void)data;
+}
+
+static void set_unless_given(mongoc_uri_t *uri, const char *option, uint64_t timeout_ms)
+{
+	if (!mongoc_uri_has_option(uri, option))
+		(void)mongoc_uri_set_option_as_int32(
+			uri, option, (int32_t)(timeout_ms > INT32_MAX ? INT32_MAX : timeout_ms));
+}
+
+/* Host names for messages: the URI itself may hold a password. */
+static void name_hosts(const mongoc_uri_t *uri, char *ret, size_t size)
+{
+	size_t length = 0;
+
+	ret[0] = '\0';
+	for (const mongoc_host_list_t *host = mongoc_uri_get_hosts(uri); host && length < size;
+	     host = host->next)
+		length += (size_t)snprintf(ret + length, size - length, "%s%s", length ? "," : "",
+					   host->host_and_port);
+	if (!ret[0])
+		(void)snprintf(ret, size, "the servers of its DNS record");
+}
+
+static int connect_client(struct store *store, mongoc_uri_t *uri, const struct store_options *options)
+{
+	struct mongo_store *own = store_mongo_of(store);
+	const char *database = options->database ? options->database : mongoc_uri_get_database(uri);
+	bson_error_t error;
+
+	set_unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, options->timeout_ms);
+	set_unless_given(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, options->timeout_ms);
+	set_unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, options->timeout_ms);
+	if (!mongoc_uri_get_appname(uri))
+		(void)mongoc_uri_set_appname(uri, "wattribute " WATTRIBUTE_VERSION);
+	name_hosts(uri, own->where, sizeof(own->where));
+	own->database = strdup(database && database[0] ? database : DEFAULT_DATABASE);
+	if (!own->database)
+		return -ENOMEM;
+	own->client = mongoc_client_new_from_uri_with_error(uri, &error);
+	if (!own->client) {
+		(void)store_mongo_fail(store, STORE_DROP, "use", &error);
+		return -EINVAL;
+	}
+	(void)mongoc_client_set_error_api(own->client, MONGOC_ERROR_API_VERSION_2);
+	return 0;
+}
+
+static void mongo_close(struct store *store)
+{
+	struct mongo_store *own = store_mongo_of(store);
+
+	mongoc_collection_destroy(own->collection);
+	mongoc_client_destroy(own->client);
+	free(own->listed);
+	free(own->list);
+	free(own->database);
+	free(own);
+}
+
+static int mongo_open(struct store *store, const char *location, const struct store_options *options)
+{
+	struct mongo_store *own = calloc(1, sizeof(*own));
+	mongoc_uri_t *uri;
+	bson_error_t error;
+	char shown[300];
+	int r;
+
+	store->private = own;
+	if (!own)
+		return -ENOMEM;
+	mongoc_init();
+	mongoc_log_set_handler(ignore_log, NULL);
+	uri = mongoc_uri_new_with_error(location, &error);
+	if (!uri) {
+		(void)store_fail(store, STORE_DROP, "'%s' is no MongoDB URI: %s",
+				 store_uri_display(location, shown, sizeof(shown)), error.message);
+		free(own);
+		return -EINVAL;
+	}
+	r = connect_client(store, uri, options);
+	mongoc_uri_destroy(uri);
+	if (r < 0)
+		mongo_close(store);
+	return r;
+}
+
+mongoc_collection_t *store_mongo_collection(struct store *store, const char *name)
+{
+	struct mongo_store *own = store_mongo_of(store);
+
+	if (own->collection && strcmp(mongoc_collection_get_name(own->collection), name) == 0)
+		return own->collection;
+	mongoc_collection_destroy(own->collection);
+	own->collection = mongoc_client_get_collection(own->client, own->database, name);
+	return own->collection;
+}
+
+/*
+ * Refusals of the server itself, which will not change by waiting: a bad value, a failed validation, too
+ * large, an illegal name, an unknown command or option. Everything else (network, elections, rights, space)
+ * may.
+ */
+bool store_mongo_may_retry(const bson_error_t *error)
+{
+	static const uint32_t refusals[] = {2,   9,   14,  22,   52,    59,    61,    67,    72,   73,
+					    115, 121, 238, 8000, 10334, 17280, 17419, 40415, 17420};
+
+	if (error->domain == MONGOC_ERROR_BSON || error->domain == MONGOC_ERROR_COMMAND)
+		return false;
+	if (error->domain != MONGOC_ERROR_SERVER && error->domain != MONGOC_ERROR_WRITE_CONCERN)
+		return true;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (error->code == refusals[i])
+			return false;
+	return true;
+}
+
+enum store_result store_mongo_fail(struct store *store, enum store_result result, const char *doing,
+				   const bson_error_t *error)
+{
+	const struct mongo_store *own = store_mongo_of(store);
+	const char *remedy = "";
+
+	if (error->domain == MONGOC_ERROR_CLIENT && error->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
+		remedy = "; check user, password and authSource in the URI";
+	else if (error->domain == MONGOC_ERROR_SERVER_SELECTION || error->domain == MONGOC_ERROR_STREAM)
+		remedy = "; is it running, and reachable from here?";
+	else if (error->domain == MONGOC_ERROR_SERVER && error->code == 13)
+		remedy = "; the user needs the role readWrite on this database";
+	return store_fail(store, result, "cannot %s MongoDB at %s, database '%s': %.250s%s", doing,
+			  own->where, own->database, error->message, remedy);
+}
+
+const struct store_backend store_backend_mongo = {
+	.name = "mongodb",
+	.open = mongo_open,
+	.close = mongo_close,
+	.ensure = store_mongo_ensure,
+	.append = store_mongo_append,
+	.read = store_mongo_read,
+	.put = store_mongo_put,
+	.get = store_mongo_get,
+	.list = store_mongo_list,
+};

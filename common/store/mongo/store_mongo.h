@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of a MongoDB store, for the files that make it up: store_mongo.c (connection, errors),
+ * store_mongo_write.c (append, put), store_mongo_read.c (read, get, list) and store_mongo_ensure.c (indexes,
+ * retention).
+ */
+#pragma once
+
+#include "store/store_backend.h"
+
+#include <mongoc/mongoc.h>
+
+struct mongo_store {
+	mongoc_client_t *client;
+	char *database;
+	char where[256]; /* hosts of the URI, for messages */
+	/* the collection of the last call, kept */
+	mongoc_collection_t *collection;
+	/* the documents of an insert, as the driver wants them; memory is kept */
+	bson_t *listed;
+	const bson_t **list;
+	unsigned n_listed;
+};
+
+static inline struct mongo_store *store_mongo_of(const struct store *store)
+{
+	return store->private;
+}
+
+/* The driver's handle of a collection; makes no connection. */
+mongoc_collection_t *store_mongo_collection(struct store *store, const char *name);
+/* Is it worth another try later? False: the server understood and refused. */
+bool store_mongo_may_retry(const bson_error_t *error);
+/* The store's sentence for an error, with what to do about it. */
+enum store_result store_mongo_fail(struct store *store, enum store_result result, const char *doing,
+				   const bson_error_t *error);
+
+enum store_result store_mongo_append(struct store *store, const char *collection, const struct batch *batch);
+enum store_result store_mongo_put(struct store *store, const char *collection, const struct batch *batch);
+enum store_result store_mongo_ensure(struct store *store, const char *collection, uint64_t retention_s,
+				     int64_t now_ms);
+enum store_result store_mongo_read(struct store *store, const struct store_query *query,
+				   struct batch *ret_documents, struct store_read *ret_read);
+enum store_result store_mongo_get(struct store *store, const char *collection, const char *id,
+				  struct batch *ret_documents);
+enum store_result store_mongo_list(struct store *store, const char *prefix,
+				   void (*each)(void *data, const char *collection), void *data);

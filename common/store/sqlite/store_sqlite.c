@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Documents in a SQLite file, the default store and the sensor's spool: one table, BSON in a column beside
+ * what is searched for. WAL, so that the sensor may write while the server reads; one transaction for each
+ * batch. Called through store.c; docs/documents.md has the schema.
+ */
+#include "store/sqlite/store_sqlite.h"
+#include "store/store_document.h"
+#include "document/bson_cursor.h"
+
+#include <bson/bson.h>
+#include <errno.h>
+
+#define DELETE_AT_ONCE 5000 /* rows of one transaction of retention, so that writers need not wait long */
+
+#define COLUMNS "INSERT INTO documents (collection, id, time, target, body) VALUES (?1, ?2, ?3, ?4, ?5) "
+#define SELECT_BY_TIME                                                                                       \
+	"SELECT body, time, number FROM documents WHERE collection = ?1 AND time > ?2 AND time <= ?3 "       \
+	"AND (?4 IS NULL OR target = ?4) ORDER BY time "
+
+#define EXPIRE_OLD                                                                                           \
+	"DELETE FROM documents WHERE number IN (SELECT number FROM documents "                               \
+	"WHERE collection = ?1 AND time > 0 AND time < ?2 LIMIT ?3)"
+
+static const char *const sql[SQL_STATEMENTS] = {
+	[SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[SQL_COMMIT] = "COMMIT",
+	[SQL_ROLLBACK] = "ROLLBACK",
+	[SQL_INSERT] = COLUMNS "ON CONFLICT (collection, id) DO NOTHING",
+	[SQL_REPLACE] = COLUMNS "ON CONFLICT (collection, id) DO UPDATE SET time = excluded.time, "
+				"target = excluded.target, body = excluded.body",
+	[SQL_READ] = SELECT_BY_TIME ", number",
+	[SQL_READ_NEWEST] = SELECT_BY_TIME "DESC, number DESC",
+	[SQL_GET] = "SELECT body FROM documents WHERE collection = ?1 AND id = ?2",
+	[SQL_GET_ALL] = "SELECT body FROM documents WHERE collection = ?1 ORDER BY number",
+	/* One look into the index for each collection, instead of a walk over all documents. */
+	[SQL_LIST] = "WITH RECURSIVE names (name) AS ("
+		     "SELECT min(collection) FROM documents WHERE collection >= ?1 UNION ALL "
+		     "SELECT (SELECT min(collection) FROM documents WHERE collection > name) FROM names "
+		     "WHERE substr(name, 1, length(?1)) = ?1) "
+		     "SELECT name FROM names WHERE substr(name, 1, length(?1)) = ?1",
+	[SQL_EXPIRE] = EXPIRE_OLD,
+};
+
+/* The prepared statement, made at its first use. NULL on failure. */
+static sqlite3_stmt *statement_of(struct store *store, enum sqlite_statement which)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+
+	if (!own->statements[which])
+		(void)sqlite3_prepare_v3(own->database, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+					 &own->statements[which], NULL);
+	return own->statements[which];
+}
+
+/* Runs a statement that yields no rows. */
+static int run(struct store *store, enum sqlite_statement which)
+{
+	sqlite3_stmt *statement = statement_of(store, which);
+	int code;
+
+	if (!statement)
+		return SQLITE_ERROR;
+	code = sqlite3_step(statement);
+	(void)sqlite3_reset(statement);
+	return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static enum store_result sqlite_begin(struct store *store)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+
+	if (run(store, SQL_BEGIN) != SQLITE_OK) {
+		(void)store_sqlite_fail(store, "write to");
+		return STORE_RETRY;
+	}
+	own->grouped = true;
+	own->before = store->statistics;
+	return STORE_OK;
+}
+
+static enum store_result sqlite_commit(struct store *store)
+{
+	store->statistics.round_trips++;
+	if (run(store, SQL_COMMIT) != SQLITE_OK) {
+		(void)store_sqlite_fail(store, "write to");
+		return STORE_RETRY;
+	}
+	store_sqlite_of(store)->grouped = false;
+	return STORE_OK;
+}
+
+/* What was counted since the beginning is not there. */
+static void sqlite_roll_back(struct store *store)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	uint64_t round_trips = store->statistics.round_trips;
+
+	if (!sqlite3_get_autocommit(own->database))
+		(void)run(store, SQL_ROLLBACK);
+	own->grouped = false;
+	store->statistics = own->before;
+	store->statistics.round_trips = round_trips;
+}
+
+static void bind_id(sqlite3_stmt *statement, int place, const struct store_document *document)
+{
+	if (document->id_type == BSON_CURSOR_STRING)
+		(void)sqlite3_bind_text(statement, place, (const char *)document->id + 4,
+					(int)document->id_length - 5, SQLITE_STATIC);
+	else if (document->id_type == BSON_CURSOR_OBJECT_ID)
+		(void)sqlite3_bind_blob(statement, place, document->id, (int)document->id_length,
+					SQLITE_STATIC);
+	else /* with its type and key before it: never equal to an ObjectId or a text */
+		(void)sqlite3_bind_blob(statement, place, document->id - 5, (int)document->id_length + 5,
+					SQLITE_STATIC);
+}
+
+static int write_document(struct store *store, sqlite3_stmt *statement, const struct store_document *document)
+{
+	int code;
+
+	bind_id(statement, 2, document);
+	(void)sqlite3_bind_int64(statement, 3, document->has_time ? document->time_ms : 0);
+	if (document->target)
+		(void)sqlite3_bind_text(statement, 4, document->target, -1, SQLITE_STATIC);
+	else
+		(void)sqlite3_bind_null(statement, 4);
+	(void)sqlite3_bind_blob64(statement, 5, document->data, document->length, SQLITE_STATIC);
+	code = sqlite3_step(statement);
+	(void)sqlite3_reset(statement);
+	if (code != SQLITE_DONE)
+		return code;
+	if (sqlite3_changes(store_sqlite_of(store)->database) > 0)
+		store->statistics.appended++;
+	else
+		store->statistics.duplicates++;
+	return SQLITE_OK;
+}
+
+/* All documents of a batch in the open transaction. A document without BSON or _id is refused, the rest goes
+ * in. */
+static enum store_result write_documents(struct store *store, sqlite3_stmt *statement,
+					 const struct batch *batch)
+{
+	enum store_result result = STORE_OK;
+	struct store_document document;
+	const uint8_t *data;
+	size_t offset = 0;
+	size_t length;
+	int r;
+
+	while ((r = batch_next(batch, &offset, &data, &length)) > 0) {
+		if (!store_document_read(data, length, &document) || !document.id_type) {
+			store->statistics.dropped++;
+			result = store_fail(store, STORE_DROP,
+					    "a document of %zu bytes is broken or has no _id", length);
+			continue;
+		}
+		if (write_document(store, statement, &document) == SQLITE_OK)
+			continue;
+		if (store_sqlite_fail(store, "write to") == STORE_RETRY)
+			return STORE_RETRY;
+		store->statistics.dropped++;
+		result = STORE_DROP;
+	}
+	return r < 0 ? store_fail(store, STORE_DROP, "the batch is broken at byte %zu", offset) : result;
+}
+
+static enum store_result write_batch(struct store *store, enum sqlite_statement which, const char *collection,
+				     const struct batch *batch)
+{
+	bool grouped = store_sqlite_of(store)->grouped;
+	sqlite3_stmt *statement = statement_of(store, which);
+	enum store_result result = STORE_RETRY;
+
+	if (!statement)
+		return store_sqlite_fail(store, "write to");
+	if (!grouped && sqlite_begin(store) != STORE_OK)
+		return STORE_RETRY;
+	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
+	result = write_documents(store, statement, batch);
+	(void)sqlite3_clear_bindings(statement);
+	if (grouped)
+		return result;
+	if (result != STORE_RETRY && sqlite_commit(store) != STORE_OK)
+		result = STORE_RETRY;
+	if (result == STORE_RETRY)
+		sqlite_roll_back(store);
+	return result;
+}
+
+static enum store_result sqlite_append(struct store *store, const char *collection, const struct batch *batch)
+{
+	return write_batch(store, SQL_INSERT, collection, batch);
+}
+
+static enum store_result sqlite_put(struct store *store, const char *collection, const struct batch *batch)
+{
+	return write_batch(store, SQL_REPLACE, collection, batch);
+}
+
+/* 0; -EBADMSG when the row holds no document; -ENOMEM. */
+static int take_body(sqlite3_stmt *statement, struct batch *ret_documents)
+{
+	const uint8_t *body = sqlite3_column_blob(statement, 0);
+	int length = sqlite3_column_bytes(statement, 0);
+
+	return body ? batch_append(ret_documents, body, (size_t)length) : -EBADMSG;
+}
+
+/*
+ * One damaged row must not keep the others from being read: in its place its reader gets a document that says
+ * so, is no report, and differs from row to row, so that it is counted.
+ */
+static int take_row(sqlite3_stmt *statement, struct batch *ret_documents)
+{
+	int r = take_body(statement, ret_documents);
+
+	if (r == -EBADMSG) {
+		bson_t broken = BSON_INITIALIZER;
+
+		BSON_APPEND_INT64(&broken, "broken row", sqlite3_column_int64(statement, 2));
+		r = batch_append(ret_documents, bson_get_data(&broken), broken.len);
+		bson_destroy(&broken);
+	}
+	return r;
+}
+
+/* Steps through the rows. Oldest first, documents of one time are never cut apart by the limit. */
+static int take_rows(sqlite3_stmt *statement, const struct store_query *query, struct batch *ret_documents,
+		     struct store_read *ret_read)
+{
+	unsigned n = 0;
+	int64_t last = 0;
+	int code;
+
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+		int64_t time_ms = sqlite3_column_int64(statement, 1);
+
+		if (query->limit && n >= query->limit && (query->newest_first || time_ms != last))
+			return SQLITE_DONE;
+		if (take_row(statement, ret_documents) < 0)
+			return SQLITE_NOMEM;
+		last = time_ms;
+		n++;
+	}
+	ret_read->end = code == SQLITE_DONE;
+	return code;
+}
+
+static enum store_result sqlite_read(struct store *store, const struct store_query *query,
+				     struct batch *ret_documents, struct store_read *ret_read)
+{
+	sqlite3_stmt *statement = statement_of(store, query->newest_first ? SQL_READ_NEWEST : SQL_READ);
+	int code;
+
+	store->statistics.round_trips++;
+	if (!statement)
+		return store_sqlite_fail(store, "read");
+	(void)sqlite3_bind_text(statement, 1, query->collection, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 2, query->after_ms);
+	(void)sqlite3_bind_int64(statement, 3, query->until_ms);
+	(void)sqlite3_bind_text(statement, 4, query->target, -1, SQLITE_STATIC);
+	code = take_rows(statement, query, ret_documents, ret_read);
+	(void)sqlite3_reset(statement);
+	(void)sqlite3_clear_bindings(statement);
+	if (code == SQLITE_NOMEM)
+		return store_fail(store, STORE_RETRY, "no memory to read '%s'", store_sqlite_of(store)->path);
+	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
+}
+
+static enum store_result sqlite_get(struct store *store, const char *collection, const char *id,
+				    struct batch *ret_documents)
+{
+	sqlite3_stmt *statement = statement_of(store, id ? SQL_GET : SQL_GET_ALL);
+	int code;
+
+	store->statistics.round_trips++;
+	if (!statement)
+		return store_sqlite_fail(store, "read");
+	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
+	if (id)
+		(void)sqlite3_bind_text(statement, 2, id, -1, SQLITE_STATIC);
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+		if (take_body(statement, ret_documents) < 0) {
+			code = SQLITE_NOMEM;
+			break;
+		}
+	(void)sqlite3_reset(statement);
+	if (code == SQLITE_NOMEM)
+		return store_fail(store, STORE_RETRY, "no memory to read '%s'", store_sqlite_of(store)->path);
+	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
+}
+
+static enum store_result sqlite_list(struct store *store, const char *prefix,
+				     void (*each)(void *data, const char *collection), void *data)
+{
+	sqlite3_stmt *statement = statement_of(store, SQL_LIST);
+	int code;
+
+	store->statistics.round_trips++;
+	if (!statement)
+		return store_sqlite_fail(store, "read");
+	(void)sqlite3_bind_text(statement, 1, prefix, -1, SQLITE_STATIC);
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+		each(data, (const char *)sqlite3_column_text(statement, 0));
+	(void)sqlite3_reset(statement);
+	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
+}
+
+static enum store_result sqlite_ensure(struct store *store, const char *collection, uint64_t retention_s,
+				       int64_t now_ms)
+{
+	sqlite3_stmt *statement;
+	int code = SQLITE_DONE;
+	int deleted = DELETE_AT_ONCE;
+
+	if (retention_s == 0)
+		return STORE_OK;
+	statement = statement_of(store, SQL_EXPIRE);
+	if (!statement)
+		return store_sqlite_fail(store, "delete from");
+	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 2, now_ms - (int64_t)retention_s * 1000);
+	(void)sqlite3_bind_int(statement, 3, DELETE_AT_ONCE);
+	while (code == SQLITE_DONE && deleted == DELETE_AT_ONCE) {
+		code = sqlite3_step(statement);
+		deleted = sqlite3_changes(store_sqlite_of(store)->database);
+		(void)sqlite3_reset(statement);
+	}
+	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "delete from");
+}
+
+const struct store_backend store_backend_sqlite = {
+	.name = "sqlite",
+	.open = store_sqlite_open,
+	.close = store_sqlite_close,
+	.ensure = sqlite_ensure,
+	.append = sqlite_append,
+	.read = sqlite_read,
+	.put = sqlite_put,
+	.get = sqlite_get,
+	.list = sqlite_list,
+	.begin = sqlite_begin,
+	.commit = sqlite_commit,
+	.roll_back = sqlite_roll_back,
+};

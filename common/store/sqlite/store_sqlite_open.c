@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SQLite store's file: opening, schema, closing, and what its errors mean to a person. Called through
+ * store.c; docs/documents.md has the schema.
+ */
+#include "store/sqlite/store_sqlite.h"
+#include "base/folder.h"
+#include "store/store_path.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCHEMA_VERSION 1
+#define WAL_PAGES      4000 /* of the log before it goes into the file, for who writes much; 16 MB */
+#define WAL_AGAIN_MS   5
+
+/* Documents without a time have time 0: they are found when no bounds are set, and never expire. */
+static const char schema[] =
+	"BEGIN IMMEDIATE;"
+	"CREATE TABLE IF NOT EXISTS documents ("
+	" number INTEGER PRIMARY KEY,"
+	" collection TEXT NOT NULL,"
+	" id NOT NULL,"
+	" time INTEGER NOT NULL,"
+	" target TEXT,"
+	" body BLOB NOT NULL);"
+	"CREATE UNIQUE INDEX IF NOT EXISTS documents_by_id ON documents (collection, id);"
+	"CREATE INDEX IF NOT EXISTS documents_by_time ON documents (collection, time);"
+	"PRAGMA user_version = 1;"
+	"COMMIT;";
+
+/* The store's sentence for SQLite's last error. Everything but a refused document may be mended by waiting or
+ * by hand. */
+enum store_result store_sqlite_fail(struct store *store, const char *doing)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	int code = sqlite3_errcode(own->database) & 0xff;
+	const char *remedy = "";
+
+	if (code == SQLITE_FULL)
+		remedy = "; free some space or set a shorter retention";
+	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+		remedy = "; the file is damaged: move it away, what is whole in it comes out by `sqlite3 "
+			 "FILE .recover`";
+	else if (code == SQLITE_CANTOPEN && store_path_is_directory(own->path))
+		remedy = "; it is a directory: name a file in it";
+	else if (code == SQLITE_CANTOPEN)
+		remedy = "; is the path right, has the sensor made it yet, may this user open it?";
+	else if (code == SQLITE_BUSY)
+		remedy = "; another process keeps it locked";
+	else if (code == SQLITE_READONLY)
+		remedy = "; it may not be written to: look at the rights of the file and of its directory";
+	return store_fail(store,
+			  code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT ? STORE_DROP : STORE_RETRY,
+			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), remedy);
+}
+
+/*
+ * SQLite's own wait does not cover the change to WAL: of several processes that open a new file at once, all
+ * but one are told at once that it is locked. The change is the same for all, so whoever is refused tries
+ * again for the time that any other call may wait.
+ */
+/* For who writes to many places: each page goes from the log to the file once for several changes. */
+static void widen(const struct sqlite_store *own, unsigned cache_kb)
+{
+	char pragmas[100];
+
+	(void)snprintf(pragmas, sizeof(pragmas), "PRAGMA cache_size = -%u; PRAGMA wal_autocheckpoint = %u",
+		       cache_kb, WAL_PAGES);
+	(void)sqlite3_exec(own->database, pragmas, NULL, NULL, NULL);
+}
+
+static bool set_up(struct sqlite_store *own, const struct store_options *options)
+{
+	static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+				      "PRAGMA journal_size_limit = 16777216;";
+	const uint64_t end_ns = clock_monotonic_ns() + options->timeout_ms * CLOCK_NS_PER_MS;
+	int code;
+
+	(void)sqlite3_busy_timeout(own->database, (int)options->timeout_ms);
+	if (!(options->flags & STORE_WRITE))
+		return true;
+	while ((code = sqlite3_exec(own->database, pragmas, NULL, NULL, NULL)) == SQLITE_BUSY &&
+	       clock_monotonic_ns() < end_ns)
+		(void)sqlite3_sleep(WAL_AGAIN_MS);
+	if (code == SQLITE_OK && options->cache_kb)
+		widen(own, options->cache_kb);
+	return code == SQLITE_OK;
+}
+
+static int version_of(struct sqlite_store *own, int *ret_version)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(own->database, "PRAGMA user_version", -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		*ret_version = sqlite3_column_int(statement, 0);
+	(void)sqlite3_finalize(statement);
+	return code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+static int check_schema(struct store *store, const struct store_options *options)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	int version = 0;
+
+	if (version_of(own, &version) != SQLITE_OK) {
+		(void)store_sqlite_fail(store, "open");
+		return -EBADMSG;
+	}
+	if (version == SCHEMA_VERSION)
+		return 0;
+	if (version != 0) {
+		(void)store_fail(store, STORE_DROP,
+				 "'%s' has schema version %d, this program knows %d; update the program",
+				 own->path, version, SCHEMA_VERSION);
+		return -EPROTO;
+	}
+	if (!(options->flags & STORE_WRITE)) {
+		(void)store_fail(store, STORE_DROP, "'%s' holds no documents; is it the sensor's store?",
+				 own->path);
+		return -ENODATA;
+	}
+	if (sqlite3_exec(own->database, schema, NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	(void)store_sqlite_fail(store, "make the tables of");
+	return -EIO;
+}
+
+static void remove_old(const char *path)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm"};
+	char name[1100];
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		(void)snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
+		(void)unlink(name);
+	}
+}
+
+static int open_database(struct store *store, const struct store_options *options)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	int mode = SQLITE_OPEN_READWRITE | (options->flags & STORE_WRITE ? SQLITE_OPEN_CREATE : 0);
+	int code = sqlite3_open_v2(own->path, &own->database, mode | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (code != SQLITE_OK || !set_up(own, options)) {
+		int error = sqlite3_errcode(own->database) & 0xff;
+
+		(void)store_sqlite_fail(store, "open");
+		return error == SQLITE_NOTADB || error == SQLITE_CORRUPT ? -EBADMSG : -EIO;
+	}
+	return check_schema(store, options);
+}
+
+void store_sqlite_close(struct store *store)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+
+	if (!own)
+		return;
+	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
+		(void)sqlite3_finalize(own->statements[i]);
+	(void)sqlite3_close(own->database);
+	free(own->path);
+	free(own);
+}
+
+int store_sqlite_open(struct store *store, const char *location, const struct store_options *options)
+{
+	struct sqlite_store *own = calloc(1, sizeof(*own));
+	int r;
+
+	store->private = own;
+	if (own)
+		own->path = strdup(location);
+	if (!own || !own->path) {
+		free(own);
+		(void)store_fail(store, STORE_RETRY, "no memory to open '%s'", location);
+		return -ENOMEM;
+	}
+	if (options->flags & STORE_OVERWRITE)
+		remove_old(location);
+	if (options->flags & STORE_WRITE)
+		(void)folder_make_above(location);
+	r = open_database(store, options);
+	if (r < 0)
+		store_sqlite_close(store);
+	return r;
+}

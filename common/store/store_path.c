@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the stores that are files may write. Called by the backends of files when they open.
+ */
+#include "store/store_path.h"
+#include "base/folder.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool store_path_is_directory(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+/* The answer of access() is no promise where root asks, as in /proc: only a file that is made tells. */
+static int try_to_make(const char *folder)
+{
+	char path[PATH_MAX + 32];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/.wattribute-XXXXXX", folder);
+	fd = mkstemp(path);
+	if (fd < 0)
+		return -errno;
+	(void)unlink(path);
+	(void)close(fd);
+	return 0;
+}
+
+int store_path_check_writable(const char *path, bool is_directory)
+{
+	char above[PATH_MAX];
+	struct stat status;
+
+	int r = folder_make_above(path);
+	if (r < 0)
+		return r;
+	if (stat(path, &status) == 0) {
+		if (S_ISDIR(status.st_mode) != is_directory)
+			return is_directory ? -ENOTDIR : -EISDIR;
+		return access(path, is_directory ? W_OK | X_OK : W_OK) < 0 ? -errno : 0;
+	}
+	if (snprintf(above, sizeof(above), "%s", path) >= (int)sizeof(above))
+		return -ENAMETOOLONG;
+	char *slash = strrchr(above, '/');
+	if (slash)
+		slash[slash == above ? 1 : 0] = '\0';
+	return access(slash ? above : ".", W_OK | X_OK) < 0 ? -errno : try_to_make(slash ? above : ".");
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Store URIs: `mongodb://…`, `mongodb:HOST:PORT` and `HOST:PORT` as people type them, `sqlite:PATH` and its
+ * sisters. Pure. Called by store_open() and by whoever checks or prints a configuration.
+ */
+#include "store/store_uri.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KNOWN                                                                                                \
+	"mongodb://HOST, HOST:PORT, sqlite:PATH, bson:PATH, jsonl:PATH, csv:DIR, socket:HOST:PORT, null:"
+
+static const struct store_backend *const backends[] = {
+	&store_backend_mongo, &store_backend_sqlite, &store_backend_bson, &store_backend_jsonl,
+	&store_backend_csv,   &store_backend_socket, &store_backend_null,
+};
+
+static bool begins(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_port(const char *text)
+{
+	unsigned long port = 0;
+
+	for (const char *at = text; *at; at++) {
+		if (!isdigit((unsigned char)*at) || at - text > 4)
+			return false;
+		port = port * 10 + (unsigned long)(*at - '0');
+	}
+	return port > 0 && port <= 65535;
+}
+
+/* HOST:PORT, or HOST alone where the port has a default. Hosts in brackets are IPv6 addresses. */
+static bool is_host_port(const char *text, bool port_needed)
+{
+	const char *colon = text[0] == '[' ? strstr(text, "]:") : strchr(text, ':');
+	size_t host_length;
+
+	if (text[0] == '[' && colon)
+		colon++;
+	host_length = colon ? (size_t)(colon - text) : strlen(text);
+	if (host_length == 0 || strcspn(text, "/@ \t?") < host_length)
+		return false;
+	return colon ? is_port(colon + 1) : !port_needed;
+}
+
+static const struct store_backend *find_backend(const char *uri, size_t length)
+{
+	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+		if (strlen(backends[i]->name) == length && strncmp(backends[i]->name, uri, length) == 0)
+			return backends[i];
+	return NULL;
+}
+
+static int refuse(char *why, size_t why_size, const char *uri, const char *problem)
+{
+	char shown[256];
+
+	(void)snprintf(why, why_size, "store '%s' %s", store_uri_display(uri, shown, sizeof(shown)), problem);
+	return -EINVAL;
+}
+
+static int take(struct store_uri *ret_uri, const struct store_backend *backend, const char *before,
+		const char *location)
+{
+	ret_uri->backend = backend;
+	(void)snprintf(ret_uri->location, sizeof(ret_uri->location), "%s%s", before, location);
+	return 0;
+}
+
+static int parse_scheme(const char *uri, const struct store_backend *backend, struct store_uri *ret_uri,
+			char *why, size_t why_size)
+{
+	const char *rest = uri + strlen(backend->name) + 1;
+
+	if (backend == &store_backend_null)
+		return take(ret_uri, backend, "", "");
+	if (backend == &store_backend_mongo) {
+		if (!is_host_port(rest, false))
+			return refuse(why, why_size, uri,
+				      "is not mongodb:HOST:PORT; for more write mongodb://…");
+		return take(ret_uri, backend, "mongodb://", rest);
+	}
+	if (backend == &store_backend_socket) {
+		rest += begins(rest, "//") ? 2 : 0;
+		if (!is_host_port(rest, true))
+			return refuse(why, why_size, uri, "is not socket:HOST:PORT");
+		return take(ret_uri, backend, "", rest);
+	}
+	if (rest[0] == '\0')
+		return refuse(why, why_size, uri, "names no path; write it behind the colon");
+	/* sqlite:///var/lib/x.db, as in other programs, means the absolute path. */
+	return take(ret_uri, backend, "", begins(rest, "///") ? rest + 2 : rest);
+}
+
+int store_uri_parse(const char *uri, struct store_uri *ret_uri, char *why, size_t why_size)
+{
+	const struct store_backend *backend;
+	size_t length = strcspn(uri, ":");
+
+	if (strlen(uri) >= sizeof(ret_uri->location) - sizeof("mongodb://"))
+		return refuse(why, why_size, uri, "is too long");
+	if (begins(uri, "mongodb://") || begins(uri, "mongodb+srv://"))
+		return take(ret_uri, &store_backend_mongo, "", uri);
+	if (strcmp(uri, "null") == 0)
+		return take(ret_uri, &store_backend_null, "", "");
+	backend = uri[length] == ':' ? find_backend(uri, length) : NULL;
+	if (backend)
+		return parse_scheme(uri, backend, ret_uri, why, why_size);
+	if (is_host_port(uri, true))
+		return take(ret_uri, &store_backend_mongo, "mongodb://", uri);
+	return refuse(why, why_size, uri, "is none of " KNOWN);
+}
+
+bool store_uri_valid(const char *uri, char *why, size_t why_size)
+{
+	struct store_uri parsed;
+
+	return store_uri_parse(uri, &parsed, why, why_size) == 0;
+}
+
+/* Where "user:password@host" begins; NULL for a path. The :// may have been forgotten. */
+static const char *find_user(const char *uri)
+{
+	size_t length = strcspn(uri, ":");
+	const struct store_backend *backend = uri[length] ? find_backend(uri, length) : NULL;
+
+	if (begins(uri + length, "://"))
+		return uri + length + 3;
+	if (backend)
+		return backend == &store_backend_mongo ? uri + length + 1 : NULL;
+	return uri;
+}
+
+/* Where the password lies; 0 when there is none. */
+static size_t find_password(const char *uri, size_t *ret_length)
+{
+	const char *user = find_user(uri);
+	const char *at;
+	const char *colon;
+
+	if (!user)
+		return 0;
+	at = user + strcspn(user, "/?");
+	/* A password with a slash in it is wrong in a URI, but must not be shown for that. */
+	if (strchr(at, '@'))
+		at = strrchr(user, '@');
+	while (at > user && *at != '@')
+		at--;
+	colon = strchr(user, ':');
+	if (*at != '@' || !colon || colon > at)
+		return 0;
+	*ret_length = (size_t)(at - colon - 1);
+	return (size_t)(colon + 1 - uri);
+}
+
+const char *store_uri_display(const char *uri, char *ret, size_t size)
+{
+	size_t length = 0;
+	size_t start = find_password(uri, &length);
+	const char *rest = uri + start + length;
+	const char *secret = strstr(rest, "Password="); /* tlsCertificateKeyFilePassword */
+	size_t shown = secret ? (size_t)(secret - rest) + strlen("Password=") : strlen(rest);
+	const char *behind = secret ? rest + shown + strcspn(rest + shown, "&") : "";
+
+	(void)snprintf(ret, size, "%.*s%s%.*s%s%s", (int)start, uri, start ? "***" : "", (int)shown, rest,
+		       secret ? "***" : "", behind);
+	return ret;
+}

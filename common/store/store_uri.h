@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Store URIs as people type them, split into a backend and its own location. Private to the stores.
+ */
+#pragma once
+
+#include "store/store_backend.h"
+
+struct store_uri {
+	const struct store_backend *backend;
+	char location[1024]; /* a mongodb:// URI, a path, HOST:PORT, or "" */
+};
+
+/* 0, or -EINVAL with a sentence that says what is wrong and what would be right. */
+int store_uri_parse(const char *uri, struct store_uri *ret_uri, char *why, size_t why_size);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ownership helpers: release at the end of a scope, and handing over what would be released.
+ */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define cleanup_(function) __attribute__((cleanup(function)))
+
+static inline void cleanup_free(void *pointer)
+{
+	free(*(void **)pointer);
+}
+
+static inline void cleanup_close(const int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+static inline void cleanup_fclose(FILE **file)
+{
+	if (*file)
+		(void)fclose(*file);
+}
+
+/* Takes the pointer out of `variable`, which becomes NULL: `return TAKE_POINTER(table);` */
+#define TAKE_POINTER(variable)                                                                               \
+	({                                                                                                   \
+		__auto_type taken_ = (variable);                                                             \
+		(variable) = NULL;                                                                           \
+		taken_;                                                                                      \
+	})
+#define TAKE_FD(variable)                                                                                    \
+	({                                                                                                   \
+		int taken_ = (variable);                                                                     \
+		(variable) = -1;                                                                             \
+		taken_;                                                                                      \
+	})
+
+#define ARRAY_SIZE(array)                   (sizeof(array) / sizeof((array)[0]))
+#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two clocks: monotonic nanoseconds for everything inside, wall-clock milliseconds for documents.
+ * Both can be replaced by a test or by the simulated machine.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define CLOCK_NS_PER_S  UINT64_C(1000000000)
+#define CLOCK_NS_PER_MS UINT64_C(1000000)
+
+struct clock_source {
+	uint64_t (*monotonic_ns)(void *data);
+	int64_t (*realtime_ms)(void *data);
+	void *data;
+};
+
+uint64_t clock_monotonic_ns(void);
+/* Milliseconds since the epoch, UTC. */
+int64_t clock_realtime_ms(void);
+/* Replaces both clocks for this process; NULL puts the system's back. The struct must outlive its use. */
+void clock_replace(const struct clock_source *source);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages for people: one line each, with a severity and a short subject token ("priv", "store").
+ * Daemon code (sensor/, server/, client/) logs; code in common/ returns errors and stays silent.
+ * Lines go to stderr, with the <n> prefix of sd-daemon(3) when that is the journal's stream.
+ */
+#pragma once
+
+#include <stdarg.h>
+
+enum log_level {
+	LOG_LEVEL_ERROR = 3,
+	LOG_LEVEL_WARNING = 4,
+	LOG_LEVEL_NOTICE = 5,
+	LOG_LEVEL_INFO = 6,
+	LOG_LEVEL_DEBUG = 7,
+};
+
+typedef void (*log_sink)(void *data, enum log_level level, const char *token, const char *line);
+
+/* Messages above `level` are dropped. The start value is LOG_LEVEL_INFO. */
+void log_set_level(enum log_level level);
+/* Name of the process or duty shown before each line ("wattribute-sensor collect"). The string is kept, not
+ * copied. */
+void log_set_name(const char *name);
+/* Sends every line to `sink` instead of stderr; NULL puts stderr back. For tests. */
+void log_set_sink(log_sink sink, void *data);
+/* Level by name ("error" .. "debug"); -EINVAL for another word. */
+int log_level_parse(const char *word, enum log_level *ret_level);
+
+/*
+ * `err` is a negative errno or 0; when it is not 0, ": " and its text end the line.
+ * Returns `err`, so that `return log_error("priv", r, "cannot open '%s'", path);` is one statement.
+ */
+int log_write(enum log_level level, const char *token, int err, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#define log_error(token, err, ...)   log_write(LOG_LEVEL_ERROR, (token), (err), __VA_ARGS__)
+#define log_warning(token, err, ...) log_write(LOG_LEVEL_WARNING, (token), (err), __VA_ARGS__)
+#define log_notice(token, err, ...)  log_write(LOG_LEVEL_NOTICE, (token), (err), __VA_ARGS__)
+#define log_info(token, err, ...)    log_write(LOG_LEVEL_INFO, (token), (err), __VA_ARGS__)
+#define log_debug(token, err, ...)   log_write(LOG_LEVEL_DEBUG, (token), (err), __VA_ARGS__)

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options from one table: command line (argp), environment, JSON file and defaults, in that order of
+ * strength, whatever the order they are given in. The same table gives --help, --print-config and every error
+ * message. Errors are text; nothing here logs or exits.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Beside each type: what the field at `offset` of the target struct is. */
+enum config_type {
+	CONFIG_TITLE,       /* no option: `help` is the title of the rows that follow in --help */
+	CONFIG_BOOL,        /* bool; --x and --no-x */
+	CONFIG_COUNT,       /* unsigned; each --x adds one; a number in a file */
+	CONFIG_INT,         /* int64_t */
+	CONFIG_DOUBLE,      /* double */
+	CONFIG_DURATION_MS, /* uint64_t; "500ms", "1s", "5m"; a bare number means milliseconds */
+	CONFIG_SIZE,        /* uint64_t bytes; "64M" */
+	CONFIG_STRING,      /* char *, owned; NULL without a default */
+	CONFIG_CHOICE,      /* int: index into `choices` */
+	CONFIG_LIST,        /* struct config_list; repeated, or separated by commas; an array in a file */
+	CONFIG_CALL, /* no field: `apply` is called for each occurrence, in order; argument if `placeholder`
+		      */
+	CONFIG_SECTION, /* JSON files only: `section` reads the value, whatever it is */
+};
+
+enum config_flags {
+	CONFIG_URI = 1 << 0,     /* a password in it is shown as "***" */
+	CONFIG_SECRET = 1 << 1,  /* shown as "***" */
+	CONFIG_NO_ENV = 1 << 2,  /* not from the environment; true of CALL and SECTION in any case */
+	CONFIG_NO_FILE = 1 << 3, /* not from a file, and not printed by --print-config */
+	CONFIG_HIDDEN = 1 << 4,  /* not in --help */
+};
+
+enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
+
+struct config_list {
+	char **items;
+	unsigned n_items;
+};
+
+struct config;
+struct config_json;
+struct config_row;
+
+/* 0, or a negative errno with a reason in `why`. `value` is NULL where the row takes no argument. */
+typedef int (*config_apply)(void *target, const struct config_row *row, const char *value, char *why,
+			    size_t why_size);
+/* 0, or what config_json_fail() returned. */
+typedef int (*config_read_section)(void *target, const struct config_row *row, struct config_json *json,
+				   const json_t *value);
+/* A new reference for --print-config; NULL: nothing to print. */
+typedef json_t *(*config_print_section)(const void *target, const struct config_row *row);
+
+struct config_row {
+	const char *name; /* long option and JSON key */
+	char letter;      /* short option, or 0 */
+	enum config_type type;
+	unsigned flags;
+	const char *placeholder;    /* "HOST:PORT"; a default by type for all types but CALL */
+	const char *fallback;       /* default as text; NULL: zero, NULL, false */
+	double min, max;            /* of numbers, in the field's unit; both 0: no limit */
+	const char *const *choices; /* NULL-ended */
+	size_t offset;
+	config_apply apply;          /* CALL */
+	config_read_section section; /* SECTION */
+	config_print_section print;  /* SECTION, optional */
+	/*
+	 * CALL and SECTION: rows with the same `reset` make one set. It is called before the first of them
+	 * that a stronger origin gives, so that the flags' groups replace the file's.
+	 */
+	void (*reset)(void *target);
+	/* NULL-ended; further JSON keys ("output.uri": uri in the object output) and, without dots, options.
+	 */
+	const char *const *aliases;
+	const char *help;
+};
+
+struct config_spec {
+	const char *program;   /* "wattribute-sensor" */
+	const char *arguments; /* shown in usage behind the options; NULL: none */
+	const char *about;     /* what the program does; shown above the options */
+	const char *tail;      /* shown below the options, or NULL */
+	const struct config_row *rows;
+	size_t n_rows;
+	size_t target_size;
+	bool daemon;              /* offers -x/--config-file, --check and --print-config */
+	const char *default_file; /* read where it exists and -x is not given; or NULL */
+	/* An argument that is no option; NULL: an error that names it. Ends with a negative errno and a
+	 * reason. */
+	int (*argument)(void *target, const char *argument, char *why, size_t why_size);
+	bool stop_at_argument; /* options end at the first argument: config_rest() tells where (wattribute
+				  run) */
+	/* Checks that concern several options, after everything is applied. */
+	int (*finish)(void *target, const struct config *config, char *why, size_t why_size);
+};
+
+enum config_action {
+	CONFIG_RUN,
+	CONFIG_CHECK, /* --check: all is well as far as this file can tell; look further, then end with 0 */
+	CONFIG_EXIT,  /* --help, --version, --usage or --print-config was printed to stdout: end with 0 */
+};
+
+/*
+ * Zeroes the target, applies the defaults, then file, environment and command line. 0, or a negative errno
+ * with a sentence in `why` (option or file:line:column, what is wrong, the nearest known word). Free the
+ * target's strings by config_done() in either case.
+ */
+int config_load(const struct config_spec *spec, void *target, int argc, char *argv[],
+		struct config **ret_config, char *why, size_t why_size);
+enum config_action config_get_action(const struct config *config);
+/* Where the value of a row came from: CONFIG_DEFAULT when nobody gave it. */
+enum config_origin config_get_origin(const struct config *config, const char *name);
+/* With stop_at_argument: index in argv of the first argument, or argc. */
+int config_rest(const struct config *config);
+void config_free(struct config *config);
+/* Frees the strings and lists in the target. CALL and SECTION rows are reset. */
+void config_done(const struct config_spec *spec, void *target);
+
+/* The target as a JSON file that can be read again; passwords as "***". 0 or -EIO. */
+int config_print(const struct config_spec *spec, const void *target, FILE *out);
+/* Applies a JSON text to a target whose defaults are set; `name` is for messages. For tests and fuzzing. */
+int config_apply_json(const struct config_spec *spec, void *target, const char *name, const char *text,
+		      size_t length, char *why, size_t why_size);
+
+/*
+ * Error inside a section: at the member `key` of the object `parent`, or at element `index` of the array
+ * `parent` (key NULL). Writes "file:line:column: …"; returns -EINVAL.
+ */
+int config_json_fail(struct config_json *json, const json_t *parent, const char *key, size_t index,
+		     const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Fails unless every key of the object is in `known` (NULL-ended); names the nearest. */
+int config_json_known_keys(struct config_json *json, const json_t *object, const char *const *known);

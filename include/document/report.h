@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plain structures for what the two daemons say to each other and to the world: reports of counts, power
+ * reports, recaps, and what is known of a target. docs/documents.md has every field with its unit.
+ * report_bson.h is the only place that knows the field names.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REPORT_TARGET_ALL    "all"
+#define REPORT_TARGET_RAPL   "rapl"
+#define REPORT_TARGET_GLOBAL "global"
+#define REPORT_TARGET_SYSTEM "system"
+#define REPORT_TARGET_IDLE   "idle"
+
+#define REPORT_ID_BYTES 12
+/* RAPL counts are in units of 2^-32 J: joules = ldexp(count, REPORT_RAPL_EXPONENT). */
+#define REPORT_RAPL_EXPONENT (-32)
+
+#define REPORT_EVENT_PKG  "RAPL_ENERGY_PKG"
+#define REPORT_EVENT_DRAM "RAPL_ENERGY_DRAM"
+/* The group and event that CPU-time sources (cpu.stat) report: nanoseconds of CPU time in the tick. */
+#define REPORT_GROUP_CPUSTAT  "cpustat"
+#define REPORT_EVENT_CPU_TIME "CPU_TIME_NS"
+
+enum report_scope { REPORT_SCOPE_CPU, REPORT_SCOPE_DRAM, REPORT_SCOPES };
+extern const char *const report_scope_names[REPORT_SCOPES]; /* "cpu", "dram" */
+
+#define REPORT_KEY_MAX 127
+/*
+ * Can `name` be a group or an event, that is a key of a document? 0, or -EINVAL with the reason and the
+ * remedy: no
+ * '.', no leading '$', no control character, UTF-8, 1 to 127 bytes. Encoders write ':' for '.' and '_' for
+ * '$'.
+ */
+int report_check_key(const char *name, char *why, size_t why_size);
+
+/* Where a set of counts was taken: a CPU of a package. */
+struct report_place {
+	unsigned package;
+	unsigned cpu;
+};
+
+/* The unchanging shape of one group: its name, events and places. Made once, shared by all ticks. */
+struct report_group {
+	const char *name;
+	unsigned n_events;
+	const char *const *events; /* as the user typed them */
+	unsigned n_places;
+	const struct report_place *places; /* sorted by package, then CPU */
+};
+
+/* One target's counts of one group in one tick. */
+struct report_counts {
+	const struct report_group *group;
+	const uint64_t *values;     /* [n_places][n_events], scaled for multiplexing */
+	const uint64_t *enabled_ns; /* [n_places], per tick; NULL: both are left out */
+	const uint64_t *running_ns;
+};
+
+enum report_lost_cause {
+	REPORT_LOST_READ,   /* a counter could not be read */
+	REPORT_LOST_OPEN,   /* a target could not be opened */
+	REPORT_LOST_BUDGET, /* no file descriptor was left for a target */
+	REPORT_LOST_LATE,   /* ticks that came late or were skipped */
+	REPORT_LOST_SPOOL,  /* documents the spool had to drop */
+	REPORT_LOST_CAUSES
+};
+extern const char *const report_lost_names[REPORT_LOST_CAUSES];
+
+/* What `all` carries under metadata. Strings may be NULL: the field is left out. */
+struct report_tick_metadata {
+	uint64_t seq;
+	double interval_s;  /* measured */
+	unsigned n_targets; /* container reports of this tick */
+	const char *energy_source;
+	const char *activity_source;
+	double base_frequency_mhz; /* 0: unknown */
+	unsigned n_cores;          /* physical cores of a socket; 0: unknown */
+	double lost_cpu_s; /* CPU time of this tick that can be given to no cgroup for sure; 0 is left out */
+	double skew_s;     /* energy reading to the last activity reading; negative: not said */
+	const char *boot_id;
+	const char *version;
+	uint64_t lost[REPORT_LOST_CAUSES]; /* since the sensor's start */
+};
+
+/* What a container's report carries under metadata. */
+struct report_target_metadata {
+	const char *container_id; /* 12 hex digits, NULL for what is no container */
+	bool partial;             /* first or last tick of its life */
+	double scaled;            /* smallest running/enabled; 1 is left out */
+};
+
+/* One power report: one target, tick, socket and scope. Watts unless the name says otherwise. */
+struct report_power {
+	int64_t time_ms;
+	const char *sensor;
+	const char *target;
+	const char *socket; /* package id as text */
+	enum report_scope scope;
+	const char *formula; /* formula's name and state; the event's name for target `rapl` */
+	double ratio;        /* share of the measured power; 1 for rapl and global */
+	double power;
+	double dynamic;
+	double fixed; /* the static part; written as `static` */
+	double energy_j;
+	double interval_s;
+	double bridged_s; /* part of the interval without a reading of its own; 0 is left out */
+	double error;     /* the model's recent error; NAN is left out */
+	bool estimated;
+	const char *container_id;
+};
+
+/* What does not change about a target from tick to tick. NULL or "" is left out. */
+struct report_target {
+	const char *sensor;
+	const char *target; /* name used in reports */
+	const char *id;     /* full container id */
+	const char *name;
+	const char *image;
+	const char *runtime; /* docker, podman, containerd, crio, systemd, lxc, ... */
+	const char *cgroup;
+	const char *pod;
+	const char *pod_namespace;
+	const char *container_name; /* within the pod */
+	const char *const *labels;  /* key, value, key, value, ..., NULL */
+	double cpu_quota;           /* CPUs allowed by cpu.max or cpuset; 0: no limit known */
+	int64_t first_seen_ms;
+	int64_t last_seen_ms;
+};

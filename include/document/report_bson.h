@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Documents to and from BSON: the only file that knows field names. The encoders append to a batch and do not
+ * allocate once it is warm; the decoder takes foreign bytes and never trusts them.
+ */
+#pragma once
+
+#include "document/batch.h"
+#include "document/report.h"
+
+struct report_head {
+	int64_t time_ms;
+	const char *sensor;
+	const char *target;
+};
+
+/* `_id` from the tick's second and a 64-bit hash of (sensor, time, target[, scope, socket]); NULL parts are
+ * skipped. */
+void report_make_id(int64_t time_ms, const char *sensor, const char *target, const char *scope,
+		    const char *socket, uint8_t ret_id[REPORT_ID_BYTES]);
+
+/* A container's report. 0 or -ENOMEM. */
+int report_bson_add_target_counts(struct batch *batch, const struct report_head *head,
+				  const struct report_counts *counts, unsigned n_counts,
+				  const struct report_target_metadata *metadata);
+/* The tick's `all` report; goes last. */
+int report_bson_add_all_counts(struct batch *batch, const struct report_head *head,
+			       const struct report_counts *counts, unsigned n_counts,
+			       const struct report_tick_metadata *metadata);
+/* As above; -EINVAL for a power that is no finite number. Other fields that are NAN are left out. */
+int report_bson_add_power(struct batch *batch, const struct report_power *power);
+/* `_id` from sensor and target alone, so that a later document of the same container replaces it (store put).
+ */
+int report_bson_add_target(struct batch *batch, const struct report_target *target);
+
+/* One number of a decoded report. Names are indices into the reader's tables. */
+struct report_value {
+	uint16_t group;
+	uint16_t event;
+	uint16_t package; /* the key as a number */
+	uint16_t cpu;
+	double value;
+};
+
+/*
+ * A decoded report of counts. Reused: arrays grow and stay. Strings point into the document.
+ * `time_enabled` and `time_running` appear as events of those names.
+ */
+struct report_decoded {
+	uint8_t id[REPORT_ID_BYTES];
+	int64_t time_ms;
+	const char *sensor;
+	const char *target;
+	const char *container_id;
+	struct report_value *values;
+	unsigned n_values;
+	unsigned capacity;
+	bool partial;
+	double scaled;
+	/* of `all`; NAN, 0 or NULL when absent */
+	bool has_seq;
+	uint64_t seq;
+	double interval_s;
+	int64_t n_targets; /* -1: not said */
+	const char *energy_source;
+	const char *activity_source;
+	double base_frequency_mhz;
+	double n_cores;
+	const char *boot_id;
+	uint64_t lost_total;
+	double lost_cpu_s;
+};
+
+/* Names of groups and events met so far; at most 65,535 of each, the rest of a report is refused (-E2BIG). */
+struct report_names;
+struct report_names *report_names_new(void);
+void report_names_free(struct report_names *names);
+const char *report_names_group(const struct report_names *names, unsigned index);
+const char *report_names_event(const struct report_names *names, unsigned index);
+unsigned report_names_count_events(const struct report_names *names);
+
+/*
+ * Reads one document of a sensor collection (ours, hwpc-sensor's, or PowerAPI's). 0, -EBADMSG with a reason
+ * in `why` (broken BSON, a missing or mistyped field), -E2BIG, -ENOMEM. Values of integer types are taken as
+ * well.
+ */
+int report_bson_decode(const uint8_t *document, size_t length, struct report_names *names,
+		       struct report_decoded *decoded, char *why, size_t why_size);
+void report_decoded_done(struct report_decoded *decoded);
+/* The sensor that a document names, NULL: none. Points into the document. */
+const char *report_bson_sensor(const uint8_t *document, size_t length);
+
+/*
+ * Reads one power report. Strings point into the document. -EBADMSG with a reason as above.
+ * Documents of PowerAPI lack dynamic, fixed, energy and interval: those are NAN then.
+ */
+int report_bson_decode_power(const uint8_t *document, size_t length, struct report_power *ret_power,
+			     char *why, size_t why_size);

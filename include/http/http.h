@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A small HTTP server on the event loop (libmicrohttpd without threads): a table of routes, answers now or
+ * later, limits on everything a client can make grow. What is wrong with a request is answered as {"error":
+ * "…"}.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ev_loop;
+struct http;
+struct http_request;
+
+/*
+ * Answers the request, at once or later: a handler that returns without an answer must have called
+ * http_wait(), else 500 is answered.
+ */
+typedef void (*http_handler)(struct http_request *request, void *data);
+
+struct http_route {
+	const char *method; /* "GET" (serves HEAD, too), "POST", ... */
+	/* "/metrics"; "{x}" is one path part, "*" at the end any rest; http_request_part() gives them. */
+	const char *pattern;
+	http_handler handler;
+};
+
+struct http_options {
+	const char *address;  /* "127.0.0.1", "::1", "0.0.0.0", "::"; NULL: 127.0.0.1 */
+	uint16_t port;        /* 0: any free one; http_port() tells */
+	size_t body_max;      /* bytes; 0: 1 MiB; more is answered with 413 */
+	uint64_t timeout_ms;  /* a client that says nothing for so long is cut; 0: 30 s */
+	uint64_t request_ms;  /* a request must have come as a whole after so long; 0: 60 s */
+	uint64_t waiting_ms;  /* a waiting request is answered with 503 after so long; 0: 1 h */
+	unsigned connections; /* altogether; 0: 256 */
+	unsigned per_address; /* connections of one address; 0: 64 */
+	unsigned waiting;     /* requests that wait at once, more are answered with 503; 0: 128 */
+	const char *token; /* asked for as "Authorization: Bearer …"; NULL: no question. 401 without it */
+	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
+};
+
+/*
+ * Routes are tried in their order. Routes and the options' strings must outlive the server. 0, or a negative
+ * errno and the reason in `why`.
+ */
+int http_start(struct ev_loop *loop, const struct http_options *options, const struct http_route *routes,
+	       size_t n_routes, void *data, struct http **ret_http, char *why, size_t why_size);
+uint16_t http_port(const struct http *http);
+/* Waiting requests are answered with 503. Accepts NULL. */
+void http_stop(struct http *http);
+
+struct http_statistics {
+	uint64_t requests;
+	uint64_t answers_2xx, answers_4xx, answers_5xx;
+	uint64_t waiting; /* at present */
+};
+const struct http_statistics *http_get_statistics(const struct http *http);
+
+const char *http_request_method(const struct http_request *request);
+const char *http_request_path(const struct http_request *request); /* as sent, without the query */
+/* Part `index` of the pattern's "{…}", decoded. NULL: there is no such part. "*" counts as one. */
+const char *http_request_part(const struct http_request *request, unsigned index);
+/* Value of a query parameter, decoded; the first one wins; "" for one without value; NULL: not given. */
+const char *http_request_parameter(const struct http_request *request, const char *name);
+/* All parameters in their order, repeats included. */
+void http_request_each_parameter(const struct http_request *request,
+				 void (*each)(void *data, const char *name, const char *value), void *data);
+/* Value of a header the client sent ("Accept"), whatever the case of its name; NULL: not sent. */
+const char *http_request_header(const struct http_request *request, const char *name);
+/* NUL-ended behind its length. */
+const char *http_request_body(const struct http_request *request, size_t *ret_length);
+
+/* Answers; the bytes are copied. A second answer to the same request is ignored. */
+void http_answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
+		 size_t length);
+void http_answer_json(struct http_request *request, unsigned status, const char *json);
+/* {"error": "…"} */
+void http_answer_error(struct http_request *request, unsigned status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/*
+ * The answer will come later, by one of the calls above from anywhere on the loop. `gone` is called once,
+ * when the request ends without it (client gone, time over, server stopped): forget the request then. 0, or
+ * -EBUSY where too many wait already: 503 has been answered then, and `gone` will not be called.
+ */
+int http_wait(struct http_request *request, void (*gone)(struct http_request *request, void *data),
+	      void *data);

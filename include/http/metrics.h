@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Numbers for Prometheus. Counters stay where they are counted: a callback walks them at the moment of the
+ * question. metrics_write() gives the text format 0.0.4.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum metrics_type { METRICS_GAUGE, METRICS_COUNTER };
+
+#define METRICS_TEXT_MAX ((size_t)64 * 1024 * 1024) /* a longer answer is cut at a line's end */
+
+struct metrics;
+struct metrics_writer;
+
+struct metrics *metrics_new(void);
+void metrics_free(struct metrics *metrics);
+
+/* Calls `collect` at each metrics_write(). Its families must not carry names used elsewhere. */
+int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct metrics_writer *writer),
+		    void *data);
+
+/*
+ * For collectors: a family, then its samples. Its name carries its unit and, for counters, "_total"; one that
+ * is no name of Prometheus is left out. `labels`: name, value, name, value, ..., NULL; or NULL; values are
+ * escaped here.
+ */
+void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name,
+		    const char *help);
+void metrics_sample(struct metrics_writer *writer, const char *const *labels, double value);
+
+/* The whole text, NUL-ended; the caller frees. NULL on lack of memory. */
+char *metrics_write(struct metrics *metrics, size_t *ret_length);
+#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sensor's `collect` process: watches cgroups, reads all sources in each tick, makes documents and hands
+ * them to `write`. It has no rights of its own; what needs one is opened by `priv`.
+ */
+#pragma once
+
+#include "document/batch.h"
+#include "target/cgroup.h"
+#include "target/cgroup_watch.h"
+#include "source/choose.h"
+#include "priv/container_file.h"
+#include "machine/cpu_online.h"
+#include "collect/encode.h"
+#include "write/link.h"
+#include "process/loop.h"
+#include "process/notify.h"
+#include "config/sensor_config.h"
+#include "source/source.h"
+#include "target/target.h"
+#include "machine/topology.h"
+
+#define COLLECT_SYSTEMS_MAX SENSOR_GROUPS_MAX
+
+/* Targets that the activity source had no descriptor or no cell for: they are counted by CPU time instead. */
+struct collect_overflow {
+	struct activity_source *source;  /* NULL: none is needed, or none works here */
+	struct activity_cgroup *cgroups; /* [n], their own ones */
+	unsigned n, capacity;
+};
+
+struct collect {
+	struct sensor_config *config;
+	struct loop loop;
+	struct notify notify;
+	/* the machine */
+	struct topology topology;
+	struct cpu_online online;
+	bool cpus_changed; /* in this tick */
+	struct cgroup_layout layout;
+	struct source_context context;
+	char boot_id[40];
+	/* sources */
+	struct system_source *systems[COLLECT_SYSTEMS_MAX];
+	unsigned n_systems;
+	struct activity_source *activity;
+	struct collect_overflow overflow;
+	struct choose_report chosen;
+	const char *energy_source;
+	/* targets */
+	struct cgroup_watch *watch;
+	container_file_opener open_file; /* names of containers; through priv but in a simulation */
+	void *open_data;
+	struct target_table *table;
+	/* a tick's work */
+	struct encoder *encoder;
+	struct batch reports, documents;
+	uint8_t *receive; /* for messages of `write` */
+	struct link_sender link;
+	uint64_t seq;
+	uint64_t last_energy_ns;
+	uint64_t lost[REPORT_LOST_CAUSES]; /* since start */
+	uint64_t writer_lost;              /* of these, by the writer */
+	int64_t last_time_ms;
+	bool clock_behind;
+	bool told_overflow;
+	bool told_nameless;
+	/* watchers */
+	struct loop_tick tick;
+	ev_io watch_io, link_read, link_write;
+	ev_timer rescan, watchdog, discovery_pause;
+	ev_idle sim_idle;
+	bool stopping;
+	int result;
+};
+
+/* Runs the duty: returns the process's exit code. The sockets are at DUTY_SOCKET_FD (priv) and DUTY_EXTRA_FD
+ * (write). */
+int collect_main(struct sensor_config *config);
+
+/* collect_open.c: everything there is to open, in order; and back. */
+int collect_open(struct collect *collect);
+void collect_close(struct collect *collect);
+/* Where container runtimes keep their files, by the configuration. For priv, too. */
+void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots);
+/* collect_targets.c: the table's calls, passed on to the activity source. */
+void collect_target_events(struct collect *collect, struct target_events *ret_events);
+/* What has come and gone since the last call, from the activity source and from inotify. */
+void collect_discover(struct collect *collect);
+/* After a tick: departed cgroups leave the source, ended slots become free. */
+void collect_release_ended(struct collect *collect);
+/* Counts of an ended target whose name lives on are added to its successor's, so that one report has both. */
+void collect_merge_successors(struct collect *collect);
+/*
+ * collect_overflow.c: a cheaper source for what the activity source refused with -EMFILE.
+ * open: at start, before rights are given up. add: 0, or a negative errno when it cannot be counted here
+ * either. remove: false when the cgroup's target is not here. frame: NULL while there is none. move_back:
+ * after a tick, the busiest targets return to the activity source where it has room again.
+ */
+void collect_overflow_open(struct collect *collect);
+void collect_overflow_close(struct collect_overflow *overflow);
+int collect_overflow_add(struct collect *collect, const struct activity_cgroup *cgroup);
+bool collect_overflow_remove(struct collect_overflow *overflow, const struct activity_cgroup *cgroup);
+bool collect_overflow_has(const struct collect_overflow *overflow, unsigned slot);
+struct activity_frame *collect_overflow_frame(const struct collect_overflow *overflow);
+void collect_overflow_move_back(struct collect *collect);
+/* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: behind it. */
+void collect_open_cpus(struct collect *collect);
+void collect_look_at_cpus(struct collect *collect);
+void collect_take_back_cpus(struct collect *collect);
+/* collect_tick.c: one reading of everything. `missed`: ticks that were due and did not come. */
+void collect_read_tick(struct collect *collect, uint64_t missed);
+/* Reads once without reporting, so that the first tick has something to differ from. */
+void collect_read_baseline(struct collect *collect);

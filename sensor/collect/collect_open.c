@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What collect opens, in order: the machine's description, the sources, the targets. All of it happens before
+ * rights are given up, so that descriptions in private folders can be read; later openings go through `priv`.
+ */
+#include "collect/collect.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "priv/container_file.h"
+#include "config/defaults.h"
+#include "process/duty.h"
+#include "machine/fd_budget.h"
+#include "base/log.h"
+#include "priv/priv_client.h"
+#include "sim/sensor_sim.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check_root(const char *path, const char *option)
+{
+	if (access(path, X_OK) == 0)
+		return 0;
+	return log_error("topology", -errno, "cannot read '%s'. Is %s right?", path, option);
+}
+
+static int open_machine(struct collect *collect)
+{
+	const struct sensor_config *config = collect->config;
+	struct source_context *context = &collect->context;
+	char path[4096];
+	int r;
+
+	r = check_root(config->sysfs_root, "--sysfs-root");
+	if (r == 0)
+		r = check_root(config->procfs_root, "--procfs-root");
+	if (r < 0)
+		return r;
+	r = topology_read(config->sysfs_root, config->procfs_root, &collect->topology);
+	if (r < 0)
+		return log_error("topology", r, "no CPU found below '%s'. Is --sysfs-root right?",
+				 config->sysfs_root);
+	collect_open_cpus(collect);
+	(void)snprintf(path, sizeof(path), "%s/sys/kernel/random/boot_id", config->procfs_root);
+	if (text_read_file_at(AT_FDCWD, path, collect->boot_id, sizeof(collect->boot_id)) < 0)
+		collect->boot_id[0] = '\0';
+	*context = (struct source_context){
+		.sysfs_root = config->sysfs_root,
+		.procfs_root = config->procfs_root,
+		.topology = &collect->topology,
+		.tdp_w = config->tdp_w,
+		.per_cpu = config->per_cpu,
+		.strict = config->strict,
+		.fd_budget = fd_budget_raise(),
+	};
+	if (config->fd_budget > 0 && (unsigned)config->fd_budget < context->fd_budget)
+		context->fd_budget = (unsigned)config->fd_budget;
+	r = priv_client_connect(DUTY_SOCKET_FD, &context->priv);
+	collect->open_file = priv_client_open_container_file;
+	collect->open_data = context->priv;
+	return r;
+}
+
+static int open_cgroups(struct collect *collect)
+{
+	int r = cgroup_layout_detect(collect->config->cgroup_base, &collect->layout);
+
+	if (r < 0)
+		return log_error("cgroup", 0, "%s", collect->layout.text), r;
+	if (collect->layout.version == CGROUP_VERSION_NONE)
+		log_warning("cgroup", 0, "%s. Is -p right? Without it the machine's own hierarchy is taken",
+			    collect->layout.text);
+	else
+		log_info("cgroup", 0, "%s", collect->layout.text);
+	collect->context.cgroups_without_perf = !collect->layout.perf;
+	if (collect->layout.cpu_time[0]) {
+		collect->context.cpu_root = collect->layout.cpu_time;
+		collect->context.cpu_root_v2 = collect->layout.cpu_time_version == CGROUP_VERSION_2;
+	}
+	return 0;
+}
+
+static int open_systems(struct collect *collect)
+{
+	struct sensor_config *config = collect->config;
+
+	for (unsigned i = 0; i < config->n_groups; i++) {
+		struct event_group_request *group = &config->groups[i];
+		struct system_source *source;
+		int r;
+
+		if (group->of_containers)
+			continue;
+		source = choose_system(&collect->context, group, choose_energy_names[config->energy],
+				       &collect->chosen, &r);
+		if (!source) {
+			if (config->strict)
+				return log_error("source", 0,
+						 "group '%s' cannot be measured, and --strict was given",
+						 group->name),
+				       r;
+			log_warning("source", 0, "group '%s' is left out; the rest goes on", group->name);
+			continue;
+		}
+		collect->systems[collect->n_systems++] = source;
+		if (source->ops->energy)
+			collect->energy_source = source->ops->name;
+	}
+	return 0;
+}
+
+static int open_activity(struct collect *collect)
+{
+	struct sensor_config *config = collect->config;
+	struct event_group_request requests[SENSOR_GROUPS_MAX];
+	unsigned n = 0;
+	int r;
+
+	for (unsigned i = 0; i < config->n_groups; i++)
+		if (config->groups[i].of_containers)
+			requests[n++] = config->groups[i];
+	if (n == 0)
+		return 0; /* the user asked for the machine only */
+	collect->activity = choose_activity(&collect->context, requests, n, 64,
+					    choose_activity_names[config->activity], &collect->chosen, &r);
+	if (!collect->activity && config->strict)
+		return log_error("source", 0, "containers cannot be counted, and --strict was given"), r;
+	if (!collect->activity)
+		log_warning("source", 0, "containers cannot be counted%s; only the machine is reported",
+			    config->activity ? " as --activity wants it" : "");
+	collect_overflow_open(collect);
+	return 0;
+}
+
+/* "/var/lib/docker" and "/var/docker" as users give them, "containers" below as Docker has it. */
+static void add_roots(const char **roots, const struct config_list *list, const char *below)
+{
+	for (unsigned i = 0, n = 0; i < list->n_items && n < CONTAINER_ROOTS_MAX; i++) {
+		char *path = NULL;
+
+		if (asprintf(&path, "%s%s", list->items[i], below) < 0)
+			return;
+		roots[n++] = path; /* for the life of the process */
+		roots[n] = NULL;
+	}
+}
+
+void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots)
+{
+	container_roots_default(ret_roots);
+	add_roots(ret_roots->docker, &config->docker_roots, "/containers");
+	add_roots(ret_roots->storage, &config->podman_roots, "");
+}
+
+static int open_targets(struct collect *collect)
+{
+	const struct sensor_config *config = collect->config;
+	struct target_options options = {
+		.open_file = collect->open_file,
+		.open_data = collect->open_data,
+		.layout = collect->context.sim ? NULL : &collect->layout,
+		.include = (const char *const *)config->include.items,
+		.n_include = config->include.n_items,
+		.exclude = (const char *const *)config->exclude.items,
+		.n_exclude = config->exclude.n_items,
+		.names_are_paths = config->names == 1,
+		.brief = collect->activity && collect->activity->ops->births,
+	};
+	struct cgroup_watch_events watch_events;
+	struct target_events events;
+	int r;
+
+	collect_target_events(collect, &events);
+	r = target_table_new(&options, &events, &collect->table);
+	if (r < 0 || collect->context.sim)
+		return r;
+	target_table_watch_events(collect->table, &watch_events);
+	r = cgroup_watch_open(&collect->layout, &watch_events, &collect->watch);
+	if (r < 0)
+		return log_error("cgroup", r, "cannot watch '%s'", collect->layout.mount);
+	target_table_settle(collect->table, clock_realtime_ms());
+	log_info("target", 0, "%u targets in %u cgroups", target_table_view(collect->table)->n_live,
+		 cgroup_watch_get_statistics(collect->watch)->n_cgroups);
+	return 0;
+}
+
+int collect_open(struct collect *collect)
+{
+	int r = open_machine(collect);
+
+	if (r == 0 && collect->config->sim)
+		r = sensor_sim_open(collect);
+	else if (r == 0)
+		r = open_cgroups(collect);
+	if (r == 0)
+		r = defaults_apply(collect->config);
+	if (r == 0)
+		r = open_systems(collect);
+	if (r == 0)
+		r = open_activity(collect);
+	if (r == 0 && collect->n_systems == 0 && !collect->activity)
+		r = (log_error("source", 0,
+			       "nothing can be measured here; see wattribute-sensor --check-machine"),
+		     -ENODEV);
+	if (r == 0)
+		r = open_targets(collect);
+	if (r < 0)
+		return r;
+	collect->encoder = encoder_new(collect->activity ? &collect->activity->frame : NULL,
+				       collect->overflow.source ? &collect->overflow.source->frame : NULL,
+				       collect->systems, collect->n_systems);
+	return collect->encoder ? 0 : -ENOMEM;
+}
+
+void collect_close(struct collect *collect)
+{
+	encoder_free(collect->encoder);
+	collect_overflow_close(&collect->overflow);
+	cgroup_watch_close(collect->watch);
+	if (collect->activity)
+		collect->activity->ops->close(collect->activity);
+	for (unsigned i = 0; i < collect->n_systems; i++)
+		collect->systems[i]->ops->close(collect->systems[i]);
+	target_table_free(collect->table);
+	sensor_sim_close(collect);
+	priv_client_free(collect->context.priv);
+	topology_done(&collect->topology);
+	cpu_online_close(&collect->online);
+	link_sender_done(&collect->link);
+	batch_done(&collect->reports);
+	batch_done(&collect->documents);
+	free(collect->receive);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the target table and the activity source: cgroups that come are counted, those that go leave after
+ * their last counts have been read. A target that cannot be counted is told once and goes on to be counted as
+ * lost.
+ */
+#include "collect/collect.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+/* Once: what is not counted as wished, and why. Further ones are only in the figures. */
+static void tell_budget(struct collect *collect, const char *path, bool counted)
+{
+	static const char remedy[] =
+		"Raise the limit of open files (LimitNOFILE=, --ulimit nofile=, --fd-budget), or choose "
+		"targets by --include and --exclude";
+
+	if (counted && !collect->told_overflow)
+		log_warning("target", 0,
+			    "no descriptor is left for '%s': it and others after it are counted by CPU time "
+			    "alone "
+			    "(group 'cpustat'). %s",
+			    path, remedy);
+	else if (!counted && collect->lost[REPORT_LOST_BUDGET] == 1)
+		log_warning("target", 0, "no descriptor is left to count '%s' and what comes after it. %s",
+			    path, remedy);
+	collect->told_overflow |= counted;
+}
+
+static void target_joined(void *data, const struct activity_cgroup *cgroup)
+{
+	struct collect *collect = data;
+	int r;
+
+	if (!collect->activity)
+		return;
+	/* What is nested in a target that is counted elsewhere is counted there with it. */
+	if (!cgroup->root && collect_overflow_has(&collect->overflow, cgroup->slot))
+		return;
+	r = collect->activity->ops->add(collect->activity, cgroup);
+	if (r == 0 || r == -ENOENT)
+		return;
+	if (r == -EMFILE || r == -ENFILE) {
+		r = cgroup->root ? collect_overflow_add(collect, cgroup) : -EMFILE;
+		if (r < 0)
+			collect->lost[REPORT_LOST_BUDGET]++;
+		tell_budget(collect, cgroup->path, r == 0);
+		return;
+	}
+	if (collect->lost[REPORT_LOST_OPEN]++ == 0)
+		log_warning("target", r, "cannot count cgroup '%s' (further ones only in metadata.lost)",
+			    cgroup->path);
+	else
+		log_debug("target", r, "cannot count cgroup '%s'", cgroup->path);
+}
+
+static void target_started(void *data, unsigned slot)
+{
+	struct collect *collect = data;
+
+	log_debug("target", 0, "'%s' has come (slot %u)", target_table_view(collect->table)->names[slot],
+		  slot);
+}
+
+static void target_renamed(void *data, unsigned slot, const char *old_name)
+{
+	struct collect *collect = data;
+
+	log_info("target", 0, "'%s' is called '%s' from now on", old_name,
+		 target_table_view(collect->table)->names[slot]);
+}
+
+/* Once, as there will be more for the same reason. */
+static void target_nameless(void *data, unsigned slot)
+{
+	struct collect *collect = data;
+
+	if (collect->told_nameless || collect->config->names == 1)
+		return;
+	collect->told_nameless = true;
+	log_warning("target", 0,
+		    "'%s' goes by its id, as no file of its runtime tells its name (further ones are not "
+		    "told). In a "
+		    "container, mount the host's /var/lib/docker/containers (Podman: /var/lib/containers) in "
+		    "its own place, "
+		    "or name other folders by --docker-root and --podman-root",
+		    target_table_view(collect->table)->names[slot]);
+}
+
+void collect_target_events(struct collect *collect, struct target_events *ret_events)
+{
+	*ret_events = (struct target_events){
+		.started = target_started,
+		.joined = target_joined,
+		.renamed = target_renamed,
+		.nameless = target_nameless,
+		.data = collect,
+	};
+}
+
+static void born(void *data, uint64_t parent, const char *name, uint64_t id)
+{
+	struct collect *collect = data;
+
+	cgroup_watch_born(collect->watch, parent, name, id);
+}
+
+void collect_discover(struct collect *collect)
+{
+	struct activity_source *activity = collect->activity;
+	int r;
+
+	if (activity && activity->ops->births) {
+		activity->ops->births(activity, born, collect);
+		cgroup_watch_born_end(collect->watch);
+	}
+	r = cgroup_watch_process(collect->watch);
+	if (r < 0)
+		log_warning("cgroup", r, "notifications cannot be read; the rescan goes on");
+	target_table_settle(collect->table, clock_realtime_ms());
+}
+
+static void make_active(struct activity_frame *frame, unsigned slot)
+{
+	for (unsigned i = 0; i < frame->n_active; i++)
+		if (frame->active[i] == slot)
+			return;
+	if (frame->n_active < frame->n_slots)
+		frame->active[frame->n_active++] = slot;
+}
+
+static void leave_active(struct activity_frame *frame, unsigned slot)
+{
+	for (unsigned i = 0; i < frame->n_active; i++)
+		if (frame->active[i] == slot)
+			frame->active[i--] = frame->active[--frame->n_active];
+}
+
+static void merge_slot(struct activity_frame *frame, unsigned slot, unsigned heir)
+{
+	const size_t n_counts = (size_t)frame->n_places * frame->n_events;
+	const size_t n_times = (size_t)frame->n_places * frame->n_groups;
+
+	for (size_t i = 0; i < n_counts; i++)
+		frame->counts[heir * n_counts + i] += frame->counts[slot * n_counts + i];
+	for (size_t i = 0; frame->enabled_ns && i < n_times; i++) {
+		frame->enabled_ns[heir * n_times + i] += frame->enabled_ns[slot * n_times + i];
+		frame->running_ns[heir * n_times + i] += frame->running_ns[slot * n_times + i];
+	}
+	make_active(frame, heir);
+}
+
+/* The frame that counts a slot. */
+static struct activity_frame *frame_of(struct collect *collect, unsigned slot)
+{
+	return collect_overflow_has(&collect->overflow, slot) ? collect_overflow_frame(&collect->overflow)
+							      : &collect->activity->frame;
+}
+
+void collect_merge_successors(struct collect *collect)
+{
+	const struct target_view *view = target_table_view(collect->table);
+
+	for (unsigned slot = 1; view->n_ended > 0 && slot < view->n_slots; slot++) {
+		struct activity_frame *frame;
+		unsigned heir;
+
+		if (view->states[slot] != TARGET_ENDED)
+			continue;
+		heir = target_table_successor(collect->table, slot);
+		frame = frame_of(collect, slot);
+		if (heir == 0 || slot >= frame->n_slots || heir >= frame->n_slots)
+			continue;
+		/* Two reports of one name cannot be; counts of another kind cannot be added up. */
+		if (frame == frame_of(collect, heir))
+			merge_slot(frame, slot, heir);
+		else
+			collect->lost[REPORT_LOST_READ]++;
+		leave_active(frame, slot);
+	}
+}
+
+void collect_release_ended(struct collect *collect)
+{
+	struct activity_cgroup cgroup;
+	unsigned slot;
+
+	while (target_table_next_departed(collect->table, &cgroup))
+		if (collect->activity && !collect_overflow_remove(&collect->overflow, &cgroup))
+			collect->activity->ops->remove(collect->activity, &cgroup);
+	while ((slot = target_table_next_ended(collect->table)) != 0) {
+		log_debug("target", 0, "'%s' has gone (slot %u)",
+			  target_table_view(collect->table)->names[slot], slot);
+		target_table_release(collect->table, slot);
+	}
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One tick: energy and activity are read as close together as can be, then documents are made of them and
+ * handed over. Nothing here allocates once warm.
+ */
+#include "collect/collect.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "document/report_bson.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+
+static void read_system(struct collect *collect, struct system_source *source, uint64_t interval_ns)
+{
+	const uint64_t failures = source->read_failures;
+	int r = source->ops->read(source, interval_ns);
+
+	if (r < 0)
+		log_debug("source", r, "group '%s' was not read", source->group.name);
+	collect->lost[REPORT_LOST_READ] += source->read_failures - failures;
+}
+
+static void read_activity(struct collect *collect, struct activity_source *source)
+{
+	const uint64_t failures = source->frame.read_failures;
+	int r = source->ops->read(source);
+
+	if (r < 0)
+		log_debug("source", r, "activity was not read");
+	collect->lost[REPORT_LOST_READ] += source->frame.read_failures - failures;
+}
+
+/* When the energy was read: lengths by one clock, the report's time by the other, both of the same instant.
+ */
+struct instant {
+	uint64_t monotonic_ns;
+	int64_t time_ms;
+};
+
+static struct instant now(void)
+{
+	return (struct instant){.monotonic_ns = clock_monotonic_ns(), .time_ms = clock_realtime_ms()};
+}
+
+/* Returns the time between the energy reading and the end of the activity reading. */
+static uint64_t read_sources(struct collect *collect, struct instant *ret_energy)
+{
+	struct instant energy = now();
+	const uint64_t start_ns = energy.monotonic_ns;
+
+	for (unsigned i = 0; i < collect->n_systems; i++)
+		if (!collect->systems[i]->ops->energy)
+			read_system(collect, collect->systems[i], start_ns - collect->last_energy_ns);
+	for (unsigned i = 0; i < collect->n_systems; i++) {
+		if (!collect->systems[i]->ops->energy)
+			continue;
+		energy = now();
+		read_system(collect, collect->systems[i], energy.monotonic_ns - collect->last_energy_ns);
+	}
+	if (collect->activity)
+		read_activity(collect, collect->activity);
+	if (collect_overflow_frame(&collect->overflow))
+		read_activity(collect, collect->overflow.source);
+	*ret_energy = energy;
+	return clock_monotonic_ns() - energy.monotonic_ns;
+}
+
+void collect_read_baseline(struct collect *collect)
+{
+	struct instant energy;
+
+	(void)read_sources(collect, &energy);
+	collect->last_energy_ns = energy.monotonic_ns;
+}
+
+static void send_targets(struct collect *collect)
+{
+	struct report_target target;
+	unsigned slot;
+
+	batch_clear(&collect->documents);
+	while ((slot = target_table_next_dirty(collect->table)) != 0) {
+		target_table_fill(collect->table, slot, &target);
+		target.sensor = collect->config->name;
+		if (report_bson_add_target(&collect->documents, &target) < 0)
+			log_warning("tick", -ENOMEM, "target '%s' is not described", target.target);
+	}
+	if (collect->documents.n_documents > 0)
+		(void)link_send(&collect->link, LINK_PUT, collect->config->targets, &collect->documents,
+				false);
+}
+
+static void fill_lost(struct collect *collect, struct report_tick_metadata *metadata)
+{
+	collect->lost[REPORT_LOST_SPOOL] += collect->link.lost;
+	collect->link.lost = 0;
+	/* Since the start: a report that is itself lost takes nothing with it. */
+	for (unsigned i = 0; i < REPORT_LOST_CAUSES; i++)
+		metadata->lost[i] = collect->lost[i];
+}
+
+/* Less than this is no step, but ticks right behind a late one. */
+#define COLLECT_CLOCK_STEP_MS 10
+
+/*
+ * Identity and order are made of this time: a clock that was set back must not make two ticks one, nor one
+ * late. Ticks then follow each other by a millisecond until the clock has caught up; lengths are measured
+ * apart from it.
+ */
+static int64_t next_time_ms(struct collect *collect, int64_t now_ms)
+{
+	if (now_ms <= collect->last_time_ms) {
+		const bool set_back = now_ms + COLLECT_CLOCK_STEP_MS < collect->last_time_ms;
+
+		if (!collect->clock_behind && set_back)
+			log_warning("tick", 0,
+				    "the clock was set back by %" PRId64
+				    " ms; reports keep their order until it "
+				    "has caught up",
+				    collect->last_time_ms - now_ms);
+		collect->clock_behind = collect->clock_behind || set_back;
+		now_ms = collect->last_time_ms + 1;
+	} else {
+		collect->clock_behind = false;
+	}
+	collect->last_time_ms = now_ms;
+	return now_ms;
+}
+
+static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_ns, uint64_t skew_ns)
+{
+	const struct target_view *view = target_table_view(collect->table);
+	struct encode_tick tick = {
+		.time_ms = next_time_ms(collect, time_ms),
+		.sensor = collect->config->name,
+		.frame = collect->activity ? &collect->activity->frame : NULL,
+		.overflow = collect_overflow_frame(&collect->overflow),
+		.systems = collect->systems,
+		.n_systems = collect->n_systems,
+		.names = view->names,
+		.short_ids = view->short_ids,
+		.states = view->states,
+		.last_state = TARGET_ENDED,
+		.n_names = view->n_slots,
+		.keep_idle = collect->config->keep_idle,
+		.metadata =
+			{
+				.seq = collect->seq,
+				.interval_s = (double)interval_ns * 1e-9,
+				.energy_source = collect->energy_source,
+				.activity_source = collect->activity ? collect->activity->ops->name : NULL,
+				.base_frequency_mhz = collect->topology.base_frequency_mhz,
+				.n_cores = topology_cores_per_package(&collect->topology),
+				.skew_s = (double)skew_ns * 1e-9,
+				.lost_cpu_s = collect->activity
+						      ? (double)collect->activity->frame.lost_ns * 1e-9
+						      : 0,
+				.boot_id = collect->boot_id,
+				.version = WATTRIBUTE_VERSION,
+			},
+	};
+	unsigned n_targets;
+	int r;
+
+	fill_lost(collect, &tick.metadata);
+	r = encoder_run(collect->encoder, &tick, &collect->reports, &n_targets);
+	if (r < 0) {
+		(void)log_error("tick", r, "the tick's reports are lost");
+		collect->lost[REPORT_LOST_SPOOL]++;
+		return;
+	}
+	r = link_send(&collect->link, LINK_APPEND, collect->config->reports, &collect->reports, true);
+	if (r == -ENOBUFS)
+		log_warning("tick", 0, "the writer is behind by more than --backlog: %u reports are lost",
+			    collect->reports.n_documents);
+}
+
+void collect_read_tick(struct collect *collect, uint64_t missed)
+{
+	struct instant energy;
+	uint64_t skew_ns, interval_ns;
+
+	if (missed > 0) {
+		collect->lost[REPORT_LOST_LATE] += missed;
+		log_debug("tick", 0, "late: %" PRIu64 " ticks are part of this one", missed);
+	}
+	collect_look_at_cpus(collect);
+	skew_ns = read_sources(collect, &energy);
+	collect_take_back_cpus(collect);
+	interval_ns = energy.monotonic_ns - collect->last_energy_ns;
+	collect->last_energy_ns = energy.monotonic_ns;
+	collect->seq++;
+	(void)target_table_refresh_names(collect->table, clock_realtime_ms());
+	if (collect->activity && target_table_view(collect->table)->n_ended > 0)
+		collect_merge_successors(collect);
+	send_targets(collect);
+	encode(collect, energy.time_ms, interval_ns, skew_ns);
+	collect_release_ended(collect);
+	collect_overflow_move_back(collect);
+	if (collect->link.backlog.length > 0)
+		ev_io_start(collect->loop.ev, &collect->link_write);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Default groups. For each thing that the formulas understand there is a list of names, from the most exact
+ * to the kernel's generic one; the first that can be encoded on this processor is taken.
+ */
+#include "config/defaults.h"
+
+#include "base/cleanup.h"
+#include "event/event.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULTS_NAMES_MAX 8
+
+static const char *const default_features[][DEFAULTS_NAMES_MAX] = {
+	{"CPU_CLK_THREAD_UNHALTED:REF_P", "CPU_CLK_UNHALTED:REF_TSC_P", "CPU_CLK_UNHALTED:REF_TSC",
+	 "UNHALTED_REFERENCE_CYCLES", "PERF_COUNT_HW_REF_CPU_CYCLES"},
+	{"CPU_CLK_THREAD_UNHALTED:THREAD_P", "CPU_CLK_UNHALTED:THREAD_P", "CYCLES_NOT_IN_HALT",
+	 "UNHALTED_CORE_CYCLES", "PERF_COUNT_HW_CPU_CYCLES"},
+	{"INSTRUCTIONS_RETIRED", "INSTRUCTION_RETIRED", "INST_RETIRED:ANY_P", "RETIRED_INSTRUCTIONS",
+	 "PERF_COUNT_HW_INSTRUCTIONS"},
+	{"LLC_MISSES", "LAST_LEVEL_CACHE_MISSES", "LONGEST_LAT_CACHE:MISS", "PERF_COUNT_HW_CACHE_MISSES"},
+	/* Vector instructions: the same umask 0xfc by three names, as processors and libpfm have them. */
+	{"FP_ARITH_INST_RETIRED:VECTOR", "FP_ARITH_INST_RETIRED:PACKED", "FP_ARITH_INST_RETIRED:0xfc"},
+};
+
+static int add_event(struct event_group_request *group, const char *event)
+{
+	char **grown = realloc(group->events, (group->n_events + 1) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	group->events = grown;
+	grown[group->n_events] = strdup(event);
+	if (!grown[group->n_events])
+		return -ENOMEM;
+	group->n_events++;
+	return 0;
+}
+
+static struct event_group_request *add_group(struct sensor_config *config, const char *name,
+					     bool of_containers)
+{
+	struct event_group_request *group = &config->groups[config->n_groups];
+
+	*group = (struct event_group_request){
+		.name = strdup(name), .of_containers = of_containers, .by_default = true};
+	if (!group->name)
+		return NULL;
+	config->n_groups++;
+	return group;
+}
+
+static bool can_encode(const struct sensor_config *config, const char *event)
+{
+	struct event_encoding encoding = {0};
+	char why[256];
+
+	if (event_encode(config->sysfs_root, event, &encoding, why, sizeof(why)) < 0)
+		return false;
+	event_encoding_done(&encoding);
+	return true;
+}
+
+static int add_energy(struct sensor_config *config)
+{
+	struct event_group_request *group = add_group(config, "rapl", false);
+	int r;
+
+	if (!group)
+		return -ENOMEM;
+	group->one_cpu_per_socket = true;
+	r = add_event(group, "RAPL_ENERGY_PKG");
+	if (r == 0 &&
+	    (config->sim || !can_encode(config, "RAPL_ENERGY_PKG") || can_encode(config, "RAPL_ENERGY_DRAM")))
+		r = add_event(group, "RAPL_ENERGY_DRAM");
+	return r;
+}
+
+static int add_clocks(struct sensor_config *config)
+{
+	static const char *const clocks[] = {"TSC", "APERF", "MPERF"};
+	struct event_group_request *group;
+	int r = 0;
+
+	if (!config->sim)
+		for (size_t i = 0; i < ARRAY_SIZE(clocks); i++)
+			if (!can_encode(config, clocks[i]))
+				return 0;
+	group = add_group(config, "msr", false);
+	if (!group)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(clocks); i++)
+		r = add_event(group, clocks[i]);
+	return r;
+}
+
+static int add_activity(struct sensor_config *config)
+{
+	struct event_group_request *group = add_group(config, "core", true);
+	int r = 0;
+
+	if (!group)
+		return -ENOMEM;
+	for (size_t f = 0; r == 0 && f < ARRAY_SIZE(default_features); f++) {
+		for (size_t i = 0; default_features[f][i]; i++) {
+			if (!config->sim && !can_encode(config, default_features[f][i]))
+				continue;
+			r = add_event(group, default_features[f][i]);
+			break;
+		}
+	}
+	return r;
+}
+
+static void say_group(const struct event_group_request *group)
+{
+	char text[512] = "";
+	size_t length = 0;
+
+	for (unsigned e = 0; e < group->n_events && length < sizeof(text); e++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, " %s", group->events[e]);
+	log_info("events", 0, "chosen for group '%s':%s", group->name, text);
+}
+
+int defaults_apply(struct sensor_config *config)
+{
+	int r;
+
+	if (config->n_groups > 0)
+		return 0;
+	r = add_energy(config);
+	if (r == 0)
+		r = add_clocks(config);
+	if (r == 0)
+		r = add_activity(config);
+	for (unsigned i = 0; r == 0 && i < config->n_groups; i++)
+		say_group(&config->groups[i]);
+	return r;
+}

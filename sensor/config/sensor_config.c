@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sensor's option table and the checks that concern several options: where reports go, what the
+ * collections are called, whether a spool is needed.
+ */
+#include "config/sensor_config.h"
+
+#include "source/choose.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "process/sandbox.h"
+#include "config/sensor_groups.h"
+#include "base/state_dir.h"
+#include "store/store.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FIELD(member) .offset = offsetof(struct sensor_config, member)
+
+static const char *const names_of_output[] = {"output.type", "storage.type", NULL};
+static const char *const names_of_uri[] = {"output.uri",        "output.host",    "output.directory",
+					   "output.outdir",     "storage.uri",    "storage.host",
+					   "storage.directory", "storage.outdir", NULL};
+static const char *const names_of_database[] = {"output.database", "storage.database", NULL};
+static const char *const names_of_collection[] = {"output.collection", "storage.collection", NULL};
+static const char *const names_of_port[] = {"output.port", "storage.port", NULL};
+static const char *const names_of_name[] = {"sensor-name", NULL};
+static const char *const names_of_interval[] = {"perf-sampling-interval", "interval", NULL};
+static const char *const names_of_discovery[] = {"cgroup_discovery_interval", NULL};
+static const char *const names_of_base[] = {"cgroup_basepath", NULL};
+static const char *const names_of_system[] = {"global", NULL};
+static const char *const names_of_container[] = {"cgroups", NULL};
+static const char *const names_words[] = {"name", "path", NULL};
+static const char *const log_level_words[] = {"error", "warning", "notice", "info", "debug", NULL};
+
+static const struct config_row rows[] = {
+	{.type = CONFIG_TITLE, .help = "What to measure:"},
+	{"name", 'n', CONFIG_STRING, .placeholder = "NAME", FIELD(name), .aliases = names_of_name,
+	 .help = "name of this machine in reports; default: the host name"},
+	{"frequency", 'f', CONFIG_DURATION_MS, .placeholder = "INTERVAL", .fallback = "1s", .min = 10,
+	 .max = 3600000, FIELD(interval_ms), .aliases = names_of_interval,
+	 .help = "time between two ticks, 10 ms to 1 h (an interval, in spite of its old name)"},
+	{"system-group", 's', CONFIG_CALL, .placeholder = "GROUP", .apply = sensor_groups_begin,
+	 .reset = sensor_groups_reset, .flags = CONFIG_NO_FILE,
+	 .help = "start a group of events that are counted for the whole machine"},
+	{"container-group", 'c', CONFIG_CALL, .placeholder = "GROUP", .apply = sensor_groups_begin,
+	 .reset = sensor_groups_reset, .flags = CONFIG_NO_FILE,
+	 .help = "start a group of events that are counted for each container"},
+	{"event", 'e', CONFIG_CALL, .placeholder = "EVENT", .apply = sensor_groups_event,
+	 .reset = sensor_groups_reset, .flags = CONFIG_NO_FILE, .help = "an event of the last group"},
+	{"one-cpu-per-socket", 'o', CONFIG_CALL, .apply = sensor_groups_one_cpu, .reset = sensor_groups_reset,
+	 .flags = CONFIG_NO_FILE, .help = "count the last group on one CPU of each socket only"},
+	{"system", 0, CONFIG_SECTION, .section = sensor_groups_read_json, .print = sensor_groups_print_json,
+	 .reset = sensor_groups_reset, .aliases = names_of_system, .help = "groups for the whole machine"},
+	{"container", 0, CONFIG_SECTION, .section = sensor_groups_read_json,
+	 .print = sensor_groups_print_json, .reset = sensor_groups_reset, .aliases = names_of_container,
+	 .help = "groups for each container"},
+	{"energy", 0, CONFIG_CHOICE, .fallback = "auto", .choices = choose_energy_names, FIELD(energy),
+	 .help = "where joules come from; auto takes the first that works"},
+	{"activity", 0, CONFIG_CHOICE, .fallback = "auto", .choices = choose_activity_names, FIELD(activity),
+	 .help = "how containers are counted; auto takes the first that works"},
+	{"tdp", 0, CONFIG_DOUBLE, .placeholder = "W", .max = 10000, FIELD(tdp_w),
+	 .help = "thermal design power of one socket, for the estimate where nothing measures"},
+	{"per-cpu", 0, CONFIG_BOOL, FIELD(per_cpu),
+	 .help = "report container groups by CPU instead of by socket"},
+	{"keep-idle", 0, CONFIG_BOOL, FIELD(keep_idle), .help = "report targets without any count, too"},
+	{"strict", 0, CONFIG_BOOL, FIELD(strict), .help = "end when an event or source is missing"},
+	{"ticks", 0, CONFIG_INT, .placeholder = "N", .max = 1e15, FIELD(ticks), .help = "end after N ticks"},
+
+	{.type = CONFIG_TITLE, .help = "Which containers:"},
+	{"cgroup-basepath", 'p', CONFIG_STRING, .placeholder = "DIR", FIELD(cgroup_base),
+	 .aliases = names_of_base,
+	 .help = "cgroup hierarchy to watch; default: the one that perf events use"},
+	{"cgroup-discovery-interval", 0, CONFIG_DURATION_MS, .fallback = "30s", .min = 100, .max = 86400000,
+	 FIELD(discovery_ms), .aliases = names_of_discovery,
+	 .help = "time between two rescans, a net below the notifications"},
+	{"include", 0, CONFIG_LIST, .placeholder = "PATTERN", FIELD(include),
+	 .help = "only targets whose name, cgroup or id matches"},
+	{"exclude", 0, CONFIG_LIST, .placeholder = "PATTERN", FIELD(exclude),
+	 .help = "no targets whose name, cgroup or id matches"},
+	{"names", 0, CONFIG_CHOICE, .fallback = "name", .choices = names_words, FIELD(names),
+	 .help = "what targets are called in reports: by name, or by cgroup path as in hwpc-sensor since "
+		 "2026"},
+	{"docker-root", 0, CONFIG_LIST, .placeholder = "DIR", .fallback = "/var/lib/docker,/var/docker",
+	 FIELD(docker_roots), .help = "Docker's data folders, for names"},
+	{"podman-root", 0, CONFIG_LIST, .placeholder = "DIR", .fallback = "/var/lib/containers/storage",
+	 FIELD(podman_roots), .help = "Podman's storage folders, for names"},
+
+	{.type = CONFIG_TITLE, .help = "Where reports go:"},
+	{"store", 0, CONFIG_STRING, .placeholder = "URI", .flags = CONFIG_URI, FIELD(store),
+	 .help = "sqlite:FILE, mongodb://…, bson:FILE, jsonl:FILE, csv:DIR, socket:HOST:PORT or null:; "
+		 "default: "
+		 "SQLite in the state folder"},
+	{"output-type", 'r', CONFIG_STRING, .placeholder = "TYPE", FIELD(output_type),
+	 .aliases = names_of_output, .help = "null, csv, mongodb or socket, with -U -D -C -P"},
+	{"uri", 'U', CONFIG_STRING, .placeholder = "URI", .flags = CONFIG_URI, FIELD(uri),
+	 .aliases = names_of_uri, .help = "address (mongodb, socket) or folder (csv)"},
+	{"database", 'D', CONFIG_STRING, .placeholder = "NAME", FIELD(database), .aliases = names_of_database,
+	 .help = "database; default: rapls2"},
+	{"collection", 'C', CONFIG_STRING, .placeholder = "NAME", FIELD(collection),
+	 .aliases = names_of_collection, .help = "collection of reports; default: sensorNAME"},
+	{"port", 'P', CONFIG_INT, .placeholder = "PORT", .max = 65535, FIELD(port), .aliases = names_of_port,
+	 .help = "port of the socket output"},
+	{"store-timeout", 0, CONFIG_DURATION_MS, .fallback = "5s", .min = 100, .max = 600000,
+	 FIELD(store_timeout_ms), .help = "longest wait for the store before reports go to the spool"},
+	{"retention", 0, CONFIG_DURATION_MS, FIELD(retention_ms),
+	 .help = "delete reports older than this; default: keep them"},
+	{"state-dir", 0, CONFIG_STRING, .placeholder = "DIR", FIELD(state_dir),
+	 .help = "folder of spool and SQLite store"},
+	{"spool-size", 0, CONFIG_SIZE, .fallback = "256M", FIELD(spool_size),
+	 .help = "largest spool while the store is away; 0: none"},
+	{"spool-age", 0, CONFIG_DURATION_MS, .fallback = "7d", FIELD(spool_age_ms),
+	 .help = "oldest report in the spool"},
+	{"backlog", 0, CONFIG_SIZE, .fallback = "64M", FIELD(backlog),
+	 .help = "memory for reports while the writer is busy"},
+
+	{.type = CONFIG_TITLE, .help = "This process:"},
+	{"user", 0, CONFIG_STRING, .placeholder = "USER", .fallback = "nobody", FIELD(user),
+	 .help = "user that collects and writes, when started as root"},
+	{"sandbox", 0, CONFIG_CHOICE, .fallback = "errno", .choices = sandbox_mode_names, FIELD(sandbox),
+	 .help = "what happens at a system call that the process has no need of"},
+	{"fd-budget", 0, CONFIG_INT, .placeholder = "N", .max = 1e9, FIELD(fd_budget),
+	 .help = "open at most N counters; further targets are counted by CPU time; default: by "
+		 "RLIMIT_NOFILE"},
+	{"sysfs-root", 0, CONFIG_STRING, .placeholder = "DIR", .fallback = "/sys", FIELD(sysfs_root),
+	 .help = "read the machine's description here"},
+	{"procfs-root", 0, CONFIG_STRING, .placeholder = "DIR", .fallback = "/proc", FIELD(procfs_root),
+	 .help = "read CPU times here"},
+	{"sim", 0, CONFIG_STRING, .placeholder = "FILE[,KEY=VALUE…]", FIELD(sim),
+	 .help = "measure a simulated machine instead, as fast as the store takes it; keys: seed, law, "
+		 "truth"},
+	{"verbose", 'v', CONFIG_COUNT, FIELD(verbose), .help = "say everything, as --log-level debug"},
+	{"log-level", 0, CONFIG_CHOICE, .fallback = "info", .choices = log_level_words, FIELD(log_level),
+	 .help = "error, warning, notice, info or debug"},
+	{"check-machine", 0, CONFIG_BOOL, .flags = CONFIG_NO_FILE | CONFIG_NO_ENV, FIELD(check_machine),
+	 .help = "say what can be measured here, what not, why, and the remedy; then end"},
+	{"json", 0, CONFIG_BOOL, .flags = CONFIG_NO_FILE | CONFIG_NO_ENV, FIELD(json),
+	 .help = "with --check-machine: as JSON"},
+};
+
+static char *join(const char *first, const char *second)
+{
+	char *joined = NULL;
+
+	return asprintf(&joined, "%s%s", first, second) < 0 ? NULL : joined;
+}
+
+static int default_name(struct sensor_config *config)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (config->name && config->name[0])
+		return 0;
+	free(config->name);
+	if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
+		(void)snprintf(host, sizeof(host), "localhost");
+	host[strcspn(host, ".")] = '\0';
+	config->name = strdup(host);
+	return config->name ? 0 : -ENOMEM;
+}
+
+/* -r with -U and -P as hwpc-sensor has them, into one URI. */
+static int uri_of_type(struct sensor_config *config, char *why, size_t why_size)
+{
+	static const char *const known[] = {"null", "csv", "mongodb", "socket", "sqlite", "bson", "jsonl"};
+	const char *type = config->output_type, *uri = config->uri;
+	const char *nearest;
+
+	if (strcmp(type, "null") == 0) {
+		config->store_uri = strdup("null:");
+		return config->store_uri ? 0 : -ENOMEM;
+	}
+	if (!uri || !uri[0]) {
+		(void)snprintf(why, why_size, "-r %s needs -U with %s", type,
+			       strcmp(type, "csv") == 0 ? "a folder" : "an address");
+		return -EINVAL;
+	}
+	if (strcmp(type, "mongodb") == 0) {
+		config->store_uri = strncmp(uri, "mongodb", 7) == 0 ? strdup(uri) : join("mongodb:", uri);
+	} else if (strcmp(type, "socket") == 0) {
+		if (strchr(uri, ':') && config->port == 0)
+			config->store_uri = join("socket:", uri);
+		else if (asprintf(&config->store_uri, "socket:%s:%u", uri,
+				  config->port ? (unsigned)config->port : 9080) < 0)
+			config->store_uri = NULL;
+	} else {
+		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+			if (strcmp(type, known[i]) == 0 &&
+			    asprintf(&config->store_uri, "%s:%s", type, uri) >= 0)
+				return 0;
+		nearest = text_nearest(type, known, ARRAY_SIZE(known));
+		(void)snprintf(why, why_size,
+			       "-r '%s' is no type of output%s%s%s; known: null, csv, mongodb, socket, "
+			       "sqlite, bson, jsonl",
+			       type, nearest ? ", did you mean '" : "", nearest ? nearest : "",
+			       nearest ? "'" : "");
+		return -EINVAL;
+	}
+	return config->store_uri ? 0 : -ENOMEM;
+}
+
+static int settle_store(struct sensor_config *config, char *why, size_t why_size)
+{
+	int r = 0;
+
+	if (config->store && config->store[0])
+		config->store_uri = strdup(config->store);
+	else if (config->output_type && config->output_type[0])
+		r = uri_of_type(config, why, why_size);
+	else if (config->uri && config->uri[0])
+		config->store_uri = strdup(config->uri);
+	else
+		r = asprintf(&config->store_uri, "sqlite:%s/wattribute.db", config->state_dir) < 0 ? -ENOMEM
+												   : 0;
+	if (r < 0)
+		return r;
+	if (!config->store_uri)
+		return -ENOMEM;
+	return store_uri_valid(config->store_uri, why, why_size) ? 0 : -EINVAL;
+}
+
+/* Only stores that can be away need a spool. */
+static bool store_is_remote(const char *uri)
+{
+	static const char *const local[] = {"sqlite:", "bson:", "jsonl:", "csv:", "null:"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(local); i++)
+		if (strncmp(uri, local[i], strlen(local[i])) == 0)
+			return false;
+	return true;
+}
+
+/* What no store could take as the name of a collection, a file or a database. */
+static int check_names(const struct sensor_config *config, char *why, size_t why_size)
+{
+	const struct {
+		const char *what, *text, *refused;
+		size_t length;
+	} names[] = {{"name", config->name, "/$", 100},
+		     {"collection", config->collection, "/$", 120},
+		     {"database", config->database, "/\\. \"$*<>:|?", 63}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		const char *at = names[i].text ? names[i].text : "";
+
+		if (strlen(at) > names[i].length) {
+			(void)snprintf(why, why_size, "the %s '%.20s…' is too long: %zu bytes at most",
+				       names[i].what, at, names[i].length);
+			return -EINVAL;
+		}
+		while (*at && (unsigned char)*at >= ' ' && *at != 0x7f && !strchr(names[i].refused, *at))
+			at++;
+		if (*at) {
+			(void)snprintf(why, why_size,
+				       "the %s '%s' must have none of %s and no control character: "
+				       "collections and files are named after it",
+				       names[i].what, names[i].text, names[i].refused);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int check_sources(const struct sensor_config *config, char *why, size_t why_size)
+{
+	const bool wants_sim = strcmp(choose_energy_names[config->energy], "sim") == 0 ||
+			       strcmp(choose_activity_names[config->activity], "sim") == 0;
+
+	if (!wants_sim || config->sim)
+		return 0;
+	(void)snprintf(why, why_size, "the source 'sim' needs a simulated machine: give --sim FILE");
+	return -EINVAL;
+}
+
+static int settle_names(struct sensor_config *config)
+{
+	config->reports = config->collection && config->collection[0] ? strdup(config->collection)
+								      : join("sensor", config->name);
+	config->targets = join("target", config->name);
+	if (!config->reports || !config->targets)
+		return -ENOMEM;
+	if (config->spool_size > 0 && store_is_remote(config->store_uri) &&
+	    asprintf(&config->spool_path, "%s/spool/%s.db", config->state_dir, config->name) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static int finish(void *target, const struct config *loaded, char *why, size_t why_size)
+{
+	struct sensor_config *config = target;
+	int r;
+
+	(void)loaded;
+	for (unsigned i = 0; i < config->n_groups; i++) {
+		if (config->groups[i].n_events == 0) {
+			(void)snprintf(why, why_size, "group '%s' has no event: put -e EVENT behind it",
+				       config->groups[i].name);
+			return -EINVAL;
+		}
+	}
+	r = default_name(config);
+	if (r == 0)
+		r = check_names(config, why, why_size);
+	if (r == 0)
+		r = check_sources(config, why, why_size);
+	if (r == 0)
+		r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
+	if (r == 0)
+		r = settle_store(config, why, why_size);
+	if (r == 0)
+		r = settle_names(config);
+	return r;
+}
+
+const struct config_spec sensor_config_spec = {
+	.program = "wattribute-sensor",
+	.about = "Counts what each container and service of this machine does, and the energy of the "
+		 "machine, and "
+		 "writes a report for each of them in every tick.",
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
+	.target_size = sizeof(struct sensor_config),
+	.daemon = true,
+	.finish = finish,
+};
+
+void sensor_config_done(struct sensor_config *config)
+{
+	free(config->store_uri);
+	free(config->reports);
+	free(config->targets);
+	free(config->spool_path);
+	config->store_uri = config->reports = config->targets = config->spool_path = NULL;
+	config_done(&sensor_config_spec, config);
+}

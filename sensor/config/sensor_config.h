@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the sensor can be told: one table of options for command line, environment, JSON file, --help and man
+ * page. The old command lines of hwpc-sensor and its JSON files are taken as they are.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "source/source.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SENSOR_GROUPS_MAX 32
+
+struct sensor_config {
+	char *name;
+	uint64_t interval_ms;
+	uint64_t discovery_ms;
+	int64_t ticks; /* end after so many; 0: never */
+	char *cgroup_base;
+	struct event_group_request groups[SENSOR_GROUPS_MAX];
+	unsigned n_groups;
+	int energy;   /* index into choose_energy_names */
+	int activity; /* index into choose_activity_names */
+	double tdp_w;
+	bool per_cpu;
+	bool keep_idle;
+	bool strict;
+	int names; /* 0: names; 1: cgroup paths */
+	struct config_list include, exclude;
+	struct config_list docker_roots, podman_roots;
+	/* where reports go */
+	char *store;
+	char *output_type, *uri, *database, *collection;
+	int64_t port;
+	uint64_t store_timeout_ms;
+	uint64_t retention_ms;
+	char *state_dir;
+	uint64_t spool_size, spool_age_ms, backlog;
+	/* the machine */
+	char *sysfs_root, *procfs_root;
+	char *sim;
+	int64_t fd_budget;
+	/* the process */
+	char *user;
+	int sandbox;
+	unsigned verbose;
+	int log_level;
+	bool check_machine, json;
+	/* made by the final check */
+	char *store_uri;  /* what to open */
+	char *reports;    /* collection of reports: sensor<name> */
+	char *targets;    /* collection of targets: target<name> */
+	char *spool_path; /* NULL: the store needs none */
+};
+
+extern const struct config_spec sensor_config_spec;
+/* Frees everything. */
+void sensor_config_done(struct sensor_config *config);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Event groups from the command line and from JSON. A group of a name that is there already goes on, as in
+ * hwpc-sensor; names and events are checked for what documents can carry as keys.
+ */
+#include "config/sensor_groups.h"
+
+#include "base/cleanup.h"
+#include "document/report.h"
+#include "config/sensor_config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static struct event_group_request *find_or_add(struct sensor_config *config, const char *name,
+					       bool of_containers)
+{
+	struct event_group_request *group;
+
+	for (unsigned i = 0; i < config->n_groups; i++)
+		if (config->groups[i].of_containers == of_containers &&
+		    strcmp(config->groups[i].name, name) == 0)
+			return &config->groups[i];
+	if (config->n_groups == SENSOR_GROUPS_MAX)
+		return NULL;
+	group = &config->groups[config->n_groups];
+	*group = (struct event_group_request){.name = strdup(name), .of_containers = of_containers};
+	if (!group->name)
+		return NULL;
+	config->n_groups++;
+	return group;
+}
+
+static int begin(struct sensor_config *config, const char *name, bool of_containers, char *why,
+		 size_t why_size)
+{
+	struct event_group_request *group;
+	struct event_group_request last;
+	int r = report_check_key(name, why, why_size);
+
+	if (r < 0)
+		return r;
+	group = find_or_add(config, name, of_containers);
+	if (!group) {
+		(void)snprintf(why, why_size, "group '%s' is one too many; %d are possible", name,
+			       SENSOR_GROUPS_MAX);
+		return -E2BIG;
+	}
+	/* The group that -o and -e speak of is the last one. */
+	last = *group;
+	memmove(group, group + 1, (size_t)(&config->groups[config->n_groups] - group - 1) * sizeof(*group));
+	config->groups[config->n_groups - 1] = last;
+	return 0;
+}
+
+static struct event_group_request *last_group(struct sensor_config *config, const char *option, char *why,
+					      size_t why_size)
+{
+	if (config->n_groups > 0)
+		return &config->groups[config->n_groups - 1];
+	(void)snprintf(why, why_size, "%s has no group to belong to: put -s GROUP or -c GROUP before it",
+		       option);
+	return NULL;
+}
+
+static int add_event(struct event_group_request *group, const char *event, char *why, size_t why_size)
+{
+	char **grown;
+
+	int r = report_check_key(event, why, why_size);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < group->n_events; i++)
+		if (strcmp(group->events[i], event) == 0)
+			return 0;
+	grown = realloc(group->events, (group->n_events + 1) * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	group->events = grown;
+	group->events[group->n_events] = strdup(event);
+	if (!group->events[group->n_events])
+		return -ENOMEM;
+	group->n_events++;
+	return 0;
+}
+
+int sensor_groups_begin(void *target, const struct config_row *row, const char *value, char *why,
+			size_t why_size)
+{
+	return begin(target, value, row->letter == 'c', why, why_size);
+}
+
+int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, char *why,
+			  size_t why_size)
+{
+	struct event_group_request *group = last_group(target, "-o", why, why_size);
+
+	(void)row;
+	(void)value;
+	if (!group)
+		return -EINVAL;
+	group->one_cpu_per_socket = true;
+	return 0;
+}
+
+int sensor_groups_event(void *target, const struct config_row *row, const char *value, char *why,
+			size_t why_size)
+{
+	struct event_group_request *group = last_group(target, "-e", why, why_size);
+
+	(void)row;
+	return group ? add_event(group, value, why, why_size) : -EINVAL;
+}
+
+void sensor_groups_reset(void *target)
+{
+	struct sensor_config *config = target;
+
+	for (unsigned i = 0; i < config->n_groups; i++) {
+		struct event_group_request *group = &config->groups[i];
+
+		for (unsigned e = 0; e < group->n_events; e++)
+			free(group->events[e]);
+		free(group->events);
+		free(group->name);
+		*group = (struct event_group_request){0};
+	}
+	config->n_groups = 0;
+}
+
+static int read_mode(struct config_json *json, const json_t *value, const char *key,
+		     struct event_group_request *group)
+{
+	const char *mode = json_string_value(json_object_get(value, key));
+
+	if (!mode)
+		return config_json_fail(json, value, key, 0,
+					"must be a string: ONE_CPU_PER_SOCKET or "
+					"ALL_CPU_PER_SOCKET");
+	if (strncasecmp(mode, "MONITOR_", 8) == 0)
+		mode += 8;
+	if (strcasecmp(mode, "ONE_CPU_PER_SOCKET") == 0)
+		group->one_cpu_per_socket = true;
+	else if (strcasecmp(mode, "ALL_CPU_PER_SOCKET") == 0)
+		group->one_cpu_per_socket = false;
+	else
+		return config_json_fail(json, value, key, 0,
+					"'%s' is no mode: ONE_CPU_PER_SOCKET or "
+					"ALL_CPU_PER_SOCKET",
+					mode);
+	return 0;
+}
+
+static int read_events(struct config_json *json, const json_t *value, struct event_group_request *group)
+{
+	const json_t *events = json_object_get(value, "events");
+	char why[256] = "";
+	size_t index;
+	json_t *event;
+
+	if (!json_is_array(events) || json_array_size(events) == 0)
+		return config_json_fail(json, value, "events", 0, "must be a list of at least one event");
+	json_array_foreach(events, index, event)
+	{
+		if (!json_is_string(event))
+			return config_json_fail(json, events, NULL, index, "an event must be a string");
+		if (add_event(group, json_string_value(event), why, sizeof(why)) < 0)
+			return config_json_fail(json, events, NULL, index, "%s", why);
+	}
+	return 0;
+}
+
+static int read_group(struct sensor_config *config, const struct config_row *row, struct config_json *json,
+		      const json_t *parent, const char *name)
+{
+	static const char *const known[] = {"events", "monitoring_type", "monitoring-type", "mode", NULL};
+	const json_t *value = json_object_get(parent, name);
+	struct event_group_request *group;
+	char why[256] = "";
+	int r;
+
+	if (!json_is_object(value))
+		return config_json_fail(json, parent, name, 0, "must be an object with \"events\"");
+	r = config_json_known_keys(json, value, known);
+	if (r < 0)
+		return r;
+	if (begin(config, name, strcmp(row->name, "container") == 0, why, sizeof(why)) < 0)
+		return config_json_fail(json, parent, name, 0, "%s", why);
+	group = &config->groups[config->n_groups - 1];
+	for (size_t i = 1; known[i]; i++) {
+		if (!json_object_get(value, known[i]))
+			continue;
+		r = read_mode(json, value, known[i], group);
+		if (r < 0)
+			return r;
+	}
+	return read_events(json, value, group);
+}
+
+int sensor_groups_read_json(void *target, const struct config_row *row, struct config_json *json,
+			    const json_t *value)
+{
+	void *at;
+
+	if (!json_is_object(value))
+		return config_json_fail(json, NULL, row->name, 0, "must be an object of groups");
+	for (at = json_object_iter((json_t *)(uintptr_t)value); at;
+	     at = json_object_iter_next((json_t *)(uintptr_t)value, at)) {
+		int r = read_group(target, row, json, value, json_object_iter_key(at));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+json_t *sensor_groups_print_json(const void *target, const struct config_row *row)
+{
+	const struct sensor_config *config = target;
+	const bool of_containers = strcmp(row->name, "container") == 0;
+	json_t *all = json_object();
+
+	for (unsigned i = 0; i < config->n_groups; i++) {
+		const struct event_group_request *group = &config->groups[i];
+		json_t *events;
+
+		if (group->of_containers != of_containers)
+			continue;
+		events = json_array();
+		for (unsigned e = 0; e < group->n_events; e++)
+			json_array_append_new(events, json_string(group->events[e]));
+		json_object_set_new(all, group->name,
+				    json_pack("{s:o, s:s}", "events", events, "monitoring_type",
+					      group->one_cpu_per_socket ? "MONITOR_ONE_CPU_PER_SOCKET"
+									: "MONITOR_ALL_CPU_PER_SOCKET"));
+	}
+	if (json_object_size(all) > 0)
+		return all;
+	json_decref(all);
+	return NULL;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Event groups as they are asked for: the -s -c -o -e sequence of the command line and hwpc-sensor's JSON
+ * objects. Used by the option table only.
+ */
+#pragma once
+
+#include "config/config.h"
+
+struct sensor_config;
+
+/* Row callbacks: -s and -c start a group (or go on with one of that name), -o and -e concern the last one. */
+int sensor_groups_begin(void *target, const struct config_row *row, const char *value, char *why,
+			size_t why_size);
+int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, char *why,
+			  size_t why_size);
+int sensor_groups_event(void *target, const struct config_row *row, const char *value, char *why,
+			size_t why_size);
+void sensor_groups_reset(void *target);
+/* {"name": {"events": ["…"], "monitoring_type": "…"}}; row->name says which kind ("system" or "container").
+ */
+int sensor_groups_read_json(void *target, const struct config_row *row, struct config_json *json,
+			    const json_t *value);
+json_t *sensor_groups_print_json(const void *target, const struct config_row *row);

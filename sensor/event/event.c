@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Event names as users type them, made into perf attributes, and the sentences that say why one is missing.
+ * Called by the perf sources. Reads sysfs through pmu.h and asks libpfm through event_pfm.h; opens no event.
+ */
+#include "event/event.h"
+
+#include "base/cleanup.h"
+#include "event/event_pfm.h"
+#include "machine/pmu.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <linux/perf_event.h>
+
+/* Names that hwpc-sensor's users know, and where the kernel has them. */
+static const struct event_alias {
+	const char *name;
+	const char *pmu;
+	const char *event;
+	bool energy;
+} event_aliases[] = {
+	{"RAPL_ENERGY_PKG", "power", "energy-pkg", true},
+	{"RAPL_ENERGY_DRAM", "power", "energy-ram", true},
+	{"RAPL_ENERGY_CORES", "power", "energy-cores", true},
+	{"RAPL_ENERGY_CORES", "power_core", "energy-core", true}, /* AMD, Linux 6.14 and later */
+	{"RAPL_ENERGY_GPU", "power", "energy-gpu", true},
+	{"RAPL_ENERGY_PSYS", "power", "energy-psys", true},
+	{"TSC", "msr", "tsc", false},
+	{"APERF", "msr", "aperf", false},
+	{"MPERF", "msr", "mperf", false},
+	{"PPERF", "msr", "pperf", false},
+	{"IRPERF", "msr", "irperf", false},
+	{"SMI", "msr", "smi", false},
+};
+
+/* "rapl::RAPL_ENERGY_PKG" and "msr::TSC" are typed too. */
+static const char *plain_name(const char *name)
+{
+	const char *separator = strstr(name, "::");
+
+	return separator ? separator + 2 : name;
+}
+
+bool event_is_energy(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(event_aliases); i++)
+		if (event_aliases[i].energy && strcmp(plain_name(name), event_aliases[i].name) == 0)
+			return true;
+	return false;
+}
+
+void event_encoding_done(struct event_encoding *encoding)
+{
+	for (unsigned i = 0; i < encoding->n_boxes; i++)
+		free(encoding->boxes[i].cpus);
+	free(encoding->boxes);
+	*encoding = (struct event_encoding){0};
+}
+
+/* Appends a box of this PMU and takes over its CPU list. */
+static int add_box(struct event_encoding *encoding, const struct event_attr *attr, struct pmu *pmu)
+{
+	struct event_box *boxes = realloc(encoding->boxes, (encoding->n_boxes + 1) * sizeof(*boxes));
+	struct event_box *box;
+
+	if (!boxes)
+		return -ENOMEM;
+	encoding->boxes = boxes;
+	box = &boxes[encoding->n_boxes++];
+	*box = (struct event_box){.attr = *attr, .cpus = TAKE_POINTER(pmu->cpus), .n_cpus = pmu->n_cpus};
+	box->shared = pmu->shared;
+	if (box->shared)
+		box->attr.flags =
+			0; /* such PMUs count without regard to who runs, and refuse to leave anybody out */
+	memcpy(box->pmu, pmu->name, sizeof(box->pmu));
+	return 0;
+}
+
+static int explain_pmu(int error, const char *pmu, char *why, size_t why_size)
+{
+	if (error != -ENOENT)
+		(void)snprintf(why, why_size, "the PMU '%s' has files that make no sense", pmu);
+	else if (strcmp(pmu, "power") == 0)
+		(void)snprintf(why, why_size,
+			       "the kernel has no 'power' PMU: try modprobe rapl, or a kernel with "
+			       "CONFIG_PERF_EVENTS_INTEL_RAPL; virtual machines have none");
+	else if (strcmp(pmu, "msr") == 0)
+		(void)snprintf(why, why_size,
+			       "the kernel has no 'msr' PMU; it is part of x86 kernels with perf events");
+	else
+		(void)snprintf(why, why_size,
+			       "the kernel has no PMU '%s'; /sys/bus/event_source/devices lists those "
+			       "it has",
+			       pmu);
+	return error;
+}
+
+static int explain_event(int error, const char *sysfs_root, const char *pmu, const char *event, char *why,
+			 size_t why_size)
+{
+	char nearest[128];
+
+	if (error == -ENOENT && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
+		(void)snprintf(why, why_size, "the PMU '%s' has no event '%s'; it has '%s'", pmu, event,
+			       nearest);
+	else if (error == -ENOENT)
+		(void)snprintf(why, why_size, "the PMU '%s' of this machine has no event '%s'", pmu, event);
+	else if (error == -EINVAL || error == -ERANGE)
+		(void)snprintf(why, why_size,
+			       "the PMU '%s' does not take the terms '%s'; its format folder lists them", pmu,
+			       event);
+	else
+		(void)snprintf(why, why_size, "the files of event '%s' of PMU '%s' make no sense", event,
+			       pmu);
+	return error;
+}
+
+/* One event of one PMU in sysfs, appended as a box. */
+static int encode_sysfs(const char *sysfs_root, const char *pmu_name, const char *event,
+			struct event_encoding *encoding, char *why, size_t why_size)
+{
+	struct pmu pmu = {0};
+	struct event_attr attr;
+	double scale;
+	int r = pmu_read(sysfs_root, pmu_name, &pmu);
+
+	if (r < 0)
+		return explain_pmu(r, pmu_name, why, why_size);
+	r = pmu_encode(sysfs_root, &pmu, event, &attr, &scale);
+	if (r < 0)
+		r = explain_event(r, sysfs_root, pmu_name, event, why, why_size);
+	else if (strncmp(event, "energy-", 7) == 0 && scale > 0)
+		encoding->joules_per_count = scale;
+	if (r == 0)
+		r = add_box(encoding, &attr, &pmu);
+	pmu_done(&pmu);
+	return r;
+}
+
+/* RAPL_… and the MSR events. -ENOENT with an empty `why`: no such alias. */
+static int encode_alias(const char *sysfs_root, const char *name, struct event_encoding *encoding, char *why,
+			size_t why_size)
+{
+	int first_error = -ENOENT;
+	char reason[256];
+
+	why[0] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(event_aliases); i++) {
+		const struct event_alias *alias = &event_aliases[i];
+		int r;
+
+		if (strcmp(plain_name(name), alias->name) != 0)
+			continue;
+		r = encode_sysfs(sysfs_root, alias->pmu, alias->event, encoding, reason, sizeof(reason));
+		if (r == 0 && alias->energy && !(encoding->joules_per_count > 0)) {
+			event_encoding_done(encoding);
+			(void)snprintf(reason, sizeof(reason),
+				       "%s/bus/event_source/devices/%s/events/%s.scale is "
+				       "missing: the unit of its counts is unknown",
+				       sysfs_root, alias->pmu, alias->event);
+			r = -EBADMSG;
+		}
+		if (r == 0)
+			return 0;
+		if (!why[0]) {
+			(void)snprintf(why, why_size, "%s", reason);
+			first_error = r;
+		}
+	}
+	return first_error;
+}
+
+/* Is `name` stem_<digits>, one of several boxes? */
+static bool is_numbered(const char *name, const char *stem)
+{
+	size_t n = strlen(stem);
+
+	if (strncmp(name, stem, n) != 0 || name[n] != '_' || !name[n + 1])
+		return false;
+	return strspn(name + n + 1, "0123456789") == strlen(name + n + 1);
+}
+
+/* "uncore_imc/cas_count_read/" means every uncore_imc_N where there is no uncore_imc. */
+static int encode_numbered(const char *sysfs_root, const char *stem, const char *event,
+			   struct event_encoding *encoding, char *why, size_t why_size)
+{
+	char path[PATH_MAX];
+	int r = explain_pmu(-ENOENT, stem, why, why_size);
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/bus/event_source/devices", sysfs_root) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	dir = opendir(path);
+	if (!dir)
+		return r;
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		if (!is_numbered(entry->d_name, stem))
+			continue;
+		r = encode_sysfs(sysfs_root, entry->d_name, event, encoding, why, why_size);
+		if (r < 0)
+			break;
+	}
+	(void)closedir(dir);
+	return r;
+}
+
+/* "pmu/event/" or "pmu/term=1,term=2/". */
+static int encode_slashes(const char *sysfs_root, const char *name, struct event_encoding *encoding,
+			  char *why, size_t why_size)
+{
+	char pmu_name[EVENT_PMU_NAME_SIZE], event[256];
+	size_t pmu_length = strcspn(name, "/"), event_length;
+	struct pmu pmu = {0};
+	int r;
+
+	event_length = strcspn(name + pmu_length + 1, "/");
+	if (!pmu_length || pmu_length >= sizeof(pmu_name) || !event_length || event_length >= sizeof(event) ||
+	    strcmp(name + pmu_length + 1 + event_length, "/") != 0) {
+		(void)snprintf(why, why_size, "events of sysfs are written 'pmu/event/', with two slashes");
+		return -EINVAL;
+	}
+	(void)snprintf(pmu_name, sizeof(pmu_name), "%.*s", (int)pmu_length, name);
+	(void)snprintf(event, sizeof(event), "%.*s", (int)event_length, name + pmu_length + 1);
+	r = pmu_read(sysfs_root, pmu_name, &pmu);
+	pmu_done(&pmu);
+	if (r == -ENOENT)
+		return encode_numbered(sysfs_root, pmu_name, event, encoding, why, why_size);
+	return encode_sysfs(sysfs_root, pmu_name, event, encoding, why, why_size);
+}
+
+/*
+ * Hybrid CPUs: a generic event is counted by each kind of core under its own PMU, whose type goes into the
+ * upper half of config (Linux 5.13). A raw one means the performance cores.
+ */
+static int add_hybrid(const char *sysfs_root, const struct event_attr *attr, struct event_encoding *encoding)
+{
+	static const char *const kinds[] = {"cpu_core", "cpu_atom"};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++) {
+		struct event_attr extended = *attr;
+		struct pmu pmu = {0};
+
+		if (attr->type == PERF_TYPE_RAW && i > 0)
+			break;
+		if (pmu_read(sysfs_root, kinds[i], &pmu) < 0)
+			continue;
+		if (attr->type != PERF_TYPE_RAW)
+			extended.config |= (uint64_t)pmu.type << 32;
+		r = add_box(encoding, &extended, &pmu);
+		pmu_done(&pmu);
+	}
+	return r;
+}
+
+static int encode_pfm(const char *sysfs_root, const char *name, struct event_encoding *encoding, char *why,
+		      size_t why_size)
+{
+	struct event_attr attrs[EVENT_PFM_BOXES_MAX];
+	int n = event_pfm_encode(name, attrs, why, why_size), r = 0;
+
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n && r == 0; i++) {
+		bool on_cores = attrs[i].type == PERF_TYPE_HARDWARE || attrs[i].type == PERF_TYPE_HW_CACHE ||
+				attrs[i].type == PERF_TYPE_RAW;
+		struct pmu pmu = {0};
+
+		if (on_cores && pmu_read(sysfs_root, "cpu_core", &pmu) == 0) {
+			pmu_done(&pmu);
+			r = add_hybrid(sysfs_root, &attrs[i], encoding);
+			continue;
+		}
+		if (attrs[i].type >= PERF_TYPE_MAX && pmu_find_type(sysfs_root, attrs[i].type, pmu.name) == 0)
+			(void)pmu_read(sysfs_root, pmu.name, &pmu);
+		r = add_box(encoding, &attrs[i], &pmu);
+		pmu_done(&pmu);
+	}
+	if (r < 0)
+		(void)snprintf(why, why_size, "out of memory");
+	return r;
+}
+
+int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding, char *why,
+		 size_t why_size)
+{
+	struct event_encoding encoding = {0};
+	int r;
+
+	why[0] = '\0';
+	if (strchr(name, '/')) {
+		r = encode_slashes(sysfs_root, name, &encoding, why, why_size);
+	} else {
+		r = encode_alias(sysfs_root, name, &encoding, why, why_size);
+		if (r == -ENOENT && !why[0])
+			r = encode_pfm(sysfs_root, name, &encoding, why, why_size);
+	}
+	if (r < 0) {
+		event_encoding_done(&encoding);
+		return r;
+	}
+	*ret_encoding = encoding;
+	return 0;
+}
+
+const char *event_explain_open(int error, const char *pmu, bool of_cgroup, char *ret, size_t size)
+{
+	const char *reason;
+
+	switch (-error) {
+	case EACCES:
+	case EPERM:
+		reason = "no right to count here: run as root or give CAP_PERFMON (kernels before 5.8: "
+			 "CAP_SYS_ADMIN), or "
+			 "lower kernel.perf_event_paranoid; in Docker use --privileged, its seccomp profile "
+			 "blocks perf";
+		break;
+	case ENOENT:
+	case ENODEV:
+	case EOPNOTSUPP:
+		reason = of_cgroup
+				 ? "the CPU or virtual machine has no such counter, or the cgroup is gone"
+				 : "the CPU has no such counter, or the virtual machine does not pass it on";
+		break;
+	case EINVAL:
+		reason = of_cgroup ? "the kernel refuses this event for a cgroup (is CONFIG_CGROUP_PERF set?)"
+				   : "the kernel refuses this event's encoding";
+		break;
+	case EBUSY:
+		reason = "another user holds the counters (a pinned event, or the NMI watchdog: "
+			 "kernel.nmi_watchdog=0)";
+		break;
+	case EMFILE:
+	case ENFILE:
+		reason = "no file descriptor is left: raise the limit (LimitNOFILE=, ulimit -n), or count "
+			 "fewer events";
+		break;
+	case ENOSYS:
+		reason = "the kernel has no perf events (CONFIG_PERF_EVENTS)";
+		break;
+	default:
+		reason = strerror(-error);
+		break;
+	}
+	if (pmu && pmu[0])
+		(void)snprintf(ret, size, "PMU '%s': %s", pmu, reason);
+	else
+		(void)snprintf(ret, size, "%s", reason);
+	return ret;
+}

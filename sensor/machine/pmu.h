@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * PMUs as sysfs shows them below <root>/bus/event_source/devices: type, cpumask, named events and their
+ * formats. Used by event.c. Reads files, knows no user's event names.
+ */
+#pragma once
+
+#include "event/event.h"
+
+struct pmu {
+	char name[EVENT_PMU_NAME_SIZE];
+	uint32_t type;
+	unsigned *cpus; /* from "cpumask" or "cpus"; NULL when it has neither */
+	unsigned n_cpus;
+	bool shared; /* the list is a cpumask */
+};
+
+/* -ENOENT: there is no such PMU. -EBADMSG: its files make no sense. */
+int pmu_read(const char *sysfs_root, const char *name, struct pmu *ret_pmu);
+void pmu_done(struct pmu *pmu);
+/*
+ * One of the PMU's named events ("energy-pkg"), or terms as in "event=0x3c,umask=0x1", put into attr (type
+ * and configs). ret_scale is the number in <event>.scale, 0 when there is none.
+ */
+int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event, struct event_attr *ret_attr,
+	       double *ret_scale);
+/* The named event of this PMU that is nearest to `event`; false if none is near. For messages. */
+bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *event, char *ret, size_t size);
+/* Name of the PMU with this type; -ENOENT. */
+int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU_NAME_SIZE]);
+/* Parses a sysfs list of CPUs into a new array. */
+int pmu_parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpus);

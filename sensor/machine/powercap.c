@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The powercap tree read as foreign text: zones, their names and ranges. Called by source_powercap.c at
+ * start.
+ */
+#include "machine/powercap.h"
+
+#include "base/cleanup.h"
+#include "document/report.h"
+#include "base/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "package-N" and "package-N-die-M" are handled apart: they carry numbers. */
+static const struct {
+	const char *name;
+	const char *event;
+} zone_events[] = {
+	{"dram", REPORT_EVENT_DRAM},
+	{"core", "RAPL_ENERGY_CORES"},
+	{"uncore", "RAPL_ENERGY_GPU"},
+	{"psys", "RAPL_ENERGY_PSYS"},
+};
+
+static bool parse_package(const char *name, unsigned *ret_package, unsigned *ret_die)
+{
+	unsigned package, die = 0;
+	int end = 0;
+
+	if (sscanf(name, "package-%5u%n", &package, &end) != 1)
+		return false;
+	if (name[end] && (sscanf(name + end, "-die-%5u%n", &die, &end) != 1))
+		return false;
+	*ret_package = package;
+	*ret_die = die;
+	return true;
+}
+
+const char *powercap_event_of(const char *zone_name)
+{
+	unsigned package, die;
+
+	if (parse_package(zone_name, &package, &die))
+		return REPORT_EVENT_PKG;
+	for (size_t i = 0; i < ARRAY_SIZE(zone_events); i++)
+		if (strcmp(zone_name, zone_events[i].name) == 0)
+			return zone_events[i].event;
+	return NULL;
+}
+
+static ssize_t read_zone_text(const char *sysfs_root, const char *id, const char *file, char *ret,
+			      size_t size)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/class/powercap/%s/%s", sysfs_root, id, file) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return text_read_file_at(AT_FDCWD, path, ret, size);
+}
+
+/* The package of "intel-rapl:0:1" is in the name of its parent "intel-rapl:0". */
+static void find_package(const char *sysfs_root, struct powercap_zone *zone)
+{
+	char parent[POWERCAP_ID_SIZE], name[32];
+	char *last;
+
+	if (parse_package(zone->name, &zone->package, &zone->die))
+		return;
+	memcpy(parent, zone->id, sizeof(parent));
+	last = strrchr(parent, ':');
+	if (!last || last == strchr(parent, ':'))
+		return;
+	*last = '\0';
+	if (read_zone_text(sysfs_root, parent, "name", name, sizeof(name)) > 0)
+		(void)parse_package(name, &zone->package, &zone->die);
+}
+
+static bool read_zone(const char *sysfs_root, const char *id, struct powercap_zone *ret_zone)
+{
+	struct powercap_zone zone = {0};
+	char text[32];
+
+	if (strlen(id) >= sizeof(zone.id) ||
+	    (strncmp(id, "intel-rapl:", 11) != 0 && strncmp(id, "intel-rapl-mmio:", 16) != 0))
+		return false;
+	memcpy(zone.id, id, strlen(id) + 1);
+	zone.mmio = id[10] == '-';
+	if (read_zone_text(sysfs_root, id, "name", zone.name, sizeof(zone.name)) <= 0 ||
+	    !powercap_event_of(zone.name))
+		return false;
+	find_package(sysfs_root, &zone);
+	if (read_zone_text(sysfs_root, id, "max_energy_range_uj", text, sizeof(text)) > 0)
+		(void)text_parse_u64(text, &zone.range_uj);
+	*ret_zone = zone;
+	return true;
+}
+
+static bool same_counter(const struct powercap_zone *a, const struct powercap_zone *b)
+{
+	return a->package == b->package && a->die == b->die && strcmp(a->name, b->name) == 0;
+}
+
+/* Drops each zone of the mmio interface that the MSR interface has too: adding both would double the energy.
+ */
+static unsigned drop_doubles(struct powercap_zone *zones, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		bool drop = false;
+
+		for (unsigned j = 0; j < n && zones[i].mmio; j++)
+			drop |= !zones[j].mmio && same_counter(&zones[i], &zones[j]);
+		/* Marked first, moved later: the comparison above needs all of them. */
+		if (drop)
+			zones[i].name[0] = '\0';
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (zones[i].name[0])
+			zones[kept++] = zones[i];
+	return kept;
+}
+
+static int compare_zones(const void *a, const void *b)
+{
+	const struct powercap_zone *x = a, *y = b;
+
+	return strcmp(x->id, y->id);
+}
+
+int powercap_list(const char *sysfs_root, struct powercap_zone *ret_zones, unsigned max)
+{
+	char path[PATH_MAX];
+	unsigned n = 0;
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/class/powercap", sysfs_root) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	for (const struct dirent *entry; n < max && (entry = readdir(dir));)
+		n += read_zone(sysfs_root, entry->d_name, &ret_zones[n]);
+	(void)closedir(dir);
+	n = drop_doubles(ret_zones, n);
+	qsort(ret_zones, n, sizeof(*ret_zones), compare_zones);
+	return (int)n;
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine's CPUs from sysfs and /proc/cpuinfo below given roots. Called once at start; knows nothing of
+ * events. What a virtual machine or an old kernel does not show is bridged: one package, a core for each CPU.
+ */
+#include "machine/topology.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <fcntl.h>
+
+#define TOPOLOGY_CPUS_MAX 65536
+
+struct cpu_list {
+	unsigned *ids;
+	unsigned n;
+	unsigned capacity;
+	bool failed;
+};
+
+static void cpu_list_add(void *data, unsigned cpu)
+{
+	struct cpu_list *list = data;
+
+	if (list->failed || cpu >= TOPOLOGY_CPUS_MAX)
+		return;
+	if (list->n == list->capacity) {
+		unsigned capacity = list->capacity ? list->capacity * 2 : 64;
+		unsigned *ids = realloc(list->ids, capacity * sizeof(*ids));
+
+		if (!ids) {
+			list->failed = true;
+			return;
+		}
+		list->ids = ids;
+		list->capacity = capacity;
+	}
+	list->ids[list->n++] = cpu;
+}
+
+/* A small number in a file below the root; false where there is none. "-1" is what some machines say for
+ * unknown. */
+static bool read_number(const char *root, const char *path, uint64_t *ret_value)
+{
+	char full[PATH_MAX], text[64];
+
+	if (snprintf(full, sizeof(full), "%s/%s", root, path) >= (int)sizeof(full))
+		return false;
+	if (text_read_file_at(AT_FDCWD, full, text, sizeof(text)) < 0)
+		return false;
+	return text_parse_u64(text, ret_value) == 0;
+}
+
+static unsigned read_cpu_number(const char *root, unsigned cpu, const char *name, unsigned otherwise)
+{
+	char path[128];
+	uint64_t value;
+
+	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/topology/%s", cpu, name);
+	if (!read_number(root, path, &value) || value > INT_MAX)
+		return otherwise;
+	return (unsigned)value;
+}
+
+/* One line of /proc/cpuinfo split at the colon; false for lines without one. */
+static bool cpuinfo_split(char *line, char **ret_key, char **ret_value)
+{
+	char *colon = strchr(line, ':'), *end;
+
+	if (!colon)
+		return false;
+	for (end = colon; end > line && isspace((unsigned char)end[-1]); end--)
+		;
+	*end = '\0';
+	for (*ret_value = colon + 1; isspace((unsigned char)**ret_value); (*ret_value)++)
+		;
+	(*ret_value)[strcspn(*ret_value, "\n")] = '\0';
+	*ret_key = line;
+	return true;
+}
+
+struct cpuinfo {
+	struct cpu_list cpus;
+	double mhz; /* of the first CPU: a last resort for the base frequency */
+};
+
+static void read_cpuinfo(const char *procfs_root, struct topology *topology, struct cpuinfo *info)
+{
+	cleanup_(cleanup_fclose) FILE *file = NULL;
+	cleanup_(cleanup_free) char *line = NULL;
+	char path[PATH_MAX], *key, *value;
+	size_t size = 0;
+	uint64_t number;
+
+	(void)snprintf(path, sizeof(path), "%s/cpuinfo", procfs_root);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	while (getline(&line, &size, file) > 0) {
+		if (!cpuinfo_split(line, &key, &value))
+			continue;
+		if (strcmp(key, "processor") == 0 && text_parse_u64(value, &number) == 0 &&
+		    number < TOPOLOGY_CPUS_MAX)
+			cpu_list_add(&info->cpus, (unsigned)number);
+		else if (strcmp(key, "model name") == 0 && !topology->model_name[0])
+			(void)snprintf(topology->model_name, sizeof(topology->model_name), "%s", value);
+		else if (strcmp(key, "cpu MHz") == 0 && info->mhz <= 0)
+			(void)text_parse_double(value, &info->mhz);
+		else if (strcmp(key, "flags") == 0 && strstr(value, " hypervisor"))
+			topology->virtual_machine = true;
+	}
+}
+
+/* "… CPU @ 2.10GHz" as MHz; 0 where the name does not tell. */
+static double frequency_of_name(const char *name)
+{
+	const char *at = strrchr(name, '@');
+	char number[16];
+	size_t length;
+	double value;
+
+	if (!at)
+		return 0;
+	at += 1 + strspn(at + 1, " ");
+	length = strspn(at, "0123456789.");
+	if (!length || length >= sizeof(number))
+		return 0;
+	memcpy(number, at, length);
+	number[length] = '\0';
+	if (text_parse_double(number, &value) < 0)
+		return 0;
+	if (strncasecmp(at + length, "GHz", 3) == 0)
+		return value * 1000;
+	return strncasecmp(at + length, "MHz", 3) == 0 ? value : 0;
+}
+
+/* cpufreq's base_frequency is exact; a name tells it to 10 MHz; cpuinfo_max_freq may include turbo. */
+static double base_frequency(const char *sysfs_root, const struct topology *topology, double cpuinfo_mhz)
+{
+	char path[128];
+	uint64_t khz;
+	double mhz;
+
+	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpufreq/base_frequency",
+		       topology->cpus[0].id);
+	if (read_number(sysfs_root, path, &khz) && khz)
+		return (double)khz / 1000;
+	mhz = frequency_of_name(topology->model_name);
+	if (mhz > 0)
+		return mhz;
+	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpufreq/cpuinfo_max_freq",
+		       topology->cpus[0].id);
+	if (read_number(sysfs_root, path, &khz) && khz)
+		return (double)khz / 1000;
+	return cpuinfo_mhz > 0 ? cpuinfo_mhz : 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+	return (x > y) - (x < y);
+}
+
+static int compare_packages(const void *a, const void *b)
+{
+	const struct topology_package *x = a, *y = b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static bool same_core(const struct topology_cpu *a, const struct topology_cpu *b)
+{
+	return a->package == b->package && a->die == b->die && a->core == b->core;
+}
+
+/* Counts a CPU into its package, which is made if need be. CPUs come in ascending order. */
+static void count_cpu(struct topology *topology, unsigned index)
+{
+	const struct topology_cpu *cpu = &topology->cpus[index];
+	struct topology_package *package = NULL;
+	bool core_known = false, die_known = false;
+
+	for (unsigned i = 0; i < topology->n_packages && !package; i++)
+		if (topology->packages[i].id == cpu->package)
+			package = &topology->packages[i];
+	if (!package) {
+		package = &topology->packages[topology->n_packages++];
+		*package = (struct topology_package){.id = cpu->package, .first_cpu = cpu->id};
+	}
+	for (unsigned i = 0; i < index; i++) {
+		core_known |= same_core(&topology->cpus[i], cpu);
+		die_known |= topology->cpus[i].package == cpu->package && topology->cpus[i].die == cpu->die;
+	}
+	package->n_cpus++;
+	package->n_cores += !core_known;
+	package->n_dies += !die_known;
+}
+
+/* The online CPUs; where sysfs does not say, those of /proc/cpuinfo. */
+static int list_cpus(const char *sysfs_root, struct cpuinfo *info)
+{
+	char path[PATH_MAX], text[4096];
+	struct cpu_list online = {0};
+
+	(void)snprintf(path, sizeof(path), "%s/devices/system/cpu/online", sysfs_root);
+	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) > 0 &&
+	    text_parse_cpulist(text, cpu_list_add, &online) == 0 && online.n && !online.failed) {
+		free(info->cpus.ids);
+		info->cpus = online;
+		return 0;
+	}
+	free(online.ids);
+	if (info->cpus.failed)
+		return -ENOMEM;
+	return info->cpus.n ? 0 : -ENODEV;
+}
+
+static int build(const char *sysfs_root, const struct cpu_list *list, struct topology *topology)
+{
+	topology->cpus = calloc(list->n, sizeof(*topology->cpus));
+	topology->packages = calloc(list->n, sizeof(*topology->packages));
+	if (!topology->cpus || !topology->packages)
+		return -ENOMEM;
+	qsort(list->ids, list->n, sizeof(*list->ids), compare_ids);
+	for (unsigned i = 0; i < list->n; i++) {
+		unsigned id = list->ids[i];
+
+		if (i && id == list->ids[i - 1])
+			continue;
+		topology->cpus[topology->n_cpus++] = (struct topology_cpu){
+			.id = id,
+			.package = read_cpu_number(sysfs_root, id, "physical_package_id", 0),
+			.die = read_cpu_number(sysfs_root, id, "die_id", 0),
+			.core = read_cpu_number(sysfs_root, id, "core_id", id),
+		};
+	}
+	for (unsigned i = 0; i < topology->n_cpus; i++)
+		count_cpu(topology, i);
+	qsort(topology->packages, topology->n_packages, sizeof(*topology->packages), compare_packages);
+	return 0;
+}
+
+int topology_read(const char *sysfs_root, const char *procfs_root, struct topology *ret_topology)
+{
+	struct topology topology = {0};
+	struct cpuinfo info = {0};
+	int r;
+
+	read_cpuinfo(procfs_root, &topology, &info);
+	r = list_cpus(sysfs_root, &info);
+	if (r == 0)
+		r = build(sysfs_root, &info.cpus, &topology);
+	free(info.cpus.ids);
+	if (r < 0) {
+		topology_done(&topology);
+		return r;
+	}
+	topology.base_frequency_mhz = base_frequency(sysfs_root, &topology, info.mhz);
+	*ret_topology = topology;
+	return 0;
+}
+
+void topology_done(struct topology *topology)
+{
+	free(topology->cpus);
+	free(topology->packages);
+	*topology = (struct topology){0};
+}
+
+const struct topology_cpu *topology_find_cpu(const struct topology *topology, unsigned cpu)
+{
+	for (unsigned i = 0; i < topology->n_cpus; i++)
+		if (topology->cpus[i].id == cpu)
+			return &topology->cpus[i];
+	return NULL;
+}
+
+const struct topology_package *topology_find_package(const struct topology *topology, unsigned package)
+{
+	for (unsigned i = 0; i < topology->n_packages; i++)
+		if (topology->packages[i].id == package)
+			return &topology->packages[i];
+	return NULL;
+}
+
+unsigned topology_cores_per_package(const struct topology *topology)
+{
+	unsigned most = 0;
+
+	for (unsigned i = 0; i < topology->n_packages; i++)
+		if (topology->packages[i].n_cores > most)
+			most = topology->packages[i].n_cores;
+	return most;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Paths of runtimes' files, and opening them. The privileged process calls container_file_open() with what
+ * the other side sent, so everything that becomes part of a path is checked here first.
+ */
+#include "priv/container_file.h"
+#include "base/cleanup.h"
+#include "target/identity.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NAMESPACE_MAX 76
+
+enum roots_of { ROOTS_DOCKER, ROOTS_STORAGE, ROOTS_STORAGE_RUN, ROOTS_CONTAINERD };
+
+static const struct {
+	enum roots_of roots;
+	bool by_id; /* else a list at a fixed place */
+	const char *before;
+	const char *after;
+} files[CONTAINER_FILES] = {
+	[CONTAINER_FILE_DOCKER] = {ROOTS_DOCKER, true, "/", "/config.v2.json"},
+	[CONTAINER_FILE_PODMAN] = {ROOTS_STORAGE, false, "/overlay-containers/containers.json", ""},
+	[CONTAINER_FILE_PODMAN_VOLATILE] = {ROOTS_STORAGE, false,
+					    "/overlay-containers/volatile-containers.json", ""},
+	[CONTAINER_FILE_PODMAN_VFS] = {ROOTS_STORAGE, false, "/vfs-containers/containers.json", ""},
+	[CONTAINER_FILE_PODMAN_VFS_VOLATILE] = {ROOTS_STORAGE, false,
+						"/vfs-containers/volatile-containers.json", ""},
+	[CONTAINER_FILE_STORAGE_CONFIG] = {ROOTS_STORAGE, true, "/overlay-containers/",
+					   "/userdata/config.json"},
+	[CONTAINER_FILE_STORAGE_RUN_CONFIG] = {ROOTS_STORAGE_RUN, true, "/overlay-containers/",
+					       "/userdata/config.json"},
+	[CONTAINER_FILE_CONTAINERD] = {ROOTS_CONTAINERD, true, "/", "/config.json"},
+};
+
+/* The last one of Docker's is what `-v /var/docker/containers:...`, a common slip, leaves behind. */
+static const char *const default_docker[] = {"/var/lib/docker/containers", "/var/docker/containers"};
+static const char *const default_storage[] = {"/var/lib/containers/storage"};
+static const char *const default_storage_run[] = {"/run/containers/storage", "/var/run/containers/storage"};
+static const char *const default_containerd[] = {
+	"/run/containerd/io.containerd.runtime.v2.task", "/run/k3s/containerd/io.containerd.runtime.v2.task",
+	"/run/docker/containerd/daemon/io.containerd.runtime.v2.task"};
+
+static void set_roots(const char **ret, const char *const *from, size_t n)
+{
+	for (size_t i = 0; i < n && i < CONTAINER_ROOTS_MAX; i++)
+		ret[i] = from[i];
+}
+
+void container_roots_default(struct container_roots *ret_roots)
+{
+	memset(ret_roots, 0, sizeof(*ret_roots));
+	set_roots(ret_roots->docker, default_docker, ARRAY_SIZE(default_docker));
+	set_roots(ret_roots->storage, default_storage, ARRAY_SIZE(default_storage));
+	set_roots(ret_roots->storage_run, default_storage_run, ARRAY_SIZE(default_storage_run));
+	set_roots(ret_roots->containerd, default_containerd, ARRAY_SIZE(default_containerd));
+}
+
+static bool is_namespace(const char *text)
+{
+	size_t n = text ? strlen(text) : 0;
+	if (n == 0 || n > NAMESPACE_MAX || text[0] == '.')
+		return false;
+	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
+}
+
+/* containerd takes names as ids too; only such as can be no path. */
+static bool is_file_id(enum container_file kind, const char *id)
+{
+	if (!id)
+		return false;
+	return identity_is_id(id, strlen(id)) || (kind == CONTAINER_FILE_CONTAINERD && is_namespace(id));
+}
+
+int container_file_path(enum container_file kind, const char *root, const char *id, const char *extra,
+			char *ret_path, size_t size)
+{
+	int n;
+	if ((unsigned)kind >= CONTAINER_FILES || !root || root[0] != '/')
+		return -EINVAL;
+	if (files[kind].by_id && !is_file_id(kind, id))
+		return -EINVAL;
+	if (kind == CONTAINER_FILE_CONTAINERD) {
+		if (!is_namespace(extra))
+			return -EINVAL;
+		n = snprintf(ret_path, size, "%s/%s/%s%s", root, extra, id, files[kind].after);
+	} else {
+		n = snprintf(ret_path, size, "%s%s%s%s", root, files[kind].before,
+			     files[kind].by_id ? id : "", files[kind].after);
+	}
+	if (n < 0)
+		return -EINVAL;
+	return (size_t)n < size ? 0 : -ENAMETOOLONG;
+}
+
+/*
+ * Below the root no link leads out of it: a root may be a user's own. Kernels before 5.6, and engines that do
+ * not know the call, have no such way to open; there the last part alone is looked at.
+ */
+static int open_beneath(const char *root, const char *below)
+{
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+	const struct open_how how = {.flags = (uint64_t)flags,
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	cleanup_(cleanup_close) int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	long fd;
+
+	if (folder < 0)
+		return -errno;
+	fd = syscall(SYS_openat2, folder, below, &how, sizeof(how));
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(folder, below, flags);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int open_regular(const char *root, const char *below)
+{
+	struct stat st;
+	int fd = open_beneath(root, below);
+
+	if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+		return fd;
+	(void)close(fd);
+	return -EACCES;
+}
+
+static int open_below(enum container_file kind, const char *root, const char *id, const char *extra)
+{
+	char path[4096], folder[4096];
+	int r = container_file_path(kind, root, id, extra, path, sizeof(path));
+
+	if (r < 0)
+		return r;
+	r = open_regular(root, path + strlen(root) + 1);
+	if (r != -ENOENT || kind != CONTAINER_FILE_DOCKER)
+		return r;
+	/* Docker's data folder is taken as a root as well as the containers' folder in it. */
+	int n = snprintf(folder, sizeof(folder), "%s/containers", root);
+	if (n < 0 || (size_t)n >= sizeof(folder))
+		return -ENAMETOOLONG;
+	r = container_file_path(kind, folder, id, extra, path, sizeof(path));
+	return r < 0 ? r : open_regular(root, path + strlen(root) + 1);
+}
+
+static const char *const *roots_for(const struct container_roots *roots, enum container_file kind)
+{
+	switch (files[kind].roots) {
+	case ROOTS_DOCKER:
+		return roots->docker;
+	case ROOTS_STORAGE:
+		return roots->storage;
+	case ROOTS_STORAGE_RUN:
+		return roots->storage_run;
+	case ROOTS_CONTAINERD:
+		return roots->containerd;
+	}
+	return roots->docker;
+}
+
+int container_file_open(const struct container_roots *roots, enum container_file kind, const char *id,
+			const char *extra)
+{
+	uint64_t only = UINT64_MAX;
+	if ((unsigned)kind >= CONTAINER_FILES || (files[kind].by_id && !is_file_id(kind, id)))
+		return -EINVAL;
+	if (!files[kind].by_id && extra && extra[0] &&
+	    (text_parse_u64(extra, &only) < 0 || only >= CONTAINER_ROOTS_MAX))
+		return -EINVAL;
+	const char *const *list = roots_for(roots, kind);
+	int last = -ENOENT;
+	for (unsigned i = 0; i < CONTAINER_ROOTS_MAX && list[i]; i++) {
+		if (only != UINT64_MAX && only != i)
+			continue;
+		int fd = open_below(kind, list[i], id, extra);
+		if (fd >= 0)
+			return fd;
+		if (fd != -ENOENT && fd != -ENOTDIR)
+			last = fd;
+	}
+	return last;
+}
+
+int container_file_open_direct(void *data, enum container_file kind, const char *id, const char *extra)
+{
+	return container_file_open(data, kind, id, extra);
+}

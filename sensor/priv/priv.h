@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The privileged side: a closed table of typed requests, each validated, each answered with descriptors or an
+ * errno and a short cause. Called by the first process of the sensor; priv_client.h is the other end.
+ * It parses no foreign file, keeps nothing between requests but the BPF program that was loaded last, and
+ * ends at the first malformed message.
+ */
+#pragma once
+
+#include "priv/container_file.h"
+#include "event/event.h"
+
+#include <stddef.h>
+
+#define PRIV_GROUP_EVENTS_MAX 32
+#define PRIV_CGROUP_PATH_MAX  4096
+#define PRIV_ID_MAX           128
+#define PRIV_CAUSE_MAX        160
+
+/* Where requests may reach. All strings outlive the process's loop. */
+struct priv_bpf;
+struct priv_config {
+	const char *sysfs_root; /* "/sys" */
+	const char *perf_root;  /* mount of the hierarchy that perf_event uses; NULL: no events of cgroups */
+	const struct container_roots *containers; /* the runtimes' folders; NULL: no such file is opened */
+	struct priv_bpf **bpf; /* where the one program is kept (NULL at first); NULL: no BPF */
+};
+
+enum priv_request {
+	PRIV_REQUEST_OPEN_GROUP = 1,
+	PRIV_REQUEST_OPEN_FILE = 2,
+	PRIV_REQUEST_OPEN_CONTAINER_FILE = 3,
+	PRIV_REQUEST_BPF_LOAD = 4,
+	PRIV_REQUEST_BPF_GROUP = 5, /* opens a machine-wide group and keeps it for the program */
+	PRIV_REQUEST_BPF_ATTACH = 6,
+	PRIV_REQUEST_BPF_UPDATE =
+		7, /* which cgroups are counted where; then, if asked for, the program once on every CPU */
+	PRIV_ANSWER = 0x80, /* the answer to request x is x | PRIV_ANSWER */
+};
+
+/* Files of the machine that may be asked for by an id; nothing else can be named. Opened for reading. */
+enum priv_file {
+	PRIV_FILE_POWERCAP_ENERGY, /* id: zone, "intel-rapl:0" or "intel-rapl:0:1" */
+	PRIV_FILES
+};
+
+/* One perf group: the first event leads. Counts one cgroup on one CPU, or all of the CPU. */
+struct priv_group {
+	const char *cgroup; /* below perf_root, with a leading slash; "": machine-wide */
+	unsigned cpu;
+	unsigned n_events;
+	const struct event_attr *events;
+};
+
+/*
+ * Serves one message of `socket`. 1: done (also when the request itself failed: the asker has the errno);
+ * 0: the asker has gone; negative: a malformed message was logged, the process must end.
+ */
+int priv_serve(int socket, const struct priv_config *config);
+
+/*
+ * What the requests do; also used without a privileged process. Validates everything.
+ * Opens the group, disabled, then enables it as a whole. ret_fds has n_events entries, the leader first;
+ * reading the leader gives PERF_FORMAT_GROUP | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING.
+ * -EINVAL also says that these events do not fit into one group.
+ */
+int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
+		    char *cause, size_t cause_size);
+/* Returns the descriptor or a negative errno. Container files: container_file.h has the table. */
+int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id, char *cause,
+		   size_t cause_size);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The privileged side of the bpf source: loads and attaches the program of bpf/count.bpf.c, keeps its events,
+ * and runs it once on every CPU when asked. What it counted is read by `collect` through mapped arrays.
+ */
+#pragma once
+
+#include "source/bpf/count.h"
+#include "event/event.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PRIV_BPF_SLOTS_MAX   65536
+#define PRIV_BPF_BIRTHS_MAX  4096
+#define PRIV_BPF_MAPS        4          /* descriptors given away: cells, totals, touched, births */
+#define PRIV_BPF_CHANGES_MAX 1024       /* in one request */
+#define PRIV_BPF_NOWHERE     UINT32_MAX /* the slot of a cgroup that is not counted any more */
+
+struct priv_bpf;
+
+struct priv_bpf_shape {
+	unsigned n_events;
+	unsigned n_cpus; /* highest CPU number + 1 */
+	unsigned n_places;
+	unsigned n_slots;
+	unsigned n_births; /* cgroups born since the sensor looked last that are counted; 0: births are not
+			      told */
+	const uint32_t *place_of_cpu; /* [n_cpus] */
+};
+
+/* From now on a cgroup's counts go to this slot. */
+struct priv_bpf_change {
+	uint64_t cgroup;
+	uint32_t slot;
+	uint32_t reserved; /* 0 */
+};
+
+/* All return 0 or a negative errno with a short cause where there is one. */
+int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, char *cause,
+		  size_t cause_size);
+/* Gives event number `event` of a CPU its descriptor, which is taken over. An earlier one, whose CPU was
+ * away, goes. */
+int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int fd);
+/* Starts counting. ret_fds: duplicates for the asker. */
+int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], char *cause, size_t cause_size);
+/* All changes in order; the first error, the others are made all the same. `flush`: then whoever runs now
+ * gets what it has had so far, on every CPU; after it no CPU adds to where a cgroup was counted before. */
+int priv_bpf_update(struct priv_bpf *bpf, const struct priv_bpf_change *changes, unsigned n, bool flush);
+void priv_bpf_free(struct priv_bpf *bpf);

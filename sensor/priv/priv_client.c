@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The asking side of the privileged process: encodes a request, waits for its answer, takes the descriptors.
+ * Called by the sources and by the target table in `collect`. In direct mode it calls priv_open.c itself.
+ */
+#include "priv/priv_client.h"
+
+#include "document/batch.h"
+#include "base/cleanup.h"
+#include "process/ipc.h"
+#include "priv/priv_client_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct priv_client *client_new(void)
+{
+	struct priv_client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->socket = -1;
+	return client;
+}
+
+int priv_client_connect(int socket, struct priv_client **ret_client)
+{
+	struct priv_client *client = client_new();
+
+	if (client)
+		client->buffer = malloc(IPC_MESSAGE_MAX + 16);
+	if (!client || !client->buffer) {
+		free(client);
+		return -ENOMEM;
+	}
+	client->socket = socket;
+	*ret_client = client;
+	return 0;
+}
+
+int priv_client_direct(const struct priv_config *config, struct priv_client **ret_client)
+{
+	struct priv_client *client = client_new();
+
+	if (!client)
+		return -ENOMEM;
+	client->config = *config;
+	*ret_client = client;
+	return 0;
+}
+
+void priv_client_free(struct priv_client *client)
+{
+	if (!client)
+		return;
+	if (client->socket >= 0)
+		(void)close(client->socket);
+	priv_bpf_free(client->bpf);
+	batch_done(&client->payload);
+	free(client->buffer);
+	free(client);
+}
+
+const char *priv_client_cause(const struct priv_client *client)
+{
+	return client->cause;
+}
+
+bool priv_client_is_direct(struct priv_client *client)
+{
+	client->cause[0] = '\0';
+	return client->socket < 0;
+}
+
+/* The answer's descriptors, of which there must be exactly `n_fds` when it is a success. */
+static int take_answer(struct priv_client *client, struct ipc_message *answer, int *ret_fds, unsigned n_fds)
+{
+	struct ipc_cursor cursor = ipc_cursor_init(answer->payload, answer->length);
+	int64_t error = ipc_get_i64(&cursor);
+
+	(void)snprintf(client->cause, sizeof(client->cause), "%s", ipc_get_string(&cursor));
+	if (cursor.failed || error > 0 || error < -4095 || (error == 0 && answer->n_fds != n_fds)) {
+		ipc_close_fds(answer);
+		return -EBADMSG;
+	}
+	if (error < 0) {
+		ipc_close_fds(answer);
+		return (int)error;
+	}
+	if (n_fds > 0)
+		memcpy(ret_fds, answer->fds, n_fds * sizeof(*ret_fds));
+	return 0;
+}
+
+/* Sends the payload and waits for its answer. */
+int priv_client_ask(struct priv_client *client, enum priv_request type, int *ret_fds, unsigned n_fds)
+{
+	struct ipc_message answer;
+	int r;
+
+	client->tag++;
+	r = ipc_send(client->socket, type, client->tag, client->payload.data, client->payload.length, NULL,
+		     0);
+	if (r < 0)
+		return r;
+	r = ipc_receive(client->socket, client->buffer, IPC_MESSAGE_MAX + 16, &answer);
+	if (r <= 0)
+		return r == 0 ? -EPIPE : r;
+	if (answer.tag != client->tag || answer.type != (type | PRIV_ANSWER)) {
+		ipc_close_fds(&answer);
+		return -EBADMSG;
+	}
+	return take_answer(client, &answer, ret_fds, n_fds);
+}
+
+int priv_client_put_group(struct batch *payload, const struct priv_group *group)
+{
+	int r = 0;
+
+	batch_clear(payload);
+	r |= ipc_put_string(payload, group->cgroup);
+	r |= ipc_put_u64(payload, group->cpu);
+	r |= ipc_put_u64(payload, group->n_events);
+	for (unsigned i = 0; i < group->n_events; i++) {
+		r |= ipc_put_u64(payload, group->events[i].type);
+		r |= ipc_put_u64(payload, group->events[i].flags);
+		r |= ipc_put_u64(payload, group->events[i].config);
+		r |= ipc_put_u64(payload, group->events[i].config1);
+		r |= ipc_put_u64(payload, group->events[i].config2);
+	}
+	return r ? -ENOMEM : 0;
+}
+
+int priv_client_open_group(struct priv_client *client, const struct priv_group *group, int *ret_fds)
+{
+	int r;
+
+	if (priv_client_is_direct(client))
+		return priv_open_group(&client->config, group, ret_fds, client->cause, sizeof(client->cause));
+	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX ||
+	    strlen(group->cgroup) >= PRIV_CGROUP_PATH_MAX)
+		return -EINVAL;
+	r = priv_client_put_group(&client->payload, group);
+	if (r < 0)
+		return r;
+	return priv_client_ask(client, PRIV_REQUEST_OPEN_GROUP, ret_fds, group->n_events);
+}
+
+int priv_client_open_file(struct priv_client *client, enum priv_file kind, const char *id)
+{
+	int fd = -1, r;
+
+	if (priv_client_is_direct(client))
+		return priv_open_file(&client->config, kind, id, client->cause, sizeof(client->cause));
+	if (strlen(id) > PRIV_ID_MAX)
+		return -EINVAL;
+	batch_clear(&client->payload);
+	r = ipc_put_u64(&client->payload, kind) | ipc_put_string(&client->payload, id);
+	if (r == 0)
+		r = priv_client_ask(client, PRIV_REQUEST_OPEN_FILE, &fd, 1);
+	return r < 0 ? r : fd;
+}
+
+int priv_client_open_container_file(void *data, enum container_file kind, const char *id, const char *extra)
+{
+	struct priv_client *client = data;
+	int fd = -1, r;
+
+	id = id ? id : "";
+	extra = extra ? extra : "";
+	if (priv_client_is_direct(client))
+		return client->config.containers
+			       ? container_file_open(client->config.containers, kind, id, extra)
+			       : -EOPNOTSUPP;
+	if (strlen(id) > PRIV_ID_MAX || strlen(extra) > PRIV_ID_MAX)
+		return -EINVAL;
+	batch_clear(&client->payload);
+	r = ipc_put_u64(&client->payload, kind) | ipc_put_string(&client->payload, id) |
+	    ipc_put_string(&client->payload, extra);
+	if (r == 0)
+		r = priv_client_ask(client, PRIV_REQUEST_OPEN_CONTAINER_FILE, &fd, 1);
+	return r < 0 ? r : fd;
+}

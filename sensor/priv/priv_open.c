@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the privileged requests do: validate, then open perf groups and listed files. Runs in the privileged
+ * process (priv.c), or in direct mode in the asker (priv_client.c). Trusts nothing that it is given; logs
+ * nothing.
+ */
+#include "priv/priv.h"
+
+#include "base/cleanup.h"
+#include "machine/pmu.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <linux/magic.h>
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+
+#define PRIV_CPUS_MAX 65536
+
+/* PMUs that only count. Others take pointers, break into code or write traces: kprobe, breakpoint, intel_pt …
+ */
+static bool pmu_is_harmless(const char *name)
+{
+	static const char *const stems[] = {"power",    "msr",   "uncore",  "cpu",     "cstate",
+					    "amd_",     "armv8", "arm_cmn", "arm_dsu", "hisi_",
+					    "marvell_", "nest_", "hv_"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(stems); i++)
+		if (strncmp(name, stems[i], strlen(stems[i])) == 0)
+			return true;
+	return false;
+}
+
+static bool type_is_allowed(const struct priv_config *config, uint32_t type)
+{
+	char name[EVENT_PMU_NAME_SIZE];
+
+	switch (type) {
+	case PERF_TYPE_HARDWARE:
+	case PERF_TYPE_SOFTWARE:
+	case PERF_TYPE_HW_CACHE:
+	case PERF_TYPE_RAW:
+		return true;
+	case PERF_TYPE_TRACEPOINT:
+	case PERF_TYPE_BREAKPOINT:
+		return false;
+	default:
+		return pmu_find_type(config->sysfs_root, type, name) == 0 && pmu_is_harmless(name);
+	}
+}
+
+/* Absolute below the mount, no component "." or "..", no empty one. */
+static bool path_is_clean(const char *path)
+{
+	if (path[0] != '/' || strlen(path) >= PRIV_CGROUP_PATH_MAX)
+		return false;
+	if (!path[1])
+		return true;
+	for (const char *at = path; *at;) {
+		size_t length = strcspn(at + 1, "/");
+
+		if (!length || (length == 1 && at[1] == '.') || (length == 2 && at[1] == '.' && at[2] == '.'))
+			return false;
+		at += 1 + length;
+	}
+	return true;
+}
+
+static int check_group(const struct priv_config *config, const struct priv_group *group, char *cause,
+		       size_t size)
+{
+	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX || group->cpu >= PRIV_CPUS_MAX)
+		return text_fail(-EPERM, cause, size, "a group of %u events on CPU %u is refused",
+				 group->n_events, group->cpu);
+	if (group->cgroup[0] && !path_is_clean(group->cgroup))
+		return text_fail(-EPERM, cause, size, "the cgroup path is refused");
+	for (unsigned i = 0; i < group->n_events; i++) {
+		const struct event_attr *attr = &group->events[i];
+
+		if (attr->flags > (EVENT_EXCLUDE_HV << 1) - 1)
+			return text_fail(-EPERM, cause, size, "event flags %#x are refused", attr->flags);
+		if (!type_is_allowed(config, attr->type))
+			return text_fail(-EPERM, cause, size, "event type %u is not one that only counts",
+					 attr->type);
+	}
+	return 0;
+}
+
+/* The cgroup's directory; -ENOENT when it is gone, -EBADF when what is there is no cgroup. */
+static int open_cgroup(const struct priv_config *config, const char *path, char *cause, size_t size)
+{
+	cleanup_(cleanup_close) int root = -1;
+	cleanup_(cleanup_close) int fd = -1;
+	struct statfs fs;
+
+	if (!config->perf_root)
+		return text_fail(-EOPNOTSUPP, cause, size,
+				 "no cgroup hierarchy that perf can use is mounted");
+	root = open(config->perf_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	fd = openat(root, path[1] ? path + 1 : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* The kernel answers EBADF or even ENOENT for a directory of another file system, which would
+	 * mislead. */
+	if (fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC)
+		return text_fail(-EBADF, cause, size, "%s is no cgroup hierarchy", config->perf_root);
+	return TAKE_FD(fd);
+}
+
+static int open_event(const struct event_attr *wanted, unsigned cpu, int cgroup_fd, int leader)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = wanted->type,
+		.config = wanted->config,
+		.config1 = wanted->config1,
+		.config2 = wanted->config2,
+		.exclude_user = (wanted->flags & EVENT_EXCLUDE_USER) != 0,
+		.exclude_kernel = (wanted->flags & EVENT_EXCLUDE_KERNEL) != 0,
+		.exclude_hv = (wanted->flags & EVENT_EXCLUDE_HV) != 0,
+		/* Siblings of a leader that runs already would stay at zero: all start together, below. */
+		.disabled = leader < 0,
+		.read_format =
+			PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING,
+	};
+	unsigned long flags = PERF_FLAG_FD_CLOEXEC | (cgroup_fd >= 0 ? PERF_FLAG_PID_CGROUP : 0UL);
+	long fd = syscall(SYS_perf_event_open, &attr, cgroup_fd, (int)cpu, leader, flags);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static void close_all(int *fds, unsigned n)
+{
+	while (n > 0)
+		(void)close(fds[--n]);
+}
+
+int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
+		    char *cause, size_t cause_size)
+{
+	cleanup_(cleanup_close) int cgroup_fd = -1;
+	int r = check_group(config, group, cause, cause_size);
+
+	if (r < 0)
+		return r;
+	if (group->cgroup[0]) {
+		cgroup_fd = open_cgroup(config, group->cgroup, cause, cause_size);
+		if (cgroup_fd < 0)
+			return cgroup_fd;
+	}
+	for (unsigned i = 0; i < group->n_events; i++) {
+		r = open_event(&group->events[i], group->cpu, cgroup_fd, i ? ret_fds[0] : -1);
+		if (r < 0) {
+			if (group->n_events > 1)
+				(void)text_fail(r, cause, cause_size, "event %u of %u", i + 1,
+						group->n_events);
+			close_all(ret_fds, i);
+			return r;
+		}
+		ret_fds[i] = r;
+	}
+	if (ioctl(ret_fds[0], PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) < 0) {
+		r = text_fail(-errno, cause, cause_size, "enabling the group");
+		close_all(ret_fds, group->n_events);
+		return r;
+	}
+	return 0;
+}
+
+/* "intel-rapl:0", "intel-rapl:0:1" or the same with "intel-rapl-mmio". */
+static bool zone_is_valid(const char *zone)
+{
+	static const char *const stems[] = {"intel-rapl:", "intel-rapl-mmio:"};
+	const char *at = NULL;
+	size_t digits;
+
+	for (size_t i = 0; i < ARRAY_SIZE(stems); i++)
+		if (strncmp(zone, stems[i], strlen(stems[i])) == 0)
+			at = zone + strlen(stems[i]);
+	if (!at)
+		return false;
+	for (unsigned level = 0; level < 2; level++) {
+		digits = strspn(at, "0123456789");
+		if (!digits || digits > 4)
+			return false;
+		at += digits;
+		if (!*at)
+			return true;
+		if (*at++ != ':')
+			return false;
+	}
+	return false;
+}
+
+int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id, char *cause,
+		   size_t cause_size)
+{
+	char path[PATH_MAX];
+	struct stat status;
+	int fd;
+
+	if (kind != PRIV_FILE_POWERCAP_ENERGY || !zone_is_valid(id))
+		return text_fail(-EPERM, cause, cause_size, "the file is not in the list");
+	if (snprintf(path, sizeof(path), "%s/class/powercap/%s/energy_uj", config->sysfs_root, id) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+		(void)close(fd);
+		return text_fail(-EPERM, cause, cause_size, "it is no regular file");
+	}
+	return fd;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side of the bpf source and the sensor share: the shape of the counters that both see.
+ */
+#pragma once
+
+#define COUNT_EVENTS_MAX 13
+#define COUNT_CPUS_MAX   1024
+
+/* Everything that one slot has had on one place (package, or CPU). Grows only. 128 bytes: two cache lines. */
+struct count_cell {
+	unsigned long long ns;      /* on a CPU */
+	unsigned long long enabled; /* of the first event */
+	unsigned long long running;
+	unsigned long long events[COUNT_EVENTS_MAX]; /* scaled for multiplexing */
+};
+
+/* A cgroup that was born. 256 bytes. */
+struct count_birth {
+	unsigned long long seq; /* its number, from 1; 0 while it is being written */
+	unsigned long long id, parent;
+	char name[232]; /* of the directory; a longer one is cut, and found by its inode only */
+};

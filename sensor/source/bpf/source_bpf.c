@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Activity by BPF: one descriptor per CPU and event, counts per cgroup added up in the kernel at each switch,
+ * read from mapped memory (source_bpf_read.c). Here it is tried, opened and closed. Where no event can be
+ * counted, CPU time alone is. Needs a right only through priv_client.
+ */
+#include "source/bpf/source_bpf.h"
+
+#include "base/cleanup.h"
+#include "source/frame.h"
+#include "base/log.h"
+#include "priv/priv_client.h"
+#include "machine/topology.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define SOURCE_BPF_SLOTS  16384 /* targets at once; a cell is 128 bytes for each place */
+#define SOURCE_BPF_BIRTHS 1024  /* cgroups born in a tick that are counted before we have heard of them */
+
+static const char *const time_events[] = {REPORT_EVENT_CPU_TIME};
+
+static void *map_array(int fd, size_t n, size_t each, int protection, size_t *ret_size)
+{
+	void *array;
+
+	*ret_size = n * each;
+	array = mmap(NULL, *ret_size, protection, MAP_SHARED, fd, 0);
+	(void)close(fd);
+	return array == MAP_FAILED ? NULL : array;
+}
+
+static void unmap_arrays(struct source_bpf *bpf)
+{
+	if (bpf->cells)
+		(void)munmap((void *)(uintptr_t)bpf->cells, bpf->cells_size);
+	if (bpf->totals)
+		(void)munmap((void *)(uintptr_t)bpf->totals, bpf->totals_size);
+	if (bpf->touched)
+		(void)munmap(bpf->touched, bpf->touched_size);
+	if (bpf->births)
+		(void)munmap((void *)(uintptr_t)bpf->births, bpf->births_size);
+	free(bpf->time_places);
+	free(bpf->place_of_cpu);
+	free(bpf->before);
+	free(bpf->totals_before);
+	free(bpf->fresh);
+	free(bpf->changes);
+	free(bpf->adopted);
+}
+
+static void source_bpf_close(struct activity_source *source)
+{
+	struct source_bpf *bpf = (struct source_bpf *)source;
+
+	if (!bpf)
+		return;
+	unmap_arrays(bpf);
+	frame_done(&bpf->source.frame);
+	perf_plan_free(bpf->plan);
+	free(bpf);
+}
+
+/* Places by socket, or by CPU, for time alone; a plan brings its own. */
+static int make_time_group(struct source_bpf *bpf)
+{
+	const struct topology *topology = bpf->context->topology;
+	const unsigned n = bpf->context->per_cpu ? topology->n_cpus : topology->n_packages;
+
+	bpf->time_places = calloc(n, sizeof(*bpf->time_places));
+	if (!bpf->time_places)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++) {
+		if (bpf->context->per_cpu)
+			bpf->time_places[i] =
+				(struct report_place){topology->cpus[i].package, topology->cpus[i].id};
+		else
+			bpf->time_places[i] = (struct report_place){topology->packages[i].id,
+								    topology->packages[i].first_cpu};
+	}
+	bpf->time_group = (struct report_group){.name = REPORT_GROUP_CPUSTAT,
+						.n_events = 1,
+						.events = time_events,
+						.n_places = n,
+						.places = bpf->time_places};
+	return 0;
+}
+
+static int shape_frame(struct source_bpf *bpf)
+{
+	struct activity_frame *frame = &bpf->source.frame;
+	const struct topology *topology = bpf->context->topology;
+	const struct report_place *places;
+	int r = bpf->plan ? 0 : make_time_group(bpf);
+
+	if (r < 0)
+		return r;
+	frame->n_groups = bpf->plan ? bpf->plan->n_groups : 1;
+	frame->groups = bpf->plan ? bpf->plan->groups : &bpf->time_group;
+	frame->n_events = bpf->plan ? bpf->plan->n_events : 1;
+	frame->n_places = bpf->plan ? bpf->plan->n_places : bpf->time_group.n_places;
+	bpf->n_cpus = topology->cpus[topology->n_cpus - 1].id + 1;
+	bpf->place_of_cpu = calloc(bpf->n_cpus, sizeof(*bpf->place_of_cpu));
+	if (!bpf->place_of_cpu)
+		return -ENOMEM;
+	places = frame->groups[0].places;
+	for (unsigned i = 0; i < topology->n_cpus; i++)
+		for (unsigned p = 0; p < frame->n_places; p++)
+			if (bpf->context->per_cpu ? places[p].cpu == topology->cpus[i].id
+						  : places[p].package == topology->cpus[i].package)
+				bpf->place_of_cpu[topology->cpus[i].id] = p;
+	return 0;
+}
+
+#define ALL_CPUS UINT_MAX
+
+static int open_events(struct source_bpf *bpf, unsigned cpu)
+{
+	const struct perf_plan *plan = bpf->plan;
+
+	for (unsigned i = 0; plan && i < plan->n_units; i++) {
+		const struct perf_unit *unit = &plan->units[i];
+		const struct priv_group group = {.cgroup = "",
+						 .cpu = unit->cpu,
+						 .n_events = unit->n_events,
+						 .events = plan->attrs + unit->first};
+		int r = cpu == ALL_CPUS || cpu == unit->cpu
+				? priv_client_bpf_group(bpf->context->priv, &group,
+							plan->columns + unit->first)
+				: 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The program counts on every CPU all along; only the events of one that was away are gone for good. */
+static void source_bpf_cpu_changed(struct activity_source *source, unsigned cpu, bool online)
+{
+	struct source_bpf *bpf = (struct source_bpf *)source;
+	int r = online ? open_events(bpf, cpu) : 0;
+
+	if (r < 0)
+		log_warning("source", r, "the events of CPU %u cannot be opened again", cpu);
+}
+
+static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
+{
+	const unsigned n_places = bpf->source.frame.n_places;
+
+	bpf->cells = map_array(fds[0], (size_t)(bpf->n_slots + bpf->n_births) * n_places, sizeof(*bpf->cells),
+			       PROT_READ, &bpf->cells_size);
+	bpf->totals = map_array(fds[1], (size_t)bpf->n_cpus * 2, sizeof(*bpf->totals), PROT_READ,
+				&bpf->totals_size);
+	bpf->touched = map_array(fds[2], bpf->n_slots / 64 + 1, sizeof(*bpf->touched), PROT_READ | PROT_WRITE,
+				 &bpf->touched_size);
+	bpf->births =
+		map_array(fds[3], bpf->n_births + 1, sizeof(*bpf->births), PROT_READ, &bpf->births_size);
+	return bpf->cells && bpf->totals && bpf->touched && bpf->births ? 0 : -ENOMEM;
+}
+
+static int make_arrays(struct source_bpf *bpf)
+{
+	bpf->before = calloc((size_t)bpf->n_slots * bpf->source.frame.n_places, sizeof(*bpf->before));
+	bpf->totals_before = calloc((size_t)bpf->n_cpus * 2, sizeof(*bpf->totals_before));
+	bpf->fresh = calloc(bpf->n_slots, sizeof(*bpf->fresh));
+	bpf->changes = calloc(PRIV_BPF_CHANGES_MAX, sizeof(*bpf->changes));
+	bpf->adopted = calloc(bpf->n_births + 1, sizeof(*bpf->adopted));
+	if (!bpf->before || !bpf->totals_before || !bpf->fresh || !bpf->changes || !bpf->adopted)
+		return -ENOMEM;
+	memcpy(bpf->totals_before, bpf->totals, bpf->totals_size);
+	bpf->births_told = bpf->births[bpf->n_births].seq != 0;
+	return 0;
+}
+
+static int start_program(struct source_bpf *bpf)
+{
+	const unsigned n_places = bpf->source.frame.n_places;
+	const struct priv_bpf_shape shape = {.n_events = bpf->plan ? bpf->plan->n_events : 0,
+					     .n_cpus = bpf->n_cpus,
+					     .n_places = n_places,
+					     .n_slots = bpf->n_slots,
+					     .n_births = bpf->n_births,
+					     .place_of_cpu = bpf->place_of_cpu};
+	int fds[PRIV_BPF_MAPS];
+	int r = priv_client_bpf_load(bpf->context->priv, &shape);
+
+	if (r == 0)
+		r = open_events(bpf, ALL_CPUS);
+	if (r == 0)
+		r = priv_client_bpf_attach(bpf->context->priv, fds);
+	if (r < 0)
+		return r;
+	r = map_arrays(bpf, fds);
+	return r < 0 ? r : make_arrays(bpf);
+}
+
+/* Fewer slots where memory for cells would be large: many CPUs kept apart. */
+static unsigned slots_for(const struct source_bpf *bpf, unsigned wanted)
+{
+	const unsigned fit = (64u << 20) / (unsigned)sizeof(struct count_cell) / bpf->source.frame.n_places;
+	unsigned n = wanted > SOURCE_BPF_SLOTS ? wanted : SOURCE_BPF_SLOTS;
+
+	n = n > PRIV_BPF_SLOTS_MAX ? PRIV_BPF_SLOTS_MAX : n;
+	return n > fit && fit > 64 ? fit : n;
+}
+
+static unsigned births_for(const struct source_bpf *bpf)
+{
+	const unsigned fit = (8u << 20) / (unsigned)sizeof(struct count_cell) / bpf->source.frame.n_places;
+
+	return fit < SOURCE_BPF_BIRTHS ? fit : SOURCE_BPF_BIRTHS;
+}
+
+static int source_bpf_open(struct source_context *context, const struct event_group_request *requests,
+			   unsigned n_requests, unsigned n_slots, struct activity_source **ret_source)
+{
+	struct source_bpf *bpf = calloc(1, sizeof(*bpf));
+	char why[PERF_PLAN_WHY_SIZE];
+	int r = 0;
+
+	if (!bpf)
+		return -ENOMEM;
+	bpf->source.ops = &source_bpf;
+	bpf->context = context;
+	if (perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, why) == 0)
+		r = perf_plan_new(context, PERF_PLAN_CGROUPS, requests, n_requests, &bpf->plan);
+	else
+		log_notice("source", 0, "no event can be counted (%s); CPU time is counted instead", why);
+	if (r == 0 && bpf->plan && bpf->plan->n_events > COUNT_EVENTS_MAX)
+		r = -E2BIG;
+	if (r == 0)
+		r = shape_frame(bpf);
+	if (r == 0) {
+		bpf->n_slots = slots_for(bpf, n_slots);
+		bpf->n_births = births_for(bpf);
+		r = frame_reserve(&bpf->source.frame, n_slots ? n_slots : 1, bpf->plan != NULL);
+	}
+	if (r == 0)
+		r = start_program(bpf);
+	if (r < 0) {
+		source_bpf_close(&bpf->source);
+		return r;
+	}
+	bpf->source.frame.flags[ACTIVITY_SLOT_MACHINE] = ACTIVITY_OPEN;
+	*ret_source = &bpf->source;
+	return 0;
+}
+
+/* Does it work here? Loads, attaches, runs once on every CPU and looks whether time was counted. */
+static int source_bpf_probe(struct source_context *context, const struct event_group_request *requests,
+			    unsigned n_requests, char *why, size_t why_size)
+{
+	struct source_bpf bpf = {.context = context, .n_slots = 1};
+	unsigned long long ns = 0;
+	int r;
+
+	(void)requests;
+	(void)n_requests;
+	if (context->cgroups_without_perf) {
+		(void)snprintf(
+			why, why_size,
+			"the cgroups that are watched are not those of perf events, by which BPF counts. "
+			"Leave -p out, or name the hierarchy of perf_event");
+		return -EOPNOTSUPP;
+	}
+	r = shape_frame(&bpf);
+	if (r == 0)
+		r = start_program(&bpf);
+	if (r == 0)
+		r = priv_client_bpf_update(context->priv, NULL, 0, true);
+	for (unsigned cpu = 0; r == 0 && cpu < bpf.n_cpus; cpu++)
+		ns += bpf.totals[cpu].ns + bpf.totals[bpf.n_cpus + cpu].ns;
+	if (r == 0 && ns == 0)
+		r = -ENODATA;
+	if (r < 0)
+		(void)snprintf(
+			why, why_size,
+			"BPF counting does not work here (%s%s%s). It needs Linux 5.10 with BTF, and root "
+			"or CAP_BPF and CAP_PERFMON",
+			priv_client_cause(context->priv), priv_client_cause(context->priv)[0] ? ": " : "",
+			strerror(-r));
+	unmap_arrays(&bpf);
+	return r;
+}
+
+const struct activity_source_ops source_bpf = {
+	.name = "bpf",
+	.probe = source_bpf_probe,
+	.open = source_bpf_open,
+	.add = source_bpf_add,
+	.remove = source_bpf_remove,
+	.births = source_bpf_births,
+	.read = source_bpf_read,
+	.cpu_changed = source_bpf_cpu_changed,
+	.close = source_bpf_close,
+};

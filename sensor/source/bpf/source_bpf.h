@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bpf source's own state, between source_bpf.c (tried, opened, closed) and source_bpf_read.c (cgroups
+ * that come and go, the reading of a tick). Nobody else includes it.
+ */
+#pragma once
+
+#include "source/bpf/count.h"
+#include "source/perf/perf_plan.h"
+#include "priv/priv_bpf.h"
+#include "source/source.h"
+
+/* A cgroup whose counts since its birth go to a slot at the next read. */
+struct source_bpf_adopted {
+	uint64_t birth; /* its number, from 0 */
+	uint32_t slot;
+};
+
+struct source_bpf {
+	struct activity_source source; /* first: the sensor sees only this */
+	struct source_context *context;
+	struct perf_plan *plan; /* NULL: time only */
+	struct report_group time_group;
+	struct report_place *time_places;
+	unsigned n_cpus, n_slots;
+	uint32_t *place_of_cpu;
+	const struct count_cell *cells, *totals; /* mapped */
+	uint64_t *touched; /* mapped; a bit for each slot that has had anything since it was taken away */
+	const struct count_birth
+		*births; /* mapped: [n_births], and one more that says whether they are told */
+	size_t cells_size, totals_size, touched_size, births_size;
+	bool births_told;
+	unsigned n_births;
+	uint64_t next_birth;             /* births before this number were handed on */
+	uint64_t tick_birth;             /* births before this number were so before the last read */
+	struct priv_bpf_change *changes; /* not told to the kernel yet */
+	unsigned n_changes;
+	unsigned n_mapped;                  /* cgroups that go to a slot */
+	struct source_bpf_adopted *adopted; /* [n_births]: what was counted before its target was known */
+	unsigned n_adopted;
+	struct count_cell *before;        /* [n_slots * n_places] */
+	struct count_cell *totals_before; /* [2 * n_cpus] */
+	uint32_t *fresh;                  /* slots that were not read yet, then those that have just been */
+	unsigned n_fresh, n_first;
+	unsigned n_used; /* slots below this number may be open */
+};
+
+int source_bpf_add(struct activity_source *source, const struct activity_cgroup *cgroup);
+void source_bpf_remove(struct activity_source *source, const struct activity_cgroup *cgroup);
+void source_bpf_births(struct activity_source *source, activity_born *born, void *data);
+int source_bpf_read(struct activity_source *source);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order in which sources are tried: the best that this machine has wins, and the log says why the better
+ * ones could not be had.
+ */
+#include "source/choose.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct system_source_ops *const choose_energy[] = {
+	&source_rapl,
+	&source_powercap,
+	&source_estimate,
+};
+
+static const struct activity_source_ops *const choose_activities[] = {
+	&source_bpf,
+	&source_perf,
+	&source_cpustat,
+};
+
+const char *const choose_energy_names[] = {"auto", "rapl", "powercap", "estimate", "sim", NULL};
+const char *const choose_activity_names[] = {"auto", "bpf", "perf", "cpustat", "sim", NULL};
+
+bool choose_is_energy(const struct event_group_request *request)
+{
+	for (unsigned i = 0; i < request->n_events; i++)
+		if (strncmp(request->events[i], "RAPL_", 5) == 0)
+			return true;
+	return false;
+}
+
+static struct choose_step *add_step(struct choose_report *report, const char *source, const char *group)
+{
+	struct choose_step *step = &report->steps[report->n_steps];
+
+	if (report->n_steps + 1 < CHOOSE_STEPS_MAX)
+		report->n_steps++;
+	*step = (struct choose_step){.source = source, .group = group};
+	return step;
+}
+
+/* What came of opening a source that its probe had found good. */
+static bool note_opened(struct choose_step *step, int error)
+{
+	step->error = error;
+	step->taken = error >= 0;
+	if (error < 0 && !step->why[0])
+		(void)snprintf(step->why, sizeof(step->why), "%s", strerror(-error));
+	return step->taken;
+}
+
+static struct system_source *try_system(const struct system_source_ops *ops, struct source_context *context,
+					const struct event_group_request *request, struct choose_step *step)
+{
+	struct system_source *source = NULL;
+
+	step->error = ops->probe(context, request, step->why, sizeof(step->why));
+	if (step->error < 0)
+		return NULL;
+	return note_opened(step, ops->open(context, request, &source)) ? source : NULL;
+}
+
+struct system_source *choose_system(struct source_context *context, const struct event_group_request *request,
+				    const char *wanted, struct choose_report *report, int *ret_error)
+{
+	const struct system_source_ops *const perf_only[] = {&source_system_perf};
+	const struct system_source_ops *const sim_only[] = {&source_sim_system};
+	const struct system_source_ops *const *table = perf_only;
+	size_t n = 1;
+	const bool energy = choose_is_energy(request);
+
+	if (context->sim) {
+		table = sim_only;
+	} else if (energy) {
+		table = choose_energy;
+		n = ARRAY_SIZE(choose_energy);
+	}
+	*ret_error = -ENOENT;
+	for (size_t i = 0; i < n; i++) {
+		struct choose_step *step;
+		struct system_source *source;
+
+		if (energy && !context->sim && strcmp(wanted, "auto") != 0 &&
+		    strcmp(wanted, table[i]->name) != 0)
+			continue;
+		step = add_step(report, table[i]->name, request->name);
+		source = try_system(table[i], context, request, step);
+		if (source) {
+			log_info("source", 0, "group '%s': %s%s", request->name, table[i]->name,
+				 table[i]->estimated ? " (an estimate, not a measurement)" : "");
+			return source;
+		}
+		*ret_error = step->error;
+		log_notice("source", 0, "group '%s': not by %s: %s", request->name, table[i]->name,
+			   step->why);
+	}
+	return NULL;
+}
+
+static struct activity_source *try_activity(const struct activity_source_ops *ops,
+					    struct source_context *context,
+					    const struct event_group_request *requests, unsigned n_requests,
+					    unsigned n_slots, struct choose_step *step)
+{
+	struct activity_source *source = NULL;
+
+	step->error = ops->probe(context, requests, n_requests, step->why, sizeof(step->why));
+	if (step->error < 0)
+		return NULL;
+	return note_opened(step, ops->open(context, requests, n_requests, n_slots, &source)) ? source : NULL;
+}
+
+struct activity_source *choose_activity(struct source_context *context,
+					const struct event_group_request *requests, unsigned n_requests,
+					unsigned n_slots, const char *wanted, struct choose_report *report,
+					int *ret_error)
+{
+	const struct activity_source_ops *const sim_only[] = {&source_sim_activity};
+	const struct activity_source_ops *const *table = context->sim ? sim_only : choose_activities;
+	const size_t n = context->sim ? 1 : ARRAY_SIZE(choose_activities);
+
+	*ret_error = -ENOENT;
+	for (size_t i = 0; i < n; i++) {
+		struct choose_step *step;
+		struct activity_source *source;
+
+		if (!context->sim && strcmp(wanted, "auto") != 0 && strcmp(wanted, table[i]->name) != 0)
+			continue;
+		step = add_step(report, table[i]->name, NULL);
+		source = try_activity(table[i], context, requests, n_requests, n_slots, step);
+		if (source) {
+			log_info("source", 0, "activity per container: %s", table[i]->name);
+			return source;
+		}
+		*ret_error = step->error;
+		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name, step->why);
+	}
+	return NULL;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What to open for one target: events encoded, tried out, spread over CPUs and cut into perf groups that the
+ * kernel accepts. Made once at start by the perf sources; the same plan then serves every cgroup.
+ */
+#pragma once
+
+#include "event/event.h"
+#include "source/source.h"
+
+enum perf_plan_kind {
+	PERF_PLAN_CGROUPS, /* container groups: no event of a whole package; a place is a package, or a CPU */
+	PERF_PLAN_SYSTEM,  /* one system group: a place is a CPU, or with -o a package */
+	PERF_PLAN_ENERGY, /* the energy events of one system group: a place is a package, its dies added up */
+};
+
+/* One perf group on one CPU: one read gives its counts. */
+struct perf_unit {
+	unsigned cpu;
+	unsigned place;
+	unsigned group;
+	unsigned n_sharing; /* units of the same group on the same CPU: each stands for a part of its time */
+	unsigned n_events;
+	unsigned first; /* in the plan's attrs and columns, and in a slot's descriptors: the leader */
+};
+
+struct perf_plan {
+	unsigned n_groups;
+	struct report_group *groups;
+	struct report_place *places;
+	unsigned n_places;
+	unsigned n_events;        /* of all groups */
+	double *joules_per_count; /* [n_events]; 0: plain counts */
+	unsigned n_units;
+	struct perf_unit *units;  /* by CPU */
+	unsigned n_fds;           /* descriptors of one target */
+	struct event_attr *attrs; /* [n_fds] */
+	unsigned *columns;        /* [n_fds]: which of the n_events it counts */
+};
+
+/* Could one of the events be counted? As source_ops.probe. */
+int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
+		    const struct event_group_request *requests, unsigned n_requests, char *why);
+#define PERF_PLAN_WHY_SIZE 512
+/*
+ * Logs each event that cannot be counted, with the reason, and leaves it out (strict: an error). -ENOENT or
+ * the last event's error when none is left.
+ */
+int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
+		  const struct event_group_request *requests, unsigned n_requests,
+		  struct perf_plan **ret_plan);
+void perf_plan_free(struct perf_plan *plan);

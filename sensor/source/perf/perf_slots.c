@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening and reading the perf groups of many targets: one read for each (CPU, target, group), no allocation.
+ * Called by the perf sources; the plan says what to open, priv_client opens it, scale.h has the arithmetic.
+ */
+#include "source/perf/perf_slots.h"
+
+#include "source/frame.h"
+#include "priv/priv_client.h"
+#include "machine/scale.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a read of a leader gives: PERF_FORMAT_GROUP with both times. */
+struct group_reading {
+	uint64_t n;
+	uint64_t enabled_ns;
+	uint64_t running_ns;
+	uint64_t counts[PRIV_GROUP_EVENTS_MAX];
+};
+
+/* A unit's baseline: its two times, then its counts. */
+static uint64_t *unit_before(const struct perf_slot *slot, unsigned unit, const struct perf_unit *shape)
+{
+	return slot->before + (size_t)2 * unit + shape->first;
+}
+
+int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, unsigned n_slots)
+{
+	int r = frame_reserve(frame, n_slots, true);
+	struct perf_slot *grown;
+
+	if (r < 0 || frame->n_slots <= slots->n_slots)
+		return r;
+	grown = reallocarray(slots->slots, frame->n_slots, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	for (unsigned i = slots->n_slots; i < frame->n_slots; i++)
+		grown[i] = (struct perf_slot){0};
+	slots->slots = grown;
+	slots->n_slots = frame->n_slots;
+	return 0;
+}
+
+static void close_fds(int *fds, unsigned n)
+{
+	while (n-- > 0) {
+		if (fds[n] >= 0)
+			(void)close(fds[n]);
+		fds[n] = -1;
+	}
+}
+
+static int open_unit(struct perf_slots *slots, const struct perf_unit *unit, const char *cgroup, int *fds)
+{
+	const struct priv_group group = {.cgroup = cgroup,
+					 .cpu = unit->cpu,
+					 .n_events = unit->n_events,
+					 .events = slots->plan->attrs + unit->first};
+	int r = priv_client_open_group(slots->context->priv, &group, fds + unit->first);
+
+	for (unsigned i = 0; r < 0 && i < unit->n_events; i++)
+		fds[unit->first + i] = -1;
+	return r;
+}
+
+/* All groups of the plan but those of CPUs that are away; on failure none stays open. */
+static int open_units(struct perf_slots *slots, const char *cgroup, int *fds)
+{
+	const struct perf_plan *plan = slots->plan;
+	bool any = false;
+
+	for (unsigned i = 0; i < plan->n_units; i++) {
+		int r = open_unit(slots, &plan->units[i], cgroup, fds);
+
+		if (r < 0 && r != -ENODEV) { /* which says that the CPU is offline */
+			close_fds(fds, plan->units[i].first);
+			return r;
+		}
+		any |= r == 0;
+	}
+	return any ? 0 : -ENODEV;
+}
+
+int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsigned number,
+		    const char *cgroup)
+{
+	const struct perf_plan *plan = slots->plan;
+	struct perf_slot slot = {.first = true};
+	int r = perf_slots_reserve(slots, frame, number + 1);
+
+	if (r < 0)
+		return r;
+	if (slots->slots[number].fds)
+		return -EBUSY;
+	if (slots->context->fd_budget < plan->n_fds)
+		return -EMFILE;
+	slot.fds = calloc(plan->n_fds, sizeof(*slot.fds));
+	slot.before = calloc(plan->n_fds + (size_t)2 * plan->n_units, sizeof(*slot.before));
+	slot.cgroup = strdup(cgroup);
+	r = slot.fds && slot.before && slot.cgroup ? open_units(slots, cgroup, slot.fds) : -ENOMEM;
+	if (r < 0) {
+		free(slot.fds);
+		free(slot.before);
+		free(slot.cgroup);
+		return r;
+	}
+	slots->slots[number] = slot;
+	slots->context->fd_budget -= plan->n_fds;
+	frame->flags[number] = ACTIVITY_OPEN | ACTIVITY_FIRST;
+	return 0;
+}
+
+void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, unsigned number)
+{
+	struct perf_slot *slot;
+
+	if (number >= slots->n_slots || !slots->slots[number].fds)
+		return;
+	slot = &slots->slots[number];
+	close_fds(slot->fds, slots->plan->n_fds);
+	slots->context->fd_budget += slots->plan->n_fds;
+	free(slot->fds);
+	free(slot->before);
+	free(slot->cgroup);
+	*slot = (struct perf_slot){0};
+	frame_free_slot(frame, number);
+}
+
+static uint64_t step_of(uint64_t now, uint64_t before, double joules_per_count)
+{
+	if (joules_per_count > 0)
+		return scale_energy_step(now, before, joules_per_count);
+	return scale_delta(now, before);
+}
+
+static void add_reading(struct perf_slots *slots, struct activity_frame *frame, unsigned number,
+			unsigned index, const struct group_reading *now)
+{
+	const struct perf_plan *plan = slots->plan;
+	const struct perf_unit *unit = &plan->units[index];
+	uint64_t *before = unit_before(&slots->slots[number], index, unit);
+	uint64_t enabled_ns = scale_delta(now->enabled_ns, before[0]);
+	uint64_t running_ns = scale_delta(now->running_ns, before[1]);
+	uint64_t *counts = frame_counts(frame, number) + (size_t)unit->place * frame->n_events;
+	size_t time = ((size_t)number * frame->n_places + unit->place) * frame->n_groups + unit->group;
+
+	/* It waited for a counter all the time: nothing is known yet, the next read covers this step too. */
+	if (!running_ns)
+		return;
+	for (unsigned i = 0; i < unit->n_events; i++) {
+		unsigned column = plan->columns[unit->first + i];
+		uint64_t step = step_of(now->counts[i], before[2 + i], plan->joules_per_count[column]);
+
+		counts[column] += scale_multiplexed(step, enabled_ns, running_ns);
+		before[2 + i] = now->counts[i];
+	}
+	frame->enabled_ns[time] += enabled_ns / unit->n_sharing;
+	frame->running_ns[time] += running_ns / unit->n_sharing;
+	before[0] = now->enabled_ns;
+	before[1] = now->running_ns;
+}
+
+static int read_unit(struct perf_slots *slots, struct activity_frame *frame, unsigned number, unsigned index)
+{
+	const struct perf_unit *unit = &slots->plan->units[index];
+	size_t size = (3 + (size_t)unit->n_events) * sizeof(uint64_t);
+	const int fd = slots->slots[number].fds[unit->first];
+	struct group_reading now;
+	ssize_t n;
+
+	if (fd < 0)
+		return 0; /* its CPU was away when the target came */
+	n = read(fd, &now, size);
+	if (n != (ssize_t)size || now.n != unit->n_events) {
+		if (slots->away && slots->away[index])
+			return 0; /* the kernel has taken the group apart */
+		frame->flags[number] |= ACTIVITY_FAILED;
+		frame->read_failures++;
+		return n < 0 ? -errno : -EIO;
+	}
+	add_reading(slots, frame, number, index, &now);
+	return 0;
+}
+
+int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
+{
+	bool any = false;
+	int last = 0;
+
+	frame_clear(frame);
+	for (unsigned i = 0; i < slots->plan->n_units; i++)
+		for (unsigned number = 0; number < slots->n_slots; number++) {
+			int r;
+
+			if (!slots->slots[number].fds)
+				continue;
+			r = read_unit(slots, frame, number, i);
+			any |= r == 0;
+			last = r < 0 ? r : last;
+		}
+	for (unsigned number = 0; number < slots->n_slots; number++) {
+		struct perf_slot *slot = &slots->slots[number];
+
+		if (!slot->fds)
+			continue;
+		if (!slot->first)
+			frame->flags[number] &= (uint8_t)~ACTIVITY_FIRST;
+		slot->first = false;
+	}
+	frame_list_active(frame);
+	return any ? 0 : last;
+}
+
+/* The group is opened anew and starts from nothing; -1 where its cgroup is gone. */
+static void reopen(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
+{
+	const struct perf_unit *unit = &slots->plan->units[index];
+
+	close_fds(slot->fds + unit->first, unit->n_events);
+	memset(unit_before(slot, index, unit), 0, (2 + (size_t)unit->n_events) * sizeof(uint64_t));
+	(void)open_unit(slots, unit, slot->cgroup, slot->fds);
+}
+
+void perf_slots_cpu_changed(struct perf_slots *slots, unsigned cpu, bool online)
+{
+	if (!slots->away)
+		slots->away = calloc(slots->plan->n_units, sizeof(*slots->away));
+	for (unsigned i = 0; i < slots->plan->n_units; i++) {
+		if (slots->plan->units[i].cpu != cpu)
+			continue;
+		if (slots->away)
+			slots->away[i] = !online;
+		for (unsigned number = 0; online && number < slots->n_slots; number++)
+			if (slots->slots[number].fds)
+				reopen(slots, &slots->slots[number], i);
+	}
+}
+
+void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame)
+{
+	for (unsigned i = 0; i < slots->n_slots; i++)
+		perf_slots_close(slots, frame, i);
+	free(slots->slots);
+	free(slots->away);
+	*slots = (struct perf_slots){0};
+	frame_done(frame);
+}

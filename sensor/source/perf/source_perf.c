@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Activity by perf events of cgroups: for each target and CPU one perf group, one read a tick. The kernel
+ * counts a cgroup with all below it, so only a target's own cgroup is opened. Called by the sensor; knows no
+ * names.
+ */
+#include "source/source.h"
+
+#include "source/perf/perf_slots.h"
+#include "priv/priv_client.h"
+#include "machine/topology.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <linux/perf_event.h>
+
+struct source_perf {
+	struct activity_source source; /* first: the sensor sees only this */
+	struct perf_plan *plan;
+	struct perf_slots slots;
+};
+
+/* A software event of the root cgroup: can cgroups be counted at all, whatever the events? */
+static int try_root_cgroup(struct source_context *context, char *why, size_t why_size)
+{
+	struct event_attr attr = {.type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_CONTEXT_SWITCHES};
+	struct priv_group group = {
+		.cgroup = "/", .cpu = context->topology->cpus[0].id, .n_events = 1, .events = &attr};
+	char text[320];
+	int fd = -1, r = priv_client_open_group(context->priv, &group, &fd);
+
+	if (r == 0) {
+		(void)close(fd);
+		return 0;
+	}
+	(void)snprintf(why, why_size, "perf events of cgroups: %s%s%s",
+		       event_explain_open(r, NULL, true, text, sizeof(text)),
+		       priv_client_cause(context->priv)[0] ? "; " : "", priv_client_cause(context->priv));
+	return r;
+}
+
+static int source_perf_probe(struct source_context *context, const struct event_group_request *requests,
+			     unsigned n_requests, char *why, size_t why_size)
+{
+	char reason[PERF_PLAN_WHY_SIZE];
+	int r = perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, reason);
+
+	if (r < 0) {
+		(void)snprintf(why, why_size, "%s", reason);
+		return r;
+	}
+	return try_root_cgroup(context, why, why_size);
+}
+
+static void source_perf_close(struct activity_source *source)
+{
+	struct source_perf *perf = (struct source_perf *)source;
+
+	if (!perf)
+		return;
+	perf_slots_done(&perf->slots, &perf->source.frame);
+	perf_plan_free(perf->plan);
+	free(perf);
+}
+
+static int source_perf_open(struct source_context *context, const struct event_group_request *requests,
+			    unsigned n_requests, unsigned n_slots, struct activity_source **ret_source)
+{
+	struct source_perf *perf = calloc(1, sizeof(*perf));
+	struct activity_frame *frame;
+	int r;
+
+	if (!perf)
+		return -ENOMEM;
+	perf->source.ops = &source_perf;
+	frame = &perf->source.frame;
+	r = perf_plan_new(context, PERF_PLAN_CGROUPS, requests, n_requests, &perf->plan);
+	if (r == 0) {
+		perf->slots = (struct perf_slots){.context = context, .plan = perf->plan};
+		frame->n_groups = perf->plan->n_groups;
+		frame->groups = perf->plan->groups;
+		frame->n_events = perf->plan->n_events;
+		frame->n_places = perf->plan->n_places;
+		r = perf_slots_reserve(&perf->slots, frame, n_slots ? n_slots : 1);
+	}
+	if (r == 0)
+		r = perf_slots_open(&perf->slots, frame, ACTIVITY_SLOT_MACHINE, "");
+	if (r < 0) {
+		source_perf_close(&perf->source);
+		return r;
+	}
+	*ret_source = &perf->source;
+	return 0;
+}
+
+static int source_perf_add(struct activity_source *source, const struct activity_cgroup *cgroup)
+{
+	struct source_perf *perf = (struct source_perf *)source;
+
+	if (!cgroup->root)
+		return 0;
+	return perf_slots_open(&perf->slots, &source->frame, cgroup->slot, cgroup->path);
+}
+
+static void source_perf_remove(struct activity_source *source, const struct activity_cgroup *cgroup)
+{
+	struct source_perf *perf = (struct source_perf *)source;
+
+	if (cgroup->root)
+		perf_slots_close(&perf->slots, &source->frame, cgroup->slot);
+}
+
+static int source_perf_read(struct activity_source *source)
+{
+	struct source_perf *perf = (struct source_perf *)source;
+
+	return perf_slots_read(&perf->slots, &source->frame);
+}
+
+static void source_perf_cpu_changed(struct activity_source *source, unsigned cpu, bool online)
+{
+	struct source_perf *perf = (struct source_perf *)source;
+
+	perf_slots_cpu_changed(&perf->slots, cpu, online);
+}
+
+const struct activity_source_ops source_perf = {
+	.name = "perf",
+	.probe = source_perf_probe,
+	.open = source_perf_open,
+	.add = source_perf_add,
+	.remove = source_perf_remove,
+	.read = source_perf_read,
+	.cpu_changed = source_perf_cpu_changed,
+	.close = source_perf_close,
+};

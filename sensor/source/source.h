@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where numbers come from. Two kinds of source, each a file with one const table:
+ *   system sources fill one system group (energy, msr, uncore): perf, rapl, powercap, estimate, sim;
+ *   activity sources count the container groups per target: bpf, perf, cpustat, sim.
+ * A source opens what needs a right through the privileged process (priv_client.h) and logs what it lacks.
+ */
+#pragma once
+
+#include "document/report.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct topology;
+struct priv_client;
+struct sim;
+
+/* One group of events as the user asked for it (-s or -c, -o, -e …). */
+struct event_group_request {
+	char *name;
+	bool of_containers;      /* -c; else -s */
+	bool one_cpu_per_socket; /* -o */
+	char **events;
+	unsigned n_events;
+	bool by_default; /* chosen by the sensor: what is missing is worth no warning */
+};
+
+/* What sources need to know of the machine and the configuration. Owned by the sensor, outlives all sources.
+ */
+struct source_context {
+	const char *sysfs_root;  /* "/sys" */
+	const char *procfs_root; /* "/proc" */
+	const char
+		*cpu_root; /* mount of the hierarchy with CPU times: cgroup2, or v1's cpuacct; NULL: none */
+	bool cpu_root_v2;  /* it is cgroup2 (cpu.stat), else cpuacct.usage */
+	bool cgroups_without_perf; /* the hierarchy that is watched is not the one of perf events */
+	const struct topology *topology;
+	struct priv_client *priv;
+	struct sim *sim;    /* the simulated machine, or NULL */
+	double tdp_w;       /* of one socket, for the estimate; 0: a default that is said */
+	bool per_cpu;       /* keep CPUs apart in the container groups */
+	bool strict;        /* a missing event is an error */
+	unsigned fd_budget; /* descriptors that may still be opened; sources subtract what they take */
+};
+
+/* A system source at work: the group's shape and the counts of the last read. */
+struct system_source {
+	const struct system_source_ops *ops;
+	struct report_group group;
+	uint64_t *values;     /* [n_places][n_events], deltas since the previous read; energy in 2^-32 J */
+	uint64_t *enabled_ns; /* [n_places] or NULL */
+	uint64_t *running_ns;
+	uint64_t read_failures; /* reads that failed since open */
+};
+
+struct system_source_ops {
+	const char *name;
+	bool energy;    /* serves RAPL_… events */
+	bool estimated; /* a model, not a measurement */
+	/* Can it serve any event of the group here? 0, or a negative errno with reason and remedy in `why`.
+	 */
+	int (*probe)(struct source_context *context, const struct event_group_request *request, char *why,
+		     size_t why_size);
+	/* Events it cannot serve are logged with the reason and left out of the group (strict: an error). */
+	int (*open)(struct source_context *context, const struct event_group_request *request,
+		    struct system_source **ret_source);
+	/* Fills values with the deltas since the last read; the first read after open gives zeroes. No
+	 * allocation. */
+	int (*read)(struct system_source *source, uint64_t interval_ns);
+	/* NULL, or: a CPU of the topology went offline, or is back. */
+	void (*cpu_changed)(struct system_source *source, unsigned cpu, bool online);
+	void (*close)(struct system_source *source);
+};
+
+extern const struct system_source_ops source_rapl; /* perf `power` PMU */
+extern const struct system_source_ops source_powercap;
+extern const struct system_source_ops source_estimate;    /* TDP x utilization */
+extern const struct system_source_ops source_system_perf; /* msr, uncore and any other event, machine-wide */
+extern const struct system_source_ops source_sim_system;
+
+enum activity_flags {
+	ACTIVITY_OPEN = 1 << 0,   /* the slot is counted */
+	ACTIVITY_FIRST = 1 << 1,  /* its first read: a part of a tick */
+	ACTIVITY_FAILED = 1 << 2, /* the last read failed; counts are missing, not zero */
+};
+
+#define ACTIVITY_SLOT_MACHINE 0 /* slot 0 counts the whole machine */
+
+/*
+ * Counts of all slots in the last tick. Flat arrays, indexed [slot][place][event]; the events of all
+ * container groups one behind the other; enabled and running [slot][place][group]. The arrays belong to the
+ * source and may move only when a slot is added.
+ */
+struct activity_frame {
+	unsigned n_groups;
+	const struct report_group *groups; /* names, events and places; the same places for all groups */
+	unsigned n_events;                 /* of all groups together */
+	unsigned n_places;
+	unsigned n_slots; /* slots in the arrays, used or not */
+	uint64_t *counts;
+	uint64_t *enabled_ns; /* NULL where the source has no such times */
+	uint64_t *running_ns;
+	uint8_t *flags;   /* [slot] */
+	uint32_t *active; /* slots (other than 0) with any count above zero in this tick */
+	unsigned n_active;
+	uint64_t lost_ns;       /* CPU time that could be given to no cgroup (bpf) */
+	uint64_t read_failures; /* since open */
+};
+
+/* A cgroup to count. A target may have several: its own (`root`) and those nested in it. */
+struct activity_cgroup {
+	unsigned slot;
+	bool root;        /* the target's own cgroup; hierarchical sources need only this one */
+	const char *path; /* below the hierarchy's mount point, with a leading slash */
+	uint64_t id;      /* inode of its directory in the perf_event hierarchy */
+};
+
+struct activity_source {
+	const struct activity_source_ops *ops;
+	struct activity_frame frame;
+};
+
+/* A cgroup was born in the directory whose inode is `parent`. It may be gone already. */
+typedef void activity_born(void *data, uint64_t parent, const char *name, uint64_t id);
+
+struct activity_source_ops {
+	const char *name;
+	int (*probe)(struct source_context *context, const struct event_group_request *requests,
+		     unsigned n_requests, char *why, size_t why_size);
+	/* n_slots: how many slots to prepare for; more may come. */
+	int (*open)(struct source_context *context, const struct event_group_request *requests,
+		    unsigned n_requests, unsigned n_slots, struct activity_source **ret_source);
+	/* -EMFILE: the budget is spent; -ENOENT: the cgroup is gone already; others as errno says. */
+	int (*add)(struct activity_source *source, const struct activity_cgroup *cgroup);
+	/*
+	 * The cgroup has ended; `root` frees the slot. The sensor calls read() once after the cgroup is gone
+	 * and before this, so that the last counts are not lost.
+	 */
+	void (*remove)(struct activity_source *source, const struct activity_cgroup *cgroup);
+	/*
+	 * NULL, or: the cgroups born since the last call, in order. Such a source has counted them since
+	 * their birth, so that also those that are gone by now have their part.
+	 */
+	void (*births)(struct activity_source *source, activity_born *born, void *data);
+	/* One pass over all slots; fills the frame. No allocation, no string work. */
+	int (*read)(struct activity_source *source);
+	/* NULL, or: a CPU of the topology went offline, or is back. */
+	void (*cpu_changed)(struct activity_source *source, unsigned cpu, bool online);
+	void (*close)(struct activity_source *source);
+};
+
+extern const struct activity_source_ops source_bpf;
+extern const struct activity_source_ops source_perf;
+extern const struct activity_source_ops source_cpustat;
+extern const struct activity_source_ops source_sim_activity;

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Energy where nothing measures it: TDP x (idle share + the rest x utilization), by package, from /proc/stat.
+ * A model, marked as one; serves RAPL_ENERGY_PKG only. Called by the sensor when rapl and powercap are
+ * missing.
+ */
+#include "source/source.h"
+
+#include "base/log.h"
+#include "machine/procstat.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_TOKEN "estimate"
+/* What an idle package takes of its TDP; measured servers lie between a fifth and a half. */
+#define ESTIMATE_IDLE_SHARE 0.3
+/* Without a TDP: near the data sheets of common processors from 2 to 64 cores, no better than a factor of
+ * two. */
+#define ESTIMATE_TDP_BASE_W     15.0
+#define ESTIMATE_TDP_PER_CORE_W 5.0
+
+struct source_estimate {
+	struct system_source source; /* first: the sensor sees only this */
+	struct procstat stat;
+	const char *event;
+	double tdp_w;
+	bool read_before;
+};
+
+static bool asks_for_package(const struct event_group_request *request)
+{
+	for (unsigned i = 0; i < request->n_events; i++)
+		if (strcmp(request->events[i], REPORT_EVENT_PKG) == 0)
+			return true;
+	return false;
+}
+
+static int estimate_probe(struct source_context *context, const struct event_group_request *request,
+			  char *why, size_t why_size)
+{
+	struct procstat stat;
+	int r;
+
+	if (!asks_for_package(request)) {
+		(void)snprintf(why, why_size, "only " REPORT_EVENT_PKG " can be estimated");
+		return -ENOENT;
+	}
+	r = procstat_open(context->procfs_root, context->topology, &stat);
+	if (r < 0)
+		(void)snprintf(why, why_size, "cannot read %s/stat: %s", context->procfs_root, strerror(-r));
+	else
+		procstat_close(&stat);
+	return r;
+}
+
+static void estimate_close(struct system_source *source)
+{
+	struct source_estimate *estimate = (struct source_estimate *)source;
+
+	if (!estimate)
+		return;
+	procstat_close(&estimate->stat);
+	free((struct report_place *)(uintptr_t)source->group.places);
+	free((char *)(uintptr_t)source->group.name);
+	free(source->values);
+	free(estimate);
+}
+
+static int make_group(struct source_estimate *estimate, const struct topology *topology, const char *name)
+{
+	struct report_place *places = calloc(topology->n_packages, sizeof(*places));
+	struct system_source *source = &estimate->source;
+
+	estimate->event = REPORT_EVENT_PKG;
+	source->values = calloc(topology->n_packages, sizeof(*source->values));
+	source->group = (struct report_group){.name = strdup(name),
+					      .n_events = 1,
+					      .events = &estimate->event,
+					      .n_places = topology->n_packages,
+					      .places = places};
+	if (!places || !source->values || !source->group.name)
+		return -ENOMEM;
+	for (unsigned i = 0; i < topology->n_packages; i++)
+		places[i] = (struct report_place){.package = topology->packages[i].id,
+						  .cpu = topology->packages[i].first_cpu};
+	return 0;
+}
+
+static void say_what_it_is(const struct source_context *context, const struct event_group_request *request,
+			   double tdp_w)
+{
+	for (unsigned i = 0; i < request->n_events && !request->by_default; i++)
+		if (strcmp(request->events[i], REPORT_EVENT_PKG) != 0)
+			log_warning(LOG_TOKEN, 0, "group %s goes on without event %s: it cannot be estimated",
+				    request->name, request->events[i]);
+	if (context->tdp_w > 0)
+		log_notice(LOG_TOKEN, 0,
+			   "watts are estimated from the CPU's utilization and a TDP of %.0f W a socket",
+			   tdp_w);
+	else
+		log_notice(LOG_TOKEN, 0,
+			   "watts are estimated from the CPU's utilization and a guessed TDP of %.0f W a "
+			   "socket (%u "
+			   "cores); give the right one with --tdp",
+			   tdp_w, topology_cores_per_package(context->topology));
+}
+
+static int estimate_open(struct source_context *context, const struct event_group_request *request,
+			 struct system_source **ret_source)
+{
+	struct source_estimate *estimate;
+	int r;
+
+	if (context->strict && request->n_events > 1 && !request->by_default)
+		return -ENOENT;
+	estimate = calloc(1, sizeof(*estimate));
+	if (!estimate)
+		return -ENOMEM;
+	estimate->stat.fd = -1;
+	estimate->source.ops = &source_estimate;
+	estimate->tdp_w =
+		context->tdp_w > 0 && isfinite(context->tdp_w)
+			? context->tdp_w
+			: ESTIMATE_TDP_BASE_W +
+				  ESTIMATE_TDP_PER_CORE_W * topology_cores_per_package(context->topology);
+	r = make_group(estimate, context->topology, request->name);
+	if (r == 0)
+		r = procstat_open(context->procfs_root, context->topology, &estimate->stat);
+	if (r < 0) {
+		estimate_close(&estimate->source);
+		return r;
+	}
+	say_what_it_is(context, request, estimate->tdp_w);
+	*ret_source = &estimate->source;
+	return 0;
+}
+
+/* Energy of a step in 2^-32 J. */
+static uint64_t energy_of(double tdp_w, const struct procstat_times *times, uint64_t interval_ns)
+{
+	double busy = times->all_ns ? (double)times->busy_ns / (double)times->all_ns : 0;
+	double power_w = tdp_w * (ESTIMATE_IDLE_SHARE + (1 - ESTIMATE_IDLE_SHARE) * fmin(busy, 1));
+	double units = ldexp(power_w * ((double)interval_ns * 1e-9), -REPORT_RAPL_EXPONENT);
+
+	return units < ldexp(1, 63) ? (uint64_t)units : 0;
+}
+
+static int estimate_read(struct system_source *source, uint64_t interval_ns)
+{
+	struct source_estimate *estimate = (struct source_estimate *)source;
+	int r = procstat_read(&estimate->stat);
+
+	if (r < 0)
+		source->read_failures++;
+	for (unsigned i = 0; i < source->group.n_places; i++)
+		source->values[i] =
+			r == 0 && estimate->read_before
+				? energy_of(estimate->tdp_w, &estimate->stat.packages[i], interval_ns)
+				: 0;
+	estimate->read_before = true;
+	return r;
+}
+
+const struct system_source_ops source_estimate = {
+	.name = "estimate",
+	.energy = true,
+	.estimated = true,
+	.probe = estimate_probe,
+	.open = estimate_open,
+	.read = estimate_read,
+	.close = estimate_close,
+};

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Detects the cgroup hierarchies: v1 controllers through libcgroup, v2 from the mount table, each mount
+ * checked by its file system's magic. Called once at start, before rights are dropped.
+ */
+#include "target/cgroup.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <libcgroup.h>
+#include <linux/magic.h>
+#include <mntent.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* The mounts of this machine; "" for what is not there. */
+struct mounts {
+	char v2[CGROUP_PATH_MAX];
+	char perf[CGROUP_PATH_MAX];
+	char cpuacct[CGROUP_PATH_MAX];
+	char cpu[CGROUP_PATH_MAX];
+	char cpuset[CGROUP_PATH_MAX];
+};
+
+static enum cgroup_version version_of(const char *path)
+{
+	struct statfs fs;
+	if (path[0] == '\0' || statfs(path, &fs) < 0)
+		return CGROUP_VERSION_NONE;
+	if (fs.f_type == CGROUP2_SUPER_MAGIC)
+		return CGROUP_VERSION_2;
+	return fs.f_type == CGROUP_SUPER_MAGIC ? CGROUP_VERSION_1 : CGROUP_VERSION_NONE;
+}
+
+static void copy_path(char *ret, const char *path)
+{
+	(void)snprintf(ret, CGROUP_PATH_MAX, "%s", path);
+}
+
+static void find_v1(const char *controller, char *ret)
+{
+	char *path = NULL;
+	ret[0] = '\0';
+	if (cgroup_get_subsys_mount_point(controller, &path) == 0 && path &&
+	    version_of(path) == CGROUP_VERSION_1)
+		copy_path(ret, path);
+	free(path);
+}
+
+/* The last one that can be seen: later mounts hide earlier ones. */
+static void find_v2(char *ret)
+{
+	struct mntent *entry;
+	ret[0] = '\0';
+	FILE *table = setmntent("/proc/self/mounts", "re");
+	if (!table)
+		return;
+	while ((entry = getmntent(table)))
+		if (strcmp(entry->mnt_type, "cgroup2") == 0 && version_of(entry->mnt_dir) == CGROUP_VERSION_2)
+			copy_path(ret, entry->mnt_dir);
+	(void)endmntent(table);
+}
+
+static void find_mounts(struct mounts *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	find_v2(ret->v2);
+	if (cgroup_init() != 0)
+		return; /* no v1 controllers: v2 alone, or nothing */
+	find_v1("perf_event", ret->perf);
+	find_v1("cpuacct", ret->cpuacct);
+	find_v1("cpu", ret->cpu);
+	find_v1("cpuset", ret->cpuset);
+}
+
+static bool has_file(const char *directory, const char *name)
+{
+	char path[CGROUP_PATH_MAX + 64];
+	struct stat st;
+	int n = snprintf(path, sizeof(path), "%s/%s", directory, name);
+	return n > 0 && (size_t)n < sizeof(path) && stat(path, &st) == 0;
+}
+
+/* The root of a hierarchy lacks cgroup.type (v2); only the root has cgroup.sane_behavior (v1). */
+static bool is_partial(const char *mount, enum cgroup_version version)
+{
+	if (version == CGROUP_VERSION_2)
+		return has_file(mount, "cgroup.type");
+	return version == CGROUP_VERSION_1 && !has_file(mount, "cgroup.sane_behavior");
+}
+
+static void place(char *ret_path, enum cgroup_version *ret_version, const char *v1, const char *v2,
+		  bool prefer_v1)
+{
+	bool use_v1 = v1[0] && (prefer_v1 || !v2[0]);
+	copy_path(ret_path, use_v1 ? v1 : v2);
+	*ret_version = ret_path[0] == '\0' ? CGROUP_VERSION_NONE
+		       : use_v1            ? CGROUP_VERSION_1
+					   : CGROUP_VERSION_2;
+}
+
+/*
+ * CPU time: every v2 cgroup has cpu.stat; with v1 perf_event, cpuacct has the same directories. Limits are
+ * where the controller is: a controller that is mounted in v1 is not in v2.
+ */
+static void place_files(const struct mounts *mounts, struct cgroup_layout *layout)
+{
+	bool v1 = layout->version == CGROUP_VERSION_1;
+	place(layout->cpu_time, &layout->cpu_time_version, mounts->cpuacct, mounts->v2, v1);
+	place(layout->cpu_quota, &layout->cpu_quota_version, mounts->cpu, mounts->v2, true);
+	place(layout->cpuset, &layout->cpuset_version, mounts->cpuset, mounts->v2, true);
+}
+
+static void choose(const struct mounts *mounts, struct cgroup_layout *layout)
+{
+	layout->hybrid = mounts->v2[0] && (mounts->perf[0] || mounts->cpuacct[0] || mounts->cpu[0]);
+	const char *mount = mounts->perf[0] ? mounts->perf : mounts->v2[0] ? mounts->v2 : mounts->cpuacct;
+	copy_path(layout->mount, mount);
+	layout->version = version_of(mount);
+	layout->perf = mount != mounts->cpuacct;
+}
+
+/* Splits a directory of a cgroup file system into its mount point and the rest. */
+static void split_base(const char *base, struct cgroup_layout *layout)
+{
+	char above[CGROUP_PATH_MAX];
+	struct stat here, parent;
+	copy_path(layout->mount, base);
+	while (strcmp(layout->mount, "/") != 0 && stat(layout->mount, &here) == 0) {
+		copy_path(above, layout->mount);
+		char *slash = strrchr(above, '/');
+		if (!slash || slash == above)
+			break;
+		*slash = '\0';
+		if (stat(above, &parent) < 0 || parent.st_dev != here.st_dev)
+			break;
+		copy_path(layout->mount, above);
+	}
+	copy_path(layout->start, base + strlen(layout->mount));
+}
+
+static bool same_device(const char *a, const char *b)
+{
+	struct stat one, two;
+	return a[0] && b[0] && stat(a, &one) == 0 && stat(b, &two) == 0 && one.st_dev == two.st_dev;
+}
+
+static const char *kind_text(const struct cgroup_layout *layout)
+{
+	if (layout->version == CGROUP_VERSION_NONE)
+		return "a plain directory (no cgroup file system)";
+	if (layout->hybrid)
+		return "cgroup v1 and v2 (hybrid)";
+	return layout->version == CGROUP_VERSION_2 ? "cgroup v2" : "cgroup v1";
+}
+
+static void say(struct cgroup_layout *layout, const char *note)
+{
+	const char *perf = layout->perf      ? ", perf events can count its cgroups"
+			   : layout->version ? ", but perf events cannot count in this hierarchy"
+					     : "";
+	const char *part = !layout->partial
+				   ? ""
+				   : "; only a part of the host is visible: start the container with "
+				     "-v /sys:/sys or --cgroupns host";
+	(void)snprintf(layout->text, sizeof(layout->text), "%s%s: targets from %.200s%.120s%s%s", note,
+		       kind_text(layout), layout->mount, layout->start, perf, part);
+}
+
+static int use_machine(const struct mounts *mounts, struct cgroup_layout *layout, const char *note)
+{
+	choose(mounts, layout);
+	if (layout->version == CGROUP_VERSION_NONE) {
+		(void)snprintf(
+			layout->text, sizeof(layout->text),
+			"no cgroup file system is mounted: mount one (mount -t cgroup2 none /sys/fs/cgroup), "
+			"or start the container with -v /sys:/sys");
+		return -ENOENT;
+	}
+	layout->partial = is_partial(layout->mount, layout->version);
+	place_files(mounts, layout);
+	say(layout, note);
+	return 0;
+}
+
+static int use_base(const struct mounts *mounts, const char *base, struct cgroup_layout *layout)
+{
+	layout->version = version_of(base);
+	layout->hybrid = mounts->v2[0] && mounts->cpuacct[0] && layout->version != CGROUP_VERSION_NONE;
+	if (layout->version == CGROUP_VERSION_NONE) {
+		copy_path(layout->mount, base);
+		copy_path(layout->cpu_time, base);
+		copy_path(layout->cpu_quota, base);
+		copy_path(layout->cpuset, base);
+		layout->cpu_time_version = layout->cpu_quota_version = layout->cpuset_version =
+			CGROUP_VERSION_2;
+		say(layout, "");
+		return 0;
+	}
+	split_base(base, layout);
+	layout->perf = layout->version == CGROUP_VERSION_2 ? !mounts->perf[0]
+							   : same_device(layout->mount, mounts->perf);
+	layout->partial = is_partial(layout->mount, layout->version) && layout->start[0] == '\0';
+	place_files(mounts, layout);
+	say(layout, "");
+	return 0;
+}
+
+/* A directory that holds the machine's hierarchies rather than being one. */
+static bool holds_mounts(const char *base, const struct mounts *mounts)
+{
+	size_t n = strlen(base);
+	const char *const all[] = {mounts->v2, mounts->perf, mounts->cpuacct};
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (strncmp(all[i], base, n) == 0 && all[i][n] == '/')
+			return true;
+	return false;
+}
+
+int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout)
+{
+	struct cgroup_layout *layout = ret_layout;
+	char note[CGROUP_PATH_MAX];
+	struct mounts mounts;
+	struct stat st;
+	memset(layout, 0, sizeof(*layout));
+	find_mounts(&mounts);
+	if (!base || base[0] == '\0')
+		return use_machine(&mounts, layout, "");
+	cleanup_(cleanup_free) char *real = realpath(base, NULL);
+	int r = real ? 0 : -errno;
+	if (r == 0 && (stat(real, &st) < 0 || !S_ISDIR(st.st_mode)))
+		r = -ENOTDIR;
+	if (r == 0 && (version_of(real) != CGROUP_VERSION_NONE || !holds_mounts(real, &mounts)) &&
+	    strlen(real) < CGROUP_PATH_MAX)
+		return use_base(&mounts, real, layout);
+	if (r == 0 || strncmp(base, "/sys/fs/cgroup", 14) == 0) {
+		(void)snprintf(note, sizeof(note), "'%.200s' is no cgroup hierarchy here, so: ", base);
+		return use_machine(&mounts, layout, note);
+	}
+	(void)snprintf(layout->text, sizeof(layout->text),
+		       "base path '%.200s' cannot be used: %s; leave it out to use what the machine has",
+		       base, strerror(-r));
+	return r;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * New and ended cgroups: inotify on every directory of the hierarchy, a rescan as a net. The sensor's loop
+ * calls cgroup_watch_process() when the descriptor is readable, and cgroup_watch_rescan() every few seconds.
+ * Knows nothing of containers or targets.
+ */
+#pragma once
+
+#include "target/cgroup.h"
+
+struct cgroup_watch;
+
+struct cgroup_watch_events {
+	/* Parents before their children. `path` is below the mount, valid during the call; id: inode of the
+	 * directory. */
+	void (*created)(void *data, const char *path, uint64_t id);
+	/* Children before their parents. */
+	void (*removed)(void *data, const char *path, uint64_t id);
+	void *data;
+};
+
+struct cgroup_watch_statistics {
+	unsigned n_cgroups; /* known now, the root not counted */
+	unsigned n_watches;
+	uint64_t created; /* since open */
+	uint64_t removed;
+	uint64_t overflows;       /* of the inotify queue; each is followed by a rescan */
+	uint64_t found_by_rescan; /* what inotify had not said */
+	uint64_t failures;        /* directories that could not be read or remembered */
+	bool watches_exhausted;   /* fs.inotify.max_user_watches: some directories are seen by the rescan only
+				   */
+};
+
+/* Opens and scans: `created` is called for every cgroup there is, before this returns. */
+int cgroup_watch_open(const struct cgroup_layout *layout, const struct cgroup_watch_events *events,
+		      struct cgroup_watch **ret_watch);
+/* Non-blocking inotify descriptor for the loop; -1 when there is no inotify (the rescan still works). */
+int cgroup_watch_fd(const struct cgroup_watch *watch);
+/* Reads what is there and calls back. 0 or a negative errno. */
+int cgroup_watch_process(struct cgroup_watch *watch);
+/*
+ * News from elsewhere than inotify: below the directory with inode `parent` this one was made. When it is
+ * gone by now, `removed` follows at cgroup_watch_born_end(), after its children have been told, which may be
+ * gone, too.
+ */
+void cgroup_watch_born(struct cgroup_watch *watch, uint64_t parent, const char *name, uint64_t id);
+void cgroup_watch_born_end(struct cgroup_watch *watch);
+/* Compares the whole tree with what is known. 0 or a negative errno. */
+int cgroup_watch_rescan(struct cgroup_watch *watch);
+const struct cgroup_watch_statistics *cgroup_watch_get_statistics(const struct cgroup_watch *watch);
+void cgroup_watch_close(struct cgroup_watch *watch);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads the JSON files of container runtimes. All of it is foreign: sizes are bounded, types are checked,
+ * text is sanitised. The parse functions are pure; which file is asked for is in container_info_read.c.
+ */
+#include "target/container_info.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX 256 /* of an image's name and a label's value */
+
+/* The same thing by the names that each runtime has for it; the first that is there counts. */
+static const char *const keys_pod[] = {"io.kubernetes.pod.name", "io.kubernetes.cri.sandbox-name", NULL};
+static const char *const keys_namespace[] = {"io.kubernetes.pod.namespace",
+					     "io.kubernetes.cri.sandbox-namespace", NULL};
+static const char *const keys_uid[] = {"io.kubernetes.pod.uid", "io.kubernetes.cri.sandbox-uid", NULL};
+static const char *const keys_container[] = {"io.kubernetes.container.name",
+					     "io.kubernetes.cri.container-name", NULL};
+static const char *const keys_type[] = {"io.kubernetes.docker.type", "io.kubernetes.cri-o.ContainerType",
+					"io.kubernetes.cri.container-type", NULL};
+static const char *const keys_image[] = {"io.kubernetes.cri-o.ImageName", "io.kubernetes.cri.image-name",
+					 "io.kubernetes.cri-o.Image", "nerdctl/image-name", NULL};
+static const char *const keys_name[] = {"nerdctl/name", "io.kubernetes.cri-o.Name", NULL};
+
+void container_info_done(struct container_info *info)
+{
+	free(info->name);
+	free(info->image);
+	free(info->pod);
+	free(info->pod_namespace);
+	free(info->pod_uid);
+	free(info->container_name);
+	for (char **label = info->labels; label && *label; label++)
+		free(*label);
+	free(info->labels);
+	memset(info, 0, sizeof(*info));
+}
+
+static void cleanup_json(json_t **json)
+{
+	json_decref(*json);
+}
+
+/* 0 also where there is nothing to copy; the pointer then stays NULL. */
+static int copy_text(char **ret, const char *text, size_t max)
+{
+	char clean[TEXT_MAX + 1];
+	if (!text || text[0] == '\0' || *ret)
+		return 0;
+	(void)identity_sanitise(text, strlen(text), clean, max + 1);
+	*ret = strdup(clean);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static const char *string_of(const json_t *object, const char *const *keys)
+{
+	for (; *keys; keys++) {
+		const char *text = json_string_value(json_object_get(object, *keys));
+		if (text && text[0])
+			return text;
+	}
+	return NULL;
+}
+
+static json_t *load(const char *json, size_t length)
+{
+	json_error_t error;
+	return length > CONTAINER_INFO_FILE_MAX ? NULL : json_loadb(json, length, 0, &error);
+}
+
+static int copy_labels(json_t *object, struct container_info *info)
+{
+	const char *key;
+	json_t *value;
+	size_t n = 0;
+	if (!json_is_object(object) || json_object_size(object) == 0 || info->labels)
+		return 0;
+	info->labels = calloc(2 * CONTAINER_INFO_LABELS_MAX + 1, sizeof(char *));
+	if (!info->labels)
+		return -ENOMEM;
+	json_object_foreach(object, key, value)
+	{
+		char *pair[2] = {NULL, NULL};
+		if (n == CONTAINER_INFO_LABELS_MAX || !json_is_string(value) || key[0] == '\0')
+			continue;
+		(void)copy_text(&pair[0], key, IDENTITY_NAME_MAX);
+		(void)copy_text(&pair[1], json_string_value(value), TEXT_MAX);
+		if (!pair[1])
+			pair[1] = strdup("");
+		info->labels[2 * n] = pair[0];
+		info->labels[2 * n + 1] = pair[1];
+		if (!pair[0] || !pair[1])
+			return -ENOMEM;
+		n++;
+	}
+	/* What is not used goes back: there may be thousands of containers. */
+	char **fitting = realloc(info->labels, (2 * n + 1) * sizeof(char *));
+	if (fitting)
+		info->labels = fitting;
+	return 0;
+}
+
+/* The pod that labels or annotations tell of, and the name that a pod's container has from it. */
+static int take_pod(const json_t *object, struct container_info *info)
+{
+	const char *type = string_of(object, keys_type);
+	const char *container = string_of(object, keys_container);
+	bool sandbox = type && strstr(type, "sandbox");
+	int r = copy_text(&info->pod, string_of(object, keys_pod), IDENTITY_NAME_MAX);
+	r = r < 0 ? r : copy_text(&info->pod_namespace, string_of(object, keys_namespace), IDENTITY_NAME_MAX);
+	r = r < 0 ? r : copy_text(&info->pod_uid, string_of(object, keys_uid), IDENTITY_NAME_MAX);
+	r = r < 0 ? r : copy_text(&info->container_name, sandbox ? "POD" : container, IDENTITY_NAME_MAX);
+	if (r < 0 || !info->pod || !info->container_name)
+		return r;
+	cleanup_(cleanup_free) char *full = NULL;
+	if (asprintf(&full, "%s/%s/%s", info->pod_namespace ? info->pod_namespace : "default", info->pod,
+		     info->container_name) < 0) {
+		full = NULL;
+		return -ENOMEM;
+	}
+	return copy_text(&info->name, full, IDENTITY_NAME_MAX);
+}
+
+static int finish(int r, struct container_info *info)
+{
+	if (r == 0 && !info->name)
+		r = -ENOENT;
+	if (r < 0)
+		container_info_done(info);
+	return r;
+}
+
+int container_info_parse_docker(const char *json, size_t length, struct container_info *ret_info)
+{
+	memset(ret_info, 0, sizeof(*ret_info));
+	cleanup_(cleanup_json) json_t *root = load(json, length);
+	if (!json_is_object(root))
+		return -EBADMSG;
+	const json_t *config = json_object_get(root, "Config");
+	json_t *labels = json_object_get(config, "Labels");
+	const char *name = json_string_value(json_object_get(root, "Name"));
+	int r = take_pod(labels, ret_info);
+	if (name && name[0] == '/')
+		name++;
+	r = r < 0 ? r : copy_text(&ret_info->name, name, IDENTITY_NAME_MAX);
+	r = r < 0 ? r
+		  : copy_text(&ret_info->image, json_string_value(json_object_get(config, "Image")),
+			      TEXT_MAX);
+	r = r < 0 ? r : copy_labels(labels, ret_info);
+	return finish(r, ret_info);
+}
+
+static const json_t *find_entry(const json_t *list, const char *id)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i);
+		const char *its = json_string_value(json_object_get(entry, "id"));
+		if (its && strcmp(its, id) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+int container_info_parse_podman(const char *json, size_t length, const char *id,
+				struct container_info *ret_info)
+{
+	memset(ret_info, 0, sizeof(*ret_info));
+	cleanup_(cleanup_json) json_t *root = load(json, length);
+	if (!json_is_array(root))
+		return -EBADMSG;
+	const json_t *entry = find_entry(root, id);
+	/* "metadata" is JSON in a string. */
+	const char *text = json_string_value(json_object_get(entry, "metadata"));
+	cleanup_(cleanup_json) json_t *metadata = text ? load(text, strlen(text)) : NULL;
+	const char *name = json_string_value(json_array_get(json_object_get(entry, "names"), 0));
+	if (!name)
+		name = json_string_value(json_object_get(metadata, "name"));
+	const char *image = json_string_value(json_object_get(metadata, "image-name"));
+	if (!image || image[0] == '\0')
+		image = json_string_value(json_object_get(entry, "image"));
+	int r = copy_text(&ret_info->name, name, IDENTITY_NAME_MAX);
+	r = r < 0 ? r : copy_text(&ret_info->image, image, TEXT_MAX);
+	return finish(r, ret_info);
+}
+
+int container_info_parse_oci(const char *json, size_t length, struct container_info *ret_info)
+{
+	memset(ret_info, 0, sizeof(*ret_info));
+	cleanup_(cleanup_json) json_t *root = load(json, length);
+	if (!json_is_object(root))
+		return -EBADMSG;
+	const json_t *annotations = json_object_get(root, "annotations");
+	/* CRI-O keeps the labels as JSON in a string. */
+	const char *text = json_string_value(json_object_get(annotations, "io.kubernetes.cri-o.Labels"));
+	cleanup_(cleanup_json) json_t *labels = text ? load(text, strlen(text)) : NULL;
+	int r = take_pod(annotations, ret_info);
+	r = r < 0 ? r : copy_text(&ret_info->name, string_of(annotations, keys_name), IDENTITY_NAME_MAX);
+	r = r < 0 ? r : copy_text(&ret_info->image, string_of(annotations, keys_image), TEXT_MAX);
+	r = r < 0 ? r : copy_labels(labels, ret_info);
+	return finish(r, ret_info);
+}

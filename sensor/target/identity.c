@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a cgroup path to a target: the components are read from the root on, the outermost container wins;
+ * without one, the outermost service or scope; without that, the cgroup itself by its path. What a component
+ * means is in the table of rules. Pure; called by the target table. Forms seen on real machines are in the
+ * unit test.
+ */
+#include "target/identity.h"
+#include "target/identity_rules.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct word {
+	const char *text;
+	size_t length;
+};
+
+/* What is known on the way down the path. */
+struct walk {
+	const char *path;
+	size_t prefix_length;
+	struct word word;
+	struct word parent;
+	bool at_root; /* the word is the first one */
+	bool parent_at_root;
+	bool in_kubepods;
+	bool in_slurm;
+	struct identity *found;
+};
+
+static bool word_is(struct word word, const char *text)
+{
+	return word.length == strlen(text) && memcmp(word.text, text, word.length) == 0;
+}
+
+static bool word_starts(struct word word, const char *text)
+{
+	size_t n = strlen(text);
+	return word.length >= n && memcmp(word.text, text, n) == 0;
+}
+
+static bool word_ends(struct word word, const char *text)
+{
+	size_t n = strlen(text);
+	return word.length >= n && memcmp(word.text + word.length - n, text, n) == 0;
+}
+
+static void copy_word(char *ret, size_t size, struct word word)
+{
+	size_t n = word.length < size - 1 ? word.length : size - 1;
+	memcpy(ret, word.text, n);
+	ret[n] = '\0';
+}
+
+static void copy_text(char *ret, size_t size, const char *text)
+{
+	copy_word(ret, size, (struct word){text, strlen(text)});
+}
+
+static bool parent_fits(const struct walk *walk, const char *parent)
+{
+	if (!parent)
+		return true;
+	if (strcmp(parent, "/") == 0)
+		return walk->at_root;
+	if (parent[0] == '/')
+		return walk->parent_at_root && word_is(walk->parent, parent + 1);
+	return !walk->at_root && word_is(walk->parent, parent);
+}
+
+static bool id_fits(enum identity_rule_id form, struct word id)
+{
+	switch (form) {
+	case ID_HEX:
+		return identity_is_id(id.text, id.length);
+	case ID_NAME:
+		return id.length > 0;
+	case ID_NUMBER:
+		for (size_t i = 0; i < id.length; i++)
+			if (id.text[i] < '0' || id.text[i] > '9')
+				return false;
+		return id.length > 0;
+	case ID_NONE:
+		return id.length == 0;
+	}
+	return false;
+}
+
+static bool rule_fits(const struct identity_rule *rule, const struct walk *walk, struct word *ret_id)
+{
+	if (!parent_fits(walk, rule->parent) || !word_starts(walk->word, rule->prefix))
+		return false;
+	struct word id = {walk->word.text + strlen(rule->prefix), walk->word.length - strlen(rule->prefix)};
+	if (!word_ends(id, rule->suffix))
+		return false;
+	id.length -= strlen(rule->suffix);
+	if (!id_fits(rule->id, id))
+		return false;
+	*ret_id = rule->id == ID_NONE ? walk->word : id;
+	return true;
+}
+
+static const struct identity_rule *find_rule(const struct identity_rule *table, const struct walk *walk,
+					     struct word *ret_id)
+{
+	for (; table->prefix; table++)
+		if (rule_fits(table, walk, ret_id))
+			return table;
+	return NULL;
+}
+
+/* <slice>:<runtime>:<64 hex>, which has no row of its own because the slice may be anything. */
+static bool colon_fits(const struct walk *walk, struct identity_rule *ret_rule, struct word *ret_id)
+{
+	struct word word = walk->word;
+	if (word.length < IDENTITY_ID_HEX + 2)
+		return false;
+	struct word id = {word.text + word.length - IDENTITY_ID_HEX, IDENTITY_ID_HEX};
+	if (id.text[-1] != ':' || !identity_is_id(id.text, id.length))
+		return false;
+	struct word head = {word.text, word.length - IDENTITY_ID_HEX - 1};
+	for (const struct identity_colon_rule *colon = identity_colon_rules; colon->runtime; colon++) {
+		size_t n = strlen(colon->runtime);
+		if (!word_ends(head, colon->runtime) || head.length == n ||
+		    head.text[head.length - n - 1] != ':')
+			continue;
+		*ret_rule = (struct identity_rule){
+			.kind = colon->kind, .id = ID_HEX, .name_space = colon->name_space};
+		*ret_id = id;
+		return true;
+	}
+	return false;
+}
+
+/* "pod<uid>" or "<...>-pod<uid with _>.slice[:...]": the uid, dashes back in their places. */
+static void note_pod(struct walk *walk)
+{
+	struct word word = walk->word;
+	const char *slice = memmem(word.text, word.length, ".slice", 6);
+	if (slice)
+		word.length = (size_t)(slice - word.text);
+	struct word uid = {NULL, 0};
+	if (word_starts(word, "pod"))
+		uid = (struct word){word.text + 3, word.length - 3};
+	for (size_t i = 0; !uid.text && i + 4 < word.length; i++)
+		if (memcmp(word.text + i, "-pod", 4) == 0)
+			uid = (struct word){word.text + i + 4, word.length - i - 4};
+	if (!uid.text || uid.length < 8 || uid.length > 40)
+		return;
+	copy_word(walk->found->pod_uid, sizeof(walk->found->pod_uid), uid);
+	for (char *c = walk->found->pod_uid; *c; c++)
+		if (*c == '_')
+			*c = '-';
+}
+
+static void note_context(struct walk *walk)
+{
+	struct word word = walk->word;
+	if (memmem(word.text, word.length, "kubepods", 8))
+		walk->in_kubepods = true;
+	if (word_is(word, "slurm") || word_starts(word, "slurmstepd.") ||
+	    word_ends(word, "_slurmstepd.scope"))
+		walk->in_slurm = true;
+	if (walk->in_kubepods)
+		note_pod(walk);
+}
+
+/* The name of a VM in "qemu-<number>-<name>" (libvirt), else the whole. */
+static struct word machine_name(struct word word, const char *driver)
+{
+	size_t n = strlen(driver), i = 0;
+	if (word_starts(word, driver)) {
+		word.text += n;
+		word.length -= n;
+	}
+	while (i < word.length && word.text[i] >= '0' && word.text[i] <= '9')
+		i++;
+	if (i > 0 && i + 1 < word.length && word.text[i] == '-') {
+		word.text += i + 1;
+		word.length -= i + 1;
+	}
+	return word;
+}
+
+/* Unit and machine names lose systemd's escapes; the rest of what is a name is taken as it is. */
+static void set_name(struct identity *found, struct word id)
+{
+	char plain[IDENTITY_NAME_MAX * 4];
+	struct word word = {plain, identity_unescape(id.text, id.length, plain, sizeof(plain))};
+	if (found->kind == IDENTITY_LIBVIRT)
+		word = machine_name(word, "qemu-");
+	else if (found->kind == IDENTITY_LXC &&
+		 (word_starts(word, "lxc-") || memchr(id.text, '\\', id.length)))
+		word = machine_name(word, "lxc-");
+	(void)identity_sanitise(word.text, word.length, found->name, sizeof(found->name));
+}
+
+/* The word is the target's own cgroup. */
+static void take(struct walk *walk, const struct identity_rule *rule, struct word id)
+{
+	struct identity *found = walk->found;
+	found->kind = rule->kind;
+	if (rule->id == ID_HEX && rule->kind == IDENTITY_DOCKER && found->pod_uid[0] &&
+	    !word_starts(walk->word, "docker-") && !memchr(walk->word.text, ':', walk->word.length))
+		found->kind = IDENTITY_KUBEPODS;
+	found->root_length = (size_t)(walk->word.text + walk->word.length - walk->path);
+	if (rule->name_space)
+		copy_text(found->name_space, sizeof(found->name_space), rule->name_space);
+	copy_word(found->id, sizeof(found->id), id);
+	if (rule->id == ID_HEX) {
+		copy_word(found->short_id, sizeof(found->short_id), id);
+		copy_text(found->name, sizeof(found->name), found->short_id);
+	} else {
+		set_name(found, id);
+	}
+}
+
+/* A container, VM or job at this word? False: go on with the next. */
+static bool match_container(struct walk *walk)
+{
+	static const struct identity_rule job = {NULL, "job_", "", ID_NUMBER, IDENTITY_SLURM, NULL};
+	struct word id;
+	struct identity_rule colon;
+	const struct identity_rule *rule = NULL;
+	if (walk->in_slurm && rule_fits(&job, walk, &id)) {
+		rule = &job;
+		id = walk->word; /* job_123 */
+	} else if (colon_fits(walk, &colon, &id)) {
+		rule = &colon;
+	} else {
+		rule = find_rule(identity_container_rules, walk, &id);
+	}
+	if (!rule)
+		return false;
+	if (rule->kind == IDENTITY_SLICE) {
+		copy_word(walk->found->pod_uid, sizeof(walk->found->pod_uid), id);
+		return false;
+	}
+	take(walk, rule, id);
+	return true;
+}
+
+/* Pods and their classes are folders, whatever driver made them. */
+static bool is_folder(const struct walk *walk)
+{
+	struct word word = walk->word;
+	if (walk->in_slurm && !word_ends(word, ".service"))
+		return true;
+	return walk->in_kubepods &&
+	       (word_is(word, "besteffort") || word_is(word, "burstable") || word_is(word, "guaranteed") ||
+		word_starts(word, "pod") || word_ends(word, "kubepods"));
+}
+
+/* Kind of the unit at this word; IDENTITY_OTHER when it is none. */
+static enum identity_kind unit_kind(const struct walk *walk)
+{
+	struct word id;
+	if (is_folder(walk))
+		return IDENTITY_SLICE;
+	if (word_is(walk->parent, "libpod_parent") && identity_is_id(walk->word.text, walk->word.length))
+		return IDENTITY_SLICE;
+	const struct identity_rule *rule = find_rule(identity_unit_rules, walk, &id);
+	return rule ? rule->kind : IDENTITY_OTHER;
+}
+
+/* No container on the path: the unit that was met first, or the cgroup itself. */
+static void conclude(struct walk *walk, enum identity_kind last)
+{
+	struct identity *found = walk->found;
+	if (found->root_length > 0)
+		return;
+	found->kind = last;
+	if (last != IDENTITY_OTHER)
+		return;
+	found->role = IDENTITY_ROLE_LEAF;
+	found->root_length = strlen(walk->path);
+	copy_text(found->id, sizeof(found->id), walk->path);
+	const char *below = walk->path + walk->prefix_length;
+	(void)identity_sanitise(below, strlen(below), found->name, sizeof(found->name));
+}
+
+static void settle_role(struct identity *found, size_t path_length)
+{
+	if (found->kind == IDENTITY_MONITOR) {
+		found->role = IDENTITY_ROLE_NONE;
+		found->root_length = 0;
+	} else if (found->root_length > 0 && found->role == IDENTITY_ROLE_NONE) {
+		found->role = found->root_length < path_length ? IDENTITY_ROLE_NESTED : IDENTITY_ROLE_TARGET;
+	}
+}
+
+/* Next component behind `at`; length 0 at the end. */
+static struct word next_word(const char *at)
+{
+	while (*at == '/')
+		at++;
+	return (struct word){at, strcspn(at, "/")};
+}
+
+static int check_path(const char *path, size_t prefix_length)
+{
+	size_t length = strnlen(path, 4097);
+	if (path[0] != '/' || length > 4096 || prefix_length > length)
+		return -1;
+	if (prefix_length > 0 && path[prefix_length] != '/' && path[prefix_length] != '\0')
+		return -1;
+	if (length > 1 && path[length - 1] == '/')
+		return -1;
+	for (const char *at = path; *at; at++) {
+		if (at[0] != '/')
+			continue;
+		struct word word = {at + 1, strcspn(at + 1, "/")};
+		if (word_is(word, ".") || word_is(word, "..") || (word.length == 0 && length > 1))
+			return -1;
+	}
+	return 0;
+}
+
+int identity_parse(const char *path, size_t prefix_length, struct identity *ret_identity)
+{
+	struct identity *found = ret_identity;
+	memset(found, 0, sizeof(*found));
+	found->kind = IDENTITY_SLICE;
+	if (check_path(path, prefix_length) < 0)
+		return -EINVAL;
+	struct walk walk = {.path = path, .prefix_length = prefix_length, .found = found, .at_root = true};
+	enum identity_kind last = IDENTITY_SLICE;
+	for (struct word word = next_word(path + prefix_length); word.length > 0;
+	     word = next_word(word.text + word.length)) {
+		walk.word = word;
+		note_context(&walk);
+		if (match_container(&walk))
+			break;
+		last = unit_kind(&walk);
+		if ((last == IDENTITY_SERVICE || last == IDENTITY_SCOPE) && found->root_length == 0)
+			take(&walk, &(struct identity_rule){.id = ID_NAME, .kind = last}, word);
+		walk.parent_at_root = walk.at_root;
+		walk.at_root = false;
+		walk.parent = word;
+	}
+	conclude(&walk, last);
+	settle_role(found, strlen(path));
+	return 0;
+}

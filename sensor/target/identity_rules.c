@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What components of cgroup paths mean: data only, read by identity.c. First fit wins, so the order counts.
+ */
+#include "target/identity_rules.h"
+
+const char *const identity_kind_names[IDENTITY_KINDS] = {
+	[IDENTITY_OTHER] = "cgroup",    [IDENTITY_DOCKER] = "docker",
+	[IDENTITY_PODMAN] = "podman",   [IDENTITY_CONTAINERD] = "containerd",
+	[IDENTITY_CRIO] = "crio",       [IDENTITY_KUBEPODS] = "kubernetes",
+	[IDENTITY_LXC] = "lxc",         [IDENTITY_LIBVIRT] = "libvirt",
+	[IDENTITY_QEMU] = "qemu",       [IDENTITY_MACHINE] = "machine",
+	[IDENTITY_SLURM] = "slurm",     [IDENTITY_RUN] = "run",
+	[IDENTITY_SERVICE] = "systemd", [IDENTITY_SCOPE] = "scope",
+	[IDENTITY_SLICE] = "slice",     [IDENTITY_MONITOR] = "monitor",
+};
+
+const struct identity_rule identity_container_rules[] = {
+	/* systemd drivers: one scope per container */
+	{NULL, "docker-", ".scope", ID_HEX, IDENTITY_DOCKER, NULL},
+	{NULL, "cri-containerd-", ".scope", ID_HEX, IDENTITY_CONTAINERD, "k8s.io"},
+	{NULL, "containerd-", ".scope", ID_HEX, IDENTITY_CONTAINERD, NULL},
+	{NULL, "nerdctl-", ".scope", ID_HEX, IDENTITY_CONTAINERD, "default"},
+	{NULL, "crio-conmon-", ".scope", ID_HEX, IDENTITY_MONITOR, NULL},
+	{NULL, "crio-conmon-", "", ID_HEX, IDENTITY_MONITOR, NULL},
+	{NULL, "crio-", ".scope", ID_HEX, IDENTITY_CRIO, NULL},
+	{NULL, "crio-", "", ID_HEX, IDENTITY_CRIO, NULL},
+	{NULL, "libpod-conmon-", ".scope", ID_HEX, IDENTITY_MONITOR, NULL},
+	{NULL, "libpod-conmon-", "", ID_HEX, IDENTITY_MONITOR, NULL},
+	{"libpod_parent", "conmon", "", ID_NONE, IDENTITY_MONITOR, NULL},
+	/* --cgroups=split, so every unit of Quadlet: the container is a folder within its service's */
+	{NULL, "libpod-payload-", "", ID_HEX, IDENTITY_PODMAN, NULL},
+	{NULL, "libpod-", ".scope", ID_HEX, IDENTITY_PODMAN, NULL},
+	{NULL, "libpod-", "", ID_HEX, IDENTITY_PODMAN, NULL},
+	/* Podman's pods: the pod is a folder, its containers are the targets */
+	{"libpod_parent", "", "", ID_HEX, IDENTITY_SLICE, NULL},
+	{NULL, "machine-libpod_pod_", ".slice", ID_HEX, IDENTITY_SLICE, NULL},
+	{NULL, "user-libpod_pod_", ".slice", ID_HEX, IDENTITY_SLICE, NULL},
+	/* cgroupfs drivers: the bare id */
+	{"k8s.io", "", "", ID_HEX, IDENTITY_CONTAINERD, "k8s.io"},
+	{"default", "", "", ID_HEX, IDENTITY_CONTAINERD, "default"},
+	{NULL, "", "", ID_HEX, IDENTITY_DOCKER, NULL},
+	{"docker", "buildkit", "", ID_NONE, IDENTITY_DOCKER, NULL},
+	{NULL, "lxc.payload.", "", ID_NAME, IDENTITY_LXC, NULL},
+	{"lxc.payload", "", "", ID_NAME, IDENTITY_LXC, NULL},
+	{NULL, "lxc.monitor.", "", ID_NAME, IDENTITY_MONITOR, NULL},
+	{"lxc.monitor", "", "", ID_NAME, IDENTITY_MONITOR, NULL},
+	{NULL, "lxc.pivot", "", ID_NONE, IDENTITY_MONITOR, NULL},
+	{"/lxc", "", "", ID_NAME, IDENTITY_LXC, NULL},
+	/* virtual machines */
+	{NULL, "machine-qemu\\x2d", ".scope", ID_NAME, IDENTITY_LIBVIRT, NULL},
+	{NULL, "machine-lxc\\x2d", ".scope", ID_NAME, IDENTITY_LXC, NULL},
+	{NULL, "machine-", ".scope", ID_NAME, IDENTITY_MACHINE, NULL},
+	{NULL, "", ".libvirt-qemu", ID_NAME, IDENTITY_LIBVIRT, NULL},
+	{NULL, "", ".libvirt-lxc", ID_NAME, IDENTITY_LXC, NULL},
+	{"qemu.slice", "", ".scope", ID_NAME, IDENTITY_QEMU, NULL},
+	{"/default", "", "", ID_NAME, IDENTITY_CONTAINERD, "default"},
+	{"/wattribute", "", "", ID_NAME, IDENTITY_RUN, NULL},
+	{NULL, NULL, NULL, ID_NONE, IDENTITY_OTHER, NULL},
+};
+
+const struct identity_rule identity_unit_rules[] = {
+	{NULL, "user@", ".service", ID_NAME, IDENTITY_SLICE,
+	 NULL},                                                  /* the user's manager: a folder of units */
+	{NULL, "init.scope", "", ID_NONE, IDENTITY_SLICE, NULL}, /* systemd itself: left to `system` */
+	{NULL, "", ".service", ID_NAME, IDENTITY_SERVICE, NULL},
+	{NULL, "", ".scope", ID_NAME, IDENTITY_SCOPE, NULL},
+	{NULL, "", ".mount", ID_NAME, IDENTITY_SERVICE, NULL},
+	{NULL, "", ".socket", ID_NAME, IDENTITY_SERVICE, NULL},
+	{NULL, "", ".swap", ID_NAME, IDENTITY_SERVICE, NULL},
+	{NULL, "", ".slice", ID_NAME, IDENTITY_SLICE, NULL},
+	{"/", "docker", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "lxc", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "lxc.payload", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "lxc.monitor", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "libpod_parent", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "machine", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "default", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "wattribute", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{NULL, "kubepods", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{NULL, NULL, NULL, ID_NONE, IDENTITY_OTHER, NULL},
+};
+
+const struct identity_colon_rule identity_colon_rules[] = {
+	{"docker", IDENTITY_DOCKER, NULL},
+	{"cri-containerd", IDENTITY_CONTAINERD, "k8s.io"},
+	{"containerd", IDENTITY_CONTAINERD, NULL},
+	{"nerdctl", IDENTITY_CONTAINERD, "default"},
+	{"crio", IDENTITY_CRIO, NULL},
+	{"libpod", IDENTITY_PODMAN, NULL},
+	{"crio-conmon", IDENTITY_MONITOR, NULL},
+	{"libpod-conmon", IDENTITY_MONITOR, NULL},
+	{NULL, IDENTITY_OTHER, NULL},
+};

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tables of what a component of a cgroup path may look like, by runtime and driver. Private to
+ * identity.c; a new runtime is a new row.
+ */
+#pragma once
+
+#include "target/identity.h"
+
+enum identity_rule_id {
+	ID_HEX,    /* exactly 64 hex digits between prefix and suffix */
+	ID_NAME,   /* at least one character */
+	ID_NUMBER, /* digits only */
+	ID_NONE,   /* nothing: prefix + suffix are the whole component */
+};
+
+/* First fit wins. parent: the component before ("/" for the root); NULL for any. */
+struct identity_rule {
+	const char *parent;
+	const char *prefix;
+	const char *suffix;
+	enum identity_rule_id id;
+	enum identity_kind kind;
+	const char *name_space;
+};
+
+/* Runtimes in the colon form <slice>:<runtime>:<id>: a systemd path given to a cgroupfs driver. */
+struct identity_colon_rule {
+	const char *runtime;
+	enum identity_kind kind;
+	const char *name_space;
+};
+
+/* Containers, VMs and jobs: the outermost fit on a path is the target. All tables end with an entry of NULLs.
+ */
+extern const struct identity_rule identity_container_rules[];
+/* Looked at only where no container is found: the outermost service or scope is kept. */
+extern const struct identity_rule identity_unit_rules[];
+extern const struct identity_colon_rule identity_colon_rules[];

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The target table: births and deaths of cgroups become births and deaths of targets. The rules of what is a
+ * target are in identity.c; here is what depends on others: a nested cgroup joins the target it is in, and a
+ * cgroup that is a target by its path alone is one no longer when another cgroup appears in it.
+ */
+#include "target/target.h"
+#include "base/cleanup.h"
+#include "target/target_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+void target_mark_dirty(struct target_table *table, struct target_record *record)
+{
+	if (record->dirty || record->slot == 0)
+		return;
+	record->dirty = true;
+	DL_APPEND2(table->dirty, record, dirty_prev, dirty_next);
+}
+
+static void free_handed_out(struct target_table *table)
+{
+	free(table->handed_out);
+	table->handed_out = NULL;
+}
+
+static void enter(struct target_table *table, int64_t now_ms)
+{
+	free_handed_out(table);
+	table->now_ms = now_ms;
+}
+
+void target_record_free(struct target_table *table, struct target_record *record)
+{
+	struct target_cgroup *cgroup, *next;
+	target_name_forget(table, record);
+	if (record->refused)
+		DL_DELETE2(table->refused, record, refused_prev, refused_next);
+	if (record->dirty)
+		DL_DELETE2(table->dirty, record, dirty_prev, dirty_next);
+	DL_FOREACH_SAFE(record->nested, cgroup, next)
+	free(cgroup);
+	free(record->root);
+	free(record->name);
+	free(record->base);
+	free(record->id);
+	free(record->pod_uid);
+	container_info_done(&record->info);
+	free(record);
+}
+
+static struct target_cgroup *find_cgroup(const struct target_table *table, const char *path, size_t length)
+{
+	struct target_cgroup *cgroup = NULL;
+	HASH_FIND(hh, table->cgroups, path, (unsigned)length, cgroup);
+	return cgroup;
+}
+
+static struct target_cgroup *add_cgroup(struct target_table *table, const char *path, uint64_t id)
+{
+	size_t length = strlen(path);
+	struct target_cgroup *cgroup = calloc(1, sizeof(*cgroup) + length + 1);
+	if (!cgroup)
+		return NULL;
+	memcpy(cgroup->path, path, length + 1);
+	cgroup->id = id;
+	HASH_ADD(hh, table->cgroups, path[0], (unsigned)length, cgroup);
+	return cgroup;
+}
+
+/* Onto the list of the departed; the source has to know of it only if it was told that it is there. */
+static void depart(struct target_table *table, struct target_cgroup *cgroup, unsigned slot)
+{
+	HASH_DELETE(hh, table->cgroups, cgroup);
+	cgroup->slot = slot;
+	if (slot > 0)
+		DL_APPEND(table->departed, cgroup);
+	else if (!cgroup->root)
+		free(cgroup);
+}
+
+void target_end(struct target_table *table, struct target_record *record)
+{
+	struct target_cgroup *cgroup, *next;
+	unsigned slot = record->slot;
+	DL_FOREACH_SAFE(record->nested, cgroup, next)
+	{
+		DL_DELETE(record->nested, cgroup);
+		depart(table, cgroup, slot);
+	}
+	depart(table, record->root, slot);
+	if (slot == 0) {
+		target_record_free(table, record);
+		return;
+	}
+	HASH_DELETE(hh, table->by_name, record);
+	record->state = TARGET_ENDED;
+	record->last_seen_ms = table->now_ms;
+	table->states[slot] = TARGET_ENDED;
+	table->view.n_live--;
+	table->view.n_ended++;
+	target_name_forget(table, record);
+	DL_APPEND2(table->ended, record, ended_prev, ended_next);
+	target_mark_dirty(table, record);
+}
+
+/* The cgroup holds others, so it is no target by itself (any more); it stays known as a folder. */
+static void make_folder(struct target_table *table, struct target_cgroup *cgroup)
+{
+	if (cgroup->waiting_leaf) {
+		DL_DELETE(table->leaves, cgroup);
+		cgroup->waiting_leaf = false;
+	}
+	if (!cgroup->record)
+		return;
+	cleanup_(cleanup_free) char *path = strdup(cgroup->path);
+	uint64_t id = cgroup->id;
+	target_end(table, cgroup->record);
+	if (path)
+		(void)add_cgroup(table, path, id); /* without memory it may become a target again: no harm */
+}
+
+/* What is above a new cgroup: by the role of the new one, targets there end. */
+static void look_above(struct target_table *table, const char *path, enum identity_role role)
+{
+	size_t length = strlen(path);
+	bool parent = true;
+	while (length > 1) {
+		while (length > 0 && path[length - 1] != '/')
+			length--;
+		if (length <= 1)
+			return;
+		length--;
+		struct target_cgroup *above = find_cgroup(table, path, length);
+		if (above && parent && (above->waiting_leaf || (above->root && above->record->leaf)))
+			make_folder(table, above);
+		else if (above && above->root && role == IDENTITY_ROLE_TARGET)
+			make_folder(table, above);
+		parent = false;
+	}
+}
+
+static struct target_record *make_record(struct target_table *table, struct target_cgroup *root,
+					 const struct identity *identity)
+{
+	struct target_record *record = calloc(1, sizeof(*record));
+	if (!record)
+		return NULL;
+	record->kind = (uint8_t)identity->kind;
+	record->leaf = identity->role == IDENTITY_ROLE_LEAF;
+	record->state = TARGET_LIVE;
+	record->first_seen_ms = record->last_seen_ms = table->now_ms;
+	memcpy(record->short_id, identity->short_id, sizeof(record->short_id));
+	record->id = strdup(identity->id);
+	record->base = strdup(identity->name);
+	record->pod_uid = identity->pod_uid[0] ? strdup(identity->pod_uid) : NULL;
+	record->root = root;
+	if (!record->id || !record->base || (identity->pod_uid[0] && !record->pod_uid) ||
+	    target_name_look_up(table, record) < 0) {
+		record->root = NULL;
+		target_record_free(table, record);
+		return NULL;
+	}
+	root->record = record;
+	root->root = true;
+	return record;
+}
+
+static int start_target(struct target_table *table, struct target_cgroup *root,
+			const struct identity *identity)
+{
+	struct target_record *record = make_record(table, root, identity);
+	if (!record) {
+		HASH_DELETE(hh, table->cgroups, root);
+		free(root);
+		table->view.refused++;
+		return -ENOMEM;
+	}
+	if (target_is_selected(table, record))
+		(void)target_slot_take(table, record); /* a refused one is counted, and waits for a slot */
+	return 0;
+}
+
+static void join_nested(struct target_table *table, struct target_cgroup *cgroup, size_t root_length)
+{
+	struct target_cgroup *root = find_cgroup(table, cgroup->path, root_length);
+	if (!root || !root->root) {
+		HASH_DELETE(hh, table->cgroups, cgroup);
+		free(cgroup);
+		return;
+	}
+	cgroup->record = root->record;
+	DL_APPEND(root->record->nested, cgroup);
+	if (root->record->slot > 0) {
+		struct activity_cgroup joined = {root->record->slot, false, cgroup->path, cgroup->id};
+		table->events.joined(table->events.data, &joined);
+	}
+}
+
+int target_table_cgroup_created(struct target_table *table, const char *path, uint64_t id, int64_t now_ms)
+{
+	struct identity identity;
+	enter(table, now_ms);
+	int r = identity_parse(path, table->prefix_length, &identity);
+	if (r < 0)
+		return r;
+	struct target_cgroup *cgroup = find_cgroup(table, path, strlen(path));
+	if (cgroup && cgroup->id == id)
+		return 0;
+	if (cgroup)
+		(void)target_table_cgroup_removed(table, path, cgroup->id, now_ms);
+	look_above(table, path, identity.role);
+	if (identity.role == IDENTITY_ROLE_NONE)
+		return 0;
+	cgroup = add_cgroup(table, path, id);
+	if (!cgroup)
+		return -ENOMEM;
+	if (identity.role == IDENTITY_ROLE_TARGET)
+		return start_target(table, cgroup, &identity);
+	if (identity.role == IDENTITY_ROLE_NESTED) {
+		join_nested(table, cgroup, identity.root_length);
+		return 0;
+	}
+	cgroup->waiting_leaf = true;
+	DL_APPEND(table->leaves, cgroup);
+	return 0;
+}
+
+static int start_leaf(struct target_table *table, struct target_cgroup *cgroup)
+{
+	struct identity identity;
+	int r;
+	DL_DELETE(table->leaves, cgroup);
+	cgroup->waiting_leaf = false;
+	r = identity_parse(cgroup->path, table->prefix_length, &identity);
+	return r < 0 ? r : start_target(table, cgroup, &identity);
+}
+
+int target_table_cgroup_removed(struct target_table *table, const char *path, uint64_t id, int64_t now_ms)
+{
+	enter(table, now_ms);
+	struct target_cgroup *cgroup = find_cgroup(table, path, strlen(path));
+	if (!cgroup || cgroup->id != id)
+		return 0;
+	if (cgroup->root) {
+		target_end(table, cgroup->record);
+	} else if (cgroup->record) {
+		DL_DELETE(cgroup->record->nested, cgroup);
+		depart(table, cgroup, cgroup->record->slot);
+	} else {
+		if (cgroup->waiting_leaf && table->options.brief) {
+			/* Nothing was made in it as far as we know, and nothing will be. */
+			if (start_leaf(table, cgroup) == 0 && cgroup->record)
+				target_end(table, cgroup->record);
+			return 0;
+		}
+		if (cgroup->waiting_leaf)
+			DL_DELETE(table->leaves, cgroup);
+		HASH_DELETE(hh, table->cgroups, cgroup);
+		free(cgroup);
+	}
+	return 0;
+}
+
+void target_table_settle(struct target_table *table, int64_t now_ms)
+{
+	enter(table, now_ms);
+	while (table->leaves)
+		(void)start_leaf(table, table->leaves);
+	target_slot_take_refused(table);
+}
+
+bool target_table_next_departed(struct target_table *table, struct activity_cgroup *ret_cgroup)
+{
+	free_handed_out(table);
+	struct target_cgroup *cgroup = table->departed;
+	if (!cgroup)
+		return false;
+	DL_DELETE(table->departed, cgroup);
+	*ret_cgroup = (struct activity_cgroup){cgroup->slot, cgroup->root, cgroup->path, cgroup->id};
+	if (!cgroup->root)
+		table->handed_out = cgroup; /* a root's lives as long as its record */
+	return true;
+}
+
+unsigned target_table_next_ended(struct target_table *table)
+{
+	struct target_record *record = table->ended;
+	if (!record)
+		return 0;
+	DL_DELETE2(table->ended, record, ended_prev, ended_next);
+	DL_APPEND2(table->told, record, ended_prev, ended_next);
+	record->told = true;
+	return record->slot;
+}
+
+void target_table_release(struct target_table *table, unsigned slot)
+{
+	if (slot == 0 || slot >= table->view.n_slots || table->states[slot] != TARGET_ENDED)
+		return;
+	struct target_record *record = table->records[slot];
+	if (record->told)
+		DL_DELETE2(table->told, record, ended_prev, ended_next);
+	else
+		DL_DELETE2(table->ended, record, ended_prev, ended_next);
+	struct target_cgroup *cgroup, *next;
+	DL_FOREACH_SAFE(table->departed, cgroup, next)
+	{ /* what the core has not asked for goes with it */
+		if (cgroup->slot != slot)
+			continue;
+		DL_DELETE(table->departed, cgroup);
+		if (!cgroup->root)
+			free(cgroup);
+	}
+	target_slot_give_back(table, slot);
+	target_record_free(table, record);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of targets: which cgroup belongs to which slot, what each slot is called, who has come and gone.
+ * The sensor's core feeds it with the cgroup watch's events and hands what it calls back to the activity
+ * source. In a tick only the arrays of target_view are read. Reads runtime files through an opener; knows no
+ * counters.
+ *
+ * Life of a target: started() and joined(root) -> joined(nested)* -> its own cgroup goes: state ENDED, its
+ * cgroups on the list of the departed -> the core reads the last counts in the next tick, tells the source of
+ * the departed, writes the last report and target document, releases the slot.
+ */
+#pragma once
+
+#include "target/cgroup.h"
+#include "target/container_info.h"
+#include "source/source.h"
+
+enum target_state {
+	TARGET_FREE,
+	TARGET_LIVE,
+	TARGET_ENDED, /* gone; its last counts are still to be read and reported */
+};
+
+struct target_options {
+	container_file_opener open_file; /* NULL: names from paths only */
+	void *open_data;
+	const struct cgroup_layout
+		*layout; /* for CPU quotas and the prefix of paths; NULL: none. Not owned */
+	/* Patterns (fnmatch) on name, cgroup path, id, short id or pod; include empty: all. Not owned */
+	const char *const *include;
+	unsigned n_include;
+	const char *const *exclude; /* wins over include */
+	unsigned n_exclude;
+	bool names_are_paths; /* reports carry cgroup paths, as hwpc-sensor's do since 2026 */
+	bool brief; /* also cgroups that are gone before target_table_settle(): the source has counted them
+		       since birth */
+	unsigned max_targets; /* 0: 65,536; who finds no slot waits for one */
+};
+
+struct target_events {
+	/* A new target; its name is the best known now. Followed by joined() with its own cgroup. */
+	void (*started)(void *data, unsigned slot);
+	/* A cgroup to count for cgroup->slot. cgroup->path stays valid until the cgroup has departed. */
+	void (*joined)(void *data, const struct activity_cgroup *cgroup);
+	/* The name in reports is another from now on. NULL: not wanted */
+	void (*renamed)(void *data, unsigned slot, const char *old_name);
+	/* No runtime's file has told its name for some seconds: it goes by its id. Once for each. NULL: not
+	 * wanted */
+	void (*nameless)(void *data, unsigned slot);
+	void *data;
+};
+
+/* What the tick path needs, indexed by slot. The arrays move only when a target starts. */
+struct target_view {
+	unsigned n_slots;             /* slots in the arrays, used or not; slot 0 is the machine, "all" */
+	const char *const *names;     /* never NULL; "" for a free slot */
+	const char *const *short_ids; /* 12 hex digits, or NULL for what is no container */
+	const uint8_t *states;        /* enum target_state */
+	unsigned n_live;              /* slot 0 not counted */
+	unsigned n_ended;
+	uint64_t refused; /* targets that found no slot (max_targets or memory) since open */
+};
+
+struct target_table;
+
+int target_table_new(const struct target_options *options, const struct target_events *events,
+		     struct target_table **ret_table);
+void target_table_free(struct target_table *table);
+
+/* The watch's events. now_ms: realtime. -EINVAL for a path that is none, -ENOMEM; others are 0. */
+int target_table_cgroup_created(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
+int target_table_cgroup_removed(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
+/* The same as callbacks for cgroup_watch_open(), with the clock of clock.h; data is the table. */
+struct cgroup_watch_events;
+void target_table_watch_events(struct target_table *table, struct cgroup_watch_events *ret_events);
+/*
+ * After each round of events (open, process, rescan): cgroups that nothing recognises and that hold no other
+ * cgroup become targets now.
+ */
+void target_table_settle(struct target_table *table, int64_t now_ms);
+
+const struct target_view *target_table_view(const struct target_table *table);
+
+/*
+ * After the tick's read. Cgroups that have gone, nested before their root; tell the source: ops->remove().
+ * False when there is none. ret->path is valid until the next call of a function of this table.
+ */
+bool target_table_next_departed(struct target_table *table, struct activity_cgroup *ret_cgroup);
+/* Then: each ended target, once. The slot, or 0 when there is none. */
+unsigned target_table_next_ended(struct target_table *table);
+/*
+ * The live slot that bears the same name as this ended one (a container that came back within the tick), or
+ * 0. Both reports would have one identity: add the ended one's counts to the successor's and report once.
+ */
+unsigned target_table_successor(const struct target_table *table, unsigned slot);
+/* Calls joined() once more for what is nested in a target that is counted by another source from now on. */
+void target_table_join_nested(struct target_table *table, unsigned slot);
+/* The slot is free for another target. */
+void target_table_release(struct target_table *table, unsigned slot);
+
+/*
+ * Looks again for names that were not to be had (after 0.25, 0.5, 1, 2, ... 32 s, then no more), and each
+ * minute for those that Docker or Podman may have changed. Call each second or each tick; costs nothing when
+ * none is due. Returns the number of targets that got another name.
+ */
+unsigned target_table_refresh_names(struct target_table *table, int64_t now_ms);
+
+/* A slot whose target document is to be written (new, renamed, ended), each once; 0 when there is none. */
+unsigned target_table_next_dirty(struct target_table *table);
+/* Fills the document. Strings belong to the table and are valid until the next call of a function of this
+ * table. */
+void target_table_fill(struct target_table *table, unsigned slot, struct report_target *ret_target);
+/* The slot by name among the live ones, or 0 (also for "all"). */
+unsigned target_table_find(const struct target_table *table, const char *name);
+/* The slot that a cgroup path is counted for: a target's own or nested one; 0 when it is nobody's. */
+unsigned target_table_find_cgroup(const struct target_table *table, const char *path);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sensor's spool: batches that the store has not confirmed, in a SQLite file bounded by size and age.
+ * Oldest first out; what has to give way is counted. Used by the write process only.
+ */
+#pragma once
+
+#include "document/batch.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct spool;
+
+struct spool_limits {
+	uint64_t bytes;  /* of documents; 0: no spool, everything is refused */
+	uint64_t age_ms; /* 0: no limit */
+};
+
+struct spool_entry {
+	int64_t sequence;
+	bool put; /* replace by _id instead of append */
+	char collection[128];
+	struct batch documents; /* owned by the caller */
+};
+
+/* Opens or makes the file. A damaged one is set aside as FILE.damaged and said so in `why` (still 0). */
+int spool_open(const char *path, const struct spool_limits *limits, struct spool **ret_spool, char *why,
+	       size_t why_size);
+void spool_close(struct spool *spool);
+bool spool_is_empty(const struct spool *spool);
+uint64_t spool_documents(const struct spool *spool);
+/* Documents given up since open, for lack of room, age, or a disk that refuses. */
+uint64_t spool_dropped(const struct spool *spool);
+/* Adds a batch at the end; makes room by dropping the oldest. 0, or a negative errno (counted as dropped). */
+int spool_push(struct spool *spool, const char *collection, bool put, const struct batch *batch,
+	       int64_t now_ms);
+/* The oldest batch, left in place: 1, 0 when empty, or a negative errno. */
+int spool_peek(struct spool *spool, struct spool_entry *entry);
+/*
+ * Removes the batch of that sequence number, which is never peeked again. A negative errno other than
+ * -ENOENT: it is still in the file, from where spool_tidy() takes it when it can; a restart before that would
+ * deliver it again.
+ */
+int spool_pop(struct spool *spool, int64_t sequence);
+int spool_tidy(struct spool *spool);

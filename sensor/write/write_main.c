@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The duty `write`: opens store and spool, gives up its rights, serves the link until collect closes it.
+ */
+#include "supervise.h"
+
+#include "base/cleanup.h"
+#include "process/duty.h"
+#include "base/log.h"
+#include "process/sandbox.h"
+#include "write/writer.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+
+/*
+ * A database away needs nothing of this machine: the process becomes --user, without any capability. Files of
+ * a local store belong to whoever started the sensor, and stay with that user; root keeps the right to write
+ * in folders of others (sudo, in one's own home), and to leave a file to its owner.
+ */
+static int give_up_rights(const struct sensor_config *config)
+{
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	const uint64_t capabilities =
+		config->spool_path ? 0 : SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN);
+	char why[256] = "";
+	int r;
+
+	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0)
+		return log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user),
+		       -ENOENT;
+	r = sandbox_drop(uid, gid, capabilities, why, sizeof(why));
+	if (r < 0)
+		return log_error("sandbox", 0, "%s", why), r;
+	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, why, sizeof(why));
+	if (r < 0)
+		log_notice("sandbox", 0, "going on without a list of system calls: %s", why);
+	return 0;
+}
+
+int write_main(struct sensor_config *config)
+{
+	const struct writer_config writer_config = {
+		.uri = config->store_uri,
+		.options = {.database = config->database,
+			    .flags = STORE_WRITE,
+			    .timeout_ms = config->store_timeout_ms},
+		.retention_s = config->retention_ms / 1000,
+		.spool_path = config->spool_path,
+		.spool_limits = {.bytes = config->spool_size, .age_ms = config->spool_age_ms},
+	};
+	struct writer *writer = NULL;
+	char why[512] = "", display[256];
+	int r;
+
+	/* It ends when collect closes the link, so that the last tick arrives; not by the terminal's Ctrl-C.
+	 */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	r = give_up_rights(config);
+	if (r == 0) {
+		r = writer_open(&writer_config, &writer, why, sizeof(why));
+		if (r < 0)
+			(void)log_error("store", why[0] ? 0 : r, "%s",
+					why[0] ? why : "cannot open the store");
+	}
+	if (r == 0) {
+		log_info("store", 0, "reports go to '%s', collection '%s'",
+			 store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
+		r = writer_run(writer, DUTY_SOCKET_FD + 1);
+		if (writer_lost(writer) > 0)
+			log_warning("store", 0, "%llu documents are lost",
+				    (unsigned long long)writer_lost(writer));
+	}
+	writer_close(writer);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Documents from `collect` into the store. A tick is appended in one call; while the store does not answer,
+ * ticks go through the spool in their order. Without a spool the writer waits, and the link's bounded backlog
+ * holds.
+ */
+#include "write/writer.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "process/ipc.h"
+#include "write/link.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WRITER_BACKOFF_FIRST_MS 250
+#define WRITER_BACKOFF_MAX_MS   15000
+#define WRITER_ENSURE_EVERY_MS  (600 * 1000)
+#define WRITER_COLLECTIONS_MAX  8
+#define WRITER_DRAIN_AT_ONCE    64 /* spooled batches between two looks at the link */
+#define WRITER_LAST_TRIES       3  /* at the end, without a spool */
+#define WRITER_TIDY_EVERY_MS    2000
+#define WRITER_SAY_EVERY_MS     (600 * 1000) /* the same loss, while it goes on */
+
+struct writer_collection {
+	char name[128];
+	uint64_t ensured_ms;
+	bool ensured;
+	struct batch appends, puts;
+};
+
+struct writer {
+	struct writer_config config;
+	struct store *store;
+	struct spool *spool;
+	struct writer_collection collections[WRITER_COLLECTIONS_MAX];
+	unsigned n_collections;
+	struct spool_entry entry;
+	bool failing;
+	bool link_closed;
+	uint64_t retry_at_ms, backoff_ms;
+	bool spool_failing, spool_untidy;
+	uint64_t tidy_at_ms, say_loss_at_ms;
+	uint64_t ticks_done, refused, lost, delivered_late;
+	uint64_t foreign; /* documents that were there before they were first sent */
+	bool draining;
+	uint8_t receive[IPC_MESSAGE_MAX + 64];
+};
+
+static uint64_t now_ms(void)
+{
+	return clock_monotonic_ns() / CLOCK_NS_PER_MS;
+}
+
+int writer_open(const struct writer_config *config, struct writer **ret_writer, char *why, size_t why_size)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	int r;
+
+	if (!writer)
+		return -ENOMEM;
+	writer->config = *config;
+	r = store_open(config->uri, &config->options, &writer->store, why, why_size);
+	if (r == 0 && config->spool_path) {
+		r = spool_open(config->spool_path, &config->spool_limits, &writer->spool, why, why_size);
+		if (r == 0 && why[0])
+			log_warning("spool", 0, "%s", why);
+	}
+	if (r < 0) {
+		writer_close(writer);
+		return r;
+	}
+	if (writer->spool && !spool_is_empty(writer->spool))
+		log_notice("spool", 0, "%" PRIu64 " documents of an earlier run wait in '%s'",
+			   spool_documents(writer->spool), config->spool_path);
+	*ret_writer = writer;
+	return 0;
+}
+
+void writer_close(struct writer *writer)
+{
+	if (!writer)
+		return;
+	for (unsigned i = 0; i < writer->n_collections; i++) {
+		batch_done(&writer->collections[i].appends);
+		batch_done(&writer->collections[i].puts);
+	}
+	batch_done(&writer->entry.documents);
+	spool_close(writer->spool);
+	store_close(writer->store);
+	free(writer);
+}
+
+uint64_t writer_lost(const struct writer *writer)
+{
+	return writer->lost + (writer->spool ? spool_dropped(writer->spool) : 0);
+}
+
+static struct writer_collection *find_collection(struct writer *writer, const char *name)
+{
+	struct writer_collection *collection;
+
+	for (unsigned i = 0; i < writer->n_collections; i++)
+		if (strcmp(writer->collections[i].name, name) == 0)
+			return &writer->collections[i];
+	if (writer->n_collections == WRITER_COLLECTIONS_MAX || strlen(name) >= sizeof(collection->name))
+		return NULL;
+	collection = &writer->collections[writer->n_collections++];
+	(void)snprintf(collection->name, sizeof(collection->name), "%s", name);
+	return collection;
+}
+
+static void note_result(struct writer *writer, enum store_result result)
+{
+	if (result == STORE_RETRY) {
+		writer->backoff_ms = writer->backoff_ms ? writer->backoff_ms * 2 : WRITER_BACKOFF_FIRST_MS;
+		if (writer->backoff_ms > WRITER_BACKOFF_MAX_MS)
+			writer->backoff_ms = WRITER_BACKOFF_MAX_MS;
+		writer->retry_at_ms = now_ms() + writer->backoff_ms;
+		if (!writer->failing)
+			log_warning("store", 0, "the store does not take documents, they wait in %s: %s",
+				    writer->spool ? "the spool" : "memory, for a while",
+				    store_error(writer->store));
+		writer->failing = true;
+		return;
+	}
+	if (result == STORE_DROP)
+		log_warning("store", 0, "documents refused for good: %s", store_error(writer->store));
+	if (writer->failing)
+		log_notice("store", 0, "the store takes documents again");
+	writer->failing = false;
+	writer->backoff_ms = 0;
+	writer->refused = store_get_statistics(writer->store)->dropped;
+}
+
+/*
+ * A document that is sent for the first time cannot be there yet, unless another sensor of this name makes
+ * the same _id: its report stays, ours is lost.
+ */
+static void note_foreign(struct writer *writer, const char *name, uint64_t n)
+{
+	if (n > 0 && writer->foreign == 0)
+		log_warning(
+			"store", 0,
+			"'%s' has reports of this moment that this sensor has not written: is another sensor "
+			"of the same name at work? Give each its own by --name",
+			name);
+	writer->foreign += n;
+	writer->lost += n;
+}
+
+static enum store_result give(struct writer *writer, const char *name, bool put, const struct batch *batch)
+{
+	struct writer_collection *collection = find_collection(writer, name);
+	const bool first_time = !put && !writer->failing && !writer->draining;
+	enum store_result result;
+	uint64_t now = now_ms(), duplicates;
+
+	if (collection && (!collection->ensured || now - collection->ensured_ms > WRITER_ENSURE_EVERY_MS)) {
+		/* Retention is for ticks; what is known of a target has no `timestamp` to go by. */
+		result = store_ensure(writer->store, name, put ? 0 : writer->config.retention_s,
+				      clock_realtime_ms());
+		if (result == STORE_RETRY) {
+			note_result(writer, result);
+			return result;
+		}
+		if (result == STORE_DROP)
+			log_warning("store", 0, "no index or retention for '%s': %s", name,
+				    store_error(writer->store));
+		collection->ensured = true;
+		collection->ensured_ms = now;
+	}
+	duplicates = store_get_statistics(writer->store)->duplicates;
+	result = put ? store_put(writer->store, name, batch) : store_append(writer->store, name, batch);
+	if (first_time && result != STORE_RETRY)
+		note_foreign(writer, name, store_get_statistics(writer->store)->duplicates - duplicates);
+	note_result(writer, result);
+	return result;
+}
+
+/* Says a loss when it begins, and now and then while it goes on: metadata.lost has every document. */
+static void say_loss(struct writer *writer, int error, bool kept, const char *name)
+{
+	if (now_ms() < writer->say_loss_at_ms)
+		return;
+	writer->say_loss_at_ms = now_ms() + WRITER_SAY_EVERY_MS;
+	if (kept)
+		log_warning("spool", 0,
+			    "full or too old: the oldest documents are given up, %" PRIu64
+			    " so far; a larger "
+			    "--spool-size keeps more",
+			    spool_dropped(writer->spool));
+	else
+		log_warning("spool", error,
+			    "cannot keep documents of '%s', %" PRIu64 " are lost so far; is there room in "
+			    "'%s'?",
+			    name, spool_dropped(writer->spool), writer->config.spool_path);
+}
+
+static void spool_or_lose(struct writer *writer, const char *name, bool put, const struct batch *batch)
+{
+	uint64_t before;
+	int r;
+
+	if (!writer->spool) {
+		writer->lost += batch->n_documents;
+		return;
+	}
+	before = spool_dropped(writer->spool);
+	r = spool_push(writer->spool, name, put, batch, clock_realtime_ms());
+	if (spool_dropped(writer->spool) > before)
+		say_loss(writer, r, r == 0, name);
+	if (r == 0 && writer->spool_failing) {
+		log_notice("spool", 0, "keeps documents again; %" PRIu64 " were lost so far",
+			   spool_dropped(writer->spool));
+		writer->say_loss_at_ms = 0;
+	}
+	writer->spool_failing = r < 0;
+}
+
+/* What is delivered and still in the spool's file goes when the disk lets it. */
+static void tidy_spool(struct writer *writer)
+{
+	if (!writer->spool_untidy || now_ms() < writer->tidy_at_ms)
+		return;
+	writer->tidy_at_ms = now_ms() + WRITER_TIDY_EVERY_MS;
+	writer->spool_untidy = spool_tidy(writer->spool) < 0;
+}
+
+/* Without a spool: tries until the store takes it; near the end of the process only a few times. */
+static void insist(struct writer *writer, const char *name, bool put, const struct batch *batch,
+		   int link_socket)
+{
+	int tries = 0;
+
+	while (give(writer, name, put, batch) == STORE_RETRY) {
+		struct pollfd link = {.fd = link_socket, .events = 0};
+
+		if (poll(&link, 1, (int)writer->backoff_ms) > 0 && (link.revents & (POLLHUP | POLLERR)) &&
+		    ++tries >= WRITER_LAST_TRIES) {
+			writer->lost += batch->n_documents;
+			log_error("store", 0, "%u documents of '%s' are lost: %s", batch->n_documents, name,
+				  store_error(writer->store));
+			return;
+		}
+	}
+}
+
+static void settle(struct writer *writer, const char *name, bool put, struct batch *batch, int link_socket)
+{
+	if (batch->n_documents == 0)
+		return;
+	if (!writer->spool)
+		insist(writer, name, put, batch, link_socket);
+	else if (!spool_is_empty(writer->spool) || (writer->failing && now_ms() < writer->retry_at_ms) ||
+		 give(writer, name, put, batch) == STORE_RETRY)
+		spool_or_lose(writer, name, put, batch);
+	batch_clear(batch);
+}
+
+static void settle_tick(struct writer *writer, int link_socket)
+{
+	/* What is known of targets goes first, so that whoever sees a report finds its target. */
+	for (unsigned i = 0; i < writer->n_collections; i++)
+		settle(writer, writer->collections[i].name, true, &writer->collections[i].puts, link_socket);
+	for (unsigned i = 0; i < writer->n_collections; i++)
+		settle(writer, writer->collections[i].name, false, &writer->collections[i].appends,
+		       link_socket);
+	tidy_spool(writer);
+	writer->ticks_done++;
+}
+
+static void drain_spool(struct writer *writer)
+{
+	writer->draining = true;
+	for (int i = 0; i < WRITER_DRAIN_AT_ONCE; i++) {
+		int r = spool_peek(writer->spool, &writer->entry);
+
+		if (r < 0) /* a spool that cannot be read is not asked without a pause */
+			writer->retry_at_ms = now_ms() + WRITER_TIDY_EVERY_MS;
+		if (r <= 0)
+			break;
+		if (give(writer, writer->entry.collection, writer->entry.put, &writer->entry.documents) ==
+		    STORE_RETRY)
+			break;
+		writer->delivered_late += writer->entry.documents.n_documents;
+		r = spool_pop(writer->spool, writer->entry.sequence);
+		if (r < 0 && !writer->spool_untidy)
+			log_warning("spool", r,
+				    "cannot remove what has been delivered from '%s'; were the sensor to end "
+				    "now, it would be delivered again",
+				    writer->config.spool_path);
+		writer->spool_untidy = r < 0;
+	}
+	writer->draining = false;
+	if (spool_is_empty(writer->spool) && writer->delivered_late > 0) {
+		log_notice("spool", 0, "empty again; %" PRIu64 " documents delivered late",
+			   writer->delivered_late);
+		writer->delivered_late = 0;
+	}
+}
+
+static void send_status(struct writer *writer, int link_socket)
+{
+	struct link_status status = {
+		.ticks_done = writer->ticks_done,
+		.dropped = writer->refused + writer->lost,
+		.spool_dropped = writer->spool ? spool_dropped(writer->spool) : 0,
+		.spooled = writer->spool ? spool_documents(writer->spool) : 0,
+		.store_failing = writer->failing,
+	};
+
+	(void)ipc_send(link_socket, LINK_STATUS, 0, &status, sizeof(status), NULL, 0);
+}
+
+static int take_message(struct writer *writer, const struct ipc_message *message, int link_socket)
+{
+	struct link_batch batch;
+	struct writer_collection *collection;
+	int r = link_parse(message, &batch);
+
+	if (r < 0 || (message->type != LINK_APPEND && message->type != LINK_PUT))
+		return log_error("link", r < 0 ? r : -EBADMSG, "message of type %u from collect is malformed",
+				 message->type);
+	collection = find_collection(writer, batch.collection);
+	if (!collection)
+		return log_error("link", -EBADMSG, "collection '%s' is one too many", batch.collection);
+	r = batch_append_batch(message->type == LINK_PUT ? &collection->puts : &collection->appends,
+			       &batch.documents);
+	if (r < 0)
+		return log_error("link", r, "no memory for a batch");
+	if (batch.last) {
+		settle_tick(writer, link_socket);
+		send_status(writer, link_socket);
+	}
+	return 0;
+}
+
+static int wait_ms(const struct writer *writer)
+{
+	uint64_t now = now_ms();
+
+	if (!writer->spool || spool_is_empty(writer->spool))
+		return -1;
+	return writer->retry_at_ms > now ? (int)(writer->retry_at_ms - now) : 0;
+}
+
+int writer_run(struct writer *writer, int link_socket)
+{
+	while (!writer->link_closed) {
+		struct pollfd link = {.fd = link_socket, .events = POLLIN};
+		struct ipc_message message;
+		int r = poll(&link, 1, wait_ms(writer));
+
+		if (r < 0 && errno != EINTR)
+			return log_error("link", -errno, "cannot wait for collect");
+		if (r > 0) {
+			r = ipc_receive(link_socket, writer->receive, sizeof(writer->receive), &message);
+			if (r == 0)
+				writer->link_closed = true;
+			else if (r < 0 && r != -EAGAIN && r != -EINTR)
+				return log_error("link", r, "broken message from collect");
+			else if (r > 0)
+				r = take_message(writer, &message, link_socket);
+			if (r == -EBADMSG)
+				return r;
+		}
+		if (writer->spool && !spool_is_empty(writer->spool) && now_ms() >= writer->retry_at_ms)
+			drain_spool(writer);
+	}
+	settle_tick(writer, link_socket);
+	return 0;
+}

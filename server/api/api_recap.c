@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST of runs and GET of recaps. An answer waits for the recap, but no longer than was asked; the recap is
+ * made whether or not somebody still waits.
+ */
+#include "api/api_private.h"
+#include "base/clock.h"
+#include "recap/recap_query.h"
+#include "recap/recaps.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX       4096
+#define WAIT_EXTRA_S   5.0 /* behind --recap-timeout, for the store */
+#define LIST_LIMIT     100
+#define LIST_LIMIT_MAX 10000
+#define RETRY_TEXT     "the recap will still be written, and can be had by GET /%s/%s/recaps?name=%s"
+
+/* Somebody who waits for a recap. */
+struct waiter {
+	struct api *api;
+	struct http_request *http;
+	struct recaps_entry *entry; /* NULL once it is made */
+	ev_timer timer;
+	double timeout_s;
+	bool text;
+	char *name;
+	char *database;
+	char *machine;
+};
+
+static void waiter_free(struct waiter *waiter)
+{
+	ev_timer_stop(waiter->api->server->loop.ev, &waiter->timer);
+	if (waiter->entry)
+		recaps_forget(waiter->entry);
+	free(waiter->name);
+	free(waiter->database);
+	free(waiter->machine);
+	free(waiter);
+}
+
+static void waiter_gone(struct http_request *http, void *data)
+{
+	(void)http;
+	waiter_free(data);
+}
+
+static void waiter_made(void *data, const struct recap_request *request, const struct recap *recap,
+			const bson_t *document, const char *error)
+{
+	struct waiter *waiter = data;
+	char text[TEXT_MAX];
+	size_t length;
+
+	waiter->entry = NULL;
+	if (error) {
+		http_answer_error(waiter->http, 500, "the recap cannot be made: %s", error);
+	} else if (waiter->text) {
+		length = recap_text(request, recap, text, sizeof(text));
+		http_answer(waiter->http, 200, "text/plain; charset=utf-8", text,
+			    length < sizeof(text) ? length : sizeof(text) - 1);
+	} else {
+		api_answer_json(waiter->http, 200, api_json_of_bson(document));
+	}
+	waiter_free(waiter);
+}
+
+static void waiter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct waiter *waiter = timer->data;
+
+	(void)loop, (void)events;
+	http_answer_error(
+		waiter->http, 504,
+		"no report of %s has come that covers the end of the run within %.3g s; " RETRY_TEXT,
+		waiter->machine, waiter->timeout_s, waiter->database, waiter->machine, waiter->name);
+	waiter_free(waiter);
+}
+
+static struct waiter *waiter_new(struct api *api, struct http_request *http, const struct recap_query *query)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+
+	if (!waiter)
+		return NULL;
+	waiter->api = api;
+	waiter->http = http;
+	waiter->text = query->text;
+	waiter->timeout_s = isfinite(query->timeout_s)
+				    ? query->timeout_s
+				    : (double)api->server->config->recap_timeout_ms / 1000 + WAIT_EXTRA_S;
+	waiter->name = strdup(query->request.name);
+	waiter->machine = strdup(query->request.machine);
+	waiter->database = strdup(api->server->config->database);
+	ev_timer_init(&waiter->timer, waiter_timed_out, waiter->timeout_s, 0);
+	waiter->timer.data = waiter;
+	if (waiter->name && waiter->machine && waiter->database)
+		return waiter;
+	waiter_free(waiter);
+	return NULL;
+}
+
+static void add_parameter(void *data, const char *name, const char *value)
+{
+	recap_query_add(data, name, value);
+}
+
+/* Hands the run over; the request is the list's afterwards. */
+static void post_query(struct api *api, struct http_request *http, struct recap_query *query)
+{
+	struct waiter *waiter = query->async ? NULL : waiter_new(api, http, query);
+	int r = 0;
+
+	if (!query->async) {
+		if (!waiter)
+			r = -ENOMEM;
+		else if (http_wait(http, waiter_gone, waiter) < 0) {
+			waiter_free(waiter);
+			return;
+		}
+	}
+	if (r == 0)
+		r = recaps_add(api->server->recaps, &query->request, waiter ? waiter_made : NULL, waiter,
+			       waiter ? &waiter->entry : NULL);
+	if (r < 0) {
+		http_answer_error(http, 503,
+				  r == -EBUSY ? "too many recaps wait; try again later" : "no memory");
+		if (waiter)
+			waiter_free(waiter);
+		return;
+	}
+	memset(&query->request, 0, sizeof(query->request));
+	if (waiter)
+		ev_timer_start(api->server->loop.ev, &waiter->timer);
+	else
+		http_answer_json(http, 202, "{\"status\":\"the recap will be written\"}");
+}
+
+struct machine *api_find_machine(struct api *api, struct http_request *request, const char *database,
+				 const char *name)
+{
+	const struct server *server = api->server;
+	struct machine *machine;
+	const char *nearest;
+
+	if (database && strcmp(database, server->config->database) != 0) {
+		http_answer_error(request, 403,
+				  "the database '%.64s' is not served here; this server's is '%s' "
+				  "(--database)",
+				  database, server->config->database);
+		return NULL;
+	}
+	machine = server_find_machine(server, name);
+	if (machine)
+		return machine;
+	nearest = server_nearest_machine(server, name);
+	http_answer_error(request, 404,
+			  "no sensor named '%.64s' has written here%s%s%s; known: %u, see /api/sensors", name,
+			  nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "",
+			  HASH_COUNT(server->machines));
+	return NULL;
+}
+
+void api_post_recap(struct http_request *request, void *data)
+{
+	struct api *api = data;
+	const char *name = http_request_part(request, 1);
+	const char *accept = http_request_header(request, "Accept");
+	struct recap_query query;
+
+	if (!api_find_machine(api, request, http_request_part(request, 0), name))
+		return;
+	if (recap_query_init(&query, name) < 0) {
+		http_answer_error(request, 500, "no memory");
+		return;
+	}
+	query.text = accept && strncmp(accept, "text/plain", 10) == 0;
+	http_request_each_parameter(request, add_parameter, &query);
+	if (recap_query_finish(&query, clock_realtime_ms()) < 0)
+		http_answer_error(request, 400, "%s", query.error);
+	else
+		post_query(api, request, &query);
+	recap_query_done(&query);
+}
+
+/* A list of recaps that somebody waits for. */
+struct lister {
+	struct http_request *http; /* NULL: gone */
+	char *name;                /* NULL: all */
+	unsigned limit;
+};
+
+static void lister_gone(struct http_request *http, void *data)
+{
+	(void)http;
+	((struct lister *)data)->http = NULL;
+}
+
+static bool lister_wants(const struct lister *lister, const bson_t *document)
+{
+	bson_iter_t iterator;
+
+	if (!lister->name)
+		return true;
+	return bson_iter_init_find(&iterator, document, "name") && BSON_ITER_HOLDS_UTF8(&iterator) &&
+	       strcmp(bson_iter_utf8(&iterator, NULL), lister->name) == 0;
+}
+
+static void lister_answered(void *data, const struct db_answer *answer)
+{
+	struct lister *lister = data;
+	json_t *list = json_array();
+	const uint8_t *bytes;
+	size_t offset = 0, length;
+	bson_t document;
+
+	while (answer->result == STORE_OK && json_array_size(list) < lister->limit &&
+	       batch_next(answer->documents, &offset, &bytes, &length) == 1) {
+		if (bson_init_static(&document, bytes, length) && lister_wants(lister, &document))
+			(void)json_array_append_new(list, api_json_of_bson(&document));
+	}
+	if (lister->http && answer->result != STORE_OK) {
+		http_answer_error(lister->http, 503, "the store gives no recaps: %s", answer->error);
+		json_decref(list);
+	} else if (lister->http) {
+		api_answer_json(lister->http, 200, json_pack("{so}", "recaps", list));
+	} else {
+		json_decref(list);
+	}
+	free(lister->name);
+	free(lister);
+}
+
+static void list_recaps(struct api *api, struct http_request *request, const char *machine)
+{
+	const char *name = http_request_parameter(request, "name");
+	const char *limit_text = http_request_parameter(request, "limit");
+	struct store_query query = {.after_ms = INT64_MIN, .until_ms = INT64_MAX, .newest_first = true};
+	struct lister *lister;
+	uint64_t limit = LIST_LIMIT;
+	char collection[300];
+
+	if (limit_text && (text_parse_u64(limit_text, &limit) < 0 || limit < 1 || limit > LIST_LIMIT_MAX)) {
+		http_answer_error(request, 400, "limit='%.32s': give a number from 1 to %d", limit_text,
+				  LIST_LIMIT_MAX);
+		return;
+	}
+	lister = calloc(1, sizeof(*lister));
+	if (!lister) {
+		http_answer_error(request, 500, "no memory");
+		return;
+	}
+	lister->http = request;
+	lister->limit = (unsigned)limit;
+	lister->name = name && name[0] ? strdup(name) : NULL;
+	(void)snprintf(collection, sizeof(collection), "recap%s", machine);
+	query.collection = collection;
+	query.limit = lister->name ? LIST_LIMIT_MAX : lister->limit;
+	if (http_wait(request, lister_gone, lister) < 0 ||
+	    db_client_read(api->server->output, &query, lister_answered, lister) < 0) {
+		http_answer_error(request, 503, "the store does not answer");
+		free(lister->name);
+		free(lister);
+	}
+}
+
+void api_get_machine_recaps(struct http_request *request, void *data)
+{
+	const char *machine = http_request_part(request, 1);
+
+	if (api_find_machine(data, request, http_request_part(request, 0), machine))
+		list_recaps(data, request, machine);
+}
+
+void api_get_recaps(struct http_request *request, void *data)
+{
+	const char *machine = http_request_parameter(request, "machine");
+
+	if (!machine || !machine[0])
+		http_answer_error(request, 400,
+				  "machine is missing: /api/recaps?machine=NAME; see /api/sensors");
+	else if (api_find_machine(data, request, http_request_parameter(request, "database"), machine))
+		list_recaps(data, request, machine);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's option table and what follows from several options together. Read by main.c in every process
+ * of the daemon; man/wattribute-server.8 lists the same options (a lint test compares).
+ */
+#include "config/server_config.h"
+
+#include "config/server_options.h"
+#include "base/state_dir.h"
+#include "store/store.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_PORT 4443
+
+/* Files that only hold one stream: what is read must not be written at the same time. */
+static bool is_stream(const char *uri)
+{
+	return strncmp(uri, "bson:", 5) == 0 || strncmp(uri, "jsonl:", 6) == 0 ||
+	       strncmp(uri, "csv:", 4) == 0;
+}
+
+static int settle_stores(struct server_config *config, char *why, size_t why_size)
+{
+	const char *input = config->input ? config->input : config->uri;
+	const char *output = config->output ? config->output : config->uri;
+
+	config->input_uri = input ? strdup(input) : NULL;
+	if (!input && asprintf(&config->input_uri, "sqlite:%s/wattribute.db", config->state_dir) < 0)
+		config->input_uri = NULL;
+	if (!config->input_uri)
+		return -ENOMEM;
+	if (!output && is_stream(config->input_uri)) {
+		(void)snprintf(why, why_size,
+			       "--input %s cannot hold the power reports as well: give --output URI",
+			       config->input_uri);
+		return -EINVAL;
+	}
+	config->output_uri = strdup(output ? output : config->input_uri);
+	if (!config->output_uri)
+		return -ENOMEM;
+	if (server_config_one_store(config) && is_stream(config->input_uri)) {
+		(void)snprintf(why, why_size, "--output %s is the input: name another file",
+			       config->output_uri);
+		return -EINVAL;
+	}
+	if (!store_uri_valid(config->input_uri, why, why_size) ||
+	    !store_uri_valid(config->output_uri, why, why_size))
+		return -EINVAL;
+	return 0;
+}
+
+/* "ADDRESS:PORT", "[v6]:PORT", ":PORT", "PORT", "ADDRESS" or "off". */
+static int settle_listen(struct server_config *config, char *why, size_t why_size)
+{
+	const char *text = config->listen, *colon = strrchr(text, ':'), *port_text;
+	uint64_t port = DEFAULT_PORT;
+	bool digits = text[0] && strspn(text, "0123456789") == strlen(text);
+
+	if (strcmp(text, "off") == 0)
+		return 0;
+	if (colon && (text[0] == '[' ? colon[-1] != ']' : strchr(text, ':') != colon))
+		colon = NULL; /* an IPv6 address without a port */
+	port_text = digits ? text : colon ? colon + 1 : NULL;
+	if (port_text && (text_parse_u64(port_text, &port) < 0 || port > UINT16_MAX)) {
+		(void)snprintf(why, why_size,
+			       "--listen %s: '%s' is no port; write ADDRESS:PORT, as in "
+			       "127.0.0.1:4443",
+			       text, port_text);
+		return -EINVAL;
+	}
+	if (digits || colon == text)
+		config->address = strdup("127.0.0.1");
+	else
+		config->address = strndup(text, colon ? (size_t)(colon - text) : strlen(text));
+	if (!config->address)
+		return -ENOMEM;
+	if (config->address[0] == '[') {
+		size_t length = strlen(config->address);
+
+		memmove(config->address, config->address + 1, length);
+		if (length > 1 && config->address[length - 2] == ']')
+			config->address[length - 2] = '\0';
+	}
+	config->port = (uint16_t)port;
+	return 0;
+}
+
+static int settle_formula(struct server_config *config, char *why, size_t why_size)
+{
+	const char *names[16];
+	const char *nearest;
+	size_t n = 0;
+
+	config->formula.learn_min_samples = (unsigned)config->learn_min_samples;
+	config->formula.learn_history = (unsigned)config->learn_history;
+	config->formula.learn_error_window = (unsigned)config->learn_error_window;
+	config->formula.learn_error_mean = config->learn_error_method == 1;
+	config->ops = formula_find(config->formula_name);
+	if (config->ops)
+		return 0;
+	for (; formula_all[n] && n < 16; n++)
+		names[n] = formula_all[n]->name;
+	nearest = text_nearest(config->formula_name, names, n);
+	(void)snprintf(why, why_size, "--formula '%s' is not known%s%s%s; known: pooled, smartwatts, share",
+		       config->formula_name, nearest ? ", did you mean '" : "", nearest ? nearest : "",
+		       nearest ? "'" : "");
+	return -EINVAL;
+}
+
+static int finish(void *target, const struct config *loaded, char *why, size_t why_size)
+{
+	struct server_config *config = target;
+	int r;
+
+	(void)loaded;
+	if (log_level_parse(config->log_level, &config->level) < 0) {
+		(void)snprintf(why, why_size, "--log-level '%s': one of error, warning, notice, info, debug",
+			       config->log_level);
+		return -EINVAL;
+	}
+	r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
+	if (r == 0)
+		r = settle_stores(config, why, why_size);
+	if (r == 0)
+		r = settle_listen(config, why, why_size);
+	if (r == 0)
+		r = settle_formula(config, why, why_size);
+	return r;
+}
+
+bool server_config_one_store(const struct server_config *config)
+{
+	return strcmp(config->input_uri, config->output_uri) == 0;
+}
+
+const struct config_spec server_config_spec = {
+	.program = "wattribute-server",
+	.about = "Joins the reports of sensors into ticks, turns them into watts for each container, and "
+		 "writes recaps "
+		 "of runs.",
+	.rows = server_option_rows,
+	.n_rows = SERVER_OPTION_ROWS,
+	.target_size = sizeof(struct server_config),
+	.daemon = true,
+	.default_file = "/etc/wattribute/server.json",
+	.finish = finish,
+};
+
+void server_config_done(struct server_config *config)
+{
+	free(config->input_uri);
+	free(config->output_uri);
+	free(config->address);
+	config->input_uri = config->output_uri = config->address = NULL;
+	config_done(&server_config_spec, config);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options of wattribute-server, in one table (server_config.c).
+ */
+#pragma once
+
+#include "config/config.h"
+#include "formula/formula.h"
+#include "base/log.h"
+
+struct server_config {
+	char *uri; /* -U: input and output */
+	char *input;
+	char *output;
+	char *database;
+	char *state_dir;
+	char *listen;
+	char *token;
+	struct config_list sensors;
+	bool once;
+	bool resume; /* with --once: start from the stored position and model, and store them */
+	char *formula_name;
+	struct formula_config formula;
+	double learn_min_samples, learn_history, learn_error_window;
+	int learn_error_method;
+	bool no_cpu, no_dram;
+	int static_policy;
+	double n_cpus;
+	uint64_t retention_ms;
+	uint64_t grace_ms;
+	uint64_t poll_ms;
+	uint64_t save_ms;
+	uint64_t discover_ms;
+	uint64_t expire_ms;
+	uint64_t state_line_ms;
+	uint64_t recap_timeout_ms;
+	char *log_level;
+	char *user;
+	int sandbox;
+	/* settled from the above */
+	char *input_uri;
+	char *output_uri;
+	char *address; /* NULL: no HTTP */
+	uint16_t port;
+	const struct formula_ops *ops;
+	enum log_level level;
+};
+
+extern const struct config_spec server_config_spec;
+/* Frees what config_load() and the settling made. */
+void server_config_done(struct server_config *config);
+/* True where input and output are one store. */
+bool server_config_one_store(const struct server_config *config);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server's options, for server_config.c alone.
+ */
+#pragma once
+
+#include "config/config.h"
+
+#define SERVER_OPTION_ROWS 42
+extern const struct config_row server_option_rows[SERVER_OPTION_ROWS];

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Owns the store: each request is tried until the store has answered for good, so that what comes later (the
+ * position) never overtakes what comes earlier (the reports). Writings that have come together are stored
+ * together. Blocks; knows nothing of what the documents mean. A malformed request ends the process.
+ */
+#include "db/db.h"
+
+#include "base/clock.h"
+#include "db/db_group.h"
+#include "db/db_protocol.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DB_BACKOFF_FIRST_MS 100
+#define DB_BACKOFF_MAX_MS   5000
+#define DB_TOLD_LATE_MAX    64                        /* appends that went well and were not told yet */
+#define DB_KEPT             ((size_t)4 * 1024 * 1024) /* memory that is not given back */
+
+struct db {
+	int socket;
+	const struct db_options *options;
+	struct store *store;
+	uint8_t *buffer;
+	struct db_group group; /* writings that wait */
+	unsigned n_done;       /* appends that went well, still to be told */
+	struct batch documents;
+	struct batch answer;
+	struct store_read read;
+	bool trouble; /* told the loop that the store is away */
+	bool gone;    /* the loop has closed its end */
+};
+
+/* A request as it was taken apart; strings point into the receive buffer. The group's: type 0. */
+struct db_request {
+	enum db_message type;
+	const char *collection;
+	const char *id;
+	struct store_query query;
+	uint64_t retention_s;
+};
+
+static void db_tell_trouble(struct db *db, bool trouble)
+{
+	if (db->trouble == trouble)
+		return;
+	db->trouble = trouble;
+	batch_clear(&db->answer);
+	if (ipc_put_u64(&db->answer, trouble) == 0 &&
+	    ipc_put_string(&db->answer, trouble ? store_error(db->store) : "") == 0)
+		(void)ipc_send(db->socket, DB_TROUBLE, 0, db->answer.data, db->answer.length, NULL, 0);
+}
+
+/* Waits; false when the loop has gone meanwhile. */
+static bool db_wait(struct db *db, int ms)
+{
+	struct pollfd poll_fd = {.fd = db->socket, .events = 0};
+
+	if (poll(&poll_fd, 1, ms) > 0 && (poll_fd.revents & (POLLHUP | POLLERR)))
+		db->gone = true;
+	return !db->gone;
+}
+
+static void db_add_name(void *data, const char *collection)
+{
+	struct batch *documents = data;
+
+	(void)ipc_put_string(documents, collection);
+}
+
+static enum store_result db_try(struct db *db, const struct db_request *request)
+{
+	batch_clear(&db->documents);
+	db->read = (struct store_read){0};
+	switch (request->type) {
+	case DB_LIST:
+		return store_list(db->store, request->collection, db_add_name, &db->documents);
+	case DB_READ:
+		return store_read(db->store, &request->query, &db->documents, &db->read);
+	case DB_GET:
+		return store_get(db->store, request->collection, request->id, &db->documents);
+	case DB_ENSURE:
+		return store_ensure(db->store, request->collection, request->retention_s,
+				    clock_realtime_ms());
+	default:
+		return db_group_write(&db->group, db->store);
+	}
+}
+
+static enum store_result db_keep_trying(struct db *db, const struct db_request *request)
+{
+	uint64_t started_ns = clock_monotonic_ns();
+	int backoff_ms = DB_BACKOFF_FIRST_MS;
+	enum store_result result;
+
+	while ((result = db_try(db, request)) == STORE_RETRY) {
+		uint64_t away_ms = (clock_monotonic_ns() - started_ns) / CLOCK_NS_PER_MS;
+
+		db_tell_trouble(db, true);
+		if (db->options->give_up_ms && away_ms > db->options->give_up_ms)
+			break;
+		if (!db_wait(db, backoff_ms))
+			break;
+		backoff_ms = backoff_ms * 2 < DB_BACKOFF_MAX_MS ? backoff_ms * 2 : DB_BACKOFF_MAX_MS;
+	}
+	if (result != STORE_RETRY)
+		db_tell_trouble(db, false);
+	return result;
+}
+
+/* The documents, if any, are those of db->documents. */
+static int db_answer(struct db *db, enum db_answered what, enum store_result result, const char *error)
+{
+	const struct store_statistics *statistics = store_get_statistics(db->store);
+	size_t at = 0;
+	int r = 0;
+
+	for (; db->documents.length - at > DB_PIECE_MAX && r == 0; at += DB_PIECE_MAX)
+		r = ipc_send(db->socket, DB_PIECE, 0, db->documents.data + at, DB_PIECE_MAX, NULL, 0);
+	batch_clear(&db->answer);
+	if (ipc_put_u64(&db->answer, db->n_done) < 0 || ipc_put_u64(&db->answer, what) < 0 ||
+	    ipc_put_u64(&db->answer, (uint64_t)result) < 0 || ipc_put_u64(&db->answer, db->read.offset) < 0 ||
+	    ipc_put_u64(&db->answer, db->read.end) < 0 || ipc_put_u64(&db->answer, db->read.damaged) < 0 ||
+	    ipc_put_u64(&db->answer, statistics->appended) < 0 ||
+	    ipc_put_u64(&db->answer, statistics->duplicates) < 0 ||
+	    ipc_put_u64(&db->answer, statistics->dropped) < 0 ||
+	    ipc_put_u64(&db->answer, statistics->round_trips) < 0 || ipc_put_string(&db->answer, error) < 0 ||
+	    ipc_put_bytes(&db->answer, db->documents.data + at, db->documents.length - at) < 0)
+		return -ENOMEM;
+	db->n_done = 0;
+	if (r == 0)
+		r = ipc_send(db->socket, DB_DONE, 0, db->answer.data, db->answer.length, NULL, 0);
+	if (db->documents.capacity > DB_KEPT)
+		batch_done(&db->documents);
+	batch_clear(&db->documents);
+	return r;
+}
+
+/* Stores what has gathered and tells the outcome of each. */
+static int db_write_group(struct db *db)
+{
+	enum store_result result;
+	int r = 0;
+
+	if (!db->group.n)
+		return 0;
+	result = db_keep_trying(db, &(struct db_request){0});
+	for (unsigned i = 0; i < db->group.n && r == 0 && !db->gone; i++) {
+		const struct db_writing *writing = &db->group.writings[i];
+
+		if (result == STORE_RETRY)
+			r = db_answer(db, DB_ANSWERED_WRITING, result, store_error(db->store));
+		else if (writing->result == STORE_OK && !writing->put)
+			db->n_done++;
+		else
+			r = db_answer(db, DB_ANSWERED_WRITING, writing->result, db->group.error);
+	}
+	db_group_clear(&db->group);
+	if (r == 0 && db->n_done >= DB_TOLD_LATE_MAX)
+		r = db_answer(db, DB_ANSWERED_NOTHING, STORE_OK, "");
+	return r;
+}
+
+/* Adds a piece of a batch; 1 when it was the last one. */
+static int db_take_piece(struct db *db, struct ipc_cursor *cursor, bool put)
+{
+	uint64_t last = ipc_get_u64(cursor);
+	const char *collection = ipc_get_string(cursor);
+	size_t length;
+	const void *piece = ipc_get_bytes(cursor, &length);
+
+	if (cursor->failed)
+		return -EBADMSG;
+	return db_group_add(&db->group, put, collection, piece, length, last != 0);
+}
+
+static void db_take_query(struct ipc_cursor *cursor, struct store_query *query)
+{
+	uint64_t has_target;
+
+	query->collection = ipc_get_string(cursor);
+	query->after_ms = ipc_get_i64(cursor);
+	query->until_ms = ipc_get_i64(cursor);
+	query->offset = ipc_get_u64(cursor);
+	query->limit = (unsigned)ipc_get_u64(cursor);
+	query->newest_first = ipc_get_u64(cursor) != 0;
+	has_target = ipc_get_u64(cursor);
+	query->target = ipc_get_string(cursor);
+	if (!has_target)
+		query->target = NULL;
+}
+
+/* Takes a message apart: 1 when the request is whole, 0 when more pieces follow. */
+static int db_parse(struct db *db, const struct ipc_message *message, struct db_request *request)
+{
+	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
+	uint64_t has_id;
+
+	memset(request, 0, sizeof(*request));
+	request->type = message->type;
+	switch (request->type) {
+	case DB_APPEND:
+	case DB_PUT:
+		return db_take_piece(db, &cursor, request->type == DB_PUT);
+	case DB_FLUSH:
+		break;
+	case DB_READ:
+		db_take_query(&cursor, &request->query);
+		break;
+	case DB_LIST:
+		request->collection = ipc_get_string(&cursor);
+		break;
+	case DB_GET:
+		request->collection = ipc_get_string(&cursor);
+		has_id = ipc_get_u64(&cursor);
+		request->id = ipc_get_string(&cursor);
+		if (!has_id)
+			request->id = NULL;
+		break;
+	case DB_ENSURE:
+		request->collection = ipc_get_string(&cursor);
+		request->retention_s = ipc_get_u64(&cursor);
+		break;
+	default:
+		return -EBADMSG;
+	}
+	return cursor.failed ? -EBADMSG : 1;
+}
+
+static bool db_is_reading(const struct db_request *request)
+{
+	return request->type == DB_LIST || request->type == DB_READ || request->type == DB_GET;
+}
+
+static const char *db_collection(const struct db_request *request)
+{
+	return request->type == DB_READ ? request->query.collection : request->collection;
+}
+
+static int db_handle(struct db *db, struct ipc_message *message)
+{
+	struct db_request request;
+	enum store_result result;
+	int r;
+
+	ipc_close_fds(message);
+	r = db_parse(db, message, &request);
+	if (r <= 0)
+		return r;
+	if (request.type == DB_APPEND || request.type == DB_PUT)
+		return !store_can_group(db->store) || db_group_is_full(&db->group) ? db_write_group(db) : 0;
+	if (db->group.open)
+		return -EBADMSG;
+	if (!db_is_reading(&request) || db_group_touches(&db->group, db_collection(&request)))
+		r = db_write_group(db);
+	if (r < 0 || db->gone)
+		return r < 0 ? r : 0;
+	if (request.type == DB_FLUSH)
+		return db_answer(db, DB_ANSWERED_NOTHING, STORE_OK, "");
+	result = db_keep_trying(db, &request);
+	return db->gone ? 0
+			: db_answer(db, db_is_reading(&request) ? DB_ANSWERED_READING : DB_ANSWERED_WRITING,
+				    result, store_error(db->store));
+}
+
+/* Waits for a message, and stores what has gathered once none is there. */
+static int db_receive(struct db *db, struct ipc_message *message)
+{
+	struct pollfd poll_fd = {.fd = db->socket, .events = POLLIN};
+	int r;
+
+	if (db->group.n && !db->group.open && poll(&poll_fd, 1, 0) <= 0) {
+		r = db_write_group(db);
+		if (r < 0 || db->gone)
+			return r < 0 ? r : 0;
+	}
+	return ipc_receive(db->socket, db->buffer, IPC_MESSAGE_MAX + 16, message);
+}
+
+static int db_open(struct db *db, const struct db_options *options)
+{
+	char why[512] = "";
+	int r;
+
+	db->buffer = malloc(IPC_MESSAGE_MAX + 16);
+	if (!db->buffer)
+		return log_error("store", -ENOMEM, "no memory");
+	r = store_open(options->uri, &options->store, &db->store, why, sizeof(why));
+	if (r < 0)
+		return log_error("store", 0, "%s", why), r;
+	return 0;
+}
+
+int db_serve(int socket, const struct db_options *options)
+{
+	struct db db = {.socket = socket, .options = options};
+	struct ipc_message message;
+	int r = db_open(&db, options);
+
+	while (r == 0 && !db.gone) {
+		r = db_receive(&db, &message);
+		if (r == 0)
+			break;
+		r = r < 0 ? r : db_handle(&db, &message);
+	}
+	if (r == -EPIPE || r == -ECONNRESET)
+		r = 0;
+	if (r < 0)
+		(void)log_error("store", r, "the store's process ends");
+	if (db.store)
+		store_close(db.store);
+	db_group_done(&db.group);
+	batch_done(&db.documents);
+	batch_done(&db.answer);
+	free(db.buffer);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Queue of messages to the store's process. They leave as the socket takes them; answers come in the order of
+ * the requests (db_client_request.c), so that the callbacks are a simple list. Never blocks; its growth is
+ * what db_client_is_full() tells.
+ */
+#include "db/db_client_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DB_CLIENT_QUEUE_MAX   ((size_t)8 * 1024 * 1024)
+#define DB_CLIENT_WAITING_MAX 4096
+#define DB_CLIENT_SPARE_MAX   8 /* messages kept with their memory */
+#define DB_CLIENT_ANSWER_KEPT ((size_t)4 * 1024 * 1024)
+
+void db_client_fail(struct db_client *client, int error)
+{
+	if (client->lost)
+		return;
+	client->lost = true;
+	ev_io_stop(client->loop, &client->reader);
+	ev_io_stop(client->loop, &client->writer);
+	if (client->events.lost)
+		client->events.lost(client->events.data, error);
+}
+
+/* Adds documents of an answer; false when that has failed. */
+static bool db_client_add(struct db_client *client, const void *documents, size_t length)
+{
+	if (batch_reserve(&client->documents, length) < 0) {
+		db_client_fail(client, -ENOMEM);
+		return false;
+	}
+	if (length)
+		memcpy(client->documents.data + client->documents.length, documents, length);
+	client->documents.length += length;
+	return true;
+}
+
+/* Hands the answer to whom it is for; false where nobody waits. */
+static bool db_client_tell(struct db_client *client, enum db_line line, const struct db_answer *answer)
+{
+	struct db_waiting *waiting = client->waiting[line].first;
+
+	if (!waiting)
+		return false;
+	client->waiting[line].first = waiting->next;
+	if (!waiting->next)
+		client->waiting[line].last = &client->waiting[line].first;
+	client->n_waiting--;
+	if (waiting->done)
+		waiting->done(waiting->data, answer);
+	free(waiting);
+	return true;
+}
+
+static void db_client_answer(struct db_client *client, const struct ipc_message *message)
+{
+	static const struct batch none;
+	const struct db_answer well = {.result = STORE_OK, .documents = &none, .error = ""};
+	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
+	struct db_answer answer = {.documents = &client->documents};
+	uint64_t n_done = ipc_get_u64(&cursor), answered = ipc_get_u64(&cursor);
+	const void *rest;
+	size_t length;
+	bool good = true;
+
+	answer.result = (enum store_result)ipc_get_u64(&cursor);
+	answer.read = (struct store_read){.offset = ipc_get_u64(&cursor)};
+	answer.read.end = ipc_get_u64(&cursor) != 0;
+	answer.read.damaged = (unsigned)ipc_get_u64(&cursor);
+	client->statistics.appended = ipc_get_u64(&cursor);
+	client->statistics.duplicates = ipc_get_u64(&cursor);
+	client->statistics.dropped = ipc_get_u64(&cursor);
+	client->statistics.round_trips = ipc_get_u64(&cursor);
+	answer.error = ipc_get_string(&cursor);
+	rest = ipc_get_bytes(&cursor, &length);
+	if (cursor.failed)
+		return db_client_fail(client, -EBADMSG);
+	for (; n_done > 0 && good; n_done--)
+		good = db_client_tell(client, DB_LINE_WRITINGS, &well);
+	if (good && answered != DB_ANSWERED_NOTHING) {
+		if (!db_client_add(client, rest, length))
+			return;
+		good = db_client_tell(client,
+				      answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
+				      &answer);
+		/* What one large answer needed is not kept. */
+		if (client->documents.capacity > DB_CLIENT_ANSWER_KEPT)
+			batch_done(&client->documents);
+		batch_clear(&client->documents);
+	}
+	if (!good)
+		db_client_fail(client, -EBADMSG);
+}
+
+static void db_client_take(struct db_client *client, const struct ipc_message *message)
+{
+	struct ipc_cursor cursor;
+	uint64_t away;
+
+	switch (message->type) {
+	case DB_PIECE:
+		(void)db_client_add(client, message->payload, message->length);
+		break;
+	case DB_DONE:
+		db_client_answer(client, message);
+		break;
+	case DB_TROUBLE:
+		cursor = ipc_cursor_init(message->payload, message->length);
+		away = ipc_get_u64(&cursor);
+		if (client->events.trouble)
+			client->events.trouble(client->events.data, away != 0, ipc_get_string(&cursor));
+		break;
+	default:
+		db_client_fail(client, -EBADMSG);
+	}
+}
+
+static void db_client_readable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct db_client *client = watcher->data;
+	struct ipc_message message;
+	int r;
+
+	(void)loop, (void)events;
+	/* A few at a time: other watchers have their turn as well. */
+	for (unsigned i = 0; i < 16 && !client->lost; i++) {
+		r = ipc_receive(client->socket, client->buffer, IPC_MESSAGE_MAX + 16, &message);
+		if (r == -EAGAIN)
+			return;
+		if (r <= 0) {
+			db_client_fail(client, r < 0 ? r : -EPIPE);
+			return;
+		}
+		ipc_close_fds(&message);
+		db_client_take(client, &message);
+		/* Nothing is awaited: to ask once more would be in vain. */
+		if (!client->n_waiting)
+			return;
+	}
+}
+
+static void db_client_free_messages(struct db_message_out *out)
+{
+	for (struct db_message_out *next; out; out = next) {
+		next = out->next;
+		batch_done(&out->payload);
+		free(out);
+	}
+}
+
+/* What was sent is used again, with its memory. */
+static void db_client_recycle(struct db_client *client, struct db_message_out *out)
+{
+	bool keep = client->n_spare < DB_CLIENT_SPARE_MAX;
+
+	out->next = keep ? client->spare : NULL;
+	client->spare = keep ? out : client->spare;
+	client->n_spare += keep;
+	if (!keep)
+		db_client_free_messages(out);
+}
+
+static struct db_message_out *db_client_message(struct db_client *client)
+{
+	struct db_message_out *out = client->spare;
+
+	if (!out)
+		return calloc(1, sizeof(*out));
+	client->spare = out->next;
+	client->n_spare--;
+	return out;
+}
+
+static void db_client_writable(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct db_client *client = watcher->data;
+	struct db_message_out *out;
+	int r;
+
+	(void)events;
+	while ((out = client->out_first)) {
+		r = ipc_send(client->socket, out->type, 0, out->payload.data, out->payload.length, NULL, 0);
+		if (r == -EAGAIN)
+			return;
+		if (r < 0) {
+			db_client_fail(client, r);
+			return;
+		}
+		client->out_first = out->next;
+		if (!client->out_first)
+			client->out_last = &client->out_first;
+		client->out_bytes -= out->payload.length;
+		db_client_recycle(client, out);
+	}
+	ev_io_stop(loop, watcher);
+}
+
+struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct db_client_events *events)
+{
+	struct db_client *client = calloc(1, sizeof(*client));
+
+	if (client)
+		client->buffer = malloc(IPC_MESSAGE_MAX + 16);
+	if (!client || !client->buffer) {
+		free(client);
+		return NULL;
+	}
+	(void)fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
+	client->loop = loop;
+	client->socket = socket;
+	client->events = *events;
+	client->out_last = &client->out_first;
+	for (unsigned line = 0; line < 2; line++)
+		client->waiting[line].last = &client->waiting[line].first;
+	ev_io_init(&client->reader, db_client_readable, socket, EV_READ);
+	ev_io_init(&client->writer, db_client_writable, socket, EV_WRITE);
+	client->reader.data = client->writer.data = client;
+	ev_io_start(loop, &client->reader);
+	return client;
+}
+
+void db_client_free(struct db_client *client)
+{
+	if (!client)
+		return;
+	ev_io_stop(client->loop, &client->reader);
+	ev_io_stop(client->loop, &client->writer);
+	db_client_free_messages(client->out_first);
+	db_client_free_messages(client->spare);
+	for (unsigned line = 0; line < 2; line++) {
+		for (struct db_waiting *waiting = client->waiting[line].first, *next; waiting;
+		     waiting = next) {
+			next = waiting->next;
+			free(waiting);
+		}
+	}
+	batch_done(&client->documents);
+	batch_done(&client->payload);
+	free(client->buffer);
+	(void)close(client->socket);
+	free(client);
+}
+
+/* What fails at once fails again, and is told, when the loop sends. */
+int db_client_push(struct db_client *client, enum db_message type)
+{
+	struct db_message_out *out;
+	struct batch memory;
+
+	if (client->lost)
+		return -EPIPE;
+	if (!client->out_first &&
+	    ipc_send(client->socket, type, 0, client->payload.data, client->payload.length, NULL, 0) == 0)
+		return 0;
+	out = db_client_message(client);
+	if (!out)
+		return -ENOMEM;
+	memory = out->payload;
+	out->next = NULL;
+	out->type = type;
+	out->payload = client->payload;
+	client->payload = memory;
+	*client->out_last = out;
+	client->out_last = &out->next;
+	client->out_bytes += out->payload.length;
+	ev_io_start(client->loop, &client->writer);
+	return 0;
+}
+
+struct db_waiting *db_client_waiter(db_done done, void *data)
+{
+	struct db_waiting *waiting = calloc(1, sizeof(*waiting));
+
+	if (!waiting)
+		return NULL;
+	waiting->done = done;
+	waiting->data = data;
+	return waiting;
+}
+
+void db_client_await(struct db_client *client, enum db_line line, struct db_waiting *waiting)
+{
+	*client->waiting[line].last = waiting;
+	client->waiting[line].last = &waiting->next;
+	client->n_waiting++;
+}
+
+size_t db_client_queued_bytes(const struct db_client *client)
+{
+	return client->out_bytes;
+}
+
+unsigned db_client_waiting(const struct db_client *client)
+{
+	return client->n_waiting;
+}
+
+bool db_client_is_full(const struct db_client *client)
+{
+	return client->out_bytes > DB_CLIENT_QUEUE_MAX || client->n_waiting > DB_CLIENT_WAITING_MAX;
+}
+
+const struct store_statistics *db_client_statistics(const struct db_client *client)
+{
+	return &client->statistics;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writings that came together and are stored together: one transaction for many sensors' ticks.
+ */
+#pragma once
+
+#include "store/store.h"
+
+#define DB_GROUP_MAX   64
+#define DB_GROUP_BYTES ((size_t)1024 * 1024)
+
+struct db_writing {
+	bool put; /* else append */
+	char *collection;
+	size_t offset, length; /* in the group's data */
+	enum store_result result;
+};
+
+struct db_group {
+	struct batch data; /* documents of all writings, end to end */
+	struct db_writing writings[DB_GROUP_MAX];
+	unsigned n;
+	bool open;       /* pieces of the last writing are still to come */
+	char error[512]; /* what the store said of the last one that it refused; "" */
+};
+
+/* Adds a piece of a writing: 1 when that is whole, 0 when more must follow, -ENOMEM or -EBADMSG. */
+int db_group_add(struct db_group *group, bool put, const char *collection, const void *piece, size_t length,
+		 bool last);
+bool db_group_is_full(const struct db_group *group);
+/* Is there a writing to this collection? */
+bool db_group_touches(const struct db_group *group, const char *collection);
+/* Stores all, and notes each one's result. RETRY: not now, the whole group is to be tried again. */
+enum store_result db_group_write(struct db_group *group, struct store *store);
+void db_group_clear(struct db_group *group);
+void db_group_done(struct db_group *group);

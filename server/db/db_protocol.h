@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between the server's loop (db_client.c) and the process that owns the database connection (db.c).
+ * A request or answer may come in several messages; the last one carries the verdict. Writings are done in
+ * their order, and so are readings; a reading is answered without waiting for writings to other collections.
+ */
+#pragma once
+
+#include "process/ipc.h"
+
+enum db_message {
+	/* readings; payload: see db_client_request.c */
+	DB_LIST = 1, /* prefix */
+	DB_READ,     /* collection, after, until, offset, limit, newest, has_target, target */
+	DB_GET,      /* collection, has_id, id */
+	/* writings */
+	DB_ENSURE, /* collection, retention in seconds */
+	DB_APPEND, /* last (0, 1), collection, a piece of the batch */
+	DB_PUT,    /* the same */
+	DB_FLUSH,  /* asks for what was not told yet, once all before it is stored */
+	/* answers */
+	DB_PIECE, /* a piece of the documents; of DB_LIST: names, each NUL-ended */
+	DB_DONE, /* writings well done before, what is answered, result, offset, end, damaged, statistics (4),
+		    error text, the rest of the documents */
+	DB_TROUBLE, /* at any time: 1 and why the store is being tried again, or 0: it is back */
+};
+
+/* What a DB_DONE answers. Appends that went well are only counted, so that they wake nobody each. */
+enum db_answered {
+	DB_ANSWERED_NOTHING,
+	DB_ANSWERED_WRITING,
+	DB_ANSWERED_READING,
+};
+
+/* Bytes of documents in one message; room is left for the rest of the payload. */
+#define DB_PIECE_MAX ((size_t)IPC_MESSAGE_MAX - 4096)

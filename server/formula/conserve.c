@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Modelled watts to rows that add up. The formula says how much each target needs beside the others and what
+ * is static; the measured power is then divided in those proportions. Knows nothing of how the watts were
+ * modelled.
+ */
+#include "formula/conserve.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More than any socket draws: a model that says so has lost its mind. */
+#define ABSURD_W    1e6
+#define ABSURD_CPUS 1e6
+#define ABSURD_TIME 1e30
+/* Below this sum of dynamic watts there is no proportion to speak of. */
+#define NOTHING_W 1e-12
+
+const char *const share_static_names[SHARE_STATICS] = {
+	[SHARE_STATIC_PROPORTIONAL] = "proportional",
+	[SHARE_STATIC_NONE] = "none",
+	[SHARE_STATIC_EQUAL] = "equal",
+	[SHARE_STATIC_QUOTA] = "quota",
+};
+
+/* One socket and scope at work. */
+struct portion {
+	const struct tick *tick;
+	const struct share_policy *policy;
+	const struct formula_socket *model;
+	const double *modelled; /* of the formula, [n_targets + 1] */
+	enum report_scope scope;
+	unsigned socket;
+	double measured_w;
+	double *dynamic; /* weights of the dynamic part; NAN: no row */
+	double *fixed;   /* weights of the static part */
+};
+
+int share_static_parse(const char *text, enum share_static *ret_policy)
+{
+	for (unsigned i = 0; i < SHARE_STATICS; i++) {
+		if (strcmp(text, share_static_names[i]) == 0) {
+			*ret_policy = (enum share_static)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *share_row_name(const struct tick *tick, const struct share_row *row)
+{
+	switch (row->target) {
+	case SHARE_SYSTEM:
+		return REPORT_TARGET_SYSTEM;
+	case SHARE_IDLE:
+		return REPORT_TARGET_IDLE;
+	case SHARE_RAPL:
+		return REPORT_TARGET_RAPL;
+	case SHARE_GLOBAL:
+		return REPORT_TARGET_GLOBAL;
+	default:
+		return tick->targets[row->target].name;
+	}
+}
+
+static int output_reserve(struct share_output *output, const struct tick *tick)
+{
+	size_t rows = (size_t)REPORT_SCOPES * tick->n_sockets * ((size_t)tick->n_targets + 4);
+	size_t weights = 2 * ((size_t)tick->n_targets + 1);
+
+	if (rows > output->capacity) {
+		struct share_row *more = realloc(output->rows, (rows + rows / 2) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		output->rows = more;
+		output->capacity = (unsigned)(rows + rows / 2);
+	}
+	if (weights > output->weights_capacity) {
+		double *more = realloc(output->weights, (weights + weights / 2) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		output->weights = more;
+		output->weights_capacity = (unsigned)(weights + weights / 2);
+	}
+	return 0;
+}
+
+static struct share_row *output_add(struct share_output *output, const struct portion *portion, int target)
+{
+	struct share_row *row = &output->rows[output->n_rows++];
+
+	*row = (struct share_row){.target = target,
+				  .scope = portion->scope,
+				  .socket = portion->socket,
+				  .ratio = 1,
+				  .error_w = portion->model->error_w};
+	return row;
+}
+
+static void row_set(struct share_row *row, const struct portion *portion, double dynamic_w, double static_w)
+{
+	row->dynamic_w = dynamic_w;
+	row->static_w = static_w;
+	row->power_w = dynamic_w + static_w;
+	row->energy_j = row->power_w * (portion->tick->interval_s +
+					portion->tick->sockets[portion->socket].bridged_s[portion->scope]);
+	row->ratio = portion->measured_w > 0 ? row->power_w / portion->measured_w : 0;
+}
+
+static bool target_present(const struct portion *portion, unsigned i)
+{
+	if (i == portion->tick->n_targets)
+		return true;
+	return (portion->tick->targets[i].present >> portion->socket) & 1;
+}
+
+/* CPU time of a target on the socket; the last index is what the machine did beside them. */
+static double cpu_time(const struct portion *portion, unsigned i)
+{
+	const double *counts = portion->tick->targets[i].counts + (size_t)portion->socket * TICK_FEATURES;
+	double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
+
+	return time > 0 && time < ABSURD_TIME ? time : 0;
+}
+
+static double cpu_time_rest(const struct portion *portion, double sum)
+{
+	const double *counts = portion->tick->sockets[portion->socket].counts;
+	double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
+
+	return time > sum && time < ABSURD_TIME ? time - sum : 0;
+}
+
+/* Takes the formula's watts as weights. False where they are no use. */
+static bool weights_from_model(const struct portion *portion, double *ret_sum)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i <= portion->tick->n_targets; i++) {
+		double w = portion->modelled ? portion->modelled[i] : NAN;
+		if (isnan(w) && !target_present(portion, i)) {
+			portion->dynamic[i] = NAN;
+			continue;
+		}
+		if (!(w >= 0 && w <= ABSURD_W))
+			return false;
+		portion->dynamic[i] = w;
+		sum += w;
+	}
+	*ret_sum = sum;
+	return true;
+}
+
+static double weights_from_cpu_time(const struct portion *portion)
+{
+	unsigned n = portion->tick->n_targets;
+	double sum = 0, rest;
+
+	for (unsigned i = 0; i < n; i++) {
+		portion->dynamic[i] = target_present(portion, i) ? cpu_time(portion, i) : NAN;
+		if (!isnan(portion->dynamic[i]))
+			sum += portion->dynamic[i];
+	}
+	rest = cpu_time_rest(portion, sum);
+	if (!(sum + rest > 0))
+		rest = 1; /* nobody ran: the system's */
+	portion->dynamic[n] = rest;
+	return sum + rest;
+}
+
+static double quota_of(const struct portion *portion, const struct tick_target *target)
+{
+	double cpus = portion->policy->n_cpus;
+
+	if (target->cpu_quota > 0 && target->cpu_quota <= ABSURD_CPUS)
+		return target->cpu_quota;
+	if (!(cpus > 0))
+		cpus = portion->tick->n_cores * portion->tick->n_sockets;
+	for (unsigned i = 0; !(cpus > 0) && i < portion->tick->n_targets; i++)
+		cpus = fmax(cpus, portion->tick->targets[i].cpu_quota);
+	return cpus > 0 && cpus <= ABSURD_CPUS ? cpus : 1;
+}
+
+/* Weights of the static part; a sum of 0 means that it belongs to `idle`. */
+static double weights_fixed(const struct portion *portion, double dynamic_sum)
+{
+	const struct tick *tick = portion->tick;
+	enum share_static policy = portion->policy->fixed;
+	double sum = 0;
+
+	if (policy == SHARE_STATIC_PROPORTIONAL) {
+		memcpy(portion->fixed, portion->dynamic, (tick->n_targets + 1) * sizeof(*portion->fixed));
+		return dynamic_sum;
+	}
+	for (unsigned i = 0; i <= tick->n_targets; i++) {
+		double w = 0;
+		if (policy != SHARE_STATIC_NONE && i < tick->n_targets && !isnan(portion->dynamic[i]))
+			w = policy == SHARE_STATIC_EQUAL ? 1 : quota_of(portion, &tick->targets[i]);
+		portion->fixed[i] = w;
+		sum += w;
+	}
+	return sum;
+}
+
+static void add_reserved(struct share_output *output, const struct portion *portion, double static_w)
+{
+	struct share_row *row = output_add(output, portion, SHARE_RAPL);
+
+	row_set(row, portion, portion->measured_w - static_w, static_w);
+	row->power_w = portion->measured_w;
+	row->ratio = 1;
+	if (!isfinite(portion->model->predicted_w))
+		return;
+	row = output_add(output, portion, SHARE_GLOBAL);
+	static_w = fmax(fmin(static_w, portion->model->predicted_w), 0);
+	row_set(row, portion, portion->model->predicted_w - static_w, static_w);
+	row->ratio = 1;
+}
+
+static void share_socket(struct share_output *output, const struct portion *portion)
+{
+	unsigned n = portion->tick->n_targets;
+	double y = portion->measured_w, dynamic_sum = 0, fixed_sum, dynamic_w;
+	double static_w = portion->model->static_w;
+	bool modelled = weights_from_model(portion, &dynamic_sum);
+
+	static_w = isfinite(static_w) ? fmin(fmax(static_w, 0), y) : 0;
+	dynamic_w = y - static_w;
+	if (modelled && dynamic_sum > NOTHING_W) {
+		/* The model's residual goes to both parts alike. */
+		dynamic_w = fmin(y * (dynamic_sum / (static_w + dynamic_sum)), y);
+	} else {
+		output->n_degraded += !modelled;
+		dynamic_sum = weights_from_cpu_time(portion);
+	}
+	static_w = y - dynamic_w;
+	fixed_sum = weights_fixed(portion, dynamic_sum);
+	add_reserved(output, portion, static_w);
+	for (unsigned i = 0; i <= n; i++) {
+		if (isnan(portion->dynamic[i]))
+			continue;
+		row_set(output_add(output, portion, i < n ? (int)i : SHARE_SYSTEM), portion,
+			dynamic_w * (portion->dynamic[i] / dynamic_sum),
+			fixed_sum > 0 ? static_w * (portion->fixed[i] / fixed_sum) : 0);
+	}
+	if (!(fixed_sum > 0))
+		row_set(output_add(output, portion, SHARE_IDLE), portion, 0, static_w);
+}
+
+static void pass_on_final(struct share_output *output, const struct portion *portion, const double *fixed)
+{
+	unsigned n = portion->tick->n_targets;
+
+	add_reserved(output, portion, isfinite(portion->model->static_w) ? portion->model->static_w : 0);
+	for (unsigned i = 0; i <= n; i++) {
+		double dynamic_w = portion->modelled[i], static_w = fixed ? fixed[i] : 0;
+		if (isfinite(dynamic_w) && isfinite(static_w))
+			row_set(output_add(output, portion, i < n ? (int)i : SHARE_SYSTEM), portion,
+				dynamic_w, static_w);
+	}
+}
+
+int share_apply(const struct tick *tick, const struct formula_result *result,
+		const struct share_policy *policy, struct share_output *output)
+{
+	unsigned width = tick->n_targets + 1;
+	int r = output_reserve(output, tick);
+
+	output->n_rows = 0;
+	output->n_degraded = 0;
+	if (r < 0)
+		return r;
+	for (unsigned cell = 0; cell < REPORT_SCOPES * tick->n_sockets; cell++) {
+		enum report_scope scope = (enum report_scope)(cell / tick->n_sockets);
+		unsigned k = cell % tick->n_sockets;
+		const double *modelled = result->dynamic_w[scope], *fixed = result->fixed_w[scope];
+		struct portion portion = {
+			.tick = tick,
+			.policy = policy,
+			.model = &result->sockets[scope][k],
+			.modelled = modelled ? modelled + (size_t)k * width : NULL,
+			.scope = scope,
+			.socket = k,
+			.measured_w = result->sockets[scope][k].measured_w,
+			.dynamic = output->weights,
+			.fixed = output->weights + width,
+		};
+		if (!portion.model->valid || !(portion.measured_w >= 0) || !isfinite(portion.measured_w))
+			continue;
+		if (result->final && portion.modelled)
+			pass_on_final(output, &portion, fixed ? fixed + (size_t)k * width : NULL);
+		else
+			share_socket(output, &portion);
+	}
+	return 0;
+}
+
+void share_output_done(struct share_output *output)
+{
+	free(output->rows);
+	free(output->weights);
+	*output = (struct share_output){0};
+}

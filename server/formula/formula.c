@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of formulas and the defaults of their options. Called when the server reads its configuration.
+ * Knows nothing of what a formula does.
+ */
+#include "formula/formula.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const struct formula_ops *const formula_all[] = {&formula_pooled, &formula_smartwatts, &formula_share, NULL};
+
+const struct formula_ops *formula_find(const char *name)
+{
+	for (unsigned i = 0; formula_all[i]; i++) {
+		if (strcmp(formula_all[i]->name, name) == 0)
+			return formula_all[i];
+	}
+	return NULL;
+}
+
+void formula_config_init(struct formula_config *config)
+{
+	*config = (struct formula_config){
+		.cpu_tdp_w = 400,
+		.cpu_base_clock_mhz = 100,
+		.cpu_base_freq_mhz = 2100,
+		.interval_ms = 1000,
+		.error_threshold_w = {2, 2},
+		.learn_min_samples = 10,
+		.learn_history = 60,
+		.learn_error_window = 60,
+	};
+}

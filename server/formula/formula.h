@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A formula turns a tick into modelled watts; share.c then makes them add up to what was measured. One file
+ * with one const table for each: pooled (default), smartwatts, share. Pure: no I/O, no clock, the same input
+ * gives the same output. One instance serves one sensor.
+ */
+#pragma once
+
+#include "tick/tick.h"
+
+#include <bson/bson.h>
+
+/* Options that formulas share; a formula ignores what is not its own. Defaults by formula_config_init(). */
+struct formula_config {
+	bool strict_reference;                   /* smartwatts: its known defects too */
+	double cpu_tdp_w;                        /* smartwatts: 400 */
+	double cpu_base_clock_mhz;               /* 100 */
+	double cpu_base_freq_mhz;                /* 2100 */
+	double interval_ms;                      /* sensor-reports-frequency: 1000 */
+	double error_threshold_w[REPORT_SCOPES]; /* 2, 2 */
+	unsigned learn_min_samples;              /* 10 */
+	unsigned learn_history;                  /* 60 */
+	unsigned learn_error_window;             /* 60 */
+	bool learn_error_mean;                   /* median */
+};
+void formula_config_init(struct formula_config *config);
+
+struct formula_socket {
+	bool valid; /* there is a measurement; else no rows for this socket and scope */
+	double measured_w;
+	double predicted_w; /* made before this tick's energy was used; NAN: no model yet */
+	double static_w;    /* modelled, 0..measured */
+	double error_w;     /* recent mean absolute error of the prediction; NAN: unknown */
+};
+
+/*
+ * Modelled power of one tick. Arrays are the formula's, valid until its next run.
+ * dynamic_w[scope][socket * (n_targets + 1) + target]: W before conservation; the last one of a socket is
+ * `system` (machine minus targets); NAN: no row. Where `final`, dynamic_w and fixed_w are the answer and are
+ * not conserved.
+ */
+struct formula_result {
+	struct formula_socket sockets[REPORT_SCOPES][TICK_SOCKETS_MAX];
+	double *dynamic_w[REPORT_SCOPES];
+	double *fixed_w[REPORT_SCOPES]; /* only where final */
+	bool final;
+	char label[48]; /* goes into metadata.formula */
+};
+
+/* What `/metrics` and the state line say of a model. */
+struct formula_state {
+	uint64_t samples;
+	double error_w; /* NAN: unknown */
+	char text[160];
+};
+
+struct formula_ops {
+	const char *name;
+	/* NULL on lack of memory. */
+	void *(*make)(const struct formula_config *config);
+	/* 0 or -ENOMEM. Never fails on numbers: what is missing or absurd is bridged. */
+	int (*run)(void *formula, const struct tick *tick, struct formula_result *ret_result);
+	/* Appends the model's state, version included; load refuses politely (-EINVAL, reason) what it does
+	 * not know. */
+	int (*save)(const void *formula, bson_t *document);
+	int (*load)(void *formula, const bson_t *document, char *why, size_t why_size);
+	void (*describe)(const void *formula, enum report_scope scope, unsigned socket,
+			 struct formula_state *ret_state);
+	void (*free)(void *formula);
+};
+
+extern const struct formula_ops formula_pooled;
+extern const struct formula_ops formula_smartwatts;
+extern const struct formula_ops formula_share;
+/* NULL-ended. */
+extern const struct formula_ops *const formula_all[];
+/* NULL for an unknown name. */
+const struct formula_ops *formula_find(const char *name);

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside formula `pooled`: the state that its files share. The maths is in docs/energy-model.md.
+ * Rates are in 1e9 per second, so costs are in nJ per count. A row is a target of the tick, the last row is
+ * `system`.
+ */
+#pragma once
+
+#include "formula/formula.h"
+
+#define POOLED_SLOTS       64 /* own factors at a time */
+#define POOLED_MEMBERS     8  /* of a filter bank, at most */
+#define POOLED_RATIOS      4  /* cycles/ref, then instructions, misses, vector instructions / cycles */
+#define POOLED_SYSTEM      0  /* the record of the row `system` */
+#define POOLED_SYSTEM_NAME "\001system"
+#define POOLED_BOOK        4096 /* containers remembered, more only while more are present */
+
+/* State vector: the common costs, then static terms of each socket, then slots of one or two. */
+enum pooled_common {
+	POOLED_B0,    /* cpu: per cycle; dram: per miss */
+	POOLED_B1,    /* cpu: per instruction beyond the usual; dram: per instruction */
+	POOLED_B2,    /* cpu: per miss; dram: per cycle */
+	POOLED_B3,    /* cpu: per vector instruction, beside B1 */
+	POOLED_POWER, /* cpu: exponent of frequency */
+	POOLED_KAPPA, /* cpu: what a cycle saves beside a busy sibling */
+	POOLED_COMMON
+};
+enum pooled_static {
+	POOLED_S0, /* always */
+	POOLED_S1, /* as soon as something runs */
+	POOLED_SL, /* follows the slow mean of power: leakage with temperature */
+	POOLED_SF, /* with frequency */
+	POOLED_STATIC
+};
+
+/* The state is never longer, nor is the memory for it. */
+#define POOLED_STATES (POOLED_COMMON + POOLED_STATIC * TICK_SOCKETS_MAX + 2 * POOLED_SLOTS + 10)
+
+/* What one member of a bank assumes. */
+struct pooled_assumption {
+	double factor_drift; /* process noise of the factors, per active tick, relative to their prior
+				variance */
+	double step_threads; /* busy threads at which the activation step is at 63 % */
+	bool remote;         /* has a remote slope for each slot */
+	bool predicts_only;  /* follows the total closely, and has no say in who gets what */
+	double counts_noise; /* of each container's watts */
+	double least_noise;  /* multiplier of the noise */
+	double static_mean, static_sd; /* prior of S0 on a busy start, of the power */
+};
+
+struct pooled_member {
+	struct pooled_assumption assumed;
+	unsigned width;  /* states of a slot: 1, or 2 with its remote slope */
+	unsigned n_used; /* part of the state that is in use, padded to a multiple of 4 */
+	double log_weight;
+	double noise[2];                      /* multiplier of R: idle, busy */
+	double error_w;                       /* recent mean absolute miss */
+	double predicted_w[TICK_SOCKETS_MAX]; /* of the present tick */
+	double *x;                            /* [size] */
+	double *p;                            /* [size][size], symmetric to the bit */
+};
+
+/* Running view of a container's character in one scope. */
+struct pooled_signature {
+	double ipc, missing; /* log IPC less SMT, log misses per instruction: reference values */
+	double ipc_spread, missing_spread;
+	double last_ipc, last_pair;
+	double alarm_ipc, alarm_missing;
+	uint64_t tick; /* of the last look; 0: never */
+	bool alarmed;
+};
+
+/* Factors that were learnt, relative to the common cost; by member. */
+struct pooled_kept {
+	bool known;
+	double factor[POOLED_MEMBERS], variance[POOLED_MEMBERS], remote[POOLED_MEMBERS];
+};
+
+/* How much faster than its socket a container's CPUs run. */
+struct pooled_lean {
+	double n, mean, variance, jitter, last;
+};
+
+/* How a container's rates move on a socket: cycles and what follows them in enum tick_feature. */
+struct pooled_calm {
+	double n, mean[POOLED_RATIOS], variance[POOLED_RATIOS];
+};
+
+/* How its cycles on all sockets move. */
+struct pooled_vary {
+	double n, mean, variance;
+};
+
+struct pooled_record {
+	uint64_t name; /* hash; 0: free */
+	uint32_t key;
+	uint64_t seen;  /* tick of the input */
+	uint32_t image; /* hash of what it runs; 0: unknown */
+	int slot[REPORT_SCOPES];
+	double ratio[POOLED_RATIOS]; /* NAN: unknown */
+	struct pooled_vary vary;
+	double remote; /* part of its misses that another socket's memory answers, from the dram filter */
+	struct pooled_signature signature[REPORT_SCOPES];
+	struct pooled_kept kept[REPORT_SCOPES];
+};
+
+/* The containers that are remembered: hash by key, by name where the key is new. */
+struct pooled_book {
+	struct pooled_record *records;
+	struct pooled_lean *leans; /* [capacity][n_sockets] */
+	struct pooled_calm *calms; /* the same */
+	unsigned capacity, n_sockets;
+	unsigned most; /* what capacity may grow to before records are taken over */
+	unsigned n_used;
+	uint32_t n_entries;         /* of the fuller table, stale ones too */
+	uint32_t *by_key, *by_name; /* open addressing, index + 1 */
+	uint32_t table_size;        /* power of two */
+};
+
+/* Physical cores of a socket where the sensor does not send them. */
+struct pooled_cores {
+	double ratios[300];
+	unsigned n, at;
+	double busy_max, ratio_min;
+	double estimate;
+};
+
+/* A tick as the filters see it. */
+struct pooled_input {
+	unsigned n_sockets, n_rows;
+	size_t capacity;
+	double *rates[TICK_FEATURES]; /* [n_sockets][n_rows] */
+	double *calm[TICK_FEATURES];  /* the same, to learn from: without what may be noise of the counters */
+	double *lean;                 /* [n_sockets][n_rows] ln of frequency against the socket's */
+	uint8_t *present;             /* [n_sockets][n_rows] */
+	unsigned *records;            /* [n_rows] */
+	uint8_t *partial;             /* [n_rows] */
+	unsigned rows_capacity;
+	double freq[TICK_SOCKETS_MAX]; /* APERF / MPERF; NAN: unknown */
+	double busy[TICK_SOCKETS_MAX]; /* busy threads */
+	double pair[TICK_SOCKETS_MAX]; /* part of them that shares a core */
+	double power_w[REPORT_SCOPES][TICK_SOCKETS_MAX];
+	double power_max_w[REPORT_SCOPES][TICK_SOCKETS_MAX];
+	bool bridged[REPORT_SCOPES]
+		    [TICK_SOCKETS_MAX]; /* power of more than this tick: nothing to learn from */
+	bool has_instructions, has_misses, has_vector;
+	double n_cores;
+	double fleet[POOLED_RATIOS]; /* ratios of all, as in a record */
+	double usual_ipc, usual_n, first_freq;
+	double calmness; /* 0..1: how constant all loads are */
+	struct pooled_cores cores;
+	uint64_t tick;
+};
+
+/* One scope's bank of filters, joint over the sockets. */
+struct pooled_filter {
+	enum report_scope scope;
+	unsigned n_sockets, n_members;
+	unsigned size; /* states that there is memory for, a multiple of 4; grows with the slots in use */
+	unsigned n_fixed;
+	unsigned slot_width; /* the widest member's */
+	struct pooled_member members[POOLED_MEMBERS];
+	double weights[POOLED_MEMBERS]; /* sum 1 */
+	double *memory;                 /* of the members and what follows */
+	double *h, *ph, *scale;
+	int slot_record[POOLED_SLOTS]; /* -1: free */
+	uint64_t left;                 /* slots let go in this tick, as bits */
+	uint64_t slot_seen[POOLED_SLOTS];
+	bool ready, with_misses, with_instructions;
+	double n_cores;
+	uint64_t tick;
+	uint64_t n_samples, n_restarts;
+	double slow_w[TICK_SOCKETS_MAX], slow_first_w[TICK_SOCKETS_MAX], last_w[TICK_SOCKETS_MAX];
+	double pair_slope[2]; /* sums of d(log IPC) d(pair) and d(pair)^2 */
+	double error_w[TICK_SOCKETS_MAX];
+	/* of the present tick, by row */
+	unsigned rows_capacity;
+	int *slot;
+	double *cost, *weight; /* W before the tick; 0..1, part of full activity */
+	uint8_t *alarm;
+	double *moved; /* [n_sockets][n_rows], see pooled_measure.c */
+	double log_freq[TICK_SOCKETS_MAX];
+	double predicted_w[TICK_SOCKETS_MAX], static_w[TICK_SOCKETS_MAX];
+	double *dynamic; /* [n_sockets][n_rows] */
+	size_t cells_capacity;
+};
+
+struct pooled {
+	/* Sockets ever seen, ascending by package; the model's order. A tick may lack some of them. */
+	unsigned n_packages;
+	unsigned packages[TICK_SOCKETS_MAX];
+	unsigned tick_socket[TICK_SOCKETS_MAX]; /* of the present tick; TICK_SOCKETS_MAX: not in it */
+	struct pooled_book book;
+	struct pooled_input input;
+	struct pooled_filter filters[REPORT_SCOPES];
+};
+
+/* pooled_book.c. Hash of a name, never 0. */
+uint64_t pooled_book_hash(const char *name);
+/* Makes room for `present` containers at once; changing the number of sockets forgets all. 0 or -ENOMEM. */
+int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_sockets);
+/* Index of the record of (key, name), new or the longest unseen one taken over: its slots must be let go by
+ * the caller's `filters`. */
+unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, uint64_t tick);
+/* The container of that record runs this image (hash; 0: unknown). Of another image than the one that it ran
+ * before nothing that was learnt holds, so it is forgotten. */
+void pooled_book_know_image(struct pooled *pooled, unsigned index, uint32_t image);
+/* Adds a record of that name hash, for loading; NULL when full. */
+struct pooled_record *pooled_book_add(struct pooled_book *book, uint64_t name);
+void pooled_book_done(struct pooled_book *book);
+
+/* pooled_input.c: counts to rates, gaps filled, `system` and frequencies derived. 0 or -ENOMEM. */
+int pooled_input_take(struct pooled *pooled, const struct tick *tick);
+void pooled_input_init(struct pooled_input *input);
+void pooled_input_done(struct pooled_input *input);
+
+/* pooled_calm.c: how constant the loads are, 0..1; then the rates to learn from (input->calm). `total`: of
+ * each socket. */
+double pooled_calm_measure(struct pooled *pooled);
+void pooled_calm_take(struct pooled *pooled, double total[][TICK_FEATURES]);
+
+/* pooled_cores.c: physical cores of a socket as far as can be told; 0: not yet. `load` is MPERF over the base
+ * frequency. */
+double pooled_cores_learn(struct pooled_cores *cores, unsigned stride, unsigned n_sockets, const double *busy,
+			  const double *load);
+
+/* pooled_filter.c. One tick; 0 or -ENOMEM. */
+int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter);
+int pooled_filter_init(struct pooled_filter *filter, enum report_scope scope, unsigned n_sockets);
+void pooled_filter_done(struct pooled_filter *filter);
+/* Makes room for so many states; what is there is kept. 0 or -ENOMEM. */
+int pooled_filter_fit(struct pooled_filter *filter, unsigned n_states);
+/* Mean of a common or static state over the bank. */
+double pooled_filter_mean(const struct pooled_filter *filter, unsigned state);
+
+/* pooled_start.c: the bank's assumptions and priors from the first measured tick. */
+void pooled_start_assume(struct pooled_filter *filter);
+void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const double *power_w);
+
+/* pooled_slots.c */
+void pooled_slots_assign(struct pooled *pooled, struct pooled_filter *filter);
+void pooled_slots_evict(struct pooled_filter *filter, struct pooled_book *book, unsigned slot);
+void pooled_slots_clear(struct pooled_filter *filter, struct pooled_book *book);
+/* Lets a slot's factor forget: remembered part by member. */
+void pooled_slots_decay(struct pooled_filter *filter, unsigned slot, const double *keep);
+/* Scale of a factor: the common cost it varies about. */
+double pooled_slots_scale(const struct pooled_filter *filter, const struct pooled_member *member);
+double pooled_slots_spread(const struct pooled_filter *filter);
+
+/* pooled_signature.c: raises the noise or lets factors forget where a container's character changed. */
+void pooled_signature_check(struct pooled *pooled, struct pooled_filter *filter);
+
+/* pooled_measure.c */
+void pooled_measure_predict(struct pooled *pooled, struct pooled_filter *filter);
+void pooled_measure_update(struct pooled *pooled, struct pooled_filter *filter, unsigned socket);
+
+/* pooled_output.c: dynamic and static watts from the state after the update. */
+void pooled_output_fill(struct pooled *pooled, struct pooled_filter *filter);
+double pooled_static_terms(const struct pooled_filter *filter, const struct pooled_input *input,
+			   const struct pooled_member *member, unsigned socket, double terms[POOLED_STATIC]);
+
+/* pooled_matrix.c; n a multiple of 4, rows `size` apart. */
+void pooled_matrix_times(const double *p, unsigned size, unsigned n, const double *h, double *ret_ph);
+void pooled_matrix_downdate(double *p, unsigned size, unsigned n, const double *w);
+void pooled_matrix_scale(double *p, unsigned size, unsigned n, const double *scale);
+/* Clears the rows and columns where `keep` is 0 (else all bits), but leaves the diagonal. */
+void pooled_matrix_keep(double *p, unsigned size, const uint64_t *keep);
+
+/* pooled_save.c */
+int pooled_save(const struct pooled *pooled, bson_t *document);
+int pooled_load(struct pooled *pooled, const bson_t *document, char *why, size_t why_size);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Are the loads constant? Then the filters must not learn from the noise of the counters. Used by
+ * pooled_input.c; says for each tick how calm the machine is and which rates the filters are shown.
+ */
+#include "formula/pooled/pooled.h"
+
+#include <math.h>
+
+#define CALM_NEW     20    /* ticks; who comes later is a change of the load */
+#define CALM_SLOWEST 0.005 /* of the running means */
+#define CALM_STEP    9     /* a step beyond three standard deviations is a change at once */
+#define CALM_VARIES  0.01  /* relative variance of the loads at which they vary as much as not */
+#define CALM_NOISE   0.3   /* in a calm machine, what moves less than that is noise */
+
+/* Adds how a container's cycles moved of late, and their square. */
+static void learn_vary(struct pooled_input *input, struct pooled_vary *vary, double value, double sums[2])
+{
+	double deviation;
+
+	if (vary->n == 0 && input->tick > CALM_NEW)
+		vary->n = CALM_NEW; /* a newcomer is a change of the load */
+	deviation = value - vary->mean;
+	vary->n++;
+	vary->mean += fmax(1 / vary->n, CALM_SLOWEST) * deviation;
+	if (vary->n > 1)
+		vary->variance += fmax(1 / vary->n, CALM_SLOWEST) * (deviation * deviation - vary->variance);
+	if (vary->n > 1)
+		sums[0] += fmax(vary->variance, deviation * deviation / CALM_STEP);
+	sums[1] += vary->mean * vary->mean;
+}
+
+/*
+ * Part of the deviation from the mean that the filters are not shown: 1 where the machine's loads vary no
+ * more than counters' noise, 0 where they vary.
+ */
+double pooled_calm_measure(struct pooled *pooled)
+{
+	struct pooled_input *input = &pooled->input;
+	double sums[2] = {0, 0}, ratio;
+
+	for (unsigned i = 0; i + 1 < input->n_rows; i++) {
+		double cycles = 0;
+		for (unsigned k = 0; k < input->n_sockets; k++)
+			cycles += input->rates[TICK_CYCLES][(size_t)k * input->n_rows + i];
+		learn_vary(input, &pooled->book.records[input->records[i]].vary, cycles, sums);
+	}
+	ratio = sums[1] > 0 ? sums[0] / sums[1] / CALM_VARIES : 0;
+	return 1 / (1 + ratio * ratio * ratio * ratio);
+}
+
+/*
+ * Counts are noisy, and a filter that sees nothing but noise learns that counts cost nothing. Where the load
+ * is constant it is shown the mean instead, in full only what moves beyond noise.
+ */
+static void learn_calm(struct pooled_calm *calm, const double *value, const double *level, double part,
+		       double *ret_calm)
+{
+	double a = fmax(1 / ++calm->n, CALM_SLOWEST);
+
+	for (unsigned j = 0; j < POOLED_RATIOS; j++) {
+		double deviation = value[j] - calm->mean[j], noise, moved;
+		calm->mean[j] += a * deviation;
+		calm->variance[j] += a * (deviation * deviation - calm->variance[j]);
+		noise = CALM_NOISE * fmax(level[j], calm->mean[j]);
+		noise *= noise;
+		moved = fmax(calm->variance[j], deviation * deviation / CALM_STEP);
+		ret_calm[j] =
+			value[j] - part * fmin(noise / fmax(moved, 1e-30), 1) * (value[j] - calm->mean[j]);
+	}
+}
+
+void pooled_calm_take(struct pooled *pooled, double total[][TICK_FEATURES])
+{
+	struct pooled_input *input = &pooled->input;
+	static const double none[POOLED_RATIOS];
+	double part = input->calmness;
+
+	for (unsigned k = 0; k < input->n_sockets; k++) {
+		for (unsigned i = 0; i < input->n_rows; i++) {
+			size_t at = (size_t)k * input->n_rows + i;
+			double calm[POOLED_RATIOS], value[POOLED_RATIOS];
+			for (unsigned j = 0; j < POOLED_RATIOS; j++)
+				value[j] = input->rates[TICK_CYCLES + j][at];
+			learn_calm(&pooled->book.calms[(size_t)input->records[i] * input->n_sockets + k],
+				   value, i + 1 == input->n_rows ? &total[k][TICK_CYCLES] : none, part, calm);
+			for (unsigned j = 0; j < POOLED_RATIOS; j++)
+				input->calm[TICK_CYCLES + j][at] = calm[j];
+		}
+	}
+}

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model's state as a document and back: one pass over the state serves both directions, so they cannot
+ * drift apart. The numbers lie in one binary value of little-endian doubles, exact, so that a resumed model
+ * goes on as if nothing had happened. Foreign or older state is refused with a reason.
+ */
+#include "formula/pooled/pooled.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATE_VERSION 4
+#define STATE_MOST    (8u << 20) /* bytes */
+
+/* Moves through the numbers; `reading` says in which direction. */
+struct cursor {
+	double *data;
+	size_t n, capacity;
+	bool reading, failed;
+};
+
+static void number(struct cursor *c, double *value)
+{
+	if (c->reading && c->n >= c->capacity) {
+		c->failed = true;
+		return;
+	}
+	if (!c->reading && c->n == c->capacity) {
+		size_t capacity = c->capacity ? 2 * c->capacity : 4096;
+		double *more = realloc(c->data, capacity * sizeof(*more));
+		if (!more) {
+			c->failed = true;
+			return;
+		}
+		c->data = more;
+		c->capacity = capacity;
+	}
+	if (c->reading)
+		*value = c->data[c->n];
+	else
+		c->data[c->n] = *value;
+	c->n++;
+}
+
+static void numbers(struct cursor *c, double *values, size_t count)
+{
+	for (size_t i = 0; i < count && !c->failed; i++)
+		number(c, &values[i]);
+}
+
+/* Whole numbers up to 2^53, refused when out of range. */
+static void whole(struct cursor *c, uint64_t *value, uint64_t most)
+{
+	double d = (double)*value;
+
+	number(c, &d);
+	if (!c->reading || c->failed)
+		return;
+	if (!(d >= 0 && d <= (double)most))
+		c->failed = true;
+	else
+		*value = (uint64_t)d;
+}
+
+static void flag(struct cursor *c, bool *value)
+{
+	uint64_t v = *value;
+
+	whole(c, &v, 1);
+	*value = v != 0;
+}
+
+static void bits(struct cursor *c, uint64_t *value)
+{
+	uint64_t high = *value >> 32, low = *value & UINT32_MAX;
+
+	whole(c, &high, UINT32_MAX);
+	whole(c, &low, UINT32_MAX);
+	*value = high << 32 | low;
+}
+
+static void walk_input(struct cursor *c, struct pooled_input *input)
+{
+	uint64_t n = input->cores.n, at = input->cores.at;
+	uint64_t most = sizeof(input->cores.ratios) / sizeof(*input->cores.ratios);
+
+	numbers(c, &input->power_max_w[0][0], (size_t)REPORT_SCOPES * TICK_SOCKETS_MAX);
+	flag(c, &input->has_instructions);
+	flag(c, &input->has_misses);
+	flag(c, &input->has_vector);
+	numbers(c, input->fleet, POOLED_RATIOS);
+	number(c, &input->n_cores);
+	number(c, &input->usual_ipc);
+	number(c, &input->usual_n);
+	number(c, &input->first_freq);
+	whole(c, &input->tick, 1ull << 52);
+	numbers(c, &input->cores.busy_max, 1);
+	number(c, &input->cores.ratio_min);
+	number(c, &input->cores.estimate);
+	whole(c, &n, most);
+	whole(c, &at, most - 1);
+	input->cores.n = (unsigned)n;
+	input->cores.at = (unsigned)at;
+	numbers(c, input->cores.ratios, (size_t)n);
+}
+
+static void walk_signature(struct cursor *c, struct pooled_signature *s)
+{
+	bool seen = s->tick > 0;
+
+	flag(c, &seen);
+	if (!seen)
+		return;
+	number(c, &s->ipc);
+	number(c, &s->missing);
+	number(c, &s->ipc_spread);
+	number(c, &s->missing_spread);
+	number(c, &s->last_ipc);
+	number(c, &s->last_pair);
+	number(c, &s->alarm_ipc);
+	number(c, &s->alarm_missing);
+	whole(c, &s->tick, 1ull << 52);
+	flag(c, &s->alarmed);
+}
+
+static void walk_record(struct cursor *c, struct pooled *pooled, struct pooled_record *record)
+{
+	uint64_t image = record->image;
+
+	numbers(c, record->ratio, POOLED_RATIOS);
+	number(c, &record->remote);
+	number(c, &record->vary.n);
+	number(c, &record->vary.mean);
+	number(c, &record->vary.variance);
+	whole(c, &record->seen, 1ull << 52);
+	whole(c, &image, UINT32_MAX);
+	record->image = (uint32_t)image;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		struct pooled_kept *kept = &record->kept[scope];
+		unsigned n = pooled->filters[scope].n_members;
+		uint64_t slot = (uint64_t)(record->slot[scope] + 1);
+		walk_signature(c, &record->signature[scope]);
+		flag(c, &kept->known);
+		numbers(c, kept->factor, kept->known ? n : 0);
+		numbers(c, kept->variance, kept->known ? n : 0);
+		numbers(c, kept->remote, kept->known ? n : 0);
+		whole(c, &slot, POOLED_SLOTS);
+		record->slot[scope] = (int)slot - 1;
+		if (c->reading && slot > 0)
+			pooled->filters[scope].slot_record[slot - 1] = (int)(record - pooled->book.records);
+	}
+}
+
+static void walk_lean(struct cursor *c, struct pooled_lean *lean)
+{
+	number(c, &lean->n);
+	if (!(lean->n > 0))
+		return;
+	number(c, &lean->mean);
+	number(c, &lean->variance);
+	number(c, &lean->jitter);
+	number(c, &lean->last);
+}
+
+static void walk_calm(struct cursor *c, struct pooled_calm *calm)
+{
+	number(c, &calm->n);
+	if (!(calm->n > 0))
+		return;
+	numbers(c, calm->mean, POOLED_RATIOS);
+	numbers(c, calm->variance, POOLED_RATIOS);
+}
+
+static void walk_book(struct cursor *c, struct pooled *pooled)
+{
+	struct pooled_book *book = &pooled->book;
+	uint64_t n = book->n_used;
+
+	whole(c, &n, 1u << 20);
+	if (c->reading && !c->failed && pooled_book_reserve(book, (unsigned)n, book->n_sockets) < 0)
+		c->failed = true;
+	for (uint64_t i = 0; i < n && !c->failed; i++) {
+		uint64_t name = c->reading ? 0 : book->records[i].name;
+		bits(c, &name);
+		if (c->reading && i != POOLED_SYSTEM && !pooled_book_add(book, name))
+			c->failed = true;
+		if (c->failed)
+			return;
+		walk_record(c, pooled, &book->records[i]);
+		for (unsigned k = 0; k < book->n_sockets; k++) {
+			walk_lean(c, &book->leans[i * book->n_sockets + k]);
+			walk_calm(c, &book->calms[i * book->n_sockets + k]);
+		}
+	}
+}
+
+/* Means and the lower triangles of covariances, as far as they are in use. */
+static void walk_member(struct cursor *c, struct pooled_filter *filter, struct pooled_member *member)
+{
+	uint64_t n_used = member->n_used;
+
+	number(c, &member->log_weight);
+	numbers(c, member->noise, 2);
+	number(c, &member->error_w);
+	whole(c, &n_used, filter->n_fixed + POOLED_SLOTS * filter->slot_width + 3);
+	if (c->reading && pooled_filter_fit(filter, (unsigned)n_used) < 0)
+		c->failed = true;
+	member->n_used = (unsigned)n_used / 4 * 4;
+	if (c->failed)
+		return;
+	for (unsigned i = 0; i < member->n_used; i++) {
+		double *row = member->p + (size_t)i * filter->size;
+		number(c, &member->x[i]);
+		numbers(c, row, i + 1);
+		for (unsigned j = 0; j < i && c->reading; j++)
+			member->p[(size_t)j * filter->size + i] = row[j];
+	}
+}
+
+static void walk_filter(struct cursor *c, struct pooled_filter *filter)
+{
+	flag(c, &filter->ready);
+	if (!filter->ready)
+		return;
+	flag(c, &filter->with_misses);
+	flag(c, &filter->with_instructions);
+	number(c, &filter->n_cores);
+	whole(c, &filter->tick, 1ull << 52);
+	whole(c, &filter->n_samples, 1ull << 52);
+	whole(c, &filter->n_restarts, 1ull << 52);
+	numbers(c, filter->slow_w, filter->n_sockets);
+	numbers(c, filter->slow_first_w, filter->n_sockets);
+	numbers(c, filter->last_w, filter->n_sockets);
+	numbers(c, filter->error_w, filter->n_sockets);
+	numbers(c, filter->pair_slope, 2);
+	numbers(c, filter->static_w, filter->n_sockets);
+	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++)
+		whole(c, &filter->slot_seen[slot], 1ull << 52);
+	numbers(c, filter->weights, filter->n_members);
+	for (unsigned m = 0; m < filter->n_members; m++)
+		walk_member(c, filter, &filter->members[m]);
+}
+
+/* Slots are records' words: a broken state may name more of them than its matrices have. */
+static void fit_slots(struct cursor *c, struct pooled_filter *filter)
+{
+	unsigned top = 0;
+
+	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++)
+		top = filter->slot_record[slot] >= 0 ? slot + 1 : top;
+	if (pooled_filter_fit(filter, filter->n_fixed + top * filter->slot_width) < 0)
+		c->failed = true;
+}
+
+static void walk(struct cursor *c, struct pooled *pooled)
+{
+	for (unsigned k = 0; k < pooled->n_packages; k++) {
+		uint64_t package = pooled->packages[k];
+		whole(c, &package, UINT16_MAX);
+		pooled->packages[k] = (unsigned)package;
+	}
+	walk_input(c, &pooled->input);
+	walk_book(c, pooled);
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		walk_filter(c, &pooled->filters[scope]);
+	for (unsigned scope = 0; scope < REPORT_SCOPES && c->reading; scope++)
+		fit_slots(c, &pooled->filters[scope]);
+}
+
+int pooled_save(const struct pooled *pooled, bson_t *document)
+{
+	struct cursor c = {0};
+	bool ok = BSON_APPEND_UTF8(document, "formula", "pooled") &&
+		  BSON_APPEND_INT32(document, "version", STATE_VERSION) &&
+		  BSON_APPEND_INT32(document, "sockets", (int32_t)pooled->n_packages);
+
+	/* The walk writes to the cursor only. */
+	if (ok && pooled->n_packages > 0 && pooled->book.n_sockets == pooled->n_packages)
+		walk(&c, (struct pooled *)(uintptr_t)pooled);
+	ok = ok && !c.failed && c.n * sizeof(*c.data) <= STATE_MOST &&
+	     BSON_APPEND_BINARY(document, "state", BSON_SUBTYPE_BINARY,
+				(const uint8_t *)(c.data ? c.data : &(double){0}),
+				(uint32_t)(c.n * sizeof(*c.data)));
+	free(c.data);
+	return ok ? 0 : -ENOMEM;
+}
+
+static int refuse(char *why, size_t why_size, const char *reason)
+{
+	(void)snprintf(why, why_size, "state of formula pooled: %s; it is learnt anew", reason);
+	return -EINVAL;
+}
+
+/* Version, sockets and a copy of the numbers, aligned. */
+static int read_head(const bson_t *document, unsigned *ret_sockets, struct cursor *c, const char **ret_reason)
+{
+	const uint8_t *bytes = NULL;
+	bson_subtype_t subtype;
+	bson_iter_t it;
+	uint32_t length = 0;
+	int32_t sockets;
+
+	*ret_reason = "it is another formula's";
+	if (!bson_iter_init_find(&it, document, "formula") || !BSON_ITER_HOLDS_UTF8(&it) ||
+	    strcmp(bson_iter_utf8(&it, NULL), "pooled") != 0)
+		return -EINVAL;
+	*ret_reason = "unknown version";
+	if (!bson_iter_init_find(&it, document, "version") || !BSON_ITER_HOLDS_INT32(&it) ||
+	    bson_iter_int32(&it) != STATE_VERSION)
+		return -EINVAL;
+	*ret_reason = "number of sockets out of range";
+	if (!bson_iter_init_find(&it, document, "sockets") || !BSON_ITER_HOLDS_INT32(&it))
+		return -EINVAL;
+	sockets = bson_iter_int32(&it);
+	if (sockets < 0 || sockets > TICK_SOCKETS_MAX)
+		return -EINVAL;
+	*ret_sockets = (unsigned)sockets;
+	*ret_reason = "broken";
+	if (!bson_iter_init_find(&it, document, "state") || !BSON_ITER_HOLDS_BINARY(&it))
+		return -EINVAL;
+	bson_iter_binary(&it, &subtype, &length, &bytes);
+	if (!bytes || length > STATE_MOST || length % sizeof(double))
+		return -EINVAL;
+	*c = (struct cursor){
+		.data = malloc(length + 1), .capacity = length / sizeof(double), .reading = true};
+	if (!c->data)
+		return -EINVAL;
+	memcpy(c->data, bytes, length);
+	return 0;
+}
+
+static bool plausible(const struct pooled *pooled)
+{
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		const struct pooled_filter *filter = &pooled->filters[scope];
+		for (unsigned m = 0; m < filter->n_members && filter->ready; m++) {
+			const struct pooled_member *member = &filter->members[m];
+			bool ok =
+				isfinite(member->log_weight) && member->noise[0] > 0 && member->noise[1] > 0;
+			for (size_t i = 0; i < filter->size && ok; i++)
+				ok = isfinite(member->x[i]) && member->p[i * filter->size + i] >= -1e-9;
+			for (size_t i = 0; i < (size_t)filter->size * filter->size && ok; i++)
+				ok = isfinite(member->p[i]);
+			if (!ok)
+				return false;
+		}
+	}
+	return true;
+}
+
+int pooled_load(struct pooled *pooled, const bson_t *document, char *why, size_t why_size)
+{
+	struct cursor c = {0};
+	const char *reason = NULL;
+	unsigned n_sockets = 0;
+	struct pooled *fresh;
+	struct pooled swap;
+
+	if (read_head(document, &n_sockets, &c, &reason) < 0)
+		return refuse(why, why_size, reason);
+	fresh = formula_pooled.make(NULL);
+	if (fresh && n_sockets > 0) {
+		fresh->n_packages = n_sockets;
+		c.failed = pooled_book_reserve(&fresh->book, 1, n_sockets) < 0;
+		for (unsigned scope = 0; scope < REPORT_SCOPES && !c.failed; scope++)
+			c.failed = pooled_filter_init(&fresh->filters[scope], (enum report_scope)scope,
+						      n_sockets) < 0;
+		if (!c.failed)
+			walk(&c, fresh);
+		c.failed = c.failed || c.n != c.capacity || !plausible(fresh);
+	}
+	free(c.data);
+	if (!fresh || c.failed) {
+		formula_pooled.free(fresh);
+		return refuse(why, why_size, "broken");
+	}
+	swap = *pooled;
+	*pooled = *fresh;
+	*fresh = swap;
+	formula_pooled.free(fresh);
+	return 0;
+}

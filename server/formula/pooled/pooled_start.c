@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the filters begin: the bank's assumptions, and priors scaled to the first measured power so that
+ * without further evidence the answer is a CPU-time share tilted by instructions per cycle.
+ */
+#include "formula/pooled/pooled.h"
+
+#include <math.h>
+#include <string.h>
+
+#define BUSY_RATE 0.2 /* 1e9 cycles/s and socket: a start below is an idle one */
+
+/*
+ * A close follower of the total lets its noise shrink, and learns too much from noisy counts to attribute by
+ * it: the error of the total alone is no guide to who gets what.
+ */
+static const struct pooled_assumption cpu_bank[] = {
+	{.factor_drift = 1e-4,
+	 .step_threads = 0.4,
+	 .counts_noise = 0.08,
+	 .least_noise = 1,
+	 .static_mean = 0.3,
+	 .static_sd = 0.1},
+	{.factor_drift = 1e-4,
+	 .step_threads = 0.4,
+	 .predicts_only = true,
+	 .counts_noise = 0.012,
+	 .least_noise = 0.2,
+	 .static_mean = 0.35,
+	 .static_sd = 0.2},
+};
+static const struct pooled_assumption dram_member = {.factor_drift = 2e-4,
+						     .counts_noise = 0.04,
+						     .least_noise = 0.4,
+						     .static_mean = 0.35,
+						     .static_sd = 0.2};
+
+void pooled_start_assume(struct pooled_filter *filter)
+{
+	static const double steps[] = {0.2, 0.5, 1, 2};
+	bool cpu = filter->scope == REPORT_SCOPE_CPU;
+
+	filter->n_members = cpu ? 2 : filter->n_sockets > 1 ? 8 : 4;
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		struct pooled_assumption *assumed = &filter->members[m].assumed;
+		*assumed = cpu ? cpu_bank[m] : dram_member;
+		filter->members[m].width = !cpu && m >= 4 ? 2 : 1;
+		if (cpu)
+			continue;
+		assumed->step_threads = steps[m % 4];
+		assumed->remote = m >= 4;
+	}
+	filter->slot_width = !cpu && filter->n_sockets > 1 ? 2 : 1;
+}
+
+static void set(struct pooled_filter *filter, unsigned state, double mean, double sd)
+{
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		filter->members[m].x[state] = mean;
+		filter->members[m].p[(size_t)state * filter->size + state] = sd * sd;
+	}
+}
+
+static void start_common_cpu(struct pooled_filter *filter, double power, double cycles, double ipc)
+{
+	double b0 = cycles > BUSY_RATE ? fmin(fmax(0.55 * power / cycles, 0.2), 5) : 1;
+
+	set(filter, POOLED_B0, b0, 0.8 * b0);
+	set(filter, POOLED_B1, 0.4 * b0 / ipc, 0.25 * b0 / ipc);
+	set(filter, POOLED_B2, 10, 10);
+	set(filter, POOLED_B3, 0.43 * b0, 0.3 * b0);
+	set(filter, POOLED_POWER, 0.8, 0.18);
+	set(filter, POOLED_KAPPA, 0.38, 0.12);
+}
+
+static void start_common_dram(struct pooled_filter *filter)
+{
+	bool misses = filter->with_misses;
+
+	set(filter, POOLED_B0, misses ? 40 : 0, misses ? 40 : 0);
+	set(filter, POOLED_B1, misses ? 0.005 : 0.1, misses ? 0.01 : 0.3);
+	set(filter, POOLED_B2, misses ? 0.005 : 0.3, misses ? 0.01 : 1);
+}
+
+static void start_static(struct pooled_filter *filter, unsigned socket, double y, bool idle)
+{
+	bool cpu = filter->scope == REPORT_SCOPE_CPU;
+	unsigned j = POOLED_COMMON + POOLED_STATIC * socket;
+
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		struct pooled_member *member = &filter->members[m];
+		double sd = (idle ? 0.2 : member->assumed.static_sd) * y;
+		member->x[j + POOLED_S0] = (idle ? 0.9 : member->assumed.static_mean) * y;
+		member->p[(size_t)(j + POOLED_S0) * (filter->size + 1)] = sd * sd;
+	}
+	set(filter, j + POOLED_S1, (cpu ? 0.08 : 0.1) * y, 0.1 * y);
+	set(filter, j + POOLED_SL, cpu ? 0.02 : 0, cpu ? 0.02 : 0);
+	set(filter, j + POOLED_SF, cpu ? 0.05 * y : 0, cpu ? 0.03 * y : 0);
+	filter->slow_w[socket] = filter->slow_first_w[socket] = y;
+	filter->last_w[socket] = NAN;
+	filter->error_w[socket] = NAN;
+}
+
+void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const double *power_w)
+{
+	const struct pooled_input *input = &pooled->input;
+	double cycles = 0, power = 0;
+
+	filter->with_misses = input->has_misses;
+	filter->with_instructions = input->has_instructions;
+	filter->n_cores = input->n_cores;
+	pooled_slots_clear(filter, &pooled->book);
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		struct pooled_member *member = &filter->members[m];
+		memset(member->x, 0, filter->size * sizeof(*member->x));
+		memset(member->p, 0, (size_t)filter->size * filter->size * sizeof(*member->p));
+		member->noise[0] = member->noise[1] = 1;
+		member->log_weight = 0;
+		member->error_w = 0;
+	}
+	for (unsigned k = 0; k < filter->n_sockets; k++) {
+		power += power_w[k] / filter->n_sockets;
+		for (unsigned i = 0; i < input->n_rows; i++)
+			cycles +=
+				input->rates[TICK_CYCLES][(size_t)k * input->n_rows + i] / filter->n_sockets;
+	}
+	if (filter->scope == REPORT_SCOPE_CPU)
+		start_common_cpu(filter, power, cycles, fmax(input->usual_ipc, 0.1));
+	else
+		start_common_dram(filter);
+	for (unsigned k = 0; k < filter->n_sockets; k++)
+		start_static(filter, k, power_w[k], !(cycles > BUSY_RATE));
+	filter->tick = 0;
+	filter->pair_slope[0] = -0.3 * 20 * 0.02;
+	filter->pair_slope[1] = 20 * 0.02;
+	filter->ready = true;
+}

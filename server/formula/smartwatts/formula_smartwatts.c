@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Formula `smartwatts`: the published algorithm of PowerAPI's formula 2.4 for comparison (Fieni, Rouvoy,
+ * Seinturier, CCGRID 2020). As it is by default: layers, elastic net and error window, but true intervals, an
+ * answer from the first tick and sums that add up. With `strict_reference` its defects as well: watts by the
+ * configured interval, silence until a layer is fitted, shares of the model's own total. docs/energy-model.md
+ * names them.
+ */
+#include "formula/smartwatts/smartwatts.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATIC_BEFORE 0.35 /* of the measured power, before there is a model */
+
+/* One tick's socket and scope. */
+struct turn {
+	struct smartwatts *smartwatts;
+	const struct tick *tick;
+	enum report_scope scope;
+	unsigned socket;
+	unsigned n_features;
+	double per; /* counts are divided by it */
+	double *dynamic, *fixed;
+	struct formula_socket *result;
+};
+
+static void *formula_smartwatts_make(const struct formula_config *config)
+{
+	struct smartwatts *smartwatts = calloc(1, sizeof(*smartwatts));
+
+	if (smartwatts)
+		smartwatts->config = *config;
+	return smartwatts;
+}
+
+static void formula_smartwatts_free(void *opaque)
+{
+	struct smartwatts *smartwatts = opaque;
+
+	if (!smartwatts)
+		return;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		for (unsigned i = 0; i < TICK_SOCKETS_MAX * SMARTWATTS_LAYERS; i++)
+			layer_free(smartwatts->layers[scope][i / SMARTWATTS_LAYERS][i % SMARTWATTS_LAYERS]);
+		free(smartwatts->dynamic[scope]);
+		free(smartwatts->fixed[scope]);
+	}
+	free(smartwatts);
+}
+
+static int reserve(struct smartwatts *smartwatts, size_t need)
+{
+	if (need <= smartwatts->capacity)
+		return 0;
+	need += need / 2;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		double *more = realloc(smartwatts->dynamic[scope], need * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		smartwatts->dynamic[scope] = more;
+		more = realloc(smartwatts->fixed[scope], need * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		smartwatts->fixed[scope] = more;
+	}
+	smartwatts->capacity = need;
+	return 0;
+}
+
+/* The layer of the socket's mean frequency, rounded down; NULL where there is none. */
+static struct layer *find_layer(const struct turn *turn)
+{
+	const struct formula_config *config = &turn->smartwatts->config;
+	const struct tick_socket *socket = &turn->tick->sockets[turn->socket];
+	double base =
+		floor(config->cpu_base_freq_mhz / config->cpu_base_clock_mhz) * config->cpu_base_clock_mhz;
+	double mhz = trunc(base * socket->aperf / socket->mperf), index;
+	struct layer **layer;
+
+	if (!isfinite(mhz) && config->strict_reference)
+		return NULL;
+	index = isfinite(mhz) ? floor(mhz / config->cpu_base_clock_mhz)
+			      : floor(base / config->cpu_base_clock_mhz);
+	if (index < 1 && config->strict_reference)
+		return NULL;
+	index = fmin(fmax(index, 1), SMARTWATTS_LAYERS - 1);
+	layer = &turn->smartwatts->layers[turn->scope][turn->socket][(unsigned)index];
+	if (*layer && (*layer)->n_features != turn->n_features) {
+		layer_free(*layer);
+		*layer = NULL;
+		turn->smartwatts->last[turn->scope][turn->socket] = NULL;
+	}
+	if (!*layer)
+		*layer = layer_new(config, turn->n_features);
+	return *layer;
+}
+
+static void take_features(const struct turn *turn, unsigned i, double *ret_x)
+{
+	const double *events = turn->tick->targets[i].events + (size_t)turn->socket * turn->tick->n_events;
+
+	for (unsigned j = 0; j < turn->n_features; j++)
+		ret_x[j] = isfinite(events[j]) && events[j] > 0 ? events[j] / turn->per : 0;
+}
+
+static bool present(const struct turn *turn, unsigned i)
+{
+	return (turn->tick->targets[i].present >> turn->socket) & 1;
+}
+
+/* Before there is a model: CPU time. */
+static void answer_by_cpu_time(const struct turn *turn)
+{
+	unsigned n = turn->tick->n_targets;
+	double sum = 0, all = turn->tick->sockets[turn->socket].counts[TICK_REF];
+
+	for (unsigned i = 0; i < n; i++) {
+		const double *counts = turn->tick->targets[i].counts + (size_t)turn->socket * TICK_FEATURES;
+		double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
+		turn->dynamic[i] = !present(turn, i) ? NAN : time > 0 ? time * 1e-9 : 0;
+		sum += isnan(turn->dynamic[i]) ? 0 : turn->dynamic[i];
+	}
+	turn->dynamic[n] = all * 1e-9 > sum ? all * 1e-9 - sum : 0;
+	turn->result->static_w = STATIC_BEFORE * turn->result->measured_w;
+}
+
+/* Each target by the model. What belongs to no target is charged to them in the reference. */
+static void answer_by_model(const struct turn *turn, const struct fit_model *model, double global_w)
+{
+	bool strict = turn->smartwatts->config.strict_reference;
+	unsigned n = turn->tick->n_targets;
+	double x[FIT_FEATURES], dynamic_w = global_w - model->intercept;
+
+	for (unsigned i = 0; i < n; i++) {
+		double watts;
+		if (!present(turn, i))
+			continue;
+		take_features(turn, i, x);
+		watts = fit_predict(model, x, turn->n_features) - model->intercept;
+		if (!(dynamic_w > 0 && watts > 0))
+			watts = 0;
+		turn->dynamic[i] = watts;
+		turn->fixed[i] = watts > 0 ? watts / dynamic_w * model->intercept : 0;
+	}
+	if (!strict) {
+		const double *counts = turn->tick->sockets[turn->socket].counts;
+		double sum[2] = {0}, rest;
+		for (unsigned i = 0; i < n; i++) {
+			if (!present(turn, i))
+				continue;
+			rest = turn->tick->targets[i]
+				       .counts[(size_t)turn->socket * TICK_FEATURES + TICK_CYCLES];
+			sum[0] += isfinite(rest) ? rest : 0;
+			sum[1] += turn->dynamic[i];
+		}
+		rest = counts[TICK_CYCLES] - sum[0];
+		turn->dynamic[n] = rest > 0 && sum[0] > 0 ? rest / sum[0] * sum[1] : 0;
+	}
+	turn->result->static_w = model->intercept;
+}
+
+static void learn(const struct turn *turn, struct layer *layer, const double *x, double predicted_w)
+{
+	const struct formula_config *config = &turn->smartwatts->config;
+	double y = turn->result->measured_w, error;
+
+	turn->smartwatts->n_samples[turn->scope][turn->socket]++;
+	layer_add_sample(layer, x, y);
+	if (!isfinite(predicted_w)) {
+		layer_fit(layer, config);
+		return;
+	}
+	error = layer_add_error(layer, fabs(y - predicted_w), config->learn_error_mean);
+	turn->smartwatts->error_w[turn->scope][turn->socket] = error;
+	if (error > config->error_threshold_w[turn->scope])
+		layer_fit(layer, config);
+}
+
+static void run_turn(struct turn *turn)
+{
+	unsigned n = turn->tick->n_targets;
+	bool strict = turn->smartwatts->config.strict_reference;
+	double sum[FIT_FEATURES] = {0}, x[FIT_FEATURES];
+	struct layer *layer = turn->n_features ? find_layer(turn) : NULL;
+	const struct layer *usable;
+
+	for (unsigned i = 0; i < n && layer; i++) {
+		if (!present(turn, i))
+			continue;
+		take_features(turn, i, x);
+		for (unsigned j = 0; j < turn->n_features; j++)
+			sum[j] += x[j];
+	}
+	if (layer && layer->fitted)
+		turn->smartwatts->last[turn->scope][turn->socket] = layer;
+	/* A new layer starts from nothing in the reference; here from the one used last. */
+	usable = layer && (layer->fitted || strict) ? layer
+						    : turn->smartwatts->last[turn->scope][turn->socket];
+	if (usable && usable->fitted) {
+		turn->result->predicted_w = fit_predict(&usable->model, sum, turn->n_features);
+		answer_by_model(turn, &usable->model, turn->result->predicted_w);
+	} else if (!strict) {
+		answer_by_cpu_time(turn);
+	}
+	if (layer)
+		learn(turn, layer, sum, layer->fitted ? turn->result->predicted_w : NAN);
+	turn->result->error_w = turn->smartwatts->error_w[turn->scope][turn->socket];
+	if (!(turn->result->error_w > 0))
+		turn->result->error_w = NAN;
+}
+
+static int formula_smartwatts_run(void *opaque, const struct tick *tick, struct formula_result *ret_result)
+{
+	struct smartwatts *smartwatts = opaque;
+	bool strict = smartwatts->config.strict_reference;
+	size_t width = (size_t)tick->n_targets + 1, cells = width * tick->n_sockets;
+	double seconds = strict ? smartwatts->config.interval_ms / 1000 : tick->interval_s;
+
+	memset(ret_result, 0, sizeof(*ret_result));
+	(void)snprintf(ret_result->label, sizeof(ret_result->label),
+		       strict ? "smartwatts-strict" : "smartwatts");
+	ret_result->final = strict;
+	if (!(seconds > 0) || !isfinite(seconds) || (strict && tick->n_targets == 0))
+		return 0;
+	if (reserve(smartwatts, cells) < 0)
+		return -ENOMEM;
+	for (unsigned cell = 0; cell < REPORT_SCOPES * tick->n_sockets; cell++) {
+		unsigned scope = cell / tick->n_sockets, k = cell % tick->n_sockets;
+		struct turn turn = {.smartwatts = smartwatts,
+				    .tick = tick,
+				    .scope = (enum report_scope)scope,
+				    .socket = k,
+				    .n_features =
+					    tick->n_events <= FIT_FEATURES ? tick->n_events : FIT_FEATURES,
+				    .per = strict ? 1 : tick->interval_s,
+				    .dynamic = smartwatts->dynamic[scope] + k * width,
+				    .fixed = smartwatts->fixed[scope] + k * width,
+				    .result = &ret_result->sockets[scope][k]};
+		double y = strict ? tick->sockets[k].energy_j[scope] / seconds
+				  : tick_power_w(tick, k, (enum report_scope)scope);
+		for (unsigned i = 0; i < width; i++)
+			turn.dynamic[i] = turn.fixed[i] = NAN;
+		*turn.result = (struct formula_socket){.measured_w = y, .predicted_w = NAN, .error_w = NAN};
+		turn.result->valid = isfinite(y) && y >= 0 && (strict || (y > 0 && !tick->reset));
+		if (turn.result->valid)
+			run_turn(&turn);
+	}
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		ret_result->dynamic_w[scope] = smartwatts->dynamic[scope];
+		ret_result->fixed_w[scope] = strict ? smartwatts->fixed[scope] : NULL;
+	}
+	return 0;
+}
+
+static void formula_smartwatts_describe(const void *opaque, enum report_scope scope, unsigned socket,
+					struct formula_state *ret_state)
+{
+	const struct smartwatts *smartwatts = opaque;
+	unsigned k = socket < TICK_SOCKETS_MAX ? socket : 0, layers = 0, fitted = 0;
+	double error = smartwatts->error_w[scope][k];
+
+	for (unsigned i = 0; i < SMARTWATTS_LAYERS; i++) {
+		const struct layer *layer = smartwatts->layers[scope][k][i];
+		layers += layer != NULL;
+		fitted += layer && layer->fitted;
+	}
+	*ret_state = (struct formula_state){.samples = smartwatts->n_samples[scope][k],
+					    .error_w = error > 0 ? error : NAN};
+	(void)snprintf(ret_state->text, sizeof(ret_state->text), "%u frequency layers, %u of them fitted",
+		       layers, fitted);
+}
+
+const struct formula_ops formula_smartwatts = {
+	.name = "smartwatts",
+	.make = formula_smartwatts_make,
+	.run = formula_smartwatts_run,
+	.save = formula_smartwatts_save,
+	.load = formula_smartwatts_load,
+	.describe = formula_smartwatts_describe,
+	.free = formula_smartwatts_free,
+};

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where reports come from: finds the sensor collections, also later ones, and reads each from its own
+ * position. A sensor that fails does not stop the others.
+ */
+#pragma once
+
+#include "db/db_client.h"
+#include "machine/machine.h"
+
+struct input;
+
+struct input_events {
+	/* The machine of this name, made where it is new; NULL on lack of memory. `reports`: its collection.
+	 */
+	struct machine *(*machine)(void *data, const char *name, const char *reports);
+	/*
+	 * Ticks were worked off: power reports wait in machine->out. With `more` others of the same answer
+	 * follow. NULL: end of an answer that held the reports of several machines.
+	 */
+	void (*worked)(void *data, struct machine *machine, bool more);
+	/* True where nothing should be read for now, because what was made is not written yet. */
+	bool (*is_full)(void *data);
+	/* With --once: every sensor has been read to its end. */
+	void (*ended)(void *data);
+	void *data;
+};
+
+struct input_statistics {
+	uint64_t reads;     /* answers of the store */
+	uint64_t documents; /* in them, those read again included */
+	uint64_t failed;    /* answers that were refusals */
+	uint64_t damaged;   /* lines of files that are no documents */
+	uint64_t paused;    /* reads put off because writing lagged */
+};
+
+/* NULL on lack of memory. The client and the options outlive the input. */
+struct input *input_new(struct ev_loop *loop, struct db_client *client, const struct server_config *config,
+			const struct input_events *events);
+void input_free(struct input *input);
+/* Begins to look for sensors. */
+void input_start(struct input *input);
+/* Reads nothing more. */
+void input_stop(struct input *input);
+const struct input_statistics *input_get_statistics(const struct input *input);

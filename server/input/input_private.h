@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared alone by input.c (when to read), input_turn.c (who may), input_take.c (what to do with it) and
+ * input_late.c (what came late).
+ */
+#pragma once
+
+#include "input/input.h"
+#include "input/pace.h"
+
+#include <ev.h>
+
+#define SENSOR_PREFIX "sensor"
+#define INPUT_TOKEN   "input"
+
+#define READER_BAD 1024
+
+struct reader {
+	struct reader *next;
+	struct reader *next_waiting; /* for its turn */
+	struct input *input;
+	char *collection;
+	struct machine *machine; /* of a database's collection; NULL: by each document's sensor */
+	ev_timer timer;
+	uint64_t offset;
+	unsigned limit;
+	struct pace pace;
+	int64_t looked_ms; /* when the read under way was asked for */
+	bool ended;        /* with --once: read to the end */
+	uint64_t complained_late, complained_bad, complained_overlapping;
+	uint64_t bad[READER_BAD]; /* hashes of what was bad */
+	int64_t complained_ms;
+	struct machine_gap late; /* what is being looked at again */
+	int64_t late_ms;
+	bool looking_late;
+};
+
+struct input {
+	struct ev_loop *loop;
+	struct db_client *client;
+	const struct server_config *config;
+	struct input_events events;
+	struct input_statistics statistics;
+	struct reader *readers;
+	unsigned n_readers;
+	struct reader *waiting, **waiting_last; /* for their turn */
+	unsigned n_reading;                     /* reads under way */
+	ev_timer pause;
+	ev_timer discover;
+	unsigned discover_slower; /* times --discover until the next look for sensors */
+	bool files;               /* input is a file, or a folder of files */
+	bool stopped;
+	bool listed; /* the first list has come */
+};
+
+/* What an answer held. */
+struct reader_found {
+	unsigned n_documents;
+	unsigned n_new;
+	unsigned n_ticks;
+};
+
+/* Does --sensor want this one? */
+bool input_wants(const struct input *input, const char *name);
+/* Works an answer off. 0 or -ENOMEM. */
+int reader_take(struct reader *reader, const struct batch *documents, struct reader_found *found);
+/* Looks whether an older tick has got reports since it was finished. */
+void reader_look_late(struct reader *reader);
+/* Asks the store now. 0 or a negative errno, with the next attempt planned. */
+int reader_read(struct reader *reader);
+
+void input_turn_init(struct input *input);
+void input_turn_stop(struct input *input);
+/* The reader wants to read: at once, or when it is its turn. */
+void input_turn_ask(struct reader *reader);
+/* An answer has come; input_turn_go() lets the next ones read once it has been worked off. */
+void input_turn_over(struct input *input);
+void input_turn_go(struct input *input);

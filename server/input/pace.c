@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Learns how long after its time a tick can be read, from looks that came too early and those that found it.
+ * Each look costs a round trip, so one for each tick is the aim. Pure: times are the caller's. Called by
+ * input.c. The two clocks, sensor's and server's, may differ: only differences count.
+ */
+#include "input/pace.h"
+
+#include <math.h>
+
+#define RESTED_PART  0.8  /* of a tick, before the next one is looked for while nothing is known */
+#define CREEP_S      1e-3 /* earlier by so much after a tick found at once, to notice when ticks come sooner */
+#define CREEP_GROWTH 1.1
+#define SHORT_LOOKS  4  /* after a miss: so many, so much closer to each other, as the tick is near */
+#define FULL_LOOKS   10 /* at full speed; then the tick is late, or the sensor away */
+#define IDLE_MAX_S   1.0
+#define IDLE_FACTOR  1.3
+
+struct pace pace_init(double poll_s)
+{
+	return (struct pace){.poll_s = poll_s, .idle_s = poll_s};
+}
+
+/*
+ * One slow tick is no rule: the delay grows by a part of a poll at a time. It shrinks by little, and by more
+ * and more while that goes well.
+ */
+static void pace_learn(struct pace *pace, double seen_s, double interval_s)
+{
+	double step_s = pace->poll_s / SHORT_LOOKS;
+
+	/* A clock was set. */
+	if (pace->learned && fabs(seen_s - pace->delay_s) > interval_s)
+		pace->learned = false;
+	if (!pace->learned) {
+		pace->learned = pace->misses > 0;
+		pace->delay_s = seen_s;
+		pace->creep_s = step_s / 5;
+	} else if (pace->misses) {
+		pace->delay_s = fmax(pace->delay_s, fmin(seen_s, pace->delay_s + step_s));
+		pace->creep_s = CREEP_S;
+	} else {
+		pace->delay_s -= pace->creep_s;
+		pace->creep_s = fmin(pace->creep_s * CREEP_GROWTH, step_s);
+	}
+}
+
+double pace_found(struct pace *pace, int64_t looked_ms, int64_t tick_ms, int64_t now_ms, double interval_s)
+{
+	double least_s = interval_s * RESTED_PART < pace->poll_s ? pace->poll_s : pace->poll_s / SHORT_LOOKS;
+	double rest_s = interval_s * RESTED_PART;
+
+	pace_learn(pace, (double)(looked_ms - tick_ms) / 1000, interval_s);
+	pace->misses = 0;
+	pace->idle_s = pace->poll_s;
+	if (pace->learned)
+		rest_s = (double)(tick_ms - now_ms) / 1000 + interval_s + pace->delay_s;
+	rest_s = rest_s < interval_s ? rest_s : interval_s;
+	return rest_s > least_s ? rest_s : least_s;
+}
+
+double pace_missed(struct pace *pace, bool begun)
+{
+	pace->misses++;
+	if (begun) {
+		pace->idle_s = pace->poll_s;
+		return pace->poll_s / SHORT_LOOKS;
+	}
+	if (pace->misses <= SHORT_LOOKS && pace->learned)
+		return pace->poll_s / SHORT_LOOKS;
+	pace->idle_s = pace->idle_s * IDLE_FACTOR < IDLE_MAX_S * FULL_LOOKS ? pace->idle_s * IDLE_FACTOR
+									    : IDLE_MAX_S * FULL_LOOKS;
+	return pace->idle_s > pace->poll_s * FULL_LOOKS ? pace->idle_s / FULL_LOOKS : pace->poll_s;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table behind known.h. Fed by server_known.c now and then, read by the API and for quotas.
+ */
+#include "machine/known.h"
+
+#include <bson/bson.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const text_keys[KNOWN_TEXTS] = {"runtime", "image", "pod", "namespace"};
+
+/* As long as it is: a text that is cut may be cut within a character, and no JSON is made of that. */
+static int known_take_text(struct known_target *target, const char *key, const bson_iter_t *iterator)
+{
+	for (unsigned i = 0; i < KNOWN_TEXTS; i++) {
+		char *copy;
+
+		if (strcmp(key, text_keys[i]) != 0 || !BSON_ITER_HOLDS_UTF8(iterator))
+			continue;
+		copy = strdup(bson_iter_utf8(iterator, NULL));
+		if (!copy)
+			return -ENOMEM;
+		free(target->texts[i]);
+		target->texts[i] = copy;
+	}
+	return 0;
+}
+
+static int known_take(struct known_target *target, const bson_t *document)
+{
+	bson_iter_t each;
+	int r = 0;
+
+	bson_iter_init(&each, document);
+	while (r == 0 && bson_iter_next(&each)) {
+		const char *key = bson_iter_key(&each);
+
+		if (strcmp(key, "cpu_quota") == 0 && BSON_ITER_HOLDS_NUMBER(&each))
+			target->cpu_quota = bson_iter_as_double(&each);
+		else if (strcmp(key, "last_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
+			target->last_seen_ms = bson_iter_date_time(&each);
+		else if (strcmp(key, "first_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
+			target->first_seen_ms = bson_iter_date_time(&each);
+		else
+			r = known_take_text(target, key, &each);
+	}
+	if (!(target->cpu_quota > 0 && target->cpu_quota < 1e6))
+		target->cpu_quota = 0;
+	return r;
+}
+
+static int known_add(struct known *known, const bson_t *document)
+{
+	struct known_target *target;
+	bson_iter_t iterator;
+	const char *name;
+	size_t length;
+
+	if (!bson_iter_init_find(&iterator, document, "target") || !BSON_ITER_HOLDS_UTF8(&iterator))
+		return 0;
+	name = bson_iter_utf8(&iterator, NULL);
+	length = strlen(name);
+	HASH_FIND(hh, known->targets, name, length, target);
+	if (!target) {
+		target = calloc(1, sizeof(*target) + length + 1);
+		if (!target)
+			return -ENOMEM;
+		memcpy(target->name, name, length + 1);
+		HASH_ADD_KEYPTR(hh, known->targets, target->name, length, target);
+	}
+	return known_take(target, document);
+}
+
+int known_update(struct known *known, const struct batch *documents)
+{
+	const uint8_t *bytes;
+	size_t offset = 0, length;
+	bson_t document;
+
+	while (batch_next(documents, &offset, &bytes, &length) == 1) {
+		if (bson_init_static(&document, bytes, length) &&
+		    bson_validate(&document, BSON_VALIDATE_UTF8, NULL) && known_add(known, &document) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+const struct known_target *known_find(const struct known *known, const char *name)
+{
+	struct known_target *target;
+
+	HASH_FIND(hh, known->targets, name, strlen(name), target);
+	return target;
+}
+
+const char *known_text(const struct known_target *target, enum known_text which)
+{
+	return target && target->texts[which] ? target->texts[which] : "";
+}
+
+static void known_remove(struct known *known, struct known_target *target)
+{
+	HASH_DELETE(hh, known->targets, target);
+	for (unsigned i = 0; i < KNOWN_TEXTS; i++)
+		free(target->texts[i]);
+	free(target);
+}
+
+void known_expire(struct known *known, int64_t before_ms)
+{
+	struct known_target *target, *next;
+
+	HASH_ITER(hh, known->targets, target, next)
+	{
+		if (target->last_seen_ms < before_ms)
+			known_remove(known, target);
+	}
+}
+
+/* The table keeps the order in which targets came: the oldest are first. Returns how many are still too many.
+ */
+static unsigned known_drop(struct known *known, unsigned too_many, bool ended,
+			   bool (*is_needed)(void *data, const char *name), void *data)
+{
+	struct known_target *target, *next;
+
+	HASH_ITER(hh, known->targets, target, next)
+	{
+		if (too_many == 0)
+			break;
+		if ((ended && target->last_seen_ms <= target->first_seen_ms) || is_needed(data, target->name))
+			continue;
+		known_remove(known, target);
+		too_many--;
+	}
+	return too_many;
+}
+
+void known_trim(struct known *known, unsigned most, bool (*is_needed)(void *data, const char *name),
+		void *data)
+{
+	unsigned unneeded = 0;
+
+	if (HASH_COUNT(known->targets) <= most)
+		return;
+	for (const struct known_target *target = known->targets; target; target = target->hh.next)
+		unneeded += !is_needed(data, target->name);
+	if (unneeded <= most)
+		return;
+	unneeded = known_drop(known, unneeded - most, true, is_needed, data);
+	(void)known_drop(known, unneeded, false, is_needed, data);
+}
+
+void known_done(struct known *known)
+{
+	struct known_target *target, *next;
+
+	HASH_ITER(hh, known->targets, target, next)
+	{
+		known_remove(known, target);
+	}
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Table of targets at present. Fed by machine.c once per tick, read by the HTTP answers; knows no store.
+ */
+#include "machine/live.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct live_target *live_get(struct live *live, const char *name)
+{
+	size_t length = strlen(name);
+	struct live_target *target;
+
+	HASH_FIND(hh, live->targets, name, length, target);
+	if (target)
+		return target;
+	target = calloc(1, sizeof(*target) + length + 1);
+	if (!target)
+		return NULL;
+	memcpy(target->name, name, length + 1);
+	target->last_ms = INT64_MIN;
+	HASH_ADD_KEYPTR(hh, live->targets, target->name, length, target);
+	live->n_added++;
+	return target;
+}
+
+static int live_reserve(struct live_target *target, unsigned n_sockets)
+{
+	size_t old = (size_t)target->n_sockets * REPORT_SCOPES, new = (size_t)n_sockets *REPORT_SCOPES;
+	struct live_row *rows;
+
+	if (new <= old)
+		return 0;
+	rows = realloc(target->rows, new * sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	memset(rows + old, 0, (new - old) * sizeof(*rows));
+	target->rows = rows;
+	target->n_sockets = n_sockets;
+	return 0;
+}
+
+/* The first row of a tick makes the rows of the tick before it history. */
+static void live_begin(struct live_target *target, const struct tick *tick)
+{
+	if (target->last_ms == tick->time_ms)
+		return;
+	target->last_ms = tick->time_ms;
+	for (size_t i = 0; i < (size_t)target->n_sockets * REPORT_SCOPES; i++)
+		target->rows[i].present = false;
+}
+
+static int live_add(struct live *live, const struct tick *tick, const struct share_row *row)
+{
+	struct live_target *target = live_get(live, share_row_name(tick, row));
+	struct live_row *kept;
+
+	if (!target || live_reserve(target, tick->n_sockets) < 0)
+		return -ENOMEM;
+	live_begin(target, tick);
+	if (row->target >= 0)
+		(void)snprintf(target->container_id, sizeof(target->container_id), "%.12s",
+			       tick->targets[row->target].container_id);
+	if (row->target == SHARE_GLOBAL)
+		live->error_w[row->scope][row->socket] = row->error_w;
+	kept = &target->rows[(size_t)row->socket * REPORT_SCOPES + row->scope];
+	kept->present = true;
+	kept->power_w = row->power_w;
+	kept->dynamic_w = row->dynamic_w;
+	kept->static_w = row->static_w;
+	kept->energy_j = row->energy_j;
+	if (isfinite(row->energy_j))
+		kept->total_j += row->energy_j;
+	if (isfinite(row->dynamic_w))
+		kept->total_dynamic_j += row->dynamic_w * tick->interval_s;
+	return 0;
+}
+
+int live_update(struct live *live, const struct tick *tick, const struct share_output *shares)
+{
+	live->time_ms = tick->time_ms;
+	live->interval_s = tick->interval_s;
+	live->estimated = tick->estimated;
+	live->n_sockets = tick->n_sockets;
+	for (unsigned i = 0; i < tick->n_sockets; i++) {
+		live->packages[i] = tick->sockets[i].package;
+		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+			live->error_w[scope][i] = NAN;
+	}
+	for (unsigned i = 0; i < shares->n_rows; i++) {
+		if (live_add(live, tick, &shares->rows[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void live_remove(struct live *live, struct live_target *target)
+{
+	HASH_DELETE(hh, live->targets, target);
+	free(target->rows);
+	free(target);
+}
+
+void live_expire(struct live *live, int64_t age_ms)
+{
+	struct live_target *target, *next;
+
+	HASH_ITER(hh, live->targets, target, next)
+	{
+		if (live->time_ms - target->last_ms > age_ms)
+			live_remove(live, target);
+	}
+}
+
+void live_done(struct live *live)
+{
+	struct live_target *target, *next;
+
+	HASH_ITER(hh, live->targets, target, next)
+	live_remove(live, target);
+}
+
+const struct live_target *live_find(const struct live *live, const char *name)
+{
+	struct live_target *target;
+
+	HASH_FIND(hh, live->targets, name, strlen(name), target);
+	return target;
+}

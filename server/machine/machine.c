@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One sensor's way from reports to power reports: decode, join, formula, share, encode. Called by input.c;
+ * the same documents in the same order give the same output, so that work after a crash can be done again.
+ */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MACHINE_AHEAD_MAX_MS (24 * 3600 * 1000LL)
+
+int machine_forget_model(struct machine *machine)
+{
+	void *formula = machine->config->ops->make(&machine->config->formula);
+
+	if (!formula)
+		return -ENOMEM;
+	if (machine->formula)
+		machine->config->ops->free(machine->formula);
+	machine->formula = formula;
+	return 0;
+}
+
+static void describe(void *data, const char *target, double *cpu_quota, const char **image)
+{
+	const struct machine *machine = data;
+	const struct known_target *known = known_find(&machine->known, target);
+
+	*cpu_quota = known ? known->cpu_quota : 0;
+	*image = known_text(known, KNOWN_IMAGE);
+}
+
+struct machine *machine_new(const struct server_config *config, const char *name, const char *reports)
+{
+	struct machine *machine = calloc(1, sizeof(*machine));
+
+	if (!machine)
+		return NULL;
+	machine->config = config;
+	machine->known_turns = machine->known_left = 1;
+	machine->time_ms = machine->resumed_ms = machine->known_ms = INT64_MIN;
+	machine->name = strdup(name);
+	machine->reports = strdup(reports);
+	if (asprintf(&machine->power, "power%s", name) < 0)
+		machine->power = NULL;
+	machine->names = report_names_new();
+	machine->join = join_new((int64_t)config->grace_ms);
+	if (machine->names)
+		machine->maker = tick_maker_new(machine->names, config->formula.interval_ms / 1000);
+	if (machine->maker)
+		tick_maker_set_describer(machine->maker, describe, machine);
+	if (!machine->name || !machine->reports || !machine->power || !machine->join || !machine->maker ||
+	    machine_forget_model(machine) < 0) {
+		machine_free(machine);
+		return NULL;
+	}
+	return machine;
+}
+
+void machine_free(struct machine *machine)
+{
+	if (!machine)
+		return;
+	if (machine->formula)
+		machine->config->ops->free(machine->formula);
+	tick_maker_free(machine->maker);
+	join_free(machine->join);
+	report_decoded_done(&machine->decoded);
+	if (machine->names)
+		report_names_free(machine->names);
+	share_output_done(&machine->shares);
+	output_done(&machine->output);
+	live_done(&machine->live);
+	known_done(&machine->known);
+	batch_done(&machine->out);
+	free(machine->name);
+	free(machine->reports);
+	free(machine->power);
+	free(machine);
+}
+
+static void machine_keep(char *ret, size_t size, const char *text)
+{
+	if (text)
+		(void)snprintf(ret, size, "%s", text);
+}
+
+/* One time far ahead would make all that comes later late. With --once there is no present. */
+static bool machine_is_ahead(const struct machine *machine, int64_t now_ms)
+{
+	return now_ms > 0 && machine->decoded.time_ms > now_ms + MACHINE_AHEAD_MAX_MS;
+}
+
+/* What a report says of its sensor. */
+static void machine_note(struct machine *machine)
+{
+	const struct report_decoded *report = &machine->decoded;
+
+	if (!machine->sensor[0])
+		machine_keep(machine->sensor, sizeof(machine->sensor), report->sensor);
+	machine_keep(machine->energy_source, sizeof(machine->energy_source), report->energy_source);
+	machine_keep(machine->activity_source, sizeof(machine->activity_source), report->activity_source);
+}
+
+int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
+		 enum join_fed *ret_fed)
+{
+	int r;
+
+	r = report_bson_decode(document, length, machine->names, &machine->decoded, machine->why,
+			       sizeof(machine->why));
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0 && machine_is_ahead(machine, now_ms)) {
+		(void)snprintf(machine->why, sizeof(machine->why),
+			       "its time is more than a day ahead of this server's clock");
+		r = -EBADMSG;
+	}
+	if (r < 0) {
+		machine->n.bad++;
+		return -EBADMSG;
+	}
+	r = join_feed(machine->join, &machine->decoded, now_ms, ret_fed);
+	if (r < 0)
+		return r;
+	if (*ret_fed == JOIN_NEW) {
+		machine->n.documents++;
+		machine->fed_ms = now_ms;
+		machine_note(machine);
+	}
+	return 0;
+}
+
+/* More than these are not looked at again. */
+static void machine_note_gap(struct machine *machine, const struct join_slot *slot)
+{
+	if (machine->n_gaps == MACHINE_GAPS)
+		memmove(machine->gaps, machine->gaps + 1, --machine->n_gaps * sizeof(machine->gaps[0]));
+	machine->gaps[machine->n_gaps++] =
+		(struct machine_gap){slot->time_ms, slot->fed_ms, slot->n_reports + slot->has_all};
+}
+
+static void machine_count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
+{
+	bool measured = false, bridged = false, overlaps = false;
+
+	machine->n.ticks++;
+	if (slot->has_seq)
+		machine->n.skipped += sequence_note(&machine->sequence, slot->seq, slot->time_ms,
+						    tick->interval_s, &overlaps);
+	machine->n.overlapping += overlaps;
+	if (!slot->has_all || (slot->n_targets >= 0 && !tick->complete))
+		machine->n.incomplete++;
+	if (!tick->complete)
+		machine_note_gap(machine, slot);
+	if (slot->n_targets > (int64_t)slot->n_reports)
+		machine->n.missing += (uint64_t)slot->n_targets - slot->n_reports;
+	for (unsigned i = 0; i < tick->n_sockets; i++) {
+		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+			measured |= !isnan(tick->sockets[i].energy_j[scope]);
+			bridged |= tick->sockets[i].bridged_s[scope] > 0;
+		}
+	}
+	machine->n.unmeasured += !measured;
+	machine->n.bridged += bridged;
+	machine->n.sensor_lost = slot->lost_total;
+	machine->n.lost_cpu_s += slot->lost_cpu_s;
+}
+
+static int machine_run(struct machine *machine, const struct join_slot *slot)
+{
+	const struct share_policy policy = {
+		.fixed = (enum share_static)machine->config->static_policy,
+		.n_cpus = machine->config->n_cpus,
+	};
+	struct output_options options = {
+		.sensor = machine->sensor,
+		.skip = {machine->config->no_cpu, machine->config->no_dram},
+	};
+	struct formula_result result = {0};
+	const struct tick *tick;
+	int r;
+
+	r = tick_make(machine->maker, slot, &tick);
+	if (r < 0)
+		return r;
+	machine_count_tick(machine, slot, tick);
+	r = machine->config->ops->run(machine->formula, tick, &result);
+	if (r < 0)
+		return r;
+	r = share_apply(tick, &result, &policy, &machine->shares);
+	if (r < 0)
+		return r;
+	machine->n.degraded += machine->shares.n_degraded;
+	options.label = result.label;
+	if (!machine->out.data && machine->spare) {
+		machine->out = *machine->spare;
+		*machine->spare = (struct batch){0};
+	}
+	r = output_add(&machine->output, &machine->out, tick, &machine->shares, &options);
+	if (r < 0)
+		return r;
+	machine->n.unwritable += (unsigned)r;
+	machine->n.rows += machine->shares.n_rows - (unsigned)r;
+	machine->time_ms = tick->time_ms;
+	machine->interval_s = tick->interval_s;
+	return machine->config->once ? 0 : live_update(&machine->live, tick, &machine->shares);
+}
+
+int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
+{
+	struct join_slot *slot;
+	int n = 0, r = 0;
+
+	while (r == 0 && (slot = join_take(machine->join, now_ms, flush))) {
+		r = machine_run(machine, slot);
+		join_release(machine->join, slot);
+		n++;
+	}
+	if (n && !machine->config->once)
+		live_expire(&machine->live, (int64_t)machine->config->expire_ms);
+	return r < 0 ? r : n;
+}
+
+double machine_interval_s(const struct machine *machine)
+{
+	return machine->interval_s > 0 ? machine->interval_s : machine->config->formula.interval_ms / 1000;
+}

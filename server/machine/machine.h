@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything of one sensor: its join, its model, what is known at present, what was counted. Reports go in as
+ * documents, power reports come out as documents; knows neither stores nor HTTP.
+ */
+#pragma once
+
+#include "tick/join.h"
+#include "machine/known.h"
+#include "machine/live.h"
+#include "machine/output.h"
+#include "tick/sequence.h"
+#include "config/server_config.h"
+#include "tick/tick_make.h"
+
+struct machine_counters {
+	uint64_t documents;   /* taken in, each once */
+	uint64_t bad;         /* documents that are no reports */
+	uint64_t duplicates;  /* reports that were there already; of files only */
+	uint64_t late;        /* reports whose tick had been finished */
+	uint64_t ticks;       /* finished */
+	uint64_t incomplete;  /* finished without what was announced, or without `all` */
+	uint64_t missing;     /* target reports that were announced and did not come */
+	uint64_t skipped;     /* ticks that the sensor numbered and that never came */
+	uint64_t overlapping; /* ticks that claim more time than has passed */
+	uint64_t unmeasured;  /* ticks without any energy */
+	uint64_t bridged;     /* ticks whose energy covers earlier ticks that had none, too */
+	uint64_t degraded;    /* sockets whose modelled watts were absurd and were shared by CPU time */
+	uint64_t rows;        /* power reports made */
+	uint64_t unwritable;  /* rows that could not be encoded */
+	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
+	double lost_cpu_s;    /* CPU time that the sensor could give to no cgroup, of all ticks worked off */
+};
+
+#define MACHINE_GAPS 16
+
+/* A finished tick that may still get reports. */
+struct machine_gap {
+	int64_t time_ms;
+	int64_t fed_ms;
+	unsigned n_reports; /* that it had, `all` included */
+};
+
+struct machine {
+	UT_hash_handle hh;
+	const struct server_config *config;
+	char *name;
+	char *reports; /* collections */
+	char *power;
+	char sensor[256];       /* as reports name it; "" before the first */
+	char energy_source[32]; /* as the last `all` said; "" */
+	char activity_source[32];
+	struct report_names *names;
+	struct report_decoded decoded;
+	struct join *join;
+	struct tick_maker *maker;
+	void *formula;
+	struct share_output shares;
+	struct output output;
+	struct live live;
+	struct known known;
+	int64_t known_ms;                 /* the newest of them; INT64_MIN: none */
+	bool asking_known;                /* a look at them is under way */
+	uint64_t known_added;             /* targets that had appeared at the last look */
+	unsigned known_turns, known_left; /* of the timer: between two looks, until the next one */
+	struct batch *spare;              /* memory to take for `out`; NULL: none */
+	struct batch out;                 /* power reports not yet handed over; the owner clears it */
+	struct machine_counters n;
+	struct machine_gap gaps[MACHINE_GAPS]; /* oldest first; the reader takes them out */
+	unsigned n_gaps;
+	struct sequence sequence;
+	int64_t time_ms;    /* of the last tick; INT64_MIN: none */
+	int64_t saved_ms;   /* the position that is stored */
+	int64_t resumed_ms; /* position at the start: what is older was worked off before; INT64_MIN: none */
+	double interval_s;
+	int64_t fed_ms; /* when the last new report came, wall clock; 0: never */
+	char why[256];  /* of the last bad document */
+};
+
+/* NULL on lack of memory. */
+struct machine *machine_new(const struct server_config *config, const char *name, const char *reports);
+void machine_free(struct machine *machine);
+
+/* Takes a document in. 0; -EBADMSG (counted, reason in `why`); -ENOMEM. */
+int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
+		 enum join_fed *ret_fed);
+/* Works off every tick that is over; with `flush` all of them. Number of ticks, or -ENOMEM. */
+int machine_drain(struct machine *machine, int64_t now_ms, bool flush);
+/* Forgets the model and learns anew. 0 or -ENOMEM. */
+int machine_forget_model(struct machine *machine);
+/* Longest recent time that ticks cover, for windows that a tick may reach beyond; never 0. */
+double machine_interval_s(const struct machine *machine);

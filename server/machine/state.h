@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What survives a restart, in the collection `state`: for each sensor and formula the position and the model,
+ * and for each machine the recaps that wait. One document each, replaced as a whole.
+ */
+#pragma once
+
+#include "machine/machine.h"
+
+#define STATE_COLLECTION "state"
+
+/* Appends the machine's document. 0 or a negative errno. */
+int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms);
+/*
+ * Takes position and model from the document among `documents` that is this machine's and formula's. 1:
+ * taken; 0: there is none; -EINVAL with a reason: it is of another version or damaged, and the model starts
+ * anew (the position is kept where it can be read).
+ */
+int state_load(struct machine *machine, const struct batch *documents, char *why, size_t why_size);
+/* How many states of this formula are among the documents. */
+unsigned state_count(const struct batch *documents, const char *formula);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arithmetic of recaps. A report's time is the end of its tick: it covers (time - interval, time]. Pure.
+ */
+#include "recap/recap.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RECAP_BRIEF 1.1 /* of the machine's joules: more than the edges of a longer run make of it */
+
+static double recap_from(const struct recap_window *window, enum recap_phase phase)
+{
+	switch (phase) {
+	case RECAP_WARMUP:
+		return window->warmup_ms;
+	case RECAP_EXECUTION:
+		return window->execution_ms;
+	default:
+		return window->begin_ms;
+	}
+}
+
+static double recap_to(const struct recap_window *window, enum recap_phase phase)
+{
+	return phase == RECAP_WARMUP ? window->execution_ms : window->end_ms;
+}
+
+void recap_init(struct recap *recap, const struct recap_window *window)
+{
+	memset(recap, 0, sizeof(*recap));
+	recap->window = *window;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
+			struct recap_sum empty = {0, NAN, NAN, NAN, 0, 0, INT64_MIN, 0};
+
+			recap->target[scope][phase] = empty;
+			recap->machine[scope][phase] = empty;
+		}
+	}
+}
+
+double recap_phase_s(const struct recap_window *window, enum recap_phase phase)
+{
+	return (recap_to(window, phase) - recap_from(window, phase)) / 1000;
+}
+
+static struct recap_socket *recap_find_socket(struct recap *recap, const char *name)
+{
+	struct recap_socket *socket;
+
+	for (unsigned i = 0; i < recap->n_sockets; i++) {
+		if (strcmp(recap->sockets[i].name, name) == 0)
+			return &recap->sockets[i];
+	}
+	if (recap->n_sockets == RECAP_SOCKETS_MAX)
+		return NULL;
+	socket = &recap->sockets[recap->n_sockets++];
+	(void)snprintf(socket->name, sizeof(socket->name), "%.15s", name);
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		for (unsigned phase = 0; phase < RECAP_PHASES; phase++)
+			socket->energy_j[scope][phase] = NAN;
+	}
+	return socket;
+}
+
+static void recap_sum_add(double *sum, double value)
+{
+	if (isfinite(value))
+		*sum = isnan(*sum) ? value : *sum + value;
+}
+
+/* Milliseconds of the tick that lie in the phase. */
+static double recap_overlap_ms(const struct recap *recap, enum recap_phase phase, double end_ms,
+			       double length_ms)
+{
+	double from = fmax(recap_from(&recap->window, phase), end_ms - length_ms);
+	double to = fmin(recap_to(&recap->window, phase), end_ms);
+
+	return to > from ? to - from : 0;
+}
+
+/* What counts once for a tick, whatever the number of its sockets. */
+static void recap_sum_tick(struct recap_sum *sum, const struct report_power *row, double covered_s)
+{
+	if (sum->last_ms != row->time_ms) {
+		sum->last_ms = row->time_ms;
+		sum->last_w = 0;
+		sum->covered_s += covered_s;
+		sum->samples++;
+	}
+	sum->last_w += row->power;
+	sum->max_w = fmax(sum->max_w, sum->last_w);
+}
+
+void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s)
+{
+	double length_s = row->interval_s > 0 ? row->interval_s : interval_s;
+	double energy_j = isfinite(row->energy_j) ? row->energy_j : row->power * length_s;
+	struct recap_socket *socket = of_machine ? recap_find_socket(recap, row->socket) : NULL;
+	double spread_s = length_s; /* what the tick's energy is spread over */
+
+	if (recap->whole_life && !of_machine)
+		spread_s = recap_overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, length_s * 1000) / 1000;
+	if (!isfinite(energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES)
+		return;
+	for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
+		struct recap_sum *sum = &(of_machine ? recap->machine : recap->target)[row->scope][phase];
+		double covered_s =
+			recap_overlap_ms(recap, phase, (double)row->time_ms, length_s * 1000) / 1000;
+		double part = covered_s / spread_s;
+
+		if (!(covered_s > 0))
+			continue;
+		sum->total_j += energy_j * part;
+		recap_sum_add(&sum->dynamic_j, row->dynamic * length_s * part);
+		recap_sum_add(&sum->static_j, row->fixed * length_s * part);
+		recap_sum_tick(sum, row, covered_s);
+		if (socket)
+			recap_sum_add(&socket->energy_j[row->scope][phase], energy_j * part);
+	}
+	recap->estimated |= of_machine && row->estimated;
+}
+
+void recap_note_other(struct recap *recap, const struct report_power *row)
+{
+	if (recap_overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, 1) > 0) {
+		recap->n_others++;
+		(void)snprintf(recap->other_id, sizeof(recap->other_id), "%.12s", row->container_id);
+	}
+}
+
+/* More joules than the machine's: all of a brief life, beside the part by time of the ticks that hold it. */
+static bool recap_is_brief(const struct recap *recap)
+{
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		const double machine_j = recap->machine[scope][RECAP_WHOLE].total_j;
+
+		if (recap->target[scope][RECAP_WHOLE].total_j > RECAP_BRIEF * machine_j)
+			return true;
+	}
+	return false;
+}
+
+bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size)
+{
+	bool found = false;
+
+	ret[0] = '\0';
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		found |= recap->target[scope][RECAP_WHOLE].samples > 0;
+	if (found && recap_is_brief(recap)) {
+		(void)snprintf(ret, size,
+			       "the run is short beside a tick: the container's joules are all of it, the "
+			       "machine's are "
+			       "cut out of its ticks in proportion to time, and are less");
+		return true;
+	}
+	if (found)
+		return false;
+	if (recap_coverage(recap) <= 0)
+		(void)snprintf(ret, size, "there are no reports of %s in this time; did its sensor run?",
+			       machine);
+	else if (recap->n_others)
+		(void)snprintf(ret, size,
+			       "the reports of this name are of another container, %s; is the id right?",
+			       recap->other_id);
+	else
+		(void)snprintf(ret, size,
+			       "the container has no reports in this time; is its name right, and did it run "
+			       "on %s?",
+			       machine);
+	return true;
+}
+
+static double recap_covered_s(const struct recap *recap, enum recap_phase phase)
+{
+	double covered_s = 0;
+
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		covered_s = fmax(covered_s, recap->machine[scope][phase].covered_s);
+	return covered_s;
+}
+
+double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)
+{
+	double covered_s = fmax(recap_covered_s(recap, phase), sum->covered_s);
+
+	return covered_s > 0 && sum->samples ? sum->total_j / covered_s : NAN;
+}
+
+/* A run within one tick that is counted in full was above that tick's mean: the largest is never below the
+ * mean. */
+double recap_max_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)
+{
+	return recap->whole_life ? fmax(sum->max_w, recap_mean_w(recap, sum, phase)) : sum->max_w;
+}
+
+double recap_coverage(const struct recap *recap)
+{
+	double length_s = recap_phase_s(&recap->window, RECAP_WHOLE);
+
+	if (!(length_s > 0))
+		return 1;
+	return fmin(1, recap_covered_s(recap, RECAP_WHOLE) / length_s);
+}

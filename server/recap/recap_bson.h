@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A run that a recap was asked for, and its documents: the recap itself, and the request while it waits.
+ */
+#pragma once
+
+#include "recap/recap.h"
+
+#include <bson/bson.h>
+
+#define RECAP_EXTRAS_MAX 32
+
+/* A parameter of the request that goes into the recap as it is. */
+struct recap_extra {
+	char *name;
+	char *value;
+};
+
+struct recap_request {
+	char *machine;
+	char *name; /* the target; "" where only `id` was given */
+	char *id;   /* full container id, or "" */
+	struct recap_window window;
+	bool whole_life; /* see struct recap */
+	struct recap_extra extras[RECAP_EXTRAS_MAX];
+	unsigned n_extras;
+};
+
+void recap_request_done(struct recap_request *request);
+/* `_id` of the recap: the same run posted twice is one recap. */
+void recap_request_id(const struct recap_request *request, uint8_t ret_id[REPORT_ID_BYTES]);
+
+/*
+ * The recap: the old fields by their old names, and ours. 0 or -ENOMEM. A `coverage` below 1: not all of it
+ * came in time.
+ */
+int recap_bson_write(bson_t *document, const struct recap_request *request, const struct recap *recap);
+
+/* The request within a list of waiting ones, and back. -EINVAL: it is no request. */
+int recap_bson_write_request(bson_t *list, unsigned index, const struct recap_request *request);
+int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *ret_request);
+
+/* The recap for people, as tester.sh prints it. Returns the length; at most size - 1 characters are written.
+ */
+size_t recap_text(const struct recap_request *request, const struct recap *recap, char *ret, size_t size);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Query of POST /<database>/<machine>: name, id, four times in epoch seconds, and anything else, which is
+ * copied into the recap. Each error names the field and the remedy.
+ */
+#include "recap/recap_query.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AHEAD_MAX_MS  3600000.0
+#define SECONDS_MAX   1e11 /* beyond it a time is in milliseconds by mistake */
+#define VALUE_MAX     1024
+#define TIMEOUT_MAX_S 3600.0
+
+static const char *const time_names[] = {"begin", "beginwarmup", "beginexecution", "end"};
+
+/* Fields of a recap that are ours: a parameter of that name would hide them. */
+static const char *const own_names[] = {
+	"_id",      "warmup time", "execution time", "sensor",    "timestamp",
+	"energy",   "power",       "machine",        "duration",  "samples",
+	"coverage", "estimated",   "warmup",         "execution", "warning",
+};
+
+int recap_query_init(struct recap_query *query, const char *machine)
+{
+	struct recap_window window = {NAN, NAN, NAN, NAN};
+
+	memset(query, 0, sizeof(*query));
+	query->timeout_s = NAN;
+	query->request.window = window;
+	query->request.machine = strdup(machine);
+	return query->request.machine ? 0 : -ENOMEM;
+}
+
+void recap_query_done(struct recap_query *query)
+{
+	recap_request_done(&query->request);
+}
+
+static void fail(struct recap_query *query, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void fail(struct recap_query *query, const char *format, ...)
+{
+	va_list arguments;
+
+	if (query->error[0])
+		return;
+	va_start(arguments, format);
+	(void)vsnprintf(query->error, sizeof(query->error), format, arguments);
+	va_end(arguments);
+}
+
+static void take_time(struct recap_query *query, unsigned which, const char *value)
+{
+	double *const times[] = {&query->request.window.begin_ms, &query->request.window.warmup_ms,
+				 &query->request.window.execution_ms, &query->request.window.end_ms};
+	double seconds;
+
+	if (query->times[which])
+		return;
+	if (text_parse_double(value, &seconds) < 0 || seconds < 0)
+		fail(query,
+		     "%s='%.64s' is no time: give seconds since 1970, as in 1700000000 or 1700000000.25",
+		     time_names[which], value);
+	else if (seconds > SECONDS_MAX)
+		fail(query, "%s=%.64s is too late: give seconds, not milliseconds", time_names[which], value);
+	else
+		*times[which] = seconds * 1000;
+	query->times[which] = true;
+}
+
+static void take_extra(struct recap_query *query, const char *name, const char *value)
+{
+	struct recap_request *request = &query->request;
+	struct recap_extra *extra = &request->extras[request->n_extras];
+	char why[160];
+
+	for (unsigned i = 0; i < request->n_extras; i++) {
+		if (strcmp(request->extras[i].name, name) == 0)
+			return;
+	}
+	for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++) {
+		if (strcmp(name, own_names[i]) == 0)
+			fail(query, "the parameter '%s' is a field of the recap itself: give it another name",
+			     name);
+	}
+	if (strstr(name, "_powers_"))
+		fail(query, "the parameter '%.64s' is a field of the recap itself: give it another name",
+		     name);
+	if (report_check_key(name, why, sizeof(why)) < 0)
+		fail(query, "the parameter '%.64s' cannot be a field: %.120s", name, why);
+	if (strlen(value) > VALUE_MAX)
+		fail(query, "the parameter '%.64s' is longer than %d bytes", name, VALUE_MAX);
+	if (request->n_extras == RECAP_EXTRAS_MAX)
+		fail(query, "more than %d further parameters", RECAP_EXTRAS_MAX);
+	if (query->error[0])
+		return;
+	extra->name = strdup(name);
+	extra->value = strdup(value);
+	request->n_extras++;
+	if (!extra->name || !extra->value)
+		fail(query, "no memory");
+}
+
+static void take_string(struct recap_query *query, const char *name, const char *value, char **field)
+{
+	if (*field)
+		return;
+	if (strlen(value) > VALUE_MAX)
+		fail(query, "%s is longer than %d bytes", name, VALUE_MAX);
+	else
+		*field = strdup(value);
+}
+
+void recap_query_add(struct recap_query *query, const char *name, const char *value)
+{
+	/* Blank values count as not given, as they always have. */
+	if (!value[0])
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		if (strcmp(name, time_names[i]) == 0) {
+			take_time(query, i, value);
+			return;
+		}
+	}
+	if (strcmp(name, "name") == 0) {
+		take_string(query, name, value, &query->request.name);
+	} else if (strcmp(name, "id") == 0) {
+		take_string(query, name, value, &query->request.id);
+	} else if (strcmp(name, "async") == 0) {
+		if (text_parse_bool(value, &query->async) < 0)
+			fail(query, "async='%.32s': give 1 or 0", value);
+	} else if (strcmp(name, "wholelife") == 0) {
+		if (text_parse_bool(value, &query->request.whole_life) < 0)
+			fail(query, "wholelife='%.32s': give 1 or 0", value);
+	} else if (strcmp(name, "timeout") == 0) {
+		if (text_parse_double(value, &query->timeout_s) < 0 || query->timeout_s < 0 ||
+		    query->timeout_s > TIMEOUT_MAX_S)
+			fail(query, "timeout='%.32s': give seconds from 0 to %.0f", value, TIMEOUT_MAX_S);
+	} else if (strcmp(name, "format") == 0) {
+		query->text = strcmp(value, "text") == 0;
+		if (!query->text && strcmp(value, "json") != 0)
+			fail(query, "format='%.32s': give json or text", value);
+	} else {
+		take_extra(query, name, value);
+	}
+}
+
+static void check_order(struct recap_query *query)
+{
+	const struct recap_window *window = &query->request.window;
+
+	if (window->begin_ms > window->warmup_ms)
+		fail(query,
+		     "beginwarmup lies before begin: the order is begin, beginwarmup, beginexecution, end");
+	else if (window->warmup_ms > window->execution_ms)
+		fail(query, "beginexecution lies before beginwarmup: the order is begin, beginwarmup, "
+			    "beginexecution, "
+			    "end");
+	else if (window->execution_ms > window->end_ms)
+		fail(query,
+		     "end lies before beginexecution: the order is begin, beginwarmup, beginexecution, end");
+}
+
+int recap_query_finish(struct recap_query *query, int64_t now_ms)
+{
+	struct recap_request *request = &query->request;
+	struct recap_window *window = &request->window;
+
+	for (unsigned i = 0; i < 4; i++) {
+		/* A run without markers: everything is execution. */
+		if (!query->times[i] && (i == 0 || i == 3))
+			fail(query, "%s is missing: give seconds since 1970", time_names[i]);
+	}
+	if (!query->times[1])
+		window->warmup_ms = window->begin_ms;
+	if (!query->times[2])
+		window->execution_ms = window->warmup_ms;
+	if (!request->name && !request->id)
+		fail(query, "name is missing: give the container's name, or its id as id");
+	if (!query->error[0])
+		check_order(query);
+	if (!query->error[0] && window->end_ms > (double)now_ms + AHEAD_MAX_MS)
+		fail(query, "end lies more than an hour ahead of this server's clock: compare the clocks");
+	if (!request->name)
+		request->name = strdup("");
+	if (!request->id)
+		request->id = strdup("");
+	if (!request->name || !request->id)
+		fail(query, "no memory");
+	return query->error[0] ? -EINVAL : 0;
+}

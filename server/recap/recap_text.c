@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A recap for people: what tester.sh prints at the end of a run. Pure.
+ */
+#include "recap/recap_bson.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct text {
+	char *at;
+	size_t size;
+	size_t length;
+};
+
+static void text_add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void text_add(struct text *text, const char *format, ...)
+{
+	size_t left = text->length < text->size ? text->size - text->length : 0;
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	n = vsnprintf(left ? text->at + text->length : NULL, left, format, arguments);
+	va_end(arguments);
+	if (n > 0)
+		text->length += (size_t)n;
+}
+
+static void text_add_number(struct text *text, double value)
+{
+	if (isfinite(value))
+		text_add(text, " %12.3f", value);
+	else
+		text_add(text, " %12s", "-");
+}
+
+static void text_add_row(struct text *text, const struct recap *recap, enum report_scope scope,
+			 enum recap_phase phase)
+{
+	static const char *const phase_names[RECAP_PHASES] = {"whole run", "warm-up", "execution"};
+	const struct recap_sum *sum = &recap->target[scope][phase];
+
+	text_add(text, "%-10s %-5s %10.3f", phase_names[phase], report_scope_names[scope],
+		 recap_phase_s(&recap->window, phase));
+	text_add_number(text, sum->samples ? sum->total_j : recap->machine[scope][phase].samples ? 0 : NAN);
+	text_add_number(text, sum->dynamic_j);
+	text_add_number(text, recap_mean_w(recap, sum, phase));
+	text_add_number(text,
+			recap->machine[scope][phase].samples ? recap->machine[scope][phase].total_j : NAN);
+	text_add(text, "\n");
+}
+
+size_t recap_text(const struct recap_request *request, const struct recap *recap, char *ret, size_t size)
+{
+	static const enum recap_phase order[RECAP_PHASES] = {RECAP_WARMUP, RECAP_EXECUTION, RECAP_WHOLE};
+	struct text text = {ret, size, 0};
+	double coverage = recap_coverage(recap);
+	char warning[RECAP_WARNING_SIZE];
+
+	text_add(&text, "energy of %s on %s\n", request->name[0] ? request->name : request->id,
+		 request->machine);
+	text_add(&text, "%-10s %-5s %10s %12s %12s %12s %12s\n", "phase", "scope", "seconds", "joules",
+		 "dynamic J", "mean W", "machine J");
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		if (scope != REPORT_SCOPE_CPU && !recap->machine[scope][RECAP_WHOLE].samples)
+			continue;
+		for (unsigned i = 0; i < RECAP_PHASES; i++)
+			text_add_row(&text, recap, (enum report_scope)scope, order[i]);
+	}
+	if (coverage < 0.995)
+		text_add(&text, "note: reports cover only %.0f %% of the run\n", coverage * 100);
+	if (recap->estimated)
+		text_add(&text,
+			 "note: this machine measures no energy; watts are estimated from its utilization\n");
+	if (recap_warning(recap, request->machine, warning, sizeof(warning)))
+		text_add(&text, "note: %s\n", warning);
+	return text.length;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The list of recaps that wait. One is made when the machine's last tick reaches its end. When nothing newer
+ * has come for --recap-timeout it is made of what is there, its coverage says what is missing, and it waits
+ * on: a sensor whose store was away still delivers, and the recap is made anew. Called by the API and by the
+ * loop.
+ */
+#include "recap/recaps.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "recap/recap_job.h"
+#include "server.h"
+#include "machine/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECAPS_MAX      1000
+#define RECAPS_LOOK_S   0.25
+#define RECAPS_KEEP_MS  (7 * 24 * INT64_C(3600000)) /* a sensor's spool is as old by default */
+#define RECAPS_STATE_ID "recaps"
+#define RECAPS_TOKEN    "recap"
+
+struct recaps_entry {
+	struct recaps_entry *next;
+	struct recaps *recaps;
+	struct recap_request request;
+	int64_t asked_ms;
+	int64_t waiting_ms; /* since when the store answers and nothing comes */
+	char *power;
+	struct recap_job *job; /* NULL while it waits */
+	bool job_done;         /* the job is to be freed at the next look */
+	bool finished;         /* to be freed at the next look */
+	bool early;            /* made before the machine's ticks had reached its end */
+	recaps_done done;
+	void *data;
+};
+
+struct recaps {
+	struct server *server;
+	struct recaps_entry *entries;
+	struct recaps_statistics statistics;
+	ev_timer look;
+};
+
+static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events);
+
+struct recaps *recaps_new(struct server *server)
+{
+	struct recaps *recaps = calloc(1, sizeof(*recaps));
+
+	if (!recaps)
+		return NULL;
+	recaps->server = server;
+	ev_timer_init(&recaps->look, recaps_look, RECAPS_LOOK_S, RECAPS_LOOK_S);
+	recaps->look.data = recaps;
+	return recaps;
+}
+
+static void recaps_entry_free(struct recaps_entry *entry)
+{
+	recap_job_free(entry->job);
+	recap_request_done(&entry->request);
+	free(entry->power);
+	free(entry);
+}
+
+void recaps_free(struct recaps *recaps)
+{
+	if (!recaps)
+		return;
+	ev_timer_stop(recaps->server->loop.ev, &recaps->look);
+	for (struct recaps_entry *entry = recaps->entries, *next; entry; entry = next) {
+		next = entry->next;
+		recaps_entry_free(entry);
+	}
+	free(recaps);
+}
+
+static void recaps_put_done(void *data, const struct db_answer *answer)
+{
+	(void)data;
+	if (answer->result != STORE_OK)
+		(void)log_warning(RECAPS_TOKEN, 0, "cannot be stored: %s", answer->error);
+}
+
+/* Stores the list of those that wait. */
+static void recaps_save(struct recaps *recaps)
+{
+	bson_t document = BSON_INITIALIZER, list;
+	struct batch *buffer = &recaps->server->buffer;
+	unsigned n = 0;
+
+	bson_append_utf8(&document, "_id", -1, RECAPS_STATE_ID, -1);
+	bson_append_date_time(&document, "timestamp", -1, clock_realtime_ms());
+	bson_append_array_begin(&document, "list", -1, &list);
+	for (const struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		if (!entry->finished)
+			(void)recap_bson_write_request(&list, n++, &entry->request);
+	}
+	bson_append_array_end(&document, &list);
+	recaps->statistics.waiting = n;
+	batch_clear(buffer);
+	if (batch_append(buffer, bson_get_data(&document), document.len) == 0)
+		(void)db_client_put(recaps->server->output, STATE_COLLECTION, buffer, recaps_put_done, NULL);
+	bson_destroy(&document);
+}
+
+static void recaps_store(struct recaps_entry *entry, const bson_t *document)
+{
+	struct server *server = entry->recaps->server;
+	char collection[300];
+
+	(void)snprintf(collection, sizeof(collection), "recap%s", entry->request.machine);
+	batch_clear(&server->buffer);
+	if (batch_append(&server->buffer, bson_get_data(document), document->len) == 0)
+		(void)db_client_put(server->output, collection, &server->buffer, recaps_put_done, NULL);
+}
+
+/* Have the machine's ticks come as far as the run's end? */
+static bool recaps_reached(const struct recaps_entry *entry)
+{
+	const struct machine *machine = server_find_machine(entry->recaps->server, entry->request.machine);
+
+	return machine && (double)machine->time_ms >= entry->request.window.end_ms;
+}
+
+static void recaps_made(void *data, const struct recap *recap, const char *error)
+{
+	struct recaps_entry *entry = data;
+	struct recaps *recaps = entry->recaps;
+	bson_t document = BSON_INITIALIZER;
+
+	if (!error && recap_bson_write(&document, &entry->request, recap) < 0)
+		error = "no memory for the recap";
+	if (!error) {
+		recaps_store(entry, &document);
+		recaps->statistics.made += !entry->early;
+		recaps->statistics.uncovered += !entry->early && recap_coverage(recap) < 0.999;
+		entry->early = entry->job_done = !recaps_reached(entry);
+		entry->finished = !entry->early;
+	} else {
+		recaps->statistics.failed++;
+		(void)log_warning(RECAPS_TOKEN, 0, "of '%s' on %s cannot be made: %s", entry->request.name,
+				  entry->request.machine, error);
+		entry->finished = true;
+	}
+	if (entry->done)
+		entry->done(entry->data, &entry->request, recap, &document, error);
+	entry->done = NULL;
+	bson_destroy(&document);
+	recaps_save(recaps);
+}
+
+static void recaps_begin(struct recaps_entry *entry, const struct machine *machine)
+{
+	struct server *server = entry->recaps->server;
+	struct recap_job_options options = {
+		.client = server->output,
+		.power = entry->power,
+		.interval_s =
+			machine ? machine_interval_s(machine) : server->config->formula.interval_ms / 1000,
+		.done = recaps_made,
+		.data = entry,
+	};
+
+	entry->job = recap_job_new(&entry->request, &options);
+	if (entry->job)
+		recap_job_begin(entry->job);
+	else
+		recaps_made(entry, NULL, "no memory");
+}
+
+void recaps_tick(struct recaps *recaps, const struct machine *machine)
+{
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		if (!entry->job && !entry->finished &&
+		    (double)machine->time_ms >= entry->request.window.end_ms &&
+		    strcmp(entry->request.machine, machine->name) == 0)
+			recaps_begin(entry, machine);
+	}
+}
+
+/* Nothing newer has come for so long that nothing may. */
+static bool recaps_waited_enough(struct recaps_entry *entry, const struct machine *machine, int64_t now_ms)
+{
+	int64_t timeout_ms = (int64_t)entry->recaps->server->config->recap_timeout_ms;
+
+	/* A clock that was set back must not lengthen the wait by as much. */
+	if (entry->recaps->server->away || now_ms < entry->waiting_ms)
+		entry->waiting_ms = now_ms;
+	if (entry->early || (double)now_ms < entry->request.window.end_ms)
+		return false;
+	if (now_ms - entry->waiting_ms < timeout_ms)
+		return false;
+	return !machine || now_ms < machine->fed_ms || now_ms - machine->fed_ms >= timeout_ms;
+}
+
+static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct recaps *recaps = timer->data;
+	int64_t now_ms = clock_realtime_ms();
+
+	(void)events;
+	for (struct recaps_entry **at = &recaps->entries, *entry; (entry = *at);) {
+		const struct machine *machine = server_find_machine(recaps->server, entry->request.machine);
+
+		if (entry->finished) {
+			*at = entry->next;
+			recaps_entry_free(entry);
+			continue;
+		}
+		if (entry->early && entry->job_done) {
+			recap_job_free(entry->job);
+			entry->job = NULL;
+			entry->job_done = false;
+		}
+		if (!entry->job && (recaps_reached(entry) || recaps_waited_enough(entry, machine, now_ms)))
+			recaps_begin(entry, machine);
+		else if (entry->early && now_ms - entry->asked_ms > RECAPS_KEEP_MS)
+			entry->finished = true;
+		at = &entry->next;
+	}
+	if (!recaps->entries)
+		ev_timer_stop(loop, timer);
+}
+
+/* Makes room: the oldest of those that have been made of what was there stays as it is. */
+static bool recaps_drop_early(struct recaps *recaps)
+{
+	struct recaps_entry *oldest = NULL;
+
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next)
+		if (entry->early && !entry->finished && (!entry->job || entry->job_done))
+			oldest = entry;
+	if (oldest)
+		oldest->finished = true;
+	return oldest != NULL;
+}
+
+int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
+	       struct recaps_entry **ret_entry)
+{
+	struct recaps_entry *entry;
+
+	if (recaps->statistics.waiting >= RECAPS_MAX && !recaps_drop_early(recaps))
+		return -EBUSY;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry || asprintf(&entry->power, "power%s", request->machine) < 0) {
+		free(entry);
+		return -ENOMEM;
+	}
+	entry->recaps = recaps;
+	entry->request = *request;
+	entry->asked_ms = entry->waiting_ms = clock_realtime_ms();
+	entry->done = done;
+	entry->data = data;
+	entry->next = recaps->entries;
+	recaps->entries = entry;
+	recaps->statistics.asked++;
+	recaps_save(recaps);
+	ev_timer_stop(recaps->server->loop.ev, &recaps->look);
+	ev_timer_set(&recaps->look, 0, RECAPS_LOOK_S);
+	ev_timer_start(recaps->server->loop.ev, &recaps->look);
+	if (ret_entry)
+		*ret_entry = entry;
+	return 0;
+}
+
+void recaps_forget(struct recaps_entry *entry)
+{
+	entry->done = NULL;
+}
+
+static void recaps_load_list(struct recaps *recaps, const bson_iter_t *list)
+{
+	struct recap_request request;
+	bson_iter_t each;
+
+	if (!bson_iter_recurse(list, &each))
+		return;
+	while (bson_iter_next(&each)) {
+		if (recap_bson_read_request(&each, &request) < 0)
+			(void)log_warning(RECAPS_TOKEN, 0, "a waiting recap could not be read back");
+		else if (recaps_add(recaps, &request, NULL, NULL, NULL) < 0)
+			recap_request_done(&request);
+	}
+}
+
+void recaps_load(struct recaps *recaps, const struct batch *states)
+{
+	const uint8_t *data;
+	size_t offset = 0, length;
+	bson_iter_t iterator;
+	bson_t document;
+
+	while (batch_next(states, &offset, &data, &length) == 1) {
+		if (!bson_init_static(&document, data, length) ||
+		    !bson_iter_init_find(&iterator, &document, "_id") || !BSON_ITER_HOLDS_UTF8(&iterator) ||
+		    strcmp(bson_iter_utf8(&iterator, NULL), RECAPS_STATE_ID) != 0)
+			continue;
+		if (bson_iter_init_find(&iterator, &document, "list") && BSON_ITER_HOLDS_ARRAY(&iterator))
+			recaps_load_list(recaps, &iterator);
+	}
+}
+
+const struct recaps_statistics *recaps_get_statistics(const struct recaps *recaps)
+{
+	return &recaps->statistics;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recaps that were asked for and wait until the tick that covers their end has been worked off. They survive
+ * a restart in the collection `state`.
+ */
+#pragma once
+
+#include "machine/machine.h"
+#include "recap/recap_bson.h"
+
+struct recaps;
+struct recaps_entry;
+struct server;
+
+/*
+ * The recap is made (`error` NULL), or cannot be. `document` is what the store was given. Called once, not
+ * within recaps_add().
+ */
+typedef void (*recaps_done)(void *data, const struct recap_request *request, const struct recap *recap,
+			    const bson_t *document, const char *error);
+
+struct recaps_statistics {
+	uint64_t asked;
+	uint64_t made;
+	uint64_t failed;
+	uint64_t uncovered; /* made without reports of the whole run */
+	uint64_t waiting;   /* at present */
+};
+
+struct recaps *recaps_new(struct server *server);
+void recaps_free(struct recaps *recaps);
+/* Takes up what an earlier run has left waiting. */
+void recaps_load(struct recaps *recaps, const struct batch *states);
+/* A machine's ticks were worked off: makes the recaps that this completes. */
+void recaps_tick(struct recaps *recaps, const struct machine *machine);
+/*
+ * Takes over the request. `done` may be NULL. -ENOMEM; -EBUSY: too many wait. In both cases the request stays
+ * the caller's. *ret_entry is valid until `done` is called.
+ */
+int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
+	       struct recaps_entry **ret_entry);
+/* Nobody waits for it any more; it is made all the same. */
+void recaps_forget(struct recaps_entry *entry);
+const struct recaps_statistics *recaps_get_statistics(const struct recaps *recaps);

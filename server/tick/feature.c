@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of event names that the formulas understand. join and tick_make ask it once for each name; it
+ * knows nothing of reports. Names follow libpfm4; attributes behind the listed part (":u", ":k=1") do not
+ * matter.
+ */
+#include "tick/feature.h"
+
+#include <ctype.h>
+#include <string.h>
+
+struct feature_row {
+	const char *name; /* upper case; matches a whole name, or one with further ":attributes" */
+	struct feature feature;
+};
+
+#define COUNT(which_, rank_)                                                                                 \
+	{                                                                                                    \
+		FEATURE_COUNT, (which_), (rank_)                                                             \
+	}
+#define TIME(rank_)                                                                                          \
+	{                                                                                                    \
+		FEATURE_TIME, TICK_REF, (rank_)                                                              \
+	}
+#define KIND(kind_)                                                                                          \
+	{                                                                                                    \
+		(kind_), TICK_REF, 0                                                                         \
+	}
+
+/* More special names stand before their prefixes. */
+static const struct feature_row feature_rows[] = {
+	{"CPU_CLK_THREAD_UNHALTED:REF_P", COUNT(TICK_REF, 0)},
+	{"CPU_CLK_UNHALTED:REF_TSC", COUNT(TICK_REF, 1)},
+	{"CPU_CLK_UNHALTED:REF_P", COUNT(TICK_REF, 2)},
+	{"UNHALTED_REFERENCE_CYCLES", COUNT(TICK_REF, 3)},
+	{"PERF_COUNT_HW_REF_CPU_CYCLES", COUNT(TICK_REF, 4)},
+	{"REF-CYCLES", COUNT(TICK_REF, 5)},
+	{"CPU_CLK_THREAD_UNHALTED:REF_XCLK", COUNT(TICK_REF, 6)},
+	{"CPU_CLK_UNHALTED:REF_XCLK", COUNT(TICK_REF, 7)},
+	{"CPU_CLK_UNHALTED:REF", COUNT(TICK_REF, 8)},
+	{"CPU_TIME_NS", TIME(10)},
+	{"TASK-CLOCK", TIME(11)},
+	{"TASK_CLOCK", TIME(12)},
+	{"PERF_COUNT_SW_TASK_CLOCK", TIME(13)},
+	{"PERF_COUNT_SW_CPU_CLOCK", TIME(14)},
+	{"CPU-CLOCK", TIME(15)},
+	{"CPU_CLOCK", TIME(16)},
+	{"CPU_CLK_THREAD_UNHALTED:THREAD_P", COUNT(TICK_CYCLES, 0)},
+	{"CPU_CLK_UNHALTED:THREAD_P", COUNT(TICK_CYCLES, 1)},
+	{"CPU_CLK_UNHALTED:THREAD", COUNT(TICK_CYCLES, 2)},
+	{"UNHALTED_CORE_CYCLES", COUNT(TICK_CYCLES, 3)},
+	{"CYCLES_NOT_IN_HALT", COUNT(TICK_CYCLES, 4)},
+	{"PERF_COUNT_HW_CPU_CYCLES", COUNT(TICK_CYCLES, 5)},
+	{"CPU_CLK_THREAD_UNHALTED", COUNT(TICK_CYCLES, 6)},
+	{"CPU_CLK_UNHALTED", COUNT(TICK_CYCLES, 7)},
+	{"CPU-CYCLES", COUNT(TICK_CYCLES, 8)},
+	{"CYCLES", COUNT(TICK_CYCLES, 9)},
+	{"INSTRUCTIONS_RETIRED", COUNT(TICK_INSTRUCTIONS, 0)},
+	{"INSTRUCTION_RETIRED", COUNT(TICK_INSTRUCTIONS, 1)},
+	{"INST_RETIRED", COUNT(TICK_INSTRUCTIONS, 2)},
+	{"RETIRED_INSTRUCTIONS", COUNT(TICK_INSTRUCTIONS, 3)},
+	{"PERF_COUNT_HW_INSTRUCTIONS", COUNT(TICK_INSTRUCTIONS, 4)},
+	{"INSTRUCTIONS", COUNT(TICK_INSTRUCTIONS, 5)},
+	{"LLC_MISSES", COUNT(TICK_MISSES, 0)},
+	{"LAST_LEVEL_CACHE_MISSES", COUNT(TICK_MISSES, 1)},
+	{"LONGEST_LAT_CACHE:MISS", COUNT(TICK_MISSES, 2)},
+	{"PERF_COUNT_HW_CACHE_MISSES", COUNT(TICK_MISSES, 3)},
+	{"CACHE-MISSES", COUNT(TICK_MISSES, 4)},
+	{"LLC-LOAD-MISSES", COUNT(TICK_MISSES, 5)},
+	{"PERF_COUNT_HW_CACHE_LL:MISS", COUNT(TICK_MISSES, 6)},
+	{"LLC_MISS", COUNT(TICK_MISSES, 7)},
+	{"FP_ARITH_INST_RETIRED:VECTOR", COUNT(TICK_VECTOR, 0)},
+	{"FP_ARITH_INST_RETIRED:PACKED", COUNT(TICK_VECTOR, 1)},
+	{"FP_ARITH_INST_RETIRED:0XFC", COUNT(TICK_VECTOR, 2)},
+	{"FP_ARITH:VECTOR", COUNT(TICK_VECTOR, 3)},
+	{"FP_ARITH:PACKED", COUNT(TICK_VECTOR, 4)},
+	{"FP_ARITH:0XFC", COUNT(TICK_VECTOR, 5)},
+	/* Parts of the above, of one rank: they add up. */
+	{"FP_ARITH_INST_RETIRED:128B_PACKED_DOUBLE", COUNT(TICK_VECTOR, 6)},
+	{"FP_ARITH_INST_RETIRED:128B_PACKED_SINGLE", COUNT(TICK_VECTOR, 6)},
+	{"FP_ARITH_INST_RETIRED:256B_PACKED_DOUBLE", COUNT(TICK_VECTOR, 6)},
+	{"FP_ARITH_INST_RETIRED:256B_PACKED_SINGLE", COUNT(TICK_VECTOR, 6)},
+	{"FP_ARITH_INST_RETIRED:512B_PACKED_DOUBLE", COUNT(TICK_VECTOR, 6)},
+	{"FP_ARITH_INST_RETIRED:512B_PACKED_SINGLE", COUNT(TICK_VECTOR, 6)},
+	{"RAPL_ENERGY_PKG", KIND(FEATURE_PKG)},
+	{"RAPL_ENERGY_DRAM", KIND(FEATURE_DRAM)},
+	{"APERF", KIND(FEATURE_APERF)},
+	{"MPERF", KIND(FEATURE_MPERF)},
+	{"TSC", KIND(FEATURE_TSC)},
+	{"TIME_ENABLED", KIND(FEATURE_BOOKKEEPING)},
+	{"TIME_RUNNING", KIND(FEATURE_BOOKKEEPING)},
+};
+
+/* True where `event` is `name` or `name` with attributes, or the end of "pmu/name/". */
+static bool feature_matches(const char *event, const char *name)
+{
+	while (*name && toupper((unsigned char)*event) == *name) {
+		event++;
+		name++;
+	}
+	return !*name && (!*event || *event == ':' || *event == '/');
+}
+
+struct feature feature_of_event(const char *event)
+{
+	const char *slash = strchr(event, '/');
+
+	if (slash && slash[1])
+		event = slash + 1;
+	for (const char *behind; (behind = strstr(event, "::")) != NULL;)
+		event = behind + 2;
+	for (size_t i = 0; i < sizeof(feature_rows) / sizeof(feature_rows[0]); i++) {
+		if (feature_matches(event, feature_rows[i].name))
+			return feature_rows[i].feature;
+	}
+	return (struct feature){FEATURE_NONE, TICK_REF, 0};
+}

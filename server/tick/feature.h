@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an event of a report means to the formulas, by its name as the user typed it. Pure.
+ */
+#pragma once
+
+#include "tick/tick.h"
+
+enum feature_kind {
+	FEATURE_NONE,  /* no formula knows it */
+	FEATURE_COUNT, /* one of enum tick_feature */
+	FEATURE_TIME,  /* CPU time in ns: TICK_REF after multiplying by the base frequency */
+	FEATURE_PKG,
+	FEATURE_DRAM,
+	FEATURE_APERF,
+	FEATURE_MPERF,
+	FEATURE_TSC,
+	FEATURE_BOOKKEEPING, /* time_enabled, time_running */
+};
+
+struct feature {
+	enum feature_kind kind;
+	enum tick_feature which; /* of FEATURE_COUNT and FEATURE_TIME */
+	unsigned rank;           /* where two events mean the same, the lower rank is taken */
+};
+
+/* Rank of an event that stands in for TICK_REF because a sensor reports nothing that is known. */
+#define FEATURE_RANK_FALLBACK 100
+
+/* Looks the name up, without its PMU prefix ("hsw_ep::", "perf::") and whatever the case. */
+struct feature feature_of_event(const char *event);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ticks in the making, oldest first. Ticks leave in the order of their time, each once; memory of a finished
+ * tick is used again for a later one. Called by machine.c; knows neither stores, clocks nor what the counts
+ * mean.
+ */
+#include "tick/join.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* More ticks than these are never kept: the oldest goes out as it is. 10 ms ticks for 40 s. */
+#define JOIN_SLOTS_MAX 4096
+
+struct join {
+	int64_t grace_ms;
+	int64_t position_ms;
+	struct join_slot **slots; /* by time */
+	unsigned n_slots;
+	unsigned capacity;
+	struct join_slot **spare;
+	unsigned n_spare;
+	uint64_t n_fed;
+};
+
+struct join *join_new(int64_t grace_ms)
+{
+	struct join *join = calloc(1, sizeof(*join));
+
+	if (!join)
+		return NULL;
+	join->grace_ms = grace_ms;
+	join->position_ms = INT64_MIN;
+	return join;
+}
+
+static void join_slot_free(struct join_slot *slot)
+{
+	free(slot->reports);
+	free(slot->values);
+	free(slot->strings);
+	free(slot->index);
+	free(slot);
+}
+
+void join_free(struct join *join)
+{
+	if (!join)
+		return;
+	for (unsigned i = 0; i < join->n_slots; i++)
+		join_slot_free(join->slots[i]);
+	for (unsigned i = 0; i < join->n_spare; i++)
+		join_slot_free(join->spare[i]);
+	free(join->slots);
+	free(join->spare);
+	free(join);
+}
+
+void join_set_position(struct join *join, int64_t time_ms)
+{
+	join->position_ms = time_ms;
+}
+
+int64_t join_position(const struct join *join)
+{
+	return join->position_ms;
+}
+
+unsigned join_pending(const struct join *join)
+{
+	return join->n_slots;
+}
+
+bool join_is_complete(const struct join_slot *slot)
+{
+	return slot->has_all && slot->n_targets >= 0 && (int64_t)slot->n_reports >= slot->n_targets;
+}
+
+/* Makes room for `needed` elements of `size` bytes. */
+static int join_grow(void **array, uint32_t *capacity, uint64_t needed, size_t size)
+{
+	uint64_t wanted = *capacity ? *capacity : 16;
+	void *grown;
+
+	if (needed <= *capacity)
+		return 0;
+	while (wanted < needed)
+		wanted *= 2;
+	if (wanted > UINT32_MAX / 2)
+		return -ENOMEM;
+	grown = realloc(*array, wanted * size);
+	if (!grown)
+		return -ENOMEM;
+	*array = grown;
+	*capacity = (uint32_t)wanted;
+	return 0;
+}
+
+static void join_slot_reset(struct join_slot *slot, int64_t time_ms)
+{
+	slot->time_ms = time_ms;
+	slot->has_all = false;
+	slot->has_seq = false;
+	slot->estimated = false;
+	slot->seq = 0;
+	slot->interval_s = NAN;
+	slot->n_targets = -1;
+	slot->base_frequency_mhz = 0;
+	slot->n_cores = 0;
+	slot->lost_total = 0;
+	slot->lost_cpu_s = 0;
+	slot->n_reports = 0;
+	slot->n_values = 0;
+	slot->strings_length = 0;
+	if (slot->index)
+		memset(slot->index, 0, slot->index_size * sizeof(*slot->index));
+}
+
+/* Room for one more slot in both tables, so that giving a slot back never fails. */
+static int join_reserve(struct join *join)
+{
+	unsigned capacity = join->capacity ? join->capacity * 2 : 8;
+	struct join_slot **grown;
+
+	if (join->n_slots + join->n_spare < join->capacity)
+		return 0;
+	grown = realloc(join->slots, capacity * sizeof(struct join_slot *));
+	if (!grown)
+		return -ENOMEM;
+	join->slots = grown;
+	grown = realloc(join->spare, capacity * sizeof(struct join_slot *));
+	if (!grown)
+		return -ENOMEM;
+	join->spare = grown;
+	join->capacity = capacity;
+	return 0;
+}
+
+/* The slot of this time, made where there is none; NULL on lack of memory. */
+static struct join_slot *join_slot_at(struct join *join, int64_t time_ms)
+{
+	unsigned at = join->n_slots;
+	struct join_slot *slot;
+
+	while (at > 0 && join->slots[at - 1]->time_ms > time_ms)
+		at--;
+	if (at > 0 && join->slots[at - 1]->time_ms == time_ms)
+		return join->slots[at - 1];
+	if (!join->n_spare) {
+		if (join_reserve(join) < 0)
+			return NULL;
+		slot = calloc(1, sizeof(*slot));
+		if (!slot)
+			return NULL;
+	} else {
+		slot = join->spare[--join->n_spare];
+	}
+	join_slot_reset(slot, time_ms);
+	memmove(join->slots + at + 1, join->slots + at, (join->n_slots - at) * sizeof(struct join_slot *));
+	join->slots[at] = slot;
+	join->n_slots++;
+	return slot;
+}
+
+static uint32_t join_hash(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return hash;
+}
+
+/* Place of the name in the slot's index: taken by it, or empty. */
+static uint32_t *join_index_find(const struct join_slot *slot, const char *name)
+{
+	uint32_t mask = slot->index_size - 1;
+
+	for (uint32_t at = join_hash(name) & mask;; at = (at + 1) & mask) {
+		uint32_t entry = slot->index[at];
+
+		if (!entry || strcmp(join_name(slot, &slot->reports[entry - 1]), name) == 0)
+			return &slot->index[at];
+	}
+}
+
+/* Keeps the index at most half full. */
+static int join_index_reserve(struct join_slot *slot)
+{
+	uint32_t size = slot->index_size ? slot->index_size * 2 : 64;
+	uint32_t *index;
+
+	if ((slot->n_reports + 1) * 2 <= slot->index_size)
+		return 0;
+	index = calloc(size, sizeof(*index));
+	if (!index)
+		return -ENOMEM;
+	free(slot->index);
+	slot->index = index;
+	slot->index_size = size;
+	for (unsigned i = 0; i < slot->n_reports; i++)
+		*join_index_find(slot, join_name(slot, &slot->reports[i])) = i + 1;
+	return 0;
+}
+
+static uint32_t join_add_string(struct join_slot *slot, const char *text)
+{
+	uint32_t at = slot->strings_length;
+	size_t size = strlen(text) + 1;
+
+	memcpy(slot->strings + at, text, size);
+	slot->strings_length += (uint32_t)size;
+	return at;
+}
+
+/* Copies names and values into the slot. */
+static int join_copy(struct join_slot *slot, const struct report_decoded *report,
+		     struct join_report *ret_copy)
+{
+	const char *container_id = report->container_id ? report->container_id : "";
+	size_t text = strlen(report->target) + strlen(container_id) + 2;
+	int r;
+
+	r = join_grow((void **)&slot->strings, &slot->strings_capacity, (uint64_t)slot->strings_length + text,
+		      1);
+	if (r < 0)
+		return r;
+	r = join_grow((void **)&slot->values, &slot->values_capacity,
+		      (uint64_t)slot->n_values + report->n_values, sizeof(*slot->values));
+	if (r < 0)
+		return r;
+	ret_copy->name = join_add_string(slot, report->target);
+	ret_copy->container_id = join_add_string(slot, container_id);
+	ret_copy->first_value = slot->n_values;
+	ret_copy->n_values = report->n_values;
+	ret_copy->partial = report->partial;
+	ret_copy->scaled = report->scaled;
+	if (report->n_values)
+		memcpy(slot->values + slot->n_values, report->values,
+		       report->n_values * sizeof(*slot->values));
+	slot->n_values += report->n_values;
+	return 0;
+}
+
+static int join_add_all(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
+{
+	int r;
+
+	if (slot->has_all) {
+		*ret_fed = JOIN_DUPLICATE;
+		return 0;
+	}
+	r = join_copy(slot, report, &slot->all);
+	if (r < 0)
+		return r;
+	slot->has_all = true;
+	slot->has_seq = report->has_seq;
+	slot->seq = report->seq;
+	slot->interval_s = report->interval_s;
+	slot->n_targets = report->n_targets;
+	slot->base_frequency_mhz = report->base_frequency_mhz > 0 ? report->base_frequency_mhz : 0;
+	slot->n_cores = report->n_cores > 0 ? report->n_cores : 0;
+	slot->lost_total = report->lost_total;
+	slot->lost_cpu_s = report->lost_cpu_s;
+	slot->estimated = report->energy_source && strncmp(report->energy_source, "estimate", 8) == 0;
+	return 0;
+}
+
+static int join_add_target(struct join_slot *slot, const struct report_decoded *report,
+			   enum join_fed *ret_fed)
+{
+	uint32_t *entry;
+	int r;
+
+	r = join_index_reserve(slot);
+	if (r < 0)
+		return r;
+	entry = join_index_find(slot, report->target);
+	if (*entry) {
+		*ret_fed = JOIN_DUPLICATE;
+		return 0;
+	}
+	r = join_grow((void **)&slot->reports, &slot->reports_capacity, (uint64_t)slot->n_reports + 1,
+		      sizeof(*slot->reports));
+	if (r < 0)
+		return r;
+	r = join_copy(slot, report, &slot->reports[slot->n_reports]);
+	if (r < 0)
+		return r;
+	*entry = ++slot->n_reports;
+	return 0;
+}
+
+int join_feed(struct join *join, const struct report_decoded *report, int64_t now_ms, enum join_fed *ret_fed)
+{
+	struct join_slot *slot;
+	int r;
+
+	*ret_fed = JOIN_NEW;
+	if (report->time_ms <= join->position_ms) {
+		*ret_fed = JOIN_LATE;
+		return 0;
+	}
+	slot = join_slot_at(join, report->time_ms);
+	if (!slot)
+		return -ENOMEM;
+	if (strcmp(report->target, REPORT_TARGET_ALL) == 0)
+		r = join_add_all(slot, report, ret_fed);
+	else
+		r = join_add_target(slot, report, ret_fed);
+	if (r == 0 && *ret_fed == JOIN_NEW) {
+		slot->fed_ms = now_ms;
+		slot->fed_order = ++join->n_fed;
+	}
+	return r;
+}
+
+/*
+ * The sensor's own clock may say that a tick is over, as when much is read at once: reports of a later time
+ * have come after its last one. Those that came before it say nothing: their time may be wrong.
+ */
+static bool join_is_outrun(const struct join *join, const struct join_slot *slot)
+{
+	for (unsigned i = join->n_slots; i-- > 1;) {
+		if (join->slots[i]->time_ms - slot->time_ms < join->grace_ms)
+			return false;
+		if (join->slots[i]->fed_order > slot->fed_order)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A tick that does not say how many reports it has is over when a later one has begun and nothing more has
+ * come for the grace period. Where no later one comes at all (the sensor has ended), four grace periods do.
+ * Nothing is done about one whose time is still to come: what comes until then would be late.
+ */
+static bool join_is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms)
+{
+	int64_t waited_ms = now_ms - slot->fed_ms;
+
+	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX || join_is_outrun(join, slot))
+		return true;
+	if (now_ms > 0 && slot->time_ms > now_ms + join->grace_ms)
+		return false;
+	return waited_ms >= (join->n_slots > 1 ? join->grace_ms : 4 * join->grace_ms + 1);
+}
+
+struct join_slot *join_take(struct join *join, int64_t now_ms, bool flush)
+{
+	struct join_slot *slot;
+
+	if (!join->n_slots)
+		return NULL;
+	slot = join->slots[0];
+	if (!flush && !join_is_over(join, slot, now_ms))
+		return NULL;
+	join->n_slots--;
+	memmove(join->slots, join->slots + 1, join->n_slots * sizeof(struct join_slot *));
+	join->position_ms = slot->time_ms;
+	return slot;
+}
+
+void join_release(struct join *join, struct join_slot *slot)
+{
+	join->spare[join->n_spare++] = slot;
+}

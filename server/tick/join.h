@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The join: gathers a sensor's decoded reports, in whatever order they come, until all of a tick are there.
+ * Pure: the caller says what time it is. tick_make.h turns a gathered tick into flat arrays.
+ */
+#pragma once
+
+#include "document/report_bson.h"
+
+enum join_fed {
+	JOIN_NEW,
+	JOIN_DUPLICATE, /* this target's report of this tick is there already */
+	JOIN_LATE,      /* the tick has been handed out: the report is of no use any more */
+};
+
+struct join_report {
+	uint32_t name; /* offsets into the slot's strings; see join_name() */
+	uint32_t container_id;
+	uint32_t first_value;
+	uint32_t n_values;
+	bool partial;
+	double scaled;
+};
+
+/* A gathered tick. */
+struct join_slot {
+	int64_t time_ms;
+	int64_t fed_ms;     /* when its last report came, by the caller's clock */
+	uint64_t fed_order; /* the last report's number among all that came */
+	bool has_all;
+	bool has_seq;
+	bool estimated;
+	uint64_t seq;
+	double interval_s; /* NAN: not said */
+	int64_t n_targets; /* announced; -1: not said */
+	double base_frequency_mhz;
+	double n_cores;
+	uint64_t lost_total;
+	double lost_cpu_s;
+	struct join_report all;
+	unsigned n_reports;
+	unsigned reports_capacity;
+	struct join_report *reports;
+	uint32_t n_values;
+	uint32_t values_capacity;
+	struct report_value *values;
+	uint32_t strings_length;
+	uint32_t strings_capacity;
+	char *strings;
+	uint32_t *index; /* open addressing: report number + 1 by name */
+	uint32_t index_size;
+};
+
+struct join;
+
+/* `grace_ms`: how long an incomplete tick waits once a later one has begun. NULL on lack of memory. */
+struct join *join_new(int64_t grace_ms);
+void join_free(struct join *join);
+/* Ticks at or before `time_ms` count as handed out. INT64_MIN: none. */
+void join_set_position(struct join *join, int64_t time_ms);
+int64_t join_position(const struct join *join);
+
+/* Takes a report in. 0 or -ENOMEM. */
+int join_feed(struct join *join, const struct report_decoded *report, int64_t now_ms, enum join_fed *ret_fed);
+/*
+ * The oldest tick, if it is complete, if its time to wait is over, or with `flush` in any case; NULL
+ * otherwise. It belongs to the join and must be given back by join_release() before the next call.
+ */
+struct join_slot *join_take(struct join *join, int64_t now_ms, bool flush);
+void join_release(struct join *join, struct join_slot *slot);
+/* How many ticks wait. */
+unsigned join_pending(const struct join *join);
+/* True where `all` and as many targets as it announced are there. */
+bool join_is_complete(const struct join_slot *slot);
+
+static inline const char *join_name(const struct join_slot *slot, const struct join_report *report)
+{
+	return slot->strings + report->name;
+}
+static inline const char *join_container_id(const struct join_slot *slot, const struct join_report *report)
+{
+	return slot->strings + report->container_id;
+}

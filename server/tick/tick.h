@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A tick: all reports of one sensor for one instant, joined and turned into flat arrays of counts per target
+ * and socket. Pure: fed with decoded reports, asked for finished ticks, knows neither stores nor clocks.
+ */
+#pragma once
+
+#include "document/report.h"
+#include "document/report_bson.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TICK_SOCKETS_MAX 32
+
+/* What the formulas understand of a container group's events, whatever their names. */
+enum tick_feature {
+	TICK_REF,          /* reference cycles, or CPU time x base frequency */
+	TICK_CYCLES,       /* core cycles */
+	TICK_INSTRUCTIONS, /* retired */
+	TICK_MISSES,       /* last-level cache misses */
+	TICK_VECTOR,       /* packed floating-point instructions, retired */
+	TICK_FEATURES
+};
+
+/* Sets what is known of a target: CPUs that it may use, its image; leaves alone what is not. */
+typedef void (*tick_describer)(void *data, const char *target, double *cpu_quota, const char **image);
+
+struct tick_socket {
+	unsigned package;
+	double energy_j[REPORT_SCOPES];  /* NAN: not measured in this tick */
+	double bridged_s[REPORT_SCOPES]; /* time before this tick without a reading, which its energy covers,
+					    too */
+	double aperf, mperf, tsc;        /* mean count of the socket's CPUs; NAN: not reported */
+	double counts[TICK_FEATURES];    /* machine-wide counts of the container group; NAN: not reported */
+};
+
+struct tick_target {
+	const char *name;
+	const char *container_id; /* "" for none */
+	uint32_t key;             /* the same number for the same name as long as the sensor's state lives */
+	bool partial;
+	double scaled;
+	double cpu_quota; /* CPUs; 0: unknown */
+	uint32_t image;   /* hash of the image that it runs; 0: unknown */
+	uint32_t present; /* bit k: it has counts on socket k */
+	double *counts;   /* [n_sockets][TICK_FEATURES]; NAN: missing */
+	double *events;   /* [n_sockets][n_events] of group `core` as reported; NAN: missing */
+};
+
+struct tick {
+	int64_t time_ms;
+	double interval_s; /* measured, or the difference of times where the sensor does not say */
+	bool has_seq;
+	uint64_t seq;
+	bool complete;  /* `all` and as many targets as it announced */
+	bool reset;     /* a counter went backwards or the sensor restarted: no energy to be used */
+	bool estimated; /* the energy is a model's */
+	double base_frequency_mhz; /* 0: unknown */
+	double n_cores;            /* physical cores of a socket; 0: unknown */
+	unsigned cpu_stride;       /* difference of the first CPU numbers of two sockets; 0: unknown */
+	unsigned n_sockets;
+	struct tick_socket sockets[TICK_SOCKETS_MAX];
+	unsigned n_targets;
+	struct tick_target *targets;
+	unsigned n_events;
+	const char *const *event_names; /* sorted by strcmp */
+};
+
+/* Mean power over the time that the tick's energy covers, W; NAN where it was not measured. */
+static inline double tick_power_w(const struct tick *tick, unsigned socket, enum report_scope scope)
+{
+	const struct tick_socket *at = &tick->sockets[socket];
+
+	return at->energy_j[scope] / (tick->interval_s + at->bridged_s[scope]);
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Turns a gathered tick into flat arrays. Energy: the first CPU of each package that carries a RAPL event,
+ * whatever the group's name (sensors that read several dies add them up; one that reads every CPU repeats the
+ * same counter). Counts: summed over a package's CPUs. Called by machine.c; formulas see nothing but its
+ * result.
+ */
+#include "tick/tick_make.h"
+#include "tick/tick_bridge.h"
+#include "tick/tick_names.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_COUNT_MAX     0x1p62 /* more than this in one tick is a counter that went backwards */
+#define TICK_KEYS_KEEP     4096
+#define TICK_KEYS_AGE      300 /* ticks */
+#define TICK_KEYS_INTERVAL 100 /* ticks between two expiries */
+#define TICK_GAP_FACTOR    10  /* a difference of times beyond this is a pause of the sensor, not a tick */
+
+struct tick_maker {
+	struct tick_names names;
+	struct tick tick;
+	uint64_t n_ticks;
+	int64_t last_ms;
+	bool has_last;
+	double last_interval_s;
+	double cycles_per_ns; /* of CPU time, in this tick */
+	struct tick_bridge bridge;
+	/* grown with need, never shrunk */
+	unsigned targets_capacity;
+	double *counts; /* [targets][sockets][features] */
+	unsigned *ranks;
+	size_t counts_capacity;
+	double *events;
+	size_t events_capacity;
+	uint8_t socket_of_package[UINT16_MAX + 1]; /* its number + 1; 0: no counts in this tick */
+};
+
+struct tick_maker *tick_maker_new(const struct report_names *names, double interval_s)
+{
+	struct tick_maker *maker = calloc(1, sizeof(*maker));
+
+	if (!maker)
+		return NULL;
+	tick_names_init(&maker->names, names);
+	maker->last_interval_s = interval_s;
+	return maker;
+}
+
+void tick_maker_free(struct tick_maker *maker)
+{
+	if (!maker)
+		return;
+	tick_names_done(&maker->names);
+	free(maker->tick.targets);
+	free(maker->counts);
+	free(maker->ranks);
+	free(maker->events);
+	free(maker);
+}
+
+void tick_maker_set_describer(struct tick_maker *maker, tick_describer describe, void *data)
+{
+	maker->names.describe = describe;
+	maker->names.describe_data = data;
+}
+
+int tick_maker_set_target(struct tick_maker *maker, const char *target, double cpu_quota, const char *image)
+{
+	return tick_names_know(&maker->names, target, cpu_quota, image, maker->n_ticks);
+}
+
+void tick_maker_set_position(struct tick_maker *maker, int64_t time_ms, double interval_s)
+{
+	maker->last_ms = time_ms;
+	maker->has_last = true;
+	maker->n_ticks = 2; /* as many as it takes to trust the interval */
+	if (interval_s > 0)
+		maker->last_interval_s = interval_s;
+}
+
+static double tick_clean(double value)
+{
+	return value >= 0 && value <= TICK_COUNT_MAX ? value : NAN;
+}
+
+/* Packages that occur, ascending, and the way from a package to its socket. */
+static void tick_find_sockets(struct tick_maker *maker, const struct join_slot *slot)
+{
+	struct tick *tick = &maker->tick;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < tick->n_sockets; i++)
+		maker->socket_of_package[tick->sockets[i].package] = 0;
+	for (uint32_t i = 0; i < slot->n_values && n < TICK_SOCKETS_MAX; i++) {
+		unsigned package = slot->values[i].package;
+		unsigned at = n;
+
+		if (maker->socket_of_package[package])
+			continue;
+		maker->socket_of_package[package] = 1;
+		while (at > 0 && tick->sockets[at - 1].package > package) {
+			tick->sockets[at].package = tick->sockets[at - 1].package;
+			at--;
+		}
+		tick->sockets[at].package = package;
+		n++;
+	}
+	tick->n_sockets = n;
+	for (unsigned i = 0; i < n; i++) {
+		struct tick_socket *socket = &tick->sockets[i];
+
+		maker->socket_of_package[socket->package] = (uint8_t)(i + 1);
+		socket->aperf = socket->mperf = socket->tsc = NAN;
+		for (unsigned j = 0; j < REPORT_SCOPES; j++)
+			socket->energy_j[j] = NAN;
+		for (unsigned j = 0; j < TICK_FEATURES; j++)
+			socket->counts[j] = NAN;
+	}
+}
+
+/* Arrays for `n` targets. */
+static int tick_reserve(struct tick_maker *maker, unsigned n)
+{
+	size_t counts = (size_t)n * maker->tick.n_sockets * TICK_FEATURES;
+	size_t events = (size_t)n * maker->tick.n_sockets * maker->tick.n_events;
+
+	if (n > maker->targets_capacity) {
+		struct tick_target *targets = realloc(maker->tick.targets, n * sizeof(*targets));
+
+		if (!targets)
+			return -ENOMEM;
+		maker->tick.targets = targets;
+		maker->targets_capacity = n;
+	}
+	if (counts > maker->counts_capacity) {
+		double *grown = realloc(maker->counts, counts * sizeof(*grown));
+		unsigned *ranks;
+
+		if (!grown)
+			return -ENOMEM;
+		maker->counts = grown;
+		ranks = realloc(maker->ranks, counts * sizeof(*ranks));
+		if (!ranks)
+			return -ENOMEM;
+		maker->ranks = ranks;
+		maker->counts_capacity = counts;
+	}
+	if (events > maker->events_capacity) {
+		double *grown = realloc(maker->events, events * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		maker->events = grown;
+		maker->events_capacity = events;
+	}
+	for (size_t i = 0; i < counts; i++) {
+		maker->counts[i] = NAN;
+		maker->ranks[i] = UINT32_MAX;
+	}
+	for (size_t i = 0; i < events; i++)
+		maker->events[i] = NAN;
+	return 0;
+}
+
+/* Adds to a sum that starts as NAN; an absurd part leaves the sum as it is. */
+static void tick_add(double *sum, double value)
+{
+	if (!isnan(value))
+		*sum = isnan(*sum) ? value : *sum + value;
+}
+
+/* Adds a count to its feature, unless a better event of the same meaning is there; a better one starts anew.
+ */
+static void tick_add_feature(struct tick_maker *maker, const struct report_value *value, double *counts,
+			     unsigned *ranks)
+{
+	struct feature feature = tick_names_feature(&maker->names, value->event);
+	double count = tick_clean(value->value);
+
+	if ((feature.kind != FEATURE_COUNT && feature.kind != FEATURE_TIME) || isnan(count))
+		return;
+	if (feature.kind == FEATURE_TIME)
+		count *= maker->cycles_per_ns;
+	if (feature.rank > ranks[feature.which])
+		return;
+	if (feature.rank < ranks[feature.which]) {
+		ranks[feature.which] = feature.rank;
+		counts[feature.which] = NAN;
+	}
+	tick_add(&counts[feature.which], count);
+}
+
+static int tick_make_target(struct tick_maker *maker, const struct join_slot *slot, unsigned i)
+{
+	const struct join_report *report = &slot->reports[i];
+	struct tick_target *target = &maker->tick.targets[i];
+	const struct tick_key *key = tick_names_key(&maker->names, join_name(slot, report), maker->n_ticks);
+	size_t n_sockets = maker->tick.n_sockets;
+
+	if (!key)
+		return -ENOMEM;
+	target->name = join_name(slot, report);
+	target->container_id = join_container_id(slot, report);
+	target->key = key->key;
+	target->cpu_quota = key->cpu_quota;
+	target->image = key->image;
+	target->partial = report->partial;
+	target->scaled = report->scaled > 0 ? report->scaled : 1;
+	target->present = 0;
+	target->counts = maker->counts + i * n_sockets * TICK_FEATURES;
+	target->events = maker->events + i * n_sockets * maker->tick.n_events;
+	for (uint32_t j = 0; j < report->n_values; j++) {
+		const struct report_value *value = &slot->values[report->first_value + j];
+		int socket = maker->socket_of_package[value->package] - 1;
+		int column = maker->names.columns[value->event];
+		unsigned *ranks;
+
+		if (socket < 0 || maker->names.features[value->event].kind == FEATURE_BOOKKEEPING)
+			continue;
+		target->present |= UINT32_C(1) << socket;
+		ranks = maker->ranks + (i * n_sockets + (size_t)socket) * TICK_FEATURES;
+		tick_add_feature(maker, value, target->counts + (size_t)socket * TICK_FEATURES, ranks);
+		if (column >= 0 && value->group == maker->names.core_group)
+			tick_add(&target->events[(size_t)socket * maker->tick.n_events + (size_t)column],
+				 tick_clean(value->value));
+	}
+	return 0;
+}
+
+/*
+ * What a nanosecond of CPU time is in reference cycles. Where nobody says the base frequency but the machine
+ * is counted both ways (a sensor out of descriptors), its two sums tell it; else time stays as it is, since
+ * all of it is time.
+ */
+static double tick_find_cycles(const struct tick_maker *maker, const struct join_slot *slot)
+{
+	double cycles = 0, time_ns = 0;
+
+	if (maker->tick.base_frequency_mhz > 0)
+		return maker->tick.base_frequency_mhz / 1000;
+	for (uint32_t i = 0; slot->has_all && i < slot->all.n_values; i++) {
+		const struct report_value *value = &slot->values[slot->all.first_value + i];
+		const struct feature *feature = &maker->names.features[value->event];
+		double count = tick_clean(value->value);
+
+		if (isnan(count) || feature->which != TICK_REF)
+			continue;
+		if (feature->kind == FEATURE_COUNT)
+			cycles += count;
+		else if (feature->kind == FEATURE_TIME)
+			time_ns += count;
+	}
+	return cycles > 0 && time_ns > 0 ? cycles / time_ns : 1;
+}
+
+struct tick_mean {
+	double sum;
+	unsigned n;
+};
+
+static double tick_mean(struct tick_mean mean)
+{
+	return mean.n ? mean.sum / mean.n : NAN;
+}
+
+/* Energy, clocks and machine-wide counts of one socket out of `all`. */
+static void tick_make_socket(struct tick_maker *maker, const struct join_slot *slot,
+			     struct tick_socket *socket, unsigned *ret_first_cpu)
+{
+	struct tick_mean means[FEATURE_BOOKKEEPING] = {0};
+	unsigned energy_cpu[REPORT_SCOPES] = {UINT32_MAX, UINT32_MAX};
+	unsigned ranks[TICK_FEATURES];
+
+	for (unsigned i = 0; i < TICK_FEATURES; i++)
+		ranks[i] = UINT32_MAX;
+	*ret_first_cpu = UINT32_MAX;
+	for (uint32_t i = 0; i < slot->all.n_values; i++) {
+		const struct report_value *value = &slot->values[slot->all.first_value + i];
+		enum feature_kind kind = maker->names.features[value->event].kind;
+		double count = tick_clean(value->value);
+
+		if (value->package != socket->package)
+			continue;
+		if (value->cpu < *ret_first_cpu)
+			*ret_first_cpu = value->cpu;
+		if (kind == FEATURE_PKG || kind == FEATURE_DRAM) {
+			enum report_scope scope = kind == FEATURE_PKG ? REPORT_SCOPE_CPU : REPORT_SCOPE_DRAM;
+
+			maker->tick.reset |= isnan(count);
+			if (value->cpu >= energy_cpu[scope])
+				continue;
+			energy_cpu[scope] = value->cpu;
+			socket->energy_j[scope] = ldexp(count, REPORT_RAPL_EXPONENT);
+		} else if (kind >= FEATURE_APERF && kind <= FEATURE_TSC) {
+			if (!isnan(count))
+				means[kind].sum += count, means[kind].n++;
+		} else if (kind != FEATURE_BOOKKEEPING) {
+			tick_add_feature(maker, value, socket->counts, ranks);
+		}
+	}
+	socket->aperf = tick_mean(means[FEATURE_APERF]);
+	socket->mperf = tick_mean(means[FEATURE_MPERF]);
+	socket->tsc = tick_mean(means[FEATURE_TSC]);
+}
+
+/*
+ * Length of the tick: as measured by the sensor, else the difference of times; a pause of the sensor is no
+ * tick, so the length of the one before stands in for it.
+ */
+static double tick_find_interval(const struct tick_maker *maker, const struct join_slot *slot)
+{
+	double difference_s = (double)(slot->time_ms - maker->last_ms) / 1000;
+
+	if (slot->interval_s > 0 && slot->interval_s < 1e6)
+		return slot->interval_s;
+	if (!maker->has_last || difference_s <= 0)
+		return maker->last_interval_s;
+	if (maker->n_ticks > 1 && difference_s > TICK_GAP_FACTOR * maker->last_interval_s)
+		return maker->last_interval_s;
+	return difference_s;
+}
+
+static void tick_make_head(struct tick_maker *maker, const struct join_slot *slot)
+{
+	struct tick *tick = &maker->tick;
+
+	tick->time_ms = slot->time_ms;
+	tick->interval_s = tick_find_interval(maker, slot);
+	tick->has_seq = slot->has_seq;
+	tick->seq = slot->seq;
+	tick->complete = join_is_complete(slot);
+	tick->reset = false;
+	tick->estimated = slot->estimated;
+	if (slot->has_all) {
+		tick->base_frequency_mhz = slot->base_frequency_mhz;
+		tick->n_cores = slot->n_cores;
+	}
+	maker->last_ms = slot->time_ms;
+	maker->has_last = true;
+	maker->last_interval_s = tick->interval_s;
+	maker->n_ticks++;
+}
+
+int tick_make(struct tick_maker *maker, const struct join_slot *slot, const struct tick **ret_tick)
+{
+	struct tick *tick = &maker->tick;
+	unsigned first_cpus[TICK_SOCKETS_MAX];
+	int r;
+
+	r = tick_names_update(&maker->names);
+	if (r < 0)
+		return r;
+	tick_make_head(maker, slot);
+	tick_find_sockets(maker, slot);
+	r = tick_names_find_columns(&maker->names, slot);
+	if (r < 0)
+		return r;
+	tick->n_events = maker->names.n_columns;
+	r = tick_reserve(maker, slot->n_reports);
+	if (r < 0)
+		return r;
+	tick->n_targets = slot->n_reports;
+	tick->event_names = maker->names.column_names;
+	maker->cycles_per_ns = tick_find_cycles(maker, slot);
+	for (unsigned i = 0; i < slot->n_reports; i++) {
+		r = tick_make_target(maker, slot, i);
+		if (r < 0)
+			return r;
+	}
+	tick->cpu_stride = 0;
+	if (slot->has_all) {
+		for (unsigned i = 0; i < tick->n_sockets; i++)
+			tick_make_socket(maker, slot, &tick->sockets[i], &first_cpus[i]);
+		if (tick->n_sockets > 1 && first_cpus[1] != UINT32_MAX && first_cpus[1] > first_cpus[0])
+			tick->cpu_stride = first_cpus[1] - first_cpus[0];
+	}
+	tick_bridge_take(&maker->bridge, tick, slot->has_all);
+	if (maker->n_ticks % TICK_KEYS_INTERVAL == 0)
+		tick_names_expire(&maker->names, maker->n_ticks, TICK_KEYS_AGE, TICK_KEYS_KEEP);
+	*ret_tick = tick;
+	return 0;
+}

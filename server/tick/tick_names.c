@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tables behind tick_make.c, kept from tick to tick: each name is understood once. Pure; memory is bounded by
+ * expiry, whatever the number of containers that a machine has seen.
+ */
+#include "tick/tick_names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tick_names_init(struct tick_names *names, const struct report_names *report_names)
+{
+	memset(names, 0, sizeof(*names));
+	names->names = report_names;
+	names->core_group = -1;
+	names->fallback_event = -1;
+}
+
+void tick_names_done(struct tick_names *names)
+{
+	struct tick_key *key, *next;
+
+	HASH_CLEAR(by_key, names->keys_by_key);
+	HASH_ITER(by_name, names->keys_by_name, key, next)
+	{
+		HASH_DELETE(by_name, names->keys_by_name, key);
+		free(key);
+	}
+	free(names->features);
+	free(names->columns);
+	free(names->column_names);
+	memset(names, 0, sizeof(*names));
+}
+
+/* Makes `*array` hold `n` elements of `size` bytes. */
+static int tick_names_resize(void *array, unsigned n, size_t size)
+{
+	void *old, *grown;
+
+	memcpy(&old, array, sizeof(old));
+	grown = realloc(old, n * size);
+	if (!grown)
+		return -ENOMEM;
+	memcpy(array, &grown, sizeof(grown));
+	return 0;
+}
+
+int tick_names_update(struct tick_names *names)
+{
+	unsigned n = report_names_count_events(names->names);
+
+	if (n <= names->n_features)
+		return 0;
+	if (tick_names_resize(&names->features, n, sizeof(*names->features)) < 0 ||
+	    tick_names_resize(&names->columns, n, sizeof(*names->columns)) < 0 ||
+	    tick_names_resize(&names->column_names, n, sizeof(*names->column_names)) < 0)
+		return -ENOMEM;
+	for (unsigned i = names->n_features; i < n; i++)
+		names->features[i] = feature_of_event(report_names_event(names->names, i));
+	names->n_features = n;
+	return 0;
+}
+
+struct feature tick_names_feature(struct tick_names *names, unsigned event)
+{
+	if (!names->knows_event && (int)event == names->fallback_event)
+		return (struct feature){FEATURE_COUNT, TICK_REF, FEATURE_RANK_FALLBACK};
+	return names->features[event];
+}
+
+/* Learns from a container's value which group is the core group and whether a stand-in is needed. */
+static void tick_names_learn(struct tick_names *names, unsigned group, unsigned event)
+{
+	struct feature feature = names->features[event];
+
+	if (feature.kind == FEATURE_BOOKKEEPING)
+		return;
+	if ((int)group != names->core_group &&
+	    (names->core_group < 0 || strcmp(report_names_group(names->names, group), "core") == 0))
+		names->core_group = (int)group;
+	if (feature.kind == FEATURE_COUNT || feature.kind == FEATURE_TIME)
+		names->knows_event = true;
+	else if (names->fallback_event < 0)
+		names->fallback_event = (int)event;
+}
+
+static int tick_names_compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int tick_names_find_columns(struct tick_names *names, const struct join_slot *slot)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < names->n_features; i++)
+		names->columns[i] = -1;
+	for (unsigned i = 0; i < slot->n_reports; i++) {
+		const struct report_value *value = slot->values + slot->reports[i].first_value;
+
+		for (uint32_t j = 0; j < slot->reports[i].n_values; j++, value++) {
+			tick_names_learn(names, value->group, value->event);
+			if (names->features[value->event].kind != FEATURE_BOOKKEEPING &&
+			    (int)value->group == names->core_group)
+				names->columns[value->event] = 0;
+		}
+	}
+	for (unsigned i = 0; i < names->n_features; i++) {
+		if (names->columns[i] >= 0)
+			names->column_names[n++] = report_names_event(names->names, i);
+	}
+	names->n_columns = n;
+	if (n)
+		qsort(names->column_names, n, sizeof(*names->column_names), tick_names_compare);
+	for (unsigned i = 0; i < names->n_features; i++) {
+		const char *name = report_names_event(names->names, i);
+
+		for (unsigned j = 0; names->columns[i] >= 0 && j < n; j++) {
+			if (strcmp(names->column_names[j], name) == 0)
+				names->columns[i] = (int)j;
+		}
+	}
+	return 0;
+}
+
+static uint32_t tick_names_hash(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619u;
+	return hash;
+}
+
+static void set_known(struct tick_key *key, double cpu_quota, const char *image)
+{
+	if (cpu_quota > 0)
+		key->cpu_quota = cpu_quota;
+	if (image[0])
+		key->image = tick_names_hash(image) | 1;
+}
+
+struct tick_key *tick_names_key(struct tick_names *names, const char *target, uint64_t now)
+{
+	size_t length = strlen(target);
+	struct tick_key *found, *taken;
+
+	HASH_FIND(by_name, names->keys_by_name, target, length, found);
+	if (!found) {
+		found = calloc(1, sizeof(*found) + length + 1);
+		if (!found)
+			return NULL;
+		memcpy(found->name, target, length + 1);
+		found->key = tick_names_hash(target);
+		do {
+			HASH_FIND(by_key, names->keys_by_key, &found->key, sizeof(found->key), taken);
+			found->key += taken != NULL;
+		} while (taken);
+		HASH_ADD_KEYPTR(by_name, names->keys_by_name, found->name, length, found);
+		HASH_ADD(by_key, names->keys_by_key, key, sizeof(found->key), found);
+		if (names->describe) {
+			double cpu_quota = 0;
+			const char *image = "";
+			names->describe(names->describe_data, target, &cpu_quota, &image);
+			set_known(found, cpu_quota, image);
+		}
+	}
+	found->seen = now;
+	return found;
+}
+
+int tick_names_know(struct tick_names *names, const char *target, double cpu_quota, const char *image,
+		    uint64_t now)
+{
+	struct tick_key *key = tick_names_key(names, target, now);
+
+	if (!key)
+		return -ENOMEM;
+	set_known(key, cpu_quota, image);
+	return 0;
+}
+
+void tick_names_expire(struct tick_names *names, uint64_t now, uint64_t age, unsigned keep)
+{
+	struct tick_key *key, *next;
+
+	if (HASH_CNT(by_name, names->keys_by_name) <= keep)
+		return;
+	HASH_ITER(by_name, names->keys_by_name, key, next)
+	{
+		if (now - key->seen <= age)
+			continue;
+		HASH_DELETE(by_key, names->keys_by_key, key);
+		HASH_DELETE(by_name, names->keys_by_name, key);
+		free(key);
+	}
+}

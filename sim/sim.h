@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulated machine: sockets, cores, containers with a character, and what each of them truly costs.
+ * Pure but for reading its scenario file: no clock, no log; the same scenario, seed and law give the same
+ * numbers. Used by source_sim.c (the sensor's `--sim`) and by tests/sim/simgen.c.
+ */
+#pragma once
+
+#include "document/batch.h"
+#include "document/report.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sim;
+
+enum sim_count { SIM_REF, SIM_CYCLES, SIM_INSTRUCTIONS, SIM_MISSES, SIM_PACKED, SIM_COUNTS };
+
+#define SIM_SYSTEM 0 /* slot of the machine's own work outside containers */
+
+struct sim_options {
+	const char *scenario; /* path of a scenario file (docs/simulation.md) */
+	uint64_t seed;        /* draws the characters, the machine and all noise */
+	unsigned law;         /* 1 or 2; 0: the scenario's own, else 1 */
+	uint64_t ticks;       /* 0: the scenario's own */
+	uint64_t interval_ms; /* 0: the scenario's own, else 1,000 */
+	/* Truth: the power of waking uncore and memory is static; or shared out as dynamic by the time that
+	 * each ran. */
+	bool step_is_shared;
+};
+
+/* 0, or a negative errno with a sentence naming file, place and remedy in `why`. */
+int sim_new(const struct sim_options *options, struct sim **ret_sim, char *why, size_t why_size);
+void sim_free(struct sim *sim);
+
+/* Runs the machine for one tick. 1; 0 when the scenario has ended. */
+int sim_step(struct sim *sim);
+
+/* What the machine is. */
+unsigned sim_sockets(const struct sim *sim);
+unsigned sim_cores(const struct sim *sim); /* physical, of one socket */
+unsigned sim_cpus(
+	const struct sim *sim); /* logical, of the machine; cpu = thread * cores + socket * cores + core */
+unsigned sim_cpu_socket(const struct sim *sim, unsigned cpu);
+double sim_base_mhz(const struct sim *sim);
+bool sim_has_dram(const struct sim *sim);
+bool sim_has_msr(const struct sim *sim);
+bool sim_has_count(const struct sim *sim, enum sim_count count);
+bool sim_is_cpu_time(const struct sim *sim); /* only CPU time is known: SIM_REF is in nanoseconds */
+uint64_t sim_ticks(const struct sim *sim);   /* of the scenario */
+const char *sim_scenario_name(const struct sim *sim);
+
+/* The last tick. */
+uint64_t sim_seq(const struct sim *sim); /* 1 for the first */
+int64_t sim_time_ms(const struct sim *sim);
+uint64_t sim_monotonic_ns(const struct sim *sim);
+double sim_interval_s(const struct sim *sim);
+/* Energy since the previous reading in 2^-32 J, as the perf `power` PMU gives it. */
+uint64_t sim_energy(const struct sim *sim, unsigned socket, enum report_scope scope);
+/* TSC, APERF, MPERF deltas of a CPU. */
+void sim_msr(const struct sim *sim, unsigned cpu, uint64_t ret_tsc_aperf_mperf[3]);
+/* Machine-wide counts of a socket. */
+void sim_machine_counts(const struct sim *sim, unsigned socket, uint64_t ret_counts[SIM_COUNTS]);
+
+/*
+ * Containers by slot; slot SIM_SYSTEM is no container. A slot keeps its meaning until its container has
+ * ended; the number of slots never shrinks. `generation` changes when the slot is used again.
+ */
+unsigned sim_slots(const struct sim *sim);
+bool sim_alive(const struct sim *sim, unsigned slot); /* during a part of the last tick */
+bool sim_partial(const struct sim *sim, unsigned slot);
+bool sim_ran(const struct sim *sim, unsigned slot); /* counted anything in the last tick */
+unsigned sim_generation(const struct sim *sim, unsigned slot);
+const char *sim_name(const struct sim *sim, unsigned slot);
+const char *sim_container_id(const struct sim *sim, unsigned slot); /* 64 hex digits */
+const char *sim_kind(const struct sim *sim, unsigned slot);         /* its group in the scenario */
+/*
+ * What stands for the inode of the container's cgroup: names this life of this slot. The activity source
+ * takes it as activity_cgroup.id, with any path (the runtime's, "/docker/" and sim_container_id(), gives the
+ * usual identity).
+ */
+uint64_t sim_cgroup_id(const struct sim *sim, unsigned slot);
+/* Slot of a live container by that number; SIM_SYSTEM when there is none. */
+unsigned sim_find(const struct sim *sim, uint64_t cgroup_id);
+void sim_counts(const struct sim *sim, unsigned slot, unsigned socket, uint64_t ret_counts[SIM_COUNTS]);
+double sim_running_ratio(const struct sim *sim, unsigned slot); /* running / enabled of its counters */
+/* True cost in the last tick, J. */
+double sim_true_dynamic_j(const struct sim *sim, unsigned slot, unsigned socket, enum report_scope scope);
+double sim_true_static_j(const struct sim *sim, unsigned socket, enum report_scope scope);
+
+/*
+ * sim_report.c: the last tick as the sensor would write it, with the four events that PowerAPI's users count,
+ * or with the vector instructions beside them; and its truth as power reports. 0 or -ENOMEM.
+ */
+int sim_add_reports(const struct sim *sim, const char *sensor, struct batch *batch);
+int sim_add_reports_vector(const struct sim *sim, const char *sensor, struct batch *batch);
+int sim_add_truth(const struct sim *sim, const char *sensor, struct batch *batch);
+/*
+ * sim_floor.c: the best that the noisy readings allow, as power reports: each container's true cost at its
+ * true work, applied to the work that its counters showed, scaled to the energy that RAPL showed.
+ */
+int sim_add_floor(const struct sim *sim, const char *sensor, struct batch *batch);

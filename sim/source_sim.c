@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulated machine as a source of system groups: energy (RAPL_ENERGY_PKG, RAPL_ENERGY_DRAM) by socket,
+ * TSC, APERF and MPERF by CPU. Called by the sensor with --sim after each step of the machine. The
+ * containers' counts are in source_sim_activity.c.
+ */
+#include "source/source.h"
+
+#include "base/log.h"
+#include "sim/sim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_TOKEN "sim"
+
+enum system_event { EVENT_PKG, EVENT_DRAM, EVENT_TSC, EVENT_APERF, EVENT_MPERF, SYSTEM_EVENTS };
+static const char *const event_names[SYSTEM_EVENTS] = {
+	REPORT_EVENT_PKG, REPORT_EVENT_DRAM, "TSC", "APERF", "MPERF",
+};
+
+struct source_sim {
+	struct system_source source; /* first: the sensor sees only this */
+	const struct sim *sim;
+	enum system_event *which; /* [n_events] */
+	const char **names;
+	struct report_place *places;
+	char *group_name;
+};
+
+/* -ENOENT: no such event on this machine. */
+static int find_event(const struct sim *sim, const char *name, enum system_event *ret_event)
+{
+	for (unsigned e = 0; e < SYSTEM_EVENTS; e++) {
+		if (strcmp(name, event_names[e]) != 0)
+			continue;
+		*ret_event = (enum system_event)e;
+		if ((e == EVENT_DRAM && !sim_has_dram(sim)) || (e >= EVENT_TSC && !sim_has_msr(sim)))
+			return -ENOENT;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int system_probe(struct source_context *context, const struct event_group_request *request, char *why,
+			size_t why_size)
+{
+	enum system_event event;
+
+	if (!context->sim) {
+		(void)snprintf(why, why_size,
+			       "there is no simulated machine; give one by --sim SCENARIO.json");
+		return -ENODEV;
+	}
+	for (unsigned i = 0; i < request->n_events; i++) {
+		if (find_event(context->sim, request->events[i], &event) == 0)
+			return 0;
+	}
+	(void)snprintf(why, why_size,
+		       "the scenario's machine has none of its events; it knows RAPL_ENERGY_PKG, "
+		       "RAPL_ENERGY_DRAM, TSC, "
+		       "APERF and MPERF");
+	return -ENOENT;
+}
+
+static void system_close(struct system_source *source)
+{
+	struct source_sim *sim_source = (struct source_sim *)source;
+
+	if (!sim_source)
+		return;
+	free(sim_source->which);
+	free(sim_source->names);
+	free(sim_source->places);
+	free(sim_source->group_name);
+	free(source->values);
+	free(sim_source);
+}
+
+/* Events of the machine; false for what must end the start (--strict). */
+static bool take_events(struct source_sim *sim_source, const struct source_context *context,
+			const struct event_group_request *request)
+{
+	struct report_group *group = &sim_source->source.group;
+
+	for (unsigned i = 0; i < request->n_events; i++) {
+		enum system_event event;
+
+		if (find_event(context->sim, request->events[i], &event) < 0) {
+			log_warning(LOG_TOKEN, 0, "group '%s': the simulated machine has no event '%s'",
+				    request->name, request->events[i]);
+			if (context->strict)
+				return false;
+			continue;
+		}
+		sim_source->which[group->n_events] = event;
+		sim_source->names[group->n_events++] = event_names[event];
+	}
+	return true;
+}
+
+static void take_places(struct source_sim *sim_source, bool one_cpu)
+{
+	const struct sim *sim = sim_source->sim;
+	struct report_group *group = &sim_source->source.group;
+
+	for (unsigned k = 0; k < sim_sockets(sim); k++) {
+		bool taken = false;
+
+		for (unsigned cpu = 0; cpu < sim_cpus(sim); cpu++) {
+			if (sim_cpu_socket(sim, cpu) != k || (one_cpu && taken))
+				continue;
+			sim_source->places[group->n_places++] =
+				(struct report_place){.package = k, .cpu = cpu};
+			taken = true;
+		}
+	}
+}
+
+static int system_open(struct source_context *context, const struct event_group_request *request,
+		       struct system_source **ret_source)
+{
+	struct source_sim *sim_source = calloc(1, sizeof(*sim_source));
+	struct report_group *group;
+	bool energy = false;
+
+	if (!sim_source)
+		return -ENOMEM;
+	group = &sim_source->source.group;
+	sim_source->source.ops = &source_sim_system;
+	sim_source->sim = context->sim;
+	sim_source->which = calloc(request->n_events, sizeof(*sim_source->which));
+	sim_source->names = calloc(request->n_events, sizeof(*sim_source->names));
+	sim_source->places = calloc(sim_cpus(context->sim), sizeof(*sim_source->places));
+	sim_source->group_name = strdup(request->name);
+	sim_source->source.values = calloc((size_t)request->n_events * sim_cpus(context->sim),
+					   sizeof(*sim_source->source.values));
+	if (!sim_source->which || !sim_source->names || !sim_source->places || !sim_source->group_name ||
+	    !sim_source->source.values) {
+		system_close(&sim_source->source);
+		return -ENOMEM;
+	}
+	group->name = sim_source->group_name;
+	group->events = sim_source->names;
+	group->places = sim_source->places;
+	if (!take_events(sim_source, context, request)) {
+		system_close(&sim_source->source);
+		return -ENOENT;
+	}
+	for (unsigned e = 0; e < group->n_events; e++)
+		energy |= sim_source->which[e] <= EVENT_DRAM;
+	take_places(sim_source, energy || request->one_cpu_per_socket);
+	*ret_source = &sim_source->source;
+	return 0;
+}
+
+static uint64_t read_event(const struct sim *sim, enum system_event event, const struct report_place *place)
+{
+	uint64_t msr[3];
+
+	if (event <= EVENT_DRAM)
+		return sim_energy(sim, place->package,
+				  event == EVENT_DRAM ? REPORT_SCOPE_DRAM : REPORT_SCOPE_CPU);
+	sim_msr(sim, place->cpu, msr);
+	return msr[event - EVENT_TSC];
+}
+
+static int system_read(struct system_source *source, uint64_t interval_ns)
+{
+	const struct source_sim *sim_source = (const struct source_sim *)source;
+	const struct report_group *group = &source->group;
+
+	(void)interval_ns;
+	for (unsigned place = 0; place < group->n_places; place++) {
+		for (unsigned e = 0; e < group->n_events; e++)
+			source->values[place * group->n_events + e] =
+				sim_seq(sim_source->sim) ? read_event(sim_source->sim, sim_source->which[e],
+								      &group->places[place])
+							 : 0;
+	}
+	return 0;
+}
+
+const struct system_source_ops source_sim_system = {
+	.name = "sim",
+	.energy = true,
+	.probe = system_probe,
+	.open = system_open,
+	.read = system_read,
+	.close = system_close,
+};

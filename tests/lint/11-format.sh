@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Every C file is formatted as .clang-format says.
+. "$(dirname "$0")/lint.inc"
+
+if ! command -v clang-format >/dev/null; then
+	echo "ok 1 - C files are formatted # SKIP clang-format is not installed"
+	exit 0
+fi
+verdict "C files are formatted (mend: clang-format -i FILE)" \
+	"$(clang-format --dry-run $(c_files) $(test_files) sensor/source/bpf/*.bpf.c 2>&1 | sed -n 's/^\([^:]*\):.*/\1/p' | sort | uniq -c)"
