@@ -24,12 +24,15 @@ static int check_settings(const struct sensor_config *config)
 	uid_t uid;
 	gid_t gid;
 
-	if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0)
-		return log_error("config", 0, "there is no user '%s'; name another by --user", config->user),
-		       2;
+	if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0) {
+		log_error("config", 0, "there is no user '%s'; name another by --user", config->user);
+		return 2;
+	}
 	if (config->cgroup_base && config->cgroup_base[0] &&
-	    cgroup_layout_detect(config->cgroup_base, &layout) < 0)
-		return log_error("config", 0, "%s", layout.text), 2;
+	    cgroup_layout_detect(config->cgroup_base, &layout) < 0) {
+		log_error("config", 0, "%s", layout.text);
+		return 2;
+	}
 	printf("the configuration is valid: reports of '%s' go to '%s', collection '%s'\n", config->name,
 	       store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
 	return 0;
@@ -56,7 +59,8 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 		log_set_name("wattribute-sensor write");
 		return write_main(config);
 	}
-	return log_error("main", 0, "unknown duty '%s'", duty), 2;
+	log_error("main", 0, "unknown duty '%s'", duty);
+	return 2;
 }
 
 int main(int argc, char *argv[])
@@ -68,7 +72,7 @@ int main(int argc, char *argv[])
 
 	log_set_name("wattribute-sensor");
 	if (config_load(&sensor_config_spec, &config, argc, argv, &loaded, why, sizeof(why)) < 0)
-		(void)log_error("config", 0, "%s", why);
+		log_error("config", 0, "%s", why);
 	else if (config_get_action(loaded) == CONFIG_EXIT)
 		code = 0;
 	else

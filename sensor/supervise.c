@@ -52,9 +52,9 @@ static void child_ended(struct supervise *supervise, const char *name, int wait_
 	const int code = exit_code_of(wait_status);
 
 	if (code != 0)
-		(void)log_error("priv", 0, "'%s' has ended with %s %d", name,
-				WIFSIGNALED(wait_status) ? "signal" : "code",
-				WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : code);
+		log_error("priv", 0, "'%s' has ended with %s %d", name,
+			  WIFSIGNALED(wait_status) ? "signal" : "code",
+			  WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : code);
 	if (supervise->exit_code == 0)
 		supervise->exit_code = code;
 	if (--supervise->n_running == 0)
@@ -90,7 +90,7 @@ static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
 
 	(void)ev;
 	(void)events;
-	(void)log_error("priv", 0, "a child does not end; it is killed");
+	log_error("priv", 0, "a child does not end; it is killed");
 	if (supervise->collect.pid > 0)
 		(void)kill(supervise->collect.pid, SIGKILL);
 	if (supervise->write.pid > 0)

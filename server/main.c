@@ -31,7 +31,9 @@ static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
 	if (!config->user)
 		return 0;
 	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
-	return r < 0 ? (log_error("main", 0, "%s", why), r) : 0;
+	if (r < 0)
+		log_error("main", 0, "%s", why);
+	return r;
 }
 
 /* Root's store process, which reads foreign documents, keeps what files of others need and nothing else. */
@@ -44,7 +46,7 @@ static void keep_file_rights(const struct server_config *config)
 	if (sandbox_drop((uid_t)-1, (gid_t)-1,
 			 SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN), why,
 			 sizeof(why)) < 0)
-		(void)log_debug("main", 0, "the store's process keeps its capabilities: %s", why);
+		log_debug("main", 0, "the store's process keeps its capabilities: %s", why);
 }
 
 static void enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
@@ -52,7 +54,7 @@ static void enter_sandbox(enum sandbox_profile profile, const struct server_conf
 	char why[256] = "";
 
 	if (sandbox_enter(profile, (enum sandbox_mode)config->sandbox, why, sizeof(why)) < 0)
-		(void)log_debug("main", 0, "no sandbox: %s", why);
+		log_debug("main", 0, "no sandbox: %s", why);
 }
 
 static int run_store(const struct server_config *config, const char *duty)
@@ -92,7 +94,7 @@ static int run(const struct server_config *config, char *argv[])
 	}
 	log_set_name("wattribute-server");
 	if (config->user && sandbox_find_user(config->user, &uid, &gid) < 0) {
-		(void)log_error("main", 0, "--user '%s': no such user here", config->user);
+		log_error("main", 0, "--user '%s': no such user here", config->user);
 		return 1;
 	}
 	/* Of the default SQLite file, which is written without root's rights; the store says what fails. */
@@ -112,9 +114,9 @@ static int check_input(const struct server_config *config)
 	if (!config->once || !(config->uri || config->input) ||
 	    strncmp(config->input_uri, prefix, strlen(prefix)) != 0 || access(path, F_OK) == 0)
 		return 0;
-	return log_error("config", 0, "cannot read '%s': %s; is the path right, has a sensor written there?",
-			 path, strerror(errno)),
-	       2;
+	log_error("config", 0, "cannot read '%s': %s; is the path right, has a sensor written there?", path,
+		  strerror(errno));
+	return 2;
 }
 
 static int check_settings(const struct server_config *config)

@@ -110,9 +110,9 @@ static void server_settle_due(struct ev_loop *loop, ev_timer *timer, int events)
 	if (!idle && (waited_ms < SERVER_END_MS || (server->config->once && !server->loop.stop_signal)))
 		return;
 	if (!idle)
-		(void)log_warning(SERVER_TOKEN, 0,
-				  "the store did not answer in time: what was not written is worked "
-				  "off again at the next start");
+		log_warning(SERVER_TOKEN, 0,
+			    "the store did not answer in time: what was not written is worked "
+			    "off again at the next start");
 	ev_timer_stop(loop, timer);
 	loop_stop(&server->loop);
 }
@@ -142,11 +142,10 @@ static void server_input_ended(void *data)
 	struct server *server = data;
 
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		if (machine_drain(machine, 0, true) < 0)
-			server->exit_status = log_error(SERVER_TOKEN, -ENOMEM,
-							"%s: not all ticks were worked off", machine->name)
-						      ? 1
-						      : 1;
+		if (machine_drain(machine, 0, true) < 0) {
+			log_error(SERVER_TOKEN, -ENOMEM, "%s: not all ticks were worked off", machine->name);
+			server->exit_status = 1;
+		}
 	}
 	/* What could not be read was said; the result is not whole. */
 	server_end(server, input_get_statistics(server->input)->failed ? 1 : 0);
@@ -156,7 +155,7 @@ static void server_signal(struct loop *loop, int signal_number)
 {
 	struct server *server = loop->data;
 
-	(void)log_info(SERVER_TOKEN, 0, "ending on signal %d", signal_number);
+	log_info(SERVER_TOKEN, 0, "ending on signal %d", signal_number);
 	server_end(server, 0);
 }
 
@@ -165,9 +164,9 @@ static void server_store_lost(void *data, int error)
 	struct server *server = data;
 
 	if (!server->ending)
-		(void)log_error(SERVER_TOKEN, error,
-				"the store's process has ended; ending, too: after a restart the "
-				"server goes on from the stored position");
+		log_error(SERVER_TOKEN, error,
+			  "the store's process has ended; ending, too: after a restart the "
+			  "server goes on from the stored position");
 	server->exit_status = 1;
 	loop_stop(&server->loop);
 }
@@ -180,9 +179,9 @@ static void server_trouble(void *data, bool away, const char *why)
 	server->n.troubles += away;
 	(void)snprintf(server->away_why, sizeof(server->away_why), "%s", why);
 	if (away)
-		(void)log_warning(SERVER_TOKEN, 0, "the store does not answer, trying again: %s", why);
+		log_warning(SERVER_TOKEN, 0, "the store does not answer, trying again: %s", why);
 	else
-		(void)log_notice(SERVER_TOKEN, 0, "the store answers again");
+		log_notice(SERVER_TOKEN, 0, "the store answers again");
 }
 
 /* The stored states are here: reading can begin. */
@@ -193,7 +192,7 @@ static void server_found_states(void *data, const struct db_answer *answer)
 	if (server->ending)
 		return;
 	if (answer->result != STORE_OK)
-		(void)log_warning(SERVER_TOKEN, 0, "no stored state: %s", answer->error);
+		log_warning(SERVER_TOKEN, 0, "no stored state: %s", answer->error);
 	else
 		(void)batch_append_batch(&server->states, answer->documents);
 	server->started = true;
@@ -212,7 +211,7 @@ static struct db_client *server_spawn(struct server *server, const char *name, s
 
 	r = duty_spawn(name, argv, -1, duty);
 	if (r < 0) {
-		(void)log_error(SERVER_TOKEN, r, "cannot start the process for '%s'", name);
+		log_error(SERVER_TOKEN, r, "cannot start the process for '%s'", name);
 		return NULL;
 	}
 	client = db_client_new(server->loop.ev, duty->socket, &events);
@@ -258,10 +257,10 @@ static void server_give_up_rights(const struct server_config *config)
 		else
 			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), why, sizeof(why));
 		if (why[0])
-			(void)log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why);
+			log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why);
 	}
 	if (sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, why, sizeof(why)) < 0)
-		(void)log_debug(SERVER_TOKEN, 0, "no sandbox: %s", why);
+		log_debug(SERVER_TOKEN, 0, "no sandbox: %s", why);
 }
 
 static void server_timer(struct server *server, ev_timer *timer,
@@ -342,8 +341,10 @@ int server_run(const struct server_config *config, char *const argv[])
 	int r;
 
 	r = loop_init(&server.loop, server_signal, &server);
-	if (r < 0)
-		return log_error(SERVER_TOKEN, r, "cannot make the event loop"), 1;
+	if (r < 0) {
+		log_error(SERVER_TOKEN, r, "cannot make the event loop");
+		return 1;
+	}
 	(void)notify_init(&server.notify);
 	r = server_open(&server, argv);
 	if (r == 0) {

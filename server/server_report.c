@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "server.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -23,15 +24,14 @@ static void server_report_machine(const struct machine *machine, int64_t now_ms)
 	if (machine->time_ms != INT64_MIN)
 		(void)snprintf(lag, sizeof(lag), "last tick %.1f s ago",
 			       (double)(now_ms - machine->time_ms) / 1000);
-	(void)log_info("state", 0,
-		       "%s: %llu reports, %llu ticks, %s; %s%s%s, %llu samples, error %s; lost: %llu "
-		       "missing, %llu late, "
-		       "%llu bad; %u ticks wait for reports",
-		       machine->name, (unsigned long long)machine->n.documents,
-		       (unsigned long long)machine->n.ticks, lag, machine->config->ops->name,
-		       state.text[0] ? ": " : "", state.text, (unsigned long long)state.samples, error,
-		       (unsigned long long)machine->n.missing, (unsigned long long)machine->n.late,
-		       (unsigned long long)machine->n.bad, join_pending(machine->join));
+	log_info("state", 0,
+		 "%s: %" PRIu64 " reports, %" PRIu64 " ticks, %s; %s%s%s, %" PRIu64
+		 " samples, error %s; lost: %" PRIu64 " "
+		 "missing, %" PRIu64 " late, "
+		 "%" PRIu64 " bad; %u ticks wait for reports",
+		 machine->name, machine->n.documents, machine->n.ticks, lag, machine->config->ops->name,
+		 state.text[0] ? ": " : "", state.text, state.samples, error, machine->n.missing,
+		 machine->n.late, machine->n.bad, join_pending(machine->join));
 }
 
 void server_report_state(struct server *server)
@@ -42,9 +42,9 @@ void server_report_state(struct server *server)
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
 		server_report_machine(machine, now_ms);
 	if (server->away)
-		(void)log_info("state", 0, "waiting for the store: %s", server->away_why);
+		log_info("state", 0, "waiting for the store: %s", server->away_why);
 	else if (n == 0)
-		(void)log_info("state", 0, "waiting for a sensor: no collection named sensor* yet");
+		log_info("state", 0, "waiting for a sensor: no collection named sensor* yet");
 	(void)notify_status(&server->notify, "%u sensors%s", n, server->away ? ", store away" : "");
 }
 
@@ -64,18 +64,16 @@ void server_report_end(const struct server *server)
 		sum.duplicates += machine->n.duplicates;
 	}
 	if (server->config->once && !server->machines)
-		(void)log_warning("server", 0,
-				  "no reports: the input has no collection named sensor*, or none that "
-				  "--sensor names");
-	(void)log_notice(
-		"server", 0,
-		"%u sensors, %llu ticks of %llu reports, %llu power reports (%llu written, %llu there "
-		"already, "
-		"%llu refused); lost: %llu missing, %llu late, %llu bad, %llu twice; %llu ticks incomplete",
-		HASH_COUNT(server->machines), (unsigned long long)sum.ticks,
-		(unsigned long long)sum.documents, (unsigned long long)sum.rows,
-		(unsigned long long)written->appended, (unsigned long long)written->duplicates,
-		(unsigned long long)written->dropped, (unsigned long long)sum.missing,
-		(unsigned long long)sum.late, (unsigned long long)sum.bad, (unsigned long long)sum.duplicates,
-		(unsigned long long)sum.incomplete);
+		log_warning("server", 0,
+			    "no reports: the input has no collection named sensor*, or none that "
+			    "--sensor names");
+	log_notice("server", 0,
+		   "%u sensors, %" PRIu64 " ticks of %" PRIu64 " reports, %" PRIu64 " power reports (%" PRIu64
+		   " written, %" PRIu64 " there "
+		   "already, "
+		   "%" PRIu64 " refused); lost: %" PRIu64 " missing, %" PRIu64 " late, %" PRIu64
+		   " bad, %" PRIu64 " twice; %" PRIu64 " ticks incomplete",
+		   HASH_COUNT(server->machines), sum.ticks, sum.documents, sum.rows, written->appended,
+		   written->duplicates, written->dropped, sum.missing, sum.late, sum.bad, sum.duplicates,
+		   sum.incomplete);
 }

@@ -27,10 +27,10 @@ static void server_written(void *data, const struct db_answer *answer)
 	if (answer->result == STORE_OK)
 		return;
 	if (!server->n.refused++)
-		(void)log_error(SERVER_TOKEN, 0,
-				"the store refuses documents: %s; this is said once, see "
-				"wattribute_store_dropped_total",
-				answer->error);
+		log_error(SERVER_TOKEN, 0,
+			  "the store refuses documents: %s; this is said once, see "
+			  "wattribute_store_dropped_total",
+			  answer->error);
 	if (server->config->once)
 		server->exit_status = 1;
 }
@@ -39,7 +39,7 @@ static void server_ensured(void *data, const struct db_answer *answer)
 {
 	(void)data;
 	if (answer->result == STORE_DROP)
-		(void)log_debug(SERVER_TOKEN, 0, "no index: %s", answer->error);
+		log_debug(SERVER_TOKEN, 0, "no index: %s", answer->error);
 }
 
 static void server_state_put(void *data, const struct db_answer *answer)
@@ -47,8 +47,8 @@ static void server_state_put(void *data, const struct db_answer *answer)
 	struct server *server = data;
 
 	if (answer->result != STORE_OK && !server->n.state_refused++)
-		(void)log_warning(SERVER_TOKEN, 0, "the position cannot be stored, a restart begins anew: %s",
-				  answer->error);
+		log_warning(SERVER_TOKEN, 0, "the position cannot be stored, a restart begins anew: %s",
+			    answer->error);
 }
 
 void server_write(struct server *server, struct machine *machine)
@@ -56,7 +56,7 @@ void server_write(struct server *server, struct machine *machine)
 	if (!machine->out.n_documents)
 		return;
 	if (db_client_append(server->output, machine->power, &machine->out, server_written, server) < 0)
-		(void)log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
+		log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
 	/* The memory is the next machine's: not each of many keeps its own. */
 	batch_clear(&machine->out);
 	if (machine->out.capacity < server->spare.capacity || machine->out.capacity > SERVER_KEPT) {
@@ -103,9 +103,9 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 	if (r != 0 && server->n_states && --server->n_states == 0)
 		batch_done(&server->states);
 	if (r < 0)
-		(void)log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why);
+		log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why);
 	else if (r > 0)
-		(void)log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
+		log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
 	machine->saved_ms = machine->time_ms;
 	machine->spare = &server->spare;
 	server_ensure(server, machine);
@@ -148,8 +148,7 @@ static struct machine *server_save_from(struct server *server, struct machine *m
 		server_save_machine(server, machine);
 	if (server->buffer.length &&
 	    db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put, server) < 0)
-		(void)log_error(SERVER_TOKEN, -ENOMEM,
-				"positions were not stored: a restart does more again");
+		log_error(SERVER_TOKEN, -ENOMEM, "positions were not stored: a restart does more again");
 	return machine;
 }
 

@@ -139,7 +139,7 @@ int sensor_sim_open(struct collect *collect)
 	if (r == 0) {
 		r = sim_new(&options, &state.sim, why, sizeof(why));
 		if (r < 0)
-			(void)log_error("sim", 0, "%s", why);
+			log_error("sim", 0, "%s", why);
 	}
 	if (r == 0 && truth) {
 		state.truth = fopen(truth, "wce");

@@ -5,6 +5,7 @@
  */
 #include "sim/sim_machine.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static void make_id(struct sim *sim, struct sim_container *container)
 
 	random ^= (uint64_t)(container - sim->containers) * UINT64_C(0x9e3779b97f4a7c15);
 	for (int i = 0; i < 4; i++)
-		snprintf(container->id + 16 * i, 17, "%016llx", (unsigned long long)sim_random_next(&random));
+		snprintf(container->id + 16 * i, 17, "%016" PRIx64, sim_random_next(&random));
 }
 
 static void make_name(struct sim *sim, struct sim_container *container)
@@ -27,8 +28,7 @@ static void make_name(struct sim *sim, struct sim_container *container)
 
 	snprintf(base, sizeof(base), "%.30s", group->name);
 	if (group->rename)
-		snprintf(container->name, sizeof(container->name), "%.30s-%llu", base,
-			 (unsigned long long)++sim->renames);
+		snprintf(container->name, sizeof(container->name), "%.30s-%" PRIu64, base, ++sim->renames);
 	else if (group->count > 1)
 		snprintf(container->name, sizeof(container->name), "%.30s-%u", base, container->member + 1);
 	else

@@ -11,6 +11,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -224,8 +225,8 @@ static int export_all(struct export_job *job)
 	if (status == CLIENT_EXIT_OK && !job->written)
 		export_say_nothing_found(job);
 	if (job->skipped > 0)
-		(void)client_fail(0, "%llu documents are no power reports and were left out",
-				  (unsigned long long)job->skipped);
+		(void)client_fail(0, "%" PRIu64 " documents are no power reports and were left out",
+				  job->skipped);
 	return status;
 }
 

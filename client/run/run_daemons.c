@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,7 +101,7 @@ static int start_sensor(struct run_daemons *daemons, const char *store,
 					 settings->sensor_config,
 					 NULL};
 
-	(void)snprintf(interval, sizeof(interval), "%llums", (unsigned long long)settings->interval_ms);
+	(void)snprintf(interval, sizeof(interval), "%" PRIu64 "ms", settings->interval_ms);
 	return start_one(daemons, "wattribute-sensor", arguments, &daemons->sensor, why, why_size);
 }
 

@@ -126,7 +126,7 @@ static void on_link_read(struct ev_loop *ev, ev_io *watcher, int events)
 		take_status(collect, &status);
 		return;
 	}
-	(void)log_error("link", r, "the writer is gone");
+	log_error("link", r, "the writer is gone");
 	stop(collect, 1);
 }
 
@@ -187,14 +187,17 @@ static int give_up_rights(struct collect *collect)
 
 	if (geteuid() == 0) {
 		r = sandbox_find_user(config->user, &uid, &gid);
-		if (r < 0)
-			return log_error("sandbox", 0, "there is no user '%s'; name another by --user",
-					 config->user),
-			       r;
+		if (r < 0) {
+			log_error("sandbox", 0, "there is no user '%s'; name another by --user",
+				  config->user);
+			return r;
+		}
 	}
 	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
-	if (r < 0)
-		return log_error("sandbox", 0, "%s", why), r;
+	if (r < 0) {
+		log_error("sandbox", 0, "%s", why);
+		return r;
+	}
 	if (collect->context.sim)
 		return 0; /* it touches nothing of this machine, and writes its truth */
 	r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, why, sizeof(why));
@@ -215,8 +218,8 @@ static void flush_link(struct collect *collect)
 		idle_s = poll(&link, 1, 1000) > 0 ? 0 : idle_s + 1;
 	}
 	if (r < 0)
-		(void)log_error("link", r, "%zu bytes of reports are lost: the writer does not take them",
-				collect->link.backlog.length - collect->link.backlog_sent);
+		log_error("link", r, "%zu bytes of reports are lost: the writer does not take them",
+			  collect->link.backlog.length - collect->link.backlog_sent);
 }
 
 static int run(struct collect *collect)

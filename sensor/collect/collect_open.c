@@ -70,8 +70,10 @@ static int open_cgroups(struct collect *collect)
 {
 	int r = cgroup_layout_detect(collect->config->cgroup_base, &collect->layout);
 
-	if (r < 0)
-		return log_error("cgroup", 0, "%s", collect->layout.text), r;
+	if (r < 0) {
+		log_error("cgroup", 0, "%s", collect->layout.text);
+		return r;
+	}
 	if (collect->layout.version == CGROUP_VERSION_NONE)
 		log_warning("cgroup", 0, "%s. Is -p right? Without it the machine's own hierarchy is taken",
 			    collect->layout.text);
@@ -99,11 +101,12 @@ static int open_systems(struct collect *collect)
 		source = choose_system(&collect->context, group, choose_energy_names[config->energy],
 				       &collect->chosen, &r);
 		if (!source) {
-			if (config->strict)
-				return log_error("source", 0,
-						 "group '%s' cannot be measured, and --strict was given",
-						 group->name),
-				       r;
+			if (config->strict) {
+				log_error("source", 0,
+					  "group '%s' cannot be measured, and --strict was given",
+					  group->name);
+				return r;
+			}
 			log_warning("source", 0, "group '%s' is left out; the rest goes on", group->name);
 			continue;
 		}
@@ -128,8 +131,10 @@ static int open_activity(struct collect *collect)
 		return 0; /* the user asked for the machine only */
 	collect->activity = choose_activity(&collect->context, requests, n, 64,
 					    choose_activity_names[config->activity], &collect->chosen, &r);
-	if (!collect->activity && config->strict)
-		return log_error("source", 0, "containers cannot be counted, and --strict was given"), r;
+	if (!collect->activity && config->strict) {
+		log_error("source", 0, "containers cannot be counted, and --strict was given");
+		return r;
+	}
 	if (!collect->activity)
 		log_warning("source", 0, "containers cannot be counted%s; only the machine is reported",
 			    config->activity ? " as --activity wants it" : "");
@@ -203,10 +208,10 @@ int collect_open(struct collect *collect)
 		r = open_systems(collect);
 	if (r == 0)
 		r = open_activity(collect);
-	if (r == 0 && collect->n_systems == 0 && !collect->activity)
-		r = (log_error("source", 0,
-			       "nothing can be measured here; see wattribute-sensor --check-machine"),
-		     -ENODEV);
+	if (r == 0 && collect->n_systems == 0 && !collect->activity) {
+		log_error("source", 0, "nothing can be measured here; see wattribute-sensor --check-machine");
+		r = -ENODEV;
+	}
 	if (r == 0)
 		r = open_targets(collect);
 	if (r < 0)

@@ -168,7 +168,7 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 	fill_lost(collect, &tick.metadata);
 	r = encoder_run(collect->encoder, &tick, &collect->reports, &n_targets);
 	if (r < 0) {
-		(void)log_error("tick", r, "the tick's reports are lost");
+		log_error("tick", r, "the tick's reports are lost");
 		collect->lost[REPORT_LOST_SPOOL]++;
 		return;
 	}

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
@@ -29,12 +30,15 @@ static int give_up_rights(const struct sensor_config *config)
 	char why[256] = "";
 	int r;
 
-	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0)
-		return log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user),
-		       -ENOENT;
+	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0) {
+		log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user);
+		return -ENOENT;
+	}
 	r = sandbox_drop(uid, gid, capabilities, why, sizeof(why));
-	if (r < 0)
-		return log_error("sandbox", 0, "%s", why), r;
+	if (r < 0) {
+		log_error("sandbox", 0, "%s", why);
+		return r;
+	}
 	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, why, sizeof(why));
 	if (r < 0)
 		log_notice("sandbox", 0, "going on without a list of system calls: %s", why);
@@ -66,16 +70,14 @@ int write_main(struct sensor_config *config)
 	if (r == 0) {
 		r = writer_open(&writer_config, &writer, why, sizeof(why));
 		if (r < 0)
-			(void)log_error("store", why[0] ? 0 : r, "%s",
-					why[0] ? why : "cannot open the store");
+			log_error("store", why[0] ? 0 : r, "%s", why[0] ? why : "cannot open the store");
 	}
 	if (r == 0) {
 		log_info("store", 0, "reports go to '%s', collection '%s'",
 			 store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
 		r = writer_run(writer, DUTY_SOCKET_FD + 1);
 		if (writer_lost(writer) > 0)
-			log_warning("store", 0, "%llu documents are lost",
-				    (unsigned long long)writer_lost(writer));
+			log_warning("store", 0, "%" PRIu64 " documents are lost", writer_lost(writer));
 	}
 	writer_close(writer);
 	return r < 0 ? 1 : 0;

@@ -91,9 +91,11 @@ int api_start(struct server *server)
 	if (r == 0)
 		r = http_start(server->loop.ev, &options, routes, sizeof(routes) / sizeof(routes[0]), api,
 			       &api->http, why, sizeof(why));
-	if (r < 0)
-		return log_error("http", why[0] ? 0 : r, "%s", why[0] ? why : "cannot answer requests"), r;
-	(void)log_info("http", 0, "listening on %s, port %u", server->config->address, http_port(api->http));
+	if (r < 0) {
+		log_error("http", why[0] ? 0 : r, "%s", why[0] ? why : "cannot answer requests");
+		return r;
+	}
+	log_info("http", 0, "listening on %s, port %u", server->config->address, http_port(api->http));
 	return 0;
 }
 

@@ -290,8 +290,10 @@ static int db_open(struct db *db, const struct db_options *options)
 	if (!db->buffer)
 		return log_error("store", -ENOMEM, "no memory");
 	r = store_open(options->uri, &options->store, &db->store, why, sizeof(why));
-	if (r < 0)
-		return log_error("store", 0, "%s", why), r;
+	if (r < 0) {
+		log_error("store", 0, "%s", why);
+		return r;
+	}
 	return 0;
 }
 
@@ -310,7 +312,7 @@ int db_serve(int socket, const struct db_options *options)
 	if (r == -EPIPE || r == -ECONNRESET)
 		r = 0;
 	if (r < 0)
-		(void)log_error("store", r, "the store's process ends");
+		log_error("store", r, "the store's process ends");
 	if (db.store)
 		store_close(db.store);
 	db_group_done(&db.group);

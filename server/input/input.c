@@ -113,18 +113,18 @@ static void reader_answered(void *data, const struct db_answer *answer)
 		return;
 	if (answer->result != STORE_OK) {
 		reader->input->statistics.failed++;
-		(void)log_error(INPUT_TOKEN, 0, "cannot read '%s': %s", reader->collection, answer->error);
+		log_error(INPUT_TOKEN, 0, "cannot read '%s': %s", reader->collection, answer->error);
 		if (answer->result == STORE_DROP)
 			reader->ended = true;
 	} else if (answer->read.damaged || (answer->error[0] && reader->input->config->once)) {
 		reader->input->statistics.damaged += answer->read.damaged;
-		(void)log_warning(INPUT_TOKEN, 0, "%s", answer->error);
+		log_warning(INPUT_TOKEN, 0, "%s", answer->error);
 	}
 	r = reader_take(reader, answer->documents, &found);
 	reader->input->statistics.documents += found.n_documents;
 	if (r < 0)
-		(void)log_error(INPUT_TOKEN, r, "%s: reports could not be worked off; trying again",
-				reader->collection);
+		log_error(INPUT_TOKEN, r, "%s: reports could not be worked off; trying again",
+			  reader->collection);
 	reader->offset = answer->read.offset;
 	if (reader->ended && reader->input->config->once)
 		input_check_end(reader->input);
@@ -198,9 +198,9 @@ static void input_found(struct input *input, const char *collection)
 	if (!input->files && !input_wants(input, collection + strlen(SENSOR_PREFIX)))
 		return;
 	if (input_add(input, collection) < 0)
-		(void)log_error(INPUT_TOKEN, -ENOMEM, "cannot serve '%s'", collection);
+		log_error(INPUT_TOKEN, -ENOMEM, "cannot serve '%s'", collection);
 	else
-		(void)log_info(INPUT_TOKEN, 0, "reading '%s'", collection);
+		log_info(INPUT_TOKEN, 0, "reading '%s'", collection);
 }
 
 static void input_listed(void *data, const struct db_answer *answer)
@@ -213,7 +213,7 @@ static void input_listed(void *data, const struct db_answer *answer)
 	if (input->stopped)
 		return;
 	if (answer->result != STORE_OK)
-		(void)log_error(INPUT_TOKEN, 0, "cannot look for sensors: %s", answer->error);
+		log_error(INPUT_TOKEN, 0, "cannot look for sensors: %s", answer->error);
 	while (left > 0) {
 		size_t length = strnlen(at, left);
 
@@ -224,7 +224,7 @@ static void input_listed(void *data, const struct db_answer *answer)
 		left -= length + 1;
 	}
 	if (!input->listed && !input->readers && !input->config->once)
-		(void)log_notice(INPUT_TOKEN, 0, "no collection named sensor* yet; waiting for a sensor");
+		log_notice(INPUT_TOKEN, 0, "no collection named sensor* yet; waiting for a sensor");
 	input->listed = true;
 	if (input->config->once) {
 		input_check_end(input);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <string.h>
 
 #define COMPLAIN_EACH_MS 60000
@@ -58,22 +59,21 @@ static void reader_complain(struct reader *reader, struct machine *machine)
 	if (reader->complained_ms && now_ms - reader->complained_ms < COMPLAIN_EACH_MS)
 		return;
 	if (machine->n.late > reader->complained_late)
-		(void)log_warning(
-			INPUT_TOKEN, 0,
-			"%s: %llu reports came after their tick was finished (--grace is %llu ms); they "
-			"are not counted",
-			machine->name, (unsigned long long)(machine->n.late - reader->complained_late),
-			(unsigned long long)reader->input->config->grace_ms);
+		log_warning(INPUT_TOKEN, 0,
+			    "%s: %" PRIu64 " reports came after their tick was finished (--grace is %" PRIu64
+			    " ms); they "
+			    "are not counted",
+			    machine->name, (machine->n.late - reader->complained_late),
+			    reader->input->config->grace_ms);
 	if (machine->n.bad > reader->complained_bad)
-		(void)log_warning(INPUT_TOKEN, 0, "%s: %llu documents of '%s' are no reports; the last: %s",
-				  machine->name,
-				  (unsigned long long)(machine->n.bad - reader->complained_bad),
-				  machine->reports, machine->why);
+		log_warning(INPUT_TOKEN, 0, "%s: %" PRIu64 " documents of '%s' are no reports; the last: %s",
+			    machine->name, (machine->n.bad - reader->complained_bad), machine->reports,
+			    machine->why);
 	if (machine->n.overlapping > reader->complained_overlapping)
-		(void)log_warning(INPUT_TOKEN, 0,
-				  "%s: ticks overlap; do two sensors have this name (--name), or was its "
-				  "clock set back?",
-				  machine->name);
+		log_warning(INPUT_TOKEN, 0,
+			    "%s: ticks overlap; do two sensors have this name (--name), or was its "
+			    "clock set back?",
+			    machine->name);
 	reader->complained_overlapping = machine->n.overlapping;
 	reader->complained_late = machine->n.late;
 	reader->complained_bad = machine->n.bad;

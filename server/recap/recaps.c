@@ -83,7 +83,7 @@ static void recaps_put_done(void *data, const struct db_answer *answer)
 {
 	(void)data;
 	if (answer->result != STORE_OK)
-		(void)log_warning(RECAPS_TOKEN, 0, "cannot be stored: %s", answer->error);
+		log_warning(RECAPS_TOKEN, 0, "cannot be stored: %s", answer->error);
 }
 
 /* Stores the list of those that wait. */
@@ -143,8 +143,8 @@ static void recaps_made(void *data, const struct recap *recap, const char *error
 		entry->finished = !entry->early;
 	} else {
 		recaps->statistics.failed++;
-		(void)log_warning(RECAPS_TOKEN, 0, "of '%s' on %s cannot be made: %s", entry->request.name,
-				  entry->request.machine, error);
+		log_warning(RECAPS_TOKEN, 0, "of '%s' on %s cannot be made: %s", entry->request.name,
+			    entry->request.machine, error);
 		entry->finished = true;
 	}
 	if (entry->done)
@@ -283,7 +283,7 @@ static void recaps_load_list(struct recaps *recaps, const bson_iter_t *list)
 		return;
 	while (bson_iter_next(&each)) {
 		if (recap_bson_read_request(&each, &request) < 0)
-			(void)log_warning(RECAPS_TOKEN, 0, "a waiting recap could not be read back");
+			log_warning(RECAPS_TOKEN, 0, "a waiting recap could not be read back");
 		else if (recaps_add(recaps, &request, NULL, NULL, NULL) < 0)
 			recap_request_done(&request);
 	}

@@ -7,6 +7,7 @@
 #include "sim/score/score_data.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,7 +154,7 @@ struct work {
 
 static void print_row(const struct work *work, const struct row *row)
 {
-	fprintf(work->rows, "%lld,%s,%s,%.4f,%.4f,", (long long)row->time_ms, report_scope_names[row->scope],
+	fprintf(work->rows, "%" PRId64 ",%s,%s,%.4f,%.4f,", row->time_ms, report_scope_names[row->scope],
 		work->score->by_index[row->target]->text, row->truth_full, row->truth_dynamic);
 	if (row->has_report)
 		fprintf(work->rows, "%.4f,%.4f\n", row->full, row->dynamic);

@@ -4,20 +4,21 @@
  */
 #include "sim/score/score.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 static void print_errors(const struct score_errors *errors, const char *name, FILE *out)
 {
-	fprintf(out, "  %-22s %8llu %7.2f %9.3f %9.3f %9.3f %8.1f %8.1f %9.2f %9.2f\n", name,
-		(unsigned long long)errors->rows, 100 * (double)errors->answered / (double)errors->rows,
-		errors->full_mae, errors->dynamic_mae, errors->full_mae_all, 100 * errors->full_relative,
+	fprintf(out, "  %-22s %8" PRIu64 " %7.2f %9.3f %9.3f %9.3f %8.1f %8.1f %9.2f %9.2f\n", name,
+		errors->rows, 100 * (double)errors->answered / (double)errors->rows, errors->full_mae,
+		errors->dynamic_mae, errors->full_mae_all, 100 * errors->full_relative,
 		100 * errors->dynamic_relative, errors->full_mean, errors->dynamic_mean);
 }
 
 void score_print_table(const struct score_result *result, const char *label, FILE *out)
 {
-	fprintf(out, "%s: %llu ticks; errors in W, each container-tick summed over sockets\n", label,
-		(unsigned long long)result->ticks);
+	fprintf(out, "%s: %" PRIu64 " ticks; errors in W, each container-tick summed over sockets\n", label,
+		result->ticks);
 	for (unsigned s = 0; s < REPORT_SCOPES; s++) {
 		const struct score_scope *scope = &result->scopes[s];
 
@@ -30,9 +31,9 @@ void score_print_table(const struct score_result *result, const char *label, FIL
 		for (unsigned i = 0; i < scope->n_kinds; i++)
 			print_errors(&scope->kinds[i].errors, scope->kinds[i].name, out);
 		fprintf(out,
-			"  sum against rapl: mean %.3g W, worst %.3g W; delay %llu ticks; phantom %.4f W",
-			scope->sum_error_mean, scope->sum_error_max, (unsigned long long)scope->delay,
-			scope->phantom_w);
+			"  sum against rapl: mean %.3g W, worst %.3g W; delay %" PRIu64
+			" ticks; phantom %.4f W",
+			scope->sum_error_mean, scope->sum_error_max, scope->delay, scope->phantom_w);
 		if (isnan(scope->twin_asymmetry_truth))
 			fprintf(out, "\n");
 		else
@@ -61,7 +62,7 @@ static void print_json_errors(const struct score_errors *errors, FILE *out)
 	print_number("full_relative", errors->full_relative, out);
 	print_number("dynamic_relative", errors->dynamic_relative, out);
 	print_number("coverage", (double)errors->answered / (double)errors->rows, out);
-	fprintf(out, "\"rows\":%llu", (unsigned long long)errors->rows);
+	fprintf(out, "\"rows\":%" PRIu64, errors->rows);
 }
 
 /* The label as a JSON string; what would need an escape is left out. */
@@ -77,7 +78,7 @@ void score_print_json(const struct score_result *result, const char *label, FILE
 {
 	fprintf(out, "{\"label\":\"");
 	print_label(label, out);
-	fprintf(out, "\",\"ticks\":%llu", (unsigned long long)result->ticks);
+	fprintf(out, "\",\"ticks\":%" PRIu64, result->ticks);
 	for (unsigned s = 0; s < REPORT_SCOPES; s++) {
 		const struct score_scope *scope = &result->scopes[s];
 
@@ -89,7 +90,7 @@ void score_print_json(const struct score_result *result, const char *label, FILE
 		print_number("twin_asymmetry", scope->twin_asymmetry, out);
 		print_number("twin_asymmetry_truth", scope->twin_asymmetry_truth, out);
 		print_number("phantom_w", scope->phantom_w, out);
-		fprintf(out, "\"delay\":%llu,", (unsigned long long)scope->delay);
+		fprintf(out, "\"delay\":%" PRIu64 ",", scope->delay);
 		print_json_errors(&scope->errors, out);
 		fprintf(out, ",\"kinds\":{");
 		for (unsigned i = 0; i < scope->n_kinds; i++) {

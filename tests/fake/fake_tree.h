@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,20 +137,20 @@ FAKE_FUNCTION void fake_format(const struct fake_tree *tree, const char *pmu, co
 }
 
 FAKE_FUNCTION void fake_zone(const struct fake_tree *tree, const char *id, const char *name,
-			     unsigned long long range_uj)
+			     uint64_t range_uj)
 {
 	char path[160];
 
 	(void)snprintf(path, sizeof(path), "class/powercap/%s/name", id);
 	fake_write(tree, path, "%s", name);
 	(void)snprintf(path, sizeof(path), "class/powercap/%s/max_energy_range_uj", id);
-	fake_write(tree, path, "%llu", range_uj);
+	fake_write(tree, path, "%" PRIu64, range_uj);
 }
 
-FAKE_FUNCTION void fake_energy(const struct fake_tree *tree, const char *id, unsigned long long energy_uj)
+FAKE_FUNCTION void fake_energy(const struct fake_tree *tree, const char *id, uint64_t energy_uj)
 {
 	char path[160];
 
 	(void)snprintf(path, sizeof(path), "class/powercap/%s/energy_uj", id);
-	fake_write(tree, path, "%llu", energy_uj);
+	fake_write(tree, path, "%" PRIu64, energy_uj);
 }

@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,7 +184,7 @@ int main(int argc, char *argv[])
 		fresh = 1;
 	replay.seed = from_environment("WATTRIBUTE_SEED", fresh);
 	replay.n_mutations = from_environment("WATTRIBUTE_MUTATIONS", MUTATIONS);
-	printf("# WATTRIBUTE_SEED=%llu\n", (unsigned long long)replay.seed);
+	printf("# WATTRIBUTE_SEED=%" PRIu64 "\n", replay.seed);
 	(void)fflush(stdout);
 	for (int i = 1; i < argc; i++)
 		replay_path(&replay, argv[i]);

@@ -1,10 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The man pages of sensor and client list the options of their tables, with the same letters: none is missing, none is
-# too much. (The server's: 09-man-server.sh.)
+# One rule for every program: its man page lists the options of its table (designated rows of struct config_row), with
+# the same letters: none is missing, none is too much.
 . "$(dirname "$0")/lint.inc"
 
-# "-n --name" or "--name", one a line, sorted, from `.It` lines on standard input; what every program has is left out.
+# "-n --name" or "--name", one a line, sorted, from the rows of a table.
+options_of_table() { # FILE
+	tr '\n\t' '  ' <"$1" | grep -o "{ *\.name = \"[a-z0-9-]*\",\( *\.letter = '.'\)\?" |
+		sed "s/.*\"\([a-z0-9-]*\)\", *\.letter = '\(.\)'/-\2 --\1/; s/.*\"\([a-z0-9-]*\)\",/--\1/" | sort
+}
+# The same from `.It` lines on standard input; what every program has is left out.
 options_of_page() {
 	sed -n 's/^\.It \(.*Fl .*\)/\1/p' | sed 's/ , Fl/\
 Fl/g' | awk '
@@ -24,17 +29,26 @@ compare() { # NAME TABLE PAGE
 	}')"
 }
 
-table=$(sed -n "s/^	{\"\([a-z-]*\)\", '\(.\)', CONFIG_.*/-\2 --\1/p; s/^	{\"\([a-z-]*\)\", 0, CONFIG_.*/--\1/p" \
-	sensor/config/sensor_config.c | sort)
-compare sensor "$table" "$(options_of_page <man/wattribute-sensor.8)"
-
-for word in run check top recap export; do
-	table=$(tr -d '\n' <"$(find client -name client_$word.c)" | grep -o "\.name = \"[a-z-]*\",[[:space:]]*\.letter = '.'" |
-		sed "s/\.name = \"\([a-z-]*\)\",[[:space:]]*\.letter = '\(.\)'/-\2 --\1/" | sort)
-	part=$(awk -v word="$word" '/^\.It Cm / { on = $3 == word } /^\.Sh / { on = 0 } on' man/wattribute.1)
-	compare "client $word" "$table" "$(printf '%s\n' "$part" | options_of_page)"
+# Each table with its page; a page of several commands has a part for each: `.It Cm COMMAND`.
+known=
+for file in $(grep -l 'struct config_row [a-z_]*\[[A-Z_]*\] = {' $(c_files)); do
+	known="$known $file"
+	table=$(options_of_table "$file")
+	case $file in
+	sensor/*) compare sensor "$table" "$(options_of_page <man/wattribute-sensor.8)" ;;
+	server/*) compare server "$table" "$(options_of_page <man/wattribute-server.8)" ;;
+	client/*)
+		word=${file##*client_}
+		word=${word%.c}
+		part=$(awk -v word="$word" '/^\.It Cm / { on = $3 == word } /^\.Sh / { on = 0 } on' man/wattribute.1)
+		compare "client $word" "$table" "$(printf '%s\n' "$part" | options_of_page)"
+		;;
+	*) verdict "$file: a page is known for its options" "add it to $0" ;;
+	esac
 done
+verdict "option tables are found" "$([ "$(echo $known | wc -w)" -ge 7 ] || echo "only:$known")"
+verdict "option rows are designated" "$(grep -nE '^	\{"[a-z-]+", (0|.[a-zA-Z].), CONFIG_' $(c_files))"
 
 if command -v mandoc >/dev/null; then
-	verdict "mandoc finds nothing" "$(mandoc -T lint -W warning man/wattribute-sensor.8 man/wattribute.1)"
+	verdict "mandoc finds nothing" "$(mandoc -T lint -W warning man/*.[18])"
 fi

@@ -9,6 +9,7 @@
 #include "document/report_bson.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +57,7 @@ static void add_container(struct churn *churn, unsigned i, uint64_t total[SOCKET
 	char name[48];
 	const struct report_head head = {(int64_t)churn->tick * 1000, "sensor", name};
 
-	(void)snprintf(name, sizeof(name), "container-%llu",
-		       (unsigned long long)(churn->tick * churn->n_new + i));
+	(void)snprintf(name, sizeof(name), "container-%" PRIu64, (churn->tick * churn->n_new + i));
 	for (unsigned k = 0; k < SOCKETS; k++) {
 		double ref = (0.002 + 0.01 * random_unit(churn)) * 2.2e9;
 		double cycles = ref * (1 + 0.2 * random_unit(churn));
@@ -153,8 +153,8 @@ static void run(struct churn *churn, uint64_t n_ticks, double ret_most_mib[2])
 			ret_most_mib[s * 2 / SAMPLES] = mib;
 		if ((s + 1) % (SAMPLES / LINES) != 0)
 			continue;
-		(void)printf("# %llu container-ticks: %.2f MiB in use, %.2f MiB resident\n",
-			     (unsigned long long)(churn->tick * churn->n_containers), mib, resident_mib());
+		(void)printf("# %" PRIu64 " container-ticks: %.2f MiB in use, %.2f MiB resident\n",
+			     (churn->tick * churn->n_containers), mib, resident_mib());
 		(void)fflush(stdout);
 	}
 }
@@ -179,11 +179,11 @@ int main(int argc, char **argv)
 		die("no memory");
 	run(&churn, n_ticks, most_mib);
 	grown = most_mib[1] / most_mib[0] - 1;
-	(void)printf("%llu container-ticks, %llu names, %llu rows: at most %.2f MiB in use, %+.2f %% against "
+	(void)printf("%" PRIu64 " container-ticks, %" PRIu64 " names, %" PRIu64
+		     " rows: at most %.2f MiB in use, %+.2f %% against "
 		     "the first half\n",
-		     (unsigned long long)(n_ticks * churn.n_containers),
-		     (unsigned long long)(n_ticks * churn.n_new + churn.n_containers),
-		     (unsigned long long)churn.machine->n.rows, most_mib[1], 100 * grown);
+		     (n_ticks * churn.n_containers), (n_ticks * churn.n_new + churn.n_containers),
+		     churn.machine->n.rows, most_mib[1], 100 * grown);
 	machine_free(churn.machine);
 	batch_done(&churn.reports);
 	batch_done(&churn.targets);

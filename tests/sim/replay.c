@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,16 +146,17 @@ static void describe(const struct replay *r)
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		struct formula_state state;
 		r->ops->describe(r->formula, (enum report_scope)scope, 0, &state);
-		(void)fprintf(stderr, "%s: %llu samples, error %.3g W; %s\n", report_scope_names[scope],
-			      (unsigned long long)state.samples, state.error_w, state.text);
+		(void)fprintf(stderr, "%s: %" PRIu64 " samples, error %.3g W; %s\n",
+			      report_scope_names[scope], state.samples, state.error_w, state.text);
 	}
 }
 
 static void print_cost(const struct replay *r, double spent_s)
 {
-	(void)fprintf(stderr, "%llu ticks, %llu container-ticks, %.3f s, of it formula and share %.3f s\n",
-		      (unsigned long long)r->n_ticks, (unsigned long long)r->n_targets, spent_s,
-		      r->formula_s);
+	(void)fprintf(stderr,
+		      "%" PRIu64 " ticks, %" PRIu64
+		      " container-ticks, %.3f s, of it formula and share %.3f s\n",
+		      r->n_ticks, r->n_targets, spent_s, r->formula_s);
 	(void)fprintf(stderr, "%.0f container-ticks per CPU-second, %.3f ms of formula a tick and scope\n",
 		      (double)r->n_targets / spent_s,
 		      r->formula_s * 1e3 / ((double)r->n_ticks * REPORT_SCOPES));

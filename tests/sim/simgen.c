@@ -10,6 +10,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +143,7 @@ int main(int argc, char **argv)
 			strerror(-r));
 		return 1;
 	}
-	fprintf(stderr, "%llu container-ticks in %.2f s: %.0f/s\n", (unsigned long long)simgen.rows, seconds,
+	fprintf(stderr, "%" PRIu64 " container-ticks in %.2f s: %.0f/s\n", simgen.rows, seconds,
 		(double)simgen.rows / (seconds > 0 ? seconds : 1e-9));
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "formula/smartwatts/fit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -182,6 +183,6 @@ int main(void)
 	const char *text = getenv("WATTRIBUTE_SEED");
 
 	state_of_random = text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL);
-	printf("# seed %llu\n", (unsigned long long)state_of_random);
+	printf("# seed %" PRIu64 "\n", state_of_random);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "formula/conserve.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
@@ -356,6 +357,6 @@ int main(void)
 	const char *text = getenv("WATTRIBUTE_SEED");
 
 	seed = text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL);
-	printf("# seed %llu\n", (unsigned long long)seed);
+	printf("# seed %" PRIu64 "\n", seed);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

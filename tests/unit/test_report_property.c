@@ -7,6 +7,7 @@
 #include "document/report_bson.h"
 #include "count_allocations.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -196,6 +197,6 @@ int main(void)
 	};
 
 	random_state = (seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 2654435761U) | 1;
-	print_message("# WATTRIBUTE_SEED=%llu\n", (unsigned long long)random_state);
+	print_message("# WATTRIBUTE_SEED=%" PRIu64 "\n", random_state);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

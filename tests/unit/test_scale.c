@@ -2,6 +2,7 @@
 /*
  * Counter arithmetic: edges, and properties over random numbers (WATTRIBUTE_SEED repeats a run).
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -34,7 +35,7 @@ static int seed(void **state)
 
 	(void)state;
 	random_state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-	fprintf(stderr, "# WATTRIBUTE_SEED=%llu\n", (unsigned long long)random_state);
+	fprintf(stderr, "# WATTRIBUTE_SEED=%" PRIu64 "\n", random_state);
 	return 0;
 }
 

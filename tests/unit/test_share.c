@@ -5,6 +5,7 @@
 #include "formula/conserve.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -233,6 +234,6 @@ int main(void)
 	const char *text = getenv("WATTRIBUTE_SEED");
 
 	seed = text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL);
-	printf("# seed %llu\n", (unsigned long long)seed);
+	printf("# seed %" PRIu64 "\n", seed);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include "document/report_bson.h"
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -371,6 +372,6 @@ int main(void)
 	const char *given = getenv("WATTRIBUTE_SEED");
 
 	seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-	print_message("# WATTRIBUTE_SEED=%llu\n", (unsigned long long)seed);
+	print_message("# WATTRIBUTE_SEED=%" PRIu64 "\n", seed);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

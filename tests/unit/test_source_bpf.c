@@ -4,6 +4,7 @@
  * what the source says is held against cpu.stat and the children's own counts. Skipped where there is no
  * right or no BTF.
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -210,11 +211,13 @@ static uint64_t usage_us(const char *cgroup)
 static double stolen_ms(void)
 {
 	char text[256] = "";
-	unsigned long long ticks[8] = {0};
+	uint64_t ticks[8] = {0};
 
 	(void)text_read_file_at(AT_FDCWD, "/proc/stat", text, sizeof(text));
-	(void)sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
-		     &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]);
+	(void)sscanf(text,
+		     "cpu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
+		     " %" PRIu64,
+		     &ticks[0], &ticks[1], &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]);
 	return (double)ticks[7] * 1000.0 / (double)sysconf(_SC_CLK_TCK);
 }
 
@@ -290,8 +293,8 @@ static double try_faults(struct machine *machine, const struct event_group_reque
 		const double lost =
 			(double)lost_ns / (1e3 * (double)usage_us(machine->children.cgroups[i]) + 1);
 
-		print_message("# child %d faulted %ld pages, counted %llu; at most %.1f %% lost\n", i,
-			      faults[i], (unsigned long long)sums[i], 100 * lost);
+		print_message("# child %d faulted %ld pages, counted %" PRIu64 "; at most %.1f %% lost\n", i,
+			      faults[i], sums[i], 100 * lost);
 		assert_true((double)sums[i] > (least - lost) * (double)faults[i]);
 		assert_true((double)sums[i] < 1.01 * (double)faults[i]);
 		targets_sum += sums[i];

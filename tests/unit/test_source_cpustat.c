@@ -3,6 +3,7 @@
  * CPU time of cgroups on synthetic trees, v1 and v2, one package and two; and for real, where a child in a
  * cgroup of its own burns CPU (skipped without root or cgroup2).
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,12 +75,12 @@ static void write_stat(unsigned busy0, unsigned busy1)
 		   busy0, busy1);
 }
 
-static void write_usage(const char *cgroup, unsigned long long usec)
+static void write_usage(const char *cgroup, uint64_t usec)
 {
 	char path[64];
 
 	(void)snprintf(path, sizeof(path), "%s/cpu.stat", cgroup);
-	fake_write(&fixture.tree, path, "usage_usec %llu\nuser_usec 1\nsystem_usec 2", usec);
+	fake_write(&fixture.tree, path, "usage_usec %" PRIu64 "\nuser_usec 1\nsystem_usec 2", usec);
 }
 
 static void test_v2(void **state)

@@ -70,7 +70,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void zone(const char *id, const char *name, unsigned long long energy_uj)
+static void zone(const char *id, const char *name, uint64_t energy_uj)
 {
 	fake_zone(&fixture.tree, id, name, RANGE_UJ);
 	fake_energy(&fixture.tree, id, energy_uj);
@@ -164,7 +164,7 @@ static void test_powercap_sum(void **state)
 {
 	struct event_group_request request = request_of(1);
 	struct system_source *source;
-	unsigned long long raw = 12345, truth = 0;
+	uint64_t raw = 12345, truth = 0;
 	double sum = 0;
 
 	(void)state;
@@ -172,7 +172,7 @@ static void test_powercap_sum(void **state)
 	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
 	assert_int_equal(source_powercap.read(source, 1), 0);
 	for (unsigned i = 0; i < 200; i++) {
-		unsigned long long step = (i * 2654435761ULL) % RANGE_UJ;
+		uint64_t step = (i * 2654435761ULL) % RANGE_UJ;
 
 		truth += step;
 		raw = (raw + step) % RANGE_UJ;

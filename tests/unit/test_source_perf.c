@@ -58,8 +58,7 @@ static uint64_t run_child(size_t n)
 
 static void assert_near(uint64_t counted, uint64_t truth)
 {
-	print_message("# counted %llu, caused %llu\n", (unsigned long long)counted,
-		      (unsigned long long)truth);
+	print_message("# counted %" PRIu64 ", caused %" PRIu64 "\n", counted, truth);
 	/* The last faults of an ending process come after its own account. */
 	assert_true(counted >= truth && counted <= truth + truth / 100 + 50);
 }

@@ -5,6 +5,7 @@
  */
 #include "tick/tick_make.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,12 +60,11 @@ static void feed(struct fixture *fixture, int64_t time_ms, const char *target, c
 	enum join_fed fed;
 	bson_t document;
 
-	(void)snprintf(
-		text, sizeof(text),
-		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%lld\"}},\"sensor\":\"s\",\"target\":\"%s\","
-		"\"groups\":%s%s%s}",
-		(long long)time_ms, target, groups, metadata ? ",\"metadata\":" : "",
-		metadata ? metadata : "");
+	(void)snprintf(text, sizeof(text),
+		       "{\"timestamp\":{\"$date\":{\"$numberLong\":\"%" PRId64
+		       "\"}},\"sensor\":\"s\",\"target\":\"%s\","
+		       "\"groups\":%s%s%s}",
+		       time_ms, target, groups, metadata ? ",\"metadata\":" : "", metadata ? metadata : "");
 	if (!bson_init_from_json(&document, text, -1, NULL))
 		fail_msg("test's JSON: %s", text);
 	if (report_bson_decode(bson_get_data(&document), document.len, fixture->names, &fixture->decoded, why,

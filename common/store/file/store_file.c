@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -117,8 +118,9 @@ static int mend_end(struct store *store, const char *path, int fd, off_t *ret_en
 	int r = store_file_walk(file, fd, &offset, go_on, NULL, &torn);
 
 	if (r < 0) {
-		(void)store_fail(store, STORE_DROP, "'%s' holds no %s documents at byte %llu; move it away",
-				 path, file->codec->suffix + 1, (unsigned long long)offset);
+		(void)store_fail(store, STORE_DROP,
+				 "'%s' holds no %s documents at byte %" PRIu64 "; move it away", path,
+				 file->codec->suffix + 1, offset);
 		return r;
 	}
 	*ret_end = (off_t)offset;
@@ -127,8 +129,9 @@ static int mend_end(struct store *store, const char *path, int fd, off_t *ret_en
 	if (ftruncate(fd, *ret_end) < 0)
 		return -errno;
 	(void)store_fail(store, STORE_OK,
-			 "'%s': the last document was cut short by a crash; its %llu bytes are removed", path,
-			 (unsigned long long)torn);
+			 "'%s': the last document was cut short by a crash; its %" PRIu64
+			 " bytes are removed",
+			 path, torn);
 	return 0;
 }
 

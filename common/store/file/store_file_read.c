@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,8 +156,9 @@ static enum store_result fail_walk(struct store *store, const char *path, uint64
 {
 	if (error == -EBADMSG)
 		return store_fail(store, STORE_DROP,
-				  "'%s' is damaged: no document at byte %llu; what comes before it was read",
-				  path, (unsigned long long)offset);
+				  "'%s' is damaged: no document at byte %" PRIu64
+				  "; what comes before it was read",
+				  path, offset);
 	return store_fail(store, STORE_RETRY, "cannot read '%s': %s", path, strerror(-error));
 }
 
@@ -182,11 +184,13 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 	ret_read->damaged = store_file_of(store)->n_damaged;
 	if (ret_read->damaged)
 		(void)store_fail(store, STORE_OK,
-				 "'%s': %u lines before byte %llu are no documents and were passed over",
-				 path, ret_read->damaged, (unsigned long long)ret_read->offset);
+				 "'%s': %u lines before byte %" PRIu64
+				 " are no documents and were passed over",
+				 path, ret_read->damaged, ret_read->offset);
 	else if (torn)
-		(void)store_fail(store, STORE_OK, "'%s' ends in %llu bytes of a document that is not whole",
-				 path, (unsigned long long)torn);
+		(void)store_fail(store, STORE_OK,
+				 "'%s' ends in %" PRIu64 " bytes of a document that is not whole", path,
+				 torn);
 	return STORE_OK;
 }
 

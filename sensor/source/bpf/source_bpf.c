@@ -256,7 +256,7 @@ static int source_bpf_probe(struct source_context *context, const struct event_g
 			    unsigned n_requests, char *why, size_t why_size)
 {
 	struct source_bpf bpf = {.context = context, .n_slots = 1};
-	unsigned long long ns = 0;
+	uint64_t ns = 0;
 	int r;
 
 	(void)requests;

@@ -7,6 +7,7 @@
 #include "formula/pooled/pooled.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,10 +146,10 @@ static void formula_pooled_describe(const void *opaque, enum report_scope scope,
 	(void)snprintf(ret_state->text, sizeof(ret_state->text),
 		       "static %.3g W, %.3g nJ per %s, frequency exponent %.2f, %u own factors, %u "
 		       "containers known, "
-		       "%llu restarts",
+		       "%" PRIu64 " restarts",
 		       filter->static_w[socket], pooled_filter_mean(filter, POOLED_B0),
 		       scope == REPORT_SCOPE_CPU ? "cycle" : "miss", pooled_filter_mean(filter, POOLED_POWER),
-		       slots, pooled->book.n_used, (unsigned long long)filter->n_restarts);
+		       slots, pooled->book.n_used, filter->n_restarts);
 }
 
 const struct formula_ops formula_pooled = {
