@@ -38,8 +38,8 @@ int client_load_options(const struct config_spec *spec, void *target, int argc, 
 }
 
 /* "FOLDER/NAME" in `ret_path` if that can be executed. */
-static int client_try_program(const char *folder, size_t folder_length, const char *name, char *ret_path,
-			      size_t size)
+static int try_program(const char *folder, size_t folder_length, const char *name, char *ret_path,
+		       size_t size)
 {
 	int length = snprintf(ret_path, size, "%.*s/%s", (int)folder_length, folder, name);
 
@@ -48,14 +48,14 @@ static int client_try_program(const char *folder, size_t folder_length, const ch
 	return access(ret_path, X_OK) == 0 ? 0 : -ENOENT;
 }
 
-static int client_search_path(const char *name, char *ret_path, size_t size)
+static int search_path(const char *name, char *ret_path, size_t size)
 {
 	const char *path = getenv("PATH");
 
 	while (path && *path) {
 		size_t length = strcspn(path, ":");
 
-		if (length > 0 && client_try_program(path, length, name, ret_path, size) == 0)
+		if (length > 0 && try_program(path, length, name, ret_path, size) == 0)
 			return 0;
 		path += length + (path[length] == ':');
 	}
@@ -71,11 +71,11 @@ int client_find_program(const char *name, char *ret_path, size_t size)
 	if (length > 0) {
 		own[length] = '\0';
 		*strrchr(own, '/') = '\0';
-		if (client_try_program(own, strlen(own), name, ret_path, size) == 0)
+		if (try_program(own, strlen(own), name, ret_path, size) == 0)
 			return 0;
 		(void)snprintf(folder, sizeof(folder), "%s/../sbin", own);
-		if (client_try_program(folder, strlen(folder), name, ret_path, size) == 0)
+		if (try_program(folder, strlen(folder), name, ret_path, size) == 0)
 			return 0;
 	}
-	return client_search_path(name, ret_path, size);
+	return search_path(name, ret_path, size);
 }

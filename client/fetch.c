@@ -14,7 +14,7 @@
 #define FETCH_BODY_MAX           (64UL * 1024 * 1024)
 #define FETCH_TIMEOUT_DEFAULT_MS 10000U
 
-static size_t fetch_collect(char *data, size_t size, size_t count, void *user)
+static size_t collect_body(char *data, size_t size, size_t count, void *user)
 {
 	struct fetch_answer *answer = user;
 	size_t more = size * count;
@@ -38,7 +38,7 @@ void fetch_answer_done(struct fetch_answer *answer)
 	*answer = (struct fetch_answer){0};
 }
 
-static void fetch_set_options(CURL *handle, const struct fetch_request *request, struct fetch_answer *answer)
+static void set_options(CURL *handle, const struct fetch_request *request, struct fetch_answer *answer)
 {
 	long timeout_ms = request->timeout_ms ? (long)request->timeout_ms : (long)FETCH_TIMEOUT_DEFAULT_MS;
 
@@ -47,7 +47,7 @@ static void fetch_set_options(CURL *handle, const struct fetch_request *request,
 	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout_ms);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
 	curl_easy_setopt(handle, CURLOPT_USERAGENT, "wattribute/" WATTRIBUTE_VERSION);
-	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, fetch_collect);
+	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, collect_body);
 	curl_easy_setopt(handle, CURLOPT_WRITEDATA, answer);
 	if (request->post) {
 		curl_easy_setopt(handle, CURLOPT_POST, 1L);
@@ -57,7 +57,7 @@ static void fetch_set_options(CURL *handle, const struct fetch_request *request,
 }
 
 /* A proxy cannot reach what listens on this machine only, whatever the environment says. */
-static void fetch_set_proxy(CURL *handle)
+static void set_proxy(CURL *handle)
 {
 	const char *told = getenv("no_proxy");
 	cleanup_(cleanup_free) char *direct = NULL;
@@ -83,8 +83,8 @@ int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, 
 	*ret_answer = (struct fetch_answer){0};
 	if (!handle)
 		return -ENOMEM;
-	fetch_set_options(handle, request, ret_answer);
-	fetch_set_proxy(handle);
+	set_options(handle, request, ret_answer);
+	set_proxy(handle);
 	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, detail);
 	if (request->accept) {
 		(void)snprintf(accept, sizeof(accept), "Accept: %s", request->accept);
@@ -105,7 +105,7 @@ int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, 
 }
 
 /* The server's own words out of an answer that is an error. */
-static void fetch_explain(const struct fetch_answer *answer, char *why, size_t why_size)
+static void explain(const struct fetch_answer *answer, char *why, size_t why_size)
 {
 	json_t *json = json_loads(answer->body ? answer->body : "", 0, NULL);
 	const char *text = json_string_value(json_object_get(json, "error"));
@@ -128,7 +128,7 @@ int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_jso
 	if (r < 0)
 		return r;
 	if (answer.status != 200) {
-		fetch_explain(&answer, why, why_size);
+		explain(&answer, why, why_size);
 		r = -EPROTO;
 	} else {
 		*ret_json =

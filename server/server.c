@@ -53,14 +53,14 @@ const char *server_nearest_machine(const struct server *server, const char *name
 	return nearest;
 }
 
-static bool server_is_full(void *data)
+static bool is_full(void *data)
 {
 	const struct server *server = data;
 
 	return db_client_is_full(server->output);
 }
 
-static void server_save_due(struct ev_loop *loop, ev_timer *timer, int events)
+static void save_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct server *server = timer->data;
 
@@ -74,13 +74,13 @@ static void server_save_due(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_again(loop, timer);
 }
 
-static void server_line_due(struct ev_loop *loop, ev_timer *timer, int events)
+static void line_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop, (void)events;
 	server_report_state(timer->data);
 }
 
-static void server_house_due(struct ev_loop *loop, ev_timer *timer, int events)
+static void house_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct server *server = timer->data;
 
@@ -89,7 +89,7 @@ static void server_house_due(struct ev_loop *loop, ev_timer *timer, int events)
 		server_ensure(server, machine);
 }
 
-static void server_watchdog_due(struct ev_loop *loop, ev_timer *timer, int events)
+static void watchdog_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct server *server = timer->data;
 
@@ -98,7 +98,7 @@ static void server_watchdog_due(struct ev_loop *loop, ev_timer *timer, int event
 }
 
 /* While ending: done when everything is written, or when it takes too long. */
-static void server_settle_due(struct ev_loop *loop, ev_timer *timer, int events)
+static void settle_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct server *server = timer->data;
 	uint64_t waited_ms = (clock_monotonic_ns() - server->ending_since_ns) / CLOCK_NS_PER_MS;
@@ -131,13 +131,13 @@ void server_end(struct server *server, int exit_status)
 		server_write(server, machine);
 	if (server->started && server_keeps_state(server))
 		server_save(server);
-	ev_timer_init(&server->settle, server_settle_due, 0, 0.01);
+	ev_timer_init(&server->settle, settle_due, 0, 0.01);
 	server->settle.data = server;
 	ev_timer_start(server->loop.ev, &server->settle);
 }
 
 /* With --once: every sensor is at its end; what is still waiting is worked off as it is. */
-static void server_input_ended(void *data)
+static void input_ended(void *data)
 {
 	struct server *server = data;
 
@@ -151,7 +151,7 @@ static void server_input_ended(void *data)
 	server_end(server, input_get_statistics(server->input)->failed ? 1 : 0);
 }
 
-static void server_signal(struct loop *loop, int signal_number)
+static void signalled(struct loop *loop, int signal_number)
 {
 	struct server *server = loop->data;
 
@@ -159,7 +159,7 @@ static void server_signal(struct loop *loop, int signal_number)
 	server_end(server, 0);
 }
 
-static void server_store_lost(void *data, int error)
+static void store_lost(void *data, int error)
 {
 	struct server *server = data;
 
@@ -171,7 +171,7 @@ static void server_store_lost(void *data, int error)
 	loop_stop(&server->loop);
 }
 
-static void server_trouble(void *data, bool away, const char *why)
+static void trouble(void *data, bool away, const char *why)
 {
 	struct server *server = data;
 
@@ -185,7 +185,7 @@ static void server_trouble(void *data, bool away, const char *why)
 }
 
 /* The stored states are here: reading can begin. */
-static void server_found_states(void *data, const struct db_answer *answer)
+static void found_states(void *data, const struct db_answer *answer)
 {
 	struct server *server = data;
 
@@ -202,10 +202,9 @@ static void server_found_states(void *data, const struct db_answer *answer)
 	(void)notify_ready(&server->notify, "reading reports");
 }
 
-static struct db_client *server_spawn(struct server *server, const char *name, struct duty *duty,
-				      char *const argv[])
+static struct db_client *spawn(struct server *server, const char *name, struct duty *duty, char *const argv[])
 {
-	const struct db_client_events events = {server_store_lost, server_trouble, server};
+	const struct db_client_events events = {store_lost, trouble, server};
 	struct db_client *client;
 	int r;
 
@@ -219,18 +218,18 @@ static struct db_client *server_spawn(struct server *server, const char *name, s
 	return client;
 }
 
-static int server_open(struct server *server, char *const argv[])
+static int open_server(struct server *server, char *const argv[])
 {
 	const struct input_events events = {
-		server_get_machine, server_worked, server_is_full, server_input_ended, server,
+		server_get_machine, server_worked, is_full, input_ended, server,
 	};
 
-	server->output = server_spawn(server, "store", &server->store_duty, argv);
+	server->output = spawn(server, "store", &server->store_duty, argv);
 	if (!server->output)
 		return -EIO;
 	server->reports = server->output;
 	if (!server_config_one_store(server->config))
-		server->reports = server_spawn(server, "input", &server->input_duty, argv);
+		server->reports = spawn(server, "input", &server->input_duty, argv);
 	if (!server->reports)
 		return -EIO;
 	server->input = input_new(server->loop.ev, server->reports, server->config, &events);
@@ -245,7 +244,7 @@ static int server_open(struct server *server, char *const argv[])
  * the store's process stays root, as the file and its folder may be root's; the loop becomes nobody, and
  * keeps the right to end its children.
  */
-static void server_give_up_rights(const struct server_config *config)
+static void give_up_rights(const struct server_config *config)
 {
 	char why[256] = "";
 	uid_t uid;
@@ -263,8 +262,8 @@ static void server_give_up_rights(const struct server_config *config)
 		log_debug(SERVER_TOKEN, 0, "no sandbox: %s", why);
 }
 
-static void server_timer(struct server *server, ev_timer *timer,
-			 void (*due)(struct ev_loop *loop, ev_timer *timer, int events), double seconds)
+static void start_timer(struct server *server, ev_timer *timer,
+			void (*due)(struct ev_loop *loop, ev_timer *timer, int events), double seconds)
 {
 	ev_timer_init(timer, due, seconds, seconds);
 	timer->data = server;
@@ -273,7 +272,7 @@ static void server_timer(struct server *server, ev_timer *timer,
 }
 
 /* A tenth of what is kept, so that little more than it is there. */
-static double server_house_s(const struct server_config *config)
+static double house_s(const struct server_config *config)
 {
 	double part_s = (double)config->retention_ms / 1000 / 10;
 
@@ -284,27 +283,24 @@ static double server_house_s(const struct server_config *config)
 					   : SERVER_HOUSE_S;
 }
 
-static void server_start(struct server *server)
+static void start(struct server *server)
 {
 	bool live = !server->config->once;
 
-	server_timer(server, &server->save, server_save_due,
-		     server_keeps_state(server) ? (double)server->config->save_ms / 1000 : 0);
-	server_timer(server, &server->line, server_line_due,
-		     live ? (double)server->config->state_line_ms / 1000 : 0);
-	server_timer(server, &server->housekeeping, server_house_due,
-		     live ? server_house_s(server->config) : 0);
-	server_timer(server, &server->known, server_known_due, live ? SERVER_KNOWN_S : 0);
-	server_timer(server, &server->watchdog, server_watchdog_due,
-		     (double)server->notify.watchdog_interval_ms / 1000);
+	start_timer(server, &server->save, save_due,
+		    server_keeps_state(server) ? (double)server->config->save_ms / 1000 : 0);
+	start_timer(server, &server->line, line_due, live ? (double)server->config->state_line_ms / 1000 : 0);
+	start_timer(server, &server->housekeeping, house_due, live ? house_s(server->config) : 0);
+	start_timer(server, &server->known, server_known_due, live ? SERVER_KNOWN_S : 0);
+	start_timer(server, &server->watchdog, watchdog_due,
+		    (double)server->notify.watchdog_interval_ms / 1000);
 	if (server_keeps_state(server))
-		(void)db_client_get(server->output, STATE_COLLECTION, NULL, server_found_states, server);
+		(void)db_client_get(server->output, STATE_COLLECTION, NULL, found_states, server);
 	else
-		server_found_states(server,
-				    &(struct db_answer){.result = STORE_OK, .documents = &server->states});
+		found_states(server, &(struct db_answer){.result = STORE_OK, .documents = &server->states});
 }
 
-static void server_close(struct server *server)
+static void close_server(struct server *server)
 {
 	struct machine *machine, *next;
 
@@ -340,19 +336,19 @@ int server_run(const struct server_config *config, char *const argv[])
 	};
 	int r;
 
-	r = loop_init(&server.loop, server_signal, &server);
+	r = loop_init(&server.loop, signalled, &server);
 	if (r < 0) {
 		log_error(SERVER_TOKEN, r, "cannot make the event loop");
 		return 1;
 	}
 	(void)notify_init(&server.notify);
-	r = server_open(&server, argv);
+	r = open_server(&server, argv);
 	if (r == 0) {
-		server_give_up_rights(config);
-		server_start(&server);
+		give_up_rights(config);
+		start(&server);
 		loop_run(&server.loop);
 		server_report_end(&server);
 	}
-	server_close(&server);
+	close_server(&server);
 	return r < 0 ? 1 : server.exit_status;
 }

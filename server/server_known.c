@@ -31,7 +31,7 @@ static bool is_live(void *data, const char *name)
 	return live_find(&machine->live, name) != NULL;
 }
 
-static void server_known_answered(void *data, const struct db_answer *answer)
+static void answered(void *data, const struct db_answer *answer)
 {
 	struct machine *machine = data;
 
@@ -63,7 +63,7 @@ void server_look_known(struct server *server, struct machine *machine)
 	if (machine->asking_known)
 		return;
 	(void)snprintf(collection, sizeof(collection), "target%s", machine->name);
-	machine->asking_known = db_client_read(server->reports, &query, server_known_answered, machine) == 0;
+	machine->asking_known = db_client_read(server->reports, &query, answered, machine) == 0;
 }
 
 void server_known_due(struct ev_loop *loop, ev_timer *timer, int events)

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 
-static void server_report_machine(const struct machine *machine, int64_t now_ms)
+static void log_machine(const struct machine *machine, int64_t now_ms)
 {
 	struct formula_state state = {.error_w = NAN};
 	char error[48] = "unknown", lag[48] = "no tick yet";
@@ -40,7 +40,7 @@ void server_report_state(struct server *server)
 	unsigned n = HASH_COUNT(server->machines);
 
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
-		server_report_machine(machine, now_ms);
+		log_machine(machine, now_ms);
 	if (server->away)
 		log_info("state", 0, "waiting for the store: %s", server->away_why);
 	else if (n == 0)

@@ -20,7 +20,7 @@
 #define SERVER_KEPT  ((size_t)4 * 1024 * 1024) /* memory of an empty batch */
 #define SERVER_SAVE  ((size_t)256 * 1024)      /* bytes of states that are written at once */
 
-static void server_written(void *data, const struct db_answer *answer)
+static void written(void *data, const struct db_answer *answer)
 {
 	struct server *server = data;
 
@@ -35,14 +35,14 @@ static void server_written(void *data, const struct db_answer *answer)
 		server->exit_status = 1;
 }
 
-static void server_ensured(void *data, const struct db_answer *answer)
+static void ensured(void *data, const struct db_answer *answer)
 {
 	(void)data;
 	if (answer->result == STORE_DROP)
 		log_debug(SERVER_TOKEN, 0, "no index: %s", answer->error);
 }
 
-static void server_state_put(void *data, const struct db_answer *answer)
+static void state_put(void *data, const struct db_answer *answer)
 {
 	struct server *server = data;
 
@@ -55,7 +55,7 @@ void server_write(struct server *server, struct machine *machine)
 {
 	if (!machine->out.n_documents)
 		return;
-	if (db_client_append(server->output, machine->power, &machine->out, server_written, server) < 0)
+	if (db_client_append(server->output, machine->power, &machine->out, written, server) < 0)
 		log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
 	/* The memory is the next machine's: not each of many keeps its own. */
 	batch_clear(&machine->out);
@@ -74,10 +74,10 @@ void server_ensure(struct server *server, const struct machine *machine)
 	char recap[300];
 
 	(void)snprintf(recap, sizeof(recap), "recap%s", machine->name);
-	(void)db_client_ensure(server->output, machine->power, retention_s, server_ensured, server);
-	(void)db_client_ensure(server->output, recap, 0, server_ensured, server);
+	(void)db_client_ensure(server->output, machine->power, retention_s, ensured, server);
+	(void)db_client_ensure(server->output, recap, 0, ensured, server);
 	if (server->reports == server->output)
-		(void)db_client_ensure(server->output, machine->reports, retention_s, server_ensured, server);
+		(void)db_client_ensure(server->output, machine->reports, retention_s, ensured, server);
 }
 
 bool server_keeps_state(const struct server *server)
@@ -130,7 +130,7 @@ void server_worked(void *data, struct machine *machine, bool more)
 }
 
 /* Gathers a machine's state, if it has moved on, and hands over the reports it stands for. */
-static void server_save_machine(struct server *server, struct machine *machine)
+static void save_machine(struct server *server, struct machine *machine)
 {
 	if (machine->time_ms == machine->saved_ms)
 		return;
@@ -141,13 +141,13 @@ static void server_save_machine(struct server *server, struct machine *machine)
 }
 
 /* From `machine` on, as many as are written at once; the first one that is not among them, or NULL. */
-static struct machine *server_save_from(struct server *server, struct machine *machine)
+static struct machine *save_from(struct server *server, struct machine *machine)
 {
 	batch_clear(&server->buffer);
 	for (; machine && server->buffer.length < SERVER_SAVE; machine = machine->hh.next)
-		server_save_machine(server, machine);
+		save_machine(server, machine);
 	if (server->buffer.length &&
-	    db_client_put(server->output, STATE_COLLECTION, &server->buffer, server_state_put, server) < 0)
+	    db_client_put(server->output, STATE_COLLECTION, &server->buffer, state_put, server) < 0)
 		log_error(SERVER_TOKEN, -ENOMEM, "positions were not stored: a restart does more again");
 	return machine;
 }
@@ -157,13 +157,13 @@ void server_save(struct server *server)
 	struct machine *machine = server->machines;
 
 	while (machine)
-		machine = server_save_from(server, machine);
+		machine = save_from(server, machine);
 }
 
 bool server_save_some(struct server *server)
 {
 	if (!db_client_is_full(server->output))
 		server->save_next =
-			server_save_from(server, server->save_next ? server->save_next : server->machines);
+			save_from(server, server->save_next ? server->save_next : server->machines);
 	return server->save_next == NULL;
 }

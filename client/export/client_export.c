@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum export_format { EXPORT_CSV, EXPORT_JSONL };
-static const char *const export_formats[] = {"csv", "jsonl", NULL};
+static const char *const formats[] = {"csv", "jsonl", NULL};
 #define EXPORT_READ_DOCUMENTS 5000
 
 struct export_options {
@@ -34,7 +34,7 @@ struct export_options {
 	int64_t until_ms;
 };
 
-static int export_finish(void *target, const struct config *config, char *why, size_t why_size)
+static int finish(void *target, const struct config *config, char *why, size_t why_size)
 {
 	struct export_options *options = target;
 	int64_t now_ms = clock_realtime_ms();
@@ -56,7 +56,7 @@ static int export_finish(void *target, const struct config *config, char *why, s
 	return -EINVAL;
 }
 
-static const struct config_row export_rows[] = {
+static const struct config_row rows[] = {
 	{.name = "store",
 	 .letter = 'S',
 	 .type = CONFIG_STRING,
@@ -98,7 +98,7 @@ static const struct config_row export_rows[] = {
 	{.name = "format",
 	 .letter = 'F',
 	 .type = CONFIG_CHOICE,
-	 .choices = export_formats,
+	 .choices = formats,
 	 .fallback = "csv",
 	 .offset = offsetof(struct export_options, format),
 	 .help = "csv or jsonl"},
@@ -110,13 +110,13 @@ static const struct config_row export_rows[] = {
 	 .help = "write to FILE instead of standard output"},
 };
 
-static const struct config_spec export_spec = {
+static const struct config_spec spec = {
 	.program = "wattribute export",
 	.about = "Writes the power reports of a store as CSV or JSON lines, oldest first.",
-	.rows = export_rows,
-	.n_rows = ARRAY_SIZE(export_rows),
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct export_options),
-	.finish = export_finish,
+	.finish = finish,
 };
 
 struct export_job {
@@ -131,7 +131,7 @@ struct export_job {
 	bool failed;
 };
 
-static void export_note_collection(void *data, const char *collection)
+static void note_collection(void *data, const char *collection)
 {
 	struct export_job *job = data;
 	char **more = realloc(job->collections, (job->n_collections + 1) * sizeof(*more));
@@ -149,7 +149,7 @@ static void export_note_collection(void *data, const char *collection)
 }
 
 /* `last_ms` becomes the time of the last report. */
-static void export_write_documents(struct export_job *job, int64_t *last_ms)
+static void write_documents(struct export_job *job, int64_t *last_ms)
 {
 	const uint8_t *document;
 	size_t length, offset = 0;
@@ -185,14 +185,14 @@ static int export_collection(struct export_job *job, const char *collection)
 		if (store_read(job->store, &query, &job->documents, &progress) != STORE_OK)
 			return client_fail(CLIENT_EXIT_FAILURE, "cannot read '%s': %s", collection,
 					   store_error(job->store));
-		export_write_documents(job, &query.after_ms);
+		write_documents(job, &query.after_ms);
 		query.offset = progress.offset;
 	} while (job->documents.n_documents > 0 && !progress.end);
 	return CLIENT_EXIT_OK;
 }
 
 /* An empty export is most often a mistyped name. */
-static void export_say_nothing_found(const struct export_job *job)
+static void say_nothing_found(const struct export_job *job)
 {
 	const struct export_options *options = job->options;
 	bool known = false;
@@ -214,7 +214,7 @@ static int export_all(struct export_job *job)
 
 	if (job->options->machine)
 		(void)snprintf(prefix, sizeof(prefix), "power%s", job->options->machine);
-	if (store_list(job->store, prefix, export_note_collection, job) != STORE_OK || job->failed)
+	if (store_list(job->store, prefix, note_collection, job) != STORE_OK || job->failed)
 		return client_fail(CLIENT_EXIT_FAILURE, "cannot list the collections: %s",
 				   store_error(job->store));
 	if (job->options->format == EXPORT_CSV)
@@ -223,14 +223,14 @@ static int export_all(struct export_job *job)
 		if (!job->options->machine || !strcmp(job->collections[i], prefix))
 			status = export_collection(job, job->collections[i]);
 	if (status == CLIENT_EXIT_OK && !job->written)
-		export_say_nothing_found(job);
+		say_nothing_found(job);
 	if (job->skipped > 0)
 		(void)client_fail(0, "%" PRIu64 " documents are no power reports and were left out",
 				  job->skipped);
 	return status;
 }
 
-static int export_run(const struct export_options *options)
+static int run(const struct export_options *options)
 {
 	struct store_options store_options = {.database = options->database, .flags = STORE_READ};
 	struct export_job job = {.options = options, .out = stdout};
@@ -265,11 +265,11 @@ int client_export_main(int argc, char *argv[])
 {
 	struct export_options options;
 	struct config *config = NULL;
-	int status = client_load_options(&export_spec, &options, argc, argv, &config);
+	int status = client_load_options(&spec, &options, argc, argv, &config);
 
 	if (status == CLIENT_GO_ON)
-		status = export_run(&options);
+		status = run(&options);
 	config_free(config);
-	config_done(&export_spec, &options);
+	config_done(&spec, &options);
 	return status;
 }

@@ -22,7 +22,7 @@ struct recap_options {
 	bool json;
 };
 
-static int recap_take_argument(void *target, const char *argument, char *why, size_t why_size)
+static int take_argument(void *target, const char *argument, char *why, size_t why_size)
 {
 	struct recap_options *options = target;
 
@@ -35,7 +35,7 @@ static int recap_take_argument(void *target, const char *argument, char *why, si
 	return options->name ? 0 : -ENOMEM;
 }
 
-static const struct config_row recap_rows[] = {
+static const struct config_row rows[] = {
 	{.name = "server",
 	 .letter = 's',
 	 .type = CONFIG_STRING,
@@ -71,18 +71,18 @@ static const struct config_row recap_rows[] = {
 	 .help = "print the documents themselves"},
 };
 
-static const struct config_spec recap_spec = {
+static const struct config_spec spec = {
 	.program = "wattribute recap",
 	.arguments = "[NAME]",
 	.about = "Lists the finished runs of a machine, or shows the newest one called NAME in full.",
-	.rows = recap_rows,
-	.n_rows = ARRAY_SIZE(recap_rows),
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct recap_options),
-	.argument = recap_take_argument,
+	.argument = take_argument,
 };
 
 /* URL of the request; NULL on lack of memory. */
-static char *recap_make_url(const struct recap_options *options)
+static char *make_url(const struct recap_options *options)
 {
 	char host[256] = "localhost";
 	cleanup_(cleanup_free) char *machine = NULL;
@@ -100,7 +100,7 @@ static char *recap_make_url(const struct recap_options *options)
 	return fetch_make_url(options->server, path);
 }
 
-static int recap_print(const struct recap_options *options, const json_t *answer)
+static int print_recap(const struct recap_options *options, const json_t *answer)
 {
 	const json_t *recaps = json_is_array(answer) ? answer : json_object_get(answer, "recaps");
 	const json_t *recap;
@@ -134,17 +134,17 @@ int client_recap_main(int argc, char *argv[])
 	char why[512] = "out of memory";
 	cleanup_(cleanup_free) char *url = NULL;
 	json_t *answer = NULL;
-	int status = client_load_options(&recap_spec, &options, argc, argv, &config);
+	int status = client_load_options(&spec, &options, argc, argv, &config);
 
 	if (status == CLIENT_GO_ON) {
-		url = recap_make_url(&options);
+		url = make_url(&options);
 		if (url && fetch_json(url, false, 0, &answer, why, sizeof(why)) == 0)
-			status = recap_print(&options, answer);
+			status = print_recap(&options, answer);
 		else
 			status = client_fail(CLIENT_EXIT_FAILURE, "%s", why);
 	}
 	json_decref(answer);
 	config_free(config);
-	config_done(&recap_spec, &options);
+	config_done(&spec, &options);
 	return status;
 }

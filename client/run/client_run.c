@@ -30,7 +30,7 @@ struct run_options {
 	bool quiet;
 };
 
-static const struct config_row run_rows[] = {
+static const struct config_row rows[] = {
 	{.name = "name",
 	 .letter = 'n',
 	 .type = CONFIG_STRING,
@@ -81,7 +81,7 @@ static const struct config_row run_rows[] = {
 	 .help = "show the messages of sensor and server"},
 };
 
-static const struct config_spec run_spec = {
+static const struct config_spec spec = {
 	.program = "wattribute run",
 	.arguments = "-- COMMAND [ARGUMENT...]",
 	.about = "Measures one command: its joules, beside the machine's. Starts a sensor and a server for "
@@ -92,8 +92,8 @@ static const struct config_spec run_spec = {
 		"or 127 when it could not be executed or found, 74 when it ended well but could not be "
 		"measured. "
 		"Sensor and server take their options from the environment, as in WATTRIBUTE_TDP=65.",
-	.rows = run_rows,
-	.n_rows = ARRAY_SIZE(run_rows),
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct run_options),
 	.stop_at_argument = true,
 };
@@ -107,7 +107,7 @@ struct run {
 };
 
 /* The name as it was given, which the cgroup's name may only resemble. */
-static const char *run_name(const struct run *run)
+static const char *name_of(const struct run *run)
 {
 	const char *slash = strrchr(run->argv[0], '/');
 
@@ -115,7 +115,7 @@ static const char *run_name(const struct run *run)
 }
 
 /* CLIENT_GO_ON when the server has seen a tick, else the exit status. */
-static int run_wait_ready(struct run *run)
+static int wait_ready(struct run *run)
 {
 	char why[1024] = "";
 
@@ -137,21 +137,21 @@ static int run_wait_ready(struct run *run)
 			   RUN_READY_TIMEOUT_MS / 1000);
 }
 
-static int run_prepare(struct run *run)
+static int prepare(struct run *run)
 {
 	struct run_daemons_settings settings = {.sensor_config = run->options->sensor_config,
 						.interval_ms = run->options->interval_ms,
 						.verbose = run->options->verbose};
 	char why[1024] = "";
 
-	if (run_cgroup_make(run_name(run), &run->cgroup, why, sizeof(why)) < 0 ||
+	if (run_cgroup_make(name_of(run), &run->cgroup, why, sizeof(why)) < 0 ||
 	    run_daemons_start(&settings, &run->daemons, why, sizeof(why)) < 0)
 		return client_fail(CLIENT_EXIT_CANNOT, "%s", why);
-	return run_wait_ready(run);
+	return wait_ready(run);
 }
 
 /* Asks for the recap; a new reference, or NULL after a message. */
-static json_t *run_get_recap(const struct run *run)
+static json_t *get_recap(const struct run *run)
 {
 	double begin_s = (double)run->result.begin_ms / 1000;
 	double end_s = (double)run->result.end_ms / 1000;
@@ -172,7 +172,7 @@ static json_t *run_get_recap(const struct run *run)
 }
 
 /* What would keep the recap from being written is found before the command runs, perhaps for hours. */
-static int run_check_json(const char *path)
+static int check_json(const char *path)
 {
 	cleanup_(cleanup_free) char *folder = NULL;
 	const char *slash = path ? strrchr(path, '/') : NULL;
@@ -191,7 +191,7 @@ static int run_check_json(const char *path)
 		 : CLIENT_GO_ON;
 }
 
-static int run_write_json(const struct run *run, json_t *recap)
+static int write_json(const struct run *run, json_t *recap)
 {
 	const char *path = run->options->json;
 	json_t *command = json_array();
@@ -200,7 +200,7 @@ static int run_write_json(const struct run *run, json_t *recap)
 
 	for (size_t i = 0; run->argv[i]; i++)
 		(void)json_array_append_new(command, json_string(run->argv[i]));
-	(void)json_object_set_new(recap, "name", json_string(run_name(run)));
+	(void)json_object_set_new(recap, "name", json_string(name_of(run)));
 	(void)json_object_set_new(recap, "command", command);
 	(void)json_object_set_new(recap, "exit_status", json_integer(run->result.exit_status));
 	if (!out)
@@ -211,7 +211,7 @@ static int run_write_json(const struct run *run, json_t *recap)
 	return failed ? client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(errno)) : 0;
 }
 
-static void run_print_summary(const struct run *run, json_t *recap)
+static void print_summary(const struct run *run, json_t *recap)
 {
 	fprintf(stderr, "\nEnergy of '%s", run->argv[0]);
 	for (size_t i = 1; run->argv[i]; i++)
@@ -222,22 +222,22 @@ static void run_print_summary(const struct run *run, json_t *recap)
 }
 
 /* The command has ended: its recap to where it is wanted. 0, or the exit status of what went wrong. */
-static int run_report(const struct run *run)
+static int report_recap(const struct run *run)
 {
-	json_t *recap = run_get_recap(run);
+	json_t *recap = get_recap(run);
 	int status = 0;
 
 	if (!recap)
 		return CLIENT_EXIT_NO_RECAP;
 	if (!run->options->quiet)
-		run_print_summary(run, recap);
+		print_summary(run, recap);
 	if (run->options->json)
-		status = run_write_json(run, recap);
+		status = write_json(run, recap);
 	json_decref(recap);
 	return status;
 }
 
-static int run_measure(struct run *run)
+static int measure(struct run *run)
 {
 	uid_t uid;
 	gid_t gid;
@@ -246,7 +246,7 @@ static int run_measure(struct run *run)
 	if (run_command_find_user(run->options->user, &uid, &gid) < 0)
 		return client_fail(CLIENT_EXIT_USAGE, "there is no user '%s' here",
 				   run->options->user ? run->options->user : getenv("SUDO_UID"));
-	status = run_prepare(run);
+	status = prepare(run);
 	if (status != CLIENT_GO_ON)
 		return status;
 	r = run_command(run->argv, &run->cgroup, uid, gid, &run->result);
@@ -254,7 +254,7 @@ static int run_measure(struct run *run)
 		return client_fail(CLIENT_EXIT_CANNOT, "cannot start a process: %s", strerror(-r));
 	if (!run->result.started)
 		return run->result.exit_status;
-	status = run_report(run);
+	status = report_recap(run);
 	return run->result.exit_status ? run->result.exit_status : status;
 }
 
@@ -269,7 +269,7 @@ static int run_and_clean_up(const struct run_options *options, char *const *argv
 	run->options = options;
 	run->argv = argv;
 	run_signals_block();
-	status = run_measure(run);
+	status = measure(run);
 	run_daemons_stop(&run->daemons);
 	n_left = run_cgroup_remove(&run->cgroup);
 	if (n_left > 0)
@@ -283,16 +283,16 @@ int client_run_main(int argc, char *argv[])
 {
 	struct run_options options;
 	struct config *config = NULL;
-	int status = client_load_options(&run_spec, &options, argc, argv, &config);
+	int status = client_load_options(&spec, &options, argc, argv, &config);
 
 	if (status == CLIENT_GO_ON && config_rest(config) >= argc)
 		status = client_fail(CLIENT_EXIT_USAGE,
 				     "run: which command? As in: wattribute run -- ./bench");
 	if (status == CLIENT_GO_ON)
-		status = run_check_json(options.json);
+		status = check_json(options.json);
 	if (status == CLIENT_GO_ON)
 		status = run_and_clean_up(&options, argv + config_rest(config));
 	config_free(config);
-	config_done(&run_spec, &options);
+	config_done(&spec, &options);
 	return status;
 }

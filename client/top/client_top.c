@@ -25,7 +25,7 @@ struct top_options {
 	bool plain;
 };
 
-static const struct config_row top_rows[] = {
+static const struct config_row rows[] = {
 	{.name = "server",
 	 .letter = 's',
 	 .type = CONFIG_STRING,
@@ -62,25 +62,25 @@ static const struct config_row top_rows[] = {
 	 .help = "print lines even on a terminal"},
 };
 
-static const struct config_spec top_spec = {
+static const struct config_spec spec = {
 	.program = "wattribute top",
 	.about = "Shows each container's and service's watts, refreshed each second.",
-	.rows = top_rows,
-	.n_rows = ARRAY_SIZE(top_rows),
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct top_options),
 };
 
-static volatile sig_atomic_t top_ended;
+static volatile sig_atomic_t is_ended;
 
-static void top_end(int signal_number)
+static void end(int signal_number)
 {
 	(void)signal_number;
-	top_ended = 1;
+	is_ended = 1;
 }
 
-static void top_watch_signals(void)
+static void watch_signals(void)
 {
-	struct sigaction action = {.sa_handler = top_end};
+	struct sigaction action = {.sa_handler = end};
 
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
@@ -89,7 +89,7 @@ static void top_watch_signals(void)
 
 /* Asks and fills the view; what goes wrong becomes the view's text. Negative only when the server gave no
  * answer. */
-static int top_refresh(const struct top_options *options, const char *url, struct top_view *view)
+static int refresh_view(const struct top_options *options, const char *url, struct top_view *view)
 {
 	char why[512] = "";
 	json_t *answer = NULL;
@@ -103,17 +103,17 @@ static int top_refresh(const struct top_options *options, const char *url, struc
 	return r;
 }
 
-static int top_show_lines(const struct top_options *options, const char *url)
+static int show_lines(const struct top_options *options, const char *url)
 {
 	struct top_view view = {0};
 	int r = 0;
 
-	for (int64_t i = 0; !top_ended && (options->count == 0 || i < options->count); i++) {
+	for (int64_t i = 0; !is_ended && (options->count == 0 || i < options->count); i++) {
 		if (i > 0)
 			(void)poll(NULL, 0, (int)options->interval_ms);
-		if (top_ended)
+		if (is_ended)
 			break;
-		r = top_refresh(options, url, &view);
+		r = refresh_view(options, url, &view);
 		for (size_t n = 0; n < view.n_lines; n++)
 			puts(view.lines[n].text);
 		putchar('\n');
@@ -126,12 +126,12 @@ static int top_show_lines(const struct top_options *options, const char *url)
 }
 
 /* Draws and takes keys until the next refresh is due; true when the user wants to end. */
-static bool top_take_keys(const struct top_view *view, uint64_t until_ns, size_t *first_line)
+static bool take_keys(const struct top_view *view, uint64_t until_ns, size_t *first_line)
 {
 	uint64_t now_ns;
 	int move;
 
-	while (!top_ended) {
+	while (!is_ended) {
 		if (*first_line >= view->n_lines)
 			*first_line = 0;
 		top_screen_draw(view, *first_line);
@@ -145,7 +145,7 @@ static bool top_take_keys(const struct top_view *view, uint64_t until_ns, size_t
 	return true;
 }
 
-static int top_show_screen(const struct top_options *options, const char *url)
+static int show_screen(const struct top_options *options, const char *url)
 {
 	struct top_view view = {0};
 	size_t first_line = 0;
@@ -153,12 +153,12 @@ static int top_show_screen(const struct top_options *options, const char *url)
 	uint64_t until_ns;
 
 	if (top_screen_open() < 0)
-		return top_show_lines(options, url);
-	top_watch_signals();
+		return show_lines(options, url);
+	watch_signals();
 	for (int64_t i = 0; !ended && (options->count == 0 || i < options->count); i++) {
 		until_ns = clock_monotonic_ns() + options->interval_ms * CLOCK_NS_PER_MS;
-		(void)top_refresh(options, url, &view);
-		ended = top_take_keys(&view, until_ns, &first_line);
+		(void)refresh_view(options, url, &view);
+		ended = take_keys(&view, until_ns, &first_line);
 	}
 	top_screen_close();
 	top_view_done(&view);
@@ -170,19 +170,19 @@ int client_top_main(int argc, char *argv[])
 	struct top_options options;
 	struct config *config = NULL;
 	cleanup_(cleanup_free) char *url = NULL;
-	int status = client_load_options(&top_spec, &options, argc, argv, &config);
+	int status = client_load_options(&spec, &options, argc, argv, &config);
 
 	if (status == CLIENT_GO_ON) {
 		url = fetch_make_url(options.server, "/api/latest");
-		top_watch_signals();
+		watch_signals();
 		if (!url)
 			status = client_fail(CLIENT_EXIT_FAILURE, "out of memory");
 		else if (isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && !options.plain)
-			status = top_show_screen(&options, url);
+			status = show_screen(&options, url);
 		else
-			status = top_show_lines(&options, url);
+			status = show_lines(&options, url);
 	}
 	config_free(config);
-	config_done(&top_spec, &options);
+	config_done(&spec, &options);
 	return status;
 }

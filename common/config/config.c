@@ -174,7 +174,7 @@ static int apply_all(struct config *config, const struct config_command_line *li
 	return r;
 }
 
-static struct config *config_new(const struct config_spec *spec, void *target, char *why, size_t why_size)
+static struct config *new_config(const struct config_spec *spec, void *target, char *why, size_t why_size)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
@@ -229,7 +229,7 @@ int config_load(const struct config_spec *spec, void *target, int argc, char *ar
 
 	memset(target, 0, spec->target_size);
 	why[0] = '\0';
-	struct config *config = config_new(spec, target, why, why_size);
+	struct config *config = new_config(spec, target, why, why_size);
 	int r = config ? load(config, &line, argc, argv) : -ENOMEM;
 	config_command_line_done(&line);
 	if (r < 0 && why[0] == '\0')
@@ -249,7 +249,7 @@ int config_apply_json(const struct config_spec *spec, void *target, const char *
 {
 	memset(target, 0, spec->target_size);
 	why[0] = '\0';
-	struct config *config = config_new(spec, target, why, why_size);
+	struct config *config = new_config(spec, target, why, why_size);
 	if (!config)
 		return -ENOMEM;
 	int r = apply_defaults(config);

@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 
 /* Descriptors open now; a guess where /proc is not mounted. */
-static unsigned fd_budget_open_now(void)
+static unsigned count_open(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	unsigned n = 0;
@@ -26,7 +26,7 @@ static unsigned fd_budget_open_now(void)
 unsigned fd_budget_raise(void)
 {
 	struct rlimit limit;
-	unsigned taken = fd_budget_open_now() + FD_BUDGET_RESERVE;
+	unsigned taken = count_open() + FD_BUDGET_RESERVE;
 	unsigned most;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)

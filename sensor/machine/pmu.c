@@ -20,8 +20,7 @@
 #define PMU_EVENTS_MAX 512
 
 /* One file of a PMU, as text_read_file_at. */
-static ssize_t pmu_read_text(const char *sysfs_root, const char *pmu, const char *name, char *buffer,
-			     size_t size)
+static ssize_t read_text(const char *sysfs_root, const char *pmu, const char *name, char *buffer, size_t size)
 {
 	char path[PATH_MAX];
 
@@ -82,15 +81,15 @@ int pmu_parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpus)
 
 /* "cpumask": one CPU stands for each package or die. "cpus": the CPUs that have this PMU (hybrid processors).
  */
-static int pmu_read_cpus(const char *sysfs_root, struct pmu *pmu)
+static int read_cpus(const char *sysfs_root, struct pmu *pmu)
 {
 	char text[4096];
 
-	if (pmu_read_text(sysfs_root, pmu->name, "cpumask", text, sizeof(text)) > 0) {
+	if (read_text(sysfs_root, pmu->name, "cpumask", text, sizeof(text)) > 0) {
 		pmu->shared = true;
 		return pmu_parse_cpus(text, &pmu->cpus, &pmu->n_cpus);
 	}
-	if (pmu_read_text(sysfs_root, pmu->name, "cpus", text, sizeof(text)) > 0)
+	if (read_text(sysfs_root, pmu->name, "cpus", text, sizeof(text)) > 0)
 		return pmu_parse_cpus(text, &pmu->cpus, &pmu->n_cpus);
 	return 0;
 }
@@ -106,13 +105,13 @@ int pmu_read(const char *sysfs_root, const char *name, struct pmu *ret_pmu)
 	if (!name_is_plain(name))
 		return -ENOENT;
 	(void)snprintf(pmu.name, sizeof(pmu.name), "%s", name);
-	n = pmu_read_text(sysfs_root, name, "type", text, sizeof(text));
+	n = read_text(sysfs_root, name, "type", text, sizeof(text));
 	if (n < 0)
 		return (int)n;
 	if (text_parse_u64(text, &type) < 0 || type > INT32_MAX)
 		return -EBADMSG;
 	pmu.type = (uint32_t)type;
-	r = pmu_read_cpus(sysfs_root, &pmu);
+	r = read_cpus(sysfs_root, &pmu);
 	if (r < 0)
 		return r;
 	*ret_pmu = pmu;
@@ -190,7 +189,7 @@ static int encode_term(const char *sysfs_root, const char *pmu, char *term, stru
 		return 0;
 	}
 	(void)snprintf(name, sizeof(name), "format/%s", term);
-	if (pmu_read_text(sysfs_root, pmu, name, format, sizeof(format)) < 0)
+	if (read_text(sysfs_root, pmu, name, format, sizeof(format)) < 0)
 		return -EINVAL;
 	word = format_word(format, attr, &bits);
 	return word ? format_put(bits, value, word) : -EBADMSG;
@@ -224,7 +223,7 @@ int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event,
 		if (!name_is_plain(event))
 			return -ENOENT;
 		(void)snprintf(name, sizeof(name), "events/%s", event);
-		if (pmu_read_text(sysfs_root, pmu->name, name, text, sizeof(text)) < 0)
+		if (read_text(sysfs_root, pmu->name, name, text, sizeof(text)) < 0)
 			return -ENOENT;
 	}
 	r = encode_terms(sysfs_root, pmu->name, text, &attr);
@@ -232,7 +231,7 @@ int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event,
 		return r;
 	if (!strpbrk(event, "=,")) {
 		(void)snprintf(name, sizeof(name), "events/%s.scale", event);
-		if (pmu_read_text(sysfs_root, pmu->name, name, text, sizeof(text)) > 0 &&
+		if (read_text(sysfs_root, pmu->name, name, text, sizeof(text)) > 0 &&
 		    (text_parse_double(text, &scale) < 0 || scale < 0))
 			return -EBADMSG;
 	}
@@ -283,7 +282,7 @@ int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU
 		return -errno;
 	for (const struct dirent *entry; !found && (entry = readdir(dir));) {
 		if (!name_is_plain(entry->d_name) ||
-		    pmu_read_text(sysfs_root, entry->d_name, "type", text, sizeof(text)) < 0)
+		    read_text(sysfs_root, entry->d_name, "type", text, sizeof(text)) < 0)
 			continue;
 		found = text_parse_u64(text, &value) == 0 && value == type;
 		if (found)

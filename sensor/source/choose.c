@@ -12,13 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct system_source_ops *const choose_energy[] = {
+static const struct system_source_ops *const energy_sources[] = {
 	&source_rapl,
 	&source_powercap,
 	&source_estimate,
 };
 
-static const struct activity_source_ops *const choose_activities[] = {
+static const struct activity_source_ops *const activity_sources[] = {
 	&source_bpf,
 	&source_perf,
 	&source_cpustat,
@@ -78,8 +78,8 @@ struct system_source *choose_system(struct source_context *context, const struct
 	if (context->sim) {
 		table = sim_only;
 	} else if (energy) {
-		table = choose_energy;
-		n = ARRAY_SIZE(choose_energy);
+		table = energy_sources;
+		n = ARRAY_SIZE(energy_sources);
 	}
 	*ret_error = -ENOENT;
 	for (size_t i = 0; i < n; i++) {
@@ -122,8 +122,8 @@ struct activity_source *choose_activity(struct source_context *context,
 					int *ret_error)
 {
 	const struct activity_source_ops *const sim_only[] = {&source_sim_activity};
-	const struct activity_source_ops *const *table = context->sim ? sim_only : choose_activities;
-	const size_t n = context->sim ? 1 : ARRAY_SIZE(choose_activities);
+	const struct activity_source_ops *const *table = context->sim ? sim_only : activity_sources;
+	const size_t n = context->sim ? 1 : ARRAY_SIZE(activity_sources);
 
 	*ret_error = -ENOENT;
 	for (size_t i = 0; i < n; i++) {

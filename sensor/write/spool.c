@@ -21,13 +21,13 @@ struct spool {
 	uint64_t bytes, documents, dropped;
 };
 
-static const char spool_schema[] =
+static const char schema[] =
 	"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA auto_vacuum=INCREMENTAL;"
 	"CREATE TABLE IF NOT EXISTS spool(sequence INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL,"
 	" put INTEGER NOT NULL, collection TEXT NOT NULL, n_documents INTEGER NOT NULL, documents BLOB NOT "
 	"NULL);";
 
-static int spool_errno(sqlite3 *db)
+static int errno_of(sqlite3 *db)
 {
 	switch (sqlite3_errcode(db) & 0xff) {
 	case SQLITE_FULL:
@@ -45,12 +45,12 @@ static int spool_errno(sqlite3 *db)
 	}
 }
 
-static int spool_prepare(struct spool *spool)
+static int prepare(struct spool *spool)
 {
 	sqlite3_stmt *sums = NULL;
 	int r = 0;
 
-	if (sqlite3_exec(spool->db, spool_schema, NULL, NULL, NULL) != SQLITE_OK ||
+	if (sqlite3_exec(spool->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
 	    sqlite3_prepare_v3(spool->db,
 			       "INSERT INTO spool(time, put, collection, n_documents, documents)"
 			       " VALUES(?, ?, ?, ?, ?)",
@@ -66,7 +66,7 @@ static int spool_prepare(struct spool *spool)
 			       " COALESCE(SUM(n_documents), 0) FROM spool",
 			       -1, &sums, NULL) ||
 	    sqlite3_step(sums) != SQLITE_ROW) {
-		r = spool_errno(spool->db);
+		r = errno_of(spool->db);
 	} else {
 		spool->bytes = (uint64_t)sqlite3_column_int64(sums, 0);
 		spool->documents = (uint64_t)sqlite3_column_int64(sums, 1);
@@ -75,21 +75,21 @@ static int spool_prepare(struct spool *spool)
 	return r;
 }
 
-static int spool_open_file(struct spool *spool, const char *path)
+static int open_file(struct spool *spool, const char *path)
 {
 	int r;
 
 	if (sqlite3_open_v2(path, &spool->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
-		return spool->db ? spool_errno(spool->db) : -ENOMEM;
+		return spool->db ? errno_of(spool->db) : -ENOMEM;
 	sqlite3_busy_timeout(spool->db, 2000);
-	r = spool_prepare(spool);
+	r = prepare(spool);
 	if (r < 0 &&
 	    (sqlite3_errcode(spool->db) == SQLITE_NOTADB || sqlite3_errcode(spool->db) == SQLITE_CORRUPT))
 		return -EBADMSG;
 	return r;
 }
 
-static void spool_close_file(struct spool *spool)
+static void close_file(struct spool *spool)
 {
 	sqlite3_finalize(spool->insert);
 	sqlite3_finalize(spool->oldest);
@@ -110,14 +110,14 @@ int spool_open(const char *path, const struct spool_limits *limits, struct spool
 	if (!spool)
 		return -ENOMEM;
 	spool->limits = *limits;
-	r = spool_open_file(spool, path);
+	r = open_file(spool, path);
 	if (r == -EBADMSG) {
-		spool_close_file(spool);
+		close_file(spool);
 		(void)snprintf(aside, sizeof(aside), "%s.damaged", path);
 		if (rename(path, aside) == 0) {
 			(void)snprintf(why, why_size, "the spool '%s' was damaged and is set aside as '%s'",
 				       path, aside);
-			r = spool_open_file(spool, path);
+			r = open_file(spool, path);
 		}
 	}
 	if (r < 0) {
@@ -137,7 +137,7 @@ void spool_close(struct spool *spool)
 	if (!spool)
 		return;
 	(void)spool_tidy(spool);
-	spool_close_file(spool);
+	close_file(spool);
 	free(spool);
 }
 
@@ -166,7 +166,7 @@ int spool_tidy(struct spool *spool)
 	done = sqlite3_step(spool->remove);
 	sqlite3_reset(spool->remove);
 	if (done != SQLITE_DONE)
-		return spool_errno(spool->db);
+		return errno_of(spool->db);
 	spool->untidy = false;
 	return 0;
 }
@@ -191,7 +191,7 @@ static int step_oldest(struct spool *spool)
 	if (done == SQLITE_ROW)
 		return 1;
 	sqlite3_reset(spool->oldest);
-	return done == SQLITE_DONE ? 0 : spool_errno(spool->db);
+	return done == SQLITE_DONE ? 0 : errno_of(spool->db);
 }
 
 static int drop_oldest(struct spool *spool, int64_t older_than_ms, bool *ret_dropped)
@@ -242,7 +242,7 @@ static int insert_row(struct spool *spool, const char *collection, bool put, con
 	done = sqlite3_step(spool->insert);
 	sqlite3_reset(spool->insert);
 	sqlite3_clear_bindings(spool->insert);
-	return done == SQLITE_DONE ? 0 : spool_errno(spool->db);
+	return done == SQLITE_DONE ? 0 : errno_of(spool->db);
 }
 
 int spool_push(struct spool *spool, const char *collection, bool put, const struct batch *batch,

@@ -44,7 +44,7 @@ struct db_request {
 	uint64_t retention_s;
 };
 
-static void db_tell_trouble(struct db *db, bool trouble)
+static void tell_trouble(struct db *db, bool trouble)
 {
 	if (db->trouble == trouble)
 		return;
@@ -56,7 +56,7 @@ static void db_tell_trouble(struct db *db, bool trouble)
 }
 
 /* Waits; false when the loop has gone meanwhile. */
-static bool db_wait(struct db *db, int ms)
+static bool wait_before_retry(struct db *db, int ms)
 {
 	struct pollfd poll_fd = {.fd = db->socket, .events = 0};
 
@@ -65,20 +65,20 @@ static bool db_wait(struct db *db, int ms)
 	return !db->gone;
 }
 
-static void db_add_name(void *data, const char *collection)
+static void add_name(void *data, const char *collection)
 {
 	struct batch *documents = data;
 
 	(void)ipc_put_string(documents, collection);
 }
 
-static enum store_result db_try(struct db *db, const struct db_request *request)
+static enum store_result try_store(struct db *db, const struct db_request *request)
 {
 	batch_clear(&db->documents);
 	db->read = (struct store_read){0};
 	switch (request->type) {
 	case DB_LIST:
-		return store_list(db->store, request->collection, db_add_name, &db->documents);
+		return store_list(db->store, request->collection, add_name, &db->documents);
 	case DB_READ:
 		return store_read(db->store, &request->query, &db->documents, &db->read);
 	case DB_GET:
@@ -91,29 +91,29 @@ static enum store_result db_try(struct db *db, const struct db_request *request)
 	}
 }
 
-static enum store_result db_keep_trying(struct db *db, const struct db_request *request)
+static enum store_result keep_trying(struct db *db, const struct db_request *request)
 {
 	uint64_t started_ns = clock_monotonic_ns();
 	int backoff_ms = DB_BACKOFF_FIRST_MS;
 	enum store_result result;
 
-	while ((result = db_try(db, request)) == STORE_RETRY) {
+	while ((result = try_store(db, request)) == STORE_RETRY) {
 		uint64_t away_ms = (clock_monotonic_ns() - started_ns) / CLOCK_NS_PER_MS;
 
-		db_tell_trouble(db, true);
+		tell_trouble(db, true);
 		if (db->options->give_up_ms && away_ms > db->options->give_up_ms)
 			break;
-		if (!db_wait(db, backoff_ms))
+		if (!wait_before_retry(db, backoff_ms))
 			break;
 		backoff_ms = backoff_ms * 2 < DB_BACKOFF_MAX_MS ? backoff_ms * 2 : DB_BACKOFF_MAX_MS;
 	}
 	if (result != STORE_RETRY)
-		db_tell_trouble(db, false);
+		tell_trouble(db, false);
 	return result;
 }
 
 /* The documents, if any, are those of db->documents. */
-static int db_answer(struct db *db, enum db_answered what, enum store_result result, const char *error)
+static int send_answer(struct db *db, enum db_answered what, enum store_result result, const char *error)
 {
 	const struct store_statistics *statistics = store_get_statistics(db->store);
 	size_t at = 0;
@@ -141,32 +141,32 @@ static int db_answer(struct db *db, enum db_answered what, enum store_result res
 }
 
 /* Stores what has gathered and tells the outcome of each. */
-static int db_write_group(struct db *db)
+static int write_group(struct db *db)
 {
 	enum store_result result;
 	int r = 0;
 
 	if (!db->group.n)
 		return 0;
-	result = db_keep_trying(db, &(struct db_request){0});
+	result = keep_trying(db, &(struct db_request){0});
 	for (unsigned i = 0; i < db->group.n && r == 0 && !db->gone; i++) {
 		const struct db_writing *writing = &db->group.writings[i];
 
 		if (result == STORE_RETRY)
-			r = db_answer(db, DB_ANSWERED_WRITING, result, store_error(db->store));
+			r = send_answer(db, DB_ANSWERED_WRITING, result, store_error(db->store));
 		else if (writing->result == STORE_OK && !writing->put)
 			db->n_done++;
 		else
-			r = db_answer(db, DB_ANSWERED_WRITING, writing->result, db->group.error);
+			r = send_answer(db, DB_ANSWERED_WRITING, writing->result, db->group.error);
 	}
 	db_group_clear(&db->group);
 	if (r == 0 && db->n_done >= DB_TOLD_LATE_MAX)
-		r = db_answer(db, DB_ANSWERED_NOTHING, STORE_OK, "");
+		r = send_answer(db, DB_ANSWERED_NOTHING, STORE_OK, "");
 	return r;
 }
 
 /* Adds a piece of a batch; 1 when it was the last one. */
-static int db_take_piece(struct db *db, struct ipc_cursor *cursor, bool put)
+static int take_piece(struct db *db, struct ipc_cursor *cursor, bool put)
 {
 	uint64_t last = ipc_get_u64(cursor);
 	const char *collection = ipc_get_string(cursor);
@@ -178,7 +178,7 @@ static int db_take_piece(struct db *db, struct ipc_cursor *cursor, bool put)
 	return db_group_add(&db->group, put, collection, piece, length, last != 0);
 }
 
-static void db_take_query(struct ipc_cursor *cursor, struct store_query *query)
+static void take_query(struct ipc_cursor *cursor, struct store_query *query)
 {
 	uint64_t has_target;
 
@@ -195,7 +195,7 @@ static void db_take_query(struct ipc_cursor *cursor, struct store_query *query)
 }
 
 /* Takes a message apart: 1 when the request is whole, 0 when more pieces follow. */
-static int db_parse(struct db *db, const struct ipc_message *message, struct db_request *request)
+static int parse(struct db *db, const struct ipc_message *message, struct db_request *request)
 {
 	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
 	uint64_t has_id;
@@ -205,11 +205,11 @@ static int db_parse(struct db *db, const struct ipc_message *message, struct db_
 	switch (request->type) {
 	case DB_APPEND:
 	case DB_PUT:
-		return db_take_piece(db, &cursor, request->type == DB_PUT);
+		return take_piece(db, &cursor, request->type == DB_PUT);
 	case DB_FLUSH:
 		break;
 	case DB_READ:
-		db_take_query(&cursor, &request->query);
+		take_query(&cursor, &request->query);
 		break;
 	case DB_LIST:
 		request->collection = ipc_get_string(&cursor);
@@ -231,57 +231,57 @@ static int db_parse(struct db *db, const struct ipc_message *message, struct db_
 	return cursor.failed ? -EBADMSG : 1;
 }
 
-static bool db_is_reading(const struct db_request *request)
+static bool is_reading(const struct db_request *request)
 {
 	return request->type == DB_LIST || request->type == DB_READ || request->type == DB_GET;
 }
 
-static const char *db_collection(const struct db_request *request)
+static const char *collection_of(const struct db_request *request)
 {
 	return request->type == DB_READ ? request->query.collection : request->collection;
 }
 
-static int db_handle(struct db *db, struct ipc_message *message)
+static int handle(struct db *db, struct ipc_message *message)
 {
 	struct db_request request;
 	enum store_result result;
 	int r;
 
 	ipc_close_fds(message);
-	r = db_parse(db, message, &request);
+	r = parse(db, message, &request);
 	if (r <= 0)
 		return r;
 	if (request.type == DB_APPEND || request.type == DB_PUT)
-		return !store_can_group(db->store) || db_group_is_full(&db->group) ? db_write_group(db) : 0;
+		return !store_can_group(db->store) || db_group_is_full(&db->group) ? write_group(db) : 0;
 	if (db->group.open)
 		return -EBADMSG;
-	if (!db_is_reading(&request) || db_group_touches(&db->group, db_collection(&request)))
-		r = db_write_group(db);
+	if (!is_reading(&request) || db_group_touches(&db->group, collection_of(&request)))
+		r = write_group(db);
 	if (r < 0 || db->gone)
 		return r < 0 ? r : 0;
 	if (request.type == DB_FLUSH)
-		return db_answer(db, DB_ANSWERED_NOTHING, STORE_OK, "");
-	result = db_keep_trying(db, &request);
+		return send_answer(db, DB_ANSWERED_NOTHING, STORE_OK, "");
+	result = keep_trying(db, &request);
 	return db->gone ? 0
-			: db_answer(db, db_is_reading(&request) ? DB_ANSWERED_READING : DB_ANSWERED_WRITING,
-				    result, store_error(db->store));
+			: send_answer(db, is_reading(&request) ? DB_ANSWERED_READING : DB_ANSWERED_WRITING,
+				      result, store_error(db->store));
 }
 
 /* Waits for a message, and stores what has gathered once none is there. */
-static int db_receive(struct db *db, struct ipc_message *message)
+static int receive(struct db *db, struct ipc_message *message)
 {
 	struct pollfd poll_fd = {.fd = db->socket, .events = POLLIN};
 	int r;
 
 	if (db->group.n && !db->group.open && poll(&poll_fd, 1, 0) <= 0) {
-		r = db_write_group(db);
+		r = write_group(db);
 		if (r < 0 || db->gone)
 			return r < 0 ? r : 0;
 	}
 	return ipc_receive(db->socket, db->buffer, IPC_MESSAGE_MAX + 16, message);
 }
 
-static int db_open(struct db *db, const struct db_options *options)
+static int open_db(struct db *db, const struct db_options *options)
 {
 	char why[512] = "";
 	int r;
@@ -301,13 +301,13 @@ int db_serve(int socket, const struct db_options *options)
 {
 	struct db db = {.socket = socket, .options = options};
 	struct ipc_message message;
-	int r = db_open(&db, options);
+	int r = open_db(&db, options);
 
 	while (r == 0 && !db.gone) {
-		r = db_receive(&db, &message);
+		r = receive(&db, &message);
 		if (r == 0)
 			break;
-		r = r < 0 ? r : db_handle(&db, &message);
+		r = r < 0 ? r : handle(&db, &message);
 	}
 	if (r == -EPIPE || r == -ECONNRESET)
 		r = 0;

@@ -29,7 +29,7 @@ void db_client_fail(struct db_client *client, int error)
 }
 
 /* Adds documents of an answer; false when that has failed. */
-static bool db_client_add(struct db_client *client, const void *documents, size_t length)
+static bool add_name(struct db_client *client, const void *documents, size_t length)
 {
 	if (batch_reserve(&client->documents, length) < 0) {
 		db_client_fail(client, -ENOMEM);
@@ -42,7 +42,7 @@ static bool db_client_add(struct db_client *client, const void *documents, size_
 }
 
 /* Hands the answer to whom it is for; false where nobody waits. */
-static bool db_client_tell(struct db_client *client, enum db_line line, const struct db_answer *answer)
+static bool tell_waiting(struct db_client *client, enum db_line line, const struct db_answer *answer)
 {
 	struct db_waiting *waiting = client->waiting[line].first;
 
@@ -58,7 +58,7 @@ static bool db_client_tell(struct db_client *client, enum db_line line, const st
 	return true;
 }
 
-static void db_client_answer(struct db_client *client, const struct ipc_message *message)
+static void take_answer(struct db_client *client, const struct ipc_message *message)
 {
 	static const struct batch none;
 	const struct db_answer well = {.result = STORE_OK, .documents = &none, .error = ""};
@@ -82,13 +82,13 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 	if (cursor.failed)
 		return db_client_fail(client, -EBADMSG);
 	for (; n_done > 0 && good; n_done--)
-		good = db_client_tell(client, DB_LINE_WRITINGS, &well);
+		good = tell_waiting(client, DB_LINE_WRITINGS, &well);
 	if (good && answered != DB_ANSWERED_NOTHING) {
-		if (!db_client_add(client, rest, length))
+		if (!add_name(client, rest, length))
 			return;
-		good = db_client_tell(client,
-				      answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
-				      &answer);
+		good = tell_waiting(client,
+				    answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
+				    &answer);
 		/* What one large answer needed is not kept. */
 		if (client->documents.capacity > DB_CLIENT_ANSWER_KEPT)
 			batch_done(&client->documents);
@@ -98,17 +98,17 @@ static void db_client_answer(struct db_client *client, const struct ipc_message 
 		db_client_fail(client, -EBADMSG);
 }
 
-static void db_client_take(struct db_client *client, const struct ipc_message *message)
+static void take_message(struct db_client *client, const struct ipc_message *message)
 {
 	struct ipc_cursor cursor;
 	uint64_t away;
 
 	switch (message->type) {
 	case DB_PIECE:
-		(void)db_client_add(client, message->payload, message->length);
+		(void)add_name(client, message->payload, message->length);
 		break;
 	case DB_DONE:
-		db_client_answer(client, message);
+		take_answer(client, message);
 		break;
 	case DB_TROUBLE:
 		cursor = ipc_cursor_init(message->payload, message->length);
@@ -121,7 +121,7 @@ static void db_client_take(struct db_client *client, const struct ipc_message *m
 	}
 }
 
-static void db_client_readable(struct ev_loop *loop, ev_io *watcher, int events)
+static void readable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct db_client *client = watcher->data;
 	struct ipc_message message;
@@ -138,14 +138,14 @@ static void db_client_readable(struct ev_loop *loop, ev_io *watcher, int events)
 			return;
 		}
 		ipc_close_fds(&message);
-		db_client_take(client, &message);
+		take_message(client, &message);
 		/* Nothing is awaited: to ask once more would be in vain. */
 		if (!client->n_waiting)
 			return;
 	}
 }
 
-static void db_client_free_messages(struct db_message_out *out)
+static void free_messages(struct db_message_out *out)
 {
 	for (struct db_message_out *next; out; out = next) {
 		next = out->next;
@@ -155,7 +155,7 @@ static void db_client_free_messages(struct db_message_out *out)
 }
 
 /* What was sent is used again, with its memory. */
-static void db_client_recycle(struct db_client *client, struct db_message_out *out)
+static void recycle(struct db_client *client, struct db_message_out *out)
 {
 	bool keep = client->n_spare < DB_CLIENT_SPARE_MAX;
 
@@ -163,10 +163,10 @@ static void db_client_recycle(struct db_client *client, struct db_message_out *o
 	client->spare = keep ? out : client->spare;
 	client->n_spare += keep;
 	if (!keep)
-		db_client_free_messages(out);
+		free_messages(out);
 }
 
-static struct db_message_out *db_client_message(struct db_client *client)
+static struct db_message_out *make_message(struct db_client *client)
 {
 	struct db_message_out *out = client->spare;
 
@@ -177,7 +177,7 @@ static struct db_message_out *db_client_message(struct db_client *client)
 	return out;
 }
 
-static void db_client_writable(struct ev_loop *loop, ev_io *watcher, int events)
+static void writable(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct db_client *client = watcher->data;
 	struct db_message_out *out;
@@ -196,7 +196,7 @@ static void db_client_writable(struct ev_loop *loop, ev_io *watcher, int events)
 		if (!client->out_first)
 			client->out_last = &client->out_first;
 		client->out_bytes -= out->payload.length;
-		db_client_recycle(client, out);
+		recycle(client, out);
 	}
 	ev_io_stop(loop, watcher);
 }
@@ -218,8 +218,8 @@ struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct d
 	client->out_last = &client->out_first;
 	for (unsigned line = 0; line < 2; line++)
 		client->waiting[line].last = &client->waiting[line].first;
-	ev_io_init(&client->reader, db_client_readable, socket, EV_READ);
-	ev_io_init(&client->writer, db_client_writable, socket, EV_WRITE);
+	ev_io_init(&client->reader, readable, socket, EV_READ);
+	ev_io_init(&client->writer, writable, socket, EV_WRITE);
 	client->reader.data = client->writer.data = client;
 	ev_io_start(loop, &client->reader);
 	return client;
@@ -231,8 +231,8 @@ void db_client_free(struct db_client *client)
 		return;
 	ev_io_stop(client->loop, &client->reader);
 	ev_io_stop(client->loop, &client->writer);
-	db_client_free_messages(client->out_first);
-	db_client_free_messages(client->spare);
+	free_messages(client->out_first);
+	free_messages(client->spare);
 	for (unsigned line = 0; line < 2; line++) {
 		for (struct db_waiting *waiting = client->waiting[line].first, *next; waiting;
 		     waiting = next) {
@@ -258,7 +258,7 @@ int db_client_push(struct db_client *client, enum db_message type)
 	if (!client->out_first &&
 	    ipc_send(client->socket, type, 0, client->payload.data, client->payload.length, NULL, 0) == 0)
 		return 0;
-	out = db_client_message(client);
+	out = make_message(client);
 	if (!out)
 		return -ENOMEM;
 	memory = out->payload;

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static int db_client_request(struct db_client *client, enum db_message type, int encoded, db_done done,
+static int request_documents(struct db_client *client, enum db_message type, int encoded, db_done done,
 			     void *data)
 {
 	struct db_waiting *waiting = encoded < 0 ? NULL : db_client_waiter(done, data);
@@ -28,7 +28,7 @@ static int db_client_request(struct db_client *client, enum db_message type, int
 int db_client_list(struct db_client *client, const char *prefix, db_done done, void *data)
 {
 	batch_clear(&client->payload);
-	return db_client_request(client, DB_LIST, ipc_put_string(&client->payload, prefix), done, data);
+	return request_documents(client, DB_LIST, ipc_put_string(&client->payload, prefix), done, data);
 }
 
 int db_client_read(struct db_client *client, const struct store_query *query, db_done done, void *data)
@@ -42,7 +42,7 @@ int db_client_read(struct db_client *client, const struct store_query *query, db
 	r |= ipc_put_u64(payload, query->offset) | ipc_put_u64(payload, query->limit);
 	r |= ipc_put_u64(payload, query->newest_first) | ipc_put_u64(payload, query->target != NULL);
 	r |= ipc_put_string(payload, query->target ? query->target : "");
-	return db_client_request(client, DB_READ, r, done, data);
+	return request_documents(client, DB_READ, r, done, data);
 }
 
 int db_client_get(struct db_client *client, const char *collection, const char *id, db_done done, void *data)
@@ -53,7 +53,7 @@ int db_client_get(struct db_client *client, const char *collection, const char *
 	batch_clear(payload);
 	r |= ipc_put_string(payload, collection);
 	r |= ipc_put_u64(payload, id != NULL) | ipc_put_string(payload, id ? id : "");
-	return db_client_request(client, DB_GET, r, done, data);
+	return request_documents(client, DB_GET, r, done, data);
 }
 
 int db_client_ensure(struct db_client *client, const char *collection, uint64_t retention_s, db_done done,
@@ -62,12 +62,12 @@ int db_client_ensure(struct db_client *client, const char *collection, uint64_t 
 	struct batch *payload = &client->payload;
 
 	batch_clear(payload);
-	return db_client_request(client, DB_ENSURE,
+	return request_documents(client, DB_ENSURE,
 				 ipc_put_string(payload, collection) | ipc_put_u64(payload, retention_s),
 				 done, data);
 }
 
-static int db_client_write(struct db_client *client, enum db_message type, const char *collection,
+static int write_documents(struct db_client *client, enum db_message type, const char *collection,
 			   const struct batch *batch, struct db_waiting *waiting)
 {
 	size_t at = 0;
@@ -101,13 +101,13 @@ static int db_client_write(struct db_client *client, enum db_message type, const
 int db_client_append(struct db_client *client, const char *collection, const struct batch *batch,
 		     db_done done, void *data)
 {
-	return db_client_write(client, DB_APPEND, collection, batch, db_client_waiter(done, data));
+	return write_documents(client, DB_APPEND, collection, batch, db_client_waiter(done, data));
 }
 
 int db_client_put(struct db_client *client, const char *collection, const struct batch *batch, db_done done,
 		  void *data)
 {
-	return db_client_write(client, DB_PUT, collection, batch, db_client_waiter(done, data));
+	return write_documents(client, DB_PUT, collection, batch, db_client_waiter(done, data));
 }
 
 int db_client_flush(struct db_client *client)

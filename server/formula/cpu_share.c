@@ -32,7 +32,7 @@ struct share_formula {
 	size_t capacity;
 };
 
-static void *formula_share_make(const struct formula_config *config)
+static void *make(const struct formula_config *config)
 {
 	struct share_formula *formula = calloc(1, sizeof(*formula));
 
@@ -40,7 +40,7 @@ static void *formula_share_make(const struct formula_config *config)
 	return formula;
 }
 
-static void formula_share_free(void *opaque)
+static void free_share(void *opaque)
 {
 	struct share_formula *formula = opaque;
 
@@ -136,7 +136,7 @@ static double weigh_targets(const struct tick *tick, unsigned k, double *ret_dyn
 	return fmax(all, sum);
 }
 
-static int formula_share_run(void *opaque, const struct tick *tick, struct formula_result *ret_result)
+static int run(void *opaque, const struct tick *tick, struct formula_result *ret_result)
 {
 	struct share_formula *formula = opaque;
 	size_t width = (size_t)tick->n_targets + 1;
@@ -159,7 +159,7 @@ static int formula_share_run(void *opaque, const struct tick *tick, struct formu
 	return 0;
 }
 
-static int formula_share_save(const void *opaque, bson_t *document)
+static int save(const void *opaque, bson_t *document)
 {
 	const struct share_formula *formula = opaque;
 
@@ -177,7 +177,7 @@ static int refuse(char *why, size_t why_size, const char *reason)
 	return -EINVAL;
 }
 
-static int formula_share_load(void *opaque, const bson_t *document, char *why, size_t why_size)
+static int load(void *opaque, const bson_t *document, char *why, size_t why_size)
 {
 	struct share_formula *formula = opaque;
 	struct line lines[REPORT_SCOPES][TICK_SOCKETS_MAX];
@@ -205,8 +205,8 @@ static int formula_share_load(void *opaque, const bson_t *document, char *why, s
 	return 0;
 }
 
-static void formula_share_describe(const void *opaque, enum report_scope scope, unsigned socket,
-				   struct formula_state *ret_state)
+static void describe(const void *opaque, enum report_scope scope, unsigned socket,
+		     struct formula_state *ret_state)
 {
 	const struct share_formula *formula = opaque;
 	const struct line *line = &formula->lines[scope][socket < TICK_SOCKETS_MAX ? socket : 0];
@@ -224,10 +224,10 @@ static void formula_share_describe(const void *opaque, enum report_scope scope, 
 
 const struct formula_ops formula_share = {
 	.name = "share",
-	.make = formula_share_make,
-	.run = formula_share_run,
-	.save = formula_share_save,
-	.load = formula_share_load,
-	.describe = formula_share_describe,
-	.free = formula_share_free,
+	.make = make,
+	.run = run,
+	.save = save,
+	.load = load,
+	.describe = describe,
+	.free = free_share,
 };

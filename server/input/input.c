@@ -59,7 +59,7 @@ void input_free(struct input *input)
 	free(input);
 }
 
-static void input_check_end(struct input *input)
+static void check_end(struct input *input)
 {
 	if (!input->config->once || !input->listed || input->stopped)
 		return;
@@ -92,7 +92,7 @@ static void reader_plan(struct reader *reader, const struct db_answer *answer,
 		reader_rest(reader, 0);
 	} else if (reader->input->config->once) {
 		reader->ended = true;
-		input_check_end(reader->input);
+		check_end(reader->input);
 	} else if (found->n_ticks && machine && machine->time_ms != INT64_MIN) {
 		reader_rest(reader, pace_found(&reader->pace, reader->looked_ms, machine->time_ms,
 					       clock_realtime_ms(), machine_interval_s(machine)));
@@ -127,7 +127,7 @@ static void reader_answered(void *data, const struct db_answer *answer)
 			  reader->collection);
 	reader->offset = answer->read.offset;
 	if (reader->ended && reader->input->config->once)
-		input_check_end(reader->input);
+		check_end(reader->input);
 	else
 		reader_plan(reader, answer, &found);
 	if (answer->read.end)
@@ -159,7 +159,7 @@ int reader_read(struct reader *reader)
 	return r;
 }
 
-static int input_add(struct input *input, const char *collection)
+static int add_reader(struct input *input, const char *collection)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
 
@@ -186,7 +186,7 @@ static int input_add(struct input *input, const char *collection)
 	return 0;
 }
 
-static void input_found(struct input *input, const char *collection)
+static void take_collection(struct input *input, const char *collection)
 {
 	if (strncmp(collection, SENSOR_PREFIX, strlen(SENSOR_PREFIX)) != 0)
 		return;
@@ -197,13 +197,13 @@ static void input_found(struct input *input, const char *collection)
 	/* A file's sensors are named by its documents. */
 	if (!input->files && !input_wants(input, collection + strlen(SENSOR_PREFIX)))
 		return;
-	if (input_add(input, collection) < 0)
+	if (add_reader(input, collection) < 0)
 		log_error(INPUT_TOKEN, -ENOMEM, "cannot serve '%s'", collection);
 	else
 		log_info(INPUT_TOKEN, 0, "reading '%s'", collection);
 }
 
-static void input_listed(void *data, const struct db_answer *answer)
+static void take_list(void *data, const struct db_answer *answer)
 {
 	struct input *input = data;
 	const char *at = (const char *)answer->documents->data;
@@ -219,7 +219,7 @@ static void input_listed(void *data, const struct db_answer *answer)
 
 		if (length == left)
 			break;
-		input_found(input, at);
+		take_collection(input, at);
 		at += length + 1;
 		left -= length + 1;
 	}
@@ -227,7 +227,7 @@ static void input_listed(void *data, const struct db_answer *answer)
 		log_notice(INPUT_TOKEN, 0, "no collection named sensor* yet; waiting for a sensor");
 	input->listed = true;
 	if (input->config->once) {
-		input_check_end(input);
+		check_end(input);
 	} else {
 		/* Where nothing new comes it is looked for less and less often. */
 		if (n_before == 0 || n_before != input->n_readers)
@@ -241,20 +241,20 @@ static void input_listed(void *data, const struct db_answer *answer)
 	}
 }
 
-static void input_discover(struct ev_loop *loop, ev_timer *timer, int events)
+static void discover(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct input *input = timer->data;
 
 	(void)loop, (void)events;
 	ev_timer_stop(input->loop, timer);
-	(void)db_client_list(input->client, SENSOR_PREFIX, input_listed, input);
+	(void)db_client_list(input->client, SENSOR_PREFIX, take_list, input);
 }
 
 void input_start(struct input *input)
 {
-	ev_init(&input->discover, input_discover);
+	ev_init(&input->discover, discover);
 	input->discover.data = input;
-	(void)db_client_list(input->client, SENSOR_PREFIX, input_listed, input);
+	(void)db_client_list(input->client, SENSOR_PREFIX, take_list, input);
 }
 
 const struct input_statistics *input_get_statistics(const struct input *input)

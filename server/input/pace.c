@@ -25,7 +25,7 @@ struct pace pace_init(double poll_s)
  * One slow tick is no rule: the delay grows by a part of a poll at a time. It shrinks by little, and by more
  * and more while that goes well.
  */
-static void pace_learn(struct pace *pace, double seen_s, double interval_s)
+static void learn(struct pace *pace, double seen_s, double interval_s)
 {
 	double step_s = pace->poll_s / SHORT_LOOKS;
 
@@ -50,7 +50,7 @@ double pace_found(struct pace *pace, int64_t looked_ms, int64_t tick_ms, int64_t
 	double least_s = interval_s * RESTED_PART < pace->poll_s ? pace->poll_s : pace->poll_s / SHORT_LOOKS;
 	double rest_s = interval_s * RESTED_PART;
 
-	pace_learn(pace, (double)(looked_ms - tick_ms) / 1000, interval_s);
+	learn(pace, (double)(looked_ms - tick_ms) / 1000, interval_s);
 	pace->misses = 0;
 	pace->idle_s = pace->poll_s;
 	if (pace->learned)

@@ -12,7 +12,7 @@
 static const char *const text_keys[KNOWN_TEXTS] = {"runtime", "image", "pod", "namespace"};
 
 /* As long as it is: a text that is cut may be cut within a character, and no JSON is made of that. */
-static int known_take_text(struct known_target *target, const char *key, const bson_iter_t *iterator)
+static int take_text(struct known_target *target, const char *key, const bson_iter_t *iterator)
 {
 	for (unsigned i = 0; i < KNOWN_TEXTS; i++) {
 		char *copy;
@@ -28,7 +28,7 @@ static int known_take_text(struct known_target *target, const char *key, const b
 	return 0;
 }
 
-static int known_take(struct known_target *target, const bson_t *document)
+static int take_target(struct known_target *target, const bson_t *document)
 {
 	bson_iter_t each;
 	int r = 0;
@@ -44,14 +44,14 @@ static int known_take(struct known_target *target, const bson_t *document)
 		else if (strcmp(key, "first_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
 			target->first_seen_ms = bson_iter_date_time(&each);
 		else
-			r = known_take_text(target, key, &each);
+			r = take_text(target, key, &each);
 	}
 	if (!(target->cpu_quota > 0 && target->cpu_quota < 1e6))
 		target->cpu_quota = 0;
 	return r;
 }
 
-static int known_add(struct known *known, const bson_t *document)
+static int add_target(struct known *known, const bson_t *document)
 {
 	struct known_target *target;
 	bson_iter_t iterator;
@@ -70,7 +70,7 @@ static int known_add(struct known *known, const bson_t *document)
 		memcpy(target->name, name, length + 1);
 		HASH_ADD_KEYPTR(hh, known->targets, target->name, length, target);
 	}
-	return known_take(target, document);
+	return take_target(target, document);
 }
 
 int known_update(struct known *known, const struct batch *documents)
@@ -81,7 +81,7 @@ int known_update(struct known *known, const struct batch *documents)
 
 	while (batch_next(documents, &offset, &bytes, &length) == 1) {
 		if (bson_init_static(&document, bytes, length) &&
-		    bson_validate(&document, BSON_VALIDATE_UTF8, NULL) && known_add(known, &document) < 0)
+		    bson_validate(&document, BSON_VALIDATE_UTF8, NULL) && add_target(known, &document) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -100,7 +100,7 @@ const char *known_text(const struct known_target *target, enum known_text which)
 	return target && target->texts[which] ? target->texts[which] : "";
 }
 
-static void known_remove(struct known *known, struct known_target *target)
+static void remove_target(struct known *known, struct known_target *target)
 {
 	HASH_DELETE(hh, known->targets, target);
 	for (unsigned i = 0; i < KNOWN_TEXTS; i++)
@@ -115,14 +115,14 @@ void known_expire(struct known *known, int64_t before_ms)
 	HASH_ITER(hh, known->targets, target, next)
 	{
 		if (target->last_seen_ms < before_ms)
-			known_remove(known, target);
+			remove_target(known, target);
 	}
 }
 
 /* The table keeps the order in which targets came: the oldest are first. Returns how many are still too many.
  */
-static unsigned known_drop(struct known *known, unsigned too_many, bool ended,
-			   bool (*is_needed)(void *data, const char *name), void *data)
+static unsigned drop_target(struct known *known, unsigned too_many, bool ended,
+			    bool (*is_needed)(void *data, const char *name), void *data)
 {
 	struct known_target *target, *next;
 
@@ -132,7 +132,7 @@ static unsigned known_drop(struct known *known, unsigned too_many, bool ended,
 			break;
 		if ((ended && target->last_seen_ms <= target->first_seen_ms) || is_needed(data, target->name))
 			continue;
-		known_remove(known, target);
+		remove_target(known, target);
 		too_many--;
 	}
 	return too_many;
@@ -149,8 +149,8 @@ void known_trim(struct known *known, unsigned most, bool (*is_needed)(void *data
 		unneeded += !is_needed(data, target->name);
 	if (unneeded <= most)
 		return;
-	unneeded = known_drop(known, unneeded - most, true, is_needed, data);
-	(void)known_drop(known, unneeded, false, is_needed, data);
+	unneeded = drop_target(known, unneeded - most, true, is_needed, data);
+	(void)drop_target(known, unneeded, false, is_needed, data);
 }
 
 void known_done(struct known *known)
@@ -159,6 +159,6 @@ void known_done(struct known *known)
 
 	HASH_ITER(hh, known->targets, target, next)
 	{
-		known_remove(known, target);
+		remove_target(known, target);
 	}
 }

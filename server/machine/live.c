@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct live_target *live_get(struct live *live, const char *name)
+static struct live_target *get_target(struct live *live, const char *name)
 {
 	size_t length = strlen(name);
 	struct live_target *target;
@@ -28,7 +28,7 @@ static struct live_target *live_get(struct live *live, const char *name)
 	return target;
 }
 
-static int live_reserve(struct live_target *target, unsigned n_sockets)
+static int reserve(struct live_target *target, unsigned n_sockets)
 {
 	size_t old = (size_t)target->n_sockets * REPORT_SCOPES, new = (size_t)n_sockets *REPORT_SCOPES;
 	struct live_row *rows;
@@ -45,7 +45,7 @@ static int live_reserve(struct live_target *target, unsigned n_sockets)
 }
 
 /* The first row of a tick makes the rows of the tick before it history. */
-static void live_begin(struct live_target *target, const struct tick *tick)
+static void begin(struct live_target *target, const struct tick *tick)
 {
 	if (target->last_ms == tick->time_ms)
 		return;
@@ -54,14 +54,14 @@ static void live_begin(struct live_target *target, const struct tick *tick)
 		target->rows[i].present = false;
 }
 
-static int live_add(struct live *live, const struct tick *tick, const struct share_row *row)
+static int add_target(struct live *live, const struct tick *tick, const struct share_row *row)
 {
-	struct live_target *target = live_get(live, share_row_name(tick, row));
+	struct live_target *target = get_target(live, share_row_name(tick, row));
 	struct live_row *kept;
 
-	if (!target || live_reserve(target, tick->n_sockets) < 0)
+	if (!target || reserve(target, tick->n_sockets) < 0)
 		return -ENOMEM;
-	live_begin(target, tick);
+	begin(target, tick);
 	if (row->target >= 0)
 		(void)snprintf(target->container_id, sizeof(target->container_id), "%.12s",
 			       tick->targets[row->target].container_id);
@@ -92,13 +92,13 @@ int live_update(struct live *live, const struct tick *tick, const struct share_o
 			live->error_w[scope][i] = NAN;
 	}
 	for (unsigned i = 0; i < shares->n_rows; i++) {
-		if (live_add(live, tick, &shares->rows[i]) < 0)
+		if (add_target(live, tick, &shares->rows[i]) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static void live_remove(struct live *live, struct live_target *target)
+static void remove_target(struct live *live, struct live_target *target)
 {
 	HASH_DELETE(hh, live->targets, target);
 	free(target->rows);
@@ -112,7 +112,7 @@ void live_expire(struct live *live, int64_t age_ms)
 	HASH_ITER(hh, live->targets, target, next)
 	{
 		if (live->time_ms - target->last_ms > age_ms)
-			live_remove(live, target);
+			remove_target(live, target);
 	}
 }
 
@@ -121,7 +121,7 @@ void live_done(struct live *live)
 	struct live_target *target, *next;
 
 	HASH_ITER(hh, live->targets, target, next)
-	live_remove(live, target);
+	remove_target(live, target);
 }
 
 const struct live_target *live_find(const struct live *live, const char *name)

@@ -83,27 +83,27 @@ void machine_free(struct machine *machine)
 	free(machine);
 }
 
-static void machine_keep(char *ret, size_t size, const char *text)
+static void keep_text(char *ret, size_t size, const char *text)
 {
 	if (text)
 		(void)snprintf(ret, size, "%s", text);
 }
 
 /* One time far ahead would make all that comes later late. With --once there is no present. */
-static bool machine_is_ahead(const struct machine *machine, int64_t now_ms)
+static bool is_ahead(const struct machine *machine, int64_t now_ms)
 {
 	return now_ms > 0 && machine->decoded.time_ms > now_ms + MACHINE_AHEAD_MAX_MS;
 }
 
 /* What a report says of its sensor. */
-static void machine_note(struct machine *machine)
+static void note(struct machine *machine)
 {
 	const struct report_decoded *report = &machine->decoded;
 
 	if (!machine->sensor[0])
-		machine_keep(machine->sensor, sizeof(machine->sensor), report->sensor);
-	machine_keep(machine->energy_source, sizeof(machine->energy_source), report->energy_source);
-	machine_keep(machine->activity_source, sizeof(machine->activity_source), report->activity_source);
+		keep_text(machine->sensor, sizeof(machine->sensor), report->sensor);
+	keep_text(machine->energy_source, sizeof(machine->energy_source), report->energy_source);
+	keep_text(machine->activity_source, sizeof(machine->activity_source), report->activity_source);
 }
 
 int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
@@ -115,7 +115,7 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 			       sizeof(machine->why));
 	if (r == -ENOMEM)
 		return r;
-	if (r == 0 && machine_is_ahead(machine, now_ms)) {
+	if (r == 0 && is_ahead(machine, now_ms)) {
 		(void)snprintf(machine->why, sizeof(machine->why),
 			       "its time is more than a day ahead of this server's clock");
 		r = -EBADMSG;
@@ -130,13 +130,13 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 	if (*ret_fed == JOIN_NEW) {
 		machine->n.documents++;
 		machine->fed_ms = now_ms;
-		machine_note(machine);
+		note(machine);
 	}
 	return 0;
 }
 
 /* More than these are not looked at again. */
-static void machine_note_gap(struct machine *machine, const struct join_slot *slot)
+static void note_gap(struct machine *machine, const struct join_slot *slot)
 {
 	if (machine->n_gaps == MACHINE_GAPS)
 		memmove(machine->gaps, machine->gaps + 1, --machine->n_gaps * sizeof(machine->gaps[0]));
@@ -144,7 +144,7 @@ static void machine_note_gap(struct machine *machine, const struct join_slot *sl
 		(struct machine_gap){slot->time_ms, slot->fed_ms, slot->n_reports + slot->has_all};
 }
 
-static void machine_count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
+static void count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
 {
 	bool measured = false, bridged = false, overlaps = false;
 
@@ -156,7 +156,7 @@ static void machine_count_tick(struct machine *machine, const struct join_slot *
 	if (!slot->has_all || (slot->n_targets >= 0 && !tick->complete))
 		machine->n.incomplete++;
 	if (!tick->complete)
-		machine_note_gap(machine, slot);
+		note_gap(machine, slot);
 	if (slot->n_targets > (int64_t)slot->n_reports)
 		machine->n.missing += (uint64_t)slot->n_targets - slot->n_reports;
 	for (unsigned i = 0; i < tick->n_sockets; i++) {
@@ -171,7 +171,7 @@ static void machine_count_tick(struct machine *machine, const struct join_slot *
 	machine->n.lost_cpu_s += slot->lost_cpu_s;
 }
 
-static int machine_run(struct machine *machine, const struct join_slot *slot)
+static int run_tick(struct machine *machine, const struct join_slot *slot)
 {
 	const struct share_policy policy = {
 		.fixed = (enum share_static)machine->config->static_policy,
@@ -188,7 +188,7 @@ static int machine_run(struct machine *machine, const struct join_slot *slot)
 	r = tick_make(machine->maker, slot, &tick);
 	if (r < 0)
 		return r;
-	machine_count_tick(machine, slot, tick);
+	count_tick(machine, slot, tick);
 	r = machine->config->ops->run(machine->formula, tick, &result);
 	if (r < 0)
 		return r;
@@ -217,7 +217,7 @@ int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
 	int n = 0, r = 0;
 
 	while (r == 0 && (slot = join_take(machine->join, now_ms, flush))) {
-		r = machine_run(machine, slot);
+		r = run_tick(machine, slot);
 		join_release(machine->join, slot);
 		n++;
 	}

@@ -11,9 +11,9 @@
 #include <string.h>
 
 /* The measured row names its event, as PowerAPI's does. */
-static const char *const output_events[REPORT_SCOPES] = {REPORT_EVENT_PKG, REPORT_EVENT_DRAM};
+static const char *const events[REPORT_SCOPES] = {REPORT_EVENT_PKG, REPORT_EVENT_DRAM};
 
-static int output_take_targets(struct output *output, const struct tick *tick, uint64_t begun)
+static int take_targets(struct output *output, const struct tick *tick, uint64_t begun)
 {
 	if (tick->n_targets > output->capacity) {
 		unsigned capacity = tick->n_targets + tick->n_targets / 2;
@@ -31,15 +31,15 @@ static int output_take_targets(struct output *output, const struct tick *tick, u
 }
 
 /* The shape for rows like this one. */
-static int output_shape(struct output *output, const struct tick *tick, const struct share_row *row,
-			const struct output_options *options)
+static int shape_of(struct output *output, const struct tick *tick, const struct share_row *row,
+		    const struct output_options *options)
 {
 	const struct report_power common = {
 		.time_ms = tick->time_ms,
 		.sensor = options->sensor,
 		.socket = output->socket,
 		.scope = row->scope,
-		.formula = row->target == SHARE_RAPL ? output_events[row->scope] : options->label,
+		.formula = row->target == SHARE_RAPL ? events[row->scope] : options->label,
 		.interval_s = tick->interval_s + tick->sockets[row->socket].bridged_s[row->scope],
 		.bridged_s = tick->sockets[row->socket].bridged_s[row->scope],
 		.error = row->error_w,
@@ -51,15 +51,15 @@ static int output_shape(struct output *output, const struct tick *tick, const st
 }
 
 /* Do two rows differ in nothing but the target and its numbers? */
-static bool output_is_alike(const struct share_row *a, const struct share_row *b)
+static bool is_alike(const struct share_row *a, const struct share_row *b)
 {
 	return a->scope == b->scope && a->socket == b->socket &&
 	       memcmp(&a->error_w, &b->error_w, sizeof(a->error_w)) == 0 &&
 	       (a->target == SHARE_RAPL) == (b->target == SHARE_RAPL);
 }
 
-static int output_add_row(const struct output *output, struct batch *batch, const struct share_row *row,
-			  const struct report_rows_target *target)
+static int add_row(const struct output *output, struct batch *batch, const struct share_row *row,
+		   const struct report_rows_target *target)
 {
 	const struct report_power numbers = {
 		.ratio = row->ratio,
@@ -79,7 +79,7 @@ int output_add(struct output *output, struct batch *batch, const struct tick *ti
 	const struct share_row *shaped = NULL;
 	int n_failed = 0, r;
 
-	r = output_take_targets(output, tick, begun);
+	r = take_targets(output, tick, begun);
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < shares->n_rows; i++) {
@@ -88,16 +88,15 @@ int output_add(struct output *output, struct batch *batch, const struct tick *ti
 
 		if (options->skip[row->scope])
 			continue;
-		if (!shaped || !output_is_alike(shaped, row)) {
-			r = output_shape(output, tick, row, options);
+		if (!shaped || !is_alike(shaped, row)) {
+			r = shape_of(output, tick, row, options);
 			if (r < 0)
 				return r;
 			shaped = row;
 		}
 		if (row->target < 0)
 			reserved = report_rows_target(begun, share_row_name(tick, row), NULL);
-		r = output_add_row(output, batch, row,
-				   row->target < 0 ? &reserved : &output->targets[row->target]);
+		r = add_row(output, batch, row, row->target < 0 ? &reserved : &output->targets[row->target]);
 		if (r == -ENOMEM)
 			return r;
 		n_failed += r < 0;

@@ -11,7 +11,7 @@
 
 #define STATE_VERSION 1
 
-static void state_id(const struct machine *machine, char *ret, size_t size)
+static void make_id(const struct machine *machine, char *ret, size_t size)
 {
 	(void)snprintf(ret, size, "%s:%s", machine->config->ops->name, machine->name);
 }
@@ -22,7 +22,7 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	char id[512];
 	int r;
 
-	state_id(machine, id, sizeof(id));
+	make_id(machine, id, sizeof(id));
 	bson_append_utf8(&document, "_id", -1, id, -1);
 	bson_append_date_time(&document, "timestamp", -1, now_ms);
 	bson_append_utf8(&document, "sensor", -1, machine->name, -1);
@@ -40,7 +40,7 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	return r;
 }
 
-static bool state_is(const bson_t *document, const char *id)
+static bool has_id(const bson_t *document, const char *id)
 {
 	bson_iter_t iterator;
 
@@ -64,7 +64,7 @@ unsigned state_count(const struct batch *documents, const char *formula)
 	return n;
 }
 
-static int state_take_model(struct machine *machine, const bson_t *document, char *why, size_t why_size)
+static int take_model(struct machine *machine, const bson_t *document, char *why, size_t why_size)
 {
 	bson_iter_t iterator;
 	const uint8_t *data;
@@ -84,7 +84,7 @@ static int state_take_model(struct machine *machine, const bson_t *document, cha
 	return r;
 }
 
-static int state_take(struct machine *machine, const bson_t *document, char *why, size_t why_size)
+static int take(struct machine *machine, const bson_t *document, char *why, size_t why_size)
 {
 	double interval_s = 0;
 	bson_iter_t iterator;
@@ -104,7 +104,7 @@ static int state_take(struct machine *machine, const bson_t *document, char *why
 	machine->interval_s = interval_s > 0 && interval_s < 1e6 ? interval_s : 0;
 	join_set_position(machine->join, machine->time_ms);
 	tick_maker_set_position(machine->maker, machine->time_ms, machine->interval_s);
-	return state_take_model(machine, document, why, why_size);
+	return take_model(machine, document, why, why_size);
 }
 
 int state_load(struct machine *machine, const struct batch *documents, char *why, size_t why_size)
@@ -115,11 +115,11 @@ int state_load(struct machine *machine, const struct batch *documents, char *why
 	bson_t document;
 	int r;
 
-	state_id(machine, id, sizeof(id));
+	make_id(machine, id, sizeof(id));
 	while (batch_next(documents, &offset, &data, &length) == 1) {
-		if (!bson_init_static(&document, data, length) || !state_is(&document, id))
+		if (!bson_init_static(&document, data, length) || !has_id(&document, id))
 			continue;
-		r = state_take(machine, &document, why, why_size);
+		r = take(machine, &document, why, why_size);
 		return r < 0 ? r : 1;
 	}
 	return 0;

@@ -10,7 +10,7 @@
 
 #define RECAP_BRIEF 1.1 /* of the machine's joules: more than the edges of a longer run make of it */
 
-static double recap_from(const struct recap_window *window, enum recap_phase phase)
+static double phase_start_ms(const struct recap_window *window, enum recap_phase phase)
 {
 	switch (phase) {
 	case RECAP_WARMUP:
@@ -22,7 +22,7 @@ static double recap_from(const struct recap_window *window, enum recap_phase pha
 	}
 }
 
-static double recap_to(const struct recap_window *window, enum recap_phase phase)
+static double phase_end_ms(const struct recap_window *window, enum recap_phase phase)
 {
 	return phase == RECAP_WARMUP ? window->execution_ms : window->end_ms;
 }
@@ -43,10 +43,10 @@ void recap_init(struct recap *recap, const struct recap_window *window)
 
 double recap_phase_s(const struct recap_window *window, enum recap_phase phase)
 {
-	return (recap_to(window, phase) - recap_from(window, phase)) / 1000;
+	return (phase_end_ms(window, phase) - phase_start_ms(window, phase)) / 1000;
 }
 
-static struct recap_socket *recap_find_socket(struct recap *recap, const char *name)
+static struct recap_socket *find_socket(struct recap *recap, const char *name)
 {
 	struct recap_socket *socket;
 
@@ -65,24 +65,23 @@ static struct recap_socket *recap_find_socket(struct recap *recap, const char *n
 	return socket;
 }
 
-static void recap_sum_add(double *sum, double value)
+static void sum_add(double *sum, double value)
 {
 	if (isfinite(value))
 		*sum = isnan(*sum) ? value : *sum + value;
 }
 
 /* Milliseconds of the tick that lie in the phase. */
-static double recap_overlap_ms(const struct recap *recap, enum recap_phase phase, double end_ms,
-			       double length_ms)
+static double overlap_ms(const struct recap *recap, enum recap_phase phase, double end_ms, double length_ms)
 {
-	double from = fmax(recap_from(&recap->window, phase), end_ms - length_ms);
-	double to = fmin(recap_to(&recap->window, phase), end_ms);
+	double from = fmax(phase_start_ms(&recap->window, phase), end_ms - length_ms);
+	double to = fmin(phase_end_ms(&recap->window, phase), end_ms);
 
 	return to > from ? to - from : 0;
 }
 
 /* What counts once for a tick, whatever the number of its sockets. */
-static void recap_sum_tick(struct recap_sum *sum, const struct report_power *row, double covered_s)
+static void sum_tick(struct recap_sum *sum, const struct report_power *row, double covered_s)
 {
 	if (sum->last_ms != row->time_ms) {
 		sum->last_ms = row->time_ms;
@@ -98,41 +97,40 @@ void recap_add(struct recap *recap, const struct report_power *row, bool of_mach
 {
 	double length_s = row->interval_s > 0 ? row->interval_s : interval_s;
 	double energy_j = isfinite(row->energy_j) ? row->energy_j : row->power * length_s;
-	struct recap_socket *socket = of_machine ? recap_find_socket(recap, row->socket) : NULL;
+	struct recap_socket *socket = of_machine ? find_socket(recap, row->socket) : NULL;
 	double spread_s = length_s; /* what the tick's energy is spread over */
 
 	if (recap->whole_life && !of_machine)
-		spread_s = recap_overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, length_s * 1000) / 1000;
+		spread_s = overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, length_s * 1000) / 1000;
 	if (!isfinite(energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES)
 		return;
 	for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
 		struct recap_sum *sum = &(of_machine ? recap->machine : recap->target)[row->scope][phase];
-		double covered_s =
-			recap_overlap_ms(recap, phase, (double)row->time_ms, length_s * 1000) / 1000;
+		double covered_s = overlap_ms(recap, phase, (double)row->time_ms, length_s * 1000) / 1000;
 		double part = covered_s / spread_s;
 
 		if (!(covered_s > 0))
 			continue;
 		sum->total_j += energy_j * part;
-		recap_sum_add(&sum->dynamic_j, row->dynamic * length_s * part);
-		recap_sum_add(&sum->static_j, row->fixed * length_s * part);
-		recap_sum_tick(sum, row, covered_s);
+		sum_add(&sum->dynamic_j, row->dynamic * length_s * part);
+		sum_add(&sum->static_j, row->fixed * length_s * part);
+		sum_tick(sum, row, covered_s);
 		if (socket)
-			recap_sum_add(&socket->energy_j[row->scope][phase], energy_j * part);
+			sum_add(&socket->energy_j[row->scope][phase], energy_j * part);
 	}
 	recap->estimated |= of_machine && row->estimated;
 }
 
 void recap_note_other(struct recap *recap, const struct report_power *row)
 {
-	if (recap_overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, 1) > 0) {
+	if (overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, 1) > 0) {
 		recap->n_others++;
 		(void)snprintf(recap->other_id, sizeof(recap->other_id), "%.12s", row->container_id);
 	}
 }
 
 /* More joules than the machine's: all of a brief life, beside the part by time of the ticks that hold it. */
-static bool recap_is_brief(const struct recap *recap)
+static bool is_brief(const struct recap *recap)
 {
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		const double machine_j = recap->machine[scope][RECAP_WHOLE].total_j;
@@ -150,7 +148,7 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
 	ret[0] = '\0';
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
 		found |= recap->target[scope][RECAP_WHOLE].samples > 0;
-	if (found && recap_is_brief(recap)) {
+	if (found && is_brief(recap)) {
 		(void)snprintf(ret, size,
 			       "the run is short beside a tick: the container's joules are all of it, the "
 			       "machine's are "
@@ -174,7 +172,7 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
 	return true;
 }
 
-static double recap_covered_s(const struct recap *recap, enum recap_phase phase)
+static double longest_covered_s(const struct recap *recap, enum recap_phase phase)
 {
 	double covered_s = 0;
 
@@ -185,7 +183,7 @@ static double recap_covered_s(const struct recap *recap, enum recap_phase phase)
 
 double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)
 {
-	double covered_s = fmax(recap_covered_s(recap, phase), sum->covered_s);
+	double covered_s = fmax(longest_covered_s(recap, phase), sum->covered_s);
 
 	return covered_s > 0 && sum->samples ? sum->total_j / covered_s : NAN;
 }
@@ -203,5 +201,5 @@ double recap_coverage(const struct recap *recap)
 
 	if (!(length_s > 0))
 		return 1;
-	return fmin(1, recap_covered_s(recap, RECAP_WHOLE) / length_s);
+	return fmin(1, longest_covered_s(recap, RECAP_WHOLE) / length_s);
 }

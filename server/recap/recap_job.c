@@ -51,10 +51,10 @@ void recap_job_free(struct recap_job *job)
 	free(job);
 }
 
-static void recap_job_read(struct recap_job *job);
+static void read_next(struct recap_job *job);
 
 /* What is read at this stage; NULL with STAGE_ALL means every target. */
-static const char *recap_job_target(const struct recap_job *job)
+static const char *target_of(const struct recap_job *job)
 {
 	switch (job->stage) {
 	case STAGE_MACHINE:
@@ -68,7 +68,7 @@ static const char *recap_job_target(const struct recap_job *job)
 	}
 }
 
-static bool recap_job_has_target(const struct recap_job *job)
+static bool has_target(const struct recap_job *job)
 {
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		if (job->recap.target[scope][RECAP_WHOLE].samples)
@@ -78,7 +78,7 @@ static bool recap_job_has_target(const struct recap_job *job)
 }
 
 /* Is there anything to be read at this stage? */
-static bool recap_job_wants(const struct recap_job *job)
+static bool wants(const struct recap_job *job)
 {
 	switch (job->stage) {
 	case STAGE_MACHINE:
@@ -88,25 +88,25 @@ static bool recap_job_wants(const struct recap_job *job)
 	case STAGE_SHORT_ID:
 		return job->short_id[SHORT_ID - 1] && strcmp(job->short_id, job->request->name) != 0;
 	default:
-		return !recap_job_has_target(job) && job->short_id[SHORT_ID - 1];
+		return !has_target(job) && job->short_id[SHORT_ID - 1];
 	}
 }
 
-static void recap_job_next(struct recap_job *job, enum recap_stage stage)
+static void next(struct recap_job *job, enum recap_stage stage)
 {
 	job->stage = stage;
 	job->after_ms = (int64_t)floor(job->request->window.begin_ms);
 	job->limit = PAGE_FIRST;
-	while (job->stage < STAGE_DONE && !recap_job_wants(job))
+	while (job->stage < STAGE_DONE && !wants(job))
 		job->stage++;
 	if (job->stage == STAGE_DONE)
 		job->options.done(job->options.data, &job->recap, NULL);
 	else
-		recap_job_read(job);
+		read_next(job);
 }
 
 /* A row of another container with the same name, or, where all are read, of another container at all. */
-static bool recap_job_skips(const struct recap_job *job, const struct report_power *row)
+static bool skips(const struct recap_job *job, const struct report_power *row)
 {
 	bool has_id = row->container_id && row->container_id[0];
 	bool same = has_id && strncmp(row->container_id, job->short_id, SHORT_ID) == 0;
@@ -116,7 +116,7 @@ static bool recap_job_skips(const struct recap_job *job, const struct report_pow
 	return job->stage != STAGE_MACHINE && job->short_id[SHORT_ID - 1] && has_id && !same;
 }
 
-static int64_t recap_job_last_time(struct recap_job *job, const struct batch *documents)
+static int64_t last_time(struct recap_job *job, const struct batch *documents)
 {
 	const uint8_t *document;
 	size_t offset = 0, length;
@@ -131,7 +131,7 @@ static int64_t recap_job_last_time(struct recap_job *job, const struct batch *do
 }
 
 /* Adds the rows; those of `until_ms` and later are left for the next page. */
-static void recap_job_add(struct recap_job *job, const struct batch *documents, int64_t until_ms)
+static void add(struct recap_job *job, const struct batch *documents, int64_t until_ms)
 {
 	const uint8_t *document;
 	size_t offset = 0, length;
@@ -144,14 +144,14 @@ static void recap_job_add(struct recap_job *job, const struct batch *documents, 
 		}
 		if (row.time_ms >= until_ms)
 			continue;
-		if (!recap_job_skips(job, &row))
+		if (!skips(job, &row))
 			recap_add(&job->recap, &row, job->stage == STAGE_MACHINE, job->options.interval_s);
 		else if (job->stage == STAGE_NAME)
 			recap_note_other(&job->recap, &row);
 	}
 }
 
-static void recap_job_answered(void *data, const struct db_answer *answer)
+static void answered(void *data, const struct db_answer *answer)
 {
 	struct recap_job *job = data;
 	int64_t last_ms;
@@ -161,14 +161,14 @@ static void recap_job_answered(void *data, const struct db_answer *answer)
 		return;
 	}
 	if (answer->read.end) {
-		recap_job_add(job, answer->documents, INT64_MAX);
-		recap_job_next(job, job->stage + 1);
+		add(job, answer->documents, INT64_MAX);
+		next(job, job->stage + 1);
 		return;
 	}
 	/* The page may have cut the rows of its last time apart. */
-	last_ms = recap_job_last_time(job, answer->documents);
+	last_ms = last_time(job, answer->documents);
 	if (last_ms - 1 > job->after_ms) {
-		recap_job_add(job, answer->documents, last_ms);
+		add(job, answer->documents, last_ms);
 		job->after_ms = last_ms - 1;
 	} else if (job->limit < PAGE_MAX) {
 		job->limit *= 4;
@@ -176,21 +176,21 @@ static void recap_job_answered(void *data, const struct db_answer *answer)
 		job->options.done(job->options.data, NULL, "too many power reports of one time");
 		return;
 	}
-	recap_job_read(job);
+	read_next(job);
 }
 
-static void recap_job_read(struct recap_job *job)
+static void read_next(struct recap_job *job)
 {
 	double tail_ms = fmax(TAIL_MIN_MS, 3000 * job->options.interval_s);
 	struct store_query query = {
 		.collection = job->options.power,
 		.after_ms = job->after_ms,
 		.until_ms = (int64_t)ceil(job->request->window.end_ms + tail_ms),
-		.target = recap_job_target(job),
+		.target = target_of(job),
 		.limit = job->limit,
 	};
 
-	if (db_client_read(job->options.client, &query, recap_job_answered, job) < 0)
+	if (db_client_read(job->options.client, &query, answered, job) < 0)
 		job->options.done(job->options.data, NULL, "the store's process is gone");
 }
 
@@ -198,5 +198,5 @@ void recap_job_begin(struct recap_job *job)
 {
 	recap_init(&job->recap, &job->request->window);
 	job->recap.whole_life = job->request->whole_life;
-	recap_job_next(job, STAGE_MACHINE);
+	next(job, STAGE_MACHINE);
 }

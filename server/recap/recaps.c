@@ -45,7 +45,7 @@ struct recaps {
 	ev_timer look;
 };
 
-static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events);
+static void look_after(struct ev_loop *loop, ev_timer *timer, int events);
 
 struct recaps *recaps_new(struct server *server)
 {
@@ -54,12 +54,12 @@ struct recaps *recaps_new(struct server *server)
 	if (!recaps)
 		return NULL;
 	recaps->server = server;
-	ev_timer_init(&recaps->look, recaps_look, RECAPS_LOOK_S, RECAPS_LOOK_S);
+	ev_timer_init(&recaps->look, look_after, RECAPS_LOOK_S, RECAPS_LOOK_S);
 	recaps->look.data = recaps;
 	return recaps;
 }
 
-static void recaps_entry_free(struct recaps_entry *entry)
+static void entry_free(struct recaps_entry *entry)
 {
 	recap_job_free(entry->job);
 	recap_request_done(&entry->request);
@@ -74,12 +74,12 @@ void recaps_free(struct recaps *recaps)
 	ev_timer_stop(recaps->server->loop.ev, &recaps->look);
 	for (struct recaps_entry *entry = recaps->entries, *next; entry; entry = next) {
 		next = entry->next;
-		recaps_entry_free(entry);
+		entry_free(entry);
 	}
 	free(recaps);
 }
 
-static void recaps_put_done(void *data, const struct db_answer *answer)
+static void put_done(void *data, const struct db_answer *answer)
 {
 	(void)data;
 	if (answer->result != STORE_OK)
@@ -87,7 +87,7 @@ static void recaps_put_done(void *data, const struct db_answer *answer)
 }
 
 /* Stores the list of those that wait. */
-static void recaps_save(struct recaps *recaps)
+static void save(struct recaps *recaps)
 {
 	bson_t document = BSON_INITIALIZER, list;
 	struct batch *buffer = &recaps->server->buffer;
@@ -104,11 +104,11 @@ static void recaps_save(struct recaps *recaps)
 	recaps->statistics.waiting = n;
 	batch_clear(buffer);
 	if (batch_append(buffer, bson_get_data(&document), document.len) == 0)
-		(void)db_client_put(recaps->server->output, STATE_COLLECTION, buffer, recaps_put_done, NULL);
+		(void)db_client_put(recaps->server->output, STATE_COLLECTION, buffer, put_done, NULL);
 	bson_destroy(&document);
 }
 
-static void recaps_store(struct recaps_entry *entry, const bson_t *document)
+static void store(struct recaps_entry *entry, const bson_t *document)
 {
 	struct server *server = entry->recaps->server;
 	char collection[300];
@@ -116,18 +116,18 @@ static void recaps_store(struct recaps_entry *entry, const bson_t *document)
 	(void)snprintf(collection, sizeof(collection), "recap%s", entry->request.machine);
 	batch_clear(&server->buffer);
 	if (batch_append(&server->buffer, bson_get_data(document), document->len) == 0)
-		(void)db_client_put(server->output, collection, &server->buffer, recaps_put_done, NULL);
+		(void)db_client_put(server->output, collection, &server->buffer, put_done, NULL);
 }
 
 /* Have the machine's ticks come as far as the run's end? */
-static bool recaps_reached(const struct recaps_entry *entry)
+static bool reached(const struct recaps_entry *entry)
 {
 	const struct machine *machine = server_find_machine(entry->recaps->server, entry->request.machine);
 
 	return machine && (double)machine->time_ms >= entry->request.window.end_ms;
 }
 
-static void recaps_made(void *data, const struct recap *recap, const char *error)
+static void made(void *data, const struct recap *recap, const char *error)
 {
 	struct recaps_entry *entry = data;
 	struct recaps *recaps = entry->recaps;
@@ -136,10 +136,10 @@ static void recaps_made(void *data, const struct recap *recap, const char *error
 	if (!error && recap_bson_write(&document, &entry->request, recap) < 0)
 		error = "no memory for the recap";
 	if (!error) {
-		recaps_store(entry, &document);
+		store(entry, &document);
 		recaps->statistics.made += !entry->early;
 		recaps->statistics.uncovered += !entry->early && recap_coverage(recap) < 0.999;
-		entry->early = entry->job_done = !recaps_reached(entry);
+		entry->early = entry->job_done = !reached(entry);
 		entry->finished = !entry->early;
 	} else {
 		recaps->statistics.failed++;
@@ -151,10 +151,10 @@ static void recaps_made(void *data, const struct recap *recap, const char *error
 		entry->done(entry->data, &entry->request, recap, &document, error);
 	entry->done = NULL;
 	bson_destroy(&document);
-	recaps_save(recaps);
+	save(recaps);
 }
 
-static void recaps_begin(struct recaps_entry *entry, const struct machine *machine)
+static void begin(struct recaps_entry *entry, const struct machine *machine)
 {
 	struct server *server = entry->recaps->server;
 	struct recap_job_options options = {
@@ -162,7 +162,7 @@ static void recaps_begin(struct recaps_entry *entry, const struct machine *machi
 		.power = entry->power,
 		.interval_s =
 			machine ? machine_interval_s(machine) : server->config->formula.interval_ms / 1000,
-		.done = recaps_made,
+		.done = made,
 		.data = entry,
 	};
 
@@ -170,7 +170,7 @@ static void recaps_begin(struct recaps_entry *entry, const struct machine *machi
 	if (entry->job)
 		recap_job_begin(entry->job);
 	else
-		recaps_made(entry, NULL, "no memory");
+		made(entry, NULL, "no memory");
 }
 
 void recaps_tick(struct recaps *recaps, const struct machine *machine)
@@ -179,12 +179,12 @@ void recaps_tick(struct recaps *recaps, const struct machine *machine)
 		if (!entry->job && !entry->finished &&
 		    (double)machine->time_ms >= entry->request.window.end_ms &&
 		    strcmp(entry->request.machine, machine->name) == 0)
-			recaps_begin(entry, machine);
+			begin(entry, machine);
 	}
 }
 
 /* Nothing newer has come for so long that nothing may. */
-static bool recaps_waited_enough(struct recaps_entry *entry, const struct machine *machine, int64_t now_ms)
+static bool waited_enough(struct recaps_entry *entry, const struct machine *machine, int64_t now_ms)
 {
 	int64_t timeout_ms = (int64_t)entry->recaps->server->config->recap_timeout_ms;
 
@@ -198,7 +198,7 @@ static bool recaps_waited_enough(struct recaps_entry *entry, const struct machin
 	return !machine || now_ms < machine->fed_ms || now_ms - machine->fed_ms >= timeout_ms;
 }
 
-static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events)
+static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct recaps *recaps = timer->data;
 	int64_t now_ms = clock_realtime_ms();
@@ -209,7 +209,7 @@ static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events)
 
 		if (entry->finished) {
 			*at = entry->next;
-			recaps_entry_free(entry);
+			entry_free(entry);
 			continue;
 		}
 		if (entry->early && entry->job_done) {
@@ -217,8 +217,8 @@ static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events)
 			entry->job = NULL;
 			entry->job_done = false;
 		}
-		if (!entry->job && (recaps_reached(entry) || recaps_waited_enough(entry, machine, now_ms)))
-			recaps_begin(entry, machine);
+		if (!entry->job && (reached(entry) || waited_enough(entry, machine, now_ms)))
+			begin(entry, machine);
 		else if (entry->early && now_ms - entry->asked_ms > RECAPS_KEEP_MS)
 			entry->finished = true;
 		at = &entry->next;
@@ -228,7 +228,7 @@ static void recaps_look(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 /* Makes room: the oldest of those that have been made of what was there stays as it is. */
-static bool recaps_drop_early(struct recaps *recaps)
+static bool drop_early(struct recaps *recaps)
 {
 	struct recaps_entry *oldest = NULL;
 
@@ -245,7 +245,7 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 {
 	struct recaps_entry *entry;
 
-	if (recaps->statistics.waiting >= RECAPS_MAX && !recaps_drop_early(recaps))
+	if (recaps->statistics.waiting >= RECAPS_MAX && !drop_early(recaps))
 		return -EBUSY;
 	entry = calloc(1, sizeof(*entry));
 	if (!entry || asprintf(&entry->power, "power%s", request->machine) < 0) {
@@ -260,7 +260,7 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	entry->next = recaps->entries;
 	recaps->entries = entry;
 	recaps->statistics.asked++;
-	recaps_save(recaps);
+	save(recaps);
 	ev_timer_stop(recaps->server->loop.ev, &recaps->look);
 	ev_timer_set(&recaps->look, 0, RECAPS_LOOK_S);
 	ev_timer_start(recaps->server->loop.ev, &recaps->look);
@@ -274,7 +274,7 @@ void recaps_forget(struct recaps_entry *entry)
 	entry->done = NULL;
 }
 
-static void recaps_load_list(struct recaps *recaps, const bson_iter_t *list)
+static void load_list(struct recaps *recaps, const bson_iter_t *list)
 {
 	struct recap_request request;
 	bson_iter_t each;
@@ -302,7 +302,7 @@ void recaps_load(struct recaps *recaps, const struct batch *states)
 		    strcmp(bson_iter_utf8(&iterator, NULL), RECAPS_STATE_ID) != 0)
 			continue;
 		if (bson_iter_init_find(&iterator, &document, "list") && BSON_ITER_HOLDS_ARRAY(&iterator))
-			recaps_load_list(recaps, &iterator);
+			load_list(recaps, &iterator);
 	}
 }
 

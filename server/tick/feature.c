@@ -28,7 +28,7 @@ struct feature_row {
 	}
 
 /* More special names stand before their prefixes. */
-static const struct feature_row feature_rows[] = {
+static const struct feature_row known_features[] = {
 	{"CPU_CLK_THREAD_UNHALTED:REF_P", COUNT(TICK_REF, 0)},
 	{"CPU_CLK_UNHALTED:REF_TSC", COUNT(TICK_REF, 1)},
 	{"CPU_CLK_UNHALTED:REF_P", COUNT(TICK_REF, 2)},
@@ -92,7 +92,7 @@ static const struct feature_row feature_rows[] = {
 };
 
 /* True where `event` is `name` or `name` with attributes, or the end of "pmu/name/". */
-static bool feature_matches(const char *event, const char *name)
+static bool matches(const char *event, const char *name)
 {
 	while (*name && toupper((unsigned char)*event) == *name) {
 		event++;
@@ -109,9 +109,9 @@ struct feature feature_of_event(const char *event)
 		event = slash + 1;
 	for (const char *behind; (behind = strstr(event, "::")) != NULL;)
 		event = behind + 2;
-	for (size_t i = 0; i < sizeof(feature_rows) / sizeof(feature_rows[0]); i++) {
-		if (feature_matches(event, feature_rows[i].name))
-			return feature_rows[i].feature;
+	for (size_t i = 0; i < sizeof(known_features) / sizeof(known_features[0]); i++) {
+		if (matches(event, known_features[i].name))
+			return known_features[i].feature;
 	}
 	return (struct feature){FEATURE_NONE, TICK_REF, 0};
 }

@@ -36,7 +36,7 @@ struct join *join_new(int64_t grace_ms)
 	return join;
 }
 
-static void join_slot_free(struct join_slot *slot)
+static void slot_free(struct join_slot *slot)
 {
 	free(slot->reports);
 	free(slot->values);
@@ -50,9 +50,9 @@ void join_free(struct join *join)
 	if (!join)
 		return;
 	for (unsigned i = 0; i < join->n_slots; i++)
-		join_slot_free(join->slots[i]);
+		slot_free(join->slots[i]);
 	for (unsigned i = 0; i < join->n_spare; i++)
-		join_slot_free(join->spare[i]);
+		slot_free(join->spare[i]);
 	free(join->slots);
 	free(join->spare);
 	free(join);
@@ -79,7 +79,7 @@ bool join_is_complete(const struct join_slot *slot)
 }
 
 /* Makes room for `needed` elements of `size` bytes. */
-static int join_grow(void **array, uint32_t *capacity, uint64_t needed, size_t size)
+static int grow(void **array, uint32_t *capacity, uint64_t needed, size_t size)
 {
 	uint64_t wanted = *capacity ? *capacity : 16;
 	void *grown;
@@ -98,7 +98,7 @@ static int join_grow(void **array, uint32_t *capacity, uint64_t needed, size_t s
 	return 0;
 }
 
-static void join_slot_reset(struct join_slot *slot, int64_t time_ms)
+static void slot_reset(struct join_slot *slot, int64_t time_ms)
 {
 	slot->time_ms = time_ms;
 	slot->has_all = false;
@@ -119,7 +119,7 @@ static void join_slot_reset(struct join_slot *slot, int64_t time_ms)
 }
 
 /* Room for one more slot in both tables, so that giving a slot back never fails. */
-static int join_reserve(struct join *join)
+static int reserve(struct join *join)
 {
 	unsigned capacity = join->capacity ? join->capacity * 2 : 8;
 	struct join_slot **grown;
@@ -139,7 +139,7 @@ static int join_reserve(struct join *join)
 }
 
 /* The slot of this time, made where there is none; NULL on lack of memory. */
-static struct join_slot *join_slot_at(struct join *join, int64_t time_ms)
+static struct join_slot *slot_at(struct join *join, int64_t time_ms)
 {
 	unsigned at = join->n_slots;
 	struct join_slot *slot;
@@ -149,7 +149,7 @@ static struct join_slot *join_slot_at(struct join *join, int64_t time_ms)
 	if (at > 0 && join->slots[at - 1]->time_ms == time_ms)
 		return join->slots[at - 1];
 	if (!join->n_spare) {
-		if (join_reserve(join) < 0)
+		if (reserve(join) < 0)
 			return NULL;
 		slot = calloc(1, sizeof(*slot));
 		if (!slot)
@@ -157,14 +157,14 @@ static struct join_slot *join_slot_at(struct join *join, int64_t time_ms)
 	} else {
 		slot = join->spare[--join->n_spare];
 	}
-	join_slot_reset(slot, time_ms);
+	slot_reset(slot, time_ms);
 	memmove(join->slots + at + 1, join->slots + at, (join->n_slots - at) * sizeof(struct join_slot *));
 	join->slots[at] = slot;
 	join->n_slots++;
 	return slot;
 }
 
-static uint32_t join_hash(const char *name)
+static uint32_t hash_name(const char *name)
 {
 	uint32_t hash = 2166136261u;
 
@@ -174,11 +174,11 @@ static uint32_t join_hash(const char *name)
 }
 
 /* Place of the name in the slot's index: taken by it, or empty. */
-static uint32_t *join_index_find(const struct join_slot *slot, const char *name)
+static uint32_t *index_find(const struct join_slot *slot, const char *name)
 {
 	uint32_t mask = slot->index_size - 1;
 
-	for (uint32_t at = join_hash(name) & mask;; at = (at + 1) & mask) {
+	for (uint32_t at = hash_name(name) & mask;; at = (at + 1) & mask) {
 		uint32_t entry = slot->index[at];
 
 		if (!entry || strcmp(join_name(slot, &slot->reports[entry - 1]), name) == 0)
@@ -187,7 +187,7 @@ static uint32_t *join_index_find(const struct join_slot *slot, const char *name)
 }
 
 /* Keeps the index at most half full. */
-static int join_index_reserve(struct join_slot *slot)
+static int index_reserve(struct join_slot *slot)
 {
 	uint32_t size = slot->index_size ? slot->index_size * 2 : 64;
 	uint32_t *index;
@@ -201,11 +201,11 @@ static int join_index_reserve(struct join_slot *slot)
 	slot->index = index;
 	slot->index_size = size;
 	for (unsigned i = 0; i < slot->n_reports; i++)
-		*join_index_find(slot, join_name(slot, &slot->reports[i])) = i + 1;
+		*index_find(slot, join_name(slot, &slot->reports[i])) = i + 1;
 	return 0;
 }
 
-static uint32_t join_add_string(struct join_slot *slot, const char *text)
+static uint32_t add_string(struct join_slot *slot, const char *text)
 {
 	uint32_t at = slot->strings_length;
 	size_t size = strlen(text) + 1;
@@ -216,23 +216,22 @@ static uint32_t join_add_string(struct join_slot *slot, const char *text)
 }
 
 /* Copies names and values into the slot. */
-static int join_copy(struct join_slot *slot, const struct report_decoded *report,
+static int copy_text(struct join_slot *slot, const struct report_decoded *report,
 		     struct join_report *ret_copy)
 {
 	const char *container_id = report->container_id ? report->container_id : "";
 	size_t text = strlen(report->target) + strlen(container_id) + 2;
 	int r;
 
-	r = join_grow((void **)&slot->strings, &slot->strings_capacity, (uint64_t)slot->strings_length + text,
-		      1);
+	r = grow((void **)&slot->strings, &slot->strings_capacity, (uint64_t)slot->strings_length + text, 1);
 	if (r < 0)
 		return r;
-	r = join_grow((void **)&slot->values, &slot->values_capacity,
-		      (uint64_t)slot->n_values + report->n_values, sizeof(*slot->values));
+	r = grow((void **)&slot->values, &slot->values_capacity, (uint64_t)slot->n_values + report->n_values,
+		 sizeof(*slot->values));
 	if (r < 0)
 		return r;
-	ret_copy->name = join_add_string(slot, report->target);
-	ret_copy->container_id = join_add_string(slot, container_id);
+	ret_copy->name = add_string(slot, report->target);
+	ret_copy->container_id = add_string(slot, container_id);
 	ret_copy->first_value = slot->n_values;
 	ret_copy->n_values = report->n_values;
 	ret_copy->partial = report->partial;
@@ -244,7 +243,7 @@ static int join_copy(struct join_slot *slot, const struct report_decoded *report
 	return 0;
 }
 
-static int join_add_all(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
+static int add_all(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
 {
 	int r;
 
@@ -252,7 +251,7 @@ static int join_add_all(struct join_slot *slot, const struct report_decoded *rep
 		*ret_fed = JOIN_DUPLICATE;
 		return 0;
 	}
-	r = join_copy(slot, report, &slot->all);
+	r = copy_text(slot, report, &slot->all);
 	if (r < 0)
 		return r;
 	slot->has_all = true;
@@ -268,25 +267,24 @@ static int join_add_all(struct join_slot *slot, const struct report_decoded *rep
 	return 0;
 }
 
-static int join_add_target(struct join_slot *slot, const struct report_decoded *report,
-			   enum join_fed *ret_fed)
+static int add_target(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
 {
 	uint32_t *entry;
 	int r;
 
-	r = join_index_reserve(slot);
+	r = index_reserve(slot);
 	if (r < 0)
 		return r;
-	entry = join_index_find(slot, report->target);
+	entry = index_find(slot, report->target);
 	if (*entry) {
 		*ret_fed = JOIN_DUPLICATE;
 		return 0;
 	}
-	r = join_grow((void **)&slot->reports, &slot->reports_capacity, (uint64_t)slot->n_reports + 1,
-		      sizeof(*slot->reports));
+	r = grow((void **)&slot->reports, &slot->reports_capacity, (uint64_t)slot->n_reports + 1,
+		 sizeof(*slot->reports));
 	if (r < 0)
 		return r;
-	r = join_copy(slot, report, &slot->reports[slot->n_reports]);
+	r = copy_text(slot, report, &slot->reports[slot->n_reports]);
 	if (r < 0)
 		return r;
 	*entry = ++slot->n_reports;
@@ -303,13 +301,13 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
 		*ret_fed = JOIN_LATE;
 		return 0;
 	}
-	slot = join_slot_at(join, report->time_ms);
+	slot = slot_at(join, report->time_ms);
 	if (!slot)
 		return -ENOMEM;
 	if (strcmp(report->target, REPORT_TARGET_ALL) == 0)
-		r = join_add_all(slot, report, ret_fed);
+		r = add_all(slot, report, ret_fed);
 	else
-		r = join_add_target(slot, report, ret_fed);
+		r = add_target(slot, report, ret_fed);
 	if (r == 0 && *ret_fed == JOIN_NEW) {
 		slot->fed_ms = now_ms;
 		slot->fed_order = ++join->n_fed;
@@ -321,7 +319,7 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
  * The sensor's own clock may say that a tick is over, as when much is read at once: reports of a later time
  * have come after its last one. Those that came before it say nothing: their time may be wrong.
  */
-static bool join_is_outrun(const struct join *join, const struct join_slot *slot)
+static bool is_outrun(const struct join *join, const struct join_slot *slot)
 {
 	for (unsigned i = join->n_slots; i-- > 1;) {
 		if (join->slots[i]->time_ms - slot->time_ms < join->grace_ms)
@@ -337,11 +335,11 @@ static bool join_is_outrun(const struct join *join, const struct join_slot *slot
  * come for the grace period. Where no later one comes at all (the sensor has ended), four grace periods do.
  * Nothing is done about one whose time is still to come: what comes until then would be late.
  */
-static bool join_is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms)
+static bool is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms)
 {
 	int64_t waited_ms = now_ms - slot->fed_ms;
 
-	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX || join_is_outrun(join, slot))
+	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX || is_outrun(join, slot))
 		return true;
 	if (now_ms > 0 && slot->time_ms > now_ms + join->grace_ms)
 		return false;
@@ -355,7 +353,7 @@ struct join_slot *join_take(struct join *join, int64_t now_ms, bool flush)
 	if (!join->n_slots)
 		return NULL;
 	slot = join->slots[0];
-	if (!flush && !join_is_over(join, slot, now_ms))
+	if (!flush && !is_over(join, slot, now_ms))
 		return NULL;
 	join->n_slots--;
 	memmove(join->slots, join->slots + 1, join->n_slots * sizeof(struct join_slot *));

@@ -82,13 +82,13 @@ void tick_maker_set_position(struct tick_maker *maker, int64_t time_ms, double i
 		maker->last_interval_s = interval_s;
 }
 
-static double tick_clean(double value)
+static double clean(double value)
 {
 	return value >= 0 && value <= TICK_COUNT_MAX ? value : NAN;
 }
 
 /* Packages that occur, ascending, and the way from a package to its socket. */
-static void tick_find_sockets(struct tick_maker *maker, const struct join_slot *slot)
+static void find_sockets(struct tick_maker *maker, const struct join_slot *slot)
 {
 	struct tick *tick = &maker->tick;
 	unsigned n = 0;
@@ -123,7 +123,7 @@ static void tick_find_sockets(struct tick_maker *maker, const struct join_slot *
 }
 
 /* Arrays for `n` targets. */
-static int tick_reserve(struct tick_maker *maker, unsigned n)
+static int reserve(struct tick_maker *maker, unsigned n)
 {
 	size_t counts = (size_t)n * maker->tick.n_sockets * TICK_FEATURES;
 	size_t events = (size_t)n * maker->tick.n_sockets * maker->tick.n_events;
@@ -167,7 +167,7 @@ static int tick_reserve(struct tick_maker *maker, unsigned n)
 }
 
 /* Adds to a sum that starts as NAN; an absurd part leaves the sum as it is. */
-static void tick_add(double *sum, double value)
+static void add(double *sum, double value)
 {
 	if (!isnan(value))
 		*sum = isnan(*sum) ? value : *sum + value;
@@ -175,11 +175,11 @@ static void tick_add(double *sum, double value)
 
 /* Adds a count to its feature, unless a better event of the same meaning is there; a better one starts anew.
  */
-static void tick_add_feature(struct tick_maker *maker, const struct report_value *value, double *counts,
-			     unsigned *ranks)
+static void add_feature(struct tick_maker *maker, const struct report_value *value, double *counts,
+			unsigned *ranks)
 {
 	struct feature feature = tick_names_feature(&maker->names, value->event);
-	double count = tick_clean(value->value);
+	double count = clean(value->value);
 
 	if ((feature.kind != FEATURE_COUNT && feature.kind != FEATURE_TIME) || isnan(count))
 		return;
@@ -191,10 +191,10 @@ static void tick_add_feature(struct tick_maker *maker, const struct report_value
 		ranks[feature.which] = feature.rank;
 		counts[feature.which] = NAN;
 	}
-	tick_add(&counts[feature.which], count);
+	add(&counts[feature.which], count);
 }
 
-static int tick_make_target(struct tick_maker *maker, const struct join_slot *slot, unsigned i)
+static int make_target(struct tick_maker *maker, const struct join_slot *slot, unsigned i)
 {
 	const struct join_report *report = &slot->reports[i];
 	struct tick_target *target = &maker->tick.targets[i];
@@ -223,10 +223,10 @@ static int tick_make_target(struct tick_maker *maker, const struct join_slot *sl
 			continue;
 		target->present |= UINT32_C(1) << socket;
 		ranks = maker->ranks + (i * n_sockets + (size_t)socket) * TICK_FEATURES;
-		tick_add_feature(maker, value, target->counts + (size_t)socket * TICK_FEATURES, ranks);
+		add_feature(maker, value, target->counts + (size_t)socket * TICK_FEATURES, ranks);
 		if (column >= 0 && value->group == maker->names.core_group)
-			tick_add(&target->events[(size_t)socket * maker->tick.n_events + (size_t)column],
-				 tick_clean(value->value));
+			add(&target->events[(size_t)socket * maker->tick.n_events + (size_t)column],
+			    clean(value->value));
 	}
 	return 0;
 }
@@ -236,7 +236,7 @@ static int tick_make_target(struct tick_maker *maker, const struct join_slot *sl
  * is counted both ways (a sensor out of descriptors), its two sums tell it; else time stays as it is, since
  * all of it is time.
  */
-static double tick_find_cycles(const struct tick_maker *maker, const struct join_slot *slot)
+static double find_cycles(const struct tick_maker *maker, const struct join_slot *slot)
 {
 	double cycles = 0, time_ns = 0;
 
@@ -245,7 +245,7 @@ static double tick_find_cycles(const struct tick_maker *maker, const struct join
 	for (uint32_t i = 0; slot->has_all && i < slot->all.n_values; i++) {
 		const struct report_value *value = &slot->values[slot->all.first_value + i];
 		const struct feature *feature = &maker->names.features[value->event];
-		double count = tick_clean(value->value);
+		double count = clean(value->value);
 
 		if (isnan(count) || feature->which != TICK_REF)
 			continue;
@@ -262,14 +262,14 @@ struct tick_mean {
 	unsigned n;
 };
 
-static double tick_mean(struct tick_mean mean)
+static double mean_of(struct tick_mean mean)
 {
 	return mean.n ? mean.sum / mean.n : NAN;
 }
 
 /* Energy, clocks and machine-wide counts of one socket out of `all`. */
-static void tick_make_socket(struct tick_maker *maker, const struct join_slot *slot,
-			     struct tick_socket *socket, unsigned *ret_first_cpu)
+static void make_socket(struct tick_maker *maker, const struct join_slot *slot, struct tick_socket *socket,
+			unsigned *ret_first_cpu)
 {
 	struct tick_mean means[FEATURE_BOOKKEEPING] = {0};
 	unsigned energy_cpu[REPORT_SCOPES] = {UINT32_MAX, UINT32_MAX};
@@ -281,7 +281,7 @@ static void tick_make_socket(struct tick_maker *maker, const struct join_slot *s
 	for (uint32_t i = 0; i < slot->all.n_values; i++) {
 		const struct report_value *value = &slot->values[slot->all.first_value + i];
 		enum feature_kind kind = maker->names.features[value->event].kind;
-		double count = tick_clean(value->value);
+		double count = clean(value->value);
 
 		if (value->package != socket->package)
 			continue;
@@ -299,19 +299,19 @@ static void tick_make_socket(struct tick_maker *maker, const struct join_slot *s
 			if (!isnan(count))
 				means[kind].sum += count, means[kind].n++;
 		} else if (kind != FEATURE_BOOKKEEPING) {
-			tick_add_feature(maker, value, socket->counts, ranks);
+			add_feature(maker, value, socket->counts, ranks);
 		}
 	}
-	socket->aperf = tick_mean(means[FEATURE_APERF]);
-	socket->mperf = tick_mean(means[FEATURE_MPERF]);
-	socket->tsc = tick_mean(means[FEATURE_TSC]);
+	socket->aperf = mean_of(means[FEATURE_APERF]);
+	socket->mperf = mean_of(means[FEATURE_MPERF]);
+	socket->tsc = mean_of(means[FEATURE_TSC]);
 }
 
 /*
  * Length of the tick: as measured by the sensor, else the difference of times; a pause of the sensor is no
  * tick, so the length of the one before stands in for it.
  */
-static double tick_find_interval(const struct tick_maker *maker, const struct join_slot *slot)
+static double find_interval(const struct tick_maker *maker, const struct join_slot *slot)
 {
 	double difference_s = (double)(slot->time_ms - maker->last_ms) / 1000;
 
@@ -324,12 +324,12 @@ static double tick_find_interval(const struct tick_maker *maker, const struct jo
 	return difference_s;
 }
 
-static void tick_make_head(struct tick_maker *maker, const struct join_slot *slot)
+static void make_head(struct tick_maker *maker, const struct join_slot *slot)
 {
 	struct tick *tick = &maker->tick;
 
 	tick->time_ms = slot->time_ms;
-	tick->interval_s = tick_find_interval(maker, slot);
+	tick->interval_s = find_interval(maker, slot);
 	tick->has_seq = slot->has_seq;
 	tick->seq = slot->seq;
 	tick->complete = join_is_complete(slot);
@@ -354,27 +354,27 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 	r = tick_names_update(&maker->names);
 	if (r < 0)
 		return r;
-	tick_make_head(maker, slot);
-	tick_find_sockets(maker, slot);
+	make_head(maker, slot);
+	find_sockets(maker, slot);
 	r = tick_names_find_columns(&maker->names, slot);
 	if (r < 0)
 		return r;
 	tick->n_events = maker->names.n_columns;
-	r = tick_reserve(maker, slot->n_reports);
+	r = reserve(maker, slot->n_reports);
 	if (r < 0)
 		return r;
 	tick->n_targets = slot->n_reports;
 	tick->event_names = maker->names.column_names;
-	maker->cycles_per_ns = tick_find_cycles(maker, slot);
+	maker->cycles_per_ns = find_cycles(maker, slot);
 	for (unsigned i = 0; i < slot->n_reports; i++) {
-		r = tick_make_target(maker, slot, i);
+		r = make_target(maker, slot, i);
 		if (r < 0)
 			return r;
 	}
 	tick->cpu_stride = 0;
 	if (slot->has_all) {
 		for (unsigned i = 0; i < tick->n_sockets; i++)
-			tick_make_socket(maker, slot, &tick->sockets[i], &first_cpus[i]);
+			make_socket(maker, slot, &tick->sockets[i], &first_cpus[i]);
 		if (tick->n_sockets > 1 && first_cpus[1] != UINT32_MAX && first_cpus[1] > first_cpus[0])
 			tick->cpu_stride = first_cpus[1] - first_cpus[0];
 	}

@@ -34,7 +34,7 @@ void tick_names_done(struct tick_names *names)
 }
 
 /* Makes `*array` hold `n` elements of `size` bytes. */
-static int tick_names_resize(void *array, unsigned n, size_t size)
+static int resize(void *array, unsigned n, size_t size)
 {
 	void *old, *grown;
 
@@ -52,9 +52,9 @@ int tick_names_update(struct tick_names *names)
 
 	if (n <= names->n_features)
 		return 0;
-	if (tick_names_resize(&names->features, n, sizeof(*names->features)) < 0 ||
-	    tick_names_resize(&names->columns, n, sizeof(*names->columns)) < 0 ||
-	    tick_names_resize(&names->column_names, n, sizeof(*names->column_names)) < 0)
+	if (resize(&names->features, n, sizeof(*names->features)) < 0 ||
+	    resize(&names->columns, n, sizeof(*names->columns)) < 0 ||
+	    resize(&names->column_names, n, sizeof(*names->column_names)) < 0)
 		return -ENOMEM;
 	for (unsigned i = names->n_features; i < n; i++)
 		names->features[i] = feature_of_event(report_names_event(names->names, i));
@@ -70,7 +70,7 @@ struct feature tick_names_feature(struct tick_names *names, unsigned event)
 }
 
 /* Learns from a container's value which group is the core group and whether a stand-in is needed. */
-static void tick_names_learn(struct tick_names *names, unsigned group, unsigned event)
+static void learn(struct tick_names *names, unsigned group, unsigned event)
 {
 	struct feature feature = names->features[event];
 
@@ -85,7 +85,7 @@ static void tick_names_learn(struct tick_names *names, unsigned group, unsigned 
 		names->fallback_event = (int)event;
 }
 
-static int tick_names_compare(const void *a, const void *b)
+static int compare(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -100,7 +100,7 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 		const struct report_value *value = slot->values + slot->reports[i].first_value;
 
 		for (uint32_t j = 0; j < slot->reports[i].n_values; j++, value++) {
-			tick_names_learn(names, value->group, value->event);
+			learn(names, value->group, value->event);
 			if (names->features[value->event].kind != FEATURE_BOOKKEEPING &&
 			    (int)value->group == names->core_group)
 				names->columns[value->event] = 0;
@@ -112,7 +112,7 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 	}
 	names->n_columns = n;
 	if (n)
-		qsort(names->column_names, n, sizeof(*names->column_names), tick_names_compare);
+		qsort(names->column_names, n, sizeof(*names->column_names), compare);
 	for (unsigned i = 0; i < names->n_features; i++) {
 		const char *name = report_names_event(names->names, i);
 
@@ -124,7 +124,7 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 	return 0;
 }
 
-static uint32_t tick_names_hash(const char *name)
+static uint32_t hash_name(const char *name)
 {
 	uint32_t hash = 2166136261u;
 
@@ -138,7 +138,7 @@ static void set_known(struct tick_key *key, double cpu_quota, const char *image)
 	if (cpu_quota > 0)
 		key->cpu_quota = cpu_quota;
 	if (image[0])
-		key->image = tick_names_hash(image) | 1;
+		key->image = hash_name(image) | 1;
 }
 
 struct tick_key *tick_names_key(struct tick_names *names, const char *target, uint64_t now)
@@ -152,7 +152,7 @@ struct tick_key *tick_names_key(struct tick_names *names, const char *target, ui
 		if (!found)
 			return NULL;
 		memcpy(found->name, target, length + 1);
-		found->key = tick_names_hash(target);
+		found->key = hash_name(target);
 		do {
 			HASH_FIND(by_key, names->keys_by_key, &found->key, sizeof(found->key), taken);
 			found->key += taken != NULL;

@@ -17,7 +17,7 @@
 	"timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,"                  \
 	"static,error,estimated,container_id"
 
-static void csv_close(struct store *store)
+static void close_store(struct store *store)
 {
 	struct csv_store *own = csv_store_of(store);
 
@@ -31,7 +31,7 @@ static void csv_close(struct store *store)
 	free(own);
 }
 
-static int csv_open(struct store *store, const char *location, const struct store_options *options)
+static int open_store(struct store *store, const char *location, const struct store_options *options)
 {
 	struct csv_store *own = calloc(1, sizeof(*own));
 	size_t length = strlen(location);
@@ -44,7 +44,7 @@ static int csv_open(struct store *store, const char *location, const struct stor
 	own->names = report_names_new();
 	own->overwrite = options->flags & STORE_OVERWRITE;
 	if (!own->directory || !own->names) {
-		csv_close(store);
+		close_store(store);
 		(void)store_fail(store, STORE_RETRY, "no memory to open '%s'", location);
 		return -ENOMEM;
 	}
@@ -53,7 +53,7 @@ static int csv_open(struct store *store, const char *location, const struct stor
 	r = options->flags & STORE_WRITE ? store_path_check_writable(own->directory, true) : 0;
 	if (r == 0)
 		return 0;
-	csv_close(store);
+	close_store(store);
 	(void)store_fail(store, STORE_RETRY, "cannot write into the directory '%s': %s; name another",
 			 location, strerror(-r));
 	return r;
@@ -176,7 +176,7 @@ static enum store_result add_document(struct store *store, const uint8_t *data, 
 	}
 }
 
-static enum store_result csv_append(struct store *store, const char *collection, const struct batch *batch)
+static enum store_result append(struct store *store, const char *collection, const struct batch *batch)
 {
 	struct csv_store *own = csv_store_of(store);
 	enum store_result worst = STORE_OK;
@@ -207,7 +207,7 @@ static enum store_result csv_append(struct store *store, const char *collection,
 }
 
 /* What does not change about a target has no place here, and is no loss: it is passed over. */
-static enum store_result csv_put(struct store *store, const char *collection, const struct batch *batch)
+static enum store_result put(struct store *store, const char *collection, const struct batch *batch)
 {
 	(void)store;
 	(void)collection;
@@ -217,10 +217,10 @@ static enum store_result csv_put(struct store *store, const char *collection, co
 
 const struct store_backend store_backend_csv = {
 	.name = "csv",
-	.open = csv_open,
-	.close = csv_close,
-	.append = csv_append,
-	.put = csv_put,
+	.open = open_store,
+	.close = close_store,
+	.append = append,
+	.put = put,
 	.read = csv_read,
 	.list = csv_list,
 };

@@ -76,7 +76,7 @@ static int connect_client(struct store *store, mongoc_uri_t *uri, const struct s
 	return 0;
 }
 
-static void mongo_close(struct store *store)
+static void close_store(struct store *store)
 {
 	struct mongo_store *own = store_mongo_of(store);
 
@@ -88,7 +88,7 @@ static void mongo_close(struct store *store)
 	free(own);
 }
 
-static int mongo_open(struct store *store, const char *location, const struct store_options *options)
+static int open_store(struct store *store, const char *location, const struct store_options *options)
 {
 	struct mongo_store *own = calloc(1, sizeof(*own));
 	mongoc_uri_t *uri;
@@ -111,7 +111,7 @@ static int mongo_open(struct store *store, const char *location, const struct st
 	r = connect_client(store, uri, options);
 	mongoc_uri_destroy(uri);
 	if (r < 0)
-		mongo_close(store);
+		close_store(store);
 	return r;
 }
 
@@ -164,8 +164,8 @@ enum store_result store_mongo_fail(struct store *store, enum store_result result
 
 const struct store_backend store_backend_mongo = {
 	.name = "mongodb",
-	.open = mongo_open,
-	.close = mongo_close,
+	.open = open_store,
+	.close = close_store,
 	.ensure = store_mongo_ensure,
 	.append = store_mongo_append,
 	.read = store_mongo_read,

@@ -66,7 +66,7 @@ static int run(struct store *store, enum sqlite_statement which)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-static enum store_result sqlite_begin(struct store *store)
+static enum store_result begin(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 
@@ -79,7 +79,7 @@ static enum store_result sqlite_begin(struct store *store)
 	return STORE_OK;
 }
 
-static enum store_result sqlite_commit(struct store *store)
+static enum store_result commit(struct store *store)
 {
 	store->statistics.round_trips++;
 	if (run(store, SQL_COMMIT) != SQLITE_OK) {
@@ -91,7 +91,7 @@ static enum store_result sqlite_commit(struct store *store)
 }
 
 /* What was counted since the beginning is not there. */
-static void sqlite_roll_back(struct store *store)
+static void roll_back(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 	uint64_t round_trips = store->statistics.round_trips;
@@ -176,26 +176,26 @@ static enum store_result write_batch(struct store *store, enum sqlite_statement 
 
 	if (!statement)
 		return store_sqlite_fail(store, "write to");
-	if (!grouped && sqlite_begin(store) != STORE_OK)
+	if (!grouped && begin(store) != STORE_OK)
 		return STORE_RETRY;
 	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
 	result = write_documents(store, statement, batch);
 	(void)sqlite3_clear_bindings(statement);
 	if (grouped)
 		return result;
-	if (result != STORE_RETRY && sqlite_commit(store) != STORE_OK)
+	if (result != STORE_RETRY && commit(store) != STORE_OK)
 		result = STORE_RETRY;
 	if (result == STORE_RETRY)
-		sqlite_roll_back(store);
+		roll_back(store);
 	return result;
 }
 
-static enum store_result sqlite_append(struct store *store, const char *collection, const struct batch *batch)
+static enum store_result append(struct store *store, const char *collection, const struct batch *batch)
 {
 	return write_batch(store, SQL_INSERT, collection, batch);
 }
 
-static enum store_result sqlite_put(struct store *store, const char *collection, const struct batch *batch)
+static enum store_result put(struct store *store, const char *collection, const struct batch *batch)
 {
 	return write_batch(store, SQL_REPLACE, collection, batch);
 }
@@ -249,8 +249,8 @@ static int take_rows(sqlite3_stmt *statement, const struct store_query *query, s
 	return code;
 }
 
-static enum store_result sqlite_read(struct store *store, const struct store_query *query,
-				     struct batch *ret_documents, struct store_read *ret_read)
+static enum store_result read_documents(struct store *store, const struct store_query *query,
+					struct batch *ret_documents, struct store_read *ret_read)
 {
 	sqlite3_stmt *statement = statement_of(store, query->newest_first ? SQL_READ_NEWEST : SQL_READ);
 	int code;
@@ -270,8 +270,8 @@ static enum store_result sqlite_read(struct store *store, const struct store_que
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
-static enum store_result sqlite_get(struct store *store, const char *collection, const char *id,
-				    struct batch *ret_documents)
+static enum store_result get(struct store *store, const char *collection, const char *id,
+			     struct batch *ret_documents)
 {
 	sqlite3_stmt *statement = statement_of(store, id ? SQL_GET : SQL_GET_ALL);
 	int code;
@@ -293,8 +293,8 @@ static enum store_result sqlite_get(struct store *store, const char *collection,
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
-static enum store_result sqlite_list(struct store *store, const char *prefix,
-				     void (*each)(void *data, const char *collection), void *data)
+static enum store_result list(struct store *store, const char *prefix,
+			      void (*each)(void *data, const char *collection), void *data)
 {
 	sqlite3_stmt *statement = statement_of(store, SQL_LIST);
 	int code;
@@ -309,8 +309,8 @@ static enum store_result sqlite_list(struct store *store, const char *prefix,
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
-static enum store_result sqlite_ensure(struct store *store, const char *collection, uint64_t retention_s,
-				       int64_t now_ms)
+static enum store_result ensure(struct store *store, const char *collection, uint64_t retention_s,
+				int64_t now_ms)
 {
 	sqlite3_stmt *statement;
 	int code = SQLITE_DONE;
@@ -336,13 +336,13 @@ const struct store_backend store_backend_sqlite = {
 	.name = "sqlite",
 	.open = store_sqlite_open,
 	.close = store_sqlite_close,
-	.ensure = sqlite_ensure,
-	.append = sqlite_append,
-	.read = sqlite_read,
-	.put = sqlite_put,
-	.get = sqlite_get,
-	.list = sqlite_list,
-	.begin = sqlite_begin,
-	.commit = sqlite_commit,
-	.roll_back = sqlite_roll_back,
+	.ensure = ensure,
+	.append = append,
+	.read = read_documents,
+	.put = put,
+	.get = get,
+	.list = list,
+	.begin = begin,
+	.commit = commit,
+	.roll_back = roll_back,
 };

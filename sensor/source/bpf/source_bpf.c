@@ -52,7 +52,7 @@ static void unmap_arrays(struct source_bpf *bpf)
 	free(bpf->adopted);
 }
 
-static void source_bpf_close(struct activity_source *source)
+static void close_source(struct activity_source *source)
 {
 	struct source_bpf *bpf = (struct source_bpf *)source;
 
@@ -139,7 +139,7 @@ static int open_events(struct source_bpf *bpf, unsigned cpu)
 }
 
 /* The program counts on every CPU all along; only the events of one that was away are gone for good. */
-static void source_bpf_cpu_changed(struct activity_source *source, unsigned cpu, bool online)
+static void cpu_changed(struct activity_source *source, unsigned cpu, bool online)
 {
 	struct source_bpf *bpf = (struct source_bpf *)source;
 	int r = online ? open_events(bpf, cpu) : 0;
@@ -216,8 +216,8 @@ static unsigned births_for(const struct source_bpf *bpf)
 	return fit < SOURCE_BPF_BIRTHS ? fit : SOURCE_BPF_BIRTHS;
 }
 
-static int source_bpf_open(struct source_context *context, const struct event_group_request *requests,
-			   unsigned n_requests, unsigned n_slots, struct activity_source **ret_source)
+static int open_source(struct source_context *context, const struct event_group_request *requests,
+		       unsigned n_requests, unsigned n_slots, struct activity_source **ret_source)
 {
 	struct source_bpf *bpf = calloc(1, sizeof(*bpf));
 	char why[PERF_PLAN_WHY_SIZE];
@@ -243,7 +243,7 @@ static int source_bpf_open(struct source_context *context, const struct event_gr
 	if (r == 0)
 		r = start_program(bpf);
 	if (r < 0) {
-		source_bpf_close(&bpf->source);
+		close_source(&bpf->source);
 		return r;
 	}
 	bpf->source.frame.flags[ACTIVITY_SLOT_MACHINE] = ACTIVITY_OPEN;
@@ -252,8 +252,8 @@ static int source_bpf_open(struct source_context *context, const struct event_gr
 }
 
 /* Does it work here? Loads, attaches, runs once on every CPU and looks whether time was counted. */
-static int source_bpf_probe(struct source_context *context, const struct event_group_request *requests,
-			    unsigned n_requests, char *why, size_t why_size)
+static int probe(struct source_context *context, const struct event_group_request *requests,
+		 unsigned n_requests, char *why, size_t why_size)
 {
 	struct source_bpf bpf = {.context = context, .n_slots = 1};
 	uint64_t ns = 0;
@@ -290,12 +290,12 @@ static int source_bpf_probe(struct source_context *context, const struct event_g
 
 const struct activity_source_ops source_bpf = {
 	.name = "bpf",
-	.probe = source_bpf_probe,
-	.open = source_bpf_open,
+	.probe = probe,
+	.open = open_source,
 	.add = source_bpf_add,
 	.remove = source_bpf_remove,
 	.births = source_bpf_births,
 	.read = source_bpf_read,
-	.cpu_changed = source_bpf_cpu_changed,
-	.close = source_bpf_close,
+	.cpu_changed = cpu_changed,
+	.close = close_source,
 };

@@ -41,8 +41,8 @@ static int try_root_cgroup(struct source_context *context, char *why, size_t why
 	return r;
 }
 
-static int source_perf_probe(struct source_context *context, const struct event_group_request *requests,
-			     unsigned n_requests, char *why, size_t why_size)
+static int probe(struct source_context *context, const struct event_group_request *requests,
+		 unsigned n_requests, char *why, size_t why_size)
 {
 	char reason[PERF_PLAN_WHY_SIZE];
 	int r = perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, reason);
@@ -54,7 +54,7 @@ static int source_perf_probe(struct source_context *context, const struct event_
 	return try_root_cgroup(context, why, why_size);
 }
 
-static void source_perf_close(struct activity_source *source)
+static void close_source(struct activity_source *source)
 {
 	struct source_perf *perf = (struct source_perf *)source;
 
@@ -65,8 +65,8 @@ static void source_perf_close(struct activity_source *source)
 	free(perf);
 }
 
-static int source_perf_open(struct source_context *context, const struct event_group_request *requests,
-			    unsigned n_requests, unsigned n_slots, struct activity_source **ret_source)
+static int open_source(struct source_context *context, const struct event_group_request *requests,
+		       unsigned n_requests, unsigned n_slots, struct activity_source **ret_source)
 {
 	struct source_perf *perf = calloc(1, sizeof(*perf));
 	struct activity_frame *frame;
@@ -88,14 +88,14 @@ static int source_perf_open(struct source_context *context, const struct event_g
 	if (r == 0)
 		r = perf_slots_open(&perf->slots, frame, ACTIVITY_SLOT_MACHINE, "");
 	if (r < 0) {
-		source_perf_close(&perf->source);
+		close_source(&perf->source);
 		return r;
 	}
 	*ret_source = &perf->source;
 	return 0;
 }
 
-static int source_perf_add(struct activity_source *source, const struct activity_cgroup *cgroup)
+static int add_target(struct activity_source *source, const struct activity_cgroup *cgroup)
 {
 	struct source_perf *perf = (struct source_perf *)source;
 
@@ -104,7 +104,7 @@ static int source_perf_add(struct activity_source *source, const struct activity
 	return perf_slots_open(&perf->slots, &source->frame, cgroup->slot, cgroup->path);
 }
 
-static void source_perf_remove(struct activity_source *source, const struct activity_cgroup *cgroup)
+static void remove_target(struct activity_source *source, const struct activity_cgroup *cgroup)
 {
 	struct source_perf *perf = (struct source_perf *)source;
 
@@ -112,14 +112,14 @@ static void source_perf_remove(struct activity_source *source, const struct acti
 		perf_slots_close(&perf->slots, &source->frame, cgroup->slot);
 }
 
-static int source_perf_read(struct activity_source *source)
+static int read_counts(struct activity_source *source)
 {
 	struct source_perf *perf = (struct source_perf *)source;
 
 	return perf_slots_read(&perf->slots, &source->frame);
 }
 
-static void source_perf_cpu_changed(struct activity_source *source, unsigned cpu, bool online)
+static void cpu_changed(struct activity_source *source, unsigned cpu, bool online)
 {
 	struct source_perf *perf = (struct source_perf *)source;
 
@@ -128,11 +128,11 @@ static void source_perf_cpu_changed(struct activity_source *source, unsigned cpu
 
 const struct activity_source_ops source_perf = {
 	.name = "perf",
-	.probe = source_perf_probe,
-	.open = source_perf_open,
-	.add = source_perf_add,
-	.remove = source_perf_remove,
-	.read = source_perf_read,
-	.cpu_changed = source_perf_cpu_changed,
-	.close = source_perf_close,
+	.probe = probe,
+	.open = open_source,
+	.add = add_target,
+	.remove = remove_target,
+	.read = read_counts,
+	.cpu_changed = cpu_changed,
+	.close = close_source,
 };

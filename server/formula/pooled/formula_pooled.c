@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *formula_pooled_make(const struct formula_config *config)
+static void *make(const struct formula_config *config)
 {
 	struct pooled *pooled = calloc(1, sizeof(*pooled));
 
@@ -23,7 +23,7 @@ static void *formula_pooled_make(const struct formula_config *config)
 	return pooled;
 }
 
-static void formula_pooled_free(void *opaque)
+static void free_formula(void *opaque)
 {
 	struct pooled *pooled = opaque;
 
@@ -98,7 +98,7 @@ static void answer(const struct pooled *pooled, struct pooled_filter *filter, st
 	}
 }
 
-static int formula_pooled_run(void *opaque, const struct tick *tick, struct formula_result *ret_result)
+static int run(void *opaque, const struct tick *tick, struct formula_result *ret_result)
 {
 	struct pooled *pooled = opaque;
 
@@ -117,18 +117,18 @@ static int formula_pooled_run(void *opaque, const struct tick *tick, struct form
 	return 0;
 }
 
-static int formula_pooled_save(const void *opaque, bson_t *document)
+static int save(const void *opaque, bson_t *document)
 {
 	return pooled_save(opaque, document);
 }
 
-static int formula_pooled_load(void *opaque, const bson_t *document, char *why, size_t why_size)
+static int load(void *opaque, const bson_t *document, char *why, size_t why_size)
 {
 	return pooled_load(opaque, document, why, why_size);
 }
 
-static void formula_pooled_describe(const void *opaque, enum report_scope scope, unsigned socket,
-				    struct formula_state *ret_state)
+static void describe(const void *opaque, enum report_scope scope, unsigned socket,
+		     struct formula_state *ret_state)
 {
 	const struct pooled *pooled = opaque;
 	const struct pooled_filter *filter = &pooled->filters[scope];
@@ -154,10 +154,10 @@ static void formula_pooled_describe(const void *opaque, enum report_scope scope,
 
 const struct formula_ops formula_pooled = {
 	.name = "pooled",
-	.make = formula_pooled_make,
-	.run = formula_pooled_run,
-	.save = formula_pooled_save,
-	.load = formula_pooled_load,
-	.describe = formula_pooled_describe,
-	.free = formula_pooled_free,
+	.make = make,
+	.run = run,
+	.save = save,
+	.load = load,
+	.describe = describe,
+	.free = free_formula,
 };

@@ -28,7 +28,7 @@ struct turn {
 	struct formula_socket *result;
 };
 
-static void *formula_smartwatts_make(const struct formula_config *config)
+static void *make(const struct formula_config *config)
 {
 	struct smartwatts *smartwatts = calloc(1, sizeof(*smartwatts));
 
@@ -37,7 +37,7 @@ static void *formula_smartwatts_make(const struct formula_config *config)
 	return smartwatts;
 }
 
-static void formula_smartwatts_free(void *opaque)
+static void free_formula(void *opaque)
 {
 	struct smartwatts *smartwatts = opaque;
 
@@ -213,7 +213,7 @@ static void run_turn(struct turn *turn)
 		turn->result->error_w = NAN;
 }
 
-static int formula_smartwatts_run(void *opaque, const struct tick *tick, struct formula_result *ret_result)
+static int run(void *opaque, const struct tick *tick, struct formula_result *ret_result)
 {
 	struct smartwatts *smartwatts = opaque;
 	bool strict = smartwatts->config.strict_reference;
@@ -256,8 +256,8 @@ static int formula_smartwatts_run(void *opaque, const struct tick *tick, struct 
 	return 0;
 }
 
-static void formula_smartwatts_describe(const void *opaque, enum report_scope scope, unsigned socket,
-					struct formula_state *ret_state)
+static void describe(const void *opaque, enum report_scope scope, unsigned socket,
+		     struct formula_state *ret_state)
 {
 	const struct smartwatts *smartwatts = opaque;
 	unsigned k = socket < TICK_SOCKETS_MAX ? socket : 0, layers = 0, fitted = 0;
@@ -276,10 +276,10 @@ static void formula_smartwatts_describe(const void *opaque, enum report_scope sc
 
 const struct formula_ops formula_smartwatts = {
 	.name = "smartwatts",
-	.make = formula_smartwatts_make,
-	.run = formula_smartwatts_run,
+	.make = make,
+	.run = run,
 	.save = formula_smartwatts_save,
 	.load = formula_smartwatts_load,
-	.describe = formula_smartwatts_describe,
-	.free = formula_smartwatts_free,
+	.describe = describe,
+	.free = free_formula,
 };
