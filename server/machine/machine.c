@@ -5,6 +5,8 @@
  */
 #include "machine/machine.h"
 
+#include "tick/tick_clock.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -171,6 +173,17 @@ static void count_tick(struct machine *machine, const struct join_slot *slot, co
 	machine->n.lost_cpu_s += slot->lost_cpu_s;
 }
 
+/* The first tick of a stream that does not say how long its ticks are: those that wait show it. */
+static void show_times(struct machine *machine, const struct join_slot *slot)
+{
+	int64_t times_ms[TICK_CLOCK_STEPS + 1];
+
+	if (tick_maker_knows_length(machine->maker) || !isnan(slot->interval_s))
+		return;
+	tick_maker_show_times(machine->maker, times_ms,
+			      join_times(machine->join, slot, times_ms, TICK_CLOCK_STEPS + 1));
+}
+
 static int run_tick(struct machine *machine, const struct join_slot *slot)
 {
 	const struct share_policy policy = {
@@ -185,6 +198,7 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 	const struct tick *tick;
 	int r;
 
+	show_times(machine, slot);
 	r = tick_make(machine->maker, slot, &tick);
 	if (r < 0)
 		return r;
@@ -216,9 +230,11 @@ int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
 	struct join_slot *slot;
 	int n = 0, r = 0;
 
+	join_set_patient(machine->join, !tick_maker_knows_length(machine->maker));
 	while (r == 0 && (slot = join_take(machine->join, now_ms, flush))) {
 		r = run_tick(machine, slot);
 		join_release(machine->join, slot);
+		join_set_patient(machine->join, !tick_maker_knows_length(machine->maker));
 		n++;
 	}
 	if (n && !machine->config->once)

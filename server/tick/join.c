@@ -14,9 +14,12 @@
 /* More ticks than these are never kept: the oldest goes out as it is. 10 ms ticks for 40 s. */
 #define JOIN_SLOTS_MAX 4096
 
+#define JOIN_SHOWN 3 /* ticks that show the first one's length, itself among them */
+
 struct join {
 	int64_t grace_ms;
 	int64_t position_ms;
+	bool patient;
 	struct join_slot **slots; /* by time */
 	unsigned n_slots;
 	unsigned capacity;
@@ -66,6 +69,25 @@ void join_set_position(struct join *join, int64_t time_ms)
 int64_t join_position(const struct join *join)
 {
 	return join->position_ms;
+}
+
+void join_set_patient(struct join *join, bool patient)
+{
+	join->patient = patient;
+}
+
+unsigned join_times(const struct join *join, const struct join_slot *slot, int64_t *ret_times_ms,
+		    unsigned most)
+{
+	unsigned n = 0;
+
+	if (most)
+		ret_times_ms[n++] = slot->time_ms;
+	for (unsigned i = 0; i < join->n_slots && n < most; i++) {
+		if (join->slots[i]->has_all || !slot->has_all)
+			ret_times_ms[n++] = join->slots[i]->time_ms;
+	}
+	return n;
 }
 
 unsigned join_pending(const struct join *join)
@@ -339,6 +361,8 @@ static bool is_over(const struct join *join, const struct join_slot *slot, int64
 {
 	int64_t waited_ms = now_ms - slot->fed_ms;
 
+	if (join->patient && join->n_slots < JOIN_SHOWN && isnan(slot->interval_s))
+		return false;
 	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX || is_outrun(join, slot))
 		return true;
 	if (now_ms > 0 && slot->time_ms > now_ms + join->grace_ms)

@@ -68,6 +68,15 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
  */
 struct join_slot *join_take(struct join *join, int64_t now_ms, bool flush);
 void join_release(struct join *join, struct join_slot *slot);
+/*
+ * With `patient` a tick that does not say its length waits until two later ones have begun, however long that
+ * takes: its length can be known only then.
+ */
+void join_set_patient(struct join *join, bool patient);
+/* Times of the slot's tick and of those that wait, as far as they have `all`: at most `most`. Their number.
+ */
+unsigned join_times(const struct join *join, const struct join_slot *slot, int64_t *ret_times_ms,
+		    unsigned most);
 /* How many ticks wait. */
 unsigned join_pending(const struct join *join);
 /* True where `all` and as many targets as it announced are there. */

@@ -7,6 +7,7 @@
  */
 #include "tick/tick_make.h"
 #include "tick/tick_bridge.h"
+#include "tick/tick_clock.h"
 #include "tick/tick_names.h"
 
 #include <errno.h>
@@ -18,15 +19,12 @@
 #define TICK_KEYS_KEEP     4096
 #define TICK_KEYS_AGE      300 /* ticks */
 #define TICK_KEYS_INTERVAL 100 /* ticks between two expiries */
-#define TICK_GAP_FACTOR    10  /* a difference of times beyond this is a pause of the sensor, not a tick */
 
 struct tick_maker {
 	struct tick_names names;
 	struct tick tick;
 	uint64_t n_ticks;
-	int64_t last_ms;
-	bool has_last;
-	double last_interval_s;
+	struct tick_clock clock;
 	double cycles_per_ns; /* of CPU time, in this tick */
 	struct tick_bridge bridge;
 	/* grown with need, never shrunk */
@@ -46,7 +44,7 @@ struct tick_maker *tick_maker_new(const struct report_names *names, double inter
 	if (!maker)
 		return NULL;
 	tick_names_init(&maker->names, names);
-	maker->last_interval_s = interval_s;
+	tick_clock_init(&maker->clock, interval_s);
 	return maker;
 }
 
@@ -75,11 +73,17 @@ int tick_maker_set_target(struct tick_maker *maker, const char *target, double c
 
 void tick_maker_set_position(struct tick_maker *maker, int64_t time_ms, double interval_s)
 {
-	maker->last_ms = time_ms;
-	maker->has_last = true;
-	maker->n_ticks = 2; /* as many as it takes to trust the interval */
-	if (interval_s > 0)
-		maker->last_interval_s = interval_s;
+	tick_clock_resume(&maker->clock, time_ms, interval_s);
+}
+
+bool tick_maker_knows_length(const struct tick_maker *maker)
+{
+	return tick_clock_knows(&maker->clock);
+}
+
+void tick_maker_show_times(struct tick_maker *maker, const int64_t *times_ms, unsigned n)
+{
+	tick_clock_prime(&maker->clock, times_ms, n);
 }
 
 static double clean(double value)
@@ -307,29 +311,12 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 	socket->tsc = mean_of(means[FEATURE_TSC]);
 }
 
-/*
- * Length of the tick: as measured by the sensor, else the difference of times; a pause of the sensor is no
- * tick, so the length of the one before stands in for it.
- */
-static double find_interval(const struct tick_maker *maker, const struct join_slot *slot)
-{
-	double difference_s = (double)(slot->time_ms - maker->last_ms) / 1000;
-
-	if (slot->interval_s > 0 && slot->interval_s < 1e6)
-		return slot->interval_s;
-	if (!maker->has_last || difference_s <= 0)
-		return maker->last_interval_s;
-	if (maker->n_ticks > 1 && difference_s > TICK_GAP_FACTOR * maker->last_interval_s)
-		return maker->last_interval_s;
-	return difference_s;
-}
-
 static void make_head(struct tick_maker *maker, const struct join_slot *slot)
 {
 	struct tick *tick = &maker->tick;
 
 	tick->time_ms = slot->time_ms;
-	tick->interval_s = find_interval(maker, slot);
+	tick->interval_s = tick_clock_take(&maker->clock, slot->time_ms, slot->interval_s, slot->has_all);
 	tick->has_seq = slot->has_seq;
 	tick->seq = slot->seq;
 	tick->complete = join_is_complete(slot);
@@ -339,9 +326,6 @@ static void make_head(struct tick_maker *maker, const struct join_slot *slot)
 		tick->base_frequency_mhz = slot->base_frequency_mhz;
 		tick->n_cores = slot->n_cores;
 	}
-	maker->last_ms = slot->time_ms;
-	maker->has_last = true;
-	maker->last_interval_s = tick->interval_s;
 	maker->n_ticks++;
 }
 

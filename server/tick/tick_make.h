@@ -21,5 +21,10 @@ int tick_maker_set_target(struct tick_maker *maker, const char *target, double c
 void tick_maker_set_describer(struct tick_maker *maker, tick_describer describe, void *data);
 /* The tick, valid until the next call and as long as the slot. 0 or -ENOMEM. */
 int tick_make(struct tick_maker *maker, const struct join_slot *slot, const struct tick **ret_tick);
-/* Time of the tick before, for the length of the next; after a restart from a stored position. */
+/* Time of the tick before, for the length of the next; after a restart from a stored position, whose usual
+ * length may be wrong. */
 void tick_maker_set_position(struct tick_maker *maker, int64_t time_ms, double interval_s);
+/* Is it known how long a tick is? If not, tick_maker_show_times() helps before the first tick is made. */
+bool tick_maker_knows_length(const struct tick_maker *maker);
+/* Times of ticks that wait, the next one to be made first. */
+void tick_maker_show_times(struct tick_maker *maker, const int64_t *times_ms, unsigned n);

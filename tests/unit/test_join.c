@@ -166,6 +166,37 @@ static void any_order_gives_the_same_ticks(void **state)
 	join_free(join);
 }
 
+/* A stream that does not say its ticks' length: the first one waits until later ones show it. */
+static void patient_join_waits_for_later_ticks(void **state)
+{
+	struct join *join = join_new(2000);
+	int64_t times_ms[8];
+	struct join_slot *slot;
+
+	(void)state;
+	join_set_patient(join, true);
+	assert_int_equal(feed(join, 60000, "all", -1, 60000), JOIN_NEW);
+	assert_null(join_take(join, 600000, false));
+	assert_int_equal(feed(join, 120000, "all", -1, 120000), JOIN_NEW);
+	assert_null(join_take(join, 600000, false));
+	assert_int_equal(feed(join, 180000, "a", -1, 180000), JOIN_NEW);
+	assert_int_equal(feed(join, 180003, "all", -1, 180003), JOIN_NEW);
+	slot = join_take(join, 600000, false);
+	assert_non_null(slot);
+	/* A tick without the machine's report shows nothing. */
+	assert_int_equal(join_times(join, slot, times_ms, 8), 3);
+	assert_int_equal(times_ms[0], 60000);
+	assert_int_equal(times_ms[1], 120000);
+	assert_int_equal(times_ms[2], 180003);
+	assert_int_equal(join_times(join, slot, times_ms, 2), 2);
+	join_release(join, slot);
+	join_set_patient(join, false);
+	take(join, 600000, false, 120000, 0, false);
+	join_set_patient(join, true);
+	take(join, 600000, true, 180000, 1, false);
+	join_free(join);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +207,7 @@ int main(void)
 		cmocka_unit_test(later_complete_tick_keeps_its_place),
 		cmocka_unit_test(position_makes_late),
 		cmocka_unit_test(any_order_gives_the_same_ticks),
+		cmocka_unit_test(patient_join_waits_for_later_ticks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

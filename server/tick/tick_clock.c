@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lengths of ticks. A step between two ticks is a tick's length unless it is far from what is usual: a far
+ * longer one is a pause of the sensor, a far shorter one a report written twice. Such a step counts only when
+ * the next one is like it, as after a change of the sensor's interval.
+ */
+#include "tick/tick_clock.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LONGEST      10.0 /* times the usual step; a longer one is a pause */
+#define SHORTEST     0.2  /* of the usual step; a shorter one is a report written twice */
+#define TWICE_S      0.06 /* reports written twice are apart by less */
+#define ALIKE        1.5  /* two steps within this factor confirm each other */
+#define SAID_LONGEST 1e6  /* s; a sensor that says more is not believed */
+
+void tick_clock_init(struct tick_clock *clock, double fallback_s)
+{
+	memset(clock, 0, sizeof(*clock));
+	clock->fallback_s = clock->usual_s = fallback_s;
+}
+
+void tick_clock_resume(struct tick_clock *clock, int64_t time_ms, double usual_s)
+{
+	clock->last_ms = time_ms;
+	clock->has_last = true;
+	if (usual_s > 0 && usual_s < SAID_LONGEST)
+		clock->fallback_s = usual_s;
+	if (!clock->n_steps)
+		clock->usual_s = clock->fallback_s;
+}
+
+bool tick_clock_knows(const struct tick_clock *clock)
+{
+	return clock->n_steps > 0;
+}
+
+static void sort_steps(const struct tick_clock *clock, double *ret_sorted)
+{
+	for (unsigned i = 0; i < clock->n_steps; i++) {
+		unsigned at = i;
+
+		for (; at > 0 && ret_sorted[at - 1] > clock->steps_s[i]; at--)
+			ret_sorted[at] = ret_sorted[at - 1];
+		ret_sorted[at] = clock->steps_s[i];
+	}
+}
+
+/*
+ * The median of the steps. Where each report comes twice, every second step is next to nothing: such steps
+ * are left out if a third of all remains.
+ */
+static double find_usual(const struct tick_clock *clock)
+{
+	double sorted[TICK_CLOCK_STEPS] = {0};
+	unsigned n = clock->n_steps, from = 0;
+
+	if (!n)
+		return clock->fallback_s;
+	sort_steps(clock, sorted);
+	while (from < n && sorted[from] < TWICE_S && sorted[from] < sorted[n - 1] * SHORTEST)
+		from++;
+	if ((n - from) * 3 < n)
+		from = 0;
+	return sorted[from + (n - from - 1) / 2];
+}
+
+static void note_step(struct tick_clock *clock, double step_s)
+{
+	if (!(step_s > 0))
+		return;
+	clock->steps_s[clock->next] = step_s;
+	clock->next = (clock->next + 1) % TICK_CLOCK_STEPS;
+	if (clock->n_steps < TICK_CLOCK_STEPS)
+		clock->n_steps++;
+	clock->usual_s = find_usual(clock);
+}
+
+void tick_clock_prime(struct tick_clock *clock, const int64_t *times_ms, unsigned n)
+{
+	if (clock->n_steps)
+		return;
+	for (unsigned i = 1; i < n && i <= TICK_CLOCK_STEPS; i++)
+		note_step(clock, (double)(times_ms[i] - times_ms[i - 1]) / 1000);
+	clock->n_shown = clock->n_steps + clock->has_last;
+}
+
+static bool is_alike(double a_s, double b_s)
+{
+	return a_s < b_s * ALIKE && b_s < a_s * ALIKE;
+}
+
+static bool is_believed(const struct tick_clock *clock, double step_s)
+{
+	return (step_s >= clock->usual_s * SHORTEST && step_s <= clock->usual_s * LONGEST) ||
+	       (step_s > 0 && is_alike(step_s, clock->last_step_s));
+}
+
+double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s, bool whole)
+{
+	double step_s = clock->has_last ? (double)(time_ms - clock->last_ms) / 1000 : 0, length_s;
+
+	if (said_s > 0 && said_s < SAID_LONGEST) {
+		length_s = said_s;
+		note_step(clock, said_s);
+	} else if (!whole && step_s < clock->usual_s / 2) {
+		/* Beside a tick that has the energy: that one's length counts, this one has none. */
+		return clock->usual_s;
+	} else {
+		length_s = is_believed(clock, step_s) ? step_s : clock->usual_s;
+		if (!clock->n_shown)
+			note_step(clock, step_s);
+		else if (step_s > 0)
+			clock->n_shown--;
+	}
+	clock->last_step_s = step_s;
+	clock->last_ms = time_ms;
+	clock->has_last = true;
+	return length_s;
+}

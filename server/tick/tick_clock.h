@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream's own clock: how long each tick was, for sensors that do not say it. What is usual is taken from
+ * several steps, so that one odd step spoils no other tick. Pure; for tick_make.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TICK_CLOCK_STEPS 9
+
+struct tick_clock {
+	double fallback_s; /* where nothing is known */
+	double steps_s[TICK_CLOCK_STEPS];
+	unsigned n_steps, next;
+	unsigned n_shown; /* steps that are noted already and still to come */
+	double usual_s;   /* of the steps; the fallback where there is none */
+	double last_step_s;
+	int64_t last_ms;
+	bool has_last;
+};
+
+void tick_clock_init(struct tick_clock *clock, double fallback_s);
+/*
+ * Goes on after a tick of `time_ms`. `usual_s` comes from a stored state, which may be wrong: it counts until
+ * the stream itself shows its steps. 0: unknown.
+ */
+void tick_clock_resume(struct tick_clock *clock, int64_t time_ms, double usual_s);
+/* Has the stream shown a step? If not, the first tick's length is known better once a later tick is there. */
+bool tick_clock_knows(const struct tick_clock *clock);
+/* Shows the steps between ticks that wait, in order of time. Of no effect where steps are known. */
+void tick_clock_prime(struct tick_clock *clock, const int64_t *times_ms, unsigned n);
+/*
+ * Length of the tick of `time_ms`, s. `said_s`: as the sensor measured it; NAN or absurd: not said. `whole`:
+ * the report of the whole machine is there, with the energy since the last one of its kind.
+ */
+double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s, bool whole);

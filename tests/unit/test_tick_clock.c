@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stream's own clock: any interval, from the first tick on, whatever one odd step or a stored state says.
+ */
+#include "tick/tick_clock.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define N 60
+
+/* Runs a stream; the ticks that wait at the first one show it their times, as machine.c does. */
+static void run(struct tick_clock *clock, const int64_t *times_ms, unsigned n, double *ret_lengths_s)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (!tick_clock_knows(clock))
+			tick_clock_prime(clock, times_ms + i, n - i < 3 ? n - i : 3);
+		ret_lengths_s[i] = tick_clock_take(clock, times_ms[i], NAN, true);
+	}
+}
+
+static void check(const double *lengths_s, unsigned from, unsigned n, double expected_s)
+{
+	for (unsigned i = from; i < n; i++) {
+		if (fabs(lengths_s[i] - expected_s) > 0.15 * expected_s)
+			fail_msg("tick %u: %g s for %g s", i, lengths_s[i], expected_s);
+	}
+}
+
+static void any_interval_is_right_from_the_first_tick(void **state)
+{
+	static const int steps_ms[] = {10, 100, 500, 1000, 2000, 5000, 60000, 3600000};
+	int64_t times_ms[N];
+	double lengths_s[N];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(steps_ms) / sizeof(steps_ms[0]); k++) {
+		struct tick_clock clock;
+
+		tick_clock_init(&clock, 1);
+		for (unsigned i = 0; i < N; i++)
+			times_ms[i] = 1700000000000 + (int64_t)i * steps_ms[k];
+		run(&clock, times_ms, N, lengths_s);
+		check(lengths_s, 0, N, steps_ms[k] / 1000.0);
+	}
+}
+
+static void spoilt_states_heal_at_once(void **state)
+{
+	static const double stored_s[] = {0.002, 0.1, 30, 86400, -1, NAN, INFINITY, 1e9};
+	int64_t times_ms[N];
+	double lengths_s[N];
+
+	(void)state;
+	for (unsigned i = 0; i < N; i++)
+		times_ms[i] = 1700000000000 + (int64_t)i * 1000;
+	for (size_t k = 0; k < sizeof(stored_s) / sizeof(stored_s[0]); k++) {
+		struct tick_clock clock;
+
+		tick_clock_init(&clock, 1);
+		tick_clock_resume(&clock, times_ms[0] - 1000, stored_s[k]);
+		run(&clock, times_ms, N, lengths_s);
+		check(lengths_s, 0, N, 1);
+		/* After a day's pause of the server and the sensor. */
+		tick_clock_init(&clock, 1);
+		tick_clock_resume(&clock, times_ms[0] - 86400000, stored_s[k]);
+		run(&clock, times_ms, N, lengths_s);
+		check(lengths_s, 0, N, 1);
+	}
+}
+
+/* One odd step, anywhere: that tick may be odd, the others are right. */
+static void one_odd_step_spoils_no_other(void **state)
+{
+	static const int odd_ms[] = {1, 2, 50, 15000, 3600000};
+	int64_t times_ms[N];
+	double lengths_s[N];
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(odd_ms) / sizeof(odd_ms[0]); k++) {
+		for (unsigned at = 1; at < 20; at++) {
+			struct tick_clock clock;
+
+			tick_clock_init(&clock, 1);
+			times_ms[0] = 1700000000000;
+			for (unsigned i = 1; i < N; i++)
+				times_ms[i] = times_ms[i - 1] + (i == at ? odd_ms[k] : 1000);
+			run(&clock, times_ms, N, lengths_s);
+			for (unsigned i = 0; i < N; i++) {
+				if (i != at)
+					check(lengths_s, i, i + 1, 1);
+				assert_true(lengths_s[i] > 0.2 && lengths_s[i] < 20);
+			}
+		}
+	}
+}
+
+/* Each report comes twice, a few milliseconds apart: no tick becomes thousands of watts. */
+static void reports_written_twice_have_a_tick_s_length(void **state)
+{
+	struct tick_clock clock;
+	int64_t times_ms[N];
+	double lengths_s[N];
+
+	(void)state;
+	tick_clock_init(&clock, 1);
+	for (unsigned i = 0; i < N; i++)
+		times_ms[i] = 1700000000000 + (int64_t)(i / 2) * 5000 + (i % 2) * 3;
+	run(&clock, times_ms, N, lengths_s);
+	check(lengths_s, 0, N, 5);
+}
+
+/* Containers' reports a little before the machine's: theirs are ticks without energy. */
+static void ticks_without_the_machine_do_not_shorten_it(void **state)
+{
+	struct tick_clock clock;
+
+	(void)state;
+	tick_clock_init(&clock, 1);
+	for (int64_t i = 0; i < N; i++) {
+		(void)tick_clock_take(&clock, 1700000000000 + i * 500 - 2, NAN, false);
+		double length_s = tick_clock_take(&clock, 1700000000000 + i * 500, NAN, true);
+		if (i > 1 && fabs(length_s - 0.5) > 0.01)
+			fail_msg("tick %d: %g s", (int)i, length_s);
+	}
+}
+
+static void jitter_is_measured_and_a_new_interval_is_taken(void **state)
+{
+	unsigned seed = (unsigned)time(NULL);
+	struct tick_clock clock;
+	int64_t now_ms = 1700000000000;
+	int64_t times_ms[N];
+	double lengths_s[N];
+
+	(void)state;
+	print_message("# seed %u\n", seed);
+	srand(seed);
+	tick_clock_init(&clock, 1);
+	for (unsigned i = 0; i < N; i++)
+		times_ms[i] = now_ms += 700 + rand() % 600;
+	run(&clock, times_ms, N, lengths_s);
+	for (unsigned i = 1; i < N; i++)
+		assert_float_equal(lengths_s[i], (double)(times_ms[i] - times_ms[i - 1]) / 1000, 1e-9);
+	/* From 1 s to 50 ms, and to 30 s: the second tick of the new kind is right. */
+	for (unsigned i = 0; i < N; i++)
+		times_ms[i] = now_ms += 50;
+	run(&clock, times_ms, N, lengths_s);
+	check(lengths_s, 1, N, 0.05);
+	for (unsigned i = 0; i < N; i++)
+		times_ms[i] = now_ms += 30000;
+	run(&clock, times_ms, N, lengths_s);
+	check(lengths_s, 1, N, 30);
+}
+
+static void what_the_sensor_says_counts(void **state)
+{
+	struct tick_clock clock;
+
+	(void)state;
+	tick_clock_init(&clock, 1);
+	assert_float_equal(tick_clock_take(&clock, 1000, 0.25, true), 0.25, 0);
+	assert_float_equal(tick_clock_take(&clock, 1001, 0.25, true), 0.25, 0);
+	assert_float_equal(tick_clock_take(&clock, 1251, 0.26, true), 0.26, 0);
+	/* A tick whose `all` is lost says nothing. */
+	assert_float_equal(tick_clock_take(&clock, 1500, NAN, false), 0.249, 1e-9);
+	/* Nonsense is not believed. */
+	assert_float_equal(tick_clock_take(&clock, 1750, -3, true), 0.25, 1e-9);
+	assert_float_equal(tick_clock_take(&clock, 2000, INFINITY, true), 0.25, 1e-9);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_interval_is_right_from_the_first_tick),
+		cmocka_unit_test(spoilt_states_heal_at_once),
+		cmocka_unit_test(one_odd_step_spoils_no_other),
+		cmocka_unit_test(reports_written_twice_have_a_tick_s_length),
+		cmocka_unit_test(ticks_without_the_machine_do_not_shorten_it),
+		cmocka_unit_test(jitter_is_measured_and_a_new_interval_is_taken),
+		cmocka_unit_test(what_the_sensor_says_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
