@@ -4,6 +4,7 @@
  * nothing of what a subcommand does.
  */
 #include "client.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -27,11 +28,11 @@ int client_fail(int status, const char *format, ...)
 int client_load_options(const struct config_spec *spec, void *target, int argc, char *argv[],
 			struct config **ret_config)
 {
-	char why[1024] = "";
-	int r = config_load(spec, target, argc, argv, ret_config, why, sizeof(why));
+	struct reason why = {""};
+	int r = config_load(spec, target, argc, argv, ret_config, &why);
 
 	if (r < 0) {
-		fprintf(stderr, "%s: %s\nTry '%s --help'.\n", spec->program, why, spec->program);
+		fprintf(stderr, "%s: %s\nTry '%s --help'.\n", spec->program, why.text, spec->program);
 		return CLIENT_EXIT_USAGE;
 	}
 	return config_get_action(*ret_config) == CONFIG_RUN ? CLIENT_GO_ON : CLIENT_EXIT_OK;

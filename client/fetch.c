@@ -4,6 +4,7 @@
  */
 #include "fetch.h"
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -72,7 +73,7 @@ static void set_proxy(CURL *handle)
 		curl_easy_setopt(handle, CURLOPT_NOPROXY, direct);
 }
 
-int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, char *why, size_t why_size)
+int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, struct reason *why)
 {
 	char accept[128];
 	char detail[CURL_ERROR_SIZE] = "";
@@ -98,43 +99,42 @@ int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, 
 	curl_easy_cleanup(handle);
 	if (code == CURLE_OK)
 		return 0;
-	(void)snprintf(why, why_size, "no answer from %s: %s", request->url,
-		       *detail ? detail : curl_easy_strerror(code));
+	reason_set(why, 0, "no answer from %s: %s", request->url,
+		   *detail ? detail : curl_easy_strerror(code));
 	fetch_answer_done(ret_answer);
 	return code == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -ECONNREFUSED;
 }
 
 /* The server's own words out of an answer that is an error. */
-static void explain(const struct fetch_answer *answer, char *why, size_t why_size)
+static void explain(const struct fetch_answer *answer, struct reason *why)
 {
 	json_t *json = json_loads(answer->body ? answer->body : "", 0, NULL);
 	const char *text = json_string_value(json_object_get(json, "error"));
 
 	if (!text)
 		text = answer->body ? answer->body : "";
-	(void)snprintf(why, why_size, "the server answers %ld: %.*s", answer->status,
-		       (int)strcspn(text, "\r\n"), text);
+	reason_set(why, 0, "the server answers %ld: %.*s", answer->status, (int)strcspn(text, "\r\n"), text);
 	json_decref(json);
 }
 
-int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, char *why, size_t why_size)
+int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, struct reason *why)
 {
 	struct fetch_request request = {
 		.url = url, .post = post, .accept = "application/json", .timeout_ms = timeout_ms};
 	struct fetch_answer answer;
 	json_error_t error;
-	int r = fetch(&request, &answer, why, why_size);
+	int r = fetch(&request, &answer, why);
 
 	if (r < 0)
 		return r;
 	if (answer.status != 200) {
-		explain(&answer, why, why_size);
+		explain(&answer, why);
 		r = -EPROTO;
 	} else {
 		*ret_json =
 			json_loadb(answer.body ? answer.body : "", answer.length, JSON_DECODE_ANY, &error);
 		if (!*ret_json) {
-			(void)snprintf(why, why_size, "the answer of %s is no JSON: %s", url, error.text);
+			reason_set(why, 0, "the answer of %s is no JSON: %s", url, error.text);
 			r = -EPROTO;
 		}
 	}

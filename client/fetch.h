@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,14 +24,13 @@ struct fetch_answer {
 };
 
 /* 0 with an answer (whatever its status), or a negative errno with a sentence in `why`. */
-int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, char *why, size_t why_size);
+int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, struct reason *why);
 void fetch_answer_done(struct fetch_answer *answer);
 /*
  * The same for JSON: 0 and a new reference; -EPROTO with the server's own sentence in `why` when the status
  * is not 200 or the body is not JSON.
  */
-int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, char *why,
-	       size_t why_size);
+int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, struct reason *why);
 /* "SERVER/PATH" with "http://" in front where SERVER has no scheme. Owned by the caller; NULL on lack of
  * memory. */
 char *fetch_make_url(const char *server, const char *path);

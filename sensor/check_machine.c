@@ -16,6 +16,7 @@
 #include "priv/priv_client.h"
 #include "base/text.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,14 +129,14 @@ static void check_energy(struct check *check)
 		.name = (char[]){"rapl"}, .one_cpu_per_socket = true, .events = events, .n_events = 2};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
-		char why[512] = "";
-		const bool works = all[i]->probe(&check->context, &request, why, sizeof(why)) == 0;
+		struct reason why = {""};
+		const bool works = all[i]->probe(&check->context, &request, &why) == 0;
 
-		if (works && all[i]->estimated && !why[0])
-			(void)snprintf(
-				why, sizeof(why), "a model from CPU use and design power, no measurement%s",
-				check->config->tdp_w > 0 ? "" : ". Tell it the right design power by --tdp");
-		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why));
+		if (works && all[i]->estimated && !why.text[0])
+			reason_set(&why, 0, "a model from CPU use and design power, no measurement%s",
+				   check->config->tdp_w > 0 ? ""
+							    : ". Tell it the right design power by --tdp");
+		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why.text));
 		if (works && !check->energy) {
 			check->energy = all[i]->name;
 			check->estimated = all[i]->estimated;
@@ -153,10 +154,10 @@ static void check_activity(struct check *check)
 		if (check->config->groups[i].of_containers)
 			requests[n++] = check->config->groups[i];
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(all); i++) {
-		char why[512] = "";
-		const bool works = all[i]->probe(&check->context, requests, n, why, sizeof(why)) == 0;
+		struct reason why = {""};
+		const bool works = all[i]->probe(&check->context, requests, n, &why) == 0;
 
-		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why);
+		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why.text);
 
 		add_remedy(check, entry);
 		add(check, "activity", entry);
@@ -165,7 +166,7 @@ static void check_activity(struct check *check)
 	}
 }
 
-static bool can_open(struct check *check, const struct event_encoding *encoding, char *why, size_t why_size)
+static bool can_open(struct check *check, const struct event_encoding *encoding, struct reason *why)
 {
 	const struct event_box *box = &encoding->boxes[0];
 	struct priv_group group = {.cgroup = "", .n_events = 1, .events = &box->attr};
@@ -174,7 +175,7 @@ static bool can_open(struct check *check, const struct event_encoding *encoding,
 	group.cpu = box->n_cpus > 0 ? box->cpus[0] : check->topology.cpus[0].id;
 	r = priv_client_open_group(check->context.priv, &group, &fd);
 	if (r < 0) {
-		(void)event_explain_open(r, box->pmu, false, why, why_size);
+		(void)event_explain_open(r, box->pmu, false, why->text, sizeof(why->text));
 		return false;
 	}
 	(void)close(fd);
@@ -188,13 +189,13 @@ static void check_events(struct check *check)
 
 		for (unsigned e = 0; !choose_is_energy(group) && e < group->n_events; e++) {
 			struct event_encoding encoding = {0};
-			char why[512] = "";
-			bool works = event_encode(check->config->sysfs_root, group->events[e], &encoding, why,
-						  sizeof(why)) == 0;
+			struct reason why = {""};
+			bool works = event_encode(check->config->sysfs_root, group->events[e], &encoding,
+						  &why) == 0;
 
-			works = works && encoding.n_boxes > 0 && can_open(check, &encoding, why, sizeof(why));
+			works = works && encoding.n_boxes > 0 && can_open(check, &encoding, &why);
 			event_encoding_done(&encoding);
-			json_t *entry = item("event", group->events[e], works ? "ok" : "missing", why);
+			json_t *entry = item("event", group->events[e], works ? "ok" : "missing", why.text);
 
 			add_remedy(check, entry);
 			add(check, "events", entry);

@@ -11,6 +11,7 @@
 #include "config/sensor_config.h"
 #include "store/store.h"
 #include "supervise.h"
+#include "base/reason.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,12 +68,12 @@ int main(int argc, char *argv[])
 {
 	struct sensor_config config;
 	struct config *loaded = NULL;
-	char why[512] = "";
+	struct reason why = {""};
 	int code = 2;
 
 	log_set_name("wattribute-sensor");
-	if (config_load(&sensor_config_spec, &config, argc, argv, &loaded, why, sizeof(why)) < 0)
-		log_error("config", 0, "%s", why);
+	if (config_load(&sensor_config_spec, &config, argc, argv, &loaded, &why) < 0)
+		log_error("config", 0, "%s", why.text);
 	else if (config_get_action(loaded) == CONFIG_EXIT)
 		code = 0;
 	else

@@ -11,6 +11,7 @@
 #include "process/sandbox.h"
 #include "server.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -25,36 +26,35 @@
 
 static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
 {
-	char why[256];
+	struct reason why;
 	int r;
 
 	if (!config->user)
 		return 0;
-	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
+	r = sandbox_drop(uid, gid, 0, &why);
 	if (r < 0)
-		log_error("main", 0, "%s", why);
+		log_error("main", 0, "%s", why.text);
 	return r;
 }
 
 /* Root's store process, which reads foreign documents, keeps what files of others need and nothing else. */
 static void keep_file_rights(const struct server_config *config)
 {
-	char why[256] = "";
+	struct reason why = {""};
 
 	if (geteuid() != 0 || config->sandbox == SANDBOX_OFF)
 		return;
 	if (sandbox_drop((uid_t)-1, (gid_t)-1,
-			 SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN), why,
-			 sizeof(why)) < 0)
-		log_debug("main", 0, "the store's process keeps its capabilities: %s", why);
+			 SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN), &why) < 0)
+		log_debug("main", 0, "the store's process keeps its capabilities: %s", why.text);
 }
 
 static void enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
 {
-	char why[256] = "";
+	struct reason why = {""};
 
-	if (sandbox_enter(profile, (enum sandbox_mode)config->sandbox, why, sizeof(why)) < 0)
-		log_debug("main", 0, "no sandbox: %s", why);
+	if (sandbox_enter(profile, (enum sandbox_mode)config->sandbox, &why) < 0)
+		log_debug("main", 0, "no sandbox: %s", why.text);
 }
 
 static int run_store(const struct server_config *config, const char *duty)
@@ -135,15 +135,15 @@ int main(int argc, char *argv[])
 {
 	struct server_config config;
 	struct config *loaded;
-	char why[512] = "";
+	struct reason why = {""};
 	int status = 0;
 	int r;
 
 	/* A killed process would leave a file of the database library's own counters in /dev/shm. */
 	(void)setenv("MONGOC_DISABLE_SHM", "1", 0);
-	r = config_load(&server_config_spec, &config, argc, argv, &loaded, why, sizeof(why));
+	r = config_load(&server_config_spec, &config, argc, argv, &loaded, &why);
 	if (r < 0) {
-		(void)fprintf(stderr, "wattribute-server: %s\n", why);
+		(void)fprintf(stderr, "wattribute-server: %s\n", why.text);
 		server_config_done(&config);
 		return 2;
 	}

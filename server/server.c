@@ -15,6 +15,7 @@
 #include "server_work.h"
 #include "machine/state.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -246,20 +247,20 @@ static int open_server(struct server *server, char *const argv[])
  */
 static void give_up_rights(const struct server_config *config)
 {
-	char why[256] = "";
+	struct reason why = {""};
 	uid_t uid;
 	gid_t gid;
 
 	if (!config->user && geteuid() == 0 && config->sandbox != SANDBOX_OFF) {
 		if (sandbox_find_user(SERVER_NOBODY, &uid, &gid) < 0)
-			(void)snprintf(why, sizeof(why), "no user '" SERVER_NOBODY "' here");
+			reason_set(&why, 0, "no user '" SERVER_NOBODY "' here");
 		else
-			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), why, sizeof(why));
-		if (why[0])
-			log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why);
+			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), &why);
+		if (why.text[0])
+			log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why.text);
 	}
-	if (sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, why, sizeof(why)) < 0)
-		log_debug(SERVER_TOKEN, 0, "no sandbox: %s", why);
+	if (sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, &why) < 0)
+		log_debug(SERVER_TOKEN, 0, "no sandbox: %s", why.text);
 }
 
 static void start_timer(struct server *server, ev_timer *timer,

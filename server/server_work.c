@@ -10,6 +10,7 @@
 #include "recap/recaps.h"
 #include "server_known.h"
 #include "machine/state.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -89,7 +90,7 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 {
 	struct server *server = data;
 	struct machine *machine = server_find_machine(server, name);
-	char why[256] = "";
+	struct reason why = {""};
 	int r = 0;
 
 	if (machine)
@@ -99,11 +100,11 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 		return NULL;
 	HASH_ADD_KEYPTR(hh, server->machines, machine->name, strlen(machine->name), machine);
 	if (server_keeps_state(server))
-		r = state_load(machine, &server->states, why, sizeof(why));
+		r = state_load(machine, &server->states, &why);
 	if (r != 0 && server->n_states && --server->n_states == 0)
 		batch_done(&server->states);
 	if (r < 0)
-		log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why);
+		log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why.text);
 	else if (r > 0)
 		log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
 	machine->saved_ms = machine->time_ms;

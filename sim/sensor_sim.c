@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "sim/sim.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -130,16 +131,16 @@ int sensor_sim_open(struct collect *collect)
 	char *words = strdup(collect->config->sim), *rest = words, *word;
 	struct sim_options options = {.seed = 1};
 	const char *truth = NULL;
-	char why[512] = "";
+	struct reason why = {""};
 	int r = words ? 0 : -ENOMEM;
 
 	options.scenario = strsep(&rest, ",");
 	while (r == 0 && (word = strsep(&rest, ",")) != NULL)
 		r = take_option(&options, &truth, word);
 	if (r == 0) {
-		r = sim_new(&options, &state.sim, why, sizeof(why));
+		r = sim_new(&options, &state.sim, &why);
 		if (r < 0)
-			log_error("sim", 0, "%s", why);
+			log_error("sim", 0, "%s", why.text);
 	}
 	if (r == 0 && truth) {
 		state.truth = fopen(truth, "wce");

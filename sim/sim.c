@@ -9,6 +9,7 @@
 #include "sim/sim_machine.h"
 
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -77,14 +78,14 @@ static int allocate(struct sim *sim)
 	return sim->containers && sim->accounts && sim->active && sim->due_s ? 0 : -ENOMEM;
 }
 
-int sim_new(const struct sim_options *options, struct sim **ret_sim, char *why, size_t why_size)
+int sim_new(const struct sim_options *options, struct sim **ret_sim, struct reason *why)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
 	int r;
 
 	if (!sim)
 		return -ENOMEM;
-	r = sim_scenario_read(&sim->scenario, options->scenario, why, why_size);
+	r = sim_scenario_read(&sim->scenario, options->scenario, why);
 	if (r >= 0)
 		r = allocate(sim);
 	if (r < 0) {

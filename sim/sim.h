@@ -8,6 +8,7 @@
 
 #include "document/batch.h"
 #include "document/report.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,7 +32,7 @@ struct sim_options {
 };
 
 /* 0, or a negative errno with a sentence naming file, place and remedy in `why`. */
-int sim_new(const struct sim_options *options, struct sim **ret_sim, char *why, size_t why_size);
+int sim_new(const struct sim_options *options, struct sim **ret_sim, struct reason *why);
 void sim_free(struct sim *sim);
 
 /* Runs the machine for one tick. 1; 0 when the scenario has ended. */

@@ -5,6 +5,7 @@
 #include "sim/sim_json.h"
 
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ void sim_json_refuse(struct sim_reader *reader, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	snprintf(reader->why, reader->why_size, "scenario '%s', %s: %s", reader->path, reader->where, text);
+	reason_set(reader->why, 0, "scenario '%s', %s: %s", reader->path, reader->where, text);
 	reader->error = -EINVAL;
 }
 

@@ -7,14 +7,14 @@
 #pragma once
 
 #include "sim/sim_machine.h"
+#include "base/reason.h"
 
 #include <jansson.h>
 
 struct sim_reader {
 	const char *path;
 	const char *where; /* group, or "machine" */
-	char *why;
-	size_t why_size;
+	struct reason *why;
 	struct sim_scenario *scenario;
 	int error; /* the first one; nothing is read after it */
 };

@@ -7,6 +7,7 @@
 
 #include "sim/sim.h"
 #include "sim/sim_random.h"
+#include "base/reason.h"
 
 #define SIM_SOCKETS_MAX 8
 #define SIM_CPUS_MAX    512
@@ -202,7 +203,7 @@ static inline double sim_draw(uint64_t *state, struct sim_interval interval)
 }
 
 /* sim_scenario.c */
-int sim_scenario_read(struct sim_scenario *scenario, const char *path, char *why, size_t why_size);
+int sim_scenario_read(struct sim_scenario *scenario, const char *path, struct reason *why);
 void sim_scenario_done(struct sim_scenario *scenario);
 /* sim_character.c */
 void sim_character_draw(struct sim_character *character, enum sim_character_kind kind, uint64_t *random);

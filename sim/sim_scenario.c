@@ -6,6 +6,7 @@
 #include "sim/sim_json.h"
 
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -126,14 +127,14 @@ static void read_scenario(struct sim_reader *reader, json_t *root)
 		read_groups(reader, json_object_get(root, "containers"));
 }
 
-int sim_scenario_read(struct sim_scenario *scenario, const char *path, char *why, size_t why_size)
+int sim_scenario_read(struct sim_scenario *scenario, const char *path, struct reason *why)
 {
-	struct sim_reader reader = {path, "top", why, why_size, scenario, 0};
+	struct sim_reader reader = {path, "top", why, scenario, 0};
 	json_error_t error;
 	json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 
 	if (!root) {
-		snprintf(why, why_size, "scenario '%s', line %d: %s", path, error.line, error.text);
+		reason_set(why, 0, "scenario '%s', line %d: %s", path, error.line, error.text);
 		return -EINVAL;
 	}
 	*scenario = (struct sim_scenario){.law = 1,

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "sim/sim.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,25 +45,22 @@ static int find_event(const struct sim *sim, const char *name, enum system_event
 	return -ENOENT;
 }
 
-static int system_probe(struct source_context *context, const struct event_group_request *request, char *why,
-			size_t why_size)
+static int system_probe(struct source_context *context, const struct event_group_request *request,
+			struct reason *why)
 {
 	enum system_event event;
 
-	if (!context->sim) {
-		(void)snprintf(why, why_size,
-			       "there is no simulated machine; give one by --sim SCENARIO.json");
-		return -ENODEV;
-	}
+	if (!context->sim)
+		return reason_set(why, -ENODEV,
+				  "there is no simulated machine; give one by --sim SCENARIO.json");
 	for (unsigned i = 0; i < request->n_events; i++) {
 		if (find_event(context->sim, request->events[i], &event) == 0)
 			return 0;
 	}
-	(void)snprintf(why, why_size,
-		       "the scenario's machine has none of its events; it knows RAPL_ENERGY_PKG, "
-		       "RAPL_ENERGY_DRAM, TSC, "
-		       "APERF and MPERF");
-	return -ENOENT;
+	return reason_set(why, -ENOENT,
+			  "the scenario's machine has none of its events; it knows RAPL_ENERGY_PKG, "
+			  "RAPL_ENERGY_DRAM, TSC, "
+			  "APERF and MPERF");
 }
 
 static void system_close(struct system_source *source)

@@ -8,6 +8,7 @@
 #include "source/frame.h"
 #include "base/log.h"
 #include "sim/sim.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,14 +56,13 @@ static int find_count(const struct sim *sim, const char *name, enum sim_count *r
 }
 
 static int activity_probe(struct source_context *context, const struct event_group_request *requests,
-			  unsigned n_requests, char *why, size_t why_size)
+			  unsigned n_requests, struct reason *why)
 {
 	(void)requests;
 	(void)n_requests;
 	if (context->sim)
 		return 0;
-	(void)snprintf(why, why_size, "there is no simulated machine; give one by --sim SCENARIO.json");
-	return -ENODEV;
+	return reason_set(why, -ENODEV, "there is no simulated machine; give one by --sim SCENARIO.json");
 }
 
 static void activity_close(struct activity_source *source)

@@ -9,6 +9,7 @@
 #include "export/export_row.h"
 #include "document/report_bson.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -34,7 +35,7 @@ struct export_options {
 	int64_t until_ms;
 };
 
-static int finish(void *target, const struct config *config, char *why, size_t why_size)
+static int finish(void *target, const struct config *config, struct reason *why)
 {
 	struct export_options *options = target;
 	int64_t now_ms = clock_realtime_ms();
@@ -49,11 +50,10 @@ static int finish(void *target, const struct config *config, char *why, size_t w
 		wrong = options->until;
 	if (!wrong)
 		return 0;
-	(void)snprintf(
-		why, why_size,
+	return reason_set(
+		why, -EINVAL,
 		"'%s' is no time; known: 2026-01-31T12:00:00Z, epoch seconds, or -10m (ten minutes ago)",
 		wrong);
-	return -EINVAL;
 }
 
 static const struct config_row rows[] = {
@@ -154,10 +154,10 @@ static void write_documents(struct export_job *job, int64_t *last_ms)
 	const uint8_t *document;
 	size_t length, offset = 0;
 	struct report_power power;
-	char why[256];
+	struct reason why;
 
 	while (batch_next(&job->documents, &offset, &document, &length) == 1) {
-		if (report_bson_decode_power(document, length, &power, why, sizeof(why)) < 0) {
+		if (report_bson_decode_power(document, length, &power, &why) < 0) {
 			job->skipped++;
 			continue;
 		}
@@ -234,14 +234,14 @@ static int run(const struct export_options *options)
 {
 	struct store_options store_options = {.database = options->database, .flags = STORE_READ};
 	struct export_job job = {.options = options, .out = stdout};
-	char why[512] = "";
+	struct reason why = {""};
 	int status;
 
 	if (!options->store)
 		return client_fail(CLIENT_EXIT_USAGE,
 				   "export: which store? Give --store URI, as the server's --output");
-	if (store_open(options->store, &store_options, &job.store, why, sizeof(why)) < 0)
-		return client_fail(CLIENT_EXIT_FAILURE, "%s", why);
+	if (store_open(options->store, &store_options, &job.store, &why) < 0)
+		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
 	if (options->output)
 		job.out = fopen(options->output, "we");
 	if (!job.out)

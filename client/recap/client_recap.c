@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 #include "fetch.h"
 #include "recap/recap_table.h"
-#include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,15 +22,13 @@ struct recap_options {
 	bool json;
 };
 
-static int take_argument(void *target, const char *argument, char *why, size_t why_size)
+static int take_argument(void *target, const char *argument, struct reason *why)
 {
 	struct recap_options *options = target;
 
-	if (options->name) {
-		(void)snprintf(why, why_size, "'%s' is one argument too many; usage: wattribute recap [NAME]",
-			       argument);
-		return -EINVAL;
-	}
+	if (options->name)
+		return reason_set(why, -EINVAL,
+				  "'%s' is one argument too many; usage: wattribute recap [NAME]", argument);
 	options->name = strdup(argument);
 	return options->name ? 0 : -ENOMEM;
 }
@@ -131,17 +129,17 @@ int client_recap_main(int argc, char *argv[])
 {
 	struct recap_options options;
 	struct config *config = NULL;
-	char why[512] = "out of memory";
+	struct reason why = {"out of memory"};
 	cleanup_(cleanup_free) char *url = NULL;
 	json_t *answer = NULL;
 	int status = client_load_options(&spec, &options, argc, argv, &config);
 
 	if (status == CLIENT_GO_ON) {
 		url = make_url(&options);
-		if (url && fetch_json(url, false, 0, &answer, why, sizeof(why)) == 0)
+		if (url && fetch_json(url, false, 0, &answer, &why) == 0)
 			status = print_recap(&options, answer);
 		else
-			status = client_fail(CLIENT_EXIT_FAILURE, "%s", why);
+			status = client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
 	}
 	json_decref(answer);
 	config_free(config);

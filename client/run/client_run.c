@@ -9,6 +9,7 @@
 #include "recap/recap_table.h"
 #include "run/run_command.h"
 #include "run/run_daemons.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -117,16 +118,16 @@ static const char *name_of(const struct run *run)
 /* CLIENT_GO_ON when the server has seen a tick, else the exit status. */
 static int wait_ready(struct run *run)
 {
-	char why[1024] = "";
+	struct reason why = {""};
 
 	for (unsigned waited_ms = 0; waited_ms < RUN_READY_TIMEOUT_MS; waited_ms += RUN_POLL_MS) {
-		int ready = run_daemons_ready(&run->daemons, why, sizeof(why));
+		int ready = run_daemons_ready(&run->daemons, &why);
 		int number;
 
 		if (ready > 0)
 			return CLIENT_GO_ON;
 		if (ready < 0)
-			return client_fail(CLIENT_EXIT_CANNOT, "%s", why);
+			return client_fail(CLIENT_EXIT_CANNOT, "%s", why.text);
 		number = run_signal_pending(RUN_POLL_MS);
 		if (number > 0)
 			return CLIENT_EXIT_SIGNAL + number;
@@ -142,11 +143,11 @@ static int prepare(struct run *run)
 	struct run_daemons_settings settings = {.sensor_config = run->options->sensor_config,
 						.interval_ms = run->options->interval_ms,
 						.verbose = run->options->verbose};
-	char why[1024] = "";
+	struct reason why = {""};
 
-	if (run_cgroup_make(name_of(run), &run->cgroup, why, sizeof(why)) < 0 ||
-	    run_daemons_start(&settings, &run->daemons, why, sizeof(why)) < 0)
-		return client_fail(CLIENT_EXIT_CANNOT, "%s", why);
+	if (run_cgroup_make(name_of(run), &run->cgroup, &why) < 0 ||
+	    run_daemons_start(&settings, &run->daemons, &why) < 0)
+		return client_fail(CLIENT_EXIT_CANNOT, "%s", why.text);
 	return wait_ready(run);
 }
 
@@ -158,7 +159,7 @@ static json_t *get_recap(const struct run *run)
 	cleanup_(cleanup_free) char *name = fetch_escape(run->cgroup.name);
 	cleanup_(cleanup_free) char *path = NULL;
 	cleanup_(cleanup_free) char *url = NULL;
-	char why[512] = "out of memory";
+	struct reason why = {"out of memory"};
 	json_t *recap = NULL;
 
 	if (name && asprintf(&path,
@@ -166,8 +167,8 @@ static json_t *get_recap(const struct run *run)
 			     "?name=%s&begin=%.3f&beginwarmup=%.3f&beginexecution=%.3f&end=%.3f&wholelife=1",
 			     name, begin_s, begin_s, begin_s, end_s) >= 0)
 		url = fetch_make_url(run->daemons.server_url, path);
-	if (!url || fetch_json(url, true, RUN_RECAP_TIMEOUT_MS, &recap, why, sizeof(why)) < 0)
-		(void)client_fail(0, "the command has ended, but its energy could not be had: %s", why);
+	if (!url || fetch_json(url, true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
+		(void)client_fail(0, "the command has ended, but its energy could not be had: %s", why.text);
 	return recap;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "run/run_cgroup.h"
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -153,17 +154,15 @@ static int make_everywhere(struct run_cgroup *cgroup, const struct run_cgroup *m
 	return 0;
 }
 
-int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, char *why, size_t why_size)
+int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why)
 {
 	cleanup_(cleanup_free) struct run_cgroup *mounts = calloc(1, sizeof(*mounts));
 	int r = mounts ? find_hierarchies(mounts) : -ENOMEM;
 
-	if (r < 0) {
-		(void)snprintf(why, why_size,
-			       "no cgroup hierarchy is mounted here; mount one: mount -t cgroup2 none "
-			       "/sys/fs/cgroup");
-		return r;
-	}
+	if (r < 0)
+		return reason_set(why, r,
+				  "no cgroup hierarchy is mounted here; mount one: mount -t cgroup2 none "
+				  "/sys/fs/cgroup");
 	*ret_cgroup = *mounts;
 	r = -EEXIST;
 	for (unsigned i = 0; r == -EEXIST && i < RUN_CGROUP_ATTEMPTS; i++) {
@@ -171,11 +170,10 @@ int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, char *why
 		r = make_everywhere(ret_cgroup, mounts);
 	}
 	if (r < 0) {
-		(void)snprintf(why, why_size, "cannot make a cgroup below %s: %s%s", mounts->paths[0],
-			       strerror(-r),
-			       r == -EACCES || r == -EPERM || r == -EROFS
-				       ? "; start it as root: sudo wattribute run …"
-				       : "");
+		reason_set(why, 0, "cannot make a cgroup below %s: %s%s", mounts->paths[0], strerror(-r),
+			   r == -EACCES || r == -EPERM || r == -EROFS
+				   ? "; start it as root: sudo wattribute run …"
+				   : "");
 		ret_cgroup->n_paths = 0;
 	}
 	return r;

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <limits.h>
 #include <stddef.h>
 
@@ -22,7 +24,7 @@ struct run_cgroup {
  * Makes it; the name is `wanted` with what cannot stand in a name as '-', and a number behind it if it is
  * taken. 0, or a negative errno with the reason and the remedy in `why`; nothing is left behind then.
  */
-int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, char *why, size_t why_size);
+int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why);
 /* Puts the calling process into it. Safe after fork(). 0 or a negative errno. */
 int run_cgroup_enter(const struct run_cgroup *cgroup);
 /* Puts what still runs in it into this process's own cgroup, and removes it. Returns how many processes were

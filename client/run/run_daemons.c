@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "client.h"
 #include "fetch.h"
+#include "base/reason.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,17 +61,15 @@ static void become_daemon(const struct run_daemons *daemons, const char *name, p
 }
 
 static int start_one(const struct run_daemons *daemons, const char *name, const char *const arguments[],
-		     pid_t *ret_pid, char *why, size_t why_size)
+		     pid_t *ret_pid, struct reason *why)
 {
 	char program[PATH_MAX];
 	pid_t self = getpid();
 	pid_t pid;
 
-	if (client_find_program(name, program, sizeof(program)) < 0) {
-		(void)snprintf(why, why_size,
-			       "the program %s is neither beside this one nor in PATH; install it", name);
-		return -ENOENT;
-	}
+	if (client_find_program(name, program, sizeof(program)) < 0)
+		return reason_set(why, -ENOENT,
+				  "the program %s is neither beside this one nor in PATH; install it", name);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
@@ -84,7 +83,7 @@ static int start_one(const struct run_daemons *daemons, const char *name, const 
 }
 
 static int start_sensor(struct run_daemons *daemons, const char *store,
-			const struct run_daemons_settings *settings, char *why, size_t why_size)
+			const struct run_daemons_settings *settings, struct reason *why)
 {
 	char interval[32];
 	const char *const arguments[] = {"wattribute-sensor",
@@ -102,10 +101,10 @@ static int start_sensor(struct run_daemons *daemons, const char *store,
 					 NULL};
 
 	(void)snprintf(interval, sizeof(interval), "%" PRIu64 "ms", settings->interval_ms);
-	return start_one(daemons, "wattribute-sensor", arguments, &daemons->sensor, why, why_size);
+	return start_one(daemons, "wattribute-sensor", arguments, &daemons->sensor, why);
 }
 
-static int start_server(struct run_daemons *daemons, const char *store, char *why, size_t why_size)
+static int start_server(struct run_daemons *daemons, const char *store, struct reason *why)
 {
 	unsigned port = find_free_port();
 	char listen_at[32];
@@ -128,17 +127,15 @@ static int start_server(struct run_daemons *daemons, const char *store, char *wh
 					 "10s",
 					 NULL};
 
-	if (port == 0) {
-		(void)snprintf(why, why_size, "no port of 127.0.0.1 is to be had");
-		return -EADDRNOTAVAIL;
-	}
+	if (port == 0)
+		return reason_set(why, -EADDRNOTAVAIL, "no port of 127.0.0.1 is to be had");
 	(void)snprintf(listen_at, sizeof(listen_at), "127.0.0.1:%u", port);
 	(void)snprintf(daemons->server_url, sizeof(daemons->server_url), "http://%s", listen_at);
-	return start_one(daemons, "wattribute-server", arguments, &daemons->server, why, why_size);
+	return start_one(daemons, "wattribute-server", arguments, &daemons->server, why);
 }
 
-int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons, char *why,
-		      size_t why_size)
+int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons,
+		      struct reason *why)
 {
 	const char *parent = getenv("TMPDIR");
 	char store[PATH_MAX];
@@ -151,17 +148,17 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 	(void)snprintf(ret_daemons->folder, sizeof(ret_daemons->folder), "%s/wattribute-run.XXXXXX", parent);
 	if (!mkdtemp(ret_daemons->folder)) {
 		r = -errno;
-		(void)snprintf(why, why_size, "cannot make a folder in %s: %s", parent, strerror(-r));
+		reason_set(why, 0, "cannot make a folder in %s: %s", parent, strerror(-r));
 		ret_daemons->folder[0] = '\0';
 		return r;
 	}
 	(void)snprintf(store, sizeof(store), "sqlite:%s/run.db", ret_daemons->folder);
-	r = start_sensor(ret_daemons, store, settings, why, why_size);
-	return r < 0 ? r : start_server(ret_daemons, store, why, why_size);
+	r = start_sensor(ret_daemons, store, settings, why);
+	return r < 0 ? r : start_server(ret_daemons, store, why);
 }
 
 /* The last line of a daemon's log: its own words for why it has ended. */
-static void explain_end(const struct run_daemons *daemons, const char *name, char *why, size_t why_size)
+static void explain_end(const struct run_daemons *daemons, const char *name, struct reason *why)
 {
 	char path[PATH_MAX];
 	char line[512], last[512] = "";
@@ -171,7 +168,7 @@ static void explain_end(const struct run_daemons *daemons, const char *name, cha
 	log = fopen(path, "re");
 	while (log && fgets(line, sizeof(line), log))
 		(void)snprintf(last, sizeof(last), "%.*s", (int)strcspn(line, "\n"), line);
-	(void)snprintf(why, why_size, "%s has ended: %s", name, *last ? last : "it did not say why");
+	reason_set(why, 0, "%s has ended: %s", name, *last ? last : "it did not say why");
 }
 
 static bool has_ended(pid_t *pid)
@@ -182,22 +179,22 @@ static bool has_ended(pid_t *pid)
 	return true;
 }
 
-int run_daemons_ready(struct run_daemons *daemons, char *why, size_t why_size)
+int run_daemons_ready(struct run_daemons *daemons, struct reason *why)
 {
 	cleanup_(cleanup_free) char *url = fetch_make_url(daemons->server_url, "/api/latest");
-	char detail[256];
+	struct reason detail;
 	json_t *answer = NULL;
 	int ready = 0;
 
 	if (has_ended(&daemons->sensor)) {
-		explain_end(daemons, "wattribute-sensor", why, why_size);
+		explain_end(daemons, "wattribute-sensor", why);
 		return -ECHILD;
 	}
 	if (has_ended(&daemons->server)) {
-		explain_end(daemons, "wattribute-server", why, why_size);
+		explain_end(daemons, "wattribute-server", why);
 		return -ECHILD;
 	}
-	if (url && fetch_json(url, false, 1000, &answer, detail, sizeof(detail)) == 0)
+	if (url && fetch_json(url, false, 1000, &answer, &detail) == 0)
 		ready = json_array_size(json_object_get(answer, "sensors")) > 0;
 	json_decref(answer);
 	return ready;

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,9 +30,9 @@ struct run_daemons {
 };
 
 /* 0, or a negative errno and a sentence; run_daemons_stop() in either case. */
-int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons, char *why,
-		      size_t why_size);
+int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons,
+		      struct reason *why);
 /* 1: the server has seen a tick; 0: not yet; -ECHILD and a sentence when one of them has ended. */
-int run_daemons_ready(struct run_daemons *daemons, char *why, size_t why_size);
+int run_daemons_ready(struct run_daemons *daemons, struct reason *why);
 /* Ends both, waits for them, removes the folder. */
 void run_daemons_stop(struct run_daemons *daemons);

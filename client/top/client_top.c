@@ -9,6 +9,7 @@
 #include "fetch.h"
 #include "top/top_screen.h"
 #include "top/top_view.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -91,12 +92,12 @@ static void watch_signals(void)
  * answer. */
 static int refresh_view(const struct top_options *options, const char *url, struct top_view *view)
 {
-	char why[512] = "";
+	struct reason why = {""};
 	json_t *answer = NULL;
-	int r = fetch_json(url, false, 3000, &answer, why, sizeof(why));
+	int r = fetch_json(url, false, 3000, &answer, &why);
 
 	if (r < 0)
-		(void)top_view_say(view, why);
+		(void)top_view_say(view, why.text);
 	else
 		(void)top_view_fill(view, answer, options->machine);
 	json_decref(answer);

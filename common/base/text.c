@@ -8,23 +8,12 @@
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define CPULIST_MAX 65536 /* more CPUs than any kernel knows */
-
-int text_fail(int error, char *why, size_t why_size, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(why, why_size, format, arguments);
-	va_end(arguments);
-	return error;
-}
 
 static bool has_hex_head(const char *text)
 {

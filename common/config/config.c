@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -57,34 +58,31 @@ void config_begin(struct config *config, const struct config_row *row, enum conf
 }
 
 int config_give(struct config *config, const struct config_row *row, enum config_origin origin,
-		const char *value, char *why, size_t why_size)
+		const char *value, struct reason *why)
 {
-	why[0] = '\0';
+	reason_clear(why);
 	config_begin(config, row, origin);
 	if (row->type == CONFIG_COUNT && !value) {
 		++*(unsigned *)((char *)config->target + row->offset);
 		return 0;
 	}
-	int r = config_value_set(row, config->target, value, why, why_size);
-	if (r < 0 && why[0] == '\0')
-		(void)snprintf(why, why_size, "%s", strerror(-r));
+	int r = config_value_set(row, config->target, value, why);
+	if (r < 0 && why->text[0] == '\0')
+		reason_set(why, 0, "%s", strerror(-r));
 	return r;
 }
 
 static int apply_defaults(struct config *config)
 {
-	char why[CONFIG_TEXT_MAX] = "";
+	struct reason why = {""};
 
 	for (size_t i = 0; i < config->spec->n_rows; i++) {
 		const struct config_row *row = &config->spec->rows[i];
 		if (row->type == CONFIG_TITLE || !row->fallback)
 			continue;
-		int r = config_value_set(row, config->target, row->fallback, why, sizeof(why));
-		if (r < 0) {
-			(void)config_why(config->why, config->why_size, "default of '%s': %s", row->name,
-					 why);
-			return r;
-		}
+		int r = config_value_set(row, config->target, row->fallback, &why);
+		if (r < 0)
+			return reason_set(config->why, r, "default of '%s': %s", row->name, why.text);
 	}
 	return 0;
 }
@@ -102,7 +100,8 @@ static const char *from_environment(const char *name, char *variable, size_t siz
 
 static int apply_environment(struct config *config)
 {
-	char variable[128], why[CONFIG_TEXT_MAX];
+	char variable[128];
+	struct reason why;
 
 	for (size_t i = 0; i < config->spec->n_rows; i++) {
 		const struct config_row *row = &config->spec->rows[i];
@@ -112,11 +111,9 @@ static int apply_environment(struct config *config)
 		const char *value = from_environment(row->name, variable, sizeof(variable));
 		if (!value)
 			continue;
-		int r = config_give(config, row, CONFIG_ENVIRONMENT, value, why, sizeof(why));
-		if (r < 0) {
-			(void)config_why(config->why, config->why_size, "%s: %s", variable, why);
-			return r;
-		}
+		int r = config_give(config, row, CONFIG_ENVIRONMENT, value, &why);
+		if (r < 0)
+			return reason_set(config->why, r, "%s: %s", variable, why.text);
 	}
 	return 0;
 }
@@ -125,20 +122,20 @@ static int apply_entry(struct config *config, const struct config_entry *entry)
 {
 	const struct config_spec *spec = config->spec;
 	const struct config_row *row = entry->row;
-	char why[CONFIG_TEXT_MAX] = "";
+	struct reason why = {""};
 	int r;
 
 	if (!row) {
 		if (spec->argument)
-			return spec->argument(config->target, entry->value, config->why, config->why_size);
-		return config_why(config->why, config->why_size,
+			return spec->argument(config->target, entry->value, config->why);
+		return reason_set(config->why, -EINVAL,
 				  "unexpected argument '%s'; %s takes options only (see --help)",
 				  entry->value, spec->program);
 	}
 	const char *value = row->type == CONFIG_BOOL ? (entry->negated ? "false" : "true") : entry->value;
-	r = config_give(config, row, CONFIG_FLAG, value, why, sizeof(why));
+	r = config_give(config, row, CONFIG_FLAG, value, &why);
 	if (r < 0)
-		(void)config_why(config->why, config->why_size, "option '--%s': %s", row->name, why);
+		reason_set(config->why, 0, "option '--%s': %s", row->name, why.text);
 	return r;
 }
 
@@ -170,11 +167,11 @@ static int apply_all(struct config *config, const struct config_command_line *li
 	for (size_t i = 0; r == 0 && i < line->n_entries; i++)
 		r = apply_entry(config, &line->entries[i]);
 	if (r == 0 && config->spec->finish)
-		r = config->spec->finish(config->target, config, config->why, config->why_size);
+		r = config->spec->finish(config->target, config, config->why);
 	return r;
 }
 
-static struct config *new_config(const struct config_spec *spec, void *target, char *why, size_t why_size)
+static struct config *new_config(const struct config_spec *spec, void *target, struct reason *why)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
@@ -188,7 +185,6 @@ static struct config *new_config(const struct config_spec *spec, void *target, c
 	config->spec = spec;
 	config->target = target;
 	config->why = why;
-	config->why_size = why_size;
 	return config;
 }
 
@@ -202,7 +198,7 @@ void config_free(struct config *config)
 
 static int load(struct config *config, struct config_command_line *line, int argc, char *argv[])
 {
-	int r = config_parse_arguments(line, argc, argv, config->why, config->why_size);
+	int r = config_parse_arguments(line, argc, argv, config->why);
 
 	if (r < 0)
 		return r;
@@ -223,40 +219,39 @@ static int load(struct config *config, struct config_command_line *line, int arg
 }
 
 int config_load(const struct config_spec *spec, void *target, int argc, char *argv[],
-		struct config **ret_config, char *why, size_t why_size)
+		struct config **ret_config, struct reason *why)
 {
 	struct config_command_line line = {.spec = spec};
 
 	memset(target, 0, spec->target_size);
-	why[0] = '\0';
-	struct config *config = new_config(spec, target, why, why_size);
+	reason_clear(why);
+	struct config *config = new_config(spec, target, why);
 	int r = config ? load(config, &line, argc, argv) : -ENOMEM;
 	config_command_line_done(&line);
-	if (r < 0 && why[0] == '\0')
-		(void)snprintf(why, why_size, "options: %s", strerror(-r));
+	if (r < 0 && why->text[0] == '\0')
+		reason_set(why, 0, "options: %s", strerror(-r));
 	if (r < 0) {
 		config_free(config);
 		return r;
 	}
 	config->why = NULL;
-	config->why_size = 0;
 	*ret_config = config;
 	return 0;
 }
 
 int config_apply_json(const struct config_spec *spec, void *target, const char *name, const char *text,
-		      size_t length, char *why, size_t why_size)
+		      size_t length, struct reason *why)
 {
 	memset(target, 0, spec->target_size);
-	why[0] = '\0';
-	struct config *config = new_config(spec, target, why, why_size);
+	reason_clear(why);
+	struct config *config = new_config(spec, target, why);
 	if (!config)
 		return -ENOMEM;
 	int r = apply_defaults(config);
 	if (r == 0)
 		r = config_apply_text(config, name, text, length);
 	if (r == 0 && spec->finish)
-		r = spec->finish(target, config, why, why_size);
+		r = spec->finish(target, config, why);
 	config_free(config);
 	return r;
 }

@@ -7,6 +7,7 @@
 #include "config/config_argp.h"
 
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -281,8 +282,7 @@ static error_t take_key(int key, char *value, struct argp_state *state)
 	}
 }
 
-int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], char *why,
-			   size_t why_size)
+int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], struct reason *why)
 {
 	struct argp_table table;
 	int r = table_init(&table, line->spec);
@@ -296,7 +296,7 @@ int config_parse_arguments(struct config_command_line *line, int argc, char *arg
 	if (failed == ENOMEM)
 		r = -ENOMEM;
 	else if (failed)
-		r = config_explain_refusal(table.options, argc, argv, line->next, why, why_size);
+		r = config_explain_refusal(table.options, argc, argv, line->next, why);
 	table_done(&table);
 	return r;
 }

@@ -6,6 +6,7 @@
 #include "config/config_argp.h"
 
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -48,7 +49,7 @@ static struct match find_long(const struct argp_option *options, const char *nam
 	return match;
 }
 
-static int unknown_long(const struct argp_option *options, const char *name, char *why, size_t why_size)
+static int unknown_long(const struct argp_option *options, const char *name, struct reason *why)
 {
 	const char *known[512];
 	size_t n = 0;
@@ -59,13 +60,12 @@ static int unknown_long(const struct argp_option *options, const char *name, cha
 	}
 	const char *nearest = text_nearest(name, known, n);
 	if (nearest)
-		return config_why(why, why_size, "unknown option '--%s'; did you mean '--%s'?", name,
-				  nearest);
-	return config_why(why, why_size, "unknown option '--%s' (see --help)", name);
+		return reason_set(why, -EINVAL, "unknown option '--%s'; did you mean '--%s'?", name, nearest);
+	return reason_set(why, -EINVAL, "unknown option '--%s' (see --help)", name);
 }
 
 /* 0: nothing is wrong with it. */
-static int explain_long(const struct argp_option *options, const char *word, char *why, size_t why_size)
+static int explain_long(const struct argp_option *options, const char *word, struct reason *why)
 {
 	char name[128];
 	size_t length = strcspn(word, "=");
@@ -73,14 +73,14 @@ static int explain_long(const struct argp_option *options, const char *word, cha
 	(void)snprintf(name, sizeof(name), "%.*s", (int)(length < 120 ? length : 120), word);
 	struct match match = find_long(options, word, length);
 	if (!match.first)
-		return unknown_long(options, name, why, why_size);
+		return unknown_long(options, name, why);
 	if (match.second)
-		return config_why(why, why_size, "option '--%s' is ambiguous: '--%s' or '--%s'?", name,
+		return reason_set(why, -EINVAL, "option '--%s' is ambiguous: '--%s' or '--%s'?", name,
 				  match.first->name, match.second->name);
 	if (takes_argument(options, match.first) && word[length] == '\0')
-		return config_why(why, why_size, "option '--%s' needs a value", match.first->name);
+		return reason_set(why, -EINVAL, "option '--%s' needs a value", match.first->name);
 	if (!takes_argument(options, match.first) && word[length] == '=')
-		return config_why(why, why_size, "option '--%s' takes no value", match.first->name);
+		return reason_set(why, -EINVAL, "option '--%s' takes no value", match.first->name);
 	return 0;
 }
 
@@ -93,37 +93,36 @@ static const struct argp_option *find_letter(const struct argp_option *options, 
 	return NULL;
 }
 
-static int explain_letters(const struct argp_option *options, const char *word, char *why, size_t why_size)
+static int explain_letters(const struct argp_option *options, const char *word, struct reason *why)
 {
 	for (size_t i = 1; word[i]; i++) {
 		const struct argp_option *option = find_letter(options, word[i]);
 		if (!option)
-			return config_why(why, why_size, "unknown option '-%c'%s%s%s (see --help)", word[i],
+			return reason_set(why, -EINVAL, "unknown option '-%c'%s%s%s (see --help)", word[i],
 					  word[2] ? " in '" : "", word[2] ? word : "", word[2] ? "'" : "");
 		if (!takes_argument(options, option))
 			continue;
 		if (word[i + 1] == '\0')
-			return config_why(why, why_size, "option '-%c' (--%s) needs a value", word[i],
+			return reason_set(why, -EINVAL, "option '-%c' (--%s) needs a value", word[i],
 					  option->name);
 		return 0;
 	}
 	return 0;
 }
 
-int config_explain_refusal(const struct argp_option *options, int argc, char *argv[], int next, char *why,
-			   size_t why_size)
+int config_explain_refusal(const struct argp_option *options, int argc, char *argv[], int next,
+			   struct reason *why)
 {
 	/* getopt is still at a word of several letters, and already behind any other one. */
 	if (next > 0 && next < argc && argv[next][0] == '-' && argv[next][1] != '-' && argv[next][1] &&
-	    explain_letters(options, argv[next], why, why_size) < 0)
+	    explain_letters(options, argv[next], why) < 0)
 		return -EINVAL;
 	if (next - 1 <= 0 || next - 1 >= argc)
-		return config_why(why, why_size, "the command line cannot be understood (see --help)");
+		return reason_set(why, -EINVAL, "the command line cannot be understood (see --help)");
 	const char *word = argv[next - 1];
-	if (strncmp(word, "--", 2) == 0 && explain_long(options, word + 2, why, why_size) < 0)
+	if (strncmp(word, "--", 2) == 0 && explain_long(options, word + 2, why) < 0)
 		return -EINVAL;
-	if (word[0] == '-' && word[1] != '-' && explain_letters(options, word, why, why_size) < 0)
+	if (word[0] == '-' && word[1] != '-' && explain_letters(options, word, why) < 0)
 		return -EINVAL;
-	return config_why(why, why_size, "the command line cannot be understood near '%s' (see --help)",
-			  word);
+	return reason_set(why, -EINVAL, "the command line cannot be understood near '%s' (see --help)", word);
 }

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,8 +25,7 @@ static void write_place(struct config_json *json, size_t offset, const char *rea
 	unsigned line, column;
 
 	config_json_position(json, offset, &line, &column);
-	(void)config_why(json->config->why, json->config->why_size, "%s:%u:%u: %s", json->name, line, column,
-			 reason);
+	reason_set(json->config->why, 0, "%s:%u:%u: %s", json->name, line, column, reason);
 }
 
 int config_json_fail(struct config_json *json, const json_t *parent, const char *key, size_t index,
@@ -50,8 +50,8 @@ static int unknown_key(struct config_json *json, const json_t *object, const cha
 	char hint[CONFIG_TEXT_MAX], reason[CONFIG_TEXT_MAX];
 
 	(void)config_json_find(json, object, key, 0, &where);
-	(void)config_why(reason, sizeof(reason), "unknown key '%s'%s", key,
-			 config_hint(key, known, n_known, hint, sizeof(hint)));
+	(void)snprintf(reason, sizeof(reason), "unknown key '%s'%s", key,
+		       config_hint(key, known, n_known, hint, sizeof(hint)));
 	write_place(json, where.key, reason);
 	return -EINVAL;
 }
@@ -159,7 +159,8 @@ static const char *plain_text(const json_t *value, char *text, size_t size)
 static int give_plain(struct config_json *json, const struct config_row *row, const json_t *parent,
 		      const char *key, size_t index, const json_t *value)
 {
-	char number[64], why[CONFIG_TEXT_MAX] = "";
+	char number[64];
+	struct reason why = {""};
 	const char *text = plain_text(value, number, sizeof(number));
 
 	if (!text)
@@ -176,8 +177,8 @@ static int give_plain(struct config_json *json, const struct config_row *row, co
 	} else if (row->type == CONFIG_STRING && json_is_boolean(value)) {
 		return config_json_fail(json, parent, key, index, "'%s' takes a text", row->name);
 	}
-	int r = config_give(json->config, row, CONFIG_FILE, text, why, sizeof(why));
-	return r < 0 ? config_json_fail(json, parent, key, index, "'%s': %s", row->name, why) : 0;
+	int r = config_give(json->config, row, CONFIG_FILE, text, &why);
+	return r < 0 ? config_json_fail(json, parent, key, index, "'%s': %s", row->name, why.text) : 0;
 }
 
 static int give_array(struct config_json *json, const struct config_row *row, const json_t *array)
@@ -194,9 +195,9 @@ static int give_section(struct config_json *json, const struct config_row *row, 
 			const char *key, const json_t *value)
 {
 	config_begin(json->config, row, CONFIG_FILE);
-	json->config->why[0] = '\0';
+	reason_clear(json->config->why);
 	int r = row->section(json->config->target, row, json, value);
-	if (r < 0 && json->config->why[0] == '\0')
+	if (r < 0 && json->config->why->text[0] == '\0')
 		return config_json_fail(json, parent, key, 0, "'%s': %s", key, strerror(-r));
 	return r;
 }
@@ -255,8 +256,8 @@ int config_apply_text(struct config *config, const char *name, const char *text,
 	}
 	json.root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
 	if (!json.root)
-		return config_why(config->why, config->why_size, "%s:%d:%d: %s", name, error.line,
-				  error.column, error.text);
+		return reason_set(config->why, -EINVAL, "%s:%d:%d: %s", name, error.line, error.column,
+				  error.text);
 	if (json_is_object(json.root)) {
 		r = apply_object(&json, json.root, "");
 	} else {
@@ -276,10 +277,8 @@ int config_apply_file(struct config *config, const char *path, bool optional)
 	if (fd < 0 && optional && errno == ENOENT)
 		return 0;
 	int r = fd < 0 ? -errno : text_read_whole(fd, FILE_MAX, &text, &length);
-	if (r < 0) {
-		(void)config_why(config->why, config->why_size, "cannot read the configuration file '%s': %s",
-				 path, strerror(-r));
-		return r;
-	}
+	if (r < 0)
+		return reason_set(config->why, r, "cannot read the configuration file '%s': %s", path,
+				  strerror(-r));
 	return config_apply_text(config, path, text, length);
 }

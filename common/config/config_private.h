@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "base/reason.h"
 
 #define CONFIG_TEXT_MAX 512
 
@@ -33,8 +34,7 @@ struct config {
 	enum config_action action;
 	int rest;
 	enum config_origin *origins; /* of each row */
-	char *why;
-	size_t why_size;
+	struct reason *why;
 };
 
 struct config_json {
@@ -45,8 +45,6 @@ struct config_json {
 	json_t *root;
 };
 
-/* Writes the reason; returns -EINVAL. */
-int config_why(char *why, size_t why_size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* "; did you mean 'x'?", or nothing. Returns `text`. */
 const char *config_hint(const char *word, const char *const *known, size_t n_known, char *text, size_t size);
 /* Same key: '-' and '_' are one. */
@@ -55,19 +53,17 @@ bool config_key_equal(const char *a, const char *b);
 /* Gives one value to a row, in the name of an origin. `negated`: of a bool. `why` gets the reason without the
  * place. */
 int config_give(struct config *config, const struct config_row *row, enum config_origin origin,
-		const char *value, char *why, size_t why_size);
+		const char *value, struct reason *why);
 /* Before a row of a set gets its first value from a stronger origin, the set is emptied. */
 void config_begin(struct config *config, const struct config_row *row, enum config_origin origin);
 
 /* Text to the row's field; the reason is written without the row's name. */
-int config_value_set(const struct config_row *row, void *target, const char *text, char *why,
-		     size_t why_size);
+int config_value_set(const struct config_row *row, void *target, const char *text, struct reason *why);
 /* Empties the field: frees what it owns. */
 void config_value_clear(const struct config_row *row, void *target);
 
 /* Parses the command line; 0 or -EINVAL with a reason. */
-int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], char *why,
-			   size_t why_size);
+int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], struct reason *why);
 void config_command_line_done(struct config_command_line *line);
 /* Prints help, usage or version to stdout. */
 int config_print_help(const struct config_command_line *line);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -17,16 +18,6 @@
 static void *field(const struct config_row *row, void *target)
 {
 	return (char *)target + row->offset;
-}
-
-int config_why(char *why, size_t why_size, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(why, why_size, format, arguments);
-	va_end(arguments);
-	return -EINVAL;
 }
 
 /* "1h", "10ms": the largest unit that divides it. */
@@ -52,8 +43,7 @@ static const char *bound_text(const struct config_row *row, double bound, char *
 	return text;
 }
 
-static int check_limits(const struct config_row *row, double value, const char *text, char *why,
-			size_t why_size)
+static int check_limits(const struct config_row *row, double value, const char *text, struct reason *why)
 {
 	char low[32], high[32];
 
@@ -63,19 +53,19 @@ static int check_limits(const struct config_row *row, double value, const char *
 		return 0;
 	(void)bound_text(row, row->min, low, sizeof(low));
 	if (row->max == 0)
-		return config_why(why, why_size, "'%s' is too small; the least is %s", text, low);
+		return reason_set(why, -EINVAL, "'%s' is too small; the least is %s", text, low);
 	(void)bound_text(row, row->max, high, sizeof(high));
-	return config_why(why, why_size, "'%s' is out of range; allowed is %s to %s", text, low, high);
+	return reason_set(why, -EINVAL, "'%s' is out of range; allowed is %s to %s", text, low, high);
 }
 
-static int set_whole(const struct config_row *row, void *target, const char *text, char *why, size_t why_size)
+static int set_whole(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
 	int64_t value = 0;
 	int r = text_parse_i64(text, &value);
 
 	if (r < 0)
-		return config_why(why, why_size, "'%s' is not a whole number", text);
-	r = check_limits(row, (double)value, text, why, why_size);
+		return reason_set(why, -EINVAL, "'%s' is not a whole number", text);
+	r = check_limits(row, (double)value, text, why);
 	if (r < 0)
 		return r;
 	if (row->type == CONFIG_INT)
@@ -83,42 +73,39 @@ static int set_whole(const struct config_row *row, void *target, const char *tex
 	else if (value >= 0 && value <= INT32_MAX)
 		*(unsigned *)field(row, target) = (unsigned)value;
 	else
-		return config_why(why, why_size, "'%s' is out of range", text);
+		return reason_set(why, -EINVAL, "'%s' is out of range", text);
 	return 0;
 }
 
-static int set_double(const struct config_row *row, void *target, const char *text, char *why,
-		      size_t why_size)
+static int set_double(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
 	double value = 0;
 
 	if (text_parse_double(text, &value) < 0)
-		return config_why(why, why_size, "'%s' is not a number", text);
-	int r = check_limits(row, value, text, why, why_size);
+		return reason_set(why, -EINVAL, "'%s' is not a number", text);
+	int r = check_limits(row, value, text, why);
 	if (r == 0)
 		*(double *)field(row, target) = value;
 	return r;
 }
 
-static int set_quantity(const struct config_row *row, void *target, const char *text, char *why,
-			size_t why_size)
+static int set_quantity(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
 	uint64_t value = 0;
 	bool duration = row->type == CONFIG_DURATION_MS;
 	int r = duration ? text_parse_duration_ms(text, 1, &value) : text_parse_size(text, &value);
 
 	if (r < 0)
-		return config_why(why, why_size, "'%s' is not a %s (like %s)", text,
+		return reason_set(why, -EINVAL, "'%s' is not a %s (like %s)", text,
 				  duration ? "time" : "size",
 				  duration ? "500ms, 1s, 5m, 2h" : "4096, 64K, 16M, 1G");
-	r = check_limits(row, (double)value, text, why, why_size);
+	r = check_limits(row, (double)value, text, why);
 	if (r == 0)
 		*(uint64_t *)field(row, target) = value;
 	return r;
 }
 
-static int set_choice(const struct config_row *row, void *target, const char *text, char *why,
-		      size_t why_size)
+static int set_choice(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
 	char hint[CONFIG_TEXT_MAX], known[CONFIG_TEXT_MAX] = "";
 	size_t n = 0, length = 0;
@@ -132,7 +119,7 @@ static int set_choice(const struct config_row *row, void *target, const char *te
 			length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s",
 						   n ? ", " : "", row->choices[n]);
 	}
-	return config_why(why, why_size, "unknown value '%s'%s; known: %s", text,
+	return reason_set(why, -EINVAL, "unknown value '%s'%s; known: %s", text,
 			  config_hint(text, row->choices, n, hint, sizeof(hint)), known);
 }
 
@@ -179,42 +166,42 @@ static int set_string(const struct config_row *row, void *target, const char *te
 	return 0;
 }
 
-static int set_bool(const struct config_row *row, void *target, const char *text, char *why, size_t why_size)
+static int set_bool(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
 	bool value;
 
 	if (text_parse_bool(text, &value) < 0)
-		return config_why(why, why_size, "'%s' is neither true nor false", text);
+		return reason_set(why, -EINVAL, "'%s' is neither true nor false", text);
 	*(bool *)field(row, target) = value;
 	return 0;
 }
 
-int config_value_set(const struct config_row *row, void *target, const char *text, char *why, size_t why_size)
+int config_value_set(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
 	switch (row->type) {
 	case CONFIG_BOOL:
-		return set_bool(row, target, text, why, why_size);
+		return set_bool(row, target, text, why);
 	case CONFIG_COUNT:
 	case CONFIG_INT:
-		return set_whole(row, target, text, why, why_size);
+		return set_whole(row, target, text, why);
 	case CONFIG_DOUBLE:
-		return set_double(row, target, text, why, why_size);
+		return set_double(row, target, text, why);
 	case CONFIG_DURATION_MS:
 	case CONFIG_SIZE:
-		return set_quantity(row, target, text, why, why_size);
+		return set_quantity(row, target, text, why);
 	case CONFIG_CHOICE:
-		return set_choice(row, target, text, why, why_size);
+		return set_choice(row, target, text, why);
 	case CONFIG_STRING:
 		return set_string(row, target, text);
 	case CONFIG_LIST:
 		return add_items(field(row, target), text);
 	case CONFIG_CALL:
-		return row->apply(target, row, text, why, why_size);
+		return row->apply(target, row, text, why);
 	case CONFIG_TITLE:
 	case CONFIG_SECTION:
 		break;
 	}
-	return config_why(why, why_size, "takes no plain value");
+	return reason_set(why, -EINVAL, "takes no plain value");
 }
 
 void config_value_clear(const struct config_row *row, void *target)

@@ -6,6 +6,7 @@
 #include "document/report.h"
 #include "document/report_bson.h"
 #include "document/report_id.h"
+#include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -24,7 +25,7 @@ const char *const report_lost_names[REPORT_LOST_CAUSES] = {
 	[REPORT_LOST_LATE] = "late", [REPORT_LOST_SPOOL] = "spool",
 };
 
-int report_check_key(const char *name, char *why, size_t why_size)
+int report_check_key(const char *name, struct reason *why)
 {
 	size_t length = strlen(name);
 	const char *problem = NULL;
@@ -44,8 +45,7 @@ int report_check_key(const char *name, char *why, size_t why_size)
 			problem = "has a control character";
 	if (!problem)
 		return 0;
-	(void)snprintf(why, why_size, "name '%s' %s", name, problem);
-	return -EINVAL;
+	return reason_set(why, -EINVAL, "name '%s' %s", name, problem);
 }
 
 /* FNV-1a, 64 bits. */

@@ -6,6 +6,7 @@
 #include "document/report_bson.h"
 #include "document/bson_cursor.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -66,7 +67,7 @@ static const char *first_missing(const struct report_power *power, bool has_time
 }
 
 int report_bson_decode_power(const uint8_t *document, size_t length, struct report_power *ret_power,
-			     char *why, size_t why_size)
+			     struct reason *why)
 {
 	struct bson_cursor cursor;
 	bool has_time = false;
@@ -95,13 +96,10 @@ int report_bson_decode_power(const uint8_t *document, size_t length, struct repo
 			else if (bson_cursor_is(&cursor, "metadata"))
 				read_metadata(ret_power, &cursor, &has_scope);
 		}
-	if (r < 0) {
-		(void)snprintf(why, why_size, "broken BSON in a power report");
-		return -EBADMSG;
-	}
+	if (r < 0)
+		return reason_set(why, -EBADMSG, "broken BSON in a power report");
 	missing = first_missing(ret_power, has_time, has_scope);
 	if (!missing)
 		return 0;
-	(void)snprintf(why, why_size, "a power report lacks a usable field '%s'", missing);
-	return -EBADMSG;
+	return reason_set(why, -EBADMSG, "a power report lacks a usable field '%s'", missing);
 }

@@ -9,6 +9,7 @@
 #include "document/report_layout.h"
 #include "document/report_names.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -23,14 +24,12 @@ struct reader {
 	uint16_t package;
 	const uint8_t *groups;        /* start of the document being read */
 	struct report_layout *layout; /* learnt from it; NULL: none */
-	char *why;
-	size_t why_size;
+	struct reason *why;
 };
 
 static int refuse(const struct reader *reader, const char *problem, const char *field)
 {
-	(void)snprintf(reader->why, reader->why_size, "%s '%.64s'", problem, field);
-	return -EBADMSG;
+	return reason_set(reader->why, -EBADMSG, "%s '%.64s'", problem, field);
 }
 
 static int refuse_broken(const struct reader *reader)
@@ -289,10 +288,10 @@ static void reset_decoded(struct report_decoded *decoded)
 }
 
 int report_bson_decode(const uint8_t *document, size_t length, struct report_names *names,
-		       struct report_decoded *decoded, char *why, size_t why_size)
+		       struct report_decoded *decoded, struct reason *why)
 {
 	static const char *const needed[] = {"timestamp", "sensor", "target", "groups"};
-	struct reader reader = {.names = names, .decoded = decoded, .why = why, .why_size = why_size};
+	struct reader reader = {.names = names, .decoded = decoded, .why = why};
 	struct bson_cursor cursor;
 	unsigned seen = 0;
 	int r;
@@ -303,11 +302,10 @@ int report_bson_decode(const uint8_t *document, size_t length, struct report_nam
 	while ((r = bson_cursor_next(&cursor)) > 0) {
 		r = read_field(&reader, &cursor, &seen);
 		if (r == -E2BIG)
-			(void)snprintf(why, why_size, "more than %d names of groups or events",
-				       REPORT_NAMES_MAX);
+			reason_set(why, 0, "more than %d names of groups or events", REPORT_NAMES_MAX);
 		if (r == -ENAMETOOLONG)
-			(void)snprintf(why, why_size, "a group or event whose name is longer than %d bytes",
-				       REPORT_KEY_MAX);
+			reason_set(why, 0, "a group or event whose name is longer than %d bytes",
+				   REPORT_KEY_MAX);
 		if (r < 0)
 			return r;
 	}

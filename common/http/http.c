@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/text.h"
+#include "base/reason.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -121,25 +121,24 @@ static int parse_address(const char *text, uint16_t port, struct address *ret_ad
 }
 
 /* An own socket, since libmicrohttpd does not say why it cannot listen. */
-static int listen_on(const struct http_options *options, int *ret_fd, char *why, size_t why_size)
+static int listen_on(const struct http_options *options, int *ret_fd, struct reason *why)
 {
 	const char *name = options->address ? options->address : "127.0.0.1";
 	struct address address;
 	int one = 1;
 
 	if (parse_address(options->address, options->port, &address) < 0)
-		return text_fail(-EINVAL, why, why_size,
-				 "'%s' is no address to listen on (like 127.0.0.1, 0.0.0.0, ::1, ::)", name);
+		return reason_set(why, -EINVAL,
+				  "'%s' is no address to listen on (like 127.0.0.1, 0.0.0.0, ::1, ::)", name);
 	cleanup_(cleanup_close) int fd =
 		socket(address.as.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return text_fail(-errno, why, why_size, "cannot make a socket: %s", strerror(errno));
+		return reason_set(why, -errno, "cannot make a socket: %s", strerror(errno));
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &address.as.any, address.size) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		int err = errno;
-		return text_fail(-err, why, why_size, "cannot listen on %s port %u: %s%s", name,
-				 options->port, strerror(err),
-				 err == EADDRINUSE ? "; choose another port" : "");
+		return reason_set(why, -err, "cannot listen on %s port %u: %s%s", name, options->port,
+				  strerror(err), err == EADDRINUSE ? "; choose another port" : "");
 	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;
@@ -186,20 +185,20 @@ static int start_watchers(struct http *http)
 }
 
 int http_start(struct ev_loop *loop, const struct http_options *options, const struct http_route *routes,
-	       size_t n_routes, void *data, struct http **ret_http, char *why, size_t why_size)
+	       size_t n_routes, void *data, struct http **ret_http, struct reason *why)
 {
 	struct http *http = calloc(1, sizeof(*http));
 	int fd = -1;
 
 	if (!http)
-		return text_fail(-ENOMEM, why, why_size, "out of memory");
+		return reason_set(why, -ENOMEM, "out of memory");
 	http->loop = loop;
 	http->options = *options;
 	http->routes = routes;
 	http->n_routes = n_routes;
 	http->data = data;
 	set_limits(&http->options);
-	int r = listen_on(options, &fd, why, why_size);
+	int r = listen_on(options, &fd, why);
 	if (r < 0) {
 		free(http);
 		return r;
@@ -209,8 +208,8 @@ int http_start(struct ev_loop *loop, const struct http_options *options, const s
 		if (http->daemon)
 			MHD_stop_daemon(http->daemon);
 		free(http);
-		return text_fail(-ENOSYS, why, why_size, "libmicrohttpd %s does not start with epoll",
-				 MHD_get_version());
+		return reason_set(why, -ENOSYS, "libmicrohttpd %s does not start with epoll",
+				  MHD_get_version());
 	}
 	*ret_http = http;
 	return 0;

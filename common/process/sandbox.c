@@ -6,6 +6,7 @@
 #include "process/sandbox.h"
 
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -56,40 +57,39 @@ static void plan_capabilities(uint64_t capabilities)
 	}
 }
 
-static int apply(uid_t uid, gid_t gid, char *why, size_t why_size)
+static int apply(uid_t uid, gid_t gid, struct reason *why)
 {
 	if (geteuid() == 0 && uid != KEEP_USER && uid != 0) {
 		int r = capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
 		if (r != 0)
-			return text_fail(-EPERM, why, why_size,
-					 "cannot become user %u group %u (libcap-ng says %d); CAP_SETUID, "
-					 "CAP_SETGID and "
-					 "CAP_SETPCAP are needed",
-					 (unsigned)uid, (unsigned)gid, r);
+			return reason_set(why, -EPERM,
+					  "cannot become user %u group %u (libcap-ng says %d); CAP_SETUID, "
+					  "CAP_SETGID and "
+					  "CAP_SETPCAP are needed",
+					  (unsigned)uid, (unsigned)gid, r);
 		return 0;
 	}
 	/* Emptying the bounding set needs a right that an ordinary user does not have, nor need to give up.
 	 */
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0)
-		return text_fail(-EPERM, why, why_size,
-				 "cannot give up capabilities; is CAP_SETPCAP missing?");
+		return reason_set(why, -EPERM, "cannot give up capabilities; is CAP_SETPCAP missing?");
 	return 0;
 }
 
-int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, char *why, size_t why_size)
+int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why)
 {
 	int death_signal = 0;
 
-	why[0] = '\0';
+	reason_clear(why);
 	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
 	plan_capabilities(capabilities);
-	int r = apply(uid, gid, why, why_size);
+	int r = apply(uid, gid, why);
 	/* The kernel forgets the parent's-death signal when credentials change. */
 	if (death_signal)
 		(void)prctl(PR_SET_PDEATHSIG, death_signal);
 	if (r < 0)
 		return r;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return text_fail(-errno, why, why_size, "cannot set no_new_privs: %s", strerror(errno));
+		return reason_set(why, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "process/sandbox.h"
 
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -249,31 +250,29 @@ static uint32_t forbidden_action(enum sandbox_mode mode)
 	return SCMP_ACT_ERRNO(EPERM);
 }
 
-int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, char *why, size_t why_size)
+int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why)
 {
-	why[0] = '\0';
+	reason_clear(why);
 	if (mode == SANDBOX_OFF)
 		return 0;
 #ifdef WATTRIBUTE_SANITIZED
 	(void)profile;
 	(void)add_rules;
 	(void)forbidden_action;
-	(void)snprintf(why, why_size, "a build with sanitizers makes system calls of its own: no seccomp");
-	return -EOPNOTSUPP;
+	return reason_set(why, -EOPNOTSUPP,
+			  "a build with sanitizers makes system calls of its own: no seccomp");
 #else
 	scmp_filter_ctx filter = seccomp_init(forbidden_action(mode));
-	if (!filter) {
-		(void)snprintf(why, why_size, "libseccomp does not start: is this kernel without seccomp?");
-		return -EOPNOTSUPP;
-	}
+	if (!filter)
+		return reason_set(why, -EOPNOTSUPP,
+				  "libseccomp does not start: is this kernel without seccomp?");
 	int r = add_rules(filter, profile);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
-	if (r < 0) {
-		(void)snprintf(why, why_size, "system calls cannot be restricted here: %s", strerror(-r));
-		return -EOPNOTSUPP;
-	}
+	if (r < 0)
+		return reason_set(why, -EOPNOTSUPP, "system calls cannot be restricted here: %s",
+				  strerror(-r));
 	return 0;
 #endif
 }

@@ -5,6 +5,7 @@
  */
 #include "store/store_backend.h"
 #include "store/store_uri.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -23,8 +24,8 @@ enum store_result store_fail(struct store *store, enum store_result result, cons
 	return result;
 }
 
-int store_open(const char *uri, const struct store_options *options, struct store **ret_store, char *why,
-	       size_t why_size)
+int store_open(const char *uri, const struct store_options *options, struct store **ret_store,
+	       struct reason *why)
 {
 	struct store_options filled = options ? *options : (struct store_options){0};
 	struct store_uri parsed;
@@ -32,7 +33,7 @@ int store_open(const char *uri, const struct store_options *options, struct stor
 	int r;
 
 	*ret_store = NULL;
-	r = store_uri_parse(uri, &parsed, why, why_size);
+	r = store_uri_parse(uri, &parsed, why);
 	if (r < 0)
 		return r;
 	if (!(filled.flags & (STORE_READ | STORE_WRITE)))
@@ -40,14 +41,12 @@ int store_open(const char *uri, const struct store_options *options, struct stor
 	if (!filled.timeout_ms)
 		filled.timeout_ms = DEFAULT_TIMEOUT_MS;
 	store = calloc(1, sizeof(*store));
-	if (!store) {
-		(void)snprintf(why, why_size, "no memory for a store");
-		return -ENOMEM;
-	}
+	if (!store)
+		return reason_set(why, -ENOMEM, "no memory for a store");
 	store->backend = parsed.backend;
 	r = store->backend->open(store, parsed.location, &filled);
 	if (r < 0) {
-		(void)snprintf(why, why_size, "%s", store->error);
+		reason_set(why, 0, "%s", store->error);
 		free(store);
 		return r;
 	}

@@ -4,6 +4,7 @@
  * sisters. Pure. Called by store_open() and by whoever checks or prints a configuration.
  */
 #include "store/store_uri.h"
+#include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -57,12 +58,12 @@ static const struct store_backend *find_backend(const char *uri, size_t length)
 	return NULL;
 }
 
-static int refuse(char *why, size_t why_size, const char *uri, const char *problem)
+static int refuse(struct reason *why, const char *uri, const char *problem)
 {
 	char shown[256];
 
-	(void)snprintf(why, why_size, "store '%s' %s", store_uri_display(uri, shown, sizeof(shown)), problem);
-	return -EINVAL;
+	return reason_set(why, -EINVAL, "store '%s' %s", store_uri_display(uri, shown, sizeof(shown)),
+			  problem);
 }
 
 static int take(struct store_uri *ret_uri, const struct store_backend *backend, const char *before,
@@ -74,7 +75,7 @@ static int take(struct store_uri *ret_uri, const struct store_backend *backend, 
 }
 
 static int parse_scheme(const char *uri, const struct store_backend *backend, struct store_uri *ret_uri,
-			char *why, size_t why_size)
+			struct reason *why)
 {
 	const char *rest = uri + strlen(backend->name) + 1;
 
@@ -82,46 +83,45 @@ static int parse_scheme(const char *uri, const struct store_backend *backend, st
 		return take(ret_uri, backend, "", "");
 	if (backend == &store_backend_mongo) {
 		if (!is_host_port(rest, false))
-			return refuse(why, why_size, uri,
-				      "is not mongodb:HOST:PORT; for more write mongodb://…");
+			return refuse(why, uri, "is not mongodb:HOST:PORT; for more write mongodb://…");
 		return take(ret_uri, backend, "mongodb://", rest);
 	}
 	if (backend == &store_backend_socket) {
 		rest += begins(rest, "//") ? 2 : 0;
 		if (!is_host_port(rest, true))
-			return refuse(why, why_size, uri, "is not socket:HOST:PORT");
+			return refuse(why, uri, "is not socket:HOST:PORT");
 		return take(ret_uri, backend, "", rest);
 	}
 	if (rest[0] == '\0')
-		return refuse(why, why_size, uri, "names no path; write it behind the colon");
+		return refuse(why, uri, "names no path; write it behind the colon");
 	/* sqlite:///var/lib/x.db, as in other programs, means the absolute path. */
 	return take(ret_uri, backend, "", begins(rest, "///") ? rest + 2 : rest);
 }
 
-int store_uri_parse(const char *uri, struct store_uri *ret_uri, char *why, size_t why_size)
+int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *why)
 {
 	const struct store_backend *backend;
 	size_t length = strcspn(uri, ":");
 
 	if (strlen(uri) >= sizeof(ret_uri->location) - sizeof("mongodb://"))
-		return refuse(why, why_size, uri, "is too long");
+		return refuse(why, uri, "is too long");
 	if (begins(uri, "mongodb://") || begins(uri, "mongodb+srv://"))
 		return take(ret_uri, &store_backend_mongo, "", uri);
 	if (strcmp(uri, "null") == 0)
 		return take(ret_uri, &store_backend_null, "", "");
 	backend = uri[length] == ':' ? find_backend(uri, length) : NULL;
 	if (backend)
-		return parse_scheme(uri, backend, ret_uri, why, why_size);
+		return parse_scheme(uri, backend, ret_uri, why);
 	if (is_host_port(uri, true))
 		return take(ret_uri, &store_backend_mongo, "mongodb://", uri);
-	return refuse(why, why_size, uri, "is none of " KNOWN);
+	return refuse(why, uri, "is none of " KNOWN);
 }
 
-bool store_uri_valid(const char *uri, char *why, size_t why_size)
+bool store_uri_valid(const char *uri, struct reason *why)
 {
 	struct store_uri parsed;
 
-	return store_uri_parse(uri, &parsed, why, why_size) == 0;
+	return store_uri_parse(uri, &parsed, why) == 0;
 }
 
 /* Where "user:password@host" begins; NULL for a path. The :// may have been forgotten. */

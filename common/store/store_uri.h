@@ -5,6 +5,7 @@
 #pragma once
 
 #include "store/store_backend.h"
+#include "base/reason.h"
 
 struct store_uri {
 	const struct store_backend *backend;
@@ -12,4 +13,4 @@ struct store_uri {
 };
 
 /* 0, or -EINVAL with a sentence that says what is wrong and what would be right. */
-int store_uri_parse(const char *uri, struct store_uri *ret_uri, char *why, size_t why_size);
+int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *why);

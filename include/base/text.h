@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers and words out of text, without locale and without silent overflow; times as text; the nearest known
- * word for "did you mean"; whole small files; reasons.
+ * word for "did you mean"; whole small files.
  */
 #pragma once
 
@@ -9,10 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-/* Writes why something failed. Returns `error`, so that it can be said and returned in one. */
-int text_fail(int error, char *why, size_t why_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
 
 /* Whole string as a number: 0, -EINVAL (no number, or something behind it) or -ERANGE. Base 10; "0x" is taken
  * too. */

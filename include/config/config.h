@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,8 +51,8 @@ struct config_json;
 struct config_row;
 
 /* 0, or a negative errno with a reason in `why`. `value` is NULL where the row takes no argument. */
-typedef int (*config_apply)(void *target, const struct config_row *row, const char *value, char *why,
-			    size_t why_size);
+typedef int (*config_apply)(void *target, const struct config_row *row, const char *value,
+			    struct reason *why);
 /* 0, or what config_json_fail() returned. */
 typedef int (*config_read_section)(void *target, const struct config_row *row, struct config_json *json,
 				   const json_t *value);
@@ -93,11 +95,11 @@ struct config_spec {
 	const char *default_file; /* read where it exists and -x is not given; or NULL */
 	/* An argument that is no option; NULL: an error that names it. Ends with a negative errno and a
 	 * reason. */
-	int (*argument)(void *target, const char *argument, char *why, size_t why_size);
+	int (*argument)(void *target, const char *argument, struct reason *why);
 	bool stop_at_argument; /* options end at the first argument: config_rest() tells where (wattribute
 				  run) */
 	/* Checks that concern several options, after everything is applied. */
-	int (*finish)(void *target, const struct config *config, char *why, size_t why_size);
+	int (*finish)(void *target, const struct config *config, struct reason *why);
 };
 
 enum config_action {
@@ -112,7 +114,7 @@ enum config_action {
  * target's strings by config_done() in either case.
  */
 int config_load(const struct config_spec *spec, void *target, int argc, char *argv[],
-		struct config **ret_config, char *why, size_t why_size);
+		struct config **ret_config, struct reason *why);
 enum config_action config_get_action(const struct config *config);
 /* Where the value of a row came from: CONFIG_DEFAULT when nobody gave it. */
 enum config_origin config_get_origin(const struct config *config, const char *name);
@@ -126,7 +128,7 @@ void config_done(const struct config_spec *spec, void *target);
 int config_print(const struct config_spec *spec, const void *target, FILE *out);
 /* Applies a JSON text to a target whose defaults are set; `name` is for messages. For tests and fuzzing. */
 int config_apply_json(const struct config_spec *spec, void *target, const char *name, const char *text,
-		      size_t length, char *why, size_t why_size);
+		      size_t length, struct reason *why);
 
 /*
  * Error inside a section: at the member `key` of the object `parent`, or at element `index` of the array

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,7 +38,7 @@ extern const char *const report_scope_names[REPORT_SCOPES]; /* "cpu", "dram" */
  * '.', no leading '$', no control character, UTF-8, 1 to 127 bytes. Encoders write ':' for '.' and '_' for
  * '$'.
  */
-int report_check_key(const char *name, char *why, size_t why_size);
+int report_check_key(const char *name, struct reason *why);
 
 /* Where a set of counts was taken: a CPU of a package. */
 struct report_place {

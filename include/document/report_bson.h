@@ -7,6 +7,7 @@
 
 #include "document/batch.h"
 #include "document/report.h"
+#include "base/reason.h"
 
 struct report_head {
 	int64_t time_ms;
@@ -85,7 +86,7 @@ unsigned report_names_count_events(const struct report_names *names);
  * well.
  */
 int report_bson_decode(const uint8_t *document, size_t length, struct report_names *names,
-		       struct report_decoded *decoded, char *why, size_t why_size);
+		       struct report_decoded *decoded, struct reason *why);
 void report_decoded_done(struct report_decoded *decoded);
 /* The sensor that a document names, NULL: none. Points into the document. */
 const char *report_bson_sensor(const uint8_t *document, size_t length);
@@ -95,4 +96,4 @@ const char *report_bson_sensor(const uint8_t *document, size_t length);
  * Documents of PowerAPI lack dynamic, fixed, energy and interval: those are NAN then.
  */
 int report_bson_decode_power(const uint8_t *document, size_t length, struct report_power *ret_power,
-			     char *why, size_t why_size);
+			     struct reason *why);

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,7 +48,7 @@ struct http_options {
  * errno and the reason in `why`.
  */
 int http_start(struct ev_loop *loop, const struct http_options *options, const struct http_route *routes,
-	       size_t n_routes, void *data, struct http **ret_http, char *why, size_t why_size);
+	       size_t n_routes, void *data, struct http **ret_http, struct reason *why);
 uint16_t http_port(const struct http *http);
 /* Waiting requests are answered with 503. Accepts NULL. */
 void http_stop(struct http *http);

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,9 +37,9 @@ int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid);
  * no_new_privs. (uid_t)-1 keeps the user. Where the process is not root, the user stays and only the
  * capabilities shrink. 0 or a negative errno and the reason.
  */
-int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, char *why, size_t why_size);
+int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why);
 /*
  * Allows only the system calls of the profile from here on. 0; -EOPNOTSUPP where the kernel or a sanitizer
  * build cannot do it, and the reason. Nothing is done with SANDBOX_OFF.
  */
-int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, char *why, size_t why_size);
+int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why);

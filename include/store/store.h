@@ -7,6 +7,7 @@
 #pragma once
 
 #include "document/batch.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,12 +68,12 @@ struct store;
  * socket:HOST:PORT, null:. 0, or a negative errno with a sentence naming what, where and the remedy in `why`.
  * A MongoDB that does not answer is no error here: append and read return STORE_RETRY until it does.
  */
-int store_open(const char *uri, const struct store_options *options, struct store **ret_store, char *why,
-	       size_t why_size);
+int store_open(const char *uri, const struct store_options *options, struct store **ret_store,
+	       struct reason *why);
 void store_close(struct store *store);
 const char *store_name(const struct store *store); /* the scheme */
 /* True for a URI that store_open would take; else false and a reason. Opens nothing. */
-bool store_uri_valid(const char *uri, char *why, size_t why_size);
+bool store_uri_valid(const char *uri, struct reason *why);
 /* The URI with any password replaced by "***", for messages. Returns ret. */
 const char *store_uri_display(const char *uri, char *ret, size_t size);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "process/sandbox.h"
 #include "sim/sensor_sim.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +183,7 @@ static int give_up_rights(struct collect *collect)
 	const struct sensor_config *config = collect->config;
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
-	char why[256] = "";
+	struct reason why = {""};
 	int r = 0;
 
 	if (geteuid() == 0) {
@@ -193,16 +194,16 @@ static int give_up_rights(struct collect *collect)
 			return r;
 		}
 	}
-	r = sandbox_drop(uid, gid, 0, why, sizeof(why));
+	r = sandbox_drop(uid, gid, 0, &why);
 	if (r < 0) {
-		log_error("sandbox", 0, "%s", why);
+		log_error("sandbox", 0, "%s", why.text);
 		return r;
 	}
 	if (collect->context.sim)
 		return 0; /* it touches nothing of this machine, and writes its truth */
-	r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, why, sizeof(why));
+	r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, &why);
 	if (r < 0)
-		log_notice("sandbox", 0, "going on without a list of system calls: %s", why);
+		log_notice("sandbox", 0, "going on without a list of system calls: %s", why.text);
 	return 0;
 }
 

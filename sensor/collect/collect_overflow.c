@@ -7,6 +7,7 @@
 #include "collect/collect.h"
 
 #include "base/log.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,17 +17,17 @@
 void collect_overflow_open(struct collect *collect)
 {
 	struct source_context *context = &collect->context;
-	char why[256] = "";
+	struct reason why = {""};
 	int r;
 
 	if (!collect->activity || context->sim || collect->activity->ops == &source_cpustat)
 		return;
-	r = source_cpustat.probe(context, NULL, 0, why, sizeof(why));
+	r = source_cpustat.probe(context, NULL, 0, &why);
 	if (r == 0)
 		r = source_cpustat.open(context, NULL, 0, 1, &collect->overflow.source);
 	if (r < 0)
 		log_info("source", r, "cpu.stat cannot stand in where descriptors do not suffice%s%s",
-			 why[0] ? ": " : "", why);
+			 why.text[0] ? ": " : "", why.text);
 }
 
 void collect_overflow_close(struct collect_overflow *overflow)

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "event/event.h"
 #include "base/log.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,9 +58,9 @@ static struct event_group_request *add_group(struct sensor_config *config, const
 static bool can_encode(const struct sensor_config *config, const char *event)
 {
 	struct event_encoding encoding = {0};
-	char why[256];
+	struct reason why;
 
-	if (event_encode(config->sysfs_root, event, &encoding, why, sizeof(why)) < 0)
+	if (event_encode(config->sysfs_root, event, &encoding, &why) < 0)
 		return false;
 	event_encoding_done(&encoding);
 	return true;

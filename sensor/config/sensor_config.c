@@ -13,6 +13,7 @@
 #include "base/state_dir.h"
 #include "store/store.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -347,7 +348,7 @@ static int default_name(struct sensor_config *config)
 }
 
 /* -r with -U and -P as hwpc-sensor has them, into one URI. */
-static int uri_of_type(struct sensor_config *config, char *why, size_t why_size)
+static int uri_of_type(struct sensor_config *config, struct reason *why)
 {
 	static const char *const known[] = {"null", "csv", "mongodb", "socket", "sqlite", "bson", "jsonl"};
 	const char *type = config->output_type, *uri = config->uri;
@@ -357,11 +358,9 @@ static int uri_of_type(struct sensor_config *config, char *why, size_t why_size)
 		config->store_uri = strdup("null:");
 		return config->store_uri ? 0 : -ENOMEM;
 	}
-	if (!uri || !uri[0]) {
-		(void)snprintf(why, why_size, "-r %s needs -U with %s", type,
-			       strcmp(type, "csv") == 0 ? "a folder" : "an address");
-		return -EINVAL;
-	}
+	if (!uri || !uri[0])
+		return reason_set(why, -EINVAL, "-r %s needs -U with %s", type,
+				  strcmp(type, "csv") == 0 ? "a folder" : "an address");
 	if (strcmp(type, "mongodb") == 0) {
 		config->store_uri = strncmp(uri, "mongodb", 7) == 0 ? strdup(uri) : join("mongodb:", uri);
 	} else if (strcmp(type, "socket") == 0) {
@@ -376,24 +375,23 @@ static int uri_of_type(struct sensor_config *config, char *why, size_t why_size)
 			    asprintf(&config->store_uri, "%s:%s", type, uri) >= 0)
 				return 0;
 		nearest = text_nearest(type, known, ARRAY_SIZE(known));
-		(void)snprintf(why, why_size,
-			       "-r '%s' is no type of output%s%s%s; known: null, csv, mongodb, socket, "
-			       "sqlite, bson, jsonl",
-			       type, nearest ? ", did you mean '" : "", nearest ? nearest : "",
-			       nearest ? "'" : "");
-		return -EINVAL;
+		return reason_set(why, -EINVAL,
+				  "-r '%s' is no type of output%s%s%s; known: null, csv, mongodb, socket, "
+				  "sqlite, bson, jsonl",
+				  type, nearest ? ", did you mean '" : "", nearest ? nearest : "",
+				  nearest ? "'" : "");
 	}
 	return config->store_uri ? 0 : -ENOMEM;
 }
 
-static int settle_store(struct sensor_config *config, char *why, size_t why_size)
+static int settle_store(struct sensor_config *config, struct reason *why)
 {
 	int r = 0;
 
 	if (config->store && config->store[0])
 		config->store_uri = strdup(config->store);
 	else if (config->output_type && config->output_type[0])
-		r = uri_of_type(config, why, why_size);
+		r = uri_of_type(config, why);
 	else if (config->uri && config->uri[0])
 		config->store_uri = strdup(config->uri);
 	else
@@ -403,7 +401,7 @@ static int settle_store(struct sensor_config *config, char *why, size_t why_size
 		return r;
 	if (!config->store_uri)
 		return -ENOMEM;
-	return store_uri_valid(config->store_uri, why, why_size) ? 0 : -EINVAL;
+	return store_uri_valid(config->store_uri, why) ? 0 : -EINVAL;
 }
 
 /* Only stores that can be away need a spool. */
@@ -418,7 +416,7 @@ static bool store_is_remote(const char *uri)
 }
 
 /* What no store could take as the name of a collection, a file or a database. */
-static int check_names(const struct sensor_config *config, char *why, size_t why_size)
+static int check_names(const struct sensor_config *config, struct reason *why)
 {
 	const struct {
 		const char *what, *text, *refused;
@@ -430,33 +428,28 @@ static int check_names(const struct sensor_config *config, char *why, size_t why
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const char *at = names[i].text ? names[i].text : "";
 
-		if (strlen(at) > names[i].length) {
-			(void)snprintf(why, why_size, "the %s '%.20s…' is too long: %zu bytes at most",
-				       names[i].what, at, names[i].length);
-			return -EINVAL;
-		}
+		if (strlen(at) > names[i].length)
+			return reason_set(why, -EINVAL, "the %s '%.20s…' is too long: %zu bytes at most",
+					  names[i].what, at, names[i].length);
 		while (*at && (unsigned char)*at >= ' ' && *at != 0x7f && !strchr(names[i].refused, *at))
 			at++;
-		if (*at) {
-			(void)snprintf(why, why_size,
-				       "the %s '%s' must have none of %s and no control character: "
-				       "collections and files are named after it",
-				       names[i].what, names[i].text, names[i].refused);
-			return -EINVAL;
-		}
+		if (*at)
+			return reason_set(why, -EINVAL,
+					  "the %s '%s' must have none of %s and no control character: "
+					  "collections and files are named after it",
+					  names[i].what, names[i].text, names[i].refused);
 	}
 	return 0;
 }
 
-static int check_sources(const struct sensor_config *config, char *why, size_t why_size)
+static int check_sources(const struct sensor_config *config, struct reason *why)
 {
 	const bool wants_sim = strcmp(choose_energy_names[config->energy], "sim") == 0 ||
 			       strcmp(choose_activity_names[config->activity], "sim") == 0;
 
 	if (!wants_sim || config->sim)
 		return 0;
-	(void)snprintf(why, why_size, "the source 'sim' needs a simulated machine: give --sim FILE");
-	return -EINVAL;
+	return reason_set(why, -EINVAL, "the source 'sim' needs a simulated machine: give --sim FILE");
 }
 
 static int settle_names(struct sensor_config *config)
@@ -472,28 +465,26 @@ static int settle_names(struct sensor_config *config)
 	return 0;
 }
 
-static int finish(void *target, const struct config *loaded, char *why, size_t why_size)
+static int finish(void *target, const struct config *loaded, struct reason *why)
 {
 	struct sensor_config *config = target;
 	int r;
 
 	(void)loaded;
 	for (unsigned i = 0; i < config->n_groups; i++) {
-		if (config->groups[i].n_events == 0) {
-			(void)snprintf(why, why_size, "group '%s' has no event: put -e EVENT behind it",
-				       config->groups[i].name);
-			return -EINVAL;
-		}
+		if (config->groups[i].n_events == 0)
+			return reason_set(why, -EINVAL, "group '%s' has no event: put -e EVENT behind it",
+					  config->groups[i].name);
 	}
 	r = default_name(config);
 	if (r == 0)
-		r = check_names(config, why, why_size);
+		r = check_names(config, why);
 	if (r == 0)
-		r = check_sources(config, why, why_size);
+		r = check_sources(config, why);
 	if (r == 0)
 		r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
 	if (r == 0)
-		r = settle_store(config, why, why_size);
+		r = settle_store(config, why);
 	if (r == 0)
 		r = settle_names(config);
 	return r;

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "document/report.h"
 #include "config/sensor_config.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,19 +34,17 @@ static struct event_group_request *find_or_add(struct sensor_config *config, con
 	return group;
 }
 
-static int begin(struct sensor_config *config, const char *name, bool of_containers, char *why,
-		 size_t why_size)
+static int begin(struct sensor_config *config, const char *name, bool of_containers, struct reason *why)
 {
 	struct event_group_request *group;
 	struct event_group_request last;
-	int r = report_check_key(name, why, why_size);
+	int r = report_check_key(name, why);
 
 	if (r < 0)
 		return r;
 	group = find_or_add(config, name, of_containers);
 	if (!group) {
-		(void)snprintf(why, why_size, "group '%s' is one too many; %d are possible", name,
-			       SENSOR_GROUPS_MAX);
+		reason_set(why, 0, "group '%s' is one too many; %d are possible", name, SENSOR_GROUPS_MAX);
 		return -E2BIG;
 	}
 	/* The group that -o and -e speak of is the last one. */
@@ -55,21 +54,20 @@ static int begin(struct sensor_config *config, const char *name, bool of_contain
 	return 0;
 }
 
-static struct event_group_request *last_group(struct sensor_config *config, const char *option, char *why,
-					      size_t why_size)
+static struct event_group_request *last_group(struct sensor_config *config, const char *option,
+					      struct reason *why)
 {
 	if (config->n_groups > 0)
 		return &config->groups[config->n_groups - 1];
-	(void)snprintf(why, why_size, "%s has no group to belong to: put -s GROUP or -c GROUP before it",
-		       option);
+	reason_set(why, 0, "%s has no group to belong to: put -s GROUP or -c GROUP before it", option);
 	return NULL;
 }
 
-static int add_event(struct event_group_request *group, const char *event, char *why, size_t why_size)
+static int add_event(struct event_group_request *group, const char *event, struct reason *why)
 {
 	char **grown;
 
-	int r = report_check_key(event, why, why_size);
+	int r = report_check_key(event, why);
 
 	if (r < 0)
 		return r;
@@ -87,16 +85,14 @@ static int add_event(struct event_group_request *group, const char *event, char 
 	return 0;
 }
 
-int sensor_groups_begin(void *target, const struct config_row *row, const char *value, char *why,
-			size_t why_size)
+int sensor_groups_begin(void *target, const struct config_row *row, const char *value, struct reason *why)
 {
-	return begin(target, value, row->letter == 'c', why, why_size);
+	return begin(target, value, row->letter == 'c', why);
 }
 
-int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, char *why,
-			  size_t why_size)
+int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, struct reason *why)
 {
-	struct event_group_request *group = last_group(target, "-o", why, why_size);
+	struct event_group_request *group = last_group(target, "-o", why);
 
 	(void)row;
 	(void)value;
@@ -106,13 +102,12 @@ int sensor_groups_one_cpu(void *target, const struct config_row *row, const char
 	return 0;
 }
 
-int sensor_groups_event(void *target, const struct config_row *row, const char *value, char *why,
-			size_t why_size)
+int sensor_groups_event(void *target, const struct config_row *row, const char *value, struct reason *why)
 {
-	struct event_group_request *group = last_group(target, "-e", why, why_size);
+	struct event_group_request *group = last_group(target, "-e", why);
 
 	(void)row;
-	return group ? add_event(group, value, why, why_size) : -EINVAL;
+	return group ? add_event(group, value, why) : -EINVAL;
 }
 
 void sensor_groups_reset(void *target)
@@ -157,7 +152,7 @@ static int read_mode(struct config_json *json, const json_t *value, const char *
 static int read_events(struct config_json *json, const json_t *value, struct event_group_request *group)
 {
 	const json_t *events = json_object_get(value, "events");
-	char why[256] = "";
+	struct reason why = {""};
 	size_t index;
 	json_t *event;
 
@@ -167,8 +162,8 @@ static int read_events(struct config_json *json, const json_t *value, struct eve
 	{
 		if (!json_is_string(event))
 			return config_json_fail(json, events, NULL, index, "an event must be a string");
-		if (add_event(group, json_string_value(event), why, sizeof(why)) < 0)
-			return config_json_fail(json, events, NULL, index, "%s", why);
+		if (add_event(group, json_string_value(event), &why) < 0)
+			return config_json_fail(json, events, NULL, index, "%s", why.text);
 	}
 	return 0;
 }
@@ -179,7 +174,7 @@ static int read_group(struct sensor_config *config, const struct config_row *row
 	static const char *const known[] = {"events", "monitoring_type", "monitoring-type", "mode", NULL};
 	const json_t *value = json_object_get(parent, name);
 	struct event_group_request *group;
-	char why[256] = "";
+	struct reason why = {""};
 	int r;
 
 	if (!json_is_object(value))
@@ -187,8 +182,8 @@ static int read_group(struct sensor_config *config, const struct config_row *row
 	r = config_json_known_keys(json, value, known);
 	if (r < 0)
 		return r;
-	if (begin(config, name, strcmp(row->name, "container") == 0, why, sizeof(why)) < 0)
-		return config_json_fail(json, parent, name, 0, "%s", why);
+	if (begin(config, name, strcmp(row->name, "container") == 0, &why) < 0)
+		return config_json_fail(json, parent, name, 0, "%s", why.text);
 	group = &config->groups[config->n_groups - 1];
 	for (size_t i = 1; known[i]; i++) {
 		if (!json_object_get(value, known[i]))

@@ -6,16 +6,14 @@
 #pragma once
 
 #include "config/config.h"
+#include "base/reason.h"
 
 struct sensor_config;
 
 /* Row callbacks: -s and -c start a group (or go on with one of that name), -o and -e concern the last one. */
-int sensor_groups_begin(void *target, const struct config_row *row, const char *value, char *why,
-			size_t why_size);
-int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, char *why,
-			  size_t why_size);
-int sensor_groups_event(void *target, const struct config_row *row, const char *value, char *why,
-			size_t why_size);
+int sensor_groups_begin(void *target, const struct config_row *row, const char *value, struct reason *why);
+int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, struct reason *why);
+int sensor_groups_event(void *target, const struct config_row *row, const char *value, struct reason *why);
 void sensor_groups_reset(void *target);
 /* {"name": {"events": ["…"], "monitoring_type": "…"}}; row->name says which kind ("system" or "container").
  */

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "event/event_pfm.h"
 #include "machine/pmu.h"
+#include "base/reason.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -81,48 +82,44 @@ static int add_box(struct event_encoding *encoding, const struct event_attr *att
 	return 0;
 }
 
-static int explain_pmu(int error, const char *pmu, char *why, size_t why_size)
+static int explain_pmu(int error, const char *pmu, struct reason *why)
 {
 	if (error != -ENOENT)
-		(void)snprintf(why, why_size, "the PMU '%s' has files that make no sense", pmu);
+		reason_set(why, 0, "the PMU '%s' has files that make no sense", pmu);
 	else if (strcmp(pmu, "power") == 0)
-		(void)snprintf(why, why_size,
-			       "the kernel has no 'power' PMU: try modprobe rapl, or a kernel with "
-			       "CONFIG_PERF_EVENTS_INTEL_RAPL; virtual machines have none");
+		reason_set(why, 0,
+			   "the kernel has no 'power' PMU: try modprobe rapl, or a kernel with "
+			   "CONFIG_PERF_EVENTS_INTEL_RAPL; virtual machines have none");
 	else if (strcmp(pmu, "msr") == 0)
-		(void)snprintf(why, why_size,
-			       "the kernel has no 'msr' PMU; it is part of x86 kernels with perf events");
+		reason_set(why, 0, "the kernel has no 'msr' PMU; it is part of x86 kernels with perf events");
 	else
-		(void)snprintf(why, why_size,
-			       "the kernel has no PMU '%s'; /sys/bus/event_source/devices lists those "
-			       "it has",
-			       pmu);
+		reason_set(why, 0,
+			   "the kernel has no PMU '%s'; /sys/bus/event_source/devices lists those "
+			   "it has",
+			   pmu);
 	return error;
 }
 
-static int explain_event(int error, const char *sysfs_root, const char *pmu, const char *event, char *why,
-			 size_t why_size)
+static int explain_event(int error, const char *sysfs_root, const char *pmu, const char *event,
+			 struct reason *why)
 {
 	char nearest[128];
 
 	if (error == -ENOENT && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
-		(void)snprintf(why, why_size, "the PMU '%s' has no event '%s'; it has '%s'", pmu, event,
-			       nearest);
+		reason_set(why, 0, "the PMU '%s' has no event '%s'; it has '%s'", pmu, event, nearest);
 	else if (error == -ENOENT)
-		(void)snprintf(why, why_size, "the PMU '%s' of this machine has no event '%s'", pmu, event);
+		reason_set(why, 0, "the PMU '%s' of this machine has no event '%s'", pmu, event);
 	else if (error == -EINVAL || error == -ERANGE)
-		(void)snprintf(why, why_size,
-			       "the PMU '%s' does not take the terms '%s'; its format folder lists them", pmu,
-			       event);
+		reason_set(why, 0, "the PMU '%s' does not take the terms '%s'; its format folder lists them",
+			   pmu, event);
 	else
-		(void)snprintf(why, why_size, "the files of event '%s' of PMU '%s' make no sense", event,
-			       pmu);
+		reason_set(why, 0, "the files of event '%s' of PMU '%s' make no sense", event, pmu);
 	return error;
 }
 
 /* One event of one PMU in sysfs, appended as a box. */
 static int encode_sysfs(const char *sysfs_root, const char *pmu_name, const char *event,
-			struct event_encoding *encoding, char *why, size_t why_size)
+			struct event_encoding *encoding, struct reason *why)
 {
 	struct pmu pmu = {0};
 	struct event_attr attr;
@@ -130,10 +127,10 @@ static int encode_sysfs(const char *sysfs_root, const char *pmu_name, const char
 	int r = pmu_read(sysfs_root, pmu_name, &pmu);
 
 	if (r < 0)
-		return explain_pmu(r, pmu_name, why, why_size);
+		return explain_pmu(r, pmu_name, why);
 	r = pmu_encode(sysfs_root, &pmu, event, &attr, &scale);
 	if (r < 0)
-		r = explain_event(r, sysfs_root, pmu_name, event, why, why_size);
+		r = explain_event(r, sysfs_root, pmu_name, event, why);
 	else if (strncmp(event, "energy-", 7) == 0 && scale > 0)
 		encoding->joules_per_count = scale;
 	if (r == 0)
@@ -143,34 +140,31 @@ static int encode_sysfs(const char *sysfs_root, const char *pmu_name, const char
 }
 
 /* RAPL_… and the MSR events. -ENOENT with an empty `why`: no such alias. */
-static int encode_alias(const char *sysfs_root, const char *name, struct event_encoding *encoding, char *why,
-			size_t why_size)
+static int encode_alias(const char *sysfs_root, const char *name, struct event_encoding *encoding,
+			struct reason *why)
 {
 	int first_error = -ENOENT;
-	char reason[256];
+	struct reason reason;
 
-	why[0] = '\0';
+	reason_clear(why);
 	for (size_t i = 0; i < ARRAY_SIZE(event_aliases); i++) {
 		const struct event_alias *alias = &event_aliases[i];
 		int r;
 
 		if (strcmp(plain_name(name), alias->name) != 0)
 			continue;
-		r = encode_sysfs(sysfs_root, alias->pmu, alias->event, encoding, reason, sizeof(reason));
+		r = encode_sysfs(sysfs_root, alias->pmu, alias->event, encoding, &reason);
 		if (r == 0 && alias->energy && !(encoding->joules_per_count > 0)) {
 			event_encoding_done(encoding);
-			(void)snprintf(reason, sizeof(reason),
+			r = reason_set(&reason, -EBADMSG,
 				       "%s/bus/event_source/devices/%s/events/%s.scale is "
 				       "missing: the unit of its counts is unknown",
 				       sysfs_root, alias->pmu, alias->event);
-			r = -EBADMSG;
 		}
 		if (r == 0)
 			return 0;
-		if (!why[0]) {
-			(void)snprintf(why, why_size, "%s", reason);
-			first_error = r;
-		}
+		if (!why->text[0])
+			first_error = reason_set(why, r, "%s", reason.text);
 	}
 	return first_error;
 }
@@ -187,10 +181,10 @@ static bool is_numbered(const char *name, const char *stem)
 
 /* "uncore_imc/cas_count_read/" means every uncore_imc_N where there is no uncore_imc. */
 static int encode_numbered(const char *sysfs_root, const char *stem, const char *event,
-			   struct event_encoding *encoding, char *why, size_t why_size)
+			   struct event_encoding *encoding, struct reason *why)
 {
 	char path[PATH_MAX];
-	int r = explain_pmu(-ENOENT, stem, why, why_size);
+	int r = explain_pmu(-ENOENT, stem, why);
 	DIR *dir;
 
 	if (snprintf(path, sizeof(path), "%s/bus/event_source/devices", sysfs_root) >= (int)sizeof(path))
@@ -201,7 +195,7 @@ static int encode_numbered(const char *sysfs_root, const char *stem, const char 
 	for (const struct dirent *entry; (entry = readdir(dir));) {
 		if (!is_numbered(entry->d_name, stem))
 			continue;
-		r = encode_sysfs(sysfs_root, entry->d_name, event, encoding, why, why_size);
+		r = encode_sysfs(sysfs_root, entry->d_name, event, encoding, why);
 		if (r < 0)
 			break;
 	}
@@ -211,7 +205,7 @@ static int encode_numbered(const char *sysfs_root, const char *stem, const char 
 
 /* "pmu/event/" or "pmu/term=1,term=2/". */
 static int encode_slashes(const char *sysfs_root, const char *name, struct event_encoding *encoding,
-			  char *why, size_t why_size)
+			  struct reason *why)
 {
 	char pmu_name[EVENT_PMU_NAME_SIZE], event[256];
 	size_t pmu_length = strcspn(name, "/"), event_length;
@@ -220,17 +214,15 @@ static int encode_slashes(const char *sysfs_root, const char *name, struct event
 
 	event_length = strcspn(name + pmu_length + 1, "/");
 	if (!pmu_length || pmu_length >= sizeof(pmu_name) || !event_length || event_length >= sizeof(event) ||
-	    strcmp(name + pmu_length + 1 + event_length, "/") != 0) {
-		(void)snprintf(why, why_size, "events of sysfs are written 'pmu/event/', with two slashes");
-		return -EINVAL;
-	}
+	    strcmp(name + pmu_length + 1 + event_length, "/") != 0)
+		return reason_set(why, -EINVAL, "events of sysfs are written 'pmu/event/', with two slashes");
 	(void)snprintf(pmu_name, sizeof(pmu_name), "%.*s", (int)pmu_length, name);
 	(void)snprintf(event, sizeof(event), "%.*s", (int)event_length, name + pmu_length + 1);
 	r = pmu_read(sysfs_root, pmu_name, &pmu);
 	pmu_done(&pmu);
 	if (r == -ENOENT)
-		return encode_numbered(sysfs_root, pmu_name, event, encoding, why, why_size);
-	return encode_sysfs(sysfs_root, pmu_name, event, encoding, why, why_size);
+		return encode_numbered(sysfs_root, pmu_name, event, encoding, why);
+	return encode_sysfs(sysfs_root, pmu_name, event, encoding, why);
 }
 
 /*
@@ -258,11 +250,11 @@ static int add_hybrid(const char *sysfs_root, const struct event_attr *attr, str
 	return r;
 }
 
-static int encode_pfm(const char *sysfs_root, const char *name, struct event_encoding *encoding, char *why,
-		      size_t why_size)
+static int encode_pfm(const char *sysfs_root, const char *name, struct event_encoding *encoding,
+		      struct reason *why)
 {
 	struct event_attr attrs[EVENT_PFM_BOXES_MAX];
-	int n = event_pfm_encode(name, attrs, why, why_size), r = 0;
+	int n = event_pfm_encode(name, attrs, why), r = 0;
 
 	if (n < 0)
 		return n;
@@ -282,23 +274,23 @@ static int encode_pfm(const char *sysfs_root, const char *name, struct event_enc
 		pmu_done(&pmu);
 	}
 	if (r < 0)
-		(void)snprintf(why, why_size, "out of memory");
+		reason_set(why, 0, "out of memory");
 	return r;
 }
 
-int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding, char *why,
-		 size_t why_size)
+int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding,
+		 struct reason *why)
 {
 	struct event_encoding encoding = {0};
 	int r;
 
-	why[0] = '\0';
+	reason_clear(why);
 	if (strchr(name, '/')) {
-		r = encode_slashes(sysfs_root, name, &encoding, why, why_size);
+		r = encode_slashes(sysfs_root, name, &encoding, why);
 	} else {
-		r = encode_alias(sysfs_root, name, &encoding, why, why_size);
-		if (r == -ENOENT && !why[0])
-			r = encode_pfm(sysfs_root, name, &encoding, why, why_size);
+		r = encode_alias(sysfs_root, name, &encoding, why);
+		if (r == -ENOENT && !why->text[0])
+			r = encode_pfm(sysfs_root, name, &encoding, why);
 	}
 	if (r < 0) {
 		event_encoding_done(&encoding);

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,8 +48,8 @@ struct event_encoding {
  * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the remedy.
  * libpfm reads the machine's own /sys; everything else is looked up below `sysfs_root`.
  */
-int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding, char *why,
-		 size_t why_size);
+int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding,
+		 struct reason *why);
 void event_encoding_done(struct event_encoding *encoding);
 /* RAPL_ENERGY_PKG, RAPL_ENERGY_DRAM, RAPL_ENERGY_CORES, RAPL_ENERGY_GPU or RAPL_ENERGY_PSYS? */
 bool event_is_energy(const char *name);

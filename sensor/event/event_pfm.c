@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -159,42 +160,41 @@ static bool nearest_name(const char *name, char *ret, size_t size)
 }
 
 /* Why libpfm refused, with the remedy. */
-static int explain(int error, const char *name, char *why, size_t why_size)
+static int explain(int error, const char *name, struct reason *why)
 {
 	char nearest[128];
 
 	switch (error) {
 	case PFM_ERR_NOTFOUND:
 		if (nearest_name(name, nearest, sizeof(nearest)))
-			(void)snprintf(why, why_size,
-				       "no such event on this CPU; the nearest known name is '%s'", nearest);
+			reason_set(why, 0, "no such event on this CPU; the nearest known name is '%s'",
+				   nearest);
 		else
-			(void)snprintf(why, why_size,
-				       "no such event on this CPU, as far as libpfm knows it; `perf list` "
-				       "shows what the "
-				       "kernel offers, to be given as 'pmu/event/'");
+			reason_set(why, 0,
+				   "no such event on this CPU, as far as libpfm knows it; `perf list` "
+				   "shows what the "
+				   "kernel offers, to be given as 'pmu/event/'");
 		break;
 	case PFM_ERR_UMASK:
 	case PFM_ERR_ATTR:
 	case PFM_ERR_ATTR_VAL:
 	case PFM_ERR_FEATCOMB:
-		(void)snprintf(why, why_size, "the event is known, but not with these attributes (%s)",
-			       pfm_strerror(error));
+		reason_set(why, 0, "the event is known, but not with these attributes (%s)",
+			   pfm_strerror(error));
 		break;
 	case PFM_ERR_NOTSUPP:
-		(void)snprintf(why, why_size,
-			       "the event is known, but the kernel has no PMU for it; try modprobe "
-			       "intel_uncore or amd_uncore");
+		reason_set(why, 0,
+			   "the event is known, but the kernel has no PMU for it; try modprobe "
+			   "intel_uncore or amd_uncore");
 		break;
 	default:
-		(void)snprintf(why, why_size, "libpfm: %s", pfm_strerror(error));
+		reason_set(why, 0, "libpfm: %s", pfm_strerror(error));
 		break;
 	}
 	return pfm_to_errno(error);
 }
 
-int event_pfm_encode(const char *name, struct event_attr ret_attrs[EVENT_PFM_BOXES_MAX], char *why,
-		     size_t why_size)
+int event_pfm_encode(const char *name, struct event_attr ret_attrs[EVENT_PFM_BOXES_MAX], struct reason *why)
 {
 	cleanup_(cleanup_free) char *full = NULL;
 	char *separator;
@@ -204,7 +204,7 @@ int event_pfm_encode(const char *name, struct event_attr ret_attrs[EVENT_PFM_BOX
 	if (r == PFM_SUCCESS)
 		r = encode_one(NULL, name, &ret_attrs[0], &full);
 	if (r != PFM_SUCCESS)
-		return explain(r, name, why, why_size);
+		return explain(r, name, why);
 	separator = full ? strstr(full, "::") : NULL;
 	/* Who names a PMU wants that one only. */
 	if (!separator || strstr(name, "::"))

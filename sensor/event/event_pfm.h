@@ -6,6 +6,7 @@
 #pragma once
 
 #include "event/event.h"
+#include "base/reason.h"
 
 #define EVENT_PFM_BOXES_MAX 64
 
@@ -13,5 +14,4 @@
  * Encodes an event that libpfm knows for this CPU: one attribute for each PMU that counts it (uncore boxes,
  * both kinds of cores of a hybrid CPU). Returns how many, or a negative errno with a sentence in `why`.
  */
-int event_pfm_encode(const char *name, struct event_attr ret_attrs[EVENT_PFM_BOXES_MAX], char *why,
-		     size_t why_size);
+int event_pfm_encode(const char *name, struct event_attr ret_attrs[EVENT_PFM_BOXES_MAX], struct reason *why);

@@ -51,7 +51,7 @@ static int serve_open_group(const struct priv_config *config, struct ipc_cursor 
 
 	if (priv_get_group(cursor, &group, events) < 0 || priv_check_end(cursor) < 0)
 		return -EBADMSG;
-	answer->error = priv_open_group(config, &group, answer->fds, answer->cause, sizeof(answer->cause));
+	answer->error = priv_open_group(config, &group, answer->fds, &answer->cause);
 	answer->n_fds = answer->error < 0 ? 0 : group.n_events;
 	return 0;
 }
@@ -72,8 +72,7 @@ static int serve_open_file(const struct priv_config *config, struct ipc_cursor *
 
 	if (priv_check_end(cursor) < 0 || kind >= PRIV_FILES || strlen(id) > PRIV_ID_MAX)
 		return -EBADMSG;
-	answer_fd(answer,
-		  priv_open_file(config, (enum priv_file)kind, id, answer->cause, sizeof(answer->cause)));
+	answer_fd(answer, priv_open_file(config, (enum priv_file)kind, id, &answer->cause));
 	return 0;
 }
 
@@ -109,7 +108,7 @@ static int send_answer(int socket, const struct ipc_message *request, const stru
 	int r = ipc_put_i64(&payload, answer->error);
 
 	if (r == 0)
-		r = ipc_put_string(&payload, answer->error ? answer->cause : "");
+		r = ipc_put_string(&payload, answer->error ? answer->cause.text : "");
 	if (r == 0)
 		r = ipc_try_send(socket, request->type | PRIV_ANSWER, request->tag, payload.data,
 				 payload.length, answer->fds, answer->n_fds);

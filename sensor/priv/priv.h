@@ -9,13 +9,13 @@
 
 #include "priv/container_file.h"
 #include "event/event.h"
+#include "base/reason.h"
 
 #include <stddef.h>
 
 #define PRIV_GROUP_EVENTS_MAX 32
 #define PRIV_CGROUP_PATH_MAX  4096
 #define PRIV_ID_MAX           128
-#define PRIV_CAUSE_MAX        160
 
 /* Where requests may reach. All strings outlive the process's loop. */
 struct priv_bpf;
@@ -65,7 +65,7 @@ int priv_serve(int socket, const struct priv_config *config);
  * -EINVAL also says that these events do not fit into one group.
  */
 int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
-		    char *cause, size_t cause_size);
+		    struct reason *cause);
 /* Returns the descriptor or a negative errno. Container files: container_file.h has the table. */
-int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id, char *cause,
-		   size_t cause_size);
+int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id,
+		   struct reason *cause);

@@ -7,6 +7,7 @@
 
 #include "process/ipc.h"
 #include "priv/priv.h"
+#include "base/reason.h"
 
 #include <errno.h>
 
@@ -14,7 +15,7 @@
 struct priv_answer {
 	uint32_t type; /* of the request */
 	int error;
-	char cause[PRIV_CAUSE_MAX];
+	struct reason cause;
 	int fds[PRIV_GROUP_EVENTS_MAX];
 	unsigned n_fds;
 };

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "sensor/source/bpf/count.skel.h"
+#include "base/reason.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -37,10 +38,9 @@ static int keep_words(enum libbpf_print_level level, const char *format, va_list
 	return 0;
 }
 
-static int fail(int error, char *cause, size_t cause_size, const char *what)
+static int fail(int error, struct reason *cause, const char *what)
 {
-	(void)snprintf(cause, cause_size, "%s%s%s", what, last_words[0] ? ": " : "", last_words);
-	return error;
+	return reason_set(cause, error, "%s%s%s", what, last_words[0] ? ": " : "", last_words);
 }
 
 static int size_maps(struct count_bpf *program, const struct priv_bpf_shape *shape)
@@ -90,8 +90,7 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 	return program;
 }
 
-int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, char *cause,
-		  size_t cause_size)
+int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, struct reason *cause)
 {
 	struct priv_bpf *bpf;
 
@@ -116,7 +115,7 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 		const int error = errno ? -errno : -ENOMEM;
 
 		priv_bpf_free(bpf);
-		return fail(error, cause, cause_size, "the kernel does not take the program");
+		return fail(error, cause, "the kernel does not take the program");
 	}
 	*ret_bpf = bpf;
 	return 0;
@@ -166,7 +165,7 @@ static int flush(struct priv_bpf *bpf)
 	return result;
 }
 
-int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], char *cause, size_t cause_size)
+int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], struct reason *cause)
 {
 	struct bpf_program *on_switch = bpf->program->progs.on_switch;
 	const struct bpf_map *given[PRIV_BPF_MAPS] = {bpf->program->maps.cells, bpf->program->maps.totals,
@@ -180,11 +179,11 @@ int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], char *caus
 	last_words[0] = '\0';
 	bpf->link = bpf_program__attach(on_switch);
 	if (!bpf->link)
-		return fail(-errno, cause, cause_size, "cannot attach to sched_switch");
+		return fail(-errno, cause, "cannot attach to sched_switch");
 	attach_births(bpf);
 	r = flush(bpf);
 	if (r < 0)
-		return fail(r, cause, cause_size, "cannot run the program on a CPU");
+		return fail(r, cause, "cannot run the program on a CPU");
 	for (unsigned i = 0; i < PRIV_BPF_MAPS; i++) {
 		ret_fds[i] = fcntl(bpf_map__fd(given[i]), F_DUPFD_CLOEXEC, 3);
 		if (ret_fds[i] < 0) {

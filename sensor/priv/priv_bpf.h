@@ -7,6 +7,7 @@
 
 #include "source/bpf/count.h"
 #include "event/event.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,13 +39,12 @@ struct priv_bpf_change {
 };
 
 /* All return 0 or a negative errno with a short cause where there is one. */
-int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, char *cause,
-		  size_t cause_size);
+int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, struct reason *cause);
 /* Gives event number `event` of a CPU its descriptor, which is taken over. An earlier one, whose CPU was
  * away, goes. */
 int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int fd);
 /* Starts counting. ret_fds: duplicates for the asker. */
-int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], char *cause, size_t cause_size);
+int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], struct reason *cause);
 /* All changes in order; the first error, the others are made all the same. `flush`: then whoever runs now
  * gets what it has had so far, on every CPU; after it no CPU adds to where a cgroup was counted before. */
 int priv_bpf_update(struct priv_bpf *bpf, const struct priv_bpf_change *changes, unsigned n, bool flush);

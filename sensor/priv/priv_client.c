@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "process/ipc.h"
 #include "priv/priv_client_private.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,12 +65,12 @@ void priv_client_free(struct priv_client *client)
 
 const char *priv_client_cause(const struct priv_client *client)
 {
-	return client->cause;
+	return client->cause.text;
 }
 
 bool priv_client_is_direct(struct priv_client *client)
 {
-	client->cause[0] = '\0';
+	client->cause.text[0] = '\0';
 	return client->socket < 0;
 }
 
@@ -79,7 +80,7 @@ static int take_answer(struct priv_client *client, struct ipc_message *answer, i
 	struct ipc_cursor cursor = ipc_cursor_init(answer->payload, answer->length);
 	int64_t error = ipc_get_i64(&cursor);
 
-	(void)snprintf(client->cause, sizeof(client->cause), "%s", ipc_get_string(&cursor));
+	reason_set(&client->cause, 0, "%s", ipc_get_string(&cursor));
 	if (cursor.failed || error > 0 || error < -4095 || (error == 0 && answer->n_fds != n_fds)) {
 		ipc_close_fds(answer);
 		return -EBADMSG;
@@ -137,7 +138,7 @@ int priv_client_open_group(struct priv_client *client, const struct priv_group *
 	int r;
 
 	if (priv_client_is_direct(client))
-		return priv_open_group(&client->config, group, ret_fds, client->cause, sizeof(client->cause));
+		return priv_open_group(&client->config, group, ret_fds, &client->cause);
 	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX ||
 	    strlen(group->cgroup) >= PRIV_CGROUP_PATH_MAX)
 		return -EINVAL;
@@ -152,7 +153,7 @@ int priv_client_open_file(struct priv_client *client, enum priv_file kind, const
 	int fd = -1, r;
 
 	if (priv_client_is_direct(client))
-		return priv_open_file(&client->config, kind, id, client->cause, sizeof(client->cause));
+		return priv_open_file(&client->config, kind, id, &client->cause);
 	if (strlen(id) > PRIV_ID_MAX)
 		return -EINVAL;
 	batch_clear(&client->payload);

@@ -16,7 +16,7 @@ int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape
 	if (priv_client_is_direct(client)) {
 		priv_bpf_free(client->bpf);
 		client->bpf = NULL;
-		return priv_bpf_load(shape, &client->bpf, client->cause, sizeof(client->cause));
+		return priv_bpf_load(shape, &client->bpf, &client->cause);
 	}
 	batch_clear(payload);
 	r = ipc_put_u64(payload, shape->n_events) | ipc_put_u64(payload, shape->n_cpus) |
@@ -30,9 +30,7 @@ static int add_group_directly(struct priv_client *client, const struct priv_grou
 			      const unsigned *columns)
 {
 	int fds[PRIV_GROUP_EVENTS_MAX];
-	int r = client->bpf
-			? priv_open_group(&client->config, group, fds, client->cause, sizeof(client->cause))
-			: -EOPNOTSUPP;
+	int r = client->bpf ? priv_open_group(&client->config, group, fds, &client->cause) : -EOPNOTSUPP;
 
 	for (unsigned i = 0; r == 0 && i < group->n_events; i++) {
 		r = priv_bpf_add_event(client->bpf, columns[i], group->cpu, fds[i]);
@@ -59,9 +57,7 @@ int priv_client_bpf_group(struct priv_client *client, const struct priv_group *g
 int priv_client_bpf_attach(struct priv_client *client, int ret_fds[PRIV_BPF_MAPS])
 {
 	if (priv_client_is_direct(client))
-		return client->bpf
-			       ? priv_bpf_attach(client->bpf, ret_fds, client->cause, sizeof(client->cause))
-			       : -EOPNOTSUPP;
+		return client->bpf ? priv_bpf_attach(client->bpf, ret_fds, &client->cause) : -EOPNOTSUPP;
 	batch_clear(&client->payload);
 	return priv_client_ask(client, PRIV_REQUEST_BPF_ATTACH, ret_fds, PRIV_BPF_MAPS);
 }

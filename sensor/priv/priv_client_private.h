@@ -6,6 +6,7 @@
 
 #include "document/batch.h"
 #include "priv/priv_client.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 
@@ -16,7 +17,7 @@ struct priv_client {
 	uint32_t tag;
 	struct batch payload; /* reused by each request */
 	void *buffer;         /* for answers */
-	char cause[PRIV_CAUSE_MAX];
+	struct reason cause;
 };
 
 /* Forgets the last cause; true in direct mode. */

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "machine/pmu.h"
-#include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,36 +73,34 @@ static bool path_is_clean(const char *path)
 	return true;
 }
 
-static int check_group(const struct priv_config *config, const struct priv_group *group, char *cause,
-		       size_t size)
+static int check_group(const struct priv_config *config, const struct priv_group *group, struct reason *cause)
 {
 	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX || group->cpu >= PRIV_CPUS_MAX)
-		return text_fail(-EPERM, cause, size, "a group of %u events on CPU %u is refused",
-				 group->n_events, group->cpu);
+		return reason_set(cause, -EPERM, "a group of %u events on CPU %u is refused", group->n_events,
+				  group->cpu);
 	if (group->cgroup[0] && !path_is_clean(group->cgroup))
-		return text_fail(-EPERM, cause, size, "the cgroup path is refused");
+		return reason_set(cause, -EPERM, "the cgroup path is refused");
 	for (unsigned i = 0; i < group->n_events; i++) {
 		const struct event_attr *attr = &group->events[i];
 
 		if (attr->flags > (EVENT_EXCLUDE_HV << 1) - 1)
-			return text_fail(-EPERM, cause, size, "event flags %#x are refused", attr->flags);
+			return reason_set(cause, -EPERM, "event flags %#x are refused", attr->flags);
 		if (!type_is_allowed(config, attr->type))
-			return text_fail(-EPERM, cause, size, "event type %u is not one that only counts",
-					 attr->type);
+			return reason_set(cause, -EPERM, "event type %u is not one that only counts",
+					  attr->type);
 	}
 	return 0;
 }
 
 /* The cgroup's directory; -ENOENT when it is gone, -EBADF when what is there is no cgroup. */
-static int open_cgroup(const struct priv_config *config, const char *path, char *cause, size_t size)
+static int open_cgroup(const struct priv_config *config, const char *path, struct reason *cause)
 {
 	cleanup_(cleanup_close) int root = -1;
 	cleanup_(cleanup_close) int fd = -1;
 	struct statfs fs;
 
 	if (!config->perf_root)
-		return text_fail(-EOPNOTSUPP, cause, size,
-				 "no cgroup hierarchy that perf can use is mounted");
+		return reason_set(cause, -EOPNOTSUPP, "no cgroup hierarchy that perf can use is mounted");
 	root = open(config->perf_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return -errno;
@@ -114,7 +112,7 @@ static int open_cgroup(const struct priv_config *config, const char *path, char 
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
 	if (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC)
-		return text_fail(-EBADF, cause, size, "%s is no cgroup hierarchy", config->perf_root);
+		return reason_set(cause, -EBADF, "%s is no cgroup hierarchy", config->perf_root);
 	return TAKE_FD(fd);
 }
 
@@ -147,15 +145,15 @@ static void close_all(int *fds, unsigned n)
 }
 
 int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
-		    char *cause, size_t cause_size)
+		    struct reason *cause)
 {
 	cleanup_(cleanup_close) int cgroup_fd = -1;
-	int r = check_group(config, group, cause, cause_size);
+	int r = check_group(config, group, cause);
 
 	if (r < 0)
 		return r;
 	if (group->cgroup[0]) {
-		cgroup_fd = open_cgroup(config, group->cgroup, cause, cause_size);
+		cgroup_fd = open_cgroup(config, group->cgroup, cause);
 		if (cgroup_fd < 0)
 			return cgroup_fd;
 	}
@@ -163,15 +161,14 @@ int priv_open_group(const struct priv_config *config, const struct priv_group *g
 		r = open_event(&group->events[i], group->cpu, cgroup_fd, i ? ret_fds[0] : -1);
 		if (r < 0) {
 			if (group->n_events > 1)
-				(void)text_fail(r, cause, cause_size, "event %u of %u", i + 1,
-						group->n_events);
+				reason_set(cause, r, "event %u of %u", i + 1, group->n_events);
 			close_all(ret_fds, i);
 			return r;
 		}
 		ret_fds[i] = r;
 	}
 	if (ioctl(ret_fds[0], PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) < 0) {
-		r = text_fail(-errno, cause, cause_size, "enabling the group");
+		r = reason_set(cause, -errno, "enabling the group");
 		close_all(ret_fds, group->n_events);
 		return r;
 	}
@@ -203,15 +200,15 @@ static bool zone_is_valid(const char *zone)
 	return false;
 }
 
-int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id, char *cause,
-		   size_t cause_size)
+int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id,
+		   struct reason *cause)
 {
 	char path[PATH_MAX];
 	struct stat status;
 	int fd;
 
 	if (kind != PRIV_FILE_POWERCAP_ENERGY || !zone_is_valid(id))
-		return text_fail(-EPERM, cause, cause_size, "the file is not in the list");
+		return reason_set(cause, -EPERM, "the file is not in the list");
 	if (snprintf(path, sizeof(path), "%s/class/powercap/%s/energy_uj", config->sysfs_root, id) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
@@ -220,7 +217,7 @@ int priv_open_file(const struct priv_config *config, enum priv_file kind, const 
 		return -errno;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
 		(void)close(fd);
-		return text_fail(-EPERM, cause, cause_size, "it is no regular file");
+		return reason_set(cause, -EPERM, "it is no regular file");
 	}
 	return fd;
 }

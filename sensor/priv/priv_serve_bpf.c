@@ -49,7 +49,7 @@ int priv_serve_bpf_load(const struct priv_config *config, struct ipc_cursor *cur
 	}
 	priv_bpf_free(*config->bpf); /* a probe's; there is one at a time */
 	*config->bpf = NULL;
-	answer->error = priv_bpf_load(&shape, config->bpf, answer->cause, sizeof(answer->cause));
+	answer->error = priv_bpf_load(&shape, config->bpf, &answer->cause);
 	return 0;
 }
 
@@ -76,7 +76,7 @@ int priv_serve_bpf_group(const struct priv_config *config, struct ipc_cursor *cu
 		answer->error = -EOPNOTSUPP;
 		return 0;
 	}
-	answer->error = priv_open_group(config, &group, fds, answer->cause, sizeof(answer->cause));
+	answer->error = priv_open_group(config, &group, fds, &answer->cause);
 	for (unsigned i = 0; answer->error == 0 && i < group.n_events; i++) {
 		int r = priv_bpf_add_event(program(config), columns[i], group.cpu, fds[i]);
 
@@ -94,9 +94,8 @@ int priv_serve_bpf_attach(const struct priv_config *config, struct ipc_cursor *c
 {
 	if (priv_check_end(cursor) < 0)
 		return -EBADMSG;
-	answer->error = program(config) ? priv_bpf_attach(program(config), answer->fds, answer->cause,
-							  sizeof(answer->cause))
-					: -EOPNOTSUPP;
+	answer->error =
+		program(config) ? priv_bpf_attach(program(config), answer->fds, &answer->cause) : -EOPNOTSUPP;
 	answer->n_fds = answer->error < 0 ? 0 : PRIV_BPF_MAPS;
 	return 0;
 }

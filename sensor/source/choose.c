@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,8 +51,8 @@ static bool note_opened(struct choose_step *step, int error)
 {
 	step->error = error;
 	step->taken = error >= 0;
-	if (error < 0 && !step->why[0])
-		(void)snprintf(step->why, sizeof(step->why), "%s", strerror(-error));
+	if (error < 0 && !step->why.text[0])
+		reason_set(&step->why, 0, "%s", strerror(-error));
 	return step->taken;
 }
 
@@ -60,7 +61,7 @@ static struct system_source *try_system(const struct system_source_ops *ops, str
 {
 	struct system_source *source = NULL;
 
-	step->error = ops->probe(context, request, step->why, sizeof(step->why));
+	step->error = ops->probe(context, request, &step->why);
 	if (step->error < 0)
 		return NULL;
 	return note_opened(step, ops->open(context, request, &source)) ? source : NULL;
@@ -98,7 +99,7 @@ struct system_source *choose_system(struct source_context *context, const struct
 		}
 		*ret_error = step->error;
 		log_notice("source", 0, "group '%s': not by %s: %s", request->name, table[i]->name,
-			   step->why);
+			   step->why.text);
 	}
 	return NULL;
 }
@@ -110,7 +111,7 @@ static struct activity_source *try_activity(const struct activity_source_ops *op
 {
 	struct activity_source *source = NULL;
 
-	step->error = ops->probe(context, requests, n_requests, step->why, sizeof(step->why));
+	step->error = ops->probe(context, requests, n_requests, &step->why);
 	if (step->error < 0)
 		return NULL;
 	return note_opened(step, ops->open(context, requests, n_requests, n_slots, &source)) ? source : NULL;
@@ -139,7 +140,8 @@ struct activity_source *choose_activity(struct source_context *context,
 			return source;
 		}
 		*ret_error = step->error;
-		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name, step->why);
+		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name,
+			   step->why.text);
 	}
 	return NULL;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "source/source.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 
@@ -17,7 +18,7 @@ struct choose_step {
 	const char *group;
 	bool taken;
 	int error;
-	char why[512];
+	struct reason why;
 };
 
 struct choose_report {

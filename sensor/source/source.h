@@ -8,6 +8,7 @@
 #pragma once
 
 #include "document/report.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,8 +62,8 @@ struct system_source_ops {
 	bool estimated; /* a model, not a measurement */
 	/* Can it serve any event of the group here? 0, or a negative errno with reason and remedy in `why`.
 	 */
-	int (*probe)(struct source_context *context, const struct event_group_request *request, char *why,
-		     size_t why_size);
+	int (*probe)(struct source_context *context, const struct event_group_request *request,
+		     struct reason *why);
 	/* Events it cannot serve are logged with the reason and left out of the group (strict: an error). */
 	int (*open)(struct source_context *context, const struct event_group_request *request,
 		    struct system_source **ret_source);
@@ -128,7 +129,7 @@ typedef void activity_born(void *data, uint64_t parent, const char *name, uint64
 struct activity_source_ops {
 	const char *name;
 	int (*probe)(struct source_context *context, const struct event_group_request *requests,
-		     unsigned n_requests, char *why, size_t why_size);
+		     unsigned n_requests, struct reason *why);
 	/* n_slots: how many slots to prepare for; more may come. */
 	int (*open)(struct source_context *context, const struct event_group_request *requests,
 		    unsigned n_requests, unsigned n_slots, struct activity_source **ret_source);

@@ -15,6 +15,7 @@
 #include "source/frame.h"
 #include "machine/procstat.h"
 #include "machine/scale.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,25 +58,21 @@ static const char *file_name(const struct source_cpustat *cpustat)
 }
 
 static int cpustat_probe(struct source_context *context, const struct event_group_request *requests,
-			 unsigned n_requests, char *why, size_t why_size)
+			 unsigned n_requests, struct reason *why)
 {
 	char path[PATH_MAX];
 
 	(void)requests;
 	(void)n_requests;
-	if (!context->cpu_root) {
-		(void)snprintf(why, why_size,
-			       "no cgroup hierarchy with CPU times is mounted (cgroup2, or v1's cpuacct)");
-		return -ENOENT;
-	}
+	if (!context->cpu_root)
+		return reason_set(why, -ENOENT,
+				  "no cgroup hierarchy with CPU times is mounted (cgroup2, or v1's cpuacct)");
 	(void)snprintf(path, sizeof(path), "%s/%s", context->cpu_root,
 		       context->cpu_root_v2 ? "cgroup.procs" : "cpuacct.usage");
 	if (access(path, R_OK) < 0) {
 		int r = -errno;
 
-		(void)snprintf(why, why_size, "cannot read %s: %s; is it a cgroup mount?", path,
-			       strerror(-r));
-		return r;
+		return reason_set(why, r, "cannot read %s: %s; is it a cgroup mount?", path, strerror(-r));
 	}
 	return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "machine/procstat.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -40,18 +41,16 @@ static bool asks_for_package(const struct event_group_request *request)
 }
 
 static int estimate_probe(struct source_context *context, const struct event_group_request *request,
-			  char *why, size_t why_size)
+			  struct reason *why)
 {
 	struct procstat stat;
 	int r;
 
-	if (!asks_for_package(request)) {
-		(void)snprintf(why, why_size, "only " REPORT_EVENT_PKG " can be estimated");
-		return -ENOENT;
-	}
+	if (!asks_for_package(request))
+		return reason_set(why, -ENOENT, "only " REPORT_EVENT_PKG " can be estimated");
 	r = procstat_open(context->procfs_root, context->topology, &stat);
 	if (r < 0)
-		(void)snprintf(why, why_size, "cannot read %s/stat: %s", context->procfs_root, strerror(-r));
+		reason_set(why, 0, "cannot read %s/stat: %s", context->procfs_root, strerror(-r));
 	else
 		procstat_close(&stat);
 	return r;

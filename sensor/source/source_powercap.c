@@ -12,6 +12,7 @@
 #include "machine/scale.h"
 #include "base/text.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,17 +44,16 @@ struct source_powercap {
 	char *name;
 };
 
-static int zone_open(struct source_context *context, const struct powercap_zone *zone, char *why,
-		     size_t why_size)
+static int zone_open(struct source_context *context, const struct powercap_zone *zone, struct reason *why)
 {
 	int fd = context->fd_budget
 			 ? priv_client_open_file(context->priv, PRIV_FILE_POWERCAP_ENERGY, zone->id)
 			 : -EMFILE;
 
 	if (fd < 0)
-		(void)snprintf(why, why_size, "%s/class/powercap/%s/energy_uj: %s%s", context->sysfs_root,
-			       zone->id, strerror(-fd),
-			       fd == -EACCES || fd == -EPERM ? "; the file is root's, run as root" : "");
+		reason_set(why, 0, "%s/class/powercap/%s/energy_uj: %s%s", context->sysfs_root, zone->id,
+			   strerror(-fd),
+			   fd == -EACCES || fd == -EPERM ? "; the file is root's, run as root" : "");
 	return fd;
 }
 
@@ -66,21 +66,21 @@ static bool group_has(const struct event_group_request *request, const char *eve
 }
 
 static int powercap_probe(struct source_context *context, const struct event_group_request *request,
-			  char *why, size_t why_size)
+			  struct reason *why)
 {
 	struct powercap_zone *zones = calloc(POWERCAP_ZONES_MAX, sizeof(*zones));
 	int n = zones ? powercap_list(context->sysfs_root, zones, POWERCAP_ZONES_MAX) : -ENOMEM;
 	int r = n < 0 ? n : -ENOENT;
 
-	(void)snprintf(why, why_size,
-		       "%s/class/powercap has no zone for these events: try modprobe intel_rapl_msr, or a "
-		       "kernel with "
-		       "CONFIG_INTEL_RAPL; virtual machines have none",
-		       context->sysfs_root);
+	reason_set(why, 0,
+		   "%s/class/powercap has no zone for these events: try modprobe intel_rapl_msr, or a "
+		   "kernel with "
+		   "CONFIG_INTEL_RAPL; virtual machines have none",
+		   context->sysfs_root);
 	for (int i = 0; i < n; i++) {
 		if (!group_has(request, powercap_event_of(zones[i].name)))
 			continue;
-		r = zone_open(context, &zones[i], why, why_size);
+		r = zone_open(context, &zones[i], why);
 		if (r >= 0) {
 			(void)close(r);
 			r = 0;
@@ -126,16 +126,16 @@ static int add_zone(struct source_powercap *powercap, const struct powercap_zone
 {
 	const struct topology *topology = powercap->context->topology;
 	const struct topology_package *package = topology_find_package(topology, zone->package);
-	char why[512];
+	struct reason why;
 	unsigned place = 0;
 	int fd, column;
 
 	/* A virtual machine's package numbers may differ from its host's. */
 	if (!package)
 		package = &topology->packages[0];
-	fd = zone_open(powercap->context, zone, why, sizeof(why));
+	fd = zone_open(powercap->context, zone, &why);
 	if (fd < 0) {
-		log_warning(LOG_TOKEN, 0, "zone %s (%s) is left out: %s", zone->id, zone->name, why);
+		log_warning(LOG_TOKEN, 0, "zone %s (%s) is left out: %s", zone->id, zone->name, why.text);
 		return 0;
 	}
 	while (place < powercap->n_places && powercap->places[place].package != package->id)

@@ -6,6 +6,7 @@
 #include "write/spool.h"
 
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -99,14 +100,14 @@ static void close_file(struct spool *spool)
 	spool->db = NULL;
 }
 
-int spool_open(const char *path, const struct spool_limits *limits, struct spool **ret_spool, char *why,
-	       size_t why_size)
+int spool_open(const char *path, const struct spool_limits *limits, struct spool **ret_spool,
+	       struct reason *why)
 {
 	struct spool *spool = calloc(1, sizeof(*spool));
 	char aside[4096];
 	int r;
 
-	why[0] = '\0';
+	reason_clear(why);
 	if (!spool)
 		return -ENOMEM;
 	spool->limits = *limits;
@@ -115,16 +116,16 @@ int spool_open(const char *path, const struct spool_limits *limits, struct spool
 		close_file(spool);
 		(void)snprintf(aside, sizeof(aside), "%s.damaged", path);
 		if (rename(path, aside) == 0) {
-			(void)snprintf(why, why_size, "the spool '%s' was damaged and is set aside as '%s'",
-				       path, aside);
+			reason_set(why, 0, "the spool '%s' was damaged and is set aside as '%s'", path,
+				   aside);
 			r = open_file(spool, path);
 		}
 	}
 	if (r < 0) {
-		(void)snprintf(why, why_size,
-			       "cannot use the spool '%s': %s. Is there room, and may the user of --user "
-			       "write there? Else name another place by --state-dir",
-			       path, spool->db ? sqlite3_errmsg(spool->db) : strerror(-r));
+		reason_set(why, 0,
+			   "cannot use the spool '%s': %s. Is there room, and may the user of --user "
+			   "write there? Else name another place by --state-dir",
+			   path, spool->db ? sqlite3_errmsg(spool->db) : strerror(-r));
 		spool_close(spool);
 		return r;
 	}

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "document/batch.h"
+#include "base/reason.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,8 +27,8 @@ struct spool_entry {
 };
 
 /* Opens or makes the file. A damaged one is set aside as FILE.damaged and said so in `why` (still 0). */
-int spool_open(const char *path, const struct spool_limits *limits, struct spool **ret_spool, char *why,
-	       size_t why_size);
+int spool_open(const char *path, const struct spool_limits *limits, struct spool **ret_spool,
+	       struct reason *why);
 void spool_close(struct spool *spool);
 bool spool_is_empty(const struct spool *spool);
 uint64_t spool_documents(const struct spool *spool);

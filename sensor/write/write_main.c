@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "process/sandbox.h"
 #include "write/writer.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -27,21 +28,21 @@ static int give_up_rights(const struct sensor_config *config)
 	gid_t gid = (gid_t)-1;
 	const uint64_t capabilities =
 		config->spool_path ? 0 : SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN);
-	char why[256] = "";
+	struct reason why = {""};
 	int r;
 
 	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0) {
 		log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user);
 		return -ENOENT;
 	}
-	r = sandbox_drop(uid, gid, capabilities, why, sizeof(why));
+	r = sandbox_drop(uid, gid, capabilities, &why);
 	if (r < 0) {
-		log_error("sandbox", 0, "%s", why);
+		log_error("sandbox", 0, "%s", why.text);
 		return r;
 	}
-	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, why, sizeof(why));
+	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, &why);
 	if (r < 0)
-		log_notice("sandbox", 0, "going on without a list of system calls: %s", why);
+		log_notice("sandbox", 0, "going on without a list of system calls: %s", why.text);
 	return 0;
 }
 
@@ -57,7 +58,8 @@ int write_main(struct sensor_config *config)
 		.spool_limits = {.bytes = config->spool_size, .age_ms = config->spool_age_ms},
 	};
 	struct writer *writer = NULL;
-	char why[512] = "", display[256];
+	char display[256];
+	struct reason why = {""};
 	int r;
 
 	/* It ends when collect closes the link, so that the last tick arrives; not by the terminal's Ctrl-C.
@@ -68,9 +70,10 @@ int write_main(struct sensor_config *config)
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = give_up_rights(config);
 	if (r == 0) {
-		r = writer_open(&writer_config, &writer, why, sizeof(why));
+		r = writer_open(&writer_config, &writer, &why);
 		if (r < 0)
-			log_error("store", why[0] ? 0 : r, "%s", why[0] ? why : "cannot open the store");
+			log_error("store", why.text[0] ? 0 : r, "%s",
+				  why.text[0] ? why.text : "cannot open the store");
 	}
 	if (r == 0) {
 		log_info("store", 0, "reports go to '%s', collection '%s'",

@@ -11,6 +11,7 @@
 #include "process/ipc.h"
 #include "write/link.h"
 #include "base/log.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,7 +58,7 @@ static uint64_t now_ms(void)
 	return clock_monotonic_ns() / CLOCK_NS_PER_MS;
 }
 
-int writer_open(const struct writer_config *config, struct writer **ret_writer, char *why, size_t why_size)
+int writer_open(const struct writer_config *config, struct writer **ret_writer, struct reason *why)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 	int r;
@@ -65,11 +66,11 @@ int writer_open(const struct writer_config *config, struct writer **ret_writer, 
 	if (!writer)
 		return -ENOMEM;
 	writer->config = *config;
-	r = store_open(config->uri, &config->options, &writer->store, why, why_size);
+	r = store_open(config->uri, &config->options, &writer->store, why);
 	if (r == 0 && config->spool_path) {
-		r = spool_open(config->spool_path, &config->spool_limits, &writer->spool, why, why_size);
-		if (r == 0 && why[0])
-			log_warning("spool", 0, "%s", why);
+		r = spool_open(config->spool_path, &config->spool_limits, &writer->spool, why);
+		if (r == 0 && why->text[0])
+			log_warning("spool", 0, "%s", why->text);
 	}
 	if (r < 0) {
 		writer_close(writer);

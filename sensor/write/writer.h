@@ -7,6 +7,7 @@
 
 #include "write/spool.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 struct writer_config {
 	const char *uri;
@@ -18,7 +19,7 @@ struct writer_config {
 
 /* Opens store and spool. 0, or a negative errno with a sentence in `why`. */
 struct writer;
-int writer_open(const struct writer_config *config, struct writer **ret_writer, char *why, size_t why_size);
+int writer_open(const struct writer_config *config, struct writer **ret_writer, struct reason *why);
 void writer_close(struct writer *writer);
 /* Serves the link until `collect` closes it; then everything is in the store or in the spool, or counted. */
 int writer_run(struct writer *writer, int link_socket);

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "base/log.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -78,7 +79,7 @@ int api_start(struct server *server)
 		.waiting = API_CONNECTIONS - 2 * API_RESERVE,
 	};
 	struct api *api = calloc(1, sizeof(*api));
-	char why[256] = "";
+	struct reason why = {""};
 	int r = -ENOMEM;
 
 	if (!api)
@@ -90,9 +91,10 @@ int api_start(struct server *server)
 		r = server_metrics_register(api->metrics, server);
 	if (r == 0)
 		r = http_start(server->loop.ev, &options, routes, sizeof(routes) / sizeof(routes[0]), api,
-			       &api->http, why, sizeof(why));
+			       &api->http, &why);
 	if (r < 0) {
-		log_error("http", why[0] ? 0 : r, "%s", why[0] ? why : "cannot answer requests");
+		log_error("http", why.text[0] ? 0 : r, "%s",
+			  why.text[0] ? why.text : "cannot answer requests");
 		return r;
 	}
 	log_info("http", 0, "listening on %s, port %u", server->config->address, http_port(api->http));

@@ -9,6 +9,7 @@
 #include "base/state_dir.h"
 #include "store/store.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static bool is_stream(const char *uri)
 	       strncmp(uri, "csv:", 4) == 0;
 }
 
-static int settle_stores(struct server_config *config, char *why, size_t why_size)
+static int settle_stores(struct server_config *config, struct reason *why)
 {
 	const char *input = config->input ? config->input : config->uri;
 	const char *output = config->output ? config->output : config->uri;
@@ -34,28 +35,23 @@ static int settle_stores(struct server_config *config, char *why, size_t why_siz
 		config->input_uri = NULL;
 	if (!config->input_uri)
 		return -ENOMEM;
-	if (!output && is_stream(config->input_uri)) {
-		(void)snprintf(why, why_size,
-			       "--input %s cannot hold the power reports as well: give --output URI",
-			       config->input_uri);
-		return -EINVAL;
-	}
+	if (!output && is_stream(config->input_uri))
+		return reason_set(why, -EINVAL,
+				  "--input %s cannot hold the power reports as well: give --output URI",
+				  config->input_uri);
 	config->output_uri = strdup(output ? output : config->input_uri);
 	if (!config->output_uri)
 		return -ENOMEM;
-	if (server_config_one_store(config) && is_stream(config->input_uri)) {
-		(void)snprintf(why, why_size, "--output %s is the input: name another file",
-			       config->output_uri);
-		return -EINVAL;
-	}
-	if (!store_uri_valid(config->input_uri, why, why_size) ||
-	    !store_uri_valid(config->output_uri, why, why_size))
+	if (server_config_one_store(config) && is_stream(config->input_uri))
+		return reason_set(why, -EINVAL, "--output %s is the input: name another file",
+				  config->output_uri);
+	if (!store_uri_valid(config->input_uri, why) || !store_uri_valid(config->output_uri, why))
 		return -EINVAL;
 	return 0;
 }
 
 /* "ADDRESS:PORT", "[v6]:PORT", ":PORT", "PORT", "ADDRESS" or "off". */
-static int settle_listen(struct server_config *config, char *why, size_t why_size)
+static int settle_listen(struct server_config *config, struct reason *why)
 {
 	const char *text = config->listen, *colon = strrchr(text, ':'), *port_text;
 	uint64_t port = DEFAULT_PORT;
@@ -66,13 +62,11 @@ static int settle_listen(struct server_config *config, char *why, size_t why_siz
 	if (colon && (text[0] == '[' ? colon[-1] != ']' : strchr(text, ':') != colon))
 		colon = NULL; /* an IPv6 address without a port */
 	port_text = digits ? text : colon ? colon + 1 : NULL;
-	if (port_text && (text_parse_u64(port_text, &port) < 0 || port > UINT16_MAX)) {
-		(void)snprintf(why, why_size,
-			       "--listen %s: '%s' is no port; write ADDRESS:PORT, as in "
-			       "127.0.0.1:4443",
-			       text, port_text);
-		return -EINVAL;
-	}
+	if (port_text && (text_parse_u64(port_text, &port) < 0 || port > UINT16_MAX))
+		return reason_set(why, -EINVAL,
+				  "--listen %s: '%s' is no port; write ADDRESS:PORT, as in "
+				  "127.0.0.1:4443",
+				  text, port_text);
 	if (digits || colon == text)
 		config->address = strdup("127.0.0.1");
 	else
@@ -90,7 +84,7 @@ static int settle_listen(struct server_config *config, char *why, size_t why_siz
 	return 0;
 }
 
-static int settle_formula(struct server_config *config, char *why, size_t why_size)
+static int settle_formula(struct server_config *config, struct reason *why)
 {
 	const char *names[16];
 	const char *nearest;
@@ -106,30 +100,28 @@ static int settle_formula(struct server_config *config, char *why, size_t why_si
 	for (; formula_all[n] && n < 16; n++)
 		names[n] = formula_all[n]->name;
 	nearest = text_nearest(config->formula_name, names, n);
-	(void)snprintf(why, why_size, "--formula '%s' is not known%s%s%s; known: pooled, smartwatts, share",
-		       config->formula_name, nearest ? ", did you mean '" : "", nearest ? nearest : "",
-		       nearest ? "'" : "");
-	return -EINVAL;
+	return reason_set(why, -EINVAL, "--formula '%s' is not known%s%s%s; known: pooled, smartwatts, share",
+			  config->formula_name, nearest ? ", did you mean '" : "", nearest ? nearest : "",
+			  nearest ? "'" : "");
 }
 
-static int finish(void *target, const struct config *loaded, char *why, size_t why_size)
+static int finish(void *target, const struct config *loaded, struct reason *why)
 {
 	struct server_config *config = target;
 	int r;
 
 	(void)loaded;
-	if (log_level_parse(config->log_level, &config->level) < 0) {
-		(void)snprintf(why, why_size, "--log-level '%s': one of error, warning, notice, info, debug",
-			       config->log_level);
-		return -EINVAL;
-	}
+	if (log_level_parse(config->log_level, &config->level) < 0)
+		return reason_set(why, -EINVAL,
+				  "--log-level '%s': one of error, warning, notice, info, debug",
+				  config->log_level);
 	r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
 	if (r == 0)
-		r = settle_stores(config, why, why_size);
+		r = settle_stores(config, why);
 	if (r == 0)
-		r = settle_listen(config, why, why_size);
+		r = settle_listen(config, why);
 	if (r == 0)
-		r = settle_formula(config, why, why_size);
+		r = settle_formula(config, why);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include "db/db_group.h"
 #include "db/db_protocol.h"
 #include "base/log.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -283,15 +284,15 @@ static int receive(struct db *db, struct ipc_message *message)
 
 static int open_db(struct db *db, const struct db_options *options)
 {
-	char why[512] = "";
+	struct reason why = {""};
 	int r;
 
 	db->buffer = malloc(IPC_MESSAGE_MAX + 16);
 	if (!db->buffer)
 		return log_error("store", -ENOMEM, "no memory");
-	r = store_open(options->uri, &options->store, &db->store, why, sizeof(why));
+	r = store_open(options->uri, &options->store, &db->store, &why);
 	if (r < 0) {
-		log_error("store", 0, "%s", why);
+		log_error("store", 0, "%s", why.text);
 		return r;
 	}
 	return 0;

@@ -5,6 +5,7 @@
  * and as the yardstick for the others. Called through formula_ops; knows nothing of conservation.
  */
 #include "formula/formula.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -171,13 +172,12 @@ static int save(const void *opaque, bson_t *document)
 	return 0;
 }
 
-static int refuse(char *why, size_t why_size, const char *reason)
+static int refuse(struct reason *why, const char *reason)
 {
-	(void)snprintf(why, why_size, "state of formula share: %s; it is learnt anew", reason);
-	return -EINVAL;
+	return reason_set(why, -EINVAL, "state of formula share: %s; it is learnt anew", reason);
 }
 
-static int load(void *opaque, const bson_t *document, char *why, size_t why_size)
+static int load(void *opaque, const bson_t *document, struct reason *why)
 {
 	struct share_formula *formula = opaque;
 	struct line lines[REPORT_SCOPES][TICK_SOCKETS_MAX];
@@ -188,18 +188,18 @@ static int load(void *opaque, const bson_t *document, char *why, size_t why_size
 
 	if (!bson_iter_init_find(&it, document, "formula") || !BSON_ITER_HOLDS_UTF8(&it) ||
 	    strcmp(bson_iter_utf8(&it, NULL), "share") != 0)
-		return refuse(why, why_size, "it is another formula's");
+		return refuse(why, "it is another formula's");
 	if (!bson_iter_init_find(&it, document, "version") || !BSON_ITER_HOLDS_INT32(&it) ||
 	    bson_iter_int32(&it) != STATE_VERSION)
-		return refuse(why, why_size, "unknown version");
+		return refuse(why, "unknown version");
 	if (bson_iter_init_find(&it, document, "lines") && BSON_ITER_HOLDS_BINARY(&it))
 		bson_iter_binary(&it, &subtype, &length, &bytes);
 	if (!bytes || length != sizeof(lines))
-		return refuse(why, why_size, "broken");
+		return refuse(why, "broken");
 	memcpy(lines, bytes, sizeof(lines));
 	for (size_t i = 0; i < REPORT_SCOPES * TICK_SOCKETS_MAX * LINE_DOUBLES; i++) {
 		if (!isfinite(((const double *)lines)[i]))
-			return refuse(why, why_size, "not a number");
+			return refuse(why, "not a number");
 	}
 	memcpy(formula->lines, lines, sizeof(lines));
 	return 0;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "tick/tick.h"
+#include "base/reason.h"
 
 #include <bson/bson.h>
 
@@ -63,7 +64,7 @@ struct formula_ops {
 	/* Appends the model's state, version included; load refuses politely (-EINVAL, reason) what it does
 	 * not know. */
 	int (*save)(const void *formula, bson_t *document);
-	int (*load)(void *formula, const bson_t *document, char *why, size_t why_size);
+	int (*load)(void *formula, const bson_t *document, struct reason *why);
 	void (*describe)(const void *formula, enum report_scope scope, unsigned socket,
 			 struct formula_state *ret_state);
 	void (*free)(void *formula);

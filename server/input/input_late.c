@@ -25,8 +25,8 @@ static void late_answered(void *data, const struct db_answer *answer)
 	if (reader->input->stopped || answer->result != STORE_OK)
 		return;
 	while (batch_next(answer->documents, &offset, &document, &length) == 1)
-		n += report_bson_decode(document, length, machine->names, &machine->decoded, machine->why,
-					sizeof(machine->why)) == 0;
+		n += report_bson_decode(document, length, machine->names, &machine->decoded, &machine->why) ==
+		     0;
 	if (n > reader->late.n_reports)
 		machine->n.late += n - reader->late.n_reports;
 }

@@ -68,7 +68,7 @@ static void reader_complain(struct reader *reader, struct machine *machine)
 	if (machine->n.bad > reader->complained_bad)
 		log_warning(INPUT_TOKEN, 0, "%s: %" PRIu64 " documents of '%s' are no reports; the last: %s",
 			    machine->name, (machine->n.bad - reader->complained_bad), machine->reports,
-			    machine->why);
+			    machine->why.text);
 	if (machine->n.overlapping > reader->complained_overlapping)
 		log_warning(INPUT_TOKEN, 0,
 			    "%s: ticks overlap; do two sensors have this name (--name), or was its "

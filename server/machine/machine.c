@@ -4,6 +4,7 @@
  * the same documents in the same order give the same output, so that work after a crash can be done again.
  */
 #include "machine/machine.h"
+#include "base/reason.h"
 
 #include "tick/tick_clock.h"
 
@@ -113,13 +114,11 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 {
 	int r;
 
-	r = report_bson_decode(document, length, machine->names, &machine->decoded, machine->why,
-			       sizeof(machine->why));
+	r = report_bson_decode(document, length, machine->names, &machine->decoded, &machine->why);
 	if (r == -ENOMEM)
 		return r;
 	if (r == 0 && is_ahead(machine, now_ms)) {
-		(void)snprintf(machine->why, sizeof(machine->why),
-			       "its time is more than a day ahead of this server's clock");
+		reason_set(&machine->why, 0, "its time is more than a day ahead of this server's clock");
 		r = -EBADMSG;
 	}
 	if (r < 0) {

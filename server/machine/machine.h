@@ -12,6 +12,7 @@
 #include "tick/sequence.h"
 #include "config/server_config.h"
 #include "tick/tick_make.h"
+#include "base/reason.h"
 
 struct machine_counters {
 	uint64_t documents;   /* taken in, each once */
@@ -73,8 +74,8 @@ struct machine {
 	int64_t saved_ms;   /* the position that is stored */
 	int64_t resumed_ms; /* position at the start: what is older was worked off before; INT64_MIN: none */
 	double interval_s;
-	int64_t fed_ms; /* when the last new report came, wall clock; 0: never */
-	char why[256];  /* of the last bad document */
+	int64_t fed_ms;    /* when the last new report came, wall clock; 0: never */
+	struct reason why; /* of the last bad document */
 };
 
 /* NULL on lack of memory. */

@@ -4,6 +4,7 @@
  * stand for: work that is done again after a crash makes the same documents with the same _id.
  */
 #include "machine/state.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ unsigned state_count(const struct batch *documents, const char *formula)
 	return n;
 }
 
-static int take_model(struct machine *machine, const bson_t *document, char *why, size_t why_size)
+static int take_model(struct machine *machine, const bson_t *document, struct reason *why)
 {
 	bson_iter_t iterator;
 	const uint8_t *data;
@@ -75,39 +76,35 @@ static int take_model(struct machine *machine, const bson_t *document, char *why
 	if (bson_iter_init_find(&iterator, document, "model") && BSON_ITER_HOLDS_DOCUMENT(&iterator)) {
 		bson_iter_document(&iterator, &length, &data);
 		if (bson_init_static(&model, data, length))
-			r = machine->config->ops->load(machine->formula, &model, why, why_size);
+			r = machine->config->ops->load(machine->formula, &model, why);
 	} else {
-		(void)snprintf(why, why_size, "the stored state has no model");
+		reason_set(why, 0, "the stored state has no model");
 	}
 	if (r < 0)
 		(void)machine_forget_model(machine);
 	return r;
 }
 
-static int take(struct machine *machine, const bson_t *document, char *why, size_t why_size)
+static int take(struct machine *machine, const bson_t *document, struct reason *why)
 {
 	double interval_s = 0;
 	bson_iter_t iterator;
 
 	if (!bson_iter_init_find(&iterator, document, "version") || !BSON_ITER_HOLDS_INT32(&iterator) ||
-	    bson_iter_int32(&iterator) != STATE_VERSION) {
-		(void)snprintf(why, why_size, "the stored state is of another version");
-		return -EINVAL;
-	}
+	    bson_iter_int32(&iterator) != STATE_VERSION)
+		return reason_set(why, -EINVAL, "the stored state is of another version");
 	if (bson_iter_init_find(&iterator, document, "interval") && BSON_ITER_HOLDS_DOUBLE(&iterator))
 		interval_s = bson_iter_double(&iterator);
-	if (!bson_iter_init_find(&iterator, document, "position") || !BSON_ITER_HOLDS_DATE_TIME(&iterator)) {
-		(void)snprintf(why, why_size, "the stored state has no position");
-		return -EINVAL;
-	}
+	if (!bson_iter_init_find(&iterator, document, "position") || !BSON_ITER_HOLDS_DATE_TIME(&iterator))
+		return reason_set(why, -EINVAL, "the stored state has no position");
 	machine->resumed_ms = machine->time_ms = bson_iter_date_time(&iterator);
 	machine->interval_s = interval_s > 0 && interval_s < 1e6 ? interval_s : 0;
 	join_set_position(machine->join, machine->time_ms);
 	tick_maker_set_position(machine->maker, machine->time_ms, machine->interval_s);
-	return take_model(machine, document, why, why_size);
+	return take_model(machine, document, why);
 }
 
-int state_load(struct machine *machine, const struct batch *documents, char *why, size_t why_size)
+int state_load(struct machine *machine, const struct batch *documents, struct reason *why)
 {
 	const uint8_t *data;
 	size_t offset = 0, length;
@@ -119,7 +116,7 @@ int state_load(struct machine *machine, const struct batch *documents, char *why
 	while (batch_next(documents, &offset, &data, &length) == 1) {
 		if (!bson_init_static(&document, data, length) || !has_id(&document, id))
 			continue;
-		r = take(machine, &document, why, why_size);
+		r = take(machine, &document, why);
 		return r < 0 ? r : 1;
 	}
 	return 0;

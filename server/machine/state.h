@@ -6,6 +6,7 @@
 #pragma once
 
 #include "machine/machine.h"
+#include "base/reason.h"
 
 #define STATE_COLLECTION "state"
 
@@ -16,6 +17,6 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
  * taken; 0: there is none; -EINVAL with a reason: it is of another version or damaged, and the model starts
  * anew (the position is kept where it can be read).
  */
-int state_load(struct machine *machine, const struct batch *documents, char *why, size_t why_size);
+int state_load(struct machine *machine, const struct batch *documents, struct reason *why);
 /* How many states of this formula are among the documents. */
 unsigned state_count(const struct batch *documents, const char *formula);

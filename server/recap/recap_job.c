@@ -7,6 +7,7 @@
 #include "recap/recap_job.h"
 
 #include "document/report_bson.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -31,7 +32,7 @@ struct recap_job {
 	int64_t after_ms;
 	unsigned limit;
 	unsigned n_bad;
-	char why[256];
+	struct reason why;
 };
 
 struct recap_job *recap_job_new(const struct recap_request *request, const struct recap_job_options *options)
@@ -124,7 +125,7 @@ static int64_t last_time(struct recap_job *job, const struct batch *documents)
 	int64_t last_ms = INT64_MIN;
 
 	while (batch_next(documents, &offset, &document, &length) == 1) {
-		if (report_bson_decode_power(document, length, &row, job->why, sizeof(job->why)) == 0)
+		if (report_bson_decode_power(document, length, &row, &job->why) == 0)
 			last_ms = row.time_ms;
 	}
 	return last_ms;
@@ -138,7 +139,7 @@ static void add(struct recap_job *job, const struct batch *documents, int64_t un
 	struct report_power row;
 
 	while (batch_next(documents, &offset, &document, &length) == 1) {
-		if (report_bson_decode_power(document, length, &row, job->why, sizeof(job->why)) < 0) {
+		if (report_bson_decode_power(document, length, &row, &job->why) < 0) {
 			job->n_bad++;
 			continue;
 		}

@@ -6,6 +6,7 @@
 #include "recap/recap_query.h"
 
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -80,7 +81,7 @@ static void take_extra(struct recap_query *query, const char *name, const char *
 {
 	struct recap_request *request = &query->request;
 	struct recap_extra *extra = &request->extras[request->n_extras];
-	char why[160];
+	struct reason why;
 
 	for (unsigned i = 0; i < request->n_extras; i++) {
 		if (strcmp(request->extras[i].name, name) == 0)
@@ -94,8 +95,8 @@ static void take_extra(struct recap_query *query, const char *name, const char *
 	if (strstr(name, "_powers_"))
 		fail(query, "the parameter '%.64s' is a field of the recap itself: give it another name",
 		     name);
-	if (report_check_key(name, why, sizeof(why)) < 0)
-		fail(query, "the parameter '%.64s' cannot be a field: %.120s", name, why);
+	if (report_check_key(name, &why) < 0)
+		fail(query, "the parameter '%.64s' cannot be a field: %.120s", name, why.text);
 	if (strlen(value) > VALUE_MAX)
 		fail(query, "the parameter '%.64s' is longer than %d bytes", name, VALUE_MAX);
 	if (request->n_extras == RECAP_EXTRAS_MAX)

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "document/report_bson.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,11 +54,11 @@ static int read_reports(const char *path, struct score *score, score_adder add)
 	batch = (struct batch){.data = (uint8_t *)(uintptr_t)mapped.data, .length = mapped.length};
 	while ((r = batch_next(&batch, &offset, &document, &length)) > 0) {
 		struct report_power power;
-		char why[128];
+		struct reason why;
 
-		r = report_bson_decode_power(document, length, &power, why, sizeof(why));
+		r = report_bson_decode_power(document, length, &power, &why);
 		if (r < 0) {
-			log_error("score", 0, "'%s', byte %zu: %s", path, offset - length, why);
+			log_error("score", 0, "'%s', byte %zu: %s", path, offset - length, why.text);
 			break;
 		}
 		r = add(score, &power);

@@ -6,6 +6,7 @@
  */
 #include "document/report_bson.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static void bench_codec(void)
 	struct batch batch = {0};
 	double start = seconds(CLOCK_THREAD_CPUTIME_ID);
 	double encoded;
-	char why[64];
+	struct reason why;
 	unsigned n_values = 0;
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
@@ -59,7 +60,7 @@ static void bench_codec(void)
 	}
 	encoded = seconds(CLOCK_THREAD_CPUTIME_ID);
 	for (unsigned i = 0; names && i < ROUNDS; i++)
-		if (report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why)) == 0)
+		if (report_bson_decode(batch.data, batch.length, names, &decoded, &why) == 0)
 			n_values += decoded.n_values;
 	printf("%-10s %5zu bytes a report, encode %.0f ns, decode %.0f ns (%u values)\n", "codec",
 	       batch.length, (encoded - start) / ROUNDS * 1e9,
@@ -97,7 +98,7 @@ static unsigned read_all(struct store *store, const char *collection)
 	struct batch found = {0};
 	struct report_names *names = report_names_new();
 	struct report_decoded decoded = {0};
-	char why[64];
+	struct reason why;
 	unsigned n = 0;
 
 	while (!read.end) {
@@ -110,7 +111,7 @@ static unsigned read_all(struct store *store, const char *collection)
 			break;
 		query.offset = read.offset;
 		while (batch_next(&found, &offset, &document, &length) > 0)
-			if (report_bson_decode(document, length, names, &decoded, why, sizeof(why)) == 0)
+			if (report_bson_decode(document, length, names, &decoded, &why) == 0)
 				n++;
 		if (strcmp(store_name(store), "sqlite") == 0 || strcmp(store_name(store), "mongodb") == 0)
 			query.after_ms = decoded.time_ms;
@@ -126,13 +127,13 @@ static void bench_store(const char *uri)
 	struct store_options options = {.flags = STORE_READ | STORE_WRITE, .timeout_ms = 60000};
 	struct store *store;
 	char collection[64];
-	char why[300];
+	struct reason why;
 	double wall[3];
 	double cpu[3];
 	unsigned n[2] = {0};
 
-	if (store_open(uri, &options, &store, why, sizeof(why)) < 0) {
-		printf("# %s\n", why);
+	if (store_open(uri, &options, &store, &why) < 0) {
+		printf("# %s\n", why.text);
 		return;
 	}
 	(void)snprintf(collection, sizeof(collection), "sensorbench%ld", (long)time(NULL));

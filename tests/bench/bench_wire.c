@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "document/report_bson.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -147,11 +148,11 @@ int main(int argc, char *argv[])
 	struct wire wire = {.n_targets = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1000,
 			    .n_ticks = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 30};
 	struct store_options options = {.flags = STORE_READ | STORE_WRITE, .timeout_ms = 20000};
-	char why[300] = "usage: bench_wire URI [TARGETS [TICKS]]";
+	struct reason why = {"usage: bench_wire URI [TARGETS [TICKS]]"};
 	int status = 1;
 
-	if (argc < 2 || !wire.n_ticks || store_open(argv[1], &options, &wire.store, why, sizeof(why)) < 0) {
-		(void)fprintf(stderr, "bench_wire: %s\n", why);
+	if (argc < 2 || !wire.n_ticks || store_open(argv[1], &options, &wire.store, &why) < 0) {
+		(void)fprintf(stderr, "bench_wire: %s\n", why.text);
 		return 2;
 	}
 	(void)store_ensure(wire.store, "sensorwire", 0, clock_realtime_ms());

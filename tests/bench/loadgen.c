@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "document/report_bson.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -195,7 +196,8 @@ int main(int argc, char *argv[])
 	struct load load = {
 		.sensors = 1, .targets = 50, .interval_ms = 1000, .ticks = 60, .random = 88172645463325252u};
 	struct store_options options = {.flags = STORE_WRITE, .timeout_ms = 20000};
-	char why[300], collection[48];
+	char collection[48];
+	struct reason why;
 	int r;
 
 	if (load_parse(&load, argc, argv) < 0) {
@@ -204,8 +206,8 @@ int main(int argc, char *argv[])
 			      "[--behind MS]\n");
 		return 2;
 	}
-	if (store_open(argv[1], &options, &load.store, why, sizeof(why)) < 0) {
-		(void)fprintf(stderr, "loadgen: %s\n", why);
+	if (store_open(argv[1], &options, &load.store, &why) < 0) {
+		(void)fprintf(stderr, "loadgen: %s\n", why.text);
 		return 1;
 	}
 	for (uint64_t i = 0; load.interval_ms && i < load.sensors; i++) {

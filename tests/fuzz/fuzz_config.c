@@ -4,6 +4,7 @@
  * can be printed and read again, with the same result.
  */
 #include "../unit/config_example.h"
+#include "base/reason.h"
 
 #include <stdlib.h>
 
@@ -24,19 +25,18 @@ static char *printed(const struct example *example)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct example example;
-	char why[256];
-	int r = config_apply_json(&example_spec, &example, "input", (const char *)data, size, why,
-				  sizeof(why));
+	struct reason why;
+	int r = config_apply_json(&example_spec, &example, "input", (const char *)data, size, &why);
 
 	if (r < 0) {
-		if (strncmp(why, "input:", 6) != 0)
+		if (strncmp(why.text, "input:", 6) != 0)
 			abort();
 		config_done(&example_spec, &example);
 		return 0;
 	}
 	char *first = printed(&example);
 	config_done(&example_spec, &example);
-	if (config_apply_json(&example_spec, &example, "again", first, strlen(first), why, sizeof(why)) < 0)
+	if (config_apply_json(&example_spec, &example, "again", first, strlen(first), &why) < 0)
 		abort();
 	char *second = printed(&example);
 	config_done(&example_spec, &example);

@@ -6,6 +6,7 @@
 #include "document/report_bson.h"
 #include "document/bson_json.h"
 #include "store/store_document.h"
+#include "base/reason.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,10 +40,9 @@ static void decode_again(const uint8_t *data, size_t size, struct report_names *
 			 struct report_decoded *decoded)
 {
 	unsigned n_values = decoded->n_values;
-	char why[64];
+	struct reason why;
 
-	if (report_bson_decode(data, size, names, decoded, why, sizeof(why)) < 0 ||
-	    decoded->n_values != n_values)
+	if (report_bson_decode(data, size, names, decoded, &why) < 0 || decoded->n_values != n_values)
 		abort();
 	check_decoded(decoded, names);
 }
@@ -55,16 +55,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct store_document document;
 	struct batch text = {0};
 	struct batch parsed = {0};
-	char why[64];
+	struct reason why;
 
 	if (!names)
 		return 0;
 	use_text(report_bson_sensor(data, size));
-	if (report_bson_decode(data, size, names, &decoded, why, sizeof(why)) == 0) {
+	if (report_bson_decode(data, size, names, &decoded, &why) == 0) {
 		check_decoded(&decoded, names);
 		decode_again(data, size, names, &decoded);
 	}
-	if (report_bson_decode_power(data, size, &power, why, sizeof(why)) == 0) {
+	if (report_bson_decode_power(data, size, &power, &why) == 0) {
 		use_text(power.sensor);
 		use_text(power.target);
 		use_text(power.socket);

@@ -11,6 +11,7 @@
 #include "machine/procstat.h"
 #include "machine/scale.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -29,10 +30,10 @@ static void remove_tree(void)
 static void check_event(const char *name)
 {
 	struct event_encoding encoding;
-	char why[128];
+	struct reason why;
 
-	if (event_encode(tree.root, name, &encoding, why, sizeof(why)) < 0) {
-		if (!why[0])
+	if (event_encode(tree.root, name, &encoding, &why) < 0) {
+		if (!why.text[0])
 			abort();
 		return;
 	}

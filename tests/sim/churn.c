@@ -115,7 +115,7 @@ static void run_tick(struct churn *churn)
 	make_reports(churn);
 	while (batch_next(&churn->reports, &offset, &document, &length) > 0) {
 		if (machine_feed(churn->machine, document, length, now_ms, &fed) < 0)
-			die(churn->machine->why);
+			die(churn->machine->why.text);
 	}
 	if (machine_drain(churn->machine, now_ms, false) < 0 ||
 	    known_update(&churn->machine->known, &churn->targets) < 0)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "document/report_bson.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -122,7 +123,7 @@ int main(int argc, char *argv[])
 {
 	const struct store_options options = {.flags = STORE_READ | STORE_WRITE};
 	struct feed feed = {0};
-	char why[512];
+	struct reason why;
 	int status;
 
 	if (argc < 4) {
@@ -139,8 +140,8 @@ int main(int argc, char *argv[])
 			feed.ticks = strtol(argv[i + 1], NULL, 10);
 	}
 	feed.in = fopen(argv[1], "rb");
-	if (!feed.in || store_open(argv[2], &options, &feed.store, why, sizeof(why)) < 0) {
-		fprintf(stderr, "feed: %s\n", feed.in ? why : argv[1]);
+	if (!feed.in || store_open(argv[2], &options, &feed.store, &why) < 0) {
+		fprintf(stderr, "feed: %s\n", feed.in ? why.text : argv[1]);
 		return 1;
 	}
 	status = run(&feed);

@@ -10,6 +10,7 @@
 #include "machine/output.h"
 #include "formula/conserve.h"
 #include "tick/tick_make.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -106,10 +107,10 @@ static void take_ticks(struct replay *r, bool flush)
 static void take_document(struct replay *r, const uint8_t *document, size_t length)
 {
 	enum join_fed fed;
-	char why[160];
+	struct reason why;
 
-	if (report_bson_decode(document, length, r->names, &r->decoded, why, sizeof(why)) < 0)
-		die(why);
+	if (report_bson_decode(document, length, r->names, &r->decoded, &why) < 0)
+		die(why.text);
 	if (strcmp(r->sensor, r->decoded.sensor) != 0)
 		(void)snprintf(r->sensor, sizeof(r->sensor), "%s", r->decoded.sensor);
 	if (join_feed(r->join, &r->decoded, 0, &fed) < 0)
@@ -121,12 +122,11 @@ static void load(struct replay *r, const char *path)
 {
 	size_t length = 0;
 	uint8_t *bytes = read_all(path, &length);
-	char why[160];
+	struct reason why;
 	bson_t document;
 
-	if (!bson_init_static(&document, bytes, length) ||
-	    r->ops->load(r->formula, &document, why, sizeof(why)) < 0)
-		die(why);
+	if (!bson_init_static(&document, bytes, length) || r->ops->load(r->formula, &document, &why) < 0)
+		die(why.text);
 	free(bytes);
 }
 

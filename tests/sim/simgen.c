@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "sim/sim.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -121,7 +122,7 @@ static int run(struct simgen *simgen)
 int main(int argc, char **argv)
 {
 	struct simgen simgen = {0};
-	char why[256] = "out of memory";
+	struct reason why = {"out of memory"};
 	clock_t start;
 	double seconds;
 	int r;
@@ -130,8 +131,8 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (sim_new(&simgen.options, &simgen.sim, why, sizeof(why)) < 0) {
-		fprintf(stderr, "simgen: %s\n", why);
+	if (sim_new(&simgen.options, &simgen.sim, &why) < 0) {
+		fprintf(stderr, "simgen: %s\n", why.text);
 		return 1;
 	}
 	start = clock();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -47,13 +48,10 @@ static void example_reset(void *target)
 	((struct example *)target)->groups[0] = '\0';
 }
 
-static int example_apply(void *target, const struct config_row *row, const char *value, char *why,
-			 size_t why_size)
+static int example_apply(void *target, const struct config_row *row, const char *value, struct reason *why)
 {
-	if (value && strcmp(value, "BAD") == 0) {
-		(void)snprintf(why, why_size, "'%s' will not do", value);
-		return -EINVAL;
-	}
+	if (value && strcmp(value, "BAD") == 0)
+		return reason_set(why, -EINVAL, "'%s' will not do", value);
 	example_note(target, row->name, value);
 	return 0;
 }
@@ -95,13 +93,12 @@ static json_t *example_print(const void *target, const struct config_row *row)
 	return json_object();
 }
 
-static int example_argument(void *target, const char *argument, char *why, size_t why_size)
+static int example_argument(void *target, const char *argument, struct reason *why)
 {
 	struct example *example = target;
 	size_t length = strlen(example->arguments);
 
-	(void)why;
-	(void)why_size;
+	(void)why->text;
 	(void)snprintf(example->arguments + length, sizeof(example->arguments) - length, "%s ", argument);
 	return 0;
 }

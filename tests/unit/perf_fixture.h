@@ -18,6 +18,7 @@
 #include "priv/priv_client.h"
 #include "source/source.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <math.h>
 #include <fcntl.h>
@@ -120,10 +121,10 @@ static inline bool can_count(void)
 {
 	char *events[] = {event_faults};
 	struct event_group_request request = container_request(events, 1);
-	char why[512];
+	struct reason why;
 
-	if (source_perf.probe(&fixture.context, &request, 1, why, sizeof(why)) == 0)
+	if (source_perf.probe(&fixture.context, &request, 1, &why) == 0)
 		return true;
-	print_message("# not tried: %s\n", why);
+	print_message("# not tried: %s\n", why.text);
 	return false;
 }

@@ -7,6 +7,7 @@
 
 #include "document/report_bson.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,11 +32,11 @@ struct fixture {
 static inline void open_store(struct fixture *fixture, unsigned flags)
 {
 	struct store_options options = {.flags = flags, .timeout_ms = 20000, .database = NULL};
-	char why[512] = "";
-	int r = store_open(fixture->uri, &options, &fixture->store, why, sizeof(why));
+	struct reason why = {""};
+	int r = store_open(fixture->uri, &options, &fixture->store, &why);
 
 	if (r < 0)
-		print_message("# %s\n", why);
+		print_message("# %s\n", why.text);
 	assert_int_equal(r, 0);
 }
 

@@ -7,6 +7,7 @@
 
 #include "tick/join.h"
 #include "tick/tick_make.h"
+#include "base/reason.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +72,7 @@ static inline const struct tick *stream_next(struct stream *stream)
 		const struct tick *tick;
 		enum join_fed fed;
 		bool end = stream->offset >= stream->length;
-		char why[160];
+		struct reason why;
 
 		if (stream->slot)
 			join_release(stream->join, stream->slot);
@@ -85,7 +86,7 @@ static inline const struct tick *stream_next(struct stream *stream)
 			return NULL;
 		if (report_bson_decode(stream->bytes + stream->offset,
 				       stream_document_length(stream->bytes + stream->offset), stream->names,
-				       &stream->decoded, why, sizeof(why)) < 0 ||
+				       &stream->decoded, &why) < 0 ||
 		    join_feed(stream->join, &stream->decoded, 0, &fed) < 0)
 			abort();
 		stream->offset += stream_document_length(stream->bytes + stream->offset);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -233,11 +234,11 @@ static void find_root(void)
 
 static bool usable(const struct activity_source_ops *ops)
 {
-	char why[512] = "no cgroup v2 that may be written to";
+	struct reason why = {"no cgroup v2 that may be written to"};
 
-	if (root[0] && ops->probe(&machine.context, &request, 1, why, sizeof(why)) == 0)
+	if (root[0] && ops->probe(&machine.context, &request, 1, &why) == 0)
 		return true;
-	print_message("# not tried, %s: %s\n", ops->name, why);
+	print_message("# not tried, %s: %s\n", ops->name, why.text);
 	return false;
 }
 

@@ -7,13 +7,14 @@
 #include <cmocka.h>
 
 #include "config_example.h"
+#include "base/reason.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 static struct example target;
 static struct config *config;
-static char why[512];
+static struct reason why;
 
 /* Loads with the words of one line; returns config_load()'s result. */
 static int load_line(const struct config_spec *spec, const char *words)
@@ -29,7 +30,7 @@ static int load_line(const struct config_spec *spec, const char *words)
 	for (char *save = NULL, *word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
 	argv[argc] = NULL;
-	return config_load(spec, &target, argc, argv, &config, why, sizeof(why));
+	return config_load(spec, &target, argc, argv, &config, &why);
 }
 
 static int load(const char *words)
@@ -143,7 +144,7 @@ static void strength_of_origins(void **state)
 	assert_int_equal(config_get_origin(config, "uri"), CONFIG_FILE);
 	(void)setenv("WATTRIBUTE_FREQUENCY", "fast", 1);
 	assert_int_equal(load("example"), -EINVAL);
-	assert_string_equal(why, "WATTRIBUTE_FREQUENCY: 'fast' is not a time (like 500ms, 1s, 5m, 2h)");
+	assert_string_equal(why.text, "WATTRIBUTE_FREQUENCY: 'fast' is not a time (like 500ms, 1s, 5m, 2h)");
 	(void)unsetenv("WATTRIBUTE_FREQUENCY");
 	(void)unsetenv("WATTRIBUTE_NAME");
 	(void)unsetenv("WATTRIBUTE_MODE");
@@ -173,7 +174,7 @@ static void environment_names_the_file(void **state)
 	assert_string_equal(target.name, "named");
 	(void)unlink(path);
 	assert_int_equal(load("example"), -ENOENT);
-	assert_non_null(strstr(why, "cannot read the configuration file '/tmp/test_config."));
+	assert_non_null(strstr(why.text, "cannot read the configuration file '/tmp/test_config."));
 	(void)unsetenv("WATTRIBUTE_CONFIG_FILE");
 }
 
@@ -203,7 +204,7 @@ static void refused_command_lines(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(load(cases[i].line), -EINVAL);
-		assert_string_equal(why, cases[i].why);
+		assert_string_equal(why.text, cases[i].why);
 	}
 }
 
@@ -237,14 +238,14 @@ static void refused_files(void **state)
 		(void)snprintf(expected, sizeof(expected), "F%s", cases[i].why);
 		config_done(&example_spec, &target);
 		assert_int_equal(config_apply_json(&example_spec, &target, "F", cases[i].text,
-						   strlen(cases[i].text), why, sizeof(why)),
+						   strlen(cases[i].text), &why),
 				 -EINVAL);
-		assert_string_equal(why, expected);
+		assert_string_equal(why.text, expected);
 	}
 	assert_int_equal(load_with_file("{\"name\": \"x\",, }", ""), -EINVAL);
-	assert_non_null(strstr(why, ":1:14: "));
+	assert_non_null(strstr(why.text, ":1:14: "));
 	assert_int_equal(load_with_file("{\"name\": 1, \"name\": 2}", ""), -EINVAL);
-	assert_non_null(strstr(why, "duplicate"));
+	assert_non_null(strstr(why.text, "duplicate"));
 }
 
 static void deep_and_large_files(void **state)
@@ -255,15 +256,15 @@ static void deep_and_large_files(void **state)
 	(void)state;
 	memset(text, '[', n);
 	config_done(&example_spec, &target);
-	assert_int_equal(config_apply_json(&example_spec, &target, "F", text, n, why, sizeof(why)), -EINVAL);
-	assert_string_equal(why, "F:1:33: nested too deep");
+	assert_int_equal(config_apply_json(&example_spec, &target, "F", text, n, &why), -EINVAL);
+	assert_string_equal(why.text, "F:1:33: nested too deep");
 	/* More than the 4 KiB that some readers stop at. */
 	size_t length = (size_t)sprintf(text, "{\"include\": [\"x\"");
 	for (size_t i = 0; i < n; i++)
 		length += (size_t)sprintf(text + length, ",\"i%zu\"", i);
 	length += (size_t)sprintf(text + length, "]}");
 	config_done(&example_spec, &target);
-	assert_int_equal(config_apply_json(&example_spec, &target, "F", text, length, why, sizeof(why)), 0);
+	assert_int_equal(config_apply_json(&example_spec, &target, "F", text, length, &why), 0);
 	assert_int_equal(target.include.n_items, n + 1);
 	free(text);
 }
@@ -288,8 +289,7 @@ static void print_and_read_again(void **state)
 	assert_null(strstr(first, "cret"));
 	assert_non_null(strstr(first, "mongodb://user:***@host:1/db"));
 	config_done(&example_spec, &target);
-	assert_int_equal(
-		config_apply_json(&example_spec, &target, "F", first, strlen(first), why, sizeof(why)), 0);
+	assert_int_equal(config_apply_json(&example_spec, &target, "F", first, strlen(first), &why), 0);
 	char *second = printed();
 	assert_string_equal(first, second);
 	assert_int_equal(target.verbose, 2);
@@ -347,7 +347,7 @@ static void arguments(void **state)
 	(void)state;
 	spec.argument = NULL;
 	assert_int_equal(load_line(&spec, "example -v extra"), -EINVAL);
-	assert_string_equal(why, "unexpected argument 'extra'; example takes options only (see --help)");
+	assert_string_equal(why.text, "unexpected argument 'extra'; example takes options only (see --help)");
 	spec.stop_at_argument = true;
 	assert_int_equal(load_line(&spec, "run -v command -n --zzz"), 0);
 	assert_int_equal(config_rest(config), 2);
@@ -358,11 +358,10 @@ static void arguments(void **state)
 	assert_int_equal(config_rest(config), 2);
 }
 
-static int refuse(void *data, const struct config *loaded, char *reason, size_t reason_size)
+static int refuse(void *data, const struct config *loaded, struct reason *why_not)
 {
 	(void)data;
-	(void)snprintf(reason, reason_size, "origin of name: %d", (int)config_get_origin(loaded, "name"));
-	return -EINVAL;
+	return reason_set(why_not, -EINVAL, "origin of name: %d", (int)config_get_origin(loaded, "name"));
 }
 
 static void checks_at_the_end(void **state)
@@ -372,7 +371,7 @@ static void checks_at_the_end(void **state)
 	(void)state;
 	spec.finish = refuse;
 	assert_int_equal(load_line(&spec, "example -n x"), -EINVAL);
-	assert_string_equal(why, "origin of name: 3");
+	assert_string_equal(why.text, "origin of name: 3");
 }
 
 int main(void)

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "document/report_bson.h"
 #include "target/target.h"
+#include "base/reason.h"
 
 #include <malloc.h>
 #include <math.h>
@@ -118,14 +119,14 @@ static void tick_becomes_documents(void **state)
 	size_t offset = 0, length;
 	const uint8_t *document;
 	unsigned n_targets = 0, n = 0;
-	char why[128];
+	struct reason why;
 
 	(void)state;
 	prepare();
 	assert_int_equal(encoder_run(encoder, &tick, &batch, &n_targets), 0);
 	assert_int_equal(n_targets, 3);
 	while (batch_next(&batch, &offset, &document, &length) > 0) {
-		assert_int_equal(report_bson_decode(document, length, table, &report, why, sizeof(why)), 0);
+		assert_int_equal(report_bson_decode(document, length, table, &report, &why), 0);
 		assert_string_equal(report.target, expected[n]);
 		assert_string_equal(report.sensor, "machine");
 		assert_true(report.time_ms == 1700000000123);
@@ -199,7 +200,7 @@ static void overflow_is_in_the_same_tick(void **state)
 	size_t offset = 0, length;
 	const uint8_t *document;
 	unsigned n_targets = 0, n = 0;
-	char why[128];
+	struct reason why;
 
 	(void)state;
 	prepare();
@@ -207,7 +208,7 @@ static void overflow_is_in_the_same_tick(void **state)
 	assert_int_equal(encoder_run(encoder, &tick, &batch, &n_targets), 0);
 	assert_int_equal(n_targets, 4);
 	for (; batch_next(&batch, &offset, &document, &length) > 0; n++) {
-		assert_int_equal(report_bson_decode(document, length, table, &report, why, sizeof(why)), 0);
+		assert_int_equal(report_bson_decode(document, length, table, &report, &why), 0);
 		assert_true((value_of(&report, table, "core", 0, "CYCLES") >= 0) == (n != 3));
 		assert_true((value_of(&report, table, "cpustat", 0, REPORT_EVENT_CPU_TIME) >= 0) == (n >= 3));
 		if (n != 3)
@@ -223,7 +224,7 @@ static void overflow_is_in_the_same_tick(void **state)
 	tick.frame = &overflow;
 	assert_int_equal(encoder_run(alone, &tick, &batch, &n_targets), 0);
 	for (offset = 0, n = 0; batch_next(&batch, &offset, &document, &length) > 0;)
-		assert_int_equal(report_bson_decode(document, length, table, &report, why, sizeof(why)), 0);
+		assert_int_equal(report_bson_decode(document, length, table, &report, &why), 0);
 	for (unsigned i = 0; i < report.n_values; i++)
 		n += strcmp(report_names_group(table, report.values[i].group), REPORT_GROUP_CPUSTAT) == 0;
 	assert_int_equal(n, 2);

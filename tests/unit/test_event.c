@@ -12,6 +12,7 @@
 #include "../fake/fake_tree.h"
 #include "event/event.h"
 #include "machine/pmu.h"
+#include "base/reason.h"
 
 #include <math.h>
 #include <sched.h>
@@ -45,11 +46,11 @@ static void in_child(const char *pmu, void (*check)(void))
 static struct event_encoding encode(const struct fake_tree *tree, const char *name)
 {
 	struct event_encoding encoding = {0};
-	char why[512];
-	int r = event_encode(tree->root, name, &encoding, why, sizeof(why));
+	struct reason why;
+	int r = event_encode(tree->root, name, &encoding, &why);
 
 	if (r < 0)
-		fprintf(stderr, "# %s: %s\n", name, why);
+		fprintf(stderr, "# %s: %s\n", name, why.text);
 	assert_int_equal(r, 0);
 	assert_true(encoding.n_boxes > 0);
 	return encoding;
@@ -58,13 +59,13 @@ static struct event_encoding encode(const struct fake_tree *tree, const char *na
 static void refuse(const struct fake_tree *tree, const char *name, int error, const char *part)
 {
 	struct event_encoding encoding;
-	char why[512];
-	int r = event_encode(tree->root, name, &encoding, why, sizeof(why));
+	struct reason why;
+	int r = event_encode(tree->root, name, &encoding, &why);
 
-	if (r != error || !strstr(why, part))
-		fprintf(stderr, "# %s: %d, %s\n", name, r, why);
+	if (r != error || !strstr(why.text, part))
+		fprintf(stderr, "# %s: %d, %s\n", name, r, why.text);
 	assert_int_equal(r, error);
-	assert_non_null(strstr(why, part));
+	assert_non_null(strstr(why.text, part));
 }
 
 static void test_rapl(void **state)

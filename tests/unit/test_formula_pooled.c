@@ -5,6 +5,7 @@
  * warm.
  */
 #include "formula/conserve.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -224,7 +225,7 @@ static void same_input_same_output_also_after_resuming(void **state)
 	struct machine *machine = malloc(sizeof(*machine));
 	struct formula_result a, b;
 	bson_t document = BSON_INITIALIZER;
-	char why[160] = "";
+	struct reason why = {""};
 
 	(void)state;
 	machine_init(machine, seed, 0.01);
@@ -236,7 +237,7 @@ static void same_input_same_output_also_after_resuming(void **state)
 		assert_true(same_result(&machine->tick, &a, &b));
 	}
 	assert_int_equal(formula_pooled.save(one, &document), 0);
-	assert_int_equal(formula_pooled.load(three, &document, why, sizeof(why)), 0);
+	assert_int_equal(formula_pooled.load(three, &document, &why), 0);
 	for (unsigned t = 0; t < 100; t++) {
 		machine_step(machine, 80, t % 3 == 0);
 		machine->tick.interval_s = 1;
@@ -257,16 +258,16 @@ static void foreign_state_is_refused(void **state)
 	struct machine *machine = malloc(sizeof(*machine));
 	struct formula_result result;
 	bson_t document = BSON_INITIALIZER, broken;
-	char why[160] = "";
+	struct reason why = {""};
 	uint8_t *bytes;
 
 	(void)state;
-	assert_int_equal(formula_pooled.load(formula, &document, why, sizeof(why)), -EINVAL);
-	assert_non_null(strstr(why, "another formula"));
+	assert_int_equal(formula_pooled.load(formula, &document, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "another formula"));
 	BSON_APPEND_UTF8(&document, "formula", "pooled");
 	BSON_APPEND_INT32(&document, "version", 77);
-	assert_int_equal(formula_pooled.load(formula, &document, why, sizeof(why)), -EINVAL);
-	assert_non_null(strstr(why, "version"));
+	assert_int_equal(formula_pooled.load(formula, &document, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "version"));
 	bson_reinit(&document);
 	machine_init(machine, seed, 0);
 	for (unsigned t = 0; t < 20; t++) {
@@ -281,7 +282,7 @@ static void foreign_state_is_refused(void **state)
 		bytes[at] = (uint8_t)(random_unit(machine) * 256);
 		bytes[at + 5] = 0xff;
 		if (bson_init_static(&broken, bytes, document.len) &&
-		    formula_pooled.load(formula, &broken, why, sizeof(why)) == 0)
+		    formula_pooled.load(formula, &broken, &why) == 0)
 			assert_int_equal(formula_pooled.run(formula, &machine->tick, &result), 0);
 	}
 	free(bytes);

@@ -5,6 +5,7 @@
  */
 #include "formula/conserve.h"
 #include "stream.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -58,9 +59,9 @@ static void compare_tick(const struct tick *tick, const struct share_output *out
 {
 	for (size_t at = 0; at < length; at += stream_document_length(bytes + at)) {
 		struct report_power power;
-		char why[160];
+		struct reason why;
 		assert_int_equal(report_bson_decode_power(bytes + at, stream_document_length(bytes + at),
-							  &power, why, sizeof(why)),
+							  &power, &why),
 				 0);
 		if (power.time_ms == tick->time_ms)
 			compare_power(tick, output, &power, c);
@@ -152,7 +153,7 @@ static void state_resumes(void **state)
 	const struct tick *tick;
 	struct stream stream;
 	void *formula, *resumed;
-	char why[160] = "";
+	struct reason why = {""};
 	bson_t document = BSON_INITIALIZER;
 
 	(void)state;
@@ -163,7 +164,7 @@ static void state_resumes(void **state)
 	for (unsigned i = 0; i < 150 && (tick = stream_next(&stream)); i++)
 		assert_int_equal(formula_smartwatts.run(formula, tick, &result), 0);
 	assert_int_equal(formula_smartwatts.save(formula, &document), 0);
-	assert_int_equal(formula_smartwatts.load(resumed, &document, why, sizeof(why)), 0);
+	assert_int_equal(formula_smartwatts.load(resumed, &document, &why), 0);
 	for (unsigned i = 0; i < 50 && (tick = stream_next(&stream)); i++) {
 		assert_int_equal(formula_smartwatts.run(formula, tick, &result), 0);
 		assert_int_equal(formula_smartwatts.run(resumed, tick, &again), 0);
@@ -174,8 +175,8 @@ static void state_resumes(void **state)
 	config.learn_history = 30;
 	formula_smartwatts.free(resumed);
 	resumed = formula_smartwatts.make(&config);
-	assert_int_equal(formula_smartwatts.load(resumed, &document, why, sizeof(why)), -EINVAL);
-	assert_non_null(strstr(why, "window"));
+	assert_int_equal(formula_smartwatts.load(resumed, &document, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "window"));
 	bson_destroy(&document);
 	stream_close(&stream);
 	formula_smartwatts.free(formula);

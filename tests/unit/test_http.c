@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "http/http.h"
+#include "base/reason.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -81,12 +82,11 @@ static const struct http_route routes[] = {
 
 static int start_with(const struct http_options *options)
 {
-	char why[256];
+	struct reason why;
 
 	loop = ev_loop_new(EVFLAG_NOENV);
 	n_waiting = n_gone = 0;
-	return http_start(loop, options, routes, sizeof(routes) / sizeof(routes[0]), NULL, &server, why,
-			  sizeof(why));
+	return http_start(loop, options, routes, sizeof(routes) / sizeof(routes[0]), NULL, &server, &why);
 }
 
 static int setup(void **state)
@@ -381,14 +381,14 @@ static void addresses(void **state)
 {
 	struct http_options options = {.address = "no.such.address"};
 	struct http *second;
-	char why[256];
+	struct reason why;
 
 	(void)setup(state);
-	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, why, sizeof(why)), -EINVAL);
-	assert_non_null(strstr(why, "'no.such.address' is no address"));
+	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "'no.such.address' is no address"));
 	options = (struct http_options){.port = http_port(server)};
-	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, why, sizeof(why)), -EADDRINUSE);
-	assert_non_null(strstr(why, "choose another port"));
+	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, &why), -EADDRINUSE);
+	assert_non_null(strstr(why.text, "choose another port"));
 	(void)teardown(state);
 }
 

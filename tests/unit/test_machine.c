@@ -5,6 +5,7 @@
  */
 #include "machine/machine.h"
 #include "machine/state.h"
+#include "base/reason.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -66,10 +67,10 @@ static double sum_power(const struct batch *batch, int64_t time_ms, bool measure
 	size_t offset = 0, length;
 	struct report_power row;
 	double sum = 0;
-	char why[200];
+	struct reason why;
 
 	while (batch_next(batch, &offset, &document, &length) == 1) {
-		assert_int_equal(report_bson_decode_power(document, length, &row, why, sizeof(why)), 0);
+		assert_int_equal(report_bson_decode_power(document, length, &row, &why), 0);
 		if (row.time_ms != time_ms || strcmp(row.target, "global") == 0)
 			continue;
 		if ((strcmp(row.target, "rapl") == 0) == measured)
@@ -106,7 +107,7 @@ static void bad_documents_are_counted(void **state)
 	(void)state;
 	assert_true(machine_feed(machine, nonsense, sizeof(nonsense), 0, &fed) < 0);
 	assert_int_equal(machine->n.bad, 1);
-	assert_true(machine->why[0]);
+	assert_true(machine->why.text[0]);
 	feed_ticks(machine, 0, 1);
 	machine_free(machine);
 }
@@ -131,12 +132,12 @@ static void state_goes_on(void **state)
 	struct machine *whole = machine_new(&config, "n1", "sensorn1");
 	struct machine *second = machine_new(&config, "n1", "sensorn1");
 	struct batch states = {0};
-	char why[200] = "";
+	struct reason why = {""};
 
 	(void)state;
 	feed_ticks(whole, 0, 40);
 	assert_int_equal(state_add(&states, whole, 5), 0);
-	assert_int_equal(state_load(second, &states, why, sizeof(why)), 1);
+	assert_int_equal(state_load(second, &states, &why), 1);
 	assert_int_equal(second->time_ms, whole->time_ms);
 	batch_clear(&whole->out);
 	feed_ticks(whole, 40, 60);
@@ -152,16 +153,16 @@ static void foreign_state_is_refused(void **state)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
 	struct batch states = {0};
-	char why[200] = "";
+	struct reason why = {""};
 	bson_t document;
 
 	(void)state;
-	assert_int_equal(state_load(machine, &states, why, sizeof(why)), 0);
+	assert_int_equal(state_load(machine, &states, &why), 0);
 	assert_true(bson_init_from_json(&document, "{\"_id\":\"pooled:n1\",\"version\":99}", -1, NULL));
 	assert_int_equal(batch_append(&states, bson_get_data(&document), document.len), 0);
 	bson_destroy(&document);
-	assert_true(state_load(machine, &states, why, sizeof(why)) < 0);
-	assert_non_null(strstr(why, "version"));
+	assert_true(state_load(machine, &states, &why) < 0);
+	assert_non_null(strstr(why.text, "version"));
 	batch_clear(&states);
 	assert_true(bson_init_from_json(&document,
 					"{\"_id\":\"pooled:n1\",\"version\":1,\"position\":{\"$date\":"
@@ -169,7 +170,7 @@ static void foreign_state_is_refused(void **state)
 					-1, NULL));
 	assert_int_equal(batch_append(&states, bson_get_data(&document), document.len), 0);
 	bson_destroy(&document);
-	assert_true(state_load(machine, &states, why, sizeof(why)) < 0);
+	assert_true(state_load(machine, &states, &why) < 0);
 	assert_int_equal(join_position(machine->join), 1000000);
 	feed_ticks(machine, 1, 3);
 	batch_done(&states);

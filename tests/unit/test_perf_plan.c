@@ -17,6 +17,7 @@
 #include "source/perf/perf_plan.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -246,12 +247,12 @@ static void test_nothing_left(void **state)
 	struct event_group_request request = {
 		.name = (char *)(uintptr_t) "g", .events = events, .n_events = 1};
 	struct perf_plan *plan;
-	char why[PERF_PLAN_WHY_SIZE];
+	struct reason why;
 
 	(void)state;
 	assert_int_equal(perf_plan_new(&fixture.context, PERF_PLAN_ENERGY, &request, 1, &plan), -ENOENT);
-	assert_int_equal(perf_plan_probe(&fixture.context, PERF_PLAN_ENERGY, &request, 1, why), -ENOENT);
-	assert_non_null(strstr(why, "RAPL_ENERGY_DRAM: PMU 'power'"));
+	assert_int_equal(perf_plan_probe(&fixture.context, PERF_PLAN_ENERGY, &request, 1, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "RAPL_ENERGY_DRAM: PMU 'power'"));
 	request.n_events = 0;
 	assert_int_equal(perf_plan_new(&fixture.context, PERF_PLAN_ENERGY, &request, 1, &plan), -ENOENT);
 }

@@ -4,6 +4,7 @@
  * image it starts from nothing, as one that was never seen. Also over a saved state.
  */
 #include "formula/formula.h"
+#include "base/reason.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -95,13 +96,13 @@ static void the_same_image_is_known(void **state)
 	void *formula = formula_pooled.make(NULL), *resumed = formula_pooled.make(NULL);
 	struct machine machine = {.ticks = 0}, other;
 	bson_t document = BSON_INITIALIZER;
-	char why[160] = "";
+	struct reason why = {""};
 	double back;
 
 	(void)state;
 	learn(formula, &machine);
 	assert_int_equal(formula_pooled.save(formula, &document), 0);
-	assert_int_equal(formula_pooled.load(resumed, &document, why, sizeof(why)), 0);
+	assert_int_equal(formula_pooled.load(resumed, &document, &why), 0);
 	other = machine;
 	back = comes_back(formula, &machine, "dear", 7);
 	print_message("# back with its image: %.3f W per 1e9 cycles, truly %.1f\n", back, DEAR_NJ);

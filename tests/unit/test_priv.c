@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "priv/priv_bpf.h"
 #include "priv/priv_client.h"
+#include "base/reason.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -175,7 +176,7 @@ static void test_refused(void **state)
 {
 	struct event_attr flags = {.type = 1, .config = 2};
 	struct priv_group flagged = {.cgroup = "", .cpu = 0, .n_events = 1, .events = &flags};
-	char cause[PRIV_CAUSE_MAX];
+	struct reason cause;
 	int fd;
 	struct priv_client *client;
 
@@ -188,8 +189,8 @@ static void test_refused(void **state)
 	assert_int_equal(open_one(client, 80, ""), -EPERM); /* no PMU at all */
 	assert_int_not_equal(open_one(client, 77, ""), -EPERM);
 	flags.flags = UINT32_MAX;
-	assert_int_equal(priv_open_group(&config, &flagged, &fd, cause, sizeof(cause)), -EPERM);
-	assert_non_null(strstr(cause, "flags"));
+	assert_int_equal(priv_open_group(&config, &flagged, &fd, &cause), -EPERM);
+	assert_non_null(strstr(cause.text, "flags"));
 	assert_int_equal(open_one(client, 1, "/../x"), -EPERM);
 	assert_int_equal(open_one(client, 1, "/a/./b"), -EPERM);
 	assert_int_equal(open_one(client, 1, "/a//b"), -EPERM);
@@ -207,16 +208,13 @@ static void test_zone_names(void **state)
 		"",       "intel-rapl",      "intel-rapl:",   "intel-rapl:0:",    "intel-rapl:0:1:2",
 		"..",     "intel-rapl:0/..", "intel-rapl:-1", "intel-rapl:00000", "intel-rapl:0x1",
 		"dtpm:0", "intel-rapl:0 "};
-	char cause[PRIV_CAUSE_MAX];
+	struct reason cause;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(
-			priv_open_file(&config, PRIV_FILE_POWERCAP_ENERGY, bad[i], cause, sizeof(cause)),
-			-EPERM);
-	assert_int_equal(priv_open_file(&config, PRIV_FILES, "intel-rapl:0", cause, sizeof(cause)), -EPERM);
-	assert_int_equal(priv_open_file(&config, PRIV_FILE_POWERCAP_ENERGY, "intel-rapl-mmio:0:1", cause,
-					sizeof(cause)),
+		assert_int_equal(priv_open_file(&config, PRIV_FILE_POWERCAP_ENERGY, bad[i], &cause), -EPERM);
+	assert_int_equal(priv_open_file(&config, PRIV_FILES, "intel-rapl:0", &cause), -EPERM);
+	assert_int_equal(priv_open_file(&config, PRIV_FILE_POWERCAP_ENERGY, "intel-rapl-mmio:0:1", &cause),
 			 -ENOENT);
 }
 
@@ -291,10 +289,10 @@ static void test_bpf_shape(void **state)
 	struct priv_bpf_shape shape = {
 		.n_events = 1, .n_cpus = 1, .n_places = 2, .n_slots = 16, .place_of_cpu = &place};
 	struct priv_bpf *bpf = NULL;
-	char cause[PRIV_CAUSE_MAX] = "";
+	struct reason cause = {""};
 
 	(void)state;
-	assert_int_equal(priv_bpf_load(&shape, &bpf, cause, sizeof(cause)), -EINVAL);
+	assert_int_equal(priv_bpf_load(&shape, &bpf, &cause), -EINVAL);
 	assert_null(bpf);
 }
 

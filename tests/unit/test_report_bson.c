@@ -6,6 +6,7 @@
 #include "document/report_bson.h"
 #include "document/bson_encoder.h"
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -131,13 +132,13 @@ static void test_all(void **state)
 	struct report_names *names = report_names_new();
 	struct report_decoded decoded = {0};
 	struct batch batch = {0};
-	char why[200];
+	struct reason why;
 
 	(void)state;
 	assert_int_equal(report_bson_add_all_counts(&batch, &all, &counts, 1, &metadata), 0);
 	assert_valid(&batch);
 	assert_non_null(memmem(batch.data, batch.length, "lost_cpu_time", sizeof("lost_cpu_time")));
-	assert_int_equal(report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why)), 0);
+	assert_int_equal(report_bson_decode(batch.data, batch.length, names, &decoded, &why), 0);
 	assert_true(decoded.has_seq);
 	assert_int_equal(decoded.seq, 77);
 	assert_true(decoded.interval_s == 1.0125);
@@ -197,13 +198,13 @@ static void test_power(void **state)
 				     .container_id = "0123456789ab"};
 	struct report_power back;
 	struct batch batch = {0};
-	char why[200];
+	struct reason why;
 
 	(void)state;
 	assert_int_equal(report_bson_add_power(&batch, &power), 0);
 	assert_valid(&batch);
 	print_message("# a power report: %zu bytes\n", batch.length);
-	assert_int_equal(report_bson_decode_power(batch.data, batch.length, &back, why, sizeof(why)), 0);
+	assert_int_equal(report_bson_decode_power(batch.data, batch.length, &back, &why), 0);
 	assert_int_equal(back.time_ms, power.time_ms);
 	assert_string_equal(back.sensor, "node");
 	assert_string_equal(back.target, "redis");
@@ -262,7 +263,7 @@ static void test_odd_reports(void **state)
 	struct report_decoded decoded = {0};
 	struct report_target_metadata metadata = {.scaled = 1};
 	struct batch batch = {0};
-	char why[200];
+	struct reason why;
 
 	(void)state;
 	assert_non_null(names);
@@ -273,10 +274,9 @@ static void test_odd_reports(void **state)
 		memset(name, 'e', last ? REPORT_KEY_MAX + 1 : 3);
 		batch_clear(&batch);
 		assert_int_equal(report_bson_add_target_counts(&batch, &odd_head, &counts, 1, &metadata), 0);
-		assert_int_equal(
-			report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why)),
-			last ? -ENAMETOOLONG : -EBADMSG);
-		assert_non_null(strstr(why, last ? "127 bytes" : "1970 to 9999"));
+		assert_int_equal(report_bson_decode(batch.data, batch.length, names, &decoded, &why),
+				 last ? -ENAMETOOLONG : -EBADMSG);
+		assert_non_null(strstr(why.text, last ? "127 bytes" : "1970 to 9999"));
 	}
 	report_decoded_done(&decoded);
 	report_names_free(names);
@@ -290,15 +290,15 @@ static void test_keys(void **state)
 	static const uint64_t values[] = {1, 2};
 	struct report_counts counts = {&group, values, NULL, NULL};
 	struct batch batch = {0};
-	char why[200];
+	struct reason why;
 
 	(void)state;
-	assert_int_equal(report_check_key("CPU_CLK:REF_P", why, sizeof(why)), 0);
+	assert_int_equal(report_check_key("CPU_CLK:REF_P", &why), 0);
 	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(report_check_key(events[i], why, sizeof(why)), -EINVAL);
-	assert_int_equal(report_check_key("", why, sizeof(why)), -EINVAL);
-	assert_int_equal(report_check_key("a\nb", why, sizeof(why)), -EINVAL);
-	assert_int_equal(report_check_key("\xff", why, sizeof(why)), -EINVAL);
+		assert_int_equal(report_check_key(events[i], &why), -EINVAL);
+	assert_int_equal(report_check_key("", &why), -EINVAL);
+	assert_int_equal(report_check_key("a\nb", &why), -EINVAL);
+	assert_int_equal(report_check_key("\xff", &why), -EINVAL);
 	assert_int_equal(report_bson_add_target_counts(&batch, &head, &counts, 1, &plain), 0);
 	assert_valid(&batch);
 	assert_non_null(memmem(batch.data, batch.length, "INST_RETIRED:ANY", 17));

@@ -6,6 +6,7 @@
  */
 #include "document/report_bson.h"
 #include "count_allocations.h"
+#include "base/reason.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -126,7 +127,7 @@ static void test_there_and_back(void **state)
 	struct report_names *names = report_names_new();
 	struct report_decoded decoded = {0};
 	struct batch batch = {0};
-	char why[128] = "";
+	struct reason why = {""};
 
 	(void)state;
 	for (unsigned round = 0; round < ROUNDS; round++) {
@@ -143,8 +144,7 @@ static void test_there_and_back(void **state)
 			report_bson_add_target_counts(&batch, &head, shape->counts, shape->n, &metadata), 0);
 		assert_true(bson_init_static(&bson, batch.data, batch.length));
 		assert_true(bson_validate(&bson, BSON_VALIDATE_UTF8 | BSON_VALIDATE_DOT_KEYS, NULL));
-		assert_int_equal(
-			report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why)), 0);
+		assert_int_equal(report_bson_decode(batch.data, batch.length, names, &decoded, &why), 0);
 		assert_int_equal(decoded.time_ms, head.time_ms);
 		assert_string_equal(decoded.container_id, "0123456789ab");
 		assert_int_equal(decoded.partial, metadata.partial);
@@ -167,7 +167,7 @@ static void test_no_allocation(void **state)
 	struct report_target_metadata metadata = {.scaled = 1};
 	struct report_head head = {1574087112345, "node", "target"};
 	struct batch batch = {0};
-	char why[128];
+	struct reason why;
 	unsigned long before = 0;
 
 	(void)state;
@@ -179,7 +179,7 @@ static void test_no_allocation(void **state)
 			before = n_allocations;
 		batch_clear(&batch);
 		(void)report_bson_add_target_counts(&batch, &head, shape->counts, shape->n, &metadata);
-		(void)report_bson_decode(batch.data, batch.length, names, &decoded, why, sizeof(why));
+		(void)report_bson_decode(batch.data, batch.length, names, &decoded, &why);
 	}
 	assert_int_equal(n_allocations - before, 0);
 	report_decoded_done(&decoded);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "process/sandbox.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@
 
 #define NOBODY 65534
 
-static char why[256];
+static struct reason why;
 
 /* Runs `body` in a child; its wait status. */
 static int in_child(int (*body)(void *data), void *data)
@@ -63,7 +64,7 @@ static int collect_errno(void *data)
 
 	(void)data;
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
-	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_ERRNO, why, sizeof(why)) == 0);
+	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_ERRNO, &why) == 0);
 	CHECK(socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM);
 	CHECK(execv("/bin/true", argv) < 0 && errno == EPERM);
 	CHECK(fork() < 0 && errno == EPERM);
@@ -88,7 +89,7 @@ static int write_errno(void *data)
 	char path[] = "/tmp/test_sandbox.XXXXXX";
 
 	(void)data;
-	CHECK(sandbox_enter(SANDBOX_WRITE, SANDBOX_ERRNO, why, sizeof(why)) == 0);
+	CHECK(sandbox_enter(SANDBOX_WRITE, SANDBOX_ERRNO, &why) == 0);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	CHECK(fd >= 0);
 	CHECK(listen(fd, 1) < 0 && errno == EPERM);
@@ -104,7 +105,7 @@ static int server_errno(void *data)
 	char *const argv[] = {(char *)(uintptr_t) "true", NULL};
 
 	(void)data;
-	CHECK(sandbox_enter(SANDBOX_SERVER, SANDBOX_ERRNO, why, sizeof(why)) == 0);
+	CHECK(sandbox_enter(SANDBOX_SERVER, SANDBOX_ERRNO, &why) == 0);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	CHECK(fd >= 0 && listen(fd, 1) == 0);
 	CHECK(execv("/bin/true", argv) < 0 && errno == EPERM);
@@ -114,7 +115,7 @@ static int server_errno(void *data)
 static int collect_kill(void *data)
 {
 	(void)data;
-	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_KILL, why, sizeof(why)) == 0);
+	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_KILL, &why) == 0);
 	(void)socket(AF_INET, SOCK_STREAM, 0);
 	return 0;
 }
@@ -122,7 +123,7 @@ static int collect_kill(void *data)
 static int collect_log(void *data)
 {
 	(void)data;
-	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, why, sizeof(why)) == 0);
+	CHECK(sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, &why) == 0);
 	CHECK(socket(AF_INET, SOCK_STREAM, 0) >= 0);
 	return 0;
 }
@@ -130,16 +131,16 @@ static int collect_log(void *data)
 static int can_enter(void *data)
 {
 	(void)data;
-	return sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, why, sizeof(why)) == 0 ? 0 : 1;
+	return sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, &why) == 0 ? 0 : 1;
 }
 
 static void system_calls(void **state)
 {
 	(void)state;
 	if (in_child(can_enter, NULL) != 0) {
-		(void)sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, why, sizeof(why));
-		assert_true(strlen(why) > 0);
-		print_message("# %s\n", why);
+		(void)sandbox_enter(SANDBOX_COLLECT, SANDBOX_LOG, &why);
+		assert_true(strlen(why.text) > 0);
+		print_message("# %s\n", why.text);
 		skip();
 	}
 	assert_well(in_child(collect_errno, NULL));
@@ -154,7 +155,7 @@ static void system_calls(void **state)
 static void off_does_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(sandbox_enter(SANDBOX_COLLECT, SANDBOX_OFF, why, sizeof(why)), 0);
+	assert_int_equal(sandbox_enter(SANDBOX_COLLECT, SANDBOX_OFF, &why), 0);
 	assert_int_equal(prctl(PR_GET_SECCOMP), 0);
 }
 
@@ -164,7 +165,7 @@ static int drop_all(void *data)
 	int signal_number = 0;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-	CHECK(sandbox_drop(NOBODY, NOBODY, 0, why, sizeof(why)) == 0);
+	CHECK(sandbox_drop(NOBODY, NOBODY, 0, &why) == 0);
 	CHECK(getuid() == NOBODY && geteuid() == NOBODY && getgid() == NOBODY);
 	CHECK(getgroups(0, NULL) == 0);
 	CHECK(setuid(0) < 0);
@@ -176,7 +177,7 @@ static int drop_all(void *data)
 
 static int drop_but_one(void *data)
 {
-	CHECK(sandbox_drop(NOBODY, NOBODY, SANDBOX_CAPABILITY(CAP_DAC_READ_SEARCH), why, sizeof(why)) == 0);
+	CHECK(sandbox_drop(NOBODY, NOBODY, SANDBOX_CAPABILITY(CAP_DAC_READ_SEARCH), &why) == 0);
 	CHECK(getuid() == NOBODY);
 	CHECK(open(data, O_RDONLY) >= 0);
 	CHECK(open(data, O_WRONLY) < 0 && errno == EACCES);
@@ -186,7 +187,7 @@ static int drop_but_one(void *data)
 
 static int stay_root_without_rights(void *data)
 {
-	CHECK(sandbox_drop((uid_t)-1, (gid_t)-1, 0, why, sizeof(why)) == 0);
+	CHECK(sandbox_drop((uid_t)-1, (gid_t)-1, 0, &why) == 0);
 	CHECK(getuid() == 0);
 	CHECK(chown(data, 1, 1) < 0 && errno == EPERM);
 	return 0;
@@ -195,8 +196,8 @@ static int stay_root_without_rights(void *data)
 static int drop_twice(void *data)
 {
 	(void)data;
-	CHECK(sandbox_drop(NOBODY, NOBODY, 0, why, sizeof(why)) == 0);
-	CHECK(sandbox_drop(1, 1, 0, why, sizeof(why)) == 0); /* not root: stays who it is */
+	CHECK(sandbox_drop(NOBODY, NOBODY, 0, &why) == 0);
+	CHECK(sandbox_drop(1, 1, 0, &why) == 0); /* not root: stays who it is */
 	CHECK(getuid() == NOBODY);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "config/sensor_config.h"
 
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 
 #define MAX_ARGUMENTS 64
 
-static char why[512];
+static struct reason why;
 
 static int load(struct sensor_config *config, const char *const *arguments)
 {
@@ -32,7 +33,7 @@ static int load(struct sensor_config *config, const char *const *arguments)
 		argv[argc] = strdup(arguments[argc - 1]);
 		argc++;
 	}
-	r = config_load(&sensor_config_spec, config, argc, argv, &loaded, why, sizeof(why));
+	r = config_load(&sensor_config_spec, config, argc, argv, &loaded, &why);
 	config_free(loaded);
 	for (int i = 1; i < argc; i++)
 		free(argv[i]);
@@ -138,10 +139,10 @@ static void mistakes_are_named(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct sensor_config config;
 
-		why[0] = '\0';
+		reason_clear(&why);
 		assert_true(load(&config, cases[i].arguments) < 0);
-		if (!strstr(why, cases[i].words))
-			fail_msg("case %zu: '%s' does not name '%s'", i, why, cases[i].words);
+		if (!strstr(why.text, cases[i].words))
+			fail_msg("case %zu: '%s' does not name '%s'", i, why.text, cases[i].words);
 		sensor_config_done(&config);
 	}
 }

@@ -3,6 +3,7 @@
  * The server's options: what follows from several together.
  */
 #include "config/server_config.h"
+#include "base/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,7 @@
 
 #include <cmocka.h>
 
-static int load(struct server_config *config, char *why, int argc, const char *const *arguments)
+static int load(struct server_config *config, struct reason *why, int argc, const char *const *arguments)
 {
 	char *argv[16] = {"wattribute-server"};
 	struct config *loaded = NULL;
@@ -20,7 +21,7 @@ static int load(struct server_config *config, char *why, int argc, const char *c
 
 	for (int i = 0; i < argc; i++)
 		argv[i + 1] = (char *)(uintptr_t)arguments[i];
-	r = config_load(&server_config_spec, config, argc + 1, argv, &loaded, why, 512);
+	r = config_load(&server_config_spec, config, argc + 1, argv, &loaded, why);
 	config_free(loaded);
 	return r;
 }
@@ -32,12 +33,12 @@ static int load(struct server_config *config, char *why, int argc, const char *c
 static void defaults(void **state)
 {
 	struct server_config config;
-	char why[512] = "";
+	struct reason why = {""};
 
 	(void)state;
 	(void)setenv("STATE_DIRECTORY", "/somewhere", 1);
-	if (LOAD(&config, why, "--grace", "1s") < 0)
-		fail_msg("%s", why);
+	if (LOAD(&config, &why, "--grace", "1s") < 0)
+		fail_msg("%s", why.text);
 	assert_string_equal(config.input_uri, "sqlite:/somewhere/wattribute.db");
 	assert_true(server_config_one_store(&config));
 	assert_string_equal(config.address, "127.0.0.1");
@@ -52,15 +53,15 @@ static void defaults(void **state)
 static void both_stores_from_one_word(void **state)
 {
 	struct server_config config;
-	char why[512] = "";
+	struct reason why = {""};
 
 	(void)state;
-	assert_int_equal(LOAD(&config, why, "-U", "mongodb:db:27018", "-D", "other"), 0);
+	assert_int_equal(LOAD(&config, &why, "-U", "mongodb:db:27018", "-D", "other"), 0);
 	assert_string_equal(config.input_uri, "mongodb:db:27018");
 	assert_string_equal(config.output_uri, "mongodb:db:27018");
 	assert_string_equal(config.database, "other");
 	server_config_done(&config);
-	assert_int_equal(LOAD(&config, why, "--input", "bson:/x", "--output", "null:"), 0);
+	assert_int_equal(LOAD(&config, &why, "--input", "bson:/x", "--output", "null:"), 0);
 	assert_false(server_config_one_store(&config));
 	server_config_done(&config);
 }
@@ -80,17 +81,17 @@ static void listening(void **state)
 		     {"127.0.0.2", "127.0.0.2", 4443},
 		     {"127.0.0.1:0", "127.0.0.1", 0}};
 	struct server_config config;
-	char why[512] = "";
+	struct reason why = {""};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (LOAD(&config, why, "--listen", cases[i].text) < 0)
-			fail_msg("%s: %s", cases[i].text, why);
+		if (LOAD(&config, &why, "--listen", cases[i].text) < 0)
+			fail_msg("%s: %s", cases[i].text, why.text);
 		assert_string_equal(config.address, cases[i].address);
 		assert_int_equal(config.port, cases[i].port);
 		server_config_done(&config);
 	}
-	assert_int_equal(LOAD(&config, why, "--listen", "off"), 0);
+	assert_int_equal(LOAD(&config, &why, "--listen", "off"), 0);
 	assert_null(config.address);
 	server_config_done(&config);
 }
@@ -99,12 +100,12 @@ static void listening(void **state)
 static void refused(const char *option, const char *value, const char *word)
 {
 	struct server_config config;
-	char why[512] = "";
+	struct reason why = {""};
 
-	if (LOAD(&config, why, option, value) >= 0)
+	if (LOAD(&config, &why, option, value) >= 0)
 		fail_msg("%s %s was taken", option, value);
-	if (!strstr(why, word))
-		fail_msg("%s %s: '%s' does not say '%s'", option, value, why, word);
+	if (!strstr(why.text, word))
+		fail_msg("%s %s: '%s' does not say '%s'", option, value, why.text, word);
 	server_config_done(&config);
 }
 

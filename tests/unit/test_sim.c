@@ -9,6 +9,7 @@
 #include "document/batch.h"
 #include "document/report_bson.h"
 #include "base/text.h"
+#include "base/reason.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -50,15 +51,16 @@ static void write_scenario(char *path, const char *text)
 static struct sim *make(const char *text, struct sim_options options)
 {
 	struct sim *sim = NULL;
-	char path[64], why[256] = "";
+	char path[64];
+	struct reason why = {""};
 	int r;
 
 	write_scenario(path, text);
 	options.scenario = path;
-	r = sim_new(&options, &sim, why, sizeof(why));
+	r = sim_new(&options, &sim, &why);
 	unlink(path);
 	if (r < 0)
-		fail_msg("sim_new: %s", why);
+		fail_msg("sim_new: %s", why.text);
 	return sim;
 }
 
@@ -324,14 +326,15 @@ static void refuse(const char *text, const char *expected)
 {
 	struct sim_options options = {.seed = 1};
 	struct sim *sim = NULL;
-	char path[64], why[256] = "";
+	char path[64];
+	struct reason why = {""};
 
 	write_scenario(path, text);
 	options.scenario = path;
-	assert_true(sim_new(&options, &sim, why, sizeof(why)) < 0);
+	assert_true(sim_new(&options, &sim, &why) < 0);
 	unlink(path);
-	if (!strstr(why, expected) || !strstr(why, path))
-		fail_msg("'%s' lacks '%s' or the path", why, expected);
+	if (!strstr(why.text, expected) || !strstr(why.text, path))
+		fail_msg("'%s' lacks '%s' or the path", why.text, expected);
 }
 
 static void bad_scenarios_are_refused(void **state)

@@ -19,6 +19,7 @@
 #include "priv/priv_client.h"
 #include "base/text.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,11 +109,11 @@ static int tear_down(void **state)
 
 static bool usable(struct machine *machine, const struct event_group_request *request)
 {
-	char why[512] = "";
+	struct reason why = {""};
 
-	if (root[0] && source_bpf.probe(&machine->context, request, 1, why, sizeof(why)) == 0)
+	if (root[0] && source_bpf.probe(&machine->context, request, 1, &why) == 0)
 		return true;
-	print_message("# skipped: %s\n", root[0] ? why : "no cgroup v2 that may be written to");
+	print_message("# skipped: %s\n", root[0] ? why.text : "no cgroup v2 that may be written to");
 	return false;
 }
 
@@ -392,11 +393,11 @@ static void other_hierarchy_is_refused(void **state)
 	const struct event_group_request request = {
 		.name = (char[]){"core"}, .of_containers = true, .events = software_events, .n_events = 2};
 	struct machine *machine = *state;
-	char why[512] = "";
+	struct reason why = {""};
 
 	machine->context.cgroups_without_perf = true;
-	assert_int_equal(source_bpf.probe(&machine->context, &request, 1, why, sizeof(why)), -EOPNOTSUPP);
-	assert_non_null(strstr(why, "-p"));
+	assert_int_equal(source_bpf.probe(&machine->context, &request, 1, &why), -EOPNOTSUPP);
+	assert_non_null(strstr(why.text, "-p"));
 }
 
 int main(void)

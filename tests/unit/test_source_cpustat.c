@@ -16,6 +16,7 @@
 #include "source/frame.h"
 #include "source/source.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <mntent.h>
 #include <sys/resource.h>
@@ -88,12 +89,12 @@ static void test_v2(void **state)
 	struct activity_cgroup a = {.slot = 1, .root = true, .path = "/a"},
 			       b = {.slot = 2, .root = true, .path = "/b"};
 	struct activity_source *source;
-	char why[256];
+	struct reason why;
 
 	(void)state;
-	assert_int_equal(source_cpustat.probe(&fixture.context, NULL, 0, why, sizeof(why)), -ENOENT);
+	assert_int_equal(source_cpustat.probe(&fixture.context, NULL, 0, &why), -ENOENT);
 	fake_write(&fixture.tree, "cgroup.procs", "1");
-	assert_int_equal(source_cpustat.probe(&fixture.context, NULL, 0, why, sizeof(why)), 0);
+	assert_int_equal(source_cpustat.probe(&fixture.context, NULL, 0, &why), 0);
 	write_stat(100, 100);
 	assert_int_equal(source_cpustat.open(&fixture.context, NULL, 0, 2, &source), 0);
 	assert_string_equal(source->frame.groups[0].name, REPORT_GROUP_CPUSTAT);

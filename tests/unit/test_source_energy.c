@@ -16,6 +16,7 @@
 #include "machine/procstat.h"
 #include "source/source.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <math.h>
 
@@ -103,13 +104,13 @@ static void test_powercap(void **state)
 {
 	struct event_group_request request = request_of(3);
 	struct system_source *source;
-	char why[512];
+	struct reason why;
 
 	(void)state;
-	assert_int_equal(source_powercap.probe(&fixture.context, &request, why, sizeof(why)), -ENOENT);
-	assert_non_null(strstr(why, "modprobe intel_rapl_msr"));
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "modprobe intel_rapl_msr"));
 	make_zones();
-	assert_int_equal(source_powercap.probe(&fixture.context, &request, why, sizeof(why)), 0);
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), 0);
 	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
 	assert_non_null(strstr(fixture.log, "RAPL_ENERGY_PSYS"));
 	assert_int_equal(source->group.n_places, 2);
@@ -218,12 +219,12 @@ static void test_estimate(void **state)
 {
 	struct event_group_request request = request_of(2);
 	struct system_source *source;
-	char why[512];
+	struct reason why;
 
 	(void)state;
-	assert_int_equal(source_estimate.probe(&fixture.context, &request, why, sizeof(why)), -ENOENT);
+	assert_int_equal(source_estimate.probe(&fixture.context, &request, &why), -ENOENT);
 	write_stat(100, 100, 100, 100);
-	assert_int_equal(source_estimate.probe(&fixture.context, &request, why, sizeof(why)), 0);
+	assert_int_equal(source_estimate.probe(&fixture.context, &request, &why), 0);
 	fixture.context.tdp_w = 100;
 	assert_int_equal(source_estimate.open(&fixture.context, &request, &source), 0);
 	assert_non_null(strstr(fixture.log, "RAPL_ENERGY_DRAM"));
@@ -254,10 +255,9 @@ static void test_estimate_default(void **state)
 	source_estimate.close(source);
 	request.events = all_events + 1;
 	{
-		char why[512];
+		struct reason why;
 
-		assert_int_equal(source_estimate.probe(&fixture.context, &request, why, sizeof(why)),
-				 -ENOENT);
+		assert_int_equal(source_estimate.probe(&fixture.context, &request, &why), -ENOENT);
 	}
 }
 

@@ -4,6 +4,7 @@
  * group of other events. Needs the right to count; skipped with the reason without it.
  */
 #include "perf_fixture.h"
+#include "base/reason.h"
 
 /* A `power` PMU that is a software event in truth: a page fault is a millijoule, on every CPU of the package.
  */
@@ -17,7 +18,8 @@ static void make_power(const char *cpumask)
 static void test_fake_rapl(void **state)
 {
 	char pkg[] = REPORT_EVENT_PKG, dram[] = REPORT_EVENT_DRAM, gpu[] = "RAPL_ENERGY_GPU";
-	char *events[] = {pkg, dram, gpu}, online[256] = "0", why[512];
+	char *events[] = {pkg, dram, gpu}, online[256] = "0";
+	struct reason why;
 	struct event_group_request request = {.name = (char *)(uintptr_t) "rapl",
 					      .one_cpu_per_socket = true,
 					      .events = events,
@@ -31,11 +33,11 @@ static void test_fake_rapl(void **state)
 		assert_non_null(fgets(online, sizeof(online), file));
 		(void)fclose(file);
 	}
-	assert_int_equal(source_rapl.probe(&fixture.context, &request, why, sizeof(why)), -ENOENT);
+	assert_int_equal(source_rapl.probe(&fixture.context, &request, &why), -ENOENT);
 	make_power(online);
 	if (!can_count())
 		skip();
-	assert_int_equal(source_rapl.probe(&fixture.context, &request, why, sizeof(why)), 0);
+	assert_int_equal(source_rapl.probe(&fixture.context, &request, &why), 0);
 	assert_int_equal(source_rapl.open(&fixture.context, &request, &source), 0);
 	assert_non_null(strstr(fixture.last_line, "RAPL_ENERGY_GPU"));
 	assert_int_equal(source->group.n_events, 2);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "sim/sim.h"
 #include "source/source.h"
+#include "base/reason.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +24,8 @@ static const char virtual_machine[] = "{\"machine\": {\"cpu_time\": true, \"msr\
 static struct sim *make(const char *text)
 {
 	struct sim_options options = {.seed = 7, .ticks = 60};
-	char path[] = "/tmp/wattribute-sim-XXXXXX", why[200] = "";
+	char path[] = "/tmp/wattribute-sim-XXXXXX";
+	struct reason why = {""};
 	struct sim *sim = NULL;
 	int fd = mkstemp(path);
 
@@ -31,8 +33,8 @@ static struct sim *make(const char *text)
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
 	options.scenario = path;
-	if (sim_new(&options, &sim, why, sizeof(why)) < 0)
-		fail_msg("%s", why);
+	if (sim_new(&options, &sim, &why) < 0)
+		fail_msg("%s", why.text);
 	unlink(path);
 	return sim;
 }
@@ -53,10 +55,10 @@ static void system_groups(void **state)
 	struct source_context context = {.sim = sim};
 	struct system_source *energy = NULL, *speeds = NULL;
 	uint64_t shown[3];
-	char why[200];
+	struct reason why;
 
 	(void)state;
-	assert_int_equal(source_sim_system.probe(&context, &rapl, why, sizeof(why)), 0);
+	assert_int_equal(source_sim_system.probe(&context, &rapl, &why), 0);
 	assert_int_equal(source_sim_system.open(&context, &rapl, &energy), 0);
 	assert_int_equal(source_sim_system.open(&context, &msr, &speeds), 0);
 	assert_int_equal(energy->group.n_places, 2);
@@ -149,10 +151,10 @@ static void only_cpu_time(void **state)
 	struct sim *sim = make(virtual_machine);
 	struct source_context context = {.sim = sim};
 	struct activity_source *source = NULL;
-	char why[200];
+	struct reason why;
 
 	(void)state;
-	assert_true(source_sim_system.probe(&context, &msr, why, sizeof(why)) < 0);
+	assert_true(source_sim_system.probe(&context, &msr, &why) < 0);
 	assert_int_equal(source_sim_activity.open(&context, &core, 1, 2, &source), 0);
 	assert_string_equal(source->frame.groups[0].name, REPORT_GROUP_CPUSTAT);
 	assert_string_equal(source->frame.groups[0].events[0], REPORT_EVENT_CPU_TIME);
@@ -166,12 +168,12 @@ static void only_cpu_time(void **state)
 static void without_a_machine(void **state)
 {
 	struct source_context context = {0};
-	char why[200] = "";
+	struct reason why = {""};
 
 	(void)state;
-	assert_true(source_sim_system.probe(&context, &rapl, why, sizeof(why)) < 0);
-	assert_non_null(strstr(why, "--sim"));
-	assert_true(source_sim_activity.probe(&context, &core, 1, why, sizeof(why)) < 0);
+	assert_true(source_sim_system.probe(&context, &rapl, &why) < 0);
+	assert_non_null(strstr(why.text, "--sim"));
+	assert_true(source_sim_activity.probe(&context, &core, 1, &why) < 0);
 }
 
 int main(void)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "write/spool.h"
+#include "base/reason.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -68,9 +69,9 @@ static struct spool *open_spool(const struct place *place, uint64_t bytes, uint6
 {
 	const struct spool_limits limits = {.bytes = bytes, .age_ms = age_ms};
 	struct spool *spool = NULL;
-	char why[256];
+	struct reason why;
 
-	assert_int_equal(spool_open(place->file, &limits, &spool, why, sizeof(why)), 0);
+	assert_int_equal(spool_open(place->file, &limits, &spool, &why), 0);
 	return spool;
 }
 
@@ -161,14 +162,15 @@ static void damaged_file_is_set_aside(void **state)
 	const struct place *place = *state;
 	const struct spool_limits limits = {.bytes = 1000};
 	struct spool *spool = NULL;
-	char why[256], aside[160];
+	char aside[160];
+	struct reason why;
 	FILE *file = fopen(place->file, "w");
 
 	for (int i = 0; i < 1000; i++)
 		(void)fputs("this is no database ", file);
 	(void)fclose(file);
-	assert_int_equal(spool_open(place->file, &limits, &spool, why, sizeof(why)), 0);
-	assert_non_null(strstr(why, "set aside"));
+	assert_int_equal(spool_open(place->file, &limits, &spool, &why), 0);
+	assert_non_null(strstr(why.text, "set aside"));
 	(void)snprintf(aside, sizeof(aside), "%s.damaged", place->file);
 	assert_int_equal(access(aside, R_OK), 0);
 	assert_true(spool_is_empty(spool));
@@ -179,12 +181,12 @@ static void unusable_place_is_told(void **state)
 {
 	const struct spool_limits limits = {.bytes = 1000};
 	struct spool *spool = NULL;
-	char why[256];
+	struct reason why;
 
 	(void)state;
-	assert_true(spool_open("/nonexistent/folder/spool.db", &limits, &spool, why, sizeof(why)) < 0);
-	assert_non_null(strstr(why, "/nonexistent/folder/spool.db"));
-	assert_non_null(strstr(why, "--state-dir"));
+	assert_true(spool_open("/nonexistent/folder/spool.db", &limits, &spool, &why) < 0);
+	assert_non_null(strstr(why.text, "/nonexistent/folder/spool.db"));
+	assert_non_null(strstr(why.text, "--state-dir"));
 }
 
 int main(void)

@@ -6,6 +6,7 @@
  */
 #include "store_fixture.h"
 #include "base/cleanup.h"
+#include "base/reason.h"
 
 #include <bson/bson.h>
 
@@ -315,11 +316,11 @@ static void test_null(void **state)
 {
 	struct store *store;
 	struct batch batch = {0};
-	char why[200];
+	struct reason why;
 
 	(void)state;
 	add_ticks(&batch, 0, 2);
-	assert_int_equal(store_open("null:", NULL, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_open("null:", NULL, &store, &why), 0);
 	assert_int_equal(store_append(store, "sensorx", &batch), STORE_OK);
 	assert_int_equal(store_get_statistics(store)->appended, 6);
 	store_close(store);

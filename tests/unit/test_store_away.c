@@ -5,6 +5,7 @@
  * script of the wire tests.
  */
 #include "store_fixture.h"
+#include "base/reason.h"
 
 /* Nobody listens there: no error at open, RETRY within the time set, and a sentence that helps. */
 static void test_mongodb_away(void **state)
@@ -12,11 +13,11 @@ static void test_mongodb_away(void **state)
 	struct store_options options = {.timeout_ms = 500};
 	struct store *store;
 	struct batch batch = {0};
-	char why[200];
+	struct reason why;
 
 	(void)state;
 	add_ticks(&batch, 0, 2);
-	assert_int_equal(store_open("127.0.0.1:1", &options, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_open("127.0.0.1:1", &options, &store, &why), 0);
 	assert_int_equal(store_append(store, "sensorx", &batch), STORE_RETRY);
 	print_message("# %s\n", store_error(store));
 	assert_non_null(strstr(store_error(store), "127.0.0.1:1"));

@@ -4,6 +4,7 @@
  */
 #include "store/store.h"
 #include "text_store.h"
+#include "base/reason.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -12,10 +13,10 @@ static struct store *open_csv(void)
 {
 	struct store *store;
 	char uri[100];
-	char why[300];
+	struct reason why;
 
 	(void)snprintf(uri, sizeof(uri), "csv:%s/out", directory);
-	assert_int_equal(store_open(uri, NULL, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_open(uri, NULL, &store, &why), 0);
 	return store;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "document/report_bson.h"
 #include "store/store.h"
+#include "base/reason.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -49,10 +50,10 @@ static struct store *open_or_null(const char *where, unsigned flags)
 {
 	struct store_options options = {.flags = flags, .timeout_ms = 10000};
 	struct store *store;
-	char why[512];
+	struct reason why;
 
-	if (store_open(where, &options, &store, why, sizeof(why)) < 0)
-		(void)fprintf(stderr, "# %s\n", why);
+	if (store_open(where, &options, &store, &why) < 0)
+		(void)fprintf(stderr, "# %s\n", why.text);
 	return store;
 }
 
@@ -210,25 +211,25 @@ static void test_no_database(void **state)
 		"this is no database, but it is long enough to be taken for one by whoever looks at it, "
 		"and it does not begin as databases do";
 	struct store *store;
-	char why[512] = "";
+	struct reason why = {""};
 
 	(void)state;
 	write_file("store.db", text, sizeof(text));
-	assert_true(store_open(uri, NULL, &store, why, sizeof(why)) < 0);
-	print_message("# %s\n", why);
-	assert_non_null(strstr(why, "damaged"));
-	assert_non_null(strstr(why, directory));
+	assert_true(store_open(uri, NULL, &store, &why) < 0);
+	print_message("# %s\n", why.text);
+	assert_non_null(strstr(why.text, "damaged"));
+	assert_non_null(strstr(why.text, directory));
 }
 
 static void test_missing_file(void **state)
 {
 	struct store_options options = {.flags = STORE_READ};
 	struct store *store;
-	char why[512] = "";
+	struct reason why = {""};
 
 	(void)state;
-	assert_true(store_open(uri, &options, &store, why, sizeof(why)) < 0);
-	print_message("# %s\n", why);
+	assert_true(store_open(uri, &options, &store, &why) < 0);
+	print_message("# %s\n", why.text);
 }
 
 /* A limit on the size of files stands for the full disk: RETRY, whole ticks only, and it goes on afterwards.

@@ -5,6 +5,7 @@
 #include "store/store.h"
 #include "document/bson_json.h"
 #include "text_store.h"
+#include "base/reason.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -74,7 +75,8 @@ static void test_jsonl_damaged(void **state)
 	struct batch documents = {0};
 	struct store_read read;
 	struct store *store;
-	char path[100], uri[120], why[256];
+	char path[100], uri[120];
+	struct reason why;
 	FILE *file;
 
 	(void)state;
@@ -84,7 +86,7 @@ static void test_jsonl_damaged(void **state)
 	assert_non_null(file);
 	assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file), sizeof(text) - 1);
 	assert_int_equal(fclose(file), 0);
-	assert_int_equal(store_open(uri, &options, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_open(uri, &options, &store, &why), 0);
 	assert_int_equal(store_read(store, &query, &documents, &read), STORE_OK);
 	assert_int_equal(documents.n_documents, 2);
 	assert_int_equal(read.damaged, 2);
@@ -111,14 +113,14 @@ static void test_socket(void **state)
 	struct store *store;
 	struct batch batch = {0};
 	char uri[64];
-	char why[200];
+	struct reason why;
 	char text[2048];
 	int listener = listen_anywhere(uri, sizeof(uri));
 	int peer;
 	ssize_t n;
 
 	(void)state;
-	assert_int_equal(store_open(uri, NULL, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_open(uri, NULL, &store, &why), 0);
 	add_report(&batch, "redis", 2);
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	peer = accept(listener, NULL, NULL);
@@ -159,14 +161,14 @@ static void test_uris(void **state)
 	static const char *const bad[] = {
 		"",        "x",     "/tmp/x.db", "sqlite:",  "mongo://h",    "h:0",
 		"h:70000", "h:80x", "socket:h",  "mongodb:", "mongodb:h/db", ":27017"};
-	char why[400];
+	struct reason why;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-		if (!store_uri_valid(good[i], why, sizeof(why)))
-			fail_msg("%s: %s", good[i], why);
+		if (!store_uri_valid(good[i], &why))
+			fail_msg("%s: %s", good[i], why.text);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		if (store_uri_valid(bad[i], why, sizeof(why)))
+		if (store_uri_valid(bad[i], &why))
 			fail_msg("'%s' was taken", bad[i]);
 }
 

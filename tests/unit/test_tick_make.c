@@ -4,6 +4,7 @@
  * counts.
  */
 #include "tick/tick_make.h"
+#include "base/reason.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -56,7 +57,8 @@ static int teardown(void **state)
 static void feed(struct fixture *fixture, int64_t time_ms, const char *target, const char *groups,
 		 const char *metadata)
 {
-	char text[4096], why[200] = "";
+	char text[4096];
+	struct reason why = {""};
 	enum join_fed fed;
 	bson_t document;
 
@@ -67,9 +69,9 @@ static void feed(struct fixture *fixture, int64_t time_ms, const char *target, c
 		       time_ms, target, groups, metadata ? ",\"metadata\":" : "", metadata ? metadata : "");
 	if (!bson_init_from_json(&document, text, -1, NULL))
 		fail_msg("test's JSON: %s", text);
-	if (report_bson_decode(bson_get_data(&document), document.len, fixture->names, &fixture->decoded, why,
-			       sizeof(why)) < 0)
-		fail_msg("%s: %s", text, why);
+	if (report_bson_decode(bson_get_data(&document), document.len, fixture->names, &fixture->decoded,
+			       &why) < 0)
+		fail_msg("%s: %s", text, why.text);
 	assert_int_equal(join_feed(fixture->join, &fixture->decoded, time_ms, &fed), 0);
 	bson_destroy(&document);
 }

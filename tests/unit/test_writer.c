@@ -15,6 +15,7 @@
 #include "process/ipc.h"
 #include "write/link.h"
 #include "base/log.h"
+#include "base/reason.h"
 
 #include <bson/bson.h>
 #include <stdio.h>
@@ -87,7 +88,8 @@ static pid_t start_sender(int sockets[2], int first, int n, unsigned open_ms)
 
 static void run_writer(const char *uri, int first, int n, unsigned open_ms, uint64_t expected_lost)
 {
-	char spool[128], why[512];
+	char spool[128];
+	struct reason why;
 	const struct writer_config config = {.uri = uri,
 					     .options = {.flags = STORE_WRITE, .timeout_ms = 300},
 					     .spool_path = spool,
@@ -99,7 +101,7 @@ static void run_writer(const char *uri, int first, int n, unsigned open_ms, uint
 	(void)snprintf(spool, sizeof(spool), "%s/spool.db", folder);
 	assert_int_equal(ipc_pair(sockets), 0);
 	pid = start_sender(sockets, first, n, open_ms);
-	assert_int_equal(writer_open(&config, &writer, why, sizeof(why)), 0);
+	assert_int_equal(writer_open(&config, &writer, &why), 0);
 	assert_int_equal(writer_run(writer, sockets[1]), 0);
 	assert_int_equal(writer_lost(writer), expected_lost);
 	writer_close(writer);
@@ -116,13 +118,13 @@ static unsigned count_in_store(const char *uri, bool check_order)
 	struct store_read read_state = {0};
 	struct batch batch = {0};
 	struct store *store = NULL;
-	char why[256];
+	struct reason why;
 	size_t offset = 0, length;
 	const uint8_t *data;
 	int64_t last = 0;
 	unsigned n;
 
-	assert_int_equal(store_open(uri, &options, &store, why, sizeof(why)), 0);
+	assert_int_equal(store_open(uri, &options, &store, &why), 0);
 	assert_int_equal(store_read(store, &query, &batch, &read_state), STORE_OK);
 	while (check_order && batch_next(&batch, &offset, &data, &length) > 0) {
 		bson_t document;

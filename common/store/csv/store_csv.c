@@ -6,6 +6,7 @@
 #include "store/csv/store_csv.h"
 #include "store/store_document.h"
 #include "store/store_path.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -116,10 +117,10 @@ static enum store_result add_report(struct store *store, const uint8_t *data, si
 	struct csv_store *own = csv_store_of(store);
 	struct report_decoded *report = &own->decoded;
 	enum store_result result = STORE_OK;
-	char why[160];
+	struct reason why;
 
-	if (report_bson_decode(data, length, own->names, report, why, sizeof(why)) < 0)
-		return store_fail(store, STORE_DROP, "a report is broken: %s", why);
+	if (report_bson_decode(data, length, own->names, report, &why) < 0)
+		return store_fail(store, STORE_DROP, "a report is broken: %s", why.text);
 	for (unsigned i = 0, n; result == STORE_OK && i < report->n_values; i += n) {
 		n = 1;
 		while (i + n < report->n_values && same_place(&report->values[i], &report->values[i + n]))
@@ -134,11 +135,11 @@ static enum store_result add_power(struct store *store, const uint8_t *data, siz
 	struct report_power power;
 	struct csv_file *file;
 	bool refused;
-	char why[160];
+	struct reason why;
 	int r = 0;
 
-	if (report_bson_decode_power(data, length, &power, why, sizeof(why)) < 0)
-		return store_fail(store, STORE_DROP, "%s", why);
+	if (report_bson_decode_power(data, length, &power, &why) < 0)
+		return store_fail(store, STORE_DROP, "%s", why.text);
 	file = csv_file_get(store, CSV_POWER_NAME, POWER_COLUMNS, NULL, 0, &refused);
 	if (!file)
 		return refused ? STORE_DROP : STORE_RETRY;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -220,17 +221,18 @@ static int open_source(struct source_context *context, const struct event_group_
 		       unsigned n_requests, unsigned n_slots, struct activity_source **ret_source)
 {
 	struct source_bpf *bpf = calloc(1, sizeof(*bpf));
-	char why[PERF_PLAN_WHY_SIZE];
+	struct reason why;
 	int r = 0;
 
 	if (!bpf)
 		return -ENOMEM;
 	bpf->source.ops = &source_bpf;
 	bpf->context = context;
-	if (perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, why) == 0)
+	if (perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, &why) == 0)
 		r = perf_plan_new(context, PERF_PLAN_CGROUPS, requests, n_requests, &bpf->plan);
 	else
-		log_notice("source", 0, "no event can be counted (%s); CPU time is counted instead", why);
+		log_notice("source", 0, "no event can be counted (%s); CPU time is counted instead",
+			   why.text);
 	if (r == 0 && bpf->plan && bpf->plan->n_events > COUNT_EVENTS_MAX)
 		r = -E2BIG;
 	if (r == 0)
@@ -253,7 +255,7 @@ static int open_source(struct source_context *context, const struct event_group_
 
 /* Does it work here? Loads, attaches, runs once on every CPU and looks whether time was counted. */
 static int probe(struct source_context *context, const struct event_group_request *requests,
-		 unsigned n_requests, char *why, size_t why_size)
+		 unsigned n_requests, struct reason *why)
 {
 	struct source_bpf bpf = {.context = context, .n_slots = 1};
 	uint64_t ns = 0;
@@ -261,13 +263,11 @@ static int probe(struct source_context *context, const struct event_group_reques
 
 	(void)requests;
 	(void)n_requests;
-	if (context->cgroups_without_perf) {
-		(void)snprintf(
-			why, why_size,
+	if (context->cgroups_without_perf)
+		return reason_set(
+			why, -EOPNOTSUPP,
 			"the cgroups that are watched are not those of perf events, by which BPF counts. "
 			"Leave -p out, or name the hierarchy of perf_event");
-		return -EOPNOTSUPP;
-	}
 	r = shape_frame(&bpf);
 	if (r == 0)
 		r = start_program(&bpf);
@@ -278,12 +278,11 @@ static int probe(struct source_context *context, const struct event_group_reques
 	if (r == 0 && ns == 0)
 		r = -ENODATA;
 	if (r < 0)
-		(void)snprintf(
-			why, why_size,
-			"BPF counting does not work here (%s%s%s). It needs Linux 5.10 with BTF, and root "
-			"or CAP_BPF and CAP_PERFMON",
-			priv_client_cause(context->priv), priv_client_cause(context->priv)[0] ? ": " : "",
-			strerror(-r));
+		reason_set(why, 0,
+			   "BPF counting does not work here (%s%s%s). It needs Linux 5.10 with BTF, and root "
+			   "or CAP_BPF and CAP_PERFMON",
+			   priv_client_cause(context->priv), priv_client_cause(context->priv)[0] ? ": " : "",
+			   strerror(-r));
 	unmap_arrays(&bpf);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,38 +34,34 @@ static bool first_cpu(const struct plan_builder *builder, const struct plan_even
 
 /* Opens the box once, alone. */
 static int try_box(const struct plan_builder *builder, const struct plan_event *event,
-		   const struct event_box *box, char *why)
+		   const struct event_box *box, struct reason *why)
 {
 	const char *cause;
 	unsigned cpu;
 	int r;
 
-	if (builder->kind == PERF_PLAN_CGROUPS && box->shared) {
-		(void)snprintf(why, PERF_PLAN_WHY_SIZE,
-			       "the PMU '%s' counts a whole package and cannot tell containers apart; give "
-			       "the event "
-			       "to a system group (-s)",
-			       box->pmu);
-		return -EOPNOTSUPP;
-	}
-	if (!first_cpu(builder, event, box, &cpu)) {
-		(void)snprintf(why, PERF_PLAN_WHY_SIZE, "none of the CPUs of PMU '%s' is online", box->pmu);
-		return -ENODEV;
-	}
+	if (builder->kind == PERF_PLAN_CGROUPS && box->shared)
+		return reason_set(
+			why, -EOPNOTSUPP,
+			"the PMU '%s' counts a whole package and cannot tell containers apart; give "
+			"the event "
+			"to a system group (-s)",
+			box->pmu);
+	if (!first_cpu(builder, event, box, &cpu))
+		return reason_set(why, -ENODEV, "none of the CPUs of PMU '%s' is online", box->pmu);
 	r = perf_plan_try(builder->context, cpu, &box->attr, 1);
 	if (r < 0) {
 		char text[320];
 
 		event_explain_open(r, box->pmu, false, text, sizeof(text));
 		cause = priv_client_cause(builder->context->priv);
-		(void)snprintf(why, PERF_PLAN_WHY_SIZE, "%s%s%s%s", text, cause[0] ? " (" : "", cause,
-			       cause[0] ? ")" : "");
+		reason_set(why, 0, "%s%s%s%s", text, cause[0] ? " (" : "", cause, cause[0] ? ")" : "");
 	}
 	return r;
 }
 
 /* Keeps the boxes that open; without any, the event is missing. */
-static int try_event(const struct plan_builder *builder, struct plan_event *event, char *why)
+static int try_event(const struct plan_builder *builder, struct plan_event *event, struct reason *why)
 {
 	struct event_encoding *encoding = &event->encoding;
 	unsigned kept = 0;
@@ -86,16 +83,14 @@ static int try_event(const struct plan_builder *builder, struct plan_event *even
 
 /* Encodes and tries one event. On success *ret_event is to be kept. */
 static int make_event(const struct plan_builder *builder, const char *name, bool one_cpu,
-		      struct plan_event *ret_event, char *why)
+		      struct plan_event *ret_event, struct reason *why)
 {
 	struct plan_event event = {.one_cpu = one_cpu};
 	int r;
 
-	if (builder->kind == PERF_PLAN_ENERGY && !event_is_energy(name)) {
-		(void)snprintf(why, PERF_PLAN_WHY_SIZE, "it is no energy event");
-		return -EINVAL;
-	}
-	r = event_encode(builder->context->sysfs_root, name, &event.encoding, why, PERF_PLAN_WHY_SIZE);
+	if (builder->kind == PERF_PLAN_ENERGY && !event_is_energy(name))
+		return reason_set(why, -EINVAL, "it is no energy event");
+	r = event_encode(builder->context->sysfs_root, name, &event.encoding, why);
 	if (r < 0)
 		return r;
 	/* Energy belongs to a package, also where the PMU forgets to say so. */
@@ -116,7 +111,7 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 static int add_request(struct plan_builder *builder, const struct event_group_request *request, int *ret_last)
 {
 	bool one_cpu = request->one_cpu_per_socket && builder->kind != PERF_PLAN_CGROUPS;
-	char why[PERF_PLAN_WHY_SIZE];
+	struct reason why;
 	struct plan_event *events;
 
 	if (request->one_cpu_per_socket && !one_cpu)
@@ -128,7 +123,7 @@ static int add_request(struct plan_builder *builder, const struct event_group_re
 	builder->events = events;
 	for (unsigned i = 0; i < request->n_events; i++) {
 		struct plan_event *event = &builder->events[builder->n_events];
-		int r = make_event(builder, request->events[i], one_cpu, event, why);
+		int r = make_event(builder, request->events[i], one_cpu, event, &why);
 
 		if (r == 0) {
 			event->group = builder->plan->n_groups;
@@ -139,7 +134,8 @@ static int add_request(struct plan_builder *builder, const struct event_group_re
 			return r;
 		*ret_last = r;
 		log_write(builder->context->strict ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, LOG_TOKEN, 0,
-			  "group %s goes on without event %s: %s", request->name, request->events[i], why);
+			  "group %s goes on without event %s: %s", request->name, request->events[i],
+			  why.text);
 		if (builder->context->strict)
 			return r;
 	}
@@ -237,9 +233,9 @@ int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
 
 /* What the user asked for is named, all of it; what the sensor chose by itself says nothing to anybody. */
 static void explain(const struct event_group_request *requests, unsigned n_requests, const char *reason,
-		    char *why)
+		    struct reason *why)
 {
-	char names[PERF_PLAN_WHY_SIZE / 2] = "";
+	char names[REASON_SIZE / 2] = "";
 	size_t length = 0;
 
 	for (unsigned i = 0; i < n_requests; i++)
@@ -247,15 +243,15 @@ static void explain(const struct event_group_request *requests, unsigned n_reque
 		     j < requests[i].n_events && !requests[i].by_default && length < sizeof(names); j++)
 			length += (size_t)snprintf(names + length, sizeof(names) - length, "%s%s",
 						   length ? ", " : "", requests[i].events[j]);
-	(void)snprintf(why, PERF_PLAN_WHY_SIZE, "%s%s%.*s", names, length ? ": " : "",
-		       (int)(PERF_PLAN_WHY_SIZE - sizeof(names)) - 3, reason);
+	reason_set(why, 0, "%s%s%.*s", names, length ? ": " : "", (int)(REASON_SIZE - sizeof(names)) - 3,
+		   reason);
 }
 
 int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
-		    const struct event_group_request *requests, unsigned n_requests, char *why)
+		    const struct event_group_request *requests, unsigned n_requests, struct reason *why)
 {
 	struct plan_builder builder = {.context = context, .kind = kind};
-	char reason[PERF_PLAN_WHY_SIZE] = "no event was asked for";
+	struct reason reason = {"no event was asked for"};
 	int r = -ENOENT;
 
 	for (unsigned i = 0; i < n_requests; i++)
@@ -263,14 +259,14 @@ int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 			bool one_cpu = requests[i].one_cpu_per_socket && kind != PERF_PLAN_CGROUPS;
 			struct plan_event event;
 
-			r = make_event(&builder, requests[i].events[j], one_cpu, &event, reason);
+			r = make_event(&builder, requests[i].events[j], one_cpu, &event, &reason);
 			if (r < 0)
 				continue;
 			event_encoding_done(&event.encoding);
 			free(event.name);
 			return 0;
 		}
-	explain(requests, n_requests, reason, why);
+	explain(requests, n_requests, reason.text, why);
 	return r;
 }
 

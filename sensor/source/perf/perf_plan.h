@@ -7,6 +7,7 @@
 
 #include "event/event.h"
 #include "source/source.h"
+#include "base/reason.h"
 
 enum perf_plan_kind {
 	PERF_PLAN_CGROUPS, /* container groups: no event of a whole package; a place is a package, or a CPU */
@@ -40,8 +41,7 @@ struct perf_plan {
 
 /* Could one of the events be counted? As source_ops.probe. */
 int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
-		    const struct event_group_request *requests, unsigned n_requests, char *why);
-#define PERF_PLAN_WHY_SIZE 512
+		    const struct event_group_request *requests, unsigned n_requests, struct reason *why);
 /*
  * Logs each event that cannot be counted, with the reason, and leaves it out (strict: an error). -ENOENT or
  * the last event's error when none is left.

@@ -9,6 +9,7 @@
 #include "source/perf/perf_slots.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ struct source_perf {
 };
 
 /* A software event of the root cgroup: can cgroups be counted at all, whatever the events? */
-static int try_root_cgroup(struct source_context *context, char *why, size_t why_size)
+static int try_root_cgroup(struct source_context *context, struct reason *why)
 {
 	struct event_attr attr = {.type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_CONTEXT_SWITCHES};
 	struct priv_group group = {
@@ -35,23 +36,17 @@ static int try_root_cgroup(struct source_context *context, char *why, size_t why
 		(void)close(fd);
 		return 0;
 	}
-	(void)snprintf(why, why_size, "perf events of cgroups: %s%s%s",
-		       event_explain_open(r, NULL, true, text, sizeof(text)),
-		       priv_client_cause(context->priv)[0] ? "; " : "", priv_client_cause(context->priv));
-	return r;
+	return reason_set(why, r, "perf events of cgroups: %s%s%s",
+			  event_explain_open(r, NULL, true, text, sizeof(text)),
+			  priv_client_cause(context->priv)[0] ? "; " : "", priv_client_cause(context->priv));
 }
 
 static int probe(struct source_context *context, const struct event_group_request *requests,
-		 unsigned n_requests, char *why, size_t why_size)
+		 unsigned n_requests, struct reason *why)
 {
-	char reason[PERF_PLAN_WHY_SIZE];
-	int r = perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, reason);
+	int r = perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, why);
 
-	if (r < 0) {
-		(void)snprintf(why, why_size, "%s", reason);
-		return r;
-	}
-	return try_root_cgroup(context, why, why_size);
+	return r < 0 ? r : try_root_cgroup(context, why);
 }
 
 static void close_source(struct activity_source *source)

@@ -7,6 +7,7 @@
 
 #include "source/frame.h"
 #include "source/perf/perf_slots.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -91,20 +92,15 @@ static void system_perf_cpu_changed(struct system_source *source, unsigned cpu, 
 }
 
 static int probe(struct source_context *context, enum perf_plan_kind kind,
-		 const struct event_group_request *request, char *why, size_t why_size)
+		 const struct event_group_request *request, struct reason *why)
 {
-	char reason[PERF_PLAN_WHY_SIZE];
-	int r = perf_plan_probe(context, kind, request, 1, reason);
-
-	if (r < 0)
-		(void)snprintf(why, why_size, "%s", reason);
-	return r;
+	return perf_plan_probe(context, kind, request, 1, why);
 }
 
 static int system_perf_probe(struct source_context *context, const struct event_group_request *request,
-			     char *why, size_t why_size)
+			     struct reason *why)
 {
-	return probe(context, PERF_PLAN_SYSTEM, request, why, why_size);
+	return probe(context, PERF_PLAN_SYSTEM, request, why);
 }
 
 static int system_perf_open(struct source_context *context, const struct event_group_request *request,
@@ -113,10 +109,10 @@ static int system_perf_open(struct source_context *context, const struct event_g
 	return system_perf_new(context, PERF_PLAN_SYSTEM, request, &source_system_perf, ret_source);
 }
 
-static int rapl_probe(struct source_context *context, const struct event_group_request *request, char *why,
-		      size_t why_size)
+static int rapl_probe(struct source_context *context, const struct event_group_request *request,
+		      struct reason *why)
 {
-	return probe(context, PERF_PLAN_ENERGY, request, why, why_size);
+	return probe(context, PERF_PLAN_ENERGY, request, why);
 }
 
 static int rapl_open(struct source_context *context, const struct event_group_request *request,

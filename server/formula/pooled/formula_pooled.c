@@ -5,6 +5,7 @@
  * parts are in pooled_*.c; this file is what the server sees of them.
  */
 #include "formula/pooled/pooled.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -122,9 +123,9 @@ static int save(const void *opaque, bson_t *document)
 	return pooled_save(opaque, document);
 }
 
-static int load(void *opaque, const bson_t *document, char *why, size_t why_size)
+static int load(void *opaque, const bson_t *document, struct reason *why)
 {
-	return pooled_load(opaque, document, why, why_size);
+	return pooled_load(opaque, document, why);
 }
 
 static void describe(const void *opaque, enum report_scope scope, unsigned socket,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "formula/formula.h"
+#include "base/reason.h"
 
 #define POOLED_SLOTS       64 /* own factors at a time */
 #define POOLED_MEMBERS     8  /* of a filter bank, at most */
@@ -268,4 +269,4 @@ void pooled_matrix_keep(double *p, unsigned size, const uint64_t *keep);
 
 /* pooled_save.c */
 int pooled_save(const struct pooled *pooled, bson_t *document);
-int pooled_load(struct pooled *pooled, const bson_t *document, char *why, size_t why_size);
+int pooled_load(struct pooled *pooled, const bson_t *document, struct reason *why);

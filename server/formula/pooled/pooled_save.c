@@ -5,6 +5,7 @@
  * goes on as if nothing had happened. Foreign or older state is refused with a reason.
  */
 #include "formula/pooled/pooled.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -288,10 +289,9 @@ int pooled_save(const struct pooled *pooled, bson_t *document)
 	return ok ? 0 : -ENOMEM;
 }
 
-static int refuse(char *why, size_t why_size, const char *reason)
+static int refuse(struct reason *why, const char *reason)
 {
-	(void)snprintf(why, why_size, "state of formula pooled: %s; it is learnt anew", reason);
-	return -EINVAL;
+	return reason_set(why, -EINVAL, "state of formula pooled: %s; it is learnt anew", reason);
 }
 
 /* Version, sockets and a copy of the numbers, aligned. */
@@ -351,7 +351,7 @@ static bool plausible(const struct pooled *pooled)
 	return true;
 }
 
-int pooled_load(struct pooled *pooled, const bson_t *document, char *why, size_t why_size)
+int pooled_load(struct pooled *pooled, const bson_t *document, struct reason *why)
 {
 	struct cursor c = {0};
 	const char *reason = NULL;
@@ -360,7 +360,7 @@ int pooled_load(struct pooled *pooled, const bson_t *document, char *why, size_t
 	struct pooled swap;
 
 	if (read_head(document, &n_sockets, &c, &reason) < 0)
-		return refuse(why, why_size, reason);
+		return refuse(why, reason);
 	fresh = formula_pooled.make(NULL);
 	if (fresh && n_sockets > 0) {
 		fresh->n_packages = n_sockets;
@@ -375,7 +375,7 @@ int pooled_load(struct pooled *pooled, const bson_t *document, char *why, size_t
 	free(c.data);
 	if (!fresh || c.failed) {
 		formula_pooled.free(fresh);
-		return refuse(why, why_size, "broken");
+		return refuse(why, "broken");
 	}
 	swap = *pooled;
 	*pooled = *fresh;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "formula/smartwatts/layer.h"
+#include "base/reason.h"
 
 #define SMARTWATTS_LAYERS 101 /* multiples of the base clock, from 1 to 100 */
 
@@ -19,4 +20,4 @@ struct smartwatts {
 };
 
 int formula_smartwatts_save(const void *opaque, bson_t *document);
-int formula_smartwatts_load(void *opaque, const bson_t *document, char *why, size_t why_size);
+int formula_smartwatts_load(void *opaque, const bson_t *document, struct reason *why);

@@ -4,6 +4,7 @@
  * other window sizes, of another formula or version is refused.
  */
 #include "formula/smartwatts/smartwatts.h"
+#include "base/reason.h"
 
 #include <errno.h>
 #include <math.h>
@@ -137,13 +138,12 @@ static bool load_layers(struct smartwatts *smartwatts, const bson_t *document)
 	return true;
 }
 
-static int refuse(char *why, size_t why_size, const char *reason)
+static int refuse(struct reason *why, const char *reason)
 {
-	(void)snprintf(why, why_size, "state of formula smartwatts: %s; it is learnt anew", reason);
-	return -EINVAL;
+	return reason_set(why, -EINVAL, "state of formula smartwatts: %s; it is learnt anew", reason);
 }
 
-int formula_smartwatts_load(void *opaque, const bson_t *document, char *why, size_t why_size)
+int formula_smartwatts_load(void *opaque, const bson_t *document, struct reason *why)
 {
 	struct smartwatts *smartwatts = opaque, *fresh;
 	bson_iter_t it;
@@ -151,12 +151,12 @@ int formula_smartwatts_load(void *opaque, const bson_t *document, char *why, siz
 
 	if (!bson_iter_init_find(&it, document, "formula") || !BSON_ITER_HOLDS_UTF8(&it) ||
 	    strcmp(bson_iter_utf8(&it, NULL), "smartwatts") != 0)
-		return refuse(why, why_size, "it is another formula's");
+		return refuse(why, "it is another formula's");
 	if (get_number(document, "version", STATE_VERSION) != STATE_VERSION)
-		return refuse(why, why_size, "unknown version");
+		return refuse(why, "unknown version");
 	if (get_number(document, "history", INT32_MAX) != smartwatts->config.learn_history ||
 	    get_number(document, "error_window", INT32_MAX) != smartwatts->config.learn_error_window)
-		return refuse(why, why_size, "other window sizes");
+		return refuse(why, "other window sizes");
 	fresh = formula_smartwatts.make(&smartwatts->config);
 	ok = fresh && load_layers(fresh, document);
 	if (ok) {
@@ -165,5 +165,5 @@ int formula_smartwatts_load(void *opaque, const bson_t *document, char *why, siz
 		*fresh = swap;
 	}
 	formula_smartwatts.free(fresh);
-	return ok ? 0 : refuse(why, why_size, "broken");
+	return ok ? 0 : refuse(why, "broken");
 }
