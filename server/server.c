@@ -11,7 +11,7 @@
 #include "recap/recaps.h"
 #include "process/sandbox.h"
 #include "server_known.h"
-#include "server_report.h"
+#include "server_log.h"
 #include "server_work.h"
 #include "machine/state.h"
 #include "base/text.h"
@@ -78,7 +78,7 @@ static void save_due(struct ev_loop *loop, ev_timer *timer, int events)
 static void line_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	(void)loop, (void)events;
-	server_report_state(timer->data);
+	server_log_state(timer->data);
 }
 
 static void house_due(struct ev_loop *loop, ev_timer *timer, int events)
@@ -348,7 +348,7 @@ int server_run(const struct server_config *config, char *const argv[])
 		give_up_rights(config);
 		start(&server);
 		loop_run(&server.loop);
-		server_report_end(&server);
+		server_log_end(&server);
 	}
 	close_server(&server);
 	return r < 0 ? 1 : server.exit_status;

@@ -88,7 +88,7 @@ int api_start(struct server *server)
 	api->server = server;
 	api->metrics = metrics_new();
 	if (api->metrics)
-		r = server_metrics_register(api->metrics, server);
+		r = api_metrics_register(api->metrics, server);
 	if (r == 0)
 		r = http_start(server->loop.ev, &options, routes, sizeof(routes) / sizeof(routes[0]), api,
 			       &api->http, &why);

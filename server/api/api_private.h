@@ -38,4 +38,4 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 				 const char *machine);
 
 /* Registers what /metrics shows. 0 or a negative errno. */
-int server_metrics_register(struct metrics *metrics, struct server *server);
+int api_metrics_register(struct metrics *metrics, struct server *server);

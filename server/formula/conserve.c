@@ -18,17 +18,17 @@
 /* Below this sum of dynamic watts there is no proportion to speak of. */
 #define NOTHING_W 1e-12
 
-const char *const share_static_names[SHARE_STATICS] = {
-	[SHARE_STATIC_PROPORTIONAL] = "proportional",
-	[SHARE_STATIC_NONE] = "none",
-	[SHARE_STATIC_EQUAL] = "equal",
-	[SHARE_STATIC_QUOTA] = "quota",
+const char *const conserve_static_names[CONSERVE_STATICS] = {
+	[CONSERVE_STATIC_PROPORTIONAL] = "proportional",
+	[CONSERVE_STATIC_NONE] = "none",
+	[CONSERVE_STATIC_EQUAL] = "equal",
+	[CONSERVE_STATIC_QUOTA] = "quota",
 };
 
 /* One socket and scope at work. */
 struct portion {
 	const struct tick *tick;
-	const struct share_policy *policy;
+	const struct conserve_policy *policy;
 	const struct formula_socket *model;
 	const double *modelled; /* of the formula, [n_targets + 1] */
 	enum report_scope scope;
@@ -38,40 +38,40 @@ struct portion {
 	double *fixed;   /* weights of the static part */
 };
 
-int share_static_parse(const char *text, enum share_static *ret_policy)
+int conserve_static_parse(const char *text, enum conserve_static *ret_policy)
 {
-	for (unsigned i = 0; i < SHARE_STATICS; i++) {
-		if (strcmp(text, share_static_names[i]) == 0) {
-			*ret_policy = (enum share_static)i;
+	for (unsigned i = 0; i < CONSERVE_STATICS; i++) {
+		if (strcmp(text, conserve_static_names[i]) == 0) {
+			*ret_policy = (enum conserve_static)i;
 			return 0;
 		}
 	}
 	return -EINVAL;
 }
 
-const char *share_row_name(const struct tick *tick, const struct share_row *row)
+const char *conserve_row_name(const struct tick *tick, const struct conserve_row *row)
 {
 	switch (row->target) {
-	case SHARE_SYSTEM:
+	case CONSERVE_SYSTEM:
 		return REPORT_TARGET_SYSTEM;
-	case SHARE_IDLE:
+	case CONSERVE_IDLE:
 		return REPORT_TARGET_IDLE;
-	case SHARE_RAPL:
+	case CONSERVE_RAPL:
 		return REPORT_TARGET_RAPL;
-	case SHARE_GLOBAL:
+	case CONSERVE_GLOBAL:
 		return REPORT_TARGET_GLOBAL;
 	default:
 		return tick->targets[row->target].name;
 	}
 }
 
-static int output_reserve(struct share_output *output, const struct tick *tick)
+static int output_reserve(struct conserve_output *output, const struct tick *tick)
 {
 	size_t rows = (size_t)REPORT_SCOPES * tick->n_sockets * ((size_t)tick->n_targets + 4);
 	size_t weights = 2 * ((size_t)tick->n_targets + 1);
 
 	if (rows > output->capacity) {
-		struct share_row *more = realloc(output->rows, (rows + rows / 2) * sizeof(*more));
+		struct conserve_row *more = realloc(output->rows, (rows + rows / 2) * sizeof(*more));
 		if (!more)
 			return -ENOMEM;
 		output->rows = more;
@@ -87,19 +87,20 @@ static int output_reserve(struct share_output *output, const struct tick *tick)
 	return 0;
 }
 
-static struct share_row *output_add(struct share_output *output, const struct portion *portion, int target)
+static struct conserve_row *add_row(struct conserve_output *output, const struct portion *portion, int target)
 {
-	struct share_row *row = &output->rows[output->n_rows++];
+	struct conserve_row *row = &output->rows[output->n_rows++];
 
-	*row = (struct share_row){.target = target,
-				  .scope = portion->scope,
-				  .socket = portion->socket,
-				  .ratio = 1,
-				  .error_w = portion->model->error_w};
+	*row = (struct conserve_row){.target = target,
+				     .scope = portion->scope,
+				     .socket = portion->socket,
+				     .ratio = 1,
+				     .error_w = portion->model->error_w};
 	return row;
 }
 
-static void row_set(struct share_row *row, const struct portion *portion, double dynamic_w, double static_w)
+static void row_set(struct conserve_row *row, const struct portion *portion, double dynamic_w,
+		    double static_w)
 {
 	row->dynamic_w = dynamic_w;
 	row->static_w = static_w;
@@ -187,39 +188,39 @@ static double quota_of(const struct portion *portion, const struct tick_target *
 static double weights_fixed(const struct portion *portion, double dynamic_sum)
 {
 	const struct tick *tick = portion->tick;
-	enum share_static policy = portion->policy->fixed;
+	enum conserve_static policy = portion->policy->fixed;
 	double sum = 0;
 
-	if (policy == SHARE_STATIC_PROPORTIONAL) {
+	if (policy == CONSERVE_STATIC_PROPORTIONAL) {
 		memcpy(portion->fixed, portion->dynamic, (tick->n_targets + 1) * sizeof(*portion->fixed));
 		return dynamic_sum;
 	}
 	for (unsigned i = 0; i <= tick->n_targets; i++) {
 		double w = 0;
-		if (policy != SHARE_STATIC_NONE && i < tick->n_targets && !isnan(portion->dynamic[i]))
-			w = policy == SHARE_STATIC_EQUAL ? 1 : quota_of(portion, &tick->targets[i]);
+		if (policy != CONSERVE_STATIC_NONE && i < tick->n_targets && !isnan(portion->dynamic[i]))
+			w = policy == CONSERVE_STATIC_EQUAL ? 1 : quota_of(portion, &tick->targets[i]);
 		portion->fixed[i] = w;
 		sum += w;
 	}
 	return sum;
 }
 
-static void add_reserved(struct share_output *output, const struct portion *portion, double static_w)
+static void add_reserved(struct conserve_output *output, const struct portion *portion, double static_w)
 {
-	struct share_row *row = output_add(output, portion, SHARE_RAPL);
+	struct conserve_row *row = add_row(output, portion, CONSERVE_RAPL);
 
 	row_set(row, portion, portion->measured_w - static_w, static_w);
 	row->power_w = portion->measured_w;
 	row->ratio = 1;
 	if (!isfinite(portion->model->predicted_w))
 		return;
-	row = output_add(output, portion, SHARE_GLOBAL);
+	row = add_row(output, portion, CONSERVE_GLOBAL);
 	static_w = fmax(fmin(static_w, portion->model->predicted_w), 0);
 	row_set(row, portion, portion->model->predicted_w - static_w, static_w);
 	row->ratio = 1;
 }
 
-static void share_socket(struct share_output *output, const struct portion *portion)
+static void split_socket(struct conserve_output *output, const struct portion *portion)
 {
 	unsigned n = portion->tick->n_targets;
 	double y = portion->measured_w, dynamic_sum = 0, fixed_sum, dynamic_w;
@@ -241,15 +242,15 @@ static void share_socket(struct share_output *output, const struct portion *port
 	for (unsigned i = 0; i <= n; i++) {
 		if (isnan(portion->dynamic[i]))
 			continue;
-		row_set(output_add(output, portion, i < n ? (int)i : SHARE_SYSTEM), portion,
+		row_set(add_row(output, portion, i < n ? (int)i : CONSERVE_SYSTEM), portion,
 			dynamic_w * (portion->dynamic[i] / dynamic_sum),
 			fixed_sum > 0 ? static_w * (portion->fixed[i] / fixed_sum) : 0);
 	}
 	if (!(fixed_sum > 0))
-		row_set(output_add(output, portion, SHARE_IDLE), portion, 0, static_w);
+		row_set(add_row(output, portion, CONSERVE_IDLE), portion, 0, static_w);
 }
 
-static void pass_on_final(struct share_output *output, const struct portion *portion, const double *fixed)
+static void pass_on_final(struct conserve_output *output, const struct portion *portion, const double *fixed)
 {
 	unsigned n = portion->tick->n_targets;
 
@@ -257,13 +258,13 @@ static void pass_on_final(struct share_output *output, const struct portion *por
 	for (unsigned i = 0; i <= n; i++) {
 		double dynamic_w = portion->modelled[i], static_w = fixed ? fixed[i] : 0;
 		if (isfinite(dynamic_w) && isfinite(static_w))
-			row_set(output_add(output, portion, i < n ? (int)i : SHARE_SYSTEM), portion,
+			row_set(add_row(output, portion, i < n ? (int)i : CONSERVE_SYSTEM), portion,
 				dynamic_w, static_w);
 	}
 }
 
-int share_apply(const struct tick *tick, const struct formula_result *result,
-		const struct share_policy *policy, struct share_output *output)
+int conserve_apply(const struct tick *tick, const struct formula_result *result,
+		   const struct conserve_policy *policy, struct conserve_output *output)
 {
 	unsigned width = tick->n_targets + 1;
 	int r = output_reserve(output, tick);
@@ -292,14 +293,14 @@ int share_apply(const struct tick *tick, const struct formula_result *result,
 		if (result->final && portion.modelled)
 			pass_on_final(output, &portion, fixed ? fixed + (size_t)k * width : NULL);
 		else
-			share_socket(output, &portion);
+			split_socket(output, &portion);
 	}
 	return 0;
 }
 
-void share_output_done(struct share_output *output)
+void conserve_output_done(struct conserve_output *output)
 {
 	free(output->rows);
 	free(output->weights);
-	*output = (struct share_output){0};
+	*output = (struct conserve_output){0};
 }

@@ -9,29 +9,30 @@
 #include "formula/formula.h"
 
 /* Who carries the static power. Dynamic and static are reported apart, so any policy can be recomputed. */
-enum share_static {
-	SHARE_STATIC_PROPORTIONAL, /* by dynamic power (default) */
-	SHARE_STATIC_NONE,         /* nobody: its own row `idle` */
-	SHARE_STATIC_EQUAL,        /* the same for each container with a row on that socket */
-	SHARE_STATIC_QUOTA,        /* by CPU quota; the machine's CPU count where a container has none */
-	SHARE_STATICS
+enum conserve_static {
+	CONSERVE_STATIC_PROPORTIONAL, /* by dynamic power (default) */
+	CONSERVE_STATIC_NONE,         /* nobody: its own row `idle` */
+	CONSERVE_STATIC_EQUAL,        /* the same for each container with a row on that socket */
+	CONSERVE_STATIC_QUOTA,        /* by CPU quota; the machine's CPU count where a container has none */
+	CONSERVE_STATICS
 };
-extern const char *const share_static_names[SHARE_STATICS]; /* "proportional", "none", "equal", "quota" */
+extern const char
+	*const conserve_static_names[CONSERVE_STATICS]; /* "proportional", "none", "equal", "quota" */
 /* 0 or -EINVAL. */
-int share_static_parse(const char *text, enum share_static *ret_policy);
+int conserve_static_parse(const char *text, enum conserve_static *ret_policy);
 
-struct share_policy {
-	enum share_static fixed;
+struct conserve_policy {
+	enum conserve_static fixed;
 	double n_cpus; /* for `quota`; 0: physical cores as far as the tick knows them, else the largest quota
 			*/
 };
 
 /* Reserved targets beside the indices of tick->targets. */
-enum { SHARE_SYSTEM = -1, SHARE_IDLE = -2, SHARE_RAPL = -3, SHARE_GLOBAL = -4 };
+enum { CONSERVE_SYSTEM = -1, CONSERVE_IDLE = -2, CONSERVE_RAPL = -3, CONSERVE_GLOBAL = -4 };
 
 /* One power report without its names. Watts; error_w: NAN when unknown. */
-struct share_row {
-	int target; /* index into tick->targets, or SHARE_... */
+struct conserve_row {
+	int target; /* index into tick->targets, or CONSERVE_... */
 	enum report_scope scope;
 	unsigned socket; /* index into tick->sockets */
 	double power_w;
@@ -44,8 +45,8 @@ struct share_row {
 
 /* Reused from tick to tick; start with zeroes. Rows: by scope, then socket: rapl, global, targets, system,
  * idle. */
-struct share_output {
-	struct share_row *rows;
+struct conserve_output {
+	struct conserve_row *rows;
 	unsigned n_rows;
 	unsigned capacity;
 	unsigned n_degraded; /* sockets whose modelled watts were absurd and went by CPU time, in this tick */
@@ -54,12 +55,12 @@ struct share_output {
 };
 
 /* Name of a reserved target, or the tick's own. */
-const char *share_row_name(const struct tick *tick, const struct share_row *row);
+const char *conserve_row_name(const struct tick *tick, const struct conserve_row *row);
 
 /*
  * For each valid socket: power_i = dynamic_i + static_i, sum over targets, system and idle = measured. Where
  * the result is final its watts are passed on as they are. 0 or -ENOMEM; does not allocate once warm.
  */
-int share_apply(const struct tick *tick, const struct formula_result *result,
-		const struct share_policy *policy, struct share_output *output);
-void share_output_done(struct share_output *output);
+int conserve_apply(const struct tick *tick, const struct formula_result *result,
+		   const struct conserve_policy *policy, struct conserve_output *output);
+void conserve_output_done(struct conserve_output *output);

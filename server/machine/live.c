@@ -54,9 +54,9 @@ static void begin(struct live_target *target, const struct tick *tick)
 		target->rows[i].present = false;
 }
 
-static int add_target(struct live *live, const struct tick *tick, const struct share_row *row)
+static int add_target(struct live *live, const struct tick *tick, const struct conserve_row *row)
 {
-	struct live_target *target = get_target(live, share_row_name(tick, row));
+	struct live_target *target = get_target(live, conserve_row_name(tick, row));
 	struct live_row *kept;
 
 	if (!target || reserve(target, tick->n_sockets) < 0)
@@ -65,7 +65,7 @@ static int add_target(struct live *live, const struct tick *tick, const struct s
 	if (row->target >= 0)
 		(void)snprintf(target->container_id, sizeof(target->container_id), "%.12s",
 			       tick->targets[row->target].container_id);
-	if (row->target == SHARE_GLOBAL)
+	if (row->target == CONSERVE_GLOBAL)
 		live->error_w[row->scope][row->socket] = row->error_w;
 	kept = &target->rows[(size_t)row->socket * REPORT_SCOPES + row->scope];
 	kept->present = true;
@@ -80,7 +80,7 @@ static int add_target(struct live *live, const struct tick *tick, const struct s
 	return 0;
 }
 
-int live_update(struct live *live, const struct tick *tick, const struct share_output *shares)
+int live_update(struct live *live, const struct tick *tick, const struct conserve_output *conserved)
 {
 	live->time_ms = tick->time_ms;
 	live->interval_s = tick->interval_s;
@@ -91,8 +91,8 @@ int live_update(struct live *live, const struct tick *tick, const struct share_o
 		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
 			live->error_w[scope][i] = NAN;
 	}
-	for (unsigned i = 0; i < shares->n_rows; i++) {
-		if (add_target(live, tick, &shares->rows[i]) < 0)
+	for (unsigned i = 0; i < conserved->n_rows; i++) {
+		if (add_target(live, tick, &conserved->rows[i]) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -40,7 +40,7 @@ struct live {
 };
 
 /* Takes the rows of a tick in. 0 or -ENOMEM. */
-int live_update(struct live *live, const struct tick *tick, const struct share_output *shares);
+int live_update(struct live *live, const struct tick *tick, const struct conserve_output *conserved);
 /* Forgets targets whose last tick is older than `age_ms` before the newest tick. */
 void live_expire(struct live *live, int64_t age_ms);
 void live_done(struct live *live);

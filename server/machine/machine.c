@@ -75,7 +75,7 @@ void machine_free(struct machine *machine)
 	report_decoded_done(&machine->decoded);
 	if (machine->names)
 		report_names_free(machine->names);
-	share_output_done(&machine->shares);
+	conserve_output_done(&machine->conserved);
 	output_done(&machine->output);
 	live_done(&machine->live);
 	known_done(&machine->known);
@@ -185,8 +185,8 @@ static void show_times(struct machine *machine, const struct join_slot *slot)
 
 static int run_tick(struct machine *machine, const struct join_slot *slot)
 {
-	const struct share_policy policy = {
-		.fixed = (enum share_static)machine->config->static_policy,
+	const struct conserve_policy policy = {
+		.fixed = (enum conserve_static)machine->config->static_policy,
 		.n_cpus = machine->config->n_cpus,
 	};
 	struct output_options options = {
@@ -205,23 +205,23 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 	r = machine->config->ops->run(machine->formula, tick, &result);
 	if (r < 0)
 		return r;
-	r = share_apply(tick, &result, &policy, &machine->shares);
+	r = conserve_apply(tick, &result, &policy, &machine->conserved);
 	if (r < 0)
 		return r;
-	machine->n.degraded += machine->shares.n_degraded;
+	machine->n.degraded += machine->conserved.n_degraded;
 	options.label = result.label;
 	if (!machine->out.data && machine->spare) {
 		machine->out = *machine->spare;
 		*machine->spare = (struct batch){0};
 	}
-	r = output_add(&machine->output, &machine->out, tick, &machine->shares, &options);
+	r = output_add(&machine->output, &machine->out, tick, &machine->conserved, &options);
 	if (r < 0)
 		return r;
 	machine->n.unwritable += (unsigned)r;
-	machine->n.rows += machine->shares.n_rows - (unsigned)r;
+	machine->n.rows += machine->conserved.n_rows - (unsigned)r;
 	machine->time_ms = tick->time_ms;
 	machine->interval_s = tick->interval_s;
-	return machine->config->once ? 0 : live_update(&machine->live, tick, &machine->shares);
+	return machine->config->once ? 0 : live_update(&machine->live, tick, &machine->conserved);
 }
 
 int machine_drain(struct machine *machine, int64_t now_ms, bool flush)

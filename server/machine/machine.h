@@ -56,7 +56,7 @@ struct machine {
 	struct join *join;
 	struct tick_maker *maker;
 	void *formula;
-	struct share_output shares;
+	struct conserve_output conserved;
 	struct output output;
 	struct live live;
 	struct known known;

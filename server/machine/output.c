@@ -31,7 +31,7 @@ static int take_targets(struct output *output, const struct tick *tick, uint64_t
 }
 
 /* The shape for rows like this one. */
-static int shape_of(struct output *output, const struct tick *tick, const struct share_row *row,
+static int shape_of(struct output *output, const struct tick *tick, const struct conserve_row *row,
 		    const struct output_options *options)
 {
 	const struct report_power common = {
@@ -39,7 +39,7 @@ static int shape_of(struct output *output, const struct tick *tick, const struct
 		.sensor = options->sensor,
 		.socket = output->socket,
 		.scope = row->scope,
-		.formula = row->target == SHARE_RAPL ? events[row->scope] : options->label,
+		.formula = row->target == CONSERVE_RAPL ? events[row->scope] : options->label,
 		.interval_s = tick->interval_s + tick->sockets[row->socket].bridged_s[row->scope],
 		.bridged_s = tick->sockets[row->socket].bridged_s[row->scope],
 		.error = row->error_w,
@@ -51,14 +51,14 @@ static int shape_of(struct output *output, const struct tick *tick, const struct
 }
 
 /* Do two rows differ in nothing but the target and its numbers? */
-static bool is_alike(const struct share_row *a, const struct share_row *b)
+static bool is_alike(const struct conserve_row *a, const struct conserve_row *b)
 {
 	return a->scope == b->scope && a->socket == b->socket &&
 	       memcmp(&a->error_w, &b->error_w, sizeof(a->error_w)) == 0 &&
-	       (a->target == SHARE_RAPL) == (b->target == SHARE_RAPL);
+	       (a->target == CONSERVE_RAPL) == (b->target == CONSERVE_RAPL);
 }
 
-static int add_row(const struct output *output, struct batch *batch, const struct share_row *row,
+static int add_row(const struct output *output, struct batch *batch, const struct conserve_row *row,
 		   const struct report_rows_target *target)
 {
 	const struct report_power numbers = {
@@ -73,17 +73,17 @@ static int add_row(const struct output *output, struct batch *batch, const struc
 }
 
 int output_add(struct output *output, struct batch *batch, const struct tick *tick,
-	       const struct share_output *shares, const struct output_options *options)
+	       const struct conserve_output *conserved, const struct output_options *options)
 {
 	uint64_t begun = report_rows_begin(tick->time_ms, options->sensor);
-	const struct share_row *shaped = NULL;
+	const struct conserve_row *shaped = NULL;
 	int n_failed = 0, r;
 
 	r = take_targets(output, tick, begun);
 	if (r < 0)
 		return r;
-	for (unsigned i = 0; i < shares->n_rows; i++) {
-		const struct share_row *row = &shares->rows[i];
+	for (unsigned i = 0; i < conserved->n_rows; i++) {
+		const struct conserve_row *row = &conserved->rows[i];
 		struct report_rows_target reserved;
 
 		if (options->skip[row->scope])
@@ -95,7 +95,7 @@ int output_add(struct output *output, struct batch *batch, const struct tick *ti
 			shaped = row;
 		}
 		if (row->target < 0)
-			reserved = report_rows_target(begun, share_row_name(tick, row), NULL);
+			reserved = report_rows_target(begun, conserve_row_name(tick, row), NULL);
 		r = add_row(output, batch, row, row->target < 0 ? &reserved : &output->targets[row->target]);
 		if (r == -ENOMEM)
 			return r;

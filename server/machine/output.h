@@ -26,5 +26,5 @@ struct output {
  * a formula, to be counted), or -ENOMEM. Does not allocate once it and the batch are warm.
  */
 int output_add(struct output *output, struct batch *batch, const struct tick *tick,
-	       const struct share_output *shares, const struct output_options *options);
+	       const struct conserve_output *conserved, const struct output_options *options);
 void output_done(struct output *output);

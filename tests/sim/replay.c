@@ -25,8 +25,8 @@ struct replay {
 	const struct formula_ops *ops;
 	void *formula;
 	struct formula_config config;
-	struct share_policy policy;
-	struct share_output output;
+	struct conserve_policy policy;
+	struct conserve_output output;
 	struct output rows;
 	struct report_names *names;
 	struct report_decoded decoded;
@@ -93,7 +93,7 @@ static void take_ticks(struct replay *r, bool flush)
 		if (slot->has_all && tick_make(r->maker, slot, &tick) == 0) {
 			start = now_s();
 			if (r->ops->run(r->formula, tick, &result) < 0 ||
-			    share_apply(tick, &result, &r->policy, &r->output) < 0)
+			    conserve_apply(tick, &result, &r->policy, &r->output) < 0)
 				die("no memory");
 			r->formula_s += now_s() - start;
 			r->n_ticks++;
@@ -169,7 +169,7 @@ int main(int argc, char **argv)
 						{"load", required_argument, NULL, 'l'},
 						{"save", required_argument, NULL, 'w'},
 						{0}};
-	struct replay r = {.policy = {.fixed = SHARE_STATIC_PROPORTIONAL}};
+	struct replay r = {.policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL}};
 	const char *load_path = NULL, *save_path = NULL;
 	struct batch input = {0};
 	const uint8_t *document;
@@ -179,7 +179,7 @@ int main(int argc, char **argv)
 
 	formula_config_init(&r.config);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		if (option == 's' && share_static_parse(optarg, &r.policy.fixed) < 0)
+		if (option == 's' && conserve_static_parse(optarg, &r.policy.fixed) < 0)
 			die("unknown policy");
 		r.config.strict_reference |= option == 'x';
 		load_path = option == 'l' ? optarg : load_path;
@@ -208,7 +208,7 @@ int main(int argc, char **argv)
 	if (r.out && fclose(r.out) != 0)
 		die("cannot write the output");
 	r.ops->free(r.formula);
-	share_output_done(&r.output);
+	conserve_output_done(&r.output);
 	output_done(&r.rows);
 	join_free(r.join);
 	tick_maker_free(r.maker);

@@ -111,16 +111,16 @@ static void machine_step(struct machine *machine, unsigned n_targets, unsigned c
 }
 
 static void check_sums(const struct tick *tick, const struct formula_result *result,
-		       const struct share_output *output)
+		       const struct conserve_output *output)
 {
 	double sum[REPORT_SCOPES][SOCKETS] = {0};
 	unsigned rows[REPORT_SCOPES][SOCKETS] = {0};
 
 	for (unsigned i = 0; i < output->n_rows; i++) {
-		const struct share_row *row = &output->rows[i];
+		const struct conserve_row *row = &output->rows[i];
 		assert_true(isfinite(row->power_w) && row->power_w >= 0 && row->dynamic_w >= 0 &&
 			    row->static_w >= 0);
-		if (row->target == SHARE_RAPL || row->target == SHARE_GLOBAL)
+		if (row->target == CONSERVE_RAPL || row->target == CONSERVE_GLOBAL)
 			continue;
 		sum[row->scope][row->socket] += row->power_w;
 		rows[row->scope][row->socket]++;
@@ -137,14 +137,14 @@ static void check_sums(const struct tick *tick, const struct formula_result *res
 	}
 }
 
-static void run_and_check(void *formula, const struct tick *tick, struct share_output *output,
+static void run_and_check(void *formula, const struct tick *tick, struct conserve_output *output,
 			  unsigned *ret_degraded)
 {
-	const struct share_policy policy = {.fixed = SHARE_STATIC_PROPORTIONAL};
+	const struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};
 	struct formula_result result;
 
 	assert_int_equal(formula_pooled.run(formula, tick, &result), 0);
-	assert_int_equal(share_apply(tick, &result, &policy, output), 0);
+	assert_int_equal(conserve_apply(tick, &result, &policy, output), 0);
 	check_sums(tick, &result, output);
 	*ret_degraded += output->n_degraded;
 }
@@ -152,7 +152,7 @@ static void run_and_check(void *formula, const struct tick *tick, struct share_o
 static void adds_up_from_the_first_tick(void **state)
 {
 	void *formula = formula_pooled.make(NULL);
-	struct share_output output = {0};
+	struct conserve_output output = {0};
 	struct machine *machine = malloc(sizeof(*machine));
 	unsigned degraded = 0;
 
@@ -164,7 +164,7 @@ static void adds_up_from_the_first_tick(void **state)
 		assert_true(output.n_rows >= REPORT_SCOPES * SOCKETS * 22);
 	}
 	assert_int_equal(degraded, 0);
-	share_output_done(&output);
+	conserve_output_done(&output);
 	formula_pooled.free(formula);
 	free(machine);
 }
@@ -172,7 +172,7 @@ static void adds_up_from_the_first_tick(void **state)
 static void adds_up_whatever_comes(void **state)
 {
 	struct machine *machine = malloc(sizeof(*machine));
-	struct share_output output = {0};
+	struct conserve_output output = {0};
 	struct formula_state description;
 	unsigned degraded = 0;
 
@@ -198,7 +198,7 @@ static void adds_up_whatever_comes(void **state)
 		assert_true(description.samples > 0);
 		formula_pooled.free(formula);
 	}
-	share_output_done(&output);
+	conserve_output_done(&output);
 	free(machine);
 }
 

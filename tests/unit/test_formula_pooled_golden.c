@@ -48,14 +48,14 @@ static unsigned golden_read(const char *name, struct golden *rows, unsigned most
 	return n;
 }
 
-static double sum_rows(const struct tick *tick, const struct share_output *output, enum report_scope scope,
+static double sum_rows(const struct tick *tick, const struct conserve_output *output, enum report_scope scope,
 		       const char *target)
 {
 	double sum = 0;
 
 	for (unsigned i = 0; i < output->n_rows; i++) {
 		if (output->rows[i].scope == scope &&
-		    strcmp(share_row_name(tick, &output->rows[i]), target) == 0)
+		    strcmp(conserve_row_name(tick, &output->rows[i]), target) == 0)
 			sum += output->rows[i].power_w;
 	}
 	return sum;
@@ -64,9 +64,9 @@ static double sum_rows(const struct tick *tick, const struct share_output *outpu
 static void compare(const char *name)
 {
 	static struct golden rows[2000];
-	const struct share_policy policy = {.fixed = SHARE_STATIC_PROPORTIONAL};
+	const struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};
 	unsigned n = golden_read(name, rows, 2000), n_compared = 0;
-	struct share_output output = {0};
+	struct conserve_output output = {0};
 	struct formula_result result;
 	double sum = 0, most = 0;
 	const struct tick *tick;
@@ -78,7 +78,7 @@ static void compare(const char *name)
 	stream_open(&stream, path);
 	while ((tick = stream_next(&stream))) {
 		assert_int_equal(formula_pooled.run(formula, tick, &result), 0);
-		assert_int_equal(share_apply(tick, &result, &policy, &output), 0);
+		assert_int_equal(conserve_apply(tick, &result, &policy, &output), 0);
 		for (unsigned i = 0; i < n; i++) {
 			double machine, miss;
 			if (rows[i].time_ms != tick->time_ms)
@@ -97,7 +97,7 @@ static void compare(const char *name)
 	assert_int_equal(n_compared, n);
 	assert_true(n > 100 && sum / n_compared < MEAN_PART && most < MOST_PART);
 	stream_close(&stream);
-	share_output_done(&output);
+	conserve_output_done(&output);
 	formula_pooled.free(formula);
 }
 

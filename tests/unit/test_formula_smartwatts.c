@@ -18,15 +18,15 @@
 #define TOLERANCE 0.01
 
 /* Looks up one of our rows. NULL where we have none. */
-static const struct share_row *find_row(const struct tick *tick, const struct share_output *output,
-					const struct report_power *power)
+static const struct conserve_row *find_row(const struct tick *tick, const struct conserve_output *output,
+					   const struct report_power *power)
 {
 	for (unsigned i = 0; i < output->n_rows; i++) {
-		const struct share_row *row = &output->rows[i];
+		const struct conserve_row *row = &output->rows[i];
 		char socket[16];
 		(void)snprintf(socket, sizeof(socket), "%u", tick->sockets[row->socket].package);
 		if (row->scope == power->scope && strcmp(socket, power->socket) == 0 &&
-		    strcmp(share_row_name(tick, row), power->target) == 0)
+		    strcmp(conserve_row_name(tick, row), power->target) == 0)
 			return row;
 	}
 	return NULL;
@@ -37,10 +37,10 @@ struct comparison {
 	double worst;
 };
 
-static void compare_power(const struct tick *tick, const struct share_output *output,
+static void compare_power(const struct tick *tick, const struct conserve_output *output,
 			  const struct report_power *power, struct comparison *c)
 {
-	const struct share_row *row = find_row(tick, output, power);
+	const struct conserve_row *row = find_row(tick, output, power);
 	double miss;
 
 	if (!row) {
@@ -54,7 +54,7 @@ static void compare_power(const struct tick *tick, const struct share_output *ou
 }
 
 /* The reference's reports of one tick; its order of ticks is the stream's, of scopes it is not. */
-static void compare_tick(const struct tick *tick, const struct share_output *output, const uint8_t *bytes,
+static void compare_tick(const struct tick *tick, const struct conserve_output *output, const uint8_t *bytes,
 			 size_t length, struct comparison *c)
 {
 	for (size_t at = 0; at < length; at += stream_document_length(bytes + at)) {
@@ -70,9 +70,9 @@ static void compare_tick(const struct tick *tick, const struct share_output *out
 
 static void run_strict(const char *name)
 {
-	const struct share_policy policy = {.fixed = SHARE_STATIC_PROPORTIONAL};
+	const struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};
 	struct comparison c = {0};
-	struct share_output output = {0};
+	struct conserve_output output = {0};
 	struct formula_config config;
 	struct formula_result result;
 	const struct tick *tick;
@@ -91,7 +91,7 @@ static void run_strict(const char *name)
 	stream_open(&stream, path);
 	while ((tick = stream_next(&stream))) {
 		assert_int_equal(formula_smartwatts.run(formula, tick, &result), 0);
-		assert_int_equal(share_apply(tick, &result, &policy, &output), 0);
+		assert_int_equal(conserve_apply(tick, &result, &policy, &output), 0);
 		compare_tick(tick, &output, reference, length, &c);
 	}
 	printf("# %s: %u reports compared, %u differ by more than 1 %%, worst %.2g, %u we lack\n", name,
@@ -100,7 +100,7 @@ static void run_strict(const char *name)
 	assert_int_equal(c.n_different, 0);
 	assert_int_equal(c.n_missing, 0);
 	stream_close(&stream);
-	share_output_done(&output);
+	conserve_output_done(&output);
 	formula_smartwatts.free(formula);
 	free(reference);
 }
@@ -116,8 +116,8 @@ static void strict_gives_the_recorded_watts(void **state)
 /* Default mode: rows from the first tick on, sums that are the measured power. */
 static void default_mode_adds_up(void **state)
 {
-	const struct share_policy policy = {.fixed = SHARE_STATIC_PROPORTIONAL};
-	struct share_output output = {0};
+	const struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};
+	struct conserve_output output = {0};
 	struct formula_config config;
 	struct formula_result result;
 	const struct tick *tick;
@@ -131,18 +131,18 @@ static void default_mode_adds_up(void **state)
 	while ((tick = stream_next(&stream))) {
 		double sum = 0, measured = 0;
 		assert_int_equal(formula_smartwatts.run(formula, tick, &result), 0);
-		assert_int_equal(share_apply(tick, &result, &policy, &output), 0);
+		assert_int_equal(conserve_apply(tick, &result, &policy, &output), 0);
 		for (unsigned i = 0; i < output.n_rows; i++) {
-			if (output.rows[i].target == SHARE_RAPL)
+			if (output.rows[i].target == CONSERVE_RAPL)
 				measured += output.rows[i].power_w;
-			else if (output.rows[i].target != SHARE_GLOBAL)
+			else if (output.rows[i].target != CONSERVE_GLOBAL)
 				sum += output.rows[i].power_w;
 		}
 		assert_true(measured > 0 && fabs(sum - measured) < 1e-9 * measured);
 		assert_true(output.n_rows >= tick->n_targets);
 	}
 	stream_close(&stream);
-	share_output_done(&output);
+	conserve_output_done(&output);
 	formula_smartwatts.free(formula);
 }
 

@@ -35,9 +35,9 @@ static const struct tick tick = {
 	.targets = targets,
 };
 
-static struct share_row a_row(int target, unsigned cell)
+static struct conserve_row a_row(int target, unsigned cell)
 {
-	struct share_row row = {
+	struct conserve_row row = {
 		.target = target,
 		.scope = cell % 2 ? REPORT_SCOPE_DRAM : REPORT_SCOPE_CPU,
 		.socket = cell / 2,
@@ -56,16 +56,16 @@ static struct share_row a_row(int target, unsigned cell)
 	return row;
 }
 
-static int add_plainly(struct batch *batch, const struct share_row *row)
+static int add_plainly(struct batch *batch, const struct conserve_row *row)
 {
 	const char *container_id = row->target < 0 ? "" : targets[row->target].container_id;
 	const struct report_power power = {
 		.time_ms = tick.time_ms,
 		.sensor = "node \xc3\xa4",
-		.target = share_row_name(&tick, row),
+		.target = conserve_row_name(&tick, row),
 		.socket = row->socket ? "11" : "0",
 		.scope = row->scope,
-		.formula = row->target != SHARE_RAPL        ? "pooled"
+		.formula = row->target != CONSERVE_RAPL     ? "pooled"
 			   : row->scope == REPORT_SCOPE_CPU ? REPORT_EVENT_PKG
 							    : REPORT_EVENT_DRAM,
 		.ratio = row->ratio,
@@ -85,23 +85,23 @@ static int add_plainly(struct batch *batch, const struct share_row *row)
 static void rows_are_those_of_the_plain_encoder(void **state)
 {
 	const struct output_options options = {.sensor = "node \xc3\xa4", .label = "pooled"};
-	struct share_row rows[64];
-	struct share_output shares = {.rows = rows};
+	struct conserve_row rows[64];
+	struct conserve_output conserved = {.rows = rows};
 	struct output output = {0};
 	struct batch batch = {0}, plain = {0};
 
 	(void)state;
 	for (unsigned cell = 0; cell < 4; cell++)
-		for (int target = SHARE_GLOBAL; target < 5; target++)
-			rows[shares.n_rows++] = a_row(target, cell);
-	for (unsigned i = 0; i < shares.n_rows; i++)
+		for (int target = CONSERVE_GLOBAL; target < 5; target++)
+			rows[conserved.n_rows++] = a_row(target, cell);
+	for (unsigned i = 0; i < conserved.n_rows; i++)
 		assert_int_equal(add_plainly(&plain, &rows[i]), 0);
-	assert_int_equal(output_add(&output, &batch, &tick, &shares, &options), 0);
+	assert_int_equal(output_add(&output, &batch, &tick, &conserved, &options), 0);
 	assert_int_equal(batch.n_documents, plain.n_documents);
 	assert_int_equal(batch.length, plain.length);
 	assert_memory_equal(batch.data, plain.data, batch.length);
 	rows[7].power_w = NAN;
-	assert_int_equal(output_add(&output, &batch, &tick, &shares, &options), 1);
+	assert_int_equal(output_add(&output, &batch, &tick, &conserved, &options), 1);
 	output_done(&output);
 	batch_done(&batch);
 	batch_done(&plain);

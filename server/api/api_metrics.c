@@ -348,7 +348,7 @@ static void write_all(void *data, struct metrics_writer *writer)
 		  (double)http->requests);
 }
 
-int server_metrics_register(struct metrics *metrics, struct server *server)
+int api_metrics_register(struct metrics *metrics, struct server *server)
 {
 	return metrics_collect(metrics, write_all, server);
 }

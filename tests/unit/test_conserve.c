@@ -26,7 +26,7 @@ struct fixture {
 	double counts[TARGETS][SOCKETS][TICK_FEATURES];
 	double dynamic[REPORT_SCOPES][SOCKETS * (TARGETS + 1)];
 	struct formula_result result;
-	struct share_output output;
+	struct conserve_output output;
 };
 
 static uint64_t seed;
@@ -48,11 +48,11 @@ static void fixture_init(struct fixture *f, unsigned n_targets)
 		f->result.dynamic_w[s] = f->dynamic[s];
 }
 
-static const struct share_row *find(const struct share_output *output, int target, enum report_scope scope,
-				    unsigned socket)
+static const struct conserve_row *find(const struct conserve_output *output, int target,
+				       enum report_scope scope, unsigned socket)
 {
 	for (unsigned i = 0; i < output->n_rows; i++) {
-		const struct share_row *row = &output->rows[i];
+		const struct conserve_row *row = &output->rows[i];
 		if (row->target == target && row->scope == scope && row->socket == socket)
 			return row;
 	}
@@ -71,8 +71,8 @@ static void set_socket(struct fixture *f, double measured_w, double static_w)
 static void test_by_hand(void **state)
 {
 	struct fixture f;
-	const struct share_row *row;
-	struct share_policy policy = {.fixed = SHARE_STATIC_PROPORTIONAL};
+	const struct conserve_row *row;
+	struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};
 
 	(void)state;
 	fixture_init(&f, 2);
@@ -80,7 +80,7 @@ static void test_by_hand(void **state)
 	f.dynamic[0][0] = 10;
 	f.dynamic[0][1] = 20;
 	f.dynamic[0][2] = 30;
-	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_int_equal(f.output.n_rows, 5);
 	row = find(&f.output, 1, REPORT_SCOPE_CPU, 0);
 	assert_non_null(row);
@@ -90,24 +90,24 @@ static void test_by_hand(void **state)
 	assert_near(row->energy_j, 2 * row->power_w, 1e-12);
 	assert_near(row->ratio, 1.0 / 3, 1e-12);
 	assert_near(row->error_w, 1.5, 0);
-	assert_near(find(&f.output, SHARE_GLOBAL, REPORT_SCOPE_CPU, 0)->power_w, 90, 0);
-	assert_near(find(&f.output, SHARE_RAPL, REPORT_SCOPE_CPU, 0)->power_w, 100, 0);
-	assert_near(find(&f.output, SHARE_RAPL, REPORT_SCOPE_CPU, 0)->static_w, 25, 1e-12);
-	assert_null(find(&f.output, SHARE_IDLE, REPORT_SCOPE_CPU, 0));
-	assert_null(find(&f.output, SHARE_RAPL, REPORT_SCOPE_CPU, 1));
+	assert_near(find(&f.output, CONSERVE_GLOBAL, REPORT_SCOPE_CPU, 0)->power_w, 90, 0);
+	assert_near(find(&f.output, CONSERVE_RAPL, REPORT_SCOPE_CPU, 0)->power_w, 100, 0);
+	assert_near(find(&f.output, CONSERVE_RAPL, REPORT_SCOPE_CPU, 0)->static_w, 25, 1e-12);
+	assert_null(find(&f.output, CONSERVE_IDLE, REPORT_SCOPE_CPU, 0));
+	assert_null(find(&f.output, CONSERVE_RAPL, REPORT_SCOPE_CPU, 1));
 	/* the same power over a tick before that had no reading of its own */
 	f.tick.sockets[0].bridged_s[REPORT_SCOPE_CPU] = 3;
-	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	row = find(&f.output, 1, REPORT_SCOPE_CPU, 0);
 	assert_near(row->power_w, 100.0 / 3, 1e-12);
 	assert_near(row->energy_j, 5 * row->power_w, 1e-12);
-	share_output_done(&f.output);
+	conserve_output_done(&f.output);
 }
 
 static void test_policies(void **state)
 {
 	struct fixture f;
-	struct share_policy policy = {.fixed = SHARE_STATIC_NONE};
+	struct conserve_policy policy = {.fixed = CONSERVE_STATIC_NONE};
 
 	(void)state;
 	fixture_init(&f, 2);
@@ -117,26 +117,26 @@ static void test_policies(void **state)
 	f.dynamic[0][2] = 30;
 	f.targets[0].cpu_quota = 2;
 	f.tick.n_cores = 4;
-	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_near(find(&f.output, 0, REPORT_SCOPE_CPU, 0)->power_w, 15, 1e-12);
-	assert_near(find(&f.output, SHARE_IDLE, REPORT_SCOPE_CPU, 0)->power_w, 25, 1e-12);
-	policy.fixed = SHARE_STATIC_EQUAL;
-	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	assert_near(find(&f.output, CONSERVE_IDLE, REPORT_SCOPE_CPU, 0)->power_w, 25, 1e-12);
+	policy.fixed = CONSERVE_STATIC_EQUAL;
+	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_near(find(&f.output, 1, REPORT_SCOPE_CPU, 0)->static_w, 12.5, 1e-12);
-	assert_near(find(&f.output, SHARE_SYSTEM, REPORT_SCOPE_CPU, 0)->static_w, 0, 0);
-	policy.fixed = SHARE_STATIC_QUOTA; /* 2 CPUs against the machine's 8 */
-	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	assert_near(find(&f.output, CONSERVE_SYSTEM, REPORT_SCOPE_CPU, 0)->static_w, 0, 0);
+	policy.fixed = CONSERVE_STATIC_QUOTA; /* 2 CPUs against the machine's 8 */
+	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_near(find(&f.output, 0, REPORT_SCOPE_CPU, 0)->static_w, 5, 1e-12);
 	assert_near(find(&f.output, 1, REPORT_SCOPE_CPU, 0)->static_w, 20, 1e-12);
-	assert_int_equal(share_static_parse("quota", &policy.fixed), 0);
-	assert_int_equal(share_static_parse("Quota", &policy.fixed), -EINVAL);
-	share_output_done(&f.output);
+	assert_int_equal(conserve_static_parse("quota", &policy.fixed), 0);
+	assert_int_equal(conserve_static_parse("Quota", &policy.fixed), -EINVAL);
+	conserve_output_done(&f.output);
 }
 
 static void test_absurd_model_goes_by_cpu_time(void **state)
 {
 	struct fixture f;
-	struct share_policy policy = {.fixed = SHARE_STATIC_PROPORTIONAL};
+	struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};
 
 	(void)state;
 	fixture_init(&f, 2);
@@ -145,14 +145,14 @@ static void test_absurd_model_goes_by_cpu_time(void **state)
 	f.counts[0][0][TICK_REF] = 3e9;
 	f.counts[1][0][TICK_REF] = 1e9;
 	f.tick.sockets[0].counts[TICK_REF] = 5e9;
-	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_int_equal(f.output.n_degraded, 1);
 	assert_near(find(&f.output, 0, REPORT_SCOPE_CPU, 0)->power_w, 60, 1e-9);
-	assert_near(find(&f.output, SHARE_SYSTEM, REPORT_SCOPE_CPU, 0)->power_w, 20, 1e-9);
+	assert_near(find(&f.output, CONSERVE_SYSTEM, REPORT_SCOPE_CPU, 0)->power_w, 20, 1e-9);
 	f.counts[0][0][TICK_REF] = f.counts[1][0][TICK_REF] = f.tick.sockets[0].counts[TICK_REF] = NAN;
-	assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
-	assert_near(find(&f.output, SHARE_SYSTEM, REPORT_SCOPE_CPU, 0)->power_w, 100, 1e-9);
-	share_output_done(&f.output);
+	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
+	assert_near(find(&f.output, CONSERVE_SYSTEM, REPORT_SCOPE_CPU, 0)->power_w, 100, 1e-9);
+	conserve_output_done(&f.output);
 }
 
 static double evil(void)
@@ -186,7 +186,7 @@ static void evil_fill(struct fixture *f)
 
 static void check_conserved(const struct fixture *f, enum report_scope scope, unsigned socket)
 {
-	const struct share_row *rapl = find(&f->output, SHARE_RAPL, scope, socket);
+	const struct conserve_row *rapl = find(&f->output, CONSERVE_RAPL, scope, socket);
 	double measured = f->result.sockets[scope][socket].measured_w, sum = 0;
 
 	if (!rapl) {
@@ -194,8 +194,8 @@ static void check_conserved(const struct fixture *f, enum report_scope scope, un
 		return;
 	}
 	for (unsigned i = 0; i < f->output.n_rows; i++) {
-		const struct share_row *row = &f->output.rows[i];
-		if (row->scope != scope || row->socket != socket || row->target < SHARE_IDLE)
+		const struct conserve_row *row = &f->output.rows[i];
+		if (row->scope != scope || row->socket != socket || row->target < CONSERVE_IDLE)
 			continue;
 		assert_true(row->dynamic_w >= 0 && row->static_w >= 0);
 		assert_true(row->power_w / 2 <= measured / 2 * (1 + 1e-9) + 1e-300);
@@ -214,13 +214,13 @@ static void test_conserved_whatever_comes(void **state)
 	(void)state;
 	fixture_init(&f, TARGETS);
 	for (unsigned round = 0; round < 20000; round++) {
-		struct share_policy policy = {.fixed = (enum share_static)(round % SHARE_STATICS)};
+		struct conserve_policy policy = {.fixed = (enum conserve_static)(round % CONSERVE_STATICS)};
 		evil_fill(&f);
-		assert_int_equal(share_apply(&f.tick, &f.result, &policy, &f.output), 0);
+		assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 		for (unsigned cell = 0; cell < REPORT_SCOPES * SOCKETS; cell++)
 			check_conserved(&f, (enum report_scope)(cell / SOCKETS), cell % SOCKETS);
 	}
-	share_output_done(&f.output);
+	conserve_output_done(&f.output);
 }
 
 int main(void)

@@ -7,6 +7,6 @@
 struct server;
 
 /* One line for each sensor, and one for systemd. */
-void server_report_state(struct server *server);
+void server_log_state(struct server *server);
 /* The figures of the whole run. */
-void server_report_end(const struct server *server);
+void server_log_end(const struct server *server);

@@ -2,7 +2,7 @@
 /*
  * State lines: what came in, what was made of it, what was lost, and what the server waits for.
  */
-#include "server_report.h"
+#include "server_log.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,7 +34,7 @@ static void log_machine(const struct machine *machine, int64_t now_ms)
 		 machine->n.late, machine->n.bad, join_pending(machine->join));
 }
 
-void server_report_state(struct server *server)
+void server_log_state(struct server *server)
 {
 	int64_t now_ms = clock_realtime_ms();
 	unsigned n = HASH_COUNT(server->machines);
@@ -48,7 +48,7 @@ void server_report_state(struct server *server)
 	(void)notify_status(&server->notify, "%u sensors%s", n, server->away ? ", store away" : "");
 }
 
-void server_report_end(const struct server *server)
+void server_log_end(const struct server *server)
 {
 	struct machine_counters sum = {0};
 	const struct store_statistics *written = db_client_statistics(server->output);
