@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared alone by input.c (when to read), input_turn.c (who may), input_take.c (what to do with it) and
- * input_late.c (what came late).
+ * Private to input/: input.c (which collections there are, and whose turn it is) and reader.c (one
+ * collection).
  */
 #pragma once
 
@@ -53,26 +53,19 @@ struct input {
 	bool listed; /* the first list has come */
 };
 
-/* What an answer held. */
-struct reader_found {
-	unsigned n_documents;
-	unsigned n_new;
-	unsigned n_ticks;
-};
-
-/* Does --sensor want this one? */
-bool input_wants(const struct input *input, const char *name);
-/* Works an answer off. 0 or -ENOMEM. */
-int reader_take(struct reader *reader, const struct batch *documents, struct reader_found *found);
-/* Looks whether an older tick has got reports since it was finished. */
-void reader_look_late(struct reader *reader);
+/* NULL on lack of memory. It asks for its first turn by itself. */
+struct reader *reader_new(struct input *input, const char *collection);
+void reader_free(struct reader *reader);
+void reader_stop(struct reader *reader);
 /* Asks the store now. 0 or a negative errno, with the next attempt planned. */
 int reader_read(struct reader *reader);
 
-void input_turn_init(struct input *input);
-void input_turn_stop(struct input *input);
+/* Does --sensor want this one? */
+bool input_wants(const struct input *input, const char *name);
 /* The reader wants to read: at once, or when it is its turn. */
-void input_turn_ask(struct reader *reader);
-/* An answer has come; input_turn_go() lets the next ones read once it has been worked off. */
-void input_turn_over(struct input *input);
-void input_turn_go(struct input *input);
+void input_ask_turn(struct reader *reader);
+/* An answer has come; input_next_turn() lets the next ones read once it has been processed. */
+void input_end_turn(struct input *input);
+void input_next_turn(struct input *input);
+/* With --once: ends the input once every reader has ended. */
+void input_check_end(struct input *input);

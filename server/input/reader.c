@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reads one sensor collection. Databases are read by time: from the last finished tick on, so that what an
+ * incomplete tick lacks is found when it is read again. Files are read by offset and may hold several
+ * sensors. What was read goes to its machine, and every finished tick is processed. Then the reader rests
+ * until the next tick can be expected (pace.c). Called by input.c.
+ */
+#include "input/reader.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT_FIRST      4000 /* documents */
+#define LIMIT_MAX        1000000
+#define FAILED_S         1.0 /* until the next look where one could not be asked for */
+#define COMPLAIN_EACH_MS 60000
+#define LATE_AFTER_MS    10000 /* behind the grace period */
+#define LATE_EACH_MS     2000  /* sensors that do not announce their reports are seen to by samples */
+
+/* What an answer held. */
+struct found {
+	unsigned n_documents;
+	unsigned n_new;
+	unsigned n_ticks;
+};
+
+static int64_t now_ms_of(const struct input *input)
+{
+	/* With --once only the reports' own times count. */
+	return input->config->once ? 0 : clock_realtime_ms();
+}
+
+static struct machine *machine_of(struct reader *reader, const uint8_t *document, size_t length)
+{
+	struct input *input = reader->input;
+	const char *sensor;
+
+	if (!input->files)
+		return reader->machine;
+	sensor = report_bson_sensor(document, length);
+	if (!sensor)
+		sensor = reader->collection + strlen(SENSOR_PREFIX);
+	if (!input_wants(input, sensor))
+		return NULL;
+	if (!reader->machine || strcmp(reader->machine->name, sensor) != 0)
+		reader->machine = input->events.machine(input->events.data, sensor, reader->collection);
+	return reader->machine;
+}
+
+/* Says once in a while what reports were of no use. */
+static void complain(struct reader *reader, struct machine *machine)
+{
+	int64_t now_ms = clock_realtime_ms();
+
+	if (machine->n.late == reader->complained_late && machine->n.bad == reader->complained_bad &&
+	    machine->n.overlapping == reader->complained_overlapping)
+		return;
+	if (reader->complained_ms && now_ms - reader->complained_ms < COMPLAIN_EACH_MS)
+		return;
+	if (machine->n.late > reader->complained_late)
+		log_warning(INPUT_TOKEN, 0,
+			    "%s: %" PRIu64 " reports came after their tick was finished (--grace is %" PRIu64
+			    " ms); they "
+			    "are not counted",
+			    machine->name, (machine->n.late - reader->complained_late),
+			    reader->input->config->grace_ms);
+	if (machine->n.bad > reader->complained_bad)
+		log_warning(INPUT_TOKEN, 0, "%s: %" PRIu64 " documents of '%s' are no reports; the last: %s",
+			    machine->name, (machine->n.bad - reader->complained_bad), machine->reports,
+			    machine->why.text);
+	if (machine->n.overlapping > reader->complained_overlapping)
+		log_warning(INPUT_TOKEN, 0,
+			    "%s: ticks overlap; do two sensors have this name (--name), or was its "
+			    "clock set back?",
+			    machine->name);
+	reader->complained_overlapping = machine->n.overlapping;
+	reader->complained_late = machine->n.late;
+	reader->complained_bad = machine->n.bad;
+	reader->complained_ms = now_ms;
+}
+
+/* A database's documents are read again until their tick is finished: bad ones are to be counted once. */
+static bool knew_bad(struct reader *reader, const uint8_t *document, size_t length)
+{
+	uint64_t hash = 14695981039346656037u, *known;
+
+	for (size_t i = 0; i < length; i++)
+		hash = (hash ^ document[i]) * 1099511628211u;
+	known = &reader->bad[hash % READER_BAD];
+	if (*known == hash)
+		return true;
+	*known = hash;
+	return false;
+}
+
+/* Takes one document in. 1: it was new, 0: not, -ENOMEM. */
+static int feed(struct reader *reader, struct machine *machine, const uint8_t *document, size_t length)
+{
+	struct input *input = reader->input;
+	enum join_fed fed;
+	int r = machine_feed(machine, document, length, now_ms_of(input), &fed);
+
+	if (r == -EBADMSG) {
+		machine->n.bad -= !input->files && knew_bad(reader, document, length);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (fed == JOIN_DUPLICATE)
+		machine->n.duplicates += input->files;
+	else if (fed == JOIN_LATE)
+		machine->n.late += machine->decoded.time_ms > machine->resumed_ms;
+	return fed == JOIN_NEW;
+}
+
+static int work(struct reader *reader, struct machine *machine, bool more)
+{
+	struct input *input = reader->input;
+	int n = machine_drain(machine, now_ms_of(input), false);
+
+	if (n < 0)
+		return n;
+	if (!more)
+		complain(reader, machine);
+	if (n || !more)
+		input->events.worked(input->events.data, machine, more);
+	return n;
+}
+
+static int take(struct reader *reader, const struct batch *documents, struct found *found)
+{
+	const uint8_t *document;
+	size_t offset = 0, length;
+	int r;
+
+	while ((r = batch_next(documents, &offset, &document, &length)) == 1) {
+		struct machine *machine = machine_of(reader, document, length);
+
+		found->n_documents++;
+		if (!machine)
+			continue;
+		r = feed(reader, machine, document, length);
+		if (r < 0)
+			return r;
+		found->n_new += (unsigned)r;
+		if (!r || join_pending(machine->join) < 2)
+			continue;
+		/* Finished ticks leave early, so that a long backlog does not gather. */
+		r = work(reader, machine, true);
+		if (r < 0)
+			return r;
+		found->n_ticks += (unsigned)r;
+	}
+	if (r == 0 && reader->machine) {
+		r = work(reader, reader->machine, false);
+		found->n_ticks += r > 0 ? (unsigned)r : 0;
+	}
+	if (reader->input->files)
+		reader->input->events.worked(reader->input->events.data, NULL, false);
+	return r < 0 ? r : 0;
+}
+
+static void late_answered(void *data, const struct db_answer *answer)
+{
+	struct reader *reader = data;
+	struct machine *machine = reader->machine;
+	uint64_t n = 0;
+	const uint8_t *document;
+	size_t offset = 0, length;
+
+	reader->looking_late = false;
+	if (reader->input->stopped || answer->result != STORE_OK)
+		return;
+	while (batch_next(answer->documents, &offset, &document, &length) == 1)
+		n += report_bson_decode(document, length, machine->names, &machine->decoded, &machine->why) ==
+		     0;
+	if (n > reader->late.n_reports)
+		machine->n.late += n - reader->late.n_reports;
+}
+
+/*
+ * Reports that were stored after their tick had been finished would never be seen, since a database is read
+ * from the last finished tick on. A tick that lacked something is read once more when some time has gone by,
+ * and what has come since is counted.
+ */
+static void look_late(struct reader *reader)
+{
+	struct input *input = reader->input;
+	struct machine *machine = reader->machine;
+	int64_t now_ms = clock_realtime_ms();
+	struct store_query query = {.collection = reader->collection};
+
+	if (input->files || input->config->once || reader->looking_late || !machine->n_gaps)
+		return;
+	if (now_ms - reader->late_ms < LATE_EACH_MS ||
+	    now_ms - machine->gaps[0].fed_ms < (int64_t)input->config->grace_ms + LATE_AFTER_MS)
+		return;
+	reader->late_ms = now_ms;
+	reader->late = machine->gaps[0];
+	memmove(machine->gaps, machine->gaps + 1, --machine->n_gaps * sizeof(machine->gaps[0]));
+	query.after_ms = reader->late.time_ms - 1;
+	query.until_ms = reader->late.time_ms;
+	reader->looking_late = db_client_read(input->client, &query, late_answered, reader) == 0;
+}
+
+static void rest(struct reader *reader, double seconds)
+{
+	if (reader->input->stopped)
+		return;
+	ev_timer_stop(reader->input->loop, &reader->timer);
+	ev_timer_set(&reader->timer, seconds, 0);
+	ev_timer_start(reader->input->loop, &reader->timer);
+}
+
+/* When to look next. */
+static void plan(struct reader *reader, const struct db_answer *answer, const struct found *found)
+{
+	const struct machine *machine = reader->machine;
+
+	if (!answer->read.end) {
+		if (!reader->input->files && !found->n_ticks && reader->limit < LIMIT_MAX)
+			reader->limit *= 2;
+		rest(reader, 0);
+	} else if (reader->input->config->once) {
+		reader->ended = true;
+		input_check_end(reader->input);
+	} else if (found->n_ticks && machine && machine->time_ms != INT64_MIN) {
+		rest(reader, pace_found(&reader->pace, reader->looked_ms, machine->time_ms,
+					clock_realtime_ms(), machine_interval_s(machine)));
+	} else {
+		rest(reader, pace_missed(&reader->pace, found->n_new > 0));
+	}
+}
+
+static void answered(void *data, const struct db_answer *answer)
+{
+	struct reader *reader = data;
+	struct found found = {0};
+	int r;
+
+	reader->input->statistics.reads++;
+	input_end_turn(reader->input);
+	if (reader->input->stopped)
+		return;
+	if (answer->result != STORE_OK) {
+		reader->input->statistics.failed++;
+		log_error(INPUT_TOKEN, 0, "cannot read '%s': %s", reader->collection, answer->error);
+		if (answer->result == STORE_DROP)
+			reader->ended = true;
+	} else if (answer->read.damaged || (answer->error[0] && reader->input->config->once)) {
+		reader->input->statistics.damaged += answer->read.damaged;
+		log_warning(INPUT_TOKEN, 0, "%s", answer->error);
+	}
+	r = take(reader, answer->documents, &found);
+	reader->input->statistics.documents += found.n_documents;
+	if (r < 0)
+		log_error(INPUT_TOKEN, r, "%s: reports could not be worked off; trying again",
+			  reader->collection);
+	reader->offset = answer->read.offset;
+	if (reader->ended && reader->input->config->once)
+		input_check_end(reader->input);
+	else
+		plan(reader, answer, &found);
+	if (answer->read.end)
+		look_late(reader);
+	input_next_turn(reader->input);
+}
+
+static void look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop, (void)events;
+	input_ask_turn(timer->data);
+}
+
+int reader_read(struct reader *reader)
+{
+	struct input *input = reader->input;
+	struct store_query query = {
+		.collection = reader->collection,
+		.after_ms = input->files ? INT64_MIN : join_position(reader->machine->join),
+		.until_ms = INT64_MAX,
+		.offset = reader->offset,
+		.limit = reader->limit,
+	};
+	int r = db_client_read(input->client, &query, answered, reader);
+
+	reader->looked_ms = clock_realtime_ms();
+	if (r == -ENOMEM)
+		rest(reader, FAILED_S);
+	return r;
+}
+
+struct reader *reader_new(struct input *input, const char *collection)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader)
+		return NULL;
+	reader->collection = strdup(collection);
+	if (reader->collection && !input->files)
+		reader->machine = input->events.machine(input->events.data,
+							collection + strlen(SENSOR_PREFIX), collection);
+	if (!reader->collection || (!input->files && !reader->machine)) {
+		free(reader->collection);
+		free(reader);
+		return NULL;
+	}
+	reader->input = input;
+	reader->limit = LIMIT_FIRST;
+	reader->pace = pace_init((double)input->config->poll_ms / 1000);
+	ev_init(&reader->timer, look);
+	reader->timer.data = reader;
+	rest(reader, 0);
+	return reader;
+}
+
+void reader_stop(struct reader *reader)
+{
+	ev_timer_stop(reader->input->loop, &reader->timer);
+}
+
+void reader_free(struct reader *reader)
+{
+	free(reader->collection);
+	free(reader);
+}
