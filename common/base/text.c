@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict numbers out of text, without locale, and CPU lists. Used by every parser of ours. Pure.
+ * Strict numbers out of text, without locale; CPU lists; UTF-8; the nearest known word for
+ * "did you mean". Used by every parser of ours. Pure.
  */
 #include "base/text.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define WORD_MAX    64
 #define CPULIST_MAX 65536 /* more CPUs than any kernel knows */
 
 static bool has_hex_head(const char *text)
@@ -203,4 +206,112 @@ int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu),
 			each(data, cpu);
 	}
 	return 0;
+}
+
+/* Smallest code point that needs so many bytes: a longer form of a smaller one is no UTF-8 (RFC 3629). */
+static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+
+size_t text_utf8_length(const char *at)
+{
+	const unsigned char *bytes = (const unsigned char *)at;
+	uint32_t code = bytes[0];
+	size_t length;
+
+	if (code < 0x80)
+		return code ? 1 : 0;
+	if (code >= 0xc2 && code < 0xe0) {
+		length = 2;
+		code &= 0x1f;
+	} else if (code >= 0xe0 && code < 0xf0) {
+		length = 3;
+		code &= 0x0f;
+	} else if (code >= 0xf0 && code < 0xf5) {
+		length = 4;
+		code &= 0x07;
+	} else {
+		return 0;
+	}
+	for (size_t i = 1; i < length; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (bytes[i] & 0x3f);
+	}
+	if (code < smallest[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return 0;
+	return length;
+}
+
+void text_make_utf8(char *text)
+{
+	while (*text) {
+		size_t length = text_utf8_length(text);
+		if (length == 0)
+			*text = '?';
+		text += length ? length : 1;
+	}
+}
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* Same letter but for case, and '-' for '_'. */
+static bool same(char a, char b)
+{
+	a = a == '_' ? '-' : a;
+	b = b == '_' ? '-' : b;
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/*
+ * Optimal string alignment distance (insert, delete, replace, swap of neighbours), three rows of the table at
+ * a time. Both words are shorter than WORD_MAX.
+ */
+static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+	unsigned rows[3][WORD_MAX + 1];
+	unsigned *before = rows[0], *last = rows[1], *row = rows[2];
+
+	for (unsigned j = 0; j <= n_b; j++)
+		last[j] = before[j] = j;
+	for (unsigned i = 1; i <= n_a; i++) {
+		row[0] = i;
+		for (unsigned j = 1; j <= n_b; j++) {
+			unsigned cost = same(a[i - 1], b[j - 1]) ? 0 : 1;
+			row[j] = min3(last[j] + 1, row[j - 1] + 1, last[j - 1] + cost);
+			if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]) &&
+			    before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
+		}
+		unsigned *spare = before;
+		before = last;
+		last = row;
+		row = spare;
+	}
+	return last[n_b];
+}
+
+const char *text_nearest(const char *word, const char *const *known, size_t n_known)
+{
+	size_t length = strlen(word);
+	/* A third of the letters may be wrong: "frequncy" is near "frequency", "x" is near nothing. */
+	unsigned limit = (unsigned)(length + 2) / 3;
+	const char *nearest = NULL;
+
+	if (length == 0 || length >= WORD_MAX)
+		return NULL;
+	for (size_t i = 0; i < n_known; i++) {
+		size_t n = known[i] ? strlen(known[i]) : 0;
+		if (n == 0 || n >= WORD_MAX)
+			continue;
+		unsigned d = distance(word, length, known[i], n);
+		if (d < limit || (d == limit && !nearest && d < n)) {
+			nearest = known[i];
+			limit = d;
+		}
+	}
+	return nearest;
 }

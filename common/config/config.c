@@ -17,25 +17,6 @@
 
 #define ENVIRONMENT_PREFIX "WATTRIBUTE_"
 
-const char *config_hint(const char *word, const char *const *known, size_t n_known, char *text, size_t size)
-{
-	const char *nearest = text_nearest(word, known, n_known);
-
-	text[0] = '\0';
-	if (nearest)
-		(void)snprintf(text, size, "; did you mean '%s'?", nearest);
-	return text;
-}
-
-bool config_key_equal(const char *a, const char *b)
-{
-	for (; *a && *b; a++, b++) {
-		if (*a != *b && !((*a == '-' || *a == '_') && (*b == '-' || *b == '_')))
-			return false;
-	}
-	return *a == *b;
-}
-
 static size_t row_index(const struct config *config, const struct config_row *row)
 {
 	return (size_t)(row - config->spec->rows);

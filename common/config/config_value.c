@@ -4,7 +4,6 @@
  * every origin alike, so that a value means the same on the command line, in the environment and in a file.
  */
 #include "config/config_private.h"
-
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/reason.h"
@@ -14,6 +13,25 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char *config_hint(const char *word, const char *const *known, size_t n_known, char *text, size_t size)
+{
+	const char *nearest = text_nearest(word, known, n_known);
+
+	text[0] = '\0';
+	if (nearest)
+		(void)snprintf(text, size, "; did you mean '%s'?", nearest);
+	return text;
+}
+
+bool config_key_equal(const char *a, const char *b)
+{
+	for (; *a && *b; a++, b++) {
+		if (*a != *b && !((*a == '-' || *a == '_') && (*b == '-' || *b == '_')))
+			return false;
+	}
+	return *a == *b;
+}
 
 static void *field(const struct config_row *row, void *target)
 {

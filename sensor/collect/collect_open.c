@@ -162,6 +162,16 @@ void collect_container_roots(const struct sensor_config *config, struct containe
 	add_roots(ret_roots->storage, &config->podman_roots, "");
 }
 
+static void on_created(void *data, const char *path, uint64_t id)
+{
+	(void)target_table_cgroup_created(data, path, id, clock_realtime_ms());
+}
+
+static void on_removed(void *data, const char *path, uint64_t id)
+{
+	(void)target_table_cgroup_removed(data, path, id, clock_realtime_ms());
+}
+
 static int open_targets(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
@@ -176,7 +186,6 @@ static int open_targets(struct collect *collect)
 		.names_are_paths = config->names == 1,
 		.brief = collect->activity && collect->activity->ops->births,
 	};
-	struct cgroup_watch_events watch_events;
 	struct target_events events;
 	int r;
 
@@ -184,7 +193,8 @@ static int open_targets(struct collect *collect)
 	r = target_table_new(&options, &events, &collect->table);
 	if (r < 0 || collect->context.sim)
 		return r;
-	target_table_watch_events(collect->table, &watch_events);
+	const struct cgroup_watch_events watch_events = {on_created, on_removed, collect->table};
+
 	r = cgroup_watch_open(&collect->layout, &watch_events, &collect->watch);
 	if (r < 0)
 		return log_error("cgroup", r, "cannot watch '%s'", collect->layout.mount);

@@ -5,19 +5,38 @@
  * it.
  */
 #include "priv/priv.h"
-
 #include "document/batch.h"
 #include "base/cleanup.h"
 #include "process/ipc.h"
 #include "base/log.h"
-#include "priv/priv_answer.h"
+#include "priv/priv_bpf.h"
 
 #include <errno.h>
 #include <string.h>
 
 #define LOG_TOKEN "priv"
 
-int priv_get_group(struct ipc_cursor *cursor, struct priv_group *ret_group, struct event_attr *events)
+/* What a request came to: descriptors, or an errno and a cause. */
+struct answer {
+	uint32_t type; /* of the request */
+	int error;
+	struct reason cause;
+	int fds[PRIV_GROUP_EVENTS_MAX];
+	unsigned n_fds;
+};
+
+/* 0, or -EBADMSG for a malformed request, which ends the process. */
+typedef int (*handler_run)(const struct priv_config *config, struct ipc_cursor *cursor,
+			   struct answer *answer);
+
+/* Everything must have been there, and nothing more. */
+static int check_end(const struct ipc_cursor *cursor)
+{
+	return cursor->failed || cursor->left ? -EBADMSG : 0;
+}
+
+/* Reads a group into `events` (room for PRIV_GROUP_EVENTS_MAX). 0 or -EBADMSG. */
+static int get_group(struct ipc_cursor *cursor, struct priv_group *ret_group, struct event_attr *events)
 {
 	uint64_t cpu, n;
 
@@ -44,12 +63,12 @@ int priv_get_group(struct ipc_cursor *cursor, struct priv_group *ret_group, stru
 }
 
 static int serve_open_group(const struct priv_config *config, struct ipc_cursor *cursor,
-			    struct priv_answer *answer)
+			    struct answer *answer)
 {
 	struct event_attr events[PRIV_GROUP_EVENTS_MAX];
 	struct priv_group group;
 
-	if (priv_get_group(cursor, &group, events) < 0 || priv_check_end(cursor) < 0)
+	if (get_group(cursor, &group, events) < 0 || check_end(cursor) < 0)
 		return -EBADMSG;
 	answer->error = priv_open_group(config, &group, answer->fds, &answer->cause);
 	answer->n_fds = answer->error < 0 ? 0 : group.n_events;
@@ -57,32 +76,31 @@ static int serve_open_group(const struct priv_config *config, struct ipc_cursor 
 }
 
 /* A single descriptor or a negative errno, as the answer. */
-static void answer_fd(struct priv_answer *answer, int fd)
+static void answer_fd(struct answer *answer, int fd)
 {
 	answer->error = fd < 0 ? fd : 0;
 	answer->n_fds = fd < 0 ? 0 : 1;
 	answer->fds[0] = fd;
 }
 
-static int serve_open_file(const struct priv_config *config, struct ipc_cursor *cursor,
-			   struct priv_answer *answer)
+static int serve_open_file(const struct priv_config *config, struct ipc_cursor *cursor, struct answer *answer)
 {
 	uint64_t kind = ipc_get_u64(cursor);
 	const char *id = ipc_get_string(cursor);
 
-	if (priv_check_end(cursor) < 0 || kind >= PRIV_FILES || strlen(id) > PRIV_ID_MAX)
+	if (check_end(cursor) < 0 || kind >= PRIV_FILES || strlen(id) > PRIV_ID_MAX)
 		return -EBADMSG;
 	answer_fd(answer, priv_open_file(config, (enum priv_file)kind, id, &answer->cause));
 	return 0;
 }
 
 static int serve_open_container_file(const struct priv_config *config, struct ipc_cursor *cursor,
-				     struct priv_answer *answer)
+				     struct answer *answer)
 {
 	uint64_t kind = ipc_get_u64(cursor);
 	const char *id = ipc_get_string(cursor), *extra = ipc_get_string(cursor);
 
-	if (priv_check_end(cursor) < 0 || kind >= CONTAINER_FILES || strlen(id) > PRIV_ID_MAX ||
+	if (check_end(cursor) < 0 || kind >= CONTAINER_FILES || strlen(id) > PRIV_ID_MAX ||
 	    strlen(extra) > PRIV_ID_MAX)
 		return -EBADMSG;
 	answer_fd(answer, config->containers ? container_file_open(config->containers,
@@ -91,18 +109,124 @@ static int serve_open_container_file(const struct priv_config *config, struct ip
 	return 0;
 }
 
-static const priv_handler handlers[] = {
+static struct priv_bpf *program(const struct priv_config *config)
+{
+	return config->bpf ? *config->bpf : NULL;
+}
+
+static int serve_bpf_load(const struct priv_config *config, struct ipc_cursor *cursor, struct answer *answer)
+{
+	struct priv_bpf_shape shape;
+	uint64_t numbers[5];
+	uint32_t places[COUNT_CPUS_MAX];
+	const void *bytes;
+	size_t length = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		numbers[i] = ipc_get_u64(cursor);
+		if (numbers[i] > PRIV_BPF_SLOTS_MAX)
+			return -EBADMSG;
+	}
+	bytes = ipc_get_bytes(cursor, &length);
+	if (check_end(cursor) < 0 || numbers[1] > COUNT_CPUS_MAX || length != numbers[1] * sizeof(places[0]))
+		return -EBADMSG;
+	memcpy(places, bytes, length);
+	for (size_t i = 0; i < numbers[1]; i++)
+		if (places[i] >= numbers[2])
+			return -EBADMSG;
+	shape = (struct priv_bpf_shape){.n_events = (unsigned)numbers[0],
+					.n_cpus = (unsigned)numbers[1],
+					.n_places = (unsigned)numbers[2],
+					.n_slots = (unsigned)numbers[3],
+					.n_births = (unsigned)numbers[4],
+					.place_of_cpu = places};
+	if (!config->bpf) {
+		answer->error = -EOPNOTSUPP;
+		return 0;
+	}
+	priv_bpf_free(*config->bpf); /* a probe's; there is one at a time */
+	*config->bpf = NULL;
+	answer->error = priv_bpf_load(&shape, config->bpf, &answer->cause);
+	return 0;
+}
+
+static int serve_bpf_group(const struct priv_config *config, struct ipc_cursor *cursor, struct answer *answer)
+{
+	struct event_attr events[PRIV_GROUP_EVENTS_MAX];
+	unsigned columns[PRIV_GROUP_EVENTS_MAX];
+	int fds[PRIV_GROUP_EVENTS_MAX];
+	struct priv_group group;
+
+	if (get_group(cursor, &group, events) < 0 || group.cgroup[0] != '\0')
+		return -EBADMSG;
+	for (unsigned i = 0; i < group.n_events; i++) {
+		const uint64_t column = ipc_get_u64(cursor);
+
+		if (column >= COUNT_EVENTS_MAX)
+			return -EBADMSG;
+		columns[i] = (unsigned)column;
+	}
+	if (check_end(cursor) < 0)
+		return -EBADMSG;
+	if (!program(config)) {
+		answer->error = -EOPNOTSUPP;
+		return 0;
+	}
+	answer->error = priv_open_group(config, &group, fds, &answer->cause);
+	for (unsigned i = 0; answer->error == 0 && i < group.n_events; i++) {
+		int r = priv_bpf_add_event(program(config), columns[i], group.cpu, fds[i]);
+
+		if (r < 0) {
+			while (++i < group.n_events)
+				(void)close(fds[i]);
+			answer->error = r;
+		}
+	}
+	return 0;
+}
+
+static int serve_bpf_attach(const struct priv_config *config, struct ipc_cursor *cursor,
+			    struct answer *answer)
+{
+	if (check_end(cursor) < 0)
+		return -EBADMSG;
+	answer->error =
+		program(config) ? priv_bpf_attach(program(config), answer->fds, &answer->cause) : -EOPNOTSUPP;
+	answer->n_fds = answer->error < 0 ? 0 : PRIV_BPF_MAPS;
+	return 0;
+}
+
+static int serve_bpf_update(const struct priv_config *config, struct ipc_cursor *cursor,
+			    struct answer *answer)
+{
+	struct priv_bpf_change changes[PRIV_BPF_CHANGES_MAX];
+	const uint64_t flush = ipc_get_u64(cursor);
+	size_t length = 0;
+	const void *bytes = ipc_get_bytes(cursor, &length);
+
+	if (check_end(cursor) < 0 || flush > 1 || length > sizeof(changes) ||
+	    length % sizeof(changes[0]) != 0)
+		return -EBADMSG;
+	if (length > 0)
+		memcpy(changes, bytes, length);
+	answer->error = program(config) ? priv_bpf_update(program(config), changes,
+							  (unsigned)(length / sizeof(changes[0])), flush == 1)
+					: -EOPNOTSUPP;
+	return 0;
+}
+
+static const handler_run handlers[] = {
 	[PRIV_REQUEST_OPEN_GROUP] = serve_open_group,
 	[PRIV_REQUEST_OPEN_FILE] = serve_open_file,
 	[PRIV_REQUEST_OPEN_CONTAINER_FILE] = serve_open_container_file,
-	[PRIV_REQUEST_BPF_LOAD] = priv_serve_bpf_load,
-	[PRIV_REQUEST_BPF_GROUP] = priv_serve_bpf_group,
-	[PRIV_REQUEST_BPF_ATTACH] = priv_serve_bpf_attach,
-	[PRIV_REQUEST_BPF_UPDATE] = priv_serve_bpf_update,
+	[PRIV_REQUEST_BPF_LOAD] = serve_bpf_load,
+	[PRIV_REQUEST_BPF_GROUP] = serve_bpf_group,
+	[PRIV_REQUEST_BPF_ATTACH] = serve_bpf_attach,
+	[PRIV_REQUEST_BPF_UPDATE] = serve_bpf_update,
 };
 
 /* Never waits: whoever asks without reading the answers must not hold this process, and is ended. */
-static int send_answer(int socket, const struct ipc_message *request, const struct priv_answer *answer)
+static int send_answer(int socket, const struct ipc_message *request, const struct answer *answer)
 {
 	struct batch payload = {0};
 	int r = ipc_put_i64(&payload, answer->error);
@@ -120,7 +244,7 @@ static int send_answer(int socket, const struct ipc_message *request, const stru
 
 static int serve(int socket, const struct priv_config *config, struct ipc_message *request)
 {
-	struct priv_answer answer = {0};
+	struct answer answer = {0};
 	struct ipc_cursor cursor = ipc_cursor_init(request->payload, request->length);
 	int r;
 

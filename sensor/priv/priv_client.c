@@ -4,16 +4,24 @@
  * Called by the sources and by the target table in `collect`. In direct mode it calls priv_open.c itself.
  */
 #include "priv/priv_client.h"
-
 #include "document/batch.h"
 #include "base/cleanup.h"
 #include "process/ipc.h"
-#include "priv/priv_client_private.h"
 #include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+struct priv_client {
+	int socket; /* -1: direct mode */
+	struct priv_config config;
+	struct priv_bpf *bpf; /* direct mode */
+	uint32_t tag;
+	struct batch payload; /* reused by each request */
+	void *buffer;         /* for answers */
+	struct reason cause;
+};
 
 static struct priv_client *client_new(void)
 {
@@ -68,7 +76,7 @@ const char *priv_client_cause(const struct priv_client *client)
 	return client->cause.text;
 }
 
-bool priv_client_is_direct(struct priv_client *client)
+static bool is_direct(struct priv_client *client)
 {
 	client->cause.text[0] = '\0';
 	return client->socket < 0;
@@ -95,7 +103,7 @@ static int take_answer(struct priv_client *client, struct ipc_message *answer, i
 }
 
 /* Sends the payload and waits for its answer. */
-int priv_client_ask(struct priv_client *client, enum priv_request type, int *ret_fds, unsigned n_fds)
+static int ask(struct priv_client *client, enum priv_request type, int *ret_fds, unsigned n_fds)
 {
 	struct ipc_message answer;
 	int r;
@@ -115,7 +123,7 @@ int priv_client_ask(struct priv_client *client, enum priv_request type, int *ret
 	return take_answer(client, &answer, ret_fds, n_fds);
 }
 
-int priv_client_put_group(struct batch *payload, const struct priv_group *group)
+static int put_group(struct batch *payload, const struct priv_group *group)
 {
 	int r = 0;
 
@@ -137,29 +145,29 @@ int priv_client_open_group(struct priv_client *client, const struct priv_group *
 {
 	int r;
 
-	if (priv_client_is_direct(client))
+	if (is_direct(client))
 		return priv_open_group(&client->config, group, ret_fds, &client->cause);
 	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX ||
 	    strlen(group->cgroup) >= PRIV_CGROUP_PATH_MAX)
 		return -EINVAL;
-	r = priv_client_put_group(&client->payload, group);
+	r = put_group(&client->payload, group);
 	if (r < 0)
 		return r;
-	return priv_client_ask(client, PRIV_REQUEST_OPEN_GROUP, ret_fds, group->n_events);
+	return ask(client, PRIV_REQUEST_OPEN_GROUP, ret_fds, group->n_events);
 }
 
 int priv_client_open_file(struct priv_client *client, enum priv_file kind, const char *id)
 {
 	int fd = -1, r;
 
-	if (priv_client_is_direct(client))
+	if (is_direct(client))
 		return priv_open_file(&client->config, kind, id, &client->cause);
 	if (strlen(id) > PRIV_ID_MAX)
 		return -EINVAL;
 	batch_clear(&client->payload);
 	r = ipc_put_u64(&client->payload, kind) | ipc_put_string(&client->payload, id);
 	if (r == 0)
-		r = priv_client_ask(client, PRIV_REQUEST_OPEN_FILE, &fd, 1);
+		r = ask(client, PRIV_REQUEST_OPEN_FILE, &fd, 1);
 	return r < 0 ? r : fd;
 }
 
@@ -170,7 +178,7 @@ int priv_client_open_container_file(void *data, enum container_file kind, const 
 
 	id = id ? id : "";
 	extra = extra ? extra : "";
-	if (priv_client_is_direct(client))
+	if (is_direct(client))
 		return client->config.containers
 			       ? container_file_open(client->config.containers, kind, id, extra)
 			       : -EOPNOTSUPP;
@@ -180,6 +188,75 @@ int priv_client_open_container_file(void *data, enum container_file kind, const 
 	r = ipc_put_u64(&client->payload, kind) | ipc_put_string(&client->payload, id) |
 	    ipc_put_string(&client->payload, extra);
 	if (r == 0)
-		r = priv_client_ask(client, PRIV_REQUEST_OPEN_CONTAINER_FILE, &fd, 1);
+		r = ask(client, PRIV_REQUEST_OPEN_CONTAINER_FILE, &fd, 1);
 	return r < 0 ? r : fd;
+}
+
+int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape *shape)
+{
+	struct batch *payload = &client->payload;
+	int r;
+
+	if (is_direct(client)) {
+		priv_bpf_free(client->bpf);
+		client->bpf = NULL;
+		return priv_bpf_load(shape, &client->bpf, &client->cause);
+	}
+	batch_clear(payload);
+	r = ipc_put_u64(payload, shape->n_events) | ipc_put_u64(payload, shape->n_cpus) |
+	    ipc_put_u64(payload, shape->n_places) | ipc_put_u64(payload, shape->n_slots) |
+	    ipc_put_u64(payload, shape->n_births) |
+	    ipc_put_bytes(payload, shape->place_of_cpu, shape->n_cpus * sizeof(*shape->place_of_cpu));
+	return r ? -ENOMEM : ask(client, PRIV_REQUEST_BPF_LOAD, NULL, 0);
+}
+
+static int add_group_directly(struct priv_client *client, const struct priv_group *group,
+			      const unsigned *columns)
+{
+	int fds[PRIV_GROUP_EVENTS_MAX];
+	int r = client->bpf ? priv_open_group(&client->config, group, fds, &client->cause) : -EOPNOTSUPP;
+
+	for (unsigned i = 0; r == 0 && i < group->n_events; i++) {
+		r = priv_bpf_add_event(client->bpf, columns[i], group->cpu, fds[i]);
+		while (r < 0 && ++i < group->n_events)
+			(void)close(fds[i]);
+	}
+	return r;
+}
+
+int priv_client_bpf_group(struct priv_client *client, const struct priv_group *group, const unsigned *columns)
+{
+	int r;
+
+	if (group->n_events == 0 || group->n_events > PRIV_GROUP_EVENTS_MAX)
+		return -EINVAL;
+	if (is_direct(client))
+		return add_group_directly(client, group, columns);
+	r = put_group(&client->payload, group);
+	for (unsigned i = 0; i < group->n_events; i++)
+		r |= ipc_put_u64(&client->payload, columns[i]);
+	return r ? -ENOMEM : ask(client, PRIV_REQUEST_BPF_GROUP, NULL, 0);
+}
+
+int priv_client_bpf_attach(struct priv_client *client, int ret_fds[PRIV_BPF_MAPS])
+{
+	if (is_direct(client))
+		return client->bpf ? priv_bpf_attach(client->bpf, ret_fds, &client->cause) : -EOPNOTSUPP;
+	batch_clear(&client->payload);
+	return ask(client, PRIV_REQUEST_BPF_ATTACH, ret_fds, PRIV_BPF_MAPS);
+}
+
+int priv_client_bpf_update(struct priv_client *client, const struct priv_bpf_change *changes, unsigned n,
+			   bool flush)
+{
+	struct batch *payload = &client->payload;
+	int r;
+
+	if (n > PRIV_BPF_CHANGES_MAX)
+		return -EINVAL;
+	if (is_direct(client))
+		return client->bpf ? priv_bpf_update(client->bpf, changes, n, flush) : -EOPNOTSUPP;
+	batch_clear(payload);
+	r = ipc_put_u64(payload, flush) | ipc_put_bytes(payload, changes, n * sizeof(*changes));
+	return r ? -ENOMEM : ask(client, PRIV_REQUEST_BPF_UPDATE, NULL, 0);
 }

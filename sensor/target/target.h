@@ -70,9 +70,6 @@ void target_table_free(struct target_table *table);
 /* The watch's events. now_ms: realtime. -EINVAL for a path that is none, -ENOMEM; others are 0. */
 int target_table_cgroup_created(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
 int target_table_cgroup_removed(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
-/* The same as callbacks for cgroup_watch_open(), with the clock of clock.h; data is the table. */
-struct cgroup_watch_events;
-void target_table_watch_events(struct target_table *table, struct cgroup_watch_events *ret_events);
 /*
  * After each round of events (open, process, rescan): cgroups that nothing recognises and that hold no other
  * cgroup become targets now.

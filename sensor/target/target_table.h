@@ -78,7 +78,7 @@ struct target_table {
 	struct target_view view;
 };
 
-/* target_slot.c: a slot for the record, which gets its name, and the callbacks. -ENOSPC, -ENOMEM: counted. */
+/* target.c: a slot for the record, which gets its name, and the callbacks. -ENOSPC, -ENOMEM: counted. */
 int target_slot_take(struct target_table *table, struct target_record *record);
 /* Slots that have become free, to those that found none before. */
 void target_slot_take_refused(struct target_table *table);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state of a file store, for the files that make it up: store_file.c (open, append), store_file_read.c
- * (read, get, put) and store_file_names.c (which collection is in which file).
+ * (read, get, put; which collection is in which file).
  */
 #pragma once
 

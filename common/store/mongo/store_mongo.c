@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents in MongoDB, or in what speaks its protocol: the connection and what its errors mean. Nothing is
- * assumed of the server: what it refuses is told from what it cannot do just now. Called through store.c.
+ * Documents in MongoDB, or in what speaks its protocol: the connection, indexes and retention, and what its
+ * errors mean. Nothing is assumed of the server: what it refuses is told from what it cannot do just now.
+ * Some servers refuse an index that expires, some take it and never expire anything: so the index is tried,
+ * and documents too old are deleted at each call as well. Called through store.c.
  */
 #include "store/mongo/store_mongo.h"
 #include "store/store_uri.h"
@@ -12,7 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_DATABASE "rapls2"
+#define BY_TIME               "timestamp_1"
+#define CODE_OPTIONS_CONFLICT 85 /* the index is there with another expiry */
+#define CODE_KEYS_CONFLICT    86
+#define DEFAULT_DATABASE      "rapls2"
 
 /* The driver's file of counters would stay where its process is killed, or has given up its user. */
 __attribute__((constructor)) static void remove_counters(void)
@@ -162,11 +167,94 @@ enum store_result store_mongo_fail(struct store *store, enum store_result result
 			  own->where, own->database, error->message, remedy);
 }
 
+static bool run_command(struct store *store, bson_t *command, bson_error_t *error)
+{
+	struct mongo_store *own = store_mongo_of(store);
+	bool good;
+
+	good = mongoc_client_command_simple(own->client, own->database, command, NULL, NULL, error);
+	store->statistics.round_trips++;
+	bson_destroy(command);
+	return good;
+}
+
+static bool make_time_index(struct store *store, const char *collection, uint64_t expire_s,
+			    bson_error_t *error)
+{
+	bson_t *command;
+
+	if (expire_s)
+		command = BCON_NEW("createIndexes", BCON_UTF8(collection), "indexes", "[", "{", "key", "{",
+				   "timestamp", BCON_INT32(1), "}", "name", BCON_UTF8(BY_TIME),
+				   "expireAfterSeconds", BCON_INT64((int64_t)expire_s), "}", "]");
+	else
+		command = BCON_NEW("createIndexes", BCON_UTF8(collection), "indexes", "[", "{", "key", "{",
+				   "timestamp", BCON_INT32(1), "}", "name", BCON_UTF8(BY_TIME), "}", "]");
+	return run_command(store, command, error);
+}
+
+static bool make_target_index(struct store *store, const char *collection, bson_error_t *error)
+{
+	return run_command(store,
+			   BCON_NEW("createIndexes", BCON_UTF8(collection), "indexes", "[", "{", "key", "{",
+				    "target", BCON_INT32(1), "timestamp", BCON_INT32(1), "}", "name",
+				    BCON_UTF8("target_1_timestamp_1"), "}", "]"),
+			   error);
+}
+
+static bool drop_time_index(struct store *store, const char *collection, bson_error_t *error)
+{
+	return run_command(store, BCON_NEW("dropIndexes", BCON_UTF8(collection), "index", BCON_UTF8(BY_TIME)),
+			   error);
+}
+
+static bool is_conflict(const bson_error_t *error)
+{
+	return error->code == CODE_OPTIONS_CONFLICT || error->code == CODE_KEYS_CONFLICT;
+}
+
+/* Any refusal of the expiring index leaves the plain one, and deleting to us. */
+static bool ensure_time_index(struct store *store, const char *collection, uint64_t retention_s,
+			      bson_error_t *error)
+{
+	if (make_time_index(store, collection, retention_s, error))
+		return true;
+	if (is_conflict(error) && drop_time_index(store, collection, error) &&
+	    make_time_index(store, collection, retention_s, error))
+		return true;
+	return retention_s && error->domain == MONGOC_ERROR_SERVER &&
+	       make_time_index(store, collection, 0, error);
+}
+
+static bool delete_old(struct store *store, const char *collection, int64_t before_ms, bson_error_t *error)
+{
+	bson_t *filter = BCON_NEW("timestamp", "{", "$lt", BCON_DATE_TIME(before_ms), "}");
+	bool good = mongoc_collection_delete_many(store_mongo_collection(store, collection), filter, NULL,
+						  NULL, error);
+
+	store->statistics.round_trips++;
+	bson_destroy(filter);
+	return good;
+}
+
+static enum store_result ensure(struct store *store, const char *collection, uint64_t retention_s,
+				int64_t now_ms)
+{
+	bson_error_t error = {0};
+
+	if (!ensure_time_index(store, collection, retention_s, &error) ||
+	    !make_target_index(store, collection, &error))
+		return store_mongo_fail(store, STORE_RETRY, "make indexes in", &error);
+	if (retention_s && !delete_old(store, collection, now_ms - (int64_t)retention_s * 1000, &error))
+		return store_mongo_fail(store, STORE_RETRY, "delete old documents from", &error);
+	return STORE_OK;
+}
+
 const struct store_backend store_backend_mongo = {
 	.name = "mongodb",
 	.open = open_store,
 	.close = close_store,
-	.ensure = store_mongo_ensure,
+	.ensure = ensure,
 	.append = store_mongo_append,
 	.read = store_mongo_read,
 	.put = store_mongo_put,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a MongoDB store, for the files that make it up: store_mongo.c (connection, errors),
- * store_mongo_write.c (append, put), store_mongo_read.c (read, get, list) and store_mongo_ensure.c (indexes,
- * retention).
+ * The state of a MongoDB store, for the files that make it up: store_mongo.c (connection, indexes, errors),
+ * store_mongo_write.c (append, put) and store_mongo_read.c (read, get, list).
  */
 #pragma once
 
@@ -37,8 +36,6 @@ enum store_result store_mongo_fail(struct store *store, enum store_result result
 
 enum store_result store_mongo_append(struct store *store, const char *collection, const struct batch *batch);
 enum store_result store_mongo_put(struct store *store, const char *collection, const struct batch *batch);
-enum store_result store_mongo_ensure(struct store *store, const char *collection, uint64_t retention_s,
-				     int64_t now_ms);
 enum store_result store_mongo_read(struct store *store, const struct store_query *query,
 				   struct batch *ret_documents, struct store_read *ret_read);
 enum store_result store_mongo_get(struct store *store, const char *collection, const char *id,
