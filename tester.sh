@@ -11,28 +11,28 @@ me=tester.sh
 usage() {
 	cat <<-'EOF'
 		usage: ./tester.sh [options] IMAGE [ARGUMENT...]
-		Runs a container of IMAGE pinned to one CPU, removes it when it has ended, and prints the energy it used.
+		Runs a container of IMAGE pinned to one CPU, removes it afterwards, and prints the energy that it used.
 
-		  -n, --name NAME          name of the container and of the recap (default: IMAGE without what stands
-		                           before its last '/', ':' becomes '_')
+		  -n, --name NAME          name of the container and of the recap (default: IMAGE from its last '/' on,
+		                           with ':' replaced by '_')
 		  -s, --server HOST:PORT   the wattribute server (default localhost:27019)
 		  -m, --machine NAME       name of this machine's sensor (default: host name)
 		  -d, --database NAME      database of the recap (default rapls2)
-		  -c, --cpus LIST          CPUs to pin to, as docker takes them (default 0; 'all': do not pin)
-		  -o, --docker-option OPT  one more option for docker run, e.g. -o --memory=1g; may be repeated
-		  -i, --interactive        give the container this terminal's input
+		  -c, --cpus LIST          CPUs to pin to, in docker's syntax (default 0; 'all': do not pin)
+		  -o, --docker-option OPT  additional option for docker run, e.g. -o --memory=1g; can be repeated
+		  -i, --interactive        connect the container to this terminal's input
 		  -w, --wait SECONDS       how long to wait for the recap (default 60)
-		  -h, --help               this text           -V, --version
+		  -h, --help               print this text     -V, --version
 
-		Options go before IMAGE; all that follows it is given to the container. Server, machine, database and CPUs
-		may also stand in the environment (WATTRIBUTE_SERVER, WATTRIBUTE_MACHINE, WATTRIBUTE_DATABASE,
-		WATTRIBUTE_CPUS) or as lines 'server = HOST:PORT' in ./wattribute.conf or ~/.wattributerc.
+		Options go before IMAGE; everything after IMAGE is passed to the container. Server, machine, database and
+		CPUs can also be set in the environment (WATTRIBUTE_SERVER, WATTRIBUTE_MACHINE, WATTRIBUTE_DATABASE,
+		WATTRIBUTE_CPUS) or by lines such as 'server = HOST:PORT' in ./wattribute.conf or ~/.wattributerc.
 
-		A line of the container's output that starts with --++ marks the start of the warm-up, one that starts
-		with ++-- the start of the main loop; the last of each counts.
+		A line of the container's output that starts with --++ marks the start of the warm-up, and one that starts
+		with ++-- the start of the main loop. The last line of each kind counts.
 
-		The exit status is the container's; 74 when the container ended well but no recap could be had;
-		125 when docker could not run it, 126 or 127 when it has no such command.
+		The exit status is the container's; 74 if the container succeeded but there is no recap;
+		125 if docker could not run it, 126 or 127 if it has no such command.
 	EOF
 }
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
@@ -73,7 +73,7 @@ newline='
 # Docker options are kept one a line.
 add_docker_option() {
 	case $1 in
-	*"$newline"*) fail "a docker option cannot hold a line break" ;;
+	*"$newline"*) fail "a docker option cannot contain a line break" ;;
 	esac
 	docker_options=$docker_options$1$newline
 }
@@ -149,7 +149,7 @@ case $name in
 *[!a-zA-Z0-9_.-]*) fail "'$name' cannot name a container: letters, digits, '_', '.' and '-' only; use -n NAME" ;;
 esac
 for program in docker curl; do
-	command -v "$program" >/dev/null || fail "the program '$program' is not here; please install it"
+	command -v "$program" >/dev/null || fail "cannot find the program '$program'; install it"
 done
 
 # --- helpers ------------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ if [ -n "$warmup_mark" ]; then begin_warmup=$(to_epoch "$warmup_mark"); fi
 if [ -n "$execution_mark" ]; then begin_execution=$(to_epoch "$execution_mark"); fi
 if earlier "$begin_execution" "$begin_warmup"; then
 	if [ -n "$execution_mark" ]; then
-		say "the last --++ came after the last ++--: no warm-up is counted, execution is what follows the ++--"
+		say "the last --++ came after the last ++--: no warm-up is counted; the execution starts at the ++--"
 	else
 		say "no ++-- followed --++: the whole run counts as execution"
 	fi
@@ -321,10 +321,10 @@ if code=$(no_proxy=$direct curl -sS -G -X POST -H 'Accept: text/plain' --connect
 	exit "$status"
 fi
 case ${code:-000} in
-000) say "the server at $server did not answer; is it running, and is the address right (-s HOST:PORT)?" ;;
+000) say "the server at $server did not answer; check that it is running, and the address (-s HOST:PORT)" ;;
 *) say "the server at $server gave no recap (HTTP $code): $(head -c 500 "$answer" | tr '\n' ' ' | sed 's/^{"error": *"\(.*\)"} *$/\1/')" ;;
 esac
-say "the run's data are still there; ask again with:"
+say "the reports of the run are still stored; to request the recap again:"
 say "  curl -G -X POST -H 'Accept: text/plain' '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1"
 [ "$status" != 0 ] || status=74
 exit "$status"

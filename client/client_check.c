@@ -26,13 +26,13 @@ static const struct config_row check_rows[] = {
 	 .letter = 'j',
 	 .type = CONFIG_BOOL,
 	 .offset = offsetof(struct check_options, json),
-	 .help = "print the answer as JSON"},
+	 .help = "print JSON"},
 };
 
 static const struct config_spec check_spec = {
 	.program = "wattribute check",
-	.about = "Tells what can be measured on this machine, what not, why, and the remedy. "
-		 "The exit status is 0 when there is anything to measure or estimate watts from.",
+	.about = "Lists what this machine can measure, what it cannot, why, and how to fix it. The exit "
+		 "status is 0 if there is anything from which watts can be measured or estimated.",
 	.rows = check_rows,
 	.n_rows = ARRAY_SIZE(check_rows),
 	.target_size = sizeof(struct check_options),
@@ -101,7 +101,7 @@ static void print_entry(const json_t *entry)
 		printf(" (%s)", path);
 	printf("%s%s\n", *why ? ": " : "", why);
 	if (*text_at(entry, "remedy"))
-		printf("           remedy: %s\n", text_at(entry, "remedy"));
+		printf("           fix: %s\n", text_at(entry, "remedy"));
 }
 
 static void print_part(const json_t *answer, const char *key, const char *title)
@@ -142,7 +142,7 @@ static void print_answer(const json_t *answer)
 	print_part(answer, "runtimes", "container names");
 	if (!choice)
 		return;
-	printf("\nchosen   energy by %s, activity by %s\n", text_at(choice, "energy"),
+	printf("\nchosen   energy from %s, activity from %s\n", text_at(choice, "energy"),
 	       text_at(choice, "activity"));
 	if (*text_at(choice, "note"))
 		printf("note     %s\n", text_at(choice, "note"));
@@ -159,7 +159,7 @@ static int check_machine(const struct check_options *options)
 	if (client_find_program("wattribute-sensor", program, sizeof(program)) < 0)
 		return client_fail(
 			CLIENT_EXIT_FAILURE,
-			"the program wattribute-sensor is neither beside this one nor in PATH; install it");
+			"cannot find the program wattribute-sensor beside this one or in PATH; install it");
 	status = check_run_probe(program, &text);
 	if (status < 0)
 		return client_fail(CLIENT_EXIT_FAILURE, "cannot run %s: %s", program, strerror(-status));

@@ -113,7 +113,7 @@ static void explain(const struct fetch_answer *answer, struct reason *why)
 
 	if (!text)
 		text = answer->body ? answer->body : "";
-	reason_set(why, 0, "the server answers %ld: %.*s", answer->status, (int)strcspn(text, "\r\n"), text);
+	reason_set(why, 0, "the server answered %ld: %.*s", answer->status, (int)strcspn(text, "\r\n"), text);
 	json_decref(json);
 }
 
@@ -134,7 +134,7 @@ int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_jso
 		*ret_json =
 			json_loadb(answer.body ? answer.body : "", answer.length, JSON_DECODE_ANY, &error);
 		if (!*ret_json) {
-			reason_set(why, 0, "the answer of %s is no JSON: %s", url, error.text);
+			reason_set(why, 0, "the answer from %s is not JSON: %s", url, error.text);
 			r = -EPROTO;
 		}
 	}

@@ -20,8 +20,8 @@ struct command {
 
 static const struct command commands[] = {
 	{"run", client_run_main, "measure one command: wattribute run -- COMMAND..."},
-	{"check", client_check_main, "what this machine can measure, what not, why, and the remedy"},
-	{"top", client_top_main, "watts of each container, refreshed each second"},
+	{"check", client_check_main, "what this machine can measure, what it cannot, why, and how to fix it"},
+	{"top", client_top_main, "watts of each container, refreshed every second"},
 	{"recap", client_recap_main, "energy of finished runs"},
 	{"export", client_export_main, "power reports of a store as CSV or JSON lines"},
 	{"score", score_main, "power reports beside the truth of a simulated machine"},
@@ -34,7 +34,7 @@ static void print_usage(FILE *out)
 	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fputs("\n'wattribute COMMAND --help' tells the options of one.\n", out);
+	fputs("\n'wattribute COMMAND --help' shows the options of a command.\n", out);
 }
 
 static int fail_unknown(const char *word)

@@ -40,7 +40,7 @@ if [ -n "$only_print" ]; then
 	exit 0
 fi
 if ! command -v dpkg-query >/dev/null; then
-	echo "This is not a Debian-like system. Please install what these Debian packages hold, then try again:" >&2
+	echo "This is not a Debian-based system. Install the equivalents of these Debian packages, then try again:" >&2
 	echo "  $list" >&2
 	exit 1
 fi
@@ -54,7 +54,7 @@ done
 as_root=
 if [ "$(id -u)" != 0 ]; then
 	if ! command -v sudo >/dev/null; then
-		echo "Not root and no sudo here. Please run as root: apt-get install$missing" >&2
+		echo "Not root, and sudo is not installed. Run as root: apt-get install$missing" >&2
 		exit 1
 	fi
 	as_root=sudo
@@ -66,7 +66,7 @@ log=$(mktemp)
 if ! { $as_root apt-get update -qq &&
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
 	tail -20 "$log" >&2
-	echo "install-deps.sh: apt-get failed; its last lines are above, all of it in $log" >&2
+	echo "install-deps.sh: apt-get failed; its last lines are above, the full output is in $log" >&2
 	exit 1
 fi
 rm -f "$log"

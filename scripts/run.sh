@@ -23,7 +23,7 @@ esac
 say() { printf 'run.sh: %s\n' "$*" >&2; }
 
 # Elsewhere than on Debian the list has been printed; what is there may be enough.
-scripts/install-deps.sh build || say "going on with what is there"
+scripts/install-deps.sh build || say "continuing with the installed packages"
 say "building"
 make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$build" all
 
@@ -37,7 +37,7 @@ end_daemon() {
 	daemon_status=0
 	wait "$1" || daemon_status=$?
 	if [ $daemon_status != 0 ]; then
-		say "$2 ended with status $daemon_status; the end of $3:"
+		say "$2 exited with status $daemon_status; the last lines of $3:"
 		tail -n 5 "$3" >&2
 		result=1
 	fi
@@ -47,7 +47,7 @@ finish() {
 	trap - EXIT
 	end_daemon "$sensor" wattribute-sensor "$state/sensor.log"
 	end_daemon "$server" wattribute-server "$state/server.log"
-	if [ $result = 0 ] && [ -n "$server" ]; then say "sensor and server have ended; their data are in $state"; fi
+	if [ $result = 0 ] && [ -n "$server" ]; then say "sensor and server have stopped; their data are in $state"; fi
 	exit $result
 }
 trap finish EXIT
@@ -79,7 +79,7 @@ until "$build/wattribute" top --plain --count 1 --server "http://$listen" >/dev/
 	sleep 0.1
 done
 
-if [ "$(id -u)" != 0 ]; then say "not root: counters and energy files may be out of reach; 'sudo make run' sees more"; fi
+if [ "$(id -u)" != 0 ]; then say "not root: counters and energy files may be inaccessible; 'sudo make run' measures more"; fi
 "$build/wattribute" check 2>/dev/null | grep -E '^(chosen|note) ' >&2 || true
 
 # Not in the foreground of `wait`, so that a signal to this script alone ends it too.

@@ -69,7 +69,8 @@ static void add_remedy(const struct check *check, json_t *entry)
 		json_string(check->topology.virtual_machine
 				    ? "Ask the host for a virtual performance monitoring unit (KVM: -cpu "
 				      "host,pmu=on); until then CPU time is counted instead"
-				    : "Take another event (perf list); without any, CPU time is counted"));
+				    : "Choose another event (perf list shows them); without any, CPU time is "
+				      "counted"));
 }
 
 /* Events that the sensor chose by itself and that are all missing are one fact, not four. */
@@ -134,8 +135,7 @@ static void check_energy(struct check *check)
 
 		if (works && all[i]->estimated && !why.text[0])
 			reason_set(&why, 0, "a model from CPU use and design power, no measurement%s",
-				   check->config->tdp_w > 0 ? ""
-							    : ". Tell it the right design power by --tdp");
+				   check->config->tdp_w > 0 ? "" : ". Set the right design power with --tdp");
 		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why.text));
 		if (works && !check->energy) {
 			check->energy = all[i]->name;
@@ -243,9 +243,8 @@ static void check_rights(struct check *check)
 	(void)text_parse_i64(value, &paranoid);
 	limits = geteuid() != 0 && paranoid > 0;
 	(void)snprintf(text, sizeof(text), "value %s%s", value[0] ? value : "unknown",
-		       limits ? ", which keeps this user from counting whole CPUs. Start as root, or as "
-				"root: sysctl "
-				"kernel.perf_event_paranoid=0"
+		       limits ? ", which does not let this user count whole CPUs. Start as root, or run as "
+				"root: sysctl kernel.perf_event_paranoid=0"
 			      : "");
 	add(check, "rights", item("right", "perf_event_paranoid", limits ? "limited" : "ok", text));
 	(void)snprintf(text, sizeof(text), "%u counters can be open at once", fd_budget_raise());
@@ -271,17 +270,14 @@ static void check_runtimes(struct check *check)
 			else if (errno == EACCES)
 				closed = true;
 		}
-		json_t *entry = item(
-			"runtime", runtimes[i].name, found ? "ok" : "missing",
-			found ? ""
-			: closed
-				? "its folder may not be read by this user. Start as root, else containers "
-				  "are "
-				  "called by their short id"
-				: "no folder of it is here (not installed, or not mounted). If it runs: "
-				  "mount its "
-				  "folder, or name it by --docker-root or --podman-root, else containers are "
-				  "called by their short id");
+		json_t *entry =
+			item("runtime", runtimes[i].name, found ? "ok" : "missing",
+			     found    ? ""
+			     : closed ? "this user may not read its folder. Start as root; otherwise "
+					"containers are named by their short ID"
+				      : "its folder is missing (not installed, or not mounted). If it is "
+					"installed, mount its folder, or set --docker-root or --podman-root; "
+					"otherwise containers are named by their short ID");
 		json_object_set_new(entry, "path", json_string(found ? found : ""));
 		add(check, "runtimes", entry);
 	}
@@ -319,7 +315,7 @@ static void print_text(const struct check *check)
 		}
 	}
 	printf("%s\n", check->layout.text);
-	printf("choice: energy by %s%s, activity by %s\n", check->energy ? check->energy : "nothing",
+	printf("choice: energy from %s%s, activity from %s\n", check->energy ? check->energy : "nothing",
 	       check->estimated ? " (estimated)" : "", check->activity ? check->activity : "nothing");
 }
 

@@ -26,7 +26,7 @@ static int check_settings(const struct sensor_config *config)
 	gid_t gid;
 
 	if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0) {
-		log_error("config", 0, "there is no user '%s'; name another by --user", config->user);
+		log_error("config", 0, "user '%s' does not exist; choose another with --user", config->user);
 		return 2;
 	}
 	if (config->cgroup_base && config->cgroup_base[0] &&

@@ -52,7 +52,7 @@ static void child_ended(struct supervise *supervise, const char *name, int wait_
 	const int code = exit_code_of(wait_status);
 
 	if (code != 0)
-		log_error("priv", 0, "'%s' has ended with %s %d", name,
+		log_error("priv", 0, "process '%s' exited with %s %d", name,
 			  WIFSIGNALED(wait_status) ? "signal" : "code",
 			  WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : code);
 	if (supervise->exit_code == 0)
@@ -90,7 +90,7 @@ static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
 
 	(void)ev;
 	(void)events;
-	log_error("priv", 0, "a child does not end; it is killed");
+	log_error("priv", 0, "a child process does not exit; killing it");
 	if (supervise->collect.pid > 0)
 		(void)kill(supervise->collect.pid, SIGKILL);
 	if (supervise->write.pid > 0)
@@ -138,7 +138,7 @@ static int start_children(struct supervise *supervise, char *argv[])
 	int r = ipc_pair(link);
 
 	if (r < 0)
-		return log_error("priv", r, "no socket pair");
+		return log_error("priv", r, "cannot create a socket pair");
 	r = duty_spawn("write", argv, link[1], &supervise->write);
 	if (r == 0)
 		r = duty_spawn("collect", argv, link[0], &supervise->collect);
@@ -174,7 +174,8 @@ static int make_folders(const struct sensor_config *config)
 		r = folder_make(folder, 0755, uid, gid);
 	}
 	if (r < 0)
-		return log_error("priv", r, "cannot make the state folder '%s'; name another by --state-dir",
+		return log_error("priv", r,
+				 "cannot create the state folder '%s'; choose another with --state-dir",
 				 config->state_dir);
 	return 0;
 }

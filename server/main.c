@@ -54,7 +54,7 @@ static void enter_sandbox(enum sandbox_profile profile, const struct server_conf
 	struct reason why = {""};
 
 	if (sandbox_enter(profile, (enum sandbox_mode)config->sandbox, &why) < 0)
-		log_debug("main", 0, "no sandbox: %s", why.text);
+		log_debug("main", 0, "no seccomp filter: %s", why.text);
 }
 
 static int run_store(const struct server_config *config, const char *duty)
@@ -94,7 +94,7 @@ static int run(const struct server_config *config, char *argv[])
 	}
 	log_set_name("wattribute-server");
 	if (config->user && sandbox_find_user(config->user, &uid, &gid) < 0) {
-		log_error("main", 0, "--user '%s': no such user here", config->user);
+		log_error("main", 0, "user '%s' does not exist; choose another with --user", config->user);
 		return 1;
 	}
 	/* Of the default SQLite file, which is written without root's rights; the store says what fails. */
@@ -114,8 +114,8 @@ static int check_input(const struct server_config *config)
 	if (!config->once || !(config->uri || config->input) ||
 	    strncmp(config->input_uri, prefix, strlen(prefix)) != 0 || access(path, F_OK) == 0)
 		return 0;
-	log_error("config", 0, "cannot read '%s': %s; is the path right, has a sensor written there?", path,
-		  strerror(errno));
+	log_error("config", 0, "cannot read '%s': %s; check the path, and whether a sensor has written there",
+		  path, strerror(errno));
 	return 2;
 }
 

@@ -112,8 +112,8 @@ static void settle_due(struct ev_loop *loop, ev_timer *timer, int events)
 		return;
 	if (!idle)
 		log_warning(SERVER_TOKEN, 0,
-			    "the store did not answer in time: what was not written is worked "
-			    "off again at the next start");
+			    "the store did not answer in time: ticks that were not written will be "
+			    "reprocessed at the next start");
 	ev_timer_stop(loop, timer);
 	loop_stop(&server->loop);
 }
@@ -144,7 +144,7 @@ static void input_ended(void *data)
 
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		if (machine_drain(machine, 0, true) < 0) {
-			log_error(SERVER_TOKEN, -ENOMEM, "%s: not all ticks were worked off", machine->name);
+			log_error(SERVER_TOKEN, -ENOMEM, "%s: not all ticks were processed", machine->name);
 			server->exit_status = 1;
 		}
 	}
@@ -166,8 +166,8 @@ static void store_lost(void *data, int error)
 
 	if (!server->ending)
 		log_error(SERVER_TOKEN, error,
-			  "the store's process has ended; ending, too: after a restart the "
-			  "server goes on from the stored position");
+			  "the store's process has exited; exiting as well. After a restart the server "
+			  "continues from the stored position");
 	server->exit_status = 1;
 	loop_stop(&server->loop);
 }
@@ -180,7 +180,7 @@ static void trouble(void *data, bool away, const char *why)
 	server->n.troubles += away;
 	(void)snprintf(server->away_why, sizeof(server->away_why), "%s", why);
 	if (away)
-		log_warning(SERVER_TOKEN, 0, "the store does not answer, trying again: %s", why);
+		log_warning(SERVER_TOKEN, 0, "the store does not answer; retrying: %s", why);
 	else
 		log_notice(SERVER_TOKEN, 0, "the store answers again");
 }
@@ -253,14 +253,14 @@ static void give_up_rights(const struct server_config *config)
 
 	if (!config->user && geteuid() == 0 && config->sandbox != SANDBOX_OFF) {
 		if (sandbox_find_user(SERVER_NOBODY, &uid, &gid) < 0)
-			reason_set(&why, 0, "no user '" SERVER_NOBODY "' here");
+			reason_set(&why, 0, "there is there is no user '" SERVER_NOBODY "' here");
 		else
 			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), &why);
 		if (why.text[0])
 			log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why.text);
 	}
 	if (sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, &why) < 0)
-		log_debug(SERVER_TOKEN, 0, "no sandbox: %s", why.text);
+		log_debug(SERVER_TOKEN, 0, "no seccomp filter: %s", why.text);
 }
 
 static void start_timer(struct server *server, ev_timer *timer,

@@ -39,7 +39,8 @@ static void answered(void *data, const struct db_answer *answer)
 	if (answer->result != STORE_OK || !answer->documents->length)
 		return;
 	if (known_update(&machine->known, answer->documents) < 0)
-		log_warning("server", -ENOMEM, "%s: not all targets are known", machine->name);
+		log_warning("server", -ENOMEM, "%s: the descriptions of some targets are not known",
+			    machine->name);
 	machine->known_ms = newest_time(&machine->known, machine->known_ms);
 	known_expire(&machine->known, machine->known_ms - KNOWN_AGE_MS);
 	known_trim(&machine->known, KNOWN_MOST, is_live, machine);

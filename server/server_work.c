@@ -29,8 +29,7 @@ static void written(void *data, const struct db_answer *answer)
 		return;
 	if (!server->n.refused++)
 		log_error(SERVER_TOKEN, 0,
-			  "the store refuses documents: %s; this is said once, see "
-			  "wattribute_store_dropped_total",
+			  "the store refuses documents: %s (logged once; see wattribute_store_dropped_total)",
 			  answer->error);
 	if (server->config->once)
 		server->exit_status = 1;
@@ -48,7 +47,8 @@ static void state_put(void *data, const struct db_answer *answer)
 	struct server *server = data;
 
 	if (answer->result != STORE_OK && !server->n.state_refused++)
-		log_warning(SERVER_TOKEN, 0, "the position cannot be stored, a restart begins anew: %s",
+		log_warning(SERVER_TOKEN, 0,
+			    "cannot store the position; a restart will reprocess some ticks: %s",
 			    answer->error);
 }
 
@@ -104,9 +104,9 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 	if (r != 0 && server->n_states && --server->n_states == 0)
 		batch_done(&server->states);
 	if (r < 0)
-		log_warning(SERVER_TOKEN, 0, "%s: the model is learnt anew: %s", name, why.text);
+		log_warning(SERVER_TOKEN, 0, "%s: starting with an empty model: %s", name, why.text);
 	else if (r > 0)
-		log_info(SERVER_TOKEN, 0, "%s: goes on from the stored position and model", name);
+		log_info(SERVER_TOKEN, 0, "%s: continuing from the stored position and model", name);
 	machine->saved_ms = machine->time_ms;
 	machine->spare = &server->spare;
 	server_ensure(server, machine);
@@ -149,7 +149,8 @@ static struct machine *save_from(struct server *server, struct machine *machine)
 		save_machine(server, machine);
 	if (server->buffer.length &&
 	    db_client_put(server->output, STATE_COLLECTION, &server->buffer, state_put, server) < 0)
-		log_error(SERVER_TOKEN, -ENOMEM, "positions were not stored: a restart does more again");
+		log_error(SERVER_TOKEN, -ENOMEM,
+			  "positions were not saved: a restart will reprocess some ticks");
 	return machine;
 }
 

@@ -52,7 +52,7 @@ static int system_probe(struct source_context *context, const struct event_group
 
 	if (!context->sim)
 		return reason_set(why, -ENODEV,
-				  "there is no simulated machine; give one by --sim SCENARIO.json");
+				  "there is no simulated machine; choose one with --sim SCENARIO.json");
 	for (unsigned i = 0; i < request->n_events; i++) {
 		if (find_event(context->sim, request->events[i], &event) == 0)
 			return 0;

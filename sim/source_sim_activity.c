@@ -62,7 +62,7 @@ static int activity_probe(struct source_context *context, const struct event_gro
 	(void)n_requests;
 	if (context->sim)
 		return 0;
-	return reason_set(why, -ENODEV, "there is no simulated machine; give one by --sim SCENARIO.json");
+	return reason_set(why, -ENODEV, "there is no simulated machine; choose one with --sim SCENARIO.json");
 }
 
 static void activity_close(struct activity_source *source)

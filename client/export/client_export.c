@@ -52,7 +52,7 @@ static int finish(void *target, const struct config *config, struct reason *why)
 		return 0;
 	return reason_set(
 		why, -EINVAL,
-		"'%s' is no time; known: 2026-01-31T12:00:00Z, epoch seconds, or -10m (ten minutes ago)",
+		"'%s' is not a time; use 2026-01-31T12:00:00Z, epoch seconds, or -10m (ten minutes ago)",
 		wrong);
 }
 
@@ -63,7 +63,7 @@ static const struct config_row rows[] = {
 	 .flags = CONFIG_URI,
 	 .placeholder = "URI",
 	 .offset = offsetof(struct export_options, store),
-	 .help = "where the power reports are: sqlite:PATH, mongodb://HOST:PORT, bson:PATH"},
+	 .help = "store with the power reports: sqlite:PATH, mongodb://HOST:PORT, bson:PATH"},
 	{.name = "database",
 	 .letter = 'd',
 	 .type = CONFIG_STRING,
@@ -76,25 +76,25 @@ static const struct config_row rows[] = {
 	 .type = CONFIG_STRING,
 	 .placeholder = "NAME",
 	 .offset = offsetof(struct export_options, machine),
-	 .help = "one sensor's reports only"},
+	 .help = "only reports of this sensor"},
 	{.name = "target",
 	 .letter = 't',
 	 .type = CONFIG_STRING,
 	 .placeholder = "NAME",
 	 .offset = offsetof(struct export_options, target),
-	 .help = "one target's reports only"},
+	 .help = "only reports of this target"},
 	{.name = "from",
 	 .letter = 'f',
 	 .type = CONFIG_STRING,
 	 .placeholder = "TIME",
 	 .offset = offsetof(struct export_options, from),
-	 .help = "reports later than this"},
+	 .help = "only only reports later than this"},
 	{.name = "until",
 	 .letter = 'u',
 	 .type = CONFIG_STRING,
 	 .placeholder = "TIME",
 	 .offset = offsetof(struct export_options, until),
-	 .help = "reports up to this"},
+	 .help = "only only reports up to this time time"},
 	{.name = "format",
 	 .letter = 'F',
 	 .type = CONFIG_CHOICE,
@@ -202,9 +202,9 @@ static void say_nothing_found(const struct export_job *job)
 	if (options->machine && !known)
 		(void)client_fail(0, "no power reports of the machine '%s' in this store", options->machine);
 	else if (options->target)
-		(void)client_fail(0, "no power reports of '%s' in this time", options->target);
+		(void)client_fail(0, "no power reports of '%s' in this period", options->target);
 	else
-		(void)client_fail(0, "no power reports in this store and time");
+		(void)client_fail(0, "no power reports in this store and period");
 }
 
 static int export_all(struct export_job *job)
@@ -225,7 +225,7 @@ static int export_all(struct export_job *job)
 	if (status == CLIENT_EXIT_OK && !job->written)
 		say_nothing_found(job);
 	if (job->skipped > 0)
-		(void)client_fail(0, "%" PRIu64 " documents are no power reports and were left out",
+		(void)client_fail(0, "%" PRIu64 " documents are not power reports and were skipped",
 				  job->skipped);
 	return status;
 }
@@ -239,7 +239,7 @@ static int run(const struct export_options *options)
 
 	if (!options->store)
 		return client_fail(CLIENT_EXIT_USAGE,
-				   "export: which store? Give --store URI, as the server's --output");
+				   "export: no store given; add --store URI, as in the server's --output");
 	if (store_open(options->store, &store_options, &job.store, &why) < 0)
 		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
 	if (options->output)

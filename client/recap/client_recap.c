@@ -27,8 +27,8 @@ static int take_argument(void *target, const char *argument, struct reason *why)
 	struct recap_options *options = target;
 
 	if (options->name)
-		return reason_set(why, -EINVAL,
-				  "'%s' is one argument too many; usage: wattribute recap [NAME]", argument);
+		return reason_set(why, -EINVAL, "unexpected argument '%s'; usage: wattribute recap [NAME]",
+				  argument);
 	options->name = strdup(argument);
 	return options->name ? 0 : -ENOMEM;
 }
@@ -53,7 +53,7 @@ static const struct config_row rows[] = {
 	 .placeholder = "NAME",
 	 .fallback = CLIENT_DATABASE_DEFAULT,
 	 .offset = offsetof(struct recap_options, database),
-	 .help = "where the recaps are"},
+	 .help = "database of the recaps"},
 	{.name = "limit",
 	 .letter = 'l',
 	 .type = CONFIG_INT,
@@ -61,18 +61,18 @@ static const struct config_row rows[] = {
 	 .min = 1,
 	 .max = 10000,
 	 .offset = offsetof(struct recap_options, limit),
-	 .help = "how many to show, newest first"},
+	 .help = "maximum number of runs to show, newest first"},
 	{.name = "json",
 	 .letter = 'j',
 	 .type = CONFIG_BOOL,
 	 .offset = offsetof(struct recap_options, json),
-	 .help = "print the documents themselves"},
+	 .help = "print the documents as JSON"},
 };
 
 static const struct config_spec spec = {
 	.program = "wattribute recap",
 	.arguments = "[NAME]",
-	.about = "Lists the finished runs of a machine, or shows the newest one called NAME in full.",
+	.about = "Lists the finished runs of a machine, or shows the newest one named NAME in full.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct recap_options),
@@ -111,7 +111,7 @@ static int print_recap(const struct recap_options *options, const json_t *answer
 	}
 	if (json_array_size(recaps) == 0)
 		return client_fail(CLIENT_EXIT_FAILURE,
-				   "no recap%s%s there; is the machine's name right (-m NAME)?",
+				   "no recap%s%s found; check the machine's name (-m NAME)",
 				   options->name ? " named " : "", options->name ? options->name : "");
 	if (options->name) {
 		recap_table_print_line(stdout, NULL);

@@ -38,14 +38,14 @@ static const struct config_row rows[] = {
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "NAME",
 	 .offset = offsetof(struct run_options, name),
-	 .help = "name of the run; default: the command's"},
+	 .help = "name of the run; default: the command's name name"},
 	{.name = "json",
 	 .letter = 'j',
 	 .type = CONFIG_STRING,
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "FILE",
 	 .offset = offsetof(struct run_options, json),
-	 .help = "write the recap to FILE as JSON, too; '-': standard output"},
+	 .help = "also write the recap to FILE as JSON; '-': standard output"},
 	{.name = "interval",
 	 .letter = 'i',
 	 .type = CONFIG_DURATION_MS,
@@ -60,39 +60,37 @@ static const struct config_row rows[] = {
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "USER",
 	 .offset = offsetof(struct run_options, user),
-	 .help = "run the command as USER; default: who called, also through sudo"},
+	 .help = "run the command as USER; default: the calling user, also under sudo"},
 	{.name = "sensor-config",
 	 .letter = 'x',
 	 .type = CONFIG_STRING,
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "FILE",
 	 .offset = offsetof(struct run_options, sensor_config),
-	 .help = "configuration file of the sensor, for events of one's own"},
+	 .help = "configuration file for the sensor, for example to choose events"},
 	{.name = "quiet",
 	 .letter = 'q',
 	 .type = CONFIG_BOOL,
 	 .flags = CONFIG_NO_ENV,
 	 .offset = offsetof(struct run_options, quiet),
-	 .help = "no summary on standard error"},
+	 .help = "print no summary"},
 	{.name = "verbose",
 	 .letter = 'v',
 	 .type = CONFIG_BOOL,
 	 .flags = CONFIG_NO_ENV,
 	 .offset = offsetof(struct run_options, verbose),
-	 .help = "show the messages of sensor and server"},
+	 .help = "show the log of sensor and server"},
 };
 
 static const struct config_spec spec = {
 	.program = "wattribute run",
 	.arguments = "-- COMMAND [ARGUMENT...]",
-	.about = "Measures one command: its joules, beside the machine's. Starts a sensor and a server for "
-		 "the duration, and "
-		 "prints the summary to standard error.",
-	.tail = "The exit status is the command's (128 + N when signal N ended it); 125 when it could not be "
-		"run, 126 "
-		"or 127 when it could not be executed or found, 74 when it ended well but could not be "
-		"measured. "
-		"Sensor and server take their options from the environment, as in WATTRIBUTE_TDP=65.",
+	.about = "Measures the energy of one command, and of the machine beside it. Starts a sensor and a "
+		 "server for the duration, and prints the summary to standard error.",
+	.tail = "The exit status is the command's (128 + N if signal N killed it); 125 if it could not be "
+		"started, 126 if it is not executable, 127 if it was not found, 74 if it succeeded but could "
+		"not be measured. Sensor and server read their options from the environment, as in "
+		"WATTRIBUTE_TDP=65.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct run_options),
@@ -133,8 +131,8 @@ static int wait_ready(struct run *run)
 			return CLIENT_EXIT_SIGNAL + number;
 	}
 	return client_fail(CLIENT_EXIT_CANNOT,
-			   "no reading within %d s; 'wattribute check' tells what can be measured, --verbose "
-			   "what goes on",
+			   "no reading within %d s; 'wattribute check' lists what can be measured, --verbose "
+			   "shows the log",
 			   RUN_READY_TIMEOUT_MS / 1000);
 }
 
@@ -168,7 +166,8 @@ static json_t *get_recap(const struct run *run)
 			     name, begin_s, begin_s, begin_s, end_s) >= 0)
 		url = fetch_make_url(run->daemons.server_url, path);
 	if (!url || fetch_json(url, true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
-		(void)client_fail(0, "the command has ended, but its energy could not be had: %s", why.text);
+		(void)client_fail(0, "the command ended, but its energy could not be determined: %s",
+				  why.text);
 	return recap;
 }
 
@@ -187,8 +186,8 @@ static int check_json(const char *path)
 		r = S_ISDIR(status.st_mode) ? EISDIR : access(path, W_OK) < 0 ? errno : 0;
 	else if (!folder || access(folder, W_OK) < 0)
 		r = errno;
-	return r ? client_fail(CLIENT_EXIT_USAGE, "cannot write '%s': %s; name another file by --json", path,
-			       strerror(r))
+	return r ? client_fail(CLIENT_EXIT_USAGE, "cannot write '%s': %s; choose another file with --json",
+			       path, strerror(r))
 		 : CLIENT_GO_ON;
 }
 
@@ -274,7 +273,7 @@ static int run_and_clean_up(const struct run_options *options, char *const *argv
 	run_daemons_stop(&run->daemons);
 	n_left = run_cgroup_remove(&run->cgroup);
 	if (n_left > 0)
-		(void)client_fail(0, "the command left %u processes running; they are not measured any more",
+		(void)client_fail(0, "the command left %u processes running; they are no longer measured",
 				  n_left);
 	free(run);
 	return status;
@@ -288,7 +287,7 @@ int client_run_main(int argc, char *argv[])
 
 	if (status == CLIENT_GO_ON && config_rest(config) >= argc)
 		status = client_fail(CLIENT_EXIT_USAGE,
-				     "run: which command? As in: wattribute run -- ./bench");
+				     "run: no command given; example: wattribute run -- ./bench");
 	if (status == CLIENT_GO_ON)
 		status = check_json(options.json);
 	if (status == CLIENT_GO_ON)

@@ -160,9 +160,9 @@ int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct re
 	int r = mounts ? find_hierarchies(mounts) : -ENOMEM;
 
 	if (r < 0)
-		return reason_set(why, r,
-				  "no cgroup hierarchy is mounted here; mount one: mount -t cgroup2 none "
-				  "/sys/fs/cgroup");
+		return reason_set(
+			why, r,
+			"no cgroup hierarchy is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup");
 	*ret_cgroup = *mounts;
 	r = -EEXIST;
 	for (unsigned i = 0; r == -EEXIST && i < RUN_CGROUP_ATTEMPTS; i++) {
@@ -170,10 +170,9 @@ int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct re
 		r = make_everywhere(ret_cgroup, mounts);
 	}
 	if (r < 0) {
-		reason_set(why, 0, "cannot make a cgroup below %s: %s%s", mounts->paths[0], strerror(-r),
-			   r == -EACCES || r == -EPERM || r == -EROFS
-				   ? "; start it as root: sudo wattribute run …"
-				   : "");
+		reason_set(why, 0, "cannot create a cgroup below %s: %s%s", mounts->paths[0], strerror(-r),
+			   r == -EACCES || r == -EPERM || r == -EROFS ? "; run as root: sudo wattribute run …"
+								      : "");
 		ret_cgroup->n_paths = 0;
 	}
 	return r;

@@ -69,7 +69,7 @@ static int start_one(const struct run_daemons *daemons, const char *name, const 
 
 	if (client_find_program(name, program, sizeof(program)) < 0)
 		return reason_set(why, -ENOENT,
-				  "the program %s is neither beside this one nor in PATH; install it", name);
+				  "cannot find the program %s beside this one or in PATH; install it", name);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
@@ -128,7 +128,7 @@ static int start_server(struct run_daemons *daemons, const char *store, struct r
 					 NULL};
 
 	if (port == 0)
-		return reason_set(why, -EADDRNOTAVAIL, "no port of 127.0.0.1 is to be had");
+		return reason_set(why, -EADDRNOTAVAIL, "no free port on 127.0.0.1");
 	(void)snprintf(listen_at, sizeof(listen_at), "127.0.0.1:%u", port);
 	(void)snprintf(daemons->server_url, sizeof(daemons->server_url), "http://%s", listen_at);
 	return start_one(daemons, "wattribute-server", arguments, &daemons->server, why);
@@ -148,7 +148,7 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 	(void)snprintf(ret_daemons->folder, sizeof(ret_daemons->folder), "%s/wattribute-run.XXXXXX", parent);
 	if (!mkdtemp(ret_daemons->folder)) {
 		r = -errno;
-		reason_set(why, 0, "cannot make a folder in %s: %s", parent, strerror(-r));
+		reason_set(why, 0, "cannot create a folder in %s: %s", parent, strerror(-r));
 		ret_daemons->folder[0] = '\0';
 		return r;
 	}
@@ -168,7 +168,7 @@ static void explain_end(const struct run_daemons *daemons, const char *name, str
 	log = fopen(path, "re");
 	while (log && fgets(line, sizeof(line), log))
 		(void)snprintf(last, sizeof(last), "%.*s", (int)strcspn(line, "\n"), line);
-	reason_set(why, 0, "%s has ended: %s", name, *last ? last : "it did not say why");
+	reason_set(why, 0, "%s has exited: %s", name, *last ? last : "it gave no reason");
 }
 
 static bool has_ended(pid_t *pid)

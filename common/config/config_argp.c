@@ -161,17 +161,17 @@ static void add_built_in(struct argp_table *table, const struct config_spec *spe
 		add_option(table, &(struct argp_option){"config-file", 'x', "FILE", 0,
 							"read options from a JSON file", group});
 		add_option(table, &(struct argp_option){"check", KEY_CHECK, NULL, 0,
-							"check the configuration and end", group});
-		add_option(table, &(struct argp_option){
-					  "print-config", KEY_PRINT, NULL, 0,
-					  "print the configuration in effect as a JSON file and end", group});
+							"check the configuration and exit", group});
+		add_option(table, &(struct argp_option){"print-config", KEY_PRINT, NULL, 0,
+							"print the effective configuration as JSON and exit",
+							group});
 	}
 	add_option(table, &(struct argp_option){"help", letter_free(spec, 'h') ? 'h' : KEY_HELP, NULL, 0,
-						"print this text and end", -1});
-	add_option(table,
-		   &(struct argp_option){"usage", KEY_USAGE, NULL, OPTION_HIDDEN, "print a short usage", -1});
+						"print this help and exit", -1});
+	add_option(table, &(struct argp_option){"usage", KEY_USAGE, NULL, OPTION_HIDDEN,
+						"print a short usage message and exit message and exit", -1});
 	add_option(table, &(struct argp_option){"version", letter_free(spec, 'V') ? 'V' : KEY_VERSION, NULL,
-						0, "print the version and end", -1});
+						0, "print the version and exit", -1});
 }
 
 static int table_init(struct argp_table *table, const struct config_spec *spec)

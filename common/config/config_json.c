@@ -175,7 +175,7 @@ static int give_plain(struct config_json *json, const struct config_row *row, co
 	} else if (row->type == CONFIG_COUNT && json_is_boolean(value)) {
 		text = json_is_true(value) ? "1" : "0";
 	} else if (row->type == CONFIG_STRING && json_is_boolean(value)) {
-		return config_json_fail(json, parent, key, index, "'%s' takes a text", row->name);
+		return config_json_fail(json, parent, key, index, "'%s' takes a string", row->name);
 	}
 	int r = config_give(json->config, row, CONFIG_FILE, text, &why);
 	return r < 0 ? config_json_fail(json, parent, key, index, "'%s': %s", row->name, why.text) : 0;

@@ -71,7 +71,7 @@ static int check_limits(const struct config_row *row, double value, const char *
 		return 0;
 	(void)bound_text(row, row->min, low, sizeof(low));
 	if (row->max == 0)
-		return reason_set(why, -EINVAL, "'%s' is too small; the least is %s", text, low);
+		return reason_set(why, -EINVAL, "'%s' is too small; the minimum is %s", text, low);
 	(void)bound_text(row, row->max, high, sizeof(high));
 	return reason_set(why, -EINVAL, "'%s' is out of range; allowed is %s to %s", text, low, high);
 }

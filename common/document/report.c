@@ -35,9 +35,10 @@ int report_check_key(const char *name, struct reason *why)
 	else if (length > REPORT_KEY_MAX)
 		problem = "is longer than 127 bytes";
 	else if (name[0] == '$')
-		problem = "begins with '$', which databases refuse in a key; leave the '$' out";
+		problem = "begins with '$', which databases refuse in a key; omit the '$'";
 	else if (strchr(name, '.'))
-		problem = "has a '.', which databases refuse in a key; write ':' instead (libpfm takes both)";
+		problem =
+			"has a '.', which databases refuse in a key; write ':' instead (libpfm accepts both)";
 	else if (!bson_utf8_validate(name, length, false))
 		problem = "is not UTF-8";
 	for (size_t i = 0; !problem && i < length; i++)

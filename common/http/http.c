@@ -79,7 +79,7 @@ static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 		else if (now_ns >= request->deadline_ns)
 			reason = "waited too long";
 		else if (client_gone(request))
-			reason = "nobody waits";
+			reason = "the client has disconnected";
 		if (!reason) {
 			request = next;
 			continue;
@@ -128,12 +128,13 @@ static int listen_on(const struct http_options *options, int *ret_fd, struct rea
 	int one = 1;
 
 	if (parse_address(options->address, options->port, &address) < 0)
-		return reason_set(why, -EINVAL,
-				  "'%s' is no address to listen on (like 127.0.0.1, 0.0.0.0, ::1, ::)", name);
+		return reason_set(
+			why, -EINVAL,
+			"'%s' is not an address to listen on (examples: 127.0.0.1, 0.0.0.0, ::1, ::)", name);
 	cleanup_(cleanup_close) int fd =
 		socket(address.as.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return reason_set(why, -errno, "cannot make a socket: %s", strerror(errno));
+		return reason_set(why, -errno, "cannot create a socket: %s", strerror(errno));
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &address.as.any, address.size) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		int err = errno;

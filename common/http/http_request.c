@@ -248,7 +248,7 @@ static void check_head(struct http_request *request)
 	else if (!find_route(request, allow, sizeof(allow)) && allowed(request))
 		answer_unrouted(request, allow);
 	else if (!allowed(request)) {
-		http_answer_error(request, 401, "a bearer token is needed");
+		http_answer_error(request, 401, "a bearer token is required");
 		if (request->response)
 			(void)MHD_add_response_header(request->response, "WWW-Authenticate", "Bearer");
 	} else if (announced_too_large(request))

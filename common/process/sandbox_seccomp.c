@@ -259,20 +259,20 @@ int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct r
 	(void)profile;
 	(void)add_rules;
 	(void)forbidden_action;
-	return reason_set(why, -EOPNOTSUPP,
-			  "a build with sanitizers makes system calls of its own: no seccomp");
+	return reason_set(
+		why, -EOPNOTSUPP,
+		"a build with sanitizers makes additional system calls; no seccomp filter is installed");
 #else
 	scmp_filter_ctx filter = seccomp_init(forbidden_action(mode));
 	if (!filter)
 		return reason_set(why, -EOPNOTSUPP,
-				  "libseccomp does not start: is this kernel without seccomp?");
+				  "libseccomp cannot be initialized; does this kernel support seccomp?");
 	int r = add_rules(filter, profile);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 	if (r < 0)
-		return reason_set(why, -EOPNOTSUPP, "system calls cannot be restricted here: %s",
-				  strerror(-r));
+		return reason_set(why, -EOPNOTSUPP, "cannot install the seccomp filter: %s", strerror(-r));
 	return 0;
 #endif
 }

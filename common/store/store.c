@@ -42,7 +42,7 @@ int store_open(const char *uri, const struct store_options *options, struct stor
 		filled.timeout_ms = DEFAULT_TIMEOUT_MS;
 	store = calloc(1, sizeof(*store));
 	if (!store)
-		return reason_set(why, -ENOMEM, "no memory for a store");
+		return reason_set(why, -ENOMEM, "out of memory for a store");
 	store->backend = parsed.backend;
 	r = store->backend->open(store, parsed.location, &filled);
 	if (r < 0) {
@@ -70,7 +70,7 @@ const char *store_name(const struct store *store)
 static enum store_result cannot(struct store *store, const char *what)
 {
 	return store_fail(store, STORE_DROP,
-			  "a %s store cannot %s; take another (sqlite:PATH or mongodb://HOST)",
+			  "a %s store cannot %s; use another (sqlite:PATH or mongodb://HOST)",
 			  store->backend->name, what);
 }
 

@@ -130,8 +130,8 @@ static enum store_result connect_any(struct store *store)
 	int r;
 
 	if (clock_monotonic_ns() < own->next_try_ns)
-		return store_fail(store, STORE_RETRY, "%s:%s is away; the next attempt is due in a moment",
-				  own->host, own->port);
+		return store_fail(store, STORE_RETRY, "%s:%s is not reachable; retrying soon", own->host,
+				  own->port);
 	r = getaddrinfo(own->host, own->port, &hints, &addresses);
 	if (r != 0)
 		return fail(store, gai_strerror(r));
@@ -203,7 +203,7 @@ static enum store_result socket_append(struct store *store, const char *collecti
 	store->statistics.round_trips++;
 	store->statistics.dropped += dropped;
 	store->statistics.appended += batch->n_documents - dropped;
-	return dropped ? store_fail(store, STORE_DROP, "%u documents are no reports", dropped) : STORE_OK;
+	return dropped ? store_fail(store, STORE_DROP, "%u documents are not reports", dropped) : STORE_OK;
 }
 
 /* What does not change about a target has no place here, and is no loss: it is passed over. */

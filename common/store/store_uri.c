@@ -83,7 +83,8 @@ static int parse_scheme(const char *uri, const struct store_backend *backend, st
 		return take(ret_uri, backend, "", "");
 	if (backend == &store_backend_mongo) {
 		if (!is_host_port(rest, false))
-			return refuse(why, uri, "is not mongodb:HOST:PORT; for more write mongodb://…");
+			return refuse(why, uri,
+				      "is not mongodb:HOST:PORT; for other options use mongodb://…");
 		return take(ret_uri, backend, "mongodb://", rest);
 	}
 	if (backend == &store_backend_socket) {
@@ -93,7 +94,7 @@ static int parse_scheme(const char *uri, const struct store_backend *backend, st
 		return take(ret_uri, backend, "", rest);
 	}
 	if (rest[0] == '\0')
-		return refuse(why, uri, "names no path; write it behind the colon");
+		return refuse(why, uri, "has no path; write it after the colon");
 	/* sqlite:///var/lib/x.db, as in other programs, means the absolute path. */
 	return take(ret_uri, backend, "", begins(rest, "///") ? rest + 2 : rest);
 }

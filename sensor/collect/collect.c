@@ -127,7 +127,7 @@ static void on_link_read(struct ev_loop *ev, ev_io *watcher, int events)
 		take_status(collect, &status);
 		return;
 	}
-	log_error("link", r, "the writer is gone");
+	log_error("link", r, "the writer process has exited");
 	stop(collect, 1);
 }
 
@@ -189,7 +189,7 @@ static int give_up_rights(struct collect *collect)
 	if (geteuid() == 0) {
 		r = sandbox_find_user(config->user, &uid, &gid);
 		if (r < 0) {
-			log_error("sandbox", 0, "there is no user '%s'; name another by --user",
+			log_error("sandbox", 0, "user '%s' does not exist; choose another with --user",
 				  config->user);
 			return r;
 		}
@@ -203,7 +203,7 @@ static int give_up_rights(struct collect *collect)
 		return 0; /* it touches nothing of this machine, and writes its truth */
 	r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, &why);
 	if (r < 0)
-		log_notice("sandbox", 0, "going on without a list of system calls: %s", why.text);
+		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
 	return 0;
 }
 
@@ -219,7 +219,7 @@ static void flush_link(struct collect *collect)
 		idle_s = poll(&link, 1, 1000) > 0 ? 0 : idle_s + 1;
 	}
 	if (r < 0)
-		log_error("link", r, "%zu bytes of reports are lost: the writer does not take them",
+		log_error("link", r, "%zu bytes of reports are lost: the writer does not accept them",
 			  collect->link.backlog.length - collect->link.backlog_sent);
 }
 
@@ -237,7 +237,7 @@ static int run(struct collect *collect)
 	if (r < 0)
 		return log_error("tick", r, "cannot start");
 	(void)notify_ready(&collect->notify, "measuring");
-	log_info("collect", 0, "'%s' is measured: %u targets now, a tick every %" PRIu64 " ms",
+	log_info("collect", 0, "measuring '%s': %u targets, one tick every %" PRIu64 " ms",
 		 collect->config->name, target_table_view(collect->table)->n_live,
 		 collect->config->interval_ms);
 	loop_run(&collect->loop);

@@ -15,7 +15,7 @@ void collect_open_cpus(struct collect *collect)
 	int r = cpu_online_open(&collect->online, collect->config->sysfs_root);
 
 	if (r < 0)
-		log_info("topology", r, "CPUs that go offline will not be noticed");
+		log_info("topology", r, "cannot watch for CPUs that go offline");
 }
 
 static void tell_sources(struct collect *collect, unsigned cpu, bool online)
@@ -37,7 +37,7 @@ void collect_look_at_cpus(struct collect *collect)
 
 		if (!cpu_online_has_gone(&collect->online, cpu))
 			continue;
-		log_notice("topology", 0, "CPU %u has gone offline; the others are counted as before", cpu);
+		log_notice("topology", 0, "CPU %u went offline; the other CPUs are still counted", cpu);
 		collect->lost[REPORT_LOST_READ]++; /* what it did since the last tick may have gone with it */
 		tell_sources(collect, cpu, false);
 	}
@@ -54,12 +54,12 @@ void collect_take_back_cpus(struct collect *collect)
 			continue;
 		if (!topology_find_cpu(topology, cpu)) {
 			log_warning("topology", 0,
-				    "CPU %u has come, which was not there at the start: what it does is "
-				    "not counted. Start the sensor again",
+				    "CPU %u came online, but did not exist when the sensor started: it is "
+				    "not counted. Restart the sensor to count it",
 				    cpu);
 			continue;
 		}
-		log_notice("topology", 0, "CPU %u is back; its events are opened anew", cpu);
+		log_notice("topology", 0, "CPU %u came back online; its events are reopened", cpu);
 		collect->lost[REPORT_LOST_READ]++; /* what it did until now */
 		tell_sources(collect, cpu, true);
 	}

@@ -26,7 +26,7 @@ static int check_root(const char *path, const char *option)
 {
 	if (access(path, X_OK) == 0)
 		return 0;
-	return log_error("topology", -errno, "cannot read '%s'. Is %s right?", path, option);
+	return log_error("topology", -errno, "cannot read '%s'; check %s", path, option);
 }
 
 static int open_machine(struct collect *collect)
@@ -43,7 +43,7 @@ static int open_machine(struct collect *collect)
 		return r;
 	r = topology_read(config->sysfs_root, config->procfs_root, &collect->topology);
 	if (r < 0)
-		return log_error("topology", r, "no CPU found below '%s'. Is --sysfs-root right?",
+		return log_error("topology", r, "no CPU found below '%s'; check --sysfs-root",
 				 config->sysfs_root);
 	collect_open_cpus(collect);
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/random/boot_id", config->procfs_root);
@@ -75,7 +75,7 @@ static int open_cgroups(struct collect *collect)
 		return r;
 	}
 	if (collect->layout.version == CGROUP_VERSION_NONE)
-		log_warning("cgroup", 0, "%s. Is -p right? Without it the machine's own hierarchy is taken",
+		log_warning("cgroup", 0, "%s; check -p, or omit it to use the machine's own hierarchy",
 			    collect->layout.text);
 	else
 		log_info("cgroup", 0, "%s", collect->layout.text);
@@ -103,11 +103,12 @@ static int open_systems(struct collect *collect)
 		if (!source) {
 			if (config->strict) {
 				log_error("source", 0,
-					  "group '%s' cannot be measured, and --strict was given",
+					  "group '%s' cannot be measured; exiting because of --strict",
 					  group->name);
 				return r;
 			}
-			log_warning("source", 0, "group '%s' is left out; the rest goes on", group->name);
+			log_warning("source", 0, "group '%s' is skipped; the others are measured",
+				    group->name);
 			continue;
 		}
 		collect->systems[collect->n_systems++] = source;
@@ -132,12 +133,12 @@ static int open_activity(struct collect *collect)
 	collect->activity = choose_activity(&collect->context, requests, n, 64,
 					    choose_activity_names[config->activity], &collect->chosen, &r);
 	if (!collect->activity && config->strict) {
-		log_error("source", 0, "containers cannot be counted, and --strict was given");
+		log_error("source", 0, "containers cannot be counted; exiting because of --strict");
 		return r;
 	}
 	if (!collect->activity)
 		log_warning("source", 0, "containers cannot be counted%s; only the machine is reported",
-			    config->activity ? " as --activity wants it" : "");
+			    config->activity ? " with the given --activity" : "");
 	collect_overflow_open(collect);
 	return 0;
 }

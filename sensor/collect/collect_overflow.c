@@ -26,7 +26,7 @@ void collect_overflow_open(struct collect *collect)
 	if (r == 0)
 		r = source_cpustat.open(context, NULL, 0, 1, &collect->overflow.source);
 	if (r < 0)
-		log_info("source", r, "cpu.stat cannot stand in where descriptors do not suffice%s%s",
+		log_info("source", r, "targets beyond the descriptor limit cannot be counted by cpu.stat%s%s",
 			 why.text[0] ? ": " : "", why.text);
 }
 

@@ -15,19 +15,18 @@
 /* Once: what is not counted as wished, and why. Further ones are only in the figures. */
 static void tell_budget(struct collect *collect, const char *path, bool counted)
 {
-	static const char remedy[] =
-		"Raise the limit of open files (LimitNOFILE=, --ulimit nofile=, --fd-budget), or choose "
-		"targets by --include and --exclude";
+	static const char remedy[] = "Raise the limit of open files (LimitNOFILE=, --ulimit nofile=, "
+				     "--fd-budget), or select targets with --include and --exclude";
 
 	if (counted && !collect->told_overflow)
 		log_warning("target", 0,
-			    "no descriptor is left for '%s': it and others after it are counted by CPU time "
-			    "alone "
+			    "descriptor limit reached: '%s' and further targets are counted by CPU time only "
 			    "(group 'cpustat'). %s",
 			    path, remedy);
 	else if (!counted && collect->lost[REPORT_LOST_BUDGET] == 1)
-		log_warning("target", 0, "no descriptor is left to count '%s' and what comes after it. %s",
-			    path, remedy);
+		log_warning("target", 0,
+			    "descriptor limit reached: '%s' and further targets are not counted. %s", path,
+			    remedy);
 	collect->told_overflow |= counted;
 }
 
@@ -52,7 +51,8 @@ static void target_joined(void *data, const struct activity_cgroup *cgroup)
 		return;
 	}
 	if (collect->lost[REPORT_LOST_OPEN]++ == 0)
-		log_warning("target", r, "cannot count cgroup '%s' (further ones only in metadata.lost)",
+		log_warning("target", r,
+			    "cannot count cgroup '%s' (further failures are only counted in metadata.lost)",
 			    cgroup->path);
 	else
 		log_debug("target", r, "cannot count cgroup '%s'", cgroup->path);
@@ -62,7 +62,7 @@ static void target_started(void *data, unsigned slot)
 {
 	struct collect *collect = data;
 
-	log_debug("target", 0, "'%s' has come (slot %u)", target_table_view(collect->table)->names[slot],
+	log_debug("target", 0, "new target '%s' (slot %u)", target_table_view(collect->table)->names[slot],
 		  slot);
 }
 
@@ -70,7 +70,7 @@ static void target_renamed(void *data, unsigned slot, const char *old_name)
 {
 	struct collect *collect = data;
 
-	log_info("target", 0, "'%s' is called '%s' from now on", old_name,
+	log_info("target", 0, "target '%s' renamed to '%s'", old_name,
 		 target_table_view(collect->table)->names[slot]);
 }
 
@@ -83,11 +83,9 @@ static void target_nameless(void *data, unsigned slot)
 		return;
 	collect->told_nameless = true;
 	log_warning("target", 0,
-		    "'%s' goes by its id, as no file of its runtime tells its name (further ones are not "
-		    "told). In a "
-		    "container, mount the host's /var/lib/docker/containers (Podman: /var/lib/containers) in "
-		    "its own place, "
-		    "or name other folders by --docker-root and --podman-root",
+		    "target '%s' is reported by ID: no runtime file has its name (further targets are not "
+		    "logged). If the sensor runs in a container, mount the host's /var/lib/docker/containers "
+		    "(Podman: /var/lib/containers) at the same path, or set --docker-root or --podman-root",
 		    target_table_view(collect->table)->names[slot]);
 }
 
@@ -120,7 +118,7 @@ void collect_discover(struct collect *collect)
 	}
 	r = cgroup_watch_process(collect->watch);
 	if (r < 0)
-		log_warning("cgroup", r, "notifications cannot be read; the rescan goes on");
+		log_warning("cgroup", r, "cannot read inotify events; new cgroups are found by the rescan");
 	target_table_settle(collect->table, clock_realtime_ms());
 }
 
@@ -193,7 +191,7 @@ void collect_release_ended(struct collect *collect)
 		if (collect->activity && !collect_overflow_remove(&collect->overflow, &cgroup))
 			collect->activity->ops->remove(collect->activity, &cgroup);
 	while ((slot = target_table_next_ended(collect->table)) != 0) {
-		log_debug("target", 0, "'%s' has gone (slot %u)",
+		log_debug("target", 0, "target '%s' ended (slot %u)",
 			  target_table_view(collect->table)->names[slot], slot);
 		target_table_release(collect->table, slot);
 	}

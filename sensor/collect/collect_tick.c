@@ -19,7 +19,7 @@ static void read_system(struct collect *collect, struct system_source *source, u
 	int r = source->ops->read(source, interval_ns);
 
 	if (r < 0)
-		log_debug("source", r, "group '%s' was not read", source->group.name);
+		log_debug("source", r, "cannot read group '%s'", source->group.name);
 	collect->lost[REPORT_LOST_READ] += source->read_failures - failures;
 }
 
@@ -29,7 +29,7 @@ static void read_activity(struct collect *collect, struct activity_source *sourc
 	int r = source->ops->read(source);
 
 	if (r < 0)
-		log_debug("source", r, "activity was not read");
+		log_debug("source", r, "cannot read the activity");
 	collect->lost[REPORT_LOST_READ] += source->frame.read_failures - failures;
 }
 
@@ -86,7 +86,8 @@ static void send_targets(struct collect *collect)
 		target_table_fill(collect->table, slot, &target);
 		target.sensor = collect->config->name;
 		if (report_bson_add_target(&collect->documents, &target) < 0)
-			log_warning("tick", -ENOMEM, "target '%s' is not described", target.target);
+			log_warning("tick", -ENOMEM, "cannot write the description of target '%s'",
+				    target.target);
 	}
 	if (collect->documents.n_documents > 0)
 		(void)link_send(&collect->link, LINK_PUT, collect->config->targets, &collect->documents,
@@ -174,7 +175,7 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 	}
 	r = link_send(&collect->link, LINK_APPEND, collect->config->reports, &collect->reports, true);
 	if (r == -ENOBUFS)
-		log_warning("tick", 0, "the writer is behind by more than --backlog: %u reports are lost",
+		log_warning("tick", 0, "the writer lags by more than --backlog: %u reports are lost",
 			    collect->reports.n_documents);
 }
 

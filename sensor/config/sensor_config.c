@@ -58,7 +58,7 @@ static const struct config_row rows[] = {
 	 .max = 3600000,
 	 .offset = FIELD(interval_ms),
 	 .aliases = names_of_interval,
-	 .help = "time between two ticks, 10 ms to 1 h (an interval, in spite of its old name)"},
+	 .help = "time between two ticks, 10 ms to 1 h (an interval, despite the name)"},
 	{.name = "system-group",
 	 .letter = 's',
 	 .type = CONFIG_CALL,
@@ -89,7 +89,7 @@ static const struct config_row rows[] = {
 	 .apply = sensor_groups_one_cpu,
 	 .reset = sensor_groups_reset,
 	 .flags = CONFIG_NO_FILE,
-	 .help = "count the last group on one CPU of each socket only"},
+	 .help = "count the last group on only one CPU of each socket"},
 	{.name = "system",
 	 .type = CONFIG_SECTION,
 	 .section = sensor_groups_read_json,
@@ -109,19 +109,20 @@ static const struct config_row rows[] = {
 	 .fallback = "auto",
 	 .choices = choose_energy_names,
 	 .offset = FIELD(energy),
-	 .help = "where joules come from; auto takes the first that works"},
+	 .help = "energy source; auto takes the first that works"},
 	{.name = "activity",
 	 .type = CONFIG_CHOICE,
 	 .fallback = "auto",
 	 .choices = choose_activity_names,
 	 .offset = FIELD(activity),
-	 .help = "how containers are counted; auto takes the first that works"},
+	 .help = "activity source; auto takes the first that works"},
 	{.name = "tdp",
 	 .type = CONFIG_DOUBLE,
 	 .placeholder = "W",
 	 .max = 10000,
 	 .offset = FIELD(tdp_w),
-	 .help = "thermal design power of one socket, for the estimate where nothing measures"},
+	 .help = "thermal design power of one socket, for the estimate on machines without an energy "
+		 "counter"},
 	{.name = "per-cpu",
 	 .type = CONFIG_BOOL,
 	 .offset = FIELD(per_cpu),
@@ -129,17 +130,17 @@ static const struct config_row rows[] = {
 	{.name = "keep-idle",
 	 .type = CONFIG_BOOL,
 	 .offset = FIELD(keep_idle),
-	 .help = "report targets without any count, too"},
+	 .help = "also report targets that counted nothing"},
 	{.name = "strict",
 	 .type = CONFIG_BOOL,
 	 .offset = FIELD(strict),
-	 .help = "end when an event or source is missing"},
+	 .help = "exit if an event or source is not available"},
 	{.name = "ticks",
 	 .type = CONFIG_INT,
 	 .placeholder = "N",
 	 .max = 1e15,
 	 .offset = FIELD(ticks),
-	 .help = "end after N ticks"},
+	 .help = "exit after N ticks"},
 
 	{.type = CONFIG_TITLE, .help = "Which containers:"},
 	{.name = "cgroup-basepath",
@@ -156,24 +157,23 @@ static const struct config_row rows[] = {
 	 .max = 86400000,
 	 .offset = FIELD(discovery_ms),
 	 .aliases = names_of_discovery,
-	 .help = "time between two rescans, a net below the notifications"},
+	 .help = "time between two rescans, which find cgroups that inotify did not report"},
 	{.name = "include",
 	 .type = CONFIG_LIST,
 	 .placeholder = "PATTERN",
 	 .offset = FIELD(include),
-	 .help = "only targets whose name, cgroup or id matches"},
+	 .help = "include only targets whose name, cgroup path or ID matches"},
 	{.name = "exclude",
 	 .type = CONFIG_LIST,
 	 .placeholder = "PATTERN",
 	 .offset = FIELD(exclude),
-	 .help = "no targets whose name, cgroup or id matches"},
+	 .help = "exclude targets whose name, cgroup path or ID matches"},
 	{.name = "names",
 	 .type = CONFIG_CHOICE,
 	 .fallback = "name",
 	 .choices = names_words,
 	 .offset = FIELD(names),
-	 .help = "what targets are called in reports: by name, or by cgroup path as in hwpc-sensor since "
-		 "2026"},
+	 .help = "how targets are named in reports: by name, or by cgroup path as in hwpc-sensor since 2026"},
 	{.name = "docker-root",
 	 .type = CONFIG_LIST,
 	 .placeholder = "DIR",
@@ -239,75 +239,75 @@ static const struct config_row rows[] = {
 	 .min = 100,
 	 .max = 600000,
 	 .offset = FIELD(store_timeout_ms),
-	 .help = "longest wait for the store before reports go to the spool"},
+	 .help = "how long to wait for the store before reports go to the spool"},
 	{.name = "retention",
 	 .type = CONFIG_DURATION_MS,
 	 .offset = FIELD(retention_ms),
-	 .help = "delete reports older than this; default: keep them"},
+	 .help = "delete reports older than this; default: keep all"},
 	{.name = "state-dir",
 	 .type = CONFIG_STRING,
 	 .placeholder = "DIR",
 	 .offset = FIELD(state_dir),
-	 .help = "folder of spool and SQLite store"},
+	 .help = "folder of the spool and the default SQLite store"},
 	{.name = "spool-size",
 	 .type = CONFIG_SIZE,
 	 .fallback = "256M",
 	 .offset = FIELD(spool_size),
-	 .help = "largest spool while the store is away; 0: none"},
+	 .help = "maximum size of the spool; 0: no spool"},
 	{.name = "spool-age",
 	 .type = CONFIG_DURATION_MS,
 	 .fallback = "7d",
 	 .offset = FIELD(spool_age_ms),
-	 .help = "oldest report in the spool"},
+	 .help = "maximum age of reports in the spool"},
 	{.name = "backlog",
 	 .type = CONFIG_SIZE,
 	 .fallback = "64M",
 	 .offset = FIELD(backlog),
-	 .help = "memory for reports while the writer is busy"},
+	 .help = "memory for reports that wait for the writer"},
 
-	{.type = CONFIG_TITLE, .help = "This process:"},
+	{.type = CONFIG_TITLE, .help = "Operation:"},
 	{.name = "user",
 	 .type = CONFIG_STRING,
 	 .placeholder = "USER",
 	 .fallback = "nobody",
 	 .offset = FIELD(user),
-	 .help = "user that collects and writes, when started as root"},
+	 .help = "user of the collecting and writing processes, when started as root"},
 	{.name = "sandbox",
 	 .type = CONFIG_CHOICE,
 	 .fallback = "errno",
 	 .choices = sandbox_mode_names,
 	 .offset = FIELD(sandbox),
-	 .help = "what happens at a system call that the process has no need of"},
+	 .help = "what the seccomp filter does with a system call that the process does not need"},
 	{.name = "fd-budget",
 	 .type = CONFIG_INT,
 	 .placeholder = "N",
 	 .max = 1e9,
 	 .offset = FIELD(fd_budget),
-	 .help = "open at most N counters; further targets are counted by CPU time; default: by "
-		 "RLIMIT_NOFILE"},
+	 .help = "open at most N counters; further targets are counted by CPU time; default: as many as "
+		 "RLIMIT_NOFILE allows"},
 	{.name = "sysfs-root",
 	 .type = CONFIG_STRING,
 	 .placeholder = "DIR",
 	 .fallback = "/sys",
 	 .offset = FIELD(sysfs_root),
-	 .help = "read the machine's description here"},
+	 .help = "read the machine's description from this folder instead of /sys"},
 	{.name = "procfs-root",
 	 .type = CONFIG_STRING,
 	 .placeholder = "DIR",
 	 .fallback = "/proc",
 	 .offset = FIELD(procfs_root),
-	 .help = "read CPU times here"},
+	 .help = "read CPU times from this folder instead of /proc"},
 	{.name = "sim",
 	 .type = CONFIG_STRING,
 	 .placeholder = "FILE[,KEY=VALUE…]",
 	 .offset = FIELD(sim),
-	 .help = "measure a simulated machine instead, as fast as the store takes it; keys: seed, law, "
-		 "truth"},
+	 .help = "measure a simulated machine instead, as fast as the store accepts reports; keys: seed, "
+		 "law, truth"},
 	{.name = "verbose",
 	 .letter = 'v',
 	 .type = CONFIG_COUNT,
 	 .offset = FIELD(verbose),
-	 .help = "say everything, as --log-level debug"},
+	 .help = "log everything, as --log-level debug"},
 	{.name = "log-level",
 	 .type = CONFIG_CHOICE,
 	 .fallback = "info",
@@ -318,12 +318,12 @@ static const struct config_row rows[] = {
 	 .type = CONFIG_BOOL,
 	 .flags = CONFIG_NO_FILE | CONFIG_NO_ENV,
 	 .offset = FIELD(check_machine),
-	 .help = "say what can be measured here, what not, why, and the remedy; then end"},
+	 .help = "print what this machine can measure, what it cannot, why, and how to fix it; then exit"},
 	{.name = "json",
 	 .type = CONFIG_BOOL,
 	 .flags = CONFIG_NO_FILE | CONFIG_NO_ENV,
 	 .offset = FIELD(json),
-	 .help = "with --check-machine: as JSON"},
+	 .help = "with --check-machine: print JSON"},
 };
 
 static char *join(const char *first, const char *second)
@@ -376,7 +376,7 @@ static int uri_of_type(struct sensor_config *config, struct reason *why)
 				return 0;
 		nearest = text_nearest(type, known, ARRAY_SIZE(known));
 		return reason_set(why, -EINVAL,
-				  "-r '%s' is no type of output%s%s%s; known: null, csv, mongodb, socket, "
+				  "unknown output type '%s' (-r)%s%s%s; known: null, csv, mongodb, socket, "
 				  "sqlite, bson, jsonl",
 				  type, nearest ? ", did you mean '" : "", nearest ? nearest : "",
 				  nearest ? "'" : "");
@@ -435,7 +435,7 @@ static int check_names(const struct sensor_config *config, struct reason *why)
 			at++;
 		if (*at)
 			return reason_set(why, -EINVAL,
-					  "the %s '%s' must have none of %s and no control character: "
+					  "the %s '%s' must not contain %s or control characters: "
 					  "collections and files are named after it",
 					  names[i].what, names[i].text, names[i].refused);
 	}
@@ -449,7 +449,7 @@ static int check_sources(const struct sensor_config *config, struct reason *why)
 
 	if (!wants_sim || config->sim)
 		return 0;
-	return reason_set(why, -EINVAL, "the source 'sim' needs a simulated machine: give --sim FILE");
+	return reason_set(why, -EINVAL, "the source 'sim' needs a simulated machine; add --sim FILE");
 }
 
 static int settle_names(struct sensor_config *config)
@@ -473,7 +473,7 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 	(void)loaded;
 	for (unsigned i = 0; i < config->n_groups; i++) {
 		if (config->groups[i].n_events == 0)
-			return reason_set(why, -EINVAL, "group '%s' has no event: put -e EVENT behind it",
+			return reason_set(why, -EINVAL, "group '%s' has no events; put -e EVENT after it",
 					  config->groups[i].name);
 	}
 	r = default_name(config);
@@ -492,9 +492,8 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 
 const struct config_spec sensor_config_spec = {
 	.program = "wattribute-sensor",
-	.about = "Counts what each container and service of this machine does, and the energy of the "
-		 "machine, and "
-		 "writes a report for each of them in every tick.",
+	.about = "Measures this machine's energy and the activity of each container and service, and writes "
+		 "one report per target and tick.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct sensor_config),

@@ -44,7 +44,7 @@ static int begin(struct sensor_config *config, const char *name, bool of_contain
 		return r;
 	group = find_or_add(config, name, of_containers);
 	if (!group) {
-		reason_set(why, 0, "group '%s' is one too many; %d are possible", name, SENSOR_GROUPS_MAX);
+		reason_set(why, 0, "too many groups: '%s' exceeds the limit of %d", name, SENSOR_GROUPS_MAX);
 		return -E2BIG;
 	}
 	/* The group that -o and -e speak of is the last one. */
@@ -59,7 +59,7 @@ static struct event_group_request *last_group(struct sensor_config *config, cons
 {
 	if (config->n_groups > 0)
 		return &config->groups[config->n_groups - 1];
-	reason_set(why, 0, "%s has no group to belong to: put -s GROUP or -c GROUP before it", option);
+	reason_set(why, 0, "%s belongs to no group; put -s GROUP or -c GROUP before it", option);
 	return NULL;
 }
 
@@ -143,8 +143,7 @@ static int read_mode(struct config_json *json, const json_t *value, const char *
 		group->one_cpu_per_socket = false;
 	else
 		return config_json_fail(json, value, key, 0,
-					"'%s' is no mode: ONE_CPU_PER_SOCKET or "
-					"ALL_CPU_PER_SOCKET",
+					"unknown mode '%s'; known: ONE_CPU_PER_SOCKET, ALL_CPU_PER_SOCKET",
 					mode);
 	return 0;
 }

@@ -85,7 +85,7 @@ static int add_box(struct event_encoding *encoding, const struct event_attr *att
 static int explain_pmu(int error, const char *pmu, struct reason *why)
 {
 	if (error != -ENOENT)
-		reason_set(why, 0, "the PMU '%s' has files that make no sense", pmu);
+		reason_set(why, 0, "cannot parse the sysfs files of the PMU '%s'", pmu);
 	else if (strcmp(pmu, "power") == 0)
 		reason_set(why, 0,
 			   "the kernel has no 'power' PMU: try modprobe rapl, or a kernel with "
@@ -93,10 +93,10 @@ static int explain_pmu(int error, const char *pmu, struct reason *why)
 	else if (strcmp(pmu, "msr") == 0)
 		reason_set(why, 0, "the kernel has no 'msr' PMU; it is part of x86 kernels with perf events");
 	else
-		reason_set(why, 0,
-			   "the kernel has no PMU '%s'; /sys/bus/event_source/devices lists those "
-			   "it has",
-			   pmu);
+		reason_set(
+			why, 0,
+			"the kernel has no PMU '%s'; /sys/bus/event_source/devices lists those that it has",
+			pmu);
 	return error;
 }
 
@@ -110,10 +110,12 @@ static int explain_event(int error, const char *sysfs_root, const char *pmu, con
 	else if (error == -ENOENT)
 		reason_set(why, 0, "the PMU '%s' of this machine has no event '%s'", pmu, event);
 	else if (error == -EINVAL || error == -ERANGE)
-		reason_set(why, 0, "the PMU '%s' does not take the terms '%s'; its format folder lists them",
+		reason_set(why, 0,
+			   "the PMU '%s' does not support the terms '%s'; its 'format' folder lists those "
+			   "that it supports",
 			   pmu, event);
 	else
-		reason_set(why, 0, "the files of event '%s' of PMU '%s' make no sense", event, pmu);
+		reason_set(why, 0, "cannot parse the sysfs files of event '%s' of the PMU '%s'", event, pmu);
 	return error;
 }
 
@@ -307,10 +309,9 @@ const char *event_explain_open(int error, const char *pmu, bool of_cgroup, char 
 	switch (-error) {
 	case EACCES:
 	case EPERM:
-		reason = "no right to count here: run as root or give CAP_PERFMON (kernels before 5.8: "
-			 "CAP_SYS_ADMIN), or "
-			 "lower kernel.perf_event_paranoid; in Docker use --privileged, its seccomp profile "
-			 "blocks perf";
+		reason = "no permission to count here: run as root or grant CAP_PERFMON (kernels before 5.8: "
+			 "CAP_SYS_ADMIN), or lower kernel.perf_event_paranoid; in Docker use --privileged, "
+			 "because its seccomp profile blocks perf";
 		break;
 	case ENOENT:
 	case ENODEV:

@@ -171,9 +171,8 @@ static int explain(int error, const char *name, struct reason *why)
 				   nearest);
 		else
 			reason_set(why, 0,
-				   "no such event on this CPU, as far as libpfm knows it; `perf list` "
-				   "shows what the "
-				   "kernel offers, to be given as 'pmu/event/'");
+				   "no such event on this CPU that libpfm knows; `perf list` shows the "
+				   "kernel's own events, which are written 'pmu/event/'");
 		break;
 	case PFM_ERR_UMASK:
 	case PFM_ERR_ATTR:

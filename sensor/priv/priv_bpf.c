@@ -115,7 +115,7 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 		const int error = errno ? -errno : -ENOMEM;
 
 		priv_bpf_free(bpf);
-		return fail(error, cause, "the kernel does not take the program");
+		return fail(error, cause, "the kernel rejects the BPF program");
 	}
 	*ret_bpf = bpf;
 	return 0;

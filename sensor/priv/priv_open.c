@@ -112,7 +112,7 @@ static int open_cgroup(const struct priv_config *config, const char *path, struc
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
 	if (fs.f_type != CGROUP2_SUPER_MAGIC && fs.f_type != CGROUP_SUPER_MAGIC)
-		return reason_set(cause, -EBADF, "%s is no cgroup hierarchy", config->perf_root);
+		return reason_set(cause, -EBADF, "%s is not a cgroup hierarchy", config->perf_root);
 	return TAKE_FD(fd);
 }
 
@@ -208,7 +208,7 @@ int priv_open_file(const struct priv_config *config, enum priv_file kind, const 
 	int fd;
 
 	if (kind != PRIV_FILE_POWERCAP_ENERGY || !zone_is_valid(id))
-		return reason_set(cause, -EPERM, "the file is not in the list");
+		return reason_set(cause, -EPERM, "the file is not on the list of allowed files");
 	if (snprintf(path, sizeof(path), "%s/class/powercap/%s/energy_uj", config->sysfs_root, id) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
@@ -217,7 +217,7 @@ int priv_open_file(const struct priv_config *config, enum priv_file kind, const 
 		return -errno;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
 		(void)close(fd);
-		return reason_set(cause, -EPERM, "it is no regular file");
+		return reason_set(cause, -EPERM, "not a regular file");
 	}
 	return fd;
 }

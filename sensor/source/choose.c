@@ -98,7 +98,7 @@ struct system_source *choose_system(struct source_context *context, const struct
 			return source;
 		}
 		*ret_error = step->error;
-		log_notice("source", 0, "group '%s': not by %s: %s", request->name, table[i]->name,
+		log_notice("source", 0, "group '%s': %s is not available: %s", request->name, table[i]->name,
 			   step->why.text);
 	}
 	return NULL;
@@ -140,7 +140,7 @@ struct activity_source *choose_activity(struct source_context *context,
 			return source;
 		}
 		*ret_error = step->error;
-		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name,
+		log_notice("source", 0, "activity per container: %s is not available: %s", table[i]->name,
 			   step->why.text);
 	}
 	return NULL;

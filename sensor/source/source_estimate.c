@@ -94,17 +94,17 @@ static void say_what_it_is(const struct source_context *context, const struct ev
 {
 	for (unsigned i = 0; i < request->n_events && !request->by_default; i++)
 		if (strcmp(request->events[i], REPORT_EVENT_PKG) != 0)
-			log_warning(LOG_TOKEN, 0, "group %s goes on without event %s: it cannot be estimated",
+			log_warning(LOG_TOKEN, 0,
+				    "group %s is measured without event %s: it cannot be estimated",
 				    request->name, request->events[i]);
 	if (context->tdp_w > 0)
 		log_notice(LOG_TOKEN, 0,
-			   "watts are estimated from the CPU's utilization and a TDP of %.0f W a socket",
+			   "watts are estimated from the CPU's utilization and a TDP of %.0f W per socket",
 			   tdp_w);
 	else
 		log_notice(LOG_TOKEN, 0,
-			   "watts are estimated from the CPU's utilization and a guessed TDP of %.0f W a "
-			   "socket (%u "
-			   "cores); give the right one with --tdp",
+			   "watts are estimated from the CPU's utilization and a guessed TDP of %.0f W per "
+			   "socket (%u cores); set the right one with --tdp",
 			   tdp_w, topology_cores_per_package(context->topology));
 }
 

@@ -53,7 +53,7 @@ static int zone_open(struct source_context *context, const struct powercap_zone 
 	if (fd < 0)
 		reason_set(why, 0, "%s/class/powercap/%s/energy_uj: %s%s", context->sysfs_root, zone->id,
 			   strerror(-fd),
-			   fd == -EACCES || fd == -EPERM ? "; the file is root's, run as root" : "");
+			   fd == -EACCES || fd == -EPERM ? "; only root may read it: run as root" : "");
 	return fd;
 }
 
@@ -135,7 +135,7 @@ static int add_zone(struct source_powercap *powercap, const struct powercap_zone
 		package = &topology->packages[0];
 	fd = zone_open(powercap->context, zone, &why);
 	if (fd < 0) {
-		log_warning(LOG_TOKEN, 0, "zone %s (%s) is left out: %s", zone->id, zone->name, why.text);
+		log_warning(LOG_TOKEN, 0, "zone %s (%s) is skipped: %s", zone->id, zone->name, why.text);
 		return 0;
 	}
 	while (place < powercap->n_places && powercap->places[place].package != package->id)
@@ -165,7 +165,7 @@ static int make_group(struct source_powercap *powercap, const struct event_group
 			found |= strcmp(powercap->events[j], request->events[i]) == 0;
 		if (found)
 			continue;
-		log_warning(LOG_TOKEN, 0, "group %s goes on without event %s: no powercap zone counts it",
+		log_warning(LOG_TOKEN, 0, "group %s is measured without event %s: no powercap zone counts it",
 			    request->name, request->events[i]);
 		if (powercap->context->strict)
 			r = -ENOENT;

@@ -238,11 +238,12 @@ int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout)
 	    strlen(real) < CGROUP_PATH_MAX)
 		return use_base(&mounts, real, layout);
 	if (r == 0 || strncmp(base, "/sys/fs/cgroup", 14) == 0) {
-		(void)snprintf(note, sizeof(note), "'%.200s' is no cgroup hierarchy here, so: ", base);
+		(void)snprintf(note, sizeof(note),
+			       "'%.200s' is not a cgroup hierarchy here; using instead: ", base);
 		return use_machine(&mounts, layout, note);
 	}
 	(void)snprintf(layout->text, sizeof(layout->text),
-		       "base path '%.200s' cannot be used: %s; leave it out to use what the machine has",
+		       "base path '%.200s' cannot be used: %s; omit it to use the machine's own hierarchy",
 		       base, strerror(-r));
 	return r;
 }

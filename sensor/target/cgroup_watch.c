@@ -56,11 +56,10 @@ static void note_exhausted(struct cgroup_watch *watch)
 	if (watch->statistics.watches_exhausted)
 		return;
 	watch->statistics.watches_exhausted = true;
-	log_warning(
-		"cgroup", 0,
-		"no inotify watch is left after %u: new cgroups in the other directories are found by the "
-		"rescan only; raise fs.inotify.max_user_watches",
-		watch->statistics.n_watches);
+	log_warning("cgroup", 0,
+		    "no inotify watch is left after %u: new cgroups in other directories are found only by "
+		    "the rescan; raise fs.inotify.max_user_watches",
+		    watch->statistics.n_watches);
 }
 
 /* watch->path is the node's. */
@@ -350,7 +349,8 @@ int cgroup_watch_open(const struct cgroup_layout *layout, const struct cgroup_wa
 	}
 	watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (watch->fd < 0)
-		log_warning("cgroup", -errno, "no inotify: new cgroups are found by the rescan only");
+		log_warning("cgroup", -errno,
+			    "inotify is not available: new cgroups are found only by the rescan");
 	int r = cgroup_node_add(&watch->tree, NULL, "", st.st_ino) ? cgroup_watch_rescan(watch) : -ENOMEM;
 	if (r < 0) {
 		cgroup_watch_close(watch);

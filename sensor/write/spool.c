@@ -116,15 +116,15 @@ int spool_open(const char *path, const struct spool_limits *limits, struct spool
 		close_file(spool);
 		(void)snprintf(aside, sizeof(aside), "%s.damaged", path);
 		if (rename(path, aside) == 0) {
-			reason_set(why, 0, "the spool '%s' was damaged and is set aside as '%s'", path,
+			reason_set(why, 0, "the spool '%s' was damaged; it has been moved to '%s'", path,
 				   aside);
 			r = open_file(spool, path);
 		}
 	}
 	if (r < 0) {
 		reason_set(why, 0,
-			   "cannot use the spool '%s': %s. Is there room, and may the user of --user "
-			   "write there? Else name another place by --state-dir",
+			   "cannot use the spool '%s': %s. Check the free space, and that the user of --user "
+			   "may write there; or choose another folder with --state-dir",
 			   path, spool->db ? sqlite3_errmsg(spool->db) : strerror(-r));
 		spool_close(spool);
 		return r;

@@ -32,7 +32,7 @@ static int give_up_rights(const struct sensor_config *config)
 	int r;
 
 	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0) {
-		log_error("sandbox", 0, "there is no user '%s'; name another by --user", config->user);
+		log_error("sandbox", 0, "user '%s' does not exist; choose another with --user", config->user);
 		return -ENOENT;
 	}
 	r = sandbox_drop(uid, gid, capabilities, &why);
@@ -42,7 +42,7 @@ static int give_up_rights(const struct sensor_config *config)
 	}
 	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, &why);
 	if (r < 0)
-		log_notice("sandbox", 0, "going on without a list of system calls: %s", why.text);
+		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
 	return 0;
 }
 

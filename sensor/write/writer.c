@@ -77,7 +77,7 @@ int writer_open(const struct writer_config *config, struct writer **ret_writer, 
 		return r;
 	}
 	if (writer->spool && !spool_is_empty(writer->spool))
-		log_notice("spool", 0, "%" PRIu64 " documents of an earlier run wait in '%s'",
+		log_notice("spool", 0, "%" PRIu64 " documents of an earlier run are waiting in '%s'",
 			   spool_documents(writer->spool), config->spool_path);
 	*ret_writer = writer;
 	return 0;
@@ -124,8 +124,8 @@ static void note_result(struct writer *writer, enum store_result result)
 			writer->backoff_ms = WRITER_BACKOFF_MAX_MS;
 		writer->retry_at_ms = now_ms() + writer->backoff_ms;
 		if (!writer->failing)
-			log_warning("store", 0, "the store does not take documents, they wait in %s: %s",
-				    writer->spool ? "the spool" : "memory, for a while",
+			log_warning("store", 0, "the store does not accept documents; they wait in %s: %s",
+				    writer->spool ? "the spool" : "memory, as long as there is room",
 				    store_error(writer->store));
 		writer->failing = true;
 		return;
@@ -133,7 +133,7 @@ static void note_result(struct writer *writer, enum store_result result)
 	if (result == STORE_DROP)
 		log_warning("store", 0, "documents refused for good: %s", store_error(writer->store));
 	if (writer->failing)
-		log_notice("store", 0, "the store takes documents again");
+		log_notice("store", 0, "the store accepts documents again");
 	writer->failing = false;
 	writer->backoff_ms = 0;
 	writer->refused = store_get_statistics(writer->store)->dropped;
@@ -146,11 +146,10 @@ static void note_result(struct writer *writer, enum store_result result)
 static void note_foreign(struct writer *writer, const char *name, uint64_t n)
 {
 	if (n > 0 && writer->foreign == 0)
-		log_warning(
-			"store", 0,
-			"'%s' has reports of this moment that this sensor has not written: is another sensor "
-			"of the same name at work? Give each its own by --name",
-			name);
+		log_warning("store", 0,
+			    "'%s' already has reports of this moment from another writer. Is a second sensor "
+			    "running with the same name? Give each sensor its own --name",
+			    name);
 	writer->foreign += n;
 	writer->lost += n;
 }
@@ -192,14 +191,14 @@ static void say_loss(struct writer *writer, int error, bool kept, const char *na
 	writer->say_loss_at_ms = now_ms() + WRITER_SAY_EVERY_MS;
 	if (kept)
 		log_warning("spool", 0,
-			    "full or too old: the oldest documents are given up, %" PRIu64
+			    "size or age limit reached: the oldest documents are dropped, %" PRIu64
 			    " so far; a larger "
 			    "--spool-size keeps more",
 			    spool_dropped(writer->spool));
 	else
 		log_warning("spool", error,
-			    "cannot keep documents of '%s', %" PRIu64 " are lost so far; is there room in "
-			    "'%s'?",
+			    "cannot spool documents of '%s': %" PRIu64
+			    " lost so far; check the free space in '%s'?",
 			    name, spool_dropped(writer->spool), writer->config.spool_path);
 }
 
@@ -217,7 +216,7 @@ static void spool_or_lose(struct writer *writer, const char *name, bool put, con
 	if (spool_dropped(writer->spool) > before)
 		say_loss(writer, r, r == 0, name);
 	if (r == 0 && writer->spool_failing) {
-		log_notice("spool", 0, "keeps documents again; %" PRIu64 " were lost so far",
+		log_notice("spool", 0, "spooling documents again; %" PRIu64 " were lost so far",
 			   spool_dropped(writer->spool));
 		writer->say_loss_at_ms = 0;
 	}
@@ -293,8 +292,8 @@ static void drain_spool(struct writer *writer)
 		r = spool_pop(writer->spool, writer->entry.sequence);
 		if (r < 0 && !writer->spool_untidy)
 			log_warning("spool", r,
-				    "cannot remove what has been delivered from '%s'; were the sensor to end "
-				    "now, it would be delivered again",
+				    "cannot remove delivered documents from '%s'; if the sensor exits now, "
+				    "they will be delivered again",
 				    writer->config.spool_path);
 		writer->spool_untidy = r < 0;
 	}
@@ -330,11 +329,12 @@ static int take_message(struct writer *writer, const struct ipc_message *message
 				 message->type);
 	collection = find_collection(writer, batch.collection);
 	if (!collection)
-		return log_error("link", -EBADMSG, "collection '%s' is one too many", batch.collection);
+		return log_error("link", -EBADMSG, "too many collections: '%s' is not accepted",
+				 batch.collection);
 	r = batch_append_batch(message->type == LINK_PUT ? &collection->puts : &collection->appends,
 			       &batch.documents);
 	if (r < 0)
-		return log_error("link", r, "no memory for a batch");
+		return log_error("link", r, "out of memory for a batch");
 	if (batch.last) {
 		settle_tick(writer, link_socket);
 		send_status(writer, link_socket);
@@ -359,7 +359,7 @@ int writer_run(struct writer *writer, int link_socket)
 		int r = poll(&link, 1, wait_ms(writer));
 
 		if (r < 0 && errno != EINTR)
-			return log_error("link", -errno, "cannot wait for collect");
+			return log_error("link", -errno, "cannot wait for messages from collect");
 		if (r > 0) {
 			r = ipc_receive(link_socket, writer->receive, sizeof(writer->receive), &message);
 			if (r == 0)

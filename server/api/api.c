@@ -36,7 +36,7 @@ static void get_metrics(struct http_request *request, void *data)
 	if (text)
 		http_answer(request, 200, METRICS_CONTENT_TYPE, text, length);
 	else
-		http_answer_error(request, 500, "no memory for the metrics");
+		http_answer_error(request, 500, "out of memory for the metrics");
 	free(text);
 }
 

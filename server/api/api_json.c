@@ -93,7 +93,7 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *valu
 	if (text)
 		http_answer_json(request, status, text);
 	else
-		http_answer_error(request, 500, "no memory for the answer");
+		http_answer_error(request, 500, "out of memory for the answer");
 	free(text);
 	json_decref(value);
 }

@@ -57,11 +57,10 @@ static const struct row_family row_families[] = {
 	{METRICS_GAUGE, "wattribute_machine_watts", "Power of the machine in the last tick, as measured.",
 	 pick_power, true, REPORT_TARGET_RAPL},
 	{METRICS_COUNTER, "wattribute_system_joules_total",
-	 "Energy of what belongs to no container since the server's start.", pick_total, false,
-	 REPORT_TARGET_SYSTEM},
-	{METRICS_GAUGE, "wattribute_system_watts", "Power of what belongs to no container in the last tick.",
+	 "Energy outside of containers since the server's start.", pick_total, false, REPORT_TARGET_SYSTEM},
+	{METRICS_GAUGE, "wattribute_system_watts", "Power outside of containers in the last tick.",
 	 pick_power, true, REPORT_TARGET_SYSTEM},
-	{METRICS_COUNTER, "wattribute_idle_joules_total", "Static energy that --static none gives to nobody.",
+	{METRICS_COUNTER, "wattribute_idle_joules_total", "Static energy that --static none gives to no one.",
 	 pick_total, false, REPORT_TARGET_IDLE},
 	{METRICS_GAUGE, "wattribute_predicted_watts",
 	 "The model's prediction for the last tick, made before its energy was seen.", pick_power, true,
@@ -136,7 +135,7 @@ static void write_family(struct metrics_writer *writer, const struct row_family 
 static void write_info(struct metrics_writer *writer, const struct server *server)
 {
 	metrics_family(writer, METRICS_GAUGE, "wattribute_container_info",
-		       "1; what is known of a container is in the labels.");
+		       "1; the properties of a container are in the labels.");
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		const struct live_target *target = machine->live.targets;
 
@@ -176,27 +175,28 @@ struct counter_family {
 	}
 
 static const struct counter_family counter_families[] = {
-	COUNTER("wattribute_reports_total", documents, "Reports taken in, each once."),
-	COUNTER("wattribute_reports_bad_total", bad, "Documents that are no reports."),
-	COUNTER("wattribute_reports_late_total", late, "Reports that came after their tick was finished."),
-	COUNTER("wattribute_reports_duplicate_total", duplicates, "Reports that were in a file twice."),
+	COUNTER("wattribute_reports_total", documents, "Distinct reports received."),
+	COUNTER("wattribute_reports_bad_total", bad, "Malformed documents."),
+	COUNTER("wattribute_reports_late_total", late,
+		"Reports that arrived after their tick was processed."),
+	COUNTER("wattribute_reports_duplicate_total", duplicates, "Duplicate reports in a file."),
 	COUNTER("wattribute_reports_missing_total", missing,
-		"Reports that a tick announced and that did not come."),
-	COUNTER("wattribute_ticks_total", ticks, "Ticks worked off."),
+		"Reports that a tick announced but that did not arrive."),
+	COUNTER("wattribute_ticks_total", ticks, "Ticks processed."),
 	COUNTER("wattribute_ticks_incomplete_total", incomplete,
-		"Ticks worked off without all of their reports."),
+		"Ticks processed without all of their reports."),
 	COUNTER("wattribute_ticks_skipped_total", skipped,
-		"Ticks that the sensor numbered and that never came."),
+		"Ticks that the sensor numbered but that never arrived."),
 	COUNTER("wattribute_ticks_overlapping_total", overlapping,
-		"Ticks that claim more time than has passed: two sensors of one name, or a clock set back."),
+		"Ticks that overlap others: two sensors with one name, or a clock set back."),
 	COUNTER("wattribute_ticks_unmeasured_total", unmeasured, "Ticks without any energy."),
 	COUNTER("wattribute_ticks_bridged_total", bridged,
-		"Ticks whose energy covers earlier ones that had none, too."),
-	COUNTER("wattribute_power_reports_total", rows, "Power reports made."),
+		"Ticks whose energy also covers earlier ticks without energy."),
+	COUNTER("wattribute_power_reports_total", rows, "Power reports computed."),
 	COUNTER("wattribute_power_reports_unwritable_total", unwritable,
-		"Power reports that were no numbers."),
+		"Power reports that were not a number."),
 	COUNTER("wattribute_degraded_total", degraded,
-		"Times that modelled watts were absurd and a socket went by CPU time."),
+		"Times that modelled watts were unusable and a socket was divided by CPU time."),
 };
 
 static void write_counters(struct metrics_writer *writer, const struct server *server)
@@ -250,10 +250,11 @@ static void write_models(struct metrics_writer *writer, const struct server *ser
 static void write_sensors(struct metrics_writer *writer, const struct server *server, int what)
 {
 	static const char *const names[][2] = {
-		{"wattribute_lag_seconds", "Age of the last tick that was worked off."},
-		{"wattribute_ticks_waiting", "Ticks that wait for reports."},
-		{"wattribute_sensor_lost", "What the sensor itself says that it lost since its start."},
-		{"wattribute_estimated", "1 where the machine's energy is a model's, not measured."},
+		{"wattribute_lag_seconds", "Age of the last processed tick."},
+		{"wattribute_ticks_waiting", "Ticks waiting for reports."},
+		{"wattribute_sensor_lost",
+		 "Losses since its start that the sensor itself reports, by cause."},
+		{"wattribute_estimated", "1 if the machine's energy is modelled, not measured."},
 	};
 	int64_t now_ms = clock_realtime_ms();
 
@@ -275,7 +276,7 @@ static void write_sensors(struct metrics_writer *writer, const struct server *se
 static void write_lost_time(struct metrics_writer *writer, const struct server *server)
 {
 	metrics_family(writer, METRICS_COUNTER, "wattribute_sensor_lost_cpu_seconds_total",
-		       "CPU time that the sensor could give to no cgroup.");
+		       "CPU time that the sensor could attribute to no cgroup.");
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		const char *labels[] = {"sensor", machine->name, NULL};
 
@@ -299,13 +300,13 @@ static void write_store(struct metrics_writer *writer, const struct server *serv
 	write_one(writer, METRICS_COUNTER, "wattribute_store_written_total", "Documents stored.",
 		  (double)statistics->appended);
 	write_one(writer, METRICS_COUNTER, "wattribute_store_duplicates_total",
-		  "Documents that were stored already.", (double)statistics->duplicates);
+		  "Documents that were already stored.", (double)statistics->duplicates);
 	write_one(writer, METRICS_COUNTER, "wattribute_store_dropped_total",
 		  "Documents that the store refused for good.", (double)statistics->dropped);
-	write_one(writer, METRICS_GAUGE, "wattribute_store_queue_bytes", "Bytes that wait to be written.",
+	write_one(writer, METRICS_GAUGE, "wattribute_store_queue_bytes", "Bytes waiting to be written.",
 		  (double)db_client_queued_bytes(server->output));
 	write_one(writer, METRICS_GAUGE, "wattribute_store_waiting_requests",
-		  "Requests that wait for the store's answer.", db_client_waiting(server->output));
+		  "Requests waiting for the store's answer.", db_client_waiting(server->output));
 	write_one(writer, METRICS_GAUGE, "wattribute_store_away", "1 while the store does not answer.",
 		  server->away);
 	write_one(writer, METRICS_COUNTER, "wattribute_store_troubles_total",
@@ -313,16 +314,16 @@ static void write_store(struct metrics_writer *writer, const struct server *serv
 	write_one(writer, METRICS_COUNTER, "wattribute_reads_total", "Answers to requests for reports.",
 		  (double)input->reads);
 	write_one(writer, METRICS_COUNTER, "wattribute_reads_failed_total",
-		  "Those of them that were refusals.", (double)input->failed);
+		  "Answers to requests for reports that were refusals.", (double)input->failed);
 	write_one(writer, METRICS_COUNTER, "wattribute_lines_damaged_total",
-		  "Lines of files that are no documents and were passed over.", (double)input->damaged);
+		  "Malformed lines of files that were skipped.", (double)input->damaged);
 	write_one(writer, METRICS_COUNTER, "wattribute_reads_paused_total",
-		  "Reads put off because writing lagged.", (double)input->paused);
+		  "Reads postponed because writing lagged.", (double)input->paused);
 	write_one(writer, METRICS_COUNTER, "wattribute_recaps_total", "Recaps written.",
 		  (double)recaps->made);
-	write_one(writer, METRICS_COUNTER, "wattribute_recaps_failed_total", "Recaps that could not be made.",
-		  (double)recaps->failed);
-	write_one(writer, METRICS_GAUGE, "wattribute_recaps_waiting", "Recaps that wait for their last tick.",
+	write_one(writer, METRICS_COUNTER, "wattribute_recaps_failed_total",
+		  "Recaps that could not be written.", (double)recaps->failed);
+	write_one(writer, METRICS_GAUGE, "wattribute_recaps_waiting", "Recaps waiting for their last tick.",
 		  (double)recaps->waiting);
 }
 

@@ -19,7 +19,7 @@
 #define WAIT_EXTRA_S   5.0 /* behind --recap-timeout, for the store */
 #define LIST_LIMIT     100
 #define LIST_LIMIT_MAX 10000
-#define RETRY_TEXT     "the recap will still be written, and can be had by GET /%s/%s/recaps?name=%s"
+#define RETRY_TEXT     "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"
 
 /* Somebody who waits for a recap. */
 struct waiter {
@@ -60,7 +60,7 @@ static void waiter_made(void *data, const struct recap_request *request, const s
 
 	waiter->entry = NULL;
 	if (error) {
-		http_answer_error(waiter->http, 500, "the recap cannot be made: %s", error);
+		http_answer_error(waiter->http, 500, "cannot compute the recap: %s", error);
 	} else if (waiter->text) {
 		length = recap_text(request, recap, text, sizeof(text));
 		http_answer(waiter->http, 200, "text/plain; charset=utf-8", text,
@@ -76,10 +76,10 @@ static void waiter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
 	struct waiter *waiter = timer->data;
 
 	(void)loop, (void)events;
-	http_answer_error(
-		waiter->http, 504,
-		"no report of %s has come that covers the end of the run within %.3g s; " RETRY_TEXT,
-		waiter->machine, waiter->timeout_s, waiter->database, waiter->machine, waiter->name);
+	http_answer_error(waiter->http, 504,
+			  "no report of %s that covers the end of the run arrived within %.3g s; " RETRY_TEXT,
+			  waiter->machine, waiter->timeout_s, waiter->database, waiter->machine,
+			  waiter->name);
 	waiter_free(waiter);
 }
 
@@ -130,7 +130,8 @@ static void post_query(struct api *api, struct http_request *http, struct recap_
 			       waiter ? &waiter->entry : NULL);
 	if (r < 0) {
 		http_answer_error(http, 503,
-				  r == -EBUSY ? "too many recaps wait; try again later" : "no memory");
+				  r == -EBUSY ? "too many recaps are pending; try again later"
+					      : "out of memory");
 		if (waiter)
 			waiter_free(waiter);
 		return;
@@ -177,7 +178,7 @@ void api_post_recap(struct http_request *request, void *data)
 	if (!api_find_machine(api, request, http_request_part(request, 0), name))
 		return;
 	if (recap_query_init(&query, name) < 0) {
-		http_answer_error(request, 500, "no memory");
+		http_answer_error(request, 500, "out of memory");
 		return;
 	}
 	query.text = accept && strncmp(accept, "text/plain", 10) == 0;
@@ -226,7 +227,7 @@ static void lister_answered(void *data, const struct db_answer *answer)
 			(void)json_array_append_new(list, api_json_of_bson(&document));
 	}
 	if (lister->http && answer->result != STORE_OK) {
-		http_answer_error(lister->http, 503, "the store gives no recaps: %s", answer->error);
+		http_answer_error(lister->http, 503, "cannot read recaps from the store: %s", answer->error);
 		json_decref(list);
 	} else if (lister->http) {
 		api_answer_json(lister->http, 200, json_pack("{so}", "recaps", list));
@@ -253,7 +254,7 @@ static void list_recaps(struct api *api, struct http_request *request, const cha
 	}
 	lister = calloc(1, sizeof(*lister));
 	if (!lister) {
-		http_answer_error(request, 500, "no memory");
+		http_answer_error(request, 500, "out of memory");
 		return;
 	}
 	lister->http = request;

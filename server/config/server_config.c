@@ -37,13 +37,13 @@ static int settle_stores(struct server_config *config, struct reason *why)
 		return -ENOMEM;
 	if (!output && is_stream(config->input_uri))
 		return reason_set(why, -EINVAL,
-				  "--input %s cannot hold the power reports as well: give --output URI",
+				  "--input %s cannot also hold the power reports; add --output URI",
 				  config->input_uri);
 	config->output_uri = strdup(output ? output : config->input_uri);
 	if (!config->output_uri)
 		return -ENOMEM;
 	if (server_config_one_store(config) && is_stream(config->input_uri))
-		return reason_set(why, -EINVAL, "--output %s is the input: name another file",
+		return reason_set(why, -EINVAL, "--output %s is also the input; choose another file",
 				  config->output_uri);
 	if (!store_uri_valid(config->input_uri, why) || !store_uri_valid(config->output_uri, why))
 		return -EINVAL;
@@ -64,8 +64,7 @@ static int settle_listen(struct server_config *config, struct reason *why)
 	port_text = digits ? text : colon ? colon + 1 : NULL;
 	if (port_text && (text_parse_u64(port_text, &port) < 0 || port > UINT16_MAX))
 		return reason_set(why, -EINVAL,
-				  "--listen %s: '%s' is no port; write ADDRESS:PORT, as in "
-				  "127.0.0.1:4443",
+				  "--listen %s: '%s' is not a port; write ADDRESS:PORT, as in 127.0.0.1:4443",
 				  text, port_text);
 	if (digits || colon == text)
 		config->address = strdup("127.0.0.1");
@@ -132,9 +131,8 @@ bool server_config_one_store(const struct server_config *config)
 
 const struct config_spec server_config_spec = {
 	.program = "wattribute-server",
-	.about = "Joins the reports of sensors into ticks, turns them into watts for each container, and "
-		 "writes recaps "
-		 "of runs.",
+	.about = "Joins the reports of sensors into ticks, turns them into watts per container, and writes "
+		 "recaps of runs.",
 	.rows = server_option_rows,
 	.n_rows = SERVER_OPTION_ROWS,
 	.target_size = sizeof(struct server_config),

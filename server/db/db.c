@@ -289,7 +289,7 @@ static int open_db(struct db *db, const struct db_options *options)
 
 	db->buffer = malloc(IPC_MESSAGE_MAX + 16);
 	if (!db->buffer)
-		return log_error("store", -ENOMEM, "no memory");
+		return log_error("store", -ENOMEM, "out of memory");
 	r = store_open(options->uri, &options->store, &db->store, &why);
 	if (r < 0) {
 		log_error("store", 0, "%s", why.text);
@@ -313,7 +313,7 @@ int db_serve(int socket, const struct db_options *options)
 	if (r == -EPIPE || r == -ECONNRESET)
 		r = 0;
 	if (r < 0)
-		log_error("store", r, "the store's process ends");
+		log_error("store", r, "the store's process is exiting");
 	if (db.store)
 		store_close(db.store);
 	db_group_done(&db.group);

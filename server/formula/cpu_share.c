@@ -174,7 +174,7 @@ static int save(const void *opaque, bson_t *document)
 
 static int refuse(struct reason *why, const char *reason)
 {
-	return reason_set(why, -EINVAL, "state of formula share: %s; it is learnt anew", reason);
+	return reason_set(why, -EINVAL, "state of formula share: %s; starting with an empty model", reason);
 }
 
 static int load(void *opaque, const bson_t *document, struct reason *why)

@@ -156,7 +156,7 @@ static void take_list(void *data, const struct db_answer *answer)
 	if (input->stopped)
 		return;
 	if (answer->result != STORE_OK)
-		log_error(INPUT_TOKEN, 0, "cannot look for sensors: %s", answer->error);
+		log_error(INPUT_TOKEN, 0, "cannot list the sensors' collections: %s", answer->error);
 	while (left > 0) {
 		size_t length = strnlen(at, left);
 

@@ -64,13 +64,13 @@ static void complain(struct reader *reader, struct machine *machine)
 		return;
 	if (machine->n.late > reader->complained_late)
 		log_warning(INPUT_TOKEN, 0,
-			    "%s: %" PRIu64 " reports came after their tick was finished (--grace is %" PRIu64
-			    " ms); they "
-			    "are not counted",
+			    "%s: %" PRIu64
+			    " reports arrived after their tick was processed (--grace is %" PRIu64
+			    " ms); they are not used",
 			    machine->name, (machine->n.late - reader->complained_late),
 			    reader->input->config->grace_ms);
 	if (machine->n.bad > reader->complained_bad)
-		log_warning(INPUT_TOKEN, 0, "%s: %" PRIu64 " documents of '%s' are no reports; the last: %s",
+		log_warning(INPUT_TOKEN, 0, "%s: %" PRIu64 " malformed documents in '%s'; the last: %s",
 			    machine->name, (machine->n.bad - reader->complained_bad), machine->reports,
 			    machine->why.text);
 	if (machine->n.overlapping > reader->complained_overlapping)
@@ -259,8 +259,7 @@ static void answered(void *data, const struct db_answer *answer)
 	r = take(reader, answer->documents, &found);
 	reader->input->statistics.documents += found.n_documents;
 	if (r < 0)
-		log_error(INPUT_TOKEN, r, "%s: reports could not be worked off; trying again",
-			  reader->collection);
+		log_error(INPUT_TOKEN, r, "%s: reports could not be processed; retrying", reader->collection);
 	reader->offset = answer->read.offset;
 	if (reader->ended && reader->input->config->once)
 		input_check_end(reader->input);

@@ -118,7 +118,7 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 	if (r == -ENOMEM)
 		return r;
 	if (r == 0 && is_ahead(machine, now_ms)) {
-		reason_set(&machine->why, 0, "its time is more than a day ahead of this server's clock");
+		reason_set(&machine->why, 0, "it is dated more than a day in the future");
 		r = -EBADMSG;
 	}
 	if (r < 0) {

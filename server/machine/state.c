@@ -92,7 +92,7 @@ static int take(struct machine *machine, const bson_t *document, struct reason *
 
 	if (!bson_iter_init_find(&iterator, document, "version") || !BSON_ITER_HOLDS_INT32(&iterator) ||
 	    bson_iter_int32(&iterator) != STATE_VERSION)
-		return reason_set(why, -EINVAL, "the stored state is of another version");
+		return reason_set(why, -EINVAL, "the stored state has another version");
 	if (bson_iter_init_find(&iterator, document, "interval") && BSON_ITER_HOLDS_DOUBLE(&iterator))
 		interval_s = bson_iter_double(&iterator);
 	if (!bson_iter_init_find(&iterator, document, "position") || !BSON_ITER_HOLDS_DATE_TIME(&iterator))

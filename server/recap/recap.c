@@ -149,26 +149,26 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
 		found |= recap->target[scope][RECAP_WHOLE].samples > 0;
 	if (found && is_brief(recap)) {
-		(void)snprintf(ret, size,
-			       "the run is short beside a tick: the container's joules are all of it, the "
-			       "machine's are "
-			       "cut out of its ticks in proportion to time, and are less");
+		(void)snprintf(
+			ret, size,
+			"the run is short compared with a tick: the container's joules are complete, but the "
+			"machine's are cut out of its ticks in proportion to time, and are less");
 		return true;
 	}
 	if (found)
 		return false;
 	if (recap_coverage(recap) <= 0)
-		(void)snprintf(ret, size, "there are no reports of %s in this time; did its sensor run?",
-			       machine);
+		(void)snprintf(ret, size,
+			       "there are no reports of %s in this period; was its sensor running?", machine);
 	else if (recap->n_others)
 		(void)snprintf(ret, size,
-			       "the reports of this name are of another container, %s; is the id right?",
+			       "the reports of this name belong to another container, %s; check the ID",
 			       recap->other_id);
 	else
-		(void)snprintf(ret, size,
-			       "the container has no reports in this time; is its name right, and did it run "
-			       "on %s?",
-			       machine);
+		(void)snprintf(
+			ret, size,
+			"the container has no reports in this period; check its name, and that it ran on %s",
+			machine);
 	return true;
 }
 

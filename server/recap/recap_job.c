@@ -192,7 +192,7 @@ static void read_next(struct recap_job *job)
 	};
 
 	if (db_client_read(job->options.client, &query, answered, job) < 0)
-		job->options.done(job->options.data, NULL, "the store's process is gone");
+		job->options.done(job->options.data, NULL, "the store's process has exited");
 }
 
 void recap_job_begin(struct recap_job *job)

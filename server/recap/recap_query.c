@@ -68,7 +68,7 @@ static void take_time(struct recap_query *query, unsigned which, const char *val
 		return;
 	if (text_parse_double(value, &seconds) < 0 || seconds < 0)
 		fail(query,
-		     "%s='%.64s' is no time: give seconds since 1970, as in 1700000000 or 1700000000.25",
+		     "%s='%.64s' is not a time: give seconds since 1970, as in 1700000000 or 1700000000.25",
 		     time_names[which], value);
 	else if (seconds > SECONDS_MAX)
 		fail(query, "%s=%.64s is too late: give seconds, not milliseconds", time_names[which], value);
@@ -89,25 +89,24 @@ static void take_extra(struct recap_query *query, const char *name, const char *
 	}
 	for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++) {
 		if (strcmp(name, own_names[i]) == 0)
-			fail(query, "the parameter '%s' is a field of the recap itself: give it another name",
+			fail(query, "the parameter '%s' is a field of the recap itself: use another name",
 			     name);
 	}
 	if (strstr(name, "_powers_"))
-		fail(query, "the parameter '%.64s' is a field of the recap itself: give it another name",
-		     name);
+		fail(query, "the parameter '%.64s' is a field of the recap itself: use another name", name);
 	if (report_check_key(name, &why) < 0)
 		fail(query, "the parameter '%.64s' cannot be a field: %.120s", name, why.text);
 	if (strlen(value) > VALUE_MAX)
 		fail(query, "the parameter '%.64s' is longer than %d bytes", name, VALUE_MAX);
 	if (request->n_extras == RECAP_EXTRAS_MAX)
-		fail(query, "more than %d further parameters", RECAP_EXTRAS_MAX);
+		fail(query, "more than %d additional parameters", RECAP_EXTRAS_MAX);
 	if (query->error[0])
 		return;
 	extra->name = strdup(name);
 	extra->value = strdup(value);
 	request->n_extras++;
 	if (!extra->name || !extra->value)
-		fail(query, "no memory");
+		fail(query, "out of memory");
 }
 
 static void take_string(struct recap_query *query, const char *name, const char *value, char **field)
@@ -160,14 +159,13 @@ static void check_order(struct recap_query *query)
 
 	if (window->begin_ms > window->warmup_ms)
 		fail(query,
-		     "beginwarmup lies before begin: the order is begin, beginwarmup, beginexecution, end");
+		     "beginwarmup is before begin: the order is begin, beginwarmup, beginexecution, end");
 	else if (window->warmup_ms > window->execution_ms)
-		fail(query, "beginexecution lies before beginwarmup: the order is begin, beginwarmup, "
-			    "beginexecution, "
-			    "end");
+		fail(query, "beginexecution is before beginwarmup: the order is begin, beginwarmup, "
+			    "beginexecution, end");
 	else if (window->execution_ms > window->end_ms)
 		fail(query,
-		     "end lies before beginexecution: the order is begin, beginwarmup, beginexecution, end");
+		     "end is before beginexecution: the order is begin, beginwarmup, beginexecution, end");
 }
 
 int recap_query_finish(struct recap_query *query, int64_t now_ms)
@@ -185,16 +183,16 @@ int recap_query_finish(struct recap_query *query, int64_t now_ms)
 	if (!query->times[2])
 		window->execution_ms = window->warmup_ms;
 	if (!request->name && !request->id)
-		fail(query, "name is missing: give the container's name, or its id as id");
+		fail(query, "name is missing: give the container's name, or its ID as id");
 	if (!query->error[0])
 		check_order(query);
 	if (!query->error[0] && window->end_ms > (double)now_ms + AHEAD_MAX_MS)
-		fail(query, "end lies more than an hour ahead of this server's clock: compare the clocks");
+		fail(query, "end is more than an hour ahead of this server's clock: check both clocks");
 	if (!request->name)
 		request->name = strdup("");
 	if (!request->id)
 		request->id = strdup("");
 	if (!request->name || !request->id)
-		fail(query, "no memory");
+		fail(query, "out of memory");
 	return query->error[0] ? -EINVAL : 0;
 }

@@ -73,8 +73,8 @@ size_t recap_text(const struct recap_request *request, const struct recap *recap
 	if (coverage < 0.995)
 		text_add(&text, "note: reports cover only %.0f %% of the run\n", coverage * 100);
 	if (recap->estimated)
-		text_add(&text,
-			 "note: this machine measures no energy; watts are estimated from its utilization\n");
+		text_add(&text, "note: this machine has no energy counter; watts are estimated from its "
+				"utilization\n");
 	if (recap_warning(recap, request->machine, warning, sizeof(warning)))
 		text_add(&text, "note: %s\n", warning);
 	return text.length;

@@ -83,7 +83,7 @@ static void put_done(void *data, const struct db_answer *answer)
 {
 	(void)data;
 	if (answer->result != STORE_OK)
-		log_warning(RECAPS_TOKEN, 0, "cannot be stored: %s", answer->error);
+		log_warning(RECAPS_TOKEN, 0, "cannot store the list of pending recaps: %s", answer->error);
 }
 
 /* Stores the list of those that wait. */
@@ -134,7 +134,7 @@ static void made(void *data, const struct recap *recap, const char *error)
 	bson_t document = BSON_INITIALIZER;
 
 	if (!error && recap_bson_write(&document, &entry->request, recap) < 0)
-		error = "no memory for the recap";
+		error = "out of memory for the recap";
 	if (!error) {
 		store(entry, &document);
 		recaps->statistics.made += !entry->early;
@@ -143,8 +143,8 @@ static void made(void *data, const struct recap *recap, const char *error)
 		entry->finished = !entry->early;
 	} else {
 		recaps->statistics.failed++;
-		log_warning(RECAPS_TOKEN, 0, "of '%s' on %s cannot be made: %s", entry->request.name,
-			    entry->request.machine, error);
+		log_warning(RECAPS_TOKEN, 0, "cannot compute the recap of '%s' on %s: %s",
+			    entry->request.name, entry->request.machine, error);
 		entry->finished = true;
 	}
 	if (entry->done)
@@ -170,7 +170,7 @@ static void begin(struct recaps_entry *entry, const struct machine *machine)
 	if (entry->job)
 		recap_job_begin(entry->job);
 	else
-		made(entry, NULL, "no memory");
+		made(entry, NULL, "out of memory");
 }
 
 void recaps_tick(struct recaps *recaps, const struct machine *machine)
@@ -283,7 +283,7 @@ static void load_list(struct recaps *recaps, const bson_iter_t *list)
 		return;
 	while (bson_iter_next(&each)) {
 		if (recap_bson_read_request(&each, &request) < 0)
-			log_warning(RECAPS_TOKEN, 0, "a waiting recap could not be read back");
+			log_warning(RECAPS_TOKEN, 0, "a pending recap could not be restored");
 		else if (recaps_add(recaps, &request, NULL, NULL, NULL) < 0)
 			recap_request_done(&request);
 	}

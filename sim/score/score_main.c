@@ -77,11 +77,10 @@ struct score_arguments {
 };
 
 static const char usage[] =
-	"usage: wattribute score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson\n"
-	"Compares power reports with the truth of a simulated machine.\n"
-	"  --json        one line of JSON instead of the table\n"
-	"  --label TEXT  what the first line calls it (default: the name of REPORTS)\n"
-	"  --rows FILE   every container-tick as CSV, for plots\n";
+	"usage: wattribute score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson\nCompares "
+	"power reports with the truth of a simulated machine.\n  --json        one line of JSON instead of "
+	"the table\n  --label TEXT  label of the first line (default: the name of REPORTS)\n  --rows FILE   "
+	"every container-tick as CSV, for plots\n";
 
 static int parse_arguments(int argc, char **argv, struct score_arguments *arguments)
 {

@@ -146,7 +146,7 @@ static void test_sysfs_names(void **state)
 	event_encoding_done(&encoding);
 	refuse(&tree, "cpu/umask=0x100/", -ERANGE, "terms");
 	refuse(&tree, "cpu/nothing=1/", -EINVAL, "terms");
-	refuse(&tree, "cpu/broken=1/", -EBADMSG, "make no sense");
+	refuse(&tree, "cpu/broken=1/", -EBADMSG, "cannot parse");
 	refuse(&tree, "cpu/../../type/", -EINVAL, "two slashes");
 	refuse(&tree, "../type/", -ENOENT, "PMU '..'");
 	refuse(&tree, "cpu/event=1", -EINVAL, "two slashes");
@@ -316,9 +316,9 @@ static void test_bad_pmu_files(void **state)
 	assert_int_equal(pmu_read(tree.root, "power", &pmu), -EBADMSG);
 	fake_pmu(&tree, "power", 12, "0");
 	fake_event(&tree, "power", "energy-pkg", "config=2", "nan");
-	refuse(&tree, "RAPL_ENERGY_PKG", -EBADMSG, "make no sense");
+	refuse(&tree, "RAPL_ENERGY_PKG", -EBADMSG, "cannot parse");
 	fake_event(&tree, "power", "energy-pkg", "config=2", "-1");
-	refuse(&tree, "RAPL_ENERGY_PKG", -EBADMSG, "make no sense");
+	refuse(&tree, "RAPL_ENERGY_PKG", -EBADMSG, "cannot parse");
 	assert_int_equal(pmu_find_type(tree.root, 12, name), 0);
 	assert_string_equal(name, "power");
 	assert_int_equal(pmu_find_type(tree.root, 13, name), -ENOENT);

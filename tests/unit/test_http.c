@@ -385,7 +385,7 @@ static void addresses(void **state)
 
 	(void)setup(state);
 	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, &why), -EINVAL);
-	assert_non_null(strstr(why.text, "'no.such.address' is no address"));
+	assert_non_null(strstr(why.text, "'no.such.address' is not an address"));
 	options = (struct http_options){.port = http_port(server)};
 	assert_int_equal(http_start(loop, &options, routes, 1, NULL, &second, &why), -EADDRINUSE);
 	assert_non_null(strstr(why.text, "choose another port"));

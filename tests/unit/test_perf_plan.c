@@ -187,7 +187,7 @@ static void test_energy(void **state)
 	assert_int_equal(plan->units[1].cpu, 4);
 	assert_int_equal(plan->attrs[0].type, 20);
 	assert_non_null(strstr(fixture.log, "without event RAPL_ENERGY_DRAM: PMU 'power'"));
-	assert_non_null(strstr(fixture.log, "without event cpu/a/: it is no energy event"));
+	assert_non_null(strstr(fixture.log, "without event cpu/a/: not an energy event"));
 	perf_plan_free(plan);
 }
 

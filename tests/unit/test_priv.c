@@ -132,7 +132,7 @@ static void check_files(struct priv_client *client)
 	assert_int_equal(priv_client_open_file(client, PRIV_FILE_POWERCAP_ENERGY, "intel-rapl:1"), -ENOENT);
 	assert_int_equal(priv_client_open_file(client, PRIV_FILE_POWERCAP_ENERGY, "intel-rapl:0/../../x"),
 			 -EPERM);
-	assert_string_equal(priv_client_cause(client), "the file is not in the list");
+	assert_string_equal(priv_client_cause(client), "the file is not on the list of allowed files");
 	assert_int_equal(
 		priv_client_open_container_file(client, CONTAINER_FILE_DOCKER, "../../etc/passwd", NULL),
 		-EOPNOTSUPP);
@@ -198,7 +198,7 @@ static void test_refused(void **state)
 	assert_int_equal(open_one(client, 1, "a"), -EPERM);
 	assert_int_equal(open_one(client, 1, "/missing"), -ENOENT);
 	assert_int_equal(open_one(client, 1, "/class"), -EBADF);
-	assert_non_null(strstr(priv_client_cause(client), "no cgroup hierarchy"));
+	assert_non_null(strstr(priv_client_cause(client), "not a cgroup hierarchy"));
 	priv_client_free(client);
 }
 

@@ -146,7 +146,7 @@ static void no_rows_a_reason(void **state)
 	assert_non_null(strstr(warning, "no reports of n1"));
 	recap_add(&recap, &row, true, 1);
 	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
-	assert_non_null(strstr(warning, "is its name right"));
+	assert_non_null(strstr(warning, "check its name"));
 	row.container_id = "0123456789abcdef";
 	recap_note_other(&recap, &row);
 	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
@@ -173,7 +173,7 @@ static void a_brief_run_says_so(void **state)
 	assert_true(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j >
 		    recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j);
 	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
-	assert_non_null(strstr(warning, "short beside a tick"));
+	assert_non_null(strstr(warning, "short compared with a tick"));
 }
 
 static double random_part(void)

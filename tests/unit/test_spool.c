@@ -170,7 +170,7 @@ static void damaged_file_is_set_aside(void **state)
 		(void)fputs("this is no database ", file);
 	(void)fclose(file);
 	assert_int_equal(spool_open(place->file, &limits, &spool, &why), 0);
-	assert_non_null(strstr(why.text, "set aside"));
+	assert_non_null(strstr(why.text, "has been moved to"));
 	(void)snprintf(aside, sizeof(aside), "%s.damaged", place->file);
 	assert_int_equal(access(aside, R_OK), 0);
 	assert_true(spool_is_empty(spool));

@@ -91,7 +91,7 @@ static void test_jsonl_damaged(void **state)
 	assert_int_equal(documents.n_documents, 2);
 	assert_int_equal(read.damaged, 2);
 	assert_true(read.end);
-	assert_non_null(strstr(store_error(store), "2 lines"));
+	assert_non_null(strstr(store_error(store), "2 malformed lines"));
 	/* The last line is not whole yet: it is neither read nor damaged. */
 	query.offset = read.offset;
 	assert_int_equal(store_read(store, &query, &documents, &read), STORE_OK);

@@ -46,7 +46,7 @@ static int open_store(struct store *store, const char *location, const struct st
 	own->overwrite = options->flags & STORE_OVERWRITE;
 	if (!own->directory || !own->names) {
 		close_store(store);
-		(void)store_fail(store, STORE_RETRY, "no memory to open '%s'", location);
+		(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", location);
 		return -ENOMEM;
 	}
 	while (length > 1 && own->directory[length - 1] == '/')
@@ -55,7 +55,7 @@ static int open_store(struct store *store, const char *location, const struct st
 	if (r == 0)
 		return 0;
 	close_store(store);
-	(void)store_fail(store, STORE_RETRY, "cannot write into the directory '%s': %s; name another",
+	(void)store_fail(store, STORE_RETRY, "cannot write to the directory '%s': %s; choose another",
 			 location, strerror(-r));
 	return r;
 }
@@ -92,7 +92,7 @@ static enum store_result add_row(struct store *store, const struct report_value 
 		return refused ? STORE_DROP : STORE_RETRY;
 	if (!has_all_columns(file, values, n_values))
 		return store_fail(store, STORE_DROP,
-				  "'%s/%s.csv' was begun with other events than are counted now; choose "
+				  "'%s/%s.csv' was started with other events than those counted now; choose "
 				  "another directory",
 				  own->directory, file->name);
 	r |= csv_put_time(&file->text, report->time_ms);
@@ -104,7 +104,7 @@ static enum store_result add_row(struct store *store, const struct report_value 
 		r |= csv_put_number(&file->text, value_of(values, n_values, file->columns[i]), true);
 	r |= csv_put_row_end(&file->text);
 	file->n_rows++;
-	return r < 0 ? store_fail(store, STORE_RETRY, "no memory for rows") : STORE_OK;
+	return r < 0 ? store_fail(store, STORE_RETRY, "out of memory for rows") : STORE_OK;
 }
 
 static bool same_place(const struct report_value *a, const struct report_value *b)
@@ -120,7 +120,7 @@ static enum store_result add_report(struct store *store, const uint8_t *data, si
 	struct reason why;
 
 	if (report_bson_decode(data, length, own->names, report, &why) < 0)
-		return store_fail(store, STORE_DROP, "a report is broken: %s", why.text);
+		return store_fail(store, STORE_DROP, "a report is malformed: %s", why.text);
 	for (unsigned i = 0, n; result == STORE_OK && i < report->n_values; i += n) {
 		n = 1;
 		while (i + n < report->n_values && same_place(&report->values[i], &report->values[i + n]))
@@ -159,7 +159,7 @@ static enum store_result add_power(struct store *store, const uint8_t *data, siz
 	r |= csv_put_text(&file->text, power.estimated ? "true" : "false", false);
 	r |= csv_put_text(&file->text, power.container_id ? power.container_id : "", false);
 	r |= csv_put_row_end(&file->text);
-	return r < 0 ? store_fail(store, STORE_RETRY, "no memory for rows") : STORE_OK;
+	return r < 0 ? store_fail(store, STORE_RETRY, "out of memory for rows") : STORE_OK;
 }
 
 static enum store_result add_document(struct store *store, const uint8_t *data, size_t length)
@@ -173,7 +173,7 @@ static enum store_result add_document(struct store *store, const uint8_t *data, 
 	case STORE_DOCUMENT_POWER:
 		return add_power(store, data, length);
 	default:
-		return store_fail(store, STORE_DROP, "a csv store keeps reports of counts and of power only");
+		return store_fail(store, STORE_DROP, "a csv store keeps only reports of counts and of power");
 	}
 }
 

@@ -199,7 +199,7 @@ static int open_file(struct store *store, struct csv_file *file, const char *fix
 	if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) < 0) {
 		r = -errno;
 		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path,
-				 r == -EWOULDBLOCK ? "another process writes it" : strerror(-r));
+				 r == -EWOULDBLOCK ? "another process is writing it" : strerror(-r));
 		return r;
 	}
 	file->end = lseek(file->fd, 0, SEEK_END);

@@ -296,7 +296,7 @@ enum store_result csv_read(struct store *store, const struct store_query *query,
 	}
 	store->statistics.round_trips++;
 	if (read_ticks(own->reader, query, ret_documents, ret_read) < 0)
-		return store_fail(store, STORE_RETRY, "no memory to read '%s'", own->directory);
+		return store_fail(store, STORE_RETRY, "out of memory reading '%s'", own->directory);
 	return STORE_OK;
 }
 

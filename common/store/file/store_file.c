@@ -43,7 +43,7 @@ int store_file_open(struct store *store, const struct store_file_codec *codec, c
 		file->location = strdup(location);
 	if (!file || !file->location) {
 		free(file);
-		(void)store_fail(store, STORE_RETRY, "no memory to open '%s'", location);
+		(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", location);
 		return -ENOMEM;
 	}
 	file->codec = codec;
@@ -58,7 +58,7 @@ int store_file_open(struct store *store, const struct store_file_codec *codec, c
 	if (r == 0)
 		return 0;
 	if (options->flags & STORE_WRITE)
-		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; name another path", location,
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; choose another path", location,
 				 r == -EBUSY ? "it is being written by another process" : strerror(-r));
 	else
 		(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", location, strerror(-r));
@@ -286,7 +286,7 @@ enum store_result store_file_append(struct store *store, const char *collection,
 	r = encode_batch(file, batch, &bytes);
 	if (r < 0) {
 		store->statistics.dropped += batch->n_documents;
-		return store_fail(store, STORE_DROP, "a document is broken: %s", strerror(-r));
+		return store_fail(store, STORE_DROP, "a document is malformed: %s", strerror(-r));
 	}
 	r = write_all(output, bytes->data, bytes->length);
 	if (r < 0) {

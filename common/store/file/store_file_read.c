@@ -187,12 +187,11 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 	ret_read->damaged = store_file_of(store)->n_damaged;
 	if (ret_read->damaged)
 		(void)store_fail(store, STORE_OK,
-				 "'%s': %u lines before byte %" PRIu64
-				 " are no documents and were passed over",
-				 path, ret_read->damaged, ret_read->offset);
+				 "'%s': %u malformed lines before byte %" PRIu64 " were skipped", path,
+				 ret_read->damaged, ret_read->offset);
 	else if (torn)
 		(void)store_fail(store, STORE_OK,
-				 "'%s' ends in %" PRIu64 " bytes of a document that is not whole", path,
+				 "'%s' ends with the first %" PRIu64 " bytes of an incomplete document", path,
 				 torn);
 	return STORE_OK;
 }
@@ -296,7 +295,7 @@ enum store_result store_file_put(struct store *store, const char *collection, co
 	enum store_result result = store_file_get(store, collection, NULL, &old);
 
 	if (result == STORE_OK && merge(&old, batch, &merged) < 0)
-		result = store_fail(store, STORE_RETRY, "no memory to replace documents");
+		result = store_fail(store, STORE_RETRY, "out of memory replacing documents");
 	if (result == STORE_OK)
 		result = replace_file(store, collection, &merged);
 	if (result == STORE_OK)

@@ -244,7 +244,7 @@ static enum store_result ensure(struct store *store, const char *collection, uin
 
 	if (!ensure_time_index(store, collection, retention_s, &error) ||
 	    !make_target_index(store, collection, &error))
-		return store_mongo_fail(store, STORE_RETRY, "make indexes in", &error);
+		return store_mongo_fail(store, STORE_RETRY, "create indexes in", &error);
 	if (retention_s && !delete_old(store, collection, now_ms - (int64_t)retention_s * 1000, &error))
 		return store_mongo_fail(store, STORE_RETRY, "delete old documents from", &error);
 	return STORE_OK;

@@ -38,7 +38,7 @@ static enum store_result find(struct store *store, const char *collection, const
 	store->statistics.round_trips++;
 	while (result == STORE_OK && mongoc_cursor_next(cursor, &document))
 		if (batch_append(ret_documents, bson_get_data(document), document->len) < 0) {
-			(void)snprintf(error.message, sizeof(error.message), "no memory");
+			(void)snprintf(error.message, sizeof(error.message), "out of memory");
 			result = give_up(store, ret_documents, &before, &error);
 		}
 	if (result == STORE_OK && mongoc_cursor_error(cursor, &error))

@@ -90,7 +90,7 @@ static bool add_replacement(mongoc_bulk_operation_t *bulk, const bson_t *bson, c
 static void drop_document(struct store *store, size_t length)
 {
 	store->statistics.dropped++;
-	(void)store_fail(store, STORE_DROP, "a document of %zu bytes is broken or has no _id", length);
+	(void)store_fail(store, STORE_DROP, "a document of %zu bytes is malformed or has no _id", length);
 }
 
 /* Fills the bulk write; documents that the driver itself refuses are dropped. Returns how many went in. */
@@ -175,7 +175,7 @@ static bool insert_all(struct store *store, mongoc_collection_t *collection, str
 	bool good;
 
 	if (!list_documents(store, part)) {
-		bson_set_error(error, MONGOC_ERROR_CLIENT, MONGOC_ERROR_CLIENT_NOT_READY, "no memory");
+		bson_set_error(error, MONGOC_ERROR_CLIENT, MONGOC_ERROR_CLIENT_NOT_READY, "out of memory");
 		return false;
 	}
 	if (part->n == 0)

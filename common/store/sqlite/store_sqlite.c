@@ -154,7 +154,7 @@ static enum store_result write_documents(struct store *store, sqlite3_stmt *stat
 		if (!store_document_read(data, length, &document) || !document.id_type) {
 			store->statistics.dropped++;
 			result = store_fail(store, STORE_DROP,
-					    "a document of %zu bytes is broken or has no _id", length);
+					    "a document of %zu bytes is malformed or has no _id", length);
 			continue;
 		}
 		if (write_document(store, statement, &document) == SQLITE_OK)
@@ -266,7 +266,8 @@ static enum store_result read_documents(struct store *store, const struct store_
 	(void)sqlite3_reset(statement);
 	(void)sqlite3_clear_bindings(statement);
 	if (code == SQLITE_NOMEM)
-		return store_fail(store, STORE_RETRY, "no memory to read '%s'", store_sqlite_of(store)->path);
+		return store_fail(store, STORE_RETRY, "out of memory reading '%s'",
+				  store_sqlite_of(store)->path);
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
@@ -289,7 +290,8 @@ static enum store_result get(struct store *store, const char *collection, const 
 		}
 	(void)sqlite3_reset(statement);
 	if (code == SQLITE_NOMEM)
-		return store_fail(store, STORE_RETRY, "no memory to read '%s'", store_sqlite_of(store)->path);
+		return store_fail(store, STORE_RETRY, "out of memory reading '%s'",
+				  store_sqlite_of(store)->path);
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 

@@ -45,16 +45,16 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	if (code == SQLITE_FULL)
 		remedy = "; free some space or set a shorter retention";
 	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		remedy = "; the file is damaged: move it away, what is whole in it comes out by `sqlite3 "
-			 "FILE .recover`";
+		remedy = "; the file is damaged: move it away; `sqlite3 FILE .recover` extracts what is "
+			 "intact";
 	else if (code == SQLITE_CANTOPEN && store_path_is_directory(own->path))
 		remedy = "; it is a directory: name a file in it";
 	else if (code == SQLITE_CANTOPEN)
-		remedy = "; is the path right, has the sensor made it yet, may this user open it?";
+		remedy = "; check the path, whether the sensor has created it yet, and this user's rights";
 	else if (code == SQLITE_BUSY)
 		remedy = "; another process keeps it locked";
 	else if (code == SQLITE_READONLY)
-		remedy = "; it may not be written to: look at the rights of the file and of its directory";
+		remedy = "; it is not writable: check the rights of the file and of its directory";
 	return store_fail(store,
 			  code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT ? STORE_DROP : STORE_RETRY,
 			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), remedy);
@@ -130,7 +130,7 @@ static int check_schema(struct store *store, const struct store_options *options
 	}
 	if (sqlite3_exec(own->database, schema, NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
-	(void)store_sqlite_fail(store, "make the tables of");
+	(void)store_sqlite_fail(store, "create the tables of");
 	return -EIO;
 }
 
@@ -183,7 +183,7 @@ int store_sqlite_open(struct store *store, const char *location, const struct st
 		own->path = strdup(location);
 	if (!own || !own->path) {
 		free(own);
-		(void)store_fail(store, STORE_RETRY, "no memory to open '%s'", location);
+		(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", location);
 		return -ENOMEM;
 	}
 	if (options->flags & STORE_OVERWRITE)

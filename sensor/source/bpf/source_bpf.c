@@ -146,7 +146,7 @@ static void cpu_changed(struct activity_source *source, unsigned cpu, bool onlin
 	int r = online ? open_events(bpf, cpu) : 0;
 
 	if (r < 0)
-		log_warning("source", r, "the events of CPU %u cannot be opened again", cpu);
+		log_warning("source", r, "cannot reopen the events of CPU %u", cpu);
 }
 
 static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
@@ -264,10 +264,9 @@ static int probe(struct source_context *context, const struct event_group_reques
 	(void)requests;
 	(void)n_requests;
 	if (context->cgroups_without_perf)
-		return reason_set(
-			why, -EOPNOTSUPP,
-			"the cgroups that are watched are not those of perf events, by which BPF counts. "
-			"Leave -p out, or name the hierarchy of perf_event");
+		return reason_set(why, -EOPNOTSUPP,
+				  "the watched hierarchy (-p) is not the one of perf events, which BPF uses. "
+				  "Omit -p, or give the perf_event hierarchy");
 	r = shape_frame(&bpf);
 	if (r == 0)
 		r = start_program(&bpf);

@@ -89,7 +89,7 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 	int r;
 
 	if (builder->kind == PERF_PLAN_ENERGY && !event_is_energy(name))
-		return reason_set(why, -EINVAL, "it is no energy event");
+		return reason_set(why, -EINVAL, "not an energy event");
 	r = event_encode(builder->context->sysfs_root, name, &event.encoding, why);
 	if (r < 0)
 		return r;
@@ -115,7 +115,7 @@ static int add_request(struct plan_builder *builder, const struct event_group_re
 	struct plan_event *events;
 
 	if (request->one_cpu_per_socket && !one_cpu)
-		log_notice(LOG_TOKEN, 0, "group %s: -o is left aside, containers run on every CPU",
+		log_notice(LOG_TOKEN, 0, "group %s: -o is ignored, because containers run on every CPU",
 			   request->name);
 	events = realloc(builder->events, (builder->n_events + request->n_events + 1) * sizeof(*events));
 	if (!events)
@@ -134,7 +134,7 @@ static int add_request(struct plan_builder *builder, const struct event_group_re
 			return r;
 		*ret_last = r;
 		log_write(builder->context->strict ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, LOG_TOKEN, 0,
-			  "group %s goes on without event %s: %s", request->name, request->events[i],
+			  "group %s is measured without event %s: %s", request->name, request->events[i],
 			  why.text);
 		if (builder->context->strict)
 			return r;
@@ -251,7 +251,7 @@ int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 		    const struct event_group_request *requests, unsigned n_requests, struct reason *why)
 {
 	struct plan_builder builder = {.context = context, .kind = kind};
-	struct reason reason = {"no event was asked for"};
+	struct reason reason = {"no event was requested"};
 	int r = -ENOENT;
 
 	for (unsigned i = 0; i < n_requests; i++)

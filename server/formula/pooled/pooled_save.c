@@ -291,7 +291,7 @@ int pooled_save(const struct pooled *pooled, bson_t *document)
 
 static int refuse(struct reason *why, const char *reason)
 {
-	return reason_set(why, -EINVAL, "state of formula pooled: %s; it is learnt anew", reason);
+	return reason_set(why, -EINVAL, "state of formula pooled: %s; starting with an empty model", reason);
 }
 
 /* Version, sockets and a copy of the numbers, aligned. */

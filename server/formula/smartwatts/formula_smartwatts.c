@@ -416,7 +416,8 @@ static bool load_layers(struct smartwatts *smartwatts, const bson_t *document)
 
 static int refuse(struct reason *why, const char *reason)
 {
-	return reason_set(why, -EINVAL, "state of formula smartwatts: %s; it is learnt anew", reason);
+	return reason_set(why, -EINVAL, "state of formula smartwatts: %s; starting with an empty model",
+			  reason);
 }
 
 static int load(void *opaque, const bson_t *document, struct reason *why)
