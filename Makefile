@@ -70,6 +70,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -MT $(abspath $@) -MT $(patsubst $(CURDIR)/%,%,$@) -c -o $@ $<
 
+# The live page is embedded in the server.
+$(BUILD)/server/page/page.o: $(wildcard server/page/*.html server/page/*.css server/page/*.js server/page/*.svg server/page/vendor/*)
+
 # The program that counts in the kernel, and its loader's header.
 BPF_CLANG ?= clang
 BPF_ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/ppc64le/powerpc/')

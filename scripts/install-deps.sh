@@ -10,7 +10,7 @@ build="gcc make pkg-config libpfm4-dev libmongoc-dev libbson-dev libcgroup-dev l
  libmicrohttpd-dev libcap-ng-dev libseccomp-dev liblapacke-dev uthash-dev libjansson-dev libncurses-dev libcurl4-openssl-dev libbpf-dev
  libelf-dev zlib1g-dev bpftool clang"
 tests="libcmocka-dev clang clang-format libclang-rt-14-dev mandoc curl procps util-linux stress-ng sqlite3 tmux strace"
-peer="python3 python3-venv python3-pip gnuplot-nox openjdk-17-jdk-headless maven openssl"
+peer="python3 python3-venv python3-pip gnuplot-nox openjdk-17-jdk-headless maven openssl chromium chromium-driver"
 run="libmongoc-1.0-0 libbson-1.0-0 libsqlite3-0 libjansson4 libmicrohttpd12 libseccomp2 libev4 libcap-ng0"
 run_sensor="$run libcgroup2 libpfm4 libbpf1 libelf1 zlib1g"
 run_server="$run liblapacke libncurses6 libcurl4 ca-certificates"

@@ -108,6 +108,12 @@ void http_answer(struct http_request *request, unsigned status, const char *cont
 	http_wake(request->http);
 }
 
+void http_answer_header(struct http_request *request, const char *name, const char *value)
+{
+	if (request->response)
+		(void)MHD_add_response_header(request->response, name, value);
+}
+
 void http_answer_json(struct http_request *request, unsigned status, const char *json)
 {
 	http_answer(request, status, CONTENT_TYPE_JSON, json, strlen(json));

@@ -77,6 +77,9 @@ const char *http_request_body(const struct http_request *request, size_t *ret_le
 /* Answers; the bytes are copied. A second answer to the same request is ignored. */
 void http_answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
 		 size_t length);
+/* Adds a header to an answer that was given within the handler; call it after the answer, before the return.
+ */
+void http_answer_header(struct http_request *request, const char *name, const char *value);
 void http_answer_json(struct http_request *request, unsigned status, const char *json);
 /* {"error": "…"} */
 void http_answer_error(struct http_request *request, unsigned status, const char *format, ...)

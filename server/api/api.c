@@ -15,18 +15,6 @@
 #define API_CONNECTIONS 512
 #define API_RESERVE     64 /* left for others, and for those that do not wait */
 
-static void get_greeting(struct http_request *request, void *data)
-{
-	static const char greeting[] =
-		"This is the server of wattribute.\n"
-		"POST /DATABASE/MACHINE?name=&begin=&beginwarmup=&beginexecution=&end=&id=  writes the recap "
-		"of a run\n"
-		"GET  /DATABASE/MACHINE/recaps  /api/latest  /api/sensors  /metrics  /healthz\n";
-
-	(void)data;
-	http_answer(request, 200, "text/plain; charset=utf-8", greeting, sizeof(greeting) - 1);
-}
-
 static void get_metrics(struct http_request *request, void *data)
 {
 	struct api *api = data;
@@ -61,13 +49,19 @@ static const struct http_route routes[] = {
 	{"GET", "/api/sensors", api_get_sensors},
 	{"GET", "/api/recaps", api_get_recaps},
 	{"GET", "/{database}/{machine}/recaps", api_get_machine_recaps},
-	{"GET", "/*", get_greeting},
+	{"GET", "/api/machines", api_get_machines},
+	{"GET", "/api/target", api_get_target},
+	{"GET", "/api/live", api_get_live},
+	{"GET", "/api/history", api_get_history},
+	{"GET", "/", api_get_root},
+	{"GET", "/page/{file}", api_get_page},
+	{"GET", "/*", api_get_root},
 	{"POST", "/{database}/{machine}", api_post_recap},
 };
 
 int api_start(struct server *server)
 {
-	static const char *const open_patterns[] = {"/healthz", NULL};
+	static const char *const open_patterns[] = {"/healthz", "/", "/page/{file}", NULL};
 	struct http_options options = {
 		.address = server->config->address,
 		.port = server->config->port,

@@ -15,6 +15,7 @@ struct api {
 	struct server *server;
 	struct http *http;
 	struct metrics *metrics;
+	unsigned n_history_jobs;
 };
 
 /* Routes' handlers; `data` is the api. */
@@ -23,6 +24,12 @@ void api_get_recaps(struct http_request *request, void *data);
 void api_get_machine_recaps(struct http_request *request, void *data);
 void api_get_latest(struct http_request *request, void *data);
 void api_get_sensors(struct http_request *request, void *data);
+void api_get_machines(struct http_request *request, void *data);
+void api_get_target(struct http_request *request, void *data);
+void api_get_live(struct http_request *request, void *data);
+void api_get_history(struct http_request *request, void *data);
+void api_get_root(struct http_request *request, void *data);
+void api_get_page(struct http_request *request, void *data);
 
 /* A number, or null for one that is no number. New reference. */
 json_t *api_number(double value);

@@ -24,7 +24,7 @@ static struct live_target *get_target(struct live *live, const char *name)
 	memcpy(target->name, name, length + 1);
 	target->last_ms = INT64_MIN;
 	HASH_ADD_KEYPTR(hh, live->targets, target->name, length, target);
-	live->n_added++;
+	target->number = ++live->n_added;
 	return target;
 }
 

@@ -22,6 +22,8 @@ struct live_row {
 struct live_target {
 	UT_hash_handle hh;
 	int64_t last_ms;
+	uint64_t number; /* from 1 on in the order of appearance; one that is forgotten and returns gets a new
+			    one */
 	unsigned n_sockets;
 	struct live_row *rows; /* [socket * REPORT_SCOPES + scope] */
 	char container_id[16];

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /api/history: power over time out of the store, down-sampled here. A range that has few ticks is read
+ * as a whole, page by page; of a longer one each step is represented by one tick of it, so that the cost of
+ * an answer depends on its points and not on the range. One read at a time, so that ticks go first.
+ */
+#include "api/api_private.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "document/report_bson.h"
+#include "history/history.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POINTS_DEFAULT  300
+#define TOP_DEFAULT     20
+#define TOP_MAX         200
+#define RANGE_DEFAULT_S 300.0
+#define PAGE_FIRST      4000 /* documents */
+#define PAGE_MAX        1000000
+#define WHOLE_TICKS     4 /* ticks a step up to which everything is read */
+#define JOBS_MAX        4
+#define TARGET_ROWS     64 /* rows of one target in one tick, at most */
+
+struct history_job {
+	struct api *api;
+	struct http_request *http; /* NULL: the client is gone */
+	struct history history;
+	char *sensor;
+	char *power;
+	char *target; /* NULL: all */
+	unsigned top;
+	bool sampled;
+	unsigned point; /* sampled: the step that is read next */
+	int64_t after_ms, until_ms;
+	unsigned limit;
+	double interval_s;
+};
+
+static void job_free(struct history_job *job)
+{
+	job->api->n_history_jobs--;
+	history_done(&job->history);
+	free(job->sensor);
+	free(job->power);
+	free(job->target);
+	free(job);
+}
+
+static void job_gone(struct http_request *http, void *data)
+{
+	(void)http;
+	((struct history_job *)data)->http = NULL;
+}
+
+static json_t *watts_json(const struct history *history, const float *energy_j, const float *covered_s)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < history->n_points; i++)
+		(void)json_array_append_new(list, api_number(history_watts(energy_j, covered_s, i)));
+	return list;
+}
+
+/* What is not among the series that are shown. */
+static json_t *others_json(struct history *history, unsigned top)
+{
+	unsigned n = 0;
+
+	for (const struct history_series *series = history->series; series; series = series->hh.next) {
+		for (unsigned i = 0; n >= top && i < history->n_points; i++)
+			history->others_j[i] += series->energy_j[i];
+		n++;
+	}
+	return watts_json(history, history->others_j, history->covered_s);
+}
+
+static json_t *series_json(const struct history_job *job, const struct history_series *series)
+{
+	const struct history *history = &job->history;
+	/* A target on its own page is shown while it lived; in a stack it adds nothing before and after. */
+	const float *covered_s = job->target ? series->covered_s : history->covered_s;
+	json_t *value = json_pack("{ss ss?}", "target", series->name, "container_id",
+				  series->container_id[0] ? series->container_id : NULL);
+
+	if (!value)
+		return NULL;
+	/* The energy of samples is not that of the range. */
+	(void)json_object_set_new(value, "energy_j", api_number(job->sampled ? NAN : series->total_j));
+	(void)json_object_set_new(value, "watts", watts_json(history, series->energy_j, covered_s));
+	(void)json_object_set_new(value, "dynamic", watts_json(history, series->dynamic_j, covered_s));
+	return value;
+}
+
+static json_t *job_json(struct history_job *job)
+{
+	struct history *history = &job->history;
+	json_t *value, *times = json_array(), *targets = json_array();
+	unsigned n = 0;
+
+	history_sort(history);
+	for (unsigned i = 0; i < history->n_points; i++)
+		(void)json_array_append_new(
+			times, json_real(((double)history->from_ms + history->step_ms * (i + 1)) / 1000));
+	for (const struct history_series *series = history->series; series && n < job->top;
+	     series = series->hh.next, n++)
+		(void)json_array_append_new(targets, series_json(job, series));
+	value = json_pack("{ss sf sb so so}", "sensor", job->sensor, "step", history->step_ms / 1000,
+			  "sampled", job->sampled, "times", times, "targets", targets);
+	if (!value)
+		return NULL;
+	(void)json_object_set_new(value, "n_targets", json_integer(history->n_series));
+	(void)json_object_set_new(value, "others", others_json(history, job->top));
+	(void)json_object_set_new(value, "measured",
+				  watts_json(history, history->measured_j, history->covered_s));
+	(void)json_object_set_new(value, "error", watts_json(history, history->error_j, history->covered_s));
+	return value;
+}
+
+static void finish(struct history_job *job, const char *error)
+{
+	if (job->http && error)
+		http_answer_error(job->http, 503, "the store gives no history: %s", error);
+	else if (job->http)
+		api_answer_json(job->http, 200, job_json(job));
+	job_free(job);
+}
+
+static void read_next(struct history_job *job);
+
+/* Adds the rows up to `before_ms`; the last time that was met. */
+static int64_t add_rows(struct history_job *job, const struct batch *documents, int64_t before_ms)
+{
+	const uint8_t *document;
+	size_t offset = 0, length;
+	struct report_power row;
+	int64_t last_ms = INT64_MIN;
+	struct reason why;
+
+	while (batch_next(documents, &offset, &document, &length) == 1) {
+		if (report_bson_decode_power(document, length, &row, &why) < 0)
+			continue;
+		if (row.time_ms < before_ms)
+			(void)history_add(&job->history, &row, job->interval_s);
+		last_ms = row.time_ms;
+	}
+	return last_ms;
+}
+
+static int64_t first_time(const struct batch *documents)
+{
+	const uint8_t *document;
+	size_t offset = 0, length;
+	struct report_power row;
+	struct reason why;
+
+	while (batch_next(documents, &offset, &document, &length) == 1)
+		if (report_bson_decode_power(document, length, &row, &why) == 0)
+			return row.time_ms;
+	return INT64_MAX - 1;
+}
+
+static void take_page(struct history_job *job, const struct db_answer *answer)
+{
+	int64_t last_ms;
+
+	if (answer->read.end) {
+		(void)add_rows(job, answer->documents, INT64_MAX);
+		finish(job, NULL);
+		return;
+	}
+	last_ms = add_rows(job, answer->documents, INT64_MIN);
+	if (last_ms - 1 > job->after_ms) {
+		(void)add_rows(job, answer->documents, last_ms); /* the page may have cut its last tick */
+		job->after_ms = last_ms - 1;
+	} else if (job->limit < PAGE_MAX) {
+		job->limit *= 4;
+	} else {
+		finish(job, "too many power reports of one time");
+		return;
+	}
+	read_next(job);
+}
+
+static void take_sample(struct history_job *job, const struct db_answer *answer)
+{
+	(void)add_rows(job, answer->documents, first_time(answer->documents) + 1);
+	if (++job->point < job->history.n_points)
+		read_next(job);
+	else
+		finish(job, NULL);
+}
+
+static void answered(void *data, const struct db_answer *answer)
+{
+	struct history_job *job = data;
+
+	if (!job->http || answer->result != STORE_OK)
+		finish(job, answer->error);
+	else if (job->sampled)
+		take_sample(job, answer);
+	else
+		take_page(job, answer);
+}
+
+static void read_next(struct history_job *job)
+{
+	struct store_query query = {.collection = job->power, .target = job->target};
+
+	if (job->sampled) {
+		query.after_ms = job->history.from_ms + (int64_t)(job->history.step_ms * job->point);
+		query.until_ms = job->history.from_ms + (int64_t)(job->history.step_ms * (job->point + 1));
+		query.limit = job->target ? TARGET_ROWS : 1; /* of a limit of 1 comes the whole tick */
+	} else {
+		query.after_ms = job->after_ms;
+		query.until_ms = job->until_ms;
+		query.limit = job->limit;
+	}
+	if (db_client_read(job->api->server->output, &query, answered, job) < 0)
+		finish(job, "its process has ended");
+}
+
+/* A number of a parameter, within limits; false: answered with 400. */
+static bool take_number(struct http_request *request, const char *name, double least, double most,
+			double *value)
+{
+	const char *text = http_request_parameter(request, name);
+	double number;
+
+	if (!text || !text[0])
+		return true;
+	if (text_parse_double(text, &number) < 0 || !(number >= least && number <= most)) {
+		http_answer_error(request, 400, "%s='%.32s': give a number from %.15g to %.15g", name, text,
+				  least, most);
+		return false;
+	}
+	*value = number;
+	return true;
+}
+
+static bool take_scope(struct http_request *request, int *scope)
+{
+	const char *text = http_request_parameter(request, "scope");
+
+	if (!text || !text[0] || strcmp(text, "all") == 0)
+		return true;
+	for (int i = 0; i < REPORT_SCOPES; i++) {
+		if (strcmp(text, report_scope_names[i]) == 0) {
+			*scope = i;
+			return true;
+		}
+	}
+	http_answer_error(request, 400, "scope='%.32s': there is no such scope; leave it out for all", text);
+	return false;
+}
+
+struct history_query {
+	double from_s, until_s, points, top;
+	int scope;
+};
+
+static bool take_query(struct http_request *request, struct history_query *query)
+{
+	const double latest_s = 253402300799.0; /* the end of the year 9999 */
+
+	*query = (struct history_query){.until_s = (double)clock_realtime_ms() / 1000,
+					.points = POINTS_DEFAULT,
+					.top = TOP_DEFAULT,
+					.scope = -1};
+	if (!take_number(request, "until", 0, latest_s, &query->until_s))
+		return false;
+	query->from_s = fmax(0, query->until_s - RANGE_DEFAULT_S);
+	if (!take_number(request, "from", 0, latest_s, &query->from_s) ||
+	    !take_number(request, "points", 1, HISTORY_POINTS_MAX, &query->points) ||
+	    !take_number(request, "top", 0, TOP_MAX, &query->top) || !take_scope(request, &query->scope))
+		return false;
+	if (query->until_s - query->from_s >= 0.001)
+		return true;
+	http_answer_error(request, 400, "'from' must be earlier than 'until'; both are seconds since 1970");
+	return false;
+}
+
+static struct history_job *job_new(struct api *api, const struct machine *machine,
+				   const struct history_query *query, const char *target)
+{
+	struct history_job *job = calloc(1, sizeof(*job));
+	double span_ms = (query->until_s - query->from_s) * 1000;
+
+	if (!job)
+		return NULL;
+	api->n_history_jobs++;
+	job->api = api;
+	job->interval_s = machine_interval_s(machine);
+	job->after_ms = (int64_t)(query->from_s * 1000);
+	job->until_ms = (int64_t)(query->until_s * 1000);
+	job->limit = PAGE_FIRST;
+	job->top = (unsigned)query->top;
+	job->sampled = span_ms / (1000 * job->interval_s) > WHOLE_TICKS * query->points;
+	job->sensor = strdup(machine->name);
+	job->power = strdup(machine->power);
+	job->target = target && target[0] ? strdup(target) : NULL;
+	if (history_init(&job->history, job->after_ms, job->until_ms, (unsigned)query->points,
+			 2000 * job->interval_s) == 0 &&
+	    job->sensor && job->power && (!target || !target[0] || job->target)) {
+		job->history.scope = query->scope;
+		return job;
+	}
+	job_free(job);
+	return NULL;
+}
+
+void api_get_history(struct http_request *request, void *data)
+{
+	struct api *api = data;
+	const char *sensor = http_request_parameter(request, "sensor");
+	struct history_query query;
+	struct history_job *job;
+	struct machine *machine;
+
+	if (!sensor || !sensor[0]) {
+		http_answer_error(request, 400,
+				  "sensor is missing: /api/history?sensor=NAME; see /api/sensors");
+		return;
+	}
+	machine = api_find_machine(api, request, NULL, sensor);
+	if (!machine || !take_query(request, &query))
+		return;
+	if (api->n_history_jobs >= JOBS_MAX) {
+		http_answer_error(request, 503, "%d histories are being read already; try again in a moment",
+				  JOBS_MAX);
+		return;
+	}
+	job = job_new(api, machine, &query, http_request_parameter(request, "target"));
+	if (!job) {
+		http_answer_error(request, 500, "no memory for the history");
+		return;
+	}
+	job->http = request;
+	if (http_wait(request, job_gone, job) < 0)
+		job_free(job);
+	else
+		read_next(job);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /api/live: one machine's last tick in few bytes, for a page that asks each second. Targets go by
+ * numbers; what a number means is told once, to whoever does not know it yet.
+ */
+#include "api/api_private.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Watts and joules of a target in one row of numbers: 0.1 mW and 1 mJ are more than anybody reads. */
+static json_t *rounded(double value, double unit)
+{
+	return isfinite(value) ? json_real(round(value / unit) * unit) : json_null();
+}
+
+static json_t *numbers_json(const struct live_target *target)
+{
+	json_t *list = json_array();
+	double by_scope[REPORT_SCOPES], dynamic_w = 0, static_w = 0, energy_j = 0;
+
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		by_scope[scope] = NAN;
+	for (unsigned i = 0; i < target->n_sockets * REPORT_SCOPES; i++) {
+		const struct live_row *row = &target->rows[i];
+		double *sum = &by_scope[i % REPORT_SCOPES];
+
+		energy_j += row->total_j;
+		if (!row->present || !isfinite(row->power_w))
+			continue;
+		*sum = isnan(*sum) ? row->power_w : *sum + row->power_w;
+		dynamic_w += isfinite(row->dynamic_w) ? row->dynamic_w : 0;
+		static_w += isfinite(row->static_w) ? row->static_w : 0;
+	}
+	(void)json_array_append_new(list, json_integer((json_int_t)target->number));
+	(void)json_array_append_new(list, rounded(dynamic_w, 1e-4));
+	(void)json_array_append_new(list, rounded(static_w, 1e-4));
+	(void)json_array_append_new(list, rounded(energy_j, 1e-3));
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		(void)json_array_append_new(list, rounded(by_scope[scope], 1e-4));
+	return list;
+}
+
+static json_t *description_json(const struct machine *machine, const struct live_target *target)
+{
+	const struct known_target *known = known_find(&machine->known, target->name);
+	json_t *value = json_pack("{sI ss ss}", "number", (json_int_t)target->number, "target", target->name,
+				  "container_id", target->container_id);
+
+	if (value && known)
+		(void)json_object_update_new(value, json_pack("{ss ss ss ss}", "runtime",
+							      known_text(known, KNOWN_RUNTIME), "image",
+							      known_text(known, KNOWN_IMAGE), "pod",
+							      known_text(known, KNOWN_POD), "namespace",
+							      known_text(known, KNOWN_NAMESPACE)));
+	return value;
+}
+
+/* The sums of measured watts or of errors, by scope. */
+static json_t *machine_json(const struct live *live, const struct live_target *target)
+{
+	json_t *value = json_object();
+
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+		double watts = NAN;
+
+		for (unsigned i = 0; i < live->n_sockets; i++) {
+			double one = target ? target->rows[i * REPORT_SCOPES + scope].power_w
+					    : live->error_w[scope][i];
+
+			if (target && !target->rows[i * REPORT_SCOPES + scope].present)
+				continue;
+			if (isfinite(one))
+				watts = isnan(watts) ? one : watts + one;
+		}
+		(void)json_object_set_new(value, report_scope_names[scope], rounded(watts, 1e-4));
+	}
+	return value;
+}
+
+static void add_targets(json_t *value, const struct machine *machine, uint64_t known_number)
+{
+	json_t *rows = json_array(), *descriptions = json_array();
+
+	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
+		if (target->last_ms != machine->live.time_ms ||
+		    strcmp(target->name, REPORT_TARGET_RAPL) == 0 ||
+		    strcmp(target->name, REPORT_TARGET_GLOBAL) == 0)
+			continue;
+		(void)json_array_append_new(rows, numbers_json(target));
+		if (target->number > known_number)
+			(void)json_array_append_new(descriptions, description_json(machine, target));
+	}
+	(void)json_object_set_new(value, "targets", rows);
+	(void)json_object_set_new(value, "descriptions", descriptions);
+	(void)json_object_set_new(value, "known", json_integer((json_int_t)machine->live.n_added));
+}
+
+static uint64_t number_parameter(struct http_request *request, const char *name)
+{
+	const char *text = http_request_parameter(request, name);
+	uint64_t number = 0;
+
+	return text && text_parse_u64(text, &number) == 0 ? number : 0;
+}
+
+void api_get_live(struct http_request *request, void *data)
+{
+	const char *sensor = http_request_parameter(request, "sensor");
+	const struct machine *machine;
+	const struct live *live;
+	const struct live_target *measured;
+	json_t *value, *scopes = json_array();
+
+	if (!sensor || !sensor[0]) {
+		http_answer_error(request, 400, "sensor is missing: /api/live?sensor=NAME; see /api/sensors");
+		json_decref(scopes);
+		return;
+	}
+	machine = api_find_machine(data, request, NULL, sensor);
+	if (!machine) {
+		json_decref(scopes);
+		return;
+	}
+	live = &machine->live;
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		(void)json_array_append_new(scopes, json_string(report_scope_names[scope]));
+	value = json_pack("{ss so sI sf sb ss}", "sensor", machine->name, "scopes", scopes, "timestamp",
+			  (json_int_t)live->time_ms, "interval",
+			  isfinite(live->interval_s) ? live->interval_s : 0, "estimated", live->estimated,
+			  "energy_source", machine->energy_source);
+	measured = live_find(live, REPORT_TARGET_RAPL);
+	if (value && live->time_ms != 0 && (uint64_t)live->time_ms != number_parameter(request, "since")) {
+		(void)json_object_set_new(value, "measured",
+					  measured ? machine_json(live, measured) : json_object());
+		(void)json_object_set_new(value, "error", machine_json(live, NULL));
+		add_targets(value, machine, number_parameter(request, "known"));
+	}
+	api_answer_json(request, 200, value);
+}

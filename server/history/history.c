@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The arithmetic of history.h: energy and covered time by step. Energy is kept instead of watts, so that
+ * ticks of any length add up.
+ */
+#include "history/history.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int history_init(struct history *history, int64_t from_ms, int64_t until_ms, unsigned n_points,
+		 double step_min_ms)
+{
+	double span_ms = (double)(until_ms - from_ms);
+
+	if (n_points < 1)
+		n_points = 1;
+	if (n_points > HISTORY_POINTS_MAX)
+		n_points = HISTORY_POINTS_MAX;
+	if (step_min_ms > 0 && span_ms / n_points < step_min_ms)
+		n_points = (unsigned)fmax(1, floor(span_ms / step_min_ms));
+	*history = (struct history){.from_ms = from_ms,
+				    .step_ms = span_ms / n_points,
+				    .n_points = n_points,
+				    .scope = -1,
+				    .last_ms = INT64_MIN};
+	history->others_j = calloc(n_points, sizeof(float));
+	history->measured_j = calloc(n_points, sizeof(float));
+	history->error_j = calloc(n_points, sizeof(float));
+	history->covered_s = calloc(n_points, sizeof(float));
+	return history->others_j && history->measured_j && history->error_j && history->covered_s ? 0
+												  : -ENOMEM;
+}
+
+static void series_free(struct history_series *series)
+{
+	free(series->energy_j);
+	free(series->dynamic_j);
+	free(series->covered_s);
+	free(series);
+}
+
+void history_done(struct history *history)
+{
+	struct history_series *series, *next;
+
+	HASH_ITER(hh, history->series, series, next)
+	{
+		HASH_DEL(history->series, series);
+		series_free(series);
+	}
+	free(history->others_j);
+	free(history->measured_j);
+	free(history->error_j);
+	free(history->covered_s);
+	*history = (struct history){0};
+}
+
+static struct history_series *series_new(struct history *history, const char *name, size_t length)
+{
+	struct history_series *series = calloc(1, sizeof(*series) + length + 1);
+
+	if (!series)
+		return NULL;
+	memcpy(series->name, name, length + 1);
+	series->last_ms = INT64_MIN;
+	series->energy_j = calloc(history->n_points, sizeof(float));
+	series->dynamic_j = calloc(history->n_points, sizeof(float));
+	series->covered_s = calloc(history->n_points, sizeof(float));
+	if (!series->energy_j || !series->dynamic_j || !series->covered_s) {
+		series_free(series);
+		return NULL;
+	}
+	HASH_ADD_KEYPTR(hh, history->series, series->name, length, series);
+	history->n_series++;
+	return series;
+}
+
+static int add_target(struct history *history, const struct report_power *row, unsigned point,
+		      double interval_s)
+{
+	size_t length = strlen(row->target);
+	struct history_series *series;
+
+	HASH_FIND(hh, history->series, row->target, length, series);
+	if (!series && history->n_series >= HISTORY_SERIES_MAX) {
+		history->others_j[point] += (float)(row->power * interval_s);
+		history->n_left_out++;
+		return 0;
+	}
+	if (!series)
+		series = series_new(history, row->target, length);
+	if (!series)
+		return -ENOMEM;
+	series->energy_j[point] += (float)(row->power * interval_s);
+	series->total_j += row->power * interval_s;
+	if (isfinite(row->dynamic))
+		series->dynamic_j[point] += (float)(row->dynamic * interval_s);
+	if (series->last_ms != row->time_ms)
+		series->covered_s[point] += (float)interval_s;
+	series->last_ms = row->time_ms;
+	if (row->container_id && row->container_id[0])
+		(void)snprintf(series->container_id, sizeof(series->container_id), "%.12s",
+			       row->container_id);
+	return 0;
+}
+
+int history_add(struct history *history, const struct report_power *row, double interval_s)
+{
+	double at = ((double)row->time_ms - (double)history->from_ms) / history->step_ms;
+	unsigned point;
+
+	/* A tick belongs to the step in which it ends; one that ends on a border belongs to the step before
+	 * it. */
+	at = ceil(at) - 1;
+	if (!(at >= 0) || at >= history->n_points || !isfinite(row->power))
+		return 0;
+	if (history->scope >= 0 && (int)row->scope != history->scope)
+		return 0;
+	point = (unsigned)at;
+	if (isfinite(row->interval_s) && row->interval_s > 0)
+		interval_s = row->interval_s;
+	if (history->last_ms != row->time_ms) {
+		history->last_ms = row->time_ms;
+		history->covered_s[point] += (float)interval_s;
+	}
+	if (strcmp(row->target, REPORT_TARGET_RAPL) == 0) {
+		history->measured_j[point] += (float)(row->power * interval_s);
+		return 0;
+	}
+	if (strcmp(row->target, REPORT_TARGET_GLOBAL) == 0) {
+		if (isfinite(row->error))
+			history->error_j[point] += (float)(row->error * interval_s);
+		return 0;
+	}
+	return add_target(history, row, point, interval_s);
+}
+
+static int by_energy(struct history_series *a, struct history_series *b)
+{
+	if (a->total_j != b->total_j)
+		return a->total_j < b->total_j ? 1 : -1;
+	return strcmp(a->name, b->name);
+}
+
+void history_sort(struct history *history)
+{
+	HASH_SORT(history->series, by_energy);
+}
+
+double history_watts(const float *energy_j, const float *covered_s, unsigned point)
+{
+	return covered_s[point] > 0 ? (double)energy_j[point] / (double)covered_s[point] : NAN;
+}

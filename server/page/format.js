@@ -1,0 +1,56 @@
+// Numbers, times and elements as people read them. Names of containers are foreign text: they become text nodes, never markup.
+
+export const missing = "–";
+
+export function watts(value) {
+	if (!Number.isFinite(value)) return missing;
+	const size = Math.abs(value);
+	if (size !== 0 && size < 0.1) return `${(value * 1000).toFixed(1)} mW`;
+	return `${value.toFixed(size < 10 ? 2 : 1)} W`;
+}
+
+export function joules(value) {
+	if (!Number.isFinite(value)) return missing;
+	for (const [unit, size] of [["GJ", 1e9], ["MJ", 1e6], ["kJ", 1e3]])
+		if (Math.abs(value) >= size) return `${(value / size).toFixed(2)} ${unit}`;
+	return `${value.toFixed(Math.abs(value) < 10 ? 2 : 1)} J`;
+}
+
+export function seconds(value) {
+	if (!Number.isFinite(value)) return missing;
+	if (value < 120) return `${value.toFixed(value < 10 ? 2 : 1)} s`;
+	if (value < 7200) return `${(value / 60).toFixed(1)} min`;
+	return `${(value / 3600).toFixed(1)} h`;
+}
+
+export function when(milliseconds) {
+	return Number.isFinite(milliseconds) ? new Date(milliseconds).toLocaleString() : missing;
+}
+
+// "<" and other characters need no care here: text is set as text. Control and direction characters are made visible.
+export function safe(text) {
+	return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+}
+
+export function element(name, attributes = {}, ...children) {
+	const made = document.createElement(name);
+	for (const [key, value] of Object.entries(attributes)) {
+		if (key === "class") made.className = value;
+		else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+		else if (value === true) made.setAttribute(key, "");
+		else if (value !== false && value !== undefined && value !== null) made.setAttribute(key, value);
+	}
+	for (const child of children.flat()) made.append(child instanceof Node ? child : safe(child));
+	return made;
+}
+
+export function color(name) {
+	return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+// Colours that are told apart by most people with a colour vision deficiency, too.
+const palette = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#e07b39", "#7766cc", "#44aa99", "#b0527a", "#889933", "#5c8ae6"];
+export const paletteSize = palette.length;
+export function paletteColor(index) {
+	return palette[index % palette.length];
+}

@@ -1,0 +1,138 @@
+// Runs: the list of recaps, one run's curve with its phases, and two groups of runs compared.
+
+import { get } from "/page/api.js";
+import { StackChart, describe } from "/page/chart.js";
+import { color, element, joules, missing, paletteColor, seconds, watts, when } from "/page/format.js";
+import { summary, welch } from "/page/statistics.js";
+import { Table } from "/page/table.js";
+
+function scopes(recap) {
+	return Object.values(recap.energy ?? {});
+}
+
+function energyOf(recap, part) {
+	const values = scopes(recap).map((scope) => scope[part]).filter(Number.isFinite);
+	return values.length ? values.reduce((a, b) => a + b, 0) : NaN;
+}
+
+function groupCell(view) {
+	return (cell, row) => {
+		let select = cell.firstChild;
+		if (!select) {
+			select = cell.appendChild(element("select", { "aria-label": `Group of run ${row.name}` }, ["", "A", "B"].map((g) => element("option", { value: g }, g || missing))));
+			select.addEventListener("change", () => view.assign(cell.dataset.key, select.value));
+		}
+		cell.dataset.key = row.key;
+		select.value = view.groups.get(row.key) ?? "";
+	};
+}
+
+function nameCell(view) {
+	return (cell, row) => {
+		const button = cell.firstChild ?? cell.appendChild(element("button", { type: "button" }));
+		button.textContent = row.name;
+		button.onclick = () => view.open(row);
+	};
+}
+
+export class RunsView {
+	constructor(main, state) {
+		this.state = state;
+		this.groups = new Map();
+		this.runs = [];
+		this.detail = element("section", { id: "run" });
+		this.comparison = element("section", { id: "comparison", "aria-live": "polite" });
+		this.list = element("section", {});
+		main.replaceChildren(element("h2", {}, "Runs"),
+			element("p", { class: "hint" }, "Joules of the run's own container; the machine's joules stand beside them. Put runs into the groups A and B to compare them."), this.list, this.comparison, this.detail);
+		this.table = new Table(this.list, { caption: "Runs", sort: "end", columns: [
+			{ key: "name", title: "Run", header: true, value: (r) => r.name, render: nameCell(this) },
+			{ key: "end", title: "End", number: true, value: (r) => r.end, text: (r) => when(r.end) },
+			{ key: "duration", title: "Duration", number: true, value: (r) => r.duration, text: (r) => seconds(r.duration) },
+			{ key: "total", title: "Joules", number: true, value: (r) => r.total, text: (r) => joules(r.total) },
+			{ key: "dynamic", title: "Dynamic", number: true, optional: true, value: (r) => r.dynamic, text: (r) => joules(r.dynamic) },
+			{ key: "machine", title: "Machine", number: true, optional: true, value: (r) => r.machine, text: (r) => joules(r.machine) },
+			{ key: "group", title: "Group", value: (r) => this.groups.get(r.key) ?? "", render: groupCell(this) },
+		] });
+	}
+
+	async start(signal) {
+		this.signal = signal;
+		this.asked = Date.now();
+		const { recaps } = await get("/api/recaps", { machine: this.state.machine, limit: 1000 }, { signal });
+		this.runs = recaps.map((recap) => ({
+			key: `${recap.name}\n${recap.begin}\n${recap.id ?? ""}`, recap, name: recap.name ?? missing, begin: Date.parse(recap.begin), end: Date.parse(recap.end), duration: recap.duration,
+			total: energyOf(recap, "total"), dynamic: energyOf(recap, "dynamic"), machine: Object.values(recap.machine ?? {}).reduce((a, b) => a + b, 0),
+		}));
+		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, the newest first` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
+	}
+
+	assign(key, group) {
+		if (group) this.groups.set(key, group);
+		else this.groups.delete(key);
+		this.compare();
+	}
+
+	compare() {
+		const values = (group, field) => this.runs.filter((r) => this.groups.get(r.key) === group).map((r) => r[field]).filter(Number.isFinite);
+		const rows = [["Joules", "total", joules], ["Dynamic joules", "dynamic", joules], ["Duration", "duration", seconds]].map(([title, field, format]) => {
+			const a = values("A", field), b = values("B", field);
+			return a.length && b.length ? this.compared(title, summary(a), summary(b), format) : null;
+		}).filter(Boolean);
+		if (!rows.length) {
+			this.comparison.replaceChildren();
+			return;
+		}
+		const heads = ["", "A", "B", "B / A", "Difference"].map((text) => element("th", { scope: "col" }, text));
+		this.comparison.replaceChildren(element("h2", {}, "Comparison"), element("table", { id: "compared" }, element("caption", {}, "Mean ± standard deviation of each group; p is that of Welch's t-test, two-sided."), element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)));
+	}
+
+	compared(title, a, b, format) {
+		const side = (s) => `${format(s.mean)}${s.n > 1 ? ` ± ${format(s.sd)}` : ""} (${s.n} run${s.n > 1 ? "s" : ""})`;
+		const { p } = welch(a, b);
+		let verdict = "two runs a group are needed";
+		if (Number.isFinite(p)) verdict = p < 0.05 ? `significant (p ${p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`})` : `not significant (p = ${p.toFixed(2)})`;
+		return element("tr", {}, [title, side(a), side(b), (b.mean / a.mean).toFixed(3), verdict].map((text, i) => element(i ? "td" : "th", i ? {} : { scope: "row" }, text)));
+	}
+
+	phases(recap) {
+		const time = (key) => (recap[key] ? Date.parse(recap[key]) / 1000 : NaN);
+		const [begin, warm, execution, end] = ["begin", "beginwarmup", "beginexecution", "end"].map(time);
+		const marks = [];
+		if (execution > warm) marks.push({ from: warm, until: execution, label: "warm-up", fill: "rgba(238, 153, 51, .18)" });
+		if (execution > begin && end > execution) marks.push({ from: execution, until: end, label: "execution", fill: "rgba(51, 136, 204, .14)" });
+		return marks;
+	}
+
+	async open(run) {
+		this.chart?.destroy();
+		const box = element("div", { class: "chart", id: "run-chart", role: "img", tabindex: "0" });
+		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joules(e.total)}${Number.isFinite(e.sd) ? ` ± ${joules(e.sd)}` : ""} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}`)]);
+		for (const phase of ["warmup", "execution"])
+			for (const [scope, e] of Object.entries(run.recap[phase]?.energy ?? {}))
+				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, joules(e.total)));
+		if (run.recap.warning) figures.push(element("dt", {}, "Warning"), element("dd", { class: "estimated" }, run.recap.warning));
+		this.detail.replaceChildren(element("h2", {}, `Run ${run.name}`), element("dl", { class: "facts" }, figures), box);
+		const margin = Math.max(2, (run.end - run.begin) / 10000);
+		const history = await get("/api/history", { sensor: this.state.machine, target: run.name, from: run.begin / 1000 - margin, until: run.end / 1000 + margin, points: 400, top: 1 }, { signal: this.signal });
+		if (this.signal.aborted) return;
+		const series = history.targets[0];
+		if (!series) {
+			box.replaceChildren(element("p", { class: "hint" }, "The ticks of this run are no longer in the store, or it was shorter than a tick."));
+			return;
+		}
+		const marks = this.phases(run.recap);
+		this.chart = new StackChart(box, { marks: () => marks });
+		const data = { times: history.times, layers: [{ name: "dynamic", watts: series.dynamic, color: paletteColor(0) }, { name: "idle share", watts: series.watts.map((v, i) => (v === null ? null : v - (series.dynamic[i] ?? 0))), color: color("idle") }] };
+		this.chart.show(data);
+		box.setAttribute("aria-label", `${marks.map((m) => m.label).join(" and ")} marked. ${describe(data)}`);
+	}
+
+	async poll() {
+		if (Date.now() - this.asked > 10000) await this.start(this.signal);
+	}
+
+	stop() {
+		this.chart?.destroy();
+	}
+}

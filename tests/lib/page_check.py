@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What 510-page looks at. usage: page_check.py URL FOLDER [SCREENSHOTS]; prints "ok NAME" or "not ok NAME | WHY" lines."""
+import json
+import re
+import sqlite3
+import struct
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from browser import Browser
+
+URL, FOLDER = sys.argv[1], sys.argv[2]
+SHOTS = sys.argv[3] if len(sys.argv) > 3 else ""
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def check(name, good, why=""):
+    print(f"ok {name}" if good else f"not ok {name} | {why or 'no'}", flush=True)
+
+
+def ask(path, method="GET", **parameters):
+    query = urllib.parse.urlencode(parameters)
+    request = urllib.request.Request(f"{URL}{path}?{query}", method=method)
+    with opener.open(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def number(text):
+    """Watts or joules as the page prints them."""
+    found = re.match(r"(-?[\d.]+) (mW|W|J|kJ|MJ|GJ)$", text or "")
+    units = {"mW": 1e-3, "W": 1, "J": 1, "kJ": 1e3, "MJ": 1e6, "GJ": 1e9}
+    return float(found[1]) * units[found[2]] if found else None
+
+
+def column(browser, index):
+    return browser.js("return [...document.querySelectorAll('tbody tr:not(.gap)')].map(r => r.children[arguments[0]].textContent)", index)
+
+
+def store_energy(target, since_ms, until_ms):
+    """Joules of a target in the store itself, past the server."""
+    db = sqlite3.connect(f"file:{FOLDER}/a.db?mode=ro", uri=True)
+    total, rows = 0.0, 0
+    for (document,) in db.execute(
+            "select body from documents where collection='powern1' and target=? and time>? and time<=?", (target, since_ms, until_ms)):
+        at = document.index(b"\x01energy\0") + 8
+        total += struct.unpack("<d", document[at:at + 8])[0]
+        rows += 1
+    return total, rows
+
+
+def live(browser):
+    browser.open(f"{URL}/")
+    check("the table fills", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 5"))
+    check("the chart is drawn", browser.wait("return document.querySelector('#chart canvas') !== null"))
+    check("the chart has a description", "measured" in browser.js("return document.getElementById('chart').getAttribute('aria-label')"))
+    time.sleep(4)
+    shown = number(browser.text("#tile-measured"))
+    check("measured watts are there", shown and shown > 1, shown)
+    rows = column(browser, 1)
+    watts = [number(text) for text in rows if number(text) is not None]
+    check("sorted by watts", watts == sorted(watts, reverse=True), watts)
+    browser.js("document.getElementById('pause').click()")
+    total, shown = sum(watts), number(browser.text("#tile-measured"))
+    everything = browser.js("return Number(document.querySelector('table').getAttribute('aria-rowcount'))") - 1
+    if everything == len(rows):
+        check("the rows add up to what was measured", abs(total - shown) < 0.02 * shown, f"{total} of {shown}")
+    one, two = column(browser, 1), (time.sleep(2.5), column(browser, 1))[1]
+    check("pause stops the table", one == two)
+    browser.js("document.getElementById('pause').click()")
+    check("it continues", browser.wait("return JSON.stringify([...document.querySelectorAll('tbody tr:not(.gap)')].map(r => r.children[1].textContent)) !== arguments[0]", 20, json.dumps(two, separators=(",", ":"))))
+
+
+def sort_and_search(browser):
+    browser.click("th[data-key=joules] button")
+    energies = [number(text) for text in column(browser, 4)]
+    check("a click sorts by joules", energies == sorted(energies, reverse=True), energies[:5])
+    check("the heading says so", browser.js("return document.querySelector('th[data-key=joules]').getAttribute('aria-sort')") == "descending")
+    browser.click("th[data-key=target] button")
+    names = column(browser, 0)
+    check("a click sorts by name", names == browser.js("return arguments[0].slice().sort((a, b) => a.localeCompare(b))", names), names[:5])
+    part = names[0][:3]
+    browser.press("/")
+    browser.type("#search", part)
+    found = browser.wait("const n = [...document.querySelectorAll('tbody tr:not(.gap)')].map(r => r.children[0].textContent); return n.length && n.every(x => x.includes(arguments[0])) && n", 10, part)
+    check("search filters", bool(found), part)
+    browser.js("const s = document.getElementById('search'); s.value = ''; s.dispatchEvent(new Event('input'))")
+
+
+def target(browser):
+    browser.click("th[data-key=watts] button")
+    name = browser.js("return [...document.querySelectorAll('tbody a')].map(a => a.textContent).find(n => n !== 'system' && n !== 'idle')")
+    browser.js("[...document.querySelectorAll('tbody a')].find(a => a.textContent === arguments[0]).click()", name)
+    check("a name opens its page", browser.wait("return document.getElementById('target-name')?.textContent === arguments[0]", 10, name), name)
+    check("with its curve", browser.wait("return document.querySelector('#chart canvas') !== null"))
+    until = time.time() - 2
+    history = ask("/api/history", sensor="n1", target=name, **{"from": until - 10, "until": until})
+    stored, rows = store_energy(name, int((until - 10) * 1000), int(until * 1000))
+    answered = history["targets"][0]["energy_j"] if history["targets"] else 0
+    check("its energy is that of the store", rows > 0 and abs(answered - stored) <= 1e-6 * stored + 1e-9, f"{answered} J of {stored} J in {rows} rows")
+    if SHOTS:
+        browser.screenshot(f"{SHOTS}/page-target.png")
+    return name
+
+
+def runs(browser, name):
+    now = time.time()
+    for i in range(4):
+        ask("/rapls2/n1", "POST", name=name, begin=now - 9 - i, beginwarmup=now - 9 - i, beginexecution=now - 6, end=now - 3 - i / 2)
+    browser.click("#nav-runs")
+    check("the runs are listed", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length >= 4"))
+    browser.js("[...document.querySelectorAll('tbody select')].forEach((s, i) => { s.value = 'AB'[i % 2]; s.dispatchEvent(new Event('change')); })")
+    text = browser.wait("return document.getElementById('compared')?.textContent")
+    recaps = ask("/api/recaps", machine="n1")["recaps"]
+    newest_first = sorted(recaps, key=lambda r: r["end"], reverse=True)
+    group = [sum(s["total"] for s in r["energy"].values()) for r in newest_first[::2]]
+    mean = sum(group) / len(group)
+    printed = number(browser.js("return document.querySelector('#compared tbody td').textContent.split(' ± ')[0]"))
+    check("two groups are compared", text and "p " in text, text)
+    check("the mean of group A is that of its recaps", printed and abs(printed - mean) <= 0.01 * mean + 0.06, f"{printed} {mean}")
+    browser.click("tbody button")
+    check("a run's curve has its phases", browser.wait("return (document.getElementById('run-chart')?.getAttribute('aria-label') ?? '').includes('warm-up and execution')"))
+    if SHOTS:
+        browser.size(1300, 1250)
+        time.sleep(1)
+        browser.screenshot(f"{SHOTS}/page-runs.png")
+        browser.size(1300, 900)
+
+
+def rest(browser):
+    browser.click("#nav-sensors")
+    check("the sensors are listed", browser.wait("return document.querySelector('#sensors tbody')?.textContent.includes('n1')"))
+    browser.click("#theme")
+    check("the theme changes", browser.js("return document.documentElement.dataset.theme") in ("dark", "light"))
+    browser.click("#nav-live")
+    browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 5")
+    time.sleep(2)
+    if SHOTS:
+        browser.screenshot(f"{SHOTS}/page-live.png")
+    browser.size(500, 900)
+    time.sleep(1)
+    check("nothing is wider than a telephone", browser.js("return document.documentElement.scrollWidth <= window.innerWidth"),
+          browser.js("return document.documentElement.scrollWidth + ' of ' + window.innerWidth"))
+    bare = browser.js("return [...document.querySelectorAll('button, select, input')].filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).length")
+    check("every control has a name", bare == 0, bare)
+    kept = browser.js("return document.querySelectorAll('tbody tr').length")
+    check("only what is visible is in the document", kept < 120, kept)
+
+
+def hostile():
+    with opener.open(f"{URL}/page/app.js", timeout=10) as answer:
+        check("scripts are served as such", answer.headers["Content-Type"].startswith("text/javascript"))
+    for path, parameters in (("/api/history", {"sensor": "n1", "from": "x"}), ("/api/history", {"sensor": "n1", "points": "1e9"}),
+                             ("/api/history", {"sensor": "n1", "from": 20, "until": 10}), ("/api/history", {}), ("/api/target", {"sensor": "n1"}),
+                             ("/api/live", {}), ("/page/..%2fserver.c", {})):
+        try:
+            ask(path, **parameters)
+            check(f"{path} {parameters} is refused", False)
+        except urllib.error.HTTPError as error:
+            check(f"{path} {parameters} is refused with a reason", error.code in (400, 404) and json.load(error)["error"], error.code)
+
+
+def main():
+    browser = Browser(FOLDER)
+    try:
+        live(browser)
+        sort_and_search(browser)
+        runs(browser, target(browser))
+        rest(browser)
+        hostile()
+        errors = browser.errors()
+        check("the page was left in order", not errors, " ".join(errors))
+    finally:
+        browser.close()
+
+
+main()
