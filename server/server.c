@@ -29,7 +29,8 @@
 #define SERVER_SAVE_STEP_S  0.2      /* where states wait for what is being written */
 #define SERVER_HOUSE_S      600.0    /* between two deletions of what is too old, at most: many small ones */
 #define SERVER_HOUSE_MIN_S  10.0
-#define SERVER_KNOWN_S      2.0 /* between two looks at what sensors say of targets, at least */
+#define SERVER_EXPIRE_MAX_S 10.0 /* between two looks for sensors that have ended */
+#define SERVER_KNOWN_S      2.0  /* between two looks at what sensors say of targets, at least */
 #define SERVER_STOP_DUTY_MS 3000
 
 struct machine *server_find_machine(const struct server *server, const char *name)
@@ -88,6 +89,22 @@ static void house_due(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop, (void)events;
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
 		server_ensure(server, machine);
+}
+
+/* What a sensor that has ended said last is no present. */
+static void expire_due(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct server *server = timer->data;
+	int64_t now_ms = clock_realtime_ms();
+
+	(void)loop, (void)events;
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		if (machine_expire(machine, now_ms))
+			log_notice(SERVER_TOKEN, 0,
+				   "%s: no reports for %.0f s: its watts and joules leave /metrics until "
+				   "some come",
+				   machine->name, (double)(now_ms - machine->fed_ms) / 1000);
+	}
 }
 
 static void watchdog_due(struct ev_loop *loop, ev_timer *timer, int events)
@@ -284,6 +301,14 @@ static double house_s(const struct server_config *config)
 					   : SERVER_HOUSE_S;
 }
 
+/* Between two looks for sensors that have ended. */
+static double expire_s(const struct server_config *config)
+{
+	double part_s = (double)config->expire_ms / 1000 / 4;
+
+	return part_s < SERVER_EXPIRE_MAX_S ? part_s : SERVER_EXPIRE_MAX_S;
+}
+
 static void start(struct server *server)
 {
 	bool live = !server->config->once;
@@ -293,6 +318,7 @@ static void start(struct server *server)
 	start_timer(server, &server->line, line_due, live ? (double)server->config->state_line_ms / 1000 : 0);
 	start_timer(server, &server->housekeeping, house_due, live ? house_s(server->config) : 0);
 	start_timer(server, &server->known, server_known_due, live ? SERVER_KNOWN_S : 0);
+	start_timer(server, &server->expire, expire_due, live ? expire_s(server->config) : 0);
 	start_timer(server, &server->watchdog, watchdog_due,
 		    (double)server->notify.watchdog_interval_ms / 1000);
 	if (server_keeps_state(server))
@@ -334,6 +360,7 @@ int server_run(const struct server_config *config, char *const argv[])
 		.store_duty.socket = -1,
 		.input_duty.socket = -1,
 		.started_ns = clock_monotonic_ns(),
+		.started_ms = clock_realtime_ms(),
 	};
 	int r;
 

@@ -44,6 +44,7 @@ struct server {
 	ev_timer settle; /* while ending */
 	ev_timer housekeeping;
 	ev_timer known;
+	ev_timer expire;
 	ev_timer watchdog;
 	bool started; /* stored states are here, reading has begun */
 	bool away;    /* a store is being tried again */
@@ -51,6 +52,7 @@ struct server {
 	bool ending;
 	uint64_t ending_since_ns;
 	uint64_t started_ns;
+	int64_t started_ms; /* wall clock */
 	int exit_status;
 };
 

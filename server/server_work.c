@@ -98,6 +98,7 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 	machine = machine_new(server->config, name, reports);
 	if (!machine)
 		return NULL;
+	machine->counts_from_ms = server->started_ms;
 	HASH_ADD_KEYPTR(hh, server->machines, machine->name, strlen(machine->name), machine);
 	if (server_keeps_state(server))
 		r = state_load(machine, &server->states, &why);

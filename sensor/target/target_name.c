@@ -4,6 +4,7 @@
  * again while they are not; and which targets the patterns select.
  */
 #include "base/cleanup.h"
+#include "document/report_identity.h"
 #include "target/target_table.h"
 #include "base/text.h"
 
@@ -64,12 +65,9 @@ static void make_mark(const struct target_record *record, unsigned attempt, char
 
 static bool is_taken(const struct target_table *table, const struct target_record *self, const char *name)
 {
-	static const char *const reserved[] = {REPORT_TARGET_ALL, REPORT_TARGET_RAPL, REPORT_TARGET_GLOBAL,
-					       REPORT_TARGET_SYSTEM, REPORT_TARGET_IDLE};
 	struct target_record *other = NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(reserved); i++)
-		if (strcmp(name, reserved[i]) == 0)
-			return true;
+	if (report_target_is_reserved(name))
+		return true;
 	HASH_FIND(hh, table->by_name, name, (unsigned)strlen(name), other);
 	return other && other != self;
 }

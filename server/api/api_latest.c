@@ -59,7 +59,8 @@ static double sum_scopes(const struct live_target *target, double (*pick)(const 
 
 static json_t *target_json(const struct machine *machine, const struct live_target *target)
 {
-	const struct known_target *known = known_find(&machine->known, target->name);
+	const struct known_target *known =
+		known_find_container(&machine->known, target->name, target->container_id);
 	const struct live *live = &machine->live;
 	bool present = target->last_ms == live->time_ms;
 	json_t *value = json_pack("{ss ss?}", "target", target->name, "container_id",

@@ -67,18 +67,6 @@ static const struct row_family row_families[] = {
 	 REPORT_TARGET_GLOBAL},
 };
 
-static bool is_reserved(const char *name)
-{
-	static const char *const reserved[] = {REPORT_TARGET_RAPL, REPORT_TARGET_GLOBAL, REPORT_TARGET_SYSTEM,
-					       REPORT_TARGET_IDLE};
-
-	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
-		if (strcmp(name, reserved[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void write_target(struct metrics_writer *writer, const struct row_family *family,
 			 const struct machine *machine, const struct live_target *target)
 {
@@ -125,7 +113,7 @@ static void write_family(struct metrics_writer *writer, const struct row_family 
 			continue;
 		}
 		for (target = machine->live.targets; target; target = target->hh.next) {
-			if (!is_reserved(target->name))
+			if (!report_target_is_row(target->name))
 				write_target(writer, family, machine, target);
 		}
 	}
@@ -140,7 +128,8 @@ static void write_info(struct metrics_writer *writer, const struct server *serve
 		const struct live_target *target = machine->live.targets;
 
 		for (; target; target = target->hh.next) {
-			const struct known_target *known = known_find(&machine->known, target->name);
+			const struct known_target *known =
+				known_find_container(&machine->known, target->name, target->container_id);
 			const char *labels[] = {"sensor",
 						machine->name,
 						"container_name",
@@ -180,6 +169,8 @@ static const struct counter_family counter_families[] = {
 	COUNTER("wattribute_reports_late_total", late,
 		"Reports that arrived after their tick was processed."),
 	COUNTER("wattribute_reports_duplicate_total", duplicates, "Duplicate reports in a file."),
+	COUNTER("wattribute_reports_renamed_total", renamed,
+		"Reports of containers named rapl, global, system or idle, which get another name here."),
 	COUNTER("wattribute_reports_missing_total", missing,
 		"Reports that a tick announced but that did not arrive."),
 	COUNTER("wattribute_ticks_total", ticks, "Ticks processed."),
@@ -268,6 +259,8 @@ static void write_sensors(struct metrics_writer *writer, const struct server *se
 			machine->live.estimated,
 		};
 
+		if (what == 3 && !machine->live.time_ms)
+			continue;
 		if (machine->time_ms != INT64_MIN || what == 1)
 			metrics_sample(writer, labels, values[what]);
 	}

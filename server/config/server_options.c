@@ -224,7 +224,7 @@ const struct config_row server_option_rows[SERVER_OPTION_ROWS] = {
 	 .fallback = "5m",
 	 .min = 1000,
 	 .offset = FIELD(expire_ms),
-	 .help = "remove a container from /metrics when it has had no reports for this time"},
+	 .help = "remove a container, or a machine whose sensor is silent, from /metrics after this time"},
 	TITLE("Running:"),
 	{.name = "poll",
 	 .type = CONFIG_DURATION_MS,

@@ -84,8 +84,9 @@ struct input *input_new(struct ev_loop *loop, struct db_client *client, const st
 	input->waiting_last = &input->waiting;
 	ev_init(&input->pause, pause_over);
 	input->pause.data = input;
-	input->files =
-		strncmp(config->input_uri, "bson:", 5) == 0 || strncmp(config->input_uri, "jsonl:", 6) == 0;
+	input->files = strncmp(config->input_uri, "bson:", 5) == 0 ||
+		       strncmp(config->input_uri, "jsonl:", 6) == 0 ||
+		       strncmp(config->input_uri, "csv:", 4) == 0;
 	return input;
 }
 

@@ -35,23 +35,6 @@ static int64_t now_ms_of(const struct input *input)
 	return input->config->once ? 0 : clock_realtime_ms();
 }
 
-static struct machine *machine_of(struct reader *reader, const uint8_t *document, size_t length)
-{
-	struct input *input = reader->input;
-	const char *sensor;
-
-	if (!input->files)
-		return reader->machine;
-	sensor = report_bson_sensor(document, length);
-	if (!sensor)
-		sensor = reader->collection + strlen(SENSOR_PREFIX);
-	if (!input_wants(input, sensor))
-		return NULL;
-	if (!reader->machine || strcmp(reader->machine->name, sensor) != 0)
-		reader->machine = input->events.machine(input->events.data, sensor, reader->collection);
-	return reader->machine;
-}
-
 /* Says once in a while what reports were of no use. */
 static void complain(struct reader *reader, struct machine *machine)
 {
@@ -113,7 +96,7 @@ static int feed(struct reader *reader, struct machine *machine, const uint8_t *d
 		return r;
 	if (fed == JOIN_DUPLICATE)
 		machine->n.duplicates += input->files;
-	else if (fed == JOIN_LATE)
+	else if (fed == JOIN_LATE && (input->files || reader->n_sources == 1))
 		machine->n.late += machine->decoded.time_ms > machine->resumed_ms;
 	return fed == JOIN_NEW;
 }
@@ -139,7 +122,7 @@ static int take(struct reader *reader, const struct batch *documents, struct fou
 	int r;
 
 	while ((r = batch_next(documents, &offset, &document, &length)) == 1) {
-		struct machine *machine = machine_of(reader, document, length);
+		struct machine *machine = reader_find_machine(reader, document, length);
 
 		found->n_documents++;
 		if (!machine)
@@ -156,8 +139,8 @@ static int take(struct reader *reader, const struct batch *documents, struct fou
 			return r;
 		found->n_ticks += (unsigned)r;
 	}
-	if (r == 0 && reader->machine) {
-		r = work(reader, reader->machine, false);
+	for (unsigned i = 0; r >= 0 && i < reader->n_sources; i++) {
+		r = work(reader, reader->sources[i].machine, false);
 		found->n_ticks += r > 0 ? (unsigned)r : 0;
 	}
 	if (reader->input->files)
@@ -168,7 +151,7 @@ static int take(struct reader *reader, const struct batch *documents, struct fou
 static void late_answered(void *data, const struct db_answer *answer)
 {
 	struct reader *reader = data;
-	struct machine *machine = reader->machine;
+	struct machine *machine = reader->n_sources ? reader->sources[0].machine : NULL;
 	uint64_t n = 0;
 	const uint8_t *document;
 	size_t offset = 0, length;
@@ -191,11 +174,13 @@ static void late_answered(void *data, const struct db_answer *answer)
 static void look_late(struct reader *reader)
 {
 	struct input *input = reader->input;
-	struct machine *machine = reader->machine;
+	struct machine *machine = reader->n_sources ? reader->sources[0].machine : NULL;
 	int64_t now_ms = clock_realtime_ms();
 	struct store_query query = {.collection = reader->collection};
 
-	if (input->files || input->config->once || reader->looking_late || !machine->n_gaps)
+	/* Of several sensors the documents of one moment cannot be counted so. */
+	if (input->files || reader->n_sources != 1 || input->config->once || reader->looking_late ||
+	    !machine->n_gaps)
 		return;
 	if (now_ms - reader->late_ms < LATE_EACH_MS ||
 	    now_ms - machine->gaps[0].fed_ms < (int64_t)input->config->grace_ms + LATE_AFTER_MS)
@@ -220,7 +205,8 @@ static void rest(struct reader *reader, double seconds)
 /* When to look next. */
 static void plan(struct reader *reader, const struct db_answer *answer, const struct found *found)
 {
-	const struct machine *machine = reader->machine;
+	const struct machine *machine =
+		!reader->input->files && reader->n_sources == 1 ? reader->sources[0].machine : NULL;
 
 	if (!answer->read.end) {
 		if (!reader->input->files && !found->n_ticks && reader->limit < LIMIT_MAX)
@@ -260,6 +246,10 @@ static void answered(void *data, const struct db_answer *answer)
 	reader->input->statistics.documents += found.n_documents;
 	if (r < 0)
 		log_error(INPUT_TOKEN, r, "%s: reports could not be processed; retrying", reader->collection);
+	if (answer->result == STORE_OK && answer->read.end) {
+		for (unsigned i = 0; i < reader->n_sources; i++)
+			machine_catch_up(reader->sources[i].machine);
+	}
 	reader->offset = answer->read.offset;
 	if (reader->ended && reader->input->config->once)
 		input_check_end(reader->input);
@@ -281,13 +271,15 @@ int reader_read(struct reader *reader)
 	struct input *input = reader->input;
 	struct store_query query = {
 		.collection = reader->collection,
-		.after_ms = input->files ? INT64_MIN : join_position(reader->machine->join),
+		.after_ms = input->files ? INT64_MIN : reader_begin_ms(reader),
 		.until_ms = INT64_MAX,
 		.offset = reader->offset,
 		.limit = reader->limit,
 	};
-	int r = db_client_read(input->client, &query, answered, reader);
+	int r;
 
+	reader->asked_after_ms = query.after_ms;
+	r = db_client_read(input->client, &query, answered, reader);
 	reader->looked_ms = clock_realtime_ms();
 	if (r == -ENOMEM)
 		rest(reader, FAILED_S);
@@ -301,15 +293,12 @@ struct reader *reader_new(struct input *input, const char *collection)
 	if (!reader)
 		return NULL;
 	reader->collection = strdup(collection);
-	if (reader->collection && !input->files)
-		reader->machine = input->events.machine(input->events.data,
-							collection + strlen(SENSOR_PREFIX), collection);
-	if (!reader->collection || (!input->files && !reader->machine)) {
-		free(reader->collection);
-		free(reader);
+	reader->input = input;
+	if (!reader->collection ||
+	    (!input->files && !reader_add_machine(reader, collection + strlen(SENSOR_PREFIX)))) {
+		reader_free(reader);
 		return NULL;
 	}
-	reader->input = input;
 	reader->limit = LIMIT_FIRST;
 	reader->pace = pace_init((double)input->config->poll_ms / 1000);
 	ev_init(&reader->timer, look);
@@ -326,5 +315,6 @@ void reader_stop(struct reader *reader)
 void reader_free(struct reader *reader)
 {
 	free(reader->collection);
+	free(reader->sources);
 	free(reader);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to input/: input.c (which collections there are, and whose turn it is) and reader.c (one
- * collection).
+ * Private to input/: input.c (which collections there are, and whose turn it is), reader.c (one collection)
+ * and reader_sensor.c (whose report a document is).
  */
 #pragma once
 
@@ -15,12 +15,23 @@
 
 #define READER_BAD 1024
 
+#define READER_SENSORS_MAX 64 /* of a database's collection */
+
+/* One of the sensors whose reports a collection or file holds. */
+struct reader_source {
+	struct machine *machine;
+	bool held; /* it goes on before what was asked for: its documents come with the next reading */
+};
+
 struct reader {
 	struct reader *next;
 	struct reader *next_waiting; /* for its turn */
 	struct input *input;
 	char *collection;
-	struct machine *machine; /* of a database's collection; NULL: by each document's sensor */
+	struct reader_source *sources; /* of a database's collection the first one is its own machine */
+	unsigned n_sources;
+	bool said_many;
+	int64_t asked_after_ms; /* of the read under way */
 	ev_timer timer;
 	uint64_t offset;
 	unsigned limit;
@@ -59,6 +70,13 @@ void reader_free(struct reader *reader);
 void reader_stop(struct reader *reader);
 /* Asks the store now. 0 or a negative errno, with the next attempt planned. */
 int reader_read(struct reader *reader);
+
+/* The machine of this name among the reader's sources, made where it is new; NULL on lack of memory. */
+struct machine *reader_add_machine(struct reader *reader, const char *name);
+/* Whose report it is. NULL: nobody's who is served. */
+struct machine *reader_find_machine(struct reader *reader, const uint8_t *document, size_t length);
+/* Where the next reading of a database begins: no sensor that is at work misses anything. */
+int64_t reader_begin_ms(struct reader *reader);
 
 /* Does --sensor want this one? */
 bool input_wants(const struct input *input, const char *name);

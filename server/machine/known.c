@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const text_keys[KNOWN_TEXTS] = {"runtime", "image", "pod", "namespace"};
+static const char *const text_keys[KNOWN_TEXTS] = {"runtime", "image", "pod", "namespace", "id"};
 
 /* As long as it is: a text that is cut may be cut within a character, and no JSON is made of that. */
 static int take_text(struct known_target *target, const char *key, const bson_iter_t *iterator)
@@ -93,6 +93,16 @@ const struct known_target *known_find(const struct known *known, const char *nam
 
 	HASH_FIND(hh, known->targets, name, strlen(name), target);
 	return target;
+}
+
+const struct known_target *known_find_container(const struct known *known, const char *name,
+						const char *container_id)
+{
+	const struct known_target *target = known_find(known, name);
+	const char *id = known_text(target, KNOWN_ID);
+
+	return id[0] && container_id[0] && strncmp(id, container_id, strlen(container_id)) != 0 ? NULL
+												: target;
 }
 
 const char *known_text(const struct known_target *target, enum known_text which)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <uthash.h>
 
-enum known_text { KNOWN_RUNTIME, KNOWN_IMAGE, KNOWN_POD, KNOWN_NAMESPACE, KNOWN_TEXTS };
+enum known_text { KNOWN_RUNTIME, KNOWN_IMAGE, KNOWN_POD, KNOWN_NAMESPACE, KNOWN_ID, KNOWN_TEXTS };
 
 struct known_target {
 	UT_hash_handle hh;
@@ -29,6 +29,9 @@ struct known {
 int known_update(struct known *known, const struct batch *documents);
 /* NULL: nothing is known. */
 const struct known_target *known_find(const struct known *known, const char *name);
+/* What is known of the container of this name and id: not of another one that has the name now. */
+const struct known_target *known_find_container(const struct known *known, const char *name,
+						const char *container_id);
 /* "" where nothing is known of it, or no target. */
 const char *known_text(const struct known_target *target, enum known_text which);
 /* Forgets targets that were last seen before. */

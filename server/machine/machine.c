@@ -6,6 +6,7 @@
 #include "machine/machine.h"
 #include "base/reason.h"
 
+#include "document/report_identity.h"
 #include "tick/tick_clock.h"
 
 #include <errno.h>
@@ -46,6 +47,7 @@ struct machine *machine_new(const struct server_config *config, const char *name
 	machine->config = config;
 	machine->known_turns = machine->known_left = 1;
 	machine->time_ms = machine->resumed_ms = machine->known_ms = INT64_MIN;
+	machine->counts_from_ms = machine->newest_ms = machine->backlog_ms = INT64_MIN;
 	machine->name = strdup(name);
 	machine->reports = strdup(reports);
 	if (asprintf(&machine->power, "power%s", name) < 0)
@@ -109,9 +111,28 @@ static void note(struct machine *machine)
 	keep_text(machine->activity_source, sizeof(machine->activity_source), report->activity_source);
 }
 
+/*
+ * Names that mean rows of our own, and ids that stand in names, are mended before anything is made of them.
+ * True: the name is another one now.
+ */
+static bool mend_identity(struct machine *machine)
+{
+	struct report_decoded *report = &machine->decoded;
+
+	if ((!report->container_id || !report->container_id[0]) &&
+	    report_target_find_id(report->target, machine->found_id))
+		report->container_id = machine->found_id;
+	if (!report_target_is_row(report->target))
+		return false;
+	report->target = report_target_rename(report->target, report->container_id, machine->renamed,
+					      sizeof(machine->renamed));
+	return true;
+}
+
 int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
 		 enum join_fed *ret_fed)
 {
+	bool renamed;
 	int r;
 
 	r = report_bson_decode(document, length, machine->names, &machine->decoded, &machine->why);
@@ -125,12 +146,16 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 		machine->n.bad++;
 		return -EBADMSG;
 	}
+	renamed = mend_identity(machine);
 	r = join_feed(machine->join, &machine->decoded, now_ms, ret_fed);
 	if (r < 0)
 		return r;
 	if (*ret_fed == JOIN_NEW) {
 		machine->n.documents++;
+		machine->n.renamed += renamed;
 		machine->fed_ms = now_ms;
+		if (machine->decoded.time_ms > machine->newest_ms)
+			machine->newest_ms = machine->decoded.time_ms;
 		note(machine);
 	}
 	return 0;
@@ -183,6 +208,18 @@ static void show_times(struct machine *machine, const struct join_slot *slot)
 			      join_times(machine->join, slot, times_ms, TICK_CLOCK_STEPS + 1));
 }
 
+/* The part of a tick's energy that is from after the server's start. */
+static double counted_part(const struct machine *machine, const struct tick *tick)
+{
+	double after_s = (double)(tick->time_ms - machine->counts_from_ms) / 1000;
+
+	if (machine->counts_from_ms == INT64_MIN)
+		return 1;
+	if (after_s > 0)
+		return after_s < tick->interval_s ? after_s / tick->interval_s : 1;
+	return machine->caught_up && tick->time_ms > machine->backlog_ms;
+}
+
 static int run_tick(struct machine *machine, const struct join_slot *slot)
 {
 	const struct conserve_policy policy = {
@@ -221,7 +258,9 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 	machine->n.rows += machine->conserved.n_rows - (unsigned)r;
 	machine->time_ms = tick->time_ms;
 	machine->interval_s = tick->interval_s;
-	return machine->config->once ? 0 : live_update(&machine->live, tick, &machine->conserved);
+	return machine->config->once
+		       ? 0
+		       : live_update(&machine->live, tick, &machine->conserved, counted_part(machine, tick));
 }
 
 int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
@@ -239,6 +278,25 @@ int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
 	if (n && !machine->config->once)
 		live_expire(&machine->live, (int64_t)machine->config->expire_ms);
 	return r < 0 ? r : n;
+}
+
+void machine_catch_up(struct machine *machine)
+{
+	if (machine->caught_up || machine->newest_ms == INT64_MIN)
+		return;
+	machine->caught_up = true;
+	machine->backlog_ms = machine->newest_ms;
+}
+
+bool machine_expire(struct machine *machine, int64_t now_ms)
+{
+	double silent_ms = (double)(now_ms - machine->fed_ms), ticks_ms = 3000 * machine_interval_s(machine);
+
+	if (machine->config->once || !machine->fed_ms || !machine->live.time_ms || silent_ms < ticks_ms ||
+	    silent_ms < (double)machine->config->expire_ms)
+		return false;
+	live_forget(&machine->live);
+	return true;
 }
 
 double machine_interval_s(const struct machine *machine)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "tick/join.h"
+#include "document/report_identity.h"
 #include "machine/known.h"
 #include "machine/live.h"
 #include "machine/output.h"
@@ -30,6 +31,7 @@ struct machine_counters {
 	uint64_t rows;        /* power reports made */
 	uint64_t unwritable;  /* rows that could not be encoded */
 	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
+	uint64_t renamed;     /* reports of containers that are called as rows of ours */
 	double lost_cpu_s;    /* CPU time that the sensor could give to no cgroup, of all ticks worked off */
 };
 
@@ -53,6 +55,8 @@ struct machine {
 	char activity_source[32];
 	struct report_names *names;
 	struct report_decoded decoded;
+	char found_id[REPORT_CONTAINER_ID_SIZE]; /* of the last report, out of its name */
+	char renamed[32];                        /* its name, where its own is reserved */
 	struct join *join;
 	struct tick_maker *maker;
 	void *formula;
@@ -74,8 +78,17 @@ struct machine {
 	int64_t saved_ms;   /* the position that is stored */
 	int64_t resumed_ms; /* position at the start: what is older was worked off before; INT64_MIN: none */
 	double interval_s;
-	int64_t fed_ms;    /* when the last new report came, wall clock; 0: never */
-	struct reason why; /* of the last bad document */
+	/*
+	 * Totals begin at the server's start: what was measured before it and is worked off only now is not
+	 * in them. A clock that is behind the server's is known by what comes once all that was there is
+	 * read.
+	 */
+	int64_t counts_from_ms; /* INT64_MIN: all counts */
+	bool caught_up;         /* all that was there has been read */
+	int64_t backlog_ms;     /* time of the newest report that was there */
+	int64_t newest_ms;      /* of all reports */
+	int64_t fed_ms;         /* when the last new report came, wall clock; 0: never */
+	struct reason why;      /* of the last bad document */
 };
 
 /* NULL on lack of memory. */
@@ -87,6 +100,11 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 		 enum join_fed *ret_fed);
 /* Works off every tick that is over; with `flush` all of them. Number of ticks, or -ENOMEM. */
 int machine_drain(struct machine *machine, int64_t now_ms, bool flush);
+/* All that was there at the start has been read. */
+void machine_catch_up(struct machine *machine);
+/* Forgets what is shown of the present where nothing new has come for `expire_ms` and three ticks. True: it
+ * has, just now. */
+bool machine_expire(struct machine *machine, int64_t now_ms);
 /* Forgets the model and learns anew. 0 or -ENOMEM. */
 int machine_forget_model(struct machine *machine);
 /* Longest recent time that ticks cover, for windows that a tick may reach beyond; never 0. */

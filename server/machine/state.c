@@ -27,6 +27,9 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	bson_append_utf8(&document, "_id", -1, id, -1);
 	bson_append_date_time(&document, "timestamp", -1, now_ms);
 	bson_append_utf8(&document, "sensor", -1, machine->name, -1);
+	/* Of several sensors in one collection: whose reports these are. */
+	if (machine->sensor[0])
+		bson_append_utf8(&document, "source", -1, machine->sensor, -1);
 	bson_append_utf8(&document, "formula", -1, machine->config->ops->name, -1);
 	bson_append_int32(&document, "version", -1, STATE_VERSION);
 	bson_append_date_time(&document, "position", -1, machine->time_ms);
@@ -95,6 +98,9 @@ static int take(struct machine *machine, const bson_t *document, struct reason *
 		return reason_set(why, -EINVAL, "the stored state has another version");
 	if (bson_iter_init_find(&iterator, document, "interval") && BSON_ITER_HOLDS_DOUBLE(&iterator))
 		interval_s = bson_iter_double(&iterator);
+	if (bson_iter_init_find(&iterator, document, "source") && BSON_ITER_HOLDS_UTF8(&iterator))
+		(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s",
+			       bson_iter_utf8(&iterator, NULL));
 	if (!bson_iter_init_find(&iterator, document, "position") || !BSON_ITER_HOLDS_DATE_TIME(&iterator))
 		return reason_set(why, -EINVAL, "the stored state has no position");
 	machine->resumed_ms = machine->time_ms = bson_iter_date_time(&iterator);

@@ -6,6 +6,8 @@
  */
 #include "tick/join.h"
 
+#include "document/report_identity.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 /* More ticks than these are never kept: the oldest goes out as it is. 10 ms ticks for 40 s. */
 #define JOIN_SLOTS_MAX 4096
 
+#define NAME_SIZE  512
 #define JOIN_SHOWN 3 /* ticks that show the first one's length, itself among them */
 
 struct join {
@@ -265,17 +268,43 @@ static int copy_text(struct join_slot *slot, const struct report_decoded *report
 	return 0;
 }
 
-static int add_all(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
+/* The report under another name, as its own is another's. */
+static int add_renamed(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed);
+
+static unsigned count_groups(const struct report_value *values, unsigned n)
 {
+	unsigned n_groups = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		n_groups += i == 0 || values[i].group != values[i - 1].group;
+	return n_groups;
+}
+
+/* What was taken for the machine's report is a container's, of which more may be known. */
+static int demote_all(struct join_slot *slot)
+{
+	char name[NAME_SIZE];
 	int r;
 
-	if (slot->has_all) {
-		*ret_fed = JOIN_DUPLICATE;
-		return 0;
-	}
-	r = copy_text(slot, report, &slot->all);
-	if (r < 0)
+	r = index_reserve(slot);
+	if (r == 0)
+		r = grow((void **)&slot->reports, &slot->reports_capacity, (uint64_t)slot->n_reports + 1,
+			 sizeof(*slot->reports));
+	(void)report_target_rename(REPORT_TARGET_ALL, join_container_id(slot, &slot->all), name,
+				   sizeof(name));
+	if (r == 0)
+		r = grow((void **)&slot->strings, &slot->strings_capacity,
+			 (uint64_t)slot->strings_length + strlen(name) + 1, 1);
+	if (r < 0 || *index_find(slot, name))
 		return r;
+	slot->all.name = add_string(slot, name);
+	slot->reports[slot->n_reports] = slot->all;
+	*index_find(slot, name) = ++slot->n_reports;
+	return 0;
+}
+
+static void take_head(struct join_slot *slot, const struct report_decoded *report)
+{
 	slot->has_all = true;
 	slot->has_seq = report->has_seq;
 	slot->seq = report->seq;
@@ -286,7 +315,43 @@ static int add_all(struct join_slot *slot, const struct report_decoded *report, 
 	slot->lost_total = report->lost_total;
 	slot->lost_cpu_s = report->lost_cpu_s;
 	slot->estimated = report->energy_source && strncmp(report->energy_source, "estimate", 8) == 0;
-	return 0;
+}
+
+/*
+ * The machine's report. A container may be called `all`, too, where a sensor passes names on as they are: the
+ * machine's has more groups of events.
+ */
+static int add_all(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
+{
+	int r = 0;
+
+	if (slot->has_all) {
+		unsigned had = count_groups(slot->values + slot->all.first_value, slot->all.n_values);
+		unsigned has = count_groups(report->values, report->n_values);
+
+		if (had == has)
+			*ret_fed = JOIN_DUPLICATE;
+		if (has < had)
+			return add_renamed(slot, report, ret_fed);
+		if (has > had)
+			r = demote_all(slot);
+		if (r < 0 || had == has)
+			return r;
+	}
+	r = copy_text(slot, report, &slot->all);
+	if (r == 0)
+		take_head(slot, report);
+	return r;
+}
+
+/* Two containers of one name: another id says so. */
+static bool is_other(const struct join_slot *slot, const struct join_report *there,
+		     const struct report_decoded *report)
+{
+	const char *id = join_container_id(slot, there);
+
+	return id[0] && report->container_id && report->container_id[0] &&
+	       strcmp(id, report->container_id) != 0;
 }
 
 static int add_target(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
@@ -299,6 +364,8 @@ static int add_target(struct join_slot *slot, const struct report_decoded *repor
 		return r;
 	entry = index_find(slot, report->target);
 	if (*entry) {
+		if (is_other(slot, &slot->reports[*entry - 1], report))
+			return add_renamed(slot, report, ret_fed);
 		*ret_fed = JOIN_DUPLICATE;
 		return 0;
 	}
@@ -311,6 +378,20 @@ static int add_target(struct join_slot *slot, const struct report_decoded *repor
 		return r;
 	*entry = ++slot->n_reports;
 	return 0;
+}
+
+static int add_renamed(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
+{
+	struct report_decoded renamed = *report;
+	char name[NAME_SIZE];
+
+	renamed.target = report_target_rename(report->target, report->container_id, name, sizeof(name));
+	/* A name that is taken once more, after being cut, would be renamed for ever. */
+	if (strcmp(renamed.target, report->target) == 0) {
+		*ret_fed = JOIN_DUPLICATE;
+		return 0;
+	}
+	return add_target(slot, &renamed, ret_fed);
 }
 
 int join_feed(struct join *join, const struct report_decoded *report, int64_t now_ms, enum join_fed *ret_fed)

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whose report a document is. A file's sensors are named by its documents. A database's collection is one
+ * machine's, called as the collection is; where further sensors write into it, as users of hwpc-sensor do,
+ * each of them becomes a machine of its own, and it is said. Called by reader.c.
+ */
+#include "input/reader.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SILENT_MS 60000 /* a sensor silent for so long keeps the others from nothing */
+
+static const char *own_name(const struct reader *reader)
+{
+	return reader->collection + strlen(SENSOR_PREFIX);
+}
+
+static struct machine *make_machine(struct reader *reader, const char *name)
+{
+	struct input *input = reader->input;
+	struct machine *machine = input->events.machine(input->events.data, name, reader->collection);
+	char other[512];
+
+	if (!machine || input->files || strcmp(machine->reports, reader->collection) == 0)
+		return machine;
+	/* Another collection's machine has this name: two streams are never taken for one. */
+	(void)snprintf(other, sizeof(other), "%s.%s", own_name(reader), name);
+	machine = input->events.machine(input->events.data, other, reader->collection);
+	if (machine)
+		log_warning(INPUT_TOKEN, 0,
+			    "a sensor named '%s' writes into another collection as well: the one in '%s' is "
+			    "served as '%s'",
+			    name, reader->collection, other);
+	return machine;
+}
+
+struct machine *reader_add_machine(struct reader *reader, const char *name)
+{
+	struct machine *machine = make_machine(reader, name);
+	struct reader_source *grown;
+
+	for (unsigned i = 0; machine && i < reader->n_sources; i++) {
+		if (reader->sources[i].machine == machine)
+			return machine;
+	}
+	grown = machine ? reallocarray(reader->sources, reader->n_sources + 1, sizeof(*grown)) : NULL;
+	if (!grown)
+		return NULL;
+	reader->sources = grown;
+	grown[reader->n_sources++] = (struct reader_source){.machine = machine};
+	return machine;
+}
+
+/*
+ * A further sensor's first document. What it has written before this reading began was read as another's, or
+ * is read again from its own stored position: then this reading's documents are left for the next one.
+ */
+static struct machine *add_further(struct reader *reader, const char *sensor)
+{
+	struct machine *machine;
+
+	if (reader->n_sources >= READER_SENSORS_MAX) {
+		if (!reader->said_many)
+			log_error(INPUT_TOKEN, 0,
+				  "'%s' holds reports of more than %d sensors: those of '%s' and others are "
+				  "left "
+				  "out; give each sensor its own collection",
+				  reader->collection, READER_SENSORS_MAX, sensor);
+		reader->said_many = true;
+		return NULL;
+	}
+	machine = reader_add_machine(reader, sensor);
+	if (!machine)
+		return NULL;
+	(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s", sensor);
+	log_notice(INPUT_TOKEN, 0,
+		   "'%s' holds reports of several sensors: '%s' is served as machine '%s', '%s' as '%s'",
+		   reader->collection, reader->sources[0].machine->sensor, reader->sources[0].machine->name,
+		   sensor, machine->name);
+	if (join_position(machine->join) == INT64_MIN)
+		join_set_position(machine->join, reader->asked_after_ms);
+	reader->sources[reader->n_sources - 1].held = join_position(machine->join) < reader->asked_after_ms;
+	return machine;
+}
+
+static struct machine *find_in_collection(struct reader *reader, const char *sensor)
+{
+	struct machine *own = reader->sources[0].machine;
+
+	/* The collection's own machine is the sensor that came first, whatever its name. */
+	if (!sensor || !own->sensor[0] || strcmp(own->sensor, sensor) == 0)
+		return own;
+	for (unsigned i = 1; i < reader->n_sources; i++) {
+		if (strcmp(reader->sources[i].machine->sensor, sensor) == 0)
+			return reader->sources[i].held ? NULL : reader->sources[i].machine;
+	}
+	add_further(reader, sensor);
+	return reader->n_sources > 1 && !reader->sources[reader->n_sources - 1].held &&
+			       strcmp(reader->sources[reader->n_sources - 1].machine->sensor, sensor) == 0
+		       ? reader->sources[reader->n_sources - 1].machine
+		       : NULL;
+}
+
+struct machine *reader_find_machine(struct reader *reader, const uint8_t *document, size_t length)
+{
+	const char *sensor = report_bson_sensor(document, length);
+
+	if (!reader->input->files)
+		return find_in_collection(reader, sensor);
+	if (!sensor)
+		sensor = own_name(reader);
+	for (unsigned i = 0; i < reader->n_sources; i++) {
+		if (strcmp(reader->sources[i].machine->name, sensor) == 0)
+			return reader->sources[i].machine;
+	}
+	return input_wants(reader->input, sensor) ? reader_add_machine(reader, sensor) : NULL;
+}
+
+int64_t reader_begin_ms(struct reader *reader)
+{
+	int64_t now_ms = clock_realtime_ms(), begin_ms = INT64_MAX, newest_ms = INT64_MIN;
+
+	for (unsigned i = 0; i < reader->n_sources; i++) {
+		const struct machine *machine = reader->sources[i].machine;
+		int64_t position_ms = join_position(machine->join);
+		bool silent = machine->caught_up && now_ms - machine->fed_ms > SILENT_MS;
+
+		reader->sources[i].held = false;
+		if (position_ms > newest_ms)
+			newest_ms = position_ms;
+		if (position_ms < begin_ms && (!silent || reader->n_sources == 1))
+			begin_ms = position_ms;
+	}
+	return begin_ms == INT64_MAX ? newest_ms : begin_ms;
+}
