@@ -270,7 +270,7 @@ static void give_up_rights(const struct server_config *config)
 
 	if (!config->user && geteuid() == 0 && config->sandbox != SANDBOX_OFF) {
 		if (sandbox_find_user(SERVER_NOBODY, &uid, &gid) < 0)
-			reason_set(&why, 0, "there is there is no user '" SERVER_NOBODY "' here");
+			reason_set(&why, 0, "user '" SERVER_NOBODY "' does not exist");
 		else
 			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), &why);
 		if (why.text[0])

@@ -38,7 +38,7 @@ static const struct config_row rows[] = {
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "NAME",
 	 .offset = offsetof(struct run_options, name),
-	 .help = "name of the run; default: the command's name name"},
+	 .help = "name of the run; default: the command's name"},
 	{.name = "json",
 	 .letter = 'j',
 	 .type = CONFIG_STRING,
@@ -244,7 +244,7 @@ static int measure(struct run *run)
 	int status, r;
 
 	if (run_command_find_user(run->options->user, &uid, &gid) < 0)
-		return client_fail(CLIENT_EXIT_USAGE, "there is no user '%s' here",
+		return client_fail(CLIENT_EXIT_USAGE, "user '%s' does not exist",
 				   run->options->user ? run->options->user : getenv("SUDO_UID"));
 	status = prepare(run);
 	if (status != CLIENT_GO_ON)

@@ -124,7 +124,7 @@ static void say_group(const struct event_group_request *group)
 
 	for (unsigned e = 0; e < group->n_events && length < sizeof(text); e++)
 		length += (size_t)snprintf(text + length, sizeof(text) - length, " %s", group->events[e]);
-	log_info("events", 0, "events events chosen for group '%s':%s", group->name, text);
+	log_info("events", 0, "events chosen for group '%s':%s", group->name, text);
 }
 
 int defaults_apply(struct sensor_config *config)

@@ -107,8 +107,16 @@ static int explain_event(int error, const char *sysfs_root, const char *pmu, con
 
 	if (error == -ENOENT && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
 		reason_set(why, 0, "the PMU '%s' has no event '%s'; it has '%s'", pmu, event, nearest);
+	else if (error == -ENOENT && strcmp(pmu, "power") == 0)
+		reason_set(why, 0,
+			   "the PMU 'power' of this machine has no event '%s'. Use powercap or an estimate; "
+			   "virtual machines have no energy counter",
+			   event);
 	else if (error == -ENOENT)
-		reason_set(why, 0, "the PMU '%s' of this machine has no event '%s'", pmu, event);
+		reason_set(why, 0,
+			   "the PMU '%s' of this machine has no event '%s'. Choose another event; perf list "
+			   "shows them",
+			   pmu, event);
 	else if (error == -EINVAL || error == -ERANGE)
 		reason_set(why, 0,
 			   "the PMU '%s' does not support the terms '%s'; its 'format' folder lists those "
