@@ -37,7 +37,7 @@ obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBS_OURS := $(BUILD)/libcommon.a
 PROGRAMS := $(BUILD)/wattribute-sensor $(BUILD)/wattribute-server $(BUILD)/wattribute
 
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_SRC := $(sort $(shell find tests/unit -name 'test_*.c'))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
@@ -63,7 +63,7 @@ $(BUILD)/sensor/%.o: INCLUDES = -Isensor -I.
 $(BUILD)/sim/%.o: INCLUDES = -Isensor -I.
 $(BUILD)/server/%.o: INCLUDES = -Iserver
 $(BUILD)/client/%.o: INCLUDES = -Iclient -I.
-$(BUILD)/tests/%.o: INCLUDES = -Icommon -Isensor -Iserver -Iclient -I.
+$(BUILD)/tests/%.o: INCLUDES = -Icommon -Isensor -Iserver -Iclient -Itests -I.
 
 # Both names, as BUILD may be given with or without its whole path: else an object could stay as it is by mistake.
 $(BUILD)/%.o: %.c

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the rings of tests and counts their TAP lines. usage: tests/run.sh [RING...]
-#   lint unit fuzz sanitize sim system wire peer; without arguments all of them, after installing what is missing.
+# Runs the rings of tests and counts their TAP lines. usage: tests/run.sh [RING [PATTERN...]]...
+#   RING is one of: lint unit fuzz compilers sanitize sim system wire peer; without arguments all of them, after
+#   installing what is missing. With patterns only the tests of that ring whose name holds one of them:
+#   tests/run.sh unit share; tests/run.sh system 030.
 # Every test program and script prints TAP ("ok 1 - what", "not ok 2 - what", "ok 3 - what # SKIP why").
 # One that prints no TAP or exits non-zero without a "not ok" counts as a failure. Last line: N passed, N failed, N skipped.
 set -u
@@ -11,11 +13,24 @@ export CMOCKA_MESSAGE_OUTPUT=TAP
 logs=$BUILD/test-logs
 jobs=$(nproc)
 passed=0 failed=0 skipped=0 times=
+patterns= matched=
+
+# wanted NAME: is this test of the ring asked for?
+wanted() {
+	local pattern
+	[ -n "$patterns" ] || return 0
+	for pattern in $patterns; do
+		case ${1#*/} in *"$pattern"*) return 0 ;; esac
+	done
+	return 1
+}
 
 # one NAME COMMAND...: runs a test, keeps its output in a log, counts its TAP lines
 one() {
 	local name=$1 log status p f s
 	shift
+	wanted "$name" || return 0
+	matched=1
 	mkdir -p "$logs"
 	log=$logs/$(echo "$name" | tr '/ ' '__').log
 	local start=$SECONDS
@@ -48,7 +63,9 @@ build() {
 }
 
 ring_lint() { local t; for t in tests/lint/*.sh; do [ -e "$t" ] && one "lint/$(basename "$t" .sh)" "$t"; done; }
-ring_unit() { local t; build unit && for t in "$BUILD"/tests/unit/test_*; do [ -x "$t" ] && [ -f "$t" ] && case $t in *.[od]) ;; *) one "unit/$(basename "$t")" "$t" ;; esac; done; }
+# Names of the unit tests, as they lie below tests/unit: server/formula/test_conserve.
+unit_tests() { (cd tests/unit && find . -name 'test_*.c' | sed 's,^\./,,; s,\.c$,,' | sort); }
+ring_unit() { local t; build unit && for t in $(unit_tests); do one "unit/$t" "$BUILD/tests/unit/$t"; done; }
 ring_fuzz() { local t; build fuzz && for t in tests/fuzz/fuzz_*.c; do [ -e "$t" ] || continue; t=$(basename "$t" .c); one "fuzz/$t" "$BUILD/tests/fuzz/$t" "tests/fuzz/corpus/${t#fuzz_}"; done; }
 ring_sanitize() {
 	local t keep=$BUILD
@@ -56,7 +73,7 @@ ring_sanitize() {
 	mkdir -p "$BUILD"
 	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	build unit fuzz BUILD="$BUILD" SANITIZE=address,undefined CFLAGS="-O1 -g" && {
-		for t in tests/unit/test_*.c; do t=$(basename "$t" .c); one "sanitize/$t" "$BUILD/tests/unit/$t"; done
+		for t in $(unit_tests); do one "sanitize/$t" "$BUILD/tests/unit/$t"; done
 		for t in tests/fuzz/fuzz_*.c; do [ -e "$t" ] || continue; t=$(basename "$t" .c); one "sanitize/$t" "$BUILD/tests/fuzz/$t" "tests/fuzz/corpus/${t#fuzz_}"; done
 	}
 	BUILD=$keep
@@ -80,11 +97,20 @@ if [ $# = 0 ]; then
 	if [ "$(id -u)" = 0 ]; then scripts/install-deps.sh docker || exit 1; fi
 	set -- lint unit fuzz compilers sanitize sim system wire peer
 fi
-for ring; do
-	case $ring in
-	lint | unit | fuzz | sanitize | compilers | sim | system | wire | peer) "ring_$ring" ;;
-	*) echo "tests/run.sh: unknown ring '$ring'" >&2; exit 2 ;;
-	esac
+is_ring() { case $1 in lint | unit | fuzz | sanitize | compilers | sim | system | wire | peer) ;; *) return 1 ;; esac; }
+while [ $# -gt 0 ]; do
+	ring=$1 patterns= matched=
+	shift
+	is_ring "$ring" || { echo "tests/run.sh: unknown ring '$ring'" >&2; exit 2; }
+	while [ $# -gt 0 ] && ! is_ring "$1"; do
+		patterns="$patterns $1"
+		shift
+	done
+	"ring_$ring"
+	[ -n "$matched" ] || [ -z "$patterns" ] || {
+		echo "tests/run.sh: no test of ring '$ring' has$patterns in its name" >&2
+		exit 2
+	}
 done
 echo "longest: $(printf %s "$times" | sort -rn | head -n 8 | paste -s -d , | sed 's/,/, /g'); all: $SECONDS s"
 if [ $skipped != 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A formula turns a tick into modelled watts; share.c then makes them add up to what was measured. One file
+ * A formula turns a tick into modelled watts; conserve.c then makes them add up to what was measured. One file
  * with one const table for each: pooled (default), smartwatts, share. Pure: no I/O, no clock, the same input
  * gives the same output. One instance serves one sensor.
  */

@@ -3,7 +3,7 @@
  * Any bytes as a configuration file: accepted, or refused with a reason that names the file. What is accepted
  * can be printed and read again, with the same result.
  */
-#include "../unit/config_example.h"
+#include "unit/common/config_example.h"
 #include "base/reason.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * the others are the contents of its files, which are written into a temporary tree where the reader needs
  * files.
  */
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "machine/cputime.h"
 #include "event/event.h"
 #include "machine/powercap.h"

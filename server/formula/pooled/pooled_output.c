@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the state after the update to each row's dynamic watts and each socket's static watts, averaged over
- * the bank. share.c makes them add up.
+ * the bank. conserve.c makes them add up.
  */
 #include "formula/pooled/pooled.h"
 

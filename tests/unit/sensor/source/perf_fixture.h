@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "source/frame.h"
 #include "base/log.h"
 #include "source/perf/perf_slots.h"

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "base/clock.h"
 #include "machine/cputime.h"
 #include "source/frame.h"

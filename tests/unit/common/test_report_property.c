@@ -5,7 +5,7 @@
  * WATTRIBUTE_SEED sets it.
  */
 #include "document/report_bson.h"
-#include "count_allocations.h"
+#include "unit/count_allocations.h"
 #include "base/reason.h"
 
 #include <inttypes.h>

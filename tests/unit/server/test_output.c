@@ -4,7 +4,7 @@
  * machine that is warm does not allocate.
  */
 #include "machine/machine.h"
-#include "count_allocations.h"
+#include "unit/count_allocations.h"
 
 #include <errno.h>
 #include <math.h>

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "event/event.h"
 #include "machine/pmu.h"
 #include "base/reason.h"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "collect/collect.h"
 
 #define SLOTS 16

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "machine/cpu_online.h"
 
 #define LIST "devices/system/cpu/online"

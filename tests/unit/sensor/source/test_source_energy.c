@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "base/log.h"
 #include "machine/powercap.h"
 #include "priv/priv_client.h"

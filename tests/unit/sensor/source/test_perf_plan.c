@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "document/batch.h"
 #include "process/ipc.h"
 #include "base/log.h"

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../fake/fake_tree.h"
+#include "fake/fake_tree.h"
 #include "machine/topology.h"
 
 static struct topology read_tree(const struct fake_tree *tree)
