@@ -5,12 +5,25 @@
  */
 #include "document/bson_cursor.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include <bson/bson.h>
 
 #define TYPE_CODE_WITH_SCOPE 0x0f
+
+const uint8_t bson_cursor_sizes[256] = {
+	[BSON_CURSOR_BOOL] = 1,
+	[BSON_CURSOR_I32] = 4,
+	[BSON_CURSOR_DOUBLE] = 8,
+	[BSON_CURSOR_DATE] = 8,
+	[BSON_CURSOR_I64] = 8,
+	[0x11] = 8,  /* timestamp */
+	[0x13] = 16, /* decimal128 */
+	[BSON_CURSOR_OBJECT_ID] = 12,
+};
 
 static uint32_t get_u32(const uint8_t *at)
 {
@@ -50,28 +63,6 @@ static size_t counted_length(const uint8_t *at, size_t left, size_t smallest, si
 	return length + extra;
 }
 
-/* Bytes that a value of a type of one size takes; 0: other types. */
-static size_t fixed_length(uint8_t type)
-{
-	switch (type) {
-	case BSON_CURSOR_BOOL:
-		return 1;
-	case BSON_CURSOR_I32:
-		return 4;
-	case BSON_CURSOR_DOUBLE:
-	case BSON_CURSOR_DATE:
-	case BSON_CURSOR_I64:
-	case 0x11: /* timestamp */
-		return 8;
-	case BSON_CURSOR_OBJECT_ID:
-		return 12;
-	case 0x13: /* decimal128 */
-		return 16;
-	default:
-		return 0;
-	}
-}
-
 /* Bytes that a value takes which tells its length itself; 0: it does not fit, or the type is unknown. */
 static size_t told_length(uint8_t type, const uint8_t *at, size_t left)
 {
@@ -96,38 +87,18 @@ static size_t told_length(uint8_t type, const uint8_t *at, size_t left)
 	}
 }
 
-/* Bytes that the value of a type takes; false when it does not fit. */
-static bool value_length(uint8_t type, const uint8_t *at, size_t left, size_t *ret_length)
+/* Undefined, null, max key and min key have none. */
+static bool has_no_value(uint8_t type)
 {
-	/* undefined, null, max key, min key */
-	bool without = type == 0x06 || type == 0x0a || type == 0x7f || type == 0xff;
-	size_t length = without ? 0 : fixed_length(type);
-
-	if (!without && length == 0)
-		length = told_length(type, at, left);
-	*ret_length = length;
-	return without || (length > 0 && length <= left);
+	return type == 0x06 || type == 0x0a || type == 0x7f || type == 0xff;
 }
 
-int bson_cursor_next(struct bson_cursor *cursor)
+bool bson_cursor_measure(struct bson_cursor *cursor)
 {
-	const uint8_t *key_end;
-	size_t left = (size_t)(cursor->end - cursor->at);
+	size_t left = (size_t)(cursor->end - cursor->value);
 
-	if (left == 0)
-		return 0;
-	cursor->type = *cursor->at++;
-	key_end = memchr(cursor->at, 0, left - 1);
-	if (!key_end)
-		return -EBADMSG;
-	cursor->key = (const char *)cursor->at;
-	cursor->key_length = (size_t)(key_end - cursor->at);
-	cursor->value = key_end + 1;
-	if (!value_length(cursor->type, cursor->value, (size_t)(cursor->end - cursor->value),
-			  &cursor->length))
-		return -EBADMSG;
-	cursor->at = cursor->value + cursor->length;
-	return 1;
+	cursor->length = told_length(cursor->type, cursor->value, left);
+	return cursor->length ? cursor->length <= left : has_no_value(cursor->type);
 }
 
 bool bson_cursor_enter(const struct bson_cursor *cursor, struct bson_cursor *ret_inner)
@@ -141,7 +112,6 @@ const char *bson_cursor_string(const struct bson_cursor *cursor)
 {
 	const char *text;
 	size_t length;
-	uint8_t all = 0;
 
 	if (cursor->type != BSON_CURSOR_STRING || cursor->value[cursor->length - 1] != 0)
 		return NULL;
@@ -149,9 +119,7 @@ const char *bson_cursor_string(const struct bson_cursor *cursor)
 	length = cursor->length - 5;
 	if (memchr(text, 0, length))
 		return NULL;
-	for (size_t i = 0; i < length; i++)
-		all |= (uint8_t)text[i];
-	if (all >= 0x80 && !bson_utf8_validate(text, length, false))
+	if (!text_is_ascii(text, length) && !bson_utf8_validate(text, length, false))
 		return NULL;
 	return text;
 }

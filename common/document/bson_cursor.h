@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,8 +35,31 @@ struct bson_cursor {
 
 /* Starts on a whole document. False when its length word or its end byte is wrong. */
 bool bson_cursor_init(struct bson_cursor *cursor, const uint8_t *document, size_t length);
+extern const uint8_t bson_cursor_sizes[256]; /* of values by their type; 0: they tell it themselves */
+/* Sets the length of a value that tells it itself; false where it does not fit, or the type is unknown. */
+bool bson_cursor_measure(struct bson_cursor *cursor);
 /* Next element: 1, 0 behind the last, -EBADMSG. */
-int bson_cursor_next(struct bson_cursor *cursor);
+static inline int bson_cursor_next(struct bson_cursor *cursor)
+{
+	size_t left = (size_t)(cursor->end - cursor->at);
+	const uint8_t *key_end;
+
+	if (left == 0)
+		return 0;
+	cursor->type = *cursor->at;
+	cursor->key = (const char *)cursor->at + 1;
+	key_end = memchr(cursor->key, 0, left - 1);
+	if (!key_end)
+		return -EBADMSG;
+	cursor->key_length = (size_t)((const char *)key_end - cursor->key);
+	cursor->value = key_end + 1;
+	cursor->length = bson_cursor_sizes[cursor->type];
+	if (cursor->length ? cursor->length > (size_t)(cursor->end - cursor->value)
+			   : !bson_cursor_measure(cursor))
+		return -EBADMSG;
+	cursor->at = cursor->value + cursor->length;
+	return 1;
+}
 /* Enters the document or array that the cursor is at. */
 bool bson_cursor_enter(const struct bson_cursor *cursor, struct bson_cursor *ret_inner);
 /* Inline, so that a literal's length and bytes are known at compile time. */

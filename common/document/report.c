@@ -5,7 +5,7 @@
  */
 #include "document/report.h"
 #include "document/report_bson.h"
-#include "document/report_id.h"
+#include "base/hash.h"
 #include "base/reason.h"
 
 #include <ctype.h>
@@ -49,47 +49,36 @@ int report_check_key(const char *name, struct reason *why)
 	return reason_set(why, -EINVAL, "name '%s' %s", name, problem);
 }
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_byte(uint64_t hash, uint8_t byte)
+/* A part's place enters the hash, so that ("a", NULL) and (NULL, "a") differ. */
+enum id_part { ID_SENSOR, ID_TARGET, ID_SCOPE, ID_SOCKET };
+
+static uint64_t add_part(uint64_t hash, enum id_part part, const char *text)
 {
-	return (hash ^ byte) * UINT64_C(0x100000001b3);
+	return text ? hash_text(hash_bytes(hash, &(uint8_t){(uint8_t)part}, 1), text) : hash;
 }
 
 /* Spreads the last bytes over the whole word (the finalizer of MurmurHash3). */
-static uint64_t hash_mix(uint64_t hash)
+static uint64_t mix(uint64_t hash)
 {
 	hash = (hash ^ (hash >> 33)) * UINT64_C(0xff51afd7ed558ccd);
 	hash = (hash ^ (hash >> 33)) * UINT64_C(0xc4ceb9fe1a85ec53);
 	return hash ^ (hash >> 33);
 }
 
-uint64_t report_id_begin(int64_t time_ms)
+uint64_t report_id_begin(int64_t time_ms, const char *sensor)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-	uint8_t bytes[sizeof(time_ms)];
-
-	memcpy(bytes, &time_ms, sizeof(time_ms));
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		hash = hash_byte(hash, bytes[i]);
-	return hash;
+	return add_part(hash_bytes(HASH_START, &time_ms, sizeof(time_ms)), ID_SENSOR, sensor);
 }
 
-uint64_t report_id_add(uint64_t hash, enum report_id_part part, const char *text)
+void report_id_end(uint64_t begun, int64_t time_ms, const char *target, const char *scope, const char *socket,
+		   uint8_t ret_id[REPORT_ID_BYTES])
 {
-	if (!text)
-		return hash;
-	hash = hash_byte(hash, (uint8_t)part);
-	for (; *text; text++)
-		hash = hash_byte(hash, (uint8_t)*text);
-	return hash;
-}
-
-void report_id_end(uint64_t hash, int64_t time_ms, uint8_t ret_id[REPORT_ID_BYTES])
-{
+	uint64_t hash =
+		add_part(add_part(add_part(begun, ID_TARGET, target), ID_SCOPE, scope), ID_SOCKET, socket);
 	uint32_t second = __builtin_bswap32((uint32_t)(time_ms / 1000));
 
 	/* Most significant byte first, as identities sort; our machines are little-endian. */
-	hash = __builtin_bswap64(hash_mix(hash));
+	hash = __builtin_bswap64(mix(hash));
 	memcpy(ret_id, &second, sizeof(second));
 	memcpy(ret_id + sizeof(second), &hash, sizeof(hash));
 }
@@ -97,11 +86,5 @@ void report_id_end(uint64_t hash, int64_t time_ms, uint8_t ret_id[REPORT_ID_BYTE
 void report_make_id(int64_t time_ms, const char *sensor, const char *target, const char *scope,
 		    const char *socket, uint8_t ret_id[REPORT_ID_BYTES])
 {
-	uint64_t hash = report_id_begin(time_ms);
-
-	hash = report_id_add(hash, REPORT_ID_SENSOR, sensor);
-	hash = report_id_add(hash, REPORT_ID_TARGET, target);
-	hash = report_id_add(hash, REPORT_ID_SCOPE, scope);
-	hash = report_id_add(hash, REPORT_ID_SOCKET, socket);
-	report_id_end(hash, time_ms, ret_id);
+	report_id_end(report_id_begin(time_ms, sensor), time_ms, target, scope, socket, ret_id);
 }

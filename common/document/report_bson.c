@@ -31,7 +31,7 @@ static void add_place(struct bson_encoder *encoder, const struct report_counts *
 
 	bson_encoder_open_number(encoder, group->places[place].cpu);
 	for (unsigned i = 0; i < group->n_events; i++)
-		bson_encoder_double(encoder, group->events[i], (double)values[i]);
+		bson_encoder_double_named(encoder, group->events[i], (double)values[i]);
 	if (counts->enabled_ns && counts->running_ns) {
 		bson_encoder_double(encoder, "time_enabled", (double)counts->enabled_ns[place]);
 		bson_encoder_double(encoder, "time_running", (double)counts->running_ns[place]);
@@ -43,7 +43,7 @@ static void add_group(struct bson_encoder *encoder, const struct report_counts *
 {
 	const struct report_group *group = counts->group;
 
-	bson_encoder_open(encoder, group->name);
+	bson_encoder_open_named(encoder, group->name);
 	for (unsigned i = 0; i < group->n_places; i++) {
 		unsigned package = group->places[i].package;
 
@@ -135,7 +135,8 @@ int report_bson_add_power(struct batch *batch, const struct report_power *power)
 	if (!isfinite(power->power) || power->scope >= REPORT_SCOPES)
 		return -EINVAL;
 	scope = report_scope_names[power->scope];
-	report_make_id(power->time_ms, power->sensor, power->target, scope, power->socket, id);
+	report_id_end(power->id_begun ? power->id_begun : report_id_begin(power->time_ms, power->sensor),
+		      power->time_ms, power->target, scope, power->socket, id);
 	bson_encoder_begin(&encoder, batch);
 	bson_encoder_object_id(&encoder, "_id", id);
 	bson_encoder_date(&encoder, "timestamp", power->time_ms);

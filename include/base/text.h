@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 /* Whole string as a number: 0, -EINVAL (no number, or something behind it) or -ERANGE. Base 10; "0x" is taken
@@ -30,6 +31,23 @@ bool text_format_time(int64_t time_ms, char *ret, size_t size);
 /* The word nearest to `word` by edit distance, NULL if none is near enough to be a likely slip. */
 const char *text_nearest(const char *word, const char *const *known, size_t n_known);
 
+/* Eight bytes at a time: names are asked for in every document. */
+static inline bool text_is_ascii(const char *text, size_t length)
+{
+	uint64_t all = 0, eight;
+
+	for (size_t at = 0; at + sizeof(eight) <= length; at += sizeof(eight)) {
+		memcpy(&eight, text + at, sizeof(eight));
+		all |= eight;
+	}
+	if (length >= sizeof(eight)) {
+		memcpy(&eight, text + length - sizeof(eight), sizeof(eight));
+		return ((all | eight) & UINT64_C(0x8080808080808080)) == 0;
+	}
+	for (; length > 0; length--, text++)
+		all |= (uint8_t)*text;
+	return (all & UINT64_C(0x8080808080808080)) == 0;
+}
 /* Bytes of the valid UTF-8 character at `at` (1 to 4); 0 where there is none, or the end. */
 size_t text_utf8_length(const char *at);
 /* Replaces, in place, every byte that is not UTF-8 by '?'. */

@@ -114,6 +114,7 @@ struct report_power {
 	double error;     /* the model's recent error; NAN is left out */
 	bool estimated;
 	const char *container_id;
+	uint64_t id_begun; /* of report_id_begin(), where many reports share it; 0: it is made */
 };
 
 /* What does not change about a target from tick to tick. NULL or "" is left out. */

@@ -15,8 +15,13 @@ struct report_head {
 	const char *target;
 };
 
-/* `_id` from the tick's second and a 64-bit hash of (sensor, time, target[, scope, socket]); NULL parts are
- * skipped. */
+/*
+ * `_id` from the tick's second and a 64-bit hash of (sensor, time, target[, scope, socket]); NULL parts are
+ * skipped. What many reports share is hashed once by report_id_begin().
+ */
+uint64_t report_id_begin(int64_t time_ms, const char *sensor);
+void report_id_end(uint64_t begun, int64_t time_ms, const char *target, const char *scope, const char *socket,
+		   uint8_t ret_id[REPORT_ID_BYTES]);
 void report_make_id(int64_t time_ms, const char *sensor, const char *target, const char *scope,
 		    const char *socket, uint8_t ret_id[REPORT_ID_BYTES]);
 

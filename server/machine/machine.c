@@ -78,7 +78,6 @@ void machine_free(struct machine *machine)
 	if (machine->names)
 		report_names_free(machine->names);
 	conserve_output_done(&machine->conserved);
-	output_done(&machine->output);
 	live_done(&machine->live);
 	known_done(&machine->known);
 	batch_done(&machine->out);
@@ -251,7 +250,7 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 		machine->out = *machine->spare;
 		*machine->spare = (struct batch){0};
 	}
-	r = output_add(&machine->output, &machine->out, tick, &machine->conserved, &options);
+	r = output_add(&machine->out, tick, &machine->conserved, &options);
 	if (r < 0)
 		return r;
 	machine->n.unwritable += (unsigned)r;

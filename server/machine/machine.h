@@ -61,7 +61,6 @@ struct machine {
 	struct tick_maker *maker;
 	void *formula;
 	struct conserve_output conserved;
-	struct output output;
 	struct live live;
 	struct known known;
 	int64_t known_ms;                 /* the newest of them; INT64_MIN: none */

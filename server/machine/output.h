@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "document/report_rows.h"
+#include "document/report_bson.h"
 #include "formula/conserve.h"
 
 struct output_options {
@@ -13,18 +13,9 @@ struct output_options {
 	bool skip[REPORT_SCOPES];
 };
 
-/* Reused from tick to tick; start with zeroes. */
-struct output {
-	struct report_rows_target *targets;
-	unsigned capacity;
-	struct report_rows_shape shape;
-	char socket[12];
-};
-
 /*
  * Appends a document for each row. Returns how many could not be made (watts that are no numbers: a fault of
- * a formula, to be counted), or -ENOMEM. Does not allocate once it and the batch are warm.
+ * a formula, to be counted), or -ENOMEM. Does not allocate once the batch is warm.
  */
-int output_add(struct output *output, struct batch *batch, const struct tick *tick,
-	       const struct conserve_output *conserved, const struct output_options *options);
-void output_done(struct output *output);
+int output_add(struct batch *batch, const struct tick *tick, const struct conserve_output *conserved,
+	       const struct output_options *options);

@@ -5,6 +5,8 @@
  */
 #include "tick/tick_names.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,35 +126,28 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 	return 0;
 }
 
-static uint32_t hash_name(const char *name)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 16777619u;
-	return hash;
-}
-
 static void set_known(struct tick_key *key, double cpu_quota, const char *image)
 {
 	if (cpu_quota > 0)
 		key->cpu_quota = cpu_quota;
 	if (image[0])
-		key->image = hash_name(image) | 1;
+		key->image = hash_text32(image, 0) | 1;
 }
 
 struct tick_key *tick_names_key(struct tick_names *names, const char *target, uint64_t now)
 {
 	size_t length = strlen(target);
-	struct tick_key *found, *taken;
+	struct tick_key *found = names->last ? names->last->by_name.next : names->keys_by_name, *taken;
 
-	HASH_FIND(by_name, names->keys_by_name, target, length, found);
+	/* Ticks name their targets in the same order: the one that followed last time is tried first. */
+	if (!found || strcmp(found->name, target) != 0)
+		HASH_FIND(by_name, names->keys_by_name, target, length, found);
 	if (!found) {
 		found = calloc(1, sizeof(*found) + length + 1);
 		if (!found)
 			return NULL;
 		memcpy(found->name, target, length + 1);
-		found->key = hash_name(target);
+		found->key = hash_text32(target, 0);
 		do {
 			HASH_FIND(by_key, names->keys_by_key, &found->key, sizeof(found->key), taken);
 			found->key += taken != NULL;
@@ -167,6 +162,7 @@ struct tick_key *tick_names_key(struct tick_names *names, const char *target, ui
 		}
 	}
 	found->seen = now;
+	names->last = found;
 	return found;
 }
 
@@ -187,6 +183,7 @@ void tick_names_expire(struct tick_names *names, uint64_t now, uint64_t age, uns
 
 	if (HASH_CNT(by_name, names->keys_by_name) <= keep)
 		return;
+	names->last = NULL;
 	HASH_ITER(by_name, names->keys_by_name, key, next)
 	{
 		if (now - key->seen <= age)

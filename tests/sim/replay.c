@@ -27,7 +27,6 @@ struct replay {
 	struct formula_config config;
 	struct conserve_policy policy;
 	struct conserve_output output;
-	struct output rows;
 	struct report_names *names;
 	struct report_decoded decoded;
 	struct join *join;
@@ -76,7 +75,7 @@ static void write_rows(struct replay *r, const struct tick *tick, const struct f
 	const struct output_options options = {.sensor = r->sensor, .label = result->label};
 
 	batch_clear(&r->batch);
-	if (output_add(&r->rows, &r->batch, tick, &r->output, &options) == -ENOMEM)
+	if (output_add(&r->batch, tick, &r->output, &options) == -ENOMEM)
 		die("no memory");
 	if (r->out && fwrite(r->batch.data, 1, r->batch.length, r->out) != r->batch.length)
 		die("cannot write the output");
@@ -209,7 +208,6 @@ int main(int argc, char **argv)
 		die("cannot write the output");
 	r.ops->free(r.formula);
 	conserve_output_done(&r.output);
-	output_done(&r.rows);
 	join_free(r.join);
 	tick_maker_free(r.maker);
 	report_decoded_done(&r.decoded);

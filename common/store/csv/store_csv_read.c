@@ -180,7 +180,7 @@ static void add_events(struct bson_encoder *encoder, const struct csv_source *so
 		       const struct csv_row *row)
 {
 	for (unsigned i = CSV_EVENTS; i < source->header.n_fields; i++)
-		bson_encoder_double(encoder, source->header.fields[i], csv_row_number(row, i));
+		bson_encoder_double_named(encoder, source->header.fields[i], csv_row_number(row, i));
 }
 
 /* The rows of a target in one source; those of a package are neighbours. */
@@ -194,7 +194,7 @@ static void add_group(struct bson_encoder *encoder, struct csv_source *source, c
 		if (row->used || !same_target(row, like))
 			continue;
 		if (!package)
-			bson_encoder_open(encoder, source->group);
+			bson_encoder_open_named(encoder, source->group);
 		if (package && strcmp(package, row->fields[CSV_SOCKET]) != 0)
 			bson_encoder_close(encoder);
 		if (!package || strcmp(package, row->fields[CSV_SOCKET]) != 0)

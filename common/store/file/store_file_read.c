@@ -119,6 +119,7 @@ struct reading {
 	const struct store_query *query;
 	struct batch *documents;
 	unsigned n;
+	bool bounded; /* by time or target */
 	bool full;
 	int error;
 };
@@ -128,8 +129,9 @@ static int read_one(void *data, const uint8_t *bytes, size_t length)
 	struct reading *reading = data;
 	struct store_document document;
 
-	if (!store_document_read(bytes, length, &document) ||
-	    !store_document_matches(&document, reading->query))
+	/* All of them are wanted: whoever reads them looks into them, and counts what is damaged. */
+	if (reading->bounded && (!store_document_read(bytes, length, &document) ||
+				 !store_document_matches(&document, reading->query)))
 		return 1;
 	reading->error = batch_append(reading->documents, bytes, length);
 	reading->n++;
@@ -168,7 +170,11 @@ static enum store_result fail_walk(struct store *store, const char *path, uint64
 enum store_result store_file_read(struct store *store, const struct store_query *query,
 				  struct batch *ret_documents, struct store_read *ret_read)
 {
-	struct reading reading = {.query = query, .documents = ret_documents};
+	struct reading reading = {
+		.query = query,
+		.documents = ret_documents,
+		.bounded = query->after_ms != INT64_MIN || query->until_ms != INT64_MAX || query->target,
+	};
 	uint64_t torn;
 	char path[PATH_MAX];
 	int fd = open_to_read(store, query->collection, path);

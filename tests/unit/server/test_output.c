@@ -87,7 +87,6 @@ static void rows_are_those_of_the_plain_encoder(void **state)
 	const struct output_options options = {.sensor = "node \xc3\xa4", .label = "pooled"};
 	struct conserve_row rows[64];
 	struct conserve_output conserved = {.rows = rows};
-	struct output output = {0};
 	struct batch batch = {0}, plain = {0};
 
 	(void)state;
@@ -96,13 +95,12 @@ static void rows_are_those_of_the_plain_encoder(void **state)
 			rows[conserved.n_rows++] = a_row(target, cell);
 	for (unsigned i = 0; i < conserved.n_rows; i++)
 		assert_int_equal(add_plainly(&plain, &rows[i]), 0);
-	assert_int_equal(output_add(&output, &batch, &tick, &conserved, &options), 0);
+	assert_int_equal(output_add(&batch, &tick, &conserved, &options), 0);
 	assert_int_equal(batch.n_documents, plain.n_documents);
 	assert_int_equal(batch.length, plain.length);
 	assert_memory_equal(batch.data, plain.data, batch.length);
 	rows[7].power_w = NAN;
-	assert_int_equal(output_add(&output, &batch, &tick, &conserved, &options), 1);
-	output_done(&output);
+	assert_int_equal(output_add(&batch, &tick, &conserved, &options), 1);
 	batch_done(&batch);
 	batch_done(&plain);
 }
