@@ -32,7 +32,7 @@ struct tick_names {
 	unsigned n_columns;
 	struct tick_key *keys_by_name;
 	struct tick_key *keys_by_key;
-	struct tick_key *last; /* asked for last */
+	struct tick_key *last;   /* asked for last */
 	tick_describer describe; /* NULL: nobody */
 	void *describe_data;
 };
