@@ -35,7 +35,7 @@ SERVER_SRC := $(call sources,server)
 CLIENT_SRC := $(call sources,client)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIBS_OURS := $(BUILD)/libcommon.a
-PROGRAMS := $(BUILD)/wattribute-sensor $(BUILD)/wattribute-server $(BUILD)/wattribute
+PROGRAMS := $(BUILD)/wattribute-sensor $(BUILD)/wattribute-sim $(BUILD)/wattribute-server $(BUILD)/wattribute
 
 UNIT_SRC := $(sort $(shell find tests/unit -name 'test_*.c'))
 UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
@@ -48,7 +48,7 @@ all: $(PROGRAMS)
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make            build the three programs into build/
+## make            build the programs into build/
 ## make run        install what is missing, build, and show this machine's containers with their watts
 ## make check      install what is missing, build, and run every test
 ## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
@@ -57,9 +57,9 @@ help:
 ## make soak       half an hour of churn; growth of memory and descriptors
 ## make install    programs, man pages and units under $(DESTDIR)$(PREFIX)
 
-# Each component sees its own folders and the contracts in include/; tests see everything.
+# Each component sees its own folders and the contracts in include/; the simulator the sensor's too; tests see everything.
 $(BUILD)/common/%.o: INCLUDES = -Icommon
-$(BUILD)/sensor/%.o: INCLUDES = -Isensor -I.
+$(BUILD)/sensor/%.o: INCLUDES = -Isensor
 $(BUILD)/sim/%.o: INCLUDES = -Isensor -I.
 $(BUILD)/server/%.o: INCLUDES = -Iserver
 $(BUILD)/client/%.o: INCLUDES = -Iclient -I.
@@ -76,13 +76,14 @@ $(BUILD)/server/page/page.o: $(wildcard server/page/*.html server/page/*.css ser
 # The program that counts in the kernel, and its loader's header.
 BPF_CLANG ?= clang
 BPF_ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/ppc64le/powerpc/')
-$(BUILD)/sensor/source/bpf/count.bpf.o: sensor/source/bpf/count.bpf.c sensor/source/bpf/count.h
+$(BUILD)/sensor/source/bpf/count.bpf.o: sensor/source/bpf/count.bpf.c sensor/priv/count.h
 	@mkdir -p $(@D)
 	$(BPF_CLANG) -O2 -g -Wall -target bpf -Isensor -D__TARGET_ARCH_$(BPF_ARCH) \
 		-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
-$(BUILD)/sensor/source/bpf/count.skel.h: $(BUILD)/sensor/source/bpf/count.bpf.o
+$(BUILD)/sensor/priv/count.skel.h: $(BUILD)/sensor/source/bpf/count.bpf.o
+	@mkdir -p $(@D)
 	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name count_bpf > $@.new && mv $@.new $@
-$(BUILD)/sensor/priv/priv_bpf.o: $(BUILD)/sensor/source/bpf/count.skel.h
+$(BUILD)/sensor/priv/priv_bpf.o: $(BUILD)/sensor/priv/count.skel.h
 $(BUILD)/sensor/priv/priv_bpf.o: ALL_CFLAGS += -Wno-sign-conversion -Wno-conversion
 
 $(BUILD)/libcommon.a: $(call obj,$(COMMON_SRC))
@@ -95,7 +96,9 @@ $(BUILD)/lib%.a:
 	@rm -f $@
 	ar rcs $@ $^
 
-$(BUILD)/wattribute-sensor: $(BUILD)/sensor/main.o $(BUILD)/libsensor.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
+$(BUILD)/wattribute-sensor: $(BUILD)/sensor/main.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
+$(BUILD)/wattribute-sim: $(BUILD)/sim/main.o $(BUILD)/libsim.a $(BUILD)/libsensor.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
 $(BUILD)/wattribute-server: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SERVER_LIBS) $(COMMON_LIBS)
@@ -167,7 +170,7 @@ soak: all bench-programs
 
 PREFIX ?= /usr/local
 install: all
-	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/wattribute-sensor $(BUILD)/wattribute-server
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/wattribute-sensor $(BUILD)/wattribute-sim $(BUILD)/wattribute-server
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/wattribute
 	for page in man/*.[1-8]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system

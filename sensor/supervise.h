@@ -9,5 +9,3 @@
 
 /* Returns the daemon's exit code. */
 int supervise_main(struct sensor_config *config, char *argv[]);
-/* The duty `write`. */
-int write_main(struct sensor_config *config);

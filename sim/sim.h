@@ -2,7 +2,7 @@
 /*
  * The simulated machine: sockets, cores, containers with a character, and what each of them truly costs.
  * Pure but for reading its scenario file: no clock, no log; the same scenario, seed and law give the same
- * numbers. Used by source_sim.c (the sensor's `--sim`) and by tests/sim/simgen.c.
+ * numbers. Used by sensor/source_sim.c (the sensor's `--sim`) and by tests/sim/simgen.c.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The simulated machine's last tick as documents: reports as the sensor would write them, and the truth as
- * power reports. For simgen, which needs no sensor; the sensor itself goes through source_sim.c.
+ * power reports. For simgen, which needs no sensor; the sensor itself goes through sensor/source_sim.c.
  */
 #include "sim/sim.h"
 

@@ -11,7 +11,6 @@
 #include "process/ipc.h"
 #include "base/log.h"
 #include "process/sandbox.h"
-#include "sim/sensor_sim.h"
 #include "base/reason.h"
 
 #include <errno.h>
@@ -139,7 +138,8 @@ static void on_link_write(struct ev_loop *ev, ev_io *watcher, int events)
 	(void)events;
 	if (r == 0) {
 		ev_io_stop(ev, watcher);
-		sensor_sim_resume(collect);
+		if (collect->simulated && !collect->stopping)
+			collect->simulated->resume(collect);
 	}
 	if (r == -EPIPE)
 		stop(collect, 1);
@@ -199,7 +199,7 @@ static int give_up_rights(struct collect *collect)
 		log_error("sandbox", 0, "%s", why.text);
 		return r;
 	}
-	if (collect->context.sim)
+	if (collect->simulated)
 		return 0; /* it touches nothing of this machine, and writes its truth */
 	r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, &why);
 	if (r < 0)
@@ -229,8 +229,8 @@ static int run(struct collect *collect)
 
 	collect_read_baseline(collect);
 	start_watchers(collect);
-	if (collect->context.sim)
-		r = sensor_sim_start(collect);
+	if (collect->simulated)
+		r = collect->simulated->start(collect);
 	else
 		r = loop_tick_start(&collect->loop, &collect->tick,
 				    collect->config->interval_ms * CLOCK_NS_PER_MS, on_tick, collect);
@@ -243,7 +243,7 @@ static int run(struct collect *collect)
 	loop_run(&collect->loop);
 	(void)notify_stopping(&collect->notify);
 	/* The counts since the last tick are not lost, unless --ticks asked for so many and no more. */
-	if (!collect->context.sim && collect->config->ticks == 0 && collect->result == 0) {
+	if (!collect->simulated && collect->config->ticks == 0 && collect->result == 0) {
 		loop_tick_stop(&collect->tick);
 		collect_read_tick(collect, 0);
 	}
@@ -252,7 +252,7 @@ static int run(struct collect *collect)
 	return collect->result;
 }
 
-int collect_main(struct sensor_config *config)
+int collect_main(struct sensor_config *config, const struct collect_machine *simulated)
 {
 	struct collect *collect = calloc(1, sizeof(*collect));
 	int r;
@@ -260,6 +260,7 @@ int collect_main(struct sensor_config *config)
 	if (!collect)
 		return 1;
 	collect->config = config;
+	collect->simulated = simulated;
 	collect->online.fd = -1;
 	collect->receive = malloc(IPC_MESSAGE_MAX + 64);
 	(void)fcntl(DUTY_EXTRA_FD, F_SETFL, O_NONBLOCK);

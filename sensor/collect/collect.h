@@ -29,8 +29,25 @@ struct collect_overflow {
 	unsigned n, capacity;
 };
 
+struct collect;
+
+/*
+ * A machine in place of this one: how a simulated one is opened, makes its ticks and is closed. sensor/ knows
+ * only these calls; the simulation itself lives in another program.
+ */
+struct collect_machine {
+	/* Sets topology, clock, context.simulated and open_file. 0, or a negative errno after a message. */
+	int (*open)(struct collect *collect);
+	/* Starts the ticks, in place of the timer. */
+	int (*start)(struct collect *collect);
+	/* The writer has caught up: ticks may continue. */
+	void (*resume)(struct collect *collect);
+	void (*close)(struct collect *collect);
+};
+
 struct collect {
 	struct sensor_config *config;
+	const struct collect_machine *simulated; /* NULL: this machine */
 	struct loop loop;
 	struct notify notify;
 	/* the machine */
@@ -69,14 +86,15 @@ struct collect {
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
 	ev_timer rescan, watchdog, discovery_pause;
-	ev_idle sim_idle;
 	bool stopping;
 	int result;
 };
 
-/* Runs the duty: returns the process's exit code. The sockets are at DUTY_SOCKET_FD (priv) and DUTY_EXTRA_FD
- * (write). */
-int collect_main(struct sensor_config *config);
+/*
+ * Runs the duty: returns the process's exit code. The sockets are at DUTY_SOCKET_FD (priv) and DUTY_EXTRA_FD
+ * (write). simulated: NULL for this machine.
+ */
+int collect_main(struct sensor_config *config, const struct collect_machine *simulated);
 
 /* collect_open.c: everything there is to open, in order; and back. */
 int collect_open(struct collect *collect);

@@ -31,7 +31,7 @@ void collect_look_at_cpus(struct collect *collect)
 {
 	const struct topology *topology = &collect->topology;
 
-	collect->cpus_changed = !collect->context.sim && cpu_online_look(&collect->online);
+	collect->cpus_changed = !collect->simulated && cpu_online_look(&collect->online);
 	for (unsigned i = 0; collect->cpus_changed && i < topology->n_cpus; i++) {
 		const unsigned cpu = topology->cpus[i].id;
 

@@ -13,7 +13,6 @@
 #include "machine/fd_budget.h"
 #include "base/log.h"
 #include "priv/priv_client.h"
-#include "sim/sensor_sim.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -179,7 +178,7 @@ static int open_targets(struct collect *collect)
 	struct target_options options = {
 		.open_file = collect->open_file,
 		.open_data = collect->open_data,
-		.layout = collect->context.sim ? NULL : &collect->layout,
+		.layout = collect->simulated ? NULL : &collect->layout,
 		.include = (const char *const *)config->include.items,
 		.n_include = config->include.n_items,
 		.exclude = (const char *const *)config->exclude.items,
@@ -192,7 +191,7 @@ static int open_targets(struct collect *collect)
 
 	collect_target_events(collect, &events);
 	r = target_table_new(&options, &events, &collect->table);
-	if (r < 0 || collect->context.sim)
+	if (r < 0 || collect->simulated)
 		return r;
 	const struct cgroup_watch_events watch_events = {on_created, on_removed, collect->table};
 
@@ -209,8 +208,8 @@ int collect_open(struct collect *collect)
 {
 	int r = open_machine(collect);
 
-	if (r == 0 && collect->config->sim)
-		r = sensor_sim_open(collect);
+	if (r == 0 && collect->simulated)
+		r = collect->simulated->open(collect);
 	else if (r == 0)
 		r = open_cgroups(collect);
 	if (r == 0)
@@ -243,7 +242,8 @@ void collect_close(struct collect *collect)
 	for (unsigned i = 0; i < collect->n_systems; i++)
 		collect->systems[i]->ops->close(collect->systems[i]);
 	target_table_free(collect->table);
-	sensor_sim_close(collect);
+	if (collect->simulated)
+		collect->simulated->close(collect);
 	priv_client_free(collect->context.priv);
 	topology_done(&collect->topology);
 	cpu_online_close(&collect->online);

@@ -20,7 +20,7 @@ void collect_overflow_open(struct collect *collect)
 	struct reason why = {""};
 	int r;
 
-	if (!collect->activity || context->sim || collect->activity->ops == &source_cpustat)
+	if (!collect->activity || collect->simulated || collect->activity->ops == &source_cpustat)
 		return;
 	r = source_cpustat.probe(context, NULL, 0, &why);
 	if (r == 0)

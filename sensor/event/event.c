@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "event/event_pfm.h"
-#include "machine/pmu.h"
+#include "event/pmu.h"
 #include "base/reason.h"
 
 #include <ctype.h>

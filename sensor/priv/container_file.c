@@ -5,7 +5,6 @@
  */
 #include "priv/container_file.h"
 #include "base/cleanup.h"
-#include "target/identity.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -65,6 +64,16 @@ void container_roots_default(struct container_roots *ret_roots)
 	set_roots(ret_roots->containerd, default_containerd, ARRAY_SIZE(default_containerd));
 }
 
+bool container_file_is_id(const char *text, size_t length)
+{
+	if (length != CONTAINER_FILE_ID_HEX)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f')))
+			return false;
+	return true;
+}
+
 static bool is_namespace(const char *text)
 {
 	size_t n = text ? strlen(text) : 0;
@@ -78,7 +87,8 @@ static bool is_file_id(enum container_file kind, const char *id)
 {
 	if (!id)
 		return false;
-	return identity_is_id(id, strlen(id)) || (kind == CONTAINER_FILE_CONTAINERD && is_namespace(id));
+	return container_file_is_id(id, strlen(id)) ||
+	       (kind == CONTAINER_FILE_CONTAINERD && is_namespace(id));
 }
 
 int container_file_path(enum container_file kind, const char *root, const char *id, const char *extra,

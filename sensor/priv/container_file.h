@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum container_file {
@@ -23,7 +24,8 @@ enum container_file {
 	CONTAINER_FILES
 };
 
-#define CONTAINER_ROOTS_MAX 8
+#define CONTAINER_ROOTS_MAX   8
+#define CONTAINER_FILE_ID_HEX 64
 
 /* Directories by runtime, NULL-ended; the strings are the configuration's and outlive this. */
 struct container_roots {
@@ -33,6 +35,8 @@ struct container_roots {
 	const char *containerd[CONTAINER_ROOTS_MAX + 1]; /* "/run/containerd/io.containerd.runtime.v2.task" */
 };
 
+/* True for exactly 64 lower-case hex digits: the only ids that become part of a file name. */
+bool container_file_is_id(const char *text, size_t length);
 /* The usual places, also those that a mistyped volume gives (/var/docker/containers). */
 void container_roots_default(struct container_roots *ret_roots);
 /*

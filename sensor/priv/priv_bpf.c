@@ -6,7 +6,7 @@
 #include "priv/priv_bpf.h"
 
 #include "base/cleanup.h"
-#include "sensor/source/bpf/count.skel.h"
+#include "sensor/priv/count.skel.h"
 #include "base/reason.h"
 
 #include <bpf/bpf.h>

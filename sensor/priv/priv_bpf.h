@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "source/bpf/count.h"
+#include "priv/count.h"
 #include "event/event.h"
 #include "base/reason.h"
 

@@ -7,7 +7,7 @@
 #include "priv/priv.h"
 
 #include "base/cleanup.h"
-#include "machine/pmu.h"
+#include "event/pmu.h"
 #include "base/reason.h"
 
 #include <errno.h>

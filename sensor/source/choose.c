@@ -71,13 +71,14 @@ struct system_source *choose_system(struct source_context *context, const struct
 				    const char *wanted, struct choose_report *report, int *ret_error)
 {
 	const struct system_source_ops *const perf_only[] = {&source_system_perf};
-	const struct system_source_ops *const sim_only[] = {&source_sim_system};
+	const struct system_source_ops *const simulated[] = {context->simulated ? context->simulated->system
+										: NULL};
 	const struct system_source_ops *const *table = perf_only;
 	size_t n = 1;
 	const bool energy = choose_is_energy(request);
 
-	if (context->sim) {
-		table = sim_only;
+	if (context->simulated) {
+		table = simulated;
 	} else if (energy) {
 		table = energy_sources;
 		n = ARRAY_SIZE(energy_sources);
@@ -87,7 +88,7 @@ struct system_source *choose_system(struct source_context *context, const struct
 		struct choose_step *step;
 		struct system_source *source;
 
-		if (energy && !context->sim && strcmp(wanted, "auto") != 0 &&
+		if (energy && !context->simulated && strcmp(wanted, "auto") != 0 &&
 		    strcmp(wanted, table[i]->name) != 0)
 			continue;
 		step = add_step(report, table[i]->name, request->name);
@@ -122,16 +123,17 @@ struct activity_source *choose_activity(struct source_context *context,
 					unsigned n_slots, const char *wanted, struct choose_report *report,
 					int *ret_error)
 {
-	const struct activity_source_ops *const sim_only[] = {&source_sim_activity};
-	const struct activity_source_ops *const *table = context->sim ? sim_only : activity_sources;
-	const size_t n = context->sim ? 1 : ARRAY_SIZE(activity_sources);
+	const struct activity_source_ops *const simulated[] = {
+		context->simulated ? context->simulated->activity : NULL};
+	const struct activity_source_ops *const *table = context->simulated ? simulated : activity_sources;
+	const size_t n = context->simulated ? 1 : ARRAY_SIZE(activity_sources);
 
 	*ret_error = -ENOENT;
 	for (size_t i = 0; i < n; i++) {
 		struct choose_step *step;
 		struct activity_source *source;
 
-		if (!context->sim && strcmp(wanted, "auto") != 0 && strcmp(wanted, table[i]->name) != 0)
+		if (!context->simulated && strcmp(wanted, "auto") != 0 && strcmp(wanted, table[i]->name) != 0)
 			continue;
 		step = add_step(report, table[i]->name, NULL);
 		source = try_activity(table[i], context, requests, n_requests, n_slots, step);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where numbers come from. Two kinds of source, each a file with one const table:
- *   system sources fill one system group (energy, msr, uncore): perf, rapl, powercap, estimate, sim;
- *   activity sources count the container groups per target: bpf, perf, cpustat, sim.
+ *   system sources fill one system group (energy, msr, uncore): perf, rapl, powercap, estimate;
+ *   activity sources count the container groups per target: bpf, perf, cpustat.
  * A source opens what needs a right through the privileged process (priv_client.h) and logs what it lacks.
  */
 #pragma once
@@ -16,7 +16,6 @@
 
 struct topology;
 struct priv_client;
-struct sim;
 
 /* One group of events as the user asked for it (-s or -c, -o, -e …). */
 struct event_group_request {
@@ -26,6 +25,13 @@ struct event_group_request {
 	char **events;
 	unsigned n_events;
 	bool by_default; /* chosen by the sensor: what is missing is worth no warning */
+};
+
+/* A machine other than this one (a simulated one) brings its own sources, which alone are tried. */
+struct source_machine {
+	const struct system_source_ops *system;
+	const struct activity_source_ops *activity;
+	void *data; /* theirs */
 };
 
 /* What sources need to know of the machine and the configuration. Owned by the sensor, outlives all sources.
@@ -39,7 +45,7 @@ struct source_context {
 	bool cgroups_without_perf; /* the hierarchy that is watched is not the one of perf events */
 	const struct topology *topology;
 	struct priv_client *priv;
-	struct sim *sim;    /* the simulated machine, or NULL */
+	const struct source_machine *simulated; /* NULL: this machine is measured */
 	double tdp_w;       /* of one socket, for the estimate; 0: a default that is said */
 	bool per_cpu;       /* keep CPUs apart in the container groups */
 	bool strict;        /* a missing event is an error */
@@ -79,7 +85,6 @@ extern const struct system_source_ops source_rapl; /* perf `power` PMU */
 extern const struct system_source_ops source_powercap;
 extern const struct system_source_ops source_estimate;    /* TDP x utilization */
 extern const struct system_source_ops source_system_perf; /* msr, uncore and any other event, machine-wide */
-extern const struct system_source_ops source_sim_system;
 
 enum activity_flags {
 	ACTIVITY_OPEN = 1 << 0,   /* the slot is counted */
@@ -155,4 +160,3 @@ struct activity_source_ops {
 extern const struct activity_source_ops source_bpf;
 extern const struct activity_source_ops source_perf;
 extern const struct activity_source_ops source_cpustat;
-extern const struct activity_source_ops source_sim_activity;

@@ -74,7 +74,7 @@ static bool id_fits(enum identity_rule_id form, struct word id)
 {
 	switch (form) {
 	case ID_HEX:
-		return identity_is_id(id.text, id.length);
+		return container_file_is_id(id.text, id.length);
 	case ID_NAME:
 		return id.length > 0;
 	case ID_NUMBER:
@@ -118,7 +118,7 @@ static bool colon_fits(const struct walk *walk, struct identity_rule *ret_rule, 
 	if (word.length < IDENTITY_ID_HEX + 2)
 		return false;
 	struct word id = {word.text + word.length - IDENTITY_ID_HEX, IDENTITY_ID_HEX};
-	if (id.text[-1] != ':' || !identity_is_id(id.text, id.length))
+	if (id.text[-1] != ':' || !container_file_is_id(id.text, id.length))
 		return false;
 	struct word head = {word.text, word.length - IDENTITY_ID_HEX - 1};
 	for (const struct identity_colon_rule *colon = identity_colon_rules; colon->runtime; colon++) {
@@ -259,7 +259,8 @@ static enum identity_kind unit_kind(const struct walk *walk)
 	struct word id;
 	if (is_folder(walk))
 		return IDENTITY_SLICE;
-	if (word_is(walk->parent, "libpod_parent") && identity_is_id(walk->word.text, walk->word.length))
+	if (word_is(walk->parent, "libpod_parent") &&
+	    container_file_is_id(walk->word.text, walk->word.length))
 		return IDENTITY_SLICE;
 	const struct identity_rule *rule = find_rule(identity_unit_rules, walk, &id);
 	return rule ? rule->kind : IDENTITY_OTHER;

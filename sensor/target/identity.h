@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "priv/container_file.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -38,7 +40,7 @@ enum identity_role {
 	IDENTITY_ROLE_LEAF,   /* a target for as long as it holds no other cgroup */
 };
 
-#define IDENTITY_ID_HEX    64
+#define IDENTITY_ID_HEX    CONTAINER_FILE_ID_HEX
 #define IDENTITY_SHORT_HEX 12
 #define IDENTITY_NAME_MAX  128 /* bytes of a target's name, without the NUL */
 
@@ -60,8 +62,6 @@ struct identity {
  */
 int identity_parse(const char *path, size_t prefix_length, struct identity *ret_identity);
 
-/* True for exactly 64 lower-case hex digits: the only ids that become part of a file name. */
-bool identity_is_id(const char *text, size_t length);
 /*
  * Copies a name so that it is valid UTF-8 without control characters and of at most size - 1 bytes (cut at a
  * character), "?" in place of what is not. text[length] can be read. Returns the length.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names and ids as text: what is a container id, undoing systemd's escapes, making foreign names fit for a
+ * Names and ids as text: undoing systemd's escapes, making foreign names fit for a
  * report. Pure. Called by identity.c, container_info.c and the target table.
  */
 #include "target/identity.h"
@@ -8,16 +8,6 @@
 
 #include <stdint.h>
 #include <string.h>
-
-bool identity_is_id(const char *text, size_t length)
-{
-	if (length != IDENTITY_ID_HEX)
-		return false;
-	for (size_t i = 0; i < length; i++)
-		if (!((text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f')))
-			return false;
-	return true;
-}
 
 static int hex_digit(char c)
 {

@@ -2,7 +2,7 @@
 /*
  * The duty `write`: opens store and spool, gives up its rights, serves the link until collect closes it.
  */
-#include "supervise.h"
+#include "write/write_main.h"
 
 #include "base/cleanup.h"
 #include "process/duty.h"

@@ -19,7 +19,7 @@ static void check(const char *path, size_t prefix)
 		abort();
 	if (identity_sanitise(id.name, name, clean, sizeof(clean)) != name || strcmp(clean, id.name) != 0)
 		abort();
-	if (id.short_id[0] && !identity_is_id(id.id, strlen(id.id)))
+	if (id.short_id[0] && !container_file_is_id(id.id, strlen(id.id)))
 		abort();
 }
 

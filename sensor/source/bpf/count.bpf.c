@@ -14,7 +14,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "source/bpf/count.h"
+#include "priv/count.h"
 
 /* The few members of kernel structures that are read; their places are filled in at loading. */
 struct kernfs_node {

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "source/bpf/count.h"
+#include "priv/count.h"
 #include "source/perf/perf_plan.h"
 #include "priv/priv_bpf.h"
 #include "source/source.h"

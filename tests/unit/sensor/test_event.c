@@ -11,7 +11,7 @@
 
 #include "fake/fake_tree.h"
 #include "event/event.h"
-#include "machine/pmu.h"
+#include "event/pmu.h"
 #include "base/reason.h"
 
 #include <math.h>

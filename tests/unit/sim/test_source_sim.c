@@ -2,6 +2,7 @@
 /* The simulated machine behind the sensor's two kinds of source: the same numbers as it shows itself. */
 #include "source/frame.h"
 #include "base/log.h"
+#include "sim/sensor/source_sim.h"
 #include "sim/sim.h"
 #include "source/source.h"
 #include "base/reason.h"
@@ -52,7 +53,8 @@ static struct event_group_request core = {core_name, true, false, core_events, 4
 static void system_groups(void **state)
 {
 	struct sim *sim = make(machine);
-	struct source_context context = {.sim = sim};
+	const struct source_machine simulated = {.data = sim};
+	struct source_context context = {.simulated = &simulated};
 	struct system_source *energy = NULL, *speeds = NULL;
 	uint64_t shown[3];
 	struct reason why;
@@ -109,7 +111,8 @@ static unsigned follow(struct sim *sim, struct activity_source *source, uint64_t
 static void containers(void **state)
 {
 	struct sim *sim = make(machine);
-	struct source_context context = {.sim = sim};
+	const struct source_machine simulated = {.data = sim};
+	struct source_context context = {.simulated = &simulated};
 	struct activity_source *source = NULL;
 	uint64_t ids[16] = {0}, shown[SIM_COUNTS], gone;
 	struct activity_cgroup nobody = {.slot = 3, .root = true, .path = "/x"};
@@ -149,7 +152,8 @@ static void containers(void **state)
 static void only_cpu_time(void **state)
 {
 	struct sim *sim = make(virtual_machine);
-	struct source_context context = {.sim = sim};
+	const struct source_machine simulated = {.data = sim};
+	struct source_context context = {.simulated = &simulated};
 	struct activity_source *source = NULL;
 	struct reason why;
 

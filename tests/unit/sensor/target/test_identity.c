@@ -175,9 +175,10 @@ static void test_ids(void **state)
 	assert_int_equal(identity_parse("/system.slice/my\\x2dapp.service", 0, &id), 0);
 	assert_string_equal(id.id, "my\\x2dapp.service");
 	assert_string_equal(id.short_id, "");
-	assert_true(identity_is_id(H2, 64));
-	assert_false(identity_is_id(H2, 63));
-	assert_false(identity_is_id("../../../../../../../../../../../../../../../../../../../../../x.", 64));
+	assert_true(container_file_is_id(H2, 64));
+	assert_false(container_file_is_id(H2, 63));
+	assert_false(container_file_is_id("../../../../../../../../../../../../../../../../../../../../../x.",
+					  64));
 }
 
 /* The sensor looks at the inside of a container, or at a host behind a prefix. */

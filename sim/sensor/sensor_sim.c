@@ -4,13 +4,14 @@
  * simulation's, a tick follows as soon as the writer has taken the last one. The truth goes into a file
  * beside.
  */
-#include "sim/sensor_sim.h"
+#include "sim/sensor/sensor_sim.h"
 
 #include "collect/collect.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "sim/sensor/source_sim.h"
 #include "sim/sim.h"
 #include "base/text.h"
 #include "base/reason.h"
@@ -26,6 +27,8 @@
 
 struct sensor_sim {
 	struct sim *sim;
+	struct source_machine machine;
+	ev_idle idle;
 	struct clock_source clock;
 	FILE *truth;
 	struct batch truths;
@@ -50,7 +53,7 @@ static int64_t simulated_ms(void *data)
 	return sim_time_ms(sim->sim);
 }
 
-/* "key=value" behind the scenario's name. */
+/* "key=value" after the scenario's name. */
 static int take_option(struct sim_options *options, const char **truth, char *option)
 {
 	char *value = strchr(option, '=');
@@ -126,7 +129,7 @@ static int open_simulated_file(void *data, enum container_file kind, const char 
 	return -ENOENT;
 }
 
-int sensor_sim_open(struct collect *collect)
+static int open_machine(struct collect *collect)
 {
 	char *words = strdup(collect->config->sim), *rest = words, *word;
 	struct sim_options options = {.seed = 1};
@@ -153,7 +156,8 @@ int sensor_sim_open(struct collect *collect)
 	fill_topology(state.sim, &collect->topology);
 	state.clock = (struct clock_source){simulated_ns, simulated_ms, &state};
 	clock_replace(&state.clock);
-	collect->context.sim = state.sim;
+	state.machine = (struct source_machine){&source_sim_system, &source_sim_activity, state.sim};
+	collect->context.simulated = &state.machine;
 	collect->open_file = open_simulated_file;
 	collect->open_data = &state;
 	log_info("sim", 0, "simulated machine: scenario '%s', seed %" PRIu64 ", %" PRIu64 " ticks",
@@ -233,7 +237,7 @@ static void on_idle(struct ev_loop *ev, ev_idle *idle, int events)
 	(void)events;
 	for (int i = 0; i < SIM_TICKS_AT_ONCE; i++) {
 		if (collect->link.backlog.length > SIM_BACKLOG_MAX) {
-			ev_idle_stop(ev, idle); /* sensor_sim_resume() goes on */
+			ev_idle_stop(ev, idle); /* until resume() */
 			return;
 		}
 		if (sim_step(state.sim) <= 0 ||
@@ -247,23 +251,22 @@ static void on_idle(struct ev_loop *ev, ev_idle *idle, int events)
 	}
 }
 
-int sensor_sim_start(struct collect *collect)
+static int start(struct collect *collect)
 {
-	ev_idle_init(&collect->sim_idle, on_idle);
-	collect->sim_idle.data = collect;
-	ev_idle_start(collect->loop.ev, &collect->sim_idle);
+	ev_idle_init(&state.idle, on_idle);
+	state.idle.data = collect;
+	ev_idle_start(collect->loop.ev, &state.idle);
 	return 0;
 }
 
-void sensor_sim_resume(struct collect *collect)
+static void resume(struct collect *collect)
 {
-	if (collect->context.sim && !collect->stopping)
-		ev_idle_start(collect->loop.ev, &collect->sim_idle);
+	ev_idle_start(collect->loop.ev, &state.idle);
 }
 
-void sensor_sim_close(struct collect *collect)
+static void close_machine(struct collect *collect)
 {
-	if (!collect->context.sim)
+	if (!collect->context.simulated)
 		return;
 	clock_replace(NULL);
 	if (state.truth)
@@ -274,3 +277,10 @@ void sensor_sim_close(struct collect *collect)
 	sim_free(state.sim);
 	state = (struct sensor_sim){0};
 }
+
+const struct collect_machine sensor_sim = {
+	.open = open_machine,
+	.start = start,
+	.resume = resume,
+	.close = close_machine,
+};

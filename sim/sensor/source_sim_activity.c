@@ -3,7 +3,7 @@
  * The simulated machine as a source of activity: the counts of its containers, found by activity_cgroup.id
  * (see sim_cgroup_id). Called by the sensor with --sim after each step of the machine.
  */
-#include "source/source.h"
+#include "sim/sensor/source_sim.h"
 
 #include "source/frame.h"
 #include "base/log.h"
@@ -60,7 +60,7 @@ static int activity_probe(struct source_context *context, const struct event_gro
 {
 	(void)requests;
 	(void)n_requests;
-	if (context->sim)
+	if (source_sim_of(context))
 		return 0;
 	return reason_set(why, -ENODEV, "there is no simulated machine; choose one with --sim SCENARIO.json");
 }
@@ -194,7 +194,7 @@ static int activity_open(struct source_context *context, const struct event_grou
 	if (!activity)
 		return -ENOMEM;
 	activity->source.ops = &source_sim_activity;
-	activity->sim = context->sim;
+	activity->sim = source_sim_of(context);
 	r = allocate(activity, requests, n_requests);
 	if (r == 0)
 		r = add_groups(activity, context, requests, n_requests);

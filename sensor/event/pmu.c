@@ -3,7 +3,7 @@
  * PMUs as sysfs shows them: type, cpumask, named events with scale, formats of their terms. Called by
  * event.c. Every file is foreign text: sizes are bounded, numbers checked, anything odd is -EBADMSG.
  */
-#include "machine/pmu.h"
+#include "event/pmu.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"

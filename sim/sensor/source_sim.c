@@ -4,7 +4,7 @@
  * TSC, APERF and MPERF by CPU. Called by the sensor with --sim after each step of the machine. The
  * containers' counts are in source_sim_activity.c.
  */
-#include "source/source.h"
+#include "sim/sensor/source_sim.h"
 
 #include "base/log.h"
 #include "sim/sim.h"
@@ -50,11 +50,11 @@ static int system_probe(struct source_context *context, const struct event_group
 {
 	enum system_event event;
 
-	if (!context->sim)
+	if (!source_sim_of(context))
 		return reason_set(why, -ENODEV,
 				  "there is no simulated machine; choose one with --sim SCENARIO.json");
 	for (unsigned i = 0; i < request->n_events; i++) {
-		if (find_event(context->sim, request->events[i], &event) == 0)
+		if (find_event(source_sim_of(context), request->events[i], &event) == 0)
 			return 0;
 	}
 	return reason_set(why, -ENOENT,
@@ -86,7 +86,7 @@ static bool take_events(struct source_sim *sim_source, const struct source_conte
 	for (unsigned i = 0; i < request->n_events; i++) {
 		enum system_event event;
 
-		if (find_event(context->sim, request->events[i], &event) < 0) {
+		if (find_event(source_sim_of(context), request->events[i], &event) < 0) {
 			log_warning(LOG_TOKEN, 0, "group '%s': the simulated machine has no event '%s'",
 				    request->name, request->events[i]);
 			if (context->strict)
@@ -128,12 +128,12 @@ static int system_open(struct source_context *context, const struct event_group_
 		return -ENOMEM;
 	group = &sim_source->source.group;
 	sim_source->source.ops = &source_sim_system;
-	sim_source->sim = context->sim;
+	sim_source->sim = source_sim_of(context);
 	sim_source->which = calloc(request->n_events, sizeof(*sim_source->which));
 	sim_source->names = calloc(request->n_events, sizeof(*sim_source->names));
-	sim_source->places = calloc(sim_cpus(context->sim), sizeof(*sim_source->places));
+	sim_source->places = calloc(sim_cpus(source_sim_of(context)), sizeof(*sim_source->places));
 	sim_source->group_name = strdup(request->name);
-	sim_source->source.values = calloc((size_t)request->n_events * sim_cpus(context->sim),
+	sim_source->source.values = calloc((size_t)request->n_events * sim_cpus(source_sim_of(context)),
 					   sizeof(*sim_source->source.values));
 	if (!sim_source->which || !sim_source->names || !sim_source->places || !sim_source->group_name ||
 	    !sim_source->source.values) {

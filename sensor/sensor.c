@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sensor as a program: options, then the duty of this process. wattribute-sensor calls it for this
+ * machine, wattribute-sim for a simulated one; --sim turns the first into the second.
+ */
+#include "sensor.h"
+
+#include "target/cgroup.h"
+#include "check_machine.h"
+#include "collect/collect.h"
+#include "process/duty.h"
+#include "base/log.h"
+#include "process/sandbox.h"
+#include "config/sensor_config.h"
+#include "store/store.h"
+#include "supervise.h"
+#include "write/write_main.h"
+#include "base/reason.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What is right by itself may still not fit this machine. */
+static int check_settings(const struct sensor_config *config)
+{
+	struct cgroup_layout layout;
+	char display[256];
+	uid_t uid;
+	gid_t gid;
+
+	if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0) {
+		log_error("config", 0, "user '%s' does not exist; choose another with --user", config->user);
+		return 2;
+	}
+	if (config->cgroup_base && config->cgroup_base[0] &&
+	    cgroup_layout_detect(config->cgroup_base, &layout) < 0) {
+		log_error("config", 0, "%s", layout.text);
+		return 2;
+	}
+	printf("the configuration is valid: reports of '%s' go to '%s', collection '%s'\n", config->name,
+	       store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
+	return 0;
+}
+
+/* Becomes the program of the simulated machine, with the same arguments. Returns only when there is none. */
+static int become_simulator(char *argv[])
+{
+	char own[4096], path[sizeof(own) + sizeof(SENSOR_SIMULATOR)];
+	const ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	if (n > 0) {
+		own[n] = '\0';
+		*strrchr(own, '/') = '\0';
+		(void)snprintf(path, sizeof(path), "%s/" SENSOR_SIMULATOR, own);
+		(void)execv(path, argv);
+	}
+	(void)execvp(SENSOR_SIMULATOR, argv);
+	log_error("sim", -errno,
+		  "--sim is the work of the program " SENSOR_SIMULATOR
+		  ", and it is neither beside this one nor in PATH. 'make' builds it, 'make install' "
+		  "installs it");
+	return 2;
+}
+
+static int run(struct sensor_config *config, enum config_action action, char *argv[],
+	       const struct collect_machine *simulated)
+{
+	const char *duty = duty_current();
+
+	if (simulated && !config->sim) {
+		log_error("sim", 0,
+			  SENSOR_SIMULATOR " measures a simulated machine only: give --sim SCENARIO.json");
+		return 2;
+	}
+	log_set_level(config->verbose > 0 ? LOG_LEVEL_DEBUG
+					  : (enum log_level)(config->log_level + LOG_LEVEL_ERROR));
+	if (!duty) {
+		if (action == CONFIG_CHECK)
+			return check_settings(config);
+		if (config->check_machine)
+			return check_machine_main(config);
+		if (config->sim && !simulated)
+			return become_simulator(argv);
+		return supervise_main(config, argv);
+	}
+	if (strcmp(duty, "collect") == 0) {
+		log_set_name("wattribute-sensor collect");
+		return collect_main(config, simulated);
+	}
+	if (strcmp(duty, "write") == 0) {
+		log_set_name("wattribute-sensor write");
+		return write_main(config);
+	}
+	log_error("main", 0, "unknown duty '%s'", duty);
+	return 2;
+}
+
+int sensor_main(int argc, char *argv[], const struct collect_machine *simulated)
+{
+	struct sensor_config config;
+	struct config *loaded = NULL;
+	struct reason why = {""};
+	int code = 2;
+
+	log_set_name("wattribute-sensor");
+	if (config_load(&sensor_config_spec, &config, argc, argv, &loaded, &why) < 0)
+		log_error("config", 0, "%s", why.text);
+	else if (config_get_action(loaded) == CONFIG_EXIT)
+		code = 0;
+	else
+		code = run(&config, config_get_action(loaded), argv, simulated);
+	config_free(loaded);
+	sensor_config_done(&config);
+	return code;
+}

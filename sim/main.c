@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wattribute-sim: the sensor's program on a simulated machine, started by `wattribute-sensor --sim`. Needs no
+ * rights, and touches nothing of this machine but the store.
+ */
+#include "sensor.h"
+#include "sim/sensor/sensor_sim.h"
+
+int main(int argc, char *argv[])
+{
+	return sensor_main(argc, argv, &sensor_sim);
+}
