@@ -85,7 +85,13 @@ ring_compilers() {
 		one "compilers/$cc" sh -c "make -s -j$jobs all unit BUILD=$BUILD/werror-$cc CC=$cc WERROR=-Werror && echo 'ok 1 - $cc -Werror'"
 	done
 }
-scripts_of() { local t; build all && for t in tests/"$1"/[0-9]*; do [ -x "$t" ] && one "$1/$(basename "$t")" "$t"; done; }
+# In the order of their numbers, whatever folder of the ring they lie in.
+scripts_of() {
+	local t
+	build all && for t in $(find "tests/$1" -type f -name '[0-9]*-*' -perm -u+x -printf '%f %p\n' | sort | cut -d ' ' -f 2); do
+		one "${t#tests/}" "$t"
+	done
+}
 ring_sim() { scripts_of sim; }
 ring_system() { scripts_of system; }
 ring_wire() { scripts_of wire; }

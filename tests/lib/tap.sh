@@ -2,13 +2,13 @@
 # TAP for test scripts, to be sourced: counting, skipping with a reason, waiting with a limit, cleaning up at the
 # end however it comes. Knows nothing of what is tested.
 #
-#   . "$(dirname "$0")/../lib/tap.sh"
+#   . "$(dirname "$0")/../../lib/tap.sh"
 #   ok "name" command args...      is "$got" "$want" "name"      like "$text" 'egrep pattern' "name"
 #   skip "name" "reason"           skip_all "reason" (ends)      note "text"      bail "text" (ends)
 #   on_exit 'command'              last in, first out            wait_for SECONDS command args...   (of an idle machine)
 #   done_testing                   prints the plan; the last line of a script
 
-TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
+TOP=${TOP:-$(cd "$(dirname "$0")" && while [ ! -e Makefile ] && [ "$PWD" != / ]; do cd ..; done && pwd)}
 BUILD=${BUILD:-$TOP/build}
 tap_count=0
 tap_failed=0

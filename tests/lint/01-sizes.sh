@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Files have at most 600 lines, functions at most 50 (between their braces, which stand in column 1).
+# Files have at most 600 lines, functions at most 50 (between their braces, which stand in column 1), folders about 20 files.
 # The length of lines is clang-format's business (11-format.sh).
 . "$(dirname "$0")/lint.inc"
 
@@ -14,3 +14,6 @@ verdict "functions have at most 50 lines" "$(awk '
 		start = 0
 	}
 	{ if ($0 ~ /^[a-z_].*\(/) last = $0 }' $(c_files))"
+# Folders of data have as many files as there are cases.
+verdict "folders have at most 20 files" "$(find . \( -name .git -o -name 'build*' -o -path ./tests/fuzz/corpus -o -name data -o -name scenarios \
+	-o -name node_modules -o -name __pycache__ \) -prune -o -type f -printf '%h\n' | sort | uniq -c | awk '$1 > 20 { print $2 ": " $1 " files" }')"

@@ -8,8 +8,10 @@ verdict "bash scripts parse" "$(for file in $(scripts_for bash); do bash -n "$fi
 verdict "scripts are executable" "$(for file in $(scripts_for sh) $(scripts_for bash); do
 	[ -x "$file" ] || echo "$file"
 done)"
-verdict "tests of the rings are executable" "$(for file in tests/system/[0-9]* tests/wire/[0-9]* tests/sim/[0-9]* tests/peer/[0-9]*; do
-	[ ! -f "$file" ] || [ -x "$file" ] || echo "$file"
+verdict "tests of the rings are executable" "$(find tests/system tests/wire tests/sim tests/peer -type f -name '[0-9]*-*' ! -perm -u+x)"
+# A test is named by its number: tests/run.sh system 030.
+verdict "numbers of tests are unique in each ring" "$(for ring in lint system wire sim peer; do
+	find "tests/$ring" -type f -name '[0-9]*-*' -printf '%f\n' | sed 's/-.*//' | sort | uniq -d | sed "s,^,tests/$ring: ,"
 done)"
 verdict "every fuzz target has a corpus" "$(for file in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$file" .c)
