@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +54,25 @@ static bool key_number(const struct bson_cursor *cursor, uint16_t *ret_number)
 	return number <= UINT16_MAX;
 }
 
-static int add_value(const struct reader *reader, uint16_t cpu, const struct bson_cursor *cursor)
+/*
+ * A key that this report has had before, at the same place: a second group, package, CPU or event of one
+ * name. Only the first is taken, as adding both up would count twice. `first`: the first value that can bear
+ * it.
+ */
+static bool is_twice(const struct report_decoded *decoded, unsigned first, size_t field, uint16_t key)
+{
+	for (unsigned i = first; i < decoded->n_values; i++) {
+		uint16_t has;
+
+		memcpy(&has, (const uint8_t *)&decoded->values[i] + field, sizeof(has));
+		if (has == key)
+			return true;
+	}
+	return false;
+}
+
+static int add_value(const struct reader *reader, uint16_t cpu, unsigned first,
+		     const struct bson_cursor *cursor)
 {
 	struct report_decoded *decoded = reader->decoded;
 	struct report_value *added;
@@ -69,6 +88,8 @@ static int add_value(const struct reader *reader, uint16_t cpu, const struct bso
 	event = report_names_intern(reader->names, REPORT_NAMES_EVENT, cursor->key, cursor->key_length);
 	if (event < 0)
 		return event;
+	if (is_twice(decoded, first, offsetof(struct report_value, event), (uint16_t)event))
+		return 0;
 	if (report_decoded_reserve(decoded, 1) < 0)
 		return -ENOMEM;
 	added = &decoded->values[decoded->n_values++];
@@ -85,8 +106,12 @@ static int add_value(const struct reader *reader, uint16_t cpu, const struct bso
 	return 0;
 }
 
-static int read_cpu(const struct reader *reader, const struct bson_cursor *outer)
+/* `package_first`: the package's first value; `*ret_highest`: of the CPUs so far, to look for twins only
+ * below. */
+static int read_cpu(const struct reader *reader, const struct bson_cursor *outer, unsigned package_first,
+		    int *highest)
 {
+	const unsigned first = reader->decoded->n_values;
 	struct bson_cursor cursor;
 	uint16_t cpu;
 	int r;
@@ -95,25 +120,32 @@ static int read_cpu(const struct reader *reader, const struct bson_cursor *outer
 		return refuse(reader, "no number of a CPU:", outer->key);
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for CPU", outer->key);
+	if (cpu <= *highest &&
+	    is_twice(reader->decoded, package_first, offsetof(struct report_value, cpu), cpu))
+		return 0;
+	*highest = cpu > *highest ? cpu : *highest;
 	while ((r = bson_cursor_next(&cursor)) > 0) {
-		r = add_value(reader, cpu, &cursor);
+		r = add_value(reader, cpu, first, &cursor);
 		if (r < 0)
 			return r;
 	}
 	return r < 0 ? refuse_broken(reader) : 0;
 }
 
-static int read_package(struct reader *reader, const struct bson_cursor *outer)
+static int read_package(struct reader *reader, const struct bson_cursor *outer, unsigned group_first)
 {
+	const unsigned first = reader->decoded->n_values;
 	struct bson_cursor cursor;
-	int r;
+	int highest = -1, r;
 
 	if (!key_number(outer, &reader->package))
 		return refuse(reader, "no number of a package:", outer->key);
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for package", outer->key);
+	if (is_twice(reader->decoded, group_first, offsetof(struct report_value, package), reader->package))
+		return 0;
 	while ((r = bson_cursor_next(&cursor)) > 0) {
-		r = read_cpu(reader, &cursor);
+		r = read_cpu(reader, &cursor, first, &highest);
 		if (r < 0)
 			return r;
 	}
@@ -122,6 +154,7 @@ static int read_package(struct reader *reader, const struct bson_cursor *outer)
 
 static int read_group(struct reader *reader, const struct bson_cursor *outer)
 {
+	const unsigned first = reader->decoded->n_values;
 	struct bson_cursor cursor;
 	int r;
 
@@ -131,8 +164,10 @@ static int read_group(struct reader *reader, const struct bson_cursor *outer)
 	reader->group = (uint16_t)r;
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for group", outer->key);
+	if (is_twice(reader->decoded, 0, offsetof(struct report_value, group), reader->group))
+		return 0;
 	while ((r = bson_cursor_next(&cursor)) > 0) {
-		r = read_package(reader, &cursor);
+		r = read_package(reader, &cursor, first);
 		if (r < 0)
 			return r;
 	}
@@ -263,6 +298,8 @@ static int read_field(struct reader *reader, const struct bson_cursor *cursor, u
 		return decoded->target ? 0 : refuse(reader, "no text in field", cursor->key);
 	}
 	if (bson_cursor_is(cursor, "groups")) {
+		if (*seen & 8)
+			return refuse(reader, "a second field", cursor->key);
 		*seen |= 8;
 		return read_groups(reader, cursor);
 	}

@@ -86,7 +86,19 @@ static int open_cgroups(struct collect *collect)
 	return 0;
 }
 
-static int open_systems(struct collect *collect)
+/* Is a machine group of this name counted with the containers already? */
+static bool is_counted(const struct collect *collect, const char *name)
+{
+	const struct activity_frame *frame = collect->activity ? &collect->activity->frame : NULL;
+
+	for (unsigned i = 0; frame && i < frame->n_groups; i++)
+		if (strcmp(frame->groups[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* doubles: the groups that container groups may count as well, once those are open; else all others. */
+static int open_systems(struct collect *collect, bool doubles)
 {
 	struct sensor_config *config = collect->config;
 
@@ -95,8 +107,16 @@ static int open_systems(struct collect *collect)
 		struct system_source *source;
 		int r;
 
-		if (group->of_containers)
+		if (group->of_containers || group->is_double != doubles)
 			continue;
+		if (doubles && is_counted(collect, group->name)) {
+			log_notice(
+				"source", 0,
+				"group '%s' is given by -s and by -c: the machine is counted once, with the "
+				"containers",
+				group->name);
+			continue;
+		}
 		source = choose_system(&collect->context, group, choose_energy_names[config->energy],
 				       &collect->chosen, &r);
 		if (!source) {
@@ -215,9 +235,11 @@ int collect_open(struct collect *collect)
 	if (r == 0)
 		r = defaults_apply(collect->config);
 	if (r == 0)
-		r = open_systems(collect);
+		r = open_systems(collect, false);
 	if (r == 0)
 		r = open_activity(collect);
+	if (r == 0)
+		r = open_systems(collect, true);
 	if (r == 0 && collect->n_systems == 0 && !collect->activity) {
 		log_error("source", 0, "nothing can be measured here; see wattribute-sensor --check-machine");
 		r = -ENODEV;

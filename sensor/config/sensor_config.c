@@ -471,12 +471,9 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 	int r;
 
 	(void)loaded;
-	for (unsigned i = 0; i < config->n_groups; i++) {
-		if (config->groups[i].n_events == 0)
-			return reason_set(why, -EINVAL, "group '%s' has no events; put -e EVENT after it",
-					  config->groups[i].name);
-	}
-	r = default_name(config);
+	r = sensor_groups_check(config, why);
+	if (r == 0)
+		r = default_name(config);
 	if (r == 0)
 		r = check_names(config, why);
 	if (r == 0)

@@ -110,6 +110,57 @@ int sensor_groups_event(void *target, const struct config_row *row, const char *
 	return group ? add_event(group, value, why) : -EINVAL;
 }
 
+static bool has_event(const struct event_group_request *group, const char *event)
+{
+	for (unsigned e = 0; e < group->n_events; e++)
+		if (strcmp(group->events[e], event) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * The machine is counted in each container group, too, and reported under its name: a machine group of the
+ * same name would stand there a second time. It is none the less taken where it asks for nothing more.
+ */
+static int check_double(struct event_group_request *group, const struct event_group_request *of_containers,
+			struct reason *why)
+{
+	for (unsigned e = 0; e < group->n_events; e++)
+		if (!has_event(of_containers, group->events[e]))
+			return reason_set(
+				why, -EINVAL,
+				"group '%s' is given by -s and by -c, and event '%s' only by -s: give the "
+				"-s group another name, such as '%.100s-machine'",
+				group->name, group->events[e], group->name);
+	group->is_double = true;
+	return 0;
+}
+
+int sensor_groups_check(struct sensor_config *config, struct reason *why)
+{
+	for (unsigned i = 0; i < config->n_groups; i++) {
+		struct event_group_request *group = &config->groups[i];
+		int r = 0;
+
+		if (group->n_events == 0)
+			return reason_set(why, -EINVAL, "group '%s' has no event: put -e EVENT after it",
+					  group->name);
+		if (strcmp(group->name, REPORT_GROUP_CPUSTAT) == 0)
+			return reason_set(
+				why, -EINVAL,
+				"group '%s' needs another name: CPU time by cpu.stat is reported under it",
+				group->name);
+		group->is_double = false;
+		for (unsigned k = 0; !group->of_containers && k < config->n_groups && r == 0; k++)
+			if (config->groups[k].of_containers &&
+			    strcmp(config->groups[k].name, group->name) == 0)
+				r = check_double(group, &config->groups[k], why);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 void sensor_groups_reset(void *target)
 {
 	struct sensor_config *config = target;

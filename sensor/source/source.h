@@ -25,6 +25,7 @@ struct event_group_request {
 	char **events;
 	unsigned n_events;
 	bool by_default; /* chosen by the sensor: what is missing is worth no warning */
+	bool is_double;  /* -s of a group that -c has, too: the machine is counted there already */
 };
 
 /* A machine other than this one (a simulated one) brings its own sources, which alone are tried. */

@@ -25,7 +25,8 @@ struct tick_maker {
 	struct tick tick;
 	uint64_t n_ticks;
 	struct tick_clock clock;
-	double cycles_per_ns; /* of CPU time, in this tick */
+	double cycles_per_ns;             /* of CPU time, in this tick */
+	int target_groups[TICK_FEATURES]; /* in this tick: the machine's counts are taken from the same */
 	struct tick_bridge bridge;
 	/* grown with need, never shrunk */
 	unsigned targets_capacity;
@@ -177,22 +178,35 @@ static void add(double *sum, double value)
 		*sum = isnan(*sum) ? value : *sum + value;
 }
 
-/* Adds a count to its feature, unless a better event of the same meaning is there; a better one starts anew.
+/*
+ * How good a value is for its feature: by the rank of its event, then by its group, as two groups may count
+ * the same event. The smallest one is taken, equal ones are parts of one count. group_wanted: values of other
+ * groups come last; -1: none is preferred.
  */
+static unsigned rank_of(struct feature feature, unsigned group, int group_wanted)
+{
+	const unsigned other = group_wanted >= 0 && (int)group != group_wanted;
+
+	return other << 31 | feature.rank << 16 | group;
+}
+
+/* Adds a count to its feature, unless a better one of the same meaning is there; a better one replaces it. */
 static void add_feature(struct tick_maker *maker, const struct report_value *value, double *counts,
-			unsigned *ranks)
+			unsigned *ranks, const int *groups_wanted)
 {
 	struct feature feature = tick_names_feature(&maker->names, value->event);
 	double count = clean(value->value);
+	unsigned rank;
 
 	if ((feature.kind != FEATURE_COUNT && feature.kind != FEATURE_TIME) || isnan(count))
 		return;
 	if (feature.kind == FEATURE_TIME)
 		count *= maker->cycles_per_ns;
-	if (feature.rank > ranks[feature.which])
+	rank = rank_of(feature, value->group, groups_wanted ? groups_wanted[feature.which] : -1);
+	if (rank > ranks[feature.which])
 		return;
-	if (feature.rank < ranks[feature.which]) {
-		ranks[feature.which] = feature.rank;
+	if (rank < ranks[feature.which]) {
+		ranks[feature.which] = rank;
 		counts[feature.which] = NAN;
 	}
 	add(&counts[feature.which], count);
@@ -227,12 +241,37 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 			continue;
 		target->present |= UINT32_C(1) << socket;
 		ranks = maker->ranks + (i * n_sockets + (size_t)socket) * TICK_FEATURES;
-		add_feature(maker, value, target->counts + (size_t)socket * TICK_FEATURES, ranks);
+		add_feature(maker, value, target->counts + (size_t)socket * TICK_FEATURES, ranks, NULL);
 		if (column >= 0 && value->group == maker->names.core_group)
 			add(&target->events[(size_t)socket * maker->tick.n_events + (size_t)column],
 			    clean(value->value));
 	}
 	return 0;
+}
+
+/* The group in which the targets of this tick count each feature; -1: none does. */
+static void find_groups(struct tick_maker *maker, const struct join_slot *slot)
+{
+	unsigned best[TICK_FEATURES];
+
+	for (unsigned i = 0; i < TICK_FEATURES; i++) {
+		best[i] = UINT32_MAX;
+		maker->target_groups[i] = -1;
+	}
+	for (unsigned i = 0; i < slot->n_reports; i++) {
+		const struct report_value *value = slot->values + slot->reports[i].first_value;
+
+		for (uint32_t j = 0; j < slot->reports[i].n_values; j++, value++) {
+			const struct feature feature = tick_names_feature(&maker->names, value->event);
+			const unsigned rank = rank_of(feature, value->group, -1);
+
+			if ((feature.kind != FEATURE_COUNT && feature.kind != FEATURE_TIME) ||
+			    rank >= best[feature.which])
+				continue;
+			best[feature.which] = rank;
+			maker->target_groups[feature.which] = value->group;
+		}
+	}
 }
 
 /*
@@ -243,6 +282,7 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 static double find_cycles(const struct tick_maker *maker, const struct join_slot *slot)
 {
 	double cycles = 0, time_ns = 0;
+	int cycles_group = maker->target_groups[TICK_REF], time_group = -1;
 
 	if (maker->tick.base_frequency_mhz > 0)
 		return maker->tick.base_frequency_mhz / 1000;
@@ -253,10 +293,13 @@ static double find_cycles(const struct tick_maker *maker, const struct join_slot
 
 		if (isnan(count) || feature->which != TICK_REF)
 			continue;
-		if (feature->kind == FEATURE_COUNT)
+		if (feature->kind == FEATURE_COUNT && (cycles_group < 0 || value->group == cycles_group)) {
+			cycles_group = value->group;
 			cycles += count;
-		else if (feature->kind == FEATURE_TIME)
+		} else if (feature->kind == FEATURE_TIME && (time_group < 0 || value->group == time_group)) {
+			time_group = value->group;
 			time_ns += count;
+		}
 	}
 	return cycles > 0 && time_ns > 0 ? cycles / time_ns : 1;
 }
@@ -303,7 +346,7 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 			if (!isnan(count))
 				means[kind].sum += count, means[kind].n++;
 		} else if (kind != FEATURE_BOOKKEEPING) {
-			add_feature(maker, value, socket->counts, ranks);
+			add_feature(maker, value, socket->counts, ranks, maker->target_groups);
 		}
 	}
 	socket->aperf = mean_of(means[FEATURE_APERF]);
@@ -349,6 +392,7 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 		return r;
 	tick->n_targets = slot->n_reports;
 	tick->event_names = maker->names.column_names;
+	find_groups(maker, slot);
 	maker->cycles_per_ns = find_cycles(maker, slot);
 	for (unsigned i = 0; i < slot->n_reports; i++) {
 		r = make_target(maker, slot, i);

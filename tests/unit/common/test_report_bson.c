@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/reason.h"
 
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -306,6 +307,49 @@ static void test_keys(void **state)
 	batch_done(&batch);
 }
 
+/* Keys that stand twice, as damaged or foreign writers leave them: the first is taken, nothing counts twice.
+ */
+static void test_keys_twice(void **state)
+{
+	static const char *const groups[] = {
+		"{\"core\":{\"0\":{\"0\":{\"X\":5.0}}},\"core\":{\"0\":{\"0\":{\"X\":3.0},\"1\":{\"X\":3.0}}}"
+		"}",
+		"{\"core\":{\"0\":{\"0\":{\"X\":5.0}},\"0\":{\"0\":{\"X\":7.0}}}}",
+		"{\"core\":{\"0\":{\"0\":{\"X\":5.0},\"0\":{\"X\":7.0}}}}",
+		"{\"core\":{\"0\":{\"0\":{\"X\":5.0,\"X\":7.0}}}}",
+		"{\"core\":{\"0\":{\"3\":{\"X\":5.0},\"1\":{},\"3\":{\"X\":7.0}}}}",
+	};
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct reason why = {""};
+	char text[512];
+	bson_t bson;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		for (int again = 0; again < 2; again++) { /* the second time by what the first has taught */
+			(void)snprintf(text, sizeof(text),
+				       "{\"timestamp\":{\"$date\":1000},\"sensor\":\"s\",\"target\":\"web\","
+				       "\"groups\":%s}",
+				       groups[i]);
+			assert_true(bson_init_from_json(&bson, text, -1, NULL));
+			assert_int_equal(
+				report_bson_decode(bson_get_data(&bson), bson.len, names, &decoded, &why), 0);
+			if (decoded.n_values != 1 || decoded.values[0].value != 5)
+				fail_msg("%s: %u values", groups[i], decoded.n_values);
+			bson_destroy(&bson);
+		}
+	assert_true(bson_init_from_json(&bson,
+					"{\"timestamp\":{\"$date\":1000},\"sensor\":\"s\",\"target\":\"web\","
+					"\"groups\":{\"core\":{}},\"groups\":{\"core\":{}}}",
+					-1, NULL));
+	assert_int_equal(report_bson_decode(bson_get_data(&bson), bson.len, names, &decoded, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "a second field 'groups'"));
+	bson_destroy(&bson);
+	report_decoded_done(&decoded);
+	report_names_free(names);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,7 +357,7 @@ int main(void)
 		cmocka_unit_test(test_times_left_out), cmocka_unit_test(test_all),
 		cmocka_unit_test(test_identity),       cmocka_unit_test(test_power),
 		cmocka_unit_test(test_target),         cmocka_unit_test(test_keys),
-		cmocka_unit_test(test_odd_reports),
+		cmocka_unit_test(test_odd_reports),    cmocka_unit_test(test_keys_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,6 +147,43 @@ static void mistakes_are_named(void **state)
 	}
 }
 
+/* One name by -s and by -c would stand twice in the machine's report: what adds nothing is taken, else
+ * refused. */
+static void one_name_for_machine_and_containers(void **state)
+{
+	static const struct {
+		const char *arguments[16];
+		const char *refused; /* NULL: taken */
+		bool doubles[3];
+	} cases[] = {
+		{{"-s", "core", "-e", "X", "-c", "core", "-e", "X"}, NULL, {true, false}},
+		{{"-c", "core", "-e", "X", "-e", "Y", "-s", "core", "-o", "-e", "Y"}, NULL, {false, true}},
+		{{"-s", "machine", "-e", "X", "-c", "core", "-e", "X"}, NULL, {false, false}},
+		{{"-s", "core", "-e", "X", "-e", "Z", "-c", "core", "-e", "X"}, "'core-machine'", {false}},
+		{{"-s", "a", "-e", "X", "-c", "b", "-e", "X", "-s", "b", "-e", "W"},
+		 "event 'W' only by -s",
+		 {false}},
+		{{"-s", "cpustat", "-e", "X"}, "'cpustat' needs another name", {false}},
+		{{"-c", "cpustat", "-e", "X"}, "'cpustat' needs another name", {false}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct sensor_config config;
+		int r;
+
+		reason_clear(&why);
+		r = load(&config, cases[i].arguments);
+		if (cases[i].refused && (r == 0 || !strstr(why.text, cases[i].refused)))
+			fail_msg("case %zu: %d, '%s'", i, r, why.text);
+		if (!cases[i].refused && r < 0)
+			fail_msg("case %zu: '%s'", i, why.text);
+		for (unsigned g = 0; !cases[i].refused && g < config.n_groups; g++)
+			assert_int_equal(config.groups[g].is_double, cases[i].doubles[g]);
+		sensor_config_done(&config);
+	}
+}
+
 static void json_file_of_hwpc_sensor(void **state)
 {
 	static const char text[] =
@@ -184,9 +221,12 @@ static void json_file_of_hwpc_sensor(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(old_command_line),         cmocka_unit_test(group_of_same_name_goes_on),
-		cmocka_unit_test(outputs_of_hwpc_sensor),   cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(old_command_line),
+		cmocka_unit_test(group_of_same_name_goes_on),
+		cmocka_unit_test(outputs_of_hwpc_sensor),
+		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(json_file_of_hwpc_sensor),
+		cmocka_unit_test(one_name_for_machine_and_containers),
 	};
 
 	(void)unsetenv("STATE_DIRECTORY");

@@ -307,6 +307,59 @@ static void keys_last(void **state)
 	assert_int_not_equal(tick->targets[0].image, 0);
 }
 
+/*
+ * The same event in several groups of one report counts once: the machine's in the group in which the targets
+ * count it, whatever comes first, is better or is left of it.
+ */
+static void events_in_several_groups(void **state)
+{
+	static const struct {
+		const char *target, *all;
+		double of_target, of_machine; /* reference cycles */
+	} cases[] = {
+		/* -s machine -e X -c core -e X, the machine's group before and after */
+		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
+		 "{\"machine\":{\"0\":{\"0\":{\"ref-cycles\":40.0},\"1\":{\"ref-cycles\":61.0}}},"
+		 "\"core\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}}",
+		 30, 100},
+		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
+		 "{\"core\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}},"
+		 "\"machine\":{\"0\":{\"0\":{\"ref-cycles\":40.0},\"1\":{\"ref-cycles\":61.0}}}}",
+		 30, 100},
+		/* a better event of the same meaning, but not the one that the target has */
+		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
+		 "{\"machine\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":777.0}}},"
+		 "\"core\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}}",
+		 30, 100},
+		/* two container groups: both count it for both */
+		{"{\"a\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}},\"b\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
+		 "{\"b\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}},\"a\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}"
+		 "}",
+		 30, 100},
+		/* two machine groups, none of which the target has (hwpc-sensor): one of them */
+		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
+		 "{\"x\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}},\"y\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}"
+		 "}",
+		 30, 100},
+		/* parts within one group still add up */
+		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":10.0},\"1\":{\"ref-cycles\":20.0}}}}",
+		 "{\"core\":{\"0\":{\"0\":{\"ref-cycles\":40.0},\"1\":{\"ref-cycles\":60.0}}}}", 30, 100},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fixture *fixture = *state;
+		const int64_t time_ms = 1000 * ((int64_t)i + 1);
+		const struct tick *tick;
+
+		feed(fixture, time_ms, "web", cases[i].target, NULL);
+		feed(fixture, time_ms, "all", cases[i].all, NULL);
+		tick = make(fixture);
+		assert_near(tick->targets[0].counts[TICK_REF], cases[i].of_target, 0);
+		if (tick->sockets[0].counts[TICK_REF] != cases[i].of_machine)
+			fail_msg("case %zu: %g cycles of the machine", i, tick->sockets[0].counts[TICK_REF]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +370,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_events_still_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(interval_from_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(events_in_several_groups, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgotten_names_are_described, setup, teardown),
 	};
 
