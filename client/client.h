@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The client's subcommands, called by main.c with argv[0] being the subcommand's name, and what they share:
- * loading options and printing what went wrong. Each returns the process's exit status.
+ * loading options and printing errors. Each returns the process's exit status.
  */
 #pragma once
 
@@ -9,10 +9,11 @@
 
 enum client_exit {
 	CLIENT_EXIT_OK = 0,
-	CLIENT_EXIT_FAILURE = 1,   /* asked for the right thing, could not do it */
-	CLIENT_EXIT_USAGE = 2,     /* asked for the wrong thing */
-	CLIENT_EXIT_NO_RECAP = 74, /* the command ended well, its energy could not be had */
-	CLIENT_EXIT_CANNOT = 125, /* could not run the command at all; as env(1), timeout(1) and docker run */
+	CLIENT_EXIT_FAILURE = 1,   /* the command line was right, the work failed */
+	CLIENT_EXIT_USAGE = 2,     /* the command line was wrong */
+	CLIENT_EXIT_NO_RECAP = 74, /* the command succeeded, its energy could not be determined */
+	CLIENT_EXIT_CANNOT =
+		125, /* could not start the command at all; as env(1), timeout(1) and docker run */
 	CLIENT_EXIT_NOT_EXECUTABLE = 126,
 	CLIENT_EXIT_NOT_FOUND = 127,
 	CLIENT_EXIT_SIGNAL = 128, /* plus the signal's number */
@@ -28,8 +29,10 @@ int client_top_main(int argc, char *argv[]);
 int client_recap_main(int argc, char *argv[]);
 int client_export_main(int argc, char *argv[]);
 
-/* Options into `target`; CLIENT_GO_ON, or the exit status: a mistake is printed, --help and --version are
- * done. */
+/*
+ * Options into `target`; CLIENT_GO_ON, or the exit status: an error is printed, --help and --version are
+ * handled.
+ */
 int client_load_options(const struct config_spec *spec, void *target, int argc, char *argv[],
 			struct config **ret_config);
 /* Prints "wattribute: …" to stderr; returns `status`. */

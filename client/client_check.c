@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute check`: asks the sensor's own probe what this machine can measure and prints it for people,
- * with what is missing, why, and the remedy. Knows no counter itself.
+ * `wattribute check`: runs the sensor's own probe and prints what this machine can measure, what is missing,
+ * why, and how to fix it. Knows no counter itself.
  */
 #include "client.h"
 #include "base/cleanup.h"
@@ -79,7 +79,7 @@ static const char *text_at(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* The entry's name is under another key in each part. */
+/* The entry's name has another key in each part. */
 static const char *entry_name(const json_t *entry)
 {
 	static const char *const keys[] = {"source", "event", "right", "runtime", "name", "version"};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP requests by libcurl, with a limit on time and on the answer's size. Knows no URL of the server.
+ * HTTP requests through libcurl, with limits on time and on the size of the answer. Knows no URL of the
+ * server.
  */
 #include "fetch.h"
 #include "base/cleanup.h"
@@ -57,7 +58,7 @@ static void set_options(CURL *handle, const struct fetch_request *request, struc
 	}
 }
 
-/* A proxy cannot reach what listens on this machine only, whatever the environment says. */
+/* A proxy cannot reach a server that listens only on this machine. */
 static void set_proxy(CURL *handle)
 {
 	const char *told = getenv("no_proxy");
@@ -105,7 +106,7 @@ int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, 
 	return code == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -ECONNREFUSED;
 }
 
-/* The server's own words out of an answer that is an error. */
+/* The server's own sentence from an error answer. */
 static void explain(const struct fetch_answer *answer, struct reason *why)
 {
 	json_t *json = json_loads(answer->body ? answer->body : "", 0, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One HTTP request and its answer, by libcurl. The subcommands call it to talk to the server.
+ * One HTTP request and its answer, through libcurl. The subcommands call it to talk to the server.
  */
 #pragma once
 
@@ -19,11 +19,11 @@ struct fetch_request {
 
 struct fetch_answer {
 	long status; /* HTTP status */
-	char *body;  /* ends with a NUL; owned */
+	char *body;  /* NUL-terminated; owned */
 	size_t length;
 };
 
-/* 0 with an answer (whatever its status), or a negative errno with a sentence in `why`. */
+/* 0 with an answer (of any status), or a negative errno with a sentence in `why`. */
 int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, struct reason *why);
 void fetch_answer_done(struct fetch_answer *answer);
 /*
@@ -31,8 +31,9 @@ void fetch_answer_done(struct fetch_answer *answer);
  * is not 200 or the body is not JSON.
  */
 int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, struct reason *why);
-/* "SERVER/PATH" with "http://" in front where SERVER has no scheme. Owned by the caller; NULL on lack of
- * memory. */
+/*
+ * "SERVER/PATH" with "http://" in front if SERVER has no scheme. Owned by the caller; NULL if out of memory.
+ */
 char *fetch_make_url(const char *server, const char *path);
-/* A URL's part with all but unreserved characters as %XX. Owned by the caller; NULL on lack of memory. */
+/* A part of a URL with all but unreserved characters as %XX. Owned by the caller; NULL if out of memory. */
 char *fetch_escape(const char *text);

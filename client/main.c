@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wattribute: the client. Finds the subcommand and hands over; a mistyped one gets the nearest known word.
+ * wattribute: the client. Finds the subcommand and calls it; for a mistyped one it suggests the nearest.
  */
 #include "client.h"
 #include "base/cleanup.h"
@@ -56,7 +56,7 @@ static int fail_unknown(const char *word)
 int main(int argc, char *argv[])
 {
 	(void)setlocale(LC_CTYPE, "");
-	/* Whoever started us may ignore the end of children; then none could be waited for. */
+	/* The caller may ignore SIGCHLD; then no child could be waited for. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		print_usage(stderr);

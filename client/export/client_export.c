@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute export`: power reports out of a store, as CSV or JSON lines, by time and target. Reads the
- * store itself; no server is needed. The rows are written by export_row.c.
+ * `wattribute export`: power reports of a store, as CSV or JSON lines, by time and target. Reads the store
+ * itself; no server is needed. The rows are written by export_row.c.
  */
 #include "client.h"
 #include "base/cleanup.h"
@@ -30,7 +30,7 @@ struct export_options {
 	char *until;
 	char *output;
 	int format;
-	/* out of `from` and `until` */
+	/* from `from` and `until` */
 	int64_t from_ms;
 	int64_t until_ms;
 };
@@ -127,7 +127,7 @@ struct export_job {
 	char **collections;
 	size_t n_collections;
 	uint64_t written;
-	uint64_t skipped; /* documents that are no power reports */
+	uint64_t skipped; /* documents that are not power reports */
 	bool failed;
 };
 
@@ -148,7 +148,7 @@ static void note_collection(void *data, const char *collection)
 		job->failed = true;
 }
 
-/* `last_ms` becomes the time of the last report. */
+/* Sets `last_ms` to the time of the last report. */
 static void write_documents(struct export_job *job, int64_t *last_ms)
 {
 	const uint8_t *document;
@@ -179,7 +179,7 @@ static int export_collection(struct export_job *job, const char *collection)
 				    .limit = EXPORT_READ_DOCUMENTS};
 	struct store_read progress = {0};
 
-	/* Stores never cut documents of one time apart by the limit. */
+	/* A store's limit never separates documents of the same time. */
 	do {
 		batch_clear(&job->documents);
 		if (store_read(job->store, &query, &job->documents, &progress) != STORE_OK)
@@ -191,7 +191,7 @@ static int export_collection(struct export_job *job, const char *collection)
 	return CLIENT_EXIT_OK;
 }
 
-/* An empty export is most often a mistyped name. */
+/* An empty export usually means a mistyped name. */
 static void say_nothing_found(const struct export_job *job)
 {
 	const struct export_options *options = job->options;

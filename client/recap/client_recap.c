@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute recap`: the recaps that a server has of a machine, as a list, or one of them in full.
+ * `wattribute recap`: a server's recaps of a machine, as a list, or one of them in full.
  */
 #include "client.h"
 #include "base/cleanup.h"
@@ -79,7 +79,7 @@ static const struct config_spec spec = {
 	.argument = take_argument,
 };
 
-/* URL of the request; NULL on lack of memory. */
+/* URL of the request; NULL if out of memory. */
 static char *make_url(const struct recap_options *options)
 {
 	char host[256] = "localhost";

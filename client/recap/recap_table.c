@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recaps as text, for `wattribute run` and `wattribute recap`. Talks to nobody.
+ * Recaps as text, for `wattribute run` and `wattribute recap`. Does no I/O but printing.
  */
 #include "recap/recap_table.h"
 #include "base/cleanup.h"

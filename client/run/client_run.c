@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute run`: one command in a cgroup of its own, between a sensor and a server that live only as long.
- * The order of things; how each is done is in run_cgroup.c, run_daemons.c, run_command.c.
+ * `wattribute run`: runs one command in a cgroup of its own, with a sensor and a server that live only as
+ * long. This file has the order of the steps; run_cgroup.c, run_daemons.c and run_command.c do them.
  */
 #include "client.h"
 #include "base/cleanup.h"
@@ -105,7 +105,7 @@ struct run {
 	struct run_command_result result;
 };
 
-/* The name as it was given, which the cgroup's name may only resemble. */
+/* The name as given; the cgroup's name may differ. */
 static const char *name_of(const struct run *run)
 {
 	const char *slash = strrchr(run->argv[0], '/');
@@ -113,7 +113,7 @@ static const char *name_of(const struct run *run)
 	return run->options->name ? run->options->name : slash && slash[1] ? slash + 1 : run->argv[0];
 }
 
-/* CLIENT_GO_ON when the server has seen a tick, else the exit status. */
+/* CLIENT_GO_ON once the server has seen a tick, else the exit status. */
 static int wait_ready(struct run *run)
 {
 	struct reason why = {""};
@@ -171,7 +171,7 @@ static json_t *get_recap(const struct run *run)
 	return recap;
 }
 
-/* What would keep the recap from being written is found before the command runs, perhaps for hours. */
+/* An error that would prevent writing the recap is found before the command runs, perhaps for hours. */
 static int check_json(const char *path)
 {
 	cleanup_(cleanup_free) char *folder = NULL;
@@ -221,7 +221,7 @@ static void print_summary(const struct run *run, json_t *recap)
 	fprintf(stderr, "exit status %d\n", run->result.exit_status);
 }
 
-/* The command has ended: its recap to where it is wanted. 0, or the exit status of what went wrong. */
+/* After the command: writes its recap where it is wanted. 0, or the exit status of the error. */
 static int report_recap(const struct run *run)
 {
 	json_t *recap = get_recap(run);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making, entering and removing the measured command's cgroup. Knows files of cgroup file systems, nothing of
- * energy.
+ * Creating, entering and removing the measured command's cgroup. Knows files of cgroup file systems, nothing
+ * of energy.
  */
 #include "run/run_cgroup.h"
 #include "base/cleanup.h"
@@ -19,7 +19,7 @@
 #define RUN_CGROUP_FOLDER   "wattribute"
 #define RUN_CGROUP_ATTEMPTS 1000
 
-/* "" for v2, the controller's name for a v1 hierarchy that is of use, NULL for any other file system. */
+/* "" for v2, the controller's name for a useful v1 hierarchy, NULL for any other file system. */
 static const char *hierarchy_controller(const struct mntent *mount)
 {
 	static const char *const wanted[] = {"perf_event", "cpuacct"};
@@ -42,7 +42,7 @@ static bool list_has(const char *list, const char *word)
 	return false;
 }
 
-/* This process's path in a hierarchy, out of /proc/self/cgroup; "" (the root) where it cannot be told. */
+/* This process's path in a hierarchy, from /proc/self/cgroup; "" (the root) if unknown. */
 static void find_home(const char *controller, char *ret_path, size_t size)
 {
 	cleanup_(cleanup_fclose) FILE *file = fopen("/proc/self/cgroup", "re");
@@ -69,7 +69,7 @@ static void add_hierarchy(struct run_cgroup *cgroup, const char *mount, const ch
 	char *path = cgroup->paths[cgroup->n_paths];
 	char *home_path = cgroup->homes[cgroup->n_paths];
 
-	/* A later mount on the same place hides the earlier one. */
+	/* A later mount on the same path hides the earlier one. */
 	for (unsigned i = 0; i < cgroup->n_paths; i++)
 		if (!strcmp(cgroup->paths[i], mount))
 			return;
@@ -113,7 +113,7 @@ static void choose_name(struct run_cgroup *cgroup, const char *wanted, unsigned 
 		(void)snprintf(cgroup->name + strlen(cgroup->name), 8, "-%u", attempt + 1);
 }
 
-/* FOLDER below the mount, for all users of this machine's client; the last one to end may remove it. */
+/* FOLDER below the mount, shared by all users of the client on this machine; the last one may remove it. */
 static int make_in(const char *mount, const char *name, char ret_path[PATH_MAX])
 {
 	char path[PATH_MAX];
@@ -132,7 +132,7 @@ static void remove_path(const char *path)
 {
 	char parent[PATH_MAX];
 
-	/* A process that is just ending keeps the cgroup busy for a moment. */
+	/* An exiting process keeps the cgroup busy for a moment. */
 	for (unsigned i = 0; rmdir(path) < 0 && errno == EBUSY && i < 100; i++)
 		(void)usleep(10000);
 	(void)snprintf(parent, sizeof(parent), "%s", path);
@@ -204,7 +204,7 @@ int run_cgroup_enter(const struct run_cgroup *cgroup)
 	return 0;
 }
 
-/* Repeats until nobody is left: a process may fork while the list is read. */
+/* Repeats until the cgroup is empty: a process may fork while the list is read. */
 static unsigned move_out(const char *path, const char *home)
 {
 	char file[PATH_MAX + 16];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cgroup of its own for a measured command: /wattribute/NAME in each hierarchy that the sensor may count in
- * (v2, and of v1 perf_event and cpuacct). Only client_run.c calls it.
+ * A cgroup of its own for a measured command: /wattribute/NAME in each hierarchy in which the sensor may
+ * count (v2; of v1 perf_event and cpuacct). Only client_run.c calls it.
  */
 #pragma once
 
@@ -21,12 +21,14 @@ struct run_cgroup {
 };
 
 /*
- * Makes it; the name is `wanted` with what cannot stand in a name as '-', and a number behind it if it is
- * taken. 0, or a negative errno with the reason and the remedy in `why`; nothing is left behind then.
+ * Creates it. The name is `wanted`, with invalid characters replaced by '-', and a number appended if it is
+ * taken. 0, or a negative errno with the reason and the fix in `why`; then nothing is left over.
  */
 int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why);
-/* Puts the calling process into it. Safe after fork(). 0 or a negative errno. */
+/* Moves the calling process into it. Safe after fork(). 0 or a negative errno. */
 int run_cgroup_enter(const struct run_cgroup *cgroup);
-/* Puts what still runs in it into this process's own cgroup, and removes it. Returns how many processes were
- * left. */
+/*
+ * Moves its remaining processes to this process's own cgroup, and removes it. Returns the number of these
+ * processes.
+ */
 unsigned run_cgroup_remove(struct run_cgroup *cgroup);

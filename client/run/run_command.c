@@ -27,7 +27,7 @@ static void fill_signals(sigset_t *set)
 		(void)sigaddset(set, passed_on[i]);
 }
 
-/* What the caller wants done with a broken pipe: for the command. */
+/* The caller's setting for SIGPIPE, for the command. */
 static struct sigaction pipe_action;
 
 void run_signals_block(void)
@@ -35,7 +35,7 @@ void run_signals_block(void)
 	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigset_t set;
 
-	/* A reader of the summary who has gone must not keep this program from cleaning up. */
+	/* If the reader of the summary exits, this program must still clean up. */
 	(void)sigaction(SIGPIPE, &ignore, &pipe_action);
 
 	fill_signals(&set);
@@ -88,7 +88,7 @@ static int become_user(uid_t uid, gid_t gid)
 	return 0;
 }
 
-/* In the child; does not return. `report` takes an errno when the command cannot be executed. */
+/* In the child; does not return. `report` receives an errno if the command cannot be executed. */
 static void become_command(char *const argv[], const struct run_cgroup *cgroup, uid_t uid, gid_t gid,
 			   int report)
 {
@@ -109,7 +109,7 @@ static void become_command(char *const argv[], const struct run_cgroup *cgroup, 
 	_exit(r == -ENOENT ? CLIENT_EXIT_NOT_FOUND : CLIENT_EXIT_NOT_EXECUTABLE);
 }
 
-/* Waits for the end; signals that were sent to this process alone go on to the command. */
+/* Waits for the command; passes on signals that were sent to this process alone. */
 static int wait_for_end(pid_t child)
 {
 	sigset_t set;
@@ -121,7 +121,7 @@ static int wait_for_end(pid_t child)
 	while (waitpid(child, &status, WNOHANG) == 0) {
 		int number = sigwaitinfo(&set, &info);
 
-		/* The terminal has sent its own to the command as well. */
+		/* The terminal has already sent its signals to the command. */
 		if (number > 0 && number != SIGCHLD && info.si_code != SI_KERNEL)
 			(void)kill(child, number);
 	}

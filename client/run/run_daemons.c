@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting, watching and ending the pair of daemons that `wattribute run` brings with it.
+ * Starting, watching and ending the two daemons of `wattribute run`.
  */
 #include "run/run_daemons.h"
 #include "base/cleanup.h"
@@ -22,7 +22,7 @@
 
 #define RUN_STOP_TIMEOUT_MS 5000
 
-/* A port of the loopback that nobody listens on now; 0 when there is none. */
+/* A free port of the loopback address; 0 if there is none. */
 static unsigned find_free_port(void)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -44,7 +44,7 @@ static void become_daemon(const struct run_daemons *daemons, const char *name, p
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
-	/* Ctrl-C is for the command; and nothing may stay behind if this client is killed. */
+	/* Ctrl-C is for the command; and no daemon may survive if this client is killed. */
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
@@ -142,7 +142,7 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 	int r;
 
 	*ret_daemons = (struct run_daemons){.verbose = settings->verbose};
-	/* A longer path would not fit a socket's name. */
+	/* A longer path would not fit a socket's address. */
 	if (!parent || *parent != '/' || strlen(parent) > sizeof(ret_daemons->folder) - 24)
 		parent = "/tmp";
 	(void)snprintf(ret_daemons->folder, sizeof(ret_daemons->folder), "%s/wattribute-run.XXXXXX", parent);
@@ -157,7 +157,7 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 	return r < 0 ? r : start_server(ret_daemons, store, why);
 }
 
-/* The last line of a daemon's log: its own words for why it has ended. */
+/* The last line of a daemon's log: its reason for exiting. */
 static void explain_end(const struct run_daemons *daemons, const char *name, struct reason *why)
 {
 	char path[PATH_MAX];

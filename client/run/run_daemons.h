@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sensor and a server of one's own for the time of one measured command, on a SQLite store in a temporary
- * folder. Only client_run.c calls it; it knows the daemons by their command lines alone.
+ * A sensor and a server for the duration of one measured command, on an SQLite store in a temporary folder.
+ * Only client_run.c calls it; it knows the daemons by their command lines only.
  */
 #pragma once
 
@@ -18,7 +18,7 @@
 struct run_daemons_settings {
 	const char *sensor_config; /* file, or NULL */
 	uint64_t interval_ms;
-	bool verbose; /* the daemons' messages go to stderr instead of a file */
+	bool verbose; /* the daemons log to stderr instead of a file */
 };
 
 struct run_daemons {
@@ -32,7 +32,7 @@ struct run_daemons {
 /* 0, or a negative errno and a sentence; run_daemons_stop() in either case. */
 int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons,
 		      struct reason *why);
-/* 1: the server has seen a tick; 0: not yet; -ECHILD and a sentence when one of them has ended. */
+/* 1: the server has seen a tick; 0: not yet; -ECHILD and a sentence if one of them has exited. */
 int run_daemons_ready(struct run_daemons *daemons, struct reason *why);
 /* Ends both, waits for them, removes the folder. */
 void run_daemons_stop(struct run_daemons *daemons);

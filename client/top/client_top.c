@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute top`: asks the server each second for the latest powers and shows them: on the whole screen of
- * a terminal, else as lines. Ends on q, Ctrl-C or SIGTERM with status 0.
+ * `wattribute top`: asks the server every second for the latest powers and shows them, full-screen on a
+ * terminal, else as lines. Exits on q, Ctrl-C or SIGTERM with status 0.
  */
 #include "client.h"
 #include "base/cleanup.h"
@@ -22,7 +22,7 @@ struct top_options {
 	char *server;
 	char *machine;
 	uint64_t interval_ms;
-	int64_t count; /* how many times; 0: without end */
+	int64_t count; /* number of refreshes; 0: no limit */
 	bool plain;
 };
 
@@ -88,8 +88,10 @@ static void watch_signals(void)
 	(void)sigaction(SIGHUP, &action, NULL);
 }
 
-/* Asks and fills the view; what goes wrong becomes the view's text. Negative only when the server gave no
- * answer. */
+/*
+ * Asks the server and fills the view; an error becomes the view's text. Negative only if the server gave no
+ * answer.
+ */
 static int refresh_view(const struct top_options *options, const char *url, struct top_view *view)
 {
 	struct reason why = {""};
@@ -122,11 +124,11 @@ static int show_lines(const struct top_options *options, const char *url)
 			break;
 	}
 	top_view_done(&view);
-	/* Without an end nothing has failed: the server may come and go. */
+	/* Without a limit this is no failure: the server may come and go. */
 	return r < 0 && options->count > 0 ? CLIENT_EXIT_FAILURE : CLIENT_EXIT_OK;
 }
 
-/* Draws and takes keys until the next refresh is due; true when the user wants to end. */
+/* Draws and reads keys until the next refresh is due; true if the user wants to quit. */
 static bool take_keys(const struct top_view *view, uint64_t until_ns, size_t *first_line)
 {
 	uint64_t now_ns;

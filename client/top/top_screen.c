@@ -17,7 +17,7 @@ int top_screen_open(void)
 	if (!screen)
 		return -ENOTTY;
 	(void)set_term(screen);
-	(void)raw(); /* Ctrl-C is a key: as a signal it would end `make run` above us, too, as a failure */
+	(void)raw(); /* Ctrl-C is a key: as a signal it would also end `make run`, with an error */
 	(void)noecho();
 	(void)keypad(stdscr, TRUE);
 	(void)curs_set(0);
@@ -87,7 +87,7 @@ int top_screen_key(int wait_ms, int *ret_move)
 		*ret_move = 0;
 	}
 	if (key == KEY_CTRL('Z'))
-		(void)kill(0, SIGTSTP); /* who started us stops as well */
+		(void)kill(0, SIGTSTP); /* stops the caller as well */
 	return key == 'Q' || key == KEY_CTRL('C') || key == KEY_CTRL('\\') ? 'q' : key == ERR ? 0 : key;
 }
 

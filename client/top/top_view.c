@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of `wattribute top` as lines of text. Talks to nobody, prints nothing.
+ * The table of `wattribute top` as lines of text. Does no I/O.
  */
 #include "top/top_view.h"
 #include "base/cleanup.h"
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Seconds without a report (it has ended, or does nothing) after which a target is left out. */
+/* A target without a report for this many seconds (it has ended, or is idle) is not shown. */
 #define TOP_SILENT_S   30
 #define TOP_NAME_WIDTH 36
 
@@ -40,7 +40,7 @@ static int add_line(struct top_view *view, enum top_style style, const char *for
 	va_start(arguments, format);
 	(void)vsnprintf(view->lines[view->n_lines].text, TOP_LINE_SIZE, format, arguments);
 	va_end(arguments);
-	/* What comes from elsewhere must not steer the terminal. */
+	/* Foreign text must not control the terminal. */
 	for (char *at = view->lines[view->n_lines].text; *at; at++)
 		if ((unsigned char)*at < ' ' || *at == 127)
 			*at = '?';
@@ -84,7 +84,7 @@ static int compare_rows(const void *left, const void *right)
 	return strcmp(((const struct row *)left)->target, ((const struct row *)right)->target);
 }
 
-/* What watts are made of, for people. */
+/* The source of the watts, for people. */
 static const char *energy_words(const json_t *sensor, char *ret, size_t size)
 {
 	const char *source = text_at(sensor, "energy_source");
@@ -96,7 +96,7 @@ static const char *energy_words(const json_t *sensor, char *ret, size_t size)
 	return ret;
 }
 
-/* Its watts are of long ago: they are not shown as if they were of now. */
+/* Its watts are old: they are not shown as if they were current. */
 static bool is_silent(const json_t *sensor)
 {
 	double interval_s = number_at(sensor, "interval");
@@ -129,7 +129,7 @@ static int add_sensor_head(struct top_view *view, const json_t *sensor)
 			fmax(0, number_at(sensor, "age")));
 }
 
-/* A long path differs from its neighbours at its end. */
+/* Long paths differ mostly at the end. */
 static const char *shorten(const char *name, char ret[TOP_NAME_WIDTH + 1])
 {
 	size_t length = strlen(name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `wattribute top` shows: lines of text out of the server's answer to GET /api/latest. Pure; the
- * printing is in client_top.c (plain) and top_screen.c (terminal).
+ * What `wattribute top` shows: lines of text from the server's answer to GET /api/latest. Pure; the printing
+ * is in client_top.c (plain) and top_screen.c (terminal).
  */
 #pragma once
 
@@ -25,10 +25,10 @@ struct top_view {
 	unsigned n_sensors; /* with a tick in the answer */
 };
 
-/* Fills the view anew, targets by falling watts; `sensor` NULL: all. 0 or -ENOMEM. */
+/* Refills the view, targets by descending watts; `sensor` NULL: all. 0 or -ENOMEM. */
 int top_view_fill(struct top_view *view, const json_t *answer, const char *sensor);
-/* A view with one line, for what went wrong. */
+/* A view with one line, for errors. */
 int top_view_say(struct top_view *view, const char *text);
-/* The first line to be shown after a move by so many lines; some line stays in sight. */
+/* The first line to show after scrolling by this many lines; at least one line stays visible. */
 size_t top_view_scroll(const struct top_view *view, size_t first_line, int move);
 void top_view_done(struct top_view *view);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ownership helpers: release at the end of a scope, and handing over what would be released.
+ * Ownership helpers: release at the end of a scope, and transfer to the caller.
  */
 #pragma once
 

@@ -19,5 +19,5 @@ struct clock_source {
 uint64_t clock_monotonic_ns(void);
 /* Milliseconds since the epoch, UTC. */
 int64_t clock_realtime_ms(void);
-/* Replaces both clocks for this process; NULL puts the system's back. The struct must outlive its use. */
+/* Replaces both clocks of this process; NULL restores the system's. The struct must outlive its use. */
 void clock_replace(const struct clock_source *source);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages for people: one line each, with a severity and a short subject token ("priv", "store").
- * Daemon code (sensor/, server/, client/) logs; code in common/ returns errors and stays silent.
- * Lines go to stderr, with the <n> prefix of sd-daemon(3) when that is the journal's stream.
+ * Messages for people: one line each, with a severity and a short subject ("priv", "store"). Daemon code
+ * (sensor/, server/, client/) logs; code in common/ returns errors and does not log. Lines go to stderr, with
+ * the <n> prefix of sd-daemon(3) if that is the journal's stream.
  */
 #pragma once
 
@@ -18,19 +18,19 @@ enum log_level {
 
 typedef void (*log_sink)(void *data, enum log_level level, const char *token, const char *line);
 
-/* Messages above `level` are dropped. The start value is LOG_LEVEL_INFO. */
+/* Messages above `level` are dropped. The initial value is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
 /* Name of the process or duty shown before each line ("wattribute-sensor collect"). The string is kept, not
  * copied. */
 void log_set_name(const char *name);
-/* Sends every line to `sink` instead of stderr; NULL puts stderr back. For tests. */
+/* Sends every line to `sink` instead of stderr; NULL restores stderr. For tests. */
 void log_set_sink(log_sink sink, void *data);
-/* Level by name ("error" .. "debug"); -EINVAL for another word. */
+/* Level by name ("error" .. "debug"); -EINVAL for an unknown name. */
 int log_level_parse(const char *word, enum log_level *ret_level);
 
 /*
- * `err` is a negative errno or 0; when it is not 0, ": " and its text end the line.
- * Returns `err`, so that `return log_error("priv", r, "cannot open '%s'", path);` is one statement.
+ * `err` is a negative errno or 0; if it is not 0, ": " and its text end the line. Returns `err`, so that
+ * `return log_error("priv", r, "cannot open '%s'", path);` is one statement.
  */
 int log_write(enum log_level level, const char *token, int err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers and words out of text, without locale and without silent overflow; times as text; the nearest known
- * word for "did you mean"; whole small files.
+ * Parsing numbers and words from text, independent of the locale and without silent overflow; times as text;
+ * the nearest known word for "did you mean"; reading small files.
  */
 #pragma once
 
@@ -11,11 +11,13 @@
 #include <string.h>
 #include <sys/types.h>
 
-/* Whole string as a number: 0, -EINVAL (no number, or something behind it) or -ERANGE. Base 10; "0x" is taken
- * too. */
+/*
+ * A whole string as a number: 0, -EINVAL (not a number, or trailing characters) or -ERANGE. Base 10; "0x" is
+ * accepted too.
+ */
 int text_parse_u64(const char *text, uint64_t *ret_value);
 int text_parse_i64(const char *text, int64_t *ret_value);
-/* Decimal point, whatever the locale; infinities and NaN are refused. */
+/* Decimal point in any locale; infinities and NaN are rejected. */
 int text_parse_double(const char *text, double *ret_value);
 /* "500ms", "1s", "5m", "2h", "1d"; a bare number is in `bare_ms` milliseconds. */
 int text_parse_duration_ms(const char *text, uint64_t bare_ms, uint64_t *ret_ms);
@@ -25,10 +27,10 @@ int text_parse_bool(const char *text, bool *ret_value);
 
 #define TEXT_TIME_MS_MAX INT64_C(253402300799999) /* the last of the year 9999 */
 #define TEXT_TIME_SIZE   sizeof("2023-11-14T22:13:20.123")
-/* "2023-11-14T22:13:20.123", UTC, no zone behind it; false and "" before 1970 or beyond 9999. */
+/* "2023-11-14T22:13:20.123", UTC, without a zone suffix; false and "" before 1970 or beyond 9999. */
 bool text_format_time(int64_t time_ms, char *ret, size_t size);
 
-/* The word nearest to `word` by edit distance, NULL if none is near enough to be a likely slip. */
+/* The word nearest to `word` by edit distance; NULL if none is close enough to be a likely typo. */
 const char *text_nearest(const char *word, const char *const *known, size_t n_known);
 
 /* Eight bytes at a time: names are asked for in every document. */
@@ -50,7 +52,7 @@ static inline bool text_is_ascii(const char *text, size_t length)
 }
 /* Bytes of the valid UTF-8 character at `at` (1 to 4); 0 where there is none, or the end. */
 size_t text_utf8_length(const char *at);
-/* Replaces, in place, every byte that is not UTF-8 by '?'. */
+/* Replaces every byte that is not UTF-8 by '?', in place. */
 void text_make_utf8(char *text);
 
 /* A list of CPU numbers as sysfs prints it ("0-3,8"). Calls `each` for every number; -EINVAL on anything
@@ -58,10 +60,12 @@ void text_make_utf8(char *text);
 int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu), void *data);
 
 /*
- * Reads a small file into buffer[0..size-1] and ends it with a NUL; trailing newlines are cut.
- * `dir_fd` as in openat(2). Returns the length, or a negative errno (-EFBIG when it does not fit).
+ * Reads a small file into buffer[0..size-1] and terminates it with a NUL; trailing newlines are removed.
+ * `dir_fd` as in openat(2). Returns the length, or a negative errno (-EFBIG if it does not fit).
  */
 ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t size);
-/* The rest of a file or a pipe, ended with a NUL that `ret_length` does not count; -EFBIG beyond `max` bytes.
+/*
+ * The rest of a file or a pipe, terminated by a NUL that `ret_length` does not count; -EFBIG beyond `max`
+ * bytes.
  */
 int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length);

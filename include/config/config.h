@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options from one table: command line (argp), environment, JSON file and defaults, in that order of
- * strength, whatever the order they are given in. The same table gives --help, --print-config and every error
- * message. Errors are text; nothing here logs or exits.
+ * Options from one table: command line (argp), environment, JSON file and defaults, in this order of
+ * precedence. The same table produces --help, --print-config and every error message. Errors are returned as
+ * text; nothing here logs or exits.
  */
 #pragma once
 
@@ -14,9 +14,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Beside each type: what the field at `offset` of the target struct is. */
+/* After each type: the field at `offset` of the target struct. */
 enum config_type {
-	CONFIG_TITLE,       /* no option: `help` is the title of the rows that follow in --help */
+	CONFIG_TITLE,       /* not an option: `help` is the title of the following rows in --help */
 	CONFIG_BOOL,        /* bool; --x and --no-x */
 	CONFIG_COUNT,       /* unsigned; each --x adds one; a number in a file */
 	CONFIG_INT,         /* int64_t */
@@ -26,16 +26,16 @@ enum config_type {
 	CONFIG_STRING,      /* char *, owned; NULL without a default */
 	CONFIG_CHOICE,      /* int: index into `choices` */
 	CONFIG_LIST,        /* struct config_list; repeated, or separated by commas; an array in a file */
-	CONFIG_CALL, /* no field: `apply` is called for each occurrence, in order; argument if `placeholder`
-		      */
-	CONFIG_SECTION, /* JSON files only: `section` reads the value, whatever it is */
+	CONFIG_CALL,        /* no field: `apply` is called for each occurrence, in order; with the argument if
+			       `placeholder` */
+	CONFIG_SECTION,     /* JSON files only: `section` reads the value, of any type */
 };
 
 enum config_flags {
-	CONFIG_URI = 1 << 0,     /* a password in it is shown as "***" */
+	CONFIG_URI = 1 << 0,     /* may contain a password, which is shown as "***" */
 	CONFIG_SECRET = 1 << 1,  /* shown as "***" */
-	CONFIG_NO_ENV = 1 << 2,  /* not from the environment; true of CALL and SECTION in any case */
-	CONFIG_NO_FILE = 1 << 3, /* not from a file, and not printed by --print-config */
+	CONFIG_NO_ENV = 1 << 2,  /* not read from the environment; always true of CALL and SECTION */
+	CONFIG_NO_FILE = 1 << 3, /* not read from a file, and not printed by --print-config */
 	CONFIG_HIDDEN = 1 << 4,  /* not in --help */
 };
 
@@ -50,7 +50,7 @@ struct config;
 struct config_json;
 struct config_row;
 
-/* 0, or a negative errno with a reason in `why`. `value` is NULL where the row takes no argument. */
+/* 0, or a negative errno with a reason in `why`. `value` is NULL if the row takes no argument. */
 typedef int (*config_apply)(void *target, const struct config_row *row, const char *value,
 			    struct reason *why);
 /* 0, or what config_json_fail() returned. */
@@ -64,20 +64,22 @@ struct config_row {
 	char letter;      /* short option, or 0 */
 	enum config_type type;
 	unsigned flags;
-	const char *placeholder;    /* "HOST:PORT"; a default by type for all types but CALL */
+	const char *placeholder;    /* "HOST:PORT"; every type but CALL has a default */
 	const char *fallback;       /* default as text; NULL: zero, NULL, false */
-	double min, max;            /* of numbers, in the field's unit; both 0: no limit */
+	double min, max;            /* for numbers, in the field's unit; both 0: no limit */
 	const char *const *choices; /* NULL-ended */
 	size_t offset;
 	config_apply apply;          /* CALL */
 	config_read_section section; /* SECTION */
 	config_print_section print;  /* SECTION, optional */
 	/*
-	 * CALL and SECTION: rows with the same `reset` make one set. It is called before the first of them
-	 * that a stronger origin gives, so that the flags' groups replace the file's.
+	 * CALL and SECTION: rows with the same `reset` form one set. It is called before the first of them
+	 * from a higher origin, so that groups of the command line replace those of the file.
 	 */
 	void (*reset)(void *target);
-	/* NULL-ended; further JSON keys ("output.uri": uri in the object output) and, without dots, options.
+	/*
+	 * NULL-ended; further JSON keys ("output.uri": uri in the object output) and, if without dots,
+	 * options.
 	 */
 	const char *const *aliases;
 	const char *help;
@@ -85,38 +87,41 @@ struct config_row {
 
 struct config_spec {
 	const char *program;   /* "wattribute-sensor" */
-	const char *arguments; /* shown in usage behind the options; NULL: none */
+	const char *arguments; /* shown in the usage after the options; NULL: none */
 	const char *about;     /* what the program does; shown above the options */
 	const char *tail;      /* shown below the options, or NULL */
 	const struct config_row *rows;
 	size_t n_rows;
 	size_t target_size;
 	bool daemon;              /* offers -x/--config-file, --check and --print-config */
-	const char *default_file; /* read where it exists and -x is not given; or NULL */
-	/* An argument that is no option; NULL: an error that names it. Ends with a negative errno and a
-	 * reason. */
+	const char *default_file; /* read if it exists and -x is not given; or NULL */
+	/*
+	 * An argument that is not an option; NULL: an error that names it. Fails with a negative errno and a
+	 * reason.
+	 */
 	int (*argument)(void *target, const char *argument, struct reason *why);
-	bool stop_at_argument; /* options end at the first argument: config_rest() tells where (wattribute
-				  run) */
+	bool stop_at_argument; /* options end at the first argument: config_rest() returns its index
+				  (wattribute run) */
 	/* Checks that concern several options, after everything is applied. */
 	int (*finish)(void *target, const struct config *config, struct reason *why);
 };
 
 enum config_action {
 	CONFIG_RUN,
-	CONFIG_CHECK, /* --check: all is well as far as this file can tell; look further, then end with 0 */
-	CONFIG_EXIT,  /* --help, --version, --usage or --print-config was printed to stdout: end with 0 */
+	CONFIG_CHECK, /* --check: everything that this module can check is valid; check the rest, then exit
+			 with 0 */
+	CONFIG_EXIT,  /* --help, --version, --usage or --print-config was printed to stdout: exit with 0 */
 };
 
 /*
- * Zeroes the target, applies the defaults, then file, environment and command line. 0, or a negative errno
- * with a sentence in `why` (option or file:line:column, what is wrong, the nearest known word). Free the
- * target's strings by config_done() in either case.
+ * Zeroes the target and applies defaults, file, environment and command line. 0, or a negative errno with a
+ * sentence in `why` (option or file:line:column, what is wrong, the nearest known word). Free the target's
+ * strings with config_done() in either case.
  */
 int config_load(const struct config_spec *spec, void *target, int argc, char *argv[],
 		struct config **ret_config, struct reason *why);
 enum config_action config_get_action(const struct config *config);
-/* Where the value of a row came from: CONFIG_DEFAULT when nobody gave it. */
+/* Where the value of a row came from: CONFIG_DEFAULT if nobody set it. */
 enum config_origin config_get_origin(const struct config *config, const char *name);
 /* With stop_at_argument: index in argv of the first argument, or argc. */
 int config_rest(const struct config *config);
@@ -124,9 +129,9 @@ void config_free(struct config *config);
 /* Frees the strings and lists in the target. CALL and SECTION rows are reset. */
 void config_done(const struct config_spec *spec, void *target);
 
-/* The target as a JSON file that can be read again; passwords as "***". 0 or -EIO. */
+/* The target as a JSON file that can be loaded again; passwords as "***". 0 or -EIO. */
 int config_print(const struct config_spec *spec, const void *target, FILE *out);
-/* Applies a JSON text to a target whose defaults are set; `name` is for messages. For tests and fuzzing. */
+/* Applies a JSON text to a target that has its defaults; `name` is for messages. For tests and fuzzing. */
 int config_apply_json(const struct config_spec *spec, void *target, const char *name, const char *text,
 		      size_t length, struct reason *why);
 

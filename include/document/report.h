@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plain structures for what the two daemons say to each other and to the world: reports of counts, power
- * reports, recaps, and what is known of a target. docs/documents.md has every field with its unit.
- * report_bson.h is the only place that knows the field names.
+ * Plain structures for the documents of the two daemons: reports of counts, power reports, recaps, and
+ * descriptions of targets. docs/documents.md has every field with its unit. report_bson.h is the only file
+ * that knows the field names.
  */
 #pragma once
 
@@ -33,9 +33,8 @@ extern const char *const report_scope_names[REPORT_SCOPES]; /* "cpu", "dram" */
 
 #define REPORT_KEY_MAX 127
 /*
- * Can `name` be a group or an event, that is a key of a document? 0, or -EINVAL with the reason and the
- * remedy: no
- * '.', no leading '$', no control character, UTF-8, 1 to 127 bytes. Encoders write ':' for '.' and '_' for
+ * Can `name` be a group or an event, that is a key of a document? 0, or -EINVAL with the reason and the fix:
+ * no '.', no leading '$', no control character, UTF-8, 1 to 127 bytes. Encoders write ':' for '.' and '_' for
  * '$'.
  */
 int report_check_key(const char *name, struct reason *why);
@@ -46,7 +45,7 @@ struct report_place {
 	unsigned cpu;
 };
 
-/* The unchanging shape of one group: its name, events and places. Made once, shared by all ticks. */
+/* The constant shape of one group: its name, events and places. Made once, shared by all ticks. */
 struct report_group {
 	const char *name;
 	unsigned n_events;
@@ -59,7 +58,7 @@ struct report_group {
 struct report_counts {
 	const struct report_group *group;
 	const uint64_t *values;     /* [n_places][n_events], scaled for multiplexing */
-	const uint64_t *enabled_ns; /* [n_places], per tick; NULL: both are left out */
+	const uint64_t *enabled_ns; /* [n_places], per tick; NULL: both are omitted */
 	const uint64_t *running_ns;
 };
 
@@ -67,13 +66,13 @@ enum report_lost_cause {
 	REPORT_LOST_READ,   /* a counter could not be read */
 	REPORT_LOST_OPEN,   /* a target could not be opened */
 	REPORT_LOST_BUDGET, /* no file descriptor was left for a target */
-	REPORT_LOST_LATE,   /* ticks that came late or were skipped */
-	REPORT_LOST_SPOOL,  /* documents the spool had to drop */
+	REPORT_LOST_LATE,   /* late or skipped ticks */
+	REPORT_LOST_SPOOL,  /* documents dropped by the spool */
 	REPORT_LOST_CAUSES
 };
 extern const char *const report_lost_names[REPORT_LOST_CAUSES];
 
-/* What `all` carries under metadata. Strings may be NULL: the field is left out. */
+/* What `all` carries under metadata. Strings may be NULL: the field is omitted. */
 struct report_tick_metadata {
 	uint64_t seq;
 	double interval_s;  /* measured */
@@ -82,8 +81,9 @@ struct report_tick_metadata {
 	const char *activity_source;
 	double base_frequency_mhz; /* 0: unknown */
 	unsigned n_cores;          /* physical cores of a socket; 0: unknown */
-	double lost_cpu_s; /* CPU time of this tick that can be given to no cgroup for sure; 0 is left out */
-	double skew_s;     /* energy reading to the last activity reading; negative: not said */
+	double lost_cpu_s; /* CPU time of this tick that cannot be attributed to a cgroup with certainty; 0 is
+			      omitted */
+	double skew_s;     /* from the energy reading to the last activity reading; negative: unknown */
 	const char *boot_id;
 	const char *version;
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since the sensor's start */
@@ -91,9 +91,9 @@ struct report_tick_metadata {
 
 /* What a container's report carries under metadata. */
 struct report_target_metadata {
-	const char *container_id; /* 12 hex digits, NULL for what is no container */
+	const char *container_id; /* 12 hex digits; NULL if not a container */
 	bool partial;             /* first or last tick of its life */
-	double scaled;            /* smallest running/enabled; 1 is left out */
+	double scaled;            /* smallest running/enabled; 1 is omitted */
 };
 
 /* One power report: one target, tick, socket and scope. Watts unless the name says otherwise. */
@@ -110,18 +110,18 @@ struct report_power {
 	double fixed; /* the static part; written as `static` */
 	double energy_j;
 	double interval_s;
-	double bridged_s; /* part of the interval without a reading of its own; 0 is left out */
-	double error;     /* the model's recent error; NAN is left out */
+	double bridged_s; /* part of the interval without a reading of its own; 0 is omitted */
+	double error;     /* the model's recent error; NAN is omitted */
 	bool estimated;
 	const char *container_id;
 	uint64_t id_begun; /* of report_id_begin(), where many reports share it; 0: it is made */
 };
 
-/* What does not change about a target from tick to tick. NULL or "" is left out. */
+/* The constant properties of a target. NULL or "" is omitted. */
 struct report_target {
 	const char *sensor;
 	const char *target; /* name used in reports */
-	const char *id;     /* full container id */
+	const char *id;     /* full container ID */
 	const char *name;
 	const char *image;
 	const char *runtime; /* docker, podman, containerd, crio, systemd, lxc, ... */
@@ -130,7 +130,7 @@ struct report_target {
 	const char *pod_namespace;
 	const char *container_name; /* within the pod */
 	const char *const *labels;  /* key, value, key, value, ..., NULL */
-	double cpu_quota;           /* CPUs allowed by cpu.max or cpuset; 0: no limit known */
+	double cpu_quota;           /* CPUs allowed by cpu.max or cpuset; 0: no known limit */
 	int64_t first_seen_ms;
 	int64_t last_seen_ms;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents to and from BSON: the only file that knows field names. The encoders append to a batch and do not
- * allocate once it is warm; the decoder takes foreign bytes and never trusts them.
+ * Documents to and from BSON: the only file that knows field names. Encoders append to a batch and do not
+ * allocate once it is warm. The decoder reads foreign bytes and trusts none of them.
  */
 #pragma once
 
@@ -29,13 +29,14 @@ void report_make_id(int64_t time_ms, const char *sensor, const char *target, con
 int report_bson_add_target_counts(struct batch *batch, const struct report_head *head,
 				  const struct report_counts *counts, unsigned n_counts,
 				  const struct report_target_metadata *metadata);
-/* The tick's `all` report; goes last. */
+/* The tick's `all` report; written last. */
 int report_bson_add_all_counts(struct batch *batch, const struct report_head *head,
 			       const struct report_counts *counts, unsigned n_counts,
 			       const struct report_tick_metadata *metadata);
-/* As above; -EINVAL for a power that is no finite number. Other fields that are NAN are left out. */
+/* As above; -EINVAL for a power that is not a finite number. Other fields that are NAN are omitted. */
 int report_bson_add_power(struct batch *batch, const struct report_power *power);
-/* `_id` from sensor and target alone, so that a later document of the same container replaces it (store put).
+/*
+ * `_id` from sensor and target only, so that a later document of the same container replaces it (store put).
  */
 int report_bson_add_target(struct batch *batch, const struct report_target *target);
 
@@ -49,8 +50,8 @@ struct report_value {
 };
 
 /*
- * A decoded report of counts. Reused: arrays grow and stay. Strings point into the document.
- * `time_enabled` and `time_running` appear as events of those names.
+ * A decoded report of counts. Reused: arrays only grow. Strings point into the document. `time_enabled` and
+ * `time_running` appear as events of those names.
  */
 struct report_decoded {
 	uint8_t id[REPORT_ID_BYTES];
@@ -67,7 +68,7 @@ struct report_decoded {
 	bool has_seq;
 	uint64_t seq;
 	double interval_s;
-	int64_t n_targets; /* -1: not said */
+	int64_t n_targets; /* -1: unknown */
 	const char *energy_source;
 	const char *activity_source;
 	double base_frequency_mhz;
@@ -77,7 +78,9 @@ struct report_decoded {
 	double lost_cpu_s;
 };
 
-/* Names of groups and events met so far; at most 65,535 of each, the rest of a report is refused (-E2BIG). */
+/*
+ * Names of groups and events met so far; at most 65,535 of each. Reports beyond this are rejected (-E2BIG).
+ */
 struct report_names;
 struct report_names *report_names_new(void);
 void report_names_free(struct report_names *names);
@@ -87,18 +90,18 @@ unsigned report_names_count_events(const struct report_names *names);
 
 /*
  * Reads one document of a sensor collection (ours, hwpc-sensor's, or PowerAPI's). 0, -EBADMSG with a reason
- * in `why` (broken BSON, a missing or mistyped field), -E2BIG, -ENOMEM. Values of integer types are taken as
+ * in `why` (malformed BSON, a missing or mistyped field), -E2BIG, -ENOMEM. Integer types are accepted as
  * well.
  */
 int report_bson_decode(const uint8_t *document, size_t length, struct report_names *names,
 		       struct report_decoded *decoded, struct reason *why);
 void report_decoded_done(struct report_decoded *decoded);
-/* The sensor that a document names, NULL: none. Points into the document. */
+/* The sensor named by a document, or NULL. Points into the document. */
 const char *report_bson_sensor(const uint8_t *document, size_t length);
 
 /*
- * Reads one power report. Strings point into the document. -EBADMSG with a reason as above.
- * Documents of PowerAPI lack dynamic, fixed, energy and interval: those are NAN then.
+ * Reads one power report. Strings point into the document. -EBADMSG with a reason as above. PowerAPI's
+ * documents lack dynamic, fixed, energy and interval: those are NAN then.
  */
 int report_bson_decode_power(const uint8_t *document, size_t length, struct report_power *ret_power,
 			     struct reason *why);

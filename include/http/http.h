@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small HTTP server on the event loop (libmicrohttpd without threads): a table of routes, answers now or
- * later, limits on everything a client can make grow. What is wrong with a request is answered as {"error":
- * "…"}.
+ * A small HTTP server on the event loop (libmicrohttpd without threads): a table of routes, immediate or
+ * deferred answers, limits on everything that a client can make grow. Errors are answered as {"error": "…"}.
  */
 #pragma once
 
@@ -18,7 +17,7 @@ struct http_request;
 
 /*
  * Answers the request, at once or later: a handler that returns without an answer must have called
- * http_wait(), else 500 is answered.
+ * http_wait(), otherwise the answer is 500.
  */
 typedef void (*http_handler)(struct http_request *request, void *data);
 
@@ -31,15 +30,15 @@ struct http_route {
 
 struct http_options {
 	const char *address;  /* "127.0.0.1", "::1", "0.0.0.0", "::"; NULL: 127.0.0.1 */
-	uint16_t port;        /* 0: any free one; http_port() tells */
+	uint16_t port;        /* 0: any free port, see http_port() */
 	size_t body_max;      /* bytes; 0: 1 MiB; more is answered with 413 */
-	uint64_t timeout_ms;  /* a client that says nothing for so long is cut; 0: 30 s */
-	uint64_t request_ms;  /* a request must have come as a whole after so long; 0: 60 s */
-	uint64_t waiting_ms;  /* a waiting request is answered with 503 after so long; 0: 1 h */
-	unsigned connections; /* altogether; 0: 256 */
+	uint64_t timeout_ms;  /* a silent client is disconnected after this; 0: 30 s */
+	uint64_t request_ms;  /* a request must be complete after this; 0: 60 s */
+	uint64_t waiting_ms;  /* a waiting request is answered with 503 after this; 0: 1 h */
+	unsigned connections; /* in total; 0: 256 */
 	unsigned per_address; /* connections of one address; 0: 64 */
-	unsigned waiting;     /* requests that wait at once, more are answered with 503; 0: 128 */
-	const char *token; /* asked for as "Authorization: Bearer …"; NULL: no question. 401 without it */
+	unsigned waiting;     /* requests waiting at once, more are answered with 503; 0: 128 */
+	const char *token;    /* required as "Authorization: Bearer …", else 401; NULL: none required */
 	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
 };
 
@@ -66,28 +65,27 @@ const char *http_request_path(const struct http_request *request); /* as sent, w
 const char *http_request_part(const struct http_request *request, unsigned index);
 /* Value of a query parameter, decoded; the first one wins; "" for one without value; NULL: not given. */
 const char *http_request_parameter(const struct http_request *request, const char *name);
-/* All parameters in their order, repeats included. */
+/* All parameters in order, repeats included. */
 void http_request_each_parameter(const struct http_request *request,
 				 void (*each)(void *data, const char *name, const char *value), void *data);
-/* Value of a header the client sent ("Accept"), whatever the case of its name; NULL: not sent. */
+/* Value of a header sent by the client ("Accept"), case-insensitive; NULL: not sent. */
 const char *http_request_header(const struct http_request *request, const char *name);
-/* NUL-ended behind its length. */
+/* Terminated by a NUL that its length does not count. */
 const char *http_request_body(const struct http_request *request, size_t *ret_length);
 
 /* Answers; the bytes are copied. A second answer to the same request is ignored. */
 void http_answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
 		 size_t length);
-/* Adds a header to an answer that was given within the handler; call it after the answer, before the return.
- */
+/* Adds a header to an answer given within the handler; call it after the answer, before the return. */
 void http_answer_header(struct http_request *request, const char *name, const char *value);
 void http_answer_json(struct http_request *request, unsigned status, const char *json);
 /* {"error": "…"} */
 void http_answer_error(struct http_request *request, unsigned status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /*
- * The answer will come later, by one of the calls above from anywhere on the loop. `gone` is called once,
- * when the request ends without it (client gone, time over, server stopped): forget the request then. 0, or
- * -EBUSY where too many wait already: 503 has been answered then, and `gone` will not be called.
+ * The answer will come later, by one of the calls above from anywhere on the loop. `gone` is called once if
+ * the request ends without an answer (client disconnected, timeout, server stopped): forget the request then.
+ * 0, or -EBUSY if too many are waiting: then 503 has been answered, and `gone` will not be called.
  */
 int http_wait(struct http_request *request, void (*gone)(struct http_request *request, void *data),
 	      void *data);

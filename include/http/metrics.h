@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers for Prometheus. Counters stay where they are counted: a callback walks them at the moment of the
- * question. metrics_write() gives the text format 0.0.4.
+ * Metrics for Prometheus. Counters stay where they are counted: a callback collects them when asked.
+ * metrics_write() produces the text format 0.0.4.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 enum metrics_type { METRICS_GAUGE, METRICS_COUNTER };
 
-#define METRICS_TEXT_MAX ((size_t)64 * 1024 * 1024) /* a longer answer is cut at a line's end */
+#define METRICS_TEXT_MAX ((size_t)64 * 1024 * 1024) /* a longer answer is cut at the end of a line */
 
 struct metrics;
 struct metrics_writer;
@@ -23,14 +23,14 @@ int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct 
 		    void *data);
 
 /*
- * For collectors: a family, then its samples. Its name carries its unit and, for counters, "_total"; one that
- * is no name of Prometheus is left out. `labels`: name, value, name, value, ..., NULL; or NULL; values are
+ * For collectors: a family, then its samples. Its name includes its unit and, for counters, "_total"; an
+ * invalid Prometheus name is skipped. `labels`: name, value, name, value, ..., NULL; or NULL; values are
  * escaped here.
  */
 void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name,
 		    const char *help);
 void metrics_sample(struct metrics_writer *writer, const char *const *labels, double value);
 
-/* The whole text, NUL-ended; the caller frees. NULL on lack of memory. */
+/* The whole text, NUL-terminated; the caller frees. NULL if out of memory. */
 char *metrics_write(struct metrics *metrics, size_t *ret_length);
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A daemon's child processes: the same binary started again with a duty, so that no memory of the parent
- * stays. The child gets the parent's arguments, one socket at DUTY_SOCKET_FD and its duty in the environment.
+ * remains. The child gets the parent's arguments, one socket at DUTY_SOCKET_FD and its duty in the
+ * environment.
  */
 #pragma once
 
 #include <sys/types.h>
 
 #define DUTY_SOCKET_FD 3
-#define DUTY_EXTRA_FD  4 /* a second socket, where a duty needs one */
+#define DUTY_EXTRA_FD  4 /* a second socket, for duties that need one */
 
 struct duty {
 	const char *name;
@@ -19,10 +20,12 @@ struct duty {
 /* Duty of this process, or NULL for the first one of the daemon. */
 const char *duty_current(void);
 /*
- * Starts the duty with `argv` (the parent's own). `extra_fd` (or -1) arrives at DUTY_EXTRA_FD.
- * The child dies with its parent (PR_SET_PDEATHSIG) and has no other descriptor above 2.
+ * Starts the duty with `argv` (the parent's own). `extra_fd` (or -1) becomes DUTY_EXTRA_FD. The child dies
+ * with its parent (PR_SET_PDEATHSIG) and has no other descriptor above 2.
  */
 int duty_spawn(const char *name, char *const argv[], int extra_fd, struct duty *ret_duty);
-/* Asks the child to end (closes the socket), waits up to `timeout_ms`, then kills. Returns its wait status.
+/*
+ * Asks the child to exit (closes the socket), waits up to `timeout_ms`, then kills it. Returns its wait
+ * status.
  */
 int duty_stop(struct duty *duty, unsigned timeout_ms);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Typed messages, with file descriptors beside them, over a SOCK_SEQPACKET pair between the processes of a
- * daemon. The receiver checks type and length; a malformed message is an error that ends the process, never a
- * guess.
+ * Typed messages with file descriptors over a SOCK_SEQPACKET pair between the processes of a daemon. The
+ * receiver checks type and length; a malformed message is an error that ends the process, never a guess.
  */
 #pragma once
 
@@ -15,24 +14,24 @@
 
 struct ipc_message {
 	uint32_t type;
-	uint32_t tag;  /* the sender's own; answers repeat it */
+	uint32_t tag;  /* chosen by the sender; answers repeat it */
 	size_t length; /* payload bytes */
 	const void *payload;
 	int fds[IPC_FDS_MAX]; /* owned by the receiver, close-on-exec */
 	unsigned n_fds;
 };
 
-/* A connected pair, close-on-exec, with room for at least 8 full messages where the kernel allows. */
+/* A connected pair, close-on-exec, with room for at least 8 full messages if the kernel allows. */
 int ipc_pair(int ret_sockets[2]);
-/* 0; -EAGAIN when a non-blocking socket is full; -EPIPE when the peer is gone; -EMSGSIZE. */
+/* 0; -EAGAIN if a non-blocking socket is full; -EPIPE if the peer has closed; -EMSGSIZE. */
 int ipc_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length, const int *fds,
 	     unsigned n_fds);
-/* The same on any socket: never waits. */
+/* The same on any socket, without ever waiting. */
 int ipc_try_send(int socket, uint32_t type, uint32_t tag, const void *payload, size_t length, const int *fds,
 		 unsigned n_fds);
 /*
- * Receives into `buffer` (at least IPC_MESSAGE_MAX + 16 bytes), to which ret_message->payload points.
- * 1 and a message; 0 when the peer has closed; -EAGAIN; -EBADMSG when it was cut short or has no head.
+ * Receives into `buffer` (at least IPC_MESSAGE_MAX + 16 bytes), to which ret_message->payload points. 1 and a
+ * message; 0 if the peer has closed; -EAGAIN; -EBADMSG if it was truncated or has no header.
  */
 int ipc_receive(int socket, void *buffer, size_t size, struct ipc_message *ret_message);
 void ipc_close_fds(struct ipc_message *message);
@@ -46,7 +45,7 @@ struct ipc_cursor {
 struct ipc_cursor ipc_cursor_init(const void *payload, size_t length);
 uint64_t ipc_get_u64(struct ipc_cursor *cursor);
 int64_t ipc_get_i64(struct ipc_cursor *cursor);
-/* NUL-ended string inside the payload; "" on failure. */
+/* NUL-terminated string in the payload; "" on failure. */
 const char *ipc_get_string(struct ipc_cursor *cursor);
 const void *ipc_get_bytes(struct ipc_cursor *cursor, size_t *ret_length);
 

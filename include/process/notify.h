@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Readiness and state for systemd (sd_notify's datagrams), without its library. The socket is opened once,
- * before rights are dropped. Where NOTIFY_SOCKET is not set, everything here does nothing and succeeds.
+ * Readiness and status for systemd (sd_notify's datagrams), without its library. The socket is opened once,
+ * before rights are dropped. Without NOTIFY_SOCKET, everything here does nothing and succeeds.
  */
 #pragma once
 
 #include <stdint.h>
 
 struct notify {
-	int socket;                    /* -1: nobody listens */
-	uint64_t watchdog_interval_ms; /* send notify_watchdog() this often (half of what is asked); 0: not
-					  asked */
+	int socket;                    /* -1: not used */
+	uint64_t watchdog_interval_ms; /* call notify_watchdog() this often (half of what systemd asks for);
+					  0: no watchdog */
 };
 
-/* 0, or a negative errno: the address is wrong or nobody is there; the struct is usable all the same. */
+/* 0, or a negative errno: the address is invalid or nobody listens; the struct is usable all the same. */
 int notify_init(struct notify *notify);
 /* READY=1 with a status line. */
 int notify_ready(struct notify *notify, const char *status);
-/* STATUS=…; one line of what the daemon does. */
+/* STATUS=…; one line about what the daemon does. */
 int notify_status(struct notify *notify, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int notify_watchdog(struct notify *notify);
 int notify_stopping(struct notify *notify);

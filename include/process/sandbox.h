@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Giving up rights: user and capabilities (libcap-ng), no_new_privs, and a list of allowed system calls per
- * duty (libseccomp). Called once by each process after it has opened what it needs. Every failure has a
- * reason in words; the caller decides whether to go on.
+ * Giving up rights: user and capabilities (libcap-ng), no_new_privs, and a seccomp filter per duty
+ * (libseccomp). Called once by each process after it has opened what it needs. Every failure has a reason in
+ * words; the caller decides whether to continue.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 enum sandbox_mode {
 	SANDBOX_OFF,
-	SANDBOX_LOG,   /* forbidden calls work, and are written to the audit log */
+	SANDBOX_LOG,   /* forbidden calls succeed, and are written to the audit log */
 	SANDBOX_ERRNO, /* forbidden calls fail with EPERM */
 	SANDBOX_KILL,  /* a forbidden call ends the process */
 };
@@ -24,22 +24,22 @@ extern const char *const sandbox_mode_names[];
 enum sandbox_profile {
 	SANDBOX_COLLECT, /* event loop, reading files and given descriptors, messages; no connections, no exec
 			  */
-	SANDBOX_WRITE,   /* and a network client, files of SQLite, threads of the database's library */
-	SANDBOX_SERVER,  /* and listening */
+	SANDBOX_WRITE,   /* also a network client, SQLite files, threads of the database's library */
+	SANDBOX_SERVER,  /* also listening */
 };
 
-#define SANDBOX_CAPABILITY(number) (UINT64_C(1) << (number)) /* of a CAP_… of <linux/capability.h> */
+#define SANDBOX_CAPABILITY(number) (UINT64_C(1) << (number)) /* a mask of a CAP_… of <linux/capability.h> */
 
 /* Numbers of a user (name or number) and its group. 0 or -ENOENT. */
 int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid);
 /*
- * Becomes this user and group, without further groups, keeping only `capabilities` (a mask); sets
- * no_new_privs. (uid_t)-1 keeps the user. Where the process is not root, the user stays and only the
+ * Becomes this user and group, without supplementary groups, keeping only `capabilities` (a mask); sets
+ * no_new_privs. (uid_t)-1 keeps the user. If the process is not root, the user stays and only the
  * capabilities shrink. 0 or a negative errno and the reason.
  */
 int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why);
 /*
- * Allows only the system calls of the profile from here on. 0; -EOPNOTSUPP where the kernel or a sanitizer
- * build cannot do it, and the reason. Nothing is done with SANDBOX_OFF.
+ * From here on allows only the system calls of the profile. 0; -EOPNOTSUPP and the reason if the kernel or a
+ * sanitizer build cannot do it. Does nothing with SANDBOX_OFF.
  */
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why);

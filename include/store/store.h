@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where documents live, behind one face: mongodb, sqlite, bson, jsonl, csv, socket, null. A backend is one
- * file with one const table. Calls block: they belong into the process that owns the store, never into a
+ * Where documents live, through one interface: mongodb, sqlite, bson, jsonl, csv, socket, null. A backend is
+ * one file with one const table. Calls block: make them in the process that owns the store, never in a
  * daemon's loop.
  */
 #pragma once
@@ -14,14 +14,14 @@
 #include <stdint.h>
 
 enum store_result {
-	STORE_OK,    /* all documents are stored (or were there already: the same _id) */
-	STORE_RETRY, /* not now: nothing, or a part, is stored; the whole batch may be given again */
-	STORE_DROP,  /* some documents will never be taken; they are counted in the statistics */
+	STORE_OK,    /* all documents are stored (or already were: the same _id) */
+	STORE_RETRY, /* not now: nothing, or a part, is stored; the whole batch can be given again */
+	STORE_DROP,  /* some documents will never be accepted; they are counted in the statistics */
 };
 
 struct store_statistics {
 	uint64_t appended;   /* documents stored */
-	uint64_t duplicates; /* documents that were there already */
+	uint64_t duplicates; /* documents that were already stored */
 	uint64_t dropped;    /* documents refused for good */
 	uint64_t round_trips;
 };
@@ -29,7 +29,7 @@ struct store_statistics {
 enum store_flags {
 	STORE_READ = 1 << 0,
 	STORE_WRITE = 1 << 1,
-	STORE_OVERWRITE = 1 << 2, /* files: start anew instead of refusing or appending */
+	STORE_OVERWRITE = 1 << 2, /* files: overwrite instead of refusing or appending */
 };
 
 struct store_options {
@@ -47,9 +47,9 @@ struct store_query {
 	const char *target; /* NULL: all */
 	uint64_t offset;    /* files: where the last read stopped; others ignore it */
 	/*
-	 * Documents at most; 0: none. Oldest first in a database. Documents of one time stay together: fewer
-	 * or more than `limit` come then, so that a reader who continues with after_ms = the last time misses
-	 * none.
+	 * Maximum number of documents; 0: no limit. Oldest first in a database. Documents with the same time
+	 * stay together: the result can then have fewer or more than `limit`, so that a reader who continues
+	 * with after_ms = the last time misses none.
 	 */
 	unsigned limit;
 	bool newest_first; /* the latest first instead (mongodb, sqlite) */
@@ -57,33 +57,33 @@ struct store_query {
 
 struct store_read {
 	uint64_t offset;  /* for the next query of a file */
-	bool end;         /* nothing more is there at present */
-	unsigned damaged; /* lines of a file that are no documents and were passed over */
+	bool end;         /* nothing more to read at present */
+	unsigned damaged; /* malformed lines of a file that were skipped */
 };
 
 struct store;
 
 /*
- * Opens by URI: mongodb://…, mongodb:HOST:PORT, HOST:PORT, sqlite:PATH, bson:PATH, jsonl:PATH, csv:DIR,
- * socket:HOST:PORT, null:. 0, or a negative errno with a sentence naming what, where and the remedy in `why`.
- * A MongoDB that does not answer is no error here: append and read return STORE_RETRY until it does.
+ * Opens by URI; docs/documents.md lists the schemes. 0, or a negative errno with a sentence in `why` that
+ * names what, where and the fix. A MongoDB that does not answer is not an error here: append and read return
+ * STORE_RETRY until it does.
  */
 int store_open(const char *uri, const struct store_options *options, struct store **ret_store,
 	       struct reason *why);
 void store_close(struct store *store);
 const char *store_name(const struct store *store); /* the scheme */
-/* True for a URI that store_open would take; else false and a reason. Opens nothing. */
+/* True for a URI that store_open would accept; else false and a reason. Opens nothing. */
 bool store_uri_valid(const char *uri, struct reason *why);
 /* The URI with any password replaced by "***", for messages. Returns ret. */
 const char *store_uri_display(const char *uri, char *ret, size_t size);
 
 /*
- * Makes the collection's indexes on (timestamp) and (target, timestamp); with retention_s > 0 documents older
- * than that are deleted, by TTL where the server has it, else at each call of this function (`now_ms`).
+ * Creates the collection's indexes on (timestamp) and (target, timestamp). With retention_s > 0, older
+ * documents are deleted, by TTL if the server has it, else at each call of this function (`now_ms`).
  */
 enum store_result store_ensure(struct store *store, const char *collection, uint64_t retention_s,
 			       int64_t now_ms);
-/* Appends a batch: one unordered insert per round trip; documents whose _id is there are left as they are. */
+/* Appends a batch: one unordered insert per round trip; documents whose _id exists are left unchanged. */
 enum store_result store_append(struct store *store, const char *collection, const struct batch *batch);
 /* Appends the documents found to `ret_documents`. */
 enum store_result store_read(struct store *store, const struct store_query *query,
@@ -91,9 +91,9 @@ enum store_result store_read(struct store *store, const struct store_query *quer
 /* Replaces (or inserts) each document by its _id, whatever its type. */
 enum store_result store_put(struct store *store, const char *collection, const struct batch *batch);
 /*
- * What is appended and put between begin and commit becomes one transaction, where the store has such;
- * elsewhere each counts for itself. After a RETRY of any call in it the transaction must be rolled back, and
- * is to be made anew.
+ * What is appended and put between begin and commit becomes one transaction if the store has transactions;
+ * otherwise each call stands alone. After a RETRY of any call in it, the transaction must be rolled back and
+ * repeated.
  */
 bool store_can_group(const struct store *store);
 enum store_result store_begin(struct store *store);
@@ -105,7 +105,9 @@ enum store_result store_get(struct store *store, const char *collection, const c
 /* Calls `each` for every collection whose name starts with `prefix`. */
 enum store_result store_list(struct store *store, const char *prefix,
 			     void (*each)(void *data, const char *collection), void *data);
-/* Sentence about the last RETRY or DROP; after an OK "", or a remark worth a log line (a torn file was
- * mended). */
+/*
+ * Sentence about the last RETRY or DROP; after an OK "", or a remark worth a log line (a torn file was
+ * repaired).
+ */
 const char *store_error(const struct store *store);
 const struct store_statistics *store_get_statistics(const struct store *store);
