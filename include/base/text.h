@@ -50,7 +50,7 @@ static inline bool text_is_ascii(const char *text, size_t length)
 		all |= (uint8_t)*text;
 	return (all & UINT64_C(0x8080808080808080)) == 0;
 }
-/* Bytes of the valid UTF-8 character at `at` (1 to 4); 0 where there is none, or the end. */
+/* Length of the valid UTF-8 character at `at` (1 to 4); 0 for an invalid one or the end. */
 size_t text_utf8_length(const char *at);
 /* Replaces every byte that is not UTF-8 by '?', in place. */
 void text_make_utf8(char *text);
