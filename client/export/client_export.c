@@ -117,6 +117,7 @@ static const struct config_spec spec = {
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct export_options),
 	.finish = finish,
+	.display_uri = store_uri_display,
 };
 
 struct export_job {

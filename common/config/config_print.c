@@ -6,7 +6,6 @@
 #include "config/config_private.h"
 
 #include "base/cleanup.h"
-#include "store/store.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -31,29 +30,30 @@ static json_t *text_value(const char *text)
 	return json_string(copy);
 }
 
-static json_t *string_value(const struct config_row *row, const char *text)
+static json_t *string_value(const struct config_spec *spec, const struct config_row *row, const char *text)
 {
 	if (!text)
 		return NULL;
-	if (row->flags & CONFIG_SECRET)
-		return json_string(HIDDEN);
-	if (!(row->flags & CONFIG_URI))
+	if (!(row->flags & (CONFIG_SECRET | CONFIG_URI)))
 		return text_value(text);
+	if ((row->flags & CONFIG_SECRET) || !spec->display_uri)
+		return json_string(HIDDEN);
 	size_t size = strlen(text) + 2 * sizeof(HIDDEN);
 	cleanup_(cleanup_free) char *shown = malloc(size);
-	return shown ? text_value(store_uri_display(text, shown, size)) : NULL;
+	return shown ? text_value(spec->display_uri(text, shown, size)) : NULL;
 }
 
-static json_t *list_value(const struct config_row *row, const struct config_list *list)
+static json_t *list_value(const struct config_spec *spec, const struct config_row *row,
+			  const struct config_list *list)
 {
 	json_t *array = json_array();
 
 	for (unsigned i = 0; i < list->n_items; i++)
-		(void)json_array_append_new(array, string_value(row, list->items[i]));
+		(void)json_array_append_new(array, string_value(spec, row, list->items[i]));
 	return array;
 }
 
-static json_t *row_value(const struct config_row *row, const void *target)
+static json_t *row_value(const struct config_spec *spec, const struct config_row *row, const void *target)
 {
 	const void *at = field(row, target);
 
@@ -70,11 +70,11 @@ static json_t *row_value(const struct config_row *row, const void *target)
 	case CONFIG_SIZE:
 		return json_integer((json_int_t) * (const uint64_t *)at);
 	case CONFIG_STRING:
-		return string_value(row, *(char *const *)at);
+		return string_value(spec, row, *(char *const *)at);
 	case CONFIG_CHOICE:
 		return json_string(row->choices[*(const int *)at]);
 	case CONFIG_LIST:
-		return list_value(row, at);
+		return list_value(spec, row, at);
 	case CONFIG_SECTION:
 		return row->print ? row->print(target, row) : NULL;
 	case CONFIG_TITLE:
@@ -92,7 +92,7 @@ int config_print(const struct config_spec *spec, const void *target, FILE *out)
 		const struct config_row *row = &spec->rows[i];
 		if (row->type == CONFIG_TITLE || (row->flags & CONFIG_NO_FILE))
 			continue;
-		json_t *value = row_value(row, target);
+		json_t *value = row_value(spec, row, target);
 		if (value)
 			(void)json_object_set_new(root, row->name, value);
 	}

@@ -104,6 +104,9 @@ struct config_spec {
 				  (wattribute run) */
 	/* Checks that concern several options, after everything is applied. */
 	int (*finish)(void *target, const struct config *config, struct reason *why);
+	/* A row with CONFIG_URI as it may be shown, without its password; NULL: such rows are hidden. Returns
+	 * ret. */
+	const char *(*display_uri)(const char *uri, char *ret, size_t size);
 };
 
 enum config_action {

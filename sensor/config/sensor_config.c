@@ -496,6 +496,7 @@ const struct config_spec sensor_config_spec = {
 	.target_size = sizeof(struct sensor_config),
 	.daemon = true,
 	.finish = finish,
+	.display_uri = store_uri_display,
 };
 
 void sensor_config_done(struct sensor_config *config)

@@ -139,6 +139,7 @@ const struct config_spec server_config_spec = {
 	.daemon = true,
 	.default_file = "/etc/wattribute/server.json",
 	.finish = finish,
+	.display_uri = store_uri_display,
 };
 
 void server_config_done(struct server_config *config)

@@ -1,21 +1,55 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Who may include whom: sensor, server and client only themselves and include/; common itself and include/; include
-# itself. The daemons meet in documents, never in code.
+# Who may include whom, by folder: the table in includes.table, downward only. The daemons meet in documents, never in
+# code: sensor, server and client see only themselves and include/; common itself and include/.
 . "$(dirname "$0")/lint.inc"
 
-complaints=$(for file in $(c_files); do
-	dir=${file%/*}
-	top=${dir%%/*}
-	sed -n 's/^#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' "$file" | while read -r name; do
-		case $name in
-		*..*) echo "$file: includes \"$name\": no paths upwards" ;;
-		*.skel.h) ;; # made by bpftool at build time
-		*) [ -e "$top/$name" ] || [ -e "include/$name" ] || { [ "$top" = sim ] && [ -e "sensor/$name" ]; } || { [ "$top" != sensor ] && [ "${name#sim/}" != "$name" ] && [ -e "$name" ]; } ||
-			echo "$file: includes \"$name\", which is neither in $top/ nor in include/" ;;
-		esac
-	done
-done)
+table=tests/lint/includes.table
+
+# Reads the table, then files; complains of includes that the table does not allow, and of rows that are not needed.
+complaints=$(awk -v headers="$(find include common sensor server client sim -name '*.h' | tr '\n' ' ')" '
+	function folder(path) {
+		if (path ~ /\/main\.c$/) return path
+		sub(/^(include|common)\//, "", path)
+		sub(/\/[^\/]*$/, "", path)
+		return path
+	}
+	# Where a header lies that this file names; "" for none that it can reach.
+	function reach(file, name,  top) {
+		top = file; sub(/\/.*/, "", top)
+		if ((top "/" name) in known) return top "/" name
+		if (("include/" name) in known) return "include/" name
+		if (top == "sim" && ("sensor/" name) in known) return "sensor/" name
+		if (name ~ /^sim\// && name in known) return name
+		return ""
+	}
+	BEGIN { n = split(headers, list, " "); for (i = 1; i <= n; i++) known[list[i]] = 1 }
+	FILENAME == table && /^except / { except[$2 " " $3] = 1; next }
+	FILENAME == table && /^[a-z]/ {
+		row = $1; sub(/:$/, "", row)
+		for (i = 2; i <= NF; i++) {
+			if (!($i in rows)) print FILENAME ": " row " includes upward: " $i
+			may[row " " $i] = 1
+		}
+		rows[row] = 1
+		next
+	}
+	FILENAME == table { next }
+	/^#[ \t]*include[ \t]*"/ {
+		name = $0; sub(/^[^"]*"/, "", name); sub(/".*/, "", name)
+		if (name ~ /\.skel\.h$/) next # made by bpftool at build time
+		if (name ~ /\.\./) { print FILENAME ": includes \"" name "\": no paths upwards"; next }
+		at = reach(FILENAME, name)
+		if (at == "") { print FILENAME ": includes \"" name "\", which is in no folder that it may see"; next }
+		from = folder(FILENAME); to = folder(at)
+		if (!(from in rows)) print FILENAME ": its folder " from " has no row in " table
+		if (from != to && !((from " " to) in may)) {
+			if ((FILENAME " " name) in except) used[FILENAME " " name] = 1
+			else print FILENAME ": " from " may not include " to " (\"" name "\")"
+		}
+	}
+	END { for (x in except) if (!(x in used)) print table ": this exception is no longer needed: " x }
+' table="$table" "$table" $(c_files))
 verdict "include directions" "$complaints"
 
 complaints=$(for file in $(find common sensor server client sim -name '*.c' ! -name '*.bpf.c' | sort); do

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "base/reason.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -143,4 +144,5 @@ static const struct config_spec example_spec = {
 	.target_size = sizeof(struct example),
 	.daemon = true,
 	.argument = example_argument,
+	.display_uri = store_uri_display,
 };
