@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the system's clocks, or those that a test or the simulated machine put in their place.
- * The one mutable global here is that replacement.
+ * Reads the system's clocks, or the replacements by a test or the simulated machine. That replacement is the
+ * only mutable global here.
  */
 #include "base/clock.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders and what is above them. Called before rights are given up, and by stores when they open.
+ * Folders and their parents. Called before rights are given up, and by stores when they open.
  */
 #include "base/folder.h"
 

@@ -78,7 +78,7 @@ static void append(char *line, size_t size, size_t *length, const char *format, 
 	va_end(arguments);
 }
 
-/* The journal reads "<4>" as a priority; in a file, a pipe or `docker logs` it would only be in the way. */
+/* The journal reads "<4>" as a priority; in a file, a pipe or `docker logs` it would only be noise. */
 static bool stderr_is_journal(void)
 {
 	const char *journal = getenv("JOURNAL_STREAM"); /* device:inode, set by systemd */
@@ -93,7 +93,7 @@ static bool stderr_is_journal(void)
 static void write_stderr(enum log_level level, const char *token, const char *message)
 {
 	char line[LINE_MAX_BYTES + 128];
-	size_t length = 0, size = sizeof(line) - 1; /* one byte stays for the newline */
+	size_t length = 0, size = sizeof(line) - 1; /* one byte is reserved for the newline */
 
 	if (stderr_is_journal())
 		append(line, size, &length, "<%d>", (int)level);
@@ -103,7 +103,7 @@ static void write_stderr(enum log_level level, const char *token, const char *me
 		append(line, size, &length, "%s: ", level_names[level]);
 	append(line, size, &length, "%s%s%s", token ? token : "", token && *token ? ": " : "", message);
 	line[length++] = '\n';
-	/* A lost log line has nowhere to be reported. */
+	/* There is nowhere to report a lost log line. */
 	ssize_t ignored = write(STDERR_FILENO, line, length);
 	(void)ignored;
 }

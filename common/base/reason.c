@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Formats a reason into its fixed buffer. Nothing is allocated, so that running out of memory can be
- * explained as well. Called by everything that can fail for more than one reason.
+ * Formats a reason into its fixed buffer. Nothing is allocated, so that even running out of memory can be
+ * explained. Called by everything that can fail for more than one reason.
  */
 #include "base/reason.h"
 

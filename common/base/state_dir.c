@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Default of --state-dir. Called when options are settled; looks at the environment and the user, makes
+ * Default of --state-dir. Called when options are settled; reads the environment and the user, creates
  * nothing.
  */
 #include "base/state_dir.h"

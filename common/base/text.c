@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict numbers out of text, without locale; CPU lists; UTF-8; the nearest known word for
- * "did you mean". Used by every parser of ours. Pure.
+ * Strict numbers from text, without locale; CPU lists; UTF-8; the nearest known word for "did you mean". Used
+ * by all our parsers. Pure.
  */
 #include "base/text.h"
 
@@ -53,7 +53,7 @@ int text_parse_i64(const char *text, int64_t *ret_value)
 	return 0;
 }
 
-/* The locale whose decimal point is a point; made once and kept. */
+/* The locale whose decimal separator is a point; made once and kept. */
 static locale_t c_locale(void)
 {
 	static locale_t locale;
@@ -113,7 +113,7 @@ static int parse_with_unit(const char *text, const struct unit *units, size_t n_
 	return -EINVAL;
 }
 
-/* Above 2^53 a double no longer holds every whole number; no duration or size of ours is so large. */
+/* Above 2^53 a double cannot represent every integer; none of our durations or sizes is that large. */
 static int to_u64(double value, uint64_t *ret_value)
 {
 	if (value > 9007199254740992.0)
@@ -208,7 +208,7 @@ int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu),
 	return 0;
 }
 
-/* Smallest code point that needs so many bytes: a longer form of a smaller one is no UTF-8 (RFC 3629). */
+/* Smallest code point that needs this many bytes: a longer form of a smaller one is not UTF-8 (RFC 3629). */
 static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 
 size_t text_utf8_length(const char *at)
@@ -258,7 +258,7 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return least < c ? least : c;
 }
 
-/* Same letter but for case, and '-' for '_'. */
+/* The same letter except for case, and '-' for '_'. */
 static bool same(char a, char b)
 {
 	a = a == '_' ? '-' : a;
@@ -267,8 +267,8 @@ static bool same(char a, char b)
 }
 
 /*
- * Optimal string alignment distance (insert, delete, replace, swap of neighbours), three rows of the table at
- * a time. Both words are shorter than WORD_MAX.
+ * Optimal string alignment distance (insert, delete, replace, swap of adjacent letters), three rows of the
+ * table at a time. Both words are shorter than WORD_MAX.
  */
 static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files as text, as a whole and never larger than the caller has thought of.
+ * Files as text, read completely and up to a given limit.
  */
 #include "base/text.h"
 
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* The next bytes, interrupted or not: their number, 0 at the end, or a negative errno. */
+/* The next bytes, retried if interrupted: their number, 0 at the end, or a negative errno. */
 static ssize_t read_some(int fd, char *buffer, size_t size)
 {
 	ssize_t n;
@@ -58,7 +58,7 @@ int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length)
 			size_t wanted = capacity ? capacity * 2 : 8192;
 			char *grown;
 
-			/* One byte beyond the limit shows that there is more, one is for the NUL. */
+			/* One extra byte shows that there is more, one is for the NUL. */
 			if (wanted > max + 2)
 				wanted = max + 2;
 			grown = wanted > capacity ? realloc(text, wanted) : NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A time as people and JSON want it. Documents may hold any 64 bits as their time, so nothing is taken for
- * granted. Pure.
+ * A time for people and JSON. Documents may contain any 64 bits as their time, so every value is handled.
+ * Pure.
  */
 #include "base/text.h"
 

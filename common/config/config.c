@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options from one table, origin by origin: defaults, files, environment, command line; a stronger one
- * replaces what a weaker one gave. Called by the main() of each program; returns errors as text, so that it
- * knows no log.
+ * Options from one table, origin by origin: defaults, files, environment, command line; each overrides the
+ * previous. Called by the main() of each program; returns errors as text and does not log.
  */
 #include "config/config_private.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command line: turns the option table into argp's, and collects what was given, in order, without
- * applying it. Called by config.c. argp prints nothing by itself here; what it refuses is explained
- * here.
+ * The command line: turns the option table into argp's, and collects the given options in order, without
+ * applying them. Called by config.c. argp prints nothing by itself here; its errors are explained here.
  */
 #include "config/config_private.h"
 #include "base/cleanup.h"
@@ -21,7 +20,7 @@
 #define KEY_CHECK    0x3003
 #define KEY_PRINT    0x3004
 #define KEY_HELP     0x3005
-#define OPTIONS_EACH 8 /* options that one row makes at most: itself, its negation, its aliases */
+#define OPTIONS_EACH 8 /* maximum number of options of one row: itself, its negation, its aliases */
 
 /* argp's table and the help texts made for it. */
 struct argp_table {
@@ -87,7 +86,7 @@ static const char *placeholder(struct argp_table *table, const struct config_row
 	return row->type == CONFIG_CHOICE ? join_choices(table, row) : by_type[row->type];
 }
 
-/* The help text with the default behind it. */
+/* The help text followed by the default. */
 static const char *help_text(struct argp_table *table, const struct config_row *row)
 {
 	char *text;
@@ -116,7 +115,7 @@ static void add_negation(struct argp_table *table, const struct config_row *row,
 							.flags = OPTION_ALIAS | flags});
 }
 
-/* Aliases without a dot or underscore are options, too, but not shown. */
+/* Aliases without a dot or underscore are options too, but are not shown. */
 static void add_aliases(struct argp_table *table, const struct config_row *row, int key)
 {
 	for (size_t i = 0; row->aliases && row->aliases[i] && i < OPTIONS_EACH - 2; i++) {
@@ -138,7 +137,7 @@ static void add_row(struct argp_table *table, const struct config_row *row, int 
 						.flags = flags,
 						.doc = help_text(table, row),
 						.group = group});
-	/* --no-x is shown where it changes something, and understood everywhere. */
+	/* --no-x is shown if it changes something, and always accepted. */
 	if (row->type == CONFIG_BOOL)
 		add_negation(table, row, index,
 			     row->fallback && row->fallback[0] == 't' ? flags : OPTION_HIDDEN);
@@ -287,7 +286,7 @@ static bool is_end(const struct argp_option *option)
 	return !option->name && !option->key && !option->doc && !option->group;
 }
 
-/* Aliases take the argument of the option before them. */
+/* Aliases have the same argument as the option before them. */
 static bool takes_argument(const struct argp_option *options, const struct argp_option *option)
 {
 	while ((option->flags & OPTION_ALIAS) && option > options)
@@ -297,7 +296,7 @@ static bool takes_argument(const struct argp_option *options, const struct argp_
 
 struct match {
 	const struct argp_option *first;
-	const struct argp_option *second; /* another one that begins the same */
+	const struct argp_option *second; /* another one with the same beginning */
 	bool exact;
 };
 
@@ -383,7 +382,7 @@ static int explain_letters(const struct argp_option *options, const char *word, 
 static int explain_refusal(const struct argp_option *options, int argc, char *argv[], int next,
 			   struct reason *why)
 {
-	/* getopt is still at a word of several letters, and already behind any other one. */
+	/* getopt is still inside a word of several letters, and already past any other one. */
 	if (next > 0 && next < argc && argv[next][0] == '-' && argv[next][1] != '-' && argv[next][1] &&
 	    explain_letters(options, argv[next], why) < 0)
 		return -EINVAL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Configuration files: JSON by jansson, each key found in the option table, every error with file, line and
- * column. Called by config.c. Foreign bytes: size and depth are bounded, duplicate keys are refused.
+ * Configuration files: JSON by jansson, each key looked up in the option table, every error with file, line
+ * and column. Called by config.c. Foreign bytes: size and depth are limited, duplicate keys are rejected.
  */
 #include "config/config_json.h"
 
@@ -97,8 +97,8 @@ static const struct config_row *find_row(const struct config_spec *spec, const c
 }
 
 /*
- * The keys that may stand below `prefix` ("" or "output."): whole names, or the part up to the next dot.
- * Gives up to `max` of them; the strings are allocated.
+ * The keys that are allowed below `prefix` ("" or "output."): whole names, or the part up to the next dot.
+ * Returns up to `max` of them; the strings are allocated.
  */
 static size_t list_keys(const struct config_spec *spec, const char *prefix, char **keys, size_t max)
 {
@@ -140,7 +140,7 @@ static bool is_prefix(const struct config_spec *spec, const char *path)
 	return true;
 }
 
-/* A plain value as the text that the command line would give; NULL: it is not plain. */
+/* A plain value as the text that would be given on the command line; NULL: it is not plain. */
 static const char *plain_text(const json_t *value, char *text, size_t size)
 {
 	if (json_is_string(value))
@@ -185,7 +185,7 @@ static int give_array(struct config_json *json, const struct config_row *row, co
 {
 	int r = 0;
 
-	config_begin(json->config, row, CONFIG_FILE); /* also an empty one replaces the default */
+	config_begin(json->config, row, CONFIG_FILE); /* even an empty one replaces the default */
 	for (size_t i = 0; r == 0 && i < json_array_size(array); i++)
 		r = give_plain(json, row, array, NULL, i, json_array_get(array, i));
 	return r;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between config_json.c and config_json_where.c: the place in the text of a value of the tree. Nobody else
- * includes this.
+ * Between config_json.c and config_json_where.c: the position of a value in the text. Private to these.
  */
 #pragma once
 
@@ -15,13 +14,13 @@ struct config_where {
 };
 
 /*
- * Finds the member `key` (or element `index`, key NULL) of `parent` by walking text and tree in step; both
- * must agree. False: it is not there.
+ * Finds the member `key` (or element `index`, key NULL) of `parent` by walking text and tree in parallel;
+ * both must match. False: it is not there.
  */
 bool config_json_find(const struct config_json *json, const json_t *parent, const char *key, size_t index,
 		      struct config_where *ret_where);
 /* Line and column, from 1. */
 void config_json_position(const struct config_json *json, size_t offset, unsigned *ret_line,
 			  unsigned *ret_column);
-/* Is no value of the text nested deeper than CONFIG_DEPTH_MAX? Else the offset of the one that is. */
+/* Is no value in the text nested deeper than CONFIG_DEPTH_MAX? Else the offset of the one that is. */
 bool config_json_shallow(const char *text, size_t length, size_t *ret_offset);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where in the text a value of a JSON tree stands: jansson keeps no positions, so text and tree are walked in
- * step, when an error is to be told and only then. Called by config_json.c with text that jansson has
+ * The position in the text of a value of a JSON tree: jansson keeps no positions, so text and tree are walked
+ * in parallel, only when there is an error to report. Called by config_json.c with text that jansson has
  * accepted. Pure.
  */
 #include "config/config_json.h"
@@ -99,7 +99,7 @@ static bool step_array(struct walk *walk, const json_t *array)
 	return false;
 }
 
-/* Goes behind the value; true: the place was met. The depth is bounded by config_json_shallow(). */
+/* Moves past the value; true: the position was reached. The depth is limited by config_json_shallow(). */
 static bool step(struct walk *walk, const json_t *value)
 {
 	skip_space(walk);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The configuration in effect as a JSON file that can be read again; secrets are hidden. Called for
+ * The effective configuration as a JSON file that can be loaded again; secrets are hidden. Called for
  * --print-config.
  */
 #include "config/config_private.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the parts of the option table's engine share: config.c (order of origins), config_value.c (text to
- * fields), config_argp.c (command line), config_json.c (files), config_print.c. Nobody else includes this.
+ * What the parts of the option engine share: config.c (order of origins), config_value.c (text to fields),
+ * config_argp.c (command line), config_json.c (files), config_print.c. Private to these.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 
 /* One option of the command line, in its order. */
 struct config_entry {
-	const struct config_row *row; /* NULL: an argument that is no option */
+	const struct config_row *row; /* NULL: a plain argument */
 	const char *value;
 	bool negated; /* --no-x */
 };
@@ -47,14 +47,16 @@ struct config_json {
 
 /* "; did you mean 'x'?", or nothing. Returns `text`. */
 const char *config_hint(const char *word, const char *const *known, size_t n_known, char *text, size_t size);
-/* Same key: '-' and '_' are one. */
+/* Same key: '-' and '_' are equivalent. */
 bool config_key_equal(const char *a, const char *b);
 
-/* Gives one value to a row, in the name of an origin. `negated`: of a bool. `why` gets the reason without the
- * place. */
+/*
+ * Gives one value to a row, on behalf of an origin. `negated`: of a bool. `why` gets the reason without the
+ * position.
+ */
 int config_give(struct config *config, const struct config_row *row, enum config_origin origin,
 		const char *value, struct reason *why);
-/* Before a row of a set gets its first value from a stronger origin, the set is emptied. */
+/* Before a row of a set gets its first value from a higher origin, the set is emptied. */
 void config_begin(struct config *config, const struct config_row *row, enum config_origin origin);
 
 /* Text to the row's field; the reason is written without the row's name. */
@@ -68,6 +70,6 @@ void config_command_line_done(struct config_command_line *line);
 /* Prints help, usage or version to stdout. */
 int config_print_help(const struct config_command_line *line);
 
-/* Reads and applies a file. A file that is not there is an error unless `optional`. */
+/* Reads and applies a file. A missing file is an error unless `optional`. */
 int config_apply_file(struct config *config, const char *path, bool optional);
 int config_apply_text(struct config *config, const char *name, const char *text, size_t length);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The value of one option: from text into its field, with limits and choices checked. Called by config.c for
- * every origin alike, so that a value means the same on the command line, in the environment and in a file.
+ * The value of one option: from text to its field, with limits and choices checked. Called by config.c for
+ * every origin, so that a value means the same on the command line, in the environment and in a file.
  */
 #include "config/config_private.h"
 #include "base/cleanup.h"
@@ -143,7 +143,10 @@ static int set_choice(const struct config_row *row, void *target, const char *te
 
 static int add_item(struct config_list *list, const char *item, size_t length)
 {
-	/* The room doubles whenever the number is a power of two: a long list costs no long time. */
+	/*
+	 * The capacity doubles whenever the number is a power of two, so a long list does not take quadratic
+	 * time.
+	 */
 	if ((list->n_items & (list->n_items - 1)) == 0) {
 		size_t room = list->n_items ? (size_t)list->n_items * 2 : 1;
 		char **grown = reallocarray(list->items, room, sizeof(*grown));
@@ -158,7 +161,7 @@ static int add_item(struct config_list *list, const char *item, size_t length)
 	return 0;
 }
 
-/* Items between commas; empty ones are left out. */
+/* Items between commas; empty ones are skipped. */
 static int add_items(struct config_list *list, const char *text)
 {
 	int r = 0;

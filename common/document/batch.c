@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Growing buffer of BSON documents laid end to end; also used as a plain byte buffer by ipc_put_*.
- * Knows the length word of a document and nothing else of BSON.
+ * Growing buffer of BSON documents end to end; also used as a plain byte buffer by ipc_put_*. Knows the
+ * length word of a document and nothing else of BSON.
  */
 #include "document/batch.h"
 
@@ -30,7 +30,7 @@ int batch_reserve(struct batch *batch, size_t more)
 	return 0;
 }
 
-/* The length word, or 0 where it cannot be right within `left` bytes. */
+/* The length word, or 0 if it cannot be valid within `left` bytes. */
 static size_t document_length(const uint8_t *document, size_t left)
 {
 	if (left < BSON_MIN)
@@ -65,7 +65,7 @@ int batch_append_batch(struct batch *batch, const struct batch *from)
 {
 	if (batch != from)
 		return append_bytes(batch, from->data, from->length, from->n_documents);
-	int r = batch_reserve(batch, batch->length); /* first: the data may move */
+	int r = batch_reserve(batch, batch->length); /* called first: the data may move */
 	if (r < 0)
 		return r;
 	return append_bytes(batch, batch->data, batch->length, batch->n_documents);

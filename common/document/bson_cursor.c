@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading BSON elements out of foreign bytes. Called by report_bson_read.c and by the stores; knows no field
- * of ours.
+ * Reads BSON elements from foreign bytes. Called by report_bson_read.c and by the stores; knows none of our
+ * fields.
  */
 #include "document/bson_cursor.h"
 
@@ -41,7 +41,7 @@ bool bson_cursor_init(struct bson_cursor *cursor, const uint8_t *document, size_
 	return true;
 }
 
-/* Length of "string\0string\0" (regular expressions), 0 when it does not end in time. */
+/* Length of "string\0string\0" (regular expressions), 0 if it is not terminated in time. */
 static size_t two_strings_length(const uint8_t *at, size_t left)
 {
 	const uint8_t *first = memchr(at, 0, left);
@@ -50,7 +50,7 @@ static size_t two_strings_length(const uint8_t *at, size_t left)
 	return second ? (size_t)(second + 1 - at) : 0;
 }
 
-/* Types with a length word: `extra` bytes come on top of what it says. 0: wrong. */
+/* Types with a length word: `extra` bytes in addition to its value. 0: invalid. */
 static size_t counted_length(const uint8_t *at, size_t left, size_t smallest, size_t extra)
 {
 	size_t length;
@@ -63,7 +63,7 @@ static size_t counted_length(const uint8_t *at, size_t left, size_t smallest, si
 	return length + extra;
 }
 
-/* Bytes that a value takes which tells its length itself; 0: it does not fit, or the type is unknown. */
+/* Size of a value that contains its own length; 0: it does not fit, or the type is unknown. */
 static size_t told_length(uint8_t type, const uint8_t *at, size_t left)
 {
 	switch (type) {
@@ -87,7 +87,7 @@ static size_t told_length(uint8_t type, const uint8_t *at, size_t left)
 	}
 }
 
-/* Undefined, null, max key and min key have none. */
+/* Undefined, null, max key and min key have no value. */
 static bool has_no_value(uint8_t type)
 {
 	return type == 0x06 || type == 0x0a || type == 0x7f || type == 0xff;

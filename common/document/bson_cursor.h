@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walks the elements of a BSON document made of foreign bytes: every length is checked before it is used.
- * Faster than a general iterator, as it allocates nothing and stays on one level.
+ * Walks the elements of a BSON document of foreign bytes: every length is checked before use. Faster than a
+ * general iterator, because it allocates nothing and stays on one level.
  */
 #pragma once
 
@@ -30,15 +30,17 @@ struct bson_cursor {
 	const char *key;
 	size_t key_length;
 	const uint8_t *value;
-	size_t length; /* bytes of the value, its own length words included */
+	size_t length; /* bytes of the value, including its own length words */
 };
 
-/* Starts on a whole document. False when its length word or its end byte is wrong. */
+/* Starts on a whole document. False if its length word or its end byte is invalid. */
 bool bson_cursor_init(struct bson_cursor *cursor, const uint8_t *document, size_t length);
-extern const uint8_t bson_cursor_sizes[256]; /* of values by their type; 0: they tell it themselves */
-/* Sets the length of a value that tells it itself; false where it does not fit, or the type is unknown. */
+extern const uint8_t bson_cursor_sizes[256]; /* of values by their type; 0: the value contains its length */
+/*
+ * Sets the length of a value that contains its own length; false if it does not fit, or the type is unknown.
+ */
 bool bson_cursor_measure(struct bson_cursor *cursor);
-/* Next element: 1, 0 behind the last, -EBADMSG. */
+/* Next element: 1, 0 at the end, -EBADMSG. */
 static inline int bson_cursor_next(struct bson_cursor *cursor)
 {
 	size_t left = (size_t)(cursor->end - cursor->at);
@@ -73,5 +75,5 @@ static inline bool bson_cursor_is(const struct bson_cursor *cursor, const char *
 const char *bson_cursor_string(const struct bson_cursor *cursor);
 /* Double or integer; false for other types. */
 bool bson_cursor_number(const struct bson_cursor *cursor, double *ret_value);
-/* Date, or a number of milliseconds; false for other types and what no int64 can hold. */
+/* Date, or a number of milliseconds; false for other types and for values beyond int64. */
 bool bson_cursor_time(const struct bson_cursor *cursor, int64_t *ret_time_ms);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of the encoder need not be inline: documents within documents, keys and texts that may have to be
- * mended. Called by the encoders of report_bson.c and by the CSV store.
+ * The parts of the encoder that need not be inline: nested documents, and keys and texts that may need
+ * correction. Called by the encoders of report_bson.c and by the CSV store.
  */
 #include "document/bson_encoder.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes one BSON document straight behind the end of a batch, element by element, with no memory of its own.
- * Inline, so that the length of a literal key is known when its caller is compiled: half the time that
- * libbson's writer takes. What reads documents uses bson_cursor.h. Knows no field of ours.
+ * Writes one BSON document directly after the end of a batch, element by element, with no memory of its own.
+ * Inline, so that the length of a literal key is known at compile time: half the time of libbson's writer. To
+ * read documents use bson_cursor.h. Knows none of our fields.
  */
 #pragma once
 
@@ -33,11 +33,11 @@ struct bson_encoder {
 	struct batch *batch;
 	size_t starts[BSON_ENCODER_DEPTH]; /* where each open document begins */
 	unsigned depth;
-	int error; /* first failure, kept to the end */
+	int error; /* first failure, kept until the end */
 };
 
 void bson_encoder_begin(struct bson_encoder *encoder, struct batch *batch);
-/* Closes the document: 0, or the first error; then the batch is as it was before. */
+/* Closes the document: 0, or the first error; the batch is then as it was before. */
 int bson_encoder_end(struct bson_encoder *encoder);
 
 /* Opens and closes a nested document or array. */
@@ -47,15 +47,17 @@ void bson_encoder_open_array(struct bson_encoder *encoder, const char *key);
 void bson_encoder_close(struct bson_encoder *encoder);
 
 /*
- * For keys that are not ours: '.' becomes ':' and a leading '$' becomes '_', as databases that speak
- * MongoDB's protocol refuse them.
+ * For foreign keys: '.' becomes ':' and a leading '$' becomes '_', because databases with MongoDB's protocol
+ * reject them.
  */
 void bson_encoder_open_named(struct bson_encoder *encoder, const char *name);
 void bson_encoder_double_named(struct bson_encoder *encoder, const char *name, double value);
 /* "first=second", for arrays of pairs. */
 void bson_encoder_pair(struct bson_encoder *encoder, const char *key, const char *first, const char *second);
 
-/* Where a value of `size` bytes goes, type and key written; NULL: no memory, which is noted. */
+/*
+ * Where a value of `size` bytes goes, after writing type and key; NULL: out of memory, which is remembered.
+ */
 ALWAYS_INLINE uint8_t *bson_encoder_element(struct bson_encoder *encoder, enum bson_type_byte type,
 					    const char *key, size_t size)
 {
@@ -85,7 +87,7 @@ ALWAYS_INLINE void bson_encoder_value(struct bson_encoder *encoder, enum bson_ty
 		memcpy(at, value, size);
 }
 
-/* A value that is not finite is left out. */
+/* A value that is not finite is omitted. */
 static inline void bson_encoder_double(struct bson_encoder *encoder, const char *key, double value)
 {
 	if (isfinite(value))
@@ -117,11 +119,13 @@ static inline void bson_encoder_object_id(struct bson_encoder *encoder, const ch
 	bson_encoder_value(encoder, BSON_BYTE_OBJECT_ID, key, id, 12);
 }
 
-/* Names come from the kernel and from container engines: a byte that is not ASCII is seldom, so it may cost
- * more. What is not UTF-8 becomes '?'. */
+/*
+ * Names come from the kernel and from container engines: bytes that are not ASCII are rare, so they may cost
+ * more. Bytes that are not UTF-8 become '?'.
+ */
 void bson_encoder_mend_text(char *text, size_t length);
 
-/* NULL is left out. */
+/* NULL is omitted. */
 ALWAYS_INLINE void bson_encoder_string(struct bson_encoder *encoder, const char *key, const char *value)
 {
 	size_t length = value ? strlen(value) : 0;

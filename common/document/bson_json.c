@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BSON to JSON text. Called by the jsonl and socket stores for each document; the way back is
- * bson_json_parse.c.
+ * BSON to JSON text. Called by the jsonl and socket stores for each document; bson_json_parse.c does the
+ * reverse.
  */
 #include "document/bson_json.h"
 #include "document/bson_cursor.h"
@@ -166,7 +166,7 @@ static void put_value(struct printer *printer, const struct bson_cursor *cursor,
 		(void)snprintf(text, sizeof(text), "%" PRId64, integer_of(cursor));
 		put_text(printer, text);
 		break;
-	default: /* types that none of our documents has */
+	default: /* types that none of our documents use */
 		put_text(printer, "null");
 		break;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BSON documents as compact JSON text, for the jsonl and socket stores. Knows one field of ours: the
- * `timestamp` at the top, which readers of such lines want plain.
+ * BSON documents as compact JSON text, for the jsonl and socket stores. Knows one of our fields: the top-
+ * level `timestamp`, which readers of such lines expect as plain text.
  */
 #pragma once
 
@@ -10,12 +10,14 @@
 enum bson_json_style {
 	/* Relaxed extended JSON; `timestamp` is plain text: "2019-11-18T14:25:12.345+00:00". */
 	BSON_JSON_LINES,
-	/* As sensors send: `timestamp` in integer milliseconds, counts as integers, no `_id`. */
+	/* The sensors' format: `timestamp` in integer milliseconds, counts as integers, no `_id`. */
 	BSON_JSON_SENSOR,
 };
 
-/* Appends the document and a newline to `text` (a batch used as a byte buffer). -EBADMSG for broken BSON,
- * -ENOMEM. */
+/*
+ * Appends the document and a newline to `text` (a batch used as a byte buffer). -EBADMSG for malformed BSON,
+ * -ENOMEM.
+ */
 int bson_json_append(struct batch *text, enum bson_json_style style, const uint8_t *document, size_t length);
-/* Appends the document that a line of JSON holds, `timestamp` as a Date again. -EBADMSG, -ENOMEM. */
+/* Appends the document in a line of JSON, with `timestamp` as a Date again. -EBADMSG, -ENOMEM. */
 int bson_json_parse(const char *line, size_t length, struct batch *ret_documents);

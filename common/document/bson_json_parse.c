@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A line of JSON as a BSON document: extended JSON by libbson, then `timestamp`, which may be plain text or a
- * number of milliseconds, as a Date. Called by the jsonl store; the lines come from anywhere.
+ * A line of JSON as a BSON document: extended JSON through libbson, then `timestamp`, plain text or a number
+ * of milliseconds, as a Date. Called by the jsonl store; the lines come from anywhere.
  */
 #include "document/bson_json.h"
 
@@ -31,7 +31,10 @@ static bool parse_zone(const char *text, int *ret_seconds)
 	return text[1 + length] == '\0';
 }
 
-/* "2019-11-18T14:25:12.345678+00:00", with a space for the T, with less or no fraction; no zone means UTC. */
+/*
+ * "2019-11-18T14:25:12.345678+00:00", with a space for the T, with a shorter fraction or none; no zone means
+ * UTC.
+ */
 static bool parse_iso_time(const char *text, int64_t *ret_time_ms)
 {
 	struct tm parts = {0};
@@ -60,7 +63,7 @@ static bool parse_iso_time(const char *text, int64_t *ret_time_ms)
 	return true;
 }
 
-/* The time that a field holds: a Date as it is, text, or a number of milliseconds. */
+/* The time in a field: a Date, text, or a number of milliseconds. */
 static bool time_of(const bson_iter_t *iter, int64_t *ret_time_ms)
 {
 	if (BSON_ITER_HOLDS_DATE_TIME(iter))

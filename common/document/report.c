@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Names that both daemons share, the check of names that become keys of documents, and the identity of a
- * document. Pure. Called by the encoders and by whoever reads configuration.
+ * document. Pure. Called by the encoders and by readers of configuration.
  */
 #include "document/report.h"
 #include "document/report_bson.h"
@@ -49,7 +49,7 @@ int report_check_key(const char *name, struct reason *why)
 	return reason_set(why, -EINVAL, "name '%s' %s", name, problem);
 }
 
-/* A part's place enters the hash, so that ("a", NULL) and (NULL, "a") differ. */
+/* The position of a part enters the hash, so that ("a", NULL) and (NULL, "a") differ. */
 enum id_part { ID_SENSOR, ID_TARGET, ID_SCOPE, ID_SOCKET };
 
 static uint64_t add_part(uint64_t hash, enum id_part part, const char *text)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The encoders: reports, power reports and targets into a batch, field for field as docs/documents.md says.
- * The order and types are those that PowerAPI's readers know; what we add is under `metadata`. Called once
- * for each target in each tick, so nothing here allocates once the batch is warm.
+ * The encoders: reports, power reports and targets into a batch, field by field as in docs/documents.md.
+ * Order and types are those that PowerAPI's readers know; our additions are under `metadata`. Called once per
+ * target and tick, so nothing here allocates once the batch is warm.
  */
 #include "document/report_bson.h"
 #include "document/bson_encoder.h"
@@ -168,7 +168,7 @@ static void add_words(struct bson_encoder *encoder, const char *key, const char 
 		bson_encoder_string(encoder, key, value);
 }
 
-/* Label names are full of dots, so labels are an array of "name=value" and not a document. */
+/* Label names contain dots, so labels are an array of "name=value" and not a document. */
 static void add_labels(struct bson_encoder *encoder, const char *const *labels)
 {
 	char key[12];

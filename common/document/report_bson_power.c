@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoder of power reports, ours or PowerAPI's. Called where powers are read back: exports, recaps after
- * a restart, scoring.
+ * The decoder of power reports, ours or PowerAPI's. Called to read power back: exports, recaps after a
+ * restart, scoring.
  */
 #include "document/report_bson.h"
 #include "document/bson_cursor.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoders: reports of counts and power reports out of foreign bytes, ours, hwpc-sensor's or PowerAPI's.
- * Unknown fields are passed over; a missing or mistyped one that is needed is named in `why`. Called by the
- * server for every document, so nothing here allocates once the arrays have grown.
+ * The decoder of reports of counts from foreign bytes: ours, hwpc-sensor's or PowerAPI's. Unknown fields are
+ * skipped; a required field that is missing or mistyped is named in `why`. Called by the server for every
+ * document, so nothing here allocates once the arrays have grown.
  */
 #include "document/report_bson.h"
 #include "document/bson_cursor.h"
@@ -55,9 +55,8 @@ static bool key_number(const struct bson_cursor *cursor, uint16_t *ret_number)
 }
 
 /*
- * A key that this report has had before, at the same place: a second group, package, CPU or event of one
- * name. Only the first is taken, as adding both up would count twice. `first`: the first value that can bear
- * it.
+ * A duplicate key: a second group, package, CPU or event of the same name at the same place. Only the first
+ * one is used, because adding both would count twice. `first`: the first value that can have the key.
  */
 static bool is_twice(const struct report_decoded *decoded, unsigned first, size_t field, uint16_t key)
 {
@@ -106,8 +105,10 @@ static int add_value(const struct reader *reader, uint16_t cpu, unsigned first,
 	return 0;
 }
 
-/* `package_first`: the package's first value; `*ret_highest`: of the CPUs so far, to look for twins only
- * below. */
+/*
+ * `package_first`: the package's first value; `*ret_highest`: the highest CPU so far, so that duplicates are
+ * only searched below it.
+ */
 static int read_cpu(const struct reader *reader, const struct bson_cursor *outer, unsigned package_first,
 		    int *highest)
 {
@@ -189,7 +190,7 @@ static int read_each_group(struct reader *reader, const struct bson_cursor *oute
 	return r < 0 ? refuse_broken(reader) : 0;
 }
 
-/* By a layout met before, or element by element; then the layout is kept. */
+/* By a known layout, or element by element; then the layout is learnt. */
 static int read_groups(struct reader *reader, const struct bson_cursor *outer)
 {
 	struct report_layouts *layouts = report_names_layouts(reader->names);
@@ -221,7 +222,7 @@ static uint64_t read_lost(const struct bson_cursor *outer)
 	return (uint64_t)total;
 }
 
-/* One field of `metadata`. A field of another type than ours is someone else's: it is passed over. */
+/* One field of `metadata`. A field of an unexpected type is foreign and is skipped. */
 static void read_metadata_field(struct report_decoded *decoded, const struct bson_cursor *cursor)
 {
 	const char *text = cursor->type == BSON_CURSOR_STRING ? bson_cursor_string(cursor) : NULL;
@@ -272,7 +273,7 @@ static int read_metadata(const struct reader *reader, const struct bson_cursor *
 	return r < 0 ? refuse_broken(reader) : 0;
 }
 
-/* One top field; sets the bits of those that must be there. */
+/* One top-level field; sets the bits of the required ones. */
 static int read_field(struct reader *reader, const struct bson_cursor *cursor, unsigned *seen)
 {
 	struct report_decoded *decoded = reader->decoded;
@@ -281,7 +282,7 @@ static int read_field(struct reader *reader, const struct bson_cursor *cursor, u
 		*seen |= 1;
 		if (!bson_cursor_time(cursor, &decoded->time_ms))
 			return refuse(reader, "no time in field", cursor->key);
-		/* Whoever counts with times may add and take away then: nothing overflows. */
+		/* With times in this range, additions and subtractions cannot overflow. */
 		return decoded->time_ms >= 0 && decoded->time_ms <= TEXT_TIME_MS_MAX
 			       ? 0
 			       : refuse(reader, "a time outside of the years 1970 to 9999 in field",

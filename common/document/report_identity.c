@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names and ids of targets. Called by the sensor when it names a container and by the server for each report
- * that it takes in.
+ * Names and IDs of targets. Called by the sensor when it names a container, and by the server for each report
+ * that it reads.
  */
 #include "document/report_identity.h"
 #include "base/text.h"
@@ -25,7 +25,7 @@ bool report_target_is_reserved(const char *name)
 	return strcmp(name, REPORT_TARGET_ALL) == 0 || report_target_is_row(name);
 }
 
-/* Bytes of the text that fit into `room`, whole characters. */
+/* Bytes of the text that fit into `room`, in whole characters. */
 static size_t fit(const char *text, size_t room)
 {
 	size_t length = 0, step;

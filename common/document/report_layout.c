@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The comparison with what was met before. Safe with foreign bytes: whatever tells types, keys and lengths is
- * compared, so a document that fits is well-formed where the one that was read byte by byte was. Called by
- * the decoder.
+ * Compares a document with known layouts. Safe with foreign bytes: every byte of types, keys and lengths is
+ * compared, so a document that matches is as well-formed as the one that was fully parsed. Called by the
+ * decoder.
  */
 #include "document/report_layout.h"
 #include "document/bson_cursor.h"
@@ -66,7 +66,7 @@ static double number(const uint8_t *at, uint8_t type)
 	return value;
 }
 
-/* False where a value is to be left out, as the layout has none without it. */
+/* False for a value that is omitted, because the layout has none without it. */
 static bool take_values(const struct report_layout *layout, const uint8_t *document,
 			struct report_decoded *decoded)
 {

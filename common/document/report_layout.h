@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Layouts of `groups` documents met before. A sensor's reports repeat the same keys at the same places, so a
- * document that equals a known one in every byte but those of its numbers needs no reading: its numbers are
- * where they were. Private to report_bson_read.c.
+ * Known layouts of `groups` documents. A sensor's reports repeat the same keys at the same places. So a
+ * document that equals a known one in every byte except its numbers needs no parsing: its numbers are at
+ * known offsets. Private to report_bson_read.c.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct report_layout_value {
 	struct report_value value;
 };
 
-/* Start with zeroes. */
+/* Initialize with zeroes. */
 struct report_layout {
 	size_t length; /* of the document; 0: none */
 	uint8_t *bytes;
@@ -30,19 +30,19 @@ struct report_layout {
 
 struct report_layouts {
 	struct report_layout known[REPORT_LAYOUTS];
-	unsigned last; /* used last */
-	unsigned next; /* given up for the next new one */
+	unsigned last; /* last one used */
+	unsigned next; /* replaced by the next new one */
 };
 
-/* The values of a document of known layout: 1 and appended, 0: it must be read, -ENOMEM. */
+/* The values of a document with a known layout: 1 and appended, 0: it must be parsed, -ENOMEM. */
 int report_layouts_try(struct report_layouts *layouts, const uint8_t *document, size_t length,
 		       struct report_decoded *decoded);
-/* A new layout, to be filled while the document is read; NULL: it is too large or too small. */
+/* A new layout, filled while the document is parsed; NULL: it is too large or too small. */
 struct report_layout *report_layouts_begin(struct report_layouts *layouts, size_t length);
-/* Notes a value that was read out of the document. */
+/* Records a value read from the document. */
 void report_layout_add(struct report_layout *layout, size_t at, uint8_t type,
 		       const struct report_value *value);
-/* The document was read to its end. */
+/* The document was parsed completely. */
 void report_layout_end(struct report_layout *layout, const uint8_t *document, size_t length);
 void report_layouts_done(struct report_layouts *layouts);
 /* Makes room for `more` values. 0 or -ENOMEM. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The names of groups and events that a reader has met, as small numbers. Reports of one sensor repeat the
- * same names in the same order, so the name that followed last time is tried before the hash table is.
+ * same names in the same order, so the name that followed last time is tried before the hash table.
  */
 #include "document/report_names.h"
 
@@ -13,7 +13,7 @@ struct name_entry {
 	char *text;
 	uint32_t hash;
 	uint16_t length;
-	uint16_t follower; /* index of the name that came next the last time */
+	uint16_t follower; /* index of the name that followed the last time */
 };
 
 struct name_table {

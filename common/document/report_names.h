@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of names behind report_bson.h, as its decoder sees it. Private to report_bson_read.c.
+ * The table of names of report_bson.h, as its decoder sees it. Private to report_bson_read.c.
  */
 #pragma once
 
@@ -10,9 +10,11 @@
 
 enum report_names_kind { REPORT_NAMES_GROUP, REPORT_NAMES_EVENT, REPORT_NAMES_KINDS };
 
-/* Number of a name, which is kept when it is new. -ENAMETOOLONG (beyond REPORT_KEY_MAX: it is kept for ever),
- * -E2BIG (too many), -ENOMEM. */
+/*
+ * Number of a name; a new name is added. -ENAMETOOLONG (beyond REPORT_KEY_MAX, because names are kept
+ * forever), -E2BIG (too many), -ENOMEM.
+ */
 int report_names_intern(struct report_names *names, enum report_names_kind kind, const char *text,
 			size_t length);
-/* What the reader knows of its documents' layout. */
+/* What the reader knows of the layout of its documents. */
 struct report_layouts *report_names_layouts(struct report_names *names);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libmicrohttpd on the event loop: its epoll descriptor in an ev_io, its timeout in an ev_timer, no threads.
- * Called by the daemons; knows no route's meaning.
+ * Called by the daemons; knows no meaning of any route.
  */
 #include "http/http_private.h"
 
@@ -16,7 +16,7 @@
 
 #define LISTEN_BACKLOG 128
 #define WATCH_SECONDS  1.0
-#define MEMORY_EACH    ((size_t)32 * 1024) /* head and buffers of a connection */
+#define MEMORY_EACH    ((size_t)32 * 1024) /* header and buffers of a connection */
 
 static void run(struct http *http)
 {
@@ -49,7 +49,7 @@ void http_wake(struct http *http)
 	ev_feed_event(http->loop, &http->io, EV_READ);
 }
 
-/* While a request is suspended, libmicrohttpd does not look at its socket. */
+/* While a request is suspended, libmicrohttpd does not watch its socket. */
 static bool client_gone(const struct http_request *request)
 {
 	const union MHD_ConnectionInfo *info =
@@ -85,7 +85,7 @@ static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 			continue;
 		}
 		http_request_give_up(request, reason);
-		request = http->waiting; /* the owner may have answered others meanwhile */
+		request = http->waiting; /* the owner may have answered others in the meantime */
 	}
 }
 
@@ -120,7 +120,7 @@ static int parse_address(const char *text, uint16_t port, struct address *ret_ad
 	return -EINVAL;
 }
 
-/* An own socket, since libmicrohttpd does not say why it cannot listen. */
+/* Our own socket, because libmicrohttpd does not report why it cannot listen. */
 static int listen_on(const struct http_options *options, int *ret_fd, struct reason *why)
 {
 	const char *name = options->address ? options->address : "127.0.0.1";
@@ -237,7 +237,7 @@ void http_stop(struct http *http)
 		return;
 	while (http->waiting)
 		http_request_give_up(http->waiting, "the server is stopping");
-	(void)MHD_run(http->daemon); /* sends those last answers, as far as the sockets take them */
+	(void)MHD_run(http->daemon); /* sends the last answers, as far as the sockets accept them */
 	ev_io_stop(http->loop, &http->io);
 	ev_timer_stop(http->loop, &http->timeout);
 	ev_timer_stop(http->loop, &http->watch);

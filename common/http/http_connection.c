@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How long a connection may take. libmicrohttpd cuts who is silent; who sends or reads a byte now and then is
- * cut here, else few clients would hold all connections for ever. Called by http.c and http_request.c.
+ * Time limits of a connection. libmicrohttpd disconnects silent clients; a client that sends or reads a byte
+ * now and then is disconnected here, otherwise a few clients could hold all connections forever. Called by
+ * http.c and http_request.c.
  */
 #include "http/http_private.h"
 
@@ -11,7 +12,7 @@
 #include <sys/socket.h>
 #include <utlist.h>
 
-#define ANSWER_TIMES 10 /* an answer is larger than a request: the client has so much longer to read it */
+#define ANSWER_TIMES 10 /* an answer is larger than a request: the client has this much longer to read it */
 
 struct http_connection {
 	struct MHD_Connection *connection;
@@ -42,7 +43,7 @@ void http_connection_changed(void *cls, struct MHD_Connection *connection, void 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		own = calloc(1, sizeof(*own));
 		if (!own)
-			return; /* this one is cut for silence only */
+			return; /* this connection is only cut when silent */
 		own->connection = connection;
 		expect(own, http->options.request_ms);
 		DL_APPEND(http->connections, own);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between http.c (the server on the loop), http_connection.c (how long a client may take) and http_request.c
- * (one request and its answer). Nobody else includes this.
+ * Between http.c (the server on the loop), http_connection.c (time limits) and http_request.c (one request
+ * and its answer). Private to these.
  */
 #pragma once
 
@@ -16,8 +16,8 @@ struct http {
 	struct ev_loop *loop;
 	struct MHD_Daemon *daemon;
 	ev_io io;
-	ev_timer timeout; /* when libmicrohttpd wants to run without news */
-	ev_timer watch;   /* looks after waiting requests and slow clients */
+	ev_timer timeout; /* when libmicrohttpd wants to run without events */
+	ev_timer watch;   /* checks waiting requests and slow clients */
 	struct http_options options;
 	const struct http_route *routes;
 	size_t n_routes;
@@ -59,17 +59,16 @@ enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection
 				    size_t *upload_data_size, void **con_cls);
 void http_request_end(void *cls, struct MHD_Connection *connection, void **con_cls,
 		      enum MHD_RequestTerminationCode toe);
-/* Callback of libmicrohttpd for what begins and ends; `cls` is the struct http. */
+/* Callback of libmicrohttpd for the start and end of connections and requests; `cls` is the struct http. */
 void http_connection_changed(void *cls, struct MHD_Connection *connection, void **socket_context,
 			     enum MHD_ConnectionNotificationCode code);
-/* What the client may take its time for now: the next request, nothing (it waits for us), reading an answer.
- */
+/* What the client may take its time for: the next request, nothing (it waits for us), reading an answer. */
 void http_connection_idle(struct http *http, struct MHD_Connection *connection);
 void http_connection_waits(struct MHD_Connection *connection);
 void http_connection_answers(struct http *http, struct MHD_Connection *connection);
-/* Closes those whose time is over. */
+/* Closes connections whose time is over. */
 void http_connections_cut(struct http *http, uint64_t now_ns);
-/* Ends a wait without its owner: tells `gone`, then answers 503. */
+/* Ends a wait without its owner: calls `gone`, then answers 503. */
 void http_request_give_up(struct http_request *request, const char *reason);
-/* Makes the loop run libmicrohttpd in its next turn. */
+/* Makes the loop run libmicrohttpd in its next iteration. */
 void http_wake(struct http *http);

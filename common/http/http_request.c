@@ -163,7 +163,7 @@ void http_request_give_up(struct http_request *request, const char *reason)
 	http_answer_error(request, 503, "%s", reason);
 }
 
-/* Also compares where lengths differ, in a time that does not depend on where. */
+/* Takes a time that does not depend on where or whether the strings differ. */
 static bool token_equal(const char *given, const char *wanted)
 {
 	size_t n = strlen(wanted), n_given = strlen(given);
@@ -194,7 +194,7 @@ static bool method_fits(const char *method, const char *wanted)
 	return strcmp(method, wanted) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(wanted, "GET") == 0);
 }
 
-/* Finds the route; false: another method would do, listed in `allow`, or none ("" then). */
+/* Finds the route; false: the methods that exist for this path are in `allow`, or there are none (""). */
 static bool find_route(struct http_request *request, char *allow, size_t size)
 {
 	const struct http *http = request->http;
@@ -241,7 +241,7 @@ static void answer_unrouted(struct http_request *request, const char *allow)
 		(void)MHD_add_response_header(request->response, "Allow", allow);
 }
 
-/* All that can be refused before the body has come. */
+/* All checks that are possible before the body has arrived. */
 static void check_head(struct http_request *request)
 {
 	char allow[64];
@@ -261,8 +261,10 @@ static void check_head(struct http_request *request)
 		answer_too_large(request);
 }
 
-/* Bytes beyond the limit are read and forgotten, so that the client gets to read the answer; false: that is
- * enough. */
+/*
+ * Bytes beyond the limit are read and discarded, so that the client can read the answer; false: enough of
+ * them.
+ */
 static bool take_body(struct http_request *request, const char *data, size_t length)
 {
 	struct batch *body = &request->body;

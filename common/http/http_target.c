@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes the target of a request apart: path parts and query parameters, %-decoded, checked to be UTF-8.
+ * Splits the target of a request into path parts and query parameters, %-decoded and checked to be UTF-8.
  * Called by http_request.c with what a client sent; fuzzed. Pure.
  */
 #include "http/http_target.h"
@@ -19,12 +19,12 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* A cursor over the output buffer; what is decoded is never longer than what was sent. */
+/* A cursor over the output buffer; decoded text is never longer than what was sent. */
 struct out {
 	char *at;
 };
 
-/* Decodes bytes up to one of `ends`; returns what follows, or NULL for broken input. */
+/* Decodes bytes up to one of `ends`; returns what follows, or NULL for malformed input. */
 static const char *decode(const char *raw, const char *ends, bool plus, struct out *out)
 {
 	char *start = out->at;
@@ -108,7 +108,7 @@ int http_target_parse(const char *raw, struct http_target *ret_target)
 	ret_target->n_parts = 0;
 	ret_target->n_parameters = 0;
 	ret_target->path[0] = '\0';
-	/* Each part and parameter adds one end byte where a separator stood. */
+	/* Each part and parameter replaces a separator by a NUL. */
 	if (strlen(raw) >= HTTP_TARGET_MAX - 2)
 		return -E2BIG;
 	raw = skip_authority(raw);

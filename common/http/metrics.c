@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who has numbers to tell, and the writer of Prometheus' text format 0.0.4. Called by the daemons' HTTP
+ * The registered collectors, and the writer of Prometheus' text format 0.0.4. Called by the daemons' HTTP
  * handlers. Knows nothing of what the numbers mean.
  */
 #include "http/metrics.h"
@@ -28,7 +28,7 @@ struct metrics {
 
 struct metrics_writer {
 	struct batch text;  /* used as a byte buffer */
-	const char *family; /* NULL: its name was refused */
+	const char *family; /* NULL: its name was invalid */
 	bool failed;
 };
 
@@ -93,7 +93,7 @@ static void put_text(struct metrics_writer *writer, const char *text)
 	put(writer, text, strlen(text));
 }
 
-/* Backslash and newline, and in label values the double quote, are escaped; what is no UTF-8 becomes '?'. */
+/* Backslash and newline, and in label values the double quote, are escaped; invalid UTF-8 becomes '?'. */
 static void put_escaped(struct metrics_writer *writer, const char *text, bool quote)
 {
 	while (*text) {
@@ -140,7 +140,7 @@ static void put_head(struct metrics_writer *writer, const char *const *labels)
 	put_text(writer, labels && labels[0] ? "} " : " ");
 }
 
-/* The shortest of the usual forms that reads back as the same number. */
+/* The shortest of the usual forms that parses to the same number. */
 static void put_double(struct metrics_writer *writer, double value)
 {
 	char text[40];

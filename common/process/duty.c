@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Starts this program again as a child with a duty, and ends it. Called by the first process of a daemon.
- * Between fork and exec only calls that are safe there; a failed exec is told through a pipe.
+ * Between fork and exec only async-signal-safe calls are made; a failed exec is reported through a pipe.
  */
 #include "process/duty.h"
 
@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 
 #define DUTY_VARIABLE "WATTRIBUTE_DUTY"
-#define FD_ABOVE      16 /* beyond all numbers that the child is to have */
+#define FD_ABOVE      16 /* above all descriptor numbers that the child will have */
 #define EXEC_FAILED   127
 #define STEP_MS       5
 
@@ -42,7 +42,7 @@ const char *duty_current(void)
 	return name && *name ? name : NULL;
 }
 
-/* The environment with the duty's name in it; only the array and its first string are new. */
+/* The environment with the duty's name added; only the array and its first string are new. */
 static char **make_environment(const char *name, char **ret_entry)
 {
 	size_t n = 0, kept = 0;
@@ -106,10 +106,10 @@ static bool place_fds(struct start *start)
 _Noreturn static void run_child(struct start *start)
 {
 	reset_signals();
-	/* SIGTERM, so that the child can finish what it holds; the closed socket tells it the same. */
+	/* SIGTERM, so that the child can finish its work; the closed socket tells it the same. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == start->parent && place_fds(start)) {
 		(void)execve("/proc/self/exe", start->argv, start->environment);
-		if (strchr(start->argv[0], '/')) /* no /proc here */
+		if (strchr(start->argv[0], '/')) /* no /proc */
 			(void)execve(start->argv[0], start->argv, start->environment);
 	}
 	int err = errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sends and receives whole messages with a head {magic, type, tag, length} over a SOCK_SEQPACKET socket.
- * Used by every process of a daemon; knows nothing of what the messages say.
+ * Sends and receives whole messages with a header {magic, type, tag, length} over a SOCK_SEQPACKET socket.
+ * Used by every process of a daemon; knows nothing of what the messages mean.
  */
 #include "process/ipc.h"
 
@@ -27,7 +27,7 @@ union control {
 	char space[CMSG_SPACE(sizeof(int) * IPC_FDS_MAX)];
 };
 
-/* More than the usual limit needs a right; less room only means that the sender waits earlier. */
+/* More than the usual limit requires a capability; with less, the sender only waits earlier. */
 static void widen(int socket)
 {
 	int size = SOCKET_BUFFER;
@@ -125,7 +125,7 @@ int ipc_receive(int socket, void *buffer, size_t size, struct ipc_message *ret_m
 	ssize_t n;
 
 	ret_message->n_fds = 0;
-	/* ECONNRESET comes once, before messages that wait: the peer has gone without reading all of ours. */
+	/* ECONNRESET comes once, before pending messages: the peer has exited without reading all of ours. */
 	do
 		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Payloads field by field: fixed eight-byte numbers, and bytes behind their length. Both ends are the same
- * binary, so the byte order is the machine's. Pure; a short or over-long field fails once and for all.
+ * Payloads field by field: fixed eight-byte numbers, and bytes after their length. Both ends are the same
+ * binary, so the byte order is the machine's. Pure; after the first short or over-long field, everything
+ * fails.
  */
 #include "process/ipc.h"
 
@@ -92,7 +93,7 @@ int ipc_put_bytes(struct batch *buffer, const void *data, size_t length)
 
 	if (r < 0)
 		return r;
-	(void)ipc_put_u64(buffer, length); /* the room is there */
+	(void)ipc_put_u64(buffer, length); /* there is room */
 	if (length)
 		memcpy(buffer->data + buffer->length, data, length);
 	buffer->length += length;

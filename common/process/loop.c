@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop of a daemon process: stop signals, the tick, children. Own loop instead of libev's default
- * one, whose child handling would take the exit status of children that others wait for.
+ * The event loop of a daemon process: stop signals, the tick, child processes. Its own loop instead of
+ * libev's default one, whose child handling would take the exit status of children that others wait for.
  */
 #include "process/loop.h"
 
@@ -35,7 +35,7 @@ static void stop_cb(struct ev_loop *ev, ev_signal *watcher, int events)
 		loop_stop(loop);
 }
 
-/* Takes the first ended child off the list. */
+/* Takes the first exited child off the list. */
 static struct loop_child *take_ended(struct loop *loop, int *ret_status)
 {
 	for (struct loop_child **at = &loop->children; *at; at = &(*at)->next) {
@@ -111,7 +111,7 @@ void loop_child_start(struct loop *loop, struct loop_child *child, pid_t pid,
 	*child = (struct loop_child){
 		.pid = pid, .data = data, .ended = ended, .next = loop->children, .loop = loop};
 	loop->children = child;
-	ev_feed_signal_event(loop->ev, SIGCHLD); /* it may have ended before the watch began */
+	ev_feed_signal_event(loop->ev, SIGCHLD); /* it may have exited before the watch began */
 }
 
 void loop_child_stop(struct loop_child *child)
@@ -127,7 +127,7 @@ void loop_child_stop(struct loop_child *child)
 	child->loop = NULL;
 }
 
-/* The system's clock, which the timer follows, whatever clock_replace() has put in its place. */
+/* The system's clock, which drives the timer, regardless of clock_replace(). */
 static uint64_t now_ns(void)
 {
 	struct timespec now;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The datagrams of sd_notify(3). Called by the first process of a daemon; says nothing where nobody listens.
+ * The datagrams of sd_notify(3). Called by the first process of a daemon; does nothing if nobody listens.
  */
 #include "process/notify.h"
 
@@ -28,7 +28,7 @@ static int connect_to(const char *path)
 	if (length >= sizeof(address.sun_path))
 		return -E2BIG;
 	memcpy(address.sun_path, path, length);
-	if (path[0] == '@') /* abstract: a leading NUL, and no NUL behind */
+	if (path[0] == '@') /* abstract: a leading NUL, and no NUL at the end */
 		address.sun_path[0] = '\0';
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -77,7 +77,7 @@ static int send_text(const struct notify *notify, const char *text)
 	return send(notify->socket, text, strlen(text), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-/* A newline would begin another assignment. */
+/* A newline would start another assignment. */
 static void one_line(char *text)
 {
 	for (; *text; text++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Giving up the user and the capabilities of root. Called once by each process of a daemon, after it has
- * opened what it needs and before it reads foreign bytes. The system call lists are in sandbox_seccomp.c.
+ * opened what it needs and before it reads foreign bytes. The seccomp filters are in sandbox_seccomp.c.
  */
 #include "process/sandbox.h"
 
@@ -69,7 +69,9 @@ static int apply(uid_t uid, gid_t gid, struct reason *why)
 					  (unsigned)uid, (unsigned)gid, r);
 		return 0;
 	}
-	/* Emptying the bounding set needs a right that an ordinary user does not have, nor need to give up.
+	/*
+	 * Emptying the bounding set needs a capability that an ordinary user neither has nor needs to give
+	 * up.
 	 */
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0)
 		return reason_set(why, -EPERM, "cannot give up capabilities; is CAP_SETPCAP missing?");
@@ -84,7 +86,7 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why
 	(void)prctl(PR_GET_PDEATHSIG, &death_signal);
 	plan_capabilities(capabilities);
 	int r = apply(uid, gid, why);
-	/* The kernel forgets the parent's-death signal when credentials change. */
+	/* The kernel clears the parent-death signal when credentials change. */
 	if (death_signal)
 		(void)prctl(PR_SET_PDEATHSIG, death_signal);
 	if (r < 0)

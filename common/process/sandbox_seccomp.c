@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system calls that each duty may make, by name. Lists, and the one function that loads them. Each
- * process calls it last before its loop. A call that a new libc begins to make shows in the audit log under
+ * The system calls that each duty may make, by name: lists, and one function that loads them. Each process
+ * calls it last before its loop. A call that a new libc starts to make appears in the audit log under
  * SANDBOX_LOG.
  */
 #include "process/sandbox.h"
@@ -135,8 +135,10 @@ static const char *const calls_of_all[] = {
 	"exit_group",
 };
 
-/* The client side of a network, name look-up, threads of libraries, and files that are written (SQLite, CSV,
- * BSON). */
+/*
+ * The client side of a network, name resolution, threads of libraries, and files that are written (SQLite,
+ * CSV, BSON).
+ */
 static const char *const calls_of_write[] = {
 	"open",
 	"openat",
@@ -183,17 +185,17 @@ static const char *const calls_of_write[] = {
 	"arch_prctl",
 };
 
-/* Listening, and looking after child processes that are there already. No exec. */
+/* Listening, and handling existing child processes. No exec. */
 static const char *const calls_of_server[] = {"listen", "accept", "accept4", "wait4", "waitid", "kill"};
 
-/* What may be done with a BPF map whose descriptor was given: read it, and forget entries. */
+/* What is allowed with a BPF map whose descriptor was passed: reading it, and deleting entries. */
 static const int bpf_commands[] = {
 	BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,  BPF_MAP_DELETE_ELEM,
 	BPF_MAP_GET_NEXT_KEY, BPF_MAP_LOOKUP_BATCH, BPF_MAP_LOOKUP_AND_DELETE_BATCH,
 	BPF_MAP_DELETE_BATCH,
 };
 
-/* Names that this libseccomp or this machine does not know are left out: nobody can call them either. */
+/* Names unknown to this libseccomp or machine are skipped: nobody can call them either. */
 static int allow_calls(scmp_filter_ctx filter, const char *const *names, size_t n_names)
 {
 	for (size_t i = 0; i < n_names; i++) {

@@ -206,7 +206,7 @@ static enum store_result socket_append(struct store *store, const char *collecti
 	return dropped ? store_fail(store, STORE_DROP, "%u documents are not reports", dropped) : STORE_OK;
 }
 
-/* What does not change about a target has no place here, and is no loss: it is passed over. */
+/* Descriptions of targets have no place here, and are not a loss: they are ignored. */
 static enum store_result socket_put(struct store *store, const char *collection, const struct batch *batch)
 {
 	(void)store;

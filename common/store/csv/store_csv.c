@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CSV files in a directory: reports of counts into one file for each group (the layout of hwpc-sensor, which
- * PowerAPI reads), power reports into power.csv. Other documents have no place here. Called through store.c.
+ * CSV files in a directory: reports of counts in one file per group (the layout of hwpc-sensor, which
+ * PowerAPI reads), power reports in power.csv. Other documents are not kept. Called through store.c.
  */
 #include "store/csv/store_csv.h"
 #include "store/store_document.h"
@@ -60,7 +60,7 @@ static int open_store(struct store *store, const char *location, const struct st
 	return r;
 }
 
-/* The value of an event among those of one CPU; NAN when it is not there. */
+/* The value of an event among those of one CPU; NAN if it is not there. */
 static double value_of(const struct report_value *values, unsigned n_values, uint16_t event)
 {
 	for (unsigned i = 0; i < n_values; i++)
@@ -207,7 +207,7 @@ static enum store_result append(struct store *store, const char *collection, con
 	return worst;
 }
 
-/* What does not change about a target has no place here, and is no loss: it is passed over. */
+/* Descriptions of targets have no place here, and are not a loss: they are ignored. */
 static enum store_result put(struct store *store, const char *collection, const struct batch *batch)
 {
 	(void)store;

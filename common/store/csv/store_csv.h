@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a CSV store, for the files that make it up: store_csv.c (batches), store_csv_file.c (one file:
- * header, rows, appending as a whole) and store_csv_read.c.
+ * The state of a CSV store, for its files: store_csv.c (batches), store_csv_file.c (one file: header, rows,
+ * appending as a whole) and store_csv_read.c.
  */
 #pragma once
 
@@ -17,7 +17,7 @@
 struct csv_file {
 	char *name; /* of the group; the file is NAME.csv */
 	int fd;
-	off_t end;          /* behind what is written */
+	off_t end;          /* after what is written */
 	struct batch text;  /* rows of this batch */
 	unsigned n_rows;    /* of the present batch */
 	unsigned n_columns; /* events, in the order of the header */
@@ -42,18 +42,18 @@ static inline struct csv_store *csv_store_of(const struct store *store)
 }
 
 /*
- * The file of that name, opened, with its header read or written. `values` (of one CPU) give the events of a
- * new header; none for a file whose header is `fixed`. NULL: the store's error says why; *ret_refused tells
- * what can never work from what may be tried again.
+ * The file of that name, opened, with its header read or written. `values` (of one CPU) provide the events of
+ * a new header; none for a file whose header is `fixed`. NULL: the store's error has the reason; *ret_refused
+ * distinguishes permanent errors from temporary ones.
  */
 struct csv_file *csv_file_get(struct store *store, const char *name, const char *fixed,
 			      const struct report_value *values, unsigned n_values, bool *ret_refused);
-/* Appends a field to the rows, behind a comma unless it is the row's first, quoted where it must be. */
+/* Appends a field to the rows, after a comma unless it is the row's first, quoted if necessary. */
 int csv_put_text(struct batch *text, const char *field, bool first);
 int csv_put_number(struct batch *text, double value, bool integer);
 int csv_put_time(struct batch *text, int64_t time_ms);
 int csv_put_row_end(struct batch *text);
-/* Writes the rows of all files; on failure none of them is left. 0 or a negative errno. */
+/* Writes the rows of all files; on failure none of them remains. 0 or a negative errno. */
 int csv_files_flush(struct store *store);
 void csv_files_forget_rows(struct csv_store *own);
 void csv_file_close(struct csv_file *file);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One CSV file: its header, the text of its rows, and appending them as a whole. The layout is hwpc-sensor's;
- * a restart goes on in the same file where the header is the same. Called by store_csv.c.
+ * a restart continues the file if the header is the same. Called by store_csv.c.
  */
 #include "store/csv/store_csv.h"
 #include "document/report_names.h"
@@ -81,7 +81,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Header of a new file: the events sorted, as hwpc-sensor has them. */
+/* Header of a new file: the events sorted, as in hwpc-sensor. */
 static int make_header(struct csv_store *own, const char *fixed, const struct report_value *values,
 		       unsigned n_values, struct batch *ret_header)
 {
@@ -99,7 +99,7 @@ static int make_header(struct csv_store *own, const char *fixed, const struct re
 	return r < 0 ? r : csv_put_row_end(ret_header);
 }
 
-/* Takes the events out of a header's line, which must begin with `fixed`. */
+/* Reads the events from a header line, which must begin with `fixed`. */
 static int take_header(struct csv_store *own, struct csv_file *file, const char *fixed, char *line)
 {
 	char *rest = line + strlen(fixed);
@@ -120,7 +120,7 @@ static int take_header(struct csv_store *own, struct csv_file *file, const char 
 	return 0;
 }
 
-/* Cuts off a last line that a crash has left unfinished. */
+/* Removes a last line left unfinished by a crash. */
 static int mend_end(struct csv_file *file)
 {
 	char last;
@@ -150,7 +150,7 @@ static int read_header(struct store *store, struct csv_file *file, const char *f
 	return r < 0 ? r : mend_end(file);
 }
 
-/* Writes a text behind what the file holds; `end` stays, so that what failed amid can be cut off again. */
+/* Writes a text after the present contents; `end` stays, so that a partial write can be removed. */
 static int write_behind(const struct csv_file *file, const struct batch *text)
 {
 	size_t done = 0;
@@ -173,7 +173,7 @@ static int write_header(struct store *store, struct csv_file *file, const char *
 
 	if (r == 0) {
 		r = write_behind(file, &header);
-		/* Half a header would refuse every row from then on. */
+		/* Half a header would make every later row fail. */
 		if (r < 0)
 			(void)!ftruncate(file->fd, file->end);
 	}

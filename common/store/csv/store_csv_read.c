@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reports out of a directory of CSV files, one for each group, as hwpc-sensor or our own store writes them:
- * the files are walked side by side, and the rows of one time and target become one document. The offset of a
- * read is the time of the last tick. Called through store.c; store_csv_row.c takes lines apart.
+ * Reports from a directory of CSV files, one per group, as written by hwpc-sensor or our own store: the files
+ * are read in parallel, and the rows of one time and target become one document. The offset of a read is the
+ * time of the last tick. Called through store.c; store_csv_row.c parses lines.
  */
 #include "store/csv/store_csv.h"
 #include "store/csv/store_csv_row.h"
@@ -21,7 +21,7 @@ struct csv_source {
 	char *group;
 	FILE *file;
 	struct csv_row header;
-	struct csv_row *rows; /* of the present tick; rows[n_rows] is the first of the next where `ahead` */
+	struct csv_row *rows; /* of the present tick; rows[n_rows] is the first of the next if `ahead` */
 	unsigned n_rows;
 	unsigned n_allocated;
 	bool ahead;
@@ -31,7 +31,7 @@ struct csv_reader {
 	struct csv_source *sources;
 	unsigned n_sources;
 	uint64_t offset;
-	int64_t done_ms; /* ticks up to here were read before */
+	int64_t done_ms; /* ticks up to this time have been read */
 	struct batch one;
 };
 
@@ -57,7 +57,7 @@ void csv_reader_free(struct csv_reader *reader)
 	free(reader);
 }
 
-/* Opens DIR/GROUP.csv. 1, or 0 when it is no file of reports. */
+/* Opens DIR/GROUP.csv. 1, or 0 if it is not a file of reports. */
 static int open_source(const char *directory, const char *name, struct csv_source *source)
 {
 	char path[PATH_MAX];
@@ -121,7 +121,7 @@ static struct csv_row *row_room(struct csv_source *source)
 	return &rows[source->n_rows];
 }
 
-/* Has the source a row in hand, or can it get one? Lines that are no rows are passed over. */
+/* Has the source a current row, or can it read one? Malformed lines are skipped. */
 static bool look_ahead(struct csv_source *source)
 {
 	struct csv_row *row = row_room(source);
@@ -131,7 +131,7 @@ static bool look_ahead(struct csv_source *source)
 	return row && source->ahead;
 }
 
-/* Puts the row in hand first: what was before it has been used. */
+/* Moves the current row to the front: earlier ones have been used. */
 static void begin_tick(struct csv_source *source)
 {
 	struct csv_row first;
@@ -183,7 +183,7 @@ static void add_events(struct bson_encoder *encoder, const struct csv_source *so
 		bson_encoder_double_named(encoder, source->header.fields[i], csv_row_number(row, i));
 }
 
-/* The rows of a target in one source; those of a package are neighbours. */
+/* The rows of a target in one source; those of one package are adjacent. */
 static void add_group(struct bson_encoder *encoder, struct csv_source *source, const struct csv_row *like)
 {
 	const char *package = NULL;
@@ -300,7 +300,7 @@ enum store_result csv_read(struct store *store, const struct store_query *query,
 	return STORE_OK;
 }
 
-/* The directory answers to any name of reports; its own is made from the first sensor found in it. */
+/* The directory is found under any collection name; its own is derived from the first sensor in it. */
 enum store_result csv_list(struct store *store, const char *prefix,
 			   void (*each)(void *data, const char *collection), void *data)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines of CSV: fields with commas between, quoted where they hold one. The files come from anywhere. Called
- * by store_csv_read.c, and by store_csv_file.c for the header of a file that goes on.
+ * Lines of CSV: fields separated by commas, quoted if they contain one. The files come from anywhere. Called
+ * by store_csv_read.c, and by store_csv_file.c for the header of an existing file.
  */
 #include "store/csv/store_csv_row.h"
 #include "base/text.h"
@@ -63,7 +63,7 @@ int csv_row_read(FILE *file, struct csv_row *row)
 	for (char *at = row->line; r == 0 && at;) {
 		char *next;
 
-		/* A quoted field begins where its quote is: the text is moved there. */
+		/* The text of a quoted field is moved to where its quote is. */
 		next = csv_field_end(at);
 		r = add_field(row, at);
 		at = next;

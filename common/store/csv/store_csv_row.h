@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line of a CSV file, taken apart. Private to the CSV store: store_csv_read.c and store_csv_file.c.
+ * One parsed line of a CSV file. Private to the CSV store: store_csv_read.c and store_csv_file.c.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 enum csv_field { CSV_TIMESTAMP, CSV_SENSOR, CSV_TARGET, CSV_SOCKET, CSV_CPU, CSV_EVENTS };
 
 struct csv_row {
-	char *line; /* the fields lie in it */
+	char *line; /* contains the fields */
 	size_t size;
 	char **fields;
 	unsigned n_fields;
@@ -21,14 +21,16 @@ struct csv_row {
 	bool used;
 };
 
-/* Ends the field at `at` in place, its quotes taken off. Returns where the next one begins, NULL behind the
- * last. */
+/*
+ * Ends the field at `at` in place and removes its quotes. Returns the start of the next one, NULL after the
+ * last.
+ */
 char *csv_field_end(char *at);
-/* Reads the next whole line: 1, 0 at the end (a line without its newline is left there), -ENOMEM. */
+/* Reads the next complete line: 1, 0 at the end (a line without a newline is not consumed), -ENOMEM. */
 int csv_row_read(FILE *file, struct csv_row *row);
 void csv_row_done(struct csv_row *row);
 bool csv_row_is_header(const struct csv_row *row);
-/* A row of reports with that many fields, whose time, socket and CPU are numbers; sets its time. */
+/* A row of reports with this many fields, whose time, socket and CPU are numbers; sets its time. */
 bool csv_row_is_good(struct csv_row *row, unsigned n_fields);
-/* NAN for what is no number. */
+/* NAN if it is not a number. */
 double csv_row_number(const struct csv_row *row, unsigned field);
