@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stores behind one face: finds the backend of a URI, hands calls on, and answers for what a backend
- * lacks. Called by the processes that own a store. Knows no database.
+ * All stores through one interface: finds the backend of a URI, passes calls on, and answers for functions
+ * that a backend lacks. Called by the processes that own a store. Knows no database.
  */
 #include "store/store_backend.h"
 #include "store/store_uri.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a store backend implements. The facade (store.c) parses the URI, counts, and keeps the last error;
- * a member that a backend cannot serve is NULL and answers STORE_DROP with a sentence that says so.
+ * What a store backend implements. The facade (store.c) parses the URI, counts, and keeps the last error. A
+ * function that a backend does not support is NULL and answers STORE_DROP with a sentence that says so.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ struct store_backend {
 	enum store_result (*put)(struct store *store, const char *collection, const struct batch *batch);
 	enum store_result (*get)(struct store *store, const char *collection, const char *id,
 				 struct batch *ret_documents);
-	/* One transaction for several writings; NULL: has none. */
+	/* One transaction for several writes; NULL: not supported. */
 	enum store_result (*begin)(struct store *store);
 	enum store_result (*commit)(struct store *store);
 	void (*roll_back)(struct store *store);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Identity, time and target out of a document's bytes, and the comparison with a query. Pure. Called by the
+ * Identity, time and target from a document's bytes, and the comparison with a query. Pure. Called by the
  * stores.
  */
 #include "store/store_document.h"

@@ -24,10 +24,10 @@ struct store_document {
 	enum store_document_kind kind;
 };
 
-/* False when the bytes are no BSON document. */
+/* False if the bytes are not a BSON document. */
 bool store_document_read(const uint8_t *data, size_t length, struct store_document *ret_document);
 /* Has it the string _id `id`? */
 bool store_document_has_id(const struct store_document *document, const char *id);
 bool store_document_same_id(const struct store_document *a, const struct store_document *b);
-/* Does it lie within the query's times and is it of its target? */
+/* Is it within the query's times, and of its target? */
 bool store_document_matches(const struct store_document *document, const struct store_query *query);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store that keeps nothing: takes every document and finds none. For measuring the rest, and for dry
- * runs.
+ * The store that keeps nothing: accepts every document and finds none. For measuring everything else, and for
+ * dry runs.
  */
 #include "store/store_backend.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the stores that are files may write. Called by the backends of files when they open.
+ * Where file stores may write. Called by their backends when they open.
  */
 #include "store/store_path.h"
 #include "base/folder.h"
@@ -20,7 +20,7 @@ bool store_path_is_directory(const char *path)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* The answer of access() is no promise where root asks, as in /proc: only a file that is made tells. */
+/* access() is not reliable for root, for example in /proc: only creating a file is. */
 static int try_to_make(const char *folder)
 {
 	char path[PATH_MAX + 32];

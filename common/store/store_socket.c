@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A TCP client that sends one JSON line for each report, as hwpc-sensor does and PowerAPI's socket input
- * reads. While the other side is away the answer is RETRY, with pauses that grow between the attempts. Called
- * through store.c.
+ * A TCP client that sends one JSON line per report, as hwpc-sensor does and PowerAPI's socket input expects.
+ * While the other side is away the answer is RETRY, with growing pauses between attempts. Called through
+ * store.c.
  */
 #include "store/store_backend.h"
 #include "store/store_document.h"
@@ -163,7 +163,7 @@ static int send_all(struct socket_store *own)
 	return r;
 }
 
-/* The other side never sends: what can be read is its end. */
+/* The other side never sends: anything readable is the end of the stream. */
 static bool peer_is_gone(const struct socket_store *own)
 {
 	char byte;
@@ -171,7 +171,7 @@ static bool peer_is_gone(const struct socket_store *own)
 	return recv(own->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-/* Only reports of counts and of power go out: readers choke on anything else. */
+/* Only reports of counts and of power are sent: readers fail on anything else. */
 static bool add_line(struct socket_store *own, const uint8_t *data, size_t length)
 {
 	struct store_document document;

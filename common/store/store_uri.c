@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Store URIs: `mongodb://…`, `mongodb:HOST:PORT` and `HOST:PORT` as people type them, `sqlite:PATH` and its
- * sisters. Pure. Called by store_open() and by whoever checks or prints a configuration.
+ * Store URIs: `mongodb://…`, `mongodb:HOST:PORT` and `HOST:PORT` as people type them, `sqlite:PATH` and
+ * similar. Pure. Called by store_open() and by whatever checks or prints a configuration.
  */
 #include "store/store_uri.h"
 #include "base/reason.h"
@@ -36,7 +36,7 @@ static bool is_port(const char *text)
 	return port > 0 && port <= 65535;
 }
 
-/* HOST:PORT, or HOST alone where the port has a default. Hosts in brackets are IPv6 addresses. */
+/* HOST:PORT, or HOST alone if the port has a default. Hosts in brackets are IPv6 addresses. */
 static bool is_host_port(const char *text, bool port_needed)
 {
 	const char *colon = text[0] == '[' ? strstr(text, "]:") : strchr(text, ':');
@@ -125,7 +125,7 @@ bool store_uri_valid(const char *uri, struct reason *why)
 	return store_uri_parse(uri, &parsed, why) == 0;
 }
 
-/* Where "user:password@host" begins; NULL for a path. The :// may have been forgotten. */
+/* Start of "user:password@host"; NULL for a path. The :// may have been forgotten. */
 static const char *find_user(const char *uri)
 {
 	size_t length = strcspn(uri, ":");
@@ -138,7 +138,7 @@ static const char *find_user(const char *uri)
 	return uri;
 }
 
-/* Where the password lies; 0 when there is none. */
+/* Position of the password; 0 if there is none. */
 static size_t find_password(const char *uri, size_t *ret_length)
 {
 	const char *user = find_user(uri);
@@ -148,7 +148,7 @@ static size_t find_password(const char *uri, size_t *ret_length)
 	if (!user)
 		return 0;
 	at = user + strcspn(user, "/?");
-	/* A password with a slash in it is wrong in a URI, but must not be shown for that. */
+	/* A password with a slash in it is wrong in a URI, but must not be shown for that reason. */
 	if (strchr(at, '@'))
 		at = strrchr(user, '@');
 	while (at > user && *at != '@')

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files of documents: opening and appending. A batch is in the file as a whole or, on a full disk, not at
- * all; what a crash has cut short is taken off when the file is next written to. Called by the bson and jsonl
- * backends.
+ * all; what a crash has cut short is removed at the next write. Called by the bson and jsonl backends.
  */
 #include "store/file/store_file_private.h"
 #include "base/folder.h"
@@ -17,7 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Rights, and that no other process writes to the file: the lock is taken for good at the first write. */
+/*
+ * Permission, and that no other process writes to the file: the lock is taken permanently at the first write.
+ */
 static int check_writable(const struct store_file *file)
 {
 	int r = store_path_check_writable(file->location, file->directory);
@@ -109,7 +110,7 @@ static int go_on(void *data, const uint8_t *document, size_t length)
 	return 1;
 }
 
-/* Finds the end of the last whole document and cuts off what a crash has left behind it. */
+/* Finds the end of the last complete document and cuts off what a crash left after it. */
 static int mend_end(struct store *store, const char *path, int fd, off_t *ret_end)
 {
 	struct store_file *file = store_file_of(store);
@@ -186,7 +187,7 @@ static int add_output(struct store *store, const char *collection, const char *p
 	return 0;
 }
 
-/* The open file of a collection; two collections may share one. NULL: the store's error says why. */
+/* The open file of a collection; two collections may share one. NULL: the store's error has the reason. */
 static struct store_file_output *output_of(struct store *store, const char *collection)
 {
 	struct store_file *file = store_file_of(store);
@@ -224,7 +225,7 @@ static int write_all(const struct store_file_output *output, const uint8_t *data
 	return 0;
 }
 
-/* The batch as bytes of the file: as it is, or through the codec. */
+/* The batch as bytes of the file: unchanged, or through the codec. */
 static int encode_batch(struct store_file *file, const struct batch *batch, const struct batch **ret_bytes)
 {
 	const uint8_t *document;

@@ -14,17 +14,19 @@
 
 struct store_file_codec {
 	const char *suffix; /* ".bson" */
-	/* Appends the file's form of a document to `bytes`. NULL: the file holds BSON. */
+	/* Appends the file's form of a document to `bytes`. NULL: the file contains BSON. */
 	int (*encode)(struct batch *bytes, const uint8_t *document, size_t length);
-	/* Length of the document that file bytes begin with, as decode() has it; NULL: not BSON, use
-	 * decode(). */
+	/*
+	 * Length of the document at the start of the file's bytes, as in decode(); NULL: not BSON, use
+	 * decode().
+	 */
 	ssize_t (*measure)(const uint8_t *data, size_t length);
 	/*
-	 * Takes the next document out of file bytes. Returns the bytes taken (an empty line adds no
-	 * document), 0 when more bytes are needed, -EBADMSG when the bytes are no document, -ENOMEM.
+	 * Reads the next document from the file's bytes. Returns the bytes consumed (an empty line adds no
+	 * document), 0 if more bytes are needed, -EBADMSG if the bytes are not a document, -ENOMEM.
 	 */
 	ssize_t (*decode)(const uint8_t *data, size_t length, struct batch *ret_documents);
-	/* Bytes to pass over where decode() said -EBADMSG. NULL: what follows cannot be read either. */
+	/* Bytes to skip after decode() returned -EBADMSG. NULL: what follows cannot be read either. */
 	size_t (*pass)(const uint8_t *data, size_t length);
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a file store, for the files that make it up: store_file.c (open, append), store_file_read.c
- * (read, get, put; which collection is in which file).
+ * The state of a file store, for its files: store_file.c (open, append), store_file_read.c (read, get, put;
+ * which collection is in which file).
  */
 #pragma once
 
@@ -13,7 +13,7 @@ struct store_file_output {
 	char *collection;
 	char *path;
 	int fd;
-	off_t end; /* behind the last whole document; -1: a stream that cannot be cut */
+	off_t end; /* after the last complete document; -1: a stream that cannot be truncated */
 };
 
 struct store_file {
@@ -26,7 +26,7 @@ struct store_file {
 	struct batch encoded; /* bytes to write */
 	struct batch chunk;   /* bytes read */
 	struct batch one;     /* the document under the cursor */
-	unsigned n_damaged;   /* documents passed over in this walk */
+	unsigned n_damaged;   /* documents skipped in this walk */
 };
 
 static inline struct store_file *store_file_of(const struct store *store)
@@ -34,11 +34,11 @@ static inline struct store_file *store_file_of(const struct store *store)
 	return store->private;
 }
 
-/* The file of a collection. False when the name does not fit, or holds a '/'. */
+/* The file of a collection. False if the name does not fit, or contains a '/'. */
 bool store_file_path(const struct store_file *file, const char *collection, char ret_path[PATH_MAX]);
 /*
- * Calls `each` for the documents from *offset on (1: go on, 0: stop behind it). Ends with 0 and *offset
- * behind the last document taken; *ret_torn bytes are left that are no whole document. -ENOENT, -EBADMSG,
+ * Calls `each` for the documents from *offset on (1: continue, 0: stop after it). Ends with 0 and *offset
+ * after the last document read; *ret_torn bytes remain that are not a complete document. -ENOENT, -EBADMSG,
  * other errno.
  */
 int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
@@ -46,5 +46,5 @@ int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
 		    uint64_t *ret_torn);
 /* Closes the output of a path that was replaced. */
 void store_file_forget(struct store_file *file, const char *path);
-/* Writes the documents into a new file of that name, down to the disk. */
+/* Writes the documents to a new file of that name, and syncs it. */
 enum store_result store_file_write_whole(struct store *store, const char *path, const struct batch *batch);

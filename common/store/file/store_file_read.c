@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads a file store: documents from an offset on, one by its id, and the collections that there are. Which
- * collection lives in which file, and the other way round, is here; the rule is in store_file.h. Damage is
- * passed over where a codec can find the next document, and counted. Called through store.c.
+ * Reads a file store: documents from an offset on, one by its ID, and the existing collections. Which
+ * collection is in which file, and the reverse, is here; the rule is in store_file.h. Damage is skipped if a
+ * codec can find the next document, and counted. Called through store.c.
  */
 #include "store/file/store_file_private.h"
 #include "store/store_document.h"
@@ -17,9 +17,9 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES  ((size_t)256 * 1024)
-#define DOCUMENT_MAX ((size_t)48 * 1024 * 1024) /* 16 MiB of BSON may be three times as long in JSON */
+#define DOCUMENT_MAX ((size_t)48 * 1024 * 1024) /* 16 MiB of BSON can be three times as long in JSON */
 
-/* Fills the chunk behind its end. Bytes read, 0 at the end of the file. */
+/* Fills the chunk after its end. Bytes read, 0 at the end of the file. */
 static ssize_t fill_chunk(struct batch *chunk, int fd, uint64_t file_offset)
 {
 	ssize_t n;
@@ -55,7 +55,7 @@ static ssize_t next_document(struct store_file *file, const uint8_t *data, size_
 	return taken;
 }
 
-/* Hands on the whole documents of the chunk. *ret_used: bytes taken. 1: go on, 0: stop. */
+/* Passes on the complete documents of the chunk. *ret_used: bytes consumed. 1: continue, 0: stop. */
 static int walk_chunk(struct store_file *file,
 		      int (*each)(void *data, const uint8_t *document, size_t length), void *data,
 		      size_t *ret_used)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of JSON lines: one document a line, relaxed extended JSON, for tools like jq and for PowerAPI's json
- * input. `jsonl:-` is the standard output.
+ * Files of JSON lines: one document per line, relaxed extended JSON, for tools like jq and for PowerAPI's
+ * JSON input. `jsonl:-` is standard output.
  */
 #include "store/file/store_file.h"
 #include "document/bson_json.h"
@@ -29,7 +29,7 @@ static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_docu
 	return r < 0 ? r : end + 1 - data;
 }
 
-/* A damaged line spoils no other one. */
+/* A damaged line does not affect the others. */
 static size_t pass(const uint8_t *data, size_t length)
 {
 	const uint8_t *end = memchr(data, '\n', length);

@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #define BY_TIME               "timestamp_1"
-#define CODE_OPTIONS_CONFLICT 85 /* the index is there with another expiry */
+#define CODE_OPTIONS_CONFLICT 85 /* the index exists with another expiry */
 #define CODE_KEYS_CONFLICT    86
 #define DEFAULT_DATABASE      "rapls2"
 
-/* The driver's file of counters would stay where its process is killed, or has given up its user. */
+/* The driver's file of counters would remain if its process is killed, or has changed its user. */
 __attribute__((constructor)) static void remove_counters(void)
 {
 	char path[48];
@@ -43,7 +43,7 @@ static void set_unless_given(mongoc_uri_t *uri, const char *option, uint64_t tim
 			uri, option, (int32_t)(timeout_ms > INT32_MAX ? INT32_MAX : timeout_ms));
 }
 
-/* Host names for messages: the URI itself may hold a password. */
+/* Host names for messages: the URI itself may contain a password. */
 static void name_hosts(const mongoc_uri_t *uri, char *ret, size_t size)
 {
 	size_t length = 0;
@@ -132,9 +132,8 @@ mongoc_collection_t *store_mongo_collection(struct store *store, const char *nam
 }
 
 /*
- * Refusals of the server itself, which will not change by waiting: a bad value, a failed validation, too
- * large, an illegal name, an unknown command or option. Everything else (network, elections, rights, space)
- * may.
+ * Refusals by the server that waiting will not change: a bad value, a failed validation, too large, an
+ * illegal name, an unknown command or option. Everything else (network, elections, rights, space) may change.
  */
 bool store_mongo_may_retry(const bson_error_t *error)
 {
@@ -213,7 +212,7 @@ static bool is_conflict(const bson_error_t *error)
 	return error->code == CODE_OPTIONS_CONFLICT || error->code == CODE_KEYS_CONFLICT;
 }
 
-/* Any refusal of the expiring index leaves the plain one, and deleting to us. */
+/* If the expiring index is refused for any reason, the plain one is created, and we delete old documents. */
 static bool ensure_time_index(struct store *store, const char *collection, uint64_t retention_s,
 			      bson_error_t *error)
 {

@@ -15,7 +15,7 @@ struct mongo_store {
 	char where[256]; /* hosts of the URI, for messages */
 	/* the collection of the last call, kept */
 	mongoc_collection_t *collection;
-	/* the documents of an insert, as the driver wants them; memory is kept */
+	/* the documents of an insert, in the driver's form; memory is reused */
 	bson_t *listed;
 	const bson_t **list;
 	unsigned n_listed;
@@ -26,11 +26,11 @@ static inline struct mongo_store *store_mongo_of(const struct store *store)
 	return store->private;
 }
 
-/* The driver's handle of a collection; makes no connection. */
+/* The driver's handle of a collection; does not connect. */
 mongoc_collection_t *store_mongo_collection(struct store *store, const char *name);
-/* Is it worth another try later? False: the server understood and refused. */
+/* Is a retry useful? False: the server understood and refused. */
 bool store_mongo_may_retry(const bson_error_t *error);
-/* The store's sentence for an error, with what to do about it. */
+/* The store's sentence for an error, with the fix. */
 enum store_result store_mongo_fail(struct store *store, enum store_result result, const char *doing,
 				   const bson_error_t *error);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents out of MongoDB: by time, by _id, and the names of the collections. Called through store.c.
+ * Documents from MongoDB: by time, by _id, and the names of the collections. Called through store.c.
  */
 #include "store/mongo/store_mongo.h"
 #include "store/store_document.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Undoes what a read that failed has added. */
+/* Removes what a failed read has added. */
 static enum store_result give_up(struct store *store, struct batch *documents, const struct batch *before,
 				 const bson_error_t *error)
 {
@@ -84,8 +84,8 @@ static enum store_result find_range(struct store *store, const struct store_quer
 }
 
 /*
- * Where the documents of the last time begin, among those from `start` on; that time, and how many they are.
- * The end when there is one without a time.
+ * The first document of the last time, among those from `start` on; that time, and their number. The end if a
+ * document has no time.
  */
 static size_t find_last_time(const struct batch *documents, size_t start, int64_t *ret_time_ms,
 			     unsigned *ret_n)
@@ -117,8 +117,8 @@ static size_t find_last_time(const struct batch *documents, size_t start, int64_
 }
 
 /*
- * A limit may have cut documents of one time apart, and the next query would begin behind that time. So those
- * of the last time are left for the next query, or, where there is no other time, all of them are read.
+ * The limit may have separated documents of the same time, and the next query would start after that time. So
+ * those of the last time are left for the next query or, if there is no other time, all of them are read.
  */
 static enum store_result mend_limit(struct store *store, const struct store_query *query,
 				    const struct batch *before, struct batch *documents)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appending to MongoDB and replacing: a batch is one unordered write, what the server already has counts as
- * stored, and of what it refuses the rest goes in. Called through store.c.
+ * Appending to MongoDB and replacing: a batch is one unordered write; what the server already has counts as
+ * stored; if it refuses some documents, the others are stored. Called through store.c.
  */
 #include "store/mongo/store_mongo.h"
 #include "document/bson_cursor.h"
@@ -16,7 +16,7 @@
 struct bulk_errors {
 	unsigned duplicates;
 	unsigned refused;
-	unsigned later; /* may be tried again */
+	unsigned later; /* can be retried */
 	bson_error_t first_refused;
 	bson_error_t first_later;
 };
@@ -63,8 +63,8 @@ static void note_errors(const bson_t *reply, struct bulk_errors *errors)
 }
 
 /*
- * Replacements are slow: a thousand at once may take a server longer than one call may last, and would be
- * tried again for ever.
+ * Replacing is slow: a thousand at once may take a server longer than one call may last, and would be retried
+ * forever.
  */
 #define REPLACE_MAX 100
 
@@ -93,7 +93,10 @@ static void drop_document(struct store *store, size_t length)
 	(void)store_fail(store, STORE_DROP, "a document of %zu bytes is malformed or has no _id", length);
 }
 
-/* Fills the bulk write; documents that the driver itself refuses are dropped. Returns how many went in. */
+/*
+ * Fills the bulk write; documents rejected by the driver itself are dropped. Returns the number of documents
+ * in it.
+ */
 static unsigned fill_bulk(struct store *store, mongoc_bulk_operation_t *bulk, const struct part *part)
 {
 	bson_t *options = BCON_NEW("validate", BCON_BOOL(false), "upsert", BCON_BOOL(true));
@@ -134,7 +137,7 @@ static bool replace_all(struct store *store, mongoc_collection_t *collection, st
 	return good;
 }
 
-/* The documents as the driver wants them, in memory that is kept. False on lack of it. */
+/* The documents in the driver's form, in reused memory. False if out of memory. */
 static bool list_documents(struct store *store, struct part *part)
 {
 	struct mongo_store *own = store_mongo_of(store);
@@ -166,7 +169,7 @@ static bool list_documents(struct store *store, struct part *part)
 	return true;
 }
 
-/* One call for all of them: the bulk interface takes the options of each document apart anew. */
+/* One call for all of them: the bulk interface parses the options of every document again. */
 static bool insert_all(struct store *store, mongoc_collection_t *collection, struct part *part, bson_t *reply,
 		       bson_error_t *error)
 {
@@ -199,7 +202,7 @@ static void skip_documents(struct part *part, unsigned n)
 		(void)batch_next(part->batch, &part->offset, &document, &length);
 }
 
-/* The server refused the whole command: the halves will show which document it was. */
+/* The server refused the whole command: bisecting shows which document was the reason. */
 static enum store_result write_halves(struct store *store, mongoc_collection_t *collection,
 				      const struct part *part)
 {
@@ -279,7 +282,7 @@ static enum store_result write_batch(struct store *store, const char *collection
 		skip_documents(&part, part.n);
 		left -= part.n;
 	}
-	/* The caller gives the whole batch again: what was counted of it would be counted twice. */
+	/* The caller repeats the whole batch: what was counted of it would be counted twice. */
 	if (result == STORE_RETRY) {
 		before.round_trips = store->statistics.round_trips;
 		store->statistics = before;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents in a SQLite file, the default store and the sensor's spool: one table, BSON in a column beside
- * what is searched for. WAL, so that the sensor may write while the server reads; one transaction for each
- * batch. Called through store.c; docs/documents.md has the schema.
+ * Documents in an SQLite file, the default store and the sensor's spool: one table, BSON in a column beside
+ * the search columns. WAL, so that the sensor can write while the server reads; one transaction per batch.
+ * Called through store.c; docs/documents.md has the schema.
  */
 #include "store/sqlite/store_sqlite.h"
 #include "store/store_document.h"
@@ -11,7 +11,7 @@
 #include <bson/bson.h>
 #include <errno.h>
 
-#define DELETE_AT_ONCE 5000 /* rows of one transaction of retention, so that writers need not wait long */
+#define DELETE_AT_ONCE 5000 /* rows per transaction of retention, so that writers do not wait long */
 
 #define COLUMNS "INSERT INTO documents (collection, id, time, target, body) VALUES (?1, ?2, ?3, ?4, ?5) "
 #define SELECT_BY_TIME                                                                                       \
@@ -33,7 +33,7 @@ static const char *const sql[SQL_STATEMENTS] = {
 	[SQL_READ_NEWEST] = SELECT_BY_TIME "DESC, number DESC",
 	[SQL_GET] = "SELECT body FROM documents WHERE collection = ?1 AND id = ?2",
 	[SQL_GET_ALL] = "SELECT body FROM documents WHERE collection = ?1 ORDER BY number",
-	/* One look into the index for each collection, instead of a walk over all documents. */
+	/* One index lookup per collection, instead of a walk over all documents. */
 	[SQL_LIST] = "WITH RECURSIVE names (name) AS ("
 		     "SELECT min(collection) FROM documents WHERE collection >= ?1 UNION ALL "
 		     "SELECT (SELECT min(collection) FROM documents WHERE collection > name) FROM names "
@@ -42,7 +42,7 @@ static const char *const sql[SQL_STATEMENTS] = {
 	[SQL_EXPIRE] = EXPIRE_OLD,
 };
 
-/* The prepared statement, made at its first use. NULL on failure. */
+/* The prepared statement, created at its first use. NULL on failure. */
 static sqlite3_stmt *statement_of(struct store *store, enum sqlite_statement which)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
@@ -53,7 +53,7 @@ static sqlite3_stmt *statement_of(struct store *store, enum sqlite_statement whi
 	return own->statements[which];
 }
 
-/* Runs a statement that yields no rows. */
+/* Runs a statement that returns no rows. */
 static int run(struct store *store, enum sqlite_statement which)
 {
 	sqlite3_stmt *statement = statement_of(store, which);
@@ -90,7 +90,7 @@ static enum store_result commit(struct store *store)
 	return STORE_OK;
 }
 
-/* What was counted since the beginning is not there. */
+/* Counts since the start of the transaction are undone. */
 static void roll_back(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
@@ -111,7 +111,7 @@ static void bind_id(sqlite3_stmt *statement, int place, const struct store_docum
 	else if (document->id_type == BSON_CURSOR_OBJECT_ID)
 		(void)sqlite3_bind_blob(statement, place, document->id, (int)document->id_length,
 					SQLITE_STATIC);
-	else /* with its type and key before it: never equal to an ObjectId or a text */
+	else /* with its type and key before it: never equal to an ObjectId or a string */
 		(void)sqlite3_bind_blob(statement, place, document->id - 5, (int)document->id_length + 5,
 					SQLITE_STATIC);
 }
@@ -138,8 +138,10 @@ static int write_document(struct store *store, sqlite3_stmt *statement, const st
 	return SQLITE_OK;
 }
 
-/* All documents of a batch in the open transaction. A document without BSON or _id is refused, the rest goes
- * in. */
+/*
+ * All documents of a batch in the open transaction. A document without BSON or _id is refused, the others are
+ * stored.
+ */
 static enum store_result write_documents(struct store *store, sqlite3_stmt *statement,
 					 const struct batch *batch)
 {
@@ -200,7 +202,7 @@ static enum store_result put(struct store *store, const char *collection, const 
 	return write_batch(store, SQL_REPLACE, collection, batch);
 }
 
-/* 0; -EBADMSG when the row holds no document; -ENOMEM. */
+/* 0; -EBADMSG if the row contains no document; -ENOMEM. */
 static int take_body(sqlite3_stmt *statement, struct batch *ret_documents)
 {
 	const uint8_t *body = sqlite3_column_blob(statement, 0);
@@ -210,8 +212,8 @@ static int take_body(sqlite3_stmt *statement, struct batch *ret_documents)
 }
 
 /*
- * One damaged row must not keep the others from being read: in its place its reader gets a document that says
- * so, is no report, and differs from row to row, so that it is counted.
+ * One damaged row must not prevent reading the others: instead, the reader gets a document that states this,
+ * is not a report, and differs from row to row, so that it is counted.
  */
 static int take_row(sqlite3_stmt *statement, struct batch *ret_documents)
 {
@@ -227,7 +229,7 @@ static int take_row(sqlite3_stmt *statement, struct batch *ret_documents)
 	return r;
 }
 
-/* Steps through the rows. Oldest first, documents of one time are never cut apart by the limit. */
+/* Steps through the rows. Oldest first, documents of the same time are never separated by the limit. */
 static int take_rows(sqlite3_stmt *statement, const struct store_query *query, struct batch *ret_documents,
 		     struct store_read *ret_read)
 {

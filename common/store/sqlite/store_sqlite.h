@@ -29,7 +29,7 @@ struct sqlite_store {
 	char *path;
 	sqlite3_stmt *statements[SQL_STATEMENTS];
 	bool grouped;                   /* a transaction is open */
-	struct store_statistics before; /* as they were at its beginning */
+	struct store_statistics before; /* their values at its start */
 };
 
 static inline struct sqlite_store *store_sqlite_of(const struct store *store)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The SQLite store's file: opening, schema, closing, and what its errors mean to a person. Called through
- * store.c; docs/documents.md has the schema.
+ * The SQLite store's file: opening, schema, closing, and explaining its errors. Called through store.c;
+ * docs/documents.md has the schema.
  */
 #include "store/sqlite/store_sqlite.h"
 #include "base/folder.h"
@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #define SCHEMA_VERSION 1
-#define WAL_PAGES      4000 /* of the log before it goes into the file, for who writes much; 16 MB */
+#define WAL_PAGES      4000 /* of the log before a checkpoint, for heavy writers; 16 MB */
 #define WAL_AGAIN_MS   5
 
-/* Documents without a time have time 0: they are found when no bounds are set, and never expire. */
+/* Documents without a time have time 0: they are found if no bounds are set, and never expire. */
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
 	"CREATE TABLE IF NOT EXISTS documents ("
@@ -34,8 +34,10 @@ static const char schema[] =
 	"PRAGMA user_version = 1;"
 	"COMMIT;";
 
-/* The store's sentence for SQLite's last error. Everything but a refused document may be mended by waiting or
- * by hand. */
+/*
+ * The store's sentence for SQLite's last error. Everything but a refused document may be fixed by waiting or
+ * by hand.
+ */
 enum store_result store_sqlite_fail(struct store *store, const char *doing)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
@@ -61,11 +63,11 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 }
 
 /*
- * SQLite's own wait does not cover the change to WAL: of several processes that open a new file at once, all
- * but one are told at once that it is locked. The change is the same for all, so whoever is refused tries
- * again for the time that any other call may wait.
+ * SQLite's own wait does not cover the switch to WAL: if several processes open a new file at once, all but
+ * one fail at once because it is locked. The switch is the same for all, so they retry for as long as any
+ * other call may wait.
  */
-/* For who writes to many places: each page goes from the log to the file once for several changes. */
+/* For writers to many places: each page goes from the log to the file once for several changes. */
 static void widen(const struct sqlite_store *own, unsigned cache_kb)
 {
 	char pragmas[100];
