@@ -124,9 +124,9 @@ static void print_machine(const json_t *machine)
 	printf("machine  %s, kernel %s", text_at(machine, "hostname"), text_at(machine, "kernel"));
 	if (*text_at(machine, "cpu"))
 		printf(", %s", text_at(machine, "cpu"));
-	printf(", %lld CPUs on %lld sockets\n",
-	       (long long)json_integer_value(json_object_get(machine, "cpus")),
-	       (long long)json_integer_value(json_object_get(machine, "sockets")));
+	printf(", %" JSON_INTEGER_FORMAT " CPUs on %" JSON_INTEGER_FORMAT " sockets\n",
+	       json_integer_value(json_object_get(machine, "cpus")),
+	       json_integer_value(json_object_get(machine, "sockets")));
 }
 
 static void print_answer(const json_t *answer)

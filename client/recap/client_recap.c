@@ -9,6 +9,7 @@
 #include "base/reason.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,9 +92,8 @@ static char *make_url(const struct recap_options *options)
 	(void)gethostname(host, sizeof(host) - 1);
 	machine = fetch_escape(options->machine ? options->machine : host);
 	if (!machine || !database || !name ||
-	    asprintf(&path, "/api/recaps?database=%s&machine=%s%s%s&limit=%lld", database, machine,
-		     options->name ? "&name=" : "", name,
-		     options->name ? 1LL : (long long)options->limit) < 0)
+	    asprintf(&path, "/api/recaps?database=%s&machine=%s%s%s&limit=%" PRId64, database, machine,
+		     options->name ? "&name=" : "", name, options->name ? 1 : options->limit) < 0)
 		return NULL;
 	return fetch_make_url(options->server, path);
 }

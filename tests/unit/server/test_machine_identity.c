@@ -7,6 +7,7 @@
 #include "machine/machine.h"
 #include "machine/state.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,12 +46,12 @@ static void feed(struct machine *machine, int64_t time_ms, const char *target, c
 			       joules * 4294967296.0);
 	if (id)
 		(void)snprintf(metadata, sizeof(metadata), "{\"container_id\":\"%s\"}", id);
-	(void)snprintf(
-		text, sizeof(text),
-		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%lld\"}},\"sensor\":\"n1\",\"target\":\"%s\","
-		"\"groups\":{%s\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":%.1f}}}},"
-		"\"metadata\":%s}",
-		(long long)time_ms, target, energy, joules > 0 ? 4e9 : 1e9, metadata);
+	(void)snprintf(text, sizeof(text),
+		       "{\"timestamp\":{\"$date\":{\"$numberLong\":\"%" PRId64
+		       "\"}},\"sensor\":\"n1\",\"target\":\"%s\","
+		       "\"groups\":{%s\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":%.1f}}}},"
+		       "\"metadata\":%s}",
+		       time_ms, target, energy, joules > 0 ? 4e9 : 1e9, metadata);
 	assert_true(bson_init_from_json(&document, text, -1, NULL));
 	assert_int_equal(machine_feed(machine, bson_get_data(&document), document.len, now_ms, &fed), 0);
 	bson_destroy(&document);
