@@ -16,8 +16,9 @@ usage() {
 		  -n, --name NAME          name of the container and of the recap (default: IMAGE from its last '/' on,
 		                           with ':' replaced by '_')
 		  -s, --server HOST:PORT   the wattribute server (default localhost:27019)
-		  -m, --machine NAME       name of this machine's sensor (default: host name)
+		  -m, --machine NAME       name of this machine's sensor (default: host name without its domain)
 		  -d, --database NAME      database of the recap (default rapls2)
+		      --token WORD         the server's --token; better in WATTRIBUTE_TOKEN or a file
 		  -c, --cpus LIST          CPUs to pin to, in docker's syntax (default 0; 'all': do not pin)
 		  -o, --docker-option OPT  additional option for docker run, e.g. -o --memory=1g; can be repeated
 		  -i, --interactive        connect the container to this terminal's input
@@ -26,7 +27,7 @@ usage() {
 
 		Options go before IMAGE; everything after IMAGE is passed to the container. Server, machine, database and
 		CPUs can also be set in the environment (WATTRIBUTE_SERVER, WATTRIBUTE_MACHINE, WATTRIBUTE_DATABASE,
-		WATTRIBUTE_CPUS) or by lines such as 'server = HOST:PORT' in ./wattribute.conf or ~/.wattributerc.
+		WATTRIBUTE_CPUS, WATTRIBUTE_TOKEN) or by lines such as 'server = HOST:PORT' in ./wattribute.conf or ~/.wattributerc.
 
 		A line of the container's output that starts with --++ marks the start of the warm-up, and one that starts
 		with ++-- the start of the main loop. The last line of each kind counts.
@@ -43,7 +44,7 @@ fail() {
 
 # --- settings: option > environment > file > default ---------------------------------------------------------------
 
-name= server= machine= database= cpus= wait_s=60 interactive= docker_options=
+name= server= machine= database= cpus= token= wait_s=60 interactive= docker_options=
 
 # Reads 'key = value' lines; never runs them. Only what is not set yet is taken.
 read_settings() {
@@ -63,7 +64,8 @@ read_settings() {
 		machine) machine=${machine:-$value} ;;
 		database) database=${database:-$value} ;;
 		cpus) cpus=${cpus:-$value} ;;
-		*) fail "$1:$settings_line: unknown key '$key'; known: server machine database cpus" ;;
+		token) token=${token:-$value} ;;
+		*) fail "$1:$settings_line: unknown key '$key'; known: server machine database cpus token" ;;
 		esac
 	done <"$1"
 }
@@ -89,7 +91,7 @@ while [ $# -gt 0 ]; do
 		;;
 	esac
 	case $option in
-	-n | --name | -s | --server | -m | --machine | -d | --database | -c | --cpus | -o | --docker-option | -w | --wait)
+	-n | --name | -s | --server | -m | --machine | -d | --database | -c | --cpus | --token | -o | --docker-option | -w | --wait)
 		[ $# -ge 2 ] || fail "option $option needs a value; see $me --help"
 		case $option in
 		-n | --name) name=$2 ;;
@@ -97,6 +99,7 @@ while [ $# -gt 0 ]; do
 		-m | --machine) machine=$2 ;;
 		-d | --database) database=$2 ;;
 		-c | --cpus) cpus=$2 ;;
+		--token) token=$2 ;;
 		-o | --docker-option) add_docker_option "$2" ;;
 		-w | --wait) wait_s=$2 ;;
 		esac
@@ -124,11 +127,12 @@ server=${server:-${WATTRIBUTE_SERVER:-}}
 machine=${machine:-${WATTRIBUTE_MACHINE:-}}
 database=${database:-${WATTRIBUTE_DATABASE:-}}
 cpus=${cpus:-${WATTRIBUTE_CPUS:-}}
+token=${token:-${WATTRIBUTE_TOKEN:-}}
 for file in ./wattribute.conf "${HOME:-/root}/.wattributerc"; do
 	if [ -r "$file" ]; then read_settings "$file"; fi
 done
 server=${server:-localhost:27019}
-machine=${machine:-$(uname -n)}
+machine=${machine:-$(uname -n | cut -d. -f1)}
 database=${database:-rapls2}
 cpus=${cpus:-0}
 case $server in
@@ -312,7 +316,13 @@ set -- --data-urlencode "name=$name" --data-urlencode "id=$container" --data-url
 # A proxy cannot reach what listens on this machine only, whatever the environment says.
 direct=${no_proxy:-${NO_PROXY:-}}
 [ "$direct" = '*' ] || direct=${direct:+$direct,}localhost,127.0.0.1,::1
-if code=$(no_proxy=$direct curl -sS -G -X POST -H 'Accept: text/plain' --connect-timeout 10 --max-time "$wait_s" -o "$answer" \
+# By curl's standard input: arguments can be seen by every user of the machine.
+authorize() {
+	if [ -n "$token" ]; then
+		printf 'header = "Authorization: Bearer %s"\n' "$(printf '%s' "$token" | sed 's/["\\]/\\&/g')"
+	fi
+}
+if code=$(authorize | no_proxy=$direct curl -K - -sS -G -X POST -H 'Accept: text/plain' --connect-timeout 10 --max-time "$wait_s" -o "$answer" \
 	-w '%{http_code}' "$@" "$url") && [ "$code" = 200 ]; then
 	{
 		echo
@@ -321,10 +331,11 @@ if code=$(no_proxy=$direct curl -sS -G -X POST -H 'Accept: text/plain' --connect
 	exit "$status"
 fi
 case ${code:-000} in
+401) say "the server at $server asks for its --token: give it by --token, WATTRIBUTE_TOKEN or 'token = WORD' in ~/.wattributerc" ;;
 000) say "the server at $server did not answer; check that it is running, and the address (-s HOST:PORT)" ;;
 *) say "the server at $server gave no recap (HTTP $code): $(head -c 500 "$answer" | tr '\n' ' ' | sed 's/^{"error": *"\(.*\)"} *$/\1/')" ;;
 esac
 say "the reports of the run are still stored; to request the recap again:"
-say "  curl -G -X POST -H 'Accept: text/plain' '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1"
+say "  curl -G -X POST -H 'Accept: text/plain'${token:+ -H \"Authorization: Bearer \$WATTRIBUTE_TOKEN\"} '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1"
 [ "$status" != 0 ] || status=74
 exit "$status"

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "store/store.h"
 
 enum client_exit {
 	CLIENT_EXIT_OK = 0,
@@ -20,8 +21,10 @@ enum client_exit {
 };
 
 #define CLIENT_SERVER_DEFAULT   "http://127.0.0.1:4443"
-#define CLIENT_DATABASE_DEFAULT "rapls2"
+#define CLIENT_DATABASE_DEFAULT STORE_DATABASE_DEFAULT
 #define CLIENT_GO_ON            (-1)
+/* The token has one name in the client, the server and tester.sh. */
+#define CLIENT_TOKEN_VARIABLE "WATTRIBUTE_TOKEN"
 
 int client_run_main(int argc, char *argv[]);
 int client_check_main(int argc, char *argv[]);

@@ -4,6 +4,7 @@
  * server.
  */
 #include "fetch.h"
+#include "client.h"
 #include "base/cleanup.h"
 #include "base/reason.h"
 
@@ -77,6 +78,7 @@ static void set_proxy(CURL *handle)
 int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, struct reason *why)
 {
 	char accept[128];
+	cleanup_(cleanup_free) char *token = NULL;
 	char detail[CURL_ERROR_SIZE] = "";
 	struct curl_slist *headers = NULL;
 	CURL *handle = curl_easy_init();
@@ -91,8 +93,11 @@ int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, 
 	if (request->accept) {
 		(void)snprintf(accept, sizeof(accept), "Accept: %s", request->accept);
 		headers = curl_slist_append(NULL, accept);
-		curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
 	}
+	if (request->token && request->token[0] &&
+	    asprintf(&token, "Authorization: Bearer %s", request->token) >= 0)
+		headers = curl_slist_append(headers, token);
+	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
 	code = curl_easy_perform(handle);
 	if (code == CURLE_OK)
 		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &ret_answer->status);
@@ -114,14 +119,21 @@ static void explain(const struct fetch_answer *answer, struct reason *why)
 
 	if (!text)
 		text = answer->body ? answer->body : "";
-	reason_set(why, 0, "the server answered %ld: %.*s", answer->status, (int)strcspn(text, "\r\n"), text);
+	reason_set(why, 0, "the server answered %ld: %.*s%s", answer->status, (int)strcspn(text, "\r\n"),
+		   text,
+		   answer->status == 401 ? "; give the server's --token by --token or " CLIENT_TOKEN_VARIABLE
+					 : "");
 	json_decref(json);
 }
 
-int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, struct reason *why)
+int fetch_json(const char *url, const char *token, bool post, unsigned timeout_ms, json_t **ret_json,
+	       struct reason *why)
 {
-	struct fetch_request request = {
-		.url = url, .post = post, .accept = "application/json", .timeout_ms = timeout_ms};
+	struct fetch_request request = {.url = url,
+					.post = post,
+					.accept = "application/json",
+					.token = token,
+					.timeout_ms = timeout_ms};
 	struct fetch_answer answer;
 	json_error_t error;
 	int r = fetch(&request, &answer, why);
@@ -154,28 +166,4 @@ char *fetch_make_url(const char *server, const char *path)
 	if (asprintf(&url, "%s%.*s%s%s", scheme, (int)length, server, *path == '/' ? "" : "/", path) < 0)
 		return NULL;
 	return url;
-}
-
-char *fetch_escape(const char *text)
-{
-	static const char hex[] = "0123456789ABCDEF";
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-	char *escaped = malloc(3 * strlen(text) + 1);
-	char *at = escaped;
-
-	if (!escaped)
-		return NULL;
-	for (; *text; text++) {
-		unsigned char byte = (unsigned char)*text;
-
-		if (strchr(plain, byte)) {
-			*at++ = (char)byte;
-			continue;
-		}
-		*at++ = '%';
-		*at++ = hex[byte >> 4];
-		*at++ = hex[byte & 15];
-	}
-	*at = '\0';
-	return escaped;
 }

@@ -14,6 +14,7 @@ struct fetch_request {
 	const char *url;
 	bool post;           /* else GET; no body in either case */
 	const char *accept;  /* media type, or NULL */
+	const char *token;   /* for a server with --token; NULL or "": none */
 	unsigned timeout_ms; /* of the whole request; 0: 10,000 */
 };
 
@@ -30,10 +31,8 @@ void fetch_answer_done(struct fetch_answer *answer);
  * The same for JSON: 0 and a new reference; -EPROTO with the server's own sentence in `why` when the status
  * is not 200 or the body is not JSON.
  */
-int fetch_json(const char *url, bool post, unsigned timeout_ms, json_t **ret_json, struct reason *why);
-/*
- * "SERVER/PATH" with "http://" in front if SERVER has no scheme. Owned by the caller; NULL if out of memory.
+int fetch_json(const char *url, const char *token, bool post, unsigned timeout_ms, json_t **ret_json,
+	       struct reason *why);
+/* "SERVER/PATH" with "http://" in front if SERVER has no scheme. Owned by the caller; NULL if out of memory.
  */
 char *fetch_make_url(const char *server, const char *path);
-/* A part of a URL with all but unreserved characters as %XX. Owned by the caller; NULL if out of memory. */
-char *fetch_escape(const char *text);

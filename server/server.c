@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/machine_name.h"
 #include "recap/recaps.h"
 #include "process/sandbox.h"
 #include "server_known.h"
@@ -39,6 +40,25 @@ struct machine *server_find_machine(const struct server *server, const char *nam
 
 	HASH_FIND(hh, server->machines, name, strlen(name), machine);
 	return machine;
+}
+
+struct machine *server_find_host(const struct server *server, const char *name)
+{
+	struct machine *exact = server_find_machine(server, name), *found = NULL;
+	size_t length = machine_name_host_length(name);
+	bool has_domain = name[length] != '\0';
+
+	for (struct machine *machine = server->machines; !exact && machine; machine = machine->hh.next) {
+		size_t host_length = machine_name_host_length(machine->name);
+
+		if (host_length != length || strncmp(machine->name, name, length) != 0 ||
+		    (machine->name[host_length] != '\0') == has_domain)
+			continue;
+		if (found)
+			return NULL;
+		found = machine;
+	}
+	return exact ? exact : found;
 }
 
 const char *server_nearest_machine(const struct server *server, const char *name)

@@ -61,6 +61,8 @@ int server_run(const struct server_config *config, char *const argv[]);
 
 /* NULL: unknown. */
 struct machine *server_find_machine(const struct server *server, const char *name);
+/* The same, or the only machine that differs in nothing but a domain that one of the names has. */
+struct machine *server_find_host(const struct server *server, const char *name);
 /* The machine whose name is nearest; NULL. */
 const char *server_nearest_machine(const struct server *server, const char *name);
 /* Begins an orderly end: what was read is worked off, written, and the position with it. */

@@ -4,7 +4,9 @@
  */
 #include "client.h"
 #include "base/cleanup.h"
+#include "base/machine_name.h"
 #include "fetch.h"
+#include "base/text.h"
 #include "recap/recap_table.h"
 #include "base/reason.h"
 
@@ -12,10 +14,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 struct recap_options {
 	char *server;
+	char *token;
 	char *database;
 	char *machine;
 	char *name; /* of the run; NULL: list */
@@ -42,6 +44,12 @@ static const struct config_row rows[] = {
 	 .fallback = CLIENT_SERVER_DEFAULT,
 	 .offset = offsetof(struct recap_options, server),
 	 .help = "address of the wattribute server"},
+	{.name = "token",
+	 .type = CONFIG_STRING,
+	 .flags = CONFIG_SECRET,
+	 .placeholder = "WORD",
+	 .offset = offsetof(struct recap_options, token),
+	 .help = "the server's --token; better in " CLIENT_TOKEN_VARIABLE ", which others do not see"},
 	{.name = "machine",
 	 .letter = 'm',
 	 .type = CONFIG_STRING,
@@ -83,14 +91,14 @@ static const struct config_spec spec = {
 /* URL of the request; NULL if out of memory. */
 static char *make_url(const struct recap_options *options)
 {
-	char host[256] = "localhost";
+	char host[MACHINE_NAME_SIZE];
 	cleanup_(cleanup_free) char *machine = NULL;
-	cleanup_(cleanup_free) char *database = fetch_escape(options->database);
-	cleanup_(cleanup_free) char *name = fetch_escape(options->name ? options->name : "");
+	cleanup_(cleanup_free) char *database = text_escape_url(options->database);
+	cleanup_(cleanup_free) char *name = text_escape_url(options->name ? options->name : "");
 	cleanup_(cleanup_free) char *path = NULL;
 
-	(void)gethostname(host, sizeof(host) - 1);
-	machine = fetch_escape(options->machine ? options->machine : host);
+	machine = text_escape_url(options->machine ? options->machine
+						   : machine_name_default(host, sizeof(host)));
 	if (!machine || !database || !name ||
 	    asprintf(&path, "/api/recaps?database=%s&machine=%s%s%s&limit=%" PRId64, database, machine,
 		     options->name ? "&name=" : "", name, options->name ? 1 : options->limit) < 0)
@@ -136,7 +144,7 @@ int client_recap_main(int argc, char *argv[])
 
 	if (status == CLIENT_GO_ON) {
 		url = make_url(&options);
-		if (url && fetch_json(url, false, 0, &answer, &why) == 0)
+		if (url && fetch_json(url, options.token, false, 0, &answer, &why) == 0)
 			status = print_recap(&options, answer);
 		else
 			status = client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);

@@ -6,6 +6,7 @@
 #include "client.h"
 #include "base/cleanup.h"
 #include "fetch.h"
+#include "base/text.h"
 #include "recap/recap_table.h"
 #include "run/run_command.h"
 #include "run/run_daemons.h"
@@ -13,6 +14,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -154,7 +156,7 @@ static json_t *get_recap(const struct run *run)
 {
 	double begin_s = (double)run->result.begin_ms / 1000;
 	double end_s = (double)run->result.end_ms / 1000;
-	cleanup_(cleanup_free) char *name = fetch_escape(run->cgroup.name);
+	cleanup_(cleanup_free) char *name = text_escape_url(run->cgroup.name);
 	cleanup_(cleanup_free) char *path = NULL;
 	cleanup_(cleanup_free) char *url = NULL;
 	struct reason why = {"out of memory"};
@@ -165,7 +167,8 @@ static json_t *get_recap(const struct run *run)
 			     "?name=%s&begin=%.3f&beginwarmup=%.3f&beginexecution=%.3f&end=%.3f&wholelife=1",
 			     name, begin_s, begin_s, begin_s, end_s) >= 0)
 		url = fetch_make_url(run->daemons.server_url, path);
-	if (!url || fetch_json(url, true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
+	if (!url ||
+	    fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
 		(void)client_fail(0, "the command ended, but its energy could not be determined: %s",
 				  why.text);
 	return recap;

@@ -123,6 +123,8 @@ static int start_server(struct run_daemons *daemons, const char *store, struct r
 					 "100ms",
 					 "--grace",
 					 "500ms",
+					 "--database",
+					 CLIENT_DATABASE_DEFAULT,
 					 "--recap-timeout",
 					 "10s",
 					 NULL};
@@ -194,7 +196,7 @@ int run_daemons_ready(struct run_daemons *daemons, struct reason *why)
 		explain_end(daemons, "wattribute-server", why);
 		return -ECHILD;
 	}
-	if (url && fetch_json(url, false, 1000, &answer, &detail) == 0)
+	if (url && fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), false, 1000, &answer, &detail) == 0)
 		ready = json_array_size(json_object_get(answer, "sensors")) > 0;
 	json_decref(answer);
 	return ready;

@@ -20,6 +20,7 @@
 
 struct top_options {
 	char *server;
+	char *token;
 	char *machine;
 	uint64_t interval_ms;
 	int64_t count; /* number of refreshes; 0: no limit */
@@ -34,6 +35,12 @@ static const struct config_row rows[] = {
 	 .fallback = CLIENT_SERVER_DEFAULT,
 	 .offset = offsetof(struct top_options, server),
 	 .help = "address of the wattribute server"},
+	{.name = "token",
+	 .type = CONFIG_STRING,
+	 .flags = CONFIG_SECRET,
+	 .placeholder = "WORD",
+	 .offset = offsetof(struct top_options, token),
+	 .help = "the server's --token; better in " CLIENT_TOKEN_VARIABLE ", which others do not see"},
 	{.name = "machine",
 	 .letter = 'm',
 	 .type = CONFIG_STRING,
@@ -96,7 +103,7 @@ static int refresh_view(const struct top_options *options, const char *url, stru
 {
 	struct reason why = {""};
 	json_t *answer = NULL;
-	int r = fetch_json(url, false, 3000, &answer, &why);
+	int r = fetch_json(url, options->token, false, 3000, &answer, &why);
 
 	if (r < 0)
 		(void)top_view_say(view, why.text);

@@ -90,9 +90,15 @@ static const char *energy_words(const json_t *sensor, char *ret, size_t size)
 	const char *source = text_at(sensor, "energy_source");
 	bool estimated = json_is_true(json_object_get(sensor, "estimated"));
 
+	const json_t *measured = json_object_get(sensor, "measured");
+
 	if (estimated && !strcmp(source, "estimate"))
 		return "ESTIMATED from CPU use and design power";
-	(void)snprintf(ret, size, "%s by %s", estimated ? "ESTIMATED" : "measured", source);
+	if (isnan(number_at(measured, "cpu")) && isnan(number_at(measured, "dram")))
+		return "no energy in its last tick";
+	/* Other sensors do not name the source. */
+	(void)snprintf(ret, size, "%s%s%s", estimated ? "ESTIMATED" : "measured", *source ? " by " : "",
+		       source);
 	return ret;
 }
 
@@ -109,6 +115,7 @@ static int add_sensor_head(struct top_view *view, const json_t *sensor)
 	const json_t *measured = json_object_get(sensor, "measured");
 	char cpu[32], dram[48] = "", number[32], error[32], words[64];
 	double dram_w = number_at(measured, "dram");
+	const char *activity;
 	int r;
 
 	if (is_silent(sensor))
@@ -121,12 +128,13 @@ static int add_sensor_head(struct top_view *view, const json_t *sensor)
 		     energy_words(sensor, words, sizeof(words)));
 	if (r < 0)
 		return r;
-	return add_line(view, TOP_NOTE, "activity by %s, formula %s%s, error %s W, %.1f s ago",
-			text_at(sensor, "activity_source"), text_at(sensor, "formula"),
-			json_is_false(json_object_get(sensor, "fitted")) ? " (still learning: CPU-time share)"
-									 : "",
-			format_number(number_at(json_object_get(sensor, "error"), "cpu"), 2, error),
-			fmax(0, number_at(sensor, "age")));
+	activity = text_at(sensor, "activity_source");
+	return add_line(
+		view, TOP_NOTE, "%s%s%sformula %s%s, error %s W, %.1f s ago", *activity ? "activity by " : "",
+		activity, *activity ? ", " : "", text_at(sensor, "formula"),
+		json_is_false(json_object_get(sensor, "fitted")) ? " (still learning: CPU-time share)" : "",
+		format_number(number_at(json_object_get(sensor, "error"), "cpu"), 2, error),
+		fmax(0, number_at(sensor, "age")));
 }
 
 /* Long paths differ mostly at the end. */

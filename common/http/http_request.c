@@ -282,6 +282,24 @@ static bool take_body(struct http_request *request, const char *data, size_t len
 	return true;
 }
 
+/* Parameters in the body count like those in the address. False: answered with what is wrong. */
+static bool take_form(struct http_request *request)
+{
+	static const char form[] = "application/x-www-form-urlencoded";
+	const char *type = http_request_header(request, "Content-Type");
+	size_t length;
+	int r;
+
+	if (!request->body.length || !type || strncasecmp(type, form, sizeof(form) - 1) != 0)
+		return true;
+	r = http_target_add_form(&request->target, http_request_body(request, &length));
+	if (r == 0 && strlen((const char *)request->body.data) == length)
+		return true;
+	http_answer_error(request, r == -E2BIG ? 413 : 400, "the form in the body %s",
+			  r == -E2BIG ? "is too long, or has too many parameters" : "is malformed");
+	return false;
+}
+
 static void dispatch(struct http_request *request)
 {
 	request->dispatched = true;
@@ -289,6 +307,8 @@ static void dispatch(struct http_request *request)
 		answer_too_large(request);
 		return;
 	}
+	if (!take_form(request))
+		return;
 	request->route->handler(request, request->http->data);
 	if (!request->answered && !request->waits)
 		http_answer_error(request, 500, "the request was not answered");

@@ -125,6 +125,15 @@ int http_target_parse(const char *raw, struct http_target *ret_target)
 	return parse_query(raw + path_length + 1, ret_target, &out);
 }
 
+int http_target_add_form(struct http_target *target, const char *form)
+{
+	struct out out = {target->form};
+
+	if (strlen(form) >= HTTP_TARGET_MAX - 2)
+		return -E2BIG;
+	return parse_query(form, target, &out);
+}
+
 bool http_target_match(const struct http_target *target, const char *pattern, const char **ret_parts,
 		       unsigned *ret_n_parts)
 {

@@ -21,6 +21,7 @@ struct http_parameter {
 struct http_target {
 	char text[HTTP_TARGET_MAX];
 	char path[HTTP_TARGET_MAX]; /* as sent */
+	char form[HTTP_TARGET_MAX]; /* of the body's parameters */
 	const char *parts[HTTP_PARTS_MAX];
 	const char *rests[HTTP_PARTS_MAX]; /* start of each part in `path` */
 	unsigned n_parts;
@@ -33,6 +34,11 @@ struct http_target {
  * parameters).
  */
 int http_target_parse(const char *raw, struct http_target *ret_target);
+/*
+ * Adds the parameters of a form in the request's body, as HTML forms and curl -d send them, after those of
+ * the query. `form` ends with a NUL. Errors as above.
+ */
+int http_target_add_form(struct http_target *target, const char *form);
 /*
  * Does the path match the pattern? Returns the parts that match "{…}" (never empty), and the rest of the
  * path, as sent, for "*" at the end.

@@ -9,6 +9,11 @@
 
 struct store_backend {
 	const char *name;
+	/* Would open() refuse this location at once? 0, or -EINVAL with the reason. NULL: no. Opens nothing.
+	 */
+	int (*check)(const char *location, struct reason *why);
+	/* The database that the location names; false: none. NULL: it cannot. */
+	bool (*database)(const char *location, char *ret, size_t size);
 	int (*open)(struct store *store, const char *location, const struct store_options *options);
 	void (*close)(struct store *store);
 	enum store_result (*ensure)(struct store *store, const char *collection, uint64_t retention_s,

@@ -122,7 +122,21 @@ bool store_uri_valid(const char *uri, struct reason *why)
 {
 	struct store_uri parsed;
 
-	return store_uri_parse(uri, &parsed, why) == 0;
+	return store_uri_parse(uri, &parsed, why) == 0 &&
+	       (!parsed.backend->check || parsed.backend->check(parsed.location, why) == 0);
+}
+
+const char *store_database(const char *uri, const char *given, char *ret, size_t size)
+{
+	struct store_uri parsed;
+	struct reason why;
+
+	if (given && given[0])
+		(void)snprintf(ret, size, "%s", given);
+	else if (store_uri_parse(uri, &parsed, &why) < 0 || !parsed.backend->database ||
+		 !parsed.backend->database(parsed.location, ret, size))
+		(void)snprintf(ret, size, STORE_DATABASE_DEFAULT);
+	return ret;
 }
 
 /* Start of "user:password@host"; NULL for a path. The :// may have been forgotten. */

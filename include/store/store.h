@@ -32,8 +32,11 @@ enum store_flags {
 	STORE_OVERWRITE = 1 << 2, /* files: overwrite instead of refusing or appending */
 };
 
+#define STORE_DATABASE_DEFAULT "rapls2"
+#define STORE_DATABASE_SIZE    128
+
 struct store_options {
-	const char *database; /* NULL: from the URI, else "rapls2" */
+	const char *database; /* NULL: from the URI, else the default */
 	unsigned flags;
 	uint64_t timeout_ms; /* longest wait of one call; 0: 5,000 */
 	unsigned cache_kb;   /* sqlite: memory for pages of the file; 0: its own default, 2,000 */
@@ -72,6 +75,8 @@ int store_open(const char *uri, const struct store_options *options, struct stor
 	       struct reason *why);
 void store_close(struct store *store);
 const char *store_name(const struct store *store); /* the scheme */
+/* The database: what is given by option, else the one in a mongodb:// URI, else "rapls2". Returns ret. */
+const char *store_database(const char *uri, const char *given, char *ret, size_t size);
 /* True for a URI that store_open would accept; else false and a reason. Opens nothing. */
 bool store_uri_valid(const char *uri, struct reason *why);
 /* The URI with any password replaced by "***", for messages. Returns ret. */

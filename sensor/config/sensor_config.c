@@ -8,6 +8,7 @@
 #include "source/choose.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/machine_name.h"
 #include "process/sandbox.h"
 #include "config/sensor_groups.h"
 #include "base/state_dir.h"
@@ -217,7 +218,7 @@ static const struct config_row rows[] = {
 	 .placeholder = "NAME",
 	 .offset = FIELD(database),
 	 .aliases = names_of_database,
-	 .help = "database; default: rapls2"},
+	 .help = "database; default: the one in the URI, else rapls2"},
 	{.name = "collection",
 	 .letter = 'C',
 	 .type = CONFIG_STRING,
@@ -335,15 +336,12 @@ static char *join(const char *first, const char *second)
 
 static int default_name(struct sensor_config *config)
 {
-	char host[HOST_NAME_MAX + 1] = "";
+	char host[MACHINE_NAME_SIZE];
 
 	if (config->name && config->name[0])
 		return 0;
 	free(config->name);
-	if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
-		(void)snprintf(host, sizeof(host), "localhost");
-	host[strcspn(host, ".")] = '\0';
-	config->name = strdup(host);
+	config->name = strdup(machine_name_default(host, sizeof(host)));
 	return config->name ? 0 : -ENOMEM;
 }
 

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define TEXT_MAX       4096
 #define WAIT_EXTRA_S   5.0 /* behind --recap-timeout, for the store */
@@ -74,12 +75,20 @@ static void waiter_made(void *data, const struct recap_request *request, const s
 static void waiter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct waiter *waiter = timer->data;
+	char *database = text_escape_url(waiter->database), *machine = text_escape_url(waiter->machine);
+	char *name = text_escape_url(waiter->name);
 
 	(void)loop, (void)events;
-	http_answer_error(waiter->http, 504,
-			  "no report of %s that covers the end of the run arrived within %.3g s; " RETRY_TEXT,
-			  waiter->machine, waiter->timeout_s, waiter->database, waiter->machine,
-			  waiter->name);
+	if (database && machine && name)
+		http_answer_error(
+			waiter->http, 504,
+			"no report of %s that covers the end of the run arrived within %.3g s; " RETRY_TEXT,
+			waiter->machine, waiter->timeout_s, database, machine, name);
+	else
+		http_answer_error(waiter->http, 500, "out of memory");
+	free(database);
+	free(machine);
+	free(name);
 	waiter_free(waiter);
 }
 
@@ -97,7 +106,7 @@ static struct waiter *waiter_new(struct api *api, struct http_request *http, con
 				    : (double)api->server->config->recap_timeout_ms / 1000 + WAIT_EXTRA_S;
 	waiter->name = strdup(query->request.name);
 	waiter->machine = strdup(query->request.machine);
-	waiter->database = strdup(api->server->config->database);
+	waiter->database = strdup(api->server->config->database_name);
 	ev_timer_init(&waiter->timer, waiter_timed_out, waiter->timeout_s, 0);
 	waiter->timer.data = waiter;
 	if (waiter->name && waiter->machine && waiter->database)
@@ -150,14 +159,14 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 	struct machine *machine;
 	const char *nearest;
 
-	if (database && strcmp(database, server->config->database) != 0) {
+	if (database && strcmp(database, server->config->database_name) != 0) {
 		http_answer_error(request, 403,
 				  "the database '%.64s' is not served here; this server's is '%s' "
 				  "(--database)",
-				  database, server->config->database);
+				  database, server->config->database_name);
 		return NULL;
 	}
-	machine = server_find_machine(server, name);
+	machine = server_find_host(server, name);
 	if (machine)
 		return machine;
 	nearest = server_nearest_machine(server, name);
@@ -168,22 +177,58 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 	return NULL;
 }
 
+/* The same parameters as one JSON object: text, numbers, true and false. False: answered with what is wrong.
+ */
+static bool add_json(struct http_request *request, struct recap_query *query)
+{
+	const char *type = http_request_header(request, "Content-Type");
+	size_t length;
+	const char *body = http_request_body(request, &length);
+	const char *key;
+	json_error_t error;
+	json_t *object, *value;
+
+	if (!length || !type || strncasecmp(type, "application/json", 16) != 0)
+		return true;
+	object = json_loadb(body, length, 0, &error);
+	if (!json_is_object(object)) {
+		http_answer_error(request, 400, "the body is not a JSON object: %s",
+				  object ? "no object" : error.text);
+		json_decref(object);
+		return false;
+	}
+	json_object_foreach(object, key, value)
+	{
+		char *text = json_is_string(value) ? strdup(json_string_value(value))
+						   : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+
+		if (text && !json_is_null(value))
+			recap_query_add(query, key, text);
+		free(text);
+	}
+	json_decref(object);
+	return true;
+}
+
 void api_post_recap(struct http_request *request, void *data)
 {
 	struct api *api = data;
-	const char *name = http_request_part(request, 1);
+	const struct machine *machine =
+		api_find_machine(api, request, http_request_part(request, 0), http_request_part(request, 1));
 	const char *accept = http_request_header(request, "Accept");
 	struct recap_query query;
 
-	if (!api_find_machine(api, request, http_request_part(request, 0), name))
+	if (!machine)
 		return;
-	if (recap_query_init(&query, name) < 0) {
+	if (recap_query_init(&query, machine->name) < 0) {
 		http_answer_error(request, 500, "out of memory");
 		return;
 	}
 	query.text = accept && strncmp(accept, "text/plain", 10) == 0;
 	http_request_each_parameter(request, add_parameter, &query);
-	if (recap_query_finish(&query, clock_realtime_ms()) < 0)
+	if (!add_json(request, &query))
+		; /* answered */
+	else if (recap_query_finish(&query, clock_realtime_ms()) < 0)
 		http_answer_error(request, 400, "%s", query.error);
 	else
 		post_query(api, request, &query);
@@ -273,19 +318,24 @@ static void list_recaps(struct api *api, struct http_request *request, const cha
 
 void api_get_machine_recaps(struct http_request *request, void *data)
 {
-	const char *machine = http_request_part(request, 1);
+	const struct machine *machine =
+		api_find_machine(data, request, http_request_part(request, 0), http_request_part(request, 1));
 
-	if (api_find_machine(data, request, http_request_part(request, 0), machine))
-		list_recaps(data, request, machine);
+	if (machine)
+		list_recaps(data, request, machine->name);
 }
 
 void api_get_recaps(struct http_request *request, void *data)
 {
-	const char *machine = http_request_parameter(request, "machine");
+	const char *name = http_request_parameter(request, "machine");
+	const struct machine *machine;
 
-	if (!machine || !machine[0])
+	if (!name || !name[0]) {
 		http_answer_error(request, 400,
 				  "machine is missing: /api/recaps?machine=NAME; see /api/sensors");
-	else if (api_find_machine(data, request, http_request_parameter(request, "database"), machine))
-		list_recaps(data, request, machine);
+		return;
+	}
+	machine = api_find_machine(data, request, http_request_parameter(request, "database"), name);
+	if (machine)
+		list_recaps(data, request, machine->name);
 }

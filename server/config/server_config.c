@@ -45,6 +45,8 @@ static int settle_stores(struct server_config *config, struct reason *why)
 	if (server_config_one_store(config) && is_stream(config->input_uri))
 		return reason_set(why, -EINVAL, "--output %s is also the input; choose another file",
 				  config->output_uri);
+	(void)store_database(config->output_uri, config->database, config->database_name,
+			     sizeof(config->database_name));
 	if (!store_uri_valid(config->input_uri, why) || !store_uri_valid(config->output_uri, why))
 		return -EINVAL;
 	return 0;

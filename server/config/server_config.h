@@ -5,6 +5,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "store/store.h"
 #include "formula/formula.h"
 #include "base/log.h"
 
@@ -38,6 +39,7 @@ struct server_config {
 	char *user;
 	int sandbox;
 	/* settled from the above */
+	char database_name[STORE_DATABASE_SIZE]; /* that requests may name */
 	char *input_uri;
 	char *output_uri;
 	char *address; /* NULL: no HTTP */

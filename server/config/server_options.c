@@ -46,9 +46,9 @@ const struct config_row server_option_rows[SERVER_OPTION_ROWS] = {
 	 .letter = 'D',
 	 .type = CONFIG_STRING,
 	 .placeholder = "NAME",
-	 .fallback = "rapls2",
 	 .offset = FIELD(database),
-	 .help = "MongoDB database; the only one that requests may name"},
+	 .help = "MongoDB database; the only one that requests may name; default: the one in the URI, else "
+		 "rapls2"},
 	{.name = "sensor",
 	 .letter = 'n',
 	 .type = CONFIG_LIST,

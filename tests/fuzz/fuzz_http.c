@@ -44,14 +44,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *end = memchr(data, '\n', size);
 	size_t length = end ? (size_t)(end - data) : size;
-	char *raw = malloc(length + 1);
+	char *raw = malloc(length + 1), *form = malloc(size - length + 1);
 	struct http_target *target = malloc(sizeof(*target)); /* so that a sanitizer guards its ends */
 
-	if (!raw || !target)
+	if (!raw || !form || !target)
 		abort();
+	memcpy(form, data + length, size - length);
+	form[size - length] = '\0';
 	memcpy(raw, data, length);
 	raw[length] = '\0';
-	if (http_target_parse(raw, target) == 0) {
+	/* The rest of the input is a form in the body. */
+	if (http_target_parse(raw, target) == 0 && http_target_add_form(target, form) == 0) {
 		for (unsigned i = 0; i < target->n_parts; i++)
 			must_be_utf8(target->parts[i]);
 		for (unsigned i = 0; i < target->n_parameters; i++) {
@@ -61,6 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		match_all(target);
 	}
 	free(raw);
+	free(form);
 	free(target);
 	return 0;
 }

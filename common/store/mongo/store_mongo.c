@@ -17,7 +17,6 @@
 #define BY_TIME               "timestamp_1"
 #define CODE_OPTIONS_CONFLICT 85 /* the index exists with another expiry */
 #define CODE_KEYS_CONFLICT    86
-#define DEFAULT_DATABASE      "rapls2"
 
 /* The driver's file of counters would remain if its process is killed, or has changed its user. */
 __attribute__((constructor)) static void remove_counters(void)
@@ -26,14 +25,6 @@ __attribute__((constructor)) static void remove_counters(void)
 
 	(void)snprintf(path, sizeof(path), "/dev/shm/mongoc-%u", (unsigned)getpid());
 	(void)unlink(path);
-}
-
-static void ignore_log(mongoc_log_level_t level, const char *domain, const char *message, void *data)
-{
-	(void)level;
-	(void)domain;
-	(void)message;
-	(void)data;
 }
 
 static void set_unless_given(mongoc_uri_t *uri, const char *option, uint64_t timeout_ms)
@@ -69,7 +60,7 @@ static int connect_client(struct store *store, mongoc_uri_t *uri, const struct s
 	if (!mongoc_uri_get_appname(uri))
 		(void)mongoc_uri_set_appname(uri, "wattribute " WATTRIBUTE_VERSION);
 	name_hosts(uri, own->where, sizeof(own->where));
-	own->database = strdup(database && database[0] ? database : DEFAULT_DATABASE);
+	own->database = strdup(database && database[0] ? database : STORE_DATABASE_DEFAULT);
 	if (!own->database)
 		return -ENOMEM;
 	own->client = mongoc_client_new_from_uri_with_error(uri, &error);
@@ -97,23 +88,24 @@ static int open_store(struct store *store, const char *location, const struct st
 {
 	struct mongo_store *own = calloc(1, sizeof(*own));
 	mongoc_uri_t *uri;
-	bson_error_t error;
-	char shown[300];
+	struct reason why = {""};
 	int r;
 
 	store->private = own;
 	if (!own)
 		return -ENOMEM;
 	mongoc_init();
-	mongoc_log_set_handler(ignore_log, NULL);
-	uri = mongoc_uri_new_with_error(location, &error);
+	uri = store_mongo_parse(location, &why);
 	if (!uri) {
-		(void)store_fail(store, STORE_DROP, "'%s' is no MongoDB URI: %s",
-				 store_uri_display(location, shown, sizeof(shown)), error.message);
+		(void)store_fail(store, STORE_DROP, "%s", why.text);
 		free(own);
 		return -EINVAL;
 	}
-	r = connect_client(store, uri, options);
+	r = store_mongo_check(location, &why);
+	if (r < 0)
+		(void)store_fail(store, STORE_DROP, "%s", why.text);
+	else
+		r = connect_client(store, uri, options);
 	mongoc_uri_destroy(uri);
 	if (r < 0)
 		close_store(store);
@@ -251,6 +243,8 @@ static enum store_result ensure(struct store *store, const char *collection, uin
 
 const struct store_backend store_backend_mongo = {
 	.name = "mongodb",
+	.check = store_mongo_check,
+	.database = store_mongo_database,
 	.open = open_store,
 	.close = close_store,
 	.ensure = ensure,

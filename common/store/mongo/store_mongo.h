@@ -26,6 +26,10 @@ static inline struct mongo_store *store_mongo_of(const struct store *store)
 	return store->private;
 }
 
+/* The URI as the driver has it; NULL with what is wrong and what to write instead. Opens nothing. */
+mongoc_uri_t *store_mongo_parse(const char *location, struct reason *why);
+int store_mongo_check(const char *location, struct reason *why);
+bool store_mongo_database(const char *location, char *ret, size_t size);
 /* The driver's handle of a collection; does not connect. */
 mongoc_collection_t *store_mongo_collection(struct store *store, const char *name);
 /* Is a retry useful? False: the server understood and refused. */

@@ -67,6 +67,35 @@ static void test_top_hides_what_is_old(void **state)
 	json_decref(answer);
 }
 
+/* Streams of other sensors do not say what their energy and activity come from. */
+static void test_top_without_sources(void **state)
+{
+	json_t *answer = json_loads(
+		"{\"sensors\":["
+		"{\"sensor\":\"a\",\"energy_source\":\"\",\"activity_source\":\"\",\"formula\":\"pooled\","
+		"\"measured\":{\"cpu\":10},\"targets\":[]},"
+		"{\"sensor\":\"b\",\"formula\":\"share\",\"measured\":{\"dram\":2},\"targets\":[]},"
+		"{\"sensor\":\"c\",\"energy_source\":null,\"measured\":{\"cpu\":null},\"targets\":[]},"
+		"{\"sensor\":\"d\",\"estimated\":true,\"measured\":{\"cpu\":3},\"targets\":[]}]}",
+		0, NULL);
+	struct top_view view = {0};
+	char all[4096] = "";
+
+	(void)state;
+	assert_non_null(answer);
+	assert_int_equal(top_view_fill(&view, answer, NULL), 0);
+	for (size_t i = 0; i < view.n_lines; i++)
+		(void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s\n", view.lines[i].text);
+	assert_non_null(strstr(all, "a   cpu 10.00 W   measured\n"));
+	assert_non_null(strstr(all, "\nformula pooled, error"));
+	assert_non_null(strstr(all, "dram 2.00 W   measured\n"));
+	assert_non_null(strstr(all, "no energy in its last tick\n"));
+	assert_non_null(strstr(all, "cpu 3.00 W   ESTIMATED\n"));
+	assert_null(strstr(all, " by "));
+	top_view_done(&view);
+	json_decref(answer);
+}
+
 static void test_top_bears_nonsense(void **state)
 {
 	static const char *const nonsense[] = {"[]", "{}", "{\"sensors\":3}",
@@ -127,8 +156,11 @@ static void test_recap_phases(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_top_sorts_by_watts), cmocka_unit_test(test_top_hides_what_is_old),
-		cmocka_unit_test(test_top_bears_nonsense), cmocka_unit_test(test_dates),
+		cmocka_unit_test(test_top_sorts_by_watts),
+		cmocka_unit_test(test_top_hides_what_is_old),
+		cmocka_unit_test(test_top_without_sources),
+		cmocka_unit_test(test_top_bears_nonsense),
+		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_recap_phases),
 	};
 

@@ -158,6 +158,30 @@ static const char *body(void)
 	return at ? at + 4 : "";
 }
 
+static void parameters_in_the_body(void **state)
+{
+	(void)state;
+	/* Parameters may come in the body, as curl -d and HTML forms send them. */
+	assert_int_equal(ask("POST /a/b", "Content-Type: application/x-www-form-urlencoded\r\n"
+					  "Content-Length: 18\r\n\r\nend=1&name=a+b%26c"),
+			 200);
+	assert_string_equal(body(), "POST /a/b a|b|a b&c|18:end=1&name=a+b%26c");
+	assert_int_equal(ask("POST /a/b?name=first",
+			     "content-type: Application/X-WWW-Form-Urlencoded; charset=UTF-8\r\n"
+			     "Transfer-Encoding: chunked\r\n\r\n6\r\nname=2\r\n0\r\n\r\n"),
+			 200);
+	assert_string_equal(body(), "POST /a/b a|b|first|6:name=2");
+	assert_int_equal(ask("POST /a/b", "Content-Type: application/x-www-form-urlencoded\r\n"
+					  "Content-Length: 7\r\n\r\nname=%%"),
+			 400);
+	assert_int_equal(ask("POST /a/b", "Content-Type: application/x-www-form-urlencoded\r\n"
+					  "Content-Length: 8\r\n\r\nname=%ff"),
+			 400);
+	assert_int_equal(ask("POST /a/b", "Content-Type: text/plain\r\nContent-Length: 6\r\n\r\nname=2"),
+			 200);
+	assert_string_equal(body(), "POST /a/b a|b|-|6:name=2");
+}
+
 static void routes_and_parameters(void **state)
 {
 	(void)state;
@@ -395,6 +419,7 @@ static void addresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(parameters_in_the_body, setup, teardown),
 		cmocka_unit_test_setup_teardown(routes_and_parameters, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(answered_later, setup, teardown),
