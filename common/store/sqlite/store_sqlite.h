@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a SQLite store, for the two files that make it up: store_sqlite_open.c (the file, its schema,
+ * The state of a SQLite store, for the files that make it up: store_sqlite_open.c (the file, its schema,
  * errors) and store_sqlite.c (documents).
  */
 #pragma once
@@ -41,3 +41,10 @@ int store_sqlite_open(struct store *store, const char *location, const struct st
 void store_sqlite_close(struct store *store);
 /* The store's sentence for SQLite's last error: DROP for a refused document, else RETRY. */
 enum store_result store_sqlite_fail(struct store *store, const char *doing);
+/* Does an extended error code tell of the file's place: rights, a read-only file system, one without locks?
+ */
+bool store_sqlite_is_place(int extended);
+/* What is wrong with the place and what to do, as the end of a sentence; "" where nothing is seen. */
+void store_sqlite_explain_place(const char *path, int extended, char *ret, size_t size);
+/* Opens a file that nobody writes to, without making files or taking locks. SQLite's code. */
+int store_sqlite_open_archive(const char *path, sqlite3 **ret_database);

@@ -41,22 +41,19 @@ static const char schema[] =
 enum store_result store_sqlite_fail(struct store *store, const char *doing)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
-	int code = sqlite3_errcode(own->database) & 0xff;
-	const char *remedy = "";
+	int extended = sqlite3_extended_errcode(own->database), code = extended & 0xff;
+	char place[300] = "";
+	const char *remedy = place;
 
 	if (code == SQLITE_FULL)
 		remedy = "; free some space or set a shorter retention";
 	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
 		remedy = "; the file is damaged: move it away; `sqlite3 FILE .recover` extracts what is "
 			 "intact";
-	else if (code == SQLITE_CANTOPEN && store_path_is_directory(own->path))
-		remedy = "; it is a directory: name a file in it";
-	else if (code == SQLITE_CANTOPEN)
-		remedy = "; check the path, whether the sensor has created it yet, and this user's rights";
 	else if (code == SQLITE_BUSY)
 		remedy = "; another process keeps it locked";
-	else if (code == SQLITE_READONLY)
-		remedy = "; it is not writable: check the rights of the file and of its directory";
+	else if (store_sqlite_is_place(extended))
+		store_sqlite_explain_place(own->path, extended, place, sizeof(place));
 	return store_fail(store,
 			  code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT ? STORE_DROP : STORE_RETRY,
 			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), remedy);
@@ -147,12 +144,34 @@ static void remove_old(const char *path)
 	}
 }
 
+/* Can it be read as usual, beside who may write? If its place forbids that, it is read as an archive. */
+static int open_to_read(struct sqlite_store *own, int code)
+{
+	sqlite3 *archive = NULL;
+	int extended;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(own->database, "SELECT 1 FROM sqlite_master LIMIT 1", NULL, NULL, NULL);
+	extended = sqlite3_extended_errcode(own->database);
+	if (code == SQLITE_OK || !store_sqlite_is_place(extended))
+		return code == SQLITE_BUSY ? SQLITE_OK : code;
+	if (store_sqlite_open_archive(own->path, &archive) != SQLITE_OK) {
+		(void)sqlite3_close(archive);
+		return code;
+	}
+	(void)sqlite3_close(own->database);
+	own->database = archive;
+	return SQLITE_OK;
+}
+
 static int open_database(struct store *store, const struct store_options *options)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 	int mode = SQLITE_OPEN_READWRITE | (options->flags & STORE_WRITE ? SQLITE_OPEN_CREATE : 0);
 	int code = sqlite3_open_v2(own->path, &own->database, mode | SQLITE_OPEN_NOMUTEX, NULL);
 
+	if (!(options->flags & STORE_WRITE) && access(own->path, R_OK) == 0)
+		code = open_to_read(own, code);
 	if (code != SQLITE_OK || !set_up(own, options)) {
 		int error = sqlite3_errcode(own->database) & 0xff;
 

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a SQLite file lies: what of its place keeps SQLite from working, in words; and opening a file that
+ * was archived in a place where nothing may be written or locked. Called by store_sqlite_open.c.
+ */
+#include "store/sqlite/store_sqlite.h"
+#include "store/store_path.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define PATH_SIZE 1100
+
+static bool is_read_only(const char *folder)
+{
+	struct statvfs status;
+
+	return statvfs(folder, &status) == 0 && (status.f_flag & ST_RDONLY);
+}
+
+/* A file beside the database that is there and that this user may not use. */
+static bool find_closed_file(const char *path, int rights, char *ret, size_t size)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm"};
+
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		(void)snprintf(ret, size, "%s%s", path, suffixes[i]);
+		if (access(ret, F_OK) == 0 && access(ret, rights) < 0)
+			return true;
+	}
+	return false;
+}
+
+bool store_sqlite_is_place(int extended)
+{
+	switch (extended & 0xff) {
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+	case SQLITE_PROTOCOL:
+		return true;
+	case SQLITE_IOERR:
+		return extended == SQLITE_IOERR_LOCK || extended == SQLITE_IOERR_RDLOCK ||
+		       extended == SQLITE_IOERR_UNLOCK || extended == SQLITE_IOERR_CHECKRESERVEDLOCK ||
+		       extended == SQLITE_IOERR_SHMOPEN || extended == SQLITE_IOERR_SHMSIZE ||
+		       extended == SQLITE_IOERR_SHMLOCK || extended == SQLITE_IOERR_SHMMAP;
+	default:
+		return false;
+	}
+}
+
+void store_sqlite_explain_place(const char *path, int extended, char *ret, size_t size)
+{
+	char folder[PATH_SIZE], closed[PATH_SIZE];
+	char *slash;
+
+	(void)snprintf(folder, sizeof(folder), "%s", path);
+	slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	else
+		(void)snprintf(folder, sizeof(folder), ".");
+	ret[0] = '\0';
+	if (store_path_is_directory(path))
+		(void)snprintf(ret, size, "; it is a directory: name a file in it");
+	else if ((extended & 0xff) == SQLITE_IOERR || (extended & 0xff) == SQLITE_PROTOCOL)
+		(void)snprintf(ret, size,
+			       "; its file system offers no locks or shared memory, as some network and "
+			       "shared folders: "
+			       "put the store on a local disk");
+	else if (access(folder, F_OK) < 0)
+		(void)snprintf(ret, size, "; the folder '%s' cannot be reached: %s", folder, strerror(errno));
+	else if (is_read_only(folder))
+		(void)snprintf(
+			ret, size,
+			"; its file system is mounted read-only: remount it, or write to another place");
+	else if (find_closed_file(path, R_OK, closed, sizeof(closed)))
+		(void)snprintf(ret, size, "; this user may not read '%s'", closed);
+	else if (access(path, F_OK) < 0 && errno == ENOENT && access(folder, W_OK) == 0)
+		(void)snprintf(
+			ret, size,
+			"; there is no such file: check the path and whether the sensor has made it yet");
+	else if (find_closed_file(path, W_OK, closed, sizeof(closed)))
+		(void)snprintf(ret, size, "; this user may not write to '%s'", closed);
+	else if (access(folder, W_OK | X_OK) < 0)
+		(void)snprintf(
+			ret, size,
+			"; this user may not write into the folder '%s', where SQLite keeps files beside it",
+			folder);
+}
+
+/* The path as a URI for SQLite. */
+static void make_uri(const char *path, char *ret, size_t size)
+{
+	size_t length = (size_t)snprintf(ret, size, "file:");
+
+	for (; *path && length + 4 < size; path++)
+		length += (size_t)snprintf(ret + length, size - length,
+					   strchr("%?#", *path) ? "%%%02X" : "%c", (unsigned char)*path);
+	(void)snprintf(ret + length, size - length, "?immutable=1");
+}
+
+/*
+ * No file is made and no lock is taken. That is right only where nobody writes, as in an archive. Where a log
+ * lies beside the file, what it holds is read, too, by an index in memory; without one the file is all.
+ */
+int store_sqlite_open_archive(const char *path, sqlite3 **ret_database)
+{
+	char log[PATH_SIZE], uri[3 * PATH_SIZE];
+	const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
+	int code;
+
+	(void)snprintf(log, sizeof(log), "%s-wal", path);
+	make_uri(path, uri, sizeof(uri));
+	if (access(log, F_OK) == 0)
+		code = sqlite3_open_v2(path, ret_database, flags, "unix-none");
+	else
+		code = sqlite3_open_v2(uri, ret_database, flags | SQLITE_OPEN_URI, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(*ret_database,
+				    "PRAGMA locking_mode = EXCLUSIVE; SELECT 1 FROM sqlite_master LIMIT 1",
+				    NULL, NULL, NULL);
+	return code;
+}
