@@ -89,7 +89,7 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 		log_set_name("wattribute-sensor collect");
 		return collect_main(config, simulated);
 	}
-	if (strcmp(duty, "write") == 0) {
+	if (strcmp(duty, WRITE_DUTY) == 0 || strcmp(duty, WRITE_DUTY_SPOOL) == 0) {
 		log_set_name("wattribute-sensor write");
 		return write_main(config);
 	}

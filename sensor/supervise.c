@@ -17,14 +17,22 @@
 #include "priv/priv.h"
 #include "priv/priv_bpf.h"
 #include "process/sandbox.h"
+#include "write/write_main.h"
+#include "write/writer.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-#define SUPERVISE_END_S 60.0 /* from the request to end, and again from the first child's end, to a kill */
+/*
+ * From the request to end, or from the first child's end: until a writer in the midst of a call to the store
+ * is told to leave it, and then until each of the two kills. Together less than 5 s.
+ */
+#define SUPERVISE_END_S  2.5
+#define SUPERVISE_KILL_S 1.0
 
 struct supervise {
 	struct loop loop;
@@ -36,6 +44,11 @@ struct supervise {
 	struct cgroup_layout layout;
 	ev_io requests;
 	ev_timer patience;
+	unsigned n_patience; /* times that it has run out */
+	int link_end;        /* the writer's, kept for a writer that goes on after one that hung */
+	char *const *argv;
+	bool spools; /* the writer has a spool to go on with */
+	bool ending;
 	int exit_code;
 	unsigned n_running;
 };
@@ -72,25 +85,61 @@ static void on_collect_ended(struct loop_child *child, int wait_status)
 	child_ended(supervise, "collect", wait_status);
 }
 
+static void on_write_ended(struct loop_child *child, int wait_status);
+
+/* Another writer on the same link goes on where one hung: what the link holds is not lost. */
+static bool start_writer(struct supervise *supervise, const char *duty)
+{
+	int r = duty_spawn(duty, (char **)supervise->argv, supervise->link_end, &supervise->write);
+
+	if (r < 0) {
+		log_error("priv", r, "cannot start another process for the store");
+		supervise->write.pid = -1;
+		return false;
+	}
+	loop_child_start(&supervise->loop, &supervise->write_child, supervise->write.pid, on_write_ended,
+			 supervise);
+	return true;
+}
+
 static void on_write_ended(struct loop_child *child, int wait_status)
 {
 	struct supervise *supervise = child->data;
+	const int code = exit_code_of(wait_status);
+	const bool hung = code == WRITER_EXIT_HUNG || (supervise->ending && code == 128 + SIGKILL);
 
 	supervise->write.pid = -1;
+	if (supervise->write.socket >= 0)
+		(void)close(supervise->write.socket);
+	supervise->write.socket = -1;
+	if (hung && supervise->spools && supervise->n_patience < 3 &&
+	    start_writer(supervise, supervise->ending ? WRITE_DUTY_SPOOL : WRITE_DUTY))
+		return;
 	/* It ends with 0 only when collect has closed the link: collect is about to end, or has ended unseen
 	 * so far. */
-	if (supervise->collect.pid > 0 && exit_code_of(wait_status) != 0)
+	if (supervise->collect.pid > 0 && code != 0)
 		(void)kill(supervise->collect.pid, SIGTERM);
 	child_ended(supervise, "write", wait_status);
 }
 
+/*
+ * What does not end: first a writer that waits for its store leaves the call, and another one puts what the
+ * link still holds into the spool; then both are killed.
+ */
 static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	struct supervise *supervise = timer->data;
 
-	(void)ev;
 	(void)events;
-	log_error("priv", 0, "a child process does not exit; killing it");
+	supervise->ending = true;
+	timer->repeat = SUPERVISE_KILL_S;
+	ev_timer_again(ev, timer);
+	if (++supervise->n_patience == 1 && supervise->write.pid > 0) {
+		log_warning("priv", 0, "the store does not answer: ending without it");
+		(void)kill(supervise->write.pid, SIGALRM);
+		return;
+	}
+	log_error("priv", 0, "a child process does not exit; killing it: reports that it held are lost");
 	if (supervise->collect.pid > 0)
 		(void)kill(supervise->collect.pid, SIGKILL);
 	if (supervise->write.pid > 0)
@@ -117,6 +166,7 @@ static void on_stop(struct loop *loop, int signal_number)
 	struct supervise *supervise = loop->data;
 
 	(void)signal_number;
+	supervise->ending = true;
 	if (supervise->collect.pid > 0)
 		(void)kill(supervise->collect.pid, SIGTERM);
 	ev_timer_again(loop->ev, &supervise->patience);
@@ -139,11 +189,12 @@ static int start_children(struct supervise *supervise, char *argv[])
 
 	if (r < 0)
 		return log_error("priv", r, "cannot create a socket pair");
-	r = duty_spawn("write", argv, link[1], &supervise->write);
+	supervise->argv = argv;
+	supervise->link_end = link[1];
+	r = duty_spawn(WRITE_DUTY, argv, link[1], &supervise->write);
 	if (r == 0)
 		r = duty_spawn("collect", argv, link[0], &supervise->collect);
 	(void)close(link[0]);
-	(void)close(link[1]);
 	if (r < 0)
 		return log_error("priv", r, "cannot start a child process");
 	supervise->n_running = 2;
@@ -187,7 +238,8 @@ int supervise_main(struct sensor_config *config, char *argv[])
 
 	if (!supervise)
 		return 1;
-	supervise->collect.pid = supervise->write.pid = -1;
+	supervise->collect.pid = supervise->write.pid = supervise->link_end = -1;
+	supervise->spools = config->spool_path != NULL;
 	if (make_folders(config) < 0 || loop_init(&supervise->loop, on_stop, supervise) < 0) {
 		free(supervise);
 		return 1;
@@ -201,9 +253,11 @@ int supervise_main(struct sensor_config *config, char *argv[])
 		loop_run(&supervise->loop);
 	code = supervise->exit_code;
 	if (supervise->collect.pid > 0)
-		(void)duty_stop(&supervise->collect, 2000);
+		(void)duty_stop(&supervise->collect, 200);
 	if (supervise->write.pid > 0)
-		(void)duty_stop(&supervise->write, 2000);
+		(void)duty_stop(&supervise->write, 200);
+	if (supervise->link_end >= 0)
+		(void)close(supervise->link_end);
 	priv_bpf_free(supervise->bpf);
 	loop_done(&supervise->loop);
 	free(supervise);

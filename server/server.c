@@ -26,13 +26,13 @@
 
 #define SERVER_TOKEN        "server"
 #define SERVER_NOBODY       "nobody" /* whom the loop becomes when root started it */
-#define SERVER_END_MS       8000     /* an orderly end takes no longer, but with --once */
+#define SERVER_END_MS       2500     /* an orderly end takes no longer, but with --once */
 #define SERVER_SAVE_STEP_S  0.2      /* where states wait for what is being written */
 #define SERVER_HOUSE_S      600.0    /* between two deletions of what is too old, at most: many small ones */
 #define SERVER_HOUSE_MIN_S  10.0
 #define SERVER_EXPIRE_MAX_S 10.0 /* between two looks for sensors that have ended */
 #define SERVER_KNOWN_S      2.0  /* between two looks at what sensors say of targets, at least */
-#define SERVER_STOP_DUTY_MS 3000
+#define SERVER_STOP_DUTY_MS 700
 
 struct machine *server_find_machine(const struct server *server, const char *name)
 {

@@ -23,6 +23,7 @@
 #define FD_ABOVE      16 /* above all descriptor numbers that the child will have */
 #define EXEC_FAILED   127
 #define STEP_MS       5
+#define KILLED_MS     500
 
 extern char **environ;
 
@@ -191,10 +192,12 @@ int duty_stop(struct duty *duty, unsigned timeout_ms)
 	}
 	if (pid == 0) {
 		(void)kill(duty->pid, SIGKILL);
-		do
-			pid = waitpid(duty->pid, &status, 0);
-		while (pid < 0 && errno == EINTR);
+		/* One in a call to a dead disk or network file system does not even end then. */
+		for (waited_ms = 0;
+		     (pid = waitpid(duty->pid, &status, WNOHANG)) == 0 && waited_ms < KILLED_MS;
+		     waited_ms += STEP_MS)
+			(void)poll(NULL, 0, STEP_MS);
 	}
 	duty->pid = 0;
-	return pid < 0 ? -ECHILD : status;
+	return pid < 0 ? -ECHILD : pid == 0 ? -ETIMEDOUT : status;
 }

@@ -86,6 +86,7 @@ static const char *const calls_of_all[] = {
 	"getsockname",
 	"getpeername",
 	"rt_sigaction",
+	"setitimer",
 	"rt_sigprocmask",
 	"rt_sigreturn",
 	"rt_sigtimedwait",

@@ -26,7 +26,7 @@
 #define COLLECT_DISCOVERY_PAUSE_S       0.25
 #define COLLECT_DISCOVERY_PAUSE_SHORT_S 0.05
 #define COLLECT_FLUSH_IDLE_S                                                                                 \
-	20 /* at the end: how long the writer may take nothing before the rest is given up */
+	2 /* at the end: how long the writer may take nothing before the rest is given up */
 
 static void stop(struct collect *collect, int result)
 {

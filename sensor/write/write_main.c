@@ -56,6 +56,9 @@ int write_main(struct sensor_config *config)
 		.retention_s = config->retention_ms / 1000,
 		.spool_path = config->spool_path,
 		.spool_limits = {.bytes = config->spool_size, .age_ms = config->spool_age_ms},
+		/* Until it has answered once, nobody knows whether it does: what is in the spool is safe. */
+		.careful = true,
+		.to_spool_only = strcmp(duty_current(), WRITE_DUTY_SPOOL) == 0,
 	};
 	struct writer *writer = NULL;
 	char display[256];

@@ -16,8 +16,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #define WRITER_BACKOFF_FIRST_MS 250
 #define WRITER_BACKOFF_MAX_MS   15000
@@ -26,6 +29,8 @@
 #define WRITER_DRAIN_AT_ONCE    64 /* spooled batches between two looks at the link */
 #define WRITER_LAST_TRIES       3  /* at the end, without a spool */
 #define WRITER_TIDY_EVERY_MS    2000
+#define WRITER_CALLS            3 /* of the store's timeout: what one batch may take */
+#define WRITER_SPARE_MS         1000
 #define WRITER_SAY_EVERY_MS     (600 * 1000) /* the same loss, while it goes on */
 
 struct writer_collection {
@@ -50,6 +55,8 @@ struct writer {
 	uint64_t ticks_done, refused, lost, delivered_late;
 	uint64_t foreign; /* documents that were there before they were first sent */
 	bool draining;
+	bool late;     /* the spool holds what the store did not take in time */
+	bool answered; /* the store has answered once: ticks need not go through the spool */
 	uint8_t receive[IPC_MESSAGE_MAX + 64];
 };
 
@@ -76,7 +83,8 @@ int writer_open(const struct writer_config *config, struct writer **ret_writer, 
 		writer_close(writer);
 		return r;
 	}
-	if (writer->spool && !spool_is_empty(writer->spool))
+	writer->late = writer->spool && !spool_is_empty(writer->spool);
+	if (writer->late)
 		log_notice("spool", 0, "%" PRIu64 " documents of an earlier run are waiting in '%s'",
 			   spool_documents(writer->spool), config->spool_path);
 	*ret_writer = writer;
@@ -127,7 +135,7 @@ static void note_result(struct writer *writer, enum store_result result)
 			log_warning("store", 0, "the store does not accept documents; they wait in %s: %s",
 				    writer->spool ? "the spool" : "memory, as long as there is room",
 				    store_error(writer->store));
-		writer->failing = true;
+		writer->failing = writer->late = true;
 		return;
 	}
 	if (result == STORE_DROP)
@@ -154,7 +162,44 @@ static void note_foreign(struct writer *writer, const char *name, uint64_t n)
 	writer->lost += n;
 }
 
+/* Called in the midst of a call that does not return: what is in the spool is safe. */
+static void end_hung(int signal_number)
+{
+	static const char text[] =
+		"wattribute-sensor write: error: store: the store does not answer, not even with "
+		"an error: this process ends and another one goes on; reports wait in the spool\n";
+	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)ignored, (void)signal_number;
+	_exit(WRITER_EXIT_HUNG);
+}
+
+/* Between a call and its answer; 0: it has answered. Files have their own waits, and no spool. */
+static void set_deadline(const struct writer *writer, uint64_t ms)
+{
+	const struct itimerval timer = {
+		.it_value = {.tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)}};
+
+	if (writer->spool)
+		(void)setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static enum store_result give_in_time(struct writer *writer, const char *name, bool put,
+				      const struct batch *batch);
+
 static enum store_result give(struct writer *writer, const char *name, bool put, const struct batch *batch)
+{
+	enum store_result result;
+
+	set_deadline(writer, WRITER_CALLS * writer->config.options.timeout_ms + WRITER_SPARE_MS);
+	result = give_in_time(writer, name, put, batch);
+	set_deadline(writer, 0);
+	writer->answered = writer->answered || result != STORE_RETRY;
+	return result;
+}
+
+static enum store_result give_in_time(struct writer *writer, const char *name, bool put,
+				      const struct batch *batch)
 {
 	struct writer_collection *collection = find_collection(writer, name);
 	const bool first_time = !put && !writer->failing && !writer->draining;
@@ -257,7 +302,8 @@ static void settle(struct writer *writer, const char *name, bool put, struct bat
 		return;
 	if (!writer->spool)
 		insist(writer, name, put, batch, link_socket);
-	else if (!spool_is_empty(writer->spool) || (writer->failing && now_ms() < writer->retry_at_ms) ||
+	else if (writer->config.to_spool_only || (writer->config.careful && !writer->answered) ||
+		 !spool_is_empty(writer->spool) || (writer->failing && now_ms() < writer->retry_at_ms) ||
 		 give(writer, name, put, batch) == STORE_RETRY)
 		spool_or_lose(writer, name, put, batch);
 	batch_clear(batch);
@@ -277,6 +323,8 @@ static void settle_tick(struct writer *writer, int link_socket)
 
 static void drain_spool(struct writer *writer)
 {
+	if (writer->config.to_spool_only)
+		return;
 	writer->draining = true;
 	for (int i = 0; i < WRITER_DRAIN_AT_ONCE; i++) {
 		int r = spool_peek(writer->spool, &writer->entry);
@@ -288,7 +336,7 @@ static void drain_spool(struct writer *writer)
 		if (give(writer, writer->entry.collection, writer->entry.put, &writer->entry.documents) ==
 		    STORE_RETRY)
 			break;
-		writer->delivered_late += writer->entry.documents.n_documents;
+		writer->delivered_late += writer->late ? writer->entry.documents.n_documents : 0;
 		r = spool_pop(writer->spool, writer->entry.sequence);
 		if (r < 0 && !writer->spool_untidy)
 			log_warning("spool", r,
@@ -303,6 +351,7 @@ static void drain_spool(struct writer *writer)
 			   writer->delivered_late);
 		writer->delivered_late = 0;
 	}
+	writer->late = writer->late && !spool_is_empty(writer->spool);
 }
 
 static void send_status(struct writer *writer, int link_socket)
@@ -346,13 +395,15 @@ static int wait_ms(const struct writer *writer)
 {
 	uint64_t now = now_ms();
 
-	if (!writer->spool || spool_is_empty(writer->spool))
+	if (!writer->spool || spool_is_empty(writer->spool) || writer->config.to_spool_only)
 		return -1;
 	return writer->retry_at_ms > now ? (int)(writer->retry_at_ms - now) : 0;
 }
 
 int writer_run(struct writer *writer, int link_socket)
 {
+	if (writer->spool)
+		(void)signal(SIGALRM, end_hung);
 	while (!writer->link_closed) {
 		struct pollfd link = {.fd = link_socket, .events = POLLIN};
 		struct ipc_message message;

@@ -15,7 +15,15 @@ struct writer_config {
 	uint64_t retention_s;
 	const char *spool_path; /* NULL: no spool; the link's backlog must do */
 	struct spool_limits spool_limits;
+	bool careful; /* each tick goes into the spool before the store is asked: the one before has hung */
+	bool to_spool_only; /* the end is near and the store hangs: it is not asked at all */
 };
+
+/*
+ * Exit code of a writer whose store did not answer, as where the database's library locks up: it ended in the
+ * midst of a call, and another one is to go on.
+ */
+#define WRITER_EXIT_HUNG 75
 
 /* Opens store and spool. 0, or a negative errno with a sentence in `why`. */
 struct writer;

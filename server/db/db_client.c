@@ -6,12 +6,18 @@
  */
 #include "db/db_client_private.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define DB_CLIENT_ASK_MS      2000  /* of silence, while something is awaited */
+#define DB_CLIENT_SILENT_MS   12000 /* more than any call to a store that answers or is away */
 #define DB_CLIENT_QUEUE_MAX   ((size_t)8 * 1024 * 1024)
 #define DB_CLIENT_WAITING_MAX 4096
 #define DB_CLIENT_SPARE_MAX   8 /* messages kept with their memory */
@@ -113,6 +119,7 @@ static void take_message(struct db_client *client, const struct ipc_message *mes
 	case DB_TROUBLE:
 		cursor = ipc_cursor_init(message->payload, message->length);
 		away = ipc_get_u64(&cursor);
+		client->away = away != 0;
 		if (client->events.trouble)
 			client->events.trouble(client->events.data, away != 0, ipc_get_string(&cursor));
 		break;
@@ -138,6 +145,10 @@ static void readable(struct ev_loop *loop, ev_io *watcher, int events)
 			return;
 		}
 		ipc_close_fds(&message);
+		client->heard_ns = clock_monotonic_ns();
+		if (client->silent && client->events.trouble)
+			client->events.trouble(client->events.data, false, "");
+		client->silent = false;
 		take_message(client, &message);
 		/* Nothing is awaited: to ask once more would be in vain. */
 		if (!client->n_waiting)
@@ -201,6 +212,35 @@ static void writable(struct ev_loop *loop, ev_io *watcher, int events)
 	ev_io_stop(loop, watcher);
 }
 
+/*
+ * A process that hangs in the database's library, or is stopped, says nothing, and neither that it is away.
+ * Appends that went well are told late: that much is asked for before it counts as silence.
+ */
+static void check_silence(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct db_client *client = timer->data;
+	uint64_t now_ns = clock_monotonic_ns(), silent_ms = (now_ns - client->heard_ns) / CLOCK_NS_PER_MS;
+	char why[200];
+
+	(void)loop, (void)events;
+	if (!client->n_waiting || client->lost || client->away) {
+		client->heard_ns = now_ns;
+		return;
+	}
+	if (silent_ms >= DB_CLIENT_ASK_MS && !client->silent)
+		(void)db_client_flush(client);
+	if (silent_ms < DB_CLIENT_SILENT_MS || client->silent)
+		return;
+	client->silent = true;
+	(void)snprintf(why, sizeof(why),
+		       "the process that asks it has not answered for %" PRIu64
+		       " s, not even with an error; can this machine resolve the names of all members of the "
+		       "replica set?",
+		       silent_ms / 1000);
+	if (client->events.trouble)
+		client->events.trouble(client->events.data, true, why);
+}
+
 struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct db_client_events *events)
 {
 	struct db_client *client = calloc(1, sizeof(*client));
@@ -222,6 +262,12 @@ struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct d
 	ev_io_init(&client->writer, writable, socket, EV_WRITE);
 	client->reader.data = client->writer.data = client;
 	ev_io_start(loop, &client->reader);
+	client->heard_ns = clock_monotonic_ns();
+	ev_timer_init(&client->patience, check_silence, DB_CLIENT_ASK_MS / 1e3, DB_CLIENT_ASK_MS / 1e3);
+	client->patience.data = client;
+	ev_timer_start(loop, &client->patience);
+	/* It keeps no loop running. */
+	ev_unref(loop);
 	return client;
 }
 
@@ -229,6 +275,8 @@ void db_client_free(struct db_client *client)
 {
 	if (!client)
 		return;
+	ev_ref(client->loop);
+	ev_timer_stop(client->loop, &client->patience);
 	ev_io_stop(client->loop, &client->reader);
 	ev_io_stop(client->loop, &client->writer);
 	free_messages(client->out_first);
@@ -286,6 +334,8 @@ struct db_waiting *db_client_waiter(db_done done, void *data)
 
 void db_client_await(struct db_client *client, enum db_line line, struct db_waiting *waiting)
 {
+	if (!client->n_waiting)
+		client->heard_ns = clock_monotonic_ns();
 	*client->waiting[line].last = waiting;
 	client->waiting[line].last = &waiting->next;
 	client->n_waiting++;

@@ -45,6 +45,10 @@ struct db_client {
 	struct batch payload;
 	struct store_statistics statistics;
 	uint8_t *buffer;
+	ev_timer patience; /* while answers are awaited */
+	uint64_t heard_ns; /* when the process was last heard of, or began to be waited for */
+	bool away;         /* it has said that the store is away */
+	bool silent;       /* it has said nothing for too long, which its owner knows */
 	bool lost;
 };
 
