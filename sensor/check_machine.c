@@ -123,13 +123,12 @@ static void check_host(struct check *check)
 
 static void check_energy(struct check *check)
 {
-	static const struct system_source_ops *const all[] = {&source_rapl, &source_powercap,
-							      &source_estimate};
+	const struct system_source_ops *const *all = choose_energy_sources;
 	char *events[] = {(char[]){"RAPL_ENERGY_PKG"}, (char[]){"RAPL_ENERGY_DRAM"}};
 	const struct event_group_request request = {
 		.name = (char[]){"rapl"}, .one_cpu_per_socket = true, .events = events, .n_events = 2};
 
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+	for (size_t i = 0; all[i]; i++) {
 		struct reason why = {""};
 		const bool works = all[i]->probe(&check->context, &request, &why) == 0;
 

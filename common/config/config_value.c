@@ -137,7 +137,7 @@ static int set_choice(const struct config_row *row, void *target, const char *te
 			length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s",
 						   n ? ", " : "", row->choices[n]);
 	}
-	return reason_set(why, -EINVAL, "unknown value '%s'%s; known: %s", text,
+	return reason_set(why, -EINVAL, "unknown value '%s'%s (known: %s)", text,
 			  config_hint(text, row->choices, n, hint, sizeof(hint)), known);
 }
 

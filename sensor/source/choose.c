@@ -13,20 +13,23 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct system_source_ops *const energy_sources[] = {
-	&source_rapl,
-	&source_powercap,
-	&source_estimate,
-};
+/* Every source, the preferred one first; source_NAME is its table. */
+#define ENERGY_SOURCES(ROW)                                                                                  \
+	ROW(rapl)                                                                                            \
+	ROW(powercap)                                                                                        \
+	ROW(estimate)
+#define ACTIVITY_SOURCES(ROW)                                                                                \
+	ROW(bpf)                                                                                             \
+	ROW(perf)                                                                                            \
+	ROW(cpustat)
+#define SOURCE_ADDRESS(name) &source_##name,
+#define SOURCE_NAME(name)    #name,
 
-static const struct activity_source_ops *const activity_sources[] = {
-	&source_bpf,
-	&source_perf,
-	&source_cpustat,
-};
+const struct system_source_ops *const choose_energy_sources[] = {ENERGY_SOURCES(SOURCE_ADDRESS) NULL};
+static const struct activity_source_ops *const activity_sources[] = {ACTIVITY_SOURCES(SOURCE_ADDRESS)};
 
-const char *const choose_energy_names[] = {"auto", "rapl", "powercap", "estimate", "sim", NULL};
-const char *const choose_activity_names[] = {"auto", "bpf", "perf", "cpustat", "sim", NULL};
+const char *const choose_energy_names[] = {"auto", ENERGY_SOURCES(SOURCE_NAME) "sim", NULL};
+const char *const choose_activity_names[] = {"auto", ACTIVITY_SOURCES(SOURCE_NAME) "sim", NULL};
 
 bool choose_is_energy(const struct event_group_request *request)
 {
@@ -80,8 +83,8 @@ struct system_source *choose_system(struct source_context *context, const struct
 	if (context->simulated) {
 		table = simulated;
 	} else if (energy) {
-		table = energy_sources;
-		n = ARRAY_SIZE(energy_sources);
+		table = choose_energy_sources;
+		n = ARRAY_SIZE(choose_energy_sources) - 1;
 	}
 	*ret_error = -ENOENT;
 	for (size_t i = 0; i < n; i++) {

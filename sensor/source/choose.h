@@ -40,5 +40,7 @@ struct activity_source *choose_activity(struct source_context *context,
 					int *ret_error);
 /* True for a group of RAPL_… events. */
 bool choose_is_energy(const struct event_group_request *request);
+extern const struct system_source_ops
+	*const choose_energy_sources[];         /* the preferred one first; NULL-ended */
 extern const char *const choose_energy_names[]; /* "auto", …, NULL: for the option table */
 extern const char *const choose_activity_names[];

@@ -85,25 +85,13 @@ static int settle_listen(struct server_config *config, struct reason *why)
 	return 0;
 }
 
-static int settle_formula(struct server_config *config, struct reason *why)
+static void settle_formula(struct server_config *config)
 {
-	const char *names[16];
-	const char *nearest;
-	size_t n = 0;
-
 	config->formula.learn_min_samples = (unsigned)config->learn_min_samples;
 	config->formula.learn_history = (unsigned)config->learn_history;
 	config->formula.learn_error_window = (unsigned)config->learn_error_window;
 	config->formula.learn_error_mean = config->learn_error_method == 1;
-	config->ops = formula_find(config->formula_name);
-	if (config->ops)
-		return 0;
-	for (; formula_all[n] && n < 16; n++)
-		names[n] = formula_all[n]->name;
-	nearest = text_nearest(config->formula_name, names, n);
-	return reason_set(why, -EINVAL, "--formula '%s' is not known%s%s%s; known: pooled, smartwatts, share",
-			  config->formula_name, nearest ? ", did you mean '" : "", nearest ? nearest : "",
-			  nearest ? "'" : "");
+	config->ops = formula_all[config->formula_index];
 }
 
 static int finish(void *target, const struct config *loaded, struct reason *why)
@@ -121,8 +109,7 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 		r = settle_stores(config, why);
 	if (r == 0)
 		r = settle_listen(config, why);
-	if (r == 0)
-		r = settle_formula(config, why);
+	settle_formula(config);
 	return r;
 }
 

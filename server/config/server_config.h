@@ -19,8 +19,8 @@ struct server_config {
 	char *token;
 	struct config_list sensors;
 	bool once;
-	bool resume; /* with --once: start from the stored position and model, and store them */
-	char *formula_name;
+	bool resume;       /* with --once: start from the stored position and model, and store them */
+	int formula_index; /* into formula_all */
 	struct formula_config formula;
 	double learn_min_samples, learn_history, learn_error_window;
 	int learn_error_method;

@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <string.h>
 
-const struct formula_ops *const formula_all[] = {&formula_pooled, &formula_smartwatts, &formula_share, NULL};
+#define FORMULA_ADDRESS(name) &formula_##name,
+#define FORMULA_NAME(name)    #name,
+
+const struct formula_ops *const formula_all[] = {FORMULA_LIST(FORMULA_ADDRESS) NULL};
+const char *const formula_names[] = {FORMULA_LIST(FORMULA_NAME) NULL};
 
 const struct formula_ops *formula_find(const char *name)
 {

@@ -70,10 +70,15 @@ struct formula_ops {
 	void (*free)(void *formula);
 };
 
-extern const struct formula_ops formula_pooled;
-extern const struct formula_ops formula_smartwatts;
-extern const struct formula_ops formula_share;
-/* NULL-ended. */
-extern const struct formula_ops *const formula_all[];
+/* Every formula, in the order of --help: a row here, and a file that defines formula_NAME. */
+#define FORMULA_LIST(ROW)                                                                                    \
+	ROW(pooled)                                                                                          \
+	ROW(smartwatts)                                                                                      \
+	ROW(share)
+
+#define FORMULA_DECLARE(name) extern const struct formula_ops formula_##name;
+FORMULA_LIST(FORMULA_DECLARE)
+extern const struct formula_ops *const formula_all[]; /* NULL-ended, as are the names */
+extern const char *const formula_names[];
 /* NULL for an unknown name. */
 const struct formula_ops *formula_find(const char *name);
