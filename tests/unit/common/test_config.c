@@ -197,7 +197,7 @@ static void refused_command_lines(void **state)
 		{"example --number 1.5", "option '--number': '1.5' is not a whole number"},
 		{"example --ratio 0.1", "option '--ratio': '0.1' is too small; the minimum is 0.5"},
 		{"example --mode kil",
-		 "option '--mode': unknown value 'kil'; did you mean 'kill'?; known: off, log, kill"},
+		 "option '--mode': unknown value 'kil'; did you mean 'kill'? (known: off, log, kill)"},
 		{"example -e BAD", "option '--event': 'BAD' will not do"},
 	};
 
