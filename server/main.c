@@ -14,6 +14,7 @@
 #include "base/reason.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
@@ -108,11 +109,11 @@ static int run(const struct server_config *config, char *argv[])
 /* With --once a file that is not there is a slip of the pen, and not one that a sensor will make. */
 static int check_input(const struct server_config *config)
 {
-	const char *prefix = "sqlite:";
-	const char *path = config->input_uri + strlen(prefix);
+	char path[PATH_MAX];
 
 	if (!config->once || !(config->uri || config->input) ||
-	    strncmp(config->input_uri, prefix, strlen(prefix)) != 0 || access(path, F_OK) == 0)
+	    store_uri_traits(config->input_uri) & STORE_STREAM ||
+	    !store_uri_path(config->input_uri, path, sizeof(path))[0] || access(path, F_OK) == 0)
 		return 0;
 	log_error("config", 0, "cannot read '%s': %s; check the path, and whether a sensor has written there",
 		  path, strerror(errno));

@@ -7,6 +7,7 @@
 #include "server_known.h"
 
 #include "base/log.h"
+#include "document/collections.h"
 
 #include <stdio.h>
 
@@ -53,9 +54,9 @@ static void answered(void *data, const struct db_answer *answer)
 
 void server_look_known(struct server *server, struct machine *machine)
 {
-	char collection[300];
+	char collection[COLLECTION_SIZE];
 	struct store_query query = {
-		.collection = collection,
+		.collection = collection_compose(COLLECTION_TARGETS, machine->name, collection),
 		.after_ms = machine->known_ms == INT64_MIN ? INT64_MIN : machine->known_ms - 1,
 		.until_ms = INT64_MAX,
 		.limit = KNOWN_LIMIT,
@@ -63,7 +64,6 @@ void server_look_known(struct server *server, struct machine *machine)
 
 	if (machine->asking_known)
 		return;
-	(void)snprintf(collection, sizeof(collection), "target%s", machine->name);
 	machine->asking_known = db_client_read(server->reports, &query, answered, machine) == 0;
 }
 

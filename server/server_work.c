@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "document/collections.h"
 #include "recap/recaps.h"
 #include "server_known.h"
 #include "machine/state.h"
@@ -72,11 +73,11 @@ void server_write(struct server *server, struct machine *machine)
 void server_ensure(struct server *server, const struct machine *machine)
 {
 	uint64_t retention_s = server->config->retention_ms / 1000;
-	char recap[300];
+	char recaps[COLLECTION_SIZE];
 
-	(void)snprintf(recap, sizeof(recap), "recap%s", machine->name);
 	(void)db_client_ensure(server->output, machine->power, retention_s, ensured, server);
-	(void)db_client_ensure(server->output, recap, 0, ensured, server);
+	(void)db_client_ensure(server->output, collection_compose(COLLECTION_RECAPS, machine->name, recaps),
+			       0, ensured, server);
 	if (server->reports == server->output)
 		(void)db_client_ensure(server->output, machine->reports, retention_s, ensured, server);
 }

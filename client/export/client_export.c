@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "export/export_row.h"
+#include "document/collections.h"
 #include "document/report_bson.h"
 #include "store/store.h"
 #include "base/reason.h"
@@ -198,7 +199,8 @@ static void say_nothing_found(const struct export_job *job)
 	bool known = false;
 
 	for (size_t i = 0; options->machine && i < job->n_collections; i++)
-		known |= strcmp(job->collections[i] + strlen("power"), options->machine) == 0;
+		known |= strcmp(collection_machine(COLLECTION_POWER, job->collections[i]),
+				options->machine) == 0;
 	if (options->machine && !known)
 		(void)client_fail(0, "no power reports of the machine '%s' in this store", options->machine);
 	else if (options->target)
@@ -209,11 +211,11 @@ static void say_nothing_found(const struct export_job *job)
 
 static int export_all(struct export_job *job)
 {
-	char prefix[256] = "power";
+	const char *machine = job->options->machine ? job->options->machine : "";
+	char buffer[COLLECTION_SIZE];
+	const char *prefix = collection_compose(COLLECTION_POWER, machine, buffer);
 	int status = CLIENT_EXIT_OK;
 
-	if (job->options->machine)
-		(void)snprintf(prefix, sizeof(prefix), "power%s", job->options->machine);
 	if (store_list(job->store, prefix, note_collection, job) != STORE_OK || job->failed)
 		return client_fail(CLIENT_EXIT_FAILURE, "cannot list the collections: %s",
 				   store_error(job->store));

@@ -22,7 +22,7 @@ static struct {
 	void *sink_data;
 } logger = {.level = LOG_LEVEL_INFO};
 
-static const char *const level_names[] = {
+const char *const log_level_names[] = {
 	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
 	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",
 };
@@ -46,7 +46,7 @@ void log_set_sink(log_sink sink, void *data)
 int log_level_parse(const char *word, enum log_level *ret_level)
 {
 	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
-		if (strcmp(word, level_names[level]) == 0) {
+		if (strcmp(word, log_level_names[level]) == 0) {
 			*ret_level = (enum log_level)level;
 			return 0;
 		}
@@ -100,7 +100,7 @@ static void write_stderr(enum log_level level, const char *token, const char *me
 	if (logger.name)
 		append(line, size, &length, "%s: ", logger.name);
 	if (level <= LOG_LEVEL_WARNING)
-		append(line, size, &length, "%s: ", level_names[level]);
+		append(line, size, &length, "%s: ", log_level_names[level]);
 	append(line, size, &length, "%s%s%s", token ? token : "", token && *token ? ": " : "", message);
 	line[length++] = '\n';
 	/* There is nowhere to report a lost log line. */

@@ -294,6 +294,16 @@ static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b)
 	return last[n_b];
 }
 
+const char *text_join(const char *const *words, size_t n_words, char *ret, size_t size)
+{
+	size_t length = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < n_words && length < size; i++)
+		length += (size_t)snprintf(ret + length, size - length, "%s%s", i ? ", " : "", words[i]);
+	return ret;
+}
+
 const char *text_nearest(const char *word, const char *const *known, size_t n_known)
 {
 	size_t length = strlen(word);

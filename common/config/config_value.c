@@ -125,20 +125,18 @@ static int set_quantity(const struct config_row *row, void *target, const char *
 
 static int set_choice(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
-	char hint[CONFIG_TEXT_MAX], known[CONFIG_TEXT_MAX] = "";
-	size_t n = 0, length = 0;
+	char hint[CONFIG_TEXT_MAX], known[CONFIG_TEXT_MAX];
+	size_t n = 0;
 
 	for (; row->choices[n]; n++) {
 		if (config_key_equal(row->choices[n], text)) {
 			*(int *)field(row, target) = (int)n;
 			return 0;
 		}
-		if (length < sizeof(known))
-			length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s",
-						   n ? ", " : "", row->choices[n]);
 	}
 	return reason_set(why, -EINVAL, "unknown value '%s'%s (known: %s)", text,
-			  config_hint(text, row->choices, n, hint, sizeof(hint)), known);
+			  config_hint(text, row->choices, n, hint, sizeof(hint)),
+			  text_join(row->choices, n, known, sizeof(known)));
 }
 
 static int add_item(struct config_list *list, const char *item, size_t length)

@@ -22,7 +22,7 @@ void bson_encoder_close(struct bson_encoder *encoder)
 	struct batch *batch = encoder->batch;
 	uint32_t length;
 
-	if (!encoder->error)
+	if (!encoder->error && batch->length == batch->capacity)
 		encoder->error = batch_reserve(batch, 1);
 	if (encoder->error)
 		return;

@@ -8,20 +8,20 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
-struct name_entry {
-	char *text;
-	uint32_t hash;
+struct name {
+	UT_hash_handle hh;
+	struct name *follower; /* that followed the last time */
+	uint16_t index;
 	uint16_t length;
-	uint16_t follower; /* index of the name that followed the last time */
+	char text[];
 };
 
 struct name_table {
-	struct name_entry *entries;
-	uint16_t *slots; /* index + 1; 0: free */
-	unsigned n_entries;
-	unsigned n_slots; /* a power of two, more than twice n_entries */
-	uint16_t last;
+	struct name *by_text;
+	struct name **by_index; /* room for a power of two */
+	struct name *last;
 };
 
 struct report_names {
@@ -36,13 +36,17 @@ struct report_names *report_names_new(void)
 
 void report_names_free(struct report_names *names)
 {
+	struct name *name, *next;
+
 	if (!names)
 		return;
 	for (unsigned k = 0; k < REPORT_NAMES_KINDS; k++) {
-		for (unsigned i = 0; i < names->tables[k].n_entries; i++)
-			free(names->tables[k].entries[i].text);
-		free(names->tables[k].entries);
-		free(names->tables[k].slots);
+		HASH_ITER(hh, names->tables[k].by_text, name, next)
+		{
+			HASH_DEL(names->tables[k].by_text, name);
+			free(name);
+		}
+		free(names->tables[k].by_index);
 	}
 	report_layouts_done(&names->layouts);
 	free(names);
@@ -53,106 +57,57 @@ struct report_layouts *report_names_layouts(struct report_names *names)
 	return &names->layouts;
 }
 
-static uint32_t hash_name(const char *text, size_t length)
+static int add_name(struct name_table *table, const char *text, size_t length, struct name **ret_name)
 {
-	uint32_t hash = 2166136261U;
-
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 16777619U;
-	return hash;
-}
-
-static bool is_name(const struct name_entry *entry, const char *text, size_t length)
-{
-	return entry->length == length && memcmp(entry->text, text, length) == 0;
-}
-
-/* The slot of a name, or the free one where it belongs. */
-static uint16_t *find_slot(const struct name_table *table, uint32_t hash, const char *text, size_t length)
-{
-	for (unsigned at = hash;; at++) {
-		uint16_t *slot = &table->slots[at & (table->n_slots - 1)];
-
-		if (*slot == 0)
-			return slot;
-		if (table->entries[*slot - 1].hash == hash &&
-		    is_name(&table->entries[*slot - 1], text, length))
-			return slot;
-	}
-}
-
-static int grow(struct name_table *table)
-{
-	unsigned n_slots = table->n_slots ? table->n_slots * 2 : 64;
-	uint16_t *slots = calloc(n_slots, sizeof(*slots));
-	struct name_entry *entries = realloc(table->entries, n_slots / 2 * sizeof(*entries));
-
-	if (entries)
-		table->entries = entries;
-	if (!slots || !entries) {
-		free(slots);
-		return -ENOMEM;
-	}
-	free(table->slots);
-	table->slots = slots;
-	table->n_slots = n_slots;
-	for (unsigned i = 0; i < table->n_entries; i++)
-		*find_slot(table, entries[i].hash, entries[i].text, entries[i].length) = (uint16_t)(i + 1);
-	return 0;
-}
-
-static int add_name(struct name_table *table, uint32_t hash, const char *text, size_t length)
-{
-	char *copy;
-	int r;
+	unsigned n = HASH_COUNT(table->by_text);
+	struct name **grown, *name;
 
 	if (length > REPORT_KEY_MAX)
 		return -ENAMETOOLONG;
-	if (table->n_entries == REPORT_NAMES_MAX)
+	if (n == REPORT_NAMES_MAX)
 		return -E2BIG;
-	if (table->n_entries + 1 > table->n_slots / 2) {
-		r = grow(table);
-		if (r < 0)
-			return r;
+	if ((n & (n - 1)) == 0) {
+		grown = realloc(table->by_index, (n ? 2 * (size_t)n : 1) * sizeof(struct name *));
+		if (!grown)
+			return -ENOMEM;
+		table->by_index = grown;
 	}
-	copy = strndup(text, length);
-	if (!copy)
+	name = calloc(1, sizeof(*name) + length + 1);
+	if (!name)
 		return -ENOMEM;
-	*find_slot(table, hash, text, length) = (uint16_t)(table->n_entries + 1);
-	table->entries[table->n_entries] =
-		(struct name_entry){.text = copy, .hash = hash, .length = (uint16_t)length};
-	return (int)table->n_entries++;
+	name->index = (uint16_t)n;
+	name->length = (uint16_t)length;
+	memcpy(name->text, text, length);
+	HASH_ADD(hh, table->by_text, text, length, name);
+	table->by_index[n] = *ret_name = name;
+	return 0;
 }
 
 int report_names_intern(struct report_names *names, enum report_names_kind kind, const char *text,
 			size_t length)
 {
 	struct name_table *table = &names->tables[kind];
-	uint32_t hash;
-	int index;
+	struct name *name = table->last ? table->last->follower : NULL;
+	int r = 0;
 
-	if (table->n_entries > 0) {
-		uint16_t guess = table->entries[table->last].follower;
-
-		if (is_name(&table->entries[guess], text, length)) {
-			table->last = guess;
-			return guess;
-		}
+	if (!name || name->length != length || memcmp(name->text, text, length) != 0) {
+		HASH_FIND(hh, table->by_text, text, length, name);
+		if (!name)
+			r = add_name(table, text, length, &name);
+		if (r < 0)
+			return r;
+		if (table->last)
+			table->last->follower = name;
 	}
-	hash = hash_name(text, length);
-	index = table->n_slots ? *find_slot(table, hash, text, length) - 1 : -1;
-	if (index < 0)
-		index = add_name(table, hash, text, length);
-	if (index < 0)
-		return index;
-	table->entries[table->last].follower = (uint16_t)index;
-	table->last = (uint16_t)index;
-	return index;
+	table->last = name;
+	return name->index;
 }
 
 static const char *name_of(const struct report_names *names, enum report_names_kind kind, unsigned index)
 {
-	return index < names->tables[kind].n_entries ? names->tables[kind].entries[index].text : NULL;
+	const struct name_table *table = &names->tables[kind];
+
+	return index < HASH_COUNT(table->by_text) ? table->by_index[index]->text : NULL;
 }
 
 const char *report_names_group(const struct report_names *names, unsigned index)
@@ -167,5 +122,5 @@ const char *report_names_event(const struct report_names *names, unsigned index)
 
 unsigned report_names_count_events(const struct report_names *names)
 {
-	return names->tables[REPORT_NAMES_EVENT].n_entries;
+	return HASH_COUNT(names->tables[REPORT_NAMES_EVENT].by_text);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of names of report_bson.h, as its decoder sees it. Private to report_bson_read.c.
+ * The table of names behind report_bson.h, for its decoder and the CSV store.
  */
 #pragma once
 

@@ -9,6 +9,8 @@
 
 struct store_backend {
 	const char *name;
+	const char *form; /* as people type it: "sqlite:PATH" */
+	unsigned traits;  /* enum store_traits */
 	/* Would open() refuse this location at once? 0, or -EINVAL with the reason. NULL: no. Opens nothing.
 	 */
 	int (*check)(const char *location, struct reason *why);

@@ -67,6 +67,8 @@ static enum store_result null_list(struct store *store, const char *prefix,
 
 const struct store_backend store_backend_null = {
 	.name = "null",
+	.form = "null:",
+	.traits = STORE_LOCAL,
 	.open = null_open,
 	.close = null_close,
 	.ensure = null_ensure,

@@ -217,6 +217,7 @@ static enum store_result socket_put(struct store *store, const char *collection,
 
 const struct store_backend store_backend_socket = {
 	.name = "socket",
+	.form = "socket:HOST:PORT",
 	.open = socket_open,
 	.close = socket_close,
 	.append = socket_append,

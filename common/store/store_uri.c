@@ -4,15 +4,14 @@
  * similar. Pure. Called by store_open() and by whatever checks or prints a configuration.
  */
 #include "store/store_uri.h"
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define KNOWN                                                                                                \
-	"mongodb://HOST, HOST:PORT, sqlite:PATH, bson:PATH, jsonl:PATH, csv:DIR, socket:HOST:PORT, null:"
 
 static const struct store_backend *const backends[] = {
 	&store_backend_mongo, &store_backend_sqlite, &store_backend_bson, &store_backend_jsonl,
@@ -52,7 +51,7 @@ static bool is_host_port(const char *text, bool port_needed)
 
 static const struct store_backend *find_backend(const char *uri, size_t length)
 {
-	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
 		if (strlen(backends[i]->name) == length && strncmp(backends[i]->name, uri, length) == 0)
 			return backends[i];
 	return NULL;
@@ -99,6 +98,18 @@ static int parse_scheme(const char *uri, const struct store_backend *backend, st
 	return take(ret_uri, backend, "", begins(rest, "///") ? rest + 2 : rest);
 }
 
+static int refuse_unknown(struct reason *why, const char *uri)
+{
+	const char *forms[ARRAY_SIZE(backends)];
+	char known[256], problem[300];
+
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+		forms[i] = backends[i]->form;
+	(void)snprintf(problem, sizeof(problem), "is none of %s",
+		       text_join(forms, ARRAY_SIZE(backends), known, sizeof(known)));
+	return refuse(why, uri, problem);
+}
+
 int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *why)
 {
 	const struct store_backend *backend;
@@ -115,7 +126,25 @@ int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *w
 		return parse_scheme(uri, backend, ret_uri, why);
 	if (is_host_port(uri, true))
 		return take(ret_uri, &store_backend_mongo, "mongodb://", uri);
-	return refuse(why, uri, "is none of " KNOWN);
+	return refuse_unknown(why, uri);
+}
+
+unsigned store_uri_traits(const char *uri)
+{
+	struct store_uri parsed;
+	struct reason why;
+
+	return store_uri_parse(uri, &parsed, &why) == 0 ? parsed.backend->traits : 0;
+}
+
+const char *store_uri_path(const char *uri, char *ret, size_t size)
+{
+	struct store_uri parsed;
+	struct reason why;
+	bool local = store_uri_parse(uri, &parsed, &why) == 0 && parsed.backend->traits & STORE_LOCAL;
+
+	(void)snprintf(ret, size, "%s", local ? parsed.location : "");
+	return ret;
 }
 
 bool store_uri_valid(const char *uri, struct reason *why)

@@ -25,6 +25,7 @@ void log_set_level(enum log_level level);
 void log_set_name(const char *name);
 /* Sends every line to `sink` instead of stderr; NULL restores stderr. For tests. */
 void log_set_sink(log_sink sink, void *data);
+extern const char *const log_level_names[]; /* from LOG_LEVEL_ERROR to LOG_LEVEL_DEBUG */
 /* Level by name ("error" .. "debug"); -EINVAL for an unknown name. */
 int log_level_parse(const char *word, enum log_level *ret_level);
 

@@ -33,6 +33,9 @@ bool text_format_time(int64_t time_ms, char *ret, size_t size);
 /* The word nearest to `word` by edit distance; NULL if none is close enough to be a likely typo. */
 const char *text_nearest(const char *word, const char *const *known, size_t n_known);
 
+/* "a, b, c", as in "known: a, b, c". Returns `ret`. */
+const char *text_join(const char *const *words, size_t n_words, char *ret, size_t size);
+
 /* Eight bytes at a time: names are asked for in every document. */
 static inline bool text_is_ascii(const char *text, size_t length)
 {

@@ -32,6 +32,13 @@ enum store_flags {
 	STORE_OVERWRITE = 1 << 2, /* files: overwrite instead of refusing or appending */
 };
 
+/* What a store is, by its URI. */
+enum store_traits {
+	STORE_LOCAL = 1 << 0,     /* on this machine: it is never away */
+	STORE_STREAM = 1 << 1,    /* files of one stream: not to be read and written at the same time */
+	STORE_BY_OFFSET = 1 << 2, /* read from where the last read stopped, not by time */
+};
+
 #define STORE_DATABASE_DEFAULT "rapls2"
 #define STORE_DATABASE_SIZE    128
 
@@ -79,6 +86,10 @@ const char *store_name(const struct store *store); /* the scheme */
 const char *store_database(const char *uri, const char *given, char *ret, size_t size);
 /* True for a URI that store_open would accept; else false and a reason. Opens nothing. */
 bool store_uri_valid(const char *uri, struct reason *why);
+/* enum store_traits of a valid URI; 0 for any other. */
+unsigned store_uri_traits(const char *uri);
+/* The path that a valid URI of a local store names, else "". */
+const char *store_uri_path(const char *uri, char *ret, size_t size);
 /* The URI with any password replaced by "***", for messages. Returns ret. */
 const char *store_uri_display(const char *uri, char *ret, size_t size);
 

@@ -12,6 +12,7 @@
 #include "process/sandbox.h"
 #include "config/sensor_groups.h"
 #include "base/state_dir.h"
+#include "document/collections.h"
 #include "store/store.h"
 #include "base/text.h"
 #include "base/reason.h"
@@ -402,17 +403,6 @@ static int settle_store(struct sensor_config *config, struct reason *why)
 	return store_uri_valid(config->store_uri, why) ? 0 : -EINVAL;
 }
 
-/* Only stores that can be away need a spool. */
-static bool store_is_remote(const char *uri)
-{
-	static const char *const local[] = {"sqlite:", "bson:", "jsonl:", "csv:", "null:"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(local); i++)
-		if (strncmp(uri, local[i], strlen(local[i])) == 0)
-			return false;
-	return true;
-}
-
 /* What no store could take as the name of a collection, a file or a database. */
 static int check_names(const struct sensor_config *config, struct reason *why)
 {
@@ -452,12 +442,13 @@ static int check_sources(const struct sensor_config *config, struct reason *why)
 
 static int settle_names(struct sensor_config *config)
 {
-	config->reports = config->collection && config->collection[0] ? strdup(config->collection)
-								      : join("sensor", config->name);
-	config->targets = join("target", config->name);
+	config->reports = config->collection && config->collection[0]
+				  ? strdup(config->collection)
+				  : collection_name(COLLECTION_REPORTS, config->name);
+	config->targets = collection_name(COLLECTION_TARGETS, config->name);
 	if (!config->reports || !config->targets)
 		return -ENOMEM;
-	if (config->spool_size > 0 && store_is_remote(config->store_uri) &&
+	if (config->spool_size > 0 && !(store_uri_traits(config->store_uri) & STORE_LOCAL) &&
 	    asprintf(&config->spool_path, "%s/spool/%s.db", config->state_dir, config->name) < 0)
 		return -ENOMEM;
 	return 0;

@@ -4,6 +4,7 @@
  * again while they are not; and which targets the patterns select.
  */
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "document/report_identity.h"
 #include "target/target_table.h"
 #include "base/text.h"
@@ -52,14 +53,13 @@ bool target_is_selected(const struct target_table *table, const struct target_re
  * taken. */
 static void make_mark(const struct target_record *record, unsigned attempt, char ret[7])
 {
-	uint32_t hash = 2166136261u + attempt; /* FNV-1a */
+	uint32_t hash = hash_text32(record->root->path, attempt);
+
 	if (record->short_id[0] && attempt == 1) {
 		memcpy(ret, record->short_id, 6);
 		ret[6] = '\0';
 		return;
 	}
-	for (const char *c = record->root->path; *c; c++)
-		hash = (hash ^ (uint8_t)*c) * 16777619u;
 	(void)snprintf(ret, 7, "%06" PRIx32, (hash ^ hash >> 24) & 0xffffff);
 }
 

@@ -4,6 +4,7 @@
  * made whether or not somebody still waits.
  */
 #include "api/api_private.h"
+#include "document/collections.h"
 #include "base/clock.h"
 #include "recap/recap_query.h"
 #include "recap/recaps.h"
@@ -290,7 +291,7 @@ static void list_recaps(struct api *api, struct http_request *request, const cha
 	struct store_query query = {.after_ms = INT64_MIN, .until_ms = INT64_MAX, .newest_first = true};
 	struct lister *lister;
 	uint64_t limit = LIST_LIMIT;
-	char collection[300];
+	char collection[COLLECTION_SIZE];
 
 	if (limit_text && (text_parse_u64(limit_text, &limit) < 0 || limit < 1 || limit > LIST_LIMIT_MAX)) {
 		http_answer_error(request, 400, "limit='%.32s': give a number from 1 to %d", limit_text,
@@ -305,8 +306,7 @@ static void list_recaps(struct api *api, struct http_request *request, const cha
 	lister->http = request;
 	lister->limit = (unsigned)limit;
 	lister->name = name && name[0] ? strdup(name) : NULL;
-	(void)snprintf(collection, sizeof(collection), "recap%s", machine);
-	query.collection = collection;
+	query.collection = collection_compose(COLLECTION_RECAPS, machine, collection);
 	query.limit = lister->name ? LIST_LIMIT_MAX : lister->limit;
 	if (http_wait(request, lister_gone, lister) < 0 ||
 	    db_client_read(api->server->output, &query, lister_answered, lister) < 0) {

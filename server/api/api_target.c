@@ -4,6 +4,7 @@
  * GET /api/machines: which machines there are.
  */
 #include "api/api_private.h"
+#include "document/collections.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ void api_get_target(struct http_request *request, void *data)
 	struct store_query query = {
 		.after_ms = INT64_MIN, .until_ms = INT64_MAX, .newest_first = true, .limit = 1};
 	struct http_request **asker;
-	char collection[300];
+	char collection[COLLECTION_SIZE];
 
 	if (!sensor || !sensor[0] || !target || !target[0]) {
 		http_answer_error(request, 400,
@@ -54,8 +55,7 @@ void api_get_target(struct http_request *request, void *data)
 		return;
 	}
 	*asker = request;
-	(void)snprintf(collection, sizeof(collection), "target%s", sensor);
-	query.collection = collection;
+	query.collection = collection_compose(COLLECTION_TARGETS, sensor, collection);
 	query.target = target;
 	if (http_wait(request, asker_gone, asker) < 0) {
 		free(asker);

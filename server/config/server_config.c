@@ -18,11 +18,9 @@
 
 #define DEFAULT_PORT 4443
 
-/* Files that only hold one stream: what is read must not be written at the same time. */
 static bool is_stream(const char *uri)
 {
-	return strncmp(uri, "bson:", 5) == 0 || strncmp(uri, "jsonl:", 6) == 0 ||
-	       strncmp(uri, "csv:", 4) == 0;
+	return store_uri_traits(uri) & STORE_STREAM;
 }
 
 static int settle_stores(struct server_config *config, struct reason *why)
@@ -97,13 +95,14 @@ static void settle_formula(struct server_config *config)
 static int finish(void *target, const struct config *loaded, struct reason *why)
 {
 	struct server_config *config = target;
+	char levels[64];
 	int r;
 
 	(void)loaded;
 	if (log_level_parse(config->log_level, &config->level) < 0)
-		return reason_set(why, -EINVAL,
-				  "--log-level '%s': one of error, warning, notice, info, debug",
-				  config->log_level);
+		return reason_set(why, -EINVAL, "--log-level '%s': one of %s", config->log_level,
+				  text_join(log_level_names + LOG_LEVEL_ERROR,
+					    LOG_LEVEL_DEBUG - LOG_LEVEL_ERROR + 1, levels, sizeof(levels)));
 	r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
 	if (r == 0)
 		r = settle_stores(config, why);

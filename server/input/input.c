@@ -84,9 +84,7 @@ struct input *input_new(struct ev_loop *loop, struct db_client *client, const st
 	input->waiting_last = &input->waiting;
 	ev_init(&input->pause, pause_over);
 	input->pause.data = input;
-	input->files = strncmp(config->input_uri, "bson:", 5) == 0 ||
-		       strncmp(config->input_uri, "jsonl:", 6) == 0 ||
-		       strncmp(config->input_uri, "csv:", 4) == 0;
+	input->files = store_uri_traits(config->input_uri) & STORE_BY_OFFSET;
 	return input;
 }
 
@@ -125,16 +123,17 @@ void input_check_end(struct input *input)
 
 static void take_collection(struct input *input, const char *collection)
 {
+	const char *machine = collection_machine(COLLECTION_REPORTS, collection);
 	struct reader *reader;
 
-	if (strncmp(collection, SENSOR_PREFIX, strlen(SENSOR_PREFIX)) != 0)
+	if (!machine)
 		return;
 	for (reader = input->readers; reader; reader = reader->next) {
 		if (strcmp(reader->collection, collection) == 0)
 			return;
 	}
 	/* A file's sensors are named by its documents. */
-	if (!input->files && !input_wants(input, collection + strlen(SENSOR_PREFIX)))
+	if (!input->files && !input_wants(input, machine))
 		return;
 	reader = reader_new(input, collection);
 	if (!reader) {
@@ -191,14 +190,14 @@ static void discover(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop, (void)events;
 	ev_timer_stop(input->loop, timer);
-	(void)db_client_list(input->client, SENSOR_PREFIX, take_list, input);
+	(void)db_client_list(input->client, collection_prefix(COLLECTION_REPORTS), take_list, input);
 }
 
 void input_start(struct input *input)
 {
 	ev_init(&input->discover, discover);
 	input->discover.data = input;
-	(void)db_client_list(input->client, SENSOR_PREFIX, take_list, input);
+	(void)db_client_list(input->client, collection_prefix(COLLECTION_REPORTS), take_list, input);
 }
 
 const struct input_statistics *input_get_statistics(const struct input *input)

@@ -8,6 +8,7 @@
 #include "input/reader.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -70,10 +71,8 @@ static void complain(struct reader *reader, struct machine *machine)
 /* A database's documents are read again until their tick is finished: bad ones are to be counted once. */
 static bool knew_bad(struct reader *reader, const uint8_t *document, size_t length)
 {
-	uint64_t hash = 14695981039346656037u, *known;
+	uint64_t hash = hash_bytes(HASH_START, document, length), *known;
 
-	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ document[i]) * 1099511628211u;
 	known = &reader->bad[hash % READER_BAD];
 	if (*known == hash)
 		return true;
@@ -295,7 +294,8 @@ struct reader *reader_new(struct input *input, const char *collection)
 	reader->collection = strdup(collection);
 	reader->input = input;
 	if (!reader->collection ||
-	    (!input->files && !reader_add_machine(reader, collection + strlen(SENSOR_PREFIX)))) {
+	    (!input->files &&
+	     !reader_add_machine(reader, collection_machine(COLLECTION_REPORTS, collection)))) {
 		reader_free(reader);
 		return NULL;
 	}

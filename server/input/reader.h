@@ -7,13 +7,12 @@
 
 #include "input/input.h"
 #include "input/pace.h"
+#include "document/collections.h"
 
 #include <ev.h>
 
-#define SENSOR_PREFIX "sensor"
-#define INPUT_TOKEN   "input"
-
-#define READER_BAD 1024
+#define INPUT_TOKEN "input"
+#define READER_BAD  1024
 
 #define READER_SENSORS_MAX 64 /* of a database's collection */
 

@@ -18,7 +18,7 @@
 
 static const char *own_name(const struct reader *reader)
 {
-	return reader->collection + strlen(SENSOR_PREFIX);
+	return collection_machine(COLLECTION_REPORTS, reader->collection);
 }
 
 static struct machine *make_machine(struct reader *reader, const char *name)

@@ -4,6 +4,8 @@
  * the same documents in the same order give the same output, so that work after a crash can be done again.
  */
 #include "machine/machine.h"
+
+#include "document/collections.h"
 #include "base/reason.h"
 
 #include "document/report_identity.h"
@@ -50,8 +52,7 @@ struct machine *machine_new(const struct server_config *config, const char *name
 	machine->counts_from_ms = machine->newest_ms = machine->backlog_ms = INT64_MIN;
 	machine->name = strdup(name);
 	machine->reports = strdup(reports);
-	if (asprintf(&machine->power, "power%s", name) < 0)
-		machine->power = NULL;
+	machine->power = collection_name(COLLECTION_POWER, name);
 	machine->names = report_names_new();
 	machine->join = join_new((int64_t)config->grace_ms);
 	if (machine->names)

@@ -218,6 +218,8 @@ static enum store_result put(struct store *store, const char *collection, const 
 
 const struct store_backend store_backend_csv = {
 	.name = "csv",
+	.form = "csv:DIR",
+	.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET,
 	.open = open_store,
 	.close = close_store,
 	.append = append,

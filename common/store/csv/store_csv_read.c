@@ -8,6 +8,7 @@
 #include "store/csv/store_csv_row.h"
 #include "store/store_document.h"
 #include "document/bson_encoder.h"
+#include "document/collections.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -305,17 +306,17 @@ enum store_result csv_list(struct store *store, const char *prefix,
 			   void (*each)(void *data, const char *collection), void *data)
 {
 	struct csv_reader *reader;
-	char name[300];
+	char name[COLLECTION_SIZE];
 
-	if (strncmp(prefix, "sensor", strlen("sensor")) != 0)
+	if (!collection_machine(COLLECTION_REPORTS, prefix))
 		return STORE_OK;
 	if (open_reader(store, &reader) < 0)
 		return STORE_RETRY;
 	for (unsigned i = 0; i < reader->n_sources; i++) {
 		if (!look_ahead(&reader->sources[i]))
 			continue;
-		(void)snprintf(name, sizeof(name), "sensor%s", reader->sources[i].rows[0].fields[CSV_SENSOR]);
-		each(data, name);
+		each(data, collection_compose(COLLECTION_REPORTS,
+					      reader->sources[i].rows[0].fields[CSV_SENSOR], name));
 		break;
 	}
 	csv_reader_free(reader);

@@ -33,6 +33,8 @@ static int bson_open(struct store *store, const char *location, const struct sto
 
 const struct store_backend store_backend_bson = {
 	.name = "bson",
+	.form = "bson:PATH",
+	.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET,
 	.open = bson_open,
 	.close = store_file_close,
 	.ensure = store_file_ensure,

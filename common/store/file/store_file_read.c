@@ -6,7 +6,8 @@
  */
 #include "store/file/store_file_private.h"
 #include "store/store_document.h"
-#include "document/bson_cursor.h"
+#include "document/collections.h"
+#include "document/report_bson.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -312,7 +313,7 @@ enum store_result store_file_put(struct store *store, const char *collection, co
 }
 
 /* Collections that go beside a single file instead of into it. */
-static const char *const beside[] = {"target", "recap", "state"};
+static const enum collection_kind beside[] = {COLLECTION_TARGETS, COLLECTION_RECAPS, COLLECTION_STATE};
 
 static bool begins(const char *text, const char *prefix)
 {
@@ -322,7 +323,7 @@ static bool begins(const char *text, const char *prefix)
 static bool goes_beside(const char *collection)
 {
 	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)
-		if (begins(collection, beside[i]))
+		if (collection_machine(beside[i], collection))
 			return true;
 	return false;
 }
@@ -384,17 +385,16 @@ static void list_directory(const struct store_file *file, const char *directory,
 /* The prefix and the sensor of the file's first document. */
 static bool first_sensor(struct store *store, const char *prefix, char *ret, size_t size)
 {
-	struct store_query query = {
-		.collection = "sensor", .after_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 1};
+	struct store_query query = {.collection = collection_prefix(COLLECTION_REPORTS),
+				    .after_ms = INT64_MIN,
+				    .until_ms = INT64_MAX,
+				    .limit = 1};
 	struct batch first = {0};
 	struct store_read read = {0};
-	struct bson_cursor cursor;
 	const char *sensor = NULL;
 
-	if (store_file_read(store, &query, &first, &read) == STORE_OK && first.length > 0 &&
-	    bson_cursor_init(&cursor, first.data, first.length))
-		while (!sensor && bson_cursor_next(&cursor) > 0)
-			sensor = bson_cursor_is(&cursor, "sensor") ? bson_cursor_string(&cursor) : NULL;
+	if (store_file_read(store, &query, &first, &read) == STORE_OK && first.length > 0)
+		sensor = report_bson_sensor(first.data, first.length);
 	if (sensor)
 		(void)snprintf(ret, size, "%s%s", prefix, sensor);
 	batch_done(&first);

@@ -51,6 +51,8 @@ static int jsonl_open(struct store *store, const char *location, const struct st
 
 const struct store_backend store_backend_jsonl = {
 	.name = "jsonl",
+	.form = "jsonl:PATH",
+	.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET,
 	.open = jsonl_open,
 	.close = store_file_close,
 	.ensure = store_file_ensure,

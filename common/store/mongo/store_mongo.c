@@ -243,6 +243,7 @@ static enum store_result ensure(struct store *store, const char *collection, uin
 
 const struct store_backend store_backend_mongo = {
 	.name = "mongodb",
+	.form = "mongodb://HOST, HOST:PORT",
 	.check = store_mongo_check,
 	.database = store_mongo_database,
 	.open = open_store,

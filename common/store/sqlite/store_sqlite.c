@@ -338,6 +338,8 @@ static enum store_result ensure(struct store *store, const char *collection, uin
 
 const struct store_backend store_backend_sqlite = {
 	.name = "sqlite",
+	.form = "sqlite:PATH",
+	.traits = STORE_LOCAL,
 	.open = store_sqlite_open,
 	.close = store_sqlite_close,
 	.ensure = ensure,

@@ -7,6 +7,8 @@
  */
 #include "formula/pooled/pooled.h"
 
+#include "base/hash.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +17,8 @@
 
 uint64_t pooled_book_hash(const char *name)
 {
-	uint64_t hash = 14695981039346656037u; /* FNV-1a */
+	uint64_t hash = hash_text(HASH_START, name);
 
-	for (; *name; name++)
-		hash = (hash ^ (uint8_t)*name) * 1099511628211u;
 	hash ^= hash >> 32;
 	return hash ? hash : 1;
 }

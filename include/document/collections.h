@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which collection holds what: sensor<machine>, target<machine>, power<machine>, recap<machine>, and `state`
+ * for all machines.
+ */
+#pragma once
+
+enum collection_kind {
+	COLLECTION_REPORTS, /* of counts */
+	COLLECTION_TARGETS, /* what does not change about a target */
+	COLLECTION_POWER,   /* power reports */
+	COLLECTION_RECAPS,
+	COLLECTION_STATE, /* positions, models and waiting recaps of all machines; its machine is "" */
+	COLLECTION_KINDS
+};
+
+/* What the names of this kind begin with; of COLLECTION_STATE: its name. */
+const char *collection_prefix(enum collection_kind kind);
+/* The machine's collection. A new string; NULL on lack of memory. */
+char *collection_name(enum collection_kind kind, const char *machine);
+/* The same into a buffer, which is returned. */
+#define COLLECTION_SIZE 300
+const char *collection_compose(enum collection_kind kind, const char *machine, char ret[COLLECTION_SIZE]);
+/* The machine whose collection this is; NULL: it is of another kind. */
+const char *collection_machine(enum collection_kind kind, const char *collection);
