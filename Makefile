@@ -15,11 +15,11 @@ else
 HARDEN += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DWATTRIBUTE_SANITIZED
 LDHARDEN := -fsanitize=$(SANITIZE)
 endif
-PKGS := libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libcgroup libseccomp lapacke
+PKGS := libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libcgroup libseccomp
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 COMMON_LIBS = $(shell pkg-config --libs libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libseccomp) -lev -lcap-ng -lm
 SENSOR_LIBS = $(shell pkg-config --libs libcgroup) -lpfm -lbpf -lelf -lz
-SERVER_LIBS = $(shell pkg-config --libs lapacke)
+LAPACK_LIBS = $(shell pkg-config --libs lapacke)
 CLIENT_LIBS = -lncurses -ltinfo -lcurl
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DWATTRIBUTE_VERSION=\"$(VERSION)\" $(WARNINGS) $(WERROR) $(HARDEN) \
@@ -101,15 +101,16 @@ $(BUILD)/wattribute-sensor: $(BUILD)/sensor/main.o $(BUILD)/libsensor.a $(BUILD)
 $(BUILD)/wattribute-sim: $(BUILD)/sim/main.o $(BUILD)/libsim.a $(BUILD)/libsensor.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
 $(BUILD)/wattribute-server: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SERVER_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
 $(BUILD)/wattribute: $(BUILD)/client/main.o $(BUILD)/libclient.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(CLIENT_LIBS) $(COMMON_LIBS)
 
-# A unit test links whatever it needs of all our libraries.
+# A unit test links whatever it needs of all our libraries. LAPACKE is the reference for our own small solvers.
+$(BUILD)/tests/unit/%.o: PKGS += lapacke
 TEST_LIBS = $(BUILD)/libsensor.a $(BUILD)/libsim.a $(BUILD)/libserver.a $(BUILD)/libclient.a $(BUILD)/libcommon.a
 unit: $(UNIT)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIBS)
-	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group -lcmocka $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group -lcmocka $(LAPACK_LIBS) $(SENSOR_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 
 # Fuzz targets replay their corpus with a stand-alone driver. To look for new inputs, link libFuzzer in its place:
 #   make fuzz EXPLORE=1 CC=clang SANITIZE=address,undefined BUILD=build-fuzz
@@ -122,17 +123,17 @@ FUZZ_LDFLAGS := -fsanitize=fuzzer
 HARDEN += -fsanitize=fuzzer-no-link
 endif
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_DRIVER) $(TEST_LIBS)
-	$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(SENSOR_LIBS) $(SERVER_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(SENSOR_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 
 # Streams of the simulated machine without a sensor, for accuracy work.
 $(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
 # Recorded reports through one formula, alone.
 $(BUILD)/tests/sim/replay: $(BUILD)/tests/sim/replay.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SERVER_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
 # Is the server's memory flat, whatever the number of containers seen?
 $(BUILD)/tests/sim/churn: $(BUILD)/tests/sim/churn.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
-	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SERVER_LIBS) $(COMMON_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
 # Recorded reports into a store, at once or as if they happened now.
 $(BUILD)/tests/sim/feed: $(BUILD)/tests/sim/feed.o $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)

@@ -13,7 +13,7 @@ tests="libcmocka-dev clang clang-format libclang-rt-14-dev mandoc curl procps ut
 peer="python3 python3-venv python3-pip gnuplot-nox openjdk-17-jdk-headless maven openssl chromium chromium-driver"
 run="libmongoc-1.0-0 libbson-1.0-0 libsqlite3-0 libjansson4 libmicrohttpd12 libseccomp2 libev4 libcap-ng0"
 run_sensor="$run libcgroup2 libpfm4 libbpf1 libelf1 zlib1g"
-run_server="$run liblapacke libncurses6 libcurl4 ca-certificates"
+run_server="$run libncurses6 libcurl4 ca-certificates"
 docker="docker.io iptables busybox-static debootstrap zstd"
 
 list=

@@ -3,6 +3,7 @@
  * wattribute-server: options, then the duty of this process: the server itself, or one of its store
  * processes.
  */
+#include "api/api.h"
 #include "base/clock.h"
 #include "db/db.h"
 #include "process/duty.h"
@@ -83,6 +84,7 @@ static int run_store(const struct server_config *config, const char *duty)
 
 static int run(const struct server_config *config, char *argv[])
 {
+	static const struct server_face face = {api_start, api_stop};
 	const char *duty = duty_current();
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
@@ -103,7 +105,7 @@ static int run(const struct server_config *config, char *argv[])
 		(void)folder_make(config->state_dir, 0750, uid, gid);
 	if (drop_rights(config, uid, gid) < 0)
 		return 1;
-	return server_run(config, argv);
+	return server_run(config, &face, argv);
 }
 
 /* With --once a file that is not there is a slip of the pen, and not one that a sensor will make. */

@@ -5,10 +5,10 @@
  */
 #include "server.h"
 
-#include "api/api.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/machine_name.h"
+#include "document/collections.h"
 #include "recap/recaps.h"
 #include "process/sandbox.h"
 #include "server_known.h"
@@ -256,10 +256,28 @@ static struct db_client *spawn(struct server *server, const char *name, struct d
 	return client;
 }
 
+static const struct machine *find_machine(void *data, const char *name)
+{
+	return server_find_machine(data, name);
+}
+
+static bool is_away(void *data)
+{
+	return ((const struct server *)data)->away;
+}
+
 static int open_server(struct server *server, char *const argv[])
 {
 	const struct input_events events = {
 		server_get_machine, server_worked, is_full, input_ended, server,
+	};
+	struct recaps_setup recaps = {
+		.loop = server->loop.ev,
+		.timeout_ms = server->config->recap_timeout_ms,
+		.interval_s = server->config->formula.interval_ms / 1000,
+		.find_machine = find_machine,
+		.is_away = is_away,
+		.data = server,
 	};
 
 	server->output = spawn(server, "store", &server->store_duty, argv);
@@ -271,10 +289,11 @@ static int open_server(struct server *server, char *const argv[])
 	if (!server->reports)
 		return -EIO;
 	server->input = input_new(server->loop.ev, server->reports, server->config, &events);
-	server->recaps = recaps_new(server);
+	recaps.client = server->output;
+	server->recaps = recaps_new(&recaps);
 	if (!server->input || !server->recaps)
 		return -ENOMEM;
-	return server->config->address && !server->config->once ? api_start(server) : 0;
+	return server->config->address && !server->config->once ? server->face->start(server) : 0;
 }
 
 /*
@@ -342,7 +361,8 @@ static void start(struct server *server)
 	start_timer(server, &server->watchdog, watchdog_due,
 		    (double)server->notify.watchdog_interval_ms / 1000);
 	if (server_keeps_state(server))
-		(void)db_client_get(server->output, STATE_COLLECTION, NULL, found_states, server);
+		(void)db_client_get(server->output, collection_prefix(COLLECTION_STATE), NULL, found_states,
+				    server);
 	else
 		found_states(server, &(struct db_answer){.result = STORE_OK, .documents = &server->states});
 }
@@ -351,7 +371,7 @@ static void close_server(struct server *server)
 {
 	struct machine *machine, *next;
 
-	api_stop(server);
+	server->face->stop(server);
 	recaps_free(server->recaps);
 	input_free(server->input);
 	if (server->reports != server->output)
@@ -373,10 +393,11 @@ static void close_server(struct server *server)
 	loop_done(&server->loop);
 }
 
-int server_run(const struct server_config *config, char *const argv[])
+int server_run(const struct server_config *config, const struct server_face *face, char *const argv[])
 {
 	struct server server = {
 		.config = config,
+		.face = face,
 		.store_duty.socket = -1,
 		.input_duty.socket = -1,
 		.started_ns = clock_monotonic_ns(),

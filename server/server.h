@@ -14,6 +14,13 @@
 
 struct recaps;
 struct api;
+struct server;
+
+/* Who answers requests; main.c brings it, as it knows the server and not the other way round. */
+struct server_face {
+	int (*start)(struct server *server); /* 0 or a negative errno, which was logged */
+	void (*stop)(struct server *server);
+};
 
 struct server_counters {
 	uint64_t refused;       /* documents the store would not take */
@@ -33,6 +40,7 @@ struct server {
 	struct machine *machines;  /* by name */
 	struct machine *save_next; /* whose state comes next; NULL: the first one's */
 	struct recaps *recaps;
+	const struct server_face *face;
 	struct api *api;
 	struct batch states; /* as found at the start; given back when all were taken up */
 	unsigned n_states;
@@ -57,7 +65,7 @@ struct server {
 };
 
 /* Runs the server to its end. `argv`: for the duties. Exit status of the process. */
-int server_run(const struct server_config *config, char *const argv[]);
+int server_run(const struct server_config *config, const struct server_face *face, char *const argv[]);
 
 /* NULL: unknown. */
 struct machine *server_find_machine(const struct server *server, const char *name);

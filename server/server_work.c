@@ -149,8 +149,8 @@ static struct machine *save_from(struct server *server, struct machine *machine)
 	batch_clear(&server->buffer);
 	for (; machine && server->buffer.length < SERVER_SAVE; machine = machine->hh.next)
 		save_machine(server, machine);
-	if (server->buffer.length &&
-	    db_client_put(server->output, STATE_COLLECTION, &server->buffer, state_put, server) < 0)
+	if (server->buffer.length && db_client_put(server->output, collection_prefix(COLLECTION_STATE),
+						   &server->buffer, state_put, server) < 0)
 		log_error(SERVER_TOKEN, -ENOMEM,
 			  "positions were not saved: a restart will reprocess some ticks");
 	return machine;

@@ -250,8 +250,6 @@ static void read_metadata_field(struct report_decoded *decoded, const struct bso
 		decoded->base_frequency_mhz = number;
 	} else if (number > 0 && isfinite(number) && bson_cursor_is(cursor, "cores")) {
 		decoded->n_cores = number;
-	} else if (text && bson_cursor_is(cursor, "boot_id")) {
-		decoded->boot_id = text;
 	} else if (number > 0 && number < 1e9 && bson_cursor_is(cursor, "lost_cpu_time")) {
 		decoded->lost_cpu_s = number;
 	} else if (bson_cursor_is(cursor, "lost")) {

@@ -73,7 +73,6 @@ struct report_decoded {
 	const char *activity_source;
 	double base_frequency_mhz;
 	double n_cores;
-	const char *boot_id;
 	uint64_t lost_total;
 	double lost_cpu_s;
 };

@@ -88,15 +88,16 @@ static int feed(struct reader *reader, struct machine *machine, const uint8_t *d
 	int r = machine_feed(machine, document, length, now_ms_of(input), &fed);
 
 	if (r == -EBADMSG) {
-		machine->n.bad -= !input->files && knew_bad(reader, document, length);
+		if (!input->files && knew_bad(reader, document, length))
+			machine_uncount_bad(machine);
 		return 0;
 	}
 	if (r < 0)
 		return r;
-	if (fed == JOIN_DUPLICATE)
-		machine->n.duplicates += input->files;
+	if (fed == JOIN_DUPLICATE && input->files)
+		machine_count_duplicate(machine);
 	else if (fed == JOIN_LATE && (input->files || reader->n_sources == 1))
-		machine->n.late += machine->decoded.time_ms > machine->resumed_ms;
+		machine_count_late(machine);
 	return fed == JOIN_NEW;
 }
 
@@ -150,19 +151,10 @@ static int take(struct reader *reader, const struct batch *documents, struct fou
 static void late_answered(void *data, const struct db_answer *answer)
 {
 	struct reader *reader = data;
-	struct machine *machine = reader->n_sources ? reader->sources[0].machine : NULL;
-	uint64_t n = 0;
-	const uint8_t *document;
-	size_t offset = 0, length;
 
 	reader->looking_late = false;
-	if (reader->input->stopped || answer->result != STORE_OK)
-		return;
-	while (batch_next(answer->documents, &offset, &document, &length) == 1)
-		n += report_bson_decode(document, length, machine->names, &machine->decoded, &machine->why) ==
-		     0;
-	if (n > reader->late.n_reports)
-		machine->n.late += n - reader->late.n_reports;
+	if (!reader->input->stopped && answer->result == STORE_OK && reader->n_sources)
+		machine_count_gap(reader->sources[0].machine, &reader->late, answer->documents);
 }
 
 /*
@@ -173,20 +165,17 @@ static void late_answered(void *data, const struct db_answer *answer)
 static void look_late(struct reader *reader)
 {
 	struct input *input = reader->input;
-	struct machine *machine = reader->n_sources ? reader->sources[0].machine : NULL;
-	int64_t now_ms = clock_realtime_ms();
+	int64_t now_ms = clock_realtime_ms(),
+		before_ms = now_ms - (int64_t)input->config->grace_ms - LATE_AFTER_MS;
 	struct store_query query = {.collection = reader->collection};
 
 	/* Of several sensors the documents of one moment cannot be counted so. */
-	if (input->files || reader->n_sources != 1 || input->config->once || reader->looking_late ||
-	    !machine->n_gaps)
+	if (input->files || reader->n_sources != 1 || input->config->once || reader->looking_late)
 		return;
 	if (now_ms - reader->late_ms < LATE_EACH_MS ||
-	    now_ms - machine->gaps[0].fed_ms < (int64_t)input->config->grace_ms + LATE_AFTER_MS)
+	    !machine_take_gap(reader->sources[0].machine, before_ms, &reader->late))
 		return;
 	reader->late_ms = now_ms;
-	reader->late = machine->gaps[0];
-	memmove(machine->gaps, machine->gaps + 1, --machine->n_gaps * sizeof(machine->gaps[0]));
 	query.after_ms = reader->late.time_ms - 1;
 	query.until_ms = reader->late.time_ms;
 	reader->looking_late = db_client_read(input->client, &query, late_answered, reader) == 0;

@@ -78,13 +78,11 @@ static struct machine *add_further(struct reader *reader, const char *sensor)
 	machine = reader_add_machine(reader, sensor);
 	if (!machine)
 		return NULL;
-	(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s", sensor);
+	machine_adopt(machine, sensor, reader->asked_after_ms);
 	log_notice(INPUT_TOKEN, 0,
 		   "'%s' holds reports of several sensors: '%s' is served as machine '%s', '%s' as '%s'",
 		   reader->collection, reader->sources[0].machine->sensor, reader->sources[0].machine->name,
 		   sensor, machine->name);
-	if (join_position(machine->join) == INT64_MIN)
-		join_set_position(machine->join, reader->asked_after_ms);
 	reader->sources[reader->n_sources - 1].held = join_position(machine->join) < reader->asked_after_ms;
 	return machine;
 }

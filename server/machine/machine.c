@@ -161,6 +161,50 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 	return 0;
 }
 
+void machine_uncount_bad(struct machine *machine)
+{
+	machine->n.bad--;
+}
+
+void machine_count_duplicate(struct machine *machine)
+{
+	machine->n.duplicates++;
+}
+
+void machine_count_late(struct machine *machine)
+{
+	machine->n.late += machine->decoded.time_ms > machine->resumed_ms;
+}
+
+void machine_count_gap(struct machine *machine, const struct machine_gap *gap, const struct batch *documents)
+{
+	const uint8_t *document;
+	size_t offset = 0, length;
+	uint64_t n = 0;
+
+	while (batch_next(documents, &offset, &document, &length) == 1)
+		n += report_bson_decode(document, length, machine->names, &machine->decoded, &machine->why) ==
+		     0;
+	if (n > gap->n_reports)
+		machine->n.late += n - gap->n_reports;
+}
+
+bool machine_take_gap(struct machine *machine, int64_t before_ms, struct machine_gap *ret_gap)
+{
+	if (!machine->n_gaps || machine->gaps[0].fed_ms > before_ms)
+		return false;
+	*ret_gap = machine->gaps[0];
+	memmove(machine->gaps, machine->gaps + 1, --machine->n_gaps * sizeof(machine->gaps[0]));
+	return true;
+}
+
+void machine_adopt(struct machine *machine, const char *sensor, int64_t position_ms)
+{
+	keep_text(machine->sensor, sizeof(machine->sensor), sensor);
+	if (join_position(machine->join) == INT64_MIN)
+		join_set_position(machine->join, position_ms);
+}
+
 /* More than these are not looked at again. */
 static void note_gap(struct machine *machine, const struct join_slot *slot)
 {

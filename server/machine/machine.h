@@ -104,6 +104,20 @@ void machine_catch_up(struct machine *machine);
 /* Forgets what is shown of the present where nothing new has come for `expire_ms` and three ticks. True: it
  * has, just now. */
 bool machine_expire(struct machine *machine, int64_t now_ms);
+/*
+ * For who reads a store: what the machine counts of documents that do not become part of a tick. A bad one
+ * that was counted before; a report that was there already; one (or more) whose tick had been finished.
+ */
+void machine_uncount_bad(struct machine *machine);
+void machine_count_duplicate(struct machine *machine);
+/* The report that was fed last, unless it was processed before the start. */
+void machine_count_late(struct machine *machine);
+/* What has come for a gap since: so many of the documents are reports. */
+void machine_count_gap(struct machine *machine, const struct machine_gap *gap, const struct batch *documents);
+/* The oldest gap, taken out, if it was finished before; false: none. */
+bool machine_take_gap(struct machine *machine, int64_t before_ms, struct machine_gap *ret_gap);
+/* The sensor whose reports these are, found in a collection that was read up to then. */
+void machine_adopt(struct machine *machine, const char *sensor, int64_t position_ms);
 /* Forgets the model and learns anew. 0 or -ENOMEM. */
 int machine_forget_model(struct machine *machine);
 /* Longest recent time that ticks cover, for windows that a tick may reach beyond; never 0. */

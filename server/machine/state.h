@@ -8,8 +8,6 @@
 #include "machine/machine.h"
 #include "base/reason.h"
 
-#define STATE_COLLECTION "state"
-
 /* Appends the machine's document. 0 or a negative errno. */
 int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms);
 /*

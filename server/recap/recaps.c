@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "recap/recap_job.h"
-#include "server.h"
-#include "machine/state.h"
+#include "document/collections.h"
 
 #include <errno.h>
+#include <ev.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,7 +39,8 @@ struct recaps_entry {
 };
 
 struct recaps {
-	struct server *server;
+	struct recaps_setup setup;
+	struct batch buffer; /* the document to be written */
 	struct recaps_entry *entries;
 	struct recaps_statistics statistics;
 	ev_timer look;
@@ -47,13 +48,13 @@ struct recaps {
 
 static void look_after(struct ev_loop *loop, ev_timer *timer, int events);
 
-struct recaps *recaps_new(struct server *server)
+struct recaps *recaps_new(const struct recaps_setup *setup)
 {
 	struct recaps *recaps = calloc(1, sizeof(*recaps));
 
 	if (!recaps)
 		return NULL;
-	recaps->server = server;
+	recaps->setup = *setup;
 	ev_timer_init(&recaps->look, look_after, RECAPS_LOOK_S, RECAPS_LOOK_S);
 	recaps->look.data = recaps;
 	return recaps;
@@ -71,7 +72,8 @@ void recaps_free(struct recaps *recaps)
 {
 	if (!recaps)
 		return;
-	ev_timer_stop(recaps->server->loop.ev, &recaps->look);
+	ev_timer_stop(recaps->setup.loop, &recaps->look);
+	batch_done(&recaps->buffer);
 	for (struct recaps_entry *entry = recaps->entries, *next; entry; entry = next) {
 		next = entry->next;
 		entry_free(entry);
@@ -86,11 +88,24 @@ static void put_done(void *data, const struct db_answer *answer)
 		log_warning(RECAPS_TOKEN, 0, "cannot store the list of pending recaps: %s", answer->error);
 }
 
+static void put(struct recaps *recaps, const char *collection, const bson_t *document)
+{
+	batch_clear(&recaps->buffer);
+	if (batch_append(&recaps->buffer, bson_get_data(document), document->len) == 0)
+		(void)db_client_put(recaps->setup.client, collection, &recaps->buffer, put_done, NULL);
+}
+
+static const struct machine *machine_of(const struct recaps_entry *entry)
+{
+	const struct recaps_setup *setup = &entry->recaps->setup;
+
+	return setup->find_machine(setup->data, entry->request.machine);
+}
+
 /* Stores the list of those that wait. */
 static void save(struct recaps *recaps)
 {
 	bson_t document = BSON_INITIALIZER, list;
-	struct batch *buffer = &recaps->server->buffer;
 	unsigned n = 0;
 
 	bson_append_utf8(&document, "_id", -1, RECAPS_STATE_ID, -1);
@@ -102,27 +117,22 @@ static void save(struct recaps *recaps)
 	}
 	bson_append_array_end(&document, &list);
 	recaps->statistics.waiting = n;
-	batch_clear(buffer);
-	if (batch_append(buffer, bson_get_data(&document), document.len) == 0)
-		(void)db_client_put(recaps->server->output, STATE_COLLECTION, buffer, put_done, NULL);
+	put(recaps, collection_prefix(COLLECTION_STATE), &document);
 	bson_destroy(&document);
 }
 
 static void store(struct recaps_entry *entry, const bson_t *document)
 {
-	struct server *server = entry->recaps->server;
-	char collection[300];
+	char collection[COLLECTION_SIZE];
 
-	(void)snprintf(collection, sizeof(collection), "recap%s", entry->request.machine);
-	batch_clear(&server->buffer);
-	if (batch_append(&server->buffer, bson_get_data(document), document->len) == 0)
-		(void)db_client_put(server->output, collection, &server->buffer, put_done, NULL);
+	put(entry->recaps, collection_compose(COLLECTION_RECAPS, entry->request.machine, collection),
+	    document);
 }
 
 /* Have the machine's ticks come as far as the run's end? */
 static bool reached(const struct recaps_entry *entry)
 {
-	const struct machine *machine = server_find_machine(entry->recaps->server, entry->request.machine);
+	const struct machine *machine = machine_of(entry);
 
 	return machine && (double)machine->time_ms >= entry->request.window.end_ms;
 }
@@ -156,12 +166,11 @@ static void made(void *data, const struct recap *recap, const char *error)
 
 static void begin(struct recaps_entry *entry, const struct machine *machine)
 {
-	struct server *server = entry->recaps->server;
+	const struct recaps_setup *setup = &entry->recaps->setup;
 	struct recap_job_options options = {
-		.client = server->output,
+		.client = setup->client,
 		.power = entry->power,
-		.interval_s =
-			machine ? machine_interval_s(machine) : server->config->formula.interval_ms / 1000,
+		.interval_s = machine ? machine_interval_s(machine) : setup->interval_s,
 		.done = made,
 		.data = entry,
 	};
@@ -186,10 +195,11 @@ void recaps_tick(struct recaps *recaps, const struct machine *machine)
 /* Nothing newer has come for so long that nothing may. */
 static bool waited_enough(struct recaps_entry *entry, const struct machine *machine, int64_t now_ms)
 {
-	int64_t timeout_ms = (int64_t)entry->recaps->server->config->recap_timeout_ms;
+	const struct recaps_setup *setup = &entry->recaps->setup;
+	int64_t timeout_ms = (int64_t)setup->timeout_ms;
 
 	/* A clock that was set back must not lengthen the wait by as much. */
-	if (entry->recaps->server->away || now_ms < entry->waiting_ms)
+	if (setup->is_away(setup->data) || now_ms < entry->waiting_ms)
 		entry->waiting_ms = now_ms;
 	if (entry->early || (double)now_ms < entry->request.window.end_ms)
 		return false;
@@ -205,7 +215,7 @@ static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)events;
 	for (struct recaps_entry **at = &recaps->entries, *entry; (entry = *at);) {
-		const struct machine *machine = server_find_machine(recaps->server, entry->request.machine);
+		const struct machine *machine = machine_of(entry);
 
 		if (entry->finished) {
 			*at = entry->next;
@@ -248,7 +258,9 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	if (recaps->statistics.waiting >= RECAPS_MAX && !drop_early(recaps))
 		return -EBUSY;
 	entry = calloc(1, sizeof(*entry));
-	if (!entry || asprintf(&entry->power, "power%s", request->machine) < 0) {
+	if (entry)
+		entry->power = collection_name(COLLECTION_POWER, request->machine);
+	if (!entry || !entry->power) {
 		free(entry);
 		return -ENOMEM;
 	}
@@ -261,9 +273,9 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	recaps->entries = entry;
 	recaps->statistics.asked++;
 	save(recaps);
-	ev_timer_stop(recaps->server->loop.ev, &recaps->look);
+	ev_timer_stop(recaps->setup.loop, &recaps->look);
 	ev_timer_set(&recaps->look, 0, RECAPS_LOOK_S);
-	ev_timer_start(recaps->server->loop.ev, &recaps->look);
+	ev_timer_start(recaps->setup.loop, &recaps->look);
 	if (ret_entry)
 		*ret_entry = entry;
 	return 0;

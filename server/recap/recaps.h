@@ -6,11 +6,11 @@
 #pragma once
 
 #include "machine/machine.h"
+#include "db/db_client.h"
 #include "recap/recap_bson.h"
 
 struct recaps;
 struct recaps_entry;
-struct server;
 
 /*
  * The recap is made (`error` NULL), or cannot be. `document` is what the store was given. Called once, not
@@ -27,7 +27,20 @@ struct recaps_statistics {
 	uint64_t waiting;   /* at present */
 };
 
-struct recaps *recaps_new(struct server *server);
+/* What recaps need of the server. */
+struct recaps_setup {
+	struct ev_loop *loop;
+	struct db_client *client; /* the store of power reports and recaps */
+	uint64_t timeout_ms;
+	double interval_s; /* of a machine that is not known yet */
+	/* NULL: unknown. */
+	const struct machine *(*find_machine)(void *data, const char *name);
+	bool (*is_away)(void *data); /* the store does not answer */
+	void *data;
+};
+
+/* NULL on lack of memory. */
+struct recaps *recaps_new(const struct recaps_setup *setup);
 void recaps_free(struct recaps *recaps);
 /* Takes up what an earlier run has left waiting. */
 void recaps_load(struct recaps *recaps, const struct batch *states);

@@ -260,7 +260,6 @@ static int copy_text(struct join_slot *slot, const struct report_decoded *report
 	ret_copy->first_value = slot->n_values;
 	ret_copy->n_values = report->n_values;
 	ret_copy->partial = report->partial;
-	ret_copy->scaled = report->scaled;
 	if (report->n_values)
 		memcpy(slot->values + slot->n_values, report->values,
 		       report->n_values * sizeof(*slot->values));

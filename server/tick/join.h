@@ -19,7 +19,6 @@ struct join_report {
 	uint32_t first_value;
 	uint32_t n_values;
 	bool partial;
-	double scaled;
 };
 
 /* A gathered tick. */

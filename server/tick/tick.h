@@ -40,7 +40,6 @@ struct tick_target {
 	const char *container_id; /* "" for none */
 	uint32_t key;             /* the same number for the same name as long as the sensor's state lives */
 	bool partial;
-	double scaled;
 	double cpu_quota; /* CPUs; 0: unknown */
 	uint32_t image;   /* hash of the image that it runs; 0: unknown */
 	uint32_t present; /* bit k: it has counts on socket k */

@@ -227,7 +227,6 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 	target->cpu_quota = key->cpu_quota;
 	target->image = key->image;
 	target->partial = report->partial;
-	target->scaled = report->scaled > 0 ? report->scaled : 1;
 	target->present = 0;
 	target->counts = maker->counts + i * n_sockets * TICK_FEATURES;
 	target->events = maker->events + i * n_sockets * maker->tick.n_events;

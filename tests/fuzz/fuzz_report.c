@@ -28,7 +28,6 @@ static void check_decoded(const struct report_decoded *decoded, const struct rep
 	use_text(decoded->container_id);
 	use_text(decoded->energy_source);
 	use_text(decoded->activity_source);
-	use_text(decoded->boot_id);
 	for (unsigned i = 0; i < decoded->n_values; i++)
 		if (!report_names_event(names, decoded->values[i].event) ||
 		    !report_names_group(names, decoded->values[i].group))

@@ -147,7 +147,6 @@ static void test_all(void **state)
 	assert_string_equal(decoded.energy_source, "rapl");
 	assert_string_equal(decoded.activity_source, "perf");
 	assert_true(decoded.base_frequency_mhz == 2100 && decoded.n_cores == 8);
-	assert_string_equal(decoded.boot_id, "b");
 	assert_int_equal(decoded.lost_total, 3);
 	assert_true(decoded.lost_cpu_s == 0.25);
 	assert_int_equal(decoded.n_values, 4);

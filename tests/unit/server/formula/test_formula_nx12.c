@@ -40,7 +40,6 @@ static void trace_open(struct trace *trace)
 	trace->target = (struct tick_target){.name = "work",
 					     .container_id = "",
 					     .present = 1,
-					     .scaled = 1,
 					     .counts = trace->counts,
 					     .events = trace->events};
 	trace->tick = (struct tick){.interval_s = NX12_INTERVAL_S,

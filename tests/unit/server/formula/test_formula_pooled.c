@@ -98,7 +98,6 @@ static void machine_step(struct machine *machine, unsigned n_targets, unsigned c
 		*target = (struct tick_target){.name = machine->names[i],
 					       .container_id = "",
 					       .key = number,
-					       .scaled = 1,
 					       .present = 3,
 					       .counts = machine->counts[i]};
 		for (unsigned k = 0; k < SOCKETS; k++)

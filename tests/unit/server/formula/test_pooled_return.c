@@ -56,7 +56,6 @@ static void step(struct machine *machine, const char *third, uint32_t image)
 		machine->targets[i] = (struct tick_target){.name = names[i] ? names[i] : third,
 							   .container_id = "",
 							   .key = names[i] ? i : (uint32_t)third[0] + image,
-							   .scaled = 1,
 							   .present = 1,
 							   .image = names[i] ? 1 : image,
 							   .counts = counts};

@@ -156,7 +156,6 @@ static void our_tick_with_metadata(void **state)
 	assert_near(tick->targets[1].counts[TICK_REF], 50, 0);
 	assert_string_equal(tick->targets[1].container_id, "0123456789ab");
 	assert_true(tick->targets[1].partial);
-	assert_near(tick->targets[1].scaled, 0.5, 0);
 }
 
 /* A sensor out of descriptors counts some by events and others by CPU time, and the machine by both. */
