@@ -29,7 +29,7 @@ make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$build" all
 
 mkdir -p "$state"
 sensor= server=
-# end_daemon PID NAME LOG: asks it to end and waits; a bad end is said and makes this script fail.
+# end_daemon PID NAME LOG: asks it to end and waits; a failure is reported and makes this script fail.
 result=0
 end_daemon() {
 	[ -n "$1" ] || return 0

@@ -38,8 +38,8 @@ struct check {
 };
 
 /*
- * A probe's text is "EVENTS: reason. Remedy" or "EVENTS: reason: try remedy". The events are left out: they
- * stand in a list of their own.
+ * A probe's text is "EVENTS: reason. Fix" or "EVENTS: reason: try fix". The events are omitted here: they
+ * have a list of their own.
  */
 static json_t *item(const char *key, const char *value, const char *status, const char *text)
 {

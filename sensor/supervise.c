@@ -45,9 +45,9 @@ struct supervise {
 	ev_io requests;
 	ev_timer patience;
 	unsigned n_patience; /* times that it has run out */
-	int link_end;        /* the writer's, kept for a writer that goes on after one that hung */
+	int link_end;        /* the writer's, kept for a writer that continues after one that hung */
 	char *const *argv;
-	bool spools; /* the writer has a spool to go on with */
+	bool spools; /* the writer has a spool to continue with */
 	bool ending;
 	int exit_code;
 	unsigned n_running;
@@ -87,7 +87,7 @@ static void on_collect_ended(struct loop_child *child, int wait_status)
 
 static void on_write_ended(struct loop_child *child, int wait_status);
 
-/* Another writer on the same link goes on where one hung: what the link holds is not lost. */
+/* Another writer on the same link continues where one hung: what the link holds is not lost. */
 static bool start_writer(struct supervise *supervise, const char *duty)
 {
 	int r = duty_spawn(duty, (char **)supervise->argv, supervise->link_end, &supervise->write);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Order of start and stop, and what happens when a machine's ticks were worked off. Called by main.c. Power
+ * Order of start and stop, and what happens when a machine's ticks were processed. Called by main.c. Power
  * reports, then the position they stand for, go to the store's process in this order and are written in it.
  */
 #include "server.h"
@@ -89,7 +89,7 @@ static void save_due(struct ev_loop *loop, ev_timer *timer, int events)
 	bool done = true;
 
 	(void)events;
-	/* Not behind a queue that does not move: it would only grow. Many states go in several steps. */
+	/* Not after a queue that does not move: it would only grow. Many states go in several steps. */
 	if (server->n.state_refused == 0)
 		done = server_save_some(server);
 	timer->repeat = done ? (double)server->config->save_ms / 1000 : SERVER_SAVE_STEP_S;
@@ -174,7 +174,7 @@ void server_end(struct server *server, int exit_status)
 	ev_timer_start(server->loop.ev, &server->settle);
 }
 
-/* With --once: every sensor is at its end; what is still waiting is worked off as it is. */
+/* With --once: every sensor is at its end; what is still waiting is processed as it is. */
 static void input_ended(void *data)
 {
 	struct server *server = data;

@@ -6,9 +6,9 @@
 
 #include "server.h"
 
-/* The machine of this name, made (and its stored state taken up) where it is new; NULL on lack of memory. */
+/* The machine of this name, made (and its stored state taken up) where it is new; NULL if out of memory. */
 struct machine *server_get_machine(void *data, const char *name, const char *reports);
-/* A machine's ticks were worked off; see input.h. */
+/* A machine's ticks were processed; see input.h. */
 void server_worked(void *data, struct machine *machine, bool more);
 /* Hands a machine's power reports over. */
 void server_write(struct server *server, struct machine *machine);
@@ -16,7 +16,9 @@ void server_write(struct server *server, struct machine *machine);
 void server_ensure(struct server *server, const struct machine *machine);
 /* Hands over position and model of every machine that has moved on. */
 void server_save(struct server *server);
-/* The same for some of them, unless so much waits to be written that nothing should be added; the next call
- * goes on there. True: all are done. */
+/*
+ * The same for some of them, unless so much waits to be written that nothing should be added; the next call
+ * continues there. True: all are done.
+ */
 bool server_save_some(struct server *server);
 bool server_keeps_state(const struct server *server);

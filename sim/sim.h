@@ -31,7 +31,7 @@ struct sim_options {
 	bool step_is_shared;
 };
 
-/* 0, or a negative errno with a sentence naming file, place and remedy in `why`. */
+/* 0, or a negative errno with a sentence naming file, place and fix in `why`. */
 int sim_new(const struct sim_options *options, struct sim **ret_sim, struct reason *why);
 void sim_free(struct sim *sim);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the simulated machine shows of its last tick: counters, energies, containers, and the truth behind
- * them. The accessors of sim.h; nothing here changes the machine.
+ * What the simulated machine shows of its last tick: counters, energies, containers, and their truth. The
+ * accessors of sim.h; nothing here changes the machine.
  */
 #include "sim/sim.h"
 

@@ -72,5 +72,5 @@ ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t siz
  * bytes.
  */
 int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length);
-/* A URL's part with all but unreserved characters as %XX. Owned by the caller; NULL on lack of memory. */
+/* A URL's part with all but unreserved characters as %XX. Owned by the caller; NULL if out of memory. */
 char *text_escape_url(const char *text);

@@ -122,7 +122,7 @@ bool collect_overflow_remove(struct collect_overflow *overflow, const struct act
 bool collect_overflow_has(const struct collect_overflow *overflow, unsigned slot);
 struct activity_frame *collect_overflow_frame(const struct collect_overflow *overflow);
 void collect_overflow_move_back(struct collect *collect);
-/* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: behind it. */
+/* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: after it. */
 void collect_open_cpus(struct collect *collect);
 void collect_look_at_cpus(struct collect *collect);
 void collect_take_back_cpus(struct collect *collect);

@@ -2,7 +2,7 @@
 /*
  * CPUs that go offline and come back while the sensor runs. The kernel takes the events of a CPU that goes
  * out of their groups for good, so its readings are no failure, and when it is back its events are opened
- * anew. Called in each tick.
+ * again. Called in each tick.
  */
 #include "collect/collect.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Between the target table and the activity source: cgroups that come are counted, those that go leave after
- * their last counts have been read. A target that cannot be counted is told once and goes on to be counted as
- * lost.
+ * their last counts have been read. A target that cannot be counted is logged once and continues to be
+ * counted as lost.
  */
 #include "collect/collect.h"
 

@@ -103,7 +103,7 @@ static void fill_lost(struct collect *collect, struct report_tick_metadata *meta
 		metadata->lost[i] = collect->lost[i];
 }
 
-/* Less than this is no step, but ticks right behind a late one. */
+/* Less than this is no step, but ticks right after a late one. */
 #define COLLECT_CLOCK_STEP_MS 10
 
 /*

@@ -15,7 +15,7 @@
 struct encode_part {
 	unsigned n_groups;
 	struct report_counts *counts; /* [n_groups] */
-	uint64_t *values;             /* the groups' values of one slot, one group behind the other */
+	uint64_t *values;             /* the groups' values of one slot, one group after the other */
 	uint64_t *times;              /* enabled, then running, of one slot by group */
 };
 
@@ -181,7 +181,8 @@ static int add_targets(struct encode_part *part, const struct encode_tick *tick,
 	return 0;
 }
 
-/* The machine as a frame counts it, behind what `all` has. One that cannot be counted says nothing, not zero.
+/*
+ * The machine as a frame counts it, after what `all` has. One that cannot be counted says nothing, not zero.
  */
 static unsigned add_machine(struct encoder *encoder, struct encode_part *part,
 			    const struct activity_frame *frame, unsigned n_all)

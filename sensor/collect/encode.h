@@ -27,7 +27,7 @@ struct encode_tick {
 	struct report_tick_metadata metadata; /* n_targets is filled here */
 };
 
-/* Scratch for the given shapes; frames that never come are NULL. NULL on lack of memory. */
+/* Scratch for the given shapes; frames that never come are NULL. NULL if out of memory. */
 struct encoder *encoder_new(const struct activity_frame *frame, const struct activity_frame *overflow,
 			    struct system_source *const *systems, unsigned n_systems);
 void encoder_free(struct encoder *encoder);

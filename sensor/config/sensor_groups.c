@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event groups from the command line and from JSON. A group of a name that is there already goes on, as in
+ * Event groups from the command line and from JSON. A group of a name that is there already continues, as in
  * hwpc-sensor; names and events are checked for what documents can carry as keys.
  */
 #include "config/sensor_groups.h"

@@ -10,7 +10,9 @@
 
 struct sensor_config;
 
-/* Row callbacks: -s and -c start a group (or go on with one of that name), -o and -e concern the last one. */
+/*
+ * Row callbacks: -s and -c start a group (or continue with one of that name), -o and -e concern the last one.
+ */
 int sensor_groups_begin(void *target, const struct config_row *row, const char *value, struct reason *why);
 int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, struct reason *why);
 int sensor_groups_event(void *target, const struct config_row *row, const char *value, struct reason *why);

@@ -45,13 +45,13 @@ struct event_encoding {
 };
 
 /*
- * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the remedy.
- * libpfm reads the machine's own /sys; everything else is looked up below `sysfs_root`.
+ * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the fix. libpfm reads
+ * the machine's own /sys; everything else is looked up below `sysfs_root`.
  */
 int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding,
 		 struct reason *why);
 void event_encoding_done(struct event_encoding *encoding);
 /* RAPL_ENERGY_PKG, RAPL_ENERGY_DRAM, RAPL_ENERGY_CORES, RAPL_ENERGY_GPU or RAPL_ENERGY_PSYS? */
 bool event_is_energy(const char *name);
-/* The reason and the remedy when opening an event failed with `error` (a negative errno). Returns ret. */
+/* The reason and the fix when opening an event failed with `error` (a negative errno). Returns ret. */
 const char *event_explain_open(int error, const char *pmu, bool of_cgroup, char *ret, size_t size);

@@ -159,7 +159,7 @@ static bool nearest_name(const char *name, char *ret, size_t size)
 	return nearest != NULL;
 }
 
-/* Why libpfm refused, with the remedy. */
+/* Why libpfm refused, with the fix. */
 static int explain(int error, const char *name, struct reason *why)
 {
 	char nearest[128];

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Digits at *at; moves behind them. 0, or -EBADMSG when there are none or too many. */
+/* Digits at *at; moves after them. 0, or -EBADMSG when there are none or too many. */
 static int parse_number(const char **at, uint64_t *ret_value)
 {
 	uint64_t value = 0;

@@ -41,7 +41,7 @@ static const struct {
 	[CONTAINER_FILE_CONTAINERD] = {ROOTS_CONTAINERD, true, "/", "/config.json"},
 };
 
-/* The last one of Docker's is what `-v /var/docker/containers:...`, a common slip, leaves behind. */
+/* The last one of Docker's is the result of `-v /var/docker/containers:...`, a common mistake. */
 static const char *const default_docker[] = {"/var/lib/docker/containers", "/var/docker/containers"};
 static const char *const default_storage[] = {"/var/lib/containers/storage"};
 static const char *const default_storage_run[] = {"/run/containers/storage", "/var/run/containers/storage"};

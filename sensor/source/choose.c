@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The order in which sources are tried: the best that this machine has wins, and the log says why the better
- * ones could not be had.
+ * ones were not available.
  */
 #include "source/choose.h"
 

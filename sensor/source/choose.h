@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which sources this machine gets: tried in a fixed order until one passes its probe; each step is said once.
- * Used by collect at start and by --check-machine.
+ * Which sources this machine gets: tried in a fixed order until one passes its probe; each step is logged
+ * once. Used by collect at start and by --check-machine.
  */
 #pragma once
 

@@ -47,7 +47,7 @@ struct source_context {
 	const struct topology *topology;
 	struct priv_client *priv;
 	const struct source_machine *simulated; /* NULL: this machine is measured */
-	double tdp_w;       /* of one socket, for the estimate; 0: a default that is said */
+	double tdp_w;       /* of one socket, for the estimate; 0: a default that is logged */
 	bool per_cpu;       /* keep CPUs apart in the container groups */
 	bool strict;        /* a missing event is an error */
 	unsigned fd_budget; /* descriptors that may still be opened; sources subtract what they take */
@@ -67,8 +67,7 @@ struct system_source_ops {
 	const char *name;
 	bool energy;    /* serves RAPL_… events */
 	bool estimated; /* a model, not a measurement */
-	/* Can it serve any event of the group here? 0, or a negative errno with reason and remedy in `why`.
-	 */
+	/* Can it serve any event of the group here? 0, or a negative errno with reason and fix in `why`. */
 	int (*probe)(struct source_context *context, const struct event_group_request *request,
 		     struct reason *why);
 	/* Events it cannot serve are logged with the reason and left out of the group (strict: an error). */
@@ -97,7 +96,7 @@ enum activity_flags {
 
 /*
  * Counts of all slots in the last tick. Flat arrays, indexed [slot][place][event]; the events of all
- * container groups one behind the other; enabled and running [slot][place][group]. The arrays belong to the
+ * container groups one after the other; enabled and running [slot][place][group]. The arrays belong to the
  * source and may move only when a slot is added.
  */
 struct activity_frame {

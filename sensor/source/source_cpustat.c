@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Activity by CPU time of cgroups: cpu.stat (cgroup2), cpuacct.usage and cpuacct.usage_percpu (v1). Needs no
- * right and no counter. Called by the sensor where perf events are not to be had. One event, nanoseconds of
+ * right and no counter. Called by the sensor where perf events are not available. One event, nanoseconds of
  * CPU time.
  *
  * With several packages v1 tells each CPU's time; cgroup2 does not, there a cgroup's time is shared out by

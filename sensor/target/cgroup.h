@@ -38,9 +38,9 @@ struct cgroup_layout {
 
 /*
  * base: NULL or "" for what the machine has; "/sys/fs/cgroup" on a host where that is a tmpfs, or
- * "/sys/fs/cgroup/perf_event" where there is none, mean the same and are said in `text`. A directory of a
+ * "/sys/fs/cgroup/perf_event" where there is none, mean the same and are noted in `text`. A directory of a
  * cgroup file system is looked at from there on; any other directory is walked as it is (version NONE). 0, or
- * a negative errno with `text` saying what is missing and the remedy.
+ * a negative errno with `text` saying what is missing and the fix.
  */
 int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout);
 

@@ -19,7 +19,7 @@ struct cgroup_node {
 	UT_hash_handle by_name;
 	UT_hash_handle by_watch;
 	UT_hash_handle by_id;
-	/* The key of by_name: these two, one behind the other. */
+	/* The key of by_name: these two, one after the other. */
 	uint64_t parent_key;
 	char name[];
 };
@@ -43,6 +43,6 @@ struct cgroup_node *cgroup_node_find_watch(struct cgroup_tree *tree, int watch);
 struct cgroup_node *cgroup_node_find_id(struct cgroup_tree *tree, uint64_t id);
 /* watch -1: none any more. */
 void cgroup_node_set_watch(struct cgroup_tree *tree, struct cgroup_node *node, int watch);
-/* The path below the root behind what `ret` begins with (`used` bytes). Total length, or -ENAMETOOLONG. */
+/* The path below the root after what `ret` begins with (`used` bytes). Total length, or -ENAMETOOLONG. */
 int cgroup_node_path(const struct cgroup_node *node, char *ret, size_t used, size_t size);
 void cgroup_tree_done(struct cgroup_tree *tree);

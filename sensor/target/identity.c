@@ -217,7 +217,7 @@ static void take(struct walk *walk, const struct identity_rule *rule, struct wor
 	}
 }
 
-/* A container, VM or job at this word? False: go on with the next. */
+/* A container, VM or job at this word? False: continue with the next. */
 static bool match_container(struct walk *walk)
 {
 	static const struct identity_rule job = {NULL, "job_", "", ID_NUMBER, IDENTITY_SLURM, NULL};
@@ -292,7 +292,7 @@ static void settle_role(struct identity *found, size_t path_length)
 	}
 }
 
-/* Next component behind `at`; length 0 at the end. */
+/* Next component after `at`; length 0 at the end. */
 static struct word next_word(const char *at)
 {
 	while (*at == '/')

@@ -42,7 +42,7 @@ struct target_events {
 	void (*started)(void *data, unsigned slot);
 	/* A cgroup to count for cgroup->slot. cgroup->path stays valid until the cgroup has departed. */
 	void (*joined)(void *data, const struct activity_cgroup *cgroup);
-	/* The name in reports is another from now on. NULL: not wanted */
+	/* The name in reports has changed. NULL: not wanted */
 	void (*renamed)(void *data, unsigned slot, const char *old_name);
 	/* No runtime's file has told its name for some seconds: it goes by its id. Once for each. NULL: not
 	 * wanted */
@@ -90,13 +90,13 @@ unsigned target_table_next_ended(struct target_table *table);
  * 0. Both reports would have one identity: add the ended one's counts to the successor's and report once.
  */
 unsigned target_table_successor(const struct target_table *table, unsigned slot);
-/* Calls joined() once more for what is nested in a target that is counted by another source from now on. */
+/* Calls joined() once more for what is nested in a target that is counted now by another source. */
 void target_table_join_nested(struct target_table *table, unsigned slot);
 /* The slot is free for another target. */
 void target_table_release(struct target_table *table, unsigned slot);
 
 /*
- * Looks again for names that were not to be had (after 0.25, 0.5, 1, 2, ... 32 s, then no more), and each
+ * Looks again for names that were not available (after 0.25, 0.5, 1, 2, ... 32 s, then no more), and each
  * minute for those that Docker or Podman may have changed. Call each second or each tick; costs nothing when
  * none is due. Returns the number of targets that got another name.
  */

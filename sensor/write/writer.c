@@ -31,7 +31,7 @@
 #define WRITER_TIDY_EVERY_MS    2000
 #define WRITER_CALLS            3 /* of the store's timeout: what one batch may take */
 #define WRITER_SPARE_MS         1000
-#define WRITER_SAY_EVERY_MS     (600 * 1000) /* the same loss, while it goes on */
+#define WRITER_SAY_EVERY_MS     (600 * 1000) /* the same loss, while it lasts */
 
 struct writer_collection {
 	char name[128];
@@ -167,7 +167,7 @@ static void end_hung(int signal_number)
 {
 	static const char text[] =
 		"wattribute-sensor write: error: store: the store does not answer, not even with "
-		"an error: this process ends and another one goes on; reports wait in the spool\n";
+		"an error: this process exits and another one continues; reports wait in the spool\n";
 	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)ignored, (void)signal_number;
@@ -228,7 +228,7 @@ static enum store_result give_in_time(struct writer *writer, const char *name, b
 	return result;
 }
 
-/* Says a loss when it begins, and now and then while it goes on: metadata.lost has every document. */
+/* Says a loss when it begins, and now and then while it lasts: metadata.lost has every document. */
 static void say_loss(struct writer *writer, int error, bool kept, const char *name)
 {
 	if (now_ms() < writer->say_loss_at_ms)

@@ -21,7 +21,7 @@ struct writer_config {
 
 /*
  * Exit code of a writer whose store did not answer, as where the database's library locks up: it ended in the
- * midst of a call, and another one is to go on.
+ * midst of a call, and another one is to continue.
  */
 #define WRITER_EXIT_HUNG 75
 

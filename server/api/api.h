@@ -6,6 +6,6 @@
 
 struct server;
 
-/* 0 or a negative errno (said in the log). */
+/* 0 or a negative errno (logged). */
 int api_start(struct server *server);
 void api_stop(struct server *server);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GET /api/live: one machine's last tick in few bytes, for a page that asks each second. Targets go by
- * numbers; what a number means is told once, to whoever does not know it yet.
+ * numbers; the meaning of a number is sent once, to each client that does not know it yet.
  */
 #include "api/api_private.h"
 #include "base/text.h"

@@ -237,7 +237,7 @@ static void write_models(struct metrics_writer *writer, const struct server *ser
 	}
 }
 
-/* What is said of each sensor as it is at this moment. */
+/* Metrics of the present state of each sensor. */
 static void write_sensors(struct metrics_writer *writer, const struct server *server, int what)
 {
 	static const char *const names[][2] = {

@@ -33,7 +33,7 @@ void api_get_page(struct http_request *request, void *data);
 
 /* A number, or null for one that is no number. New reference. */
 json_t *api_number(double value);
-/* A document as plain JSON: dates in ISO 8601, ids in hex. New reference, NULL on lack of memory. */
+/* A document as plain JSON: dates in ISO 8601, ids in hex. New reference, NULL if out of memory. */
 json_t *api_json_of_bson(const bson_t *document);
 /* Answers with the value and releases it; NULL: 500. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *value);

@@ -18,7 +18,7 @@
 #include <strings.h>
 
 #define TEXT_MAX       4096
-#define WAIT_EXTRA_S   5.0 /* behind --recap-timeout, for the store */
+#define WAIT_EXTRA_S   5.0 /* after --recap-timeout, for the store */
 #define LIST_LIMIT     100
 #define LIST_LIMIT_MAX 10000
 #define RETRY_TEXT     "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"

@@ -28,7 +28,7 @@ struct db_client_events {
 	void *data;
 };
 
-/* `socket` becomes the client's own. NULL on lack of memory. */
+/* `socket` becomes the client's own. NULL if out of memory. */
 struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct db_client_events *events);
 /* Requests not yet answered are forgotten, their callbacks not called. Accepts NULL. */
 void db_client_free(struct db_client *client);

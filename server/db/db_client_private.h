@@ -59,7 +59,9 @@ void db_client_fail(struct db_client *client, int error);
  * it; else it is queued, by an exchange of memory. 0, -EPIPE or -ENOMEM.
  */
 int db_client_push(struct db_client *client, enum db_message type);
-/* Notes whom to call. Made first, as a request that nobody waits for cannot be taken back. NULL: no memory.
+/*
+ * Notes whom to call. Made first, as a request that nobody waits for cannot be taken back. NULL: out of
+ * memory.
  */
 struct db_waiting *db_client_waiter(db_done done, void *data);
 /* The next answer is for this one. */

@@ -57,7 +57,7 @@ struct formula_state {
 
 struct formula_ops {
 	const char *name;
-	/* NULL on lack of memory. */
+	/* NULL if out of memory. */
 	void *(*make)(const struct formula_config *config);
 	/* 0 or -ENOMEM. Never fails on numbers: what is missing or absurd is bridged. */
 	int (*run)(void *formula, const struct tick *tick, struct formula_result *ret_result);

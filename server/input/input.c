@@ -177,7 +177,7 @@ static void take_list(void *data, const struct db_answer *answer)
 			input->discover_slower = 1;
 		else if (input->discover_slower < DISCOVER_SLOWER)
 			input->discover_slower++;
-		/* A timer that has run keeps no delay: it must be set anew. */
+		/* A timer that has run keeps no delay: it must be set again. */
 		ev_timer_set(&input->discover,
 			     (double)input->config->discover_ms / 1000 * input->discover_slower, 0);
 		ev_timer_start(input->loop, &input->discover);

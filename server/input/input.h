@@ -11,11 +11,12 @@
 struct input;
 
 struct input_events {
-	/* The machine of this name, made where it is new; NULL on lack of memory. `reports`: its collection.
+	/*
+	 * The machine of this name, made where it is new; NULL if out of memory. `reports`: its collection.
 	 */
 	struct machine *(*machine)(void *data, const char *name, const char *reports);
 	/*
-	 * Ticks were worked off: power reports wait in machine->out. With `more` others of the same answer
+	 * Ticks were processed: power reports wait in machine->out. With `more` others of the same answer
 	 * follow. NULL: end of an answer that held the reports of several machines.
 	 */
 	void (*worked)(void *data, struct machine *machine, bool more);
@@ -34,7 +35,7 @@ struct input_statistics {
 	uint64_t paused;    /* reads put off because writing lagged */
 };
 
-/* NULL on lack of memory. The client and the options outlive the input. */
+/* NULL if out of memory. The client and the options outlive the input. */
 struct input *input_new(struct ev_loop *loop, struct db_client *client, const struct server_config *config,
 			const struct input_events *events);
 void input_free(struct input *input);

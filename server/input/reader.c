@@ -20,7 +20,7 @@
 #define LIMIT_MAX        1000000
 #define FAILED_S         1.0 /* until the next look where one could not be asked for */
 #define COMPLAIN_EACH_MS 60000
-#define LATE_AFTER_MS    10000 /* behind the grace period */
+#define LATE_AFTER_MS    10000 /* after the grace period */
 #define LATE_EACH_MS     2000  /* sensors that do not announce their reports are seen to by samples */
 
 /* What an answer held. */

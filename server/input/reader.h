@@ -19,7 +19,7 @@
 /* One of the sensors whose reports a collection or file holds. */
 struct reader_source {
 	struct machine *machine;
-	bool held; /* it goes on before what was asked for: its documents come with the next reading */
+	bool held; /* it continues before what was asked for: its documents come with the next reading */
 };
 
 struct reader {
@@ -63,14 +63,14 @@ struct input {
 	bool listed; /* the first list has come */
 };
 
-/* NULL on lack of memory. It asks for its first turn by itself. */
+/* NULL if out of memory. It asks for its first turn by itself. */
 struct reader *reader_new(struct input *input, const char *collection);
 void reader_free(struct reader *reader);
 void reader_stop(struct reader *reader);
 /* Asks the store now. 0 or a negative errno, with the next attempt planned. */
 int reader_read(struct reader *reader);
 
-/* The machine of this name among the reader's sources, made where it is new; NULL on lack of memory. */
+/* The machine of this name among the reader's sources, made where it is new; NULL if out of memory. */
 struct machine *reader_add_machine(struct reader *reader, const char *name);
 /* Whose report it is. NULL: nobody's who is served. */
 struct machine *reader_find_machine(struct reader *reader, const uint8_t *document, size_t length);

@@ -2,7 +2,7 @@
 /*
  * Whose report a document is. A file's sensors are named by its documents. A database's collection is one
  * machine's, called as the collection is; where further sensors write into it, as users of hwpc-sensor do,
- * each of them becomes a machine of its own, and it is said. Called by reader.c.
+ * each of them becomes a machine of its own, and it is logged. Called by reader.c.
  */
 #include "input/reader.h"
 

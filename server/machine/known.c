@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table behind known.h. Fed by server_known.c now and then, read by the API and for quotas.
+ * The table of known.h. Fed by server_known.c now and then, read by the API and for quotas.
  */
 #include "machine/known.h"
 

@@ -32,7 +32,7 @@ struct machine_counters {
 	uint64_t unwritable;  /* rows that could not be encoded */
 	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
 	uint64_t renamed;     /* reports of containers that are called as rows of ours */
-	double lost_cpu_s;    /* CPU time that the sensor could give to no cgroup, of all ticks worked off */
+	double lost_cpu_s;    /* CPU time that the sensor could give to no cgroup, of all ticks processed */
 };
 
 #define MACHINE_GAPS 16
@@ -75,12 +75,11 @@ struct machine {
 	struct sequence sequence;
 	int64_t time_ms;    /* of the last tick; INT64_MIN: none */
 	int64_t saved_ms;   /* the position that is stored */
-	int64_t resumed_ms; /* position at the start: what is older was worked off before; INT64_MIN: none */
+	int64_t resumed_ms; /* position at the start: what is older was processed before; INT64_MIN: none */
 	double interval_s;
 	/*
-	 * Totals begin at the server's start: what was measured before it and is worked off only now is not
-	 * in them. A clock that is behind the server's is known by what comes once all that was there is
-	 * read.
+	 * Totals begin at the server's start: what was measured before it and is processed only now is not in
+	 * them. A clock that is behind the server's is known by what comes once all that was there is read.
 	 */
 	int64_t counts_from_ms; /* INT64_MIN: all counts */
 	bool caught_up;         /* all that was there has been read */
@@ -90,7 +89,7 @@ struct machine {
 	struct reason why;      /* of the last bad document */
 };
 
-/* NULL on lack of memory. */
+/* NULL if out of memory. */
 struct machine *machine_new(const struct server_config *config, const char *name, const char *reports);
 void machine_free(struct machine *machine);
 

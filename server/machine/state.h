@@ -13,7 +13,7 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 /*
  * Takes position and model from the document among `documents` that is this machine's and formula's. 1:
  * taken; 0: there is none; -EINVAL with a reason: it is of another version or damaged, and the model starts
- * anew (the position is kept where it can be read).
+ * from scratch (the position is kept where it can be read).
  */
 int state_load(struct machine *machine, const struct batch *documents, struct reason *why);
 /* How many states of this formula are among the documents. */

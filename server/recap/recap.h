@@ -61,7 +61,7 @@ double recap_phase_s(const struct recap_window *window, enum recap_phase phase);
 void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s);
 /* Notes a row of the wanted name that is of a container with another id. */
 void recap_note_other(struct recap *recap, const struct report_power *row);
-/* True where the recap has no row of its container; then why, as far as known, and the remedy. */
+/* True where the recap has no row of its container; then why, as far as known, and the fix. */
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size);
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */

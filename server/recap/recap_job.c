@@ -17,7 +17,7 @@
 
 #define PAGE_FIRST  4000 /* documents */
 #define PAGE_MAX    4000000
-#define TAIL_MIN_MS 10000 /* behind the end; the tick that covers it ends there */
+#define TAIL_MIN_MS 10000 /* after the end; the tick that covers it ends there */
 #define SHORT_ID    12
 
 enum recap_stage { STAGE_MACHINE, STAGE_NAME, STAGE_SHORT_ID, STAGE_ALL, STAGE_DONE };

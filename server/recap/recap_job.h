@@ -20,7 +20,7 @@ struct recap_job_options {
 	void *data;
 };
 
-/* The request must outlive the job. NULL on lack of memory. */
+/* The request must outlive the job. NULL if out of memory. */
 struct recap_job *recap_job_new(const struct recap_request *request, const struct recap_job_options *options);
 /* Only before it begins or after it is done: an answer may be on its way otherwise. */
 void recap_job_free(struct recap_job *job);

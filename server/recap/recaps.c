@@ -2,7 +2,7 @@
 /*
  * The list of recaps that wait. One is made when the machine's last tick reaches its end. When nothing newer
  * has come for --recap-timeout it is made of what is there, its coverage says what is missing, and it waits
- * on: a sensor whose store was away still delivers, and the recap is made anew. Called by the API and by the
+ * on: a sensor whose store was away still delivers, and the recap is made again. Called by the API and by the
  * loop.
  */
 #include "recap/recaps.h"

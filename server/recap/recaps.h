@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recaps that were asked for and wait until the tick that covers their end has been worked off. They survive
- * a restart in the collection `state`.
+ * Recaps that were asked for and wait until the tick that covers their end has been processed. They survive a
+ * restart in the collection `state`.
  */
 #pragma once
 
@@ -44,7 +44,7 @@ struct recaps *recaps_new(const struct recaps_setup *setup);
 void recaps_free(struct recaps *recaps);
 /* Takes up what an earlier run has left waiting. */
 void recaps_load(struct recaps *recaps, const struct batch *states);
-/* A machine's ticks were worked off: makes the recaps that this completes. */
+/* A machine's ticks were processed: makes the recaps that this completes. */
 void recaps_tick(struct recaps *recaps, const struct machine *machine);
 /*
  * Takes over the request. `done` may be NULL. -ENOMEM; -EBUSY: too many wait. In both cases the request stays

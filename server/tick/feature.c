@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of event names that the formulas understand. join and tick_make ask it once for each name; it
- * knows nothing of reports. Names follow libpfm4; attributes behind the listed part (":u", ":k=1") do not
+ * knows nothing of reports. Names follow libpfm4; attributes after the listed part (":u", ":k=1") do not
  * matter.
  */
 #include "tick/feature.h"

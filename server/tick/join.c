@@ -163,7 +163,7 @@ static int reserve(struct join *join)
 	return 0;
 }
 
-/* The slot of this time, made where there is none; NULL on lack of memory. */
+/* The slot of this time, made where there is none; NULL if out of memory. */
 static struct join_slot *slot_at(struct join *join, int64_t time_ms)
 {
 	unsigned at = join->n_slots;
@@ -385,7 +385,7 @@ static int add_renamed(struct join_slot *slot, const struct report_decoded *repo
 	char name[NAME_SIZE];
 
 	renamed.target = report_target_rename(report->target, report->container_id, name, sizeof(name));
-	/* A name that is taken once more, after being cut, would be renamed for ever. */
+	/* A name that is taken once more, after being cut, would be renamed forever. */
 	if (strcmp(renamed.target, report->target) == 0) {
 		*ret_fed = JOIN_DUPLICATE;
 		return 0;

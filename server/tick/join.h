@@ -52,7 +52,7 @@ struct join_slot {
 
 struct join;
 
-/* `grace_ms`: how long an incomplete tick waits once a later one has begun. NULL on lack of memory. */
+/* `grace_ms`: how long an incomplete tick waits once a later one has begun. NULL if out of memory. */
 struct join *join_new(int64_t grace_ms);
 void join_free(struct join *join);
 /* Ticks at or before `time_ms` count as handed out. INT64_MIN: none. */

@@ -18,7 +18,7 @@ struct sequence {
 
 /*
  * Notes a tick with its number, time and length. Returns how many ticks before it are missing: 0 after a
- * restart of the sensor, where numbers begin anew, while ticks overlap, and where no time has passed for
+ * restart of the sensor, where numbers start again, while ticks overlap, and where no time has passed for
  * them. Ticks overlap when those of late claim more time than has passed, by more than five ticks, or when
  * their numbers keep going back: two sensors of one name, or one whose clock was set back.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Energy counters go on counting where a reading of them fails: the next reading has the energy of both
+ * Energy counters continue counting where a reading of them fails: the next reading has the energy of both
  * ticks. Keeps for each socket and scope how long there was no energy, so that the next tick's watts are
  * right. Pure; for tick_make.c.
  */

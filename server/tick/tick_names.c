@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables behind tick_make.c, kept from tick to tick: each name is understood once. Pure; memory is bounded by
+ * Tables of tick_make.c, kept from tick to tick: each name is understood once. Pure; memory is bounded by
  * expiry, whatever the number of containers that a machine has seen.
  */
 #include "tick/tick_names.h"

@@ -49,7 +49,7 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 /* Keeps what is known of a target with its key: CPUs, 0: unknown; image, "": unknown. 0 or -ENOMEM. */
 int tick_names_know(struct tick_names *names, const char *target, double cpu_quota, const char *image,
 		    uint64_t now);
-/* The same number for the same name over restarts, but where two hashes meet. NULL on lack of memory. */
+/* The same number for the same name over restarts, but where two hashes meet. NULL if out of memory. */
 struct tick_key *tick_names_key(struct tick_names *names, const char *target, uint64_t now);
 /* Forgets names that have not been seen for `age` ticks once there are more than `keep`. */
 void tick_names_expire(struct tick_names *names, uint64_t now, uint64_t age, unsigned keep);

@@ -49,7 +49,7 @@ struct score_result {
 
 struct score *score_new(void);
 void score_free(struct score *score);
-/* 0 or -ENOMEM. `global` is passed over; `rapl` of the reports is what the sum is held against. */
+/* 0 or -ENOMEM. `global` is skipped; `rapl` of the reports is what the sum is held against. */
 int score_add_truth(struct score *score, const struct report_power *power);
 int score_add_report(struct score *score, const struct report_power *power);
 /* 0 or -ENOMEM. `rows`, if not NULL, gets every row as CSV. Release with score_result_done(). */

@@ -93,7 +93,7 @@ static const char *keep_name(struct source_sim_activity *activity, const char *n
 	return copy;
 }
 
-/* One event of a group; unknown ones are said and left out. */
+/* One event of a group; unknown ones are logged and left out. */
 static int add_event(struct source_sim_activity *activity, const struct source_context *context,
 		     const char *name)
 {

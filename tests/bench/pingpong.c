@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What counting costs the workload: two processes of two cgroups on one CPU hand a byte to and fro, so that
- * every switch is one between cgroups. usage: pingpong ROOT ROUNDS [SECONDS] Without SECONDS prints the ns
- * that a switch took, once. With SECONDS prints it again and again until they are over.
+ * What counting costs the workload: two processes of two cgroups on one CPU pass a byte back and forth, so
+ * that every switch is one between cgroups. usage: pingpong ROOT ROUNDS [SECONDS] Without SECONDS prints the
+ * ns that a switch took, once. With SECONDS prints it again and again until they are over.
  */
 #include <errno.h>
 #include <fcntl.h>

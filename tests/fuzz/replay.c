@@ -93,7 +93,7 @@ static void mutate(struct replay *replay, const uint8_t *original, size_t size)
 	memcpy(scratch, original, size);
 	for (size_t i = 0; i < changes; i++)
 		size = mutate_once(replay, scratch, size);
-	/* An exact copy, so that a sanitizer sees the first byte read behind the end. */
+	/* An exact copy, so that a sanitizer sees the first byte read after the end. */
 	uint8_t *exact = malloc(size ? size : 1);
 	if (exact) {
 		memcpy(exact, scratch, size);

@@ -168,7 +168,7 @@ static __always_inline void take_delta(struct cpu_state *state, unsigned int cpu
 			break;
 		if (bpf_perf_event_read_value(&event_fds, i * n_cpus + cpu, &value, sizeof(value)) != 0)
 			continue; /* this CPU does not have the event, or not now */
-		/* Opened anew, as its CPU had been away: it starts from nothing. */
+		/* Reopened after its CPU was offline: it starts from nothing. */
 		if (value.enabled < last->enabled || value.counter < last->counter)
 			*last = (struct bpf_perf_event_value){};
 		delta->events[i] = scale(value.counter - last->counter, value.enabled - last->enabled,

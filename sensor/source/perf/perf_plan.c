@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * First half of a perf plan: the groups that were asked for, each event encoded and tried out alone, so that
- * a missing one is named with its reason and the rest goes on. Called by the perf sources at start.
+ * a missing one is named with its reason and the others are measured. Called by the perf sources at start.
  */
 #include "source/perf/perf_plan_build.h"
 
@@ -107,7 +107,7 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 	return r;
 }
 
-/* Adds the events of one request; logs those that are missing. -errno only when the plan cannot go on. */
+/* Adds the events of one request; logs those that are missing. -errno only when the plan cannot be used. */
 static int add_request(struct plan_builder *builder, const struct event_group_request *request, int *ret_last)
 {
 	bool one_cpu = request->one_cpu_per_socket && builder->kind != PERF_PLAN_CGROUPS;

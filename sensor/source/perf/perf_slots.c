@@ -215,7 +215,7 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 	return any ? 0 : last;
 }
 
-/* The group is opened anew and starts from nothing; -1 where its cgroup is gone. */
+/* The group is opened again and starts from nothing; -1 where its cgroup is gone. */
 static void reopen(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
 {
 	const struct perf_unit *unit = &slots->plan->units[index];

@@ -38,8 +38,8 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
  */
 int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame);
 /*
- * A CPU went offline: that its groups cannot be read is no failure from now on. Or it is back: they are
- * opened anew. A target that came meanwhile has none of them until then.
+ * A CPU went offline: that its groups cannot be read is no longer a failure. Or it is back: they are opened
+ * again. A target that came meanwhile has none of them until then.
  */
 void perf_slots_cpu_changed(struct perf_slots *slots, unsigned cpu, bool online);
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame);

@@ -2,7 +2,7 @@
 /*
  * The model's state as a document and back: one pass over the state serves both directions, so they cannot
  * drift apart. The numbers lie in one binary value of little-endian doubles, exact, so that a resumed model
- * goes on as if nothing had happened. Foreign or older state is refused with a reason.
+ * continues as if nothing had happened. Foreign or older state is refused with a reason.
  */
 #include "formula/pooled/pooled.h"
 #include "base/reason.h"

@@ -19,7 +19,7 @@ struct layer {
 	unsigned generation;
 };
 
-/* NULL on lack of memory or more than FIT_FEATURES features. */
+/* NULL if out of memory or more than FIT_FEATURES features. */
 struct layer *layer_new(const struct formula_config *config, unsigned n_features);
 void layer_free(struct layer *layer);
 /* Takes a sample in; the oldest leaves a full window. */

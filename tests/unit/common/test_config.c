@@ -211,7 +211,7 @@ static void refused_command_lines(void **state)
 static void refused_files(void **state)
 {
 	static const struct {
-		const char *text, *why; /* behind the file's name */
+		const char *text, *why; /* after the file's name */
 	} cases[] = {
 		{"{\"name\": \"x\",\n  \"frequncy\": 5}",
 		 ":2:3: unknown key 'frequncy'; did you mean 'frequency'?"},

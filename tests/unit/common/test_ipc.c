@@ -51,7 +51,7 @@ static void message_and_fds(void **state)
 	(void)close(ends[1]);
 }
 
-/* A peer that ends without having read everything: what it has sent is still to be had. */
+/* A peer that ends without having read everything: what it has sent is still readable. */
 static void peer_ends_with_unread_messages(void **state)
 {
 	int sockets[2];

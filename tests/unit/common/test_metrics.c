@@ -63,7 +63,7 @@ static void whole_text(void **state)
 				  "power_watts -Inf\n");
 	assert_int_equal(length, strlen(text));
 	free(text);
-	numbers.documents = 1; /* read anew at each question */
+	numbers.documents = 1; /* read again at each question */
 	text = metrics_write(metrics, &length);
 	assert_non_null(strstr(text, "documents_total 1\n"));
 	free(text);

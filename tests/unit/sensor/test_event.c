@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Event names made into attributes: RAPL and MSR names and "pmu/event/" from synthetic trees, CPU events by
- * libpfm with forced processor models, hybrid CPUs, uncore boxes; and what is said of those that are missing.
+ * libpfm with forced processor models, hybrid CPUs, uncore boxes; and the messages for those that are
+ * missing.
  */
 #include <setjmp.h>
 #include <stdarg.h>

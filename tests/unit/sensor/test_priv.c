@@ -268,7 +268,7 @@ static void test_nobody_reads(void **state)
 	assert_int_equal(ipc_pair(sockets), 0);
 	assert_int_equal(ipc_put_u64(&payload, PRIV_FILE_POWERCAP_ENERGY), 0);
 	assert_int_equal(ipc_put_string(&payload, "intel-rapl:9"), 0);
-	(void)alarm(120); /* instead of waiting for ever where this fails */
+	(void)alarm(120); /* instead of waiting forever where this fails */
 	while (r == 1) {
 		assert_int_equal(ipc_send(sockets[1], PRIV_REQUEST_OPEN_FILE, 1, payload.data, payload.length,
 					  NULL, 0),

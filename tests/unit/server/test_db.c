@@ -167,7 +167,7 @@ static void count(void *data, const struct db_answer *answer)
 	fixture->n_answers++;
 }
 
-/* Documents of different collections that go to and fro at once: all there, each once, each answered. */
+/* Documents of different collections that go back and forth at once: all there, each once, each answered. */
 static void many_small_writings_are_stored_together(void **state)
 {
 	struct fixture *fixture = *state;

@@ -156,7 +156,8 @@ static void no_rows_a_reason(void **state)
 	assert_string_equal(warning, "");
 }
 
-/* A brief life is counted in full, the machine's tick by time: less may come out, and then that is said. */
+/* A brief life is counted in full, the machine's tick by time: less may come out, and then a warning says so.
+ */
 static void a_brief_run_says_so(void **state)
 {
 	struct recap_window window = {400, 400, 400, 500};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A database that is away: nothing is lost, nothing is written twice, and the reason is said.
+ * A database that is away: nothing is lost, nothing is written twice, and the reason is reported.
  * WATTRIBUTE_TEST_RESTART, a folder, has the server of WATTRIBUTE_TEST_STORE stopped and started again by a
  * script of the wire tests.
  */

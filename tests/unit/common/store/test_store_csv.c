@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CSV store: files as hwpc-sensor lays them out, what begins anew with a restart, and reading them back.
+ * The CSV store: files as hwpc-sensor lays them out, what starts again with a restart, and reading them back.
  */
 #include "store/store.h"
 #include "text_store.h"
@@ -37,7 +37,7 @@ static void test_csv_reports(void **state)
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis"));
 	store_close(store);
-	/* A restart goes on in the same file; an odd name is quoted. */
+	/* A restart continues in the same file; an odd name is quoted. */
 	store = open_csv();
 	batch_clear(&batch);
 	add_report(&batch, "a,\"b\"", 3);
@@ -194,7 +194,7 @@ static void test_csv_read(void **state)
 	add_report(&batch, "a,\"b\"", 3);
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	for (bool end = false; !end; query.offset = read.offset) {
-		if (n == 4) { /* another process would go on from here, too */
+		if (n == 4) { /* another process would continue from here, too */
 			store_close(store);
 			store = open_csv();
 		}

@@ -232,7 +232,9 @@ static void test_missing_file(void **state)
 	print_message("# %s\n", why.text);
 }
 
-/* A limit on the size of files stands for the full disk: RETRY, whole ticks only, and it goes on afterwards.
+/*
+ * A limit on the size of files stands for the full disk: RETRY, whole ticks only, and it continues
+ * afterwards.
  */
 static void test_full_disk(void **state)
 {

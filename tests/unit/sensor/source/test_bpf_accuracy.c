@@ -2,7 +2,7 @@
 /*
  * BPF beside perf's cgroup events and cpu.stat, all three of the same cgroups in the same window: within 1 %,
  * whatever is done there: forking, running programs, threads that are moved from CPU to CPU, cgroups in
- * cgroups, switches to and fro between cgroups, and tasks that move themselves. Prints the table; skipped
+ * cgroups, switches back and forth between cgroups, and tasks that move themselves. Prints the table; skipped
  * with the reason where one of them does not work.
  */
 #include <setjmp.h>

@@ -262,7 +262,7 @@ static void remove_all(struct activity_source *source, struct children *children
 static double try_faults(struct machine *machine, const struct event_group_request *request,
 			 bool cpus_come_back, double counted[N_CHILDREN])
 {
-	const double least = cpus_come_back ? .9 : .99; /* opening events anew takes a moment */
+	const double least = cpus_come_back ? .9 : .99; /* opening events again takes a moment */
 	struct activity_source *source;
 	long faults[N_CHILDREN];
 	uint64_t sums[N_CHILDREN] = {0}, machine_sum = 0, targets_sum = 0, lost_ns = 0;
@@ -283,8 +283,10 @@ static double try_faults(struct machine *machine, const struct event_group_reque
 		machine_sum += slot_sum(&source->frame, 0, 0);
 		for (unsigned i = 0; i < N_CHILDREN; i++)
 			sums[i] += slot_sum(&source->frame, i + 1, 0);
-		/* Each CPU's events as they are opened anew after it was offline: only the moment until then
-		 * is lost. */
+		/*
+		 * Each CPU's events as they are opened again after it was offline: only the moment until then
+		 * is lost.
+		 */
 		for (unsigned i = 0; cpus_come_back && tick == 1 && i < machine->topology.n_cpus; i++) {
 			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, false);
 			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, true);
@@ -378,7 +380,9 @@ static void time_is_counted_without_events(void **state)
 		print_message(
 			"# child %d used %.3f ms by cpu.stat, %.3f ms by BPF; %.3f ms lost, %.0f stolen\n", i,
 			stat_ms, bpf_ms, lost, stolen);
-		/* In a virtual machine the wall clock that BPF has goes on while the host runs another guest.
+		/*
+		 * In a virtual machine the wall clock that BPF has continues while the host runs another
+		 * guest.
 		 */
 		if (stat_ms > 0) {
 			assert_true(bpf_ms > 0.97 * stat_ms - 2.0 - lost);

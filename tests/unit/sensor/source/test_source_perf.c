@@ -168,8 +168,10 @@ static void test_failing_read(void **state)
 	remove_cgroup();
 }
 
-/* Every CPU goes and comes back, one after the other: its events are opened anew and count on, and no others
- * are lost. */
+/*
+ * Every CPU goes and comes back, one after the other: its events are opened again and count on, and no others
+ * are lost.
+ */
 static void test_cpus_come_back(void **state)
 {
 	char *events[] = {event_switches, event_faults};

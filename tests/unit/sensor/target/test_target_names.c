@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How targets are named: by runtimes' files, late, anew, by path where nothing else is known; and chosen by
+ * How targets are named: by runtimes' files, late, again, by path where nothing else is known; and chosen by
  * name.
  */
 #include "target_core.h"

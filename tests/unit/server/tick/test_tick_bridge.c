@@ -75,7 +75,7 @@ static void only_what_is_known_to_cover_the_gap(void **state)
 	/* ticks are missing in between */
 	(void)power_w(&bridge, make(5, 1, NAN, NAN), true);
 	assert_float_equal(power_w(&bridge, make(8, 1, 50, 10), true), 50, 1e-9);
-	/* a counter that started anew */
+	/* a counter that was reset */
 	(void)power_w(&bridge, make(9, 1, NAN, NAN), true);
 	tick = make(10, 1, NAN, NAN);
 	tick.reset = true;

@@ -184,8 +184,10 @@ static void mixed_tick(void **state)
 		     "}",
 		     heads[i]);
 		tick = make(fixture);
-		/* Reference cycles both; the machine once, by the better event. Its base frequency is said,
-		 * and remembered. */
+		/*
+		 * Reference cycles both; the machine once, by the better event. Its base frequency is
+		 * reported, and remembered.
+		 */
 		assert_near(tick->sockets[0].counts[TICK_REF], 3200, 1e-9);
 		assert_near(tick->targets[0].counts[TICK_REF], 2000, 1e-9);
 		assert_near(tick->targets[1].counts[TICK_REF], 500, 1e-9);
@@ -254,7 +256,7 @@ static void describe(void *data, const char *target, double *cpu_quota, const ch
 	*image = target[0] == 'b' ? "shop:1" : "";
 }
 
-/* A name that was forgotten, as thousands came, is described anew when it returns. */
+/* A name that was forgotten, as thousands came, is described again when it returns. */
 static void forgotten_names_are_described(void **state)
 {
 	struct fixture *fixture = *state;
