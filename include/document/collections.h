@@ -16,7 +16,7 @@ enum collection_kind {
 
 /* What the names of this kind begin with; of COLLECTION_STATE: its name. */
 const char *collection_prefix(enum collection_kind kind);
-/* The machine's collection. A new string; NULL on lack of memory. */
+/* The machine's collection. A new string; NULL if out of memory. */
 char *collection_name(enum collection_kind kind, const char *machine);
 /* The same into a buffer, which is returned. */
 #define COLLECTION_SIZE 300

@@ -117,7 +117,7 @@ void machine_count_gap(struct machine *machine, const struct machine_gap *gap, c
 bool machine_take_gap(struct machine *machine, int64_t before_ms, struct machine_gap *ret_gap);
 /* The sensor whose reports these are, found in a collection that was read up to then. */
 void machine_adopt(struct machine *machine, const char *sensor, int64_t position_ms);
-/* Forgets the model and learns anew. 0 or -ENOMEM. */
+/* Forgets the model and starts from scratch. 0 or -ENOMEM. */
 int machine_forget_model(struct machine *machine);
 /* Longest recent time that ticks cover, for windows that a tick may reach beyond; never 0. */
 double machine_interval_s(const struct machine *machine);

@@ -39,7 +39,7 @@ struct recaps_setup {
 	void *data;
 };
 
-/* NULL on lack of memory. */
+/* NULL if out of memory. */
 struct recaps *recaps_new(const struct recaps_setup *setup);
 void recaps_free(struct recaps *recaps);
 /* Takes up what an earlier run has left waiting. */
