@@ -119,7 +119,8 @@ static void close_folder(const char *folder)
 {
 	char command[300];
 
-	(void)snprintf(command, sizeof(command), "chmod a-w '%.100s'/* && chmod 555 '%.100s'", folder, folder);
+	(void)snprintf(command, sizeof(command), "chmod a-w '%.100s'/* && chmod 555 '%.100s'", folder,
+		       folder);
 	assert_int_equal(system(command), 0);
 }
 
