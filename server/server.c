@@ -111,7 +111,7 @@ static void house_due(struct ev_loop *loop, ev_timer *timer, int events)
 		server_ensure(server, machine);
 }
 
-/* What a sensor that has ended said last is no present. */
+/* The last values of a sensor that has ended are not its present state. */
 static void expire_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct server *server = timer->data;
@@ -185,7 +185,7 @@ static void input_ended(void *data)
 			server->exit_status = 1;
 		}
 	}
-	/* What could not be read was said; the result is not whole. */
+	/* Failed reads were logged; the result is incomplete. */
 	server_end(server, input_get_statistics(server->input)->failed ? 1 : 0);
 }
 

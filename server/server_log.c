@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * State lines: what came in, what was made of it, what was lost, and what the server waits for.
+ * Status lines: what was read, what was computed, what was lost, and what the server waits for.
  */
 #include "server_log.h"
 

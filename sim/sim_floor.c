@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The error that is left to someone who knows every true cost but sees only the noisy readings: a bound to
- * hold a formula's errors against. For simgen; see sim_add_floor.
+ * The error that remains for an estimator that knows every true cost but sees only the noisy readings: a
+ * lower bound for a formula's errors. For simgen; see sim_add_floor.
  */
 #include "sim/sim.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One group of containers of a scenario: what the file says, and what its character usually does where it is
- * silent.
+ * One group of containers of a scenario: the file's values, and the character's defaults for missing ones.
  */
 #include "sim/sim_json.h"
 

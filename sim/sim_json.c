@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values out of a scenario's JSON, with refusals that say file, place and what is allowed. See sim_json.h.
+ * Values from a scenario's JSON, with errors that name file, position and what is allowed. See sim_json.h.
  */
 #include "sim/sim_json.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading of a scenario's JSON, value by value: each reader takes what is there, keeps the old value where it
- * is not, and refuses what is wrong with file, place and what is allowed. Only sim_scenario.c and sim_group.c
- * use it.
+ * Reads a scenario's JSON, value by value: each reader uses the value if present, keeps the old one if not,
+ * and rejects an invalid one with file, position and what is allowed. Only sim_scenario.c and sim_group.c use
+ * it.
  */
 #pragma once
 

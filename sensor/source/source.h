@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where numbers come from. Two kinds of source, each a file with one const table:
- *   system sources fill one system group (energy, msr, uncore): perf, rapl, powercap, estimate;
- *   activity sources count the container groups per target: bpf, perf, cpustat.
- * A source opens what needs a right through the privileged process (priv_client.h) and logs what it lacks.
+ * Where numbers come from. Two kinds of source, each a file with one const table: system sources fill one
+ * system group (energy, msr, uncore): perf, rapl, powercap, estimate; activity sources count the container
+ * groups per target: bpf, perf, cpustat. A source opens privileged files through the privileged process
+ * (priv_client.h) and logs what is not available.
  */
 #pragma once
 

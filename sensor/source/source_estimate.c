@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Energy where nothing measures it: TDP x (idle share + the rest x utilization), by package, from /proc/stat.
- * A model, marked as one; serves RAPL_ENERGY_PKG only. Called by the sensor when rapl and powercap are
- * missing.
+ * Energy on machines without a counter: TDP x (idle share + the rest x utilization), by package, from
+ * /proc/stat. A model, marked as such; serves RAPL_ENERGY_PKG only. Called by the sensor if rapl and powercap
+ * are missing.
  */
 #include "source/source.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Energy by the powercap tree, where the kernel has no `power` PMU: microjoule counters of RAPL zones, with
- * their own wraps. Called by the sensor; the counters' files are root's, so the privileged process opens
+ * Energy from the powercap tree, if the kernel has no `power` PMU: microjoule counters of RAPL zones, with
+ * their own wraps. Called by the sensor; only root may read the counters, so the privileged process opens
  * them.
  */
 #include "source/source.h"

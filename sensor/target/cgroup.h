@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which cgroup hierarchies this machine has, and where each thing that the sensor reads is: perf events, CPU
- * time, quotas. Found with libcgroup at start; the watch (cgroup_watch.h), the table and the sources read the
- * result.
+ * The cgroup hierarchies of this machine, and where the sensor reads what: perf events, CPU time, quotas.
+ * Found with libcgroup at start; the watch (cgroup_watch.h), the table and the sources use the result.
  */
 #pragma once
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps the tree of cgroups equal to the hierarchy's directories: inotify tells of changes, a scan finds what
- * was there before and what inotify has not told. A directory is watched first and read afterwards, so that
- * nothing that happens in between is missed; what is seen twice is known already. Called by the sensor's
- * loop.
+ * Keeps the tree of cgroups equal to the hierarchy's directories: inotify reports changes, a scan finds what
+ * existed before and what inotify missed. A directory is watched first and read afterwards, so that nothing
+ * in between is missed; what is found twice is already known. Called by the sensor's loop.
  */
 #include "target/cgroup_watch.h"
 #include "target/cgroup_node.h"

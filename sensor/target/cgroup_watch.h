@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * New and ended cgroups: inotify on every directory of the hierarchy, a rescan as a net. The sensor's loop
- * calls cgroup_watch_process() when the descriptor is readable, and cgroup_watch_rescan() every few seconds.
- * Knows nothing of containers or targets.
+ * New and ended cgroups: inotify on every directory of the hierarchy, and a rescan for what it missed. The
+ * sensor's loop calls cgroup_watch_process() when the descriptor is readable, and cgroup_watch_rescan() every
+ * few seconds. Knows nothing of containers or targets.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the JSON files of container runtimes. All of it is foreign: sizes are bounded, types are checked,
- * text is sanitised. The parse functions are pure; which file is asked for is in container_info_read.c.
+ * Reads the JSON files of container runtimes. All of it is foreign: sizes are limited, types are checked,
+ * text is sanitized. The parse functions are pure; container_info_read.c selects the files.
  */
 #include "target/container_info.h"
 #include "base/cleanup.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What runtimes' own files say of a container: its name, image, pod and labels. The parse functions take
- * foreign bytes and are pure; container_info_read() reads the right files for an identity through an opener.
+ * A container's name, image, pod and labels from its runtime's own files. The parse functions read foreign
+ * bytes and are pure; container_info_read() reads the right files for an identity through an opener.
  */
 #pragma once
 

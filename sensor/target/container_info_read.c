@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which runtime's files are asked for a container of a kind, in what order. Called by the target table when a
- * container comes, not in the tick. Opens nothing itself.
+ * Which files of the runtimes are read for a container, and in what order. Called by the target table when a
+ * container appears, not in the tick. Opens nothing itself.
  */
 #include "target/container_info.h"
 #include "base/cleanup.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a cgroup path to a target: the components are read from the root on, the outermost container wins;
- * without one, the outermost service or scope; without that, the cgroup itself by its path. What a component
- * means is in the table of rules. Pure; called by the target table. Forms seen on real machines are in the
- * unit test.
+ * From a cgroup path to a target: the components are read from the root down, the outermost container wins;
+ * without one, the outermost service or scope; otherwise the cgroup itself by its path. The table of rules
+ * defines what a component means. Pure; called by the target table. The unit test has forms seen on real
+ * machines.
  */
 #include "target/identity.h"
 #include "target/identity_rules.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a cgroup path says: which container, pod's container, service, session or machine it belongs to, and
+ * What a cgroup path means: which container, pod's container, service, session or machine it belongs to, and
  * which of its ancestors is that target's own cgroup. Pure: no I/O, no clock, no log. The target table calls
- * it; it knows nothing of names in runtime's files (container_info.h) nor of the table.
+ * it; it knows neither the names in runtimes' files (container_info.h) nor the table.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names and ids as text: undoing systemd's escapes, making foreign names fit for a
- * report. Pure. Called by identity.c, container_info.c and the target table.
+ * Names and IDs as text: undoing systemd's escapes, making foreign names valid in a report. Pure. Called by
+ * identity.c, container_info.c and the target table.
  */
 #include "target/identity.h"
 #include "base/text.h"

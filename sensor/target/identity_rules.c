@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What components of cgroup paths mean: data only, read by identity.c. First fit wins, so the order counts.
+ * What components of cgroup paths mean: data only, read by identity.c. The first match wins, so the order
+ * matters.
  */
 #include "target/identity_rules.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the target table tells others: the target document's content, which documents are due, look-ups by
- * name and by cgroup.
+ * What others read from the target table: the content of a target's document, which documents are due,
+ * lookups by name and by cgroup.
  */
 #include "target/target_table.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What targets are called: from runtimes' files when they are there, made unique among the living, looked for
- * again while they are not; and which targets the patterns select.
+ * The names of targets: from runtimes' files if they exist, made unique among living targets, looked up again
+ * while they are missing; and which targets the patterns select.
  */
 #include "base/cleanup.h"
 #include "base/hash.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Batches from `collect` to `write`: cut to message size, sent without blocking, kept in a bounded backlog
- * while the writer is busy. What does not fit is counted, never waited for.
+ * Batches from `collect` to `write`: split to message size, sent without blocking, kept in a bounded backlog
+ * while the writer is busy. What does not fit is counted; nothing ever waits for room.
  */
 #include "write/link.h"
 

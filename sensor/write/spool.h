@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor's spool: batches that the store has not confirmed, in a SQLite file bounded by size and age.
- * Oldest first out; what has to give way is counted. Used by the write process only.
+ * The sensor's spool: batches that the store has not confirmed, in an SQLite file limited by size and age.
+ * The oldest are dropped first, and counted. Used by the write process only.
  */
 #pragma once
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /api/history: power over time out of the store, down-sampled here. A range that has few ticks is read
- * as a whole, page by page; of a longer one each step is represented by one tick of it, so that the cost of
- * an answer depends on its points and not on the range. One read at a time, so that ticks go first.
+ * GET /api/history: power over time from the store, down-sampled here. A range with few ticks is read
+ * completely, page by page; in a longer one each step is represented by one of its ticks, so that the cost of
+ * an answer depends on its points and not on the range. One read at a time, so that ticks have priority.
  */
 #include "api/api_private.h"
 #include "base/clock.h"

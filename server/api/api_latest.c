@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known at present, for the client and for pages: GET /api/latest and /api/sensors.
+ * The present state, for the client and for pages: GET /api/latest and /api/sensors.
  */
 #include "api/api_private.h"
 #include "base/clock.h"

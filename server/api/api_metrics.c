@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What /metrics shows: watts and joules of each target, and what the server counts of itself. Joules are
- * counters since the server's start (rate() of them is watts); overlapping scopes are not to be added up.
+ * The content of /metrics: watts and joules of each target, and the server's own counters. Joules are
+ * counters since the server's start (their rate() is watts); do not add up overlapping scopes.
  */
 #include "api/api_private.h"
 #include "base/clock.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /: the live page for browsers, three lines of text for everybody else. The page's files are open to
- * everyone, as they hold no data; what they ask for needs the token, where there is one.
+ * GET /: the live page for browsers, three lines of text for other clients. The page's files are public,
+ * because they contain no data; the requests that they make need the token, if there is one.
  */
 #include "api/api_private.h"
 #include "page/page.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared by the files of the API alone.
+ * Private to the API.
  */
 #pragma once
 
@@ -31,7 +31,7 @@ void api_get_history(struct http_request *request, void *data);
 void api_get_root(struct http_request *request, void *data);
 void api_get_page(struct http_request *request, void *data);
 
-/* A number, or null for one that is no number. New reference. */
+/* A number, or null if it is not finite. New reference. */
 json_t *api_number(double value);
 /* A document as plain JSON: dates in ISO 8601, ids in hex. New reference, NULL if out of memory. */
 json_t *api_json_of_bson(const bson_t *document);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST of runs and GET of recaps. An answer waits for the recap, but no longer than was asked; the recap is
- * made whether or not somebody still waits.
+ * POST of runs and GET of recaps. An answer waits for the recap, but no longer than requested; the recap is
+ * written whether or not the client still waits.
  */
 #include "api/api_private.h"
 #include "document/collections.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's options, for server_config.c alone.
+ * The server's options. Private to server_config.c.
  */
 #pragma once
 

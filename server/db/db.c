@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owns the store: each request is tried until the store has answered for good, so that what comes later (the
- * position) never overtakes what comes earlier (the reports). Writings that have come together are stored
+ * Owns the store: each request is retried until the store has given a final answer, so that a later write
+ * (the position) never overtakes an earlier one (the reports). Writes that arrive together are stored
  * together. Blocks; knows nothing of what the documents mean. A malformed request ends the process.
  */
 #include "db/db.h"
@@ -19,8 +19,8 @@
 
 #define DB_BACKOFF_FIRST_MS 100
 #define DB_BACKOFF_MAX_MS   5000
-#define DB_TOLD_LATE_MAX    64                        /* appends that went well and were not told yet */
-#define DB_KEPT             ((size_t)4 * 1024 * 1024) /* memory that is not given back */
+#define DB_TOLD_LATE_MAX    64                        /* successful appends not reported yet */
+#define DB_KEPT             ((size_t)4 * 1024 * 1024) /* memory that is kept */
 
 struct db {
 	int socket;
@@ -28,11 +28,11 @@ struct db {
 	struct store *store;
 	uint8_t *buffer;
 	struct db_group group; /* writings that wait */
-	unsigned n_done;       /* appends that went well, still to be told */
+	unsigned n_done;       /* successful appends, to be reported */
 	struct batch documents;
 	struct batch answer;
 	struct store_read read;
-	bool trouble; /* told the loop that the store is away */
+	bool trouble; /* reported to the loop that the store is away */
 	bool gone;    /* the loop has closed its end */
 };
 
@@ -56,7 +56,7 @@ static void tell_trouble(struct db *db, bool trouble)
 		(void)ipc_send(db->socket, DB_TROUBLE, 0, db->answer.data, db->answer.length, NULL, 0);
 }
 
-/* Waits; false when the loop has gone meanwhile. */
+/* Waits; false if the loop has exited in the meantime. */
 static bool wait_before_retry(struct db *db, int ms)
 {
 	struct pollfd poll_fd = {.fd = db->socket, .events = 0};
@@ -141,7 +141,7 @@ static int send_answer(struct db *db, enum db_answered what, enum store_result r
 	return r;
 }
 
-/* Stores what has gathered and tells the outcome of each. */
+/* Stores what has been gathered and reports the result of each. */
 static int write_group(struct db *db)
 {
 	enum store_result result;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queue of messages to the store's process. They leave as the socket takes them; answers come in the order of
- * the requests (db_client_request.c), so that the callbacks are a simple list. Never blocks; its growth is
- * what db_client_is_full() tells.
+ * Queue of messages to the store's process. They are sent as the socket accepts them; answers arrive in the
+ * order of the requests (db_client_request.c), so the callbacks are a simple list. Never blocks;
+ * db_client_is_full() reports its growth.
  */
 #include "db/db_client_private.h"
 

@@ -43,7 +43,7 @@ int db_client_append(struct db_client *client, const char *collection, const str
 		     db_done done, void *data);
 int db_client_put(struct db_client *client, const char *collection, const struct batch *batch, db_done done,
 		  void *data);
-/* Appends that went well are told with later answers; this asks for them now. */
+/* Successful appends are reported with later answers; this asks for them now. */
 int db_client_flush(struct db_client *client);
 
 /* Bytes that wait to be sent, and requests that wait for an answer. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared alone by db_client.c (messages out and in) and db_client_request.c (what they ask for).
+ * Shared by db_client.c (messages out and in) and db_client_request.c (their content) only.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct db_waiting {
 	void *data;
 };
 
-/* Answers come in the order of the requests. */
+/* Answers arrive in the order of the requests. */
 struct db_waiting_line {
 	struct db_waiting *first, **last;
 };
@@ -40,7 +40,7 @@ struct db_client {
 	unsigned n_spare;
 	struct db_waiting_line waiting[2]; /* for readings, for writings */
 	unsigned n_waiting;
-	unsigned n_unflushed; /* appends whose answer may come late */
+	unsigned n_unflushed; /* appends whose answer may be late */
 	struct batch documents;
 	struct batch payload;
 	struct store_statistics statistics;
@@ -48,7 +48,7 @@ struct db_client {
 	ev_timer patience; /* while answers are awaited */
 	uint64_t heard_ns; /* when the process was last heard of, or began to be waited for */
 	bool away;         /* it has said that the store is away */
-	bool silent;       /* it has said nothing for too long, which its owner knows */
+	bool silent;       /* Nothing more can be asked: reports this to the owner, once. */
 	bool lost;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to the store's process as messages, each with whom to call at its answer. Called by the server's
+ * Requests to the store's process as messages, each with the callback for its answer. Called by the server's
  * loop; db_client.c sends them.
  */
 #include "db/db_client_private.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gathers appends and puts and stores them in their order, in one transaction where the store has such: what
- * comes later (a position) is never there without what came before it (the reports). Called by db.c.
+ * Gathers appends and puts and stores them in order, in one transaction if the store has transactions: a
+ * later write (a position) is never there without an earlier one (the reports). Called by db.c.
  */
 #include "db/db_group.h"
 

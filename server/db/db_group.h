@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writings that came together and are stored together: one transaction for many sensors' ticks.
+ * Writes that arrived together and are stored together: one transaction for the ticks of many sensors.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct db_group {
 	struct db_writing writings[DB_GROUP_MAX];
 	unsigned n;
 	bool open;       /* pieces of the last writing are still to come */
-	char error[512]; /* what the store said of the last one that it refused; "" */
+	char error[512]; /* the store's message about the last write that it refused; "" */
 };
 
 /* Adds a piece of a writing: 1 when that is whole, 0 when more must follow, -ENOMEM or -EBADMSG. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Messages between the server's loop (db_client.c) and the process that owns the database connection (db.c).
- * A request or answer may come in several messages; the last one carries the verdict. Writings are done in
- * their order, and so are readings; a reading is answered without waiting for writings to other collections.
+ * A request or answer can take several messages; the last one carries the result. Writes are done in order,
+ * and so are reads; a read is answered without waiting for writes to other collections.
  */
 #pragma once
 
@@ -25,7 +25,9 @@ enum db_message {
 	DB_TROUBLE, /* at any time: 1 and why the store is being tried again, or 0: it is back */
 };
 
-/* What a DB_DONE answers. Appends that went well are only counted, so that they wake nobody each. */
+/*
+ * What a DB_DONE answers. Successful appends are only counted, so that they do not wake the loop one by one.
+ */
 enum db_answered {
 	DB_ANSWERED_NOTHING,
 	DB_ANSWERED_WRITING,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Modelled watts to rows that add up. The formula says how much each target needs beside the others and what
- * is static; the measured power is then divided in those proportions. Knows nothing of how the watts were
+ * From modelled watts to rows that add up. The formula provides the relative need of each target and the
+ * static power; the measured power is divided in these proportions. Knows nothing of how the watts were
  * modelled.
  */
 #include "formula/conserve.h"
@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More than any socket draws: a model that says so has lost its mind. */
+/* More than any socket draws: the model is broken. */
 #define ABSURD_W    1e6
 #define ABSURD_CPUS 1e6
 #define ABSURD_TIME 1e30
-/* Below this sum of dynamic watts there is no proportion to speak of. */
+/* Below this sum of dynamic watts there is no meaningful proportion. */
 #define NOTHING_W 1e-12
 
 const char *const conserve_static_names[CONSERVE_STATICS] = {
@@ -134,7 +134,7 @@ static double cpu_time_rest(const struct portion *portion, double sum)
 	return time > sum && time < ABSURD_TIME ? time - sum : 0;
 }
 
-/* Takes the formula's watts as weights. False where they are no use. */
+/* Uses the formula's watts as weights. False if they are unusable. */
 static bool weights_from_model(const struct portion *portion, double *ret_sum)
 {
 	double sum = 0;
@@ -166,7 +166,7 @@ static double weights_from_cpu_time(const struct portion *portion)
 	}
 	rest = cpu_time_rest(portion, sum);
 	if (!(sum + rest > 0))
-		rest = 1; /* nobody ran: the system's */
+		rest = 1; /* nobody ran: it belongs to the system */
 	portion->dynamic[n] = rest;
 	return sum + rest;
 }
@@ -230,7 +230,7 @@ static void split_socket(struct conserve_output *output, const struct portion *p
 	static_w = isfinite(static_w) ? fmin(fmax(static_w, 0), y) : 0;
 	dynamic_w = y - static_w;
 	if (modelled && dynamic_sum > NOTHING_W) {
-		/* The model's residual goes to both parts alike. */
+		/* The model's residual is shared by both parts in proportion. */
 		dynamic_w = fmin(y * (dynamic_sum / (static_w + dynamic_sum)), y);
 	} else {
 		output->n_degraded += !modelled;

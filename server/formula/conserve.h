@@ -8,10 +8,12 @@
 
 #include "formula/formula.h"
 
-/* Who carries the static power. Dynamic and static are reported apart, so any policy can be recomputed. */
+/*
+ * Who carries the static power. Dynamic and static are reported separately, so any policy can be recomputed.
+ */
 enum conserve_static {
 	CONSERVE_STATIC_PROPORTIONAL, /* by dynamic power (default) */
-	CONSERVE_STATIC_NONE,         /* nobody: its own row `idle` */
+	CONSERVE_STATIC_NONE,         /* no one: its own row `idle` */
 	CONSERVE_STATIC_EQUAL,        /* the same for each container with a row on that socket */
 	CONSERVE_STATIC_QUOTA,        /* by CPU quota; the machine's CPU count where a container has none */
 	CONSERVE_STATICS

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Formula `share`: dynamic power by CPU time, the rest static. What is static comes from a straight line of
- * power over CPU time with slow forgetting, held under the lowest power seen. For machines without counters,
+ * Formula `share`: dynamic power by CPU time, the rest static. Static power comes from a straight line of
+ * power over CPU time with slow forgetting, limited to the lowest power seen. For machines without counters,
  * and as the yardstick for the others. Called through formula_ops; knows nothing of conservation.
  */
 #include "formula/formula.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The list of formulas and the defaults of their options. Called when the server reads its configuration.
- * Knows nothing of what a formula does.
+ * Knows nothing of what a formula computes.
  */
 #include "formula/formula.h"
 

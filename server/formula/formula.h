@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A formula turns a tick into modelled watts; conserve.c then makes them add up to what was measured. One
- * file with one const table for each: pooled (default), smartwatts, share. Pure: no I/O, no clock, the same
- * input gives the same output. One instance serves one sensor.
+ * A formula turns a tick into modelled watts; conserve.c then makes them add up to the measured power. One
+ * file with one const table each; docs/energy-model.md explains them. Pure: no I/O, no clock, the same input
+ * gives the same output. One instance serves one sensor.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the sensor collections, makes a reader for each (reader.c), and says whose turn it is to read:
- * readers that want to wait in a row, few reads are under way at a time, and none begins while writing lags.
- * So memory is bounded by the reads under way and the writer's queue, however many sensors there are and
- * however much they have written meanwhile. Called by the server's loop.
+ * Finds the sensor collections, creates a reader for each (reader.c), and schedules their reads: waiting
+ * readers queue up, few reads are in progress at a time, and none starts while writing lags. So memory is
+ * limited by the reads in progress and the writer's queue, regardless of the number of sensors and of the
+ * backlog. Called by the server's loop.
  */
 #include "input/input.h"
 

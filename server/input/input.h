@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where reports come from: finds the sensor collections, also later ones, and reads each from its own
+ * Where reports come from: finds the sensor collections, including later ones, and reads each from its own
  * position. A sensor that fails does not stop the others.
  */
 #pragma once

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Learns how long after its time a tick can be read, from looks that came too early and those that found it.
- * Each look costs a round trip, so one for each tick is the aim. Pure: times are the caller's. Called by
- * input.c. The two clocks, sensor's and server's, may differ: only differences count.
+ * Learns how long after its time a tick can be read, from reads that were too early and reads that found it.
+ * Each read costs a round trip, so the aim is one per tick. Pure: the caller provides the times. Called by
+ * input.c. The clocks of sensor and server may differ: only differences count.
  */
 #include "input/pace.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When to look for a sensor's next tick: as late as it takes to find it whole at the first look, and no
- * later.
+ * When to read a sensor's next tick: just late enough to find it complete at the first read.
  */
 #pragma once
 

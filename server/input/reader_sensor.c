@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose report a document is. A file's sensors are named by its documents. A database's collection is one
- * machine's, called as the collection is; where further sensors write into it, as users of hwpc-sensor do,
- * each of them becomes a machine of its own, and it is logged. Called by reader.c.
+ * Which sensor a document belongs to. A file's sensors are named by its documents. A database's collection
+ * belongs to one machine and has its name; if other sensors write to it, as users of hwpc-sensor do, each of
+ * them becomes a machine of its own, and this is logged. Called by reader.c.
  */
 #include "input/reader.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What sensors say once of each target (collection target<machine>): runtime, image, pod, CPU quota. Looked
- * up by target's name; pure but for the documents it is given.
+ * Descriptions of targets (collection target<machine>): runtime, image, pod, CPU quota. Looked up by the
+ * target's name; pure except for the documents that it is given.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Table of targets at present. Fed by machine.c once per tick, read by the HTTP answers; knows no store.
+ * Table of the present targets. Filled by machine.c once per tick, read by the HTTP answers; knows no store.
  */
 #include "machine/live.h"
 

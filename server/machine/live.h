@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of each target at present: watts of its last tick, joules since the server started. For
- * /metrics and /api/latest. Pure; targets that have not been seen for a while are forgotten.
+ * Present state of each target: watts of its last tick, joules since the server started. For /metrics and
+ * /api/latest. Pure; targets not seen for a while are forgotten.
  */
 #pragma once
 

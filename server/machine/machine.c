@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One sensor's way from reports to power reports: decode, join, formula, share, encode. Called by input.c;
- * the same documents in the same order give the same output, so that work after a crash can be done again.
+ * One sensor's path from reports to power reports: decode, join, formula, conserve, encode. Called by
+ * input.c; the same documents in the same order give the same output, so that work can be repeated after a
+ * crash.
  */
 #include "machine/machine.h"
 

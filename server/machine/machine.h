@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything of one sensor: its join, its model, what is known at present, what was counted. Reports go in as
+ * Everything about one sensor: its join, its model, its present state, its counters. Reports go in as
  * documents, power reports come out as documents; knows neither stores nor HTTP.
  */
 #pragma once
@@ -17,13 +17,13 @@
 
 struct machine_counters {
 	uint64_t documents;   /* taken in, each once */
-	uint64_t bad;         /* documents that are no reports */
+	uint64_t bad;         /* malformed documents */
 	uint64_t duplicates;  /* reports that were there already; of files only */
 	uint64_t late;        /* reports whose tick had been finished */
 	uint64_t ticks;       /* finished */
 	uint64_t incomplete;  /* finished without what was announced, or without `all` */
-	uint64_t missing;     /* target reports that were announced and did not come */
-	uint64_t skipped;     /* ticks that the sensor numbered and that never came */
+	uint64_t missing;     /* target reports that were announced but did not arrive */
+	uint64_t skipped;     /* ticks that the sensor numbered but that did not arrive */
 	uint64_t overlapping; /* ticks that claim more time than has passed */
 	uint64_t unmeasured;  /* ticks without any energy */
 	uint64_t bridged;     /* ticks whose energy covers earlier ticks that had none, too */
@@ -32,7 +32,7 @@ struct machine_counters {
 	uint64_t unwritable;  /* rows that could not be encoded */
 	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
 	uint64_t renamed;     /* reports of containers that are called as rows of ours */
-	double lost_cpu_s;    /* CPU time that the sensor could give to no cgroup, of all ticks processed */
+	double lost_cpu_s; /* CPU time that the sensor could attribute to no cgroup, of all processed ticks */
 };
 
 #define MACHINE_GAPS 16

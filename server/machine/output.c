@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From share's rows to documents. Called by machine.c; pure but for the batch it fills.
+ * From conserve's rows to documents. Called by machine.c; pure except for the batch that it fills.
  */
 #include "machine/output.h"
 

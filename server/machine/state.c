@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Position and model as a document. Position and model are written together and after the power reports they
- * stand for: work that is done again after a crash makes the same documents with the same _id.
+ * Position and model as a document. Both are written together, after the power reports that they cover: work
+ * repeated after a crash creates the same documents with the same _id.
  */
 #include "machine/state.h"
 #include "base/reason.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of recaps that wait. One is made when the machine's last tick reaches its end. When nothing newer
- * has come for --recap-timeout it is made of what is there, its coverage says what is missing, and it waits
- * on: a sensor whose store was away still delivers, and the recap is made again. Called by the API and by the
- * loop.
+ * The list of pending recaps. A recap is written when the machine's last tick reaches its end. If nothing
+ * newer arrives for --recap-timeout, it is written from the available reports, its coverage shows what is
+ * missing, and it stays pending: a sensor whose store was away still delivers, and the recap is written
+ * again. Called by the API and by the loop.
  */
 #include "recap/recaps.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recaps that were asked for and wait until the tick that covers their end has been processed. They survive a
- * restart in the collection `state`.
+ * Requested recaps that wait until the tick that covers their end has been processed. They survive a restart
+ * in the collection `state`.
  */
 #pragma once
 

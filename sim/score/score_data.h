@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What score.c gathers and score_compute.c works on. Nobody else includes this.
+ * What score.c gathers and score_compute.c uses. Private to these.
  */
 #pragma once
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The containers that the model remembers: found by the tick's key, or by name when the key is new (a
- * container that came back, a server that was restarted). Grows with what it holds up to a bound; from there
- * on the longest unseen one makes room, and nothing is allocated while the number of containers at once stays
- * what it was.
+ * The containers that the model remembers: found by the tick's key, or by name if the key is new (a container
+ * that returned, a restarted server). Grows up to a limit; then the one that was not seen for longest is
+ * replaced, and nothing is allocated as long as the number of containers at once does not grow.
  */
 #include "formula/pooled/pooled.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Are the loads constant? Then the filters must not learn from the noise of the counters. Used by
- * pooled_input.c; says for each tick how calm the machine is and which rates the filters are shown.
+ * pooled_input.c: computes per tick how calm the machine is and which rates the filters see.
  */
 #include "formula/pooled/pooled.h"
 

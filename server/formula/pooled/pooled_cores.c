@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many physical cores a socket has, for sensors that do not say: MPERF (averaged over all threads)
- * against busy threads tells it as soon as a socket is neither idle nor full. Pure.
+ * The number of physical cores per socket, for sensors that do not report it: MPERF (averaged over all
+ * threads) against busy threads gives it once a socket is neither idle nor full. Pure.
  */
 #include "formula/pooled/pooled.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One scope's bank of filters: its memory, its passage through a tick, its drift with time and its guard.
- * Nothing that is not a number can stay: the bank starts again, and that is counted.
+ * One scope's bank of filters: its memory, one tick's update, its drift over time and its guard. If a value
+ * is no longer a number, the bank restarts, and the restart is counted.
  */
 #include "formula/pooled/pooled.h"
 
@@ -165,7 +165,7 @@ static void forget_weights(struct pooled_filter *filter)
 		filter->members[m].log_weight = WEIGHT_MEMORY * (filter->members[m].log_weight - most);
 }
 
-/* Each row's watts by the common costs alone: who deserves a slot, and how much each factor ages. */
+/* Each row's watts by the common costs alone: which rows deserve a slot, and how much each factor ages. */
 static void estimate_costs(const struct pooled_input *input, struct pooled_filter *filter, double power_sum)
 {
 	double b[POOLED_COMMON];
@@ -349,8 +349,9 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	weigh(filter);
 	estimate_costs(input, filter, power_sum);
 	pooled_slots_assign(pooled, filter);
-	/* Rows are others in each tick: what the last one said of them is not theirs, nor is it in a stored
-	 * state. */
+	/*
+	 * Rows differ from tick to tick: alarms of the last one do not apply, nor are they in a stored state.
+	 */
 	memset(filter->alarm, 0, input->n_rows);
 	pooled_measure_predict(pooled, filter);
 	drift(input, filter, power_w);

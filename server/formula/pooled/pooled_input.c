@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tick's counts as the filters want them: rates in 1e9/s by socket and row, gaps filled from what the
- * container (or the fleet) did before, the machine's rest as a last row, frequencies and occupancy. Called
+ * A tick's counts in the filters' form: rates in 1e9/s by socket and row, gaps filled from the earlier ratios
+ * of the container (or of all), the rest of the machine as the last row, frequencies and occupancy. Called
  * once per tick.
  */
 #include "formula/pooled/pooled.h"

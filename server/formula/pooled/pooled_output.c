@@ -120,9 +120,9 @@ static void learn_remote(struct pooled *pooled, const struct pooled_filter *filt
 }
 
 /*
- * Where loads are constant RAPL tells nothing of who costs what, and neither the model's priors nor the
- * CPU-time share is the better judge: the mean of both errs less than either. Where vector instructions are
- * counted the priors know enough to be trusted.
+ * With constant loads RAPL does not show who costs what, and neither the model's priors nor the CPU-time
+ * share is the better estimate: the mean of both has a smaller error than either. If vector instructions are
+ * counted, the priors can be trusted.
  */
 static void lean_on_time(const struct pooled_input *input, struct pooled_filter *filter, unsigned socket)
 {

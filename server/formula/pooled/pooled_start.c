@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the filters begin: the bank's assumptions, and priors scaled to the first measured power so that
+ * The start of the filters: the bank's assumptions, and priors scaled to the first measured power so that
  * without further evidence the answer is a CPU-time share tilted by instructions per cycle.
  */
 #include "formula/pooled/pooled.h"
