@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # One Makefile, out-of-tree objects in build/ (or BUILD=dir). `make help` lists the targets.
 
-BUILD ?= build
+# ARCH=arm64 (a Debian name): by a cross-compiler, against the libraries of that architecture, into build-arm64/.
+ARCH ?=
+BUILD ?= build$(if $(ARCH),-$(ARCH))
 VERSION := 0.1.0
 CC ?= gcc
 CFLAGS ?= -O2 -g
@@ -15,12 +17,32 @@ else
 HARDEN += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DWATTRIBUTE_SANITIZED
 LDHARDEN := -fsanitize=$(SANITIZE)
 endif
-PKGS := libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libcgroup libseccomp
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
-COMMON_LIBS = $(shell pkg-config --libs libmongoc-1.0 libbson-1.0 sqlite3 jansson libmicrohttpd libseccomp) -lev -lcap-ng -lm
-SENSOR_LIBS = $(shell pkg-config --libs libcgroup) -lpfm -lbpf -lelf -lz
-LAPACK_LIBS = $(shell pkg-config --libs lapacke)
-CLIENT_LIBS = -lncurses -ltinfo -lcurl
+# The MongoDB driver's 2.x or 1.x, whichever is here. What pkg-config does not find is an error when it is first needed,
+# not an empty list of flags.
+PKG_CONFIG ?= pkg-config
+ifneq ($(ARCH),)
+CROSS_ROOT := $(shell scripts/cross-root.sh $(ARCH))
+ifeq ($(CROSS_ROOT),)
+$(error no libraries for $(ARCH): see what scripts/cross-root.sh says above)
+endif
+CROSS := $(patsubst $(CROSS_ROOT)/usr/lib/%/libc.so,%,$(wildcard $(CROSS_ROOT)/usr/lib/*/libc.so))
+CC := $(CROSS)-gcc --sysroot=$(CROSS_ROOT)
+AR := $(CROSS)-ar
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(CROSS_ROOT) \
+	PKG_CONFIG_LIBDIR=$(CROSS_ROOT)/usr/lib/$(CROSS)/pkgconfig:$(CROSS_ROOT)/usr/share/pkgconfig pkg-config
+endif
+MONGO = $(if $(shell $(PKG_CONFIG) --exists mongoc2 bson2 && echo 2),mongoc2 bson2,libmongoc-1.0 libbson-1.0)
+COMMON_PKGS = $(MONGO) sqlite3 jansson libmicrohttpd libseccomp
+PKGS = $(COMMON_PKGS) libcgroup libcurl
+packages = $(if $(lacking),$(error pkg-config does not find: $(lacking). Install the packages: scripts/install-deps.sh build),$(1))
+# Asked once: the first use puts the answer in place of the question.
+lacking = $(eval lacking := $(shell for package in $(PKGS); do $(PKG_CONFIG) --exists $$package || echo $$package; done))$(lacking)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(call packages,$(PKGS)) | sed 's/-I/-isystem /g'))$(PKG_CFLAGS)
+COMMON_LIBS = $(eval COMMON_LIBS := $(shell $(PKG_CONFIG) --libs $(call packages,$(COMMON_PKGS))) -lev -lcap-ng -lm)$(COMMON_LIBS)
+SENSOR_LIBS = $(eval SENSOR_LIBS := $(shell $(PKG_CONFIG) --libs $(call packages,libcgroup)) -lpfm -lbpf -lelf -lz)$(SENSOR_LIBS)
+# For tests alone.
+LAPACK_LIBS = $(eval LAPACK_LIBS := $(shell $(PKG_CONFIG) --libs lapacke))$(LAPACK_LIBS)
+CLIENT_LIBS = $(eval CLIENT_LIBS := $(shell $(PKG_CONFIG) --libs $(call packages,libcurl)) -lncurses -ltinfo)$(CLIENT_LIBS)
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -DWATTRIBUTE_VERSION=\"$(VERSION)\" $(WARNINGS) $(WERROR) $(HARDEN) \
 	-Iinclude $(INCLUDES) -I$(BUILD) $(PKG_CFLAGS) $(CFLAGS)
@@ -51,6 +73,7 @@ help:
 ## make            build the programs into build/
 ## make run        install what is missing, build, and show this machine's containers with their watts
 ## make check      install what is missing, build, and run every test
+## make ARCH=arm64 builds for another architecture, by a cross-compiler, into build-arm64/
 ## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
 ## make bench      cost by number of containers, beside the peers
 ## make accuracy   error of every formula on every simulated scenario
@@ -63,7 +86,11 @@ $(BUILD)/sensor/%.o: INCLUDES = -Isensor
 $(BUILD)/sim/%.o: INCLUDES = -Isensor -I.
 $(BUILD)/server/%.o: INCLUDES = -Iserver
 $(BUILD)/client/%.o: INCLUDES = -Iclient -I.
-$(BUILD)/tests/%.o: INCLUDES = -Icommon -Isensor -Iserver -Iclient -Itests -I.
+$(BUILD)/tests/%.o: INCLUDES = -Icommon -Isensor -Iserver -Iclient -Itests -I. -DCMOCKA_DISABLE_DEPRECATION_WARNINGS
+
+# The value of a variable, for scripts.
+print-%:
+	@echo '$($*)'
 
 # Both names, as BUILD may be given with or without its whole path: else an object could stay as it is by mistake.
 $(BUILD)/%.o: %.c
@@ -75,11 +102,12 @@ $(BUILD)/server/page/page.o: $(wildcard server/page/*.html server/page/*.css ser
 
 # The program that counts in the kernel, and its loader's header.
 BPF_CLANG ?= clang
-BPF_ARCH := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/ppc64le/powerpc/')
+# The compiler knows what it compiles for; uname only what it runs on.
+BPF_ARCH := $(shell $(CC) -dumpmachine | sed 's/-.*//' | sed 's/x86_64/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/powerpc64le/powerpc/')
 $(BUILD)/sensor/source/bpf/count.bpf.o: sensor/source/bpf/count.bpf.c sensor/priv/count.h
 	@mkdir -p $(@D)
 	$(BPF_CLANG) -O2 -g -Wall -target bpf -Isensor -D__TARGET_ARCH_$(BPF_ARCH) \
-		-I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch) -c -o $@ $<
+		$(addprefix -I$(CROSS_ROOT)/usr/include,$(if $(CROSS_ROOT),/) /$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch)) -c -o $@ $<
 $(BUILD)/sensor/priv/count.skel.h: $(BUILD)/sensor/source/bpf/count.bpf.o
 	@mkdir -p $(@D)
 	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name count_bpf > $@.new && mv $@.new $@
@@ -94,7 +122,7 @@ $(BUILD)/libclient.a: $(call obj,$(CLIENT_SRC))
 $(BUILD)/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(AR) rcs $@ $^
 
 $(BUILD)/wattribute-sensor: $(BUILD)/sensor/main.o $(BUILD)/libsensor.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)

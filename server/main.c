@@ -142,8 +142,6 @@ int main(int argc, char *argv[])
 	int status = 0;
 	int r;
 
-	/* A killed process would leave a file of the database library's own counters in /dev/shm. */
-	(void)setenv("MONGOC_DISABLE_SHM", "1", 0);
 	r = config_load(&server_config_spec, &config, argc, argv, &loaded, &why);
 	if (r < 0) {
 		(void)fprintf(stderr, "wattribute-server: %s\n", why.text);

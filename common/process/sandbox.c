@@ -42,11 +42,11 @@ int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 /* Plans to keep those of `capabilities` that this process has. */
 static void plan_capabilities(uint64_t capabilities)
 {
+	const bool known = capng_get_caps_process() == 0; /* else nothing is kept */
 	uint64_t kept = 0;
 
-	(void)capng_get_caps_process();
 	for (unsigned number = 0; number < 64; number++) {
-		if ((capabilities & SANDBOX_CAPABILITY(number)) &&
+		if (known && (capabilities & SANDBOX_CAPABILITY(number)) &&
 		    capng_have_capability(CAPNG_PERMITTED, number))
 			kept |= SANDBOX_CAPABILITY(number);
 	}

@@ -5,6 +5,7 @@
  */
 #include "priv/priv_bpf.h"
 
+#include "priv/bpf_cause.h"
 #include "base/cleanup.h"
 #include "sensor/priv/count.skel.h"
 #include "base/reason.h"
@@ -24,23 +25,44 @@ struct priv_bpf {
 	int *fds; /* [n_events * n_cpus]; 0: none */
 };
 
-/* libbpf's own words go into the cause, not to stderr. */
+/* libbpf's own words go into the cause, not to stderr; of a verifier's log the end is kept. */
 static char last_words[160];
+static char verifier_log[4096];
+
+static void keep_log(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+static void keep_log(const char *format, va_list arguments)
+{
+	cleanup_(cleanup_free) char *log = NULL;
+	const int length = vasprintf(&log, format, arguments);
+	const size_t skipped =
+		length >= (int)sizeof(verifier_log) ? (size_t)length - (sizeof(verifier_log) - 1) : 0;
+
+	if (length < 0) {
+		log = NULL;
+		return;
+	}
+	memcpy(verifier_log, log + skipped, (size_t)length - skipped + 1);
+}
 
 static int keep_words(enum libbpf_print_level level, const char *format, va_list arguments)
 	__attribute__((format(printf, 2, 0)));
 static int keep_words(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	if (level == LIBBPF_WARN && last_words[0] == '\0') {
+	if (level == LIBBPF_WARN && strstr(format, "PROG LOAD LOG")) {
+		keep_log(format, arguments);
+	} else if (level == LIBBPF_WARN && last_words[0] == '\0') {
 		(void)vsnprintf(last_words, sizeof(last_words), format, arguments);
 		last_words[strcspn(last_words, "\n")] = '\0';
 	}
 	return 0;
 }
 
-static int fail(int error, struct reason *cause, const char *what)
+static int fail(int error, struct reason *cause)
 {
-	return reason_set(cause, error, "%s%s%s", what, last_words[0] ? ": " : "", last_words);
+	struct bpf_facts facts;
+
+	bpf_cause_read("/proc", "/sys", &facts);
+	return bpf_cause_set(&facts, error, verifier_log, last_words, cause);
 }
 
 static int size_maps(struct count_bpf *program, const struct priv_bpf_shape *shape)
@@ -66,7 +88,7 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 {
 	struct count_bpf *program;
 
-	last_words[0] = '\0';
+	last_words[0] = verifier_log[0] = '\0';
 	program = count_bpf__open();
 	if (!program)
 		return NULL;
@@ -84,7 +106,10 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 	(void)bpf_program__set_autoload(program->progs.on_birth, births);
 	(void)bpf_program__set_autoload(program->progs.on_move, births);
 	if (size_maps(program, shape) < 0 || count_bpf__load(program) < 0) {
+		const int error = errno;
+
 		count_bpf__destroy(program);
+		errno = error;
 		return NULL;
 	}
 	return program;
@@ -115,7 +140,7 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 		const int error = errno ? -errno : -ENOMEM;
 
 		priv_bpf_free(bpf);
-		return fail(error, cause, "the kernel rejects the BPF program");
+		return fail(error, cause);
 	}
 	*ret_bpf = bpf;
 	return 0;
@@ -176,14 +201,14 @@ int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], struct rea
 		return -EBUSY;
 	if (bpf_program__fd(on_switch) < 0)
 		on_switch = bpf->program->progs.on_switch_raw;
-	last_words[0] = '\0';
+	last_words[0] = verifier_log[0] = '\0';
 	bpf->link = bpf_program__attach(on_switch);
 	if (!bpf->link)
-		return fail(-errno, cause, "cannot attach to sched_switch");
+		return fail(-errno, cause);
 	attach_births(bpf);
 	r = flush(bpf);
 	if (r < 0)
-		return fail(r, cause, "cannot run the program on a CPU");
+		return fail(r, cause);
 	for (unsigned i = 0; i < PRIV_BPF_MAPS; i++) {
 		ret_fds[i] = fcntl(bpf_map__fd(given[i]), F_DUPFD_CLOEXEC, 3);
 		if (ret_fds[i] < 0) {

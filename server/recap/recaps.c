@@ -7,6 +7,7 @@
  */
 #include "recap/recaps.h"
 
+#include "base/bson_driver.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "recap/recap_job.h"
@@ -110,7 +111,7 @@ static void save(struct recaps *recaps)
 
 	bson_append_utf8(&document, "_id", -1, RECAPS_STATE_ID, -1);
 	bson_append_date_time(&document, "timestamp", -1, clock_realtime_ms());
-	bson_append_array_begin(&document, "list", -1, &list);
+	bson_append_array_unsafe_begin(&document, "list", -1, &list);
 	for (const struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
 		if (!entry->finished)
 			(void)recap_bson_write_request(&list, n++, &entry->request);

@@ -18,11 +18,15 @@
 #define CODE_OPTIONS_CONFLICT 85 /* the index exists with another expiry */
 #define CODE_KEYS_CONFLICT    86
 
-/* The driver's file of counters would remain if its process is killed, or has changed its user. */
-__attribute__((constructor)) static void remove_counters(void)
+/*
+ * The driver's file of counters would remain if its process is killed, or has changed its user. Older drivers
+ * make it while they are loaded, before anything here runs, later ones at mongoc_init() unless told not to.
+ */
+__attribute__((constructor)) static void refuse_counters_file(void)
 {
 	char path[48];
 
+	(void)setenv("MONGOC_DISABLE_SHM", "1", 0);
 	(void)snprintf(path, sizeof(path), "/dev/shm/mongoc-%u", (unsigned)getpid());
 	(void)unlink(path);
 }

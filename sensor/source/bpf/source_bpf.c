@@ -277,11 +277,11 @@ static int probe(struct source_context *context, const struct event_group_reques
 	if (r == 0 && ns == 0)
 		r = -ENODATA;
 	if (r < 0)
-		reason_set(why, 0,
-			   "BPF counting does not work here (%s%s%s). It needs Linux 5.10 with BTF, and root "
-			   "or CAP_BPF and CAP_PERFMON",
-			   priv_client_cause(context->priv), priv_client_cause(context->priv)[0] ? ": " : "",
-			   strerror(-r));
+		reason_set(why, 0, "%s",
+			   priv_client_cause(context->priv)[0] ? priv_client_cause(context->priv)
+			   : r == -ENODATA ? "the program runs, but counts no time. Report this with the "
+					     "kernel's version"
+					   : strerror(-r));
 	unmap_arrays(&bpf);
 	return r;
 }

@@ -8,6 +8,7 @@
  */
 #include "formula/formula.h"
 #include "formula/smartwatts/layer.h"
+#include "base/bson_driver.h"
 #include "base/reason.h"
 
 #include <errno.h>
@@ -319,7 +320,7 @@ static int save(const void *opaque, bson_t *document)
 		BSON_APPEND_INT32(document, "version", STATE_VERSION) &&
 		BSON_APPEND_INT32(document, "history", (int32_t)smartwatts->config.learn_history) &&
 		BSON_APPEND_INT32(document, "error_window", (int32_t)smartwatts->config.learn_error_window) &&
-		BSON_APPEND_ARRAY_BEGIN(document, "layers", &list);
+		BSON_APPEND_ARRAY_UNSAFE_BEGIN(document, "layers", &list);
 
 	for (unsigned i = 0; ok && i < REPORT_SCOPES * TICK_SOCKETS_MAX * SMARTWATTS_LAYERS; i++) {
 		unsigned position[3] = {i / (TICK_SOCKETS_MAX * SMARTWATTS_LAYERS),

@@ -73,21 +73,33 @@ static void test_server_restart(void **state)
 	batch_done(&batch);
 }
 
+/*
+ * Neither when the driver has been loaded nor when it has been used, a store being open or not.
+ */
 static void test_nothing_in_shared_memory(void **state)
 {
 	char path[64];
+	struct store *store;
+	struct reason why;
 
 	(void)state;
 	(void)snprintf(path, sizeof(path), "/dev/shm/mongoc-%u", (unsigned)getpid());
 	assert_int_equal(access(path, F_OK), -1);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(
+			store_open("mongodb://127.0.0.1:1", &(struct store_options){0}, &store, &why), 0);
+		assert_int_equal(access(path, F_OK), -1);
+		store_close(store);
+		assert_int_equal(access(path, F_OK), -1);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest restart[] = {cmocka_unit_test(test_server_restart)};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_mongodb_away),
 		cmocka_unit_test(test_nothing_in_shared_memory),
+		cmocka_unit_test(test_mongodb_away),
 	};
 
 	if (getenv("WATTRIBUTE_TEST_RESTART"))
