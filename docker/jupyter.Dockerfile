@@ -2,7 +2,7 @@
 # A notebook server with what notebooks/ needs:
 #   docker run -d -v "$(pwd)/notebooks":/home/jovyan/work --name notebook -p 8888:8888 IMAGE
 #   docker logs notebook      shows the address with its token
-FROM debian:bookworm-slim
+FROM debian:trixie-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	jupyter-notebook python3-ipykernel python3-matplotlib python3-pandas python3-pymongo \
 	&& rm -rf /var/lib/apt/lists/* \

@@ -5,7 +5,7 @@
 #   need_docker [--perf-v1 | --v2]   starts an engine if none runs; skips the whole script when none can run
 #       --perf-v1   mounts the perf_event v1 hierarchy first (that takes it away from cgroup v2, machine-wide)
 #       --v2        the engine sees cgroup v2 only
-#   need_base_image                  makes debian:bookworm-slim for that engine (network once, then from a cache)
+#   need_base_image [SUITE]          makes debian:SUITE-slim (trixie) for that engine (network once, then from a cache)
 #   docker_build IMAGE DOCKERFILE    builds one of the project's images from the tree
 #   docker_run_id                    prints a name prefix of this run, for containers and networks
 #   need_docker_names                for scripts that use the documented names of images, containers and networks, and the
@@ -121,39 +121,29 @@ need_docker_names() {
 	flock -w 600 7 || skip_all 'another test has used the documented names and ports for ten minutes'
 }
 
-docker_apt_mirror() {
-	{
-		awk '$1 == "URIs:" { print $2; exit }' /etc/apt/sources.list.d/*.sources 2>/dev/null
-		awk '$1 == "deb" { for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) { print $i; exit } }' /etc/apt/sources.list 2>/dev/null
-		echo http://deb.debian.org/debian
-	} | head -n 1
-}
+# docker_make_base SUITE: the image installs from where this machine installs.
 docker_make_base() {
 	docker_root=$TAP_DIR/base
-	debootstrap --variant=minbase --include=ca-certificates bookworm "$docker_root" "$(docker_apt_mirror)" || return 1
+	"$TOP/scripts/debian-root.sh" "$1" "$(dpkg --print-architecture)" "$docker_root" --variant=minbase --include=ca-certificates || return 1
 	rm -rf "$docker_root"/var/cache/apt/archives/*.deb "$docker_root"/var/lib/apt/lists/* \
 		"$docker_root"/usr/share/doc/* "$docker_root"/usr/share/man/* "$docker_root"/usr/share/locale/*
-	# The image installs from where this machine installs.
-	rm -f "$docker_root/etc/apt/sources.list"
-	cp /etc/apt/sources.list "$docker_root/etc/apt/" 2>/dev/null
-	cp /etc/apt/sources.list.d/* "$docker_root/etc/apt/sources.list.d/" 2>/dev/null
-	cp /etc/apt/apt.conf.d/* "$docker_root/etc/apt/apt.conf.d/" 2>/dev/null
 	cp /etc/ssl/certs/ca-certificates.crt "$docker_root/etc/ssl/certs/" 2>/dev/null
 	mkdir -p "$CACHE"
-	tar -C "$docker_root" -c . | zstd -q -3 >"$CACHE/debian-base.tar.zst.$$" &&
-		mv "$CACHE/debian-base.tar.zst.$$" "$CACHE/debian-base.tar.zst"
+	tar -C "$docker_root" -c . | zstd -q -3 >"$CACHE/debian-$1.tar.zst.$$" &&
+		mv "$CACHE/debian-$1.tar.zst.$$" "$CACHE/debian-$1.tar.zst"
 	rm -rf "$docker_root"
 }
 # The registry is asked first only where nothing is cached and it answers quickly.
 need_base_image() {
-	docker image inspect debian:bookworm-slim >/dev/null 2>&1 && return 0
-	if [ ! -s "$CACHE/debian-base.tar.zst" ]; then
-		timeout 60 docker pull -q debian:bookworm-slim >/dev/null 2>&1 && return 0
-		need_program debootstrap zstd
-		docker_make_base >"$TAP_DIR/base.log" 2>&1 ||
+	docker_suite=${1:-trixie}
+	docker image inspect "debian:$docker_suite-slim" >/dev/null 2>&1 && return 0
+	if [ ! -s "$CACHE/debian-$docker_suite.tar.zst" ]; then
+		timeout 60 docker pull -q "debian:$docker_suite-slim" >/dev/null 2>&1 && return 0
+		need_program mmdebstrap zstd
+		docker_make_base "$docker_suite" >"$TAP_DIR/base.log" 2>&1 ||
 			skip_all "no base image: neither the registry nor the package mirror gave one: $(tail -n 1 "$TAP_DIR/base.log")"
 	fi
-	zstd -dcq "$CACHE/debian-base.tar.zst" | docker import -c 'CMD ["bash"]' - debian:bookworm-slim >/dev/null ||
+	zstd -dcq "$CACHE/debian-$docker_suite.tar.zst" | docker import -c 'CMD ["bash"]' - "debian:$docker_suite-slim" >/dev/null ||
 		skip_all "no base image: the cached one cannot be loaded"
 }
 # A small image with a shell for loads, made of what this machine has: no network.
