@@ -100,14 +100,17 @@ $(BUILD)/%.o: %.c
 # The live page is embedded in the server.
 $(BUILD)/server/page/page.o: $(wildcard server/page/*.html server/page/*.css server/page/*.js server/page/*.svg server/page/vendor/*)
 
-# The program that counts in the kernel, and its loader's header.
+# The program that counts in the kernel, and its loader's header. Architecture and headers are those of the compiler that
+# builds the rest, so that a cross compiler's program is for its own machine. -mcpu=v2: nothing that an older kernel lacks.
 BPF_CLANG ?= clang
-# The compiler knows what it compiles for; uname only what it runs on.
-BPF_ARCH := $(shell $(CC) -dumpmachine | sed 's/-.*//' | sed 's/x86_64/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/powerpc64le/powerpc/')
+bpf_machine = $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+bpf_arch = $(shell echo $(bpf_machine) | sed 's/x86_64/x86/; s/i.86/x86/; s/aarch64/arm64/; s/riscv64/riscv/; s/powerpc.*/powerpc/; s/s390x/s390/; s/^arm.*v.*/arm/')
+bpf_folder = $(patsubst %/$(1),%,$(filter %/$(1),$(shell echo '#include <$(1)>' | $(CC) -M -x c - 2>/dev/null)))
+BPF_FLAGS = -O2 -g -Wall -target bpf -mcpu=v2 -Isensor -D__TARGET_ARCH_$(bpf_arch) \
+	$(addprefix -idirafter ,$(sort $(foreach header,asm/types.h linux/bpf.h bpf/bpf_helpers.h,$(call bpf_folder,$(header)))))
 $(BUILD)/sensor/source/bpf/count.bpf.o: sensor/source/bpf/count.bpf.c sensor/priv/count.h
 	@mkdir -p $(@D)
-	$(BPF_CLANG) -O2 -g -Wall -target bpf -Isensor -D__TARGET_ARCH_$(BPF_ARCH) \
-		$(addprefix -I$(CROSS_ROOT)/usr/include,$(if $(CROSS_ROOT),/) /$(shell $(CC) -print-multiarch 2>/dev/null || gcc -print-multiarch)) -c -o $@ $<
+	$(BPF_CLANG) $(BPF_FLAGS) -c -o $@ $<
 $(BUILD)/sensor/priv/count.skel.h: $(BUILD)/sensor/source/bpf/count.bpf.o
 	@mkdir -p $(@D)
 	PATH="$$PATH:/usr/sbin:/sbin" bpftool gen skeleton $< name count_bpf > $@.new && mv $@.new $@

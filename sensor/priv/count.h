@@ -15,6 +15,19 @@ struct count_cell {
 	unsigned long long events[COUNT_EVENTS_MAX]; /* scaled for multiplexing */
 };
 
+/* Slots that have had anything: a byte each, as the oldest kernels know no atomic OR. A cache line. */
+#define COUNT_TOUCHED_SLOTS 64
+struct count_touched {
+	unsigned char slots[COUNT_TOUCHED_SLOTS];
+};
+
+/* That a CPU is counted at all: both stand still where it is away, the second one where its events are dead.
+ */
+struct count_pulse {
+	unsigned long long seen_ns;    /* when the program ran there last */
+	unsigned long long enabled_ns; /* grows as its events are enabled */
+};
+
 /* A cgroup that was born. 256 bytes. */
 struct count_birth {
 	unsigned long long seq; /* its number, from 1; 0 while it is being written */

@@ -80,7 +80,21 @@ static int size_maps(struct count_bpf *program, const struct priv_bpf_shape *sha
 	if (r == 0)
 		r = bpf_map__set_max_entries(program->maps.totals, shape->n_cpus * 2);
 	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.touched, shape->n_slots / 64 + 1);
+		r = bpf_map__set_max_entries(program->maps.touched, shape->n_slots / COUNT_TOUCHED_SLOTS + 1);
+	if (r == 0)
+		r = bpf_map__set_max_entries(program->maps.places, shape->n_cpus);
+	if (r == 0)
+		r = bpf_map__set_max_entries(program->maps.pulses, shape->n_cpus);
+	return r;
+}
+
+static int set_places(const struct count_bpf *program, const struct priv_bpf_shape *shape)
+{
+	int r = 0;
+
+	for (unsigned cpu = 0; r == 0 && cpu < shape->n_cpus; cpu++)
+		r = bpf_map_update_elem(bpf_map__fd(program->maps.places), &cpu, &shape->place_of_cpu[cpu],
+					BPF_ANY);
 	return r;
 }
 
@@ -99,13 +113,11 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 	*(unsigned *)(uintptr_t)&program->rodata->n_places = shape->n_places;
 	*(unsigned *)(uintptr_t)&program->rodata->n_slots = shape->n_slots;
 	*(unsigned *)(uintptr_t)&program->rodata->n_births = shape->n_births ? shape->n_births : 1;
-	memcpy((unsigned *)(uintptr_t)program->rodata->place_of_cpu, shape->place_of_cpu,
-	       shape->n_cpus * sizeof(*shape->place_of_cpu));
 	(void)bpf_program__set_autoload(program->progs.on_switch, typed);
 	(void)bpf_program__set_autoload(program->progs.on_switch_raw, !typed);
 	(void)bpf_program__set_autoload(program->progs.on_birth, births);
 	(void)bpf_program__set_autoload(program->progs.on_move, births);
-	if (size_maps(program, shape) < 0 || count_bpf__load(program) < 0) {
+	if (size_maps(program, shape) < 0 || count_bpf__load(program) < 0 || set_places(program, shape) < 0) {
 		const int error = errno;
 
 		count_bpf__destroy(program);
@@ -194,7 +206,8 @@ int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], struct rea
 {
 	struct bpf_program *on_switch = bpf->program->progs.on_switch;
 	const struct bpf_map *given[PRIV_BPF_MAPS] = {bpf->program->maps.cells, bpf->program->maps.totals,
-						      bpf->program->maps.touched, bpf->program->maps.births};
+						      bpf->program->maps.touched, bpf->program->maps.births,
+						      bpf->program->maps.pulses};
 	int r;
 
 	if (bpf->link)

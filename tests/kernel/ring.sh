@@ -181,7 +181,7 @@ boot() {
 	cat "$dir.cpio" >"$image"
 	[ -z "$overlay" ] || pack "$overlay" >>"$image" # what comes later replaces what was before
 	case $arch in
-	amd64) qemu=(qemu-system-x86_64 -accel "tcg,thread=multi" -cpu max -append "console=ttyS0 $append") ;;
+	amd64) qemu=(qemu-system-x86_64 -accel tcg -cpu max -append "console=ttyS0 $append") ;;
 	# One CPU that counts its instructions exactly, or several that do not.
 	arm64)
 		qemu=(qemu-system-aarch64 -M virt -cpu max -append "console=ttyAMA0 $append")

@@ -6,6 +6,12 @@
  * sensor hears of it has been counted; the sensor takes what is there over into the slot of its target.
  * Where a switch was not traced, the task that now leaves gets the part of the time that the scheduler says
  * it ran; the rest belongs to nobody for sure and goes to `lost`.
+ *
+ * For verifiers from 5.10 on: no index that a compiler could separate from its check. Loops over events are
+ * unrolled, so that every offset is a constant; all other places are found by map lookups, which check the
+ * key. What is computed lies in a map, whose values a verifier does not follow: on the stack each event would
+ * double the states that it has to look at. No instruction newer than 5.10: atomic additions only, flags are
+ * bytes that are stored.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -51,12 +57,18 @@ const volatile unsigned int n_cpus = 1; /* highest CPU number + 1 */
 const volatile unsigned int n_places = 1;
 const volatile unsigned int n_slots = 1;
 const volatile unsigned int n_births = 1;
-const volatile unsigned int place_of_cpu[COUNT_CPUS_MAX] = {};
+
+/* The events that there are, each with a constant number; what is above n_events is removed at loading. */
+#define EACH_EVENT(i) _Pragma("clang loop unroll(full)") for (unsigned int i = 0; i < COUNT_EVENTS_MAX; i++)
 
 struct cpu_state {
 	unsigned long long cgroup;
 	unsigned long long ns;
+	unsigned long long place;
+	unsigned long long busy;    /* the program runs here now: one that interrupts it leaves at once */
+	unsigned long long enabled; /* that this delta's events were, at most */
 	struct bpf_perf_event_value events[COUNT_EVENTS_MAX];
+	struct count_cell delta, part;
 };
 
 struct {
@@ -72,6 +84,21 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cpu_state);
 } states SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* n_cpus */
+	__type(key, __u32);
+	__type(value, __u32);
+} places SEC(".maps"); /* CPU -> place */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* n_cpus */
+	__type(key, __u32);
+	__type(value, struct count_pulse);
+} pulses SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -99,10 +126,10 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* n_slots / 64 */
+	__uint(max_entries, 1); /* n_slots / 64 + 1, each a byte for 64 slots */
 	__type(key, __u32);
-	__type(value, __u64);
-} touched SEC(".maps"); /* a bit for each slot that has had anything; the reader takes it away */
+	__type(value, struct count_touched);
+} touched SEC(".maps"); /* the reader takes the bytes away */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -113,6 +140,13 @@ struct {
 } births SEC(".maps"); /* a ring; birth i has the cells of slot n_slots + i */
 
 unsigned long long n_born = 0;
+
+/* Below a power of two. In assembler, as a compiler that knows a bound of its own drops or moves the mask. */
+static __always_inline unsigned long long mask(unsigned long long value, unsigned long long power)
+{
+	asm volatile("%0 &= %1" : "+r"(value) : "ri"(power - 1));
+	return value;
+}
 
 static __always_inline unsigned long long scale(unsigned long long count, unsigned long long enabled,
 						unsigned long long running)
@@ -125,82 +159,116 @@ static __always_inline unsigned long long scale(unsigned long long count, unsign
 	return count / running * enabled + count % running * enabled / running;
 }
 
+/* Never of zero: a compiler that knows an addend as zero makes an atomic OR of it, which 5.10 does not have.
+ */
+static __always_inline void add(unsigned long long *to, unsigned long long n)
+{
+	if (n)
+		__sync_fetch_and_add(to, n);
+}
+
 static __always_inline void add_cell(struct count_cell *cell, const struct count_cell *delta)
 {
-	unsigned int i;
-
-	__sync_fetch_and_add(&cell->ns, delta->ns);
-	__sync_fetch_and_add(&cell->enabled, delta->enabled);
-	__sync_fetch_and_add(&cell->running, delta->running);
-	for (i = 0; i < COUNT_EVENTS_MAX; i++) {
-		if (i >= n_events)
-			break;
-		if (delta->events[i])
-			__sync_fetch_and_add(&cell->events[i], delta->events[i]);
+	add(&cell->ns, delta->ns);
+	add(&cell->enabled, delta->enabled);
+	add(&cell->running, delta->running);
+	EACH_EVENT(i)
+	{
+		if (i < n_events)
+			add(&cell->events[i], delta->events[i]);
 	}
 }
 
-/* After the cell: a reader that takes the bit early finds the rest of it by the next bit. */
+/* After the cell: a reader that takes the byte early looks at the cell again in the next tick. */
 static __always_inline void touch(__u32 slot)
 {
-	const __u64 bit = 1ULL << (slot & 63);
-	__u32 key = slot >> 6;
-	__u64 *word = bpf_map_lookup_elem(&touched, &key);
+	__u32 key = slot / COUNT_TOUCHED_SLOTS;
+	struct count_touched *bytes = bpf_map_lookup_elem(&touched, &key);
+	volatile unsigned char *byte;
 
-	if (word && !(*(volatile __u64 *)word & bit))
-		__sync_fetch_and_or(word, bit);
+	if (!bytes)
+		return;
+	byte = bytes->slots + mask(slot, COUNT_TOUCHED_SLOTS);
+	if (!*byte)
+		*byte = 1;
 }
 
-/* What has been counted on this CPU since the last time. */
-static __always_inline void take_delta(struct cpu_state *state, unsigned int cpu, bool idle,
-				       struct count_cell *delta)
+/* That the program runs on this CPU, and that its events do. */
+static __always_inline void beat(unsigned int cpu, unsigned long long now, unsigned long long enabled)
+{
+	__u32 key = cpu;
+	struct count_pulse *pulse = bpf_map_lookup_elem(&pulses, &key);
+
+	if (!pulse)
+		return;
+	pulse->seen_ns = now;
+	pulse->enabled_ns += enabled;
+}
+
+/* What the event has counted on this CPU since the last time. */
+static __always_inline void take_event(struct cpu_state *state, unsigned int cpu, unsigned int i)
+{
+	struct bpf_perf_event_value *last = &state->events[i];
+	struct bpf_perf_event_value value;
+	unsigned long long enabled, running;
+
+	state->delta.events[i] = 0;
+	if (bpf_perf_event_read_value(&event_fds, i * n_cpus + cpu, &value, sizeof(value)) != 0)
+		return; /* this CPU does not have the event, or not now */
+	/* Opened again, as its CPU had been away: it starts from nothing. */
+	if (value.enabled < last->enabled || value.counter < last->counter)
+		last->counter = last->enabled = last->running = 0;
+	enabled = value.enabled - last->enabled;
+	running = value.running - last->running;
+	state->delta.events[i] = scale(value.counter - last->counter, enabled, running);
+	if (enabled > state->enabled)
+		state->enabled = enabled;
+	if (i == 0) {
+		state->delta.enabled = enabled;
+		state->delta.running = running;
+	}
+	last->counter = value.counter;
+	last->enabled = value.enabled;
+	last->running = value.running;
+}
+
+static __always_inline void take_delta(struct cpu_state *state, unsigned int cpu, bool idle)
 {
 	unsigned long long now = bpf_ktime_get_ns();
-	unsigned int i;
 
-	delta->ns = idle ? 0 : now - state->ns;
+	state->delta.ns = idle ? 0 : now - state->ns;
+	state->delta.enabled = state->delta.running = 0;
+	state->enabled = 0;
 	state->ns = now;
-	for (i = 0; i < COUNT_EVENTS_MAX; i++) {
-		struct bpf_perf_event_value value = {};
-		struct bpf_perf_event_value *last = &state->events[i];
-
-		if (i >= n_events)
-			break;
-		if (bpf_perf_event_read_value(&event_fds, i * n_cpus + cpu, &value, sizeof(value)) != 0)
-			continue; /* this CPU does not have the event, or not now */
-		/* Reopened after its CPU was offline: it starts from nothing. */
-		if (value.enabled < last->enabled || value.counter < last->counter)
-			*last = (struct bpf_perf_event_value){};
-		delta->events[i] = scale(value.counter - last->counter, value.enabled - last->enabled,
-					 value.running - last->running);
-		if (i == 0) {
-			delta->enabled = value.enabled - last->enabled;
-			delta->running = value.running - last->running;
-		}
-		*last = value;
+	EACH_EVENT(i)
+	{
+		if (i < n_events)
+			take_event(state, cpu, i);
 	}
+	beat(cpu, now, state->enabled);
 }
 
 /* The part of each count that falls into `ns` of the delta's time; what remains stays in the delta. */
-static __always_inline void split(struct count_cell *delta, unsigned long long elapsed, unsigned long long ns,
-				  struct count_cell *part)
+static __always_inline void split(struct cpu_state *state, unsigned long long elapsed, unsigned long long ns)
 {
-	unsigned int i;
+	struct count_cell *delta = &state->delta, *part = &state->part;
 
 	part->ns = ns;
 	part->enabled = delta->enabled;
 	part->running = delta->running;
 	delta->ns = elapsed - ns;
 	delta->enabled = delta->running = 0;
-	for (i = 0; i < COUNT_EVENTS_MAX; i++) {
+	EACH_EVENT(i)
+	{
 		if (i >= n_events)
-			break;
+			continue;
 		part->events[i] = delta->events[i] / elapsed * ns + delta->events[i] % elapsed * ns / elapsed;
 		delta->events[i] -= part->events[i];
 	}
 }
 
-static __always_inline void give(unsigned long long cgroup, unsigned int cpu, const struct count_cell *delta)
+static __always_inline void give(unsigned long long cgroup, unsigned int cpu, unsigned long long place,
+				 const struct count_cell *delta)
 {
 	struct count_cell *cell;
 	__u32 key = cpu, *slot;
@@ -211,7 +279,7 @@ static __always_inline void give(unsigned long long cgroup, unsigned int cpu, co
 	slot = bpf_map_lookup_elem(&slots, &cgroup);
 	if (!slot)
 		return;
-	key = *slot * n_places + place_of_cpu[cpu];
+	key = *slot * n_places + (__u32)place;
 	cell = bpf_map_lookup_elem(&cells, &key);
 	if (!cell)
 		return;
@@ -234,40 +302,59 @@ static __always_inline void lose(unsigned int cpu, const struct count_cell *delt
 		add_cell(cell, delta);
 }
 
+/* The place of this CPU, looked up once. */
+static __always_inline void find_place(struct cpu_state *state, unsigned int cpu)
+{
+	__u32 key = cpu, *place = bpf_map_lookup_elem(&places, &key);
+
+	if (place)
+		state->place = *place;
+}
+
 /* Gives what was counted to the cgroup that ran until now, for `ran_ns` as far as the scheduler knows; `next`
  * follows. */
-static __always_inline void account(unsigned long long was, unsigned long long next,
-				    unsigned long long ran_ns)
+static __always_inline void settle(struct cpu_state *state, unsigned int cpu, unsigned long long was,
+				   unsigned long long next, unsigned long long ran_ns)
 {
-	struct count_cell delta = {}, part = {};
-	unsigned int cpu = bpf_get_smp_processor_id();
-	unsigned long long before, had, elapsed;
-	struct cpu_state *state;
-	__u32 key = 0;
+	unsigned long long before = state->ns, had = state->cgroup, elapsed;
 
-	state = bpf_map_lookup_elem(&states, &key);
-	if (!state || cpu >= COUNT_CPUS_MAX || cpu >= n_cpus)
-		return; /* a CPU that was not there at the start has no cell */
-	before = state->ns;
-	had = state->cgroup;
-	take_delta(state, cpu, was == IDLE_ID, &delta);
+	take_delta(state, cpu, was == IDLE_ID);
 	state->cgroup = next;
-	if (before == 0)
+	if (before == 0) {
+		find_place(state, cpu);
 		return;
+	}
 	if (had == was) {
-		give(was, cpu, &delta);
+		give(was, cpu, state->place, &state->delta);
 		return;
 	}
 	elapsed = state->ns - before;
 	if (ran_ns > elapsed)
 		ran_ns = elapsed;
 	if (elapsed == 0 || ran_ns == 0 || was == IDLE_ID) {
-		lose(cpu, &delta);
+		lose(cpu, &state->delta);
 		return;
 	}
-	split(&delta, elapsed, ran_ns, &part);
-	give(was, cpu, &part);
-	lose(cpu, &delta);
+	split(state, elapsed, ran_ns);
+	give(was, cpu, state->place, &state->part);
+	lose(cpu, &state->delta);
+}
+
+static __always_inline void account(unsigned long long was, unsigned long long next,
+				    unsigned long long ran_ns)
+{
+	unsigned int cpu = bpf_get_smp_processor_id();
+	struct cpu_state *state;
+	__u32 key = 0;
+
+	state = bpf_map_lookup_elem(&states, &key);
+	/* A CPU that was not there at the start has no cell yet. A flush that interrupts a move on its CPU
+	 * would count the same time twice: it comes again with the next tick. */
+	if (!state || cpu >= n_cpus || *(volatile unsigned long long *)&state->busy)
+		return;
+	*(volatile unsigned long long *)&state->busy = 1;
+	settle(state, cpu, was, next, ran_ns);
+	*(volatile unsigned long long *)&state->busy = 0;
 }
 
 /* Direct loads: allowed for the arguments of a BTF tracepoint. */
@@ -317,14 +404,11 @@ int BPF_PROG(on_switch_raw, bool preempt, struct task_struct *previous, struct t
 
 static __always_inline void clear_cells(__u32 slot)
 {
-	unsigned int place;
-
-	for (place = 0; place < COUNT_CPUS_MAX; place++) {
-		__u32 key = slot * n_places + place;
+	/* A wide counter: where it is spilled, the oldest verifiers keep what they know of it. */
+	for (unsigned long long place = 0; place < n_places; place++) {
+		__u32 key = slot * n_places + (__u32)place;
 		struct count_cell *cell;
 
-		if (place >= n_places)
-			break;
 		cell = bpf_map_lookup_elem(&cells, &key);
 		if (cell)
 			__builtin_memset(cell, 0, sizeof(*cell));

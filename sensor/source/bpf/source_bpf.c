@@ -42,11 +42,14 @@ static void unmap_arrays(struct source_bpf *bpf)
 		(void)munmap((void *)(uintptr_t)bpf->totals, bpf->totals_size);
 	if (bpf->touched)
 		(void)munmap(bpf->touched, bpf->touched_size);
+	if (bpf->pulses)
+		(void)munmap((void *)(uintptr_t)bpf->pulses, bpf->pulses_size);
 	if (bpf->births)
 		(void)munmap((void *)(uintptr_t)bpf->births, bpf->births_size);
 	free(bpf->time_places);
 	free(bpf->place_of_cpu);
 	free(bpf->before);
+	free(bpf->touched_before);
 	free(bpf->totals_before);
 	free(bpf->fresh);
 	free(bpf->changes);
@@ -157,21 +160,24 @@ static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
 			       PROT_READ, &bpf->cells_size);
 	bpf->totals = map_array(fds[1], (size_t)bpf->n_cpus * 2, sizeof(*bpf->totals), PROT_READ,
 				&bpf->totals_size);
-	bpf->touched = map_array(fds[2], bpf->n_slots / 64 + 1, sizeof(*bpf->touched), PROT_READ | PROT_WRITE,
-				 &bpf->touched_size);
+	bpf->touched = map_array(fds[2], bpf->n_slots / COUNT_TOUCHED_SLOTS + 1, sizeof(struct count_touched),
+				 PROT_READ | PROT_WRITE, &bpf->touched_size);
 	bpf->births =
 		map_array(fds[3], bpf->n_births + 1, sizeof(*bpf->births), PROT_READ, &bpf->births_size);
-	return bpf->cells && bpf->totals && bpf->touched && bpf->births ? 0 : -ENOMEM;
+	bpf->pulses = map_array(fds[4], bpf->n_cpus, sizeof(*bpf->pulses), PROT_READ, &bpf->pulses_size);
+	return bpf->cells && bpf->totals && bpf->touched && bpf->births && bpf->pulses ? 0 : -ENOMEM;
 }
 
 static int make_arrays(struct source_bpf *bpf)
 {
 	bpf->before = calloc((size_t)bpf->n_slots * bpf->source.frame.n_places, sizeof(*bpf->before));
+	bpf->touched_before = calloc(1, bpf->touched_size);
 	bpf->totals_before = calloc((size_t)bpf->n_cpus * 2, sizeof(*bpf->totals_before));
 	bpf->fresh = calloc(bpf->n_slots, sizeof(*bpf->fresh));
 	bpf->changes = calloc(PRIV_BPF_CHANGES_MAX, sizeof(*bpf->changes));
 	bpf->adopted = calloc(bpf->n_births + 1, sizeof(*bpf->adopted));
-	if (!bpf->before || !bpf->totals_before || !bpf->fresh || !bpf->changes || !bpf->adopted)
+	if (!bpf->before || !bpf->touched_before || !bpf->totals_before || !bpf->fresh || !bpf->changes ||
+	    !bpf->adopted)
 		return -ENOMEM;
 	memcpy(bpf->totals_before, bpf->totals, bpf->totals_size);
 	bpf->births_told = bpf->births[bpf->n_births].seq != 0;

@@ -25,10 +25,12 @@ struct source_bpf {
 	unsigned n_cpus, n_slots;
 	uint32_t *place_of_cpu;
 	const struct count_cell *cells, *totals; /* mapped */
-	uint64_t *touched; /* mapped; a bit for each slot that has had anything since it was taken away */
+	uint64_t *touched; /* mapped; a byte for each slot that has had anything, until it is taken away */
+	uint64_t *touched_before; /* those of the last read: a CPU's byte may be seen before its count is */
+	const struct count_pulse *pulses; /* mapped */
 	const struct count_birth
 		*births; /* mapped: [n_births], and one more that says whether they are told */
-	size_t cells_size, totals_size, touched_size, births_size;
+	size_t cells_size, totals_size, touched_size, births_size, pulses_size;
 	bool births_told;
 	unsigned n_births;
 	uint64_t next_birth;             /* births before this number were handed on */

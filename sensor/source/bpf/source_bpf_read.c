@@ -237,10 +237,32 @@ static void take_adopted(struct source_bpf *bpf)
 			for (unsigned e = 0; bpf->plan && e < frame->n_events; e++)
 				before->events[e] -= cell->events[e];
 		}
-		(void)__atomic_fetch_or(&bpf->touched[slot / 64], UINT64_C(1) << (slot % 64),
-					__ATOMIC_RELAXED);
+		__atomic_store_n((uint8_t *)bpf->touched + slot, 1, __ATOMIC_RELAXED);
 	}
 	bpf->n_adopted = 0;
+}
+
+/*
+ * Eight slots at a time. Who was touched in the last tick is looked at once more: on some processors the byte
+ * is seen before the count that it stands for, and then it would stay hidden until the next one.
+ */
+static void read_touched(struct source_bpf *bpf)
+{
+	for (unsigned word = 0; word <= bpf->n_used / sizeof(uint64_t); word++) {
+		const uint64_t now = bpf->touched[word]
+					     ? __atomic_exchange_n(&bpf->touched[word], 0, __ATOMIC_ACQ_REL)
+					     : 0;
+		const uint64_t both = now | bpf->touched_before[word];
+		uint8_t slots[sizeof(both)];
+
+		bpf->touched_before[word] = now;
+		if (both == 0)
+			continue;
+		memcpy(slots, &both, sizeof(slots));
+		for (unsigned i = 0; i < sizeof(slots); i++)
+			if (slots[i])
+				read_slot(bpf, word * (unsigned)sizeof(slots) + i);
+	}
 }
 
 int source_bpf_read(struct activity_source *source)
@@ -259,13 +281,6 @@ int source_bpf_read(struct activity_source *source)
 	take_adopted(bpf);
 	bpf->tick_birth = bpf->next_birth;
 	mark_first(bpf);
-	for (unsigned word = 0; word <= bpf->n_used / 64; word++) {
-		uint64_t bits = bpf->touched[word]
-					? __atomic_exchange_n(&bpf->touched[word], 0, __ATOMIC_ACQ_REL)
-					: 0;
-
-		for (; bits != 0; bits &= bits - 1)
-			read_slot(bpf, word * 64 + (unsigned)__builtin_ctzll(bits));
-	}
+	read_touched(bpf);
 	return r;
 }
