@@ -174,6 +174,20 @@ void server_end(struct server *server, int exit_status)
 	ev_timer_start(server->loop.ev, &server->settle);
 }
 
+/* What could not be read was said; the result is not whole. */
+static int once_status(const struct server *server)
+{
+	const struct input_statistics *input = input_get_statistics(server->input);
+	uint64_t bad = input->damaged, rows = 0;
+
+	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		bad += machine->n.bad;
+		rows += machine->n.rows;
+		machine_complain(machine, machine->reports);
+	}
+	return input->failed ? 1 : bad || !rows ? SERVER_EXIT_PARTLY : 0;
+}
+
 /* With --once: every sensor is at its end; what is still waiting is processed as it is. */
 static void input_ended(void *data)
 {
@@ -185,8 +199,7 @@ static void input_ended(void *data)
 			server->exit_status = 1;
 		}
 	}
-	/* Failed reads were logged; the result is incomplete. */
-	server_end(server, input_get_statistics(server->input)->failed ? 1 : 0);
+	server_end(server, once_status(server));
 }
 
 static void signalled(struct loop *loop, int signal_number)

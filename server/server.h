@@ -12,6 +12,8 @@
 #include "machine/machine.h"
 #include "process/notify.h"
 
+#define SERVER_EXIT_PARTLY 3 /* with --once: a part of the input, or all, gave no power reports */
+
 struct recaps;
 struct api;
 struct server;

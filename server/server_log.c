@@ -63,10 +63,6 @@ void server_log_end(const struct server *server)
 		sum.bad += machine->n.bad;
 		sum.duplicates += machine->n.duplicates;
 	}
-	if (server->config->once && !server->machines)
-		log_warning("server", 0,
-			    "no reports: the input has no collection named sensor*, or none that "
-			    "--sensor names");
 	log_notice("server", 0,
 		   "%u sensors, %" PRIu64 " ticks of %" PRIu64 " reports, %" PRIu64 " power reports (%" PRIu64
 		   " written, %" PRIu64 " there "

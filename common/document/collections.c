@@ -4,6 +4,7 @@
  */
 #include "document/collections.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,11 +25,33 @@ char *collection_name(enum collection_kind kind, const char *machine)
 	return asprintf(&name, "%s%s", kinds[kind], machine) < 0 ? NULL : name;
 }
 
+/* The names in the examples of hwpc-sensor: prep, report, report_0. */
+static bool is_usual_name(const char *collection)
+{
+	static const char numbered[] = "report_";
+	const char *number =
+		strncmp(collection, numbered, strlen(numbered)) == 0 ? collection + strlen(numbered) : "";
+
+	return strcmp(collection, "prep") == 0 || strcmp(collection, "report") == 0 ||
+	       (*number && strspn(number, "0123456789") == strlen(number));
+}
+
 const char *collection_machine(enum collection_kind kind, const char *collection)
 {
 	size_t length = strlen(kinds[kind]);
 
-	return strncmp(collection, kinds[kind], length) == 0 ? collection + length : NULL;
+	if (strncmp(collection, kinds[kind], length) == 0)
+		return collection + length;
+	return kind == COLLECTION_REPORTS && is_usual_name(collection) ? collection : NULL;
+}
+
+bool collection_is_ours(const char *collection)
+{
+	for (unsigned kind = 0; kind < COLLECTION_KINDS; kind++) {
+		if (strncmp(collection, kinds[kind], strlen(kinds[kind])) == 0)
+			return true;
+	}
+	return false;
 }
 
 const char *collection_compose(enum collection_kind kind, const char *machine, char ret[COLLECTION_SIZE])

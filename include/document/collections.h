@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 enum collection_kind {
 	COLLECTION_REPORTS, /* of counts */
 	COLLECTION_TARGETS, /* what does not change about a target */
@@ -21,5 +23,10 @@ char *collection_name(enum collection_kind kind, const char *machine);
 /* The same into a buffer, which is returned. */
 #define COLLECTION_SIZE 300
 const char *collection_compose(enum collection_kind kind, const char *machine, char ret[COLLECTION_SIZE]);
-/* The machine whose collection this is; NULL: it is of another kind. */
+/*
+ * The machine whose collection this is; NULL: it is of another kind. Collections of reports called prep,
+ * report or report_0, as in the examples of hwpc-sensor, are of a machine of that name.
+ */
 const char *collection_machine(enum collection_kind kind, const char *collection);
+/* Is it of any of these kinds? */
+bool collection_is_ours(const char *collection);

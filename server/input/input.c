@@ -8,10 +8,13 @@
 #include "input/input.h"
 
 #include "input/reader.h"
+
+#include "document/collections.h"
 #include "base/log.h"
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,13 +124,51 @@ void input_check_end(struct input *input)
 	input->events.ended(input->events.data);
 }
 
+/* A collection that holds no reports by its name: told where none does. */
+static void note_other(struct input *input, const char *collection)
+{
+	size_t length = strlen(input->others);
+
+	if (!collection_is_ours(collection) && length + strlen(collection) + 4 < sizeof(input->others))
+		(void)snprintf(input->others + length, sizeof(input->others) - length, "%s'%s'",
+			       length ? ", " : "", collection);
+}
+
+/* There are no reports: where was looked, what is there instead, and what to do. */
+static void say_none(const struct input *input)
+{
+	const struct server_config *config = input->config;
+	char uri[300], database[STORE_DATABASE_SIZE + 20] = "", name[STORE_DATABASE_SIZE];
+
+	(void)store_uri_display(config->input_uri, uri, sizeof(uri));
+	if (strncmp(uri, "mongodb", 7) == 0)
+		(void)snprintf(database, sizeof(database), ", database '%s'",
+			       store_database(config->input_uri, config->database, name, sizeof(name)));
+	if (input->others[0])
+		log_warning(INPUT_TOKEN, 0,
+			    "no collection of reports in '%s'%s, which holds %s: reports are read from "
+			    "sensorNAME, "
+			    "prep and report_0; name the sensor's collection so (hwpc-sensor -C)",
+			    uri, database, input->others);
+	else if (input->config->once)
+		log_warning(
+			INPUT_TOKEN, 0,
+			"no reports in '%s'%s: nothing there is named sensor*, or --sensor names none of it",
+			uri, database);
+	else
+		log_notice(INPUT_TOKEN, 0, "no collection named sensor* in '%s'%s yet; waiting for a sensor",
+			   uri, database);
+}
+
 static void take_collection(struct input *input, const char *collection)
 {
 	const char *machine = collection_machine(COLLECTION_REPORTS, collection);
 	struct reader *reader;
 
-	if (!machine)
+	if (!machine) {
+		note_other(input, collection);
 		return;
+	}
 	for (reader = input->readers; reader; reader = reader->next) {
 		if (strcmp(reader->collection, collection) == 0)
 			return;
@@ -155,6 +196,8 @@ static void take_list(void *data, const struct db_answer *answer)
 
 	if (input->stopped)
 		return;
+	input->others[0] = '\0';
+	input->statistics.failed += answer->result != STORE_OK;
 	if (answer->result != STORE_OK)
 		log_error(INPUT_TOKEN, 0, "cannot list the sensors' collections: %s", answer->error);
 	while (left > 0) {
@@ -166,8 +209,8 @@ static void take_list(void *data, const struct db_answer *answer)
 		at += length + 1;
 		left -= length + 1;
 	}
-	if (!input->listed && !input->readers && !input->config->once)
-		log_notice(INPUT_TOKEN, 0, "no collection named sensor* yet; waiting for a sensor");
+	if (!input->listed && !input->readers && answer->result == STORE_OK)
+		say_none(input);
 	input->listed = true;
 	if (input->config->once) {
 		input_check_end(input);
@@ -190,14 +233,16 @@ static void discover(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)loop, (void)events;
 	ev_timer_stop(input->loop, timer);
-	(void)db_client_list(input->client, collection_prefix(COLLECTION_REPORTS), take_list, input);
+	(void)db_client_list(input->client, input->files ? collection_prefix(COLLECTION_REPORTS) : "",
+			     take_list, input);
 }
 
 void input_start(struct input *input)
 {
 	ev_init(&input->discover, discover);
 	input->discover.data = input;
-	(void)db_client_list(input->client, collection_prefix(COLLECTION_REPORTS), take_list, input);
+	(void)db_client_list(input->client, input->files ? collection_prefix(COLLECTION_REPORTS) : "",
+			     take_list, input);
 }
 
 const struct input_statistics *input_get_statistics(const struct input *input)

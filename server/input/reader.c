@@ -7,6 +7,8 @@
  */
 #include "input/reader.h"
 
+#include "document/collections.h"
+
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -110,6 +112,8 @@ static int work(struct reader *reader, struct machine *machine, bool more)
 		return n;
 	if (!more)
 		complain(reader, machine);
+	if (!more)
+		machine_complain(machine, reader->collection);
 	if (n || !more)
 		input->events.worked(input->events.data, machine, more);
 	return n;
@@ -227,7 +231,7 @@ static void answered(void *data, const struct db_answer *answer)
 		if (answer->result == STORE_DROP)
 			reader->ended = true;
 	} else if (answer->read.damaged || (answer->error[0] && reader->input->config->once)) {
-		reader->input->statistics.damaged += answer->read.damaged;
+		reader->input->statistics.damaged += answer->read.damaged ? answer->read.damaged : 1;
 		log_warning(INPUT_TOKEN, 0, "%s", answer->error);
 	}
 	r = take(reader, answer->documents, &found);

@@ -60,7 +60,8 @@ struct input {
 	unsigned discover_slower; /* times --discover until the next look for sensors */
 	bool files;               /* input is a file, or a folder of files */
 	bool stopped;
-	bool listed; /* the first list has come */
+	bool listed;      /* the first list has come */
+	char others[300]; /* collections that hold no reports by their names */
 };
 
 /* NULL if out of memory. It asks for its first turn by itself. */

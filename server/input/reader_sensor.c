@@ -6,6 +6,8 @@
  */
 #include "input/reader.h"
 
+#include "document/collections.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -18,7 +20,9 @@
 
 static const char *own_name(const struct reader *reader)
 {
-	return collection_machine(COLLECTION_REPORTS, reader->collection);
+	const char *machine = collection_machine(COLLECTION_REPORTS, reader->collection);
+
+	return machine ? machine : reader->collection;
 }
 
 static struct machine *make_machine(struct reader *reader, const char *name)

@@ -9,15 +9,18 @@
 #include "document/collections.h"
 #include "base/reason.h"
 
+#include "base/log.h"
 #include "document/report_identity.h"
 #include "tick/tick_clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define COMPLAIN_TICKS       5
 #define MACHINE_AHEAD_MAX_MS (24 * 3600 * 1000LL)
 
 int machine_forget_model(struct machine *machine)
@@ -236,6 +239,7 @@ static void count_tick(struct machine *machine, const struct join_slot *slot, co
 			bridged |= tick->sockets[i].bridged_s[scope] > 0;
 		}
 	}
+	machine->n.headless += !slot->has_all;
 	machine->n.unmeasured += !measured;
 	machine->n.bridged += bridged;
 	machine->n.sensor_lost = slot->lost_total;
@@ -323,6 +327,26 @@ int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
 	if (n && !machine->config->once)
 		live_expire(&machine->live, (int64_t)machine->config->expire_ms);
 	return r < 0 ? r : n;
+}
+
+void machine_complain(struct machine *machine, const char *collection)
+{
+	const struct machine_counters *n = &machine->n;
+
+	if (machine->complained_energy || n->ticks < COMPLAIN_TICKS || n->unmeasured < n->ticks)
+		return;
+	machine->complained_energy = true;
+	if (n->headless == n->ticks)
+		log_warning("machine", 0,
+			    "%s: no report of 'all', the whole machine, in %" PRIu64
+			    " ticks of '%s': no watts without its energy; is it called otherwise there?",
+			    machine->name, n->ticks, collection);
+	else
+		log_warning("machine", 0,
+			    "%s: no energy in %" PRIu64 " ticks of '%s': no watts without " REPORT_EVENT_PKG
+			    " or " REPORT_EVENT_DRAM " in the reports of 'all'; start the sensor with them "
+						     "(hwpc-sensor -s rapl -o -e " REPORT_EVENT_PKG ")",
+			    machine->name, n->ticks, collection);
 }
 
 void machine_catch_up(struct machine *machine)

@@ -31,6 +31,7 @@ struct machine_counters {
 	uint64_t rows;        /* power reports made */
 	uint64_t unwritable;  /* rows that could not be encoded */
 	uint64_t sensor_lost; /* what the sensor itself says it lost, since its start */
+	uint64_t headless;    /* ticks without `all`, the report of the whole machine */
 	uint64_t renamed;     /* reports of containers that are called as rows of ours */
 	double lost_cpu_s; /* CPU time that the sensor could attribute to no cgroup, of all processed ticks */
 };
@@ -82,6 +83,7 @@ struct machine {
 	 * them. A clock that is behind the server's is known by what comes once all that was there is read.
 	 */
 	int64_t counts_from_ms; /* INT64_MIN: all counts */
+	bool complained_energy; /* that there is none was said */
 	bool caught_up;         /* all that was there has been read */
 	int64_t backlog_ms;     /* time of the newest report that was there */
 	int64_t newest_ms;      /* of all reports */
@@ -98,6 +100,8 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 		 enum join_fed *ret_fed);
 /* Works off every tick that is over; with `flush` all of them. Number of ticks, or -ENOMEM. */
 int machine_drain(struct machine *machine, int64_t now_ms, bool flush);
+/* Says once why no watts can come of a sensor's reports, when some ticks have shown it. */
+void machine_complain(struct machine *machine, const char *collection);
 /* All that was there at the start has been read. */
 void machine_catch_up(struct machine *machine);
 /* Forgets what is shown of the present where nothing new has come for `expire_ms` and three ticks. True: it

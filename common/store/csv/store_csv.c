@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define POWER_COLUMNS                                                                                        \
 	"timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,"                  \
@@ -51,12 +52,17 @@ static int open_store(struct store *store, const char *location, const struct st
 	}
 	while (length > 1 && own->directory[length - 1] == '/')
 		own->directory[--length] = '\0';
-	r = options->flags & STORE_WRITE ? store_path_check_writable(own->directory, true) : 0;
+	if (options->flags & STORE_WRITE)
+		r = store_path_check_writable(own->directory, true);
+	else
+		r = access(own->directory, R_OK | X_OK) < 0   ? -errno
+		    : store_path_is_directory(own->directory) ? 0
+							      : -ENOTDIR;
 	if (r == 0)
 		return 0;
 	close_store(store);
-	(void)store_fail(store, STORE_RETRY, "cannot write to the directory '%s': %s; choose another",
-			 location, strerror(-r));
+	(void)store_fail(store, STORE_RETRY, "cannot %s the directory '%s': %s; name another",
+			 options->flags & STORE_WRITE ? "write into" : "read", location, strerror(-r));
 	return r;
 }
 

@@ -111,7 +111,7 @@ static int take_header(struct csv_store *own, struct csv_file *file, const char 
 	for (char *event = *rest ? rest + 1 : NULL; event; event = next) {
 		int index;
 
-		next = csv_field_end(event);
+		next = csv_field_end(event, ',');
 		index = report_names_intern(own->names, REPORT_NAMES_EVENT, event, strlen(event));
 		if (index < 0 || file->n_columns == CSV_EVENTS_MAX)
 			return -E2BIG;

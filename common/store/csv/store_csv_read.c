@@ -26,6 +26,9 @@ struct csv_source {
 	unsigned n_rows;
 	unsigned n_allocated;
 	bool ahead;
+	bool torn;         /* it ends in a row without a line break */
+	unsigned n_bad;    /* rows passed over, told already or not */
+	unsigned bad_line; /* of the first of them */
 };
 
 struct csv_reader {
@@ -34,6 +37,9 @@ struct csv_reader {
 	uint64_t offset;
 	int64_t done_ms; /* ticks up to this time have been read */
 	struct batch one;
+	unsigned n_told;    /* bad rows and files that were told */
+	unsigned n_refused; /* files whose rows cannot be read */
+	char refused[300];  /* the first of them, and why */
 };
 
 static void free_source(struct csv_source *source)
@@ -58,17 +64,31 @@ void csv_reader_free(struct csv_reader *reader)
 	free(reader);
 }
 
-/* Opens DIR/GROUP.csv. 1, or 0 if it is not a file of reports. */
-static int open_source(const char *directory, const char *name, struct csv_source *source)
+static void refuse(struct csv_reader *reader, const char *name, const char *why)
+{
+	if (!reader->n_refused++)
+		(void)snprintf(reader->refused, sizeof(reader->refused), "'%s' %s", name, why);
+}
+
+/* Opens DIR/GROUP.csv. 1, or 0 if it is not a file of reports, which is noted. */
+static int open_source(struct csv_reader *reader, const char *directory, const char *name,
+		       struct csv_source *source)
 {
 	char path[PATH_MAX];
 
 	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
 	source->file = fopen(path, "re");
 	source->group = strndup(name, strlen(name) - strlen(".csv"));
-	if (source->file && source->group && csv_row_read(source->file, &source->header) > 0 &&
-	    csv_row_is_header(&source->header))
+	if (!source->file)
+		refuse(reader, name, strerror(errno));
+	else if (!csv_row_prepare(source->file, &source->header))
+		refuse(reader, name, "is no text in UTF-8; unpack or convert it (iconv -t UTF-8)");
+	else if (csv_row_read(source->file, &source->header) <= 0)
+		refuse(reader, name, "is empty, or its first line has no line break");
+	else if (source->group && csv_row_is_header(&source->header))
 		return 1;
+	else if (strcmp(name, CSV_POWER_NAME ".csv") != 0)
+		refuse(reader, name, "does not begin with " CSV_SENSOR_COLUMNS ",EVENT...");
 	free_source(source);
 	return 0;
 }
@@ -94,7 +114,7 @@ static int open_reader(struct store *store, struct csv_reader **ret_reader)
 	for (int i = 0; i < n; i++) {
 		struct csv_source source = {0};
 
-		if (reader && reader->sources && open_source(directory, entries[i]->d_name, &source))
+		if (reader && reader->sources && open_source(reader, directory, entries[i]->d_name, &source))
 			reader->sources[reader->n_sources++] = source;
 		free(entries[i]);
 	}
@@ -127,8 +147,20 @@ static bool look_ahead(struct csv_source *source)
 {
 	struct csv_row *row = row_room(source);
 
-	while (row && !source->ahead && csv_row_read(source->file, row) > 0)
+	while (row && !source->ahead) {
+		row->delimiter = source->header.delimiter;
+		row->n_line = source->header.n_line;
+		if (csv_row_read(source->file, row) <= 0)
+			break;
+		source->header.n_line = row->n_line;
 		source->ahead = csv_row_is_good(row, source->header.n_fields);
+		if (!source->ahead && row->line[0] && !source->n_bad++)
+			source->bad_line = row->n_line;
+	}
+	if (row && !source->ahead)
+		source->torn = fgetc(source->file) != EOF;
+	if (source->torn && !source->ahead)
+		(void)fseeko(source->file, -1, SEEK_CUR);
 	return row && source->ahead;
 }
 
@@ -280,6 +312,37 @@ static int read_ticks(struct csv_reader *reader, const struct store_query *query
 	return r;
 }
 
+/* What was passed over, in one sentence; the rows and files that were not told yet are counted. */
+static void tell_bad(struct store *store, const struct csv_reader *reader, struct store_read *ret_read)
+{
+	unsigned n_bad = 0, n_torn = 0;
+	const struct csv_source *first = NULL, *torn = NULL;
+
+	for (unsigned i = 0; i < reader->n_sources; i++) {
+		const struct csv_source *source = &reader->sources[i];
+
+		n_bad += source->n_bad;
+		n_torn += source->torn;
+		first = !first && source->n_bad ? source : first;
+		torn = !torn && source->torn ? source : torn;
+	}
+	ret_read->damaged = n_bad + reader->n_refused - reader->n_told;
+	if (first && ret_read->damaged)
+		(void)store_fail(store, STORE_OK,
+				 "'%s': %u rows are not whole and were passed over, the first one in line %u "
+				 "of '%s.csv'",
+				 csv_store_of(store)->directory, n_bad, first->bad_line, first->group);
+	else if (ret_read->damaged)
+		(void)store_fail(store, STORE_OK, "'%s': %u files were passed over: %s",
+				 csv_store_of(store)->directory, reader->n_refused, reader->refused);
+	else if (n_torn && ret_read->end)
+		(void)store_fail(store, STORE_OK,
+				 "'%s': the last row of '%s.csv' has no line break: it is passed over, as it "
+				 "may not be "
+				 "whole; add one",
+				 csv_store_of(store)->directory, torn->group);
+}
+
 enum store_result csv_read(struct store *store, const struct store_query *query, struct batch *ret_documents,
 			   struct store_read *ret_read)
 {
@@ -298,6 +361,8 @@ enum store_result csv_read(struct store *store, const struct store_query *query,
 	store->statistics.round_trips++;
 	if (read_ticks(own->reader, query, ret_documents, ret_read) < 0)
 		return store_fail(store, STORE_RETRY, "out of memory reading '%s'", own->directory);
+	tell_bad(store, own->reader, ret_read);
+	own->reader->n_told += ret_read->damaged;
 	return STORE_OK;
 }
 
@@ -306,6 +371,7 @@ enum store_result csv_list(struct store *store, const char *prefix,
 			   void (*each)(void *data, const char *collection), void *data)
 {
 	struct csv_reader *reader;
+	bool any = false;
 	char name[COLLECTION_SIZE];
 
 	if (!collection_machine(COLLECTION_REPORTS, prefix))
@@ -317,8 +383,12 @@ enum store_result csv_list(struct store *store, const char *prefix,
 			continue;
 		each(data, collection_compose(COLLECTION_REPORTS,
 					      reader->sources[i].rows[0].fields[CSV_SENSOR], name));
+		any = true;
 		break;
 	}
+	/* Files that hold no reports are read all the same, to be told what is wrong with them. */
+	if (!any && (reader->n_refused || reader->n_sources))
+		each(data, "sensor");
 	csv_reader_free(reader);
 	return STORE_OK;
 }

@@ -8,8 +8,11 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LINES_MAX 64 /* that a quoted field may go over; a lone quote does not swallow the file */
 
 static int add_field(struct csv_row *row, char *field)
 {
@@ -26,13 +29,14 @@ static int add_field(struct csv_row *row, char *field)
 	return 0;
 }
 
-char *csv_field_end(char *at)
+char *csv_field_end(char *at, char delimiter)
 {
 	char *to = at;
+	const char ends[] = {delimiter, '\0'};
 	bool quoted = *at == '"';
 
 	if (!quoted) {
-		at += strcspn(at, ",");
+		at += strcspn(at, ends);
 		to = at;
 	}
 	while (quoted && *++at) {
@@ -41,34 +45,99 @@ char *csv_field_end(char *at)
 		*to++ = *at;
 	}
 	if (quoted)
-		at += strcspn(at, ",");
-	quoted = *at == ',';
+		at += strcspn(at, ends);
+	quoted = *at == delimiter;
 	*to = '\0';
 	return quoted ? at + 1 : NULL;
 }
 
+bool csv_row_prepare(FILE *file, struct csv_row *row)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	char first[4096];
+	size_t n = fread(first, 1, sizeof(first) - 1, file), skipped = 0;
+	size_t commas = 0, semicolons = 0, tabs = 0;
+
+	if (memchr(first, '\0', n))
+		return false;
+	first[n] = '\0';
+	if (strncmp(first, mark, strlen(mark)) == 0)
+		skipped = strlen(mark);
+	else if ((unsigned char)first[0] > 0x7f)
+		return false;
+	for (const char *at = first; *at && *at != '\n'; at++) {
+		commas += *at == ',';
+		semicolons += *at == ';';
+		tabs += *at == '\t';
+	}
+	row->delimiter = semicolons > commas && semicolons >= tabs ? ';' : tabs > commas ? '\t' : ',';
+	return fseeko(file, (off_t)skipped, SEEK_SET) == 0;
+}
+
+/* Are all quotes of the text closed? */
+static bool is_closed(const char *text, size_t length)
+{
+	bool closed = true;
+
+	for (size_t i = 0; i < length; i++)
+		closed ^= text[i] == '"';
+	return closed;
+}
+
+/* Adds the next line to the row's. 1, 0 where there is none that is whole, -ENOMEM. */
+static int add_line(FILE *file, struct csv_row *row, size_t *length)
+{
+	char *line = NULL, *grown;
+	size_t size = 0;
+	ssize_t n = getline(&line, &size, file);
+
+	if (n <= 0 || line[n - 1] != '\n') {
+		if (n > 0)
+			(void)fseeko(file, -(off_t)n, SEEK_CUR);
+		free(line);
+		return 0;
+	}
+	grown = realloc(row->line, *length + (size_t)n + 1);
+	if (!grown) {
+		free(line);
+		return -ENOMEM;
+	}
+	row->line = grown;
+	row->size = *length + (size_t)n + 1;
+	memcpy(row->line + *length, line, (size_t)n + 1);
+	*length += (size_t)n;
+	free(line);
+	return 1;
+}
+
 int csv_row_read(FILE *file, struct csv_row *row)
 {
-	ssize_t length = getline(&row->line, &row->size, file);
-	int r = 0;
+	off_t begin = ftello(file);
+	ssize_t n = getline(&row->line, &row->size, file);
+	size_t length = n > 0 ? (size_t)n : 0;
+	int r = length > 0 && row->line[length - 1] == '\n';
 
 	row->n_fields = 0;
-	if (length <= 0)
-		return 0;
-	if (row->line[length - 1] != '\n') {
-		(void)fseeko(file, -(off_t)length, SEEK_CUR);
-		return 0;
+	row->n_line++;
+	for (unsigned lines = 1; r > 0 && lines < LINES_MAX && !is_closed(row->line, length); lines++) {
+		r = add_line(file, row, &length);
+		row->n_line += r > 0;
 	}
-	row->line[strcspn(row->line, "\r\n")] = '\0';
-	for (char *at = row->line; r == 0 && at;) {
-		char *next;
+	if (r <= 0) {
+		row->n_line--;
+		(void)fseeko(file, begin, SEEK_SET);
+		return r;
+	}
+	while (length > 0 && (row->line[length - 1] == '\n' || row->line[length - 1] == '\r'))
+		row->line[--length] = '\0';
+	for (char *at = row->line; r > 0 && at;) {
+		char *next = csv_field_end(at, row->delimiter ? row->delimiter : ',');
 
-		/* The text of a quoted field is moved to where its quote is. */
-		next = csv_field_end(at);
-		r = add_field(row, at);
+		/* A quoted field begins where its quote is: the text is moved there. */
+		r = add_field(row, at) < 0 ? -ENOMEM : 1;
 		at = next;
 	}
-	return r < 0 ? r : 1;
+	return r;
 }
 
 void csv_row_done(struct csv_row *row)

@@ -19,13 +19,20 @@ struct csv_row {
 	unsigned n_allocated;
 	int64_t time_ms; /* set by csv_row_is_good() */
 	bool used;
+	char delimiter;  /* between fields; 0: a comma */
+	unsigned n_line; /* of the file, where it ends */
 };
 
 /*
  * Ends the field at `at` in place and removes its quotes. Returns the start of the next one, NULL after the
  * last.
  */
-char *csv_field_end(char *at);
+char *csv_field_end(char *at, char delimiter);
+/*
+ * Finds out what the file puts between fields, ',' or ';' or a tab, and passes over a byte order mark. False:
+ * it is text of another encoding, or no text.
+ */
+bool csv_row_prepare(FILE *file, struct csv_row *row);
 /* Reads the next complete line: 1, 0 at the end (a line without a newline is not consumed), -ENOMEM. */
 int csv_row_read(FILE *file, struct csv_row *row);
 void csv_row_done(struct csv_row *row);
