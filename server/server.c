@@ -178,13 +178,18 @@ void server_end(struct server *server, int exit_status)
 static int once_status(const struct server *server)
 {
 	const struct input_statistics *input = input_get_statistics(server->input);
-	uint64_t bad = input->damaged, rows = 0;
+	uint64_t bad = input->damaged, rows = 0, documents = 0;
+	char uri[300];
 
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		bad += machine->n.bad;
 		rows += machine->n.rows;
+		documents += machine->n.documents;
 		machine_complain(machine, machine->reports);
 	}
+	if (!documents && !bad && !input->failed && input->reads)
+		log_warning(SERVER_TOKEN, 0, "no reports in '%s', or none of a machine that --sensor names",
+			    store_uri_display(server->config->input_uri, uri, sizeof(uri)));
 	return input->failed ? 1 : bad || !rows ? SERVER_EXIT_PARTLY : 0;
 }
 

@@ -345,7 +345,7 @@ void machine_complain(struct machine *machine, const char *collection)
 		log_warning("machine", 0,
 			    "%s: no energy in %" PRIu64 " ticks of '%s': no watts without " REPORT_EVENT_PKG
 			    " or " REPORT_EVENT_DRAM " in the reports of 'all'; start the sensor with them "
-						     "(hwpc-sensor -s rapl -o -e " REPORT_EVENT_PKG ")",
+			    "(hwpc-sensor -s rapl -o -e " REPORT_EVENT_PKG ")",
 			    machine->name, n->ticks, collection);
 }
 

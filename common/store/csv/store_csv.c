@@ -55,13 +55,14 @@ static int open_store(struct store *store, const char *location, const struct st
 	if (options->flags & STORE_WRITE)
 		r = store_path_check_writable(own->directory, true);
 	else
-		r = access(own->directory, R_OK | X_OK) < 0   ? -errno
-		    : store_path_is_directory(own->directory) ? 0
-							      : -ENOTDIR;
+		r = access(own->directory, F_OK) < 0           ? -errno
+		    : !store_path_is_directory(own->directory) ? -ENOTDIR
+		    : access(own->directory, R_OK | X_OK) < 0  ? -errno
+							       : 0;
 	if (r == 0)
 		return 0;
 	close_store(store);
-	(void)store_fail(store, STORE_RETRY, "cannot %s the directory '%s': %s; name another",
+	(void)store_fail(store, STORE_RETRY, "cannot %s the directory '%s': %s; choose another",
 			 options->flags & STORE_WRITE ? "write into" : "read", location, strerror(-r));
 	return r;
 }

@@ -48,6 +48,7 @@ int store_file_open(struct store *store, const struct store_file_codec *codec, c
 		return -ENOMEM;
 	}
 	file->codec = codec;
+	file->plain = -1;
 	file->flags = options->flags;
 	file->directory = location[length - 1] == '/' || store_path_is_directory(location);
 	if (file->directory && length > 1 && location[length - 1] == '/')
@@ -81,6 +82,8 @@ void store_file_close(struct store *store)
 
 	for (unsigned i = 0; i < file->n_outputs; i++)
 		close_output(&file->outputs[i]);
+	if (file->plain >= 0)
+		(void)close(file->plain);
 	free(file->outputs);
 	batch_done(&file->encoded);
 	batch_done(&file->chunk);

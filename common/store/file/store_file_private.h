@@ -8,6 +8,7 @@
 #include "store/file/store_file.h"
 
 #include <limits.h>
+#include <sys/stat.h>
 
 struct store_file_output {
 	char *collection;
@@ -27,7 +28,17 @@ struct store_file {
 	struct batch chunk;   /* bytes read */
 	struct batch one;     /* the document under the cursor */
 	unsigned n_damaged;   /* documents skipped in this walk */
+	int plain;            /* the unpacked file of `plain_of`, which was opened last; -1: none */
+	struct stat plain_of;
+	bool takes_rest; /* a last line without its line break counts; not where more will be appended */
+	bool unpacking_failed; /* its end is damaged or missing */
 };
+
+/*
+ * The file itself, or one with its documents in the form that is read here (see store_file_form.c). -EPROTO
+ * with the store's error set where it is packed otherwise, or another errno; `fd` is closed then.
+ */
+int store_file_open_form(struct store *store, const char *path, int fd);
 
 static inline struct store_file *store_file_of(const struct store *store)
 {

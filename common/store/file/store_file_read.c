@@ -85,6 +85,28 @@ static int walk_chunk(struct store_file *file,
 	return r;
 }
 
+/* The end of a file: a last line without its line break is a document if it is a whole one. */
+static int walk_rest(struct store_file *file, uint64_t *offset,
+		     int (*each)(void *data, const uint8_t *document, size_t length), void *data,
+		     uint64_t *ret_torn)
+{
+	struct batch *chunk = &file->chunk;
+	const uint8_t *document;
+	size_t length, rest = chunk->length;
+	int r;
+
+	*ret_torn = rest;
+	if (!rest || !file->takes_rest || !file->codec->decode || batch_reserve(chunk, 1) < 0)
+		return 0;
+	chunk->data[chunk->length++] = '\n';
+	if (next_document(file, chunk->data, chunk->length, &document, &length) <= 0 || !length)
+		return 0;
+	*ret_torn = 0;
+	*offset += rest;
+	r = each(data, document, length);
+	return r < 0 ? r : 0;
+}
+
 int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
 		    int (*each)(void *data, const uint8_t *document, size_t length), void *data,
 		    uint64_t *ret_torn)
@@ -101,10 +123,8 @@ int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
 
 		if (n < 0)
 			return (int)n;
-		if (n == 0) {
-			*ret_torn = chunk->length;
-			return 0;
-		}
+		if (n == 0)
+			return walk_rest(file, offset, each, data, ret_torn);
 		r = walk_chunk(file, each, data, &used);
 		*offset += used;
 		if (r <= 0)
@@ -152,7 +172,7 @@ static int open_to_read(struct store *store, const char *collection, char path[P
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0)
-		return fd;
+		return store_file_open_form(store, path, fd);
 	fd = -errno;
 	(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", path, strerror(errno));
 	return fd;
@@ -183,9 +203,11 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 
 	if (fd < 0) {
 		ret_read->end = true;
-		return fd == -ENOENT ? STORE_OK : STORE_RETRY;
+		return fd == -ENOENT ? STORE_OK : fd == -EPROTO ? STORE_DROP : STORE_RETRY;
 	}
+	store_file_of(store)->takes_rest = true;
 	r = store_file_walk(store_file_of(store), fd, &ret_read->offset, read_one, &reading, &torn);
+	store_file_of(store)->takes_rest = false;
 	(void)close(fd);
 	store->statistics.round_trips++;
 	if (r < 0)
@@ -196,6 +218,10 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 		(void)store_fail(store, STORE_OK,
 				 "'%s': %u malformed lines before byte %" PRIu64 " were skipped", path,
 				 ret_read->damaged, ret_read->offset);
+	else if (ret_read->end && store_file_of(store)->unpacking_failed)
+		(void)store_fail(store, STORE_OK,
+				 "'%s': the packed file is damaged or cut short: what comes before was read",
+				 path);
 	else if (torn)
 		(void)store_fail(store, STORE_OK,
 				 "'%s' ends with the first %" PRIu64 " bytes of an incomplete document", path,

@@ -23,7 +23,8 @@ static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_docu
 	if (!end)
 		return 0;
 	line_length = (size_t)(end - data);
-	if (line_length > 0 && data[line_length - 1] == '\r')
+	/* Blanks at the end, and the comma of an array's element that was put on its own line. */
+	while (line_length > 0 && strchr("\r \t,", data[line_length - 1]))
 		line_length--;
 	r = line_length > 0 ? bson_json_parse((const char *)data, line_length, ret_documents) : 0;
 	return r < 0 ? r : end + 1 - data;
