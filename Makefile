@@ -38,7 +38,7 @@ packages = $(if $(lacking),$(error pkg-config does not find: $(lacking). Install
 # Asked once: the first use puts the answer in place of the question.
 lacking = $(eval lacking := $(shell for package in $(PKGS); do $(PKG_CONFIG) --exists $$package || echo $$package; done))$(lacking)
 PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(call packages,$(PKGS)) | sed 's/-I/-isystem /g'))$(PKG_CFLAGS)
-COMMON_LIBS = $(eval COMMON_LIBS := $(shell $(PKG_CONFIG) --libs $(call packages,$(COMMON_PKGS))) -lev -lcap-ng -lm)$(COMMON_LIBS)
+COMMON_LIBS = $(eval COMMON_LIBS := $(shell $(PKG_CONFIG) --libs $(call packages,$(COMMON_PKGS))) -lev -lcap-ng -lz -lm)$(COMMON_LIBS)
 SENSOR_LIBS = $(eval SENSOR_LIBS := $(shell $(PKG_CONFIG) --libs $(call packages,libcgroup)) -lpfm -lbpf -lelf -lz)$(SENSOR_LIBS)
 # For tests alone.
 LAPACK_LIBS = $(eval LAPACK_LIBS := $(shell $(PKG_CONFIG) --libs lapacke))$(LAPACK_LIBS)

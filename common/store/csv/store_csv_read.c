@@ -27,7 +27,7 @@ struct csv_source {
 	unsigned n_allocated;
 	bool ahead;
 	bool torn;         /* it ends in a row without a line break */
-	unsigned n_bad;    /* rows passed over, told already or not */
+	unsigned n_bad;    /* rows that were skipped, reported or not */
 	unsigned bad_line; /* of the first of them */
 };
 
@@ -312,7 +312,7 @@ static int read_ticks(struct csv_reader *reader, const struct store_query *query
 	return r;
 }
 
-/* What was passed over, in one sentence; the rows and files that were not told yet are counted. */
+/* What was skipped, in one sentence; rows and files that were not reported yet are counted. */
 static void tell_bad(struct store *store, const struct csv_reader *reader, struct store_read *ret_read)
 {
 	unsigned n_bad = 0, n_torn = 0;
@@ -329,16 +329,15 @@ static void tell_bad(struct store *store, const struct csv_reader *reader, struc
 	ret_read->damaged = n_bad + reader->n_refused - reader->n_told;
 	if (first && ret_read->damaged)
 		(void)store_fail(store, STORE_OK,
-				 "'%s': %u rows are not whole and were passed over, the first one in line %u "
-				 "of '%s.csv'",
+				 "'%s': %u damaged rows were skipped, the first one in line %u of '%s.csv'",
 				 csv_store_of(store)->directory, n_bad, first->bad_line, first->group);
 	else if (ret_read->damaged)
-		(void)store_fail(store, STORE_OK, "'%s': %u files were passed over: %s",
+		(void)store_fail(store, STORE_OK, "'%s': %u files were skipped: %s",
 				 csv_store_of(store)->directory, reader->n_refused, reader->refused);
 	else if (n_torn && ret_read->end)
 		(void)store_fail(store, STORE_OK,
-				 "'%s': the last row of '%s.csv' has no line break: it is passed over, as it "
-				 "may not be "
+				 "'%s': the last row of '%s.csv' has no line break: it is skipped, as it is "
+				 "perhaps not "
 				 "whole; add one",
 				 csv_store_of(store)->directory, torn->group);
 }
