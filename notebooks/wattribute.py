@@ -16,6 +16,14 @@ import pymongo
 
 JOULES_PER_COUNT = 2.0**-32
 RAPL_PREFIX = "RAPL_ENERGY_"
+DATABASE = "rapls2"
+POWER_FIELDS = ("scope", "socket", "dynamic", "static", "energy", "interval", "estimated", "container_id")
+
+
+def _reports(database, machine):
+    """The collection of a machine's reports: sensorNAME, or the name itself as hwpc-sensor's examples have it."""
+    usual = machine in ("prep", "report") or machine.startswith("report_")
+    return machine if usual and "sensor" + machine not in database.list_collection_names() else "sensor" + machine
 
 
 def _time(value):
@@ -29,27 +37,43 @@ def _time(value):
 
 
 def _energies(report):
-    """Joules of one tick of the whole machine: {"PKG_0": ..., "DRAM_0": ...}."""
+    """Joules of one tick of the whole machine: {"PKG_0": ..., "DRAM_0": ...}.
+
+    The rule of the server: whatever the group is called, a socket's joules are those of its lowest CPU that has the
+    event, as sensors that read every CPU repeat the same counter.
+    """
     energies = {}
-    for socket, cpus in report.get("groups", {}).get("rapl", {}).items():
-        for events in cpus.values():
-            for event, count in events.items():
-                if not event.split("::")[-1].startswith(RAPL_PREFIX):
-                    continue
-                domain = event.rsplit("_", 1)[-1] + "_" + socket
-                energies[domain] = energies.get(domain, 0.0) + count * JOULES_PER_COUNT
+    for group in report.get("groups", {}).values():
+        for socket, cpus in group.items():
+            for cpu in sorted(cpus, key=int):
+                for event, count in cpus[cpu].items():
+                    if not event.split("::")[-1].startswith(RAPL_PREFIX):
+                        continue
+                    domain = event.rsplit("_", 1)[-1] + "_" + socket
+                    energies.setdefault(domain, count * JOULES_PER_COUNT)
     return energies
+
+
+def _steps(times):
+    """Length of each tick in seconds, from the times of a stream that does not say it.
+
+    A step far from the usual one is a pause or a report written twice; the first tick is as long as usual.
+    """
+    steps = times.diff().dt.total_seconds()
+    usual = steps[steps > 0].median()
+    return steps.where((steps >= usual / 5) & (steps <= usual * 10), usual)
 
 
 class testCase:  # noqa: N801 (the name that notebooks use)
     """One machine's collections in one database."""
 
-    def __init__(self, machine, database="rapls2", serveraddr="localhost", serverport=27017):
+    def __init__(self, machine, database=None, serveraddr="localhost", serverport=27017):
+        """`database`: default is the one in the URI (serveraddr may be mongodb://HOST/DATABASE), else rapls2."""
         uri = serveraddr if "://" in serveraddr else "mongodb://%s:%d/" % (serveraddr, serverport)
         self.machine = machine
         self.client = pymongo.MongoClient(uri, tz_aware=True, serverSelectionTimeoutMS=5000)
-        self.database = self.client[database]
-        self.reports = self.database["sensor" + machine]
+        self.database = self.client[database] if database else self.client.get_default_database(DATABASE)
+        self.reports = self.database[_reports(self.database, machine)]
         self.powers = self.database["power" + machine]
         self.recaps = self.database["recap" + machine]
 
@@ -79,9 +103,8 @@ class testCase:  # noqa: N801 (the name that notebooks use)
         table = pandas.DataFrame(rows)
         if table.empty:
             return pandas.DataFrame(columns=["timestamp", "interval"])
-        # Sensors that do not say how long a tick was: the time since the one before.
-        steps = table["timestamp"].diff().dt.total_seconds()
-        table["interval"] = table["interval"].astype(float).fillna(steps).bfill()
+        # Sensors that do not say how long a tick was.
+        table["interval"] = table["interval"].astype(float).fillna(_steps(table["timestamp"]))
         return table
 
     def getpowersFromInterval(self, begin, end):
@@ -122,10 +145,19 @@ class testCase:  # noqa: N801 (the name that notebooks use)
         for report in self.powers.find(wanted).sort("timestamp", 1):
             metadata = report.get("metadata", {})
             row = {"timestamp": report["timestamp"], "power": report["power"]}
-            for field in ("scope", "socket", "dynamic", "static", "energy", "interval", "estimated"):
+            for field in POWER_FIELDS:
                 row[field] = metadata.get(field)
             rows.append(row)
-        return pandas.DataFrame(rows)
+        return self._fill_energy(pandas.DataFrame(rows, columns=("timestamp", "power") + POWER_FIELDS))
+
+    @staticmethod
+    def _fill_energy(table):
+        """PowerAPI's power reports have neither length nor joules: watts by the steps of each scope and socket."""
+        for _, rows in table.groupby(["scope", "socket"], dropna=False):
+            lengths = rows["interval"].astype(float).fillna(_steps(rows["timestamp"]))
+            table.loc[rows.index, "interval"] = lengths
+            table.loc[rows.index, "energy"] = rows["energy"].astype(float).fillna(rows["power"] * lengths)
+        return table
 
     def getcontainerenergy(self, container, begin=None, end=None):
         """The container's own joules by scope."""
