@@ -37,25 +37,16 @@ struct check {
 	bool estimated;
 };
 
-/*
- * A probe's text is "EVENTS: reason. Fix" or "EVENTS: reason: try fix". The events are omitted here: they
- * have a list of their own.
- */
+/* `text`: a reason with its advice, as reason_advise() joins them. */
 static json_t *item(const char *key, const char *value, const char *status, const char *text)
 {
-	const char *colon = strstr(text, ": ");
-	const size_t events = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:, ");
-	const char *reason = colon && colon < text + events ? colon + 2 : text;
-	static const char *const ends[] = {". ", ": try ", ": run as root"};
-	const char *end = NULL;
-	char why[512];
+	size_t length;
+	const char *advice = reason_split(text, &length);
+	char why[REASON_SIZE];
 
-	for (size_t i = 0; i < ARRAY_SIZE(ends) && !end; i++)
-		end = strstr(reason, ends[i]);
-	(void)snprintf(why, sizeof(why), "%.*s", end ? (int)(end - reason) : (int)strlen(reason), reason);
+	(void)snprintf(why, sizeof(why), "%.*s", (int)length, text);
 	text_make_utf8(why); /* it may have been cut within a character */
-	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy",
-			 end ? end + 2 : "");
+	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy", advice);
 }
 
 /* For counters that are missing without one of their own. */
@@ -67,9 +58,9 @@ static void add_remedy(const struct check *check, json_t *entry)
 	json_object_set_new(
 		entry, "remedy",
 		json_string(check->topology.virtual_machine
-				    ? "Ask the host for a virtual performance monitoring unit (KVM: -cpu "
+				    ? "ask the host for a virtual performance monitoring unit (KVM: -cpu "
 				      "host,pmu=on); until then CPU time is counted instead"
-				    : "Choose another event (perf list shows them); without any, CPU time is "
+				    : "choose another event (perf list shows them); without any, CPU time is "
 				      "counted"));
 }
 
@@ -126,15 +117,21 @@ static void check_energy(struct check *check)
 	const struct system_source_ops *const *all = choose_energy_sources;
 	char *events[] = {(char[]){"RAPL_ENERGY_PKG"}, (char[]){"RAPL_ENERGY_DRAM"}};
 	const struct event_group_request request = {
-		.name = (char[]){"rapl"}, .one_cpu_per_socket = true, .events = events, .n_events = 2};
+		.name = (char[]){"rapl"},
+		.one_cpu_per_socket = true,
+		.events = events,
+		.n_events = 2,
+		.by_default = true /* the events need not be named */
+	};
 
 	for (size_t i = 0; all[i]; i++) {
 		struct reason why = {""};
 		const bool works = all[i]->probe(&check->context, &request, &why) == 0;
 
 		if (works && all[i]->estimated && !why.text[0])
-			reason_set(&why, 0, "a model from CPU use and design power, no measurement%s",
-				   check->config->tdp_w > 0 ? "" : ". Set the right design power with --tdp");
+			reason_set(&why, 0, "a model from CPU use and design power, no measurement");
+		if (works && all[i]->estimated && !(check->config->tdp_w > 0))
+			reason_advise(&why, "set the right design power with --tdp");
 		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why.text));
 		if (works && !check->energy) {
 			check->energy = all[i]->name;
@@ -151,7 +148,7 @@ static void check_activity(struct check *check)
 
 	for (unsigned i = 0; i < check->config->n_groups; i++)
 		if (check->config->groups[i].of_containers)
-			requests[n++] = check->config->groups[i];
+			requests[n++] = check->config->groups[i], requests[n - 1].by_default = true;
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(all); i++) {
 		struct reason why = {""};
 		const bool works = all[i]->probe(&check->context, requests, n, &why) == 0;
@@ -174,7 +171,7 @@ static bool can_open(struct check *check, const struct event_encoding *encoding,
 	group.cpu = box->n_cpus > 0 ? box->cpus[0] : check->topology.cpus[0].id;
 	r = priv_client_open_group(check->context.priv, &group, &fd);
 	if (r < 0) {
-		(void)event_explain_open(r, box->pmu, false, why->text, sizeof(why->text));
+		(void)event_explain_open(r, box->pmu, false, NULL, why);
 		return false;
 	}
 	(void)close(fd);
@@ -235,15 +232,15 @@ static void check_rights(struct check *check)
 	add(check, "rights",
 	    item("right", "root or CAP_PERFMON", geteuid() == 0 ? "ok" : "limited",
 		 geteuid() == 0 ? ""
-				: "not root. Start as root, or with CAP_PERFMON, CAP_BPF and "
+				: "not root" REASON_FIX "start as root, or with CAP_PERFMON, CAP_BPF and "
 				  "CAP_DAC_READ_SEARCH"));
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_paranoid", check->config->procfs_root);
 	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
 	(void)text_parse_i64(value, &paranoid);
 	limits = geteuid() != 0 && paranoid > 0;
 	(void)snprintf(text, sizeof(text), "value %s%s", value[0] ? value : "unknown",
-		       limits ? ", which does not let this user count whole CPUs. Start as root, or run as "
-				"root: sysctl kernel.perf_event_paranoid=0"
+		       limits ? ", which does not let this user count whole CPUs" REASON_FIX
+				"start as root, or run as root: sysctl kernel.perf_event_paranoid=0"
 			      : "");
 	add(check, "rights", item("right", "perf_event_paranoid", limits ? "limited" : "ok", text));
 	(void)snprintf(text, sizeof(text), "%u counters can be open at once", fd_budget_raise());

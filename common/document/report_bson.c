@@ -24,6 +24,16 @@ static void begin_report(struct bson_encoder *encoder, struct batch *batch, cons
 	bson_encoder_string(encoder, "target", head->target);
 }
 
+static bool has_value(const struct report_counts *counts, unsigned place)
+{
+	const uint64_t *values = counts->values + (size_t)place * counts->group->n_events;
+
+	for (unsigned i = 0; i < counts->group->n_events; i++)
+		if (values[i] != REPORT_COUNT_MISSING)
+			return true;
+	return false;
+}
+
 static void add_place(struct bson_encoder *encoder, const struct report_counts *counts, unsigned place)
 {
 	const struct report_group *group = counts->group;
@@ -31,7 +41,8 @@ static void add_place(struct bson_encoder *encoder, const struct report_counts *
 
 	bson_encoder_open_number(encoder, group->places[place].cpu);
 	for (unsigned i = 0; i < group->n_events; i++)
-		bson_encoder_double_named(encoder, group->events[i], (double)values[i]);
+		if (values[i] != REPORT_COUNT_MISSING)
+			bson_encoder_double_named(encoder, group->events[i], (double)values[i]);
 	if (counts->enabled_ns && counts->running_ns) {
 		bson_encoder_double(encoder, "time_enabled", (double)counts->enabled_ns[place]);
 		bson_encoder_double(encoder, "time_running", (double)counts->running_ns[place]);
@@ -39,20 +50,29 @@ static void add_place(struct bson_encoder *encoder, const struct report_counts *
 	bson_encoder_close(encoder);
 }
 
+/* Places where nothing was read are left out, and a group without any other. */
 static void add_group(struct bson_encoder *encoder, const struct report_counts *counts)
 {
 	const struct report_group *group = counts->group;
+	const struct report_place *open = NULL;
 
-	bson_encoder_open_named(encoder, group->name);
 	for (unsigned i = 0; i < group->n_places; i++) {
-		unsigned package = group->places[i].package;
+		const struct report_place *place = &group->places[i];
 
-		if (i == 0 || package != group->places[i - 1].package)
-			bson_encoder_open_number(encoder, package);
-		add_place(encoder, counts, i);
-		if (i + 1 == group->n_places || package != group->places[i + 1].package)
+		if (!has_value(counts, i))
+			continue;
+		if (!open)
+			bson_encoder_open_named(encoder, group->name);
+		if (open && open->package != place->package)
 			bson_encoder_close(encoder);
+		if (!open || open->package != place->package)
+			bson_encoder_open_number(encoder, place->package);
+		add_place(encoder, counts, i);
+		open = place;
 	}
+	if (!open)
+		return;
+	bson_encoder_close(encoder);
 	bson_encoder_close(encoder);
 }
 

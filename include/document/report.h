@@ -54,10 +54,13 @@ struct report_group {
 	const struct report_place *places; /* sorted by package, then CPU */
 };
 
+/* A value that was not read: it is left out of the document, and never stands there as 0. */
+#define REPORT_COUNT_MISSING UINT64_MAX
+
 /* One target's counts of one group in one tick. */
 struct report_counts {
 	const struct report_group *group;
-	const uint64_t *values;     /* [n_places][n_events], scaled for multiplexing */
+	const uint64_t *values; /* [n_places][n_events], scaled for multiplexing; or REPORT_COUNT_MISSING */
 	const uint64_t *enabled_ns; /* [n_places], per tick; NULL: both are omitted */
 	const uint64_t *running_ns;
 };

@@ -168,6 +168,7 @@ static void start_watchers(struct collect *collect)
 		collect->watch_io.data = collect->discovery_pause.data = collect;
 		ev_io_start(ev, &collect->watch_io);
 	}
+	collect_keep_energy(collect);
 	if (collect->notify.watchdog_interval_ms > 0) {
 		const double every_s = (double)collect->notify.watchdog_interval_ms * 1e-3;
 

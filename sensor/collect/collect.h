@@ -59,6 +59,7 @@ struct collect {
 	char boot_id[40];
 	/* sources */
 	struct system_source *systems[COLLECT_SYSTEMS_MAX];
+	const struct event_group_request *requests[COLLECT_SYSTEMS_MAX]; /* what each of them serves */
 	unsigned n_systems;
 	struct activity_source *activity;
 	struct collect_overflow overflow;
@@ -85,7 +86,9 @@ struct collect {
 	/* watchers */
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
-	ev_timer rescan, watchdog, discovery_pause;
+	ev_timer rescan, watchdog, discovery_pause, keep;
+	uint64_t better_ns,
+		better_wait_ns; /* when a better energy source is looked for, and how long after */
 	bool stopping;
 	int result;
 };
@@ -122,6 +125,12 @@ bool collect_overflow_remove(struct collect_overflow *overflow, const struct act
 bool collect_overflow_has(const struct collect_overflow *overflow, unsigned slot);
 struct activity_frame *collect_overflow_frame(const struct collect_overflow *overflow);
 void collect_overflow_move_back(struct collect *collect);
+/* For the sources as they are now. */
+struct encoder *collect_new_encoder(struct collect *collect);
+/* collect_energy.c: starts the readings between ticks where counters may wrap within one. */
+void collect_keep_energy(struct collect *collect);
+/* After a tick: now and then, a better source than the one in use. */
+void collect_better_energy(struct collect *collect);
 /* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: after it. */
 void collect_open_cpus(struct collect *collect);
 void collect_look_at_cpus(struct collect *collect);

@@ -130,6 +130,7 @@ static int open_systems(struct collect *collect, bool doubles)
 				    group->name);
 			continue;
 		}
+		collect->requests[collect->n_systems] = group;
 		collect->systems[collect->n_systems++] = source;
 		if (source->ops->energy)
 			collect->energy_source = source->ops->name;
@@ -224,6 +225,13 @@ static int open_targets(struct collect *collect)
 	return 0;
 }
 
+struct encoder *collect_new_encoder(struct collect *collect)
+{
+	return encoder_new(collect->activity ? &collect->activity->frame : NULL,
+			   collect->overflow.source ? &collect->overflow.source->frame : NULL,
+			   collect->systems, collect->n_systems);
+}
+
 int collect_open(struct collect *collect)
 {
 	int r = open_machine(collect);
@@ -248,9 +256,7 @@ int collect_open(struct collect *collect)
 		r = open_targets(collect);
 	if (r < 0)
 		return r;
-	collect->encoder = encoder_new(collect->activity ? &collect->activity->frame : NULL,
-				       collect->overflow.source ? &collect->overflow.source->frame : NULL,
-				       collect->systems, collect->n_systems);
+	collect->encoder = collect_new_encoder(collect);
 	return collect->encoder ? 0 : -ENOMEM;
 }
 

@@ -201,6 +201,7 @@ void collect_read_tick(struct collect *collect, uint64_t missed)
 	encode(collect, energy.time_ms, interval_ns, skew_ns);
 	collect_release_ended(collect);
 	collect_overflow_move_back(collect);
+	collect_better_energy(collect);
 	if (collect->link.backlog.length > 0)
 		ev_io_start(collect->loop.ev, &collect->link_write);
 }

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "document/report.h"
+#include "event/event.h"
 #include "config/sensor_config.h"
 #include "base/reason.h"
 
@@ -71,6 +72,7 @@ static int add_event(struct event_group_request *group, const char *event, struc
 
 	if (r < 0)
 		return r;
+	event = event_plain_energy(event) ? event_plain_energy(event) : event;
 	for (unsigned i = 0; i < group->n_events; i++)
 		if (strcmp(group->events[i], event) == 0)
 			return 0;
@@ -136,6 +138,25 @@ static int check_double(struct event_group_request *group, const struct event_gr
 	return 0;
 }
 
+/* Slips that no machine could count, with the name that is meant. */
+static int check_event(const struct event_group_request *group, const char *event, struct reason *why)
+{
+	const char *meant = event_energy_slip(event);
+	const int length = (int)strcspn(event, ",");
+
+	if (event[length] && !strchr(event, '/'))
+		return reason_set(why, -EINVAL,
+				  "group '%s': '%s' is more than one event: write -e %.*s -e %s", group->name,
+				  event, length, event, event + length + 1);
+	if (meant)
+		return reason_set(why, -EINVAL, "group '%s': there is no event '%s'; did you mean '%s'?",
+				  group->name, event, meant);
+	if (strcmp(event, "time_enabled") == 0 || strcmp(event, "time_running") == 0)
+		return reason_set(why, -EINVAL, "group '%s': '%s' stands in each report anyway; leave it out",
+				  group->name, event);
+	return 0;
+}
+
 int sensor_groups_check(struct sensor_config *config, struct reason *why)
 {
 	for (unsigned i = 0; i < config->n_groups; i++) {
@@ -150,6 +171,8 @@ int sensor_groups_check(struct sensor_config *config, struct reason *why)
 				why, -EINVAL,
 				"group '%s' needs another name: CPU time by cpu.stat is reported under it",
 				group->name);
+		for (unsigned e = 0; e < group->n_events && r == 0; e++)
+			r = check_event(group, group->events[e], why);
 		group->is_double = false;
 		for (unsigned k = 0; !group->of_containers && k < config->n_groups && r == 0; k++)
 			if (config->groups[k].of_containers &&

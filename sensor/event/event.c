@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <linux/perf_event.h>
 
 /* Names that hwpc-sensor's users know, and where the kernel has them. */
@@ -47,12 +48,53 @@ static const char *plain_name(const char *name)
 	return separator ? separator + 2 : name;
 }
 
+const char *event_plain_energy(const char *name)
+{
+	return event_is_energy(name) ? plain_name(name) : NULL;
+}
+
+/* What a name that speaks of energy means, by the words in it; the order counts. */
+static const struct {
+	const char *word, *name;
+} energy_words[] = {
+	{"DRAM", "RAPL_ENERGY_DRAM"},     {"RAM", "RAPL_ENERGY_DRAM"},  {"MEM", "RAPL_ENERGY_DRAM"},
+	{"GPU", "RAPL_ENERGY_GPU"},       {"GFX", "RAPL_ENERGY_GPU"},   {"UNCORE", "RAPL_ENERGY_GPU"},
+	{"CORE", "RAPL_ENERGY_CORES"},    {"PP0", "RAPL_ENERGY_CORES"}, {"PSYS", "RAPL_ENERGY_PSYS"},
+	{"PLATFORM", "RAPL_ENERGY_PSYS"},
+};
+
+const char *event_energy_slip(const char *name)
+{
+	char plain[64];
+	size_t n = 0;
+
+	if (event_is_energy(name))
+		return NULL;
+	name = plain_name(name);
+	if (strncasecmp(name, "power/", 6) == 0)
+		name += 6;
+	for (; name[n] && name[n] != '/' && n + 1 < sizeof(plain); n++)
+		plain[n] = name[n] == '-' ? '_' : (char)toupper((unsigned char)name[n]);
+	plain[n] = '\0';
+	if (strncmp(plain, "RAPL", 4) != 0 && strncmp(plain, "ENERGY", 6) != 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(energy_words); i++)
+		if (strstr(plain, energy_words[i].word))
+			return energy_words[i].name;
+	return "RAPL_ENERGY_PKG";
+}
+
 bool event_is_energy(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(event_aliases); i++)
 		if (event_aliases[i].energy && strcmp(plain_name(name), event_aliases[i].name) == 0)
 			return true;
 	return false;
+}
+
+bool event_is_package(const char *name)
+{
+	return strcmp(plain_name(name), event_aliases[0].name) == 0;
 }
 
 void event_encoding_done(struct event_encoding *encoding)
@@ -85,50 +127,46 @@ static int add_box(struct event_encoding *encoding, const struct event_attr *att
 static int explain_pmu(int error, const char *pmu, struct reason *why)
 {
 	if (error != -ENOENT)
-		reason_set(why, 0, "cannot parse the sysfs files of the PMU '%s'", pmu);
-	else if (strcmp(pmu, "power") == 0)
-		reason_set(why, 0,
-			   "the kernel has no 'power' PMU: try modprobe rapl, or a kernel with "
-			   "CONFIG_PERF_EVENTS_INTEL_RAPL; virtual machines have none");
+		return reason_set(why, error, "cannot parse the sysfs files of the PMU '%s'", pmu);
+	reason_set(why, 0, "the kernel has no '%s' PMU", pmu);
+	if (strcmp(pmu, "power") == 0)
+		reason_advise(
+			why,
+			"modprobe rapl, or a kernel with CONFIG_PERF_EVENTS_INTEL_RAPL; virtual machines "
+			"have none");
 	else if (strcmp(pmu, "msr") == 0)
-		reason_set(why, 0, "the kernel has no 'msr' PMU; it is part of x86 kernels with perf events");
+		reason_advise(why, "an x86 kernel with perf events has it");
 	else
-		reason_set(
-			why, 0,
-			"the kernel has no PMU '%s'; /sys/bus/event_source/devices lists those that it has",
-			pmu);
+		reason_advise(why, "choose one of those in /sys/bus/event_source/devices");
 	return error;
 }
 
 static int explain_event(int error, const char *sysfs_root, const char *pmu, const char *event,
-			 struct reason *why)
+			 bool may_be_slip, struct reason *why)
 {
 	char nearest[128];
 
-	if (error == -ENOENT && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
-		reason_set(why, 0, "the PMU '%s' has no event '%s'; it has '%s'", pmu, event, nearest);
-	else if (error == -ENOENT && strcmp(pmu, "power") == 0)
-		reason_set(why, 0,
-			   "the PMU 'power' of this machine has no event '%s'. Use powercap or an estimate; "
-			   "virtual machines have no energy counter",
-			   event);
-	else if (error == -ENOENT)
-		reason_set(why, 0,
-			   "the PMU '%s' of this machine has no event '%s'. Choose another event; perf list "
-			   "shows them",
-			   pmu, event);
-	else if (error == -EINVAL || error == -ERANGE)
-		reason_set(why, 0,
-			   "the PMU '%s' does not support the terms '%s'; its 'format' folder lists those "
-			   "that it supports",
-			   pmu, event);
+	if (error == -EINVAL || error == -ERANGE) {
+		reason_set(why, 0, "the PMU '%s' does not support the terms '%s'", pmu, event);
+		reason_advise(why, "use the terms that its 'format' folder lists");
+		return error;
+	}
+	if (error != -ENOENT)
+		return reason_set(why, error, "cannot parse the sysfs files of event '%s' of the PMU '%s'",
+				  event, pmu);
+	reason_set(why, 0, "the PMU '%s' of this machine has no event '%s'", pmu, event);
+	/* Our own names for the kernel's events are no slips: another event would be another thing. */
+	if (may_be_slip && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
+		reason_advise(why, "use '%s', which it has", nearest);
+	else if (strcmp(pmu, "power") == 0)
+		reason_advise(why, "use powercap or an estimate; virtual machines have no energy counter");
 	else
-		reason_set(why, 0, "cannot parse the sysfs files of event '%s' of the PMU '%s'", event, pmu);
+		reason_advise(why, "choose another event; perf list shows them");
 	return error;
 }
 
 /* One event of one PMU in sysfs, appended as a box. */
-static int encode_sysfs(const char *sysfs_root, const char *pmu_name, const char *event,
+static int encode_sysfs(const char *sysfs_root, const char *pmu_name, const char *event, bool may_be_slip,
 			struct event_encoding *encoding, struct reason *why)
 {
 	struct pmu pmu = {0};
@@ -140,7 +178,7 @@ static int encode_sysfs(const char *sysfs_root, const char *pmu_name, const char
 		return explain_pmu(r, pmu_name, why);
 	r = pmu_encode(sysfs_root, &pmu, event, &attr, &scale);
 	if (r < 0)
-		r = explain_event(r, sysfs_root, pmu_name, event, why);
+		r = explain_event(r, sysfs_root, pmu_name, event, may_be_slip, why);
 	else if (strncmp(event, "energy-", 7) == 0 && scale > 0)
 		encoding->joules_per_count = scale;
 	if (r == 0)
@@ -163,7 +201,7 @@ static int encode_alias(const char *sysfs_root, const char *name, struct event_e
 
 		if (strcmp(plain_name(name), alias->name) != 0)
 			continue;
-		r = encode_sysfs(sysfs_root, alias->pmu, alias->event, encoding, &reason);
+		r = encode_sysfs(sysfs_root, alias->pmu, alias->event, false, encoding, &reason);
 		if (r == 0 && alias->energy && !(encoding->joules_per_count > 0)) {
 			event_encoding_done(encoding);
 			r = reason_set(&reason, -EBADMSG,
@@ -205,7 +243,7 @@ static int encode_numbered(const char *sysfs_root, const char *stem, const char 
 	for (const struct dirent *entry; (entry = readdir(dir));) {
 		if (!is_numbered(entry->d_name, stem))
 			continue;
-		r = encode_sysfs(sysfs_root, entry->d_name, event, encoding, why);
+		r = encode_sysfs(sysfs_root, entry->d_name, event, true, encoding, why);
 		if (r < 0)
 			break;
 	}
@@ -232,7 +270,7 @@ static int encode_slashes(const char *sysfs_root, const char *name, struct event
 	pmu_done(&pmu);
 	if (r == -ENOENT)
 		return encode_numbered(sysfs_root, pmu_name, event, encoding, why);
-	return encode_sysfs(sysfs_root, pmu_name, event, encoding, why);
+	return encode_sysfs(sysfs_root, pmu_name, event, true, encoding, why);
 }
 
 /*
@@ -310,47 +348,60 @@ int event_encode(const char *sysfs_root, const char *name, struct event_encoding
 	return 0;
 }
 
-const char *event_explain_open(int error, const char *pmu, bool of_cgroup, char *ret, size_t size)
-{
-	const char *reason;
+/* By errno: the reason, what to do about it (NULL: nothing). */
+struct explanation {
+	const char *reason, *advice;
+};
 
+static struct explanation explain(int error, bool of_cgroup)
+{
 	switch (-error) {
 	case EACCES:
 	case EPERM:
-		reason = "no permission to count here: run as root or grant CAP_PERFMON (kernels before 5.8: "
-			 "CAP_SYS_ADMIN), or lower kernel.perf_event_paranoid; in Docker use --privileged, "
-			 "because its seccomp profile blocks perf";
-		break;
+		return (struct explanation){
+			"no permission to count here",
+			"run as root or grant CAP_PERFMON (kernels before 5.8: CAP_SYS_ADMIN), or lower "
+			"kernel.perf_event_paranoid; in Docker use --privileged, because its seccomp profile "
+			"blocks "
+			"perf"};
 	case ENOENT:
 	case ENODEV:
 	case EOPNOTSUPP:
-		reason = of_cgroup
-				 ? "the CPU or virtual machine has no such counter, or the cgroup is gone"
-				 : "the CPU has no such counter, or the virtual machine does not pass it on";
-		break;
+		return (struct explanation){
+			of_cgroup ? "the CPU or virtual machine has no such counter, or the cgroup is gone"
+				  : "the CPU has no such counter, or the virtual machine does not pass it on",
+			NULL};
 	case EINVAL:
-		reason = of_cgroup ? "the kernel refuses this event for a cgroup (is CONFIG_CGROUP_PERF set?)"
-				   : "the kernel refuses this event's encoding";
-		break;
+		return (struct explanation){of_cgroup ? "the kernel refuses this event for a cgroup"
+						      : "the kernel refuses this event's encoding",
+					    of_cgroup ? "use a kernel with CONFIG_CGROUP_PERF" : NULL};
 	case EBUSY:
-		reason = "another user holds the counters (a pinned event, or the NMI watchdog: "
-			 "kernel.nmi_watchdog=0)";
-		break;
+		return (struct explanation){
+			"another user holds the counters (a pinned event, or the NMI watchdog)",
+			"free them: sysctl kernel.nmi_watchdog=0"};
 	case EMFILE:
 	case ENFILE:
-		reason = "no file descriptor is left: raise the limit (LimitNOFILE=, ulimit -n), or count "
-			 "fewer events";
-		break;
+		return (struct explanation){
+			"no file descriptor is left",
+			"raise the limit (LimitNOFILE=, ulimit -n), or count fewer events"};
 	case ENOSYS:
-		reason = "the kernel has no perf events (CONFIG_PERF_EVENTS)";
-		break;
+		return (struct explanation){"the kernel has no perf events",
+					    "use a kernel with CONFIG_PERF_EVENTS"};
+	case EIO:
+		return (struct explanation){"the counter opens, but cannot be read", NULL};
 	default:
-		reason = strerror(-error);
-		break;
+		return (struct explanation){strerror(-error), NULL};
 	}
-	if (pmu && pmu[0])
-		(void)snprintf(ret, size, "PMU '%s': %s", pmu, reason);
-	else
-		(void)snprintf(ret, size, "%s", reason);
-	return ret;
+}
+
+int event_explain_open(int error, const char *pmu, bool of_cgroup, const char *cause, struct reason *why)
+{
+	const struct explanation explanation = explain(error, of_cgroup);
+	const bool has_pmu = pmu && pmu[0], has_cause = cause && cause[0];
+
+	reason_set(why, 0, "%s%s%s%s%s%s%s", has_pmu ? "PMU '" : "", has_pmu ? pmu : "", has_pmu ? "': " : "",
+		   explanation.reason, has_cause ? " (" : "", has_cause ? cause : "", has_cause ? ")" : "");
+	if (explanation.advice)
+		reason_advise(why, "%s", explanation.advice);
+	return error;
 }

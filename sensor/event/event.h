@@ -53,5 +53,15 @@ int event_encode(const char *sysfs_root, const char *name, struct event_encoding
 void event_encoding_done(struct event_encoding *encoding);
 /* RAPL_ENERGY_PKG, RAPL_ENERGY_DRAM, RAPL_ENERGY_CORES, RAPL_ENERGY_GPU or RAPL_ENERGY_PSYS? */
 bool event_is_energy(const char *name);
-/* The reason and the fix when opening an event failed with `error` (a negative errno). Returns ret. */
-const char *event_explain_open(int error, const char *pmu, bool of_cgroup, char *ret, size_t size);
+/* Its name without "rapl::"; NULL: it is no energy event. */
+const char *event_plain_energy(const char *name);
+/* The energy event that a name like "energy-pkg", "rapl_energy_pkg" or "RAPL_ENERGY_PACKAGE" means; NULL: it
+ * means none, or is right as it is. */
+const char *event_energy_slip(const char *name);
+/* RAPL_ENERGY_PKG, the sockets' own? */
+bool event_is_package(const char *name);
+/*
+ * Why opening an event failed with `error` (a negative errno), and what to do about it. pmu, cause: NULL or
+ * "" for none. Returns error.
+ */
+int event_explain_open(int error, const char *pmu, bool of_cgroup, const char *cause, struct reason *why);

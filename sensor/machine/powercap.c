@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* "package-N" and "package-N-die-M" are handled apart: they carry numbers. */
 static const struct {
@@ -151,4 +152,34 @@ int powercap_list(const char *sysfs_root, struct powercap_zone *ret_zones, unsig
 	n = drop_doubles(ret_zones, n);
 	qsort(ret_zones, n, sizeof(*ret_zones), compare_zones);
 	return (int)n;
+}
+
+enum powercap_state powercap_look(const char *sysfs_root)
+{
+	enum powercap_state state = POWERCAP_ABSENT;
+	char path[PATH_MAX], name[32];
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/class/powercap", sysfs_root) >= (int)sizeof(path))
+		return state;
+	dir = opendir(path);
+	if (!dir)
+		return errno == EACCES || errno == EPERM ? POWERCAP_CLOSED : state;
+	for (const struct dirent *entry; state != POWERCAP_THERE && (entry = readdir(dir));) {
+		struct stat status;
+		ssize_t n;
+
+		if (strncmp(entry->d_name, "intel-rapl", 10) != 0)
+			continue;
+		n = read_zone_text(sysfs_root, entry->d_name, "name", name, sizeof(name));
+		if (n > 0)
+			state = POWERCAP_THERE;
+		else if (n == -EACCES || n == -EPERM)
+			state = POWERCAP_CLOSED;
+		else if (state == POWERCAP_ABSENT && fstatat(dirfd(dir), entry->d_name, &status, 0) < 0 &&
+			 errno == ENOENT)
+			state = POWERCAP_HIDDEN;
+	}
+	(void)closedir(dir);
+	return state;
 }

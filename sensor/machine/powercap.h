@@ -20,6 +20,15 @@ struct powercap_zone {
 	uint64_t range_uj; /* where the counter starts again; 0: unknown */
 };
 
+/* Why powercap_list() found none. */
+enum powercap_state {
+	POWERCAP_ABSENT, /* there is no tree, or it is empty */
+	POWERCAP_HIDDEN, /* there are zones, but their links lead nowhere, as a container engine leaves them
+			  */
+	POWERCAP_CLOSED, /* this user may not look */
+	POWERCAP_THERE,
+};
+enum powercap_state powercap_look(const char *sysfs_root);
 /*
  * Lists the zones below <sysfs_root>/class/powercap that make sense, without those that are there twice.
  * Returns how many, or a negative errno. `max` of them at most.

@@ -115,10 +115,12 @@ static int lacks_rights(const struct bpf_facts *facts, int error, struct reason 
 		return reason_set(
 			cause, error,
 			"kernel.unprivileged_bpf_disabled is %d, which keeps bpf() from processes without "
-			"CAP_BPF, and this one lacks %s. Start as root, or with CAP_BPF and CAP_PERFMON",
+			"CAP_BPF, and this one lacks %s" REASON_FIX
+			"start as root, or with CAP_BPF and CAP_PERFMON",
 			facts->unprivileged_bpf, missing);
 	return reason_set(cause, error,
-			  "this process lacks %s. Start as root, or with CAP_BPF and CAP_PERFMON", missing);
+			  "this process lacks %s" REASON_FIX "start as root, or with CAP_BPF and CAP_PERFMON",
+			  missing);
 }
 
 static int was_refused(const struct bpf_facts *facts, int error, struct reason *cause)
@@ -127,14 +129,15 @@ static int was_refused(const struct bpf_facts *facts, int error, struct reason *
 		return reason_set(
 			cause, error,
 			"bpf() is refused although the rights are there: a seccomp filter of the container "
-			"or the service forbids it. Allow bpf and perf_event_open in its profile (Docker: "
+			"or the service forbids it" REASON_FIX
+			"allow bpf and perf_event_open in its profile (Docker: "
 			"--privileged or --security-opt seccomp=PROFILE; systemd: SystemCallFilter=bpf "
 			"perf_event_open)");
-	return reason_set(
-		cause, error,
-		"bpf() is refused although the rights are there: by a security module (SELinux, "
-		"AppArmor), or by the limit of locked memory on Linux before 5.11. Look for the refusal in "
-		"the kernel's log (dmesg), or raise `ulimit -l`");
+	return reason_set(cause, error,
+			  "bpf() is refused although the rights are there: by a security module (SELinux, "
+			  "AppArmor), or by the limit of locked memory on Linux before 5.11" REASON_FIX
+			  "look for the refusal in "
+			  "the kernel's log (dmesg), or raise `ulimit -l`");
 }
 
 int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier, const char *words,
@@ -144,10 +147,10 @@ int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier
 	char line[400];
 
 	if (error == -ENOSYS)
-		return reason_set(
-			cause, error,
-			"the kernel has no bpf() (CONFIG_BPF_SYSCALL), or a seccomp filter hides it. Use a "
-			"kernel of a distribution, or allow bpf in the filter");
+		return reason_set(cause, error,
+				  "the kernel has no bpf() (CONFIG_BPF_SYSCALL), or a seccomp filter hides "
+				  "it" REASON_FIX
+				  "use a kernel of a distribution, or allow bpf in the filter");
 	if ((error == -EPERM || error == -EACCES) && !root &&
 	    !(has(facts, CAUSE_CAP_BPF) && has(facts, CAUSE_CAP_PERFMON)))
 		return lacks_rights(facts, error, cause);
@@ -155,30 +158,31 @@ int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier
 		return reason_set(
 			cause, error,
 			"the kernel is locked down for confidentiality, which keeps BPF programs from "
-			"reading it. Boot with lockdown=integrity, or let perf events count");
+			"reading it" REASON_FIX "boot with lockdown=integrity, or let perf events count");
 	bpf_cause_last_line(verifier, line, sizeof(line));
 	if (error == -EPERM && !line[0])
 		return was_refused(facts, error, cause);
 	if (is_older(facts->release, 5, 10))
 		return reason_set(cause, error,
 				  "Linux %s is older than " BPF_CAUSE_KERNEL_MIN
-				  ", the oldest that is tested. Use a "
-				  "newer kernel",
+				  ", the oldest that is tested" REASON_FIX "use a newer kernel",
 				  facts->release);
 	if (!facts->btf)
 		return reason_set(
 			cause, error,
 			"the kernel has no description of its types (BTF: /sys/kernel/btf/vmlinux is "
-			"missing). Use a kernel with CONFIG_DEBUG_INFO_BTF, as those of distributions are");
+			"missing)" REASON_FIX
+			"use a kernel with CONFIG_DEBUG_INFO_BTF, as those of distributions are");
 	if (line[0])
-		return reason_set(
-			cause, error,
-			"the verifier of Linux %s rejects the program: %s. Report this with the kernel's "
-			"version",
-			facts->release, line);
+		return reason_set(cause, error,
+				  "the verifier of Linux %s rejects the program: %s" REASON_FIX
+				  "report this with the kernel's "
+				  "version",
+				  facts->release, line);
 	if (error == -ENOMEM)
-		return reason_set(cause, error, "there is no memory for its counts (64 MiB). Free some");
-	return reason_set(cause, error, "%s: %s. Report this with the kernel's version (%s)",
+		return reason_set(cause, error,
+				  "there is no memory for its counts (64 MiB)" REASON_FIX "free some");
+	return reason_set(cause, error, "%s: %s" REASON_FIX "report this with the kernel's version (%s)",
 			  words[0] ? words : "the kernel rejects the BPF program", strerror(-error),
 			  facts->release);
 }

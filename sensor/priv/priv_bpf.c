@@ -53,6 +53,10 @@ static int keep_words(enum libbpf_print_level level, const char *format, va_list
 	} else if (level == LIBBPF_WARN && last_words[0] == '\0') {
 		(void)vsnprintf(last_words, sizeof(last_words), format, arguments);
 		last_words[strcspn(last_words, "\n")] = '\0';
+		/* Its first sentence; what follows is advice for programmers, and would be cut anywhere. */
+		char *end = strstr(last_words, ". ");
+		if (end)
+			*end = '\0';
 	}
 	return 0;
 }

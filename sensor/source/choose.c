@@ -6,6 +6,7 @@
 #include "source/choose.h"
 
 #include "base/cleanup.h"
+#include "event/event.h"
 #include "base/log.h"
 #include "base/reason.h"
 
@@ -34,7 +35,7 @@ const char *const choose_activity_names[] = {"auto", ACTIVITY_SOURCES(SOURCE_NAM
 bool choose_is_energy(const struct event_group_request *request)
 {
 	for (unsigned i = 0; i < request->n_events; i++)
-		if (strncmp(request->events[i], "RAPL_", 5) == 0)
+		if (event_is_energy(request->events[i]))
 			return true;
 	return false;
 }
@@ -102,8 +103,26 @@ struct system_source *choose_system(struct source_context *context, const struct
 			return source;
 		}
 		*ret_error = step->error;
-		log_notice("source", 0, "group '%s': %s is not available: %s", request->name, table[i]->name,
+		log_notice("source", 0, "group '%s': not by %s: %s", request->name, table[i]->name,
 			   step->why.text);
+	}
+	return NULL;
+}
+
+struct system_source *choose_better(struct source_context *context, const struct event_group_request *request,
+				    const char *wanted, const struct system_source *current)
+{
+	if (context->simulated || !current->ops->energy || strcmp(wanted, "auto") != 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(energy_sources) && energy_sources[i] != current->ops; i++) {
+		struct choose_step step = {0};
+		struct system_source *source = try_system(energy_sources[i], context, request, &step);
+
+		if (!source)
+			continue;
+		log_notice("source", 0, "group '%s': %s can be read by now and replaces %s", request->name,
+			   source->ops->name, current->ops->name);
+		return source;
 	}
 	return NULL;
 }
@@ -145,7 +164,7 @@ struct activity_source *choose_activity(struct source_context *context,
 			return source;
 		}
 		*ret_error = step->error;
-		log_notice("source", 0, "activity per container: %s is not available: %s", table[i]->name,
+		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name,
 			   step->why.text);
 	}
 	return NULL;

@@ -33,6 +33,12 @@ struct choose_report {
  */
 struct system_source *choose_system(struct source_context *context, const struct event_group_request *request,
 				    const char *wanted, struct choose_report *report, int *ret_error);
+/*
+ * Opens a better source than the one that the group has, if there is one by now; NULL: none. Silent but for
+ * the one that is taken. An energy group only, where `wanted` leaves the choice.
+ */
+struct system_source *choose_better(struct source_context *context, const struct event_group_request *request,
+				    const char *wanted, const struct system_source *current);
 /* The same for the activity of all container groups together: bpf, perf, cpustat; or sim. */
 struct activity_source *choose_activity(struct source_context *context,
 					const struct event_group_request *requests, unsigned n_requests,

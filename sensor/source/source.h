@@ -57,7 +57,8 @@ struct source_context {
 struct system_source {
 	const struct system_source_ops *ops;
 	struct report_group group;
-	uint64_t *values;     /* [n_places][n_events], deltas since the previous read; energy in 2^-32 J */
+	uint64_t *values;     /* [n_places][n_events], deltas since the previous read; energy in 2^-32 J; what
+				 could     not be read is REPORT_COUNT_MISSING */
 	uint64_t *enabled_ns; /* [n_places] or NULL */
 	uint64_t *running_ns;
 	uint64_t read_failures; /* reads that failed since open */
@@ -76,6 +77,12 @@ struct system_source_ops {
 	/* Fills values with the deltas since the last read; the first read after open gives zeroes. No
 	 * allocation. */
 	int (*read)(struct system_source *source, uint64_t interval_ns);
+	/*
+	 * NULL, or: counters that wrap. They must be read at least each period_ns (UINT64_MAX: whenever), by
+	 * read() or, between ticks, by keep(), which allocates nothing either.
+	 */
+	uint64_t (*period_ns)(const struct system_source *source);
+	void (*keep)(struct system_source *source);
 	/* NULL, or: a CPU of the topology went offline, or is back. */
 	void (*cpu_changed)(struct system_source *source, unsigned cpu, bool online);
 	void (*close)(struct system_source *source);

@@ -64,15 +64,22 @@ static int cpustat_probe(struct source_context *context, const struct event_grou
 
 	(void)requests;
 	(void)n_requests;
-	if (!context->cpu_root)
-		return reason_set(why, -ENOENT,
-				  "no cgroup hierarchy with CPU times is mounted (cgroup2, or v1's cpuacct)");
+	if (!context->cpu_root) {
+		reason_set(why, 0,
+			   "no cgroup hierarchy with CPU times is mounted (cgroup2, or v1's cpuacct)");
+		reason_advise(
+			why,
+			"mount -t cgroup2 none /sys/fs/cgroup; in a container, start it with -v /sys:/sys");
+		return -ENOENT;
+	}
 	(void)snprintf(path, sizeof(path), "%s/%s", context->cpu_root,
 		       context->cpu_root_v2 ? "cgroup.procs" : "cpuacct.usage");
 	if (access(path, R_OK) < 0) {
 		int r = -errno;
 
-		return reason_set(why, r, "cannot read %s: %s; is it a cgroup mount?", path, strerror(-r));
+		reason_set(why, 0, "cannot read %s: %s", path, strerror(-r));
+		reason_advise(why, "name a cgroup hierarchy by -p, or omit it");
+		return r;
 	}
 	return 0;
 }

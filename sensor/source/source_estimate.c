@@ -153,15 +153,24 @@ static int estimate_read(struct system_source *source, uint64_t interval_ns)
 	struct source_estimate *estimate = (struct source_estimate *)source;
 	int r = procstat_read(&estimate->stat);
 
-	if (r < 0)
-		source->read_failures++;
-	for (unsigned i = 0; i < source->group.n_places; i++)
-		source->values[i] =
-			r == 0 && estimate->read_before
-				? energy_of(estimate->tdp_w, &estimate->stat.packages[i], interval_ns)
-				: 0;
+	for (unsigned i = 0; i < source->group.n_places; i++) {
+		if (r < 0)
+			source->values[i] = REPORT_COUNT_MISSING;
+		else
+			source->values[i] =
+				estimate->read_before
+					? energy_of(estimate->tdp_w, &estimate->stat.packages[i], interval_ns)
+					: 0;
+	}
+	if (r < 0) {
+		if (source->read_failures++ == 0)
+			log_warning(LOG_TOKEN, r,
+				    "/proc/stat cannot be read: the estimated energy is missing "
+				    "(further failures only in metadata.lost)");
+		return r;
+	}
 	estimate->read_before = true;
-	return r;
+	return 0;
 }
 
 const struct system_source_ops source_estimate = {

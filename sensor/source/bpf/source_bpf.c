@@ -269,10 +269,12 @@ static int probe(struct source_context *context, const struct event_group_reques
 
 	(void)requests;
 	(void)n_requests;
-	if (context->cgroups_without_perf)
-		return reason_set(why, -EOPNOTSUPP,
-				  "the watched hierarchy (-p) is not the one of perf events, which BPF uses. "
-				  "Omit -p, or give the perf_event hierarchy");
+	if (context->cgroups_without_perf) {
+		reason_set(why, 0,
+			   "the watched hierarchy (-p) is not the one of perf events, which BPF uses");
+		reason_advise(why, "omit -p, or give the perf_event hierarchy");
+		return -EOPNOTSUPP;
+	}
 	r = shape_frame(&bpf);
 	if (r == 0)
 		r = start_program(&bpf);
@@ -285,7 +287,8 @@ static int probe(struct source_context *context, const struct event_group_reques
 	if (r < 0)
 		reason_set(why, 0, "%s",
 			   priv_client_cause(context->priv)[0] ? priv_client_cause(context->priv)
-			   : r == -ENODATA ? "the program runs, but counts no time. Report this with the "
+			   : r == -ENODATA ? "the program runs, but counts no time" REASON_FIX
+					     "report this with the "
 					     "kernel's version"
 					   : strerror(-r));
 	unmap_arrays(&bpf);

@@ -36,27 +36,20 @@ static bool first_cpu(const struct plan_builder *builder, const struct plan_even
 static int try_box(const struct plan_builder *builder, const struct plan_event *event,
 		   const struct event_box *box, struct reason *why)
 {
-	const char *cause;
 	unsigned cpu;
 	int r;
 
-	if (builder->kind == PERF_PLAN_CGROUPS && box->shared)
-		return reason_set(
-			why, -EOPNOTSUPP,
-			"the PMU '%s' counts a whole package and cannot tell containers apart; give "
-			"the event "
-			"to a system group (-s)",
-			box->pmu);
+	if (builder->kind == PERF_PLAN_CGROUPS && box->shared) {
+		reason_set(why, 0, "the PMU '%s' counts a whole package and cannot tell containers apart",
+			   box->pmu);
+		reason_advise(why, "give the event to a system group (-s)");
+		return -EOPNOTSUPP;
+	}
 	if (!first_cpu(builder, event, box, &cpu))
 		return reason_set(why, -ENODEV, "none of the CPUs of PMU '%s' is online", box->pmu);
 	r = perf_plan_try(builder->context, cpu, &box->attr, 1);
-	if (r < 0) {
-		char text[320];
-
-		event_explain_open(r, box->pmu, false, text, sizeof(text));
-		cause = priv_client_cause(builder->context->priv);
-		reason_set(why, 0, "%s%s%s%s", text, cause[0] ? " (" : "", cause, cause[0] ? ")" : "");
-	}
+	if (r < 0)
+		event_explain_open(r, box->pmu, false, priv_client_cause(builder->context->priv), why);
 	return r;
 }
 
@@ -247,6 +240,16 @@ static void explain(const struct event_group_request *requests, unsigned n_reque
 		   reason);
 }
 
+/* Where sockets' energy is asked for, other energy alone is of no use. */
+static bool is_side_issue(enum perf_plan_kind kind, const struct event_group_request *request,
+			  const char *event)
+{
+	for (unsigned i = 0; kind == PERF_PLAN_ENERGY && i < request->n_events; i++)
+		if (event_is_package(request->events[i]))
+			return !event_is_package(event);
+	return false;
+}
+
 int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 		    const struct event_group_request *requests, unsigned n_requests, struct reason *why)
 {
@@ -259,6 +262,8 @@ int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 			bool one_cpu = requests[i].one_cpu_per_socket && kind != PERF_PLAN_CGROUPS;
 			struct plan_event event;
 
+			if (is_side_issue(kind, &requests[i], requests[i].events[j]))
+				continue;
 			r = make_event(&builder, requests[i].events[j], one_cpu, &event, &reason);
 			if (r < 0)
 				continue;

@@ -26,7 +26,7 @@ struct plan_builder {
 /* Is the event opened on this CPU by this box? The CPU is an online one. */
 bool perf_plan_box_on_cpu(const struct plan_builder *builder, const struct plan_event *event,
 			  const struct event_box *box, unsigned cpu);
-/* Opens the events as one group for the whole CPU and closes them again. */
+/* Opens the events as one group for the whole CPU, reads them once and closes them again. */
 int perf_plan_try(struct source_context *context, unsigned cpu, const struct event_attr *attrs, unsigned n);
 /* Fills places and units of the plan. */
 int perf_plan_lay_out(struct plan_builder *builder);

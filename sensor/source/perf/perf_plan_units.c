@@ -56,13 +56,20 @@ bool perf_plan_box_on_cpu(const struct plan_builder *builder, const struct plan_
 int perf_plan_try(struct source_context *context, unsigned cpu, const struct event_attr *attrs, unsigned n)
 {
 	struct priv_group group = {.cgroup = "", .cpu = cpu, .n_events = n, .events = attrs};
+	uint64_t reading[3 + PRIV_GROUP_EVENTS_MAX];
+	const ssize_t size = (ssize_t)((3 + (size_t)n) * sizeof(*reading));
 	int fds[PRIV_GROUP_EVENTS_MAX];
 	int r;
 
 	if (n > PRIV_GROUP_EVENTS_MAX)
 		return -EINVAL;
 	r = priv_client_open_group(context->priv, &group, fds);
-	for (unsigned i = 0; r == 0 && i < n; i++)
+	if (r < 0)
+		return r;
+	/* A counter that only opens measures nothing. */
+	if (read(fds[0], reading, (size_t)size) != size)
+		r = -EIO;
+	for (unsigned i = 0; i < n; i++)
 		(void)close(fds[i]);
 	return r;
 }
@@ -153,7 +160,7 @@ static int add_unit(const struct unit_draft *draft, unsigned from, unsigned n)
 static int add_units(const struct unit_draft *draft, unsigned from, unsigned n)
 {
 	int r = perf_plan_try(draft->builder->context, draft->cpu, draft->attrs + from, n);
-	char text[320];
+	struct reason why = {""};
 
 	if (r == 0)
 		return add_unit(draft, from, n);
@@ -161,9 +168,9 @@ static int add_units(const struct unit_draft *draft, unsigned from, unsigned n)
 		r = add_units(draft, from, n / 2);
 		return r < 0 ? r : add_units(draft, from + n / 2, n - n / 2);
 	}
+	(void)event_explain_open(r, NULL, false, NULL, &why);
 	log_warning(LOG_TOKEN, 0, "event %s is not counted on CPU %u: %s",
-		    draft->builder->events[draft->columns[from]].name, draft->cpu,
-		    event_explain_open(r, NULL, false, text, sizeof(text)));
+		    draft->builder->events[draft->columns[from]].name, draft->cpu, why.text);
 	return 0;
 }
 

@@ -172,6 +172,8 @@ static int read_unit(struct perf_slots *slots, struct activity_frame *frame, uns
 	struct group_reading now;
 	ssize_t n;
 
+	if (slots->failed)
+		slots->failed[index] = true;
 	if (fd < 0)
 		return 0; /* its CPU was away when the target came */
 	n = read(fd, &now, size);
@@ -182,6 +184,8 @@ static int read_unit(struct perf_slots *slots, struct activity_frame *frame, uns
 		frame->read_failures++;
 		return n < 0 ? -errno : -EIO;
 	}
+	if (slots->failed)
+		slots->failed[index] = false;
 	add_reading(slots, frame, number, index, &now);
 	return 0;
 }
@@ -240,12 +244,21 @@ void perf_slots_cpu_changed(struct perf_slots *slots, unsigned cpu, bool online)
 	}
 }
 
+void perf_slots_reopen(struct perf_slots *slots)
+{
+	for (unsigned i = 0; slots->failed && i < slots->plan->n_units; i++)
+		for (unsigned number = 0; slots->failed[i] && number < slots->n_slots; number++)
+			if (slots->slots[number].fds)
+				reopen(slots, &slots->slots[number], i);
+}
+
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame)
 {
 	for (unsigned i = 0; i < slots->n_slots; i++)
 		perf_slots_close(slots, frame, i);
 	free(slots->slots);
 	free(slots->away);
+	free(slots->failed);
 	*slots = (struct perf_slots){0};
 	frame_done(frame);
 }

@@ -19,7 +19,8 @@ struct perf_slots {
 	const struct perf_plan *plan;
 	struct perf_slot *slots;
 	unsigned n_slots;
-	bool *away; /* [n_units]: its CPU is offline; NULL: none ever was */
+	bool *away;   /* [n_units]: its CPU is offline; NULL: none ever was */
+	bool *failed; /* [n_units]: not read the last time; NULL: nobody wants to know */
 };
 
 /* Room for one more slot number, in the frame too. 0 or -ENOMEM. */
@@ -42,4 +43,6 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame);
  * again. A target that came meanwhile has none of them until then.
  */
 void perf_slots_cpu_changed(struct perf_slots *slots, unsigned cpu, bool online);
+/* Opens again what could not be read the last time (`failed`). */
+void perf_slots_reopen(struct perf_slots *slots);
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame);

@@ -29,16 +29,15 @@ static int try_root_cgroup(struct source_context *context, struct reason *why)
 	struct event_attr attr = {.type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_CONTEXT_SWITCHES};
 	struct priv_group group = {
 		.cgroup = "/", .cpu = context->topology->cpus[0].id, .n_events = 1, .events = &attr};
-	char text[320];
+	struct reason reason = {""};
 	int fd = -1, r = priv_client_open_group(context->priv, &group, &fd);
 
 	if (r == 0) {
 		(void)close(fd);
 		return 0;
 	}
-	return reason_set(why, r, "perf events of cgroups: %s%s%s",
-			  event_explain_open(r, NULL, true, text, sizeof(text)),
-			  priv_client_cause(context->priv)[0] ? "; " : "", priv_client_cause(context->priv));
+	(void)event_explain_open(r, NULL, true, priv_client_cause(context->priv), &reason);
+	return reason_set(why, r, "perf events of cgroups: %.900s", reason.text);
 }
 
 static int probe(struct source_context *context, const struct event_group_request *requests,

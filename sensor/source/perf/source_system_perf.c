@@ -5,14 +5,32 @@
  */
 #include "source/source.h"
 
+#include "base/log.h"
+#include "machine/energy_counter.h"
 #include "source/frame.h"
 #include "source/perf/perf_slots.h"
 #include "base/reason.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LOG_TOKEN  "rapl"
+#define TOLD_MAX   3                     /* warnings of one counter; metadata.lost has all failures */
+#define REOPEN_MAX 64                    /* ticks between two tries, at the most */
+#define BRIDGE_NS  UINT64_C(60000000000) /* of silence; older energy belongs to no tick any more */
+#define STILL_NS   UINT64_C(500000000)   /* in which each socket takes something */
+
+/* One value of an energy group: a package's, or its memory's, dies added up. */
+struct energy_cell {
+	uint64_t carried;  /* what the dies have counted in ticks that lacked one of them; 2^-32 J */
+	uint64_t since_ns; /* time since a tick has had its energy */
+	unsigned n_counters;
+	unsigned n_told;
+	bool failed; /* in this tick */
+};
 
 struct source_system_perf {
 	struct system_source source; /* first: the sensor sees only this */
@@ -20,6 +38,9 @@ struct source_system_perf {
 	struct perf_slots slots;
 	struct activity_frame frame; /* of the one slot */
 	bool read_before;
+	struct energy_cell *cells; /* [n_places][n_events]; NULL: no energy */
+	unsigned n_failing;        /* ticks in a row */
+	uint64_t failures_before;
 };
 
 static void system_perf_close(struct system_source *source)
@@ -30,6 +51,7 @@ static void system_perf_close(struct system_source *source)
 		return;
 	perf_slots_done(&perf->slots, &perf->frame);
 	perf_plan_free(perf->plan);
+	free(perf->cells);
 	free(perf);
 }
 
@@ -40,6 +62,23 @@ static void show_frame(struct source_system_perf *perf)
 	perf->source.values = perf->frame.counts;
 	perf->source.enabled_ns = perf->frame.enabled_ns;
 	perf->source.running_ns = perf->frame.running_ns;
+}
+
+/* Energy is a value of several counters, and is missed when it is missing. */
+static int prepare_energy(struct source_system_perf *perf)
+{
+	const struct perf_plan *plan = perf->plan;
+
+	perf->cells = calloc((size_t)plan->n_places * plan->n_events + 1, sizeof(*perf->cells));
+	perf->slots.failed = calloc(plan->n_units + 1, sizeof(*perf->slots.failed));
+	if (!perf->cells || !perf->slots.failed)
+		return -ENOMEM;
+	for (unsigned i = 0; i < plan->n_units; i++)
+		for (unsigned e = 0; e < plan->units[i].n_events; e++)
+			perf->cells[plan->units[i].place * plan->n_events +
+				    plan->columns[plan->units[i].first + e]]
+				.n_counters++;
+	return 0;
 }
 
 static int system_perf_new(struct source_context *context, enum perf_plan_kind kind,
@@ -61,6 +100,8 @@ static int system_perf_new(struct source_context *context, enum perf_plan_kind k
 		perf->frame.n_places = perf->plan->n_places;
 		r = perf_slots_open(&perf->slots, &perf->frame, 0, "");
 	}
+	if (r == 0 && kind == PERF_PLAN_ENERGY)
+		r = prepare_energy(perf);
 	if (r < 0) {
 		system_perf_close(&perf->source);
 		return r;
@@ -70,16 +111,98 @@ static int system_perf_new(struct source_context *context, enum perf_plan_kind k
 	return 0;
 }
 
+static void tell(struct source_system_perf *perf, unsigned index, const char *what)
+{
+	const struct report_group *group = &perf->source.group;
+	struct energy_cell *cell = &perf->cells[index];
+
+	if (cell->n_told++ < TOLD_MAX)
+		log_warning(LOG_TOKEN, 0, "%s of socket %u %s: its energy is missing%s",
+			    group->events[index % group->n_events],
+			    group->places[index / group->n_events].package, what,
+			    cell->n_told == TOLD_MAX ? " (further failures only in metadata.lost)" : "");
+}
+
+/* True where this tick's energy of the cell is known. */
+static bool is_good(struct source_system_perf *perf, unsigned index, uint64_t units)
+{
+	const struct report_group *group = &perf->source.group;
+	struct energy_cell *cell = &perf->cells[index];
+	const double joules = ldexp((double)units, REPORT_RAPL_EXPONENT);
+
+	if (cell->failed) {
+		tell(perf, index, "cannot be read");
+		return false;
+	}
+	if (energy_is_absurd(joules, (double)cell->since_ns * 1e-9, cell->n_counters)) {
+		tell(perf, index, "was reset, or shows more than a socket can take");
+		cell->carried = 0;
+		return false;
+	}
+	if (units == 0 && cell->since_ns >= STILL_NS &&
+	    event_is_package(group->events[index % group->n_events])) {
+		tell(perf, index, "stands still");
+		return false;
+	}
+	return true;
+}
+
+static void check_cell(struct source_system_perf *perf, unsigned index, uint64_t interval_ns)
+{
+	struct energy_cell *cell = &perf->cells[index];
+	uint64_t *value = &perf->source.values[index];
+	const uint64_t units = *value + cell->carried;
+
+	cell->since_ns += interval_ns;
+	if (!is_good(perf, index, units)) {
+		/* Counters that go on are carried to the next tick that has all of them. */
+		cell->carried += cell->failed ? *value : 0;
+		*value = REPORT_COUNT_MISSING;
+	} else if (cell->since_ns > interval_ns + BRIDGE_NS) {
+		*value = REPORT_COUNT_MISSING;
+		cell->carried = cell->since_ns = 0;
+	} else {
+		*value = units;
+		cell->carried = cell->since_ns = 0;
+	}
+	perf->source.read_failures += *value == REPORT_COUNT_MISSING && !cell->failed;
+}
+
+/* Missing energy is marked; counters that stay dead are opened again, after 1, 2, 4 ... 64 ticks. */
+static void check_energy(struct source_system_perf *perf, uint64_t interval_ns)
+{
+	const struct perf_plan *plan = perf->plan;
+	const unsigned n_cells = plan->n_places * plan->n_events;
+	bool any = false;
+
+	for (unsigned i = 0; i < n_cells; i++)
+		perf->cells[i].failed = false;
+	for (unsigned i = 0; i < plan->n_units; i++) {
+		any |= perf->slots.failed[i];
+		for (unsigned e = 0; perf->slots.failed[i] && e < plan->units[i].n_events; e++)
+			perf->cells[plan->units[i].place * plan->n_events +
+				    plan->columns[plan->units[i].first + e]]
+				.failed = true;
+	}
+	for (unsigned i = 0; i < n_cells; i++)
+		check_cell(perf, i, interval_ns);
+	perf->n_failing = any ? perf->n_failing + 1 : 0;
+	if (any && (perf->n_failing % REOPEN_MAX == 0 || (perf->n_failing & (perf->n_failing - 1)) == 0))
+		perf_slots_reopen(&perf->slots);
+}
+
 static int system_perf_read(struct system_source *source, uint64_t interval_ns)
 {
 	struct source_system_perf *perf = (struct source_system_perf *)source;
 	int r = perf_slots_read(&perf->slots, &perf->frame);
 
-	(void)interval_ns;
-	source->read_failures = perf->frame.read_failures;
+	source->read_failures += perf->frame.read_failures - perf->failures_before;
+	perf->failures_before = perf->frame.read_failures;
 	/* The first read only sets the baselines: what was counted since open belongs to no tick. */
 	if (!perf->read_before)
 		frame_clear(&perf->frame);
+	else if (perf->cells)
+		check_energy(perf, interval_ns);
 	perf->read_before = true;
 	return r;
 }

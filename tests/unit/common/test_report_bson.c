@@ -349,6 +349,54 @@ static void test_keys_twice(void **state)
 	report_names_free(names);
 }
 
+/* What was not read is left out: a value, a place, a whole group; it is never 0. */
+static void test_missing_values(void **state)
+{
+	static const struct report_place places[] = {{0, 0}, {0, 1}, {1, 8}};
+	static const char *const events[] = {"A", "B"};
+	static const struct report_group group = {"rapl", 2, events, 3, places};
+	static const uint64_t none = REPORT_COUNT_MISSING;
+	static const struct {
+		uint64_t values[6];
+		const char *json;
+	} cases[] = {
+		{{1, 2, 3, 4, 5, 0},
+		 "{ \"rapl\" : { \"0\" : { \"0\" : { \"A\" : 1.0, \"B\" : 2.0 }, \"1\" : { \"A\" : 3.0, "
+		 "\"B\" : 4.0 } }, "
+		 "\"1\" : { \"8\" : { \"A\" : 5.0, \"B\" : 0.0 } } } }"},
+		{{none, 2, none, none, 5, none},
+		 "{ \"rapl\" : { \"0\" : { \"0\" : { \"B\" : 2.0 } }, \"1\" : { \"8\" : { \"A\" : 5.0 } } } "
+		 "}"},
+		{{none, none, 3, 4, none, none},
+		 "{ \"rapl\" : { \"0\" : { \"1\" : { \"A\" : 3.0, \"B\" : 4.0 } } } }"},
+		{{none, none, none, none, none, none}, "{ }"},
+	};
+	struct batch batch = {0};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct report_counts counts = {.group = &group, .values = cases[i].values};
+		const struct report_tick_metadata metadata = {.skew_s = -1};
+		bson_iter_t iter;
+		bson_t bson, groups;
+		const uint8_t *data;
+		uint32_t length;
+		char *json;
+
+		batch_clear(&batch);
+		assert_int_equal(report_bson_add_all_counts(&batch, &head, &counts, 1, &metadata), 0);
+		assert_valid(&batch);
+		assert_true(bson_init_static(&bson, batch.data, batch.length));
+		assert_true(bson_iter_init_find(&iter, &bson, "groups"));
+		bson_iter_document(&iter, &length, &data);
+		assert_true(bson_init_static(&groups, data, length));
+		json = bson_as_relaxed_extended_json(&groups, NULL);
+		assert_string_equal(json, cases[i].json);
+		bson_free(json);
+	}
+	batch_done(&batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_identity),       cmocka_unit_test(test_power),
 		cmocka_unit_test(test_target),         cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_odd_reports),    cmocka_unit_test(test_keys_twice),
+		cmocka_unit_test(test_missing_values),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

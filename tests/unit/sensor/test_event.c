@@ -122,7 +122,7 @@ static void test_msr(void **state)
 	assert_false(encoding.boxes[0].shared);
 	assert_null(encoding.boxes[0].cpus);
 	event_encoding_done(&encoding);
-	refuse(&tree, "MPERF", -ENOENT, "it has 'aperf'");
+	refuse(&tree, "MPERF", -ENOENT, "no event 'mperf'. Fix: choose another event");
 	fake_free(&tree);
 }
 
@@ -149,9 +149,9 @@ static void test_sysfs_names(void **state)
 	refuse(&tree, "cpu/nothing=1/", -EINVAL, "terms");
 	refuse(&tree, "cpu/broken=1/", -EBADMSG, "cannot parse");
 	refuse(&tree, "cpu/../../type/", -EINVAL, "two slashes");
-	refuse(&tree, "../type/", -ENOENT, "PMU '..'");
+	refuse(&tree, "../type/", -ENOENT, "no '..' PMU");
 	refuse(&tree, "cpu/event=1", -EINVAL, "two slashes");
-	refuse(&tree, "nopmu/x/", -ENOENT, "no PMU 'nopmu'");
+	refuse(&tree, "nopmu/x/", -ENOENT, "no 'nopmu' PMU");
 	fake_pmu(&tree, "uncore_imc_0", 30, "0,4");
 	fake_pmu(&tree, "uncore_imc_1", 31, "0,4");
 	fake_pmu(&tree, "uncore_imc_free", 32, "0,4");
@@ -326,23 +326,79 @@ static void test_bad_pmu_files(void **state)
 	fake_free(&tree);
 }
 
-static void test_explanations(void **state)
+/* Names that speak of energy but are none: the one that is meant. */
+static void test_energy_slips(void **state)
 {
-	char text[400];
+	static const struct {
+		const char *name, *meant;
+	} cases[] = {
+		{"RAPL_ENERGY_PKG", NULL},
+		{"rapl::RAPL_ENERGY_DRAM", NULL},
+		{"LLC_MISSES", NULL},
+		{"power/x/", NULL},
+		{"FP_ARITH", NULL},
+		{"rapl_energy_pkg", "RAPL_ENERGY_PKG"},
+		{"RAPL_ENERGY_PACKAGE", "RAPL_ENERGY_PKG"},
+		{"RAPL_ENERGY_PGK", "RAPL_ENERGY_PKG"},
+		{"energy-pkg", "RAPL_ENERGY_PKG"},
+		{"power/energy-pkg/", "RAPL_ENERGY_PKG"},
+		{"energy-ram", "RAPL_ENERGY_DRAM"},
+		{"RAPL_ENERGY_MEMORY", "RAPL_ENERGY_DRAM"},
+		{"rapl::rapl_energy_cores", "RAPL_ENERGY_CORES"},
+		{"energy-gpu", "RAPL_ENERGY_GPU"},
+		{"Rapl-Energy-Psys", "RAPL_ENERGY_PSYS"},
+	};
 
 	(void)state;
-	assert_non_null(strstr(event_explain_open(-EACCES, "cpu", false, text, sizeof(text)), "CAP_PERFMON"));
-	assert_non_null(
-		strstr(event_explain_open(-ENOENT, "", false, text, sizeof(text)), "virtual machine"));
-	assert_non_null(strstr(event_explain_open(-EMFILE, NULL, true, text, sizeof(text)), "ulimit -n"));
-	assert_non_null(strstr(event_explain_open(-EIO, NULL, true, text, sizeof(text)), strerror(EIO)));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *meant = event_energy_slip(cases[i].name);
+
+		if (!meant != !cases[i].meant || (meant && strcmp(meant, cases[i].meant) != 0))
+			fail_msg("'%s' means '%s'", cases[i].name, meant ? meant : "nothing");
+	}
+	assert_string_equal(event_plain_energy("rapl::RAPL_ENERGY_PKG"), "RAPL_ENERGY_PKG");
+	assert_null(event_plain_energy("rapl::TSC"));
+}
+
+static void test_explanations(void **state)
+{
+	static const struct {
+		int error;
+		const char *reason, *advice;
+	} cases[] = {
+		{-EACCES, "no permission", "CAP_PERFMON"},
+		{-ENOENT, "virtual machine", ""},
+		{-EMFILE, "no file descriptor", "ulimit -n"},
+		{-EINVAL, "refuses this event", "CONFIG_CGROUP_PERF"},
+		{-EBUSY, "another user holds", "nmi_watchdog"},
+		{-EIO, "opens, but cannot be read", ""},
+		{-E2BIG, "Argument list too long", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct reason why = {""};
+		const char *advice;
+		size_t length;
+
+		assert_int_equal(event_explain_open(cases[i].error, "cpu", true, "a cause", &why),
+				 cases[i].error);
+		advice = reason_split(why.text, &length);
+		assert_ptr_equal(strstr(why.text, "PMU 'cpu': "), why.text);
+		assert_non_null(strstr(why.text, cases[i].reason));
+		assert_non_null(strstr(advice, cases[i].advice));
+		assert_int_equal(strlen(cases[i].advice) == 0, strlen(advice) == 0);
+		assert_memory_equal(why.text + length - strlen("(a cause)"), "(a cause)",
+				    strlen("(a cause)"));
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rapl),          cmocka_unit_test(test_msr),
-		cmocka_unit_test(test_sysfs_names),   cmocka_unit_test(test_pfm),
+		cmocka_unit_test(test_energy_slips),  cmocka_unit_test(test_rapl),
+		cmocka_unit_test(test_msr),           cmocka_unit_test(test_sysfs_names),
+		cmocka_unit_test(test_pfm),
 
 		cmocka_unit_test(test_hybrid),        cmocka_unit_test(test_uncore),
 		cmocka_unit_test(test_bad_pmu_files), cmocka_unit_test(test_explanations),

@@ -46,9 +46,11 @@ static char rapl_name[] = "rapl", msr_name[] = "msr", core_name[] = "core", pkg[
 	    retired[] = "INSTRUCTIONS_RETIRED", misses[] = "LLC_MISSES";
 static char *rapl_events[] = {pkg, dram}, *msr_events[] = {tsc, odd, aperf},
 	    *core_events[] = {misses, ref, thread, retired};
-static struct event_group_request rapl = {rapl_name, false, true, rapl_events, 2, false, false};
-static struct event_group_request msr = {msr_name, false, false, msr_events, 3, false, false};
-static struct event_group_request core = {core_name, true, false, core_events, 4, false, false};
+static struct event_group_request rapl = {
+	.name = rapl_name, .one_cpu_per_socket = true, .events = rapl_events, .n_events = 2};
+static struct event_group_request msr = {.name = msr_name, .events = msr_events, .n_events = 3};
+static struct event_group_request core = {
+	.name = core_name, .of_containers = true, .events = core_events, .n_events = 4};
 
 static void system_groups(void **state)
 {

@@ -40,8 +40,8 @@ static void keep_lines(void *data, enum log_level level, const char *token, cons
 	(void)snprintf(fixture.log + length, sizeof(fixture.log) - length, "%s\n", line);
 }
 
-/* What the stand-in says to a group. */
-static int64_t judge(const struct ipc_message *request, unsigned *ret_n)
+/* What the stand-in says to a group; configuration 99 cannot be opened, 98 opens and cannot be read. */
+static int64_t judge(const struct ipc_message *request, unsigned *ret_n, bool *ret_dead)
 {
 	struct ipc_cursor cursor = ipc_cursor_init(request->payload, request->length);
 	int64_t error = 0;
@@ -52,8 +52,10 @@ static int64_t judge(const struct ipc_message *request, unsigned *ret_n)
 	for (unsigned i = 0; i < *ret_n; i++) {
 		(void)ipc_get_u64(&cursor);
 		(void)ipc_get_u64(&cursor);
-		if (ipc_get_u64(&cursor) == 99)
-			error = -ENOENT;
+		const uint64_t config = ipc_get_u64(&cursor);
+
+		error = config == 99 ? -ENOENT : error;
+		*ret_dead |= config == 98;
 		(void)ipc_get_u64(&cursor);
 		(void)ipc_get_u64(&cursor);
 	}
@@ -64,16 +66,17 @@ static void serve(int socket)
 {
 	void *buffer = malloc(IPC_MESSAGE_MAX + 16);
 	struct ipc_message request;
-	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int counts = open("/dev/zero", O_RDONLY | O_CLOEXEC), dead = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	while (buffer && ipc_receive(socket, buffer, IPC_MESSAGE_MAX + 16, &request) == 1) {
 		int fds[PRIV_GROUP_EVENTS_MAX];
 		struct batch payload = {0};
 		unsigned n;
-		int64_t error = judge(&request, &n);
+		bool is_dead = false;
+		int64_t error = judge(&request, &n, &is_dead);
 
 		for (unsigned i = 0; i < n; i++)
-			fds[i] = nothing;
+			fds[i] = is_dead ? dead : counts;
 		(void)ipc_put_i64(&payload, error);
 		(void)ipc_put_string(&payload, "");
 		(void)ipc_send(socket, request.type | PRIV_ANSWER, request.tag, payload.data, payload.length,
@@ -241,6 +244,28 @@ static void test_hybrid(void **state)
 	perf_plan_free(plan);
 }
 
+/* A counter that opens but cannot be read is none; without the sockets' energy, memory's alone is none
+ * either. */
+static void test_dead_counter(void **state)
+{
+	char gpu[] = "RAPL_ENERGY_GPU", *events[] = {pkg, gpu}, *both[] = {pkg, dram};
+	struct event_group_request request = {.name = (char *)(uintptr_t) "g", .events = both, .n_events = 2};
+	struct perf_plan *plan;
+	struct reason why = {""};
+
+	(void)state;
+	fake_event(&fixture.tree, "power", "energy-gpu", "config=98", "0.5");
+	plan = plan_of(PERF_PLAN_ENERGY, true, events, 2);
+	assert_int_equal(plan->n_events, 1);
+	assert_non_null(
+		strstr(fixture.log, "without event RAPL_ENERGY_GPU: PMU 'power': the counter opens, but"));
+	perf_plan_free(plan);
+	fake_event(&fixture.tree, "power", "energy-pkg", "config=98", "0.5");
+	fake_event(&fixture.tree, "power", "energy-ram", "config=3", "0.5");
+	assert_int_equal(perf_plan_probe(&fixture.context, PERF_PLAN_ENERGY, &request, 1, &why), -EIO);
+	assert_non_null(strstr(why.text, "cannot be read"));
+}
+
 static void test_nothing_left(void **state)
 {
 	char *events[] = {dram};
@@ -265,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_cpu, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_uncore_of_containers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hybrid, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_dead_counter, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_nothing_left, set_up, tear_down),
 	};
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fake/fake_tree.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "machine/powercap.h"
 #include "priv/priv_client.h"
@@ -43,11 +44,35 @@ static void keep_lines(void *data, enum log_level level, const char *token, cons
 	(void)snprintf(fixture.log + length, sizeof(fixture.log) - length, "%s: %s\n", token, line);
 }
 
+/* The clock of these tests; a second more with each call of tick(). */
+static uint64_t clock_ns;
+
+static uint64_t read_clock(void *data)
+{
+	(void)data;
+	return clock_ns;
+}
+
+static int64_t read_time(void *data)
+{
+	(void)data;
+	return (int64_t)(clock_ns / 1000000);
+}
+
+static const struct clock_source fake_clock = {read_clock, read_time, NULL};
+
+static void tick(void)
+{
+	clock_ns += CLOCK_NS_PER_S;
+}
+
 static int set_up(void **state)
 {
 	struct priv_config config;
 
 	(void)state;
+	clock_ns = 1000 * CLOCK_NS_PER_S;
+	clock_replace(&fake_clock);
 	fixture.tree = fake_new();
 	fixture.log[0] = '\0';
 	fake_topology(&fixture.tree, 2, 2, 2);
@@ -65,6 +90,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	log_set_sink(NULL, NULL);
+	clock_replace(NULL);
 	priv_client_free(fixture.context.priv);
 	topology_done(&fixture.topology);
 	fake_free(&fixture.tree);
@@ -173,16 +199,215 @@ static void test_powercap_sum(void **state)
 	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
 	assert_int_equal(source_powercap.read(source, 1), 0);
 	for (unsigned i = 0; i < 200; i++) {
-		uint64_t step = (i * 2654435761ULL) % RANGE_UJ;
+		uint64_t step = (i * 2654435761ULL) % RANGE_UJ + 1;
 
 		truth += step;
 		raw = (raw + step) % RANGE_UJ;
 		fake_energy(&fixture.tree, "intel-rapl:0", raw);
-		assert_int_equal(source_powercap.read(source, 1), 0);
+		clock_ns += 200 * CLOCK_NS_PER_S; /* enough for any step */
+		assert_int_equal(source_powercap.read(source, 200 * CLOCK_NS_PER_S), 0);
 		sum += joules(source, 0, 0);
 	}
 	assert_true(fabs(sum - (double)truth * 1e-6) < 1e-4);
 	source_powercap.close(source);
+}
+
+static const uint64_t missing = REPORT_COUNT_MISSING;
+
+static struct system_source *open_one(void)
+{
+	struct event_group_request request = request_of(1);
+	struct system_source *source;
+
+	zone("intel-rapl:0", "package-0", 1000000);
+	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	return source;
+}
+
+static unsigned count_lines(const char *part)
+{
+	unsigned n = 0;
+
+	for (const char *at = fixture.log; (at = strstr(at, part)); at++)
+		n++;
+	return n;
+}
+
+/* A counter that is not what it was: the tick has no energy, and not none; the next one that has is right. */
+static void test_powercap_reset(void **state)
+{
+	static const uint64_t after[] = {0, 999999,
+					 500000000000}; /* to 0, back by little, ahead beyond all */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+		struct system_source *source = open_one();
+
+		tick();
+		fake_energy(&fixture.tree, "intel-rapl:0", after[i]);
+		assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), -EIO);
+		assert_true(source->values[0] == missing);
+		assert_int_equal(source->read_failures, 1);
+		tick();
+		fake_energy(&fixture.tree, "intel-rapl:0", after[i] + 10000000);
+		assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), 0);
+		assert_close(joules(source, 0, 0), 10);
+		assert_int_equal(count_lines("was reset"), i + 1);
+		source_powercap.close(source);
+	}
+}
+
+/* The driver goes and comes back: the file is another one. It is opened again, and the log has it once. */
+static void test_powercap_reload(void **state)
+{
+	struct system_source *source = open_one();
+	char path[PATH_MAX];
+
+	(void)state;
+	fake_write(&fixture.tree, "class/powercap/intel-rapl:0/energy_uj", "%s",
+		   ""); /* holds nothing any more */
+	(void)snprintf(path, sizeof(path), "%s/class/powercap/intel-rapl:0/energy_uj", fixture.tree.root);
+	assert_int_equal(remove(path), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		tick();
+		assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), -EIO);
+		assert_true(source->values[0] == missing);
+	}
+	assert_int_equal(source->read_failures, 20);
+	assert_int_equal(count_lines("cannot be read"), 1);
+	fake_energy(&fixture.tree, "intel-rapl:0", 0);
+	for (unsigned i = 0; i < 70 && source->values[0] == missing; i++) {
+		tick();
+		fake_energy(&fixture.tree, "intel-rapl:0", (i + 1) * 10000000);
+		(void)source_powercap.read(source, CLOCK_NS_PER_S);
+	}
+	assert_close(joules(source, 0, 0), 10); /* not what was counted before it was opened again */
+	assert_int_equal(count_lines("can be read again"), 1);
+	source_powercap.close(source);
+	assert_int_equal(fixture.context.fd_budget, 100);
+}
+
+/* Failures that pass: the counter has gone on meanwhile, and the next tick has it all. */
+static void test_powercap_rubbish_passes(void **state)
+{
+	static const char *const texts[] = {"rubbish", "-5", "99999999999999999999999"};
+	struct system_source *source = open_one();
+
+	(void)state;
+	for (uint64_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		tick();
+		fake_write(&fixture.tree, "class/powercap/intel-rapl:0/energy_uj", "%s", texts[i]);
+		assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), -EIO);
+		assert_true(source->values[0] == missing);
+		tick();
+		fake_energy(&fixture.tree, "intel-rapl:0", 1000000 + (i + 1) * 20000000);
+		assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), 0);
+		assert_close(joules(source, 0, 0), 20);
+	}
+	source_powercap.close(source);
+}
+
+/* A socket that takes nothing is a counter that stands still; memory may well take nothing. */
+static void test_powercap_stands_still(void **state)
+{
+	struct event_group_request request = request_of(2);
+	struct system_source *source;
+
+	(void)state;
+	zone("intel-rapl:0", "package-0", 1000000);
+	zone("intel-rapl:0:0", "dram", 1000000);
+	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	tick();
+	assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), 0);
+	assert_true(source->values[0] == missing);
+	assert_close(joules(source, 0, 1), 0);
+	assert_int_equal(count_lines("stands still"), 1);
+	tick();
+	fake_energy(&fixture.tree, "intel-rapl:0", 21000000);
+	assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), 0);
+	assert_close(joules(source, 0, 0), 20);
+	source_powercap.close(source);
+}
+
+/* Several wraps in one tick: keep() reads often enough, as period_ns says. */
+static void test_powercap_many_wraps(void **state)
+{
+	struct event_group_request request = request_of(1);
+	struct system_source *source;
+	const uint64_t range = 30000000;
+	uint64_t raw = 0;
+
+	(void)state;
+	fake_zone(&fixture.tree, "intel-rapl:0", "package-0", range);
+	fake_energy(&fixture.tree, "intel-rapl:0", raw);
+	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	assert_true(source_powercap.period_ns(source) == UINT64_C(15000000)); /* 30 J at 2 kW */
+	for (unsigned i = 0; i < 160; i++) {                                  /* 8 s of 20 W */
+		clock_ns += 50000000;
+		raw = (raw + 1000000) % range;
+		fake_energy(&fixture.tree, "intel-rapl:0", raw);
+		source_powercap.keep(source);
+	}
+	assert_int_equal(source_powercap.read(source, 8 * CLOCK_NS_PER_S), 0);
+	assert_close(joules(source, 0, 0), 160);
+	source_powercap.close(source);
+}
+
+/* What opens but gives nothing is no source: each is refused with the reason. */
+static void test_powercap_probe_reads(void **state)
+{
+	static const struct {
+		const char *text, *reason;
+	} cases[] = {{"", "on reading"}, {"rubbish", "no number"}, {"-1", "no number"}};
+	struct event_group_request request = request_of(2);
+	struct reason why = {""};
+
+	(void)state;
+	zone("intel-rapl:0", "package-0", 1);
+	zone("intel-rapl:0:0", "dram", 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char path[PATH_MAX];
+		FILE *file;
+
+		(void)snprintf(path, sizeof(path), "%s/class/powercap/intel-rapl:0/energy_uj",
+			       fixture.tree.root);
+		file = fopen(path, "w");
+		assert_non_null(file);
+		(void)fputs(cases[i].text, file);
+		(void)fclose(file);
+		assert_true(source_powercap.probe(&fixture.context, &request, &why) < 0);
+		if (!strstr(why.text, cases[i].reason))
+			fail_msg("'%s': %s", cases[i].text, why.text);
+	}
+	/* Memory alone is of no use to who asked for the sockets, but may be asked for alone. */
+	request.events = all_events + 1;
+	request.n_events = 1;
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), 0);
+	assert_string_equal(why.text, "");
+}
+
+/* No zone: the advice is by what is there. */
+static void test_powercap_none(void **state)
+{
+	struct event_group_request request = request_of(1);
+	char path[PATH_MAX];
+	struct reason why = {""};
+
+	(void)state;
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "Fix: modprobe intel_rapl_msr"));
+	fake_write(&fixture.tree, "class/powercap/intel-rapl/enabled", "0");
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "Fix: modprobe intel_rapl_msr"));
+	(void)snprintf(path, sizeof(path), "%s/class/powercap/intel-rapl:0", fixture.tree.root);
+	assert_int_equal(symlink("../../devices/virtual/powercap/intel-rapl/intel-rapl:0", path), 0);
+	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), -ENOENT);
+	assert_null(strstr(why.text, "modprobe"));
+	assert_non_null(strstr(why.text, "links that lead nowhere"));
+	assert_non_null(strstr(why.text, "--privileged"));
 }
 
 static void test_zone_list(void **state)
@@ -287,6 +512,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_powercap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_bad_zone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_sum, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_reset, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_reload, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_rubbish_passes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_stands_still, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_many_wraps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_probe_reads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_zone_list, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_estimate, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_estimate_default, set_up, tear_down),

@@ -6,6 +6,8 @@
 #include "perf_fixture.h"
 #include "base/reason.h"
 
+#include <sched.h>
+
 /* A `power` PMU that is a software event in truth: a page fault is a millijoule, on every CPU of the package.
  */
 static void make_power(const char *cpumask)
@@ -64,6 +66,37 @@ static void test_fake_rapl(void **state)
 	source_rapl.close(source);
 }
 
+/* A counter that shows what no socket can take, as after sleep: the tick has no energy, and is not 0. */
+static void test_absurd_rapl(void **state)
+{
+	char pkg[] = REPORT_EVENT_PKG;
+	char *events[] = {pkg}, online[] = "0";
+	struct event_group_request request = {.name = (char *)(uintptr_t) "rapl",
+					      .one_cpu_per_socket = true,
+					      .events = events,
+					      .n_events = 1};
+	struct system_source *source;
+	cpu_set_t first;
+
+	(void)state;
+	if (!can_count())
+		skip();
+	make_power(online);
+	fake_event(&fixture.tree, "power", "energy-pkg", "config=0x2",
+		   "1000"); /* a page fault is a kilojoule */
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	assert_int_equal(sched_setaffinity(0, sizeof(first), &first), 0);
+	assert_int_equal(source_rapl.open(&fixture.context, &request, &source), 0);
+	assert_int_equal(source_rapl.read(source, 0), 0);
+	cause_faults(1000);
+	assert_int_equal(source_rapl.read(source, 1000000000), 0);
+	assert_true(source->values[0] == REPORT_COUNT_MISSING);
+	assert_non_null(strstr(fixture.last_line, "more than a socket can take"));
+	assert_true(source->read_failures >= 1);
+	source_rapl.close(source);
+}
+
 static void test_system_group(void **state)
 {
 	char tsc[] = "TSC", faults[] = "page-faults";
@@ -89,6 +122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fake_rapl),
+		cmocka_unit_test(test_absurd_rapl),
 		cmocka_unit_test(test_system_group),
 	};
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Energy between the ticks and over the sensor's life: counters that wrap are read often enough, however long
+ * a tick is, and a source that is better than the one in use is taken when it appears (a driver that is
+ * loaded late). Called by the collect process.
+ */
+#include "collect/collect.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+
+/* Twice in the time of a wrap at full power; more often is no use, less often makes a reset look like a wrap.
+ */
+#define KEEP_SHORTEST_NS (100 * CLOCK_NS_PER_MS)
+#define KEEP_LONGEST_NS  (10 * CLOCK_NS_PER_S)
+#define BETTER_FIRST_NS  (5 * CLOCK_NS_PER_S)
+#define BETTER_LAST_NS   (60 * CLOCK_NS_PER_S)
+
+static void on_keep(struct ev_loop *ev, ev_timer *timer, int events)
+{
+	struct collect *collect = timer->data;
+
+	(void)ev;
+	(void)events;
+	for (unsigned i = 0; i < collect->n_systems; i++)
+		if (collect->systems[i]->ops->keep)
+			collect->systems[i]->ops->keep(collect->systems[i]);
+}
+
+/* How often the shortest counter must be read; UINT64_MAX: none wraps. */
+static uint64_t find_period_ns(const struct collect *collect)
+{
+	uint64_t shortest_ns = UINT64_MAX;
+
+	for (unsigned i = 0; i < collect->n_systems; i++) {
+		const struct system_source *source = collect->systems[i];
+		const uint64_t ns = source->ops->period_ns ? source->ops->period_ns(source) : UINT64_MAX;
+
+		shortest_ns = ns < shortest_ns ? ns : shortest_ns;
+	}
+	return shortest_ns;
+}
+
+void collect_keep_energy(struct collect *collect)
+{
+	const uint64_t period_ns = find_period_ns(collect);
+	uint64_t every_ns = period_ns / 2;
+
+	ev_timer_stop(collect->loop.ev, &collect->keep);
+	if (period_ns == UINT64_MAX)
+		return;
+	if (every_ns < KEEP_SHORTEST_NS) {
+		log_notice("source", 0,
+			   "an energy counter may wrap each %" PRIu64 " ms at full power, and is read "
+			   "each %" PRIu64 " ms: energy above that rate is missed",
+			   period_ns / CLOCK_NS_PER_MS, KEEP_SHORTEST_NS / CLOCK_NS_PER_MS);
+		every_ns = KEEP_SHORTEST_NS;
+	}
+	every_ns = every_ns < KEEP_LONGEST_NS ? every_ns : KEEP_LONGEST_NS;
+	if (every_ns >= collect->config->interval_ms * CLOCK_NS_PER_MS)
+		return; /* the ticks do it */
+	ev_timer_init(&collect->keep, on_keep, (double)every_ns * 1e-9, (double)every_ns * 1e-9);
+	collect->keep.data = collect;
+	ev_timer_start(collect->loop.ev, &collect->keep);
+}
+
+/* Between two ticks: the old one has been read just now, and the new one begins here. */
+static void replace(struct collect *collect, unsigned index, struct system_source *better)
+{
+	struct system_source *old = collect->systems[index];
+	struct encoder *encoder;
+
+	collect->systems[index] = better;
+	encoder = collect_new_encoder(collect);
+	if (!encoder) {
+		collect->systems[index] = old;
+		better->ops->close(better);
+		return;
+	}
+	(void)better->ops->read(better, 0);
+	encoder_free(collect->encoder);
+	collect->encoder = encoder;
+	old->ops->close(old);
+	collect->energy_source = better->ops->name;
+	collect_keep_energy(collect);
+}
+
+void collect_better_energy(struct collect *collect)
+{
+	const struct sensor_config *config = collect->config;
+	const uint64_t now_ns = clock_monotonic_ns();
+
+	if (collect->better_ns == 0)
+		collect->better_wait_ns = BETTER_FIRST_NS / 2;
+	else if (now_ns < collect->better_ns)
+		return;
+	for (unsigned i = 0; collect->better_ns > 0 && i < collect->n_systems; i++) {
+		struct system_source *better =
+			choose_better(&collect->context, collect->requests[i],
+				      choose_energy_names[config->energy], collect->systems[i]);
+
+		if (better)
+			replace(collect, i, better);
+	}
+	collect->better_wait_ns *= 2;
+	if (collect->better_wait_ns > BETTER_LAST_NS)
+		collect->better_wait_ns = BETTER_LAST_NS;
+	collect->better_ns = now_ns + collect->better_wait_ns;
+}
