@@ -114,9 +114,9 @@ struct system_source *choose_better(struct source_context *context, const struct
 {
 	if (context->simulated || !current->ops->energy || strcmp(wanted, "auto") != 0)
 		return NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(energy_sources) && energy_sources[i] != current->ops; i++) {
+	for (size_t i = 0; choose_energy_sources[i] && choose_energy_sources[i] != current->ops; i++) {
 		struct choose_step step = {0};
-		struct system_source *source = try_system(energy_sources[i], context, request, &step);
+		struct system_source *source = try_system(choose_energy_sources[i], context, request, &step);
 
 		if (!source)
 			continue;
