@@ -23,6 +23,7 @@
  * Between two looks at what inotify has, the ticks' own apart: a source that counts from birth on can wait,
  * others lose what is done before they have heard of it.
  */
+#define COLLECT_UNSEEN_RESCANS          12 /* rescans between two looks at the other hierarchies */
 #define COLLECT_DISCOVERY_PAUSE_S       0.25
 #define COLLECT_DISCOVERY_PAUSE_SHORT_S 0.05
 #define COLLECT_FLUSH_IDLE_S                                                                                 \
@@ -83,6 +84,8 @@ static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
 	if (r < 0)
 		log_warning("cgroup", r, "the rescan failed");
 	target_table_settle(collect->table, clock_realtime_ms());
+	if (collect->n_rescans++ % COLLECT_UNSEEN_RESCANS == 0)
+		collect_find_unseen(collect);
 }
 
 static void on_watchdog(struct ev_loop *ev, ev_timer *timer, int events)

@@ -83,6 +83,8 @@ struct collect {
 	bool clock_behind;
 	bool told_overflow;
 	bool told_nameless;
+	unsigned n_rescans;
+	bool told_unseen;
 	/* watchers */
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
@@ -108,6 +110,8 @@ void collect_container_roots(const struct sensor_config *config, struct containe
 void collect_target_events(struct collect *collect, struct target_events *ret_events);
 /* What has come and gone since the last call, from the activity source and from inotify. */
 void collect_discover(struct collect *collect);
+/* Containers that are in another cgroup hierarchy than the one that is watched: said once. */
+void collect_find_unseen(struct collect *collect);
 /* After a tick: departed cgroups leave the source, ended slots become free. */
 void collect_release_ended(struct collect *collect);
 /* Counts of an ended target whose name lives on are added to its successor's, so that one report has both. */

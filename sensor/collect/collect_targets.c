@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "target/cgroup_find.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -195,4 +196,21 @@ void collect_release_ended(struct collect *collect)
 			  target_table_view(collect->table)->names[slot], slot);
 		target_table_release(collect->table, slot);
 	}
+}
+
+void collect_find_unseen(struct collect *collect)
+{
+	char path[CGROUP_PATH_MAX];
+	unsigned n;
+
+	if (collect->told_unseen || collect->layout.n_others == 0)
+		return;
+	n = cgroup_find_unseen(&collect->layout, path, sizeof(path));
+	collect->told_unseen = n > 0;
+	if (n > 0)
+		log_warning("cgroup", 0,
+			    "%u containers are not in the hierarchy that is watched ('%s') and are not "
+			    "counted, such as "
+			    "'%s'. Choose theirs with -p (further ones are not logged)",
+			    n, collect->layout.mount, path);
 }

@@ -5,11 +5,13 @@
  */
 #include "target/cgroup.h"
 #include "base/cleanup.h"
+#include "target/cgroup_find.h"
+#include "target/cgroup_mounts.h"
 
 #include <errno.h>
 #include <libcgroup.h>
+#include <limits.h>
 #include <linux/magic.h>
-#include <mntent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,40 +42,47 @@ static void copy_path(char *ret, const char *path)
 	(void)snprintf(ret, CGROUP_PATH_MAX, "%s", path);
 }
 
-static void find_v1(const char *controller, char *ret)
+/* libcgroup lists all mounts of a controller; the one that shows most of the hierarchy is taken. */
+static void find_v1(const struct cgroup_mounts *table, const char *controller, char *ret)
 {
-	char *path = NULL;
+	char path[FILENAME_MAX], name[FILENAME_MAX];
+	int best = INT_MAX, r;
+	void *handle = NULL;
+
 	ret[0] = '\0';
-	if (cgroup_get_subsys_mount_point(controller, &path) == 0 && path &&
-	    version_of(path) == CGROUP_VERSION_1)
+	(void)snprintf(name, sizeof(name), "%s", controller);
+	for (r = cgroup_get_subsys_mount_point_begin(name, &handle, path); r == 0;
+	     r = cgroup_get_subsys_mount_point_next(&handle, path)) {
+		const int rank = table ? cgroup_mounts_rank(table, path) : 0;
+
+		if ((ret[0] && rank >= best) || version_of(path) != CGROUP_VERSION_1)
+			continue;
+		best = rank;
 		copy_path(ret, path);
-	free(path);
+	}
+	if (handle)
+		(void)cgroup_get_subsys_mount_point_end(&handle);
 }
 
-/* The last one that can be seen: later mounts hide earlier ones. */
-static void find_v2(char *ret)
+static bool is_unified(const char *path)
 {
-	struct mntent *entry;
-	ret[0] = '\0';
-	FILE *table = setmntent("/proc/self/mounts", "re");
-	if (!table)
-		return;
-	while ((entry = getmntent(table)))
-		if (strcmp(entry->mnt_type, "cgroup2") == 0 && version_of(entry->mnt_dir) == CGROUP_VERSION_2)
-			copy_path(ret, entry->mnt_dir);
-	(void)endmntent(table);
+	return version_of(path) == CGROUP_VERSION_2;
 }
 
 static void find_mounts(struct mounts *ret)
 {
+	struct cgroup_mounts *table = NULL;
+
 	memset(ret, 0, sizeof(*ret));
-	find_v2(ret->v2);
-	if (cgroup_init() != 0)
-		return; /* no v1 controllers: v2 alone, or nothing */
-	find_v1("perf_event", ret->perf);
-	find_v1("cpuacct", ret->cpuacct);
-	find_v1("cpu", ret->cpu);
-	find_v1("cpuset", ret->cpuset);
+	if (cgroup_mounts_read("/proc/self/mountinfo", &table) == 0)
+		cgroup_mounts_find_unified(table, is_unified, ret->v2, sizeof(ret->v2));
+	if (cgroup_init() == 0) { /* else there are no v1 controllers: v2 alone, or nothing */
+		find_v1(table, "perf_event", ret->perf);
+		find_v1(table, "cpuacct", ret->cpuacct);
+		find_v1(table, "cpu", ret->cpu);
+		find_v1(table, "cpuset", ret->cpuset);
+	}
+	cgroup_mounts_free(table);
 }
 
 static bool has_file(const char *directory, const char *name)
@@ -114,13 +123,40 @@ static void place_files(const struct mounts *mounts, struct cgroup_layout *layou
 	place(layout->cpuset, &layout->cpuset_version, mounts->cpuset, mounts->v2, true);
 }
 
+/* Hierarchies that can be watched, the best first: perf events count in the first one only. */
+static unsigned list_hierarchies(const struct mounts *mounts, const char *ret_list[CGROUP_HIERARCHIES_MAX])
+{
+	const char *const all[CGROUP_HIERARCHIES_MAX] = {mounts->perf, mounts->v2, mounts->cpuacct};
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < CGROUP_HIERARCHIES_MAX; i++)
+		if (all[i][0])
+			ret_list[n++] = all[i];
+	return n;
+}
+
+/*
+ * The first hierarchy, unless there are containers in none but another one. Where several have some, the
+ * first stays and cgroup_find_unseen() says what it lacks.
+ */
 static void choose(const struct mounts *mounts, struct cgroup_layout *layout)
 {
+	const char *list[CGROUP_HIERARCHIES_MAX] = {"", "", ""};
+	const unsigned n = list_hierarchies(mounts, list);
+	unsigned chosen = 0;
+
 	layout->hybrid = mounts->v2[0] && (mounts->perf[0] || mounts->cpuacct[0] || mounts->cpu[0]);
-	const char *mount = mounts->perf[0] ? mounts->perf : mounts->v2[0] ? mounts->v2 : mounts->cpuacct;
-	copy_path(layout->mount, mount);
-	layout->version = version_of(mount);
-	layout->perf = mount != mounts->cpuacct;
+	for (unsigned i = 0; n > 1 && i < n; i++)
+		if (cgroup_find_any(list[i])) {
+			chosen = i;
+			break;
+		}
+	copy_path(layout->mount, list[chosen]);
+	layout->version = version_of(list[chosen]);
+	layout->perf = chosen == 0 && list[chosen] != mounts->cpuacct;
+	for (unsigned i = 0; i < n; i++)
+		if (i != chosen)
+			copy_path(layout->others[layout->n_others++], list[i]);
 }
 
 /* Splits a directory of a cgroup file system into its mount point and the rest. */

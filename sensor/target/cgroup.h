@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CGROUP_PATH_MAX 4096
+#define CGROUP_PATH_MAX        4096
+#define CGROUP_HIERARCHIES_MAX 3
 
 enum cgroup_version {
 	CGROUP_VERSION_NONE, /* no cgroup file system: a plain directory given as base (tests) */
@@ -23,9 +24,11 @@ struct cgroup_layout {
 	char start[CGROUP_PATH_MAX]; /* where the walk starts below mount: "" or "/docker/<id>" (base path
 					inside) */
 	enum cgroup_version version;
-	bool perf;                      /* perf events can be opened on its directories */
-	bool hybrid;                    /* v1 and v2 are both mounted */
-	bool partial;                   /* the mount shows only a part of the host (a container's own view) */
+	bool perf;    /* perf events can be opened on its directories */
+	bool hybrid;  /* v1 and v2 are both mounted */
+	bool partial; /* the mount shows only a part of the host (a container's own view) */
+	char others[CGROUP_HIERARCHIES_MAX][CGROUP_PATH_MAX]; /* that might have been watched as well */
+	unsigned n_others;
 	char cpu_time[CGROUP_PATH_MAX]; /* mount with cpu.stat (v2) or cpuacct.usage (v1); "" without */
 	enum cgroup_version cpu_time_version;
 	char cpu_quota[CGROUP_PATH_MAX]; /* mount with cpu.max or cpu.cfs_quota_us; "" without */
