@@ -5,7 +5,7 @@
  */
 #include "check_machine.h"
 
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "source/choose.h"
 #include "base/cleanup.h"
 #include "collect/collect.h"

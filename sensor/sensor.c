@@ -5,7 +5,7 @@
  */
 #include "sensor.h"
 
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "check_machine.h"
 #include "collect/collect.h"
 #include "process/duty.h"

@@ -6,7 +6,7 @@
  */
 #include "supervise.h"
 
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "base/cleanup.h"
 #include "collect/collect.h"
 #include "process/duty.h"

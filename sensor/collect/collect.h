@@ -6,8 +6,8 @@
 #pragma once
 
 #include "document/batch.h"
-#include "target/cgroup.h"
-#include "target/cgroup_watch.h"
+#include "cgroup/cgroup.h"
+#include "cgroup/cgroup_watch.h"
 #include "source/choose.h"
 #include "priv/container_file.h"
 #include "machine/cpu_online.h"

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "target/cgroup_find.h"
+#include "cgroup/cgroup_find.h"
 
 #include <errno.h>
 #include <inttypes.h>

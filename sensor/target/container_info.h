@@ -6,7 +6,7 @@
 #pragma once
 
 #include "priv/container_file.h"
-#include "target/identity.h"
+#include "cgroup/identity.h"
 
 #include <stddef.h>
 

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "target/container_info.h"
 #include "source/source.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cgroup paths as anybody may name them; the first byte chooses a prefix length. */
-#include "target/identity.h"
+#include "cgroup/identity.h"
 
 #include <stdint.h>
 #include <stdlib.h>

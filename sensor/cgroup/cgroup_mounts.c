@@ -3,7 +3,7 @@
  * Lines of mountinfo: "36 35 98:0 /root /mount/point options tags - type source super-options". The root says
  * which directory of the hierarchy the mount shows. Called by cgroup.c at start.
  */
-#include "target/cgroup_mounts.h"
+#include "cgroup/cgroup_mounts.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgroup_watch: in a plain directory always, in real v2 and v1 hierarchies when root. */
-#include "target/cgroup_watch.h"
+#include "cgroup/cgroup_watch.h"
 #include "base/cleanup.h"
 
 #include <dirent.h>

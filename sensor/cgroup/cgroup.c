@@ -3,10 +3,10 @@
  * Detects the cgroup hierarchies: v1 controllers through libcgroup, v2 from the mount table, each mount
  * checked by its file system's magic. Called once at start, before rights are dropped.
  */
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "base/cleanup.h"
-#include "target/cgroup_find.h"
-#include "target/cgroup_mounts.h"
+#include "cgroup/cgroup_find.h"
+#include "cgroup/cgroup_mounts.h"
 
 #include <errno.h>
 #include <libcgroup.h>

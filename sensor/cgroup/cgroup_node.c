@@ -2,7 +2,7 @@
 /*
  * Tree of known cgroups: three hash tables over nodes of one allocation each. Called by cgroup_watch.c only.
  */
-#include "target/cgroup_node.h"
+#include "cgroup/cgroup_node.h"
 
 #include <errno.h>
 #include <stdlib.h>

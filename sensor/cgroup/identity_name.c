@@ -3,7 +3,7 @@
  * Names and IDs as text: undoing systemd's escapes, making foreign names valid in a report. Pure. Called by
  * identity.c, container_info.c and the target table.
  */
-#include "target/identity.h"
+#include "cgroup/identity.h"
 #include "base/text.h"
 
 #include <stdint.h>

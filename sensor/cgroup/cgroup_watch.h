@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 
 struct cgroup_watch;
 

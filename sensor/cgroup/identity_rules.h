@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "target/identity.h"
+#include "cgroup/identity.h"
 
 enum identity_rule_id {
 	ID_HEX,    /* exactly 64 hex digits between prefix and suffix */

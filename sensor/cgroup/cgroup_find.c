@@ -3,10 +3,10 @@
  * Walks a hierarchy's directories down to the first container on each path. Called by cgroup.c and by
  * collect.
  */
-#include "target/cgroup_find.h"
+#include "cgroup/cgroup_find.h"
 
 #include "base/cleanup.h"
-#include "target/identity.h"
+#include "cgroup/identity.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* identity: every form of cgroup path that runtimes and service managers make, then properties on random
  * paths. */
-#include "target/identity.h"
+#include "cgroup/identity.h"
 #include "base/cleanup.h"
 
 #include <errno.h>

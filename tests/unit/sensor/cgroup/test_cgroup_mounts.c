@@ -3,8 +3,8 @@
  * Which of several mounts of the cgroup tree is taken, by the mount table's text; and which containers are in
  * another hierarchy than the one that is watched.
  */
-#include "target/cgroup_find.h"
-#include "target/cgroup_mounts.h"
+#include "cgroup/cgroup_find.h"
+#include "cgroup/cgroup_mounts.h"
 
 #include "fake/fake_tree.h"
 

@@ -3,7 +3,7 @@
  * What components of cgroup paths mean: data only, read by identity.c. The first match wins, so the order
  * matters.
  */
-#include "target/identity_rules.h"
+#include "cgroup/identity_rules.h"
 
 const char *const identity_kind_names[IDENTITY_KINDS] = {
 	[IDENTITY_OTHER] = "cgroup",    [IDENTITY_DOCKER] = "docker",

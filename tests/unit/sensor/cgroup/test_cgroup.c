@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgroup: what is found on this machine, base paths good and bad, CPU limits in a made-up tree. */
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 
 #include <errno.h>
 #include <setjmp.h>

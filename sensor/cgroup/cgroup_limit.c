@@ -3,7 +3,7 @@
  * How many CPUs a cgroup may use: its quota and those of the cgroups above it, and its cpuset. Called when a
  * target's document is written, not in the tick. The parse functions are pure.
  */
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 #include "base/text.h"
 
 #include <fcntl.h>

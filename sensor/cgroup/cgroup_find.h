@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "target/cgroup.h"
+#include "cgroup/cgroup.h"
 
 /* Is any container, VM or job in this hierarchy? */
 bool cgroup_find_any(const char *mount);

@@ -5,8 +5,8 @@
  * defines what a component means. Pure; called by the target table. The unit test has forms seen on real
  * machines.
  */
-#include "target/identity.h"
-#include "target/identity_rules.h"
+#include "cgroup/identity.h"
+#include "cgroup/identity_rules.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * existed before and what inotify missed. A directory is watched first and read afterwards, so that nothing
  * in between is missed; what is found twice is already known. Called by the sensor's loop.
  */
-#include "target/cgroup_watch.h"
-#include "target/cgroup_node.h"
+#include "cgroup/cgroup_watch.h"
+#include "cgroup/cgroup_node.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
