@@ -269,10 +269,12 @@ static void check_runtimes(struct check *check)
 		json_t *entry =
 			item("runtime", runtimes[i].name, found ? "ok" : "missing",
 			     found    ? ""
-			     : closed ? "this user may not read its folder. Start as root; otherwise "
-					"containers are named by their short ID"
-				      : "its folder is missing (not installed, or not mounted). If it is "
-					"installed, mount its folder, or set --docker-root or --podman-root; "
+			     : closed ? "this user may not read its folder" REASON_FIX "start as root; "
+					"otherwise containers are named by their short ID"
+				      : "its folder is missing (not installed, or not mounted)" REASON_FIX
+					"if it is installed, mount its folder, or set --docker-root, "
+					"--podman-root or "
+					"--containerd-root; "
 					"otherwise containers are named by their short ID");
 		json_object_set_new(entry, "path", json_string(found ? found : ""));
 		add(check, "runtimes", entry);

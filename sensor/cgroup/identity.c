@@ -70,6 +70,32 @@ static bool parent_fits(const struct walk *walk, const char *parent)
 	return !walk->at_root && word_is(walk->parent, parent);
 }
 
+static size_t skip_digits(struct word word, size_t at)
+{
+	while (at < word.length && word.text[at] >= '0' && word.text[at] <= '9')
+		at++;
+	return at;
+}
+
+/* "oar-u1000-j55": a user's number, a job's. A user's slice alone and a job's shells are none. */
+static bool is_oar_job(struct word id)
+{
+	static const char first[] = "oar-u", second[] = "-j";
+	const size_t user = strlen(first), user_end = word_starts(id, first) ? skip_digits(id, user) : 0;
+	const struct word rest = {id.text + user_end, id.length - user_end};
+
+	return user_end > user && word_starts(rest, second) && rest.length > strlen(second) &&
+	       skip_digits(rest, strlen(second)) == rest.length;
+}
+
+static bool has_only(struct word word, const char *characters)
+{
+	for (size_t i = 0; i < word.length; i++)
+		if (!strchr(characters, word.text[i]))
+			return false;
+	return word.length > 0;
+}
+
 static bool id_fits(enum identity_rule_id form, struct word id)
 {
 	switch (form) {
@@ -78,10 +104,11 @@ static bool id_fits(enum identity_rule_id form, struct word id)
 	case ID_NAME:
 		return id.length > 0;
 	case ID_NUMBER:
-		for (size_t i = 0; i < id.length; i++)
-			if (id.text[i] < '0' || id.text[i] > '9')
-				return false;
-		return id.length > 0;
+		return has_only(id, "0123456789");
+	case ID_NUMBERS:
+		return has_only(id, "0123456789.");
+	case ID_JOB:
+		return is_oar_job(id);
 	case ID_NONE:
 		return id.length == 0;
 	}

@@ -23,6 +23,7 @@ enum identity_kind {
 	IDENTITY_QEMU,    /* a VM without libvirt (Proxmox) */
 	IDENTITY_MACHINE, /* registered with systemd-machined: nspawn and the like */
 	IDENTITY_SLURM,   /* a job */
+	IDENTITY_JOB,     /* a job of another batch system: OAR, PBS, LSF, HTCondor */
 	IDENTITY_RUN,     /* `wattribute run`: /wattribute/<name> */
 	IDENTITY_SERVICE,
 	IDENTITY_SCOPE,

@@ -12,8 +12,9 @@ const char *const identity_kind_names[IDENTITY_KINDS] = {
 	[IDENTITY_LXC] = "lxc",         [IDENTITY_LIBVIRT] = "libvirt",
 	[IDENTITY_QEMU] = "qemu",       [IDENTITY_MACHINE] = "machine",
 	[IDENTITY_SLURM] = "slurm",     [IDENTITY_RUN] = "run",
-	[IDENTITY_SERVICE] = "systemd", [IDENTITY_SCOPE] = "scope",
-	[IDENTITY_SLICE] = "slice",     [IDENTITY_MONITOR] = "monitor",
+	[IDENTITY_JOB] = "job",         [IDENTITY_SERVICE] = "systemd",
+	[IDENTITY_SCOPE] = "scope",     [IDENTITY_SLICE] = "slice",
+	[IDENTITY_MONITOR] = "monitor",
 };
 
 const struct identity_rule identity_container_rules[] = {
@@ -55,12 +56,23 @@ const struct identity_rule identity_container_rules[] = {
 	{NULL, "", ".libvirt-qemu", ID_NAME, IDENTITY_LIBVIRT, NULL},
 	{NULL, "", ".libvirt-lxc", ID_NAME, IDENTITY_LXC, NULL},
 	{"qemu.slice", "", ".scope", ID_NAME, IDENTITY_QEMU, NULL},
+	/* batch systems: a job with its shells, tasks and steps below it; Slurm's are found by
+	   match_container() */
+	{NULL, "", ".slice", ID_JOB, IDENTITY_JOB, NULL}, /* OAR on cgroup v2: oar-u1000-j55.slice */
+	{"/oar", "", "", ID_NAME, IDENTITY_JOB, NULL},    /* OAR on v1: /oar/alice_55 */
+	{"jobid", "", "", ID_NAME, IDENTITY_JOB, NULL},   /* PBS: pbs_jobs.service/jobid/12.host */
+	{"/pbspro", "", "", ID_NAME, IDENTITY_JOB, NULL},
+	{"pbspro.slice", "pbspro-", ".slice", ID_NAME, IDENTITY_JOB, NULL},
+	{"/torque", "", "", ID_NAME, IDENTITY_JOB, NULL},
+	{NULL, "job.", "", ID_NUMBERS, IDENTITY_JOB, NULL}, /* LSF: /lsf/CLUSTER/job.12.345.678 */
+	{"htcondor", "condor_", "", ID_NAME, IDENTITY_JOB, NULL},
 	{"/default", "", "", ID_NAME, IDENTITY_CONTAINERD, "default"},
 	{"/wattribute", "", "", ID_NAME, IDENTITY_RUN, NULL},
 	{NULL, NULL, NULL, ID_NONE, IDENTITY_OTHER, NULL},
 };
 
 const struct identity_rule identity_unit_rules[] = {
+	{NULL, "pbs_jobs.service", "", ID_NONE, IDENTITY_SLICE, NULL},
 	{NULL, "user@", ".service", ID_NAME, IDENTITY_SLICE,
 	 NULL},                                                  /* the user's manager: a folder of units */
 	{NULL, "init.scope", "", ID_NONE, IDENTITY_SLICE, NULL}, /* systemd itself: left to `system` */
@@ -71,6 +83,12 @@ const struct identity_rule identity_unit_rules[] = {
 	{NULL, "", ".swap", ID_NAME, IDENTITY_SERVICE, NULL},
 	{NULL, "", ".slice", ID_NAME, IDENTITY_SLICE, NULL},
 	{"/", "docker", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "oar", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "pbspro", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "torque", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "lsf", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"lsf", "", "", ID_NAME, IDENTITY_SLICE, NULL}, /* the cluster */
+	{NULL, "htcondor", "", ID_NONE, IDENTITY_SLICE, NULL},
 	{"/", "lxc", "", ID_NONE, IDENTITY_SLICE, NULL},
 	{"/", "lxc.payload", "", ID_NONE, IDENTITY_SLICE, NULL},
 	{"/", "lxc.monitor", "", ID_NONE, IDENTITY_SLICE, NULL},

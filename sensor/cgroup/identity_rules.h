@@ -8,10 +8,12 @@
 #include "cgroup/identity.h"
 
 enum identity_rule_id {
-	ID_HEX,    /* exactly 64 hex digits between prefix and suffix */
-	ID_NAME,   /* at least one character */
-	ID_NUMBER, /* digits only */
-	ID_NONE,   /* nothing: prefix + suffix are the whole component */
+	ID_HEX,     /* exactly 64 hex digits between prefix and suffix */
+	ID_NAME,    /* at least one character */
+	ID_NUMBER,  /* digits only */
+	ID_NUMBERS, /* digits and dots */
+	ID_JOB,     /* OAR's: "oar-u1000-j55" */
+	ID_NONE,    /* nothing: prefix + suffix are the whole component */
 };
 
 /* First fit wins. parent: the component before ("/" for the root); NULL for any. */

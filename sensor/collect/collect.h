@@ -82,7 +82,7 @@ struct collect {
 	int64_t last_time_ms;
 	bool clock_behind;
 	bool told_overflow;
-	bool told_nameless;
+	unsigned told_nameless; /* causes that the log has, a bit each */
 	unsigned n_rescans;
 	bool told_unseen;
 	/* watchers */

@@ -163,24 +163,72 @@ static int open_activity(struct collect *collect)
 	return 0;
 }
 
-/* "/var/lib/docker" and "/var/docker" as users give them, "containers" below as Docker has it. */
-static void add_roots(const char **roots, const struct config_list *list, const char *below)
+/* As users give them: the runtime's folder, the one with the containers in it, or one a level too deep. */
+static void add_roots(const char **roots, const struct config_list *list)
 {
-	for (unsigned i = 0, n = 0; i < list->n_items && n < CONTAINER_ROOTS_MAX; i++) {
-		char *path = NULL;
+	static const char *const too_deep[] = {"/overlay-containers", "/vfs-containers"};
 
-		if (asprintf(&path, "%s%s", list->items[i], below) < 0)
+	for (unsigned i = 0, n = 0; i < list->n_items && n < CONTAINER_ROOTS_MAX; i++) {
+		char *path = strdup(list->items[i]);
+		size_t length = path ? strlen(path) : 0;
+
+		if (!path)
 			return;
+		while (length > 1 && path[length - 1] == '/')
+			path[--length] = '\0';
+		for (size_t k = 0; k < ARRAY_SIZE(too_deep); k++) {
+			const size_t end = strlen(too_deep[k]);
+
+			if (length > end && strcmp(path + length - end, too_deep[k]) == 0)
+				path[length -= end] = '\0';
+		}
 		roots[n++] = path; /* for the life of the process */
 		roots[n] = NULL;
+	}
+}
+
+/* Does the path end with one of these, so that it is the inner folder itself? */
+static bool is_part_of(const char *path, const char *const *below)
+{
+	const char *last = strrchr(path, '/');
+
+	for (unsigned k = 0; last && below[k]; k++)
+		if (strcmp(last + 1, below[k]) == 0)
+			return true;
+	return false;
+}
+
+/* A folder that the user has named and that is of no use; those that are tried unasked may well be missing.
+ */
+static void check_roots(const struct config_list *list, const char *option, const char *const *below,
+			const char *meant)
+{
+	for (unsigned i = 0; i < list->n_items; i++) {
+		bool found = false;
+		char path[4096];
+
+		if (access(list->items[i], X_OK) < 0) {
+			log_warning("target", -errno,
+				    "--%s '%s' cannot be read: containers may be reported by ID", option,
+				    list->items[i]);
+			continue;
+		}
+		for (unsigned k = 0; below[k] && !found; k++) {
+			(void)snprintf(path, sizeof(path), "%s/%s", list->items[i], below[k]);
+			found = access(path, F_OK) == 0;
+		}
+		if (!found && !is_part_of(list->items[i], below))
+			log_warning("target", 0, "--%s '%s' is not %s: containers may be reported by ID",
+				    option, list->items[i], meant);
 	}
 }
 
 void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots)
 {
 	container_roots_default(ret_roots);
-	add_roots(ret_roots->docker, &config->docker_roots, "/containers");
-	add_roots(ret_roots->storage, &config->podman_roots, "");
+	add_roots(ret_roots->docker, &config->docker_roots);
+	add_roots(ret_roots->storage, &config->podman_roots);
+	add_roots(ret_roots->containerd, &config->containerd_roots);
 }
 
 static void on_created(void *data, const char *path, uint64_t id)
@@ -191,6 +239,21 @@ static void on_created(void *data, const char *path, uint64_t id)
 static void on_removed(void *data, const char *path, uint64_t id)
 {
 	(void)target_table_cgroup_removed(data, path, id, clock_realtime_ms());
+}
+
+static void check_container_roots(const struct sensor_config *config)
+{
+	static const char *const docker[] = {"containers", NULL},
+				 *const storage[] = {"overlay-containers", "vfs-containers", "storage", NULL},
+				 *const containerd[] = {"io.containerd.runtime.v2.task", "k8s.io", "default",
+							"moby", NULL};
+
+	check_roots(&config->docker_roots, "docker-root", docker,
+		    "Docker's data folder ('docker info' shows it as Docker Root Dir) nor its 'containers'");
+	check_roots(&config->podman_roots, "podman-root", storage,
+		    "a storage folder of Podman or CRI-O ('podman info' shows it as graphRoot)");
+	check_roots(&config->containerd_roots, "containerd-root", containerd,
+		    "containerd's state folder (/run/containerd, 'state' in its config.toml)");
 }
 
 static int open_targets(struct collect *collect)
@@ -210,6 +273,8 @@ static int open_targets(struct collect *collect)
 	struct target_events events;
 	int r;
 
+	if (!collect->simulated)
+		check_container_roots(config);
 	collect_target_events(collect, &events);
 	r = target_table_new(&options, &events, &collect->table);
 	if (r < 0 || collect->simulated)

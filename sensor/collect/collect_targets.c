@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/reason.h"
 #include "cgroup/cgroup_find.h"
 
 #include <errno.h>
@@ -75,19 +76,40 @@ static void target_renamed(void *data, unsigned slot, const char *old_name)
 		 target_table_view(collect->table)->names[slot]);
 }
 
-/* Once, as there will be more for the same reason. */
-static void target_nameless(void *data, unsigned slot)
+/* Why a target has no name, and what to do about it, by errno. */
+static const struct nameless {
+	int error;
+	const char *why;
+} nameless[] = {
+	{-ENOENT,
+	 "no runtime file has its name" REASON_FIX "if the sensor runs in a container, mount the host's "
+	 "/var/lib/docker/containers (Podman: /var/lib/containers) at the same path; or set --docker-root, "
+	 "--podman-root or --containerd-root"},
+	{-EACCES, "its runtime's files may not be read" REASON_FIX "run the sensor as root, or with "
+		  "CAP_DAC_READ_SEARCH"},
+	{-EPERM,
+	 "its runtime's files may not be opened" REASON_FIX "run the sensor as root; a seccomp filter or a "
+	 "security module may forbid it, too"},
+	{-EBADMSG, "its runtime's file is no JSON that tells a name"},
+	{-ELOOP, "its runtime's file is a link, which is not followed"},
+	{-EXDEV, "its runtime's file is a link that leads out of the runtime's folder"},
+	{0, "its runtime's file cannot be read"},
+};
+
+/* Once for each cause, as there will be more of it. */
+static void target_nameless(void *data, unsigned slot, int error)
 {
 	struct collect *collect = data;
+	unsigned cause = 0;
 
-	if (collect->told_nameless || collect->config->names == 1)
+	while (nameless[cause].error != 0 && nameless[cause].error != error)
+		cause++;
+	if (collect->told_nameless & 1U << cause || collect->config->names == 1)
 		return;
-	collect->told_nameless = true;
-	log_warning("target", 0,
-		    "target '%s' is reported by ID: no runtime file has its name (further targets are not "
-		    "logged). If the sensor runs in a container, mount the host's /var/lib/docker/containers "
-		    "(Podman: /var/lib/containers) at the same path, or set --docker-root or --podman-root",
-		    target_table_view(collect->table)->names[slot]);
+	collect->told_nameless |= 1U << cause;
+	log_warning("target", nameless[cause].error == 0 ? error : 0,
+		    "target '%s' is reported by ID, and further ones may be: %s",
+		    target_table_view(collect->table)->names[slot], nameless[cause].why);
 }
 
 void collect_target_events(struct collect *collect, struct target_events *ret_events)

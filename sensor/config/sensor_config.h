@@ -29,7 +29,7 @@ struct sensor_config {
 	bool strict;
 	int names; /* 0: names; 1: cgroup paths */
 	struct config_list include, exclude;
-	struct config_list docker_roots, podman_roots;
+	struct config_list docker_roots, podman_roots, containerd_roots; /* empty: the usual places */
 	/* where reports go */
 	char *store;
 	char *output_type, *uri, *database, *collection;

@@ -42,12 +42,15 @@ static const struct {
 };
 
 /* The last one of Docker's is the result of `-v /var/docker/containers:...`, a common mistake. */
-static const char *const default_docker[] = {"/var/lib/docker/containers", "/var/docker/containers"};
+static const char *const default_docker[] = {"/var/lib/docker/containers", "/var/docker/containers",
+					     "/var/snap/docker/common/var-lib-docker/containers"};
 static const char *const default_storage[] = {"/var/lib/containers/storage"};
 static const char *const default_storage_run[] = {"/run/containers/storage", "/var/run/containers/storage"};
 static const char *const default_containerd[] = {
 	"/run/containerd/io.containerd.runtime.v2.task", "/run/k3s/containerd/io.containerd.runtime.v2.task",
-	"/run/docker/containerd/daemon/io.containerd.runtime.v2.task"};
+	"/run/docker/containerd/daemon/io.containerd.runtime.v2.task",
+	"/run/k0s/containerd/io.containerd.runtime.v2.task",
+	"/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task"};
 
 static void set_roots(const char **ret, const char *const *from, size_t n)
 {
@@ -143,18 +146,26 @@ static int open_regular(const char *root, const char *below)
 	return -EACCES;
 }
 
+/* The folder above is taken as a root as well: Docker's data folder, /var/lib/containers, /run/containerd. */
+static const char *const below_roots[] = {
+	[ROOTS_DOCKER] = "/containers",
+	[ROOTS_STORAGE] = "/storage",
+	[ROOTS_STORAGE_RUN] = "/storage",
+	[ROOTS_CONTAINERD] = "/io.containerd.runtime.v2.task",
+};
+
 static int open_below(enum container_file kind, const char *root, const char *id, const char *extra)
 {
+	const char *below = below_roots[files[kind].roots];
 	char path[4096], folder[4096];
 	int r = container_file_path(kind, root, id, extra, path, sizeof(path));
 
 	if (r < 0)
 		return r;
 	r = open_regular(root, path + strlen(root) + 1);
-	if (r != -ENOENT || kind != CONTAINER_FILE_DOCKER)
+	if (r != -ENOENT && r != -ENOTDIR)
 		return r;
-	/* Docker's data folder is taken as a root as well as the containers' folder in it. */
-	int n = snprintf(folder, sizeof(folder), "%s/containers", root);
+	int n = snprintf(folder, sizeof(folder), "%s%s", root, below);
 	if (n < 0 || (size_t)n >= sizeof(folder))
 		return -ENAMETOOLONG;
 	r = container_file_path(kind, folder, id, extra, path, sizeof(path));

@@ -5,6 +5,7 @@
  */
 #include "target/container_info.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -68,10 +69,81 @@ static const char *string_of(const json_t *object, const char *const *keys)
 	return NULL;
 }
 
+/* A number outside of texts: none is needed, and some do not fit what the parser takes (an unlimited rlimit).
+ */
+static char *pass_number(char *at, const char *end)
+{
+	*at++ = '0';
+	while (at < end && strchr("0123456789+-.eE", *at) && *at)
+		*at++ = ' ';
+	return at;
+}
+
+/* An escape in a text; "\ud83d" without its other half is no character. Returns its length. */
+static size_t pass_escape(char *at, const char *end)
+{
+	unsigned code, other;
+
+	if (end - at < 6 || at[1] != 'u' || sscanf(at + 2, "%4x", &code) != 1)
+		return end - at < 2 ? 1 : 2;
+	if (code < 0xd800 || code > 0xdfff)
+		return 6;
+	if (code < 0xdc00 && end - at >= 12 && at[6] == '\\' && at[7] == 'u' &&
+	    sscanf(at + 8, "%4x", &other) == 1 && other >= 0xdc00 && other <= 0xdfff)
+		return 12;
+	memcpy(at + 2, "fffd", 4);
+	return 6;
+}
+
+/* Within a text, behind its first quote. Returns what is behind the last one. */
+static char *pass_text(char *at, const char *end)
+{
+	while (at < end && *at != '"') {
+		size_t n = text_utf8_length(at);
+
+		if (*at == '\\') {
+			at += pass_escape(at, end);
+			continue;
+		}
+		if ((unsigned char)*at < 0x20 || n == 0)
+			*at = '?';
+		at += n > 0 ? n : 1;
+	}
+	return at < end ? at + 1 : at;
+}
+
+/*
+ * The parser refuses a file as a whole for one thing in it that nobody needs: a number that is too large,
+ * half a surrogate pair, a byte that is not UTF-8. Such things are replaced, in place.
+ */
+static void make_digestible(char *text, size_t length)
+{
+	char *const end = text + length;
+
+	for (char *at = text; at < end;) {
+		if (*at == '"') {
+			at = pass_text(at + 1, end);
+		} else if (*at == '-' || (*at >= '0' && *at <= '9')) {
+			at = pass_number(at, end);
+		} else {
+			if ((unsigned char)*at >= 0x80 || *at == '\0') /* a byte order mark */
+				*at = ' ';
+			at++;
+		}
+	}
+}
+
 static json_t *load(const char *json, size_t length)
 {
+	cleanup_(cleanup_free) char *copy = NULL;
 	json_error_t error;
-	return length > CONTAINER_INFO_FILE_MAX ? NULL : json_loadb(json, length, 0, &error);
+
+	if (length > CONTAINER_INFO_FILE_MAX || !(copy = malloc(length + 1)))
+		return NULL;
+	memcpy(copy, json, length);
+	copy[length] = '\0';
+	make_digestible(copy, length);
+	return json_loadb(copy, length, JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK, &error);
 }
 
 static int copy_labels(json_t *object, struct container_info *info)

@@ -321,6 +321,7 @@ void target_table_release(struct target_table *table, unsigned slot)
 	}
 	target_slot_give_back(table, slot);
 	target_record_free(table, record);
+	table->name_freed = true;
 }
 
 static int grow_array(void *array, size_t n, size_t size)

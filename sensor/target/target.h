@@ -44,9 +44,9 @@ struct target_events {
 	void (*joined)(void *data, const struct activity_cgroup *cgroup);
 	/* The name in reports has changed. NULL: not wanted */
 	void (*renamed)(void *data, unsigned slot, const char *old_name);
-	/* No runtime's file has told its name for some seconds: it goes by its id. Once for each. NULL: not
-	 * wanted */
-	void (*nameless)(void *data, unsigned slot);
+	/* No runtime's file has told its name for some seconds: it goes by its id. Once for each. error:
+	 * -ENOENT: there is none; else what became of the last one that there is. NULL: not wanted */
+	void (*nameless)(void *data, unsigned slot, int error);
 	void *data;
 };
 
@@ -96,7 +96,7 @@ void target_table_join_nested(struct target_table *table, unsigned slot);
 void target_table_release(struct target_table *table, unsigned slot);
 
 /*
- * Looks again for names that were not available (after 0.25, 0.5, 1, 2, ... 32 s, then no more), and each
+ * Looks again for names that were not available (after 0.25, 0.5, 1, 2, ... 32 s, then each minute), and each
  * minute for those that Docker or Podman may have changed. Call each second or each tick; costs nothing when
  * none is due. Returns the number of targets that got another name.
  */

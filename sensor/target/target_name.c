@@ -85,7 +85,9 @@ static char *mark_name(const struct target_record *record, unsigned attempt)
 int target_name_claim(struct target_table *table, struct target_record *record)
 {
 	char *name = strdup(record->base);
+	record->marked = false;
 	for (unsigned attempt = 1; name && is_taken(table, record, name); attempt++) {
+		record->marked = !report_target_is_reserved(record->base);
 		free(name);
 		name = mark_name(record, attempt);
 	}
@@ -129,16 +131,16 @@ static void recheck_later(struct target_table *table, struct target_record *reco
 	DL_APPEND2(table->named, record, name_prev, name_next);
 }
 
-static void wait_for_name(struct target_table *table, struct target_record *record)
+static void wait_for_name(struct target_table *table, struct target_record *record, int error)
 {
 	if (record->tries == NAME_TRIES_MAX) {
-		target_name_forget(table, record);
-		return;
+		record->next_try_ms = table->now_ms + NAME_RECHECK_MS;
+	} else {
+		record->next_try_ms = table->now_ms + ((int64_t)NAME_FIRST_DELAY_MS << record->tries);
+		record->tries++;
+		if (record->tries == NAME_TRIES_TOLD && record->slot && table->events.nameless)
+			table->events.nameless(table->events.data, record->slot, error);
 	}
-	record->next_try_ms = table->now_ms + ((int64_t)NAME_FIRST_DELAY_MS << record->tries);
-	record->tries++;
-	if (record->tries == NAME_TRIES_TOLD && record->slot && table->events.nameless)
-		table->events.nameless(table->events.data, record->slot);
 	if (!record->waiting_name)
 		DL_APPEND2(table->unnamed, record, name_prev, name_next);
 	record->waiting_name = true;
@@ -149,13 +151,15 @@ static bool read_info(struct target_table *table, struct target_record *record)
 {
 	struct identity identity;
 	struct container_info info = {0};
+	int r;
 	if (!table->options.open_file || !record->short_id[0] || record->named)
 		return false;
 	if (identity_parse(record->root->path, table->prefix_length, &identity) < 0)
 		return false;
-	if (container_info_read(&identity, table->options.open_file, table->options.open_data, &info) < 0) {
+	r = container_info_read(&identity, table->options.open_file, table->options.open_data, &info);
+	if (r < 0) {
 		container_info_done(&info);
-		wait_for_name(table, record);
+		wait_for_name(table, record, r);
 		return false;
 	}
 	recheck_later(table, record);
@@ -191,6 +195,7 @@ static void rename_target(struct target_table *table, struct target_record *reco
 		return;
 	}
 	table->names[record->slot] = record->name;
+	table->name_freed |= strcmp(old, record->name) != 0;
 	if (strcmp(old, record->name) != 0 && table->events.renamed)
 		table->events.renamed(table->events.data, record->slot, old);
 }
@@ -248,12 +253,47 @@ static unsigned recheck_names(struct target_table *table)
 	return n;
 }
 
+/* Its last report is still to come under this name. */
+static bool is_ending(const struct target_table *table, const char *name)
+{
+	for (unsigned slot = 1; table->view.n_ended > 0 && slot < table->view.n_slots; slot++)
+		if (table->states[slot] == TARGET_ENDED && strcmp(table->names[slot], name) == 0)
+			return true;
+	return false;
+}
+
+/* Who had to take a mark because another bore its name gets the name when the other is gone. */
+static unsigned heal_names(struct target_table *table)
+{
+	unsigned n = 0;
+
+	if (!table->name_freed)
+		return 0;
+	table->name_freed = false;
+	for (unsigned slot = 1; slot < table->view.n_slots; slot++) {
+		struct target_record *record = table->records[slot];
+
+		if (table->states[slot] != TARGET_LIVE || !record->marked ||
+		    is_taken(table, record, record->base))
+			continue;
+		if (is_ending(table, record->base)) {
+			table->name_freed = true; /* look again in the next tick */
+			continue;
+		}
+		rename_target(table, record);
+		target_mark_dirty(table, record);
+		n++;
+	}
+	return n;
+}
+
 unsigned target_table_refresh_names(struct target_table *table, int64_t now_ms)
 {
 	struct target_record *record, *next;
 	unsigned n;
 	table->now_ms = now_ms;
-	n = recheck_names(table);
+	n = heal_names(table);
+	n += recheck_names(table);
 	DL_FOREACH_SAFE2(table->unnamed, record, next, name_next)
 	{
 		if (record->next_try_ms > now_ms)

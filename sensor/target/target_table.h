@@ -30,6 +30,7 @@ struct target_record {
 	bool named;   /* the runtime's files have said what it is called */
 	bool waiting_name, dirty;
 	bool rechecked; /* on table->named */
+	bool marked;    /* its name was another's when it came */
 	bool refused;   /* on table->refused: selected, and without a slot so far */
 	bool told;      /* by target_table_next_ended */
 	unsigned tries;
@@ -67,6 +68,7 @@ struct target_table {
 	struct target_record *dirty;
 	struct target_record *ended; /* not yet told by target_table_next_ended */
 	struct target_record *told;
+	bool name_freed; /* a marked one may get its plain name now */
 	/* by slot */
 	struct target_record **records;
 	const char **names;

@@ -31,6 +31,7 @@ struct core {
 	unsigned slots[256]; /* cgroups joined and not departed, by slot */
 	bool has_root[256];
 	unsigned n_nameless;
+	int nameless_error, open_error; /* the opener's, where it is not 0 */
 	/* files by id, as the opener gives them; NULL: not there */
 	const char *files[3][2];
 };
@@ -52,12 +53,13 @@ static inline void on_joined(void *data, const struct activity_cgroup *cgroup)
 	core->slots[cgroup->slot]++;
 }
 
-static inline void on_nameless(void *data, unsigned slot)
+static inline void on_nameless(void *data, unsigned slot, int error)
 {
 	struct core *core = data;
 
 	(void)slot;
 	core->n_nameless++;
+	core->nameless_error = error;
 }
 
 static inline void on_renamed(void *data, unsigned slot, const char *old_name)
@@ -73,6 +75,8 @@ static inline int open_file(void *data, enum container_file kind, const char *id
 	struct core *core = data;
 	(void)extra;
 	assert_int_equal(kind, CONTAINER_FILE_DOCKER);
+	if (core->open_error)
+		return core->open_error;
 	for (size_t i = 0; i < ARRAY_SIZE(core->files); i++) {
 		const char *text = core->files[i][1];
 		if (!text || strcmp(core->files[i][0], id) != 0)

@@ -316,13 +316,64 @@ static void test_read(void **state)
 	}
 }
 
+/* One thing in a file that nobody needs does not spoil what is needed. */
+static void test_odd_fields(void **state)
+{
+	(void)state;
+	static const char *const odd[] = {
+		"18446744073709551615",
+		"-99999999999999999999999999",
+		"1e999",
+		"-1.5E+4000",
+		"\"half a pair \\ud83d of \\udc00 both\"",
+		"\"\\ud83d\\ude00 is one\"",
+		"\"a nul \\u0000 within\"",
+		"\"not UTF-8: \xff\xfe \xc3\"",
+		"\"a line\n and a tab\t raw\"",
+		"\"\\\\\"",
+		"{\"Name\":\"/other\",\"deep\":[[[{\"a\":[1e400]}]]]}",
+	};
+	static const char *const around[][2] = {
+		{"{\"First\":%s,\"Name\":\"/w\\u00e4b\",\"Config\":{\"Image\":\"nginx:1.25\"}}", ""},
+		{"{\"Name\":\"/w\\u00e4b\",\"Config\":{\"Image\":\"nginx:1.25\",\"x\":%s},\"Last\":-0.5e-3}",
+		 ""},
+		{"\xef\xbb\xbf{\"Name\":\"/"
+		 "w\\u00e4b\",\"Name2\":%s,\"Config\":{\"Image\":\"nginx:1.25\"}}\n}rest",
+		 ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++)
+		for (size_t k = 0; k < ARRAY_SIZE(around); k++) {
+			const char *before = around[k][0], *at = strstr(before, "%s");
+			struct container_info info;
+			char text[1024];
+			int n = snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - before), before, odd[i],
+					 at + 2);
+			int r = container_info_parse_docker(text, (size_t)n, &info);
+
+			if (r != 0 ||
+			    strcmp(info.name, "w\xc3\xa4"
+					      "b") != 0 ||
+			    strcmp(info.image, "nginx:1.25") != 0)
+				fail_msg("%s: %d, '%s'", text, r, r == 0 ? info.name : "");
+			container_info_done(&info);
+		}
+	/* Cut anywhere it is refused or read, never more than that. */
+	for (size_t length = 0; length < strlen(around[0][0]); length++) {
+		struct container_info info;
+
+		(void)container_info_parse_docker(around[0][0], length, &info);
+		container_info_done(&info);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),  cmocka_unit_test(test_docker),
 		cmocka_unit_test(test_podman), cmocka_unit_test(test_oci),
 		cmocka_unit_test(test_bad),    cmocka_unit_test(test_many_labels),
-		cmocka_unit_test(test_read),
+		cmocka_unit_test(test_read),   cmocka_unit_test(test_odd_fields),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,8 +62,82 @@ static void test_late_name(void **state)
 	assert_int_equal(core.n_nameless, 1);
 	core.files[1][0] = B;
 	core.files[1][1] = "{\"Name\":\"/too-late\"}";
-	assert_int_equal(target_table_refresh_names(core.table, 300000), 0);
+	assert_int_equal(target_table_refresh_names(core.table, 300000), 1); /* late, but not too late */
+	assert_int_equal(target_table_find(core.table, "too-late"), 2);
 	target_table_free(core.table);
+}
+
+/* A name that another one bore when it came is its own when the other is gone, not before its last report. */
+static void test_healed(void **state)
+{
+	(void)state;
+	struct core core = {.files = {{A, "{\"Name\":\"/web\"}"},
+				      {B, "{\"Name\":\"/web\"}"},
+				      {C, "{\"Name\":\"/web\"}"}}};
+	begin(&core, NULL);
+	up(&core, "/docker/" A, 1);
+	up(&core, "/docker/" B, 2);
+	up(&core, "/docker/" C, 3);
+	assert_log(&core, "+web +web-bbb2c3 +web-ccb2c3 ");
+	assert_int_equal(target_table_refresh_names(core.table, 2000), 0); /* both live: nothing to heal */
+	down(&core, "/docker/" A, 1);
+	assert_int_equal(target_table_refresh_names(core.table, 3000),
+			 0); /* its last report bears the name */
+	sweep(&core);
+	core.log[0] = '\0';
+	assert_int_equal(target_table_refresh_names(core.table, 4000), 1); /* one of them, not both */
+	assert_log(&core, "web-bbb2c3>web ");
+	assert_int_equal(target_table_find(core.table, "web"), 2);
+	down(&core, "/docker/" B, 2);
+	sweep(&core);
+	assert_int_equal(target_table_refresh_names(core.table, 5000), 1);
+	assert_log(&core, "-web web-ccb2c3>web ");
+	/* Names that are exchanged (blue and green): the mark that was needed in between goes. */
+	core.files[0][1] = "{\"Name\":\"/green\"}";
+	up(&core, "/docker/" A, 4);
+	core.files[0][1] = "{\"Name\":\"/web\"}";
+	core.files[2][1] = "{\"Name\":\"/green\"}";
+	for (int64_t now = 6000; now < 200000; now += 1000)
+		(void)target_table_refresh_names(core.table, now);
+	assert_int_not_equal(target_table_find(core.table, "web"), 0);
+	assert_int_not_equal(target_table_find(core.table, "green"), 0);
+	assert_int_equal(target_table_find(core.table, "web"),
+			 target_table_find_cgroup(core.table, "/docker/" A));
+	/* A reserved name never heals. */
+	core.files[1][1] = "{\"Name\":\"/all\"}";
+	up(&core, "/docker/" B, 5);
+	down(&core, "/docker/" A, 4);
+	sweep(&core);
+	(void)target_table_refresh_names(core.table, 300000);
+	assert_int_equal(target_table_find(core.table, "all-bbb2c3"),
+			 target_table_find_cgroup(core.table, "/docker/" B));
+	target_table_free(core.table);
+}
+
+/* Why there is no name: what became of the file that there is. */
+static void test_nameless_errors(void **state)
+{
+	static const struct {
+		int open_error;
+		const char *text;
+		int told;
+	} cases[] = {
+		{0, NULL, -ENOENT},     {-EACCES, NULL, -EACCES},    {-EPERM, NULL, -EPERM},
+		{-ELOOP, NULL, -ELOOP}, {0, "{\"Name\":", -EBADMSG}, {0, "[]", -EBADMSG},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct core core = {.files = {{A, cases[i].text}}, .open_error = cases[i].open_error};
+
+		begin(&core, NULL);
+		up(&core, "/docker/" A, 1);
+		for (int64_t now = 1000; now < 60000; now += 500)
+			(void)target_table_refresh_names(core.table, now);
+		assert_int_equal(core.n_nameless, 1);
+		assert_int_equal(core.nameless_error, cases[i].told);
+		target_table_free(core.table);
+	}
 }
 
 /* `docker rename` of a running container, and names exchanged between two. */
@@ -175,6 +249,7 @@ static void test_path_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_healed),   cmocka_unit_test(test_nameless_errors),
 		cmocka_unit_test(test_names),    cmocka_unit_test(test_late_name),
 		cmocka_unit_test(test_renamed),  cmocka_unit_test(test_renamed_and_selected),
 		cmocka_unit_test(test_patterns), cmocka_unit_test(test_path_names),
