@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
@@ -30,6 +31,21 @@ static void print_number(FILE *out, int width, double value)
 		fprintf(out, "%*.3f", width, value);
 }
 
+/* A phase shorter than the longest tick that touches it. */
+static bool is_brief(const json_t *phase, double seconds)
+{
+	return seconds > 0 && seconds < number_at(phase, "tick", NULL, NULL);
+}
+
+/* "~" marks what is a mean over less than a tick. */
+static void print_watts(FILE *out, int width, double value, bool brief)
+{
+	char number[32];
+
+	(void)snprintf(number, sizeof(number), "%s%.3f", brief ? "~" : "", value);
+	fprintf(out, "%*s", width, isnan(value) ? "-" : number);
+}
+
 double recap_table_date_ms(const json_t *value)
 {
 	const json_t *date = json_is_object(value) ? json_object_get(value, "$date") : value;
@@ -50,6 +66,8 @@ double recap_table_date_ms(const json_t *value)
 
 static void print_phase(FILE *out, const char *title, const json_t *phase, double seconds)
 {
+	const bool brief = is_brief(phase, seconds);
+
 	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
 		double joules = number_at(phase, "energy", scopes[i], "total");
 		double machine_j = number_at(phase, "machine", scopes[i], NULL);
@@ -61,8 +79,8 @@ static void print_phase(FILE *out, const char *title, const json_t *phase, doubl
 		print_number(out, 12, joules);
 		print_number(out, 12, number_at(phase, "energy", scopes[i], "dynamic"));
 		print_number(out, 12, number_at(phase, "energy", scopes[i], "static"));
-		print_number(out, 10, number_at(phase, "power", scopes[i], "mean"));
-		print_number(out, 10, number_at(phase, "power", scopes[i], "max"));
+		print_watts(out, 10, number_at(phase, "power", scopes[i], "mean"), brief);
+		print_watts(out, 10, number_at(phase, "power", scopes[i], "max"), brief);
 		print_number(out, 12, machine_j);
 		fputc('\n', out);
 	}
@@ -75,6 +93,23 @@ static double duration_s(const json_t *recap)
 	double end_ms = recap_table_date_ms(json_object_get(recap, "end"));
 
 	return isnan(seconds) && begin_ms >= 0 && end_ms >= 0 ? (end_ms - begin_ms) / 1000 : seconds;
+}
+
+static void print_brief(FILE *out, const json_t *recap, double warmup_s)
+{
+	const json_t *phases[] = {recap, json_object_get(recap, "warmup"),
+				  json_object_get(recap, "execution")};
+	const double seconds[] = {duration_s(recap), warmup_s,
+				  number_at(recap, "execution time", NULL, NULL)};
+
+	for (size_t i = 0; i < (warmup_s > 0 ? ARRAY_SIZE(phases) : 1); i++) {
+		if (!is_brief(phases[i], seconds[i]))
+			continue;
+		fprintf(out,
+			"note        ~ marks watts over less than one reading (%.3f s); use the joules\n",
+			number_at(phases[i], "tick", NULL, NULL));
+		return;
+	}
 }
 
 void recap_table_print(FILE *out, const json_t *recap)
@@ -95,6 +130,7 @@ void recap_table_print(FILE *out, const json_t *recap)
 	if (!isnan(coverage))
 		fprintf(out, ", which cover %.0f %% of the time", 100 * coverage);
 	fputc('\n', out);
+	print_brief(out, recap, warmup_s);
 	if (json_is_string(json_object_get(recap, "warning")))
 		fprintf(out, "note        %s\n", json_string_value(json_object_get(recap, "warning")));
 	if (json_is_true(json_object_get(recap, "estimated")))
@@ -122,6 +158,6 @@ void recap_table_print_line(FILE *out, const json_t *recap)
 	print_number(out, 12, number_at(recap, "energy", "cpu", "total"));
 	print_number(out, 12, number_at(recap, "energy", "dram", "total"));
 	print_number(out, 12, number_at(recap, "machine", "cpu", NULL));
-	print_number(out, 10, number_at(recap, "power", "cpu", "mean"));
+	print_watts(out, 10, number_at(recap, "power", "cpu", "mean"), is_brief(recap, duration_s(recap)));
 	fputc('\n', out);
 }

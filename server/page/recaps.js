@@ -107,7 +107,8 @@ export class RunsView {
 	async open(run) {
 		this.chart?.destroy();
 		const box = element("div", { class: "chart", id: "run-chart", role: "img", tabindex: "0" });
-		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joules(e.total)}${Number.isFinite(e.sd) ? ` ± ${joules(e.sd)}` : ""} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}`)]);
+		const brief = run.recap.duration < run.recap.tick ? ` over less than one reading (${run.recap.tick.toFixed(3)} s)` : "";
+		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joules(e.total)}${Number.isFinite(e.sd) ? ` ± ${joules(e.sd)}` : ""} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}${brief}`)]);
 		for (const phase of ["warmup", "execution"])
 			for (const [scope, e] of Object.entries(run.recap[phase]?.energy ?? {}))
 				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, joules(e.total)));

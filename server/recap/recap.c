@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RECAP_BRIEF 1.1 /* of the machine's joules: more than the edges of a longer run make of it */
-
 static double phase_start_ms(const struct recap_window *window, enum recap_phase phase)
 {
 	switch (phase) {
@@ -33,7 +31,8 @@ void recap_init(struct recap *recap, const struct recap_window *window)
 	recap->window = *window;
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
-			struct recap_sum empty = {0, NAN, NAN, NAN, 0, 0, INT64_MIN, 0};
+			struct recap_sum empty = {
+				.dynamic_j = NAN, .static_j = NAN, .max_w = NAN, .last_ms = INT64_MIN};
 
 			recap->target[scope][phase] = empty;
 			recap->machine[scope][phase] = empty;
@@ -81,16 +80,34 @@ static double overlap_ms(const struct recap *recap, enum recap_phase phase, doub
 }
 
 /* What counts once for a tick, whatever the number of its sockets. */
-static void sum_tick(struct recap_sum *sum, const struct report_power *row, double covered_s)
+static void sum_tick(struct recap_sum *sum, const struct report_power *row, double covered_s, double length_s)
 {
 	if (sum->last_ms != row->time_ms) {
 		sum->last_ms = row->time_ms;
 		sum->last_w = 0;
 		sum->covered_s += covered_s;
+		sum->tick_s = fmax(sum->tick_s, length_s);
 		sum->samples++;
 	}
 	sum->last_w += row->power;
 	sum->max_w = fmax(sum->max_w, sum->last_w);
+}
+
+/*
+ * The machine's part of a tick was taken in proportion to time. Of the target's joules more than that is
+ * known to lie within the phase: then so much more of the machine's does, and less of them outside.
+ */
+static void move_into(struct recap *recap, const struct report_power *row, enum recap_phase phase,
+		      double more_j)
+{
+	struct recap_sum *machine = &recap->machine[row->scope][phase];
+	struct recap_socket *socket = find_socket(recap, row->socket);
+
+	if (!machine->samples)
+		return;
+	machine->total_j += more_j;
+	if (socket && isfinite(socket->energy_j[row->scope][phase]))
+		socket->energy_j[row->scope][phase] += more_j;
 }
 
 void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s)
@@ -114,9 +131,11 @@ void recap_add(struct recap *recap, const struct report_power *row, bool of_mach
 		sum->total_j += energy_j * part;
 		sum_add(&sum->dynamic_j, row->dynamic * length_s * part);
 		sum_add(&sum->static_j, row->fixed * length_s * part);
-		sum_tick(sum, row, covered_s);
+		sum_tick(sum, row, covered_s, length_s);
 		if (socket)
 			sum_add(&socket->energy_j[row->scope][phase], energy_j * part);
+		if (!of_machine)
+			move_into(recap, row, phase, energy_j * (part - covered_s / length_s));
 	}
 	recap->estimated |= of_machine && row->estimated;
 }
@@ -129,18 +148,6 @@ void recap_note_other(struct recap *recap, const struct report_power *row)
 	}
 }
 
-/* More joules than the machine's: all of a brief life, beside the part by time of the ticks that hold it. */
-static bool is_brief(const struct recap *recap)
-{
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
-		const double machine_j = recap->machine[scope][RECAP_WHOLE].total_j;
-
-		if (recap->target[scope][RECAP_WHOLE].total_j > RECAP_BRIEF * machine_j)
-			return true;
-	}
-	return false;
-}
-
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size)
 {
 	bool found = false;
@@ -148,13 +155,6 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
 	ret[0] = '\0';
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
 		found |= recap->target[scope][RECAP_WHOLE].samples > 0;
-	if (found && is_brief(recap)) {
-		(void)snprintf(
-			ret, size,
-			"the run is short compared with a tick: the container's joules are complete, but the "
-			"machine's are cut out of its ticks in proportion to time, and are less");
-		return true;
-	}
 	if (found)
 		return false;
 	if (recap_coverage(recap) <= 0)
@@ -202,4 +202,21 @@ double recap_coverage(const struct recap *recap)
 	if (!(length_s > 0))
 		return 1;
 	return fmin(1, longest_covered_s(recap, RECAP_WHOLE) / length_s);
+}
+
+double recap_tick_s(const struct recap *recap, enum recap_phase phase)
+{
+	double tick_s = 0;
+
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		tick_s = fmax(tick_s,
+			      fmax(recap->machine[scope][phase].tick_s, recap->target[scope][phase].tick_s));
+	return tick_s;
+}
+
+bool recap_is_brief(const struct recap *recap, enum recap_phase phase)
+{
+	const double length_s = recap_phase_s(&recap->window, phase);
+
+	return length_s > 0 && length_s < recap_tick_s(recap, phase);
 }

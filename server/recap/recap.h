@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Energy of one run, from its power reports: a tick that a boundary cuts is shared out in proportion to the
- * overlap. Pure arithmetic: rows in, sums out; recap_bson.h has the document, recaps.h the waiting.
+ * overlap, but for what is known to belong to the run. Pure arithmetic: rows in, sums out; recap_bson.h has
+ * the document, recaps.h the waiting.
  */
 #pragma once
 
@@ -26,6 +27,7 @@ struct recap_sum {
 	double static_j;
 	double max_w;     /* largest tick that touches the phase, its sockets added up; NAN: no row */
 	double covered_s; /* part of the phase that rows cover */
+	double tick_s;    /* longest tick that touches the phase */
 	unsigned samples; /* ticks that touch the phase */
 	int64_t last_ms;  /* the tick that the last row belongs to, and its watts so far */
 	double last_w;
@@ -38,7 +40,10 @@ struct recap_socket {
 
 struct recap {
 	struct recap_window window;
-	/* The target lived within the window only: a tick at the window's edge counts in full for it. */
+	/*
+	 * The target lived within the window only: a tick at the window's edge counts in full for it, and
+	 * with that part for the machine.
+	 */
 	bool whole_life;
 	struct recap_sum target[REPORT_SCOPES][RECAP_PHASES];
 	struct recap_sum machine[REPORT_SCOPES][RECAP_PHASES];
@@ -54,7 +59,8 @@ void recap_init(struct recap *recap, const struct recap_window *window);
 /* Seconds that a phase lasts. */
 double recap_phase_s(const struct recap_window *window, enum recap_phase phase);
 /*
- * Adds a power report; they must come in the order of their time. `of_machine`: the row of target `rapl`.
+ * Adds a power report; they must come in the order of their time, the machine's before the target's.
+ * `of_machine`: the row of target `rapl`.
  * Sockets of a tick are added up. Rows without energy count power x interval; rows without an interval (other
  * tools') take `interval_s`.
  */
@@ -67,5 +73,9 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
  * NAN. */
 double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);
 double recap_max_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);
+/* The longest tick that touches the phase, in s. 0: none does. */
+double recap_tick_s(const struct recap *recap, enum recap_phase phase);
+/* A phase shorter than a tick: its watts are a mean over less than was measured at once. */
+bool recap_is_brief(const struct recap *recap, enum recap_phase phase);
 /* Part of the whole window for which the machine was measured, 0..1; an empty window counts as covered. */
 double recap_coverage(const struct recap *recap);

@@ -119,6 +119,7 @@ static void add_phase(bson_t *document, const struct recap *recap, enum recap_ph
 	add_power(document, recap, phase);
 	add_machine(document, recap, phase);
 	bson_append_double(document, "duration", -1, recap_phase_s(&recap->window, phase));
+	bson_append_double(document, "tick", -1, recap_tick_s(recap, phase));
 	bson_append_int32(document, "samples", -1, (int32_t)samples);
 }
 

@@ -37,6 +37,15 @@ static void text_add_number(struct text *text, double value)
 		text_add(text, " %12s", "-");
 }
 
+/* "~" marks what is a mean over less than a tick. */
+static void text_add_watts(struct text *text, double value, bool brief)
+{
+	char number[32];
+
+	(void)snprintf(number, sizeof(number), "%s%.3f", brief ? "~" : "", value);
+	text_add(text, " %12s", isfinite(value) ? number : "-");
+}
+
 static void text_add_row(struct text *text, const struct recap *recap, enum report_scope scope,
 			 enum recap_phase phase)
 {
@@ -47,10 +56,21 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 		 recap_phase_s(&recap->window, phase));
 	text_add_number(text, sum->samples ? sum->total_j : recap->machine[scope][phase].samples ? 0 : NAN);
 	text_add_number(text, sum->dynamic_j);
-	text_add_number(text, recap_mean_w(recap, sum, phase));
+	text_add_watts(text, recap_mean_w(recap, sum, phase), recap_is_brief(recap, phase));
 	text_add_number(text,
 			recap->machine[scope][phase].samples ? recap->machine[scope][phase].total_j : NAN);
 	text_add(text, "\n");
+}
+
+static void text_add_brief(struct text *text, const struct recap *recap)
+{
+	for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
+		if (!recap_is_brief(recap, (enum recap_phase)phase))
+			continue;
+		text_add(text, "note: ~ marks watts over less than one reading (%.3f s); use the joules\n",
+			 recap_tick_s(recap, (enum recap_phase)phase));
+		return;
+	}
 }
 
 size_t recap_text(const struct recap_request *request, const struct recap *recap, char *ret, size_t size)
@@ -70,6 +90,7 @@ size_t recap_text(const struct recap_request *request, const struct recap *recap
 		for (unsigned i = 0; i < RECAP_PHASES; i++)
 			text_add_row(&text, recap, (enum report_scope)scope, order[i]);
 	}
+	text_add_brief(&text, recap);
 	if (coverage < 0.995)
 		text_add(&text, "note: reports cover only %.0f %% of the run\n", coverage * 100);
 	if (recap->estimated)

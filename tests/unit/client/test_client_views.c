@@ -153,6 +153,47 @@ static void test_recap_phases(void **state)
 	json_decref(recap);
 }
 
+/* The whole run is longer than a reading, its warm-up is not; then a run that is shorter, and an old one
+ * without `tick`. */
+static void test_brief_recaps_say_so(void **state)
+{
+	static const char form[] =
+		"{\"duration\":%g,\"warmup time\":0.05,\"execution time\":%g%s,"
+		"\"power\":{\"cpu\":{\"mean\":45.5,\"max\":138}},\"energy\":{\"cpu\":{\"total\":1}},"
+		"\"warmup\":{\"energy\":{\"cpu\":{\"total\":1}},\"power\":{\"cpu\":{\"mean\":7}}%s},"
+		"\"execution\":{}}";
+	static const struct {
+		double duration;
+		const char *tick, *whole, *warmup, *note;
+	} runs[] = {
+		{3, ",\"tick\":0.2", "    45.500   138.000", "   ~7.000",
+		 "note        ~ marks watts over less"},
+		{0.06, ",\"tick\":0.2", "   ~45.500  ~138.000", "   ~7.000", "one reading (0.200 s)"},
+		{0.06, "", "    45.500   138.000", "     7.000", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(runs); i++) {
+		cleanup_(cleanup_free) char *json = NULL, *text = NULL;
+		size_t size = 0;
+		FILE *out = open_memstream(&text, &size);
+		json_t *recap;
+
+		assert_true(asprintf(&json, form, runs[i].duration, runs[i].duration, runs[i].tick,
+				     runs[i].tick) > 0);
+		recap = json_loads(json, 0, NULL);
+		assert_non_null(recap);
+		recap_table_print(out, recap);
+		recap_table_print_line(out, recap);
+		(void)fclose(out);
+		assert_non_null(strstr(text, runs[i].whole));
+		assert_non_null(strstr(text, runs[i].warmup));
+		assert_true(runs[i].note ? strstr(text, runs[i].note) != NULL : strstr(text, "note") == NULL);
+		assert_non_null(strstr(text, runs[i].whole[3] == '~' ? "~45.500\n" : " 45.500\n"));
+		json_decref(recap);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_top_bears_nonsense),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_recap_phases),
+		cmocka_unit_test(test_brief_recaps_say_so),
 	};
 
 	return cmocka_run_group_tests_name("client_views", tests, NULL, NULL);

@@ -74,7 +74,8 @@ static void whole_life_counts_edges_in_full(void **state)
 		recap_add(&recap, &row, true, 1);
 		recap_add(&recap, &row, false, 1);
 	}
-	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 20, 1);
+	/* The target is all there is: its joules at the edges are the machine's. */
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 30, 1);
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 30, 1);
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].static_j, 22.5, 1);
 	/* A boundary between the phases still divides its tick. */
@@ -156,11 +157,13 @@ static void no_rows_a_reason(void **state)
 	assert_string_equal(warning, "");
 }
 
-/* A brief life is counted in full, the machine's tick by time: less may come out, and then a warning says so.
+/*
+ * A brief life is counted in full, and with it the machine: of the 20 J of a tick, 5 J lie in the window of
+ * 0.1 s, and of the other 15 J a tenth. Watts over less than a tick are marked.
  */
 static void a_brief_run_says_so(void **state)
 {
-	struct recap_window window = {400, 400, 400, 500};
+	struct recap_window window = {400, 400, 450, 500};
 	struct report_power machine = row_at(1000, 20, "0", REPORT_SCOPE_CPU);
 	struct report_power own = row_at(1000, 5, "0", REPORT_SCOPE_CPU);
 	char warning[RECAP_WARNING_SIZE];
@@ -168,13 +171,38 @@ static void a_brief_run_says_so(void **state)
 
 	(void)state;
 	recap_init(&recap, &window);
+	assert_false(recap_is_brief(&recap, RECAP_WHOLE));
 	recap.whole_life = true;
 	recap_add(&recap, &machine, true, 1);
 	recap_add(&recap, &own, false, 1);
-	assert_true(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j >
-		    recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j);
-	assert_true(recap_warning(&recap, "n1", warning, sizeof(warning)));
-	assert_non_null(strstr(warning, "short compared with a tick"));
+	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 5, 1);
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 6.5, 1);
+	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WARMUP].total_j, 3.25, 1);
+	assert_near(recap.sockets[0].energy_j[REPORT_SCOPE_CPU][RECAP_WHOLE], 6.5, 1);
+	assert_near(recap_tick_s(&recap, RECAP_WHOLE), 1, 1);
+	assert_true(recap_is_brief(&recap, RECAP_WHOLE) && recap_is_brief(&recap, RECAP_EXECUTION));
+	assert_false(recap_warning(&recap, "n1", warning, sizeof(warning)));
+}
+
+/* As long as a tick, longer than one, and nothing at all: these are not brief. */
+static void a_whole_tick_is_not_brief(void **state)
+{
+	const double ends_ms[] = {1000, 1500, 0};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(ends_ms) / sizeof(*ends_ms); i++) {
+		struct recap_window window = {0, 0, 0, ends_ms[i]};
+		struct recap recap;
+
+		recap_init(&recap, &window);
+		for (int64_t time_ms = 1000; time_ms <= 2000; time_ms += 1000) {
+			struct report_power row = row_at(time_ms, 20, "0", REPORT_SCOPE_CPU);
+
+			recap_add(&recap, &row, true, 1);
+		}
+		assert_false(recap_is_brief(&recap, RECAP_WHOLE));
+		assert_false(recap_is_brief(&recap, RECAP_WARMUP));
+	}
 }
 
 static double random_part(void)
@@ -209,6 +237,77 @@ static void check_random_run(void)
 	assert_true(one.target[0][RECAP_WHOLE].total_j <= scale * (1 + 1e-12));
 }
 
+#define PARTS 4 /* a container of this run, two others, what belongs to none */
+
+/* The parts of a random tick, and their sum. */
+static void random_parts(struct report_power parts[PARTS], struct report_power *ret_sum, int64_t time_ms,
+			 const char *socket)
+{
+	const double interval_s = 0.02 + 2 * random_part();
+
+	*ret_sum = row_at(time_ms, 0, socket, REPORT_SCOPE_CPU);
+	ret_sum->interval_s = interval_s;
+	for (unsigned i = 0; i < PARTS; i++) {
+		parts[i] =
+			row_at(time_ms, 100 * random_part() * (double)(rand() % 3), socket, REPORT_SCOPE_CPU);
+		parts[i].interval_s = interval_s;
+		parts[i].energy_j = parts[i].power * interval_s;
+		ret_sum->power += parts[i].power;
+		ret_sum->energy_j += parts[i].energy_j;
+	}
+}
+
+/*
+ * One random run among others, shorter or longer than its ticks: in each phase the parts of the window add up
+ * to the machine's joules, and so do the machine's sockets; no part is more than the whole.
+ */
+static void check_random_parts(void)
+{
+	const double begin_ms = 3000 * random_part(), length_ms = 6000 * random_part() * random_part();
+	const double execution_ms = begin_ms + length_ms * random_part();
+	const struct recap_window window = {begin_ms, begin_ms, execution_ms, begin_ms + length_ms};
+	static const char *const sockets[] = {"0", "1"};
+	struct recap recaps[PARTS];
+
+	for (unsigned i = 0; i < PARTS; i++)
+		recap_init(&recaps[i], &window);
+	recaps[0].whole_life = true;
+	for (int64_t time_ms = 300; time_ms < 12000; time_ms += 20 + rand() % 2000) {
+		for (unsigned s = 0; s < 2; s++) {
+			struct report_power parts[PARTS], sum;
+
+			random_parts(parts, &sum, time_ms, sockets[s]);
+			recap_add(&recaps[0], &sum, true, 1);
+			for (unsigned i = 0; i < PARTS; i++)
+				recap_add(&recaps[i], &parts[i], false, 1);
+		}
+	}
+	for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
+		const double machine_j = recaps[0].machine[0][phase].total_j;
+		double sum_j = 0, sockets_j = 0;
+
+		for (unsigned i = 0; i < PARTS; i++)
+			sum_j += recaps[i].target[0][phase].total_j;
+		for (unsigned s = 0; s < recaps[0].n_sockets; s++)
+			sockets_j += fmax(recaps[0].sockets[s].energy_j[0][phase], 0);
+		assert_near(sum_j, machine_j, 1e3);
+		assert_near(sockets_j, machine_j, 1e3);
+		assert_true(recaps[0].target[0][phase].total_j <= machine_j + 1e-6);
+	}
+}
+
+static void parts_of_a_window_add_up(void **state)
+{
+	const char *given = getenv("WATTRIBUTE_SEED");
+	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+
+	(void)state;
+	print_message("# WATTRIBUTE_SEED=%u\n", seed);
+	srand(seed);
+	for (unsigned i = 0; i < 2000; i++)
+		check_random_parts();
+}
+
 static void phases_add_up_and_scale(void **state)
 {
 	const char *given = getenv("WATTRIBUTE_SEED");
@@ -227,6 +326,8 @@ int main(void)
 		cmocka_unit_test(boundary_is_in_proportion),
 		cmocka_unit_test(whole_life_counts_edges_in_full),
 		cmocka_unit_test(a_brief_run_says_so),
+		cmocka_unit_test(a_whole_tick_is_not_brief),
+		cmocka_unit_test(parts_of_a_window_add_up),
 		cmocka_unit_test(sockets_add_up_in_a_tick),
 		cmocka_unit_test(foreign_rows_take_power_and_the_usual_interval),
 		cmocka_unit_test(no_rows_no_coverage),
