@@ -70,7 +70,12 @@ static void add_name(void *data, const char *collection)
 {
 	struct batch *documents = data;
 
-	(void)ipc_put_string(documents, collection);
+	size_t length = strlen(collection) + 1;
+
+	if (batch_reserve(documents, length) < 0)
+		return;
+	memcpy(documents->data + documents->length, collection, length);
+	documents->length += length;
 }
 
 static enum store_result try_store(struct db *db, const struct db_request *request)
