@@ -9,11 +9,13 @@
 #include "base/text.h"
 #include "base/reason.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define FILE_MAX      ((size_t)4 * 1024 * 1024)
 #define PATH_MAX_TEXT 256 /* of a key with dots */
@@ -75,6 +77,19 @@ int config_json_known_keys(struct config_json *json, const json_t *object, const
 	return 0;
 }
 
+const json_t *config_json_member(const json_t *object, const char *name)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		if (config_key_equal(name, key))
+			return value;
+	}
+	return NULL;
+}
+
 static bool from_file(const struct config_row *row)
 {
 	return row->type != CONFIG_TITLE && !(row->flags & CONFIG_NO_FILE);
@@ -108,7 +123,7 @@ static size_t list_keys(const struct config_spec *spec, const char *prefix, char
 		const struct config_row *row = &spec->rows[i];
 		const char *path = row->name;
 		for (size_t k = 0; from_file(row) && path && n < max;) {
-			if (strncmp(path, prefix, head) == 0) {
+			if (strncasecmp(path, prefix, head) == 0) {
 				keys[n] = strndup(path + head, strcspn(path + head, "."));
 				n += keys[n] != NULL;
 			}
@@ -243,13 +258,77 @@ static int apply_object(struct config_json *json, const json_t *object, const ch
 	return 0;
 }
 
-int config_apply_text(struct config *config, const char *name, const char *text, size_t length)
+/* What is behind a comment that begins at `at`; `at` itself where none does. */
+static size_t skip_comment(const char *text, size_t length, size_t at)
 {
+	const char *end;
+
+	if (at + 1 >= length || text[at] != '/' || (text[at + 1] != '/' && text[at + 1] != '*'))
+		return at;
+	if (text[at + 1] == '*') {
+		end = memmem(text + at + 2, length - at - 2, "*/", 2);
+		return end ? (size_t)(end - text) + 2 : at;
+	}
+	end = memchr(text + at, '\n', length - at);
+	return end ? (size_t)(end - text) : length;
+}
+
+/* A text in quotes of either kind, from its first one; what is behind it. 'x' becomes "x" where it can. */
+static size_t pass_text(char *text, size_t length, size_t first)
+{
+	const char quote = text[first];
+	bool plain = true;
+	size_t at = first + 1;
+
+	for (; at < length && text[at] != quote; at++) {
+		plain &= text[at] != '"' && text[at] != '\\';
+		at += text[at] == '\\';
+	}
+	if (quote == '\'' && plain && at < length)
+		text[first] = text[at] = '"';
+	return at + 1;
+}
+
+/*
+ * What the reader of hwpc-sensor takes beyond JSON is made into JSON, in place and without moving anything,
+ * so that errors keep their line and column: comments, a comma behind the last element, texts in single
+ * quotes, and a byte order mark.
+ */
+static void make_strict(char *text, size_t length)
+{
+	size_t comma = SIZE_MAX, at = 0;
+
+	if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		memset(text, ' ', 3);
+	while (at < length) {
+		const size_t behind = skip_comment(text, length, at);
+
+		if (behind > at) {
+			for (; at < behind; at++)
+				text[at] = text[at] == '\n' ? '\n' : ' ';
+			continue;
+		}
+		if ((text[at] == '}' || text[at] == ']') && comma != SIZE_MAX)
+			text[comma] = ' ';
+		if (!isspace((unsigned char)text[at]))
+			comma = text[at] == ',' ? at : SIZE_MAX;
+		at = text[at] == '"' || text[at] == '\'' ? pass_text(text, length, at) : at + 1;
+	}
+}
+
+int config_apply_text(struct config *config, const char *name, const char *given, size_t length)
+{
+	cleanup_(cleanup_free) char *text = malloc(length + 1);
 	struct config_json json = {.config = config, .name = name, .text = text, .length = length};
 	json_error_t error;
 	size_t deep;
 	int r;
 
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, given, length);
+	text[length] = '\0';
+	make_strict(text, length);
 	if (!config_json_shallow(text, length, &deep)) {
 		write_place(&json, deep, "nested too deep");
 		return -EINVAL;

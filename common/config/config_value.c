@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/reason.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -27,7 +28,9 @@ const char *config_hint(const char *word, const char *const *known, size_t n_kno
 bool config_key_equal(const char *a, const char *b)
 {
 	for (; *a && *b; a++, b++) {
-		if (*a != *b && !((*a == '-' || *a == '_') && (*b == '-' || *b == '_')))
+		const bool dashes = (*a == '-' || *a == '_') && (*b == '-' || *b == '_');
+
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b) && !dashes)
 			return false;
 	}
 	return *a == *b;

@@ -144,5 +144,7 @@ int config_apply_json(const struct config_spec *spec, void *target, const char *
  */
 int config_json_fail(struct config_json *json, const json_t *parent, const char *key, size_t index,
 		     const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* The member of this name, in any case, '-' and '_' being the same; NULL: there is none. */
+const json_t *config_json_member(const json_t *object, const char *name);
 /* Fails unless every key of the object is in `known` (NULL-ended); names the nearest. */
 int config_json_known_keys(struct config_json *json, const json_t *object, const char *const *known);

@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define FIELD(member) offsetof(struct sensor_config, member)
@@ -357,6 +358,9 @@ static int uri_of_type(struct sensor_config *config, struct reason *why)
 	const char *type = config->output_type, *uri = config->uri;
 	const char *nearest;
 
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcasecmp(type, known[i]) == 0)
+			type = known[i];
 	if (strcmp(type, "null") == 0) {
 		config->store_uri = strdup("null:");
 		return config->store_uri ? 0 : -ENOMEM;

@@ -203,7 +203,7 @@ void sensor_groups_reset(void *target)
 static int read_mode(struct config_json *json, const json_t *value, const char *key,
 		     struct event_group_request *group)
 {
-	const char *mode = json_string_value(json_object_get(value, key));
+	const char *mode = json_string_value(config_json_member(value, key));
 
 	if (!mode)
 		return config_json_fail(json, value, key, 0,
@@ -224,13 +224,13 @@ static int read_mode(struct config_json *json, const json_t *value, const char *
 
 static int read_events(struct config_json *json, const json_t *value, struct event_group_request *group)
 {
-	const json_t *events = json_object_get(value, "events");
+	const json_t *events = config_json_member(value, "events");
 	struct reason why = {""};
 	size_t index;
 	json_t *event;
 
-	if (!json_is_array(events) || json_array_size(events) == 0)
-		return config_json_fail(json, value, "events", 0, "must be a list of at least one event");
+	if (events && !json_is_array(events))
+		return config_json_fail(json, value, "events", 0, "must be a list of events");
 	json_array_foreach(events, index, event)
 	{
 		if (!json_is_string(event))
@@ -259,13 +259,18 @@ static int read_group(struct sensor_config *config, const struct config_row *row
 		return config_json_fail(json, parent, name, 0, "%s", why.text);
 	group = &config->groups[config->n_groups - 1];
 	for (size_t i = 1; known[i]; i++) {
-		if (!json_object_get(value, known[i]))
+		if (!config_json_member(value, known[i]))
 			continue;
 		r = read_mode(json, value, known[i], group);
 		if (r < 0)
 			return r;
 	}
-	return read_events(json, value, group);
+	r = read_events(json, value, group);
+	if (r == 0 && group->n_events == 0) { /* as if it were not there */
+		free(group->name);
+		config->n_groups--;
+	}
+	return r;
 }
 
 int sensor_groups_read_json(void *target, const struct config_row *row, struct config_json *json,

@@ -243,7 +243,7 @@ static void refused_files(void **state)
 		assert_string_equal(why.text, expected);
 	}
 	assert_int_equal(load_with_file("{\"name\": \"x\",, }", ""), -EINVAL);
-	assert_non_null(strstr(why.text, ":1:14: "));
+	assert_non_null(strstr(why.text, ":1:16: "));
 	assert_int_equal(load_with_file("{\"name\": 1, \"name\": 2}", ""), -EINVAL);
 	assert_non_null(strstr(why.text, "duplicate"));
 }

@@ -225,6 +225,48 @@ static void json_file_of_hwpc_sensor(void **state)
 	(void)unlink(path);
 }
 
+/* What hwpc-sensor's own reader takes beside plain JSON: any case, comments, commas and quotes as they come.
+ */
+static void lenient_json(void **state)
+{
+	static const char *const texts[] = {
+		"{\"Name\":\"a\",\"Frequency\":500,\"SYSTEM\":{\"rapl\":{\"Events\":[\"RAPL_ENERGY_PKG\"],"
+		"\"Mode\":\"one_cpu_per_socket\"}},\"Output\":{\"Type\":\"CSV\",\"Directory\":\"out\"}}",
+		"{ // the machine\n\"name\":\"a\", /* each\nhalf second */ "
+		"\"frequency\":\"500\",\"global\":{\"rapl\":"
+		"{\"events\":[\"RAPL_ENERGY_PKG\"],\"mode\":\"MONITOR_ONE_CPU_PER_SOCKET\"}},"
+		"\"storage\":{\"type\":\"csv\",\"outdir\":\"out\"}}",
+		"{\"name\":\"a\",\"frequency\":500.0,\"system\":{\"rapl\":{\"events\":[\"RAPL_ENERGY_PKG\",],"
+		"\"monitoring_type\":\"ONE_CPU_PER_SOCKET\",},},\"output\":{\"type\":\"csv\",\"directory\":"
+		"\"out\",},}",
+		"\xef\xbb\xbf{'name':'a','frequency':500,'system':{'rapl':{'events':['RAPL_ENERGY_PKG'],'"
+		"mode':"
+		"'ONE_CPU_PER_SOCKET'},'none':{'events':[]},'never':{}},'container':{},'output':{'type':'csv'"
+		",'directory':"
+		"'out'}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		char path[] = "/tmp/wattribute-config-XXXXXX.json";
+		const int fd = mkstemps(path, 5);
+		struct sensor_config config;
+
+		assert_int_equal(write(fd, texts[i], strlen(texts[i])), (ssize_t)strlen(texts[i]));
+		(void)close(fd);
+		if (load(&config, ARGUMENTS("-x", path)) < 0)
+			fail_msg("text %zu: %s", i, why.text);
+		assert_string_equal(config.name, "a");
+		assert_int_equal(config.interval_ms, 500);
+		assert_int_equal(config.n_groups, 1);
+		assert_string_equal(config.groups[0].events[0], "RAPL_ENERGY_PKG");
+		assert_true(config.groups[0].one_cpu_per_socket);
+		assert_string_equal(config.store_uri, "csv:out");
+		sensor_config_done(&config);
+		(void)unlink(path);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +275,7 @@ int main(void)
 		cmocka_unit_test(outputs_of_hwpc_sensor),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(json_file_of_hwpc_sensor),
+		cmocka_unit_test(lenient_json),
 		cmocka_unit_test(one_name_for_machine_and_containers),
 	};
 
