@@ -31,18 +31,49 @@ static const struct config_row check_rows[] = {
 
 static const struct config_spec check_spec = {
 	.program = "wattribute check",
+	.arguments = "[SENSOR-OPTION...]",
 	.about = "Lists what this machine can measure, what it cannot, why, and how to fix it. The exit "
 		 "status is 0 if there is anything from which watts can be measured or estimated.",
 	.rows = check_rows,
 	.n_rows = ARRAY_SIZE(check_rows),
 	.target_size = sizeof(struct check_options),
+	.tail = "All other options are those of wattribute-sensor, for example -e EVENT, --activity perf, "
+		"--frequency 100ms, --sysfs-root or --docker-root: what is printed is what a sensor with "
+		"these "
+		"options would use.",
 };
+
+/*
+ * Splits the command line: `own` gets what this program knows, `sensor` the rest, after the words that ask
+ * for the check. Both have room for argc + 4 pointers.
+ */
+static int split_arguments(int argc, char *argv[], const char *program, char **own, char **sensor)
+{
+	static const char *const known[] = {"-j", "--json", "-h", "--help", "--usage", "-V", "--version"};
+	int n_own = 0, n_sensor = 0;
+
+	own[n_own++] = argv[0];
+	sensor[n_sensor++] = (char *)program;
+	sensor[n_sensor++] = (char *)"--check-machine";
+	sensor[n_sensor++] = (char *)"--json";
+	for (int i = 1; i < argc; i++) {
+		bool is_own = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(known); k++)
+			is_own = is_own || strcmp(argv[i], known[k]) == 0;
+		if (is_own)
+			own[n_own++] = argv[i];
+		else
+			sensor[n_sensor++] = argv[i];
+	}
+	own[n_own] = sensor[n_sensor] = NULL;
+	return n_own;
+}
 
 /* Runs the probe; its standard output in `ret_text` (owned by the caller), its wait status as the result, or
  * -errno. */
-static int check_run_probe(const char *program, char **ret_text)
+static int check_run_probe(const char *program, char *const *arguments, char **ret_text)
 {
-	char *const arguments[] = {(char *)program, (char *)"--check-machine", (char *)"--json", NULL};
 	cleanup_(cleanup_free) char *text = malloc(CHECK_OUTPUT_MAX + 1);
 	size_t length;
 	int status;
@@ -90,18 +121,40 @@ static const char *entry_name(const json_t *entry)
 	return "?";
 }
 
+/* "cost at 100 containers: 6 descriptors, 0.25 ms of CPU time per second" */
+static void print_costs(const json_t *entry)
+{
+	const json_t *costs = json_object_get(entry, "cost");
+
+	for (size_t i = 0; i < json_array_size(costs); i++) {
+		const json_t *cost = json_array_get(costs, i);
+		const long long by_cpustat = json_integer_value(json_object_get(cost, "by_cpustat"));
+
+		printf("           cost at %lld containers: %lld descriptors, about %.2f ms of CPU time per "
+		       "second",
+		       (long long)json_integer_value(json_object_get(cost, "containers")),
+		       (long long)json_integer_value(json_object_get(cost, "descriptors")),
+		       json_real_value(json_object_get(cost, "cpu_ms_per_s")));
+		if (by_cpustat > 0)
+			printf("; %lld only by CPU time, as descriptors run out", by_cpustat);
+		printf("\n");
+	}
+}
+
 static void print_entry(const json_t *entry)
 {
 	const char *status = text_at(entry, "status");
 	const char *path = text_at(entry, "path");
 	const char *why = text_at(entry, "why");
 
-	printf("  %-8s %s", *status ? status : "-", entry_name(entry));
+	printf("  %-8s %s%s", *status ? status : "-", entry_name(entry),
+	       json_is_true(json_object_get(entry, "used")) ? " [used]" : "");
 	if (*path)
 		printf(" (%s)", path);
 	printf("%s%s\n", *why ? ": " : "", why);
 	if (*text_at(entry, "remedy"))
 		printf("           fix: %s\n", text_at(entry, "remedy"));
+	print_costs(entry);
 }
 
 static void print_part(const json_t *answer, const char *key, const char *title)
@@ -148,25 +201,21 @@ static void print_answer(const json_t *answer)
 		printf("note     %s\n", text_at(choice, "note"));
 }
 
-static int check_machine(const struct check_options *options)
+static int check_machine(const struct check_options *options, char *const *arguments)
 {
-	char program[PATH_MAX];
 	cleanup_(cleanup_free) char *text = NULL;
+	const int status = check_run_probe(arguments[0], arguments, &text);
 	json_error_t error;
 	json_t *answer;
-	int status;
 
-	if (client_find_program("wattribute-sensor", program, sizeof(program)) < 0)
-		return client_fail(
-			CLIENT_EXIT_FAILURE,
-			"cannot find the program wattribute-sensor beside this one or in PATH; install it");
-	status = check_run_probe(program, &text);
 	if (status < 0)
-		return client_fail(CLIENT_EXIT_FAILURE, "cannot run %s: %s", program, strerror(-status));
+		return client_fail(CLIENT_EXIT_FAILURE, "cannot run %s: %s", arguments[0], strerror(-status));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CLIENT_EXIT_USAGE)
+		return CLIENT_EXIT_USAGE; /* the sensor has said what is wrong with its options */
 	answer = json_loads(text, 0, &error);
 	if (!answer)
-		return client_fail(CLIENT_EXIT_FAILURE, "%s --check-machine gave no answer (%s)", program,
-				   error.text);
+		return client_fail(CLIENT_EXIT_FAILURE, "%s --check-machine gave no answer (%s)",
+				   arguments[0], error.text);
 	if (options->json)
 		fputs(text, stdout);
 	else
@@ -177,12 +226,24 @@ static int check_machine(const struct check_options *options)
 
 int client_check_main(int argc, char *argv[])
 {
+	cleanup_(cleanup_free) char **own = calloc((size_t)argc + 4, sizeof(*own));
+	cleanup_(cleanup_free) char **sensor = calloc((size_t)argc + 4, sizeof(*sensor));
 	struct check_options options;
 	struct config *config = NULL;
-	int status = client_load_options(&check_spec, &options, argc, argv, &config);
+	char program[PATH_MAX] = "";
+	int status;
 
+	if (!own || !sensor)
+		return client_fail(CLIENT_EXIT_FAILURE, "out of memory");
+	const bool found = client_find_program("wattribute-sensor", program, sizeof(program)) == 0;
+	const int n_own = split_arguments(argc, argv, program, own, sensor);
+
+	status = client_load_options(&check_spec, &options, n_own, own, &config);
 	if (status == CLIENT_GO_ON)
-		status = check_machine(&options);
+		status = found ? check_machine(&options, sensor)
+			       : client_fail(CLIENT_EXIT_FAILURE, "cannot find the program wattribute-sensor "
+								  "beside this one or in PATH; "
+								  "install it");
 	config_free(config);
 	config_done(&check_spec, &options);
 	return status;

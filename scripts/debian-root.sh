@@ -24,8 +24,11 @@ command -v mmdebstrap >/dev/null || { echo "debian-root.sh: mmdebstrap is not in
 settings=$(mktemp)
 trap 'rm -rf "$settings" "$dir.new"' EXIT
 apt-config dump 2>/dev/null | grep -E '^Acquire::(Check-|http|https|ForceIPv|Retries)' >"$settings" || true
+# apt's own user may not reach a private folder.
+echo 'APT::Sandbox::User "root";' >>"$settings"
 mkdir -p "$(dirname "$dir")"
 rm -rf "$dir.new"
 mmdebstrap --quiet --arch="$arch" --aptopt="$settings" --skip=cleanup/apt/lists "$@" "$suite" "$dir.new" $(mirror)
+sed -i '/^APT::Sandbox::User/d' "$dir.new/etc/apt/apt.conf.d/99mmdebstrap"
 rm -rf "$dir"
 mv "$dir.new" "$dir"

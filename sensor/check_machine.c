@@ -5,12 +5,18 @@
  */
 #include "check_machine.h"
 
+<<<<<<< HEAD
 #include "cgroup/cgroup.h"
+=======
+#include "check_cost.h"
+#include "target/cgroup.h"
+>>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
 #include "source/choose.h"
 #include "base/cleanup.h"
 #include "collect/collect.h"
 #include "config/defaults.h"
 #include "event/event.h"
+#include "source/perf/perf_plan.h"
 #include "machine/fd_budget.h"
 #include "base/log.h"
 #include "priv/priv_client.h"
@@ -112,10 +118,17 @@ static void check_host(struct check *check)
 				      check->topology.virtual_machine));
 }
 
+/* Is it the one that the options name, if they name one? */
+static bool is_wanted(const char *wanted, const char *source)
+{
+	return strcmp(wanted, "auto") == 0 || strcmp(wanted, source) == 0;
+}
+
 static void check_energy(struct check *check)
 {
 	const struct system_source_ops *const *all = choose_energy_sources;
 	char *events[] = {(char[]){"RAPL_ENERGY_PKG"}, (char[]){"RAPL_ENERGY_DRAM"}};
+<<<<<<< HEAD
 	const struct event_group_request request = {
 		.name = (char[]){"rapl"},
 		.one_cpu_per_socket = true,
@@ -123,21 +136,70 @@ static void check_energy(struct check *check)
 		.n_events = 2,
 		.by_default = true /* the events need not be named */
 	};
+=======
+	struct event_group_request request = {
+		.name = (char[]){"rapl"}, .one_cpu_per_socket = true, .events = events, .n_events = 2};
+>>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
 
+	/* The events that the options name, else those that every machine is asked for. */
+	for (unsigned g = 0; g < check->config->n_groups; g++)
+		if (!check->config->groups[g].by_default && choose_is_energy(&check->config->groups[g]))
+			request = check->config->groups[g];
 	for (size_t i = 0; all[i]; i++) {
 		struct reason why = {""};
 		const bool works = all[i]->probe(&check->context, &request, &why) == 0;
 
 		if (works && all[i]->estimated && !why.text[0])
+<<<<<<< HEAD
 			reason_set(&why, 0, "a model from CPU use and design power, no measurement");
 		if (works && all[i]->estimated && !(check->config->tdp_w > 0))
 			reason_advise(&why, "set the right design power with --tdp");
 		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why.text));
 		if (works && !check->energy) {
+=======
+			reason_set(&why, 0, "a model from CPU use and design power, no measurement%s",
+				   check->config->tdp_w > 0 ? "" : ". Set the right design power with --tdp");
+		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why.text);
+
+		add(check, "energy", entry);
+		if (works && !check->energy &&
+		    is_wanted(choose_energy_names[check->config->energy], all[i]->name)) {
+			json_object_set_new(entry, "used", json_true());
+>>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
 			check->energy = all[i]->name;
 			check->estimated = all[i]->estimated;
 		}
 	}
+}
+
+/* Descriptors of one target: events times CPUs, as the perf source plans them. */
+static unsigned fds_of_one(struct check *check, const struct event_group_request *requests, unsigned n)
+{
+	struct perf_plan *plan = NULL;
+	unsigned n_fds = 0;
+
+	if (perf_plan_new(&check->context, PERF_PLAN_CGROUPS, requests, n, &plan) == 0)
+		n_fds = plan->n_fds;
+	perf_plan_free(plan);
+	return n_fds;
+}
+
+static json_t *costs_of(const struct check *check, const char *source, unsigned fds_each)
+{
+	static const unsigned numbers[] = {100, 1000, 10000};
+	const double ticks_per_s = 1000.0 / (double)check->config->interval_ms;
+	json_t *costs = json_array();
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		const struct check_cost cost = check_cost_estimate(source, fds_each, check->context.fd_budget,
+								   ticks_per_s, numbers[i]);
+
+		json_array_append_new(costs,
+				      json_pack("{s:i, s:i, s:i, s:f}", "containers", (int)cost.containers,
+						"descriptors", (int)cost.fds, "by_cpustat",
+						(int)cost.by_cpustat, "cpu_ms_per_s", cost.cpu_ms_per_s));
+	}
+	return costs;
 }
 
 static void check_activity(struct check *check)
@@ -148,7 +210,13 @@ static void check_activity(struct check *check)
 
 	for (unsigned i = 0; i < check->config->n_groups; i++)
 		if (check->config->groups[i].of_containers)
+<<<<<<< HEAD
 			requests[n++] = check->config->groups[i], requests[n - 1].by_default = true;
+=======
+			requests[n++] = check->config->groups[i];
+	const unsigned fds_each = fds_of_one(check, requests, n);
+
+>>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(all); i++) {
 		struct reason why = {""};
 		const bool works = all[i]->probe(&check->context, requests, n, &why) == 0;
@@ -157,8 +225,12 @@ static void check_activity(struct check *check)
 
 		add_remedy(check, entry);
 		add(check, "activity", entry);
-		if (works && !check->activity)
+		if (works && !check->activity &&
+		    is_wanted(choose_activity_names[check->config->activity], all[i]->name)) {
 			check->activity = all[i]->name;
+			json_object_set_new(entry, "used", json_true());
+		}
+		json_object_set_new(entry, "cost", costs_of(check, all[i]->name, fds_each));
 	}
 }
 
@@ -302,7 +374,8 @@ static void print_text(const struct check *check)
 			json_object_foreach(entry, member, value)
 			{
 				if (strcmp(member, "status") != 0 && strcmp(member, "why") != 0 &&
-				    strcmp(member, "remedy") != 0 && strcmp(member, "path") != 0)
+				    strcmp(member, "remedy") != 0 && strcmp(member, "path") != 0 &&
+				    json_is_string(value))
 					name = json_string_value(value);
 			}
 			printf("  %-8s %-34s %s\n", json_string_value(json_object_get(entry, "status")),

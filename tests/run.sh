@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the rings of tests and counts their TAP lines. usage: tests/run.sh [RING [PATTERN...]]...
-#   RING is one of: lint unit fuzz compilers sanitize sim system wire peer; without arguments all of them, after
+#   RING is one of: lint unit fuzz compilers cross sanitize sim system wire peer; without arguments all of them, after
 #   installing what is missing. With patterns only the tests of that ring whose name holds one of them:
 #   tests/run.sh unit share; tests/run.sh system 030.
 # Every test program and script prints TAP ("ok 1 - what", "not ok 2 - what", "ok 3 - what # SKIP why").
@@ -78,6 +78,7 @@ ring_sanitize() {
 	}
 	BUILD=$keep
 }
+ring_cross() { one cross/arm64 tests/cross.sh; }
 ring_compilers() {
 	local cc
 	for cc in gcc clang; do
@@ -101,9 +102,9 @@ mkdir -p "$BUILD"
 if [ $# = 0 ]; then
 	scripts/install-deps.sh build test peer || exit 1
 	if [ "$(id -u)" = 0 ]; then scripts/install-deps.sh docker || exit 1; fi
-	set -- lint unit fuzz compilers sanitize sim system wire peer
+	set -- lint unit fuzz compilers cross sanitize sim system wire peer
 fi
-is_ring() { case $1 in lint | unit | fuzz | sanitize | compilers | sim | system | wire | peer) ;; *) return 1 ;; esac; }
+is_ring() { case $1 in lint | unit | fuzz | sanitize | compilers | cross | sim | system | wire | peer) ;; *) return 1 ;; esac; }
 while [ $# -gt 0 ]; do
 	ring=$1 patterns= matched=
 	shift

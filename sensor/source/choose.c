@@ -135,9 +135,22 @@ static struct activity_source *try_activity(const struct activity_source_ops *op
 	struct activity_source *source = NULL;
 
 	step->error = ops->probe(context, requests, n_requests, &step->why);
-	if (step->error < 0)
+	step->probed = step->error >= 0;
+	if (!step->probed)
 		return NULL;
 	return note_opened(step, ops->open(context, requests, n_requests, n_slots, &source)) ? source : NULL;
+}
+
+/*
+ * With --strict an event that is missing is an error. So a source that had to leave one out ends the search,
+ * and CPU time does not stand in for events that somebody has asked for.
+ */
+static bool is_strict_end(const struct source_context *context, const struct event_group_request *requests,
+			  const char *wanted, const struct choose_step *last)
+{
+	if (!context->strict || requests[0].by_default)
+		return false;
+	return last->probed || (strcmp(wanted, "auto") == 0 && strcmp(last->source, "perf") == 0);
 }
 
 struct activity_source *choose_activity(struct source_context *context,
@@ -166,6 +179,8 @@ struct activity_source *choose_activity(struct source_context *context,
 		*ret_error = step->error;
 		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name,
 			   step->why.text);
+		if (!context->simulated && is_strict_end(context, requests, wanted, step))
+			return NULL;
 	}
 	return NULL;
 }

@@ -16,6 +16,7 @@
 struct choose_step {
 	const char *source;
 	const char *group;
+	bool probed; /* its probe passed */
 	bool taken;
 	int error;
 	struct reason why;

@@ -236,6 +236,8 @@ static int open_source(struct source_context *context, const struct event_group_
 	bpf->context = context;
 	if (perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, &why) == 0)
 		r = perf_plan_new(context, PERF_PLAN_CGROUPS, requests, n_requests, &bpf->plan);
+	else if (context->strict && !requests[0].by_default)
+		r = log_error("source", -ENOENT, "no event can be counted: %s", why.text);
 	else
 		log_notice("source", 0, "no event can be counted (%s); CPU time is counted instead",
 			   why.text);

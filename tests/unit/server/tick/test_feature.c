@@ -34,6 +34,15 @@ static void known_names(void **state)
 	assert_count("INST_RETIRED:ANY_P", TICK_INSTRUCTIONS);
 	assert_count("RETIRED_INSTRUCTIONS", TICK_INSTRUCTIONS);
 	assert_count("LLC_MISSES", TICK_MISSES);
+	/* Arm: libpfm4's names, with and without the PMU, and those of sysfs */
+	assert_count("CPU_CYCLES", TICK_CYCLES);
+	assert_count("arm_ac57::CPU_CYCLES", TICK_CYCLES);
+	assert_count("armv8_pmuv3/cpu_cycles/", TICK_CYCLES);
+	assert_count("armv8_pmuv3_0/inst_retired/", TICK_INSTRUCTIONS);
+	assert_count("arm_n1::INST_RETIRED:u", TICK_INSTRUCTIONS);
+	assert_count("LL_CACHE_MISS_RD", TICK_MISSES);
+	assert_count("L2D_CACHE_REFILL", TICK_MISSES);
+	assert_count("ASE_SPEC", TICK_VECTOR);
 	assert_count("LONGEST_LAT_CACHE:MISS", TICK_MISSES);
 	assert_count("cache-misses", TICK_MISSES);
 	assert_count("FP_ARITH_INST_RETIRED:VECTOR", TICK_VECTOR);
