@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -128,15 +129,15 @@ static void print_costs(const json_t *entry)
 
 	for (size_t i = 0; i < json_array_size(costs); i++) {
 		const json_t *cost = json_array_get(costs, i);
-		const long long by_cpustat = json_integer_value(json_object_get(cost, "by_cpustat"));
+		const int64_t by_cpustat = json_integer_value(json_object_get(cost, "by_cpustat"));
 
-		printf("           cost at %lld containers: %lld descriptors, about %.2f ms of CPU time per "
-		       "second",
-		       (long long)json_integer_value(json_object_get(cost, "containers")),
-		       (long long)json_integer_value(json_object_get(cost, "descriptors")),
+		printf("           cost at %" PRId64 " containers: %" PRId64
+		       " descriptors, about %.2f ms of CPU time per second",
+		       (int64_t)json_integer_value(json_object_get(cost, "containers")),
+		       (int64_t)json_integer_value(json_object_get(cost, "descriptors")),
 		       json_real_value(json_object_get(cost, "cpu_ms_per_s")));
 		if (by_cpustat > 0)
-			printf("; %lld only by CPU time, as descriptors run out", by_cpustat);
+			printf("; %" PRId64 " only by CPU time, as descriptors run out", by_cpustat);
 		printf("\n");
 	}
 }

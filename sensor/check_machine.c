@@ -5,18 +5,13 @@
  */
 #include "check_machine.h"
 
-<<<<<<< HEAD
-#include "cgroup/cgroup.h"
-=======
 #include "check_cost.h"
-#include "target/cgroup.h"
->>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
+#include "cgroup/cgroup.h"
 #include "source/choose.h"
 #include "base/cleanup.h"
 #include "collect/collect.h"
 #include "config/defaults.h"
 #include "event/event.h"
-#include "source/perf/perf_plan.h"
 #include "machine/fd_budget.h"
 #include "base/log.h"
 #include "priv/priv_client.h"
@@ -128,18 +123,13 @@ static void check_energy(struct check *check)
 {
 	const struct system_source_ops *const *all = choose_energy_sources;
 	char *events[] = {(char[]){"RAPL_ENERGY_PKG"}, (char[]){"RAPL_ENERGY_DRAM"}};
-<<<<<<< HEAD
-	const struct event_group_request request = {
+	struct event_group_request request = {
 		.name = (char[]){"rapl"},
 		.one_cpu_per_socket = true,
 		.events = events,
 		.n_events = 2,
 		.by_default = true /* the events need not be named */
 	};
-=======
-	struct event_group_request request = {
-		.name = (char[]){"rapl"}, .one_cpu_per_socket = true, .events = events, .n_events = 2};
->>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
 
 	/* The events that the options name, else those that every machine is asked for. */
 	for (unsigned g = 0; g < check->config->n_groups; g++)
@@ -150,37 +140,57 @@ static void check_energy(struct check *check)
 		const bool works = all[i]->probe(&check->context, &request, &why) == 0;
 
 		if (works && all[i]->estimated && !why.text[0])
-<<<<<<< HEAD
 			reason_set(&why, 0, "a model from CPU use and design power, no measurement");
 		if (works && all[i]->estimated && !(check->config->tdp_w > 0))
 			reason_advise(&why, "set the right design power with --tdp");
-		add(check, "energy", item("source", all[i]->name, works ? "ok" : "missing", why.text));
-		if (works && !check->energy) {
-=======
-			reason_set(&why, 0, "a model from CPU use and design power, no measurement%s",
-				   check->config->tdp_w > 0 ? "" : ". Set the right design power with --tdp");
 		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why.text);
 
 		add(check, "energy", entry);
 		if (works && !check->energy &&
 		    is_wanted(choose_energy_names[check->config->energy], all[i]->name)) {
 			json_object_set_new(entry, "used", json_true());
->>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
 			check->energy = all[i]->name;
 			check->estimated = all[i]->estimated;
 		}
 	}
 }
 
-/* Descriptors of one target: events times CPUs, as the perf source plans them. */
-static unsigned fds_of_one(struct check *check, const struct event_group_request *requests, unsigned n)
+static bool can_open(struct check *check, const struct event_encoding *encoding, struct reason *why)
 {
-	struct perf_plan *plan = NULL;
+	const struct event_box *box = &encoding->boxes[0];
+	struct priv_group group = {.cgroup = "", .n_events = 1, .events = &box->attr};
+	int fd = -1, r;
+
+	group.cpu = box->n_cpus > 0 ? box->cpus[0] : check->topology.cpus[0].id;
+	r = priv_client_open_group(check->context.priv, &group, &fd);
+	if (r < 0) {
+		(void)event_explain_open(r, box->pmu, false, NULL, why);
+		return false;
+	}
+	(void)close(fd);
+	return true;
+}
+
+/* Descriptors of one target: each event that can be counted, on each CPU. */
+static unsigned fds_of_one(struct check *check)
+{
 	unsigned n_fds = 0;
 
-	if (perf_plan_new(&check->context, PERF_PLAN_CGROUPS, requests, n, &plan) == 0)
-		n_fds = plan->n_fds;
-	perf_plan_free(plan);
+	for (unsigned g = 0; g < check->config->n_groups; g++) {
+		const struct event_group_request *group = &check->config->groups[g];
+
+		for (unsigned e = 0; group->of_containers && e < group->n_events; e++) {
+			struct event_encoding encoding = {0};
+			struct reason why;
+
+			if (event_encode(check->config->sysfs_root, group->events[e], &encoding, &why) == 0 &&
+			    encoding.n_boxes > 0 && can_open(check, &encoding, &why))
+				for (unsigned b = 0; b < encoding.n_boxes; b++)
+					n_fds += encoding.boxes[b].n_cpus ? encoding.boxes[b].n_cpus
+									  : check->topology.n_cpus;
+			event_encoding_done(&encoding);
+		}
+	}
 	return n_fds;
 }
 
@@ -210,13 +220,9 @@ static void check_activity(struct check *check)
 
 	for (unsigned i = 0; i < check->config->n_groups; i++)
 		if (check->config->groups[i].of_containers)
-<<<<<<< HEAD
 			requests[n++] = check->config->groups[i], requests[n - 1].by_default = true;
-=======
-			requests[n++] = check->config->groups[i];
-	const unsigned fds_each = fds_of_one(check, requests, n);
+	const unsigned fds_each = fds_of_one(check);
 
->>>>>>> d237459 (check: options of the sensor, costs by number of containers; --strict holds whatever the source; Arm's event names are features; make check-distributions; tests: make ARCH=arm64)
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(all); i++) {
 		struct reason why = {""};
 		const bool works = all[i]->probe(&check->context, requests, n, &why) == 0;
@@ -230,24 +236,9 @@ static void check_activity(struct check *check)
 			check->activity = all[i]->name;
 			json_object_set_new(entry, "used", json_true());
 		}
-		json_object_set_new(entry, "cost", costs_of(check, all[i]->name, fds_each));
+		if (works)
+			json_object_set_new(entry, "cost", costs_of(check, all[i]->name, fds_each));
 	}
-}
-
-static bool can_open(struct check *check, const struct event_encoding *encoding, struct reason *why)
-{
-	const struct event_box *box = &encoding->boxes[0];
-	struct priv_group group = {.cgroup = "", .n_events = 1, .events = &box->attr};
-	int fd = -1, r;
-
-	group.cpu = box->n_cpus > 0 ? box->cpus[0] : check->topology.cpus[0].id;
-	r = priv_client_open_group(check->context.priv, &group, &fd);
-	if (r < 0) {
-		(void)event_explain_open(r, box->pmu, false, NULL, why);
-		return false;
-	}
-	(void)close(fd);
-	return true;
 }
 
 static void check_events(struct check *check)

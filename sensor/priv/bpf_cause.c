@@ -112,12 +112,11 @@ static int lacks_rights(const struct bpf_facts *facts, int error, struct reason 
 	const char *missing = bpf ? "CAP_PERFMON" : perfmon ? "CAP_BPF" : "CAP_BPF and CAP_PERFMON";
 
 	if (!bpf && facts->unprivileged_bpf > 0)
-		return reason_set(
-			cause, error,
-			"kernel.unprivileged_bpf_disabled is %d, which keeps bpf() from processes without "
-			"CAP_BPF, and this one lacks %s" REASON_FIX
-			"start as root, or with CAP_BPF and CAP_PERFMON",
-			facts->unprivileged_bpf, missing);
+		return reason_set(cause, error,
+				  "kernel.unprivileged_bpf_disabled is %d, which keeps bpf() from processes "
+				  "without CAP_BPF, and this one lacks %s" REASON_FIX
+				  "start as root, or with CAP_BPF and CAP_PERFMON",
+				  facts->unprivileged_bpf, missing);
 	return reason_set(cause, error,
 			  "this process lacks %s" REASON_FIX "start as root, or with CAP_BPF and CAP_PERFMON",
 			  missing);
@@ -130,14 +129,12 @@ static int was_refused(const struct bpf_facts *facts, int error, struct reason *
 			cause, error,
 			"bpf() is refused although the rights are there: a seccomp filter of the container "
 			"or the service forbids it" REASON_FIX
-			"allow bpf and perf_event_open in its profile (Docker: "
-			"--privileged or --security-opt seccomp=PROFILE; systemd: SystemCallFilter=bpf "
-			"perf_event_open)");
+			"allow bpf and perf_event_open in its profile (Docker: --privileged or "
+			"--security-opt seccomp=PROFILE; systemd: SystemCallFilter=bpf perf_event_open)");
 	return reason_set(cause, error,
 			  "bpf() is refused although the rights are there: by a security module (SELinux, "
 			  "AppArmor), or by the limit of locked memory on Linux before 5.11" REASON_FIX
-			  "look for the refusal in "
-			  "the kernel's log (dmesg), or raise `ulimit -l`");
+			  "look for the refusal in the kernel's log (dmesg), or raise `ulimit -l`");
 }
 
 int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier, const char *words,
@@ -155,10 +152,10 @@ int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier
 	    !(has(facts, CAUSE_CAP_BPF) && has(facts, CAUSE_CAP_PERFMON)))
 		return lacks_rights(facts, error, cause);
 	if (strcmp(facts->lockdown, "confidentiality") == 0)
-		return reason_set(
-			cause, error,
-			"the kernel is locked down for confidentiality, which keeps BPF programs from "
-			"reading it" REASON_FIX "boot with lockdown=integrity, or let perf events count");
+		return reason_set(cause, error,
+				  "the kernel is locked down for confidentiality, which keeps BPF programs "
+				  "from reading it" REASON_FIX
+				  "boot with lockdown=integrity, or let perf events count");
 	bpf_cause_last_line(verifier, line, sizeof(line));
 	if (error == -EPERM && !line[0])
 		return was_refused(facts, error, cause);
@@ -168,16 +165,14 @@ int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier
 				  ", the oldest that is tested" REASON_FIX "use a newer kernel",
 				  facts->release);
 	if (!facts->btf)
-		return reason_set(
-			cause, error,
-			"the kernel has no description of its types (BTF: /sys/kernel/btf/vmlinux is "
-			"missing)" REASON_FIX
-			"use a kernel with CONFIG_DEBUG_INFO_BTF, as those of distributions are");
+		return reason_set(cause, error,
+				  "the kernel has no description of its types (BTF: /sys/kernel/btf/vmlinux "
+				  "is missing)" REASON_FIX
+				  "use a kernel with CONFIG_DEBUG_INFO_BTF, as those of distributions are");
 	if (line[0])
 		return reason_set(cause, error,
 				  "the verifier of Linux %s rejects the program: %s" REASON_FIX
-				  "report this with the kernel's "
-				  "version",
+				  "report this with the kernel's version",
 				  facts->release, line);
 	if (error == -ENOMEM)
 		return reason_set(cause, error,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A load whose instructions are known: runs in a cgroup, bursts and sleeps in a course that a seed decides, and counts
- * itself by perf events of its own. usage: counted_load CGROUP.PROCS SEED MILLISECONDS PERMILLE [steady]
- *   PERMILLE: busy part of the time at 1 instruction a nanosecond; bursts vary between none and twice of it, unless steady.
- *   Prints one line at the end: "instructions A user B kernel C cycles D".
+ * A load whose instructions are known: runs in a cgroup, bursts and sleeps in a course that a seed decides,
+ * and counts itself by one perf event. usage: counted_load CGROUP.PROCS SEED MILLISECONDS PERMILLE EVENT
+ * [steady]. PERMILLE: busy part of the time at 1 instruction a nanosecond; bursts vary between none and twice
+ * of it, unless steady. EVENT: i all instructions, u the user's, k the kernel's, c cycles. Prints the count.
  */
+#include <inttypes.h>
 #include <linux/perf_event.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,44 +45,48 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-int main(int argc, char *argv[])
+static void burst(uint64_t rounds)
 {
-	const uint64_t hardware[] = {PERF_COUNT_HW_INSTRUCTIONS, PERF_COUNT_HW_INSTRUCTIONS,
-				     PERF_COUNT_HW_INSTRUCTIONS, PERF_COUNT_HW_CPU_CYCLES};
-	int fds[4];
-	FILE *procs;
-	uint32_t seed;
-	int64_t end, next;
+	while (rounds-- > 0)
+		__asm__ volatile("" ::: "memory");
+}
 
-	if (argc < 5)
-		return 2;
-	procs = fopen(argv[1], "w");
-	if (!procs || fprintf(procs, "%d\n", (int)getpid()) < 0 || fclose(procs) != 0)
-		return 1;
-	seed = (uint32_t)strtoul(argv[2], NULL, 10);
-	for (int i = 0; i < 4; i++)
-		fds[i] = open_event(hardware[i], i != 2, i != 1);
-	next = now_ms();
-	end = next + strtol(argv[3], NULL, 10);
+static void work(uint32_t seed, int64_t length_ms, uint64_t permille, int steady)
+{
+	int64_t next = now_ms();
+	const int64_t end = next + length_ms;
+	struct timespec until;
+
 	while (next < end) {
-		uint64_t rounds = (uint64_t)PERIOD_MS * 1000 * strtoul(argv[4], NULL, 10) / 4;
-		struct timespec until;
+		uint64_t rounds = (uint64_t)PERIOD_MS * 1000 * permille / 4;
 
-		/* A level that lasts some periods: what a tick sees varies, not only what is within one. */
-		if (argc < 6) {
+		if (!steady) {
 			seed = seed * 1664525u + 1013904223u;
 			rounds = rounds * (seed >> 8 & 1023) / 512;
 		}
-		while (rounds-- > 0)
-			__asm__ volatile("" ::: "memory");
+		burst(rounds);
 		next += PERIOD_MS;
 		if (now_ms() > next)
 			next = now_ms();
 		until = (struct timespec){next / 1000, next % 1000 * 1000000};
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+		(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 	}
-	printf("instructions %llu user %llu kernel %llu cycles %llu\n", (unsigned long long)read_event(fds[0]),
-	       (unsigned long long)read_event(fds[1]), (unsigned long long)read_event(fds[2]),
-	       (unsigned long long)read_event(fds[3]));
-	return 0;
+}
+
+int main(int argc, char *argv[])
+{
+	FILE *procs;
+	int fd;
+
+	if (argc < 6)
+		return 2;
+	procs = fopen(argv[1], "w");
+	if (!procs || fprintf(procs, "%d\n", (int)getpid()) < 0 || fclose(procs) != 0)
+		return 1;
+	fd = open_event(argv[5][0] == 'c' ? PERF_COUNT_HW_CPU_CYCLES : PERF_COUNT_HW_INSTRUCTIONS,
+			argv[5][0] != 'k', argv[5][0] != 'u');
+	work((uint32_t)strtoul(argv[2], NULL, 10), strtol(argv[3], NULL, 10), strtoul(argv[4], NULL, 10),
+	     argc > 6);
+	printf("%" PRIu64 "\n", read_event(fd));
+	return fd < 0;
 }

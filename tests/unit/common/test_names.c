@@ -45,7 +45,7 @@ static void check_is_what_opening_does(void **state)
 		{"mongodb://::1", "brackets"},
 		{"mongodb://fe80::1:27017/db", "brackets"},
 		{"mongodb://[::1:27017", ""},
-		{"mongodb://h?authSource=admin", "must be a /"},
+		{"mongodb://h?authSource=admin", "~must be a /"},
 		{"mongodb://h/?connectTimeoutMS=soon", ""},
 		{"mongodb://h/?serverSelectionTimeoutMS=1s", ""},
 		{"mongodb://h/?w=-7", ""},
@@ -80,7 +80,9 @@ static void check_is_what_opening_does(void **state)
 			fail_msg("%s: shows the password: %s", uris[i].uri, why.text);
 		if (!uris[i].hint && !good)
 			fail_msg("%s: %s", uris[i].uri, why.text);
-		if (uris[i].hint && uris[i].hint[0] && (good || !strstr(why.text, uris[i].hint)))
+		/* "~": newer drivers take it */
+		const bool may = uris[i].hint && uris[i].hint[0] == '~';
+		if (uris[i].hint && uris[i].hint[0] && (good ? !may : !strstr(why.text, uris[i].hint + may)))
 			fail_msg("%s: no hint in '%s'", uris[i].uri, why.text);
 		print_message("# %-60s %s\n", uris[i].uri, good ? "taken" : why.text);
 	}

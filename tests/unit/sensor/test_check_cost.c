@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Costs that `wattribute check` shows: descriptors by source and budget, CPU time by their number and the interval. */
+/* Costs that `wattribute check` shows: descriptors by source and budget, CPU time by their number and the
+ * interval. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
