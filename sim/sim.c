@@ -99,7 +99,7 @@ int sim_new(const struct sim_options *options, struct sim **ret_sim, struct reas
 	sim->step_is_static = !options->step_is_shared;
 	sim->random = sim_random_stream(sim->seed, 2);
 	sim->n_cpus = sim->scenario.sockets * sim->scenario.cores * sim->scenario.threads;
-	sim_machine_draw(&sim->machine, sim->law, sim->seed);
+	sim_machine_draw(&sim->machine, &sim->scenario, sim->law, sim->seed);
 	for (unsigned k = 0; k < sim->scenario.sockets; k++) {
 		sim->sockets[k].cap = 1;
 		sim->sockets[k].kelvin = 10;

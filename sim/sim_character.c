@@ -28,6 +28,7 @@ void sim_character_draw(struct sim_character *character, enum sim_character_kind
 	const struct character_ranges *range = &ranges[kind];
 	uint64_t apart;
 
+	character->cost = 1;
 	character->ipc = sim_draw(random, range->ipc);
 	character->energy = sim_draw(random, range->energy);
 	character->width = sim_draw(random, range->width);
@@ -112,7 +113,28 @@ static const struct sim_machine law_2 = {
 	.on_demand = true,
 };
 
-void sim_machine_draw(struct sim_machine *machine, unsigned law, uint64_t seed)
+/* What the scenario says of the machine's power, from a stream of its own: all else is drawn as without it.
+ */
+static void apply_scenario(struct sim_machine *machine, const struct sim_scenario *scenario, uint64_t seed)
+{
+	uint64_t random = sim_random_stream(seed, 0x706f776572);
+
+	if (scenario->idle_w.high > 0) {
+		double part = sim_draw(&random, scenario->idle_w) / (machine->idle_w + machine->leak_w);
+
+		machine->idle_w *= part;
+		machine->leak_w *= part;
+		machine->c1_w *= part;
+	}
+	if (scenario->step_part.high > 0)
+		machine->step_w =
+			sim_draw(&random, scenario->step_part) * (machine->idle_w + machine->leak_w);
+	if (scenario->core_part.high > 0)
+		machine->core_w *= sim_draw(&random, scenario->core_part);
+}
+
+void sim_machine_draw(struct sim_machine *machine, const struct sim_scenario *scenario, unsigned law,
+		      uint64_t seed)
 {
 	uint64_t random = sim_random_stream(seed, 0x6d616368);
 	double *spread[] = {&machine->core_w,      &machine->idle_w,        &machine->leak_w,
@@ -126,4 +148,5 @@ void sim_machine_draw(struct sim_machine *machine, unsigned law, uint64_t seed)
 		*spread[i] *= sim_random_range(&random, .85, 1.15);
 	machine->turbo_ghz[1] *= sim_random_range(&random, .96, 1.04);
 	machine->turbo_ghz[0] *= sim_random_range(&random, .97, 1.05);
+	apply_scenario(machine, scenario, seed);
 }

@@ -130,10 +130,10 @@ static void get_socket(struct sim_reader *reader, json_t *object, const char *ke
 
 void sim_group_read(struct sim_reader *reader, json_t *object, struct sim_group *group)
 {
-	static const char *const known[] = {"name",   "count",  "character", "phase_s", "threads",
-					    "load",   "on_s",   "off_s",     "vary",    "drift",
-					    "socket", "memory", "cpus",      "start_s", "life_s",
-					    "gap_s",  "rename", "twins",     "windows", "about"};
+	static const char *const known[] = {"name",    "count",   "character", "phase_s", "threads", "load",
+					    "on_s",    "off_s",   "vary",      "drift",   "socket",  "memory",
+					    "cpus",    "start_s", "life_s",    "gap_s",   "rename",  "twins",
+					    "windows", "about",   "energy",    "same"};
 	const char *name = json_string_value(json_object_get(object, "name"));
 
 	if (!name || strlen(name) > 30)
@@ -159,10 +159,14 @@ void sim_group_read(struct sim_reader *reader, json_t *object, struct sim_group 
 	sim_json_get_number(reader, object, "drift", (struct sim_interval){-.9, 10}, &group->drift);
 	get_socket(reader, object, "socket", &group->socket);
 	get_socket(reader, object, "memory", &group->memory);
+	sim_json_get_interval(reader, object, "energy", &group->energy);
 	sim_json_get_bool(reader, object, "rename", &group->rename);
+	sim_json_get_bool(reader, object, "same", &group->same);
 	sim_json_get_bool(reader, object, "twins", &group->twins);
 	get_windows(reader, object, group);
 	get_cpus(reader, object, group);
+	if (!reader->error && group->energy.high > 0 && group->energy.low <= 0)
+		sim_json_refuse(reader, "'energy' must be greater than 0");
 	if (!reader->error && (group->load.low <= 0 || group->load.high > 1))
 		sim_json_refuse(reader, "'load' must be within 0 and 1");
 }

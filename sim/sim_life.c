@@ -6,6 +6,7 @@
 #include "sim/sim_machine.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -130,6 +131,20 @@ static void toggle(struct sim *sim, struct sim_container *container, double now_
 		container->next_s = window;
 }
 
+static void draw_characters(struct sim_container *container)
+{
+	const struct sim_group *group = container->group;
+
+	for (unsigned i = 0; i < group->n_kinds; i++) {
+		struct sim_character *character = &container->characters[i];
+
+		sim_character_draw(character, group->kinds[i], &container->random);
+		if (group->energy.high > 0)
+			character->cost = exp(sim_random_range(&container->random, log(group->energy.low),
+							       log(group->energy.high)));
+	}
+}
+
 static void begin_life(struct sim *sim, struct sim_container *container, double now_s)
 {
 	const struct sim_group *group = container->group;
@@ -139,10 +154,8 @@ static void begin_life(struct sim *sim, struct sim_container *container, double 
 	container->generation++;
 	make_name(sim, container);
 	make_id(sim, container);
-	if (container->generation == 1 || group->rename) {
-		for (unsigned i = 0; i < group->n_kinds; i++)
-			sim_character_draw(&container->characters[i], group->kinds[i], &container->random);
-	}
+	if (container->generation == 1 || (group->rename && !group->same))
+		draw_characters(container);
 	container->phase = 0;
 	container->home = group->socket;
 	container->on = false;

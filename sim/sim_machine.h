@@ -27,6 +27,7 @@ extern const char *const sim_character_names[SIM_CHARACTERS];
 struct sim_character {
 	double ipc;       /* alone on a core, nothing missing the cache */
 	double energy;    /* of an instruction, relative to an average one */
+	double cost;      /* factor on all of a thread's core power */
 	double width;     /* 0 scalar .. 2 widest vectors: frequency licence and energy */
 	double packed;    /* vector instructions, per instruction: what a counter shows of the width */
 	double misses;    /* of the last-level cache, per instruction */
@@ -52,7 +53,9 @@ struct sim_group {
 	struct sim_interval start_s;
 	struct sim_interval life_s; /* high 0: as long as the run */
 	struct sim_interval gap_s;  /* between two lives */
+	struct sim_interval energy; /* factor on the energy of all its work, drawn evenly in its logarithm */
 	bool rename;                /* each life has a new name */
+	bool same;                  /* with `rename`: the same program under each name, its character stays */
 	bool twins;                 /* its members do the same at the same time */
 	unsigned n_windows;         /* it works only within these */
 	struct sim_interval windows[SIM_WINDOWS_MAX];
@@ -76,8 +79,10 @@ struct sim_scenario {
 	double system_load; /* of all CPUs, the machine's own work */
 	double slow_factor; /* frequency of the slow cores */
 	uint8_t slow_core[SIM_CPUS_MAX];
-	double multiplexed;     /* part of the time that counters run; 1: always */
-	double noise;           /* counter noise, relative to the law's */
+	double multiplexed; /* part of the time that counters run; 1: always */
+	double noise;       /* counter noise, relative to the law's */
+	/* Of a socket; high 0: the law's own. The step is a part of the idle power. */
+	struct sim_interval idle_w, step_part, core_part;
 	double ambient_drift_k; /* slow change of temperature over the run */
 	unsigned n_groups;
 	struct sim_group *groups;
@@ -207,7 +212,8 @@ int sim_scenario_read(struct sim_scenario *scenario, const char *path, struct re
 void sim_scenario_done(struct sim_scenario *scenario);
 /* sim_character.c */
 void sim_character_draw(struct sim_character *character, enum sim_character_kind kind, uint64_t *random);
-void sim_machine_draw(struct sim_machine *machine, unsigned law, uint64_t seed);
+void sim_machine_draw(struct sim_machine *machine, const struct sim_scenario *scenario, unsigned law,
+		      uint64_t seed);
 /* sim_life.c: when containers start, work, pause, change and end */
 void sim_life_start(struct sim *sim, struct sim_container *container);
 void sim_life_step(struct sim *sim);

@@ -111,17 +111,18 @@ static double thread_power_w(const struct sim *sim, const struct sim_cpu *cpu,
 			     const struct sim_character *character, double ipc)
 {
 	const struct sim_machine *machine = &sim->machine;
+	const double core_w = machine->core_w * character->cost;
 	double work;
 
 	if (sim->law == 2) {
 		work = character->energy * sqrt(ipc) *
 		       (1 + machine->width_part * character->width * character->width);
-		return machine->core_w * cpu->ghz * cpu->ghz * cpu->ghz *
+		return core_w * cpu->ghz * cpu->ghz * cpu->ghz *
 		       (machine->clock_part + machine->work_part * work) *
 		       (1 - (1 - machine->smt_power) * cpu->beside);
 	}
 	work = character->energy * ipc * (1 + machine->width_part * character->width);
-	return machine->core_w * cpu->volt2 * cpu->ghz *
+	return core_w * cpu->volt2 * cpu->ghz *
 	       (machine->clock_part * (1 - .5 * cpu->beside) + machine->work_part * work);
 }
 

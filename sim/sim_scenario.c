@@ -52,9 +52,9 @@ static void get_slow_cores(struct sim_reader *reader, json_t *object)
 static void read_machine(struct sim_reader *reader, json_t *object)
 {
 	static const char *const known[] = {
-		"sockets",     "cores",       "threads",  "power_cap_w",    "dram",
-		"msr",         "counters",    "cpu_time", "system_load",    "slow_cores",
-		"slow_factor", "multiplexed", "noise",    "warming_kelvin", "step_ms"};
+		"sockets",  "cores",          "threads",     "power_cap_w", "dram",        "msr",
+		"counters", "cpu_time",       "system_load", "slow_cores",  "slow_factor", "multiplexed",
+		"noise",    "warming_kelvin", "step_ms",     "idle_w",      "step_part",   "core_part"};
 	struct sim_scenario *scenario = reader->scenario;
 	double step_ms = 50;
 
@@ -79,6 +79,9 @@ static void read_machine(struct sim_reader *reader, json_t *object)
 	sim_json_get_number(reader, object, "noise", (struct sim_interval){0, 20}, &scenario->noise);
 	sim_json_get_number(reader, object, "warming_kelvin", (struct sim_interval){-50, 100},
 			    &scenario->ambient_drift_k);
+	sim_json_get_interval(reader, object, "idle_w", &scenario->idle_w);
+	sim_json_get_interval(reader, object, "step_part", &scenario->step_part);
+	sim_json_get_interval(reader, object, "core_part", &scenario->core_part);
 	sim_json_get_number(reader, object, "step_ms", (struct sim_interval){1, 1000}, &step_ms);
 	scenario->step_s = step_ms / 1000;
 	get_counters(reader, object);

@@ -174,6 +174,7 @@ struct pooled_filter {
 	double slow_w[TICK_SOCKETS_MAX], slow_first_w[TICK_SOCKETS_MAX], last_w[TICK_SOCKETS_MAX];
 	double pair_slope[2]; /* sums of d(log IPC) d(pair) and d(pair)^2 */
 	double error_w[TICK_SOCKETS_MAX];
+	double most_w[TICK_SOCKETS_MAX], most_load[TICK_SOCKETS_MAX]; /* seen so far; 0: nothing */
 	/* of the present tick, by row */
 	unsigned rows_capacity;
 	int *slot;
@@ -212,6 +213,8 @@ void pooled_book_done(struct pooled_book *book);
 
 /* pooled_input.c: counts to rates, gaps filled, `system` and frequencies derived. 0 or -ENOMEM. */
 int pooled_input_take(struct pooled *pooled, const struct tick *tick);
+/* How much the socket is at rest, 0..1. */
+double pooled_input_rest(const struct pooled_input *input, unsigned socket);
 void pooled_input_init(struct pooled_input *input);
 void pooled_input_done(struct pooled_input *input);
 
@@ -252,6 +255,8 @@ double pooled_slots_spread(const struct pooled_filter *filter);
 void pooled_signature_check(struct pooled *pooled, struct pooled_filter *filter);
 
 /* pooled_measure.c */
+/* The largest power and load of each socket, this tick's included. */
+void pooled_measure_remember(const struct pooled_input *input, struct pooled_filter *filter);
 void pooled_measure_predict(struct pooled *pooled, struct pooled_filter *filter);
 void pooled_measure_update(struct pooled *pooled, struct pooled_filter *filter, unsigned socket);
 

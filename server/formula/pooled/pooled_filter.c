@@ -373,5 +373,6 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	weigh(filter);
 	pooled_output_fill(pooled, filter);
 	learn_errors(input, filter, power_w);
+	pooled_measure_remember(input, filter);
 	return 0;
 }

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define USUAL_IPC     1.3
+#define REST_CORES    8
+#define REST_PART     0.15 /* busy threads for each core: a machine with less is at rest */
 #define BASE_MHZ      2200 /* where nobody says */
 #define LEAN_SLOWEST  0.005
 #define LEAN_UNSURE   0.2
@@ -22,7 +25,7 @@
 
 void pooled_input_init(struct pooled_input *input)
 {
-	*input = (struct pooled_input){.fleet = {1, 1, NAN, NAN}, .first_freq = NAN, .usual_ipc = 1};
+	*input = (struct pooled_input){.fleet = {1, 1, NAN, NAN}, .first_freq = NAN, .usual_ipc = USUAL_IPC};
 }
 
 void pooled_input_done(struct pooled_input *input)
@@ -206,8 +209,6 @@ static void take_socket_state(struct pooled_input *input, const struct tick *tic
 		input->freq[k] = ratio > 0.01 && ratio < 100 ? ratio : NAN;
 		load[k] = mperf / base;
 		input->busy[k] = total[k][TICK_REF] / (tsc > 0 ? tsc : base);
-		if (!isfinite(input->first_freq))
-			input->first_freq = input->freq[k];
 	}
 	input->n_cores = tick->n_cores > 0 && tick->n_cores < 1e4
 				 ? tick->n_cores
@@ -216,18 +217,30 @@ static void take_socket_state(struct pooled_input *input, const struct tick *tic
 	for (unsigned k = 0; k < input->n_sockets; k++) {
 		double pair = 2 * (input->busy[k] - input->n_cores) / fmax(input->busy[k], 1e-9);
 		input->pair[k] = input->n_cores > 0 ? fmin(fmax(pair, 0), 1) : 0;
+		/* The clock of a machine at rest says nothing of that at work: then costs are per cycle at
+		 * the base clock. */
+		if (!isfinite(input->first_freq) && isfinite(input->freq[k]))
+			input->first_freq = pooled_input_rest(input, k) > 0.5 ? 1 : input->freq[k];
 	}
+}
+
+double pooled_input_rest(const struct pooled_input *input, unsigned socket)
+{
+	double part = input->busy[socket] / (input->n_cores > 0 ? input->n_cores : REST_CORES);
+
+	return exp(-pow(part / REST_PART, 2));
 }
 
 static void learn_usual_ipc(struct pooled_input *input, double total[][TICK_FEATURES])
 {
-	double cycles = 0, instructions = 0;
+	double cycles = 0, instructions = 0, rest = 1;
 
 	for (unsigned k = 0; k < input->n_sockets; k++) {
+		rest = fmin(rest, pooled_input_rest(input, k));
 		cycles += total[k][TICK_CYCLES];
 		instructions += total[k][TICK_INSTRUCTIONS];
 	}
-	if (!input->has_instructions || !(cycles > 0.1) || input->tick > 60)
+	if (!input->has_instructions || !(cycles > 0.1) || rest > 0.9 || input->usual_n >= 60)
 		return;
 	input->usual_n++;
 	input->usual_ipc += fmax(1 / input->usual_n, 0.005) * (instructions / cycles - input->usual_ipc);

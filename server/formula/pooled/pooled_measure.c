@@ -8,17 +8,20 @@
 #include <math.h>
 #include <string.h>
 
-#define NOISE_STATIC  0.03  /* of the static part */
-#define NOISE_POWER   0.005 /* of the measured power */
-#define NOISE_STEP    0.01  /* of the change since the last tick: energy and counts are not read together */
-#define NOISE_ALARM   0.15  /* of the watts of a container that seems to change character */
-#define NOISE_PARTIAL 0.10  /* of the watts of a container in its first or last tick */
-#define NOISE_CALM    4 /* so much more of all of it where the loads are constant: there is little to learn */
-#define NOISE_FLOOR   1e-6
-#define HUBER         2.5
-#define NOISE_LEARN   0.02
-#define NOISE_MOST    9
-#define LEARN_AFTER   20
+#define NOISE_STATIC   0.03  /* of the static part */
+#define NOISE_POWER    0.005 /* of the measured power */
+#define NOISE_STEP     0.01  /* of the change since the last tick: energy and counts are not read together */
+#define NOISE_ALARM    0.15  /* of the watts of a container that seems to change character */
+#define NOISE_PARTIAL  0.10  /* of the watts of a container in its first or last tick */
+#define NOISE_CALM     4 /* so much more of all of it where the loads are constant: there is little to learn */
+#define NOISE_FLOOR    1e-6
+#define HUBER          2.5
+#define NOISE_LEARN    0.02
+#define NOISE_MOST     9
+#define LEARN_AFTER    20
+#define ABOVE_SEEN     1.25 /* of the largest power: turbo, warmth, dearer work at the same load */
+#define COST_MOST      3    /* nJ per cycle of a core that was idle before: few cores take more */
+#define MISS_COST_MOST 120  /* nJ per miss, prefetched lines included */
 
 struct measure {
 	const struct pooled_input *input;
@@ -191,6 +194,46 @@ static double predicted(const struct pooled_filter *filter, unsigned socket)
 	return filter->members[best].assumed.predicts_only ? filter->members[best].predicted_w[socket] : mean;
 }
 
+/* 1e9 counts/s that drive the scope's power. */
+static double load_of(const struct pooled_input *input, const struct pooled_filter *filter, unsigned socket)
+{
+	bool cycles = filter->scope == REPORT_SCOPE_CPU || !filter->with_misses;
+	const double *rates =
+		input->rates[cycles ? TICK_CYCLES : TICK_MISSES] + (size_t)socket * input->n_rows;
+	double sum = 0;
+
+	for (unsigned i = 0; i < input->n_rows; i++)
+		sum += rates[i];
+	return sum;
+}
+
+/*
+ * No prediction above what this socket has been seen to take by more than a quarter and what the load beyond
+ * the largest seen can cost. Only the answer is limited: the filters learn from what they expected.
+ */
+static double guarded(const struct pooled_input *input, const struct pooled_filter *filter, unsigned socket,
+		      double watts)
+{
+	const double cost =
+		filter->scope == REPORT_SCOPE_CPU || !filter->with_misses ? COST_MOST : MISS_COST_MOST;
+	double rise = load_of(input, filter, socket) - filter->most_load[socket];
+	double most = ABOVE_SEEN * filter->most_w[socket] + cost * fmax(rise, 0);
+
+	return filter->most_w[socket] > 0 ? fmin(watts, most) : watts;
+}
+
+void pooled_measure_remember(const struct pooled_input *input, struct pooled_filter *filter)
+{
+	for (unsigned k = 0; k < filter->n_sockets; k++) {
+		double y = input->power_w[filter->scope][k];
+
+		if (!isfinite(y))
+			continue;
+		filter->most_w[k] = fmax(filter->most_w[k], y);
+		filter->most_load[k] = fmax(filter->most_load[k], load_of(input, filter, k));
+	}
+}
+
 void pooled_measure_predict(struct pooled *pooled, struct pooled_filter *filter)
 {
 	prepare_rows(pooled, filter);
@@ -200,7 +243,7 @@ void pooled_measure_predict(struct pooled *pooled, struct pooled_filter *filter)
 			measure(&m);
 			filter->members[i].predicted_w[k] = m.power;
 		}
-		filter->predicted_w[k] = predicted(filter, k);
+		filter->predicted_w[k] = guarded(&pooled->input, filter, k, predicted(filter, k));
 	}
 }
 

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 4
+#define STATE_VERSION 5
+#define STATE_OLDEST  4          /* lacks the largest power and load */
 #define STATE_MOST    (8u << 20) /* bytes */
 
 /* Moves through the numbers; `reading` says in which direction. */
@@ -21,6 +22,7 @@ struct cursor {
 	double *data;
 	size_t n, capacity;
 	bool reading, failed;
+	int version;
 };
 
 static void number(struct cursor *c, double *value)
@@ -238,6 +240,10 @@ static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 	numbers(c, filter->error_w, filter->n_sockets);
 	numbers(c, filter->pair_slope, 2);
 	numbers(c, filter->static_w, filter->n_sockets);
+	if (c->version > 4) {
+		numbers(c, filter->most_w, filter->n_sockets);
+		numbers(c, filter->most_load, filter->n_sockets);
+	}
 	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++)
 		whole(c, &filter->slot_seen[slot], 1ull << 52);
 	numbers(c, filter->weights, filter->n_members);
@@ -273,7 +279,7 @@ static void walk(struct cursor *c, struct pooled *pooled)
 
 int pooled_save(const struct pooled *pooled, bson_t *document)
 {
-	struct cursor c = {0};
+	struct cursor c = {.version = STATE_VERSION};
 	bool ok = BSON_APPEND_UTF8(document, "formula", "pooled") &&
 		  BSON_APPEND_INT32(document, "version", STATE_VERSION) &&
 		  BSON_APPEND_INT32(document, "sockets", (int32_t)pooled->n_packages);
@@ -301,7 +307,7 @@ static int read_head(const bson_t *document, unsigned *ret_sockets, struct curso
 	bson_subtype_t subtype;
 	bson_iter_t it;
 	uint32_t length = 0;
-	int32_t sockets;
+	int32_t sockets, version;
 
 	*ret_reason = "it is another formula's";
 	if (!bson_iter_init_find(&it, document, "formula") || !BSON_ITER_HOLDS_UTF8(&it) ||
@@ -309,8 +315,9 @@ static int read_head(const bson_t *document, unsigned *ret_sockets, struct curso
 		return -EINVAL;
 	*ret_reason = "unknown version";
 	if (!bson_iter_init_find(&it, document, "version") || !BSON_ITER_HOLDS_INT32(&it) ||
-	    bson_iter_int32(&it) != STATE_VERSION)
+	    bson_iter_int32(&it) < STATE_OLDEST || bson_iter_int32(&it) > STATE_VERSION)
 		return -EINVAL;
+	version = bson_iter_int32(&it);
 	*ret_reason = "number of sockets out of range";
 	if (!bson_iter_init_find(&it, document, "sockets") || !BSON_ITER_HOLDS_INT32(&it))
 		return -EINVAL;
@@ -324,8 +331,10 @@ static int read_head(const bson_t *document, unsigned *ret_sockets, struct curso
 	bson_iter_binary(&it, &subtype, &length, &bytes);
 	if (!bytes || length > STATE_MOST || length % sizeof(double))
 		return -EINVAL;
-	*c = (struct cursor){
-		.data = malloc(length + 1), .capacity = length / sizeof(double), .reading = true};
+	*c = (struct cursor){.data = malloc(length + 1),
+			     .capacity = length / sizeof(double),
+			     .reading = true,
+			     .version = version};
 	if (!c->data)
 		return -EINVAL;
 	memcpy(c->data, bytes, length);

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The start of the filters: the bank's assumptions, and priors scaled to the first measured power so that
- * without further evidence the answer is a CPU-time share tilted by instructions per cycle.
+ * Where the filters begin: the bank's assumptions, and the priors. What is known of processors in general (a
+ * cycle costs 0.2 to 5 nJ, the first busy core adds 0.03 to 0.8 of the idle power) holds where the first tick
+ * shows a machine at rest; a machine at work tells more of itself.
  */
 #include "formula/pooled/pooled.h"
 
 #include <math.h>
 #include <string.h>
 
-#define BUSY_RATE 0.2 /* 1e9 cycles/s and socket: a start below is an idle one */
+#define COST_LEAST   0.2  /* nJ per cycle */
+#define COST_REST    1.2  /* at most, where a machine at rest says nothing of it: 0.5 to 3 were measured */
+#define COST_WORK    2.5  /* at most, where it is at work */
+#define DYNAMIC_PART 0.55 /* of the power of a machine at work */
+/* A socket at rest, relative to its power: what is there for good, and what comes with the first busy core.
+ */
+#define REST_STATIC    0.75
+#define REST_STATIC_SD 0.3
+#define REST_STEP      0.4
+#define REST_STEP_SD   0.8
 
 /*
  * A close follower of the total lets its noise shrink, and learns too much from noisy counts to attribute by
@@ -61,11 +71,18 @@ static void set(struct pooled_filter *filter, unsigned state, double mean, doubl
 	}
 }
 
-static void start_common_cpu(struct pooled_filter *filter, double power, double cycles, double ipc)
+static double blend(double rest, double at_rest, double at_work)
 {
-	double b0 = cycles > BUSY_RATE ? fmin(fmax(0.55 * power / cycles, 0.2), 5) : 1;
+	return rest * at_rest + (1 - rest) * at_work;
+}
 
-	set(filter, POOLED_B0, b0, 0.8 * b0);
+static void start_common_cpu(struct pooled_filter *filter, double power, double cycles, double ipc,
+			     double rest)
+{
+	double most = blend(rest, COST_REST, COST_WORK);
+	double b0 = cycles > 0 ? fmin(fmax(DYNAMIC_PART * power / cycles, COST_LEAST), most) : COST_REST;
+
+	set(filter, POOLED_B0, b0, blend(rest, 0.5, 0.8) * b0);
 	set(filter, POOLED_B1, 0.4 * b0 / ipc, 0.25 * b0 / ipc);
 	set(filter, POOLED_B2, 10, 10);
 	set(filter, POOLED_B3, 0.43 * b0, 0.3 * b0);
@@ -82,18 +99,19 @@ static void start_common_dram(struct pooled_filter *filter)
 	set(filter, POOLED_B2, misses ? 0.005 : 0.3, misses ? 0.01 : 1);
 }
 
-static void start_static(struct pooled_filter *filter, unsigned socket, double y, bool idle)
+static void start_static(struct pooled_filter *filter, unsigned socket, double y, double rest)
 {
 	bool cpu = filter->scope == REPORT_SCOPE_CPU;
 	unsigned j = POOLED_COMMON + POOLED_STATIC * socket;
 
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		struct pooled_member *member = &filter->members[m];
-		double sd = (idle ? 0.2 : member->assumed.static_sd) * y;
-		member->x[j + POOLED_S0] = (idle ? 0.9 : member->assumed.static_mean) * y;
+		double sd = blend(rest, REST_STATIC_SD, member->assumed.static_sd) * y;
+		member->x[j + POOLED_S0] = blend(rest, REST_STATIC, member->assumed.static_mean) * y;
 		member->p[(size_t)(j + POOLED_S0) * (filter->size + 1)] = sd * sd;
 	}
-	set(filter, j + POOLED_S1, (cpu ? 0.08 : 0.1) * y, 0.1 * y);
+	set(filter, j + POOLED_S1, (cpu ? blend(rest, REST_STEP, 0.08) : 0.1) * y,
+	    (cpu ? blend(rest, REST_STEP_SD, 0.1) : 0.1) * y);
 	set(filter, j + POOLED_SL, cpu ? 0.02 : 0, cpu ? 0.02 : 0);
 	set(filter, j + POOLED_SF, cpu ? 0.05 * y : 0, cpu ? 0.03 * y : 0);
 	filter->slow_w[socket] = filter->slow_first_w[socket] = y;
@@ -104,7 +122,7 @@ static void start_static(struct pooled_filter *filter, unsigned socket, double y
 void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const double *power_w)
 {
 	const struct pooled_input *input = &pooled->input;
-	double cycles = 0, power = 0;
+	double cycles = 0, power = 0, rest = 0;
 
 	filter->with_misses = input->has_misses;
 	filter->with_instructions = input->has_instructions;
@@ -120,16 +138,17 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 	}
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
 		power += power_w[k] / filter->n_sockets;
+		rest += pooled_input_rest(input, k) / filter->n_sockets;
 		for (unsigned i = 0; i < input->n_rows; i++)
 			cycles +=
 				input->rates[TICK_CYCLES][(size_t)k * input->n_rows + i] / filter->n_sockets;
 	}
 	if (filter->scope == REPORT_SCOPE_CPU)
-		start_common_cpu(filter, power, cycles, fmax(input->usual_ipc, 0.1));
+		start_common_cpu(filter, power, cycles, fmax(input->usual_ipc, 0.1), rest);
 	else
 		start_common_dram(filter);
 	for (unsigned k = 0; k < filter->n_sockets; k++)
-		start_static(filter, k, power_w[k], !(cycles > BUSY_RATE));
+		start_static(filter, k, power_w[k], pooled_input_rest(input, k));
 	filter->tick = 0;
 	filter->pair_slope[0] = -0.3 * 20 * 0.02;
 	filter->pair_slope[1] = 20 * 0.02;
