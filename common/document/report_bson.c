@@ -173,6 +173,8 @@ int report_bson_add_power(struct batch *batch, const struct report_power *power)
 	bson_encoder_double(&encoder, "dynamic", power->dynamic);
 	bson_encoder_double(&encoder, "static", power->fixed);
 	bson_encoder_double(&encoder, "error", power->error);
+	if (power->sd > 0)
+		bson_encoder_double(&encoder, "sd", power->sd);
 	bson_encoder_bool(&encoder, "estimated", power->estimated);
 	if (power->bridged_s > 0)
 		bson_encoder_double(&encoder, "bridged", power->bridged_s);

@@ -23,6 +23,7 @@ static void read_metadata(struct report_power *power, const struct bson_cursor *
 	const struct power_number numbers[] = {
 		{"ratio", &power->ratio},     {"interval", &power->interval_s}, {"energy", &power->energy_j},
 		{"dynamic", &power->dynamic}, {"static", &power->fixed},        {"error", &power->error},
+		{"sd", &power->sd},
 	};
 	struct bson_cursor cursor;
 
@@ -81,7 +82,8 @@ int report_bson_decode_power(const uint8_t *document, size_t length, struct repo
 					   .fixed = NAN,
 					   .energy_j = NAN,
 					   .interval_s = NAN,
-					   .error = NAN};
+					   .error = NAN,
+					   .sd = NAN};
 	if (bson_cursor_init(&cursor, document, length))
 		while ((r = bson_cursor_next(&cursor)) > 0) {
 			if (bson_cursor_is(&cursor, "timestamp"))

@@ -115,6 +115,7 @@ struct report_power {
 	double interval_s;
 	double bridged_s; /* part of the interval without a reading of its own; 0 is omitted */
 	double error;     /* the model's recent error; NAN is omitted */
+	double sd;        /* how sure this target's power is: standard deviation, W; NAN is omitted */
 	bool estimated;
 	const char *container_id;
 	uint64_t id_begun; /* of report_id_begin(), where many reports share it; 0: it is made */

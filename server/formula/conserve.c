@@ -31,6 +31,7 @@ struct portion {
 	const struct conserve_policy *policy;
 	const struct formula_socket *model;
 	const double *modelled; /* of the formula, [n_targets + 1] */
+	const double *part_sd;  /* the same, or NULL */
 	enum report_scope scope;
 	unsigned socket;
 	double measured_w;
@@ -95,7 +96,8 @@ static struct conserve_row *add_row(struct conserve_output *output, const struct
 				     .scope = portion->scope,
 				     .socket = portion->socket,
 				     .ratio = 1,
-				     .error_w = portion->model->error_w};
+				     .error_w = portion->model->error_w,
+				     .sd_w = NAN};
 	return row;
 }
 
@@ -220,11 +222,25 @@ static void add_reserved(struct conserve_output *output, const struct portion *p
 	row->ratio = 1;
 }
 
+/*
+ * How sure a row's watts are. Where static power follows dynamic power, a row is its part of everything
+ * measured; else its part of the dynamic power, which is itself uncertain.
+ */
+static double row_sd(const struct portion *portion, unsigned i, double part, double dynamic_w)
+{
+	double sd = portion->part_sd ? portion->part_sd[i] : NAN;
+
+	if (portion->policy->fixed == CONSERVE_STATIC_PROPORTIONAL)
+		return portion->measured_w * sd;
+	return hypot(dynamic_w * sd, part * portion->model->dynamic_sd_w);
+}
+
 static void split_socket(struct conserve_output *output, const struct portion *portion)
 {
 	unsigned n = portion->tick->n_targets;
 	double y = portion->measured_w, dynamic_sum = 0, fixed_sum, dynamic_w;
-	double static_w = portion->model->static_w;
+	double static_w = portion->model->static_w, part;
+	struct conserve_row *row;
 	bool modelled = weights_from_model(portion, &dynamic_sum);
 
 	static_w = isfinite(static_w) ? fmin(fmax(static_w, 0), y) : 0;
@@ -242,12 +258,17 @@ static void split_socket(struct conserve_output *output, const struct portion *p
 	for (unsigned i = 0; i <= n; i++) {
 		if (isnan(portion->dynamic[i]))
 			continue;
-		row_set(add_row(output, portion, i < n ? (int)i : CONSERVE_SYSTEM), portion,
-			dynamic_w * (portion->dynamic[i] / dynamic_sum),
+		row = add_row(output, portion, i < n ? (int)i : CONSERVE_SYSTEM);
+		part = portion->dynamic[i] / dynamic_sum;
+		row_set(row, portion, dynamic_w * part,
 			fixed_sum > 0 ? static_w * (portion->fixed[i] / fixed_sum) : 0);
+		row->sd_w = modelled ? row_sd(portion, i, part, dynamic_w) : NAN;
 	}
-	if (!(fixed_sum > 0))
-		row_set(add_row(output, portion, CONSERVE_IDLE), portion, 0, static_w);
+	if (fixed_sum > 0)
+		return;
+	row = add_row(output, portion, CONSERVE_IDLE);
+	row_set(row, portion, 0, static_w);
+	row->sd_w = modelled && portion->part_sd ? portion->model->dynamic_sd_w : NAN;
 }
 
 static void pass_on_final(struct conserve_output *output, const struct portion *portion, const double *fixed)
@@ -277,11 +298,13 @@ int conserve_apply(const struct tick *tick, const struct formula_result *result,
 		enum report_scope scope = (enum report_scope)(cell / tick->n_sockets);
 		unsigned k = cell % tick->n_sockets;
 		const double *modelled = result->dynamic_w[scope], *fixed = result->fixed_w[scope];
+		const double *part_sd = result->part_sd[scope];
 		struct portion portion = {
 			.tick = tick,
 			.policy = policy,
 			.model = &result->sockets[scope][k],
 			.modelled = modelled ? modelled + (size_t)k * width : NULL,
+			.part_sd = part_sd ? part_sd + (size_t)k * width : NULL,
 			.scope = scope,
 			.socket = k,
 			.measured_w = result->sockets[scope][k].measured_w,

@@ -43,6 +43,7 @@ struct conserve_row {
 	double ratio; /* power over the measured power; 1 for rapl and global */
 	double energy_j;
 	double error_w;
+	double sd_w; /* how sure power_w is: standard deviation; NAN: unknown, or measured */
 };
 
 /* Reused from tick to tick; start with zeroes. Rows: by scope, then socket: rapl, global, targets, system,

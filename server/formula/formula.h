@@ -29,9 +29,10 @@ void formula_config_init(struct formula_config *config);
 struct formula_socket {
 	bool valid; /* there is a measurement; else no rows for this socket and scope */
 	double measured_w;
-	double predicted_w; /* made before this tick's energy was used; NAN: no model yet */
-	double static_w;    /* modelled, 0..measured */
-	double error_w;     /* recent mean absolute error of the prediction; NAN: unknown */
+	double predicted_w;  /* made before this tick's energy was used; NAN: no model yet */
+	double static_w;     /* modelled, 0..measured */
+	double error_w;      /* recent mean absolute error of the prediction; NAN: unknown */
+	double dynamic_sd_w; /* standard deviation of the dynamic power, where part_sd is given */
 };
 
 /*
@@ -44,6 +45,9 @@ struct formula_result {
 	struct formula_socket sockets[REPORT_SCOPES][TICK_SOCKETS_MAX];
 	double *dynamic_w[REPORT_SCOPES];
 	double *fixed_w[REPORT_SCOPES]; /* only where final */
+	/* Standard deviation of dynamic_w / its sum over the socket, in the same order; NULL or NAN: unknown.
+	 */
+	double *part_sd[REPORT_SCOPES];
 	bool final;
 	char label[48]; /* goes into metadata.formula */
 };

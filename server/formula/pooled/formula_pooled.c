@@ -78,14 +78,18 @@ static void answer(const struct pooled *pooled, struct pooled_filter *filter, st
 	size_t width = pooled->input.n_rows;
 
 	result->dynamic_w[filter->scope] = filter->dynamic;
+	result->part_sd[filter->scope] = filter->doubt;
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
 		unsigned t = pooled->tick_socket[k];
 		double y = pooled->input.power_w[filter->scope][k];
 		if (t == TICK_SOCKETS_MAX)
 			continue;
-		if (t != k)
+		if (t != k) {
 			memmove(filter->dynamic + t * width, filter->dynamic + k * width,
 				width * sizeof(*filter->dynamic));
+			memmove(filter->doubt + t * width, filter->doubt + k * width,
+				width * sizeof(*filter->doubt));
+		}
 		if (!isfinite(y))
 			continue;
 		result->sockets[filter->scope][t] = (struct formula_socket){
@@ -95,6 +99,7 @@ static void answer(const struct pooled *pooled, struct pooled_filter *filter, st
 				isfinite(filter->predicted_w[k]) ? fmax(filter->predicted_w[k], 0) : NAN,
 			.static_w = fmin(fmax(filter->static_w[k], 0), y),
 			.error_w = filter->error_w[k],
+			.dynamic_sd_w = filter->doubt_w[k],
 		};
 	}
 }

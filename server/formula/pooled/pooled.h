@@ -184,6 +184,8 @@ struct pooled_filter {
 	double log_freq[TICK_SOCKETS_MAX];
 	double predicted_w[TICK_SOCKETS_MAX], static_w[TICK_SOCKETS_MAX];
 	double *dynamic; /* [n_sockets][n_rows] */
+	double *doubt;   /* the same; standard deviation of a row's part of its socket's dynamic power */
+	double doubt_w[TICK_SOCKETS_MAX]; /* the same of the socket's dynamic power */
 	size_t cells_capacity;
 };
 
@@ -264,6 +266,9 @@ void pooled_measure_update(struct pooled *pooled, struct pooled_filter *filter, 
 void pooled_output_fill(struct pooled *pooled, struct pooled_filter *filter);
 double pooled_static_terms(const struct pooled_filter *filter, const struct pooled_input *input,
 			   const struct pooled_member *member, unsigned socket, double terms[POOLED_STATIC]);
+
+/* pooled_doubt.c: how sure the answer is. After pooled_output_fill(). */
+void pooled_doubt_fill(struct pooled *pooled, struct pooled_filter *filter);
 
 /* pooled_matrix.c; n a multiple of 4, rows `size` apart. */
 void pooled_matrix_times(const double *p, unsigned size, unsigned n, const double *h, double *ret_ph);

@@ -75,6 +75,7 @@ void pooled_filter_done(struct pooled_filter *filter)
 	free(filter->alarm);
 	free(filter->moved);
 	free(filter->dynamic);
+	free(filter->doubt);
 	*filter = (struct pooled_filter){0};
 }
 
@@ -117,7 +118,8 @@ static int reserve(const struct pooled *pooled, struct pooled_filter *filter)
 	}
 	if (ok && (size_t)input->n_rows * input->n_sockets > filter->cells_capacity) {
 		ok = grow(&filter->moved, input->capacity, sizeof(double)) &&
-		     grow(&filter->dynamic, input->capacity, sizeof(double));
+		     grow(&filter->dynamic, input->capacity, sizeof(double)) &&
+		     grow(&filter->doubt, input->capacity, sizeof(double));
 		filter->cells_capacity = ok ? input->capacity : 0;
 	}
 	return ok ? 0 : -ENOMEM;
@@ -310,9 +312,9 @@ static void restart(struct pooled *pooled, struct pooled_filter *filter)
 static void answer_nothing(const struct pooled_input *input, struct pooled_filter *filter)
 {
 	for (size_t at = 0; at < (size_t)input->n_rows * input->n_sockets; at++)
-		filter->dynamic[at] = NAN;
+		filter->dynamic[at] = filter->doubt[at] = NAN;
 	for (unsigned k = 0; k < filter->n_sockets; k++)
-		filter->predicted_w[k] = filter->static_w[k] = NAN;
+		filter->predicted_w[k] = filter->static_w[k] = filter->doubt_w[k] = NAN;
 }
 
 static void follow_machine(struct pooled *pooled, struct pooled_filter *filter)
@@ -372,6 +374,7 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	forget_weights(filter);
 	weigh(filter);
 	pooled_output_fill(pooled, filter);
+	pooled_doubt_fill(pooled, filter);
 	learn_errors(input, filter, power_w);
 	pooled_measure_remember(input, filter);
 	return 0;
