@@ -77,6 +77,7 @@ static void print_phase(FILE *out, const char *title, const json_t *phase, doubl
 		fprintf(out, "%-11s %-5s", title, scopes[i]);
 		print_number(out, 10, seconds);
 		print_number(out, 12, joules);
+		print_number(out, 10, number_at(phase, "energy", scopes[i], "sd"));
 		print_number(out, 12, number_at(phase, "energy", scopes[i], "dynamic"));
 		print_number(out, 12, number_at(phase, "energy", scopes[i], "static"));
 		print_watts(out, 10, number_at(phase, "power", scopes[i], "mean"), brief);
@@ -117,8 +118,8 @@ void recap_table_print(FILE *out, const json_t *recap)
 	double warmup_s = number_at(recap, "warmup time", NULL, NULL);
 	double coverage = number_at(recap, "coverage", NULL, NULL);
 
-	fprintf(out, "%-11s %-5s%10s%12s%12s%12s%10s%10s%12s\n", "phase", "scope", "seconds", "joules",
-		"dynamic", "static", "mean W", "max W", "machine J");
+	fprintf(out, "%-11s %-5s%10s%12s%10s%12s%12s%10s%10s%12s\n", "phase", "scope", "seconds", "joules",
+		"+- J", "dynamic", "static", "mean W", "max W", "machine J");
 	if (warmup_s > 0) {
 		print_phase(out, "warm-up", json_object_get(recap, "warmup"), warmup_s);
 		print_phase(out, "execution", json_object_get(recap, "execution"),

@@ -18,7 +18,7 @@
 struct row {
 	const char *target;
 	const char *detail;
-	double cpu_w, dram_w, dynamic_w, energy_j;
+	double cpu_w, dram_w, sd_w, dynamic_w, energy_j;
 };
 
 static int add_line(struct top_view *view, enum top_style style, const char *format, ...)
@@ -151,14 +151,14 @@ static const char *shorten(const char *name, char ret[TOP_NAME_WIDTH + 1])
 
 static int add_rows(struct top_view *view, const struct row *rows, size_t n_rows)
 {
-	char name[TOP_NAME_WIDTH + 1], cpu[32], dram[32], dynamic[32], energy[32];
-	int r = add_line(view, TOP_HEADING, "%-*s %9s %9s %9s %11s  %s", TOP_NAME_WIDTH, "target", "cpu W",
-			 "dram W", "dynamic W", "joules", "container id");
+	char name[TOP_NAME_WIDTH + 1], cpu[32], dram[32], sd[32], dynamic[32], energy[32];
+	int r = add_line(view, TOP_HEADING, "%-*s %9s %9s %7s %9s %11s  %s", TOP_NAME_WIDTH, "target",
+			 "cpu W", "dram W", "+- W", "dynamic W", "joules", "container id");
 
 	for (size_t i = 0; i < n_rows && r == 0; i++)
-		r = add_line(view, TOP_PLAIN, "%-*s %9s %9s %9s %11s  %s", TOP_NAME_WIDTH,
+		r = add_line(view, TOP_PLAIN, "%-*s %9s %9s %7s %9s %11s  %s", TOP_NAME_WIDTH,
 			     shorten(rows[i].target, name), format_number(rows[i].cpu_w, 3, cpu),
-			     format_number(rows[i].dram_w, 3, dram),
+			     format_number(rows[i].dram_w, 3, dram), format_number(rows[i].sd_w, 2, sd),
 			     format_number(rows[i].dynamic_w, 3, dynamic),
 			     format_number(rows[i].energy_j, 1, energy), rows[i].detail);
 	return r;
@@ -183,6 +183,7 @@ static int add_sensor(struct top_view *view, const json_t *sensor)
 					      .detail = text_at(target, "container_id"),
 					      .cpu_w = number_at(target, "cpu"),
 					      .dram_w = number_at(target, "dram"),
+					      .sd_w = number_at(target, "sd"),
 					      .dynamic_w = number_at(target, "dynamic"),
 					      .energy_j = number_at(target, "energy_j")};
 	}

@@ -57,6 +57,20 @@ static double sum_scopes(const struct live_target *target, double (*pick)(const 
 	return sum;
 }
 
+/* Standard deviation of all its watts together; sockets and scopes err independently. */
+static double sd_of(const struct live_target *target)
+{
+	double sum = NAN;
+
+	for (unsigned i = 0; i < target->n_sockets * REPORT_SCOPES; i++) {
+		const struct live_row *row = &target->rows[i];
+
+		if (row->present && isfinite(row->sd_w))
+			sum = hypot(isnan(sum) ? 0 : sum, row->sd_w);
+	}
+	return sum;
+}
+
 static json_t *target_json(const struct machine *machine, const struct live_target *target)
 {
 	const struct known_target *known =
@@ -76,6 +90,7 @@ static json_t *target_json(const struct machine *machine, const struct live_targ
 				  api_number(present ? sum_scopes(target, pick_dynamic, true) : NAN));
 	(void)json_object_set_new(value, "static",
 				  api_number(present ? sum_scopes(target, pick_static, true) : NAN));
+	(void)json_object_set_new(value, "sd", api_number(present ? sd_of(target) : NAN));
 	(void)json_object_set_new(value, "energy_j", api_number(sum_scopes(target, pick_total, false)));
 	(void)json_object_set_new(value, "age", api_number((double)(live->time_ms - target->last_ms) / 1000));
 	if (known)

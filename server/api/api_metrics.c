@@ -40,6 +40,11 @@ static double pick_dynamic(const struct live_row *row)
 	return row->dynamic_w;
 }
 
+static double pick_sd(const struct live_row *row)
+{
+	return row->sd_w;
+}
+
 static const struct row_family row_families[] = {
 	{METRICS_COUNTER, "wattribute_container_joules_total",
 	 "Energy of a container since the server's start, static part as --static says.", pick_total, false,
@@ -51,6 +56,9 @@ static const struct row_family row_families[] = {
 	 true, NULL},
 	{METRICS_GAUGE, "wattribute_container_dynamic_watts",
 	 "Power of a container in the last tick without the static part.", pick_dynamic, true, NULL},
+	{METRICS_GAUGE, "wattribute_container_sd_watts",
+	 "How sure the model is of a container's power in the last tick: its standard deviation.", pick_sd,
+	 true, NULL},
 	{METRICS_COUNTER, "wattribute_machine_joules_total",
 	 "Energy of the machine since the server's start, as measured.", pick_total, false,
 	 REPORT_TARGET_RAPL},

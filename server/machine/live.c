@@ -107,6 +107,7 @@ static int add_target(struct live *live, const struct tick *tick, const struct c
 	kept->power_w = row->power_w;
 	kept->dynamic_w = row->dynamic_w;
 	kept->static_w = row->static_w;
+	kept->sd_w = row->sd_w;
 	kept->energy_j = row->energy_j;
 	if (isfinite(row->energy_j))
 		kept->total_j += row->energy_j * counted;

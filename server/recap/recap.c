@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Part of an error's variance that lasts for the whole run; from simulated machines, docs/accuracy.md. */
+#define RECAP_LASTING 0.6
+
 static double phase_start_ms(const struct recap_window *window, enum recap_phase phase)
 {
 	switch (phase) {
@@ -31,8 +34,11 @@ void recap_init(struct recap *recap, const struct recap_window *window)
 	recap->window = *window;
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
-			struct recap_sum empty = {
-				.dynamic_j = NAN, .static_j = NAN, .max_w = NAN, .last_ms = INT64_MIN};
+			struct recap_sum empty = {.dynamic_j = NAN,
+						  .static_j = NAN,
+						  .doubt_j = NAN,
+						  .max_w = NAN,
+						  .last_ms = INT64_MIN};
 
 			recap->target[scope][phase] = empty;
 			recap->machine[scope][phase] = empty;
@@ -68,6 +74,19 @@ static void sum_add(double *sum, double value)
 {
 	if (isfinite(value))
 		*sum = isnan(*sum) ? value : *sum + value;
+}
+
+static void sum_doubt(struct recap_sum *sum, double sd_j)
+{
+	if (!isfinite(sd_j))
+		return;
+	sum_add(&sum->doubt_j, sd_j);
+	sum->doubt_j2 += sd_j * sd_j;
+}
+
+double recap_sd_j(const struct recap_sum *sum)
+{
+	return sqrt(RECAP_LASTING * sum->doubt_j * sum->doubt_j + (1 - RECAP_LASTING) * sum->doubt_j2);
 }
 
 /* Milliseconds of the tick that lie in the phase. */
@@ -131,6 +150,7 @@ void recap_add(struct recap *recap, const struct report_power *row, bool of_mach
 		sum->total_j += energy_j * part;
 		sum_add(&sum->dynamic_j, row->dynamic * length_s * part);
 		sum_add(&sum->static_j, row->fixed * length_s * part);
+		sum_doubt(sum, row->sd * length_s * part);
 		sum_tick(sum, row, covered_s, length_s);
 		if (socket)
 			sum_add(&socket->energy_j[row->scope][phase], energy_j * part);

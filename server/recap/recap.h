@@ -25,6 +25,8 @@ struct recap_sum {
 	double total_j;
 	double dynamic_j; /* NAN where no row says it */
 	double static_j;
+	double doubt_j;   /* sum of the rows' standard deviations; NAN where none says how sure it is */
+	double doubt_j2;  /* sum of their squares */
 	double max_w;     /* largest tick that touches the phase, its sockets added up; NAN: no row */
 	double covered_s; /* part of the phase that rows cover */
 	double tick_s;    /* longest tick that touches the phase */
@@ -72,6 +74,12 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */
 double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);
+/*
+ * Standard deviation of a sum's energy, J; NAN: unknown. The errors of consecutive ticks are neither
+ * independent nor the same: a part of each lasts for the whole run (a cost that the model has wrong), the
+ * rest is new in each tick.
+ */
+double recap_sd_j(const struct recap_sum *sum);
 double recap_max_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);
 /* The longest tick that touches the phase, in s. 0: none does. */
 double recap_tick_s(const struct recap *recap, enum recap_phase phase);

@@ -57,7 +57,8 @@ static void add_old_sums(bson_t *document, const struct recap *recap, enum recap
 	}
 }
 
-/* "energy": {"cpu": {"total", "dynamic", "static"}}; scopes that the machine does not have are left out. */
+/* "energy": {"cpu": {"total", "dynamic", "static", "sd"}}; scopes that the machine does not have are left
+ * out. */
 static void add_energy(bson_t *document, const struct recap *recap, enum recap_phase phase)
 {
 	bson_t energy, inner;
@@ -72,6 +73,7 @@ static void add_energy(bson_t *document, const struct recap *recap, enum recap_p
 		add_double(&inner, "total", sum->total_j);
 		add_double(&inner, "dynamic", sum->dynamic_j);
 		add_double(&inner, "static", sum->static_j);
+		add_double(&inner, "sd", recap_sd_j(sum));
 		bson_append_document_end(&energy, &inner);
 	}
 	bson_append_document_end(document, &energy);

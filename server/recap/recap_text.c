@@ -55,6 +55,7 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 	text_add(text, "%-10s %-5s %10.3f", phase_names[phase], report_scope_names[scope],
 		 recap_phase_s(&recap->window, phase));
 	text_add_number(text, sum->samples ? sum->total_j : recap->machine[scope][phase].samples ? 0 : NAN);
+	text_add_number(text, recap_sd_j(sum));
 	text_add_number(text, sum->dynamic_j);
 	text_add_watts(text, recap_mean_w(recap, sum, phase), recap_is_brief(recap, phase));
 	text_add_number(text,
@@ -82,8 +83,8 @@ size_t recap_text(const struct recap_request *request, const struct recap *recap
 
 	text_add(&text, "energy of %s on %s\n", request->name[0] ? request->name : request->id,
 		 request->machine);
-	text_add(&text, "%-10s %-5s %10s %12s %12s %12s %12s\n", "phase", "scope", "seconds", "joules",
-		 "dynamic J", "mean W", "machine J");
+	text_add(&text, "%-10s %-5s %10s %12s %12s %12s %12s %12s\n", "phase", "scope", "seconds", "joules",
+		 "+- J", "dynamic J", "mean W", "machine J");
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		if (scope != REPORT_SCOPE_CPU && !recap->machine[scope][RECAP_WHOLE].samples)
 			continue;

@@ -38,7 +38,7 @@ static const struct doubt doubts[REPORT_SCOPES] = {
 };
 #define JITTER_MOST 0.15
 #define CALM_KNOWN  0.25 /* so much less of the model's variance where the answer leans on CPU time */
-#define CALM_YOUNG    0.8  /* nothing was learnt there, but the answer leans on CPU time too */
+#define CALM_YOUNG  0.8  /* nothing was learnt there, but the answer leans on CPU time too */
 #define UNSETTLED   0.1 /* more counts noise in a container's first and last tick, or when its work changes */
 
 /* A row's derivatives by the few states that it depends on. */

@@ -131,12 +131,13 @@ static void test_dates(void **state)
 
 static void test_recap_phases(void **state)
 {
-	json_t *recap = json_loads("{\"name\":\"x\",\"duration\":12,\"warmup time\":2,\"execution time\":10,"
-				   "\"samples\":12,\"coverage\":0.98,\"estimated\":true,"
-				   "\"energy\":{\"cpu\":{\"total\":40.5,\"dynamic\":30,\"static\":10.5}},"
-				   "\"power\":{\"cpu\":{\"mean\":3.375,\"max\":5}},\"machine\":{\"cpu\":100},"
-				   "\"warmup\":{\"energy\":{\"cpu\":{\"total\":8}}},\"execution\":{}}",
-				   0, NULL);
+	json_t *recap =
+		json_loads("{\"name\":\"x\",\"duration\":12,\"warmup time\":2,\"execution time\":10,"
+			   "\"samples\":12,\"coverage\":0.98,\"estimated\":true,"
+			   "\"energy\":{\"cpu\":{\"total\":40.5,\"dynamic\":30,\"static\":10.5,\"sd\":1.5}},"
+			   "\"power\":{\"cpu\":{\"mean\":3.375,\"max\":5}},\"machine\":{\"cpu\":100},"
+			   "\"warmup\":{\"energy\":{\"cpu\":{\"total\":8}}},\"execution\":{}}",
+			   0, NULL);
 	cleanup_(cleanup_free) char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -145,9 +146,9 @@ static void test_recap_phases(void **state)
 	assert_non_null(recap);
 	recap_table_print(out, recap);
 	(void)fclose(out);
-	assert_non_null(
-		strstr(text, "whole run   cpu      12.000      40.500      30.000      10.500     3.375"));
-	assert_non_null(strstr(text, "warm-up     cpu       2.000       8.000           -"));
+	assert_non_null(strstr(
+		text, "whole run   cpu      12.000      40.500     1.500      30.000      10.500     3.375"));
+	assert_non_null(strstr(text, "warm-up     cpu       2.000       8.000         -           -"));
 	assert_non_null(strstr(text, "cover 98 %"));
 	assert_non_null(strstr(text, "estimated"));
 	json_decref(recap);

@@ -177,7 +177,7 @@ static void evil_fill(struct fixture *f)
 	for (unsigned s = 0; s < REPORT_SCOPES; s++) {
 		for (unsigned k = 0; k < SOCKETS; k++)
 			f->result.sockets[s][k] =
-				(struct formula_socket){true, evil(), evil(), evil(), evil()};
+				(struct formula_socket){true, evil(), evil(), evil(), evil(), evil()};
 		for (unsigned i = 0; i < SOCKETS * (TARGETS + 1); i++)
 			f->dynamic[s][i] = evil();
 	}
