@@ -116,8 +116,9 @@ static int add_entry(struct score *score, const struct report_power *power, bool
 		score->entries = grown;
 		score->capacity = more;
 	}
-	score->entries[score->n_entries++] = (struct score_entry){
-		power->time_ms, name->index, (uint8_t)power->scope, truth, power->power, power->dynamic};
+	score->entries[score->n_entries++] =
+		(struct score_entry){power->time_ms, name->index, (uint8_t)power->scope, truth, power->power,
+				     power->dynamic, power->sd};
 	return 0;
 }
 
@@ -148,6 +149,9 @@ static int add_to_sum(struct score *score, const struct report_power *power)
 	if (strcmp(power->target, REPORT_TARGET_RAPL) == 0) {
 		sum->rapl = power->power;
 		sum->has_rapl = true;
+	} else if (strcmp(power->target, REPORT_TARGET_GLOBAL) == 0) {
+		sum->predicted = power->power;
+		sum->has_predicted = true;
 	} else {
 		sum->rows += power->power;
 		sum->has_rows = true;
@@ -159,10 +163,9 @@ int score_add_report(struct score *score, const struct report_power *power)
 {
 	int r;
 
-	if (strcmp(power->target, REPORT_TARGET_GLOBAL) == 0)
-		return 0;
 	r = add_to_sum(score, power);
-	if (r < 0 || strcmp(power->target, REPORT_TARGET_RAPL) == 0)
+	if (r < 0 || strcmp(power->target, REPORT_TARGET_RAPL) == 0 ||
+	    strcmp(power->target, REPORT_TARGET_GLOBAL) == 0)
 		return r;
 	return add_entry(score, power, false);
 }

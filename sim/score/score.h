@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define SCORE_FIRST_TICKS 30
+
 struct score;
 
 /* Errors of a set of rows, W. NAN where there are none. */
@@ -20,7 +22,11 @@ struct score_errors {
 	double full_mae, dynamic_mae; /* over answered rows */
 	double full_mae_all;          /* over all rows, where no answer is an answer of 0 */
 	double full_bias, dynamic_bias;
-	double full_mean, dynamic_mean;         /* of the truth */
+	double full_mean, dynamic_mean; /* of the truth */
+	/* Part of the rows with an error bar whose 90 % interval, 1.645 standard deviations, holds the truth;
+	 * NAN: none has. */
+	double inside_90;
+	uint64_t with_sd;
 	double full_relative, dynamic_relative; /* median of |error| / truth where the truth is above 1 W */
 };
 
@@ -35,7 +41,11 @@ struct score_scope {
 	struct score_kind *kinds;             /* by name */
 	double sum_error_max, sum_error_mean; /* |sum of rows - rapl| per tick and socket, W */
 	uint64_t sums;                        /* ticks and sockets compared */
-	uint64_t delay;                       /* ticks at the end of the truth that have no answer */
+	/* Mean |prediction - rapl| of the machine, over the first SCORE_FIRST_TICKS ticks and the others;
+	 * NAN: none. */
+	double predicted_first, predicted_after;
+	double predicted_most; /* largest prediction / largest power up to that tick; NAN: none */
+	uint64_t delay;        /* ticks at the end of the truth that have no answer */
 	double twin_asymmetry,
 		twin_asymmetry_truth; /* |difference of energy| / mean, largest pair; NAN: no twins */
 	double phantom_w; /* dynamic watts too many, mean over rows that truly have less than 0.05 W; NAN:

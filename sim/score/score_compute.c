@@ -14,6 +14,7 @@
 
 #define PHANTOM_LIMIT_W  .05
 #define RELATIVE_LIMIT_W 1.0
+#define INTERVAL_90      1.645 /* of a normal distribution, in standard deviations */
 
 /* A container in a tick, summed over sockets. */
 struct row {
@@ -22,6 +23,7 @@ struct row {
 	uint8_t scope;
 	bool has_truth, has_report;
 	double truth_full, truth_dynamic, full, dynamic;
+	double variance; /* NAN: a part has no error bar */
 };
 
 static int compare_entries(const void *left, const void *right)
@@ -52,6 +54,7 @@ static struct row take_row(const struct score *score, size_t *at)
 			row.has_report = true;
 			row.full += entry->full;
 			row.dynamic += entry->dynamic;
+			row.variance += entry->sd * entry->sd; /* sockets err independently */
 		}
 	}
 	return row;
@@ -100,6 +103,10 @@ static int tally_add(struct tally *tally, const struct row *row)
 	sums->answered++;
 	sums->full_mae += fabs(row->full - row->truth_full);
 	sums->dynamic_mae += fabs(row->dynamic - row->truth_dynamic);
+	if (isfinite(row->variance)) {
+		sums->with_sd++;
+		sums->inside_90 += fabs(row->full - row->truth_full) <= INTERVAL_90 * sqrt(row->variance);
+	}
 	sums->full_bias += row->full - row->truth_full;
 	sums->dynamic_bias += row->dynamic - row->truth_dynamic;
 	return row->truth_full > RELATIVE_LIMIT_W ? tally_relative(tally, row) : 0;
@@ -131,6 +138,7 @@ static struct score_errors tally_end(struct tally *tally)
 	errors.full_mae_all /= rows;
 	errors.full_mae /= answered;
 	errors.dynamic_mae /= answered;
+	errors.inside_90 /= (double)errors.with_sd;
 	errors.full_bias /= answered;
 	errors.dynamic_bias /= answered;
 	errors.full_relative = median(tally->full_relative, tally->n_relative);
@@ -278,13 +286,68 @@ static void finish_sums(const struct score *score, struct score_result *result)
 	}
 }
 
+static int by_time(struct score_sum *a, struct score_sum *b)
+{
+	return a->key.time_ms < b->key.time_ms ? -1 : a->key.time_ms > b->key.time_ms;
+}
+
+/* Machine's power and its prediction in one tick and scope, sockets added up. */
+struct machine_tick {
+	int64_t time_ms;
+	double rapl, predicted;
+	bool whole;
+};
+
+static void take_prediction(struct score_scope *scope, const struct machine_tick *tick, uint64_t number,
+			    double *most_w, uint64_t counts[2])
+{
+	bool first = number <= SCORE_FIRST_TICKS;
+
+	*most_w = fmax(*most_w, tick->rapl);
+	if (!tick->whole)
+		return;
+	*(first ? &scope->predicted_first : &scope->predicted_after) += fabs(tick->predicted - tick->rapl);
+	counts[!first]++;
+	if (!(tick->predicted <= scope->predicted_most * *most_w))
+		scope->predicted_most = tick->predicted / *most_w;
+}
+
+/* How well the machine's power was foreseen. Sums must be in the order of their time. */
+static void finish_predictions(const struct score *score, unsigned s, struct score_scope *scope)
+{
+	struct machine_tick tick = {.time_ms = INT64_MIN};
+	uint64_t number = 0, counts[2] = {0};
+	double most_w = 0;
+
+	scope->predicted_first = scope->predicted_after = 0;
+	scope->predicted_most = NAN;
+	for (const struct score_sum *sum = score->sums; sum; sum = sum->hh.next) {
+		if (sum->key.scope != s || !sum->has_rapl)
+			continue;
+		if (sum->key.time_ms != tick.time_ms) {
+			if (number++ > 0)
+				take_prediction(scope, &tick, number - 1, &most_w, counts);
+			tick = (struct machine_tick){.time_ms = sum->key.time_ms, .whole = true};
+		}
+		tick.rapl += sum->rapl;
+		tick.predicted += sum->predicted;
+		tick.whole = tick.whole && sum->has_predicted;
+	}
+	if (number > 0)
+		take_prediction(scope, &tick, number, &most_w, counts);
+	scope->predicted_first /= (double)counts[0];
+	scope->predicted_after /= (double)counts[1];
+}
+
 static int finish(struct work *work, struct score_result *result)
 {
 	int r = 0;
 
+	HASH_SORT(work->score->sums, by_time);
 	for (unsigned s = 0; s < REPORT_SCOPES && r >= 0; s++) {
 		struct score_scope *scope = &result->scopes[s];
 
+		finish_predictions(work->score, s, scope);
 		scope->errors = tally_end(&work->all[s]);
 		r = finish_kinds(work, s, scope);
 		scope->delay = count_delay(work->score, s, work->last_report_ms[s], &result->ticks);

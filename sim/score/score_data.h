@@ -23,7 +23,7 @@ struct score_entry {
 	uint32_t target;
 	uint8_t scope;
 	bool truth;
-	double full, dynamic;
+	double full, dynamic, sd;
 };
 
 struct score_sum_key {
@@ -34,8 +34,8 @@ struct score_sum_key {
 
 struct score_sum {
 	struct score_sum_key key;
-	double rows, rapl;
-	bool has_rapl, has_rows;
+	double rows, rapl, predicted;
+	bool has_rapl, has_rows, has_predicted;
 	UT_hash_handle hh;
 };
 

@@ -34,6 +34,11 @@ void score_print_table(const struct score_result *result, const char *label, FIL
 			"  sum against rapl: mean %.3g W, worst %.3g W; delay %" PRIu64
 			" ticks; phantom %.4f W",
 			scope->sum_error_mean, scope->sum_error_max, scope->delay, scope->phantom_w);
+		fprintf(out,
+			"\n  prediction: %.3f W in the first %d ticks, %.3f W after; 90 %% intervals hold "
+			"%.1f %%",
+			scope->predicted_first, SCORE_FIRST_TICKS, scope->predicted_after,
+			100 * scope->errors.inside_90);
 		if (isnan(scope->twin_asymmetry_truth))
 			fprintf(out, "\n");
 		else
@@ -61,6 +66,7 @@ static void print_json_errors(const struct score_errors *errors, FILE *out)
 	print_number("dynamic_mean", errors->dynamic_mean, out);
 	print_number("full_relative", errors->full_relative, out);
 	print_number("dynamic_relative", errors->dynamic_relative, out);
+	print_number("inside_90", errors->inside_90, out);
 	print_number("coverage", (double)errors->answered / (double)errors->rows, out);
 	fprintf(out, "\"rows\":%" PRIu64, errors->rows);
 }
@@ -87,6 +93,9 @@ void score_print_json(const struct score_result *result, const char *label, FILE
 		fprintf(out, ",\"%s\":{", report_scope_names[s]);
 		print_number("sum_error_mean", scope->sum_error_mean, out);
 		print_number("sum_error_max", scope->sum_error_max, out);
+		print_number("predicted_first", scope->predicted_first, out);
+		print_number("predicted_after", scope->predicted_after, out);
+		print_number("predicted_most", scope->predicted_most, out);
 		print_number("twin_asymmetry", scope->twin_asymmetry, out);
 		print_number("twin_asymmetry_truth", scope->twin_asymmetry_truth, out);
 		print_number("phantom_w", scope->phantom_w, out);
