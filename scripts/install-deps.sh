@@ -142,7 +142,7 @@ rows() {
 		for set_name in $wanted; do
 			case " $of " in
 			*" $set_name "*)
-				echo "$packages|$check|$what"
+				echo $packages'|'$check'|'$what # without the spaces around
 				break
 				;;
 			esac
@@ -170,7 +170,7 @@ resolve() {
 			fi
 		done
 		# shellcheck disable=SC2086
-		if [ -z "$optional" ] && ! there $check; then echo "absent ${packages%% *}:$what"; fi
+		if [ -z "$optional" ] && ! there $check; then echo "absent ${packages%% *}: $what"; fi
 	done
 }
 
@@ -183,7 +183,7 @@ if [ -z "$have_dpkg" ] && [ -n "$wanted" ]; then
 	missing=$(rows | while IFS='|' read -r packages check what; do
 		# shellcheck disable=SC2086
 		case $packages in *\?*) continue ;; esac
-		there $check || echo " $what (Debian: ${packages%% *}; found by: $(echo $check))"
+		there $check || echo "  $(echo $what) (Debian: ${packages%% *}; found by: $(echo $check))"
 	done)
 	[ -n "$missing" ] || exit 0
 	say "$(system_name) has no dpkg, so nothing can be installed from here. Missing, to be installed by hand:"

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+# Judges what the guest of tests/kernel/counters printed. usage: counters_judge.py CONSOLE WATTRIBUTE-SERVER DIR
+# One line for each verdict: "ok what" or "not ok what"; figures as "# ...". DIR gets the reports.
+import base64, gzip, json, os, re, subprocess, sys
+
+console, server, folder = sys.argv[1:4]
+text = open(console, errors="replace").read()
+SCALE = 5e-8  # joules an instruction
+
+
+def verdict(good, what):
+    print(("ok " if good else "not ok ") + what)
+
+
+class Run:
+    def __init__(self, name):
+        head = re.search(r"^RUN %s (\d+)(.*)$" % name, text, re.M)
+        self.name, self.status = name, int(head.group(1)) if head else None
+        self.own = dict(zip("ab", map(int, head.group(2).split()))) if head else {}
+        after = text[head.end() :] if head else ""
+        after = after[: m.start()] if (m := re.search(r"^RUN ", after, re.M)) else after
+        self.log = "\n".join(re.findall(r"^LOG (.*)$", after, re.M))
+        body = re.search(r"^BEGIN %s\n(.*?)^END" % name, after, re.M | re.S)
+        self.path = os.path.join(folder, name + ".jsonl")
+        data = gzip.decompress(base64.b64decode(body.group(1))) if body else b""
+        open(self.path, "wb").write(data)
+        self.reports = [json.loads(line) for line in data.splitlines()]
+
+    def cells(self):
+        for report in self.reports:
+            for group, sockets in report["groups"].items():
+                for cpus in sockets.values():
+                    for cell in cpus.values():
+                        yield report, group, cell
+
+    def total(self, target, event, group=None):
+        return sum(
+            cell.get(event, 0)
+            for report, of, cell in self.cells()
+            if report["target"] == target and group in (None, of)
+        )
+
+
+def near(run, event, limit, group=None):
+    worst = max(
+        abs(run.total("/" + name, event, group) / own - 1) if own else 9 for name, own in run.own.items()
+    ) if run.own else 9
+    verdict(worst <= limit, "%s: %s%s is what the loads counted (off by %.3f %%, limit %.1f %%)" % (
+        run.name, event, " in " + group if group else "", 100 * worst, 100 * limit))
+
+
+for by in "perf", "bpf":
+    run = Run("plain-" + by)
+    verdict(run.reports and run.reports[-1]["metadata"]["activity_source"] == by, "plain: counted by " + by)
+    near(run, "armv8_pmuv3/inst_retired/", 0.005)
+    near(run, "armv8_pmuv3/cpu_cycles/", 0.01)
+    if run.own:
+        share = run.total("/a", "armv8_pmuv3/inst_retired/") / run.total("/b", "armv8_pmuv3/inst_retired/")
+        true = run.own["a"] / run.own["b"]
+        verdict(abs(share / true - 1) <= 0.005, "plain-%s: the share is right (%.5f, true %.5f)" % (by, share, true))
+    run = Run("names-" + by)
+    for event in "INST_RETIRED", "r08", "armv8_pmuv3/event=0x08/", "arm_ac57::INST_RETIRED":
+        near(run, event, 0.005)
+    run = Run("user-" + by)
+    near(run, "PERF_COUNT_HW_INSTRUCTIONS:u", 0.005)
+    near(run, "INST_RETIRED:u", 0.005)
+    # The kernel's part is small, and entering and leaving the cgroup is in it.
+    near(Run("kernel-" + by), "PERF_COUNT_HW_INSTRUCTIONS:k", 0.5)
+    # Nine groups of one event on six counters, of which the load's own takes one: each runs a part of the time.
+    run = Run("nine-" + by)
+    shared = any(cell.get("time_running", 0) < cell.get("time_enabled", 0) for _, _, cell in run.cells())
+    verdict(shared, "nine-%s: the events had to share counters, and the reports say so" % by)
+    for group, event in enumerate(("armv8_pmuv3/inst_retired/", "INST_RETIRED", "r08", "armv8_pmuv3/event=0x08/",
+                                   "PERF_COUNT_HW_INSTRUCTIONS", "arm_ac57::INST_RETIRED"), 1):
+        near(run, event, 0.1, "g%d" % group)
+    run = Run("lacks-" + by)
+    near(run, "armv8_pmuv3/inst_retired/", 0.005)
+    verdict("PERF_COUNT_HW_CACHE_LL" in run.log and "l3d_cache" in run.log, "lacks-%s: each missing event is named" % by)
+run = Run("large")
+verdict("toomany" in run.log, "a group larger than the counters is named")
+print("# " + " | ".join(line for line in run.log.splitlines() if "toomany" in line)[:300])
+run = Run("strict")
+verdict(run.status not in (0, None) and "REF_CPU_CYCLES" in run.log, "--strict: a missing event ends the sensor and is named")
+
+
+def joules(run, formula):
+    """Watts of each target by tick, and the truth: (ticks, {tick: {target: joules}}, {tick: {target: joules}})."""
+    out = os.path.join(folder, "power.jsonl")
+    if os.path.exists(out):
+        os.unlink(out)
+    subprocess.run([server, "--once", "-i", "jsonl:" + run.path, "-o", "jsonl:" + out, "-F", formula, "--static", "none",
+                    "--listen", "off", "--state-dir", folder, "--sandbox", "off", "--cpu-base-freq", "1000"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    power, true = {}, {}
+    for line in open(out):
+        report = json.loads(line)
+        power.setdefault(report["timestamp"], {})[report["target"]] = report["power"] * report["metadata"]["interval"]
+    for report, _, cell in run.cells():
+        row = true.setdefault(report["timestamp"], {})
+        for event in "INST_RETIRED", "PERF_COUNT_HW_INSTRUCTIONS":
+            if event in cell:
+                row[report["target"]] = cell[event] * SCALE
+        if "RAPL_ENERGY_PKG" in cell:
+            row["machine"] = cell["RAPL_ENERGY_PKG"] / 2**32
+    return sorted(power), power, true
+
+
+def judge(name, formula, after, static_only, binding=True):
+    run = Run(name)
+    ticks, power, true = joules(run, formula)
+    ticks = ticks[after:]
+    sums = {t: sum(power[k].get(t, 0) for k in ticks) for t in ("/a", "/b", "idle", "system")}
+    truth = {t: sum(true.get(k, {}).get(t, 0) for k in ticks) for t in ("/a", "/b", "machine")}
+    if not truth["machine"]:
+        return verdict(False, "%s, %s: there is energy" % (name, formula))
+    what = "%s by %s, %d ticks after the first %d: idle %.1f %%" % (
+        name, formula, len(ticks), after, 100 * sums["idle"] / truth["machine"])
+    if static_only:
+        good = sums["idle"] >= 0.97 * truth["machine"]
+    else:
+        errors = [sums[t] / truth[t] - 1 for t in ("/a", "/b")]
+        good = max(map(abs, errors)) <= 0.03 and sums["idle"] <= 0.03 * truth["machine"]
+        what += ", containers off by " + ", ".join("%+.2f %%" % (100 * e) for e in errors)
+    if binding:
+        verdict(good, what)
+    else:
+        print("# %s%s" % (what, "" if good else " (beyond the bar of 3 %)"))
+
+
+judge("varied", "smartwatts", 40, False)
+judge("steady", "smartwatts", 40, False)
+judge("constant", "smartwatts", 120, True)
+for name in "varied", "steady", "default":
+    judge(name, "pooled", 60, False, binding=False)
+judge("constant", "pooled", 60, True)
