@@ -363,6 +363,8 @@ static int reopen(struct source_powercap *powercap, struct zone_counter *counter
 	if (fd < 0)
 		return fd;
 	if (!is_same_file(counter->fd, fd)) {
+		if (!counter->failed)
+			tell(counter, 0, "is another file now, its driver was loaded again");
 		counter->energy.started = false; /* another counter: its first reading is a baseline */
 		counter->gap = true;
 	}
@@ -377,16 +379,15 @@ static void keep_counter(struct source_powercap *powercap, struct zone_counter *
 	uint64_t now_uj;
 	int r = read_uj(counter->fd, &now_uj);
 
+	if (r < 0 && reopen(powercap, counter, now_ns) == 0)
+		r = read_uj(counter->fd, &now_uj);
 	if (r < 0) {
 		if (!counter->failed)
 			tell(counter, r, "cannot be read");
 		counter->failed = true;
-		if (reopen(powercap, counter, now_ns) == 0)
-			r = read_uj(counter->fd, &now_uj);
-	}
-	if (r < 0)
 		return;
-	if (counter->failed)
+	}
+	if (counter->failed && counter->n_told <= TOLD_MAX)
 		log_notice(LOG_TOKEN, 0, "zone %s can be read again", counter->id);
 	counter->failed = false;
 	counter->n_retries = 0;
