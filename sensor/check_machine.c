@@ -7,6 +7,7 @@
 
 #include "check_cost.h"
 #include "cgroup/cgroup.h"
+#include "cgroup/cgroup_find.h"
 #include "source/choose.h"
 #include "base/cleanup.h"
 #include "collect/collect.h"
@@ -276,14 +277,28 @@ static void check_cgroups(struct check *check)
 	const struct cgroup_watch_events events = {
 		.created = count_cgroup, .removed = count_cgroup, .data = &n};
 	struct cgroup_watch *watch = NULL;
+	char path[CGROUP_PATH_MAX];
+	struct reason why = {""};
+	unsigned n_unseen;
 	const bool found = check->layout.mount[0] && cgroup_watch_open(&check->layout, &events, &watch) == 0;
 
 	cgroup_watch_close(watch);
+	n_unseen = cgroup_find_unseen(&check->layout, path, sizeof(path));
+	if (n_unseen > 0)
+		reason_set(&why, 0,
+			   "%.600s; %u containers are in another hierarchy and are not counted, such as "
+			   "'%.250s'",
+			   check->layout.text, n_unseen, path);
 	json_object_set_new(check->object, "cgroups",
 			    json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "version",
 				      check->layout.hybrid ? "hybrid" : versions[check->layout.version],
-				      "status", found ? "ok" : "missing", "base", check->layout.mount,
-				      "cgroups", (int)n, "why", check->layout.text, "remedy", ""));
+				      "status",
+				      !found         ? "missing"
+				      : n_unseen > 0 ? "limited"
+						     : "ok",
+				      "base", check->layout.mount, "cgroups", (int)n, "why",
+				      n_unseen > 0 ? why.text : check->layout.text, "remedy",
+				      n_unseen > 0 ? "choose the hierarchy of the containers with -p" : ""));
 }
 
 static void check_rights(struct check *check)
@@ -376,7 +391,7 @@ static void print_text(const struct check *check)
 				       json_string_value(json_object_get(entry, "remedy")));
 		}
 	}
-	printf("%s\n", check->layout.text);
+	printf("%s\n", json_string_value(json_object_get(json_object_get(check->object, "cgroups"), "why")));
 	printf("choice: energy from %s%s, activity from %s\n", check->energy ? check->energy : "nothing",
 	       check->estimated ? " (estimated)" : "", check->activity ? check->activity : "nothing");
 }
