@@ -101,6 +101,21 @@ def other_figures(scores, formulas):
               f"| {fair} | {show(average('phantom_w'), 4)} |")
 
 
+def predictions(scores):
+    """What was foreseen of the machine's power, beside the published algorithm, and how often error bars hold."""
+    print("\n### Prediction of the machine's power, and error bars\n")
+    print("| scenario | law | first 30 ticks, W | strict | after, W | strict | largest / largest seen "
+          "| 90 % intervals hold, cpu % | dram % |")
+    print("| --- | --- |" + " ---: |" * 7)
+    for (scenario, law), by_formula in sorted(scores.items()):
+        ours, strict = by_formula.get("pooled", {}), by_formula.get("strict") or by_formula.get("reference", {})
+        inside = [mean(ours, scope, "inside_90") for scope in ("cpu", "dram")]
+        cells = [show(mean(ours, "cpu", "predicted_first"), 2), show(mean(strict, "cpu", "predicted_first"), 2),
+                 show(mean(ours, "cpu", "predicted_after"), 2), show(mean(strict, "cpu", "predicted_after"), 2),
+                 show(mean(ours, "cpu", "predicted_most"), 2)] + [show(x and 100 * x, 0) for x in inside]
+        print("| " + " | ".join([scenario, law] + cells) + " |")
+
+
 def merged(scores, formula, stand_in):
     """The scores of a formula, of its stand-in where a stream lacks them."""
     return {key: {**by.get(stand_in, {}), **by.get(formula, {})} for key, by in scores.items()}
@@ -189,6 +204,7 @@ def main():
     for scope, figure, title in FIGURES:
         table(scores, scope, figure, title, formulas)
     other_figures(scores, formulas)
+    predictions(scores)
     bars(scores)
 
 
