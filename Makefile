@@ -64,7 +64,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all help deps run check check-unit check-fuzz check-lint check-fast check-distributions unit fuzz bench accuracy soak clean install
+.PHONY: all help deps run check check-unit check-fuzz check-lint check-fast check-distributions check-counters unit fuzz bench accuracy soak clean install
 all: $(PROGRAMS)
 
 help:
@@ -75,6 +75,7 @@ help:
 ## make check      install what is missing, build, and run every test
 ## make ARCH=arm64 builds for another architecture, by a cross-compiler, into build-arm64/
 ## make check-distributions builds and runs the fast tests on Debian 12, 13 and unstable (root; DISTRIBUTIONS=suites)
+## make check-counters events and formulas on an arm64 guest's exact hardware counters (tests/kernel/counters)
 ## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
 ## make bench      cost by number of containers, beside the peers
 ## make accuracy   error of every formula on every simulated scenario
@@ -187,6 +188,8 @@ check-fuzz:
 	@tests/run.sh fuzz
 check-distributions:
 	@tests/distributions.sh $(DISTRIBUTIONS)
+check-counters: all
+	@tests/kernel/counters $(KERNEL)
 check-fast:
 	@tests/run.sh lint unit fuzz
 
