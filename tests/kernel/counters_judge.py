@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Judges what the guest of tests/kernel/counters printed. usage: counters_judge.py CONSOLE WATTRIBUTE-SERVER DIR
 # One line for each verdict: "ok what" or "not ok what"; figures as "# ...". DIR gets the reports.
-import base64, gzip, json, os, re, subprocess, sys
+import base64, gzip, json, os, re, sys
+
+import known_law
 
 console, server, folder = sys.argv[1:4]
 text = open(console, errors="replace").read()
-SCALE = 5e-8  # joules an instruction
 
 
 def verdict(good, what):
@@ -89,53 +90,6 @@ run = Run("strict")
 verdict(run.status not in (0, None) and "REF_CPU_CYCLES" in run.log, "--strict: a missing event ends the sensor and is named")
 
 
-def joules(run, formula):
-    """Watts of each target by tick, and the truth: (ticks, {tick: {target: joules}}, {tick: {target: joules}})."""
-    out = os.path.join(folder, "power.jsonl")
-    if os.path.exists(out):
-        os.unlink(out)
-    subprocess.run([server, "--once", "-i", "jsonl:" + run.path, "-o", "jsonl:" + out, "-F", formula, "--static", "none",
-                    "--listen", "off", "--state-dir", folder, "--sandbox", "off", "--cpu-base-freq", "1000"],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    power, true = {}, {}
-    for line in open(out):
-        report = json.loads(line)
-        power.setdefault(report["timestamp"], {})[report["target"]] = report["power"] * report["metadata"]["interval"]
-    for report, _, cell in run.cells():
-        row = true.setdefault(report["timestamp"], {})
-        for event in "INST_RETIRED", "PERF_COUNT_HW_INSTRUCTIONS":
-            if event in cell:
-                row[report["target"]] = cell[event] * SCALE
-        if "RAPL_ENERGY_PKG" in cell:
-            row["machine"] = cell["RAPL_ENERGY_PKG"] / 2**32
-    return sorted(power), power, true
-
-
-def judge(name, formula, after, static_only, binding=True):
+for name, formula, after, static_only in known_law.CASES:
     run = Run(name)
-    ticks, power, true = joules(run, formula)
-    ticks = ticks[after:]
-    sums = {t: sum(power[k].get(t, 0) for k in ticks) for t in ("/a", "/b", "idle", "system")}
-    truth = {t: sum(true.get(k, {}).get(t, 0) for k in ticks) for t in ("/a", "/b", "machine")}
-    if not truth["machine"]:
-        return verdict(False, "%s, %s: there is energy" % (name, formula))
-    what = "%s by %s, %d ticks after the first %d: idle %.1f %%" % (
-        name, formula, len(ticks), after, 100 * sums["idle"] / truth["machine"])
-    if static_only:
-        good = sums["idle"] >= 0.97 * truth["machine"]
-    else:
-        errors = [sums[t] / truth[t] - 1 for t in ("/a", "/b")]
-        good = max(map(abs, errors)) <= 0.03 and sums["idle"] <= 0.03 * truth["machine"]
-        what += ", containers off by " + ", ".join("%+.2f %%" % (100 * e) for e in errors)
-    if binding:
-        verdict(good, what)
-    else:
-        print("# %s%s" % (what, "" if good else " (beyond the bar of 3 %)"))
-
-
-judge("varied", "smartwatts", 40, False)
-judge("steady", "smartwatts", 40, False)
-judge("constant", "smartwatts", 120, True)
-for name in "varied", "steady", "default":
-    judge(name, "pooled", 60, False, binding=False)
-judge("constant", "pooled", 60, True)
+    print(known_law.judge(name, run.path, server, folder, formula, after, static_only))
