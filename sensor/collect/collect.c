@@ -19,13 +19,7 @@
 #include <poll.h>
 #include <string.h>
 
-/*
- * Between two looks at what inotify has, the ticks' own apart: a source that counts from birth on can wait,
- * others lose what is done before they have heard of it.
- */
-#define COLLECT_UNSEEN_RESCANS          12 /* rescans between two looks at the other hierarchies */
-#define COLLECT_DISCOVERY_PAUSE_S       0.25
-#define COLLECT_DISCOVERY_PAUSE_SHORT_S 0.05
+#define COLLECT_UNSEEN_RESCANS 12 /* rescans between two looks at the other hierarchies */
 #define COLLECT_FLUSH_IDLE_S                                                                                 \
 	2 /* at the end: how long the writer may take nothing before the rest is given up */
 
@@ -60,8 +54,10 @@ static void on_cgroups(struct ev_loop *ev, ev_io *watcher, int events)
 
 	(void)events;
 	collect_discover(collect);
+	collect_follow_edges(collect);
 	/* Whatever comes next waits a little, so that a storm of births costs no storm of wake-ups. */
 	ev_io_stop(ev, watcher);
+	collect->discovery_pause.repeat = collect_discovery_pause_s(collect);
 	ev_timer_again(ev, &collect->discovery_pause);
 }
 
@@ -86,6 +82,7 @@ static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
 	target_table_settle(collect->table, clock_realtime_ms());
 	if (collect->n_rescans++ % COLLECT_UNSEEN_RESCANS == 0)
 		collect_find_unseen(collect);
+	collect_follow_edges(collect);
 }
 
 static void on_watchdog(struct ev_loop *ev, ev_timer *timer, int events)
@@ -165,9 +162,7 @@ static void start_watchers(struct collect *collect)
 	if (collect->watch && cgroup_watch_fd(collect->watch) >= 0) {
 		ev_io_init(&collect->watch_io, on_cgroups, cgroup_watch_fd(collect->watch), EV_READ);
 		ev_timer_init(&collect->discovery_pause, on_discovery_pause, 0,
-			      collect->activity && collect->activity->ops->births
-				      ? COLLECT_DISCOVERY_PAUSE_S
-				      : COLLECT_DISCOVERY_PAUSE_SHORT_S);
+			      collect_discovery_pause_s(collect));
 		collect->watch_io.data = collect->discovery_pause.data = collect;
 		ev_io_start(ev, &collect->watch_io);
 	}
@@ -232,6 +227,7 @@ static int run(struct collect *collect)
 	int r;
 
 	collect_read_baseline(collect);
+	collect_start_edges(collect);
 	start_watchers(collect);
 	if (collect->simulated)
 		r = collect->simulated->start(collect);

@@ -11,6 +11,7 @@
 #include "source/choose.h"
 #include "priv/container_file.h"
 #include "machine/cpu_online.h"
+#include "collect/edges.h"
 #include "collect/encode.h"
 #include "write/link.h"
 #include "process/loop.h"
@@ -77,6 +78,7 @@ struct collect {
 	struct link_sender link;
 	uint64_t seq;
 	uint64_t last_energy_ns;
+	struct edges edges;
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since start */
 	uint64_t writer_lost;              /* of these, by the writer */
 	int64_t last_time_ms;
@@ -88,7 +90,7 @@ struct collect {
 	/* watchers */
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
-	ev_timer rescan, watchdog, discovery_pause, keep;
+	ev_timer rescan, watchdog, discovery_pause, edge, keep;
 	uint64_t better_ns,
 		better_wait_ns; /* when a better energy source is looked for, and how long after */
 	bool stopping;
@@ -139,6 +141,12 @@ void collect_better_energy(struct collect *collect);
 void collect_open_cpus(struct collect *collect);
 void collect_look_at_cpus(struct collect *collect);
 void collect_take_back_cpus(struct collect *collect);
+/* collect_edges.c: extra readings where a target is born or ends. start: with the ticks. */
+void collect_start_edges(struct collect *collect);
+/* After each look for what has come and gone: reads, or sets the time to. */
+void collect_follow_edges(struct collect *collect);
+/* For how long inotify is left alone after a look, in s. */
+double collect_discovery_pause_s(struct collect *collect);
 /* collect_tick.c: one reading of everything. `missed`: ticks that were due and did not come. */
 void collect_read_tick(struct collect *collect, uint64_t missed);
 /* Reads once without reporting, so that the first tick has something to differ from. */

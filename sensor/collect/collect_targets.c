@@ -64,6 +64,7 @@ static void target_started(void *data, unsigned slot)
 {
 	struct collect *collect = data;
 
+	edges_want(&collect->edges);
 	log_debug("target", 0, "new target '%s' (slot %u)", target_table_view(collect->table)->names[slot],
 		  slot);
 }

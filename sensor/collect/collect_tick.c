@@ -194,6 +194,7 @@ void collect_read_tick(struct collect *collect, uint64_t missed)
 	interval_ns = energy.monotonic_ns - collect->last_energy_ns;
 	collect->last_energy_ns = energy.monotonic_ns;
 	collect->seq++;
+	edges_note_reading(&collect->edges, false);
 	(void)target_table_refresh_names(collect->table, clock_realtime_ms());
 	if (collect->activity && target_table_view(collect->table)->n_ended > 0)
 		collect_merge_successors(collect);

@@ -17,7 +17,8 @@ struct sensor_config {
 	char *name;
 	uint64_t interval_ms;
 	uint64_t discovery_ms;
-	int64_t ticks; /* end after so many; 0: never */
+	int64_t edge_readings; /* extra ones per second, at most; 0: none */
+	int64_t ticks;         /* end after so many; 0: never */
 	char *cgroup_base;
 	struct event_group_request groups[SENSOR_GROUPS_MAX];
 	unsigned n_groups;

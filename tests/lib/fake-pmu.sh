@@ -5,7 +5,8 @@
 #   make_fake_sysfs DIR JOULES     each page fault on this machine is so many joules of RAPL_ENERGY_PKG; faults per
 #                                  cgroup are the event 'faults/ref-cycles/' (a name that formulas understand)
 #   make_fault_load FILE           compiles a static program: FILE RATE SECONDS touches RATE pages a second and
-#                                  prints its own number of faults at the end
+#                                  prints its own number of faults at the end, and that of its cgroup (with the faults of
+#                                  the runtime, which prepares the container in it) where memory.stat shows it
 #   make_fault_image IMAGE FILE    an image of that program
 
 make_fake_sysfs() {
@@ -25,6 +26,22 @@ make_fault_load() {
 		#include <sys/resource.h>
 		#include <time.h>
 		#define PAGES 256
+		static void print_cgroup(void)
+		{
+			const char *const paths[] = { "/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat" };
+			char line[256];
+			long n;
+			for (int i = 0; i < 2; i++) {
+				FILE *file = fopen(paths[i], "r");
+				while (file && fgets(line, sizeof(line), file))
+					if (sscanf(line, "pgfault %ld", &n) == 1) {
+						printf("cgroup %ld\n", n);
+						i = 2;
+					}
+				if (file)
+					fclose(file);
+			}
+		}
 		static double now(void)
 		{
 			struct timespec t;
@@ -51,6 +68,7 @@ make_fault_load() {
 			}
 			getrusage(RUSAGE_SELF, &usage);
 			printf("faults %ld\n", usage.ru_minflt + usage.ru_majflt);
+			print_cgroup();
 			return 0;
 		}
 	EOF
