@@ -269,6 +269,23 @@ static double counted_part(const struct machine *machine, const struct tick *tic
 	return machine->caught_up && tick->time_ms > machine->backlog_ms;
 }
 
+/*
+ * A sensor that reads once more at births and ends has ticks of any length, and one may be long after a
+ * pause: the second longest of the last ones is what the next may last.
+ */
+static void note_length(struct machine *machine, double interval_s)
+{
+	double longest_s = 0, second_s = 0;
+
+	memmove(machine->lengths_s + 1, machine->lengths_s, sizeof(machine->lengths_s) - sizeof(interval_s));
+	machine->lengths_s[0] = interval_s;
+	for (unsigned i = 0; i < MACHINE_LENGTHS; i++) {
+		second_s = fmax(second_s, fmin(longest_s, machine->lengths_s[i]));
+		longest_s = fmax(longest_s, machine->lengths_s[i]);
+	}
+	machine->interval_s = machine->lengths_s[2] > 0 ? second_s : longest_s;
+}
+
 static int run_tick(struct machine *machine, const struct join_slot *slot)
 {
 	const struct conserve_policy policy = {
@@ -306,7 +323,7 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 	machine->n.unwritable += (unsigned)r;
 	machine->n.rows += machine->conserved.n_rows - (unsigned)r;
 	machine->time_ms = tick->time_ms;
-	machine->interval_s = tick->interval_s;
+	note_length(machine, tick->interval_s);
 	return machine->config->once
 		       ? 0
 		       : live_update(&machine->live, tick, &machine->conserved, counted_part(machine, tick));

@@ -36,7 +36,8 @@ struct machine_counters {
 	double lost_cpu_s; /* CPU time that the sensor could attribute to no cgroup, of all processed ticks */
 };
 
-#define MACHINE_GAPS 16
+#define MACHINE_GAPS    16
+#define MACHINE_LENGTHS 8
 
 /* A finished tick that may still get reports. */
 struct machine_gap {
@@ -77,7 +78,8 @@ struct machine {
 	int64_t time_ms;    /* of the last tick; INT64_MIN: none */
 	int64_t saved_ms;   /* the position that is stored */
 	int64_t resumed_ms; /* position at the start: what is older was processed before; INT64_MIN: none */
-	double interval_s;
+	double interval_s;  /* what a tick may be expected to last */
+	double lengths_s[MACHINE_LENGTHS]; /* of the last ticks */
 	/*
 	 * Totals begin at the server's start: what was measured before it and is processed only now is not in
 	 * them. A clock that is behind the server's is known by what comes once all that was there is read.

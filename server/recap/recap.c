@@ -122,41 +122,83 @@ static void move_into(struct recap *recap, const struct report_power *row, enum 
 	struct recap_sum *machine = &recap->machine[row->scope][phase];
 	struct recap_socket *socket = find_socket(recap, row->socket);
 
-	if (!machine->samples)
+	/* No tick of the machine touches a run of no length. */
+	if (!machine->samples && recap_phase_s(&recap->window, RECAP_WHOLE) > 0)
 		return;
+	machine->samples += !machine->samples;
 	machine->total_j += more_j;
-	if (socket && isfinite(socket->energy_j[row->scope][phase]))
-		socket->energy_j[row->scope][phase] += more_j;
+	if (socket)
+		sum_add(&socket->energy_j[row->scope][phase], more_j);
+}
+
+/*
+ * A tick of the target's that no part of the run lies in: an engine starts to work in a container's cgroup
+ * before it notes the start, and ends after the end; a run of no length lies between two instants. Where rows
+ * are known to be of this very container, they are its joules all the same, those of the phase next to them.
+ */
+static bool is_beside(const struct recap *recap, enum recap_phase phase, double end_ms)
+{
+	const struct recap_window *window = &recap->window;
+
+	if (phase == RECAP_WHOLE)
+		return true;
+	if (end_ms > window->begin_ms)
+		return phase == RECAP_EXECUTION;
+	if (phase == RECAP_EXECUTION)
+		return window->execution_ms <= window->begin_ms;
+	return window->warmup_ms <= window->begin_ms && window->execution_ms > window->begin_ms;
+}
+
+/* A row, as far as recaps go. */
+struct share {
+	double energy_j, length_s;
+	double within_s; /* of the tick, within the run */
+	bool all;        /* all of its energy belongs to the run */
+	bool beside;     /* and its time does not */
+};
+
+static void add_share(struct recap *recap, const struct report_power *row, const struct share *share,
+		      enum recap_phase phase, bool of_machine)
+{
+	struct recap_sum *sum = &(of_machine ? recap->machine : recap->target)[row->scope][phase];
+	struct recap_socket *socket = of_machine ? find_socket(recap, row->socket) : NULL;
+	const double covered_s =
+		overlap_ms(recap, phase, (double)row->time_ms, share->length_s * 1000) / 1000;
+	const double by_time = covered_s / share->length_s;
+	double part = share->all ? covered_s / share->within_s : by_time;
+
+	if (share->beside)
+		part = is_beside(recap, phase, (double)row->time_ms);
+	if (!(part > 0))
+		return;
+	sum->total_j += share->energy_j * part;
+	sum_add(&sum->dynamic_j, row->dynamic * share->length_s * part);
+	sum_add(&sum->static_j, row->fixed * share->length_s * part);
+	sum_doubt(sum, row->sd * share->length_s * part);
+	sum_tick(sum, row, covered_s, share->length_s);
+	if (socket)
+		sum_add(&socket->energy_j[row->scope][phase], share->energy_j * part);
+	if (!of_machine)
+		move_into(recap, row, phase, share->energy_j * (part - by_time));
 }
 
 void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s)
 {
-	double length_s = row->interval_s > 0 ? row->interval_s : interval_s;
-	double energy_j = isfinite(row->energy_j) ? row->energy_j : row->power * length_s;
-	struct recap_socket *socket = of_machine ? find_socket(recap, row->socket) : NULL;
-	double spread_s = length_s; /* what the tick's energy is spread over */
+	const double length_s = row->interval_s > 0 ? row->interval_s : interval_s;
+	struct share share = {
+		.energy_j = isfinite(row->energy_j) ? row->energy_j : row->power * length_s,
+		.length_s = length_s,
+		.within_s = overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, length_s * 1000) / 1000,
+		.all = recap->whole_life && !of_machine,
+	};
 
-	if (recap->whole_life && !of_machine)
-		spread_s = overlap_ms(recap, RECAP_WHOLE, (double)row->time_ms, length_s * 1000) / 1000;
-	if (!isfinite(energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES)
+	if (!isfinite(share.energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES)
 		return;
-	for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
-		struct recap_sum *sum = &(of_machine ? recap->machine : recap->target)[row->scope][phase];
-		double covered_s = overlap_ms(recap, phase, (double)row->time_ms, length_s * 1000) / 1000;
-		double part = covered_s / spread_s;
-
-		if (!(covered_s > 0))
-			continue;
-		sum->total_j += energy_j * part;
-		sum_add(&sum->dynamic_j, row->dynamic * length_s * part);
-		sum_add(&sum->static_j, row->fixed * length_s * part);
-		sum_doubt(sum, row->sd * length_s * part);
-		sum_tick(sum, row, covered_s, length_s);
-		if (socket)
-			sum_add(&socket->energy_j[row->scope][phase], energy_j * part);
-		if (!of_machine)
-			move_into(recap, row, phase, energy_j * (part - covered_s / length_s));
-	}
+	share.beside = share.all && !(share.within_s > 0);
+	if (share.beside && !(recap->has_id && row->container_id && row->container_id[0]))
+		return;
+	for (unsigned phase = 0; phase < RECAP_PHASES; phase++)
+		add_share(recap, row, &share, (enum recap_phase)phase, of_machine);
 	recap->estimated |= of_machine && row->estimated;
 }
 

@@ -47,6 +47,7 @@ struct recap {
 	 * with that part for the machine.
 	 */
 	bool whole_life;
+	bool has_id; /* rows with an ID are of the container that is meant, and of no other of its name */
 	struct recap_sum target[REPORT_SCOPES][RECAP_PHASES];
 	struct recap_sum machine[REPORT_SCOPES][RECAP_PHASES];
 	struct recap_socket sockets[RECAP_SOCKETS_MAX]; /* of the machine */

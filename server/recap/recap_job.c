@@ -18,7 +18,10 @@
 #define PAGE_FIRST  4000 /* documents */
 #define PAGE_MAX    4000000
 #define TAIL_MIN_MS 10000 /* after the end; the tick that covers it ends there */
-#define SHORT_ID    12
+#define LEAD_MS                                                                                              \
+	10000 /* before the start: what an engine does in the cgroup of a container that it is about to      \
+		 start */
+#define SHORT_ID 12
 
 enum recap_stage { STAGE_MACHINE, STAGE_NAME, STAGE_SHORT_ID, STAGE_ALL, STAGE_DONE };
 
@@ -97,6 +100,8 @@ static void next(struct recap_job *job, enum recap_stage stage)
 {
 	job->stage = stage;
 	job->after_ms = (int64_t)floor(job->request->window.begin_ms);
+	if (stage != STAGE_MACHINE && job->recap.whole_life && job->recap.has_id)
+		job->after_ms -= LEAD_MS;
 	job->limit = PAGE_FIRST;
 	while (job->stage < STAGE_DONE && !wants(job))
 		job->stage++;
@@ -199,5 +204,6 @@ void recap_job_begin(struct recap_job *job)
 {
 	recap_init(&job->recap, &job->request->window);
 	job->recap.whole_life = job->request->whole_life;
+	job->recap.has_id = job->short_id[SHORT_ID - 1] != '\0';
 	next(job, STAGE_MACHINE);
 }

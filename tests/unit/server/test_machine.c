@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+static double said_s = 1; /* length of a tick, as its report says */
 static struct server_config config;
 
 static int setup_config(void **state)
@@ -31,11 +32,12 @@ static int setup_config(void **state)
 /* A document of a tick; `target` "all" carries the energy. */
 static void feed(struct machine *machine, unsigned tick, const char *target, double cycles)
 {
-	char text[1024];
+	char text[1024], metadata[80];
 	enum join_fed fed;
 	bson_t document;
 	int length;
 
+	(void)snprintf(metadata, sizeof(metadata), ",\"metadata\":{\"interval\":%.3f,\"targets\":2}", said_s);
 	length = snprintf(
 		text, sizeof(text),
 		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%u\"}},\"sensor\":\"n1\",\"target\":\"%s\","
@@ -43,8 +45,7 @@ static void feed(struct machine *machine, unsigned tick, const char *target, dou
 		"\"CPU_CLK_THREAD_UNHALTED:THREAD_P\":%.1f}}}}%s}",
 		1000000 + tick * 1000, target,
 		strcmp(target, "all") ? "" : "\"rapl\":{\"0\":{\"0\":{\"RAPL_ENERGY_PKG\":85899345920.0}}},",
-		cycles, cycles * 1.1,
-		strcmp(target, "all") ? "" : ",\"metadata\":{\"interval\":1.0,\"targets\":2}");
+		cycles, cycles * 1.1, strcmp(target, "all") ? "" : metadata);
 	assert_true(length > 0 && length < (int)sizeof(text));
 	assert_true(bson_init_from_json(&document, text, -1, NULL));
 	assert_int_equal(machine_feed(machine, bson_get_data(&document), document.len, 0, &fed), 0);
@@ -177,6 +178,29 @@ static void foreign_state_is_refused(void **state)
 	machine_free(machine);
 }
 
+/* What the next tick may last: neither an extra reading nor one pause changes it; another interval does. */
+static void odd_ticks_do_not_change_the_usual_length(void **state)
+{
+	const struct {
+		double said_s, usual_s;
+	} ticks[] = {{1, 1},      {1, 1},      {0.3, 1},   {0.12, 1}, {0.58, 1},   {1, 1},
+		     {9, 1},      {1, 1},      {1, 1},     {0.2, 1},  {0.8, 1},    {0.05, 1},
+		     {0.95, 1},   {1, 1},      {0.2, 1},   {0.2, 1},  {0.2, 0.95}, {0.2, 0.95},
+		     {0.2, 0.95}, {0.2, 0.95}, {0.2, 0.2}, {60, 0.2}, {60, 60}};
+	struct machine *machine = machine_new(&config, "n1", "sensorn1");
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(ticks) / sizeof(*ticks); i++) {
+		said_s = ticks[i].said_s;
+		feed_ticks(machine, i, i + 1);
+		if (fabs(machine_interval_s(machine) - ticks[i].usual_s) > 1e-9)
+			fail_msg("after tick %u: %g, not %g", i, machine_interval_s(machine),
+				 ticks[i].usual_s);
+	}
+	said_s = 1;
+	machine_free(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +209,7 @@ int main(void)
 		cmocka_unit_test(missing_reports_are_counted),
 		cmocka_unit_test(state_goes_on),
 		cmocka_unit_test(foreign_state_is_refused),
+		cmocka_unit_test(odd_ticks_do_not_change_the_usual_length),
 	};
 
 	return cmocka_run_group_tests(tests, setup_config, NULL);

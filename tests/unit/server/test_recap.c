@@ -184,6 +184,61 @@ static void a_brief_run_says_so(void **state)
 	assert_false(recap_warning(&recap, "n1", warning, sizeof(warning)));
 }
 
+/*
+ * What the engine did in the container's cgroup before it noted the start, and after the end; and a run of no
+ * length. Joules of the run with a container's id alone: others of its name may have run before it.
+ */
+static void ticks_beside_the_run_count_for_a_known_container(void **state)
+{
+	const struct {
+		struct recap_window window;
+		double whole_j, warmup_j, execution_j;
+	} runs[] = {
+		{{1000, 1000, 1000, 3000}, 4 * 5, 0, 4 * 5},
+		{{1000, 1000, 2000, 3000}, 4 * 5, 2 * 5, 2 * 5},
+		{{1000, 1500, 2000, 3000}, 4 * 5, 2.5, 2 * 5},
+		{{1500, 1500, 1500, 1500}, 4 * 5, 0, 4 * 5},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof(runs) / sizeof(*runs); i++) {
+		const bool has_id = i % 2;
+		struct recap recap;
+
+		recap_init(&recap, &runs[i / 2].window);
+		recap.whole_life = true;
+		recap.has_id = has_id;
+		for (int64_t time_ms = 1000; time_ms <= 4000; time_ms += 1000) {
+			struct report_power machine = row_at(time_ms, 20, "0", REPORT_SCOPE_CPU);
+
+			recap_add(&recap, &machine, true, 1);
+		}
+		for (int64_t time_ms = 1000; time_ms <= 4000; time_ms += 1000) {
+			struct report_power own = row_at(time_ms, 5, "0", REPORT_SCOPE_CPU);
+
+			own.container_id = "0123456789ab";
+			recap_add(&recap, &own, false, 1);
+			own.container_id = NULL;
+			if (time_ms == 1000)
+				recap_add(&recap, &own, false, 1);
+		}
+		if (!has_id) {
+			const double length_s = recap_phase_s(&runs[i / 2].window, RECAP_WHOLE);
+
+			assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, length_s * 5, 1);
+			assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, length_s * 20, 1);
+			continue;
+		}
+		assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, runs[i / 2].whole_j, 1);
+		assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WARMUP].total_j, runs[i / 2].warmup_j, 1);
+		assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_EXECUTION].total_j, runs[i / 2].execution_j,
+			    1);
+		assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j,
+			    recap_phase_s(&runs[i / 2].window, RECAP_WHOLE) > 0 ? 2 * 20 + 2 * 5 : 4 * 5, 1);
+		assert_true(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].samples > 0);
+	}
+}
+
 /* As long as a tick, longer than one, and nothing at all: these are not brief. */
 static void a_whole_tick_is_not_brief(void **state)
 {
@@ -326,6 +381,7 @@ int main(void)
 		cmocka_unit_test(boundary_is_in_proportion),
 		cmocka_unit_test(whole_life_counts_edges_in_full),
 		cmocka_unit_test(a_brief_run_says_so),
+		cmocka_unit_test(ticks_beside_the_run_count_for_a_known_container),
 		cmocka_unit_test(a_whole_tick_is_not_brief),
 		cmocka_unit_test(parts_of_a_window_add_up),
 		cmocka_unit_test(sockets_add_up_in_a_tick),
