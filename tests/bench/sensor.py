@@ -3,10 +3,11 @@
 """Cost of the sensor by number of cgroups and source of activity, beside hwpc-sensor in the same run.
 
 usage: tests/bench/sensor.py [--counts 10,200,1000] [--sources bpf,perf,cpustat] [--stores csv,sqlite] [--peer PROGRAM]
-                             [--seconds 15] [--churn 0] [--out build/bench]
+                             [--seconds 15] [--churn 0] [--edge-readings 2] [--out build/bench]
 --stores: the first for every source, the others for the first source only.
 --peer: a built hwpc-sensor (one that starts on a machine without hardware counters where there are none).
 --churn: cgroups that are born and end beside them, per minute.
+--edge-readings: a row for each of these numbers of extra readings a second; with --churn this shows what they cost.
 CPU time is what the scheduler gave all threads of all processes (schedstat); memory is PSS, shared parts shared out.
 All watch the same folder of cgroups, so that others on the machine change nothing. Ours looks through it once in each
 window, which is twice as often as by default.
@@ -69,7 +70,7 @@ def reading(pids):
 
 def ours_is_ready(process, log):
     del process
-    return "is measured" in open(log, encoding="utf-8", errors="replace").read()
+    return "measuring '" in open(log, encoding="utf-8", errors="replace").read()
 
 
 def settled():
@@ -124,9 +125,10 @@ def measure(command, seconds, ready, log):
                 pass
 
 
-def ours(options, folder, source, store, state):
+def ours(options, folder, source, store, state, edges):
     command = [f"{options.build}/wattribute-sensor", "-n", "bench", "-p", folder, "--state-dir", state, "--activity", source,
-               "--store", store, "--cgroup-discovery-interval", f"{int(options.seconds * 1000)}ms", "-c", "core"]
+               "--store", store, "--cgroup-discovery-interval", f"{int(options.seconds * 1000)}ms",
+               "--edge-readings", edges, "-c", "core"]
     for event in EVENTS:
         command += ["-e", event]
     return command
@@ -144,6 +146,15 @@ def written(folder):
     return sum(sum(1 for _ in open(path, encoding="utf-8", errors="replace")) - 1 for path in glob.glob(folder + "/csv/*"))
 
 
+def run_ours(options, folder, kind, log):
+    source, store, edges = kind
+    state = tempfile.mkdtemp(prefix="wattribute-bench-")
+    uri = {"csv": f"csv:{state}/csv", "sqlite": f"sqlite:{state}/store.db", "null": "null:"}[store]
+    row = measure(ours(options, folder, source, uri, state, edges), options.seconds, ours_is_ready, log)
+    shutil.rmtree(state)
+    return dict(row, what=f"{source}, {store}" + (f", {edges} extra" if len(options.edges) > 1 else ""))
+
+
 def run_count(options, count, results, log):
     command = [f"{options.build}/tests/bench/fleet", cgroup_root(), str(count), str(min(20, count))]
     if options.churn:
@@ -155,12 +166,10 @@ def run_count(options, count, results, log):
             sys.exit("sensor.py: the fleet of cgroups could not be made")
         for source in options.sources:
             for store in options.stores if source == options.sources[0] else options.stores[:1]:
-                state = tempfile.mkdtemp(prefix="wattribute-bench-")
-                uri = {"csv": f"csv:{state}/csv", "sqlite": f"sqlite:{state}/store.db", "null": "null:"}[store]
-                row = measure(ours(options, folder, source, uri, state), options.seconds, ours_is_ready, log)
-                results.append(dict(row, cgroups=count, what=f"{source}, {store}"))
-                show(results[-1])
-                shutil.rmtree(state)
+                for edges in options.edges:
+                    results.append(run_ours(options, folder, (source, store, edges), log))
+                    results[-1]["cgroups"] = count
+                    show(results[-1])
         if options.peer:
             out = tempfile.mkdtemp(prefix="wattribute-bench-")
             row = measure(theirs(options.peer, folder, out + "/csv"), options.seconds, settled(), log)
@@ -178,7 +187,7 @@ def show(row):
     if row.get("failed"):
         print(f"{row['cgroups']:>7} {row['what']:<20} did not run to the end: {row['failed']}", flush=True)
         return
-    print(f"{row['cgroups']:>7} {row['what']:<20} {row['cpu_ms']:>9.3f} ms/s {row['switches']:>8.1f} switches/s "
+    print(f"{row['cgroups']:>7} {row['what']:<22} {row['cpu_ms']:>9.3f} ms/s {row['switches']:>8.1f} switches/s "
           f"{row['fds']:>7} fds {row['pss_mb']:>7.1f} MB {row['processes']:>3} processes {row['threads']:>5} threads",
           flush=True)
 
@@ -202,10 +211,12 @@ def main():
     parser.add_argument("--peer", default=os.environ.get("HWPC_SENSOR"))
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--churn", type=float, default=0)
+    parser.add_argument("--edge-readings", dest="edges", default="2")
     parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
     parser.add_argument("--out", default="build/bench")
     options = parser.parse_args()
     options.sources, options.stores = options.sources.split(","), options.stores.split(",")
+    options.edges = options.edges.split(",")
     results = []
     os.makedirs(options.out, exist_ok=True)
     for count in options.counts.split(","):
