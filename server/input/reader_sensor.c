@@ -31,16 +31,21 @@ static struct machine *make_machine(struct reader *reader, const char *name)
 	struct machine *machine = input->events.machine(input->events.data, name, reader->collection);
 	char other[512];
 
-	if (!machine || input->files || strcmp(machine->reports, reader->collection) == 0)
+	if (!machine || input->files)
 		return machine;
-	/* Another collection's machine has this name: two streams are never taken for one. */
+	/* Another stream's machine has this name, of another collection or of this one: two are never taken
+	 * for one. */
+	if (strcmp(machine->reports, reader->collection) == 0 &&
+	    (reader->n_sources == 0 || strcmp(machine->sensor, name) == 0 || !machine->sensor[0]))
+		return machine;
 	(void)snprintf(other, sizeof(other), "%s.%s", own_name(reader), name);
 	machine = input->events.machine(input->events.data, other, reader->collection);
 	if (machine)
-		log_warning(INPUT_TOKEN, 0,
-			    "a sensor named '%s' writes into another collection as well: the one in '%s' is "
-			    "served as '%s'",
-			    name, reader->collection, other);
+		log_warning(
+			INPUT_TOKEN, 0,
+			"another sensor is already served as '%s': the one of that name in '%s' is served as "
+			"'%s'",
+			name, reader->collection, other);
 	return machine;
 }
 
@@ -91,7 +96,8 @@ static struct machine *add_further(struct reader *reader, const char *sensor)
 	return machine;
 }
 
-static struct machine *find_in_collection(struct reader *reader, const char *sensor)
+static struct machine *find_in_collection(struct reader *reader, const char *sensor, const uint8_t *document,
+					  size_t length)
 {
 	struct machine *own = reader->sources[0].machine;
 
@@ -102,6 +108,9 @@ static struct machine *find_in_collection(struct reader *reader, const char *sen
 		if (strcmp(reader->sources[i].machine->sensor, sensor) == 0)
 			return reader->sources[i].held ? NULL : reader->sources[i].machine;
 	}
+	/* A malformed document founds no machine: it is counted where the others are. */
+	if (!machine_can_read(own, document, length))
+		return own;
 	add_further(reader, sensor);
 	return reader->n_sources > 1 && !reader->sources[reader->n_sources - 1].held &&
 			       strcmp(reader->sources[reader->n_sources - 1].machine->sensor, sensor) == 0
@@ -114,13 +123,15 @@ struct machine *reader_find_machine(struct reader *reader, const uint8_t *docume
 	const char *sensor = report_bson_sensor(document, length);
 
 	if (!reader->input->files)
-		return find_in_collection(reader, sensor);
+		return find_in_collection(reader, sensor, document, length);
 	if (!sensor)
 		sensor = own_name(reader);
 	for (unsigned i = 0; i < reader->n_sources; i++) {
 		if (strcmp(reader->sources[i].machine->name, sensor) == 0)
 			return reader->sources[i].machine;
 	}
+	if (reader->n_sources > 0 && !machine_can_read(reader->sources[0].machine, document, length))
+		return reader->sources[0].machine;
 	return input_wants(reader->input, sensor) ? reader_add_machine(reader, sensor) : NULL;
 }
 

@@ -133,6 +133,13 @@ static bool mend_identity(struct machine *machine)
 	return true;
 }
 
+bool machine_can_read(struct machine *machine, const uint8_t *document, size_t length)
+{
+	struct reason why;
+
+	return report_bson_decode(document, length, machine->names, &machine->decoded, &why) == 0;
+}
+
 int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
 		 enum join_fed *ret_fed)
 {

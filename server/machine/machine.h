@@ -97,6 +97,8 @@ struct machine {
 struct machine *machine_new(const struct server_config *config, const char *name, const char *reports);
 void machine_free(struct machine *machine);
 
+/* True for a well-formed report; nothing is counted. */
+bool machine_can_read(struct machine *machine, const uint8_t *document, size_t length);
 /* Takes a document in. 0; -EBADMSG (counted, reason in `why`); -ENOMEM. */
 int machine_feed(struct machine *machine, const uint8_t *document, size_t length, int64_t now_ms,
 		 enum join_fed *ret_fed);
