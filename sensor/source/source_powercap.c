@@ -32,7 +32,8 @@ struct zone_counter {
 	bool package; /* a socket's energy: it never stands still */
 	struct energy_counter energy;
 	uint64_t take_ns;  /* when a tick has had its energy */
-	bool failed;       /* the last reading */
+	int error;         /* of the last reading */
+	bool dead;         /* a tick has lacked it for that, and the log has it */
 	bool gap;          /* what it has counted in this tick is not known */
 	unsigned n_told;   /* warnings in the log */
 	uint64_t retry_ns; /* not opened again before */
@@ -327,10 +328,11 @@ static int powercap_open(struct source_context *context, const struct event_grou
 	return 0;
 }
 
-#define TOLD_MAX  3                     /* warnings of one zone; metadata.lost has all failures */
-#define STILL_NS  (CLOCK_NS_PER_S / 2)  /* in which each socket takes something */
-#define BRIDGE_NS (60 * CLOCK_NS_PER_S) /* of silence; older energy belongs to no tick any more */
-#define RETRY_MAX 6                     /* opened again after 1, 2, 4 ... 64 s */
+#define TOLD_MAX    3                     /* warnings of one zone; metadata.lost has all failures */
+#define STILL_NS    (CLOCK_NS_PER_S / 2)  /* in which each socket takes something */
+#define BRIDGE_NS   (60 * CLOCK_NS_PER_S) /* of silence; older energy belongs to no tick any more */
+#define FRESH_SHARE 10 /* of a tick's length: so old a reading may be in place of one at its end */
+#define RETRY_MAX   6  /* opened again after 1, 2, 4 ... 64 s */
 
 static void tell(struct zone_counter *counter, int error, const char *what)
 {
@@ -363,7 +365,7 @@ static int reopen(struct source_powercap *powercap, struct zone_counter *counter
 	if (fd < 0)
 		return fd;
 	if (!is_same_file(counter->fd, fd)) {
-		if (!counter->failed)
+		if (!counter->dead)
 			tell(counter, 0, "is another file now, its driver was loaded again");
 		counter->energy.started = false; /* another counter: its first reading is a baseline */
 		counter->gap = true;
@@ -381,15 +383,12 @@ static void keep_counter(struct source_powercap *powercap, struct zone_counter *
 
 	if (r < 0 && reopen(powercap, counter, now_ns) == 0)
 		r = read_uj(counter->fd, &now_uj);
-	if (r < 0) {
-		if (!counter->failed)
-			tell(counter, r, "cannot be read");
-		counter->failed = true;
+	counter->error = r;
+	if (r < 0)
 		return;
-	}
-	if (counter->failed && counter->n_told <= TOLD_MAX)
+	if (counter->dead && counter->n_told <= TOLD_MAX)
 		log_notice(LOG_TOKEN, 0, "zone %s can be read again", counter->id);
-	counter->failed = false;
+	counter->dead = false;
 	counter->n_retries = 0;
 	counter->retry_ns = 0;
 	if (energy_counter_read(&counter->energy, now_uj, now_ns) == 0)
@@ -419,11 +418,24 @@ static uint64_t powercap_period(const struct system_source *source)
 	return shortest_ns;
 }
 
+/* A reading that fails between ticks or at one is no loss as long as another one is as good as new. */
+static bool is_dead(struct zone_counter *counter, uint64_t interval_ns)
+{
+	const uint64_t age_ns = clock_monotonic_ns() - counter->energy.before_ns;
+
+	if (counter->error == 0 || age_ns <= interval_ns / FRESH_SHARE)
+		return false;
+	if (!counter->dead)
+		tell(counter, counter->error, "cannot be read");
+	counter->dead = true;
+	return true;
+}
+
 /* Has this tick no energy of the counter? What was counted meanwhile is in the next tick that has. */
 static bool is_missing(struct zone_counter *counter, uint64_t interval_ns)
 {
 	const uint64_t now_ns = counter->energy.before_ns;
-	bool missing = counter->failed || counter->gap;
+	bool missing = is_dead(counter, interval_ns) || counter->gap;
 
 	if (counter->take_ns == 0)
 		counter->take_ns = now_ns; /* the baseline */
