@@ -65,7 +65,8 @@ for by in "perf", "bpf":
         verdict(abs(share / true - 1) <= 0.005, "plain-%s: the share is right (%.5f, true %.5f)" % (by, share, true))
     run = Run("names-" + by)
     for event in "INST_RETIRED", "r08", "armv8_pmuv3/event=0x08/", "arm_ac57::INST_RETIRED":
-        near(run, event, 0.005, own=Run("plain-" + by).own)
+        # By perf the machine's group and the cgroup's, four each, share six counters and are scaled.
+        near(run, event, 0.005 if by == "bpf" else 0.02, own=Run("plain-" + by).own)
     run = Run("user-" + by)
     near(run, "PERF_COUNT_HW_INSTRUCTIONS:u", 0.005)
     near(run, "INST_RETIRED:u", 0.005)

@@ -78,6 +78,22 @@ static int check_files(const mongoc_uri_t *uri, struct reason *why)
 	return 0;
 }
 
+/*
+ * A driver quotes what it does not like, and where a URI has a user, that may be a part of the password. Its
+ * words up to the first quotation mark say enough.
+ */
+static void cut_quotations(const char *location, char *message)
+{
+	size_t length;
+
+	if (!strchr(location, '@'))
+		return;
+	length = strcspn(message, "\"'");
+	while (length > 0 && strchr(" :(", message[length - 1]))
+		length--;
+	message[length] = '\0';
+}
+
 mongoc_uri_t *store_mongo_parse(const char *location, struct reason *why)
 {
 	bson_error_t error = {0};
@@ -90,6 +106,8 @@ mongoc_uri_t *store_mongo_parse(const char *location, struct reason *why)
 	if (!uri && strncmp(error.message, "Password", strlen("Password")) == 0)
 		(void)snprintf(error.message, sizeof(error.message),
 			       "the password has characters to be escaped");
+	if (!uri)
+		cut_quotations(location, error.message);
 	if (!uri)
 		reason_set(why, 0, "'%s' is no MongoDB URI: %s%s",
 			   store_uri_display(location, shown, sizeof(shown)),
