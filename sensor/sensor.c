@@ -76,6 +76,8 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 	}
 	log_set_level(config->verbose > 0 ? LOG_LEVEL_DEBUG
 					  : (enum log_level)(config->log_level + LOG_LEVEL_ERROR));
+	if (config->sandbox != SANDBOX_OFF)
+		sandbox_hide_memory();
 	if (!duty) {
 		if (action == CONFIG_CHECK)
 			return check_settings(config);

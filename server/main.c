@@ -90,6 +90,8 @@ static int run(const struct server_config *config, char *argv[])
 	gid_t gid = (gid_t)-1;
 
 	log_set_level(config->level);
+	if (config->sandbox != SANDBOX_OFF)
+		sandbox_hide_memory();
 	if (duty) {
 		log_set_name(strcmp(duty, "store") == 0 ? "wattribute-server store"
 							: "wattribute-server input");

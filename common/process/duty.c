@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -90,6 +91,20 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * Nothing of the terminal that the daemon was started from: neither its input nor the right to type into it
+ * (TIOCSTI wants the controlling terminal). No core file, which holds passwords.
+ */
+static bool leave_terminal(void)
+{
+	const struct rlimit none = {0, 0};
+	const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)setsid();
+	(void)setrlimit(RLIMIT_CORE, &none);
+	return null >= 0 && (null == STDIN_FILENO || dup2(null, STDIN_FILENO) == STDIN_FILENO);
+}
+
 static bool place_fds(struct start *start)
 {
 	start->socket = fcntl(start->socket, F_DUPFD_CLOEXEC, FD_ABOVE);
@@ -108,7 +123,8 @@ _Noreturn static void run_child(struct start *start)
 {
 	reset_signals();
 	/* SIGTERM, so that the child can finish its work; the closed socket tells it the same. */
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == start->parent && place_fds(start)) {
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == start->parent && leave_terminal() &&
+	    place_fds(start)) {
 		(void)execve("/proc/self/exe", start->argv, start->environment);
 		if (strchr(start->argv[0], '/')) /* no /proc */
 			(void)execve(start->argv[0], start->argv, start->environment);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define KEEP_USER ((uid_t)-1)
@@ -37,6 +38,16 @@ int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 	*ret_uid = entry->pw_uid;
 	*ret_gid = entry->pw_gid;
 	return 0;
+}
+
+void sandbox_hide_memory(void)
+{
+#ifndef WATTRIBUTE_SANITIZED
+	const struct rlimit none = {0, 0};
+
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)setrlimit(RLIMIT_CORE, &none);
+#endif
 }
 
 /* Plans to keep those of `capabilities` that this process has. */

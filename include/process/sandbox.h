@@ -43,3 +43,8 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why
  * sanitizer build cannot do it. Does nothing with SANDBOX_OFF.
  */
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why);
+/*
+ * Other processes of the same user cannot read this one's memory (ptrace, /proc/PID/mem), and it leaves no
+ * core file: passwords are there. Lasts until exec. Does nothing in a sanitizer build, which traces itself.
+ */
+void sandbox_hide_memory(void);

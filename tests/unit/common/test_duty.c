@@ -14,11 +14,30 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static char **arguments;
 static char buffer[IPC_MESSAGE_MAX + 16];
+
+/* A child has nothing of the terminal: its own session, no input, no way to type; and leaves no core. */
+static int apart(void)
+{
+	struct rlimit core;
+	struct stat null, input;
+
+	if (getsid(0) != getpid() || open("/dev/tty", O_RDWR) >= 0)
+		return 1;
+	if (stat("/dev/null", &null) < 0 || fstat(STDIN_FILENO, &input) < 0 || null.st_rdev != input.st_rdev)
+		return 2;
+	if (fcntl(STDIN_FILENO, F_GETFL) & O_ACCMODE)
+		return 3;
+	if (getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_cur != 0 || core.rlim_max != 0)
+		return 4;
+	return 9;
+}
 
 /* The child: answers with its duty, its last argument and the descriptors it has; ends when the socket
  * closes. */
@@ -31,6 +50,8 @@ static int child_main(const char *name, char *argv[])
 		(void)signal(SIGTERM, SIG_IGN);
 	for (int fd = 0; fd < 64; fd++)
 		fds |= fcntl(fd, F_GETFD) >= 0 ? UINT64_C(1) << fd : 0;
+	if (strcmp(name, "apart") == 0)
+		return apart();
 	(void)ipc_send(DUTY_SOCKET_FD, 1, 0, &fds, sizeof(fds), NULL, 0);
 	(void)ipc_send(DUTY_SOCKET_FD, 2, 0, name, strlen(name) + 1, NULL, 0);
 	(void)ipc_send(DUTY_SOCKET_FD, 3, 0, argv[0], strlen(argv[0]) + 1, NULL, 0);
@@ -86,6 +107,17 @@ static void without_extra(void **state)
 	(void)close(left_open);
 }
 
+static void apart_from_the_terminal(void **state)
+{
+	struct duty duty;
+
+	(void)state;
+	assert_int_equal(duty_spawn("apart", arguments, -1, &duty), 0);
+	const int status = duty_stop(&duty, 5000);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 9);
+}
+
 static void killed_when_stubborn(void **state)
 {
 	struct duty duty;
@@ -124,6 +156,7 @@ int main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(orderly),
 		cmocka_unit_test(without_extra),
+		cmocka_unit_test(apart_from_the_terminal),
 		cmocka_unit_test(killed_when_stubborn),
 		cmocka_unit_test(dies_with_its_parent),
 	};

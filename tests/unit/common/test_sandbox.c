@@ -18,9 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,6 +57,61 @@ static void assert_well(int status)
 		if (!(condition))                                                                            \
 			return __LINE__ % 255 + 1;                                                           \
 	} while (0)
+
+/* ioctl and prctl, by number, whatever stands in the upper half of the word. */
+static int numbered(enum sandbox_profile profile)
+{
+	static const unsigned long forbidden[] = {TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS, TIOCSCTTY, TCSETS};
+	int ends[2], n = -1;
+
+	CHECK(pipe(ends) == 0);
+	CHECK(sandbox_enter(profile, SANDBOX_ERRNO, &why) == 0);
+	for (size_t i = 0; i < sizeof(forbidden) / sizeof(*forbidden); i++) {
+		errno = 0;
+		CHECK(syscall(SYS_ioctl, ends[0], forbidden[i], "x") < 0 && errno == EPERM);
+		CHECK(syscall(SYS_ioctl, ends[0], forbidden[i] | 1ul << 32, "x") < 0 && errno == EPERM);
+	}
+	CHECK(ioctl(ends[0], FIONREAD, &n) == 0 && n == 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 && errno == EPERM);
+	CHECK(prctl(PR_SET_PTRACER, 1, 0, 0, 0) < 0 && errno == EPERM);
+	CHECK(prctl(PR_SET_NAME, "x", 0, 0, 0) == 0);
+	return 0;
+}
+
+static int collect_numbered(void *data)
+{
+	(void)data;
+	return numbered(SANDBOX_COLLECT);
+}
+
+static int write_numbered(void *data)
+{
+	(void)data;
+	return numbered(SANDBOX_WRITE);
+}
+
+static int server_numbered(void *data)
+{
+	(void)data;
+	return numbered(SANDBOX_SERVER);
+}
+
+static int hidden(void *data)
+{
+	(void)data;
+	sandbox_hide_memory();
+	CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+	return 0;
+}
+
+static void memory_is_hidden(void **state)
+{
+	(void)state;
+#ifdef WATTRIBUTE_SANITIZED
+	skip(); /* the leak checker traces its own process */
+#endif
+	assert_well(in_child(hidden, NULL));
+}
 
 static int collect_errno(void *data)
 {
@@ -146,6 +203,9 @@ static void system_calls(void **state)
 	assert_well(in_child(collect_errno, NULL));
 	assert_well(in_child(write_errno, NULL));
 	assert_well(in_child(server_errno, NULL));
+	assert_well(in_child(collect_numbered, NULL));
+	assert_well(in_child(write_numbered, NULL));
+	assert_well(in_child(server_numbered, NULL));
 	assert_well(in_child(collect_log, NULL));
 	int status = in_child(collect_kill, NULL);
 	assert_true(WIFSIGNALED(status));
@@ -239,9 +299,8 @@ static void finding_users(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(system_calls),
-		cmocka_unit_test(off_does_nothing),
-		cmocka_unit_test(users_and_capabilities),
+		cmocka_unit_test(system_calls),     cmocka_unit_test(memory_is_hidden),
+		cmocka_unit_test(off_does_nothing), cmocka_unit_test(users_and_capabilities),
 		cmocka_unit_test(finding_users),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
