@@ -5,6 +5,7 @@
  */
 #include "http/http_private.h"
 
+#include "http/http_origin.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -174,6 +175,14 @@ static bool token_equal(const char *given, const char *wanted)
 	return difference == 0;
 }
 
+static bool has_token(const struct http_request *request)
+{
+	const char *given = http_request_header(request, "Authorization");
+
+	return given && strncasecmp(given, "Bearer ", 7) == 0 &&
+	       token_equal(given + 7, request->http->options.token);
+}
+
 static bool allowed(const struct http_request *request)
 {
 	const struct http_options *options = &request->http->options;
@@ -184,9 +193,7 @@ static bool allowed(const struct http_request *request)
 		if (request->route && strcmp(options->open_patterns[i], request->route->pattern) == 0)
 			return true;
 	}
-	const char *given =
-		MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Authorization");
-	return given && strncasecmp(given, "Bearer ", 7) == 0 && token_equal(given + 7, options->token);
+	return has_token(request);
 }
 
 static bool method_fits(const char *method, const char *wanted)
@@ -241,11 +248,32 @@ static void answer_unrouted(struct http_request *request, const char *allow)
 		(void)MHD_add_response_header(request->response, "Allow", allow);
 }
 
+/* Nothing for the page of a stranger in the browser of somebody who can reach this server. */
+static bool refuse_stranger(struct http_request *request)
+{
+	const char *host = http_request_header(request, "Host");
+	const char *origin = http_request_header(request, "Origin");
+	const bool reads = method_fits(request->method, "GET");
+	const bool proven = request->http->options.token && has_token(request);
+
+	if (!proven && !http_host_allowed(host, request->http->options.hosts))
+		http_answer_error(
+			request, 421,
+			"requests for the name '%.64s' are not answered, as it may be anybody's; use "
+			"an address, or allow it with --allow-host",
+			host);
+	else if (!reads && !http_origin_allowed(origin, host))
+		http_answer_error(request, 403, "a page of '%.64s' may not change anything here", origin);
+	return request->answered;
+}
+
 /* All checks that are possible before the body has arrived. */
 static void check_head(struct http_request *request)
 {
 	char allow[64];
 
+	if (refuse_stranger(request))
+		return;
 	if (request->parse_result == -E2BIG)
 		http_answer_error(request, 414,
 				  "the address is too long, or has too many parts or parameters");

@@ -39,6 +39,7 @@ struct http_options {
 	unsigned per_address; /* connections of one address; 0: 64 */
 	unsigned waiting;     /* requests waiting at once, more are answered with 503; 0: 128 */
 	const char *token;    /* required as "Authorization: Bearer …", else 401; NULL: none required */
+	const char *hosts; /* names that a Host header may hold beside addresses and private names; or NULL */
 	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
 };
 

@@ -66,6 +66,7 @@ int api_start(struct server *server)
 		.address = server->config->address,
 		.port = server->config->port,
 		.token = server->config->token,
+		.hosts = server->config->hosts,
 		.open_patterns = open_patterns,
 		/* Many machines' runs may wait at once, all behind one address (a bridge, a gateway). */
 		.connections = API_CONNECTIONS,

@@ -37,6 +37,7 @@ struct server_config {
 	uint64_t recap_timeout_ms;
 	char *log_level;
 	char *user;
+	char *hosts; /* names, with commas between */
 	int sandbox;
 	/* settled from the above */
 	char database_name[STORE_DATABASE_SIZE]; /* that requests may name */

@@ -210,6 +210,13 @@ const struct config_row server_option_rows[SERVER_OPTION_ROWS] = {
 	 .placeholder = "WORD",
 	 .offset = FIELD(token),
 	 .help = "require the header 'Authorization: Bearer WORD', except for /healthz"},
+	{.name = "allow-host",
+	 .type = CONFIG_STRING,
+	 .placeholder = "NAMES",
+	 .offset = FIELD(hosts),
+	 .help = "names, separated by commas, under which browsers may reach this server; addresses and "
+		 "names "
+		 "without a dot always may"},
 	{.name = "recap-timeout",
 	 .type = CONFIG_DURATION_MS,
 	 .placeholder = "TIME",

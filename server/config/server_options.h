@@ -6,5 +6,5 @@
 
 #include "config/config.h"
 
-#define SERVER_OPTION_ROWS 42
+#define SERVER_OPTION_ROWS 43
 extern const struct config_row server_option_rows[SERVER_OPTION_ROWS];

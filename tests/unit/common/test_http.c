@@ -383,6 +383,32 @@ static void connections_per_address(void **state)
 	(void)teardown(state);
 }
 
+/* A page of a stranger, in the browser of somebody who can reach the server. */
+static void strangers(void **state)
+{
+	(void)state;
+	assert_int_equal(finish(client("POST /db/m HTTP/1.1\r\nHost: box:1\r\nOrigin: http://evil.example\r\n"
+				       "Content-Length: 0\r\nConnection: close\r\n\r\n")),
+			 403);
+	assert_int_equal(finish(client("DELETE /healthz HTTP/1.1\r\nHost: box\r\nOrigin: null\r\n"
+				       "Connection: close\r\n\r\n")),
+			 403);
+	assert_int_equal(finish(client("POST /db/m HTTP/1.1\r\nHost: box:1\r\nOrigin: http://box:1\r\n"
+				       "Content-Length: 0\r\nConnection: close\r\n\r\n")),
+			 200);
+	assert_int_equal(finish(client("GET /healthz HTTP/1.1\r\nHost: box\r\nOrigin: http://evil.example\r\n"
+				       "Connection: close\r\n\r\n")),
+			 200); /* it may ask; the browser does not let it read */
+	assert_int_equal(finish(client("GET /healthz HTTP/1.1\r\nHost: evil.example:4443\r\n"
+				       "Connection: close\r\n\r\n")),
+			 421);
+	assert_non_null(strstr(reply, "--allow-host"));
+	assert_int_equal(finish(client("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:4443\r\n"
+				       "Connection: close\r\n\r\n")),
+			 200);
+	assert_int_equal(finish(client("GET /healthz HTTP/1.0\r\n\r\n")), 200);
+}
+
 static void bearer_token(void **state)
 {
 	static const char *const open_patterns[] = {"/healthz", NULL};
@@ -430,6 +456,7 @@ int main(void)
 		cmocka_unit_test(drips_are_cut),
 		cmocka_unit_test(each_request_has_its_time),
 		cmocka_unit_test(connections_per_address),
+		cmocka_unit_test_setup_teardown(strangers, setup, teardown),
 		cmocka_unit_test(bearer_token),
 		cmocka_unit_test(addresses),
 	};
