@@ -87,7 +87,7 @@ $(BUILD)/common/%.o: INCLUDES = -Icommon
 $(BUILD)/sensor/%.o: INCLUDES = -Isensor
 $(BUILD)/sim/%.o: INCLUDES = -Isensor -I.
 $(BUILD)/server/%.o: INCLUDES = -Iserver
-$(BUILD)/client/%.o: INCLUDES = -Iclient -I.
+$(BUILD)/client/%.o: INCLUDES = -Iclient
 $(BUILD)/tests/%.o: INCLUDES = -Icommon -Isensor -Iserver -Iclient -Itests -I. -DCMOCKA_DISABLE_DEPRECATION_WARNINGS
 
 # The value of a variable, for scripts.
@@ -135,7 +135,7 @@ $(BUILD)/wattribute-sim: $(BUILD)/sim/main.o $(BUILD)/libsim.a $(BUILD)/libsenso
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
 $(BUILD)/wattribute-server: $(BUILD)/server/main.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
-$(BUILD)/wattribute: $(BUILD)/client/main.o $(BUILD)/libclient.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
+$(BUILD)/wattribute: $(BUILD)/client/main.o $(BUILD)/libclient.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(CLIENT_LIBS) $(COMMON_LIBS)
 
 # A unit test links whatever it needs of all our libraries. LAPACKE is the reference for our own small solvers.
@@ -161,6 +161,9 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_DRIVER) $(TEST_LIBS)
 # Streams of the simulated machine without a sensor, for accuracy work.
 $(BUILD)/tests/sim/simgen: $(BUILD)/tests/sim/simgen.o $(BUILD)/libsensor.a $(BUILD)/libsim.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(SENSOR_LIBS) $(COMMON_LIBS)
+# Power reports beside the simulated machine's truth.
+$(BUILD)/wattribute-score: $(BUILD)/sim/score/main.o $(BUILD)/libsim.a $(BUILD)/libcommon.a
+	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
 # Recorded reports through one formula, alone.
 $(BUILD)/tests/sim/replay: $(BUILD)/tests/sim/replay.o $(BUILD)/libserver.a $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)

@@ -4,7 +4,6 @@
  */
 #include "client.h"
 #include "base/cleanup.h"
-#include "sim/score/score.h"
 #include "base/text.h"
 
 #include <locale.h>
@@ -24,7 +23,6 @@ static const struct command commands[] = {
 	{"top", client_top_main, "watts of each container, refreshed every second"},
 	{"recap", client_recap_main, "energy of finished runs"},
 	{"export", client_export_main, "power reports of a store as CSV or JSON lines"},
-	{"score", score_main, "power reports beside the truth of a simulated machine"},
 };
 
 static void print_usage(FILE *out)

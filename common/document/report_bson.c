@@ -131,6 +131,8 @@ int report_bson_add_all_counts(struct batch *batch, const struct report_head *he
 	bson_encoder_i32(&encoder, "targets", (int32_t)metadata->n_targets);
 	bson_encoder_string(&encoder, "energy_source", metadata->energy_source);
 	bson_encoder_string(&encoder, "activity_source", metadata->activity_source);
+	if (metadata->estimated)
+		bson_encoder_bool(&encoder, "estimated", true);
 	if (metadata->base_frequency_mhz > 0)
 		bson_encoder_double(&encoder, "base_frequency", metadata->base_frequency_mhz);
 	if (metadata->n_cores)

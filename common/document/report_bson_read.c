@@ -233,27 +233,31 @@ static void read_metadata_field(struct report_decoded *decoded, const struct bso
 		decoded->container_id = text;
 	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "partial")) {
 		decoded->partial = cursor->value[0] != 0;
+	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "estimated")) {
+		decoded->said.estimated = cursor->value[0] != 0;
 	} else if (number >= 0 && number <= 1 && bson_cursor_is(cursor, "scaled")) {
 		decoded->scaled = number;
 	} else if (number >= 0 && number < 9e15 && bson_cursor_is(cursor, "seq")) {
-		decoded->has_seq = true;
-		decoded->seq = (uint64_t)number;
+		decoded->said.has_seq = true;
+		decoded->said.seq = (uint64_t)number;
 	} else if (isfinite(number) && bson_cursor_is(cursor, "interval")) {
-		decoded->interval_s = number;
+		decoded->said.interval_s = number;
 	} else if (number >= 0 && number < 1e9 && bson_cursor_is(cursor, "targets")) {
-		decoded->n_targets = (int64_t)number;
+		decoded->said.n_targets = (int64_t)number;
 	} else if (text && bson_cursor_is(cursor, "energy_source")) {
 		decoded->energy_source = text;
+		/* Sensors that do not write `estimated` have one source that does. */
+		decoded->said.estimated |= strcmp(text, REPORT_SOURCE_ESTIMATE) == 0;
 	} else if (text && bson_cursor_is(cursor, "activity_source")) {
 		decoded->activity_source = text;
 	} else if (number > 0 && isfinite(number) && bson_cursor_is(cursor, "base_frequency")) {
-		decoded->base_frequency_mhz = number;
+		decoded->said.base_frequency_mhz = number;
 	} else if (number > 0 && isfinite(number) && bson_cursor_is(cursor, "cores")) {
-		decoded->n_cores = number;
+		decoded->said.n_cores = number;
 	} else if (number > 0 && number < 1e9 && bson_cursor_is(cursor, "lost_cpu_time")) {
-		decoded->lost_cpu_s = number;
+		decoded->said.lost_cpu_s = number;
 	} else if (bson_cursor_is(cursor, "lost")) {
-		decoded->lost_total = read_lost(cursor);
+		decoded->said.lost_total = read_lost(cursor);
 	}
 }
 
@@ -318,8 +322,7 @@ static void reset_decoded(struct report_decoded *decoded)
 		.values = values,
 		.capacity = capacity,
 		.scaled = 1,
-		.interval_s = NAN,
-		.n_targets = -1,
+		.said = REPORT_TICK_UNKNOWN,
 	};
 }
 

@@ -2,7 +2,7 @@
 /*
  * One hash for texts and bytes (FNV-1a), in two widths: identities of documents are made from the wide one,
  * marks in names and the model's keys from the narrow one, so neither may change. Tables hash by themselves
- * (uthash).
+ * (uthash), but for the join's.
  */
 #pragma once
 

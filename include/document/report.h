@@ -8,6 +8,7 @@
 
 #include "base/reason.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,9 @@
 /* The group and event that CPU-time sources (cpu.stat) report: nanoseconds of CPU time in the tick. */
 #define REPORT_GROUP_CPUSTAT  "cpustat"
 #define REPORT_EVENT_CPU_TIME "CPU_TIME_NS"
+
+/* The energy source of sensors that do not say `estimated` of themselves. */
+#define REPORT_SOURCE_ESTIMATE "estimate"
 
 enum report_scope { REPORT_SCOPE_CPU, REPORT_SCOPE_DRAM, REPORT_SCOPES };
 extern const char *const report_scope_names[REPORT_SCOPES]; /* "cpu", "dram" */
@@ -82,6 +86,7 @@ struct report_tick_metadata {
 	unsigned n_targets; /* container reports of this tick */
 	const char *energy_source;
 	const char *activity_source;
+	bool estimated;            /* the energy is a model's; false is omitted */
 	double base_frequency_mhz; /* 0: unknown */
 	unsigned n_cores;          /* physical cores of a socket; 0: unknown */
 	double lost_cpu_s; /* CPU time of this tick that cannot be attributed to a cgroup with certainty; 0 is
@@ -91,6 +96,20 @@ struct report_tick_metadata {
 	const char *version;
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since the sensor's start */
 };
+
+/* What a read `all` says of its tick, from the decoder to the formulas. */
+struct report_tick {
+	bool has_seq;
+	bool estimated; /* the energy is a model's */
+	uint64_t seq;
+	double interval_s;         /* NAN: not said */
+	int64_t n_targets;         /* announced; -1: not said */
+	double base_frequency_mhz; /* 0: unknown */
+	double n_cores;            /* physical cores of a socket; 0: unknown */
+	uint64_t lost_total;       /* of all causes, since the sensor's start */
+	double lost_cpu_s;
+};
+#define REPORT_TICK_UNKNOWN ((struct report_tick){.interval_s = NAN, .n_targets = -1})
 
 /* What a container's report carries under metadata. */
 struct report_target_metadata {

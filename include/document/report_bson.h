@@ -64,17 +64,10 @@ struct report_decoded {
 	unsigned capacity;
 	bool partial;
 	double scaled;
-	/* of `all`; NAN, 0 or NULL when absent */
-	bool has_seq;
-	uint64_t seq;
-	double interval_s;
-	int64_t n_targets; /* -1: unknown */
-	const char *energy_source;
+	/* of `all` */
+	const char *energy_source; /* NULL: not said */
 	const char *activity_source;
-	double base_frequency_mhz;
-	double n_cores;
-	uint64_t lost_total;
-	double lost_cpu_s;
+	struct report_tick said;
 };
 
 /*

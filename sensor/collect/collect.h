@@ -65,7 +65,7 @@ struct collect {
 	struct activity_source *activity;
 	struct collect_overflow overflow;
 	struct choose_report chosen;
-	const char *energy_source;
+	const struct system_source_ops *energy_source; /* NULL: none */
 	/* targets */
 	struct cgroup_watch *watch;
 	container_file_opener open_file; /* names of containers; through priv but in a simulation */

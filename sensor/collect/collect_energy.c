@@ -83,7 +83,7 @@ static void replace(struct collect *collect, unsigned index, struct system_sourc
 	encoder_free(collect->encoder);
 	collect->encoder = encoder;
 	old->ops->close(old);
-	collect->energy_source = better->ops->name;
+	collect->energy_source = better->ops;
 	collect_keep_energy(collect);
 }
 

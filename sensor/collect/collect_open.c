@@ -133,7 +133,7 @@ static int open_systems(struct collect *collect, bool doubles)
 		collect->requests[collect->n_systems] = group;
 		collect->systems[collect->n_systems++] = source;
 		if (source->ops->energy)
-			collect->energy_source = source->ops->name;
+			collect->energy_source = source->ops;
 	}
 	return 0;
 }

@@ -151,7 +151,8 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 			{
 				.seq = collect->seq,
 				.interval_s = (double)interval_ns * 1e-9,
-				.energy_source = collect->energy_source,
+				.energy_source = collect->energy_source ? collect->energy_source->name : NULL,
+				.estimated = collect->energy_source && collect->energy_source->estimated,
 				.activity_source = collect->activity ? collect->activity->ops->name : NULL,
 				.base_frequency_mhz = collect->topology.base_frequency_mhz,
 				.n_cores = topology_cores_per_package(&collect->topology),

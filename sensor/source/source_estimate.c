@@ -174,7 +174,7 @@ static int estimate_read(struct system_source *source, uint64_t interval_ns)
 }
 
 const struct system_source_ops source_estimate = {
-	.name = "estimate",
+	.name = REPORT_SOURCE_ESTIMATE,
 	.energy = true,
 	.estimated = true,
 	.probe = estimate_probe,

@@ -180,7 +180,7 @@ static double quota_of(const struct portion *portion, const struct tick_target *
 	if (target->cpu_quota > 0 && target->cpu_quota <= ABSURD_CPUS)
 		return target->cpu_quota;
 	if (!(cpus > 0))
-		cpus = portion->tick->n_cores * portion->tick->n_sockets;
+		cpus = portion->tick->said.n_cores * portion->tick->n_sockets;
 	for (unsigned i = 0; !(cpus > 0) && i < portion->tick->n_targets; i++)
 		cpus = fmax(cpus, portion->tick->targets[i].cpu_quota);
 	return cpus > 0 && cpus <= ABSURD_CPUS ? cpus : 1;

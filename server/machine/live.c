@@ -121,7 +121,7 @@ int live_update(struct live *live, const struct tick *tick, const struct conserv
 {
 	live->time_ms = tick->time_ms;
 	live->interval_s = tick->interval_s;
-	live->estimated = tick->estimated;
+	live->estimated = tick->said.estimated;
 	live->n_sockets = tick->n_sockets;
 	for (unsigned i = 0; i < tick->n_sockets; i++) {
 		live->packages[i] = tick->sockets[i].package;

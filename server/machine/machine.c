@@ -230,16 +230,16 @@ static void count_tick(struct machine *machine, const struct join_slot *slot, co
 	bool measured = false, bridged = false, overlaps = false;
 
 	machine->n.ticks++;
-	if (slot->has_seq)
-		machine->n.skipped += sequence_note(&machine->sequence, slot->seq, slot->time_ms,
+	if (slot->said.has_seq)
+		machine->n.skipped += sequence_note(&machine->sequence, slot->said.seq, slot->time_ms,
 						    tick->interval_s, &overlaps);
 	machine->n.overlapping += overlaps;
-	if (!slot->has_all || (slot->n_targets >= 0 && !tick->complete))
+	if (!slot->has_all || (slot->said.n_targets >= 0 && !tick->complete))
 		machine->n.incomplete++;
 	if (!tick->complete)
 		note_gap(machine, slot);
-	if (slot->n_targets > (int64_t)slot->n_reports)
-		machine->n.missing += (uint64_t)slot->n_targets - slot->n_reports;
+	if (slot->said.n_targets > (int64_t)slot->n_reports)
+		machine->n.missing += (uint64_t)slot->said.n_targets - slot->n_reports;
 	for (unsigned i = 0; i < tick->n_sockets; i++) {
 		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 			measured |= !isnan(tick->sockets[i].energy_j[scope]);
@@ -249,8 +249,8 @@ static void count_tick(struct machine *machine, const struct join_slot *slot, co
 	machine->n.headless += !slot->has_all;
 	machine->n.unmeasured += !measured;
 	machine->n.bridged += bridged;
-	machine->n.sensor_lost = slot->lost_total;
-	machine->n.lost_cpu_s += slot->lost_cpu_s;
+	machine->n.sensor_lost = slot->said.lost_total;
+	machine->n.lost_cpu_s += slot->said.lost_cpu_s;
 }
 
 /* The first tick of a stream that does not say how long its ticks are: those that wait show it. */
@@ -258,7 +258,7 @@ static void show_times(struct machine *machine, const struct join_slot *slot)
 {
 	int64_t times_ms[TICK_CLOCK_STEPS + 1];
 
-	if (tick_maker_knows_length(machine->maker) || !isnan(slot->interval_s))
+	if (tick_maker_knows_length(machine->maker) || !isnan(slot->said.interval_s))
 		return;
 	tick_maker_show_times(machine->maker, times_ms,
 			      join_times(machine->join, slot, times_ms, TICK_CLOCK_STEPS + 1));

@@ -30,7 +30,7 @@ static int add_row(struct batch *batch, const struct tick *tick, const struct co
 		.bridged_s = bridged_s,
 		.error = row->error_w,
 		.sd = row->sd_w,
-		.estimated = tick->estimated,
+		.estimated = tick->said.estimated,
 		.container_id = row->target >= 0 ? tick->targets[row->target].container_id : NULL,
 		.id_begun = id_begun,
 	};

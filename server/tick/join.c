@@ -6,6 +6,7 @@
  */
 #include "tick/join.h"
 
+#include "base/hash.h"
 #include "document/report_identity.h"
 
 #include <errno.h>
@@ -100,7 +101,7 @@ unsigned join_pending(const struct join *join)
 
 bool join_is_complete(const struct join_slot *slot)
 {
-	return slot->has_all && slot->n_targets >= 0 && (int64_t)slot->n_reports >= slot->n_targets;
+	return slot->has_all && slot->said.n_targets >= 0 && (int64_t)slot->n_reports >= slot->said.n_targets;
 }
 
 /* Makes room for `needed` elements of `size` bytes. */
@@ -127,15 +128,7 @@ static void slot_reset(struct join_slot *slot, int64_t time_ms)
 {
 	slot->time_ms = time_ms;
 	slot->has_all = false;
-	slot->has_seq = false;
-	slot->estimated = false;
-	slot->seq = 0;
-	slot->interval_s = NAN;
-	slot->n_targets = -1;
-	slot->base_frequency_mhz = 0;
-	slot->n_cores = 0;
-	slot->lost_total = 0;
-	slot->lost_cpu_s = 0;
+	slot->said = REPORT_TICK_UNKNOWN;
 	slot->n_reports = 0;
 	slot->n_values = 0;
 	slot->strings_length = 0;
@@ -189,21 +182,12 @@ static struct join_slot *slot_at(struct join *join, int64_t time_ms)
 	return slot;
 }
 
-static uint32_t hash_name(const char *name)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 16777619u;
-	return hash;
-}
-
 /* Place of the name in the slot's index: taken by it, or empty. */
 static uint32_t *index_find(const struct join_slot *slot, const char *name)
 {
 	uint32_t mask = slot->index_size - 1;
 
-	for (uint32_t at = hash_name(name) & mask;; at = (at + 1) & mask) {
+	for (uint32_t at = hash_text32(name, 0) & mask;; at = (at + 1) & mask) {
 		uint32_t entry = slot->index[at];
 
 		if (!entry || strcmp(join_name(slot, &slot->reports[entry - 1]), name) == 0)
@@ -302,20 +286,6 @@ static int demote_all(struct join_slot *slot)
 	return 0;
 }
 
-static void take_head(struct join_slot *slot, const struct report_decoded *report)
-{
-	slot->has_all = true;
-	slot->has_seq = report->has_seq;
-	slot->seq = report->seq;
-	slot->interval_s = report->interval_s;
-	slot->n_targets = report->n_targets;
-	slot->base_frequency_mhz = report->base_frequency_mhz > 0 ? report->base_frequency_mhz : 0;
-	slot->n_cores = report->n_cores > 0 ? report->n_cores : 0;
-	slot->lost_total = report->lost_total;
-	slot->lost_cpu_s = report->lost_cpu_s;
-	slot->estimated = report->energy_source && strncmp(report->energy_source, "estimate", 8) == 0;
-}
-
 /*
  * The machine's report. A container may be called `all`, too, where a sensor passes names on as they are: the
  * machine's has more groups of events.
@@ -338,8 +308,10 @@ static int add_all(struct join_slot *slot, const struct report_decoded *report, 
 			return r;
 	}
 	r = copy_text(slot, report, &slot->all);
-	if (r == 0)
-		take_head(slot, report);
+	if (r == 0) {
+		slot->has_all = true;
+		slot->said = report->said;
+	}
 	return r;
 }
 
@@ -441,7 +413,7 @@ static bool is_over(const struct join *join, const struct join_slot *slot, int64
 {
 	int64_t waited_ms = now_ms - slot->fed_ms;
 
-	if (join->patient && join->n_slots < JOIN_SHOWN && isnan(slot->interval_s))
+	if (join->patient && join->n_slots < JOIN_SHOWN && isnan(slot->said.interval_s))
 		return false;
 	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX || is_outrun(join, slot))
 		return true;

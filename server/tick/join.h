@@ -27,15 +27,7 @@ struct join_slot {
 	int64_t fed_ms;     /* when its last report came, by the caller's clock */
 	uint64_t fed_order; /* the last report's number among all that came */
 	bool has_all;
-	bool has_seq;
-	bool estimated;
-	uint64_t seq;
-	double interval_s; /* NAN: not said */
-	int64_t n_targets; /* announced; -1: not said */
-	double base_frequency_mhz;
-	double n_cores;
-	uint64_t lost_total;
-	double lost_cpu_s;
+	struct report_tick said; /* by `all` */
 	struct join_report all;
 	unsigned n_reports;
 	unsigned reports_capacity;

@@ -49,15 +49,11 @@ struct tick_target {
 
 struct tick {
 	int64_t time_ms;
-	double interval_s; /* measured, or the difference of times where the sensor does not say */
-	bool has_seq;
-	uint64_t seq;
-	bool complete;  /* `all` and as many targets as it announced */
-	bool reset;     /* a counter went backwards or the sensor restarted: no energy to be used */
-	bool estimated; /* the energy is a model's */
-	double base_frequency_mhz; /* 0: unknown */
-	double n_cores;            /* physical cores of a socket; 0: unknown */
-	unsigned cpu_stride;       /* difference of the first CPU numbers of two sockets; 0: unknown */
+	double interval_s;       /* measured, or the difference of times where the sensor does not say */
+	bool complete;           /* `all` and as many targets as it announced */
+	bool reset;              /* a counter went backwards or the sensor restarted: no energy to be used */
+	struct report_tick said; /* by `all`; frequency and cores stay where a tick lacks them */
+	unsigned cpu_stride;     /* difference of the first CPU numbers of two sockets; 0: unknown */
 	unsigned n_sockets;
 	struct tick_socket sockets[TICK_SOCKETS_MAX];
 	unsigned n_targets;

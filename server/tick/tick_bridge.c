@@ -59,10 +59,10 @@ static void take_socket(struct tick_bridge *bridge, unsigned at, struct tick_soc
 
 void tick_bridge_take(struct tick_bridge *bridge, struct tick *tick, bool has_all)
 {
-	bool follows = !tick->has_seq || !bridge->has_seq || tick->seq == bridge->seq + 1;
+	bool follows = !tick->said.has_seq || !bridge->has_seq || tick->said.seq == bridge->seq + 1;
 
-	bridge->has_seq = tick->has_seq;
-	bridge->seq = tick->seq;
+	bridge->has_seq = tick->said.has_seq;
+	bridge->seq = tick->said.seq;
 	for (unsigned k = 0; k < tick->n_sockets; k++)
 		memset(tick->sockets[k].bridged_s, 0, sizeof(tick->sockets[k].bridged_s));
 	if (!follows || !has_all || tick->reset)

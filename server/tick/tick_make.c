@@ -283,8 +283,8 @@ static double find_cycles(const struct tick_maker *maker, const struct join_slot
 	double cycles = 0, time_ns = 0;
 	int cycles_group = maker->target_groups[TICK_REF], time_group = -1;
 
-	if (maker->tick.base_frequency_mhz > 0)
-		return maker->tick.base_frequency_mhz / 1000;
+	if (maker->tick.said.base_frequency_mhz > 0)
+		return maker->tick.said.base_frequency_mhz / 1000;
 	for (uint32_t i = 0; slot->has_all && i < slot->all.n_values; i++) {
 		const struct report_value *value = &slot->values[slot->all.first_value + i];
 		const struct feature *feature = &maker->names.features[value->event];
@@ -356,18 +356,19 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 static void make_head(struct tick_maker *maker, const struct join_slot *slot)
 {
 	struct tick *tick = &maker->tick;
+	struct report_tick said;
 
 	tick->time_ms = slot->time_ms;
-	tick->interval_s = tick_clock_take(&maker->clock, slot->time_ms, slot->interval_s, slot->has_all);
-	tick->has_seq = slot->has_seq;
-	tick->seq = slot->seq;
+	tick->interval_s =
+		tick_clock_take(&maker->clock, slot->time_ms, slot->said.interval_s, slot->has_all);
 	tick->complete = join_is_complete(slot);
 	tick->reset = false;
-	tick->estimated = slot->estimated;
-	if (slot->has_all) {
-		tick->base_frequency_mhz = slot->base_frequency_mhz;
-		tick->n_cores = slot->n_cores;
+	said = slot->said;
+	if (!slot->has_all) {
+		said.base_frequency_mhz = tick->said.base_frequency_mhz;
+		said.n_cores = tick->said.n_cores;
 	}
+	tick->said = said;
 	maker->n_ticks++;
 }
 

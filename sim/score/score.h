@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far power reports are from the truth of a simulated machine: the arithmetic of `wattribute score`.
+ * How far power reports are from the truth of a simulated machine: the arithmetic of wattribute-score.
  * Pure: fed with power reports of both kinds, asked once for the figures. Rows are container-ticks summed
  * over sockets; `system` is in the sum that must equal RAPL but not in the errors.
  */
@@ -70,5 +70,5 @@ void score_result_done(struct score_result *result);
 void score_print_table(const struct score_result *result, const char *label, FILE *out);
 void score_print_json(const struct score_result *result, const char *label, FILE *out);
 
-/* score_main.c: wattribute score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson */
+/* score_main.c: wattribute-score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson */
 int score_main(int argc, char **argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute score`: reads two files of power reports (BSON documents end to end), the truth of a simulated
+ * wattribute-score: reads two files of power reports (BSON documents end to end), the truth of a simulated
  * machine and a formula's answer, and prints how far apart they are.
  */
 #include "sim/score/score.h"
@@ -77,7 +77,7 @@ struct score_arguments {
 };
 
 static const char usage[] =
-	"usage: wattribute score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson\nCompares "
+	"usage: wattribute-score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson\nCompares "
 	"power reports with the truth of a simulated machine.\n  --json        one line of JSON instead of "
 	"the table\n  --label TEXT  label of the first line (default: the name of REPORTS)\n  --rows FILE   "
 	"every container-tick as CSV, for plots\n";

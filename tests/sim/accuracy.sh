@@ -30,7 +30,7 @@ if [ -z "$scenarios" ]; then
 fi
 mkdir -p "$OUT/reference" "$OUT/parts"
 rm -f "$OUT"/parts/*
-if ! make -s "$BUILD/tests/sim/simgen" "$BUILD/tests/sim/replay" "$BUILD/wattribute" >"$OUT/make.log" 2>&1; then
+if ! make -s "$BUILD/tests/sim/simgen" "$BUILD/tests/sim/replay" "$BUILD/wattribute-score" >"$OUT/make.log" 2>&1; then
 	cat "$OUT/make.log"
 	exit 1
 fi
@@ -79,7 +79,7 @@ one() {
 score() {
 	# No answer at all is a result too.
 	[ -s "$3" ] || { echo "{\"label\":\"$1\",\"ticks\":0}"; return; }
-	"$BUILD/wattribute" score --json --label "$1" "$2/truth.bson" "$3"
+	"$BUILD/wattribute-score" --json --label "$1" "$2/truth.bson" "$3"
 }
 export -f one score
 

@@ -12,7 +12,7 @@ for scenario in mixed phases churn stop-and-return many-60 numa-remote; do
 		"$BUILD/tests/sim/simgen" "tests/sim/scenarios/$scenario.json" "$seed" "$work/in.bson" "$work/truth.bson" --law $law 2>/dev/null
 		for formula in share pooled; do
 			"$BUILD/tests/sim/replay" $formula "$work/in.bson" "$work/$formula.bson" >/dev/null 2>&1
-			"$BUILD/wattribute" score --json --rows "$work/$formula.csv" "$work/truth.bson" "$work/$formula.bson" >/dev/null
+			"$BUILD/wattribute-score" --json --rows "$work/$formula.csv" "$work/truth.bson" "$work/$formula.bson" >/dev/null
 			# Mean error of each tick: seconds since the start, W.
 			awk -F, -v scope=cpu '$2 == scope && $6 != "" { if (!start) start = $1; e = $6 - $4; sum[$1] += e < 0 ? -e : e; n[$1]++ }
 				END { for (t in sum) print (t - start) / 1000, sum[t] / n[t] }' "$work/$formula.csv" | sort -n >"$work/$formula.time"

@@ -197,7 +197,8 @@ static void learn_fleet(struct pooled_input *input, const double *total)
 static void take_socket_state(struct pooled_input *input, const struct tick *tick,
 			      const struct tick_socket *sockets, double total[][TICK_FEATURES])
 {
-	double base = tick->base_frequency_mhz > 0 ? tick->base_frequency_mhz * 1e-3 : BASE_MHZ * 1e-3;
+	double base =
+		tick->said.base_frequency_mhz > 0 ? tick->said.base_frequency_mhz * 1e-3 : BASE_MHZ * 1e-3;
 	double load[TICK_SOCKETS_MAX];
 
 	for (unsigned k = 0; k < input->n_sockets; k++) {
@@ -210,8 +211,8 @@ static void take_socket_state(struct pooled_input *input, const struct tick *tic
 		load[k] = mperf / base;
 		input->busy[k] = total[k][TICK_REF] / (tsc > 0 ? tsc : base);
 	}
-	input->n_cores = tick->n_cores > 0 && tick->n_cores < 1e4
-				 ? tick->n_cores
+	input->n_cores = tick->said.n_cores > 0 && tick->said.n_cores < 1e4
+				 ? tick->said.n_cores
 				 : pooled_cores_learn(&input->cores, tick->cpu_stride, input->n_sockets,
 						      input->busy, load);
 	for (unsigned k = 0; k < input->n_sockets; k++) {

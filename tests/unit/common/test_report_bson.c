@@ -122,6 +122,7 @@ static void test_all(void **state)
 						.n_targets = 9,
 						.energy_source = "rapl",
 						.activity_source = "perf",
+						.estimated = true,
 						.base_frequency_mhz = 2100,
 						.n_cores = 8,
 						.skew_s = 0.001,
@@ -140,15 +141,16 @@ static void test_all(void **state)
 	assert_valid(&batch);
 	assert_non_null(memmem(batch.data, batch.length, "lost_cpu_time", sizeof("lost_cpu_time")));
 	assert_int_equal(report_bson_decode(batch.data, batch.length, names, &decoded, &why), 0);
-	assert_true(decoded.has_seq);
-	assert_int_equal(decoded.seq, 77);
-	assert_true(decoded.interval_s == 1.0125);
-	assert_int_equal(decoded.n_targets, 9);
+	assert_true(decoded.said.has_seq);
+	assert_int_equal(decoded.said.seq, 77);
+	assert_true(decoded.said.interval_s == 1.0125);
+	assert_int_equal(decoded.said.n_targets, 9);
 	assert_string_equal(decoded.energy_source, "rapl");
 	assert_string_equal(decoded.activity_source, "perf");
-	assert_true(decoded.base_frequency_mhz == 2100 && decoded.n_cores == 8);
-	assert_int_equal(decoded.lost_total, 3);
-	assert_true(decoded.lost_cpu_s == 0.25);
+	assert_true(decoded.said.estimated);
+	assert_true(decoded.said.base_frequency_mhz == 2100 && decoded.said.n_cores == 8);
+	assert_int_equal(decoded.said.lost_total, 3);
+	assert_true(decoded.said.lost_cpu_s == 0.25);
 	assert_int_equal(decoded.n_values, 4);
 	assert_int_equal(decoded.values[3].package, 12);
 	assert_int_equal(decoded.values[3].cpu, 65000);

@@ -143,8 +143,8 @@ static void tick_becomes_documents(void **state)
 		n++;
 	}
 	assert_int_equal(n, 4);
-	assert_int_equal(report.n_targets, 3);
-	assert_true(report.has_seq && report.seq == 7);
+	assert_int_equal(report.said.n_targets, 3);
+	assert_true(report.said.has_seq && report.said.seq == 7);
 	assert_true(value_of(&report, table, "rapl", 1, "RAPL_ENERGY_PKG") == 2000);
 	assert_true(value_of(&report, table, "core", 0, "CYCLES") == 1);
 	report_decoded_done(&report);

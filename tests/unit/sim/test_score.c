@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arithmetic of `wattribute score`, on rows whose figures can be worked out by hand. */
+/* The arithmetic of wattribute-score, on rows whose figures can be worked out by hand. */
 #include "sim/score/score.h"
 
 #include <math.h>

@@ -116,7 +116,7 @@ static void test_policies(void **state)
 	f.dynamic[0][1] = 30;
 	f.dynamic[0][2] = 30;
 	f.targets[0].cpu_quota = 2;
-	f.tick.n_cores = 4;
+	f.tick.said.n_cores = 4;
 	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_near(find(&f.output, 0, REPORT_SCOPE_CPU, 0)->power_w, 15, 1e-12);
 	assert_near(find(&f.output, CONSERVE_IDLE, REPORT_SCOPE_CPU, 0)->power_w, 25, 1e-12);
@@ -181,7 +181,7 @@ static void evil_fill(struct fixture *f)
 		for (unsigned i = 0; i < SOCKETS * (TARGETS + 1); i++)
 			f->dynamic[s][i] = evil();
 	}
-	f->tick.n_cores = evil();
+	f->tick.said.n_cores = evil();
 }
 
 static void check_conserved(const struct fixture *f, enum report_scope scope, unsigned socket)

@@ -25,8 +25,7 @@ static enum join_fed feed(struct join *join, int64_t time_ms, const char *target
 		.values = &value,
 		.n_values = 1,
 		.scaled = 1,
-		.interval_s = NAN,
-		.n_targets = n_targets,
+		.said = {.interval_s = NAN, .n_targets = n_targets},
 	};
 	enum join_fed fed;
 

@@ -18,7 +18,7 @@
 
 static struct tick make(uint64_t seq, double interval_s, double cpu_j, double dram_j)
 {
-	struct tick tick = {.has_seq = true, .seq = seq, .interval_s = interval_s, .n_sockets = 1};
+	struct tick tick = {.said = {.has_seq = true, .seq = seq}, .interval_s = interval_s, .n_sockets = 1};
 
 	tick.sockets[0] = (struct tick_socket){.package = 3, .energy_j = {cpu_j, dram_j}};
 	return tick;

@@ -147,9 +147,9 @@ static void our_tick_with_metadata(void **state)
 	     "2000}");
 	tick = make(fixture);
 	assert_true(tick->complete);
-	assert_true(tick->has_seq);
-	assert_int_equal(tick->seq, 7);
-	assert_true(tick->estimated);
+	assert_true(tick->said.has_seq);
+	assert_int_equal(tick->said.seq, 7);
+	assert_true(tick->said.estimated);
 	assert_near(tick->interval_s, 0.5, 0);
 	assert_near(tick->sockets[0].counts[TICK_REF], 8000, 1e-9);
 	assert_near(tick->targets[0].counts[TICK_REF], 2000, 1e-9);
