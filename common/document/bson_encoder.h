@@ -55,6 +55,54 @@ void bson_encoder_double_named(struct bson_encoder *encoder, const char *name, d
 /* "first=second", for arrays of pairs. */
 void bson_encoder_pair(struct bson_encoder *encoder, const char *key, const char *first, const char *second);
 
+/* An element where there is room for it; returns its end. A caller's `at` stays in a register. */
+ALWAYS_INLINE uint8_t *bson_put(uint8_t *at, enum bson_type_byte type, const char *key, const void *value,
+				size_t size)
+{
+	size_t key_size = strlen(key) + 1;
+
+	*at = (uint8_t)type;
+	memcpy(at + 1, key, key_size);
+	memcpy(at + 1 + key_size, value, size);
+	return at + 1 + key_size + size;
+}
+
+/* The end of a document that begins at `begin` with its length. */
+ALWAYS_INLINE uint8_t *bson_put_end(uint8_t *begin, uint8_t *at)
+{
+	uint32_t length = (uint32_t)(at + 1 - begin);
+
+	*at = 0;
+	memcpy(begin, &length, sizeof(length));
+	return at + 1;
+}
+
+/* A value that is not finite is omitted. */
+ALWAYS_INLINE uint8_t *bson_put_double(uint8_t *at, const char *key, double value)
+{
+	return isfinite(value) ? bson_put(at, BSON_BYTE_DOUBLE, key, &value, sizeof(value)) : at;
+}
+
+/*
+ * Names come from the kernel and from container engines: bytes that are not ASCII are rare, so they may cost
+ * more. Bytes that are not UTF-8 become '?'.
+ */
+void bson_encoder_mend_text(char *text, size_t length);
+
+/* NULL is omitted. */
+ALWAYS_INLINE uint8_t *bson_put_string(uint8_t *at, const char *key, const char *text, size_t length)
+{
+	uint32_t size = (uint32_t)length + 1;
+
+	if (!text)
+		return at;
+	at = bson_put(at, BSON_BYTE_STRING, key, &size, sizeof(size));
+	memcpy(at, text, size);
+	if (!text_is_ascii(text, length))
+		bson_encoder_mend_text((char *)at, length);
+	return at + size;
+}
+
 /*
  * Where a value of `size` bytes goes, after writing type and key; NULL: out of memory, which is remembered.
  */
@@ -119,23 +167,15 @@ static inline void bson_encoder_object_id(struct bson_encoder *encoder, const ch
 	bson_encoder_value(encoder, BSON_BYTE_OBJECT_ID, key, id, 12);
 }
 
-/*
- * Names come from the kernel and from container engines: bytes that are not ASCII are rare, so they may cost
- * more. Bytes that are not UTF-8 become '?'.
- */
-void bson_encoder_mend_text(char *text, size_t length);
-
 /* NULL is omitted. */
 ALWAYS_INLINE void bson_encoder_string(struct bson_encoder *encoder, const char *key, const char *value)
 {
 	size_t length = value ? strlen(value) : 0;
-	uint32_t size = (uint32_t)length + 1;
-	uint8_t *at = value ? bson_encoder_element(encoder, BSON_BYTE_STRING, key, 4 + size) : NULL;
+	struct batch *batch = encoder->batch;
 
-	if (!at)
-		return;
-	memcpy(at, &size, sizeof(size));
-	memcpy(at + 4, value, size);
-	if (!text_is_ascii(value, length))
-		bson_encoder_mend_text((char *)at + 4, length);
+	if (batch_reserve(batch, 1 + strlen(key) + 1 + sizeof(uint32_t) + length + 1) < 0)
+		encoder->error = -ENOMEM;
+	else
+		batch->length = (size_t)(bson_put_string(batch->data + batch->length, key, value, length) -
+					 batch->data);
 }

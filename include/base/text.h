@@ -40,6 +40,7 @@ const char *text_join(const char *const *words, size_t n_words, char *ret, size_
 static inline bool text_is_ascii(const char *text, size_t length)
 {
 	uint64_t all = 0, eight;
+	uint32_t four, last;
 
 	for (size_t at = 0; at + sizeof(eight) <= length; at += sizeof(eight)) {
 		memcpy(&eight, text + at, sizeof(eight));
@@ -49,9 +50,12 @@ static inline bool text_is_ascii(const char *text, size_t length)
 		memcpy(&eight, text + length - sizeof(eight), sizeof(eight));
 		return ((all | eight) & UINT64_C(0x8080808080808080)) == 0;
 	}
-	for (; length > 0; length--, text++)
-		all |= (uint8_t)*text;
-	return (all & UINT64_C(0x8080808080808080)) == 0;
+	if (length >= sizeof(four)) {
+		memcpy(&four, text, sizeof(four));
+		memcpy(&last, text + length - sizeof(last), sizeof(last));
+		return ((four | last) & UINT32_C(0x80808080)) == 0;
+	}
+	return length == 0 || ((text[0] | text[length / 2] | text[length - 1]) & 0x80) == 0;
 }
 /* Length of the valid UTF-8 character at `at` (1 to 4); 0 for an invalid one or the end. */
 size_t text_utf8_length(const char *at);

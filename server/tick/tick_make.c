@@ -25,8 +25,11 @@ struct tick_maker {
 	struct tick tick;
 	uint64_t n_ticks;
 	struct tick_clock clock;
-	double cycles_per_ns;             /* of CPU time, in this tick */
-	int target_groups[TICK_FEATURES]; /* in this tick: the machine's counts are taken from the same */
+	double cycles_per_ns; /* of CPU time, in this tick */
+	/* in this tick, of each feature: the targets' group (-1: none), from which the machine's counts are
+	 * taken, and how good it is */
+	int target_groups[TICK_FEATURES];
+	unsigned target_ranks[TICK_FEATURES];
 	struct tick_bridge bridge;
 	/* grown with need, never shrunk */
 	unsigned targets_capacity;
@@ -190,15 +193,30 @@ static unsigned rank_of(struct feature feature, unsigned group, int group_wanted
 	return other << 31 | feature.rank << 16 | group;
 }
 
+static bool is_count(struct feature feature)
+{
+	return feature.kind == FEATURE_COUNT || feature.kind == FEATURE_TIME;
+}
+
+/* Learns in which group the targets count the feature. */
+static void note_group(struct tick_maker *maker, struct feature feature, unsigned group)
+{
+	const unsigned rank = rank_of(feature, group, -1);
+
+	if (!is_count(feature) || rank >= maker->target_ranks[feature.which])
+		return;
+	maker->target_ranks[feature.which] = rank;
+	maker->target_groups[feature.which] = (int)group;
+}
+
 /* Adds a count to its feature, unless a better one of the same meaning is there; a better one replaces it. */
 static void add_feature(struct tick_maker *maker, const struct report_value *value, double *counts,
-			unsigned *ranks, const int *groups_wanted)
+			struct feature feature, unsigned *ranks, const int *groups_wanted)
 {
-	struct feature feature = tick_names_feature(&maker->names, value->event);
 	double count = clean(value->value);
 	unsigned rank;
 
-	if ((feature.kind != FEATURE_COUNT && feature.kind != FEATURE_TIME) || isnan(count))
+	if (!is_count(feature) || isnan(count))
 		return;
 	if (feature.kind == FEATURE_TIME)
 		count *= maker->cycles_per_ns;
@@ -234,13 +252,16 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 		const struct report_value *value = &slot->values[report->first_value + j];
 		int socket = maker->socket_of_package[value->package] - 1;
 		int column = maker->names.columns[value->event];
+		struct feature feature = tick_names_feature(&maker->names, value->event);
 		unsigned *ranks;
 
+		note_group(maker, feature, value->group);
 		if (socket < 0 || maker->names.features[value->event].kind == FEATURE_BOOKKEEPING)
 			continue;
 		target->present |= UINT32_C(1) << socket;
 		ranks = maker->ranks + (i * n_sockets + (size_t)socket) * TICK_FEATURES;
-		add_feature(maker, value, target->counts + (size_t)socket * TICK_FEATURES, ranks, NULL);
+		add_feature(maker, value, target->counts + (size_t)socket * TICK_FEATURES, feature, ranks,
+			    NULL);
 		if (column >= 0 && value->group == maker->names.core_group)
 			add(&target->events[(size_t)socket * maker->tick.n_events + (size_t)column],
 			    clean(value->value));
@@ -248,43 +269,24 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 	return 0;
 }
 
-/* The group in which the targets of this tick count each feature; -1: none does. */
-static void find_groups(struct tick_maker *maker, const struct join_slot *slot)
-{
-	unsigned best[TICK_FEATURES];
-
-	for (unsigned i = 0; i < TICK_FEATURES; i++) {
-		best[i] = UINT32_MAX;
-		maker->target_groups[i] = -1;
-	}
-	for (unsigned i = 0; i < slot->n_reports; i++) {
-		const struct report_value *value = slot->values + slot->reports[i].first_value;
-
-		for (uint32_t j = 0; j < slot->reports[i].n_values; j++, value++) {
-			const struct feature feature = tick_names_feature(&maker->names, value->event);
-			const unsigned rank = rank_of(feature, value->group, -1);
-
-			if ((feature.kind != FEATURE_COUNT && feature.kind != FEATURE_TIME) ||
-			    rank >= best[feature.which])
-				continue;
-			best[feature.which] = rank;
-			maker->target_groups[feature.which] = value->group;
-		}
-	}
-}
-
 /*
  * What a nanosecond of CPU time is in reference cycles. Where nobody says the base frequency but the machine
  * is counted both ways (a sensor out of descriptors), its two sums tell it; else time stays as it is, since
  * all of it is time.
  */
-static double find_cycles(const struct tick_maker *maker, const struct join_slot *slot)
+static double find_cycles(struct tick_maker *maker, const struct join_slot *slot)
 {
 	double cycles = 0, time_ns = 0;
-	int cycles_group = maker->target_groups[TICK_REF], time_group = -1;
+	int cycles_group, time_group = -1;
 
 	if (maker->tick.said.base_frequency_mhz > 0)
 		return maker->tick.said.base_frequency_mhz / 1000;
+	/* Here the targets' groups must be known before the targets are made. */
+	for (uint32_t i = 0; i < slot->n_values; i++)
+		if (!slot->has_all || i - slot->all.first_value >= slot->all.n_values)
+			note_group(maker, tick_names_feature(&maker->names, slot->values[i].event),
+				   slot->values[i].group);
+	cycles_group = maker->target_groups[TICK_REF];
 	for (uint32_t i = 0; slot->has_all && i < slot->all.n_values; i++) {
 		const struct report_value *value = &slot->values[slot->all.first_value + i];
 		const struct feature *feature = &maker->names.features[value->event];
@@ -326,6 +328,7 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 	*ret_first_cpu = UINT32_MAX;
 	for (uint32_t i = 0; i < slot->all.n_values; i++) {
 		const struct report_value *value = &slot->values[slot->all.first_value + i];
+		struct feature feature = tick_names_feature(&maker->names, value->event);
 		enum feature_kind kind = maker->names.features[value->event].kind;
 		double count = clean(value->value);
 
@@ -345,7 +348,7 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 			if (!isnan(count))
 				means[kind].sum += count, means[kind].n++;
 		} else if (kind != FEATURE_BOOKKEEPING) {
-			add_feature(maker, value, socket->counts, ranks, maker->target_groups);
+			add_feature(maker, value, socket->counts, feature, ranks, maker->target_groups);
 		}
 	}
 	socket->aperf = mean_of(means[FEATURE_APERF]);
@@ -392,7 +395,10 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 		return r;
 	tick->n_targets = slot->n_reports;
 	tick->event_names = maker->names.column_names;
-	find_groups(maker, slot);
+	for (unsigned i = 0; i < TICK_FEATURES; i++) {
+		maker->target_ranks[i] = UINT32_MAX;
+		maker->target_groups[i] = -1;
+	}
 	maker->cycles_per_ns = find_cycles(maker, slot);
 	for (unsigned i = 0; i < slot->n_reports; i++) {
 		r = make_target(maker, slot, i);

@@ -64,13 +64,6 @@ int tick_names_update(struct tick_names *names)
 	return 0;
 }
 
-struct feature tick_names_feature(struct tick_names *names, unsigned event)
-{
-	if (!names->knows_event && (int)event == names->fallback_event)
-		return (struct feature){FEATURE_COUNT, TICK_REF, FEATURE_RANK_FALLBACK};
-	return names->features[event];
-}
-
 /* Learns from a container's value which group is the core group and whether a stand-in is needed. */
 static void learn(struct tick_names *names, unsigned group, unsigned event)
 {

@@ -40,7 +40,12 @@ struct tick_names {
 void tick_names_init(struct tick_names *names, const struct report_names *report_names);
 void tick_names_done(struct tick_names *names);
 /* Meaning of an event of the container groups; events are looked up once. */
-struct feature tick_names_feature(struct tick_names *names, unsigned event);
+static inline struct feature tick_names_feature(const struct tick_names *names, unsigned event)
+{
+	if (!names->knows_event && (int)event == names->fallback_event)
+		return (struct feature){FEATURE_COUNT, TICK_REF, FEATURE_RANK_FALLBACK};
+	return names->features[event];
+}
 /* Makes the meaning of all events known; 0 or -ENOMEM. */
 int tick_names_update(struct tick_names *names);
 /* Columns of the core group's events in this tick; learns which group that is, and whether a stand-in is
