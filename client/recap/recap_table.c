@@ -4,6 +4,7 @@
  */
 #include "recap/recap_table.h"
 #include "base/cleanup.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -51,17 +52,15 @@ double recap_table_date_ms(const json_t *value)
 	const json_t *date = json_is_object(value) ? json_object_get(value, "$date") : value;
 	const json_t *number = json_object_get(date, "$numberLong");
 	const char *text = json_string_value(number ? number : date);
-	struct tm parts = {0};
-	const char *rest;
+	int64_t time_ms;
 
 	if (json_is_number(date))
 		return json_number_value(date);
 	if (!text)
 		return -1;
-	rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
-	if (!rest)
-		return number ? strtod(text, NULL) : -1;
-	return (double)timegm(&parts) * 1000 + (*rest == '.' ? strtod(rest, NULL) * 1000 : 0);
+	if (text_parse_time(text, &time_ms))
+		return (double)time_ms;
+	return number ? strtod(text, NULL) : -1;
 }
 
 static void print_phase(FILE *out, const char *title, const json_t *phase, double seconds)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BSON to JSON text. Called by the jsonl and socket stores for each document; bson_json_parse.c does the
- * reverse.
+ * BSON to JSON text. Called by the jsonl and socket stores for each document, and by the API;
+ * bson_json_parse.c does the reverse.
  */
 #include "document/bson_json.h"
 #include "document/bson_cursor.h"
@@ -12,6 +12,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <bson/bson.h>
 
 #define DEPTH_MAX     32
 #define EXACT_INTEGER 9007199254740992.0     /* 2^53 */
@@ -67,6 +69,10 @@ static void put_double(struct printer *printer, double value)
 {
 	char digits[40];
 
+	if (!isfinite(value) && printer->style == BSON_JSON_PLAIN) {
+		put_text(printer, "null");
+		return;
+	}
 	if (!isfinite(value)) {
 		put_text(printer, isnan(value) ? "{\"$numberDouble\":\"NaN\"}"
 				  : value > 0  ? "{\"$numberDouble\":\"Infinity\"}"
@@ -98,10 +104,13 @@ static void put_double(struct printer *printer, double value)
 static void put_date(struct printer *printer, int64_t time_ms, bool plain)
 {
 	char moment[TEXT_TIME_SIZE], text[96];
+	bool known = text_format_time(time_ms, moment, sizeof(moment));
 
-	if (plain && printer->style == BSON_JSON_SENSOR)
+	if (printer->style == BSON_JSON_PLAIN)
+		(void)snprintf(text, sizeof(text), known ? "\"%sZ\"" : "null", moment);
+	else if (plain && printer->style == BSON_JSON_SENSOR)
 		(void)snprintf(text, sizeof(text), "%" PRId64, time_ms);
-	else if (!text_format_time(time_ms, moment, sizeof(moment)))
+	else if (!known)
 		(void)snprintf(text, sizeof(text), "{\"$date\":{\"$numberLong\":\"%" PRId64 "\"}}", time_ms);
 	else
 		(void)snprintf(text, sizeof(text), plain ? "\"%s+00:00\"" : "{\"$date\":\"%sZ\"}", moment);
@@ -110,13 +119,14 @@ static void put_date(struct printer *printer, int64_t time_ms, bool plain)
 
 static void put_object_id(struct printer *printer, const uint8_t *id)
 {
-	char text[48] = "{\"$oid\":\"";
-	size_t length = strlen(text);
+	const bool plain = printer->style == BSON_JSON_PLAIN;
+	char hex[25];
 
 	for (unsigned i = 0; i < 12; i++)
-		length += (size_t)snprintf(text + length, sizeof(text) - length, "%02x", id[i]);
-	put(printer, text, length);
-	put_text(printer, "\"}");
+		(void)snprintf(hex + 2 * (size_t)i, 3, "%02x", id[i]);
+	put_text(printer, plain ? "\"" : "{\"$oid\":\"");
+	put_text(printer, hex);
+	put_text(printer, plain ? "\"" : "\"}");
 }
 
 static void put_document(struct printer *printer, const struct bson_cursor *outer, unsigned depth,
@@ -137,6 +147,7 @@ static int64_t integer_of(const struct bson_cursor *cursor)
 
 static void put_value(struct printer *printer, const struct bson_cursor *cursor, unsigned depth)
 {
+	const char *text_of_value;
 	char text[32];
 	double number;
 
@@ -146,7 +157,12 @@ static void put_value(struct printer *printer, const struct bson_cursor *cursor,
 		put_double(printer, number);
 		break;
 	case BSON_CURSOR_STRING:
-		put_string(printer, (const char *)cursor->value + 4, cursor->length - 5);
+		text_of_value = (const char *)cursor->value + 4;
+		if (printer->style == BSON_JSON_PLAIN &&
+		    !bson_utf8_validate(text_of_value, cursor->length - 5, false))
+			put_text(printer, "null");
+		else
+			put_string(printer, text_of_value, cursor->length - 5);
 		break;
 	case BSON_CURSOR_DOCUMENT:
 	case BSON_CURSOR_ARRAY:

@@ -4,11 +4,11 @@
  * of milliseconds, as a Date. Called by the jsonl store; the lines come from anywhere.
  */
 #include "document/bson_json.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <bson/bson.h>
 
@@ -31,35 +31,15 @@ static bool parse_zone(const char *text, int *ret_seconds)
 	return text[1 + length] == '\0';
 }
 
-/*
- * "2019-11-18T14:25:12.345678+00:00", with a space for the T, with a shorter fraction or none; no zone means
- * UTC.
- */
+/* "2019-11-18T14:25:12.345678+00:00"; no zone means UTC. */
 static bool parse_iso_time(const char *text, int64_t *ret_time_ms)
 {
-	struct tm parts = {0};
-	int64_t ms = 0;
+	const char *zone = text_parse_time(text, ret_time_ms);
 	int zone_s;
-	int length = 0;
-	char between;
 
-	if (sscanf(text, "%4d-%2d-%2d%c%2d:%2d:%2d%n", &parts.tm_year, &parts.tm_mon, &parts.tm_mday,
-		   &between, &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &length) != 7)
+	if (!zone || !parse_zone(zone, &zone_s))
 		return false;
-	if ((between != 'T' && between != ' ') || parts.tm_mon < 1 || parts.tm_mon > 12 || parts.tm_mday > 31)
-		return false;
-	text += length;
-	if (*text == '.') {
-		int64_t scale = 100;
-
-		for (text++; *text >= '0' && *text <= '9'; text++, scale /= 10)
-			ms += (*text - '0') * scale;
-	}
-	if (!parse_zone(text, &zone_s))
-		return false;
-	parts.tm_year -= 1900;
-	parts.tm_mon -= 1;
-	*ret_time_ms = ((int64_t)timegm(&parts) - zone_s) * 1000 + ms;
+	*ret_time_ms -= (int64_t)zone_s * 1000;
 	return true;
 }
 

@@ -365,6 +365,7 @@ static int uri_of_type(struct sensor_config *config, struct reason *why)
 	static const char *const known[] = {"null", "csv", "mongodb", "socket", "sqlite", "bson", "jsonl"};
 	const char *type = config->output_type, *uri = config->uri;
 	const char *nearest;
+	char all[80];
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (strcasecmp(type, known[i]) == 0)
@@ -390,11 +391,9 @@ static int uri_of_type(struct sensor_config *config, struct reason *why)
 			    asprintf(&config->store_uri, "%s:%s", type, uri) >= 0)
 				return 0;
 		nearest = text_nearest(type, known, ARRAY_SIZE(known));
-		return reason_set(why, -EINVAL,
-				  "unknown output type '%s' (-r)%s%s%s; known: null, csv, mongodb, socket, "
-				  "sqlite, bson, jsonl",
-				  type, nearest ? ", did you mean '" : "", nearest ? nearest : "",
-				  nearest ? "'" : "");
+		return reason_set(why, -EINVAL, "unknown output type '%s' (-r)%s%s%s; known: %s", type,
+				  nearest ? ", did you mean '" : "", nearest ? nearest : "",
+				  nearest ? "'" : "", text_join(known, ARRAY_SIZE(known), all, sizeof(all)));
 	}
 	return config->store_uri ? 0 : -ENOMEM;
 }

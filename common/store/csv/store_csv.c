@@ -9,15 +9,12 @@
 #include "base/reason.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define POWER_COLUMNS                                                                                        \
-	"timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,"                  \
-	"static,error,estimated,container_id"
 
 static void close_store(struct store *store)
 {
@@ -91,6 +88,7 @@ static enum store_result add_row(struct store *store, const struct report_value 
 	struct csv_store *own = csv_store_of(store);
 	const struct report_decoded *report = &own->decoded;
 	const char *group = report_names_group(own->names, values->group);
+	char time[24];
 	bool refused;
 	struct csv_file *file = csv_file_get(store, group, CSV_SENSOR_COLUMNS, values, n_values, &refused);
 	int r = 0;
@@ -102,14 +100,14 @@ static enum store_result add_row(struct store *store, const struct report_value 
 				  "'%s/%s.csv' was started with other events than those counted now; choose "
 				  "another directory",
 				  own->directory, file->name);
-	r |= csv_put_time(&file->text, report->time_ms);
+	r |= csv_put(&file->text, time, (size_t)snprintf(time, sizeof(time), "%" PRId64, report->time_ms));
 	r |= csv_put_text(&file->text, report->sensor, false);
 	r |= csv_put_text(&file->text, report->target, false);
 	r |= csv_put_number(&file->text, values->package, true);
 	r |= csv_put_number(&file->text, values->cpu, true);
 	for (unsigned i = 0; i < file->n_columns; i++)
 		r |= csv_put_number(&file->text, value_of(values, n_values, file->columns[i]), true);
-	r |= csv_put_row_end(&file->text);
+	r |= csv_put(&file->text, "\n", 1);
 	file->n_rows++;
 	return r < 0 ? store_fail(store, STORE_RETRY, "out of memory for rows") : STORE_OK;
 }
@@ -141,32 +139,19 @@ static enum store_result add_power(struct store *store, const uint8_t *data, siz
 {
 	struct report_power power;
 	struct csv_file *file;
+	char header[256];
 	bool refused;
 	struct reason why;
-	int r = 0;
 
 	if (report_bson_decode_power(data, length, &power, &why) < 0)
 		return store_fail(store, STORE_DROP, "%s", why.text);
-	file = csv_file_get(store, CSV_POWER_NAME, POWER_COLUMNS, NULL, 0, &refused);
+	file = csv_file_get(store, CSV_POWER_NAME, csv_power_header(CSV_STORE, header, sizeof(header)), NULL,
+			    0, &refused);
 	if (!file)
 		return refused ? STORE_DROP : STORE_RETRY;
-
-	const double numbers[] = {power.ratio,   power.interval_s, power.energy_j,
-				  power.dynamic, power.fixed,      power.error};
-
-	r |= csv_put_time(&file->text, power.time_ms);
-	r |= csv_put_text(&file->text, power.sensor, false);
-	r |= csv_put_text(&file->text, power.target, false);
-	r |= csv_put_number(&file->text, power.power, false);
-	r |= csv_put_text(&file->text, report_scope_names[power.scope], false);
-	r |= csv_put_text(&file->text, power.socket, false);
-	r |= csv_put_text(&file->text, power.formula ? power.formula : "", false);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		r |= csv_put_number(&file->text, numbers[i], false);
-	r |= csv_put_text(&file->text, power.estimated ? "true" : "false", false);
-	r |= csv_put_text(&file->text, power.container_id ? power.container_id : "", false);
-	r |= csv_put_row_end(&file->text);
-	return r < 0 ? store_fail(store, STORE_RETRY, "out of memory for rows") : STORE_OK;
+	if (csv_put_power(&file->text, CSV_STORE, &power) < 0 || csv_put(&file->text, "\n", 1) < 0)
+		return store_fail(store, STORE_RETRY, "out of memory for rows");
+	return STORE_OK;
 }
 
 static enum store_result add_document(struct store *store, const uint8_t *data, size_t length)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "document/csv.h"
 #include "document/report_bson.h"
 #include "store/store_backend.h"
 
@@ -48,11 +49,6 @@ static inline struct csv_store *csv_store_of(const struct store *store)
  */
 struct csv_file *csv_file_get(struct store *store, const char *name, const char *fixed,
 			      const struct report_value *values, unsigned n_values, bool *ret_refused);
-/* Appends a field to the rows, after a comma unless it is the row's first, quoted if necessary. */
-int csv_put_text(struct batch *text, const char *field, bool first);
-int csv_put_number(struct batch *text, double value, bool integer);
-int csv_put_time(struct batch *text, int64_t time_ms);
-int csv_put_row_end(struct batch *text);
 /* Writes the rows of all files; on failure none of them remains. 0 or a negative errno. */
 int csv_files_flush(struct store *store);
 void csv_files_forget_rows(struct csv_store *own);

@@ -10,9 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,53 +18,6 @@
 #include <unistd.h>
 
 #define HEADER_MAX 65536
-
-static int put(struct batch *text, const char *data, size_t length)
-{
-	int r = batch_reserve(text, length);
-
-	if (r < 0)
-		return r;
-	memcpy(text->data + text->length, data, length);
-	text->length += length;
-	return 0;
-}
-
-int csv_put_text(struct batch *text, const char *field, bool first)
-{
-	int r = first ? 0 : put(text, ",", 1);
-
-	if (r < 0 || !strpbrk(field, ",\"\r\n"))
-		return r < 0 ? r : put(text, field, strlen(field));
-	r = put(text, "\"", 1);
-	for (const char *at = field; r == 0 && *at; at++)
-		r = put(text, *at == '"' ? "\"\"" : at, *at == '"' ? 2 : 1);
-	return r < 0 ? r : put(text, "\"", 1);
-}
-
-/* An empty field where there is no number. */
-int csv_put_number(struct batch *text, double value, bool integer)
-{
-	char digits[40] = ",";
-
-	if (integer && value >= 0 && value < 18446744073709551616.0)
-		(void)snprintf(digits, sizeof(digits), ",%" PRIu64, (uint64_t)value);
-	else if (isfinite(value))
-		(void)snprintf(digits, sizeof(digits), ",%.9g", value);
-	return put(text, digits, strlen(digits));
-}
-
-int csv_put_time(struct batch *text, int64_t time_ms)
-{
-	char digits[24];
-
-	return put(text, digits, (size_t)snprintf(digits, sizeof(digits), "%" PRId64, time_ms));
-}
-
-int csv_put_row_end(struct batch *text)
-{
-	return put(text, "\n", 1);
-}
 
 void csv_file_close(struct csv_file *file)
 {
@@ -93,10 +44,10 @@ static int make_header(struct csv_store *own, const char *fixed, const struct re
 	for (unsigned i = 0; i < n_values; i++)
 		events[i] = report_names_event(own->names, values[i].event);
 	qsort(events, n_values, sizeof(events[0]), compare_names);
-	r = put(ret_header, fixed, strlen(fixed));
+	r = csv_put(ret_header, fixed, strlen(fixed));
 	for (unsigned i = 0; r == 0 && i < n_values; i++)
 		r = csv_put_text(ret_header, events[i], false);
-	return r < 0 ? r : csv_put_row_end(ret_header);
+	return r < 0 ? r : csv_put(ret_header, "\n", 1);
 }
 
 /* Reads the events from a header line, which must begin with `fixed`. */

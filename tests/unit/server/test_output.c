@@ -28,7 +28,7 @@ static struct tick_target targets[] = {
 static const struct tick tick = {
 	.time_ms = 1700000000123,
 	.interval_s = 1.01,
-	.estimated = true,
+	.said = {.estimated = true},
 	.n_sockets = N_SOCKETS,
 	.sockets = {{.package = 0}, {.package = 11}},
 	.n_targets = 5,

@@ -50,6 +50,37 @@ static void test_json(void **state)
 	batch_done(&back);
 }
 
+/* As the API answers: what JSON lacks is null, a text that is not UTF-8, too. */
+static void test_json_plain(void **state)
+{
+	static const char wanted[] =
+		"{\"id\":\"0102030405060708090a0b0c\",\"at\":\"2023-11-14T22:13:20.123Z\","
+		"\"never\":null,\"nan\":null,\"bad\":null,\"n\":7,\"list\":[0.5,true,{}]}\n";
+	bson_t *document = bson_new(), *list = bson_new(), empty = BSON_INITIALIZER;
+	struct batch text = {0};
+	bson_oid_t id;
+
+	(void)state;
+	bson_oid_init_from_string(&id, "0102030405060708090a0b0c");
+	BSON_APPEND_OID(document, "id", &id);
+	BSON_APPEND_DATE_TIME(document, "at", T0);
+	BSON_APPEND_DATE_TIME(document, "never", INT64_MIN);
+	BSON_APPEND_DOUBLE(document, "nan", NAN);
+	BSON_APPEND_UTF8(document, "bad", "\xff");
+	BSON_APPEND_INT64(document, "n", 7);
+	BSON_APPEND_DOUBLE(list, "0", 0.5);
+	BSON_APPEND_BOOL(list, "1", true);
+	BSON_APPEND_DOCUMENT(list, "2", &empty);
+	BSON_APPEND_ARRAY(document, "list", list);
+	assert_int_equal(bson_json_append(&text, BSON_JSON_PLAIN, bson_get_data(document), document->len), 0);
+	assert_int_equal(text.length, strlen(wanted));
+	assert_memory_equal(text.data, wanted, text.length);
+	batch_done(&text);
+	bson_destroy(document);
+	bson_destroy(list);
+	bson_destroy(&empty);
+}
+
 static int listen_anywhere(char *ret_uri, size_t size)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -199,9 +230,9 @@ static void test_display(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json),    WITH_DIRECTORY(test_jsonl_damaged),
-		cmocka_unit_test(test_socket),  cmocka_unit_test(test_uris),
-		cmocka_unit_test(test_display),
+		cmocka_unit_test(test_json),        cmocka_unit_test(test_json_plain),
+		WITH_DIRECTORY(test_jsonl_damaged), cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_uris),        cmocka_unit_test(test_display),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

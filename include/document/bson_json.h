@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BSON documents as compact JSON text, for the jsonl and socket stores. Knows one of our fields: the top-
- * level `timestamp`, which readers of such lines expect as plain text.
+ * BSON documents as compact JSON text, for the jsonl and socket stores and the API. Knows one of our fields:
+ * the top- level `timestamp`, which readers of such lines expect as plain text.
  */
 #pragma once
 
@@ -12,6 +12,9 @@ enum bson_json_style {
 	BSON_JSON_LINES,
 	/* The sensors' format: `timestamp` in integer milliseconds, counts as integers, no `_id`. */
 	BSON_JSON_SENSOR,
+	/* Plain JSON for people: dates as "2019-11-18T14:25:12.345Z", ids in hex, null for what JSON lacks.
+	 */
+	BSON_JSON_PLAIN,
 };
 
 /*
