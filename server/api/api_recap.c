@@ -18,7 +18,8 @@
 #include <strings.h>
 
 #define TEXT_MAX       4096
-#define WAIT_EXTRA_S   5.0 /* after --recap-timeout, for the store */
+#define WAIT_EXTRA_S   5.0  /* after --recap-timeout, for the store */
+#define NOTE_S         20.0 /* for the store to take a run that nobody waits for */
 #define LIST_LIMIT     100
 #define LIST_LIMIT_MAX 10000
 #define RETRY_TEXT     "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"
@@ -116,6 +117,85 @@ static struct waiter *waiter_new(struct api *api, struct http_request *http, con
 	return NULL;
 }
 
+/* Somebody who waits until the store has a run that is to be worked on later. */
+struct noter {
+	struct http_request *http;
+	struct recaps_entry *entry;
+	struct ev_loop *loop;
+	ev_timer timer;
+};
+
+static void noter_free(struct noter *noter)
+{
+	ev_timer_stop(noter->loop, &noter->timer);
+	free(noter);
+}
+
+static void noter_gone(struct http_request *http, void *data)
+{
+	struct noter *noter = data;
+
+	(void)http;
+	if (noter->entry)
+		recaps_forget(noter->entry);
+	noter_free(noter);
+}
+
+static void noter_noted(void *data, const char *error)
+{
+	struct noter *noter = data;
+
+	if (error)
+		http_answer_error(noter->http, 503, "the store does not have the run yet: %s", error);
+	else
+		http_answer_json(noter->http, 202, "{\"status\":\"the recap will be written\"}");
+	noter_free(noter);
+}
+
+static void noter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct noter *noter = timer->data;
+
+	(void)loop, (void)events;
+	recaps_forget(noter->entry);
+	http_answer_error(
+		noter->http, 503,
+		"the store does not answer: the recap will be written unless the server ends before "
+		"the store has the run; post it again to be sure");
+	noter_free(noter);
+}
+
+/* Hands a run over that nobody waits for; the answer says that the store has it. */
+static void post_async(struct api *api, struct http_request *http, struct recap_query *query)
+{
+	struct noter *noter = calloc(1, sizeof(*noter));
+	int r;
+
+	if (!noter) {
+		http_answer_error(http, 500, "out of memory");
+		return;
+	}
+	noter->http = http;
+	noter->loop = api->server->loop.ev;
+	ev_timer_init(&noter->timer, noter_timed_out, NOTE_S, 0);
+	noter->timer.data = noter;
+	if (http_wait(http, noter_gone, noter) < 0) {
+		free(noter);
+		return;
+	}
+	r = recaps_add(api->server->recaps, &query->request, NULL, NULL, &noter->entry);
+	if (r < 0) {
+		http_answer_error(http, r == -EBUSY ? 429 : 503,
+				  r == -EBUSY ? "too many recaps are pending; try again later"
+					      : "out of memory");
+		free(noter);
+		return;
+	}
+	memset(&query->request, 0, sizeof(query->request));
+	recaps_when_noted(noter->entry, noter_noted, noter);
+	ev_timer_start(noter->loop, &noter->timer);
+}
+
 static void add_parameter(void *data, const char *name, const char *value)
 {
 	recap_query_add(data, name, value);
@@ -124,33 +204,27 @@ static void add_parameter(void *data, const char *name, const char *value)
 /* Hands the run over; the request is the list's afterwards. */
 static void post_query(struct api *api, struct http_request *http, struct recap_query *query)
 {
-	struct waiter *waiter = query->async ? NULL : waiter_new(api, http, query);
-	int r = 0;
+	struct waiter *waiter = waiter_new(api, http, query);
+	int r;
 
-	if (!query->async) {
-		if (!waiter)
-			r = -ENOMEM;
-		else if (http_wait(http, waiter_gone, waiter) < 0) {
-			waiter_free(waiter);
-			return;
-		}
+	if (!waiter) {
+		http_answer_error(http, 500, "out of memory");
+		return;
 	}
-	if (r == 0)
-		r = recaps_add(api->server->recaps, &query->request, waiter ? waiter_made : NULL, waiter,
-			       waiter ? &waiter->entry : NULL);
+	if (http_wait(http, waiter_gone, waiter) < 0) {
+		waiter_free(waiter);
+		return;
+	}
+	r = recaps_add(api->server->recaps, &query->request, waiter_made, waiter, &waiter->entry);
 	if (r < 0) {
 		http_answer_error(http, 503,
 				  r == -EBUSY ? "too many recaps are pending; try again later"
 					      : "out of memory");
-		if (waiter)
-			waiter_free(waiter);
+		waiter_free(waiter);
 		return;
 	}
 	memset(&query->request, 0, sizeof(query->request));
-	if (waiter)
-		ev_timer_start(api->server->loop.ev, &waiter->timer);
-	else
-		http_answer_json(http, 202, "{\"status\":\"the recap will be written\"}");
+	ev_timer_start(api->server->loop.ev, &waiter->timer);
 }
 
 struct machine *api_find_machine(struct api *api, struct http_request *request, const char *database,
@@ -231,6 +305,8 @@ void api_post_recap(struct http_request *request, void *data)
 		; /* answered */
 	else if (recap_query_finish(&query, clock_realtime_ms()) < 0)
 		http_answer_error(request, 400, "%s", query.error);
+	else if (query.async)
+		post_async(api, request, &query);
 	else
 		post_query(api, request, &query);
 	recap_query_done(&query);

@@ -3,7 +3,8 @@
  * The list of pending recaps. A recap is written when the machine's last tick reaches its end. If nothing
  * newer arrives for --recap-timeout, it is written from the available reports, its coverage shows what is
  * missing, and it stays pending: a sensor whose store was away still delivers, and the recap is written
- * again. Called by the API and by the loop.
+ * again. Called by the API and by the loop. Whoever asks for many takes nothing from the ticks: few recaps
+ * are read at once, those that somebody waits for first, and the list is written by one request at a time.
  */
 #include "recap/recaps.h"
 
@@ -19,6 +20,8 @@
 #include <string.h>
 
 #define RECAPS_MAX      1000
+#define RECAPS_UNWAITED 800 /* of these, without anybody who waits */
+#define RECAPS_AT_ONCE  2   /* jobs that read */
 #define RECAPS_LOOK_S   0.25
 #define RECAPS_KEEP_MS  (7 * 24 * INT64_C(3600000)) /* a sensor's spool is as old by default */
 #define RECAPS_STATE_ID "recaps"
@@ -35,14 +38,20 @@ struct recaps_entry {
 	bool job_done;         /* the job is to be freed at the next look */
 	bool finished;         /* to be freed at the next look */
 	bool early;            /* made before the machine's ticks had reached its end */
+	bool in_note;          /* on the list that is being written */
 	recaps_done done;
 	void *data;
+	recaps_noted noted;
+	void *noted_data;
 };
 
 struct recaps {
 	struct recaps_setup setup;
-	struct batch buffer; /* the document to be written */
-	struct recaps_entry *entries;
+	struct batch buffer;          /* the document to be written */
+	struct recaps_entry *entries; /* the oldest first */
+	unsigned n_jobs;
+	bool noting;  /* the list is being written */
+	bool changed; /* since then */
 	struct recaps_statistics statistics;
 	ev_timer look;
 };
@@ -86,14 +95,16 @@ static void put_done(void *data, const struct db_answer *answer)
 {
 	(void)data;
 	if (answer->result != STORE_OK)
-		log_warning(RECAPS_TOKEN, 0, "cannot store the list of pending recaps: %s", answer->error);
+		log_warning(RECAPS_TOKEN, 0, "cannot store a recap: %s", answer->error);
 }
 
-static void put(struct recaps *recaps, const char *collection, const bson_t *document)
+static int put(struct recaps *recaps, const char *collection, const bson_t *document, db_done done,
+	       void *data)
 {
 	batch_clear(&recaps->buffer);
-	if (batch_append(&recaps->buffer, bson_get_data(document), document->len) == 0)
-		(void)db_client_put(recaps->setup.client, collection, &recaps->buffer, put_done, NULL);
+	if (batch_append(&recaps->buffer, bson_get_data(document), document->len) < 0)
+		return -ENOMEM;
+	return db_client_put(recaps->setup.client, collection, &recaps->buffer, done, data);
 }
 
 static const struct machine *machine_of(const struct recaps_entry *entry)
@@ -103,31 +114,89 @@ static const struct machine *machine_of(const struct recaps_entry *entry)
 	return setup->find_machine(setup->data, entry->request.machine);
 }
 
-/* Stores the list of those that wait. */
-static void save(struct recaps *recaps)
+static void note(struct recaps *recaps);
+
+/* Tells those whose runs were on the list that was written. */
+static void tell_noted(struct recaps *recaps, const char *error)
+{
+	recaps->noting = false;
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		recaps_noted noted = entry->in_note ? entry->noted : NULL;
+
+		if (noted)
+			entry->noted = NULL;
+		entry->in_note = false;
+		if (noted)
+			noted(entry->noted_data, error);
+	}
+}
+
+static void note_done(void *data, const struct db_answer *answer)
+{
+	struct recaps *recaps = data;
+	const char *error = answer->result == STORE_OK ? NULL : answer->error;
+
+	if (error)
+		log_warning(RECAPS_TOKEN, 0, "cannot store the list of pending recaps: %s", error);
+	tell_noted(recaps, error);
+	if (recaps->changed)
+		note(recaps);
+}
+
+/* Writes the list of those that wait. */
+static void note(struct recaps *recaps)
 {
 	bson_t document = BSON_INITIALIZER, list;
 	unsigned n = 0;
+	int r;
 
+	recaps->noting = true;
+	recaps->changed = false;
 	bson_append_utf8(&document, "_id", -1, RECAPS_STATE_ID, -1);
 	bson_append_date_time(&document, "timestamp", -1, clock_realtime_ms());
 	bson_append_array_unsafe_begin(&document, "list", -1, &list);
-	for (const struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		entry->in_note = true;
 		if (!entry->finished)
 			(void)recap_bson_write_request(&list, n++, &entry->request);
 	}
 	bson_append_array_end(&document, &list);
-	recaps->statistics.waiting = n;
-	put(recaps, collection_prefix(COLLECTION_STATE), &document);
+	r = put(recaps, collection_prefix(COLLECTION_STATE), &document, note_done, recaps);
 	bson_destroy(&document);
+	if (r == 0)
+		return;
+	tell_noted(recaps, "out of memory, or the store's process has exited");
+	recaps->changed = true; /* the next look tries again */
+}
+
+/* The list has changed: it is written now, or when what is being written of it is there. */
+static void save(struct recaps *recaps)
+{
+	unsigned n = 0;
+
+	for (const struct recaps_entry *entry = recaps->entries; entry; entry = entry->next)
+		n += !entry->finished;
+	recaps->statistics.waiting = n;
+	recaps->changed = true;
+	if (!recaps->noting)
+		note(recaps);
+}
+
+static void look_soon(struct recaps *recaps)
+{
+	ev_timer_stop(recaps->setup.loop, &recaps->look);
+	ev_timer_set(&recaps->look, 0, RECAPS_LOOK_S);
+	ev_timer_start(recaps->setup.loop, &recaps->look);
 }
 
 static void store(struct recaps_entry *entry, const bson_t *document)
 {
 	char collection[COLLECTION_SIZE];
 
-	put(entry->recaps, collection_compose(COLLECTION_RECAPS, entry->request.machine, collection),
-	    document);
+	if (put(entry->recaps, collection_compose(COLLECTION_RECAPS, entry->request.machine, collection),
+		document, put_done, NULL) < 0)
+		log_warning(RECAPS_TOKEN, 0, "the recap of '%s' on %s was lost", entry->request.name,
+			    entry->request.machine);
 }
 
 /* Have the machine's ticks come as far as the run's end? */
@@ -162,6 +231,8 @@ static void made(void *data, const struct recap *recap, const char *error)
 		entry->done(entry->data, &entry->request, recap, &document, error);
 	entry->done = NULL;
 	bson_destroy(&document);
+	recaps->n_jobs--;
+	look_soon(recaps); /* the next one's turn */
 	save(recaps);
 }
 
@@ -176,6 +247,7 @@ static void begin(struct recaps_entry *entry, const struct machine *machine)
 		.data = entry,
 	};
 
+	entry->recaps->n_jobs++;
 	entry->job = recap_job_new(&entry->request, &options);
 	if (entry->job)
 		recap_job_begin(entry->job);
@@ -188,8 +260,10 @@ void recaps_tick(struct recaps *recaps, const struct machine *machine)
 	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
 		if (!entry->job && !entry->finished &&
 		    (double)machine->time_ms >= entry->request.window.end_ms &&
-		    strcmp(entry->request.machine, machine->name) == 0)
-			begin(entry, machine);
+		    strcmp(entry->request.machine, machine->name) == 0) {
+			look_soon(recaps);
+			return;
+		}
 	}
 }
 
@@ -209,16 +283,11 @@ static bool waited_enough(struct recaps_entry *entry, const struct machine *mach
 	return !machine || now_ms < machine->fed_ms || now_ms - machine->fed_ms >= timeout_ms;
 }
 
-static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
+/* Frees what is finished, and jobs that will be made once more. */
+static void clear_away(struct recaps *recaps, int64_t now_ms)
 {
-	struct recaps *recaps = timer->data;
-	int64_t now_ms = clock_realtime_ms();
-
-	(void)events;
 	for (struct recaps_entry **at = &recaps->entries, *entry; (entry = *at);) {
-		const struct machine *machine = machine_of(entry);
-
-		if (entry->finished) {
+		if (entry->finished && !entry->noted) {
 			*at = entry->next;
 			entry_free(entry);
 			continue;
@@ -228,12 +297,38 @@ static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 			entry->job = NULL;
 			entry->job_done = false;
 		}
-		if (!entry->job && (reached(entry) || waited_enough(entry, machine, now_ms)))
-			begin(entry, machine);
-		else if (entry->early && now_ms - entry->asked_ms > RECAPS_KEEP_MS)
+		if (!entry->job && entry->early && !reached(entry) &&
+		    now_ms - entry->asked_ms > RECAPS_KEEP_MS)
 			entry->finished = true;
 		at = &entry->next;
 	}
+}
+
+/* Of those that somebody waits for, or of the others. */
+static void begin_some(struct recaps *recaps, bool waited_for, int64_t now_ms)
+{
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		const struct machine *machine = machine_of(entry);
+
+		if (recaps->n_jobs >= RECAPS_AT_ONCE)
+			return;
+		if (!entry->job && !entry->finished && (entry->done != NULL) == waited_for &&
+		    (reached(entry) || waited_enough(entry, machine, now_ms)))
+			begin(entry, machine);
+	}
+}
+
+static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct recaps *recaps = timer->data;
+	int64_t now_ms = clock_realtime_ms();
+
+	(void)events;
+	clear_away(recaps, now_ms);
+	begin_some(recaps, true, now_ms);
+	begin_some(recaps, false, now_ms);
+	if (recaps->changed && !recaps->noting)
+		note(recaps);
 	if (!recaps->entries)
 		ev_timer_stop(loop, timer);
 }
@@ -241,22 +336,21 @@ static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 /* Makes room: the oldest of those that have been made of what was there stays as it is. */
 static bool drop_early(struct recaps *recaps)
 {
-	struct recaps_entry *oldest = NULL;
-
-	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next)
-		if (entry->early && !entry->finished && (!entry->job || entry->job_done))
-			oldest = entry;
-	if (oldest)
-		oldest->finished = true;
-	return oldest != NULL;
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		if (entry->early && !entry->finished && (!entry->job || entry->job_done)) {
+			entry->finished = true;
+			return true;
+		}
+	}
+	return false;
 }
 
 int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
 	       struct recaps_entry **ret_entry)
 {
-	struct recaps_entry *entry;
+	struct recaps_entry *entry, **end = &recaps->entries;
 
-	if (recaps->statistics.waiting >= RECAPS_MAX && !drop_early(recaps))
+	if (recaps->statistics.waiting >= (done ? RECAPS_MAX : RECAPS_UNWAITED) && !drop_early(recaps))
 		return -EBUSY;
 	entry = calloc(1, sizeof(*entry));
 	if (entry)
@@ -270,13 +364,12 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	entry->asked_ms = entry->waiting_ms = clock_realtime_ms();
 	entry->done = done;
 	entry->data = data;
-	entry->next = recaps->entries;
-	recaps->entries = entry;
+	while (*end)
+		end = &(*end)->next;
+	*end = entry;
 	recaps->statistics.asked++;
 	save(recaps);
-	ev_timer_stop(recaps->setup.loop, &recaps->look);
-	ev_timer_set(&recaps->look, 0, RECAPS_LOOK_S);
-	ev_timer_start(recaps->setup.loop, &recaps->look);
+	look_soon(recaps);
 	if (ret_entry)
 		*ret_entry = entry;
 	return 0;
@@ -285,6 +378,13 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 void recaps_forget(struct recaps_entry *entry)
 {
 	entry->done = NULL;
+	entry->noted = NULL;
+}
+
+void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *data)
+{
+	entry->noted = noted;
+	entry->noted_data = data;
 }
 
 static void load_list(struct recaps *recaps, const bson_iter_t *list)

@@ -19,6 +19,9 @@ struct recaps_entry;
 typedef void (*recaps_done)(void *data, const struct recap_request *request, const struct recap *recap,
 			    const bson_t *document, const char *error);
 
+/* The store has the request (`error` NULL): a crash does not lose it any more. Or it has it not, and why. */
+typedef void (*recaps_noted)(void *data, const char *error);
+
 struct recaps_statistics {
 	uint64_t asked;
 	uint64_t made;
@@ -47,11 +50,13 @@ void recaps_load(struct recaps *recaps, const struct batch *states);
 /* A machine's ticks were processed: makes the recaps that this completes. */
 void recaps_tick(struct recaps *recaps, const struct machine *machine);
 /*
- * Takes over the request. `done` may be NULL. -ENOMEM; -EBUSY: too many wait. In both cases the request stays
- * the caller's. *ret_entry is valid until `done` is called.
+ * Takes over the request. `done` may be NULL. -ENOMEM; -EBUSY: too many wait (fewer may where nobody waits).
+ * In both cases the request stays the caller's. *ret_entry is valid until `done` is called.
  */
 int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
 	       struct recaps_entry **ret_entry);
+/* Right after recaps_add(): `noted` is called once, not within this call; the entry is valid until then. */
+void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *data);
 /* Nobody waits for it any more; it is made all the same. */
 void recaps_forget(struct recaps_entry *entry);
 const struct recaps_statistics *recaps_get_statistics(const struct recaps *recaps);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pending recaps against a store that answers when the test says so: how much of it they take at once, in
+ * which order, and when a run counts as noted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "recap/recaps.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ASKED_MAX 4096
+
+/* What was asked of the store and is not answered. */
+static struct asked {
+	bool is_read, is_list;
+	db_done done;
+	void *data;
+} asked[ASKED_MAX];
+static unsigned n_asked, n_lists, most_reads;
+static size_t list_bytes;
+static int put_result;
+static struct machine machine;
+static struct recaps *recaps;
+
+static unsigned count_reads(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < n_asked; i++)
+		n += asked[i].is_read;
+	return n;
+}
+
+int db_client_read(struct db_client *client, const struct store_query *query, db_done done, void *data)
+{
+	(void)client, (void)query;
+	assert_true(n_asked < ASKED_MAX);
+	asked[n_asked++] = (struct asked){.is_read = true, .done = done, .data = data};
+	most_reads = count_reads() > most_reads ? count_reads() : most_reads;
+	return 0;
+}
+
+int db_client_put(struct db_client *client, const char *collection, const struct batch *batch, db_done done,
+		  void *data)
+{
+	const bool is_list = strcmp(collection, "state") == 0;
+
+	(void)client;
+	if (put_result < 0)
+		return put_result;
+	assert_true(n_asked < ASKED_MAX);
+	n_lists += is_list;
+	list_bytes += is_list ? batch->length : 0;
+	asked[n_asked++] = (struct asked){.is_list = is_list, .done = done, .data = data};
+	return 0;
+}
+
+/* Answers the first that waits; a read with nothing. */
+static bool answer_one(enum store_result result)
+{
+	static const struct batch nothing;
+	const struct db_answer answer = {
+		.result = result, .documents = &nothing, .read = {.end = true}, .error = result ? "no" : ""};
+	const struct asked first = asked[0];
+
+	if (!n_asked)
+		return false;
+	memmove(asked, asked + 1, --n_asked * sizeof(*asked));
+	if (first.done)
+		first.done(first.data, &answer);
+	return true;
+}
+
+static const struct machine *find_machine(void *data, const char *name)
+{
+	(void)data;
+	return strcmp(name, "m") == 0 ? &machine : NULL;
+}
+
+static bool is_away(void *data)
+{
+	(void)data;
+	return false;
+}
+
+static void turn(void)
+{
+	ev_now_update(EV_DEFAULT);
+	(void)ev_run(EV_DEFAULT, EVRUN_NOWAIT);
+}
+
+static int setup(void **state)
+{
+	const struct recaps_setup options = {
+		.loop = EV_DEFAULT,
+		.timeout_ms = 3600000,
+		.interval_s = 1,
+		.find_machine = find_machine,
+		.is_away = is_away,
+	};
+
+	(void)state;
+	machine = (struct machine){.name = (char *)(uintptr_t) "m", .time_ms = 2000000, .interval_s = 1};
+	n_asked = n_lists = most_reads = 0;
+	list_bytes = 0;
+	put_result = 0;
+	recaps = recaps_new(&options);
+	return recaps ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	recaps_free(recaps);
+	return 0;
+}
+
+static int add(unsigned number, recaps_done done, void *data, struct recaps_entry **entry)
+{
+	char name[32];
+	struct recap_request request = {
+		.machine = strdup("m"), .id = strdup(""), .window = {.begin_ms = 1000000, .end_ms = 1010000}};
+	int r;
+
+	(void)snprintf(name, sizeof(name), "run%u", number);
+	request.name = strdup(name);
+	r = recaps_add(recaps, &request, done, data, entry);
+	if (r < 0)
+		recap_request_done(&request);
+	return r;
+}
+
+static void count_made(void *data, const struct recap_request *request, const struct recap *recap,
+		       const bson_t *document, const char *error)
+{
+	(void)request, (void)recap, (void)document;
+	assert_null(error);
+	(*(unsigned *)data)++;
+}
+
+/* However many are asked for at once, ticks wait for few reads and one list. */
+static void a_flood_takes_little(void **state)
+{
+	const unsigned n = 780;
+	size_t one;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(add(i, NULL, NULL, NULL), 0);
+		if (i % 10 == 0)
+			turn();
+		assert_true(n_asked <= 4);
+	}
+	assert_int_equal(n_lists, 1); /* not one for each: the first has not been answered */
+	one = list_bytes;
+	while (recaps_get_statistics(recaps)->made < n) {
+		if (!answer_one(STORE_OK))
+			turn();
+		assert_true(count_reads() <= 2);
+	}
+	assert_true(most_reads <= 2);
+	assert_true(n_lists <= n + 2);
+	assert_true(one < 1000);
+	assert_int_equal(recaps_get_statistics(recaps)->failed, 0);
+}
+
+/* Those that nobody waits for leave room for those that somebody does. */
+static void room_for_those_who_wait(void **state)
+{
+	unsigned i = 0, made = 0;
+
+	(void)state;
+	machine.time_ms = 0; /* nothing can be made yet */
+	while (add(i, NULL, NULL, NULL) == 0)
+		assert_true(++i < 5000);
+	assert_true(i < 1000);
+	assert_int_equal(add(i, NULL, NULL, NULL), -EBUSY);
+	assert_int_equal(add(i, count_made, &made, NULL), 0);
+	machine.time_ms = 2000000;
+	recaps_tick(recaps, &machine);
+	for (unsigned n = 0; made == 0 && n < 20; n++) {
+		turn();
+		while (answer_one(STORE_OK) && made == 0)
+			;
+	}
+	assert_int_equal(made, 1); /* the last one asked for is the first one made */
+	assert_true(recaps_get_statistics(recaps)->made <= 3);
+}
+
+static void keep_answer(void *data, const char *error)
+{
+	(void)snprintf(data, 32, "%s", error ? error : "noted");
+}
+
+/* A run is noted when the store has said so, and not before. */
+static void noted_when_stored(void **state)
+{
+	char first[32] = "", second[32] = "", third[32] = "";
+	struct recaps_entry *entry;
+
+	(void)state;
+	machine.time_ms = 0;
+	assert_int_equal(add(1, NULL, NULL, &entry), 0);
+	recaps_when_noted(entry, keep_answer, first);
+	assert_int_equal(add(2, NULL, NULL, &entry), 0);
+	recaps_when_noted(entry, keep_answer, second);
+	turn();
+	assert_string_equal(first, "");
+	assert_true(answer_one(STORE_OK));
+	assert_string_equal(first, "noted");
+	assert_string_equal(second, ""); /* it is on the next list */
+	assert_true(answer_one(STORE_DROP));
+	assert_string_equal(second, "no");
+	put_result = -ENOMEM;
+	assert_int_equal(add(3, NULL, NULL, &entry), 0);
+	recaps_when_noted(entry, keep_answer, third);
+	assert_string_equal(third, "");
+	turn();
+	assert_non_null(strstr(third, "out of memory"));
+	assert_int_equal(add(4, NULL, NULL, &entry), 0);
+	recaps_when_noted(entry, keep_answer, first);
+	recaps_forget(entry); /* whoever asked has gone */
+	put_result = 0;
+	turn();
+	while (answer_one(STORE_OK))
+		;
+	assert_string_equal(first, "noted"); /* as it was */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_flood_takes_little, setup, teardown),
+		cmocka_unit_test_setup_teardown(room_for_those_who_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(noted_when_stored, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
