@@ -5,6 +5,8 @@
  */
 #include "base/log.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -108,6 +110,27 @@ static void write_stderr(enum log_level level, const char *token, const char *me
 	(void)ignored;
 }
 
+/*
+ * Nothing that a terminal obeys: control characters (C0, DEL, and C1 as UTF-8, which is ESC in one
+ * character), marks that turn the direction of writing, and bytes that are no UTF-8, which some terminals
+ * take for C1.
+ */
+static void blank_controls(char *line)
+{
+	for (unsigned char *at = (unsigned char *)line; *at;) {
+		const size_t length = text_utf8_length((char *)at);
+		const bool control = length == 0 || (length == 1 && (at[0] < ' ' || at[0] == 0x7f)) ||
+				     (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+		const bool turns = length == 3 && at[0] == 0xe2 &&
+				   ((at[1] == 0x80 && at[2] >= 0xa8 && at[2] <= 0xae) ||
+				    (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
+
+		if (control || turns)
+			memset(at, ' ', length ? length : 1);
+		at += length ? length : 1;
+	}
+}
+
 int log_write(enum log_level level, const char *token, int err, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
@@ -123,10 +146,7 @@ int log_write(enum log_level level, const char *token, int err, const char *form
 	va_end(arguments);
 	if (err < 0)
 		append(line, sizeof(line), &length, ": %s", strerror(-err));
-	for (char *at = line; *at; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = ' ';
-	}
+	blank_controls(line);
 	if (logger.sink)
 		logger.sink(logger.sink_data, level, token, line);
 	else

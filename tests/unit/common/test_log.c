@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static char last[4096];
@@ -60,6 +62,53 @@ static void one_line_whatever_is_said(void **state)
 	huge[sizeof(huge) - 1] = '\0';
 	log_error("a", -EIO, "%s", huge);
 	assert_true(strlen(last) < 2100);
+	log_set_sink(NULL, NULL);
+}
+
+/* Whatever a name holds: no byte below a space, no DEL, no C1, no mark of direction, no byte that is no
+ * UTF-8. */
+static void nothing_that_a_terminal_obeys(void **state)
+{
+	static const char *const parts[] = {
+		"a",
+		"\xc3\xa4",
+		"\xe2\x82\xac",
+		"\xf0\x9f\x90\xb3",
+		"\x1b]0;x\x07",
+		"\r",
+		"\n",
+		"\xc2\x9b",
+		"\xc2\x85",
+		"\xe2\x80\xae",
+		"\xe2\x81\xa6",
+		"\x9b",
+		"\xc2",
+		"\xe2\x80",
+		"\x7f",
+		"\xff",
+	};
+	static const char *const bad[] = {"\xc2\x85", "\xc2\x9b", "\xe2\x80\xae", "\xe2\x81\xa6"};
+	const unsigned seed = (unsigned)time(NULL);
+
+	(void)state;
+	print_message("# seed %u\n", seed);
+	srand(seed);
+	log_set_sink(keep, NULL);
+	for (unsigned round = 0; round < 20000; round++) {
+		char name[128] = "";
+
+		for (int n = rand() % 12; n >= 0; n--)
+			(void)strcat(name, parts[(unsigned)rand() % (sizeof(parts) / sizeof(*parts))]);
+		log_info("a", 0, "name %s", name);
+		for (const char *at = last; *at; at += text_utf8_length(at)) {
+			assert_true(text_utf8_length(at) > 0);
+			assert_false((unsigned char)*at < ' ' || *at == 0x7f);
+		}
+		for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+			assert_null(strstr(last, bad[i]));
+	}
+	log_info("a", 0, "%s", "Grün € \xf0\x9f\x90\xb3");
+	assert_non_null(strstr(last, "Grün € \xf0\x9f\x90\xb3"));
 	log_set_sink(NULL, NULL);
 }
 
@@ -139,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(level_and_errno),
 		cmocka_unit_test(one_line_whatever_is_said),
+		cmocka_unit_test(nothing_that_a_terminal_obeys),
 		cmocka_unit_test(prefix_for_the_journal_only),
 		cmocka_unit_test(level_names),
 		cmocka_unit_test(clocks),
