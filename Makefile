@@ -76,6 +76,7 @@ help:
 ## make ARCH=arm64 builds for another architecture, by a cross-compiler, into build-arm64/
 ## make check-distributions builds and runs the fast tests on Debian 12, 13 and unstable (root; DISTRIBUTIONS=suites)
 ## make check-counters events and formulas on an arm64 guest's exact hardware counters (tests/kernel/counters)
+## make check-kernels [KERNELS="6.1-amd64 ..."]   the kernels that people run, booted in QEMU (tests/kernel/ring.sh names)
 ## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
 ## make bench      cost by number of containers, beside the peers
 ## make accuracy   error of every formula on every simulated scenario
@@ -173,6 +174,21 @@ $(BUILD)/tests/sim/churn: $(BUILD)/tests/sim/churn.o $(BUILD)/libserver.a $(BUIL
 # Recorded reports into a store, at once or as if they happened now.
 $(BUILD)/tests/sim/feed: $(BUILD)/tests/sim/feed.o $(BUILD)/libcommon.a
 	$(CC) $(ALL_LDFLAGS) -o $@ -Wl,--start-group $^ -Wl,--end-group $(COMMON_LIBS)
+
+# What runs in the guests of tests/kernel, and the program as each clang here compiles it.
+CLANGS = $(notdir $(wildcard $(addprefix /usr/bin/clang-,14 15 16 17 18 19 20 21 22 23)))
+KERNEL_PROGRAMS = $(BUILD)/tests/kernel/lives $(BUILD)/tests/kernel/verify \
+	$(addprefix $(BUILD)/tests/unit/sensor/source/,test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy)
+.PHONY: kernel-programs bpf-objects check-kernels
+bpf-objects: $(patsubst %,$(BUILD)/kernel/objects/%.o,$(CLANGS))
+kernel-programs: all bpf-objects $(KERNEL_PROGRAMS)
+$(BUILD)/kernel/objects/%.o: sensor/source/bpf/count.bpf.c sensor/priv/count.h
+	@mkdir -p $(@D)
+	$* $(BPF_FLAGS) -c -o $@ $<
+$(BUILD)/tests/kernel/%: $(BUILD)/tests/kernel/%.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $< -lbpf -lelf -lz -pthread
+check-kernels:
+	@tests/run.sh kernels
 
 deps:
 	@scripts/install-deps.sh build

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the rings of tests and counts their TAP lines. usage: tests/run.sh [RING [PATTERN...]]...
-#   RING is one of: lint unit fuzz compilers cross sanitize sim system wire peer; without arguments all of them, after
+#   RING is one of: lint unit fuzz compilers cross sanitize sim kernel system wire peer kernels; without arguments all of them but the last, after
 #   installing what is missing. With patterns only the tests of that ring whose name holds one of them:
 #   tests/run.sh unit share; tests/run.sh system 030.
 # Every test program and script prints TAP ("ok 1 - what", "not ok 2 - what", "ok 3 - what # SKIP why").
@@ -97,14 +97,22 @@ ring_sim() { scripts_of sim; }
 ring_system() { scripts_of system; }
 ring_wire() { scripts_of wire; }
 ring_peer() { scripts_of peer; }
+# The kernel of Debian 12 in its short form; `make check-kernels` tries all of them, or those of $KERNELS, in full.
+ring_kernel() { build kernel-programs && one kernel/6.1-amd64 tests/kernel/check.sh 6.1-amd64 short; }
+ring_kernels() {
+	local name
+	build kernel-programs && for name in ${KERNELS:-$(tests/kernel/ring.sh names | cut -d ' ' -f 1)}; do
+		TEST_TIMEOUT=3000 one "kernels/$name" tests/kernel/check.sh "$name"
+	done
+}
 
 mkdir -p "$BUILD"
 if [ $# = 0 ]; then
 	scripts/install-deps.sh build test peer || exit 1
 	if [ "$(id -u)" = 0 ]; then scripts/install-deps.sh docker || exit 1; fi
-	set -- lint unit fuzz compilers cross sanitize sim system wire peer
+	set -- lint unit fuzz compilers cross sanitize sim kernel system wire peer
 fi
-is_ring() { case $1 in lint | unit | fuzz | sanitize | compilers | cross | sim | system | wire | peer) ;; *) return 1 ;; esac; }
+is_ring() { case $1 in lint | unit | fuzz | sanitize | compilers | cross | sim | kernel | kernels | system | wire | peer) ;; *) return 1 ;; esac; }
 while [ $# -gt 0 ]; do
 	ring=$1 patterns= matched=
 	shift

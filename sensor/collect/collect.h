@@ -10,6 +10,7 @@
 #include "cgroup/cgroup_watch.h"
 #include "source/choose.h"
 #include "priv/container_file.h"
+#include "machine/cpu_gaps.h"
 #include "machine/cpu_online.h"
 #include "collect/edges.h"
 #include "collect/encode.h"
@@ -54,7 +55,8 @@ struct collect {
 	/* the machine */
 	struct topology topology;
 	struct cpu_online online;
-	bool cpus_changed; /* in this tick */
+	struct cpu_gaps gaps; /* of this tick */
+	bool cpus_changed;    /* in this tick */
 	struct cgroup_layout layout;
 	struct source_context context;
 	char boot_id[40];
@@ -106,6 +108,8 @@ int collect_main(struct sensor_config *config, const struct collect_machine *sim
 /* collect_open.c: everything there is to open, in order; and back. */
 int collect_open(struct collect *collect);
 void collect_close(struct collect *collect);
+/* The machine has changed its shape: topology and sources, and all targets join again. Between two ticks. */
+void collect_reopen_sources(struct collect *collect);
 /* Where container runtimes keep their files, by the configuration. For priv, too. */
 void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots);
 /* collect_targets.c: the table's calls, passed on to the activity source. */
@@ -137,10 +141,12 @@ struct encoder *collect_new_encoder(struct collect *collect);
 void collect_keep_energy(struct collect *collect);
 /* After a tick: now and then, a better source than the one in use. */
 void collect_better_energy(struct collect *collect);
-/* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: after it. */
+/* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: after it. take_new: after
+ * its reports. */
 void collect_open_cpus(struct collect *collect);
 void collect_look_at_cpus(struct collect *collect);
 void collect_take_back_cpus(struct collect *collect);
+void collect_take_new_cpus(struct collect *collect);
 /* collect_edges.c: extra readings where a target is born or ends. start: with the ticks. */
 void collect_start_edges(struct collect *collect);
 /* After each look for what has come and gone: reads, or sets the time to. */

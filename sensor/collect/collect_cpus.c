@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUs that go offline and come back while the sensor runs. The kernel takes the events of a CPU that goes
- * out of their groups for good, so its readings are no failure, and when it is back its events are opened
- * again. Called in each tick.
+ * CPUs that go offline, come back or come for the first time while the sensor runs. That events are dead the
+ * sources find by the events themselves (machine/cpu_gaps.h) and open them again; here it is reported once
+ * and counted. For a CPU that was not there at the start all sources are opened again, as their places are
+ * laid out for the CPUs that there are. Called in each tick.
  */
 #include "collect/collect.h"
 
@@ -15,52 +16,76 @@ void collect_open_cpus(struct collect *collect)
 	int r = cpu_online_open(&collect->online, collect->config->sysfs_root);
 
 	if (r < 0)
-		log_info("topology", r, "cannot watch for CPUs that go offline");
-}
-
-static void tell_sources(struct collect *collect, unsigned cpu, bool online)
-{
-	if (collect->activity && collect->activity->ops->cpu_changed)
-		collect->activity->ops->cpu_changed(collect->activity, cpu, online);
-	for (unsigned i = 0; i < collect->n_systems; i++)
-		if (collect->systems[i]->ops->cpu_changed)
-			collect->systems[i]->ops->cpu_changed(collect->systems[i], cpu, online);
+		log_info("topology", r, "cannot read which CPUs are online; those that come are not noticed");
 }
 
 void collect_look_at_cpus(struct collect *collect)
 {
 	const struct topology *topology = &collect->topology;
 
-	collect->cpus_changed = !collect->simulated && cpu_online_look(&collect->online);
-	for (unsigned i = 0; collect->cpus_changed && i < topology->n_cpus; i++) {
-		const unsigned cpu = topology->cpus[i].id;
-
-		if (!cpu_online_has_gone(&collect->online, cpu))
-			continue;
-		log_notice("topology", 0, "CPU %u went offline; the other CPUs are still counted", cpu);
-		collect->lost[REPORT_LOST_READ]++; /* what it did since the last tick may have gone with it */
-		tell_sources(collect, cpu, false);
-	}
+	collect->cpus_changed = !collect->context.simulated && cpu_online_look(&collect->online);
+	for (unsigned i = 0; collect->cpus_changed && i < topology->n_cpus; i++)
+		if (cpu_online_has_gone(&collect->online, topology->cpus[i].id))
+			log_notice("topology", 0, "CPU %u has gone offline; the others are counted as before",
+				   topology->cpus[i].id);
 }
 
-/* Behind the reading: what the kernel has moved to other CPUs meanwhile, as it does with energy, has been
- * read. */
+/* A resume of a machine brings all of its CPUs but one back: one line. */
+static void report_gaps(struct collect *collect)
+{
+	const struct cpu_gaps *gaps = &collect->gaps;
+	uint64_t longest_ns = 0;
+
+	if (gaps->n == 0)
+		return;
+	for (unsigned i = 0; i < gaps->n; i++)
+		longest_ns = gaps->gaps[i].lost_ns > longest_ns ? gaps->gaps[i].lost_ns : longest_ns;
+	collect->lost[REPORT_LOST_READ] += gaps->n + gaps->n_beyond;
+	if (gaps->n == 1)
+		log_notice("topology", 0,
+			   "CPU %u was offline: its events are open again; at most %.0f ms of it were not "
+			   "counted",
+			   gaps->gaps[0].cpu, (double)longest_ns * 1e-6);
+	else
+		log_notice("topology", 0,
+			   "%u CPUs (%u to %u) were offline: their events are open again; at most %.0f ms of "
+			   "each "
+			   "were not counted",
+			   gaps->n + gaps->n_beyond, gaps->gaps[0].cpu, gaps->gaps[gaps->n - 1].cpu,
+			   (double)longest_ns * 1e-6);
+	collect->gaps.n = collect->gaps.n_beyond = 0;
+}
+
 void collect_take_back_cpus(struct collect *collect)
 {
-	const struct topology *topology = &collect->topology;
+	report_gaps(collect);
+	for (unsigned cpu = 0; collect->cpus_changed && cpu < CPU_ONLINE_MAX; cpu++)
+		if (cpu_online_has_come(&collect->online, cpu) && topology_find_cpu(&collect->topology, cpu))
+			log_notice("topology", 0, "CPU %u is back", cpu);
+}
 
-	for (unsigned cpu = 0; collect->cpus_changed && cpu < CPU_ONLINE_MAX; cpu++) {
-		if (!cpu_online_has_come(&collect->online, cpu))
-			continue;
-		if (!topology_find_cpu(topology, cpu)) {
-			log_warning("topology", 0,
-				    "CPU %u came online, but did not exist when the sensor started: it is "
-				    "not counted. Restart the sensor to count it",
-				    cpu);
-			continue;
+void collect_take_new_cpus(struct collect *collect)
+{
+	unsigned n = 0, last = 0;
+
+	for (unsigned cpu = 0; collect->cpus_changed && cpu < CPU_ONLINE_MAX; cpu++)
+		if (cpu_online_has_come(&collect->online, cpu) &&
+		    !topology_find_cpu(&collect->topology, cpu)) {
+			n++;
+			last = cpu;
 		}
-		log_notice("topology", 0, "CPU %u came back online; its events are reopened", cpu);
-		collect->lost[REPORT_LOST_READ]++; /* what it did until now */
-		tell_sources(collect, cpu, true);
-	}
+	if (n == 0)
+		return;
+	if (n == 1)
+		log_notice(
+			"topology", 0,
+			"CPU %u has come, which was not there before: the sources are opened again, with it",
+			last);
+	else
+		log_notice("topology", 0,
+			   "%u CPUs up to %u have come, which were not there before: the sources are opened "
+			   "again, with them",
+			   n, last);
+	collect->lost[REPORT_LOST_READ] += n; /* what they did until now */
+	collect_reopen_sources(collect);
 }

@@ -52,6 +52,8 @@ static int open_machine(struct collect *collect)
 		.sysfs_root = config->sysfs_root,
 		.procfs_root = config->procfs_root,
 		.topology = &collect->topology,
+		.online = &collect->online,
+		.gaps = &collect->gaps,
 		.tdp_w = config->tdp_w,
 		.per_cpu = config->per_cpu,
 		.strict = config->strict,
@@ -290,6 +292,15 @@ static int open_targets(struct collect *collect)
 	return 0;
 }
 
+static int open_sources(struct collect *collect)
+{
+	int r = open_systems(collect, false);
+
+	if (r == 0)
+		r = open_activity(collect);
+	return r < 0 ? r : open_systems(collect, true);
+}
+
 struct encoder *collect_new_encoder(struct collect *collect)
 {
 	return encoder_new(collect->activity ? &collect->activity->frame : NULL,
@@ -308,11 +319,7 @@ int collect_open(struct collect *collect)
 	if (r == 0)
 		r = defaults_apply(collect->config);
 	if (r == 0)
-		r = open_systems(collect, false);
-	if (r == 0)
-		r = open_activity(collect);
-	if (r == 0)
-		r = open_systems(collect, true);
+		r = open_sources(collect);
 	if (r == 0 && collect->n_systems == 0 && !collect->activity) {
 		log_error("source", 0, "nothing can be measured here; see wattribute-sensor --check-machine");
 		r = -ENODEV;
@@ -325,15 +332,50 @@ int collect_open(struct collect *collect)
 	return collect->encoder ? 0 : -ENOMEM;
 }
 
-void collect_close(struct collect *collect)
+static void close_sources(struct collect *collect)
 {
 	encoder_free(collect->encoder);
+	collect->encoder = NULL;
 	collect_overflow_close(&collect->overflow);
-	cgroup_watch_close(collect->watch);
 	if (collect->activity)
 		collect->activity->ops->close(collect->activity);
+	collect->activity = NULL;
 	for (unsigned i = 0; i < collect->n_systems; i++)
 		collect->systems[i]->ops->close(collect->systems[i]);
+	collect->n_systems = 0;
+}
+
+void collect_reopen_sources(struct collect *collect)
+{
+	struct topology topology;
+	int r = topology_read(collect->config->sysfs_root, collect->config->procfs_root, &topology);
+
+	if (r < 0) {
+		log_warning("topology", r, "cannot read the CPUs again; those that came are not counted");
+		return;
+	}
+	close_sources(collect);
+	topology_done(&collect->topology);
+	collect->topology = topology;
+	collect->chosen = (struct choose_report){0};
+	r = open_sources(collect);
+	if (r == 0)
+		r = (collect->encoder = collect_new_encoder(collect)) ? 0 : -ENOMEM;
+	if (r < 0) {
+		log_error("source", r, "the sources cannot be opened again; the sensor ends");
+		collect->result = 1;
+		loop_stop(&collect->loop);
+		return;
+	}
+	target_table_join_all(collect->table);
+	collect_read_baseline(collect);
+	collect_keep_energy(collect);
+}
+
+void collect_close(struct collect *collect)
+{
+	close_sources(collect);
+	cgroup_watch_close(collect->watch);
 	target_table_free(collect->table);
 	if (collect->simulated)
 		collect->simulated->close(collect);

@@ -204,6 +204,7 @@ void collect_read_tick(struct collect *collect, uint64_t missed)
 	collect_release_ended(collect);
 	collect_overflow_move_back(collect);
 	collect_better_energy(collect);
+	collect_take_new_cpus(collect);
 	if (collect->link.backlog.length > 0)
 		ev_io_start(collect->loop.ev, &collect->link_write);
 }

@@ -79,3 +79,8 @@ bool cpu_online_has_gone(const struct cpu_online *online, unsigned cpu)
 {
 	return !is_in(online->now, cpu) && is_in(online->before, cpu);
 }
+
+bool cpu_online_may_be(const struct cpu_online *online, unsigned cpu)
+{
+	return online->fd < 0 || online->length == 0 || is_in(online->now, cpu);
+}

@@ -26,3 +26,5 @@ bool cpu_online_look(struct cpu_online *online);
 /* By the last look that saw a change. */
 bool cpu_online_has_come(const struct cpu_online *online, unsigned cpu);
 bool cpu_online_has_gone(const struct cpu_online *online, unsigned cpu);
+/* Also true where it cannot be known. */
+bool cpu_online_may_be(const struct cpu_online *online, unsigned cpu);

@@ -139,6 +139,7 @@ static int serve_bpf_load(const struct priv_config *config, struct ipc_cursor *c
 					.n_places = (unsigned)numbers[2],
 					.n_slots = (unsigned)numbers[3],
 					.n_births = (unsigned)numbers[4],
+					.unified = priv_perf_is_unified(config),
 					.place_of_cpu = places};
 	if (!config->bpf) {
 		answer->error = -EOPNOTSUPP;

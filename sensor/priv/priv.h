@@ -11,6 +11,7 @@
 #include "event/event.h"
 #include "base/reason.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PRIV_GROUP_EVENTS_MAX 32
@@ -58,6 +59,8 @@ struct priv_group {
  */
 int priv_serve(int socket, const struct priv_config *config);
 
+/* The hierarchy that perf_event uses is cgroup v2. */
+bool priv_perf_is_unified(const struct priv_config *config);
 /*
  * What the requests do; also used without a privileged process. Validates everything.
  * Opens the group, disabled, then enables it as a whole. ret_fds has n_events entries, the leader first;

@@ -117,6 +117,7 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 	*(unsigned *)(uintptr_t)&program->rodata->n_places = shape->n_places;
 	*(unsigned *)(uintptr_t)&program->rodata->n_slots = shape->n_slots;
 	*(unsigned *)(uintptr_t)&program->rodata->n_births = shape->n_births ? shape->n_births : 1;
+	*(unsigned *)(uintptr_t)&program->rodata->unified = shape->unified;
 	(void)bpf_program__set_autoload(program->progs.on_switch, typed);
 	(void)bpf_program__set_autoload(program->progs.on_switch_raw, !typed);
 	(void)bpf_program__set_autoload(program->progs.on_birth, births);

@@ -29,6 +29,7 @@ struct priv_bpf_shape {
 	unsigned n_births; /* cgroups born since the sensor looked last that are counted; 0: births are not
 			      told */
 	const uint32_t *place_of_cpu; /* [n_cpus] */
+	bool unified;                 /* cgroups are those of v2; set on the privileged side */
 };
 
 /* From now on a cgroup's counts go to this slot. */

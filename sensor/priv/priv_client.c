@@ -192,6 +192,14 @@ int priv_client_open_container_file(void *data, enum container_file kind, const 
 	return r < 0 ? r : fd;
 }
 
+static int load_directly(struct priv_client *client, const struct priv_bpf_shape *shape)
+{
+	struct priv_bpf_shape own = *shape;
+
+	own.unified = priv_perf_is_unified(&client->config);
+	return priv_bpf_load(&own, &client->bpf, &client->cause);
+}
+
 int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape *shape)
 {
 	struct batch *payload = &client->payload;
@@ -200,7 +208,7 @@ int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape
 	if (is_direct(client)) {
 		priv_bpf_free(client->bpf);
 		client->bpf = NULL;
-		return priv_bpf_load(shape, &client->bpf, &client->cause);
+		return load_directly(client, shape);
 	}
 	batch_clear(payload);
 	r = ipc_put_u64(payload, shape->n_events) | ipc_put_u64(payload, shape->n_cpus) |

@@ -116,6 +116,13 @@ static int open_cgroup(const struct priv_config *config, const char *path, struc
 	return TAKE_FD(fd);
 }
 
+bool priv_perf_is_unified(const struct priv_config *config)
+{
+	struct statfs fs;
+
+	return config->perf_root && statfs(config->perf_root, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 static int open_event(const struct event_attr *wanted, unsigned cpu, int cgroup_fd, int leader)
 {
 	struct perf_event_attr attr = {

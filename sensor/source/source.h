@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cpu_gaps;
+struct cpu_online;
 struct topology;
 struct priv_client;
 
@@ -51,6 +53,8 @@ struct source_context {
 	bool per_cpu;       /* keep CPUs apart in the container groups */
 	bool strict;        /* a missing event is an error */
 	unsigned fd_budget; /* descriptors that may still be opened; sources subtract what they take */
+	const struct cpu_online *online; /* CPUs that need no trial; NULL: not known */
+	struct cpu_gaps *gaps;           /* where sources note CPUs whose events they opened again, or NULL */
 };
 
 /* A system source at work: the group's shape and the counts of the last read. */
@@ -83,8 +87,6 @@ struct system_source_ops {
 	 */
 	uint64_t (*period_ns)(const struct system_source *source);
 	void (*keep)(struct system_source *source);
-	/* NULL, or: a CPU of the topology went offline, or is back. */
-	void (*cpu_changed)(struct system_source *source, unsigned cpu, bool online);
 	void (*close)(struct system_source *source);
 };
 
@@ -159,8 +161,6 @@ struct activity_source_ops {
 	void (*births)(struct activity_source *source, activity_born *born, void *data);
 	/* One pass over all slots; fills the frame. No allocation, no string work. */
 	int (*read)(struct activity_source *source);
-	/* NULL, or: a CPU of the topology went offline, or is back. */
-	void (*cpu_changed)(struct activity_source *source, unsigned cpu, bool online);
 	void (*close)(struct activity_source *source);
 };
 

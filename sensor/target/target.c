@@ -380,6 +380,14 @@ static int refuse(struct target_table *table, struct target_record *record, int 
 	return error;
 }
 
+static void join_record(struct target_table *table, const struct target_record *record)
+{
+	const struct activity_cgroup joined = {record->slot, true, record->root->path, record->root->id};
+
+	table->events.joined(table->events.data, &joined);
+	target_table_join_nested(table, record->slot);
+}
+
 int target_slot_take(struct target_table *table, struct target_record *record)
 {
 	unsigned slot = 0;
@@ -402,10 +410,15 @@ int target_slot_take(struct target_table *table, struct target_record *record)
 	table->view.n_live++;
 	target_mark_dirty(table, record);
 	table->events.started(table->events.data, slot);
-	struct activity_cgroup joined = {slot, true, record->root->path, record->root->id};
-	table->events.joined(table->events.data, &joined);
-	target_table_join_nested(table, slot);
+	join_record(table, record);
 	return 0;
+}
+
+void target_table_join_all(struct target_table *table)
+{
+	for (unsigned slot = 1; slot < table->view.n_slots; slot++)
+		if (table->states[slot] == TARGET_LIVE && table->records[slot])
+			join_record(table, table->records[slot]);
 }
 
 void target_table_join_nested(struct target_table *table, unsigned slot)

@@ -92,6 +92,8 @@ unsigned target_table_next_ended(struct target_table *table);
 unsigned target_table_successor(const struct target_table *table, unsigned slot);
 /* Calls joined() once more for what is nested in a target that is counted now by another source. */
 void target_table_join_nested(struct target_table *table, unsigned slot);
+/* Calls joined() for every cgroup of every live target: the source is a new one. */
+void target_table_join_all(struct target_table *table);
 /* The slot is free for another target. */
 void target_table_release(struct target_table *table, unsigned slot);
 

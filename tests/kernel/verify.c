@@ -31,6 +31,7 @@ static const struct {
 	{"n_places", CPUS},
 	{"n_slots", SLOTS},
 	{"n_births", 8},
+	{"unified", 1},
 };
 static const struct {
 	const char *name;

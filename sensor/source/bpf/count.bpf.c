@@ -38,6 +38,7 @@ struct cgroup {
 } __attribute__((preserve_access_index));
 struct css_set {
 	struct cgroup_subsys_state *subsys[16];
+	struct cgroup *dfl_cgrp; /* in the v2 hierarchy */
 } __attribute__((preserve_access_index));
 struct sched_entity {
 	unsigned long long sum_exec_runtime;
@@ -57,6 +58,9 @@ const volatile unsigned int n_cpus = 1; /* highest CPU number + 1 */
 const volatile unsigned int n_places = 1;
 const volatile unsigned int n_slots = 1;
 const volatile unsigned int n_births = 1;
+/* Cgroups are those of v2, else those of the perf_event hierarchy of v1. Not by perf_event in both: on a v2
+ * tree where no controller was ever enabled, the kernel has that of the root for all. */
+const volatile unsigned int unified = 0;
 
 /* The events that there are, each with a constant number; what is above n_events is removed at loading. */
 #define EACH_EVENT(i) _Pragma("clang loop unroll(full)") for (unsigned int i = 0; i < COUNT_EVENTS_MAX; i++)
@@ -360,23 +364,34 @@ static __always_inline void account(unsigned long long was, unsigned long long n
 /* Direct loads: allowed for the arguments of a BTF tracepoint. */
 static __always_inline unsigned long long id_of(struct task_struct *task)
 {
-	return task->pid == 0
-		       ? IDLE_ID
+	if (task->pid == 0)
+		return IDLE_ID;
+	return unified ? task->cgroups->dfl_cgrp->kn->id
 		       : task->cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, perf_event_cgrp_id)]
 				 ->cgroup->kn->id;
 }
 
+/* The cgroup of a task's, by probing. */
+static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
+{
+	struct css_set *cgroups = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *css = NULL;
+
+	if (unified)
+		return BPF_CORE_READ(cgroups, dfl_cgrp);
+	bpf_core_read(&css, sizeof(css),
+		      &cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, perf_event_cgrp_id)]);
+	return BPF_CORE_READ(css, cgroup);
+}
+
 static __always_inline unsigned long long id_of_probed(struct task_struct *task)
 {
-	struct cgroup_subsys_state *css = NULL;
-	struct css_set *cgroups;
+	struct cgroup *cgroup;
 
 	if (BPF_CORE_READ(task, pid) == 0)
 		return IDLE_ID;
-	cgroups = BPF_CORE_READ(task, cgroups);
-	bpf_core_read(&css, sizeof(css),
-		      &cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, perf_event_cgrp_id)]);
-	return BPF_CORE_READ(css, cgroup, kn, id);
+	cgroup = cgroup_of(task);
+	return BPF_CORE_READ(cgroup, kn, id);
 }
 
 SEC("tp_btf/sched_switch")
@@ -422,16 +437,13 @@ int BPF_PROG(on_birth, struct cgroup *cgroup, const char *path)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	__u32 at = n_born % n_births, slot = n_slots + at, *taken;
-	struct cgroup_subsys_state *css = NULL;
 	struct count_birth *birth;
-	struct css_set *cgroups;
+	struct cgroup *mine;
 	__u64 id;
 
 	/* Other hierarchies have numbers of their own, which may be the same ones. */
-	cgroups = BPF_CORE_READ(task, cgroups);
-	bpf_core_read(&css, sizeof(css),
-		      &cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, perf_event_cgrp_id)]);
-	if (BPF_CORE_READ(css, cgroup, root) != cgroup->root)
+	mine = cgroup_of(task);
+	if (BPF_CORE_READ(mine, root) != cgroup->root)
 		return 0;
 	birth = bpf_map_lookup_elem(&births, &at);
 	if (!birth)

@@ -50,6 +50,7 @@ static void unmap_arrays(struct source_bpf *bpf)
 	free(bpf->place_of_cpu);
 	free(bpf->before);
 	free(bpf->touched_before);
+	free(bpf->pulses_before);
 	free(bpf->totals_before);
 	free(bpf->fresh);
 	free(bpf->changes);
@@ -119,39 +120,6 @@ static int shape_frame(struct source_bpf *bpf)
 	return 0;
 }
 
-#define ALL_CPUS UINT_MAX
-
-static int open_events(struct source_bpf *bpf, unsigned cpu)
-{
-	const struct perf_plan *plan = bpf->plan;
-
-	for (unsigned i = 0; plan && i < plan->n_units; i++) {
-		const struct perf_unit *unit = &plan->units[i];
-		const struct priv_group group = {.cgroup = "",
-						 .cpu = unit->cpu,
-						 .n_events = unit->n_events,
-						 .events = plan->attrs + unit->first};
-		int r = cpu == ALL_CPUS || cpu == unit->cpu
-				? priv_client_bpf_group(bpf->context->priv, &group,
-							plan->columns + unit->first)
-				: 0;
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* The program counts on every CPU all along; only the events of one that was away are gone for good. */
-static void cpu_changed(struct activity_source *source, unsigned cpu, bool online)
-{
-	struct source_bpf *bpf = (struct source_bpf *)source;
-	int r = online ? open_events(bpf, cpu) : 0;
-
-	if (r < 0)
-		log_warning("source", r, "cannot reopen the events of CPU %u", cpu);
-}
-
 static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
 {
 	const unsigned n_places = bpf->source.frame.n_places;
@@ -172,14 +140,16 @@ static int make_arrays(struct source_bpf *bpf)
 {
 	bpf->before = calloc((size_t)bpf->n_slots * bpf->source.frame.n_places, sizeof(*bpf->before));
 	bpf->touched_before = calloc(1, bpf->touched_size);
+	bpf->pulses_before = calloc(bpf->n_cpus, sizeof(*bpf->pulses_before));
 	bpf->totals_before = calloc((size_t)bpf->n_cpus * 2, sizeof(*bpf->totals_before));
 	bpf->fresh = calloc(bpf->n_slots, sizeof(*bpf->fresh));
 	bpf->changes = calloc(PRIV_BPF_CHANGES_MAX, sizeof(*bpf->changes));
 	bpf->adopted = calloc(bpf->n_births + 1, sizeof(*bpf->adopted));
-	if (!bpf->before || !bpf->touched_before || !bpf->totals_before || !bpf->fresh || !bpf->changes ||
-	    !bpf->adopted)
+	if (!bpf->before || !bpf->touched_before || !bpf->pulses_before || !bpf->totals_before ||
+	    !bpf->fresh || !bpf->changes || !bpf->adopted)
 		return -ENOMEM;
 	memcpy(bpf->totals_before, bpf->totals, bpf->totals_size);
+	memcpy(bpf->pulses_before, bpf->pulses, bpf->pulses_size);
 	bpf->births_told = bpf->births[bpf->n_births].seq != 0;
 	return 0;
 }
@@ -197,7 +167,7 @@ static int start_program(struct source_bpf *bpf)
 	int r = priv_client_bpf_load(bpf->context->priv, &shape);
 
 	if (r == 0)
-		r = open_events(bpf, ALL_CPUS);
+		r = source_bpf_open_events(bpf, SOURCE_BPF_ALL_CPUS);
 	if (r == 0)
 		r = priv_client_bpf_attach(bpf->context->priv, fds);
 	if (r < 0)
@@ -305,6 +275,5 @@ const struct activity_source_ops source_bpf = {
 	.remove = source_bpf_remove,
 	.births = source_bpf_births,
 	.read = source_bpf_read,
-	.cpu_changed = cpu_changed,
 	.close = close_source,
 };

@@ -10,6 +10,8 @@
 #include "priv/priv_bpf.h"
 #include "source/source.h"
 
+#include <limits.h>
+
 /* A cgroup whose counts since its birth go to a slot at the next read. */
 struct source_bpf_adopted {
 	uint64_t birth; /* its number, from 0 */
@@ -28,6 +30,8 @@ struct source_bpf {
 	uint64_t *touched; /* mapped; a byte for each slot that has had anything, until it is taken away */
 	uint64_t *touched_before; /* those of the last read: a CPU's byte may be seen before its count is */
 	const struct count_pulse *pulses; /* mapped */
+	struct count_pulse *pulses_before;
+	uint64_t gap_ns; /* CPU time in this tick that no event has counted */
 	const struct count_birth
 		*births; /* mapped: [n_births], and one more that says whether they are told */
 	size_t cells_size, totals_size, touched_size, births_size, pulses_size;
@@ -51,3 +55,9 @@ int source_bpf_add(struct activity_source *source, const struct activity_cgroup 
 void source_bpf_remove(struct activity_source *source, const struct activity_cgroup *cgroup);
 void source_bpf_births(struct activity_source *source, activity_born *born, void *data);
 int source_bpf_read(struct activity_source *source);
+
+/* source_bpf_cpus.c: opens the events of a CPU, or of all. 0 or the first error. */
+#define SOURCE_BPF_ALL_CPUS UINT_MAX
+int source_bpf_open_events(struct source_bpf *bpf, unsigned cpu);
+/* After the flush: events that are dead are opened again. */
+void source_bpf_look_at_cpus(struct source_bpf *bpf);

@@ -172,7 +172,7 @@ static void read_machine(struct source_bpf *bpf)
 	struct activity_frame *frame = &bpf->source.frame;
 
 	clear_slot(frame, ACTIVITY_SLOT_MACHINE);
-	frame->lost_ns = 0;
+	frame->lost_ns = bpf->gap_ns;
 	for (unsigned cpu = 0; cpu < bpf->n_cpus; cpu++) {
 		const unsigned lost = bpf->n_cpus + cpu;
 
@@ -277,6 +277,7 @@ int source_bpf_read(struct activity_source *source)
 		if (frame->active[i] < frame->n_slots)
 			clear_slot(frame, frame->active[i]);
 	frame->n_active = 0;
+	source_bpf_look_at_cpus(bpf);
 	read_machine(bpf);
 	take_adopted(bpf);
 	bpf->tick_birth = bpf->next_birth;

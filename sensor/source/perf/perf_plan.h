@@ -22,6 +22,7 @@ struct perf_unit {
 	unsigned group;
 	unsigned n_sharing; /* units of the same group on the same CPU: each stands for a part of its time */
 	unsigned n_events;
+	bool movable;   /* any CPU of the package counts the same */
 	unsigned first; /* in the plan's attrs and columns, and in a slot's descriptors: the leader */
 };
 

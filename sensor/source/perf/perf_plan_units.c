@@ -23,6 +23,7 @@ struct unit_draft {
 	unsigned cpu;
 	unsigned group;
 	unsigned n;
+	bool movable;
 	struct event_attr *attrs;
 	unsigned *columns;
 };
@@ -150,6 +151,7 @@ static int add_unit(const struct unit_draft *draft, unsigned from, unsigned n)
 						    .place = find_place(draft->builder, cpu),
 						    .group = draft->group,
 						    .n_events = n,
+						    .movable = draft->movable,
 						    .first = plan->n_fds};
 	plan->n_fds += n;
 	return 0;
@@ -219,6 +221,7 @@ static void collect_class(struct unit_draft *draft, uint32_t class)
 	const struct plan_builder *builder = draft->builder;
 
 	draft->n = 0;
+	draft->movable = builder->kind != PERF_PLAN_CGROUPS;
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned i = 0; i < builder->n_events; i++) {
 			const struct plan_event *event = &builder->events[i];
@@ -231,6 +234,7 @@ static void collect_class(struct unit_draft *draft, uint32_t class)
 				    (box->attr.type == PERF_TYPE_SOFTWARE) != pass ||
 				    !perf_plan_box_on_cpu(builder, event, box, draft->cpu))
 					continue;
+				draft->movable &= box->shared || event->one_cpu;
 				draft->attrs[draft->n] = box->attr;
 				draft->columns[draft->n++] = i;
 			}

@@ -7,6 +7,7 @@
 
 #include "source/frame.h"
 #include "priv/priv_client.h"
+#include "base/clock.h"
 #include "machine/scale.h"
 
 #include <errno.h>
@@ -22,10 +23,22 @@ struct group_reading {
 	uint64_t counts[PRIV_GROUP_EVENTS_MAX];
 };
 
-/* A unit's baseline: its two times, then its counts. */
-static uint64_t *unit_before(const struct perf_slot *slot, unsigned unit, const struct perf_unit *shape)
+uint64_t *perf_slots_baseline(const struct perf_slots *slots, const struct perf_slot *slot, unsigned index)
 {
-	return slot->before + (size_t)2 * unit + shape->first;
+	return slot->before + (size_t)2 * index + slots->plan->units[index].first;
+}
+
+/* Every unit starts on its own CPU. */
+static int make_pulses(struct perf_slots *slots)
+{
+	const struct perf_plan *plan = slots->plan;
+
+	if (slots->pulses)
+		return 0;
+	slots->pulses = calloc(plan->n_units + 1, sizeof(*slots->pulses));
+	for (unsigned i = 0; slots->pulses && i < plan->n_units; i++)
+		slots->pulses[i].cpu = plan->units[i].cpu;
+	return slots->pulses ? 0 : -ENOMEM;
 }
 
 int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, unsigned n_slots)
@@ -33,6 +46,8 @@ int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, u
 	int r = frame_reserve(frame, n_slots, true);
 	struct perf_slot *grown;
 
+	if (r == 0)
+		r = make_pulses(slots);
 	if (r < 0 || frame->n_slots <= slots->n_slots)
 		return r;
 	grown = reallocarray(slots->slots, frame->n_slots, sizeof(*grown));
@@ -45,7 +60,7 @@ int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, u
 	return 0;
 }
 
-static void close_fds(int *fds, unsigned n)
+void perf_slots_close_fds(int *fds, unsigned n)
 {
 	while (n-- > 0) {
 		if (fds[n] >= 0)
@@ -54,10 +69,11 @@ static void close_fds(int *fds, unsigned n)
 	}
 }
 
-static int open_unit(struct perf_slots *slots, const struct perf_unit *unit, const char *cgroup, int *fds)
+int perf_slots_open_unit(struct perf_slots *slots, unsigned index, const char *cgroup, int *fds)
 {
+	const struct perf_unit *unit = &slots->plan->units[index];
 	const struct priv_group group = {.cgroup = cgroup,
-					 .cpu = unit->cpu,
+					 .cpu = slots->pulses[index].cpu,
 					 .n_events = unit->n_events,
 					 .events = slots->plan->attrs + unit->first};
 	int r = priv_client_open_group(slots->context->priv, &group, fds + unit->first);
@@ -74,10 +90,10 @@ static int open_units(struct perf_slots *slots, const char *cgroup, int *fds)
 	bool any = false;
 
 	for (unsigned i = 0; i < plan->n_units; i++) {
-		int r = open_unit(slots, &plan->units[i], cgroup, fds);
+		int r = perf_slots_open_unit(slots, i, cgroup, fds);
 
 		if (r < 0 && r != -ENODEV) { /* which says that the CPU is offline */
-			close_fds(fds, plan->units[i].first);
+			perf_slots_close_fds(fds, plan->units[i].first);
 			return r;
 		}
 		any |= r == 0;
@@ -109,6 +125,8 @@ int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsi
 		return r;
 	}
 	slots->slots[number] = slot;
+	for (unsigned i = 0; number == ACTIVITY_SLOT_MACHINE && i < plan->n_units; i++)
+		slots->pulses[i].looked_ns = slots->pulses[i].alive_ns = clock_monotonic_ns();
 	slots->context->fd_budget -= plan->n_fds;
 	frame->flags[number] = ACTIVITY_OPEN | ACTIVITY_FIRST;
 	return 0;
@@ -121,7 +139,7 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
 	if (number >= slots->n_slots || !slots->slots[number].fds)
 		return;
 	slot = &slots->slots[number];
-	close_fds(slot->fds, slots->plan->n_fds);
+	perf_slots_close_fds(slot->fds, slots->plan->n_fds);
 	slots->context->fd_budget += slots->plan->n_fds;
 	free(slot->fds);
 	free(slot->before);
@@ -142,7 +160,7 @@ static void add_reading(struct perf_slots *slots, struct activity_frame *frame, 
 {
 	const struct perf_plan *plan = slots->plan;
 	const struct perf_unit *unit = &plan->units[index];
-	uint64_t *before = unit_before(&slots->slots[number], index, unit);
+	uint64_t *before = perf_slots_baseline(slots, &slots->slots[number], index);
 	uint64_t enabled_ns = scale_delta(now->enabled_ns, before[0]);
 	uint64_t running_ns = scale_delta(now->running_ns, before[1]);
 	uint64_t *counts = frame_counts(frame, number) + (size_t)unit->place * frame->n_events;
@@ -164,28 +182,51 @@ static void add_reading(struct perf_slots *slots, struct activity_frame *frame, 
 	before[1] = now->running_ns;
 }
 
+/*
+ * The kernel takes the groups of a CPU that goes offline apart: then each event gives its own last count.
+ * `now` has the leader's.
+ */
+static bool read_apart(const int *fds, unsigned n_events, struct group_reading *now)
+{
+	for (unsigned i = 1; i < n_events; i++) {
+		struct group_reading one;
+		const size_t size = 4 * sizeof(uint64_t);
+
+		if (fds[i] < 0 || read(fds[i], &one, size) != (ssize_t)size || one.n != 1)
+			return false;
+		now->counts[i] = one.counts[0];
+	}
+	now->n = n_events;
+	return true;
+}
+
 static int read_unit(struct perf_slots *slots, struct activity_frame *frame, unsigned number, unsigned index)
 {
 	const struct perf_unit *unit = &slots->plan->units[index];
-	size_t size = (3 + (size_t)unit->n_events) * sizeof(uint64_t);
-	const int fd = slots->slots[number].fds[unit->first];
+	const int *fds = slots->slots[number].fds + unit->first;
+	const size_t size = (3 + (size_t)unit->n_events) * sizeof(uint64_t);
 	struct group_reading now;
 	ssize_t n;
 
 	if (slots->failed)
 		slots->failed[index] = true;
-	if (fd < 0)
-		return 0; /* its CPU was away when the target came */
-	n = read(fd, &now, size);
+	if (fds[0] < 0)
+		return 0; /* its CPU is offline */
+	n = read(fds[0], &now, size);
+	if (n == 4 * (ssize_t)sizeof(uint64_t) && now.n == 1 && unit->n_events > 1 &&
+	    read_apart(fds, unit->n_events, &now))
+		n = (ssize_t)size;
 	if (n != (ssize_t)size || now.n != unit->n_events) {
-		if (slots->away && slots->away[index])
-			return 0; /* the kernel has taken the group apart */
 		frame->flags[number] |= ACTIVITY_FAILED;
 		frame->read_failures++;
 		return n < 0 ? -errno : -EIO;
 	}
 	if (slots->failed)
 		slots->failed[index] = false;
+	if (number == ACTIVITY_SLOT_MACHINE) {
+		slots->pulses[index].enabled_ns = now.enabled_ns;
+		slots->pulses[index].read_ns = clock_monotonic_ns();
+	}
 	add_reading(slots, frame, number, index, &now);
 	return 0;
 }
@@ -196,7 +237,7 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 	int last = 0;
 
 	frame_clear(frame);
-	for (unsigned i = 0; i < slots->plan->n_units; i++)
+	for (unsigned i = 0; i < slots->plan->n_units; i++) {
 		for (unsigned number = 0; number < slots->n_slots; number++) {
 			int r;
 
@@ -206,6 +247,8 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 			any |= r == 0;
 			last = r < 0 ? r : last;
 		}
+		perf_revive_look(slots, i);
+	}
 	for (unsigned number = 0; number < slots->n_slots; number++) {
 		struct perf_slot *slot = &slots->slots[number];
 
@@ -219,45 +262,12 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 	return any ? 0 : last;
 }
 
-/* The group is opened again and starts from nothing; -1 where its cgroup is gone. */
-static void reopen(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
-{
-	const struct perf_unit *unit = &slots->plan->units[index];
-
-	close_fds(slot->fds + unit->first, unit->n_events);
-	memset(unit_before(slot, index, unit), 0, (2 + (size_t)unit->n_events) * sizeof(uint64_t));
-	(void)open_unit(slots, unit, slot->cgroup, slot->fds);
-}
-
-void perf_slots_cpu_changed(struct perf_slots *slots, unsigned cpu, bool online)
-{
-	if (!slots->away)
-		slots->away = calloc(slots->plan->n_units, sizeof(*slots->away));
-	for (unsigned i = 0; i < slots->plan->n_units; i++) {
-		if (slots->plan->units[i].cpu != cpu)
-			continue;
-		if (slots->away)
-			slots->away[i] = !online;
-		for (unsigned number = 0; online && number < slots->n_slots; number++)
-			if (slots->slots[number].fds)
-				reopen(slots, &slots->slots[number], i);
-	}
-}
-
-void perf_slots_reopen(struct perf_slots *slots)
-{
-	for (unsigned i = 0; slots->failed && i < slots->plan->n_units; i++)
-		for (unsigned number = 0; slots->failed[i] && number < slots->n_slots; number++)
-			if (slots->slots[number].fds)
-				reopen(slots, &slots->slots[number], i);
-}
-
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame)
 {
 	for (unsigned i = 0; i < slots->n_slots; i++)
 		perf_slots_close(slots, frame, i);
 	free(slots->slots);
-	free(slots->away);
+	free(slots->pulses);
 	free(slots->failed);
 	*slots = (struct perf_slots){0};
 	frame_done(frame);

@@ -9,8 +9,10 @@
 #include "source/perf/perf_slots.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
+#include "base/log.h"
 #include "base/reason.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,31 +23,76 @@ struct source_perf {
 	struct activity_source source; /* first: the sensor sees only this */
 	struct perf_plan *plan;
 	struct perf_slots slots;
+	bool told_fresh;
 };
 
-/* A software event of the root cgroup: can cgroups be counted at all, whatever the events? */
-static int try_root_cgroup(struct source_context *context, struct reason *why)
+static int try_cgroup(struct source_context *context, const char *cgroup)
 {
 	struct event_attr attr = {.type = PERF_TYPE_SOFTWARE, .config = PERF_COUNT_SW_CONTEXT_SWITCHES};
 	struct priv_group group = {
-		.cgroup = "/", .cpu = context->topology->cpus[0].id, .n_events = 1, .events = &attr};
-	struct reason reason = {""};
+		.cgroup = cgroup, .cpu = context->topology->cpus[0].id, .n_events = 1, .events = &attr};
 	int fd = -1, r = priv_client_open_group(context->priv, &group, &fd);
 
-	if (r == 0) {
+	if (r == 0)
 		(void)close(fd);
-		return 0;
-	}
-	(void)event_explain_open(r, NULL, true, priv_client_cause(context->priv), &reason);
-	return reason_set(why, r, "perf events of cgroups: %.900s", reason.text);
+	return r;
 }
 
+/* Is the cgroup there, but without perf events? So on a v2 tree on which no controller was ever enabled. */
+static bool is_fresh(const struct source_context *context, const char *cgroup)
+{
+	char path[4096 + 256];
+
+	if (!context->cpu_root || !context->cpu_root_v2)
+		return false;
+	(void)snprintf(path, sizeof(path), "%s%s", context->cpu_root, cgroup);
+	return access(path, F_OK) == 0;
+}
+
+static int explain_fresh(const struct source_context *context, struct reason *why)
+{
+	return reason_set(why, -EOPNOTSUPP,
+			  "the kernel has no perf events for the cgroups in %s yet, because no controller "
+			  "was ever enabled there. "
+			  "Run once, as root: echo +cpu >%s/cgroup.subtree_control",
+			  context->cpu_root, context->cpu_root);
+}
+
+/* A child of the root: the root has perf events on a fresh tree as well. */
+static int try_child(struct source_context *context, struct reason *why)
+{
+	DIR *dir = context->cpu_root_v2 ? opendir(context->cpu_root) : NULL;
+	const struct dirent *entry;
+	bool fresh = false;
+
+	while (dir && (entry = readdir(dir))) {
+		char child[300];
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		(void)snprintf(child, sizeof(child), "/%s", entry->d_name);
+		fresh = try_cgroup(context, child) == -ENOENT && is_fresh(context, child);
+		break;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return fresh ? explain_fresh(context, why) : 0;
+}
+
+/* Can cgroups be counted at all, whatever the events? */
 static int probe(struct source_context *context, const struct event_group_request *requests,
 		 unsigned n_requests, struct reason *why)
 {
+	struct reason reason = {""};
 	int r = perf_plan_probe(context, PERF_PLAN_CGROUPS, requests, n_requests, why);
 
-	return r < 0 ? r : try_root_cgroup(context, why);
+	if (r < 0)
+		return r;
+	r = try_cgroup(context, "/");
+	if (r == 0)
+		return try_child(context, why);
+	(void)event_explain_open(r, NULL, true, priv_client_cause(context->priv), &reason);
+	return reason_set(why, r, "perf events of cgroups: %.900s", reason.text);
 }
 
 static void close_source(struct activity_source *source)
@@ -92,10 +139,20 @@ static int open_source(struct source_context *context, const struct event_group_
 static int add_target(struct activity_source *source, const struct activity_cgroup *cgroup)
 {
 	struct source_perf *perf = (struct source_perf *)source;
+	struct reason why;
+	int r;
 
 	if (!cgroup->root)
 		return 0;
-	return perf_slots_open(&perf->slots, &source->frame, cgroup->slot, cgroup->path);
+	r = perf_slots_open(&perf->slots, &source->frame, cgroup->slot, cgroup->path);
+	/* ENOENT is what a cgroup answers that is gone; one that is there is not to vanish by it. */
+	if (r != -ENOENT || !is_fresh(perf->slots.context, cgroup->path))
+		return r;
+	r = explain_fresh(perf->slots.context, &why);
+	if (!perf->told_fresh)
+		log_warning("source", 0, "%s", why.text);
+	perf->told_fresh = true;
+	return r;
 }
 
 static void remove_target(struct activity_source *source, const struct activity_cgroup *cgroup)
@@ -113,13 +170,6 @@ static int read_counts(struct activity_source *source)
 	return perf_slots_read(&perf->slots, &source->frame);
 }
 
-static void cpu_changed(struct activity_source *source, unsigned cpu, bool online)
-{
-	struct source_perf *perf = (struct source_perf *)source;
-
-	perf_slots_cpu_changed(&perf->slots, cpu, online);
-}
-
 const struct activity_source_ops source_perf = {
 	.name = "perf",
 	.probe = probe,
@@ -127,6 +177,5 @@ const struct activity_source_ops source_perf = {
 	.add = add_target,
 	.remove = remove_target,
 	.read = read_counts,
-	.cpu_changed = cpu_changed,
 	.close = close_source,
 };

@@ -207,13 +207,6 @@ static int system_perf_read(struct system_source *source, uint64_t interval_ns)
 	return r;
 }
 
-static void system_perf_cpu_changed(struct system_source *source, unsigned cpu, bool online)
-{
-	struct source_system_perf *perf = (struct source_system_perf *)source;
-
-	perf_slots_cpu_changed(&perf->slots, cpu, online);
-}
-
 static int probe(struct source_context *context, enum perf_plan_kind kind,
 		 const struct event_group_request *request, struct reason *why)
 {
@@ -249,7 +242,6 @@ const struct system_source_ops source_system_perf = {
 	.probe = system_perf_probe,
 	.open = system_perf_open,
 	.read = system_perf_read,
-	.cpu_changed = system_perf_cpu_changed,
 	.close = system_perf_close,
 };
 
@@ -259,6 +251,5 @@ const struct system_source_ops source_rapl = {
 	.probe = rapl_probe,
 	.open = rapl_open,
 	.read = system_perf_read,
-	.cpu_changed = system_perf_cpu_changed,
 	.close = system_perf_close,
 };

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "source/source.h"
+#include "source/bpf/source_bpf.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -288,8 +288,9 @@ static double try_faults(struct machine *machine, const struct event_group_reque
 		 * is lost.
 		 */
 		for (unsigned i = 0; cpus_come_back && tick == 1 && i < machine->topology.n_cpus; i++) {
-			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, false);
-			source_bpf.cpu_changed(source, machine->topology.cpus[i].id, true);
+			assert_int_equal(source_bpf_open_events((struct source_bpf *)source,
+								machine->topology.cpus[i].id),
+					 0);
 		}
 	}
 	for (int i = 0; i < N_CHILDREN; i++) {

@@ -6,6 +6,12 @@
  */
 #include "perf_fixture.h"
 
+#include "machine/cpu_gaps.h"
+#include "machine/cpu_online.h"
+
+#include <linux/perf_event.h>
+#include <sys/ioctl.h>
+
 static char event_switches[] = "PERF_COUNT_SW_CONTEXT_SWITCHES", event_unknown[] = "NO_SUCH_EVENT_AT_ALL";
 
 static bool make_cgroup(const char *name)
@@ -172,39 +178,113 @@ static void test_failing_read(void **state)
  * Every CPU goes and comes back, one after the other: its events are opened again and count on, and no others
  * are lost.
  */
+static void kill_events(const int *fds, const struct perf_unit *unit)
+{
+	/* As the kernel does with a CPU that goes: the enabled time stands still, the counts stay. */
+	assert_int_equal(ioctl(fds[unit->first], PERF_EVENT_IOC_DISABLE, PERF_IOC_FLAG_GROUP), 0);
+}
+
 static void test_cpus_come_back(void **state)
 {
 	char *events[] = {event_switches, event_faults};
 	struct event_group_request request = container_request(events, 2);
-	struct activity_cgroup cgroup = {.slot = 1, .root = true, .path = fixture.path};
-	struct activity_source *source;
+	static struct cpu_gaps gaps;
+	struct activity_frame frame = {0};
+	struct perf_slots slots = {.context = &fixture.context};
+	struct perf_plan *plan;
 	uint64_t truth = 0, counted = 0;
 	const unsigned budget = fixture.context.fd_budget;
 
 	(void)state;
 	if (!can_count() || !make_cgroup("hotplug"))
 		skip();
-	assert_int_equal(source_perf.open(&fixture.context, &request, 1, 4, &source), 0);
-	assert_int_equal(source_perf.add(source, &cgroup), 0);
-	assert_int_equal(source_perf.read(source), 0);
-	for (unsigned i = 0; i < fixture.topology.n_cpus; i++) {
-		const unsigned cpu = fixture.topology.cpus[i].id;
+	fixture.context.gaps = &gaps;
+	assert_int_equal(perf_plan_new(&fixture.context, PERF_PLAN_CGROUPS, &request, 1, &plan), 0);
+	slots.plan = plan;
+	frame = (struct activity_frame){.n_groups = plan->n_groups,
+					.groups = plan->groups,
+					.n_events = plan->n_events,
+					.n_places = plan->n_places};
+	assert_int_equal(perf_slots_open(&slots, &frame, ACTIVITY_SLOT_MACHINE, ""), 0);
+	assert_int_equal(perf_slots_open(&slots, &frame, 1, fixture.path), 0);
+	assert_int_equal(perf_slots_read(&slots, &frame), 0);
+	for (unsigned round = 0; round < 6; round++) {
+		const unsigned unit = round % plan->n_units;
 
-		source_perf.cpu_changed(source, cpu, false);
 		truth += run_child(FAULTS);
-		assert_int_equal(source_perf.read(source), 0);
-		counted += frame_counts(&source->frame, 1)[1];
-		source_perf.cpu_changed(source, cpu, true);
-		truth += run_child(FAULTS);
-		assert_int_equal(source_perf.read(source), 0);
-		counted += frame_counts(&source->frame, 1)[1];
+		for (unsigned slot = 0; slot < 2; slot++)
+			kill_events(slots.slots[slot].fds, &plan->units[unit]);
+		/* First the last counts; when nothing has grown any more, the events are opened again. */
+		for (unsigned look = 0; look < 2; look++) {
+			assert_int_equal(perf_slots_read(&slots, &frame), 0);
+			counted += frame_counts(&frame, 1)[1];
+		}
+		assert_int_equal(gaps.n, 1);
+		assert_int_equal(gaps.gaps[0].cpu, plan->units[unit].cpu);
+		gaps.n = 0;
 	}
+	truth += run_child(FAULTS);
+	assert_int_equal(perf_slots_read(&slots, &frame), 0);
+	counted += frame_counts(&frame, 1)[1];
+	assert_int_equal(gaps.n, 0);
 	assert_near(counted, truth);
-	assert_int_equal(source->frame.read_failures, 0);
-	source_perf.remove(source, &cgroup);
-	source_perf.close(source);
+	assert_int_equal(frame.read_failures, 0);
+	fixture.context.gaps = NULL;
+	perf_slots_done(&slots, &frame);
+	perf_plan_free(plan);
 	assert_int_equal(fixture.context.fd_budget, budget);
 	remove_cgroup();
+}
+
+/* What counts for a package, as energy does, moves to another of its CPUs, and no count is lost or doubled.
+ */
+static void test_package_moves_on(void **state)
+{
+	char *events[] = {event_faults};
+	struct event_group_request request = container_request(events, 1);
+	static struct cpu_online online;
+	static struct cpu_gaps gaps;
+	struct activity_frame frame;
+	struct perf_slots slots = {.context = &fixture.context};
+	struct perf_plan *plan;
+	const unsigned first = fixture.topology.cpus[0].id;
+
+	(void)state;
+	if (!can_count() || fixture.topology.packages[0].n_cpus < 2)
+		skip();
+	online = (struct cpu_online){.fd = 0, .length = 1};
+	memset(online.now, 0xff, sizeof(online.now));
+	online.now[first / 64] &= ~(UINT64_C(1) << (first % 64));
+	request.one_cpu_per_socket = true;
+	request.of_containers = false;
+	fixture.context.gaps = &gaps;
+	assert_int_equal(perf_plan_new(&fixture.context, PERF_PLAN_SYSTEM, &request, 1, &plan), 0);
+	slots.plan = plan;
+	frame = (struct activity_frame){.n_groups = plan->n_groups,
+					.groups = plan->groups,
+					.n_events = plan->n_events,
+					.n_places = plan->n_places};
+	assert_int_equal(perf_slots_open(&slots, &frame, ACTIVITY_SLOT_MACHINE, ""), 0);
+	assert_int_equal(perf_slots_read(&slots, &frame), 0);
+	assert_int_equal(slots.pulses[0].cpu, first);
+	fixture.context.online = &online;
+	kill_events(slots.slots[0].fds, &plan->units[0]);
+	for (unsigned look = 0; look < 2; look++)
+		assert_int_equal(perf_slots_read(&slots, &frame), 0);
+	assert_int_not_equal(slots.pulses[0].cpu, first);
+	assert_int_equal(topology_find_cpu(&fixture.topology, slots.pulses[0].cpu)->package,
+			 fixture.topology.cpus[0].package);
+	assert_int_equal(gaps.n, 1);
+	/* Alive there: it stays, also when the first one is back. */
+	online.now[first / 64] |= UINT64_C(1) << (first % 64);
+	for (unsigned look = 0; look < 2; look++)
+		assert_int_equal(perf_slots_read(&slots, &frame), 0);
+	assert_int_not_equal(slots.pulses[0].cpu, first);
+	assert_int_equal(gaps.n, 1);
+	fixture.context.online = NULL;
+	fixture.context.gaps = NULL;
+	perf_slots_done(&slots, &frame);
+	perf_plan_free(plan);
 }
 
 static void test_per_cpu(void **state)
@@ -248,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_counts_a_cgroup),    cmocka_unit_test(test_budget_and_errors),
 		cmocka_unit_test(test_failing_read),       cmocka_unit_test(test_per_cpu),
 		cmocka_unit_test(test_strict_and_nothing), cmocka_unit_test(test_cpus_come_back),
+		cmocka_unit_test(test_package_moves_on),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

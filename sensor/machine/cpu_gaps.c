@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which CPUs had a gap in this tick, and how events show that they are dead. Pure.
+ */
+#include "machine/cpu_gaps.h"
+
+#define GAP_SLACK_NS 20000000 /* opening events again takes a moment, and so does a busy machine */
+
+void cpu_gaps_note(struct cpu_gaps *gaps, unsigned cpu, uint64_t lost_ns)
+{
+	if (!gaps)
+		return;
+	for (unsigned i = 0; i < gaps->n; i++)
+		if (gaps->gaps[i].cpu == cpu) {
+			if (lost_ns > gaps->gaps[i].lost_ns)
+				gaps->gaps[i].lost_ns = lost_ns;
+			return;
+		}
+	if (gaps->n < CPU_GAPS_MAX)
+		gaps->gaps[gaps->n++] = (struct cpu_gap){.cpu = cpu, .lost_ns = lost_ns};
+	else
+		gaps->n_beyond++;
+}
+
+uint64_t cpu_gaps_missing(uint64_t elapsed_ns, uint64_t enabled_ns)
+{
+	const uint64_t missing = elapsed_ns > enabled_ns ? elapsed_ns - enabled_ns : 0;
+
+	return enabled_ns == 0 || missing > elapsed_ns / 8 + GAP_SLACK_NS ? missing : 0;
+}

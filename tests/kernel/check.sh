@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# One kernel of the ring, judged: boots it with what was built here, runs the parts of guest.sh and passes their TAP on, each line with
+# the boot that it is of. usage: check.sh NAME [short | CPUS PART...]        (names: ring.sh names; short: one boot of the
+# essentials; PART: see guest.sh)
+# Needs `make all kernel-programs`. Skipped with the reason where QEMU 10 or the kernel cannot be had.
+set -u
+. "$(dirname "$0")/../lib/tap.sh"
+name=${1:?usage: check.sh NAME [short | CPUS PART...]}
+here=$TOP/tests/kernel
+arch=${name##*-}
+case $arch in
+amd64) built=$BUILD ;;
+*) built=$TOP/build-$arch ;;
+esac
+state=$BUILD/kernel
+mkdir -p "$state"
+
+reason=$("$here/ring.sh" install 2>&1) || skip_all "$reason"
+reason=$("$here/ring.sh" fetch "$name" 2>&1 >/dev/null) || skip_all "$reason"
+
+unit_programs=$(cd "$built/tests/unit/sensor/source" 2>/dev/null && ls test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy 2>/dev/null |
+	sed "s,^,$built/tests/unit/sensor/source/,")
+programs="$built/wattribute $built/wattribute-sensor $built/wattribute-server $built/tests/kernel/lives $built/tests/kernel/verify"
+root=$state/root-$arch
+make_root() {
+	rm -rf "$root" "$root.cpio"
+	# shellcheck disable=SC2086
+	if [ "$arch" = "$(dpkg --print-architecture)" ]; then
+		"$here/ring.sh" root "$root" bash awk sort setpriv $programs $unit_programs
+	else
+		"$here/foreign-root.sh" "$arch" "$root" $programs $unit_programs
+	fi
+}
+# shellcheck disable=SC2086
+if [ ! -e "$root/init" ] || [ -n "$(find $programs $unit_programs "$here/ring.sh" -newer "$root/init" 2>/dev/null)" ]; then
+	ok "a root of the programs" make_root || done_testing
+fi
+
+# boot LABEL CPUS KERNEL-WORDS PARTS...
+boot() {
+	local label=$1 cpus=$2 append=$3 overlay=$TAP_DIR/overlay status line
+	shift 3
+	rm -rf "$overlay"
+	mkdir -p "$overlay/tests/lib" "$overlay/tests/fake" "$overlay/objects"
+	cp "$here/guest.sh" "$overlay/guest"
+	cp "$TOP/tests/lib/tap.sh" "$overlay/tests/lib/"
+	cp "$TOP/tests/fake/sysfs.sh" "$overlay/tests/fake/"
+	cp "$state"/objects/*.o "$overlay/objects/" 2>/dev/null
+	echo "$*" >"$overlay/parts"
+	printf 'LIVES_SECONDS=%s TOP=/ BUILD=/ exec bash /guest\n' "${LIVES_SECONDS:-6}" >"$overlay/job"
+	RING_CPUS=$cpus RING_APPEND=$append RING_SECONDS=${RING_SECONDS:-600} "$here/ring.sh" boot "$name" "$root" "$overlay" >"$TAP_DIR/console"
+	status=$?
+	while IFS= read -r line; do
+		case $line in
+		'ok '[0-9]*)
+			tap_count=$((tap_count + 1))
+			echo "ok $tap_count - $name, $label: ${line#* - }"
+			;;
+		'not ok '[0-9]*)
+			tap_count=$((tap_count + 1)) tap_failed=$((tap_failed + 1))
+			echo "not ok $tap_count - $name, $label: ${line#* - }"
+			;;
+		'# '*) echo "$line" ;;
+		esac
+	done < <(sed 's/^VERIFY //' "$TAP_DIR/console")
+	ok "$name, $label: the guest ran to its end (status $status)" grep -q '^ring: the job ended' "$TAP_DIR/console" ||
+		tail -n 20 "$TAP_DIR/console" | sed 's/^/# /'
+}
+
+if [ "${2:-}" = short ]; then
+	LIVES_SECONDS=2 boot '2 CPUs' 2 '' verify counts rights
+elif [ $# -gt 2 ]; then
+	shift
+	boot "$1 CPUs" "$1" "${RING_APPEND:-}" "${@:2}"
+else
+	boot '1 CPU' 1 '' verify counts
+	boot '2 CPUs' 2 '' counts others units energy rights denied hotplug
+	[ "$arch" != amd64 ] || boot 'suspend' 2 '' suspend
+	boot 'a CPU comes' 2 maxcpus=1 newcomer
+	boot '8 CPUs' 8 '' counts
+	boot 'fresh v2' 2 '' fresh counts
+	boot 'hybrid' 2 '' hybrid counts
+	boot 'v1' 2 '' v1 counts
+fi
+done_testing
