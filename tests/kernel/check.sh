@@ -11,7 +11,7 @@ here=$TOP/tests/kernel
 arch=${name##*-}
 case $arch in
 amd64) built=$BUILD ;;
-*) built=$TOP/build-$arch ;;
+*) skip_all "no root for $arch is made here yet; make check-counters runs an arm64 guest" ;;
 esac
 state=$BUILD/kernel
 mkdir -p "$state"
@@ -26,11 +26,7 @@ root=$state/root-$arch
 make_root() {
 	rm -rf "$root" "$root.cpio"
 	# shellcheck disable=SC2086
-	if [ "$arch" = "$(dpkg --print-architecture)" ]; then
-		"$here/ring.sh" root "$root" bash awk sort setpriv $programs $unit_programs
-	else
-		"$here/foreign-root.sh" "$arch" "$root" $programs $unit_programs
-	fi
+	"$here/ring.sh" root "$root" bash awk sort setpriv $programs $unit_programs
 }
 # shellcheck disable=SC2086
 if [ ! -e "$root/init" ] || [ -n "$(find $programs $unit_programs "$here/ring.sh" -newer "$root/init" 2>/dev/null)" ]; then

@@ -335,7 +335,7 @@ int main(int argc, char **argv)
 	(void)mkdir(folder, 0755);
 	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	/* A source that does not hear of births has time to open its events. */
-	begin = now_s() + 1;
+	begin = now_s() + 2;
 	until = begin + strtod(argv[2], NULL);
 	if (pipe(ping) < 0 || pipe(pong) < 0)
 		return 1;
