@@ -26,7 +26,7 @@ void collect_look_at_cpus(struct collect *collect)
 	collect->cpus_changed = !collect->context.simulated && cpu_online_look(&collect->online);
 	for (unsigned i = 0; collect->cpus_changed && i < topology->n_cpus; i++)
 		if (cpu_online_has_gone(&collect->online, topology->cpus[i].id))
-			log_notice("topology", 0, "CPU %u has gone offline; the others are counted as before",
+			log_notice("topology", 0, "CPU %u went offline; the other CPUs are still counted",
 				   topology->cpus[i].id);
 }
 
@@ -61,7 +61,7 @@ void collect_take_back_cpus(struct collect *collect)
 	report_gaps(collect);
 	for (unsigned cpu = 0; collect->cpus_changed && cpu < CPU_ONLINE_MAX; cpu++)
 		if (cpu_online_has_come(&collect->online, cpu) && topology_find_cpu(&collect->topology, cpu))
-			log_notice("topology", 0, "CPU %u is back", cpu);
+			log_notice("topology", 0, "CPU %u came back online", cpu);
 }
 
 void collect_take_new_cpus(struct collect *collect)

@@ -267,7 +267,7 @@ static void show_times(struct machine *machine, const struct join_slot *slot)
 /* The part of a tick's energy that is from after the server's start. */
 static double counted_part(const struct machine *machine, const struct tick *tick)
 {
-	double after_s = (double)(tick->time_ms - machine->counts_from_ms) / 1000;
+	double after_s = ((double)tick->time_ms - (double)machine->counts_from_ms) / 1000;
 
 	if (machine->counts_from_ms == INT64_MIN)
 		return 1;
