@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders and their parents. Called before rights are given up, and by stores when they open.
+ * Folders and their parents, and the default of --state-dir. Called when options are settled, before rights
+ * are given up, and by stores when they open.
  */
 #include "base/folder.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,4 +37,26 @@ int folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
 	if (mkdir(path, mode) < 0)
 		return errno == EEXIST ? 0 : -errno;
 	return uid != (uid_t)-1 && chown(path, uid, gid) < 0 ? -errno : 0;
+}
+
+static char *join(const char *first, const char *second)
+{
+	char *joined = NULL;
+
+	return asprintf(&joined, "%s%s", first, second) < 0 ? NULL : joined;
+}
+
+char *folder_state_default(void)
+{
+	const char *given = getenv("STATE_DIRECTORY"); /* systemd's StateDirectory= */
+	const char *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+
+	if (given && given[0])
+		return strdup(given);
+	if (geteuid() == 0)
+		return strdup("/var/lib/wattribute");
+	if (state && state[0])
+		return join(state, "/wattribute");
+	return join(home && home[0] ? home : "/tmp", "/.local/state/wattribute");
 }

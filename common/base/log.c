@@ -24,10 +24,7 @@ static struct {
 	void *sink_data;
 } logger = {.level = LOG_LEVEL_INFO};
 
-const char *const log_level_names[] = {
-	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
-	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",
-};
+const char *const log_level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 void log_set_level(enum log_level level)
 {
@@ -43,17 +40,6 @@ void log_set_sink(log_sink sink, void *data)
 {
 	logger.sink = sink;
 	logger.sink_data = data;
-}
-
-int log_level_parse(const char *word, enum log_level *ret_level)
-{
-	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++) {
-		if (strcmp(word, log_level_names[level]) == 0) {
-			*ret_level = (enum log_level)level;
-			return 0;
-		}
-	}
-	return -EINVAL;
 }
 
 static void append(char *line, size_t size, size_t *length, const char *format, ...)
@@ -102,7 +88,7 @@ static void write_stderr(enum log_level level, const char *token, const char *me
 	if (logger.name)
 		append(line, size, &length, "%s: ", logger.name);
 	if (level <= LOG_LEVEL_WARNING)
-		append(line, size, &length, "%s: ", log_level_names[level]);
+		append(line, size, &length, "%s: ", log_level_names[level - LOG_LEVEL_ERROR]);
 	append(line, size, &length, "%s%s%s", token ? token : "", token && *token ? ": " : "", message);
 	line[length++] = '\n';
 	/* There is nowhere to report a lost log line. */
@@ -110,25 +96,10 @@ static void write_stderr(enum log_level level, const char *token, const char *me
 	(void)ignored;
 }
 
-/*
- * Nothing that a terminal obeys: control characters (C0, DEL, and C1 as UTF-8, which is ESC in one
- * character), marks that turn the direction of writing, and bytes that are no UTF-8, which some terminals
- * take for C1.
- */
-static void blank_controls(char *line)
+bool log_each_warning(void *token, const char *sentence)
 {
-	for (unsigned char *at = (unsigned char *)line; *at;) {
-		const size_t length = text_utf8_length((char *)at);
-		const bool control = length == 0 || (length == 1 && (at[0] < ' ' || at[0] == 0x7f)) ||
-				     (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
-		const bool turns = length == 3 && at[0] == 0xe2 &&
-				   ((at[1] == 0x80 && at[2] >= 0xa8 && at[2] <= 0xae) ||
-				    (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
-
-		if (control || turns)
-			memset(at, ' ', length ? length : 1);
-		at += length ? length : 1;
-	}
+	log_warning((const char *)token, 0, "%s", sentence);
+	return true;
 }
 
 int log_write(enum log_level level, const char *token, int err, const char *format, ...)
@@ -146,7 +117,8 @@ int log_write(enum log_level level, const char *token, int err, const char *form
 	va_end(arguments);
 	if (err < 0)
 		append(line, sizeof(line), &length, ": %s", strerror(-err));
-	blank_controls(line);
+	text_make_plain(line, ' ');
+	text_hide_passwords(line, sizeof(line));
 	if (logger.sink)
 		logger.sink(logger.sink_data, level, token, line);
 	else

@@ -5,6 +5,8 @@
  */
 #include "base/reason.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +18,7 @@ int reason_set(struct reason *reason, int error, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(reason->text, sizeof(reason->text), format, arguments);
 	va_end(arguments);
+	text_hide_passwords(reason->text, sizeof(reason->text));
 	return error;
 }
 

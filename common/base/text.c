@@ -241,6 +241,36 @@ size_t text_utf8_length(const char *at)
 	return length;
 }
 
+size_t text_escape(const char *text, size_t length, char *ret, size_t size)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	size_t n = 0;
+
+	for (size_t i = 0, bytes; i < length; i += bytes) {
+		const unsigned char *at = (const unsigned char *)text + i;
+		bool control;
+
+		bytes = text_utf8_length(text + i);
+		control =
+			bytes == 1 ? *at < 0x20 || *at == 0x7f : bytes == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+		if (bytes == 0 || bytes > length - i || control) {
+			if (n + TEXT_ESCAPED_MAX >= size)
+				break;
+			memcpy(ret + n, (char[]){'\\', 'x', digits[*at >> 4], digits[*at & 15]},
+			       TEXT_ESCAPED_MAX);
+			n += TEXT_ESCAPED_MAX;
+			bytes = 1;
+		} else {
+			if (n + bytes >= size)
+				break;
+			memcpy(ret + n, at, bytes);
+			n += bytes;
+		}
+	}
+	ret[n] = '\0';
+	return n;
+}
+
 void text_make_utf8(char *text)
 {
 	while (*text) {
@@ -324,4 +354,28 @@ const char *text_nearest(const char *word, const char *const *known, size_t n_kn
 		}
 	}
 	return nearest;
+}
+
+char *text_escape_url(const char *text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	char *escaped = malloc(3 * strlen(text) + 1);
+	char *at = escaped;
+
+	if (!escaped)
+		return NULL;
+	for (; *text; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (strchr(plain, byte)) {
+			*at++ = (char)byte;
+			continue;
+		}
+		*at++ = '%';
+		*at++ = hex[byte >> 4];
+		*at++ = hex[byte & 15];
+	}
+	*at = '\0';
+	return escaped;
 }

@@ -11,8 +11,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ENVIRONMENT_PREFIX "WATTRIBUTE_"
 
@@ -67,14 +69,20 @@ static int apply_defaults(struct config *config)
 	return 0;
 }
 
-static const char *from_environment(const char *name, char *variable, size_t size)
+const char *config_variable(const char *name, char *ret, size_t size)
 {
 	size_t i = sizeof(ENVIRONMENT_PREFIX) - 1;
 
-	(void)snprintf(variable, size, "%s%s", ENVIRONMENT_PREFIX, name);
-	for (; variable[i]; i++)
-		variable[i] = variable[i] == '-' ? '_' : (char)toupper((unsigned char)variable[i]);
-	const char *value = getenv(variable);
+	(void)snprintf(ret, size, "%s%s", ENVIRONMENT_PREFIX, name);
+	for (; ret[i]; i++)
+		ret[i] = ret[i] == '-' ? '_' : (char)toupper((unsigned char)ret[i]);
+	return ret;
+}
+
+static const char *from_environment(const char *name, char *variable, size_t size)
+{
+	const char *value = getenv(config_variable(name, variable, size));
+
 	return value && *value ? value : NULL;
 }
 
@@ -92,10 +100,64 @@ static int apply_environment(struct config *config)
 		if (!value)
 			continue;
 		int r = config_give(config, row, CONFIG_ENVIRONMENT, value, &why);
+		if (r == 0)
+			r = config_note_variable(config, row, value);
 		if (r < 0)
 			return reason_set(config->why, r, "%s: %s", variable, why.text);
 	}
 	return 0;
+}
+
+static bool is_variable(const struct config_spec *spec, const char *name)
+{
+	char variable[128];
+
+	for (size_t i = 0; i < spec->n_rows; i++)
+		if (spec->rows[i].type != CONFIG_TITLE &&
+		    strcmp(config_variable(spec->rows[i].name, variable, sizeof(variable)), name) == 0)
+			return true;
+	return strcmp(config_variable("config-file", variable, sizeof(variable)), name) == 0;
+}
+
+/* The option that the variable's name may have been meant for; NULL. */
+static const char *nearest_option(const struct config_spec *spec, const char *name)
+{
+	const char *known[256];
+	char option[128];
+	size_t n = 0, i = 0;
+
+	for (name += sizeof(ENVIRONMENT_PREFIX) - 1; name[i] && i < sizeof(option) - 1; i++)
+		option[i] = name[i] == '_' ? '-' : (char)tolower((unsigned char)name[i]);
+	option[i] = '\0';
+	for (i = 0; i < spec->n_rows && n < ARRAY_SIZE(known); i++)
+		if (spec->rows[i].type != CONFIG_TITLE)
+			known[n++] = spec->rows[i].name;
+	return text_nearest(option, known, n);
+}
+
+bool config_each_unknown_variable(const struct config *config, bool (*each)(void *data, const char *sentence),
+				  void *data)
+{
+	char name[128], meant[128], sentence[400];
+
+	for (char **at = environ; at && *at; at++) {
+		size_t length = strcspn(*at, "=");
+		const char *nearest;
+
+		if (strncmp(*at, ENVIRONMENT_PREFIX, sizeof(ENVIRONMENT_PREFIX) - 1) != 0)
+			continue;
+		(void)snprintf(name, sizeof(name), "%.*s", (int)length, *at);
+		if (is_variable(config->spec, name))
+			continue;
+		nearest = nearest_option(config->spec, name);
+		(void)snprintf(sentence, sizeof(sentence), "%s is not a setting of %s and is ignored%s%s%s",
+			       name, config->spec->program, nearest ? "; did you mean " : "",
+			       nearest ? config_variable(nearest, meant, sizeof(meant)) : "",
+			       nearest ? "?" : "");
+		if (!each(data, sentence))
+			return false;
+	}
+	return true;
 }
 
 static int apply_entry(struct config *config, const struct config_entry *entry)
@@ -172,6 +234,7 @@ void config_free(struct config *config)
 {
 	if (!config)
 		return;
+	config_secrets_done(config);
 	free(config->origins);
 	free(config);
 }
@@ -188,6 +251,8 @@ static int load(struct config *config, struct config_command_line *line, int arg
 		return config_print_help(line);
 	}
 	r = apply_all(config, line);
+	for (size_t i = 0; r == 0 && i < line->n_entries; i++)
+		r = config_note_argument(config, &line->entries[i], argc, argv);
 	if (r < 0)
 		return r;
 	if (line->print) {

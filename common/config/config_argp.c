@@ -4,6 +4,7 @@
  * applying them. Called by config.c. argp prints nothing by itself here; its errors are explained here.
  */
 #include "config/config_private.h"
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/reason.h"
 #include "base/text.h"
@@ -199,23 +200,17 @@ static int table_init(struct argp_table *table, const struct config_spec *spec)
 static error_t add_entry(struct config_command_line *line, const struct config_row *row, const char *value,
 			 bool negated)
 {
-	struct config_entry *grown = reallocarray(line->entries, line->n_entries + 1, sizeof(*grown));
-
-	if (!grown)
+	if (!ARRAY_RESIZE(line->entries, line->n_entries + 1))
 		return ENOMEM;
-	line->entries = grown;
-	grown[line->n_entries++] = (struct config_entry){row, value, negated};
+	line->entries[line->n_entries++] = (struct config_entry){row, value, negated};
 	return 0;
 }
 
 static error_t add_file(struct config_command_line *line, const char *path)
 {
-	const char **grown = reallocarray(line->files, line->n_files + 1, sizeof(*grown));
-
-	if (!grown)
+	if (!ARRAY_RESIZE(line->files, line->n_files + 1))
 		return ENOMEM;
-	line->files = grown;
-	grown[line->n_files++] = path;
+	line->files[line->n_files++] = path;
 	return 0;
 }
 

@@ -30,22 +30,17 @@ static void skip_space(struct walk *walk)
 		walk->at++;
 }
 
-static void skip_string(struct walk *walk)
+/* Past the value or name that begins here; jansson says where it ends. False: it is none. */
+static bool skip_plain(struct walk *walk)
 {
-	walk->at++; /* opening quote */
-	while (walk->at < walk->length && walk->text[walk->at] != '"')
-		walk->at += walk->text[walk->at] == '\\' ? 2 : 1;
-	walk->at++;
-}
+	json_error_t error;
+	json_t *value = json_loadb(walk->text + walk->at, walk->length - walk->at,
+				   JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &error);
 
-static void skip_plain(struct walk *walk)
-{
-	if (peek(walk) == '"') {
-		skip_string(walk);
-		return;
-	}
-	while (walk->at < walk->length && !strchr(",]} \t\r\n", walk->text[walk->at]))
-		walk->at++;
+	if (value)
+		walk->at += (size_t)error.position;
+	json_decref(value);
+	return value;
 }
 
 static void skip_mark(struct walk *walk, char mark)
@@ -68,7 +63,7 @@ static bool step_object(struct walk *walk, const json_t *object)
 	{
 		skip_space(walk);
 		size_t name_at = walk->at;
-		skip_string(walk);
+		(void)skip_plain(walk);
 		skip_mark(walk, ':');
 		if (walk->parent == object && walk->key && strcmp(walk->key, key) == 0) {
 			walk->where = (struct config_where){name_at, walk->at};
@@ -107,7 +102,7 @@ static bool step(struct walk *walk, const json_t *value)
 		return step_object(walk, value);
 	if (json_is_array(value))
 		return step_array(walk, value);
-	skip_plain(walk);
+	(void)skip_plain(walk);
 	return false;
 }
 
@@ -144,7 +139,8 @@ bool config_json_shallow(const char *text, size_t length, size_t *ret_offset)
 	while (walk.at < length) {
 		char c = text[walk.at];
 		if (c == '"') {
-			skip_string(&walk);
+			if (!skip_plain(&walk))
+				return true; /* an error that jansson names */
 			continue;
 		}
 		if ((c == '{' || c == '[') && ++depth > CONFIG_DEPTH_MAX) {

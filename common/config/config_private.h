@@ -34,6 +34,8 @@ struct config {
 	enum config_action action;
 	int rest;
 	enum config_origin *origins; /* of each row */
+	struct secret *secrets;
+	unsigned n_secrets;
 	struct reason *why;
 };
 
@@ -69,6 +71,13 @@ int config_parse_arguments(struct config_command_line *line, int argc, char *arg
 void config_command_line_done(struct config_command_line *line);
 /* Prints help, usage or version to stdout. */
 int config_print_help(const struct config_command_line *line);
+
+/* Notes what is secret of a command line, or of the environment. 0 or -ENOMEM. */
+int config_note_argument(struct config *config, const struct config_entry *entry, int argc, char *argv[]);
+int config_note_variable(struct config *config, const struct config_row *row, const char *value);
+void config_secrets_done(struct config *config);
+/* The name of a row's variable in the environment. Returns ret. */
+const char *config_variable(const char *name, char *ret, size_t size);
 
 /* Reads and applies a file. A missing file is an error unless `optional`. */
 int config_apply_file(struct config *config, const char *path, bool optional);

@@ -4,12 +4,14 @@
  * every origin, so that a value means the same on the command line, in the environment and in a file.
  */
 #include "config/config_private.h"
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -148,13 +150,9 @@ static int add_item(struct config_list *list, const char *item, size_t length)
 	 * The capacity doubles whenever the number is a power of two, so a long list does not take quadratic
 	 * time.
 	 */
-	if ((list->n_items & (list->n_items - 1)) == 0) {
-		size_t room = list->n_items ? (size_t)list->n_items * 2 : 1;
-		char **grown = reallocarray(list->items, room, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		list->items = grown;
-	}
+	if ((list->n_items & (list->n_items - 1)) == 0 &&
+	    !ARRAY_RESIZE(list->items, list->n_items ? (size_t)list->n_items * 2 : 1))
+		return -ENOMEM;
 	list->items[list->n_items] = strndup(item, length);
 	if (!list->items[list->n_items])
 		return -ENOMEM;
@@ -177,9 +175,31 @@ static int add_items(struct config_list *list, const char *text)
 	return r;
 }
 
-static int set_string(const struct config_row *row, void *target, const char *text)
+#define SECRET_MAX 65536
+
+/* What a file holds, without the newline at its end. NULL with a reason. */
+static char *read_secret(const char *path, struct reason *why)
 {
-	char *copy = strdup(text);
+	char *text = malloc(SECRET_MAX);
+	ssize_t length = text ? text_read_file_at(AT_FDCWD, path, text, SECRET_MAX) : -ENOMEM;
+
+	if (length > 0 && strlen(text) == (size_t)length && !strchr(text, '\n'))
+		return text;
+	free(text);
+	if (length < 0)
+		reason_set(why, 0, "cannot read the file '%s': %s", path, strerror((int)-length));
+	else
+		reason_set(why, 0, "the file '%s' is to hold one line of text", path);
+	return NULL;
+}
+
+static int set_string(const struct config_row *row, void *target, const char *text, struct reason *why)
+{
+	const bool in_file = (row->flags & (CONFIG_SECRET | CONFIG_URI)) && text[0] == '@' && text[1];
+	char *copy = in_file ? read_secret(text + 1, why) : strdup(text);
+
+	if (!copy && in_file)
+		return -EINVAL;
 
 	if (!copy)
 		return -ENOMEM;
@@ -214,7 +234,7 @@ int config_value_set(const struct config_row *row, void *target, const char *tex
 	case CONFIG_CHOICE:
 		return set_choice(row, target, text, why);
 	case CONFIG_STRING:
-		return set_string(row, target, text);
+		return set_string(row, target, text, why);
 	case CONFIG_LIST:
 		return add_items(field(row, target), text);
 	case CONFIG_CALL:

@@ -102,25 +102,28 @@ void bson_encoder_double_named(struct bson_encoder *encoder, const char *name, d
 		memcpy(at, &value, sizeof(value));
 }
 
-void bson_encoder_mend_text(char *text, size_t length)
+size_t bson_encoder_copy_text(char *ret, const char *text, size_t length)
 {
-	if (bson_utf8_validate(text, length, false))
-		return;
-	for (size_t i = 0; i < length; i++)
-		if ((uint8_t)text[i] >= 0x80)
-			text[i] = '?';
+	if (!bson_utf8_validate(text, length, false))
+		return text_escape(text, length, ret, BSON_STRING_MAX(length));
+	memcpy(ret, text, length + 1);
+	return length;
 }
 
 void bson_encoder_pair(struct bson_encoder *encoder, const char *key, const char *first, const char *second)
 {
-	size_t first_length = strlen(first), size = first_length + 1 + strlen(second) + 1;
-	uint8_t *at = bson_encoder_element(encoder, BSON_BYTE_STRING, key, sizeof(uint32_t) + size);
+	const size_t n_first = strlen(first), n_second = strlen(second);
+	uint8_t *at = bson_encoder_element(encoder, BSON_BYTE_STRING, key,
+					   sizeof(uint32_t) + BSON_STRING_MAX(n_first + 1 + n_second));
+	char *text;
+	size_t length;
 
 	if (!at)
 		return;
-	memcpy(at, &(uint32_t){(uint32_t)size}, sizeof(uint32_t));
-	memcpy(at + 4, first, first_length);
-	at[4 + first_length] = '=';
-	memcpy(at + 4 + first_length + 1, second, size - first_length - 1);
-	bson_encoder_mend_text((char *)at + 4, size - 1);
+	text = (char *)at + sizeof(uint32_t);
+	length = bson_encoder_copy_text(text, first, n_first);
+	text[length++] = '=';
+	length += bson_encoder_copy_text(text + length, second, n_second);
+	memcpy(at, &(uint32_t){(uint32_t)length + 1}, sizeof(uint32_t));
+	encoder->batch->length = (size_t)((uint8_t *)text + length + 1 - encoder->batch->data);
 }

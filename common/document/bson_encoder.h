@@ -85,11 +85,13 @@ ALWAYS_INLINE uint8_t *bson_put_double(uint8_t *at, const char *key, double valu
 
 /*
  * Names come from the kernel and from container engines: bytes that are not ASCII are rare, so they may cost
- * more. Bytes that are not UTF-8 become '?'.
+ * more. A text that is not UTF-8 is escaped (text_escape). Returns the length at `ret`, which has room for
+ * BSON_STRING_MAX(length).
  */
-void bson_encoder_mend_text(char *text, size_t length);
+#define BSON_STRING_MAX(length) (TEXT_ESCAPED_MAX * (length) + 1)
+size_t bson_encoder_copy_text(char *ret, const char *text, size_t length);
 
-/* NULL is omitted. */
+/* NULL is omitted. The value needs room for BSON_STRING_MAX(length). */
 ALWAYS_INLINE uint8_t *bson_put_string(uint8_t *at, const char *key, const char *text, size_t length)
 {
 	uint32_t size = (uint32_t)length + 1;
@@ -97,9 +99,12 @@ ALWAYS_INLINE uint8_t *bson_put_string(uint8_t *at, const char *key, const char 
 	if (!text)
 		return at;
 	at = bson_put(at, BSON_BYTE_STRING, key, &size, sizeof(size));
-	memcpy(at, text, size);
-	if (!text_is_ascii(text, length))
-		bson_encoder_mend_text((char *)at, length);
+	if (text_is_ascii(text, length)) {
+		memcpy(at, text, size);
+	} else {
+		size = (uint32_t)bson_encoder_copy_text((char *)at, text, length) + 1;
+		memcpy(at - sizeof(size), &size, sizeof(size));
+	}
 	return at + size;
 }
 
@@ -173,7 +178,7 @@ ALWAYS_INLINE void bson_encoder_string(struct bson_encoder *encoder, const char 
 	size_t length = value ? strlen(value) : 0;
 	struct batch *batch = encoder->batch;
 
-	if (batch_reserve(batch, 1 + strlen(key) + 1 + sizeof(uint32_t) + length + 1) < 0)
+	if (batch_reserve(batch, 1 + strlen(key) + 1 + sizeof(uint32_t) + BSON_STRING_MAX(length)) < 0)
 		encoder->error = -ENOMEM;
 	else
 		batch->length = (size_t)(bson_put_string(batch->data + batch->length, key, value, length) -

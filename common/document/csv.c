@@ -98,8 +98,9 @@ int csv_put_power(struct batch *text, enum csv_style style, const struct report_
 	int r = 0;
 
 	for (unsigned i = 0; (column = csv_power_column(style, i)); i++)
-		r |= column->kind == CSV_NUMBER
-			     ? csv_put_number(text, csv_power_number(column, power), false)
+		r |= column->kind == CSV_NUMBER ? csv_put_number(text, csv_power_number(column, power), false)
+		     : style == CSV_EXPORT
+			     ? csv_put_cell(text, csv_power_text(style, column, power, buffer), i == 0)
 			     : csv_put_text(text, csv_power_text(style, column, power, buffer), i == 0);
 	return r;
 }
@@ -125,6 +126,17 @@ int csv_put_text(struct batch *text, const char *field, bool first)
 	for (const char *at = field; r == 0 && *at; at++)
 		r = csv_put(text, *at == '"' ? "\"\"" : at, *at == '"' ? 2 : 1);
 	return r < 0 ? r : csv_put(text, "\"", 1);
+}
+
+int csv_put_cell(struct batch *text, const char *field, bool first)
+{
+	char plain[1024] = "";
+	size_t mark = strchr("=+-@", field[0]) && field[0] ? 1 : 0;
+
+	/* A spreadsheet computes what begins so; the mark says that it is text. */
+	plain[0] = '\'';
+	(void)text_copy_plain(field, plain + mark, sizeof(plain) - mark);
+	return csv_put_text(text, plain, first);
 }
 
 int csv_put_number(struct batch *text, double value, bool integer)

@@ -15,9 +15,9 @@
 
 #include <bson/bson.h>
 
-const char *const report_scope_names[REPORT_SCOPES] = {
-	[REPORT_SCOPE_CPU] = "cpu",
-	[REPORT_SCOPE_DRAM] = "dram",
+const char *const report_scope_names[REPORT_SCOPES_ALL] = {
+	[REPORT_SCOPE_CPU] = "cpu",           [REPORT_SCOPE_DRAM] = "dram", [REPORT_SCOPE_GPU] = "gpu",
+	[REPORT_SCOPE_PLATFORM] = "platform", [REPORT_SCOPE_CORE] = "core", [REPORT_SCOPE_UNCORE] = "uncore",
 };
 
 const char *const report_lost_names[REPORT_LOST_CAUSES] = {

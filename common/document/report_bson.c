@@ -117,6 +117,29 @@ static void add_lost(struct bson_encoder *encoder, const uint64_t lost[REPORT_LO
 	bson_encoder_close(encoder);
 }
 
+static void add_word(struct bson_encoder *encoder, const char *name, const char *text)
+{
+	if (text && text[0])
+		bson_encoder_string(encoder, name, text);
+}
+
+static void add_positive(struct bson_encoder *encoder, const char *name, double value)
+{
+	if (value > 0)
+		bson_encoder_double(encoder, name, value);
+}
+
+static void add_machine(struct bson_encoder *encoder, const struct report_machine *machine)
+{
+	add_positive(encoder, "design_power", machine->design_w);
+	add_positive(encoder, "power_limit", machine->limit_w);
+	add_word(encoder, "idle_driver", machine->idle_driver);
+	add_word(encoder, "idle_state", machine->idle_state);
+	add_positive(encoder, "idle_latency", machine->idle_latency_us * 1e-6);
+	add_word(encoder, "frequency_driver", machine->frequency_driver);
+	add_word(encoder, "frequency_governor", machine->frequency_governor);
+}
+
 int report_bson_add_all_counts(struct batch *batch, const struct report_head *head,
 			       const struct report_counts *counts, unsigned n_counts,
 			       const struct report_tick_metadata *metadata)
@@ -131,12 +154,18 @@ int report_bson_add_all_counts(struct batch *batch, const struct report_head *he
 	bson_encoder_i32(&encoder, "targets", (int32_t)metadata->n_targets);
 	bson_encoder_string(&encoder, "energy_source", metadata->energy_source);
 	bson_encoder_string(&encoder, "activity_source", metadata->activity_source);
+	if (metadata->cpu_model && metadata->cpu_model[0])
+		bson_encoder_string(&encoder, "cpu_model", metadata->cpu_model);
 	if (metadata->estimated)
 		bson_encoder_bool(&encoder, "estimated", true);
+	if (metadata->energy_reset)
+		bson_encoder_bool(&encoder, "energy_reset", true);
 	if (metadata->base_frequency_mhz > 0)
 		bson_encoder_double(&encoder, "base_frequency", metadata->base_frequency_mhz);
 	if (metadata->n_cores)
 		bson_encoder_i32(&encoder, "cores", (int32_t)metadata->n_cores);
+	if (metadata->machine)
+		add_machine(&encoder, metadata->machine);
 	if (metadata->skew_s >= 0)
 		bson_encoder_double(&encoder, "skew", metadata->skew_s);
 	if (metadata->lost_cpu_s > 0)
@@ -148,7 +177,7 @@ int report_bson_add_all_counts(struct batch *batch, const struct report_head *he
 	return bson_encoder_end(&encoder);
 }
 
-#define POWER_SIZE 400 /* of a power report without its texts, at most */
+#define POWER_SIZE 420 /* of a power report without its texts, at most */
 
 static size_t length_of(const char *text)
 {
@@ -171,6 +200,8 @@ static uint8_t *put_power_metadata(uint8_t *at, const struct report_power *power
 	at = bson_put_double(at, "error", power->error);
 	at = bson_put_double(at, "sd", power->sd > 0 ? power->sd : NAN);
 	at = bson_put(at, BSON_BYTE_BOOL, "estimated", &power->estimated, 1);
+	if (power->calibrated)
+		at = bson_put(at, BSON_BYTE_BOOL, "calibrated", &power->calibrated, 1);
 	at = bson_put_double(at, "bridged", power->bridged_s > 0 ? power->bridged_s : NAN);
 	if (container_id && container_id[0])
 		at = bson_put_string(at, "container_id", container_id, strlen(container_id));
@@ -185,10 +216,10 @@ int report_bson_add_power(struct batch *batch, const struct report_power *power)
 	uint8_t id[REPORT_ID_BYTES], *begin, *metadata, *at;
 	const char *scope;
 
-	if (!isfinite(power->power) || power->scope >= REPORT_SCOPES)
+	if (!isfinite(power->power) || power->scope >= REPORT_SCOPES_ALL)
 		return -EINVAL;
-	if (batch_reserve(batch, POWER_SIZE + sensor + target + socket + formula +
-					 length_of(power->container_id)) < 0)
+	if (batch_reserve(batch, POWER_SIZE + BSON_STRING_MAX(sensor + target + socket + formula +
+							      length_of(power->container_id))) < 0)
 		return -ENOMEM;
 	scope = report_scope_names[power->scope];
 	report_id_end(power->id_begun ? power->id_begun : report_id_begin(power->time_ms, power->sensor),
@@ -244,6 +275,7 @@ int report_bson_add_target(struct batch *batch, const struct report_target *targ
 	add_words(&encoder, "runtime", target->runtime);
 	add_words(&encoder, "cgroup", target->cgroup);
 	add_words(&encoder, "pod", target->pod);
+	add_words(&encoder, "pod_uid", target->pod_uid);
 	add_words(&encoder, "namespace", target->pod_namespace);
 	add_words(&encoder, "container", target->container_name);
 	if (target->labels && target->labels[0])

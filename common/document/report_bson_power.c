@@ -35,7 +35,7 @@ static void read_metadata(struct report_power *power, const struct bson_cursor *
 		for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 			if (bson_cursor_is(&cursor, numbers[i].key))
 				(void)bson_cursor_number(&cursor, numbers[i].value);
-		for (unsigned i = 0; text && i < REPORT_SCOPES && bson_cursor_is(&cursor, "scope"); i++) {
+		for (unsigned i = 0; text && i < REPORT_SCOPES_ALL && bson_cursor_is(&cursor, "scope"); i++) {
 			if (strcmp(text, report_scope_names[i]) != 0)
 				continue;
 			power->scope = i;
@@ -49,6 +49,8 @@ static void read_metadata(struct report_power *power, const struct bson_cursor *
 			power->container_id = text;
 		if (cursor.type == BSON_CURSOR_BOOL && bson_cursor_is(&cursor, "estimated"))
 			power->estimated = cursor.value[0] != 0;
+		if (cursor.type == BSON_CURSOR_BOOL && bson_cursor_is(&cursor, "calibrated"))
+			power->calibrated = cursor.value[0] != 0;
 	}
 }
 
@@ -104,4 +106,16 @@ int report_bson_decode_power(const uint8_t *document, size_t length, struct repo
 	if (!missing)
 		return 0;
 	return reason_set(why, -EBADMSG, "a power report lacks a usable field '%s'", missing);
+}
+
+bool report_bson_next_power(const struct batch *documents, size_t *offset, struct report_power *ret_power)
+{
+	const uint8_t *document;
+	struct reason why;
+	size_t length;
+
+	while (batch_next(documents, offset, &document, &length) == 1)
+		if (report_bson_decode_power(document, length, ret_power, &why) == 0)
+			return true;
+	return false;
 }

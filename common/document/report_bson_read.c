@@ -5,8 +5,8 @@
  * document, so nothing here allocates once the arrays have grown.
  */
 #include "document/report_bson.h"
+#include "base/array.h"
 #include "document/bson_cursor.h"
-#include "document/report_layout.h"
 #include "document/report_names.h"
 #include "base/text.h"
 #include "base/reason.h"
@@ -23,8 +23,6 @@ struct reader {
 	struct report_decoded *decoded;
 	uint16_t group;
 	uint16_t package;
-	const uint8_t *groups;        /* start of the document being read */
-	struct report_layout *layout; /* learnt from it; NULL: none */
 	struct reason *why;
 };
 
@@ -74,14 +72,11 @@ static int add_value(const struct reader *reader, uint16_t cpu, unsigned first,
 		     const struct bson_cursor *cursor)
 {
 	struct report_decoded *decoded = reader->decoded;
-	struct report_value *added;
 	double value;
 	int event;
 
 	if (!bson_cursor_number(cursor, &value))
 		return refuse(reader, "no number in event", cursor->key);
-	if (reader->layout && !isfinite(value))
-		reader->layout->failed = true;
 	if (!isfinite(value))
 		return 0;
 	event = report_names_intern(reader->names, REPORT_NAMES_EVENT, cursor->key, cursor->key_length);
@@ -89,19 +84,15 @@ static int add_value(const struct reader *reader, uint16_t cpu, unsigned first,
 		return event;
 	if (is_twice(decoded, first, offsetof(struct report_value, event), (uint16_t)event))
 		return 0;
-	if (report_decoded_reserve(decoded, 1) < 0)
+	if (!ARRAY_RESERVE(decoded->values, decoded->capacity, (size_t)decoded->n_values + 1))
 		return -ENOMEM;
-	added = &decoded->values[decoded->n_values++];
-	*added = (struct report_value){
+	decoded->values[decoded->n_values++] = (struct report_value){
 		.group = reader->group,
 		.event = (uint16_t)event,
 		.package = reader->package,
 		.cpu = cpu,
 		.value = value,
 	};
-	if (reader->layout)
-		report_layout_add(reader->layout, (size_t)(cursor->value - reader->groups), cursor->type,
-				  added);
 	return 0;
 }
 
@@ -175,7 +166,7 @@ static int read_group(struct reader *reader, const struct bson_cursor *outer)
 	return r < 0 ? refuse_broken(reader) : 0;
 }
 
-static int read_each_group(struct reader *reader, const struct bson_cursor *outer)
+static int read_groups(struct reader *reader, const struct bson_cursor *outer)
 {
 	struct bson_cursor cursor;
 	int r;
@@ -188,24 +179,6 @@ static int read_each_group(struct reader *reader, const struct bson_cursor *oute
 			return r;
 	}
 	return r < 0 ? refuse_broken(reader) : 0;
-}
-
-/* By a known layout, or element by element; then the layout is learnt. */
-static int read_groups(struct reader *reader, const struct bson_cursor *outer)
-{
-	struct report_layouts *layouts = report_names_layouts(reader->names);
-	int r = 0;
-
-	if (outer->type == BSON_CURSOR_DOCUMENT)
-		r = report_layouts_try(layouts, outer->value, outer->length, reader->decoded);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	reader->groups = outer->value;
-	reader->layout = report_layouts_begin(layouts, outer->length);
-	r = read_each_group(reader, outer);
-	if (r == 0 && reader->layout)
-		report_layout_end(reader->layout, outer->value, outer->length);
-	return r;
 }
 
 static uint64_t read_lost(const struct bson_cursor *outer)
@@ -222,6 +195,19 @@ static uint64_t read_lost(const struct bson_cursor *outer)
 	return (uint64_t)total;
 }
 
+/* What sysfs said of the machine; what no machine has is not known. */
+static void read_machine_field(struct report_tick *said, const struct bson_cursor *cursor, double number)
+{
+	const bool watts = number >= REPORT_MACHINE_W_LEAST && number <= REPORT_MACHINE_W_MOST;
+
+	if (bson_cursor_is(cursor, "design_power"))
+		said->design_w = watts ? number : 0;
+	else if (bson_cursor_is(cursor, "power_limit"))
+		said->limit_w = watts ? number : 0;
+	else if (bson_cursor_is(cursor, "idle_latency"))
+		said->idle_latency_us = number > 0 && number <= 1 ? number * 1e6 : 0;
+}
+
 /* One field of `metadata`. A field of an unexpected type is foreign and is skipped. */
 static void read_metadata_field(struct report_decoded *decoded, const struct bson_cursor *cursor)
 {
@@ -235,6 +221,8 @@ static void read_metadata_field(struct report_decoded *decoded, const struct bso
 		decoded->partial = cursor->value[0] != 0;
 	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "estimated")) {
 		decoded->said.estimated = cursor->value[0] != 0;
+	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "energy_reset")) {
+		decoded->said.energy_reset = cursor->value[0] != 0;
 	} else if (number >= 0 && number <= 1 && bson_cursor_is(cursor, "scaled")) {
 		decoded->scaled = number;
 	} else if (number >= 0 && number < 9e15 && bson_cursor_is(cursor, "seq")) {
@@ -250,6 +238,10 @@ static void read_metadata_field(struct report_decoded *decoded, const struct bso
 		decoded->said.estimated |= strcmp(text, REPORT_SOURCE_ESTIMATE) == 0;
 	} else if (text && bson_cursor_is(cursor, "activity_source")) {
 		decoded->activity_source = text;
+	} else if (text && bson_cursor_is(cursor, "cpu_model")) {
+		decoded->cpu_model = text;
+	} else if (text && bson_cursor_is(cursor, "version")) {
+		decoded->version = text;
 	} else if (number > 0 && isfinite(number) && bson_cursor_is(cursor, "base_frequency")) {
 		decoded->said.base_frequency_mhz = number;
 	} else if (number > 0 && isfinite(number) && bson_cursor_is(cursor, "cores")) {
@@ -258,6 +250,8 @@ static void read_metadata_field(struct report_decoded *decoded, const struct bso
 		decoded->said.lost_cpu_s = number;
 	} else if (bson_cursor_is(cursor, "lost")) {
 		decoded->said.lost_total = read_lost(cursor);
+	} else {
+		read_machine_field(&decoded->said, cursor, number);
 	}
 }
 

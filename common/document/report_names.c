@@ -4,6 +4,7 @@
  * same names in the same order, so the name that followed last time is tried before the hash table.
  */
 #include "document/report_names.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +27,6 @@ struct name_table {
 
 struct report_names {
 	struct name_table tables[REPORT_NAMES_KINDS];
-	struct report_layouts layouts;
 };
 
 struct report_names *report_names_new(void)
@@ -48,30 +48,20 @@ void report_names_free(struct report_names *names)
 		}
 		free(names->tables[k].by_index);
 	}
-	report_layouts_done(&names->layouts);
 	free(names);
-}
-
-struct report_layouts *report_names_layouts(struct report_names *names)
-{
-	return &names->layouts;
 }
 
 static int add_name(struct name_table *table, const char *text, size_t length, struct name **ret_name)
 {
 	unsigned n = HASH_COUNT(table->by_text);
-	struct name **grown, *name;
+	struct name *name;
 
 	if (length > REPORT_KEY_MAX)
 		return -ENAMETOOLONG;
 	if (n == REPORT_NAMES_MAX)
 		return -E2BIG;
-	if ((n & (n - 1)) == 0) {
-		grown = realloc(table->by_index, (n ? 2 * (size_t)n : 1) * sizeof(struct name *));
-		if (!grown)
-			return -ENOMEM;
-		table->by_index = grown;
-	}
+	if ((n & (n - 1)) == 0 && !ARRAY_RESIZE(table->by_index, n ? 2 * (size_t)n : 1))
+		return -ENOMEM;
 	name = calloc(1, sizeof(*name) + length + 1);
 	if (!name)
 		return -ENOMEM;

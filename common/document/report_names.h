@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "document/report_layout.h"
+#include "document/report_bson.h"
 
 #define REPORT_NAMES_MAX 65535
 
@@ -16,5 +16,3 @@ enum report_names_kind { REPORT_NAMES_GROUP, REPORT_NAMES_EVENT, REPORT_NAMES_KI
  */
 int report_names_intern(struct report_names *names, enum report_names_kind kind, const char *text,
 			size_t length);
-/* What the reader knows of the layout of its documents. */
-struct report_layouts *report_names_layouts(struct report_names *names);

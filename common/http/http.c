@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -54,12 +55,12 @@ static bool client_gone(const struct http_request *request)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	char byte;
+	struct pollfd client = {.events = POLLRDHUP};
 
 	if (!info)
 		return false;
-	ssize_t n = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+	client.fd = info->connect_fd;
+	return poll(&client, 1, 0) > 0 && (client.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
 }
 
 static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
@@ -156,18 +157,33 @@ static void set_limits(struct http_options *options)
 	options->waiting = options->waiting ? options->waiting : 128;
 }
 
+static void *pem(const char *text)
+{
+	return (void *)(uintptr_t)text;
+}
+
 static struct MHD_Daemon *start_daemon(struct http *http, int fd)
 {
 	const struct http_options *options = &http->options;
+	const struct web_config *web = options->web && options->web->cert ? options->web : NULL;
+	const struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+	const struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, web ? pem(web->cert) : NULL},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, web ? pem(web->key) : NULL},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, web ? pem(web->priorities) : NULL},
+		{web && web->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0,
+		 web && web->client_ca ? pem(web->client_ca) : NULL},
+		{MHD_OPTION_END, 0, NULL}};
 
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_request_access,
-				http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-				http_request_begin, http, MHD_OPTION_NOTIFY_COMPLETED, http_request_end, http,
-				MHD_OPTION_NOTIFY_CONNECTION, http_connection_changed, http,
-				MHD_OPTION_CONNECTION_LIMIT, options->connections,
-				MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->per_address,
-				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((options->timeout_ms + 999) / 1000),
-				MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_EACH, MHD_OPTION_END);
+	return MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (web ? MHD_USE_TLS : 0), 0, NULL, NULL,
+		http_request_access, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
+		http_request_begin, http, MHD_OPTION_NOTIFY_COMPLETED, http_request_end, http,
+		MHD_OPTION_NOTIFY_CONNECTION, http_connection_changed, http, MHD_OPTION_CONNECTION_LIMIT,
+		options->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->per_address,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((options->timeout_ms + 999) / 1000),
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_EACH, MHD_OPTION_ARRAY, web ? tls : plain,
+		MHD_OPTION_END);
 }
 
 static int start_watchers(struct http *http)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time limits of a connection. libmicrohttpd disconnects silent clients; a client that sends or reads a byte
- * now and then is disconnected here, otherwise a few clients could hold all connections forever. Called by
- * http.c and http_request.c.
+ * now and then is disconnected here, otherwise a few clients could hold all connections forever. Where many
+ * connections have no whole request, the oldest of them make room for others. Called by http.c and
+ * http_request.c.
  */
 #include "http/http_private.h"
 
@@ -14,16 +15,24 @@
 
 #define ANSWER_TIMES 10 /* an answer is larger than a request: the client has this much longer to read it */
 
+#define CROWD_PART 8 /* of an address's connections: so many may be without a whole request for long */
+#define CROWD_NS   (UINT64_C(2) * CLOCK_NS_PER_S)
+
 struct http_connection {
 	struct MHD_Connection *connection;
 	uint64_t deadline_ns; /* 0: none */
+	uint64_t asked_ns;    /* since when a whole request is waited for; 0: it is here */
 	struct http_connection *next, *prev;
 };
 
-static void expect(struct http_connection *of, uint64_t ms)
+static void expect(struct http_connection *of, uint64_t ms, bool request)
 {
-	if (of)
-		of->deadline_ns = ms ? clock_monotonic_ns() + ms * CLOCK_NS_PER_MS : 0;
+	const uint64_t now_ns = clock_monotonic_ns();
+
+	if (!of)
+		return;
+	of->deadline_ns = ms ? now_ns + ms * CLOCK_NS_PER_MS : 0;
+	of->asked_ns = request ? now_ns : 0;
 }
 
 static struct http_connection *connection_of(struct MHD_Connection *connection)
@@ -45,7 +54,7 @@ void http_connection_changed(void *cls, struct MHD_Connection *connection, void 
 		if (!own)
 			return; /* this connection is only cut when silent */
 		own->connection = connection;
-		expect(own, http->options.request_ms);
+		expect(own, http->options.request_ms, true);
 		DL_APPEND(http->connections, own);
 		*socket_context = own;
 	} else if (own) {
@@ -57,33 +66,54 @@ void http_connection_changed(void *cls, struct MHD_Connection *connection, void 
 
 void http_connection_idle(struct http *http, struct MHD_Connection *connection)
 {
-	expect(connection_of(connection), http->options.timeout_ms + http->options.request_ms);
+	expect(connection_of(connection), http->options.timeout_ms + http->options.request_ms, true);
 }
 
 void http_connection_waits(struct MHD_Connection *connection)
 {
-	expect(connection_of(connection), 0);
+	expect(connection_of(connection), 0, false);
 }
 
 void http_connection_answers(struct http *http, struct MHD_Connection *connection)
 {
-	expect(connection_of(connection), http->options.request_ms * ANSWER_TIMES);
+	expect(connection_of(connection), http->options.request_ms * ANSWER_TIMES, false);
+}
+
+/* libmicrohttpd sees the end of the stream, and closes. */
+static void cut(struct http_connection *of)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(of->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (info)
+		(void)shutdown(info->connect_fd, SHUT_RDWR);
+	of->deadline_ns = of->asked_ns = 0;
+}
+
+static unsigned count_asked(const struct http *http)
+{
+	const struct http_connection *each;
+	unsigned n = 0;
+
+	DL_FOREACH(http->connections, each)
+	n += each->asked_ns != 0;
+	return n;
 }
 
 void http_connections_cut(struct http *http, uint64_t now_ns)
 {
+	const unsigned most = http->options.per_address / CROWD_PART;
+	unsigned n_asked = count_asked(http);
 	struct http_connection *each;
 
+	/* In the order in which they came. */
 	DL_FOREACH(http->connections, each)
 	{
-		const union MHD_ConnectionInfo *info;
+		const bool crowds = n_asked > most && each->asked_ns && now_ns >= each->asked_ns + CROWD_NS;
 
-		if (!each->deadline_ns || now_ns < each->deadline_ns)
-			continue;
-		/* libmicrohttpd sees the end of the stream, and closes. */
-		info = MHD_get_connection_info(each->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-		if (info)
-			(void)shutdown(info->connect_fd, SHUT_RDWR);
-		each->deadline_ns = 0;
+		n_asked -= crowds;
+		http->statistics.crowded += crowds;
+		if (crowds || (each->deadline_ns && now_ns >= each->deadline_ns))
+			cut(each);
 	}
 }

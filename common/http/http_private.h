@@ -8,9 +8,17 @@
 #include "document/batch.h"
 #include "http/http.h"
 #include "http/http_target.h"
+#include "http/web_config.h"
 
 #include <ev.h>
 #include <microhttpd.h>
+
+enum http_login {
+	HTTP_LOGIN_UNKNOWN, /* not looked at yet */
+	HTTP_LOGIN_NONE,    /* no credentials, or wrong ones */
+	HTTP_LOGIN_BUSY,    /* not looked at, as too many were wrong lately */
+	HTTP_LOGIN_PROVEN,
+};
 
 struct http {
 	struct ev_loop *loop;
@@ -25,6 +33,8 @@ struct http {
 	struct http_statistics statistics;
 	struct http_request *waiting; /* a list */
 	struct http_connection *connections;
+	double guesses; /* wrong passwords that are looked at without a pause */
+	uint64_t guesses_at_ns, n_wrong;
 };
 
 struct http_request {
@@ -36,8 +46,9 @@ struct http_request {
 	const struct http_route *route;
 	const char *parts[HTTP_PARTS_MAX];
 	unsigned n_parts;
-	struct batch body; /* a byte buffer */
-	bool started;      /* the first call has been made */
+	enum http_login login; /* see http_login() */
+	struct batch body;     /* a byte buffer */
+	bool started;          /* the first call has been made */
 	bool too_large;
 	size_t n_ignored; /* bytes of a body that is too large */
 	bool dispatched;
@@ -51,6 +62,15 @@ struct http_request {
 	unsigned status;
 	bool answered;
 };
+
+/* Whether the request has the token, or a user's password. Looked at once for each request. */
+enum http_login http_login(struct http_request *request);
+/* Whether it may be answered: it is proven, or nothing is required of its route. */
+bool http_login_allows(struct http_request *request);
+/* Answers 401, or 429. */
+void http_login_refuse(struct http_request *request);
+/* False where a client certificate is required and none that is trusted was given. */
+bool http_login_certified(const struct http_request *request);
 
 /* Callbacks of libmicrohttpd; `cls` is the struct http. */
 void *http_request_begin(void *cls, const char *uri, struct MHD_Connection *connection);
@@ -66,7 +86,7 @@ void http_connection_changed(void *cls, struct MHD_Connection *connection, void 
 void http_connection_idle(struct http *http, struct MHD_Connection *connection);
 void http_connection_waits(struct MHD_Connection *connection);
 void http_connection_answers(struct http *http, struct MHD_Connection *connection);
-/* Closes connections whose time is over. */
+/* Closes connections whose time is over, and some of those without a whole request where they are many. */
 void http_connections_cut(struct http *http, uint64_t now_ns);
 /* Ends a wait without its owner: calls `gone`, then answers 503. */
 void http_request_give_up(struct http_request *request, const char *reason);

@@ -90,6 +90,8 @@ static void count_answer(struct http_statistics *statistics, unsigned status)
 void http_answer(struct http_request *request, unsigned status, const char *content_type, const char *body,
 		 size_t length)
 {
+	const struct web_config *web = request->http->options.web;
+
 	if (request->answered)
 		return;
 	unlink_waiting(request);
@@ -100,6 +102,9 @@ void http_answer(struct http_request *request, unsigned status, const char *cont
 	if (request->response) {
 		(void)MHD_add_response_header(request->response, "Content-Type", content_type);
 		(void)MHD_add_response_header(request->response, "Cache-Control", "no-store");
+		for (size_t i = 0; web && i < web->n_headers; i++)
+			(void)MHD_add_response_header(request->response, web->headers[i].name,
+						      web->headers[i].value);
 	}
 	count_answer(&request->http->statistics, status);
 	if (!request->suspended)
@@ -164,38 +169,6 @@ void http_request_give_up(struct http_request *request, const char *reason)
 	http_answer_error(request, 503, "%s", reason);
 }
 
-/* Takes a time that does not depend on where or whether the strings differ. */
-static bool token_equal(const char *given, const char *wanted)
-{
-	size_t n = strlen(wanted), n_given = strlen(given);
-	unsigned char difference = n_given != n;
-
-	for (size_t i = 0; i < n; i++)
-		difference |= (unsigned char)(wanted[i] ^ given[n_given ? i % n_given : 0]);
-	return difference == 0;
-}
-
-static bool has_token(const struct http_request *request)
-{
-	const char *given = http_request_header(request, "Authorization");
-
-	return given && strncasecmp(given, "Bearer ", 7) == 0 &&
-	       token_equal(given + 7, request->http->options.token);
-}
-
-static bool allowed(const struct http_request *request)
-{
-	const struct http_options *options = &request->http->options;
-
-	if (!options->token)
-		return true;
-	for (size_t i = 0; options->open_patterns && options->open_patterns[i]; i++) {
-		if (request->route && strcmp(options->open_patterns[i], request->route->pattern) == 0)
-			return true;
-	}
-	return has_token(request);
-}
-
 static bool method_fits(const char *method, const char *wanted)
 {
 	return strcmp(method, wanted) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(wanted, "GET") == 0);
@@ -254,7 +227,7 @@ static bool refuse_stranger(struct http_request *request)
 	const char *host = http_request_header(request, "Host");
 	const char *origin = http_request_header(request, "Origin");
 	const bool reads = method_fits(request->method, "GET");
-	const bool proven = request->http->options.token && has_token(request);
+	const bool proven = http_login(request) == HTTP_LOGIN_PROVEN;
 
 	if (!proven && !http_host_allowed(host, request->http->options.hosts))
 		http_answer_error(
@@ -272,6 +245,10 @@ static void check_head(struct http_request *request)
 {
 	char allow[64];
 
+	if (!http_login_certified(request)) {
+		http_answer_error(request, 403, "a client certificate that this server trusts is required");
+		return;
+	}
 	if (refuse_stranger(request))
 		return;
 	if (request->parse_result == -E2BIG)
@@ -279,13 +256,11 @@ static void check_head(struct http_request *request)
 				  "the address is too long, or has too many parts or parameters");
 	else if (request->parse_result < 0)
 		http_answer_error(request, 400, "the address is malformed");
-	else if (!find_route(request, allow, sizeof(allow)) && allowed(request))
+	else if (!find_route(request, allow, sizeof(allow)) && http_login_allows(request))
 		answer_unrouted(request, allow);
-	else if (!allowed(request)) {
-		http_answer_error(request, 401, "a bearer token is required");
-		if (request->response)
-			(void)MHD_add_response_header(request->response, "WWW-Authenticate", "Bearer");
-	} else if (announced_too_large(request))
+	else if (!http_login_allows(request))
+		http_login_refuse(request);
+	else if (announced_too_large(request))
 		answer_too_large(request);
 }
 
@@ -310,15 +285,21 @@ static bool take_body(struct http_request *request, const char *data, size_t len
 	return true;
 }
 
-/* Parameters in the body count like those in the address. False: answered with what is wrong. */
-static bool take_form(struct http_request *request)
+bool http_request_has_form(const struct http_request *request)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
 	const char *type = http_request_header(request, "Content-Type");
+
+	return request->body.length > 0 && type && strncasecmp(type, form, sizeof(form) - 1) == 0;
+}
+
+/* Parameters in the body count like those in the address. False: answered with what is wrong. */
+static bool take_form(struct http_request *request)
+{
 	size_t length;
 	int r;
 
-	if (!request->body.length || !type || strncasecmp(type, form, sizeof(form) - 1) != 0)
+	if (!http_request_has_form(request))
 		return true;
 	r = http_target_add_form(&request->target, http_request_body(request, &length));
 	if (r == 0 && strlen((const char *)request->body.data) == length)

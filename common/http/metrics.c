@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registered collectors, and the writer of Prometheus' text format 0.0.4. Called by the daemons' HTTP
- * handlers. Knows nothing of what the numbers mean.
+ * The registered collectors, and the writer of Prometheus' text format 0.0.4 and of OpenMetrics. Called by
+ * the daemons' HTTP handlers. Knows nothing of what the numbers mean.
  */
 #include "http/metrics.h"
+#include "base/array.h"
 
 #include "document/batch.h"
 #include "base/text.h"
@@ -29,6 +30,8 @@ struct metrics {
 struct metrics_writer {
 	struct batch text;  /* used as a byte buffer */
 	const char *family; /* NULL: its name was invalid */
+	enum metrics_type type;
+	enum metrics_format format;
 	bool failed;
 };
 
@@ -68,13 +71,9 @@ static bool labels_valid(const char *const *labels)
 int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct metrics_writer *writer),
 		    void *data)
 {
-	struct collector *grown =
-		reallocarray(metrics->collectors, metrics->n_collectors + 1, sizeof(*grown));
-
-	if (!grown)
+	if (!ARRAY_RESIZE(metrics->collectors, metrics->n_collectors + 1))
 		return -ENOMEM;
-	metrics->collectors = grown;
-	grown[metrics->n_collectors++] = (struct collector){collect, data};
+	metrics->collectors[metrics->n_collectors++] = (struct collector){collect, data};
 	return 0;
 }
 
@@ -112,32 +111,49 @@ static void put_escaped(struct metrics_writer *writer, const char *text, bool qu
 	}
 }
 
+/* In OpenMetrics a family of counters is called without the "_total" of its samples. */
+static size_t family_length(const struct metrics_writer *writer)
+{
+	static const char total[] = "_total";
+	size_t length = strlen(writer->family), end = sizeof(total) - 1;
+
+	if (writer->format == METRICS_OPEN && writer->type == METRICS_COUNTER && length > end &&
+	    strcmp(writer->family + length - end, total) == 0)
+		return length - end;
+	return length;
+}
+
 void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name, const char *help)
 {
 	writer->family = NULL;
 	if (!name_valid(name, false) || writer->text.length >= METRICS_TEXT_MAX)
 		return;
 	writer->family = name;
+	writer->type = type;
 	put_text(writer, "# HELP ");
-	put_text(writer, name);
+	put(writer, name, family_length(writer));
 	put_text(writer, " ");
-	put_escaped(writer, help, false);
+	put_escaped(writer, help, writer->format == METRICS_OPEN);
 	put_text(writer, "\n# TYPE ");
-	put_text(writer, name);
+	put(writer, name, family_length(writer));
 	put_text(writer, type == METRICS_COUNTER ? " counter\n" : " gauge\n");
 }
 
-static void put_head(struct metrics_writer *writer, const char *const *labels)
+static void put_labels(struct metrics_writer *writer, const char *const *labels)
 {
-	put_text(writer, writer->family);
+	bool any = false;
+
 	for (size_t i = 0; labels && labels[i]; i += 2) {
-		put_text(writer, i == 0 ? "{" : ",");
+		if (!labels[i + 1][0])
+			continue; /* the same as no label */
+		put_text(writer, any ? "," : "{");
 		put_text(writer, labels[i]);
 		put_text(writer, "=\"");
 		put_escaped(writer, labels[i + 1], true);
 		put_text(writer, "\"");
+		any = true;
 	}
-	put_text(writer, labels && labels[0] ? "} " : " ");
+	put_text(writer, any ? "} " : " ");
 }
 
 /* The shortest of the usual forms that parses to the same number. */
@@ -166,18 +182,47 @@ void metrics_sample(struct metrics_writer *writer, const char *const *labels, do
 {
 	if (!writer->family || !labels_valid(labels) || writer->text.length >= METRICS_TEXT_MAX)
 		return;
-	put_head(writer, labels);
+	put_text(writer, writer->family);
+	put_labels(writer, labels);
 	put_double(writer, value);
 }
 
-char *metrics_write(struct metrics *metrics, size_t *ret_length)
+void metrics_counter(struct metrics_writer *writer, const char *const *labels, double value, double created_s)
 {
-	struct metrics_writer writer = {0};
+	char text[40];
+
+	metrics_sample(writer, labels, value);
+	if (!writer->family || writer->format != METRICS_OPEN || writer->type != METRICS_COUNTER ||
+	    !labels_valid(labels) || writer->text.length >= METRICS_TEXT_MAX)
+		return;
+	put(writer, writer->family, family_length(writer));
+	put_text(writer, "_created");
+	put_labels(writer, labels);
+	(void)snprintf(text, sizeof(text), "%.3f\n", created_s);
+	put_text(writer, text);
+}
+
+enum metrics_format metrics_accepted(const char *accept)
+{
+	return accept && strstr(accept, "application/openmetrics-text") ? METRICS_OPEN : METRICS_TEXT;
+}
+
+const char *metrics_content_type(enum metrics_format format)
+{
+	return format == METRICS_OPEN ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+				      : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+char *metrics_write(struct metrics *metrics, enum metrics_format format, size_t *ret_length)
+{
+	struct metrics_writer writer = {.format = format};
 
 	for (size_t i = 0; i < metrics->n_collectors; i++) {
 		writer.family = NULL;
 		metrics->collectors[i].collect(metrics->collectors[i].data, &writer);
 	}
+	if (format == METRICS_OPEN)
+		put_text(&writer, "# EOF\n");
 	put(&writer, "", 0); /* makes room for the end byte */
 	if (writer.failed) {
 		batch_done(&writer.text);

@@ -5,7 +5,9 @@
  */
 #include "process/duty.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
+#include "process/duty_private.h"
 #include "process/ipc.h"
 
 #include <errno.h>
@@ -44,6 +46,14 @@ const char *duty_current(void)
 	return name && *name ? name : NULL;
 }
 
+void duty_ignore_signals(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		(void)signal(numbers[i], SIG_IGN);
+}
+
 /* The environment with the duty's name added; only the array and its first string are new. */
 static char **make_environment(const char *name, char **ret_entry)
 {
@@ -62,7 +72,7 @@ static char **make_environment(const char *name, char **ret_entry)
 	environment[kept++] = *ret_entry;
 	for (size_t i = 0; i < n; i++) {
 		if (strncmp(environ[i], DUTY_VARIABLE "=", strlen(DUTY_VARIABLE "=")) != 0)
-			environment[kept++] = environ[i];
+			environment[kept++] = duty_environment_entry(name, environ[i]);
 	}
 	return environment;
 }
@@ -188,7 +198,10 @@ int duty_spawn(const char *name, char *const argv[], int extra_fd, struct duty *
 		return r;
 	}
 	*ret_duty = (struct duty){.name = name, .pid = pid, .socket = sockets[0]};
-	return 0;
+	r = duty_send_secrets(name, sockets[0]);
+	if (r < 0)
+		(void)duty_stop(ret_duty, 0);
+	return r;
 }
 
 int duty_stop(struct duty *duty, unsigned timeout_ms)

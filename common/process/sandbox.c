@@ -19,6 +19,8 @@
 
 #define KEEP_USER ((uid_t)-1)
 
+#define NOBODY 65534 /* kernel.overflowuid */
+
 int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 {
 	uint64_t number;
@@ -33,11 +35,39 @@ int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 		return 0;
 	}
 	entry = getpwnam(user);
+	if (!entry && strcmp(user, "nobody") == 0) {
+		/* A small system may have no entry for it; the number is the kernel's own. */
+		*ret_uid = NOBODY;
+		*ret_gid = NOBODY;
+		return 0;
+	}
 	if (!entry)
 		return -ENOENT;
 	*ret_uid = entry->pw_uid;
 	*ret_gid = entry->pw_gid;
 	return 0;
+}
+
+const char *sandbox_service_user(const char *given, uid_t *ret_uid, gid_t *ret_gid)
+{
+	static const char *const usual[] = {"wattribute", "nobody"};
+
+	if (given)
+		return sandbox_find_user(given, ret_uid, ret_gid) == 0 ? given : NULL;
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+		if (sandbox_find_user(usual[i], ret_uid, ret_gid) == 0)
+			return usual[i];
+	}
+	return NULL;
+}
+
+bool sandbox_shares_user(const char *given)
+{
+	uid_t uid;
+	gid_t gid;
+	const char *user = sandbox_service_user(given, &uid, &gid);
+
+	return !given && user && strcmp(user, "nobody") == 0;
 }
 
 void sandbox_hide_memory(void)
@@ -102,6 +132,34 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why
 		(void)prctl(PR_SET_PDEATHSIG, death_signal);
 	if (r < 0)
 		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return reason_set(why, -errno, "cannot set no_new_privs: %s", strerror(errno));
+	return 0;
+}
+
+int sandbox_pass_on(uint64_t capabilities, struct reason *why)
+{
+	reason_clear(why);
+	if (capng_get_caps_process() != 0)
+		return reason_set(why, -EPERM, "the capabilities of this process are unknown");
+	for (unsigned number = 0; number < 64; number++) {
+		if ((capabilities & SANDBOX_CAPABILITY(number)) &&
+		    capng_have_capability(CAPNG_PERMITTED, number))
+			(void)capng_update(CAPNG_ADD, CAPNG_INHERITABLE | CAPNG_AMBIENT, number);
+	}
+	if (capng_apply(CAPNG_SELECT_CAPS) != 0 || capng_apply(CAPNG_SELECT_AMBIENT) != 0)
+		return reason_set(why, -EPERM, "cannot pass capabilities on");
+	return 0;
+}
+
+int sandbox_keep(uint64_t capabilities, struct reason *why)
+{
+	reason_clear(why);
+	plan_capabilities(capabilities);
+	/* The bounding set stays: a child that root starts later takes its rights from there, within these.
+	 */
+	if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+		return reason_set(why, -EPERM, "cannot give up capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return reason_set(why, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	return 0;

@@ -14,6 +14,7 @@
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -194,6 +195,60 @@ static const char *const calls_of_write[] = {
 /* Listening, and handling existing child processes. No exec. */
 static const char *const calls_of_server[] = {"listen", "accept", "accept4", "wait4", "waitid", "kill"};
 
+/*
+ * What the first process of a sensor never does, and no child that it starts: its list of what it may do
+ * would have to hold what all of them may.
+ */
+static const char *const calls_of_nobody[] = {
+	"mount",
+	"umount2",
+	"pivot_root",
+	"chroot",
+	"open_tree",
+	"move_mount",
+	"fsopen",
+	"fsconfig",
+	"fsmount",
+	"mount_setattr",
+	"unshare",
+	"setns",
+	"ptrace",
+	"process_vm_readv",
+	"process_vm_writev",
+	"kcmp",
+	"init_module",
+	"finit_module",
+	"delete_module",
+	"kexec_load",
+	"kexec_file_load",
+	"reboot",
+	"swapon",
+	"swapoff",
+	"acct",
+	"quotactl",
+	"settimeofday",
+	"clock_settime",
+	"clock_adjtime",
+	"adjtimex",
+	"iopl",
+	"ioperm",
+	"mknod",
+	"mknodat",
+	"sethostname",
+	"setdomainname",
+	"syslog",
+	"add_key",
+	"request_key",
+	"keyctl",
+	"userfaultfd",
+	"io_uring_setup",
+	"open_by_handle_at",
+	"name_to_handle_at",
+	"personality",
+	"vhangup",
+	"memfd_secret",
+};
+
 /* What is allowed with a BPF map whose descriptor was passed: reading it, and deleting entries. */
 static const int bpf_commands[] = {
 	BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,  BPF_MAP_DELETE_ELEM,
@@ -265,6 +320,25 @@ static int allow_reading(scmp_filter_ctx filter)
 	return r;
 }
 
+static int refuse_calls(scmp_filter_ctx filter, uint32_t action)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls_of_nobody) && r == 0; i++) {
+		int number = seccomp_syscall_resolve_name(calls_of_nobody[i]);
+
+		if (number != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(filter, action, number, 0);
+		if (r == -EDOM || r == -EEXIST)
+			r = 0;
+	}
+	/* Nothing types into a terminal: what the children may do with ioctl is in their own lists. */
+	if (r == 0)
+		r = seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, TIOCSTI));
+	return r;
+}
+
 static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
 {
 	int r = allow_calls(filter, calls_of_all, ARRAY_SIZE(calls_of_all));
@@ -276,6 +350,9 @@ static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
 	if (profile == SANDBOX_COLLECT)
 		return allow_reading(filter);
 	r = allow_calls(filter, calls_of_write, ARRAY_SIZE(calls_of_write));
+	/* Whether a process is there, and no signal to it. */
+	if (r == 0)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ, 0, 0));
 	if (r == 0 && profile == SANDBOX_SERVER)
 		r = allow_calls(filter, calls_of_server, ARRAY_SIZE(calls_of_server));
 	return r;
@@ -303,16 +380,18 @@ int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct r
 #ifdef WATTRIBUTE_SANITIZED
 	(void)profile;
 	(void)add_rules;
+	(void)refuse_calls;
 	(void)forbidden_action;
 	return reason_set(
 		why, -EOPNOTSUPP,
 		"a build with sanitizers makes additional system calls; no seccomp filter is installed");
 #else
-	scmp_filter_ctx filter = seccomp_init(forbidden_action(mode));
+	const bool priv = profile == SANDBOX_PRIV;
+	scmp_filter_ctx filter = seccomp_init(priv ? SCMP_ACT_ALLOW : forbidden_action(mode));
 	if (!filter)
 		return reason_set(why, -EOPNOTSUPP,
 				  "libseccomp cannot be initialized; does this kernel support seccomp?");
-	int r = add_rules(filter, profile);
+	int r = priv ? refuse_calls(filter, forbidden_action(mode)) : add_rules(filter, profile);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);

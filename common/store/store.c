@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All stores through one interface: finds the backend of a URI, passes calls on, and answers for functions
- * that a backend lacks. Called by the processes that own a store. Knows no database.
+ * All stores through one interface: finds the backend of a URI, forwards calls, and handles functions that a
+ * backend lacks. Called by the processes that own a store. Knows no database.
  */
 #include "store/store_backend.h"
+#include "store/store_document.h"
 #include "store/store_uri.h"
 #include "base/reason.h"
 
@@ -44,7 +45,7 @@ int store_open(const char *uri, const struct store_options *options, struct stor
 	if (!store)
 		return reason_set(why, -ENOMEM, "out of memory for a store");
 	store->backend = parsed.backend;
-	r = store->backend->open(store, parsed.location, &filled);
+	r = store->backend->open ? store->backend->open(store, parsed.location, &filled) : 0;
 	if (r < 0) {
 		reason_set(why, 0, "%s", store->error);
 		free(store);
@@ -58,7 +59,8 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	store->backend->close(store);
+	if (store->backend->close)
+		store->backend->close(store);
 	free(store);
 }
 
@@ -67,8 +69,11 @@ const char *store_name(const struct store *store)
 	return store->backend->name;
 }
 
+/* The result of a function that a backend lacks; success in the store that keeps nothing. */
 static enum store_result cannot(struct store *store, const char *what)
 {
+	if (store->backend->traits & STORE_NOTHING)
+		return STORE_OK;
 	return store_fail(store, STORE_DROP,
 			  "a %s store cannot %s; use another (sqlite:PATH or mongodb://HOST)",
 			  store->backend->name, what);
@@ -89,7 +94,10 @@ enum store_result store_append(struct store *store, const char *collection, cons
 		return STORE_OK;
 	if (store->backend->append)
 		return store->backend->append(store, collection, batch);
-	store->statistics.dropped += batch->n_documents;
+	if (store->backend->traits & STORE_NOTHING)
+		store->statistics.appended += batch->n_documents;
+	else
+		store->statistics.dropped += batch->n_documents;
 	return cannot(store, "be written to");
 }
 
@@ -97,21 +105,39 @@ enum store_result store_read(struct store *store, const struct store_query *quer
 			     struct batch *ret_documents, struct store_read *ret_read)
 {
 	store->error[0] = '\0';
-	*ret_read = (struct store_read){.offset = query->offset};
+	*ret_read = (struct store_read){.offset = query->offset, .end = !store->backend->read};
 	if (!store->backend->read)
 		return cannot(store, "be read");
 	return store->backend->read(store, query, ret_documents, ret_read);
 }
 
+bool store_query_continue(struct store_query *query, const struct store_read *read,
+			  const struct batch *documents)
+{
+	struct store_document last = {.has_time = false};
+	const uint8_t *document;
+	size_t offset = 0, length = 0;
+
+	if (read->end)
+		return false;
+	if (read->offset) {
+		query->offset = read->offset;
+		return true;
+	}
+	while (batch_next(documents, &offset, &document, &length) == 1)
+		;
+	if (!documents->n_documents || !store_document_read(document, length, &last) || !last.has_time ||
+	    last.time_ms <= query->after_ms)
+		return false;
+	query->after_ms = last.time_ms;
+	return true;
+}
+
 enum store_result store_put(struct store *store, const char *collection, const struct batch *batch)
 {
 	store->error[0] = '\0';
-	if (batch->length == 0)
-		return STORE_OK;
-	if (store->backend->put)
-		return store->backend->put(store, collection, batch);
-	store->statistics.dropped += batch->n_documents;
-	return cannot(store, "replace documents");
+	return store->backend->put && batch->length > 0 ? store->backend->put(store, collection, batch)
+							: STORE_OK;
 }
 
 enum store_result store_get(struct store *store, const char *collection, const char *id,
@@ -130,6 +156,20 @@ enum store_result store_list(struct store *store, const char *prefix,
 	if (!store->backend->list)
 		return cannot(store, "list its collections");
 	return store->backend->list(store, prefix, each, data);
+}
+
+enum store_result store_trim(struct store *store, uint64_t max_bytes, int64_t now_ms, bool *ret_more)
+{
+	store->error[0] = '\0';
+	*ret_more = false;
+	return store->backend->trim ? store->backend->trim(store, max_bytes, now_ms, ret_more) : STORE_OK;
+}
+
+enum store_result store_measure(struct store *store, struct store_usage *ret)
+{
+	store->error[0] = '\0';
+	*ret = (struct store_usage){0};
+	return store->backend->measure ? store->backend->measure(store, ret) : STORE_OK;
 }
 
 bool store_can_group(const struct store *store)

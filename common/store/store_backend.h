@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a store backend implements. The facade (store.c) parses the URI, counts, and keeps the last error. A
- * function that a backend does not support is NULL and answers STORE_DROP with a sentence that says so.
+ * function that a backend does not support is NULL and answers STORE_DROP with a sentence that says so;
+ * without `ensure` and `put` nothing is missing: there are no indexes, and no place for descriptions.
  */
 #pragma once
 
@@ -9,12 +10,14 @@
 
 struct store_backend {
 	const char *name;
-	const char *form; /* as people type it: "sqlite:PATH" */
-	unsigned traits;  /* enum store_traits */
-	/* Would open() refuse this location at once? 0, or -EINVAL with the reason. NULL: no. Opens nothing.
+	const char *form;                     /* as people type it: "sqlite:PATH" */
+	unsigned traits;                      /* enum store_traits */
+	const struct store_file_codec *codec; /* of files of documents (file/store_file.h); else NULL */
+	/* Would open() refuse this location at once? 0, or -EINVAL with the reason. NULL: never refuses.
+	 * Opens nothing.
 	 */
 	int (*check)(const char *location, struct reason *why);
-	/* The database that the location names; false: none. NULL: it cannot. */
+	/* The database named by the location; false: none. NULL: locations name no database. */
 	bool (*database)(const char *location, char *ret, size_t size);
 	int (*open)(struct store *store, const char *location, const struct store_options *options);
 	void (*close)(struct store *store);
@@ -30,14 +33,21 @@ struct store_backend {
 	enum store_result (*begin)(struct store *store);
 	enum store_result (*commit)(struct store *store);
 	void (*roll_back)(struct store *store);
+	/* store_claim(); NULL: a store that one process writes to. */
+	enum store_result (*claim)(struct store *store, const struct store_claim *seen,
+				   const uint8_t *document, size_t length);
 	enum store_result (*list)(struct store *store, const char *prefix,
 				  void (*each)(void *data, const char *collection), void *data);
+	/* Of a store with STORE_BOUNDED; else NULL. */
+	enum store_result (*trim)(struct store *store, uint64_t max_bytes, int64_t now_ms, bool *ret_more);
+	enum store_result (*measure)(struct store *store, struct store_usage *ret);
 };
 
 struct store {
 	const struct store_backend *backend;
 	void *private;
 	struct store_statistics statistics;
+	const struct store_claim *fence; /* NULL: none */
 	char error[512];
 };
 
@@ -48,6 +58,13 @@ extern const struct store_backend store_backend_jsonl;
 extern const struct store_backend store_backend_csv;
 extern const struct store_backend store_backend_socket;
 extern const struct store_backend store_backend_null;
+
+/* Does this document hold the claim `seen`? `document` NULL: there is none. */
+bool store_claim_matches(const struct store_claim *seen, const uint8_t *document, size_t length);
+/* Does this document hold the store's own claim? True also if there is no document: nobody has claimed the
+ * store. */
+bool store_fence_holds(const struct store *store, const uint8_t *document, size_t length);
+enum store_result store_fail_lost(struct store *store);
 
 /* Sets the store's error text and returns `result`, for `return store_fail(store, STORE_RETRY, "…");`. */
 enum store_result store_fail(struct store *store, enum store_result result, const char *format, ...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A TCP client that sends one JSON line per report, as hwpc-sensor does and PowerAPI's socket input expects.
- * While the other side is away the answer is RETRY, with growing pauses between attempts. Called through
+ * While the peer is unreachable, calls return RETRY, with growing pauses between attempts. Called through
  * store.c.
  */
 #include "store/store_backend.h"
@@ -206,20 +206,10 @@ static enum store_result socket_append(struct store *store, const char *collecti
 	return dropped ? store_fail(store, STORE_DROP, "%u documents are not reports", dropped) : STORE_OK;
 }
 
-/* Descriptions of targets have no place here, and are not a loss: they are ignored. */
-static enum store_result socket_put(struct store *store, const char *collection, const struct batch *batch)
-{
-	(void)store;
-	(void)collection;
-	(void)batch;
-	return STORE_OK;
-}
-
 const struct store_backend store_backend_socket = {
 	.name = "socket",
 	.form = "socket:HOST:PORT",
 	.open = socket_open,
 	.close = socket_close,
 	.append = socket_append,
-	.put = socket_put,
 };

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct store_backend *const backends[] = {
 	&store_backend_mongo, &store_backend_sqlite, &store_backend_bson, &store_backend_jsonl,
@@ -127,6 +128,36 @@ int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *w
 	if (is_host_port(uri, true))
 		return take(ret_uri, &store_backend_mongo, "mongodb://", uri);
 	return refuse_unknown(why, uri);
+}
+
+const char *store_scheme(const char *word, struct reason *why)
+{
+	const char *names[ARRAY_SIZE(backends)];
+	const char *nearest;
+	char known[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+		names[i] = backends[i]->name;
+		if (strcasecmp(word, names[i]) == 0)
+			return names[i];
+	}
+	nearest = text_nearest(word, names, ARRAY_SIZE(names));
+	reason_set(why, -EINVAL, "unknown type of store '%s'%s%s%s; known: %s", word,
+		   nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'" : "",
+		   text_join(names, ARRAY_SIZE(names), known, sizeof(known)));
+	return NULL;
+}
+
+char *store_uri_join(const char *scheme, const char *location)
+{
+	struct store_uri parsed;
+	struct reason why;
+	char *uri = NULL;
+
+	if (begins(location, scheme) && store_uri_parse(location, &parsed, &why) == 0 &&
+	    strcmp(parsed.backend->name, scheme) == 0)
+		return strdup(location);
+	return asprintf(&uri, "%s:%s", scheme, location) < 0 ? NULL : uri;
 }
 
 unsigned store_uri_traits(const char *uri)

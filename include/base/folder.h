@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Creating folders with their parents, for files of daemons and stores.
+ * Creating folders with their parents, and where the daemons keep their files.
  */
 #pragma once
 
@@ -13,3 +13,10 @@ int folder_make_above(const char *path);
  * existing folder is left unchanged.
  */
 int folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid);
+
+/*
+ * The default folder for files that outlive a daemon, the same for sensor and server, so that both find one
+ * SQLite store: $STATE_DIRECTORY (systemd), /var/lib/wattribute for root, else $XDG_STATE_HOME/wattribute or
+ * ~/.local/state/wattribute. A new string; NULL if out of memory. Creates no folder.
+ */
+char *folder_state_default(void);

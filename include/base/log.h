@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR = 3,
@@ -25,9 +26,7 @@ void log_set_level(enum log_level level);
 void log_set_name(const char *name);
 /* Sends every line to `sink` instead of stderr; NULL restores stderr. For tests. */
 void log_set_sink(log_sink sink, void *data);
-extern const char *const log_level_names[]; /* from LOG_LEVEL_ERROR to LOG_LEVEL_DEBUG */
-/* Level by name ("error" .. "debug"); -EINVAL for an unknown name. */
-int log_level_parse(const char *word, enum log_level *ret_level);
+extern const char *const log_level_names[]; /* from LOG_LEVEL_ERROR to LOG_LEVEL_DEBUG, NULL-ended */
 
 /*
  * `err` is a negative errno or 0; if it is not 0, ": " and its text end the line. Returns `err`, so that
@@ -35,6 +34,8 @@ int log_level_parse(const char *word, enum log_level *ret_level);
  */
 int log_write(enum log_level level, const char *token, int err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* Logs a warning; true. Given to functions of common/ that report sentence by sentence. */
+bool log_each_warning(void *token, const char *sentence);
 
 #define log_error(token, err, ...)   log_write(LOG_LEVEL_ERROR, (token), (err), __VA_ARGS__)
 #define log_warning(token, err, ...) log_write(LOG_LEVEL_WARNING, (token), (err), __VA_ARGS__)

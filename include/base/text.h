@@ -64,8 +64,22 @@ static inline bool text_is_ascii(const char *text, size_t length)
 }
 /* Length of the valid UTF-8 character at `at` (1 to 4); 0 for an invalid one or the end. */
 size_t text_utf8_length(const char *at);
-/* Replaces every byte that is not UTF-8 by '?', in place. */
+/*
+ * Copies a foreign name so that it is valid UTF-8 without control characters (C0, DEL, C1) and of at most
+ * size - 1 bytes, cut at a character. Other bytes become \xE9 and the like: two names never become one.
+ * text[length] can be read. Returns the length.
+ */
+#define TEXT_ESCAPED_MAX 4 /* bytes in place of one */
+size_t text_escape(const char *text, size_t length, char *ret, size_t size);
+/* For messages, not for names: replaces every byte that is not UTF-8 by '?', in place. */
 void text_make_utf8(char *text);
+/*
+ * Foreign text for a terminal or a log line, in place: control characters (C0, DEL, C1), line ends, marks of
+ * direction and bytes that are not UTF-8 become `instead`.
+ */
+void text_make_plain(char *text, char instead);
+/* The same of a copy, which is cut where it does not fit; '?' instead. Returns `ret`. */
+const char *text_copy_plain(const char *text, char *ret, size_t size);
 
 /* A list of CPU numbers as sysfs prints it ("0-3,8"). Calls `each` for every number; -EINVAL on anything
  * else. */
@@ -81,5 +95,10 @@ ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t siz
  * bytes.
  */
 int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length);
+/*
+ * Puts "***" in place of the password of each URI in a sentence ("mongodb://user:password@host"). The text
+ * grows by no more than fits into `size`; never are more than the first bytes of a password left.
+ */
+void text_hide_passwords(char *text, size_t size);
 /* A URL's part with all but unreserved characters as %XX. Owned by the caller; NULL if out of memory. */
 char *text_escape_url(const char *text);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/reason.h"
+#include "base/secret.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -32,8 +33,8 @@ enum config_type {
 };
 
 enum config_flags {
-	CONFIG_URI = 1 << 0,     /* may contain a password, which is shown as "***" */
-	CONFIG_SECRET = 1 << 1,  /* shown as "***" */
+	CONFIG_URI = 1 << 0,     /* may contain a password, which is shown as "***"; "@FILE": in that file */
+	CONFIG_SECRET = 1 << 1,  /* shown as "***"; "@FILE": in that file */
 	CONFIG_NO_ENV = 1 << 2,  /* not read from the environment; always true of CALL and SECTION */
 	CONFIG_NO_FILE = 1 << 3, /* not read from a file, and not printed by --print-config */
 	CONFIG_HIDDEN = 1 << 4,  /* not in --help */
@@ -58,6 +59,26 @@ typedef int (*config_read_section)(void *target, const struct config_row *row, s
 				   const json_t *value);
 /* A new reference for --print-config; NULL: nothing to print. */
 typedef json_t *(*config_print_section)(const void *target, const struct config_row *row);
+
+/*
+ * The field of a row: its type follows from the member's. CONFIG_FIELD_AS names it where another type has the
+ * same field (CONFIG_SIZE).
+ */
+#define CONFIG_FIELD_AS(type_, target, member) .type = (type_), .offset = offsetof(target, member)
+#define CONFIG_FIELD(target, member)                                                                         \
+	CONFIG_FIELD_AS(_Generic(((target *)0)->member,                                                      \
+			bool: CONFIG_BOOL,                                                                   \
+			unsigned: CONFIG_COUNT,                                                              \
+			int64_t: CONFIG_INT,                                                                 \
+			double: CONFIG_DOUBLE,                                                               \
+			uint64_t: CONFIG_DURATION_MS,                                                        \
+			char *: CONFIG_STRING,                                                               \
+			int: CONFIG_CHOICE,                                                                  \
+			struct config_list: CONFIG_LIST),                                                    \
+			target, member)
+
+/* A list of names for a row. */
+#define CONFIG_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 struct config_row {
 	const char *name; /* long option and JSON key */
@@ -126,6 +147,16 @@ int config_load(const struct config_spec *spec, void *target, int argc, char *ar
 enum config_action config_get_action(const struct config *config);
 /* Where the value of a row came from: CONFIG_DEFAULT if nobody set it. */
 enum config_origin config_get_origin(const struct config *config, const char *name);
+/* The values of CONFIG_SECRET rows, and those of CONFIG_URI rows that hold a password. */
+const struct secret *config_secrets(const struct config *config, unsigned *ret_n);
+/* Puts '*' over the secrets in argv, where `ps` would show them. The values loaded stay as they are. */
+void config_hide_secrets(const struct config *config, char *argv[]);
+/*
+ * A sentence about each variable of the environment that is called like a setting (WATTRIBUTE_...) and is
+ * none of this program. Stops at the first false; true for all of them.
+ */
+bool config_each_unknown_variable(const struct config *config, bool (*each)(void *data, const char *sentence),
+				  void *data);
 /* With stop_at_argument: index in argv of the first argument, or argc. */
 int config_rest(const struct config *config);
 void config_free(struct config *config);

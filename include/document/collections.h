@@ -16,6 +16,9 @@ enum collection_kind {
 	COLLECTION_KINDS
 };
 
+/* What the _id of a machine's calibration in the collection `state` begins with; its name follows. */
+#define CALIBRATION_ID "calibration:"
+
 /* What the names of this kind begin with; of COLLECTION_STATE: its name. */
 const char *collection_prefix(enum collection_kind kind);
 /* The machine's collection. A new string; NULL if out of memory. */

@@ -23,8 +23,24 @@
 /* RAPL counts are in units of 2^-32 J: joules = ldexp(count, REPORT_RAPL_EXPONENT). */
 #define REPORT_RAPL_EXPONENT (-32)
 
-#define REPORT_EVENT_PKG  "RAPL_ENERGY_PKG"
-#define REPORT_EVENT_DRAM "RAPL_ENERGY_DRAM"
+#define REPORT_EVENT_PKG    "RAPL_ENERGY_PKG"
+#define REPORT_EVENT_DRAM   "RAPL_ENERGY_DRAM"
+#define REPORT_EVENT_CORES  "RAPL_ENERGY_CORES"
+#define REPORT_EVENT_UNCORE "RAPL_ENERGY_GPU" /* the graphics of a client processor */
+#define REPORT_EVENT_PSYS   "RAPL_ENERGY_PSYS"
+/*
+ * The group of graphics processors: a place is a GPU, in the package's field. Energy as RAPL's, in `all`; the
+ * time that it worked for a target, in a target's report, and for everybody, in `all`.
+ */
+#define REPORT_GROUP_GPU        "gpu"
+#define REPORT_EVENT_GPU_ENERGY "GPU_ENERGY"
+#define REPORT_EVENT_GPU_TIME   "GPU_TIME_NS"
+/*
+ * The group of energy that the hardware counted for a target itself: of its cores' work in the package, in
+ * RAPL's unit. In a target's report, where it is known for the whole tick.
+ */
+#define REPORT_GROUP_MEASURED    "measured"
+#define REPORT_EVENT_CORE_ENERGY "CORE_ENERGY"
 /* The group and event that CPU-time sources (cpu.stat) report: nanoseconds of CPU time in the tick. */
 #define REPORT_GROUP_CPUSTAT  "cpustat"
 #define REPORT_EVENT_CPU_TIME "CPU_TIME_NS"
@@ -32,8 +48,23 @@
 /* The energy source of sensors that do not say `estimated` of themselves. */
 #define REPORT_SOURCE_ESTIMATE "estimate"
 
-enum report_scope { REPORT_SCOPE_CPU, REPORT_SCOPE_DRAM, REPORT_SCOPES };
-extern const char *const report_scope_names[REPORT_SCOPES]; /* "cpu", "dram" */
+/*
+ * What was measured. The formulas model the first ones; the first REPORT_SCOPES_ADDED overlap nowhere, so
+ * that their sum is the machine's. The others overlap these: the platform is all of them and more, core and
+ * uncore are parts of `cpu`. They are reported, and never added up.
+ */
+enum report_scope {
+	REPORT_SCOPE_CPU,
+	REPORT_SCOPE_DRAM,
+	REPORT_SCOPES,
+	REPORT_SCOPE_GPU = REPORT_SCOPES,
+	REPORT_SCOPES_ADDED,
+	REPORT_SCOPE_PLATFORM = REPORT_SCOPES_ADDED,
+	REPORT_SCOPE_CORE,
+	REPORT_SCOPE_UNCORE,
+	REPORT_SCOPES_ALL
+};
+extern const char *const report_scope_names[REPORT_SCOPES_ALL]; /* "cpu", "dram", "gpu", "platform", ... */
 
 #define REPORT_KEY_MAX 127
 /*
@@ -80,15 +111,31 @@ enum report_lost_cause {
 extern const char *const report_lost_names[REPORT_LOST_CAUSES];
 
 /* What `all` carries under metadata. Strings may be NULL: the field is omitted. */
+/* No package takes less or more; a figure outside is not believed. */
+#define REPORT_MACHINE_W_LEAST 1.
+#define REPORT_MACHINE_W_MOST  2000.
+
+/* What sysfs says of a machine's power and clocks. */
+struct report_machine {
+	double design_w;        /* of a package, by its maker; 0: unknown, as below */
+	double limit_w;         /* the highest limit of its power that is set */
+	double idle_latency_us; /* to wake from the deepest idle state in use */
+	/* NULL or "": unknown */
+	const char *idle_driver, *idle_state, *frequency_driver, *frequency_governor;
+};
+
 struct report_tick_metadata {
 	uint64_t seq;
 	double interval_s;  /* measured */
 	unsigned n_targets; /* container reports of this tick */
 	const char *energy_source;
 	const char *activity_source;
-	bool estimated;            /* the energy is a model's; false is omitted */
-	double base_frequency_mhz; /* 0: unknown */
-	unsigned n_cores;          /* physical cores of a socket; 0: unknown */
+	const char *cpu_model;                /* the processor's name; "" is omitted, too */
+	bool estimated;                       /* the energy is a model's; false is omitted */
+	bool energy_reset;                    /* an energy counter was reset in this tick; false is omitted */
+	double base_frequency_mhz;            /* 0: unknown */
+	unsigned n_cores;                     /* physical cores of a socket; 0: unknown */
+	const struct report_machine *machine; /* NULL: nothing known */
 	double lost_cpu_s; /* CPU time of this tick that cannot be attributed to a cgroup with certainty; 0 is
 			      omitted */
 	double skew_s;     /* from the energy reading to the last activity reading; negative: unknown */
@@ -100,13 +147,15 @@ struct report_tick_metadata {
 /* What a read `all` says of its tick, from the decoder to the formulas. */
 struct report_tick {
 	bool has_seq;
-	bool estimated; /* the energy is a model's */
+	bool estimated;    /* the energy is a model's */
+	bool energy_reset; /* a counter was reset: energy that is missing is not in a later tick */
 	uint64_t seq;
-	double interval_s;         /* NAN: not said */
-	int64_t n_targets;         /* announced; -1: not said */
-	double base_frequency_mhz; /* 0: unknown */
-	double n_cores;            /* physical cores of a socket; 0: unknown */
-	uint64_t lost_total;       /* of all causes, since the sensor's start */
+	double interval_s;                         /* NAN: not said */
+	int64_t n_targets;                         /* announced; -1: not said */
+	double base_frequency_mhz;                 /* 0: unknown */
+	double n_cores;                            /* physical cores of a socket; 0: unknown */
+	double design_w, limit_w, idle_latency_us; /* as in struct report_machine */
+	uint64_t lost_total;                       /* of all causes, since the sensor's start */
 	double lost_cpu_s;
 };
 #define REPORT_TICK_UNKNOWN ((struct report_tick){.interval_s = NAN, .n_targets = -1})
@@ -136,6 +185,7 @@ struct report_power {
 	double error;     /* the model's recent error; NAN is omitted */
 	double sd;        /* how sure this target's power is: standard deviation, W; NAN is omitted */
 	bool estimated;
+	bool calibrated; /* the model began with what known loads taught of this machine; false is omitted */
 	const char *container_id;
 	uint64_t id_begun; /* of report_id_begin(), where many reports share it; 0: it is made */
 };
@@ -149,7 +199,8 @@ struct report_target {
 	const char *image;
 	const char *runtime; /* docker, podman, containerd, crio, systemd, lxc, ... */
 	const char *cgroup;
-	const char *pod;
+	const char *pod;     /* its name */
+	const char *pod_uid; /* known from the cgroup, also where nobody tells the name */
 	const char *pod_namespace;
 	const char *container_name; /* within the pod */
 	const char *const *labels;  /* key, value, key, value, ..., NULL */

@@ -67,6 +67,8 @@ struct report_decoded {
 	/* of `all` */
 	const char *energy_source; /* NULL: not said */
 	const char *activity_source;
+	const char *cpu_model;
+	const char *version;
 	struct report_tick said;
 };
 
@@ -97,3 +99,5 @@ const char *report_bson_sensor(const uint8_t *document, size_t length);
  */
 int report_bson_decode_power(const uint8_t *document, size_t length, struct report_power *ret_power,
 			     struct reason *why);
+/* The next power report of a batch, from `offset`; other documents are skipped. False: there is none. */
+bool report_bson_next_power(const struct batch *documents, size_t *offset, struct report_power *ret_power);

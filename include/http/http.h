@@ -14,6 +14,7 @@
 struct ev_loop;
 struct http;
 struct http_request;
+struct web_config;
 
 /*
  * Answers the request, at once or later: a handler that returns without an answer must have called
@@ -29,17 +30,22 @@ struct http_route {
 };
 
 struct http_options {
-	const char *address;  /* "127.0.0.1", "::1", "0.0.0.0", "::"; NULL: 127.0.0.1 */
-	uint16_t port;        /* 0: any free port, see http_port() */
-	size_t body_max;      /* bytes; 0: 1 MiB; more is answered with 413 */
-	uint64_t timeout_ms;  /* a silent client is disconnected after this; 0: 30 s */
-	uint64_t request_ms;  /* a request must be complete after this; 0: 60 s */
-	uint64_t waiting_ms;  /* a waiting request is answered with 503 after this; 0: 1 h */
-	unsigned connections; /* in total; 0: 256 */
-	unsigned per_address; /* connections of one address; 0: 64 */
-	unsigned waiting;     /* requests waiting at once, more are answered with 503; 0: 128 */
-	const char *token;    /* required as "Authorization: Bearer …", else 401; NULL: none required */
+	const char *address;    /* "127.0.0.1", "::1", "0.0.0.0", "::"; NULL: 127.0.0.1 */
+	uint16_t port;          /* 0: any free port, see http_port() */
+	size_t body_max;        /* bytes; 0: 1 MiB; more is answered with 413 */
+	uint64_t timeout_ms;    /* a silent client is disconnected after this; 0: 30 s */
+	uint64_t request_ms;    /* a request must be complete after this; 0: 60 s */
+	uint64_t waiting_ms;    /* a waiting request is answered with 503 after this; 0: 1 h */
+	unsigned connections;   /* in total; 0: 256 */
+	unsigned per_address;   /* connections of one address; 0: 64. An eighth of them may wait for a whole
+				   request for more than 2 s; then the oldest are closed */
+	unsigned waiting;       /* requests waiting at once, more are answered with 503; 0: 128 */
+	const char *token;      /* required as "Authorization: Bearer …", else 401; NULL: none required */
+	struct web_config *web; /* TLS, users, headers; users count as the token does; or NULL */
 	const char *hosts; /* names that a Host header may hold beside addresses and private names; or NULL */
+	/* A password, or with `user` NULL a token, was wrong, the n-th since the start; `data` as for the
+	 * routes. Or NULL. */
+	void (*wrong_login)(void *data, const char *user, uint64_t n);
 	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
 };
 
@@ -56,6 +62,7 @@ void http_stop(struct http *http);
 struct http_statistics {
 	uint64_t requests;
 	uint64_t answers_2xx, answers_4xx, answers_5xx;
+	uint64_t crowded; /* connections closed because too many had no whole request */
 	uint64_t waiting; /* at present */
 };
 const struct http_statistics *http_get_statistics(const struct http *http);
@@ -71,6 +78,8 @@ void http_request_each_parameter(const struct http_request *request,
 				 void (*each)(void *data, const char *name, const char *value), void *data);
 /* Value of a header sent by the client ("Accept"), case-insensitive; NULL: not sent. */
 const char *http_request_header(const struct http_request *request, const char *name);
+/* Is the body a form, whose fields are among the parameters? */
+bool http_request_has_form(const struct http_request *request);
 /* Terminated by a NUL that its length does not count. */
 const char *http_request_body(const struct http_request *request, size_t *ret_length);
 

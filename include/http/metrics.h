@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Metrics for Prometheus. Counters stay where they are counted: a callback collects them when asked.
- * metrics_write() produces the text format 0.0.4.
+ * metrics_write() produces the text format 0.0.4, or OpenMetrics 1.0.0 for who asks for it.
  */
 #pragma once
 
@@ -30,7 +30,14 @@ int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct 
 void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name,
 		    const char *help);
 void metrics_sample(struct metrics_writer *writer, const char *const *labels, double value);
+/* Of a counter that began at that time (epoch seconds), which OpenMetrics tells. Empty labels are left out.
+ */
+void metrics_counter(struct metrics_writer *writer, const char *const *labels, double value,
+		     double created_s);
 
+enum metrics_format { METRICS_TEXT, METRICS_OPEN };
+/* By the value of an Accept header; NULL: none was sent. */
+enum metrics_format metrics_accepted(const char *accept);
+const char *metrics_content_type(enum metrics_format format);
 /* The whole text, NUL-terminated; the caller frees. NULL if out of memory. */
-char *metrics_write(struct metrics *metrics, size_t *ret_length);
-#define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+char *metrics_write(struct metrics *metrics, enum metrics_format format, size_t *ret_length);

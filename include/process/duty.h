@@ -6,6 +6,10 @@
  */
 #pragma once
 
+#include "base/secret.h"
+#include "config/config.h"
+
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define DUTY_SOCKET_FD 3
@@ -17,6 +21,24 @@ struct duty {
 	int socket; /* the parent's end; -1 when closed */
 };
 
+/*
+ * In the first process, once its options are loaded: covers the secrets in argv with '*', keeps them for the
+ * children, and warns of each variable of the environment that names no option. A child gets those secrets
+ * for which `needs` is true as the first message on its socket. `config` has to outlive the children.
+ */
+void duty_take_options(const struct config *config, char *argv[],
+		       bool (*needs)(const char *duty, const char *option),
+		       bool (*warn)(void *token, const char *sentence));
+/*
+ * In a child, first of all: takes what its parent gives it, into argv. 0, or a negative errno: the parent has
+ * ended or is not ours.
+ */
+int duty_take_secrets(int argc, char *argv[]);
+/*
+ * In a child that has to write what it is sent: only its socket ends it, and neither Ctrl-C in the terminal
+ * nor a signal to the whole group.
+ */
+void duty_ignore_signals(void);
 /* Duty of this process, or NULL for the first one of the daemon. */
 const char *duty_current(void);
 /*

@@ -17,6 +17,7 @@ enum store_result {
 	STORE_OK,    /* all documents are stored (or already were: the same _id) */
 	STORE_RETRY, /* not now: nothing, or a part, is stored; the whole batch can be given again */
 	STORE_DROP,  /* some documents will never be accepted; they are counted in the statistics */
+	STORE_LOST,  /* another process writes to the store now (store_claim): this one may not any more */
 };
 
 struct store_statistics {
@@ -30,6 +31,8 @@ enum store_flags {
 	STORE_READ = 1 << 0,
 	STORE_WRITE = 1 << 1,
 	STORE_OVERWRITE = 1 << 2, /* files: overwrite instead of refusing or appending */
+	STORE_RENEW = 1 << 3,     /* sqlite: a damaged file is kept under another name, and a new one begun */
+	STORE_DURABLE = 1 << 4,   /* sqlite: each transaction is on the disk before the call returns */
 };
 
 /* What a store is, by its URI. */
@@ -37,6 +40,8 @@ enum store_traits {
 	STORE_LOCAL = 1 << 0,     /* on this machine: it is never away */
 	STORE_STREAM = 1 << 1,    /* files of one stream: not to be read and written at the same time */
 	STORE_BY_OFFSET = 1 << 2, /* read from where the last read stopped, not by time */
+	STORE_NOTHING = 1 << 3,   /* accepts every document and keeps none */
+	STORE_BOUNDED = 1 << 4,   /* takes a bound in bytes: store_trim() */
 };
 
 #define STORE_DATABASE_DEFAULT "rapls2"
@@ -74,6 +79,13 @@ struct store_read {
 struct store;
 
 /*
+ * Makes the query ask for what follows `documents`, the whole answer to it: a file's at its offset, else by
+ * time. False: nothing follows at present.
+ */
+bool store_query_continue(struct store_query *query, const struct store_read *read,
+			  const struct batch *documents);
+
+/*
  * Opens by URI; docs/documents.md lists the schemes. 0, or a negative errno with a sentence in `why` that
  * names what, where and the fix. A MongoDB that does not answer is not an error here: append and read return
  * STORE_RETRY until it does.
@@ -86,6 +98,10 @@ const char *store_name(const struct store *store); /* the scheme */
 const char *store_database(const char *uri, const char *given, char *ret, size_t size);
 /* True for a URI that store_open would accept; else false and a reason. Opens nothing. */
 bool store_uri_valid(const char *uri, struct reason *why);
+/* The scheme that is called so, in small or capital letters; NULL and a reason that names them all. */
+const char *store_scheme(const char *word, struct reason *why);
+/* SCHEME:LOCATION, or the location alone if it is a URI of that scheme. A new string; NULL: out of memory. */
+char *store_uri_join(const char *scheme, const char *location);
 /* enum store_traits of a valid URI; 0 for any other. */
 unsigned store_uri_traits(const char *uri);
 /* The path that a valid URI of a local store names, else "". */
@@ -99,6 +115,22 @@ const char *store_uri_display(const char *uri, char *ret, size_t size);
  */
 enum store_result store_ensure(struct store *store, const char *collection, uint64_t retention_s,
 			       int64_t now_ms);
+/* What a store with STORE_BOUNDED holds. */
+struct store_usage {
+	uint64_t used_bytes, file_bytes;
+	int64_t oldest_ms, newest_ms; /* of its ticks; 0: none */
+	bool shrinks;                 /* the file gives back what is not used any more */
+};
+
+/*
+ * A slice of the work, of some 50 ms at most, that keeps a store within its bounds: ticks that are older than
+ * their collection's retention, then the oldest ones while more than max_bytes are used (0: no limit); free
+ * space is given back. Recaps, states and targets stay. `more` is set if it should soon be called again.
+ * Nothing to do in a store without STORE_BOUNDED.
+ */
+enum store_result store_trim(struct store *store, uint64_t max_bytes, int64_t now_ms, bool *ret_more);
+/* Zeros for a store without STORE_BOUNDED. */
+enum store_result store_measure(struct store *store, struct store_usage *ret);
 /* Appends a batch: one unordered insert per round trip; documents whose _id exists are left unchanged. */
 enum store_result store_append(struct store *store, const char *collection, const struct batch *batch);
 /* Appends the documents found to `ret_documents`. */
@@ -115,6 +147,30 @@ bool store_can_group(const struct store *store);
 enum store_result store_begin(struct store *store);
 enum store_result store_commit(struct store *store);
 void store_roll_back(struct store *store);
+/*
+ * Of several processes that have a store open, the one that may write: a document whose fields "owner",
+ * "generation" and "beat" say whose claim it is. Each owner after another has a higher generation.
+ */
+#define STORE_OWNER_SIZE 200
+struct store_claim {
+	const char *collection;
+	const char *id;
+	char owner[STORE_OWNER_SIZE];
+	int64_t generation; /* 0: nobody has a claim; negative: whatever the document is, it is replaced */
+	int64_t beat;
+};
+bool store_can_claim(const struct store *store);
+/* Takes owner, generation and beat from a claim's document; false: it is none. */
+bool store_claim_read(const uint8_t *document, size_t length, struct store_claim *claim);
+/* Stores `document` as the claim if the claim is as `seen`: OK, or STORE_LOST: it is not. RETRY, DROP. */
+enum store_result store_claim(struct store *store, const struct store_claim *seen, const uint8_t *document,
+			      size_t length);
+/*
+ * From here on writing succeeds only under this claim, of which the store keeps a pointer; else STORE_LOST,
+ * and nothing is written. Without transactions only replacing is refused; what is appended anyway is there
+ * already, or is the same. NULL: no more.
+ */
+void store_fence(struct store *store, const struct store_claim *claim);
 /* Documents of a collection by a string _id, or all of them (id NULL). For state and targets. */
 enum store_result store_get(struct store *store, const char *collection, const char *id,
 			    struct batch *ret_documents);

@@ -59,8 +59,9 @@ static int open_store(struct store *store, const char *location, const struct st
 	if (r == 0)
 		return 0;
 	close_store(store);
-	(void)store_fail(store, STORE_RETRY, "cannot %s the directory '%s': %s; choose another",
-			 options->flags & STORE_WRITE ? "write into" : "read", location, strerror(-r));
+	(void)store_fail(store, STORE_RETRY, "cannot %s the directory '%s': %s; %s",
+			 options->flags & STORE_WRITE ? "write into" : "read", location, strerror(-r),
+			 r == -ENOTDIR ? "csv: takes the directory that holds the files" : "choose another");
 	return r;
 }
 
@@ -199,15 +200,6 @@ static enum store_result append(struct store *store, const char *collection, con
 	return worst;
 }
 
-/* Descriptions of targets have no place here, and are not a loss: they are ignored. */
-static enum store_result put(struct store *store, const char *collection, const struct batch *batch)
-{
-	(void)store;
-	(void)collection;
-	(void)batch;
-	return STORE_OK;
-}
-
 const struct store_backend store_backend_csv = {
 	.name = "csv",
 	.form = "csv:DIR",
@@ -215,7 +207,6 @@ const struct store_backend store_backend_csv = {
 	.open = open_store,
 	.close = close_store,
 	.append = append,
-	.put = put,
 	.read = csv_read,
 	.list = csv_list,
 };

@@ -7,16 +7,19 @@
 #include "store/csv/store_csv.h"
 #include "store/csv/store_csv_row.h"
 #include "store/store_document.h"
+#include "store/store_unpack.h"
 #include "document/bson_encoder.h"
 #include "document/collections.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct csv_source {
 	char *group;
@@ -27,6 +30,7 @@ struct csv_source {
 	unsigned n_allocated;
 	bool ahead;
 	bool torn;         /* it ends in a row without a line break */
+	bool cut;          /* it was packed, and its end is missing */
 	unsigned n_bad;    /* rows that were skipped, reported or not */
 	unsigned bad_line; /* of the first of them */
 };
@@ -39,7 +43,7 @@ struct csv_reader {
 	struct batch one;
 	unsigned n_told;    /* bad rows and files that were told */
 	unsigned n_refused; /* files whose rows cannot be read */
-	char refused[300];  /* the first of them, and why */
+	char refused[600];  /* the first of them, and why */
 };
 
 static void free_source(struct csv_source *source)
@@ -70,24 +74,63 @@ static void refuse(struct csv_reader *reader, const char *name, const char *why)
 		(void)snprintf(reader->refused, sizeof(reader->refused), "'%s' %s", name, why);
 }
 
+static bool is_known(const struct csv_reader *reader, const char *group)
+{
+	for (unsigned i = 0; i < reader->n_sources; i++) {
+		if (strcmp(reader->sources[i].group, group) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Opens the file, unpacked where it is packed. False: it is refused. */
+static bool open_plain(struct csv_reader *reader, const char *directory, const char *name,
+		       struct csv_source *source)
+{
+	char path[PATH_MAX];
+	struct reason why;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		refuse(reader, name, strerror(errno));
+		return false;
+	}
+	if (store_unpack(name, &fd, &source->cut, &why) < 0) {
+		if (!reader->n_refused++)
+			(void)snprintf(reader->refused, sizeof(reader->refused), "%.*s",
+				       (int)sizeof(reader->refused) - 1, why.text);
+		(void)close(fd);
+		return false;
+	}
+	source->file = fdopen(fd, "r");
+	if (!source->file)
+		(void)close(fd);
+	return source->file;
+}
+
 /* Opens DIR/GROUP.csv. 1, or 0 if it is not a file of reports, which is noted. */
 static int open_source(struct csv_reader *reader, const char *directory, const char *name,
 		       struct csv_source *source)
 {
-	char path[PATH_MAX];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", directory, name);
-	source->file = fopen(path, "re");
-	source->group = strndup(name, strlen(name) - strlen(".csv"));
-	if (!source->file)
-		refuse(reader, name, strerror(errno));
+	source->group = strndup(name, (size_t)(strstr(name, ".csv") - name));
+	if (!source->group)
+		refuse(reader, name, "cannot be read: out of memory");
+	else if (strcmp(name + strlen(source->group), ".csv") != 0 &&
+		 strcmp(name + strlen(source->group), ".csv.gz") != 0)
+		refuse(reader, name, "is not GROUP.csv or GROUP.csv.gz");
+	else if (is_known(reader, source->group))
+		refuse(reader, name, "is there in a second form");
+	else if (!open_plain(reader, directory, name, source))
+		;
 	else if (!csv_row_prepare(source->file, &source->header))
 		refuse(reader, name, "is no text in UTF-8; unpack or convert it (iconv -t UTF-8)");
 	else if (csv_row_read(source->file, &source->header) <= 0)
 		refuse(reader, name, "is empty, or its first line has no line break");
-	else if (source->group && csv_row_is_header(&source->header))
+	else if (csv_row_is_header(&source->header))
 		return 1;
-	else if (strcmp(name, CSV_POWER_NAME ".csv") != 0)
+	else if (strcmp(source->group, CSV_POWER_NAME) != 0)
 		refuse(reader, name, "does not begin with " CSV_SENSOR_COLUMNS ",EVENT...");
 	free_source(source);
 	return 0;
@@ -95,9 +138,11 @@ static int open_source(struct csv_reader *reader, const char *directory, const c
 
 static int is_csv(const struct dirent *entry)
 {
-	size_t length = strlen(entry->d_name);
+	const char *suffix = strstr(entry->d_name, ".csv");
 
-	return length > 4 && strcmp(entry->d_name + length - 4, ".csv") == 0;
+	/* Others, as core.csv.xz, are named where they cannot be read; core.csv~ is what an editor leaves. */
+	return suffix && suffix > entry->d_name && entry->d_name[0] != '.' &&
+	       (suffix[4] == '\0' || suffix[4] == '.');
 }
 
 static int open_reader(struct store *store, struct csv_reader **ret_reader)
@@ -316,7 +361,7 @@ static int read_ticks(struct csv_reader *reader, const struct store_query *query
 static void tell_bad(struct store *store, const struct csv_reader *reader, struct store_read *ret_read)
 {
 	unsigned n_bad = 0, n_torn = 0;
-	const struct csv_source *first = NULL, *torn = NULL;
+	const struct csv_source *first = NULL, *torn = NULL, *cut = NULL;
 
 	for (unsigned i = 0; i < reader->n_sources; i++) {
 		const struct csv_source *source = &reader->sources[i];
@@ -325,6 +370,7 @@ static void tell_bad(struct store *store, const struct csv_reader *reader, struc
 		n_torn += source->torn;
 		first = !first && source->n_bad ? source : first;
 		torn = !torn && source->torn ? source : torn;
+		cut = !cut && source->cut ? source : cut;
 	}
 	ret_read->damaged = n_bad + reader->n_refused - reader->n_told;
 	if (first && ret_read->damaged)
@@ -334,6 +380,10 @@ static void tell_bad(struct store *store, const struct csv_reader *reader, struc
 	else if (ret_read->damaged)
 		(void)store_fail(store, STORE_OK, "'%s': %u files were skipped: %s",
 				 csv_store_of(store)->directory, reader->n_refused, reader->refused);
+	else if (cut && ret_read->end)
+		(void)store_fail(store, STORE_OK,
+				 "'%s/%s.csv.gz' is damaged or cut short: what comes before was read",
+				 csv_store_of(store)->directory, cut->group);
 	else if (n_torn && ret_read->end)
 		(void)store_fail(store, STORE_OK,
 				 "'%s': the last row of '%s.csv' has no line break: it is skipped, as it is "

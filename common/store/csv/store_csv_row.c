@@ -4,6 +4,7 @@
  * by store_csv_read.c, and by store_csv_file.c for the header of an existing file.
  */
 #include "store/csv/store_csv_row.h"
+#include "base/array.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -11,20 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define LINES_MAX 64 /* that a quoted field may go over; a lone quote does not swallow the file */
 
 static int add_field(struct csv_row *row, char *field)
 {
-	char **fields;
-
-	if (row->n_fields == row->n_allocated) {
-		fields = realloc(row->fields, (row->n_allocated + 16) * sizeof(*fields));
-		if (!fields)
-			return -ENOMEM;
-		row->fields = fields;
-		row->n_allocated += 16;
-	}
+	if (!ARRAY_RESERVE(row->fields, row->n_allocated, row->n_fields + 1))
+		return -ENOMEM;
 	row->fields[row->n_fields++] = field;
 	return 0;
 }
@@ -57,6 +52,7 @@ bool csv_row_prepare(FILE *file, struct csv_row *row)
 	char first[4096];
 	size_t n = fread(first, 1, sizeof(first) - 1, file), skipped = 0;
 	size_t commas = 0, semicolons = 0, tabs = 0;
+	const char *line;
 
 	if (memchr(first, '\0', n))
 		return false;
@@ -65,7 +61,14 @@ bool csv_row_prepare(FILE *file, struct csv_row *row)
 		skipped = strlen(mark);
 	else if ((unsigned char)first[0] > 0x7f)
 		return false;
-	for (const char *at = first; *at && *at != '\n'; at++) {
+	/* What spreadsheets write for each other. */
+	if (strncasecmp(first + skipped, "sep=", 4) == 0) {
+		skipped += strcspn(first + skipped, "\n");
+		skipped += first[skipped] == '\n';
+		row->n_line = 1;
+	}
+	line = first + skipped;
+	for (const char *at = line; *at && *at != '\n'; at++) {
 		commas += *at == ',';
 		semicolons += *at == ';';
 		tabs += *at == '\t';
@@ -154,23 +157,67 @@ bool csv_row_is_header(const struct csv_row *row)
 	if (row->n_fields <= CSV_EVENTS)
 		return false;
 	for (unsigned i = 0; i < CSV_EVENTS; i++)
-		if (strcmp(row->fields[i], names[i]) != 0)
+		if (strcasecmp(row->fields[i], names[i]) != 0)
 			return false;
 	return true;
+}
+
+/* Milliseconds since 1970, or a time as people write it, in UTC. */
+static bool take_time(const char *text, int64_t *ret_time_ms)
+{
+	const char *rest;
+
+	if (text_parse_i64(text, ret_time_ms) == 0)
+		return true;
+	rest = text_parse_time(text, ret_time_ms);
+	return rest && (!*rest || strcmp(rest, "Z") == 0 || strcmp(rest, "+00:00") == 0);
+}
+
+/* A number, with a comma for its point where people write it so. */
+static int take_number(const char *text, double *ret_value)
+{
+	char number[64];
+	size_t length = strlen(text);
+	char *comma;
+
+	if (text_parse_double(text, ret_value) == 0)
+		return 0;
+	if (length >= sizeof(number) || strchr(text, '.'))
+		return -EINVAL;
+	memcpy(number, text, length + 1);
+	comma = strchr(number, ',');
+	if (!comma)
+		return -EINVAL;
+	*comma = '.';
+	return text_parse_double(number, ret_value);
+}
+
+/* Is the field a value, or does it say that there is none? */
+static bool is_value(const char *text)
+{
+	double value;
+
+	return !text[0] || strcasecmp(text, "nan") == 0 || take_number(text, &value) == 0;
 }
 
 bool csv_row_is_good(struct csv_row *row, unsigned n_fields)
 {
 	uint64_t number;
 
-	return row->n_fields == n_fields && text_parse_i64(row->fields[CSV_TIMESTAMP], &row->time_ms) == 0 &&
-	       text_parse_u64(row->fields[CSV_SOCKET], &number) == 0 && number <= UINT16_MAX &&
-	       text_parse_u64(row->fields[CSV_CPU], &number) == 0 && number <= UINT16_MAX;
+	if (row->n_fields != n_fields || !take_time(row->fields[CSV_TIMESTAMP], &row->time_ms) ||
+	    text_parse_u64(row->fields[CSV_SOCKET], &number) < 0 || number > UINT16_MAX ||
+	    text_parse_u64(row->fields[CSV_CPU], &number) < 0 || number > UINT16_MAX)
+		return false;
+	for (unsigned i = CSV_EVENTS; i < n_fields; i++) {
+		if (!is_value(row->fields[i]))
+			return false;
+	}
+	return true;
 }
 
 double csv_row_number(const struct csv_row *row, unsigned field)
 {
 	double value;
 
-	return text_parse_double(row->fields[field], &value) == 0 ? value : NAN;
+	return take_number(row->fields[field], &value) == 0 ? value : NAN;
 }

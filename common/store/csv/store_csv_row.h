@@ -37,7 +37,7 @@ bool csv_row_prepare(FILE *file, struct csv_row *row);
 int csv_row_read(FILE *file, struct csv_row *row);
 void csv_row_done(struct csv_row *row);
 bool csv_row_is_header(const struct csv_row *row);
-/* A row of reports with this many fields, whose time, socket and CPU are numbers; sets its time. */
+/* A row of reports with this many fields, all of them numbers or times where they must be; sets its time. */
 bool csv_row_is_good(struct csv_row *row, unsigned n_fields);
 /* NAN if it is not a number. */
 double csv_row_number(const struct csv_row *row, unsigned field);

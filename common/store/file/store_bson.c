@@ -24,23 +24,8 @@ static ssize_t measure(const uint8_t *data, size_t length)
 	return data[word - 1] == 0 ? (ssize_t)word : -EBADMSG;
 }
 
-static const struct store_file_codec bson_codec = {.suffix = ".bson", .measure = measure};
+static const char *const also[] = {".bson.gz", NULL}; /* mongodump --gzip */
 
-static int bson_open(struct store *store, const char *location, const struct store_options *options)
-{
-	return store_file_open(store, &bson_codec, location, options);
-}
+static const struct store_file_codec bson_codec = {.suffix = ".bson", .also = also, .measure = measure};
 
-const struct store_backend store_backend_bson = {
-	.name = "bson",
-	.form = "bson:PATH",
-	.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET,
-	.open = bson_open,
-	.close = store_file_close,
-	.ensure = store_file_ensure,
-	.append = store_file_append,
-	.read = store_file_read,
-	.put = store_file_put,
-	.get = store_file_get,
-	.list = store_file_list,
-};
+const struct store_backend store_backend_bson = STORE_FILE_BACKEND("bson", &bson_codec);

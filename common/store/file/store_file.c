@@ -32,8 +32,7 @@ static int check_writable(const struct store_file *file)
 	return r;
 }
 
-int store_file_open(struct store *store, const struct store_file_codec *codec, const char *location,
-		    const struct store_options *options)
+int store_file_open(struct store *store, const char *location, const struct store_options *options)
 {
 	struct store_file *file = calloc(1, sizeof(*file));
 	size_t length = strlen(location);
@@ -47,8 +46,7 @@ int store_file_open(struct store *store, const struct store_file_codec *codec, c
 		(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", location);
 		return -ENOMEM;
 	}
-	file->codec = codec;
-	file->plain = -1;
+	file->codec = store->backend->codec;
 	file->flags = options->flags;
 	file->directory = location[length - 1] == '/' || store_path_is_directory(location);
 	if (file->directory && length > 1 && location[length - 1] == '/')
@@ -82,8 +80,7 @@ void store_file_close(struct store *store)
 
 	for (unsigned i = 0; i < file->n_outputs; i++)
 		close_output(&file->outputs[i]);
-	if (file->plain >= 0)
-		(void)close(file->plain);
+	store_file_forget_plains(file);
 	free(file->outputs);
 	batch_done(&file->encoded);
 	batch_done(&file->chunk);
@@ -139,6 +136,16 @@ static int mend_end(struct store *store, const char *path, int fd, off_t *ret_en
 	return 0;
 }
 
+/* The one way in which a file comes to be here, its folder included. The descriptor, or a negative errno. */
+static int create_file(const char *path, int flags)
+{
+	int fd;
+
+	(void)folder_make_above(path);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0644);
+	return fd < 0 ? -errno : fd;
+}
+
 static int open_file(struct store *store, const char *path, off_t *ret_end)
 {
 	struct store_file *file = store_file_of(store);
@@ -148,12 +155,10 @@ static int open_file(struct store *store, const char *path, off_t *ret_end)
 	*ret_end = -1;
 	if (strcmp(path, "-") == 0)
 		return STDOUT_FILENO;
-	(void)folder_make_above(path);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	fd = create_file(path, 0);
 	if (fd < 0) {
-		r = -errno;
-		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path, strerror(errno));
-		return r;
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path, strerror(-fd));
+		return fd;
 	}
 	r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
 	if (r < 0)
@@ -251,9 +256,9 @@ static int encode_batch(struct store_file *file, const struct batch *batch, cons
 
 enum store_result store_file_write_whole(struct store *store, const char *path, const struct batch *batch)
 {
-	struct store_file_output output = {.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
+	struct store_file_output output = {.fd = create_file(path, O_TRUNC)};
 	const struct batch *bytes = batch;
-	int r = output.fd < 0 ? -errno : encode_batch(store_file_of(store), batch, &bytes);
+	int r = output.fd < 0 ? output.fd : encode_batch(store_file_of(store), batch, &bytes);
 
 	if (r == 0)
 		r = write_all(&output, bytes->data, bytes->length);

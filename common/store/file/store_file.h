@@ -13,7 +13,8 @@
 #include <sys/types.h>
 
 struct store_file_codec {
-	const char *suffix; /* ".bson" */
+	const char *suffix;      /* ".bson" */
+	const char *const *also; /* other suffixes of files that are read from a folder; NULL at the end */
 	/* Appends the file's form of a document to `bytes`. NULL: the file contains BSON. */
 	int (*encode)(struct batch *bytes, const uint8_t *document, size_t length);
 	/*
@@ -30,8 +31,17 @@ struct store_file_codec {
 	size_t (*pass)(const uint8_t *data, size_t length);
 };
 
-int store_file_open(struct store *store, const struct store_file_codec *codec, const char *location,
-		    const struct store_options *options);
+/* The backend of files in one form. */
+#define STORE_FILE_BACKEND(name_, codec_)                                                                    \
+	{                                                                                                    \
+		.name = (name_), .form = name_ ":PATH", .codec = (codec_),                                   \
+		.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET, .open = store_file_open,             \
+		.close = store_file_close, .ensure = store_file_ensure, .append = store_file_append,         \
+		.read = store_file_read, .put = store_file_put, .get = store_file_get,                       \
+		.list = store_file_list,                                                                     \
+	}
+
+int store_file_open(struct store *store, const char *location, const struct store_options *options);
 void store_file_close(struct store *store);
 enum store_result store_file_ensure(struct store *store, const char *collection, uint64_t retention_s,
 				    int64_t now_ms);

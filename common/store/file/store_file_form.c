@@ -5,85 +5,16 @@
  * named with the program that undoes them. Called by store_file_read.c when it opens a file.
  */
 #include "store/file/store_file_private.h"
+#include "store/store_unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <zlib.h>
-
 #define HEAD_BYTES 65536
 #define PIECE      65536
-
-static const struct packing {
-	const char *begin;
-	size_t length;
-	const char *remedy;
-} packings[] = {
-	{"\x28\xb5\x2f\xfd", 4, "is packed by zstd: unpack it first (zstd -d)"},
-	{"BZh", 3, "is packed by bzip2: unpack it first (bunzip2)"},
-	{"\xfd"
-	 "7zXZ",
-	 5, "is packed by xz: unpack it first (unxz)"},
-	{"PK\x03\x04", 4, "is a zip file: unpack it first (unzip)"},
-	{"\x04\x22\x4d\x18", 4, "is packed by lz4: unpack it first (lz4 -d)"},
-	{"\xff\xfe", 2, "is text in UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)"},
-	{"\xfe\xff", 2, "is text in UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)"},
-	{"SQLite format 3", 15, "is a SQLite file: write sqlite:PATH"},
-};
-
-/* A file without a name, for what was unpacked. */
-static int make_plain(void)
-{
-	const char *folder = getenv("TMPDIR");
-	char path[PATH_MAX];
-	int fd;
-
-	(void)snprintf(path, sizeof(path), "%s/wattribute-XXXXXX", folder && folder[0] ? folder : "/tmp");
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd >= 0)
-		(void)unlink(path);
-	return fd < 0 ? -errno : fd;
-}
-
-static int put(int fd, const void *bytes, size_t length)
-{
-	const char *at = bytes;
-
-	while (length > 0) {
-		ssize_t n = write(fd, at, length);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		at += n > 0 ? n : 0;
-		length -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-/* Unpacks gzip; what comes before a damaged or missing end counts. */
-static int unpack(struct store_file *file, int fd, int *ret_plain)
-{
-	int copy = dup(fd), plain = make_plain(), n = 0, code = Z_OK, r = plain < 0 ? plain : 0;
-	gzFile packed = r == 0 && lseek(copy, 0, SEEK_SET) == 0 ? gzdopen(copy, "rb") : NULL;
-	char piece[PIECE];
-
-	if (!packed)
-		(void)close(copy);
-	while (r == 0 && packed && (n = gzread(packed, piece, sizeof(piece))) > 0)
-		r = put(plain, piece, (size_t)n);
-	if (packed)
-		(void)gzerror(packed, &code);
-	file->unpacking_failed = !packed || n < 0 || code != Z_OK;
-	if (packed && gzclose(packed) != Z_OK)
-		file->unpacking_failed = true;
-	*ret_plain = plain;
-	return r;
-}
 
 /* Where a JSON file's scan is. */
 struct scan {
@@ -130,7 +61,7 @@ static int split(int fd, off_t begin, bool array, int *ret_plain)
 {
 	struct scan scan = {0};
 	char piece[PIECE], lines[2 * PIECE];
-	int plain = make_plain(), r = plain < 0 ? plain : 0;
+	int plain = store_unpack_make_file(), r = plain < 0 ? plain : 0;
 	ssize_t n;
 
 	while (r == 0 && (n = pread(fd, piece, sizeof(piece), begin)) > 0) {
@@ -138,11 +69,11 @@ static int split(int fd, off_t begin, bool array, int *ret_plain)
 
 		for (ssize_t i = 0; i < n; i++)
 			length += take_byte(&scan, array, piece[i], lines + length);
-		r = put(plain, lines, length);
+		r = store_unpack_put(plain, lines, length);
 		begin += n;
 	}
 	if (r == 0)
-		r = put(plain, "\n", 1);
+		r = store_unpack_put(plain, "\n", 1);
 	*ret_plain = plain;
 	return r;
 }
@@ -158,75 +89,96 @@ static bool is_spread(const char *text)
 	return *text == '\n' && scan.depth > 0 && !scan.in_text;
 }
 
-/* The plain file of what was unpacked last, as long as the file is the same. */
-static bool is_known(struct store_file *file, const struct stat *status)
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-	bool same = file->plain >= 0 && file->plain_of.st_ino == status->st_ino &&
-		    file->plain_of.st_dev == status->st_dev && file->plain_of.st_size == status->st_size &&
-		    file->plain_of.st_mtim.tv_sec == status->st_mtim.tv_sec &&
-		    file->plain_of.st_mtim.tv_nsec == status->st_mtim.tv_nsec;
-
-	if (!same && file->plain >= 0) {
-		(void)close(file->plain);
-		file->plain = -1;
-	}
-	return same;
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static void keep(struct store_file *file, int *fd, int plain, const struct stat *status)
+/* The plain file of what was unpacked before, as long as the file is the same. NULL: none. */
+static struct store_file_plain *find_plain(struct store_file *file, const struct stat *status)
 {
+	for (unsigned i = 0; i < STORE_FILE_PLAINS; i++) {
+		if (file->plains[i].fd > 0 && is_same(&file->plains[i].of, status))
+			return &file->plains[i];
+	}
+	return NULL;
+}
+
+/* Keeps the plain file in the place of the one that was kept first. */
+static void keep(struct store_file *file, int plain, const struct stat *status, bool cut)
+{
+	struct store_file_plain *place = find_plain(file, status);
+
+	if (!place)
+		place = &file->plains[file->next_plain++ % STORE_FILE_PLAINS];
+	if (place->fd > 0)
+		(void)close(place->fd);
+	*place = (struct store_file_plain){fcntl(plain, F_DUPFD_CLOEXEC, 3), *status, cut};
+}
+
+void store_file_forget_plains(struct store_file *file)
+{
+	for (unsigned i = 0; i < STORE_FILE_PLAINS; i++) {
+		if (file->plains[i].fd > 0)
+			(void)close(file->plains[i].fd);
+	}
+}
+
+/* JSON in another form than one document a line becomes that. 1, 0: it is that, or a negative errno. */
+static int make_lines(const struct store_file *file, int *fd)
+{
+	char head[HEAD_BYTES + 1];
+	ssize_t n = file->codec->decode ? pread(*fd, head, HEAD_BYTES, 0) : 0;
+	const char *first;
+	size_t mark;
+	int plain = -1, r;
+
+	if (n <= 0)
+		return 0;
+	head[n] = '\0';
+	mark = strncmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	first = head + mark + strspn(head + mark, " \t\r\n");
+	if (!mark && *first != '[' && !is_spread(first))
+		return 0;
+	r = split(*fd, (off_t)mark, *first == '[', &plain);
+	if (r < 0) {
+		if (plain >= 0)
+			(void)close(plain);
+		return r;
+	}
 	(void)close(*fd);
-	if (file->plain >= 0)
-		(void)close(file->plain);
-	file->plain = plain;
-	file->plain_of = *status;
-	*fd = fcntl(plain, F_DUPFD_CLOEXEC, 0);
+	*fd = plain;
+	return 1;
 }
 
 int store_file_open_form(struct store *store, const char *path, int fd)
 {
 	struct store_file *file = store_file_of(store);
-	char head[HEAD_BYTES + 1];
+	const struct store_file_plain *plain;
+	struct reason why = {""};
 	struct stat status;
-	ssize_t n;
-	int plain = -1, r = 0;
+	int unpacked, r;
 
+	file->unpacking_failed = false;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
 		return fd;
-	if (is_known(file, &status)) {
+	plain = find_plain(file, &status);
+	if (plain) {
+		file->unpacking_failed = plain->cut;
 		(void)close(fd);
-		return fcntl(file->plain, F_DUPFD_CLOEXEC, 0);
+		return fcntl(plain->fd, F_DUPFD_CLOEXEC, 3);
 	}
-	file->unpacking_failed = false;
-	n = pread(fd, head, HEAD_BYTES, 0);
-	if (n > 2 && memcmp(head, "\x1f\x8b", 2) == 0) {
-		r = unpack(file, fd, &plain);
-		if (r == 0)
-			keep(file, &fd, plain, &status);
-		n = pread(fd, head, HEAD_BYTES, 0);
-	}
-	head[n > 0 ? n : 0] = '\0';
-	for (size_t i = 0; r == 0 && n > 0 && i < sizeof(packings) / sizeof(packings[0]); i++) {
-		if ((size_t)n >= packings[i].length &&
-		    memcmp(head, packings[i].begin, packings[i].length) == 0) {
-			(void)store_fail(store, STORE_DROP, "'%s' %s", path, packings[i].remedy);
-			r = -EPROTO;
-		}
-	}
-	if (r == 0 && n > 0 && file->codec->decode) {
-		size_t mark = strncmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-		const char *first = head + mark + strspn(head + mark, " \t\r\n");
-
-		if (mark || *first == '[' || is_spread(first)) {
-			r = split(fd, (off_t)mark, *first == '[', &plain);
-			if (r == 0)
-				keep(file, &fd, plain, &status);
-		}
-	}
-	if (r == 0)
+	unpacked = store_unpack(path, &fd, &file->unpacking_failed, &why);
+	r = unpacked < 0 ? unpacked : make_lines(file, &fd);
+	if (r >= 0) {
+		if (r > 0 || unpacked > 0)
+			keep(file, fd, &status, file->unpacking_failed);
 		return fd;
-	if (r != -EPROTO)
-		(void)store_fail(store, STORE_RETRY, "cannot unpack '%s': %s", path, strerror(-r));
+	}
+	(void)store_fail(store, r == -EPROTO ? STORE_DROP : STORE_RETRY, "%s%s%s", why.text,
+			 why.text[0] ? "" : "cannot rewrite the JSON of the file as lines: ",
+			 why.text[0] ? "" : strerror(-r));
 	(void)close(fd);
 	return r;
 }

@@ -17,6 +17,15 @@ struct store_file_output {
 	off_t end; /* after the last complete document; -1: a stream that cannot be truncated */
 };
 
+#define STORE_FILE_PLAINS 64
+
+/* A file in the form that is read here, of one that is packed or written otherwise. */
+struct store_file_plain {
+	int fd; /* 0: none */
+	struct stat of;
+	bool cut; /* its end is damaged or missing */
+};
+
 struct store_file {
 	const struct store_file_codec *codec;
 	char *location;
@@ -28,8 +37,8 @@ struct store_file {
 	struct batch chunk;   /* bytes read */
 	struct batch one;     /* the document under the cursor */
 	unsigned n_damaged;   /* documents skipped in this walk */
-	int plain;            /* the unpacked file of `plain_of`, which was opened last; -1: none */
-	struct stat plain_of;
+	struct store_file_plain plains[STORE_FILE_PLAINS];
+	unsigned next_plain;
 	bool takes_rest; /* a last line without its line break counts; not where more will be appended */
 	bool unpacking_failed; /* its end is damaged or missing */
 };
@@ -39,6 +48,8 @@ struct store_file {
  * with the store's error set where it is packed otherwise, or another errno; `fd` is closed then.
  */
 int store_file_open_form(struct store *store, const char *path, int fd);
+/* Closes what is unpacked. */
+void store_file_forget_plains(struct store_file *file);
 
 static inline struct store_file *store_file_of(const struct store *store)
 {

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -160,6 +161,28 @@ static int read_one(void *data, const uint8_t *bytes, size_t length)
 	return reading->error < 0 ? reading->error : !reading->full;
 }
 
+/* The file, or in a folder the same one with another suffix. As open(2); the path is that of the file. */
+static int open_any_form(const struct store_file *file, char path[PATH_MAX])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t stem = strlen(path) - strlen(file->codec->suffix);
+
+	if (fd >= 0 || errno != ENOENT || !file->directory)
+		return fd;
+	for (const char *const *also = file->codec->also; also && *also && fd < 0; also++) {
+		char other[PATH_MAX];
+
+		if ((size_t)snprintf(other, sizeof(other), "%.*s%s", (int)stem, path, *also) >= sizeof(other))
+			continue;
+		fd = open(other, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			memcpy(path, other, strlen(other) + 1);
+		else if (errno != ENOENT)
+			break;
+	}
+	return fd;
+}
+
 /* Opens a collection's file to read. -ENOENT: there is none yet. */
 static int open_to_read(struct store *store, const char *collection, char path[PATH_MAX])
 {
@@ -170,7 +193,7 @@ static int open_to_read(struct store *store, const char *collection, char path[P
 				 collection);
 		return -EINVAL;
 	}
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open_any_form(store_file_of(store), path);
 	if (fd >= 0)
 		return store_file_open_form(store, path, fd);
 	fd = -errno;
@@ -180,6 +203,11 @@ static int open_to_read(struct store *store, const char *collection, char path[P
 
 static enum store_result fail_walk(struct store *store, const char *path, uint64_t offset, int error)
 {
+	const struct batch *chunk = &store_file_of(store)->chunk;
+
+	if (error == -EBADMSG && offset == 0 && chunk->length > 0 && memchr("{[", chunk->data[0], 2))
+		return store_fail(store, STORE_DROP,
+				  "'%s' holds no BSON, but looks like JSON: write jsonl:PATH", path);
 	if (error == -EBADMSG)
 		return store_fail(store, STORE_DROP,
 				  "'%s' is damaged: no document at byte %" PRIu64
@@ -386,26 +414,88 @@ bool store_file_path(const struct store_file *file, const char *collection, char
 	return length > 0 && length < PATH_MAX;
 }
 
-/* Reports every file NAME of `directory` that is before + COLLECTION + suffix, where the collection has the
- * prefix. */
-static void list_directory(const struct store_file *file, const char *directory, const char *before,
-			   const char *prefix, void (*each)(void *data, const char *collection), void *data)
+/* Length of the name without the suffix of a form that is read; 0: it has none. */
+static size_t name_length(const struct store_file *file, const char *name)
 {
-	DIR *entries = opendir(directory);
-	const struct dirent *entry;
-	char name[NAME_MAX + 1];
+	size_t length = strlen(name);
 
-	while (entries && (entry = readdir(entries))) {
-		if (!begins(entry->d_name, before) ||
-		    !ends(entry->d_name + strlen(before), file->codec->suffix))
-			continue;
-		(void)snprintf(name, sizeof(name), "%s", entry->d_name + strlen(before));
-		name[strlen(name) - strlen(file->codec->suffix)] = '\0';
-		if (begins(name, prefix))
-			each(data, name);
+	/* What mongodump writes beside its files. */
+	if (ends(name, ".metadata.json") || ends(name, ".metadata.json.gz"))
+		return 0;
+	if (ends(name, file->codec->suffix))
+		return length - strlen(file->codec->suffix);
+	for (const char *const *also = file->codec->also; also && *also; also++) {
+		if (ends(name, *also))
+			return length - strlen(*also);
 	}
-	if (entries)
-		(void)closedir(entries);
+	return 0;
+}
+
+static bool is_asked_for(const char *collection, const char *prefix)
+{
+	return begins(collection, prefix) ||
+	       (prefix[0] && strcmp(prefix, collection_prefix(COLLECTION_REPORTS)) == 0 &&
+		collection_machine(COLLECTION_REPORTS, collection));
+}
+
+/* What a folder holds. */
+struct listing {
+	const char *before, *prefix; /* of the names that are asked for */
+	unsigned n_taken, n_left;    /* files that are read; those that look as if they were meant to be */
+	char left[NAME_MAX + 1];     /* one of them */
+};
+
+static bool take_entry(const struct store_file *file, struct listing *listing, const char *entry,
+		       char ret_collection[NAME_MAX + 1])
+{
+	const char *name = begins(entry, listing->before) ? entry + strlen(listing->before) : "";
+	size_t length = name_length(file, name);
+
+	(void)snprintf(ret_collection, NAME_MAX + 1, "%.*s", (int)length, name);
+	if (length > 0 && is_asked_for(ret_collection, listing->prefix))
+		return true;
+	if (length == 0 && strchr(name, '.') && begins(name, listing->prefix) &&
+	    !strstr(name, ".metadata.json") && !listing->n_left++)
+		(void)snprintf(listing->left, sizeof(listing->left), "%s", entry);
+	return false;
+}
+
+/*
+ * Reports the collection of every file of `directory` that is named before + COLLECTION + suffix. Of one in
+ * several forms the plain file counts, as for whoever opens it.
+ */
+static void list_directory(const struct store_file *file, const char *directory, struct listing *listing,
+			   void (*each)(void *data, const char *collection), void *data)
+{
+	struct dirent **entries = NULL;
+	char name[NAME_MAX + 1], last[NAME_MAX + 1] = "";
+	int n = scandir(directory, &entries, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		if (take_entry(file, listing, entries[i]->d_name, name)) {
+			if (strcmp(name, last) == 0 && !listing->n_left++)
+				(void)snprintf(listing->left, sizeof(listing->left), "%s",
+					       entries[i]->d_name);
+			if (strcmp(name, last) != 0)
+				each(data, name);
+			listing->n_taken++;
+			(void)snprintf(last, sizeof(last), "%s", name);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+static void say_left(struct store *store, const struct listing *listing)
+{
+	const struct store_file *file = store_file_of(store);
+
+	if (listing->n_left)
+		(void)store_fail(
+			store, STORE_OK,
+			"'%s': %u files were skipped: '%s' is not NAME%s (unpack or rename it), or is there "
+			"in a second form",
+			file->location, listing->n_left, listing->left, file->codec->suffix);
 }
 
 /* The prefix and the sensor of the file's first document. */
@@ -434,18 +524,22 @@ enum store_result store_file_list(struct store *store, const char *prefix,
 	const char *slash = strrchr(file->location, '/');
 	const char *name = slash ? slash + 1 : file->location;
 	size_t length = stem_length(file) - (size_t)(name - file->location);
+	struct listing listing = {.before = "", .prefix = prefix};
 	char text[PATH_MAX];
 	char directory[PATH_MAX];
 
 	if (file->directory) {
-		list_directory(file, file->location, "", prefix, each, data);
+		list_directory(file, file->location, &listing, each, data);
+		if (prefix[0] && strcmp(prefix, collection_prefix(COLLECTION_REPORTS)) == 0)
+			say_left(store, &listing);
 		return STORE_OK;
 	}
 	if (goes_beside(prefix)) {
 		(void)snprintf(directory, sizeof(directory), "%.*s",
 			       slash ? (int)(slash - file->location + 1) : 1, slash ? file->location : ".");
 		(void)snprintf(text, sizeof(text), "%.*s.", (int)length, name);
-		list_directory(file, directory, text, prefix, each, data);
+		listing.before = text;
+		list_directory(file, directory, &listing, each, data);
 		return STORE_OK;
 	}
 	/* The one file answers to any name; its own is the stem, or what was asked and the sensor found in
@@ -453,6 +547,8 @@ enum store_result store_file_list(struct store *store, const char *prefix,
 	if (begins(name, prefix) || !first_sensor(store, prefix, text, sizeof(text)))
 		(void)snprintf(text, sizeof(text), "%s%.*s", begins(name, prefix) ? "" : prefix, (int)length,
 			       name);
+	/* What is wrong with its first document is said when it is read. */
+	store->error[0] = '\0';
 	each(data, text);
 	return STORE_OK;
 }

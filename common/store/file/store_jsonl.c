@@ -38,28 +38,14 @@ static size_t pass(const uint8_t *data, size_t length)
 	return end ? (size_t)(end + 1 - data) : length;
 }
 
+static const char *const also[] = {".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz", NULL};
+
 static const struct store_file_codec jsonl_codec = {
 	.suffix = ".jsonl",
+	.also = also,
 	.encode = encode,
 	.decode = decode,
 	.pass = pass,
 };
 
-static int jsonl_open(struct store *store, const char *location, const struct store_options *options)
-{
-	return store_file_open(store, &jsonl_codec, location, options);
-}
-
-const struct store_backend store_backend_jsonl = {
-	.name = "jsonl",
-	.form = "jsonl:PATH",
-	.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET,
-	.open = jsonl_open,
-	.close = store_file_close,
-	.ensure = store_file_ensure,
-	.append = store_file_append,
-	.read = store_file_read,
-	.put = store_file_put,
-	.get = store_file_get,
-	.list = store_file_list,
-};
+const struct store_backend store_backend_jsonl = STORE_FILE_BACKEND("jsonl", &jsonl_codec);

@@ -258,4 +258,5 @@ const struct store_backend store_backend_mongo = {
 	.put = store_mongo_put,
 	.get = store_mongo_get,
 	.list = store_mongo_list,
+	.claim = store_mongo_claim,
 };

@@ -18,6 +18,18 @@ static void ignore_log(mongoc_log_level_t level, const char *domain, const char 
 	(void)level, (void)domain, (void)message, (void)data;
 }
 
+/*
+ * Older drivers warn while they are loaded, on a machine without /dev/shm, whatever store is used: the
+ * executable's own first functions are called before the constructors of libraries.
+ */
+#ifndef WATTRIBUTE_SANITIZED /* whose own part comes no earlier */
+static void silence_driver(void)
+{
+	mongoc_log_set_handler(ignore_log, NULL);
+}
+__attribute__((section(".preinit_array"), used)) static void (*const silence_first)(void) = silence_driver;
+#endif
+
 /* Where the hosts begin: after the last '@', as a password may wrongly hold one. */
 static const char *find_hosts(const char *location)
 {

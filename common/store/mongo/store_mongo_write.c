@@ -76,12 +76,32 @@ struct part {
 	bool replace;
 };
 
-static bool add_replacement(mongoc_bulk_operation_t *bulk, const bson_t *bson, const bson_t *options)
+static bool add_fenced(struct store *store, mongoc_bulk_operation_t *bulk, const bson_t *bson,
+		       const bson_t *options, bool *ret_good)
 {
-	bson_t selector = BSON_INITIALIZER;
+	const char *collection = mongoc_collection_get_name(store_mongo_of(store)->collection);
+	bson_t selector, document;
+
+	if (!store_mongo_fence(store, collection, bson, &selector, &document))
+		return false;
+	*ret_good = mongoc_bulk_operation_replace_one_with_opts(bulk, &selector, &document, options, NULL);
+	bson_destroy(&selector);
+	bson_destroy(&document);
+	return true;
+}
+
+static bool add_replacement(struct store *store, mongoc_bulk_operation_t *bulk, const bson_t *bson,
+			    const bson_t *options)
+{
+	bson_t selector;
 	bson_iter_t iter;
-	bool good = bson_iter_init_find(&iter, bson, "_id") && bson_append_iter(&selector, "_id", 3, &iter) &&
-		    mongoc_bulk_operation_replace_one_with_opts(bulk, &selector, bson, options, NULL);
+	bool good;
+
+	if (add_fenced(store, bulk, bson, options, &good))
+		return good;
+	bson_init(&selector);
+	good = bson_iter_init_find(&iter, bson, "_id") && bson_append_iter(&selector, "_id", 3, &iter) &&
+	       mongoc_bulk_operation_replace_one_with_opts(bulk, &selector, bson, options, NULL);
 
 	bson_destroy(&selector);
 	return good;
@@ -110,7 +130,7 @@ static unsigned fill_bulk(struct store *store, mongoc_bulk_operation_t *bulk, co
 
 		if (batch_next(part->batch, &offset, &document, &length) <= 0)
 			break;
-		if (bson_init_static(&bson, document, length) && add_replacement(bulk, &bson, options))
+		if (bson_init_static(&bson, document, length) && add_replacement(store, bulk, &bson, options))
 			n++;
 		else
 			drop_document(store, length);
@@ -214,8 +234,8 @@ static enum store_result write_halves(struct store *store, mongoc_collection_t *
 	second.n = part->n - first.n;
 	skip_documents(&second, first.n);
 	results[0] = write_part(store, collection, &first);
-	if (results[0] == STORE_RETRY)
-		return STORE_RETRY;
+	if (results[0] == STORE_RETRY || results[0] == STORE_LOST)
+		return results[0];
 	results[1] = write_part(store, collection, &second);
 	return results[1] == STORE_OK ? results[0] : results[1];
 }
@@ -234,6 +254,9 @@ static enum store_result judge(struct store *store, mongoc_collection_t *collect
 		errors.refused = 1;
 		errors.first_refused = *error;
 	}
+	/* What was to be replaced is there and does not match: it is a later owner's. */
+	if (part->replace && errors.duplicates && store->fence)
+		return store_fail_lost(store);
 	if (errors.later || (part->replace && errors.duplicates))
 		return store_mongo_fail(store, STORE_RETRY, "write to",
 					errors.later ? &errors.first_later : error);
@@ -273,7 +296,7 @@ static enum store_result write_batch(struct store *store, const char *collection
 	unsigned left = batch->n_documents;
 	enum store_result result = STORE_OK;
 
-	while (left > 0 && result != STORE_RETRY) {
+	while (left > 0 && result != STORE_RETRY && result != STORE_LOST) {
 		enum store_result one;
 
 		part.n = replace && left > REPLACE_MAX ? REPLACE_MAX : left;

@@ -11,8 +11,6 @@
 #include <bson/bson.h>
 #include <errno.h>
 
-#define DELETE_AT_ONCE 5000 /* rows per transaction of retention, so that writers do not wait long */
-
 #define COLUMNS "INSERT INTO documents (collection, id, time, target, body) VALUES (?1, ?2, ?3, ?4, ?5) "
 #define SELECT_BY_TIME                                                                                       \
 	"SELECT body, time, number FROM documents WHERE collection = ?1 AND time > ?2 AND time <= ?3 "       \
@@ -21,6 +19,11 @@
 #define EXPIRE_OLD                                                                                           \
 	"DELETE FROM documents WHERE number IN (SELECT number FROM documents "                               \
 	"WHERE collection = ?1 AND time > 0 AND time < ?2 LIMIT ?3)"
+
+/* What ages, unlike recaps, states and what is known of targets. */
+#define A_TICK                                                                                               \
+	"time > 0 AND substr(collection, 1, 5) NOT IN ('recap', 'state') AND substr(collection, 1, 6) <> "   \
+	"'target'"
 
 static const char *const sql[SQL_STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -40,10 +43,19 @@ static const char *const sql[SQL_STATEMENTS] = {
 		     "WHERE substr(name, 1, length(?1)) = ?1) "
 		     "SELECT name FROM names WHERE substr(name, 1, length(?1)) = ?1",
 	[SQL_EXPIRE] = EXPIRE_OLD,
+	[SQL_SHED] = "DELETE FROM documents WHERE number IN (SELECT number FROM documents WHERE " A_TICK
+		     " ORDER BY number LIMIT ?1)",
+	[SQL_OLDEST] = "SELECT time FROM documents WHERE " A_TICK " ORDER BY number LIMIT 1",
+	/* One that is dated ahead of the clock must not age all others. */
+	[SQL_NEWEST] = ("SELECT time FROM documents WHERE " A_TICK
+			" AND time <= CAST(strftime('%s', 'now') AS INTEGER) * 1000 + 60000"
+			" ORDER BY number DESC LIMIT 1"),
+	[SQL_PAGES] = "SELECT page_count, freelist_count, page_size, auto_vacuum FROM pragma_page_count, "
+		      "pragma_freelist_count, pragma_page_size, pragma_auto_vacuum",
 };
 
 /* The prepared statement, created at its first use. NULL on failure. */
-static sqlite3_stmt *statement_of(struct store *store, enum sqlite_statement which)
+sqlite3_stmt *store_sqlite_statement(struct store *store, enum sqlite_statement which)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 
@@ -56,7 +68,7 @@ static sqlite3_stmt *statement_of(struct store *store, enum sqlite_statement whi
 /* Runs a statement that returns no rows. */
 static int run(struct store *store, enum sqlite_statement which)
 {
-	sqlite3_stmt *statement = statement_of(store, which);
+	sqlite3_stmt *statement = store_sqlite_statement(store, which);
 	int code;
 
 	if (!statement)
@@ -66,13 +78,52 @@ static int run(struct store *store, enum sqlite_statement which)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
+/* Within a transaction: the claim's document, valid until the statement is reset. SQLite's code. */
+static int find_claim(struct store *store, const struct store_claim *claim, sqlite3_stmt **ret_statement)
+{
+	sqlite3_stmt *statement = store_sqlite_statement(store, SQL_GET);
+
+	*ret_statement = statement;
+	if (!statement)
+		return SQLITE_ERROR;
+	(void)sqlite3_bind_text(statement, 1, claim->collection, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 2, claim->id, -1, SQLITE_STATIC);
+	return sqlite3_step(statement);
+}
+
+/* Within a transaction: does the store's claim still stand? */
+static enum store_result check_fence(struct store *store)
+{
+	sqlite3_stmt *statement;
+	enum store_result result = STORE_OK;
+	int code;
+
+	if (!store->fence)
+		return STORE_OK;
+	code = find_claim(store, store->fence, &statement);
+	if (code == SQLITE_ROW && !store_fence_holds(store, sqlite3_column_blob(statement, 0),
+						     (size_t)sqlite3_column_bytes(statement, 0)))
+		result = store_fail_lost(store);
+	else if (code != SQLITE_ROW && code != SQLITE_DONE)
+		result = store_fail(store, STORE_RETRY, "cannot read '%s': %s", store_sqlite_of(store)->path,
+				    sqlite3_errmsg(store_sqlite_of(store)->database));
+	(void)sqlite3_reset(statement);
+	return result;
+}
+
 static enum store_result begin(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
+	enum store_result result;
 
 	if (run(store, SQL_BEGIN) != SQLITE_OK) {
 		(void)store_sqlite_fail(store, "write to");
 		return STORE_RETRY;
+	}
+	result = check_fence(store);
+	if (result != STORE_OK) {
+		(void)run(store, SQL_ROLLBACK);
+		return result;
 	}
 	own->grouped = true;
 	own->before = store->statistics;
@@ -173,13 +224,15 @@ static enum store_result write_batch(struct store *store, enum sqlite_statement 
 				     const struct batch *batch)
 {
 	bool grouped = store_sqlite_of(store)->grouped;
-	sqlite3_stmt *statement = statement_of(store, which);
-	enum store_result result = STORE_RETRY;
+	sqlite3_stmt *statement = store_sqlite_statement(store, which);
+	enum store_result result = STORE_OK;
 
 	if (!statement)
 		return store_sqlite_fail(store, "write to");
-	if (!grouped && begin(store) != STORE_OK)
-		return STORE_RETRY;
+	if (!grouped)
+		result = begin(store);
+	if (result != STORE_OK)
+		return result;
 	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
 	result = write_documents(store, statement, batch);
 	(void)sqlite3_clear_bindings(statement);
@@ -189,6 +242,48 @@ static enum store_result write_batch(struct store *store, enum sqlite_statement 
 		result = STORE_RETRY;
 	if (result == STORE_RETRY)
 		roll_back(store);
+	return result;
+}
+
+/* The claim's document, in a transaction of its own; it does not count as a document. */
+static enum store_result write_claim(struct store *store, const struct store_claim *seen,
+				     const struct store_document *document)
+{
+	struct store_statistics before = store->statistics;
+	sqlite3_stmt *statement, *replace = store_sqlite_statement(store, SQL_REPLACE);
+	int code = find_claim(store, seen, &statement);
+	bool found = code == SQLITE_ROW, matches;
+
+	if (!replace || (!found && code != SQLITE_DONE))
+		return store_sqlite_fail(store, "claim");
+	matches = store_claim_matches(seen, found ? sqlite3_column_blob(statement, 0) : NULL,
+				      found ? (size_t)sqlite3_column_bytes(statement, 0) : 0);
+	(void)sqlite3_reset(statement);
+	if (!matches)
+		return store_fail_lost(store);
+	(void)sqlite3_bind_text(replace, 1, seen->collection, -1, SQLITE_STATIC);
+	code = write_document(store, replace, document);
+	(void)sqlite3_clear_bindings(replace);
+	store->statistics = before;
+	if (code != SQLITE_OK || run(store, SQL_COMMIT) != SQLITE_OK)
+		return store_sqlite_fail(store, "claim");
+	return STORE_OK;
+}
+
+static enum store_result claim(struct store *store, const struct store_claim *seen, const uint8_t *data,
+			       size_t length)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	struct store_document document;
+	enum store_result result;
+
+	if (!store_document_read(data, length, &document) || !document.id_type)
+		return store_fail(store, STORE_DROP, "a claim without an _id");
+	if (own->grouped || run(store, SQL_BEGIN) != SQLITE_OK)
+		return store_sqlite_fail(store, "claim");
+	result = write_claim(store, seen, &document);
+	if (result != STORE_OK && !sqlite3_get_autocommit(own->database))
+		(void)run(store, SQL_ROLLBACK);
 	return result;
 }
 
@@ -254,7 +349,8 @@ static int take_rows(sqlite3_stmt *statement, const struct store_query *query, s
 static enum store_result read_documents(struct store *store, const struct store_query *query,
 					struct batch *ret_documents, struct store_read *ret_read)
 {
-	sqlite3_stmt *statement = statement_of(store, query->newest_first ? SQL_READ_NEWEST : SQL_READ);
+	sqlite3_stmt *statement =
+		store_sqlite_statement(store, query->newest_first ? SQL_READ_NEWEST : SQL_READ);
 	int code;
 
 	store->statistics.round_trips++;
@@ -276,7 +372,8 @@ static enum store_result read_documents(struct store *store, const struct store_
 static enum store_result get(struct store *store, const char *collection, const char *id,
 			     struct batch *ret_documents)
 {
-	sqlite3_stmt *statement = statement_of(store, id ? SQL_GET : SQL_GET_ALL);
+	sqlite3_stmt *statement = store_sqlite_statement(store, id ? SQL_GET : SQL_GET_ALL);
+	unsigned n_damaged = 0;
 	int code;
 
 	store->statistics.round_trips++;
@@ -285,12 +382,19 @@ static enum store_result get(struct store *store, const char *collection, const 
 	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
 	if (id)
 		(void)sqlite3_bind_text(statement, 2, id, -1, SQLITE_STATIC);
-	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
-		if (take_body(statement, ret_documents) < 0) {
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+		int r = take_body(statement, ret_documents);
+
+		n_damaged += r == -EBADMSG;
+		if (r < 0 && r != -EBADMSG) {
 			code = SQLITE_NOMEM;
 			break;
 		}
+	}
 	(void)sqlite3_reset(statement);
+	if (n_damaged)
+		(void)store_fail(store, STORE_OK, "'%s': %u damaged rows of '%s' were skipped",
+				 store_sqlite_of(store)->path, n_damaged, collection);
 	if (code == SQLITE_NOMEM)
 		return store_fail(store, STORE_RETRY, "out of memory reading '%s'",
 				  store_sqlite_of(store)->path);
@@ -300,7 +404,7 @@ static enum store_result get(struct store *store, const char *collection, const 
 static enum store_result list(struct store *store, const char *prefix,
 			      void (*each)(void *data, const char *collection), void *data)
 {
-	sqlite3_stmt *statement = statement_of(store, SQL_LIST);
+	sqlite3_stmt *statement = store_sqlite_statement(store, SQL_LIST);
 	int code;
 
 	store->statistics.round_trips++;
@@ -313,33 +417,20 @@ static enum store_result list(struct store *store, const char *prefix,
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
+/* A slice at once; store_trim() deletes the rest, so that no tick waits for a large deletion. */
 static enum store_result ensure(struct store *store, const char *collection, uint64_t retention_s,
 				int64_t now_ms)
 {
-	sqlite3_stmt *statement;
-	int code = SQLITE_DONE;
-	int deleted = DELETE_AT_ONCE;
-
-	if (retention_s == 0)
+	store_sqlite_note_retention(store_sqlite_of(store), collection, retention_s);
+	if (retention_s == 0 || store_sqlite_expire(store, collection, retention_s, now_ms) >= 0)
 		return STORE_OK;
-	statement = statement_of(store, SQL_EXPIRE);
-	if (!statement)
-		return store_sqlite_fail(store, "delete from");
-	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(statement, 2, now_ms - (int64_t)retention_s * 1000);
-	(void)sqlite3_bind_int(statement, 3, DELETE_AT_ONCE);
-	while (code == SQLITE_DONE && deleted == DELETE_AT_ONCE) {
-		code = sqlite3_step(statement);
-		deleted = sqlite3_changes(store_sqlite_of(store)->database);
-		(void)sqlite3_reset(statement);
-	}
-	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "delete from");
+	return store_sqlite_fail(store, "delete from");
 }
 
 const struct store_backend store_backend_sqlite = {
 	.name = "sqlite",
 	.form = "sqlite:PATH",
-	.traits = STORE_LOCAL,
+	.traits = STORE_LOCAL | STORE_BOUNDED,
 	.open = store_sqlite_open,
 	.close = store_sqlite_close,
 	.ensure = ensure,
@@ -351,4 +442,7 @@ const struct store_backend store_backend_sqlite = {
 	.begin = begin,
 	.commit = commit,
 	.roll_back = roll_back,
+	.trim = store_sqlite_trim,
+	.measure = store_sqlite_measure,
+	.claim = claim,
 };

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state of a SQLite store, for the files that make it up: store_sqlite_open.c (the file, its schema,
- * errors) and store_sqlite.c (documents).
+ * errors), store_sqlite.c (documents) and store_sqlite_trim.c (bounds).
  */
 #pragma once
 
 #include "store/store_backend.h"
 
 #include <sqlite3.h>
+#include <uthash.h>
 
 enum sqlite_statement {
 	SQL_BEGIN,
@@ -21,7 +22,18 @@ enum sqlite_statement {
 	SQL_GET_ALL,
 	SQL_LIST,
 	SQL_EXPIRE,
+	SQL_SHED,
+	SQL_OLDEST,
+	SQL_NEWEST,
+	SQL_PAGES,
 	SQL_STATEMENTS
+};
+
+/* How long a collection's documents are kept, as store_ensure() was asked. */
+struct sqlite_retention {
+	UT_hash_handle hh;
+	uint64_t retention_s;
+	char collection[];
 };
 
 struct sqlite_store {
@@ -30,6 +42,8 @@ struct sqlite_store {
 	sqlite3_stmt *statements[SQL_STATEMENTS];
 	bool grouped;                   /* a transaction is open */
 	struct store_statistics before; /* their values at its start */
+	struct sqlite_retention *retentions;
+	bool shedding, vacuuming; /* begun, and not yet as far as it should go */
 };
 
 static inline struct sqlite_store *store_sqlite_of(const struct store *store)
@@ -48,3 +62,11 @@ bool store_sqlite_is_place(int extended);
 void store_sqlite_explain_place(const char *path, int extended, char *ret, size_t size);
 /* Opens a file that nobody writes to, without making files or taking locks. SQLite's code. */
 int store_sqlite_open_archive(const char *path, sqlite3 **ret_database);
+/* The prepared statement, created at its first use. NULL on failure. */
+sqlite3_stmt *store_sqlite_statement(struct store *store, enum sqlite_statement which);
+void store_sqlite_note_retention(struct sqlite_store *own, const char *collection, uint64_t retention_s);
+void store_sqlite_forget_retentions(struct sqlite_store *own);
+/* Deletes a slice of what is too old. The number of rows, or -1 after an error. */
+int store_sqlite_expire(struct store *store, const char *collection, uint64_t retention_s, int64_t now_ms);
+enum store_result store_sqlite_trim(struct store *store, uint64_t max_bytes, int64_t now_ms, bool *ret_more);
+enum store_result store_sqlite_measure(struct store *store, struct store_usage *ret);

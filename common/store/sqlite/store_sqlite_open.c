@@ -6,10 +6,12 @@
 #include "store/sqlite/store_sqlite.h"
 #include "base/folder.h"
 #include "store/store_path.h"
+#include "store/store_unpack.h"
 
 #include "base/clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,14 +44,17 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 	int extended = sqlite3_extended_errcode(own->database), code = extended & 0xff;
+	const char *form = code == SQLITE_NOTADB ? store_unpack_other_form(own->path) : NULL;
 	char place[300] = "";
 	const char *remedy = place;
 
 	if (code == SQLITE_FULL)
 		remedy = "; free some space or set a shorter retention";
+	else if (form)
+		(void)snprintf(place, sizeof(place), "; it %s", form);
 	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		remedy = "; the file is damaged: move it away; `sqlite3 FILE .recover` extracts what is "
-			 "intact";
+		remedy = "; the file is damaged: move it away, or start with --renew-damaged-store; "
+			 "`sqlite3 FILE .recover` extracts what is intact";
 	else if (code == SQLITE_BUSY)
 		remedy = "; another process keeps it locked";
 	else if (store_sqlite_is_place(extended))
@@ -74,35 +79,46 @@ static void widen(const struct sqlite_store *own, unsigned cache_kb)
 	(void)sqlite3_exec(own->database, pragmas, NULL, NULL, NULL);
 }
 
+/* A number that a pragma answers; SQLite's code. */
+static int ask(struct sqlite_store *own, const char *pragma, int *ret_number)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(own->database, pragma, -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		*ret_number = sqlite3_column_int(statement, 0);
+	(void)sqlite3_finalize(statement);
+	return code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
 static bool set_up(struct sqlite_store *own, const struct store_options *options)
 {
 	static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 				      "PRAGMA journal_size_limit = 16777216;";
 	const uint64_t end_ns = clock_monotonic_ns() + options->timeout_ms * CLOCK_NS_PER_MS;
-	int code;
+	int code, pages = 1, version = 0;
 
 	(void)sqlite3_busy_timeout(own->database, (int)options->timeout_ms);
 	if (!(options->flags & STORE_WRITE))
 		return true;
+	/* Even the journal's mode stands in the file, so it is not set in one that will be refused. */
+	if (ask(own, "PRAGMA user_version", &version) == SQLITE_OK && version != 0 &&
+	    version != SCHEMA_VERSION)
+		return true;
+	/* So that pages can be given back. Before anything is in a file; later it would be a write for
+	 * nothing. */
+	if (ask(own, "PRAGMA page_count", &pages) == SQLITE_OK && pages == 0)
+		(void)sqlite3_exec(own->database, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
 	while ((code = sqlite3_exec(own->database, pragmas, NULL, NULL, NULL)) == SQLITE_BUSY &&
 	       clock_monotonic_ns() < end_ns)
 		(void)sqlite3_sleep(WAL_AGAIN_MS);
+	if (code == SQLITE_OK && (options->flags & STORE_DURABLE))
+		code = sqlite3_exec(own->database, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
 	if (code == SQLITE_OK && options->cache_kb)
 		widen(own, options->cache_kb);
 	return code == SQLITE_OK;
-}
-
-static int version_of(struct sqlite_store *own, int *ret_version)
-{
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(own->database, "PRAGMA user_version", -1, &statement, NULL);
-
-	if (code == SQLITE_OK)
-		code = sqlite3_step(statement);
-	if (code == SQLITE_ROW)
-		*ret_version = sqlite3_column_int(statement, 0);
-	(void)sqlite3_finalize(statement);
-	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
 static int check_schema(struct store *store, const struct store_options *options)
@@ -110,13 +126,14 @@ static int check_schema(struct store *store, const struct store_options *options
 	struct sqlite_store *own = store_sqlite_of(store);
 	int version = 0;
 
-	if (version_of(own, &version) != SQLITE_OK) {
+	if (ask(own, "PRAGMA user_version", &version) != SQLITE_OK) {
 		(void)store_sqlite_fail(store, "open");
 		return -EBADMSG;
 	}
 	if (version == SCHEMA_VERSION)
 		return 0;
 	if (version != 0) {
+		(void)sqlite3_db_config(own->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		(void)store_fail(store, STORE_DROP,
 				 "'%s' has schema version %d, this program knows %d; update the program",
 				 own->path, version, SCHEMA_VERSION);
@@ -181,6 +198,58 @@ static int open_database(struct store *store, const struct store_options *option
 	return check_schema(store, options);
 }
 
+static bool is_damage(int code)
+{
+	return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
+}
+
+/* Does the whole file hold together? Reads all of it. */
+static bool is_damaged(struct sqlite_store *own)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(own->database, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	bool damaged;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	damaged = is_damage(code) ||
+		  (code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0);
+	(void)sqlite3_finalize(statement);
+	return damaged;
+}
+
+/* Keeps the damaged file and its log under another name, and begins a new one. */
+static int renew(struct store *store, const struct store_options *options)
+{
+	static const char *const suffixes[] = {"-wal", "-shm", ""};
+	struct sqlite_store *own = store_sqlite_of(store);
+	char kept[1000], from[1100], to[1100];
+	int r = 0;
+
+	(void)sqlite3_close(own->database);
+	own->database = NULL;
+	(void)snprintf(kept, sizeof(kept), "%s.damaged-%" PRId64, own->path, clock_realtime_ms() / 1000);
+	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		(void)snprintf(from, sizeof(from), "%s%s", own->path, suffixes[i]);
+		(void)snprintf(to, sizeof(to), "%s%s", kept, suffixes[i]);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	if (r < 0) {
+		(void)store_fail(store, STORE_RETRY,
+				 "'%s' is damaged, and cannot be renamed to '%s': %s; move it away",
+				 own->path, kept, strerror(-r));
+		return r;
+	}
+	r = open_database(store, options);
+	if (r == 0)
+		(void)store_fail(store, STORE_OK,
+				 "'%s' is damaged: it is kept as '%s', and a new one is begun; `sqlite3 FILE "
+				 ".recover` extracts what is intact",
+				 own->path, kept);
+	return r;
+}
+
 void store_sqlite_close(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
@@ -190,6 +259,7 @@ void store_sqlite_close(struct store *store)
 	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
 		(void)sqlite3_finalize(own->statements[i]);
 	(void)sqlite3_close(own->database);
+	store_sqlite_forget_retentions(own);
 	free(own->path);
 	free(own);
 }
@@ -212,6 +282,9 @@ int store_sqlite_open(struct store *store, const char *location, const struct st
 	if (options->flags & STORE_WRITE)
 		(void)folder_make_above(location);
 	r = open_database(store, options);
+	if ((options->flags & STORE_RENEW) && (options->flags & STORE_WRITE) &&
+	    (r < 0 ? is_damage(sqlite3_errcode(own->database)) : is_damaged(own)))
+		r = renew(store, options);
 	if (r < 0)
 		store_sqlite_close(store);
 	return r;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeps a SQLite file within its bounds: deletes ticks that are too old, or the oldest ones of a file that is
+ * too large, and gives free pages back. All in short transactions, so that writers hardly wait. Recaps,
+ * states and what is known of targets stay. Called through store.c.
+ */
+#include "store/sqlite/store_sqlite.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_AT_ONCE  200 /* per transaction */
+#define PAGES_AT_ONCE 500
+#define BUDGET_NS     (50 * CLOCK_NS_PER_MS) /* of one call */
+#define FREE_KEPT     1000                   /* pages that the next ticks reuse */
+#define SPARE_PART    50                     /* of the size: so much below it is made room at a time */
+
+struct pages {
+	int64_t all, free, size;
+	bool shrinks; /* free pages can be given back: the file was made so */
+};
+
+void store_sqlite_note_retention(struct sqlite_store *own, const char *collection, uint64_t retention_s)
+{
+	struct sqlite_retention *entry;
+
+	HASH_FIND_STR(own->retentions, collection, entry);
+	if (!entry) {
+		entry = calloc(1, sizeof(*entry) + strlen(collection) + 1);
+		if (!entry)
+			return; /* the caller repeats it */
+		memcpy(entry->collection, collection, strlen(collection) + 1);
+		HASH_ADD_STR(own->retentions, collection, entry);
+	}
+	entry->retention_s = retention_s;
+}
+
+void store_sqlite_forget_retentions(struct sqlite_store *own)
+{
+	struct sqlite_retention *entry, *next;
+
+	HASH_ITER(hh, own->retentions, entry, next)
+	{
+		HASH_DEL(own->retentions, entry);
+		free(entry);
+	}
+}
+
+/* One row of numbers; false where there is none, or an error. */
+static bool first_row(struct store *store, enum sqlite_statement which, int64_t *ret, unsigned n)
+{
+	sqlite3_stmt *statement = store_sqlite_statement(store, which);
+	bool found = statement && sqlite3_step(statement) == SQLITE_ROW;
+
+	for (unsigned i = 0; found && i < n; i++)
+		ret[i] = sqlite3_column_int64(statement, (int)i);
+	(void)sqlite3_reset(statement);
+	return found;
+}
+
+static bool count_pages(struct store *store, struct pages *ret)
+{
+	int64_t numbers[4];
+
+	if (!first_row(store, SQL_PAGES, numbers, 4))
+		return false;
+	*ret = (struct pages){numbers[0], numbers[1], numbers[2], numbers[3] == 2};
+	return true;
+}
+
+/* Deletes a slice. The number of rows, or -1. */
+static int delete_slice(struct store *store, sqlite3_stmt *statement)
+{
+	int code = sqlite3_step(statement);
+	int deleted = sqlite3_changes(store_sqlite_of(store)->database);
+
+	(void)sqlite3_reset(statement);
+	return code == SQLITE_DONE ? deleted : -1;
+}
+
+/*
+ * Age counts from the newest tick in the file: an archive that nobody writes to keeps what it has, whatever
+ * the clock says.
+ */
+static int64_t newest_ms(struct store *store, int64_t now_ms)
+{
+	int64_t newest = now_ms;
+
+	return first_row(store, SQL_NEWEST, &newest, 1) && newest < now_ms ? newest : now_ms;
+}
+
+int store_sqlite_expire(struct store *store, const char *collection, uint64_t retention_s, int64_t now_ms)
+{
+	sqlite3_stmt *statement = store_sqlite_statement(store, SQL_EXPIRE);
+
+	if (!statement)
+		return -1;
+	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 2, newest_ms(store, now_ms) - (int64_t)retention_s * 1000);
+	(void)sqlite3_bind_int(statement, 3, ROWS_AT_ONCE);
+	return delete_slice(store, statement);
+}
+
+/* Rows deleted because of their age: a slice of the first collection that has any. -1: an error. */
+static int expire_some(struct store *store, int64_t now_ms)
+{
+	struct sqlite_retention *entry, *next;
+	int deleted = 0;
+
+	HASH_ITER(hh, store_sqlite_of(store)->retentions, entry, next)
+	{
+		if (entry->retention_s)
+			deleted = store_sqlite_expire(store, entry->collection, entry->retention_s, now_ms);
+		if (deleted != 0)
+			break;
+	}
+	return deleted;
+}
+
+/* Rows deleted because the file is too large, in the order in which they were written. -1: an error. */
+static int shed_some(struct store *store, uint64_t max_bytes)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	sqlite3_stmt *statement = store_sqlite_statement(store, SQL_SHED);
+	struct pages pages;
+	uint64_t used;
+
+	if (!max_bytes)
+		return 0;
+	if (!statement || !count_pages(store, &pages))
+		return -1;
+	used = (uint64_t)(pages.all - pages.free) * (uint64_t)pages.size;
+	if (used <= (own->shedding ? max_bytes - max_bytes / SPARE_PART : max_bytes)) {
+		own->shedding = false;
+		return 0;
+	}
+	own->shedding = true;
+	(void)sqlite3_bind_int(statement, 1, ROWS_AT_ONCE);
+	return delete_slice(store, statement);
+}
+
+/* Gives pages back, but not those that the next ticks fill again. True if there are more. */
+static bool vacuum_some(struct store *store)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
+	struct pages pages;
+	char pragma[60];
+	int64_t spare, kept;
+
+	if (!count_pages(store, &pages) || !pages.shrinks)
+		return false;
+	kept = pages.all / 20 > FREE_KEPT ? pages.all / 20 : FREE_KEPT;
+	own->vacuuming = pages.free > (own->vacuuming ? kept : 2 * kept);
+	if (!own->vacuuming)
+		return false;
+	spare = pages.free - kept < PAGES_AT_ONCE ? pages.free - kept : PAGES_AT_ONCE;
+	(void)snprintf(pragma, sizeof(pragma), "PRAGMA incremental_vacuum(%d)", (int)spare);
+	return sqlite3_exec(own->database, pragma, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+enum store_result store_sqlite_trim(struct store *store, uint64_t max_bytes, int64_t now_ms, bool *ret_more)
+{
+	const uint64_t end_ns = clock_monotonic_ns() + BUDGET_NS;
+	int deleted;
+
+	*ret_more = false;
+	if (store_sqlite_of(store)->grouped)
+		return STORE_OK;
+	do {
+		deleted = expire_some(store, now_ms);
+		if (deleted == 0)
+			deleted = shed_some(store, max_bytes);
+		if (deleted < 0)
+			return store_sqlite_fail(store, "delete from");
+		*ret_more = deleted > 0 || vacuum_some(store);
+	} while (*ret_more && clock_monotonic_ns() < end_ns);
+	return STORE_OK;
+}
+
+enum store_result store_sqlite_measure(struct store *store, struct store_usage *ret)
+{
+	struct pages pages;
+
+	*ret = (struct store_usage){0};
+	if (!count_pages(store, &pages))
+		return store_sqlite_fail(store, "read");
+	ret->used_bytes = (uint64_t)(pages.all - pages.free) * (uint64_t)pages.size;
+	ret->file_bytes = (uint64_t)pages.all * (uint64_t)pages.size;
+	ret->shrinks = pages.shrinks;
+	(void)first_row(store, SQL_OLDEST, &ret->oldest_ms, 1);
+	(void)first_row(store, SQL_NEWEST, &ret->newest_ms, 1);
+	return STORE_OK;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Recognises compressed files by their first bytes, whatever their names, and unpacks gzip into an unnamed
+ * temporary file. Called by the file stores when they open a file to read it.
+ */
+#include "store/store_unpack.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <zlib.h>
+
+#define HEAD_BYTES 512
+#define PIECE      65536
+
+struct form {
+	const char *mark;
+	size_t length;
+	size_t offset;
+	const char *advice;
+};
+
+static const struct form foreign[] = {
+	{"\x28\xb5\x2f\xfd", 4, 0, "is packed by zstd: unpack it first (zstd -d)"},
+	{"BZh", 3, 0, "is packed by bzip2: unpack it first (bunzip2)"},
+	{"\xfd"
+	 "7zXZ",
+	 5, 0, "is packed by xz: unpack it first (unxz)"},
+	{"PK\x03\x04", 4, 0, "is a zip file: unpack it first (unzip)"},
+	{"\x04\x22\x4d\x18", 4, 0, "is packed by lz4: unpack it first (lz4 -d)"},
+	{"7z\xbc\xaf\x27\x1c", 6, 0, "is a 7z archive: unpack it first (7z x)"},
+	{"ustar", 5, 257, "is a tar archive: unpack it first (tar -xf)"},
+	{"\xff\xfe", 2, 0, "is text in UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)"},
+	{"\xfe\xff", 2, 0, "is text in UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)"},
+	{"SQLite format 3", 15, 0, "is a SQLite file: write sqlite:PATH"},
+	{"PAR1", 4, 0, "is a Parquet file: write it as CSV or JSON lines first"},
+};
+
+/* What other stores read. */
+static const struct form ours[] = {
+	{"{", 1, 0, "looks like JSON: write jsonl:PATH"},
+	{"[", 1, 0, "looks like JSON: write jsonl:PATH"},
+	{"\xef\xbb\xbf{", 4, 0, "looks like JSON: write jsonl:PATH"},
+	{"timestamp,", 10, 0, "looks like CSV: write csv:DIRECTORY"},
+	{"\x1f\x8b", 2, 0, "is packed by gzip: unpack it first (gunzip)"},
+	/* The high bytes of a document's length, and the type of its first field. */
+	{"\0\0\x02", 3, 2, "looks like BSON: write bson:PATH"},
+	{"\0\0\x07", 3, 2, "looks like BSON: write bson:PATH"},
+	{"\0\0\x09", 3, 2, "looks like BSON: write bson:PATH"},
+};
+
+static const char *find_form(const struct form forms[], size_t n_forms, const char *head, ssize_t length)
+{
+	for (size_t i = 0; i < n_forms; i++) {
+		if (length >= (ssize_t)(forms[i].offset + forms[i].length) &&
+		    memcmp(head + forms[i].offset, forms[i].mark, forms[i].length) == 0)
+			return forms[i].advice;
+	}
+	return NULL;
+}
+
+const char *store_unpack_other_form(const char *path)
+{
+	char head[HEAD_BYTES];
+	cleanup_(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
+	const char *advice = find_form(foreign, ARRAY_SIZE(foreign), head, n);
+
+	return advice ? advice : find_form(ours, ARRAY_SIZE(ours), head, n);
+}
+
+int store_unpack_make_file(void)
+{
+	const char *folder = getenv("TMPDIR");
+	char path[PATH_MAX];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/wattribute-XXXXXX", folder && folder[0] ? folder : "/tmp");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		(void)unlink(path);
+	return fd < 0 ? -errno : fd;
+}
+
+int store_unpack_put(int fd, const void *bytes, size_t length)
+{
+	const char *at = bytes;
+
+	while (length > 0) {
+		ssize_t n = write(fd, at, length);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		at += n > 0 ? n : 0;
+		length -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* Data before a damaged or missing end is used. */
+static int unpack_gzip(int fd, int *ret_plain, bool *ret_cut)
+{
+	int copy = dup(fd), plain = store_unpack_make_file(), n = 0, code = Z_OK, r = plain < 0 ? plain : 0;
+	gzFile packed = r == 0 && lseek(copy, 0, SEEK_SET) == 0 ? gzdopen(copy, "rb") : NULL;
+	char piece[PIECE];
+
+	if (!packed)
+		(void)close(copy);
+	while (r == 0 && packed && (n = gzread(packed, piece, sizeof(piece))) > 0)
+		r = store_unpack_put(plain, piece, (size_t)n);
+	if (packed)
+		(void)gzerror(packed, &code);
+	*ret_cut = !packed || n < 0 || code != Z_OK;
+	if (packed && gzclose(packed) != Z_OK)
+		*ret_cut = true;
+	if (r < 0 && plain >= 0)
+		(void)close(plain);
+	*ret_plain = r < 0 ? -1 : plain;
+	return r;
+}
+
+int store_unpack(const char *path, int *fd, bool *ret_cut, struct reason *why)
+{
+	char head[HEAD_BYTES] = "";
+	ssize_t n = pread(*fd, head, sizeof(head), 0);
+	const char *advice;
+	int plain, r = 0;
+
+	*ret_cut = false;
+	if (n > 2 && memcmp(head, "\x1f\x8b", 2) == 0) {
+		r = unpack_gzip(*fd, &plain, ret_cut);
+		if (r < 0)
+			return reason_set(why, r, "cannot unpack '%s': %s", path, strerror(-r));
+		(void)close(*fd);
+		*fd = plain;
+		n = pread(*fd, head, sizeof(head), 0);
+		r = 1;
+	}
+	advice = find_form(foreign, ARRAY_SIZE(foreign), head, n);
+	return advice ? reason_set(why, -EPROTO, "'%s' %s", path, advice) : r;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Arrays that grow. Both macros evaluate `array` more than once, and are false without memory: the array is
+ * then as it was.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* Room for `n` elements, at least one. */
+#define ARRAY_RESIZE(array, n)                                                                               \
+	({                                                                                                   \
+		void *resized_ = reallocarray((array), (n), sizeof(*(array)));                               \
+		if (resized_)                                                                                \
+			(array) = resized_;                                                                  \
+		resized_ != NULL;                                                                            \
+	})
+
+/* Room for `needed` elements where `capacity` says how many fit; at least doubles where it grows. */
+#define ARRAY_RESERVE(array, capacity, needed)                                                               \
+	({                                                                                                   \
+		const size_t needed_ = (needed);                                                             \
+		size_t room_ = (capacity);                                                                   \
+		bool fits_ = needed_ <= room_;                                                               \
+		room_ = needed_ > 2 * room_ ? needed_ + 16 : 2 * room_;                                      \
+		if (!fits_ && (__typeof__(capacity))room_ >= needed_ && ARRAY_RESIZE((array), room_)) {      \
+			(capacity) = (__typeof__(capacity))room_;                                            \
+			fits_ = true;                                                                        \
+		}                                                                                            \
+		fits_;                                                                                       \
+	})
