@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The costs of one tick as measured with one tick a second on a machine of 2 CPUs (docs/performance.md, "The
- * sensor"); whoever measures again writes the new ones here, too.
+ * sensor"); after new measurements, update them here too.
  */
 #include "check_cost.h"
 
@@ -11,7 +11,7 @@
 #define BPF_MS_EACH          0.00004 /* a container; most of it is writing its report */
 #define PERF_MS_EACH_FD      0.00054
 #define CPUSTAT_MS_EACH      0.0032
-#define CPUSTAT_MS_EACH_OPEN 0.009 /* where its file is opened in each tick, as no descriptor is left */
+#define CPUSTAT_MS_EACH_OPEN 0.009 /* if its file is opened in each tick, because no descriptor is left */
 
 static unsigned smaller(unsigned a, unsigned b)
 {

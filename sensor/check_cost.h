@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What counting a number of containers costs, by source: descriptors exactly, CPU time from the measurements
+ * The cost of counting a number of containers, by source: descriptors exactly, CPU time from the measurements
  * in docs/performance.md. Pure; called by check_machine.
  */
 #pragma once
@@ -13,8 +13,8 @@ struct check_cost {
 };
 
 /*
- * fds_each: events times CPUs. budget: descriptors that may be opened. source: its name; an unknown one costs
- * nothing that is known (all 0).
+ * fds_each: events times CPUs. budget: descriptors that may be opened. source: its name; for an unknown one,
+ * the cost is unknown (all 0).
  */
 struct check_cost check_cost_estimate(const char *source, unsigned fds_each, unsigned budget,
 				      double ticks_per_s, unsigned containers);

@@ -6,17 +6,22 @@
 #include "check_machine.h"
 
 #include "check_cost.h"
+#include "check_perf.h"
+#include "check_text.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/cgroup_find.h"
 #include "source/choose.h"
 #include "base/cleanup.h"
 #include "collect/collect.h"
 #include "config/defaults.h"
+#include "machine/procstat.h"
 #include "event/event.h"
 #include "machine/fd_budget.h"
+#include "source/resctrl/resctrl_info.h"
 #include "base/log.h"
 #include "priv/priv_client.h"
 #include "base/text.h"
+#include "collect/machine_facts.h"
 #include "machine/topology.h"
 #include "base/reason.h"
 
@@ -34,6 +39,7 @@ struct check {
 	struct cgroup_layout layout;
 	struct container_roots roots;
 	struct priv_config priv;
+	bool described; /* another machine, of which only files are here: nothing of it can be opened */
 	json_t *object;
 	const char *energy, *activity;
 	bool estimated;
@@ -51,7 +57,7 @@ static json_t *item(const char *key, const char *value, const char *status, cons
 	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy", advice);
 }
 
-/* For counters that are missing without one of their own. */
+/* A fix for missing counters that have none of their own. */
 static void add_remedy(const struct check *check, json_t *entry)
 {
 	if (!entry || json_string_length(json_object_get(entry, "remedy")) > 0 ||
@@ -66,7 +72,7 @@ static void add_remedy(const struct check *check, json_t *entry)
 				      "counted"));
 }
 
-/* Events that the sensor chose by itself and that are all missing are one fact, not four. */
+/* If all default events are missing, they are reported as one entry, not four. */
 static void fold_events(struct check *check)
 {
 	json_t *events = json_object_get(check->object, "events");
@@ -99,12 +105,41 @@ static void add(struct check *check, const char *list, json_t *value)
 	json_array_append_new(array, value);
 }
 
+static void read_word(const struct check *check, const char *name, char *ret, size_t size)
+{
+	char path[4096];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", check->config->procfs_root, name);
+	if (text_read_file_at(AT_FDCWD, path, ret, size) <= 0)
+		(void)snprintf(ret, size, "unknown");
+}
+
+/* What the server's model begins with. */
+static void add_facts(const struct check *check, json_t *machine)
+{
+	struct machine_facts facts;
+
+	machine_facts_read(check->config->sysfs_root, &check->topology, &facts);
+	if (facts.report.design_w > 0)
+		json_object_set_new(machine, "design_power", json_real(facts.report.design_w));
+	if (facts.report.limit_w > 0)
+		json_object_set_new(machine, "power_limit", json_real(facts.report.limit_w));
+	if (facts.idle_state[0])
+		json_object_set_new(machine, "idle_state", json_string(facts.idle_state));
+	if (facts.frequency_driver[0])
+		json_object_set_new(machine, "frequency_driver", json_string(facts.frequency_driver));
+}
+
 static void check_host(struct check *check)
 {
 	struct utsname host;
 
 	if (uname(&host) < 0)
 		return;
+	if (check->described) {
+		read_word(check, "sys/kernel/hostname", host.nodename, sizeof(host.nodename));
+		read_word(check, "sys/kernel/osrelease", host.release, sizeof(host.release));
+	}
 	json_object_set_new(check->object, "version", json_string(WATTRIBUTE_VERSION));
 	json_object_set_new(check->object, "machine",
 			    json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:b}", "hostname", host.nodename,
@@ -112,12 +147,38 @@ static void check_host(struct check *check)
 				      (int)check->topology.n_packages, "cpus", (int)check->topology.n_cpus,
 				      "base_mhz", check->topology.base_frequency_mhz, "virtual",
 				      check->topology.virtual_machine));
+	add_facts(check, json_object_get(check->object, "machine"));
 }
 
-/* Is it the one that the options name, if they name one? */
+/* Do the options select this source, or leave the choice open? */
 static bool is_wanted(const char *wanted, const char *source)
 {
 	return strcmp(wanted, "auto") == 0 || strcmp(wanted, source) == 0;
+}
+
+/* Which energy a source would measure, and of which sockets. */
+static void say_domains(struct check *check, const struct system_source_ops *ops,
+			const struct event_group_request *request, json_t *entry)
+{
+	struct system_source *source = NULL;
+	char text[512] = "";
+	size_t n = 0;
+
+	if (ops->open(&check->context, request, &source) < 0)
+		return;
+	for (unsigned i = 0; i < source->group.n_events && n < sizeof(text); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? ", " : "",
+				      source->group.events[i]);
+	for (unsigned i = 0; i < source->group.n_places && n < sizeof(text); i++) {
+		const char *separator = i                            ? ", "
+					: source->group.n_places > 1 ? " of sockets "
+								     : " of socket ";
+
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%u", separator,
+				      source->group.places[i].package);
+	}
+	json_object_set_new(entry, "why", json_string(text));
+	ops->close(source);
 }
 
 static void check_energy(struct check *check)
@@ -132,7 +193,7 @@ static void check_energy(struct check *check)
 		.by_default = true /* the events need not be named */
 	};
 
-	/* The events that the options name, else those that every machine is asked for. */
+	/* The events that the options name, else the default ones. */
 	for (unsigned g = 0; g < check->config->n_groups; g++)
 		if (!check->config->groups[g].by_default && choose_is_energy(&check->config->groups[g]))
 			request = check->config->groups[g];
@@ -152,6 +213,8 @@ static void check_energy(struct check *check)
 			json_object_set_new(entry, "used", json_true());
 			check->energy = all[i]->name;
 			check->estimated = all[i]->estimated;
+			if (check->described && !all[i]->estimated)
+				say_domains(check, all[i], &request, entry);
 		}
 	}
 }
@@ -226,8 +289,12 @@ static void check_activity(struct check *check)
 
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(all); i++) {
 		struct reason why = {""};
-		const bool works = all[i]->probe(&check->context, requests, n, &why) == 0;
+		bool works;
 
+		/* Whether its kernel takes a BPF program no file tells. */
+		if (check->described && all[i] == &source_bpf)
+			continue;
+		works = all[i]->probe(&check->context, requests, n, &why) == 0;
 		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why.text);
 
 		add_remedy(check, entry);
@@ -237,7 +304,7 @@ static void check_activity(struct check *check)
 			check->activity = all[i]->name;
 			json_object_set_new(entry, "used", json_true());
 		}
-		if (works)
+		if (works && !check->described)
 			json_object_set_new(entry, "cost", costs_of(check, all[i]->name, fds_each));
 	}
 }
@@ -263,11 +330,44 @@ static void check_events(struct check *check)
 	}
 }
 
+/* After all events: it is none of them, but takes a counter from them. */
+static void check_watchdog(struct check *check)
+{
+	if (procstat_has_watchdog(check->config->procfs_root))
+		add(check, "events",
+		    item("name", "NMI watchdog", "ok",
+			 "takes one counter of each CPU; events may have to share the rest" REASON_FIX
+			 "sysctl kernel.nmi_watchdog=0 (the kernel then no longer reports CPUs that hang)"));
+}
+
 static void count_cgroup(void *data, const char *path, uint64_t id)
 {
 	(void)path;
 	(void)id;
 	++*(unsigned *)data;
+}
+
+/* Energy that the hardware counts for containers themselves; nothing else replaces it, and nothing needs it.
+ */
+static void check_measured(struct check *check)
+{
+	struct resctrl_info info;
+	struct reason why = {""};
+	const bool works = resctrl_read_info(check->config->resctrl_root, &info, &why) == 0;
+	json_t *entry;
+
+	if (!works && check->described)
+		return;
+	if (works)
+		reason_set(&why, 0, "energy of %u package%s, %u containers at a time", info.n_packages,
+			   info.n_packages == 1 ? "" : "s", info.n_rmids - 1);
+	entry = item("source", "resctrl", works ? "ok" : "missing", why.text);
+	if (works && check->config->resctrl != SENSOR_RESCTRL_OFF)
+		json_object_set_new(entry, "used", json_true());
+	/* Most machines lack it, and nothing is wrong with them. */
+	if (!works && check->config->resctrl != SENSOR_RESCTRL_ON)
+		json_object_set_new(entry, "remedy", json_string(""));
+	add(check, "measured", entry);
 }
 
 static void check_cgroups(struct check *check)
@@ -332,7 +432,8 @@ static void check_runtimes(struct check *check)
 		const char *const *roots;
 	} runtimes[] = {{"docker", check->roots.docker},
 			{"podman, cri-o", check->roots.storage},
-			{"containerd", check->roots.containerd}};
+			{"containerd", check->roots.containerd},
+			{"kubelet's logs", check->roots.pod_logs}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(runtimes); i++) {
 		const char *found = NULL;
@@ -351,60 +452,34 @@ static void check_runtimes(struct check *check)
 					"otherwise containers are named by their short ID"
 				      : "its folder is missing (not installed, or not mounted)" REASON_FIX
 					"if it is installed, mount its folder, or set --docker-root, "
-					"--podman-root or "
-					"--containerd-root; "
+					"--podman-root, "
+					"--containerd-root or --pod-log-root; "
 					"otherwise containers are named by their short ID");
 		json_object_set_new(entry, "path", json_string(found ? found : ""));
 		add(check, "runtimes", entry);
 	}
 }
 
-static void print_text(const struct check *check)
+static int find_cgroups(struct check *check)
 {
-	const char *key;
-	json_t *list, *entry;
+	const struct sensor_config *config = check->config;
 
-	json_object_foreach(check->object, key, list)
-	{
-		size_t index;
-
-		if (!json_is_array(list))
-			continue;
-		printf("%s\n", key);
-		json_array_foreach(list, index, entry)
-		{
-			const char *name = NULL;
-			const char *member;
-			json_t *value;
-
-			json_object_foreach(entry, member, value)
-			{
-				if (strcmp(member, "status") != 0 && strcmp(member, "why") != 0 &&
-				    strcmp(member, "remedy") != 0 && strcmp(member, "path") != 0 &&
-				    json_is_string(value))
-					name = json_string_value(value);
-			}
-			printf("  %-8s %-34s %s\n", json_string_value(json_object_get(entry, "status")),
-			       name ? name : "", json_string_value(json_object_get(entry, "why")));
-			if (json_string_length(json_object_get(entry, "remedy")) > 0)
-				printf("  %-8s %-34s -> %s\n", "", "",
-				       json_string_value(json_object_get(entry, "remedy")));
-		}
-	}
-	printf("%s\n", json_string_value(json_object_get(json_object_get(check->object, "cgroups"), "why")));
-	printf("choice: energy from %s%s, activity from %s\n", check->energy ? check->energy : "nothing",
-	       check->estimated ? " (estimated)" : "", check->activity ? check->activity : "nothing");
+	return check->described && !config->cgroup_base
+		       ? cgroup_layout_describe(config->sysfs_root, config->procfs_root, &check->layout)
+		       : cgroup_layout_detect(config->cgroup_base, &check->layout);
 }
 
 static int prepare(struct check *check)
 {
 	struct sensor_config *config = check->config;
 
+	check->described =
+		strcmp(config->sysfs_root, "/sys") != 0 && strcmp(config->procfs_root, "/proc") != 0;
 	if (topology_read(config->sysfs_root, config->procfs_root, &check->topology) < 0)
 		return log_error("topology", -ENOENT, "no CPU found below '%s'", config->sysfs_root);
 	collect_container_roots(config, &check->roots);
 	check->priv = (struct priv_config){.sysfs_root = config->sysfs_root, .containers = &check->roots};
-	if (cgroup_layout_detect(config->cgroup_base, &check->layout) == 0 && check->layout.perf)
+	if (find_cgroups(check) == 0 && check->layout.perf)
 		check->priv.perf_root = check->layout.mount;
 	check->context = (struct source_context){
 		.sysfs_root = config->sysfs_root,
@@ -418,7 +493,8 @@ static int prepare(struct check *check)
 		check->context.cpu_root = check->layout.cpu_time;
 		check->context.cpu_root_v2 = check->layout.cpu_time_version == CGROUP_VERSION_2;
 	}
-	if (priv_client_direct(&check->priv, &check->context.priv) < 0)
+	if ((check->described ? priv_client_describe(&check->priv, &check->context.priv)
+			      : priv_client_direct(&check->priv, &check->context.priv)) < 0)
 		return -ENOMEM;
 	log_set_level(LOG_LEVEL_ERROR); /* the answers are in the object; the log would say them twice */
 	return defaults_apply(config);
@@ -438,9 +514,15 @@ int check_machine_main(struct sensor_config *config)
 	check_activity(&check);
 	check_events(&check);
 	fold_events(&check);
+	check_watchdog(&check);
+	check_measured(&check);
 	check_cgroups(&check);
-	check_rights(&check);
-	check_runtimes(&check);
+	if (check.described) {
+		check_perf_list(config, &check.context, check.object);
+	} else {
+		check_rights(&check);
+		check_runtimes(&check);
+	}
 	if (check.estimated)
 		(void)snprintf(note, sizeof(note),
 			       "watts are estimated from CPU use and the processor's design power");
@@ -452,7 +534,7 @@ int check_machine_main(struct sensor_config *config)
 		json_dumpf(check.object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 		printf("\n");
 	} else {
-		print_text(&check);
+		check_text_print(stdout, check.object);
 	}
 	json_decref(check.object);
 	priv_client_free(check.context.priv);

@@ -9,6 +9,7 @@
 #include "check_machine.h"
 #include "collect/collect.h"
 #include "process/duty.h"
+#include "gpu/gpu_main.h"
 #include "base/log.h"
 #include "process/sandbox.h"
 #include "config/sensor_config.h"
@@ -22,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What is right by itself may still not fit this machine. */
+/* A valid configuration may still not fit this machine. */
 static int check_settings(const struct sensor_config *config)
 {
 	struct cgroup_layout layout;
@@ -30,8 +31,9 @@ static int check_settings(const struct sensor_config *config)
 	uid_t uid;
 	gid_t gid;
 
-	if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0) {
-		log_error("config", 0, "user '%s' does not exist; choose another with --user", config->user);
+	if (geteuid() == 0 && !sandbox_service_user(config->user, &uid, &gid)) {
+		log_error("config", 0, "user '%s' does not exist; choose another with --user",
+			  config->user ? config->user : "nobody");
 		return 2;
 	}
 	if (config->cgroup_base && config->cgroup_base[0] &&
@@ -44,7 +46,7 @@ static int check_settings(const struct sensor_config *config)
 	return 0;
 }
 
-/* Becomes the program of the simulated machine, with the same arguments. Returns only when there is none. */
+/* Executes the program of the simulated machine with the same arguments. Returns only if it is missing. */
 static int become_simulator(char *argv[])
 {
 	char own[4096], path[sizeof(own) + sizeof(SENSOR_SIMULATOR)];
@@ -95,8 +97,19 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 		log_set_name("wattribute-sensor write");
 		return write_main(config);
 	}
+	if (strcmp(duty, GPU_DUTY) == 0) {
+		log_set_name("wattribute-sensor gpu");
+		return gpu_main(config);
+	}
 	log_error("main", 0, "unknown duty '%s'", duty);
 	return 2;
+}
+
+/* `collect` reads what strangers write, and needs no password. */
+static bool needs(const char *duty, const char *option)
+{
+	(void)option;
+	return strcmp(duty, "collect") != 0;
 }
 
 int sensor_main(int argc, char *argv[], const struct collect_machine *simulated)
@@ -107,7 +120,13 @@ int sensor_main(int argc, char *argv[], const struct collect_machine *simulated)
 	int code = 2;
 
 	log_set_name("wattribute-sensor");
-	if (config_load(&sensor_config_spec, &config, argc, argv, &loaded, &why) < 0)
+	if (duty_current() && duty_take_secrets(argc, argv) < 0)
+		return 1;
+	int r = config_load(&sensor_config_spec, &config, argc, argv, &loaded, &why);
+	/* The simulated machine's program gets the same arguments, and hides them itself. */
+	if (r == 0 && !duty_current() && (!config.sim || simulated))
+		duty_take_options(loaded, argv, needs, log_each_warning);
+	if (r < 0)
 		log_error("config", 0, "%s", why.text);
 	else if (config_get_action(loaded) == CONFIG_EXIT)
 		code = 0;

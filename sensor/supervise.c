@@ -11,6 +11,7 @@
 #include "collect/collect.h"
 #include "process/duty.h"
 #include "base/folder.h"
+#include "gpu/gpu_main.h"
 #include "process/ipc.h"
 #include "base/log.h"
 #include "process/loop.h"
@@ -21,6 +22,7 @@
 #include "write/writer.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,16 +30,16 @@
 #include <unistd.h>
 
 /*
- * From the request to end, or from the first child's end: until a writer in the midst of a call to the store
- * is told to leave it, and then until each of the two kills. Together less than 5 s.
+ * Delays from the request to end, or from the first child's exit: until a writer in the middle of a call to
+ * the store is told to abandon it, and then until each of the two kills. Together less than 5 s.
  */
 #define SUPERVISE_END_S  2.5
 #define SUPERVISE_KILL_S 1.0
 
 struct supervise {
 	struct loop loop;
-	struct duty collect, write;
-	struct loop_child collect_child, write_child;
+	struct duty collect, write, gpu;
+	struct loop_child collect_child, write_child, gpu_child;
 	struct priv_config priv;
 	struct priv_bpf *bpf;
 	struct container_roots roots;
@@ -87,7 +89,7 @@ static void on_collect_ended(struct loop_child *child, int wait_status)
 
 static void on_write_ended(struct loop_child *child, int wait_status);
 
-/* Another writer on the same link continues where one hung: what the link holds is not lost. */
+/* Another writer takes over the link from one that hung, so that the content of the link is not lost. */
 static bool start_writer(struct supervise *supervise, const char *duty)
 {
 	int r = duty_spawn(duty, (char **)supervise->argv, supervise->link_end, &supervise->write);
@@ -99,6 +101,28 @@ static bool start_writer(struct supervise *supervise, const char *duty)
 	}
 	loop_child_start(&supervise->loop, &supervise->write_child, supervise->write.pid, on_write_ended,
 			 supervise);
+	return true;
+}
+
+/*
+ * Killed from outside, or by a fault of its own: the sensor ends, but what the link still holds goes into the
+ * spool first, by another writer.
+ */
+static bool save_after_kill(struct supervise *supervise, int wait_status)
+{
+	if (!WIFSIGNALED(wait_status) || supervise->ending || !supervise->spools ||
+	    !start_writer(supervise, WRITE_DUTY_SPOOL))
+		return false;
+	log_error(
+		"priv", 0,
+		"process 'write' exited with signal %d; exiting: what it had not received yet goes into the "
+		"spool",
+		WTERMSIG(wait_status));
+	supervise->exit_code = exit_code_of(wait_status);
+	supervise->ending = true;
+	if (supervise->collect.pid > 0)
+		(void)kill(supervise->collect.pid, SIGTERM);
+	ev_timer_again(supervise->loop.ev, &supervise->patience);
 	return true;
 }
 
@@ -115,16 +139,20 @@ static void on_write_ended(struct loop_child *child, int wait_status)
 	if (hung && supervise->spools && supervise->n_patience < 3 &&
 	    start_writer(supervise, supervise->ending ? WRITE_DUTY_SPOOL : WRITE_DUTY))
 		return;
-	/* It ends with 0 only when collect has closed the link: collect is about to end, or has ended unseen
-	 * so far. */
+	if (save_after_kill(supervise, wait_status))
+		return;
+	/*
+	 * It exits with 0 only after collect has closed the link: collect is about to exit, or its exit has
+	 * not been noticed yet.
+	 */
 	if (supervise->collect.pid > 0 && code != 0)
 		(void)kill(supervise->collect.pid, SIGTERM);
 	child_ended(supervise, "write", wait_status);
 }
 
 /*
- * What does not end: first a writer that waits for its store leaves the call, and another one puts what the
- * link still holds into the spool; then both are killed.
+ * Ends processes that do not exit: first a writer that waits for its store abandons the call, and another one
+ * puts the rest of the link into the spool; then both are killed.
  */
 static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
 {
@@ -169,7 +197,47 @@ static void on_stop(struct loop *loop, int signal_number)
 	supervise->ending = true;
 	if (supervise->collect.pid > 0)
 		(void)kill(supervise->collect.pid, SIGTERM);
+	/* A child that somebody has stopped could neither store what it holds nor exit. */
+	if (supervise->collect.pid > 0)
+		(void)kill(supervise->collect.pid, SIGCONT);
+	if (supervise->write.pid > 0)
+		(void)kill(supervise->write.pid, SIGCONT);
 	ev_timer_again(loop->ev, &supervise->patience);
+}
+
+/* It ends by itself when collect closes its socket; that it is missing ends nobody else. */
+static void on_gpu_ended(struct loop_child *child, int wait_status)
+{
+	struct supervise *supervise = child->data;
+
+	if (exit_code_of(wait_status) != 0 && !supervise->ending)
+		log_notice("priv", 0, "process '%s' exited with code %d", GPU_DUTY,
+			   exit_code_of(wait_status));
+	supervise->gpu.pid = -1;
+	if (supervise->gpu.socket >= 0)
+		(void)close(supervise->gpu.socket);
+	supervise->gpu.socket = -1;
+}
+
+/* One at a time, when collect asks. */
+static int start_gpus(void *data)
+{
+	struct supervise *supervise = data;
+	int pair[2];
+	int r = supervise->gpu.pid > 0 ? -EBUSY : ipc_pair(pair);
+
+	if (r < 0)
+		return r;
+	r = duty_spawn(GPU_DUTY, (char **)supervise->argv, pair[1], &supervise->gpu);
+	(void)close(pair[1]);
+	if (r < 0) {
+		supervise->gpu.pid = -1;
+		(void)close(pair[0]);
+		return r;
+	}
+	loop_child_start(&supervise->loop, &supervise->gpu_child, supervise->gpu.pid, on_gpu_ended,
+			 supervise);
+	return pair[0];
 }
 
 static void prepare_priv(struct supervise *supervise, const struct sensor_config *config)
@@ -177,9 +245,17 @@ static void prepare_priv(struct supervise *supervise, const struct sensor_config
 	collect_container_roots(config, &supervise->roots);
 	supervise->priv = (struct priv_config){
 		.sysfs_root = config->sysfs_root, .containers = &supervise->roots, .bpf = &supervise->bpf};
-	if (!config->sim && cgroup_layout_detect(config->cgroup_base, &supervise->layout) == 0 &&
-	    supervise->layout.perf)
-		supervise->priv.perf_root = supervise->layout.mount;
+	if (config->gpu != SENSOR_GPU_OFF) {
+		supervise->priv.start_gpus = start_gpus;
+		supervise->priv.gpus_data = supervise;
+	}
+	if (!config->sim && cgroup_layout_detect(config->cgroup_base, &supervise->layout) == 0) {
+		if (supervise->layout.perf)
+			supervise->priv.perf_root = supervise->layout.mount;
+		supervise->priv.cgroup_root = supervise->layout.mount;
+		if (config->resctrl != SENSOR_RESCTRL_OFF)
+			supervise->priv.resctrl_root = config->resctrl_root;
+	}
 }
 
 static int start_children(struct supervise *supervise, char *argv[])
@@ -220,7 +296,7 @@ static int make_folders(const struct sensor_config *config)
 	r = folder_make(config->state_dir, 0755, uid, gid);
 	if (r == 0 && config->spool_path) {
 		(void)snprintf(folder, sizeof(folder), "%s/spool", config->state_dir);
-		if (geteuid() == 0 && sandbox_find_user(config->user, &uid, &gid) < 0)
+		if (geteuid() == 0 && !sandbox_service_user(config->user, &uid, &gid))
 			uid = (uid_t)-1;
 		r = folder_make(folder, 0755, uid, gid);
 	}
@@ -231,6 +307,42 @@ static int make_folders(const struct sensor_config *config)
 	return 0;
 }
 
+/*
+ * Both children run: what opens hardware and starts a writer again needs these rights of root's and no other.
+ * CAP_SYS_ADMIN: kernels before 5.8 know no CAP_PERFMON and CAP_BPF.
+ */
+static void give_up_rights(const struct sensor_config *config)
+{
+	static const int kept[] = {CAP_PERFMON,         CAP_BPF,       CAP_SYS_RESOURCE,
+				   CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_SETUID,
+				   CAP_SETGID,          CAP_SETPCAP,   CAP_KILL};
+	struct reason why = {""};
+	uint64_t mask = 0, for_gpus = 0;
+
+	if (geteuid() == 0 && sandbox_shares_user(config->user))
+		log_notice("priv", 0, SANDBOX_SHARED_USER);
+	if (config->sandbox == SANDBOX_OFF)
+		return;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		mask |= SANDBOX_CAPABILITY(kept[i]);
+	if (gpu_choose(config) && strcmp(gpu_choose(config), "drm") == 0)
+		for_gpus =
+			SANDBOX_CAPABILITY(CAP_SYS_PTRACE); /* for the process `gpu`, which loads nothing */
+	if (sandbox_keep(mask | for_gpus, &why) < 0 || sandbox_pass_on(for_gpus, &why) < 0 ||
+	    sandbox_enter(SANDBOX_PRIV, (enum sandbox_mode)config->sandbox, &why) < 0)
+		log_debug("priv", 0, "the first process keeps more rights than it needs: %s", why.text);
+}
+
+/* A collecting process that was killed has left its monitoring groups. */
+static void remove_groups(const struct supervise *supervise)
+{
+	const struct priv_resctrl_request request = {.call = PRIV_RESCTRL_CLEAN};
+	struct priv_resctrl_answer answer;
+	struct reason why = {""};
+
+	(void)priv_resctrl_run(&supervise->priv, &request, &answer, &why);
+}
+
 int supervise_main(struct sensor_config *config, char *argv[])
 {
 	struct supervise *supervise = calloc(1, sizeof(*supervise));
@@ -238,7 +350,7 @@ int supervise_main(struct sensor_config *config, char *argv[])
 
 	if (!supervise)
 		return 1;
-	supervise->collect.pid = supervise->write.pid = supervise->link_end = -1;
+	supervise->collect.pid = supervise->write.pid = supervise->gpu.pid = supervise->link_end = -1;
 	supervise->spools = config->spool_path != NULL;
 	if (make_folders(config) < 0 || loop_init(&supervise->loop, on_stop, supervise) < 0) {
 		free(supervise);
@@ -247,17 +359,22 @@ int supervise_main(struct sensor_config *config, char *argv[])
 	ev_timer_init(&supervise->patience, on_patience, 0.0, SUPERVISE_END_S);
 	supervise->patience.data = supervise;
 	prepare_priv(supervise, config);
-	if (start_children(supervise, argv) < 0)
+	if (start_children(supervise, argv) < 0) {
 		supervise->exit_code = 1;
-	else
+	} else {
+		give_up_rights(config);
 		loop_run(&supervise->loop);
+	}
 	code = supervise->exit_code;
 	if (supervise->collect.pid > 0)
 		(void)duty_stop(&supervise->collect, 200);
 	if (supervise->write.pid > 0)
 		(void)duty_stop(&supervise->write, 200);
+	if (supervise->gpu.pid > 0)
+		(void)duty_stop(&supervise->gpu, 200);
 	if (supervise->link_end >= 0)
 		(void)close(supervise->link_end);
+	remove_groups(supervise);
 	priv_bpf_free(supervise->bpf);
 	loop_done(&supervise->loop);
 	free(supervise);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulated machine from outside: making one from a scenario, stepping it tick by tick, asking what it
- * shows. See sim.h for its users; the physics is in sim_power.c, the lives in sim_life.c, the errors in
- * sim_read.c.
+ * The simulated machine from outside: creating one from a scenario, stepping it tick by tick, reading it. See
+ * sim.h for its users; the physics is in sim_power.c, the lives in sim_life.c, the errors in sim_read.c.
  */
 #include "sim/sim.h"
 

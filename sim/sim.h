@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulated machine: sockets, cores, containers with a character, and what each of them truly costs.
- * Pure but for reading its scenario file: no clock, no log; the same scenario, seed and law give the same
- * numbers. Used by sensor/source_sim.c (the sensor's `--sim`) and by tests/sim/simgen.c.
+ * The simulated machine: sockets, cores, containers with a character, and the true cost of each. Pure except
+ * for reading its scenario file: no clock, no log; the same scenario, seed and law give the same numbers.
+ * Used by sensor/source_sim.c (the sensor's `--sim`) and by tests/sim/simgen.c.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct sim;
 
 enum sim_count { SIM_REF, SIM_CYCLES, SIM_INSTRUCTIONS, SIM_MISSES, SIM_PACKED, SIM_COUNTS };
 
-#define SIM_SYSTEM 0 /* slot of the machine's own work outside containers */
+#define SIM_SYSTEM 0 /* slot of the machine's own activity outside containers */
 
 struct sim_options {
 	const char *scenario; /* path of a scenario file (docs/simulation.md) */
@@ -26,8 +26,10 @@ struct sim_options {
 	unsigned law;         /* 1 or 2; 0: the scenario's own, else 1 */
 	uint64_t ticks;       /* 0: the scenario's own */
 	uint64_t interval_ms; /* 0: the scenario's own, else 1,000 */
-	/* Truth: the power of waking uncore and memory is static; or shared out as dynamic by the time that
-	 * each ran. */
+	/*
+	 * Truth: the power of waking uncore and memory is static; or divided as dynamic by the time that each
+	 * ran.
+	 */
 	bool step_is_shared;
 };
 
@@ -45,6 +47,11 @@ unsigned sim_cpus(
 	const struct sim *sim); /* logical, of the machine; cpu = thread * cores + socket * cores + core */
 unsigned sim_cpu_socket(const struct sim *sim, unsigned cpu);
 double sim_base_mhz(const struct sim *sim);
+/* What the maker of the machine and its firmware would say: design power and power limit of a socket, W, and
+ * the time to wake from the deepest idle state, us. */
+double sim_design_w(const struct sim *sim);
+double sim_limit_w(const struct sim *sim);
+double sim_idle_latency_us(const struct sim *sim);
 bool sim_has_dram(const struct sim *sim);
 bool sim_has_msr(const struct sim *sim);
 bool sim_has_count(const struct sim *sim, enum sim_count count);
@@ -77,12 +84,12 @@ const char *sim_name(const struct sim *sim, unsigned slot);
 const char *sim_container_id(const struct sim *sim, unsigned slot); /* 64 hex digits */
 const char *sim_kind(const struct sim *sim, unsigned slot);         /* its group in the scenario */
 /*
- * What stands for the inode of the container's cgroup: names this life of this slot. The activity source
- * takes it as activity_cgroup.id, with any path (the runtime's, "/docker/" and sim_container_id(), gives the
- * usual identity).
+ * Replaces the inode of the container's cgroup: identifies this life of this slot. The activity source takes
+ * it as activity_cgroup.id, with any path (the runtime's, "/docker/" and sim_container_id(), gives the usual
+ * identity).
  */
 uint64_t sim_cgroup_id(const struct sim *sim, unsigned slot);
-/* Slot of a live container by that number; SIM_SYSTEM when there is none. */
+/* Slot of the live container with that number; SIM_SYSTEM if there is none. */
 unsigned sim_find(const struct sim *sim, uint64_t cgroup_id);
 void sim_counts(const struct sim *sim, unsigned slot, unsigned socket, uint64_t ret_counts[SIM_COUNTS]);
 double sim_running_ratio(const struct sim *sim, unsigned slot); /* running / enabled of its counters */
@@ -90,15 +97,5 @@ double sim_running_ratio(const struct sim *sim, unsigned slot); /* running / ena
 double sim_true_dynamic_j(const struct sim *sim, unsigned slot, unsigned socket, enum report_scope scope);
 double sim_true_static_j(const struct sim *sim, unsigned socket, enum report_scope scope);
 
-/*
- * sim_report.c: the last tick as the sensor would write it, with the four events that PowerAPI's users count,
- * or with the vector instructions beside them; and its truth as power reports. 0 or -ENOMEM.
- */
-int sim_add_reports(const struct sim *sim, const char *sensor, struct batch *batch);
-int sim_add_reports_vector(const struct sim *sim, const char *sensor, struct batch *batch);
+/* sim_report.c: the truth of the last tick as power reports. 0 or -ENOMEM. */
 int sim_add_truth(const struct sim *sim, const char *sensor, struct batch *batch);
-/*
- * sim_floor.c: the best that the noisy readings allow, as power reports: each container's true cost at its
- * true work, applied to the work that its counters showed, scaled to the energy that RAPL showed.
- */
-int sim_add_floor(const struct sim *sim, const char *sensor, struct batch *batch);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is drawn from the seed: the character of each container and the constants of the machine. Ranges are
- * those of a two-socket server of about 2 x 12 cores: 25-40 W a socket at idle, 110-150 W at full load.
+ * The random part: the character of each container and the constants of the machine. Ranges are those of a
+ * two-socket server of about 2 x 12 cores: 25-40 W a socket at idle, 110-150 W at full load.
  */
 #include "sim/sim_machine.h"
 
@@ -32,7 +32,7 @@ void sim_character_draw(struct sim_character *character, enum sim_character_kind
 	character->ipc = sim_draw(random, range->ipc);
 	character->energy = sim_draw(random, range->energy);
 	character->width = sim_draw(random, range->width);
-	/* A stream of its own, so that all else is drawn as it was before this counter. */
+	/* A separate stream, so that everything else is drawn as before this counter was added. */
 	apart = sim_random_stream(*random, 0x7061636b);
 	character->packed = .5 * character->width * sim_random_range(&apart, .7, 1.3);
 	character->misses = sim_draw(random, range->misses_per_1000) * 1e-3;
@@ -113,7 +113,9 @@ static const struct sim_machine law_2 = {
 	.on_demand = true,
 };
 
-/* What the scenario says of the machine's power, from a stream of its own: all else is drawn as without it.
+/*
+ * The scenario's values for the machine's power, from a separate stream, so that everything else is drawn as
+ * without them.
  */
 static void apply_scenario(struct sim_machine *machine, const struct sim_scenario *scenario, uint64_t seed)
 {
@@ -129,6 +131,10 @@ static void apply_scenario(struct sim_machine *machine, const struct sim_scenari
 	if (scenario->step_part.high > 0)
 		machine->step_w =
 			sim_draw(&random, scenario->step_part) * (machine->idle_w + machine->leak_w);
+	if (scenario->turbo_ghz.high > 0) {
+		machine->turbo_ghz[0] = scenario->turbo_ghz.high;
+		machine->turbo_ghz[1] = scenario->turbo_ghz.low;
+	}
 	if (scenario->core_part.high > 0)
 		machine->core_w *= sim_draw(&random, scenario->core_part);
 }

@@ -88,7 +88,7 @@ static void get_windows(struct sim_reader *reader, json_t *object, struct sim_gr
 	}
 }
 
-/* How each kind of container usually works, where the scenario does not say. */
+/* How each kind of container works if the scenario does not say. */
 static void set_usual(struct sim_group *group)
 {
 	static const struct sim_group usual[SIM_CHARACTERS] = {
@@ -130,10 +130,10 @@ static void get_socket(struct sim_reader *reader, json_t *object, const char *ke
 
 void sim_group_read(struct sim_reader *reader, json_t *object, struct sim_group *group)
 {
-	static const char *const known[] = {"name",    "count",   "character", "phase_s", "threads", "load",
-					    "on_s",    "off_s",   "vary",      "drift",   "socket",  "memory",
-					    "cpus",    "start_s", "life_s",    "gap_s",   "rename",  "twins",
-					    "windows", "about",   "energy",    "same"};
+	static const char *const known[] = {
+		"name",   "count", "character", "phase_s", "threads", "load",    "on_s",     "off_s",
+		"vary",   "drift", "socket",    "memory",  "cpus",    "start_s", "life_s",   "gap_s",
+		"rename", "twins", "windows",   "about",   "energy",  "same",    "relabel_s"};
 	const char *name = json_string_value(json_object_get(object, "name"));
 
 	if (!name || strlen(name) > 30)
@@ -162,6 +162,7 @@ void sim_group_read(struct sim_reader *reader, json_t *object, struct sim_group 
 	sim_json_get_interval(reader, object, "energy", &group->energy);
 	sim_json_get_bool(reader, object, "rename", &group->rename);
 	sim_json_get_bool(reader, object, "same", &group->same);
+	sim_json_get_interval(reader, object, "relabel_s", &group->relabel_s);
 	sim_json_get_bool(reader, object, "twins", &group->twins);
 	get_windows(reader, object, group);
 	get_cpus(reader, object, group);

@@ -16,7 +16,7 @@ struct sim_reader {
 	const char *where; /* group, or "machine" */
 	struct reason *why;
 	struct sim_scenario *scenario;
-	int error; /* the first one; nothing is read after it */
+	int error; /* the first error; nothing is read after it */
 };
 
 struct sim_cpu_list {
@@ -38,7 +38,7 @@ bool sim_json_interval(json_t *item, struct sim_interval *ret);
 void sim_json_get_interval(struct sim_reader *reader, json_t *object, const char *key,
 			   struct sim_interval *value);
 void sim_json_check_keys(struct sim_reader *reader, json_t *object, const char *const *known, size_t n_known);
-/* A list of CPUs below `limit` ("0-3,8"); false and a refusal for anything else. */
+/* A list of CPUs below `limit` ("0-3,8"); false and an error for anything else. */
 bool sim_json_cpus(struct sim_reader *reader, json_t *item, unsigned limit, struct sim_cpu_list *list);
 
 /* sim_group.c: one entry of `containers` */

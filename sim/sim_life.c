@@ -36,6 +36,14 @@ static void make_name(struct sim *sim, struct sim_container *container)
 		snprintf(container->name, sizeof(container->name), "%s", base);
 }
 
+/* A container that is renamed while it runs: its identity and its counters stay. */
+static void relabel(struct sim *sim, struct sim_container *container, double now_s)
+{
+	container->next_label_s = now_s + sim_draw(&container->random, container->group->relabel_s);
+	(void)snprintf(container->name, sizeof(container->name), "%.30s-%" PRIu64, container->group->name,
+		       ++sim->renames);
+}
+
 static bool within_windows(const struct sim_group *group, double now_s)
 {
 	for (unsigned i = 0; i < group->n_windows; i++) {
@@ -45,7 +53,7 @@ static bool within_windows(const struct sim_group *group, double now_s)
 	return !group->n_windows;
 }
 
-/* When the container next has to look at its windows. */
+/* When the container must next check its windows. */
 static double next_window_s(const struct sim_group *group, double now_s)
 {
 	double next = NEVER_S;
@@ -100,7 +108,7 @@ static void turn_on(struct sim *sim, struct sim_container *container)
 	sim_place_threads(sim, container);
 }
 
-/* Changes between working and pausing, and says when the next change is. */
+/* Switches between working and pausing, and returns the time of the next change. */
 static void toggle(struct sim *sim, struct sim_container *container, double now_s)
 {
 	const struct sim_group *group = container->group;
@@ -166,6 +174,9 @@ static void begin_life(struct sim *sim, struct sim_container *container, double 
 	if (group->n_kinds > 1)
 		container->next_phase_s = now_s + sim_draw(&container->random, group->phase_s);
 	container->next_vary_s = now_s + vary_period_s(container);
+	container->next_label_s = NEVER_S;
+	if (group->relabel_s.high > 0)
+		container->next_label_s = now_s + sim_draw(&container->random, group->relabel_s);
 	container->next_s = now_s;
 	if (group->on_s.high > 0 && sim_random_unit(&container->random) < .5)
 		container->next_s =
@@ -223,7 +234,10 @@ static void change(struct sim *sim, unsigned slot, double now_s)
 			vary_load(container);
 		container->next_vary_s = now_s + vary_period_s(container);
 	}
+	if (now_s >= container->next_label_s)
+		relabel(sim, container, now_s);
 	due = container->next_s < container->next_phase_s ? container->next_s : container->next_phase_s;
+	due = due < container->next_label_s ? due : container->next_label_s;
 	due = due < container->next_vary_s ? due : container->next_vary_s;
 	sim->due_s[slot] = due < container->dies_s ? due : container->dies_s;
 }
@@ -237,7 +251,7 @@ void sim_life_start(struct sim *sim, struct sim_container *container)
 	sim->due_s[container - sim->containers] = container->born_s;
 }
 
-/* The machine's own work: small pieces all over, now here, now there. */
+/* The machine's own activity: small pieces on changing CPUs. */
 static void scatter_system(struct sim *sim)
 {
 	struct sim_container *system = &sim->containers[SIM_SYSTEM];
@@ -252,7 +266,7 @@ static void scatter_system(struct sim *sim)
 		system->load = 1;
 }
 
-/* What changes before the next step; afterwards `active` lists the containers that have threads. */
+/* Applies the changes before the next step; afterwards `active` lists the containers that have threads. */
 void sim_life_step(struct sim *sim)
 {
 	scatter_system(sim);

@@ -23,20 +23,20 @@ struct sim_interval {
 enum sim_character_kind { SIM_SCALAR, SIM_VECTOR, SIM_MEMORY, SIM_WEB, SIM_BATCH, SIM_IDLE, SIM_CHARACTERS };
 extern const char *const sim_character_names[SIM_CHARACTERS];
 
-/* What a phase of a container is like; drawn from its kind's ranges. */
+/* The properties of a phase of a container; drawn from its kind's ranges. */
 struct sim_character {
-	double ipc;       /* alone on a core, nothing missing the cache */
+	double ipc;       /* alone on a core, without cache misses */
 	double energy;    /* of an instruction, relative to an average one */
 	double cost;      /* factor on all of a thread's core power */
 	double width;     /* 0 scalar .. 2 widest vectors: frequency licence and energy */
-	double packed;    /* vector instructions, per instruction: what a counter shows of the width */
+	double packed;    /* vector instructions per instruction: the width as a counter shows it */
 	double misses;    /* of the last-level cache, per instruction */
 	double hidden;    /* lines moved for each counted miss: prefetch and write-back */
-	double footprint; /* part of the last-level cache that it wants */
+	double footprint; /* part of the last-level cache that it would fill */
 	double overlap;   /* part of a miss's latency that is hidden by other work */
 };
 
-/* A group of alike containers of a scenario, as written there. */
+/* A group of similar containers, as written in the scenario. */
 struct sim_group {
 	char name[SIM_NAME_MAX];
 	unsigned count;
@@ -55,9 +55,10 @@ struct sim_group {
 	struct sim_interval gap_s;  /* between two lives */
 	struct sim_interval energy; /* factor on the energy of all its work, drawn evenly in its logarithm */
 	bool rename;                /* each life has a new name */
-	bool same;                  /* with `rename`: the same program under each name, its character stays */
-	bool twins;                 /* its members do the same at the same time */
-	unsigned n_windows;         /* it works only within these */
+	struct sim_interval relabel_s; /* time between two renames; high 0: none */
+	bool same;          /* with `rename`: the same program under each name, its character stays */
+	bool twins;         /* its members do the same at the same time */
+	unsigned n_windows; /* it works only within these */
 	struct sim_interval windows[SIM_WINDOWS_MAX];
 	unsigned n_cpus; /* cpuset; 0: all */
 	uint16_t *cpus;
@@ -83,7 +84,8 @@ struct sim_scenario {
 	double noise;       /* counter noise, relative to the law's */
 	/* Of a socket; high 0: the law's own. The step is a part of the idle power. */
 	struct sim_interval idle_w, step_part, core_part;
-	double ambient_drift_k; /* slow change of temperature over the run */
+	struct sim_interval turbo_ghz; /* low: all cores busy, high: one */
+	double ambient_drift_k;        /* slow change of temperature over the run */
 	unsigned n_groups;
 	struct sim_group *groups;
 };
@@ -95,7 +97,7 @@ struct sim_machine {
 	double licence[3];   /* factor on frequency by width */
 	double volt0, volt1; /* V = volt0 + volt1 * f */
 	double core_w;       /* scale of a core's power */
-	double clock_part;   /* power of a core that runs but retires nothing, relative */
+	double clock_part;   /* relative power of a core that runs but retires nothing */
 	double work_part;    /* ... per unit of work */
 	double width_part;
 	double smt_ipc;   /* loss of IPC beside a busy sibling */
@@ -132,11 +134,11 @@ struct sim_container {
 	unsigned phase;
 	bool alive, ending, partial, touched, active, on;
 	double born_s, dies_s; /* of this life */
-	double next_s, next_phase_s, next_vary_s;
+	double next_s, next_phase_s, next_vary_s, next_label_s;
 	double load, load_base, varied;
 	unsigned n_threads, n_placed;
 	uint16_t cpus[SIM_THREADS_MAX];
-	int home;                 /* socket where its threads like to be */
+	int home;                 /* preferred socket of its threads */
 	double error[SIM_COUNTS]; /* correlated counter error */
 	double skew_s;
 	double running;
@@ -198,7 +200,8 @@ struct sim {
 	struct sim_account *accounts;
 	unsigned n_active; /* containers with threads in this step */
 	uint32_t *active;
-	double *due_s; /* time of each container's next change; apart, as it is scanned in every step */
+	double *due_s; /* time of each container's next change; a separate array, because it is scanned in
+			  every step */
 	uint64_t renames;
 };
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the simulated machine's threads run: an idle core first, near the others of the container, then a
+ * Where the simulated machine's threads run: first an idle core near the container's other threads, then a
  * sibling, then another socket. Threads stay where they are until the container pauses or a rare migration
  * moves one.
  */
 #include "sim/sim_machine.h"
 
 #define SIBLING_WEIGHT .45
-#define AWAY_WEIGHT    .35 /* of a CPU on another socket than the container's own */
+#define AWAY_WEIGHT    .35 /* cost of a CPU on another socket than the container's own */
 
 static unsigned sibling_of(const struct sim *sim, unsigned cpu)
 {
@@ -106,7 +106,7 @@ void sim_unplace_threads(struct sim *sim, struct sim_container *container)
 	container->n_placed = 0;
 }
 
-/* Moves one thread to where it is best now. */
+/* Moves one thread to the best place now. */
 void sim_place_migrate(struct sim *sim, struct sim_container *container)
 {
 	unsigned i;

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One step of the simulated machine's physics: who runs where, at which frequency, how far it gets, what it
- * costs and to whom the cost belongs. Knows nothing of counters' errors or of documents.
+ * One step of the simulated machine's physics: what runs where, at which frequency, how far it gets, what it
+ * costs and which container the cost belongs to. Knows nothing of counters' errors or of documents.
  *
  * Truth: a thread's core energy is its own; what two siblings share is halved; the uncore's step is shared by
- * the time that each container was running; a line moved belongs to whom it is moved for, on the sockets it
- * touches.
+ * the time that each container was running; a moved line belongs to the container it is moved for, on the
+ * sockets it touches.
  */
 #include "sim/sim_machine.h"
 
 #include <math.h>
 #include <string.h>
+
+#define USUAL_IPC  1.6
+#define PEAK_PART  1.2  /* of the design power, for seconds */
+#define DEEP_STEP  0.12 /* of the idle power: a package that wakes by more was in a deep state */
+#define DEEP_US    133
+#define SHALLOW_US 2
 
 static void ask_for_time(struct sim *sim)
 {
@@ -106,7 +112,7 @@ static void set_frequencies(struct sim *sim)
 	}
 }
 
-/* Power of a busy thread on its core, W; half of what siblings share is each one's. */
+/* Power of a busy thread on its core, W; siblings split their shared power equally. */
 static double thread_power_w(const struct sim *sim, const struct sim_cpu *cpu,
 			     const struct sim_character *character, double ipc)
 {
@@ -244,7 +250,7 @@ static void share_steps(struct sim *sim, double step_s)
 	}
 }
 
-/* Static power, temperature, power limit, and what the next step sees of this one. */
+/* Static power, temperature, power limit, and the state passed on to the next step. */
 static void settle_socket(struct sim *sim, struct sim_socket *socket, double step_s)
 {
 	const struct sim_machine *machine = &sim->machine;
@@ -295,4 +301,36 @@ void sim_power_step(struct sim *sim, double step_s)
 	share_steps(sim, step_s);
 	for (unsigned k = 0; k < sim->scenario.sockets; k++)
 		settle_socket(sim, &sim->sockets[k], step_s);
+}
+
+/*
+ * Every thread at work on usual code at the base clock, within a margin that differs between models, in steps
+ * of 5 W.
+ */
+double sim_design_w(const struct sim *sim)
+{
+	const struct sim_machine *machine = &sim->machine;
+	const struct sim_character usual = {.energy = 1, .cost = 1};
+	double volt = machine->volt0 + machine->volt1 * machine->base_ghz;
+	struct sim_cpu cpu = {
+		.beside = sim->scenario.threads > 1, .ghz = machine->base_ghz, .volt2 = volt * volt};
+	double threads = sim->scenario.cores * sim->scenario.threads;
+	double watts =
+		threads * thread_power_w(sim, &cpu, &usual, USUAL_IPC * (1 - machine->smt_ipc * cpu.beside));
+	uint64_t random = sim_random_stream(sim->seed, 0x746470);
+
+	watts += machine->idle_w + machine->leak_w + machine->step_w;
+	return 5 * round(watts * sim_random_range(&random, .9, 1.4) / 5);
+}
+
+double sim_limit_w(const struct sim *sim)
+{
+	return sim->scenario.power_cap_w > 0 ? sim->scenario.power_cap_w : PEAK_PART * sim_design_w(sim);
+}
+
+double sim_idle_latency_us(const struct sim *sim)
+{
+	const struct sim_machine *machine = &sim->machine;
+
+	return machine->step_w > DEEP_STEP * (machine->idle_w + machine->leak_w) ? DEEP_US : SHALLOW_US;
 }

@@ -17,7 +17,7 @@ static inline uint64_t sim_random_next(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-/* A stream of its own for `index` of the stream `seed`. */
+/* A separate stream for `index` of the stream `seed`. */
 static inline uint64_t sim_random_stream(uint64_t seed, uint64_t index)
 {
 	uint64_t state = seed ^ (index * UINT64_C(0xd1342543de82ef95));

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Before the tick's last step: remember the counts, so that the step's own are known. */
+/* Before the tick's last step: saves the counts, so that the step's own counts are known. */
 void sim_read_begin(struct sim *sim)
 {
 	for (unsigned i = 0; i < sim->n_containers; i++) {
@@ -25,7 +25,7 @@ void sim_read_begin(struct sim *sim)
 static void draw_errors(double *errors, uint64_t *random, double sd)
 {
 	double common = sim_random_normal(random);
-	/* A stream of its own, so that the others' errors are what they were before this counter. */
+	/* A separate stream, so that the other errors are drawn as before this counter was added. */
 	uint64_t apart = sim_random_stream(*random, 0x7061636b);
 
 	for (unsigned e = 0; e < SIM_COUNTS; e++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads a scenario of the simulated machine (JSON, docs/simulation.md): the machine, and groups of
- * containers. Anything unknown or out of range is refused with the file, the place and what is allowed.
+ * containers. Anything unknown or out of range is rejected with the file, the position and what is allowed.
  */
 #include "sim/sim_json.h"
 
@@ -52,9 +52,10 @@ static void get_slow_cores(struct sim_reader *reader, json_t *object)
 static void read_machine(struct sim_reader *reader, json_t *object)
 {
 	static const char *const known[] = {
-		"sockets",  "cores",          "threads",     "power_cap_w", "dram",        "msr",
-		"counters", "cpu_time",       "system_load", "slow_cores",  "slow_factor", "multiplexed",
-		"noise",    "warming_kelvin", "step_ms",     "idle_w",      "step_part",   "core_part"};
+		"sockets",     "cores",       "threads",   "power_cap_w",    "dram",
+		"msr",         "counters",    "cpu_time",  "system_load",    "slow_cores",
+		"slow_factor", "multiplexed", "noise",     "warming_kelvin", "step_ms",
+		"idle_w",      "step_part",   "core_part", "turbo_ghz"};
 	struct sim_scenario *scenario = reader->scenario;
 	double step_ms = 50;
 
@@ -82,6 +83,7 @@ static void read_machine(struct sim_reader *reader, json_t *object)
 	sim_json_get_interval(reader, object, "idle_w", &scenario->idle_w);
 	sim_json_get_interval(reader, object, "step_part", &scenario->step_part);
 	sim_json_get_interval(reader, object, "core_part", &scenario->core_part);
+	sim_json_get_interval(reader, object, "turbo_ghz", &scenario->turbo_ghz);
 	sim_json_get_number(reader, object, "step_ms", (struct sim_interval){1, 1000}, &step_ms);
 	scenario->step_s = step_ms / 1000;
 	get_counters(reader, object);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the simulated machine shows of its last tick: counters, energies, containers, and their truth. The
+ * Reading the simulated machine's last tick: counters, energies, containers, and their true values. The
  * accessors of sim.h; nothing here changes the machine.
  */
 #include "sim/sim.h"

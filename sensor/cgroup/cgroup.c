@@ -16,15 +16,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
-/* The mounts of this machine; "" for what is not there. */
+/* The mounts of this machine; "" for a missing one. */
 struct mounts {
 	char v2[CGROUP_PATH_MAX];
 	char perf[CGROUP_PATH_MAX];
 	char cpuacct[CGROUP_PATH_MAX];
 	char cpu[CGROUP_PATH_MAX];
 	char cpuset[CGROUP_PATH_MAX];
+	bool read_only; /* one of them, of a machine of which only its files are available */
 };
 
 static enum cgroup_version version_of(const char *path)
@@ -42,7 +44,7 @@ static void copy_path(char *ret, const char *path)
 	(void)snprintf(ret, CGROUP_PATH_MAX, "%s", path);
 }
 
-/* libcgroup lists all mounts of a controller; the one that shows most of the hierarchy is taken. */
+/* libcgroup lists all mounts of a controller; the one that shows most of the hierarchy is used. */
 static void find_v1(const struct cgroup_mounts *table, const char *controller, char *ret)
 {
 	char path[FILENAME_MAX], name[FILENAME_MAX];
@@ -76,7 +78,7 @@ static void find_mounts(struct mounts *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (cgroup_mounts_read("/proc/self/mountinfo", &table) == 0)
 		cgroup_mounts_find_unified(table, is_unified, ret->v2, sizeof(ret->v2));
-	if (cgroup_init() == 0) { /* else there are no v1 controllers: v2 alone, or nothing */
+	if (cgroup_init() == 0) { /* otherwise there are no v1 controllers: only v2, or nothing */
 		find_v1(table, "perf_event", ret->perf);
 		find_v1(table, "cpuacct", ret->cpuacct);
 		find_v1(table, "cpu", ret->cpu);
@@ -123,7 +125,7 @@ static void place_files(const struct mounts *mounts, struct cgroup_layout *layou
 	place(layout->cpuset, &layout->cpuset_version, mounts->cpuset, mounts->v2, true);
 }
 
-/* Hierarchies that can be watched, the best first: perf events count in the first one only. */
+/* Hierarchies that can be watched, best first; perf events count only in the first one. */
 static unsigned list_hierarchies(const struct mounts *mounts, const char *ret_list[CGROUP_HIERARCHIES_MAX])
 {
 	const char *const all[CGROUP_HIERARCHIES_MAX] = {mounts->perf, mounts->v2, mounts->cpuacct};
@@ -136,8 +138,8 @@ static unsigned list_hierarchies(const struct mounts *mounts, const char *ret_li
 }
 
 /*
- * The first hierarchy, unless there are containers in none but another one. Where several have some, the
- * first stays and cgroup_find_unseen() says what it lacks.
+ * The first hierarchy, unless all containers are in another one. If several have containers, the first is
+ * used and cgroup_find_unseen() reports what it lacks.
  */
 static void choose(const struct mounts *mounts, struct cgroup_layout *layout)
 {
@@ -152,11 +154,60 @@ static void choose(const struct mounts *mounts, struct cgroup_layout *layout)
 			break;
 		}
 	copy_path(layout->mount, list[chosen]);
-	layout->version = version_of(list[chosen]);
+	layout->version = !list[chosen][0]             ? CGROUP_VERSION_NONE
+			  : list[chosen] == mounts->v2 ? CGROUP_VERSION_2
+						       : CGROUP_VERSION_1;
 	layout->perf = chosen == 0 && list[chosen] != mounts->cpuacct;
 	for (unsigned i = 0; i < n; i++)
 		if (i != chosen)
 			copy_path(layout->others[layout->n_others++], list[i]);
+}
+
+static int use_machine(const struct mounts *mounts, struct cgroup_layout *layout, const char *note);
+
+struct described {
+	const char *sysfs_root;
+	struct mounts *mounts;
+};
+
+/* One mount of the table, with the controllers of v1. */
+static void take_described(void *data, const struct cgroup_mount *mount)
+{
+	const struct described *described = data;
+	struct mounts *mounts = described->mounts;
+	const struct {
+		const char *controller;
+		char *path;
+	} v1[] = {{"perf_event", mounts->perf},
+		  {"cpuacct", mounts->cpuacct},
+		  {"cpu", mounts->cpu},
+		  {"cpuset", mounts->cpuset}};
+	char here[CGROUP_PATH_MAX];
+
+	if (strncmp(mount->path, "/sys/", 5) != 0 ||
+	    snprintf(here, sizeof(here), "%s%s", described->sysfs_root, mount->path + 4) >= (int)sizeof(here))
+		return;
+	mounts->read_only |= mount->read_only;
+	if (mount->unified && !mounts->v2[0])
+		copy_path(mounts->v2, here);
+	for (size_t i = 0; i < ARRAY_SIZE(v1) && !mount->unified; i++)
+		if (!v1[i].path[0] && cgroup_mounts_has(mount->options, v1[i].controller))
+			copy_path(v1[i].path, here);
+}
+
+int cgroup_layout_describe(const char *sysfs_root, const char *procfs_root, struct cgroup_layout *ret_layout)
+{
+	struct cgroup_mounts *table = NULL;
+	struct mounts mounts = {0};
+	char path[CGROUP_PATH_MAX];
+
+	memset(ret_layout, 0, sizeof(*ret_layout));
+	(void)snprintf(path, sizeof(path), "%s/self/mountinfo", procfs_root);
+	if (cgroup_mounts_read(path, &table) == 0)
+		cgroup_mounts_each(table, take_described,
+				   &(struct described){.sysfs_root = sysfs_root, .mounts = &mounts});
+	cgroup_mounts_free(table);
+	return use_machine(&mounts, ret_layout, "");
 }
 
 /* Splits a directory of a cgroup file system into its mount point and the rest. */
@@ -193,6 +244,14 @@ static const char *kind_text(const struct cgroup_layout *layout)
 	return layout->version == CGROUP_VERSION_2 ? "cgroup v2" : "cgroup v1";
 }
 
+/* The sensor only reads; creating a cgroup for a command needs more. */
+static bool is_read_only(const struct mounts *mounts, const struct cgroup_layout *layout)
+{
+	struct statvfs fs;
+
+	return mounts->read_only || (statvfs(layout->mount, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0);
+}
+
 static void say(struct cgroup_layout *layout, const char *note)
 {
 	const char *perf = layout->perf      ? ", perf events can count its cgroups"
@@ -202,8 +261,12 @@ static void say(struct cgroup_layout *layout, const char *note)
 				   ? ""
 				   : "; only a part of the host is visible: start the container with "
 				     "-v /sys:/sys or --cgroupns host";
-	(void)snprintf(layout->text, sizeof(layout->text), "%s%s: targets from %.200s%.120s%s%s", note,
-		       kind_text(layout), layout->mount, layout->start, perf, part);
+	(void)snprintf(layout->text, sizeof(layout->text), "%s%s: targets from %.200s%.120s%s%s%s", note,
+		       kind_text(layout), layout->mount, layout->start, perf,
+		       layout->read_only ? "; mounted read-only, which suffices to measure, but not for "
+					   "`wattribute run`"
+					 : "",
+		       part);
 }
 
 static int use_machine(const struct mounts *mounts, struct cgroup_layout *layout, const char *note)
@@ -217,6 +280,7 @@ static int use_machine(const struct mounts *mounts, struct cgroup_layout *layout
 		return -ENOENT;
 	}
 	layout->partial = is_partial(layout->mount, layout->version);
+	layout->read_only = is_read_only(mounts, layout);
 	place_files(mounts, layout);
 	say(layout, note);
 	return 0;
@@ -245,7 +309,7 @@ static int use_base(const struct mounts *mounts, const char *base, struct cgroup
 	return 0;
 }
 
-/* A directory that holds the machine's hierarchies rather than being one. */
+/* A directory that contains the machine's hierarchies but is none itself. */
 static bool holds_mounts(const char *base, const struct mounts *mounts)
 {
 	size_t n = strlen(base);

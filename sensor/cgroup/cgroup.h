@@ -21,13 +21,14 @@ enum cgroup_version {
 struct cgroup_layout {
 	char mount[CGROUP_PATH_MAX]; /* hierarchy whose directories become targets; perf events take paths
 					below it */
-	char start[CGROUP_PATH_MAX]; /* where the walk starts below mount: "" or "/docker/<id>" (base path
-					inside) */
+	char start[CGROUP_PATH_MAX]; /* where the walk starts below the mount: "" or "/docker/<id>" (the base
+					path) */
 	enum cgroup_version version;
-	bool perf;    /* perf events can be opened on its directories */
-	bool hybrid;  /* v1 and v2 are both mounted */
-	bool partial; /* the mount shows only a part of the host (a container's own view) */
-	char others[CGROUP_HIERARCHIES_MAX][CGROUP_PATH_MAX]; /* that might have been watched as well */
+	bool perf;      /* perf events can be opened on its directories */
+	bool hybrid;    /* v1 and v2 are both mounted */
+	bool read_only; /* no cgroup can be created here */
+	bool partial;   /* the mount shows only a part of the host (a container's own view) */
+	char others[CGROUP_HIERARCHIES_MAX][CGROUP_PATH_MAX]; /* that could have been watched instead */
 	unsigned n_others;
 	char cpu_time[CGROUP_PATH_MAX]; /* mount with cpu.stat (v2) or cpuacct.usage (v1); "" without */
 	enum cgroup_version cpu_time_version;
@@ -41,10 +42,16 @@ struct cgroup_layout {
 /*
  * base: NULL or "" for what the machine has; "/sys/fs/cgroup" on a host where that is a tmpfs, or
  * "/sys/fs/cgroup/perf_event" where there is none, mean the same and are noted in `text`. A directory of a
- * cgroup file system is looked at from there on; any other directory is walked as it is (version NONE). 0, or
+ * cgroup file system is watched from there down; any other directory is walked as it is (version NONE). 0, or
  * a negative errno with `text` saying what is missing and the fix.
  */
 int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout);
+
+/*
+ * The same for a machine of which only its files are available: its mount table is
+ * <procfs_root>/self/mountinfo, and what it mounts below /sys is below sysfs_root.
+ */
+int cgroup_layout_describe(const char *sysfs_root, const char *procfs_root, struct cgroup_layout *ret_layout);
 
 /*
  * CPUs that a cgroup may use by its own quota and its ancestors', or by its cpuset where that is smaller than

@@ -16,7 +16,7 @@
 
 #define FIND_DEPTH_MAX 24
 
-/* A container by what its cgroup's name says of it. */
+/* A container as described by its cgroup's name. */
 struct found {
 	UT_hash_handle hh;
 	char key[];
@@ -24,7 +24,7 @@ struct found {
 
 struct walk {
 	const char *mount;
-	struct found *seen; /* the set that is filled, or compared with */
+	struct found *seen; /* the set that is filled or compared with */
 	bool compare;
 	unsigned n; /* containers, or those that are not in the set */
 	bool first_only;
@@ -58,6 +58,8 @@ static bool is_container(const struct identity *identity)
 	case IDENTITY_OTHER:
 	case IDENTITY_SERVICE:
 	case IDENTITY_SCOPE:
+	case IDENTITY_FLATPAK:
+	case IDENTITY_SNAP:
 	case IDENTITY_SLICE:
 	case IDENTITY_MONITOR:
 	case IDENTITY_KINDS:

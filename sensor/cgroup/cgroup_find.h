@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which containers a hierarchy holds, found by the names of their cgroups: to choose among hierarchies, and
- * to say which containers are in another one than that which is watched. Called at start and now and then,
- * not in the tick.
+ * Which containers a hierarchy holds, found by the names of their cgroups: to choose a hierarchy, and to
+ * report containers that are outside the watched one. Called at start and from time to time, not in the tick.
  */
 #pragma once
 
@@ -11,7 +10,7 @@
 /* Is any container, VM or job in this hierarchy? */
 bool cgroup_find_any(const char *mount);
 /*
- * Containers that are in one of layout->others and not in the hierarchy that is watched; ret_path: the cgroup
- * of one of them. 0 where there are none, or no memory.
+ * Number of containers that are in one of layout->others but not in the watched hierarchy; ret_path: the
+ * cgroup of one of them. 0 if there are none, or if out of memory.
  */
 unsigned cgroup_find_unseen(const struct cgroup_layout *layout, char *ret_path, size_t size);

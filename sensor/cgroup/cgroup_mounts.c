@@ -18,14 +18,9 @@
 
 #define TABLE_MAX (16 << 20)
 
-struct mount {
-	const char *root, *path; /* into the text */
-	bool unified;
-};
-
 struct cgroup_mounts {
 	char *text;
-	struct mount *mounts;
+	struct cgroup_mount *mounts;
 	size_t n;
 };
 
@@ -47,10 +42,10 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
-/* One line, cut into its fields. False for what is none, or no cgroups. */
-static bool parse_line(char *line, struct mount *ret_mount)
+/* One line, split into its fields. False if it is malformed or not about cgroups. */
+static bool parse_line(char *line, struct cgroup_mount *ret_mount)
 {
-	char *fields[5], *rest = line, *behind = strstr(line, " - "), *type;
+	char *fields[6], *rest = line, *behind = strstr(line, " - "), *type;
 
 	if (!behind)
 		return false;
@@ -64,7 +59,12 @@ static bool parse_line(char *line, struct mount *ret_mount)
 		return false;
 	unescape(fields[3]);
 	unescape(fields[4]);
-	*ret_mount = (struct mount){fields[3], fields[4], strcmp(type, "cgroup2") == 0};
+	(void)strsep(&behind, " "); /* the source */
+	*ret_mount = (struct cgroup_mount){.root = fields[3],
+					   .path = fields[4],
+					   .options = behind ? behind : "",
+					   .unified = strcmp(type, "cgroup2") == 0,
+					   .read_only = cgroup_mounts_has(fields[5], "ro")};
 	return true;
 }
 
@@ -101,8 +101,8 @@ void cgroup_mounts_free(struct cgroup_mounts *mounts)
 }
 
 /*
- * Folders between the hierarchy's root and what the mount shows. "/.." is what a mount from outside of our
- * cgroup namespace shows: more than our own root.
+ * Folders between the hierarchy's root and what the mount shows. A mount from outside our cgroup namespace
+ * shows "/..": more than our own root.
  */
 static int depth_of(const char *root)
 {
@@ -113,7 +113,7 @@ static int depth_of(const char *root)
 	return depth;
 }
 
-static int rank_of(const struct mount *mount)
+static int rank_of(const struct cgroup_mount *mount)
 {
 	static const char usual[] = "/sys/fs/cgroup";
 
@@ -121,7 +121,7 @@ static int rank_of(const struct mount *mount)
 }
 
 /* A later mount at the same place hides an earlier one. */
-static const struct mount *find_mount(const struct cgroup_mounts *mounts, const char *path)
+static const struct cgroup_mount *find_mount(const struct cgroup_mounts *mounts, const char *path)
 {
 	for (size_t i = mounts->n; i > 0; i--)
 		if (strcmp(mounts->mounts[i - 1].path, path) == 0)
@@ -131,7 +131,7 @@ static const struct mount *find_mount(const struct cgroup_mounts *mounts, const 
 
 int cgroup_mounts_rank(const struct cgroup_mounts *mounts, const char *path)
 {
-	const struct mount *mount = find_mount(mounts, path);
+	const struct cgroup_mount *mount = find_mount(mounts, path);
 
 	return mount ? rank_of(mount) : INT_MAX;
 }
@@ -143,7 +143,7 @@ void cgroup_mounts_find_unified(const struct cgroup_mounts *mounts, bool (*is_vi
 
 	ret_path[0] = '\0';
 	for (size_t i = 0; i < mounts->n; i++) {
-		const struct mount *mount = &mounts->mounts[i];
+		const struct cgroup_mount *mount = &mounts->mounts[i];
 
 		if (!mount->unified || find_mount(mounts, mount->path) != mount || rank_of(mount) >= best ||
 		    !is_visible(mount->path))
@@ -151,4 +151,21 @@ void cgroup_mounts_find_unified(const struct cgroup_mounts *mounts, bool (*is_vi
 		best = rank_of(mount);
 		(void)snprintf(ret_path, size, "%s", mount->path);
 	}
+}
+
+void cgroup_mounts_each(const struct cgroup_mounts *mounts,
+			void (*each)(void *data, const struct cgroup_mount *mount), void *data)
+{
+	for (size_t i = 0; i < mounts->n; i++)
+		each(data, &mounts->mounts[i]);
+}
+
+bool cgroup_mounts_has(const char *options, const char *controller)
+{
+	const size_t n = strlen(controller);
+
+	for (const char *at = options; at && *at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+		if (strncmp(at, controller, n) == 0 && (!at[n] || at[n] == ','))
+			return true;
+	return false;
 }

@@ -14,10 +14,19 @@ struct cgroup_mounts;
 int cgroup_mounts_read(const char *path, struct cgroup_mounts **ret_mounts);
 void cgroup_mounts_free(struct cgroup_mounts *mounts);
 /*
- * How much of its hierarchy the mount at this path shows: the less, the more; INT_MAX where no cgroups are
- * mounted. Of two that show the same, the one below /sys/fs/cgroup comes first.
+ * Ranks how much of its hierarchy the mount at this path shows: lower is more; INT_MAX if no cgroups are
+ * mounted there. Of two equal ones, the one below /sys/fs/cgroup comes first.
  */
 int cgroup_mounts_rank(const struct cgroup_mounts *mounts, const char *path);
-/* The best mount of the unified hierarchy that is_visible() agrees to; "" when there is none. */
+/* Each mount, with the options of its hierarchy: v1's controllers are among them ("rw,cpu,cpuacct"). */
+struct cgroup_mount {
+	const char *root, *path, *options; /* as the table has them */
+	bool unified, read_only;
+};
+void cgroup_mounts_each(const struct cgroup_mounts *mounts,
+			void (*each)(void *data, const struct cgroup_mount *mount), void *data);
+/* Is the controller one of these options? */
+bool cgroup_mounts_has(const char *options, const char *controller);
+/* The best mount of the unified hierarchy that is_visible() accepts; "" if there is none. */
 void cgroup_mounts_find_unified(const struct cgroup_mounts *mounts, bool (*is_visible)(const char *path),
 				char *ret_path, size_t size);

@@ -15,7 +15,7 @@ struct cgroup_node {
 	struct cgroup_node *prev, *next; /* siblings */
 	uint64_t id;                     /* inode */
 	int watch;                       /* inotify's, or -1 */
-	uint32_t generation;             /* of the scan that saw it last */
+	uint32_t generation;             /* of the last scan that found it */
 	UT_hash_handle by_name;
 	UT_hash_handle by_watch;
 	UT_hash_handle by_id;
@@ -32,10 +32,10 @@ struct cgroup_tree {
 	unsigned n_nodes;
 };
 
-/* NULL without memory. parent NULL makes the root. */
+/* NULL if out of memory. With parent NULL, creates the root. */
 struct cgroup_node *cgroup_node_add(struct cgroup_tree *tree, struct cgroup_node *parent, const char *name,
 				    uint64_t id);
-/* Takes out and frees a node that has no children. */
+/* Removes and frees a node without children. */
 void cgroup_node_remove(struct cgroup_tree *tree, struct cgroup_node *node);
 struct cgroup_node *cgroup_node_find(struct cgroup_tree *tree, const struct cgroup_node *parent,
 				     const char *name);
@@ -43,6 +43,6 @@ struct cgroup_node *cgroup_node_find_watch(struct cgroup_tree *tree, int watch);
 struct cgroup_node *cgroup_node_find_id(struct cgroup_tree *tree, uint64_t id);
 /* watch -1: none any more. */
 void cgroup_node_set_watch(struct cgroup_tree *tree, struct cgroup_node *node, int watch);
-/* The path below the root after what `ret` begins with (`used` bytes). Total length, or -ENAMETOOLONG. */
+/* Appends the path below the root to the first `used` bytes of `ret`. Total length, or -ENAMETOOLONG. */
 int cgroup_node_path(const struct cgroup_node *node, char *ret, size_t used, size_t size);
 void cgroup_tree_done(struct cgroup_tree *tree);

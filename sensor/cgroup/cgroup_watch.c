@@ -2,7 +2,7 @@
 /*
  * Keeps the tree of cgroups equal to the hierarchy's directories: inotify reports changes, a scan finds what
  * existed before and what inotify missed. A directory is watched first and read afterwards, so that nothing
- * in between is missed; what is found twice is already known. Called by the sensor's loop.
+ * in between is missed; duplicates are recognised. Called by the sensor's loop.
  */
 #include "cgroup/cgroup_watch.h"
 #include "cgroup/cgroup_node.h"
@@ -30,11 +30,11 @@ struct cgroup_watch {
 	struct cgroup_tree tree;
 	uint32_t generation;
 	bool scanned;    /* the first scan is over */
-	bool rescanning; /* what is found now is what inotify has not told (yet) */
+	bool rescanning; /* what is found now was not reported by inotify (yet) */
 	bool thorough;   /* look into every directory, not only where there was one before */
 	unsigned n_rescans;
 	bool lost;                     /* inotify's queue has overflowed */
-	uint64_t gone[WATCH_GONE_MAX]; /* born, and gone before we looked */
+	uint64_t gone[WATCH_GONE_MAX]; /* created and already removed */
 	unsigned n_gone;
 	int fd;
 	size_t mount_length;
@@ -72,7 +72,9 @@ static void add_watch(struct cgroup_watch *watch, struct cgroup_node *node)
 			note_exhausted(watch);
 		return;
 	}
-	/* One directory, one watch: the same number means that it was moved here before its removal was told.
+	/*
+	 * Each directory has one watch: the same number means that it was moved here before its removal was
+	 * reported.
 	 */
 	struct cgroup_node *other = cgroup_node_find_watch(&watch->tree, wd);
 	if (other)
@@ -106,7 +108,7 @@ static void remove_tree(struct cgroup_watch *watch, struct cgroup_node *node)
 	watch->statistics.n_cgroups = watch->tree.n_nodes;
 }
 
-/* A directory seen below `parent`: news or not. watch->path is anything, and is changed. */
+/* Handles a directory seen below `parent`, known or new. Overwrites watch->path. */
 static int learn(struct cgroup_watch *watch, struct cgroup_node *parent, const char *name, uint64_t id,
 		 unsigned depth, struct cgroup_node **ret_news)
 {
@@ -136,7 +138,7 @@ static int learn(struct cgroup_watch *watch, struct cgroup_node *parent, const c
 	return 0;
 }
 
-/* The same, and what is in it if it is news. */
+/* The same, and its content if it is new. */
 static int see(struct cgroup_watch *watch, struct cgroup_node *parent, const char *name, uint64_t id,
 	       unsigned depth)
 {
@@ -145,7 +147,7 @@ static int see(struct cgroup_watch *watch, struct cgroup_node *parent, const cha
 	if (r < 0 || !news)
 		return r;
 	r = scan(watch, news, depth);
-	return r == -ENOENT || r == -ENODEV ? 0 : r; /* gone meanwhile: its removal will be told */
+	return r == -ENOENT || r == -ENODEV ? 0 : r; /* gone meanwhile: its removal will be reported */
 }
 
 /* One entry of a directory that is being read. */
@@ -159,7 +161,7 @@ static int see_entry(struct cgroup_watch *watch, struct cgroup_node *parent, DIR
 		return 0;
 	struct cgroup_node *node = cgroup_node_find(&watch->tree, parent, entry->d_name);
 	if (node && node->id == entry->d_ino && node->watch >= 0 && !node->children && !watch->thorough) {
-		node->generation = watch->generation; /* what comes in it, its watch will tell */
+		node->generation = watch->generation; /* its watch will report what is created in it */
 		return 0;
 	}
 	if (fstatat(dirfd(directory), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))
@@ -168,7 +170,7 @@ static int see_entry(struct cgroup_watch *watch, struct cgroup_node *parent, DIR
 	if (!known && watch->rescanning)
 		watch->statistics.found_by_rescan++;
 	int r = see(watch, parent, entry->d_name, st.st_ino, depth + 1);
-	/* Two links are "." and the parent's entry: no directory in it, nothing to read. */
+	/* Two links are "." and the parent's entry: it has no subdirectory to read. */
 	if (r < 0 || !known || (st.st_nlink == 2 && !node->children && node->watch >= 0))
 		return r;
 	r = scan(watch, node, depth + 1);
@@ -226,16 +228,25 @@ static unsigned depth_of(const struct cgroup_node *node)
 	return depth;
 }
 
+/* The path of a directory below `parent`. False: it is too long. */
+static bool set_child_path(struct cgroup_watch *watch, const struct cgroup_node *parent, const char *name)
+{
+	int length = set_path(watch, parent);
+	size_t more = strlen(name) + 2;
+
+	if (length < 0 || (size_t)length + more > sizeof(watch->path))
+		return false;
+	watch->path[length] = '/';
+	memcpy(watch->path + length + 1, name, more - 1);
+	return true;
+}
+
 /* The directory that an event names, as it is now. */
 static void handle_change(struct cgroup_watch *watch, struct cgroup_node *parent, const char *name)
 {
 	struct stat st;
-	int length = set_path(watch, parent);
-	size_t more = strlen(name) + 2;
-	if (length < 0 || (size_t)length + more > sizeof(watch->path))
+	if (!set_child_path(watch, parent, name))
 		return;
-	watch->path[length] = '/';
-	memcpy(watch->path + length + 1, name, more - 1);
 	if (lstat(watch->path, &st) == 0 && S_ISDIR(st.st_mode)) {
 		(void)see(watch, parent, name, st.st_ino, depth_of(parent) + 1);
 		return;
@@ -256,7 +267,10 @@ static void handle_event(struct cgroup_watch *watch, const struct inotify_event 
 	if (!node)
 		return; /* removed already */
 	if (event->mask & IN_IGNORED) {
-		/* Gone, as its parent's watch will say; or gone and made again with the same inode number. */
+		/*
+		 * Gone, which its parent's watch will report; or removed and created again with the same
+		 * inode number.
+		 */
 		cgroup_node_set_watch(&watch->tree, node, -1);
 		watch->statistics.n_watches--;
 		(void)scan(watch, node, depth_of(node));
@@ -285,7 +299,7 @@ int cgroup_watch_process(struct cgroup_watch *watch)
 	return watch->lost ? cgroup_watch_rescan(watch) : 0;
 }
 
-/* Is the directory in watch->path there, and the same one? */
+/* Does the directory in watch->path exist, and is it the same one? */
 static bool is_there(const struct cgroup_watch *watch, uint64_t id)
 {
 	struct stat st;
@@ -297,16 +311,12 @@ void cgroup_watch_born(struct cgroup_watch *watch, uint64_t parent_id, const cha
 	struct cgroup_node *parent = cgroup_node_find_id(&watch->tree, parent_id);
 	if (!parent || name[0] == '\0' || strchr(name, '/'))
 		return; /* not below the base */
-	int length = set_path(watch, parent);
-	size_t more = strlen(name) + 2;
-	if (length < 0 || (size_t)length + more > sizeof(watch->path))
+	if (!set_child_path(watch, parent, name))
 		return;
-	watch->path[length] = '/';
-	memcpy(watch->path + length + 1, name, more - 1);
 	bool gone = !is_there(watch, id);
 	struct cgroup_node *node = cgroup_node_find(&watch->tree, parent, name);
 	if (gone && node && node->id != id && is_there(watch, node->id))
-		return; /* an older one than that which we know: nothing can be said of it any more */
+		return; /* older than the known one: it can no longer be identified */
 	if (!gone) {
 		if (see(watch, parent, name, id, depth_of(parent) + 1) < 0)
 			watch->statistics.failures++;

@@ -31,17 +31,17 @@ struct cgroup_watch_statistics {
 				   */
 };
 
-/* Opens and scans: `created` is called for every cgroup there is, before this returns. */
+/* Opens and scans: `created` is called for every existing cgroup before this returns. */
 int cgroup_watch_open(const struct cgroup_layout *layout, const struct cgroup_watch_events *events,
 		      struct cgroup_watch **ret_watch);
 /* Non-blocking inotify descriptor for the loop; -1 when there is no inotify (the rescan still works). */
 int cgroup_watch_fd(const struct cgroup_watch *watch);
-/* Reads what is there and calls back. 0 or a negative errno. */
+/* Reads pending events and calls back. 0 or a negative errno. */
 int cgroup_watch_process(struct cgroup_watch *watch);
 /*
- * News from elsewhere than inotify: below the directory with inode `parent` this one was made. When it is
- * gone by now, `removed` follows at cgroup_watch_born_end(), after its children have been told, which may be
- * gone, too.
+ * A birth reported by another source than inotify: this directory was created below the one with inode
+ * `parent`. If it is already gone, `removed` follows at cgroup_watch_born_end(), after its children, which
+ * may be gone too, have been reported.
  */
 void cgroup_watch_born(struct cgroup_watch *watch, uint64_t parent, const char *name, uint64_t id);
 void cgroup_watch_born_end(struct cgroup_watch *watch);

@@ -6,7 +6,9 @@
  * machines.
  */
 #include "cgroup/identity.h"
+#include "base/text.h"
 #include "cgroup/identity_rules.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -17,7 +19,7 @@ struct word {
 	size_t length;
 };
 
-/* What is known on the way down the path. */
+/* State of the walk down the path. */
 struct walk {
 	const char *path;
 	size_t prefix_length;
@@ -96,6 +98,42 @@ static bool has_only(struct word word, const char *characters)
 	return word.length > 0;
 }
 
+#define GUID_LENGTH 36 /* with the last group; Garden's is shorter */
+#define HEX_DIGITS  "0123456789abcdef"
+
+/* "6f265890-5165-7fab-6b52-": the first four groups, and what ends them. */
+static bool starts_as_guid(struct word word)
+{
+	static const size_t dashes[] = {8, 13, 18, 23};
+	size_t at = 0;
+
+	if (word.length < GUID_LENGTH - 8)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(dashes); i++) {
+		if (!has_only((struct word){word.text + at, dashes[i] - at}, HEX_DIGITS) ||
+		    word.text[dashes[i]] != '-')
+			return false;
+		at = dashes[i] + 1;
+	}
+	return true;
+}
+
+/* Without "-2891" or "-<UUID>" at the end: the number of a start, not a part of the name. */
+static struct word without_random(struct word word)
+{
+	const struct word name = {word.text, word.length - GUID_LENGTH - 1};
+	size_t end = word.length;
+
+	if (word.length > GUID_LENGTH + 1 && strchr("-.", name.text[name.length]) &&
+	    starts_as_guid((struct word){name.text + name.length + 1, GUID_LENGTH}))
+		return name;
+	while (end > 0 && word.text[end - 1] >= '0' && word.text[end - 1] <= '9')
+		end--;
+	if (end > 1 && end < word.length && word.text[end - 1] == '-')
+		word.length = end - 1;
+	return word;
+}
+
 static bool id_fits(enum identity_rule_id form, struct word id)
 {
 	switch (form) {
@@ -109,6 +147,12 @@ static bool id_fits(enum identity_rule_id form, struct word id)
 		return has_only(id, "0123456789.");
 	case ID_JOB:
 		return is_oar_job(id);
+	case ID_GUID:
+		return starts_as_guid(id);
+	case ID_BUILD:
+		return id.length == 25 && has_only(id, "0123456789abcdefghijklmnopqrstuvwxyz");
+	case ID_RANDOM:
+		return id.length > 0;
 	case ID_NONE:
 		return id.length == 0;
 	}
@@ -187,8 +231,8 @@ static void note_context(struct walk *walk)
 	struct word word = walk->word;
 	if (memmem(word.text, word.length, "kubepods", 8))
 		walk->in_kubepods = true;
-	if (word_is(word, "slurm") || word_starts(word, "slurmstepd.") ||
-	    word_ends(word, "_slurmstepd.scope"))
+	if (word_is(word, "slurm") || (walk->at_root && word_starts(word, "slurm_")) ||
+	    word_starts(word, "slurmstepd.") || word_ends(word, "_slurmstepd.scope"))
 		walk->in_slurm = true;
 	if (walk->in_kubepods)
 		note_pod(walk);
@@ -211,17 +255,22 @@ static struct word machine_name(struct word word, const char *driver)
 	return word;
 }
 
-/* Unit and machine names lose systemd's escapes; the rest of what is a name is taken as it is. */
-static void set_name(struct identity *found, struct word id)
+/* Unit and machine names are unescaped as systemd does; other names are used as they are. */
+static void set_name(struct identity *found, enum identity_rule_id form, struct word id)
 {
 	char plain[IDENTITY_NAME_MAX * 4];
+
+	if (form == ID_BUILD)
+		id = (struct word){"buildkit", strlen("buildkit")};
+	else if (form == ID_RANDOM)
+		id = without_random(id);
 	struct word word = {plain, identity_unescape(id.text, id.length, plain, sizeof(plain))};
 	if (found->kind == IDENTITY_LIBVIRT)
 		word = machine_name(word, "qemu-");
 	else if (found->kind == IDENTITY_LXC &&
 		 (word_starts(word, "lxc-") || memchr(id.text, '\\', id.length)))
 		word = machine_name(word, "lxc-");
-	(void)identity_sanitise(word.text, word.length, found->name, sizeof(found->name));
+	(void)text_escape(word.text, word.length, found->name, sizeof(found->name));
 }
 
 /* The word is the target's own cgroup. */
@@ -240,7 +289,7 @@ static void take(struct walk *walk, const struct identity_rule *rule, struct wor
 		copy_word(found->short_id, sizeof(found->short_id), id);
 		copy_text(found->name, sizeof(found->name), found->short_id);
 	} else {
-		set_name(found, id);
+		set_name(found, rule->id, id);
 	}
 }
 
@@ -280,20 +329,26 @@ static bool is_folder(const struct walk *walk)
 		word_starts(word, "pod") || word_ends(word, "kubepods"));
 }
 
-/* Kind of the unit at this word; IDENTITY_OTHER when it is none. */
-static enum identity_kind unit_kind(const struct walk *walk)
+/* The kind of the unit at this word; IDENTITY_OTHER when it is none. Services and scopes are targets. */
+static enum identity_kind match_unit(struct walk *walk)
 {
 	struct word id;
+
 	if (is_folder(walk))
 		return IDENTITY_SLICE;
 	if (word_is(walk->parent, "libpod_parent") &&
 	    container_file_is_id(walk->word.text, walk->word.length))
 		return IDENTITY_SLICE;
 	const struct identity_rule *rule = find_rule(identity_unit_rules, walk, &id);
-	return rule ? rule->kind : IDENTITY_OTHER;
+	if (!rule)
+		return IDENTITY_OTHER;
+	if (rule->kind != IDENTITY_SLICE && walk->found->root_length == 0)
+		take(walk, &(struct identity_rule){.id = rule->id, .kind = rule->kind},
+		     rule->id == ID_RANDOM ? id : walk->word);
+	return rule->kind;
 }
 
-/* No container on the path: the unit that was met first, or the cgroup itself. */
+/* No container on the path: the first unit on it, or the cgroup itself. */
 static void conclude(struct walk *walk, enum identity_kind last)
 {
 	struct identity *found = walk->found;
@@ -306,7 +361,7 @@ static void conclude(struct walk *walk, enum identity_kind last)
 	found->root_length = strlen(walk->path);
 	copy_text(found->id, sizeof(found->id), walk->path);
 	const char *below = walk->path + walk->prefix_length;
-	(void)identity_sanitise(below, strlen(below), found->name, sizeof(found->name));
+	(void)text_escape(below, strlen(below), found->name, sizeof(found->name));
 }
 
 static void settle_role(struct identity *found, size_t path_length)
@@ -361,9 +416,7 @@ int identity_parse(const char *path, size_t prefix_length, struct identity *ret_
 		note_context(&walk);
 		if (match_container(&walk))
 			break;
-		last = unit_kind(&walk);
-		if ((last == IDENTITY_SERVICE || last == IDENTITY_SCOPE) && found->root_length == 0)
-			take(&walk, &(struct identity_rule){.id = ID_NAME, .kind = last}, word);
+		last = match_unit(&walk);
 		walk.parent_at_root = walk.at_root;
 		walk.at_root = false;
 		walk.parent = word;

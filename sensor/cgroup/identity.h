@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 enum identity_kind {
-	IDENTITY_OTHER,  /* a cgroup that nothing here recognises: told by its path */
+	IDENTITY_OTHER,  /* a cgroup that no rule recognises: named by its path */
 	IDENTITY_DOCKER, /* also any 64-hex cgroup whose runtime the path does not name */
 	IDENTITY_PODMAN,
 	IDENTITY_CONTAINERD,
@@ -20,14 +20,19 @@ enum identity_kind {
 	IDENTITY_KUBEPODS, /* a pod's container whose runtime the path does not name */
 	IDENTITY_LXC,
 	IDENTITY_LIBVIRT,
-	IDENTITY_QEMU,    /* a VM without libvirt (Proxmox) */
-	IDENTITY_MACHINE, /* registered with systemd-machined: nspawn and the like */
-	IDENTITY_SLURM,   /* a job */
-	IDENTITY_JOB,     /* a job of another batch system: OAR, PBS, LSF, HTCondor */
-	IDENTITY_RUN,     /* `wattribute run`: /wattribute/<name> */
+	IDENTITY_QEMU,        /* a VM without libvirt (Proxmox) */
+	IDENTITY_MACHINE,     /* registered with systemd-machined: nspawn and the like */
+	IDENTITY_SLURM,       /* a job */
+	IDENTITY_JOB,         /* a job of another batch system: OAR, PBS, LSF, HTCondor, Nomad, Mesos */
+	IDENTITY_KATA,        /* a sandbox of Kata Containers: a VM in place of a pod */
+	IDENTITY_FIRECRACKER, /* a microVM that Firecracker's jailer started */
+	IDENTITY_GARDEN,      /* Cloud Foundry's containers */
+	IDENTITY_FLATPAK,     /* an application, however often it was started */
+	IDENTITY_SNAP,
+	IDENTITY_RUN, /* `wattribute run`: /wattribute/<name> */
 	IDENTITY_SERVICE,
 	IDENTITY_SCOPE,
-	IDENTITY_SLICE,   /* a folder of others: slices, pods, the folders of the runtimes */
+	IDENTITY_SLICE,   /* a folder of other cgroups: slices, pods, the runtimes' folders */
 	IDENTITY_MONITOR, /* a runtime's helper beside a container (conmon, lxc.monitor): left to `system` */
 	IDENTITY_KINDS
 };
@@ -35,7 +40,7 @@ extern const char
 	*const identity_kind_names[IDENTITY_KINDS]; /* "docker", "podman", ...; for report_target.runtime */
 
 enum identity_role {
-	IDENTITY_ROLE_NONE,   /* no target; what runs in it itself belongs to `system` */
+	IDENTITY_ROLE_NONE,   /* no target; its own processes belong to `system` */
 	IDENTITY_ROLE_TARGET, /* the target's own cgroup */
 	IDENTITY_ROLE_NESTED, /* somewhere below it: folds into the target */
 	IDENTITY_ROLE_LEAF,   /* a target for as long as it holds no other cgroup */
@@ -49,25 +54,20 @@ struct identity {
 	enum identity_kind kind;
 	enum identity_role role;
 	size_t root_length; /* this many bytes of the path are the target's own cgroup; 0 without a target */
-	char id[IDENTITY_NAME_MAX + 1];        /* 64 hex digits, or the name by which the runtime knows it */
+	char id[IDENTITY_NAME_MAX + 1];        /* 64 hex digits, or the runtime's name for it */
 	char short_id[IDENTITY_SHORT_HEX + 1]; /* of a 64-hex id; "" for what has none */
 	char pod_uid[IDENTITY_ID_HEX + 1];     /* with dashes, as Kubernetes writes it; Podman's pod id; "" */
 	char name_space[IDENTITY_NAME_MAX + 1]; /* containerd's, where the path has it */
-	char name[IDENTITY_NAME_MAX + 1];       /* as far as the path tells; the short id where it does not */
+	char name[IDENTITY_NAME_MAX + 1];       /* from the path if possible, else the short ID */
 };
 
 /*
- * `path` is below the hierarchy's mount point and starts with a slash; "/" is the machine (no target).
- * The first `prefix_length` bytes are not looked at: the cgroup that the sensor's view of the host starts in.
- * 0, or -EINVAL for what is no such path (relative, "..", longer than 4096, prefix inside a component).
+ * `path` is below the hierarchy's mount point and starts with a slash; "/" is the machine (no target). The
+ * first `prefix_length` bytes are skipped: the cgroup in which the sensor's view of the host starts. 0, or
+ * -EINVAL for an invalid path (relative, "..", longer than 4096, prefix inside a component).
  */
 int identity_parse(const char *path, size_t prefix_length, struct identity *ret_identity);
 
-/*
- * Copies a name so that it is valid UTF-8 without control characters and of at most size - 1 bytes (cut at a
- * character), "?" in place of what is not. text[length] can be read. Returns the length.
- */
-size_t identity_sanitise(const char *text, size_t length, char *ret, size_t size);
 /* systemd's escapes in unit and machine names (\x2d is "-") undone; size counts the NUL. Returns the length.
  */
 size_t identity_unescape(const char *text, size_t length, char *ret, size_t size);

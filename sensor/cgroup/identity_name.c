@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names and IDs as text: undoing systemd's escapes, making foreign names valid in a report. Pure. Called by
- * identity.c, container_info.c and the target table.
+ * Undoes systemd's escapes in names and IDs. Pure. Called by identity.c.
  */
 #include "cgroup/identity.h"
-#include "base/text.h"
-
-#include <stdint.h>
-#include <string.h>
 
 static int hex_digit(char c)
 {
@@ -33,31 +28,6 @@ size_t identity_unescape(const char *text, size_t length, char *ret, size_t size
 		} else {
 			ret[n++] = text[i];
 		}
-	}
-	ret[n] = '\0';
-	return n;
-}
-
-size_t identity_sanitise(const char *text, size_t length, char *ret, size_t size)
-{
-	size_t n = 0, i = 0;
-	while (i < length) {
-		const uint8_t *at = (const uint8_t *)text + i;
-		size_t bytes = text_utf8_length(text + i);
-		if (bytes > length - i)
-			bytes = 0;
-		/* C0, DEL and the C1 controls (U+0080 to U+009F) */
-		bool control =
-			bytes == 1 ? *at < 0x20 || *at == 0x7f : bytes == 2 && at[0] == 0xc2 && at[1] < 0xa0;
-		size_t out = bytes && !control ? bytes : 1;
-		if (n + out >= size)
-			break;
-		if (bytes && !control)
-			memcpy(ret + n, at, bytes);
-		else
-			ret[n] = '?';
-		n += out;
-		i += bytes ? bytes : 1;
 	}
 	ret[n] = '\0';
 	return n;

@@ -6,15 +6,17 @@
 #include "cgroup/identity_rules.h"
 
 const char *const identity_kind_names[IDENTITY_KINDS] = {
-	[IDENTITY_OTHER] = "cgroup",    [IDENTITY_DOCKER] = "docker",
-	[IDENTITY_PODMAN] = "podman",   [IDENTITY_CONTAINERD] = "containerd",
-	[IDENTITY_CRIO] = "crio",       [IDENTITY_KUBEPODS] = "kubernetes",
-	[IDENTITY_LXC] = "lxc",         [IDENTITY_LIBVIRT] = "libvirt",
-	[IDENTITY_QEMU] = "qemu",       [IDENTITY_MACHINE] = "machine",
-	[IDENTITY_SLURM] = "slurm",     [IDENTITY_RUN] = "run",
-	[IDENTITY_JOB] = "job",         [IDENTITY_SERVICE] = "systemd",
-	[IDENTITY_SCOPE] = "scope",     [IDENTITY_SLICE] = "slice",
-	[IDENTITY_MONITOR] = "monitor",
+	[IDENTITY_OTHER] = "cgroup",  [IDENTITY_DOCKER] = "docker",
+	[IDENTITY_PODMAN] = "podman", [IDENTITY_CONTAINERD] = "containerd",
+	[IDENTITY_CRIO] = "crio",     [IDENTITY_KUBEPODS] = "kubernetes",
+	[IDENTITY_LXC] = "lxc",       [IDENTITY_LIBVIRT] = "libvirt",
+	[IDENTITY_QEMU] = "qemu",     [IDENTITY_MACHINE] = "machine",
+	[IDENTITY_SLURM] = "slurm",   [IDENTITY_RUN] = "run",
+	[IDENTITY_JOB] = "job",       [IDENTITY_SERVICE] = "systemd",
+	[IDENTITY_KATA] = "kata",     [IDENTITY_FIRECRACKER] = "firecracker",
+	[IDENTITY_GARDEN] = "garden", [IDENTITY_FLATPAK] = "flatpak",
+	[IDENTITY_SNAP] = "snap",     [IDENTITY_SCOPE] = "scope",
+	[IDENTITY_SLICE] = "slice",   [IDENTITY_MONITOR] = "monitor",
 };
 
 const struct identity_rule identity_container_rules[] = {
@@ -38,6 +40,14 @@ const struct identity_rule identity_container_rules[] = {
 	{"libpod_parent", "", "", ID_HEX, IDENTITY_SLICE, NULL},
 	{NULL, "machine-libpod_pod_", ".slice", ID_HEX, IDENTITY_SLICE, NULL},
 	{NULL, "user-libpod_pod_", ".slice", ID_HEX, IDENTITY_SLICE, NULL},
+	/* Kata Containers: a pod's VM; what is not in the pod's own cgroup is in kata_overhead */
+	{NULL, "kata_", "", ID_HEX, IDENTITY_KATA, NULL},
+	{"/kata_overhead", "", "", ID_HEX, IDENTITY_KATA, NULL},
+	/* BuildKit's steps: the systemd driver gives the OCI path as it is, the cgroupfs driver the bare id
+	 */
+	{NULL, "system.slice:docker:", "", ID_BUILD, IDENTITY_DOCKER, NULL},
+	{"docker", "", "", ID_BUILD, IDENTITY_DOCKER, NULL},
+	{"/buildkit", "", "", ID_BUILD, IDENTITY_DOCKER, NULL},
 	/* cgroupfs drivers: the bare id */
 	{"k8s.io", "", "", ID_HEX, IDENTITY_CONTAINERD, "k8s.io"},
 	{"default", "", "", ID_HEX, IDENTITY_CONTAINERD, "default"},
@@ -53,6 +63,9 @@ const struct identity_rule identity_container_rules[] = {
 	{NULL, "machine-qemu\\x2d", ".scope", ID_NAME, IDENTITY_LIBVIRT, NULL},
 	{NULL, "machine-lxc\\x2d", ".scope", ID_NAME, IDENTITY_LXC, NULL},
 	{NULL, "machine-", ".scope", ID_NAME, IDENTITY_MACHINE, NULL},
+	{NULL, "systemd-nspawn@", ".service", ID_NAME, IDENTITY_MACHINE, NULL},
+	{NULL, "systemd-vmspawn@", ".service", ID_NAME, IDENTITY_MACHINE, NULL},
+	{"firecracker", "", "", ID_NAME, IDENTITY_FIRECRACKER, NULL}, /* <name of the program>/<--id> */
 	{NULL, "", ".libvirt-qemu", ID_NAME, IDENTITY_LIBVIRT, NULL},
 	{NULL, "", ".libvirt-lxc", ID_NAME, IDENTITY_LXC, NULL},
 	{"qemu.slice", "", ".scope", ID_NAME, IDENTITY_QEMU, NULL},
@@ -66,6 +79,14 @@ const struct identity_rule identity_container_rules[] = {
 	{"/torque", "", "", ID_NAME, IDENTITY_JOB, NULL},
 	{NULL, "job.", "", ID_NUMBERS, IDENTITY_JOB, NULL}, /* LSF: /lsf/CLUSTER/job.12.345.678 */
 	{"htcondor", "condor_", "", ID_NAME, IDENTITY_JOB, NULL},
+	{"share.slice", "", ".scope", ID_GUID, IDENTITY_JOB, NULL}, /* Nomad: <allocation>.<task> */
+	{"reserve.slice", "", ".scope", ID_GUID, IDENTITY_JOB, NULL},
+	{"nomad.slice", "", ".scope", ID_GUID, IDENTITY_JOB, NULL}, /* before Nomad 1.7 */
+	{"/nomad", "", "", ID_GUID, IDENTITY_JOB, NULL},
+	{"/mesos", "", "", ID_GUID, IDENTITY_JOB, NULL},
+	{"garden", "", "", ID_GUID, IDENTITY_GARDEN, NULL},
+	{"good", "", "", ID_GUID, IDENTITY_GARDEN, NULL}, /* its shares of the CPU */
+	{"bad", "", "", ID_GUID, IDENTITY_GARDEN, NULL},
 	{"/default", "", "", ID_NAME, IDENTITY_CONTAINERD, "default"},
 	{"/wattribute", "", "", ID_NAME, IDENTITY_RUN, NULL},
 	{NULL, NULL, NULL, ID_NONE, IDENTITY_OTHER, NULL},
@@ -77,12 +98,24 @@ const struct identity_rule identity_unit_rules[] = {
 	 NULL},                                                  /* the user's manager: a folder of units */
 	{NULL, "init.scope", "", ID_NONE, IDENTITY_SLICE, NULL}, /* systemd itself: left to `system` */
 	{NULL, "", ".service", ID_NAME, IDENTITY_SERVICE, NULL},
+	{NULL, "app-flatpak-", ".scope", ID_RANDOM, IDENTITY_FLATPAK, NULL},
+	{NULL, "snap.", ".scope", ID_RANDOM, IDENTITY_SNAP, NULL},
 	{NULL, "", ".scope", ID_NAME, IDENTITY_SCOPE, NULL},
 	{NULL, "", ".mount", ID_NAME, IDENTITY_SERVICE, NULL},
 	{NULL, "", ".socket", ID_NAME, IDENTITY_SERVICE, NULL},
 	{NULL, "", ".swap", ID_NAME, IDENTITY_SERVICE, NULL},
 	{NULL, "", ".slice", ID_NAME, IDENTITY_SLICE, NULL},
 	{"/", "docker", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "buildkit", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "firecracker", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "kata_overhead", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "nomad", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "mesos", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "garden", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"garden", "good", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"garden", "bad", "", ID_NONE, IDENTITY_SLICE, NULL},
+	{"/", "ecs", "", ID_NONE, IDENTITY_SLICE, NULL}, /* Amazon's agent: the task, its containers */
+	{"ecs", "", "", ID_NAME, IDENTITY_SLICE, NULL},
 	{"/", "oar", "", ID_NONE, IDENTITY_SLICE, NULL},
 	{"/", "pbspro", "", ID_NONE, IDENTITY_SLICE, NULL},
 	{"/", "torque", "", ID_NONE, IDENTITY_SLICE, NULL},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tables of what a component of a cgroup path may look like, by runtime and driver. Private to
- * identity.c; a new runtime is a new row.
+ * Tables of patterns for the components of a cgroup path, by runtime and driver. Private to identity.c; a new
+ * runtime is a new row.
  */
 #pragma once
 
@@ -13,6 +13,9 @@ enum identity_rule_id {
 	ID_NUMBER,  /* digits only */
 	ID_NUMBERS, /* digits and dots */
 	ID_JOB,     /* OAR's: "oar-u1000-j55" */
+	ID_GUID,    /* starts with 8-4-4-4 hex digits and a dash: Nomad's, Mesos', Garden's */
+	ID_BUILD,   /* 25 of [a-z0-9]: a step of BuildKit */
+	ID_RANDOM,  /* a name that ends in random digits or a UUID, which are no part of it */
 	ID_NONE,    /* nothing: prefix + suffix are the whole component */
 };
 
@@ -36,6 +39,6 @@ struct identity_colon_rule {
 /* Containers, VMs and jobs: the outermost fit on a path is the target. All tables end with an entry of NULLs.
  */
 extern const struct identity_rule identity_container_rules[];
-/* Looked at only where no container is found: the outermost service or scope is kept. */
+/* Used only if no container is found: the outermost service or scope is kept. */
 extern const struct identity_rule identity_unit_rules[];
 extern const struct identity_colon_rule identity_colon_rules[];

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "cgroup/cgroup_mounts.h"
 #include "process/duty.h"
 #include "process/ipc.h"
 #include "base/log.h"
@@ -19,9 +20,10 @@
 #include <poll.h>
 #include <string.h>
 
+#define CONFINE_PLACES         32 /* mounts of cgroups, and what the options name */
 #define COLLECT_UNSEEN_RESCANS 12 /* rescans between two looks at the other hierarchies */
 #define COLLECT_FLUSH_IDLE_S                                                                                 \
-	2 /* at the end: how long the writer may take nothing before the rest is given up */
+	2 /* at the end: how long the writer may accept nothing before the rest is discarded */
 
 static void stop(struct collect *collect, int result)
 {
@@ -40,7 +42,7 @@ static void on_tick(struct loop_tick *tick, const struct loop_tick_time *time)
 {
 	struct collect *collect = tick->data;
 
-	/* What inotify has to say of now belongs to this tick. */
+	/* Pending inotify events belong to this tick. */
 	if (collect->watch)
 		collect_discover(collect);
 	collect_read_tick(collect, time->missed);
@@ -55,7 +57,7 @@ static void on_cgroups(struct ev_loop *ev, ev_io *watcher, int events)
 	(void)events;
 	collect_discover(collect);
 	collect_follow_edges(collect);
-	/* Whatever comes next waits a little, so that a storm of births costs no storm of wake-ups. */
+	/* Further events wait a little, so that a burst of births does not cause a burst of wake-ups. */
 	ev_io_stop(ev, watcher);
 	collect->discovery_pause.repeat = collect_discovery_pause_s(collect);
 	ev_timer_again(ev, &collect->discovery_pause);
@@ -98,6 +100,11 @@ static void take_status(struct collect *collect, const struct link_status *statu
 {
 	const uint64_t lost = status->dropped + status->spool_dropped;
 
+	collect->writer_done = status->ticks_done;
+	collect->writer_heard_ns = clock_monotonic_ns();
+	if (collect->writer_silent)
+		log_notice("link", 0, "the writer process answers again");
+	collect->writer_silent = false;
 	if (lost > collect->writer_lost) {
 		collect->lost[REPORT_LOST_SPOOL] += lost - collect->writer_lost;
 		collect->writer_lost = lost;
@@ -176,6 +183,41 @@ static void start_watchers(struct collect *collect)
 	}
 }
 
+/* It reads the kernel's files of processes, devices and cgroups, wherever those are, and none of anybody's.
+ */
+static void add_mount(void *data, const struct cgroup_mount *mount)
+{
+	const char **places = data;
+	unsigned n = 0;
+
+	while (places[n])
+		n++;
+	if (n < CONFINE_PLACES)
+		places[n] = mount->path;
+}
+
+static void confine(const struct sensor_config *config)
+{
+	const char *places[CONFINE_PLACES + 1] = {"/proc", "/sys"};
+	struct cgroup_mounts *mounts = NULL;
+	struct reason why = {""};
+	unsigned n = 2;
+
+	if (config->sysfs_root)
+		places[n++] = config->sysfs_root;
+	if (config->procfs_root)
+		places[n++] = config->procfs_root;
+	if (config->cgroup_base)
+		places[n++] = config->cgroup_base;
+	if (config->resctrl_root)
+		places[n++] = config->resctrl_root;
+	if (cgroup_mounts_read("/proc/self/mountinfo", &mounts) == 0)
+		cgroup_mounts_each(mounts, add_mount, places);
+	if (sandbox_confine(SANDBOX_READS_BELOW, places, (enum sandbox_mode)config->sandbox, &why) < 0)
+		log_info("sandbox", 0, "all files that the user may read stay in reach: %s", why.text);
+	cgroup_mounts_free(mounts);
+}
+
 /* Everything is open: from here on this process has no rights. */
 static int give_up_rights(struct collect *collect)
 {
@@ -186,10 +228,10 @@ static int give_up_rights(struct collect *collect)
 	int r = 0;
 
 	if (geteuid() == 0) {
-		r = sandbox_find_user(config->user, &uid, &gid);
-		if (r < 0) {
+		if (!sandbox_service_user(config->user, &uid, &gid)) {
+			r = -ENOENT;
 			log_error("sandbox", 0, "user '%s' does not exist; choose another with --user",
-				  config->user);
+				  config->user ? config->user : "nobody");
 			return r;
 		}
 	}
@@ -199,14 +241,15 @@ static int give_up_rights(struct collect *collect)
 		return r;
 	}
 	if (collect->simulated)
-		return 0; /* it touches nothing of this machine, and writes its truth */
+		return 0; /* it touches nothing of this machine, and writes a file of true values */
+	confine(config);
 	r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, &why);
 	if (r < 0)
 		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
 	return 0;
 }
 
-/* At the end: as long as the writer takes something, it may take its time. */
+/* At the end: as long as the writer makes progress, it may continue. */
 static void flush_link(struct collect *collect)
 {
 	unsigned idle_s = 0;
@@ -242,7 +285,7 @@ static int run(struct collect *collect)
 		 collect->config->interval_ms);
 	loop_run(&collect->loop);
 	(void)notify_stopping(&collect->notify);
-	/* The counts since the last tick are not lost, unless --ticks asked for so many and no more. */
+	/* The counts since the last tick are written too, unless --ticks set the exact number. */
 	if (!collect->simulated && collect->config->ticks == 0 && collect->result == 0) {
 		loop_tick_stop(&collect->tick);
 		collect_read_tick(collect, 0);

@@ -12,6 +12,7 @@
 #include "priv/container_file.h"
 #include "machine/cpu_gaps.h"
 #include "machine/cpu_online.h"
+#include "collect/collect_gpu.h"
 #include "collect/edges.h"
 #include "collect/encode.h"
 #include "write/link.h"
@@ -20,27 +21,31 @@
 #include "config/sensor_config.h"
 #include "source/source.h"
 #include "target/target.h"
+#include "collect/machine_facts.h"
 #include "machine/topology.h"
 
-#define COLLECT_SYSTEMS_MAX SENSOR_GROUPS_MAX
+#define COLLECT_SYSTEMS_MAX (SENSOR_GROUPS_MAX + 1) /* the GPUs */
 
-/* Targets that the activity source had no descriptor or no cell for: they are counted by CPU time instead. */
+/* Targets for which the activity source had no descriptor or cell: they are counted by CPU time instead. */
 struct collect_overflow {
 	struct activity_source *source;  /* NULL: none is needed, or none works here */
 	struct activity_cgroup *cgroups; /* [n], their own ones */
 	unsigned n, capacity;
+	uint8_t *quiet; /* [n_quiet], by slot: ticks since the activity source counted anything there */
+	unsigned n_quiet, quiet_capacity;
+	unsigned next_quiet; /* where the search for one goes on */
 };
 
 struct collect;
 
 /*
- * A machine in place of this one: how a simulated one is opened, makes its ticks and is closed. sensor/ knows
- * only these calls; the simulation itself lives in another program.
+ * A replacement for this machine: how a simulated one is opened, makes its ticks and is closed. sensor/ knows
+ * only these calls; the simulation is in another program.
  */
 struct collect_machine {
 	/* Sets topology, clock, context.simulated and open_file. 0, or a negative errno after a message. */
 	int (*open)(struct collect *collect);
-	/* Starts the ticks, in place of the timer. */
+	/* Starts the ticks instead of the timer. */
 	int (*start)(struct collect *collect);
 	/* The writer has caught up: ticks may continue. */
 	void (*resume)(struct collect *collect);
@@ -54,6 +59,7 @@ struct collect {
 	struct notify notify;
 	/* the machine */
 	struct topology topology;
+	struct machine_facts facts;
 	struct cpu_online online;
 	struct cpu_gaps gaps; /* of this tick */
 	bool cpus_changed;    /* in this tick */
@@ -61,10 +67,14 @@ struct collect {
 	struct source_context context;
 	char boot_id[40];
 	/* sources */
+	struct collect_gpu *gpu; /* NULL: none */
 	struct system_source *systems[COLLECT_SYSTEMS_MAX];
 	const struct event_group_request *requests[COLLECT_SYSTEMS_MAX]; /* what each of them serves */
 	unsigned n_systems;
 	struct activity_source *activity;
+	struct target_source *measured; /* energy of some targets; NULL: none */
+	struct target_load *loads;      /* [loads_capacity] */
+	unsigned loads_capacity;
 	struct collect_overflow overflow;
 	struct choose_report chosen;
 	const struct system_source_ops *energy_source; /* NULL: none */
@@ -83,10 +93,13 @@ struct collect {
 	struct edges edges;
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since start */
 	uint64_t writer_lost;              /* of these, by the writer */
+	uint64_t writer_done;              /* ticks that it has stored or spooled */
+	uint64_t writer_heard_ns;          /* when it last reported progress; 0: never */
+	bool writer_silent;                /* it has not for too long, and this was logged */
 	int64_t last_time_ms;
 	bool clock_behind;
 	bool told_overflow;
-	unsigned told_nameless; /* causes that the log has, a bit each */
+	unsigned told_nameless; /* causes already logged, one bit each */
 	unsigned n_rescans;
 	bool told_unseen;
 	/* watchers */
@@ -105,22 +118,25 @@ struct collect {
  */
 int collect_main(struct sensor_config *config, const struct collect_machine *simulated);
 
-/* collect_open.c: everything there is to open, in order; and back. */
+/* collect_open.c: opens everything, in order, and closes it. */
 int collect_open(struct collect *collect);
 void collect_close(struct collect *collect);
-/* The machine has changed its shape: topology and sources, and all targets join again. Between two ticks. */
+/*
+ * The machine's CPUs have changed: reopens topology and sources, and all targets join again. Between two
+ * ticks.
+ */
 void collect_reopen_sources(struct collect *collect);
 /* Where container runtimes keep their files, by the configuration. For priv, too. */
 void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots);
 /* collect_targets.c: the table's calls, passed on to the activity source. */
 void collect_target_events(struct collect *collect, struct target_events *ret_events);
-/* What has come and gone since the last call, from the activity source and from inotify. */
+/* Handles births and ends since the last call, from the activity source and from inotify. */
 void collect_discover(struct collect *collect);
-/* Containers that are in another cgroup hierarchy than the one that is watched: said once. */
+/* Logs once that containers are outside the watched cgroup hierarchy. */
 void collect_find_unseen(struct collect *collect);
-/* After a tick: departed cgroups leave the source, ended slots become free. */
+/* After a tick: removes departed cgroups from the source, and frees ended slots. */
 void collect_release_ended(struct collect *collect);
-/* Counts of an ended target whose name lives on are added to its successor's, so that one report has both. */
+/* Adds the counts of an ended target to its successor of the same name, so that one report has both. */
 void collect_merge_successors(struct collect *collect);
 /*
  * collect_overflow.c: a cheaper source for what the activity source refused with -EMFILE.
@@ -134,26 +150,36 @@ int collect_overflow_add(struct collect *collect, const struct activity_cgroup *
 bool collect_overflow_remove(struct collect_overflow *overflow, const struct activity_cgroup *cgroup);
 bool collect_overflow_has(const struct collect_overflow *overflow, unsigned slot);
 struct activity_frame *collect_overflow_frame(const struct collect_overflow *overflow);
-void collect_overflow_move_back(struct collect *collect);
+/* After each tick: the busiest to the activity source, where there is room or where an idle one gives way. */
+void collect_overflow_balance(struct collect *collect);
+/*
+ * collect_measured.c: energy that the hardware counts for targets. open: once, after a check of --resctrl;
+ * negative: it is required. balance: after a tick, the busiest are measured.
+ */
+int collect_measured_open(struct collect *collect);
+void collect_measured_balance(struct collect *collect);
+void collect_measured_close(struct collect *collect);
 /* For the sources as they are now. */
 struct encoder *collect_new_encoder(struct collect *collect);
 /* collect_energy.c: starts the readings between ticks where counters may wrap within one. */
 void collect_keep_energy(struct collect *collect);
-/* After a tick: now and then, a better source than the one in use. */
+/* After a tick: from time to time, looks for a better source than the one in use. */
 void collect_better_energy(struct collect *collect);
-/* collect_cpus.c: CPUs that go and come. look: before a tick's reading. take_back: after it. take_new: after
- * its reports. */
+/*
+ * collect_cpus.c: CPUs that go offline and come back. look: before a tick's reading. take_back: after it.
+ * take_new: after its reports.
+ */
 void collect_open_cpus(struct collect *collect);
 void collect_look_at_cpus(struct collect *collect);
 void collect_take_back_cpus(struct collect *collect);
 void collect_take_new_cpus(struct collect *collect);
-/* collect_edges.c: extra readings where a target is born or ends. start: with the ticks. */
+/* collect_edges.c: extra readings when a target is born or ends. start: with the ticks. */
 void collect_start_edges(struct collect *collect);
-/* After each look for what has come and gone: reads, or sets the time to. */
+/* After each check for births and ends: reads, or schedules a reading. */
 void collect_follow_edges(struct collect *collect);
-/* For how long inotify is left alone after a look, in s. */
+/* How long inotify is not read after a check, in s. */
 double collect_discovery_pause_s(struct collect *collect);
 /* collect_tick.c: one reading of everything. `missed`: ticks that were due and did not come. */
 void collect_read_tick(struct collect *collect, uint64_t missed);
-/* Reads once without reporting, so that the first tick has something to differ from. */
+/* Reads once without reporting: the baseline of the first tick. */
 void collect_read_baseline(struct collect *collect);

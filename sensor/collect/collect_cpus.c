@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUs that go offline, come back or come for the first time while the sensor runs. That events are dead the
- * sources find by the events themselves (machine/cpu_gaps.h) and open them again; here it is reported once
- * and counted. For a CPU that was not there at the start all sources are opened again, as their places are
- * laid out for the CPUs that there are. Called in each tick.
+ * CPUs that go offline, come back or come for the first time while the sensor runs. The sources detect dead
+ * events by the events themselves (machine/cpu_gaps.h) and open them again; here this is logged once and
+ * counted. If a CPU was not there at the start, all sources are opened again, because their layout depends on
+ * the CPUs. Called in each tick.
  */
 #include "collect/collect.h"
 
@@ -30,7 +30,7 @@ void collect_look_at_cpus(struct collect *collect)
 				   topology->cpus[i].id);
 }
 
-/* A resume of a machine brings all of its CPUs but one back: one line. */
+/* When a machine resumes, all CPUs but one come back: one log line. */
 static void report_gaps(struct collect *collect)
 {
 	const struct cpu_gaps *gaps = &collect->gaps;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extra readings in the collect process: what the target table says of births and ends, and the timer of a
- * reading that must wait. How many there may be, and when, is in edges.c.
+ * Extra readings in the collect process: births and ends reported by the target table, and the timer of a
+ * delayed reading. How many there may be, and when, is in edges.c.
  */
 #include "collect/collect.h"
 
@@ -11,9 +11,9 @@
 #include <inttypes.h>
 
 /*
- * Between two looks at what inotify has, the ticks' own apart: a source that counts from birth on can wait,
- * others lose what is done before they have heard of it. While there may be extra readings a birth or an end
- * is to be seen at once.
+ * Shortest time between two reads of inotify outside ticks: a source that counts from birth can wait, others
+ * lose what happens before they know of the cgroup. While extra readings are allowed, births and ends must be
+ * seen at once.
  */
 #define PAUSE_S       0.25
 #define PAUSE_SHORT_S 0.05
@@ -67,7 +67,7 @@ static void on_edge(struct ev_loop *ev, ev_timer *timer, int events)
 void collect_start_edges(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
-	/* Who wants so many ticks and no more wants them equal. */
+	/* With --ticks, ticks are of equal length. */
 	const bool off = collect->simulated || !collect->watch || config->ticks > 0;
 
 	edges_init(&collect->edges, off ? 0 : (unsigned)config->edge_readings,

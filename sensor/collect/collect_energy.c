@@ -11,8 +11,7 @@
 
 #include <inttypes.h>
 
-/* Twice in the time of a wrap at full power; more often is no use, less often makes a reset look like a wrap.
- */
+/* Twice per wrap at full power: more often is useless, and less often makes a reset look like a wrap. */
 #define KEEP_SHORTEST_NS (100 * CLOCK_NS_PER_MS)
 #define KEEP_LONGEST_NS  (10 * CLOCK_NS_PER_S)
 #define BETTER_FIRST_NS  (5 * CLOCK_NS_PER_S)
@@ -66,7 +65,7 @@ void collect_keep_energy(struct collect *collect)
 	ev_timer_start(collect->loop.ev, &collect->keep);
 }
 
-/* Between two ticks: the old one has been read just now, and the new one begins here. */
+/* Between two ticks: the old source has just been read, and the new one begins here. */
 static void replace(struct collect *collect, unsigned index, struct system_source *better)
 {
 	struct system_source *old = collect->systems[index];
@@ -83,7 +82,8 @@ static void replace(struct collect *collect, unsigned index, struct system_sourc
 	encoder_free(collect->encoder);
 	collect->encoder = encoder;
 	old->ops->close(old);
-	collect->energy_source = better->ops;
+	if (choose_is_socket_energy(collect->requests[index]))
+		collect->energy_source = better->ops;
 	collect_keep_energy(collect);
 }
 

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "priv/container_file.h"
 #include "config/defaults.h"
+#include "machine/procstat.h"
+#include "gpu/gpu_main.h"
 #include "process/duty.h"
 #include "machine/fd_budget.h"
 #include "base/log.h"
@@ -17,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +47,7 @@ static int open_machine(struct collect *collect)
 	if (r < 0)
 		return log_error("topology", r, "no CPU found below '%s'; check --sysfs-root",
 				 config->sysfs_root);
+	machine_facts_read(config->sysfs_root, &collect->topology, &collect->facts);
 	collect_open_cpus(collect);
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/random/boot_id", config->procfs_root);
 	if (text_read_file_at(AT_FDCWD, path, collect->boot_id, sizeof(collect->boot_id)) < 0)
@@ -51,10 +55,12 @@ static int open_machine(struct collect *collect)
 	*context = (struct source_context){
 		.sysfs_root = config->sysfs_root,
 		.procfs_root = config->procfs_root,
+		.resctrl_root = config->resctrl_root,
 		.topology = &collect->topology,
 		.online = &collect->online,
 		.gaps = &collect->gaps,
 		.tdp_w = config->tdp_w,
+		.package_w = fmax(collect->facts.report.design_w, collect->facts.report.limit_w),
 		.per_cpu = config->per_cpu,
 		.strict = config->strict,
 		.fd_budget = fd_budget_raise(),
@@ -88,7 +94,7 @@ static int open_cgroups(struct collect *collect)
 	return 0;
 }
 
-/* Is a machine group of this name counted with the containers already? */
+/* Is a machine group of this name already counted with the containers? */
 static bool is_counted(const struct collect *collect, const char *name)
 {
 	const struct activity_frame *frame = collect->activity ? &collect->activity->frame : NULL;
@@ -128,13 +134,14 @@ static int open_systems(struct collect *collect, bool doubles)
 					  group->name);
 				return r;
 			}
-			log_warning("source", 0, "group '%s' is skipped; the others are measured",
-				    group->name);
+			log_write(group->by_default && !choose_is_socket_energy(group) ? LOG_LEVEL_NOTICE
+										       : LOG_LEVEL_WARNING,
+				  "source", 0, "group '%s' is skipped; the others are measured", group->name);
 			continue;
 		}
 		collect->requests[collect->n_systems] = group;
 		collect->systems[collect->n_systems++] = source;
-		if (source->ops->energy)
+		if (source->ops->energy && (!collect->energy_source || choose_is_socket_energy(group)))
 			collect->energy_source = source->ops;
 	}
 	return 0;
@@ -161,11 +168,16 @@ static int open_activity(struct collect *collect)
 	if (!collect->activity)
 		log_warning("source", 0, "containers cannot be counted%s; only the machine is reported",
 			    config->activity ? " with the given --activity" : "");
+	if (collect->activity && collect->activity->ops != &source_cpustat &&
+	    procstat_has_watchdog(config->procfs_root))
+		log_info("source", 0,
+			 "the NMI watchdog takes one counter of each CPU; events may have to share the "
+			 "rest" REASON_FIX "sysctl kernel.nmi_watchdog=0");
 	collect_overflow_open(collect);
 	return 0;
 }
 
-/* As users give them: the runtime's folder, the one with the containers in it, or one a level too deep. */
+/* Users name the runtime's folder, the one that contains the containers, or one a level too deep. */
 static void add_roots(const char **roots, const struct config_list *list)
 {
 	static const char *const too_deep[] = {"/overlay-containers", "/vfs-containers"};
@@ -200,8 +212,7 @@ static bool is_part_of(const char *path, const char *const *below)
 	return false;
 }
 
-/* A folder that the user has named and that is of no use; those that are tried unasked may well be missing.
- */
+/* Warns of a useless folder that the user named; default folders may well be missing. */
 static void check_roots(const struct config_list *list, const char *option, const char *const *below,
 			const char *meant)
 {
@@ -231,6 +242,7 @@ void collect_container_roots(const struct sensor_config *config, struct containe
 	add_roots(ret_roots->docker, &config->docker_roots);
 	add_roots(ret_roots->storage, &config->podman_roots);
 	add_roots(ret_roots->containerd, &config->containerd_roots);
+	add_roots(ret_roots->pod_logs, &config->pod_log_roots);
 }
 
 static void on_created(void *data, const char *path, uint64_t id)
@@ -292,13 +304,56 @@ static int open_targets(struct collect *collect)
 	return 0;
 }
 
+static unsigned find_cgroup(void *data, const char *cgroup)
+{
+	const struct collect *collect = data;
+
+	return target_table_find_cgroup(collect->table, cgroup);
+}
+
+/* Once, however often the other sources are opened. */
+static void start_gpus(struct collect *collect)
+{
+	const struct sensor_config *config = collect->config;
+	struct reason why = {""};
+	int r;
+
+	if (collect->gpu || collect->simulated || !gpu_choose(config))
+		return;
+	r = priv_client_start_gpus(collect->context.priv);
+	if (r >= 0)
+		r = collect_gpu_open(r, find_cgroup, collect, &collect->gpu, &why);
+	if (r < 0)
+		log_warning("gpu", why.text[0] ? 0 : r, "GPUs are not measured: %s",
+			    why.text[0] ? why.text : "their process cannot be started");
+}
+
+static void open_gpus(struct collect *collect)
+{
+	static const struct event_group_request of_gpus = {.name = (char *)(uintptr_t)REPORT_GROUP_GPU};
+
+	start_gpus(collect);
+	if (!collect->gpu)
+		return;
+	collect->requests[collect->n_systems] = &of_gpus;
+	collect->systems[collect->n_systems++] = collect_gpu_source(collect->gpu);
+	log_info("source", 0, "group '" REPORT_GROUP_GPU "': %s, %u GPU%s",
+		 collect_gpu_source(collect->gpu)->ops->name,
+		 collect_gpu_source(collect->gpu)->group.n_places,
+		 collect_gpu_source(collect->gpu)->group.n_places == 1 ? "" : "s");
+}
+
 static int open_sources(struct collect *collect)
 {
 	int r = open_systems(collect, false);
 
 	if (r == 0)
 		r = open_activity(collect);
-	return r < 0 ? r : open_systems(collect, true);
+	if (r == 0)
+		r = open_systems(collect, true);
+	if (r == 0)
+		open_gpus(collect);
+	return r;
 }
 
 struct encoder *collect_new_encoder(struct collect *collect)
@@ -324,6 +379,8 @@ int collect_open(struct collect *collect)
 		log_error("source", 0, "nothing can be measured here; see wattribute-sensor --check-machine");
 		r = -ENODEV;
 	}
+	if (r == 0)
+		r = collect_measured_open(collect);
 	if (r == 0)
 		r = open_targets(collect);
 	if (r < 0)
@@ -375,8 +432,10 @@ void collect_reopen_sources(struct collect *collect)
 void collect_close(struct collect *collect)
 {
 	close_sources(collect);
+	collect_measured_close(collect);
 	cgroup_watch_close(collect->watch);
 	target_table_free(collect->table);
+	collect_gpu_close(collect->gpu);
 	if (collect->simulated)
 		collect->simulated->close(collect);
 	priv_client_free(collect->context.priv);

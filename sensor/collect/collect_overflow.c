@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What does not fit the descriptors goes to a cheaper source rather than away: targets that the activity
- * source refused are counted by cpu.stat, as group `cpustat` beside the others, until there is room for them
- * again. Called by the collect process; knows nothing of reports.
+ * Targets for which the activity source has no room are counted by cpu.stat instead, as group `cpustat`
+ * beside the others, until there is room for them again. Called by the collect process; knows nothing of
+ * reports.
  */
 #include "collect/collect.h"
+#include "base/array.h"
 
 #include "base/log.h"
 #include "base/reason.h"
@@ -12,7 +13,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define OVERFLOW_BACK_MAX 16 /* targets that move back in one tick: each opens descriptors */
+#define OVERFLOW_BACK_MAX 16      /* targets that move back in one tick: each opens descriptors */
+#define OVERFLOW_QUIET    10      /* ticks after which one counts as idle */
+#define OVERFLOW_BUSY_NS  1000000 /* CPU time in a tick that makes one busy */
 
 void collect_overflow_open(struct collect *collect)
 {
@@ -35,6 +38,7 @@ void collect_overflow_close(struct collect_overflow *overflow)
 	if (overflow->source)
 		overflow->source->ops->close(overflow->source);
 	free(overflow->cgroups);
+	free(overflow->quiet);
 	*overflow = (struct collect_overflow){0};
 }
 
@@ -66,17 +70,9 @@ int collect_overflow_add(struct collect *collect, const struct activity_cgroup *
 
 	if (!overflow->source)
 		return -EMFILE;
-	if (overflow->n == overflow->capacity) {
-		const unsigned capacity = overflow->capacity ? overflow->capacity * 2 : 64;
-		struct activity_cgroup *grown = reallocarray(overflow->cgroups, capacity, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		overflow->cgroups = grown;
-		overflow->capacity = capacity;
-	}
-	/* It has not been read while nobody needed it: what the machine did before is no part of this tick.
-	 */
+	if (!ARRAY_RESERVE(overflow->cgroups, overflow->capacity, overflow->n + 1))
+		return -ENOMEM;
+	/* It was not read while it was not needed: earlier activity is not part of this tick. */
 	if (overflow->n == 0)
 		(void)overflow->source->ops->read(overflow->source);
 	r = overflow->source->ops->add(overflow->source, cgroup);
@@ -101,42 +97,104 @@ bool collect_overflow_remove(struct collect_overflow *overflow, const struct act
 	return true;
 }
 
-/* The one that used most CPU time in the last tick: counts tell most of it. */
-static unsigned find_busiest(const struct collect_overflow *overflow)
+/* The target that used most CPU time in the last tick: it benefits most from counters. */
+static unsigned find_busiest(const struct collect_overflow *overflow, uint64_t *ret_ns)
 {
 	const struct activity_frame *frame = &overflow->source->frame;
-	uint64_t most_ns = 0;
 	unsigned busiest = 0;
 
+	*ret_ns = 0;
 	for (unsigned i = 0; i < overflow->n; i++) {
 		const uint64_t *counts = frame->counts + (size_t)overflow->cgroups[i].slot * frame->n_places;
 		uint64_t ns = 0;
 
 		for (unsigned place = 0; place < frame->n_places; place++)
 			ns += counts[place];
-		if (ns > most_ns) {
-			most_ns = ns;
+		if (ns > *ret_ns) {
+			*ret_ns = ns;
 			busiest = i;
 		}
 	}
 	return busiest;
 }
 
-void collect_overflow_move_back(struct collect *collect)
+/* Room grows with the slots only. */
+static void note_quiet(struct collect_overflow *overflow, const struct activity_frame *frame)
+{
+	if (!ARRAY_RESERVE(overflow->quiet, overflow->quiet_capacity, frame->n_slots))
+		return;
+	for (; overflow->n_quiet < frame->n_slots; overflow->n_quiet++)
+		overflow->quiet[overflow->n_quiet] = 0;
+	for (unsigned slot = 0; slot < overflow->n_quiet; slot++)
+		if (overflow->quiet[slot] < UINT8_MAX)
+			overflow->quiet[slot]++;
+	for (unsigned i = 0; i < frame->n_active; i++)
+		overflow->quiet[frame->active[i]] = 0;
+}
+
+static bool is_idle(const struct collect *collect, unsigned slot, struct activity_cgroup *ret_cgroup)
+{
+	const struct activity_frame *frame = &collect->activity->frame;
+
+	return slot != ACTIVITY_SLOT_MACHINE && collect->overflow.quiet[slot] >= OVERFLOW_QUIET &&
+	       frame->flags[slot] == ACTIVITY_OPEN &&
+	       target_table_own_cgroup(collect->table, slot, ret_cgroup);
+}
+
+/* An idle target goes to cpu.stat, so that a busy one finds descriptors. False: all have something to do. */
+static bool give_way(struct collect *collect)
 {
 	struct collect_overflow *overflow = &collect->overflow;
 	struct activity_source *activity = collect->activity;
+	struct activity_cgroup idle;
+	unsigned tried = 0;
 
+	for (; tried < overflow->n_quiet; tried++) {
+		overflow->next_quiet = (overflow->next_quiet + 1) % overflow->n_quiet;
+		if (is_idle(collect, overflow->next_quiet, &idle))
+			break;
+	}
+	if (tried == overflow->n_quiet || collect_overflow_add(collect, &idle) < 0)
+		return false;
+	/* It was counted before: this is not the first part of its life. */
+	overflow->source->frame.flags[idle.slot] &= (uint8_t)~ACTIVITY_FIRST;
+	activity->ops->remove(activity, &idle);
+	log_debug("target", 0, "slot %u idles and is counted by CPU time", idle.slot);
+	return true;
+}
+
+static bool move_back(struct collect *collect, unsigned index)
+{
+	struct collect_overflow *overflow = &collect->overflow;
+	struct activity_source *activity = collect->activity;
+	const struct activity_cgroup cgroup = overflow->cgroups[index];
+
+	if (activity->ops->add(activity, &cgroup) < 0)
+		return false;
+	activity->frame.flags[cgroup.slot] &= (uint8_t)~ACTIVITY_FIRST;
+	drop(overflow, index);
+	target_table_join_nested(collect->table, cgroup.slot);
+	if (cgroup.slot < overflow->n_quiet)
+		overflow->quiet[cgroup.slot] = 0;
+	log_debug("target", 0, "slot %u moves back to %s", cgroup.slot, activity->ops->name);
+	return true;
+}
+
+void collect_overflow_balance(struct collect *collect)
+{
+	struct collect_overflow *overflow = &collect->overflow;
+	/* Only perf frees a whole target's descriptors with its own cgroup, and can lack any. */
+	const bool may_swap = overflow->n > 0 && collect->activity->ops == &source_perf;
+
+	if (may_swap)
+		note_quiet(overflow, &collect->activity->frame);
 	for (unsigned moved = 0; overflow->n > 0 && moved < OVERFLOW_BACK_MAX; moved++) {
-		const unsigned index = find_busiest(overflow);
-		const struct activity_cgroup cgroup = overflow->cgroups[index];
+		uint64_t ns;
+		const unsigned index = find_busiest(overflow, &ns);
 
-		if (activity->ops->add(activity, &cgroup) < 0)
+		/* What gives way is added at the end, so that the index stays. */
+		if (!move_back(collect, index) &&
+		    (!may_swap || ns < OVERFLOW_BUSY_NS || !give_way(collect) || !move_back(collect, index)))
 			return;
-		/* It has been counted all along: this is no first part of a life. */
-		activity->frame.flags[cgroup.slot] &= (uint8_t)~ACTIVITY_FIRST;
-		drop(overflow, index);
-		target_table_join_nested(collect->table, cgroup.slot);
-		log_debug("target", 0, "slot %u moves back to %s", cgroup.slot, activity->ops->name);
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between the target table and the activity source: cgroups that come are counted, those that go leave after
- * their last counts have been read. A target that cannot be counted is logged once and continues to be
- * counted as lost.
+ * Between the target table and the activity source: new cgroups are counted, ended ones are removed after
+ * their last counts have been read. A target that cannot be counted is logged once and counted as lost in
+ * each tick.
  */
 #include "collect/collect.h"
 
@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* Once: what is not counted as wished, and why. Further ones are only in the figures. */
+/* Logs once what is not counted as configured, and why. Further ones are only in the metadata. */
 static void tell_budget(struct collect *collect, const char *path, bool counted)
 {
 	static const char remedy[] = "Raise the limit of open files (LimitNOFILE=, --ulimit nofile=, "
@@ -39,7 +39,7 @@ static void target_joined(void *data, const struct activity_cgroup *cgroup)
 
 	if (!collect->activity)
 		return;
-	/* What is nested in a target that is counted elsewhere is counted there with it. */
+	/* A cgroup nested in a target that another source counts is counted there. */
 	if (!cgroup->root && collect_overflow_has(&collect->overflow, cgroup->slot))
 		return;
 	r = collect->activity->ops->add(collect->activity, cgroup);
@@ -97,7 +97,7 @@ static const struct nameless {
 	{0, "its runtime's file cannot be read"},
 };
 
-/* Once for each cause, as there will be more of it. */
+/* Once per cause, because there will be more. */
 static void target_nameless(void *data, unsigned slot, int error)
 {
 	struct collect *collect = data;
@@ -197,7 +197,9 @@ void collect_merge_successors(struct collect *collect)
 		frame = frame_of(collect, slot);
 		if (heir == 0 || slot >= frame->n_slots || heir >= frame->n_slots)
 			continue;
-		/* Two reports of one name cannot be; counts of another kind cannot be added up. */
+		/*
+		 * There cannot be two reports with one name, and counts of different kinds cannot be added.
+		 */
 		if (frame == frame_of(collect, heir))
 			merge_slot(frame, slot, heir);
 		else
@@ -217,6 +219,8 @@ void collect_release_ended(struct collect *collect)
 	while ((slot = target_table_next_ended(collect->table)) != 0) {
 		log_debug("target", 0, "target '%s' ended (slot %u)",
 			  target_table_view(collect->table)->names[slot], slot);
+		if (collect->measured)
+			collect->measured->ops->remove(collect->measured, slot);
 		target_table_release(collect->table, slot);
 	}
 }

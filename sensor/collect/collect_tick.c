@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tick: energy and activity are read as close together as can be, then documents are made of them and
- * handed over. Nothing here allocates once warm.
+ * One tick: energy and activity are read as close together as possible, then encoded and passed on. Nothing
+ * here allocates once warm.
  */
 #include "collect/collect.h"
 
@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+
+#define WRITER_SILENT_NS (15 * CLOCK_NS_PER_S) /* longer than a call to the store takes */
 
 static void read_system(struct collect *collect, struct system_source *source, uint64_t interval_ns)
 {
@@ -33,8 +35,15 @@ static void read_activity(struct collect *collect, struct activity_source *sourc
 	collect->lost[REPORT_LOST_READ] += source->frame.read_failures - failures;
 }
 
-/* When the energy was read: lengths by one clock, the report's time by the other, both of the same instant.
- */
+static void read_measured(struct collect *collect, uint64_t interval_ns)
+{
+	const uint64_t failures = collect->measured->read_failures;
+
+	collect->measured->ops->read(collect->measured, interval_ns);
+	collect->lost[REPORT_LOST_READ] += collect->measured->read_failures - failures;
+}
+
+/* When the energy was read, on both clocks: one for lengths, one for the report's timestamp. */
 struct instant {
 	uint64_t monotonic_ns;
 	int64_t time_ms;
@@ -64,6 +73,8 @@ static uint64_t read_sources(struct collect *collect, struct instant *ret_energy
 		read_activity(collect, collect->activity);
 	if (collect_overflow_frame(&collect->overflow))
 		read_activity(collect, collect->overflow.source);
+	if (collect->measured)
+		read_measured(collect, energy.monotonic_ns - collect->last_energy_ns);
 	*ret_energy = energy;
 	return clock_monotonic_ns() - energy.monotonic_ns;
 }
@@ -98,18 +109,20 @@ static void fill_lost(struct collect *collect, struct report_tick_metadata *meta
 {
 	collect->lost[REPORT_LOST_SPOOL] += collect->link.lost;
 	collect->link.lost = 0;
-	/* Since the start: a report that is itself lost takes nothing with it. */
+	/* Totals since the start, so that a lost report loses no counts. */
 	for (unsigned i = 0; i < REPORT_LOST_CAUSES; i++)
 		metadata->lost[i] = collect->lost[i];
+	for (unsigned i = 0; i < collect->n_systems; i++)
+		metadata->energy_reset |= collect->systems[i]->was_reset;
 }
 
-/* Less than this is no step, but ticks right after a late one. */
+/* Shorter intervals are not clock steps but ticks right after a late one. */
 #define COLLECT_CLOCK_STEP_MS 10
 
 /*
- * Identity and order are made of this time: a clock that was set back must not make two ticks one, nor one
- * late. Ticks then follow each other by a millisecond until the clock has caught up; lengths are measured
- * apart from it.
+ * This time determines identity and order: after the clock is set back, two ticks must not become one, and
+ * none may appear late. Ticks then follow each other by a millisecond until the clock has caught up; lengths
+ * are measured apart from it.
  */
 static int64_t next_time_ms(struct collect *collect, int64_t now_ms)
 {
@@ -141,6 +154,8 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 		.overflow = collect_overflow_frame(&collect->overflow),
 		.systems = collect->systems,
 		.n_systems = collect->n_systems,
+		.gpus = collect->gpu ? collect_gpu_targets(collect->gpu) : NULL,
+		.measured = collect->measured ? &collect->measured->counts : NULL,
 		.names = view->names,
 		.short_ids = view->short_ids,
 		.states = view->states,
@@ -154,8 +169,10 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 				.energy_source = collect->energy_source ? collect->energy_source->name : NULL,
 				.estimated = collect->energy_source && collect->energy_source->estimated,
 				.activity_source = collect->activity ? collect->activity->ops->name : NULL,
+				.cpu_model = collect->topology.model_name,
 				.base_frequency_mhz = collect->topology.base_frequency_mhz,
 				.n_cores = topology_cores_per_package(&collect->topology),
+				.machine = &collect->facts.report,
 				.skew_s = (double)skew_ns * 1e-9,
 				.lost_cpu_s = collect->activity
 						      ? (double)collect->activity->frame.lost_ns * 1e-9
@@ -180,6 +197,24 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 			    collect->reports.n_documents);
 }
 
+/* A writer process that is stopped, or hangs in a call, looks like one without work: its silence is logged.
+ */
+static void check_writer(struct collect *collect)
+{
+	const uint64_t now_ns = clock_monotonic_ns();
+
+	/* The tick that was sent just now is not yet answered. */
+	if (collect->writer_heard_ns == 0 || collect->link.ticks_sent <= collect->writer_done + 1)
+		collect->writer_heard_ns = now_ns;
+	if (collect->writer_silent || now_ns - collect->writer_heard_ns < WRITER_SILENT_NS)
+		return;
+	collect->writer_silent = true;
+	log_warning("link", 0,
+		    "the writer process does not answer: %" PRIu64
+		    " ticks wait for it in memory (is it stopped, or does its store hang?)",
+		    collect->link.ticks_sent - collect->writer_done);
+}
+
 void collect_read_tick(struct collect *collect, uint64_t missed)
 {
 	struct instant energy;
@@ -201,10 +236,12 @@ void collect_read_tick(struct collect *collect, uint64_t missed)
 		collect_merge_successors(collect);
 	send_targets(collect);
 	encode(collect, energy.time_ms, interval_ns, skew_ns);
+	collect_measured_balance(collect);
 	collect_release_ended(collect);
-	collect_overflow_move_back(collect);
+	collect_overflow_balance(collect);
 	collect_better_energy(collect);
 	collect_take_new_cpus(collect);
+	check_writer(collect);
 	if (collect->link.backlog.length > 0)
 		ev_io_start(collect->loop.ev, &collect->link_write);
 }

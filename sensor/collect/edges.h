@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EDGES_RESERVE_S 4 /* so many seconds' worth can be taken at once */
+#define EDGES_RESERVE_S 4 /* burst size, in seconds' worth of readings */
 /*
  * Energy counters are updated each millisecond, and activity is read a little after them: a tick shorter than
  * this would say little.
@@ -25,16 +25,16 @@ struct edges {
 	uint64_t n;  /* taken since the start */
 };
 
-/* Ticks that are hardly longer than the gap need no help: then there are none. */
+/* No extra readings if ticks are hardly longer than the gap. */
 void edges_init(struct edges *edges, unsigned per_s, uint64_t interval_ns, uint64_t now_ns);
 /* A target was born or has ended. */
 void edges_want(struct edges *edges);
-/* Any reading: what was wanted is done. `extra`: it was one of these. */
+/* Any reading clears the request. `extra`: it was an extra one. */
 void edges_note_reading(struct edges *edges, bool extra);
-/* May one be taken at once, as far as their number goes? Then it pays to look closely. */
+/* Does the budget allow one now? Then it pays to check closely. */
 bool edges_has_reserve(struct edges *edges, uint64_t now_ns);
 /*
- * How long until the reading that is wanted, 0: now. EDGES_NEVER where none is, or where the scheduled tick
- * at `due_ns` comes in time.
+ * Time until the requested reading; 0: now. EDGES_NEVER if there is none, or if the scheduled tick at
+ * `due_ns` is early enough.
  */
 uint64_t edges_wait_ns(struct edges *edges, uint64_t now_ns, uint64_t last_ns, uint64_t due_ns);

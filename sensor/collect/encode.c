@@ -21,7 +21,7 @@ struct encode_part {
 
 struct encoder {
 	struct encode_part own, overflow;
-	bool overflow_of_all; /* its machine-wide counts are no other group's */
+	bool overflow_of_all; /* no other group has its machine-wide counts */
 	unsigned n_systems;
 	struct report_counts *systems; /* [n_systems] */
 	struct report_counts *all;     /* of both frames and the systems, as far as a tick has them */
@@ -34,7 +34,7 @@ static int part_init(struct encode_part *part, const struct activity_frame *fram
 	const size_t n_times = frame ? (size_t)frame->n_places * n_groups * 2 : 0;
 
 	part->n_groups = (unsigned)n_groups;
-	part->counts = calloc(n_groups + 1, sizeof(*part->counts));
+	part->counts = calloc(n_groups + 2 + 1, /* GPUs, measured energy */ sizeof(*part->counts));
 	part->values = calloc(n_values + 1, sizeof(*part->values));
 	part->times = calloc(n_times + 1, sizeof(*part->times));
 	return part->counts && part->values && part->times ? 0 : -ENOMEM;
@@ -144,6 +144,33 @@ static double smallest_ratio(const struct activity_frame *frame, unsigned slot)
 	return smallest;
 }
 
+/* Appends what else is known of a slot, its GPU time or its energy, after `at` groups; 1, or 0: nothing. */
+static unsigned add_more(struct encode_part *part, const struct target_counts *more, unsigned slot,
+			 unsigned at)
+{
+	for (unsigned i = 0; more && i < more->n; i++) {
+		if (more->slots[i] != slot)
+			continue;
+		part->counts[at] = (struct report_counts){
+			.group = &more->group,
+			.values = more->values + (size_t)i * more->group.n_places * more->group.n_events};
+		return 1;
+	}
+	return 0;
+}
+
+/* Has this frame's pass written the slot? */
+static bool is_written(const struct encode_tick *tick, const struct activity_frame *frame, unsigned slot)
+{
+	if (!frame || slot >= frame->n_slots || !(frame->flags[slot] & ACTIVITY_OPEN) ||
+	    (frame->flags[slot] & ACTIVITY_FAILED))
+		return false;
+	for (unsigned i = 0; !tick->keep_idle && i < frame->n_active; i++)
+		if (frame->active[i] == slot)
+			return true;
+	return tick->keep_idle;
+}
+
 static int add_slot(struct encode_part *part, const struct encode_tick *tick,
 		    const struct activity_frame *frame, unsigned slot, struct batch *batch)
 {
@@ -155,11 +182,40 @@ static int add_slot(struct encode_part *part, const struct encode_tick *tick,
 		.scaled = smallest_ratio(frame, slot),
 	};
 
+	unsigned n = part->n_groups;
+
 	gather_slot(part, frame, slot);
-	return report_bson_add_target_counts(batch, &head, part->counts, part->n_groups, &metadata);
+	n += add_more(part, tick->gpus, slot, n);
+	n += add_more(part, tick->measured, slot, n);
+	return report_bson_add_target_counts(batch, &head, part->counts, n, &metadata);
 }
 
-/* Reports of one frame's slots; `*targets` goes up by their number. */
+/* Targets that a GPU worked for while their processes slept. */
+static int add_gpu_targets(struct encoder *encoder, const struct encode_tick *tick, struct batch *batch,
+			   unsigned *targets)
+{
+	for (unsigned i = 0; tick->gpus && i < tick->gpus->n; i++) {
+		const unsigned slot = tick->gpus->slots[i];
+		const struct report_head head = {.time_ms = tick->time_ms,
+						 .sensor = tick->sensor,
+						 .target = slot < tick->n_names ? tick->names[slot] : ""};
+		struct report_target_metadata metadata = {.scaled = 1};
+		int r;
+
+		if (!head.target[0] || is_written(tick, tick->frame, slot) ||
+		    is_written(tick, tick->overflow, slot))
+			continue;
+		metadata.container_id = tick->short_ids[slot];
+		r = report_bson_add_target_counts(batch, &head, encoder->own.counts,
+						  add_more(&encoder->own, tick->gpus, slot, 0), &metadata);
+		if (r < 0)
+			return r;
+		(*targets)++;
+	}
+	return 0;
+}
+
+/* Adds the reports of one frame's slots; increases `*targets` by their number. */
 static int add_targets(struct encode_part *part, const struct encode_tick *tick,
 		       const struct activity_frame *frame, struct batch *batch, unsigned *targets)
 {
@@ -181,9 +237,7 @@ static int add_targets(struct encode_part *part, const struct encode_tick *tick,
 	return 0;
 }
 
-/*
- * The machine as a frame counts it, after what `all` has. One that cannot be counted says nothing, not zero.
- */
+/* Appends the machine's counts to `all`. If they cannot be read, they are omitted, not 0. */
 static unsigned add_machine(struct encoder *encoder, struct encode_part *part,
 			    const struct activity_frame *frame, unsigned n_all)
 {
@@ -209,6 +263,8 @@ int encoder_run(struct encoder *encoder, const struct encode_tick *tick, struct 
 		r = add_targets(&encoder->own, tick, tick->frame, batch, ret_targets);
 	if (r == 0 && tick->overflow)
 		r = add_targets(&encoder->overflow, tick, tick->overflow, batch, ret_targets);
+	if (r == 0)
+		r = add_gpu_targets(encoder, tick, batch, ret_targets);
 	if (r < 0)
 		return r;
 	if (tick->frame)

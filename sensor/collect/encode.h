@@ -14,20 +14,23 @@ struct encoder;
 struct encode_tick {
 	int64_t time_ms;
 	const char *sensor;
-	const struct activity_frame *frame;    /* NULL: no activity source */
-	const struct activity_frame *overflow; /* of the targets that found no place in it; NULL: none */
+	const struct activity_frame *frame; /* NULL: no activity source */
+	const struct activity_frame
+		*overflow; /* of the targets for which the frame has no room; NULL: none */
 	struct system_source *const *systems;
 	unsigned n_systems;
-	const char *const *names;     /* [slot]; "" for a slot that is not reported */
-	const char *const *short_ids; /* [slot]; NULL for what is no container */
-	const uint8_t *states;        /* [slot]; `last_state` marks a slot's last report */
+	const struct target_counts *gpus;     /* NULL: none */
+	const struct target_counts *measured; /* energy of targets; NULL: none */
+	const char *const *names;             /* [slot]; "" for a slot that is not reported */
+	const char *const *short_ids;         /* [slot]; NULL if it is not a container */
+	const uint8_t *states;                /* [slot]; `last_state` marks a slot's last report */
 	uint8_t last_state;
 	unsigned n_names;                     /* slots in these arrays; the frame may know more */
 	bool keep_idle;                       /* write targets without counts too */
 	struct report_tick_metadata metadata; /* n_targets is filled here */
 };
 
-/* Scratch for the given shapes; frames that never come are NULL. NULL if out of memory. */
+/* Scratch memory for the given shapes; unused frames are NULL. NULL if out of memory. */
 struct encoder *encoder_new(const struct activity_frame *frame, const struct activity_frame *overflow,
 			    struct system_source *const *systems, unsigned n_systems);
 void encoder_free(struct encoder *encoder);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Default groups. For each thing that the formulas understand there is a list of names, from the most exact
- * to the kernel's generic one; the first that can be encoded on this processor is taken.
+ * Default groups. For each count that the formulas use there is a list of names, from the most exact to the
+ * kernel's generic one; the first that can be encoded on this processor is taken.
  */
 #include "config/defaults.h"
+#include "base/array.h"
 
 #include "base/cleanup.h"
 #include "event/event.h"
 #include "base/log.h"
 #include "base/reason.h"
+#include "source/choose.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,19 +26,23 @@ static const char *const default_features[][DEFAULTS_NAMES_MAX] = {
 	{"INSTRUCTIONS_RETIRED", "INSTRUCTION_RETIRED", "INST_RETIRED:ANY_P", "RETIRED_INSTRUCTIONS",
 	 "PERF_COUNT_HW_INSTRUCTIONS"},
 	{"LLC_MISSES", "LAST_LEVEL_CACHE_MISSES", "LONGEST_LAT_CACHE:MISS", "PERF_COUNT_HW_CACHE_MISSES"},
-	/* Vector instructions: the same umask 0xfc by three names, as processors and libpfm have them. */
-	{"FP_ARITH_INST_RETIRED:VECTOR", "FP_ARITH_INST_RETIRED:PACKED", "FP_ARITH_INST_RETIRED:0xfc"},
+	/*
+	 * Vector instructions. Intel: the same umask 0xfc by three names, as processors and libpfm have them.
+	 * AMD since Zen: SSE and AVX instructions; RETIRED_SSE_AVX_FLOPS takes two counters (a large
+	 * increment), with which a group of five does not fit beside the NMI watchdog. Arm: Advanced SIMD.
+	 */
+	{"FP_ARITH_INST_RETIRED:VECTOR", "FP_ARITH_INST_RETIRED:PACKED", "FP_ARITH_INST_RETIRED:0xfc",
+	 "RETIRED_MMX_FP_INSTRUCTIONS:SSE_INSTR", "ASE_SPEC", "ASE_INST_SPEC"},
+	/* Arm's scalable vectors, which are not among the above. */
+	{"SVE_INST_SPEC"},
 };
 
 static int add_event(struct event_group_request *group, const char *event)
 {
-	char **grown = realloc(group->events, (group->n_events + 1) * sizeof(*grown));
-
-	if (!grown)
+	if (!ARRAY_RESIZE(group->events, group->n_events + 1))
 		return -ENOMEM;
-	group->events = grown;
-	grown[group->n_events] = strdup(event);
-	if (!grown[group->n_events])
+	group->events[group->n_events] = strdup(event);
+	if (!group->events[group->n_events])
 		return -ENOMEM;
 	group->n_events++;
 	return 0;
@@ -78,6 +84,30 @@ static int add_energy(struct sensor_config *config)
 	if (r == 0 &&
 	    (config->sim || !can_encode(config, "RAPL_ENERGY_PKG") || can_encode(config, "RAPL_ENERGY_DRAM")))
 		r = add_event(group, "RAPL_ENERGY_DRAM");
+	return r;
+}
+
+/* What overlaps the sockets' energy is a group of its own: the platform, and parts of a socket. */
+static int add_overlapping(struct sensor_config *config)
+{
+	static const struct {
+		const char *group, *event;
+	} rows[] = {{"platform", REPORT_EVENT_PSYS},
+		    {"parts", REPORT_EVENT_CORES},
+		    {"parts", REPORT_EVENT_UNCORE}};
+	struct event_group_request *group = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && r == 0 && !config->sim; i++) {
+		if (!choose_has_energy(config->sysfs_root, rows[i].event))
+			continue;
+		if (!group || strcmp(group->name, rows[i].group) != 0)
+			group = add_group(config, rows[i].group, false);
+		if (!group)
+			return -ENOMEM;
+		group->one_cpu_per_socket = true;
+		r = add_event(group, rows[i].event);
+	}
 	return r;
 }
 
@@ -134,6 +164,8 @@ int defaults_apply(struct sensor_config *config)
 	if (config->n_groups > 0)
 		return 0;
 	r = add_energy(config);
+	if (r == 0)
+		r = add_overlapping(config);
 	if (r == 0)
 		r = add_clocks(config);
 	if (r == 0)

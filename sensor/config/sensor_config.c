@@ -11,9 +11,10 @@
 #include "base/machine_name.h"
 #include "process/sandbox.h"
 #include "config/sensor_groups.h"
-#include "base/state_dir.h"
+#include "base/folder.h"
 #include "document/collections.h"
 #include "store/store.h"
+#include "store/store_bounds.h"
 #include "base/text.h"
 #include "base/reason.h"
 
@@ -25,49 +26,35 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define FIELD(member) offsetof(struct sensor_config, member)
+#define SOCKET_PORT 9080 /* without -P, as hwpc-sensor */
 
-static const char *const names_of_output[] = {"output.type", "storage.type", NULL};
-static const char *const names_of_uri[] = {"output.uri",        "output.host",    "output.directory",
-					   "output.outdir",     "storage.uri",    "storage.host",
-					   "storage.directory", "storage.outdir", NULL};
-static const char *const names_of_database[] = {"output.database", "storage.database", NULL};
-static const char *const names_of_collection[] = {"output.collection", "storage.collection", NULL};
-static const char *const names_of_port[] = {"output.port", "storage.port", NULL};
-static const char *const names_of_name[] = {"sensor-name", NULL};
-static const char *const names_of_interval[] = {"perf-sampling-interval", "interval", NULL};
-static const char *const names_of_discovery[] = {"cgroup_discovery_interval", NULL};
-static const char *const names_of_base[] = {"cgroup_basepath", NULL};
-static const char *const names_of_system[] = {"global", NULL};
-static const char *const names_of_container[] = {"cgroups", NULL};
-static const char *const names_words[] = {"name", "path", NULL};
-static const char *const log_level_words[] = {"error", "warning", "notice", "info", "debug", NULL};
+#define FIELD(member) CONFIG_FIELD(struct sensor_config, member)
+
+static const char *const gpu_words[] = {"auto", "off", "on", "nvidia", "drm", NULL}; /* enum sensor_gpu */
+static const char *const resctrl_words[] = {"auto", "off", "on", NULL};              /* enum sensor_resctrl */
 
 static const struct config_row rows[] = {
 	{.type = CONFIG_TITLE, .help = "What to measure:"},
 	{.name = "name",
 	 .letter = 'n',
-	 .type = CONFIG_STRING,
+	 FIELD(name),
 	 .placeholder = "NAME",
-	 .offset = FIELD(name),
-	 .aliases = names_of_name,
+	 .aliases = CONFIG_NAMES("sensor-name"),
 	 .help = "name of this machine in reports; default: the host name"},
 	{.name = "frequency",
 	 .letter = 'f',
-	 .type = CONFIG_DURATION_MS,
+	 FIELD(interval_ms),
 	 .placeholder = "INTERVAL",
 	 .fallback = "1s",
 	 .min = 10,
 	 .max = 3600000,
-	 .offset = FIELD(interval_ms),
-	 .aliases = names_of_interval,
+	 .aliases = CONFIG_NAMES("perf-sampling-interval", "interval"),
 	 .help = "time between two ticks, 10 ms to 1 h (an interval, despite the name)"},
 	{.name = "edge-readings",
-	 .type = CONFIG_INT,
+	 FIELD(edge_readings),
 	 .placeholder = "N",
 	 .fallback = "2",
 	 .max = 50,
-	 .offset = FIELD(edge_readings),
 	 .help = "read once more when a container is born or ends, N times a second on average at most; 0: "
 		 "only ticks of equal length, which PowerAPI's formulas assume"},
 	{.name = "system-group",
@@ -106,247 +93,229 @@ static const struct config_row rows[] = {
 	 .section = sensor_groups_read_json,
 	 .print = sensor_groups_print_json,
 	 .reset = sensor_groups_reset,
-	 .aliases = names_of_system,
+	 .aliases = CONFIG_NAMES("global"),
 	 .help = "groups for the whole machine"},
 	{.name = "container",
 	 .type = CONFIG_SECTION,
 	 .section = sensor_groups_read_json,
 	 .print = sensor_groups_print_json,
 	 .reset = sensor_groups_reset,
-	 .aliases = names_of_container,
+	 .aliases = CONFIG_NAMES("cgroups"),
 	 .help = "groups for each container"},
 	{.name = "energy",
-	 .type = CONFIG_CHOICE,
+	 FIELD(energy),
 	 .fallback = "auto",
 	 .choices = choose_energy_names,
-	 .offset = FIELD(energy),
 	 .help = "energy source; auto takes the first that works"},
 	{.name = "activity",
-	 .type = CONFIG_CHOICE,
+	 FIELD(activity),
 	 .fallback = "auto",
 	 .choices = choose_activity_names,
-	 .offset = FIELD(activity),
 	 .help = "activity source; auto takes the first that works"},
 	{.name = "tdp",
-	 .type = CONFIG_DOUBLE,
+	 FIELD(tdp_w),
 	 .placeholder = "W",
 	 .max = 10000,
-	 .offset = FIELD(tdp_w),
 	 .help = "thermal design power of one socket, for the estimate on machines without an energy "
 		 "counter"},
-	{.name = "per-cpu",
-	 .type = CONFIG_BOOL,
-	 .offset = FIELD(per_cpu),
-	 .help = "report container groups by CPU instead of by socket"},
-	{.name = "keep-idle",
-	 .type = CONFIG_BOOL,
-	 .offset = FIELD(keep_idle),
-	 .help = "also report targets that counted nothing"},
-	{.name = "strict",
-	 .type = CONFIG_BOOL,
-	 .offset = FIELD(strict),
-	 .help = "exit if an event or source is not available"},
-	{.name = "ticks",
-	 .type = CONFIG_INT,
-	 .placeholder = "N",
-	 .max = 1e15,
-	 .offset = FIELD(ticks),
-	 .help = "exit after N ticks"},
+	{.name = "gpu",
+	 FIELD(gpu),
+	 .fallback = "auto",
+	 .choices = gpu_words,
+	 .help = "GPUs: auto reads NVIDIA's where /dev/nvidiactl is there, else those of amdgpu, i915 and xe "
+		 "that have a meter"},
+	{.name = "gpu-library",
+	 FIELD(gpu_library),
+	 .placeholder = "FILE",
+	 .fallback = "libnvidia-ml.so.1",
+	 .help = "NVIDIA's management library, loaded by a process of its own"},
+	{.name = "resctrl",
+	 FIELD(resctrl),
+	 .fallback = "auto",
+	 .choices = resctrl_words,
+	 .help = "energy of the busiest containers' own cores, by monitoring groups of resctrl (Intel, Linux "
+		 "7.0): auto uses them where resctrl is mounted; on exits where it cannot"},
+	{.name = "per-cpu", FIELD(per_cpu), .help = "report container groups by CPU instead of by socket"},
+	{.name = "keep-idle", FIELD(keep_idle), .help = "also report targets that counted nothing"},
+	{.name = "strict", FIELD(strict), .help = "exit if an event or source is not available"},
+	{.name = "ticks", FIELD(ticks), .placeholder = "N", .max = 1e15, .help = "exit after N ticks"},
 
 	{.type = CONFIG_TITLE, .help = "Which containers:"},
 	{.name = "cgroup-basepath",
 	 .letter = 'p',
-	 .type = CONFIG_STRING,
+	 FIELD(cgroup_base),
 	 .placeholder = "DIR",
-	 .offset = FIELD(cgroup_base),
-	 .aliases = names_of_base,
+	 .aliases = CONFIG_NAMES("cgroup_basepath"),
 	 .help = "cgroup hierarchy to watch; default: the one that perf events use"},
 	{.name = "cgroup-discovery-interval",
-	 .type = CONFIG_DURATION_MS,
+	 FIELD(discovery_ms),
 	 .fallback = "30s",
 	 .min = 100,
 	 .max = 86400000,
-	 .offset = FIELD(discovery_ms),
-	 .aliases = names_of_discovery,
+	 .aliases = CONFIG_NAMES("cgroup_discovery_interval"),
 	 .help = "time between two rescans, which find cgroups that inotify did not report"},
 	{.name = "include",
-	 .type = CONFIG_LIST,
+	 FIELD(include),
 	 .placeholder = "PATTERN",
-	 .offset = FIELD(include),
 	 .help = "include only targets whose name, cgroup path or ID matches"},
 	{.name = "exclude",
-	 .type = CONFIG_LIST,
+	 FIELD(exclude),
 	 .placeholder = "PATTERN",
-	 .offset = FIELD(exclude),
 	 .help = "exclude targets whose name, cgroup path or ID matches"},
 	{.name = "names",
-	 .type = CONFIG_CHOICE,
+	 FIELD(names),
 	 .fallback = "name",
-	 .choices = names_words,
-	 .offset = FIELD(names),
+	 .choices = CONFIG_NAMES("name", "path"),
 	 .help = "how targets are named in reports: by name, or by cgroup path as in hwpc-sensor since 2026"},
 	{.name = "docker-root",
-	 .type = CONFIG_LIST,
+	 FIELD(docker_roots),
 	 .placeholder = "DIR",
-	 .offset = FIELD(docker_roots),
 	 .help = "Docker's data folders, for names; default: /var/lib/docker and other usual places"},
 	{.name = "podman-root",
-	 .type = CONFIG_LIST,
+	 FIELD(podman_roots),
 	 .placeholder = "DIR",
-	 .offset = FIELD(podman_roots),
 	 .help = "storage folders of Podman and CRI-O, for names; default: /var/lib/containers/storage"},
 	{.name = "containerd-root",
-	 .type = CONFIG_LIST,
+	 FIELD(containerd_roots),
 	 .placeholder = "DIR",
-	 .offset = FIELD(containerd_roots),
 	 .help = "containerd's state folders, for names; default: /run/containerd and those of k3s, k0s, "
 		 "MicroK8s"},
+	{.name = "pod-log-root",
+	 FIELD(pod_log_roots),
+	 .placeholder = "DIR",
+	 .help = "folder of the kubelet's links to logs, for names of pods' containers; default: "
+		 "/var/log/containers"},
 
 	{.type = CONFIG_TITLE, .help = "Where reports go:"},
 	{.name = "store",
-	 .type = CONFIG_STRING,
+	 FIELD(store),
 	 .placeholder = "URI",
 	 .flags = CONFIG_URI,
-	 .offset = FIELD(store),
 	 .help = "sqlite:FILE, mongodb://…, bson:FILE, jsonl:FILE, csv:DIR, socket:HOST:PORT or null:; "
 		 "default: "
 		 "SQLite in the state folder"},
 	{.name = "output-type",
 	 .letter = 'r',
-	 .type = CONFIG_STRING,
+	 FIELD(output_type),
 	 .placeholder = "TYPE",
-	 .offset = FIELD(output_type),
-	 .aliases = names_of_output,
+	 .aliases = CONFIG_NAMES("output.type", "storage.type"),
 	 .help = "null, csv, mongodb or socket, with -U -D -C -P"},
 	{.name = "uri",
 	 .letter = 'U',
-	 .type = CONFIG_STRING,
+	 FIELD(uri),
 	 .placeholder = "URI",
 	 .flags = CONFIG_URI,
-	 .offset = FIELD(uri),
-	 .aliases = names_of_uri,
+	 .aliases = CONFIG_NAMES("output.uri", "output.host", "output.directory", "output.outdir",
+				 "storage.uri", "storage.host", "storage.directory", "storage.outdir"),
 	 .help = "address (mongodb, socket) or folder (csv)"},
 	{.name = "database",
 	 .letter = 'D',
-	 .type = CONFIG_STRING,
+	 FIELD(database),
 	 .placeholder = "NAME",
-	 .offset = FIELD(database),
-	 .aliases = names_of_database,
+	 .aliases = CONFIG_NAMES("output.database", "storage.database"),
 	 .help = "database; default: the one in the URI, else rapls2"},
 	{.name = "collection",
 	 .letter = 'C',
-	 .type = CONFIG_STRING,
+	 FIELD(collection),
 	 .placeholder = "NAME",
-	 .offset = FIELD(collection),
-	 .aliases = names_of_collection,
+	 .aliases = CONFIG_NAMES("output.collection", "storage.collection"),
 	 .help = "collection of reports; default: sensorNAME"},
 	{.name = "port",
 	 .letter = 'P',
-	 .type = CONFIG_INT,
+	 FIELD(port),
 	 .placeholder = "PORT",
 	 .max = 65535,
-	 .offset = FIELD(port),
-	 .aliases = names_of_port,
+	 .aliases = CONFIG_NAMES("output.port", "storage.port"),
 	 .help = "port of the socket output"},
 	{.name = "store-timeout",
-	 .type = CONFIG_DURATION_MS,
+	 FIELD(store_timeout_ms),
 	 .fallback = "5s",
 	 .min = 100,
 	 .max = 600000,
-	 .offset = FIELD(store_timeout_ms),
 	 .help = "how long to wait for the store before reports go to the spool"},
+	{.name = "durable",
+	 FIELD(durable),
+	 .help = "SQLite: wait for the disk at each transaction, so that a power cut loses none"},
 	{.name = "retention",
-	 .type = CONFIG_DURATION_MS,
-	 .offset = FIELD(retention_ms),
-	 .help = "delete reports older than this; default: keep all"},
+	 FIELD(retention_ms),
+	 .fallback = STORE_RETENTION_DEFAULT,
+	 .help = "delete reports older than this; 0: keep all, also the default where the store is not "
+		 "SQLite"},
+	{.name = "store-size",
+	 CONFIG_FIELD_AS(CONFIG_SIZE, struct sensor_config, store_size),
+	 .fallback = STORE_SIZE_DEFAULT,
+	 .help = "size of the SQLite store above which its oldest ticks are deleted; 0: no limit"},
+	{.name = "renew-damaged-store",
+	 FIELD(renew_damaged),
+	 .help = "keep a damaged SQLite file under another name at the start, and begin a new one"},
 	{.name = "state-dir",
-	 .type = CONFIG_STRING,
+	 FIELD(state_dir),
 	 .placeholder = "DIR",
-	 .offset = FIELD(state_dir),
 	 .help = "folder of the spool and the default SQLite store"},
 	{.name = "spool-size",
-	 .type = CONFIG_SIZE,
+	 CONFIG_FIELD_AS(CONFIG_SIZE, struct sensor_config, spool_size),
 	 .fallback = "256M",
-	 .offset = FIELD(spool_size),
 	 .help = "maximum size of the spool; 0: no spool"},
 	{.name = "spool-age",
-	 .type = CONFIG_DURATION_MS,
+	 FIELD(spool_age_ms),
 	 .fallback = "7d",
-	 .offset = FIELD(spool_age_ms),
 	 .help = "maximum age of reports in the spool"},
 	{.name = "backlog",
-	 .type = CONFIG_SIZE,
+	 CONFIG_FIELD_AS(CONFIG_SIZE, struct sensor_config, backlog),
 	 .fallback = "64M",
-	 .offset = FIELD(backlog),
 	 .help = "memory for reports that wait for the writer"},
 
 	{.type = CONFIG_TITLE, .help = "Operation:"},
 	{.name = "user",
-	 .type = CONFIG_STRING,
+	 FIELD(user),
 	 .placeholder = "USER",
-	 .fallback = "nobody",
-	 .offset = FIELD(user),
-	 .help = "user of the collecting and writing processes, when started as root"},
+	 .help = "user of the collecting and writing processes, when started as root; default: wattribute if "
+		 "there is one, else nobody"},
 	{.name = "sandbox",
-	 .type = CONFIG_CHOICE,
+	 FIELD(sandbox),
 	 .fallback = "errno",
 	 .choices = sandbox_mode_names,
-	 .offset = FIELD(sandbox),
 	 .help = "what the seccomp filter does with a system call that the process does not need"},
 	{.name = "fd-budget",
-	 .type = CONFIG_INT,
+	 FIELD(fd_budget),
 	 .placeholder = "N",
 	 .max = 1e9,
-	 .offset = FIELD(fd_budget),
 	 .help = "open at most N counters; further targets are counted by CPU time; default: as many as "
 		 "RLIMIT_NOFILE allows"},
 	{.name = "sysfs-root",
-	 .type = CONFIG_STRING,
+	 FIELD(sysfs_root),
 	 .placeholder = "DIR",
 	 .fallback = "/sys",
-	 .offset = FIELD(sysfs_root),
 	 .help = "read the machine's description from this folder instead of /sys"},
 	{.name = "procfs-root",
-	 .type = CONFIG_STRING,
+	 FIELD(procfs_root),
 	 .placeholder = "DIR",
 	 .fallback = "/proc",
-	 .offset = FIELD(procfs_root),
 	 .help = "read CPU times from this folder instead of /proc"},
+	{.name = "resctrl-root",
+	 FIELD(resctrl_root),
+	 .placeholder = "DIR",
+	 .help = "where the resctrl file system is mounted; default: fs/resctrl below --sysfs-root"},
 	{.name = "sim",
-	 .type = CONFIG_STRING,
+	 FIELD(sim),
 	 .placeholder = "FILE[,KEY=VALUE…]",
-	 .offset = FIELD(sim),
 	 .help = "measure a simulated machine instead, as fast as the store accepts reports; keys: seed, "
 		 "law, truth"},
-	{.name = "verbose",
-	 .letter = 'v',
-	 .type = CONFIG_COUNT,
-	 .offset = FIELD(verbose),
-	 .help = "log everything, as --log-level debug"},
+	{.name = "verbose", .letter = 'v', FIELD(verbose), .help = "log everything, as --log-level debug"},
 	{.name = "log-level",
-	 .type = CONFIG_CHOICE,
+	 FIELD(log_level),
 	 .fallback = "info",
-	 .choices = log_level_words,
-	 .offset = FIELD(log_level),
-	 .help = "error, warning, notice, info or debug"},
+	 .choices = log_level_names,
+	 .help = "lowest severity that is logged"},
 	{.name = "check-machine",
-	 .type = CONFIG_BOOL,
+	 FIELD(check_machine),
 	 .flags = CONFIG_NO_FILE | CONFIG_NO_ENV,
-	 .offset = FIELD(check_machine),
 	 .help = "print what this machine can measure, what it cannot, why, and how to fix it; then exit"},
 	{.name = "json",
-	 .type = CONFIG_BOOL,
+	 FIELD(json),
 	 .flags = CONFIG_NO_FILE | CONFIG_NO_ENV,
-	 .offset = FIELD(json),
 	 .help = "with --check-machine: print JSON"},
 };
-
-static char *join(const char *first, const char *second)
-{
-	char *joined = NULL;
-
-	return asprintf(&joined, "%s%s", first, second) < 0 ? NULL : joined;
-}
 
 static int default_name(struct sensor_config *config)
 {
@@ -362,39 +331,20 @@ static int default_name(struct sensor_config *config)
 /* -r with -U and -P as hwpc-sensor has them, into one URI. */
 static int uri_of_type(struct sensor_config *config, struct reason *why)
 {
-	static const char *const known[] = {"null", "csv", "mongodb", "socket", "sqlite", "bson", "jsonl"};
-	const char *type = config->output_type, *uri = config->uri;
-	const char *nearest;
-	char all[80];
+	const char *scheme = store_scheme(config->output_type, why);
+	const char *location = config->uri ? config->uri : "";
+	char address[300];
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (strcasecmp(type, known[i]) == 0)
-			type = known[i];
-	if (strcmp(type, "null") == 0) {
-		config->store_uri = strdup("null:");
-		return config->store_uri ? 0 : -ENOMEM;
+	if (!scheme)
+		return -EINVAL;
+	if (location[0] && strcmp(scheme, "socket") == 0 && (config->port || !strchr(location, ':'))) {
+		(void)snprintf(address, sizeof(address), "%s:%u", location,
+			       config->port ? (unsigned)config->port : SOCKET_PORT);
+		location = address;
 	}
-	if (!uri || !uri[0])
-		return reason_set(why, -EINVAL, "-r %s needs -U with %s", type,
-				  strcmp(type, "csv") == 0 ? "a folder" : "an address");
-	if (strcmp(type, "mongodb") == 0) {
-		config->store_uri = strncmp(uri, "mongodb", 7) == 0 ? strdup(uri) : join("mongodb:", uri);
-	} else if (strcmp(type, "socket") == 0) {
-		if (strchr(uri, ':') && config->port == 0)
-			config->store_uri = join("socket:", uri);
-		else if (asprintf(&config->store_uri, "socket:%s:%u", uri,
-				  config->port ? (unsigned)config->port : 9080) < 0)
-			config->store_uri = NULL;
-	} else {
-		for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-			if (strcmp(type, known[i]) == 0 &&
-			    asprintf(&config->store_uri, "%s:%s", type, uri) >= 0)
-				return 0;
-		nearest = text_nearest(type, known, ARRAY_SIZE(known));
-		return reason_set(why, -EINVAL, "unknown output type '%s' (-r)%s%s%s; known: %s", type,
-				  nearest ? ", did you mean '" : "", nearest ? nearest : "",
-				  nearest ? "'" : "", text_join(known, ARRAY_SIZE(known), all, sizeof(all)));
-	}
+	config->store_uri = store_uri_join(scheme, location);
+	if (config->store_uri && !location[0] && !store_uri_valid(config->store_uri, why))
+		return reason_set(why, -EINVAL, "-r %s needs -U with an address or a path", scheme);
 	return config->store_uri ? 0 : -ENOMEM;
 }
 
@@ -418,7 +368,7 @@ static int settle_store(struct sensor_config *config, struct reason *why)
 	return store_uri_valid(config->store_uri, why) ? 0 : -EINVAL;
 }
 
-/* What no store could take as the name of a collection, a file or a database. */
+/* Rejects names that cannot be a collection, a file or a database. */
 static int check_names(const struct sensor_config *config, struct reason *why)
 {
 	const struct {
@@ -434,13 +384,15 @@ static int check_names(const struct sensor_config *config, struct reason *why)
 		if (strlen(at) > names[i].length)
 			return reason_set(why, -EINVAL, "the %s '%.20s…' is too long: %zu bytes at most",
 					  names[i].what, at, names[i].length);
-		while (*at && (unsigned char)*at >= ' ' && *at != 0x7f && !strchr(names[i].refused, *at))
-			at++;
+		while (*at && (unsigned char)*at >= ' ' && *at != 0x7f && !strchr(names[i].refused, *at) &&
+		       text_utf8_length(at))
+			at += text_utf8_length(at);
 		if (*at)
-			return reason_set(why, -EINVAL,
-					  "the %s '%s' must not contain %s or control characters: "
-					  "collections and files are named after it",
-					  names[i].what, names[i].text, names[i].refused);
+			return reason_set(
+				why, -EINVAL,
+				"the %s '%s' must not contain %s or control characters, and must be "
+				"UTF-8: collections and files are named after it",
+				names[i].what, names[i].text, names[i].refused);
 	}
 	return 0;
 }
@@ -453,6 +405,14 @@ static int check_sources(const struct sensor_config *config, struct reason *why)
 	if (!wants_sim || config->sim)
 		return 0;
 	return reason_set(why, -EINVAL, "the source 'sim' needs a simulated machine; add --sim FILE");
+}
+
+static int settle_resctrl(struct sensor_config *config)
+{
+	if (config->resctrl_root && config->resctrl_root[0])
+		return 0;
+	free(config->resctrl_root);
+	return asprintf(&config->resctrl_root, "%s/fs/resctrl", config->sysfs_root) < 0 ? -ENOMEM : 0;
 }
 
 static int settle_names(struct sensor_config *config)
@@ -474,7 +434,6 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 	struct sensor_config *config = target;
 	int r;
 
-	(void)loaded;
 	r = sensor_groups_check(config, why);
 	if (r == 0)
 		r = default_name(config);
@@ -483,9 +442,14 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 	if (r == 0)
 		r = check_sources(config, why);
 	if (r == 0)
-		r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
+		r = config->state_dir || (config->state_dir = folder_state_default()) ? 0 : -ENOMEM;
+	if (r == 0)
+		r = settle_resctrl(config);
 	if (r == 0)
 		r = settle_store(config, why);
+	if (r == 0 && !(store_uri_traits(config->store_uri) & STORE_BOUNDED) &&
+	    config_get_origin(loaded, "retention") == CONFIG_DEFAULT)
+		config->retention_ms = 0;
 	if (r == 0)
 		r = settle_names(config);
 	return r;
@@ -499,6 +463,7 @@ const struct config_spec sensor_config_spec = {
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct sensor_config),
 	.daemon = true,
+	.default_file = "/etc/wattribute/sensor.json",
 	.finish = finish,
 	.display_uri = store_uri_display,
 };

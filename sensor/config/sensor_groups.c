@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event groups from the command line and from JSON. A group of a name that is there already continues, as in
- * hwpc-sensor; names and events are checked for what documents can carry as keys.
+ * Event groups from the command line and from JSON. A second group of the same name continues the first, as
+ * in hwpc-sensor; names and events must be valid as keys of documents.
  */
 #include "config/sensor_groups.h"
+#include "base/array.h"
 
 #include "base/cleanup.h"
 #include "document/report.h"
@@ -48,7 +49,7 @@ static int begin(struct sensor_config *config, const char *name, bool of_contain
 		reason_set(why, 0, "too many groups: '%s' exceeds the limit of %d", name, SENSOR_GROUPS_MAX);
 		return -E2BIG;
 	}
-	/* The group that -o and -e speak of is the last one. */
+	/* -o and -e apply to the last group. */
 	last = *group;
 	memmove(group, group + 1, (size_t)(&config->groups[config->n_groups] - group - 1) * sizeof(*group));
 	config->groups[config->n_groups - 1] = last;
@@ -66,7 +67,6 @@ static struct event_group_request *last_group(struct sensor_config *config, cons
 
 static int add_event(struct event_group_request *group, const char *event, struct reason *why)
 {
-	char **grown;
 
 	int r = report_check_key(event, why);
 
@@ -76,10 +76,8 @@ static int add_event(struct event_group_request *group, const char *event, struc
 	for (unsigned i = 0; i < group->n_events; i++)
 		if (strcmp(group->events[i], event) == 0)
 			return 0;
-	grown = realloc(group->events, (group->n_events + 1) * sizeof(*grown));
-	if (!grown)
+	if (!ARRAY_RESIZE(group->events, group->n_events + 1))
 		return -ENOMEM;
-	group->events = grown;
 	group->events[group->n_events] = strdup(event);
 	if (!group->events[group->n_events])
 		return -ENOMEM;
@@ -121,8 +119,8 @@ static bool has_event(const struct event_group_request *group, const char *event
 }
 
 /*
- * The machine is counted in each container group, too, and reported under its name: a machine group of the
- * same name would stand there a second time. It is none the less taken where it asks for nothing more.
+ * The machine is also counted in each container group and reported under its name, so a machine group of the
+ * same name would be a duplicate. It is accepted if it asks for nothing more.
  */
 static int check_double(struct event_group_request *group, const struct event_group_request *of_containers,
 			struct reason *why)
@@ -138,7 +136,7 @@ static int check_double(struct event_group_request *group, const struct event_gr
 	return 0;
 }
 
-/* Slips that no machine could count, with the name that is meant. */
+/* Mistyped event names that no machine can count, with the intended name. */
 static int check_event(const struct event_group_request *group, const char *event, struct reason *why)
 {
 	const char *meant = event_energy_slip(event);

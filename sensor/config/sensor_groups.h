@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event groups as they are asked for: the -s -c -o -e sequence of the command line and hwpc-sensor's JSON
- * objects. Used by the option table only.
+ * Event groups as configured: the -s -c -o -e sequence of the command line and hwpc-sensor's JSON objects.
+ * Used by the option table only.
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event names as users type them, made into perf attributes, and the sentences that say why one is missing.
- * Called by the perf sources. Reads sysfs through pmu.h and asks libpfm through event_pfm.h; opens no event.
+ * Translates event names as users type them into perf attributes, and explains why one is missing. Called by
+ * the perf sources. Reads sysfs through pmu.h and asks libpfm through event_pfm.h; opens no event.
  */
 #include "event/event.h"
+#include "base/array.h"
 
 #include "base/cleanup.h"
 #include "event/event_pfm.h"
@@ -19,7 +20,7 @@
 #include <strings.h>
 #include <linux/perf_event.h>
 
-/* Names that hwpc-sensor's users know, and where the kernel has them. */
+/* hwpc-sensor's event names, and where the kernel has them. */
 static const struct event_alias {
 	const char *name;
 	const char *pmu;
@@ -40,7 +41,7 @@ static const struct event_alias {
 	{"SMI", "msr", "smi", false},
 };
 
-/* "rapl::RAPL_ENERGY_PKG" and "msr::TSC" are typed too. */
+/* "rapl::RAPL_ENERGY_PKG" and "msr::TSC" are accepted too. */
 static const char *plain_name(const char *name)
 {
 	const char *separator = strstr(name, "::");
@@ -53,7 +54,7 @@ const char *event_plain_energy(const char *name)
 	return event_is_energy(name) ? plain_name(name) : NULL;
 }
 
-/* What a name that speaks of energy means, by the words in it; the order counts. */
+/* The energy event that a name means, by the words in it; the order matters. */
 static const struct {
 	const char *word, *name;
 } energy_words[] = {
@@ -92,6 +93,11 @@ bool event_is_energy(const char *name)
 	return false;
 }
 
+bool event_is_platform(const char *name)
+{
+	return strcmp(plain_name(name), "RAPL_ENERGY_PSYS") == 0;
+}
+
 bool event_is_package(const char *name)
 {
 	return strcmp(plain_name(name), event_aliases[0].name) == 0;
@@ -108,18 +114,15 @@ void event_encoding_done(struct event_encoding *encoding)
 /* Appends a box of this PMU and takes over its CPU list. */
 static int add_box(struct event_encoding *encoding, const struct event_attr *attr, struct pmu *pmu)
 {
-	struct event_box *boxes = realloc(encoding->boxes, (encoding->n_boxes + 1) * sizeof(*boxes));
 	struct event_box *box;
 
-	if (!boxes)
+	if (!ARRAY_RESIZE(encoding->boxes, encoding->n_boxes + 1))
 		return -ENOMEM;
-	encoding->boxes = boxes;
-	box = &boxes[encoding->n_boxes++];
+	box = &encoding->boxes[encoding->n_boxes++];
 	*box = (struct event_box){.attr = *attr, .cpus = TAKE_POINTER(pmu->cpus), .n_cpus = pmu->n_cpus};
 	box->shared = pmu->shared;
 	if (box->shared)
-		box->attr.flags =
-			0; /* such PMUs count without regard to who runs, and refuse to leave anybody out */
+		box->attr.flags = 0; /* such PMUs count regardless of what runs, and refuse exclusions */
 	memcpy(box->pmu, pmu->name, sizeof(box->pmu));
 	return 0;
 }
@@ -130,10 +133,8 @@ static int explain_pmu(int error, const char *pmu, struct reason *why)
 		return reason_set(why, error, "cannot parse the sysfs files of the PMU '%s'", pmu);
 	reason_set(why, 0, "the kernel has no '%s' PMU", pmu);
 	if (strcmp(pmu, "power") == 0)
-		reason_advise(
-			why,
-			"modprobe rapl, or a kernel with CONFIG_PERF_EVENTS_INTEL_RAPL; virtual machines "
-			"have none");
+		reason_advise(why, "modprobe rapl, or a kernel with CONFIG_PERF_EVENTS_INTEL_RAPL; virtual "
+				   "machines and processors other than x86 have none");
 	else if (strcmp(pmu, "msr") == 0)
 		reason_advise(why, "an x86 kernel with perf events has it");
 	else
@@ -155,7 +156,10 @@ static int explain_event(int error, const char *sysfs_root, const char *pmu, con
 		return reason_set(why, error, "cannot parse the sysfs files of event '%s' of the PMU '%s'",
 				  event, pmu);
 	reason_set(why, 0, "the PMU '%s' of this machine has no event '%s'", pmu, event);
-	/* Our own names for the kernel's events are no slips: another event would be another thing. */
+	/*
+	 * Our own names for the kernel's events are not typing errors: suggesting another event would be
+	 * wrong.
+	 */
 	if (may_be_slip && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
 		reason_advise(why, "use '%s', which it has", nearest);
 	else if (strcmp(pmu, "power") == 0)
@@ -361,9 +365,8 @@ static struct explanation explain(int error, bool of_cgroup)
 		return (struct explanation){
 			"no permission to count here",
 			"run as root or grant CAP_PERFMON (kernels before 5.8: CAP_SYS_ADMIN), or lower "
-			"kernel.perf_event_paranoid; in Docker use --privileged, because its seccomp profile "
-			"blocks "
-			"perf"};
+			"kernel.perf_event_paranoid; in Docker add --cap-add=SYS_ADMIN, because its "
+			"seccomp profile blocks perf"};
 	case ENOENT:
 	case ENODEV:
 	case EOPNOTSUPP:

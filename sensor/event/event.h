@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event names as users type them, made into perf attributes: RAPL_ENERGY_PKG and its kin and TSC, APERF,
+ * Translates event names as users type them into perf attributes: RAPL_ENERGY_PKG and its kin and TSC, APERF,
  * MPERF from sysfs, "pmu/event/" from sysfs, everything else by libpfm4. Used by the perf sources. Opens no
  * event.
  */
@@ -20,7 +20,7 @@ enum event_flags {
 	EVENT_EXCLUDE_HV = 1 << 2,
 };
 
-/* What of perf_event_attr may be chosen; all the rest is fixed by the privileged process. */
+/* The part of perf_event_attr that may be chosen; the privileged process fixes the rest. */
 struct event_attr {
 	uint32_t type;
 	uint32_t flags; /* enum event_flags */
@@ -32,7 +32,7 @@ struct event_attr {
 /* One PMU that counts the event: hybrid CPUs and uncore boxes have several, whose counts are added up. */
 struct event_box {
 	struct event_attr attr;
-	char pmu[EVENT_PMU_NAME_SIZE]; /* name in sysfs, "" when it is not there */
+	char pmu[EVENT_PMU_NAME_SIZE]; /* name in sysfs; "" if it has none */
 	unsigned *cpus;                /* where it can be opened, ascending; NULL: on every CPU */
 	unsigned n_cpus;
 	bool shared; /* one CPU stands for a package or die (the PMU has a cpumask): never per cgroup */
@@ -53,11 +53,13 @@ int event_encode(const char *sysfs_root, const char *name, struct event_encoding
 void event_encoding_done(struct event_encoding *encoding);
 /* RAPL_ENERGY_PKG, RAPL_ENERGY_DRAM, RAPL_ENERGY_CORES, RAPL_ENERGY_GPU or RAPL_ENERGY_PSYS? */
 bool event_is_energy(const char *name);
-/* Its name without "rapl::"; NULL: it is no energy event. */
+/* Its name without "rapl::"; NULL: not an energy event. */
 const char *event_plain_energy(const char *name);
 /* The energy event that a name like "energy-pkg", "rapl_energy_pkg" or "RAPL_ENERGY_PACKAGE" means; NULL: it
  * means none, or is right as it is. */
 const char *event_energy_slip(const char *name);
+/* RAPL_ENERGY_PSYS, the whole machine's? */
+bool event_is_platform(const char *name);
 /* RAPL_ENERGY_PKG, the sockets' own? */
 bool event_is_package(const char *name);
 /*

@@ -17,7 +17,7 @@
 
 #define NAMES_MAX 8192
 
-/* libpfm's codes in our terms; those that a user can mend get a sentence elsewhere. */
+/* libpfm's codes in our terms; errors that a user can fix get a sentence elsewhere. */
 static int pfm_to_errno(int error)
 {
 	switch (error) {
@@ -205,7 +205,7 @@ int event_pfm_encode(const char *name, struct event_attr ret_attrs[EVENT_PFM_BOX
 	if (r != PFM_SUCCESS)
 		return explain(r, name, why);
 	separator = full ? strstr(full, "::") : NULL;
-	/* Who names a PMU wants that one only. */
+	/* If a PMU is named, only that one is used. */
 	if (!separator || strstr(name, "::"))
 		return 1;
 	*separator = '\0';

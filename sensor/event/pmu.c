@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * PMUs as sysfs shows them: type, cpumask, named events with scale, formats of their terms. Called by
- * event.c. Every file is foreign text: sizes are bounded, numbers checked, anything odd is -EBADMSG.
+ * event.c. Files are untrusted text: sizes are bounded, numbers checked, and anything unexpected is -EBADMSG.
  */
 #include "event/pmu.h"
 
@@ -30,7 +30,7 @@ static ssize_t read_text(const char *sysfs_root, const char *pmu, const char *na
 	return text_read_file_at(AT_FDCWD, path, buffer, size);
 }
 
-/* No word that comes from a user or a file may leave the PMU's directory. */
+/* No word from a user or a file may lead out of the PMU's directory. */
 static bool name_is_plain(const char *name)
 {
 	size_t length = strlen(name);
@@ -291,4 +291,25 @@ int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU
 	}
 	(void)closedir(dir);
 	return found ? 0 : -ENOENT;
+}
+
+bool pmu_has_core(const char *sysfs_root)
+{
+	static const char *const plain[] = {"cpu", "cpu_core", "cpu_atom"};
+	char path[PATH_MAX];
+	bool found = false;
+	DIR *dir;
+
+	if (snprintf(path, sizeof(path), "%s/" PMU_DEVICES, sysfs_root) >= (int)sizeof(path))
+		return false;
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	for (const struct dirent *entry; !found && (entry = readdir(dir));) {
+		found = strncmp(entry->d_name, "armv", 4) == 0;
+		for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
+			found |= strcmp(entry->d_name, plain[i]) == 0;
+	}
+	(void)closedir(dir);
+	return found;
 }

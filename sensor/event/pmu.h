@@ -15,7 +15,7 @@ struct pmu {
 	bool shared; /* the list is a cpumask */
 };
 
-/* -ENOENT: there is no such PMU. -EBADMSG: its files make no sense. */
+/* -ENOENT: there is no such PMU. -EBADMSG: its files are malformed. */
 int pmu_read(const char *sysfs_root, const char *name, struct pmu *ret_pmu);
 void pmu_done(struct pmu *pmu);
 /*
@@ -28,5 +28,7 @@ int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event,
 bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *event, char *ret, size_t size);
 /* Name of the PMU with this type; -ENOENT. */
 int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU_NAME_SIZE]);
+/* Is there a PMU of the cores' own: "cpu", one of a hybrid processor's kinds, one of Arm's? */
+bool pmu_has_core(const char *sysfs_root);
 /* Parses a sysfs list of CPUs into a new array. */
 int pmu_parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpus);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUs whose events had stopped counting, as they were offline for a while: noted by the sources when they
- * have opened the events again, reported once by collect after the tick's reading. Whether events are dead is
- * judged by the time that they say they were enabled. Allocates nothing.
+ * CPUs whose events had stopped counting, as they were offline for a while: recorded by the sources when they
+ * have reopened the events, reported once by collect after the tick's reading. Dead events are detected by
+ * their enabled times. Allocates nothing.
  */
 #pragma once
 
 #include <stdint.h>
 
-#define CPU_GAPS_MAX 1024 /* in one tick; those beyond are only counted */
+#define CPU_GAPS_MAX 1024 /* in one tick; further ones are only counted */
 
 struct cpu_gap {
 	unsigned cpu;
@@ -20,10 +20,21 @@ struct cpu_gaps {
 	struct cpu_gap gaps[CPU_GAPS_MAX];
 };
 
-/* Several sources may note the same CPU: one gap, the longest of theirs. NULL: nobody wants to know. */
+/* Several sources may report the same CPU: the longest of their gaps counts. NULL: ignored. */
 void cpu_gaps_note(struct cpu_gaps *gaps, unsigned cpu, uint64_t lost_ns);
 /*
- * How much of the elapsed time an event was not enabled; 0: it is alive. Events of a CPU that is there are
- * enabled all the time, but for a moment after they were opened.
+ * How much of the elapsed time an event was not enabled; 0: it is alive. On an online CPU, events are always
+ * enabled, except for a moment after they were opened.
  */
 uint64_t cpu_gaps_missing(uint64_t elapsed_ns, uint64_t enabled_ns);
+/*
+ * Two looks at a CPU whose event missed some time, the second one after the CPU was made to count. A machine
+ * that is kept from running, as a guest of a busy host is, may miss time with events that live.
+ */
+enum cpu_gaps_verdict {
+	CPU_GAPS_ALIVE,
+	CPU_GAPS_DEAD,
+	CPU_GAPS_UNKNOWN, /* it did not count */
+};
+enum cpu_gaps_verdict cpu_gaps_confirm(uint64_t seen_ns, uint64_t enabled_ns, uint64_t seen_again_ns,
+				       uint64_t enabled_again_ns);

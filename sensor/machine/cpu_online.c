@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of online CPUs, read again and again from one descriptor; parsed only when it has changed. Called
- * by collect, once a tick. Allocates nothing.
+ * The list of online CPUs, read in each tick from one descriptor; parsed only when it has changed. Called by
+ * collect, once a tick. Allocates nothing.
  */
 #include "machine/cpu_online.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which CPUs are online now: one small file of sysfs, looked at in each tick. Knows nothing of events; what
- * came and went is asked for after a look that says that something has.
+ * Which CPUs are online now: one small file of sysfs, read in each tick. Knows nothing of events; the changes
+ * are asked for after a check that found one.
  */
 #pragma once
 
@@ -12,19 +12,19 @@
 #define CPU_ONLINE_MAX 65536
 
 struct cpu_online {
-	int fd; /* -1: it cannot be known; nothing ever changes */
+	int fd; /* -1: unknown; nothing ever changes */
 	size_t length;
 	char text[4096];
 	uint64_t now[CPU_ONLINE_MAX / 64], before[CPU_ONLINE_MAX / 64];
 };
 
-/* Opens and looks for the first time. 0 or a negative errno, after which it may be asked all the same. */
+/* Opens the file and reads it once. 0 or a negative errno, after which the other calls still work. */
 int cpu_online_open(struct cpu_online *online, const char *sysfs_root);
 void cpu_online_close(struct cpu_online *online);
-/* One system call; true when it is not as it was at the last look. */
+/* One system call; true if the list has changed since the last check. */
 bool cpu_online_look(struct cpu_online *online);
-/* By the last look that saw a change. */
+/* As of the last check that found a change. */
 bool cpu_online_has_come(const struct cpu_online *online, unsigned cpu);
 bool cpu_online_has_gone(const struct cpu_online *online, unsigned cpu);
-/* Also true where it cannot be known. */
+/* Also true if it is unknown. */
 bool cpu_online_may_be(const struct cpu_online *online, unsigned cpu);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel's files say of a cgroup's CPU time. Pure; called by source_cpustat.c for each cgroup and
- * tick, so nothing here allocates or copies.
+ * A cgroup's CPU time from the kernel's files. Pure; called by source_cpustat.c for each cgroup and tick, so
+ * nothing here allocates or copies.
  */
 #include "machine/cputime.h"
 

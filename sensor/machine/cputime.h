@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel's files say of a cgroup's CPU time. Pure: text in, nanoseconds out. Used by
- * source_cpustat.c.
+ * A cgroup's CPU time from the kernel's files. Pure: text in, nanoseconds out. Used by source_cpustat.c.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One cumulative energy counter from reading to reading: wraps are bridged, a counter that was reset or shows
- * nonsense is told from one that wrapped by what a socket can take at the most. Pure; used by the energy
+ * nonsense is distinguished from one that wrapped by a socket's maximum power. Pure; used by the energy
  * sources.
  */
 #pragma once
@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /*
- * No socket, its memory or its board takes more: the largest of today peak near 1 kW. What lies above is no
- * measurement, and a counter must be read before it can have wrapped twice at this power.
+ * No socket takes more: the largest of today peak near 1 kW. What lies above is no measurement, and a counter
+ * must be read before it can have wrapped twice at this power. Other domains: energy_most_w().
  */
 #define ENERGY_MOST_W 2000.0
 /* Counters are updated in steps, so that short intervals seem to have more. */
@@ -19,6 +19,7 @@
 
 struct energy_counter {
 	double joules_per_count;
+	double most_w;  /* what its domain can take at the most; 0: ENERGY_MOST_W */
 	uint64_t range; /* the count wraps to 0 behind it; 0: never, or unknown */
 	uint64_t before;
 	uint64_t before_ns;
@@ -28,14 +29,19 @@ struct energy_counter {
 };
 
 /*
- * A reading of the counter. 0: its energy can be taken (the first reading only sets the baseline); -ERANGE:
- * the counter is not the one it was, what it has counted since the last reading is unknown, and it starts
- * again from here.
+ * Adds a reading. 0: its energy is valid (the first reading only sets the baseline); -ERANGE: the counter was
+ * reset or replaced; the energy since the last reading is unknown, and this reading is the new baseline.
  */
 int energy_counter_read(struct energy_counter *counter, uint64_t now, uint64_t now_ns);
 /* Energy since the last call, in 2^-32 J. */
 uint64_t energy_counter_take(struct energy_counter *counter);
-/* At least this often it must be read, so that no wrap is missed; UINT64_MAX: it does not wrap. */
+/* It must be read at least this often, so that no wrap is missed; UINT64_MAX: it does not wrap. */
 uint64_t energy_counter_period_ns(const struct energy_counter *counter);
-/* Is that many joules in so many seconds more than `n_counters` can have counted? */
-bool energy_is_absurd(double joules, double seconds, unsigned n_counters);
+/* Is that many joules in so many seconds more than counters of `most_w` watts together can have counted? */
+bool energy_is_absurd(double joules, double seconds, double most_w);
+/*
+ * What the domain of an energy event ("RAPL_ENERGY_DRAM") can take at the most: a socket's, or the machine's.
+ * `package_w`: the highest of design power and power limits of a package here, 0 if unknown: short peaks go
+ * above a limit, but not far.
+ */
+double energy_most_w(const char *event, double package_w);

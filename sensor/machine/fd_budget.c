@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many file descriptors may be planned with. Called once at start by the
- * sensor; knows nothing of what the descriptors are for.
+ * How many file descriptors may be used. Called once at start by the sensor; knows nothing of what the
+ * descriptors are for.
  */
 #include "machine/fd_budget.h"
 
@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <sys/resource.h>
 
-/* Descriptors open now; a guess where /proc is not mounted. */
+/* Descriptors open now; a guess if /proc is not mounted. */
 static unsigned count_open(void)
 {
 	DIR *dir = opendir("/proc/self/fd");

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many file descriptors may be planned with. Called once at start.
+ * How many file descriptors may be used. Called once at start.
  */
 #pragma once
 
 #define FD_BUDGET_RESERVE 256 /* kept for sockets, files and discovery */
 
-/* Raises RLIMIT_NOFILE to its hard limit; returns what may be planned with: the limit less what is open and
- * the reserve. */
+/*
+ * Raises RLIMIT_NOFILE to its hard limit; returns how many may be used: the limit minus open ones and the
+ * reserve.
+ */
 unsigned fd_budget_raise(void);

@@ -107,7 +107,8 @@ static bool same_counter(const struct powercap_zone *a, const struct powercap_zo
 	return a->package == b->package && a->die == b->die && strcmp(a->name, b->name) == 0;
 }
 
-/* Drops each zone of the mmio interface that the MSR interface has too: adding both would double the energy.
+/*
+ * Drops each zone of the mmio interface that the MSR interface also has: adding both would double the energy.
  */
 static unsigned drop_doubles(struct powercap_zone *zones, unsigned n)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The powercap tree: which RAPL zones there are, whose package each belongs to, and their range. Used by
- * source_powercap.c only.
+ * source_powercap.c and collect/machine_facts.c.
  */
 #pragma once
 
@@ -16,22 +16,21 @@ struct powercap_zone {
 	char name[32];             /* "package-0", "package-1-die-0", "dram", "core", "uncore", "psys" */
 	unsigned package;
 	unsigned die;
-	bool mmio;         /* the same counters by another way */
-	uint64_t range_uj; /* where the counter starts again; 0: unknown */
+	bool mmio;         /* the same counters through another interface */
+	uint64_t range_uj; /* where the counter wraps; 0: unknown */
 };
 
 /* Why powercap_list() found none. */
 enum powercap_state {
 	POWERCAP_ABSENT, /* there is no tree, or it is empty */
-	POWERCAP_HIDDEN, /* there are zones, but their links lead nowhere, as a container engine leaves them
-			  */
+	POWERCAP_HIDDEN, /* there are zones, but their links are broken, as inside a container */
 	POWERCAP_CLOSED, /* this user may not look */
 	POWERCAP_THERE,
 };
 enum powercap_state powercap_look(const char *sysfs_root);
 /*
- * Lists the zones below <sysfs_root>/class/powercap that make sense, without those that are there twice.
- * Returns how many, or a negative errno. `max` of them at most.
+ * Lists the valid zones below <sysfs_root>/class/powercap, without duplicates, `max` at most. Returns their
+ * number, or a negative errno.
  */
 int powercap_list(const char *sysfs_root, struct powercap_zone *ret_zones, unsigned max);
 /* The event that a zone of this name counts (RAPL_ENERGY_PKG, …); NULL for one that we do not know. */

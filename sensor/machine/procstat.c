@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CPU times of each package from /proc/stat. Called by source_estimate and source_cpustat once a tick;
- * allocates only when opened. The kernel counts in clock ticks of 10 ms, which bounds what can be said of a
+ * allocates only when opened. The kernel counts in clock ticks of 10 ms, which limits the precision of a
  * short tick.
  */
 #include "machine/procstat.h"
 
 #include "machine/scale.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -112,7 +113,7 @@ static void add_line(struct procstat *stat, const char *line)
 		sum->busy_ns += scale_delta(busy, before->busy_ns);
 		sum->all_ns += scale_delta(all, before->all_ns);
 	}
-	/* iowait and idle may go backwards in some kernels; such a step counts as none. */
+	/* iowait and idle may decrease in some kernels; such a step counts as 0. */
 	before->busy_ns = busy > before->busy_ns ? busy : before->busy_ns;
 	before->all_ns = all > before->all_ns ? all : before->all_ns;
 }
@@ -131,4 +132,12 @@ int procstat_read(struct procstat *stat)
 		add_line(stat, line);
 	}
 	return 0;
+}
+
+bool procstat_has_watchdog(const char *procfs_root)
+{
+	char path[4096], value[16];
+
+	(void)snprintf(path, sizeof(path), "%s/sys/kernel/nmi_watchdog", procfs_root);
+	return text_read_file_at(AT_FDCWD, path, value, sizeof(value)) > 0 && strcmp(value, "1") == 0;
 }

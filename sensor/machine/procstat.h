@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPU times of each package from /proc/stat, for the estimate and for what cpu.stat cannot say of the
- * machine.
+ * CPU times of each package from /proc/stat, for the estimate and for the machine-wide time that cpu.stat
+ * lacks.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct procstat_times {
-	uint64_t busy_ns; /* user, nice, system, irq, softirq; what a hypervisor stole is not counted */
+	uint64_t busy_ns; /* user, nice, system, irq, softirq; not steal */
 	uint64_t all_ns;  /* with idle, iowait and steal */
 };
 
@@ -25,10 +25,11 @@ struct procstat {
 
 /* Opens <procfs_root>/stat. 0 or a negative errno. */
 int procstat_open(const char *procfs_root, const struct topology *topology, struct procstat *ret_stat);
-/* Deltas since the last read into packages; the first read gives what was before as the baseline, and zeroes.
- */
+/* Deltas since the last read by package; the first read sets the baseline and returns zeroes. */
 int procstat_read(struct procstat *stat);
 void procstat_close(struct procstat *stat);
 /* One "cpuN user nice system idle iowait irq softirq steal …" line in clock ticks; false for any other line.
  * Pure. */
 bool procstat_parse_line(const char *line, unsigned *ret_cpu, uint64_t *ret_busy, uint64_t *ret_all);
+/* The kernel watches for CPUs that hang with a counter of each CPU. */
+bool procstat_has_watchdog(const char *procfs_root);

@@ -18,8 +18,7 @@ uint64_t scale_delta_wrapped(uint64_t now, uint64_t before, uint64_t range)
 {
 	if (now >= before)
 		return now - before;
-	/* A counter that shows more than its range has changed its range: nothing can be said of this step.
-	 */
+	/* A counter above its range has changed its range: this step is unknown. */
 	if (!range || before > range)
 		return 0;
 	return range - before + now;
@@ -44,7 +43,7 @@ uint64_t scale_multiplexed(uint64_t delta, uint64_t enabled_ns, uint64_t running
 	return scale_share(delta, enabled_ns, running_ns);
 }
 
-/* 64 bits of mantissa: a count keeps all its digits where the factor is a power of two, as RAPL's are. */
+/* 64 bits of mantissa: a count keeps all its digits if the factor is a power of two, as RAPL's are. */
 static long double energy_units(uint64_t count, double joules_per_count)
 {
 	return floorl(ldexpl((long double)count * (long double)joules_per_count, 32));

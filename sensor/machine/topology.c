@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine's CPUs from sysfs and /proc/cpuinfo below given roots. Called once at start; knows nothing of
- * events. What a virtual machine or an old kernel does not show is bridged: one package, a core for each CPU.
+ * events. If a virtual machine or an old kernel does not show them: one package, one core per CPU.
  */
 #include "machine/topology.h"
+#include "base/array.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -31,22 +32,13 @@ static void cpu_list_add(void *data, unsigned cpu)
 
 	if (list->failed || cpu >= TOPOLOGY_CPUS_MAX)
 		return;
-	if (list->n == list->capacity) {
-		unsigned capacity = list->capacity ? list->capacity * 2 : 64;
-		unsigned *ids = realloc(list->ids, capacity * sizeof(*ids));
-
-		if (!ids) {
-			list->failed = true;
-			return;
-		}
-		list->ids = ids;
-		list->capacity = capacity;
-	}
+	list->failed = !ARRAY_RESERVE(list->ids, list->capacity, list->n + 1);
+	if (list->failed)
+		return;
 	list->ids[list->n++] = cpu;
 }
 
-/* A small number in a file below the root; false where there is none. "-1" is what some machines say for
- * unknown. */
+/* A small number in a file below the root; false if there is none. Some machines show "-1" for unknown. */
 static bool read_number(const char *root, const char *path, uint64_t *ret_value)
 {
 	char full[PATH_MAX], text[64];
@@ -88,8 +80,36 @@ static bool cpuinfo_split(char *line, char **ret_key, char **ret_value)
 
 struct cpuinfo {
 	struct cpu_list cpus;
-	double mhz; /* of the first CPU: a last resort for the base frequency */
+	char implementer[16]; /* arm64 has numbers where others have a name */
+	double mhz;           /* of the first CPU: a last resort for the base frequency */
 };
+
+/* x86, LoongArch, MIPS, POWER and RISC-V in this order. */
+static bool is_model_key(const char *key)
+{
+	static const char *const keys[] = {"model name", "Model Name", "cpu model", "cpu", "uarch"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return true;
+	return false;
+}
+
+static void note_model(struct topology *topology, struct cpuinfo *info, const char *key, const char *value)
+{
+	char number[16];
+
+	if (topology->model_name[0])
+		return;
+	if (is_model_key(key))
+		(void)text_copy_plain(value, topology->model_name, sizeof(topology->model_name));
+	else if (strcmp(key, "CPU implementer") == 0)
+		(void)text_copy_plain(value, info->implementer, sizeof(info->implementer));
+	else if (strcmp(key, "CPU part") == 0 && info->implementer[0])
+		(void)snprintf(topology->model_name, sizeof(topology->model_name),
+			       "ARM implementer %s, part %s", info->implementer,
+			       text_copy_plain(value, number, sizeof(number)));
+}
 
 static void read_cpuinfo(const char *procfs_root, struct topology *topology, struct cpuinfo *info)
 {
@@ -109,16 +129,16 @@ static void read_cpuinfo(const char *procfs_root, struct topology *topology, str
 		if (strcmp(key, "processor") == 0 && text_parse_u64(value, &number) == 0 &&
 		    number < TOPOLOGY_CPUS_MAX)
 			cpu_list_add(&info->cpus, (unsigned)number);
-		else if (strcmp(key, "model name") == 0 && !topology->model_name[0])
-			(void)snprintf(topology->model_name, sizeof(topology->model_name), "%s", value);
 		else if (strcmp(key, "cpu MHz") == 0 && info->mhz <= 0)
 			(void)text_parse_double(value, &info->mhz);
 		else if (strcmp(key, "flags") == 0 && strstr(value, " hypervisor"))
 			topology->virtual_machine = true;
+		else
+			note_model(topology, info, key, value);
 	}
 }
 
-/* "… CPU @ 2.10GHz" as MHz; 0 where the name does not tell. */
+/* "… CPU @ 2.10GHz" as MHz; 0 if the name does not contain it. */
 static double frequency_of_name(const char *name)
 {
 	const char *at = strrchr(name, '@');
@@ -141,7 +161,7 @@ static double frequency_of_name(const char *name)
 	return strncasecmp(at + length, "MHz", 3) == 0 ? value : 0;
 }
 
-/* cpufreq's base_frequency is exact; a name tells it to 10 MHz; cpuinfo_max_freq may include turbo. */
+/* cpufreq's base_frequency is exact; a name is precise to 10 MHz; cpuinfo_max_freq may include turbo. */
 static double base_frequency(const char *sysfs_root, const struct topology *topology, double cpuinfo_mhz)
 {
 	char path[128];
@@ -169,42 +189,48 @@ static int compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int compare_packages(const void *a, const void *b)
+/* By package, die, core, then number. */
+static int compare_places(const void *a, const void *b)
 {
-	const struct topology_package *x = a, *y = b;
+	const struct topology_cpu *x = a, *y = b;
+	const unsigned left[] = {x->package, x->die, x->core, x->id},
+		       right[] = {y->package, y->die, y->core, y->id};
 
-	return (x->id > y->id) - (x->id < y->id);
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++)
+		if (left[i] != right[i])
+			return left[i] > right[i] ? 1 : -1;
+	return 0;
 }
 
-static bool same_core(const struct topology_cpu *a, const struct topology_cpu *b)
+/* Packages in the order of their numbers, with what is in them: one pass over the CPUs in that order. */
+static int count_packages(struct topology *topology)
 {
-	return a->package == b->package && a->die == b->die && a->core == b->core;
-}
-
-/* Counts a CPU into its package, which is made if need be. CPUs come in ascending order. */
-static void count_cpu(struct topology *topology, unsigned index)
-{
-	const struct topology_cpu *cpu = &topology->cpus[index];
+	cleanup_(cleanup_free) struct topology_cpu *cpus = calloc(topology->n_cpus, sizeof(*cpus));
 	struct topology_package *package = NULL;
-	bool core_known = false, die_known = false;
 
-	for (unsigned i = 0; i < topology->n_packages && !package; i++)
-		if (topology->packages[i].id == cpu->package)
-			package = &topology->packages[i];
-	if (!package) {
-		package = &topology->packages[topology->n_packages++];
-		*package = (struct topology_package){.id = cpu->package, .first_cpu = cpu->id};
+	if (!cpus)
+		return -ENOMEM;
+	memcpy(cpus, topology->cpus, topology->n_cpus * sizeof(*cpus));
+	qsort(cpus, topology->n_cpus, sizeof(*cpus), compare_places);
+	for (unsigned i = 0; i < topology->n_cpus; i++) {
+		const struct topology_cpu *cpu = &cpus[i], *last = i ? &cpus[i - 1] : NULL;
+		const bool new_package = !last || cpu->package != last->package;
+		const bool new_die = new_package || cpu->die != last->die;
+
+		if (new_package) {
+			package = &topology->packages[topology->n_packages++];
+			*package = (struct topology_package){.id = cpu->package, .first_cpu = cpu->id};
+		}
+		if (cpu->id < package->first_cpu)
+			package->first_cpu = cpu->id;
+		package->n_cpus++;
+		package->n_dies += new_die;
+		package->n_cores += new_die || cpu->core != last->core;
 	}
-	for (unsigned i = 0; i < index; i++) {
-		core_known |= same_core(&topology->cpus[i], cpu);
-		die_known |= topology->cpus[i].package == cpu->package && topology->cpus[i].die == cpu->die;
-	}
-	package->n_cpus++;
-	package->n_cores += !core_known;
-	package->n_dies += !die_known;
+	return 0;
 }
 
-/* The online CPUs; where sysfs does not say, those of /proc/cpuinfo. */
+/* The online CPUs; if sysfs does not list them, those of /proc/cpuinfo. */
 static int list_cpus(const char *sysfs_root, struct cpuinfo *info)
 {
 	char path[PATH_MAX], text[4096];
@@ -242,10 +268,7 @@ static int build(const char *sysfs_root, const struct cpu_list *list, struct top
 			.core = read_cpu_number(sysfs_root, id, "core_id", id),
 		};
 	}
-	for (unsigned i = 0; i < topology->n_cpus; i++)
-		count_cpu(topology, i);
-	qsort(topology->packages, topology->n_packages, sizeof(*topology->packages), compare_packages);
-	return 0;
+	return count_packages(topology);
 }
 
 int topology_read(const char *sysfs_root, const char *procfs_root, struct topology *ret_topology)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's CPUs: which are online, their package, die and core, and what the processor calls itself.
- * Read once at start from the given sysfs and procfs roots; files that a virtual machine lacks are bridged.
+ * The machine's CPUs: which are online, their package, die and core, and the processor's name. Read once at
+ * start from the given sysfs and procfs roots; files that a virtual machine lacks are replaced by defaults.
  */
 #pragma once
 
@@ -30,10 +30,10 @@ struct topology {
 	struct topology_package *packages; /* by id */
 	double base_frequency_mhz;         /* 0: unknown */
 	char model_name[96];               /* "" when unknown */
-	bool virtual_machine;              /* the processor says that a hypervisor runs it */
+	bool virtual_machine;              /* the processor reports a hypervisor */
 };
 
-/* 0, or a negative errno when not even one CPU could be found. End it with topology_done. */
+/* 0, or a negative errno if no CPU was found. Free it with topology_done(). */
 int topology_read(const char *sysfs_root, const char *procfs_root, struct topology *ret_topology);
 void topology_done(struct topology *topology);
 

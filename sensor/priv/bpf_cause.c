@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order of the verdicts is that in which the kernel looks: whoever may not call bpf() at all gets no
- * further, a locked kernel refuses through the verifier, and only a program that everything else lets through
- * is judged by what it does.
+ * The verdicts are in the order of the kernel's checks: first the right to call bpf(), then lockdown, and
+ * last the verifier's judgement of the program itself.
  */
 #include "priv/bpf_cause.h"
 
@@ -15,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Newer than some distributions' headers. */
@@ -59,9 +60,13 @@ static void read_status(const char *procfs_root, struct bpf_facts *facts)
 void bpf_cause_read(const char *procfs_root, const char *sysfs_root, struct bpf_facts *ret_facts)
 {
 	char path[4096], value[32] = "";
+	struct rlimit locked;
+	struct stat status;
 	int64_t number;
 
-	*ret_facts = (struct bpf_facts){.unprivileged_bpf = -1, .seccomp = -1};
+	*ret_facts = (struct bpf_facts){.unprivileged_bpf = -1, .seccomp = -1, .memlock = UINT64_MAX};
+	if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
+		ret_facts->memlock = locked.rlim_cur;
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/osrelease", procfs_root);
 	(void)text_read_file_at(AT_FDCWD, path, ret_facts->release, sizeof(ret_facts->release));
 	ret_facts->release[strcspn(ret_facts->release, "\n")] = '\0';
@@ -70,7 +75,7 @@ void bpf_cause_read(const char *procfs_root, const char *sysfs_root, struct bpf_
 	if (text_parse_i64(value, &number) == 0)
 		ret_facts->unprivileged_bpf = (int)number;
 	(void)snprintf(path, sizeof(path), "%s/kernel/btf/vmlinux", sysfs_root);
-	ret_facts->btf = access(path, F_OK) == 0;
+	ret_facts->btf = stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
 	read_lockdown(sysfs_root, ret_facts);
 	read_status(procfs_root, ret_facts);
 }
@@ -131,10 +136,15 @@ static int was_refused(const struct bpf_facts *facts, int error, struct reason *
 			"or the service forbids it" REASON_FIX
 			"allow bpf and perf_event_open in its profile (Docker: --privileged or "
 			"--security-opt seccomp=PROFILE; systemd: SystemCallFilter=bpf perf_event_open)");
+	if (is_older(facts->release, 5, 11) && facts->memlock != UINT64_MAX)
+		return reason_set(cause, error,
+				  "Linux before 5.11 takes the memory of the counts from the limit of locked "
+				  "memory, which is %" PRIu64 " KiB" REASON_FIX
+				  "raise it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity in the unit",
+				  facts->memlock / 1024);
 	return reason_set(cause, error,
 			  "bpf() is refused although the rights are there: by a security module (SELinux, "
-			  "AppArmor), or by the limit of locked memory on Linux before 5.11" REASON_FIX
-			  "look for the refusal in the kernel's log (dmesg), or raise `ulimit -l`");
+			  "AppArmor)" REASON_FIX "look for the refusal in the kernel's log (dmesg)");
 }
 
 int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier, const char *words,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why the kernel does not take the BPF program, in plain words with what to do: missing rights, lockdown,
- * seccomp, no BTF, an old kernel, or the verifier's own last line. Facts are read from /proc and /sys; the
- * verdict is pure. Called by priv_bpf.c.
+ * Why the kernel rejects the BPF program, in plain words and with the fix: missing rights, lockdown, seccomp,
+ * no BTF, an old kernel, or the verifier's own last line. Facts are read from /proc and /sys; the verdict is
+ * pure. Called by priv_bpf.c.
  */
 #pragma once
 
@@ -21,15 +21,19 @@ struct bpf_facts {
 	uint64_t capabilities; /* effective */
 	int unprivileged_bpf;  /* kernel.unprivileged_bpf_disabled; -1: unknown */
 	int seccomp;           /* filters on this process; -1: unknown */
+	uint64_t memlock;      /* bytes that may be locked; UINT64_MAX: any */
 	bool btf;
 };
 
-/* What cannot be read is unknown; that is no error. The roots are "/proc" and "/sys" except in tests. */
+/*
+ * Facts that cannot be read are unknown, which is not an error. The roots are "/proc" and "/sys" except in
+ * tests.
+ */
 void bpf_cause_read(const char *procfs_root, const char *sysfs_root, struct bpf_facts *ret_facts);
 
 /*
- * error: what loading or attaching answered. verifier: its log, or "". words: libbpf's own, for what nothing
- * else explains. Returns `error`.
+ * error: of loading or attaching. verifier: its log, or "". words: libbpf's message, used if nothing else
+ * explains the failure. Returns `error`.
  */
 int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier, const char *words,
 		  struct reason *cause);

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Paths of runtimes' files, and opening them. The privileged process calls container_file_open() with what
- * the other side sent, so everything that becomes part of a path is checked here first.
+ * Paths of runtimes' files, and opening them. The privileged process calls container_file_open() with data
+ * from the other side, so everything that becomes part of a path is checked here first.
  */
 #include "priv/container_file.h"
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "priv/open_beneath.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NAMESPACE_MAX 76
 
-enum roots_of { ROOTS_DOCKER, ROOTS_STORAGE, ROOTS_STORAGE_RUN, ROOTS_CONTAINERD };
+enum roots_of { ROOTS_DOCKER, ROOTS_STORAGE, ROOTS_STORAGE_RUN, ROOTS_CONTAINERD, ROOTS_POD_LOGS };
 
 static const struct {
 	enum roots_of roots;
-	bool by_id; /* else a list at a fixed place */
+	bool by_id; /* otherwise a list at a fixed place */
 	const char *before;
 	const char *after;
 } files[CONTAINER_FILES] = {
@@ -39,6 +39,7 @@ static const struct {
 	[CONTAINER_FILE_STORAGE_RUN_CONFIG] = {ROOTS_STORAGE_RUN, true, "/overlay-containers/",
 					       "/userdata/config.json"},
 	[CONTAINER_FILE_CONTAINERD] = {ROOTS_CONTAINERD, true, "/", "/config.json"},
+	[CONTAINER_FILE_POD_LOG] = {ROOTS_POD_LOGS, true, "-", ".log"},
 };
 
 /* The last one of Docker's is the result of `-v /var/docker/containers:...`, a common mistake. */
@@ -51,6 +52,8 @@ static const char *const default_containerd[] = {
 	"/run/docker/containerd/daemon/io.containerd.runtime.v2.task",
 	"/run/k0s/containerd/io.containerd.runtime.v2.task",
 	"/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task"};
+
+static const char *const default_pod_logs[] = {"/var/log/containers"};
 
 static void set_roots(const char **ret, const char *const *from, size_t n)
 {
@@ -65,6 +68,7 @@ void container_roots_default(struct container_roots *ret_roots)
 	set_roots(ret_roots->storage, default_storage, ARRAY_SIZE(default_storage));
 	set_roots(ret_roots->storage_run, default_storage_run, ARRAY_SIZE(default_storage_run));
 	set_roots(ret_roots->containerd, default_containerd, ARRAY_SIZE(default_containerd));
+	set_roots(ret_roots->pod_logs, default_pod_logs, ARRAY_SIZE(default_pod_logs));
 }
 
 bool container_file_is_id(const char *text, size_t length)
@@ -85,7 +89,7 @@ static bool is_namespace(const char *text)
 	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
 }
 
-/* containerd takes names as ids too; only such as can be no path. */
+/* containerd accepts names as IDs too; only those that cannot be a path are used. */
 static bool is_file_id(enum container_file kind, const char *id)
 {
 	if (!id)
@@ -115,30 +119,10 @@ int container_file_path(enum container_file kind, const char *root, const char *
 	return (size_t)n < size ? 0 : -ENAMETOOLONG;
 }
 
-/*
- * Below the root no link leads out of it: a root may be a user's own. Kernels before 5.6, and engines that do
- * not know the call, have no such way to open; there the last part alone is looked at.
- */
-static int open_beneath(const char *root, const char *below)
-{
-	const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-	const struct open_how how = {.flags = (uint64_t)flags,
-				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-	cleanup_(cleanup_close) int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	long fd;
-
-	if (folder < 0)
-		return -errno;
-	fd = syscall(SYS_openat2, folder, below, &how, sizeof(how));
-	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
-		fd = openat(folder, below, flags);
-	return fd < 0 ? -errno : (int)fd;
-}
-
 static int open_regular(const char *root, const char *below)
 {
 	struct stat st;
-	int fd = open_beneath(root, below);
+	int fd = open_beneath(root, below, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
 		return fd;
@@ -146,12 +130,15 @@ static int open_regular(const char *root, const char *below)
 	return -EACCES;
 }
 
-/* The folder above is taken as a root as well: Docker's data folder, /var/lib/containers, /run/containerd. */
+/*
+ * The parent folder is accepted as a root, too: Docker's data folder, /var/lib/containers, /run/containerd.
+ */
 static const char *const below_roots[] = {
 	[ROOTS_DOCKER] = "/containers",
 	[ROOTS_STORAGE] = "/storage",
 	[ROOTS_STORAGE_RUN] = "/storage",
 	[ROOTS_CONTAINERD] = "/io.containerd.runtime.v2.task",
+	[ROOTS_POD_LOGS] = "",
 };
 
 static int open_below(enum container_file kind, const char *root, const char *id, const char *extra)
@@ -172,6 +159,45 @@ static int open_below(enum container_file kind, const char *root, const char *id
 	return r < 0 ? r : open_regular(root, path + strlen(root) + 1);
 }
 
+/* A pipe that holds `text`: what is handed over in place of a file that has no content of use. */
+static int open_text(const char *text)
+{
+	int ends[2];
+	size_t length = strlen(text);
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	ssize_t n = write(ends[1], text, length); /* shorter than a file's name may be: fits, never blocks */
+	(void)close(ends[1]);
+	if (n == (ssize_t)length)
+		return ends[0];
+	(void)close(ends[0]);
+	return -EIO;
+}
+
+/*
+ * The kubelet links <pod>_<namespace>_<container>-<id>.log to each container's log. The link's name tells
+ * what the runtime's files would; it is never followed.
+ */
+static int open_pod_log(const char *root, const char *id)
+{
+	char end[CONTAINER_FILE_ID_HEX + sizeof("-.log")];
+	DIR *folder = opendir(root);
+	const struct dirent *entry;
+	int r = -ENOENT;
+
+	if (!folder)
+		return -errno;
+	int n = snprintf(end, sizeof(end), "%s%s%s", files[CONTAINER_FILE_POD_LOG].before, id,
+			 files[CONTAINER_FILE_POD_LOG].after);
+	while (r == -ENOENT && (entry = readdir(folder))) {
+		size_t length = strlen(entry->d_name);
+		if (length > (size_t)n && !strcmp(entry->d_name + length - (size_t)n, end))
+			r = open_text(entry->d_name);
+	}
+	(void)closedir(folder);
+	return r;
+}
+
 static const char *const *roots_for(const struct container_roots *roots, enum container_file kind)
 {
 	switch (files[kind].roots) {
@@ -183,6 +209,8 @@ static const char *const *roots_for(const struct container_roots *roots, enum co
 		return roots->storage_run;
 	case ROOTS_CONTAINERD:
 		return roots->containerd;
+	case ROOTS_POD_LOGS:
+		return roots->pod_logs;
 	}
 	return roots->docker;
 }
@@ -201,7 +229,8 @@ int container_file_open(const struct container_roots *roots, enum container_file
 	for (unsigned i = 0; i < CONTAINER_ROOTS_MAX && list[i]; i++) {
 		if (only != UINT64_MAX && only != i)
 			continue;
-		int fd = open_below(kind, list[i], id, extra);
+		int fd = kind == CONTAINER_FILE_POD_LOG ? open_pod_log(list[i], id)
+							: open_below(kind, list[i], id, extra);
 		if (fd >= 0)
 			return fd;
 		if (fd != -ENOENT && fd != -ENOTDIR)

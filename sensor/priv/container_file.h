@@ -2,8 +2,7 @@
 /*
  * The closed list of files in which container runtimes keep names and images, and where each of them is. The
  * unprivileged process asks for one by (kind, id, extra); the privileged one opens it with
- * container_file_open(). No name that comes over from the other process becomes part of a path without having
- * been validated here.
+ * container_file_open(). No name from the other process becomes part of a path without validation here.
  */
 #pragma once
 
@@ -21,23 +20,26 @@ enum container_file {
 	CONTAINER_FILE_STORAGE_RUN_CONFIG, /* <storage run root>/overlay-containers/<id>/userdata/config.json
 					    */
 	CONTAINER_FILE_CONTAINERD,         /* <containerd root>/<extra: namespace>/<id>/config.json */
+	CONTAINER_FILE_POD_LOG, /* no file but a name: that of the link in <pod log root> that ends in
+				   "-<id>.log" */
 	CONTAINER_FILES
 };
 
 #define CONTAINER_ROOTS_MAX   8
 #define CONTAINER_FILE_ID_HEX 64
 
-/* Directories by runtime, NULL-ended; the strings are the configuration's and outlive this. */
+/* Directories by runtime, NULL-ended; the strings belong to the configuration, which outlives this. */
 struct container_roots {
 	const char *docker[CONTAINER_ROOTS_MAX + 1];  /* of the containers, "/var/lib/docker/containers" */
 	const char *storage[CONTAINER_ROOTS_MAX + 1]; /* Podman and CRI-O, "/var/lib/containers/storage" */
 	const char *storage_run[CONTAINER_ROOTS_MAX + 1]; /* "/run/containers/storage" */
 	const char *containerd[CONTAINER_ROOTS_MAX + 1]; /* "/run/containerd/io.containerd.runtime.v2.task" */
+	const char *pod_logs[CONTAINER_ROOTS_MAX + 1];   /* the kubelet's links, "/var/log/containers" */
 };
 
 /* True for exactly 64 lower-case hex digits: the only ids that become part of a file name. */
 bool container_file_is_id(const char *text, size_t length);
-/* The usual places, also those that a mistyped volume gives (/var/docker/containers). */
+/* The default places, including the result of a mistyped volume (/var/docker/containers). */
 void container_roots_default(struct container_roots *ret_roots);
 /*
  * The path of one file below `root`. Pure. id: 64 lower-case hex digits (not used by the lists); extra: for
@@ -49,13 +51,13 @@ int container_file_path(enum container_file kind, const char *root, const char *
 /*
  * Opens it below the first root that has it (lists: below root number `extra`, decimal), read-only,
  * close-on-exec; regular files only, the last component is not followed. The descriptor, or a negative errno
- * (-ENOENT: no root has it; -EINVAL: refused before any open). id and extra may be NULL or "" where they are
- * not used.
+ * (-ENOENT: no root has it; -EINVAL: refused before any open). id and extra may be NULL or "" if they are not
+ * used.
  */
 int container_file_open(const struct container_roots *roots, enum container_file kind, const char *id,
 			const char *extra);
 
-/* How the unprivileged process gets at them: priv_client's function, or container_file_open_direct. */
+/* How the unprivileged process opens them: priv_client's function, or container_file_open_direct. */
 typedef int (*container_file_opener)(void *data, enum container_file kind, const char *id, const char *extra);
 /* Opens in this process; data is a const struct container_roots *. */
 int container_file_open_direct(void *data, enum container_file kind, const char *id, const char *extra);

@@ -7,13 +7,21 @@
 #define COUNT_EVENTS_MAX 13
 #define COUNT_CPUS_MAX   1024
 
-/* Everything that one slot has had on one place (package, or CPU). Grows only. 128 bytes: two cache lines. */
+/* What one event has counted, and how long it waited for a counter meanwhile: it is scaled by the reader,
+ * over a whole tick, as a stretch between two switches may be too short for the event to have run at all. */
+struct count_event {
+	unsigned long long count;
+	unsigned long long waited; /* of the cell's `enabled` */
+};
+
+/* Everything that one slot has had on one place (package, or CPU). Grows only. Only as many events are there
+ * as are counted: COUNT_CELL_SIZE. */
 struct count_cell {
 	unsigned long long ns;      /* on a CPU */
-	unsigned long long enabled; /* of the first event */
-	unsigned long long running;
-	unsigned long long events[COUNT_EVENTS_MAX]; /* scaled for multiplexing */
+	unsigned long long enabled; /* of the events */
+	struct count_event events[COUNT_EVENTS_MAX];
 };
+#define COUNT_CELL_SIZE(n_events) (2 * sizeof(unsigned long long) + (n_events) * sizeof(struct count_event))
 
 /* Slots that have had anything: a byte each, as the oldest kernels know no atomic OR. A cache line. */
 #define COUNT_TOUCHED_SLOTS 64

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The privileged process's side of the socket: one table of request types, each decoded, done by priv_open.c
- * and answered. Called by the first process of the sensor for each readable event. A malformed message ends
- * it.
+ * The privileged process's side of the socket: one table of request types, each decoded, executed by
+ * priv_open.c and answered. Called by the first process of the sensor for each readable event. A malformed
+ * message ends it.
  */
 #include "priv/priv.h"
 #include "document/batch.h"
@@ -16,20 +16,21 @@
 
 #define LOG_TOKEN "priv"
 
-/* What a request came to: descriptors, or an errno and a cause. */
+/* The result of a request: descriptors and numbers, or an errno and a cause. */
 struct answer {
 	uint32_t type; /* of the request */
 	int error;
 	struct reason cause;
 	int fds[PRIV_GROUP_EVENTS_MAX];
 	unsigned n_fds;
+	struct priv_resctrl_answer resctrl;
 };
 
 /* 0, or -EBADMSG for a malformed request, which ends the process. */
 typedef int (*handler_run)(const struct priv_config *config, struct ipc_cursor *cursor,
 			   struct answer *answer);
 
-/* Everything must have been there, and nothing more. */
+/* The message must be complete, without trailing bytes. */
 static int check_end(const struct ipc_cursor *cursor)
 {
 	return cursor->failed || cursor->left ? -EBADMSG : 0;
@@ -216,6 +217,35 @@ static int serve_bpf_update(const struct priv_config *config, struct ipc_cursor 
 	return 0;
 }
 
+static int serve_gpus(const struct priv_config *config, struct ipc_cursor *cursor, struct answer *answer)
+{
+	if (check_end(cursor) < 0)
+		return -EBADMSG;
+	answer_fd(answer, config->start_gpus ? config->start_gpus(config->gpus_data) : -EOPNOTSUPP);
+	return 0;
+}
+
+static int serve_resctrl(const struct priv_config *config, struct ipc_cursor *cursor, struct answer *answer)
+{
+	const uint64_t call = ipc_get_u64(cursor), number = ipc_get_u64(cursor),
+		       package = ipc_get_u64(cursor);
+	const struct priv_resctrl_request request = {.call = (enum priv_resctrl_call)call,
+						     .number = (unsigned)number,
+						     .package = (unsigned)package,
+						     .cgroup = ipc_get_string(cursor)};
+	int r;
+
+	if (check_end(cursor) < 0 || call >= PRIV_RESCTRL_CALLS || number >= PRIV_RESCTRL_GROUPS_MAX ||
+	    package >= PRIV_RESCTRL_PACKAGES_MAX || strlen(request.cgroup) >= PRIV_CGROUP_PATH_MAX)
+		return -EBADMSG;
+	r = priv_resctrl_run(config, &request, &answer->resctrl, &answer->cause);
+	if (request.call == PRIV_RESCTRL_OPEN)
+		answer_fd(answer, r);
+	else
+		answer->error = r;
+	return 0;
+}
+
 static const handler_run handlers[] = {
 	[PRIV_REQUEST_OPEN_GROUP] = serve_open_group,
 	[PRIV_REQUEST_OPEN_FILE] = serve_open_file,
@@ -224,9 +254,11 @@ static const handler_run handlers[] = {
 	[PRIV_REQUEST_BPF_GROUP] = serve_bpf_group,
 	[PRIV_REQUEST_BPF_ATTACH] = serve_bpf_attach,
 	[PRIV_REQUEST_BPF_UPDATE] = serve_bpf_update,
+	[PRIV_REQUEST_GPUS] = serve_gpus,
+	[PRIV_REQUEST_RESCTRL] = serve_resctrl,
 };
 
-/* Never waits: whoever asks without reading the answers must not hold this process, and is ended. */
+/* Never waits: a client that does not read its answers must not block this process, and is ended. */
 static int send_answer(int socket, const struct ipc_message *request, const struct answer *answer)
 {
 	struct batch payload = {0};
@@ -234,6 +266,9 @@ static int send_answer(int socket, const struct ipc_message *request, const stru
 
 	if (r == 0)
 		r = ipc_put_string(&payload, answer->error ? answer->cause.text : "");
+	if (r == 0 && request->type == PRIV_REQUEST_RESCTRL)
+		r = ipc_put_u64(&payload, answer->resctrl.moved) |
+		    ipc_put_u64(&payload, answer->resctrl.foreign);
 	if (r == 0)
 		r = ipc_try_send(socket, request->type | PRIV_ANSWER, request->tag, payload.data,
 				 payload.length, answer->fds, answer->n_fds);

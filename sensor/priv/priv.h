@@ -2,12 +2,13 @@
 /*
  * The privileged side: a closed table of typed requests, each validated, each answered with descriptors or an
  * errno and a short cause. Called by the first process of the sensor; priv_client.h is the other end.
- * It parses no foreign file, keeps nothing between requests but the BPF program that was loaded last, and
- * ends at the first malformed message.
+ * It parses no foreign file but the kernel's lists of threads, keeps nothing between requests but the BPF
+ * program that was loaded last, and ends at the first malformed message.
  */
 #pragma once
 
 #include "priv/container_file.h"
+#include "priv/priv_resctrl.h"
 #include "event/event.h"
 #include "base/reason.h"
 
@@ -18,13 +19,18 @@
 #define PRIV_CGROUP_PATH_MAX  4096
 #define PRIV_ID_MAX           128
 
-/* Where requests may reach. All strings outlive the process's loop. */
+/* The limits of requests. All strings outlive the process's loop. */
 struct priv_bpf;
 struct priv_config {
 	const char *sysfs_root; /* "/sys" */
 	const char *perf_root;  /* mount of the hierarchy that perf_event uses; NULL: no events of cgroups */
 	const struct container_roots *containers; /* the runtimes' folders; NULL: no such file is opened */
-	struct priv_bpf **bpf; /* where the one program is kept (NULL at first); NULL: no BPF */
+	struct priv_bpf **bpf;                    /* holds the one program (NULL at first); NULL: no BPF */
+	/* NULL: there is none. A descriptor, or a negative errno. */
+	int (*start_gpus)(void *data);
+	void *gpus_data;
+	const char *resctrl_root; /* "/sys/fs/resctrl"; NULL: no monitoring groups */
+	const char *cgroup_root;  /* mount of the hierarchy that is watched; NULL: no threads are moved */
 };
 
 enum priv_request {
@@ -36,12 +42,15 @@ enum priv_request {
 	PRIV_REQUEST_BPF_ATTACH = 6,
 	PRIV_REQUEST_BPF_UPDATE =
 		7, /* which cgroups are counted where; then, if asked for, the program once on every CPU */
-	PRIV_ANSWER = 0x80, /* the answer to request x is x | PRIV_ANSWER */
+	PRIV_REQUEST_GPUS = 8,    /* starts the process that reads GPUs; a socket to it */
+	PRIV_REQUEST_RESCTRL = 9, /* monitoring groups: priv_resctrl.h */
+	PRIV_ANSWER = 0x80,       /* the answer to request x is x | PRIV_ANSWER */
 };
 
-/* Files of the machine that may be asked for by an id; nothing else can be named. Opened for reading. */
+/* Files of the machine that may be requested by an ID; nothing else can be named. Opened for reading. */
 enum priv_file {
 	PRIV_FILE_POWERCAP_ENERGY, /* id: zone, "intel-rapl:0" or "intel-rapl:0:1" */
+	PRIV_FILE_HWMON,           /* id: device and file, "hwmon3/power1_average" */
 	PRIV_FILES
 };
 
@@ -54,18 +63,22 @@ struct priv_group {
 };
 
 /*
- * Serves one message of `socket`. 1: done (also when the request itself failed: the asker has the errno);
- * 0: the asker has gone; negative: a malformed message was logged, the process must end.
+ * Serves one message of `socket`. 1: done (also if the request failed: the client has the errno); 0: the
+ * client is gone; negative: a malformed message was logged, and the process must end.
  */
 int priv_serve(int socket, const struct priv_config *config);
 
+/* Absolute, without components ".", ".." or empty ones, and not too long. */
+bool priv_path_is_clean(const char *path);
 /* The hierarchy that perf_event uses is cgroup v2. */
 bool priv_perf_is_unified(const struct priv_config *config);
+/* May these events be opened? As priv_open_group answers, without opening them. */
+int priv_check_group(const struct priv_config *config, const struct priv_group *group, struct reason *cause);
 /*
- * What the requests do; also used without a privileged process. Validates everything.
- * Opens the group, disabled, then enables it as a whole. ret_fds has n_events entries, the leader first;
- * reading the leader gives PERF_FORMAT_GROUP | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING.
- * -EINVAL also says that these events do not fit into one group.
+ * Executes the requests; also used without a privileged process. Validates everything. Opens the group,
+ * disabled, then enables it as a whole. ret_fds has n_events entries, the leader first; reading the leader
+ * gives PERF_FORMAT_GROUP | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING, reading another event its own count with
+ * the same times. -EINVAL also means that these events do not fit into one group.
  */
 int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
 		    struct reason *cause);

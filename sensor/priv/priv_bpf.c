@@ -72,6 +72,7 @@ static int fail(int error, struct reason *cause)
 static int size_maps(struct count_bpf *program, const struct priv_bpf_shape *shape)
 {
 	const unsigned n_fds = shape->n_events * shape->n_cpus;
+	const unsigned cell_size = (unsigned)COUNT_CELL_SIZE(shape->n_events);
 	int r = bpf_map__set_max_entries(program->maps.event_fds, n_fds ? n_fds : 1);
 
 	if (r == 0)
@@ -79,6 +80,10 @@ static int size_maps(struct count_bpf *program, const struct priv_bpf_shape *sha
 	if (r == 0)
 		r = bpf_map__set_max_entries(program->maps.cells,
 					     (shape->n_slots + shape->n_births) * shape->n_places);
+	if (r == 0)
+		r = bpf_map__set_value_size(program->maps.cells, cell_size);
+	if (r == 0)
+		r = bpf_map__set_value_size(program->maps.totals, cell_size);
 	if (r == 0)
 		r = bpf_map__set_max_entries(program->maps.births, shape->n_births + 1);
 	if (r == 0)
@@ -132,13 +137,26 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 	return program;
 }
 
+/* What a request may ask for: no more CPUs than this machine can have, and bounded memory. */
+static bool is_bounded(const struct priv_bpf_shape *shape)
+{
+	const int possible = libbpf_num_possible_cpus();
+
+	if (shape->n_events > COUNT_EVENTS_MAX || shape->n_cpus == 0 || shape->n_cpus > COUNT_CPUS_MAX ||
+	    (possible > 0 && shape->n_cpus > (unsigned)possible) || shape->n_places == 0 ||
+	    shape->n_places > shape->n_cpus || shape->n_slots == 0 || shape->n_slots > PRIV_BPF_SLOTS_MAX ||
+	    shape->n_births > PRIV_BPF_BIRTHS_MAX)
+		return false;
+	return ((uint64_t)shape->n_slots + shape->n_births) * shape->n_places *
+		       COUNT_CELL_SIZE(shape->n_events) <=
+	       PRIV_BPF_CELLS_MAX;
+}
+
 int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, struct reason *cause)
 {
 	struct priv_bpf *bpf;
 
-	if (shape->n_events > COUNT_EVENTS_MAX || shape->n_cpus == 0 || shape->n_cpus > COUNT_CPUS_MAX ||
-	    shape->n_places == 0 || shape->n_places > shape->n_cpus || shape->n_slots == 0 ||
-	    shape->n_slots > PRIV_BPF_SLOTS_MAX || shape->n_births > PRIV_BPF_BIRTHS_MAX)
+	if (!is_bounded(shape))
 		return -EINVAL;
 	bpf = calloc(1, sizeof(*bpf));
 	if (!bpf)

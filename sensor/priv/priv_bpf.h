@@ -15,9 +15,10 @@
 
 #define PRIV_BPF_SLOTS_MAX   65536
 #define PRIV_BPF_BIRTHS_MAX  4096
-#define PRIV_BPF_MAPS        5          /* descriptors given away: cells, totals, touched, births, pulses */
-#define PRIV_BPF_CHANGES_MAX 1024       /* in one request */
-#define PRIV_BPF_NOWHERE     UINT32_MAX /* the slot of a cgroup that is not counted any more */
+#define PRIV_BPF_MAPS        5           /* descriptors given away: cells, totals, touched, births, pulses */
+#define PRIV_BPF_CELLS_MAX   (80u << 20) /* bytes of kernel memory: 64 MiB of slots, 8 of births, and some */
+#define PRIV_BPF_CHANGES_MAX 1024        /* in one request */
+#define PRIV_BPF_NOWHERE     UINT32_MAX  /* the slot of a cgroup that is not counted any more */
 
 struct priv_bpf;
 

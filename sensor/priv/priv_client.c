@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The asking side of the privileged process: encodes a request, waits for its answer, takes the descriptors.
- * Called by the sources and by the target table in `collect`. In direct mode it calls priv_open.c itself.
+ * The client of the privileged process: encodes a request, waits for its answer, receives the descriptors.
+ * Called by the sources and by the target table in `collect`. In direct mode it calls priv_open.c directly.
  */
 #include "priv/priv_client.h"
 #include "document/batch.h"
 #include "base/cleanup.h"
 #include "process/ipc.h"
 #include "base/reason.h"
+#include "event/pmu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <linux/perf_event.h>
 
 struct priv_client {
-	int socket; /* -1: direct mode */
+	int socket;     /* -1: direct mode */
+	bool describes; /* direct mode that opens no perf event */
 	struct priv_config config;
 	struct priv_bpf *bpf; /* direct mode */
 	uint32_t tag;
 	struct batch payload; /* reused by each request */
 	void *buffer;         /* for answers */
 	struct reason cause;
+	struct priv_resctrl_answer resctrl; /* of the last answer */
 };
 
 static struct priv_client *client_new(void)
@@ -59,6 +64,15 @@ int priv_client_direct(const struct priv_config *config, struct priv_client **re
 	return 0;
 }
 
+int priv_client_describe(const struct priv_config *config, struct priv_client **ret_client)
+{
+	int r = priv_client_direct(config, ret_client);
+
+	if (r == 0)
+		(*ret_client)->describes = true;
+	return r;
+}
+
 void priv_client_free(struct priv_client *client)
 {
 	if (!client)
@@ -82,13 +96,18 @@ static bool is_direct(struct priv_client *client)
 	return client->socket < 0;
 }
 
-/* The answer's descriptors, of which there must be exactly `n_fds` when it is a success. */
+/* The answer's descriptors; a successful one must have exactly `n_fds`. */
 static int take_answer(struct priv_client *client, struct ipc_message *answer, int *ret_fds, unsigned n_fds)
 {
 	struct ipc_cursor cursor = ipc_cursor_init(answer->payload, answer->length);
 	int64_t error = ipc_get_i64(&cursor);
 
 	reason_set(&client->cause, 0, "%s", ipc_get_string(&cursor));
+	client->resctrl = (struct priv_resctrl_answer){0};
+	if (answer->type == (PRIV_REQUEST_RESCTRL | PRIV_ANSWER)) {
+		client->resctrl.moved = ipc_get_u64(&cursor);
+		client->resctrl.foreign = ipc_get_u64(&cursor);
+	}
 	if (cursor.failed || error > 0 || error < -4095 || (error == 0 && answer->n_fds != n_fds)) {
 		ipc_close_fds(answer);
 		return -EBADMSG;
@@ -141,10 +160,37 @@ static int put_group(struct batch *payload, const struct priv_group *group)
 	return r ? -ENOMEM : 0;
 }
 
+/* Hardware counters of the cores: without their PMU the kernel has none of these types. */
+static bool is_of_core(uint32_t type)
+{
+	return type == PERF_TYPE_HARDWARE || type == PERF_TYPE_HW_CACHE || type == PERF_TYPE_RAW;
+}
+
+/* Refuses what the privileged process would refuse; everything else reads as zeroes. */
+static int pretend_group(struct priv_client *client, const struct priv_group *group, int *ret_fds)
+{
+	int r = priv_check_group(&client->config, group, &client->cause);
+
+	for (unsigned i = 0; r == 0 && i < group->n_events; i++)
+		if (is_of_core(group->events[i].type) && !pmu_has_core(client->config.sysfs_root))
+			r = -ENOENT;
+	for (unsigned i = 0; r == 0 && i < group->n_events; i++) {
+		ret_fds[i] = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+		if (ret_fds[i] >= 0)
+			continue;
+		r = -errno;
+		while (i > 0)
+			(void)close(ret_fds[--i]);
+	}
+	return r;
+}
+
 int priv_client_open_group(struct priv_client *client, const struct priv_group *group, int *ret_fds)
 {
 	int r;
 
+	if (client->describes)
+		return pretend_group(client, group, ret_fds);
 	if (is_direct(client))
 		return priv_open_group(&client->config, group, ret_fds, &client->cause);
 	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX ||
@@ -169,6 +215,39 @@ int priv_client_open_file(struct priv_client *client, enum priv_file kind, const
 	if (r == 0)
 		r = ask(client, PRIV_REQUEST_OPEN_FILE, &fd, 1);
 	return r < 0 ? r : fd;
+}
+
+int priv_client_start_gpus(struct priv_client *client)
+{
+	int fd = -1, r;
+
+	if (is_direct(client))
+		return -EOPNOTSUPP;
+	batch_clear(&client->payload);
+	r = ask(client, PRIV_REQUEST_GPUS, &fd, 1);
+	return r < 0 ? r : fd;
+}
+
+int priv_client_resctrl(struct priv_client *client, const struct priv_resctrl_request *request,
+			struct priv_resctrl_answer *ret_answer)
+{
+	const char *cgroup = request->cgroup ? request->cgroup : "";
+	const bool opens = request->call == PRIV_RESCTRL_OPEN;
+	int fd = -1, r;
+
+	*ret_answer = (struct priv_resctrl_answer){0};
+	if (is_direct(client))
+		return priv_resctrl_run(&client->config, request, ret_answer, &client->cause);
+	if (strlen(cgroup) >= PRIV_CGROUP_PATH_MAX)
+		return -EINVAL;
+	batch_clear(&client->payload);
+	r = ipc_put_u64(&client->payload, request->call) | ipc_put_u64(&client->payload, request->number) |
+	    ipc_put_u64(&client->payload, request->package) | ipc_put_string(&client->payload, cgroup);
+	r = r ? -ENOMEM : ask(client, PRIV_REQUEST_RESCTRL, &fd, opens ? 1 : 0);
+	if (r < 0)
+		return r;
+	*ret_answer = client->resctrl;
+	return opens ? fd : 0;
 }
 
 int priv_client_open_container_file(void *data, enum container_file kind, const char *id, const char *extra)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The asking side of priv.h, used by everything in `collect` that needs a right: one call, one answer, in
+ * The client side of priv.h, used by everything in `collect` that needs a privilege: one call, one answer, in
  * order. In direct mode the same calls are made in this process, for tests and for running without a
  * privileged one.
  */
@@ -15,11 +15,21 @@ struct priv_client;
 int priv_client_connect(int socket, struct priv_client **ret_client);
 /* Direct mode: copies the struct; the strings must outlive the client. */
 int priv_client_direct(const struct priv_config *config, struct priv_client **ret_client);
+/*
+ * Direct mode for a machine of which only its files are available: every group that may be opened counts
+ * nothing.
+ */
+int priv_client_describe(const struct priv_config *config, struct priv_client **ret_client);
 void priv_client_free(struct priv_client *client);
 
 /* As priv_open_group and priv_open_file; -EPIPE when the privileged process is gone. */
 int priv_client_open_group(struct priv_client *client, const struct priv_group *group, int *ret_fds);
 int priv_client_open_file(struct priv_client *client, enum priv_file kind, const char *id);
+/* The socket to the process that reads GPUs, started for it; -EOPNOTSUPP in direct mode. */
+int priv_client_start_gpus(struct priv_client *client);
+/* As priv_resctrl_run(). */
+int priv_client_resctrl(struct priv_client *client, const struct priv_resctrl_request *request,
+			struct priv_resctrl_answer *ret_answer);
 /* A container_file_opener; data is the struct priv_client. */
 int priv_client_open_container_file(void *data, enum container_file kind, const char *id, const char *extra);
 /* Short cause of the last failure, "" when the errno says it all. */

@@ -56,8 +56,7 @@ static bool type_is_allowed(const struct priv_config *config, uint32_t type)
 	}
 }
 
-/* Absolute below the mount, no component "." or "..", no empty one. */
-static bool path_is_clean(const char *path)
+bool priv_path_is_clean(const char *path)
 {
 	if (path[0] != '/' || strlen(path) >= PRIV_CGROUP_PATH_MAX)
 		return false;
@@ -73,12 +72,12 @@ static bool path_is_clean(const char *path)
 	return true;
 }
 
-static int check_group(const struct priv_config *config, const struct priv_group *group, struct reason *cause)
+int priv_check_group(const struct priv_config *config, const struct priv_group *group, struct reason *cause)
 {
 	if (!group->n_events || group->n_events > PRIV_GROUP_EVENTS_MAX || group->cpu >= PRIV_CPUS_MAX)
 		return reason_set(cause, -EPERM, "a group of %u events on CPU %u is refused", group->n_events,
 				  group->cpu);
-	if (group->cgroup[0] && !path_is_clean(group->cgroup))
+	if (group->cgroup[0] && !priv_path_is_clean(group->cgroup))
 		return reason_set(cause, -EPERM, "the cgroup path is refused");
 	for (unsigned i = 0; i < group->n_events; i++) {
 		const struct event_attr *attr = &group->events[i];
@@ -92,7 +91,7 @@ static int check_group(const struct priv_config *config, const struct priv_group
 	return 0;
 }
 
-/* The cgroup's directory; -ENOENT when it is gone, -EBADF when what is there is no cgroup. */
+/* The cgroup's directory; -ENOENT if it is gone, -EBADF if it is not a cgroup. */
 static int open_cgroup(const struct priv_config *config, const char *path, struct reason *cause)
 {
 	cleanup_(cleanup_close) int root = -1;
@@ -134,10 +133,12 @@ static int open_event(const struct event_attr *wanted, unsigned cpu, int cgroup_
 		.exclude_user = (wanted->flags & EVENT_EXCLUDE_USER) != 0,
 		.exclude_kernel = (wanted->flags & EVENT_EXCLUDE_KERNEL) != 0,
 		.exclude_hv = (wanted->flags & EVENT_EXCLUDE_HV) != 0,
-		/* Siblings of a leader that runs already would stay at zero: all start together, below. */
+		/* Siblings of a running leader would stay at zero: all start together, below. */
 		.disabled = leader < 0,
-		.read_format =
-			PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING,
+		/* The leader gives all; a sibling itself alone. As a group's, Linux 6.1 gives the leader's
+		 * count for it once the group was taken apart. */
+		.read_format = (leader < 0 ? PERF_FORMAT_GROUP : 0) | PERF_FORMAT_TOTAL_TIME_ENABLED |
+			       PERF_FORMAT_TOTAL_TIME_RUNNING,
 	};
 	unsigned long flags = PERF_FLAG_FD_CLOEXEC | (cgroup_fd >= 0 ? PERF_FLAG_PID_CGROUP : 0UL);
 	long fd = syscall(SYS_perf_event_open, &attr, cgroup_fd, (int)cpu, leader, flags);
@@ -155,7 +156,7 @@ int priv_open_group(const struct priv_config *config, const struct priv_group *g
 		    struct reason *cause)
 {
 	cleanup_(cleanup_close) int cgroup_fd = -1;
-	int r = check_group(config, group, cause);
+	int r = priv_check_group(config, group, cause);
 
 	if (r < 0)
 		return r;
@@ -207,6 +208,36 @@ static bool zone_is_valid(const char *zone)
 	return false;
 }
 
+/* "hwmon3/power1_input", "hwmon3/power1_average", "hwmon3/energy1_input" */
+static bool meter_is_valid(const char *id)
+{
+	static const char *const ends[] = {"_input", "_average"};
+	size_t digits;
+
+	if (strncmp(id, "hwmon", 5) != 0)
+		return false;
+	digits = strspn(id + 5, "0123456789");
+	if (!digits || digits > 5 || id[5 + digits] != '/')
+		return false;
+	id += 5 + digits + 1;
+	if (strncmp(id, "power", 5) != 0 && strncmp(id, "energy", 6) != 0)
+		return false;
+	id += id[0] == 'p' ? 5 : 6;
+	digits = strspn(id, "0123456789");
+	for (size_t i = 0; digits && digits <= 3 && i < ARRAY_SIZE(ends); i++)
+		if (strcmp(id + digits, ends[i]) == 0)
+			return true;
+	return false;
+}
+
+static const struct {
+	bool (*is_valid)(const char *id);
+	const char *folder, *leaf; /* below the root, before and after the id */
+} open_files[PRIV_FILES] = {
+	[PRIV_FILE_POWERCAP_ENERGY] = {zone_is_valid, "class/powercap", "/energy_uj"},
+	[PRIV_FILE_HWMON] = {meter_is_valid, "class/hwmon", ""},
+};
+
 int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id,
 		   struct reason *cause)
 {
@@ -214,10 +245,10 @@ int priv_open_file(const struct priv_config *config, enum priv_file kind, const 
 	struct stat status;
 	int fd;
 
-	if (kind != PRIV_FILE_POWERCAP_ENERGY || !zone_is_valid(id))
+	if (kind >= PRIV_FILES || !open_files[kind].is_valid(id))
 		return reason_set(cause, -EPERM, "the file is not on the list of allowed files");
-	if (snprintf(path, sizeof(path), "%s/class/powercap/%s/energy_uj", config->sysfs_root, id) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s/%s%s", config->sysfs_root, open_files[kind].folder, id,
+		     open_files[kind].leaf) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)

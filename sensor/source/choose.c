@@ -1,33 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order in which sources are tried: the best that this machine has wins, and the log says why the better
- * ones were not available.
+ * The order in which sources are tried: the first that works is used, and the log says why the earlier ones
+ * do not.
  */
 #include "source/choose.h"
 
 #include "base/cleanup.h"
 #include "event/event.h"
 #include "base/log.h"
+#include "machine/hwmon.h"
+#include "machine/powercap.h"
 #include "base/reason.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* Every source, the preferred one first; source_NAME is its table. */
+/* Every source in order of preference; source_NAME is its table. */
 #define ENERGY_SOURCES(ROW)                                                                                  \
 	ROW(rapl)                                                                                            \
 	ROW(powercap)                                                                                        \
+	ROW(hwmon)                                                                                           \
 	ROW(estimate)
 #define ACTIVITY_SOURCES(ROW)                                                                                \
 	ROW(bpf)                                                                                             \
 	ROW(perf)                                                                                            \
 	ROW(cpustat)
+#define TARGET_SOURCES(ROW)  ROW(resctrl)
 #define SOURCE_ADDRESS(name) &source_##name,
 #define SOURCE_NAME(name)    #name,
 
 const struct system_source_ops *const choose_energy_sources[] = {ENERGY_SOURCES(SOURCE_ADDRESS) NULL};
 static const struct activity_source_ops *const activity_sources[] = {ACTIVITY_SOURCES(SOURCE_ADDRESS)};
+const struct target_source_ops *const choose_target_sources[] = {TARGET_SOURCES(SOURCE_ADDRESS) NULL};
 
 const char *const choose_energy_names[] = {"auto", ENERGY_SOURCES(SOURCE_NAME) "sim", NULL};
 const char *const choose_activity_names[] = {"auto", ACTIVITY_SOURCES(SOURCE_NAME) "sim", NULL};
@@ -40,6 +46,34 @@ bool choose_is_energy(const struct event_group_request *request)
 	return false;
 }
 
+bool choose_is_socket_energy(const struct event_group_request *request)
+{
+	for (unsigned i = 0; i < request->n_events; i++)
+		if (event_is_package(request->events[i]))
+			return true;
+	return false;
+}
+
+bool choose_has_energy(const char *sysfs_root, const char *event)
+{
+	struct event_encoding encoding = {0};
+	struct powercap_zone *zones = calloc(POWERCAP_ZONES_MAX, sizeof(*zones));
+	struct hwmon_meter *meters = calloc(HWMON_METERS_MAX, sizeof(*meters));
+	struct reason why;
+	bool found = event_encode(sysfs_root, event, &encoding, &why) == 0;
+	int n = zones && !found ? powercap_list(sysfs_root, zones, POWERCAP_ZONES_MAX) : 0;
+
+	for (int i = 0; i < n; i++)
+		found |= strcmp(powercap_event_of(zones[i].name), event) == 0;
+	n = meters && !found ? hwmon_list(sysfs_root, meters, HWMON_METERS_MAX) : 0;
+	for (int i = 0; i < n; i++)
+		found |= strcmp(meters[i].event, event) == 0;
+	event_encoding_done(&encoding);
+	free(zones);
+	free(meters);
+	return found;
+}
+
 static struct choose_step *add_step(struct choose_report *report, const char *source, const char *group)
 {
 	struct choose_step *step = &report->steps[report->n_steps];
@@ -50,7 +84,7 @@ static struct choose_step *add_step(struct choose_report *report, const char *so
 	return step;
 }
 
-/* What came of opening a source that its probe had found good. */
+/* The result of opening a source that passed its probe. */
 static bool note_opened(struct choose_step *step, int error)
 {
 	step->error = error;
@@ -142,8 +176,8 @@ static struct activity_source *try_activity(const struct activity_source_ops *op
 }
 
 /*
- * With --strict an event that is missing is an error. So a source that had to leave one out ends the search,
- * and CPU time does not stand in for events that somebody has asked for.
+ * With --strict a missing event is an error. So a source that had to omit one ends the search, and CPU time
+ * does not replace events that the user asked for.
  */
 static bool is_strict_end(const struct source_context *context, const struct event_group_request *requests,
 			  const char *wanted, const struct choose_step *last)
@@ -181,6 +215,23 @@ struct activity_source *choose_activity(struct source_context *context,
 			   step->why.text);
 		if (!context->simulated && is_strict_end(context, requests, wanted, step))
 			return NULL;
+	}
+	return NULL;
+}
+
+struct target_source *choose_target_source(struct source_context *context, struct reason *why)
+{
+	for (size_t i = 0; choose_target_sources[i]; i++) {
+		const struct target_source_ops *ops = choose_target_sources[i];
+		struct target_source *source = NULL;
+		int r = ops->probe(context, why);
+
+		if (r == 0)
+			r = ops->open(context, &source);
+		if (r == 0)
+			return source;
+		if (!why->text[0])
+			reason_set(why, 0, "%s", strerror(-r));
 	}
 	return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which sources this machine gets: tried in a fixed order until one passes its probe; each step is logged
+ * Chooses the sources of this machine: tried in a fixed order until one passes its probe; each step is logged
  * once. Used by collect at start and by --check-machine.
  */
 #pragma once
@@ -12,7 +12,7 @@
 
 #define CHOOSE_STEPS_MAX 16
 
-/* What was tried, for messages and --check-machine. */
+/* The sources that were tried, for messages and --check-machine. */
 struct choose_step {
 	const char *source;
 	const char *group;
@@ -35,8 +35,8 @@ struct choose_report {
 struct system_source *choose_system(struct source_context *context, const struct event_group_request *request,
 				    const char *wanted, struct choose_report *report, int *ret_error);
 /*
- * Opens a better source than the one that the group has, if there is one by now; NULL: none. Silent but for
- * the one that is taken. An energy group only, where `wanted` leaves the choice.
+ * Opens a better source than the group's present one, if one has appeared; NULL: none. Logs only the one that
+ * it takes. Only for an energy group, and if `wanted` leaves the choice.
  */
 struct system_source *choose_better(struct source_context *context, const struct event_group_request *request,
 				    const char *wanted, const struct system_source *current);
@@ -45,9 +45,15 @@ struct activity_source *choose_activity(struct source_context *context,
 					const struct event_group_request *requests, unsigned n_requests,
 					unsigned n_slots, const char *wanted, struct choose_report *report,
 					int *ret_error);
+/* A source of measured energy per target, the first that works; NULL with the reason: none. */
+struct target_source *choose_target_source(struct source_context *context, struct reason *why);
+/* Does it ask for the energy of sockets? */
+bool choose_is_socket_energy(const struct event_group_request *request);
+/* Has the machine, by its files, a counter or a meter of this energy event? */
+bool choose_has_energy(const char *sysfs_root, const char *event);
 /* True for a group of RAPL_… events. */
 bool choose_is_energy(const struct event_group_request *request);
-extern const struct system_source_ops
-	*const choose_energy_sources[];         /* the preferred one first; NULL-ended */
+extern const struct system_source_ops *const choose_energy_sources[]; /* in order of preference; NULL-ended */
+extern const struct target_source_ops *const choose_target_sources[]; /* the same */
 extern const char *const choose_energy_names[]; /* "auto", …, NULL: for the option table */
 extern const char *const choose_activity_names[];

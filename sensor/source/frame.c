@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The array grown from `old` to `n` elements, the new ones zero; NULL (and the array as it was) without
- * memory. */
+/*
+ * The array grown from `old` to `n` elements, new ones zeroed; NULL (and the array unchanged) if out of
+ * memory.
+ */
 static void *grow(void *array, size_t old, size_t n, size_t size)
 {
 	char *grown = reallocarray(array, n, size);

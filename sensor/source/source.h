@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where numbers come from. Two kinds of source, each a file with one const table: system sources fill one
+ * Where numbers come from. Three kinds of source, each a file with one const table: system sources fill one
  * system group (energy, msr, uncore): perf, rapl, powercap, estimate; activity sources count the container
- * groups per target: bpf, perf, cpustat. A source opens privileged files through the privileged process
- * (priv_client.h) and logs what is not available.
+ * groups per target: bpf, perf, cpustat; target sources measure the energy of some targets: resctrl. A source
+ * opens privileged files through the privileged process (priv_client.h) and logs what is not available.
  */
 #pragma once
 
@@ -26,11 +26,11 @@ struct event_group_request {
 	bool one_cpu_per_socket; /* -o */
 	char **events;
 	unsigned n_events;
-	bool by_default; /* chosen by the sensor: what is missing is worth no warning */
-	bool is_double;  /* -s of a group that -c has, too: the machine is counted there already */
+	bool by_default; /* chosen by the sensor: a missing event needs no warning */
+	bool is_double;  /* -s of a group that -c also has: the machine is already counted there */
 };
 
-/* A machine other than this one (a simulated one) brings its own sources, which alone are tried. */
+/* A machine other than this one (a simulated one) has its own sources; only they are tried. */
 struct source_machine {
 	const struct system_source_ops *system;
 	const struct activity_source_ops *activity;
@@ -40,8 +40,9 @@ struct source_machine {
 /* What sources need to know of the machine and the configuration. Owned by the sensor, outlives all sources.
  */
 struct source_context {
-	const char *sysfs_root;  /* "/sys" */
-	const char *procfs_root; /* "/proc" */
+	const char *sysfs_root;   /* "/sys" */
+	const char *procfs_root;  /* "/proc" */
+	const char *resctrl_root; /* "/sys/fs/resctrl" */
 	const char
 		*cpu_root; /* mount of the hierarchy with CPU times: cgroup2, or v1's cpuacct; NULL: none */
 	bool cpu_root_v2;  /* it is cgroup2 (cpu.stat), else cpuacct.usage */
@@ -50,6 +51,7 @@ struct source_context {
 	struct priv_client *priv;
 	const struct source_machine *simulated; /* NULL: this machine is measured */
 	double tdp_w;       /* of one socket, for the estimate; 0: a default that is logged */
+	double package_w;   /* highest of a package's design power and limits by sysfs; 0: unknown */
 	bool per_cpu;       /* keep CPUs apart in the container groups */
 	bool strict;        /* a missing event is an error */
 	unsigned fd_budget; /* descriptors that may still be opened; sources subtract what they take */
@@ -66,6 +68,7 @@ struct system_source {
 	uint64_t *enabled_ns; /* [n_places] or NULL */
 	uint64_t *running_ns;
 	uint64_t read_failures; /* reads that failed since open */
+	bool was_reset; /* an energy counter was reset at the last read: what it had counted is lost */
 };
 
 struct system_source_ops {
@@ -75,7 +78,10 @@ struct system_source_ops {
 	/* Can it serve any event of the group here? 0, or a negative errno with reason and fix in `why`. */
 	int (*probe)(struct source_context *context, const struct event_group_request *request,
 		     struct reason *why);
-	/* Events it cannot serve are logged with the reason and left out of the group (strict: an error). */
+	/*
+	 * Events that it cannot serve are logged with the reason and omitted from the group (strict: an
+	 * error).
+	 */
 	int (*open)(struct source_context *context, const struct event_group_request *request,
 		    struct system_source **ret_source);
 	/* Fills values with the deltas since the last read; the first read after open gives zeroes. No
@@ -92,6 +98,7 @@ struct system_source_ops {
 
 extern const struct system_source_ops source_rapl; /* perf `power` PMU */
 extern const struct system_source_ops source_powercap;
+extern const struct system_source_ops source_hwmon;       /* known meters: Ampere, Grace, platforms */
 extern const struct system_source_ops source_estimate;    /* TDP x utilization */
 extern const struct system_source_ops source_system_perf; /* msr, uncore and any other event, machine-wide */
 
@@ -115,12 +122,12 @@ struct activity_frame {
 	unsigned n_places;
 	unsigned n_slots; /* slots in the arrays, used or not */
 	uint64_t *counts;
-	uint64_t *enabled_ns; /* NULL where the source has no such times */
+	uint64_t *enabled_ns; /* NULL if the source has no such times */
 	uint64_t *running_ns;
 	uint8_t *flags;   /* [slot] */
 	uint32_t *active; /* slots (other than 0) with any count above zero in this tick */
 	unsigned n_active;
-	uint64_t lost_ns;       /* CPU time that could be given to no cgroup (bpf) */
+	uint64_t lost_ns;       /* CPU time that could not be attributed to a cgroup (bpf) */
 	uint64_t read_failures; /* since open */
 };
 
@@ -156,13 +163,52 @@ struct activity_source_ops {
 	void (*remove)(struct activity_source *source, const struct activity_cgroup *cgroup);
 	/*
 	 * NULL, or: the cgroups born since the last call, in order. Such a source has counted them since
-	 * their birth, so that also those that are gone by now have their part.
+	 * their birth, even those that are already gone.
 	 */
 	void (*births)(struct activity_source *source, activity_born *born, void *data);
 	/* One pass over all slots; fills the frame. No allocation, no string work. */
 	int (*read)(struct activity_source *source);
 	void (*close)(struct activity_source *source);
 };
+
+/* Counts of some targets in the tick that was read last, beside what the activity source counts. */
+struct target_counts {
+	struct report_group group;
+	unsigned n;
+	const unsigned *slots;  /* [n] */
+	const uint64_t *values; /* [n][group.n_places][group.n_events] */
+};
+
+/* The activity of a target in the tick, and where its processes are. */
+struct target_load {
+	unsigned slot;
+	double part; /* of the machine's activity, 0..1 */
+};
+
+/* A live target's cgroup below the hierarchy that is watched; NULL: it has ended. */
+typedef const char *target_path(void *data, unsigned slot);
+
+struct target_source {
+	const struct target_source_ops *ops;
+	struct target_counts counts;
+	uint64_t read_failures;
+};
+
+struct target_source_ops {
+	const char *name;
+	int (*probe)(struct source_context *context, struct reason *why);
+	int (*open)(struct source_context *context, struct target_source **ret_source);
+	/* Fills `counts`. A target whose value is not known for the whole tick is left out. */
+	void (*read)(struct target_source *source, uint64_t interval_ns);
+	/* After the tick: chooses the targets that are measured next. */
+	void (*balance)(struct target_source *source, const struct target_load *loads, unsigned n,
+			target_path *path, void *data);
+	/* The target has ended, and was read for the last time. */
+	void (*remove)(struct target_source *source, unsigned slot);
+	void (*close)(struct target_source *source);
+};
+
+extern const struct target_source_ops source_resctrl;
 
 extern const struct activity_source_ops source_bpf;
 extern const struct activity_source_ops source_perf;

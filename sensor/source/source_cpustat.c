@@ -4,11 +4,12 @@
  * right and no counter. Called by the sensor where perf events are not available. One event, nanoseconds of
  * CPU time.
  *
- * With several packages v1 tells each CPU's time; cgroup2 does not, there a cgroup's time is shared out by
- * how busy each package was. The machine is /proc/stat, but never less than its targets: the kernel counts it
- * in ticks of 10 ms, which misses short runs.
+ * With several packages v1 tells each CPU's time; cgroup2 does not, there a cgroup's time is divided in
+ * proportion to how busy each package was. The machine is /proc/stat, but never less than its targets: the
+ * kernel counts it in ticks of 10 ms, which misses short runs.
  */
 #include "source/source.h"
+#include "base/array.h"
 
 #include "base/clock.h"
 #include "machine/cputime.h"
@@ -141,16 +142,13 @@ static int reserve(struct source_cpustat *cpustat, unsigned n_slots)
 {
 	struct activity_frame *frame = &cpustat->source.frame;
 	int r = frame_reserve(frame, n_slots, false);
-	struct cpustat_slot *grown;
 
 	if (r < 0 || frame->n_slots <= cpustat->n_slots)
 		return r;
-	grown = reallocarray(cpustat->slots, frame->n_slots, sizeof(*grown));
-	if (!grown)
+	if (!ARRAY_RESIZE(cpustat->slots, frame->n_slots))
 		return -ENOMEM;
 	for (unsigned i = cpustat->n_slots; i < frame->n_slots; i++)
-		grown[i] = (struct cpustat_slot){.fd = -1};
-	cpustat->slots = grown;
+		cpustat->slots[i] = (struct cpustat_slot){.fd = -1};
 	cpustat->n_slots = frame->n_slots;
 	return 0;
 }
@@ -226,8 +224,8 @@ static int read_times(struct source_cpustat *cpustat, const struct cpustat_slot 
 }
 
 /*
- * Where a new cgroup's count starts. One that came while we watched, with no more time than could pass since
- * the last read, did all of it in this tick; another's past is not this tick's.
+ * The baseline of a new cgroup. If it appeared while the sensor was running, with no more time than can have
+ * passed since the last read, all its time belongs to this tick; otherwise its past does not.
  */
 static void set_baseline(const struct source_cpustat *cpustat, struct cpustat_slot *slot)
 {
@@ -297,7 +295,7 @@ static void cpustat_remove(struct activity_source *source, const struct activity
 	frame_free_slot(&source->frame, cgroup->slot);
 }
 
-/* Shares one time out over the packages by how busy each was; all to the first when none was. */
+/* Divides a time among the packages in proportion to how busy each was; all to the first if none was. */
 static void share_out(const struct source_cpustat *cpustat, uint64_t delta_ns, uint64_t *counts)
 {
 	const struct procstat *machine = &cpustat->machine;
@@ -336,7 +334,7 @@ static void read_slot(struct source_cpustat *cpustat, unsigned number)
 		share_out(cpustat, counts[0], counts);
 }
 
-/* Slot 0: how busy the machine was, and at least its targets' time. */
+/* Slot 0: the machine's time, at least that of its targets. */
 static void fill_machine(struct source_cpustat *cpustat)
 {
 	const struct activity_frame *frame = &cpustat->source.frame;

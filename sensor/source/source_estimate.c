@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define LOG_TOKEN "estimate"
-/* What an idle package takes of its TDP; measured servers lie between a fifth and a half. */
+/* An idle package's part of its TDP; for measured servers it is between a fifth and a half. */
 #define ESTIMATE_IDLE_SHARE 0.3
 /* Without a TDP: near the data sheets of common processors from 2 to 64 cores, no better than a factor of
  * two. */
@@ -108,6 +108,18 @@ static void say_what_it_is(const struct source_context *context, const struct ev
 			   tdp_w, topology_cores_per_package(context->topology));
 }
 
+/* A virtual machine's sockets are configured by its owner, often one per CPU: they are parts of one. */
+static double find_tdp(const struct source_context *context)
+{
+	const struct topology *topology = context->topology;
+	const double base_w =
+		topology->virtual_machine ? ESTIMATE_TDP_BASE_W / topology->n_packages : ESTIMATE_TDP_BASE_W;
+
+	if (context->tdp_w > 0 && isfinite(context->tdp_w))
+		return context->tdp_w;
+	return base_w + ESTIMATE_TDP_PER_CORE_W * topology_cores_per_package(topology);
+}
+
 static int estimate_open(struct source_context *context, const struct event_group_request *request,
 			 struct system_source **ret_source)
 {
@@ -121,11 +133,7 @@ static int estimate_open(struct source_context *context, const struct event_grou
 		return -ENOMEM;
 	estimate->stat.fd = -1;
 	estimate->source.ops = &source_estimate;
-	estimate->tdp_w =
-		context->tdp_w > 0 && isfinite(context->tdp_w)
-			? context->tdp_w
-			: ESTIMATE_TDP_BASE_W +
-				  ESTIMATE_TDP_PER_CORE_W * topology_cores_per_package(context->topology);
+	estimate->tdp_w = find_tdp(context);
 	r = make_group(estimate, context->topology, request->name);
 	if (r == 0)
 		r = procstat_open(context->procfs_root, context->topology, &estimate->stat);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the JSON files of container runtimes. All of it is foreign: sizes are limited, types are checked,
- * text is sanitized. The parse functions are pure; container_info_read.c selects the files.
+ * Reads the JSON files of container runtimes. They are untrusted: sizes are limited, types are checked, text
+ * is sanitized. The parse functions are pure; container_info_read.c selects the files.
  */
 #include "target/container_info.h"
 #include "base/cleanup.h"
@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 
 #define TEXT_MAX 256 /* of an image's name and a label's value */
 
-/* The same thing by the names that each runtime has for it; the first that is there counts. */
+/* The same value under each runtime's name for it; the first one found is used. */
 static const char *const keys_pod[] = {"io.kubernetes.pod.name", "io.kubernetes.cri.sandbox-name", NULL};
 static const char *const keys_namespace[] = {"io.kubernetes.pod.namespace",
 					     "io.kubernetes.cri.sandbox-namespace", NULL};
@@ -48,13 +49,13 @@ static void cleanup_json(json_t **json)
 	json_decref(*json);
 }
 
-/* 0 also where there is nothing to copy; the pointer then stays NULL. */
+/* 0 also if there is nothing to copy; the pointer then stays NULL. */
 static int copy_text(char **ret, const char *text, size_t max)
 {
 	char clean[TEXT_MAX + 1];
 	if (!text || text[0] == '\0' || *ret)
 		return 0;
-	(void)identity_sanitise(text, strlen(text), clean, max + 1);
+	(void)text_escape(text, strlen(text), clean, max + 1);
 	*ret = strdup(clean);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -95,26 +96,24 @@ static size_t pass_escape(char *at, const char *end)
 	return 6;
 }
 
-/* Within a text, behind its first quote. Returns what is behind the last one. */
+/* Skips a text from after its first quote. Returns the position after the last one. */
 static char *pass_text(char *at, const char *end)
 {
 	while (at < end && *at != '"') {
-		size_t n = text_utf8_length(at);
-
 		if (*at == '\\') {
 			at += pass_escape(at, end);
 			continue;
 		}
-		if ((unsigned char)*at < 0x20 || n == 0)
+		if ((unsigned char)*at < 0x20)
 			*at = '?';
-		at += n > 0 ? n : 1;
+		at++;
 	}
 	return at < end ? at + 1 : at;
 }
 
 /*
- * The parser refuses a file as a whole for one thing in it that nobody needs: a number that is too large,
- * half a surrogate pair, a byte that is not UTF-8. Such things are replaced, in place.
+ * The parser rejects a whole file because of one irrelevant value: a number that is too large, half a
+ * surrogate pair, a raw control character. Such values are replaced in place.
  */
 static void make_digestible(char *text, size_t length)
 {
@@ -133,15 +132,43 @@ static void make_digestible(char *text, size_t length)
 	}
 }
 
+/*
+ * A copy in which bytes that are not UTF-8 are as text_escape() writes them, with the second backslash that
+ * JSON needs. The file is first copied to the end of the buffer: what is written never catches up with it.
+ */
+static char *copy_escaped(const char *json, size_t *length)
+{
+	const size_t room = (TEXT_ESCAPED_MAX + 1) * *length;
+	char *copy = malloc(room + *length + 1), *at = copy + room;
+	size_t n = 0;
+
+	if (!copy)
+		return NULL;
+	memcpy(at, json, *length);
+	at[*length] = '\0';
+	for (const char *end = at + *length; at < end;) {
+		const size_t bytes = *at ? text_utf8_length(at) : 1;
+
+		if (bytes) {
+			memmove(copy + n, at, bytes);
+			n += bytes;
+			at += bytes;
+		} else {
+			copy[n++] = '\\';
+			n += text_escape(at++, 1, copy + n, TEXT_ESCAPED_MAX + 1);
+		}
+	}
+	*length = n;
+	return copy;
+}
+
 static json_t *load(const char *json, size_t length)
 {
 	cleanup_(cleanup_free) char *copy = NULL;
 	json_error_t error;
 
-	if (length > CONTAINER_INFO_FILE_MAX || !(copy = malloc(length + 1)))
+	if (length > CONTAINER_INFO_FILE_MAX || !(copy = copy_escaped(json, &length)))
 		return NULL;
-	memcpy(copy, json, length);
-	copy[length] = '\0';
 	make_digestible(copy, length);
 	return json_loadb(copy, length, JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK, &error);
 }
@@ -171,14 +198,25 @@ static int copy_labels(json_t *object, struct container_info *info)
 			return -ENOMEM;
 		n++;
 	}
-	/* What is not used goes back: there may be thousands of containers. */
+	/* Unused memory is returned: there may be thousands of containers. */
 	char **fitting = realloc(info->labels, (2 * n + 1) * sizeof(char *));
 	if (fitting)
 		info->labels = fitting;
 	return 0;
 }
 
-/* The pod that labels or annotations tell of, and the name that a pod's container has from it. */
+static int name_by_pod(struct container_info *info)
+{
+	cleanup_(cleanup_free) char *full = NULL;
+	if (asprintf(&full, "%s/%s/%s", info->pod_namespace ? info->pod_namespace : "default", info->pod,
+		     info->container_name) < 0) {
+		full = NULL;
+		return -ENOMEM;
+	}
+	return copy_text(&info->name, full, IDENTITY_NAME_MAX);
+}
+
+/* The pod named by labels or annotations, and the name of a pod's container derived from it. */
 static int take_pod(const json_t *object, struct container_info *info)
 {
 	const char *type = string_of(object, keys_type);
@@ -188,15 +226,7 @@ static int take_pod(const json_t *object, struct container_info *info)
 	r = r < 0 ? r : copy_text(&info->pod_namespace, string_of(object, keys_namespace), IDENTITY_NAME_MAX);
 	r = r < 0 ? r : copy_text(&info->pod_uid, string_of(object, keys_uid), IDENTITY_NAME_MAX);
 	r = r < 0 ? r : copy_text(&info->container_name, sandbox ? "POD" : container, IDENTITY_NAME_MAX);
-	if (r < 0 || !info->pod || !info->container_name)
-		return r;
-	cleanup_(cleanup_free) char *full = NULL;
-	if (asprintf(&full, "%s/%s/%s", info->pod_namespace ? info->pod_namespace : "default", info->pod,
-		     info->container_name) < 0) {
-		full = NULL;
-		return -ENOMEM;
-	}
-	return copy_text(&info->name, full, IDENTITY_NAME_MAX);
+	return r < 0 || !info->pod || !info->container_name ? r : name_by_pod(info);
 }
 
 static int finish(int r, struct container_info *info)
@@ -275,5 +305,29 @@ int container_info_parse_oci(const char *json, size_t length, struct container_i
 	r = r < 0 ? r : copy_text(&ret_info->name, string_of(annotations, keys_name), IDENTITY_NAME_MAX);
 	r = r < 0 ? r : copy_text(&ret_info->image, string_of(annotations, keys_image), TEXT_MAX);
 	r = r < 0 ? r : copy_labels(labels, ret_info);
+	return finish(r, ret_info);
+}
+
+int container_info_parse_pod_log(const char *name, size_t length, struct container_info *ret_info)
+{
+	/* No part can hold an underscore; the container's name may hold dashes, so the id is cut off from the
+	 * end. */
+	const size_t id_length = 1 + CONTAINER_FILE_ID_HEX + strlen(".log");
+	char text[NAME_MAX + 1];
+	char *rest = text;
+
+	memset(ret_info, 0, sizeof(*ret_info));
+	if (length <= id_length || length >= sizeof(text) || name[length - id_length] != '-')
+		return -EBADMSG;
+	memcpy(text, name, length - id_length);
+	text[length - id_length] = '\0';
+	const char *pod = strsep(&rest, "_");
+	const char *name_space = strsep(&rest, "_");
+	if (!rest || strchr(rest, '_') || !pod[0] || !name_space[0] || !rest[0])
+		return -EBADMSG;
+	int r = copy_text(&ret_info->pod, pod, IDENTITY_NAME_MAX);
+	r = r < 0 ? r : copy_text(&ret_info->pod_namespace, name_space, IDENTITY_NAME_MAX);
+	r = r < 0 ? r : copy_text(&ret_info->container_name, rest, IDENTITY_NAME_MAX);
+	r = r < 0 ? r : name_by_pod(ret_info);
 	return finish(r, ret_info);
 }

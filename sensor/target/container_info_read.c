@@ -16,7 +16,7 @@ struct reader {
 	const struct identity *identity;
 	container_file_opener open_file;
 	void *data;
-	int error; /* of the last file that was there and was of no use */
+	int error; /* of the last file that exists but could not be used */
 };
 
 static int parse(enum container_file kind, const char *text, size_t length, const char *id,
@@ -34,13 +34,15 @@ static int parse(enum container_file kind, const char *text, size_t length, cons
 	case CONTAINER_FILE_STORAGE_RUN_CONFIG:
 	case CONTAINER_FILE_CONTAINERD:
 		return container_info_parse_oci(text, length, ret_info);
+	case CONTAINER_FILE_POD_LOG:
+		return container_info_parse_pod_log(text, length, ret_info);
 	case CONTAINER_FILES:
 		break;
 	}
 	return -EINVAL;
 }
 
-/* True when this file told the name. */
+/* True if this file has the name. */
 static bool try_file(struct reader *reader, enum container_file kind, const char *extra,
 		     struct container_info *ret_info)
 {
@@ -108,11 +110,16 @@ int container_info_read(const struct identity *identity, container_file_opener o
 		found = try_containerd(&reader, ret_info);
 		break;
 	case IDENTITY_KUBEPODS:
+	case IDENTITY_KATA: /* the sandbox's id is one of the runtime's */
 		found = try_containerd(&reader, ret_info) || try_crio(&reader, ret_info) ||
 			try_file(&reader, CONTAINER_FILE_DOCKER, "", ret_info);
 		break;
 	default:
 		break;
 	}
+	/* A runtime whose files are elsewhere, or not to be read: the kubelet tells the name, if not the
+	 * image. */
+	if (!found && identity->pod_uid[0])
+		found = try_file(&reader, CONTAINER_FILE_POD_LOG, "", ret_info);
 	return found ? 0 : reader.error;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The target table: births and deaths of cgroups become births and deaths of targets. The rules of what is a
- * target are in identity.c; here is what depends on others: a nested cgroup joins the target it is in, and a
- * cgroup that is a target by its path alone is one no longer when another cgroup appears in it. Slots are
- * flat arrays for the tick path, used again after release. Reads no clock.
+ * target are in identity.c; here is what depends on other targets: a nested cgroup joins the target it is in,
+ * and a cgroup that is a target only by its path ends as one when another cgroup appears in it. Slots are
+ * flat arrays for the tick path, reused after release. Reads no clock.
  */
 #include "target/target.h"
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "target/target_table.h"
 
@@ -75,7 +76,7 @@ static struct target_cgroup *add_cgroup(struct target_table *table, const char *
 	return cgroup;
 }
 
-/* Onto the list of the departed; the source has to know of it only if it was told that it is there. */
+/* Adds it to the list of the departed; the source is told only if it knows of it. */
 static void depart(struct target_table *table, struct target_cgroup *cgroup, unsigned slot)
 {
 	HASH_DELETE(hh, table->cgroups, cgroup);
@@ -111,7 +112,7 @@ void target_end(struct target_table *table, struct target_record *record)
 	target_mark_dirty(table, record);
 }
 
-/* The cgroup holds others, so it is no target by itself (any more); it stays known as a folder. */
+/* The cgroup contains others, so it is not (or no longer) a target; it stays known as a folder. */
 static void make_folder(struct target_table *table, struct target_cgroup *cgroup)
 {
 	if (cgroup->waiting_leaf) {
@@ -124,10 +125,11 @@ static void make_folder(struct target_table *table, struct target_cgroup *cgroup
 	uint64_t id = cgroup->id;
 	target_end(table, cgroup->record);
 	if (path)
-		(void)add_cgroup(table, path, id); /* without memory it may become a target again: no harm */
+		(void)add_cgroup(table, path,
+				 id); /* if out of memory it may become a target again: harmless */
 }
 
-/* What is above a new cgroup: by the role of the new one, targets there end. */
+/* Handles the ancestors of a new cgroup: depending on its role, targets among them end. */
 static void look_above(struct target_table *table, const char *path, enum identity_role role)
 {
 	size_t length = strlen(path);
@@ -184,7 +186,7 @@ static int start_target(struct target_table *table, struct target_cgroup *root,
 		return -ENOMEM;
 	}
 	if (target_is_selected(table, record))
-		(void)target_slot_take(table, record); /* a refused one is counted, and waits for a slot */
+		(void)target_slot_take(table, record); /* one without a slot is counted, and waits for one */
 	return 0;
 }
 
@@ -312,7 +314,7 @@ void target_table_release(struct target_table *table, unsigned slot)
 		DL_DELETE2(table->ended, record, ended_prev, ended_next);
 	struct target_cgroup *cgroup, *next;
 	DL_FOREACH_SAFE(table->departed, cgroup, next)
-	{ /* what the core has not asked for goes with it */
+	{ /* what the core has not asked for is dropped */
 		if (cgroup->slot != slot)
 			continue;
 		DL_DELETE(table->departed, cgroup);
@@ -324,23 +326,12 @@ void target_table_release(struct target_table *table, unsigned slot)
 	table->name_freed = true;
 }
 
-static int grow_array(void *array, size_t n, size_t size)
-{
-	void *more = realloc(*(void **)array, n * size);
-	if (!more)
-		return -ENOMEM;
-	*(void **)array = more;
-	return 0;
-}
-
 static int grow(struct target_table *table)
 {
 	unsigned capacity = table->capacity ? table->capacity * 2 : SLOTS_FIRST;
-	if (grow_array(&table->records, capacity, sizeof(*table->records)) < 0 ||
-	    grow_array(&table->names, capacity, sizeof(*table->names)) < 0 ||
-	    grow_array(&table->short_ids, capacity, sizeof(*table->short_ids)) < 0 ||
-	    grow_array(&table->states, capacity, sizeof(*table->states)) < 0 ||
-	    grow_array(&table->free_slots, capacity, sizeof(*table->free_slots)) < 0)
+	if (!ARRAY_RESIZE(table->records, capacity) || !ARRAY_RESIZE(table->names, capacity) ||
+	    !ARRAY_RESIZE(table->short_ids, capacity) || !ARRAY_RESIZE(table->states, capacity) ||
+	    !ARRAY_RESIZE(table->free_slots, capacity))
 		return -ENOMEM;
 	for (unsigned i = table->capacity; i < capacity; i++) {
 		table->records[i] = NULL;
@@ -419,6 +410,17 @@ void target_table_join_all(struct target_table *table)
 	for (unsigned slot = 1; slot < table->view.n_slots; slot++)
 		if (table->states[slot] == TARGET_LIVE && table->records[slot])
 			join_record(table, table->records[slot]);
+}
+
+bool target_table_own_cgroup(const struct target_table *table, unsigned slot,
+			     struct activity_cgroup *ret_cgroup)
+{
+	const struct target_record *record = slot < table->view.n_slots ? table->records[slot] : NULL;
+
+	if (!record || !record->root || table->states[slot] == TARGET_ENDED)
+		return false;
+	*ret_cgroup = (struct activity_cgroup){slot, true, record->root->path, record->root->id};
+	return true;
 }
 
 void target_table_join_nested(struct target_table *table, unsigned slot)

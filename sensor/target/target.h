@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of targets: which cgroup belongs to which slot, what each slot is called, who has come and gone.
- * The sensor's core feeds it with the cgroup watch's events and hands what it calls back to the activity
+ * The table of targets: which cgroup belongs to which slot, what each slot is called, which have started and
+ * ended. The sensor's core feeds it the cgroup watch's events and passes its callbacks on to the activity
  * source. In a tick only the arrays of target_view are read. Reads runtime files through an opener; knows no
  * counters.
  *
@@ -18,7 +18,7 @@
 enum target_state {
 	TARGET_FREE,
 	TARGET_LIVE,
-	TARGET_ENDED, /* gone; its last counts are still to be read and reported */
+	TARGET_ENDED, /* ended; its last counts are still to be read and reported */
 };
 
 struct target_options {
@@ -34,7 +34,7 @@ struct target_options {
 	bool names_are_paths; /* reports carry cgroup paths, as hwpc-sensor's do since 2026 */
 	bool brief; /* also cgroups that are gone before target_table_settle(): the source has counted them
 		       since birth */
-	unsigned max_targets; /* 0: 65,536; who finds no slot waits for one */
+	unsigned max_targets; /* 0: 65,536; targets without a slot wait for one */
 };
 
 struct target_events {
@@ -44,8 +44,10 @@ struct target_events {
 	void (*joined)(void *data, const struct activity_cgroup *cgroup);
 	/* The name in reports has changed. NULL: not wanted */
 	void (*renamed)(void *data, unsigned slot, const char *old_name);
-	/* No runtime's file has told its name for some seconds: it goes by its id. Once for each. error:
-	 * -ENOENT: there is none; else what became of the last one that there is. NULL: not wanted */
+	/*
+	 * For some seconds no runtime's file has had its name: it is named by its ID. Once per target. error:
+	 * -ENOENT: there is no file; else the error of the last one. NULL: not wanted
+	 */
 	void (*nameless)(void *data, unsigned slot, int error);
 	void *data;
 };
@@ -54,7 +56,7 @@ struct target_events {
 struct target_view {
 	unsigned n_slots;             /* slots in the arrays, used or not; slot 0 is the machine, "all" */
 	const char *const *names;     /* never NULL; "" for a free slot */
-	const char *const *short_ids; /* 12 hex digits, or NULL for what is no container */
+	const char *const *short_ids; /* 12 hex digits; NULL if it is not a container */
 	const uint8_t *states;        /* enum target_state */
 	unsigned n_live;              /* slot 0 not counted */
 	unsigned n_ended;
@@ -67,12 +69,12 @@ int target_table_new(const struct target_options *options, const struct target_e
 		     struct target_table **ret_table);
 void target_table_free(struct target_table *table);
 
-/* The watch's events. now_ms: realtime. -EINVAL for a path that is none, -ENOMEM; others are 0. */
+/* The watch's events. now_ms: realtime. 0; -EINVAL for a malformed path; -ENOMEM. */
 int target_table_cgroup_created(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
 int target_table_cgroup_removed(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
 /*
- * After each round of events (open, process, rescan): cgroups that nothing recognises and that hold no other
- * cgroup become targets now.
+ * After each round of events (open, process, rescan): unrecognised cgroups that contain no other cgroup
+ * become targets now.
  */
 void target_table_settle(struct target_table *table, int64_t now_ms);
 
@@ -86,21 +88,24 @@ bool target_table_next_departed(struct target_table *table, struct activity_cgro
 /* Then: each ended target, once. The slot, or 0 when there is none. */
 unsigned target_table_next_ended(struct target_table *table);
 /*
- * The live slot that bears the same name as this ended one (a container that came back within the tick), or
- * 0. Both reports would have one identity: add the ended one's counts to the successor's and report once.
+ * The live slot with the same name as this ended one (a container restarted within the tick), or 0. Both
+ * reports would have one identity: add the ended one's counts to the successor's and report once.
  */
 unsigned target_table_successor(const struct target_table *table, unsigned slot);
-/* Calls joined() once more for what is nested in a target that is counted now by another source. */
+/* A live target's own cgroup. Its path stays valid until the table is changed. False: there is none. */
+bool target_table_own_cgroup(const struct target_table *table, unsigned slot,
+			     struct activity_cgroup *ret_cgroup);
+/* Calls joined() again for cgroups nested in a target that is now counted by another source. */
 void target_table_join_nested(struct target_table *table, unsigned slot);
-/* Calls joined() for every cgroup of every live target: the source is a new one. */
+/* Calls joined() for every cgroup of every live target, for a new source. */
 void target_table_join_all(struct target_table *table);
 /* The slot is free for another target. */
 void target_table_release(struct target_table *table, unsigned slot);
 
 /*
- * Looks again for names that were not available (after 0.25, 0.5, 1, 2, ... 32 s, then each minute), and each
- * minute for those that Docker or Podman may have changed. Call each second or each tick; costs nothing when
- * none is due. Returns the number of targets that got another name.
+ * Retries names that were not available (after 0.25, 0.5, 1, 2, ... 32 s, then each minute), and each minute
+ * for those that Docker or Podman may have changed. Call each second or each tick; costs nothing when none is
+ * due. Returns the number of renamed targets.
  */
 unsigned target_table_refresh_names(struct target_table *table, int64_t now_ms);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What others read from the target table: the content of a target's document, which documents are due,
- * lookups by name and by cgroup.
+ * Reading from the target table: the content of a target's document, which documents are due, lookups by name
+ * and by cgroup.
  */
 #include "target/target_table.h"
 
@@ -37,7 +37,8 @@ void target_table_fill(struct target_table *table, unsigned slot, struct report_
 	ret_target->image = info->image;
 	ret_target->runtime = identity_kind_names[record->kind];
 	ret_target->cgroup = record->root->path;
-	ret_target->pod = info->pod ? info->pod : record->pod_uid;
+	ret_target->pod = info->pod;
+	ret_target->pod_uid = record->pod_uid ? record->pod_uid : info->pod_uid;
 	ret_target->pod_namespace = info->pod_namespace;
 	ret_target->container_name = info->container_name;
 	ret_target->labels = (const char *const *)info->labels;
@@ -78,7 +79,7 @@ unsigned target_table_successor(const struct target_table *table, unsigned slot)
 	if (!record || record->state != TARGET_ENDED)
 		return 0;
 	unsigned heir = target_table_find(table, record->name);
-	if (heir == 0) /* came back and went again: the last of them reports for all */
+	if (heir == 0) /* restarted and ended again: the last one reports for all */
 		heir = last_of_name(table->ended, record);
 	return heir == slot ? 0 : heir;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of targets: from runtimes' files if they exist, made unique among living targets, looked up again
- * while they are missing; and which targets the patterns select.
+ * The names of targets: from runtimes' files if they exist, made unique among living targets, retried while
+ * they are missing; and which targets the patterns select.
  */
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -20,7 +20,7 @@
 #define NAME_TRIES_MAX      8
 #define NAME_TRIES_TOLD     6 /* after about eight seconds */
 #define NAME_FIRST_DELAY_MS 250
-#define NAME_RECHECK_MS     60000 /* names that are known, for `docker rename` */
+#define NAME_RECHECK_MS     60000 /* known names are checked again, for `docker rename` */
 #define NAME_RECHECKS_MAX   32    /* files read in one call */
 
 static bool matches(const struct target_record *record, const char *pattern)
@@ -49,8 +49,10 @@ bool target_is_selected(const struct target_table *table, const struct target_re
 	return options->n_include == 0 || matches_any(record, options->include, options->n_include);
 }
 
-/* Six hex digits that tell it from others of its name: of its id; of its path where it has none or that is
- * taken. */
+/*
+ * Six hex digits that distinguish it from others of its name: from its ID, or from a hash of its path if it
+ * has none or that is taken.
+ */
 static void make_mark(const struct target_record *record, unsigned attempt, char ret[7])
 {
 	uint32_t hash = hash_text32(record->root->path, attempt);
@@ -77,7 +79,7 @@ static char *mark_name(const struct target_record *record, unsigned attempt)
 {
 	char mark[7], base[IDENTITY_NAME_MAX + 1];
 	make_mark(record, attempt, mark);
-	(void)identity_sanitise(record->base, strlen(record->base), base, sizeof(base) - sizeof(mark));
+	(void)text_escape(record->base, strlen(record->base), base, sizeof(base) - sizeof(mark));
 	char *name = NULL;
 	return asprintf(&name, "%s-%s", base, mark) < 0 ? NULL : name;
 }
@@ -102,12 +104,12 @@ int target_name_claim(struct target_table *table, struct target_record *record)
 /* The path as a name: any length, no control characters, valid UTF-8. */
 static char *path_name(const struct target_table *table, const struct target_record *record)
 {
-	char *name = strdup(record->root->path + table->prefix_length);
-	for (char *c = name; c && *c; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
+	const char *path = record->root->path + table->prefix_length;
+	const size_t length = strlen(path), size = TEXT_ESCAPED_MAX * length + 1;
+	char *name = malloc(size);
+
 	if (name)
-		text_make_utf8(name);
+		(void)text_escape(path, length, name, size);
 	return name;
 }
 
@@ -120,12 +122,12 @@ void target_name_forget(struct target_table *table, struct target_record *record
 	record->waiting_name = record->rechecked = false;
 }
 
-/* At the end of the queue: all wait equally long, so that it stays in the order of their times. */
+/* Appends to the queue: all wait equally long, so it stays sorted by time. */
 static void recheck_later(struct target_table *table, struct target_record *record)
 {
 	target_name_forget(table, record);
 	if (record->kind != IDENTITY_DOCKER && record->kind != IDENTITY_PODMAN)
-		return; /* no other engine renames what runs */
+		return; /* no other engine renames running containers */
 	record->next_try_ms = table->now_ms + NAME_RECHECK_MS;
 	record->rechecked = true;
 	DL_APPEND2(table->named, record, name_prev, name_next);
@@ -146,7 +148,7 @@ static void wait_for_name(struct target_table *table, struct target_record *reco
 	record->waiting_name = true;
 }
 
-/* Reads the files. True when they have told something new. */
+/* Reads the files. True if they contain something new. */
 static bool read_info(struct target_table *table, struct target_record *record)
 {
 	struct identity identity;
@@ -183,7 +185,7 @@ int target_name_look_up(struct target_table *table, struct target_record *record
 	return 0;
 }
 
-/* The name in reports follows the new base. */
+/* Updates the name in reports after a new base name. */
 static void rename_target(struct target_table *table, struct target_record *record)
 {
 	cleanup_(cleanup_free) char *old = record->name;
@@ -220,7 +222,7 @@ static bool apply_name(struct target_table *table, struct target_record *record)
 	return true;
 }
 
-/* True when the engine calls it by another name than before. */
+/* True if the engine has renamed it. */
 static bool has_new_name(struct target_table *table, struct target_record *record)
 {
 	struct container_info info = {0};
@@ -262,7 +264,7 @@ static bool is_ending(const struct target_table *table, const char *name)
 	return false;
 }
 
-/* Who had to take a mark because another bore its name gets the name when the other is gone. */
+/* A target with a mark because its name was taken gets the plain name when the other target is gone. */
 static unsigned heal_names(struct target_table *table)
 {
 	unsigned n = 0;

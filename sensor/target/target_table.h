@@ -27,10 +27,10 @@ struct target_record {
 	uint8_t state;
 	uint8_t kind; /* enum identity_kind */
 	bool leaf;    /* a target by its path alone: ends when it gets a child */
-	bool named;   /* the runtime's files have said what it is called */
+	bool named;   /* its name was found in the runtime's files */
 	bool waiting_name, dirty;
 	bool rechecked; /* on table->named */
-	bool marked;    /* its name was another's when it came */
+	bool marked;    /* its name was taken when it started */
 	bool refused;   /* on table->refused: selected, and without a slot so far */
 	bool told;      /* by target_table_next_ended */
 	unsigned tries;
@@ -63,12 +63,12 @@ struct target_table {
 	struct target_cgroup *departed;
 	struct target_cgroup *handed_out; /* freed by the next call */
 	struct target_record *unnamed;
-	struct target_record *named; /* looked at again in turn: engines can rename a container that runs */
+	struct target_record *named; /* checked again in turn: engines can rename a running container */
 	struct target_record *refused;
 	struct target_record *dirty;
 	struct target_record *ended; /* not yet told by target_table_next_ended */
 	struct target_record *told;
-	bool name_freed; /* a marked one may get its plain name now */
+	bool name_freed; /* a marked target may get its plain name now */
 	/* by slot */
 	struct target_record **records;
 	const char **names;
@@ -82,7 +82,7 @@ struct target_table {
 
 /* target.c: a slot for the record, which gets its name, and the callbacks. -ENOSPC, -ENOMEM: counted. */
 int target_slot_take(struct target_table *table, struct target_record *record);
-/* Slots that have become free, to those that found none before. */
+/* Gives freed slots to targets that found none before. */
 void target_slot_take_refused(struct target_table *table);
 void target_slot_give_back(struct target_table *table, unsigned slot);
 
@@ -92,11 +92,11 @@ bool target_is_selected(const struct target_table *table, const struct target_re
 int target_name_look_up(struct target_table *table, struct target_record *record);
 /* A unique record->name from record->base, and the entry in by_name. 0 or -ENOMEM. */
 int target_name_claim(struct target_table *table, struct target_record *record);
-/* No more looking for its name, whatever state that is in. */
+/* Stops looking for its name, whatever its state. */
 void target_name_forget(struct target_table *table, struct target_record *record);
 
 /* target.c */
 void target_mark_dirty(struct target_table *table, struct target_record *record);
-/* Ends a record whose cgroup is gone or that is a target no longer; unselected ones are freed. */
+/* Ends a record whose cgroup is gone or that is no longer a target; unselected ones are freed. */
 void target_end(struct target_table *table, struct target_record *record);
 void target_record_free(struct target_table *table, struct target_record *record);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Batches from `collect` to `write`: split to message size, sent without blocking, kept in a bounded backlog
- * while the writer is busy. What does not fit is counted; nothing ever waits for room.
+ * while the writer is busy. Batches that do not fit are counted; nothing ever waits for room.
  */
 #include "write/link.h"
 
@@ -89,13 +89,13 @@ static int send_part(struct link_sender *sender, enum link_type type, const char
 	return backlog_add(sender, type, scratch);
 }
 
-/* Documents of a batch that go out as one message. */
+/* Documents of a batch that are sent as one message. */
 struct link_run {
 	size_t start, end;
 	unsigned n;
 };
 
-/* Sends a run and begins the next at `next`; what is not taken is lost. */
+/* Sends a run and begins the next at `next`; what is not accepted is lost. */
 static int send_run(struct link_sender *sender, enum link_type type, const char *collection,
 		    const struct batch *batch, struct link_run *run, size_t next, bool last)
 {
@@ -118,7 +118,7 @@ int link_send(struct link_sender *sender, enum link_type type, const char *colle
 	while (batch_next(batch, &offset, &document, &length) > 0) {
 		bool too_large = length > LINK_BYTES_MAX;
 
-		/* What came before goes out first, in order. */
+		/* Earlier messages are sent first, in order. */
 		if (run.n && (too_large || offset - run.start > LINK_BYTES_MAX))
 			r = send_run(sender, type, collection, batch, &run, run.end, false);
 		if (r < 0)

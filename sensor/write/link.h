@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What goes between the sensor's `collect` and `write` processes: batches of documents one way, progress and
- * losses the other way. The sending side never blocks: what the socket does not take waits in a bounded
+ * The messages between the sensor's `collect` and `write` processes: batches of documents one way, progress
+ * and losses the other way. The sending side never blocks: what the socket does not accept waits in a bounded
  * backlog.
  */
 #pragma once
@@ -24,7 +24,7 @@ enum link_type {
 struct link_status {
 	uint64_t ticks_done;    /* ticks that are in the store or in the spool */
 	uint64_t dropped;       /* documents that the store refused for good */
-	uint64_t spool_dropped; /* documents that the spool had to give up */
+	uint64_t spool_dropped; /* documents that the spool had to drop */
 	uint64_t spooled;       /* documents in the spool now */
 	uint64_t store_failing; /* 1 while the store does not answer */
 };
@@ -34,7 +34,7 @@ struct link_sender {
 	struct batch backlog; /* whole messages: u32 type, u32 length, payload */
 	size_t backlog_sent;
 	size_t backlog_limit;
-	uint64_t lost; /* documents that found no room */
+	uint64_t lost; /* documents for which there was no room */
 	uint64_t ticks_sent;
 	struct batch scratch;
 };
@@ -42,12 +42,12 @@ struct link_sender {
 void link_sender_init(struct link_sender *sender, int socket, size_t backlog_limit);
 void link_sender_done(struct link_sender *sender);
 /*
- * Hands a batch over, cut at document borders. `last` marks the tick's end. 0, or -ENOBUFS when the backlog
+ * Sends a batch, split at document boundaries. `last` marks the tick's end. 0, or -ENOBUFS when the backlog
  * is full (the batch is lost and counted), or -EPIPE when the writer is gone.
  */
 int link_send(struct link_sender *sender, enum link_type type, const char *collection,
 	      const struct batch *batch, bool last);
-/* Sends what waits. 0 when nothing is left, -EAGAIN when the socket is full again, -EPIPE. */
+/* Sends the backlog. 0 when it is empty, -EAGAIN when the socket is full again, -EPIPE. */
 int link_flush(struct link_sender *sender);
 
 /* A received message of type APPEND or PUT. Strings and documents point into the payload. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spool in SQLite (WAL): one row a batch, in order of arrival. A batch leaves when the store has
- * confirmed it, or when size or age push it out, which is counted.
+ * The spool in SQLite (WAL): one row a batch, in order of arrival. A batch is removed when the store has
+ * confirmed it, or dropped because of size or age, which is counted.
  */
 #include "write/spool.h"
 
@@ -17,7 +17,7 @@ struct spool {
 	sqlite3 *db;
 	sqlite3_stmt *insert, *oldest, *remove;
 	struct spool_limits limits;
-	int64_t done; /* rows up to this one are delivered or given up; they may still be in the file */
+	int64_t done; /* rows up to this one are delivered or dropped; they may still be in the file */
 	bool untidy;  /* some are */
 	uint64_t bytes, documents, dropped;
 };
@@ -172,7 +172,7 @@ int spool_tidy(struct spool *spool)
 	return 0;
 }
 
-/* The oldest row is done with, whether or not the file (its disk may be full) can be told so now. */
+/* The oldest row is finished, whether or not it can be deleted now (the disk may be full). */
 static int remove_row(struct spool *spool, int64_t sequence, uint64_t bytes, uint64_t documents)
 {
 	spool->done = sequence;

@@ -26,18 +26,18 @@ struct spool_entry {
 	struct batch documents; /* owned by the caller */
 };
 
-/* Opens or makes the file. A damaged one is set aside as FILE.damaged and said so in `why` (still 0). */
+/* Opens or creates the file. A damaged one is renamed to FILE.damaged, and `why` says so (still 0). */
 int spool_open(const char *path, const struct spool_limits *limits, struct spool **ret_spool,
 	       struct reason *why);
 void spool_close(struct spool *spool);
 bool spool_is_empty(const struct spool *spool);
 uint64_t spool_documents(const struct spool *spool);
-/* Documents given up since open, for lack of room, age, or a disk that refuses. */
+/* Documents dropped since open because of size, age, or a failing disk. */
 uint64_t spool_dropped(const struct spool *spool);
 /* Adds a batch at the end; makes room by dropping the oldest. 0, or a negative errno (counted as dropped). */
 int spool_push(struct spool *spool, const char *collection, bool put, const struct batch *batch,
 	       int64_t now_ms);
-/* The oldest batch, left in place: 1, 0 when empty, or a negative errno. */
+/* The oldest batch, not removed: 1, 0 when empty, or a negative errno. */
 int spool_peek(struct spool *spool, struct spool_entry *entry);
 /*
  * Removes the batch of that sequence number, which is never peeked again. A negative errno other than

@@ -8,19 +8,34 @@
 #include "process/duty.h"
 #include "base/log.h"
 #include "process/sandbox.h"
+#include "write/predecessor.h"
 #include "write/writer.h"
 #include "base/reason.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
+#include <unistd.h>
+
+#define PREDECESSOR_MS 30000 /* the longest wait; while it lasts, ticks stay in the link */
+
+/* It writes the store's file and the spool, and no other file. */
+static void confine(const struct sensor_config *config)
+{
+	char path[4096];
+	const char *places[] = {store_uri_path(config->store_uri, path, sizeof(path)),
+				config->spool_path ? config->spool_path : "", NULL};
+	struct reason why = {""};
+
+	if (sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, &why) < 0)
+		log_info("sandbox", 0, "all files that the user may write stay in reach: %s", why.text);
+}
 
 /*
- * A database away needs nothing of this machine: the process becomes --user, without any capability. Files of
- * a local store belong to whoever started the sensor, and stay with that user; root keeps the right to write
- * in folders of others (sudo, in one's own home), and to leave a file to its owner.
+ * A remote database needs nothing of this machine: the process becomes --user, without any capability. Files
+ * of a local store belong to the user who started the sensor; root keeps the rights to write in other users'
+ * folders (sudo, in one's own home), and to preserve a file's owner.
  */
 static int give_up_rights(const struct sensor_config *config)
 {
@@ -31,8 +46,9 @@ static int give_up_rights(const struct sensor_config *config)
 	struct reason why = {""};
 	int r;
 
-	if (geteuid() == 0 && config->spool_path && sandbox_find_user(config->user, &uid, &gid) < 0) {
-		log_error("sandbox", 0, "user '%s' does not exist; choose another with --user", config->user);
+	if (geteuid() == 0 && config->spool_path && !sandbox_service_user(config->user, &uid, &gid)) {
+		log_error("sandbox", 0, "user '%s' does not exist; choose another with --user",
+			  config->user ? config->user : "nobody");
 		return -ENOENT;
 	}
 	r = sandbox_drop(uid, gid, capabilities, &why);
@@ -40,10 +56,29 @@ static int give_up_rights(const struct sensor_config *config)
 		log_error("sandbox", 0, "%s", why.text);
 		return r;
 	}
+	confine(config);
 	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, &why);
 	if (r < 0)
 		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
 	return 0;
+}
+
+/* Ticks of one name reach the store in their order, over the sudden end of a first process, too. */
+static void let_predecessor_end(const struct sensor_config *config, pid_t parent)
+{
+	const uint64_t key = predecessor_key(config->store_uri, config->reports);
+
+	(void)predecessor_announce(key, parent); /* stays open as long as this process lives */
+	if (!predecessor_is_there(key, parent))
+		return;
+	log_notice(
+		"store", 0,
+		"a process of an earlier run still delivers its reports to this store: waiting for its end");
+	if (!predecessor_wait(key, parent, DUTY_SOCKET_FD + 1, PREDECESSOR_MS))
+		log_warning("store", 0,
+			    "the process of an earlier run has not ended: its last reports may arrive after "
+			    "newer "
+			    "ones, and get no power reports then");
 }
 
 int write_main(struct sensor_config *config)
@@ -51,13 +86,16 @@ int write_main(struct sensor_config *config)
 	const struct writer_config writer_config = {
 		.uri = config->store_uri,
 		.options = {.database = config->database,
-			    .flags = STORE_WRITE,
+			    .flags = STORE_WRITE | (config->durable ? STORE_DURABLE : 0) |
+				     (config->renew_damaged ? STORE_RENEW : 0),
 			    .timeout_ms = config->store_timeout_ms},
-		.retention_s = config->retention_ms / 1000,
+		.bounds = {.max_bytes = config->store_size, .retention_s = config->retention_ms / 1000},
+		.interval_ms = config->interval_ms,
 		.spool_path = config->spool_path,
 		.spool_limits = {.bytes = config->spool_size, .age_ms = config->spool_age_ms},
-		/* Until it has answered once, nobody knows whether it does: what is in the spool is safe. */
+		/* Until the store has answered once, ticks go through the spool, where they are safe. */
 		.careful = true,
+		.parent = getppid(),
 		.to_spool_only = strcmp(duty_current(), WRITE_DUTY_SPOOL) == 0,
 	};
 	struct writer *writer = NULL;
@@ -65,14 +103,11 @@ int write_main(struct sensor_config *config)
 	struct reason why = {""};
 	int r;
 
-	/* It ends when collect closes the link, so that the last tick arrives; not by the terminal's Ctrl-C.
-	 */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
+	/* It exits when collect closes the link, so that the last tick arrives. */
+	duty_ignore_signals();
 	r = give_up_rights(config);
 	if (r == 0) {
+		let_predecessor_end(config, writer_config.parent);
 		r = writer_open(&writer_config, &writer, &why);
 		if (r < 0)
 			log_error("store", why.text[0] ? 0 : r, "%s",

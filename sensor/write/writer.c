@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Documents from `collect` into the store. A tick is appended in one call; while the store does not answer,
- * ticks go through the spool in their order. Without a spool the writer waits, and the link's bounded backlog
- * holds.
+ * ticks go through the spool in their order. Without a spool, documents of a collection that fails wait in
+ * memory beside the others; where all fail, the writer waits, and the link's bounded backlog holds.
  */
 #include "write/writer.h"
 
@@ -26,17 +26,18 @@
 #define WRITER_BACKOFF_MAX_MS   15000
 #define WRITER_ENSURE_EVERY_MS  (600 * 1000)
 #define WRITER_COLLECTIONS_MAX  8
-#define WRITER_DRAIN_AT_ONCE    64 /* spooled batches between two looks at the link */
+#define WRITER_DRAIN_AT_ONCE    64 /* spooled batches between two reads of the link */
 #define WRITER_LAST_TRIES       3  /* at the end, without a spool */
 #define WRITER_TIDY_EVERY_MS    2000
-#define WRITER_CALLS            3 /* of the store's timeout: what one batch may take */
+#define WRITER_CALLS            3 /* multiple of the store's timeout that one batch may take */
 #define WRITER_SPARE_MS         1000
-#define WRITER_SAY_EVERY_MS     (600 * 1000) /* the same loss, while it lasts */
+#define WRITER_APART_BYTES      ((size_t)4 << 20) /* of one collection's documents, while others are stored */
+#define WRITER_SAY_EVERY_MS     (600 * 1000)      /* the same loss, while it lasts */
 
 struct writer_collection {
 	char name[128];
 	uint64_t ensured_ms;
-	bool ensured;
+	bool ensured, failing;
 	struct batch appends, puts;
 };
 
@@ -53,9 +54,9 @@ struct writer {
 	bool spool_failing, spool_untidy;
 	uint64_t tidy_at_ms, say_loss_at_ms;
 	uint64_t ticks_done, refused, lost, delivered_late;
-	uint64_t foreign; /* documents that were there before they were first sent */
+	uint64_t foreign; /* documents that existed before they were first sent */
 	bool draining;
-	bool late;     /* the spool holds what the store did not take in time */
+	bool late;     /* the spool holds what the store did not accept in time */
 	bool answered; /* the store has answered once: ticks need not go through the spool */
 	uint8_t receive[IPC_MESSAGE_MAX + 64];
 };
@@ -74,6 +75,8 @@ int writer_open(const struct writer_config *config, struct writer **ret_writer, 
 		return -ENOMEM;
 	writer->config = *config;
 	r = store_open(config->uri, &config->options, &writer->store, why);
+	if (r == 0 && store_error(writer->store)[0])
+		log_warning("store", 0, "%s", store_error(writer->store));
 	if (r == 0 && config->spool_path) {
 		r = spool_open(config->spool_path, &config->spool_limits, &writer->spool, why);
 		if (r == 0 && why->text[0])
@@ -124,7 +127,16 @@ static struct writer_collection *find_collection(struct writer *writer, const ch
 	return collection;
 }
 
-static void note_result(struct writer *writer, enum store_result result)
+static unsigned count_failing(const struct writer *writer)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < writer->n_collections; i++)
+		n += writer->collections[i].failing;
+	return n;
+}
+
+static void note_result(struct writer *writer, struct writer_collection *collection, enum store_result result)
 {
 	if (result == STORE_RETRY) {
 		writer->backoff_ms = writer->backoff_ms ? writer->backoff_ms * 2 : WRITER_BACKOFF_FIRST_MS;
@@ -135,21 +147,30 @@ static void note_result(struct writer *writer, enum store_result result)
 			log_warning("store", 0, "the store does not accept documents; they wait in %s: %s",
 				    writer->spool ? "the spool" : "memory, as long as there is room",
 				    store_error(writer->store));
+		else if (!writer->spool && collection && !collection->failing)
+			log_warning("store", 0, "nor those of '%s': %s", collection->name,
+				    store_error(writer->store));
 		writer->failing = writer->late = true;
+		if (collection)
+			collection->failing = true;
 		return;
 	}
 	if (result == STORE_DROP)
 		log_warning("store", 0, "documents refused for good: %s", store_error(writer->store));
-	if (writer->failing)
+	if (collection)
+		collection->failing = false;
+	/* With a spool, documents come in their order: the first that failed is the first again. */
+	if (writer->failing && (writer->spool || count_failing(writer) == 0)) {
 		log_notice("store", 0, "the store accepts documents again");
-	writer->failing = false;
+		writer->failing = false;
+	}
 	writer->backoff_ms = 0;
 	writer->refused = store_get_statistics(writer->store)->dropped;
 }
 
 /*
- * A document that is sent for the first time cannot be there yet, unless another sensor of this name makes
- * the same _id: its report stays, ours is lost.
+ * A document that is sent for the first time cannot exist yet, unless another sensor of this name creates the
+ * same _id: its report stays, ours is lost.
  */
 static void note_foreign(struct writer *writer, const char *name, uint64_t n)
 {
@@ -162,7 +183,7 @@ static void note_foreign(struct writer *writer, const char *name, uint64_t n)
 	writer->lost += n;
 }
 
-/* Called in the midst of a call that does not return: what is in the spool is safe. */
+/* Called in the middle of a call that does not return: what is in the spool is safe. */
 static void end_hung(int signal_number)
 {
 	static const char text[] =
@@ -202,16 +223,17 @@ static enum store_result give_in_time(struct writer *writer, const char *name, b
 				      const struct batch *batch)
 {
 	struct writer_collection *collection = find_collection(writer, name);
-	const bool first_time = !put && !writer->failing && !writer->draining;
+	const bool failing = writer->spool || !collection ? writer->failing : collection->failing;
+	const bool first_time = !put && !failing && !writer->draining;
 	enum store_result result;
 	uint64_t now = now_ms(), duplicates;
 
 	if (collection && (!collection->ensured || now - collection->ensured_ms > WRITER_ENSURE_EVERY_MS)) {
-		/* Retention is for ticks; what is known of a target has no `timestamp` to go by. */
-		result = store_ensure(writer->store, name, put ? 0 : writer->config.retention_s,
+		/* Retention applies to ticks; target descriptions have no `timestamp` that it could use. */
+		result = store_ensure(writer->store, name, put ? 0 : writer->config.bounds.retention_s,
 				      clock_realtime_ms());
 		if (result == STORE_RETRY) {
-			note_result(writer, result);
+			note_result(writer, collection, result);
 			return result;
 		}
 		if (result == STORE_DROP)
@@ -224,11 +246,11 @@ static enum store_result give_in_time(struct writer *writer, const char *name, b
 	result = put ? store_put(writer->store, name, batch) : store_append(writer->store, name, batch);
 	if (first_time && result != STORE_RETRY)
 		note_foreign(writer, name, store_get_statistics(writer->store)->duplicates - duplicates);
-	note_result(writer, result);
+	note_result(writer, collection, result);
 	return result;
 }
 
-/* Says a loss when it begins, and now and then while it lasts: metadata.lost has every document. */
+/* Logs a loss when it begins, and from time to time while it lasts; metadata.lost counts every document. */
 static void say_loss(struct writer *writer, int error, bool kept, const char *name)
 {
 	if (now_ms() < writer->say_loss_at_ms)
@@ -268,7 +290,7 @@ static void spool_or_lose(struct writer *writer, const char *name, bool put, con
 	writer->spool_failing = r < 0;
 }
 
-/* What is delivered and still in the spool's file goes when the disk lets it. */
+/* Deletes delivered rows from the spool's file as soon as the disk allows it. */
 static void tidy_spool(struct writer *writer)
 {
 	if (!writer->spool_untidy || now_ms() < writer->tidy_at_ms)
@@ -277,59 +299,129 @@ static void tidy_spool(struct writer *writer)
 	writer->spool_untidy = spool_tidy(writer->spool) < 0;
 }
 
-/* Without a spool: tries until the store takes it; near the end of the process only a few times. */
-static void insist(struct writer *writer, const char *name, bool put, const struct batch *batch,
-		   int link_socket)
+/*
+ * After the sudden end of the first process, the next run waits for this process before it delivers anything:
+ * what the link still holds goes into the spool, which takes no time.
+ */
+static bool is_spool_only(const struct writer *writer)
 {
-	int tries = 0;
-
-	while (give(writer, name, put, batch) == STORE_RETRY) {
-		struct pollfd link = {.fd = link_socket, .events = 0};
-
-		if (poll(&link, 1, (int)writer->backoff_ms) > 0 && (link.revents & (POLLHUP | POLLERR)) &&
-		    ++tries >= WRITER_LAST_TRIES) {
-			writer->lost += batch->n_documents;
-			log_error("store", 0, "%u documents of '%s' are lost: %s", batch->n_documents, name,
-				  store_error(writer->store));
-			return;
-		}
-	}
+	return writer->config.to_spool_only ||
+	       (writer->spool && writer->config.parent && getppid() != writer->config.parent);
 }
 
-static void settle(struct writer *writer, const char *name, bool put, struct batch *batch, int link_socket)
+static void settle(struct writer *writer, const char *name, bool put, struct batch *batch)
 {
 	if (batch->n_documents == 0)
 		return;
-	if (!writer->spool)
-		insist(writer, name, put, batch, link_socket);
-	else if (writer->config.to_spool_only || (writer->config.careful && !writer->answered) ||
-		 !spool_is_empty(writer->spool) || (writer->failing && now_ms() < writer->retry_at_ms) ||
-		 give(writer, name, put, batch) == STORE_RETRY)
+	if (is_spool_only(writer) || (writer->config.careful && !writer->answered) ||
+	    !spool_is_empty(writer->spool) || (writer->failing && now_ms() < writer->retry_at_ms) ||
+	    give(writer, name, put, batch) == STORE_RETRY)
 		spool_or_lose(writer, name, put, batch);
 	batch_clear(batch);
 }
 
+/*
+ * With the first tick: logs what the limits mean for this machine, from the store's content, or else from the
+ * number of reports in this tick.
+ */
+static void say_bounds(const struct writer *writer)
+{
+	const struct writer_config *config = &writer->config;
+	unsigned n = 0;
+	char uri[256], text[600];
+	struct store_usage usage;
+	double rate;
+
+	if (!(store_uri_traits(config->uri) & STORE_BOUNDED) || !config->interval_ms ||
+	    store_measure(writer->store, &usage) != STORE_OK)
+		return;
+	for (unsigned i = 0; i < writer->n_collections; i++)
+		n += writer->collections[i].appends.n_documents;
+	rate = store_bounds_rate(&usage);
+	if (rate <= 0)
+		rate = (double)n * STORE_TARGET_TICK_BYTES * 86400e3 / (double)config->interval_ms;
+	log_info("store", 0, "%s (--retention, --store-size)",
+		 store_bounds_text(&config->bounds, store_uri_display(config->uri, uri, sizeof(uri)), &usage,
+				   rate, text, sizeof(text)));
+}
+
+/* Without a spool. True when the batch need not be given again. */
+static bool give_local(struct writer *writer, struct writer_collection *collection, bool put)
+{
+	struct batch *batch = put ? &collection->puts : &collection->appends;
+
+	if (batch->n_documents > 0 && give(writer, collection->name, put, batch) == STORE_RETRY)
+		return false;
+	batch_clear(batch);
+	return true;
+}
+
+static void lose(struct writer *writer, const struct writer_collection *collection, struct batch *batch)
+{
+	if (batch->n_documents == 0)
+		return;
+	writer->lost += batch->n_documents;
+	log_error("store", 0, "%u documents of '%s' are lost: they could not be stored", batch->n_documents,
+		  collection->name);
+	batch_clear(batch);
+}
+
+/*
+ * Without a spool: where no collection is stored, tries until one is; near the end of the process only a few
+ * times. A collection that fails while others do not (its file alone is damaged or foreign) waits beside
+ * them.
+ */
+static void settle_local(struct writer *writer, int link_socket)
+{
+	struct pollfd link = {.fd = link_socket, .events = 0};
+	unsigned waiting;
+	int tries = 0;
+
+	do {
+		waiting = 0;
+		for (unsigned i = 0; i < writer->n_collections; i++)
+			waiting += !give_local(writer, &writer->collections[i], true);
+		for (unsigned i = 0; i < writer->n_collections; i++)
+			waiting += !give_local(writer, &writer->collections[i], false);
+	} while (waiting > 0 && count_failing(writer) == writer->n_collections &&
+		 !(poll(&link, 1, (int)writer->backoff_ms) > 0 && (link.revents & (POLLHUP | POLLERR)) &&
+		   ++tries >= WRITER_LAST_TRIES));
+	for (unsigned i = 0; waiting > 0 && i < writer->n_collections; i++) {
+		struct writer_collection *collection = &writer->collections[i];
+
+		if (tries > 0 || writer->link_closed || collection->puts.length > WRITER_APART_BYTES)
+			lose(writer, collection, &collection->puts);
+		if (tries > 0 || writer->link_closed || collection->appends.length > WRITER_APART_BYTES)
+			lose(writer, collection, &collection->appends);
+	}
+}
+
 static void settle_tick(struct writer *writer, int link_socket)
 {
-	/* What is known of targets goes first, so that whoever sees a report finds its target. */
-	for (unsigned i = 0; i < writer->n_collections; i++)
-		settle(writer, writer->collections[i].name, true, &writer->collections[i].puts, link_socket);
-	for (unsigned i = 0; i < writer->n_collections; i++)
-		settle(writer, writer->collections[i].name, false, &writer->collections[i].appends,
-		       link_socket);
+	if (writer->ticks_done == 0)
+		say_bounds(writer);
+	/* Target descriptions go first, so that a reader of a report finds its target. */
+	for (unsigned i = 0; writer->spool && i < writer->n_collections; i++)
+		settle(writer, writer->collections[i].name, true, &writer->collections[i].puts);
+	for (unsigned i = 0; writer->spool && i < writer->n_collections; i++)
+		settle(writer, writer->collections[i].name, false, &writer->collections[i].appends);
+	if (!writer->spool)
+		settle_local(writer, link_socket);
 	tidy_spool(writer);
+	if (!store_bounds_keep(&writer->config.bounds, writer->store))
+		log_warning("store", 0, "cannot delete old documents yet: %s", store_error(writer->store));
 	writer->ticks_done++;
 }
 
 static void drain_spool(struct writer *writer)
 {
-	if (writer->config.to_spool_only)
+	if (is_spool_only(writer))
 		return;
 	writer->draining = true;
 	for (int i = 0; i < WRITER_DRAIN_AT_ONCE; i++) {
 		int r = spool_peek(writer->spool, &writer->entry);
 
-		if (r < 0) /* a spool that cannot be read is not asked without a pause */
+		if (r < 0) /* a spool that cannot be read is retried only after a pause */
 			writer->retry_at_ms = now_ms() + WRITER_TIDY_EVERY_MS;
 		if (r <= 0)
 			break;
@@ -395,7 +487,7 @@ static int wait_ms(const struct writer *writer)
 {
 	uint64_t now = now_ms();
 
-	if (!writer->spool || spool_is_empty(writer->spool) || writer->config.to_spool_only)
+	if (!writer->spool || spool_is_empty(writer->spool) || is_spool_only(writer))
 		return -1;
 	return writer->retry_at_ms > now ? (int)(writer->retry_at_ms - now) : 0;
 }

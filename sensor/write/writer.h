@@ -6,22 +6,28 @@
 #pragma once
 
 #include "write/spool.h"
-#include "store/store.h"
+#include "store/store_bounds.h"
 #include "base/reason.h"
+
+#include <sys/types.h>
 
 struct writer_config {
 	const char *uri;
 	struct store_options options;
-	uint64_t retention_s;
+	struct store_bounds bounds;
+	uint64_t interval_ms;   /* between two ticks; 0: the bounds are not logged */
 	const char *spool_path; /* NULL: no spool; the link's backlog must do */
 	struct spool_limits spool_limits;
-	bool careful; /* each tick goes into the spool before the store is asked: the one before has hung */
+	bool careful; /* each tick goes into the spool before the store is asked, because the previous writer
+			 hung */
+	pid_t parent; /* the first process, at the start; when it has ended, all goes into the spool. 0:
+			 nobody */
 	bool to_spool_only; /* the end is near and the store hangs: it is not asked at all */
 };
 
 /*
- * Exit code of a writer whose store did not answer, as where the database's library locks up: it ended in the
- * midst of a call, and another one is to continue.
+ * Exit code of a writer whose store did not answer, for example because the database's library locked up: it
+ * exited in the middle of a call, and another one must continue.
  */
 #define WRITER_EXIT_HUNG 75
 

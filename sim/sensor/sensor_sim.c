@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sensor on a simulated machine: containers are born into the target table, the clock is the
- * simulation's, a tick follows as soon as the writer has taken the last one. The truth goes into a file
- * beside.
+ * simulation's, a tick follows as soon as the writer has accepted the last one. The true values go into a
+ * separate file.
  */
 #include "sim/sensor/sensor_sim.h"
+#include "base/array.h"
 
 #include "collect/collect.h"
 
@@ -22,7 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SIM_BACKLOG_MAX   (4u << 20) /* bytes that wait for the writer before the simulation does */
+#define SIM_BACKLOG_MAX   (4u << 20) /* bytes of backlog at which the simulation waits for the writer */
 #define SIM_TICKS_AT_ONCE 32
 
 struct sensor_sim {
@@ -104,7 +105,7 @@ static void fill_topology(const struct sim *sim, struct topology *topology)
 	}
 }
 
-/* Docker's file of a simulated container, as far as names go. */
+/* Docker's file of a simulated container, with what names need. */
 static int open_simulated_file(void *data, enum container_file kind, const char *id, const char *extra)
 {
 	const struct sensor_sim *sim = data;
@@ -154,6 +155,10 @@ static int open_machine(struct collect *collect)
 	if (r < 0)
 		return r;
 	fill_topology(state.sim, &collect->topology);
+	collect->facts =
+		(struct machine_facts){.report = {.design_w = sim_design_w(state.sim),
+						  .limit_w = sim_limit_w(state.sim),
+						  .idle_latency_us = sim_idle_latency_us(state.sim)}};
 	state.clock = (struct clock_source){simulated_ns, simulated_ms, &state};
 	clock_replace(&state.clock);
 	state.machine = (struct source_machine){&source_sim_system, &source_sim_activity, state.sim};
@@ -167,20 +172,11 @@ static int open_machine(struct collect *collect)
 
 static int know_slots(unsigned n_slots)
 {
-	char(*ids)[65];
-	unsigned *grown;
-
 	if (n_slots <= state.n_slots)
 		return 0;
-	grown = reallocarray(state.generations, n_slots, sizeof(*grown));
-	if (!grown)
+	if (!ARRAY_RESIZE(state.generations, n_slots) || !ARRAY_RESIZE(state.ids, n_slots))
 		return -ENOMEM;
-	memset(grown + state.n_slots, 0, (n_slots - state.n_slots) * sizeof(*grown));
-	state.generations = grown;
-	ids = reallocarray(state.ids, n_slots, sizeof(*ids));
-	if (!ids)
-		return -ENOMEM;
-	state.ids = ids;
+	memset(state.generations + state.n_slots, 0, (n_slots - state.n_slots) * sizeof(*state.generations));
 	state.n_slots = n_slots;
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sensor on a simulated machine: its targets instead of cgroups, its clock instead of the machine's,
- * ticks as fast as the writer takes them. Handed to the sensor by main.c.
+ * ticks as fast as the writer accepts them. Passed to the sensor by main.c.
  */
 #pragma once
 

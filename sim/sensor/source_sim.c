@@ -77,7 +77,7 @@ static void system_close(struct system_source *source)
 	free(sim_source);
 }
 
-/* Events of the machine; false for what must end the start (--strict). */
+/* Events of the machine; false if the sensor must not start (--strict). */
 static bool take_events(struct source_sim *sim_source, const struct source_context *context,
 			const struct event_group_request *request)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two sources of a simulated machine: what it shows of itself as a system group, and its containers'
- * counts. Both find it in context->simulated->data. Used by sensor_sim.c.
+ * The two sources of a simulated machine: its own values as a system group, and its containers' counts. Both
+ * find it in context->simulated->data. Used by sensor_sim.c.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 struct sim;
 
-/* NULL where this machine is measured. */
+/* NULL if this machine is measured. */
 static inline struct sim *source_sim_of(const struct source_context *context)
 {
 	return context->simulated ? context->simulated->data : (struct sim *)0;

@@ -4,6 +4,7 @@
  * (see sim_cgroup_id). Called by the sensor with --sim after each step of the machine.
  */
 #include "sim/sensor/source_sim.h"
+#include "base/array.h"
 
 #include "source/frame.h"
 #include "base/log.h"
@@ -36,7 +37,7 @@ struct source_sim_activity {
 	unsigned n_ids;
 };
 
-/* What an event's name means, by its words: the simulated machine takes any processor's names. */
+/* The meaning of an event's name, by its words: the simulated machine accepts any processor's names. */
 static int find_count(const struct sim *sim, const char *name, enum sim_count *ret_count)
 {
 	static const struct {
@@ -93,7 +94,7 @@ static const char *keep_name(struct source_sim_activity *activity, const char *n
 	return copy;
 }
 
-/* One event of a group; unknown ones are logged and left out. */
+/* Adds one event of a group; unknown ones are logged and omitted. */
 static int add_event(struct source_sim_activity *activity, const struct source_context *context,
 		     const char *name)
 {
@@ -151,15 +152,13 @@ static int reserve(struct source_sim_activity *activity, unsigned n_slots)
 {
 	struct activity_frame *frame = &activity->source.frame;
 	int r = frame_reserve(frame, n_slots, true);
-	uint64_t *grown;
 
 	if (r < 0 || frame->n_slots <= activity->n_ids)
 		return r;
-	grown = reallocarray(activity->ids, frame->n_slots, sizeof(*grown));
-	if (!grown)
+	if (!ARRAY_RESIZE(activity->ids, frame->n_slots))
 		return -ENOMEM;
-	memset(grown + activity->n_ids, 0, (frame->n_slots - activity->n_ids) * sizeof(*grown));
-	activity->ids = grown;
+	memset(activity->ids + activity->n_ids, 0,
+	       (frame->n_slots - activity->n_ids) * sizeof(*activity->ids));
 	activity->n_ids = frame->n_slots;
 	return 0;
 }

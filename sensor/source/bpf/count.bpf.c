@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Counts per cgroup in the kernel: at each switch between two cgroups the counters' deltas go to the cgroup
- * that was running. Loaded by the privileged process; the sensor maps the cells and only reads them. A cgroup
- * that is born gets a cell at once, before anything can run in it, so that even one that is gone when the
- * sensor hears of it has been counted; the sensor takes what is there over into the slot of its target.
- * Where a switch was not traced, the task that now leaves gets the part of the time that the scheduler says
- * it ran; the rest belongs to nobody for sure and goes to `lost`.
+ * Counts per cgroup in the kernel: at each switch between two cgroups, the counters' deltas go to the cgroup
+ * that was running. Loaded by the privileged process; the sensor maps the cells read-only. A new cgroup gets
+ * a cell before anything can run in it, so that it is counted even if it is removed before the sensor learns
+ * of it; the sensor then adds the cell's counts to the slot of the target. If a task is switched out of
+ * another cgroup than it was switched into, there are two cases. The same task was moved while it ran: the
+ * scheduler's runtime restarts at the move, and the time before it belongs to the old cgroup. Or it is
+ * another task, because a switch was not traced: the scheduler's runtime is its own, and the rest cannot be
+ * attributed with certainty and goes to `lost`.
  *
- * For verifiers from 5.10 on: no index that a compiler could separate from its check. Loops over events are
- * unrolled, so that every offset is a constant; all other places are found by map lookups, which check the
- * key. What is computed lies in a map, whose values a verifier does not follow: on the stack each event would
- * double the states that it has to look at. No instruction newer than 5.10: atomic additions only, flags are
- * bytes that are stored.
+ * Written for the verifiers of 5.10 and later: no index that a compiler could separate from its bounds check.
+ * Loops over events are unrolled, so that every offset is a constant; everything else is found by map
+ * lookups, which check the key. Intermediate values are kept in a map, because the verifier does not track
+ * map values: on the stack, each event would double the number of states to verify. No instruction newer
+ * than 5.10: atomic additions only; flags are bytes that are stored.
  */
 #include <linux/bpf.h>
 #include <stdbool.h>
@@ -22,7 +24,7 @@
 
 #include "priv/count.h"
 
-/* The few members of kernel structures that are read; their places are filled in at loading. */
+/* The few members of kernel structures that are read; their offsets are relocated at load time (CO-RE). */
 struct kernfs_node {
 	const char *name;
 	unsigned long long id;
@@ -42,7 +44,7 @@ struct css_set {
 } __attribute__((preserve_access_index));
 struct sched_entity {
 	unsigned long long sum_exec_runtime;
-	unsigned long long prev_sum_exec_runtime; /* when it was chosen to run */
+	unsigned long long prev_sum_exec_runtime; /* when it was last scheduled */
 } __attribute__((preserve_access_index));
 struct task_struct {
 	int pid;
@@ -58,19 +60,19 @@ const volatile unsigned int n_cpus = 1; /* highest CPU number + 1 */
 const volatile unsigned int n_places = 1;
 const volatile unsigned int n_slots = 1;
 const volatile unsigned int n_births = 1;
-/* Cgroups are those of v2, else those of the perf_event hierarchy of v1. Not by perf_event in both: on a v2
- * tree where no controller was ever enabled, the kernel has that of the root for all. */
+/* Cgroups are those of v2, else those of the perf_event hierarchy of v1. perf_event does not serve for both:
+ * on a v2 tree where no controller was ever enabled, it is the root's in every cgroup. */
 const volatile unsigned int unified = 0;
 
-/* The events that there are, each with a constant number; what is above n_events is removed at loading. */
+/* The events, each with a constant number; code for numbers from n_events on is removed at load time. */
 #define EACH_EVENT(i) _Pragma("clang loop unroll(full)") for (unsigned int i = 0; i < COUNT_EVENTS_MAX; i++)
 
 struct cpu_state {
 	unsigned long long cgroup;
 	unsigned long long ns;
 	unsigned long long place;
-	unsigned long long busy;    /* the program runs here now: one that interrupts it leaves at once */
-	unsigned long long enabled; /* that this delta's events were, at most */
+	unsigned long long task; /* that was switched in at the last switch between cgroups */
+	unsigned long long busy; /* the program runs on this CPU: a nested instance returns at once */
 	struct bpf_perf_event_value events[COUNT_EVENTS_MAX];
 	struct count_cell delta, part;
 };
@@ -115,16 +117,23 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1); /* (n_slots + n_births) * n_places */
-	__type(key, __u32);
-	__type(value, struct count_cell);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct count_cell)); /* COUNT_CELL_SIZE(n_events) */
 } cells SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 2); /* by CPU: all there was; then by CPU: what is lost */
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct count_cell);
+} empty SEC(".maps"); /* a cell that is always zero */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2); /* by CPU: the total; then, by CPU: what was lost */
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct count_cell)); /* COUNT_CELL_SIZE(n_events) */
 } totals SEC(".maps");
 
 struct {
@@ -133,37 +142,27 @@ struct {
 	__uint(max_entries, 1); /* n_slots / 64 + 1, each a byte for 64 slots */
 	__type(key, __u32);
 	__type(value, struct count_touched);
-} touched SEC(".maps"); /* the reader takes the bytes away */
+} touched SEC(".maps"); /* the reader clears the bytes */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* n_births, and one whose seq says that births are told */
+	__uint(max_entries, 1); /* n_births, and one whose seq says that births are reported */
 	__type(key, __u32);
 	__type(value, struct count_birth);
 } births SEC(".maps"); /* a ring; birth i has the cells of slot n_slots + i */
 
 unsigned long long n_born = 0;
 
-/* Below a power of two. In assembler, as a compiler that knows a bound of its own drops or moves the mask. */
+/* Masks to below a power of two. In assembler, because a compiler that has derived a bound drops or moves the
+ * mask. */
 static __always_inline unsigned long long mask(unsigned long long value, unsigned long long power)
 {
 	asm volatile("%0 &= %1" : "+r"(value) : "ri"(power - 1));
 	return value;
 }
 
-static __always_inline unsigned long long scale(unsigned long long count, unsigned long long enabled,
-						unsigned long long running)
-{
-	if (running >= enabled)
-		return count;
-	if (running == 0)
-		return 0;
-	/* in two parts, so that nothing overflows */
-	return count / running * enabled + count % running * enabled / running;
-}
-
-/* Never of zero: a compiler that knows an addend as zero makes an atomic OR of it, which 5.10 does not have.
+/* Never with zero: a compiler that knows the addend to be zero emits an atomic OR, which 5.10 lacks.
  */
 static __always_inline void add(unsigned long long *to, unsigned long long n)
 {
@@ -175,15 +174,16 @@ static __always_inline void add_cell(struct count_cell *cell, const struct count
 {
 	add(&cell->ns, delta->ns);
 	add(&cell->enabled, delta->enabled);
-	add(&cell->running, delta->running);
 	EACH_EVENT(i)
 	{
-		if (i < n_events)
-			add(&cell->events[i], delta->events[i]);
+		if (i < n_events) {
+			add(&cell->events[i].count, delta->events[i].count);
+			add(&cell->events[i].waited, delta->events[i].waited);
+		}
 	}
 }
 
-/* After the cell: a reader that takes the byte early looks at the cell again in the next tick. */
+/* Set after the cell: a reader that clears the byte too early reads the cell again in the next tick. */
 static __always_inline void touch(__u32 slot)
 {
 	__u32 key = slot / COUNT_TOUCHED_SLOTS;
@@ -197,7 +197,8 @@ static __always_inline void touch(__u32 slot)
 		*byte = 1;
 }
 
-/* That the program runs on this CPU, and that its events do. */
+/* Records that the program runs on this CPU, then that its events count: in this order, so that a reader in
+ * between never takes them for dead. */
 static __always_inline void beat(unsigned int cpu, unsigned long long now, unsigned long long enabled)
 {
 	__u32 key = cpu;
@@ -205,8 +206,8 @@ static __always_inline void beat(unsigned int cpu, unsigned long long now, unsig
 
 	if (!pulse)
 		return;
-	pulse->seen_ns = now;
-	pulse->enabled_ns += enabled;
+	*(volatile unsigned long long *)&pulse->enabled_ns += enabled;
+	*(volatile unsigned long long *)&pulse->seen_ns = now;
 }
 
 /* What the event has counted on this CPU since the last time. */
@@ -216,21 +217,19 @@ static __always_inline void take_event(struct cpu_state *state, unsigned int cpu
 	struct bpf_perf_event_value value;
 	unsigned long long enabled, running;
 
-	state->delta.events[i] = 0;
+	state->delta.events[i].count = state->delta.events[i].waited = 0;
 	if (bpf_perf_event_read_value(&event_fds, i * n_cpus + cpu, &value, sizeof(value)) != 0)
-		return; /* this CPU does not have the event, or not now */
-	/* Opened again, as its CPU had been away: it starts from nothing. */
+		return; /* the event is not open on this CPU */
+	/* Reopened after its CPU was offline: it starts from zero. */
 	if (value.enabled < last->enabled || value.counter < last->counter)
 		last->counter = last->enabled = last->running = 0;
 	enabled = value.enabled - last->enabled;
 	running = value.running - last->running;
-	state->delta.events[i] = scale(value.counter - last->counter, enabled, running);
-	if (enabled > state->enabled)
-		state->enabled = enabled;
-	if (i == 0) {
+	state->delta.events[i].count = value.counter - last->counter;
+	if (running < enabled)
+		state->delta.events[i].waited = enabled - running;
+	if (enabled > state->delta.enabled)
 		state->delta.enabled = enabled;
-		state->delta.running = running;
-	}
 	last->counter = value.counter;
 	last->enabled = value.enabled;
 	last->running = value.running;
@@ -241,15 +240,21 @@ static __always_inline void take_delta(struct cpu_state *state, unsigned int cpu
 	unsigned long long now = bpf_ktime_get_ns();
 
 	state->delta.ns = idle ? 0 : now - state->ns;
-	state->delta.enabled = state->delta.running = 0;
-	state->enabled = 0;
+	state->delta.enabled = 0;
 	state->ns = now;
 	EACH_EVENT(i)
 	{
 		if (i < n_events)
 			take_event(state, cpu, i);
 	}
-	beat(cpu, now, state->enabled);
+	beat(cpu, now, state->delta.enabled);
+}
+
+/* In two parts, to avoid overflow. */
+static __always_inline unsigned long long part_of(unsigned long long all, unsigned long long ns,
+						  unsigned long long elapsed)
+{
+	return all / elapsed * ns + all % elapsed * ns / elapsed;
 }
 
 /* The part of each count that falls into `ns` of the delta's time; what remains stays in the delta. */
@@ -258,16 +263,17 @@ static __always_inline void split(struct cpu_state *state, unsigned long long el
 	struct count_cell *delta = &state->delta, *part = &state->part;
 
 	part->ns = ns;
-	part->enabled = delta->enabled;
-	part->running = delta->running;
+	part->enabled = part_of(delta->enabled, ns, elapsed);
 	delta->ns = elapsed - ns;
-	delta->enabled = delta->running = 0;
+	delta->enabled -= part->enabled;
 	EACH_EVENT(i)
 	{
 		if (i >= n_events)
 			continue;
-		part->events[i] = delta->events[i] / elapsed * ns + delta->events[i] % elapsed * ns / elapsed;
-		delta->events[i] -= part->events[i];
+		part->events[i].count = part_of(delta->events[i].count, ns, elapsed);
+		part->events[i].waited = part_of(delta->events[i].waited, ns, elapsed);
+		delta->events[i].count -= part->events[i].count;
+		delta->events[i].waited -= part->events[i].waited;
 	}
 }
 
@@ -291,7 +297,7 @@ static __always_inline void give(unsigned long long cgroup, unsigned int cpu, un
 	touch(*slot);
 }
 
-/* It was there, but whose it is cannot be said. */
+/* It was counted, but its owner is unknown. */
 static __always_inline void lose(unsigned int cpu, const struct count_cell *delta)
 {
 	struct count_cell *cell;
@@ -306,7 +312,7 @@ static __always_inline void lose(unsigned int cpu, const struct count_cell *delt
 		add_cell(cell, delta);
 }
 
-/* The place of this CPU, looked up once. */
+/* This CPU's entries in the maps, looked up once. */
 static __always_inline void find_place(struct cpu_state *state, unsigned int cpu)
 {
 	__u32 key = cpu, *place = bpf_map_lookup_elem(&places, &key);
@@ -315,49 +321,64 @@ static __always_inline void find_place(struct cpu_state *state, unsigned int cpu
 		state->place = *place;
 }
 
-/* Gives what was counted to the cgroup that ran until now, for `ran_ns` as far as the scheduler knows; `next`
- * follows. */
-static __always_inline void settle(struct cpu_state *state, unsigned int cpu, unsigned long long was,
-				   unsigned long long next, unsigned long long ran_ns)
-{
-	unsigned long long before = state->ns, had = state->cgroup, elapsed;
+/* Two tasks of a switch, their cgroups, and how long the first one ran as far as the scheduler knows. */
+struct change {
+	unsigned long long was, next;
+	unsigned long long task, next_task;
+	unsigned long long ran_ns;
+};
 
-	take_delta(state, cpu, was == IDLE_ID);
-	state->cgroup = next;
+/* How much of the time belongs to the cgroup that the task leaves, if another task was seen to be switched
+ * in. Zero during a move that the scheduler has not processed yet, or at the end of one. */
+static __always_inline unsigned long long part_of_leaver(const struct change *change,
+							 unsigned long long elapsed, bool moved)
+{
+	unsigned long long ran_ns = change->ran_ns < elapsed ? change->ran_ns : elapsed;
+
+	if (change->was == IDLE_ID || (moved && ran_ns > elapsed - elapsed / 8))
+		return 0;
+	return ran_ns;
+}
+
+/* Adds the counts to the cgroup that ran until now, and starts counting for the next one. */
+static __always_inline void settle(struct cpu_state *state, unsigned int cpu, const struct change *change)
+{
+	unsigned long long before = state->ns, had = state->cgroup, elapsed, part = 0;
+	bool same = had == change->was, moved = state->task == change->task && change->task != 0;
+
+	take_delta(state, cpu, change->was == IDLE_ID);
+	state->cgroup = change->next;
+	state->task = change->next_task;
 	if (before == 0) {
 		find_place(state, cpu);
 		return;
 	}
-	if (had == was) {
-		give(was, cpu, state->place, &state->delta);
-		return;
-	}
 	elapsed = state->ns - before;
-	if (ran_ns > elapsed)
-		ran_ns = elapsed;
-	if (elapsed == 0 || ran_ns == 0 || was == IDLE_ID) {
-		lose(cpu, &state->delta);
-		return;
+	if (!same && elapsed != 0)
+		part = part_of_leaver(change, elapsed, moved);
+	if (part != 0) {
+		split(state, elapsed, part);
+		give(change->was, cpu, state->place, &state->part);
 	}
-	split(state, elapsed, ran_ns);
-	give(was, cpu, state->place, &state->part);
-	lose(cpu, &state->delta);
+	if (same || moved)
+		give(had, cpu, state->place, &state->delta);
+	else
+		lose(cpu, &state->delta);
 }
 
-static __always_inline void account(unsigned long long was, unsigned long long next,
-				    unsigned long long ran_ns)
+static __always_inline void account(struct change change)
 {
 	unsigned int cpu = bpf_get_smp_processor_id();
 	struct cpu_state *state;
 	__u32 key = 0;
 
 	state = bpf_map_lookup_elem(&states, &key);
-	/* A CPU that was not there at the start has no cell yet. A flush that interrupts a move on its CPU
-	 * would count the same time twice: it comes again with the next tick. */
+	/* A CPU that was added after the start has no cell. A flush that interrupts a move on its CPU would
+	 * count the same time twice: it is left to the next tick. */
 	if (!state || cpu >= n_cpus || *(volatile unsigned long long *)&state->busy)
 		return;
 	*(volatile unsigned long long *)&state->busy = 1;
-	settle(state, cpu, was, next, ran_ns);
+	settle(state, cpu, &change);
 	*(volatile unsigned long long *)&state->busy = 0;
 }
 
@@ -371,7 +392,7 @@ static __always_inline unsigned long long id_of(struct task_struct *task)
 				 ->cgroup->kn->id;
 }
 
-/* The cgroup of a task's, by probing. */
+/* A task's cgroup, read with probe helpers. */
 static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 {
 	struct css_set *cgroups = BPF_CORE_READ(task, cgroups);
@@ -400,7 +421,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *previous, struct task_
 	unsigned long long was = id_of(previous), will = id_of(next);
 
 	if (was != will)
-		account(was, will, previous->se.sum_exec_runtime - previous->se.prev_sum_exec_runtime);
+		account((struct change){was, will, (unsigned int)previous->pid, (unsigned int)next->pid,
+					previous->se.sum_exec_runtime - previous->se.prev_sum_exec_runtime});
 	return 0;
 }
 
@@ -411,26 +433,27 @@ int BPF_PROG(on_switch_raw, bool preempt, struct task_struct *previous, struct t
 	unsigned long long was = id_of_probed(previous), will = id_of_probed(next);
 
 	if (was != will)
-		account(was, will,
-			BPF_CORE_READ(previous, se.sum_exec_runtime) -
-				BPF_CORE_READ(previous, se.prev_sum_exec_runtime));
+		account((struct change){was, will, (unsigned int)BPF_CORE_READ(previous, pid),
+					(unsigned int)BPF_CORE_READ(next, pid),
+					BPF_CORE_READ(previous, se.sum_exec_runtime) -
+						BPF_CORE_READ(previous, se.prev_sum_exec_runtime)});
 	return 0;
 }
 
 static __always_inline void clear_cells(__u32 slot)
 {
-	/* A wide counter: where it is spilled, the oldest verifiers keep what they know of it. */
-	for (unsigned long long place = 0; place < n_places; place++) {
-		__u32 key = slot * n_places + (__u32)place;
-		struct count_cell *cell;
+	__u32 zero = 0;
+	const struct count_cell *none = bpf_map_lookup_elem(&empty, &zero);
 
-		cell = bpf_map_lookup_elem(&cells, &key);
-		if (cell)
-			__builtin_memset(cell, 0, sizeof(*cell));
+	/* A 64-bit counter: the oldest verifiers keep the bounds of a spilled register only at that width. */
+	for (unsigned long long place = 0; none && place < n_places; place++) {
+		__u32 key = slot * n_places + (__u32)place;
+
+		(void)bpf_map_update_elem(&cells, &key, none, BPF_ANY);
 	}
 }
 
-/* One at a time: the kernel holds its lock of all cgroups. Nothing can run in the cgroup before this returns.
+/* Never concurrent: the kernel holds cgroup_mutex. Nothing can run in the cgroup before this returns.
  */
 SEC("tp_btf/cgroup_mkdir")
 int BPF_PROG(on_birth, struct cgroup *cgroup, const char *path)
@@ -441,14 +464,14 @@ int BPF_PROG(on_birth, struct cgroup *cgroup, const char *path)
 	struct cgroup *mine;
 	__u64 id;
 
-	/* Other hierarchies have numbers of their own, which may be the same ones. */
+	/* Other hierarchies have their own IDs, which may be equal. */
 	mine = cgroup_of(task);
 	if (BPF_CORE_READ(mine, root) != cgroup->root)
 		return 0;
 	birth = bpf_map_lookup_elem(&births, &at);
 	if (!birth)
 		return 0;
-	/* What was here before and is nobody's target gives way. */
+	/* An older birth that no target has claimed is overwritten. */
 	id = birth->id;
 	taken = bpf_map_lookup_elem(&slots, &id);
 	if (taken && *taken == slot)
@@ -466,8 +489,8 @@ int BPF_PROG(on_birth, struct cgroup *cgroup, const char *path)
 	return 0;
 }
 
-/* A task that moves itself, as a runtime's first process does: what it did before was in the cgroup that it
- * leaves. */
+/* A task that moves itself, as a runtime's first process does: what it has counted so far belongs to the
+ * cgroup that it leaves. */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_move, struct cgroup *destination, const char *path, struct task_struct *task,
 	     bool threadgroup)
@@ -478,11 +501,11 @@ int BPF_PROG(on_move, struct cgroup *destination, const char *path, struct task_
 
 	state = bpf_map_lookup_elem(&states, &key);
 	if (state && state->ns != 0 && state->cgroup != id)
-		account(state->cgroup, id, 0);
+		account((struct change){state->cgroup, id, state->task, state->task, 0});
 	return 0;
 }
 
-/* Run once on each CPU in every tick: whoever runs now gets what it has had so far. Never attached. */
+/* Run once on each CPU in every tick: the running cgroup gets its counts up to now. Never attached. */
 SEC("raw_tp/sched_switch")
 int flush(void *context)
 {
@@ -490,11 +513,11 @@ int flush(void *context)
 	struct cpu_state *state;
 	__u32 key = 0;
 
-	/* A task whose coming was not traced is settled when it goes: only then the scheduler's figures are
-	 * fresh. */
+	/* A task whose switch-in was not traced is accounted for at its switch-out: only then is the
+	 * scheduler's runtime up to date. */
 	state = bpf_map_lookup_elem(&states, &key);
 	if (state && (state->ns == 0 || state->cgroup == id))
-		account(id, id, 0);
+		account((struct change){id, id, state->task, state->task, 0});
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Activity by BPF: one descriptor per CPU and event, counts per cgroup added up in the kernel at each switch,
- * read from mapped memory (source_bpf_read.c). Here it is tried, opened and closed. Where no event can be
- * counted, CPU time alone is. Needs a right only through priv_client.
+ * read from mapped memory (source_bpf_read.c). This file probes, opens and closes it. If no event can be
+ * counted, it counts CPU time only. Everything privileged goes through priv_client.
  */
 #include "source/bpf/source_bpf.h"
 
@@ -19,8 +19,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SOURCE_BPF_SLOTS  16384 /* targets at once; a cell is 128 bytes for each place */
-#define SOURCE_BPF_BIRTHS 1024  /* cgroups born in a tick that are counted before we have heard of them */
+#define SOURCE_BPF_SLOTS 16384 /* targets at a time, each with a cell per place */
+#define SOURCE_BPF_BIRTHS                                                                                    \
+	1024 /* cgroups created in a tick that are counted before the sensor learns of them */
 
 static const char *const time_events[] = {REPORT_EVENT_CPU_TIME};
 
@@ -69,7 +70,7 @@ static void close_source(struct activity_source *source)
 	free(bpf);
 }
 
-/* Places by socket, or by CPU, for time alone; a plan brings its own. */
+/* Places by socket, or by CPU, if only time is counted; a plan has its own. */
 static int make_time_group(struct source_bpf *bpf)
 {
 	const struct topology *topology = bpf->context->topology;
@@ -123,11 +124,11 @@ static int shape_frame(struct source_bpf *bpf)
 static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
 {
 	const unsigned n_places = bpf->source.frame.n_places;
+	const size_t cell_size = COUNT_CELL_SIZE(source_bpf_n_events(bpf));
 
-	bpf->cells = map_array(fds[0], (size_t)(bpf->n_slots + bpf->n_births) * n_places, sizeof(*bpf->cells),
+	bpf->cells = map_array(fds[0], (size_t)(bpf->n_slots + bpf->n_births) * n_places, cell_size,
 			       PROT_READ, &bpf->cells_size);
-	bpf->totals = map_array(fds[1], (size_t)bpf->n_cpus * 2, sizeof(*bpf->totals), PROT_READ,
-				&bpf->totals_size);
+	bpf->totals = map_array(fds[1], (size_t)bpf->n_cpus * 2, cell_size, PROT_READ, &bpf->totals_size);
 	bpf->touched = map_array(fds[2], bpf->n_slots / COUNT_TOUCHED_SLOTS + 1, sizeof(struct count_touched),
 				 PROT_READ | PROT_WRITE, &bpf->touched_size);
 	bpf->births =
@@ -138,17 +139,19 @@ static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
 
 static int make_arrays(struct source_bpf *bpf)
 {
-	bpf->before = calloc((size_t)bpf->n_slots * bpf->source.frame.n_places, sizeof(*bpf->before));
+	bpf->before = calloc((size_t)bpf->n_slots * bpf->source.frame.n_places, source_bpf_seen_size(bpf));
 	bpf->touched_before = calloc(1, bpf->touched_size);
 	bpf->pulses_before = calloc(bpf->n_cpus, sizeof(*bpf->pulses_before));
-	bpf->totals_before = calloc((size_t)bpf->n_cpus * 2, sizeof(*bpf->totals_before));
+	bpf->totals_before = calloc((size_t)bpf->n_cpus * 2, source_bpf_seen_size(bpf));
 	bpf->fresh = calloc(bpf->n_slots, sizeof(*bpf->fresh));
 	bpf->changes = calloc(PRIV_BPF_CHANGES_MAX, sizeof(*bpf->changes));
 	bpf->adopted = calloc(bpf->n_births + 1, sizeof(*bpf->adopted));
 	if (!bpf->before || !bpf->touched_before || !bpf->pulses_before || !bpf->totals_before ||
 	    !bpf->fresh || !bpf->changes || !bpf->adopted)
 		return -ENOMEM;
-	memcpy(bpf->totals_before, bpf->totals, bpf->totals_size);
+	for (size_t i = 0; i < (size_t)bpf->n_cpus * 2; i++)
+		source_bpf_see(bpf, source_bpf_cell(bpf, bpf->totals, i),
+			       source_bpf_seen(bpf, bpf->totals_before, i));
 	memcpy(bpf->pulses_before, bpf->pulses, bpf->pulses_size);
 	bpf->births_told = bpf->births[bpf->n_births].seq != 0;
 	return 0;
@@ -176,10 +179,15 @@ static int start_program(struct source_bpf *bpf)
 	return r < 0 ? r : make_arrays(bpf);
 }
 
-/* Fewer slots where memory for cells would be large: many CPUs kept apart. */
+static unsigned cell_size_for(const struct source_bpf *bpf)
+{
+	return (unsigned)COUNT_CELL_SIZE(source_bpf_n_events(bpf));
+}
+
+/* Fewer slots where the cells would take much memory: with one place per CPU on a machine with many CPUs. */
 static unsigned slots_for(const struct source_bpf *bpf, unsigned wanted)
 {
-	const unsigned fit = (64u << 20) / (unsigned)sizeof(struct count_cell) / bpf->source.frame.n_places;
+	const unsigned fit = (64u << 20) / cell_size_for(bpf) / bpf->source.frame.n_places;
 	unsigned n = wanted > SOURCE_BPF_SLOTS ? wanted : SOURCE_BPF_SLOTS;
 
 	n = n > PRIV_BPF_SLOTS_MAX ? PRIV_BPF_SLOTS_MAX : n;
@@ -188,7 +196,7 @@ static unsigned slots_for(const struct source_bpf *bpf, unsigned wanted)
 
 static unsigned births_for(const struct source_bpf *bpf)
 {
-	const unsigned fit = (8u << 20) / (unsigned)sizeof(struct count_cell) / bpf->source.frame.n_places;
+	const unsigned fit = (8u << 20) / cell_size_for(bpf) / bpf->source.frame.n_places;
 
 	return fit < SOURCE_BPF_BIRTHS ? fit : SOURCE_BPF_BIRTHS;
 }
@@ -231,7 +239,7 @@ static int open_source(struct source_context *context, const struct event_group_
 	return 0;
 }
 
-/* Does it work here? Loads, attaches, runs once on every CPU and looks whether time was counted. */
+/* Does it work here? Loads, attaches, runs once on every CPU and checks that time was counted. */
 static int probe(struct source_context *context, const struct event_group_request *requests,
 		 unsigned n_requests, struct reason *why)
 {
@@ -253,7 +261,8 @@ static int probe(struct source_context *context, const struct event_group_reques
 	if (r == 0)
 		r = priv_client_bpf_update(context->priv, NULL, 0, true);
 	for (unsigned cpu = 0; r == 0 && cpu < bpf.n_cpus; cpu++)
-		ns += bpf.totals[cpu].ns + bpf.totals[bpf.n_cpus + cpu].ns;
+		ns += source_bpf_cell(&bpf, bpf.totals, cpu)->ns +
+		      source_bpf_cell(&bpf, bpf.totals, bpf.n_cpus + cpu)->ns;
 	if (r == 0 && ns == 0)
 		r = -ENODATA;
 	if (r < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bpf source's events on each CPU. The program itself runs wherever there is a CPU; its events die with a
- * CPU that goes offline, and are opened again when they show it: the program has run there in this tick, and
- * the time that they were enabled stands still. Called at the start, and in each tick.
+ * The bpf source's events on each CPU. The program itself runs on every CPU; its events die when their CPU
+ * goes offline. They are reopened when the program has run on the CPU in this tick while their enabled time
+ * stood still. Called at the start and in each tick.
  */
 #include "source/bpf/source_bpf.h"
 
@@ -32,18 +32,44 @@ int source_bpf_open_events(struct source_bpf *bpf, unsigned cpu)
 	return 0;
 }
 
+static struct count_pulse pulse_of(const struct source_bpf *bpf, unsigned cpu)
+{
+	const struct count_pulse *pulse = &bpf->pulses[cpu];
+	struct count_pulse now;
+
+	/* In the reverse order of the program's writes. */
+	now.seen_ns = __atomic_load_n(&pulse->seen_ns, __ATOMIC_ACQUIRE);
+	now.enabled_ns = __atomic_load_n(&pulse->enabled_ns, __ATOMIC_ACQUIRE);
+	return now;
+}
+
+/* Are the events really dead? Flushes every CPU once more to find out. */
+static bool is_dead(struct source_bpf *bpf, unsigned cpu, struct count_pulse now)
+{
+	struct count_pulse again;
+
+	if (priv_client_bpf_update(bpf->context->priv, NULL, 0, true) < 0)
+		return false;
+	again = pulse_of(bpf, cpu);
+	return cpu_gaps_confirm(now.seen_ns, now.enabled_ns, again.seen_ns, again.enabled_ns) ==
+	       CPU_GAPS_DEAD;
+}
+
 static void look(struct source_bpf *bpf, unsigned cpu)
 {
 	struct count_pulse *before = &bpf->pulses_before[cpu];
-	const struct count_pulse now = bpf->pulses[cpu];
+	const struct count_pulse now = pulse_of(bpf, cpu);
 	const uint64_t elapsed_ns = now.seen_ns - before->seen_ns;
 	const uint64_t missing_ns = cpu_gaps_missing(elapsed_ns, now.enabled_ns - before->enabled_ns);
-	uint64_t used_ns = bpf->totals[cpu].ns - bpf->totals_before[cpu].ns;
+	uint64_t used_ns = source_bpf_cell(bpf, bpf->totals, cpu)->ns -
+			   source_bpf_seen(bpf, bpf->totals_before, cpu)->ns;
 	int r;
 
 	*before = now;
 	if (elapsed_ns == 0 || missing_ns == 0)
 		return; /* offline, or alive */
+	if (!is_dead(bpf, cpu, now))
+		return; /* nothing was counted: decided at the next check */
 	r = source_bpf_open_events(bpf, cpu);
 	if (r < 0) {
 		log_debug("source", r, "cannot reopen the events of CPU %u", cpu);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bpf source at work: cgroups that come and go, births that the kernel tells, and one pass over the
- * mapped cells in each tick, which costs a comparison for 64 idle targets. Allocates only when a slot is
- * added.
+ * The bpf source while it runs: cgroups that come and go, births that the kernel reports, and one pass over
+ * the mapped cells in each tick, which costs one comparison per 64 idle targets. Allocates only when a slot
+ * is added.
  */
 #include "source/bpf/source_bpf.h"
 
@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Tells the kernel what has changed; with a flush, whoever runs now gets what it has had so far. */
+/* Sends the changes to the kernel; with a flush, running cgroups get their counts up to now. */
 static int update(struct source_bpf *bpf, bool flush)
 {
 	int r = priv_client_bpf_update(bpf->context->priv, bpf->changes, bpf->n_changes, flush);
@@ -22,8 +22,8 @@ static int update(struct source_bpf *bpf, bool flush)
 }
 
 /*
- * Where births are told, a cgroup is counted since its birth, wherever its counts go: changes wait for the
- * tick, and a thousand of them cost one message. Else what is not said now is lost.
+ * If births are reported, a cgroup is counted from its birth on, so changes can wait for the tick, and a
+ * thousand of them cost one message. Otherwise counts from before the change are lost, so it is sent at once.
  */
 static int change(struct source_bpf *bpf, uint64_t cgroup, uint32_t slot)
 {
@@ -40,8 +40,8 @@ static bool is_adopted(const struct source_bpf *bpf, uint64_t birth)
 }
 
 /*
- * Was it born in this tick? Then what it has had so far becomes the slot's at the next read. What is older
- * and becomes a target only now has had its counts in ticks that are over.
+ * Was it created in this tick? Then its counts so far go to the slot at the next read. The counts of an older
+ * cgroup that becomes a target only now belong to past ticks.
  */
 static void adopt(struct source_bpf *bpf, uint64_t cgroup, uint32_t slot)
 {
@@ -50,7 +50,7 @@ static void adopt(struct source_bpf *bpf, uint64_t cgroup, uint32_t slot)
 	if (!bpf->births_told)
 		return;
 	while (bpf->births[newest % bpf->n_births].seq == newest + 1)
-		newest++; /* told by inotify first */
+		newest++; /* inotify was faster */
 	if (newest - oldest > bpf->n_births)
 		oldest = newest - bpf->n_births;
 	for (uint64_t birth = newest; birth-- > oldest;) {
@@ -75,7 +75,9 @@ int source_bpf_add(struct activity_source *source, const struct activity_cgroup 
 		r = frame_reserve(frame, cgroup->slot + 1, bpf->plan != NULL);
 		if (r < 0)
 			return r;
-		memcpy(bpf->before + first, bpf->cells + first, frame->n_places * sizeof(*bpf->before));
+		for (size_t i = first; i < first + frame->n_places; i++)
+			source_bpf_see(bpf, source_bpf_cell(bpf, bpf->cells, i),
+				       source_bpf_seen(bpf, bpf->before, i));
 	}
 	r = change(bpf, cgroup->id, cgroup->slot);
 	if (r < 0)
@@ -112,8 +114,7 @@ void source_bpf_births(struct activity_source *source, activity_born *born, void
 		const uint64_t seq = __atomic_load_n(&at->seq, __ATOMIC_ACQUIRE);
 		struct count_birth birth;
 
-		if (seq >
-		    bpf->next_birth + 1) { /* the ring has gone round: the older ones are left to inotify */
+		if (seq > bpf->next_birth + 1) { /* the ring has wrapped: older births are left to inotify */
 			bpf->next_birth = seq - bpf->n_births;
 			continue;
 		}
@@ -127,33 +128,6 @@ void source_bpf_births(struct activity_source *source, activity_born *born, void
 		    strlen(birth.name) + 1 < sizeof(birth.name))
 			born(data, birth.parent, birth.name, birth.id);
 	}
-}
-
-/* Adds what a cell has had since `before` to a place of a slot. */
-static bool take_cell(struct source_bpf *bpf, const struct count_cell *cell, struct count_cell *before,
-		      unsigned slot, unsigned place)
-{
-	struct activity_frame *frame = &bpf->source.frame;
-	uint64_t *counts = frame_counts(frame, slot) + (size_t)place * frame->n_events;
-	const struct count_cell now = *cell;
-	bool any = false;
-
-	if (!bpf->plan) {
-		counts[0] += now.ns - before->ns;
-		any = now.ns != before->ns;
-	}
-	for (unsigned e = 0; bpf->plan && e < frame->n_events; e++) {
-		counts[e] += now.events[e] - before->events[e];
-		any |= now.events[e] != before->events[e];
-	}
-	for (unsigned g = 0; frame->enabled_ns && g < frame->n_groups; g++) {
-		const size_t at = ((size_t)slot * frame->n_places + place) * frame->n_groups + g;
-
-		frame->enabled_ns[at] += now.enabled - before->enabled;
-		frame->running_ns[at] += now.running - before->running;
-	}
-	*before = now;
-	return any;
 }
 
 static void clear_slot(struct activity_frame *frame, unsigned slot)
@@ -174,16 +148,19 @@ static void read_machine(struct source_bpf *bpf)
 	clear_slot(frame, ACTIVITY_SLOT_MACHINE);
 	frame->lost_ns = bpf->gap_ns;
 	for (unsigned cpu = 0; cpu < bpf->n_cpus; cpu++) {
-		const unsigned lost = bpf->n_cpus + cpu;
+		const uint64_t lost_ns = source_bpf_cell(bpf, bpf->totals, bpf->n_cpus + cpu)->ns;
+		struct source_bpf_seen *lost_before =
+			source_bpf_seen(bpf, bpf->totals_before, bpf->n_cpus + cpu);
 
-		(void)take_cell(bpf, &bpf->totals[cpu], &bpf->totals_before[cpu], ACTIVITY_SLOT_MACHINE,
-				bpf->place_of_cpu[cpu]);
-		frame->lost_ns += bpf->totals[lost].ns - bpf->totals_before[lost].ns;
-		bpf->totals_before[lost] = bpf->totals[lost];
+		(void)source_bpf_take(bpf, source_bpf_cell(bpf, bpf->totals, cpu),
+				      source_bpf_seen(bpf, bpf->totals_before, cpu), ACTIVITY_SLOT_MACHINE,
+				      bpf->place_of_cpu[cpu]);
+		frame->lost_ns += lost_ns - lost_before->ns;
+		lost_before->ns = lost_ns;
 	}
 }
 
-/* New slots are marked for one read. */
+/* New slots are read once even if untouched. */
 static void mark_first(struct source_bpf *bpf)
 {
 	uint8_t *flags = bpf->source.frame.flags;
@@ -208,43 +185,37 @@ static void read_slot(struct source_bpf *bpf, unsigned slot)
 	if (slot >= frame->n_slots || !(frame->flags[slot] & ACTIVITY_OPEN))
 		return;
 	for (unsigned p = 0; p < frame->n_places; p++)
-		any |= take_cell(bpf, &bpf->cells[first + p], &bpf->before[first + p], slot, p);
+		any |= source_bpf_take(bpf, source_bpf_cell(bpf, bpf->cells, first + p),
+				       source_bpf_seen(bpf, bpf->before, first + p), slot, p);
 	if (any)
 		frame->active[frame->n_active++] = slot;
 }
 
-/* What was counted before the slot was known: the baseline goes back by as much. Nothing is added there any
+/* Counts from before the slot was known: the baseline is lowered by them. Nothing is added to that cell any
  * more. */
 static void take_adopted(struct source_bpf *bpf)
 {
-	const struct activity_frame *frame = &bpf->source.frame;
-	const size_t n_places = frame->n_places;
+	const size_t n_places = bpf->source.frame.n_places;
 
 	for (unsigned i = 0; i < bpf->n_adopted; i++) {
 		const unsigned at = (unsigned)(bpf->adopted[i].birth % bpf->n_births),
 			       slot = bpf->adopted[i].slot;
 
 		if (__atomic_load_n(&bpf->births[at].seq, __ATOMIC_ACQUIRE) != bpf->adopted[i].birth + 1)
-			continue; /* more births since than there is room for: this one's first part is
-				     nobody's */
-		for (size_t p = 0; p < n_places; p++) {
-			const struct count_cell *cell = &bpf->cells[(bpf->n_slots + at) * n_places + p];
-			struct count_cell *before = &bpf->before[slot * n_places + p];
-
-			before->ns -= cell->ns;
-			before->enabled -= cell->enabled;
-			before->running -= cell->running;
-			for (unsigned e = 0; bpf->plan && e < frame->n_events; e++)
-				before->events[e] -= cell->events[e];
-		}
+			continue; /* more births since than fit the ring: the first counts of this one are not
+				     attributed */
+		for (size_t p = 0; p < n_places; p++)
+			source_bpf_unsee(bpf,
+					 source_bpf_cell(bpf, bpf->cells, (bpf->n_slots + at) * n_places + p),
+					 source_bpf_seen(bpf, bpf->before, slot * n_places + p));
 		__atomic_store_n((uint8_t *)bpf->touched + slot, 1, __ATOMIC_RELAXED);
 	}
 	bpf->n_adopted = 0;
 }
 
 /*
- * Eight slots at a time. Who was touched in the last tick is looked at once more: on some processors the byte
- * is seen before the count that it stands for, and then it would stay hidden until the next one.
+ * Eight slots at a time. Slots that were touched in the last tick are read once more: on weakly ordered
+ * processors the byte can become visible before the count, which would then stay unseen until the next touch.
  */
 static void read_touched(struct source_bpf *bpf)
 {
@@ -272,7 +243,7 @@ int source_bpf_read(struct activity_source *source)
 	int r = update(bpf, true);
 
 	if (r < 0)
-		frame->read_failures++; /* what runs now is late by a tick, nothing is lost */
+		frame->read_failures++; /* the counts of running cgroups are one tick late; none are lost */
 	for (unsigned i = 0; i < frame->n_active; i++)
 		if (frame->active[i] < frame->n_slots)
 			clear_slot(frame, frame->active[i]);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First half of a perf plan: the groups that were asked for, each event encoded and tried out alone, so that
- * a missing one is named with its reason and the others are measured. Called by the perf sources at start.
+ * First half of a perf plan: each event of the requested groups is encoded and opened alone once, so that one
+ * that is not available is logged with its reason and the others are measured. Called by the perf sources at
+ * start.
  */
 #include "source/perf/perf_plan_build.h"
+#include "base/array.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -53,7 +55,7 @@ static int try_box(const struct plan_builder *builder, const struct plan_event *
 	return r;
 }
 
-/* Keeps the boxes that open; without any, the event is missing. */
+/* Keeps the boxes that can be opened; with none, the event is not available. */
 static int try_event(const struct plan_builder *builder, struct plan_event *event, struct reason *why)
 {
 	struct event_encoding *encoding = &event->encoding;
@@ -74,7 +76,7 @@ static int try_event(const struct plan_builder *builder, struct plan_event *even
 	return kept ? 0 : r;
 }
 
-/* Encodes and tries one event. On success *ret_event is to be kept. */
+/* Encodes one event and opens it once. On success the caller keeps *ret_event. */
 static int make_event(const struct plan_builder *builder, const char *name, bool one_cpu,
 		      struct plan_event *ret_event, struct reason *why)
 {
@@ -86,6 +88,10 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 	r = event_encode(builder->context->sysfs_root, name, &event.encoding, why);
 	if (r < 0)
 		return r;
+	/* There is one platform, whichever package has its counter. */
+	for (unsigned i = 0; event_is_platform(name) && i < event.encoding.n_boxes; i++)
+		if (event.encoding.boxes[i].n_cpus > 1)
+			event.encoding.boxes[i].n_cpus = 1;
 	/* Energy belongs to a package, also where the PMU forgets to say so. */
 	event.one_cpu |= event.encoding.joules_per_count > 0;
 	r = try_event(builder, &event, why);
@@ -100,20 +106,18 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 	return r;
 }
 
-/* Adds the events of one request; logs those that are missing. -errno only when the plan cannot be used. */
+/* Adds the events of one request; logs those that are not available. Negative errno only if the plan is
+ * unusable. */
 static int add_request(struct plan_builder *builder, const struct event_group_request *request, int *ret_last)
 {
 	bool one_cpu = request->one_cpu_per_socket && builder->kind != PERF_PLAN_CGROUPS;
 	struct reason why;
-	struct plan_event *events;
 
 	if (request->one_cpu_per_socket && !one_cpu)
 		log_notice(LOG_TOKEN, 0, "group %s: -o is ignored, because containers run on every CPU",
 			   request->name);
-	events = realloc(builder->events, (builder->n_events + request->n_events + 1) * sizeof(*events));
-	if (!events)
+	if (!ARRAY_RESIZE(builder->events, builder->n_events + request->n_events + 1))
 		return -ENOMEM;
-	builder->events = events;
 	for (unsigned i = 0; i < request->n_events; i++) {
 		struct plan_event *event = &builder->events[builder->n_events];
 		int r = make_event(builder, request->events[i], one_cpu, event, &why);
@@ -224,7 +228,8 @@ int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
 	return r;
 }
 
-/* What the user asked for is named, all of it; what the sensor chose by itself says nothing to anybody. */
+/* Failures of events that the user requested are all logged; those of events that the sensor chose are not.
+ */
 static void explain(const struct event_group_request *requests, unsigned n_requests, const char *reason,
 		    struct reason *why)
 {
@@ -240,7 +245,7 @@ static void explain(const struct event_group_request *requests, unsigned n_reque
 		   reason);
 }
 
-/* Where sockets' energy is asked for, other energy alone is of no use. */
+/* If the sockets' energy is requested, other energy alone is of no use. */
 static bool is_side_issue(enum perf_plan_kind kind, const struct event_group_request *request,
 			  const char *event)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to open for one target: events encoded, tried out, spread over CPUs and cut into perf groups that the
- * kernel accepts. Made once at start by the perf sources; the same plan then serves every cgroup.
+ * What to open for one target: events encoded, tested, distributed over CPUs and split into perf groups that
+ * the kernel accepts. Made once at start by the perf sources; the same plan serves every cgroup.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct perf_unit {
 	unsigned cpu;
 	unsigned place;
 	unsigned group;
-	unsigned n_sharing; /* units of the same group on the same CPU: each stands for a part of its time */
+	unsigned n_sharing; /* units of the same group on the same CPU, multiplexed */
 	unsigned n_events;
 	bool movable;   /* any CPU of the package counts the same */
 	unsigned first; /* in the plan's attrs and columns, and in a slot's descriptors: the leader */
@@ -40,7 +40,7 @@ struct perf_plan {
 	unsigned *columns;        /* [n_fds]: which of the n_events it counts */
 };
 
-/* Could one of the events be counted? As source_ops.probe. */
+/* Can any of the events be counted? As source_ops.probe. */
 int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 		    const struct event_group_request *requests, unsigned n_requests, struct reason *why);
 /*

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Second half of a perf plan: which CPUs count which events, the places that their counts go to, and perf
- * groups that the kernel takes, found by trying. Called by perf_plan.c at start only.
+ * Second half of a perf plan: which CPUs count which events, the places of their counts, and perf groups that
+ * the kernel accepts, found by trial. Called by perf_plan.c at start only.
  */
 #include "source/perf/perf_plan_build.h"
+#include "base/array.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -125,34 +126,23 @@ static int lay_out_places(struct plan_builder *builder)
 	return plan->n_places ? 0 : -ENODEV;
 }
 
-/* Puts a draft into the plan as it is. */
+/* Adds a draft to the plan unchanged. */
 static int add_unit(const struct unit_draft *draft, unsigned from, unsigned n)
 {
 	struct perf_plan *plan = draft->builder->plan;
 	const struct topology_cpu *cpu = topology_find_cpu(draft->builder->context->topology, draft->cpu);
-	struct perf_unit *units = realloc(plan->units, (plan->n_units + 1) * sizeof(*units));
-	struct event_attr *attrs;
-	unsigned *columns;
 
-	if (!units)
+	if (!ARRAY_RESIZE(plan->units, plan->n_units + 1) || !ARRAY_RESIZE(plan->attrs, plan->n_fds + n) ||
+	    !ARRAY_RESIZE(plan->columns, plan->n_fds + n))
 		return -ENOMEM;
-	plan->units = units;
-	attrs = realloc(plan->attrs, (plan->n_fds + n) * sizeof(*attrs));
-	if (!attrs)
-		return -ENOMEM;
-	plan->attrs = attrs;
-	columns = realloc(plan->columns, (plan->n_fds + n) * sizeof(*columns));
-	if (!columns)
-		return -ENOMEM;
-	plan->columns = columns;
-	memcpy(attrs + plan->n_fds, draft->attrs + from, n * sizeof(*attrs));
-	memcpy(columns + plan->n_fds, draft->columns + from, n * sizeof(*columns));
-	units[plan->n_units++] = (struct perf_unit){.cpu = draft->cpu,
-						    .place = find_place(draft->builder, cpu),
-						    .group = draft->group,
-						    .n_events = n,
-						    .movable = draft->movable,
-						    .first = plan->n_fds};
+	memcpy(plan->attrs + plan->n_fds, draft->attrs + from, n * sizeof(*plan->attrs));
+	memcpy(plan->columns + plan->n_fds, draft->columns + from, n * sizeof(*plan->columns));
+	plan->units[plan->n_units++] = (struct perf_unit){.cpu = draft->cpu,
+							  .place = find_place(draft->builder, cpu),
+							  .group = draft->group,
+							  .n_events = n,
+							  .movable = draft->movable,
+							  .first = plan->n_fds};
 	plan->n_fds += n;
 	return 0;
 }
@@ -234,7 +224,9 @@ static void collect_class(struct unit_draft *draft, uint32_t class)
 				    (box->attr.type == PERF_TYPE_SOFTWARE) != pass ||
 				    !perf_plan_box_on_cpu(builder, event, box, draft->cpu))
 					continue;
-				draft->movable &= box->shared || event->one_cpu;
+				/* The energy counter of a core covers this core only. */
+				draft->movable &= (box->shared || event->one_cpu) &&
+						  strcmp(box->pmu, "power_core") != 0;
 				draft->attrs[draft->n] = box->attr;
 				draft->columns[draft->n++] = i;
 			}

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events that died with their CPU: the kernel takes them off a CPU that goes offline, and for good. They show
- * it by a time that stands still, whatever any list says. Their counts up to then have been read by
- * perf_slots.c; here they are closed, and opened again once that works. Called after each unit's reading.
+ * Events that died with their CPU: the kernel detaches them for good when the CPU goes offline. The sign is
+ * an enabled time that stands still, whatever lists of CPUs say. perf_slots.c has read their last counts;
+ * here they are closed, and reopened as soon as that succeeds. Called after each unit was read.
  */
 #include "source/perf/perf_slots.h"
 
 #include "base/clock.h"
 #include "machine/cpu_gaps.h"
 #include "machine/cpu_online.h"
+#include "machine/scale.h"
 #include "machine/topology.h"
 
 #include <errno.h>
@@ -16,23 +17,25 @@
 
 static void close_unit(struct perf_slots *slots, unsigned index)
 {
-	const struct perf_unit *unit = &slots->plan->units[index];
-
 	for (unsigned number = 0; number < slots->n_slots; number++)
 		if (slots->slots[number].fds)
-			perf_slots_close_fds(slots->slots[number].fds + unit->first, unit->n_events);
+			perf_slots_close_unit(slots, &slots->slots[number], index);
 }
 
 static int open_for(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
 {
 	const struct perf_unit *unit = &slots->plan->units[index];
 	uint64_t *baseline = perf_slots_baseline(slots, slot, index);
+	int r;
 
 	memset(baseline, 0, (2 + (size_t)unit->n_events) * sizeof(*baseline));
-	return perf_slots_open_unit(slots, index, slot->cgroup, slot->fds);
+	r = perf_slots_open_unit(slots, index, slot->cgroup, slot->fds);
+	if (r == 0)
+		perf_slots_map_unit(slots, slot, index);
+	return r;
 }
 
-/* The machine's own events first: where they cannot be opened, no cgroup's can. */
+/* The machine's own events first: if they cannot be opened, no cgroup's can. */
 static int open_on(struct perf_slots *slots, unsigned index, unsigned cpu)
 {
 	struct perf_slot *machine = &slots->slots[ACTIVITY_SLOT_MACHINE];
@@ -43,7 +46,7 @@ static int open_on(struct perf_slots *slots, unsigned index, unsigned cpu)
 	return open_for(slots, machine, index);
 }
 
-/* On its own CPU; what counts for a package on any other CPU of that package (and die) as well. */
+/* On its own CPU; an event that counts for a package may use any other CPU of that package and die. */
 static int open_somewhere(struct perf_slots *slots, unsigned index)
 {
 	const struct perf_unit *unit = &slots->plan->units[index];
@@ -68,13 +71,22 @@ static void revive(struct perf_slots *slots, unsigned index, uint64_t now_ns)
 
 	if (open_somewhere(slots, index) < 0)
 		return;
-	opened_ns = clock_monotonic_ns(); /* a busy machine takes its time for the others */
+	opened_ns = clock_monotonic_ns(); /* opening the others may take long on a busy machine */
 	for (unsigned number = 0; number < slots->n_slots; number++)
 		if (number != ACTIVITY_SLOT_MACHINE && slots->slots[number].fds)
 			(void)open_for(slots, &slots->slots[number], index); /* else its cgroup is gone */
 	cpu_gaps_note(slots->context->gaps, slots->plan->units[index].cpu, now_ns - pulse->alive_ns);
 	pulse->looked_ns = pulse->alive_ns = opened_ns;
 	pulse->enabled_ns = pulse->before_ns = 0;
+}
+
+void perf_revive_note(struct perf_slots *slots, unsigned index, uint64_t begin_ns, uint64_t enabled_ns)
+{
+	struct perf_pulse *pulse = &slots->pulses[index];
+
+	pulse->enabled_ns = enabled_ns;
+	pulse->begin_ns = begin_ns;
+	pulse->read_ns = clock_monotonic_ns();
 }
 
 void perf_revive_look(struct perf_slots *slots, unsigned index)
@@ -88,9 +100,14 @@ void perf_revive_look(struct perf_slots *slots, unsigned index)
 		return;
 	if (machine->fds[first] >= 0) {
 		const uint64_t enabled_ns = pulse->enabled_ns - pulse->before_ns;
-		const bool was_read = pulse->read_ns > pulse->looked_ns; /* else it gives nothing any more */
+		const bool was_read =
+			pulse->read_ns > pulse->looked_ns; /* otherwise it returns no counts any more */
 		const uint64_t read_ns = was_read ? pulse->read_ns : now_ns;
-		const uint64_t missing_ns = cpu_gaps_missing(read_ns - pulse->looked_ns, enabled_ns);
+		/* A lower bound of the time enabled, however long the sensor was preempted between the read
+		 * and its clock. */
+		const uint64_t elapsed_ns =
+			scale_delta(was_read ? pulse->begin_ns : now_ns, pulse->looked_ns);
+		const uint64_t missing_ns = elapsed_ns > 0 ? cpu_gaps_missing(elapsed_ns, enabled_ns) : 0;
 
 		pulse->looked_ns = read_ns;
 		pulse->before_ns = pulse->enabled_ns;

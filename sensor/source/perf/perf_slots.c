@@ -4,6 +4,7 @@
  * Called by the perf sources; the plan says what to open, priv_client opens it, scale.h has the arithmetic.
  */
 #include "source/perf/perf_slots.h"
+#include "base/array.h"
 
 #include "source/frame.h"
 #include "priv/priv_client.h"
@@ -44,18 +45,15 @@ static int make_pulses(struct perf_slots *slots)
 int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, unsigned n_slots)
 {
 	int r = frame_reserve(frame, n_slots, true);
-	struct perf_slot *grown;
 
 	if (r == 0)
 		r = make_pulses(slots);
 	if (r < 0 || frame->n_slots <= slots->n_slots)
 		return r;
-	grown = reallocarray(slots->slots, frame->n_slots, sizeof(*grown));
-	if (!grown)
+	if (!ARRAY_RESIZE(slots->slots, frame->n_slots))
 		return -ENOMEM;
 	for (unsigned i = slots->n_slots; i < frame->n_slots; i++)
-		grown[i] = (struct perf_slot){0};
-	slots->slots = grown;
+		slots->slots[i] = (struct perf_slot){0};
 	slots->n_slots = frame->n_slots;
 	return 0;
 }
@@ -83,7 +81,24 @@ int perf_slots_open_unit(struct perf_slots *slots, unsigned index, const char *c
 	return r;
 }
 
-/* All groups of the plan but those of CPUs that are away; on failure none stays open. */
+void perf_slots_map_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
+{
+	const int leader = slot->fds[slots->plan->units[index].first];
+
+	if (slot->pages && leader >= 0)
+		perf_pages_map(&slot->pages[index], leader, &slots->n_pages);
+}
+
+void perf_slots_close_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
+{
+	const struct perf_unit *unit = &slots->plan->units[index];
+
+	if (slot->pages)
+		perf_pages_unmap(&slot->pages[index], &slots->n_pages);
+	perf_slots_close_fds(slot->fds + unit->first, unit->n_events);
+}
+
+/* All groups of the plan except those of offline CPUs; on failure none stays open. */
 static int open_units(struct perf_slots *slots, const char *cgroup, int *fds)
 {
 	const struct perf_plan *plan = slots->plan;
@@ -92,13 +107,22 @@ static int open_units(struct perf_slots *slots, const char *cgroup, int *fds)
 	for (unsigned i = 0; i < plan->n_units; i++) {
 		int r = perf_slots_open_unit(slots, i, cgroup, fds);
 
-		if (r < 0 && r != -ENODEV) { /* which says that the CPU is offline */
+		if (r < 0 && r != -ENODEV) { /* -ENODEV: the CPU is offline */
 			perf_slots_close_fds(fds, plan->units[i].first);
 			return r;
 		}
 		any |= r == 0;
 	}
 	return any ? 0 : -ENODEV;
+}
+
+static void free_slot(struct perf_slot *slot)
+{
+	free(slot->fds);
+	free(slot->before);
+	free(slot->cgroup);
+	free(slot->pages);
+	*slot = (struct perf_slot){0};
 }
 
 int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsigned number,
@@ -117,13 +141,16 @@ int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsi
 	slot.fds = calloc(plan->n_fds, sizeof(*slot.fds));
 	slot.before = calloc(plan->n_fds + (size_t)2 * plan->n_units, sizeof(*slot.before));
 	slot.cgroup = strdup(cgroup);
+	/* The machine is never idle. */
+	if (number != ACTIVITY_SLOT_MACHINE)
+		slot.pages = calloc(plan->n_units, sizeof(*slot.pages));
 	r = slot.fds && slot.before && slot.cgroup ? open_units(slots, cgroup, slot.fds) : -ENOMEM;
 	if (r < 0) {
-		free(slot.fds);
-		free(slot.before);
-		free(slot.cgroup);
+		free_slot(&slot);
 		return r;
 	}
+	for (unsigned i = 0; i < plan->n_units; i++)
+		perf_slots_map_unit(slots, &slot, i);
 	slots->slots[number] = slot;
 	for (unsigned i = 0; number == ACTIVITY_SLOT_MACHINE && i < plan->n_units; i++)
 		slots->pulses[i].looked_ns = slots->pulses[i].alive_ns = clock_monotonic_ns();
@@ -139,12 +166,10 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
 	if (number >= slots->n_slots || !slots->slots[number].fds)
 		return;
 	slot = &slots->slots[number];
-	perf_slots_close_fds(slot->fds, slots->plan->n_fds);
+	for (unsigned i = 0; i < slots->plan->n_units; i++)
+		perf_slots_close_unit(slots, slot, i);
 	slots->context->fd_budget += slots->plan->n_fds;
-	free(slot->fds);
-	free(slot->before);
-	free(slot->cgroup);
-	*slot = (struct perf_slot){0};
+	free_slot(slot);
 	frame_free_slot(frame, number);
 }
 
@@ -153,6 +178,16 @@ static uint64_t step_of(uint64_t now, uint64_t before, double joules_per_count)
 	if (joules_per_count > 0)
 		return scale_energy_step(now, before, joules_per_count);
 	return scale_delta(now, before);
+}
+
+static void note_page(struct perf_slots *slots, unsigned number, unsigned index, uint32_t page_number,
+		      const struct group_reading *now)
+{
+	struct perf_slot *slot = &slots->slots[number];
+	const uint64_t *before = perf_slots_baseline(slots, slot, index);
+
+	perf_pages_note(&slot->pages[index], page_number, now->enabled_ns - before[0],
+			now->running_ns - before[1], &slots->pulses[index].trust);
 }
 
 static void add_reading(struct perf_slots *slots, struct activity_frame *frame, unsigned number,
@@ -166,7 +201,7 @@ static void add_reading(struct perf_slots *slots, struct activity_frame *frame, 
 	uint64_t *counts = frame_counts(frame, number) + (size_t)unit->place * frame->n_events;
 	size_t time = ((size_t)number * frame->n_places + unit->place) * frame->n_groups + unit->group;
 
-	/* It waited for a counter all the time: nothing is known yet, the next read covers this step too. */
+	/* It had no counter in this step: nothing is known yet, and the next read covers it too. */
 	if (!running_ns)
 		return;
 	for (unsigned i = 0; i < unit->n_events; i++) {
@@ -183,19 +218,17 @@ static void add_reading(struct perf_slots *slots, struct activity_frame *frame, 
 }
 
 /*
- * The kernel takes the groups of a CPU that goes offline apart: then each event gives its own last count.
- * `now` has the leader's.
+ * The kernel splits the groups of a CPU that goes offline: each event then returns its own last count. `now`
+ * has the leader's.
  */
 static bool read_apart(const int *fds, unsigned n_events, struct group_reading *now)
 {
 	for (unsigned i = 1; i < n_events; i++) {
-		struct group_reading one;
-		const size_t size = 4 * sizeof(uint64_t);
+		uint64_t one[3]; /* its count, and both times */
 
-		/* With all the room: a kernel may ask for as much as the whole group took. */
-		if (fds[i] < 0 || read(fds[i], &one, sizeof(one)) != (ssize_t)size || one.n != 1)
+		if (fds[i] < 0 || read(fds[i], one, sizeof(one)) != (ssize_t)sizeof(one))
 			return false;
-		now->counts[i] = one.counts[0];
+		now->counts[i] = one[0];
 	}
 	now->n = n_events;
 	return true;
@@ -206,13 +239,22 @@ static int read_unit(struct perf_slots *slots, struct activity_frame *frame, uns
 	const struct perf_unit *unit = &slots->plan->units[index];
 	const int *fds = slots->slots[number].fds + unit->first;
 	const size_t size = (3 + (size_t)unit->n_events) * sizeof(uint64_t);
+	struct perf_page *page = slots->slots[number].pages ? &slots->slots[number].pages[index] : NULL;
 	struct group_reading now;
+	uint64_t begin_ns;
+	uint32_t page_number;
 	ssize_t n;
 
 	if (slots->failed)
 		slots->failed[index] = true;
 	if (fds[0] < 0)
 		return 0; /* its CPU is offline */
+	if (page && perf_pages_skip(page, slots->pulses[index].trust, number + slots->n_reads)) {
+		slots->n_skipped++;
+		return 0;
+	}
+	page_number = page ? perf_pages_number(page) : 0;
+	begin_ns = number == ACTIVITY_SLOT_MACHINE ? clock_monotonic_ns() : 0;
 	n = read(fds[0], &now, size);
 	if (n == 4 * (ssize_t)sizeof(uint64_t) && now.n == 1 && unit->n_events > 1 &&
 	    read_apart(fds, unit->n_events, &now))
@@ -224,10 +266,10 @@ static int read_unit(struct perf_slots *slots, struct activity_frame *frame, uns
 	}
 	if (slots->failed)
 		slots->failed[index] = false;
-	if (number == ACTIVITY_SLOT_MACHINE) {
-		slots->pulses[index].enabled_ns = now.enabled_ns;
-		slots->pulses[index].read_ns = clock_monotonic_ns();
-	}
+	if (number == ACTIVITY_SLOT_MACHINE)
+		perf_revive_note(slots, index, begin_ns, now.enabled_ns);
+	if (page)
+		note_page(slots, number, index, page_number, &now);
 	add_reading(slots, frame, number, index, &now);
 	return 0;
 }
@@ -238,6 +280,7 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 	int last = 0;
 
 	frame_clear(frame);
+	slots->n_reads++;
 	for (unsigned i = 0; i < slots->plan->n_units; i++) {
 		for (unsigned number = 0; number < slots->n_slots; number++) {
 			int r;

@@ -5,24 +5,28 @@
  */
 #pragma once
 
+#include "source/perf/perf_pages.h"
 #include "source/perf/perf_plan.h"
 
 struct perf_slot {
-	int *fds;         /* [n_fds]; NULL: the slot is empty */
-	uint64_t *before; /* for each unit: enabled, running; then its counts */
-	char *cgroup;     /* for opening it again */
-	bool first;       /* not read yet */
+	int *fds;                /* [n_fds]; NULL: the slot is empty */
+	uint64_t *before;        /* for each unit: enabled, running; then its counts */
+	char *cgroup;            /* for reopening */
+	bool first;              /* not read yet */
+	struct perf_page *pages; /* [n_units]; NULL: all is read in each tick */
 };
 
-/* What shows that a unit's events are alive: by those of slot ACTIVITY_SLOT_MACHINE, as a cgroup's time
- * stands still while it idles. */
+/* Whether a unit's events are alive, by those of slot ACTIVITY_SLOT_MACHINE: a cgroup's time also stands
+ * still while it is idle. */
 struct perf_pulse {
 	unsigned cpu;        /* where the unit is open: its own CPU, or another one of the package */
-	uint64_t looked_ns;  /* when it was looked at last */
-	uint64_t read_ns;    /* when it was read last */
+	uint64_t looked_ns;  /* when it was last checked */
+	uint64_t begin_ns;   /* when the last read began, */
+	uint64_t read_ns;    /* when it ended; on a busy machine much later */
 	uint64_t enabled_ns; /* of that read */
-	uint64_t before_ns;  /* of the look before */
-	uint64_t alive_ns;   /* until when it counted for sure */
+	uint64_t before_ns;  /* of the previous check */
+	uint64_t alive_ns;   /* the last time at which it certainly counted */
+	enum perf_pages_trust trust;
 };
 
 struct perf_slots {
@@ -31,7 +35,10 @@ struct perf_slots {
 	struct perf_slot *slots;
 	unsigned n_slots;
 	struct perf_pulse *pulses; /* [n_units]; NULL until the first slot is reserved */
-	bool *failed;              /* [n_units]: not read the last time; NULL: nobody wants to know */
+	bool *failed;              /* [n_units]: the last read failed; NULL: not recorded */
+	unsigned n_pages;
+	uint32_t n_reads;   /* passes over all slots */
+	uint64_t n_skipped; /* groups that were skipped because they were idle */
 };
 
 /* Room for one more slot number, in the frame too. 0 or -ENOMEM. */
@@ -44,20 +51,26 @@ int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsi
 		    const char *cgroup);
 void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, unsigned slot);
 /*
- * Deltas since the last read into the frame, scaled for multiplexing; energy in 2^-32 J. A read that fails
- * marks its slot and leaves its baseline, so that the next one catches up. Returns 0, or the last error when
- * no read worked. Events that are dead, as their CPU was offline, give their last counts and are opened again
- * as soon as the CPU is back; what counts for a whole package moves to another of its CPUs.
+ * Deltas since the last read into the frame, scaled for multiplexing; energy in 2^-32 J. A failed read marks
+ * its slot and keeps its baseline, so that the next one catches up. Returns 0, or the last error if no read
+ * succeeded. Events that died because their CPU went offline return their last counts and are reopened when
+ * the CPU is back; events that count for a whole package move to another of its CPUs.
  */
 int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame);
-/* Opens again what could not be read the last time (`failed`). */
+/* Reopens what could not be read the last time (`failed`). */
 void perf_slots_reopen(struct perf_slots *slots);
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame);
 /* Closes and forgets descriptors. */
 void perf_slots_close_fds(int *fds, unsigned n);
-/* Opens one unit for a cgroup where it is now; its descriptors are -1 on failure. */
+/* Opens one unit for a cgroup on the unit's present CPU; its descriptors are -1 on failure. */
 int perf_slots_open_unit(struct perf_slots *slots, unsigned index, const char *cgroup, int *fds);
 /* A unit's baseline in a slot: its two times, then its counts. */
 uint64_t *perf_slots_baseline(const struct perf_slots *slots, const struct perf_slot *slot, unsigned index);
-/* perf_revive.c: after all slots of a unit were read. */
+/* One unit of a slot, after it was opened or before it is closed: maps its page, or releases page and
+ * descriptors. */
+void perf_slots_map_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index);
+void perf_slots_close_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index);
+/* perf_revive.c: right after the machine's read, which began at begin_ns. */
+void perf_revive_note(struct perf_slots *slots, unsigned index, uint64_t begin_ns, uint64_t enabled_ns);
+/* After all slots of a unit were read. */
 void perf_revive_look(struct perf_slots *slots, unsigned index);

@@ -38,7 +38,8 @@ static int try_cgroup(struct source_context *context, const char *cgroup)
 	return r;
 }
 
-/* Is the cgroup there, but without perf events? So on a v2 tree on which no controller was ever enabled. */
+/* Does the cgroup exist, but without perf events? That is so on a v2 tree where no controller was ever
+ * enabled. */
 static bool is_fresh(const struct source_context *context, const char *cgroup)
 {
 	char path[4096 + 256];
@@ -145,7 +146,7 @@ static int add_target(struct activity_source *source, const struct activity_cgro
 	if (!cgroup->root)
 		return 0;
 	r = perf_slots_open(&perf->slots, &source->frame, cgroup->slot, cgroup->path);
-	/* ENOENT is what a cgroup answers that is gone; one that is there is not to vanish by it. */
+	/* ENOENT means that the cgroup is gone; one that still exists must not be dropped for it. */
 	if (r != -ENOENT || !is_fresh(perf->slots.context, cgroup->path))
 		return r;
 	r = explain_fresh(perf->slots.context, &why);

@@ -19,13 +19,13 @@
 
 #define LOG_TOKEN  "rapl"
 #define TOLD_MAX   3                     /* warnings of one counter; metadata.lost has all failures */
-#define REOPEN_MAX 64                    /* ticks between two tries, at the most */
-#define BRIDGE_NS  UINT64_C(60000000000) /* of silence; older energy belongs to no tick any more */
-#define STILL_NS   UINT64_C(500000000)   /* in which each socket takes something */
+#define REOPEN_MAX 64                    /* ticks between two attempts, at most */
+#define BRIDGE_NS  UINT64_C(60000000000) /* without a reading; energy from before that is dropped */
+#define STILL_NS   UINT64_C(500000000)   /* in which each socket uses some energy */
 
 /* One value of an energy group: a package's, or its memory's, dies added up. */
 struct energy_cell {
-	uint64_t carried;  /* what the dies have counted in ticks that lacked one of them; 2^-32 J */
+	uint64_t carried;  /* what the dies counted in ticks in which another die was not read; 2^-32 J */
 	uint64_t since_ns; /* time since a tick has had its energy */
 	unsigned n_counters;
 	unsigned n_told;
@@ -41,6 +41,7 @@ struct source_system_perf {
 	struct energy_cell *cells; /* [n_places][n_events]; NULL: no energy */
 	unsigned n_failing;        /* ticks in a row */
 	uint64_t failures_before;
+	double package_w; /* see struct source_context */
 };
 
 static void system_perf_close(struct system_source *source)
@@ -64,7 +65,7 @@ static void show_frame(struct source_system_perf *perf)
 	perf->source.running_ns = perf->frame.running_ns;
 }
 
-/* Energy is a value of several counters, and is missed when it is missing. */
+/* Energy may be the sum of several counters, and a missing value has to be reported. */
 static int prepare_energy(struct source_system_perf *perf)
 {
 	const struct perf_plan *plan = perf->plan;
@@ -91,6 +92,7 @@ static int system_perf_new(struct source_context *context, enum perf_plan_kind k
 	if (!perf)
 		return -ENOMEM;
 	perf->source.ops = ops;
+	perf->package_w = context->package_w;
 	r = perf_plan_new(context, kind, request, 1, &perf->plan);
 	if (r == 0) {
 		perf->slots = (struct perf_slots){.context = context, .plan = perf->plan};
@@ -134,9 +136,12 @@ static bool is_good(struct source_system_perf *perf, unsigned index, uint64_t un
 		tell(perf, index, "cannot be read");
 		return false;
 	}
-	if (energy_is_absurd(joules, (double)cell->since_ns * 1e-9, cell->n_counters)) {
+	if (energy_is_absurd(joules, (double)cell->since_ns * 1e-9,
+			     cell->n_counters * energy_most_w(group->events[index % group->n_events],
+							      perf->package_w))) {
 		tell(perf, index, "was reset, or shows more than a socket can take");
-		cell->carried = 0;
+		cell->carried = cell->since_ns = 0;
+		perf->source.was_reset = true;
 		return false;
 	}
 	if (units == 0 && cell->since_ns >= STILL_NS &&
@@ -155,7 +160,7 @@ static void check_cell(struct source_system_perf *perf, unsigned index, uint64_t
 
 	cell->since_ns += interval_ns;
 	if (!is_good(perf, index, units)) {
-		/* Counters that go on are carried to the next tick that has all of them. */
+		/* Counters that still work are carried to the next tick that has all of them. */
 		cell->carried += cell->failed ? *value : 0;
 		*value = REPORT_COUNT_MISSING;
 	} else if (cell->since_ns > interval_ns + BRIDGE_NS) {
@@ -168,13 +173,14 @@ static void check_cell(struct source_system_perf *perf, unsigned index, uint64_t
 	perf->source.read_failures += *value == REPORT_COUNT_MISSING && !cell->failed;
 }
 
-/* Missing energy is marked; counters that stay dead are opened again, after 1, 2, 4 ... 64 ticks. */
+/* Marks missing energy; reopens counters that stay dead, after 1, 2, 4 ... 64 ticks. */
 static void check_energy(struct source_system_perf *perf, uint64_t interval_ns)
 {
 	const struct perf_plan *plan = perf->plan;
 	const unsigned n_cells = plan->n_places * plan->n_events;
 	bool any = false;
 
+	perf->source.was_reset = false;
 	for (unsigned i = 0; i < n_cells; i++)
 		perf->cells[i].failed = false;
 	for (unsigned i = 0; i < plan->n_units; i++) {

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading GPUs by NVML, or by the kernel's files of amdgpu, i915 and xe. NVML: energy by the counter of the
+ * GPU, else by its power over time; work by the utilization of each process, by the size of MIG instances, or
+ * equally where the driver tells neither. Used by the process `gpu`.
+ */
+#pragma once
+
+#include "gpu/gpu_message.h"
+#include "gpu/nvml.h"
+
+struct gpu_reader;
+
+/* 0, or a negative errno with a reason. procfs_root: where processes' cgroups are ("/proc"). */
+int gpu_reader_new(const char *library, const char *procfs_root, struct gpu_reader **ret_reader,
+		   struct reason *why);
+/* For GPUs with a DRM driver that has a meter. Nothing is loaded. */
+int gpu_reader_new_drm(const char *sysfs_root, const char *procfs_root, struct gpu_reader **ret_reader,
+		       struct reason *why);
+void gpu_reader_free(struct gpu_reader *reader);
+unsigned gpu_reader_count(const struct gpu_reader *reader);
+/*
+ * What has happened since the last call that was followed by gpu_reader_taken(). The first call sets the
+ * baselines and gives -EAGAIN. The sample's strings are the reader's until its next call.
+ */
+int gpu_reader_read(struct gpu_reader *reader, uint64_t now_ns, struct gpu_sample *ret_sample);
+void gpu_reader_taken(struct gpu_reader *reader);

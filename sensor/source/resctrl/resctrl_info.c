@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading resctrl's info folder and counters. A counter is a sum since the group's RMID was counted first, so
+ * rounding does not add up: ticks are differences.
+ */
+#include "source/resctrl/resctrl_info.h"
+
+#include "base/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOMAIN_PREFIX   "mon_PERF_PKG_"
+#define NJ_PER_J        UINT64_C(1000000000)
+#define FRACTION_DIGITS 9 /* the kernel prints as many at most */
+#define FIX_MOUNT                                                                                            \
+	"mount it with: mount -t resctrl resctrl /sys/fs/resctrl; in a container, mount the host's "         \
+	"folder, writable"
+
+/* Digits into a number. How many; 0: none or too many. */
+static size_t take_digits(const char *text, uint64_t *ret)
+{
+	size_t n = 0;
+
+	*ret = 0;
+	for (; text[n] >= '0' && text[n] <= '9'; n++) {
+		if (*ret > (UINT64_MAX - 9) / 10)
+			return 0;
+		*ret = *ret * 10 + (uint64_t)(text[n] - '0');
+	}
+	return n;
+}
+
+static int parse_word(const char *text)
+{
+	static const struct {
+		const char *word;
+		int error;
+	} words[] = {{"Unavailable", -ENODATA}, {"Unassigned", -ENODATA}, {"Error", -EIO}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const size_t n = strlen(words[i].word);
+
+		if (strncmp(text, words[i].word, n) == 0 && (!text[n] || text[n] == '\n'))
+			return words[i].error;
+	}
+	return -EINVAL;
+}
+
+int resctrl_parse_joules(const char *text, uint64_t *ret_nj)
+{
+	uint64_t joules, fraction = 0;
+	size_t n = take_digits(text, &joules), digits = 0;
+
+	*ret_nj = 0;
+	if (n == 0)
+		return parse_word(text);
+	if (text[n] == '.') {
+		digits = take_digits(text + n + 1, &fraction);
+		if (digits == 0 || digits > FRACTION_DIGITS)
+			return -EINVAL;
+		n += 1 + digits;
+	}
+	if ((text[n] && strcmp(text + n, "\n") != 0) || joules >= UINT64_MAX / NJ_PER_J)
+		return -EINVAL;
+	for (; digits < FRACTION_DIGITS; digits++)
+		fraction *= 10;
+	*ret_nj = joules * NJ_PER_J + fraction;
+	return 0;
+}
+
+int resctrl_parse_package(const char *name, unsigned *ret_package)
+{
+	uint64_t number;
+	size_t n;
+
+	if (strncmp(name, DOMAIN_PREFIX, strlen(DOMAIN_PREFIX)) != 0)
+		return -EINVAL;
+	name += strlen(DOMAIN_PREFIX);
+	n = take_digits(name, &number);
+	if (n < 2 || name[n] || number >= RESCTRL_PACKAGES_MAX)
+		return -EINVAL;
+	*ret_package = (unsigned)number;
+	return 0;
+}
+
+static bool has_line(const char *text, const char *line)
+{
+	const size_t n = strlen(line);
+
+	for (const char *at = text; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+		if (strncmp(at, line, n) == 0 && (!at[n] || at[n] == '\n'))
+			return true;
+	return false;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void find_packages(const char *root, struct resctrl_info *info)
+{
+	char path[4096];
+	DIR *folder;
+	const struct dirent *entry;
+	unsigned package;
+
+	(void)snprintf(path, sizeof(path), "%s/mon_data", root);
+	folder = opendir(path);
+	while (folder && (entry = readdir(folder)) && info->n_packages < RESCTRL_PACKAGES_MAX)
+		if (resctrl_parse_package(entry->d_name, &package) == 0)
+			info->packages[info->n_packages++] = package;
+	if (folder)
+		(void)closedir(folder);
+	qsort(info->packages, info->n_packages, sizeof(info->packages[0]), compare);
+}
+
+/* info/GROUP/num_rmids; UINT32_MAX where there is none. */
+static unsigned read_rmids(const char *root, const char *group)
+{
+	char path[4096], text[32] = "";
+	uint64_t number;
+
+	(void)snprintf(path, sizeof(path), "%s/info/%s/num_rmids", root, group);
+	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || text_parse_u64(text, &number) < 0 ||
+	    number > UINT32_MAX)
+		return UINT32_MAX;
+	return (unsigned)number;
+}
+
+int resctrl_read_info(const char *root, struct resctrl_info *ret_info, struct reason *why)
+{
+	char path[4096], text[1024] = "";
+	unsigned of_l3;
+
+	*ret_info = (struct resctrl_info){0};
+	(void)snprintf(path, sizeof(path), "%s/info", root);
+	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) == -ENOENT) {
+		reason_set(why, 0, "no resctrl file system at '%s'", root);
+		reason_advise(why, FIX_MOUNT);
+		return -ENOENT;
+	}
+	(void)snprintf(path, sizeof(path), "%s/info/PERF_PKG_MON/mon_features", root);
+	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || !has_line(text, RESCTRL_EVENT)) {
+		reason_set(why, 0, "'%s' has no event " RESCTRL_EVENT " for groups of processes", root);
+		reason_advise(why,
+			      "it needs Linux 7.0 and a processor with application energy telemetry; the "
+			      "kernel parameter rdt=energy switches it on where the kernel left it off");
+		return -ENODEV;
+	}
+	find_packages(root, ret_info);
+	of_l3 = read_rmids(root, "L3_MON");
+	ret_info->n_rmids = read_rmids(root, "PERF_PKG_MON");
+	if (of_l3 < ret_info->n_rmids)
+		ret_info->n_rmids = of_l3;
+	if (ret_info->n_packages == 0 || ret_info->n_rmids < 2 || ret_info->n_rmids == UINT32_MAX)
+		return reason_set(why, -ENODEV, "'%s' can tell no groups of processes apart", root);
+	return 0;
+}
