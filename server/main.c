@@ -9,22 +9,24 @@
 #include "process/duty.h"
 #include "base/folder.h"
 #include "base/log.h"
+#include "http/web_config.h"
 #include "process/sandbox.h"
 #include "server.h"
 #include "store/store.h"
 #include "base/reason.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAIN_CACHE_KB   16384 /* places in the indexes of a thousand collections */
-#define MAIN_GIVE_UP_MS 60000 /* with --once a store may be away for so long */
+#define MAIN_GIVE_UP_MS 60000 /* with --once, how long a store may be away */
 
 static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
 {
@@ -39,16 +41,35 @@ static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
 	return r;
 }
 
-/* Root's store process, which reads foreign documents, keeps what files of others need and nothing else. */
-static void keep_file_rights(const struct server_config *config)
+/*
+ * Root's store process, which reads foreign documents, keeps only the capabilities that other users' files
+ * need; for a database over the network it needs nothing of root's, and becomes the service's user.
+ */
+static void keep_file_rights(const struct server_config *config, const char *uri)
 {
+	const bool local = store_uri_traits(uri) & STORE_LOCAL;
+	uint64_t capabilities = SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN);
 	struct reason why = {""};
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
 
 	if (geteuid() != 0 || config->sandbox == SANDBOX_OFF)
 		return;
-	if (sandbox_drop((uid_t)-1, (gid_t)-1,
-			 SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN), &why) < 0)
+	if (!local && sandbox_service_user(NULL, &uid, &gid))
+		capabilities = 0;
+	if (sandbox_drop(uid, gid, capabilities, &why) < 0)
 		log_debug("main", 0, "the store's process keeps its capabilities: %s", why.text);
+}
+
+/* It writes the store's file, and no other. */
+static void confine(const struct server_config *config, const char *uri)
+{
+	char path[4096];
+	const char *places[] = {store_uri_path(uri, path, sizeof(path)), NULL};
+	struct reason why = {""};
+
+	if (sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, &why) < 0)
+		log_info("main", 0, "all files that the user may write stay in reach: %s", why.text);
 }
 
 static void enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
@@ -68,16 +89,22 @@ static int run_store(const struct server_config *config, const char *duty)
 			{
 				.database = config->database,
 				.cache_kb = output ? MAIN_CACHE_KB : 0,
-				.flags = output ? STORE_READ | STORE_WRITE : STORE_READ,
+				.flags = output ? STORE_READ | STORE_WRITE |
+							  (config->durable ? STORE_DURABLE : 0) |
+							  (config->renew_damaged ? STORE_RENEW : 0)
+						: STORE_READ,
 			},
 		.give_up_ms = config->once ? MAIN_GIVE_UP_MS : 0,
+		.bounds = {.max_bytes = output ? config->store_size : 0,
+			   .retention_s = output ? config->retention_ms / 1000 : 0},
+		.lease_ms = output ? config->lease_ms : 0,
+		.about = config->about,
 	};
 
-	/* A signal to the whole group is the first process's affair: what it still sends is written. */
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
-	keep_file_rights(config);
+	/* The first process handles signals to the group; whatever it still sends is written. */
+	duty_ignore_signals();
+	keep_file_rights(config, options.uri);
+	confine(config, options.uri);
 	enter_sandbox(SANDBOX_WRITE, config);
 	return db_serve(DUTY_SOCKET_FD, &options);
 }
@@ -89,7 +116,7 @@ static int run(const struct server_config *config, char *argv[])
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
 
-	log_set_level(config->level);
+	log_set_level((enum log_level)(config->log_level + LOG_LEVEL_ERROR));
 	if (config->sandbox != SANDBOX_OFF)
 		sandbox_hide_memory();
 	if (duty) {
@@ -102,7 +129,10 @@ static int run(const struct server_config *config, char *argv[])
 		log_error("main", 0, "user '%s' does not exist; choose another with --user", config->user);
 		return 1;
 	}
-	/* Of the default SQLite file, which is written without root's rights; the store says what fails. */
+	/*
+	 * The folder of the default SQLite file, which is written without root's rights; the store reports
+	 * failures.
+	 */
 	if (!config->uri && !config->input)
 		(void)folder_make(config->state_dir, 0750, uid, gid);
 	if (drop_rights(config, uid, gid) < 0)
@@ -110,7 +140,7 @@ static int run(const struct server_config *config, char *argv[])
 	return server_run(config, &face, argv);
 }
 
-/* With --once a file that is not there is a slip of the pen, and not one that a sensor will make. */
+/* With --once a missing file is a typing error, not a file that a sensor will create later. */
 static int check_input(const struct server_config *config)
 {
 	char path[PATH_MAX];
@@ -122,6 +152,37 @@ static int check_input(const struct server_config *config)
 	log_error("config", 0, "cannot read '%s': %s; check the path, and whether a sensor has written there",
 		  path, strerror(errno));
 	return 2;
+}
+
+static bool folder_has_files(const char *path)
+{
+	DIR *folder = opendir(path);
+	const struct dirent *entry = NULL;
+
+	while (folder && (entry = readdir(folder)) && entry->d_name[0] == '.')
+		;
+	if (folder)
+		(void)closedir(folder);
+	return entry != NULL;
+}
+
+/* A second run into the same file is legitimate (a stream in parts), and seldom meant. */
+static void warn_of_appending(const struct server_config *config)
+{
+	char path[PATH_MAX], display[256];
+	struct stat info;
+
+	if (!config->once || config->resume || !(store_uri_traits(config->output_uri) & STORE_STREAM) ||
+	    stat(store_uri_path(config->output_uri, path, sizeof(path)), &info) < 0 ||
+	    (S_ISREG(info.st_mode) ? info.st_size == 0 : !S_ISDIR(info.st_mode)))
+		return;
+	if (S_ISDIR(info.st_mode) && !folder_has_files(path))
+		return;
+	log_warning(
+		"config", 0,
+		"'%s' exists already: the power reports of this run are appended to those in it, and whoever "
+		"reads it gets both; remove it first, or choose another --output",
+		store_uri_display(config->output_uri, display, sizeof(display)));
 }
 
 static int check_settings(const struct server_config *config)
@@ -136,6 +197,20 @@ static int check_settings(const struct server_config *config)
 	return status;
 }
 
+/* For the process that answers requests alone: the others have no need of the key. */
+static int load_web(struct server_config *config, struct reason *why)
+{
+	if (duty_current() || !config->web_config || !config->address)
+		return 0;
+	return web_config_load(config->web_config, &config->web, why);
+}
+
+/* Which child may know the value of which option; the token is for requests, which none of them sees. */
+static bool needs(const char *duty, const char *option)
+{
+	return strcmp(option, "token") != 0 && (strcmp(duty, "store") == 0 || strcmp(option, "output") != 0);
+}
+
 int main(int argc, char *argv[])
 {
 	struct server_config config;
@@ -144,20 +219,32 @@ int main(int argc, char *argv[])
 	int status = 0;
 	int r;
 
+	r = duty_current() ? duty_take_secrets(argc, argv) : 0;
+	if (r < 0) {
+		(void)fprintf(stderr, "wattribute-server: the first process has ended\n");
+		return 1;
+	}
 	r = config_load(&server_config_spec, &config, argc, argv, &loaded, &why);
+	if (r == 0 && (r = load_web(&config, &why)) < 0)
+		config_free(loaded);
 	if (r < 0) {
 		(void)fprintf(stderr, "wattribute-server: %s\n", why.text);
 		server_config_done(&config);
 		return 2;
 	}
 	log_set_name("wattribute-server");
+	if (!duty_current())
+		duty_take_options(loaded, argv, needs, log_each_warning);
 	if (config_get_action(loaded) == CONFIG_CHECK)
 		status = check_settings(&config);
 	else if (config_get_action(loaded) == CONFIG_RUN)
 		status = check_input(&config);
+	if (config_get_action(loaded) == CONFIG_RUN && status == 0 && !duty_current())
+		warn_of_appending(&config);
 	if (config_get_action(loaded) == CONFIG_RUN && status == 0)
 		status = run(&config, argv);
 	config_free(loaded);
+	web_config_free(config.web);
 	server_config_done(&config);
 	return status;
 }

@@ -25,13 +25,12 @@
 #include <unistd.h>
 
 #define SERVER_TOKEN        "server"
-#define SERVER_NOBODY       "nobody" /* whom the loop becomes when root started it */
-#define SERVER_END_MS       2500     /* an orderly end takes no longer, but with --once */
-#define SERVER_SAVE_STEP_S  0.2      /* where states wait for what is being written */
-#define SERVER_HOUSE_S      600.0    /* between two deletions of what is too old, at most: many small ones */
+#define SERVER_END_MS       2500  /* the longest orderly end, except with --once */
+#define SERVER_SAVE_STEP_S  0.2   /* retry while earlier writes are in progress */
+#define SERVER_HOUSE_S      600.0 /* longest time between two deletions of old documents: many small ones */
 #define SERVER_HOUSE_MIN_S  10.0
-#define SERVER_EXPIRE_MAX_S 10.0 /* between two looks for sensors that have ended */
-#define SERVER_KNOWN_S      2.0  /* between two looks at what sensors say of targets, at least */
+#define SERVER_EXPIRE_MAX_S 10.0 /* between two checks for sensors that have ended */
+#define SERVER_KNOWN_S      2.0  /* shortest time between two reads of target descriptions */
 #define SERVER_STOP_DUTY_MS 700
 
 struct machine *server_find_machine(const struct server *server, const char *name)
@@ -89,7 +88,10 @@ static void save_due(struct ev_loop *loop, ev_timer *timer, int events)
 	bool done = true;
 
 	(void)events;
-	/* Not after a queue that does not move: it would only grow. Many states go in several steps. */
+	/*
+	 * Not while the queue is stuck, which would only make it longer. Many states are written in several
+	 * steps.
+	 */
 	if (server->n.state_refused == 0)
 		done = server_save_some(server);
 	timer->repeat = done ? (double)server->config->save_ms / 1000 : SERVER_SAVE_STEP_S;
@@ -174,7 +176,7 @@ void server_end(struct server *server, int exit_status)
 	ev_timer_start(server->loop.ev, &server->settle);
 }
 
-/* What could not be read was said; the result is not whole. */
+/* Read errors were logged; the result is incomplete. */
 static int once_status(const struct server *server)
 {
 	const struct input_statistics *input = input_get_statistics(server->input);
@@ -193,7 +195,7 @@ static int once_status(const struct server *server)
 	return input->failed ? 1 : bad || !rows ? SERVER_EXIT_PARTLY : 0;
 }
 
-/* With --once: every sensor is at its end; what is still waiting is processed as it is. */
+/* With --once: every sensor has been read; ticks that still wait are processed as they are. */
 static void input_ended(void *data)
 {
 	struct server *server = data;
@@ -219,10 +221,14 @@ static void store_lost(void *data, int error)
 {
 	struct server *server = data;
 
+	(void)error; /* that its socket is closed; the process has logged the reason */
 	if (!server->ending)
-		log_error(SERVER_TOKEN, error,
-			  "the store's process has exited; exiting as well. After a restart the server "
-			  "continues from the stored position");
+		log_error(SERVER_TOKEN, 0,
+			  "the store's process has exited (if it gave a reason, it is logged above); exiting "
+			  "as well%s",
+			  server->config->once ? ""
+					       : ". After a restart the server continues from the stored "
+						 "position");
 	server->exit_status = 1;
 	loop_stop(&server->loop);
 }
@@ -240,6 +246,40 @@ static void trouble(void *data, bool away, const char *why)
 		log_notice(SERVER_TOKEN, 0, "the store answers again");
 }
 
+/* Another server writes to the store: this one waits for its turn, or was too late. */
+static void other_writes(void *data, const char *who)
+{
+	struct server *server = data;
+	bool news = !server->standby;
+
+	(void)snprintf(server->writer, sizeof(server->writer), "%s", who);
+	if (server->leading) {
+		log_error(SERVER_TOKEN, 0,
+			  "%s has taken over writing to this store while this server was paused or did not "
+			  "reach it: exiting; the other one computes what is missing. After a restart this "
+			  "server is the standby",
+			  who);
+		server->exit_status = 1;
+		loop_stop(&server->loop);
+		return;
+	}
+	server->standby = true;
+	if (!news || server->config->once)
+		return;
+	log_notice(
+		SERVER_TOKEN, 0,
+		"standby: another server writes to this store: %s; this one computes nothing, and takes over "
+		"when that one is silent for %.1f s",
+		who, (double)server->config->lease_ms / 1000);
+	if (!strstr(who, server->config->about))
+		log_warning(
+			SERVER_TOKEN, 0,
+			"the other server computes in another way than this one (%s): watts change with a "
+			"takeover",
+			server->config->about);
+	(void)notify_ready(&server->notify, "standby");
+}
+
 /* The stored states are here: reading can begin. */
 static void found_states(void *data, const struct db_answer *answer)
 {
@@ -251,6 +291,8 @@ static void found_states(void *data, const struct db_answer *answer)
 		log_warning(SERVER_TOKEN, 0, "no stored state: %s", answer->error);
 	else
 		(void)batch_append_batch(&server->states, answer->documents);
+	if (answer->result == STORE_OK && answer->error && answer->error[0])
+		log_warning(SERVER_TOKEN, 0, "stored state: %s", answer->error);
 	server->started = true;
 	server->n_states = state_count(&server->states, server->config->ops->name);
 	recaps_load(server->recaps, &server->states);
@@ -258,9 +300,38 @@ static void found_states(void *data, const struct db_answer *answer)
 	(void)notify_ready(&server->notify, "reading reports");
 }
 
+/* The lease is this server's. */
+static void may_write(void *data, const struct db_answer *answer)
+{
+	struct server *server = data;
+
+	if (server->ending)
+		return;
+	if (answer->result != STORE_OK) {
+		log_error(SERVER_TOKEN, 0,
+			  answer->result == STORE_LOST ? "another server writes to this store: %s; stop it, "
+							 "or choose another --output"
+						       : "cannot become the writer of this store: %s",
+			  answer->error);
+		server_end(server, 1);
+		return;
+	}
+	if (server->standby)
+		log_notice(SERVER_TOKEN, 0, "taking over: no other server writes to this store any more");
+	server->leading = true;
+	server->standby = false;
+	server->writer[0] = '\0';
+	if (server_keeps_state(server))
+		(void)db_client_get(server->output, collection_prefix(COLLECTION_STATE), NULL, found_states,
+				    server);
+	else
+		found_states(server,
+			     &(struct db_answer){.result = STORE_OK, .documents = &(struct batch){0}});
+}
+
 static struct db_client *spawn(struct server *server, const char *name, struct duty *duty, char *const argv[])
 {
-	const struct db_client_events events = {store_lost, trouble, server};
+	const struct db_client_events events = {store_lost, trouble, other_writes, server};
 	struct db_client *client;
 	int r;
 
@@ -315,9 +386,9 @@ static int open_server(struct server *server, char *const argv[])
 }
 
 /*
- * Everything is open: from here on the loop, which reads what strangers send, needs no rights. Without --user
- * the store's process stays root, as the file and its folder may be root's; the loop becomes nobody, and
- * keeps the right to end its children.
+ * Everything is open: from here on the loop, which parses untrusted input, needs no privileges. Without
+ * --user the store's process stays root, as the file and its folder may be root's; the loop becomes nobody,
+ * and keeps the right to end its children.
  */
 static void give_up_rights(const struct server_config *config)
 {
@@ -326,8 +397,10 @@ static void give_up_rights(const struct server_config *config)
 	gid_t gid;
 
 	if (!config->user && geteuid() == 0 && config->sandbox != SANDBOX_OFF) {
-		if (sandbox_find_user(SERVER_NOBODY, &uid, &gid) < 0)
-			reason_set(&why, 0, "user '" SERVER_NOBODY "' does not exist");
+		if (sandbox_shares_user(NULL))
+			log_notice(SERVER_TOKEN, 0, SANDBOX_SHARED_USER);
+		if (!sandbox_service_user(NULL, &uid, &gid))
+			reason_set(&why, 0, "there is neither a user 'wattribute' nor 'nobody'");
 		else
 			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), &why);
 		if (why.text[0])
@@ -346,7 +419,7 @@ static void start_timer(struct server *server, ev_timer *timer,
 		ev_timer_start(server->loop.ev, timer);
 }
 
-/* A tenth of what is kept, so that little more than it is there. */
+/* A tenth of the retention, so that little more than it is stored. */
 static double house_s(const struct server_config *config)
 {
 	double part_s = (double)config->retention_ms / 1000 / 10;
@@ -358,7 +431,7 @@ static double house_s(const struct server_config *config)
 					   : SERVER_HOUSE_S;
 }
 
-/* Between two looks for sensors that have ended. */
+/* Checks for sensors that have ended. */
 static double expire_s(const struct server_config *config)
 {
 	double part_s = (double)config->expire_ms / 1000 / 4;
@@ -378,11 +451,8 @@ static void start(struct server *server)
 	start_timer(server, &server->expire, expire_due, live ? expire_s(server->config) : 0);
 	start_timer(server, &server->watchdog, watchdog_due,
 		    (double)server->notify.watchdog_interval_ms / 1000);
-	if (server_keeps_state(server))
-		(void)db_client_get(server->output, collection_prefix(COLLECTION_STATE), NULL, found_states,
-				    server);
-	else
-		found_states(server, &(struct db_answer){.result = STORE_OK, .documents = &server->states});
+	if (db_client_lead(server->output, may_write, server) < 0)
+		server_end(server, 1);
 }
 
 static void close_server(struct server *server)

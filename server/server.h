@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's first process: one loop that reads, works ticks off, answers HTTP, and hands everything to be
- * written to the store's process. server.c has the order of start and stop; api*.h the answers.
+ * The server's first process: one loop that reads, processes ticks, answers HTTP, and passes all writes to
+ * the store's process. server.c has the order of start and stop; api*.h the answers.
  */
 #pragma once
 
@@ -18,15 +18,15 @@ struct recaps;
 struct api;
 struct server;
 
-/* Who answers requests; main.c brings it, as it knows the server and not the other way round. */
+/* Answers requests; set by main.c, because the API depends on the server and not vice versa. */
 struct server_face {
 	int (*start)(struct server *server); /* 0 or a negative errno, which was logged */
 	void (*stop)(struct server *server);
 };
 
 struct server_counters {
-	uint64_t refused;       /* documents the store would not take */
-	uint64_t state_refused; /* states the store would not take */
+	uint64_t refused;       /* documents that the store refused */
+	uint64_t state_refused; /* states that the store refused */
 	uint64_t troubles;      /* times that a store was away */
 };
 
@@ -44,7 +44,7 @@ struct server {
 	struct recaps *recaps;
 	const struct server_face *face;
 	struct api *api;
-	struct batch states; /* as found at the start; given back when all were taken up */
+	struct batch states; /* as read at the start; freed when all have been loaded */
 	unsigned n_states;
 	struct batch buffer;
 	struct batch spare; /* memory for the power reports of whichever machine has some next */
@@ -56,8 +56,11 @@ struct server {
 	ev_timer known;
 	ev_timer expire;
 	ev_timer watchdog;
-	bool started; /* stored states are here, reading has begun */
-	bool away;    /* a store is being tried again */
+	bool started;     /* stored states are here, reading has begun */
+	bool leading;     /* this server may write */
+	bool standby;     /* another server writes to the store */
+	char writer[300]; /* which; "" */
+	bool away;        /* a store is being tried again */
 	char away_why[256];
 	bool ending;
 	uint64_t ending_since_ns;
@@ -71,7 +74,7 @@ int server_run(const struct server_config *config, const struct server_face *fac
 
 /* NULL: unknown. */
 struct machine *server_find_machine(const struct server *server, const char *name);
-/* The same, or the only machine that differs in nothing but a domain that one of the names has. */
+/* The same, or the only machine whose name differs only by a domain suffix. */
 struct machine *server_find_host(const struct server *server, const char *name);
 /* The machine whose name is nearest; NULL. */
 const char *server_nearest_machine(const struct server *server, const char *name);

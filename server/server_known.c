@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads target<machine> by time, so that only what has changed is read, and hands CPU quotas on to the ticks.
- * Called by server_work.c for a new machine and by a timer: soon after a target has appeared, else ever less
- * often, as each look is a round trip for each sensor. The API shows the rest.
+ * Reads target<machine> by time, so that only changes are read, and passes CPU quotas to the ticks. Called by
+ * server_work.c for a new machine and by a timer: soon after a target has appeared, otherwise less and less
+ * often, because each read is a round trip per sensor. The API shows the rest.
  */
 #include "server_known.h"
 
@@ -12,8 +12,8 @@
 #include <stdio.h>
 
 #define KNOWN_LIMIT  5000
-#define KNOWN_SLOWER 32   /* turns of the timer between two looks, at most */
-#define KNOWN_MOST   4096 /* that have no report at present; with more, a flood of brief ones is under way */
+#define KNOWN_SLOWER 32   /* most timer ticks between two reads */
+#define KNOWN_MOST   4096 /* without a report at present; more mean a flood of short-lived ones */
 #define KNOWN_AGE_MS INT64_C(86400000) /* a target not seen for a day is forgotten */
 
 static int64_t newest_time(const struct known *known, int64_t newest_ms)
@@ -37,7 +37,10 @@ static void answered(void *data, const struct db_answer *answer)
 	struct machine *machine = data;
 
 	machine->asking_known = false;
-	if (answer->result != STORE_OK || !answer->documents->length)
+	if (answer->result != STORE_OK)
+		return;
+	machine->undescribed = !machine->known.targets && !answer->documents->length;
+	if (!answer->documents->length)
 		return;
 	if (known_update(&machine->known, answer->documents) < 0)
 		log_warning("server", -ENOMEM, "%s: the descriptions of some targets are not known",

@@ -41,11 +41,14 @@ void server_log_state(struct server *server)
 
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next)
 		log_machine(machine, now_ms);
-	if (server->away)
+	if (server->standby)
+		log_info("state", 0, "standby: another server writes to the store: %s", server->writer);
+	else if (server->away)
 		log_info("state", 0, "waiting for the store: %s", server->away_why);
 	else if (n == 0)
 		log_info("state", 0, "waiting for a sensor: no collection named sensor* yet");
-	(void)notify_status(&server->notify, "%u sensors%s", n, server->away ? ", store away" : "");
+	(void)notify_status(&server->notify, "%s%u sensors%s", server->standby ? "standby, " : "", n,
+			    server->away ? ", store away" : "");
 }
 
 void server_log_end(const struct server *server)

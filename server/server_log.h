@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server says of itself in the log.
+ * The server's status in the log.
  */
 #pragma once
 

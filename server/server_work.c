@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From worked-off ticks to the store: power reports first, then the position they stand for, written in this
+ * From processed ticks to the store: power reports first, then the position they stand for, written in this
  * order. Called by server.c and, through it, by input.c.
  */
 #include "server_work.h"
@@ -59,7 +59,7 @@ void server_write(struct server *server, struct machine *machine)
 		return;
 	if (db_client_append(server->output, machine->power, &machine->out, written, server) < 0)
 		log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
-	/* The memory is the next machine's: not each of many keeps its own. */
+	/* The next machine uses the memory: not every machine keeps its own. */
 	batch_clear(&machine->out);
 	if (machine->out.capacity < server->spare.capacity || machine->out.capacity > SERVER_KEPT) {
 		batch_done(&machine->out);
@@ -102,7 +102,8 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 	machine->counts_from_ms = server->started_ms;
 	HASH_ADD_KEYPTR(hh, server->machines, machine->name, strlen(machine->name), machine);
 	if (server_keeps_state(server))
-		r = state_load(machine, &server->states, &why);
+		r = state_load(machine, &server->states, server->config->once ? 0 : clock_realtime_ms(),
+			       &why);
 	if (r != 0 && server->n_states && --server->n_states == 0)
 		batch_done(&server->states);
 	if (r < 0)
@@ -125,14 +126,14 @@ void server_worked(void *data, struct machine *machine, bool more)
 			server_worked(server, machine, more);
 		return;
 	}
-	/* Few large writings rather than many small ones, where much is there at once. */
+	/* A few large writes instead of many small ones when there is much to write. */
 	if ((more || server->config->once) && machine->out.length < SERVER_BATCH)
 		return;
 	server_write(server, machine);
 	recaps_tick(server->recaps, machine);
 }
 
-/* Gathers a machine's state, if it has moved on, and hands over the reports it stands for. */
+/* Adds a machine's state, if it has changed, and first passes on the reports that it covers. */
 static void save_machine(struct server *server, struct machine *machine)
 {
 	if (machine->time_ms == machine->saved_ms)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server hands to the store, and the machines it serves.
+ * What the server passes to the store, and the machines it serves.
  */
 #pragma once
 
@@ -10,15 +10,14 @@
 struct machine *server_get_machine(void *data, const char *name, const char *reports);
 /* A machine's ticks were processed; see input.h. */
 void server_worked(void *data, struct machine *machine, bool more);
-/* Hands a machine's power reports over. */
+/* Passes a machine's power reports to the store. */
 void server_write(struct server *server, struct machine *machine);
 /* Indexes and retention of a machine's collections. */
 void server_ensure(struct server *server, const struct machine *machine);
-/* Hands over position and model of every machine that has moved on. */
+/* Passes on position and model of every machine whose position has changed. */
 void server_save(struct server *server);
 /*
- * The same for some of them, unless so much waits to be written that nothing should be added; the next call
- * continues there. True: all are done.
+ * The same for some of them, unless the queue is too long; the next call continues there. True: all are done.
  */
 bool server_save_some(struct server *server);
 bool server_keeps_state(const struct server *server);

@@ -19,9 +19,8 @@
 #define TOP_DEFAULT     20
 #define TOP_MAX         200
 #define RANGE_DEFAULT_S 300.0
-#define PAGE_FIRST      4000 /* documents */
-#define PAGE_MAX        1000000
-#define WHOLE_TICKS     4 /* ticks a step up to which everything is read */
+#define PAGE            4000 /* documents */
+#define WHOLE_TICKS     4    /* ticks a step up to which everything is read */
 #define JOBS_MAX        4
 #define TARGET_ROWS     64 /* rows of one target in one tick, at most */
 
@@ -34,9 +33,8 @@ struct history_job {
 	char *target; /* NULL: all */
 	unsigned top;
 	bool sampled;
-	unsigned point; /* sampled: the step that is read next */
-	int64_t after_ms, until_ms;
-	unsigned limit;
+	unsigned point;           /* sampled: the step that is read */
+	struct store_query query; /* of the next page or sample */
 	double interval_s;
 };
 
@@ -65,7 +63,7 @@ static json_t *watts_json(const struct history *history, const float *energy_j, 
 	return list;
 }
 
-/* What is not among the series that are shown. */
+/* The targets that have no series of their own. */
 static json_t *others_json(struct history *history, unsigned top)
 {
 	unsigned n = 0;
@@ -131,99 +129,55 @@ static void finish(struct history_job *job, const char *error)
 
 static void read_next(struct history_job *job);
 
-/* Adds the rows up to `before_ms`; the last time that was met. */
-static int64_t add_rows(struct history_job *job, const struct batch *documents, int64_t before_ms)
+/* Adds the rows; of a sample, only those of its first tick. */
+static void add_rows(struct history_job *job, const struct batch *documents)
 {
-	const uint8_t *document;
-	size_t offset = 0, length;
 	struct report_power row;
-	int64_t last_ms = INT64_MIN;
-	struct reason why;
+	int64_t first_ms = INT64_MIN;
+	size_t offset = 0;
 
-	while (batch_next(documents, &offset, &document, &length) == 1) {
-		if (report_bson_decode_power(document, length, &row, &why) < 0)
-			continue;
-		if (row.time_ms < before_ms)
+	while (report_bson_next_power(documents, &offset, &row)) {
+		if (first_ms == INT64_MIN)
+			first_ms = row.time_ms;
+		if (!job->sampled || row.time_ms == first_ms)
 			(void)history_add(&job->history, &row, job->interval_s);
-		last_ms = row.time_ms;
 	}
-	return last_ms;
 }
 
-static int64_t first_time(const struct batch *documents)
+/* False: all has been read. */
+static bool set_next_query(struct history_job *job, const struct db_answer *answer)
 {
-	const uint8_t *document;
-	size_t offset = 0, length;
-	struct report_power row;
-	struct reason why;
+	const struct history *history = &job->history;
 
-	while (batch_next(documents, &offset, &document, &length) == 1)
-		if (report_bson_decode_power(document, length, &row, &why) == 0)
-			return row.time_ms;
-	return INT64_MAX - 1;
-}
-
-static void take_page(struct history_job *job, const struct db_answer *answer)
-{
-	int64_t last_ms;
-
-	if (answer->read.end) {
-		(void)add_rows(job, answer->documents, INT64_MAX);
-		finish(job, NULL);
-		return;
-	}
-	last_ms = add_rows(job, answer->documents, INT64_MIN);
-	if (last_ms - 1 > job->after_ms) {
-		(void)add_rows(job, answer->documents, last_ms); /* the page may have cut its last tick */
-		job->after_ms = last_ms - 1;
-	} else if (job->limit < PAGE_MAX) {
-		job->limit *= 4;
-	} else {
-		finish(job, "too many power reports of one time");
-		return;
-	}
-	read_next(job);
-}
-
-static void take_sample(struct history_job *job, const struct db_answer *answer)
-{
-	(void)add_rows(job, answer->documents, first_time(answer->documents) + 1);
-	if (++job->point < job->history.n_points)
-		read_next(job);
-	else
-		finish(job, NULL);
+	if (!job->sampled)
+		return store_query_continue(&job->query, &answer->read, answer->documents);
+	job->query.after_ms = job->query.until_ms;
+	job->query.until_ms = history->from_ms + (int64_t)(history->step_ms * (++job->point + 1));
+	return job->point < history->n_points;
 }
 
 static void answered(void *data, const struct db_answer *answer)
 {
 	struct history_job *job = data;
 
-	if (!job->http || answer->result != STORE_OK)
+	if (!job->http || answer->result != STORE_OK) {
 		finish(job, answer->error);
-	else if (job->sampled)
-		take_sample(job, answer);
+		return;
+	}
+	add_rows(job, answer->documents);
+	if (set_next_query(job, answer))
+		read_next(job);
 	else
-		take_page(job, answer);
+		finish(job, NULL);
 }
 
 static void read_next(struct history_job *job)
 {
-	struct store_query query = {.collection = job->power, .target = job->target};
-
-	if (job->sampled) {
-		query.after_ms = job->history.from_ms + (int64_t)(job->history.step_ms * job->point);
-		query.until_ms = job->history.from_ms + (int64_t)(job->history.step_ms * (job->point + 1));
-		query.limit = job->target ? TARGET_ROWS : 1; /* of a limit of 1 comes the whole tick */
-	} else {
-		query.after_ms = job->after_ms;
-		query.until_ms = job->until_ms;
-		query.limit = job->limit;
-	}
-	if (db_client_read(job->api->server->output, &query, answered, job) < 0)
+	if (db_client_read(job->api->server->output, &job->query, answered, job) < 0)
 		finish(job, "its process has ended");
 }
 
-/* A number of a parameter, within limits; false: answered with 400. */
+/* A numeric parameter within limits; false: a 400 has been sent. */
 static bool take_number(struct http_request *request, const char *name, double least, double most,
 			double *value)
 {
@@ -247,7 +201,7 @@ static bool take_scope(struct http_request *request, int *scope)
 
 	if (!text || !text[0] || strcmp(text, "all") == 0)
 		return true;
-	for (int i = 0; i < REPORT_SCOPES; i++) {
+	for (int i = 0; i < REPORT_SCOPES_ALL; i++) {
 		if (strcmp(text, report_scope_names[i]) == 0) {
 			*scope = i;
 			return true;
@@ -294,18 +248,25 @@ static struct history_job *job_new(struct api *api, const struct machine *machin
 	api->n_history_jobs++;
 	job->api = api;
 	job->interval_s = machine_interval_s(machine);
-	job->after_ms = (int64_t)(query->from_s * 1000);
-	job->until_ms = (int64_t)(query->until_s * 1000);
-	job->limit = PAGE_FIRST;
 	job->top = (unsigned)query->top;
 	job->sampled = span_ms / (1000 * job->interval_s) > WHOLE_TICKS * query->points;
 	job->sensor = strdup(machine->name);
 	job->power = strdup(machine->power);
 	job->target = target && target[0] ? strdup(target) : NULL;
-	if (history_init(&job->history, job->after_ms, job->until_ms, (unsigned)query->points,
+	job->query = (struct store_query){.collection = job->power,
+					  .after_ms = (int64_t)(query->from_s * 1000),
+					  .until_ms = (int64_t)(query->until_s * 1000),
+					  .target = job->target,
+					  .limit = PAGE};
+	if (history_init(&job->history, job->query.after_ms, job->query.until_ms, (unsigned)query->points,
 			 2000 * job->interval_s) == 0 &&
 	    job->sensor && job->power && (!target || !target[0] || job->target)) {
 		job->history.scope = query->scope;
+		if (job->sampled) {
+			job->query.until_ms = job->query.after_ms + (int64_t)job->history.step_ms;
+			job->query.limit =
+				job->target ? TARGET_ROWS : 1; /* a limit of 1 returns the whole tick */
+		}
 		return job;
 	}
 	job_free(job);

@@ -7,68 +7,29 @@
 
 #include <math.h>
 
-/* Watts of a target in a scope, its sockets added up; NAN: it has none in the last tick. */
-static double sum_rows(const struct live_target *target, unsigned scope,
-		       double (*pick)(const struct live_row *row), bool present)
-{
-	double sum = NAN;
-
-	for (unsigned i = 0; i < target->n_sockets; i++) {
-		const struct live_row *row = &target->rows[i * REPORT_SCOPES + scope];
-		double value = pick(row);
-
-		if ((!present || row->present) && isfinite(value))
-			sum = isnan(sum) ? value : sum + value;
-	}
-	return sum;
-}
-
-static double pick_power(const struct live_row *row)
-{
-	return row->power_w;
-}
-
-static double pick_dynamic(const struct live_row *row)
-{
-	return row->dynamic_w;
-}
-
-static double pick_static(const struct live_row *row)
-{
-	return row->static_w;
-}
-
-static double pick_total(const struct live_row *row)
-{
-	return row->total_j > 0 ? row->total_j : NAN;
-}
-
-static double sum_scopes(const struct live_target *target, double (*pick)(const struct live_row *row),
-			 bool present)
-{
-	double sum = NAN;
-
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
-		double value = sum_rows(target, scope, pick, present);
-
-		if (!isnan(value))
-			sum = isnan(sum) ? value : sum + value;
-	}
-	return sum;
-}
-
 /* Standard deviation of all its watts together; sockets and scopes err independently. */
 static double sd_of(const struct live_target *target)
 {
 	double sum = NAN;
 
-	for (unsigned i = 0; i < target->n_sockets * REPORT_SCOPES; i++) {
+	for (unsigned i = 0; i < target->n_places * REPORT_SCOPES_ALL; i++) {
 		const struct live_row *row = &target->rows[i];
 
-		if (row->present && isfinite(row->sd_w))
+		if (row->present && i % REPORT_SCOPES_ALL < REPORT_SCOPES_ADDED && isfinite(row->sd_w))
 			sum = hypot(isnan(sum) ? 0 : sum, row->sd_w);
 	}
 	return sum;
+}
+
+/* "cpu" and "dram" always, the others where the machine has them; NULL: nothing is known. */
+static void set_scopes(json_t *value, const struct live_target *target)
+{
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
+		const double watts = target ? LIVE_SUM(target, (int)scope, true, power_w) : NAN;
+
+		if (scope < REPORT_SCOPES || !isnan(watts))
+			(void)json_object_set_new(value, report_scope_names[scope], api_number(watts));
+	}
 }
 
 static json_t *target_json(const struct machine *machine, const struct live_target *target)
@@ -77,28 +38,21 @@ static json_t *target_json(const struct machine *machine, const struct live_targ
 		known_find_container(&machine->known, target->name, target->container_id);
 	const struct live *live = &machine->live;
 	bool present = target->last_ms == live->time_ms;
+	double energy_j = LIVE_SUM(target, -1, false, total_j);
 	json_t *value = json_pack("{ss ss?}", "target", target->name, "container_id",
 				  target->container_id[0] ? target->container_id : NULL);
 
 	if (!value)
 		return NULL;
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
-		(void)json_object_set_new(
-			value, report_scope_names[scope],
-			api_number(present ? sum_rows(target, scope, pick_power, true) : NAN));
+	set_scopes(value, present ? target : NULL);
 	(void)json_object_set_new(value, "dynamic",
-				  api_number(present ? sum_scopes(target, pick_dynamic, true) : NAN));
+				  api_number(present ? LIVE_SUM(target, -1, true, dynamic_w) : NAN));
 	(void)json_object_set_new(value, "static",
-				  api_number(present ? sum_scopes(target, pick_static, true) : NAN));
+				  api_number(present ? LIVE_SUM(target, -1, true, static_w) : NAN));
 	(void)json_object_set_new(value, "sd", api_number(present ? sd_of(target) : NAN));
-	(void)json_object_set_new(value, "energy_j", api_number(sum_scopes(target, pick_total, false)));
+	(void)json_object_set_new(value, "energy_j", api_number(energy_j > 0 ? energy_j : NAN));
 	(void)json_object_set_new(value, "age", api_number((double)(live->time_ms - target->last_ms) / 1000));
-	if (known)
-		(void)json_object_update_new(value, json_pack("{ss ss ss ss}", "runtime",
-							      known_text(known, KNOWN_RUNTIME), "image",
-							      known_text(known, KNOWN_IMAGE), "pod",
-							      known_text(known, KNOWN_POD), "namespace",
-							      known_text(known, KNOWN_NAMESPACE)));
+	api_describe(value, known);
 	return value;
 }
 
@@ -107,35 +61,19 @@ static json_t *scopes_json(const struct live_target *target)
 {
 	json_t *value = json_object();
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
-		(void)json_object_set_new(
-			value, report_scope_names[scope],
-			api_number(target ? sum_rows(target, scope, pick_power, true) : NAN));
+	set_scopes(value, target);
 	return value;
 }
 
-/* Mean recent error by scope: the sockets' errors added up, as their watts are. */
+/* Mean recent error by scope. */
 static json_t *errors_json(const struct live *live)
 {
 	json_t *value = json_object();
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
-		double sum = NAN;
-
-		for (unsigned i = 0; i < live->n_sockets; i++) {
-			double error_w = live->error_w[scope][i];
-
-			if (isfinite(error_w))
-				sum = isnan(sum) ? error_w : sum + error_w;
-		}
-		(void)json_object_set_new(value, report_scope_names[scope], api_number(sum));
-	}
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		(void)json_object_set_new(value, report_scope_names[scope],
+					  api_number(live_sum_errors(live, scope)));
 	return value;
-}
-
-static bool is_reserved(const char *name)
-{
-	return strcmp(name, REPORT_TARGET_RAPL) == 0 || strcmp(name, REPORT_TARGET_GLOBAL) == 0;
 }
 
 static json_t *targets_json(const struct machine *machine)
@@ -143,7 +81,7 @@ static json_t *targets_json(const struct machine *machine)
 	json_t *targets = json_array();
 
 	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
-		if (!is_reserved(target->name))
+		if (!live_is_machine(target))
 			(void)json_array_append_new(targets, target_json(machine, target));
 	}
 	return targets;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /api/live: one machine's last tick in few bytes, for a page that asks each second. Targets go by
- * numbers; the meaning of a number is sent once, to each client that does not know it yet.
+ * GET /api/live: one machine's last tick in few bytes, for a page that asks each second. Targets are sent as
+ * numbers; each client gets the meaning of a number once.
  */
 #include "api/api_private.h"
 #include "base/text.h"
@@ -9,36 +9,33 @@
 #include <math.h>
 #include <string.h>
 
-/* Watts and joules of a target in one row of numbers: 0.1 mW and 1 mJ are more than anybody reads. */
+/* Watts and joules of a target in one row of numbers: nobody reads more than 0.1 mW and 1 mJ. */
 static json_t *rounded(double value, double unit)
 {
 	return isfinite(value) ? json_real(round(value / unit) * unit) : json_null();
 }
 
-static json_t *numbers_json(const struct live_target *target)
+static double or_zero(double value)
+{
+	return isnan(value) ? 0 : value;
+}
+
+/* The scopes that are shown are those that add up: GPUs only where there are any. */
+static int n_shown(const struct live *live)
+{
+	return live->has_gpus ? REPORT_SCOPES_ADDED : REPORT_SCOPES;
+}
+
+static json_t *numbers_json(const struct live *live, const struct live_target *target)
 {
 	json_t *list = json_array();
-	double by_scope[REPORT_SCOPES], dynamic_w = 0, static_w = 0, energy_j = 0;
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
-		by_scope[scope] = NAN;
-	for (unsigned i = 0; i < target->n_sockets * REPORT_SCOPES; i++) {
-		const struct live_row *row = &target->rows[i];
-		double *sum = &by_scope[i % REPORT_SCOPES];
-
-		energy_j += row->total_j;
-		if (!row->present || !isfinite(row->power_w))
-			continue;
-		*sum = isnan(*sum) ? row->power_w : *sum + row->power_w;
-		dynamic_w += isfinite(row->dynamic_w) ? row->dynamic_w : 0;
-		static_w += isfinite(row->static_w) ? row->static_w : 0;
-	}
 	(void)json_array_append_new(list, json_integer((json_int_t)target->number));
-	(void)json_array_append_new(list, rounded(dynamic_w, 1e-4));
-	(void)json_array_append_new(list, rounded(static_w, 1e-4));
-	(void)json_array_append_new(list, rounded(energy_j, 1e-3));
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
-		(void)json_array_append_new(list, rounded(by_scope[scope], 1e-4));
+	(void)json_array_append_new(list, rounded(or_zero(LIVE_SUM(target, -1, true, dynamic_w)), 1e-4));
+	(void)json_array_append_new(list, rounded(or_zero(LIVE_SUM(target, -1, true, static_w)), 1e-4));
+	(void)json_array_append_new(list, rounded(or_zero(LIVE_SUM(target, -1, false, total_j)), 1e-3));
+	for (int scope = 0; scope < n_shown(live); scope++)
+		(void)json_array_append_new(list, rounded(LIVE_SUM(target, scope, true, power_w), 1e-4));
 	return list;
 }
 
@@ -48,12 +45,7 @@ static json_t *description_json(const struct machine *machine, const struct live
 	json_t *value = json_pack("{sI ss ss}", "number", (json_int_t)target->number, "target", target->name,
 				  "container_id", target->container_id);
 
-	if (value && known)
-		(void)json_object_update_new(value, json_pack("{ss ss ss ss}", "runtime",
-							      known_text(known, KNOWN_RUNTIME), "image",
-							      known_text(known, KNOWN_IMAGE), "pod",
-							      known_text(known, KNOWN_POD), "namespace",
-							      known_text(known, KNOWN_NAMESPACE)));
+	api_describe(value, known);
 	return value;
 }
 
@@ -62,18 +54,10 @@ static json_t *machine_json(const struct live *live, const struct live_target *t
 {
 	json_t *value = json_object();
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
-		double watts = NAN;
+	for (int scope = 0; scope < (target ? n_shown(live) : REPORT_SCOPES); scope++) {
+		double watts = target ? LIVE_SUM(target, scope, true, power_w)
+				      : live_sum_errors(live, (unsigned)scope);
 
-		for (unsigned i = 0; i < live->n_sockets; i++) {
-			double one = target ? target->rows[i * REPORT_SCOPES + scope].power_w
-					    : live->error_w[scope][i];
-
-			if (target && !target->rows[i * REPORT_SCOPES + scope].present)
-				continue;
-			if (isfinite(one))
-				watts = isnan(watts) ? one : watts + one;
-		}
 		(void)json_object_set_new(value, report_scope_names[scope], rounded(watts, 1e-4));
 	}
 	return value;
@@ -84,11 +68,9 @@ static void add_targets(json_t *value, const struct machine *machine, uint64_t k
 	json_t *rows = json_array(), *descriptions = json_array();
 
 	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
-		if (target->last_ms != machine->live.time_ms ||
-		    strcmp(target->name, REPORT_TARGET_RAPL) == 0 ||
-		    strcmp(target->name, REPORT_TARGET_GLOBAL) == 0)
+		if (target->last_ms != machine->live.time_ms || live_is_machine(target))
 			continue;
-		(void)json_array_append_new(rows, numbers_json(target));
+		(void)json_array_append_new(rows, numbers_json(&machine->live, target));
 		if (target->number > known_number)
 			(void)json_array_append_new(descriptions, description_json(machine, target));
 	}
@@ -124,7 +106,7 @@ void api_get_live(struct http_request *request, void *data)
 		return;
 	}
 	live = &machine->live;
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+	for (int scope = 0; scope < n_shown(live); scope++)
 		(void)json_array_append_new(scopes, json_string(report_scope_names[scope]));
 	value = json_pack("{ss so sI sf sb ss}", "sensor", machine->name, "scopes", scopes, "timestamp",
 			  (json_int_t)live->time_ms, "interval",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The content of /metrics: watts and joules of each target, and the server's own counters. Joules are
- * counters since the server's start (their rate() is watts); do not add up overlapping scopes.
+ * The content of /metrics: power (api_metrics_power.c), what is known of sensors and models, and the server's
+ * own counters. docs/metrics.md is made from it (scripts/metrics-doc.sh).
  */
 #include "api/api_private.h"
 #include "base/clock.h"
@@ -9,156 +9,6 @@
 
 #include <math.h>
 #include <stdio.h>
-
-/* One family of samples with a row of some targets for each scope and socket. */
-struct row_family {
-	enum metrics_type type;
-	const char *name;
-	const char *help;
-	double (*pick)(const struct live_row *row);
-	bool current;       /* only rows of the last tick */
-	const char *target; /* a reserved one; NULL: containers */
-};
-
-static double pick_total(const struct live_row *row)
-{
-	return row->total_j;
-}
-
-static double pick_dynamic_total(const struct live_row *row)
-{
-	return row->total_dynamic_j;
-}
-
-static double pick_power(const struct live_row *row)
-{
-	return row->power_w;
-}
-
-static double pick_dynamic(const struct live_row *row)
-{
-	return row->dynamic_w;
-}
-
-static double pick_sd(const struct live_row *row)
-{
-	return row->sd_w;
-}
-
-static const struct row_family row_families[] = {
-	{METRICS_COUNTER, "wattribute_container_joules_total",
-	 "Energy of a container since the server's start, static part as --static says.", pick_total, false,
-	 NULL},
-	{METRICS_COUNTER, "wattribute_container_dynamic_joules_total",
-	 "Energy of a container since the server's start without the static part.", pick_dynamic_total, false,
-	 NULL},
-	{METRICS_GAUGE, "wattribute_container_watts", "Power of a container in the last tick.", pick_power,
-	 true, NULL},
-	{METRICS_GAUGE, "wattribute_container_dynamic_watts",
-	 "Power of a container in the last tick without the static part.", pick_dynamic, true, NULL},
-	{METRICS_GAUGE, "wattribute_container_sd_watts",
-	 "How sure the model is of a container's power in the last tick: its standard deviation.", pick_sd,
-	 true, NULL},
-	{METRICS_COUNTER, "wattribute_machine_joules_total",
-	 "Energy of the machine since the server's start, as measured.", pick_total, false,
-	 REPORT_TARGET_RAPL},
-	{METRICS_GAUGE, "wattribute_machine_watts", "Power of the machine in the last tick, as measured.",
-	 pick_power, true, REPORT_TARGET_RAPL},
-	{METRICS_COUNTER, "wattribute_system_joules_total",
-	 "Energy outside of containers since the server's start.", pick_total, false, REPORT_TARGET_SYSTEM},
-	{METRICS_GAUGE, "wattribute_system_watts", "Power outside of containers in the last tick.",
-	 pick_power, true, REPORT_TARGET_SYSTEM},
-	{METRICS_COUNTER, "wattribute_idle_joules_total", "Static energy that --static none gives to no one.",
-	 pick_total, false, REPORT_TARGET_IDLE},
-	{METRICS_GAUGE, "wattribute_predicted_watts",
-	 "The model's prediction for the last tick, made before its energy was seen.", pick_power, true,
-	 REPORT_TARGET_GLOBAL},
-};
-
-static void write_target(struct metrics_writer *writer, const struct row_family *family,
-			 const struct machine *machine, const struct live_target *target)
-{
-	bool last = target->last_ms == machine->live.time_ms;
-
-	for (unsigned i = 0; i < target->n_sockets * REPORT_SCOPES; i++) {
-		const struct live_row *row = &target->rows[i];
-		unsigned socket = i / REPORT_SCOPES;
-		char package[12];
-		const char *labels[] = {
-			"sensor",
-			machine->name,
-			"scope",
-			report_scope_names[i % REPORT_SCOPES],
-			"socket",
-			package,
-			family->target ? NULL : "container_name",
-			target->name,
-			"container_id",
-			target->container_id,
-			NULL,
-		};
-
-		if (family->current ? !last || !row->present : !row->present && !(row->total_j > 0))
-			continue;
-		if (socket >= machine->live.n_sockets || !isfinite(family->pick(row)))
-			continue;
-		(void)snprintf(package, sizeof(package), "%u", machine->live.packages[socket]);
-		metrics_sample(writer, labels, family->pick(row));
-	}
-}
-
-static void write_family(struct metrics_writer *writer, const struct row_family *family,
-			 const struct server *server)
-{
-	metrics_family(writer, family->type, family->name, family->help);
-	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		const struct live_target *target;
-
-		if (family->target) {
-			target = live_find(&machine->live, family->target);
-			if (target)
-				write_target(writer, family, machine, target);
-			continue;
-		}
-		for (target = machine->live.targets; target; target = target->hh.next) {
-			if (!report_target_is_row(target->name))
-				write_target(writer, family, machine, target);
-		}
-	}
-}
-
-/* Who a container is, to be joined with by its name. */
-static void write_info(struct metrics_writer *writer, const struct server *server)
-{
-	metrics_family(writer, METRICS_GAUGE, "wattribute_container_info",
-		       "1; the properties of a container are in the labels.");
-	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		const struct live_target *target = machine->live.targets;
-
-		for (; target; target = target->hh.next) {
-			const struct known_target *known =
-				known_find_container(&machine->known, target->name, target->container_id);
-			const char *labels[] = {"sensor",
-						machine->name,
-						"container_name",
-						target->name,
-						"container_id",
-						target->container_id,
-						"runtime",
-						known_text(known, KNOWN_RUNTIME),
-						"image",
-						known_text(known, KNOWN_IMAGE),
-						"pod",
-						known_text(known, KNOWN_POD),
-						"namespace",
-						known_text(known, KNOWN_NAMESPACE),
-						NULL};
-
-			if (known)
-				metrics_sample(writer, labels, 1);
-		}
-	}
-}
 
 struct counter_family {
 	const char *name;
@@ -205,7 +55,7 @@ static void write_counters(struct metrics_writer *writer, const struct server *s
 
 		metrics_family(writer, METRICS_COUNTER, family->name, family->help);
 		for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-			const char *labels[] = {"sensor", machine->name, NULL};
+			const char *labels[] = {"machine", machine->name, NULL};
 			const uint64_t *value =
 				(const uint64_t *)(const void *)((const char *)&machine->n + family->offset);
 
@@ -228,8 +78,8 @@ static void write_models(struct metrics_writer *writer, const struct server *ser
 			unsigned socket = i / REPORT_SCOPES;
 			char package[12];
 			const char *labels[] = {
-				"sensor", machine->name, "scope",   report_scope_names[i % REPORT_SCOPES],
-				"socket", package,       "formula", machine->config->ops->name,
+				"machine", machine->name, "scope",   report_scope_names[i % REPORT_SCOPES],
+				"socket",  package,       "formula", machine->config->ops->name,
 				NULL};
 
 			(void)snprintf(package, sizeof(package), "%u", machine->live.packages[socket]);
@@ -259,7 +109,7 @@ static void write_sensors(struct metrics_writer *writer, const struct server *se
 
 	metrics_family(writer, METRICS_GAUGE, names[what][0], names[what][1]);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		const char *labels[] = {"sensor", machine->name, NULL};
+		const char *labels[] = {"machine", machine->name, NULL};
 		const double values[] = {
 			(double)(now_ms - machine->time_ms) / 1000,
 			join_pending(machine->join),
@@ -279,7 +129,7 @@ static void write_lost_time(struct metrics_writer *writer, const struct server *
 	metrics_family(writer, METRICS_COUNTER, "wattribute_sensor_lost_cpu_seconds_total",
 		       "CPU time that the sensor could attribute to no cgroup.");
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		const char *labels[] = {"sensor", machine->name, NULL};
+		const char *labels[] = {"machine", machine->name, NULL};
 
 		metrics_sample(writer, labels, machine->n.lost_cpu_s);
 	}
@@ -310,6 +160,8 @@ static void write_store(struct metrics_writer *writer, const struct server *serv
 		  "Requests waiting for the store's answer.", db_client_waiting(server->output));
 	write_one(writer, METRICS_GAUGE, "wattribute_store_away", "1 while the store does not answer.",
 		  server->away);
+	write_one(writer, METRICS_GAUGE, "wattribute_standby",
+		  "1 while another server writes to the store and this one waits.", server->standby);
 	write_one(writer, METRICS_COUNTER, "wattribute_store_troubles_total",
 		  "Times that the store did not answer.", (double)server->n.troubles);
 	write_one(writer, METRICS_COUNTER, "wattribute_reads_total", "Answers to requests for reports.",
@@ -328,17 +180,44 @@ static void write_store(struct metrics_writer *writer, const struct server *serv
 		  (double)recaps->waiting);
 }
 
+static void write_infos(struct metrics_writer *writer, const struct server *server)
+{
+	const char *const build[] = {"version", WATTRIBUTE_VERSION, "formula", server->config->ops->name,
+				     NULL};
+
+	metrics_family(writer, METRICS_GAUGE, "wattribute_build_info",
+		       "1; the server's version and formula are in the labels.");
+	metrics_sample(writer, build, 1);
+	metrics_family(
+		writer, METRICS_GAUGE, "wattribute_sensor_info",
+		"1; what a machine's sensor measures by, its version and the processor are in the labels.");
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		const char *labels[] = {"machine",
+					machine->name,
+					"sensor",
+					machine->sensor,
+					"energy_source",
+					machine->energy_source,
+					"activity_source",
+					machine->activity_source,
+					"cpu_model",
+					machine->cpu_model,
+					"sensor_version",
+					machine->version,
+					NULL};
+
+		metrics_sample(writer, labels, 1);
+	}
+}
+
 static void write_all(void *data, struct metrics_writer *writer)
 {
-	static const char *const build[] = {"version", WATTRIBUTE_VERSION, NULL};
-	const struct server *server = data;
+	const uint64_t begun_ns = clock_monotonic_ns();
+	struct server *server = data;
 	const struct http_statistics *http = http_get_statistics(server->api->http);
 
-	metrics_family(writer, METRICS_GAUGE, "wattribute_build_info", "1; the version is in the label.");
-	metrics_sample(writer, build, 1);
-	for (size_t i = 0; i < sizeof(row_families) / sizeof(row_families[0]); i++)
-		write_family(writer, &row_families[i], server);
-	write_info(writer, server);
+	write_infos(writer, server);
+	api_metrics_write_power(writer, server);
 	write_counters(writer, server);
 	write_models(writer, server, true);
 	write_models(writer, server, false);
@@ -348,6 +227,11 @@ static void write_all(void *data, struct metrics_writer *writer)
 	write_store(writer, server);
 	write_one(writer, METRICS_COUNTER, "wattribute_http_requests_total", "Requests.",
 		  (double)http->requests);
+	write_one(writer, METRICS_COUNTER, "wattribute_http_crowded_total",
+		  "Connections closed because too many sent no whole request.", (double)http->crowded);
+	api_metrics_write_process(writer, server);
+	write_one(writer, METRICS_GAUGE, "wattribute_scrape_duration_seconds",
+		  "How long it took to make this answer.", (double)(clock_monotonic_ns() - begun_ns) / 1e9);
 }
 
 int api_metrics_register(struct metrics *metrics, struct server *server)

@@ -16,6 +16,9 @@ struct api {
 	struct http *http;
 	struct metrics *metrics;
 	unsigned n_history_jobs;
+	uint64_t say_login_at_ns; /* the next warning of a wrong password */
+	uint64_t left_out;        /* of /metrics */
+	int statm;                /* of /proc; -1: none */
 };
 
 /* Routes' handlers; `data` is the api. */
@@ -24,6 +27,7 @@ void api_get_recaps(struct http_request *request, void *data);
 void api_get_machine_recaps(struct http_request *request, void *data);
 void api_get_latest(struct http_request *request, void *data);
 void api_get_sensors(struct http_request *request, void *data);
+void api_get_machine(struct http_request *request, void *data);
 void api_get_machines(struct http_request *request, void *data);
 void api_get_target(struct http_request *request, void *data);
 void api_get_live(struct http_request *request, void *data);
@@ -31,18 +35,26 @@ void api_get_history(struct http_request *request, void *data);
 void api_get_root(struct http_request *request, void *data);
 void api_get_page(struct http_request *request, void *data);
 
+/* "a, b, c and 12 more", or "none yet"; as many names as fit. */
+void api_list_machines(const struct server *server, char *ret, size_t size);
 /* A number, or null if it is not finite. New reference. */
 json_t *api_number(double value);
+/* Adds what is known of a container to its JSON; NULL: nothing. */
+void api_describe(json_t *value, const struct known_target *known);
 /* A document as plain JSON: dates in ISO 8601, ids in hex. New reference, NULL if out of memory. */
 json_t *api_json_of_bson(const bson_t *document);
 /* Answers with the value and releases it; NULL: 500. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *value);
 /*
- * The machine that `database` and `machine` name; NULL after having answered 403 or 404 with what is known
- * instead.
+ * The machine that `database` and `machine` name; NULL: a 403 or 404 that lists the known names has been
+ * sent.
  */
 struct machine *api_find_machine(struct api *api, struct http_request *request, const char *database,
 				 const char *machine);
 
 /* Registers what /metrics shows. 0 or a negative errno. */
 int api_metrics_register(struct metrics *metrics, struct server *server);
+/* Its parts: power; the process, whose file is opened while there are rights. */
+void api_metrics_write_power(struct metrics_writer *writer, struct server *server);
+void api_metrics_write_process(struct metrics_writer *writer, const struct server *server);
+int api_metrics_open_process(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST of runs and GET of recaps. An answer waits for the recap, but no longer than requested; the recap is
- * written whether or not the client still waits.
+ * POST of runs and GET of recaps. The answer waits for the recap, but no longer than requested; the recap is
+ * written even if the client has gone.
  */
 #include "api/api_private.h"
 #include "document/collections.h"
@@ -19,16 +19,16 @@
 
 #define TEXT_MAX       4096
 #define WAIT_EXTRA_S   5.0  /* after --recap-timeout, for the store */
-#define NOTE_S         20.0 /* for the store to take a run that nobody waits for */
+#define NOTE_S         20.0 /* for the store to accept a run that nobody waits for */
 #define LIST_LIMIT     100
 #define LIST_LIMIT_MAX 10000
 #define RETRY_TEXT     "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"
 
-/* Somebody who waits for a recap. */
+/* A client that waits for a recap. */
 struct waiter {
 	struct api *api;
 	struct http_request *http;
-	struct recaps_entry *entry; /* NULL once it is made */
+	struct recaps_entry *entry; /* NULL once the recap is made */
 	ev_timer timer;
 	double timeout_s;
 	bool text;
@@ -117,7 +117,7 @@ static struct waiter *waiter_new(struct api *api, struct http_request *http, con
 	return NULL;
 }
 
-/* Somebody who waits until the store has a run that is to be worked on later. */
+/* A client that waits until the store has saved a run for later processing. */
 struct noter {
 	struct http_request *http;
 	struct recaps_entry *entry;
@@ -165,7 +165,7 @@ static void noter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
 	noter_free(noter);
 }
 
-/* Hands a run over that nobody waits for; the answer says that the store has it. */
+/* Queues a run that nobody waits for; the answer confirms that the store has it. */
 static void post_async(struct api *api, struct http_request *http, struct recap_query *query)
 {
 	struct noter *noter = calloc(1, sizeof(*noter));
@@ -201,7 +201,7 @@ static void add_parameter(void *data, const char *name, const char *value)
 	recap_query_add(data, name, value);
 }
 
-/* Hands the run over; the request is the list's afterwards. */
+/* Queues the run; the list then owns the request. */
 static void post_query(struct api *api, struct http_request *http, struct recap_query *query)
 {
 	struct waiter *waiter = waiter_new(api, http, query);
@@ -233,6 +233,7 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 	const struct server *server = api->server;
 	struct machine *machine;
 	const char *nearest;
+	char known[512];
 
 	if (database && strcmp(database, server->config->database_name) != 0) {
 		http_answer_error(request, 403,
@@ -241,31 +242,29 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 				  database, server->config->database_name);
 		return NULL;
 	}
+	if (server->standby) {
+		http_answer_error(request, 503, "this server is a standby; ask the one that computes: %s",
+				  server->writer);
+		return NULL;
+	}
 	machine = server_find_host(server, name);
 	if (machine)
 		return machine;
 	nearest = server_nearest_machine(server, name);
-	http_answer_error(request, 404,
-			  "no sensor named '%.64s' has written here%s%s%s; known: %u, see /api/sensors", name,
+	api_list_machines(server, known, sizeof(known));
+	http_answer_error(request, 404, "no sensor named '%.64s' has written here%s%s%s; known: %s", name,
 			  nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "",
-			  HASH_COUNT(server->machines));
+			  known);
 	return NULL;
 }
 
-/* The same parameters as one JSON object: text, numbers, true and false. False: answered with what is wrong.
- */
-static bool add_json(struct http_request *request, struct recap_query *query)
+/* One JSON object: text, numbers, true and false. False: an error has been sent. */
+static bool add_json(struct http_request *request, const char *body, size_t length, struct recap_query *query)
 {
-	const char *type = http_request_header(request, "Content-Type");
-	size_t length;
-	const char *body = http_request_body(request, &length);
 	const char *key;
 	json_error_t error;
-	json_t *object, *value;
+	json_t *object = json_loadb(body, length, 0, &error), *value;
 
-	if (!length || !type || strncasecmp(type, "application/json", 16) != 0)
-		return true;
-	object = json_loadb(body, length, 0, &error);
 	if (!json_is_object(object)) {
 		http_answer_error(request, 400, "the body is not a JSON object: %s",
 				  object ? "no object" : error.text);
@@ -285,6 +284,24 @@ static bool add_json(struct http_request *request, struct recap_query *query)
 	return true;
 }
 
+/* The body's parameters beside those of the address. False: an error has been sent. */
+static bool add_body(struct http_request *request, struct recap_query *query)
+{
+	const char *type = http_request_header(request, "Content-Type");
+	size_t length;
+	const char *body = http_request_body(request, &length);
+
+	if (!length || http_request_has_form(request))
+		return true;
+	if (type && strncasecmp(type, "application/json", 16) == 0)
+		return add_json(request, body, length, query);
+	http_answer_error(request, 415,
+			  "a body of type '%.64s' is not read; send the parameters in the address, as a form "
+			  "(application/x-www-form-urlencoded, curl's -d) or as application/json",
+			  type ? type : "");
+	return false;
+}
+
 void api_post_recap(struct http_request *request, void *data)
 {
 	struct api *api = data;
@@ -301,7 +318,7 @@ void api_post_recap(struct http_request *request, void *data)
 	}
 	query.text = accept && strncmp(accept, "text/plain", 10) == 0;
 	http_request_each_parameter(request, add_parameter, &query);
-	if (!add_json(request, &query))
+	if (!add_body(request, &query))
 		; /* answered */
 	else if (recap_query_finish(&query, clock_realtime_ms()) < 0)
 		http_answer_error(request, 400, "%s", query.error);
@@ -312,7 +329,7 @@ void api_post_recap(struct http_request *request, void *data)
 	recap_query_done(&query);
 }
 
-/* A list of recaps that somebody waits for. */
+/* A client that waits for a list of recaps. */
 struct lister {
 	struct http_request *http; /* NULL: gone */
 	char *name;                /* NULL: all */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GET /api/target: what the sensor wrote of one target (collection target<machine>), labels included; and
- * GET /api/machines: which machines there are.
+ * GET /api/machines and GET /<database>/<machine>: which machines there are, and whether this is one.
  */
 #include "api/api_private.h"
+#include "base/clock.h"
 #include "document/collections.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void asker_gone(struct http_request *http, void *data)
 {
@@ -76,4 +79,47 @@ void api_get_machines(struct http_request *request, void *data)
 					    machine->energy_source, "estimated", machine->live.estimated,
 					    "timestamp", (json_int_t)machine->live.time_ms));
 	api_answer_json(request, 200, json_pack("{so}", "machines", machines));
+}
+
+void api_list_machines(const struct server *server, char *ret, size_t size)
+{
+	static const char more[] = " and 4294967295 more";
+	size_t length = 0;
+	unsigned n = 0, count = HASH_COUNT(server->machines);
+
+	(void)snprintf(ret, size, "none yet");
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next, n++) {
+		if (length + strlen(machine->name) + sizeof(more) + 2 > size)
+			break;
+		length += (size_t)snprintf(ret + length, size - length, "%s%s", n ? ", " : "", machine->name);
+	}
+	if (n < count)
+		(void)snprintf(ret + length, size - length, "%s%u%s", n ? " and " : "", count - n,
+			       n ? " more" : " with long names");
+}
+
+/* For tester.sh, before a run: is a run of this machine measured here, and how? */
+void api_get_machine(struct http_request *request, void *data)
+{
+	const char *database = http_request_part(request, 0);
+	const struct machine *machine;
+	json_t *value;
+
+	if (strcmp(database, "api") == 0 || strcmp(database, "page") == 0) {
+		api_get_root(request, data);
+		return;
+	}
+	machine = api_find_machine(data, request, database, http_request_part(request, 1));
+	if (!machine)
+		return;
+	value = json_pack("{ss ss ss ss sb}", "database", database, "sensor", machine->name, "formula",
+			  machine->config->ops->name, "energy_source", machine->energy_source, "estimated",
+			  machine->live.estimated);
+	(void)json_object_set_new(
+		value, "age",
+		api_number(machine->time_ms == INT64_MIN
+				   ? NAN
+				   : (double)(clock_realtime_ms() - machine->time_ms) / 1000));
+	(void)json_object_set_new(value, "interval", api_number(machine->live.interval_s));
+	api_answer_json(request, 200, value);
 }

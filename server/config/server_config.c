@@ -4,17 +4,284 @@
  * of the daemon; man/wattribute-server.8 lists the same options (a lint test compares).
  */
 #include "config/server_config.h"
-
-#include "config/server_options.h"
-#include "base/state_dir.h"
+#include "base/cleanup.h"
+#include "base/folder.h"
 #include "store/store.h"
+#include "store/store_bounds.h"
 #include "base/text.h"
 #include "base/reason.h"
+#include "process/sandbox.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define FIELD(member) CONFIG_FIELD(struct server_config, member)
+#define TITLE(text)                                                                                          \
+	{                                                                                                    \
+		.type = CONFIG_TITLE, .help = (text)                                                         \
+	}
+
+static const char *const static_names[] = {"proportional", "none", "equal", "quota", NULL};
+
+static const struct config_row rows[] = {
+	TITLE("Input and output:"),
+	{.name = "uri",
+	 .letter = 'U',
+	 FIELD(uri),
+	 .flags = CONFIG_URI,
+	 .placeholder = "URI",
+	 .help = "store for both input and output"},
+	{.name = "input",
+	 .letter = 'i',
+	 FIELD(input),
+	 .flags = CONFIG_URI,
+	 .placeholder = "URI",
+	 .help = "store to read reports from: sqlite:FILE, mongodb://..., bson:FILE, jsonl:FILE; "
+		 "default: the SQLite file in the state folder"},
+	{.name = "output",
+	 .letter = 'o',
+	 FIELD(output),
+	 .flags = CONFIG_URI,
+	 .placeholder = "URI",
+	 .help = "store to write power reports to: as above, or csv:DIR, or null:; default: the input, if it "
+		 "is writable"},
+	{.name = "database",
+	 .letter = 'D',
+	 FIELD(database),
+	 .placeholder = "NAME",
+	 .help = "MongoDB database; the only one that requests may name; default: the one in the URI, else "
+		 "rapls2"},
+	{.name = "sensor",
+	 .letter = 'n',
+	 FIELD(sensors),
+	 .placeholder = "PATTERN",
+	 .help = "machines to serve, by name or by a pattern with * and ?; default: all that have a sensor* "
+		 "collection"},
+	{.name = "state-dir",
+	 FIELD(state_dir),
+	 .placeholder = "DIR",
+	 .help = "folder of the SQLite file; default: $STATE_DIRECTORY, /var/lib/wattribute for root, else "
+		 "~/.local/state/wattribute"},
+	{.name = "durable",
+	 FIELD(durable),
+	 .help = "SQLite: wait for the disk at each transaction, so that a power cut loses none"},
+	{.name = "retention",
+	 FIELD(retention_ms),
+	 .placeholder = "TIME",
+	 .fallback = STORE_RETENTION_DEFAULT,
+	 .help = "delete power reports and reports older than this, but no recaps; 0: keep all, also the "
+		 "default "
+		 "with MongoDB and with --once"},
+	{.name = "store-size",
+	 CONFIG_FIELD_AS(CONFIG_SIZE, struct server_config, store_size),
+	 .fallback = STORE_SIZE_DEFAULT,
+	 .help = "size of the SQLite file above which its oldest ticks are deleted; 0: no limit, also the "
+		 "default "
+		 "with --once"},
+	{.name = "renew-damaged-store",
+	 FIELD(renew_damaged),
+	 .help = "keep a damaged SQLite file under another name at the start, and begin a new one"},
+	{.name = "once",
+	 FIELD(once),
+	 .help = "process all reports in the input, the last tick included, and exit"},
+	{.name = "resume",
+	 FIELD(resume),
+	 .help = "with --once: start at the stored position with the stored model, and store both"},
+	TITLE("From reports to watts:"),
+	{.name = "formula",
+	 .letter = 'F',
+	 FIELD(formula_index),
+	 .fallback = "pooled",
+	 .choices = formula_names,
+	 .help = "the model that turns counts into watts"},
+	{.name = "static",
+	 FIELD(static_policy),
+	 .fallback = "proportional",
+	 .choices = static_names,
+	 .help = "who carries the static power: proportional (to dynamic power), none (it becomes the row "
+		 "'idle'), equal, or quota"},
+	{.name = "cpus",
+	 FIELD(n_cpus),
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 65536,
+	 .help = "for --static quota: number of the machine's CPUs; 0: derive it from the reports"},
+	{.name = "grace",
+	 FIELD(grace_ms),
+	 .placeholder = "TIME",
+	 .fallback = "2s",
+	 .max = 3600000,
+	 .help = "how long an incomplete tick waits after a later one has begun"},
+	{.name = "disable-cpu-formula", FIELD(no_cpu), .help = "skip the scope cpu"},
+	{.name = "disable-dram-formula", FIELD(no_dram), .help = "skip the scope dram"},
+	TITLE("Formula smartwatts:"),
+	{.name = "strict-reference",
+	 FIELD(formula.strict_reference),
+	 .help = "reproduce the package's results, known defects included"},
+	{.name = "cpu-tdp",
+	 FIELD(formula.cpu_tdp_w),
+	 .placeholder = "WATTS",
+	 .fallback = "400",
+	 .min = 1,
+	 .max = 100000,
+	 .help = "thermal design power of a socket"},
+	{.name = "cpu-base-clock",
+	 FIELD(formula.cpu_base_clock_mhz),
+	 .placeholder = "MHZ",
+	 .fallback = "100",
+	 .min = 1,
+	 .max = 100000,
+	 .help = "step between two frequency layers"},
+	{.name = "cpu-base-freq",
+	 FIELD(formula.cpu_base_freq_mhz),
+	 .placeholder = "MHZ",
+	 .fallback = "2100",
+	 .min = 100,
+	 .max = 100000,
+	 .help = "nominal frequency"},
+	{.name = "sensor-reports-frequency",
+	 FIELD(formula.interval_ms),
+	 .placeholder = "MS",
+	 .fallback = "1000",
+	 .min = 1,
+	 .max = 3600000,
+	 .help = "length of a tick if the sensor does not report it"},
+	{.name = "cpu-error-threshold",
+	 FIELD(formula.error_threshold_w[REPORT_SCOPE_CPU]),
+	 .placeholder = "WATTS",
+	 .fallback = "2",
+	 .min = 0,
+	 .max = 100000,
+	 .help = "error above which a model is refitted, scope cpu"},
+	{.name = "dram-error-threshold",
+	 FIELD(formula.error_threshold_w[REPORT_SCOPE_DRAM]),
+	 .placeholder = "WATTS",
+	 .fallback = "2",
+	 .min = 0,
+	 .max = 100000,
+	 .help = "the same, scope dram"},
+	{.name = "learn-min-samples-required",
+	 FIELD(learn_min_samples),
+	 .placeholder = "N",
+	 .fallback = "10",
+	 .min = 2,
+	 .max = 100000,
+	 .help = "number of ticks before the first model"},
+	{.name = "learn-history-window-size",
+	 FIELD(learn_history),
+	 .placeholder = "N",
+	 .fallback = "60",
+	 .min = 2,
+	 .max = 100000,
+	 .help = "number of ticks that a model is fitted to"},
+	{.name = "learn-error-window-size",
+	 FIELD(learn_error_window),
+	 .placeholder = "N",
+	 .fallback = "60",
+	 .min = 1,
+	 .max = 100000,
+	 .help = "number of ticks over which the error is computed"},
+	{.name = "learn-error-window-method",
+	 FIELD(learn_error_method),
+	 .fallback = "median",
+	 .choices = CONFIG_NAMES("median", "mean"),
+	 .help = "how"},
+	TITLE("HTTP:"),
+	{.name = "listen",
+	 .letter = 'l',
+	 FIELD(listen),
+	 .placeholder = "ADDRESS:PORT",
+	 .fallback = "127.0.0.1:4443",
+	 .help = "address for HTTP requests: recaps, /metrics and /api; \"off\" disables HTTP"},
+	{.name = "token",
+	 FIELD(token),
+	 .flags = CONFIG_SECRET,
+	 .placeholder = "WORD",
+	 .help = "require the header 'Authorization: Bearer WORD', except for /healthz"},
+	{.name = "web-config",
+	 FIELD(web_config),
+	 .placeholder = "FILE",
+	 .help = "TLS, client certificates and users, in the format of the Prometheus exporters"},
+	{.name = "allow-host",
+	 FIELD(hosts),
+	 .placeholder = "NAMES",
+	 .help = "names, separated by commas, under which browsers may reach this server; addresses and "
+		 "names "
+		 "without a dot always may"},
+	{.name = "recap-timeout",
+	 FIELD(recap_timeout_ms),
+	 .placeholder = "TIME",
+	 .fallback = "30s",
+	 .min = 1,
+	 .max = 3600000,
+	 .help = "how long a recap waits for the last reports of its run"},
+	{.name = "expire",
+	 FIELD(expire_ms),
+	 .placeholder = "TIME",
+	 .fallback = "5m",
+	 .min = 1000,
+	 .help = "remove a container, or a machine whose sensor is silent, from /metrics after this time"},
+	{.name = "metrics-limit",
+	 FIELD(metrics_limit),
+	 .placeholder = "N",
+	 .fallback = "10000",
+	 .max = 10000000,
+	 .help = "show at most N containers in /metrics, those that came first; the others are counted"},
+	TITLE("Running:"),
+	{.name = "poll",
+	 FIELD(poll_ms),
+	 .placeholder = "TIME",
+	 .fallback = "100ms",
+	 .min = 5,
+	 .max = 60000,
+	 .help = "interval between two reads for a tick that is due"},
+	{.name = "discover",
+	 FIELD(discover_ms),
+	 .placeholder = "TIME",
+	 .fallback = "2s",
+	 .min = 50,
+	 .max = 3600000,
+	 .help = "interval between two searches for new sensors"},
+	{.name = "save",
+	 FIELD(save_ms),
+	 .placeholder = "TIME",
+	 .fallback = "10s",
+	 .min = 10,
+	 .max = 3600000,
+	 .help = "interval between two writes of position and model"},
+	{.name = "lease",
+	 FIELD(lease_ms),
+	 .placeholder = "TIME",
+	 .fallback = "5s",
+	 .min = 400,
+	 .max = 3600000,
+	 .help = "how long the server that writes to a store may be silent before a second one, its standby, "
+		 "takes over"},
+	{.name = "state-line",
+	 FIELD(state_line_ms),
+	 .placeholder = "TIME",
+	 .fallback = "1m",
+	 .help = "interval between two status lines in the log; 0: none"},
+	{.name = "log-level",
+	 FIELD(log_level),
+	 .fallback = "info",
+	 .choices = log_level_names,
+	 .help = "lowest severity that is logged"},
+	{.name = "user",
+	 FIELD(user),
+	 .placeholder = "NAME",
+	 .help = "user of all processes when started as root; default: they become wattribute if there is "
+		 "one, "
+		 "else nobody; the process of a store in a file stays root"},
+	{.name = "sandbox",
+	 FIELD(sandbox),
+	 .fallback = "errno",
+	 .choices = sandbox_mode_names,
+	 .help = "what the seccomp filter does with a system call that the server does not need"},
+};
 
 #define DEFAULT_PORT 4443
 
@@ -90,24 +357,32 @@ static void settle_formula(struct server_config *config)
 	config->formula.learn_error_window = (unsigned)config->learn_error_window;
 	config->formula.learn_error_mean = config->learn_error_method == 1;
 	config->ops = formula_all[config->formula_index];
+	(void)snprintf(config->about, sizeof(config->about), "formula %s, static power %s", config->ops->name,
+		       static_names[config->static_policy]);
+}
+
+/* Bounded by default is what grows on this disk without anybody looking after it. */
+static void settle_bounds(struct server_config *config, const struct config *loaded)
+{
+	bool bounded = store_uri_traits(config->output_uri) & STORE_BOUNDED && !config->once;
+
+	if (!bounded && config_get_origin(loaded, "retention") == CONFIG_DEFAULT)
+		config->retention_ms = 0;
+	if (!bounded && config_get_origin(loaded, "store-size") == CONFIG_DEFAULT)
+		config->store_size = 0;
 }
 
 static int finish(void *target, const struct config *loaded, struct reason *why)
 {
 	struct server_config *config = target;
-	char levels[64];
-	int r;
+	int r = config->state_dir || (config->state_dir = folder_state_default()) ? 0 : -ENOMEM;
 
-	(void)loaded;
-	if (log_level_parse(config->log_level, &config->level) < 0)
-		return reason_set(why, -EINVAL, "--log-level '%s': one of %s", config->log_level,
-				  text_join(log_level_names + LOG_LEVEL_ERROR,
-					    LOG_LEVEL_DEBUG - LOG_LEVEL_ERROR + 1, levels, sizeof(levels)));
-	r = config->state_dir || (config->state_dir = state_dir_default()) ? 0 : -ENOMEM;
 	if (r == 0)
 		r = settle_stores(config, why);
 	if (r == 0)
 		r = settle_listen(config, why);
+	if (r == 0)
+		settle_bounds(config, loaded);
 	settle_formula(config);
 	return r;
 }
@@ -121,8 +396,8 @@ const struct config_spec server_config_spec = {
 	.program = "wattribute-server",
 	.about = "Joins the reports of sensors into ticks, turns them into watts per container, and writes "
 		 "recaps of runs.",
-	.rows = server_option_rows,
-	.n_rows = SERVER_OPTION_ROWS,
+	.rows = rows,
+	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct server_config),
 	.daemon = true,
 	.default_file = "/etc/wattribute/server.json",

@@ -17,6 +17,7 @@ struct server_config {
 	char *state_dir;
 	char *listen;
 	char *token;
+	char *web_config; /* file */
 	struct config_list sensors;
 	bool once;
 	bool resume;       /* with --once: start from the stored position and model, and store them */
@@ -28,14 +29,19 @@ struct server_config {
 	int static_policy;
 	double n_cpus;
 	uint64_t retention_ms;
+	bool durable;
+	uint64_t store_size; /* bytes; 0: no limit */
+	bool renew_damaged;
 	uint64_t grace_ms;
 	uint64_t poll_ms;
 	uint64_t save_ms;
+	uint64_t lease_ms;
 	uint64_t discover_ms;
 	uint64_t expire_ms;
+	int64_t metrics_limit; /* containers */
 	uint64_t state_line_ms;
 	uint64_t recap_timeout_ms;
-	char *log_level;
+	int log_level; /* index into log_level_names */
 	char *user;
 	char *hosts; /* names, with commas between */
 	int sandbox;
@@ -43,10 +49,11 @@ struct server_config {
 	char database_name[STORE_DATABASE_SIZE]; /* that requests may name */
 	char *input_uri;
 	char *output_uri;
-	char *address; /* NULL: no HTTP */
+	char about[128]; /* how it computes: formula and static power */
+	char *address;   /* NULL: no HTTP */
 	uint16_t port;
+	struct web_config *web; /* main.c reads it in the process that answers requests; NULL elsewhere */
 	const struct formula_ops *ops;
-	enum log_level level;
 };
 
 extern const struct config_spec server_config_spec;

@@ -8,17 +8,20 @@
 
 #include "base/clock.h"
 #include "db/db_group.h"
+#include "db/db_lease.h"
 #include "db/db_protocol.h"
 #include "base/log.h"
 #include "base/reason.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DB_BACKOFF_FIRST_MS 100
 #define DB_BACKOFF_MAX_MS   5000
+#define DB_TRIM_PAUSE_MS    200
 #define DB_TOLD_LATE_MAX    64                        /* successful appends not reported yet */
 #define DB_KEPT             ((size_t)4 * 1024 * 1024) /* memory that is kept */
 
@@ -26,6 +29,7 @@ struct db {
 	int socket;
 	const struct db_options *options;
 	struct store *store;
+	struct store_bounds bounds;
 	uint8_t *buffer;
 	struct db_group group; /* writings that wait */
 	unsigned n_done;       /* successful appends, to be reported */
@@ -34,9 +38,10 @@ struct db {
 	struct store_read read;
 	bool trouble; /* reported to the loop that the store is away */
 	bool gone;    /* the loop has closed its end */
+	struct db_lease lease;
 };
 
-/* A request as it was taken apart; strings point into the receive buffer. The group's: type 0. */
+/* A decoded request; strings point into the receive buffer. The group's: type 0. */
 struct db_request {
 	enum db_message type;
 	const char *collection;
@@ -56,7 +61,14 @@ static void tell_trouble(struct db *db, bool trouble)
 		(void)ipc_send(db->socket, DB_TROUBLE, 0, db->answer.data, db->answer.length, NULL, 0);
 }
 
-/* Waits; false if the loop has exited in the meantime. */
+static void tell_role(struct db *db)
+{
+	batch_clear(&db->answer);
+	if (ipc_put_string(&db->answer, db->lease.who) == 0)
+		(void)ipc_send(db->socket, DB_ROLE, 0, db->answer.data, db->answer.length, NULL, 0);
+}
+
+/* Waits; false if the loop has exited meanwhile. */
 static bool wait_before_retry(struct db *db, int ms)
 {
 	struct pollfd poll_fd = {.fd = db->socket, .events = 0};
@@ -92,9 +104,19 @@ static enum store_result try_store(struct db *db, const struct db_request *reque
 	case DB_ENSURE:
 		return store_ensure(db->store, request->collection, request->retention_s,
 				    clock_realtime_ms());
+	case DB_LEAD:
+		return db_lease_take(&db->lease, db->store);
 	default:
-		return db_group_write(&db->group, db->store);
+		break;
 	}
+	/* Paused for long, or asleep: who else may have taken over is seen before something is written. */
+	if (db_lease_is_due(&db->lease)) {
+		enum store_result result = db_lease_renew(&db->lease, db->store);
+
+		if (result != STORE_OK)
+			return result;
+	}
+	return db_group_write(&db->group, db->store);
 }
 
 static enum store_result keep_trying(struct db *db, const struct db_request *request)
@@ -116,6 +138,14 @@ static enum store_result keep_trying(struct db *db, const struct db_request *req
 	if (result != STORE_RETRY)
 		tell_trouble(db, false);
 	return result;
+}
+
+/* Another server has taken over: the loop is told, and this process ends. */
+static int superseded(struct db *db)
+{
+	db_lease_lose(&db->lease, db->store);
+	tell_role(db);
+	return -ECANCELED;
 }
 
 /* The documents, if any, are those of db->documents. */
@@ -155,6 +185,8 @@ static int write_group(struct db *db)
 	if (!db->group.n)
 		return 0;
 	result = keep_trying(db, &(struct db_request){0});
+	if (result == STORE_LOST)
+		return superseded(db);
 	for (unsigned i = 0; i < db->group.n && r == 0 && !db->gone; i++) {
 		const struct db_writing *writing = &db->group.writings[i];
 
@@ -200,7 +232,7 @@ static void take_query(struct ipc_cursor *cursor, struct store_query *query)
 		query->target = NULL;
 }
 
-/* Takes a message apart: 1 when the request is whole, 0 when more pieces follow. */
+/* Decodes a message: 1 when the request is complete, 0 when more pieces follow. */
 static int parse(struct db *db, const struct ipc_message *message, struct db_request *request)
 {
 	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
@@ -213,6 +245,7 @@ static int parse(struct db *db, const struct ipc_message *message, struct db_req
 	case DB_PUT:
 		return take_piece(db, &cursor, request->type == DB_PUT);
 	case DB_FLUSH:
+	case DB_LEAD:
 		break;
 	case DB_READ:
 		take_query(&cursor, &request->query);
@@ -247,6 +280,27 @@ static const char *collection_of(const struct db_request *request)
 	return request->type == DB_READ ? request->query.collection : request->collection;
 }
 
+/* Waits for its turn to write; the loop hears each time that another server still does. */
+static int lead(struct db *db, const struct db_request *request)
+{
+	const int wait_ms = (int)(db->options->lease_ms / DB_LEASE_RENEWALS);
+	unsigned n = 0;
+	enum store_result result;
+
+	for (;;) {
+		result = keep_trying(db, request);
+		if (result != STORE_OK || db->lease.held || db->gone)
+			break;
+		tell_role(db);
+		/* With --once: long enough to see whether the other one is alive. */
+		if (db->options->give_up_ms && ++n > 3 * DB_LEASE_RENEWALS)
+			return send_answer(db, DB_ANSWERED_WRITING, STORE_LOST, db->lease.who);
+		if (!wait_before_retry(db, wait_ms))
+			break;
+	}
+	return db->gone ? 0 : send_answer(db, DB_ANSWERED_WRITING, result, store_error(db->store));
+}
+
 static int handle(struct db *db, struct ipc_message *message)
 {
 	struct db_request request;
@@ -267,24 +321,72 @@ static int handle(struct db *db, struct ipc_message *message)
 		return r < 0 ? r : 0;
 	if (request.type == DB_FLUSH)
 		return send_answer(db, DB_ANSWERED_NOTHING, STORE_OK, "");
+	if (request.type == DB_LEAD)
+		return lead(db, &request);
 	result = keep_trying(db, &request);
 	return db->gone ? 0
 			: send_answer(db, is_reading(&request) ? DB_ANSWERED_READING : DB_ANSWERED_WRITING,
 				      result, store_error(db->store));
 }
 
-/* Waits for a message, and stores what has gathered once none is there. */
+static void keep_bounds(struct db *db)
+{
+	if (!store_bounds_keep(&db->bounds, db->store))
+		log_warning("store", 0, "cannot delete old documents yet: %s", store_error(db->store));
+}
+
+static void say_bounds(struct db *db)
+{
+	char uri[256], text[600];
+	struct store_usage usage;
+
+	if (db->options->give_up_ms || !(store_uri_traits(db->options->uri) & STORE_BOUNDED) ||
+	    !(db->options->store.flags & STORE_WRITE) || store_measure(db->store, &usage) != STORE_OK)
+		return;
+	log_info("store", 0, "%s (--retention, --store-size)",
+		 store_bounds_text(&db->bounds, store_uri_display(db->options->uri, uri, sizeof(uri)), &usage,
+				   0, text, sizeof(text)));
+}
+
+/*
+ * Renews the lease whenever that is due, until a message is there: 1; or `most_ms` have passed (-1: no end):
+ * 0. Not to be done with half a batch.
+ */
+static int await_message(struct db *db, int most_ms)
+{
+	struct pollfd poll_fd = {.fd = db->socket, .events = POLLIN};
+	int wait_ms, r;
+
+	do {
+		if (db_lease_is_due(&db->lease) && db_lease_renew(&db->lease, db->store) == STORE_LOST)
+			return superseded(db);
+		/* A renewal that failed is tried again with the next turn, or before the next writing. */
+		wait_ms = db_lease_is_due(&db->lease) ? DB_BACKOFF_FIRST_MS : db_lease_wait_ms(&db->lease);
+		if (most_ms >= 0 && (wait_ms < 0 || most_ms < wait_ms))
+			wait_ms = most_ms;
+		r = poll(&poll_fd, 1, wait_ms);
+	} while (r == 0 && most_ms < 0);
+	return r != 0;
+}
+
+/* Waits for a message; before it has to wait, it stores what has been gathered. */
 static int receive(struct db *db, struct ipc_message *message)
 {
 	struct pollfd poll_fd = {.fd = db->socket, .events = POLLIN};
-	int r;
+	int r = 0;
 
 	if (db->group.n && !db->group.open && poll(&poll_fd, 1, 0) <= 0) {
 		r = write_group(db);
 		if (r < 0 || db->gone)
 			return r < 0 ? r : 0;
 	}
-	return ipc_receive(db->socket, db->buffer, IPC_MESSAGE_MAX + 16, message);
+	/* What is left to delete does not wait for the next writing. */
+	do {
+		if (db->lease.held || !db->options->lease_ms)
+			keep_bounds(db);
+		r = await_message(db, db->bounds.more ? DB_TRIM_PAUSE_MS : -1);
+	} while (r == 0);
+	return r < 0 ? r : ipc_receive(db->socket, db->buffer, IPC_MESSAGE_MAX + 16, message);
 }
 
 static int open_db(struct db *db, const struct db_options *options)
@@ -300,6 +402,10 @@ static int open_db(struct db *db, const struct db_options *options)
 		log_error("store", 0, "%s", why.text);
 		return r;
 	}
+	if (store_error(db->store)[0])
+		log_warning("store", 0, "%s", store_error(db->store));
+	db->bounds = options->bounds;
+	say_bounds(db);
 	return 0;
 }
 
@@ -309,6 +415,7 @@ int db_serve(int socket, const struct db_options *options)
 	struct ipc_message message;
 	int r = open_db(&db, options);
 
+	db_lease_init(&db.lease, options->about ? options->about : "", options->lease_ms);
 	while (r == 0 && !db.gone) {
 		r = receive(&db, &message);
 		if (r == 0)
@@ -317,7 +424,9 @@ int db_serve(int socket, const struct db_options *options)
 	}
 	if (r == -EPIPE || r == -ECONNRESET)
 		r = 0;
-	if (r < 0)
+	if (r == 0 && db.store)
+		db_lease_release(&db.lease, db.store);
+	if (r < 0 && r != -ECANCELED && db.store) /* open_db() has logged why it could not */
 		log_error("store", r, "the store's process is exiting");
 	if (db.store)
 		store_close(db.store);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Queue of messages to the store's process. They are sent as the socket accepts them; answers arrive in the
- * order of the requests (db_client_request.c), so the callbacks are a simple list. Never blocks;
+ * order of the requests, so the callbacks are a simple list. Never blocks;
  * db_client_is_full() reports its growth.
  */
-#include "db/db_client_private.h"
+#include "db/db_client.h"
+#include "db/db_protocol.h"
 
 #include "base/clock.h"
 
@@ -16,14 +17,60 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <ev.h>
+
 #define DB_CLIENT_ASK_MS      2000  /* of silence, while something is awaited */
-#define DB_CLIENT_SILENT_MS   12000 /* more than any call to a store that answers or is away */
+#define DB_CLIENT_SILENT_MS   12000 /* longer than any call takes, whether the store answers or is away */
 #define DB_CLIENT_QUEUE_MAX   ((size_t)8 * 1024 * 1024)
 #define DB_CLIENT_WAITING_MAX 4096
 #define DB_CLIENT_SPARE_MAX   8 /* messages kept with their memory */
 #define DB_CLIENT_ANSWER_KEPT ((size_t)4 * 1024 * 1024)
 
-void db_client_fail(struct db_client *client, int error)
+struct db_message_out {
+	struct db_message_out *next;
+	uint32_t type;
+	struct batch payload;
+};
+
+struct db_waiting {
+	struct db_waiting *next;
+	db_done done;
+	void *data;
+};
+
+/* Answers arrive in the order of the requests. */
+struct db_waiting_line {
+	struct db_waiting *first, **last;
+};
+
+enum db_line { DB_LINE_READINGS, DB_LINE_WRITINGS };
+
+struct db_client {
+	struct ev_loop *loop;
+	int socket;
+	ev_io reader;
+	ev_io writer;
+	struct db_client_events events;
+	struct db_message_out *out_first, **out_last;
+	size_t out_bytes;
+	struct db_message_out *spare;
+	unsigned n_spare;
+	struct db_waiting_line waiting[2]; /* for readings, for writings */
+	unsigned n_waiting;
+	unsigned n_unflushed; /* appends whose answer may be late */
+	struct batch documents;
+	struct batch payload;
+	struct store_statistics statistics;
+	uint8_t *buffer;
+	ev_timer patience; /* while answers are awaited */
+	uint64_t heard_ns; /* when the process last sent something, or waiting for it began */
+	bool away;         /* it has reported that the store is away */
+	bool silent;       /* Nothing more can be asked: reports this to the owner, once. */
+	bool lost;
+};
+
+/* Nothing more can be asked: tells the owner, once. */
+static void fail(struct db_client *client, int error)
 {
 	if (client->lost)
 		return;
@@ -38,7 +85,7 @@ void db_client_fail(struct db_client *client, int error)
 static bool add_name(struct db_client *client, const void *documents, size_t length)
 {
 	if (batch_reserve(&client->documents, length) < 0) {
-		db_client_fail(client, -ENOMEM);
+		fail(client, -ENOMEM);
 		return false;
 	}
 	if (length)
@@ -47,7 +94,7 @@ static bool add_name(struct db_client *client, const void *documents, size_t len
 	return true;
 }
 
-/* Hands the answer to whom it is for; false where nobody waits. */
+/* Passes the answer to its requester; false if nobody waits for one. */
 static bool tell_waiting(struct db_client *client, enum db_line line, const struct db_answer *answer)
 {
 	struct db_waiting *waiting = client->waiting[line].first;
@@ -86,7 +133,7 @@ static void take_answer(struct db_client *client, const struct ipc_message *mess
 	answer.error = ipc_get_string(&cursor);
 	rest = ipc_get_bytes(&cursor, &length);
 	if (cursor.failed)
-		return db_client_fail(client, -EBADMSG);
+		return fail(client, -EBADMSG);
 	for (; n_done > 0 && good; n_done--)
 		good = tell_waiting(client, DB_LINE_WRITINGS, &well);
 	if (good && answered != DB_ANSWERED_NOTHING) {
@@ -95,13 +142,13 @@ static void take_answer(struct db_client *client, const struct ipc_message *mess
 		good = tell_waiting(client,
 				    answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
 				    &answer);
-		/* What one large answer needed is not kept. */
+		/* The memory for a large answer is not kept. */
 		if (client->documents.capacity > DB_CLIENT_ANSWER_KEPT)
 			batch_done(&client->documents);
 		batch_clear(&client->documents);
 	}
 	if (!good)
-		db_client_fail(client, -EBADMSG);
+		fail(client, -EBADMSG);
 }
 
 static void take_message(struct db_client *client, const struct ipc_message *message)
@@ -123,8 +170,13 @@ static void take_message(struct db_client *client, const struct ipc_message *mes
 		if (client->events.trouble)
 			client->events.trouble(client->events.data, away != 0, ipc_get_string(&cursor));
 		break;
+	case DB_ROLE:
+		cursor = ipc_cursor_init(message->payload, message->length);
+		if (client->events.other)
+			client->events.other(client->events.data, ipc_get_string(&cursor));
+		break;
 	default:
-		db_client_fail(client, -EBADMSG);
+		fail(client, -EBADMSG);
 	}
 }
 
@@ -135,13 +187,13 @@ static void readable(struct ev_loop *loop, ev_io *watcher, int events)
 	int r;
 
 	(void)loop, (void)events;
-	/* A few at a time: other watchers have their turn as well. */
+	/* A few at a time, so that other watchers get their turn. */
 	for (unsigned i = 0; i < 16 && !client->lost; i++) {
 		r = ipc_receive(client->socket, client->buffer, IPC_MESSAGE_MAX + 16, &message);
 		if (r == -EAGAIN)
 			return;
 		if (r <= 0) {
-			db_client_fail(client, r < 0 ? r : -EPIPE);
+			fail(client, r < 0 ? r : -EPIPE);
 			return;
 		}
 		ipc_close_fds(&message);
@@ -150,7 +202,7 @@ static void readable(struct ev_loop *loop, ev_io *watcher, int events)
 			client->events.trouble(client->events.data, false, "");
 		client->silent = false;
 		take_message(client, &message);
-		/* Nothing is awaited: to ask once more would be in vain. */
+		/* Nothing is awaited: asking again would be useless. */
 		if (!client->n_waiting)
 			return;
 	}
@@ -165,7 +217,7 @@ static void free_messages(struct db_message_out *out)
 	}
 }
 
-/* What was sent is used again, with its memory. */
+/* A message that was sent is reused, with its memory. */
 static void recycle(struct db_client *client, struct db_message_out *out)
 {
 	bool keep = client->n_spare < DB_CLIENT_SPARE_MAX;
@@ -200,7 +252,7 @@ static void writable(struct ev_loop *loop, ev_io *watcher, int events)
 		if (r == -EAGAIN)
 			return;
 		if (r < 0) {
-			db_client_fail(client, r);
+			fail(client, r);
 			return;
 		}
 		client->out_first = out->next;
@@ -213,14 +265,14 @@ static void writable(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 /*
- * A process that hangs in the database's library, or is stopped, says nothing, and neither that it is away.
- * Appends that went well are told late: that much is asked for before it counts as silence.
+ * A process that hangs in the database's library, or is stopped, reports nothing, not even that the store is
+ * away. Successful appends are reported late, so they are asked for before silence counts.
  */
 static void check_silence(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct db_client *client = timer->data;
 	uint64_t now_ns = clock_monotonic_ns(), silent_ms = (now_ns - client->heard_ns) / CLOCK_NS_PER_MS;
-	char why[200];
+	char why[300];
 
 	(void)loop, (void)events;
 	if (!client->n_waiting || client->lost || client->away) {
@@ -232,11 +284,12 @@ static void check_silence(struct ev_loop *loop, ev_timer *timer, int events)
 	if (silent_ms < DB_CLIENT_SILENT_MS || client->silent)
 		return;
 	client->silent = true;
-	(void)snprintf(why, sizeof(why),
-		       "the process that asks it has not answered for %" PRIu64
-		       " s, not even with an error; can this machine resolve the names of all members of the "
-		       "replica set?",
-		       silent_ms / 1000);
+	(void)snprintf(
+		why, sizeof(why),
+		"the process that asks it has not answered for %" PRIu64
+		" s, not even with an error; is it stopped (SIGSTOP), or does its disk or network hang? With "
+		"a replica set: can this machine resolve the names of all members?",
+		silent_ms / 1000);
 	if (client->events.trouble)
 		client->events.trouble(client->events.data, true, why);
 }
@@ -266,7 +319,7 @@ struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct d
 	ev_timer_init(&client->patience, check_silence, DB_CLIENT_ASK_MS / 1e3, DB_CLIENT_ASK_MS / 1e3);
 	client->patience.data = client;
 	ev_timer_start(loop, &client->patience);
-	/* It keeps no loop running. */
+	/* This timer does not keep the loop running. */
 	ev_unref(loop);
 	return client;
 }
@@ -295,8 +348,12 @@ void db_client_free(struct db_client *client)
 	free(client);
 }
 
-/* What fails at once fails again, and is told, when the loop sends. */
-int db_client_push(struct db_client *client, enum db_message type)
+/*
+ * Sends the message that client->payload holds, at once where nothing waits before it and the socket takes
+ * it; else it is queued, by an exchange of memory. An error of the socket shows when the loop sends. 0,
+ * -EPIPE or -ENOMEM.
+ */
+static int push(struct db_client *client, enum db_message type)
 {
 	struct db_message_out *out;
 	struct batch memory;
@@ -321,7 +378,11 @@ int db_client_push(struct db_client *client, enum db_message type)
 	return 0;
 }
 
-struct db_waiting *db_client_waiter(db_done done, void *data)
+/*
+ * Records the callback. Allocated first, because a request that has been sent cannot be withdrawn. NULL: out
+ * of memory.
+ */
+static struct db_waiting *make_waiting(db_done done, void *data)
 {
 	struct db_waiting *waiting = calloc(1, sizeof(*waiting));
 
@@ -332,7 +393,8 @@ struct db_waiting *db_client_waiter(db_done done, void *data)
 	return waiting;
 }
 
-void db_client_await(struct db_client *client, enum db_line line, struct db_waiting *waiting)
+/* The next answer is for this one. */
+static void await_answer(struct db_client *client, enum db_line line, struct db_waiting *waiting)
 {
 	if (!client->n_waiting)
 		client->heard_ns = clock_monotonic_ns();
@@ -359,4 +421,122 @@ bool db_client_is_full(const struct db_client *client)
 const struct store_statistics *db_client_statistics(const struct db_client *client)
 {
 	return &client->statistics;
+}
+
+static int request_documents(struct db_client *client, enum db_message type, int encoded, db_done done,
+			     void *data)
+{
+	struct db_waiting *waiting = encoded < 0 ? NULL : make_waiting(done, data);
+	int r;
+
+	if (!waiting)
+		return -ENOMEM;
+	r = push(client, type);
+	if (r < 0) {
+		free(waiting);
+		return r;
+	}
+	await_answer(client, type == DB_ENSURE || type == DB_LEAD ? DB_LINE_WRITINGS : DB_LINE_READINGS,
+		     waiting);
+	return 0;
+}
+
+int db_client_lead(struct db_client *client, db_done done, void *data)
+{
+	batch_clear(&client->payload);
+	return request_documents(client, DB_LEAD, 0, done, data);
+}
+
+int db_client_list(struct db_client *client, const char *prefix, db_done done, void *data)
+{
+	batch_clear(&client->payload);
+	return request_documents(client, DB_LIST, ipc_put_string(&client->payload, prefix), done, data);
+}
+
+int db_client_read(struct db_client *client, const struct store_query *query, db_done done, void *data)
+{
+	struct batch *payload = &client->payload;
+	int r = 0;
+
+	batch_clear(payload);
+	r |= ipc_put_string(payload, query->collection);
+	r |= ipc_put_i64(payload, query->after_ms) | ipc_put_i64(payload, query->until_ms);
+	r |= ipc_put_u64(payload, query->offset) | ipc_put_u64(payload, query->limit);
+	r |= ipc_put_u64(payload, query->newest_first) | ipc_put_u64(payload, query->target != NULL);
+	r |= ipc_put_string(payload, query->target ? query->target : "");
+	return request_documents(client, DB_READ, r, done, data);
+}
+
+int db_client_get(struct db_client *client, const char *collection, const char *id, db_done done, void *data)
+{
+	struct batch *payload = &client->payload;
+	int r = 0;
+
+	batch_clear(payload);
+	r |= ipc_put_string(payload, collection);
+	r |= ipc_put_u64(payload, id != NULL) | ipc_put_string(payload, id ? id : "");
+	return request_documents(client, DB_GET, r, done, data);
+}
+
+int db_client_ensure(struct db_client *client, const char *collection, uint64_t retention_s, db_done done,
+		     void *data)
+{
+	struct batch *payload = &client->payload;
+
+	batch_clear(payload);
+	return request_documents(client, DB_ENSURE,
+				 ipc_put_string(payload, collection) | ipc_put_u64(payload, retention_s),
+				 done, data);
+}
+
+static int write_documents(struct db_client *client, enum db_message type, const char *collection,
+			   const struct batch *batch, struct db_waiting *waiting)
+{
+	size_t at = 0;
+	int r;
+
+	if (!waiting)
+		return -ENOMEM;
+	do {
+		size_t length = batch->length - at < DB_PIECE_MAX ? batch->length - at : DB_PIECE_MAX;
+		bool last = at + length == batch->length;
+
+		batch_clear(&client->payload);
+		r = ipc_put_u64(&client->payload, last);
+		r |= ipc_put_string(&client->payload, collection);
+		r |= ipc_put_bytes(&client->payload, batch->data + at, length);
+		r = r < 0 ? -ENOMEM : push(client, type);
+		if (r < 0) {
+			/* Half a batch may be queued: the other side could not parse anything after it. */
+			if (at)
+				fail(client, r);
+			free(waiting);
+			return r;
+		}
+		at += length;
+	} while (at < batch->length);
+	await_answer(client, DB_LINE_WRITINGS, waiting);
+	client->n_unflushed = type == DB_APPEND ? client->n_unflushed + 1 : 0;
+	return 0;
+}
+
+int db_client_append(struct db_client *client, const char *collection, const struct batch *batch,
+		     db_done done, void *data)
+{
+	return write_documents(client, DB_APPEND, collection, batch, make_waiting(done, data));
+}
+
+int db_client_put(struct db_client *client, const char *collection, const struct batch *batch, db_done done,
+		  void *data)
+{
+	return write_documents(client, DB_PUT, collection, batch, make_waiting(done, data));
+}
+
+int db_client_flush(struct db_client *client)
+{
+	if (!client->n_unflushed)
+		return 0;
+	client->n_unflushed = 0;
+	batch_clear(&client->payload);
+	return push(client, DB_FLUSH);
 }

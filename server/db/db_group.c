@@ -57,7 +57,7 @@ bool db_group_touches(const struct db_group *group, const char *collection)
 	return false;
 }
 
-/* The writing's documents, counted; a broken end is the store's to refuse. */
+/* Counts the writing's documents; the store rejects a truncated end. */
 static struct batch group_documents(const struct db_group *group, const struct db_writing *writing)
 {
 	struct batch documents = {.data = group->data.data + writing->offset, .length = writing->length};
@@ -77,8 +77,8 @@ static enum store_result group_write(struct db_group *group, struct store *store
 
 		writing->result = writing->put ? store_put(store, writing->collection, &documents)
 					       : store_append(store, writing->collection, &documents);
-		if (writing->result == STORE_RETRY)
-			return STORE_RETRY;
+		if (writing->result == STORE_RETRY || writing->result == STORE_LOST)
+			return writing->result;
 		if (writing->result != STORE_OK)
 			(void)snprintf(group->error, sizeof(group->error), "%s", store_error(store));
 	}
@@ -109,7 +109,7 @@ void db_group_clear(struct db_group *group)
 		free(group->writings[i].collection);
 	group->n = 0;
 	group->open = false;
-	/* What one large writing needed is not kept. */
+	/* The memory for a large writing is not kept. */
 	if (group->data.capacity > 4 * DB_GROUP_BYTES)
 		batch_done(&group->data);
 	batch_clear(&group->data);

@@ -9,7 +9,7 @@
 #include "process/ipc.h"
 
 enum db_message {
-	/* readings; payload: see db_client_request.c */
+	/* readings; payload: */
 	DB_LIST = 1, /* prefix */
 	DB_READ,     /* collection, after, until, offset, limit, newest, has_target, target */
 	DB_GET,      /* collection, has_id, id */
@@ -17,17 +17,18 @@ enum db_message {
 	DB_ENSURE, /* collection, retention in seconds */
 	DB_APPEND, /* last (0, 1), collection, a piece of the batch */
 	DB_PUT,    /* the same */
-	DB_FLUSH,  /* asks for what was not told yet, once all before it is stored */
+	DB_FLUSH,  /* asks for the results not reported yet, once everything before it is stored */
+	DB_LEAD,   /* asks to write; answered, as a writing, when no other server does */
 	/* answers */
 	DB_PIECE, /* a piece of the documents; of DB_LIST: names, each NUL-ended */
-	DB_DONE, /* writings well done before, what is answered, result, offset, end, damaged, statistics (4),
-		    error text, the rest of the documents */
+	DB_DONE,  /* successful writings so far, what is answered, result, offset, end, damaged, statistics
+		     (4), error text, the rest of the documents */
+	DB_ROLE,  /* who writes, in words; while DB_LEAD waits, and before the end of one that was superseded
+		   */
 	DB_TROUBLE, /* at any time: 1 and why the store is being tried again, or 0: it is back */
 };
 
-/*
- * What a DB_DONE answers. Successful appends are only counted, so that they do not wake the loop one by one.
- */
+/* What a DB_DONE answers. Successful appends are only counted, so that each one does not wake the loop. */
 enum db_answered {
 	DB_ANSWERED_NOTHING,
 	DB_ANSWERED_WRITING,

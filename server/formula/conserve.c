@@ -5,6 +5,7 @@
  * modelled.
  */
 #include "formula/conserve.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <math.h>
@@ -68,24 +69,14 @@ const char *conserve_row_name(const struct tick *tick, const struct conserve_row
 
 static int output_reserve(struct conserve_output *output, const struct tick *tick)
 {
-	size_t rows = (size_t)REPORT_SCOPES * tick->n_sockets * ((size_t)tick->n_targets + 4);
+	size_t rows =
+		((size_t)REPORT_SCOPES * tick->n_sockets + tick->n_aparts) * ((size_t)tick->n_targets + 4);
 	size_t weights = 2 * ((size_t)tick->n_targets + 1);
 
-	if (rows > output->capacity) {
-		struct conserve_row *more = realloc(output->rows, (rows + rows / 2) * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		output->rows = more;
-		output->capacity = (unsigned)(rows + rows / 2);
-	}
-	if (weights > output->weights_capacity) {
-		double *more = realloc(output->weights, (weights + weights / 2) * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		output->weights = more;
-		output->weights_capacity = (unsigned)(weights + weights / 2);
-	}
-	return 0;
+	return ARRAY_RESERVE(output->rows, output->capacity, rows) &&
+			       ARRAY_RESERVE(output->weights, output->weights_capacity, weights)
+		       ? 0
+		       : -ENOMEM;
 }
 
 static struct conserve_row *add_row(struct conserve_output *output, const struct portion *portion, int target)
@@ -119,7 +110,7 @@ static bool target_present(const struct portion *portion, unsigned i)
 	return (portion->tick->targets[i].present >> portion->socket) & 1;
 }
 
-/* CPU time of a target on the socket; the last index is what the machine did beside them. */
+/* CPU time of a target on the socket; the last index is the machine's other activity. */
 static double cpu_time(const struct portion *portion, unsigned i)
 {
 	const double *counts = portion->tick->targets[i].counts + (size_t)portion->socket * TICK_FEATURES;
@@ -168,7 +159,7 @@ static double weights_from_cpu_time(const struct portion *portion)
 	}
 	rest = cpu_time_rest(portion, sum);
 	if (!(sum + rest > 0))
-		rest = 1; /* nobody ran: it belongs to the system */
+		rest = 1; /* nothing ran: it belongs to the system */
 	portion->dynamic[n] = rest;
 	return sum + rest;
 }
@@ -214,7 +205,7 @@ static void add_reserved(struct conserve_output *output, const struct portion *p
 	row_set(row, portion, portion->measured_w - static_w, static_w);
 	row->power_w = portion->measured_w;
 	row->ratio = 1;
-	if (!isfinite(portion->model->predicted_w))
+	if (!(portion->model->predicted_w >= 0 && portion->model->predicted_w <= ABSURD_W))
 		return;
 	row = add_row(output, portion, CONSERVE_GLOBAL);
 	static_w = fmax(fmin(static_w, portion->model->predicted_w), 0);

@@ -36,7 +36,8 @@ enum { CONSERVE_SYSTEM = -1, CONSERVE_IDLE = -2, CONSERVE_RAPL = -3, CONSERVE_GL
 struct conserve_row {
 	int target; /* index into tick->targets, or CONSERVE_... */
 	enum report_scope scope;
-	unsigned socket; /* index into tick->sockets */
+	unsigned
+		socket; /* index into tick->sockets; of the scopes from REPORT_SCOPES on: into tick->aparts */
 	double power_w;
 	double dynamic_w;
 	double static_w;
@@ -52,7 +53,8 @@ struct conserve_output {
 	struct conserve_row *rows;
 	unsigned n_rows;
 	unsigned capacity;
-	unsigned n_degraded; /* sockets whose modelled watts were absurd and went by CPU time, in this tick */
+	unsigned n_degraded; /* sockets whose modelled watts were absurd and were replaced by CPU time, in
+				this tick */
 	double *weights;
 	unsigned weights_capacity;
 };

@@ -5,6 +5,7 @@
  * and as the yardstick for the others. Called through formula_ops; knows nothing of conservation.
  */
 #include "formula/formula.h"
+#include "base/array.h"
 #include "base/reason.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORGET        0.998 /* memory of about 500 ticks */
+#define FORGET        0.998 /* about 500 ticks are remembered */
 #define LOW_LEAK      2e-4  /* the lowest power rises by this part of the distance in each tick */
 #define ERROR_MIX     0.05
 #define STATE_VERSION 1
@@ -59,7 +60,7 @@ static double activity(const double *counts, double interval_s)
 	return isfinite(time) && time > 0 ? time / interval_s * 1e-9 : 0;
 }
 
-/* Slope and intercept of the line; false while nothing has varied. */
+/* Slope and intercept of the line; false until something has varied. */
 static bool line_fit(const struct line *line, double *ret_slope, double *ret_static_w)
 {
 	double var, mean_x, mean_y;
@@ -106,20 +107,6 @@ static void run_socket(struct line *line, double x, double y, struct formula_soc
 	ret_socket->static_w = line_fit(line, &slope, &fixed_w) ? fmin(fixed_w, y) : 0.5 * line->low_w;
 }
 
-static int reserve(struct share_formula *formula, size_t need)
-{
-	double *more;
-
-	if (need <= formula->capacity)
-		return 0;
-	more = realloc(formula->dynamic, (need + need / 2) * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	formula->dynamic = more;
-	formula->capacity = need + need / 2;
-	return 0;
-}
-
 /* Weights by CPU time, in W of the dynamic part. Returns the socket's activity. */
 static double weigh_targets(const struct tick *tick, unsigned k, double *ret_dynamic)
 {
@@ -145,7 +132,7 @@ static int run(void *opaque, const struct tick *tick, struct formula_result *ret
 
 	memset(ret_result, 0, sizeof(*ret_result));
 	(void)snprintf(ret_result->label, sizeof(ret_result->label), "share");
-	if (reserve(formula, width * tick->n_sockets) < 0)
+	if (!ARRAY_RESERVE(formula->dynamic, formula->capacity, width * tick->n_sockets))
 		return -ENOMEM;
 	for (unsigned k = 0; k < tick->n_sockets && !bad_time; k++) {
 		double x = weigh_targets(tick, k, formula->dynamic + k * width);

@@ -49,7 +49,8 @@ struct formula_result {
 	 */
 	double *part_sd[REPORT_SCOPES];
 	bool final;
-	char label[48]; /* goes into metadata.formula */
+	bool calibrated; /* it began with what known loads had taught of this machine */
+	char label[48];  /* goes into metadata.formula */
 };
 
 /* What `/metrics` and the state line say of a model. */
@@ -69,6 +70,9 @@ struct formula_ops {
 	 * not know. */
 	int (*save)(const void *formula, bson_t *document);
 	int (*load)(void *formula, const bson_t *document, struct reason *why);
+	/* What was saved by a model that learnt from known loads on this machine: priors, for an empty model
+	 * and for one that starts again later. 0, -ENOMEM, or -EINVAL with a reason. NULL: has no priors. */
+	int (*calibrate)(void *formula, const bson_t *document, struct reason *why);
 	void (*describe)(const void *formula, enum report_scope scope, unsigned socket,
 			 struct formula_state *ret_state);
 	void (*free)(void *formula);

@@ -118,7 +118,8 @@ int history_add(struct history *history, const struct report_power *row, double 
 	at = ceil(at) - 1;
 	if (!(at >= 0) || at >= history->n_points || !isfinite(row->power))
 		return 0;
-	if (history->scope >= 0 && (int)row->scope != history->scope)
+	/* Scopes that overlap others are shown by themselves only. */
+	if (history->scope >= 0 ? (int)row->scope != history->scope : row->scope >= REPORT_SCOPES_ADDED)
 		return 0;
 	point = (unsigned)at;
 	if (isfinite(row->interval_s) && row->interval_s > 0)

@@ -28,7 +28,7 @@ struct history {
 	int64_t from_ms;
 	double step_ms;
 	unsigned n_points;
-	int scope; /* enum report_scope; -1: all scopes added up */
+	int scope; /* enum report_scope; -1: those that add up */
 	struct history_series *series;
 	unsigned n_series;
 	unsigned n_left_out; /* rows of targets beyond HISTORY_SERIES_MAX */
@@ -40,8 +40,8 @@ struct history {
 };
 
 /*
- * Steps of at least `step_min_ms`: two ticks, so that a step without a tick is a gap and no matter of phase.
- * 0 or -ENOMEM.
+ * Steps of at least `step_min_ms`: two ticks, so that a step without a tick is a real gap and not an effect
+ * of phase. 0 or -ENOMEM.
  */
 int history_init(struct history *history, int64_t from_ms, int64_t until_ms, unsigned n_points,
 		 double step_min_ms);
@@ -49,7 +49,7 @@ void history_done(struct history *history);
 
 /*
  * Adds one report; those outside the window are ignored. Rows of one time must come together. `interval_s` is
- * taken where the report has none. 0 or -ENOMEM.
+ * used if the report has none. 0 or -ENOMEM.
  */
 int history_add(struct history *history, const struct report_power *row, double interval_s);
 

@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READS_MAX       4    /* more would not be faster: the store's process does one thing at a time */
+#define READS_MAX       4    /* more would not be faster: the store's process handles one request at a time */
 #define PAUSE_S         0.05 /* while writing lags */
-#define DISCOVER_SLOWER 4    /* times --discover where nothing new has come for long */
+#define DISCOVER_SLOWER 4    /* times --discover when nothing new has been found for long */
 
 bool input_wants(const struct input *input, const char *name)
 {
@@ -124,7 +124,7 @@ void input_check_end(struct input *input)
 	input->events.ended(input->events.data);
 }
 
-/* A collection that holds no reports by its name: told where none does. */
+/* A collection whose name says that it holds no reports: logged if there is no other. */
 static void note_other(struct input *input, const char *collection)
 {
 	size_t length = strlen(input->others);
@@ -134,7 +134,7 @@ static void note_other(struct input *input, const char *collection)
 			       length ? ", " : "", collection);
 }
 
-/* There are no reports: where was looked, what is there instead, and what to do. */
+/* There are no reports: logs where they were looked for, what is there instead, and what to do. */
 static void say_none(const struct input *input)
 {
 	const struct server_config *config = input->config;
@@ -150,6 +150,12 @@ static void say_none(const struct input *input)
 			    "sensorNAME, "
 			    "prep and report_0; name the sensor's collection so (hwpc-sensor -C)",
 			    uri, database, input->others);
+	else if (input->files)
+		log_warning(INPUT_TOKEN, 0, "no reports in '%s': no file there is named %s, or it is empty",
+			    uri,
+			    strncmp(uri, "csv", 3) == 0     ? "GROUP.csv"
+			    : strncmp(uri, "jsonl", 5) == 0 ? "sensorNAME.jsonl"
+							    : "sensorNAME.bson");
 	else if (input->config->once)
 		log_warning(
 			INPUT_TOKEN, 0,
@@ -173,7 +179,7 @@ static void take_collection(struct input *input, const char *collection)
 		if (strcmp(reader->collection, collection) == 0)
 			return;
 	}
-	/* A file's sensors are named by its documents. */
+	/* A file's sensors are named in its documents. */
 	if (!input->files && !input_wants(input, machine))
 		return;
 	reader = reader_new(input, collection);
@@ -185,6 +191,16 @@ static void take_collection(struct input *input, const char *collection)
 	input->readers = reader;
 	input->n_readers++;
 	log_info(INPUT_TOKEN, 0, "reading '%s'", collection);
+}
+
+/* Files of a folder that are not read: logged once, and again when they change. */
+static void note_left(struct input *input, const char *text)
+{
+	if (text[0] && strcmp(input->left, text) != 0) {
+		log_warning(INPUT_TOKEN, 0, "%s", text);
+		input->statistics.damaged++;
+	}
+	(void)snprintf(input->left, sizeof(input->left), "%s", text);
 }
 
 static void take_list(void *data, const struct db_answer *answer)
@@ -200,6 +216,8 @@ static void take_list(void *data, const struct db_answer *answer)
 	input->statistics.failed += answer->result != STORE_OK;
 	if (answer->result != STORE_OK)
 		log_error(INPUT_TOKEN, 0, "cannot list the sensors' collections: %s", answer->error);
+	else
+		note_left(input, answer->error);
 	while (left > 0) {
 		size_t length = strnlen(at, left);
 
@@ -215,12 +233,12 @@ static void take_list(void *data, const struct db_answer *answer)
 	if (input->config->once) {
 		input_check_end(input);
 	} else {
-		/* Where nothing new comes it is looked for less and less often. */
+		/* As long as nothing new appears, searches become rarer. */
 		if (n_before == 0 || n_before != input->n_readers)
 			input->discover_slower = 1;
 		else if (input->discover_slower < DISCOVER_SLOWER)
 			input->discover_slower++;
-		/* A timer that has run keeps no delay: it must be set again. */
+		/* A timer that has fired must be given its delay again. */
 		ev_timer_set(&input->discover,
 			     (double)input->config->discover_ms / 1000 * input->discover_slower, 0);
 		ev_timer_start(input->loop, &input->discover);

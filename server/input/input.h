@@ -12,7 +12,7 @@ struct input;
 
 struct input_events {
 	/*
-	 * The machine of this name, made where it is new; NULL if out of memory. `reports`: its collection.
+	 * The machine of this name, created if it is new; NULL if out of memory. `reports`: its collection.
 	 */
 	struct machine *(*machine)(void *data, const char *name, const char *reports);
 	/*
@@ -20,7 +20,7 @@ struct input_events {
 	 * follow. NULL: end of an answer that held the reports of several machines.
 	 */
 	void (*worked)(void *data, struct machine *machine, bool more);
-	/* True where nothing should be read for now, because what was made is not written yet. */
+	/* True while nothing should be read, because earlier results are not written yet. */
 	bool (*is_full)(void *data);
 	/* With --once: every sensor has been read to its end. */
 	void (*ended)(void *data);
@@ -29,10 +29,10 @@ struct input_events {
 
 struct input_statistics {
 	uint64_t reads;     /* answers of the store */
-	uint64_t documents; /* in them, those read again included */
+	uint64_t documents; /* in them, including those read again */
 	uint64_t failed;    /* answers that were refusals */
-	uint64_t damaged;   /* lines of files that are no documents */
-	uint64_t paused;    /* reads put off because writing lagged */
+	uint64_t damaged;   /* malformed lines of files */
+	uint64_t paused;    /* reads postponed because writing lagged */
 };
 
 /* NULL if out of memory. The client and the options outlive the input. */

@@ -8,11 +8,12 @@
 
 #include <math.h>
 
-#define RESTED_PART  0.8  /* of a tick, before the next one is looked for while nothing is known */
-#define CREEP_S      1e-3 /* earlier by so much after a tick found at once, to notice when ticks come sooner */
+#define RESTED_PART 0.8 /* of a tick, before looking for the next one, while nothing is known */
+#define CREEP_S                                                                                              \
+	1e-3 /* how much earlier to look after a tick was found at once, to notice when ticks come sooner */
 #define CREEP_GROWTH 1.1
-#define SHORT_LOOKS  4  /* after a miss: so many, so much closer to each other, as the tick is near */
-#define FULL_LOOKS   10 /* at full speed; then the tick is late, or the sensor away */
+#define SHORT_LOOKS  4  /* after a miss: this many looks at shorter intervals, because the tick is near */
+#define FULL_LOOKS   10 /* at full speed; after that the tick is late or the sensor is away */
 #define IDLE_MAX_S   1.0
 #define IDLE_FACTOR  1.3
 
@@ -22,8 +23,8 @@ struct pace pace_init(double poll_s)
 }
 
 /*
- * One slow tick is no rule: the delay grows by a part of a poll at a time. It shrinks by little, and by more
- * and more while that goes well.
+ * One slow tick proves nothing: the delay grows by a fraction of a poll at a time. It shrinks slowly at
+ * first, then faster as long as ticks are found.
  */
 static void learn(struct pace *pace, double seen_s, double interval_s)
 {

@@ -10,7 +10,7 @@
 struct pace {
 	double poll_s; /* between two looks for a tick that is due */
 	bool learned;
-	double delay_s;  /* from a tick's time until it can be read, as far as is known, and a little less */
+	double delay_s;  /* estimated time from a tick's timestamp until it can be read, minus a margin */
 	double creep_s;  /* what is taken off it next */
 	unsigned misses; /* looks in a row that found no tick */
 	double idle_s;
@@ -18,9 +18,9 @@ struct pace {
 
 struct pace pace_init(double poll_s);
 /*
- * A look that began at `looked_ms` found ticks, the newest of them of `tick_ms`, and it is `now_ms`. Seconds
- * until the next look.
+ * A look that began at `looked_ms` found ticks, the newest from `tick_ms`; it is now `now_ms`. Returns the
+ * seconds until the next look.
  */
 double pace_found(struct pace *pace, int64_t looked_ms, int64_t tick_ms, int64_t now_ms, double interval_s);
-/* A look found no tick; with `begun` a part of one. Seconds until the next look. */
+/* A look found no tick, or with `begun` a part of one. Returns the seconds until the next look. */
 double pace_missed(struct pace *pace, bool begun);

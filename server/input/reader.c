@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads one sensor collection. Databases are read by time: from the last finished tick on, so that what an
- * incomplete tick lacks is found when it is read again. Files are read by offset and may hold several
- * sensors. What was read goes to its machine, and every finished tick is processed. Then the reader rests
- * until the next tick can be expected (pace.c). Called by input.c.
+ * Reads one sensor collection. Databases are read by time: starting at the last finished tick, so that
+ * rereading an incomplete tick finds what it lacked. Files are read by offset and may hold several sensors.
+ * What was read goes to its machine, and every finished tick is processed. Then the reader waits until the
+ * next tick is due (pace.c). Called by input.c.
  */
 #include "input/reader.h"
 
@@ -20,10 +20,11 @@
 
 #define LIMIT_FIRST      4000 /* documents */
 #define LIMIT_MAX        1000000
-#define FAILED_S         1.0 /* until the next look where one could not be asked for */
+#define FAILED_S         1.0 /* until the next attempt if a request could not be sent */
 #define COMPLAIN_EACH_MS 60000
 #define LATE_AFTER_MS    10000 /* after the grace period */
-#define LATE_EACH_MS     2000  /* sensors that do not announce their reports are seen to by samples */
+#define BAD_READINGS     8     /* how long a malformed document is remembered that is not read again */
+#define LATE_EACH_MS     2000  /* sensors that do not announce their reports are checked by samples */
 
 /* What an answer held. */
 struct found {
@@ -38,51 +39,78 @@ static int64_t now_ms_of(const struct input *input)
 	return input->config->once ? 0 : clock_realtime_ms();
 }
 
-/* Says once in a while what reports were of no use. */
-static void complain(struct reader *reader, struct machine *machine)
+/* Logs from time to time which reports were useless. */
+static void complain(const struct reader *reader, struct reader_source *source)
 {
+	const struct machine *machine = source->machine;
 	int64_t now_ms = clock_realtime_ms();
 
-	if (machine->n.late == reader->complained_late && machine->n.bad == reader->complained_bad &&
-	    machine->n.overlapping == reader->complained_overlapping)
+	if (machine->n.late == source->complained_late && machine->n.bad == source->complained_bad &&
+	    machine->n.overlapping == source->complained_overlapping)
 		return;
-	if (reader->complained_ms && now_ms - reader->complained_ms < COMPLAIN_EACH_MS)
+	if (source->complained_ms && now_ms - source->complained_ms < COMPLAIN_EACH_MS)
 		return;
-	if (machine->n.late > reader->complained_late)
+	if (machine->n.late > source->complained_late)
 		log_warning(INPUT_TOKEN, 0,
 			    "%s: %" PRIu64
 			    " reports arrived after their tick was processed (--grace is %" PRIu64
 			    " ms); they are not used",
-			    machine->name, (machine->n.late - reader->complained_late),
+			    machine->name, (machine->n.late - source->complained_late),
 			    reader->input->config->grace_ms);
-	if (machine->n.bad > reader->complained_bad)
+	if (machine->n.bad > source->complained_bad)
 		log_warning(INPUT_TOKEN, 0, "%s: %" PRIu64 " malformed documents in '%s'; the last: %s",
-			    machine->name, (machine->n.bad - reader->complained_bad), machine->reports,
+			    machine->name, (machine->n.bad - source->complained_bad), machine->reports,
 			    machine->why.text);
-	if (machine->n.overlapping > reader->complained_overlapping)
+	if (machine->n.overlapping > source->complained_overlapping)
 		log_warning(INPUT_TOKEN, 0,
 			    "%s: ticks overlap; do two sensors have this name (--name), or was its "
 			    "clock set back?",
 			    machine->name);
-	reader->complained_overlapping = machine->n.overlapping;
-	reader->complained_late = machine->n.late;
-	reader->complained_bad = machine->n.bad;
-	reader->complained_ms = now_ms;
+	source->complained_overlapping = machine->n.overlapping;
+	source->complained_late = machine->n.late;
+	source->complained_bad = machine->n.bad;
+	source->complained_ms = now_ms;
 }
 
-/* A database's documents are read again until their tick is finished: bad ones are to be counted once. */
+/*
+ * A database's documents are read again until their tick is finished, and with several sensors in a
+ * collection until all of theirs are: malformed ones must be counted only once.
+ */
 static bool knew_bad(struct reader *reader, const uint8_t *document, size_t length)
 {
-	uint64_t hash = hash_bytes(HASH_START, document, length), *known;
+	uint64_t hash = hash_bytes(HASH_START, document, length);
+	struct reader_bad *known;
 
-	known = &reader->bad[hash % READER_BAD];
-	if (*known == hash)
+	HASH_FIND(hh, reader->bad, &hash, sizeof(hash), known);
+	if (known) {
+		known->reading = reader->n_readings;
 		return true;
-	*known = hash;
+	}
+	if (HASH_COUNT(reader->bad) >= READER_BAD)
+		return false;
+	known = calloc(1, sizeof(*known));
+	if (!known)
+		return false;
+	known->hash = hash;
+	known->reading = reader->n_readings;
+	HASH_ADD(hh, reader->bad, hash, sizeof(known->hash), known);
 	return false;
 }
 
-/* Takes one document in. 1: it was new, 0: not, -ENOMEM. */
+static void forget_bad(struct reader *reader, uint64_t before)
+{
+	struct reader_bad *known, *next;
+
+	HASH_ITER(hh, reader->bad, known, next)
+	{
+		if (known->reading < before) {
+			HASH_DEL(reader->bad, known);
+			free(known);
+		}
+	}
+}
+
+/* Accepts one document. 1: it was new, 0: not, -ENOMEM. */
 static int feed(struct reader *reader, struct machine *machine, const uint8_t *document, size_t length)
 {
 	struct input *input = reader->input;
@@ -110,8 +138,10 @@ static int work(struct reader *reader, struct machine *machine, bool more)
 
 	if (n < 0)
 		return n;
-	if (!more)
-		complain(reader, machine);
+	for (unsigned i = 0; !more && i < reader->n_sources; i++) {
+		if (reader->sources[i].machine == machine)
+			complain(reader, &reader->sources[i]);
+	}
 	if (!more)
 		machine_complain(machine, reader->collection);
 	if (n || !more)
@@ -137,7 +167,7 @@ static int take(struct reader *reader, const struct batch *documents, struct fou
 		found->n_new += (unsigned)r;
 		if (!r || join_pending(machine->join) < 2)
 			continue;
-		/* Finished ticks leave early, so that a long backlog does not gather. */
+		/* Finished ticks are processed early, so that no long backlog builds up. */
 		r = work(reader, machine, true);
 		if (r < 0)
 			return r;
@@ -147,6 +177,8 @@ static int take(struct reader *reader, const struct batch *documents, struct fou
 		r = work(reader, reader->sources[i].machine, false);
 		found->n_ticks += r > 0 ? (unsigned)r : 0;
 	}
+	reader->n_readings++;
+	forget_bad(reader, reader->n_readings > BAD_READINGS ? reader->n_readings - BAD_READINGS : 0);
 	if (reader->input->files)
 		reader->input->events.worked(reader->input->events.data, NULL, false);
 	return r < 0 ? r : 0;
@@ -163,8 +195,8 @@ static void late_answered(void *data, const struct db_answer *answer)
 
 /*
  * Reports that were stored after their tick had been finished would never be seen, since a database is read
- * from the last finished tick on. A tick that lacked something is read once more when some time has gone by,
- * and what has come since is counted.
+ * from the last finished tick on. An incomplete tick is therefore read once more after some time, and reports
+ * that arrived since are counted.
  */
 static void look_late(struct reader *reader)
 {
@@ -173,7 +205,7 @@ static void look_late(struct reader *reader)
 		before_ms = now_ms - (int64_t)input->config->grace_ms - LATE_AFTER_MS;
 	struct store_query query = {.collection = reader->collection};
 
-	/* Of several sensors the documents of one moment cannot be counted so. */
+	/* With several sensors in a collection, the documents of one moment cannot be counted this way. */
 	if (input->files || reader->n_sources != 1 || input->config->once || reader->looking_late)
 		return;
 	if (now_ms - reader->late_ms < LATE_EACH_MS ||
@@ -247,8 +279,10 @@ static void answered(void *data, const struct db_answer *answer)
 		input_check_end(reader->input);
 	else
 		plan(reader, answer, &found);
-	if (answer->read.end)
+	if (answer->read.end) {
 		look_late(reader);
+		reader_look_ahead(reader, found.n_new);
+	}
 	input_next_turn(reader->input);
 }
 
@@ -264,7 +298,7 @@ int reader_read(struct reader *reader)
 	struct store_query query = {
 		.collection = reader->collection,
 		.after_ms = input->files ? INT64_MIN : reader_begin_ms(reader),
-		.until_ms = INT64_MAX,
+		.until_ms = reader_until_ms(reader),
 		.offset = reader->offset,
 		.limit = reader->limit,
 	};
@@ -293,6 +327,8 @@ struct reader *reader_new(struct input *input, const char *collection)
 		return NULL;
 	}
 	reader->limit = LIMIT_FIRST;
+	reader->ahead_ms = MACHINE_AHEAD_MS;
+	reader->beyond_ms = INT64_MIN;
 	reader->pace = pace_init((double)input->config->poll_ms / 1000);
 	ev_init(&reader->timer, look);
 	reader->timer.data = reader;
@@ -307,6 +343,7 @@ void reader_stop(struct reader *reader)
 
 void reader_free(struct reader *reader)
 {
+	forget_bad(reader, UINT64_MAX);
 	free(reader->collection);
 	free(reader->sources);
 	free(reader);

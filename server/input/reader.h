@@ -10,16 +10,27 @@
 #include "document/collections.h"
 
 #include <ev.h>
+#include <uthash.h>
 
 #define INPUT_TOKEN "input"
-#define READER_BAD  1024
+#define READER_BAD  65536 /* malformed documents that are remembered */
 
 #define READER_SENSORS_MAX 64 /* of a database's collection */
 
 /* One of the sensors whose reports a collection or file holds. */
 struct reader_source {
 	struct machine *machine;
-	bool held; /* it continues before what was asked for: its documents come with the next reading */
+	bool held; /* its position is before this reading: its documents come with the next one */
+	/* What was logged about it, and when. */
+	uint64_t complained_late, complained_bad, complained_overlapping;
+	int64_t complained_ms;
+};
+
+/* A malformed document that was counted. */
+struct reader_bad {
+	uint64_t hash;
+	uint64_t reading; /* the last one that had it */
+	UT_hash_handle hh;
 };
 
 struct reader {
@@ -27,7 +38,8 @@ struct reader {
 	struct reader *next_waiting; /* for its turn */
 	struct input *input;
 	char *collection;
-	struct reader_source *sources; /* of a database's collection the first one is its own machine */
+	struct reader_source
+		*sources; /* in a database's collection, the first one is the collection's own machine */
 	unsigned n_sources;
 	bool said_many;
 	int64_t asked_after_ms; /* of the read under way */
@@ -35,14 +47,19 @@ struct reader {
 	uint64_t offset;
 	unsigned limit;
 	struct pace pace;
-	int64_t looked_ms; /* when the read under way was asked for */
-	bool ended;        /* with --once: read to the end */
-	uint64_t complained_late, complained_bad, complained_overlapping;
-	uint64_t bad[READER_BAD]; /* hashes of what was bad */
-	int64_t complained_ms;
+	int64_t looked_ms;      /* when the read in progress was requested */
+	bool ended;             /* with --once: read to the end */
+	struct reader_bad *bad; /* of this reading and a few before it */
+	uint64_t n_readings;
 	struct machine_gap late; /* what is being looked at again */
 	int64_t late_ms;
 	bool looking_late;
+	/* Reports dated ahead of this machine's clock: reader_ahead.c. */
+	int64_t ahead_ms;                 /* how far they are read */
+	int64_t beyond_ms;                /* time of the newest of those that are not; INT64_MIN: none */
+	uint64_t n_found, n_found_before; /* new reports, and how many at the last look */
+	int64_t look_at_ms, look_wait_ms; /* monotonic: when the next look is due */
+	bool looking_ahead;
 };
 
 struct input {
@@ -62,27 +79,33 @@ struct input {
 	bool stopped;
 	bool listed;      /* the first list has come */
 	char others[300]; /* collections that hold no reports by their names */
+	char left[600];   /* logged about files that are not read */
 };
 
-/* NULL if out of memory. It asks for its first turn by itself. */
+/* Up to which time a database is read. INT64_MAX: all there is. */
+int64_t reader_until_ms(const struct reader *reader);
+/* Looks now and then at what lies beyond, after a reading with so many new reports. */
+void reader_look_ahead(struct reader *reader, unsigned n_new);
+
+/* NULL if out of memory. It requests its first turn itself. */
 struct reader *reader_new(struct input *input, const char *collection);
 void reader_free(struct reader *reader);
 void reader_stop(struct reader *reader);
-/* Asks the store now. 0 or a negative errno, with the next attempt planned. */
+/* Sends the request now. 0 or a negative errno; the next attempt is then scheduled. */
 int reader_read(struct reader *reader);
 
 /* The machine of this name among the reader's sources, made where it is new; NULL if out of memory. */
 struct machine *reader_add_machine(struct reader *reader, const char *name);
-/* Whose report it is. NULL: nobody's who is served. */
+/* The machine that a report belongs to. NULL: one that is not served. */
 struct machine *reader_find_machine(struct reader *reader, const uint8_t *document, size_t length);
-/* Where the next reading of a database begins: no sensor that is at work misses anything. */
+/* Where the next reading of a database begins, so that no active sensor's reports are missed. */
 int64_t reader_begin_ms(struct reader *reader);
 
-/* Does --sensor want this one? */
+/* Does --sensor include this one? */
 bool input_wants(const struct input *input, const char *name);
 /* The reader wants to read: at once, or when it is its turn. */
 void input_ask_turn(struct reader *reader);
-/* An answer has come; input_next_turn() lets the next ones read once it has been processed. */
+/* An answer has arrived; input_next_turn() starts the next reads once it has been processed. */
 void input_end_turn(struct input *input);
 void input_next_turn(struct input *input);
 /* With --once: ends the input once every reader has ended. */

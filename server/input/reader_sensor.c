@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which sensor a document belongs to. A file's sensors are named by its documents. A database's collection
+ * Which sensor a document belongs to. A file's sensors are named in its documents. A database's collection
  * belongs to one machine and has its name; if other sensors write to it, as users of hwpc-sensor do, each of
  * them becomes a machine of its own, and this is logged. Called by reader.c.
  */
 #include "input/reader.h"
+#include "base/array.h"
 
 #include "document/collections.h"
 
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SILENT_MS 60000 /* a sensor silent for so long keeps the others from nothing */
+#define SILENT_MS 60000 /* after this silence a sensor no longer holds up the others */
 
 static const char *own_name(const struct reader *reader)
 {
@@ -33,8 +34,7 @@ static struct machine *make_machine(struct reader *reader, const char *name)
 
 	if (!machine || input->files)
 		return machine;
-	/* Another stream's machine has this name, of another collection or of this one: two are never taken
-	 * for one. */
+	/* Another stream, in this or another collection, has a machine of this name: two are never merged. */
 	if (strcmp(machine->reports, reader->collection) == 0 &&
 	    (reader->n_sources == 0 || strcmp(machine->sensor, name) == 0 || !machine->sensor[0]))
 		return machine;
@@ -52,23 +52,21 @@ static struct machine *make_machine(struct reader *reader, const char *name)
 struct machine *reader_add_machine(struct reader *reader, const char *name)
 {
 	struct machine *machine = make_machine(reader, name);
-	struct reader_source *grown;
 
 	for (unsigned i = 0; machine && i < reader->n_sources; i++) {
 		if (reader->sources[i].machine == machine)
 			return machine;
 	}
-	grown = machine ? reallocarray(reader->sources, reader->n_sources + 1, sizeof(*grown)) : NULL;
-	if (!grown)
+	if (!machine || !ARRAY_RESIZE(reader->sources, reader->n_sources + 1))
 		return NULL;
-	reader->sources = grown;
-	grown[reader->n_sources++] = (struct reader_source){.machine = machine};
+	reader->sources[reader->n_sources++] = (struct reader_source){.machine = machine};
 	return machine;
 }
 
 /*
- * A further sensor's first document. What it has written before this reading began was read as another's, or
- * is read again from its own stored position: then this reading's documents are left for the next one.
+ * The first document of a further sensor. Its documents from before this reading were attributed to another
+ * machine, or will be read again from its own stored position; then this reading's documents are left for the
+ * next one.
  */
 static struct machine *add_further(struct reader *reader, const char *sensor)
 {
@@ -108,7 +106,7 @@ static struct machine *find_in_collection(struct reader *reader, const char *sen
 		if (strcmp(reader->sources[i].machine->sensor, sensor) == 0)
 			return reader->sources[i].held ? NULL : reader->sources[i].machine;
 	}
-	/* A malformed document founds no machine: it is counted where the others are. */
+	/* A malformed document creates no machine: it is counted with the others. */
 	if (!machine_can_read(own, document, length))
 		return own;
 	add_further(reader, sensor);

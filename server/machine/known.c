@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of known.h. Fed by server_known.c now and then, read by the API and for quotas.
+ * The table of known.h. Filled from time to time by server_known.c, read by the API and for quotas.
  */
 #include "machine/known.h"
 
@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const text_keys[KNOWN_TEXTS] = {"runtime", "image", "pod", "namespace", "id"};
+static const char *const text_keys[KNOWN_TEXTS] = {"runtime",   "image", "pod",   "pod_uid",
+						   "namespace", "id",    "cgroup"};
 
-/* As long as it is: a text that is cut may be cut within a character, and no JSON is made of that. */
+/* Not cut: a cut within a character would make the text invalid JSON. */
 static int take_text(struct known_target *target, const char *key, const bson_iter_t *iterator)
 {
 	for (unsigned i = 0; i < KNOWN_TEXTS; i++) {
@@ -129,7 +130,9 @@ void known_expire(struct known *known, int64_t before_ms)
 	}
 }
 
-/* The table keeps the order in which targets came: the oldest are first. Returns how many are still too many.
+/*
+ * The table keeps the order in which targets came: the oldest are first. Returns the number that is still too
+ * high.
  */
 static unsigned drop_target(struct known *known, unsigned too_many, bool ended,
 			    bool (*is_needed)(void *data, const char *name), void *data)

@@ -10,14 +10,23 @@
 #include <stdbool.h>
 #include <uthash.h>
 
-enum known_text { KNOWN_RUNTIME, KNOWN_IMAGE, KNOWN_POD, KNOWN_NAMESPACE, KNOWN_ID, KNOWN_TEXTS };
+enum known_text {
+	KNOWN_RUNTIME,
+	KNOWN_IMAGE,
+	KNOWN_POD,
+	KNOWN_POD_UID,
+	KNOWN_NAMESPACE,
+	KNOWN_ID,
+	KNOWN_CGROUP,
+	KNOWN_TEXTS
+};
 
 struct known_target {
 	UT_hash_handle hh;
 	char *texts[KNOWN_TEXTS]; /* NULL: unknown; see known_text() */
 	double cpu_quota;         /* CPUs; 0: unknown */
 	int64_t first_seen_ms,
-		last_seen_ms; /* apart: it has ended most likely, or was called otherwise before */
+		last_seen_ms; /* if it is earlier, the target has probably ended or been renamed */
 	char name[];
 };
 
@@ -25,20 +34,20 @@ struct known {
 	struct known_target *targets;
 };
 
-/* Takes the documents in; what is damaged is left out. 0 or -ENOMEM. */
+/* Adds the documents; malformed ones are skipped. 0 or -ENOMEM. */
 int known_update(struct known *known, const struct batch *documents);
 /* NULL: nothing is known. */
 const struct known_target *known_find(const struct known *known, const char *name);
-/* What is known of the container of this name and id: not of another one that has the name now. */
+/* The description of the container with this name and ID, not of another one that has the name now. */
 const struct known_target *known_find_container(const struct known *known, const char *name,
 						const char *container_id);
-/* "" where nothing is known of it, or no target. */
+/* "" if it is unknown, or if there is no target. */
 const char *known_text(const struct known_target *target, enum known_text which);
 /* Forgets targets that were last seen before. */
 void known_expire(struct known *known, int64_t before_ms);
 /*
- * Of those that nobody needs now, so many at most stay: the others go, the ones that have ended first, the
- * oldest of these before the others. Memory is bounded by it, however many containers come and go in a day.
+ * Keeps at most `most` of those that are not needed now: ended ones are removed first, oldest first. This
+ * bounds memory, however many containers come and go in a day.
  */
 void known_trim(struct known *known, unsigned most, bool (*is_needed)(void *data, const char *name),
 		void *data);

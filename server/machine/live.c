@@ -3,6 +3,7 @@
  * Table of the present targets. Filled by machine.c once per tick, read by the HTTP answers; knows no store.
  */
 #include "machine/live.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <math.h>
@@ -22,20 +23,14 @@ static void make_newest(struct live *live, struct live_target *target)
 	HASH_ADD_KEYPTR(by_name, live->newest, target->name, strlen(target->name), target);
 }
 
-/* Name and id, each with its end, in memory that is kept; its length without the last end, or 0. */
+/* Name and ID, each NUL-terminated, in reused memory. Returns the length without the last NUL, or 0. */
 static size_t make_key(struct live *live, const char *name, const char *container_id)
 {
 	size_t length = strlen(name), id_length = strnlen(container_id, REPORT_CONTAINER_ID_SIZE - 1);
 	size_t needed = length + id_length + 2;
-	char *grown;
 
-	if (needed > live->key_size) {
-		grown = realloc(live->key, 2 * needed);
-		if (!grown)
-			return 0;
-		live->key = grown;
-		live->key_size = 2 * needed;
-	}
+	if (!ARRAY_RESERVE(live->key, live->key_size, needed))
+		return 0;
 	memcpy(live->key, name, length + 1);
 	memcpy(live->key + length + 1, container_id, id_length);
 	live->key[length + 1 + id_length] = '\0';
@@ -64,29 +59,45 @@ static struct live_target *get_target(struct live *live, const char *name, const
 	return target;
 }
 
-static int reserve(struct live_target *target, unsigned n_sockets)
+static int reserve(struct live_target *target, unsigned n_places)
 {
-	size_t old = (size_t)target->n_sockets * REPORT_SCOPES, new = (size_t)n_sockets *REPORT_SCOPES;
-	struct live_row *rows;
+	size_t old = (size_t)target->n_places * REPORT_SCOPES_ALL, new = (size_t)n_places *REPORT_SCOPES_ALL;
 
 	if (new <= old)
 		return 0;
-	rows = realloc(target->rows, new * sizeof(*rows));
-	if (!rows)
+	if (!ARRAY_RESIZE(target->rows, new))
 		return -ENOMEM;
-	memset(rows + old, 0, (new - old) * sizeof(*rows));
-	target->rows = rows;
-	target->n_sockets = n_sockets;
+	memset(target->rows + old, 0, (new - old) * sizeof(*target->rows));
+	target->n_places = n_places;
 	return 0;
 }
 
-/* The first row of a tick makes the rows of the tick before it history. */
+/*
+ * Where a package's rows are kept: a tick may contain only some of the machine's packages, so the position in
+ * the tick is not enough. TICK_SOCKETS_MAX: there is no room left.
+ */
+static unsigned find_socket(struct live *live, unsigned package)
+{
+	for (unsigned i = 0; i < live->n_sockets; i++) {
+		if (live->packages[i] == package)
+			return i;
+	}
+	if (live->n_sockets < TICK_SOCKETS_MAX)
+		live->packages[live->n_sockets++] = package;
+	else
+		return TICK_SOCKETS_MAX;
+	return live->n_sockets - 1;
+}
+
+/* The first row of a tick clears the rows of the previous tick. */
 static void begin(struct live_target *target, const struct tick *tick)
 {
 	if (target->last_ms == tick->time_ms)
 		return;
+	if (target->last_ms == INT64_MIN)
+		target->first_ms = tick->time_ms;
 	target->last_ms = tick->time_ms;
-	for (size_t i = 0; i < (size_t)target->n_sockets * REPORT_SCOPES; i++)
+	for (size_t i = 0; i < (size_t)target->n_places * REPORT_SCOPES_ALL; i++)
 		target->rows[i].present = false;
 }
 
@@ -95,14 +106,20 @@ static int add_target(struct live *live, const struct tick *tick, const struct c
 {
 	const char *container_id = row->target >= 0 ? tick->targets[row->target].container_id : "";
 	struct live_target *target = get_target(live, conserve_row_name(tick, row), container_id);
+	const bool apart = row->scope >= REPORT_SCOPES;
+	unsigned socket = apart ? tick->aparts[row->socket].number
+				: find_socket(live, tick->sockets[row->socket].package);
 	struct live_row *kept;
 
-	if (!target || reserve(target, tick->n_sockets) < 0)
+	if (!target || reserve(target, apart ? socket + 1 : live->n_sockets) < 0)
 		return -ENOMEM;
 	begin(target, tick);
-	if (row->target == CONSERVE_GLOBAL)
-		live->error_w[row->scope][row->socket] = row->error_w;
-	kept = &target->rows[(size_t)row->socket * REPORT_SCOPES + row->scope];
+	if (!apart && socket == TICK_SOCKETS_MAX)
+		return 0;
+	live->has_gpus |= row->scope == REPORT_SCOPE_GPU;
+	if (!apart && row->target == CONSERVE_GLOBAL)
+		live->error_w[row->scope][socket] = row->error_w;
+	kept = &target->rows[(size_t)socket * REPORT_SCOPES_ALL + row->scope];
 	kept->present = true;
 	kept->power_w = row->power_w;
 	kept->dynamic_w = row->dynamic_w;
@@ -113,6 +130,12 @@ static int add_target(struct live *live, const struct tick *tick, const struct c
 		kept->total_j += row->energy_j * counted;
 	if (isfinite(row->dynamic_w))
 		kept->total_dynamic_j += row->dynamic_w * tick->interval_s * counted;
+	if (row->target >= 0 && row->scope < REPORT_SCOPES_ADDED && isfinite(row->energy_j) &&
+	    isfinite(row->dynamic_w)) {
+		target->unbooked_j[row->scope] += row->energy_j * live->booked_part;
+		target->unbooked_dynamic_j[row->scope] +=
+			row->dynamic_w * tick->interval_s * live->booked_part;
+	}
 	return 0;
 }
 
@@ -122,9 +145,9 @@ int live_update(struct live *live, const struct tick *tick, const struct conserv
 	live->time_ms = tick->time_ms;
 	live->interval_s = tick->interval_s;
 	live->estimated = tick->said.estimated;
-	live->n_sockets = tick->n_sockets;
-	for (unsigned i = 0; i < tick->n_sockets; i++) {
-		live->packages[i] = tick->sockets[i].package;
+	for (unsigned i = 0; i < tick->n_sockets; i++)
+		(void)find_socket(live, tick->sockets[i].package);
+	for (unsigned i = 0; i < live->n_sockets; i++) {
 		for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
 			live->error_w[scope][i] = NAN;
 	}
@@ -174,10 +197,56 @@ void live_done(struct live *live)
 	free(live->key);
 }
 
+bool live_is_machine(const struct live_target *target)
+{
+	return strcmp(target->name, REPORT_TARGET_RAPL) == 0 ||
+	       strcmp(target->name, REPORT_TARGET_GLOBAL) == 0;
+}
+
 const struct live_target *live_find(const struct live *live, const char *name)
 {
 	struct live_target *target;
 
 	HASH_FIND(by_name, live->newest, name, strlen(name), target);
 	return target;
+}
+
+static double add_finite(double sum, double value)
+{
+	return !isfinite(value) ? sum : isnan(sum) ? value : sum + value;
+}
+
+double live_sum(const struct live_target *target, int scope, bool present, size_t member)
+{
+	double sum = NAN;
+
+	for (unsigned i = 0; i < target->n_places * REPORT_SCOPES_ALL; i++) {
+		const struct live_row *row = &target->rows[i];
+		const unsigned row_scope = i % REPORT_SCOPES_ALL;
+		double value;
+
+		memcpy(&value, (const uint8_t *)row + member, sizeof(value));
+		if ((!present || row->present) &&
+		    (scope < 0 ? row_scope < REPORT_SCOPES_ADDED : row_scope == (unsigned)scope))
+			sum = add_finite(sum, value);
+	}
+	return sum;
+}
+
+int live_number(const struct live *live, unsigned row)
+{
+	const unsigned place = row / REPORT_SCOPES_ALL;
+
+	if (row % REPORT_SCOPES_ALL >= REPORT_SCOPES)
+		return (int)place;
+	return place < live->n_sockets ? (int)live->packages[place] : -1;
+}
+
+double live_sum_errors(const struct live *live, unsigned scope)
+{
+	double sum = NAN;
+
+	for (unsigned i = 0; i < live->n_sockets; i++)
+		sum = add_finite(sum, live->error_w[scope][i]);
+	return sum;
 }

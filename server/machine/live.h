@@ -25,11 +25,13 @@ struct live_row {
 struct live_target {
 	UT_hash_handle hh;
 	UT_hash_handle by_name; /* the newest of this name */
-	int64_t last_ms;
-	uint64_t number; /* from 1 on in the order of appearance; one that is forgotten and returns gets a new
-			    one */
-	unsigned n_sockets;
-	struct live_row *rows;    /* [socket * REPORT_SCOPES + scope] */
+	int64_t first_ms, last_ms;
+	/* Not yet in the totals of its image and namespace: its description may arrive a little later. */
+	double unbooked_j[REPORT_SCOPES_ADDED], unbooked_dynamic_j[REPORT_SCOPES_ADDED];
+	uint64_t number; /* counts from 1 in the order of appearance; a target that was forgotten and returns
+			    gets a new number */
+	unsigned n_places;        /* sockets of the machine, and numbers of domains apart */
+	struct live_row *rows;    /* [place * REPORT_SCOPES_ALL + scope] */
 	const char *container_id; /* follows the name; "" for none */
 	char name[];
 };
@@ -39,16 +41,18 @@ struct live {
 	struct live_target *newest;  /* by name */
 	uint64_t n_added;            /* that ever appeared */
 	int64_t time_ms;             /* of the last tick; 0: nothing is shown */
+	double booked_part;          /* of a tick's energy that goes into unbooked_j */
 	double interval_s;
 	bool estimated;
+	bool has_gpus; /* since the sensor appeared */
 	unsigned n_sockets;
 	unsigned packages[TICK_SOCKETS_MAX];
 	double error_w[REPORT_SCOPES][TICK_SOCKETS_MAX];
-	char *key; /* of the target that is looked up; memory is kept */
+	char *key; /* lookup key; its memory is reused */
 	size_t key_size;
 };
 
-/* Takes the rows of a tick in. `counted`: the part of its energy that the totals count. 0 or -ENOMEM. */
+/* Adds the rows of a tick. `counted`: the part of its energy that goes into the totals. 0 or -ENOMEM. */
 int live_update(struct live *live, const struct tick *tick, const struct conserve_output *conserved,
 		double counted);
 /* Forgets targets whose last tick is older than `age_ms` before the newest tick. */
@@ -56,5 +60,18 @@ void live_expire(struct live *live, int64_t age_ms);
 /* Forgets all targets: the sensor has ended. */
 void live_forget(struct live *live);
 void live_done(struct live *live);
+/*
+ * The sum of a member of the target's rows over its sockets, in one scope or in those that add up (-1), as
+ * far as it is finite; NAN: there is none. `present`: only rows of its last tick.
+ */
+#define LIVE_SUM(target, scope, present, member)                                                             \
+	live_sum((target), (scope), (present), offsetof(struct live_row, member))
+double live_sum(const struct live_target *target, int scope, bool present, size_t member);
+/* The sockets' errors added up, as their watts are; NAN: there is none. */
+double live_sum_errors(const struct live *live, unsigned scope);
+/* The socket, GPU or package of the row with this index, -1: none. */
+int live_number(const struct live *live, unsigned row);
+/* Is it what was measured or predicted of the whole machine, and no target? */
+bool live_is_machine(const struct live_target *target);
 /* The newest of this name; NULL: none. */
 const struct live_target *live_find(const struct live *live, const char *name);

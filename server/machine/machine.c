@@ -10,6 +10,7 @@
 #include "base/reason.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "document/report_identity.h"
 #include "tick/tick_clock.h"
 
@@ -20,8 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMPLAIN_TICKS       5
-#define MACHINE_AHEAD_MAX_MS (24 * 3600 * 1000LL)
+#define COMPLAIN_TICKS     5
+#define MACHINE_SETTLED_MS 5000 /* a description that comes later is not waited for */
+#define AHEAD_TICKS        10   /* one after the other show that the sensor's clock is ahead */
 
 int machine_forget_model(struct machine *machine)
 {
@@ -53,6 +55,8 @@ struct machine *machine_new(const struct server_config *config, const char *name
 	machine->config = config;
 	machine->known_turns = machine->known_left = 1;
 	machine->time_ms = machine->resumed_ms = machine->known_ms = INT64_MIN;
+	machine->ahead_ms = MACHINE_AHEAD_MS;
+	machine->doubted_ms = INT64_MIN;
 	machine->counts_from_ms = machine->newest_ms = machine->backlog_ms = INT64_MIN;
 	machine->name = strdup(name);
 	machine->reports = strdup(reports);
@@ -85,6 +89,7 @@ void machine_free(struct machine *machine)
 	conserve_output_done(&machine->conserved);
 	live_done(&machine->live);
 	known_done(&machine->known);
+	totals_done(&machine->totals);
 	batch_done(&machine->out);
 	free(machine->name);
 	free(machine->reports);
@@ -94,17 +99,50 @@ void machine_free(struct machine *machine)
 
 static void keep_text(char *ret, size_t size, const char *text)
 {
-	if (text)
-		(void)snprintf(ret, size, "%s", text);
+	if (!text)
+		return;
+	(void)snprintf(ret, size, "%s", text);
+	text_make_utf8(ret); /* it may have been cut within a character; JSON takes none that is not UTF-8 */
 }
 
-/* One time far ahead would make all that comes later late. With --once there is no present. */
-static bool is_ahead(const struct machine *machine, int64_t now_ms)
+void machine_allow_ahead(struct machine *machine, int64_t ahead_ms, int64_t time_ms)
 {
-	return now_ms > 0 && machine->decoded.time_ms > now_ms + MACHINE_AHEAD_MAX_MS;
+	machine->ahead_ms = ahead_ms;
+	/* A position that was doubted is right then. */
+	if (machine->doubted_ms != INT64_MIN && machine->doubted_ms <= time_ms &&
+	    machine->doubted_ms > join_position(machine->join))
+		join_set_position(machine->join, machine->doubted_ms);
+	machine->doubted_ms = INT64_MIN;
 }
 
-/* What a report says of its sensor. */
+/*
+ * One time ahead would make all that comes later late: such reports are set aside, unless several ticks one
+ * after the other show that it is the sensor's clock. With --once there is no present.
+ */
+static bool is_ahead(struct machine *machine, int64_t now_ms)
+{
+	const int64_t time_ms = machine->decoded.time_ms;
+
+	if (now_ms <= 0)
+		return false;
+	if (time_ms <= now_ms + machine->ahead_ms) {
+		machine->n_ahead = 0;
+		return false;
+	}
+	if (time_ms > now_ms + MACHINE_AHEAD_MAX_MS)
+		return true;
+	machine->n_ahead += time_ms > machine->ahead_time_ms || machine->n_ahead == 0;
+	machine->ahead_time_ms = time_ms;
+	if (machine->n_ahead <= AHEAD_TICKS)
+		return true;
+	log_notice("machine", 0,
+		   "%s: its clock is %" PRId64 " s ahead of this machine's: its reports are used",
+		   machine->name, (time_ms - now_ms) / 1000);
+	machine_allow_ahead(machine, time_ms - now_ms + MACHINE_AHEAD_MS, time_ms);
+	return false;
+}
+
+/* What a report says about its sensor. */
 static void note(struct machine *machine)
 {
 	const struct report_decoded *report = &machine->decoded;
@@ -113,11 +151,13 @@ static void note(struct machine *machine)
 		keep_text(machine->sensor, sizeof(machine->sensor), report->sensor);
 	keep_text(machine->energy_source, sizeof(machine->energy_source), report->energy_source);
 	keep_text(machine->activity_source, sizeof(machine->activity_source), report->activity_source);
+	keep_text(machine->cpu_model, sizeof(machine->cpu_model), report->cpu_model);
+	keep_text(machine->version, sizeof(machine->version), report->version);
 }
 
 /*
- * Names that mean rows of our own, and ids that stand in names, are mended before anything is made of them.
- * True: the name is another one now.
+ * Renames targets whose name is reserved, and extracts IDs from names, before anything else uses them. True:
+ * renamed.
  */
 static bool mend_identity(struct machine *machine)
 {
@@ -150,7 +190,8 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 	if (r == -ENOMEM)
 		return r;
 	if (r == 0 && is_ahead(machine, now_ms)) {
-		reason_set(&machine->why, 0, "it is dated more than a day in the future");
+		reason_set(&machine->why, 0, "it is dated %" PRId64 " s ahead of this machine's clock",
+			   (machine->decoded.time_ms - now_ms) / 1000);
 		r = -EBADMSG;
 	}
 	if (r < 0) {
@@ -216,13 +257,23 @@ void machine_adopt(struct machine *machine, const char *sensor, int64_t position
 		join_set_position(machine->join, position_ms);
 }
 
-/* More than these are not looked at again. */
+/* More than these are not checked again. */
 static void note_gap(struct machine *machine, const struct join_slot *slot)
 {
 	if (machine->n_gaps == MACHINE_GAPS)
 		memmove(machine->gaps, machine->gaps + 1, --machine->n_gaps * sizeof(machine->gaps[0]));
 	machine->gaps[machine->n_gaps++] =
 		(struct machine_gap){slot->time_ms, slot->fed_ms, slot->n_reports + slot->has_all};
+}
+
+/* Do the targets show that two sensors share a name? */
+static bool take_turns(struct machine *machine, const struct tick *tick)
+{
+	struct sequence_targets targets = {{0}};
+
+	for (unsigned i = 0; i < tick->n_targets; i++)
+		sequence_add_target(&targets, tick->targets[i].key);
+	return sequence_note_targets(&machine->turns, &targets);
 }
 
 static void count_tick(struct machine *machine, const struct join_slot *slot, const struct tick *tick)
@@ -233,7 +284,9 @@ static void count_tick(struct machine *machine, const struct join_slot *slot, co
 	if (slot->said.has_seq)
 		machine->n.skipped += sequence_note(&machine->sequence, slot->said.seq, slot->time_ms,
 						    tick->interval_s, &overlaps);
-	machine->n.overlapping += overlaps;
+	else
+		overlaps = take_turns(machine, tick);
+	machine->n.overlapping += overlaps || slot->conflicts;
 	if (!slot->has_all || (slot->said.n_targets >= 0 && !tick->complete))
 		machine->n.incomplete++;
 	if (!tick->complete)
@@ -253,7 +306,7 @@ static void count_tick(struct machine *machine, const struct join_slot *slot, co
 	machine->n.lost_cpu_s += slot->said.lost_cpu_s;
 }
 
-/* The first tick of a stream that does not say how long its ticks are: those that wait show it. */
+/* Length of the first tick of a stream that does not report it, from the ticks that wait. */
 static void show_times(struct machine *machine, const struct join_slot *slot)
 {
 	int64_t times_ms[TICK_CLOCK_STEPS + 1];
@@ -264,7 +317,7 @@ static void show_times(struct machine *machine, const struct join_slot *slot)
 			      join_times(machine->join, slot, times_ms, TICK_CLOCK_STEPS + 1));
 }
 
-/* The part of a tick's energy that is from after the server's start. */
+/* The part of a tick's energy that was measured after the server's start. */
 static double counted_part(const struct machine *machine, const struct tick *tick)
 {
 	double after_s = ((double)tick->time_ms - (double)machine->counts_from_ms) / 1000;
@@ -277,8 +330,8 @@ static double counted_part(const struct machine *machine, const struct tick *tic
 }
 
 /*
- * A sensor that reads once more at births and ends has ticks of any length, and one may be long after a
- * pause: the second longest of the last ones is what the next may last.
+ * Extra readings make ticks of any length, and one may be long after a pause. So the second longest of the
+ * recent ticks is the longest that the next one is expected to be.
  */
 static void note_length(struct machine *machine, double interval_s)
 {
@@ -291,6 +344,91 @@ static void note_length(struct machine *machine, double interval_s)
 		longest_s = fmax(longest_s, machine->lengths_s[i]);
 	}
 	machine->interval_s = machine->lengths_s[2] > 0 ? second_s : longest_s;
+}
+
+bool machine_is_settled(const struct machine *machine, const struct live_target *target)
+{
+	return machine->undescribed || target->last_ms != machine->live.time_ms ||
+	       machine->live.time_ms - target->first_ms >= MACHINE_SETTLED_MS ||
+	       known_find_container(&machine->known, target->name, target->container_id);
+}
+
+static int book_target(struct machine *machine, struct live_target *target)
+{
+	const struct known_target *known =
+		known_find_container(&machine->known, target->name, target->container_id);
+	int r = 0;
+
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ADDED && r == 0; scope++) {
+		struct total_addition addition = {
+			.kind = TOTAL_IMAGE,
+			.scope = (enum report_scope)scope,
+			.name = known_text(known, KNOWN_IMAGE),
+			.total_j = target->unbooked_j[scope],
+			.dynamic_j = target->unbooked_dynamic_j[scope],
+			.time_ms = machine->live.time_ms,
+		};
+
+		if (!(addition.total_j > 0))
+			continue;
+		r = totals_add(&machine->totals, &addition);
+		addition.kind = TOTAL_NAMESPACE;
+		addition.name = known_text(known, KNOWN_NAMESPACE);
+		if (r == 0)
+			r = totals_add(&machine->totals, &addition);
+		target->unbooked_j[scope] = target->unbooked_dynamic_j[scope] = 0;
+	}
+	return r;
+}
+
+int machine_book(struct machine *machine)
+{
+	int r = 0;
+
+	for (struct live_target *target = machine->live.targets; target && r == 0; target = target->hh.next)
+		if (!report_target_is_row(target->name) && machine_is_settled(machine, target))
+			r = book_target(machine, target);
+	return r;
+}
+
+/* The machine's own rows of a tick. */
+static int book_rows(struct machine *machine, const struct tick *tick)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < machine->conserved.n_rows && r == 0; i++) {
+		const struct conserve_row *row = &machine->conserved.rows[i];
+		double part = machine->live.booked_part;
+
+		if (row->target >= 0 || row->target == CONSERVE_GLOBAL)
+			continue;
+		r = totals_add(&machine->totals,
+			       &(struct total_addition){
+				       .kind = TOTAL_MACHINE,
+				       .scope = row->scope,
+				       .package = row->scope < REPORT_SCOPES
+							  ? tick->sockets[row->socket].package
+							  : tick->aparts[row->socket].number,
+				       .name = conserve_row_name(tick, row),
+				       .total_j = row->energy_j * part,
+				       .dynamic_j = row->dynamic_w * tick->interval_s * part,
+				       .time_ms = tick->time_ms,
+			       });
+	}
+	return r;
+}
+
+/* What is shown of the present, and the totals. A machine that continues counts what came meanwhile, too. */
+static int show_tick(struct machine *machine, const struct tick *tick)
+{
+	double counted = counted_part(machine, tick);
+	int r;
+
+	machine->live.booked_part = machine->resumed_ms != INT64_MIN ? 1 : counted;
+	r = live_update(&machine->live, tick, &machine->conserved, counted);
+	if (r == 0)
+		r = book_rows(machine, tick);
+	return r < 0 ? r : machine_book(machine);
 }
 
 static int run_tick(struct machine *machine, const struct join_slot *slot)
@@ -318,8 +456,10 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 	r = conserve_apply(tick, &result, &policy, &machine->conserved);
 	if (r < 0)
 		return r;
+	apart_apply(tick, &policy, &machine->idle, &machine->conserved);
 	machine->n.degraded += machine->conserved.n_degraded;
 	options.label = result.label;
+	options.calibrated = result.calibrated;
 	if (!machine->out.data && machine->spare) {
 		machine->out = *machine->spare;
 		*machine->spare = (struct batch){0};
@@ -331,9 +471,7 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 	machine->n.rows += machine->conserved.n_rows - (unsigned)r;
 	machine->time_ms = tick->time_ms;
 	note_length(machine, tick->interval_s);
-	return machine->config->once
-		       ? 0
-		       : live_update(&machine->live, tick, &machine->conserved, counted_part(machine, tick));
+	return machine->config->once ? 0 : show_tick(machine, tick);
 }
 
 int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
@@ -388,6 +526,8 @@ bool machine_expire(struct machine *machine, int64_t now_ms)
 	if (machine->config->once || !machine->fed_ms || !machine->live.time_ms || silent_ms < ticks_ms ||
 	    silent_ms < (double)machine->config->expire_ms)
 		return false;
+	machine->live.time_ms++; /* all are gone */
+	(void)machine_book(machine);
 	live_forget(&machine->live);
 	return true;
 }

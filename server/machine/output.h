@@ -10,6 +10,7 @@
 struct output_options {
 	const char *sensor;
 	const char *label; /* formula and state of its model */
+	bool calibrated;   /* the model began with what known loads taught */
 	bool skip[REPORT_SCOPES];
 };
 

@@ -4,7 +4,12 @@
  * repeated after a crash creates the same documents with the same _id.
  */
 #include "machine/state.h"
+#include "base/log.h"
 #include "base/reason.h"
+#include "base/text.h"
+#include "document/collections.h"
+#include "document/stored_model.h"
+#include "machine/calibration.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +22,37 @@ static void make_id(const struct machine *machine, char *ret, size_t size)
 	(void)snprintf(ret, size, "%s:%s", machine->config->ops->name, machine->name);
 }
 
+/* What is not booked yet goes in beside the totals: under what is known by now, as a restart knows no more.
+ */
+static void add_totals(const struct machine *machine, bson_t *document)
+{
+	bson_t array;
+	unsigned n;
+
+	bson_append_array_begin(document, "totals", -1, &array);
+	n = totals_save(&machine->totals, &array, 0);
+	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
+		const struct known_target *known =
+			known_find_container(&machine->known, target->name, target->container_id);
+
+		for (unsigned i = 0; i < REPORT_SCOPES_ADDED * 2; i++) {
+			unsigned scope = i / 2;
+			struct total_addition rest = {
+				.kind = i % 2 ? TOTAL_NAMESPACE : TOTAL_IMAGE,
+				.scope = (enum report_scope)scope,
+				.name = known_text(known, i % 2 ? KNOWN_NAMESPACE : KNOWN_IMAGE),
+				.total_j = target->unbooked_j[scope],
+				.dynamic_j = target->unbooked_dynamic_j[scope],
+				.time_ms = machine->live.time_ms,
+			};
+
+			if (rest.total_j > 0)
+				totals_put(&array, n++, &rest);
+		}
+	}
+	bson_append_array_end(document, &array);
+}
+
 int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms)
 {
 	bson_t document = BSON_INITIALIZER, model;
@@ -27,7 +63,7 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	bson_append_utf8(&document, "_id", -1, id, -1);
 	bson_append_date_time(&document, "timestamp", -1, now_ms);
 	bson_append_utf8(&document, "sensor", -1, machine->name, -1);
-	/* Of several sensors in one collection: whose reports these are. */
+	/* Which of several sensors in one collection the reports belong to. */
 	if (machine->sensor[0])
 		bson_append_utf8(&document, "source", -1, machine->sensor, -1);
 	bson_append_utf8(&document, "formula", -1, machine->config->ops->name, -1);
@@ -35,6 +71,9 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	bson_append_date_time(&document, "position", -1, machine->time_ms);
 	bson_append_double(&document, "interval", -1, machine->interval_s);
 	bson_append_int64(&document, "ticks", -1, (int64_t)machine->n.ticks);
+	if (machine->calibrated_ms)
+		bson_append_date_time(&document, "calibrated", -1, machine->calibrated_ms);
+	add_totals(machine, &document);
 	bson_append_document_begin(&document, "model", -1, &model);
 	r = machine->config->ops->save(machine->formula, &model);
 	bson_append_document_end(&document, &model);
@@ -52,43 +91,78 @@ static bool has_id(const bson_t *document, const char *id)
 	       strcmp(bson_iter_utf8(&iterator, NULL), id) == 0;
 }
 
+static int64_t date_of(const bson_t *document, const char *key)
+{
+	bson_iter_t iterator;
+
+	return bson_iter_init_find(&iterator, document, key) && BSON_ITER_HOLDS_DATE_TIME(&iterator)
+		       ? bson_iter_date_time(&iterator)
+		       : 0;
+}
+
+/* Is the _id of this kind? */
+static bool begins(const bson_t *document, const char *kind)
+{
+	size_t length = strlen(kind);
+	bson_iter_t iterator;
+	const char *id;
+
+	if (!bson_iter_init_find(&iterator, document, "_id") || !BSON_ITER_HOLDS_UTF8(&iterator))
+		return false;
+	id = bson_iter_utf8(&iterator, NULL);
+	return strncmp(id, kind, length) == 0 && (kind[length - 1] == ':' || id[length] == ':');
+}
+
 unsigned state_count(const struct batch *documents, const char *formula)
 {
-	size_t offset = 0, length, prefix = strlen(formula);
+	size_t offset = 0, length;
 	const uint8_t *data;
-	bson_iter_t iterator;
 	bson_t document;
 	unsigned n = 0;
 
 	while (batch_next(documents, &offset, &data, &length) == 1)
 		n += bson_init_static(&document, data, length) &&
-		     bson_iter_init_find(&iterator, &document, "_id") && BSON_ITER_HOLDS_UTF8(&iterator) &&
-		     strncmp(bson_iter_utf8(&iterator, NULL), formula, prefix) == 0 &&
-		     bson_iter_utf8(&iterator, NULL)[prefix] == ':';
+		     (begins(&document, formula) || begins(&document, CALIBRATION_ID));
 	return n;
 }
 
 static int take_model(struct machine *machine, const bson_t *document, struct reason *why)
 {
-	bson_iter_t iterator;
-	const uint8_t *data;
-	uint32_t length;
 	bson_t model;
-	int r = -EINVAL;
+	int r;
 
-	if (bson_iter_init_find(&iterator, document, "model") && BSON_ITER_HOLDS_DOCUMENT(&iterator)) {
-		bson_iter_document(&iterator, &length, &data);
-		if (bson_init_static(&model, data, length))
-			r = machine->config->ops->load(machine->formula, &model, why);
-	} else {
-		reason_set(why, 0, "the stored state has no model");
+	if (date_of(document, "calibrated") != machine->calibrated_ms) {
+		log_info("state", 0, "%s: the machine was calibrated since: the model starts from there",
+			 machine->name);
+		return machine_forget_model(machine);
 	}
+	r = stored_model_read(document, &model, why);
+	if (r == 0)
+		r = machine->config->ops->load(machine->formula, &model, why);
 	if (r < 0)
 		(void)machine_forget_model(machine);
 	return r;
 }
 
-static int take(struct machine *machine, const bson_t *document, struct reason *why)
+/*
+ * A position ahead of our clock (a clock that was set back, or a spoilt document) would make all reports late
+ * until then. It is doubted, and counts again if the sensor's own clock proves to be ahead.
+ */
+static int64_t believe(struct machine *machine, int64_t position_ms, int64_t now_ms)
+{
+	char time[TEXT_TIME_SIZE];
+
+	if (now_ms <= 0 || position_ms <= now_ms + MACHINE_AHEAD_MS)
+		return position_ms;
+	log_warning("machine", 0,
+		    "%s: the stored position, %s, is ahead of this machine's clock: reports are read from "
+		    "the present on",
+		    machine->name, text_format_time(position_ms, time, sizeof(time)) ? time : "a far time");
+	machine->doubted_ms = position_ms;
+	return now_ms - MACHINE_AHEAD_MS;
+}
+
+static int take(struct machine *machine, const bson_t *document, int64_t now_ms, struct reason *why)
 {
 	double interval_s = 0;
 	bson_iter_t iterator;
@@ -103,14 +177,17 @@ static int take(struct machine *machine, const bson_t *document, struct reason *
 			       bson_iter_utf8(&iterator, NULL));
 	if (!bson_iter_init_find(&iterator, document, "position") || !BSON_ITER_HOLDS_DATE_TIME(&iterator))
 		return reason_set(why, -EINVAL, "the stored state has no position");
-	machine->resumed_ms = machine->time_ms = bson_iter_date_time(&iterator);
+	if (totals_load(&machine->totals, document) < 0)
+		return reason_set(why, -ENOMEM, "out of memory");
+	machine->resumed_ms = machine->time_ms = believe(machine, bson_iter_date_time(&iterator), now_ms);
 	machine->interval_s = interval_s > 0 && interval_s < 1e6 ? interval_s : 0;
 	join_set_position(machine->join, machine->time_ms);
 	tick_maker_set_position(machine->maker, machine->time_ms, machine->interval_s);
 	return take_model(machine, document, why);
 }
 
-int state_load(struct machine *machine, const struct batch *documents, struct reason *why)
+static int load_state(struct machine *machine, const struct batch *documents, int64_t now_ms,
+		      struct reason *why)
 {
 	const uint8_t *data;
 	size_t offset = 0, length;
@@ -122,8 +199,19 @@ int state_load(struct machine *machine, const struct batch *documents, struct re
 	while (batch_next(documents, &offset, &data, &length) == 1) {
 		if (!bson_init_static(&document, data, length) || !has_id(&document, id))
 			continue;
-		r = take(machine, &document, why);
+		r = take(machine, &document, now_ms, why);
 		return r < 0 ? r : 1;
 	}
 	return 0;
+}
+
+int state_load(struct machine *machine, const struct batch *documents, int64_t now_ms, struct reason *why)
+{
+	bson_t calibration;
+	bool calibrated = calibration_find(machine, documents, &calibration);
+	int r = load_state(machine, documents, now_ms, why);
+
+	if (calibrated)
+		calibration_apply(machine, &calibration);
+	return r;
 }

@@ -68,17 +68,17 @@ export class LiveView {
 		this.chartBox = element("div", { class: "chart", id: "chart", role: "img", tabindex: "0" });
 		this.legend = element("ul", { class: "legend", id: "legend", "aria-label": "Layers of the chart" });
 		this.sampled = element("span", { class: "hint", id: "sampled" });
-		return element("section", {}, element("div", { class: "bar" },
+		return element("section", { "aria-label": "Power over time" }, element("div", { class: "bar" },
 			element("label", {}, "Range ", rangeSelect(this.state.range, (seconds) => {
 				this.state.range = seconds;
 				this.state.save();
 				this.refresh();
 			})), this.sampled), this.chartBox, this.legend,
-		element("p", { class: "hint" }, "The line is what the machine measured; the band around it is the model's recent error. A layer's watts are dynamic (what its own work causes) plus its share of the idle power."));
+		element("p", { class: "hint" }, "The line is what the machine measured; the band around it is the model's recent error. A layer's watts are its full power: dynamic (what its own work causes) plus its share of the idle power (static)."));
 	}
 
 	tablePart() {
-		const box = element("section", {});
+		const box = element("section", { "aria-label": "Containers and services" });
 		const search = element("input", { id: "search", type: "search", placeholder: "name, image, pod, namespace", value: this.state.search, oninput: (event) => {
 			this.state.search = event.target.value;
 			this.state.save();

@@ -42,11 +42,6 @@ PAGE_FILES(EMBED)
 #define ROW(id, name, path, type) {name, type, page_##id##_begin, page_##id##_end},
 static const struct page_file files[] = {PAGE_FILES(ROW)};
 
-const struct page_file *page_get(size_t index)
-{
-	return index < sizeof(files) / sizeof(files[0]) ? &files[index] : NULL;
-}
-
 const struct page_file *page_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

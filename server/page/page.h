@@ -14,5 +14,3 @@ struct page_file {
 
 /* NULL: there is no such file. */
 const struct page_file *page_find(const char *name);
-/* Index from 0 on; NULL at the end. */
-const struct page_file *page_get(size_t index);

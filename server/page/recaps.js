@@ -7,7 +7,8 @@ import { summary, welch } from "/page/statistics.js";
 import { Table } from "/page/table.js";
 
 function scopes(recap) {
-	return Object.values(recap.energy ?? {});
+	const added = ["cpu", "dram", "gpu"]; // the others overlap these
+	return Object.entries(recap.energy ?? {}).filter(([scope]) => added.includes(scope)).map(([, energy]) => energy);
 }
 
 function energyOf(recap, part) {
@@ -40,9 +41,9 @@ export class RunsView {
 		this.state = state;
 		this.groups = new Map();
 		this.runs = [];
-		this.detail = element("section", { id: "run" });
-		this.comparison = element("section", { id: "comparison", "aria-live": "polite" });
-		this.list = element("section", {});
+		this.detail = element("section", { id: "run", "aria-label": "The chosen run" });
+		this.comparison = element("section", { id: "comparison", "aria-label": "Runs compared", "aria-live": "polite" });
+		this.list = element("section", { "aria-label": "Finished runs" });
 		main.replaceChildren(element("h2", {}, "Runs"),
 			element("p", { class: "hint" }, "Joules of the run's own container; the machine's joules stand beside them. Put runs into the groups A and B to compare them."), this.list, this.comparison, this.detail);
 		this.table = new Table(this.list, { caption: "Runs", sort: "end", columns: [

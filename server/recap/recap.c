@@ -8,9 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Part of an error's variance that lasts for the whole run; from simulated machines, docs/accuracy.md. */
-#define RECAP_LASTING 0.6
-
 static double phase_start_ms(const struct recap_window *window, enum recap_phase phase)
 {
 	switch (phase) {
@@ -32,13 +29,10 @@ void recap_init(struct recap *recap, const struct recap_window *window)
 {
 	memset(recap, 0, sizeof(*recap));
 	recap->window = *window;
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		for (unsigned phase = 0; phase < RECAP_PHASES; phase++) {
-			struct recap_sum empty = {.dynamic_j = NAN,
-						  .static_j = NAN,
-						  .doubt_j = NAN,
-						  .max_w = NAN,
-						  .last_ms = INT64_MIN};
+			struct recap_sum empty = {
+				.dynamic_j = NAN, .static_j = NAN, .max_w = NAN, .last_ms = INT64_MIN};
 
 			recap->target[scope][phase] = empty;
 			recap->machine[scope][phase] = empty;
@@ -63,7 +57,7 @@ static struct recap_socket *find_socket(struct recap *recap, const char *name)
 		return NULL;
 	socket = &recap->sockets[recap->n_sockets++];
 	(void)snprintf(socket->name, sizeof(socket->name), "%.15s", name);
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		for (unsigned phase = 0; phase < RECAP_PHASES; phase++)
 			socket->energy_j[scope][phase] = NAN;
 	}
@@ -76,19 +70,6 @@ static void sum_add(double *sum, double value)
 		*sum = isnan(*sum) ? value : *sum + value;
 }
 
-static void sum_doubt(struct recap_sum *sum, double sd_j)
-{
-	if (!isfinite(sd_j))
-		return;
-	sum_add(&sum->doubt_j, sd_j);
-	sum->doubt_j2 += sd_j * sd_j;
-}
-
-double recap_sd_j(const struct recap_sum *sum)
-{
-	return sqrt(RECAP_LASTING * sum->doubt_j * sum->doubt_j + (1 - RECAP_LASTING) * sum->doubt_j2);
-}
-
 /* Milliseconds of the tick that lie in the phase. */
 static double overlap_ms(const struct recap *recap, enum recap_phase phase, double end_ms, double length_ms)
 {
@@ -98,7 +79,7 @@ static double overlap_ms(const struct recap *recap, enum recap_phase phase, doub
 	return to > from ? to - from : 0;
 }
 
-/* What counts once for a tick, whatever the number of its sockets. */
+/* Counted once per tick, regardless of the number of sockets. */
 static void sum_tick(struct recap_sum *sum, const struct report_power *row, double covered_s, double length_s)
 {
 	if (sum->last_ms != row->time_ms) {
@@ -113,8 +94,8 @@ static void sum_tick(struct recap_sum *sum, const struct report_power *row, doub
 }
 
 /*
- * The machine's part of a tick was taken in proportion to time. Of the target's joules more than that is
- * known to lie within the phase: then so much more of the machine's does, and less of them outside.
+ * The machine's energy of a tick was divided in proportion to time. If more of the target's joules are known
+ * to lie within the phase, the same amount of the machine's is moved into the phase.
  */
 static void move_into(struct recap *recap, const struct report_power *row, enum recap_phase phase,
 		      double more_j)
@@ -122,7 +103,7 @@ static void move_into(struct recap *recap, const struct report_power *row, enum 
 	struct recap_sum *machine = &recap->machine[row->scope][phase];
 	struct recap_socket *socket = find_socket(recap, row->socket);
 
-	/* No tick of the machine touches a run of no length. */
+	/* A run of zero length overlaps no tick of the machine. */
 	if (!machine->samples && recap_phase_s(&recap->window, RECAP_WHOLE) > 0)
 		return;
 	machine->samples += !machine->samples;
@@ -132,9 +113,9 @@ static void move_into(struct recap *recap, const struct report_power *row, enum 
 }
 
 /*
- * A tick of the target's that no part of the run lies in: an engine starts to work in a container's cgroup
- * before it notes the start, and ends after the end; a run of no length lies between two instants. Where rows
- * are known to be of this very container, they are its joules all the same, those of the phase next to them.
+ * A tick of the target that does not overlap the run: an engine works in the container's cgroup before the
+ * recorded start and after the end, and a run of zero length overlaps nothing. If the rows are known to
+ * belong to this container, their joules count in the nearest phase.
  */
 static bool is_beside(const struct recap *recap, enum recap_phase phase, double end_ms)
 {
@@ -149,10 +130,10 @@ static bool is_beside(const struct recap *recap, enum recap_phase phase, double 
 	return window->warmup_ms <= window->begin_ms && window->execution_ms > window->begin_ms;
 }
 
-/* A row, as far as recaps go. */
+/* The parts of a row that recaps need. */
 struct share {
 	double energy_j, length_s;
-	double within_s; /* of the tick, within the run */
+	double within_s; /* part of the tick within the run */
 	bool all;        /* all of its energy belongs to the run */
 	bool beside;     /* and its time does not */
 };
@@ -174,7 +155,7 @@ static void add_share(struct recap *recap, const struct report_power *row, const
 	sum->total_j += share->energy_j * part;
 	sum_add(&sum->dynamic_j, row->dynamic * share->length_s * part);
 	sum_add(&sum->static_j, row->fixed * share->length_s * part);
-	sum_doubt(sum, row->sd * share->length_s * part);
+	doubt_sum_add(&sum->doubt, row->sd * share->length_s * part, row->time_ms);
 	sum_tick(sum, row, covered_s, share->length_s);
 	if (socket)
 		sum_add(&socket->energy_j[row->scope][phase], share->energy_j * part);
@@ -192,7 +173,7 @@ void recap_add(struct recap *recap, const struct report_power *row, bool of_mach
 		.all = recap->whole_life && !of_machine,
 	};
 
-	if (!isfinite(share.energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES)
+	if (!isfinite(share.energy_j) || !(length_s > 0) || row->scope >= REPORT_SCOPES_ALL)
 		return;
 	share.beside = share.all && !(share.within_s > 0);
 	if (share.beside && !(recap->has_id && row->container_id && row->container_id[0]))
@@ -215,7 +196,7 @@ bool recap_warning(const struct recap *recap, const char *machine, char *ret, si
 	bool found = false;
 
 	ret[0] = '\0';
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++)
 		found |= recap->target[scope][RECAP_WHOLE].samples > 0;
 	if (found)
 		return false;
@@ -238,7 +219,7 @@ static double longest_covered_s(const struct recap *recap, enum recap_phase phas
 {
 	double covered_s = 0;
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++)
 		covered_s = fmax(covered_s, recap->machine[scope][phase].covered_s);
 	return covered_s;
 }
@@ -250,8 +231,10 @@ double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum
 	return covered_s > 0 && sum->samples ? sum->total_j / covered_s : NAN;
 }
 
-/* A run within one tick that is counted in full was above that tick's mean: the largest is never below the
- * mean. */
+/*
+ * A run within one tick whose energy counts in full was above that tick's mean: the maximum is never below
+ * the mean.
+ */
 double recap_max_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)
 {
 	return recap->whole_life ? fmax(sum->max_w, recap_mean_w(recap, sum, phase)) : sum->max_w;
@@ -270,7 +253,7 @@ double recap_tick_s(const struct recap *recap, enum recap_phase phase)
 {
 	double tick_s = 0;
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++)
 		tick_s = fmax(tick_s,
 			      fmax(recap->machine[scope][phase].tick_s, recap->target[scope][phase].tick_s));
 	return tick_s;

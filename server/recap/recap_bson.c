@@ -64,7 +64,7 @@ static void add_energy(bson_t *document, const struct recap *recap, enum recap_p
 	bson_t energy, inner;
 
 	bson_append_document_begin(document, "energy", -1, &energy);
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		const struct recap_sum *sum = &recap->target[scope][phase];
 
 		if (!sum->samples && !recap->machine[scope][phase].samples)
@@ -73,7 +73,7 @@ static void add_energy(bson_t *document, const struct recap *recap, enum recap_p
 		add_double(&inner, "total", sum->total_j);
 		add_double(&inner, "dynamic", sum->dynamic_j);
 		add_double(&inner, "static", sum->static_j);
-		add_double(&inner, "sd", recap_sd_j(sum));
+		add_double(&inner, "sd", doubt_sum_sd(&sum->doubt));
 		bson_append_document_end(&energy, &inner);
 	}
 	bson_append_document_end(document, &energy);
@@ -84,7 +84,7 @@ static void add_power(bson_t *document, const struct recap *recap, enum recap_ph
 	bson_t power, inner;
 
 	bson_append_document_begin(document, "power", -1, &power);
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		const struct recap_sum *sum = &recap->target[scope][phase];
 
 		if (!sum->samples)
@@ -102,7 +102,7 @@ static void add_machine(bson_t *document, const struct recap *recap, enum recap_
 	bson_t machine;
 
 	bson_append_document_begin(document, "machine", -1, &machine);
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		if (recap->machine[scope][phase].samples)
 			add_double(&machine, report_scope_names[scope], recap->machine[scope][phase].total_j);
 	}
@@ -113,7 +113,7 @@ static void add_phase(bson_t *document, const struct recap *recap, enum recap_ph
 {
 	unsigned samples = 0;
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		if (recap->target[scope][phase].samples > samples)
 			samples = recap->target[scope][phase].samples;
 	}
@@ -167,6 +167,8 @@ int recap_bson_write(bson_t *document, const struct recap_request *request, cons
 	add_phase(&phase, recap, RECAP_EXECUTION);
 	bson_append_document_end(document, &phase);
 	bson_append_bool(document, "estimated", -1, recap->estimated);
+	if (recap->formula)
+		bson_append_utf8(document, "formula", -1, recap->formula, -1);
 	if (recap_warning(recap, request->machine, warning, sizeof(warning)))
 		bson_append_utf8(document, "warning", -1, warning, -1);
 	return bson_append_double(document, "coverage", -1, recap_coverage(recap)) ? 0 : -ENOMEM;

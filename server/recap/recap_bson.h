@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A run that a recap was asked for, and its documents: the recap itself, and the request while it waits.
+ * A run whose recap was requested, and its documents: the recap itself, and the request while it waits.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 #define RECAP_EXTRAS_MAX 32
 
-/* A parameter of the request that goes into the recap as it is. */
+/* A parameter of the request that is copied into the recap. */
 struct recap_extra {
 	char *name;
 	char *value;
@@ -31,12 +31,12 @@ void recap_request_done(struct recap_request *request);
 void recap_request_id(const struct recap_request *request, uint8_t ret_id[REPORT_ID_BYTES]);
 
 /*
- * The recap: the old fields by their old names, and ours. 0 or -ENOMEM. A `coverage` below 1: not all of it
- * came in time.
+ * The recap: the old fields by their old names, and ours. 0 or -ENOMEM. A `coverage` below 1: some reports
+ * did not arrive in time.
  */
 int recap_bson_write(bson_t *document, const struct recap_request *request, const struct recap *recap);
 
-/* The request within a list of waiting ones, and back. -EINVAL: it is no request. */
+/* Writes the request into the list of waiting ones, and reads it back. -EINVAL: malformed. */
 int recap_bson_write_request(bson_t *list, unsigned index, const struct recap_request *request);
 int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *ret_request);
 

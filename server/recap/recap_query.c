@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define AHEAD_MAX_MS  3600000.0
-#define SECONDS_MAX   1e11 /* beyond it a time is in milliseconds by mistake */
+#define SECONDS_MAX   1e11 /* a larger number is probably in milliseconds */
 #define VALUE_MAX     1024
 #define TIMEOUT_MAX_S 3600.0
 
@@ -24,9 +24,9 @@ static const char *const time_names[] = {"begin", "beginwarmup", "beginexecution
 
 /* Fields of a recap that are ours: a parameter of that name would hide them. */
 static const char *const own_names[] = {
-	"_id",      "warmup time", "execution time", "sensor",    "timestamp",
-	"energy",   "power",       "machine",        "duration",  "samples",
-	"coverage", "estimated",   "warmup",         "execution", "warning",
+	"_id",    "warmup time", "execution time", "sensor",  "timestamp", "energy",
+	"power",  "machine",     "duration",       "samples", "coverage",  "estimated",
+	"warmup", "execution",   "warning",        "formula", "tick",
 };
 
 int recap_query_init(struct recap_query *query, const char *machine)

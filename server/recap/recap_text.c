@@ -3,10 +3,12 @@
  * A recap for people: what tester.sh prints at the end of a run. Pure.
  */
 #include "recap/recap_bson.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 struct text {
 	char *at;
@@ -37,7 +39,7 @@ static void text_add_number(struct text *text, double value)
 		text_add(text, " %12s", "-");
 }
 
-/* "~" marks what is a mean over less than a tick. */
+/* "~" marks a mean over less than a tick. */
 static void text_add_watts(struct text *text, double value, bool brief)
 {
 	char number[32];
@@ -55,12 +57,30 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 	text_add(text, "%-10s %-5s %10.3f", phase_names[phase], report_scope_names[scope],
 		 recap_phase_s(&recap->window, phase));
 	text_add_number(text, sum->samples ? sum->total_j : recap->machine[scope][phase].samples ? 0 : NAN);
-	text_add_number(text, recap_sd_j(sum));
+	text_add_number(text, doubt_sum_sd(&sum->doubt));
 	text_add_number(text, sum->dynamic_j);
 	text_add_watts(text, recap_mean_w(recap, sum, phase), recap_is_brief(recap, phase));
 	text_add_number(text,
 			recap->machine[scope][phase].samples ? recap->machine[scope][phase].total_j : NAN);
 	text_add(text, "\n");
+}
+
+/* What was run, if the request says so. */
+static void text_add_request(struct text *text, const struct recap_request *request)
+{
+	char value[1024];
+	static const struct {
+		const char *field, *words;
+	} known[] = {
+		{"image", "image"}, {"command", "command"}, {"exit_status", "exit status"}, {"cpus", "CPUs"}};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		for (unsigned n = 0; n < request->n_extras; n++) {
+			if (strcmp(request->extras[n].name, known[i].field) == 0)
+				text_add(text, "%s: %s\n", known[i].words,
+					 text_copy_plain(request->extras[n].value, value, sizeof(value)));
+		}
+	}
 }
 
 static void text_add_brief(struct text *text, const struct recap *recap)
@@ -79,18 +99,24 @@ size_t recap_text(const struct recap_request *request, const struct recap *recap
 	static const enum recap_phase order[RECAP_PHASES] = {RECAP_WARMUP, RECAP_EXECUTION, RECAP_WHOLE};
 	struct text text = {ret, size, 0};
 	double coverage = recap_coverage(recap);
-	char warning[RECAP_WARNING_SIZE];
+	char warning[RECAP_WARNING_SIZE], name[512], machine[512];
 
-	text_add(&text, "energy of %s on %s\n", request->name[0] ? request->name : request->id,
-		 request->machine);
+	text_add(&text, "energy of %s on %s\n",
+		 text_copy_plain(request->name[0] ? request->name : request->id, name, sizeof(name)),
+		 text_copy_plain(request->machine, machine, sizeof(machine)));
 	text_add(&text, "%-10s %-5s %10s %12s %12s %12s %12s %12s\n", "phase", "scope", "seconds", "joules",
 		 "+- J", "dynamic J", "mean W", "machine J");
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		if (scope != REPORT_SCOPE_CPU && !recap->machine[scope][RECAP_WHOLE].samples)
 			continue;
-		for (unsigned i = 0; i < RECAP_PHASES; i++)
+		/* In a run without markers, the execution is the whole run. */
+		for (unsigned i = recap_phase_s(&recap->window, RECAP_WARMUP) > 0 ? 0 : RECAP_PHASES - 1;
+		     i < RECAP_PHASES; i++)
 			text_add_row(&text, recap, (enum report_scope)scope, order[i]);
 	}
+	text_add_request(&text, request);
+	if (recap->formula)
+		text_add(&text, "formula: %s\n", recap->formula);
 	text_add_brief(&text, recap);
 	if (coverage < 0.995)
 		text_add(&text, "note: reports cover only %.0f %% of the run\n", coverage * 100);

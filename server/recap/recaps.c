@@ -2,9 +2,9 @@
 /*
  * The list of pending recaps. A recap is written when the machine's last tick reaches its end. If nothing
  * newer arrives for --recap-timeout, it is written from the available reports, its coverage shows what is
- * missing, and it stays pending: a sensor whose store was away still delivers, and the recap is written
- * again. Called by the API and by the loop. Whoever asks for many takes nothing from the ticks: few recaps
- * are read at once, those that somebody waits for first, and the list is written by one request at a time.
+ * missing, and it stays pending: a sensor whose store was away delivers later, and the recap is written
+ * again. Called by the API and by the loop. Many requests must not delay the ticks: few recaps are read at
+ * once, those with a waiting client first, and the list is written by one request at a time.
  */
 #include "recap/recaps.h"
 
@@ -20,10 +20,10 @@
 #include <string.h>
 
 #define RECAPS_MAX      1000
-#define RECAPS_UNWAITED 800 /* of these, without anybody who waits */
+#define RECAPS_UNWAITED 800 /* of these, without a waiting client */
 #define RECAPS_AT_ONCE  2   /* jobs that read */
 #define RECAPS_LOOK_S   0.25
-#define RECAPS_KEEP_MS  (7 * 24 * INT64_C(3600000)) /* a sensor's spool is as old by default */
+#define RECAPS_KEEP_MS  (7 * 24 * INT64_C(3600000)) /* the default age limit of a sensor's spool */
 #define RECAPS_STATE_ID "recaps"
 #define RECAPS_TOKEN    "recap"
 
@@ -32,12 +32,12 @@ struct recaps_entry {
 	struct recaps *recaps;
 	struct recap_request request;
 	int64_t asked_ms;
-	int64_t waiting_ms; /* since when the store answers and nothing comes */
+	int64_t waiting_ms; /* since when the store has answered without new reports */
 	char *power;
 	struct recap_job *job; /* NULL while it waits */
-	bool job_done;         /* the job is to be freed at the next look */
-	bool finished;         /* to be freed at the next look */
-	bool early;            /* made before the machine's ticks had reached its end */
+	bool job_done;         /* free the job at the next check */
+	bool finished;         /* free this at the next check */
+	bool early;            /* written before the machine's ticks reached its end */
 	bool in_note;          /* on the list that is being written */
 	recaps_done done;
 	void *data;
@@ -116,7 +116,7 @@ static const struct machine *machine_of(const struct recaps_entry *entry)
 
 static void note(struct recaps *recaps);
 
-/* Tells those whose runs were on the list that was written. */
+/* Notifies the clients whose runs were on the list that was written. */
 static void tell_noted(struct recaps *recaps, const char *error)
 {
 	recaps->noting = false;
@@ -143,7 +143,7 @@ static void note_done(void *data, const struct db_answer *answer)
 		note(recaps);
 }
 
-/* Writes the list of those that wait. */
+/* Writes the list of waiting requests. */
 static void note(struct recaps *recaps)
 {
 	bson_t document = BSON_INITIALIZER, list;
@@ -166,10 +166,10 @@ static void note(struct recaps *recaps)
 	if (r == 0)
 		return;
 	tell_noted(recaps, "out of memory, or the store's process has exited");
-	recaps->changed = true; /* the next look tries again */
+	recaps->changed = true; /* retried at the next check */
 }
 
-/* The list has changed: it is written now, or when what is being written of it is there. */
+/* Writes the changed list now, or as soon as the write in progress has finished. */
 static void save(struct recaps *recaps)
 {
 	unsigned n = 0;
@@ -199,7 +199,7 @@ static void store(struct recaps_entry *entry, const bson_t *document)
 			    entry->request.machine);
 }
 
-/* Have the machine's ticks come as far as the run's end? */
+/* Have the machine's ticks reached the end of the run? */
 static bool reached(const struct recaps_entry *entry)
 {
 	const struct machine *machine = machine_of(entry);
@@ -243,6 +243,7 @@ static void begin(struct recaps_entry *entry, const struct machine *machine)
 		.client = setup->client,
 		.power = entry->power,
 		.interval_s = machine ? machine_interval_s(machine) : setup->interval_s,
+		.formula = machine ? machine->config->ops->name : NULL,
 		.done = made,
 		.data = entry,
 	};
@@ -267,13 +268,13 @@ void recaps_tick(struct recaps *recaps, const struct machine *machine)
 	}
 }
 
-/* Nothing newer has come for so long that nothing may. */
+/* Nothing newer has arrived for --recap-timeout: nothing more is expected. */
 static bool waited_enough(struct recaps_entry *entry, const struct machine *machine, int64_t now_ms)
 {
 	const struct recaps_setup *setup = &entry->recaps->setup;
 	int64_t timeout_ms = (int64_t)setup->timeout_ms;
 
-	/* A clock that was set back must not lengthen the wait by as much. */
+	/* A clock that was set back must not lengthen the wait. */
 	if (setup->is_away(setup->data) || now_ms < entry->waiting_ms)
 		entry->waiting_ms = now_ms;
 	if (entry->early || (double)now_ms < entry->request.window.end_ms)
@@ -283,7 +284,7 @@ static bool waited_enough(struct recaps_entry *entry, const struct machine *mach
 	return !machine || now_ms < machine->fed_ms || now_ms - machine->fed_ms >= timeout_ms;
 }
 
-/* Frees what is finished, and jobs that will be made once more. */
+/* Frees finished entries, and jobs that will be started again. */
 static void clear_away(struct recaps *recaps, int64_t now_ms)
 {
 	for (struct recaps_entry **at = &recaps->entries, *entry; (entry = *at);) {
@@ -304,7 +305,7 @@ static void clear_away(struct recaps *recaps, int64_t now_ms)
 	}
 }
 
-/* Of those that somebody waits for, or of the others. */
+/* Starts entries with a waiting client, or the others. */
 static void begin_some(struct recaps *recaps, bool waited_for, int64_t now_ms)
 {
 	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
@@ -333,7 +334,7 @@ static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 		ev_timer_stop(loop, timer);
 }
 
-/* Makes room: the oldest of those that have been made of what was there stays as it is. */
+/* Makes room: the oldest entry whose recap was already written from incomplete reports is not rewritten. */
 static bool drop_early(struct recaps *recaps)
 {
 	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {

@@ -13,20 +13,20 @@ struct recaps;
 struct recaps_entry;
 
 /*
- * The recap is made (`error` NULL), or cannot be. `document` is what the store was given. Called once, not
- * within recaps_add().
+ * The recap was written (`error` NULL) or failed. `document` is what was stored. Called once, not within
+ * recaps_add().
  */
 typedef void (*recaps_done)(void *data, const struct recap_request *request, const struct recap *recap,
 			    const bson_t *document, const char *error);
 
-/* The store has the request (`error` NULL): a crash does not lose it any more. Or it has it not, and why. */
+/* The store has the request (`error` NULL), so that a crash does not lose it; or the reason why not. */
 typedef void (*recaps_noted)(void *data, const char *error);
 
 struct recaps_statistics {
 	uint64_t asked;
 	uint64_t made;
 	uint64_t failed;
-	uint64_t uncovered; /* made without reports of the whole run */
+	uint64_t uncovered; /* written without reports of the whole run */
 	uint64_t waiting;   /* at present */
 };
 
@@ -35,7 +35,7 @@ struct recaps_setup {
 	struct ev_loop *loop;
 	struct db_client *client; /* the store of power reports and recaps */
 	uint64_t timeout_ms;
-	double interval_s; /* of a machine that is not known yet */
+	double interval_s; /* for a machine that is not known yet */
 	/* NULL: unknown. */
 	const struct machine *(*find_machine)(void *data, const char *name);
 	bool (*is_away)(void *data); /* the store does not answer */
@@ -45,18 +45,19 @@ struct recaps_setup {
 /* NULL if out of memory. */
 struct recaps *recaps_new(const struct recaps_setup *setup);
 void recaps_free(struct recaps *recaps);
-/* Takes up what an earlier run has left waiting. */
+/* Loads the requests that were pending when the server ended. */
 void recaps_load(struct recaps *recaps, const struct batch *states);
-/* A machine's ticks were processed: makes the recaps that this completes. */
+/* A machine's ticks were processed: writes the recaps that are now complete. */
 void recaps_tick(struct recaps *recaps, const struct machine *machine);
 /*
- * Takes over the request. `done` may be NULL. -ENOMEM; -EBUSY: too many wait (fewer may where nobody waits).
- * In both cases the request stays the caller's. *ret_entry is valid until `done` is called.
+ * Takes ownership of the request. `done` may be NULL. -ENOMEM; -EBUSY: too many are waiting (the limit is
+ * lower without a waiting client). On error the caller keeps the request. *ret_entry is valid until `done` is
+ * called.
  */
 int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
 	       struct recaps_entry **ret_entry);
 /* Right after recaps_add(): `noted` is called once, not within this call; the entry is valid until then. */
 void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *data);
-/* Nobody waits for it any more; it is made all the same. */
+/* The client no longer waits; the recap is written nevertheless. */
 void recaps_forget(struct recaps_entry *entry);
 const struct recaps_statistics *recaps_get_statistics(const struct recaps *recaps);

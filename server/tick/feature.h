@@ -15,7 +15,14 @@ enum feature_kind {
 	FEATURE_APERF,
 	FEATURE_MPERF,
 	FEATURE_TSC,
-	FEATURE_BOOKKEEPING, /* time_enabled, time_running */
+	FEATURE_BOOKKEEPING, /* time_running */
+	FEATURE_ENABLED,     /* time_enabled: ns for which the group's events were counted */
+	FEATURE_PSYS,        /* these are of no formula */
+	FEATURE_CORES,
+	FEATURE_UNCORE,
+	FEATURE_GPU_ENERGY,
+	FEATURE_GPU_TIME,
+	FEATURE_TARGET_CORES, /* energy that the hardware counted for a target */
 };
 
 struct feature {

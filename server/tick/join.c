@@ -5,6 +5,7 @@
  * mean.
  */
 #include "tick/join.h"
+#include "base/array.h"
 
 #include "base/hash.h"
 #include "document/report_identity.h"
@@ -14,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More ticks than these are never kept: the oldest goes out as it is. 10 ms ticks for 40 s. */
+/* At most this many ticks are kept; then the oldest is processed as it is. 10 ms ticks for 40 s. */
 #define JOIN_SLOTS_MAX 4096
 
 #define NAME_SIZE  512
-#define JOIN_SHOWN 3 /* ticks that show the first one's length, itself among them */
+#define JOIN_SHOWN 3 /* number of ticks that show the first one's length, including itself */
 
 struct join {
 	int64_t grace_ms;
@@ -26,9 +27,10 @@ struct join {
 	bool patient;
 	struct join_slot **slots; /* by time */
 	unsigned n_slots;
-	unsigned capacity;
+	unsigned slots_capacity;
 	struct join_slot **spare;
 	unsigned n_spare;
+	unsigned spare_capacity;
 	uint64_t n_fed;
 };
 
@@ -104,30 +106,10 @@ bool join_is_complete(const struct join_slot *slot)
 	return slot->has_all && slot->said.n_targets >= 0 && (int64_t)slot->n_reports >= slot->said.n_targets;
 }
 
-/* Makes room for `needed` elements of `size` bytes. */
-static int grow(void **array, uint32_t *capacity, uint64_t needed, size_t size)
-{
-	uint64_t wanted = *capacity ? *capacity : 16;
-	void *grown;
-
-	if (needed <= *capacity)
-		return 0;
-	while (wanted < needed)
-		wanted *= 2;
-	if (wanted > UINT32_MAX / 2)
-		return -ENOMEM;
-	grown = realloc(*array, wanted * size);
-	if (!grown)
-		return -ENOMEM;
-	*array = grown;
-	*capacity = (uint32_t)wanted;
-	return 0;
-}
-
 static void slot_reset(struct join_slot *slot, int64_t time_ms)
 {
 	slot->time_ms = time_ms;
-	slot->has_all = false;
+	slot->has_all = slot->conflicts = false;
 	slot->said = REPORT_TICK_UNKNOWN;
 	slot->n_reports = 0;
 	slot->n_values = 0;
@@ -136,27 +118,18 @@ static void slot_reset(struct join_slot *slot, int64_t time_ms)
 		memset(slot->index, 0, slot->index_size * sizeof(*slot->index));
 }
 
-/* Room for one more slot in both tables, so that giving a slot back never fails. */
+/* Room for one more slot in both tables, so that releasing a slot never fails. */
 static int reserve(struct join *join)
 {
-	unsigned capacity = join->capacity ? join->capacity * 2 : 8;
-	struct join_slot **grown;
+	const unsigned needed = join->n_slots + join->n_spare + 1;
 
-	if (join->n_slots + join->n_spare < join->capacity)
-		return 0;
-	grown = realloc(join->slots, capacity * sizeof(struct join_slot *));
-	if (!grown)
-		return -ENOMEM;
-	join->slots = grown;
-	grown = realloc(join->spare, capacity * sizeof(struct join_slot *));
-	if (!grown)
-		return -ENOMEM;
-	join->spare = grown;
-	join->capacity = capacity;
-	return 0;
+	return ARRAY_RESERVE(join->slots, join->slots_capacity, needed) &&
+			       ARRAY_RESERVE(join->spare, join->spare_capacity, needed)
+		       ? 0
+		       : -ENOMEM;
 }
 
-/* The slot of this time, made where there is none; NULL if out of memory. */
+/* The slot of this time, created if there is none; NULL if out of memory. */
 static struct join_slot *slot_at(struct join *join, int64_t time_ms)
 {
 	unsigned at = join->n_slots;
@@ -182,7 +155,7 @@ static struct join_slot *slot_at(struct join *join, int64_t time_ms)
 	return slot;
 }
 
-/* Place of the name in the slot's index: taken by it, or empty. */
+/* The name's place in the slot's index: its own, or an empty one. */
 static uint32_t *index_find(const struct join_slot *slot, const char *name)
 {
 	uint32_t mask = slot->index_size - 1;
@@ -230,15 +203,10 @@ static int copy_text(struct join_slot *slot, const struct report_decoded *report
 {
 	const char *container_id = report->container_id ? report->container_id : "";
 	size_t text = strlen(report->target) + strlen(container_id) + 2;
-	int r;
 
-	r = grow((void **)&slot->strings, &slot->strings_capacity, (uint64_t)slot->strings_length + text, 1);
-	if (r < 0)
-		return r;
-	r = grow((void **)&slot->values, &slot->values_capacity, (uint64_t)slot->n_values + report->n_values,
-		 sizeof(*slot->values));
-	if (r < 0)
-		return r;
+	if (!ARRAY_RESERVE(slot->strings, slot->strings_capacity, slot->strings_length + text) ||
+	    !ARRAY_RESERVE(slot->values, slot->values_capacity, (size_t)slot->n_values + report->n_values))
+		return -ENOMEM;
 	ret_copy->name = add_string(slot, report->target);
 	ret_copy->container_id = add_string(slot, container_id);
 	ret_copy->first_value = slot->n_values;
@@ -251,8 +219,17 @@ static int copy_text(struct join_slot *slot, const struct report_decoded *report
 	return 0;
 }
 
-/* The report under another name, as its own is another's. */
+/* Adds the report under another name, because its own is taken. */
 static int add_renamed(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed);
+
+/* A report that already exists: was the same one read again, or is it another sensor's of the same name? */
+static void note_twice(struct join_slot *slot, const struct join_report *there,
+		       const struct report_decoded *report)
+{
+	slot->conflicts |= there->n_values != report->n_values ||
+			   (report->n_values && memcmp(slot->values + there->first_value, report->values,
+						       report->n_values * sizeof(*report->values)) != 0);
+}
 
 static unsigned count_groups(const struct report_value *values, unsigned n)
 {
@@ -263,21 +240,20 @@ static unsigned count_groups(const struct report_value *values, unsigned n)
 	return n_groups;
 }
 
-/* What was taken for the machine's report is a container's, of which more may be known. */
+/* The report taken for the machine's is a container's, which may have further data. */
 static int demote_all(struct join_slot *slot)
 {
 	char name[NAME_SIZE];
 	int r;
 
 	r = index_reserve(slot);
-	if (r == 0)
-		r = grow((void **)&slot->reports, &slot->reports_capacity, (uint64_t)slot->n_reports + 1,
-			 sizeof(*slot->reports));
+	if (r == 0 && !ARRAY_RESERVE(slot->reports, slot->reports_capacity, (size_t)slot->n_reports + 1))
+		r = -ENOMEM;
 	(void)report_target_rename(REPORT_TARGET_ALL, join_container_id(slot, &slot->all), name,
 				   sizeof(name));
-	if (r == 0)
-		r = grow((void **)&slot->strings, &slot->strings_capacity,
-			 (uint64_t)slot->strings_length + strlen(name) + 1, 1);
+	if (r == 0 &&
+	    !ARRAY_RESERVE(slot->strings, slot->strings_capacity, slot->strings_length + strlen(name) + 1))
+		r = -ENOMEM;
 	if (r < 0 || *index_find(slot, name))
 		return r;
 	slot->all.name = add_string(slot, name);
@@ -298,8 +274,10 @@ static int add_all(struct join_slot *slot, const struct report_decoded *report, 
 		unsigned had = count_groups(slot->values + slot->all.first_value, slot->all.n_values);
 		unsigned has = count_groups(report->values, report->n_values);
 
-		if (had == has)
+		if (had == has) {
+			note_twice(slot, &slot->all, report);
 			*ret_fed = JOIN_DUPLICATE;
+		}
 		if (has < had)
 			return add_renamed(slot, report, ret_fed);
 		if (has > had)
@@ -315,7 +293,7 @@ static int add_all(struct join_slot *slot, const struct report_decoded *report, 
 	return r;
 }
 
-/* Two containers of one name: another id says so. */
+/* Two containers with one name: their IDs differ. */
 static bool is_other(const struct join_slot *slot, const struct join_report *there,
 		     const struct report_decoded *report)
 {
@@ -337,13 +315,12 @@ static int add_target(struct join_slot *slot, const struct report_decoded *repor
 	if (*entry) {
 		if (is_other(slot, &slot->reports[*entry - 1], report))
 			return add_renamed(slot, report, ret_fed);
+		note_twice(slot, &slot->reports[*entry - 1], report);
 		*ret_fed = JOIN_DUPLICATE;
 		return 0;
 	}
-	r = grow((void **)&slot->reports, &slot->reports_capacity, (uint64_t)slot->n_reports + 1,
-		 sizeof(*slot->reports));
-	if (r < 0)
-		return r;
+	if (!ARRAY_RESERVE(slot->reports, slot->reports_capacity, (size_t)slot->n_reports + 1))
+		return -ENOMEM;
 	r = copy_text(slot, report, &slot->reports[slot->n_reports]);
 	if (r < 0)
 		return r;
@@ -357,7 +334,7 @@ static int add_renamed(struct join_slot *slot, const struct report_decoded *repo
 	char name[NAME_SIZE];
 
 	renamed.target = report_target_rename(report->target, report->container_id, name, sizeof(name));
-	/* A name that is taken once more, after being cut, would be renamed forever. */
+	/* A name that is taken again after being cut would be renamed forever. */
 	if (strcmp(renamed.target, report->target) == 0) {
 		*ret_fed = JOIN_DUPLICATE;
 		return 0;
@@ -390,8 +367,8 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
 }
 
 /*
- * The sensor's own clock may say that a tick is over, as when much is read at once: reports of a later time
- * have come after its last one. Those that came before it say nothing: their time may be wrong.
+ * The sensor's own clock may show that a tick is over, for example when much is read at once: reports with a
+ * later time arrived after its last one. Earlier arrivals prove nothing, because their time may be wrong.
  */
 static bool is_outrun(const struct join *join, const struct join_slot *slot)
 {
@@ -405,9 +382,9 @@ static bool is_outrun(const struct join *join, const struct join_slot *slot)
 }
 
 /*
- * A tick that does not say how many reports it has is over when a later one has begun and nothing more has
- * come for the grace period. Where no later one comes at all (the sensor has ended), four grace periods do.
- * Nothing is done about one whose time is still to come: what comes until then would be late.
+ * A tick that does not announce its number of reports is over when a later one has begun and nothing more has
+ * arrived for the grace period. Without a later tick (the sensor has ended), it is over after four grace
+ * periods. A tick dated in the future is left alone: reports arriving until then would be late.
  */
 static bool is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms)
 {

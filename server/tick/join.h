@@ -9,8 +9,8 @@
 
 enum join_fed {
 	JOIN_NEW,
-	JOIN_DUPLICATE, /* this target's report of this tick is there already */
-	JOIN_LATE,      /* the tick has been handed out: the report is of no use any more */
+	JOIN_DUPLICATE, /* this tick already has a report of this target */
+	JOIN_LATE,      /* the tick has already been processed: the report is useless */
 };
 
 struct join_report {
@@ -24,9 +24,10 @@ struct join_report {
 /* A gathered tick. */
 struct join_slot {
 	int64_t time_ms;
-	int64_t fed_ms;     /* when its last report came, by the caller's clock */
-	uint64_t fed_order; /* the last report's number among all that came */
+	int64_t fed_ms;     /* when its last report arrived, by the caller's clock */
+	uint64_t fed_order; /* the last report's number among all that arrived */
 	bool has_all;
+	bool conflicts;          /* a report arrived twice with different counts: two sensors have one name */
 	struct report_tick said; /* by `all` */
 	struct join_report all;
 	unsigned n_reports;
@@ -47,30 +48,30 @@ struct join;
 /* `grace_ms`: how long an incomplete tick waits once a later one has begun. NULL if out of memory. */
 struct join *join_new(int64_t grace_ms);
 void join_free(struct join *join);
-/* Ticks at or before `time_ms` count as handed out. INT64_MIN: none. */
+/* Ticks at or before `time_ms` count as processed. INT64_MIN: none. */
 void join_set_position(struct join *join, int64_t time_ms);
 int64_t join_position(const struct join *join);
 
-/* Takes a report in. 0 or -ENOMEM. */
+/* Adds a report. 0 or -ENOMEM. */
 int join_feed(struct join *join, const struct report_decoded *report, int64_t now_ms, enum join_fed *ret_fed);
 /*
- * The oldest tick, if it is complete, if its time to wait is over, or with `flush` in any case; NULL
- * otherwise. It belongs to the join and must be given back by join_release() before the next call.
+ * The oldest tick, if it is complete or has waited long enough, or with `flush` in any case; else NULL. It
+ * belongs to the join and must be given back by join_release() before the next call.
  */
 struct join_slot *join_take(struct join *join, int64_t now_ms, bool flush);
 void join_release(struct join *join, struct join_slot *slot);
 /*
- * With `patient` a tick that does not say its length waits until two later ones have begun, however long that
- * takes: its length can be known only then.
+ * With `patient`, a tick without a reported length waits until two later ones have begun, however long that
+ * takes, because only they show its length.
  */
 void join_set_patient(struct join *join, bool patient);
 /* Times of the slot's tick and of those that wait, as far as they have `all`: at most `most`. Their number.
  */
 unsigned join_times(const struct join *join, const struct join_slot *slot, int64_t *ret_times_ms,
 		    unsigned most);
-/* How many ticks wait. */
+/* Number of waiting ticks. */
 unsigned join_pending(const struct join *join);
-/* True where `all` and as many targets as it announced are there. */
+/* True if `all` and all targets that it announced have arrived. */
 bool join_is_complete(const struct join_slot *slot);
 
 static inline const char *join_name(const struct join_slot *slot, const struct join_report *report)

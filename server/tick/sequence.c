@@ -1,18 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Numbers and times of ticks. Times waver by their own, so a single tick says nothing: what they claim too
- * much is summed up and slowly forgotten. Two sensors of one machine tick at the same instants, and of each
- * instant one tick is kept: then times are those of one sensor, and numbers tell.
+ * Numbers and times of ticks. Times jitter, so a single tick proves nothing: excess lengths are summed up and
+ * slowly forgotten. Two sensors of one machine tick at the same instants, and of each instant one tick is
+ * kept: then times are those of one sensor, and numbers tell.
  */
 #include "tick/sequence.h"
 
-#define OVERLAP_TICKS 5.0  /* so many ticks too much are no wavering */
-#define FORGET        0.95 /* of the surplus, what is left after a tick; two sensors settle at 10 ticks */
-#define TURN_TICKS                                                                                           \
-	4.0 /* what a number that goes back is worth: once may be a restart whose first ticks are lost */
-#define TIMES_FASTER 4.0 /* numbers that run ahead of time by more are another sensor's */
+#include <string.h>
 
-/* How many ticks are missing before this one, if time has passed for them. */
+#define OVERLAP_TICKS 5.0 /* an excess of this many ticks is no jitter */
+#define FORGET                                                                                               \
+	0.95 /* part of the excess that remains after a tick; with two sensors it settles at 10 ticks */
+#define TURN_TICKS                                                                                           \
+	4.0 /* weight of a number that decreases: once may be a restart whose first ticks are lost */
+#define TIMES_FASTER 4.0 /* numbers further ahead of time belong to another sensor */
+
+#define TURNS_MOST 8 /* this many are no coincidence */
+
+static bool has_other(const struct sequence_targets *a, const struct sequence_targets *b)
+{
+	bool other = false;
+
+	for (unsigned i = 0; i < SEQUENCE_BITS / 64; i++)
+		other |= (a->bits[i] & ~b->bits[i]) != 0;
+	return other;
+}
+
+bool sequence_note_targets(struct sequence_turns *turns, const struct sequence_targets *targets)
+{
+	bool turn = memcmp(targets, &turns->before, sizeof(*targets)) == 0 &&
+		    has_other(targets, &turns->last) && has_other(&turns->last, targets);
+
+	turns->n = turn ? turns->n + 1 : 0;
+	turns->before = turns->last;
+	turns->last = *targets;
+	return turns->n >= TURNS_MOST;
+}
+
+/* Number of ticks missing before this one, if enough time has passed for them. */
 static uint64_t missing_before(const struct sequence *before, const struct sequence *now, double passed_s)
 {
 	double tick_s = now->interval_s < before->interval_s ? now->interval_s : before->interval_s;
@@ -40,6 +65,6 @@ uint64_t sequence_note(struct sequence *sequence, uint64_t seq, int64_t time_ms,
 	if (sequence->surplus_s < 0)
 		sequence->surplus_s = 0;
 	*ret_overlaps = sequence->surplus_s > OVERLAP_TICKS * interval_s;
-	/* As soon as times overlap a little more than they waver, numbers may be those of two. */
+	/* Once times overlap by more than jitter, the numbers may come from two sensors. */
 	return sequence->surplus_s > interval_s ? 0 : missing_before(&before, sequence, passed_s);
 }

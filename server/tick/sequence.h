@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the numbers and times of a sensor's ticks say: ticks that never came, and ticks that claim more time
- * than has passed. Called by machine.c for each tick; pure.
+ * Evaluates the numbers and times of a sensor's ticks: ticks that never arrived, and ticks that claim more
+ * time than has passed. Called by machine.c for each tick; pure.
  */
 #pragma once
 
@@ -13,8 +13,31 @@ struct sequence {
 	uint64_t seq;
 	int64_t time_ms;
 	double interval_s;
-	double surplus_s; /* measured lengths of late ticks beyond the time that passed between them */
+	double surplus_s; /* excess of recent tick lengths over the time that passed between them */
 };
+
+/* An approximate set of a tick's targets: a bit for each name. */
+#define SEQUENCE_BITS 1024
+struct sequence_targets {
+	uint64_t bits[SEQUENCE_BITS / 64];
+};
+
+/* Two sensors with one name alternate between their sets of targets. */
+struct sequence_turns {
+	struct sequence_targets last, before; /* of the two ticks before */
+	unsigned n;                           /* turns one after the other */
+};
+
+static inline void sequence_add_target(struct sequence_targets *targets, uint32_t key)
+{
+	targets->bits[key % SEQUENCE_BITS / 64] |= UINT64_C(1) << key % 64;
+}
+
+/*
+ * For ticks without numbers: true if each recent tick had the targets of the last but one, and some but not
+ * all of the last one's: two sensors with one name.
+ */
+bool sequence_note_targets(struct sequence_turns *turns, const struct sequence_targets *targets);
 
 /*
  * Notes a tick with its number, time and length. Returns how many ticks before it are missing: 0 after a

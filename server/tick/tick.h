@@ -12,8 +12,10 @@
 #include <stdint.h>
 
 #define TICK_SOCKETS_MAX 32
+#define TICK_APARTS_MAX  96
+#define TICK_NUMBERS_MAX 64 /* of GPUs, and of packages with a domain apart */
 
-/* What the formulas understand of a container group's events, whatever their names. */
+/* The counts that formulas understand, whatever the events are called. */
 enum tick_feature {
 	TICK_REF,          /* reference cycles, or CPU time x base frequency */
 	TICK_CYCLES,       /* core cycles */
@@ -23,16 +25,24 @@ enum tick_feature {
 	TICK_FEATURES
 };
 
-/* Sets what is known of a target: CPUs that it may use, its image; leaves alone what is not. */
+/* Sets what is known of a target: its CPU limit and image; leaves unknown values unchanged. */
 typedef void (*tick_describer)(void *data, const char *target, double *cpu_quota, const char **image);
 
 struct tick_socket {
 	unsigned package;
 	double energy_j[REPORT_SCOPES];  /* NAN: not measured in this tick */
-	double bridged_s[REPORT_SCOPES]; /* time before this tick without a reading, which its energy covers,
-					    too */
+	double bridged_s[REPORT_SCOPES]; /* time before this tick without a reading, also covered by its
+					    energy */
 	double aperf, mperf, tsc;        /* mean count of the socket's CPUs; NAN: not reported */
 	double counts[TICK_FEATURES];    /* machine-wide counts of the container group; NAN: not reported */
+};
+
+/* Energy of a domain that no formula models: a GPU, the platform, the cores of a package. */
+struct tick_apart {
+	enum report_scope scope;
+	unsigned number; /* the GPU's, or the package's */
+	double energy_j; /* NAN: not measured in this tick */
+	double work_ns;  /* time that the GPU worked for anybody; NAN: not reported */
 };
 
 struct tick_target {
@@ -44,18 +54,22 @@ struct tick_target {
 	uint32_t image;   /* hash of the image that it runs; 0: unknown */
 	uint32_t present; /* bit k: it has counts on socket k */
 	double *counts;   /* [n_sockets][TICK_FEATURES]; NAN: missing */
+	double *work_ns;  /* [n_aparts], time that each GPU worked for it; 0: none */
+	double *core_j;   /* [n_sockets], energy of its cores as the hardware counted it; NAN: unknown */
 	double *events;   /* [n_sockets][n_events] of group `core` as reported; NAN: missing */
 };
 
 struct tick {
 	int64_t time_ms;
-	double interval_s;       /* measured, or the difference of times where the sensor does not say */
-	bool complete;           /* `all` and as many targets as it announced */
+	double interval_s;       /* as reported, else the difference between timestamps */
+	bool complete;           /* `all` and all targets that it announced */
 	bool reset;              /* a counter went backwards or the sensor restarted: no energy to be used */
 	struct report_tick said; /* by `all`; frequency and cores stay where a tick lacks them */
 	unsigned cpu_stride;     /* difference of the first CPU numbers of two sockets; 0: unknown */
 	unsigned n_sockets;
 	struct tick_socket sockets[TICK_SOCKETS_MAX];
+	unsigned n_aparts;
+	struct tick_apart aparts[TICK_APARTS_MAX]; /* by scope, then number */
 	unsigned n_targets;
 	struct tick_target *targets;
 	unsigned n_events;

@@ -15,7 +15,7 @@ struct tick_bridge {
 	struct {
 		unsigned package;
 		double owed_s[REPORT_SCOPES];
-		bool had[REPORT_SCOPES]; /* it has been measured before */
+		bool had[REPORT_SCOPES]; /* measured before */
 	} sockets[TICK_SOCKETS_MAX];
 	bool has_seq;
 	uint64_t seq;

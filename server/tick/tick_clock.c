@@ -9,11 +9,11 @@
 #include <math.h>
 #include <string.h>
 
-#define LONGEST      10.0 /* times the usual step; a longer one is a pause */
-#define SHORTEST     0.2  /* of the usual step; a shorter one is a report written twice */
-#define TWICE_S      0.06 /* reports written twice are apart by less */
+#define LONGEST      10.0 /* multiple of the usual step; a longer one is a pause */
+#define SHORTEST     0.2  /* part of the usual step; a shorter one is a report written twice */
+#define TWICE_S      0.06 /* reports written twice are closer together than this */
 #define ALIKE        1.5  /* two steps within this factor confirm each other */
-#define SAID_LONGEST 1e6  /* s; a sensor that says more is not believed */
+#define SAID_LONGEST 1e6  /* s; a longer reported length is ignored */
 
 void tick_clock_init(struct tick_clock *clock, double fallback_s)
 {
@@ -48,8 +48,8 @@ static void sort_steps(const struct tick_clock *clock, double *ret_sorted)
 }
 
 /*
- * The median of the steps. Where each report comes twice, every second step is next to nothing: such steps
- * are left out if a third of all remains.
+ * The median of the steps. If each report is written twice, every second step is almost zero: such steps are
+ * ignored if at least a third remains.
  */
 static double find_usual(const struct tick_clock *clock)
 {
@@ -97,7 +97,28 @@ static bool is_believed(const struct tick_clock *clock, double step_s)
 	       (step_s > 0 && is_alike(step_s, clock->last_step_s));
 }
 
-double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s, bool whole)
+static double distance(double a_s, double b_s)
+{
+	return a_s > b_s ? a_s / b_s : b_s / a_s;
+}
+
+/*
+ * The length by the counters' own time, which no delay of a report changes: of this tick, or the growth of a
+ * time since the sensor's start (hwpc-sensor had both). `about_s` where neither is near it.
+ */
+static double refine(struct tick_clock *clock, double about_s, double counted_s)
+{
+	double grown_s = counted_s - clock->last_counted_s;
+	bool tick_fits = counted_s > 0 && is_alike(counted_s, about_s);
+	bool growth_fits = clock->last_counted_s > 0 && grown_s > 0 && is_alike(grown_s, about_s);
+
+	clock->last_counted_s = counted_s > 0 ? counted_s : 0;
+	if (tick_fits && growth_fits)
+		return distance(counted_s, about_s) < distance(grown_s, about_s) ? counted_s : grown_s;
+	return tick_fits ? counted_s : growth_fits ? grown_s : about_s;
+}
+
+double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s, double counted_s, bool whole)
 {
 	double step_s = clock->has_last ? (double)(time_ms - clock->last_ms) / 1000 : 0, length_s;
 
@@ -108,7 +129,7 @@ double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s,
 		/* Beside a tick that has the energy: that one's length counts, this one has none. */
 		return clock->usual_s;
 	} else {
-		length_s = is_believed(clock, step_s) ? step_s : clock->usual_s;
+		length_s = refine(clock, is_believed(clock, step_s) ? step_s : clock->usual_s, counted_s);
 		if (!clock->n_shown)
 			note_step(clock, step_s);
 		else if (step_s > 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stream's own clock: how long each tick was, for sensors that do not say it. What is usual is taken from
- * several steps, so that one odd step spoils no other tick. Pure; for tick_make.c.
+ * A stream's own clock: how long each tick was, for sensors that do not report it. The usual length is taken
+ * from several steps, so that one odd step does not affect other ticks. Pure; for tick_make.c.
  */
 #pragma once
 
@@ -17,14 +17,15 @@ struct tick_clock {
 	unsigned n_shown; /* steps that are noted already and still to come */
 	double usual_s;   /* of the steps; the fallback where there is none */
 	double last_step_s;
+	double last_counted_s; /* as the events' time_enabled shows it; 0: none */
 	int64_t last_ms;
 	bool has_last;
 };
 
 void tick_clock_init(struct tick_clock *clock, double fallback_s);
 /*
- * Goes on after a tick of `time_ms`. `usual_s` comes from a stored state, which may be wrong: it counts until
- * the stream itself shows its steps. 0: unknown.
+ * Continues after a tick at `time_ms`. `usual_s` comes from a stored state, which may be wrong: it counts
+ * until the stream itself shows its steps. 0: unknown.
  */
 void tick_clock_resume(struct tick_clock *clock, int64_t time_ms, double usual_s);
 /* Has the stream shown a step? If not, the first tick's length is known better once a later tick is there. */
@@ -32,7 +33,10 @@ bool tick_clock_knows(const struct tick_clock *clock);
 /* Shows the steps between ticks that wait, in order of time. Of no effect where steps are known. */
 void tick_clock_prime(struct tick_clock *clock, const int64_t *times_ms, unsigned n);
 /*
- * Length of the tick of `time_ms`, s. `said_s`: as the sensor measured it; NAN or absurd: not said. `whole`:
- * the report of the whole machine is there, with the energy since the last one of its kind.
+ * Length of the tick of `time_ms`, s. `said_s`: as the sensor measured it; NAN or absurd: not said.
+ * `counted_s`: the time for which its energy was counted, in this tick or since the sensor's start, NAN:
+ * unknown; it counts where it is near the step. `whole`: the report of the whole machine is there, with the
+ * energy since the last one of its kind.
  */
-double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s, bool whole);
+double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s, double counted_s,
+		       bool whole);

@@ -6,6 +6,8 @@
  * result.
  */
 #include "tick/tick_make.h"
+#include "base/array.h"
+#include "tick/tick_apart.h"
 #include "tick/tick_bridge.h"
 #include "tick/tick_clock.h"
 #include "tick/tick_names.h"
@@ -15,9 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK_COUNT_MAX     0x1p62 /* more than this in one tick is a counter that went backwards */
+#define TICK_COUNT_MAX     0x1p62 /* a larger value in one tick means that a counter went backwards */
 #define TICK_KEYS_KEEP     4096
 #define TICK_KEYS_AGE      300 /* ticks */
+#define TICK_SOCKETS_AGE   300 /* ticks */
 #define TICK_KEYS_INTERVAL 100 /* ticks between two expiries */
 
 struct tick_maker {
@@ -31,14 +34,19 @@ struct tick_maker {
 	int target_groups[TICK_FEATURES];
 	unsigned target_ranks[TICK_FEATURES];
 	struct tick_bridge bridge;
-	/* grown with need, never shrunk */
+	/* grows as needed, never shrinks */
 	unsigned targets_capacity;
 	double *counts; /* [targets][sockets][features] */
 	unsigned *ranks;
-	size_t counts_capacity;
+	size_t counts_capacity, ranks_capacity;
 	double *events;
 	size_t events_capacity;
-	uint8_t socket_of_package[UINT16_MAX + 1]; /* its number + 1; 0: no counts in this tick */
+	double *works; /* [targets][aparts] */
+	size_t works_capacity;
+	double *cores; /* [targets][sockets] */
+	size_t cores_capacity;
+	uint64_t sockets_seen[TICK_SOCKETS_MAX];   /* number of the last tick with it */
+	uint8_t socket_of_package[UINT16_MAX + 1]; /* its number + 1; 0: not known */
 };
 
 struct tick_maker *tick_maker_new(const struct report_names *names, double interval_s)
@@ -61,6 +69,8 @@ void tick_maker_free(struct tick_maker *maker)
 	free(maker->counts);
 	free(maker->ranks);
 	free(maker->events);
+	free(maker->works);
+	free(maker->cores);
 	free(maker);
 }
 
@@ -95,26 +105,49 @@ static double clean(double value)
 	return value >= 0 && value <= TICK_COUNT_MAX ? value : NAN;
 }
 
-/* Packages that occur, ascending, and the way from a package to its socket. */
-static void find_sockets(struct tick_maker *maker, const struct join_slot *slot)
+/* The packages of earlier ticks, without those that have been missing for long. */
+static unsigned keep_sockets(struct tick_maker *maker)
 {
 	struct tick *tick = &maker->tick;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < tick->n_sockets; i++)
-		maker->socket_of_package[tick->sockets[i].package] = 0;
-	for (uint32_t i = 0; i < slot->n_values && n < TICK_SOCKETS_MAX; i++) {
+	for (unsigned i = 0; i < tick->n_sockets; i++) {
+		unsigned package = tick->sockets[i].package;
+
+		maker->socket_of_package[package] = 0;
+		if (maker->n_ticks - maker->sockets_seen[i] > TICK_SOCKETS_AGE)
+			continue;
+		tick->sockets[n].package = package;
+		maker->sockets_seen[n++] = maker->sockets_seen[i];
+		maker->socket_of_package[package] = 1;
+	}
+	return n;
+}
+
+/*
+ * Packages that occur or have occurred, ascending, and the way from a package to its socket. Formulas keep
+ * models by the number of the socket: one that a tick does not name must not give its number to another.
+ */
+static void find_sockets(struct tick_maker *maker, const struct join_slot *slot)
+{
+	struct tick *tick = &maker->tick;
+	unsigned n = keep_sockets(maker);
+
+	for (uint32_t i = 0; i < slot->n_values; i++) {
 		unsigned package = slot->values[i].package;
 		unsigned at = n;
 
-		if (maker->socket_of_package[package])
+		if (maker->socket_of_package[package] || n == TICK_SOCKETS_MAX ||
+		    tick_apart_is_gpu(&maker->names, &slot->values[i]))
 			continue;
 		maker->socket_of_package[package] = 1;
 		while (at > 0 && tick->sockets[at - 1].package > package) {
 			tick->sockets[at].package = tick->sockets[at - 1].package;
+			maker->sockets_seen[at] = maker->sockets_seen[at - 1];
 			at--;
 		}
 		tick->sockets[at].package = package;
+		maker->sockets_seen[at] = maker->n_ticks;
 		n++;
 	}
 	tick->n_sockets = n;
@@ -128,6 +161,12 @@ static void find_sockets(struct tick_maker *maker, const struct join_slot *slot)
 		for (unsigned j = 0; j < TICK_FEATURES; j++)
 			socket->counts[j] = NAN;
 	}
+	for (uint32_t i = 0; i < slot->n_values; i++) {
+		unsigned number = maker->socket_of_package[slot->values[i].package];
+
+		if (number && !tick_apart_is_gpu(&maker->names, &slot->values[i]))
+			maker->sockets_seen[number - 1] = maker->n_ticks;
+	}
 }
 
 /* Arrays for `n` targets. */
@@ -135,42 +174,25 @@ static int reserve(struct tick_maker *maker, unsigned n)
 {
 	size_t counts = (size_t)n * maker->tick.n_sockets * TICK_FEATURES;
 	size_t events = (size_t)n * maker->tick.n_sockets * maker->tick.n_events;
+	size_t works = (size_t)n * maker->tick.n_aparts, cores = (size_t)n * maker->tick.n_sockets;
 
-	if (n > maker->targets_capacity) {
-		struct tick_target *targets = realloc(maker->tick.targets, n * sizeof(*targets));
-
-		if (!targets)
-			return -ENOMEM;
-		maker->tick.targets = targets;
-		maker->targets_capacity = n;
-	}
-	if (counts > maker->counts_capacity) {
-		double *grown = realloc(maker->counts, counts * sizeof(*grown));
-		unsigned *ranks;
-
-		if (!grown)
-			return -ENOMEM;
-		maker->counts = grown;
-		ranks = realloc(maker->ranks, counts * sizeof(*ranks));
-		if (!ranks)
-			return -ENOMEM;
-		maker->ranks = ranks;
-		maker->counts_capacity = counts;
-	}
-	if (events > maker->events_capacity) {
-		double *grown = realloc(maker->events, events * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		maker->events = grown;
-		maker->events_capacity = events;
-	}
+	if (!ARRAY_RESERVE(maker->tick.targets, maker->targets_capacity, n) ||
+	    !ARRAY_RESERVE(maker->counts, maker->counts_capacity, counts) ||
+	    !ARRAY_RESERVE(maker->ranks, maker->ranks_capacity, counts) ||
+	    !ARRAY_RESERVE(maker->events, maker->events_capacity, events) ||
+	    !ARRAY_RESERVE(maker->works, maker->works_capacity, works) ||
+	    !ARRAY_RESERVE(maker->cores, maker->cores_capacity, cores))
+		return -ENOMEM;
 	for (size_t i = 0; i < counts; i++) {
 		maker->counts[i] = NAN;
 		maker->ranks[i] = UINT32_MAX;
 	}
 	for (size_t i = 0; i < events; i++)
 		maker->events[i] = NAN;
+	for (size_t i = 0; i < works; i++)
+		maker->works[i] = 0;
+	for (size_t i = 0; i < cores; i++)
+		maker->cores[i] = NAN;
 	return 0;
 }
 
@@ -182,7 +204,7 @@ static void add(double *sum, double value)
 }
 
 /*
- * How good a value is for its feature: by the rank of its event, then by its group, as two groups may count
+ * Preference of a value for its feature: by the rank of its event, then by its group, as two groups may count
  * the same event. The smallest one is taken, equal ones are parts of one count. group_wanted: values of other
  * groups come last; -1: none is preferred.
  */
@@ -198,7 +220,7 @@ static bool is_count(struct feature feature)
 	return feature.kind == FEATURE_COUNT || feature.kind == FEATURE_TIME;
 }
 
-/* Learns in which group the targets count the feature. */
+/* Records in which group the targets count the feature. */
 static void note_group(struct tick_maker *maker, struct feature feature, unsigned group)
 {
 	const unsigned rank = rank_of(feature, group, -1);
@@ -247,6 +269,8 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 	target->partial = report->partial;
 	target->present = 0;
 	target->counts = maker->counts + i * n_sockets * TICK_FEATURES;
+	target->work_ns = maker->works + (size_t)i * maker->tick.n_aparts;
+	target->core_j = maker->cores + i * n_sockets;
 	target->events = maker->events + i * n_sockets * maker->tick.n_events;
 	for (uint32_t j = 0; j < report->n_values; j++) {
 		const struct report_value *value = &slot->values[report->first_value + j];
@@ -256,7 +280,10 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 		unsigned *ranks;
 
 		note_group(maker, feature, value->group);
-		if (socket < 0 || maker->names.features[value->event].kind == FEATURE_BOOKKEEPING)
+		tick_apart_add(&maker->names, &maker->tick, value, target->work_ns);
+		if (socket >= 0 && maker->names.features[value->event].kind == FEATURE_TARGET_CORES)
+			add(&target->core_j[socket], ldexp(clean(value->value), REPORT_RAPL_EXPONENT));
+		if (socket < 0 || maker->names.features[value->event].kind >= FEATURE_BOOKKEEPING)
 			continue;
 		target->present |= UINT32_C(1) << socket;
 		ranks = maker->ranks + (i * n_sockets + (size_t)socket) * TICK_FEATURES;
@@ -281,7 +308,7 @@ static double find_cycles(struct tick_maker *maker, const struct join_slot *slot
 
 	if (maker->tick.said.base_frequency_mhz > 0)
 		return maker->tick.said.base_frequency_mhz / 1000;
-	/* Here the targets' groups must be known before the targets are made. */
+	/* The targets' groups must be known before the targets are built. */
 	for (uint32_t i = 0; i < slot->n_values; i++)
 		if (!slot->has_all || i - slot->all.first_value >= slot->all.n_values)
 			note_group(maker, tick_names_feature(&maker->names, slot->values[i].event),
@@ -332,7 +359,7 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 		enum feature_kind kind = maker->names.features[value->event].kind;
 		double count = clean(value->value);
 
-		if (value->package != socket->package)
+		if (value->package != socket->package || tick_apart_is_gpu(&maker->names, value))
 			continue;
 		if (value->cpu < *ret_first_cpu)
 			*ret_first_cpu = value->cpu;
@@ -347,7 +374,7 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 		} else if (kind >= FEATURE_APERF && kind <= FEATURE_TSC) {
 			if (!isnan(count))
 				means[kind].sum += count, means[kind].n++;
-		} else if (kind != FEATURE_BOOKKEEPING) {
+		} else if (kind < FEATURE_BOOKKEEPING) {
 			add_feature(maker, value, socket->counts, feature, ranks, maker->target_groups);
 		}
 	}
@@ -356,20 +383,44 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 	socket->tsc = mean_of(means[FEATURE_TSC]);
 }
 
+/* How long the machine's energy was counted, by the counters themselves; NAN: unknown. */
+static double counted_s(const struct tick_maker *maker, const struct join_slot *slot)
+{
+	const struct report_value *values = slot->values + slot->all.first_value;
+	int group = -1;
+	double ns = NAN;
+
+	if (!slot->has_all)
+		return NAN;
+	for (uint32_t i = 0; i < slot->all.n_values && group < 0; i++) {
+		if (maker->names.features[values[i].event].kind == FEATURE_PKG)
+			group = values[i].group;
+	}
+	for (uint32_t i = 0; i < slot->all.n_values; i++) {
+		if (values[i].group == group &&
+		    maker->names.features[values[i].event].kind == FEATURE_ENABLED)
+			ns = fmax(ns, clean(values[i].value));
+	}
+	return ns / 1e9;
+}
+
 static void make_head(struct tick_maker *maker, const struct join_slot *slot)
 {
 	struct tick *tick = &maker->tick;
 	struct report_tick said;
 
 	tick->time_ms = slot->time_ms;
-	tick->interval_s =
-		tick_clock_take(&maker->clock, slot->time_ms, slot->said.interval_s, slot->has_all);
+	tick->interval_s = tick_clock_take(&maker->clock, slot->time_ms, slot->said.interval_s,
+					   counted_s(maker, slot), slot->has_all);
 	tick->complete = join_is_complete(slot);
-	tick->reset = false;
+	tick->reset = slot->said.energy_reset;
 	said = slot->said;
 	if (!slot->has_all) {
 		said.base_frequency_mhz = tick->said.base_frequency_mhz;
 		said.n_cores = tick->said.n_cores;
+		said.design_w = tick->said.design_w;
+		said.limit_w = tick->said.limit_w;
+		said.idle_latency_us = tick->said.idle_latency_us;
 	}
 	tick->said = said;
 	maker->n_ticks++;
@@ -386,6 +437,7 @@ int tick_make(struct tick_maker *maker, const struct join_slot *slot, const stru
 		return r;
 	make_head(maker, slot);
 	find_sockets(maker, slot);
+	tick_apart_make(&maker->names, slot, tick);
 	r = tick_names_find_columns(&maker->names, slot);
 	if (r < 0)
 		return r;

@@ -17,7 +17,7 @@ void tick_maker_free(struct tick_maker *maker);
 /* What is known of a target: CPUs that it may use (cpu.max, cpuset), for --static quota, 0: unknown; the
  * image that it runs, "": unknown. Kept with the target's key. 0 or -ENOMEM. */
 int tick_maker_set_target(struct tick_maker *maker, const char *target, double cpu_quota, const char *image);
-/* Who is asked for it when a name comes that is new or was forgotten. */
+/* Called for it when a name is new or was forgotten. */
 void tick_maker_set_describer(struct tick_maker *maker, tick_describer describe, void *data);
 /* The tick, valid until the next call and as long as the slot. 0 or -ENOMEM. */
 int tick_make(struct tick_maker *maker, const struct join_slot *slot, const struct tick **ret_tick);

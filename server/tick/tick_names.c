@@ -69,7 +69,7 @@ static void learn(struct tick_names *names, unsigned group, unsigned event)
 {
 	struct feature feature = names->features[event];
 
-	if (feature.kind == FEATURE_BOOKKEEPING)
+	if (feature.kind >= FEATURE_BOOKKEEPING)
 		return;
 	if ((int)group != names->core_group &&
 	    (names->core_group < 0 || strcmp(report_names_group(names->names, group), "core") == 0))
@@ -96,7 +96,7 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 
 		for (uint32_t j = 0; j < slot->reports[i].n_values; j++, value++) {
 			learn(names, value->group, value->event);
-			if (names->features[value->event].kind != FEATURE_BOOKKEEPING &&
+			if (names->features[value->event].kind < FEATURE_BOOKKEEPING &&
 			    (int)value->group == names->core_group)
 				names->columns[value->event] = 0;
 		}
@@ -132,7 +132,7 @@ struct tick_key *tick_names_key(struct tick_names *names, const char *target, ui
 	size_t length = strlen(target);
 	struct tick_key *found = names->last ? names->last->by_name.next : names->keys_by_name, *taken;
 
-	/* Ticks name their targets in the same order: the one that followed last time is tried first. */
+	/* Ticks list their targets in the same order: the one that followed last time is tried first. */
 	if (!found || strcmp(found->name, target) != 0)
 		HASH_FIND(by_name, names->keys_by_name, target, length, found);
 	if (!found) {

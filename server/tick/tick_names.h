@@ -24,7 +24,7 @@ struct tick_names {
 	const struct report_names *names;
 	struct feature *features; /* by event index */
 	unsigned n_features;
-	int core_group;            /* group whose events are handed on as reported; -1: none yet */
+	int core_group;            /* group whose events are passed on as reported; -1: none yet */
 	int fallback_event;        /* stands in for TICK_REF; -1: none */
 	bool knows_event;          /* a container group had an event that maps */
 	int *columns;              /* by event index: column in the core group; -1: none */
@@ -46,7 +46,7 @@ static inline struct feature tick_names_feature(const struct tick_names *names, 
 		return (struct feature){FEATURE_COUNT, TICK_REF, FEATURE_RANK_FALLBACK};
 	return names->features[event];
 }
-/* Makes the meaning of all events known; 0 or -ENOMEM. */
+/* Looks up the meaning of all events; 0 or -ENOMEM. */
 int tick_names_update(struct tick_names *names);
 /* Columns of the core group's events in this tick; learns which group that is, and whether a stand-in is
  * needed. */

@@ -34,6 +34,7 @@ static void free_formula(void *opaque)
 		pooled_filter_done(&pooled->filters[scope]);
 	pooled_input_done(&pooled->input);
 	pooled_book_done(&pooled->book);
+	free_formula(pooled->taught);
 	free(pooled);
 }
 
@@ -72,7 +73,7 @@ static int follow_sockets(struct pooled *pooled, const struct tick *tick)
 	return 0;
 }
 
-/* In the tick's order of sockets, which is the model's less those that the tick lacks. */
+/* In the tick's order of sockets: the model's order without the sockets that the tick lacks. */
 static void answer(const struct pooled *pooled, struct pooled_filter *filter, struct formula_result *result)
 {
 	size_t width = pooled->input.n_rows;
@@ -119,6 +120,7 @@ static int run(void *opaque, const struct tick *tick, struct formula_result *ret
 		if (pooled_filter_run(pooled, &pooled->filters[scope]) < 0)
 			return -ENOMEM;
 		answer(pooled, &pooled->filters[scope], ret_result);
+		ret_result->calibrated |= pooled_taught_fits(pooled, (enum report_scope)scope);
 	}
 	return 0;
 }
@@ -131,6 +133,11 @@ static int save(const void *opaque, bson_t *document)
 static int load(void *opaque, const bson_t *document, struct reason *why)
 {
 	return pooled_load(opaque, document, why);
+}
+
+static int calibrate(void *opaque, const bson_t *document, struct reason *why)
+{
+	return pooled_taught_take(opaque, document, why);
 }
 
 static void describe(const void *opaque, enum report_scope scope, unsigned socket,
@@ -152,10 +159,11 @@ static void describe(const void *opaque, enum report_scope scope, unsigned socke
 	(void)snprintf(ret_state->text, sizeof(ret_state->text),
 		       "static %.3g W, %.3g nJ per %s, frequency exponent %.2f, %u own factors, %u "
 		       "containers known, "
-		       "%" PRIu64 " restarts",
+		       "%" PRIu64 " restarts%s",
 		       filter->static_w[socket], pooled_filter_mean(filter, POOLED_B0),
 		       scope == REPORT_SCOPE_CPU ? "cycle" : "miss", pooled_filter_mean(filter, POOLED_POWER),
-		       slots, pooled->book.n_used, filter->n_restarts);
+		       slots, pooled->book.n_used, filter->n_restarts,
+		       pooled_taught_fits(pooled, scope) ? ", calibrated" : "");
 }
 
 const struct formula_ops formula_pooled = {
@@ -164,6 +172,7 @@ const struct formula_ops formula_pooled = {
 	.run = run,
 	.save = save,
 	.load = load,
+	.calibrate = calibrate,
 	.describe = describe,
 	.free = free_formula,
 };

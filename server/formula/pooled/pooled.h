@@ -55,6 +55,7 @@ struct pooled_member {
 	unsigned n_used; /* part of the state that is in use, padded to a multiple of 4 */
 	double log_weight;
 	double noise[2];                      /* multiplier of R: idle, busy */
+	double outlier[TICK_SOCKETS_MAX];     /* sign of the last miss, where it was one; else 0 */
 	double error_w;                       /* recent mean absolute miss */
 	double predicted_w[TICK_SOCKETS_MAX]; /* of the present tick */
 	double *x;                            /* [size] */
@@ -97,6 +98,7 @@ struct pooled_record {
 	uint32_t key;
 	uint64_t seen;  /* tick of the input */
 	uint32_t image; /* hash of what it runs; 0: unknown */
+	uint64_t id;    /* hash of the container's ID; 0: unknown */
 	int slot[REPORT_SCOPES];
 	double ratio[POOLED_RATIOS]; /* NAN: unknown */
 	struct pooled_vary vary;
@@ -134,6 +136,8 @@ struct pooled_input {
 	double *calm[TICK_FEATURES];  /* the same, to learn from: without what may be noise of the counters */
 	double *lean;                 /* [n_sockets][n_rows] ln of frequency against the socket's */
 	uint8_t *present;             /* [n_sockets][n_rows] */
+	double *core_w;               /* the same; what its cores were measured to take; NAN: unknown */
+	bool has_cores;               /* any of them is known */
 	unsigned *records;            /* [n_rows] */
 	uint8_t *partial;             /* [n_rows] */
 	unsigned rows_capacity;
@@ -146,11 +150,28 @@ struct pooled_input {
 		    [TICK_SOCKETS_MAX]; /* power of more than this tick: nothing to learn from */
 	bool has_instructions, has_misses, has_vector;
 	double n_cores;
+	/* As sysfs said; 0: unknown, and nothing hangs on them then. */
+	double design_w, limit_w, idle_latency_us, base_ghz;
 	double fleet[POOLED_RATIOS]; /* ratios of all, as in a record */
 	double usual_ipc, usual_n, first_freq;
 	double calmness; /* 0..1: how constant all loads are */
 	struct pooled_cores cores;
 	uint64_t tick;
+};
+
+/* Of predictions, by socket: how errors last, pooled_predict.c. */
+struct pooled_trend {
+	double now_w[TICK_SOCKETS_MAX];   /* modelled, of the present tick */
+	double model_w[TICK_SOCKETS_MAX]; /* of the last one */
+	double miss_w[TICK_SOCKETS_MAX];  /* measured less modelled, of the last one; NAN: none */
+	double least_w[TICK_SOCKETS_MAX]; /* seen so far; 0: nothing */
+	double cross, square;             /* sums of products of consecutive misses, and of squares */
+};
+
+/* The plain line of power over cycles, pooled_scale.c: recent means, variances and covariance. */
+struct pooled_scale {
+	double n, load, power, xx, xy, yy;
+	double cost; /* nJ per cycle that the filter starts with; 0: as the priors say */
 };
 
 /* One scope's bank of filters, joint over the sockets. */
@@ -174,6 +195,11 @@ struct pooled_filter {
 	double slow_w[TICK_SOCKETS_MAX], slow_first_w[TICK_SOCKETS_MAX], last_w[TICK_SOCKETS_MAX];
 	double pair_slope[2]; /* sums of d(log IPC) d(pair) and d(pair)^2 */
 	double error_w[TICK_SOCKETS_MAX];
+	struct pooled_trend trend;
+	struct pooled_scale scale_of_cost;
+	/* Of targets whose cores were measured, by socket: fading sums of that and of the modelled watts. */
+	double core_sum[TICK_SOCKETS_MAX], model_sum[TICK_SOCKETS_MAX];
+	double spread; /* of own factors, learnt, relative to the common cost; 0: not yet */
 	double most_w[TICK_SOCKETS_MAX], most_load[TICK_SOCKETS_MAX]; /* seen so far; 0: nothing */
 	/* of the present tick, by row */
 	unsigned rows_capacity;
@@ -197,15 +223,17 @@ struct pooled {
 	struct pooled_book book;
 	struct pooled_input input;
 	struct pooled_filter filters[REPORT_SCOPES];
+	struct pooled *taught; /* a model that learnt from known loads, pooled_taught.c; NULL: none */
 };
 
 /* pooled_book.c. Hash of a name, never 0. */
 uint64_t pooled_book_hash(const char *name);
 /* Makes room for `present` containers at once; changing the number of sockets forgets all. 0 or -ENOMEM. */
 int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_sockets);
-/* Index of the record of (key, name), new or the longest unseen one taken over: its slots must be let go by
- * the caller's `filters`. */
-unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, uint64_t tick);
+/* Index of the record of (key, name): a new one, or that of the same container (`id`, "" for none) under its
+ * old name, or the longest unseen one taken over, whose slots are let go. */
+unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, const char *id,
+			  uint64_t tick);
 /* The container of that record runs this image (hash; 0: unknown). Of another image than the one that it ran
  * before nothing that was learnt holds, so it is forgotten. */
 void pooled_book_know_image(struct pooled *pooled, unsigned index, uint32_t image);
@@ -243,6 +271,16 @@ double pooled_filter_mean(const struct pooled_filter *filter, unsigned state);
 void pooled_start_assume(struct pooled_filter *filter);
 void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const double *power_w);
 
+/* pooled_taught.c: a calibration as priors. 0, -ENOMEM, or -EINVAL with a reason. */
+int pooled_taught_take(struct pooled *pooled, const bson_t *document, struct reason *why);
+/* Does it speak for this scope, as it is counted now? */
+bool pooled_taught_fits(const struct pooled *pooled, enum report_scope scope);
+/* Over pooled_start()'s priors; false: there is none that fits. */
+bool pooled_taught_start(const struct pooled *pooled, struct pooled_filter *filter);
+
+/* pooled_scale.c: after a tick. Is the machine so unlike the priors that the filter has to start again? */
+bool pooled_scale_learn(const struct pooled_input *input, struct pooled_filter *filter);
+
 /* pooled_slots.c */
 void pooled_slots_assign(struct pooled *pooled, struct pooled_filter *filter);
 void pooled_slots_evict(struct pooled_filter *filter, struct pooled_book *book, unsigned slot);
@@ -252,17 +290,31 @@ void pooled_slots_decay(struct pooled_filter *filter, unsigned slot, const doubl
 /* Scale of a factor: the common cost it varies about. */
 double pooled_slots_scale(const struct pooled_filter *filter, const struct pooled_member *member);
 double pooled_slots_spread(const struct pooled_filter *filter);
+/* How far own factors spread on this machine, from those in the slots. */
+void pooled_slots_learn_spread(struct pooled_filter *filter);
 
 /* pooled_signature.c: raises the noise or lets factors forget where a container's character changed. */
 void pooled_signature_check(struct pooled *pooled, struct pooled_filter *filter);
 
 /* pooled_measure.c */
-/* The largest power and load of each socket, this tick's included. */
-void pooled_measure_remember(const struct pooled_input *input, struct pooled_filter *filter);
 void pooled_measure_predict(struct pooled *pooled, struct pooled_filter *filter);
 void pooled_measure_update(struct pooled *pooled, struct pooled_filter *filter, unsigned socket);
+/* The same by what single targets' cores were measured to take. */
+void pooled_measure_cores(struct pooled *pooled, struct pooled_filter *filter, unsigned socket);
+
+/* pooled_core.c: part of a target's dynamic watts that its cores take, 0..1; 0: not known yet. */
+double pooled_core_part(const struct pooled_filter *filter, unsigned socket);
+/* Over pooled_output_fill(): targets whose cores were measured get watts by that. */
+void pooled_core_apply(const struct pooled_input *input, struct pooled_filter *filter);
+
+/* pooled_predict.c: the machine's power before its energy is used; after the tick, what is learnt of it. */
+void pooled_predict(const struct pooled_input *input, struct pooled_filter *filter, unsigned socket);
+void pooled_predict_learn(const struct pooled_input *input, struct pooled_filter *filter);
+void pooled_predict_start(struct pooled_filter *filter);
 
 /* pooled_output.c: dynamic and static watts from the state after the update. */
+/* Part of scope cpu's answer that is the CPU-time share's, 0..0.5. */
+double pooled_output_lean(const struct pooled_input *input);
 void pooled_output_fill(struct pooled *pooled, struct pooled_filter *filter);
 double pooled_static_terms(const struct pooled_filter *filter, const struct pooled_input *input,
 			   const struct pooled_member *member, unsigned socket, double terms[POOLED_STATIC]);

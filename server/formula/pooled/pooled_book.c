@@ -5,6 +5,7 @@
  * replaced, and nothing is allocated as long as the number of containers at once does not grow.
  */
 #include "formula/pooled/pooled.h"
+#include "base/array.h"
 
 #include "base/hash.h"
 
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BOOK_FIRST 64 /* records to begin with; a power of two, as POOLED_BOOK */
+#define BOOK_FIRST    64 /* records to begin with; a power of two, as POOLED_BOOK */
+#define RENAMED_TICKS 60 /* a container that is away for longer is known by its name alone */
 
 uint64_t pooled_book_hash(const char *name)
 {
@@ -54,22 +56,12 @@ static void rebuild(struct pooled_book *book)
 static int grow(struct pooled_book *book, unsigned capacity, unsigned n_sockets)
 {
 	uint32_t table_size = 1;
-	struct pooled_record *records = realloc(book->records, capacity * sizeof(*records));
-	struct pooled_lean *leans;
-	struct pooled_calm *calms;
 	uint32_t *tables;
 
-	if (!records)
+	if (!ARRAY_RESIZE(book->records, capacity) ||
+	    !ARRAY_RESIZE(book->leans, (size_t)capacity * n_sockets) ||
+	    !ARRAY_RESIZE(book->calms, (size_t)capacity * n_sockets))
 		return -ENOMEM;
-	book->records = records;
-	leans = realloc(book->leans, (size_t)capacity * n_sockets * sizeof(*leans));
-	if (!leans)
-		return -ENOMEM;
-	book->leans = leans;
-	calms = realloc(book->calms, (size_t)capacity * n_sockets * sizeof(*calms));
-	if (!calms)
-		return -ENOMEM;
-	book->calms = calms;
 	while (table_size < 4 * capacity)
 		table_size *= 2;
 	tables = calloc(2 * (size_t)table_size, sizeof(*tables));
@@ -155,6 +147,17 @@ static int find_name(const struct pooled_book *book, uint64_t name)
 	return -1;
 }
 
+/* The same container under another name, which it had in one of the last ticks: it was renamed. */
+static int find_renamed(const struct pooled_book *book, uint64_t id, uint64_t tick)
+{
+	for (unsigned i = 0; id && i < book->n_used; i++) {
+		const struct pooled_record *record = &book->records[i];
+		if (record->id == id && record->seen < tick && record->seen + RENAMED_TICKS >= tick)
+			return (int)i;
+	}
+	return -1;
+}
+
 /* The record unseen for longest, let go by the filters. */
 static unsigned take_over(struct pooled *pooled)
 {
@@ -197,18 +200,26 @@ void pooled_book_know_image(struct pooled *pooled, unsigned index, uint32_t imag
 	memset(book->calms + (size_t)index * book->n_sockets, 0, book->n_sockets * sizeof(*book->calms));
 }
 
-unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, uint64_t tick)
+unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, const char *id,
+			  uint64_t tick)
 {
 	struct pooled_book *book = &pooled->book;
 	int found = find_key(book, key);
-	uint64_t hash;
+	uint64_t hash, id_hash;
 
 	if (found >= 0) {
 		book->records[found].seen = tick;
 		return (unsigned)found;
 	}
 	hash = pooled_book_hash(name);
-	found = find_name(book, hash);
+	id_hash = id && id[0] ? pooled_book_hash(id) : 0;
+	found = find_renamed(book, id_hash, tick);
+	if (found >= 0 && book->records[found].name != hash) {
+		book->records[found].name = hash;
+		table_put(book->by_name, book->table_size - 1, (uint32_t)hash, (uint32_t)found + 1);
+	} else {
+		found = find_name(book, hash);
+	}
 	if (found < 0 && pooled_book_add(book, hash)) {
 		found = (int)book->n_used - 1;
 	} else if (found < 0) {
@@ -217,6 +228,7 @@ unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name,
 		table_put(book->by_name, book->table_size - 1, (uint32_t)hash, (uint32_t)found + 1);
 	}
 	book->records[found].key = key;
+	book->records[found].id = id_hash ? id_hash : book->records[found].id;
 	book->records[found].seen = tick;
 	table_put(book->by_key, book->table_size - 1, spread_key(key), (uint32_t)found + 1);
 	if (++book->n_entries > book->table_size / 2)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Are the loads constant? Then the filters must not learn from the noise of the counters. Used by
- * pooled_input.c: computes per tick how calm the machine is and which rates the filters see.
+ * Detects constant loads, where the filters must not learn from counter noise. Used by pooled_input.c:
+ * computes, per tick, how calm the machine is and which rates the filters see.
  */
 #include "formula/pooled/pooled.h"
 
 #include <math.h>
 
-#define CALM_NEW     20    /* ticks; who comes later is a change of the load */
+#define CALM_NEW     20    /* ticks; a container that appears later changes the load */
 #define CALM_SLOWEST 0.005 /* of the running means */
 #define CALM_STEP    9     /* a step beyond three standard deviations is a change at once */
-#define CALM_VARIES  0.01  /* relative variance of the loads at which they vary as much as not */
-#define CALM_NOISE   0.3   /* in a calm machine, what moves less than that is noise */
+#define CALM_VARIES  0.01  /* relative variance of the loads at which calmness is one half */
+#define CALM_NOISE   0.3   /* on a calm machine, smaller changes are noise */
 
-/* Adds how a container's cycles moved of late, and their square. */
+/* Adds the recent deviation of a container's cycles, and its square. */
 static void learn_vary(struct pooled_input *input, struct pooled_vary *vary, double value, double sums[2])
 {
 	double deviation;
@@ -31,8 +31,8 @@ static void learn_vary(struct pooled_input *input, struct pooled_vary *vary, dou
 }
 
 /*
- * Part of the deviation from the mean that the filters are not shown: 1 where the machine's loads vary no
- * more than counters' noise, 0 where they vary.
+ * The part of the deviation from the mean that is hidden from the filters: 1 if the machine's loads vary no
+ * more than counter noise, 0 if they vary.
  */
 double pooled_calm_measure(struct pooled *pooled)
 {
@@ -50,8 +50,8 @@ double pooled_calm_measure(struct pooled *pooled)
 }
 
 /*
- * Counts are noisy, and a filter that sees nothing but noise learns that counts cost nothing. Where the load
- * is constant it is shown the mean instead, in full only what moves beyond noise.
+ * Counts are noisy, and a filter that sees only noise learns that counts cost nothing. While the load is
+ * constant it sees the mean instead; only changes beyond noise are passed in full.
  */
 static void learn_calm(struct pooled_calm *calm, const double *value, const double *level, double part,
 		       double *ret_calm)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How sure the model is of each row: the standard deviation of its part of a socket's dynamic power, from the
- * filters' covariances (delta method) and from what they leave out. docs/energy-model.md derives it; the
- * constants were calibrated on simulated machines (docs/accuracy.md).
+ * The uncertainty of each row: the standard deviation of its part of a socket's dynamic power, from the
+ * filters' covariances (delta method) and from effects that they do not model. docs/energy-model.md derives
+ * it; the constants were calibrated on simulated machines (docs/accuracy.md).
  *
  * A part is d_i / D, so an error that all rows share cancels: only differences between rows count.
  */
@@ -13,33 +13,50 @@
 
 #define TERMS 8 /* states that one row depends on, at most */
 
-/* What the covariances leave out, by scope; all but `model`, `jitter` and `calm` relative to a row's watts.
+/*
+ * What goes into a row's variance, by scope. `d` is the row's watts, `part` = d / D; `trouble` is how far
+ * predictions missed of late and how noisy the readings are, 1 where both are usual.
  */
 struct doubt {
-	double model;  /* factor on the filters' own standard deviation */
-	double counts; /* new in each tick: counters, the skew between readings */
-	double jitter; /* factor on the jitter that the row's own frequency shows: how noisy counters are here
-			*/
-	double habit;  /* lasting: what a linear model cannot express */
-	double young;  /* a factor of which nothing is known yet may be far from the usual */
-	double calm;   /* factor on habit where loads are constant */
-	double floor;  /* of the socket's dynamic power: work that moves between rows unseen */
+	/* Factor on the variance by the filters' covariance, and what trouble adds; the part of it that is
+	 * left out where loads are constant, as priors are better than they claim. */
+	double model, model_trouble, model_calm;
+	double counts; /* of d, new in each tick: counters, the skew between readings */
+	/* Of d (1 - part), lasting: what the model cannot express, in trouble; without instructions (cpu) or
+	 * misses (dram), where kinds of work look alike; where loads are constant, and nothing corrects the
+	 * model; at rest, where predictions hardly ever miss. */
+	double habit, blind, calm, rest;
+	double counts_trouble; /* part of it that follows trouble */
+	double lean; /* factor on the distance between model and CPU-time share, where the answer is between
+		      */
+	double miss_power, noise_power; /* exponents that make trouble of misses (squared) and noise */
 };
 static const struct doubt doubts[REPORT_SCOPES] = {
-	[REPORT_SCOPE_CPU] = {.model = 1,
+	[REPORT_SCOPE_CPU] = {.model = 0.55,
+			      .model_trouble = 0.07,
+			      .model_calm = 0.54,
 			      .counts = 0.02,
-			      .jitter = 3.5,
-			      .habit = 0.05,
-			      .young = 0.4,
-			      .calm = 1,
-			      .floor = 0.004},
-	[REPORT_SCOPE_DRAM] =
-		{.model = 1, .counts = 0.04, .habit = 0.12, .young = 0.15, .calm = 2, .floor = 0.006},
+			      .counts_trouble = 0.19,
+			      .habit = 0.17,
+			      .blind = 0.2,
+			      .calm = 0.01,
+			      .rest = 0.45,
+			      .lean = 0.42,
+			      .miss_power = 1.6,
+			      .noise_power = 0.66},
+	[REPORT_SCOPE_DRAM] = {.model = 0.93,
+			       .model_trouble = 0.92,
+			       .counts = 0.007,
+			       .blind = 0.24,
+			       .calm = 0.053,
+			       .rest = 0.4,
+			       .miss_power = 0.3},
 };
-#define JITTER_MOST 0.15
-#define CALM_KNOWN  0.25 /* so much less of the model's variance where the answer leans on CPU time */
-#define CALM_YOUNG  0.8  /* nothing was learnt there, but the answer leans on CPU time too */
-#define UNSETTLED   0.1 /* more counts noise in a container's first and last tick, or when its work changes */
+#define MISS_USUAL 0.01 /* of the measured power: the error of a prediction that counts as 1 */
+#define MISS_MOST  1.5
+#define TRIFLE     1e-5 /* of the sum: of a row below it the covariances say less than what they leave out */
+#define SPEAKS     0.15 /* weight of a member of the bank that is asked */
+#define UNSETTLED  0.1  /* of d, in a container's first and last tick, and when its work changes */
 
 /* A row's derivatives by the few states that it depends on. */
 struct gradient {
@@ -129,15 +146,36 @@ static void quadratic(const struct view *view, const struct gradient *gradient, 
 	for (unsigned a = 0; a < gradient->n; a++) {
 		const double *row = p + (size_t)gradient->state[a] * view->filter->size;
 
-		for (unsigned b = 0; b < gradient->n; b++)
-			own += gradient->slope[a] * gradient->slope[b] * row[gradient->state[b]];
+		double before = 0; /* the matrix is symmetric */
+		for (unsigned b = 0; b < a; b++)
+			before += gradient->slope[b] * row[gradient->state[b]];
+		own += gradient->slope[a] * (2 * before + gradient->slope[a] * row[gradient->state[a]]);
 		cross += gradient->slope[a] * ph[gradient->state[a]];
 	}
 	*ret_own = own;
 	*ret_cross = cross;
 }
 
-/* A row that shares the common cost has a factor that nobody estimates. */
+/* Of a socket, over its rows. */
+struct totals {
+	double watts, time;
+	double trouble; /* see trouble() */
+	double rest;    /* how much the socket is at rest, 0..1 */
+};
+
+/* Law and counters that are not those of the model show in the sum: what they do to it they do to the parts.
+ */
+static double trouble(const struct pooled_input *input, const struct pooled_filter *filter, unsigned k)
+{
+	const struct doubt *doubt = &doubts[filter->scope];
+	double y = input->power_w[filter->scope][k], miss = filter->error_w[k] / (MISS_USUAL * y);
+	double noise = filter->members[0].noise[input->busy[k] >= 0.5];
+
+	miss = isfinite(miss) ? fmin(miss, MISS_MOST) : 1;
+	return pow(miss * miss, doubt->miss_power) * pow(noise, doubt->noise_power);
+}
+
+/* A row without a factor of its own has an unknown one. */
 static double unslotted(const struct view *view, unsigned i)
 {
 	const struct pooled_filter *filter = view->filter;
@@ -157,6 +195,8 @@ static void add_member(struct pooled *pooled, struct pooled_filter *filter,
 {
 	const struct pooled_input *input = &pooled->input;
 	const struct doubt *doubt = &doubts[filter->scope];
+	double model = (doubt->model + doubt->model_trouble * trouble(input, filter, k)) *
+		       (1 - doubt->model_calm * input->calmness);
 	struct view view = {input,
 			    filter,
 			    member,
@@ -168,8 +208,11 @@ static void add_member(struct pooled *pooled, struct pooled_filter *filter,
 	struct gradient gradient;
 
 	memset(filter->h, 0, filter->size * sizeof(*filter->h));
-	for (unsigned i = 0; i < input->n_rows; i++) {
+	for (unsigned i = 0; i < input->n_rows; i++)
 		sum += watts[i] > 0 ? watts[i] : 0;
+	for (unsigned i = 0; i < input->n_rows; i++) {
+		if (!(watts[i] > TRIFLE * sum))
+			continue;
 		take(&view, i, &gradient);
 		for (unsigned a = 0; a < gradient.n; a++)
 			filter->h[gradient.state[a]] += gradient.slope[a];
@@ -177,70 +220,67 @@ static void add_member(struct pooled *pooled, struct pooled_filter *filter,
 	pooled_matrix_times(member->p, filter->size, member->n_used, filter->h, filter->ph);
 	for (unsigned j = 0; j < member->n_used; j++)
 		whole += filter->ph[j] * filter->h[j];
-	filter->doubt_w[k] += weight * doubt->model * doubt->model * fmax(whole, 0);
+	filter->doubt_w[k] += weight * model * fmax(whole, 0);
 	for (unsigned i = 0; i < input->n_rows && sum > 0; i++) {
-		double part = watts[i] > 0 ? watts[i] / sum : 0, own, cross, lone;
+		double part = watts[i] / sum, own, cross, lone;
 
+		if (!(watts[i] > TRIFLE * sum))
+			continue;
 		take(&view, i, &gradient);
 		quadratic(&view, &gradient, &own, &cross);
 		lone = unslotted(&view, i) * (1 - part);
 		own += part * (part * whole - 2 * cross) + lone * lone;
-		variance[i] += weight * doubt->model * doubt->model * fmax(own, 0) / (sum * sum);
+		variance[i] += weight * model * fmax(own, 0) / (sum * sum);
 	}
 }
 
-/* How much of a factor's prior variance is left, 0..1; 1 for a row without a factor of its own. */
-static double youth(const struct pooled_filter *filter, unsigned i)
+/* Where the answer lies between the model's and the CPU-time share, both are opinions: the part of it that is
+ * the share's, times the square of their distance, relative to the sum. */
+static double leaned(const struct pooled_input *input, const struct pooled_filter *filter, size_t at,
+		     const struct totals *totals)
 {
-	double sd = pooled_slots_spread(filter), left = 0;
+	double lean = filter->scope == REPORT_SCOPE_CPU ? pooled_output_lean(input) : 0, distance;
 
-	if (filter->slot[i] < 0)
-		return 1;
-	for (unsigned m = 0; m < filter->n_members; m++) {
-		const struct pooled_member *member = &filter->members[m];
-		unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * member->width;
-		double scale = sd * pooled_slots_scale(filter, member);
-
-		if (filter->weights[m] > 0)
-			left += filter->weights[m] * member->p[(size_t)j * (filter->size + 1)] /
-				(scale * scale);
-	}
-	return fmin(fmax(left, 0), 1);
+	if (!(lean > 0) || !(totals->time > 0))
+		return 0;
+	distance = input->rates[TICK_REF][at] / totals->time - filter->dynamic[at] / totals->watts;
+	return lean * pow(distance / (1 - lean), 2);
 }
 
-/* Relative variance of a row's watts that the covariances leave out. */
-static double left_out(const struct pooled *pooled, const struct pooled_filter *filter, unsigned k,
-		       unsigned i)
+/* Variance of a row's part that the covariances do not include. */
+static double left_out(const struct pooled_input *input, const struct pooled_filter *filter, unsigned k,
+		       unsigned i, const struct totals *totals)
 {
-	const struct pooled_input *input = &pooled->input;
 	const struct doubt *doubt = &doubts[filter->scope];
-	double jitter = pooled->book.leans[(size_t)input->records[i] * input->n_sockets + k].jitter;
-	double counts = doubt->counts, habit = doubt->habit * (1 + (doubt->calm - 1) * input->calmness);
-	double young = doubt->young * youth(filter, i) * (1 - CALM_YOUNG * input->calmness);
+	size_t at = (size_t)k * input->n_rows + i;
+	bool blind = filter->scope == REPORT_SCOPE_CPU ? !filter->with_instructions : !filter->with_misses;
+	double part = filter->dynamic[at] / totals->watts, others = part * (1 - part);
+	double habit =
+		doubt->habit * doubt->habit * totals->trouble + doubt->calm * doubt->calm * input->calmness +
+		doubt->rest * doubt->rest * sqrt(totals->rest) + (blind ? doubt->blind * doubt->blind : 0);
+	double counts = doubt->counts * doubt->counts * (1 + doubt->counts_trouble * (totals->trouble - 1));
 
-	if (jitter > 0)
-		counts += doubt->jitter * fmin(sqrt(jitter), JITTER_MOST);
 	if (input->partial[i] || filter->alarm[i])
-		counts += UNSETTLED;
-	return counts * counts + habit * habit + young * young;
+		counts += UNSETTLED * UNSETTLED;
+	return part * part * counts + others * others * habit +
+	       doubt->lean * leaned(input, filter, at, totals);
 }
 
 /* From variances to standard deviations. */
-static void finish(const struct pooled *pooled, struct pooled_filter *filter, unsigned k)
+static void finish(const struct pooled_input *input, struct pooled_filter *filter, unsigned k)
 {
-	const struct pooled_input *input = &pooled->input;
-	const struct doubt *doubt = &doubts[filter->scope];
-	const double *watts = filter->dynamic + (size_t)k * input->n_rows;
-	double *sd = filter->doubt + (size_t)k * input->n_rows, sum = 0;
-	double known = 1 - CALM_KNOWN * input->calmness;
+	size_t first = (size_t)k * input->n_rows;
+	struct totals totals = {.trouble = trouble(input, filter, k), .rest = pooled_input_rest(input, k)};
 
-	for (unsigned i = 0; i < input->n_rows; i++)
-		sum += watts[i] > 0 ? watts[i] : 0;
 	for (unsigned i = 0; i < input->n_rows; i++) {
-		double part = sum > 0 && watts[i] > 0 ? watts[i] / sum : 0, free = part * (1 - part);
-
-		sd[i] = sqrt(known * sd[i] + free * free * left_out(pooled, filter, k, i) +
-			     doubt->floor * doubt->floor * (1 - part));
+		totals.watts += filter->dynamic[first + i] > 0 ? filter->dynamic[first + i] : 0;
+		totals.time += input->rates[TICK_REF][first + i];
+	}
+	for (unsigned i = 0; i < input->n_rows; i++) {
+		double *sd = &filter->doubt[first + i];
+		if (totals.watts > 0 && filter->dynamic[first + i] > 0)
+			*sd += left_out(input, filter, k, i, &totals);
+		*sd = sqrt(*sd);
 	}
 	filter->doubt_w[k] = sqrt(filter->doubt_w[k]);
 }
@@ -248,13 +288,17 @@ static void finish(const struct pooled *pooled, struct pooled_filter *filter, un
 void pooled_doubt_fill(struct pooled *pooled, struct pooled_filter *filter)
 {
 	const struct pooled_input *input = &pooled->input;
+	double weights = 0;
 
 	memset(filter->doubt, 0, (size_t)input->n_rows * input->n_sockets * sizeof(*filter->doubt));
 	memset(filter->doubt_w, 0, sizeof(filter->doubt_w));
+	for (unsigned m = 0; m < filter->n_members; m++)
+		weights += filter->weights[m] > SPEAKS ? filter->weights[m] : 0;
 	for (unsigned k = 0; k < input->n_sockets; k++) {
 		for (unsigned m = 0; m < filter->n_members; m++)
-			if (filter->weights[m] > 0.01)
-				add_member(pooled, filter, &filter->members[m], filter->weights[m], k);
-		finish(pooled, filter, k);
+			if (filter->weights[m] > SPEAKS)
+				add_member(pooled, filter, &filter->members[m], filter->weights[m] / weights,
+					   k);
+		finish(input, filter, k);
 	}
 }

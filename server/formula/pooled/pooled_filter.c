@@ -4,6 +4,7 @@
  * is no longer a number, the bank restarts, and the restart is counted.
  */
 #include "formula/pooled/pooled.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <math.h>
@@ -79,16 +80,6 @@ void pooled_filter_done(struct pooled_filter *filter)
 	*filter = (struct pooled_filter){0};
 }
 
-static bool grow(void *pointer, size_t count, size_t size)
-{
-	void **array = pointer;
-	void *more = realloc(*array, count * size);
-
-	if (more)
-		*array = more;
-	return more != NULL;
-}
-
 /* The most states that this tick can come to use: a slot is given out only where no lower one is free. */
 static unsigned states_wanted(const struct pooled *pooled, const struct pooled_filter *filter)
 {
@@ -111,15 +102,14 @@ static int reserve(const struct pooled *pooled, struct pooled_filter *filter)
 
 	if (ok && input->n_rows > filter->rows_capacity) {
 		size_t rows = input->rows_capacity;
-		ok = grow(&filter->slot, rows, sizeof(*filter->slot)) &&
-		     grow(&filter->cost, rows, sizeof(double)) &&
-		     grow(&filter->weight, rows, sizeof(double)) && grow(&filter->alarm, rows, 1);
+		ok = ARRAY_RESIZE(filter->slot, rows) && ARRAY_RESIZE(filter->cost, rows) &&
+		     ARRAY_RESIZE(filter->weight, rows) && ARRAY_RESIZE(filter->alarm, rows);
 		filter->rows_capacity = ok ? (unsigned)rows : 0;
 	}
 	if (ok && (size_t)input->n_rows * input->n_sockets > filter->cells_capacity) {
-		ok = grow(&filter->moved, input->capacity, sizeof(double)) &&
-		     grow(&filter->dynamic, input->capacity, sizeof(double)) &&
-		     grow(&filter->doubt, input->capacity, sizeof(double));
+		ok = ARRAY_RESIZE(filter->moved, input->capacity) &&
+		     ARRAY_RESIZE(filter->dynamic, input->capacity) &&
+		     ARRAY_RESIZE(filter->doubt, input->capacity);
 		filter->cells_capacity = ok ? input->capacity : 0;
 	}
 	return ok ? 0 : -ENOMEM;
@@ -304,6 +294,8 @@ static void learn_errors(const struct pooled_input *input, struct pooled_filter 
 static void restart(struct pooled *pooled, struct pooled_filter *filter)
 {
 	filter->n_restarts++;
+	memset(filter->core_sum, 0, sizeof(filter->core_sum));
+	memset(filter->model_sum, 0, sizeof(filter->model_sum));
 	filter->ready = false;
 	pooled_slots_clear(filter, &pooled->book);
 }
@@ -327,6 +319,20 @@ static void follow_machine(struct pooled *pooled, struct pooled_filter *filter)
 			      filter->with_instructions != input->has_instructions))
 		restart(pooled, filter);
 	filter->n_cores = input->n_cores;
+}
+
+/* By the power of each socket, and by that of single targets' cores. */
+static void update(struct pooled *pooled, struct pooled_filter *filter)
+{
+	const struct pooled_input *input = &pooled->input;
+
+	for (unsigned k = 0; k < filter->n_sockets; k++) {
+		if (!isfinite(input->power_w[filter->scope][k]) || input->bridged[filter->scope][k])
+			continue;
+		pooled_measure_update(pooled, filter, k);
+		pooled_measure_cores(pooled, filter, k);
+		filter->n_samples++;
+	}
 }
 
 int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
@@ -358,12 +364,7 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	pooled_measure_predict(pooled, filter);
 	drift(input, filter, power_w);
 	pooled_signature_check(pooled, filter);
-	for (unsigned k = 0; k < filter->n_sockets; k++) {
-		if (!isfinite(input->power_w[filter->scope][k]) || input->bridged[filter->scope][k])
-			continue;
-		pooled_measure_update(pooled, filter, k);
-		filter->n_samples++;
-	}
+	update(pooled, filter);
 	for (unsigned k = 0; k < filter->n_sockets && first; k++)
 		filter->predicted_w[k] = NAN; /* made of this tick's own power */
 	if (!sane(filter)) {
@@ -374,8 +375,12 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	forget_weights(filter);
 	weigh(filter);
 	pooled_output_fill(pooled, filter);
+	pooled_core_apply(input, filter);
 	pooled_doubt_fill(pooled, filter);
 	learn_errors(input, filter, power_w);
-	pooled_measure_remember(input, filter);
+	pooled_predict_learn(input, filter);
+	pooled_slots_learn_spread(filter);
+	if (filter->scope == REPORT_SCOPE_CPU && pooled_scale_learn(input, filter))
+		restart(pooled, filter);
 	return 0;
 }

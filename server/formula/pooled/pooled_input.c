@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tick's counts in the filters' form: rates in 1e9/s by socket and row, gaps filled from the earlier ratios
- * of the container (or of all), the rest of the machine as the last row, frequencies and occupancy. Called
- * once per tick.
+ * A tick's counts in the filters' form: rates in 1e9/s by socket and row, gaps filled with the container's
+ * earlier ratios (or those of all), the rest of the machine as the last row, frequencies and occupancy.
+ * Called once per tick.
  */
 #include "formula/pooled/pooled.h"
+#include "base/array.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define USUAL_IPC     1.3
-#define REST_CORES    8
-#define REST_PART     0.15 /* busy threads for each core: a machine with less is at rest */
-#define BASE_MHZ      2200 /* where nobody says */
-#define LEAN_SLOWEST  0.005
-#define LEAN_UNSURE   0.2
-#define LEAN_LIMIT    1.5
-#define LEAN_CALM     0.35
-#define RATE_LIMIT    1e6 /* 1e15 events a second: no machine does */
-#define POWER_LEAST_W 1e-9
-#define POWER_LIMIT_W 2000 /* or five times the largest seen */
+#define USUAL_IPC      1.3
+#define REST_CORES     8
+#define REST_PART      0.15 /* busy threads per core below which a machine is at rest */
+#define BASE_MHZ       2200 /* if unknown */
+#define BASE_LEAST_MHZ 100
+#define BASE_MOST_MHZ  20000
+#define LEAN_SLOWEST   0.005
+#define LEAN_UNSURE    0.2
+#define LEAN_LIMIT     1.5
+#define LEAN_CALM      0.35
+#define RATE_LIMIT     1e6 /* 1e15 events a second: no machine does */
+#define POWER_LEAST_W  1e-9
+#define POWER_LIMIT_W  2000 /* or five times the largest seen */
 
 void pooled_input_init(struct pooled_input *input)
 {
@@ -36,18 +39,9 @@ void pooled_input_done(struct pooled_input *input)
 	}
 	free(input->lean);
 	free(input->present);
+	free(input->core_w);
 	free(input->records);
 	free(input->partial);
-}
-
-static bool grow(void *pointer, size_t count, size_t size)
-{
-	void **array = pointer;
-	void *more = realloc(*array, count * size);
-
-	if (more)
-		*array = more;
-	return more != NULL;
 }
 
 static int reserve(struct pooled_input *input, const struct tick *tick, unsigned n_sockets)
@@ -57,15 +51,16 @@ static int reserve(struct pooled_input *input, const struct tick *tick, unsigned
 
 	if (rows > input->rows_capacity) {
 		rows += rows / 2;
-		ok = grow(&input->records, rows, sizeof(*input->records)) && grow(&input->partial, rows, 1);
+		ok = ARRAY_RESIZE(input->records, rows) && ARRAY_RESIZE(input->partial, rows);
 		input->rows_capacity = ok ? (unsigned)rows : 0;
 	}
 	if (ok && cells > input->capacity) {
 		cells += cells / 2;
 		for (unsigned j = 0; j < TICK_FEATURES; j++)
-			ok = ok && grow(&input->rates[j], cells, sizeof(double)) &&
-			     grow(&input->calm[j], cells, sizeof(double));
-		ok = ok && grow(&input->lean, cells, sizeof(double)) && grow(&input->present, cells, 1);
+			ok = ok && ARRAY_RESIZE(input->rates[j], cells) &&
+			     ARRAY_RESIZE(input->calm[j], cells);
+		ok = ok && ARRAY_RESIZE(input->lean, cells) && ARRAY_RESIZE(input->present, cells) &&
+		     ARRAY_RESIZE(input->core_w, cells);
 		input->capacity = ok ? cells : 0;
 	}
 	return ok ? 0 : -ENOMEM;
@@ -86,7 +81,10 @@ static void fill(struct pooled_record *record, const double *fleet, double v[TIC
 	double now[POOLED_RATIOS];
 
 	if (!isfinite(v[TICK_CYCLES]))
-		v[TICK_CYCLES] = isfinite(v[TICK_REF]) ? v[TICK_REF] * known[0] : 0;
+		v[TICK_CYCLES] = isfinite(v[TICK_REF]) ? v[TICK_REF] * known[0]
+				 : isfinite(v[TICK_INSTRUCTIONS])
+					 ? v[TICK_INSTRUCTIONS] / fmax(known[1], 1e-9)
+					 : 0;
 	if (!isfinite(v[TICK_REF]))
 		v[TICK_REF] = v[TICK_CYCLES] / fmax(known[0], 1e-9);
 	now[0] = v[TICK_CYCLES] / fmax(v[TICK_REF], 1e-12);
@@ -108,13 +106,23 @@ static void fill(struct pooled_record *record, const double *fleet, double v[TIC
 	}
 }
 
+/* What a target's cores were measured to take on a socket of the tick. */
+static double core_power(const struct tick *tick, const struct tick_target *target, unsigned socket)
+{
+	const double watts =
+		target->core_j && socket < TICK_SOCKETS_MAX ? target->core_j[socket] / tick->interval_s : NAN;
+
+	return watts >= 0 && watts < POWER_LIMIT_W ? watts : NAN;
+}
+
 static void take_target(struct pooled *pooled, const struct tick *tick, unsigned i)
 {
 	struct pooled_input *input = &pooled->input;
 	const struct tick_target *target = &tick->targets[i];
 	struct pooled_record *record;
 
-	input->records[i] = pooled_book_find(pooled, target->key, target->name, input->tick);
+	input->records[i] =
+		pooled_book_find(pooled, target->key, target->name, target->container_id, input->tick);
 	pooled_book_know_image(pooled, input->records[i], target->image);
 	input->partial[i] = target->partial;
 	record = &pooled->book.records[input->records[i]];
@@ -132,17 +140,21 @@ static void take_target(struct pooled *pooled, const struct tick *tick, unsigned
 			fill(record, input->fleet, v);
 		for (unsigned j = 0; j < TICK_FEATURES; j++)
 			input->rates[j][at] = v[j];
+		input->core_w[at] = input->present[at] ? core_power(tick, target, t) : NAN;
+		input->has_cores |= isfinite(input->core_w[at]);
 	}
 }
 
-/* What the machine does not report as a whole (cpu.stat has time alone) follows from what it does report. */
+/* Totals that the machine does not report (cpu.stat has time only) are derived from those that it does. */
 static void fill_rest(struct pooled_input *input, size_t last, const bool *known)
 {
 	double *const *rates = input->rates;
 
 	if (!known[TICK_CYCLES] && known[TICK_REF])
 		rates[TICK_CYCLES][last] = rates[TICK_REF][last] * input->fleet[0];
-	if (!known[TICK_REF] && known[TICK_CYCLES])
+	else if (!known[TICK_CYCLES] && known[TICK_INSTRUCTIONS])
+		rates[TICK_CYCLES][last] = rates[TICK_INSTRUCTIONS][last] / fmax(input->fleet[1], 1e-9);
+	if (!known[TICK_REF] && (known[TICK_CYCLES] || known[TICK_INSTRUCTIONS]))
 		rates[TICK_REF][last] = rates[TICK_CYCLES][last] / fmax(input->fleet[0], 1e-9);
 	if (!known[TICK_INSTRUCTIONS])
 		rates[TICK_INSTRUCTIONS][last] = rates[TICK_CYCLES][last] * input->fleet[1];
@@ -175,6 +187,7 @@ static void take_rest(struct pooled_input *input, const struct tick_socket *sock
 	for (unsigned j = 0; j < TICK_FEATURES; j++)
 		ret_total[j] += input->rates[j][last];
 	input->present[last] = true;
+	input->core_w[last] = NAN;
 }
 
 static void learn_fleet(struct pooled_input *input, const double *total)
@@ -193,12 +206,27 @@ static void learn_fleet(struct pooled_input *input, const double *total)
 	}
 }
 
+static bool is_package_power(double watts)
+{
+	return watts >= REPORT_MACHINE_W_LEAST && watts <= REPORT_MACHINE_W_MOST;
+}
+
+/* What the sensor reported of the machine; impossible values count as unknown. */
+static void take_machine(struct pooled_input *input, const struct report_tick *said)
+{
+	double mhz = said->base_frequency_mhz;
+
+	input->base_ghz = mhz >= BASE_LEAST_MHZ && mhz <= BASE_MOST_MHZ ? mhz * 1e-3 : 0;
+	input->design_w = is_package_power(said->design_w) ? said->design_w : 0;
+	input->limit_w = is_package_power(said->limit_w) ? said->limit_w : 0;
+	input->idle_latency_us = said->idle_latency_us > 0 ? said->idle_latency_us : 0;
+}
+
 /* Occupancy, frequency and the number of cores. */
 static void take_socket_state(struct pooled_input *input, const struct tick *tick,
 			      const struct tick_socket *sockets, double total[][TICK_FEATURES])
 {
-	double base =
-		tick->said.base_frequency_mhz > 0 ? tick->said.base_frequency_mhz * 1e-3 : BASE_MHZ * 1e-3;
+	double base = input->base_ghz > 0 ? input->base_ghz : BASE_MHZ * 1e-3;
 	double load[TICK_SOCKETS_MAX];
 
 	for (unsigned k = 0; k < input->n_sockets; k++) {
@@ -218,7 +246,7 @@ static void take_socket_state(struct pooled_input *input, const struct tick *tic
 	for (unsigned k = 0; k < input->n_sockets; k++) {
 		double pair = 2 * (input->busy[k] - input->n_cores) / fmax(input->busy[k], 1e-9);
 		input->pair[k] = input->n_cores > 0 ? fmin(fmax(pair, 0), 1) : 0;
-		/* The clock of a machine at rest says nothing of that at work: then costs are per cycle at
+		/* The clock of an idle machine does not predict that under load: costs are then per cycle at
 		 * the base clock. */
 		if (!isfinite(input->first_freq) && isfinite(input->freq[k]))
 			input->first_freq = pooled_input_rest(input, k) > 0.5 ? 1 : input->freq[k];
@@ -315,7 +343,7 @@ static void take_power(struct pooled_input *input, const struct tick *tick, cons
 	}
 }
 
-/* The tick's sockets in the model's order; nothing is known of one that the tick lacks. */
+/* The tick's sockets in the model's order; values of a socket that the tick lacks are unknown. */
 static void order_sockets(const struct pooled *pooled, const struct tick *tick,
 			  struct tick_socket *ret_sockets)
 {
@@ -344,6 +372,7 @@ int pooled_input_take(struct pooled *pooled, const struct tick *tick)
 	input->tick++;
 	input->n_sockets = pooled->n_packages;
 	input->n_rows = tick->n_targets + 1;
+	input->has_cores = false;
 	for (unsigned i = 0; i < tick->n_targets; i++)
 		take_target(pooled, tick, i);
 	input->records[tick->n_targets] = POOLED_SYSTEM;
@@ -355,6 +384,7 @@ int pooled_input_take(struct pooled *pooled, const struct tick *tick)
 			fleet[j] += total[k][j];
 	}
 	learn_fleet(input, fleet);
+	take_machine(input, &tick->said);
 	take_socket_state(input, tick, sockets, total);
 	learn_usual_ipc(input, total);
 	input->calmness = pooled_calm_measure(pooled);

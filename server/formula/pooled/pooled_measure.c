@@ -8,29 +8,44 @@
 #include <math.h>
 #include <string.h>
 
-#define NOISE_STATIC   0.03  /* of the static part */
-#define NOISE_POWER    0.005 /* of the measured power */
-#define NOISE_STEP     0.01  /* of the change since the last tick: energy and counts are not read together */
-#define NOISE_ALARM    0.15  /* of the watts of a container that seems to change character */
-#define NOISE_PARTIAL  0.10  /* of the watts of a container in its first or last tick */
-#define NOISE_CALM     4 /* so much more of all of it where the loads are constant: there is little to learn */
-#define NOISE_FLOOR    1e-6
-#define HUBER          2.5
-#define NOISE_LEARN    0.02
-#define NOISE_MOST     9
-#define LEARN_AFTER    20
-#define ABOVE_SEEN     1.25 /* of the largest power: turbo, warmth, dearer work at the same load */
-#define COST_MOST      3    /* nJ per cycle of a core that was idle before: few cores take more */
-#define MISS_COST_MOST 120  /* nJ per miss, prefetched lines included */
+#define NOISE_STATIC  0.03  /* of the static part */
+#define NOISE_POWER   0.005 /* of the measured power */
+#define NOISE_STEP    0.01  /* of the change since the last tick: energy and counts are not read together */
+#define NOISE_ALARM   0.15  /* of the watts of a container that seems to change character */
+#define NOISE_PARTIAL 0.10  /* of the watts of a container in its first or last tick */
+#define NOISE_CALM    4 /* so much more of all of it where the loads are constant: there is little to learn */
+#define NOISE_FLOOR   1e-6
+#define NOISE_CORES   0.05 /* of what a target's cores were measured to take: their part of all varies */
+#define HUBER         2.5
+#define NOISE_LEARN   0.02
+#define NOISE_MOST    9
+#define LEARN_AFTER   20
+/* Two outliers of one sign in a row: whoever is at work may cost otherwise than believed, by so much of the
+ * common cost, and more for a larger surprise. */
+#define DOUBT_LEAST  0.15
+#define DOUBT_MOST   0.75
+#define DOUBT_ACTIVE 0.3 /* of full activity */
+
+/*
+ * Of scope dram's rows on a socket, the same for all members of the bank: sums over all rows, sums over those
+ * without a slot, and the rows that have one.
+ */
+struct dram_sums {
+	double h[POOLED_B2 + 1];
+	double square, noise; /* of what a factor would scale; the same with each row's own noise */
+	unsigned n_slots, rows[POOLED_SLOTS];
+};
 
 struct measure {
+	const struct dram_sums *dram; /* NULL in scope cpu */
 	const struct pooled_input *input;
 	struct pooled_filter *filter;
 	const struct pooled_member *member;
 	unsigned socket;
-	size_t first;    /* of the socket's rows */
-	double scale_sd; /* standard deviation of a factor */
-	double power;    /* of the model */
+	unsigned from, to; /* rows that are summed up */
+	size_t first;      /* of the socket's rows */
+	double scale_sd;   /* standard deviation of a factor */
+	double power;      /* of the model */
 	double dynamic;
 	double fixed;
 	double counts_var; /* from counts, W^2 */
@@ -47,17 +62,40 @@ static double other_misses(const struct pooled_input *input, unsigned socket, un
 	return sum / fmax(input->n_sockets - 1.0, 1);
 }
 
-static inline void add_counts_noise(struct measure *m, unsigned i, double watts, double feature)
+/* Variance of a row's counts, relative to its watts. */
+static inline double row_noise(const struct pooled_input *input, const struct pooled_filter *filter,
+			       const struct pooled_member *member, unsigned i)
 {
-	double counts = m->member->assumed.counts_noise, var = counts * counts;
+	double counts = member->assumed.counts_noise, var = counts * counts;
 
-	if (m->filter->alarm[i])
+	if (filter->alarm[i])
 		var += NOISE_ALARM * NOISE_ALARM;
-	if (m->input->partial[i])
+	if (input->partial[i])
 		var += NOISE_PARTIAL * NOISE_PARTIAL;
-	m->counts_var += var * watts * watts;
+	return var;
+}
+
+/* Of a row's watts, and of what an own factor would scale: the variance that comes from its counts. */
+static inline double counts_noise(const struct measure *m, unsigned i, double watts, double feature)
+{
+	double var = row_noise(m->input, m->filter, m->member, i) * watts * watts;
+
 	if (m->filter->slot[i] < 0)
-		m->counts_var += feature * feature * m->scale_sd * m->scale_sd;
+		var += feature * feature * m->scale_sd * m->scale_sd;
+	return var;
+}
+
+/* Sums over the rows, kept out of memory that the compiler must believe to be shared. */
+struct sums {
+	double h[POOLED_COMMON];
+	double dynamic, counts_var;
+};
+
+static void keep(struct measure *m, const struct sums *sums)
+{
+	memcpy(m->filter->h, sums->h, sizeof(sums->h));
+	m->dynamic = sums->dynamic;
+	m->counts_var = sums->counts_var;
 }
 
 static void regress_cpu(struct measure *m)
@@ -67,73 +105,98 @@ static void regress_cpu(struct measure *m)
 	const double *x = m->member->x, *cycles = input->calm[TICK_CYCLES] + m->first;
 	const double *instructions = input->calm[TICK_INSTRUCTIONS] + m->first;
 	const double *remote = filter->moved + m->first, *raw = input->rates[TICK_MISSES] + m->first;
-	const double *misses = input->calm[TICK_MISSES] + m->first;
+	const double *misses = input->calm[TICK_MISSES] + m->first, *lean = input->lean + m->first;
 	const double *vector = input->calm[TICK_VECTOR] + m->first;
-	double *h = filter->h, pair = input->pair[m->socket];
-	double log_freq = filter->log_freq[m->socket];
-	double power = fmin(fmax(x[POOLED_POWER], -0.5), 3);
-	double shared = 1 - fmin(fmax(x[POOLED_KAPPA], 0), 0.6) * pair;
+	const double pair = input->pair[m->socket], log_freq = filter->log_freq[m->socket];
+	const double power = fmin(fmax(x[POOLED_POWER], -0.5), 3);
+	const double shared = 1 - fmin(fmax(x[POOLED_KAPPA], 0), 0.6) * pair;
+	const double b0 = x[POOLED_B0], b1 = x[POOLED_B1], b3 = x[POOLED_B3], usual_ipc = input->usual_ipc;
+	const bool has_instructions = input->has_instructions;
+	struct sums sums = {.dynamic = 0};
 
-	for (unsigned i = 0; i < input->n_rows; i++) {
-		double lf, e, g, extra, core, watts;
+	for (unsigned i = m->from; i < m->to; i++) {
+		double lf, e, g, extra, core, watts, moved = remote[i] + misses[i] - raw[i];
 		int slot = filter->slot[i];
-		h[POOLED_B2] += fmax(remote[i] + misses[i] - raw[i], 0);
+		sums.h[POOLED_B2] += moved > 0 ? moved : 0;
 		if (cycles[i] <= 0)
 			continue;
-		lf = log_freq + input->lean[m->first + i];
+		lf = log_freq + lean[i];
 		e = exp(power * lf);
 		g = e * shared;
-		extra = input->has_instructions ? instructions[i] - input->usual_ipc * cycles[i] : 0;
-		core = x[POOLED_B0] * cycles[i] + x[POOLED_B1] * extra + x[POOLED_B3] * vector[i];
+		extra = has_instructions ? instructions[i] - usual_ipc * cycles[i] : 0;
+		core = b0 * cycles[i] + b1 * extra + b3 * vector[i];
 		if (slot >= 0) {
 			unsigned j = filter->n_fixed + (unsigned)slot * m->member->width;
 			core += x[j] * cycles[i];
-			h[j] = g * cycles[i];
+			filter->h[j] = g * cycles[i];
 		}
 		watts = g * core;
-		h[POOLED_B0] += g * cycles[i];
-		h[POOLED_B1] += g * extra;
-		h[POOLED_B3] += g * vector[i];
-		h[POOLED_POWER] += watts * lf;
-		h[POOLED_KAPPA] -= e * core * pair;
-		m->dynamic += watts;
-		add_counts_noise(m, i, watts, g * cycles[i]);
+		sums.h[POOLED_B0] += g * cycles[i];
+		sums.h[POOLED_B1] += g * extra;
+		sums.h[POOLED_B3] += g * vector[i];
+		sums.h[POOLED_POWER] += watts * lf;
+		sums.h[POOLED_KAPPA] -= e * core * pair;
+		sums.dynamic += watts;
+		sums.counts_var += counts_noise(m, i, watts, g * cycles[i]);
 	}
-	m->dynamic += x[POOLED_B2] * h[POOLED_B2];
+	sums.dynamic += x[POOLED_B2] * sums.h[POOLED_B2];
+	keep(m, &sums);
+}
+
+/* Members of the bank for dram believe the same noise of counts, so any of them serves. */
+static void sum_dram(const struct pooled_input *input, const struct pooled_filter *filter, unsigned socket,
+		     struct dram_sums *ret)
+{
+	const size_t first = (size_t)socket * input->n_rows;
+	const double *misses = input->calm[TICK_MISSES] + first, *cycles = input->calm[TICK_CYCLES] + first;
+	const double *instructions = input->calm[TICK_INSTRUCTIONS] + first;
+	const double *feature = filter->with_misses ? misses : cycles;
+	double square = 0, noise = 0, h[POOLED_B2 + 1] = {0};
+
+	ret->n_slots = 0;
+	for (unsigned i = 0; i < input->n_rows; i++) {
+		double each = feature[i] * feature[i];
+		h[POOLED_B0] += misses[i];
+		h[POOLED_B1] += instructions[i];
+		h[POOLED_B2] += cycles[i];
+		if (filter->slot[i] >= 0) {
+			ret->rows[ret->n_slots++] = i;
+			continue;
+		}
+		square += each;
+		noise += each * row_noise(input, filter, &filter->members[0], i);
+	}
+	memcpy(ret->h, h, sizeof(h));
+	ret->square = square;
+	ret->noise = noise;
 }
 
 static void regress_dram(struct measure *m)
 {
 	const struct pooled_input *input = m->input;
 	const struct pooled_filter *filter = m->filter;
-	const double *x = m->member->x, *misses = input->calm[TICK_MISSES] + m->first;
-	const double *cycles = input->calm[TICK_CYCLES] + m->first;
-	const double *instructions = input->calm[TICK_INSTRUCTIONS] + m->first;
-	const double *feature = filter->with_misses ? misses : cycles;
-	double common = filter->with_misses ? x[POOLED_B0] : x[POOLED_B2], *h = filter->h;
+	const struct dram_sums *dram = m->dram;
+	const double *x = m->member->x;
+	const double *feature = input->calm[filter->with_misses ? TICK_MISSES : TICK_CYCLES] + m->first;
+	const double common = filter->with_misses ? x[POOLED_B0] : x[POOLED_B2];
+	struct sums sums = {.counts_var =
+				    common * common * dram->noise + m->scale_sd * m->scale_sd * dram->square};
 
-	for (unsigned i = 0; i < input->n_rows; i++) {
-		int slot = filter->slot[i];
-		double factor = common;
-		if (slot < 0 && misses[i] + instructions[i] + cycles[i] == 0)
-			continue;
-		h[POOLED_B0] += misses[i];
-		h[POOLED_B1] += instructions[i];
-		h[POOLED_B2] += cycles[i];
-		if (slot >= 0) {
-			unsigned j = filter->n_fixed + (unsigned)slot * m->member->width;
-			h[j] = feature[i];
-			factor += x[j];
-			m->dynamic += x[j] * feature[i];
-			if (m->member->assumed.remote) {
-				h[j + 1] = filter->moved[m->first + i];
-				m->dynamic += x[j + 1] * h[j + 1];
-			}
+	memcpy(sums.h, dram->h, sizeof(dram->h));
+	for (unsigned n = 0; n < dram->n_slots; n++) {
+		unsigned i = dram->rows[n];
+		unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * m->member->width;
+		filter->h[j] = feature[i];
+		sums.dynamic += x[j] * feature[i];
+		if (m->member->assumed.remote) {
+			filter->h[j + 1] = filter->moved[m->first + i];
+			sums.dynamic += x[j + 1] * filter->h[j + 1];
 		}
-		add_counts_noise(m, i, factor * feature[i], feature[i]);
+		sums.counts_var += counts_noise(m, i, (common + x[j]) * feature[i], feature[i]);
 	}
 	for (unsigned j = 0; j <= POOLED_B2; j++)
-		m->dynamic += x[j] * h[j];
+		sums.dynamic += x[j] * sums.h[j];
+	keep(m, &sums);
 }
 
 /*
@@ -167,9 +230,9 @@ static void measure(struct measure *m)
 
 	memset(filter->h, 0, filter->size * sizeof(*filter->h));
 	m->first = (size_t)m->socket * m->input->n_rows;
+	m->from = 0;
+	m->to = m->input->n_rows;
 	m->scale_sd = pooled_slots_spread(filter) * pooled_slots_scale(filter, m->member);
-	m->dynamic = 0;
-	m->counts_var = 0;
 	if (filter->scope == REPORT_SCOPE_CPU)
 		regress_cpu(m);
 	else
@@ -179,71 +242,29 @@ static void measure(struct measure *m)
 	m->power = m->fixed + m->dynamic;
 }
 
-/* Of members that only predict, the one that missed least of late speaks for the total; else the bank's mean.
- */
-static double predicted(const struct pooled_filter *filter, unsigned socket)
+/* What the members of the bank need not sum up each for itself. */
+static const struct dram_sums *share_sums(const struct pooled_input *input,
+					  const struct pooled_filter *filter, unsigned socket,
+					  struct dram_sums *sums)
 {
-	unsigned best = 0;
-	double mean = 0;
-
-	for (unsigned m = 0; m < filter->n_members; m++) {
-		mean += filter->weights[m] * filter->members[m].predicted_w[socket];
-		if (filter->members[m].error_w < filter->members[best].error_w)
-			best = m;
-	}
-	return filter->members[best].assumed.predicts_only ? filter->members[best].predicted_w[socket] : mean;
-}
-
-/* 1e9 counts/s that drive the scope's power. */
-static double load_of(const struct pooled_input *input, const struct pooled_filter *filter, unsigned socket)
-{
-	bool cycles = filter->scope == REPORT_SCOPE_CPU || !filter->with_misses;
-	const double *rates =
-		input->rates[cycles ? TICK_CYCLES : TICK_MISSES] + (size_t)socket * input->n_rows;
-	double sum = 0;
-
-	for (unsigned i = 0; i < input->n_rows; i++)
-		sum += rates[i];
-	return sum;
-}
-
-/*
- * No prediction above what this socket has been seen to take by more than a quarter and what the load beyond
- * the largest seen can cost. Only the answer is limited: the filters learn from what they expected.
- */
-static double guarded(const struct pooled_input *input, const struct pooled_filter *filter, unsigned socket,
-		      double watts)
-{
-	const double cost =
-		filter->scope == REPORT_SCOPE_CPU || !filter->with_misses ? COST_MOST : MISS_COST_MOST;
-	double rise = load_of(input, filter, socket) - filter->most_load[socket];
-	double most = ABOVE_SEEN * filter->most_w[socket] + cost * fmax(rise, 0);
-
-	return filter->most_w[socket] > 0 ? fmin(watts, most) : watts;
-}
-
-void pooled_measure_remember(const struct pooled_input *input, struct pooled_filter *filter)
-{
-	for (unsigned k = 0; k < filter->n_sockets; k++) {
-		double y = input->power_w[filter->scope][k];
-
-		if (!isfinite(y))
-			continue;
-		filter->most_w[k] = fmax(filter->most_w[k], y);
-		filter->most_load[k] = fmax(filter->most_load[k], load_of(input, filter, k));
-	}
+	if (filter->scope == REPORT_SCOPE_CPU)
+		return NULL;
+	sum_dram(input, filter, socket, sums);
+	return sums;
 }
 
 void pooled_measure_predict(struct pooled *pooled, struct pooled_filter *filter)
 {
 	prepare_rows(pooled, filter);
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
+		struct dram_sums sums;
+		const struct dram_sums *dram = share_sums(&pooled->input, filter, k, &sums);
 		for (unsigned i = 0; i < filter->n_members; i++) {
-			struct measure m = {&pooled->input, filter, &filter->members[i], .socket = k};
+			struct measure m = {dram, &pooled->input, filter, &filter->members[i], .socket = k};
 			measure(&m);
 			filter->members[i].predicted_w[k] = m.power;
 		}
-		filter->predicted_w[k] = guarded(&pooled->input, filter, k, predicted(filter, k));
+		pooled_predict(&pooled->input, filter, k);
 	}
 }
 
@@ -254,30 +275,22 @@ static double measurement_noise(const struct measure *m, double y, double change
 	return var + m->counts_var;
 }
 
-static void update_member(struct pooled_filter *filter, struct pooled_member *member, const struct measure *m,
-			  double y)
+/* filter->ph = P h; returns h' P h. */
+static double project(struct pooled_filter *filter, const struct pooled_member *member)
 {
-	double change = y - filter->last_w[m->socket],
-	       *noise = &member->noise[m->input->busy[m->socket] >= 0.5];
-	double calm = 1 + NOISE_CALM * m->input->calmness;
-	double r = measurement_noise(m, y, isfinite(change) ? change : 0) * *noise * calm + NOISE_FLOOR;
-	double s = 0, total, miss = y - m->power, surprise, root;
+	double sum = 0;
 
 	pooled_matrix_times(member->p, filter->size, member->n_used, filter->h, filter->ph);
 	for (unsigned j = 0; j < member->n_used; j++)
-		s += filter->ph[j] * filter->h[j];
-	total = s + r;
-	surprise = miss * miss / total;
-	if (!(total > 0) || !isfinite(total) || !isfinite(surprise))
-		return;
-	member->log_weight -= 0.5 * fmin(surprise, 25) + 0.5 * log(total);
-	if (filter->tick > LEARN_AFTER) {
-		*noise *= 1 + NOISE_LEARN * (fmin(surprise, 9) - 1) * r / total;
-		*noise = fmin(fmax(*noise, member->assumed.least_noise), NOISE_MOST);
-	}
-	if (surprise > HUBER * HUBER)
-		total = fabs(miss) * sqrt(total) / HUBER;
-	root = 1 / sqrt(total);
+		sum += filter->ph[j] * filter->h[j];
+	return sum;
+}
+
+/* The Kalman step after project(): `total` is the variance that the miss was expected to have. */
+static void correct(struct pooled_filter *filter, struct pooled_member *member, double miss, double total)
+{
+	const double root = 1 / sqrt(total);
+
 	for (unsigned j = 0; j < member->n_used; j++) {
 		filter->ph[j] *= root;
 		member->x[j] += filter->ph[j] * root * miss;
@@ -285,13 +298,126 @@ static void update_member(struct pooled_filter *filter, struct pooled_member *me
 	pooled_matrix_downdate(member->p, filter->size, member->n_used, filter->ph);
 }
 
+/* Is the miss an outlier, as the last one was, to the same side? Where only CPU time is known, all that it
+ * does not show is one. */
+static bool is_repeated(const struct pooled_filter *filter, struct pooled_member *member, unsigned socket,
+			double deviations)
+{
+	bool outlier =
+		fabs(deviations) > HUBER && filter->scope == REPORT_SCOPE_CPU && filter->with_instructions;
+	double last = member->outlier[socket];
+
+	member->outlier[socket] = !outlier ? 0 : deviations > 0 ? 1 : -1;
+	return outlier && last * deviations > 0;
+}
+
+/*
+ * A factor that was believed to be known holds its value however wrong it proves: costs differ nine-fold
+ * between programs, and a program may change without a sign in its counts. So the factors of those at work
+ * are opened again.
+ */
+static void doubt_factors(const struct pooled_filter *filter, struct pooled_member *member,
+			  const struct measure *m, double deviations)
+{
+	double part = fmin(fmax(0.5 * (deviations / HUBER - 0.7), DOUBT_LEAST), DOUBT_MOST);
+	double sd = part * pooled_slots_scale(filter, member);
+
+	for (unsigned i = 0; i < m->input->n_rows; i++) {
+		unsigned j = filter->n_fixed + (unsigned)filter->slot[i] * member->width;
+		double *variance;
+		if (filter->slot[i] < 0 || !(filter->weight[i] > DOUBT_ACTIVE))
+			continue;
+		variance = &member->p[(size_t)j * (filter->size + 1)];
+		*variance = fmax(*variance, sd * sd);
+	}
+}
+
+static void update_member(struct pooled_filter *filter, struct pooled_member *member, const struct measure *m,
+			  double y)
+{
+	double change = y - filter->last_w[m->socket],
+	       *noise = &member->noise[m->input->busy[m->socket] >= 0.5];
+	double calm = 1 + NOISE_CALM * m->input->calmness;
+	double r = measurement_noise(m, y, isfinite(change) ? change : 0) * *noise * calm + NOISE_FLOOR;
+	double s = project(filter, member), total = s + r, miss = y - m->power, surprise;
+
+	surprise = miss * miss / total;
+	if (!(total > 0) || !isfinite(total) || !isfinite(surprise))
+		return;
+	if (is_repeated(filter, member, m->socket, miss / sqrt(total))) {
+		doubt_factors(filter, member, m, fabs(miss) / sqrt(total));
+		s = project(filter, member);
+		total = s + r;
+		surprise = miss * miss / total;
+	}
+	member->log_weight -= 0.5 * fmin(surprise, 25) + 0.5 * log(total);
+	if (filter->tick > LEARN_AFTER) {
+		*noise *= 1 + NOISE_LEARN * (fmin(surprise, 9) - 1) * r / total;
+		*noise = fmin(fmax(*noise, member->assumed.least_noise), NOISE_MOST);
+	}
+	if (surprise > HUBER * HUBER)
+		total = fabs(miss) * sqrt(total) / HUBER;
+	correct(filter, member, miss, total);
+}
+
 void pooled_measure_update(struct pooled *pooled, struct pooled_filter *filter, unsigned socket)
 {
 	double y = pooled->input.power_w[filter->scope][socket];
+	struct dram_sums sums;
+	const struct dram_sums *dram = share_sums(&pooled->input, filter, socket, &sums);
 
 	for (unsigned i = 0; i < filter->n_members; i++) {
-		struct measure m = {&pooled->input, filter, &filter->members[i], .socket = socket};
+		struct measure m = {dram, &pooled->input, filter, &filter->members[i], .socket = socket};
 		measure(&m);
 		update_member(filter, &filter->members[i], &m, y);
+	}
+}
+
+/* What a member says of one row, and its derivatives. */
+static void measure_row(struct measure *m, unsigned row)
+{
+	memset(m->filter->h, 0, m->filter->size * sizeof(*m->filter->h));
+	m->first = (size_t)m->socket * m->input->n_rows;
+	m->from = row;
+	m->to = row + 1;
+	m->scale_sd = pooled_slots_spread(m->filter) * pooled_slots_scale(m->filter, m->member);
+	regress_cpu(m);
+}
+
+/* The Kalman update by one row; it says nothing of which member is right about the whole. */
+static void update_row(struct pooled_filter *filter, struct pooled_member *member, const struct measure *m,
+		       double y)
+{
+	const double noise = NOISE_CORES * y, r = noise * noise + m->counts_var + NOISE_FLOOR;
+	const double s = project(filter, member), miss = y - m->dynamic;
+	double total = s + r;
+
+	if (!(total > 0) || !isfinite(total) || !isfinite(miss))
+		return;
+	if (miss * miss > HUBER * HUBER * total)
+		total = fabs(miss) * sqrt(total) / HUBER;
+	correct(filter, member, miss, total);
+}
+
+void pooled_measure_cores(struct pooled *pooled, struct pooled_filter *filter, unsigned socket)
+{
+	const struct pooled_input *input = &pooled->input;
+	const double *core_w = input->core_w + (size_t)socket * input->n_rows;
+	const double part = pooled_core_part(filter, socket);
+
+	if (!input->has_cores || filter->scope != REPORT_SCOPE_CPU || !(part > 0))
+		return;
+	for (unsigned row = 0; row < input->n_rows; row++) {
+		if (!(core_w[row] > 0))
+			continue;
+		for (unsigned i = 0; i < filter->n_members; i++) {
+			struct measure m = {.input = input,
+					    .filter = filter,
+					    .member = &filter->members[i],
+					    .socket = socket};
+
+			measure_row(&m, row);
+			update_row(filter, &filter->members[i], &m, core_w[row] / part);
+		}
 	}
 }

@@ -13,6 +13,18 @@
 #define TIME_LITTLE 0.1  /* the same where the width of instructions is counted */
 #define REMOTE_ROW  0.02 /* W; below, a socket where a container did not run gets no row for it */
 
+/*
+ * How far busy threads wake what cores share. A package wakes with its first busy core: fully by one thread
+ * that never rests, but by far less than its time where short work is scattered over the cores. Memory wakes
+ * gradually.
+ */
+static double awake(const struct pooled_member *member, bool cpu, double threads)
+{
+	double part = threads / member->assumed.step_threads;
+
+	return 1 - exp(cpu ? -part * part : -part);
+}
+
 double pooled_static_terms(const struct pooled_filter *filter, const struct pooled_input *input,
 			   const struct pooled_member *member, unsigned socket, double terms[POOLED_STATIC])
 {
@@ -21,7 +33,7 @@ double pooled_static_terms(const struct pooled_filter *filter, const struct pool
 	double ratio = input->freq[socket] / input->first_freq, sum = 0;
 
 	terms[POOLED_S0] = 1;
-	terms[POOLED_S1] = 1 - exp(-input->busy[socket] / member->assumed.step_threads);
+	terms[POOLED_S1] = awake(member, cpu, input->busy[socket]);
 	terms[POOLED_SL] = cpu ? filter->slow_w[socket] - filter->slow_first_w[socket] : 0;
 	terms[POOLED_SF] = cpu && isfinite(ratio) ? ratio - 1 : 0;
 	for (unsigned j = 0; j < POOLED_STATIC; j++)
@@ -119,6 +131,11 @@ static void learn_remote(struct pooled *pooled, const struct pooled_filter *filt
 	}
 }
 
+double pooled_output_lean(const struct pooled_input *input)
+{
+	return (input->has_vector ? TIME_LITTLE : TIME_PART) * input->calmness;
+}
+
 /*
  * With constant loads RAPL does not show who costs what, and neither the model's priors nor the CPU-time
  * share is the better estimate: the mean of both has a smaller error than either. If vector instructions are
@@ -128,7 +145,7 @@ static void lean_on_time(const struct pooled_input *input, struct pooled_filter 
 {
 	const double *ref = input->rates[TICK_REF] + (size_t)socket * input->n_rows;
 	double *dynamic = filter->dynamic + (size_t)socket * input->n_rows, sum = 0, time = 0;
-	double part = (input->has_vector ? TIME_LITTLE : TIME_PART) * input->calmness;
+	double part = pooled_output_lean(input);
 
 	for (unsigned i = 0; i < input->n_rows; i++) {
 		sum += dynamic[i];

@@ -5,6 +5,8 @@
  * continues as if nothing had happened. Foreign or older state is refused with a reason.
  */
 #include "formula/pooled/pooled.h"
+#include "base/array.h"
+#include "base/cleanup.h"
 #include "base/reason.h"
 
 #include <errno.h>
@@ -13,9 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 5
-#define STATE_OLDEST  4          /* lacks the largest power and load */
+#define STATE_VERSION 7
+#define STATE_OLDEST  4 /* lacks the largest power and load; 5 how errors last; 6 the line and the cores */
 #define STATE_MOST    (8u << 20) /* bytes */
+#define LINE_MOST     1e30
+#define COST_MOST     1e6 /* nJ per cycle */
+#define SUM_MOST_W    1e9
 
 /* Moves through the numbers; `reading` says in which direction. */
 struct cursor {
@@ -31,15 +36,9 @@ static void number(struct cursor *c, double *value)
 		c->failed = true;
 		return;
 	}
-	if (!c->reading && c->n == c->capacity) {
-		size_t capacity = c->capacity ? 2 * c->capacity : 4096;
-		double *more = realloc(c->data, capacity * sizeof(*more));
-		if (!more) {
-			c->failed = true;
-			return;
-		}
-		c->data = more;
-		c->capacity = capacity;
+	if (!c->reading && !ARRAY_RESERVE(c->data, c->capacity, c->n + 1)) {
+		c->failed = true;
+		return;
 	}
 	if (c->reading)
 		*value = c->data[c->n];
@@ -141,6 +140,8 @@ static void walk_record(struct cursor *c, struct pooled *pooled, struct pooled_r
 	whole(c, &record->seen, 1ull << 52);
 	whole(c, &image, UINT32_MAX);
 	record->image = (uint32_t)image;
+	if (c->version > 5)
+		bits(c, &record->id);
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		struct pooled_kept *kept = &record->kept[scope];
 		unsigned n = pooled->filters[scope].n_members;
@@ -223,6 +224,51 @@ static void walk_member(struct cursor *c, struct pooled_filter *filter, struct p
 	}
 }
 
+static void walk_trend(struct cursor *c, struct pooled_filter *filter)
+{
+	struct pooled_trend *trend = &filter->trend;
+
+	numbers(c, trend->model_w, filter->n_sockets);
+	numbers(c, trend->miss_w, filter->n_sockets);
+	numbers(c, trend->least_w, filter->n_sockets);
+	number(c, &trend->cross);
+	number(c, &trend->square);
+	number(c, &filter->spread);
+	for (unsigned m = 0; m < filter->n_members; m++)
+		numbers(c, filter->members[m].outlier, filter->n_sockets);
+}
+
+static bool are_within(const double *values, size_t count, double most)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!(fabs(values[i]) <= most))
+			return false;
+	return true;
+}
+
+/* Both are learnt again in a few ticks, so absurd values are no reason to refuse a whole state. */
+static void walk_line(struct cursor *c, struct pooled_filter *filter)
+{
+	struct pooled_scale *scale = &filter->scale_of_cost;
+	double line[] = {scale->n, scale->load, scale->power, scale->xx, scale->xy, scale->yy, scale->cost};
+
+	numbers(c, line, ARRAY_SIZE(line));
+	numbers(c, filter->core_sum, filter->n_sockets);
+	numbers(c, filter->model_sum, filter->n_sockets);
+	if (!c->reading)
+		return;
+	*scale = (struct pooled_scale){0};
+	if (are_within(line, ARRAY_SIZE(line), LINE_MOST))
+		*scale = (struct pooled_scale){line[0], line[1], line[2], line[3], line[4], line[5], line[6]};
+	if (!(scale->cost >= 0 && scale->cost <= COST_MOST))
+		scale->cost = 0;
+	if (are_within(filter->core_sum, filter->n_sockets, SUM_MOST_W) &&
+	    are_within(filter->model_sum, filter->n_sockets, SUM_MOST_W))
+		return;
+	memset(filter->core_sum, 0, sizeof(filter->core_sum));
+	memset(filter->model_sum, 0, sizeof(filter->model_sum));
+}
+
 static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 {
 	flag(c, &filter->ready);
@@ -244,6 +290,12 @@ static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 		numbers(c, filter->most_w, filter->n_sockets);
 		numbers(c, filter->most_load, filter->n_sockets);
 	}
+	if (c->version > 5)
+		walk_trend(c, filter);
+	else
+		pooled_predict_start(filter);
+	if (c->version > 6)
+		walk_line(c, filter);
 	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++)
 		whole(c, &filter->slot_seen[slot], 1ull << 52);
 	numbers(c, filter->weights, filter->n_members);
@@ -386,6 +438,8 @@ int pooled_load(struct pooled *pooled, const bson_t *document, struct reason *wh
 		formula_pooled.free(fresh);
 		return refuse(why, "broken");
 	}
+	fresh->taught = pooled->taught;
+	pooled->taught = NULL;
 	swap = *pooled;
 	*pooled = *fresh;
 	*fresh = swap;

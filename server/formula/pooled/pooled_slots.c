@@ -13,10 +13,15 @@
 #define SPREAD_DRAM       0.25
 #define SPREAD_CPU_BLIND  0.27 /* without instructions nothing else tells containers apart */
 #define SPREAD_DRAM_BLIND 0.60 /* without misses */
-#define REMOTE_MEAN       0.02
-#define REMOTE_SPREAD     0.20
-#define REGROWTH          1.2 /* a kept variance grows by this while away */
-#define NEWCOMER_FACTOR   1.5 /* so much dearer than the cheapest one must it be to take its slot */
+/* A machine on which programs differ more than usual, or less; bounds relative to the usual spread. */
+#define SPREAD_LEAST    0.9
+#define SPREAD_MOST     4
+#define SPREAD_PRIOR    4 /* containers that the usual spread counts for */
+#define SPREAD_MIX      0.05
+#define REMOTE_MEAN     0.02
+#define REMOTE_SPREAD   0.20
+#define REGROWTH        1.2 /* a kept variance grows by this while away */
+#define NEWCOMER_FACTOR 1.5 /* so much dearer than the cheapest one must it be to take its slot */
 
 double pooled_slots_scale(const struct pooled_filter *filter, const struct pooled_member *member)
 {
@@ -25,11 +30,20 @@ double pooled_slots_scale(const struct pooled_filter *filter, const struct poole
 	return filter->with_misses ? fmax(member->x[POOLED_B0], 5) : fmax(member->x[POOLED_B2], 0.05);
 }
 
-double pooled_slots_spread(const struct pooled_filter *filter)
+static double usual_spread(const struct pooled_filter *filter)
 {
 	if (filter->scope == REPORT_SCOPE_CPU)
 		return filter->with_instructions ? SPREAD_CPU : SPREAD_CPU_BLIND;
 	return filter->with_misses ? SPREAD_DRAM : SPREAD_DRAM_BLIND;
+}
+
+double pooled_slots_spread(const struct pooled_filter *filter)
+{
+	double usual = usual_spread(filter);
+
+	if (!(filter->spread > 0))
+		return usual;
+	return fmin(fmax(filter->spread, SPREAD_LEAST * usual), SPREAD_MOST * usual);
 }
 
 static unsigned slot_state(const struct pooled_filter *filter, const struct pooled_member *member,
@@ -206,6 +220,30 @@ void pooled_slots_assign(struct pooled *pooled, struct pooled_filter *filter)
 	clear_left(filter);
 	for (unsigned i = 0; i < input->n_rows; i++)
 		filter->slot[i] = book->records[input->records[i]].slot[filter->scope];
+}
+
+/* Mean square of a factor is its own square and what is not known of it; where nothing is known, the prior's.
+ */
+void pooled_slots_learn_spread(struct pooled_filter *filter)
+{
+	const struct pooled_member *member = &filter->members[0];
+	double scale = pooled_slots_scale(filter, member), usual = usual_spread(filter);
+	double sum = SPREAD_PRIOR * usual * usual, n = SPREAD_PRIOR, now = filter->spread;
+
+	/* What a miss costs differs less, and remote memory looks like a difference; where nothing but CPU
+	 * time is known, all that a factor cannot follow looks like one. */
+	if (filter->scope != REPORT_SCOPE_CPU || !filter->with_instructions)
+		return;
+	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++) {
+		unsigned j = slot_state(filter, member, slot);
+		if (filter->slot_record[slot] < 0)
+			continue;
+		sum += (member->x[j] * member->x[j] + member->p[(size_t)j * (filter->size + 1)]) /
+		       (scale * scale);
+		n++;
+	}
+	now = now > 0 ? now * now : usual * usual;
+	filter->spread = sqrt(now + SPREAD_MIX * (sum / n - now));
 }
 
 void pooled_slots_decay(struct pooled_filter *filter, unsigned slot, const double *keep)

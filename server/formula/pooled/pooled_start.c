@@ -20,19 +20,36 @@
 #define REST_STEP      0.4
 #define REST_STEP_SD   0.8
 
+/* Where even the deepest idle state in use is left at once, the package cannot sleep. */
+#define SHALLOW_US        20
+#define SHALLOW_STATIC    0.85
+#define SHALLOW_STATIC_SD 0.25
+#define SHALLOW_STEP      0.06
+#define SHALLOW_STEP_SD   0.3
+/* All cores at work at the base clock take so much of the design power: it is a limit that differs between
+ * models. */
+#define DESIGN_PART    0.65
+#define DESIGN_PART_SD 0.2
+#define DESIGN_COST_LEAST                                                                                    \
+	0.3 /* nJ per cycle: a design power that says less or more is not this machine's                     \
+	     */
+#define DESIGN_COST_MOST 4
+#define DESIGN_SURE      0.4 /* of the cost, at best */
+#define DESIGN_STATIC    1.3 /* of the power at rest, once all is awake */
+
 /*
  * A close follower of the total lets its noise shrink, and learns too much from noisy counts to attribute by
  * it: the error of the total alone is no guide to who gets what.
  */
 static const struct pooled_assumption cpu_bank[] = {
 	{.factor_drift = 1e-4,
-	 .step_threads = 0.4,
+	 .step_threads = 0.65,
 	 .counts_noise = 0.08,
 	 .least_noise = 1,
 	 .static_mean = 0.3,
 	 .static_sd = 0.1},
 	{.factor_drift = 1e-4,
-	 .step_threads = 0.4,
+	 .step_threads = 0.65,
 	 .predicts_only = true,
 	 .counts_noise = 0.012,
 	 .least_noise = 0.2,
@@ -79,8 +96,10 @@ static double blend(double rest, double at_rest, double at_work)
 static void start_common_cpu(struct pooled_filter *filter, double power, double cycles, double ipc,
 			     double rest)
 {
-	double most = blend(rest, COST_REST, COST_WORK);
-	double b0 = cycles > 0 ? fmin(fmax(DYNAMIC_PART * power / cycles, COST_LEAST), most) : COST_REST;
+	double most = blend(rest, COST_REST, COST_WORK), shown = filter->scale_of_cost.cost;
+	double b0 = shown > 0    ? shown
+		    : cycles > 0 ? fmin(fmax(DYNAMIC_PART * power / cycles, COST_LEAST), most)
+				 : COST_REST;
 
 	set(filter, POOLED_B0, b0, blend(rest, 0.5, 0.8) * b0);
 	set(filter, POOLED_B1, 0.4 * b0 / ipc, 0.25 * b0 / ipc);
@@ -95,23 +114,27 @@ static void start_common_dram(struct pooled_filter *filter)
 	bool misses = filter->with_misses;
 
 	set(filter, POOLED_B0, misses ? 40 : 0, misses ? 40 : 0);
-	set(filter, POOLED_B1, misses ? 0.005 : 0.1, misses ? 0.01 : 0.3);
-	set(filter, POOLED_B2, misses ? 0.005 : 0.3, misses ? 0.01 : 1);
+	set(filter, POOLED_B1, misses ? 0.001 : 0.1, misses ? 0.003 : 0.3);
+	set(filter, POOLED_B2, misses ? 0.001 : 0.3, misses ? 0.003 : 1);
 }
 
-static void start_static(struct pooled_filter *filter, unsigned socket, double y, double rest)
+static void start_static(struct pooled_filter *filter, unsigned socket, double y, double rest, bool shallow)
 {
 	bool cpu = filter->scope == REPORT_SCOPE_CPU;
+	double rest_static = shallow ? SHALLOW_STATIC : REST_STATIC;
+	double rest_static_sd = shallow ? SHALLOW_STATIC_SD : REST_STATIC_SD;
+	double rest_step = shallow ? SHALLOW_STEP : REST_STEP,
+	       rest_step_sd = shallow ? SHALLOW_STEP_SD : REST_STEP_SD;
 	unsigned j = POOLED_COMMON + POOLED_STATIC * socket;
 
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		struct pooled_member *member = &filter->members[m];
-		double sd = blend(rest, REST_STATIC_SD, member->assumed.static_sd) * y;
-		member->x[j + POOLED_S0] = blend(rest, REST_STATIC, member->assumed.static_mean) * y;
+		double sd = blend(rest, rest_static_sd, member->assumed.static_sd) * y;
+		member->x[j + POOLED_S0] = blend(rest, rest_static, member->assumed.static_mean) * y;
 		member->p[(size_t)(j + POOLED_S0) * (filter->size + 1)] = sd * sd;
 	}
-	set(filter, j + POOLED_S1, (cpu ? blend(rest, REST_STEP, 0.08) : 0.1) * y,
-	    (cpu ? blend(rest, REST_STEP_SD, 0.1) : 0.1) * y);
+	set(filter, j + POOLED_S1, (cpu ? blend(rest, rest_step, 0.08) : 0.1) * y,
+	    (cpu ? blend(rest, rest_step_sd, 0.1) : 0.1) * y);
 	set(filter, j + POOLED_SL, cpu ? 0.02 : 0, cpu ? 0.02 : 0);
 	set(filter, j + POOLED_SF, cpu ? 0.05 * y : 0, cpu ? 0.03 * y : 0);
 	filter->slow_w[socket] = filter->slow_first_w[socket] = y;
@@ -119,9 +142,47 @@ static void start_static(struct pooled_filter *filter, unsigned socket, double y
 	filter->error_w[socket] = NAN;
 }
 
+/* Of a machine whose cost of a cycle had to be learnt, the least power is known as well: no more is static.
+ */
+static double least_known_w(const struct pooled_filter *filter, unsigned socket, double power_w)
+{
+	const double least_w = filter->trend.least_w[socket];
+
+	return filter->scale_of_cost.cost > 0 && least_w > 0 ? fmin(least_w, power_w) : power_w;
+}
+
+/*
+ * What a cycle costs by the design power, were all cores at work at the base clock: a machine at rest shows
+ * nothing of it. Only the mean of the prior follows, as the machine may differ from what was said of it.
+ */
+static void start_from_design(const struct pooled_input *input, struct pooled_filter *filter, double static_w,
+			      double rest)
+{
+	const double clock = 1 / (isfinite(input->first_freq) ? input->first_freq : 1);
+	const double cycles = input->n_cores * input->base_ghz;
+	double cost = (DESIGN_PART * input->design_w - static_w) / cycles,
+	       sd = DESIGN_PART_SD * input->design_w / cycles;
+
+	/* What the machine has shown itself is better. */
+	if (!(input->design_w > 0) || !(cycles > 0) || filter->scale_of_cost.cost > 0)
+		return;
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		struct pooled_member *member = &filter->members[m];
+		double *b0 = &member->x[POOLED_B0],
+		       *variance = &member->p[(size_t)POOLED_B0 * (filter->size + 1)];
+		double g = pow(clock, member->x[POOLED_POWER]), weight;
+		if (!(cost / g >= DESIGN_COST_LEAST) || !(cost / g <= DESIGN_COST_MOST))
+			continue;
+		weight = rest * *variance / (*variance + pow(sd / g, 2));
+		*b0 += weight * (cost / g - *b0);
+		*variance = fmax((1 - weight) * *variance, pow(DESIGN_SURE * *b0, 2));
+	}
+}
+
 void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const double *power_w)
 {
 	const struct pooled_input *input = &pooled->input;
+	bool shallow = input->idle_latency_us > 0 && input->idle_latency_us <= SHALLOW_US;
 	double cycles = 0, power = 0, rest = 0;
 
 	filter->with_misses = input->has_misses;
@@ -135,6 +196,7 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 		member->noise[0] = member->noise[1] = 1;
 		member->log_weight = 0;
 		member->error_w = 0;
+		memset(member->outlier, 0, sizeof(member->outlier));
 	}
 	for (unsigned k = 0; k < filter->n_sockets; k++) {
 		power += power_w[k] / filter->n_sockets;
@@ -148,9 +210,14 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 	else
 		start_common_dram(filter);
 	for (unsigned k = 0; k < filter->n_sockets; k++)
-		start_static(filter, k, power_w[k], pooled_input_rest(input, k));
+		start_static(filter, k, least_known_w(filter, k, power_w[k]), pooled_input_rest(input, k),
+			     shallow);
+	filter->spread = 0;
+	pooled_predict_start(filter);
 	filter->tick = 0;
 	filter->pair_slope[0] = -0.3 * 20 * 0.02;
 	filter->pair_slope[1] = 20 * 0.02;
+	if (!pooled_taught_start(pooled, filter) && filter->scope == REPORT_SCOPE_CPU)
+		start_from_design(input, filter, DESIGN_STATIC * power, rest);
 	filter->ready = true;
 }

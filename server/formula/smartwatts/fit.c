@@ -8,10 +8,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define NNLS_ROUNDS 10000
-#define NNLS_STEP   1e-12
 
 /* Column-major and centred copy of the samples, with the residual. */
 struct descent {
@@ -127,50 +123,6 @@ int fit_elastic_net(const struct fit_samples *samples, const struct fit_elastic 
 	descend_all(&d, options);
 	ret_model->intercept = y_mean - dot(means, d.w, m);
 	free(d.x);
-	return 0;
-}
-
-int fit_cholesky(double *a, unsigned n, const double *b, double *ret_x)
-{
-	for (unsigned j = 0; j < n; j++) {
-		double *row = a + (size_t)j * n, pivot = row[j] - dot(row, row, j);
-		if (!(pivot > 0))
-			return -EDOM;
-		row[j] = sqrt(pivot);
-		for (unsigned i = j + 1; i < n; i++) {
-			double *below = a + (size_t)i * n;
-			below[j] = (below[j] - dot(below, row, j)) / row[j];
-		}
-		ret_x[j] = (b[j] - dot(row, ret_x, j)) / row[j];
-	}
-	for (unsigned j = n; j-- > 0;) {
-		for (unsigned i = j + 1; i < n; i++)
-			ret_x[j] -= a[(size_t)i * n + j] * ret_x[i];
-		ret_x[j] /= a[(size_t)j * n + j];
-	}
-	return 0;
-}
-
-int fit_nnls(const double *g, const double *c, unsigned n, double *ret_w)
-{
-	memset(ret_w, 0, n * sizeof(*ret_w));
-	for (unsigned round = 0; round < NNLS_ROUNDS; round++) {
-		double moved = 0, largest = 0;
-		for (unsigned j = 0; j < n; j++) {
-			const double *row = g + (size_t)j * n;
-			double w;
-			if (!(row[j] > 0))
-				continue;
-			w = fmax(ret_w[j] + (c[j] - dot(row, ret_w, n)) / row[j], 0);
-			moved = fmax(moved, fabs(w - ret_w[j]) * sqrt(row[j]));
-			largest = fmax(largest, w * sqrt(row[j]));
-			ret_w[j] = w;
-		}
-		if (!isfinite(moved))
-			return -EDOM;
-		if (moved <= NNLS_STEP * largest)
-			return 0;
-	}
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small dense least squares: the elastic net by coordinate descent, non-negative least squares and Cholesky's
- * solution of normal equations. Pure; at most FIT_FEATURES unknowns. Called by layer.c and by tests.
+ * Small dense least squares: the elastic net by coordinate descent. Pure; at most FIT_FEATURES unknowns.
+ * Called by layer.c.
  */
 #pragma once
 
@@ -37,13 +37,5 @@ struct fit_model {
  */
 int fit_elastic_net(const struct fit_samples *samples, const struct fit_elastic *options,
 		    struct fit_model *ret_model);
-
-/* Solves A x = b for symmetric positive definite A (n x n, row-major; destroyed). 0 or -EDOM where it is not.
- */
-int fit_cholesky(double *a, unsigned n, const double *b, double *ret_x);
-
-/* Minimises |Xw - y| for w >= 0 from G = X'X and c = X'y by coordinate descent with its Karush-Kuhn-Tucker
- * test. */
-int fit_nnls(const double *g, const double *c, unsigned n, double *ret_w);
 
 double fit_predict(const struct fit_model *model, const double *x, unsigned n_features);

@@ -7,6 +7,7 @@
  * names them.
  */
 #include "formula/formula.h"
+#include "base/array.h"
 #include "formula/smartwatts/layer.h"
 #include "base/bson_driver.h"
 #include "base/reason.h"
@@ -73,16 +74,10 @@ static int reserve(struct smartwatts *smartwatts, size_t need)
 	if (need <= smartwatts->capacity)
 		return 0;
 	need += need / 2;
-	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
-		double *more = realloc(smartwatts->dynamic[scope], need * sizeof(*more));
-		if (!more)
+	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
+		if (!ARRAY_RESIZE(smartwatts->dynamic[scope], need) ||
+		    !ARRAY_RESIZE(smartwatts->fixed[scope], need))
 			return -ENOMEM;
-		smartwatts->dynamic[scope] = more;
-		more = realloc(smartwatts->fixed[scope], need * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		smartwatts->fixed[scope] = more;
-	}
 	smartwatts->capacity = need;
 	return 0;
 }
@@ -367,6 +362,16 @@ static bool get_doubles(const bson_t *document, const char *name, void *ret_valu
 	return true;
 }
 
+/* Weights and intercept are what layer_fit() may have found. */
+static bool is_model(const struct fit_model *model, const struct formula_config *config)
+{
+	for (unsigned i = 0; i < FIT_FEATURES; i++) {
+		if (!(model->weights[i] >= 0))
+			return false;
+	}
+	return model->intercept >= 0 && model->intercept < config->cpu_tdp_w;
+}
+
 static bool load_layer(struct smartwatts *smartwatts, const bson_t *document)
 {
 	const struct formula_config *config = &smartwatts->config;
@@ -390,6 +395,7 @@ static bool load_layer(struct smartwatts *smartwatts, const bson_t *document)
 	layer->n_errors = (unsigned)errors;
 	layer->fitted = bson_iter_init_find(&it, document, "fitted") && bson_iter_as_bool(&it);
 	return get_doubles(document, "model", &layer->model, sizeof(layer->model)) &&
+	       is_model(&layer->model, config) &&
 	       get_doubles(document, "window", layer->x,
 			   ((size_t)layer->history * ((size_t)features + 1) + layer->error_window) *
 				   sizeof(double));

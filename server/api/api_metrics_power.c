@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The part of /metrics about power: joules (counters, whose rate() is watts) and watts of containers, images,
+ * namespaces and machines. Scopes and sockets are parts that may be added up; those that overlap others have
+ * families of their own. Joules of images and namespaces outlive their containers and continue after a
+ * restart.
+ */
+#include "api/api_private.h"
+#include "base/cleanup.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LABELS 24 /* names and values, and the end */
+
+/* One family of samples with a row for each scope and socket of some targets. */
+struct row_family {
+	enum metrics_type type;
+	const char *name;
+	const char *help;
+	double (*pick)(const struct live_row *row);
+	const char *target; /* a reserved one; NULL: containers */
+};
+
+static double pick_total(const struct live_row *row)
+{
+	return row->total_j;
+}
+
+static double pick_dynamic_total(const struct live_row *row)
+{
+	return row->total_dynamic_j;
+}
+
+static double pick_power(const struct live_row *row)
+{
+	return row->power_w;
+}
+
+static double pick_dynamic(const struct live_row *row)
+{
+	return row->dynamic_w;
+}
+
+static double pick_static(const struct live_row *row)
+{
+	return row->static_w;
+}
+
+static double pick_sd(const struct live_row *row)
+{
+	return row->sd_w;
+}
+
+static const struct row_family row_families[] = {
+	{METRICS_COUNTER, "wattribute_container_joules_total",
+	 "Energy of a container since the server's start or its own, static part as --static says.",
+	 pick_total, NULL},
+	{METRICS_COUNTER, "wattribute_container_dynamic_joules_total", "The same without the static part.",
+	 pick_dynamic_total, NULL},
+	{METRICS_GAUGE, "wattribute_container_watts", "Power of a container in the last tick.", pick_power,
+	 NULL},
+	{METRICS_GAUGE, "wattribute_container_dynamic_watts",
+	 "Power of a container in the last tick without the static part.", pick_dynamic, NULL},
+	{METRICS_GAUGE, "wattribute_container_sd_watts",
+	 "How sure the model is of a container's power in the last tick: its standard deviation.", pick_sd,
+	 NULL},
+	{METRICS_GAUGE, "wattribute_machine_watts", "Power of the machine in the last tick, as measured.",
+	 pick_power, REPORT_TARGET_RAPL},
+	{METRICS_GAUGE, "wattribute_machine_active_watts",
+	 "Power of the machine in the last tick above its idle power.", pick_dynamic, REPORT_TARGET_RAPL},
+	{METRICS_GAUGE, "wattribute_machine_idle_watts",
+	 "Power of the machine that does not depend on its load (static), as the model finds it.",
+	 pick_static, REPORT_TARGET_RAPL},
+	{METRICS_GAUGE, "wattribute_system_watts", "Power outside of containers in the last tick.",
+	 pick_power, REPORT_TARGET_SYSTEM},
+	{METRICS_GAUGE, "wattribute_predicted_watts",
+	 "The model's prediction for the last tick, made before its energy was seen.", pick_power,
+	 REPORT_TARGET_GLOBAL},
+};
+
+/* Of the scopes that overlap others, so that a sum over a family counts nothing twice. */
+static const struct row_family overlapping_families[] = {
+	{METRICS_GAUGE, "wattribute_overlapping_machine_watts",
+	 "Power in the last tick that includes other scopes (platform) or is part of one (core, uncore).",
+	 pick_power, REPORT_TARGET_RAPL},
+	{METRICS_COUNTER, "wattribute_overlapping_machine_joules_total",
+	 "Energy since the server's start that includes other scopes (platform) or is part of one (core, "
+	 "uncore).",
+	 pick_total, REPORT_TARGET_RAPL},
+	{METRICS_COUNTER, "wattribute_overlapping_container_joules_total",
+	 "A container's part of the platform's energy, which includes its other scopes.", pick_total, NULL},
+};
+
+static bool is_overlapping(const struct row_family *family)
+{
+	return family >= overlapping_families &&
+	       family < overlapping_families + ARRAY_SIZE(overlapping_families);
+}
+
+/* A uid as the name of a pod, as documents of earlier sensors have it: 8-4-4-4-12 hex digits, or 32 of a
+ * static pod's hash. */
+static bool is_uid(const char *text)
+{
+	size_t length = strlen(text), hex = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (isxdigit((unsigned char)text[i]))
+			hex++;
+		else if (text[i] != '-' || (i != 8 && i != 13 && i != 18 && i != 23))
+			return false;
+	}
+	return hex == 32 && (length == 32 || length == 36);
+}
+
+static void add_label(const char **labels, unsigned *n, const char *name, const char *value)
+{
+	labels[(*n)++] = name;
+	labels[(*n)++] = value;
+	labels[*n] = NULL;
+}
+
+/* Who a target is; empty values are left out by the writer. */
+static unsigned label_target(const char **labels, const struct machine *machine,
+			     const struct live_target *target)
+{
+	const struct known_target *known =
+		known_find_container(&machine->known, target->name, target->container_id);
+	const char *pod = known_text(known, KNOWN_POD);
+	unsigned n = 0;
+
+	add_label(labels, &n, "machine", machine->name);
+	add_label(labels, &n, "container", target->name);
+	add_label(labels, &n, "container_id", target->container_id);
+	add_label(labels, &n, "pod", is_uid(pod) ? "" : pod);
+	add_label(labels, &n, "pod_uid", is_uid(pod) ? pod : known_text(known, KNOWN_POD_UID));
+	add_label(labels, &n, "namespace", known_text(known, KNOWN_NAMESPACE));
+	add_label(labels, &n, "image", known_text(known, KNOWN_IMAGE));
+	add_label(labels, &n, "runtime", known_text(known, KNOWN_RUNTIME));
+	return n;
+}
+
+static void write_rows(struct metrics_writer *writer, const struct row_family *family,
+		       const struct machine *machine, const struct live_target *target, const char **labels,
+		       unsigned n_labels)
+{
+	bool last = target->last_ms == machine->live.time_ms;
+
+	for (unsigned i = 0; i < target->n_places * REPORT_SCOPES_ALL; i++) {
+		const struct live_row *row = &target->rows[i];
+		const unsigned scope = i % REPORT_SCOPES_ALL;
+		const int number = live_number(&machine->live, i);
+		unsigned n = n_labels;
+		char package[12];
+
+		if (family->type == METRICS_GAUGE ? !last || !row->present
+						  : !row->present && !(row->total_j > 0))
+			continue;
+		if (number < 0 || (scope >= REPORT_SCOPES_ADDED) != is_overlapping(family) ||
+		    !isfinite(family->pick(row)))
+			continue;
+		(void)snprintf(package, sizeof(package), "%d", number);
+		add_label(labels, &n, "scope", report_scope_names[scope]);
+		add_label(labels, &n, "socket", package);
+		metrics_counter(writer, labels, family->pick(row),
+				((double)target->first_ms - 1000 * machine->live.interval_s) / 1000);
+	}
+}
+
+/* Calls `each` for the containers that are shown; the number of those beyond the limit. */
+static uint64_t each_container(const struct server *server,
+			       void (*each)(struct metrics_writer *writer, const struct row_family *family,
+					    const struct machine *machine, const struct live_target *target),
+			       struct metrics_writer *writer, const struct row_family *family)
+{
+	uint64_t n = 0, limit = (uint64_t)server->config->metrics_limit;
+
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		const struct live_target *target = machine->live.targets;
+
+		for (; target; target = target->hh.next) {
+			if (report_target_is_row(target->name) || !machine_is_settled(machine, target))
+				continue;
+			if (n++ < limit)
+				each(writer, family, machine, target);
+		}
+	}
+	return n > limit ? n - limit : 0;
+}
+
+static void write_container(struct metrics_writer *writer, const struct row_family *family,
+			    const struct machine *machine, const struct live_target *target)
+{
+	const char *labels[LABELS];
+	unsigned n = label_target(labels, machine, target);
+
+	write_rows(writer, family, machine, target, labels, n);
+}
+
+static void write_container_info(struct metrics_writer *writer, const struct row_family *family,
+				 const struct machine *machine, const struct live_target *target)
+{
+	const char *labels[LABELS];
+
+	(void)family;
+	(void)label_target(labels, machine, target);
+	if (known_find_container(&machine->known, target->name, target->container_id))
+		metrics_sample(writer, labels, 1);
+}
+
+static void write_row_family(struct metrics_writer *writer, const struct row_family *family,
+			     const struct server *server)
+{
+	metrics_family(writer, family->type, family->name, family->help);
+	if (!family->target) {
+		(void)each_container(server, write_container, writer, family);
+		return;
+	}
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		const struct live_target *target = live_find(&machine->live, family->target);
+		const char *labels[LABELS];
+		unsigned n = 0;
+
+		add_label(labels, &n, "machine", machine->name);
+		if (target)
+			write_rows(writer, family, machine, target, labels, n);
+	}
+}
+
+/* Sums that outlive containers and the server. */
+struct total_family {
+	const char *name;
+	const char *help;
+	enum total_kind kind;
+	const char *row;   /* of TOTAL_MACHINE */
+	const char *label; /* of the others */
+	enum { PART_ALL, PART_DYNAMIC, PART_STATIC } part;
+};
+
+static const struct total_family total_families[] = {
+	{"wattribute_machine_joules_total", "Energy of the machine, as measured.", TOTAL_MACHINE,
+	 REPORT_TARGET_RAPL, NULL, PART_ALL},
+	{"wattribute_machine_active_joules_total", "Energy of the machine above its idle power.",
+	 TOTAL_MACHINE, REPORT_TARGET_RAPL, NULL, PART_DYNAMIC},
+	{"wattribute_machine_idle_joules_total",
+	 "Energy of the machine that does not depend on its load (static), as the model finds it.",
+	 TOTAL_MACHINE, REPORT_TARGET_RAPL, NULL, PART_STATIC},
+	{"wattribute_system_joules_total", "Energy outside of containers.", TOTAL_MACHINE,
+	 REPORT_TARGET_SYSTEM, NULL, PART_ALL},
+	{"wattribute_idle_joules_total", "Static energy that --static none gives to no one.", TOTAL_MACHINE,
+	 REPORT_TARGET_IDLE, NULL, PART_ALL},
+	{"wattribute_image_joules_total",
+	 "Energy of all containers of an image, also of those that have ended between two scrapes.",
+	 TOTAL_IMAGE, NULL, "image", PART_ALL},
+	{"wattribute_image_dynamic_joules_total", "The same without the static part.", TOTAL_IMAGE, NULL,
+	 "image", PART_DYNAMIC},
+	{"wattribute_namespace_joules_total",
+	 "Energy of all containers of a Kubernetes namespace, also of those that have ended.",
+	 TOTAL_NAMESPACE, NULL, "namespace", PART_ALL},
+	{"wattribute_namespace_dynamic_joules_total", "The same without the static part.", TOTAL_NAMESPACE,
+	 NULL, "namespace", PART_DYNAMIC},
+};
+
+static void write_total(struct metrics_writer *writer, const struct total_family *family,
+			const struct machine *machine, const struct total *total)
+{
+	double value = family->part == PART_ALL       ? total->total_j
+		       : family->part == PART_DYNAMIC ? total->dynamic_j
+						      : total->total_j - total->dynamic_j;
+	const char *labels[LABELS];
+	char package[12];
+	unsigned n = 0;
+
+	(void)snprintf(package, sizeof(package), "%u", total->package);
+	add_label(labels, &n, "machine", machine->name);
+	if (family->label)
+		add_label(labels, &n, family->label, total->name);
+	add_label(labels, &n, "scope", report_scope_names[total->scope]);
+	if (!family->label)
+		add_label(labels, &n, "socket", package);
+	metrics_counter(writer, labels, value > 0 ? value : 0, (double)total->created_ms / 1000);
+}
+
+static void write_total_family(struct metrics_writer *writer, const struct total_family *family,
+			       const struct server *server)
+{
+	metrics_family(writer, METRICS_COUNTER, family->name, family->help);
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+		/* Of a sensor that has ended they are kept, and shown when it is back. */
+		if (!machine->live.time_ms)
+			continue;
+		for (const struct total *total = machine->totals.entries; total; total = total->hh.next)
+			if (total->kind == family->kind && total->scope < REPORT_SCOPES_ADDED &&
+			    (!family->row || strcmp(total->name, family->row) == 0))
+				write_total(writer, family, machine, total);
+	}
+}
+
+static void write_nothing(struct metrics_writer *writer, const struct row_family *family,
+			  const struct machine *machine, const struct live_target *target)
+{
+	(void)writer, (void)family, (void)machine, (void)target;
+}
+
+/* What the bounds on names have kept out. */
+static void write_left_out(struct metrics_writer *writer, struct server *server)
+{
+	uint64_t names = 0;
+
+	server->api->left_out += each_container(server, write_nothing, writer, NULL);
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next)
+		names += machine->totals.left_out;
+	metrics_family(
+		writer, METRICS_COUNTER, "wattribute_metrics_left_out_total",
+		"Containers left out of answers because of --metrics-limit, added up over all answers.");
+	metrics_sample(writer, NULL, (double)server->api->left_out);
+	metrics_family(
+		writer, METRICS_COUNTER, "wattribute_metrics_other_total",
+		"Additions to totals of images and namespaces that went to the name \"other\", because a "
+		"machine had too many names.");
+	metrics_sample(writer, NULL, (double)names);
+}
+
+void api_metrics_write_power(struct metrics_writer *writer, struct server *server)
+{
+	for (size_t i = 0; i < sizeof(total_families) / sizeof(total_families[0]); i++)
+		write_total_family(writer, &total_families[i], server);
+	for (size_t i = 0; i < sizeof(row_families) / sizeof(row_families[0]); i++)
+		write_row_family(writer, &row_families[i], server);
+	for (size_t i = 0; i < ARRAY_SIZE(overlapping_families); i++)
+		write_row_family(writer, &overlapping_families[i], server);
+	metrics_family(writer, METRICS_GAUGE, "wattribute_container_info",
+		       "1; who a container is: the labels that all series of containers have.");
+	(void)each_container(server, write_container_info, writer, NULL);
+	write_left_out(writer, server);
+}

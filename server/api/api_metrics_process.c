@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The part of /metrics about the server's first process, under the names that Prometheus' own libraries use.
+ * Neither /proc nor more rights are needed after the start.
+ */
+#include "api/api_private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define FDS_LOOKED_AT 4096
+
+int api_metrics_open_process(void)
+{
+	return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
+static void write_one(struct metrics_writer *writer, enum metrics_type type, const char *name,
+		      const char *help, double value)
+{
+	metrics_family(writer, type, name, help);
+	metrics_sample(writer, NULL, value);
+}
+
+static void write_memory(struct metrics_writer *writer, int statm)
+{
+	const double page = (double)sysconf(_SC_PAGESIZE);
+	char text[128], *end;
+	ssize_t length = pread(statm, text, sizeof(text) - 1, 0);
+	double all, resident;
+
+	if (length <= 0)
+		return;
+	text[length] = '\0';
+	all = strtod(text, &end);
+	resident = strtod(end, NULL);
+	write_one(writer, METRICS_GAUGE, "process_virtual_memory_bytes",
+		  "Virtual memory of the server's first process.", all * page);
+	write_one(writer, METRICS_GAUGE, "process_resident_memory_bytes",
+		  "Resident memory of the server's first process.", resident * page);
+}
+
+static double seconds_of(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+static unsigned count_fds(unsigned long most)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < (int)most && fd < FDS_LOOKED_AT; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+void api_metrics_write_process(struct metrics_writer *writer, const struct server *server)
+{
+	struct rusage usage;
+	struct rlimit limit;
+
+	if (getrusage(RUSAGE_SELF, &usage) == 0)
+		write_one(writer, METRICS_COUNTER, "process_cpu_seconds_total",
+			  "CPU time of the server's first process.",
+			  seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime));
+	write_memory(writer, server->api->statm);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		write_one(writer, METRICS_GAUGE, "process_open_fds",
+			  "Open file descriptors of the server's first process.", count_fds(limit.rlim_cur));
+		write_one(writer, METRICS_GAUGE, "process_max_fds", "How many it may have.",
+			  (double)limit.rlim_cur);
+	}
+	write_one(writer, METRICS_GAUGE, "process_start_time_seconds",
+		  "When the server started, epoch seconds.", (double)server->started_ms / 1000);
+}

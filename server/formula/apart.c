@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sharing of measured energy beside the formulas. A GPU has an idle part, which goes by the static policy,
+ * and the rest goes by time of work; without any time known it is the system's. Called by machine.c.
+ */
+#include "formula/apart.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A GPU that worked for less of a tick than this was idle. */
+#define CALM_SHARE 0.005
+/* By so much of the difference the idle power follows, once it is known: boards warm up. */
+#define IDLE_GAIN 0.05
+
+/* One domain at work. */
+struct domain {
+	const struct tick *tick;
+	const struct conserve_policy *policy;
+	struct conserve_output *output;
+	unsigned index; /* into tick->aparts */
+	double watts, static_w;
+};
+
+static struct conserve_row *add_row(const struct domain *domain, int target, double dynamic_w,
+				    double static_w)
+{
+	struct conserve_output *output = domain->output;
+	struct conserve_row *row = &output->rows[output->n_rows++];
+
+	*row = (struct conserve_row){.target = target,
+				     .scope = domain->tick->aparts[domain->index].scope,
+				     .socket = domain->index,
+				     .power_w = dynamic_w + static_w,
+				     .dynamic_w = dynamic_w,
+				     .static_w = static_w,
+				     .energy_j = (dynamic_w + static_w) * domain->tick->interval_s,
+				     .error_w = NAN,
+				     .sd_w = NAN};
+	row->ratio = target == CONSERVE_RAPL ? 1 : domain->watts > 0 ? row->power_w / domain->watts : 0;
+	return row;
+}
+
+/*
+ * Gives dynamic power by `dynamic` and static power by `fixed`; the last index is the system. What nobody has
+ * a part in is the system's; static power without a taker is idle.
+ */
+static void share(const struct domain *domain, const double *dynamic, const double *fixed)
+{
+	const unsigned n = domain->tick->n_targets;
+	const double dynamic_w = domain->watts - domain->static_w;
+	double dynamic_sum = 0, fixed_sum = 0;
+
+	for (unsigned i = 0; i <= n; i++) {
+		dynamic_sum += dynamic[i];
+		fixed_sum += fixed[i];
+	}
+	add_row(domain, CONSERVE_RAPL, dynamic_w, domain->static_w);
+	for (unsigned i = 0; i <= n; i++) {
+		const double rest = i == n ? 1 : 0;
+		const double part = dynamic_sum > 0 ? dynamic[i] / dynamic_sum : rest;
+
+		if (i < n && !(dynamic[i] > 0) && !(fixed[i] > 0))
+			continue;
+		add_row(domain, i < n ? (int)i : CONSERVE_SYSTEM, dynamic_w * part,
+			fixed_sum > 0 ? domain->static_w * (fixed[i] / fixed_sum) : 0);
+	}
+	if (!(fixed_sum > 0) && domain->static_w > 0)
+		add_row(domain, CONSERVE_IDLE, 0, domain->static_w);
+}
+
+/* Learns from a tick what the GPU takes idle, and tells what of this tick's power that is. */
+static double idle_of(struct apart_idle *idle, const struct tick *tick, const struct tick_apart *gpu,
+		      double watts)
+{
+	const double work_s = gpu->work_ns * 1e-9;
+	double *idle_w, *least_w;
+
+	if (gpu->number >= TICK_NUMBERS_MAX)
+		return 0;
+	idle_w = &idle->gpus[gpu->number].idle_w;
+	least_w = &idle->gpus[gpu->number].least_w;
+	if (idle->gpus[gpu->number].n++ == 0 || watts < *least_w)
+		*least_w = watts;
+	if (work_s <= CALM_SHARE * tick->interval_s) {
+		const double n = (double)++idle->gpus[gpu->number].n_calm;
+
+		*idle_w += fmax(IDLE_GAIN, 1 / n) * (watts - *idle_w);
+	}
+	/* Before it was seen idle, all that is known is that idle power is below the least. */
+	return fmin(*idle_w > 0 ? *idle_w : *least_w / 2, watts);
+}
+
+static void share_gpu(const struct domain *domain)
+{
+	const struct tick *tick = domain->tick;
+	const struct tick_apart *gpu = &tick->aparts[domain->index];
+	const unsigned n = tick->n_targets;
+	double *dynamic = domain->output->weights, *fixed = dynamic + n + 1, sum = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		const struct tick_target *target = &tick->targets[i];
+
+		dynamic[i] = target->work_ns[domain->index];
+		sum += dynamic[i];
+		fixed[i] = domain->policy->fixed == CONSERVE_STATIC_NONE || !(dynamic[i] > 0) ? 0
+			   : domain->policy->fixed == CONSERVE_STATIC_PROPORTIONAL            ? dynamic[i]
+			   : domain->policy->fixed == CONSERVE_STATIC_EQUAL                   ? 1
+			   : target->cpu_quota > 0 ? target->cpu_quota
+						   : fmax(domain->policy->n_cpus, 1);
+	}
+	dynamic[n] = gpu->work_ns > sum ? gpu->work_ns - sum : 0;
+	fixed[n] = domain->policy->fixed == CONSERVE_STATIC_PROPORTIONAL ? dynamic[n] : 0;
+	share(domain, dynamic, fixed);
+}
+
+/* The platform follows the watts of its parts, the system's and the idle ones included. */
+static void share_platform(struct domain *domain)
+{
+	const struct conserve_output *output = domain->output;
+	const unsigned n = domain->tick->n_targets;
+	double *dynamic = output->weights, *fixed = dynamic + n + 1, idle_w = 0, dynamic_w = 0, static_w = 0;
+
+	memset(dynamic, 0, 2 * ((size_t)n + 1) * sizeof(*dynamic));
+	for (unsigned i = 0; i < output->n_rows; i++) {
+		const struct conserve_row *row = &output->rows[i];
+		const unsigned at = row->target >= 0 ? (unsigned)row->target : n;
+
+		if (row->scope >= REPORT_SCOPES_ADDED || row->target == CONSERVE_RAPL ||
+		    row->target == CONSERVE_GLOBAL)
+			continue;
+		if (row->target == CONSERVE_IDLE) {
+			idle_w += row->static_w;
+			continue;
+		}
+		dynamic[at] += fmax(row->dynamic_w, 0);
+		fixed[at] += fmax(row->static_w, 0);
+		dynamic_w += fmax(row->dynamic_w, 0);
+		static_w += fmax(row->static_w, 0);
+	}
+	/* Where nobody carries static power, the platform's is idle as well. */
+	if (idle_w > 0)
+		memset(fixed, 0, ((size_t)n + 1) * sizeof(*fixed));
+	static_w += idle_w;
+	domain->static_w = dynamic_w + static_w > 0 ? domain->watts * (static_w / (dynamic_w + static_w)) : 0;
+	share(domain, dynamic, fixed);
+}
+
+void apart_apply(const struct tick *tick, const struct conserve_policy *policy, struct apart_idle *idle,
+		 struct conserve_output *output)
+{
+	for (unsigned i = 0; i < tick->n_aparts; i++) {
+		const struct tick_apart *apart = &tick->aparts[i];
+		struct domain domain = {.tick = tick,
+					.policy = policy,
+					.output = output,
+					.index = i,
+					.watts = apart->energy_j / tick->interval_s};
+
+		if (tick->reset || !(domain.watts >= 0) || !isfinite(domain.watts))
+			continue;
+		if (apart->scope == REPORT_SCOPE_GPU) {
+			domain.static_w = idle_of(idle, tick, apart, domain.watts);
+			share_gpu(&domain);
+		} else if (apart->scope == REPORT_SCOPE_PLATFORM) {
+			share_platform(&domain);
+		} else {
+			add_row(&domain, CONSERVE_RAPL, domain.watts, 0);
+		}
+	}
+}

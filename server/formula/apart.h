@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rows of the domains that no formula models, after conserve.h has made those of `cpu` and `dram`: GPUs by
+ * the time that they worked for each target, the platform in proportion to the watts of its parts, core and
+ * uncore as they were measured. Pure but for what it remembers of idle GPUs. Called once per tick.
+ */
+#pragma once
+
+#include "formula/conserve.h"
+
+/* What a GPU takes when it works for nobody; start with zeroes. */
+struct apart_idle {
+	struct {
+		double idle_w; /* the lowest of calm ticks; 0: none yet */
+		double least_w;
+		uint64_t n, n_calm; /* ticks */
+	} gpus[TICK_NUMBERS_MAX];
+};
+
+/*
+ * Appends to output, which conserve_apply() has filled for this tick and reserved for these rows. For each
+ * GPU and platform: containers + system + idle = measured.
+ */
+void apart_apply(const struct tick *tick, const struct conserve_policy *policy, struct apart_idle *idle,
+		 struct conserve_output *output);

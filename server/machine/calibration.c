@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finds a machine's calibration among the stored states, and hands its model to the formula.
+ */
+#include "machine/calibration.h"
+#include "document/collections.h"
+#include "document/stored_model.h"
+#include "base/log.h"
+#include "base/reason.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool has_text(const bson_t *document, const char *key, const char *wanted)
+{
+	bson_iter_t iterator;
+
+	return bson_iter_init_find(&iterator, document, key) && BSON_ITER_HOLDS_UTF8(&iterator) &&
+	       strcmp(bson_iter_utf8(&iterator, NULL), wanted) == 0;
+}
+
+bool calibration_find(struct machine *machine, const struct batch *documents, bson_t *ret_document)
+{
+	const struct formula_ops *ops = machine->config->ops;
+	const uint8_t *data;
+	size_t offset = 0, length;
+	bson_iter_t iterator;
+	char id[512];
+
+	(void)snprintf(id, sizeof(id), CALIBRATION_ID "%s", machine->name);
+	while (ops->calibrate && batch_next(documents, &offset, &data, &length) == 1) {
+		if (!bson_init_static(ret_document, data, length) || !has_text(ret_document, "_id", id) ||
+		    !has_text(ret_document, "formula", ops->name))
+			continue;
+		if (!bson_iter_init_find(&iterator, ret_document, "timestamp") ||
+		    !BSON_ITER_HOLDS_DATE_TIME(&iterator))
+			continue;
+		machine->calibrated_ms = bson_iter_date_time(&iterator);
+		return true;
+	}
+	return false;
+}
+
+static int take_model(struct machine *machine, const bson_t *document, struct reason *why)
+{
+	bson_t model;
+	int r = stored_model_read(document, &model, why);
+
+	return r < 0 ? r : machine->config->ops->calibrate(machine->formula, &model, why);
+}
+
+void calibration_apply(struct machine *machine, const bson_t *document)
+{
+	struct reason why = {"out of memory"};
+
+	if (take_model(machine, document, &why) == 0) {
+		log_info("state", 0, "%s: this machine is calibrated", machine->name);
+		return;
+	}
+	machine->calibrated_ms = 0;
+	log_warning("state", 0,
+		    "%s: the stored calibration is not used: %s; run 'wattribute calibrate' again",
+		    machine->name, why.text);
+}

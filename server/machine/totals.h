@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Joules that outlive containers: of each image, each namespace and the machine's own rows, for /metrics.
+ * They are part of a machine's stored state, so that they continue after a restart. Pure.
+ */
+#pragma once
+
+#include "document/report.h"
+
+#include <bson/bson.h>
+#include <uthash.h>
+
+#define TOTALS_MOST  2000 /* of one machine; what comes then counts as TOTALS_OTHER */
+#define TOTALS_OTHER "other"
+
+enum total_kind { TOTAL_MACHINE, TOTAL_IMAGE, TOTAL_NAMESPACE, TOTAL_KINDS };
+
+struct total {
+	UT_hash_handle hh;
+	enum total_kind kind;
+	enum report_scope scope;
+	unsigned package; /* of TOTAL_MACHINE; else 0 */
+	double total_j, dynamic_j;
+	int64_t created_ms;
+	const char *name; /* an image, a namespace, or the name of a row; "": unknown */
+	char key[];
+};
+
+struct totals {
+	struct total *entries;
+	uint64_t left_out; /* additions that went to TOTALS_OTHER */
+};
+
+struct total_addition {
+	enum total_kind kind;
+	enum report_scope scope;
+	unsigned package;
+	const char *name;
+	double total_j, dynamic_j; /* what is no number, or negative, is not added */
+	int64_t time_ms;
+};
+
+/* 0 or -ENOMEM. */
+int totals_add(struct totals *totals, const struct total_addition *addition);
+/* Appends one element to an array of a stored state. */
+void totals_put(bson_t *array, unsigned index, const struct total_addition *total);
+/* The entries as elements from `index` on; the next index. */
+unsigned totals_save(const struct totals *totals, bson_t *array, unsigned index);
+/* Adds what the array "totals" of a state holds; what is malformed is left out. 0 or -ENOMEM. */
+int totals_load(struct totals *totals, const bson_t *state);
+void totals_done(struct totals *totals);
