@@ -23,6 +23,7 @@ usage() {
 		  -o, --docker-option OPT  additional option for docker run, e.g. -o --memory=1g; can be repeated
 		  -i, --interactive        connect the container to this terminal's input
 		  -w, --wait SECONDS       how long to wait for the recap (default 60)
+		      --no-check           do not ask the server before the run whether it knows machine and database
 		  -h, --help               print this text     -V, --version
 
 		Options go before IMAGE; everything after IMAGE is passed to the container. Server, machine, database and
@@ -32,8 +33,10 @@ usage() {
 		A line of the container's output that starts with --++ marks the start of the warm-up, and one that starts
 		with ++-- the start of the main loop. The last line of each kind counts.
 
-		The exit status is the container's; 74 if the container succeeded but there is no recap;
-		125 if docker could not run it, 126 or 127 if it has no such command.
+		Before the run, one request asks the server whether it knows the machine and the database.
+
+		The exit status is the container's; 74 if the container succeeded but there is no recap; 2 if an option is
+		wrong, or the server, machine or database: then nothing has run. 125 if docker could not run it, 126 or 127 if it has no such command.
 	EOF
 }
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
@@ -44,7 +47,7 @@ fail() {
 
 # --- settings: option > environment > file > default ---------------------------------------------------------------
 
-name= server= machine= database= cpus= token= wait_s=60 interactive= docker_options=
+name= server= machine= database= cpus= token= wait_s=60 interactive= docker_options= check=1
 
 # Reads 'key = value' lines; never runs them. Only what is not set yet is taken.
 read_settings() {
@@ -106,6 +109,7 @@ while [ $# -gt 0 ]; do
 		shift 2
 		;;
 	-i | --interactive) interactive=1 && shift ;;
+	--no-check) check= && shift ;;
 	-h | --help) usage && exit 0 ;;
 	-V | --version) echo "$me (wattribute) $version" && exit 0 ;;
 	--) shift && break ;;
@@ -203,6 +207,98 @@ marker_time() {
 }
 earlier() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a + 0 < b + 0) }'; }
 
+# By curl's standard input: arguments can be seen by every user of the machine.
+authorize() {
+	if [ -n "$token" ]; then
+		printf 'header = "Authorization: Bearer %s"\n' "$(printf '%s' "$token" | sed 's/["\\]/\\&/g')"
+	fi
+}
+# A proxy cannot reach what listens on this machine only, whatever the environment says.
+direct=${no_proxy:-${NO_PROXY:-}}
+[ "$direct" = '*' ] || direct=${direct:+$direct,}localhost,127.0.0.1,::1
+# request CURL-OPTION...: the HTTP status in $code, the body in the file $answer; false without an answer.
+request() {
+	code=$(authorize | no_proxy=$direct curl -K - -sS --connect-timeout 10 -o "$answer" -w '%{http_code}' "$@")
+}
+# The server's own sentence in an error's answer.
+answer_text() { head -c 800 "$answer" | tr '\n' ' ' | sed 's/^{"error": *"\(.*\)"} *$/\1/; s/\\"/"/g'; }
+say_token() { say "the server at $server asks for its --token: give it by --token, WATTRIBUTE_TOKEN or 'token = WORD' in ~/.wattributerc"; }
+# Text as one word of a shell command, for people to paste.
+quote() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+
+# Standard input with a '?' for each byte that is no character of UTF-8, or controls a terminal.
+only_text() {
+	od -An -v -tu1 | awk '
+		{ for (i = 1; i <= NF; i++) byte[++n] = $i + 0 }
+		function is_character(at, size,   i) {
+			if (size == 0 || at + size - 1 > n) return 0
+			for (i = 1; i < size; i++) if (byte[at + i] < 128 || byte[at + i] > 191) return 0
+			if (byte[at] == 224 && byte[at + 1] < 160 || byte[at] == 240 && byte[at + 1] < 144) return 0
+			if (byte[at] == 237 && byte[at + 1] > 159 || byte[at] == 244 && byte[at + 1] > 143) return 0
+			return !(byte[at] < 32 || byte[at] == 127 || byte[at] == 194 && byte[at + 1] < 160)
+		}
+		END {
+			for (at = 1; at <= n; at += size) {
+				first = byte[at]
+				size = first < 128 ? 1 : first < 194 ? 0 : first < 224 ? 2 : first < 240 ? 3 : first < 245 ? 4 : 0
+				if (!is_character(at, size)) {
+					printf "?"
+					size = 1
+				} else {
+					for (i = 0; i < size; i++) printf "%c", byte[at + i]
+				}
+			}
+		}'
+}
+
+# Do two of docker's lists of CPUs, such as 0-3,5, have one in common?
+share_cpu() {
+	awk -v one="$1" -v other="$2" '
+		function expand(list, cpus,   parts, ends, n, i, cpu) {
+			n = split(list, parts, ",")
+			for (i = 1; i <= n; i++) {
+				if (split(parts[i], ends, "-") < 2) ends[2] = ends[1]
+				for (cpu = ends[1] + 0; cpu <= ends[2] + 0 && cpu < 65536; cpu++) cpus[cpu] = 1
+			}
+		}
+		BEGIN {
+			expand(one, ours)
+			expand(other, theirs)
+			for (cpu in ours) if (cpu in theirs) exit 0
+			exit 1
+		}'
+}
+
+folder=$(mktemp -d "${TMPDIR:-/tmp}/tester.XXXXXX") || fail "cannot create a folder in ${TMPDIR:-/tmp}; set TMPDIR to one that can be written" 125
+answer=$folder/answer
+: >"$answer"
+trap 'rm -rf "$folder"' EXIT
+url=$server/$(url_encode "$database")/$(url_encode "$machine")
+
+# --- before the run -----------------------------------------------------------------------------------------------
+
+if [ -n "$check" ]; then
+	request --max-time 20 "$url" 2>"$folder/curl" || code=000
+	case $code in
+	200)
+		age=$(sed -n 's/.*"age": *\([0-9][0-9]*\).*/\1/p' "$answer")
+		interval=$(sed -n 's/.*"interval": *\([0-9][0-9]*\).*/\1/p' "$answer")
+		if [ "${age:-0}" -gt $((30 + 3 * ${interval:-0})) ]; then
+			say "warning: the sensor '$machine' has written nothing for $age s; check that it is running"
+		fi
+		;;
+	000) fail "the server at $server did not answer; check that it is running, and the address (-s HOST:PORT): $(sed 's/^curl: //' "$folder/curl" | head -n 1)" ;;
+	401)
+		say_token
+		exit 2
+		;;
+	403) fail "the server at $server refuses: $(answer_text); choose the database with -d NAME" ;;
+	404) fail "the server at $server does not know this machine: $(answer_text); choose the machine with -m NAME (--no-check: run all the same)" ;;
+	429 | 5??) say "warning: the server at $server cannot say now whether it knows the machine (HTTP $code): $(answer_text)" ;;
+	*) fail "what answers at $server is no wattribute server (HTTP $code); check the address (-s HOST:PORT), or use --no-check" ;;
+	esac
+fi
+
 # --- the run ------------------------------------------------------------------------------------------------------
 
 # Without --rm: the engine's own times and the output's markers are read after the end.
@@ -216,11 +312,13 @@ interrupt() {
 	say "interrupted; stopping the container"
 	if [ -n "$container" ]; then docker stop -t 5 "$container" >/dev/null 2>&1 || true; fi
 }
-trap remove_container EXIT
+trap 'remove_container; rm -rf "$folder"' EXIT
 trap 'interrupt 130' INT
 trap 'interrupt 143' TERM
 trap 'interrupt 129' HUP
 
+# For the recap: as much of the arguments as it takes.
+command=$(printf '%s' "$*" | tr '\n\t\r' '   ' | head -c 1000 | only_text)
 # The arguments in front of the image, last first.
 set -- "$image" "$@"
 while [ -n "$docker_options" ]; do
@@ -231,12 +329,51 @@ while [ -n "$docker_options" ]; do
 done
 if [ "$cpus" != all ]; then set -- "--cpuset-cpus=$cpus" "$@"; fi
 if [ -n "$interactive" ]; then set -- --interactive "$@"; fi
-created=$(docker create --log-driver json-file --name "$name" "$@") || {
-	say "docker could not create the container '$name' (if the name is taken: docker rm -f '$name', or -n NAME)"
-	exit 125
+
+# explain_create: what to do about docker's error, which was shown as it came.
+explain_create() {
+	case $(cat "$folder/docker") in
+	*'already in use'*) say "the name '$name' is taken: docker rm -f '$name', or choose another with -n NAME" ;;
+	*'invalid reference format'*) say "'$image' is not the name of an image; options go before it, the container's arguments after it" ;;
+	*'unknown flag'* | *'unknown shorthand flag'* | *'invalid argument'*) say "docker does not take one of its options (-o): see docker create --help" ;;
+	*[cC]puset* | *'Requested CPUs are not available'*) say "docker cannot pin the container to the CPUs '$cpus': this machine has $(cpus_here); choose with -c LIST, as in -c 0 or -c 0-1 or -c all" ;;
+	*'No such image'* | *'pull access denied'* | *'manifest unknown'* | *'not found'* | *'failed to resolve reference'* | *'no such host'* | *'TLS handshake'* | *'Client.Timeout'* | *'connection refused'*)
+		say "there is no image '$image' on this machine, and docker could not get it: check the name and the tag (docker images lists what is here), and the way to the registry (docker pull '$image'; docker login for a private one)"
+		;;
+	*'connect to the Docker daemon'* | *'permission denied'*) say "docker does not answer: check that it is running, and that you may use it (group docker, or sudo)" ;;
+	*) say "docker could not create the container '$name'" ;;
+	esac
 }
+cpus_here() { echo "the CPUs $(cat /sys/devices/system/cpu/online 2>/dev/null || echo "0 to $(($(getconf _NPROCESSORS_ONLN) - 1))")"; }
+
+# docker's messages are shown as they come (it may load an image for minutes), and kept.
+mkfifo "$folder/pipe"
+tee "$folder/docker" <"$folder/pipe" >&2 &
+shown=$!
+status=0
+created=$(docker create --log-driver json-file --name "$name" "$@" 2>"$folder/pipe") || status=$?
+wait "$shown" || true
+if [ "$status" != 0 ]; then
+	if [ -n "$interrupted" ]; then exit "$interrupted"; fi
+	explain_create
+	exit 125
+fi
 container=$(printf '%s\n' "$created" | tail -n 1)
 if [ -n "$interrupted" ]; then exit "$interrupted"; fi
+
+# Two runs on one CPU take longer, and each other's energy: the default is the same for all.
+warn_shared_cpus() {
+	# shellcheck disable=SC2046 # ids have no blanks
+	set -- $(docker ps -q --no-trunc --filter status=running --filter status=created 2>/dev/null)
+	[ $# != 0 ] || return 0
+	docker inspect --format '{{.Id}} {{.HostConfig.CpusetCpus}} {{.Name}}' "$@" 2>/dev/null | while read -r id list other; do
+		if [ "$id" = "$container" ] || [ -z "$other" ]; then continue; fi
+		if share_cpu "$cpus" "$list"; then
+			say "warning: the container '${other#/}' is pinned to CPU $list, too: both runs slow each other down; pin this one elsewhere with -c LIST"
+		fi
+	done
+}
+if [ "$cpus" != all ]; then warn_shared_cpus; fi
 
 # In the background, so that an interrupt reaches this script and not the docker client.
 exec 3<&0
@@ -307,23 +444,11 @@ if earlier "$end" "$begin_warmup"; then begin_warmup=$end; fi
 if earlier "$begin_execution" "$begin"; then begin_execution=$begin; fi
 if earlier "$begin_warmup" "$begin"; then begin_warmup=$begin; fi
 
-url=$server/$(url_encode "$database")/$(url_encode "$machine")
-answer=$(mktemp "${TMPDIR:-/tmp}/tester.XXXXXX")
-trap 'remove_container; rm -f "$answer"' EXIT
 set -- --data-urlencode "name=$name" --data-urlencode "id=$container" --data-urlencode "begin=$begin" \
 	--data-urlencode "beginwarmup=$begin_warmup" --data-urlencode "beginexecution=$begin_execution" \
-	--data-urlencode "end=$end" --data-urlencode wholelife=1
-# A proxy cannot reach what listens on this machine only, whatever the environment says.
-direct=${no_proxy:-${NO_PROXY:-}}
-[ "$direct" = '*' ] || direct=${direct:+$direct,}localhost,127.0.0.1,::1
-# By curl's standard input: arguments can be seen by every user of the machine.
-authorize() {
-	if [ -n "$token" ]; then
-		printf 'header = "Authorization: Bearer %s"\n' "$(printf '%s' "$token" | sed 's/["\\]/\\&/g')"
-	fi
-}
-if code=$(authorize | no_proxy=$direct curl -K - -sS -G -X POST -H 'Accept: text/plain' --connect-timeout 10 --max-time "$wait_s" -o "$answer" \
-	-w '%{http_code}' "$@" "$url") && [ "$code" = 200 ]; then
+	--data-urlencode "end=$end" --data-urlencode wholelife=1 --data-urlencode "image=$image" \
+	--data-urlencode "command=$command" --data-urlencode "exit_status=$status" --data-urlencode "cpus=$cpus"
+if request -G -X POST -H 'Accept: text/plain' --max-time "$wait_s" "$@" "$url" && [ "$code" = 200 ]; then
 	{
 		echo
 		cat "$answer"
@@ -331,11 +456,11 @@ if code=$(authorize | no_proxy=$direct curl -K - -sS -G -X POST -H 'Accept: text
 	exit "$status"
 fi
 case ${code:-000} in
-401) say "the server at $server asks for its --token: give it by --token, WATTRIBUTE_TOKEN or 'token = WORD' in ~/.wattributerc" ;;
+401) say_token ;;
 000) say "the server at $server did not answer; check that it is running, and the address (-s HOST:PORT)" ;;
-*) say "the server at $server gave no recap (HTTP $code): $(head -c 500 "$answer" | tr '\n' ' ' | sed 's/^{"error": *"\(.*\)"} *$/\1/')" ;;
+*) say "the server at $server gave no recap (HTTP $code): $(answer_text)" ;;
 esac
 say "the reports of the run are still stored; to request the recap again:"
-say "  curl -G -X POST -H 'Accept: text/plain'${token:+ -H \"Authorization: Bearer \$WATTRIBUTE_TOKEN\"} '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1"
+say "  curl -G -X POST -H 'Accept: text/plain'${token:+ -H \"Authorization: Bearer \$WATTRIBUTE_TOKEN\"} '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1 --data-urlencode $(quote "image=$image") --data-urlencode $(quote "command=$command") -d exit_status=$status -d 'cpus=$cpus'"
 [ "$status" != 0 ] || status=74
 exit "$status"

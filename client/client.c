@@ -4,24 +4,30 @@
  * of what a subcommand does.
  */
 #include "client.h"
+
+#include "base/folder.h"
+#include "base/text.h"
 #include "base/reason.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 int client_fail(int status, const char *format, ...)
 {
 	va_list arguments;
+	char text[4096];
 
-	fputs("wattribute: ", stderr);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	fputc('\n', stderr);
+	/* A server's answer may be a part of it. */
+	text_make_plain(text, ' ');
+	fprintf(stderr, "wattribute: %s\n", text);
 	return status;
 }
 
@@ -35,6 +41,7 @@ int client_load_options(const struct config_spec *spec, void *target, int argc, 
 		fprintf(stderr, "%s: %s\nTry '%s --help'.\n", spec->program, why.text, spec->program);
 		return CLIENT_EXIT_USAGE;
 	}
+	config_hide_secrets(*ret_config, argv);
 	return config_get_action(*ret_config) == CONFIG_RUN ? CLIENT_GO_ON : CLIENT_EXIT_OK;
 }
 
@@ -61,6 +68,16 @@ static int search_path(const char *name, char *ret_path, size_t size)
 		path += length + (path[length] == ':');
 	}
 	return -ENOENT;
+}
+
+char *client_default_store(void)
+{
+	char *folder = folder_state_default(), *store = NULL;
+
+	if (folder && asprintf(&store, "sqlite:%s/wattribute.db", folder) < 0)
+		store = NULL;
+	free(folder);
+	return store;
 }
 
 int client_find_program(const char *name, char *ret_path, size_t size)

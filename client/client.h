@@ -26,11 +26,49 @@ enum client_exit {
 /* The token has one name in the client, the server and tester.sh. */
 #define CLIENT_TOKEN_VARIABLE "WATTRIBUTE_TOKEN"
 
+/* Rows of the subcommands that ask a server. */
+#define CLIENT_ROW_SERVER(...)                                                                               \
+	{                                                                                                    \
+		.name = "server", .letter = 's', __VA_ARGS__, .placeholder = "URL",                          \
+		.fallback = CLIENT_SERVER_DEFAULT, .help = "address of the wattribute server"                \
+	}
+#define CLIENT_ROW_TOKEN(...)                                                                                \
+	{                                                                                                    \
+		.name = "token", __VA_ARGS__, .flags = CONFIG_SECRET, .placeholder = "WORD",                 \
+		.help = "the server's --token; better in " CLIENT_TOKEN_VARIABLE ", which others do not see" \
+	}
+
+/* Rows of the subcommands that read or write a store. */
+#define CLIENT_ROW_STORE(...)                                                                                \
+	{                                                                                                    \
+		.name = "store", .letter = 'S', __VA_ARGS__, .flags = CONFIG_URI, .placeholder = "URI"       \
+	}
+#define CLIENT_ROW_DATABASE(...)                                                                             \
+	{                                                                                                    \
+		.name = "database", .letter = 'd', __VA_ARGS__, .placeholder = "NAME"                        \
+	}
+#define CLIENT_ROW_MACHINE(...)                                                                              \
+	{                                                                                                    \
+		.name = "machine", .letter = 'm', __VA_ARGS__, .placeholder = "NAME"                         \
+	}
+/* Rows of the subcommands that start a sensor and a server. */
+#define CLIENT_ROW_SENSOR_CONFIG(...)                                                                        \
+	{                                                                                                    \
+		.name = "sensor-config", .letter = 'x', __VA_ARGS__, .flags = CONFIG_NO_ENV,                 \
+		.placeholder = "FILE"                                                                        \
+	}
+#define CLIENT_ROW_VERBOSE(...)                                                                              \
+	{                                                                                                    \
+		.name = "verbose", .letter = 'v', __VA_ARGS__, .flags = CONFIG_NO_ENV,                       \
+		.help = "show the log of sensor and server"                                                  \
+	}
+
 int client_run_main(int argc, char *argv[]);
 int client_check_main(int argc, char *argv[]);
 int client_top_main(int argc, char *argv[]);
 int client_recap_main(int argc, char *argv[]);
 int client_export_main(int argc, char *argv[]);
+int client_calibrate_main(int argc, char *argv[]);
 
 /*
  * Options into `target`; CLIENT_GO_ON, or the exit status: an error is printed, --help and --version are
@@ -40,6 +78,9 @@ int client_load_options(const struct config_spec *spec, void *target, int argc, 
 			struct config **ret_config);
 /* Prints "wattribute: …" to stderr; returns `status`. */
 int client_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The store that sensor and server use without options, "sqlite:FOLDER/wattribute.db";
+ * to be freed. NULL: no memory. */
+char *client_default_store(void);
 /*
  * Path of one of our programs: beside this one, in ../sbin beside it, else found by PATH. `size` of PATH_MAX
  * fits. 0, or -ENOENT.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `wattribute check`: runs the sensor's own probe and prints what this machine can measure, what is missing,
- * why, and how to fix it. Knows no counter itself.
+ * why, and how to fix it, as the sensor words it. Knows no counter itself.
  */
 #include "client.h"
 #include "base/cleanup.h"
@@ -23,11 +23,7 @@ struct check_options {
 };
 
 static const struct config_row check_rows[] = {
-	{.name = "json",
-	 .letter = 'j',
-	 .type = CONFIG_BOOL,
-	 .offset = offsetof(struct check_options, json),
-	 .help = "print JSON"},
+	{.name = "json", .letter = 'j', CONFIG_FIELD(struct check_options, json), .help = "print JSON"},
 };
 
 static const struct config_spec check_spec = {
@@ -56,7 +52,6 @@ static int split_arguments(int argc, char *argv[], const char *program, char **o
 	own[n_own++] = argv[0];
 	sensor[n_sensor++] = (char *)program;
 	sensor[n_sensor++] = (char *)"--check-machine";
-	sensor[n_sensor++] = (char *)"--json";
 	for (int i = 1; i < argc; i++) {
 		bool is_own = false;
 
@@ -66,6 +61,8 @@ static int split_arguments(int argc, char *argv[], const char *program, char **o
 			own[n_own++] = argv[i];
 		else
 			sensor[n_sensor++] = argv[i];
+		if (strcmp(argv[i], "-j") == 0 || strcmp(argv[i], "--json") == 0)
+			sensor[n_sensor++] = (char *)"--json";
 	}
 	own[n_own] = sensor[n_sensor] = NULL;
 	return n_own;
@@ -104,124 +101,18 @@ static int check_run_probe(const char *program, char *const *arguments, char **r
 	return status;
 }
 
-static const char *text_at(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-/* The entry's name has another key in each part. */
-static const char *entry_name(const json_t *entry)
-{
-	static const char *const keys[] = {"source", "event", "right", "runtime", "name", "version"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-		if (*text_at(entry, keys[i]))
-			return text_at(entry, keys[i]);
-	return "?";
-}
-
-/* "cost at 100 containers: 6 descriptors, 0.25 ms of CPU time per second" */
-static void print_costs(const json_t *entry)
-{
-	const json_t *costs = json_object_get(entry, "cost");
-
-	for (size_t i = 0; i < json_array_size(costs); i++) {
-		const json_t *cost = json_array_get(costs, i);
-		const int64_t by_cpustat = json_integer_value(json_object_get(cost, "by_cpustat"));
-
-		printf("           cost at %" PRId64 " containers: %" PRId64
-		       " descriptors, about %.2f ms of CPU time per second",
-		       (int64_t)json_integer_value(json_object_get(cost, "containers")),
-		       (int64_t)json_integer_value(json_object_get(cost, "descriptors")),
-		       json_real_value(json_object_get(cost, "cpu_ms_per_s")));
-		if (by_cpustat > 0)
-			printf("; %" PRId64 " only by CPU time, as descriptors run out", by_cpustat);
-		printf("\n");
-	}
-}
-
-static void print_entry(const json_t *entry)
-{
-	const char *status = text_at(entry, "status");
-	const char *path = text_at(entry, "path");
-	const char *why = text_at(entry, "why");
-
-	printf("  %-8s %s%s", *status ? status : "-", entry_name(entry),
-	       json_is_true(json_object_get(entry, "used")) ? " [used]" : "");
-	if (*path)
-		printf(" (%s)", path);
-	printf("%s%s\n", *why ? ": " : "", why);
-	if (*text_at(entry, "remedy"))
-		printf("           fix: %s\n", text_at(entry, "remedy"));
-	print_costs(entry);
-}
-
-static void print_part(const json_t *answer, const char *key, const char *title)
-{
-	const json_t *part = json_object_get(answer, key);
-
-	if (!part)
-		return;
-	printf("\n%s\n", title);
-	if (!json_is_array(part)) {
-		print_entry(part);
-		return;
-	}
-	for (size_t i = 0; i < json_array_size(part); i++)
-		print_entry(json_array_get(part, i));
-}
-
-static void print_machine(const json_t *machine)
-{
-	printf("machine  %s, kernel %s", text_at(machine, "hostname"), text_at(machine, "kernel"));
-	if (*text_at(machine, "cpu"))
-		printf(", %s", text_at(machine, "cpu"));
-	printf(", %" JSON_INTEGER_FORMAT " CPUs on %" JSON_INTEGER_FORMAT " sockets\n",
-	       json_integer_value(json_object_get(machine, "cpus")),
-	       json_integer_value(json_object_get(machine, "sockets")));
-}
-
-static void print_answer(const json_t *answer)
-{
-	const json_t *choice = json_object_get(answer, "choice");
-
-	print_machine(json_object_get(answer, "machine"));
-	print_part(answer, "energy", "energy (the machine's joules)");
-	print_part(answer, "activity", "activity (each container's share)");
-	print_part(answer, "events", "events");
-	print_part(answer, "cgroups", "cgroups");
-	print_part(answer, "rights", "rights");
-	print_part(answer, "runtimes", "container names");
-	if (!choice)
-		return;
-	printf("\nchosen   energy from %s, activity from %s\n", text_at(choice, "energy"),
-	       text_at(choice, "activity"));
-	if (*text_at(choice, "note"))
-		printf("note     %s\n", text_at(choice, "note"));
-}
-
-static int check_machine(const struct check_options *options, char *const *arguments)
+static int check_machine(char *const *arguments)
 {
 	cleanup_(cleanup_free) char *text = NULL;
 	const int status = check_run_probe(arguments[0], arguments, &text);
-	json_error_t error;
-	json_t *answer;
 
 	if (status < 0)
 		return client_fail(CLIENT_EXIT_FAILURE, "cannot run %s: %s", arguments[0], strerror(-status));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CLIENT_EXIT_USAGE)
 		return CLIENT_EXIT_USAGE; /* the sensor has said what is wrong with its options */
-	answer = json_loads(text, 0, &error);
-	if (!answer)
-		return client_fail(CLIENT_EXIT_FAILURE, "%s --check-machine gave no answer (%s)",
-				   arguments[0], error.text);
-	if (options->json)
-		fputs(text, stdout);
-	else
-		print_answer(answer);
-	json_decref(answer);
+	if (!*text)
+		return client_fail(CLIENT_EXIT_FAILURE, "%s --check-machine gave no answer", arguments[0]);
+	fputs(text, stdout);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : CLIENT_EXIT_FAILURE;
 }
 
@@ -241,7 +132,7 @@ int client_check_main(int argc, char *argv[])
 
 	status = client_load_options(&check_spec, &options, n_own, own, &config);
 	if (status == CLIENT_GO_ON)
-		status = found ? check_machine(&options, sensor)
+		status = found ? check_machine(sensor)
 			       : client_fail(CLIENT_EXIT_FAILURE, "cannot find the program wattribute-sensor "
 								  "beside this one or in PATH; "
 								  "install it");

@@ -5,8 +5,11 @@
  */
 #include "fetch.h"
 #include "client.h"
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/reason.h"
+#include "base/text.h"
+#include "store/store.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -15,44 +18,39 @@
 #include <string.h>
 
 #define FETCH_BODY_MAX           (64UL * 1024 * 1024)
-#define FETCH_TIMEOUT_DEFAULT_MS 10000U
+#define FETCH_TIMEOUT_DEFAULT_MS 10000L
+
+struct answer {
+	char *body; /* NULL or NUL-terminated; owned */
+	size_t length;
+	long status; /* of HTTP */
+	char error[CURL_ERROR_SIZE];
+};
 
 static size_t collect_body(char *data, size_t size, size_t count, void *user)
 {
-	struct fetch_answer *answer = user;
+	struct answer *answer = user;
 	size_t more = size * count;
-	char *body;
 
-	if (more > FETCH_BODY_MAX - answer->length)
+	if (more > FETCH_BODY_MAX - answer->length || !ARRAY_RESIZE(answer->body, answer->length + more + 1))
 		return 0;
-	body = realloc(answer->body, answer->length + more + 1);
-	if (!body)
-		return 0;
-	memcpy(body + answer->length, data, more);
-	answer->body = body;
+	memcpy(answer->body + answer->length, data, more);
 	answer->length += more;
-	body[answer->length] = '\0';
+	answer->body[answer->length] = '\0';
 	return more;
 }
 
-void fetch_answer_done(struct fetch_answer *answer)
+static void set_options(CURL *handle, const char *url, bool post, unsigned timeout_ms, struct answer *answer)
 {
-	free(answer->body);
-	*answer = (struct fetch_answer){0};
-}
-
-static void set_options(CURL *handle, const struct fetch_request *request, struct fetch_answer *answer)
-{
-	long timeout_ms = request->timeout_ms ? (long)request->timeout_ms : (long)FETCH_TIMEOUT_DEFAULT_MS;
-
-	curl_easy_setopt(handle, CURLOPT_URL, request->url);
+	curl_easy_setopt(handle, CURLOPT_URL, url);
 	curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout_ms);
+	curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS,
+			 timeout_ms ? (long)timeout_ms : FETCH_TIMEOUT_DEFAULT_MS);
 	curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
 	curl_easy_setopt(handle, CURLOPT_USERAGENT, "wattribute/" WATTRIBUTE_VERSION);
 	curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, collect_body);
 	curl_easy_setopt(handle, CURLOPT_WRITEDATA, answer);
-	if (request->post) {
+	if (post) {
 		curl_easy_setopt(handle, CURLOPT_POST, 1L);
 		curl_easy_setopt(handle, CURLOPT_POSTFIELDS, "");
 		curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE, 0L);
@@ -75,83 +73,92 @@ static void set_proxy(CURL *handle)
 		curl_easy_setopt(handle, CURLOPT_NOPROXY, direct);
 }
 
-int fetch(const struct fetch_request *request, struct fetch_answer *ret_answer, struct reason *why)
+/* What to do about it, for the failures that a new user meets. */
+static const char *hint_of(CURLcode code)
 {
-	char accept[128];
-	cleanup_(cleanup_free) char *token = NULL;
-	char detail[CURL_ERROR_SIZE] = "";
-	struct curl_slist *headers = NULL;
-	CURL *handle = curl_easy_init();
+	switch (code) {
+	case CURLE_COULDNT_CONNECT:
+		return "; is wattribute-server running there? Another address: --server URL";
+	case CURLE_COULDNT_RESOLVE_HOST:
+		return "; check the name in --server URL";
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return "; if its authority is your own: CURL_CA_BUNDLE=FILE";
+	default:
+		return "";
+	}
+}
+
+static int perform(CURL *handle, const char *url, const char *token, struct answer *answer,
+		   struct reason *why)
+{
+	cleanup_(cleanup_free) char *bearer = NULL;
+	struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
+	char shown[512];
 	CURLcode code;
 
-	*ret_answer = (struct fetch_answer){0};
-	if (!handle)
-		return -ENOMEM;
-	set_options(handle, request, ret_answer);
-	set_proxy(handle);
-	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, detail);
-	if (request->accept) {
-		(void)snprintf(accept, sizeof(accept), "Accept: %s", request->accept);
-		headers = curl_slist_append(NULL, accept);
-	}
-	if (request->token && request->token[0] &&
-	    asprintf(&token, "Authorization: Bearer %s", request->token) >= 0)
-		headers = curl_slist_append(headers, token);
+	const char *trusted = getenv("CURL_CA_BUNDLE"); /* as curl itself does */
+
+	curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, answer->error);
+	trusted = trusted ? trusted : getenv("SSL_CERT_FILE");
+	if (trusted && trusted[0])
+		curl_easy_setopt(handle, CURLOPT_CAINFO, trusted);
+	if (token && token[0] && asprintf(&bearer, "Authorization: Bearer %s", token) >= 0)
+		headers = curl_slist_append(headers, bearer);
 	curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
 	code = curl_easy_perform(handle);
-	if (code == CURLE_OK)
-		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &ret_answer->status);
 	curl_slist_free_all(headers);
-	curl_easy_cleanup(handle);
-	if (code == CURLE_OK)
+	if (code == CURLE_OK) {
+		curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &answer->status);
 		return 0;
-	reason_set(why, 0, "no answer from %s: %s", request->url,
-		   *detail ? detail : curl_easy_strerror(code));
-	fetch_answer_done(ret_answer);
-	return code == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -ECONNREFUSED;
+	}
+	return reason_set(why, code == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -ECONNREFUSED,
+			  "no answer from %s: %s%s", store_uri_display(url, shown, sizeof(shown)),
+			  answer->error[0] ? answer->error : curl_easy_strerror(code), hint_of(code));
 }
 
 /* The server's own sentence from an error answer. */
-static void explain(const struct fetch_answer *answer, struct reason *why)
+static int explain(const struct answer *answer, struct reason *why)
 {
-	json_t *json = json_loads(answer->body ? answer->body : "", 0, NULL);
+	const char *body = answer->body ? answer->body : "";
+	json_t *json = json_loads(body, 0, NULL);
 	const char *text = json_string_value(json_object_get(json, "error"));
+	char line[512];
 
-	if (!text)
-		text = answer->body ? answer->body : "";
-	reason_set(why, 0, "the server answered %ld: %.*s%s", answer->status, (int)strcspn(text, "\r\n"),
-		   text,
+	text = text ? text : body;
+	(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\r\n"), text);
+	text_make_plain(line, '?');
+	reason_set(why, 0, "the server answered %ld: %s%s", answer->status, line,
 		   answer->status == 401 ? "; give the server's --token by --token or " CLIENT_TOKEN_VARIABLE
 					 : "");
 	json_decref(json);
+	return -EPROTO;
 }
 
 int fetch_json(const char *url, const char *token, bool post, unsigned timeout_ms, json_t **ret_json,
 	       struct reason *why)
 {
-	struct fetch_request request = {.url = url,
-					.post = post,
-					.accept = "application/json",
-					.token = token,
-					.timeout_ms = timeout_ms};
-	struct fetch_answer answer;
+	struct answer answer = {.body = NULL};
+	CURL *handle = curl_easy_init();
 	json_error_t error;
-	int r = fetch(&request, &answer, why);
+	char shown[512];
+	int r;
 
-	if (r < 0)
-		return r;
-	if (answer.status != 200) {
-		explain(&answer, why);
-		r = -EPROTO;
-	} else {
+	if (!handle)
+		return -ENOMEM;
+	set_options(handle, url, post, timeout_ms, &answer);
+	set_proxy(handle);
+	r = perform(handle, url, token, &answer, why);
+	curl_easy_cleanup(handle);
+	if (r == 0 && answer.status != 200) {
+		r = explain(&answer, why);
+	} else if (r == 0) {
 		*ret_json =
 			json_loadb(answer.body ? answer.body : "", answer.length, JSON_DECODE_ANY, &error);
-		if (!*ret_json) {
-			reason_set(why, 0, "the answer from %s is not JSON: %s", url, error.text);
-			r = -EPROTO;
-		}
+		if (!*ret_json)
+			r = reason_set(why, -EPROTO, "the answer from %s is not JSON: %s",
+				       store_uri_display(url, shown, sizeof(shown)), error.text);
 	}
-	fetch_answer_done(&answer);
+	free(answer.body);
 	return r;
 }
 

@@ -23,6 +23,8 @@ static const struct command commands[] = {
 	{"top", client_top_main, "watts of each container, refreshed every second"},
 	{"recap", client_recap_main, "energy of finished runs"},
 	{"export", client_export_main, "power reports of a store as CSV or JSON lines"},
+	{"calibrate", client_calibrate_main,
+	 "known loads teach the model of this machine, for three minutes"},
 };
 
 static void print_usage(FILE *out)
@@ -31,7 +33,7 @@ static void print_usage(FILE *out)
 	      "Every container's share of the machine's watts.\n\n",
 	      out);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
 	fputs("\n'wattribute COMMAND --help' shows the options of a command.\n", out);
 }
 

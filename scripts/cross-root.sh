@@ -20,14 +20,7 @@ if [ ! -d "$root" ]; then
 	echo "fetching the libraries for $arch" >&2
 	libraries=$(scripts/install-deps.sh --list library)
 	rm -rf "${root%/*}/$suite-$arch"-*
-	# No script of a package runs, so what update-alternatives would link is linked here.
 	scripts/debian-root.sh "$suite" "$arch" "$root.made" --variant=extract --include="libc6-dev,linux-libc-dev,$(echo $libraries | tr ' ' ,)" >&2
-	for library in "$root.made"/usr/lib/*/blas/lib*.so* "$root.made"/usr/lib/*/lapack/lib*.so*; do
-		[ ! -e "$library" ] || ln -sf "$(basename "$(dirname "$library")")/${library##*/}" "$(dirname "$library")/../${library##*/}"
-	done
-	for library in blas lapack; do
-		for file in "$root.made"/usr/lib/*/pkgconfig/$library-netlib.pc; do [ ! -e "$file" ] || ln -sf "${file##*/}" "${file%/*}/$library.pc"; done
-	done
 	mv "$root.made" "$root"
 fi
 echo "$root"

@@ -20,9 +20,11 @@ build library | libcgroup-dev | pkg libcgroup | libcgroup
 build library | libev-dev | header ev.h | libev
 build library | libsqlite3-dev | pkg sqlite3 | SQLite 3
 build library | libmicrohttpd-dev | pkg libmicrohttpd | libmicrohttpd
+build library | libgnutls28-dev | pkg gnutls | GnuTLS
+build library | libyaml-dev | pkg yaml-0.1 | libyaml
+build library | libcrypt-dev | header crypt.h | libcrypt (libxcrypt)
 build library | libcap-ng-dev | header cap-ng.h | libcap-ng
 build library | libseccomp-dev | pkg libseccomp | libseccomp
-test library | liblapacke-dev | pkg lapacke | LAPACKE
 build library | uthash-dev | header uthash.h | uthash
 build library | libjansson-dev | pkg jansson | Jansson
 build library | libncurses-dev | header curses.h | ncurses
@@ -43,6 +45,9 @@ test | stress-ng | command stress-ng | stress-ng
 test | sqlite3 | command sqlite3 | the shell of SQLite 3
 test | tmux | command tmux | tmux
 test | strace | command strace | strace
+test | zsh | command zsh | zsh
+test | fish | command fish | fish
+test | rpm | command rpmbuild | rpmbuild
 peer | python3 | command python3 | Python 3
 peer | python3-venv | command python3 | its module venv
 peer | python3-pip | command pip3 | pip
@@ -57,6 +62,7 @@ docker | docker-cli? | command docker | its command line
 docker | iptables | command iptables | iptables
 docker | busybox-static busybox | command busybox | busybox
 docker cross | mmdebstrap | command mmdebstrap | mmdebstrap
+docker | docker-compose? | command docker-compose | Docker Compose
 docker | zstd | command zstd | zstd
 cross | gcc-aarch64-linux-gnu | command aarch64-linux-gnu-gcc | a C compiler for arm64
 tls | ca-certificates | file /etc/ssl/certs/ca-certificates.crt | certificates of the public authorities

@@ -28,6 +28,18 @@ say "building"
 make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$build" all
 
 mkdir -p "$state"
+# Held by the daemons, too: two sensors never write to one store.
+exec 9>"$state/run.lock"
+if ! flock -n 9; then
+	say "sensor and server of another 'make run' already use $state: look at http://$listen, or end that one first; for a second pair beside it: WATTRIBUTE_STATE_DIR=DIR WATTRIBUTE_LISTEN=127.0.0.1:PORT make run"
+	exit 1
+fi
+port=$(printf '%04X' "${listen##*:}" 2>/dev/null) || port=
+if [ -n "$port" ] && cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+	awk -v port=":$port" '$4 == "0A" && substr($2, length($2) - 4) == port { found = 1 } END { exit !found }'; then
+	say "another program already listens on port ${listen##*:}: end it (a service: systemctl stop wattribute-server wattribute-sensor), or choose another port: WATTRIBUTE_LISTEN=127.0.0.1:PORT make run"
+	exit 1
+fi
 sensor= server=
 # end_daemon PID NAME LOG: asks it to end and waits; a failure is reported and makes this script fail.
 result=0
@@ -55,14 +67,15 @@ trap 'exit 0' INT TERM HUP
 
 store=sqlite:$state/wattribute.db
 # In sessions of their own: Ctrl-C is for this script, which then ends them in order.
-setsid "$build/wattribute-sensor" --store "$store" --state-dir "$state" --retention 7d \
+setsid "$build/wattribute-sensor" --store "$store" --state-dir "$state" \
 	>"$state/sensor.log" 2>&1 </dev/null &
 sensor=$!
-setsid "$build/wattribute-server" --input "$store" --output "$store" --state-dir "$state" --retention 7d \
+setsid "$build/wattribute-server" --input "$store" --output "$store" --state-dir "$state" \
 	--listen "$listen" >"$state/server.log" 2>&1 </dev/null &
 server=$!
 
-tries=100
+# Tenths of a second, and what each try takes.
+tries=600
 until "$build/wattribute" top --plain --count 1 --server "http://$listen" >/dev/null 2>&1; do
 	for daemon in "$sensor sensor" "$server server"; do
 		kill -0 "${daemon%% *}" 2>/dev/null || {

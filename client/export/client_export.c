@@ -4,6 +4,7 @@
  * itself; no server is needed. The rows are written by export_row.c.
  */
 #include "client.h"
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "export/export_row.h"
@@ -14,12 +15,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum export_format { EXPORT_CSV, EXPORT_JSONL };
-static const char *const formats[] = {"csv", "jsonl", NULL};
 #define EXPORT_READ_DOCUMENTS 5000
 
 struct export_options {
@@ -49,64 +51,52 @@ static int finish(void *target, const struct config *config, struct reason *why)
 		wrong = options->from;
 	if (options->until && export_parse_time(options->until, now_ms, &options->until_ms) < 0)
 		wrong = options->until;
+	if (!wrong && !options->store)
+		options->store = client_default_store();
 	if (!wrong)
-		return 0;
+		return options->store ? 0 : reason_set(why, -ENOMEM, "out of memory");
 	return reason_set(
 		why, -EINVAL,
 		"'%s' is not a time; use 2026-01-31T12:00:00Z, epoch seconds, or -10m (ten minutes ago)",
 		wrong);
 }
 
+#define FIELD(member) CONFIG_FIELD(struct export_options, member)
+
 static const struct config_row rows[] = {
-	{.name = "store",
-	 .letter = 'S',
-	 .type = CONFIG_STRING,
-	 .flags = CONFIG_URI,
-	 .placeholder = "URI",
-	 .offset = offsetof(struct export_options, store),
-	 .help = "store with the power reports: sqlite:PATH, mongodb://HOST:PORT, bson:PATH"},
-	{.name = "database",
-	 .letter = 'd',
-	 .type = CONFIG_STRING,
-	 .placeholder = "NAME",
-	 .offset = offsetof(struct export_options, database),
-	 .help = "database of the reports; default: the one in the URI, else rapls2"},
-	{.name = "machine",
-	 .letter = 'm',
-	 .type = CONFIG_STRING,
-	 .placeholder = "NAME",
-	 .offset = offsetof(struct export_options, machine),
-	 .help = "only reports of this sensor"},
+	CLIENT_ROW_STORE(
+		FIELD(store),
+		.help = "store with the power reports: sqlite:PATH, mongodb://HOST:PORT, bson:PATH; default: "
+			"the SQLite file in the state folder, as the server's"),
+	CLIENT_ROW_DATABASE(FIELD(database),
+			    .help = "database of the reports; default: the one in the URI, else rapls2"),
+	CLIENT_ROW_MACHINE(FIELD(machine), .help = "only reports of this sensor"),
 	{.name = "target",
 	 .letter = 't',
-	 .type = CONFIG_STRING,
+	 FIELD(target),
 	 .placeholder = "NAME",
-	 .offset = offsetof(struct export_options, target),
 	 .help = "only reports of this target"},
 	{.name = "from",
 	 .letter = 'f',
-	 .type = CONFIG_STRING,
+	 FIELD(from),
 	 .placeholder = "TIME",
-	 .offset = offsetof(struct export_options, from),
-	 .help = "only reports later than this"},
+	 .aliases = CONFIG_NAMES("since"),
+	 .help = "only reports later than this; also --since"},
 	{.name = "until",
 	 .letter = 'u',
-	 .type = CONFIG_STRING,
+	 FIELD(until),
 	 .placeholder = "TIME",
-	 .offset = offsetof(struct export_options, until),
 	 .help = "only reports up to this time"},
 	{.name = "format",
 	 .letter = 'F',
-	 .type = CONFIG_CHOICE,
-	 .choices = formats,
+	 FIELD(format),
+	 .choices = CONFIG_NAMES("csv", "jsonl"),
 	 .fallback = "csv",
-	 .offset = offsetof(struct export_options, format),
 	 .help = "csv or jsonl"},
 	{.name = "output",
 	 .letter = 'o',
-	 .type = CONFIG_STRING,
+	 FIELD(output),
 	 .placeholder = "FILE",
-	 .offset = offsetof(struct export_options, output),
 	 .help = "write to FILE instead of standard output"},
 };
 
@@ -130,27 +120,45 @@ struct export_job {
 	uint64_t written;
 	uint64_t skipped; /* documents that are not power reports */
 	bool failed;
+	bool shows_progress;       /* on a terminal, while the rows go elsewhere */
+	int64_t first_ms, last_ms; /* of the collection's reports so far */
 };
 
 static void note_collection(void *data, const char *collection)
 {
 	struct export_job *job = data;
-	char **more = realloc(job->collections, (job->n_collections + 1) * sizeof(*more));
+	char *copy = strdup(collection);
 
-	if (!more) {
-		job->failed = true;
+	if (copy && ARRAY_RESIZE(job->collections, job->n_collections + 1)) {
+		job->collections[job->n_collections++] = copy;
 		return;
 	}
-	job->collections = more;
-	more[job->n_collections] = strdup(collection);
-	if (more[job->n_collections])
-		job->n_collections++;
-	else
-		job->failed = true;
+	job->failed = true;
+	free(copy);
 }
 
-/* Sets `last_ms` to the time of the last report. */
-static void write_documents(struct export_job *job, int64_t *last_ms)
+/* Stores do not say how many documents they have; the time that is reached says how far it is. */
+static void show_progress(const struct export_job *job, const char *collection)
+{
+	int64_t end_ms = job->options->until_ms, now_ms = clock_realtime_ms();
+	double whole_ms;
+
+	if (!job->shows_progress || job->written == 0)
+		return;
+	end_ms = end_ms < now_ms ? end_ms : now_ms;
+	whole_ms = (double)(end_ms - job->first_ms);
+	fprintf(stderr, "\r\033[K%s: %" PRIu64 " reports, %.0f %% of the time", collection, job->written,
+		whole_ms > 0 ? 100 * fmin(1, (double)(job->last_ms - job->first_ms) / whole_ms) : 100);
+	(void)fflush(stderr);
+}
+
+static void clear_progress(const struct export_job *job)
+{
+	if (job->shows_progress)
+		fputs("\r\033[K", stderr);
+}
+
+static void write_documents(struct export_job *job)
 {
 	const uint8_t *document;
 	size_t length, offset = 0;
@@ -162,8 +170,9 @@ static void write_documents(struct export_job *job, int64_t *last_ms)
 			job->skipped++;
 			continue;
 		}
-		*last_ms = power.time_ms;
 		job->written++;
+		job->first_ms = job->first_ms ? job->first_ms : power.time_ms;
+		job->last_ms = power.time_ms;
 		if (job->options->format == EXPORT_CSV)
 			export_write_csv(job->out, &power);
 		else
@@ -180,15 +189,15 @@ static int export_collection(struct export_job *job, const char *collection)
 				    .limit = EXPORT_READ_DOCUMENTS};
 	struct store_read progress = {0};
 
-	/* A store's limit never separates documents of the same time. */
+	job->first_ms = 0;
 	do {
 		batch_clear(&job->documents);
 		if (store_read(job->store, &query, &job->documents, &progress) != STORE_OK)
 			return client_fail(CLIENT_EXIT_FAILURE, "cannot read '%s': %s", collection,
 					   store_error(job->store));
-		write_documents(job, &query.after_ms);
-		query.offset = progress.offset;
-	} while (job->documents.n_documents > 0 && !progress.end);
+		write_documents(job);
+		show_progress(job, collection);
+	} while (store_query_continue(&query, &progress, &job->documents));
 	return CLIENT_EXIT_OK;
 }
 
@@ -224,6 +233,7 @@ static int export_all(struct export_job *job)
 	for (size_t i = 0; i < job->n_collections && status == CLIENT_EXIT_OK; i++)
 		if (!job->options->machine || !strcmp(job->collections[i], prefix))
 			status = export_collection(job, job->collections[i]);
+	clear_progress(job);
 	if (status == CLIENT_EXIT_OK && !job->written)
 		say_nothing_found(job);
 	if (job->skipped > 0)
@@ -236,12 +246,12 @@ static int run(const struct export_options *options)
 {
 	struct store_options store_options = {.database = options->database, .flags = STORE_READ};
 	struct export_job job = {.options = options, .out = stdout};
+	const char *terminal = getenv("TERM");
 	struct reason why = {""};
 	int status;
 
-	if (!options->store)
-		return client_fail(CLIENT_EXIT_USAGE,
-				   "export: no store given; add --store URI, as in the server's --output");
+	job.shows_progress = isatty(STDERR_FILENO) && (options->output || !isatty(STDOUT_FILENO)) &&
+			     terminal && *terminal && strcmp(terminal, "dumb") != 0;
 	if (store_open(options->store, &store_options, &job.store, &why) < 0)
 		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
 	if (options->output)

@@ -47,7 +47,8 @@ void export_write_json(FILE *out, const struct report_power *power)
 			value = *text ? json_string(text) : NULL;
 		(void)json_object_set_new(object, column->names[CSV_EXPORT], value);
 	}
-	(void)json_dumpf(object, out, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
+	(void)json_dumpf(object, out,
+			 JSON_COMPACT | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
 	fputc('\n', out);
 	json_decref(object);
 }

@@ -1,127 +1,137 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute recap`: a server's recaps of a machine, as a list, or one of them in full.
+ * `wattribute recap`: a server's recaps of a machine, as a list, one of them in full, or the runs of two or
+ * more names compared.
  */
 #include "client.h"
 #include "base/cleanup.h"
 #include "base/machine_name.h"
 #include "fetch.h"
 #include "base/text.h"
+#include "compare/group.h"
 #include "recap/recap_table.h"
 #include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define RECAP_NAMES_MAX  27 /* the word compare and 26 runs */
+#define RECAP_RUNS_MAX   10000
+#define RECAP_TIMEOUT_MS 60000
 
 struct recap_options {
 	char *server;
 	char *token;
 	char *database;
 	char *machine;
-	char *name; /* of the run; NULL: list */
+	char *names[RECAP_NAMES_MAX]; /* of runs; none: list */
+	size_t n_names;
+	char *export; /* FORMAT[:FILE] */
+	int phase;    /* enum recap_phase_choice */
 	int64_t limit;
 	bool json;
 };
+
+/* The words of --phase. */
+enum recap_phase_choice { PHASE_WHOLE, PHASE_WARMUP, PHASE_EXECUTION };
 
 static int take_argument(void *target, const char *argument, struct reason *why)
 {
 	struct recap_options *options = target;
 
-	if (options->name)
-		return reason_set(why, -EINVAL, "unexpected argument '%s'; usage: wattribute recap [NAME]",
-				  argument);
-	options->name = strdup(argument);
-	return options->name ? 0 : -ENOMEM;
+	if (options->n_names > 0 && strcmp(options->names[0], "compare") != 0)
+		return reason_set(
+			why, -EINVAL,
+			"unexpected argument '%s'; usage: wattribute recap [NAME], or wattribute recap "
+			"compare NAME NAME...",
+			argument);
+	if (options->n_names == RECAP_NAMES_MAX)
+		return reason_set(why, -E2BIG, "at most %d names can be compared", RECAP_NAMES_MAX - 1);
+	options->names[options->n_names] = strdup(argument);
+	return options->names[options->n_names++] ? 0 : -ENOMEM;
 }
 
+#define FIELD(member) CONFIG_FIELD(struct recap_options, member)
+
 static const struct config_row rows[] = {
-	{.name = "server",
-	 .letter = 's',
-	 .type = CONFIG_STRING,
-	 .placeholder = "URL",
-	 .fallback = CLIENT_SERVER_DEFAULT,
-	 .offset = offsetof(struct recap_options, server),
-	 .help = "address of the wattribute server"},
-	{.name = "token",
-	 .type = CONFIG_STRING,
-	 .flags = CONFIG_SECRET,
-	 .placeholder = "WORD",
-	 .offset = offsetof(struct recap_options, token),
-	 .help = "the server's --token; better in " CLIENT_TOKEN_VARIABLE ", which others do not see"},
-	{.name = "machine",
-	 .letter = 'm',
-	 .type = CONFIG_STRING,
-	 .placeholder = "NAME",
-	 .offset = offsetof(struct recap_options, machine),
-	 .help = "the sensor's name; default: this host's name"},
-	{.name = "database",
-	 .letter = 'd',
-	 .type = CONFIG_STRING,
-	 .placeholder = "NAME",
-	 .fallback = CLIENT_DATABASE_DEFAULT,
-	 .offset = offsetof(struct recap_options, database),
-	 .help = "database of the recaps"},
+	CLIENT_ROW_SERVER(FIELD(server)),
+	CLIENT_ROW_TOKEN(FIELD(token)),
+	CLIENT_ROW_MACHINE(FIELD(machine), .help = "the sensor's name; default: this host's name"),
+	CLIENT_ROW_DATABASE(FIELD(database), .fallback = CLIENT_DATABASE_DEFAULT,
+			    .help = "database of the recaps"),
 	{.name = "limit",
 	 .letter = 'l',
-	 .type = CONFIG_INT,
+	 FIELD(limit),
 	 .fallback = "20",
 	 .min = 1,
 	 .max = 10000,
-	 .offset = offsetof(struct recap_options, limit),
 	 .help = "maximum number of runs to show, newest first"},
-	{.name = "json",
-	 .letter = 'j',
-	 .type = CONFIG_BOOL,
-	 .offset = offsetof(struct recap_options, json),
-	 .help = "print the documents as JSON"},
+	{.name = "json", .letter = 'j', FIELD(json), .help = "print the documents as JSON"},
+
+	{.type = CONFIG_TITLE, .help = "For recap compare:"},
+	{.name = "phase",
+	 FIELD(phase),
+	 .flags = CONFIG_NO_ENV,
+	 .fallback = "whole",
+	 .choices = CONFIG_NAMES("whole", "warmup", "execution"),
+	 .help = "part of the runs that is compared"},
+	{.name = "export",
+	 .letter = 'e',
+	 FIELD(export),
+	 .flags = CONFIG_NO_ENV,
+	 .placeholder = "FORMAT[:FILE]",
+	 .help = "write all runs as csv, json or markdown, instead of the table; default: to standard "
+		 "output"},
 };
 
 static const struct config_spec spec = {
 	.program = "wattribute recap",
-	.arguments = "[NAME]",
-	.about = "Lists the finished runs of a machine, or shows the newest one named NAME in full.",
+	.arguments = "[NAME | compare NAME NAME...]",
+	.about = "Lists the finished runs of a machine, shows the newest one named NAME in full, or compares "
+		 "the runs of two or more names: mean, spread, interval, and the ratio of the first to each.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct recap_options),
 	.argument = take_argument,
 };
 
-/* URL of the request; NULL if out of memory. */
-static char *make_url(const struct recap_options *options)
+/* URL of the request; `name` NULL: all runs. NULL if out of memory. */
+static char *make_url(const struct recap_options *options, const char *run, int64_t limit)
 {
 	char host[MACHINE_NAME_SIZE];
 	cleanup_(cleanup_free) char *machine = NULL;
 	cleanup_(cleanup_free) char *database = text_escape_url(options->database);
-	cleanup_(cleanup_free) char *name = text_escape_url(options->name ? options->name : "");
+	cleanup_(cleanup_free) char *name = text_escape_url(run ? run : "");
 	cleanup_(cleanup_free) char *path = NULL;
 
 	machine = text_escape_url(options->machine ? options->machine
 						   : machine_name_default(host, sizeof(host)));
 	if (!machine || !database || !name ||
 	    asprintf(&path, "/api/recaps?database=%s&machine=%s%s%s&limit=%" PRId64, database, machine,
-		     options->name ? "&name=" : "", name, options->name ? 1 : options->limit) < 0)
+		     run ? "&name=" : "", name, limit) < 0)
 		return NULL;
 	return fetch_make_url(options->server, path);
 }
 
-static int print_recap(const struct recap_options *options, const json_t *answer)
+static int print_recap(const struct recap_options *options, const char *name, const json_t *answer)
 {
 	const json_t *recaps = json_is_array(answer) ? answer : json_object_get(answer, "recaps");
 	const json_t *recap;
 	size_t i;
 
 	if (options->json) {
-		(void)json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+		(void)json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
 		putchar('\n');
 		return CLIENT_EXIT_OK;
 	}
 	if (json_array_size(recaps) == 0)
 		return client_fail(CLIENT_EXIT_FAILURE,
 				   "no recap%s%s found; check the machine's name (-m NAME)",
-				   options->name ? " named " : "", options->name ? options->name : "");
-	if (options->name) {
+				   name ? " named " : "", name ? name : "");
+	if (name) {
 		recap_table_print_line(stdout, NULL);
 		recap_table_print_line(stdout, json_array_get(recaps, 0));
 		putchar('\n');
@@ -133,23 +143,92 @@ static int print_recap(const struct recap_options *options, const json_t *answer
 	return CLIENT_EXIT_OK;
 }
 
+/* A list, or one run. */
+static int show_recaps(const struct recap_options *options)
+{
+	const char *name = options->n_names > 0 ? options->names[0] : NULL;
+	cleanup_(cleanup_free) char *url = make_url(options, name, name ? 1 : options->limit);
+	struct reason why = {"out of memory"};
+	json_t *answer = NULL;
+	int status;
+
+	if (!url || fetch_json(url, options->token, false, 0, &answer, &why) < 0)
+		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
+	status = print_recap(options, name, answer);
+	json_decref(answer);
+	return status;
+}
+
+/* The runs of a name, the oldest first. CLIENT_EXIT_OK, or the exit status after a message. */
+static int fetch_group(const struct recap_options *options, const char *name, struct compare_group *ret_group)
+{
+	static const char *const phases[] = {NULL, "warmup", "execution"};
+	cleanup_(cleanup_free) char *url = make_url(options, name, RECAP_RUNS_MAX);
+	struct reason why = {"out of memory"};
+	json_t *answer = NULL;
+	const json_t *recaps;
+	int r = 0;
+
+	*ret_group = (struct compare_group){.name = name};
+	if (!url || fetch_json(url, options->token, false, RECAP_TIMEOUT_MS, &answer, &why) < 0)
+		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
+	recaps = json_object_get(answer, "recaps");
+	for (size_t i = json_array_size(recaps); i-- > 0 && r != -ENOMEM;)
+		r = compare_group_add(ret_group, json_array_get(recaps, i), phases[options->phase]);
+	json_decref(answer);
+	if (ret_group->n_runs == 0)
+		return client_fail(
+			CLIENT_EXIT_FAILURE,
+			"no recap named %s found; 'wattribute recap' lists them, -m NAME chooses the "
+			"machine",
+			name);
+	return CLIENT_EXIT_OK;
+}
+
+static int print_groups(const struct recap_options *options, struct compare_group *groups, size_t n_groups)
+{
+	enum compare_format format = options->json ? COMPARE_JSON : COMPARE_TEXT;
+	const char *path = "-";
+	struct reason why = {""};
+	FILE *out;
+	int r;
+
+	if (options->export && compare_parse_export(options->export, &format, &path, &why) < 0)
+		return client_fail(CLIENT_EXIT_USAGE, "%s", why.text);
+	out = strcmp(path, "-") ? fopen(path, "we") : stdout;
+	if (!out)
+		return client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", path, strerror(errno));
+	r = compare_print(out, format, groups, n_groups);
+	if ((out == stdout ? fflush(out) : fclose(out)) != 0 || r < 0)
+		return client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", path, strerror(errno));
+	return CLIENT_EXIT_OK;
+}
+
+static int compare_recaps(const struct recap_options *options)
+{
+	struct compare_group groups[RECAP_NAMES_MAX - 1] = {0};
+	size_t n_groups = options->n_names - 1;
+	int status = CLIENT_EXIT_OK;
+
+	for (size_t i = 0; i < n_groups && status == CLIENT_EXIT_OK; i++)
+		status = fetch_group(options, options->names[i + 1], &groups[i]);
+	if (status == CLIENT_EXIT_OK)
+		status = print_groups(options, groups, n_groups);
+	for (size_t i = 0; i < n_groups; i++)
+		compare_group_done(&groups[i]);
+	return status;
+}
+
 int client_recap_main(int argc, char *argv[])
 {
 	struct recap_options options;
 	struct config *config = NULL;
-	struct reason why = {"out of memory"};
-	cleanup_(cleanup_free) char *url = NULL;
-	json_t *answer = NULL;
 	int status = client_load_options(&spec, &options, argc, argv, &config);
 
-	if (status == CLIENT_GO_ON) {
-		url = make_url(&options);
-		if (url && fetch_json(url, options.token, false, 0, &answer, &why) == 0)
-			status = print_recap(&options, answer);
-		else
-			status = client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
-	}
-	json_decref(answer);
+	if (status == CLIENT_GO_ON)
+		status = options.n_names > 1 ? compare_recaps(&options) : show_recaps(&options);
+	for (size_t i = 0; i < options.n_names; i++)
+		free(options.names[i]);
 	config_free(config);
 	config_done(&spec, &options);
 	return status;

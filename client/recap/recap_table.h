@@ -15,5 +15,3 @@
 void recap_table_print(FILE *out, const json_t *recap);
 /* One line of a list of recaps; NULL prints the heading. */
 void recap_table_print_line(FILE *out, const json_t *recap);
-/* Epoch milliseconds of a date in any of its JSON forms; -1: none. */
-double recap_table_date_ms(const json_t *value);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wattribute run`: runs one command in a cgroup of its own, with a sensor and a server that live only as
- * long. This file has the order of the steps; run_cgroup.c, run_daemons.c and run_command.c do them.
+ * `wattribute run`: runs one command in a cgroup of its own, or several in turn, with a sensor and a server
+ * that live only as long. This file has the options and what is printed; run_session.c has the steps of a
+ * run, run_repeat.c their order.
  */
 #include "client.h"
+#include "json_fields.h"
 #include "base/cleanup.h"
-#include "fetch.h"
-#include "base/text.h"
 #include "recap/recap_table.h"
-#include "run/run_command.h"
-#include "run/run_daemons.h"
+#include "run/run_repeat.h"
+#include "run/run_session.h"
 #include "base/reason.h"
 
 #include <errno.h>
@@ -19,163 +19,185 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUN_READY_TIMEOUT_MS 20000
-#define RUN_RECAP_TIMEOUT_MS 15000
-#define RUN_POLL_MS          50
+#define RUN_REPEAT_COMPARED 10 /* without --repeat: enough for an interval */
+#define RUN_LABEL_SIZE      256
 
 struct run_options {
 	char *name;
 	char *json;
 	char *user;
 	char *sensor_config;
+	char *formula;
+	char *export; /* FORMAT[:FILE] */
 	uint64_t interval_ms;
+	int64_t repeat, warmup; /* 0: not given */
+	bool ignore_failure;
+	bool show_output;
 	bool verbose;
 	bool quiet;
+	char *compared[RUN_COMMANDS_MAX];
+	size_t n_compared;
+	char *sensor_words[RUN_SENSOR_WORDS_MAX + 1];
+	size_t n_sensor_words;
 };
+
+static int add_compared(void *target, const struct config_row *row, const char *value, struct reason *why)
+{
+	struct run_options *options = target;
+
+	if (options->n_compared + 1 >= RUN_COMMANDS_MAX)
+		return reason_set(why, -E2BIG, "--%s: at most %d commands can be compared", row->name,
+				  RUN_COMMANDS_MAX);
+	options->compared[options->n_compared] = strdup(value);
+	return options->compared[options->n_compared++] ? 0 : -ENOMEM;
+}
+
+/* An option of the sensor, under the same name. */
+static int add_sensor_word(void *target, const struct config_row *row, const char *value, struct reason *why)
+{
+	struct run_options *options = target;
+	char **word = &options->sensor_words[options->n_sensor_words];
+	int length;
+
+	if (options->n_sensor_words >= RUN_SENSOR_WORDS_MAX)
+		return reason_set(why, -E2BIG, "--%s: too many options for the sensor", row->name);
+	length = value ? asprintf(word, "--%s=%s", row->name, value) : asprintf(word, "--%s", row->name);
+	if (length < 0)
+		return -ENOMEM;
+	options->n_sensor_words++;
+	return 0;
+}
+
+#define SENSOR_OPTION .type = CONFIG_CALL, .apply = add_sensor_word
+
+#define FIELD(member) CONFIG_FIELD(struct run_options, member)
 
 static const struct config_row rows[] = {
 	{.name = "name",
 	 .letter = 'n',
-	 .type = CONFIG_STRING,
+	 FIELD(name),
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "NAME",
-	 .offset = offsetof(struct run_options, name),
 	 .help = "name of the run; default: the command's name"},
 	{.name = "json",
 	 .letter = 'j',
-	 .type = CONFIG_STRING,
+	 FIELD(json),
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "FILE",
-	 .offset = offsetof(struct run_options, json),
 	 .help = "also write the recap to FILE as JSON; '-': standard output"},
 	{.name = "interval",
 	 .letter = 'i',
-	 .type = CONFIG_DURATION_MS,
+	 FIELD(interval_ms),
 	 .fallback = "200ms",
 	 .min = 10,
 	 .max = 60000,
-	 .offset = offsetof(struct run_options, interval_ms),
 	 .help = "time between two readings"},
 	{.name = "user",
 	 .letter = 'u',
-	 .type = CONFIG_STRING,
+	 FIELD(user),
 	 .flags = CONFIG_NO_ENV,
 	 .placeholder = "USER",
-	 .offset = offsetof(struct run_options, user),
 	 .help = "run the command as USER; default: the calling user, also under sudo"},
-	{.name = "sensor-config",
-	 .letter = 'x',
-	 .type = CONFIG_STRING,
+	{.name = "quiet", .letter = 'q', FIELD(quiet), .flags = CONFIG_NO_ENV, .help = "print no summary"},
+	CLIENT_ROW_VERBOSE(FIELD(verbose)),
+
+	{.type = CONFIG_TITLE, .help = "Several runs:"},
+	{.name = "repeat",
+	 .letter = 'r',
+	 FIELD(repeat),
 	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "FILE",
-	 .offset = offsetof(struct run_options, sensor_config),
-	 .help = "configuration file for the sensor, for example to choose events"},
-	{.name = "quiet",
-	 .letter = 'q',
-	 .type = CONFIG_BOOL,
+	 .placeholder = "N",
+	 .max = 100000,
+	 .help = "run the command N times; print mean, spread and interval. Default: 1, or 10 with "
+		 "--compare"},
+	{.name = "warmup",
+	 .letter = 'w',
+	 FIELD(warmup),
 	 .flags = CONFIG_NO_ENV,
-	 .offset = offsetof(struct run_options, quiet),
-	 .help = "print no summary"},
-	{.name = "verbose",
-	 .letter = 'v',
-	 .type = CONFIG_BOOL,
+	 .placeholder = "N",
+	 .max = 100000,
+	 .help = "before that, run it N times that do not count"},
+	{.name = "compare",
+	 .letter = 'c',
+	 .type = CONFIG_CALL,
+	 .placeholder = "'COMMAND'",
+	 .apply = add_compared,
+	 .help = "run also this command (by sh -c), in turn, and print the ratio; can be repeated"},
+	{.name = "export",
+	 .letter = 'e',
+	 FIELD(export),
 	 .flags = CONFIG_NO_ENV,
-	 .offset = offsetof(struct run_options, verbose),
-	 .help = "show the log of sensor and server"},
+	 .placeholder = "FORMAT[:FILE]",
+	 .help = "also write all runs as csv, json or markdown; default: to standard output"},
+	{.name = "ignore-failure",
+	 FIELD(ignore_failure),
+	 .flags = CONFIG_NO_ENV,
+	 .help = "count runs that end with another status than 0"},
+	{.name = "show-output",
+	 FIELD(show_output),
+	 .flags = CONFIG_NO_ENV,
+	 .help = "show the standard output of repeated runs"},
+
+	{.type = CONFIG_TITLE, .help = "Sensor and server (see wattribute-sensor --help):"},
+	CLIENT_ROW_SENSOR_CONFIG(FIELD(sensor_config),
+				 .help = "configuration file for the sensor, for example to choose events"),
+	{.name = "formula",
+	 FIELD(formula),
+	 .placeholder = "NAME",
+	 .help = "formula of the server; default: the server's own"},
+	{.name = "tdp",
+	 SENSOR_OPTION,
+	 .placeholder = "W",
+	 .help = "design power of a socket, for the estimate on machines without an energy counter"},
+	{.name = "energy", SENSOR_OPTION, .placeholder = "SOURCE", .help = "energy source"},
+	{.name = "activity", SENSOR_OPTION, .placeholder = "SOURCE", .help = "activity source"},
+	{.name = "strict", SENSOR_OPTION, .help = "fail if an event or source is not available"},
+	{.name = "sysfs-root",
+	 SENSOR_OPTION,
+	 .placeholder = "DIR",
+	 .help = "where to read the machine's sysfs"},
+	{.name = "docker-root", SENSOR_OPTION, .placeholder = "DIR", .help = "Docker's data folder"},
+	{.name = "fd-budget",
+	 SENSOR_OPTION,
+	 .placeholder = "N",
+	 .help = "open files that the sensor may use"},
+	{.name = "edge-readings",
+	 SENSOR_OPTION,
+	 .placeholder = "N",
+	 .help = "additional readings at births and ends"},
 };
 
 static const struct config_spec spec = {
 	.program = "wattribute run",
 	.arguments = "-- COMMAND [ARGUMENT...]",
 	.about = "Measures the energy of one command, and of the machine beside it. Starts a sensor and a "
-		 "server for the duration, and prints the summary to standard error.",
+		 "server for the duration, and prints the summary to standard error. With --repeat or "
+		 "--compare, the commands run in turn, without their standard output.",
 	.tail = "The exit status is the command's (128 + N if signal N killed it); 125 if it could not be "
 		"started, 126 if it is not executable, 127 if it was not found, 74 if it succeeded but could "
-		"not be measured. Sensor and server read their options from the environment, as in "
-		"WATTRIBUTE_TDP=65.",
+		"not be measured. Sensor and server read their other options from the environment, as in "
+		"WATTRIBUTE_EXCLUDE=system.slice.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct run_options),
 	.stop_at_argument = true,
 };
 
-struct run {
-	const struct run_options *options;
-	char *const *argv; /* the command */
-	struct run_cgroup cgroup;
-	struct run_daemons daemons;
-	struct run_command_result result;
-};
+static bool is_repeated(const struct run_options *options)
+{
+	return options->repeat > 1 || options->warmup > 0 || options->n_compared > 0 || options->export;
+}
 
 /* The name as given; the cgroup's name may differ. */
-static const char *name_of(const struct run *run)
+static const char *name_of(const struct run_options *options, char *const *argv)
 {
-	const char *slash = strrchr(run->argv[0], '/');
+	const char *slash = strrchr(argv[0], '/');
 
-	return run->options->name ? run->options->name : slash && slash[1] ? slash + 1 : run->argv[0];
+	return options->name ? options->name : slash && slash[1] ? slash + 1 : argv[0];
 }
 
-/* CLIENT_GO_ON once the server has seen a tick, else the exit status. */
-static int wait_ready(struct run *run)
-{
-	struct reason why = {""};
-
-	for (unsigned waited_ms = 0; waited_ms < RUN_READY_TIMEOUT_MS; waited_ms += RUN_POLL_MS) {
-		int ready = run_daemons_ready(&run->daemons, &why);
-		int number;
-
-		if (ready > 0)
-			return CLIENT_GO_ON;
-		if (ready < 0)
-			return client_fail(CLIENT_EXIT_CANNOT, "%s", why.text);
-		number = run_signal_pending(RUN_POLL_MS);
-		if (number > 0)
-			return CLIENT_EXIT_SIGNAL + number;
-	}
-	return client_fail(CLIENT_EXIT_CANNOT,
-			   "no reading within %d s; 'wattribute check' lists what can be measured, --verbose "
-			   "shows the log",
-			   RUN_READY_TIMEOUT_MS / 1000);
-}
-
-static int prepare(struct run *run)
-{
-	struct run_daemons_settings settings = {.sensor_config = run->options->sensor_config,
-						.interval_ms = run->options->interval_ms,
-						.verbose = run->options->verbose};
-	struct reason why = {""};
-
-	if (run_cgroup_make(name_of(run), &run->cgroup, &why) < 0 ||
-	    run_daemons_start(&settings, &run->daemons, &why) < 0)
-		return client_fail(CLIENT_EXIT_CANNOT, "%s", why.text);
-	return wait_ready(run);
-}
-
-/* Asks for the recap; a new reference, or NULL after a message. */
-static json_t *get_recap(const struct run *run)
-{
-	double begin_s = (double)run->result.begin_ms / 1000;
-	double end_s = (double)run->result.end_ms / 1000;
-	cleanup_(cleanup_free) char *name = text_escape_url(run->cgroup.name);
-	cleanup_(cleanup_free) char *path = NULL;
-	cleanup_(cleanup_free) char *url = NULL;
-	struct reason why = {"out of memory"};
-	json_t *recap = NULL;
-
-	if (name && asprintf(&path,
-			     "/" CLIENT_DATABASE_DEFAULT "/" RUN_SENSOR_NAME
-			     "?name=%s&begin=%.3f&beginwarmup=%.3f&beginexecution=%.3f&end=%.3f&wholelife=1",
-			     name, begin_s, begin_s, begin_s, end_s) >= 0)
-		url = fetch_make_url(run->daemons.server_url, path);
-	if (!url ||
-	    fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
-		(void)client_fail(0, "the command ended, but its energy could not be determined: %s",
-				  why.text);
-	return recap;
-}
-
-/* An error that would prevent writing the recap is found before the command runs, perhaps for hours. */
-static int check_json(const char *path)
+/* An error that would prevent writing a file is found before the command runs, perhaps for hours. */
+static int check_file(const char *path, const char *option)
 {
 	cleanup_(cleanup_free) char *folder = NULL;
 	const char *slash = path ? strrchr(path, '/') : NULL;
@@ -189,97 +211,207 @@ static int check_json(const char *path)
 		r = S_ISDIR(status.st_mode) ? EISDIR : access(path, W_OK) < 0 ? errno : 0;
 	else if (!folder || access(folder, W_OK) < 0)
 		r = errno;
-	return r ? client_fail(CLIENT_EXIT_USAGE, "cannot write '%s': %s; choose another file with --json",
-			       path, strerror(r))
+	return r ? client_fail(CLIENT_EXIT_USAGE, "cannot write '%s': %s; choose another file with --%s",
+			       path, strerror(r), option)
 		 : CLIENT_GO_ON;
 }
 
-static int write_json(const struct run *run, json_t *recap)
+static int check_options(const struct run_options *options)
 {
-	const char *path = run->options->json;
-	json_t *command = json_array();
-	FILE *out = strcmp(path, "-") ? fopen(path, "we") : stdout;
-	bool failed;
+	enum compare_format format;
+	const char *path = NULL;
+	struct reason why = {""};
+	int status = check_file(options->json, "json");
 
-	for (size_t i = 0; run->argv[i]; i++)
-		(void)json_array_append_new(command, json_string(run->argv[i]));
-	(void)json_object_set_new(recap, "name", json_string(name_of(run)));
-	(void)json_object_set_new(recap, "command", command);
-	(void)json_object_set_new(recap, "exit_status", json_integer(run->result.exit_status));
-	if (!out)
-		return client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(errno));
-	failed = json_dumpf(recap, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) < 0;
-	failed = fputc('\n', out) == EOF || failed;
+	if (status == CLIENT_GO_ON && options->export &&
+	    compare_parse_export(options->export, &format, &path, &why) < 0)
+		return client_fail(CLIENT_EXIT_USAGE, "%s", why.text);
+	return status == CLIENT_GO_ON ? check_file(path, "export") : status;
+}
+
+static FILE *open_output(const struct run_session *session, const char *path)
+{
+	return strcmp(path, "-") ? run_session_create_file(session, path) : stdout;
+}
+
+static int close_output(FILE *out, const char *path, bool failed)
+{
+	failed = failed || ferror(out);
 	failed = (out == stdout ? fflush(out) : fclose(out)) != 0 || failed;
 	return failed ? client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(errno)) : 0;
 }
 
-static void print_summary(const struct run *run, json_t *recap)
+static int write_json(const struct run_session *session, const char *path, json_t *recap)
 {
-	fprintf(stderr, "\nEnergy of '%s", run->argv[0]);
-	for (size_t i = 1; run->argv[i]; i++)
-		fprintf(stderr, " %s", run->argv[i]);
+	FILE *out = open_output(session, path);
+	bool failed;
+
+	if (!out)
+		return client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(errno));
+	failed = json_dumpf(recap, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER) < 0;
+	failed = fputc('\n', out) == EOF || failed;
+	return close_output(out, path, failed);
+}
+
+static void add_command(json_t *recap, const char *name, char *const *argv,
+			const struct run_command_result *result)
+{
+	json_t *command = json_array();
+	char signal_name[32];
+
+	for (size_t i = 0; argv[i]; i++)
+		(void)json_array_append_new(command, json_from_word(argv[i]));
+	(void)json_object_set_new(recap, "name", json_from_word(name));
+	(void)json_object_set_new(recap, "command", command);
+	(void)json_object_set_new(recap, "exit_status", json_integer(result->exit_status));
+	if (result->signal)
+		(void)json_object_set_new(recap, "signal",
+					  json_string(run_signal_name(result->signal, signal_name)));
+}
+
+static void print_summary(char *const *argv, const struct run_command_result *result, const json_t *recap)
+{
+	char signal_name[32];
+
+	fprintf(stderr, "\nEnergy of '%s", argv[0]);
+	for (size_t i = 1; argv[i]; i++)
+		fprintf(stderr, " %s", argv[i]);
 	fprintf(stderr, "':\n\n");
 	recap_table_print(stderr, recap);
-	fprintf(stderr, "exit status %d\n", run->result.exit_status);
+	if (result->signal)
+		fprintf(stderr, "exit status %d (killed by %s)\n", result->exit_status,
+			run_signal_name(result->signal, signal_name));
+	else
+		fprintf(stderr, "exit status %d\n", result->exit_status);
 }
 
-/* After the command: writes its recap where it is wanted. 0, or the exit status of the error. */
-static int report_recap(const struct run *run)
+/* One run: the exit status. */
+static int measure_once(struct run_session *session, const struct run_options *options, char *const *argv)
 {
-	json_t *recap = get_recap(run);
-	int status = 0;
+	struct run_command_result result;
+	json_t *recap;
+	int status = run_session_measure(session, name_of(options, argv), argv, false, &result, &recap);
 
-	if (!recap)
-		return CLIENT_EXIT_NO_RECAP;
-	if (!run->options->quiet)
-		print_summary(run, recap);
-	if (run->options->json)
-		status = write_json(run, recap);
-	json_decref(recap);
-	return status;
-}
-
-static int measure(struct run *run)
-{
-	uid_t uid;
-	gid_t gid;
-	int status, r;
-
-	if (run_command_find_user(run->options->user, &uid, &gid) < 0)
-		return client_fail(CLIENT_EXIT_USAGE, "user '%s' does not exist",
-				   run->options->user ? run->options->user : getenv("SUDO_UID"));
-	status = prepare(run);
 	if (status != CLIENT_GO_ON)
 		return status;
-	r = run_command(run->argv, &run->cgroup, uid, gid, &run->result);
-	if (r < 0)
-		return client_fail(CLIENT_EXIT_CANNOT, "cannot start a process: %s", strerror(-r));
-	if (!run->result.started)
-		return run->result.exit_status;
-	status = report_recap(run);
-	return run->result.exit_status ? run->result.exit_status : status;
+	if (!result.started)
+		return result.exit_status;
+	status = recap ? 0 : CLIENT_EXIT_NO_RECAP;
+	if (recap) {
+		add_command(recap, name_of(options, argv), argv, &result);
+		if (!options->quiet)
+			print_summary(argv, &result, recap);
+		if (options->json)
+			status = write_json(session, options->json, recap);
+	}
+	json_decref(recap);
+	return result.exit_status ? result.exit_status : status;
 }
 
-static int run_and_clean_up(const struct run_options *options, char *const *argv)
+static int export_groups(const struct run_session *session, enum compare_format format, const char *path,
+			 struct compare_group *groups, size_t n_groups)
 {
-	struct run *run = calloc(1, sizeof(*run));
-	unsigned n_left;
+	FILE *out = open_output(session, path);
+
+	if (!out)
+		return client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(errno));
+	return close_output(out, path, compare_print(out, format, groups, n_groups) < 0);
+}
+
+/* Prints and writes what was measured, also if it is less than was wanted. */
+static int report_groups(const struct run_session *session, const struct run_options *options,
+			 struct compare_group *groups, size_t n_groups)
+{
+	enum compare_format format = COMPARE_TEXT;
+	const char *path = NULL;
+	struct reason why = {""};
+	int status = 0;
+
+	if (groups[0].n_runs == 0)
+		return 0;
+	if (!options->quiet) {
+		fputc('\n', stderr);
+		(void)compare_print(stderr, COMPARE_TEXT, groups, n_groups);
+	}
+	if (options->export && compare_parse_export(options->export, &format, &path, &why) == 0)
+		status = export_groups(session, format, path, groups, n_groups);
+	if (options->json && status == 0)
+		status = export_groups(session, COMPARE_JSON, options->json, groups, n_groups);
+	return status;
+}
+
+static void join_words(char *const *argv, char *ret, size_t size)
+{
+	size_t length = 0;
+
+	*ret = '\0';
+	for (size_t i = 0; argv[i] && length < size; i++)
+		length += (size_t)snprintf(ret + length, size - length, "%s%s", i ? " " : "", argv[i]);
+}
+
+static int measure_repeated(struct run_session *session, const struct run_options *options, char **argv)
+{
+	char *shells[RUN_COMMANDS_MAX][4];
+	char label[RUN_LABEL_SIZE];
+	struct compare_group groups[RUN_COMMANDS_MAX];
+	struct run_repeat_plan plan = {
+		.commands = {argv},
+		.names = {options->name ? options->name : label},
+		.n_commands = 1,
+		.repeat = (unsigned)(options->repeat       ? options->repeat
+				     : options->n_compared ? RUN_REPEAT_COMPARED
+							   : 1),
+		.warmup = (unsigned)options->warmup,
+		.cgroup = name_of(options, argv),
+		.ignore_failure = options->ignore_failure,
+		.show_output = options->show_output,
+		.quiet = options->quiet,
+	};
+	int status, written;
+
+	join_words(argv, label, sizeof(label));
+	for (size_t i = 0; i < options->n_compared; i++, plan.n_commands++) {
+		memcpy(shells[i], (char *[]){(char *)"sh", (char *)"-c", options->compared[i], NULL},
+		       sizeof(shells[i]));
+		plan.commands[plan.n_commands] = shells[i];
+		plan.names[plan.n_commands] = options->compared[i];
+	}
+	status = run_repeat(session, &plan, groups);
+	written = report_groups(session, options, groups, plan.n_commands);
+	for (size_t i = 0; i < plan.n_commands; i++)
+		compare_group_done(&groups[i]);
+	return status ? status : written;
+}
+
+static int run_and_clean_up(const struct run_options *options, char **argv)
+{
+	struct run_daemons_settings settings = {.sensor_config = options->sensor_config,
+						.sensor_words = options->sensor_words,
+						.formula = options->formula,
+						.interval_ms = options->interval_ms,
+						.verbose = options->verbose};
+	struct run_session *session = calloc(1, sizeof(*session));
 	int status;
 
-	if (!run)
+	if (!session)
 		return client_fail(CLIENT_EXIT_CANNOT, "out of memory");
-	run->options = options;
-	run->argv = argv;
 	run_signals_block();
-	status = measure(run);
-	run_daemons_stop(&run->daemons);
-	n_left = run_cgroup_remove(&run->cgroup);
-	if (n_left > 0)
-		(void)client_fail(0, "the command left %u processes running; they are no longer measured",
-				  n_left);
-	free(run);
+	status = run_session_open(session, &settings, options->user, name_of(options, argv));
+	if (status == CLIENT_GO_ON)
+		status = is_repeated(options) ? measure_repeated(session, options, argv)
+					      : measure_once(session, options, argv);
+	run_session_close(session);
+	free(session);
 	return status;
+}
+
+static void free_options(struct run_options *options)
+{
+	for (size_t i = 0; i < options->n_compared; i++)
+		free(options->compared[i]);
+	for (size_t i = 0; i < options->n_sensor_words; i++)
+		free(options->sensor_words[i]);
+	config_done(&spec, options);
 }
 
 int client_run_main(int argc, char *argv[])
@@ -292,10 +424,10 @@ int client_run_main(int argc, char *argv[])
 		status = client_fail(CLIENT_EXIT_USAGE,
 				     "run: no command given; example: wattribute run -- ./bench");
 	if (status == CLIENT_GO_ON)
-		status = check_json(options.json);
+		status = check_options(&options);
 	if (status == CLIENT_GO_ON)
 		status = run_and_clean_up(&options, argv + config_rest(config));
 	config_free(config);
-	config_done(&spec, &options);
+	free_options(&options);
 	return status;
 }

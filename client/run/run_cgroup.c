@@ -171,7 +171,7 @@ int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct re
 	}
 	if (r < 0) {
 		reason_set(why, 0, "cannot create a cgroup below %s: %s%s", mounts->paths[0], strerror(-r),
-			   r == -EACCES || r == -EPERM || r == -EROFS ? "; run as root: sudo wattribute run …"
+			   r == -EACCES || r == -EPERM || r == -EROFS ? "; run as root: sudo wattribute …"
 								      : "");
 		ret_cgroup->n_paths = 0;
 	}

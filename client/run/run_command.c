@@ -54,15 +54,44 @@ int run_signal_pending(unsigned wait_ms)
 	return number > 0 ? number : 0;
 }
 
-int run_command_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
+/* A variable of a process's first environment, as root may read it. */
+static bool read_variable(pid_t pid, const char *name, char *ret, size_t size)
+{
+	cleanup_(cleanup_fclose) FILE *file = NULL;
+	cleanup_(cleanup_free) char *entry = NULL;
+	char place[64];
+	size_t capacity = 0, length = strlen(name);
+
+	(void)snprintf(place, sizeof(place), "/proc/%d/environ", (int)pid);
+	file = fopen(place, "re");
+	while (file && getdelim(&entry, &capacity, '\0', file) > 0) {
+		if (strncmp(entry, name, length) == 0 && entry[length] == '=') {
+			(void)snprintf(ret, size, "%s", entry + length + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The parent's name is "sudo"; it may have a second process in between, for the terminal. */
+static bool is_sudo(pid_t pid)
+{
+	cleanup_(cleanup_fclose) FILE *file = NULL;
+	char place[64], name[32] = "";
+
+	(void)snprintf(place, sizeof(place), "/proc/%d/comm", (int)pid);
+	file = fopen(place, "re");
+	return file && fgets(name, sizeof(name), file) && strcmp(name, "sudo\n") == 0;
+}
+
+int run_command_find_user(const char *user, struct run_user *ret)
 {
 	const char *caller = geteuid() == 0 && getuid() == 0 ? getenv("SUDO_UID") : NULL;
 	const char *wanted = user ? user : caller;
 	const struct passwd *entry;
 	uint64_t number;
 
-	*ret_uid = getuid();
-	*ret_gid = getgid();
+	*ret = (struct run_user){.uid = getuid(), .gid = getgid()};
 	if (!wanted)
 		return 0;
 	entry = getpwnam(wanted);
@@ -70,34 +99,60 @@ int run_command_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 		entry = getpwuid((uid_t)number);
 	if (!entry)
 		return -ENOENT;
-	*ret_uid = entry->pw_uid;
-	*ret_gid = entry->pw_gid;
+	ret->uid = entry->pw_uid;
+	ret->gid = entry->pw_gid;
+	(void)snprintf(ret->name, sizeof(ret->name), "%s", entry->pw_name);
+	(void)snprintf(ret->home, sizeof(ret->home), "%s", entry->pw_dir);
+	/* sudo has replaced the caller's by one that suits root. */
+	if (!user && is_sudo(getppid()))
+		(void)read_variable(getppid(), "PATH", ret->path, sizeof(ret->path));
 	return 0;
 }
 
-static int become_user(uid_t uid, gid_t gid)
+static void set_variable(const char *name, const char *value)
+{
+	if (*value)
+		(void)setenv(name, value, 1);
+}
+
+static int become_user(const struct run_user *user)
 {
 	const struct passwd *entry;
 
-	if (geteuid() == uid && getuid() == uid)
+	set_variable("HOME", user->home);
+	set_variable("USER", user->name);
+	set_variable("LOGNAME", user->name);
+	set_variable("PATH", user->path);
+	if (geteuid() == user->uid && getuid() == user->uid)
 		return 0;
-	entry = getpwuid(uid);
-	if ((entry ? initgroups(entry->pw_name, gid) : setgroups(0, NULL)) < 0 ||
-	    setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	entry = getpwuid(user->uid);
+	if ((entry ? initgroups(entry->pw_name, user->gid) : setgroups(0, NULL)) < 0 ||
+	    setresgid(user->gid, user->gid, user->gid) < 0 || setresuid(user->uid, user->uid, user->uid) < 0)
 		return -errno;
 	return 0;
 }
 
+/* To where nobody reads. */
+static void silence_output(void)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)dup2(fd, STDOUT_FILENO);
+}
+
 /* In the child; does not return. `report` receives an errno if the command cannot be executed. */
-static void become_command(char *const argv[], const struct run_cgroup *cgroup, uid_t uid, gid_t gid,
-			   int report)
+static void become_command(char *const argv[], const struct run_cgroup *cgroup, const struct run_user *user,
+			   bool is_silent, int report)
 {
 	sigset_t none;
 	int r = run_cgroup_enter(cgroup);
 
 	if (r == 0)
-		r = become_user(uid, gid);
+		r = become_user(user);
 	if (r == 0) {
+		if (is_silent)
+			silence_output();
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		(void)sigaction(SIGPIPE, &pipe_action, NULL);
@@ -110,7 +165,7 @@ static void become_command(char *const argv[], const struct run_cgroup *cgroup, 
 }
 
 /* Waits for the command; passes on signals that were sent to this process alone. */
-static int wait_for_end(pid_t child)
+static int wait_for_end(pid_t child, int *ret_interrupt)
 {
 	sigset_t set;
 	siginfo_t info;
@@ -121,6 +176,8 @@ static int wait_for_end(pid_t child)
 	while (waitpid(child, &status, WNOHANG) == 0) {
 		int number = sigwaitinfo(&set, &info);
 
+		if (number > 0 && number != SIGCHLD)
+			*ret_interrupt = number;
 		/* The terminal has already sent its signals to the command. */
 		if (number > 0 && number != SIGCHLD && info.si_code != SI_KERNEL)
 			(void)kill(child, number);
@@ -128,8 +185,8 @@ static int wait_for_end(pid_t child)
 	return status;
 }
 
-int run_command(char *const argv[], const struct run_cgroup *cgroup, uid_t uid, gid_t gid,
-		struct run_command_result *ret_result)
+int run_command(char *const argv[], const struct run_cgroup *cgroup, const struct run_user *user,
+		bool is_silent, struct run_command_result *ret_result)
 {
 	int ends[2];
 	int error = 0;
@@ -141,7 +198,7 @@ int run_command(char *const argv[], const struct run_cgroup *cgroup, uid_t uid, 
 	ret_result->begin_ms = clock_realtime_ms();
 	child = fork();
 	if (child == 0)
-		become_command(argv, cgroup, uid, gid, ends[1]);
+		become_command(argv, cgroup, user, is_silent, ends[1]);
 	(void)close(ends[1]);
 	if (child < 0) {
 		error = -errno;
@@ -150,11 +207,23 @@ int run_command(char *const argv[], const struct run_cgroup *cgroup, uid_t uid, 
 	}
 	ret_result->started = read(ends[0], &error, sizeof(error)) <= 0;
 	(void)close(ends[0]);
-	status = wait_for_end(child);
+	status = wait_for_end(child, &ret_result->interrupt);
 	ret_result->end_ms = clock_realtime_ms();
+	ret_result->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	ret_result->exit_status =
 		WIFSIGNALED(status) ? CLIENT_EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 	if (!ret_result->started)
 		(void)client_fail(0, "cannot run '%s': %s", argv[0], strerror(-error));
 	return 0;
+}
+
+const char *run_signal_name(int number, char ret[32])
+{
+	const char *name = sigabbrev_np(number);
+
+	if (name)
+		(void)snprintf(ret, 32, "SIG%s", name);
+	else
+		(void)snprintf(ret, 32, "signal %d", number);
+	return ret;
 }

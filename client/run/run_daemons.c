@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "client.h"
 #include "fetch.h"
+#include "run/run_command.h"
 #include "base/reason.h"
 
 #include <arpa/inet.h>
@@ -20,7 +21,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define RUN_STOP_TIMEOUT_MS 5000
+#define STOP_TIMEOUT_MS 60000
+#define STOP_POLL_MS    10
+#define READY_FETCH_MS  3000
 
 /* A free port of the loopback address; 0 if there is none. */
 static unsigned find_free_port(void)
@@ -86,25 +89,33 @@ static int start_sensor(struct run_daemons *daemons, const char *store,
 			const struct run_daemons_settings *settings, struct reason *why)
 {
 	char interval[32];
-	const char *const arguments[] = {"wattribute-sensor",
-					 "--name",
-					 RUN_SENSOR_NAME,
-					 "--store",
-					 store,
-					 "--state-dir",
-					 daemons->folder,
-					 "--frequency",
-					 interval,
-					 "--verbose",
-					 settings->sensor_config ? "--config-file" : NULL,
-					 settings->sensor_config,
-					 NULL};
+	const char *const own[] = {"wattribute-sensor",
+				   "--name",
+				   RUN_SENSOR_NAME,
+				   "--store",
+				   store,
+				   "--state-dir",
+				   daemons->folder,
+				   "--frequency",
+				   interval,
+				   "--verbose",
+				   settings->sensor_config ? "--config-file" : NULL,
+				   settings->sensor_config};
+	const char *arguments[ARRAY_SIZE(own) + RUN_SENSOR_WORDS_MAX + 1] = {NULL};
+	size_t n = 0;
 
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (own[i])
+			arguments[n++] = own[i];
+	for (size_t i = 0; settings->sensor_words && settings->sensor_words[i] && i < RUN_SENSOR_WORDS_MAX;
+	     i++)
+		arguments[n++] = settings->sensor_words[i];
 	(void)snprintf(interval, sizeof(interval), "%" PRIu64 "ms", settings->interval_ms);
 	return start_one(daemons, "wattribute-sensor", arguments, &daemons->sensor, why);
 }
 
-static int start_server(struct run_daemons *daemons, const char *store, struct reason *why)
+static int start_server(struct run_daemons *daemons, const char *store, const char *formula,
+			struct reason *why)
 {
 	unsigned port = find_free_port();
 	char listen_at[32];
@@ -123,10 +134,14 @@ static int start_server(struct run_daemons *daemons, const char *store, struct r
 					 "100ms",
 					 "--grace",
 					 "500ms",
+					 "--save",
+					 "1s",
 					 "--database",
 					 CLIENT_DATABASE_DEFAULT,
 					 "--recap-timeout",
 					 "10s",
+					 formula ? "--formula" : NULL,
+					 formula,
 					 NULL};
 
 	if (port == 0)
@@ -134,6 +149,11 @@ static int start_server(struct run_daemons *daemons, const char *store, struct r
 	(void)snprintf(listen_at, sizeof(listen_at), "127.0.0.1:%u", port);
 	(void)snprintf(daemons->server_url, sizeof(daemons->server_url), "http://%s", listen_at);
 	return start_one(daemons, "wattribute-server", arguments, &daemons->server, why);
+}
+
+void run_daemons_store(const struct run_daemons *daemons, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "sqlite:%s/run.db", daemons->folder);
 }
 
 int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons,
@@ -154,9 +174,9 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 		ret_daemons->folder[0] = '\0';
 		return r;
 	}
-	(void)snprintf(store, sizeof(store), "sqlite:%s/run.db", ret_daemons->folder);
+	run_daemons_store(ret_daemons, store, sizeof(store));
 	r = start_sensor(ret_daemons, store, settings, why);
-	return r < 0 ? r : start_server(ret_daemons, store, why);
+	return r < 0 ? r : start_server(ret_daemons, store, settings->formula, why);
 }
 
 /* The last line of a daemon's log: its reason for exiting. */
@@ -181,13 +201,8 @@ static bool has_ended(pid_t *pid)
 	return true;
 }
 
-int run_daemons_ready(struct run_daemons *daemons, struct reason *why)
+int run_daemons_alive(struct run_daemons *daemons, struct reason *why)
 {
-	cleanup_(cleanup_free) char *url = fetch_make_url(daemons->server_url, "/api/latest");
-	struct reason detail;
-	json_t *answer = NULL;
-	int ready = 0;
-
 	if (has_ended(&daemons->sensor)) {
 		explain_end(daemons, "wattribute-sensor", why);
 		return -ECHILD;
@@ -196,25 +211,45 @@ int run_daemons_ready(struct run_daemons *daemons, struct reason *why)
 		explain_end(daemons, "wattribute-server", why);
 		return -ECHILD;
 	}
-	if (url && fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), false, 1000, &answer, &detail) == 0)
+	return 0;
+}
+
+int run_daemons_ready(struct run_daemons *daemons, struct reason *why)
+{
+	cleanup_(cleanup_free) char *url = fetch_make_url(daemons->server_url, "/api/latest");
+	struct reason detail;
+	json_t *answer = NULL;
+	int ready = run_daemons_alive(daemons, why);
+
+	if (ready < 0)
+		return ready;
+	if (url &&
+	    fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), false, READY_FETCH_MS, &answer, &detail) == 0)
 		ready = json_array_size(json_object_get(answer, "sensors")) > 0;
 	json_decref(answer);
 	return ready;
 }
 
-static void stop_one(pid_t *pid)
+/*
+ * Waits for the orderly end, in which a server saves its model; a slow machine needs seconds for that. A
+ * signal (the user's second Ctrl-C) or the limit ends the waiting. False: it had to be killed.
+ */
+static bool stop_one(pid_t *pid)
 {
+	bool is_over = false;
+
 	if (*pid <= 0)
-		return;
+		return true;
 	(void)kill(*pid, SIGTERM);
-	for (unsigned waited_ms = 0; waited_ms < RUN_STOP_TIMEOUT_MS; waited_ms += 10) {
+	for (unsigned waited_ms = 0; waited_ms < STOP_TIMEOUT_MS && !is_over; waited_ms += STOP_POLL_MS) {
 		if (has_ended(pid))
-			return;
-		(void)usleep(10000);
+			return true;
+		is_over = run_signal_pending(STOP_POLL_MS) > 0;
 	}
 	(void)kill(*pid, SIGKILL);
 	(void)waitpid(*pid, NULL, 0);
 	*pid = 0;
+	return false;
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
@@ -226,10 +261,23 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 	return 0;
 }
 
+int run_daemons_end(struct run_daemons *daemons, struct reason *why)
+{
+	bool sensor_ended = stop_one(&daemons->sensor), server_ended = stop_one(&daemons->server);
+
+	if (sensor_ended && server_ended)
+		return 0;
+	return reason_set(
+		why, -ETIMEDOUT,
+		"%s did not exit in %d s and was killed; its last work is lost. --verbose shows its log",
+		sensor_ended ? "wattribute-server" : "wattribute-sensor", STOP_TIMEOUT_MS / 1000);
+}
+
 void run_daemons_stop(struct run_daemons *daemons)
 {
-	stop_one(&daemons->sensor);
-	stop_one(&daemons->server);
+	struct reason ignored;
+
+	(void)run_daemons_end(daemons, &ignored);
 	if (daemons->folder[0])
 		(void)nftw(daemons->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	daemons->folder[0] = '\0';

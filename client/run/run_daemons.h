@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A sensor and a server for the duration of one measured command, on an SQLite store in a temporary folder.
- * Only client_run.c calls it; it knows the daemons by their command lines only.
+ * client_run.c and client_calibrate.c call it; it knows the daemons by their command lines only.
  */
 #pragma once
 
@@ -13,10 +13,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define RUN_SENSOR_NAME "run"
+#define RUN_SENSOR_NAME      "run"
+#define RUN_SENSOR_WORDS_MAX 64
+#define RUN_READY_TIMEOUT_MS 60000 /* for the first reading */
 
 struct run_daemons_settings {
 	const char *sensor_config; /* file, or NULL */
+	char *const *sensor_words; /* further arguments for the sensor; NULL-ended */
+	const char *formula;       /* for the server, or NULL */
 	uint64_t interval_ms;
 	bool verbose; /* the daemons log to stderr instead of a file */
 };
@@ -32,7 +36,16 @@ struct run_daemons {
 /* 0, or a negative errno and a sentence; run_daemons_stop() in either case. */
 int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons,
 		      struct reason *why);
+/* URI of the store of both; after run_daemons_start(). */
+void run_daemons_store(const struct run_daemons *daemons, char *ret, size_t size);
+/* 0, or -ECHILD and a sentence if one of them has exited. */
+int run_daemons_alive(struct run_daemons *daemons, struct reason *why);
 /* 1: the server has seen a tick; 0: not yet; -ECHILD and a sentence if one of them has exited. */
 int run_daemons_ready(struct run_daemons *daemons, struct reason *why);
+/*
+ * Ends both and waits for them; the folder stays. The sensor first, so that its last reading is used. 0, or
+ * -ETIMEDOUT and a sentence if one had to be killed. Signals must be blocked (run_signals_block()).
+ */
+int run_daemons_end(struct run_daemons *daemons, struct reason *why);
 /* Ends both, waits for them, removes the folder. */
 void run_daemons_stop(struct run_daemons *daemons);

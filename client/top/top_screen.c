@@ -7,13 +7,23 @@
 #include <errno.h>
 #include <ncurses.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define KEY_CTRL(letter) ((letter)&0x1f)
+#define ESCAPE           27
+
+enum { PAIR_DYNAMIC = 1, PAIR_IDLE, PAIR_HEADING };
 
 int top_screen_open(void)
 {
-	SCREEN *screen = newterm(NULL, stdout, stdin);
+	const char *terminal = getenv("TERM");
+	const char *no_color = getenv("NO_COLOR");
+	SCREEN *screen;
 
+	if (!terminal || !*terminal || strcmp(terminal, "dumb") == 0)
+		return -ENOTTY;
+	screen = newterm(NULL, stdout, stdin);
 	if (!screen)
 		return -ENOTTY;
 	(void)set_term(screen);
@@ -21,74 +31,143 @@ int top_screen_open(void)
 	(void)noecho();
 	(void)keypad(stdscr, TRUE);
 	(void)curs_set(0);
+	(void)set_escdelay(50);
+	/* https://no-color.org: any value but the empty one. */
+	if ((!no_color || !*no_color) && has_colors() && start_color() == OK) {
+		(void)use_default_colors();
+		(void)init_pair(PAIR_DYNAMIC, COLOR_GREEN, -1);
+		(void)init_pair(PAIR_IDLE, COLOR_BLUE, -1);
+		(void)init_pair(PAIR_HEADING, COLOR_CYAN, -1);
+	}
 	return 0;
 }
 
+/* A pair that was not made is the terminal's own colours. */
 static attr_t style_attributes(enum top_style style)
 {
 	switch (style) {
 	case TOP_HEADING:
+		return A_BOLD | (attr_t)COLOR_PAIR(PAIR_HEADING);
+	case TOP_GROUP_LINE:
 		return A_BOLD;
 	case TOP_NOTE:
 		return A_DIM;
+	case TOP_SELECTED:
+		return A_REVERSE;
+	case TOP_BAR:
 	case TOP_PLAIN:
 		break;
 	}
 	return A_NORMAL;
 }
 
-void top_screen_draw(const struct top_view *view, size_t first_line)
+/* The parts of the bar in their colours, over the text as it stands. */
+static void paint_bar(int y, const char *text)
+{
+	const char *from = strchr(text, '['), *until = from ? strchr(from, ']') : NULL;
+
+	for (; from && from < until; from++) {
+		if (*from == '|')
+			(void)mvchgat(y, (int)(from - text), 1, A_BOLD, PAIR_DYNAMIC, NULL);
+		else if (*from == ':')
+			(void)mvchgat(y, (int)(from - text), 1, A_NORMAL, PAIR_IDLE, NULL);
+	}
+}
+
+static void draw_line(int y, const struct top_line *line)
+{
+	(void)attrset((int)style_attributes(line->style));
+	(void)mvaddstr(y, 0, line->text);
+	/* A line that is longer than the screen is wide goes on below; the next one covers it. */
+	(void)attrset((int)A_NORMAL);
+	(void)clrtoeol();
+	if (line->style == TOP_BAR)
+		paint_bar(y, line->text);
+}
+
+void top_screen_draw(const struct top_view *view, size_t first, const char *foot)
 {
 	int height = getmaxy(stdscr);
+	int n_fixed = (int)view->n_fixed < height - 1 ? (int)view->n_fixed : height - 1;
 
 	(void)erase();
-	for (int y = 0; y < height - 1 && first_line + (size_t)y < view->n_lines; y++) {
-		const struct top_line *line = &view->lines[first_line + (size_t)y];
+	for (int y = 0; y < height - 1; y++) {
+		size_t i = y < n_fixed ? (size_t)y : view->n_fixed + first + (size_t)(y - n_fixed);
 
-		(void)attrset((int)style_attributes(line->style));
-		(void)mvaddnstr(y, 0, line->text, getmaxx(stdscr));
+		(void)move(y, 0);
+		(void)clrtobot();
+		if (i < view->n_lines)
+			draw_line(y, &view->lines[i]);
 	}
+	(void)move(height - 1, 0);
+	(void)clrtobot();
 	(void)attrset((int)A_REVERSE);
-	(void)mvaddnstr(height - 1, 0, " q: quit   arrows, page up/down: scroll ", getmaxx(stdscr));
+	(void)mvaddnstr(height - 1, 0, foot, getmaxx(stdscr));
 	(void)attrset((int)A_NORMAL);
 	(void)refresh();
 }
 
-int top_screen_key(int wait_ms, int *ret_move)
+size_t top_screen_width(void)
 {
-	int page = getmaxy(stdscr) > 2 ? getmaxy(stdscr) - 2 : 1;
+	return getmaxx(stdscr) > 0 ? (size_t)getmaxx(stdscr) : 1;
+}
+
+size_t top_screen_height(void)
+{
+	return getmaxy(stdscr) > 1 ? (size_t)getmaxy(stdscr) - 1 : 1;
+}
+
+/* Lines to scroll by; 0: no such key. */
+static int64_t movement_of(int key, bool is_typing)
+{
+	int64_t page = getmaxy(stdscr) > 6 ? getmaxy(stdscr) - 6 : 1;
+
+	switch (key) {
+	case KEY_UP:
+		return -1;
+	case KEY_DOWN:
+		return 1;
+	case KEY_PPAGE:
+		return -page;
+	case KEY_NPAGE:
+		return page;
+	case KEY_HOME:
+		return -TOP_MOVE_ALL;
+	case KEY_END:
+		return TOP_MOVE_ALL;
+	default:
+		break;
+	}
+	if (is_typing)
+		return 0;
+	return key == 'k' ? -1 : key == 'j' ? 1 : key == ' ' ? page : 0;
+}
+
+struct top_input top_screen_key(int wait_ms, bool is_typing)
+{
+	struct top_input input = {TOP_KEY_NONE, 0, 0};
 	int key;
 
 	timeout(wait_ms);
 	key = getch();
-	switch (key) {
-	case KEY_UP:
-	case 'k':
-		*ret_move = -1;
-		break;
-	case KEY_DOWN:
-	case 'j':
-		*ret_move = 1;
-		break;
-	case KEY_PPAGE:
-		*ret_move = -page;
-		break;
-	case KEY_NPAGE:
-	case ' ':
-		*ret_move = page;
-		break;
-	case KEY_HOME:
-		*ret_move = -TOP_MOVE_ALL;
-		break;
-	case KEY_END:
-		*ret_move = TOP_MOVE_ALL;
-		break;
-	default:
-		*ret_move = 0;
-	}
+	input.move = movement_of(key, is_typing);
 	if (key == KEY_CTRL('Z'))
 		(void)kill(0, SIGTSTP); /* stops the caller as well */
-	return key == 'Q' || key == KEY_CTRL('C') || key == KEY_CTRL('\\') ? 'q' : key == ERR ? 0 : key;
+	else if (key == KEY_CTRL('C') || key == KEY_CTRL('\\'))
+		input.key = TOP_KEY_QUIT;
+	else if (key == KEY_RESIZE)
+		input.key = TOP_KEY_RESIZE;
+	else if (key == '\n' || key == '\r' || key == KEY_ENTER)
+		input.key = TOP_KEY_ENTER;
+	else if (key == ESCAPE)
+		input.key = TOP_KEY_ESCAPE;
+	else if (key == KEY_BACKSPACE || key == 127 || key == KEY_CTRL('H'))
+		input.key = TOP_KEY_BACKSPACE;
+	else if (input.move != 0)
+		input.key = TOP_KEY_MOVE;
+	else if (key >= ' ' && key < 256)
+		input = (struct top_input){TOP_KEY_TEXT, 0, (char)key};
+	return input;
 }
 
 void top_screen_close(void)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The known loads of `wattribute calibrate`: processes that compute until they are ended, in one cgroup per
+ * kind. Also measures how much CPU time other programs used. Called by client_calibrate.c.
+ */
+#pragma once
+
+#include "calibrate/calibrate_plan.h"
+#include "run/run_cgroup.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define CALIBRATE_LOADS_MAX 2048
+
+struct calibrate_loads {
+	const char *commands[CALIBRATE_KINDS]; /* to run instead of what is built in; NULL: none */
+	struct run_cgroup cgroups[CALIBRATE_KINDS];
+	unsigned n;
+	pid_t pids[CALIBRATE_LOADS_MAX];
+};
+
+/* 0, or a negative errno with a reason; call calibrate_loads_remove() in either case. */
+int calibrate_loads_make(struct calibrate_loads *loads, struct reason *why);
+/* Starts a phase's processes. 0 or a negative errno; processes started before the failure keep running. */
+int calibrate_loads_start(struct calibrate_loads *loads, const struct calibrate_phase *phase);
+/* Ends them. Their CPU time in seconds. */
+double calibrate_loads_end(struct calibrate_loads *loads);
+void calibrate_loads_remove(struct calibrate_loads *loads);
+
+/* CPU time used by all CPUs since the machine started, s; NAN: unknown. */
+double calibrate_busy_s(void);
+unsigned calibrate_cpus(void);
+
+/* About 10 ms of a worker's load, for tests. The result is meaningless. */
+double calibrate_compute(enum calibrate_kind kind, double *area, size_t n);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Evaluates the private store of a calibration run: the watts of each phase, and the model, which becomes the
+ * machine's calibration in the store of the user's server.
+ */
+#pragma once
+
+#include "calibrate/calibrate_plan.h"
+#include "base/reason.h"
+
+struct calibrate_result {
+	int64_t begin_ms[CALIBRATE_PHASES], end_ms[CALIBRATE_PHASES]; /* epoch */
+	int64_t settle_ms;                 /* from the start of each phase, ignored */
+	char targets[CALIBRATE_KINDS][64]; /* names of the loads in the reports */
+	char energy_source[32];
+	bool estimated;
+	struct calibrate_seen seen[REPORT_SCOPES][CALIBRATE_PHASES];
+	bool judged[REPORT_SCOPES]; /* the error of this scope is known */
+	struct calibrate_error errors[REPORT_SCOPES];
+};
+
+/*
+ * How many readings of the machine's energy the server has stored so far that lie in this phase, which runs:
+ * those that calibrate_result_read() will use. Negative errno with a sentence.
+ */
+int calibrate_result_count(const struct calibrate_result *result, unsigned phase, const char *store,
+			   const char *machine, struct reason *why);
+/* Adds up the reports and computes the errors. 0, or a negative errno with a reason. */
+int calibrate_result_read(struct calibrate_result *result, const char *store, const char *machine,
+			  struct reason *why);
+/* Stores the machine's model, from the private store `from`, as the calibration of `name` in `to`. */
+struct calibrate_place {
+	const char *from, *machine; /* URI; the machine's name there */
+	const char *to, *database;  /* URI, or NULL: make the document only; NULL: the URI's */
+	const char *name;
+	int64_t now_ms;
+};
+int calibrate_result_store(const struct calibrate_result *result, const struct calibrate_place *place,
+			   struct reason *why);

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The last minute of watts of each target, for sparklines. Pure: the caller says what time it is.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TOP_HISTORY_CELLS   20
+#define TOP_HISTORY_CELL_MS 3000
+
+struct top_history;
+
+/* NULL if out of memory; every function takes NULL as a history without anything. */
+struct top_history *top_history_new(void);
+void top_history_free(struct top_history *history);
+/* Adds a figure of a machine's target at a time in milliseconds, which does not go back. */
+void top_history_add(struct top_history *history, const char *machine, const char *target, int64_t time_ms,
+		     double watts);
+/* The means of the cells until `time_ms`, the newest last; NAN where there is none. */
+void top_history_read(const struct top_history *history, const char *machine, const char *target,
+		      int64_t time_ms, double ret[TOP_HISTORY_CELLS]);
+/* Forgets what had no figure for a minute. */
+void top_history_expire(struct top_history *history, int64_t time_ms);
