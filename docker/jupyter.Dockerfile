@@ -5,7 +5,7 @@
 FROM debian:trixie-slim
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	jupyter-notebook python3-ipykernel python3-matplotlib python3-pandas python3-pymongo \
-	&& rm -rf /var/lib/apt/lists/* \
+	&& rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
 	&& useradd --create-home --shell /bin/bash jovyan
 COPY notebooks /home/jovyan/work
 USER jovyan

@@ -13,7 +13,7 @@ FROM debian:trixie-slim
 COPY --from=build /build/wattribute-server /usr/local/sbin/
 COPY --from=build /build/wattribute /usr/local/bin/
 COPY scripts/install-deps.sh /tmp/
-RUN /tmp/install-deps.sh tls run /usr/local/sbin/wattribute-server /usr/local/bin/wattribute && rm -rf /tmp/install-deps.sh /var/lib/apt/lists/* \
+RUN /tmp/install-deps.sh tls run /usr/local/sbin/wattribute-server /usr/local/bin/wattribute && rm -rf /tmp/install-deps.sh /var/lib/apt/lists/* /var/cache/apt/* \
 	&& useradd --system --no-create-home --shell /usr/sbin/nologin wattribute \
 	&& install -d -o wattribute -g wattribute /var/lib/wattribute
 USER wattribute
@@ -21,4 +21,7 @@ WORKDIR /var/lib/wattribute
 ENV WATTRIBUTE_INPUT=mongodb://mongobase:27017 WATTRIBUTE_LISTEN=0.0.0.0:4443
 EXPOSE 4443
 STOPSIGNAL SIGTERM
+# With --web-config (TLS) or another port: --health-cmd, or --no-healthcheck.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+	CMD ["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/4443 && printf 'GET /healthz HTTP/1.0\\r\\nHost: 127.0.0.1\\r\\n\\r\\n' >&3 && grep -q ' 200 ' <&3"]
 ENTRYPOINT ["/usr/local/sbin/wattribute-server"]

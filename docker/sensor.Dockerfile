@@ -12,7 +12,7 @@ RUN make -C /source -s BUILD=/build /build/wattribute-sensor && strip /build/wat
 FROM debian:trixie-slim
 COPY --from=build /build/wattribute-sensor /usr/local/sbin/
 COPY scripts/install-deps.sh /tmp/
-RUN /tmp/install-deps.sh run /usr/local/sbin/wattribute-sensor && rm -rf /tmp/install-deps.sh /var/lib/apt/lists/* \
+RUN /tmp/install-deps.sh run /usr/local/sbin/wattribute-sensor && rm -rf /tmp/install-deps.sh /var/lib/apt/lists/* /var/cache/apt/* \
 	&& useradd --system --no-create-home --shell /usr/sbin/nologin wattribute \
 	&& install -d -o wattribute -g wattribute /var/lib/wattribute
 VOLUME /var/lib/wattribute
