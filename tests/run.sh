@@ -5,14 +5,15 @@
 #   installing what is missing. With patterns only the tests of that ring whose name holds one of them:
 #   tests/run.sh unit share; tests/run.sh system 030.
 # Every test program and script prints TAP ("ok 1 - what", "not ok 2 - what", "ok 3 - what # SKIP why").
-# One that prints no TAP or exits non-zero without a "not ok" counts as a failure. Last line: N passed, N failed, N skipped.
+# One that prints no TAP or exits non-zero without a "not ok" counts as a failure. The failed ones stand once more at the end.
+# Last line: N passed, N failed, N skipped.
 set -u
 cd "$(dirname "$0")/.."
 export TOP=$PWD BUILD=${BUILD:-$PWD/build}
 export CMOCKA_MESSAGE_OUTPUT=TAP
 logs=$BUILD/test-logs
 jobs=$(nproc)
-passed=0 failed=0 skipped=0 times=
+passed=0 failed=0 skipped=0 times= failures=
 patterns= matched=
 
 # wanted NAME: is this test of the ring asked for?
@@ -23,6 +24,14 @@ wanted() {
 		case ${1#*/} in *"$pattern"*) return 0 ;; esac
 	done
 	return 1
+}
+
+# failures_of LOG: its failed tests; a reason that stands below the line (cmocka's) comes along
+failures_of() {
+	awk '/^not ok / { if (tolower($0) ~ /# *skip/) next; if (line != "") print line; line = $0; below = 0; next }
+		line != "" && line !~ /\)$/ && /^#/ && below < 2 { sub(/^# */, ""); line = line " | " $0; below++; next }
+		line != "" { print line; line = "" }
+		END { if (line != "") print line }' "$1" | cut -c 1-300 | head -n 12
 }
 
 # one NAME COMMAND...: runs a test, keeps its output in a log, counts its TAP lines
@@ -48,6 +57,7 @@ one() {
 	printf '%-44s %4d passed %3d failed %3d skipped %4d s\n' "$name" "$p" "$f" "$s" $((SECONDS - start))
 	grep -i -E '^(not )?ok .*# *SKIP' "$log" | sed 's/^/    /'
 	if [ "$f" != 0 ]; then
+		failures+=$(failures_of "$log" | sed "s,^,  $name: ,")$'\n'
 		grep -E '^not ok ' "$log" | grep -v -i -E '# *SKIP' | sed 's/^/    /'
 		tail -n "${TEST_TAIL:-25}" "$log" | sed 's/^/    | /'
 	fi
@@ -57,6 +67,7 @@ build() {
 	if ! make -s -j"$jobs" "$@" >"$BUILD/make.log" 2>&1; then
 		tail -40 "$BUILD/make.log"
 		echo "not built: make $*"
+		failures+="  not built: make $*"$'\n'
 		failed=$((failed + 1))
 		return 1
 	fi
@@ -127,6 +138,8 @@ while [ $# -gt 0 ]; do
 		exit 2
 	}
 done
+# Once more at the end, which is all that some summaries show.
+if [ -n "$failures" ]; then printf 'failed:\n%s' "$(printf %s "$failures" | head -n 40)"$'\n'; fi
 echo "longest: $(printf %s "$times" | sort -rn | head -n 8 | paste -s -d , | sed 's/,/, /g'); all: $SECONDS s"
 if [ $skipped != 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
 [ $failed = 0 ]

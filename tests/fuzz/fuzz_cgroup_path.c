@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Cgroup paths as anybody may name them; the first byte chooses a prefix length. */
 #include "cgroup/identity.h"
+#include "base/text.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static void check(const char *path, size_t prefix)
 	size_t length = strlen(path), name = strlen(id.name);
 	if (id.root_length > length || (id.root_length > 0) != (id.role != IDENTITY_ROLE_NONE))
 		abort();
-	if (identity_sanitise(id.name, name, clean, sizeof(clean)) != name || strcmp(clean, id.name) != 0)
+	if (text_escape(id.name, name, clean, sizeof(clean)) != name || strcmp(clean, id.name) != 0)
 		abort();
 	if (id.short_id[0] && !container_file_is_id(id.id, strlen(id.id)))
 		abort();

@@ -34,7 +34,7 @@ static void check_decoded(const struct report_decoded *decoded, const struct rep
 			abort();
 }
 
-/* A document whose layout is known now says the same as before. */
+/* A document whose names are known now is decoded as before. */
 static void decode_again(const uint8_t *data, size_t size, struct report_names *names,
 			 struct report_decoded *decoded)
 {

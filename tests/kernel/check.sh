@@ -3,7 +3,7 @@
 # One kernel of the ring, judged: boots it with what was built here, runs the parts of guest.sh and passes their TAP on, each line with
 # the boot that it is of. usage: check.sh NAME [short | CPUS PART...]        (names: ring.sh names; short: one boot of the
 # essentials; PART: see guest.sh)
-# Needs `make all kernel-programs`. Skipped with the reason where QEMU 10 or the kernel cannot be had.
+# Needs `make all kernel-programs`. RING_KEEP=FOLDER keeps the consoles. Skipped with the reason where QEMU 10 or the kernel cannot be had.
 set -u
 . "$(dirname "$0")/../lib/tap.sh"
 name=${1:?usage: check.sh NAME [short | CPUS PART...]}
@@ -21,7 +21,7 @@ reason=$("$here/ring.sh" fetch "$name" 2>&1 >/dev/null) || skip_all "$reason"
 
 unit_programs=$(cd "$built/tests/unit/sensor/source" 2>/dev/null && ls test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy 2>/dev/null |
 	sed "s,^,$built/tests/unit/sensor/source/,")
-programs="$built/wattribute $built/wattribute-sensor $built/wattribute-server $built/tests/kernel/lives $built/tests/kernel/verify"
+programs="$built/wattribute $built/wattribute-sensor $built/wattribute-server $built/tests/kernel/lives $built/tests/kernel/verify $built/tests/bench/pingpong"
 root=$state/root-$arch
 make_root() {
 	rm -rf "$root" "$root.cpio"
@@ -35,7 +35,7 @@ fi
 
 # boot LABEL CPUS KERNEL-WORDS PARTS...
 boot() {
-	local label=$1 cpus=$2 append=$3 overlay=$TAP_DIR/overlay status line
+	local label=$1 cpus=$2 append=$3 overlay=$TAP_DIR/overlay status line begin=$SECONDS
 	shift 3
 	rm -rf "$overlay"
 	mkdir -p "$overlay/tests/lib" "$overlay/tests/fake" "$overlay/objects"
@@ -45,8 +45,9 @@ boot() {
 	cp "$state"/objects/*.o "$overlay/objects/" 2>/dev/null
 	echo "$*" >"$overlay/parts"
 	printf 'LIVES_SECONDS=%s TOP=/ BUILD=/ exec bash /guest\n' "${LIVES_SECONDS:-6}" >"$overlay/job"
-	RING_CPUS=$cpus RING_APPEND=$append RING_SECONDS=${RING_SECONDS:-600} "$here/ring.sh" boot "$name" "$root" "$overlay" >"$TAP_DIR/console"
+	RING_CPUS=$cpus RING_APPEND=$append RING_SECONDS=${RING_SECONDS:-900} "$here/ring.sh" boot "$name" "$root" "$overlay" >"$TAP_DIR/console"
 	status=$?
+	[ -z "${RING_KEEP:-}" ] || cp "$TAP_DIR/console" "$RING_KEEP/$name-${label// /-}"
 	while IFS= read -r line; do
 		case $line in
 		'ok '[0-9]*)
@@ -62,6 +63,9 @@ boot() {
 	done < <(sed 's/^VERIFY //' "$TAP_DIR/console")
 	ok "$name, $label: the guest ran to its end (status $status)" grep -q '^ring: the job ended' "$TAP_DIR/console" ||
 		tail -n 20 "$TAP_DIR/console" | sed 's/^/# /'
+	is "$(grep -c -E '^(not )?ok [0-9]' "$TAP_DIR/console")" "$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$TAP_DIR/console")" \
+		"$name, $label: no result is lost on its way here"
+	echo "# $name, $label: $((SECONDS - begin)) s"
 }
 
 if [ "${2:-}" = short ]; then
@@ -70,13 +74,9 @@ elif [ $# -gt 2 ]; then
 	shift
 	boot "$1 CPUs" "$1" "${RING_APPEND:-}" "${@:2}"
 else
-	boot '1 CPU' 1 '' verify counts
-	boot '2 CPUs' 2 '' counts others units energy rights denied hotplug
-	[ "$arch" != amd64 ] || boot 'suspend' 2 '' suspend
-	boot 'a CPU comes' 2 maxcpus=1 newcomer
+	boot '2 CPUs' 2 '' fresh others units energy rights denied hotplug locked
+	boot '1 CPU of 2' 2 maxcpus=1 verify counts newcomer $([ "$arch" != amd64 ] || echo suspend)
 	boot '8 CPUs' 8 '' counts
-	boot 'fresh v2' 2 '' fresh counts
-	boot 'hybrid' 2 '' hybrid counts
-	boot 'v1' 2 '' v1 counts
+	boot 'v1, hybrid' 2 '' v1 counts hybrid counts
 fi
 done_testing

@@ -42,16 +42,13 @@ class Run:
         )
 
 
-def near(run, event, limit, group=None, own=None, binding=True):
+def near(run, event, limit, group=None, own=None):
     """own: what the same loads counted in another run, where their own event shared no counter."""
     own = own or run.own
     worst = max(abs(run.total("/" + name, event, group) / true - 1) if true else 9 for name, true in own.items()) if own else 9
     what = "%s: %s%s is what the loads counted (off by %.3f %%, limit %.1f %%)" % (
         run.name, event, " in " + group if group else "", 100 * worst, 100 * limit)
-    if binding:
-        verdict(worst <= limit, what)
-    else:
-        print("# " + what + ("" if worst <= limit else ": BEYOND IT"))
+    verdict(worst <= limit, what)
 
 
 for by in "perf", "bpf":
@@ -82,8 +79,7 @@ for by in "perf", "bpf":
     verdict(shared, "nine-%s: the events had to share counters, and the reports say so" % by)
     for group, event in enumerate(("armv8_pmuv3/inst_retired/", "INST_RETIRED", "r08", "armv8_pmuv3/event=0x08/",
                                    "PERF_COUNT_HW_INSTRUCTIONS", "arm_ac57::INST_RETIRED"), 1):
-        # By BPF each stretch between two switches is scaled alone: one in which the event did not run is lost.
-        near(run, event, 0.02, "g%d" % group, Run("truth").own, binding=by == "perf")
+        near(run, event, 0.02, "g%d" % group, Run("truth").own)
     run = Run("lacks-" + by)
     near(run, "armv8_pmuv3/inst_retired/", 0.005)
     verdict("PERF_COUNT_HW_CACHE_LL" in run.log and "l3d_cache" in run.log, "lacks-%s: each missing event is named" % by)

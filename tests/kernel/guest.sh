@@ -7,13 +7,15 @@
 #   verify      what the verifier says of the program as each clang compiled it (/objects/*.o)
 #   units       the unit tests that need this kernel
 #   hotplug     CPUs offline and online between two looks and for longer, by BPF and perf; the energy event moves on
+#   slowdown    what counting costs a switch between two cgroups
 #   suspend     the machine sleeps and comes back
 #   newcomer    a CPU that was not there at the start
 #   energy      sensor, SQLite, server, recap: joules against truth
 #   rights      root, CAP_BPF and CAP_PERFMON, neither
 #   denied      no BTF, no /dev/shm, no user nobody
-#   fresh       a v2 tree on which no controller was ever enabled
-#   v1, hybrid  other layouts of cgroups (the layout without these words is v2)
+#   locked      what is said where the kernel is locked down for confidentiality, from here on until it is booted again
+#   fresh       counts on a v2 tree on which no controller was ever enabled: the first part; then one is
+#   v1, hybrid  the layout of cgroups for the parts that follow; before, it is v2
 set -u
 TAP_PATIENCE=${TAP_PATIENCE:-20}
 TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -26,31 +28,39 @@ chmod 777 "$work"
 events='-e perf::PAGE-FAULTS -e perf::CONTEXT-SWITCHES -e task-clock'
 has() { [[ " $parts " == *" $1 "* ]]; }
 
-mount_cgroups() {
-	if has v1; then
-		mount -t tmpfs none /sys/fs/cgroup
-		mkdir /sys/fs/cgroup/perf_event /sys/fs/cgroup/cpuacct
-		mount -t cgroup -o perf_event none /sys/fs/cgroup/perf_event
-		mount -t cgroup -o cpuacct none /sys/fs/cgroup/cpuacct
-		root=/sys/fs/cgroup/perf_event
-	elif has hybrid; then
-		mount -t tmpfs none /sys/fs/cgroup
-		mkdir /sys/fs/cgroup/unified /sys/fs/cgroup/cpuacct
-		mount -t cgroup2 none /sys/fs/cgroup/unified
-		mount -t cgroup -o cpuacct none /sys/fs/cgroup/cpuacct
-		root=/sys/fs/cgroup/unified
-	else
-		mount -t cgroup2 none /sys/fs/cgroup
-		root=/sys/fs/cgroup
-	fi
-	has fresh || echo +cpu >$root/cgroup.subtree_control 2>/dev/null
-	mkdir -p /dev/shm
-	has denied || mount -t tmpfs none /dev/shm
+# mount_layout v2 | v1 | hybrid: sets $root, where events are counted, and $layout, for the lines of the tests
+mount_layout() {
+	local base=/sys/fs/cgroup
+	[ ! -w "${root:-}/cgroup.subtree_control" ] || echo -cpu >"$root/cgroup.subtree_control" 2>/dev/null
+	while umount $base/* 2>/dev/null || umount $base 2>/dev/null; do :; done
+	layout=$1 root=$base
+	case $1 in
+	v1)
+		mount -t tmpfs none $base
+		mkdir $base/perf_event
+		root=$base/perf_event
+		# A hierarchy that has just been given up is not free at once. In one, so that the scheduler's account lies beside.
+		wait_for 10 mount -t cgroup -o perf_event,cpuacct none $root
+		;;
+	hybrid)
+		mount -t tmpfs none $base
+		mkdir $base/unified $base/cpuacct
+		root=$base/unified
+		mount -t cgroup2 none $root
+		wait_for 10 mount -t cgroup -o cpuacct none $base/cpuacct
+		;;
+	v2) mount -t cgroup2 none $base ;;
+	esac
 }
 if [ -e /parts ]; then
-	mount_cgroups
+	root=
+	mount_layout v2
+	has fresh || echo +cpu >$root/cgroup.subtree_control
+	mount -t securityfs none /sys/kernel/security 2>/dev/null
+	mkdir -p /dev/shm
+	has denied || mount -t tmpfs none /dev/shm
 else
-	root=/sys/fs/cgroup/unified
+	root=/sys/fs/cgroup/unified layout=here
 	[ -w $root/cgroup.procs ] || root=/sys/fs/cgroup
 fi
 
@@ -72,36 +82,56 @@ sensor_end() {
 counts_by() { grep -q "activity per container: $2" "$work/$1.log"; }
 
 # against_truth CSV TRUTH COLUMN PERCENT SLACK: each cgroup's sum of the CSV's column, and that of all, beside the loads' own count
-# (nested ones as one). Prints what is off, and a line for all.
+# (nested ones as one). Switches may be one more for each task that ended. Time may be more by the interrupts of all CPUs, which the
+# scheduler leaves out (column time; used: for those who count as it does). Prints what is off, and a line for all.
 against_truth() {
 	awk -F, -v percent="$4" -v slack="$5" -v column="$3" -v truth_file="$2" '
 		function group(name) { if (name ~ /^c0ffee/) return "nest"; return name }
-		BEGIN {
-			n = split("faults switches time", names, " ")
-			for (i = 1; i <= n; i++) if (names[i] == column) at = i + 1
-			while ((getline line < truth_file) > 0) { split(line, field, " "); truth[group(field[1])] += field[at] }
-			events["faults"] = "perf::PAGE-FAULTS"; events["switches"] = "perf::CONTEXT-SWITCHES"; events["time"] = "task-clock"
+		function is_off(counted, true, over) {
+			return counted < true * (1 - percent / 100) - slack || counted > (true + over) * (1 + percent / 100) + slack
 		}
-		FNR == 1 { for (i = 1; i <= NF; i++) if ($i == events[column] || (column == "time" && $i == "cpu_time_ns")) value = i; next }
+		BEGIN {
+			at["faults"] = 2; at["switches"] = 3; at["time"] = at["used"] = 4
+			while ((getline line < truth_file) > 0) {
+				split(line, field, " ")
+				if (field[1] == "irq") irq = column == "time" ? field[4] : 0
+				else { truth[group(field[1])] += field[at[column]]; tasks[group(field[1])] += field[5] }
+			}
+			events["faults"] = "perf::page-faults"; events["switches"] = "perf::context-switches"
+			events["time"] = "task-clock"; events["used"] = "cpu_time_ns"
+		}
+		FNR == 1 { for (i = 1; i <= NF; i++) if (tolower($i) == events[column]) value = i; next }
 		$3 ~ /^c0ffee/ { counted["nest"] += $value }
 		$3 ~ /wattribute-lives\// { name = $3; sub(/.*wattribute-lives\//, "", name); counted[group(name)] += $value }
 		END {
 			for (name in truth) {
-				all += truth[name]; seen += counted[name]
-				off = counted[name] - truth[name]
-				if (off < 0) off = -off
-				if (off > truth[name] * percent / 100 + slack) {
-					printf "%s: %.0f counted, %.0f in truth\n", name, counted[name], truth[name]; bad = 1
-				}
+				all += truth[name]; seen += counted[name]; ended += tasks[name]
+				if (!is_off(counted[name], truth[name], column == "switches" ? tasks[name] : irq)) continue
+				printf "%s: %.0f counted, %.0f in truth\n", name, counted[name], truth[name]
+				if (column != "time") bad = 1 # for the scheduler, what a host takes in a switch belongs to the next task
 			}
-			printf "%s of all: %.0f counted, %.0f in truth: %+.2f %%\n", column, seen, all, all > 0 ? (seen / all - 1) * 100 : 0
-			exit bad || all == 0
+			if (all == 0 || is_off(seen, all, column == "switches" ? ended : irq)) bad = 1
+			printf "%s of all: %.0f counted, %.0f in truth: %+.2f %%", column, seen, all, (all > 0 ? (seen / all - 1) * 100 : 0)
+			if (column == "time") printf ", interrupts %.2f %%", (all > 0 ? irq / all * 100 : 0)
+			printf "\n"
+			exit bad
 		}' "$1"
 }
 
-# The clocks of a guest differ by what the host takes from a CPU between two looks at them: time is judged as a sum, in three tries.
+# are_near CSV PERCENT COLUMN...: of the tries, this one is good
+are_near() {
+	local csv=$1 percent=$2 column
+	shift 2
+	for column; do
+		case $column in
+		time) against_truth "$work/counts-$csv" "$truth.time" time "$percent" 3e6 >/dev/null || return 1 ;;
+		used) ;;
+		*) against_truth "$work/counts-$csv" "$truth" "$column" "$percent" 8 >/dev/null || return 1 ;;
+		esac
+	done
+}
 try_counts() {
-	local source=$1 columns=$2 column csv=core.csv tries=3 percent=0.5 time_percent=1
+	local source=$1 columns=$2 column csv=core.csv percent=0.5 truth=$work/truth on="on $layout" how tries=3
 	[ "$source" != cpustat ] || csv=cpustat.csv
 	[ "$source" = bpf ] || percent=1
 	while :; do
@@ -112,29 +142,38 @@ try_counts() {
 			sensor_end
 			return
 		fi
-		ok "$source: the loads ran" sh -c "lives $root/wattribute-lives ${LIVES_SECONDS:-6} >$work/truth"
+		# Opening perf events takes long on a busy machine.
+		case $source in
+		bpf) how= ;;
+		perf) how='LIVES_WAIT=8 LIVES_LATE=1' ;; # begins with the opening of its events
+		cpustat) how=LIVES_WAIT=8 ;;             # reads what the kernel has counted since the cgroup's birth
+		esac
+		ok "$source: the loads ran" sh -c "$how lives $root/wattribute-lives ${LIVES_SECONDS:-6} >$truth"
 		sleep 1.5
 		sensor_end
 		lives $root/wattribute-lives 0
-		[ "$source" = bpf ] || sed -i '/^life-/d; /^to /d; /^from /d' "$work/truth"
+		[ "$source" = bpf ] || sed -i '/^life-/d; /^to /d; /^from /d' "$truth"
+		# The scheduler sees another part of a switch: two that do nothing else are left out.
+		grep -v '^p[io]ng ' "$truth" >"$truth.time"
+		# A host that takes the CPU in the middle of a switch moves counts between tasks: three tries for the close bounds.
 		tries=$((tries - 1))
-		[ $tries -gt 0 ] && [[ $columns == *time* ]] &&
-			! against_truth "$work/counts-$source/$csv" "$work/truth" time 100 1e15 | sum_is_near $time_percent && continue
-		break
+		[ $tries -gt 0 ] && ! are_near "$source/$csv" $percent $columns || break
 	done
 	for column in $columns; do
 		case $column in
 		time)
-			ok "$source: CPU time of all loads within $time_percent % of their own count" sum_of "$source/$csv" time "$time_percent" ;;
+			ok "$source $on: CPU time of all loads within 3 % of the scheduler's, interrupts apart" \
+				against_truth "$work/counts-$source/$csv" "$truth.time" time 3 3e6 ;;
+		used)
+			ok "$source $on: CPU time of each load within $percent % of the scheduler's" \
+				against_truth "$work/counts-$source/$csv" "$truth.time" used $percent 3e6 ;;
 		*)
-			ok "$source: $column of each load within $percent % of its own count" \
-				against_truth "$work/counts-$source/$csv" "$work/truth" "$column" $percent 8 ;;
+			ok "$source $on: $column of each load within $percent % of its own count" \
+				against_truth "$work/counts-$source/$csv" "$truth" "$column" $percent 8 ;;
 		esac
-		sed 's/^/# /' "$TAP_DIR/ok.out" | tail -n 1
+		sed 's/^/# /' "$TAP_DIR/ok.out"
 	done
 }
-sum_is_near() { awk -v percent="$1" '/ of all:/ { off = $(NF - 1); sub(/^\+/, "", off); if (off < 0) off = -off; print; exit off > percent }'; }
-sum_of() { against_truth "$work/counts-$1" "$work/truth" "$2" 100 1e15 | sum_is_near "$3"; }
 
 part_counts() {
 	try_counts bpf "faults switches time"
@@ -142,7 +181,7 @@ part_counts() {
 # These do not hear of a cgroup at its birth: the long loads, which begin before they are known.
 part_others() {
 	try_counts perf "faults switches time"
-	try_counts cpustat time
+	try_counts cpustat used
 }
 part_verify() { verify /objects/*.o | sed "s/^/VERIFY /"; }
 part_units() {
@@ -193,16 +232,23 @@ wait_ticks() {
 		sleep 0.4
 	done
 }
-# What the cgroup used in six ticks by its cpu.stat, and what was counted in them.
-hot_is_true() {
-	local name=$1 first before used counted
-	first=$(n_ticks "$name") before=$(sed -n 's/usage_usec //p' $root/wattribute-hot/cpu.stat)
-	wait_ticks "$name" 8
-	used=$(($(sed -n 's/usage_usec //p' $root/wattribute-hot/cpu.stat) - before))
-	counted=$(grep '"target":"[^"]*wattribute-hot"' "$work/$name.jsonl" | tail -n +$((first + 1)) |
-		sed -n 's/.*"task-clock":\([0-9.]*\).*/\1/p' | awk '{ sum += $1 } END { printf "%.0f", sum / 1000 }')
-	echo "# wattribute-hot: $used us used, $counted counted"
-	awk -v used="$used" -v counted="$counted" 'BEGIN { exit !(used > 500000 && counted > 0.85 * used && counted < 1.15 * used) }'
+# Loads that begin and end while the sensor NAME, of SOURCE, runs: are their faults counted, on all CPUs, whatever was before? Not by
+# ticks, which are late on a starved machine.
+is_counted() {
+	local name=$1 source=$2 how=
+	[ "$source" = bpf ] || how='LIVES_WAIT=8'
+	# shellcheck disable=SC2086
+	env $how lives $root/wattribute-lives 2 >"$work/truth"
+	wait_ticks "$name" 3
+	lives $root/wattribute-lives 0
+	[ "$source" = bpf ] || sed -i '/^life-/d; /^to /d; /^from /d' "$work/truth"
+	awk 'BEGIN { print "a,b,target,perf::PAGE-FAULTS" }
+		match($0, /"target":"[^"]*"/) {
+			name = substr($0, RSTART + 10, RLENGTH - 11); sum = 0; rest = $0
+			while (match(rest, /"perf::PAGE-FAULTS":[0-9.]+/)) { sum += substr(rest, RSTART + 20, RLENGTH - 20); rest = substr(rest, RSTART + RLENGTH) }
+			if (name ~ /wattribute-lives|^c0ffee/) printf ",,%s,%.0f\n", name, sum
+		}' "$work/$name.jsonl" >"$work/after.csv"
+	against_truth "$work/after.csv" "$work/truth" faults 1 8
 }
 # Counted as before: the median of the last four ticks against the first four's. Ticks are kept apart by their numbers.
 as_before() {
@@ -244,7 +290,6 @@ try_hotplug() {
 	wait_ticks "hot-$source" 8
 	ok "$source, CPU offline and online between two looks: the machine is counted as before" as_before "$file" all
 	sed -n 's/^# //p' "$TAP_DIR/ok.out" | sed 's/^/# /'
-	ok "$source, the same: the cgroup is counted" hot_is_true "hot-$source"
 	gaps=$(lines_with "hot-$source" "CPU $cpu was offline: its events are open again")
 	ok "$source: the gap is logged: $gaps" gaps_are 1 "$gaps"
 	note "$(grep "was offline" "$work/hot-$source.log" | tail -n 1)"
@@ -253,11 +298,20 @@ try_hotplug() {
 	wait_ticks "hot-$source" 3
 	echo 1 >/sys/devices/system/cpu/cpu$cpu/online
 	wait_ticks "hot-$source" 3
-	ok "$source, CPU offline for ticks: the cgroup is counted" hot_is_true "hot-$source"
+	hot_end
+	ok "$source, CPU offline and back twice: every load is counted" is_counted "hot-$source" "$source"
+	sed 's/^/# /' "$TAP_DIR/ok.out"
 	more=$(($(lines_with "hot-$source" "CPU $cpu was offline: its events are open again") - gaps))
 	ok "$source: this gap is logged as well: $more" gaps_are 1 "$more"
 	sensor_end
-	hot_end
+	ok "$source: each gap is in lost once" lost_is "$file" "$((gaps + more))"
+}
+# lost_is FILE N: what the last report of the machine says
+lost_is() {
+	local lost
+	lost=$(grep '"target":"all"' "$1" | tail -n 1 | sed -n 's/.*"lost":{[^}]*"read":\([0-9]*\).*/\1/p')
+	echo "lost.read is ${lost:-0}, and $2 gaps were logged"
+	[ "${lost:-0}" = "$2" ]
 }
 # What a CPU had counted until it went offline is not lost.
 try_last_counts() {
@@ -265,10 +319,10 @@ try_last_counts() {
 	cpu=$(last_cpu)
 	sensor_start "last-$source" "$source" -f 1000
 	(
-		sleep 3.3
+		sleep 10.3
 		echo 0 >/sys/devices/system/cpu/cpu$cpu/online
 	) &
-	lives $root/wattribute-lives 5 >"$work/truth"
+	LIVES_WAIT=8 lives $root/wattribute-lives 5 >"$work/truth"
 	sleep 2.5
 	sensor_end
 	echo 1 >/sys/devices/system/cpu/cpu$cpu/online
@@ -306,6 +360,26 @@ part_hotplug() {
 	energy_moves_on
 }
 
+# The least of many: what the machine does beside it only adds.
+least_ns() { sort -n | head -n 1; }
+part_slowdown() {
+	local way turn
+	for turn in 1 2; do
+		for way in none bpf perf; do
+			[ $way = none ] || sensor_start "slow-$way-$turn" $way -f 1000
+			pingpong $root 1000 10 >"$work/rounds"
+			# The sensor finds the two cgroups in the first half.
+			tail -n +$(($(wc -l <"$work/rounds") / 2 + 1)) "$work/rounds" >>"$work/slow-$way"
+			[ $way = none ] || sensor_end
+		done
+	done
+	local none bpf perf
+	none=$(least_ns <"$work/slow-none") bpf=$(least_ns <"$work/slow-bpf") perf=$(least_ns <"$work/slow-perf")
+	note "ns of a switch, least: $none with no sensor, $bpf with BPF, $perf with perf"
+	ok "BPF adds no more to a switch than perf does" awk -v none="$none" -v bpf="$bpf" -v perf="$perf" \
+		'BEGIN { exit !(none > 0 && bpf > 0 && bpf - none <= 1.1 * (perf - none)) }'
+}
+
 part_suspend() {
 	local source gaps
 	for source in bpf perf; do
@@ -318,11 +392,12 @@ part_suspend() {
 		wait_ticks "sleep-$source" 8
 		ok "$source: after it the machine is counted as before" as_before "$work/sleep-$source.jsonl" all
 		sed -n 's/^# /# /p' "$TAP_DIR/ok.out"
-		ok "$source: after it the cgroup is counted" hot_is_true "sleep-$source"
+		hot_end
+		ok "$source: after it every load is counted" is_counted "sleep-$source" "$source"
+		sed 's/^/# /' "$TAP_DIR/ok.out"
 		gaps=$(lines_with "sleep-$source" 'offline: .* are open again')
 		ok "$source: the gap is logged: $gaps" gaps_are 1 "$gaps"
 		sensor_end
-		hot_end
 	done
 }
 
@@ -353,7 +428,7 @@ newcomer_counts() {
 		before=$(ticks_of "$1" $target | sed -n '2,4p' | median)
 		after=$(ticks_of "$1" $target | tail -n 5 | head -n 4 | median)
 		echo "$target: $before CPUs before, $after after"
-		awk -v before="$before" -v after="$after" 'BEGIN { exit !(before > 0.2 && before < 1.2 && after > 1.6 * before) }' || return 1
+		awk -v before="$before" -v after="$after" 'BEGIN { exit !(before > 0.05 && before < 1.2 && after > 1.6 * before) }' || return 1
 	done
 }
 
@@ -366,8 +441,16 @@ make_fake_power() {
 	echo config:0-7 >"$faults/format/event"
 	echo event=0x02 >"$faults/events/ref-cycles"
 }
+# announce NAME BEGIN END: asks the server for a run's recap, as a container's runner does; prints the answer
+announce() {
+	exec 5<>/dev/tcp/127.0.0.1/4499 || return 1
+	printf 'POST /rapls2/joules?name=%s&begin=%s&end=%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' \
+		"$@" >&5
+	timeout 60 cat <&5
+	exec 5<&-
+}
 part_energy() {
-	local server got truth
+	local server got truth begin
 	make_fake_power
 	wattribute-sensor -n joules --sysfs-root "$work/sys" -s rapl -o -e RAPL_ENERGY_PKG -c core -e faults/ref-cycles/ -f 500 \
 		--store "sqlite:$work/store.db" --state-dir "$work" >"$work/joules.log" 2>&1 &
@@ -378,22 +461,27 @@ part_energy() {
 		--listen 127.0.0.1:4499 --poll 100ms --discover 500ms >"$work/server.log" 2>&1 &
 	server=$!
 	on_exit "stop_process $server"
+	# A counter that stands still for a tick is taken for a broken one: something always faults a little.
+	while :; do true & sleep 0.1; done >/dev/null 2>&1 &
+	on_exit "kill $!"
+	begin=$EPOCHREALTIME
 	lives $root/wattribute-lives 4 >"$work/truth"
 	sleep 2
+	like "$(announce c0ffeec0ffee "$begin" "$EPOCHREALTIME")" '200 OK' \
+		'the run is announced, and answered'
 	lives $root/wattribute-lives 0
-	wait_for 30 sh -c "wattribute recap -s http://127.0.0.1:4499 -m joules --json | grep -q c0ffee"
 	wattribute recap -s http://127.0.0.1:4499 -m joules --json --limit 100 >"$work/recap.json" 2>&1
 	sensor_end
 	sleep 1
 	kill $server
 	wait $server
 	is $? 0 'the server ends cleanly'
-	wattribute export --store "sqlite:$work/power.db" --output "$work/power.csv"
+	wattribute export --store "sqlite:$work/power.db" --output "$work/power.csv" 2>"$work/export.log"
 	ok 'each of the long loads has its joules, within 2 % of the truth' joules_are_true
 	sed 's/^/# /' "$TAP_DIR/ok.out"
 	truth=$(awk '/^c0ffee/ { sum += $2 } END { printf "%.4f", sum * 0.0001 }' "$work/truth")
 	like "$(cat "$work/recap.json")" 'c0ffee' 'the recap lists the container that ended'
-	got=$(tr ',{}' '\n\n\n' <"$work/recap.json" | grep -A 40 c0ffee | sed -n 's/.*"energy[^"]*": *\([0-9.]*\).*/\1/p' | head -n 1)
+	got=$(grep -A 40 '"name": "c0ffee' "$work/recap.json" | sed -n 's/.*"total": *\([0-9.]*\).*/\1/p' | head -n 1)
 	ok "the recap has its energy: $got J, true $truth J" awk -v got="${got:-0}" -v truth="$truth" \
 		'BEGIN { e = got - truth; if (e < 0) e = -e; exit !(truth > 0 && e < 0.03 * truth) }'
 }
@@ -404,7 +492,7 @@ joules_are_true() {
 		$3 ~ /wattribute-lives|c0ffee/ { joules[group($3)] += $9 }
 		END {
 			for (name in truth) {
-				if (name ~ /^(life|ping|pong)/) continue
+				if (name ~ /^(life|ping|pong|irq|to$|from$)/) continue # brief: in a tick with others
 				off = joules[name] - truth[name]; if (off < 0) off = -off
 				if (off > 0.02 * truth[name] + 0.003) { printf "%s: %.4f J, true %.4f J\n", name, joules[name], truth[name]; bad = 1 }
 				n++
@@ -418,6 +506,8 @@ joules_are_true() {
 as_user() {
 	local caps=$1
 	shift
+	# Linux before 5.11 counts the maps of BPF as locked memory.
+	ulimit -l "${memlock:-unlimited}"
 	if [ "$caps" = - ]; then
 		setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --ambient-caps=-all --bounding-set=-all -- "$@"
 	else
@@ -427,14 +517,20 @@ as_user() {
 rights_sensor() {
 	local name=$1 caps=$2
 	# shellcheck disable=SC2086
-	as_user "$caps" wattribute-sensor -n "$name" -c core $events --store "csv:$work/$name" --state-dir "$work" -f 500 --ticks 2 >"$work/$name.log" 2>&1
+	(as_user "$caps" wattribute-sensor -n "$name" -c core $events --store "csv:$work/$name" --state-dir "$work" -f 500 --ticks 2) >"$work/$name.log" 2>&1
 	sed -n 's/.*activity per container: //p' "$work/$name.log" | tail -n 1
 }
 part_rights() {
 	is "$(rights_sensor with +bpf,+perfmon)" bpf 'an ordinary user with CAP_BPF and CAP_PERFMON counts by BPF'
 	is "$(rights_sensor without -)" cpustat 'one with neither counts CPU time'
 	like "$(cat "$work/without.log")" 'CAP_BPF' 'and is told which rights BPF needs'
-	is "$(sed -n 's/.*activity per container: //p' "$work"/counts-bpf.log 2>/dev/null | head -n 1)" "$(has counts && echo bpf)" 'root counts by BPF'
+	case $(uname -r) in
+	5.10.*)
+		is "$(memlock=64 rights_sensor locked +bpf,+perfmon)" cpustat 'with little memory that may be locked, Linux 5.10 takes no BPF'
+		like "$(cat "$work/locked.log")" 'limit of locked memory, which is 64 KiB' 'and that is the cause that is given'
+		;;
+	esac
+	is "$(sed -n 's/.*activity per container: //p' "$work"/counts-bpf.log 2>/dev/null | head -n 1)" "$( (has counts || has fresh) && echo bpf)" 'root counts by BPF'
 }
 
 part_denied() {
@@ -442,7 +538,7 @@ part_denied() {
 	mount --bind /dev/null /sys/kernel/btf/vmlinux
 	wattribute-sensor -n nobtf -c core -e perf::PAGE-FAULTS --store "csv:$work/nobtf" --state-dir "$work" -f 500 --ticks 2 >"$work/nobtf.log" 2>&1
 	umount /sys/kernel/btf/vmlinux
-	like "$(cat "$work/nobtf.log")" 'bpf is not available.*BTF' 'without BTF the log names it'
+	like "$(cat "$work/nobtf.log")" 'not by bpf: .*BTF: /sys/kernel/btf/vmlinux is missing' 'without BTF the log names it'
 	like "$(cat "$work/nobtf.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts otherwise'
 	said=$(wattribute check 2>&1)
 	ok 'without /dev/shm no library complains to the user' sh -c "! printf '%s' \"\$1\" | grep -qi mongoc" - "$said"
@@ -453,8 +549,21 @@ part_denied() {
 	umount /etc/passwd
 }
 
+part_locked() {
+	local said
+	echo confidentiality >/sys/kernel/security/lockdown
+	is "$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/security/lockdown)" confidentiality 'the kernel is locked down'
+	said=$(wattribute check 2>&1)
+	like "$said" 'bpf:? .*locked down for confidentiality' 'check names lockdown as the cause'
+	wattribute-sensor -n locked -c core -e perf::PAGE-FAULTS --store "csv:$work/locked" --state-dir "$work" -f 500 --ticks 2 >"$work/locked.log" 2>&1
+	like "$(cat "$work/locked.log")" 'not by bpf: .*locked down for confidentiality' 'so does the log'
+	like "$(cat "$work/locked.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts otherwise'
+}
+
 part_fresh() {
+	layout='fresh v2'
 	try_counts bpf "faults switches time"
+	layout=v2
 	mkdir $root/wattribute-fresh
 	wattribute-sensor -n fresh --activity perf -c core -e perf::PAGE-FAULTS --store "csv:$work/fresh" --state-dir "$work" -f 500 --ticks 2 >"$work/fresh.log" 2>&1
 	like "$(cat "$work/fresh.log")" 'cgroup.subtree_control' 'a v2 tree on which no controller was ever enabled: the log says what to write where'
@@ -467,7 +576,7 @@ part_fresh() {
 [ -e /parts ] || PATH=$BUILD:$BUILD/tests/kernel:$PATH
 for part in $parts; do
 	case $part in
-	v1 | hybrid) ;;
+	v1 | hybrid) mount_layout $part ;;
 	*) part_$part ;;
 	esac
 done

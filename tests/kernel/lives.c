@@ -2,8 +2,10 @@
 /*
  * Loads in cgroups of their own, which count themselves: processes that fault pages, switch, fork, thread,
  * move from cgroup to cgroup, live for 3 to 300 ms, or work in nested cgroups. usage: lives FOLDER SECONDS
- * Makes the cgroups below FOLDER and prints for each one that was worked in: NAME FAULTS SWITCHES
- * CPU-NANOSECONDS. They stay until `lives FOLDER 0`, which removes them.
+ * Makes the cgroups below FOLDER and prints for each one that was worked in: NAME FAULTS SWITCHES TIME TASKS.
+ * TIME: nanoseconds by the scheduler's own account of the cgroup, which leaves interrupts out and has the
+ * ends of processes, of which their parents are not told; the line "irq" has those of all CPUs. TASKS: how
+ * many ended, whose last switch is not in SWITCHES. They stay until `lives FOLDER 0`, which removes them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,6 +31,11 @@
 
 static const char *folder;
 static double begin, until;
+static bool late; /* the source comes late: time counts from `begin` on, not from birth */
+static struct shared {
+	long n_tasks;      /* that end */
+	int64_t before_ns; /* the cgroup's time that is not to be judged */
+} * shared;                /* with the load that is being started */
 
 static double now_s(void)
 {
@@ -40,7 +47,7 @@ static double now_s(void)
 
 static void nap(long us)
 {
-	const struct timespec time = {.tv_nsec = us * 1000};
+	const struct timespec time = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
 
 	(void)nanosleep(&time, NULL);
 }
@@ -85,7 +92,6 @@ static void join(const char *name, pid_t pid)
 
 struct counts {
 	long faults, switches;
-	int64_t ns;
 };
 
 static struct counts counts_of(const struct rusage *usage)
@@ -93,8 +99,6 @@ static struct counts counts_of(const struct rusage *usage)
 	return (struct counts){
 		.faults = usage->ru_minflt + usage->ru_majflt,
 		.switches = usage->ru_nvcsw + usage->ru_nivcsw,
-		.ns = ((int64_t)usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000000 +
-		      ((int64_t)usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1000,
 	};
 }
 
@@ -108,12 +112,76 @@ static struct counts counts_now(void)
 
 static struct counts minus(struct counts a, struct counts b)
 {
-	return (struct counts){a.faults - b.faults, a.switches - b.switches, a.ns - b.ns};
+	return (struct counts){a.faults - b.faults, a.switches - b.switches};
 }
 
-static void print_counts(const char *name, struct counts counts)
+/* The number that follows `key` at the beginning of a line of the file, or the file's first one; -1: none. */
+static int64_t read_number(const char *path, const char *key)
 {
-	printf("%s %ld %ld %" PRId64 "\n", name, counts.faults, counts.switches, counts.ns);
+	FILE *file = fopen(path, "re");
+	int64_t value = -1;
+	char line[300];
+
+	while (file && value < 0 && fgets(line, sizeof(line), file))
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtoll(line + strlen(key), NULL, 10);
+	if (file)
+		(void)fclose(file);
+	return value;
+}
+
+/* By v2 or by v1; one that lies in another load's has its time counted there. */
+static int64_t time_of(const char *name)
+{
+	const char *inner = strchr(name, '/');
+	char path[8300];
+	int64_t us;
+
+	if (inner && strchr(inner + 1, '/'))
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/%s/cpu.stat", folder, name);
+	us = read_number(path, "usage_usec ");
+	if (us >= 0)
+		return us * 1000;
+	(void)snprintf(path, sizeof(path), "%s/%s/cpuacct.usage", folder, name);
+	return read_number(path, "");
+}
+
+/* Hard and soft ones, of all CPUs, in ticks of the clock. */
+static int64_t interrupts_ns(void)
+{
+	FILE *file = fopen("/proc/stat", "re");
+	int64_t hard = 0, soft = 0;
+
+	if (!file || fscanf(file, "cpu %*d %*d %*d %*d %*d %" SCNd64 " %" SCNd64, &hard, &soft) != 2)
+		exit(1);
+	(void)fclose(file);
+	return (hard + soft) * (1000000000 / sysconf(_SC_CLK_TCK));
+}
+
+/* Printed at the end, when all have come to theirs. */
+static struct kept {
+	char name[100];
+	struct counts counts;
+	struct shared shared;
+} kept[64];
+static size_t n_kept;
+
+static void keep(const char *name, struct counts counts, const struct shared *how)
+{
+	if (n_kept == sizeof(kept) / sizeof(kept[0]))
+		exit(1);
+	(void)snprintf(kept[n_kept].name, sizeof(kept[n_kept].name), "%s", name);
+	kept[n_kept].counts = counts;
+	kept[n_kept++].shared = *how;
+}
+
+static void print_kept(int64_t irq_ns)
+{
+	for (const struct kept *at = kept; at < kept + n_kept; at++)
+		printf("%s %ld %ld %" PRId64 " %ld\n", at->name, at->counts.faults, at->counts.switches,
+		       time_of(at->name) - at->shared.before_ns, at->shared.n_tasks);
+	printf("irq 0 0 %" PRId64 " 0\n", irq_ns);
 }
 
 static void steady(int number)
@@ -142,6 +210,7 @@ static void forks(int number)
 			_exit(0);
 		}
 		(void)waitpid(pid, NULL, 0);
+		shared->n_tasks++;
 	}
 }
 
@@ -170,6 +239,7 @@ static void threads(int number)
 		(void)pthread_create(&all[i], NULL, thread, (void *)(intptr_t)i);
 	for (int i = 0; i < 4; i++)
 		(void)pthread_join(all[i], NULL);
+	shared->n_tasks += 4;
 }
 
 static int ping[2], pong[2];
@@ -198,15 +268,23 @@ static const struct load {
 };
 #define N_LOADS (sizeof(loads) / sizeof(loads[0]))
 
+struct life {
+	pid_t pid;
+	int before_fd;
+	const struct shared *shared;
+};
+
 /* Runs in the cgroup, tells what it had counted before. Forked children's counts are added to their parent's.
  */
-static pid_t start(const char *name, void (*run)(int), int number, int *ret_before)
+static struct life start(const char *name, void (*run)(int), int number)
 {
 	int before[2];
 	pid_t pid;
 
-	if (pipe(before) < 0)
+	shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (pipe(before) < 0 || shared == MAP_FAILED)
 		exit(1);
+	shared->n_tasks = 1;
 	pid = fork();
 	if (pid == 0) {
 		struct counts counts;
@@ -215,29 +293,33 @@ static pid_t start(const char *name, void (*run)(int), int number, int *ret_befo
 		counts = counts_now();
 		if (write(before[1], &counts, sizeof(counts)) != sizeof(counts))
 			_exit(1);
+		/* In one go: a source that comes late is not to miss switches of the waiting. */
 		while (now_s() < begin)
-			nap(50000);
+			nap((long)((begin - now_s()) * 1e6) + 1000);
+		if (late)
+			shared->before_ns = time_of(name);
 		run(number);
 		_exit(0);
 	}
 	(void)close(before[1]);
-	*ret_before = before[0];
-	return pid;
+	return (struct life){pid, before[0], shared};
 }
 
-static struct counts finish(pid_t pid, int before_fd)
+static void finish(const char *name, const struct life *life, struct counts *ret_counts)
 {
 	struct counts before = {0};
 	struct rusage usage;
 	int status = 0;
 
-	if (read(before_fd, &before, sizeof(before)) != sizeof(before) ||
-	    wait4(pid, &status, 0, &usage) != pid || status != 0) {
+	if (read(life->before_fd, &before, sizeof(before)) != sizeof(before) ||
+	    wait4(life->pid, &status, 0, &usage) != life->pid || status != 0) {
 		fprintf(stderr, "lives: a load ended with status %#x\n", (unsigned)status);
 		exit(1);
 	}
-	(void)close(before_fd);
-	return minus(counts_of(&usage), before);
+	(void)close(life->before_fd);
+	*ret_counts = minus(counts_of(&usage), before);
+	if (name)
+		keep(name, *ret_counts, life->shared);
 }
 
 static void live_ms(int ms)
@@ -255,52 +337,56 @@ static void brief_lives(void)
 
 	for (int i = 0; i < 18; i++) {
 		const int ms = lengths[i % 3];
+		struct counts counts;
+		struct life life;
 		char name[40];
-		int before;
-		pid_t pid;
 
 		(void)snprintf(name, sizeof(name), "life-%d-%d", ms, i);
 		make(name);
-		pid = start(name, live_ms, ms, &before);
-		print_counts(name, finish(pid, before));
+		life = start(name, live_ms, ms);
+		finish(name, &life, &counts);
 	}
 }
 
+#define MOVES 30
 static int moves[2];
 
+/* Moves itself away and back; reports what it had while it was away. */
 static void mover(int number)
 {
-	struct counts counts[3];
+	struct counts there = {0};
 
 	(void)number;
-	counts[0] = counts_now();
-	fault(3000);
-	join("to", getpid());
-	counts[1] = counts_now();
-	fault(5000);
-	join("from", getpid());
-	counts[2] = counts_now();
-	fault(1000);
-	(void)!write(moves[1], counts, sizeof(counts));
+	for (int i = 0; i < MOVES; i++) {
+		struct counts before, after;
+
+		fault(100);
+		join("to", getpid());
+		before = counts_now();
+		fault(170);
+		join("from", getpid());
+		after = minus(counts_now(), before);
+		there.faults += after.faults;
+		there.switches += after.switches;
+	}
+	(void)!write(moves[1], &there, sizeof(there));
 }
 
 static void a_move(void)
 {
-	struct counts counts[3], all, there;
-	int before;
-	pid_t pid;
+	struct counts all, there;
+	struct life life;
 
 	make("from");
 	make("to");
 	if (pipe(moves) < 0)
 		exit(1);
-	pid = start("from", mover, 0, &before);
-	all = finish(pid, before);
-	if (read(moves[0], counts, sizeof(counts)) != sizeof(counts))
+	life = start("from", mover, 0);
+	finish(NULL, &life, &all);
+	if (read(moves[0], &there, sizeof(there)) != sizeof(there))
 		exit(1);
-	there = minus(counts[2], counts[1]);
-	print_counts("to", there);
-	print_counts("from", minus(all, there));
+	keep("to", there, &(struct shared){0});
+	keep("from", minus(all, there), life.shared);
 }
 
 static void remove_below(const char *path, bool itself)
@@ -322,8 +408,9 @@ static void remove_below(const char *path, bool itself)
 
 int main(int argc, char **argv)
 {
-	pid_t pids[N_LOADS];
-	int before[N_LOADS];
+	struct life lives[N_LOADS];
+	struct counts counts;
+	int64_t irq_ns;
 
 	if (argc != 3)
 		return 2;
@@ -333,21 +420,25 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	(void)mkdir(folder, 0755);
-	(void)setvbuf(stdout, NULL, _IOLBF, 0);
+	irq_ns = interrupts_ns();
 	/* A source that does not hear of births has time to open its events. */
-	begin = now_s() + 2;
+	late = getenv("LIVES_LATE") != NULL;
+	begin = now_s() + (getenv("LIVES_WAIT") ? strtod(getenv("LIVES_WAIT"), NULL) : 2);
 	until = begin + strtod(argv[2], NULL);
 	if (pipe(ping) < 0 || pipe(pong) < 0)
 		return 1;
 	make(NEST);
 	for (size_t i = 0; i < N_LOADS; i++) {
 		make(loads[i].name);
-		pids[i] = start(loads[i].name, loads[i].run, loads[i].number, &before[i]);
+		lives[i] = start(loads[i].name, loads[i].run, loads[i].number);
 	}
 	begin = 0;
 	brief_lives();
 	a_move();
 	for (size_t i = 0; i < N_LOADS; i++)
-		print_counts(loads[i].name, finish(pids[i], before[i]));
+		finish(loads[i].name, &lives[i], &counts);
+	nap(300000); /* the last ones are still ending */
+	/* Each of the two numbers may hide a tick. */
+	print_kept(interrupts_ns() - irq_ns + 2 * (1000000000 / sysconf(_SC_CLK_TCK)));
 	return 0;
 }

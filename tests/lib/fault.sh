@@ -64,7 +64,7 @@ targets_start() {
 		fault_group=$fault_root/system.slice/wt-$$-$fault_target.service
 		mkdir -p "$fault_group" || return 1
 		on_exit "rmdir $fault_group"
-		sh -c 'echo $$ >"$0/cgroup.procs" && exec timeout 170 sh -c "while :; do sleep 0.02; done"' "$fault_group" &
+		sh -c 'echo $$ >"$0/cgroup.procs" && exec timeout 890 sh -c "while :; do sleep 0.02; done"' "$fault_group" &
 		on_exit "stop_process $!; sleep 0.1"
 	done
 }
@@ -73,10 +73,14 @@ audit() { "$PYTHON" "$TOP/tests/lib/audit.py" "$@" >audit.txt; }
 audited() { sed -n "s/^$1 //p" audit.txt; }
 show_audit() { paste -s -d ' ' audit.txt | sed 's/^/# /'; }
 
-metric() { curl -s --max-time 5 "$url/metrics" | awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { printf "%.15g", sum }'; }
+metric() { curl -s --max-time 5 "$url/metrics" | awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { if (NR > 0) printf "%.15g", sum; else printf "no answer" }'; }
 
 # Reports and power reports of the store: STORE NAME; waits until the server has worked off every tick.
 power_is_complete() { [ "$("$PYTHON" "$TOP/tests/lib/audit.py" "$1" "$2" power_missing)" = 0 ]; }
+
+# Of the server at URL: role_of URL prints writer or standby; writes URL
+role_of() { curl -s --max-time 5 "$1/healthz" | sed -n 's/.*"role": *"\([a-z]*\)".*/\1/p'; }
+writes() { [ "$(role_of "$1")" = writer ]; }
 
 end_well() {
 	kill -TERM "$1"

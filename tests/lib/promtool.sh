@@ -25,3 +25,19 @@ promtool_find() {
 	promtool_why="promtool is not here, and Debian's package prometheus cannot be had: $(tail -n 1 "$TAP_DIR/promtool.log")"
 	return 1
 }
+
+#   prometheus_find    the server's path in $PROMETHEUS, the same way
+prometheus_find() {
+	PROMETHEUS=$(command -v prometheus) && return 0
+	PROMETHEUS=$CACHE/prometheus
+	[ -x "$PROMETHEUS" ] && return 0
+	mkdir -p "$CACHE" "$TAP_DIR/prometheus"
+	if (cd "$TAP_DIR/prometheus" && timeout 180 apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb tree) \
+		>"$TAP_DIR/prometheus.log" 2>&1; then
+		cp "$TAP_DIR/prometheus/tree/usr/bin/prometheus" "$PROMETHEUS.$$" && mv "$PROMETHEUS.$$" "$PROMETHEUS"
+		rm -rf "$TAP_DIR/prometheus"
+		return 0
+	fi
+	promtool_why="prometheus is not here, and Debian's package cannot be had: $(tail -n 1 "$TAP_DIR/prometheus.log")"
+	return 1
+}

@@ -4,6 +4,7 @@
 #
 #   . "$(dirname "$0")/../../lib/tap.sh"
 #   ok "name" command args...      is "$got" "$want" "name"      like "$text" 'egrep pattern' "name"
+#   unlike "$text" 'egrep pattern' "name"     (an empty text fails: nothing was looked at)
 #   skip "name" "reason"           skip_all "reason" (ends)      note "text"      bail "text" (ends)
 #   on_exit 'command'              last in, first out            wait_for SECONDS command args...   (of an idle machine)
 #   done_testing                   prints the plan; the last line of a script
@@ -14,6 +15,7 @@ tap_count=0
 tap_failed=0
 tap_name=$(basename "$0")
 tap_ended=
+tap_began=$(date +%s)
 TAP_DIR=$(mktemp -d "${TMPDIR:-/tmp}/wattribute-test.XXXXXX")
 : >"$TAP_DIR/on-exit"
 
@@ -56,10 +58,11 @@ tap_pass() {
 	tap_count=$((tap_count + 1))
 	echo "ok $tap_count - $1"
 }
+# tap_fail NAME [WHY]: a summary may show nothing but this line, so it has the reason, too.
 tap_fail() {
 	tap_count=$((tap_count + 1))
 	tap_failed=$((tap_failed + 1))
-	echo "not ok $tap_count - $1"
+	echo "not ok $tap_count - $1${2:+ ($(printf %s "$2" | tr -d '#' | tr -c '[:print:]' ' ' | cut -c 1-160))}"
 	return 1
 }
 
@@ -72,7 +75,7 @@ ok() {
 	else
 		note "failed ($?): $*"
 		tail -n 15 "$TAP_DIR/ok.out" | sed 's/^/#   /'
-		tap_fail "$tap_what"
+		tap_fail "$tap_what" "$(tail -n 1 "$TAP_DIR/ok.out")"
 	fi
 }
 is() {
@@ -80,7 +83,7 @@ is() {
 		tap_pass "$3"
 	else
 		note "got '$1', expected '$2'"
-		tap_fail "$3"
+		tap_fail "$3" "got '$1', expected '$2'"
 	fi
 }
 like() {
@@ -89,7 +92,18 @@ like() {
 	else
 		note "expected a line like '$2' in:"
 		printf '%s\n' "$1" | tail -n 15 | sed 's/^/#   /'
-		tap_fail "$3"
+		tap_fail "$3" "no line like '$2', the last one: $(printf '%s\n' "$1" | tail -n 1)"
+	fi
+}
+unlike() {
+	if [ -z "$1" ]; then
+		tap_fail "$3" 'nothing to look at'
+	elif printf '%s\n' "$1" | grep -E -e "$2" >"$TAP_DIR/unlike.out"; then
+		note "expected no line like '$2', but:"
+		tail -n 15 "$TAP_DIR/unlike.out" | sed 's/^/#   /'
+		tap_fail "$3" "$(tail -n 1 "$TAP_DIR/unlike.out")"
+	else
+		tap_pass "$3"
 	fi
 }
 skip() {
@@ -114,15 +128,27 @@ done_testing() {
 }
 
 # Tries every fifth of a second; 1 when the time is over: the seconds that a machine may need that has nothing else to
-# do, times $TAP_PATIENCE. No test may fail because others work beside it.
+# do, times $TAP_PATIENCE. No test may fail because others work beside it. But a script must end within the time that
+# run.sh gives it, with all of its results: after a long wait that failed, or late in that time, waits are short.
 wait_for() {
 	tap_tries=$(($1 * 5 * ${TAP_PATIENCE:-6}))
+	tap_all_tries=$tap_tries
+	tap_until=
 	shift
 	until "$@" >/dev/null 2>&1; do
 		tap_tries=$((tap_tries - 1))
-		[ $tap_tries -gt 0 ] || return 1
+		if [ -z "$tap_until" ] && tap_is_impatient; then tap_until=$(($(date +%s) + TAP_SHORT_S)); fi
+		if [ $tap_tries -le 0 ] || { [ -n "$tap_until" ] && [ "$(date +%s)" -ge "$tap_until" ]; }; then
+			if [ $tap_all_tries -gt $((10 * TAP_SHORT_S)) ]; then : >"$TAP_DIR/impatient"; fi
+			return 1
+		fi
 		sleep 0.2
 	done
+}
+TAP_SHORT_S=5
+# A file, as wait_for may run in a subshell.
+tap_is_impatient() {
+	[ -e "$TAP_DIR/impatient" ] || [ $(($(date +%s) - tap_began)) -ge $((${TEST_TIMEOUT:-900} * 2 / 3)) ]
 }
 
 # stop_process PID [SECONDS]: asks it to end, waits, then kills. For on_exit.

@@ -17,3 +17,5 @@ verdict "functions have at most 50 lines" "$(awk '
 # Folders of data have as many files as there are cases.
 verdict "folders have at most 20 files" "$(find . \( -name .git -o -name 'build*' -o -path ./tests/fuzz/corpus -o -name data -o -name scenarios \
 	-o -name node_modules -o -name __pycache__ \) -prune -o -type f -printf '%h\n' | sort | uniq -c | awk '$1 > 20 { print $2 ": " $1 " files" }')"
+verdict "Python files have at most 400 lines" "$(find . \( -name .git -o -name 'build*' -o -name node_modules -o -name vendor \) -prune -o -name '*.py' \
+	-exec wc -l {} + | awk '$2 != "total" && $1 > 400 { print $2 ": " $1 " lines" }')"

@@ -4,9 +4,14 @@
 # the same letters: none is missing, none is too much.
 . "$(dirname "$0")/lint.inc"
 
-# "-n --name" or "--name", one a line, sorted, from the rows of a table.
+# "-n --name" or "--name", one a line, sorted, from the rows of a table and the rows that it has from client.h (CLIENT_ROW_…).
 options_of_table() { # FILE
-	tr '\n\t' '  ' <"$1" | grep -o "{ *\.name = \"[a-z0-9-]*\",\( *\.letter = '.'\)\?" |
+	{
+		cat "$1"
+		for macro in $(grep -o 'CLIENT_ROW_[A-Z_]*' "$1"); do
+			awk -v macro="#define $macro(" 'index($0, macro) == 1 { on = 1 } on { on = sub(/\\$/, ""); print }' client/client.h
+		done
+	} | tr '\n\t' '  ' | grep -o "{ *\.name = \"[a-z0-9-]*\",\( *\.letter = '.'\)\?" |
 		sed "s/.*\"\([a-z0-9-]*\)\", *\.letter = '\(.\)'/-\2 --\1/; s/.*\"\([a-z0-9-]*\)\",/--\1/" | sort
 }
 # The same from `.It` lines on standard input; what every program has is left out.

@@ -23,6 +23,16 @@ closed() {
 	systemd-analyze security --no-pager --offline=true --threshold="$2" "dist/$1" >"$work/out" 2>&1 || tail -n 1 "$work/out"
 }
 verdict "the server's exposure is 2.0 or less" "$(closed wattribute-server.service 20)"
+# A drop-in is read with its unit.
+drop_in="$work/gpu/wattribute-sensor.service.d"
+mkdir -p "$drop_in"
+cp "$work/wattribute-sensor.service" "$work/gpu/"
+for kind in nvidia drm; do
+	cp "dist/gpu-$kind.conf" "$drop_in/gpu.conf"
+	verdict "systemd understands every line of gpu-$kind.conf" "$(verify "$work/gpu/wattribute-sensor.service")"
+done
+sed -i 's/^AmbientCapabilities=/AmbientCapability=/' "$drop_in/gpu.conf"
+verdict "and is asked about the drop-in, too" "$(verify "$work/gpu/wattribute-sensor.service" | grep -q AmbientCapability || echo "it says nothing")"
 verdict "the sensor's exposure is 4.0 or less" "$(closed wattribute-sensor.service 40)"
 # Our processes install filters of their own, and seccomp(2) is in no set before systemd 254: ExecStart would be killed.
 for unit in dist/*.service; do

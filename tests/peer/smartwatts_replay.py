@@ -101,6 +101,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--base-freq", type=int)
     parser.add_argument("--tdp", type=int)
+    parser.add_argument("--interval", type=int, help="milliseconds that the package takes a tick to last")
     parser.add_argument("--fast", action="store_true")
     options = parser.parse_args()
     logging.disable(logging.ERROR)
@@ -112,6 +113,8 @@ def main():
         config["cpu-base-freq"] = options.base_freq
     if options.tdp:
         config["cpu-tdp"] = options.tdp
+    if options.interval:
+        config[next(key for key in config if key.startswith("sensor-reports"))] = options.interval
     rule = HWPCDispatchRule(HWPCDepthLevel.SOCKET, primary=True)
     handlers = {}
     dead = set()

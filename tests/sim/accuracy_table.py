@@ -105,11 +105,11 @@ def predictions(scores):
     """What was foreseen of the machine's power, beside the published algorithm, and how often error bars hold."""
     print("\n### Prediction of the machine's power, and error bars\n")
     print("| scenario | law | first 30 ticks, W | strict | after, W | strict | largest / largest seen "
-          "| 90 % intervals hold, cpu % | dram % |")
-    print("| --- | --- |" + " ---: |" * 7)
+          "| 90 % intervals hold, ticks: cpu % | dram % | recaps: cpu % | dram % |")
+    print("| --- | --- |" + " ---: |" * 9)
     for (scenario, law), by_formula in sorted(scores.items()):
         ours, strict = by_formula.get("pooled", {}), by_formula.get("strict") or by_formula.get("reference", {})
-        inside = [mean(ours, scope, "inside_90") for scope in ("cpu", "dram")]
+        inside = [mean(ours, scope, figure) for figure in ("inside_90", "recaps_90") for scope in ("cpu", "dram")]
         cells = [show(mean(ours, "cpu", "predicted_first"), 2), show(mean(strict, "cpu", "predicted_first"), 2),
                  show(mean(ours, "cpu", "predicted_after"), 2), show(mean(strict, "cpu", "predicted_after"), 2),
                  show(mean(ours, "cpu", "predicted_most"), 2)] + [show(x and 100 * x, 0) for x in inside]
@@ -157,6 +157,34 @@ def worst_bar(figure, most, ratios):
     bar(figure, most, *(max(ratios) if ratios else (None,)))
 
 
+def foreseen_bars(ours, reference):
+    """Prediction of the machine before the tick's energy is known, beside the reference's."""
+    for figure, words in (("predicted_first", "first 30 ticks"), ("predicted_after", "from tick 30 on")):
+        for scope in ("cpu", "dram"):
+            ratios, _ = by_scenario(ours, reference, scope, figure)
+            worst_bar(f"{scope} prediction / reference, {words}, worst scenario", 1, ((v, k) for k, v in ratios.items()))
+    largest = [(s["cpu"]["predicted_most"], key[0]) for key, seeds in ours.items() for s in seeds.values()
+               if s.get("cpu") and s["cpu"].get("predicted_most")]
+    worst_bar("cpu prediction / largest power up to its tick, worst tick", 1.25, largest)
+
+
+def interval_bars(ours):
+    """How far the part of the truth within 90 % intervals is from 90 %, by scenario."""
+    for figure, words in (("inside_90", "container-ticks"), ("recaps_90", "recaps")):
+        for scope in ("cpu", "dram"):
+            held = collections.defaultdict(list)
+            for (scenario, _), seeds in ours.items():
+                held[scenario] += [v for v in (value(s, scope, figure) for s in seeds.values()) if v is not None]
+            parts = {k: sum(v) / len(v) for k, v in held.items() if v}
+            if not parts:
+                continue
+            low, high = min((v, k) for k, v in parts.items()), max((v, k) for k, v in parts.items())
+            within = sum(.85 <= v <= .95 for v in parts.values())
+            print(f"| {scope} 90 % intervals of {words}: scenarios within 85 to 95 % | all | {within} of {len(parts)}; "
+                  f"{100 * low[0]:.0f} % ({low[1]}) to {100 * high[0]:.0f} % ({high[1]}) "
+                  f"| {'held' if within == len(parts) else '**missed**'} |")
+
+
 def bars(scores):
     ours = merged(scores, "pooled", "four")
     reference, share = merged(scores, "reference", "strict"), merged(scores, "share", "share")
@@ -169,18 +197,22 @@ def bars(scores):
 
     print("\n### Bars\n\nA scenario's figure is the ratio of the sums over both laws and all seeds.\n")
     print("| figure | bar | measured | |\n| --- | ---: | ---: | --- |")
-    bar("cpu dynamic / reference, average", .2, dynamic_all)
+    bar("cpu dynamic / reference, average", .15, dynamic_all)
     worst_bar("cpu dynamic / reference, worst scenario (not constant, many-60)", .4,
               ((v, k) for k, v in dynamic.items() if k not in ("constant", "many-60")))
     bar("cpu dynamic / reference, many-60", .7, dynamic.get("many-60"))
-    bar("cpu full / reference, average", .45, full_all)
+    bar("cpu full / reference, average", .25, full_all)
     worst_bar("cpu full / reference, worst single stream (not constant)", 1, (v for v in one_by_one if v[1] != "constant"))
     worst_bar("cpu full / reference, worst single stream of constant", 1.2, (v for v in one_by_one if v[1] == "constant"))
+    worst_bar("cpu full / CPU-time share, worst single stream of constant", .75,
+              (v for v in single(ours, share, "cpu", "full_mae") if v[1] == "constant"))
     worst_bar("cpu full / CPU-time share, worst scenario", .6, ((v, k) for k, v in beside_share.items()))
     worst_bar("cpu full / CPU-time share, worst single stream", 1.02, single(ours, share, "cpu", "full_mae"))
     bar("only CPU time: cpu full / CPU-time share", .6, beside_share.get("cpu-time-only"))
-    bar("dram full / reference, average", .2, dram_all)
+    bar("dram full / reference, average", .14, dram_all)
     worst_bar("dram full / reference, worst scenario", .3, ((v, k) for k, v in dram.items()))
+    foreseen_bars(ours, reference)
+    interval_bars(ours)
     bar("rows without an answer, %", 0, 100 * (1 - min(s["coverage"] for s in every)))
     bar("sum against RAPL, W, worst tick", 1e-6, max(s["sum_error_max"] for s in every))
     bar("delay, ticks", 0, max(s["delay"] for s in every))

@@ -2,7 +2,8 @@
 /*
  * usage: feed IN.bson STORE-URI COLLECTION [--live INTERVAL_S | --paced INTERVAL_S] [--ticks N]
  * Puts recorded reports into a store. With --live the ticks come one by one at that interval, with the
- * present as their time; without, all at once as they are. For tests of the server that need no sensor.
+ * present as their time; without, all at once as they are. SIGTERM ends it after a whole tick. For tests of
+ * the server that need no sensor.
  */
 #include "document/batch.h"
 #include "base/clock.h"
@@ -12,10 +13,19 @@
 
 #include <bson/bson.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
 
 struct feed {
 	FILE *in;
@@ -78,22 +88,30 @@ static void add_shifted(struct batch *batch, const bson_t *document, int64_t tim
 	bson_destroy(&copy);
 }
 
-static int put_batch(struct feed *feed)
-{
-	if (feed->batch.n_documents &&
-	    store_append(feed->store, feed->collection, &feed->batch) != STORE_OK) {
-		fprintf(stderr, "feed: %s\n", store_error(feed->store));
-		return 1;
-	}
-	batch_clear(&feed->batch);
-	return 0;
-}
-
 static void wait_s(double seconds)
 {
 	struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
 
 	(void)nanosleep(&time, NULL);
+}
+
+static int put_batch(struct feed *feed)
+{
+	enum store_result result = STORE_OK;
+
+	/* Paced as a sensor, patient as a sensor. */
+	while (feed->batch.n_documents) {
+		result = store_append(feed->store, feed->collection, &feed->batch);
+		if (result != STORE_RETRY || feed->live_s == 0)
+			break;
+		wait_s(0.2);
+	}
+	if (result != STORE_OK) {
+		fprintf(stderr, "feed: %s\n", store_error(feed->store));
+		return 1;
+	}
+	batch_clear(&feed->batch);
+	return 0;
 }
 
 static int run(struct feed *feed)
@@ -106,7 +124,7 @@ static int run(struct feed *feed)
 		if (n == 0 || time_of(&document) != feed->tick_ms) {
 			if (put_batch(feed))
 				return 1;
-			if (feed->ticks && n == feed->ticks)
+			if (stopped || (feed->ticks && n == feed->ticks))
 				return 0;
 			if (n && feed->live_s > 0)
 				wait_s(feed->live_s);
@@ -131,6 +149,7 @@ int main(int argc, char *argv[])
 			"usage: feed IN.bson STORE-URI COLLECTION [--live S | --paced S] [--ticks N]\n");
 		return 2;
 	}
+	(void)signal(SIGTERM, stop);
 	feed.collection = argv[3];
 	for (int i = 4; i + 1 < argc; i += 2) {
 		feed.paced |= strcmp(argv[i], "--paced") == 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * usage: replay [--static POLICY] [--strict] [--repeat N] [--load STATE] [--save STATE] FORMULA IN.bson
- * OUT.bson Recorded reports through the server's own join, tick, formula and share, to power reports; `-` as
- * OUT writes nothing. Prints ticks, container-ticks and the time they took. For work on the formulas, with
- * nothing else running.
+ * usage: replay [--static POLICY] [--strict] [--interval MS] [--load STATE] [--save STATE]
+ * [--calibration STATE] FORMULA IN.bson OUT.bson. Recorded reports through the server's own join, tick,
+ * formula and share, to power reports; `-` as OUT writes nothing. Prints ticks, container-ticks and the time
+ * they took. For work on the formulas, with nothing else running.
  */
 #include "formula/formula.h"
 #include "tick/join.h"
@@ -117,14 +117,15 @@ static void take_document(struct replay *r, const uint8_t *document, size_t leng
 	take_ticks(r, false);
 }
 
-static void load(struct replay *r, const char *path)
+static void load(struct replay *r, const char *path,
+		 int (*take)(void *formula, const bson_t *document, struct reason *why))
 {
 	size_t length = 0;
 	uint8_t *bytes = read_all(path, &length);
 	struct reason why;
 	bson_t document;
 
-	if (!bson_init_static(&document, bytes, length) || r->ops->load(r->formula, &document, &why) < 0)
+	if (!bson_init_static(&document, bytes, length) || take(r->formula, &document, &why) < 0)
 		die(why.text);
 	free(bytes);
 }
@@ -165,11 +166,13 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"static", required_argument, NULL, 's'},
 						{"strict", no_argument, NULL, 'x'},
+						{"interval", required_argument, NULL, 'i'},
 						{"load", required_argument, NULL, 'l'},
 						{"save", required_argument, NULL, 'w'},
+						{"calibration", required_argument, NULL, 'c'},
 						{0}};
 	struct replay r = {.policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL}};
-	const char *load_path = NULL, *save_path = NULL;
+	const char *load_path = NULL, *save_path = NULL, *calibration_path = NULL;
 	struct batch input = {0};
 	const uint8_t *document;
 	size_t offset = 0, length;
@@ -181,13 +184,18 @@ int main(int argc, char **argv)
 		if (option == 's' && conserve_static_parse(optarg, &r.policy.fixed) < 0)
 			die("unknown policy");
 		r.config.strict_reference |= option == 'x';
+		if (option == 'i')
+			r.config.interval_ms = strtod(optarg, NULL);
 		load_path = option == 'l' ? optarg : load_path;
 		save_path = option == 'w' ? optarg : save_path;
+		calibration_path = option == 'c' ? optarg : calibration_path;
 		if (option == '?')
 			die("unknown option");
 	}
 	if (argc - optind != 3 || !(r.ops = formula_find(argv[optind])))
-		die("usage: replay [--static P] [--strict] [--load S] [--save S] FORMULA IN.bson OUT.bson");
+		die("usage: replay [--static P] [--strict] [--interval MS] [--load S] [--save S] "
+		    "[--calibration S] FORMULA "
+		    "IN.bson OUT.bson");
 	r.formula = r.ops->make(&r.config);
 	r.names = report_names_new();
 	r.join = join_new(1);
@@ -195,7 +203,9 @@ int main(int argc, char **argv)
 	r.out = strcmp(argv[optind + 2], "-") ? fopen(argv[optind + 2], "wb") : NULL;
 	input.data = read_all(argv[optind + 1], &input.length);
 	if (load_path)
-		load(&r, load_path);
+		load(&r, load_path, r.ops->load);
+	if (calibration_path && r.ops->calibrate)
+		load(&r, calibration_path, r.ops->calibrate);
 	start = now_s();
 	while (batch_next(&input, &offset, &document, &length) > 0)
 		take_document(&r, document, length);

@@ -6,7 +6,7 @@
  */
 #include "document/batch.h"
 #include "base/cleanup.h"
-#include "sim/sim.h"
+#include "sim/sim_stream.h"
 #include "base/text.h"
 #include "base/reason.h"
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "config_example.h"
 #include "base/reason.h"
 
@@ -178,6 +179,41 @@ static void environment_names_the_file(void **state)
 	(void)unsetenv("WATTRIBUTE_CONFIG_FILE");
 }
 
+static bool note_sentence(void *data, const char *sentence)
+{
+	(void)strncat(data, sentence, 500);
+	(void)strcat(data, "\n");
+	return true;
+}
+
+/* Each variable that is called like a setting and is none is named, with what may have been meant. */
+static void unknown_variables(void **state)
+{
+	static const char *const unknown[] = {"WATTRIBUTE_NAM", "WATTRIBUTE_XYZZYPLUGH", "WATTRIBUTE_"};
+	static const char *const known[] = {"WATTRIBUTE_NAME", "WATTRIBUTE_CONFIG_FILE", "WATTRIBUT_NAM",
+					    "OTHER"};
+	char text[4000] = "";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		(void)setenv(known[i], "", 1);
+	assert_int_equal(load(""), 0);
+	assert_true(config_each_unknown_variable(config, note_sentence, text));
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		assert_null(strstr(text, known[i]));
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		(void)setenv(unknown[i], "x", 1);
+	assert_true(config_each_unknown_variable(config, note_sentence, text));
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		assert_non_null(strstr(text, unknown[i]));
+		(void)unsetenv(unknown[i]);
+	}
+	assert_non_null(strstr(text, "did you mean WATTRIBUTE_NAME?"));
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		(void)unsetenv(known[i]);
+}
+
 static void refused_command_lines(void **state)
 {
 	static const struct {
@@ -297,6 +333,41 @@ static void print_and_read_again(void **state)
 	free(second);
 }
 
+/* Whatever the form in which it was typed, what is secret of it is covered, and nothing else. */
+static void secrets_of_the_command_line(void **state)
+{
+	static const char *const forms[][2] = {
+		{"--uri=mongodb://user:se:cret@host:1/db", "--uri=mongodb://user:*******@host:1/db"},
+		{"-Umongodb://user:secret@host:1/db", "-Umongodb://user:******@host:1/db"},
+		{"--ur=mongodb://user:x@host", "--ur=mongodb://user:*@host"},
+		{"--uri=mongodb://user@host", "--uri=mongodb://user@host"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		char word[100], program[] = "example";
+		char *words[] = {program, word, NULL};
+		const struct secret *secrets;
+		struct config *loaded;
+		unsigned n;
+
+		(void)snprintf(word, sizeof(word), "%s", forms[i][0]);
+		assert_int_equal(config_load(&example_spec, &target, 2, words, &loaded, &why), 0);
+		secrets = config_secrets(loaded, &n);
+		assert_int_equal(n, strcmp(forms[i][0], forms[i][1]) != 0);
+		config_hide_secrets(loaded, words);
+		assert_string_equal(word, forms[i][1]);
+		if (n) {
+			assert_int_equal(secrets[0].argument, 1);
+			assert_string_equal(secrets[0].text, forms[i][0] + secrets[0].offset);
+			assert_non_null(strstr(secrets[0].text, "user:"));
+			assert_string_equal(strchr(target.uri, ':') - 7, secrets[0].text);
+		}
+		config_free(loaded);
+		config_done(&example_spec, &target);
+	}
+}
+
 /* Runs with stdout in a file; returns the text. */
 static char *stdout_of(const char *line)
 {
@@ -383,10 +454,12 @@ int main(void)
 		cmocka_unit_test_teardown(strength_of_origins, teardown),
 		cmocka_unit_test_teardown(flags_replace_the_files_groups, teardown),
 		cmocka_unit_test_teardown(environment_names_the_file, teardown),
+		cmocka_unit_test_teardown(unknown_variables, teardown),
 		cmocka_unit_test_teardown(refused_command_lines, teardown),
 		cmocka_unit_test_teardown(refused_files, teardown),
 		cmocka_unit_test_teardown(deep_and_large_files, teardown),
 		cmocka_unit_test_teardown(print_and_read_again, teardown),
+		cmocka_unit_test_teardown(secrets_of_the_command_line, teardown),
 		cmocka_unit_test_teardown(help_and_version, teardown),
 		cmocka_unit_test_teardown(arguments, teardown),
 		cmocka_unit_test_teardown(checks_at_the_end, teardown),

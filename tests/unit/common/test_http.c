@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "http/http.h"
 #include "base/reason.h"
 
@@ -383,6 +384,65 @@ static void connections_per_address(void **state)
 	(void)teardown(state);
 }
 
+/* A clock that stands still unless the test moves it: a busy machine's pauses are not the server's. */
+static uint64_t still_ns = UINT64_C(1000) * CLOCK_NS_PER_S;
+
+static uint64_t read_still(void *data)
+{
+	(void)data;
+	return still_ns;
+}
+
+static int64_t read_still_time(void *data)
+{
+	(void)data;
+	return (int64_t)(still_ns / CLOCK_NS_PER_MS);
+}
+
+static const struct clock_source still_clock = {read_still, read_still_time, NULL};
+
+/*
+ * Many connections whose request never becomes whole hold all places of their address: the oldest make room,
+ * so that a good client of the same address is served. Who waits for an answer keeps its place.
+ */
+static void half_open_connections_make_room(void **state)
+{
+	const struct http_options options = {.per_address = 32};
+	int fds[31], waits;
+	unsigned n_open = 0, n_asked = 0;
+	char byte;
+
+	(void)state;
+	clock_replace(&still_clock);
+	assert_int_equal(start_with(&options), 0);
+	waits = client("POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	for (unsigned i = 0; i < 31; i++)
+		fds[i] = client(i % 2 ? "GET /healthz HTTP/1.1\r\nHost:"
+				      : "POST /a/b HTTP/1.1\r\nContent-Length: 9\r\n\r\n");
+	turn(20);
+	assert_int_equal(ask("GET /healthz", ""), -1);
+	assert_int_equal(http_get_statistics(server)->crowded, 0);
+	still_ns += 3 * CLOCK_NS_PER_S;
+	while (n_asked++ < 200 && ask("GET /healthz", "") != 200)
+		turn(100);
+	assert_true(n_asked <= 200);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(ask("GET /healthz", ""), 200);
+		turn(20); /* until the server has seen that it is closed */
+	}
+	for (unsigned i = 0; i < 31; i++) {
+		n_open += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+		(void)close(fds[i]);
+	}
+	assert_in_range(n_open, 1, 4);
+	assert_int_equal(http_get_statistics(server)->crowded, 31 - n_open);
+	assert_int_equal(n_gone, 0);
+	http_answer_json(waiting[0], 200, "{}");
+	assert_int_equal(finish(waits), 200);
+	(void)teardown(state);
+	clock_replace(NULL);
+}
+
 /* A page of a stranger, in the browser of somebody who can reach the server. */
 static void strangers(void **state)
 {
@@ -456,6 +516,7 @@ int main(void)
 		cmocka_unit_test(drips_are_cut),
 		cmocka_unit_test(each_request_has_its_time),
 		cmocka_unit_test(connections_per_address),
+		cmocka_unit_test(half_open_connections_make_room),
 		cmocka_unit_test_setup_teardown(strangers, setup, teardown),
 		cmocka_unit_test(bearer_token),
 		cmocka_unit_test(addresses),

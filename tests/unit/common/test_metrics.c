@@ -49,7 +49,7 @@ static void whole_text(void **state)
 	(void)state;
 	assert_int_equal(metrics_collect(metrics, collect_numbers, &numbers), 0);
 	assert_int_equal(metrics_collect(metrics, collect, "a\"b\\c\nd\xff\xc3\xa9"), 0);
-	char *text = metrics_write(metrics, &length);
+	char *text = metrics_write(metrics, METRICS_TEXT, &length);
 	assert_string_equal(text, "# HELP documents_total Documents.\n"
 				  "# TYPE documents_total counter\n"
 				  "documents_total 9007199254740991\n"
@@ -64,7 +64,7 @@ static void whole_text(void **state)
 	assert_int_equal(length, strlen(text));
 	free(text);
 	numbers.documents = 1; /* read again at each question */
-	text = metrics_write(metrics, &length);
+	text = metrics_write(metrics, METRICS_TEXT, &length);
 	assert_non_null(strstr(text, "documents_total 1\n"));
 	free(text);
 	metrics_free(metrics);
@@ -89,7 +89,7 @@ static void refused_names(void **state)
 
 	(void)state;
 	assert_int_equal(metrics_collect(metrics, collect_refused, NULL), 0);
-	char *text = metrics_write(metrics, &length);
+	char *text = metrics_write(metrics, METRICS_TEXT, &length);
 	assert_string_equal(text, "");
 	assert_int_equal(length, 0);
 	free(text);
@@ -97,9 +97,67 @@ static void refused_names(void **state)
 	metrics_free(NULL);
 }
 
+static void collect_counter(void *data, struct metrics_writer *writer)
+{
+	const char *labels[] = {"machine", "mars", "image", "", "scope", "cpu", NULL};
+	const char *none[] = {"image", "", NULL};
+
+	(void)data;
+	metrics_family(writer, METRICS_COUNTER, "power_joules_total", "Say \"J\".");
+	metrics_counter(writer, labels, 3, 1700000000.5);
+	metrics_counter(writer, none, 4, 1700000000);
+	metrics_family(writer, METRICS_GAUGE, "power_watts", "Watts.");
+	metrics_counter(writer, labels, 5, 1700000000);
+}
+
+/* OpenMetrics: the family without _total, created timestamps of counters only, the end; empty labels are
+ * none. */
+static void open_metrics(void **state)
+{
+	struct metrics *metrics = metrics_new();
+	size_t length;
+	char *text;
+
+	(void)state;
+	assert_int_equal(metrics_collect(metrics, collect_counter, NULL), 0);
+	text = metrics_write(metrics, METRICS_OPEN, &length);
+	assert_string_equal(text, "# HELP power_joules Say \\\"J\\\".\n"
+				  "# TYPE power_joules counter\n"
+				  "power_joules_total{machine=\"mars\",scope=\"cpu\"} 3\n"
+				  "power_joules_created{machine=\"mars\",scope=\"cpu\"} 1700000000.500\n"
+				  "power_joules_total 4\n"
+				  "power_joules_created 1700000000.000\n"
+				  "# HELP power_watts Watts.\n"
+				  "# TYPE power_watts gauge\n"
+				  "power_watts{machine=\"mars\",scope=\"cpu\"} 5\n"
+				  "# EOF\n");
+	free(text);
+	text = metrics_write(metrics, METRICS_TEXT, &length);
+	assert_null(strstr(text, "_created"));
+	assert_null(strstr(text, "EOF"));
+	assert_non_null(strstr(text, "# TYPE power_joules_total counter\n"));
+	free(text);
+	metrics_free(metrics);
+}
+
+/* As clients write it. */
+static void accepted(void **state)
+{
+	(void)state;
+	assert_int_equal(metrics_accepted(NULL), METRICS_TEXT);
+	assert_int_equal(metrics_accepted("*/*"), METRICS_TEXT);
+	assert_int_equal(metrics_accepted("text/plain;version=0.0.4"), METRICS_TEXT);
+	assert_int_equal(
+		metrics_accepted("application/openmetrics-text;version=1.0.0,application/"
+				 "openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5"),
+		METRICS_OPEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(open_metrics),
+		cmocka_unit_test(accepted),
 		cmocka_unit_test(whole_text),
 		cmocka_unit_test(refused_names),
 	};

@@ -117,14 +117,23 @@ static void test_all(void **state)
 	static const struct report_group group = {"rapl", 1, events, 4, places};
 	static const uint64_t values[] = {1, 2, 3, UINT64_C(1) << 53};
 	struct report_counts counts = {&group, values, NULL, NULL};
+	static const struct report_machine machine = {.design_w = 125,
+						      .limit_w = 150,
+						      .idle_latency_us = 133,
+						      .idle_driver = "intel_idle",
+						      .idle_state = "C6",
+						      .frequency_driver = "intel_pstate",
+						      .frequency_governor = ""};
 	struct report_tick_metadata metadata = {.seq = 77,
 						.interval_s = 1.0125,
 						.n_targets = 9,
 						.energy_source = "rapl",
 						.activity_source = "perf",
+						.cpu_model = "A \"B\"",
 						.estimated = true,
 						.base_frequency_mhz = 2100,
 						.n_cores = 8,
+						.machine = &machine,
 						.skew_s = 0.001,
 						.lost_cpu_s = 0.25,
 						.boot_id = "b",
@@ -147,8 +156,14 @@ static void test_all(void **state)
 	assert_int_equal(decoded.said.n_targets, 9);
 	assert_string_equal(decoded.energy_source, "rapl");
 	assert_string_equal(decoded.activity_source, "perf");
+	assert_string_equal(decoded.cpu_model, "A \"B\"");
+	assert_string_equal(decoded.version, "0.1.0");
 	assert_true(decoded.said.estimated);
 	assert_true(decoded.said.base_frequency_mhz == 2100 && decoded.said.n_cores == 8);
+	assert_true(decoded.said.design_w == 125 && decoded.said.limit_w == 150);
+	assert_true(fabs(decoded.said.idle_latency_us - 133) < 1e-9);
+	assert_non_null(memmem(batch.data, batch.length, "intel_pstate", sizeof("intel_pstate")));
+	assert_null(memmem(batch.data, batch.length, "frequency_governor", sizeof("frequency_governor")));
 	assert_int_equal(decoded.said.lost_total, 3);
 	assert_true(decoded.said.lost_cpu_s == 0.25);
 	assert_int_equal(decoded.n_values, 4);
@@ -197,6 +212,7 @@ static void test_power(void **state)
 				     .interval_s = 1.008,
 				     .error = NAN,
 				     .estimated = true,
+				     .calibrated = true,
 				     .container_id = "0123456789ab"};
 	struct report_power back;
 	struct batch batch = {0};
@@ -215,7 +231,8 @@ static void test_power(void **state)
 	assert_string_equal(back.formula, "pooled-3");
 	assert_string_equal(back.container_id, "0123456789ab");
 	assert_true(back.power == 12.5 && back.dynamic == 10 && back.fixed == 2.5 && back.energy_j == 12.6);
-	assert_true(back.interval_s == 1.008 && back.ratio == 0.25 && isnan(back.error) && back.estimated);
+	assert_true(back.interval_s == 1.008 && back.ratio == 0.25 && isnan(back.error) && back.estimated &&
+		    back.calibrated);
 	power.power = NAN;
 	assert_int_equal(report_bson_add_power(&batch, &power), -EINVAL);
 	assert_int_equal(batch.n_documents, 1);
@@ -225,7 +242,8 @@ static void test_power(void **state)
 
 static void test_target(void **state)
 {
-	static const char *const labels[] = {"org.opencontainers.image.title", "x", "$odd", "", NULL};
+	static const char *const labels[] = {
+		"org.opencontainers.image.title", "x", "$odd", "", "b\xe9", "caf\xe9", NULL};
 	struct report_target target = {.sensor = "node",
 				       .target = "redis",
 				       .id = "0123",
@@ -244,6 +262,8 @@ static void test_target(void **state)
 	assert_int_equal(report_bson_add_target(&batch, &target), 0);
 	assert_valid(&batch);
 	assert_non_null(memmem(batch.data, batch.length, "org.opencontainers.image.title=x", 32));
+	assert_non_null(memmem(batch.data, batch.length, "bad \\xFF utf8", 13));
+	assert_non_null(memmem(batch.data, batch.length, "b\\xE9=caf\\xE9", 14));
 	memcpy(id, batch.data + 9, sizeof(id));
 	batch_clear(&batch);
 	target.last_seen_ms++;
@@ -351,6 +371,50 @@ static void test_keys_twice(void **state)
 	report_names_free(names);
 }
 
+/* What no machine has, or no number: the report is good, and nothing is known of the machine. */
+static void test_hostile_machine(void **state)
+{
+	static const char *const values[] = {"0",
+					     "-1",
+					     "-125.5",
+					     "1e9",
+					     "1e300",
+					     "\"125\"",
+					     "\"\"",
+					     "true",
+					     "null",
+					     "[125]",
+					     "{\"W\":125}",
+					     "{\"$numberDouble\":\"NaN\"}",
+					     "{\"$numberDouble\":\"Infinity\"}",
+					     "{\"$numberDouble\":\"-Infinity\"}"};
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct reason why = {""};
+	char text[512];
+	bson_t bson;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		(void)snprintf(
+			text, sizeof(text),
+			"{\"timestamp\":{\"$date\":1000},\"sensor\":\"s\",\"target\":\"all\",\"groups\":{},"
+			"\"metadata\":{\"design_power\":%s,\"power_limit\":%s,\"idle_latency\":%s,"
+			"\"idle_state\":%s,\"cores\":4}}",
+			values[i], values[i], values[i], values[i]);
+		assert_true(bson_init_from_json(&bson, text, -1, NULL));
+		assert_int_equal(report_bson_decode(bson_get_data(&bson), bson.len, names, &decoded, &why),
+				 0);
+		if (decoded.said.design_w != 0 || decoded.said.limit_w != 0 ||
+		    decoded.said.idle_latency_us != 0 || decoded.said.n_cores != 4)
+			fail_msg("%s is taken for %g W, %g W, %g us", values[i], decoded.said.design_w,
+				 decoded.said.limit_w, decoded.said.idle_latency_us);
+		bson_destroy(&bson);
+	}
+	report_decoded_done(&decoded);
+	report_names_free(names);
+}
+
 /* What was not read is left out: a value, a place, a whole group; it is never 0. */
 static void test_missing_values(void **state)
 {
@@ -407,7 +471,7 @@ int main(void)
 		cmocka_unit_test(test_identity),       cmocka_unit_test(test_power),
 		cmocka_unit_test(test_target),         cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_odd_reports),    cmocka_unit_test(test_keys_twice),
-		cmocka_unit_test(test_missing_values),
+		cmocka_unit_test(test_missing_values), cmocka_unit_test(test_hostile_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,12 +297,193 @@ static void finding_users(void **state)
 	assert_int_equal(sandbox_find_user("4294967295", &uid, &gid), -ENOENT);
 }
 
+/* What opens hardware: it still reads, writes and starts children, and changes nothing of the machine. */
+static int first_process(void *data)
+{
+	static const long refused[] = {
+		SYS_mount,       SYS_umount2,          SYS_unshare,       SYS_setns,      SYS_ptrace,
+		SYS_init_module, SYS_reboot,           SYS_settimeofday,  SYS_pivot_root, SYS_delete_module,
+		SYS_acct,        SYS_process_vm_readv, SYS_clock_settime, SYS_keyctl};
+	char *const argv[] = {(char *)(uintptr_t) "true", NULL};
+	int status, ends[2];
+	pid_t pid;
+
+	(void)data;
+	CHECK(pipe(ends) == 0);
+	CHECK(sandbox_enter(SANDBOX_PRIV, SANDBOX_ERRNO, &why) == 0);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		errno = 0;
+		CHECK(syscall(refused[i], 0, 0, 0, 0, 0) < 0 && errno == EPERM);
+	}
+	errno = 0;
+	CHECK(syscall(SYS_ioctl, ends[0], TIOCSTI, "x") < 0 && errno == EPERM);
+	CHECK(open("/dev/null", O_RDWR) >= 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		(void)execv("/bin/true", argv);
+		_exit(1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	return 0;
+}
+
+static int keeps_two(void *data)
+{
+	char line[256], *at = NULL;
+	FILE *file;
+
+	(void)data;
+	CHECK(sandbox_keep(SANDBOX_CAPABILITY(CAP_KILL) | SANDBOX_CAPABILITY(CAP_SETUID), &why) == 0);
+	CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+	/* A child that root starts has no more than these. */
+	file = popen("grep CapEff /proc/self/status", "r");
+	CHECK(file);
+	at = fgets(line, sizeof(line), file);
+	CHECK(at && strtoull(line + strlen("CapEff:"), NULL, 16) == 0xa0);
+	CHECK(pclose(file) == 0);
+	return 0;
+}
+
+static void first_process_of_a_sensor(void **state)
+{
+	(void)state;
+#ifdef WATTRIBUTE_SANITIZED
+	skip(); /* no filter there */
+#endif
+	assert_well(in_child(first_process, NULL));
+	if (geteuid() == 0)
+		assert_well(in_child(keeps_two, NULL));
+}
+
+/* Folders of a test: what a process may reach, and what it may not. */
+struct places {
+	char inside[64], outside[64];
+	int result; /* of sandbox_confine(), written by the child */
+};
+
+static int can_write(const char *folder, const char *name)
+{
+	char path[128];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	if (fd < 0)
+		return -errno;
+	(void)close(fd);
+	return 0;
+}
+
+static int writes_below(void *data)
+{
+	const struct places *places = data;
+	char file[128], made[128], moved[128];
+	const char *list[] = {file, NULL};
+
+	/* A file that is not there, in a folder that is not there either: the nearest folder counts. */
+	(void)snprintf(file, sizeof(file), "%s/new/a.db", places->inside);
+	(void)snprintf(made, sizeof(made), "%s/new", places->inside);
+	(void)snprintf(moved, sizeof(moved), "%s/kept", places->outside);
+	if (sandbox_drop((uid_t)-1, (gid_t)-1, ~UINT64_C(0), &why) < 0)
+		return 255;
+	CHECK(sandbox_confine(SANDBOX_WRITES_BELOW, list, SANDBOX_ERRNO, &why) == 0);
+	CHECK(mkdir(made, 0700) == 0);
+	CHECK(can_write(made, "a.db") == 0);
+	CHECK(can_write(made, "a.db-wal") == 0);
+	CHECK(truncate(file, 100) == 0);
+	CHECK(unlink(file) == 0);
+	CHECK(can_write(places->outside, "x") == -EACCES);
+	CHECK(can_write(places->outside, "kept") == -EACCES); /* exists */
+	CHECK(unlink(moved) < 0 && errno == EACCES);
+	CHECK(rename(moved, file) < 0 && (errno == EACCES || errno == EXDEV));
+	CHECK(mkdir(places->outside, 0700) < 0 && (errno == EACCES || errno == EEXIST));
+	CHECK(symlink("/", moved) < 0);
+	CHECK(open(moved, O_RDONLY) >= 0); /* reading is as before */
+	CHECK(open("/etc/passwd", O_RDONLY) >= 0);
+	CHECK(open("/etc/passwd", O_WRONLY) < 0);
+	return 0;
+}
+
+static int reads_below(void *data)
+{
+	const struct places *places = data;
+	const char *list[] = {"/proc", places->inside, "/no/such/place", NULL};
+	char kept[128];
+	int before, connected;
+
+	(void)snprintf(kept, sizeof(kept), "%s/kept", places->outside);
+	before = open(kept, O_RDONLY);
+	if (sandbox_drop((uid_t)-1, (gid_t)-1, ~UINT64_C(0), &why) < 0)
+		return 255;
+	CHECK(sandbox_confine(SANDBOX_READS_BELOW, list, SANDBOX_ERRNO, &why) == 0);
+	CHECK(open("/proc/self/status", O_RDONLY) >= 0);
+	CHECK(open(places->inside, O_RDONLY | O_DIRECTORY) >= 0);
+	CHECK(read(before, kept, 1) == 1); /* what is open stays open */
+	CHECK(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
+	CHECK(open("/etc", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES);
+	CHECK(open(places->outside, O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES);
+	CHECK(can_write(places->inside, "x") == -EACCES);
+	CHECK(can_write("/tmp", "wattribute-never") == -EACCES);
+	CHECK(can_write("/proc/self", "comm") == -EACCES);
+	connected = socket(AF_INET, SOCK_STREAM, 0);
+	if (connected >= 0 && syscall(444, NULL, 0, 1) >= 4) {
+		const struct sockaddr_in address = {
+			.sin_family = AF_INET, .sin_port = htons(1), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+		CHECK(connect(connected, (const struct sockaddr *)&address, sizeof(address)) < 0 &&
+		      errno == EACCES);
+	}
+	return 0;
+}
+
+static int off_confines_nothing(void *data)
+{
+	const struct places *places = data;
+	const char *list[] = {places->inside, NULL};
+
+	CHECK(sandbox_confine(SANDBOX_READS_BELOW, list, SANDBOX_OFF, &why) == 0);
+	CHECK(can_write(places->outside, "x") == 0);
+	return 0;
+}
+
+static void files_in_reach(void **state)
+{
+	struct places places = {"/var/lib/wattribute-inXXXXXX", "/var/lib/wattribute-outXXXXXX", 0};
+	char command[256];
+
+	(void)state;
+	/* Not below /tmp, which processes that write may use. */
+	if (!mkdtemp(places.inside) || !mkdtemp(places.outside))
+		skip();
+	assert_int_equal(can_write(places.outside, "kept"), 0);
+	(void)snprintf(command, sizeof(command), "echo text >%s/kept", places.outside);
+	assert_int_equal(system(command), 0);
+	if (syscall(444, NULL, 0, 1) >= 1) {
+		assert_well(in_child(writes_below, &places));
+		assert_well(in_child(reads_below, &places));
+	} else {
+		const char *list[] = {places.inside, NULL};
+
+		assert_int_equal(sandbox_confine(SANDBOX_READS_BELOW, list, SANDBOX_ERRNO, &why),
+				 -EOPNOTSUPP);
+		assert_non_null(strstr(why.text, "Landlock"));
+	}
+	assert_well(in_child(off_confines_nothing, &places));
+	(void)snprintf(command, sizeof(command), "rm -rf %s %s", places.inside, places.outside);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(system_calls),     cmocka_unit_test(memory_is_hidden),
-		cmocka_unit_test(off_does_nothing), cmocka_unit_test(users_and_capabilities),
+		cmocka_unit_test(files_in_reach),
+		cmocka_unit_test(system_calls),
+		cmocka_unit_test(memory_is_hidden),
+		cmocka_unit_test(off_does_nothing),
+		cmocka_unit_test(users_and_capabilities),
 		cmocka_unit_test(finding_users),
+		cmocka_unit_test(first_process_of_a_sensor),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "base/state_dir.h"
+#include "base/folder.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ static void systemd_wins(void **state)
 
 	(void)state;
 	assert_int_equal(setenv("STATE_DIRECTORY", "/run/given", 1), 0);
-	folder = state_dir_default();
+	folder = folder_state_default();
 	assert_string_equal(folder, "/run/given");
 	free(folder);
 	assert_int_equal(unsetenv("STATE_DIRECTORY"), 0);
@@ -33,12 +33,12 @@ static void user_has_a_folder(void **state)
 	(void)state;
 	assert_int_equal(setenv("HOME", "/home/someone", 1), 0);
 	assert_int_equal(unsetenv("XDG_STATE_HOME"), 0);
-	folder = state_dir_default();
+	folder = folder_state_default();
 	assert_string_equal(folder,
 			    geteuid() == 0 ? "/var/lib/wattribute" : "/home/someone/.local/state/wattribute");
 	free(folder);
 	assert_int_equal(setenv("XDG_STATE_HOME", "/home/someone/state", 1), 0);
-	folder = state_dir_default();
+	folder = folder_state_default();
 	assert_string_equal(folder,
 			    geteuid() == 0 ? "/var/lib/wattribute" : "/home/someone/state/wattribute");
 	free(folder);

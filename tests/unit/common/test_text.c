@@ -218,6 +218,40 @@ static void whole_files(void **state)
 	assert_int_equal(text_read_whole(-1, 10, &text, &length), -EBADF);
 }
 
+static void assert_hidden(const char *text, const char *expected)
+{
+	char buffer[200];
+
+	(void)snprintf(buffer, sizeof(buffer), "%s", text);
+	text_hide_passwords(buffer, sizeof(buffer));
+	assert_string_equal(buffer, expected);
+}
+
+static void passwords(void **state)
+{
+	char tight[] = "a://u:p@h";
+	char long_line[64] = "x://user:";
+
+	(void)state;
+	assert_hidden("cannot open 'mongodb://u:secret@h:1/db': no",
+		      "cannot open 'mongodb://u:***@h:1/db': no");
+	assert_hidden("mongodb://u:s@cr/et@h", "mongodb://u:***@h");
+	assert_hidden("two a://b:c@d e://f:g@h.", "two a://b:***@d e://f:***@h.");
+	assert_hidden("http://[::1]:4443/x, and user@host", "http://[::1]:4443/x, and user@host");
+	assert_hidden("mongodb://user@host:27017", "mongodb://user@host:27017");
+	assert_hidden("a://:@h", "a://:***@h");
+	assert_hidden("://", "://");
+	assert_hidden("mongodb://u:***@h", "mongodb://u:***@h");
+	assert_hidden("", "");
+	/* No room to grow. */
+	text_hide_passwords(tight, sizeof(tight));
+	assert_string_equal(tight, "a://u:*@h");
+	/* A line that was cut: without its '@' nobody knows what it was. */
+	memset(long_line + 9, 'p', sizeof(long_line) - 10);
+	text_hide_passwords(long_line, sizeof(long_line));
+	assert_int_equal(strlen(long_line), sizeof(long_line) - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +264,7 @@ int main(void)
 		cmocka_unit_test(cpulists),
 		cmocka_unit_test(small_files),
 		cmocka_unit_test(whole_files),
+		cmocka_unit_test(passwords),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,7 @@ static const char log_of_lockdown[] = "-- BEGIN PROG LOAD LOG --\nunknown func b
 struct machine {
 	const char *release, *lockdown, *capabilities, *unprivileged, *seccomp;
 	bool no_btf;
+	unsigned memlock_kib; /* 0: no limit */
 };
 
 struct cause_case {
@@ -110,6 +111,26 @@ static const struct cause_case cases[] = {
 	/* filters and modules */
 	{{.seccomp = "1"}, -EPERM, "", "", {"seccomp filter", "--privileged"}, "SELinux"},
 	{{.seccomp = "0"}, -EPERM, "", "", {"security module"}, "seccomp filter"},
+	/* locked memory */
+	{{.release = "5.10.0-32-amd64", .capabilities = BPF_RIGHTS, .memlock_kib = 64},
+	 -EPERM,
+	 "",
+	 "",
+	 {"locked memory, which is 64 KiB", "LimitMEMLOCK=infinity"},
+	 "security module"},
+	{{.release = "5.10.0", .capabilities = BPF_RIGHTS},
+	 -EPERM,
+	 "",
+	 "",
+	 {"security module"},
+	 "locked memory"},
+	{{.release = "5.11.0", .memlock_kib = 64}, -EPERM, "", "", {"security module"}, "locked memory"},
+	{{.release = "5.10.0", .seccomp = "1", .memlock_kib = 64},
+	 -EPERM,
+	 "",
+	 "",
+	 {"seccomp filter"},
+	 "locked"},
 	{{0}, -ENOSYS, "", "", {"no bpf()", "CONFIG_BPF_SYSCALL"}, NULL},
 	/* the kernel */
 	{{.no_btf = true},
@@ -170,6 +191,7 @@ static void facts_of(const struct machine *machine, struct bpf_facts *ret)
 	write_file(sysfs, "kernel/security/lockdown", machine->lockdown);
 	write_file(sysfs, "kernel/btf/vmlinux", machine->no_btf ? NULL : "types");
 	bpf_cause_read(procfs, sysfs, ret);
+	ret->memlock = machine->memlock_kib ? machine->memlock_kib * UINT64_C(1024) : UINT64_MAX;
 	(void)snprintf(command, sizeof(command), "rm -rf %s", root);
 	assert_int_equal(system(command), 0);
 }

@@ -147,14 +147,14 @@ static void what_does_not_fit_is_counted_elsewhere(void **state)
 	assert_int_equal(frame->counts[3], 300000);
 	assert_int_equal(frame->counts[4], 700000);
 
-	collect_overflow_move_back(collect); /* no room yet */
+	collect_overflow_balance(collect); /* no room yet */
 	assert_int_equal(collect->overflow.n, 2);
 
 	/* One goes: the busiest takes its place, with what is nested in it, and is not new there. */
 	cgroup('a', "/init", false);
 	cgroup('a', "", false);
 	collect_release_ended(collect);
-	collect_overflow_move_back(collect);
+	collect_overflow_balance(collect);
 	assert_int_equal(collect->overflow.n, 1);
 	assert_true(in_overflow(3) && !in_overflow(4));
 	assert_int_equal(fixture.flags[4], ACTIVITY_OPEN);
@@ -179,7 +179,7 @@ static void without_a_cheaper_source_it_is_lost(void **state)
 	assert_null(fixture.collect.overflow.source);
 	four_cgroups();
 	assert_int_equal(fixture.collect.lost[REPORT_LOST_BUDGET], 3);
-	collect_overflow_move_back(&fixture.collect);
+	collect_overflow_balance(&fixture.collect);
 }
 
 int main(void)

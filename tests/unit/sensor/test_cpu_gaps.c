@@ -30,6 +30,18 @@ static void test_missing(void **state)
 	assert_int_equal(cpu_gaps_missing(UINT64_MAX, 0), UINT64_MAX);
 }
 
+/* The program looked at its clock, was kept for 90 ms, and looked at its events: they live all the same. */
+static void test_confirm(void **state)
+{
+	(void)state;
+	assert_int_equal(cpu_gaps_missing(500 * MS, 410 * MS), 90 * MS);
+	assert_int_equal(cpu_gaps_confirm(1000 * MS, 910 * MS, 1001 * MS, 911 * MS), CPU_GAPS_ALIVE);
+	assert_int_equal(cpu_gaps_confirm(1000 * MS, 910 * MS, 1000 * MS, 911 * MS), CPU_GAPS_ALIVE);
+	assert_int_equal(cpu_gaps_confirm(1000 * MS, 910 * MS, 1001 * MS, 910 * MS), CPU_GAPS_DEAD);
+	assert_int_equal(cpu_gaps_confirm(1000 * MS, 0, 1000 * MS + 1, 0), CPU_GAPS_DEAD);
+	assert_int_equal(cpu_gaps_confirm(1000 * MS, 910 * MS, 1000 * MS, 910 * MS), CPU_GAPS_UNKNOWN);
+}
+
 static void test_one_gap_of_a_cpu(void **state)
 {
 	static struct cpu_gaps gaps;
@@ -53,6 +65,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_confirm),
 		cmocka_unit_test(test_one_gap_of_a_cpu),
 	};
 

@@ -114,14 +114,32 @@ static void periods(void **state)
 	assert_true(energy_counter_period_ns(&intel) > 120 * S && energy_counter_period_ns(&intel) < 140 * S);
 	assert_true(energy_counter_period_ns(&amd) > 30 * S && energy_counter_period_ns(&amd) < 35 * S);
 	assert_true(energy_counter_period_ns(&endless) == UINT64_MAX);
-	assert_true(energy_is_absurd(NAN, 1, 1));
-	assert_false(energy_is_absurd(4000, 1, 2));
-	assert_true(energy_is_absurd(62000, 1, 2));
+	assert_true(energy_is_absurd(NAN, 1, ENERGY_MOST_W));
+	assert_false(energy_is_absurd(4000, 1, 2 * ENERGY_MOST_W));
+	assert_true(energy_is_absurd(62000, 1, 2 * ENERGY_MOST_W));
+}
+
+/* What a machine says of its own power bounds its packages; other domains, and nonsense, have the general
+ * bound. */
+static void limits(void **state)
+{
+	(void)state;
+	assert_true(energy_most_w("RAPL_ENERGY_PKG", 0) == ENERGY_MOST_W);
+	assert_true(energy_most_w("perf::RAPL_ENERGY_PKG", 125) == 500);
+	assert_true(energy_most_w("RAPL_ENERGY_CORES", 64) == 256);
+	assert_true(energy_most_w("RAPL_ENERGY_PKG", 6) == 100);
+	assert_true(energy_most_w("RAPL_ENERGY_PKG", 4095) == ENERGY_MOST_W);
+	assert_true(energy_most_w("RAPL_ENERGY_PKG", -5) == ENERGY_MOST_W);
+	assert_true(energy_most_w("RAPL_ENERGY_PKG", NAN) == ENERGY_MOST_W);
+	assert_true(energy_most_w("RAPL_ENERGY_PKG", INFINITY) == ENERGY_MOST_W);
+	assert_true(energy_most_w("RAPL_ENERGY_DRAM", 15) == energy_most_w("RAPL_ENERGY_DRAM", 0));
+	assert_true(energy_most_w("RAPL_ENERGY_PSYS", 15) == 50000);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(limits),
 		cmocka_unit_test(steps),
 		cmocka_unit_test(nothing_is_missed),
 		cmocka_unit_test(periods),

@@ -294,6 +294,19 @@ static void test_bpf_shape(void **state)
 	(void)state;
 	assert_int_equal(priv_bpf_load(&shape, &bpf, &cause), -EINVAL);
 	assert_null(bpf);
+	/* More CPUs than this machine can have. */
+	shape.n_cpus = 1024;
+	shape.n_places = 1;
+	assert_int_equal(priv_bpf_load(&shape, &bpf, &cause), -EINVAL);
+	/* Each number is one that may be, but not their product. */
+	shape.n_cpus = shape.n_places = (unsigned)sysconf(_SC_NPROCESSORS_CONF);
+	shape.n_slots = PRIV_BPF_SLOTS_MAX;
+	shape.n_births = PRIV_BPF_BIRTHS_MAX;
+	shape.n_events = COUNT_EVENTS_MAX;
+	if (shape.n_places * (uint64_t)(shape.n_slots + shape.n_births) * COUNT_CELL_SIZE(shape.n_events) >
+	    PRIV_BPF_CELLS_MAX)
+		assert_int_equal(priv_bpf_load(&shape, &bpf, &cause), -EINVAL);
+	assert_null(bpf);
 }
 
 static void test_server_gone(void **state)

@@ -97,6 +97,10 @@ static void outputs_of_hwpc_sensor(void **state)
 		{"socket", "10.0.0.1", "8888", "socket:10.0.0.1:8888"},
 		{"mongodb", "mongodb://h:1/x", NULL, "mongodb://h:1/x"},
 		{"mongodb", "h:27017", NULL, "mongodb:h:27017"},
+		{"MongoDB", "mongodb+srv://h.example.com/x", NULL, "mongodb+srv://h.example.com/x"},
+		{"sqlite", "/x/sqlite.db", NULL, "sqlite:/x/sqlite.db"},
+		{"sqlite", "sqlite:/x/a.db", NULL, "sqlite:/x/a.db"},
+		{"jsonl", "csv:x", NULL, "jsonl:csv:x"},
 		{"sqlite", "/tmp/x.db", NULL, "sqlite:/tmp/x.db"},
 	};
 
@@ -132,6 +136,7 @@ static void mistakes_are_named(void **state)
 		{{"-r", "csv"}, "-U"},
 		{{"-f", "5"}, "10"},
 		{{"-n", "a/b"}, "a/b"},
+		{{"-n", "caf\xe9"}, "UTF-8"},
 		{{"--activity", "prf"}, "perf"},
 	};
 

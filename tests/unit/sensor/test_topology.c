@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "fake/fake_tree.h"
 #include "machine/topology.h"
 
@@ -72,6 +73,35 @@ static void test_virtual_machine(void **state)
 	fake_free(&tree);
 }
 
+/* What each architecture calls its processor; names that no one should print as they are. */
+static void test_model_names(void **state)
+{
+	static const char *const cases[][2] = {
+		{"processor : 0\nvendor_id : X\ncpu family : 6\nmodel : 85\nmodel name : A\nmodel name : B\n",
+		 "A"},
+		{"processor : 0\nBogoMIPS : 50\nCPU implementer : 0x41\nCPU architecture: 8\n"
+		 "CPU variant : 0x3\nCPU part : 0xd0c\n",
+		 "ARM implementer 0x41, part 0xd0c"},
+		{"processor : 0\nCPU part : 0xd0c\n", ""},
+		{"processor : 0\ncpu : POWER9, altivec supported\n", "POWER9, altivec supported"},
+		{"processor : 0\nhart : 1\nuarch : sifive,u74-mc\n", "sifive,u74-mc"},
+		{"processor : 0\nmodel name : a\033[31m\"b\\\xff\n", "a?[31m\"b\\?"},
+		{"processor : 0\nmodel name :\n", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fake_tree tree = fake_new();
+		struct topology topology;
+
+		fake_write(&tree, "cpuinfo", "%s", cases[i][0]);
+		topology = read_tree(&tree);
+		assert_string_equal(topology.model_name, cases[i][1]);
+		topology_done(&topology);
+		fake_free(&tree);
+	}
+}
+
 /* CPU 0 offline, ids with gaps, a package id of -1 as some ARM machines say. */
 static void test_odd_machine(void **state)
 {
@@ -127,9 +157,9 @@ static void test_this_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_two_sockets),  cmocka_unit_test(test_virtual_machine),
-		cmocka_unit_test(test_odd_machine),  cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_two_sockets), cmocka_unit_test(test_virtual_machine),
+		cmocka_unit_test(test_model_names), cmocka_unit_test(test_odd_machine),
+		cmocka_unit_test(test_nothing),     cmocka_unit_test(test_this_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

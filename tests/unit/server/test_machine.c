@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <bson/bson.h>
 #include <cmocka.h>
 
 static double said_s = 1; /* length of a tick, as its report says */
@@ -138,7 +139,7 @@ static void state_goes_on(void **state)
 	(void)state;
 	feed_ticks(whole, 0, 40);
 	assert_int_equal(state_add(&states, whole, 5), 0);
-	assert_int_equal(state_load(second, &states, &why), 1);
+	assert_int_equal(state_load(second, &states, 0, &why), 1);
 	assert_int_equal(second->time_ms, whole->time_ms);
 	batch_clear(&whole->out);
 	feed_ticks(whole, 40, 60);
@@ -150,6 +151,85 @@ static void state_goes_on(void **state)
 	machine_free(second);
 }
 
+/* The calibration of `from`, as the client stores it; dated `time_ms`. */
+static void add_calibration(struct batch *batch, const struct machine *from, int64_t time_ms)
+{
+	bson_t document = BSON_INITIALIZER, model;
+
+	bson_append_utf8(&document, "_id", -1, "calibration:n1", -1);
+	bson_append_utf8(&document, "formula", -1, "pooled", -1);
+	bson_append_date_time(&document, "timestamp", -1, time_ms);
+	bson_append_document_begin(&document, "model", -1, &model);
+	assert_int_equal(from->config->ops->save(from->formula, &model), 0);
+	bson_append_document_end(&document, &model);
+	assert_int_equal(batch_append(batch, bson_get_data(&document), document.len), 0);
+	bson_destroy(&document);
+}
+
+/* How many of the machine's power reports say that it is calibrated; -1: some do, some do not. */
+static int calibrated_reports(const struct machine *machine)
+{
+	const uint8_t *document;
+	size_t offset = 0, length;
+	struct report_power row;
+	struct reason why;
+	int yes = 0, no = 0;
+
+	while (batch_next(&machine->out, &offset, &document, &length) == 1) {
+		assert_int_equal(report_bson_decode_power(document, length, &row, &why), 0);
+		yes += row.calibrated;
+		no += !row.calibrated;
+	}
+	return yes && no ? -1 : yes;
+}
+
+/* Loads the documents into a new machine, whose reports of some ticks are counted; its state goes to
+ * `ret_state`. */
+static int run_calibrated(const struct batch *documents, unsigned from, struct batch *ret_state)
+{
+	struct machine *machine = machine_new(&config, "n1", "sensorn1");
+	struct reason why = {""};
+	int n;
+
+	assert_true(state_load(machine, documents, 0, &why) >= 0);
+	feed_ticks(machine, from, from + 3);
+	n = calibrated_reports(machine);
+	if (ret_state)
+		assert_int_equal(state_add(ret_state, machine, 5), 0);
+	machine_free(machine);
+	return n;
+}
+
+static void a_calibration_is_used_and_named(void **state)
+{
+	struct machine *teacher = machine_new(&config, "n1", "sensorn1");
+	struct batch states = {0}, none = {0}, with_both = {0}, newer = {0}, broken = {0};
+
+	(void)state;
+	feed_ticks(teacher, 0, 60);
+	assert_int_equal(run_calibrated(&none, 100, NULL), 0);
+	add_calibration(&states, teacher, 7000);
+	assert_int_equal(state_count(&states, "pooled"), 1);
+	assert_true(run_calibrated(&states, 100, &with_both) > 0);
+	/* Its state, and the calibration that it began with: it continues, and still says so. */
+	add_calibration(&with_both, teacher, 7000);
+	assert_int_equal(state_count(&with_both, "pooled"), 2);
+	assert_true(run_calibrated(&with_both, 103, NULL) > 0);
+	/* A state from before the calibration gives its position alone: the old ticks are not made again. */
+	assert_true(state_add(&newer, teacher, 5) == 0);
+	add_calibration(&newer, teacher, 9000);
+	assert_true(run_calibrated(&newer, 60, NULL) > 0);
+	/* One without a model is no calibration. */
+	add_calibration(&broken, teacher, 7000);
+	memset(broken.data + broken.length / 2, 0xff, 400);
+	assert_int_equal(run_calibrated(&broken, 100, NULL), 0);
+	machine_free(teacher);
+	batch_done(&states);
+	batch_done(&with_both);
+	batch_done(&newer);
+	batch_done(&broken);
+}
+
 static void foreign_state_is_refused(void **state)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -158,11 +238,11 @@ static void foreign_state_is_refused(void **state)
 	bson_t document;
 
 	(void)state;
-	assert_int_equal(state_load(machine, &states, &why), 0);
+	assert_int_equal(state_load(machine, &states, 0, &why), 0);
 	assert_true(bson_init_from_json(&document, "{\"_id\":\"pooled:n1\",\"version\":99}", -1, NULL));
 	assert_int_equal(batch_append(&states, bson_get_data(&document), document.len), 0);
 	bson_destroy(&document);
-	assert_true(state_load(machine, &states, &why) < 0);
+	assert_true(state_load(machine, &states, 0, &why) < 0);
 	assert_non_null(strstr(why.text, "version"));
 	batch_clear(&states);
 	assert_true(bson_init_from_json(&document,
@@ -171,7 +251,7 @@ static void foreign_state_is_refused(void **state)
 					-1, NULL));
 	assert_int_equal(batch_append(&states, bson_get_data(&document), document.len), 0);
 	bson_destroy(&document);
-	assert_true(state_load(machine, &states, &why) < 0);
+	assert_true(state_load(machine, &states, 0, &why) < 0);
 	assert_int_equal(join_position(machine->join), 1000000);
 	feed_ticks(machine, 1, 3);
 	batch_done(&states);
@@ -201,13 +281,94 @@ static void odd_ticks_do_not_change_the_usual_length(void **state)
 	machine_free(machine);
 }
 
+/* Feeds `all` and a target of one tick at a time of our clock, and drains. Ticks that were made. */
+static int feed_at(struct machine *machine, int64_t time_ms, int64_t now_ms)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		bson_t *document = BCON_NEW("timestamp", BCON_DATE_TIME(time_ms), "sensor", "n1", "target",
+					    i ? "all" : "a", "groups", "{", i ? "rapl" : "core", "{", "0",
+					    "{", "0", "{", i ? "RAPL_ENERGY_PKG" : "ref-cycles",
+					    BCON_DOUBLE(85899345920.0), "}", "}", "}", "}", "metadata", "{",
+					    "interval", BCON_DOUBLE(1), "targets", BCON_INT32(1), "}");
+		enum join_fed fed;
+
+		(void)machine_feed(machine, bson_get_data(document), document->len, now_ms, &fed);
+		bson_destroy(document);
+	}
+	return machine_drain(machine, now_ms, false);
+}
+
+static void one_time_ahead_silences_nothing(void **state)
+{
+	static const int64_t leaps_ms[] = {
+		11000, 60000, 10 * 3600000LL, 23 * 3600000LL, 400 * 86400000LL, INT64_MAX / 2};
+	const int64_t now_ms = 1700000000000;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(leaps_ms) / sizeof(leaps_ms[0]); k++) {
+		struct machine *machine = machine_new(&config, "n1", "sensorn1");
+
+		assert_int_equal(feed_at(machine, now_ms, now_ms), 1);
+		assert_int_equal(feed_at(machine, now_ms + leaps_ms[k], now_ms), 0);
+		assert_int_equal(machine->n.bad, 2);
+		assert_true(strstr(machine->why.text, "ahead of this machine's clock") || k == 5);
+		for (int i = 1; i < 15; i++)
+			assert_int_equal(feed_at(machine, now_ms + i * 1000, now_ms + i * 1000), 1);
+		assert_int_equal(machine->n.ticks, 15);
+		machine_free(machine);
+	}
+}
+
+/* A sensor whose clock is ahead is served, after some ticks have shown it. */
+static void a_clock_ahead_is_learnt(void **state)
+{
+	struct machine *machine = machine_new(&config, "n1", "sensorn1");
+	const int64_t now_ms = 1700000000000;
+	int n = 0;
+
+	(void)state;
+	for (int i = 0; i < 30; i++)
+		n += feed_at(machine, now_ms + 3600000 + i * 1000, now_ms + i * 1000);
+	assert_int_equal(n, 20);
+	machine_free(machine);
+}
+
+/* A stored position ahead of our clock is doubted; with --once there is no clock. */
+static void a_position_ahead_is_doubted(void **state)
+{
+	struct machine *first = machine_new(&config, "n1", "sensorn1"), *second;
+	const int64_t now_ms = 1700000000000;
+	struct batch states = {0};
+	struct reason why;
+
+	(void)state;
+	(void)feed_at(first, now_ms, now_ms);
+	assert_int_equal(state_add(&states, first, now_ms), 0);
+	machine_free(first);
+	for (int once = 0; once < 2; once++) {
+		const int64_t then_ms = now_ms - 86400000;
+
+		second = machine_new(&config, "n1", "sensorn1");
+		assert_int_equal(state_load(second, &states, once ? 0 : then_ms, &why), 1);
+		for (int i = 0; i < 8; i++)
+			assert_int_equal(feed_at(second, then_ms + i * 1000, once ? 0 : then_ms + i * 1000),
+					 !once);
+		machine_free(second);
+	}
+	batch_done(&states);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_time_ahead_silences_nothing),
+		cmocka_unit_test(a_clock_ahead_is_learnt),
+		cmocka_unit_test(a_position_ahead_is_doubted),
 		cmocka_unit_test(rows_add_up),
 		cmocka_unit_test(bad_documents_are_counted),
 		cmocka_unit_test(missing_reports_are_counted),
 		cmocka_unit_test(state_goes_on),
+		cmocka_unit_test(a_calibration_is_used_and_named),
 		cmocka_unit_test(foreign_state_is_refused),
 		cmocka_unit_test(odd_ticks_do_not_change_the_usual_length),
 	};

@@ -304,7 +304,7 @@ static void the_source_is_stored(void **state)
 	(void)state;
 	run_ticks(machine, targets, 1, 5, false);
 	assert_int_equal(state_add(&states, machine, 5), 0);
-	assert_true(state_load(second, &states, &why) >= 0 || second->sensor[0]);
+	assert_true(state_load(second, &states, 0, &why) >= 0 || second->sensor[0]);
 	assert_string_equal(second->sensor, "n1");
 	batch_done(&states);
 	machine_free(machine);

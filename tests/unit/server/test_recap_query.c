@@ -107,6 +107,7 @@ static void bad_fields(void **state)
 	refused("end", "1700009999", "ahead");
 	refused("_id", "x", "_id");
 	refused("energy", "x", "energy");
+	refused("formula", "x", "formula");
 	refused("warmup_powers_PKG_0", "1", "warmup_powers");
 	refused("a.b", "1", "a.b");
 	refused("$where", "1", "$where");
@@ -201,6 +202,42 @@ static void recap_has_old_and_new_fields(void **state)
 	assert_true(recap_text(&query.request, &recap, text, sizeof(text)) < sizeof(text));
 	assert_non_null(strstr(text, "energy of web on n1"));
 	assert_null(strstr(text, "dram"));
+	assert_non_null(strstr(text, "\nwarm-up "));
+	assert_null(strstr(text, "formula"));
+	bson_destroy(&document);
+	recap_query_done(&query);
+}
+
+/* What tester.sh sends of a run without marks: all of it is shown, and no phase that did not happen. */
+static void recap_says_what_ran(void **state)
+{
+	const struct pair pairs[] = {
+		{"name", "web"},          {"begin", "1700000000"}, {"end", "1700000002"}, {"image", "shop:2"},
+		{"command", "--size 10"}, {"exit_status", "3"},    {"cpus", "0-1"},       {NULL, NULL}};
+	static const char *const lines[] = {"\nwhole run  cpu",       "\nimage: shop:2\n",
+					    "\ncommand: --size 10\n", "\nexit status: 3\n",
+					    "\nCPUs: 0-1\n",          "\nformula: pooled\n"};
+	bson_t document = BSON_INITIALIZER;
+	bson_iter_t iterator;
+	struct recap_query query;
+	struct recap recap;
+	char text[2000];
+
+	(void)state;
+	assert_int_equal(parse(&query, pairs), 0);
+	recap_init(&recap, &query.request.window);
+	recap.formula = "pooled";
+	(void)recap_text(&query.request, &recap, text, sizeof(text));
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (!strstr(text, lines[i]))
+			fail_msg("no '%s' in:\n%s", lines[i], text);
+	assert_null(strstr(text, "warm-up"));
+	assert_null(strstr(text, "execution "));
+	assert_int_equal(recap_bson_write(&document, &query.request, &recap), 0);
+	assert_true(bson_iter_init_find(&iterator, &document, "formula"));
+	assert_string_equal(bson_iter_utf8(&iterator, NULL), "pooled");
+	assert_true(bson_iter_init_find(&iterator, &document, "exit_status"));
+	assert_string_equal(bson_iter_utf8(&iterator, NULL), "3");
 	bson_destroy(&document);
 	recap_query_done(&query);
 }
@@ -213,6 +250,7 @@ int main(void)
 		cmocka_unit_test(bad_fields),
 		cmocka_unit_test(request_survives_storage),
 		cmocka_unit_test(recap_has_old_and_new_fields),
+		cmocka_unit_test(recap_says_what_ran),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,7 @@ static struct asked {
 static unsigned n_asked, n_lists, most_reads;
 static size_t list_bytes;
 static int put_result;
+static const struct server_config config = {.ops = &formula_share};
 static struct machine machine;
 static struct recaps *recaps;
 
@@ -109,7 +110,8 @@ static int setup(void **state)
 	};
 
 	(void)state;
-	machine = (struct machine){.name = (char *)(uintptr_t) "m", .time_ms = 2000000, .interval_s = 1};
+	machine = (struct machine){
+		.config = &config, .name = (char *)(uintptr_t) "m", .time_ms = 2000000, .interval_s = 1};
 	n_asked = n_lists = most_reads = 0;
 	list_bytes = 0;
 	put_result = 0;

@@ -126,9 +126,23 @@ static void nothing_is_no_error(void **state)
 	assert_int_equal(fclose(out), 0);
 }
 
+/* A second run in the same file would halve nothing and double the sums: it is counted. */
+static void test_repeated(void **state)
+{
+	struct score *score = score_new();
+
+	(void)state;
+	add(score, reports, sizeof(reports) / sizeof(reports[0]), score_add_report);
+	assert_int_equal(score_repeated(score), 0);
+	add(score, reports, sizeof(reports) / sizeof(reports[0]), score_add_report);
+	assert_int_equal(score_repeated(score), 2);
+	score_free(score);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(figures_are_as_by_hand),
 		cmocka_unit_test(phantom_is_what_idle_ones_get),
 		cmocka_unit_test(nothing_is_no_error),

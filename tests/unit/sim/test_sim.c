@@ -5,6 +5,7 @@
  */
 #include "sim/sim.h"
 #include "sim/sim_machine.h"
+#include "sim/sim_stream.h"
 
 #include "document/batch.h"
 #include "document/report_bson.h"

@@ -38,8 +38,8 @@ static void case_append_and_read(struct fixture *fixture)
 	batch_done(&found);
 }
 
-/* Reads on from where the last read stopped, until the end. */
-static unsigned read_in_steps(struct fixture *fixture, unsigned limit)
+/* Pages of `limit` documents, until the store says that nothing follows. */
+static unsigned read_in_steps(struct fixture *fixture, unsigned limit, int64_t after_ms)
 {
 	struct store_query query = query_of(fixture);
 	struct store_read read = {0};
@@ -48,26 +48,13 @@ static unsigned read_in_steps(struct fixture *fixture, unsigned limit)
 	unsigned rounds = 0;
 
 	query.limit = limit;
+	query.after_ms = after_ms;
 	do {
-		const uint8_t *document;
-		size_t offset = 0;
-		size_t length;
-
 		batch_clear(&found);
 		assert_stored(fixture, store_read(fixture->store, &query, &found, &read));
-		while (batch_next(&found, &offset, &document, &length) > 0) {
-			bson_t bson;
-			bson_iter_t iter;
-
-			assert_true(bson_init_static(&bson, document, length));
-			assert_true(bson_iter_init_find(&iter, &bson, "timestamp"));
-			if (!fixture->files)
-				query.after_ms = bson_iter_date_time(&iter);
-		}
-		query.offset = read.offset;
 		n += found.n_documents;
 		assert_true(++rounds < 100);
-	} while (found.n_documents > 0);
+	} while (store_query_continue(&query, &read, &found));
 	batch_done(&found);
 	return n;
 }
@@ -78,8 +65,10 @@ static void case_limit(struct fixture *fixture)
 
 	add_ticks(&batch, 0, 9);
 	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
-	for (unsigned limit = 1; limit < 8; limit++)
-		assert_int_equal(read_in_steps(fixture, limit), 27);
+	for (unsigned limit = 1; limit < 8; limit++) {
+		assert_int_equal(read_in_steps(fixture, limit, INT64_MIN), 27);
+		assert_int_equal(read_in_steps(fixture, limit, T0 + 2000), 18);
+	}
 	batch_done(&batch);
 }
 
@@ -226,10 +215,10 @@ static void case_retention(struct fixture *fixture)
 
 	if (fixture->files)
 		return;
-	add_ticks(&batch, 0, 10);
+	add_ticks(&batch, 0, 11);
 	assert_stored(fixture, store_append(fixture->store, fixture->collection, &batch));
 	assert_stored(fixture, store_ensure(fixture->store, fixture->collection, 5, T0 + 10000));
-	assert_int_equal(count_found(fixture, &query), 15);
+	assert_int_equal(count_found(fixture, &query), 18);
 	batch_done(&batch);
 }
 
@@ -277,6 +266,83 @@ static void case_reopen(struct fixture *fixture)
 	batch_done(&batch);
 }
 
+static enum store_result claim(struct store *store, const struct store_claim *seen, const char *owner,
+			       int64_t generation, int64_t beat)
+{
+	bson_t *bson = BCON_NEW("_id", BCON_UTF8(seen->id), "owner", BCON_UTF8(owner), "generation",
+				BCON_INT64(generation), "beat", BCON_INT64(beat));
+	enum store_result result = store_claim(store, seen, bson_get_data(bson), bson->len);
+
+	bson_destroy(bson);
+	return result;
+}
+
+/* One at a time has the claim: it is taken, renewed and taken over only by who knows how it is. */
+static void case_claim(struct fixture *fixture)
+{
+	char state[80];
+	struct store_claim seen = {.collection = state, .id = "lease"};
+
+	if (!store_can_claim(fixture->store))
+		return;
+	(void)snprintf(state, sizeof(state), "state%s", fixture->collection);
+	assert_stored(fixture, claim(fixture->store, &seen, "one", 1, 1));
+	assert_int_equal(claim(fixture->store, &seen, "two", 1, 1), STORE_LOST);
+	(void)snprintf(seen.owner, sizeof(seen.owner), "one");
+	seen.generation = seen.beat = 1;
+	assert_stored(fixture, claim(fixture->store, &seen, "one", 1, 2));
+	assert_int_equal(claim(fixture->store, &seen, "two", 2, 1), STORE_LOST); /* an old beat */
+	seen.beat = 2;
+	(void)snprintf(seen.owner, sizeof(seen.owner), "three");
+	assert_int_equal(claim(fixture->store, &seen, "two", 2, 1), STORE_LOST); /* another owner */
+	(void)snprintf(seen.owner, sizeof(seen.owner), "one");
+	assert_stored(fixture, claim(fixture->store, &seen, "two", 2, 1));
+	seen.generation = -1; /* whatever it is */
+	assert_stored(fixture, claim(fixture->store, &seen, "four", 9, 1));
+	assert_int_equal(store_get_statistics(fixture->store)->appended, 0);
+}
+
+/* Who lost the claim replaces nothing any more; in a store with transactions nothing of it is appended. */
+static void case_fence(struct fixture *fixture)
+{
+	char state[80];
+	struct store_claim seen = {.collection = state, .id = "lease"},
+			   one = {.collection = state, .id = "lease"};
+	struct batch batch = {0};
+
+	if (!store_can_claim(fixture->store))
+		return;
+	(void)snprintf(state, sizeof(state), "state%s", fixture->collection);
+	(void)snprintf(one.owner, sizeof(one.owner), "one");
+	one.generation = one.beat = 1;
+	assert_stored(fixture, claim(fixture->store, &seen, "one", 1, 1));
+	store_fence(fixture->store, &one);
+	add_state(&batch, "kept", 1);
+	assert_stored(fixture, store_put(fixture->store, state, &batch));
+	assert_stored(fixture, store_put(fixture->store, state, &batch));
+	assert_stored(fixture, claim(fixture->store, &one, "two", 2, 1));
+	if (store_can_group(fixture->store)) {
+		assert_int_equal(store_put(fixture->store, state, &batch), STORE_LOST);
+		assert_int_equal(store_append(fixture->store, fixture->collection, &batch), STORE_LOST);
+		assert_int_equal(store_begin(fixture->store), STORE_LOST);
+	}
+	/* The successor writes, and then the former one's state does not come back. */
+	(void)snprintf(seen.owner, sizeof(seen.owner), "two");
+	seen.generation = 2;
+	store_fence(fixture->store, &seen);
+	batch_clear(&batch);
+	add_state(&batch, "kept", 2);
+	assert_stored(fixture, store_put(fixture->store, state, &batch));
+	store_fence(fixture->store, &one);
+	batch_clear(&batch);
+	add_state(&batch, "kept", 1);
+	assert_int_equal(store_put(fixture->store, state, &batch), STORE_LOST);
+	assert_int_equal(get_value(fixture, state, "kept"), 2);
+	store_fence(fixture->store, NULL);
+	assert_stored(fixture, store_put(fixture->store, state, &batch));
+	batch_done(&batch);
+}
+
 static void run_on(void **state, void (*test)(struct fixture *fixture))
 {
 	static const char *const formats[] = {"sqlite:%s/store.db", "bson:%s/", "bson:%s/dump.bson",
@@ -311,6 +377,8 @@ ON_EVERY_STORE(list)
 ON_EVERY_STORE(retention)
 ON_EVERY_STORE(refused)
 ON_EVERY_STORE(reopen)
+ON_EVERY_STORE(claim)
+ON_EVERY_STORE(fence)
 
 static void test_null(void **state)
 {
@@ -338,6 +406,8 @@ int main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_reopen),
+		cmocka_unit_test(test_claim),
+		cmocka_unit_test(test_fence),
 		cmocka_unit_test(test_null),
 		cmocka_unit_test(test_refused),
 	};

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -328,13 +329,46 @@ static void test_foreign_file(void **state)
 	batch_done(&batch);
 }
 
+/* A file of a later version: refused by readers and writers, with both versions named, and left as it is. */
+static void test_later_schema(void **state)
+{
+	char command[300];
+	struct store *store;
+	struct reason why;
+	sqlite3 *database;
+
+	(void)state;
+	assert_int_equal(append_ticks("sensorx", 1), 0);
+	assert_int_equal(sqlite3_open(uri + strlen("sqlite:"), &database), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(database, "PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)",
+				      NULL, NULL, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_close(database), SQLITE_OK);
+	(void)snprintf(command, sizeof(command), "cp '%s' '%s/before'", uri + strlen("sqlite:"), directory);
+	assert_int_equal(system(command), 0);
+	for (unsigned flags = STORE_READ; flags <= STORE_WRITE; flags++) {
+		struct store_options options = {.flags = flags, .timeout_ms = 1000};
+
+		assert_true(store_open(uri, &options, &store, &why) < 0);
+		assert_non_null(strstr(why.text, "schema version 2, this program knows 1"));
+	}
+	(void)snprintf(command, sizeof(command), "cmp '%s' '%s/before'", uri + strlen("sqlite:"), directory);
+	assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		CASE(test_two_writers),  CASE(test_killed_writer),  CASE(test_no_database),
-		CASE(test_missing_file), CASE(test_full_disk),      CASE(test_torn_files),
-		CASE(test_foreign_file), CASE(test_opened_at_once),
+		cmocka_unit_test_setup_teardown(test_later_schema, set_up, tear_down),
+		CASE(test_two_writers),
+		CASE(test_killed_writer),
+		CASE(test_no_database),
+		CASE(test_missing_file),
+		CASE(test_full_disk),
+		CASE(test_torn_files),
+		CASE(test_foreign_file),
+		CASE(test_opened_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,35 @@ static void test_json(void **state)
 	batch_done(&back);
 }
 
+/* Every type comes back as it was: a formula's state is binary data, and foreign documents hold anything. */
+static void test_json_types(void **state)
+{
+	bson_t *document = bson_new(), list = BSON_INITIALIZER;
+	struct batch text = {0}, back = {0};
+	bson_decimal128_t decimal;
+
+	(void)state;
+	assert_true(bson_decimal128_from_string("1.5E+7", &decimal));
+	BSON_APPEND_BINARY(document, "state", BSON_SUBTYPE_BINARY, (const uint8_t *)"\0\1\xff:\"}", 6);
+	BSON_APPEND_BINARY(document, "none", BSON_SUBTYPE_UUID, (const uint8_t *)"", 0);
+	BSON_APPEND_DECIMAL128(document, "decimal", &decimal);
+	BSON_APPEND_REGEX(document, "pattern", "^a:\"b", "i");
+	BSON_APPEND_TIMESTAMP(document, "moment", 7, 9);
+	BSON_APPEND_NULL(document, "null");
+	BSON_APPEND_MINKEY(document, "least");
+	BSON_APPEND_CODE(document, "code", "f(\"x\");");
+	BSON_APPEND_BINARY(&list, "0", BSON_SUBTYPE_BINARY, (const uint8_t *)"abc", 3);
+	BSON_APPEND_ARRAY(document, "list", &list);
+	assert_int_equal(bson_json_append(&text, BSON_JSON_LINES, bson_get_data(document), document->len), 0);
+	assert_int_equal(bson_json_parse((const char *)text.data, text.length - 1, &back), 0);
+	assert_int_equal(back.length, document->len);
+	assert_memory_equal(back.data, bson_get_data(document), back.length);
+	batch_done(&text);
+	batch_done(&back);
+	bson_destroy(document);
+	bson_destroy(&list);
+}
+
 /* As the API answers: what JSON lacks is null, a text that is not UTF-8, too. */
 static void test_json_plain(void **state)
 {
@@ -230,9 +259,10 @@ static void test_display(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json),        cmocka_unit_test(test_json_plain),
-		WITH_DIRECTORY(test_jsonl_damaged), cmocka_unit_test(test_socket),
-		cmocka_unit_test(test_uris),        cmocka_unit_test(test_display),
+		cmocka_unit_test(test_json),       cmocka_unit_test(test_json_plain),
+		cmocka_unit_test(test_json_types), WITH_DIRECTORY(test_jsonl_damaged),
+		cmocka_unit_test(test_socket),     cmocka_unit_test(test_uris),
+		cmocka_unit_test(test_display),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

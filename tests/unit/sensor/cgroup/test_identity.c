@@ -2,6 +2,7 @@
 /* identity: every form of cgroup path that runtimes and service managers make, then properties on random
  * paths. */
 #include "cgroup/identity.h"
+#include "base/text.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -245,26 +246,32 @@ static void test_names(void **state)
 		const char *in, *out;
 	} names[] = {
 		{"web", "web"},
-		{"a\nb", "a?b"},
-		{"\x1b[31m", "?[31m"},
-		{"\xff\xfe", "??"},
+		{"a\nb", "a\\x0Ab"},
+		{"\x1b[31m", "\\x1B[31m"},
+		{"\xff\xfe", "\\xFF\\xFE"},
 		{"caf\xc3\xa9", "caf\xc3\xa9"},
-		{"\xc2\x85x", "?x"},
-		{"\xed\xa0\x80", "???"},
-		{"\xc0\x80", "??"},
-		{"\xe2\x82", "??"},
+		{"\xc2\x85x", "\\xC2\\x85x"},
+		{"\xed\xa0\x80", "\\xED\\xA0\\x80"},
+		{"\xc0\x80", "\\xC0\\x80"},
+		{"\xe2\x82", "\\xE2\\x82"},
 		{"\xf0\x9f\x90\xb3", "\xf0\x9f\x90\xb3"},
 	};
 	char out[IDENTITY_NAME_MAX + 1];
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		(void)identity_sanitise(names[i].in, strlen(names[i].in), out, sizeof(out));
+		(void)text_escape(names[i].in, strlen(names[i].in), out, sizeof(out));
 		assert_string_equal(out, names[i].out);
 	}
+	/* Two names stay two, whatever their bytes; an escape is not cut. */
+	assert_int_equal(text_escape("caf\xe9", 4, out, 8), 7);
+	assert_string_equal(out, "caf\\xE9");
+	assert_int_equal(text_escape("caf\xe8", 4, out, 8), 7);
+	assert_string_equal(out, "caf\\xE8");
+	assert_int_equal(text_escape("caf\xe9", 4, out, 7), 3);
 	/* Cut at a character, not inside one. */
 	char many[300];
 	for (size_t i = 0; i + 3 < sizeof(many); i += 3)
 		memcpy(many + i, "\xe2\x82\xac", 3);
-	assert_int_equal(identity_sanitise(many, 297, out, sizeof(out)), 126);
+	assert_int_equal(text_escape(many, 297, out, sizeof(out)), 126);
 	assert_int_equal(identity_unescape("a\\x2db\\x", 8, out, sizeof(out)), 5);
 	assert_string_equal(out, "a-b\\x");
 	assert_int_equal(identity_unescape("\\x00", 4, out, sizeof(out)), 4);

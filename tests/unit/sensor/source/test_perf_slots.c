@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "source/frame.h"
 #include "source/perf/perf_slots.h"
 
@@ -182,7 +183,8 @@ static void test_failing(void **state)
 /* A CPU goes offline: the kernel takes its group of two apart, and each event has its own last count. */
 static void test_taken_apart(void **state)
 {
-	const uint64_t leader[] = {1, 200, 200, 13};
+	/* What one says that was not opened as its group's. */
+	const uint64_t leader[] = {1, 200, 200, 13}, sibling[] = {25, 200, 200};
 
 	(void)state;
 	say_pair(100, 100, 10, 20);
@@ -190,7 +192,7 @@ static void test_taken_apart(void **state)
 	say_one(3, 100, 100, 2);
 	read_and_expect(11, 22);
 	assert_int_equal(write(fixture.writers[0], leader, sizeof(leader)), sizeof(leader));
-	say_one(1, 200, 200, 25);
+	assert_int_equal(write(fixture.writers[1], sibling, sizeof(sibling)), sizeof(sibling));
 	say_one(2, 200, 200, 4);
 	say_one(3, 200, 200, 6);
 	read_and_expect(3 + 3, 5 + 4);
@@ -210,6 +212,28 @@ static void test_taken_apart(void **state)
 	say_one(3, 400, 400, 8);
 	read_and_expect(1, 2);
 	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN);
+}
+
+/* Between the machine's read and our look at the clock a busy machine may take any time: that is no gap. */
+static void test_a_late_look_is_no_gap(void **state)
+{
+	const uint64_t ms = 1000000, start = clock_monotonic_ns() - 10000 * ms;
+	struct perf_pulse *pulse = &fixture.slots.pulses[0];
+	int fds[4] = {-1, -1, -1, -1};
+
+	(void)state;
+	fds[0] = fixture.slots.slots[1].fds[0];
+	fixture.slots.slots[0].fds = fds;
+	pulse->looked_ns = start;
+	for (uint64_t tick = 1; tick < 10; tick++) {
+		pulse->begin_ns = start + tick * 500 * ms;
+		pulse->enabled_ns = tick * 500 * ms + 1;
+		pulse->read_ns = pulse->begin_ns + (tick % 2 ? 400 : 0) * ms;
+		perf_revive_look(&fixture.slots, 0);
+		assert_true(fds[0] >= 0);
+		assert_int_equal(pulse->looked_ns, pulse->read_ns);
+	}
+	fixture.slots.slots[0].fds = NULL;
 }
 
 /* Random steps, multiplexing off: the deltas add up to the last count. */
@@ -263,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_energy_units, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken_apart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_late_look_is_no_gap, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_adds_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_allocation, set_up, tear_down),
 	};

@@ -232,12 +232,22 @@ static bool find_cgroup2(char *ret_mount, size_t size)
 	return found;
 }
 
-/* Burns CPU inside the cgroup and returns how much, by its own account. */
+static uint64_t used_ns(const struct rusage *usage)
+{
+	return ((uint64_t)usage->ru_utime.tv_sec + (uint64_t)usage->ru_stime.tv_sec) * 1000000000 +
+	       ((uint64_t)usage->ru_utime.tv_usec + (uint64_t)usage->ru_stime.tv_usec) * 1000;
+}
+
+/* Burns CPU inside the cgroup and returns how much, by its own account, from when it was there. */
 static uint64_t burn(const char *cgroup)
 {
 	struct rusage usage;
-	pid_t pid = fork();
+	uint64_t before = 0;
+	int pipes[2], status = -1;
+	pid_t pid;
 
+	assert_int_equal(pipe(pipes), 0);
+	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		char path[600];
@@ -247,13 +257,21 @@ static uint64_t burn(const char *cgroup)
 		procs = fopen(path, "w");
 		if (!procs || fprintf(procs, "%d\n", getpid()) < 0 || fclose(procs) != 0)
 			_exit(1);
+		(void)getrusage(RUSAGE_SELF, &usage);
+		before = used_ns(&usage);
+		if (write(pipes[1], &before, sizeof(before)) != sizeof(before))
+			_exit(1);
 		do
 			(void)getrusage(RUSAGE_SELF, &usage);
-		while (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec < 200000);
+		while (used_ns(&usage) - before < 200000000);
 		_exit(0);
 	}
-	assert_int_equal(wait4(pid, NULL, 0, &usage), pid);
-	return (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+	(void)close(pipes[1]);
+	assert_int_equal(wait4(pid, &status, 0, &usage), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(pipes[0], &before, sizeof(before)), sizeof(before));
+	(void)close(pipes[0]);
+	return used_ns(&usage) - before;
 }
 
 static void test_real(void **state)

@@ -12,6 +12,7 @@
 #include "fake/fake_tree.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "machine/energy_counter.h"
 #include "machine/powercap.h"
 #include "priv/priv_client.h"
 #include "machine/procstat.h"
@@ -20,6 +21,7 @@
 #include "base/reason.h"
 
 #include <math.h>
+#include <time.h>
 
 #define RANGE_UJ 262143328850ULL
 
@@ -309,6 +311,56 @@ static void test_powercap_rubbish_passes(void **state)
 	source_powercap.close(source);
 }
 
+/*
+ * Random wraps, resets, jumps, damaged files and gaps: no tick has more than a package of this power can
+ * take, only the ticks in which the counter was not itself have no energy, and all others together have
+ * exactly what was taken.
+ */
+static void test_powercap_nothing_absurd(void **state)
+{
+	const char *given = getenv("WATTRIBUTE_SEED");
+	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+	const uint64_t most_w = 260;
+	struct system_source *source;
+	double taken = 0, counted = 0, span_s = 0;
+
+	(void)state;
+	printf("# WATTRIBUTE_SEED=%u\n", seed);
+	srand(seed);
+	fixture.context.package_w = (double)most_w / 4;
+	source = open_one();
+	for (uint64_t i = 0, at = 1000000, waits = 0; i < 2000; i++) {
+		const uint64_t seconds = 1 + (uint64_t)rand() % 3, kind = (uint64_t)rand() % 20;
+		const uint64_t step_uj = (1 + (uint64_t)rand() % most_w) * 1000000 * seconds;
+
+		clock_ns += seconds * CLOCK_NS_PER_S;
+		span_s += (double)seconds;
+		/* 0: reset or replaced by another counter; 1: the file is damaged for once */
+		at = kind == 0 ? (uint64_t)rand() % 1000000 : (at + step_uj) % RANGE_UJ;
+		if (kind == 1)
+			fake_write(&fixture.tree, "class/powercap/intel-rapl:0/energy_uj", "rubbish");
+		else
+			fake_energy(&fixture.tree, "intel-rapl:0", at);
+		waits = kind == 0 ? 0 : waits + step_uj;
+		if (source_powercap.read(source, seconds * CLOCK_NS_PER_S) < 0) {
+			assert_true(source->values[0] == missing);
+			assert_in_range(kind, 0, 1);
+			continue;
+		}
+		/* A reset close enough to the end, or forward by little, cannot be told from a step. */
+		if (kind == 0)
+			waits = (uint64_t)llround(joules(source, 0, 0) * 1e6);
+		assert_true(joules(source, 0, 0) <= (double)most_w * (span_s + ENERGY_SLACK_S) + 1e-6);
+		counted += joules(source, 0, 0);
+		taken += (double)waits * 1e-6;
+		waits = 0;
+		span_s = 0;
+	}
+	if (fabs(counted - taken) > 1e-3)
+		fail_msg("seed %u: %g J of %g J", seed, counted, taken);
+	source_powercap.close(source);
+}
+
 /* A socket that takes nothing is a counter that stands still; memory may well take nothing. */
 static void test_powercap_stands_still(void **state)
 {
@@ -531,6 +583,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_powercap_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_reload, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_rubbish_passes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_nothing_absurd, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_stands_still, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_many_wraps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_probe_reads, set_up, tear_down),

@@ -110,6 +110,33 @@ static void test_counts_a_cgroup(void **state)
 	assert_int_equal(fixture.context.fd_budget, before);
 }
 
+/* Reads of a cgroup that idles are left out: what it does after a pause is in the very next one. */
+static void test_counts_after_pauses(void **state)
+{
+	char *events[] = {event_faults};
+	struct event_group_request request = container_request(events, 1);
+	struct activity_cgroup cgroup = {.slot = 1, .root = true, .path = fixture.path};
+	struct activity_source *source;
+
+	(void)state;
+	if (!can_count() || !make_cgroup("pauses"))
+		skip();
+	assert_int_equal(source_perf.open(&fixture.context, &request, 1, 4, &source), 0);
+	assert_int_equal(source_perf.add(source, &cgroup), 0);
+	for (int tick = 0; tick < 60; tick++) {
+		const uint64_t truth = tick % 7 == 3 ? run_child(300) : 0;
+
+		assert_int_equal(source_perf.read(source), 0);
+		if (truth)
+			assert_near(frame_counts(&source->frame, 1)[0], truth);
+		else
+			assert_int_equal(frame_counts(&source->frame, 1)[0], 0);
+	}
+	source_perf.remove(source, &cgroup);
+	source_perf.close(source);
+	remove_cgroup();
+}
+
 static void test_budget_and_errors(void **state)
 {
 	char *events[] = {event_faults};
@@ -325,10 +352,10 @@ static void test_strict_and_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counts_a_cgroup),    cmocka_unit_test(test_budget_and_errors),
-		cmocka_unit_test(test_failing_read),       cmocka_unit_test(test_per_cpu),
-		cmocka_unit_test(test_strict_and_nothing), cmocka_unit_test(test_cpus_come_back),
-		cmocka_unit_test(test_package_moves_on),
+		cmocka_unit_test(test_counts_a_cgroup),   cmocka_unit_test(test_counts_after_pauses),
+		cmocka_unit_test(test_budget_and_errors), cmocka_unit_test(test_failing_read),
+		cmocka_unit_test(test_per_cpu),           cmocka_unit_test(test_strict_and_nothing),
+		cmocka_unit_test(test_cpus_come_back),    cmocka_unit_test(test_package_moves_on),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -175,8 +175,15 @@ static void test_bad(void **state)
 	memset(json + n, 'x', 400);
 	memcpy(json + n + 400, "\"}", 3);
 	assert_int_equal(container_info_parse_docker(json, strlen(json), &info), 0);
-	assert_int_equal(strncmp(info.name, "a?[1m?xxx", 9), 0);
+	assert_int_equal(strncmp(info.name, "a\\x1B[1m\\x0Axxx", 15), 0);
 	assert_int_equal(strlen(info.name), IDENTITY_NAME_MAX);
+	container_info_done(&info);
+	/* Names that differ only in a byte that is not UTF-8 stay two. */
+	assert_int_equal(container_info_parse_docker("{\"Name\":\"/caf\xe9\"}", 16, &info), 0);
+	assert_string_equal(info.name, "caf\\xE9");
+	container_info_done(&info);
+	assert_int_equal(container_info_parse_docker("{\"Name\":\"/caf\xe8\"}", 16, &info), 0);
+	assert_string_equal(info.name, "caf\\xE8");
 	container_info_done(&info);
 }
 
@@ -258,6 +265,54 @@ static void roots_below(const char *prefix, struct container_roots *ret_roots)
 	prepend(prefix, ret_roots->storage);
 	prepend(prefix, ret_roots->storage_run);
 	prepend(prefix, ret_roots->containerd);
+	prepend(prefix, ret_roots->pod_logs);
+}
+
+/* Where the runtime's files are not there, the kubelet's link tells the name. */
+static void test_pod_logs(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {
+		"",
+		"-" A ".log",
+		"web_prod-" A ".log",
+		"web_prod_app_x-" A ".log",
+		"web__app-" A ".log",
+		"_prod_app-" A ".log",
+		"web_prod_-" A ".log",
+		"web_prod_app" A "..log",
+	};
+	struct container_roots roots;
+	struct container_info info;
+	char base[] = "/tmp/wattribute-info-XXXXXX", command[128], link[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(container_info_parse_pod_log(bad[i], strlen(bad[i]), &info), -EBADMSG);
+	assert_non_null(mkdtemp(base));
+	roots_below(base, &roots);
+	read_and_expect("/kubepods/burstable/pod8a7bf8a8/" A, &roots, NULL);
+	put(base, "var/log/containers", "other_prod_app-" B ".log", "");
+	(void)snprintf(link, sizeof(link), "%s/var/log/containers/web-0_shop_side-car-" A ".log", base);
+	assert_int_equal(symlink("/var/log/pods/gone", link), 0);
+	read_and_expect("/kubepods/burstable/pod8a7bf8a8/" A, &roots, "shop/web-0/side-car");
+	read_and_expect("/kubepods.slice/kubepods-pod8a7bf8a8.slice/crio-" A ".scope", &roots,
+			"shop/web-0/side-car");
+	read_and_expect("/kubepods.slice/kubepods-pod8a7bf8a8.slice/cri-containerd-" B ".scope", &roots,
+			"prod/other/app");
+	read_and_expect("/docker/" A, &roots, NULL); /* in no pod */
+	/* The runtime's own file knows more, the image above all. */
+	put(base, "run/containerd/io.containerd.runtime.v2.task/k8s.io/" B, "config.json", containerd_json);
+	read_and_expect("/kubepods/pod8a7bf8a8/" B, &roots, "prod/web-5d/app");
+	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_POD_LOG, "web", ""), -EINVAL);
+	(void)snprintf(command, sizeof(command), "rm -r %s", base);
+	assert_int_equal(system(command), 0);
+	for (unsigned i = 0; i < CONTAINER_ROOTS_MAX; i++) {
+		free((char *)(uintptr_t)roots.docker[i]);
+		free((char *)(uintptr_t)roots.storage[i]);
+		free((char *)(uintptr_t)roots.storage_run[i]);
+		free((char *)(uintptr_t)roots.containerd[i]);
+		free((char *)(uintptr_t)roots.pod_logs[i]);
+	}
 }
 
 static void test_read(void **state)
@@ -313,6 +368,7 @@ static void test_read(void **state)
 		free((char *)(uintptr_t)roots.storage[i]);
 		free((char *)(uintptr_t)roots.storage_run[i]);
 		free((char *)(uintptr_t)roots.containerd[i]);
+		free((char *)(uintptr_t)roots.pod_logs[i]);
 	}
 }
 
@@ -370,10 +426,11 @@ static void test_odd_fields(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_paths),  cmocka_unit_test(test_docker),
-		cmocka_unit_test(test_podman), cmocka_unit_test(test_oci),
-		cmocka_unit_test(test_bad),    cmocka_unit_test(test_many_labels),
-		cmocka_unit_test(test_read),   cmocka_unit_test(test_odd_fields),
+		cmocka_unit_test(test_paths),      cmocka_unit_test(test_docker),
+		cmocka_unit_test(test_podman),     cmocka_unit_test(test_oci),
+		cmocka_unit_test(test_bad),        cmocka_unit_test(test_many_labels),
+		cmocka_unit_test(test_read),       cmocka_unit_test(test_pod_logs),
+		cmocka_unit_test(test_odd_fields),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

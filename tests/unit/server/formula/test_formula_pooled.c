@@ -32,6 +32,7 @@ struct machine {
 	char names[TARGETS_MAX][24];
 	unsigned first; /* number of the oldest container alive */
 	double evil;    /* probability that a number is absurd */
+	double cost;    /* times what a cycle costs otherwise */
 };
 
 static uint64_t seed;
@@ -56,6 +57,7 @@ static void machine_init(struct machine *machine, uint64_t random, double evil)
 	memset(machine, 0, sizeof(*machine));
 	machine->random = random;
 	machine->evil = evil;
+	machine->cost = 1;
 	machine->tick = (struct tick){.targets = machine->targets, .n_sockets = SOCKETS};
 }
 
@@ -72,7 +74,7 @@ static double fill_target(struct machine *machine, unsigned i, unsigned number, 
 	counts[TICK_VECTOR] = number % 3 == 0 ? spoil(machine, busy * 0.4 * character) : 0;
 	for (unsigned j = 0; j < TICK_FEATURES; j++)
 		machine->tick.sockets[k].counts[j] += isfinite(counts[j]) ? counts[j] : 0;
-	return busy * 1e-9 * (1 + character);
+	return busy * 1e-9 * (1 + character) * machine->cost;
 }
 
 /* `churn` containers leave and as many come. */
@@ -251,6 +253,36 @@ static void same_input_same_output_also_after_resuming(void **state)
 	free(machine);
 }
 
+/* A machine on which cycles cost far more than the priors believe, resumed just before the model finds that
+ * out. */
+static void what_is_half_learnt_resumes(void **state)
+{
+	void *one = formula_pooled.make(NULL), *two = formula_pooled.make(NULL);
+	struct machine *machine = malloc(sizeof(*machine));
+	struct formula_result a, b;
+	bson_t document = BSON_INITIALIZER;
+	struct reason why = {""};
+
+	(void)state;
+	machine_init(machine, seed, 0);
+	machine->cost = 20;
+	for (unsigned t = 0; t < 80; t++) {
+		machine_step(machine, 5, 0);
+		assert_int_equal(formula_pooled.run(one, &machine->tick, &a), 0);
+		if (t > 15) {
+			assert_int_equal(formula_pooled.run(two, &machine->tick, &b), 0);
+			assert_true(same_result(&machine->tick, &a, &b));
+		} else if (t == 15) {
+			assert_int_equal(formula_pooled.save(one, &document), 0);
+			assert_int_equal(formula_pooled.load(two, &document, &why), 0);
+		}
+	}
+	bson_destroy(&document);
+	formula_pooled.free(one);
+	formula_pooled.free(two);
+	free(machine);
+}
+
 static void foreign_state_is_refused(void **state)
 {
 	void *formula = formula_pooled.make(NULL);
@@ -344,12 +376,62 @@ static void memory_is_by_need(void **state)
 	free(machine);
 }
 
+/* Leaves only the counts of `features`, a bit each: a sensor that counts no more. */
+static void leave(struct machine *machine, unsigned features)
+{
+	for (unsigned k = 0; k < SOCKETS; k++)
+		for (unsigned j = 0; j < TICK_FEATURES; j++) {
+			if (features >> j & 1)
+				continue;
+			machine->tick.sockets[k].counts[j] = NAN;
+			for (unsigned i = 0; i < machine->tick.n_targets; i++)
+				machine->counts[i][k * TICK_FEATURES + j] = NAN;
+		}
+}
+
+/* Time, cycles, instructions: whichever of them are counted, who ran gets watts, and nobody else. */
+static void one_count_is_enough(void **state)
+{
+	static const unsigned all[] = {TICK_REF, TICK_CYCLES, TICK_INSTRUCTIONS};
+	struct machine *machine = malloc(sizeof(*machine));
+
+	(void)state;
+	for (unsigned set = 1; set < 8; set++) {
+		void *formula = formula_pooled.make(NULL);
+		struct formula_result result;
+		unsigned features = 0;
+
+		for (unsigned i = 0; i < 3; i++)
+			features |= (set >> i & 1) << all[i];
+		machine_init(machine, seed + set, 0);
+		for (unsigned t = 0; t < 60; t++) {
+			machine_step(machine, 6, 0);
+			leave(machine, features);
+			assert_int_equal(formula_pooled.run(formula, &machine->tick, &result), 0);
+		}
+		for (unsigned cell = 0; cell < 6 * SOCKETS; cell++) {
+			unsigned k = cell / 6, i = cell % 6;
+			bool ran = false;
+
+			for (unsigned j = 0; j < 3; j++)
+				ran |= machine->counts[i][k * TICK_FEATURES + all[j]] > 0;
+			if (ran != (result.dynamic_w[REPORT_SCOPE_CPU][k * 7 + i] > 0))
+				fail_msg("counted %#x: container %u on socket %u gets %g W", features, i, k,
+					 result.dynamic_w[REPORT_SCOPE_CPU][k * 7 + i]);
+		}
+		formula_pooled.free(formula);
+	}
+	free(machine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_count_is_enough),
 		cmocka_unit_test(adds_up_from_the_first_tick),
 		cmocka_unit_test(adds_up_whatever_comes),
 		cmocka_unit_test(same_input_same_output_also_after_resuming),
+		cmocka_unit_test(what_is_half_learnt_resumes),
 		cmocka_unit_test(foreign_state_is_refused),
 		cmocka_unit_test(memory_is_flat_under_churn),
 		cmocka_unit_test(memory_is_by_need),

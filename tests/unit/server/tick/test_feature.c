@@ -43,6 +43,9 @@ static void known_names(void **state)
 	assert_count("LL_CACHE_MISS_RD", TICK_MISSES);
 	assert_count("L2D_CACHE_REFILL", TICK_MISSES);
 	assert_count("ASE_SPEC", TICK_VECTOR);
+	assert_count("arm_n2::SVE_INST_SPEC", TICK_VECTOR);
+	assert_count("amd64_fam19h_zen4::RETIRED_MMX_FP_INSTRUCTIONS:SSE_INSTR:u", TICK_VECTOR);
+	assert_count("RETIRED_SSE_AVX_FLOPS:ANY", TICK_VECTOR);
 	assert_count("LONGEST_LAT_CACHE:MISS", TICK_MISSES);
 	assert_count("cache-misses", TICK_MISSES);
 	assert_count("FP_ARITH_INST_RETIRED:VECTOR", TICK_VECTOR);
@@ -60,7 +63,8 @@ static void other_kinds(void **state)
 	assert_int_equal(feature_of_event("RAPL_ENERGY_PKG").kind, FEATURE_PKG);
 	assert_int_equal(feature_of_event("rapl::RAPL_ENERGY_DRAM").kind, FEATURE_DRAM);
 	assert_int_equal(feature_of_event("APERF").kind, FEATURE_APERF);
-	assert_int_equal(feature_of_event("time_enabled").kind, FEATURE_BOOKKEEPING);
+	assert_int_equal(feature_of_event("time_enabled").kind, FEATURE_ENABLED);
+	assert_int_equal(feature_of_event("time_running").kind, FEATURE_BOOKKEEPING);
 	assert_int_equal(feature_of_event("PAGE-FAULTS").kind, FEATURE_NONE);
 	assert_int_equal(feature_of_event("cpu_core/ref-cycles/").kind, FEATURE_COUNT);
 	assert_int_equal(feature_of_event("cpu/cycles-ct/").kind, FEATURE_NONE);

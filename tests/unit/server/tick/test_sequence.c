@@ -126,9 +126,48 @@ static void a_clock_that_was_set_back_is_told(void **state)
 	assert_true(overlaps);
 }
 
+static struct sequence_targets targets_of(uint32_t first, uint32_t last)
+{
+	struct sequence_targets targets = {{0}};
+
+	for (uint32_t key = first; key <= last; key++)
+		sequence_add_target(&targets, key * 2654435761u);
+	return targets;
+}
+
+/* How often it is told in 100 ticks, whose targets are first[i % n] to last[i % n]. */
+static unsigned told(const uint32_t *first, const uint32_t *last, unsigned n)
+{
+	struct sequence_turns turns = {.n = 0};
+	unsigned n_told = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct sequence_targets targets = targets_of(first[i % n], last[i % n]);
+
+		n_told += sequence_note_targets(&turns, &targets);
+	}
+	return n_told;
+}
+
+/* Without numbers two sensors of one name are told by targets that come in turns; a job that comes and goes
+ * is none. */
+static void turns_without_numbers(void **state)
+{
+	(void)state;
+	assert_true(told((const uint32_t[]){1, 4}, (const uint32_t[]){3, 6}, 2) > 80);
+	assert_true(told((const uint32_t[]){1, 500}, (const uint32_t[]){20, 580}, 2) > 80);
+	assert_true(told((const uint32_t[]){1, 3}, (const uint32_t[]){3, 4}, 2) > 80); /* some in both */
+	assert_int_equal(told((const uint32_t[]){1}, (const uint32_t[]){3}, 1), 0);
+	assert_int_equal(told((const uint32_t[]){1, 1}, (const uint32_t[]){3, 4}, 2),
+			 0); /* each second tick */
+	assert_int_equal(told((const uint32_t[]){1, 5, 9}, (const uint32_t[]){3, 6, 9}, 3), 0);
+	assert_int_equal(told((const uint32_t[]){1, 9}, (const uint32_t[]){3, 8}, 2), 0); /* none at all */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(turns_without_numbers),
 		cmocka_unit_test(missing_ticks_are_counted),
 		cmocka_unit_test(wavering_times_are_no_overlap),
 		cmocka_unit_test(two_sensors_are_told),

@@ -22,7 +22,7 @@ static void run(struct tick_clock *clock, const int64_t *times_ms, unsigned n, d
 	for (unsigned i = 0; i < n; i++) {
 		if (!tick_clock_knows(clock))
 			tick_clock_prime(clock, times_ms + i, n - i < 3 ? n - i : 3);
-		ret_lengths_s[i] = tick_clock_take(clock, times_ms[i], NAN, true);
+		ret_lengths_s[i] = tick_clock_take(clock, times_ms[i], NAN, NAN, true);
 	}
 }
 
@@ -125,8 +125,8 @@ static void ticks_without_the_machine_do_not_shorten_it(void **state)
 	(void)state;
 	tick_clock_init(&clock, 1);
 	for (int64_t i = 0; i < N; i++) {
-		(void)tick_clock_take(&clock, 1700000000000 + i * 500 - 2, NAN, false);
-		double length_s = tick_clock_take(&clock, 1700000000000 + i * 500, NAN, true);
+		(void)tick_clock_take(&clock, 1700000000000 + i * 500 - 2, NAN, NAN, false);
+		double length_s = tick_clock_take(&clock, 1700000000000 + i * 500, NAN, NAN, true);
 		if (i > 1 && fabs(length_s - 0.5) > 0.01)
 			fail_msg("tick %d: %g s", (int)i, length_s);
 	}
@@ -166,19 +166,54 @@ static void what_the_sensor_says_counts(void **state)
 
 	(void)state;
 	tick_clock_init(&clock, 1);
-	assert_float_equal(tick_clock_take(&clock, 1000, 0.25, true), 0.25, 0);
-	assert_float_equal(tick_clock_take(&clock, 1001, 0.25, true), 0.25, 0);
-	assert_float_equal(tick_clock_take(&clock, 1251, 0.26, true), 0.26, 0);
+	assert_float_equal(tick_clock_take(&clock, 1000, 0.25, NAN, true), 0.25, 0);
+	assert_float_equal(tick_clock_take(&clock, 1001, 0.25, NAN, true), 0.25, 0);
+	assert_float_equal(tick_clock_take(&clock, 1251, 0.26, NAN, true), 0.26, 0);
 	/* A tick whose `all` is lost says nothing. */
-	assert_float_equal(tick_clock_take(&clock, 1500, NAN, false), 0.249, 1e-9);
+	assert_float_equal(tick_clock_take(&clock, 1500, NAN, NAN, false), 0.249, 1e-9);
 	/* Nonsense is not believed. */
-	assert_float_equal(tick_clock_take(&clock, 1750, -3, true), 0.25, 1e-9);
-	assert_float_equal(tick_clock_take(&clock, 2000, INFINITY, true), 0.25, 1e-9);
+	assert_float_equal(tick_clock_take(&clock, 1750, -3, NAN, true), 0.25, 1e-9);
+	assert_float_equal(tick_clock_take(&clock, 2000, INFINITY, NAN, true), 0.25, 1e-9);
+}
+
+/*
+ * The counters' own time is the length, whatever delays the reports; of the tick or since the start, and not
+ * where it has nothing to do with the steps.
+ */
+static void the_counters_own_time(void **state)
+{
+	unsigned seed = (unsigned)time(NULL);
+
+	(void)state;
+	print_message("# seed %u\n", seed);
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct tick_clock clock;
+		int64_t time_ms = 1700000000000;
+		double since_s = kind == 1 ? 5000 : 0;
+
+		tick_clock_init(&clock, 1);
+		for (unsigned i = 0; i < 200; i++) {
+			double late_s = 0.3 * rand_r(&seed) / RAND_MAX;
+			double length_s = 0.9 + 0.2 * rand_r(&seed) / RAND_MAX, got_s, step_s;
+
+			step_s = length_s + late_s;
+			time_ms += (int64_t)(step_s * 1000);
+			since_s += length_s;
+			got_s = tick_clock_take(&clock, time_ms, NAN,
+						kind == 0   ? length_s
+						: kind == 1 ? since_s
+							    : 7,
+						true);
+			if (i > 1 && fabs(got_s - (kind < 2 ? length_s : step_s)) > 0.002)
+				fail_msg("kind %u, tick %u: %g s for %g s", kind, i, got_s, length_s);
+		}
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_counters_own_time),
 		cmocka_unit_test(any_interval_is_right_from_the_first_tick),
 		cmocka_unit_test(spoilt_states_heal_at_once),
 		cmocka_unit_test(one_odd_step_spoils_no_other),

@@ -361,6 +361,45 @@ static void events_in_several_groups(void **state)
 	}
 }
 
+/* A socket that a tick does not name keeps its number: formulas keep their models by it. */
+static void sockets_keep_their_numbers(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *both = "{\"rapl\":{\"1\":{\"0\":{\"RAPL_ENERGY_PKG\":" THREE_JOULES
+			   "}},\"3\":{\"8\":{\"RAPL_ENERGY_PKG\":1.0}}}}";
+	const char *second = "{\"rapl\":{\"3\":{\"8\":{\"RAPL_ENERGY_PKG\":" THREE_JOULES "}}}}";
+	const char *new_one = "{\"rapl\":{\"0\":{\"0\":{\"RAPL_ENERGY_PKG\":" THREE_JOULES "}}}}";
+	const struct tick *tick;
+
+	feed(fixture, 1000, "all", both, NULL);
+	assert_int_equal(make(fixture)->n_sockets, 2);
+	feed(fixture, 2000, "all", second, NULL);
+	tick = make(fixture);
+	assert_int_equal(tick->n_sockets, 2);
+	assert_int_equal(tick->sockets[0].package, 1);
+	assert_true(isnan(tick->sockets[0].energy_j[REPORT_SCOPE_CPU]));
+	assert_near(tick->sockets[1].energy_j[REPORT_SCOPE_CPU], 3, 1e-12);
+	/* A target on the second one only, without a report of the machine. */
+	feed(fixture, 3000, "web", "{\"core\":{\"3\":{\"8\":{\"ref-cycles\":5.0}}}}", NULL);
+	tick = make(fixture);
+	assert_int_equal(tick->targets[0].present, 2);
+	assert_near(tick->targets[0].counts[TICK_FEATURES + TICK_REF], 5, 0);
+	/* One that comes later finds its place by number. */
+	feed(fixture, 4000, "all", new_one, NULL);
+	tick = make(fixture);
+	assert_int_equal(tick->n_sockets, 3);
+	assert_int_equal(tick->sockets[0].package, 0);
+	assert_near(tick->sockets[0].energy_j[REPORT_SCOPE_CPU], 3, 1e-12);
+	assert_int_equal(tick->sockets[2].package, 3);
+	/* And one that has not been named for long is forgotten. */
+	for (int i = 0; i < 301; i++) {
+		feed(fixture, 5000 + i * 1000, "all", second, NULL);
+		tick = make(fixture);
+	}
+	assert_int_equal(tick->n_sockets, 1);
+	assert_int_equal(tick->sockets[0].package, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +410,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_events_still_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(interval_from_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(sockets_keep_their_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_in_several_groups, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgotten_names_are_described, setup, teardown),
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A decoder that has met a report's layout before says of any bytes what one says that meets them first.
+ * A decoder that knows the names already decodes any bytes as one that knows none.
  */
 #include "document/report_bson.h"
 #include "base/reason.h"
@@ -59,7 +59,7 @@ static int decode_both(struct report_names *names, struct report_decoded *decode
 	return r;
 }
 
-static void a_known_layout_gives_the_new_numbers(void **state)
+static void known_names_give_the_new_numbers(void **state)
 {
 	struct report_names *names = report_names_new();
 	struct report_decoded decoded = {0};
@@ -107,7 +107,7 @@ static void any_byte_may_differ(void **state)
 	batch_done(&batch);
 }
 
-static void numbers_that_are_none_are_left_out(void **state)
+static void values_that_are_not_finite_are_left_out(void **state)
 {
 	const double nan = NAN;
 	struct report_names *names = report_names_new();
@@ -133,9 +133,9 @@ static void numbers_that_are_none_are_left_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_known_layout_gives_the_new_numbers),
+		cmocka_unit_test(known_names_give_the_new_numbers),
 		cmocka_unit_test(any_byte_may_differ),
-		cmocka_unit_test(numbers_that_are_none_are_left_out),
+		cmocka_unit_test(values_that_are_not_finite_are_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A shared library that speaks the part of NVML's ABI that the sensor uses, about GPUs that are described in
+ * the file $FAKE_NVML, read again at each call. Its energy is its power times the time, so that a test knows
+ * the truth. Lines: "gpu POWER_MW [noenergy] [noutilization] [mig]", then those of the GPU before it:
+ * "process PID SM_PERCENT", "instance MULTIPROCESSORS" and its "process PID 0". "hang" sleeps, "broken"
+ * fails.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST 8
+
+enum { OK = 0, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, TOO_SMALL = 7, UNKNOWN = 999 };
+
+struct process {
+	unsigned pid, sm;
+	int instance; /* -1: of the whole GPU */
+};
+
+struct gpu {
+	unsigned power_mw, n_processes, n_instances, multiprocessors[MOST];
+	struct process processes[64];
+	int no_energy, no_utilization, mig;
+	double energy_mj;
+	uint64_t last_ns;
+};
+
+/* A device handle: of a GPU, or of an instance of it. */
+struct handle {
+	int gpu, instance;
+};
+
+static struct gpu gpus[MOST];
+static struct handle handles[MOST][MOST + 1];
+static unsigned n_gpus;
+static int broken;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void read_gpu(const char *line, int *instance)
+{
+	struct gpu *gpu = &gpus[n_gpus++];
+	const double energy_mj = gpu->energy_mj;
+	const uint64_t last_ns = gpu->last_ns;
+
+	memset(gpu, 0, sizeof(*gpu));
+	gpu->energy_mj = energy_mj;
+	gpu->last_ns = last_ns;
+	(void)sscanf(line, "gpu %u", &gpu->power_mw);
+	gpu->no_energy = strstr(line, "noenergy") != NULL;
+	gpu->no_utilization = strstr(line, "noutilization") != NULL;
+	gpu->mig = strstr(line, "mig") != NULL;
+	*instance = -1;
+}
+
+static void refresh(void)
+{
+	const char *path = getenv("FAKE_NVML");
+	FILE *file = path ? fopen(path, "re") : NULL;
+	char line[256];
+	int instance = -1;
+
+	n_gpus = 0;
+	broken = !file;
+	while (file && fgets(line, sizeof(line), file)) {
+		struct gpu *gpu = &gpus[n_gpus ? n_gpus - 1 : 0];
+		struct process process = {0};
+
+		if (strncmp(line, "gpu", 3) == 0 && n_gpus < MOST) {
+			read_gpu(line, &instance);
+		} else if (sscanf(line, "process %u %u", &process.pid, &process.sm) == 2) {
+			process.instance = instance;
+			gpu->processes[gpu->n_processes++ % 64] = process;
+		} else if (sscanf(line, "instance %u", &gpu->multiprocessors[gpu->n_instances]) == 1) {
+			instance = (int)gpu->n_instances++;
+		} else if (strncmp(line, "hang", 4) == 0) {
+			sleep(3600);
+		} else if (strncmp(line, "broken", 6) == 0) {
+			broken = 1;
+		}
+	}
+	if (file)
+		(void)fclose(file);
+	for (unsigned i = 0; i < n_gpus; i++) {
+		const uint64_t now = now_ns();
+
+		if (gpus[i].last_ns)
+			gpus[i].energy_mj += gpus[i].power_mw * ((double)(now - gpus[i].last_ns) * 1e-9);
+		gpus[i].last_ns = now;
+	}
+}
+
+static struct gpu *gpu_of(void *device)
+{
+	const struct handle *handle = device;
+
+	refresh();
+	return !broken && handle && handle->gpu < (int)n_gpus ? &gpus[handle->gpu] : NULL;
+}
+
+int nvmlInit_v2(void)
+{
+	refresh();
+	return broken ? UNKNOWN : OK;
+}
+
+int nvmlShutdown(void)
+{
+	return OK;
+}
+
+const char *nvmlErrorString(int error)
+{
+	return error == OK ? "Success" : "Driver Not Loaded";
+}
+
+int nvmlDeviceGetCount_v2(unsigned *n)
+{
+	refresh();
+	*n = n_gpus;
+	return broken ? UNKNOWN : OK;
+}
+
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device)
+{
+	if (index >= n_gpus)
+		return INVALID;
+	handles[index][0] = (struct handle){(int)index, -1};
+	*device = &handles[index][0];
+	return OK;
+}
+
+int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *mj)
+{
+	const struct gpu *gpu = gpu_of(device);
+
+	if (!gpu)
+		return UNKNOWN;
+	*mj = (unsigned long long)gpu->energy_mj;
+	return gpu->no_energy ? NOT_SUPPORTED : OK;
+}
+
+int nvmlDeviceGetPowerUsage(void *device, unsigned *mw)
+{
+	const struct gpu *gpu = gpu_of(device);
+
+	if (!gpu)
+		return UNKNOWN;
+	*mw = gpu->power_mw;
+	return OK;
+}
+
+struct sample {
+	unsigned pid;
+	unsigned long long time_us;
+	unsigned sm, memory, encoder, decoder;
+};
+
+int nvmlDeviceGetProcessUtilization(void *device, struct sample *samples, unsigned *n,
+				    unsigned long long since_us)
+{
+	const struct gpu *gpu = gpu_of(device);
+	const unsigned room = *n;
+
+	if (!gpu || gpu->no_utilization || gpu->mig)
+		return gpu ? NOT_SUPPORTED : UNKNOWN;
+	*n = gpu->n_processes;
+	if (!*n)
+		return NOT_FOUND;
+	if (room < *n)
+		return TOO_SMALL;
+	for (unsigned i = 0; i < *n; i++)
+		samples[i] = (struct sample){
+			.pid = gpu->processes[i].pid, .time_us = now_ns() / 1000, .sm = gpu->processes[i].sm};
+	(void)since_us;
+	return OK;
+}
+
+struct running {
+	unsigned pid;
+	unsigned long long memory;
+	unsigned gpu_instance, compute_instance;
+};
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *n, struct running *ret)
+{
+	const struct gpu *gpu = gpu_of(device);
+	const struct handle *handle = device;
+	unsigned found = 0;
+
+	if (!gpu)
+		return UNKNOWN;
+	for (unsigned i = 0; i < gpu->n_processes; i++)
+		if ((handle->instance < 0 || gpu->processes[i].instance == handle->instance) && found < *n)
+			ret[found++] = (struct running){.pid = gpu->processes[i].pid, .memory = 1 << 20};
+	*n = found;
+	return OK;
+}
+
+int nvmlDeviceGetMigMode(void *device, unsigned *now, unsigned *pending)
+{
+	const struct gpu *gpu = gpu_of(device);
+
+	if (!gpu)
+		return UNKNOWN;
+	*now = *pending = gpu->mig != 0;
+	return OK;
+}
+
+int nvmlDeviceGetMaxMigDeviceCount(void *device, unsigned *n)
+{
+	*n = 7;
+	return device ? OK : INVALID;
+}
+
+int nvmlDeviceGetMigDeviceHandleByIndex(void *device, unsigned index, void **ret_device)
+{
+	const struct gpu *gpu = gpu_of(device);
+	const struct handle *handle = device;
+
+	if (!gpu || index >= gpu->n_instances)
+		return NOT_FOUND;
+	handles[handle->gpu][index + 1] = (struct handle){handle->gpu, (int)index};
+	*ret_device = &handles[handle->gpu][index + 1];
+	return OK;
+}
+
+struct attributes {
+	unsigned multiprocessors, others[7];
+	unsigned long long memory_mb;
+};
+
+int nvmlDeviceGetAttributes_v2(void *device, struct attributes *ret)
+{
+	const struct gpu *gpu = gpu_of(device);
+	const struct handle *handle = device;
+
+	if (!gpu || handle->instance < 0)
+		return NOT_SUPPORTED;
+	*ret = (struct attributes){.multiprocessors = gpu->multiprocessors[handle->instance]};
+	return OK;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The privileged process's socket, as a taken-over `collect` could use it: any request, and several in a row.
+ * Nothing crashes, no descriptor stays behind on the privileged side, and what is handed over is a counter or
+ * a file below the roots.
+ */
+#include "base/log.h"
+#include "priv/priv.h"
+#include "process/ipc.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MESSAGES_MAX 8
+
+static void ignore(void *data, enum log_level level, const char *token, const char *line)
+{
+	(void)data, (void)level, (void)token, (void)line;
+}
+
+static unsigned count_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (folder && readdir(folder))
+		n++;
+	if (folder)
+		(void)closedir(folder);
+	return n;
+}
+
+/* Takes and checks what was answered. */
+static void take_answer(int socket, uint8_t *room, size_t size)
+{
+	struct ipc_message answer;
+
+	if (ipc_receive(socket, room, size, &answer) != 1)
+		return;
+	if (!(answer.type & PRIV_ANSWER))
+		abort();
+	for (unsigned i = 0; i < answer.n_fds; i++) {
+		char path[64], target[256];
+		ssize_t n;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", answer.fds[i]);
+		n = readlink(path, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = '\0';
+		if (strncmp(target, "anon_inode:", 11) != 0 && strncmp(target, "/nowhere", 8) != 0)
+			abort();
+	}
+	ipc_close_fds(&answer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct container_roots roots = {.docker = {"/nowhere"}, .storage = {"/nowhere"}};
+	static const struct priv_config config = {
+		.sysfs_root = "/nowhere", .perf_root = "/nowhere", .containers = &roots};
+	static uint8_t room[IPC_MESSAGE_MAX + 64];
+	const unsigned before = count_descriptors();
+	int sockets[2];
+	int r = 1;
+
+	log_set_sink(ignore, NULL);
+	if (ipc_pair(sockets) < 0)
+		return 0;
+	/* "type, length, payload", as often as there are bytes. */
+	for (unsigned i = 0; i < MESSAGES_MAX && size >= 2 && r == 1; i++) {
+		uint32_t type = data[0];
+		size_t length = data[1] < size - 2 ? data[1] : size - 2;
+
+		if (ipc_send(sockets[0], type, i, data + 2, length, NULL, 0) < 0)
+			break;
+		r = priv_serve(sockets[1], &config);
+		if (r == 1)
+			take_answer(sockets[0], room, sizeof(room));
+		data += 2 + length;
+		size -= 2 + length;
+	}
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+	if (count_descriptors() != before)
+		abort();
+	return 0;
+}

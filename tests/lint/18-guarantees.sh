@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Each promise of docs/guarantees.md names its test; each test that it or SECURITY.md names is there, and one that is run is
+# executable; so is each source of a unit test whose file alone is named.
+. "$(dirname "$0")/lint.inc"
+
+page=docs/guarantees.md
+# Rows of the tables of promises: their last cell names a test, or "the same" after a row that does.
+unnamed() {
+	awk -F ' *[|] *' '
+		/^## The last long run|^## Figures/ { exit }
+		/^\| promise / { promises = 1; last = ""; next }
+		!/^\|/ { promises = 0 }
+		!promises || /^\| -/ { next }
+		{
+			test = $(NF - 1)
+			if (test !~ /`tests\/|`test_[a-z_]*\.c`|`nothing_amiss`/ && !(test == "the same" && last != ""))
+				printf "%d: %s\n", NR, $2
+			last = test
+		}' "$page"
+}
+# named FILE: what stands in backquotes there and is a test's place
+named() { grep -oE '`(tests/[A-Za-z0-9_./-]+|test_[a-z0-9_]+\.c)' "$1" | tr -d '`' | sort -u; }
+missing() {
+	for file in "$page" SECURITY.md; do
+		named "$file" | while read -r test; do
+			case $test in
+			test_*) [ -n "$(find tests/unit -name "$test")" ] || echo "$file: $test: no such unit test" ;;
+			tests/lib/* | *.c) [ -e "$test" ] || echo "$file: $test: no such file" ;;
+			*) [ -x "$test" ] || echo "$file: $test: no such test" ;;
+			esac
+		done
+	done
+}
+verdict "each promise names its test" "$(unnamed)"
+verdict "the tests that promises name are there" "$(missing)"
+verdict "there are promises" "$([ "$(grep -c '^| [A-Z]' "$page")" -ge 20 ] || echo "fewer than 20 in $page: has its form changed?")"

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The bars of docs/accuracy.md as tests. usage: bars.py SCORES.jsonl, as tests/sim/accuracy.sh writes them
+
+Prints a line of TAP, without a number, for each bar. A bar that is missed has a bound here, the figure of the day: it
+must not get worse, and docs/accuracy.md says that it is missed.
+"""
+import collections
+import sys
+
+from accuracy_table import by_scenario, load, merged, single, value
+
+# Bars that are missed: what the figure may be instead, a little above that of seeds 501 and 502.
+BOUNDS = {
+    "cpu 90 % intervals of container-ticks: too few by, worst scenario": .01,
+    "cpu 90 % intervals of container-ticks: hold, widest scenario": .965,
+    "cpu 90 % intervals of container-ticks: part of the scenarios outside 85 to 95 %": .2,
+    "dram 90 % intervals of container-ticks: too few by, worst scenario": .03,
+    "dram 90 % intervals of container-ticks: hold, widest scenario": .998,
+    "dram 90 % intervals of container-ticks: part of the scenarios outside 85 to 95 %": .55,
+    "cpu 90 % intervals of recaps: too few by, worst scenario": .11,
+    "cpu 90 % intervals of recaps: hold, widest scenario": 1,
+    "cpu 90 % intervals of recaps: part of the scenarios outside 85 to 95 %": .6,
+    "dram 90 % intervals of recaps: too few by, worst scenario": .1,
+    "dram 90 % intervals of recaps: hold, widest scenario": .995,
+    "dram 90 % intervals of recaps: part of the scenarios outside 85 to 95 %": .55,
+}
+# Loads whose law nothing shows: no load varies on its own, or nothing but CPU time is counted.
+UNKNOWABLE = ("all-at-once", "boot", "constant", "cpu-time-only", "ramps")
+
+
+def judge(name, measured, bar, where=""):
+    bound = max(bar, BOUNDS.get(name, bar))
+    ok = measured is not None and measured <= bound
+    text = "nothing" if measured is None else f"{measured:.3f}"
+    missed = f", MISSED, bound {bound:g}" if ok and measured > bar else ""
+    print(f"{'ok' if ok else 'not ok'} {name}: {text}{' (' + where + ')' if where else ''}, bar {bar:g}{missed}")
+
+
+def averages(ours, strict, share):
+    for name, scope, figure, bar in (("cpu full / reference, average", "cpu", "full_mae", .25),
+                                     ("cpu dynamic / reference, average", "cpu", "dynamic_mae", .15),
+                                     ("dram full / reference, average", "dram", "full_mae", .14)):
+        judge(name, by_scenario(ours, strict, scope, figure)[1], bar)
+    for other, scores, bar in (("reference", strict, 1.2), ("CPU-time share", share, .75)):
+        worst = [v for v in single(ours, scores, "cpu", "full_mae") if v[1] == "constant"]
+        judge(f"constant loads: cpu full / {other}, worst stream", worst[0][0] if worst else None, bar)
+    judge("only CPU time: cpu full / CPU-time share", by_scenario(ours, share, "cpu", "full_mae")[0].get("cpu-time-only"), .6)
+
+
+def predictions(ours, strict):
+    for figure, words in (("predicted_first", "first 30 ticks"), ("predicted_after", "from tick 30 on")):
+        for scope in ("cpu", "dram"):
+            ratios, _ = by_scenario(ours, strict, scope, figure)
+            worst = max((v, k) for k, v in ratios.items()) if ratios else (None, "")
+            judge(f"{scope} prediction / reference, {words}, worst scenario", *worst[:1], 1, worst[1])
+
+
+def intervals(ours):
+    """For each kind of interval: no scenario below its least, and how many lie within 85 to 95 %."""
+    for figure, words in (("inside_90", "container-ticks"), ("recaps_90", "recaps")):
+        for scope in ("cpu", "dram"):
+            held = collections.defaultdict(list)
+            for (scenario, _), seeds in ours.items():
+                held[scenario] += [v for v in (value(s, scope, figure) for s in seeds.values()) if v is not None]
+            parts = {k: sum(v) / len(v) for k, v in held.items() if v}
+            low = min(((v - (.75 if k in UNKNOWABLE else .85), k) for k, v in parts.items()), default=(None, ""))
+            name = f"{scope} 90 % intervals of {words}"
+            judge(f"{name}: too few by, worst scenario", None if low[0] is None else max(-low[0], 0), 0, low[1])
+            high = max(((v, k) for k, v in parts.items()), default=(None, ""))
+            judge(f"{name}: hold, widest scenario", high[0], .95, high[1])
+            outside = sum(not .85 <= v <= .95 for v in parts.values()) / len(parts) if parts else None
+            judge(f"{name}: part of the scenarios outside 85 to 95 %", outside, 0)
+
+
+def main():
+    scores = load(sys.argv[1])
+    ours, strict, share = (merged(scores, name, name) for name in ("pooled", "strict", "share"))
+    averages(ours, strict, share)
+    predictions(ours, strict)
+    intervals(ours)
+    every = [s["cpu"] for seeds in ours.values() for s in seeds.values() if s.get("cpu")]
+    judge("rows without an answer", 1 - min(s["coverage"] for s in every), 0)
+    judge("sum against RAPL, W, worst tick", max(s["sum_error_max"] for s in every), 1e-6)
+    judge("delay, ticks", max(s["delay"] for s in every), 0)
+    print(f"# {len(every)} machines")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What score.c gathers and score_compute.c uses. Private to these.
+ */
+#pragma once
+
+#include "sim/score/score.h"
+
+#include <stdbool.h>
+#include <uthash.h>
+
+struct score_name {
+	uint32_t index;
+	uint32_t kind;
+	bool twin, counted; /* counted: a container, so its errors count */
+	UT_hash_handle hh;
+	char text[];
+};
+
+/* One report, of either side. */
+struct score_entry {
+	int64_t time_ms;
+	uint32_t target;
+	uint8_t scope;
+	bool truth;
+	double full, dynamic, sd;
+};
+
+struct score_sum_key {
+	int64_t time_ms;
+	uint32_t socket;
+	uint32_t scope;
+};
+
+struct score_sum {
+	struct score_sum_key key;
+	double rows, rapl, predicted;
+	bool has_rapl, has_rows, has_predicted;
+	UT_hash_handle hh;
+};
+
+struct score {
+	struct score_name *names, *kinds;
+	struct score_name **by_index, **kind_by_index;
+	uint32_t n_names, n_kinds, name_capacity, kind_capacity;
+	struct score_entry *entries;
+	size_t n_entries, capacity;
+	struct score_sum *sums;
+	uint64_t repeated;
+};

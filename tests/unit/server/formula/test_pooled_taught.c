@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A model that began with a calibration knows the machine in its first ticks, where one without has to learn;
+ * it says so, also after a restart; and what does not fit this machine is not used.
+ */
+#include "formula/formula.h"
+#include "base/reason.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TARGETS  2
+#define STATIC_W 9.0
+#define STEP_W   12.0 /* as soon as a core is busy */
+#define CYCLE_NJ 3.0
+
+struct machine {
+	struct tick tick;
+	struct tick_target targets[TARGETS];
+	double counts[TARGETS][TICK_FEATURES];
+	struct formula_result result;
+};
+
+/* `threads` busy ones for each target, at 2e9 cycles a second. */
+static double step(void *formula, struct machine *machine, const double threads[TARGETS], unsigned package)
+{
+	struct tick_socket *socket = &machine->tick.sockets[0];
+	double watts = STATIC_W, busy = 0;
+
+	machine->tick.time_ms += 1000;
+	machine->tick.interval_s = 1;
+	machine->tick.said.base_frequency_mhz = 2000;
+	machine->tick.said.n_cores = 16;
+	machine->tick.complete = true;
+	machine->tick.n_sockets = 1;
+	machine->tick.n_targets = TARGETS;
+	machine->tick.targets = machine->targets;
+	*socket = (struct tick_socket){.package = package, .tsc = 2e9};
+	for (unsigned i = 0; i < TARGETS; i++) {
+		double *counts = machine->counts[i], cycles = 2e9 * threads[i] + 2e6;
+
+		counts[TICK_REF] = counts[TICK_CYCLES] = counts[TICK_INSTRUCTIONS] = cycles;
+		counts[TICK_MISSES] = cycles * 1e-6;
+		counts[TICK_VECTOR] = NAN;
+		for (unsigned j = 0; j < TICK_FEATURES; j++)
+			socket->counts[j] += j == TICK_VECTOR ? NAN : counts[j];
+		socket->aperf += cycles;
+		socket->mperf += cycles;
+		watts += cycles * 1e-9 * CYCLE_NJ;
+		busy += threads[i];
+		machine->targets[i] = (struct tick_target){.name = i ? "two" : "one",
+							   .container_id = "",
+							   .key = i,
+							   .present = 1,
+							   .counts = counts};
+	}
+	watts += busy > 0.1 ? STEP_W : 0;
+	socket->energy_j[REPORT_SCOPE_CPU] = watts;
+	socket->energy_j[REPORT_SCOPE_DRAM] = NAN;
+	assert_int_equal(formula_pooled.run(formula, &machine->tick, &machine->result), 0);
+	return watts;
+}
+
+static void teach(bson_t *document, unsigned ticks)
+{
+	void *formula = formula_pooled.make(NULL);
+	struct machine machine = {.tick = {.time_ms = 1000}};
+
+	for (unsigned t = 0; t < ticks; t++) {
+		const double threads[TARGETS] = {t / 12 % 3 == 1 ? 1 << t / 36 % 3 : 0,
+						 t / 12 % 3 == 2 ? 1 << t / 36 % 3 : 0};
+		(void)step(formula, &machine, threads, 0);
+	}
+	assert_false(machine.result.calibrated);
+	assert_int_equal(formula_pooled.save(formula, document), 0);
+	formula_pooled.free(formula);
+}
+
+/* A machine that was idle for three ticks gets its first load, of n threads: how far off is the prediction?
+ */
+static double surprise(void *formula, struct machine *machine, double n)
+{
+	const double idle[TARGETS] = {0, 0}, work[TARGETS] = {n, 0};
+	double watts;
+
+	*machine = (struct machine){.tick = {.time_ms = 1000}};
+	for (unsigned t = 0; t < 3; t++)
+		(void)step(formula, machine, idle, 0);
+	watts = step(formula, machine, work, 0);
+	return fabs(machine->result.sockets[REPORT_SCOPE_CPU][0].predicted_w - watts);
+}
+
+static void the_first_load_is_no_surprise(void **state)
+{
+	bson_t document = BSON_INITIALIZER;
+	struct reason why = {""};
+
+	(void)state;
+	teach(&document, 180);
+	for (double n = 1; n <= 8; n *= 2) {
+		void *taught = formula_pooled.make(NULL), *plain = formula_pooled.make(NULL);
+		struct machine machine;
+		double with, without;
+
+		assert_int_equal(formula_pooled.calibrate(taught, &document, &why), 0);
+		with = surprise(taught, &machine, n);
+		assert_true(machine.result.calibrated);
+		without = surprise(plain, &machine, n);
+		assert_false(machine.result.calibrated);
+		print_message("# %g threads: off by %.2f W, without calibration %.2f W\n", n, with, without);
+		assert_true(with < 0.15 * without);
+		formula_pooled.free(taught);
+		formula_pooled.free(plain);
+	}
+	bson_destroy(&document);
+}
+
+static void a_stored_model_stays_calibrated(void **state)
+{
+	void *first = formula_pooled.make(NULL), *second = formula_pooled.make(NULL);
+	bson_t document = BSON_INITIALIZER, model = BSON_INITIALIZER;
+	const double work[TARGETS] = {2, 1};
+	struct reason why = {""};
+	struct machine machine, other;
+
+	(void)state;
+	teach(&document, 180);
+	assert_int_equal(formula_pooled.calibrate(first, &document, &why), 0);
+	(void)surprise(first, &machine, 2);
+	assert_int_equal(formula_pooled.save(first, &model), 0);
+	/* In either order. */
+	assert_int_equal(formula_pooled.calibrate(second, &document, &why), 0);
+	assert_int_equal(formula_pooled.load(second, &model, &why), 0);
+	other = machine;
+	(void)step(first, &machine, work, 0);
+	(void)step(second, &other, work, 0);
+	assert_true(other.result.calibrated);
+	assert_true(machine.result.sockets[REPORT_SCOPE_CPU][0].predicted_w ==
+		    other.result.sockets[REPORT_SCOPE_CPU][0].predicted_w);
+	assert_int_equal(formula_pooled.load(second, &model, &why), 0);
+	assert_int_equal(formula_pooled.calibrate(second, &document, &why), 0);
+	(void)step(second, &other, work, 0);
+	(void)step(first, &machine, work, 0);
+	bson_destroy(&document);
+	bson_destroy(&model);
+	formula_pooled.free(first);
+	formula_pooled.free(second);
+}
+
+static void what_does_not_fit_is_not_used(void **state)
+{
+	void *formula = formula_pooled.make(NULL);
+	bson_t little = BSON_INITIALIZER, document = BSON_INITIALIZER, empty = BSON_INITIALIZER;
+	const double work[TARGETS] = {2, 1};
+	struct machine machine = {.tick = {.time_ms = 1000}};
+	struct reason why = {""};
+
+	(void)state;
+	teach(&little, 20);
+	teach(&document, 180);
+	assert_int_equal(formula_pooled.calibrate(formula, &empty, &why), -EINVAL);
+	assert_true(why.text[0]);
+	assert_int_equal(formula_pooled.calibrate(formula, &little, &why), -EINVAL);
+	assert_non_null(strstr(why.text, "less than 30 readings"));
+	/* Another machine: its package has another number, and then a second one. */
+	assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
+	(void)step(formula, &machine, work, 3);
+	assert_false(machine.result.calibrated);
+	assert_null(formula_share.calibrate);
+	bson_destroy(&little);
+	bson_destroy(&document);
+	bson_destroy(&empty);
+	formula_pooled.free(formula);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_load_is_no_surprise),
+		cmocka_unit_test(a_stored_model_stays_calibrated),
+		cmocka_unit_test(what_does_not_fit_is_not_used),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

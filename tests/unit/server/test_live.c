@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The present targets: rows belong to a package, wherever it stands in a tick; totals only grow.
+ */
+#include "machine/live.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+struct part {
+	unsigned package;
+	double watts;
+};
+
+/* A tick of one second in which `web` takes the watts on each of the packages. */
+static void take(struct live *live, int64_t time_ms, const struct part *parts, unsigned n)
+{
+	struct tick_target web = {.name = "web", .container_id = "aa"};
+	struct tick tick = {.time_ms = time_ms, .interval_s = 1, .n_sockets = n, .n_targets = 1};
+	struct conserve_row rows[2 * TICK_SOCKETS_MAX];
+	struct conserve_output output = {.rows = rows};
+
+	tick.targets = &web;
+	for (unsigned i = 0; i < n; i++) {
+		struct conserve_row row = {
+			.socket = i, .power_w = parts[i].watts, .energy_j = parts[i].watts};
+
+		tick.sockets[i].package = parts[i].package;
+		rows[output.n_rows++] = row;
+		row.target = CONSERVE_GLOBAL;
+		row.error_w = parts[i].package;
+		rows[output.n_rows++] = row;
+	}
+	assert_int_equal(live_update(live, &tick, &output, 1), 0);
+}
+
+static const struct live_row *row_of(const struct live *live, unsigned package)
+{
+	const struct live_target *web = live_find(live, "web");
+
+	assert_non_null(web);
+	for (unsigned i = 0; i < live->n_sockets; i++) {
+		if (live->packages[i] == package && i < web->n_places)
+			return &web->rows[i * REPORT_SCOPES_ALL + REPORT_SCOPE_CPU];
+	}
+	fail_msg("no row of package %u", package);
+	return NULL;
+}
+
+static void rows_belong_to_packages(void **state)
+{
+	struct live live = {0};
+
+	(void)state;
+	take(&live, 1000, (const struct part[]){{0, 10}, {1, 20}}, 2);
+	take(&live, 2000, (const struct part[]){{1, 20}}, 1);
+	assert_false(row_of(&live, 0)->present);
+	assert_float_equal(row_of(&live, 0)->total_j, 10, 1e-9);
+	assert_true(row_of(&live, 1)->present);
+	assert_float_equal(row_of(&live, 1)->total_j, 40, 1e-9);
+	take(&live, 3000, (const struct part[]){{1, 20}, {7, 5}}, 2);
+	take(&live, 4000, (const struct part[]){{0, 10}, {7, 5}}, 2);
+	assert_float_equal(row_of(&live, 0)->total_j, 20, 1e-9);
+	assert_float_equal(row_of(&live, 1)->total_j, 60, 1e-9);
+	assert_float_equal(row_of(&live, 7)->total_j, 10, 1e-9);
+	assert_float_equal(live.error_w[REPORT_SCOPE_CPU][0], 0, 0);
+	assert_true(isnan(live.error_w[REPORT_SCOPE_CPU][1]));
+	assert_float_equal(live.error_w[REPORT_SCOPE_CPU][2], 7, 0);
+	live_done(&live);
+}
+
+/* Any packages in any order: each total is what the package was given. */
+static void any_order(void **state)
+{
+	unsigned seed = (unsigned)time(NULL);
+	struct live live = {0};
+	double given[TICK_SOCKETS_MAX] = {0};
+
+	(void)state;
+	print_message("# seed %u\n", seed);
+	for (int t = 1; t <= 500; t++) {
+		struct part parts[TICK_SOCKETS_MAX];
+		unsigned n = 0;
+
+		for (unsigned k = 0; k < TICK_SOCKETS_MAX; k++) {
+			if (rand_r(&seed) % 3)
+				continue;
+			parts[n++] = (struct part){100 + k, k + 1};
+			given[k] += k + 1;
+		}
+		for (unsigned i = n; i > 1; i--) {
+			unsigned other = (unsigned)rand_r(&seed) % i;
+			struct part kept = parts[i - 1];
+
+			parts[i - 1] = parts[other];
+			parts[other] = kept;
+		}
+		take(&live, t * 1000, parts, n);
+	}
+	for (unsigned k = 0; k < TICK_SOCKETS_MAX; k++)
+		assert_float_equal(row_of(&live, 100 + k)->total_j, given[k], 1e-6);
+	live_done(&live);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_belong_to_packages),
+		cmocka_unit_test(any_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
