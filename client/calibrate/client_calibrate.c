@@ -78,7 +78,6 @@ static const struct config_row rows[] = {
 	 .letter = 't',
 	 FIELD(duration_ms),
 	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "TIME",
 	 .fallback = "3m",
 	 .min = 1000,
 	 .max = 24 * 3600 * 1000.,

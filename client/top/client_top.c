@@ -45,7 +45,6 @@ static const struct config_row rows[] = {
 	 .letter = 'n',
 	 FIELD(count),
 	 .fallback = "0",
-	 .min = 0,
 	 .max = 1e9,
 	 .help = "exit after this number of refreshes; 0: never"},
 	{.name = "sort",
@@ -60,7 +59,6 @@ static const struct config_row rows[] = {
 	 .help = "gather targets below sums"},
 	{.name = "filter",
 	 FIELD(filter),
-	 .placeholder = "TEXT",
 	 .help = "only targets with TEXT in their name, image, pod, namespace, runtime or id"},
 	{.name = "plain", .letter = 'p', FIELD(plain), .help = "print lines even on a terminal"},
 };

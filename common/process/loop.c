@@ -114,19 +114,6 @@ void loop_child_start(struct loop *loop, struct loop_child *child, pid_t pid,
 	ev_feed_signal_event(loop->ev, SIGCHLD); /* it may have exited before the watch began */
 }
 
-void loop_child_stop(struct loop_child *child)
-{
-	if (!child->loop)
-		return;
-	for (struct loop_child **at = &child->loop->children; *at; at = &(*at)->next) {
-		if (*at == child) {
-			*at = child->next;
-			break;
-		}
-	}
-	child->loop = NULL;
-}
-
 /* The system's clock, which drives the timer, regardless of clock_replace(). */
 static uint64_t now_ns(void)
 {

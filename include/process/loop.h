@@ -84,4 +84,3 @@ struct loop_child {
  */
 void loop_child_start(struct loop *loop, struct loop_child *child, pid_t pid,
 		      void (*ended)(struct loop_child *child, int wait_status), void *data);
-void loop_child_stop(struct loop_child *child);

@@ -52,7 +52,6 @@ static const struct config_row rows[] = {
 	 .help = "time between two ticks, 10 ms to 1 h (an interval, despite the name)"},
 	{.name = "edge-readings",
 	 FIELD(edge_readings),
-	 .placeholder = "N",
 	 .fallback = "2",
 	 .max = 50,
 	 .help = "read once more when a container is born or ends, N times a second on average at most; 0: "
@@ -278,7 +277,6 @@ static const struct config_row rows[] = {
 	 .help = "what the seccomp filter does with a system call that the process does not need"},
 	{.name = "fd-budget",
 	 FIELD(fd_budget),
-	 .placeholder = "N",
 	 .max = 1e9,
 	 .help = "open at most N counters; further targets are counted by CPU time; default: as many as "
 		 "RLIMIT_NOFILE allows"},

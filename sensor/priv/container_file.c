@@ -238,8 +238,3 @@ int container_file_open(const struct container_roots *roots, enum container_file
 	}
 	return last;
 }
-
-int container_file_open_direct(void *data, enum container_file kind, const char *id, const char *extra)
-{
-	return container_file_open(data, kind, id, extra);
-}

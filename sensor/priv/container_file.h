@@ -57,7 +57,5 @@ int container_file_path(enum container_file kind, const char *root, const char *
 int container_file_open(const struct container_roots *roots, enum container_file kind, const char *id,
 			const char *extra);
 
-/* How the unprivileged process opens them: priv_client's function, or container_file_open_direct. */
+/* How the unprivileged process opens them: priv_client's function. */
 typedef int (*container_file_opener)(void *data, enum container_file kind, const char *id, const char *extra);
-/* Opens in this process; data is a const struct container_roots *. */
-int container_file_open_direct(void *data, enum container_file kind, const char *id, const char *extra);

@@ -40,17 +40,6 @@ struct portion {
 	double *fixed;   /* weights of the static part */
 };
 
-int conserve_static_parse(const char *text, enum conserve_static *ret_policy)
-{
-	for (unsigned i = 0; i < CONSERVE_STATICS; i++) {
-		if (strcmp(text, conserve_static_names[i]) == 0) {
-			*ret_policy = (enum conserve_static)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 const char *conserve_row_name(const struct tick *tick, const struct conserve_row *row)
 {
 	switch (row->target) {

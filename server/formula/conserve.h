@@ -20,8 +20,6 @@ enum conserve_static {
 };
 extern const char
 	*const conserve_static_names[CONSERVE_STATICS]; /* "proportional", "none", "equal", "quota" */
-/* 0 or -EINVAL. */
-int conserve_static_parse(const char *text, enum conserve_static *ret_policy);
 
 struct conserve_policy {
 	enum conserve_static fixed;

@@ -11,7 +11,7 @@
 
 #include <bson/bson.h>
 
-/* Options that formulas share; a formula ignores what is not its own. Defaults by formula_config_init(). */
+/* Options that formulas share; a formula ignores what is not its own. */
 struct formula_config {
 	bool strict_reference;                   /* smartwatts: its known defects too */
 	double cpu_tdp_w;                        /* smartwatts: 400 */
@@ -24,7 +24,6 @@ struct formula_config {
 	unsigned learn_error_window;             /* 60 */
 	bool learn_error_mean;                   /* median */
 };
-void formula_config_init(struct formula_config *config);
 
 struct formula_socket {
 	bool valid; /* there is a measurement; else no rows for this socket and scope */
@@ -88,5 +87,3 @@ struct formula_ops {
 FORMULA_LIST(FORMULA_DECLARE)
 extern const struct formula_ops *const formula_all[]; /* NULL-ended, as are the names */
 extern const char *const formula_names[];
-/* NULL for an unknown name. */
-const struct formula_ops *formula_find(const char *name);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "document/bson_json.h"
 #include "formula/conserve.h"
+#include "unit/formula_defaults.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,6 +7,7 @@
  */
 #include "machine/machine.h"
 #include "document/report_bson.h"
+#include "unit/formula_defaults.h"
 
 #include <errno.h>
 #include <inttypes.h>

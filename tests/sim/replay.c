@@ -11,6 +11,7 @@
 #include "formula/conserve.h"
 #include "tick/tick_make.h"
 #include "base/reason.h"
+#include "unit/formula_defaults.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -46,7 +47,7 @@ static double now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
 	(void)fprintf(stderr, "replay: %s\n", what);
 	exit(1);
@@ -162,6 +163,14 @@ static void print_cost(const struct replay *r, double spent_s)
 		      r->formula_s * 1e3 / ((double)r->n_ticks * REPORT_SCOPES));
 }
 
+static enum conserve_static find_policy(const char *name)
+{
+	for (unsigned i = 0; i < CONSERVE_STATICS; i++)
+		if (strcmp(name, conserve_static_names[i]) == 0)
+			return (enum conserve_static)i;
+	die("unknown policy");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"static", required_argument, NULL, 's'},
@@ -181,8 +190,8 @@ int main(int argc, char **argv)
 
 	formula_config_init(&r.config);
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-		if (option == 's' && conserve_static_parse(optarg, &r.policy.fixed) < 0)
-			die("unknown policy");
+		if (option == 's')
+			r.policy.fixed = find_policy(optarg);
 		r.config.strict_reference |= option == 'x';
 		if (option == 'i')
 			r.config.interval_ms = strtod(optarg, NULL);

@@ -6,6 +6,7 @@
 #include "document/report_identity.h"
 #include "machine/machine.h"
 #include "machine/state.h"
+#include "unit/formula_defaults.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -5,6 +5,7 @@
  */
 #include "machine/machine.h"
 #include "unit/count_allocations.h"
+#include "unit/formula_defaults.h"
 
 #include <errno.h>
 #include <math.h>

@@ -6,6 +6,7 @@
  */
 #include "machine/machine.h"
 #include "machine/state.h"
+#include "unit/formula_defaults.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -128,8 +128,6 @@ static void test_policies(void **state)
 	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_near(find(&f.output, 0, REPORT_SCOPE_CPU, 0)->static_w, 5, 1e-12);
 	assert_near(find(&f.output, 1, REPORT_SCOPE_CPU, 0)->static_w, 20, 1e-12);
-	assert_int_equal(conserve_static_parse("quota", &policy.fixed), 0);
-	assert_int_equal(conserve_static_parse("Quota", &policy.fixed), -EINVAL);
 	conserve_output_done(&f.output);
 }
 

@@ -3,6 +3,7 @@
  * A real trace (tests/data/README.md): what each formula predicts of the machine's power before it sees it.
  */
 #include "formula/formula.h"
+#include "unit/formula_defaults.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -6,6 +6,7 @@
 #include "formula/conserve.h"
 #include "stream.h"
 #include "base/reason.h"
+#include "unit/formula_defaults.h"
 
 #include <errno.h>
 #include <math.h>
