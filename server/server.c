@@ -13,6 +13,7 @@
 #include "process/sandbox.h"
 #include "server_known.h"
 #include "server_log.h"
+#include "server_once.h"
 #include "server_work.h"
 #include "machine/state.h"
 #include "base/text.h"
@@ -176,25 +177,6 @@ void server_end(struct server *server, int exit_status)
 	ev_timer_start(server->loop.ev, &server->settle);
 }
 
-/* Read errors were logged; the result is incomplete. */
-static int once_status(const struct server *server)
-{
-	const struct input_statistics *input = input_get_statistics(server->input);
-	uint64_t bad = input->damaged, rows = 0, documents = 0;
-	char uri[300];
-
-	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		bad += machine->n.bad;
-		rows += machine->n.rows;
-		documents += machine->n.documents;
-		machine_complain(machine, machine->reports);
-	}
-	if (!documents && !bad && !input->failed && input->reads)
-		log_warning(SERVER_TOKEN, 0, "no reports in '%s', or none of a machine that --sensor names",
-			    store_uri_display(server->config->input_uri, uri, sizeof(uri)));
-	return input->failed ? 1 : bad || !rows ? SERVER_EXIT_PARTLY : 0;
-}
-
 /* With --once: every sensor has been read; ticks that still wait are processed as they are. */
 static void input_ended(void *data)
 {
@@ -206,7 +188,7 @@ static void input_ended(void *data)
 			server->exit_status = 1;
 		}
 	}
-	server_end(server, once_status(server));
+	server_end(server, server_once_status(server));
 }
 
 static void signalled(struct loop *loop, int signal_number)
@@ -214,7 +196,8 @@ static void signalled(struct loop *loop, int signal_number)
 	struct server *server = loop->data;
 
 	log_info(SERVER_TOKEN, 0, "ending on signal %d", signal_number);
-	server_end(server, 0);
+	/* What was asked for is not done. */
+	server_end(server, server->config->once && !server->ending ? SERVER_EXIT_PARTLY : 0);
 }
 
 static void store_lost(void *data, int error)
@@ -505,6 +488,7 @@ int server_run(const struct server_config *config, const struct server_face *fac
 		start(&server);
 		loop_run(&server.loop);
 		server_log_end(&server);
+		server_once_explain(&server);
 	}
 	close_server(&server);
 	return r < 0 ? 1 : server.exit_status;

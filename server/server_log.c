@@ -55,6 +55,7 @@ void server_log_end(const struct server *server)
 {
 	struct machine_counters sum = {0};
 	const struct store_statistics *written = db_client_statistics(server->output);
+	char unmeasured[60] = "";
 
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		sum.documents += machine->n.documents;
@@ -65,14 +66,18 @@ void server_log_end(const struct server *server)
 		sum.late += machine->n.late;
 		sum.bad += machine->n.bad;
 		sum.duplicates += machine->n.duplicates;
+		sum.unmeasured += machine->n.unmeasured;
 	}
+	if (sum.unmeasured)
+		(void)snprintf(unmeasured, sizeof(unmeasured), ", %" PRIu64 " without energy",
+			       sum.unmeasured);
 	log_notice("server", 0,
 		   "%u sensors, %" PRIu64 " ticks of %" PRIu64 " reports, %" PRIu64 " power reports (%" PRIu64
 		   " written, %" PRIu64 " there "
 		   "already, "
 		   "%" PRIu64 " refused); lost: %" PRIu64 " missing, %" PRIu64 " late, %" PRIu64
-		   " bad, %" PRIu64 " twice; %" PRIu64 " ticks incomplete",
+		   " bad, %" PRIu64 " twice; %" PRIu64 " ticks incomplete%s",
 		   HASH_COUNT(server->machines), sum.ticks, sum.documents, sum.rows, written->appended,
 		   written->duplicates, written->dropped, sum.missing, sum.late, sum.bad, sum.duplicates,
-		   sum.incomplete);
+		   sum.incomplete, unmeasured);
 }

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,10 +215,12 @@ static void take_list(void *data, const struct db_answer *answer)
 		return;
 	input->others[0] = '\0';
 	input->statistics.failed += answer->result != STORE_OK;
-	if (answer->result != STORE_OK)
+	if (answer->result != STORE_OK) {
 		log_error(INPUT_TOKEN, 0, "cannot list the sensors' collections: %s", answer->error);
-	else
+		(void)snprintf(input->unlisted, sizeof(input->unlisted), "%s", answer->error);
+	} else {
 		note_left(input, answer->error);
+	}
 	while (left > 0) {
 		size_t length = strnlen(at, left);
 
@@ -261,6 +264,44 @@ void input_start(struct input *input)
 	input->discover.data = input;
 	(void)db_client_list(input->client, input->files ? collection_prefix(COLLECTION_REPORTS) : "",
 			     take_list, input);
+}
+
+static void explain_reader(const struct reader *reader, void (*each)(void *data, const char *what),
+			   void *data)
+{
+	char text[600];
+
+	if (reader->failed)
+		(void)snprintf(text, sizeof(text), "'%s' was not read: %s", reader->collection, reader->said);
+	else if (reader->n_said > 1)
+		(void)snprintf(text, sizeof(text),
+			       "%" PRIu64 " malformed lines or rows of '%s', the last: %s", reader->n_damaged,
+			       reader->collection, reader->said);
+	else
+		(void)snprintf(text, sizeof(text), "%s", reader->said);
+	if (text[0])
+		each(data, text);
+}
+
+void input_explain(const struct input *input, void (*each)(void *data, const char *what), void *data)
+{
+	char text[400];
+
+	if (input->unlisted[0]) {
+		(void)snprintf(text, sizeof(text), "its collections could not be listed: %s",
+			       input->unlisted);
+		each(data, text);
+	}
+	if (input->left[0])
+		each(data, input->left);
+	for (const struct reader *reader = input->readers; reader; reader = reader->next)
+		explain_reader(reader, each, data);
+	if (input->statistics.excess) {
+		(void)snprintf(text, sizeof(text),
+			       "%" PRIu64 " reports of sensors beyond the %d that one collection may have",
+			       input->statistics.excess, READER_SENSORS_MAX);
+		each(data, text);
+	}
 }
 
 const struct input_statistics *input_get_statistics(const struct input *input)

@@ -32,6 +32,7 @@ struct input_statistics {
 	uint64_t documents; /* in them, including those read again */
 	uint64_t failed;    /* answers that were refusals */
 	uint64_t damaged;   /* malformed lines of files */
+	uint64_t excess;    /* reports of more sensors than a collection may have, as often as read */
 	uint64_t paused;    /* reads postponed because writing lagged */
 };
 
@@ -44,3 +45,5 @@ void input_start(struct input *input);
 /* Reads nothing more. */
 void input_stop(struct input *input);
 const struct input_statistics *input_get_statistics(const struct input *input);
+/* Calls `each` with what was skipped or could not be read, a phrase for each cause. */
+void input_explain(const struct input *input, void (*each)(void *data, const char *what), void *data);

@@ -247,6 +247,18 @@ static void plan(struct reader *reader, const struct db_answer *answer, const st
 	}
 }
 
+static void note_damage(struct reader *reader, const struct db_answer *answer)
+{
+	const unsigned n = answer->read.damaged ? answer->read.damaged : 1;
+
+	reader->input->statistics.damaged += n;
+	reader->n_damaged += n;
+	reader->n_said++;
+	if (!reader->failed)
+		(void)snprintf(reader->said, sizeof(reader->said), "%s", answer->error);
+	log_warning(INPUT_TOKEN, 0, "%s", answer->error);
+}
+
 static void answered(void *data, const struct db_answer *answer)
 {
 	struct reader *reader = data;
@@ -259,12 +271,13 @@ static void answered(void *data, const struct db_answer *answer)
 		return;
 	if (answer->result != STORE_OK) {
 		reader->input->statistics.failed++;
+		reader->failed = true;
+		(void)snprintf(reader->said, sizeof(reader->said), "%s", answer->error);
 		log_error(INPUT_TOKEN, 0, "cannot read '%s': %s", reader->collection, answer->error);
 		if (answer->result == STORE_DROP)
 			reader->ended = true;
 	} else if (answer->read.damaged || (answer->error[0] && reader->input->config->once)) {
-		reader->input->statistics.damaged += answer->read.damaged ? answer->read.damaged : 1;
-		log_warning(INPUT_TOKEN, 0, "%s", answer->error);
+		note_damage(reader, answer);
 	}
 	r = take(reader, answer->documents, &found);
 	reader->input->statistics.documents += found.n_documents;

@@ -42,6 +42,11 @@ struct reader {
 		*sources; /* in a database's collection, the first one is the collection's own machine */
 	unsigned n_sources;
 	bool said_many;
+	/* For the sum at the end of --once. */
+	uint64_t n_damaged;     /* lines or rows that were skipped */
+	unsigned n_said;        /* answers that skipped something */
+	bool failed;            /* it could not be read to its end */
+	char said[400];         /* of the last of them, or why it failed */
 	int64_t asked_after_ms; /* of the read under way */
 	ev_timer timer;
 	uint64_t offset;
@@ -77,9 +82,10 @@ struct input {
 	unsigned discover_slower; /* times --discover until the next look for sensors */
 	bool files;               /* input is a file, or a folder of files */
 	bool stopped;
-	bool listed;      /* the first list has come */
-	char others[300]; /* collections that hold no reports by their names */
-	char left[600];   /* logged about files that are not read */
+	bool listed;        /* the first list has come */
+	char others[300];   /* collections that hold no reports by their names */
+	char unlisted[300]; /* why its collections could not be listed; "" */
+	char left[600];     /* logged about files that are not read */
 };
 
 /* Up to which time a database is read. INT64_MAX: all there is. */

@@ -80,6 +80,7 @@ static struct machine *add_further(struct reader *reader, const char *sensor)
 				  "out; give each sensor its own collection",
 				  reader->collection, READER_SENSORS_MAX, sensor);
 		reader->said_many = true;
+		reader->input->statistics.excess++;
 		return NULL;
 	}
 	machine = reader_add_machine(reader, sensor);

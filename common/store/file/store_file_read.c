@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHUNK_BYTES  ((size_t)256 * 1024)
@@ -164,7 +165,8 @@ static int read_one(void *data, const uint8_t *bytes, size_t length)
 /* The file, or in a folder the same one with another suffix. As open(2); the path is that of the file. */
 static int open_any_form(const struct store_file *file, char path[PATH_MAX])
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not to wait for the writer of a pipe. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	size_t stem = strlen(path) - strlen(file->codec->suffix);
 
 	if (fd >= 0 || errno != ENOENT || !file->directory)
@@ -174,13 +176,28 @@ static int open_any_form(const struct store_file *file, char path[PATH_MAX])
 
 		if ((size_t)snprintf(other, sizeof(other), "%.*s%s", (int)stem, path, *also) >= sizeof(other))
 			continue;
-		fd = open(other, O_RDONLY | O_CLOEXEC);
+		fd = open(other, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		if (fd >= 0)
 			memcpy(path, other, strlen(other) + 1);
 		else if (errno != ENOENT)
 			break;
 	}
 	return fd;
+}
+
+/* Documents are read by their place in a file, and again from there: a pipe or a folder has none. */
+static int check_is_file(struct store *store, const char *path, int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0 || S_ISREG(status.st_mode))
+		return fd;
+	(void)close(fd);
+	(void)store_fail(store, STORE_DROP, "cannot read '%s': it is %s", path,
+			 S_ISDIR(status.st_mode)    ? "a directory"
+			 : S_ISFIFO(status.st_mode) ? "a pipe: write what comes out of it to a file first"
+						    : "no regular file");
+	return -EPROTO;
 }
 
 /* Opens a collection's file to read. -ENOENT: there is none yet. */
@@ -195,7 +212,9 @@ static int open_to_read(struct store *store, const char *collection, char path[P
 	}
 	fd = open_any_form(store_file_of(store), path);
 	if (fd >= 0)
-		return store_file_open_form(store, path, fd);
+		fd = check_is_file(store, path, fd);
+	if (fd >= 0 || fd == -EPROTO)
+		return fd < 0 ? fd : store_file_open_form(store, path, fd);
 	fd = -errno;
 	(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", path, strerror(errno));
 	return fd;
