@@ -156,7 +156,6 @@ static int serve_bpf_group(const struct priv_config *config, struct ipc_cursor *
 {
 	struct event_attr events[PRIV_GROUP_EVENTS_MAX];
 	unsigned columns[PRIV_GROUP_EVENTS_MAX];
-	int fds[PRIV_GROUP_EVENTS_MAX];
 	struct priv_group group;
 
 	if (get_group(cursor, &group, events) < 0 || group.cgroup[0] != '\0')
@@ -174,16 +173,7 @@ static int serve_bpf_group(const struct priv_config *config, struct ipc_cursor *
 		answer->error = -EOPNOTSUPP;
 		return 0;
 	}
-	answer->error = priv_open_group(config, &group, fds, &answer->cause);
-	for (unsigned i = 0; answer->error == 0 && i < group.n_events; i++) {
-		int r = priv_bpf_add_event(program(config), columns[i], group.cpu, fds[i]);
-
-		if (r < 0) {
-			while (++i < group.n_events)
-				(void)close(fds[i]);
-			answer->error = r;
-		}
-	}
+	answer->error = priv_bpf_add_group(program(config), config, &group, columns, &answer->cause);
 	return 0;
 }
 

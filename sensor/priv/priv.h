@@ -82,6 +82,10 @@ int priv_check_group(const struct priv_config *config, const struct priv_group *
  */
 int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
 		    struct reason *cause);
+/* In two steps, for a group that something else reads: what it counts before, that cannot know. */
+int priv_open_group_disabled(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
+			     struct reason *cause);
+int priv_enable_group(int leader, struct reason *cause);
 /* Returns the descriptor or a negative errno. Container files: container_file.h has the table. */
 int priv_open_file(const struct priv_config *config, enum priv_file kind, const char *id,
 		   struct reason *cause);

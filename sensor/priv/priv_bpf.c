@@ -6,6 +6,7 @@
 #include "priv/priv_bpf.h"
 
 #include "priv/bpf_cause.h"
+#include "priv/priv.h"
 #include "base/cleanup.h"
 #include "sensor/priv/count.skel.h"
 #include "base/reason.h"
@@ -181,7 +182,8 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 	return 0;
 }
 
-int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int fd)
+/* Takes the descriptor over. */
+static int add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int fd)
 {
 	const unsigned key = event * bpf->shape.n_cpus + cpu;
 
@@ -194,6 +196,24 @@ int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int f
 	bpf->fds[key] = fd;
 	return bpf_map_update_elem(bpf_map__fd(bpf->program->maps.event_fds), &key, &fd, BPF_ANY) < 0 ? -errno
 												      : 0;
+}
+
+int priv_bpf_add_group(struct priv_bpf *bpf, const struct priv_config *config, const struct priv_group *group,
+		       const unsigned *columns, struct reason *cause)
+{
+	int fds[PRIV_GROUP_EVENTS_MAX];
+	int leader, r = priv_open_group_disabled(config, group, fds, cause);
+
+	for (unsigned i = 0; r == 0 && i < group->n_events; i++) {
+		r = add_event(bpf, columns[i], group->cpu, fds[i]);
+		while (r < 0 && ++i < group->n_events)
+			(void)close(fds[i]);
+	}
+	if (r < 0)
+		return r;
+	/* Not before: the program would give what they have counted so far to whatever it sees first. */
+	leader = bpf->fds[columns[0] * bpf->shape.n_cpus + group->cpu];
+	return priv_enable_group(leader, cause);
 }
 
 /* Tells births, and says so in the ring's last element. A kernel that cannot do it counts all the same. */

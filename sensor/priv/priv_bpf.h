@@ -21,6 +21,8 @@
 #define PRIV_BPF_NOWHERE     UINT32_MAX  /* the slot of a cgroup that is not counted any more */
 
 struct priv_bpf;
+struct priv_config;
+struct priv_group;
 
 struct priv_bpf_shape {
 	unsigned n_events;
@@ -42,9 +44,9 @@ struct priv_bpf_change {
 
 /* All return 0 or a negative errno with a short cause where there is one. */
 int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, struct reason *cause);
-/* Gives event number `event` of a CPU its descriptor, which is taken over. An earlier one, whose CPU was
- * away, goes. */
-int priv_bpf_add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int fd);
+/* Opens the group on its CPU; columns: the numbers of its events. Earlier ones, whose CPU was away, go. */
+int priv_bpf_add_group(struct priv_bpf *bpf, const struct priv_config *config, const struct priv_group *group,
+		       const unsigned *columns, struct reason *cause);
 /* Starts counting. ret_fds: duplicates for the asker. */
 int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], struct reason *cause);
 /* All changes in order; the first error, the others are made all the same. `flush`: then whoever runs now

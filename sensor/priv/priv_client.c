@@ -297,20 +297,6 @@ int priv_client_bpf_load(struct priv_client *client, const struct priv_bpf_shape
 	return r ? -ENOMEM : ask(client, PRIV_REQUEST_BPF_LOAD, NULL, 0);
 }
 
-static int add_group_directly(struct priv_client *client, const struct priv_group *group,
-			      const unsigned *columns)
-{
-	int fds[PRIV_GROUP_EVENTS_MAX];
-	int r = client->bpf ? priv_open_group(&client->config, group, fds, &client->cause) : -EOPNOTSUPP;
-
-	for (unsigned i = 0; r == 0 && i < group->n_events; i++) {
-		r = priv_bpf_add_event(client->bpf, columns[i], group->cpu, fds[i]);
-		while (r < 0 && ++i < group->n_events)
-			(void)close(fds[i]);
-	}
-	return r;
-}
-
 int priv_client_bpf_group(struct priv_client *client, const struct priv_group *group, const unsigned *columns)
 {
 	int r;
@@ -318,7 +304,9 @@ int priv_client_bpf_group(struct priv_client *client, const struct priv_group *g
 	if (group->n_events == 0 || group->n_events > PRIV_GROUP_EVENTS_MAX)
 		return -EINVAL;
 	if (is_direct(client))
-		return add_group_directly(client, group, columns);
+		return client->bpf ? priv_bpf_add_group(client->bpf, &client->config, group, columns,
+							&client->cause)
+				   : -EOPNOTSUPP;
 	r = put_group(&client->payload, group);
 	for (unsigned i = 0; i < group->n_events; i++)
 		r |= ipc_put_u64(&client->payload, columns[i]);

@@ -152,8 +152,8 @@ static void close_all(int *fds, unsigned n)
 		(void)close(fds[--n]);
 }
 
-int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
-		    struct reason *cause)
+int priv_open_group_disabled(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
+			     struct reason *cause)
 {
 	cleanup_(cleanup_close) int cgroup_fd = -1;
 	int r = priv_check_group(config, group, cause);
@@ -175,12 +175,27 @@ int priv_open_group(const struct priv_config *config, const struct priv_group *g
 		}
 		ret_fds[i] = r;
 	}
-	if (ioctl(ret_fds[0], PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) < 0) {
-		r = reason_set(cause, -errno, "enabling the group");
-		close_all(ret_fds, group->n_events);
-		return r;
-	}
 	return 0;
+}
+
+int priv_enable_group(int leader, struct reason *cause)
+{
+	if (ioctl(leader, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) < 0)
+		return reason_set(cause, -errno, "enabling the group");
+	return 0;
+}
+
+int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
+		    struct reason *cause)
+{
+	int r = priv_open_group_disabled(config, group, ret_fds, cause);
+
+	if (r < 0)
+		return r;
+	r = priv_enable_group(ret_fds[0], cause);
+	if (r < 0)
+		close_all(ret_fds, group->n_events);
+	return r;
 }
 
 /* "intel-rapl:0", "intel-rapl:0:1" or the same with "intel-rapl-mmio". */

@@ -21,9 +21,11 @@
 #include "machine/topology.h"
 #include "base/reason.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +33,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -344,6 +347,107 @@ static void cpus_come_back(void **state)
 	count_faults(state, true);
 }
 
+/* In place of libbpf's: what is to happen when the next element is about to be stored. */
+static void (*before_update)(void);
+
+int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
+{
+	union bpf_attr attr = {
+		.map_fd = (__u32)fd, .key = (uintptr_t)key, .value = (uintptr_t)value, .flags = flags};
+	void (*now)(void) = before_update;
+
+	before_update = NULL;
+	if (now)
+		now();
+	return syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+/* A child that works in between: on one CPU, when it is told to, and stays there until the end. */
+static struct {
+	volatile bool go, worked, stop;
+	volatile pid_t pid;
+	long faults;
+} * between;
+
+static void work_in_between(void)
+{
+	between->go = true;
+	while (!between->worked && waitpid(between->pid, NULL, WNOHANG) == 0)
+		(void)usleep(1000);
+}
+
+static _Noreturn void between_run(unsigned cpu)
+{
+	struct rusage before, after;
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		_exit(1);
+	(void)getrusage(RUSAGE_SELF, &before);
+	while (!between->go)
+		(void)usleep(1000);
+	for (int round = 0; round < 5000; round++) {
+		char *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		memory[0] = 1;
+		(void)munmap(memory, 4096);
+	}
+	(void)usleep(2000); /* the events are read at its switch */
+	between->worked = true;
+	while (!between->stop)
+		;
+	(void)getrusage(RUSAGE_SELF, &after);
+	between->faults = after.ru_minflt - before.ru_minflt;
+	_exit(0);
+}
+
+/* Whatever happens between the opening of a CPU's events and their first use is not counted twice. */
+static void reopened_events_begin_with_zero(void **state)
+{
+	const struct event_group_request request = {
+		.name = (char[]){"core"}, .of_containers = true, .events = software_events, .n_events = 2};
+	struct machine *machine = *state;
+	struct children *children = &machine->children;
+	const unsigned cpu = (unsigned)sched_getcpu();
+	struct activity_cgroup cgroup = {.slot = 1, .root = true};
+	struct stat status;
+	uint64_t sum;
+
+	if (!usable(machine, &request)) {
+		skip();
+		return;
+	}
+	between = mmap(NULL, sizeof(*between), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(between, MAP_FAILED);
+	cgroup_path(0, children->cgroups[0], sizeof(children->cgroups[0]));
+	assert_int_equal(mkdir(children->cgroups[0], 0755), 0);
+	assert_int_equal(stat(children->cgroups[0], &status), 0);
+	cgroup.id = status.st_ino;
+	cgroup.path = children->cgroups[0] + strlen(root);
+	children->pids[0] = fork();
+	if (children->pids[0] == 0)
+		between_run(cpu);
+	between->pid = children->pids[0];
+	write_pid(children->cgroups[0], children->pids[0]);
+	assert_int_equal(source_bpf.open(&machine->context, &request, 1, 4, &machine->source), 0);
+	assert_int_equal(source_bpf.add(machine->source, &cgroup), 0);
+	assert_int_equal(source_bpf.read(machine->source), 0);
+	before_update = work_in_between;
+	assert_int_equal(source_bpf_open_events((struct source_bpf *)machine->source, cpu), 0);
+	(void)usleep(20000);
+	between->stop = true;
+	assert_int_equal(waitpid(children->pids[0], NULL, 0), children->pids[0]);
+	children->pids[0] = 0;
+	assert_int_equal(source_bpf.read(machine->source), 0);
+	sum = slot_sum(&machine->source->frame, 1, 0);
+	print_message("# %ld pages faulted before the events were in use, %" PRIu64 " counted\n",
+		      between->faults, sum);
+	assert_true((double)sum < 1.01 * (double)between->faults);
+	(void)munmap(between, sizeof(*between));
+}
+
 static void time_is_counted_without_events(void **state)
 {
 	char *missing[] = {(char[]){"NO_SUCH_EVENT_ANYWHERE"}};
@@ -410,6 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(faults_are_counted_per_cgroup, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cpus_come_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reopened_events_begin_with_zero, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(time_is_counted_without_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_hierarchy_is_refused, set_up, tear_down),
 	};
