@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# Waiting for ticks, and whether the machine stood still while something was measured, to be sourced after tap.sh, by tests
+# that compare what the sensor counts with what the kernel says. Where it stood still, a deviation proves nothing, and the
+# experiment may be made again.
+#
+#   wait_ticks REPORTS N          until N more ticks are in REPORTS (JSON lines); the first of them may have begun before
+#   steady_begin FILE             notes the processors' times
+#   steady_stolen FILE            seconds that other guests took since then, for each second that was worked
+#   steady_was FILE REPORTS       0 when less than a hundredth was stolen and no two ticks of REPORTS (JSON lines) are further
+#                                 apart than 1.5 s; else 1, and says which
+
+wait_ticks() {
+	steady_until=$(($(grep -s -c '"target":"all"' "$1") + $2))
+	wait_for "$((5 + 2 * $2))" ticks_are "$1" "$steady_until"
+}
+ticks_are() { [ "$(grep -s -c '"target":"all"' "$1")" -ge "$2" ]; }
+
+steady_begin() { head -n 1 /proc/stat >"$1"; }
+steady_stolen() {
+	head -n 1 /proc/stat | awk -v file="$1" '
+		BEGIN { getline line <file; split(line, before) }
+		{ for (i = 2; i <= 9; i++) if (i != 5 && i != 6) { d = $i - before[i]; if (i == 9) stolen = d; else worked += d } }
+		END { printf "%.5f", (worked > 0) ? stolen / worked : 0 }'
+}
+steady_was() {
+	python3 - "$(steady_stolen "$1")" "$2" <<-'PY'
+		import datetime, json, sys
+		stolen, times = float(sys.argv[1]), []
+		for line in open(sys.argv[2], encoding="utf-8"):
+		    report = json.loads(line)
+		    if report["target"] == "all":
+		        times.append(datetime.datetime.fromisoformat(report["timestamp"].replace("Z", "+00:00")).timestamp())
+		longest = max((b - a for a, b in zip(times, times[1:])), default=0)
+		steady = stolen < 0.01 and longest < 1.5
+		if not steady:
+		    print(f"# the machine stood still: {stolen:.1%} stolen, {longest:.2f} s between two ticks")
+		sys.exit(not steady)
+	PY
+}
