@@ -62,7 +62,8 @@ docker_start_engine() {
 		set -- unshare -m --propagation private sh -c \
 			'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' sh "$@"
 	fi
-	setsid nohup "$@" >"$DOCKER_STATE/dockerd.log" 2>&1 </dev/null 8>&- 9>&- &
+	# It outlives its test: it must not keep a lock that the caller has put around the test (flock LOCK COMMAND).
+	setsid nohup "$@" >"$DOCKER_STATE/dockerd.log" 2>&1 </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 	wait_for 40 docker_answers
 }
 # True for an engine that a test has started, which is not there for somebody who works by hand.
