@@ -20,10 +20,12 @@
 	"DELETE FROM documents WHERE number IN (SELECT number FROM documents "                               \
 	"WHERE collection = ?1 AND time > 0 AND time < ?2 LIMIT ?3)"
 
-/* What ages, unlike recaps, states and what is known of targets. */
-#define A_TICK                                                                                               \
-	"time > 0 AND substr(collection, 1, 5) NOT IN ('recap', 'state') AND substr(collection, 1, 6) <> "   \
-	"'target'"
+/* The collections whose documents age, unlike recaps, states and targets. A lookup for each. */
+#define WITH_TICKS                                                                                           \
+	"WITH RECURSIVE names (name) AS (SELECT min(collection) FROM documents UNION ALL "                   \
+	"SELECT (SELECT min(collection) FROM documents WHERE collection > name) FROM names "                 \
+	"WHERE name IS NOT NULL), ticks (name) AS (SELECT name FROM names WHERE "                            \
+	"substr(name, 1, 5) NOT IN ('recap', 'state') AND substr(name, 1, 6) <> 'target') "
 
 static const char *const sql[SQL_STATEMENTS] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -43,13 +45,14 @@ static const char *const sql[SQL_STATEMENTS] = {
 		     "WHERE substr(name, 1, length(?1)) = ?1) "
 		     "SELECT name FROM names WHERE substr(name, 1, length(?1)) = ?1",
 	[SQL_EXPIRE] = EXPIRE_OLD,
-	[SQL_SHED] = "DELETE FROM documents WHERE number IN (SELECT number FROM documents WHERE " A_TICK
-		     " ORDER BY number LIMIT ?1)",
-	[SQL_OLDEST] = "SELECT time FROM documents WHERE " A_TICK " ORDER BY number LIMIT 1",
-	/* One that is dated ahead of the clock must not age all others. */
-	[SQL_NEWEST] = ("SELECT time FROM documents WHERE " A_TICK
-			" AND time <= CAST(strftime('%s', 'now') AS INTEGER) * 1000 + 60000"
-			" ORDER BY number DESC LIMIT 1"),
+	/* The collections whose first tick after ?1 is the oldest, and the second oldest. */
+	[SQL_OLDEST] = WITH_TICKS "SELECT first, name FROM (SELECT name, (SELECT min(time) FROM documents "
+				  "WHERE collection = name AND time > ?1) AS first FROM ticks) "
+				  "WHERE first IS NOT NULL ORDER BY first LIMIT 2",
+	[SQL_NEWEST] = WITH_TICKS "SELECT max(last) FROM (SELECT (SELECT max(time) FROM documents "
+				  "WHERE collection = name AND time > 0 AND time <= ?1) AS last FROM ticks)",
+	[SQL_SHED] = "DELETE FROM documents WHERE number IN (SELECT number FROM documents "
+		     "WHERE collection = ?1 AND time >= ?2 AND time <= ?3 ORDER BY time LIMIT ?4)",
 	[SQL_PAGES] = "SELECT page_count, freelist_count, page_size, auto_vacuum FROM pragma_page_count, "
 		      "pragma_freelist_count, pragma_page_size, pragma_auto_vacuum",
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps a SQLite file within its bounds: deletes ticks that are too old, or the oldest ones of a file that is
- * too large, and gives free pages back. All in short transactions, so that writers hardly wait. Recaps,
- * states and what is known of targets stay. Called through store.c.
+ * too large (by their own time, those dated ahead of the present first), and gives free pages back. All in
+ * short transactions, so that writers hardly wait. Recaps, states and what is known of targets stay. Called
+ * through store.c.
  */
 #include "store/sqlite/store_sqlite.h"
 
@@ -17,6 +18,8 @@
 #define BUDGET_NS     (50 * CLOCK_NS_PER_MS) /* of one call */
 #define FREE_KEPT     1000                   /* pages that the next ticks reuse */
 #define SPARE_PART    50                     /* of the size: so much below it is made room at a time */
+#define AHEAD_MS      60000 /* a tick that is dated so far after the present has a wrong date */
+#define GRAIN_MS      60000 /* one collection's ticks may go so long before another's older ones */
 
 struct pages {
 	int64_t all, free, size;
@@ -49,12 +52,17 @@ void store_sqlite_forget_retentions(struct sqlite_store *own)
 	}
 }
 
-/* One row of numbers; false where there is none, or an error. */
-static bool first_row(struct store *store, enum sqlite_statement which, int64_t *ret, unsigned n)
+/* One row of numbers; false where there is none, or an error. A statement without ?1 does not see it. */
+static bool first_row(struct store *store, enum sqlite_statement which, int64_t bound, int64_t *ret,
+		      unsigned n)
 {
 	sqlite3_stmt *statement = store_sqlite_statement(store, which);
-	bool found = statement && sqlite3_step(statement) == SQLITE_ROW;
+	bool found;
 
+	if (!statement)
+		return false;
+	(void)sqlite3_bind_int64(statement, 1, bound);
+	found = sqlite3_step(statement) == SQLITE_ROW;
 	for (unsigned i = 0; found && i < n; i++)
 		ret[i] = sqlite3_column_int64(statement, (int)i);
 	(void)sqlite3_reset(statement);
@@ -65,7 +73,7 @@ static bool count_pages(struct store *store, struct pages *ret)
 {
 	int64_t numbers[4];
 
-	if (!first_row(store, SQL_PAGES, numbers, 4))
+	if (!first_row(store, SQL_PAGES, 0, numbers, 4))
 		return false;
 	*ret = (struct pages){numbers[0], numbers[1], numbers[2], numbers[3] == 2};
 	return true;
@@ -81,6 +89,11 @@ static int delete_slice(struct store *store, sqlite3_stmt *statement)
 	return code == SQLITE_DONE ? deleted : -1;
 }
 
+static int64_t later(int64_t time_ms, int64_t by_ms)
+{
+	return time_ms > INT64_MAX - by_ms ? INT64_MAX : time_ms + by_ms;
+}
+
 /*
  * Age counts from the newest tick in the file: an archive that nobody writes to keeps what it has, whatever
  * the clock says.
@@ -89,7 +102,8 @@ static int64_t newest_ms(struct store *store, int64_t now_ms)
 {
 	int64_t newest = now_ms;
 
-	return first_row(store, SQL_NEWEST, &newest, 1) && newest < now_ms ? newest : now_ms;
+	return first_row(store, SQL_NEWEST, later(now_ms, AHEAD_MS), &newest, 1) && newest < now_ms ? newest
+												    : now_ms;
 }
 
 int store_sqlite_expire(struct store *store, const char *collection, uint64_t retention_s, int64_t now_ms)
@@ -120,17 +134,51 @@ static int expire_some(struct store *store, int64_t now_ms)
 	return deleted;
 }
 
-/* Rows deleted because the file is too large, in the order in which they were written. -1: an error. */
-static int shed_some(struct store *store, uint64_t max_bytes)
+/*
+ * Of the ticks after a time, a slice of the collection that has the oldest. It ends where another
+ * collection's begin, so that all go by age, in whatever order they were written. Rows deleted; -1: an error.
+ */
+static int shed_slice(struct store *store, int64_t after_ms)
+{
+	sqlite3_stmt *oldest = store_sqlite_statement(store, SQL_OLDEST);
+	sqlite3_stmt *shed = store_sqlite_statement(store, SQL_SHED);
+	int code, deleted = 0;
+
+	if (!oldest || !shed)
+		return -1;
+	(void)sqlite3_bind_int64(oldest, 1, after_ms);
+	code = sqlite3_step(oldest);
+	if (code == SQLITE_ROW) {
+		(void)sqlite3_bind_int64(shed, 2, sqlite3_column_int64(oldest, 0));
+		(void)sqlite3_bind_text(shed, 1, (const char *)sqlite3_column_text(oldest, 1), -1,
+					SQLITE_TRANSIENT);
+		code = sqlite3_step(oldest);
+		(void)sqlite3_bind_int64(shed, 3,
+					 code == SQLITE_ROW ? later(sqlite3_column_int64(oldest, 0), GRAIN_MS)
+							    : INT64_MAX);
+		(void)sqlite3_bind_int(shed, 4, ROWS_AT_ONCE);
+		deleted = 1;
+	}
+	(void)sqlite3_reset(oldest);
+	if (code != SQLITE_ROW && code != SQLITE_DONE)
+		return -1;
+	return deleted ? delete_slice(store, shed) : 0;
+}
+
+/*
+ * Rows deleted because the file is too large. First those that are dated ahead of the present: as the newest
+ * they would stay, and push out all that is written after them. -1: an error.
+ */
+static int shed_some(struct store *store, uint64_t max_bytes, int64_t now_ms)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
-	sqlite3_stmt *statement = store_sqlite_statement(store, SQL_SHED);
 	struct pages pages;
 	uint64_t used;
+	int deleted;
 
 	if (!max_bytes)
 		return 0;
-	if (!statement || !count_pages(store, &pages))
+	if (!count_pages(store, &pages))
 		return -1;
 	used = (uint64_t)(pages.all - pages.free) * (uint64_t)pages.size;
 	if (used <= (own->shedding ? max_bytes - max_bytes / SPARE_PART : max_bytes)) {
@@ -138,8 +186,8 @@ static int shed_some(struct store *store, uint64_t max_bytes)
 		return 0;
 	}
 	own->shedding = true;
-	(void)sqlite3_bind_int(statement, 1, ROWS_AT_ONCE);
-	return delete_slice(store, statement);
+	deleted = shed_slice(store, later(now_ms, AHEAD_MS));
+	return deleted == 0 ? shed_slice(store, 0) : deleted;
 }
 
 /* Gives pages back, but not those that the next ticks fill again. True if there are more. */
@@ -172,7 +220,7 @@ enum store_result store_sqlite_trim(struct store *store, uint64_t max_bytes, int
 	do {
 		deleted = expire_some(store, now_ms);
 		if (deleted == 0)
-			deleted = shed_some(store, max_bytes);
+			deleted = shed_some(store, max_bytes, now_ms);
 		if (deleted < 0)
 			return store_sqlite_fail(store, "delete from");
 		*ret_more = deleted > 0 || vacuum_some(store);
@@ -190,7 +238,7 @@ enum store_result store_sqlite_measure(struct store *store, struct store_usage *
 	ret->used_bytes = (uint64_t)(pages.all - pages.free) * (uint64_t)pages.size;
 	ret->file_bytes = (uint64_t)pages.all * (uint64_t)pages.size;
 	ret->shrinks = pages.shrinks;
-	(void)first_row(store, SQL_OLDEST, &ret->oldest_ms, 1);
-	(void)first_row(store, SQL_NEWEST, &ret->newest_ms, 1);
+	(void)first_row(store, SQL_OLDEST, 0, &ret->oldest_ms, 1);
+	(void)first_row(store, SQL_NEWEST, later(clock_realtime_ms(), AHEAD_MS), &ret->newest_ms, 1);
 	return STORE_OK;
 }

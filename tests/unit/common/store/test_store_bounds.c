@@ -8,6 +8,7 @@
 #include "store_fixture.h"
 
 #include <bson/bson.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -96,7 +97,7 @@ static void test_size(void **state)
 	assert_true(before.used_bytes > 4 * MAX);
 	assert_int_equal(before.oldest_ms, T0);
 	assert_int_equal(before.newest_ms, T0 + (N_TICKS - 1) * 1000);
-	trim_all(fixture.store, MAX, T0);
+	trim_all(fixture.store, MAX, T0 + N_TICKS * 1000);
 	after = usage_of(&fixture);
 	assert_true(after.used_bytes <= MAX);
 	assert_true(after.used_bytes > MAX * 8 / 10); /* no more than needed */
@@ -107,6 +108,131 @@ static void test_size(void **state)
 	query.after_ms = T0 + (N_TICKS - (int64_t)n / 3) * 1000;
 	assert_true(count_found(&fixture, &query) + 6 >= n);
 	assert_others_stay(&fixture);
+	tear_down(&fixture);
+}
+
+static void append_ticks(struct fixture *fixture, const char *collection, unsigned first, unsigned n)
+{
+	struct batch batch = {0};
+
+	for (unsigned i = 0; i < n; i += 100) {
+		batch_clear(&batch);
+		add_ticks(&batch, first + i, 100);
+		assert_stored(fixture, store_append(fixture->store, collection, &batch));
+	}
+	batch_done(&batch);
+}
+
+/* The number of documents of a collection; the time of its first and its last one, in seconds since T0. */
+static unsigned span_of(struct fixture *fixture, const char *collection, int64_t *ret_first_s,
+			int64_t *ret_last_s)
+{
+	sqlite3 *database;
+	sqlite3_stmt *statement;
+	char path[160];
+	unsigned n;
+
+	(void)snprintf(path, sizeof(path), "%s/store.db", fixture->directory);
+	assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(database,
+					    "SELECT count(*), min(time), max(time) FROM documents WHERE "
+					    "collection = ?1",
+					    -1, &statement, NULL),
+			 SQLITE_OK);
+	(void)sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	n = (unsigned)sqlite3_column_int(statement, 0);
+	*ret_first_s = (sqlite3_column_int64(statement, 1) - T0) / 1000;
+	*ret_last_s = (sqlite3_column_int64(statement, 2) - T0) / 1000;
+	(void)sqlite3_finalize(statement);
+	(void)sqlite3_close(database);
+	return n;
+}
+
+/* A backlog is written after newer ticks, into one collection and beside another: age decides, not the row.
+ */
+static void test_backlog(void **state)
+{
+	struct fixture fixture;
+	int64_t first_s, last_s, other_first_s, other_last_s;
+	unsigned n;
+
+	(void)state;
+	set_up(&fixture, "sqlite:%s/store.db");
+	append_ticks(&fixture, fixture.collection, 3000, 1000);
+	append_ticks(&fixture, "sensorother", 1000, 3000);
+	append_ticks(&fixture, fixture.collection, 0, 3000);
+	assert_int_equal(usage_of(&fixture).oldest_ms, T0);
+	assert_int_equal(usage_of(&fixture).newest_ms, T0 + 3999 * INT64_C(1000));
+	trim_all(fixture.store, MAX, T0 + 4000 * INT64_C(1000));
+	n = span_of(&fixture, fixture.collection, &first_s, &last_s);
+	(void)span_of(&fixture, "sensorother", &other_first_s, &other_last_s);
+	print_message("# left: %" PRId64 " to %" PRId64 " s, and %" PRId64 " to %" PRId64 " s\n", first_s,
+		      last_s, other_first_s, other_last_s);
+	assert_int_equal(last_s, 3999);
+	assert_int_equal(other_last_s, 3999);
+	assert_in_range(n, 3 * (3999 - first_s), 3 * (4000 - first_s)); /* without a gap */
+	assert_in_range(first_s - other_first_s + 200, 0, 400);         /* to a slice or two */
+	tear_down(&fixture);
+}
+
+/* Ticks dated ahead of the present are not the newest: they go first, and what is honest stays. */
+static void test_ahead(void **state)
+{
+	struct fixture fixture;
+	int64_t first_s, last_s;
+
+	(void)state;
+	set_up(&fixture, "sqlite:%s/store.db");
+	append_ticks(&fixture, fixture.collection, 0, 500);
+	append_ticks(&fixture, "sensorother", 1000000, 4000);
+	append_ticks(&fixture, fixture.collection, 500, 200);
+	trim_all(fixture.store, MAX, T0 + 700 * INT64_C(1000));
+	assert_int_equal(span_of(&fixture, fixture.collection, &first_s, &last_s), 3 * 700);
+	assert_in_range(span_of(&fixture, "sensorother", &first_s, &last_s), 1, 3 * 3000);
+	assert_int_equal(last_s, 1003999);
+	/* Once these are gone, the oldest. */
+	append_ticks(&fixture, fixture.collection, 700, 4000);
+	trim_all(fixture.store, MAX, T0 + 4700 * INT64_C(1000));
+	assert_int_equal(span_of(&fixture, "sensorother", &first_s, &last_s), 0);
+	(void)span_of(&fixture, fixture.collection, &first_s, &last_s);
+	assert_int_equal(last_s, 4699);
+	tear_down(&fixture);
+}
+
+/* A clock that was lost: what is written now stays, whatever its date, and of the old ticks the oldest go. */
+static void test_lost_clock(void **state)
+{
+	struct fixture fixture;
+	int64_t first_s, last_s;
+
+	(void)state;
+	set_up(&fixture, "sqlite:%s/store.db");
+	append_ticks(&fixture, fixture.collection, 100000, 4000);
+	append_ticks(&fixture, fixture.collection, 0, 300);
+	trim_all(fixture.store, MAX, T0 + 300 * INT64_C(1000));
+	(void)span_of(&fixture, fixture.collection, &first_s, &last_s);
+	assert_int_equal(first_s, 0);
+	assert_int_equal(last_s, 103999);
+	tear_down(&fixture);
+}
+
+/* Times at the ends of what a number holds, and none: nothing overflows, nothing repeats for ever. */
+static void test_odd_times(void **state)
+{
+	static const int64_t times[] = {1, INT64_MAX, INT64_MAX - 1, INT64_MIN, -1, 0};
+	struct fixture fixture;
+	char id[20];
+
+	(void)state;
+	set_up(&fixture, "sqlite:%s/store.db");
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++) {
+		(void)snprintf(id, sizeof(id), "odd %zu", i);
+		put_named(fixture.store, i % 2 ? "sensora" : "sensorb", id, times[i]);
+	}
+	trim_all(fixture.store, 1, T0);
+	assert_int_equal(count_in(fixture.store, "sensora") + count_in(fixture.store, "sensorb"), 3);
+	trim_all(fixture.store, 1, INT64_MAX);
 	tear_down(&fixture);
 }
 
@@ -320,7 +446,9 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_size),         cmocka_unit_test(test_shrinks),
+		cmocka_unit_test(test_size),         cmocka_unit_test(test_backlog),
+		cmocka_unit_test(test_ahead),        cmocka_unit_test(test_lost_clock),
+		cmocka_unit_test(test_odd_times),    cmocka_unit_test(test_shrinks),
 		cmocka_unit_test(test_old_file),     cmocka_unit_test(test_age),
 		cmocka_unit_test(test_slices),       cmocka_unit_test(test_random_bounds),
 		cmocka_unit_test(test_nothing_left), cmocka_unit_test(test_others_have_no_bounds),
