@@ -53,7 +53,19 @@ struct supervise {
 	bool ending;
 	int exit_code;
 	unsigned n_running;
+	uid_t service_uid; /* of the children that are not root; -1 without */
 };
+
+/* To a child; as its user where root has no CAP_KILL, as in a container. */
+static void send_signal(const struct supervise *supervise, pid_t pid, int number)
+{
+	if (kill(pid, number) == 0 || errno != EPERM || geteuid() != 0 ||
+	    supervise->service_uid == (uid_t)-1 || seteuid(supervise->service_uid) < 0)
+		return;
+	(void)kill(pid, number);
+	if (seteuid(0) < 0)
+		log_error("priv", -errno, "cannot become root again");
+}
 
 static int exit_code_of(int wait_status)
 {
@@ -121,7 +133,7 @@ static bool save_after_kill(struct supervise *supervise, int wait_status)
 	supervise->exit_code = exit_code_of(wait_status);
 	supervise->ending = true;
 	if (supervise->collect.pid > 0)
-		(void)kill(supervise->collect.pid, SIGTERM);
+		send_signal(supervise, supervise->collect.pid, SIGTERM);
 	ev_timer_again(supervise->loop.ev, &supervise->patience);
 	return true;
 }
@@ -146,7 +158,7 @@ static void on_write_ended(struct loop_child *child, int wait_status)
 	 * not been noticed yet.
 	 */
 	if (supervise->collect.pid > 0 && code != 0)
-		(void)kill(supervise->collect.pid, SIGTERM);
+		send_signal(supervise, supervise->collect.pid, SIGTERM);
 	child_ended(supervise, "write", wait_status);
 }
 
@@ -164,14 +176,14 @@ static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
 	ev_timer_again(ev, timer);
 	if (++supervise->n_patience == 1 && supervise->write.pid > 0) {
 		log_warning("priv", 0, "the store does not answer: ending without it");
-		(void)kill(supervise->write.pid, SIGALRM);
+		send_signal(supervise, supervise->write.pid, SIGALRM);
 		return;
 	}
 	log_error("priv", 0, "a child process does not exit; killing it: reports that it held are lost");
 	if (supervise->collect.pid > 0)
-		(void)kill(supervise->collect.pid, SIGKILL);
+		send_signal(supervise, supervise->collect.pid, SIGKILL);
 	if (supervise->write.pid > 0)
-		(void)kill(supervise->write.pid, SIGKILL);
+		send_signal(supervise, supervise->write.pid, SIGKILL);
 }
 
 static void on_request(struct ev_loop *ev, ev_io *watcher, int events)
@@ -185,7 +197,7 @@ static void on_request(struct ev_loop *ev, ev_io *watcher, int events)
 	ev_io_stop(ev, watcher);
 	if (r < 0 && supervise->collect.pid > 0) {
 		supervise->exit_code = 1;
-		(void)kill(supervise->collect.pid, SIGKILL);
+		send_signal(supervise, supervise->collect.pid, SIGKILL);
 	}
 }
 
@@ -196,12 +208,12 @@ static void on_stop(struct loop *loop, int signal_number)
 	(void)signal_number;
 	supervise->ending = true;
 	if (supervise->collect.pid > 0)
-		(void)kill(supervise->collect.pid, SIGTERM);
+		send_signal(supervise, supervise->collect.pid, SIGTERM);
 	/* A child that somebody has stopped could neither store what it holds nor exit. */
 	if (supervise->collect.pid > 0)
-		(void)kill(supervise->collect.pid, SIGCONT);
+		send_signal(supervise, supervise->collect.pid, SIGCONT);
 	if (supervise->write.pid > 0)
-		(void)kill(supervise->write.pid, SIGCONT);
+		send_signal(supervise, supervise->write.pid, SIGCONT);
 	ev_timer_again(loop->ev, &supervise->patience);
 }
 
@@ -291,6 +303,7 @@ static int make_folders(const struct sensor_config *config)
 	gid_t gid = (gid_t)-1;
 	int r;
 
+	(void)snprintf(folder, sizeof(folder), "%s", config->state_dir);
 	if (!config->spool_path && (config->store || config->uri || config->output_type))
 		return 0; /* nothing of ours goes into the state folder */
 	r = folder_make(config->state_dir, 0755, uid, gid);
@@ -300,10 +313,15 @@ static int make_folders(const struct sensor_config *config)
 			uid = (uid_t)-1;
 		r = folder_make(folder, 0755, uid, gid);
 	}
+	if (r == -EPERM)
+		return log_error(
+			"priv", r,
+			"cannot give the folder '%s' to the user of --user: make it for that user, or start "
+			"with CAP_CHOWN",
+			folder);
 	if (r < 0)
-		return log_error("priv", r,
-				 "cannot create the state folder '%s'; choose another with --state-dir",
-				 config->state_dir);
+		return log_error("priv", r, "cannot create the folder '%s'; choose another with --state-dir",
+				 folder);
 	return 0;
 }
 
@@ -346,12 +364,15 @@ static void remove_groups(const struct supervise *supervise)
 int supervise_main(struct sensor_config *config, char *argv[])
 {
 	struct supervise *supervise = calloc(1, sizeof(*supervise));
+	gid_t gid;
 	int code;
 
 	if (!supervise)
 		return 1;
 	supervise->collect.pid = supervise->write.pid = supervise->gpu.pid = supervise->link_end = -1;
 	supervise->spools = config->spool_path != NULL;
+	if (!sandbox_service_user(config->user, &supervise->service_uid, &gid))
+		supervise->service_uid = (uid_t)-1;
 	if (make_folders(config) < 0 || loop_init(&supervise->loop, on_stop, supervise) < 0) {
 		free(supervise);
 		return 1;

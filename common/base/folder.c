@@ -28,15 +28,38 @@ int folder_make_above(const char *path)
 	return 0;
 }
 
+/* As its later owner: root without CAP_DAC_OVERRIDE, as in a container, may not write in that user's folders.
+ */
+static int make_as(const char *path, mode_t mode, uid_t uid, gid_t gid)
+{
+	const uid_t own_uid = geteuid();
+	const gid_t own_gid = getegid();
+	int r = -EACCES;
+
+	if (setegid(gid) < 0)
+		return r;
+	if (seteuid(uid) == 0)
+		r = mkdir(path, mode) < 0 ? -errno : 0;
+	if (seteuid(own_uid) < 0 || setegid(own_gid) < 0)
+		return -EPERM; /* never: both are saved ids */
+	return r;
+}
+
 int folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	int r = folder_make_above(path);
 
 	if (r < 0)
 		return r;
-	if (mkdir(path, mode) < 0)
+	if (mkdir(path, mode) == 0)
+		r = uid != (uid_t)-1 && chown(path, uid, gid) < 0 ? -errno : 0;
+	else if (errno == EACCES && uid != (uid_t)-1)
+		return make_as(path, mode, uid, gid);
+	else
 		return errno == EEXIST ? 0 : -errno;
-	return uid != (uid_t)-1 && chown(path, uid, gid) < 0 ? -errno : 0;
+	if (r < 0)
+		(void)rmdir(path); /* the next attempt finds it missing, not another's */
+	return r;
 }
 
 static char *join(const char *first, const char *second)

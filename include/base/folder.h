@@ -9,8 +9,9 @@
 /* Creates the parent folders of a path, like `mkdir -p`. 0 or a negative errno. */
 int folder_make_above(const char *path);
 /*
- * The same, and the folder itself. A new folder gets `mode`, and belongs to uid and gid unless uid is -1. An
- * existing folder is left unchanged.
+ * The same, and the folder itself. A new folder gets `mode`, and belongs to uid and gid unless uid is -1. It
+ * is made by that user where the caller may not. An existing folder is left unchanged. Changes the effective
+ * ids meanwhile.
  */
 int folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid);
 
