@@ -4,6 +4,7 @@
  * repeated after a crash creates the same documents with the same _id.
  */
 #include "machine/state.h"
+#include "base/bson_driver.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/text.h"
@@ -29,7 +30,7 @@ static void add_totals(const struct machine *machine, bson_t *document)
 	bson_t array;
 	unsigned n;
 
-	bson_append_array_begin(document, "totals", -1, &array);
+	bson_append_array_unsafe_begin(document, "totals", -1, &array);
 	n = totals_save(&machine->totals, &array, 0);
 	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
 		const struct known_target *known =
