@@ -372,6 +372,13 @@ static uint32_t forbidden_action(enum sandbox_mode mode)
 	return SCMP_ACT_ERRNO(EPERM);
 }
 
+static unsigned n_filters;
+
+unsigned sandbox_filters(void)
+{
+	return n_filters;
+}
+
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why)
 {
 	reason_clear(why);
@@ -397,6 +404,7 @@ int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct r
 	seccomp_release(filter);
 	if (r < 0)
 		return reason_set(why, -EOPNOTSUPP, "cannot install the seccomp filter: %s", strerror(-r));
+	n_filters++;
 	return 0;
 #endif
 }

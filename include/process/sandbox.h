@@ -79,6 +79,8 @@ int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sa
  * sanitizer build cannot do it. Does nothing with SANDBOX_OFF.
  */
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why);
+/* The filters of this process that sandbox_enter has installed, here or in a parent before the fork. */
+unsigned sandbox_filters(void);
 /*
  * Other processes of the same user cannot read this one's memory (ptrace, /proc/PID/mem), and it leaves no
  * core file: passwords are there. Lasts until exec. Does nothing in a sanitizer build, which traces itself.

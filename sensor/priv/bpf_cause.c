@@ -6,6 +6,7 @@
 #include "priv/bpf_cause.h"
 
 #include "base/text.h"
+#include "process/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,7 +55,8 @@ static void read_status(const char *procfs_root, struct bpf_facts *facts)
 		facts->capabilities = strtoull(line + strlen("\nCapEff:"), NULL, 16);
 	line = strstr(text, "\nSeccomp_filters:"); /* since 5.9 */
 	if (line)
-		facts->seccomp = (int)strtol(line + strlen("\nSeccomp_filters:"), NULL, 10);
+		facts->seccomp =
+			(int)strtol(line + strlen("\nSeccomp_filters:"), NULL, 10) - (int)sandbox_filters();
 }
 
 void bpf_cause_read(const char *procfs_root, const char *sysfs_root, struct bpf_facts *ret_facts)

@@ -20,7 +20,7 @@ struct bpf_facts {
 	char lockdown[24];     /* none, integrity, confidentiality; "": unknown */
 	uint64_t capabilities; /* effective */
 	int unprivileged_bpf;  /* kernel.unprivileged_bpf_disabled; -1: unknown */
-	int seccomp;           /* filters on this process; -1: unknown */
+	int seccomp;           /* filters on this process that are not its own; -1: unknown */
 	uint64_t memlock;      /* bytes that may be locked; UINT64_MAX: any */
 	bool btf;
 };

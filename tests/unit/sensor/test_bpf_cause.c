@@ -12,12 +12,15 @@
 #include <cmocka.h>
 
 #include "priv/bpf_cause.h"
+#include "process/sandbox.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ALL_RIGHTS "000001ffffffffff"
@@ -272,6 +275,28 @@ static void this_machine_can_be_asked(void **state)
 	assert_int_equal(facts.seccomp, -1);
 }
 
+/* A filter of the sensor's own allows bpf(), and refuses nothing that would have to be explained. */
+static void own_filters_do_not_count(void **state)
+{
+	struct bpf_facts before, after;
+	struct reason why = {""};
+	pid_t pid;
+	int status;
+
+	(void)state;
+	bpf_cause_read("/proc", "/sys", &before);
+	pid = fork();
+	if (pid == 0) {
+		(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		(void)sandbox_enter(SANDBOX_PRIV, SANDBOX_ERRNO, &why);
+		(void)sandbox_enter(SANDBOX_PRIV, SANDBOX_ERRNO, &why);
+		bpf_cause_read("/proc", "/sys", &after);
+		_exit(after.seccomp == before.seccomp ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +304,7 @@ int main(void)
 		cmocka_unit_test(every_cause_has_a_remedy),
 		cmocka_unit_test(the_last_line_is_what_counts),
 		cmocka_unit_test(this_machine_can_be_asked),
+		cmocka_unit_test(own_filters_do_not_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
