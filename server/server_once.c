@@ -95,8 +95,7 @@ int server_once_status(const struct server *server)
 	uint64_t skipped = input->damaged + input->excess, rows = 0;
 
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		skipped +=
-			machine->n.bad + machine->n.late + machine->n.unwritable + is_fruitless(machine);
+		skipped += machine->n.bad + machine->n.late + machine->n.unwritable + is_fruitless(machine);
 		rows += machine->n.rows;
 		machine_complain(machine, machine->reports);
 	}

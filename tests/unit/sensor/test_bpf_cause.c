@@ -300,10 +300,8 @@ static void own_filters_do_not_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_cause_is_named),
-		cmocka_unit_test(every_cause_has_a_remedy),
-		cmocka_unit_test(the_last_line_is_what_counts),
-		cmocka_unit_test(this_machine_can_be_asked),
+		cmocka_unit_test(each_cause_is_named),          cmocka_unit_test(every_cause_has_a_remedy),
+		cmocka_unit_test(the_last_line_is_what_counts), cmocka_unit_test(this_machine_can_be_asked),
 		cmocka_unit_test(own_filters_do_not_count),
 	};
 
