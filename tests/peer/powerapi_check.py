@@ -2,17 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks what PowerAPI's formula wrote from our sensor's collection, and writes its rows for power_compare.py.
 
-usage: powerapi_check.py URI DATABASE SENSOR_COLLECTION POWER_COLLECTION OUT.bson
-       powerapi_check.py --wait URI DATABASE COLLECTION ROWS SECONDS
+usage: powerapi_check.py URI DATABASE SENSOR_COLLECTION POWER_COLLECTION OUT.bson [END_TICKS]
 """
 import sys
-import time
 
 import bson
 import pymongo
 
 DELAY_TICKS = 5  # it works a tick off when five newer ones are there, and drops those at the end
-END_TICKS = 5  # its actors end without waiting for each other: on a busy machine, rows of the last ticks are not written
+END_TICKS = 5  # its actors end without waiting for each other: on a busy machine, rows of the last ticks are not written; and
+# one that does not end, as at a socket, keeps up to 50 rows in its buffer until more come
 EVENTS = {"cpu": "RAPL_ENERGY_PKG", "dram": "RAPL_ENERGY_DRAM"}
 
 
@@ -29,7 +28,7 @@ def measured(reports):
     return watts
 
 
-def check(reports, rows):
+def check(reports, rows, end_ticks):
     watts = measured(reports)
     times = sorted({report["timestamp"] for report in reports})
     containers = {time: set() for time in times}
@@ -44,7 +43,7 @@ def check(reports, rows):
         targets[row["target"]] = row["power"]
         assert row["sensor"] == reports[0]["sensor"] and row["power"] >= 0, row
     fitted = 0
-    sure = set(times[: -DELAY_TICKS - END_TICKS])
+    sure = set(times[: -DELAY_TICKS - end_ticks])
     for key, targets in found.items():
         if key[0] not in sure:
             continue
@@ -63,30 +62,14 @@ def check(reports, rows):
     assert fitted > len(found) / 4, "its model was hardly ever there"
 
 
-def wait(collection, rows, seconds):
-    """Until so many rows are there; the last ones may stay in its buffers, so a count that no longer grows will do."""
-    now = time.monotonic()
-    end, changed, before = now + seconds, now, 0
-    while (n := collection.count_documents({})) < rows and not (n > 0 and time.monotonic() - changed > 8):
-        assert time.monotonic() < end, f"{n} of {rows} rows"
-        if n != before:
-            before, changed = n, time.monotonic()
-        time.sleep(0.3)
-    print(n, "of", rows, "rows")
-
-
 def main():
-    if sys.argv[1] == "--wait":
-        uri, database, collection, rows, seconds = sys.argv[2:]
-        wait(pymongo.MongoClient(uri)[database][collection], int(rows), float(seconds))
-        return
-    uri, database, sensor, power, out = sys.argv[1:]
+    uri, database, sensor, power, out = sys.argv[1:6]
     found = pymongo.MongoClient(uri)[database]
     rows = list(found[power].find({}))
     with open(out, "wb") as file:
         for row in rows:
             file.write(bson.encode(row))
-    check(list(found[sensor].find({})), rows)
+    check(list(found[sensor].find({})), rows, int(sys.argv[6]) if len(sys.argv) > 6 else END_TICKS)
 
 
 if __name__ == "__main__":

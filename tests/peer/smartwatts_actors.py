@@ -10,6 +10,7 @@ import csv
 import glob
 import gzip
 import os
+import signal
 import subprocess
 import sys
 
@@ -41,6 +42,19 @@ def write_group(documents, group, columns, path):
                                     + [int(events[name]) for name in columns])
 
 
+def run(command, folder, seconds):
+    """Its actors may wait for each other without end, after their last answers: what they have written counts."""
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            print("exit status", process.wait(seconds))
+        except subprocess.TimeoutExpired:
+            print(f"it had not ended after {seconds} s")
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 def main():
     stream, work, out = sys.argv[1:]
     documents = bson.decode_all(gzip.open(stream).read())
@@ -50,7 +64,7 @@ def main():
         write_group(documents, group, columns, f"{work}/in/{group}.csv")
     command = [sys.executable, "-m", "smartwatts", "--input", "csv", "--model", "HWPCReport", "-f",
                "rapl.csv,msr.csv,core.csv", "--output", "csv", "--model", "PowerReport", "-d", os.path.abspath(work) + "/out"]
-    subprocess.run(command, cwd=work + "/in", check=True, timeout=240, stderr=subprocess.DEVNULL)
+    run(command, work + "/in", 180)
     with open(out, "wb") as file:
         for path in sorted(glob.glob(work + "/out/*/PowerReport.csv")):
             for row in csv.DictReader(open(path)):
