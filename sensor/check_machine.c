@@ -6,6 +6,7 @@
 #include "check_machine.h"
 
 #include "check_cost.h"
+#include "check_gpu.h"
 #include "check_perf.h"
 #include "check_text.h"
 #include "cgroup/cgroup.h"
@@ -44,18 +45,6 @@ struct check {
 	const char *energy, *activity;
 	bool estimated;
 };
-
-/* `text`: a reason with its advice, as reason_advise() joins them. */
-static json_t *item(const char *key, const char *value, const char *status, const char *text)
-{
-	size_t length;
-	const char *advice = reason_split(text, &length);
-	char why[REASON_SIZE];
-
-	(void)snprintf(why, sizeof(why), "%.*s", (int)length, text);
-	text_make_utf8(why); /* it may have been cut within a character */
-	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy", advice);
-}
 
 /* A fix for missing counters that have none of their own. */
 static void add_remedy(const struct check *check, json_t *entry)
@@ -205,7 +194,7 @@ static void check_energy(struct check *check)
 			reason_set(&why, 0, "a model from CPU use and design power, no measurement");
 		if (works && all[i]->estimated && !(check->config->tdp_w > 0))
 			reason_advise(&why, "set the right design power with --tdp");
-		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why.text);
+		json_t *entry = check_text_item("source", all[i]->name, works ? "ok" : "missing", why.text);
 
 		add(check, "energy", entry);
 		if (works && !check->energy &&
@@ -295,7 +284,7 @@ static void check_activity(struct check *check)
 		if (check->described && all[i] == &source_bpf)
 			continue;
 		works = all[i]->probe(&check->context, requests, n, &why) == 0;
-		json_t *entry = item("source", all[i]->name, works ? "ok" : "missing", why.text);
+		json_t *entry = check_text_item("source", all[i]->name, works ? "ok" : "missing", why.text);
 
 		add_remedy(check, entry);
 		add(check, "activity", entry);
@@ -322,7 +311,8 @@ static void check_events(struct check *check)
 
 			works = works && encoding.n_boxes > 0 && can_open(check, &encoding, &why);
 			event_encoding_done(&encoding);
-			json_t *entry = item("event", group->events[e], works ? "ok" : "missing", why.text);
+			json_t *entry = check_text_item("event", group->events[e], works ? "ok" : "missing",
+							why.text);
 
 			add_remedy(check, entry);
 			add(check, "events", entry);
@@ -335,9 +325,11 @@ static void check_watchdog(struct check *check)
 {
 	if (procstat_has_watchdog(check->config->procfs_root))
 		add(check, "events",
-		    item("name", "NMI watchdog", "ok",
-			 "takes one counter of each CPU; events may have to share the rest" REASON_FIX
-			 "sysctl kernel.nmi_watchdog=0 (the kernel then no longer reports CPUs that hang)"));
+		    check_text_item(
+			    "name", "NMI watchdog", "ok",
+			    "takes one counter of each CPU; events may have to share the rest" REASON_FIX
+			    "sysctl kernel.nmi_watchdog=0 (the kernel then no longer reports CPUs that "
+			    "hang)"));
 }
 
 static void count_cgroup(void *data, const char *path, uint64_t id)
@@ -361,7 +353,7 @@ static void check_measured(struct check *check)
 	if (works)
 		reason_set(&why, 0, "energy of %u package%s, %u containers at a time", info.n_packages,
 			   info.n_packages == 1 ? "" : "s", info.n_rmids - 1);
-	entry = item("source", "resctrl", works ? "ok" : "missing", why.text);
+	entry = check_text_item("source", "resctrl", works ? "ok" : "missing", why.text);
 	if (works && check->config->resctrl != SENSOR_RESCTRL_OFF)
 		json_object_set_new(entry, "used", json_true());
 	/* Most machines lack it, and nothing is wrong with them. */
@@ -408,10 +400,11 @@ static void check_rights(struct check *check)
 	bool limits;
 
 	add(check, "rights",
-	    item("right", "root or CAP_PERFMON", geteuid() == 0 ? "ok" : "limited",
-		 geteuid() == 0 ? ""
-				: "not root" REASON_FIX "start as root, or with CAP_PERFMON, CAP_BPF and "
-				  "CAP_DAC_READ_SEARCH"));
+	    check_text_item("right", "root or CAP_PERFMON", geteuid() == 0 ? "ok" : "limited",
+			    geteuid() == 0 ? ""
+					   : "not root" REASON_FIX
+					     "start as root, or with CAP_PERFMON, CAP_BPF and "
+					     "CAP_DAC_READ_SEARCH"));
 	(void)snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_paranoid", check->config->procfs_root);
 	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
 	(void)text_parse_i64(value, &paranoid);
@@ -420,9 +413,10 @@ static void check_rights(struct check *check)
 		       limits ? ", which does not let this user count whole CPUs" REASON_FIX
 				"start as root, or run as root: sysctl kernel.perf_event_paranoid=0"
 			      : "");
-	add(check, "rights", item("right", "perf_event_paranoid", limits ? "limited" : "ok", text));
+	add(check, "rights",
+	    check_text_item("right", "perf_event_paranoid", limits ? "limited" : "ok", text));
 	(void)snprintf(text, sizeof(text), "%u counters can be open at once", fd_budget_raise());
-	add(check, "rights", item("right", "open files", "ok", text));
+	add(check, "rights", check_text_item("right", "open files", "ok", text));
 }
 
 static void check_runtimes(struct check *check)
@@ -445,16 +439,16 @@ static void check_runtimes(struct check *check)
 			else if (errno == EACCES)
 				closed = true;
 		}
-		json_t *entry =
-			item("runtime", runtimes[i].name, found ? "ok" : "missing",
-			     found    ? ""
-			     : closed ? "this user may not read its folder" REASON_FIX "start as root; "
-					"otherwise containers are named by their short ID"
-				      : "its folder is missing (not installed, or not mounted)" REASON_FIX
-					"if it is installed, mount its folder, or set --docker-root, "
-					"--podman-root, "
-					"--containerd-root or --pod-log-root; "
-					"otherwise containers are named by their short ID");
+		json_t *entry = check_text_item(
+			"runtime", runtimes[i].name, found ? "ok" : "missing",
+			found    ? ""
+			: closed ? "this user may not read its folder" REASON_FIX "start as root; "
+				   "otherwise containers are named by their short ID"
+				 : "its folder is missing (not installed, or not mounted)" REASON_FIX
+				   "if it is installed, mount its folder, or set --docker-root, "
+				   "--podman-root, "
+				   "--containerd-root or --pod-log-root; "
+				   "otherwise containers are named by their short ID");
 		json_object_set_new(entry, "path", json_string(found ? found : ""));
 		add(check, "runtimes", entry);
 	}
@@ -516,6 +510,7 @@ int check_machine_main(struct sensor_config *config)
 	fold_events(&check);
 	check_watchdog(&check);
 	check_measured(&check);
+	check_gpu_list(config, check.described, check.object);
 	check_cgroups(&check);
 	if (check.described) {
 		check_perf_list(config, &check.context, check.object);

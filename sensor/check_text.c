@@ -5,9 +5,23 @@
  */
 #include "check_text.h"
 
+#include "base/reason.h"
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
+
+json_t *check_text_item(const char *key, const char *value, const char *status, const char *text)
+{
+	size_t length;
+	const char *advice = reason_split(text, &length);
+	char why[REASON_SIZE];
+
+	(void)snprintf(why, sizeof(why), "%.*s", (int)length, text);
+	text_make_utf8(why); /* it may have been cut within a character */
+	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy", advice);
+}
 
 static const char *text_at(const json_t *object, const char *key)
 {
@@ -19,7 +33,7 @@ static const char *text_at(const json_t *object, const char *key)
 /* The entry's name has another key in each part. */
 static const char *entry_name(const json_t *entry)
 {
-	static const char *const keys[] = {"source", "event", "right", "runtime", "name", "version"};
+	static const char *const keys[] = {"source", "event", "right", "runtime", "gpu", "name", "version"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (*text_at(entry, keys[i]))
@@ -119,6 +133,7 @@ void check_text_print(FILE *out, const json_t *answer)
 	print_part(out, answer, "activity", "activity (each container's share)", false);
 	print_part(out, answer, "measured",
 		   "measured (single containers, where the processor counts their joules)", false);
+	print_part(out, answer, "gpus", "GPUs", false);
 	print_part(out, answer, "events", "events", false);
 	print_part(out, answer, "perf", "perf events that a sensor would open", false);
 	print_part(out, answer, "cgroups", "cgroups", false);

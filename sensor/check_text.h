@@ -8,4 +8,6 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* An entry named `value`. `text`: a reason with its advice, as reason_advise() joins them. */
+json_t *check_text_item(const char *key, const char *value, const char *status, const char *text);
 void check_text_print(FILE *out, const json_t *answer);

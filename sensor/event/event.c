@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <linux/perf_event.h>
@@ -231,7 +232,17 @@ static bool is_numbered(const char *name, const char *stem)
 	return strspn(name + n + 1, "0123456789") == strlen(name + n + 1);
 }
 
-/* "uncore_imc/cas_count_read/" means every uncore_imc_N where there is no uncore_imc. */
+static int compare_boxes(const void *a, const void *b)
+{
+	const struct event_box *x = a, *y = b;
+
+	return (x->attr.type > y->attr.type) - (x->attr.type < y->attr.type);
+}
+
+/*
+ * "uncore_imc/cas_count_read/" means every uncore_imc_N where there is no uncore_imc. Not each box of a kind
+ * need have the event; the reason is that of the last one where none has it.
+ */
 static int encode_numbered(const char *sysfs_root, const char *stem, const char *event,
 			   struct event_encoding *encoding, struct reason *why)
 {
@@ -244,15 +255,15 @@ static int encode_numbered(const char *sysfs_root, const char *stem, const char 
 	dir = opendir(path);
 	if (!dir)
 		return r;
-	for (const struct dirent *entry; (entry = readdir(dir));) {
-		if (!is_numbered(entry->d_name, stem))
-			continue;
-		r = encode_sysfs(sysfs_root, entry->d_name, event, true, encoding, why);
-		if (r < 0)
-			break;
-	}
+	for (const struct dirent *entry; r != -ENOMEM && (entry = readdir(dir));)
+		if (is_numbered(entry->d_name, stem))
+			r = encode_sysfs(sysfs_root, entry->d_name, event, true, encoding, why);
 	(void)closedir(dir);
-	return r;
+	if (r == -ENOMEM || encoding->n_boxes == 0)
+		return r;
+	qsort(encoding->boxes, encoding->n_boxes, sizeof(*encoding->boxes), compare_boxes);
+	reason_clear(why);
+	return 0;
 }
 
 /* "pmu/event/" or "pmu/term=1,term=2/". */

@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,7 +47,7 @@ const char *gpu_choose(const struct sensor_config *config)
  * Nothing is kept where foreign code will be loaded. Other users' processes show which GPU they use only to
  * CAP_SYS_PTRACE.
  */
-static int give_up_rights(const struct sensor_config *config, bool drm)
+int gpu_give_up_rights(const struct sensor_config *config, bool drm)
 {
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
@@ -104,7 +103,7 @@ int gpu_main(struct sensor_config *config)
 
 	/* It exits when collect closes the socket. */
 	duty_ignore_signals();
-	r = sample ? give_up_rights(config, drm) : -ENOMEM;
+	r = sample ? gpu_give_up_rights(config, drm) : -ENOMEM;
 	if (r == 0 && drm)
 		r = gpu_reader_new_drm(config->sysfs_root, config->procfs_root, &reader, &why);
 	else if (r == 0)

@@ -120,6 +120,23 @@ unsigned gpu_reader_count(const struct gpu_reader *reader)
 	return reader->n_devices;
 }
 
+void gpu_reader_describe(const struct gpu_reader *reader, unsigned gpu,
+			 struct gpu_description *ret_description)
+{
+	const struct nvml *nvml = &reader->nvml;
+	nvml_device device = reader->devices[gpu].handle;
+	unsigned long long energy_mj;
+	unsigned now = 0, pending = 0;
+
+	*ret_description = (struct gpu_description){.name = "NVIDIA GPU"};
+	if (nvml->name)
+		(void)nvml->name(device, ret_description->name, sizeof(ret_description->name));
+	ret_description->name[sizeof(ret_description->name) - 1] = '\0';
+	ret_description->has_counter = nvml->energy_mj && nvml->energy_mj(device, &energy_mj) == NVML_SUCCESS;
+	ret_description->is_split =
+		nvml->mig_mode && nvml->mig_mode(device, &now, &pending) == NVML_SUCCESS && now != 0;
+}
+
 /* Joules since the last look; NAN: not known. */
 static double read_energy(struct gpu_reader *reader, unsigned gpu, double seconds)
 {

@@ -9,7 +9,15 @@
 #include "gpu/gpu_message.h"
 #include "gpu/nvml.h"
 
+#include <stdbool.h>
+
 struct gpu_reader;
+
+struct gpu_description {
+	char name[96];
+	bool has_counter; /* else its power over time */
+	bool is_split;    /* into MIG instances */
+};
 
 /* 0, or a negative errno with a reason. procfs_root: where processes' cgroups are ("/proc"). */
 int gpu_reader_new(const char *library, const char *procfs_root, struct gpu_reader **ret_reader,
@@ -19,6 +27,9 @@ int gpu_reader_new_drm(const char *sysfs_root, const char *procfs_root, struct g
 		       struct reason *why);
 void gpu_reader_free(struct gpu_reader *reader);
 unsigned gpu_reader_count(const struct gpu_reader *reader);
+/* By NVML: the GPU's name, and by what its energy and its processes are known. */
+void gpu_reader_describe(const struct gpu_reader *reader, unsigned gpu,
+			 struct gpu_description *ret_description);
 /*
  * What has happened since the last call that was followed by gpu_reader_taken(). The first call sets the
  * baselines and gives -EAGAIN. The sample's strings are the reader's until its next call.

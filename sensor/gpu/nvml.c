@@ -27,6 +27,7 @@ static const struct {
 	/* The third version has the second one's layout; drivers since 450 have that. */
 	{"nvmlDeviceGetComputeRunningProcesses_v2", offsetof(struct nvml, processes), false},
 	{"nvmlDeviceGetComputeRunningProcesses_v3", offsetof(struct nvml, processes), false},
+	{"nvmlDeviceGetName", offsetof(struct nvml, name), false},
 	{"nvmlDeviceGetTotalEnergyConsumption", offsetof(struct nvml, energy_mj), false},
 	{"nvmlDeviceGetProcessUtilization", offsetof(struct nvml, utilization), false},
 	{"nvmlDeviceGetMigMode", offsetof(struct nvml, mig_mode), false},

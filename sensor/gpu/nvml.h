@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * NVIDIA's management library, loaded at run time: what of its ABI is used here, written down from its public
- * documentation. Used by gpu_reader.c in the process `gpu` only; nothing of it is needed to build.
+ * documentation. Used by gpu_reader.c in the process `gpu` and in that of check_gpu.c; nothing of it is
+ * needed to build.
  */
 #pragma once
 
@@ -41,6 +42,7 @@ struct nvml {
 	const char *(*error_string)(int error);
 	int (*count)(unsigned *ret_n);
 	int (*handle)(unsigned index, nvml_device *ret_device);
+	int (*name)(nvml_device device, char *ret, unsigned size);        /* may be NULL */
 	int (*energy_mj)(nvml_device device, unsigned long long *ret_mj); /* may be NULL */
 	int (*power_mw)(nvml_device device, unsigned *ret_mw);
 	int (*utilization)(nvml_device device, struct nvml_utilization *ret, unsigned *n,

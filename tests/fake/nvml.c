@@ -141,6 +141,14 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device)
 	return OK;
 }
 
+int nvmlDeviceGetName(void *device, char *ret, unsigned size)
+{
+	const struct handle *handle = device;
+
+	(void)snprintf(ret, size, "NVIDIA Made-up %d", handle->gpu);
+	return OK;
+}
+
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *mj)
 {
 	const struct gpu *gpu = gpu_of(device);

@@ -126,6 +126,32 @@ static void test_msr(void **state)
 	fake_free(&tree);
 }
 
+/* Twelve boxes of a kind, not all with each event, in the order of their types; files that break in one of
+ * them. */
+static void check_boxes(const struct fake_tree *tree)
+{
+	struct event_encoding encoding;
+	char pmu[32];
+
+	for (unsigned i = 0; i < 12; i++) {
+		(void)snprintf(pmu, sizeof(pmu), "uncore_cha_%u", i);
+		fake_pmu(tree, pmu, 60 - i, "0,4");
+		if (i != 3)
+			fake_event(tree, pmu, "clockticks", "config=1", NULL);
+		fake_event(tree, pmu, "broken", "nonsense=1", NULL);
+	}
+	encoding = encode(tree, "uncore_cha/clockticks/");
+	assert_int_equal(encoding.n_boxes, 11);
+	for (unsigned i = 0; i < 11; i++) {
+		assert_int_equal(encoding.boxes[i].attr.type, i < 8 ? 49 + i : 50 + i);
+		assert_int_equal(encoding.boxes[i].n_cpus, 2);
+		assert_true(encoding.boxes[i].shared);
+	}
+	event_encoding_done(&encoding);
+	refuse(tree, "uncore_cha/clockticsk/", -ENOENT, "use 'clockticks'");
+	refuse(tree, "uncore_cha/broken/", -EINVAL, "terms");
+}
+
 static void test_sysfs_names(void **state)
 {
 	struct fake_tree tree = fake_new();
@@ -161,6 +187,7 @@ static void test_sysfs_names(void **state)
 	assert_int_equal(encoding.n_boxes, 2);
 	assert_true(encoding.boxes[1].shared);
 	event_encoding_done(&encoding);
+	check_boxes(&tree);
 	fake_free(&tree);
 }
 
