@@ -11,32 +11,44 @@ me=tester.sh
 usage() {
 	cat <<-'EOF'
 		usage: ./tester.sh [options] IMAGE [ARGUMENT...]
-		Runs a container of IMAGE pinned to one CPU, removes it afterwards, and prints the energy that it used.
+		Runs a container of IMAGE pinned to one CPU, removes it afterwards, and prints
+		the energy that it used.
 
-		  -n, --name NAME          name of the container and of the recap (default: IMAGE from its last '/' on,
-		                           with ':' replaced by '_')
+		  -n, --name NAME          name of the container and of the recap (default:
+		                           IMAGE from its last '/' on, with ':' replaced by '_')
 		  -s, --server HOST:PORT   the wattribute server (default localhost:27019)
-		  -m, --machine NAME       name of this machine's sensor (default: host name without its domain)
+		  -m, --machine NAME       name of this machine's sensor (default: host name
+		                           without its domain)
 		  -d, --database NAME      database of the recap (default rapls2)
-		      --token WORD         the server's --token; better in WATTRIBUTE_TOKEN or a file
-		  -c, --cpus LIST          CPUs to pin to, in docker's syntax (default 0; 'all': do not pin)
-		  -o, --docker-option OPT  additional option for docker run, e.g. -o --memory=1g; can be repeated
+		      --token WORD         the server's --token; better in WATTRIBUTE_TOKEN or a
+		                           file
+		  -c, --cpus LIST          CPUs to pin to, in docker's syntax (default 0; 'all':
+		                           do not pin)
+		  -o, --docker-option OPT  additional option for docker run, e.g.
+		                           -o --memory=1g; can be repeated
 		  -i, --interactive        connect the container to this terminal's input
 		  -w, --wait SECONDS       how long to wait for the recap (default 60)
-		      --no-check           do not ask the server before the run whether it knows machine and database
+		      --no-check           do not ask the server before the run whether it knows
+		                           machine and database
 		  -h, --help               print this text     -V, --version
 
-		Options go before IMAGE; everything after IMAGE is passed to the container. Server, machine, database and
-		CPUs can also be set in the environment (WATTRIBUTE_SERVER, WATTRIBUTE_MACHINE, WATTRIBUTE_DATABASE,
-		WATTRIBUTE_CPUS, WATTRIBUTE_TOKEN) or by lines such as 'server = HOST:PORT' in ./wattribute.conf or ~/.wattributerc.
+		Options go before IMAGE; everything after IMAGE is passed to the container.
+		Server, machine, database and CPUs can also be set in the environment
+		(WATTRIBUTE_SERVER, WATTRIBUTE_MACHINE, WATTRIBUTE_DATABASE, WATTRIBUTE_CPUS,
+		WATTRIBUTE_TOKEN) or by lines such as 'server = HOST:PORT' in
+		./wattribute.conf or ~/.wattributerc.
 
-		A line of the container's output that starts with --++ marks the start of the warm-up, and one that starts
-		with ++-- the start of the main loop. The last line of each kind counts.
+		A line of the container's output that starts with --++ marks the start of the
+		warm-up, and one that starts with ++-- the start of the main loop. The last
+		line of each kind counts.
 
-		Before the run, one request asks the server whether it knows the machine and the database.
+		Before the run, one request asks the server whether it knows the machine and
+		the database.
 
-		The exit status is the container's; 74 if the container succeeded but there is no recap; 2 if an option is
-		wrong, or the server, machine or database: then nothing has run. 125 if docker could not run it, 126 or 127 if it has no such command.
+		The exit status is the container's; 74 if the container succeeded but there is
+		no recap; 2 if an option is wrong, or the server, machine or database: then
+		nothing has run. 125 if docker could not run it, 126 or 127 if it has no such
+		command.
 	EOF
 }
 say() { printf '%s: %s\n' "$me" "$*" >&2; }

@@ -19,7 +19,7 @@ struct command {
 
 static const struct command commands[] = {
 	{"run", client_run_main, "measure one command: wattribute run -- COMMAND..."},
-	{"check", client_check_main, "what this machine can measure, what it cannot, why, and how to fix it"},
+	{"check", client_check_main, "what this machine can measure, what it cannot, why, and the fix"},
 	{"top", client_top_main, "watts of each container, refreshed every second"},
 	{"recap", client_recap_main, "energy of finished runs"},
 	{"export", client_export_main, "power reports of a store as CSV or JSON lines"},

@@ -128,7 +128,7 @@ static void print_group(FILE *out, const struct compare_group *group, char lette
 		fprintf(out, "%c  ", letter);
 	print_name(out, group->name, "");
 	fprintf(out, "  (%zu run%s)\n", group->n_runs, group->n_runs == 1 ? "" : "s");
-	fprintf(out, "  %-10s %11s %11s %25s %11s %11s\n", "", "mean", "+- sd", "95 % interval of the mean",
+	fprintf(out, "  %-10s %9s %8s %25s %9s %9s\n", "", "mean", "+- sd", "95 % interval of the mean",
 		"min", "max");
 	for (unsigned i = 0; i < COMPARE_FIGURES; i++) {
 		bool brief = i == COMPARE_WATTS && any_is(group, true);
@@ -140,7 +140,7 @@ static void print_group(FILE *out, const struct compare_group *group, char lette
 		(void)snprintf(title, sizeof(title), "%s %s", figures[i].title, figures[i].unit);
 		(void)snprintf(mean, sizeof(mean), "%s%s", brief ? "~" : "",
 			       format_value(sample.mean, numbers[0]));
-		fprintf(out, "  %-10s %11s %11s %11s%3s%11s %11s %11s\n", title, mean,
+		fprintf(out, "  %-10s %9s %8s %11s%3s%11s %9s %9s\n", title, mean,
 			format_value(sample.sd, numbers[1]), format_value(sample.low, numbers[2]),
 			sample.n > 1 ? "to" : "", format_value(sample.high, numbers[3]),
 			format_value(sample.min, numbers[4]), format_value(sample.max, numbers[5]));

@@ -11,15 +11,67 @@
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char *const scopes[] = {"cpu", "dram", "gpu", "platform"};
 
-static void print_number(FILE *out, int width, double value)
+/* Characters, as each of a name takes about one column. */
+static int columns_of(const char *text)
 {
+	int n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+/* A row whose cells keep their columns: one that is too long takes room from the blanks of the next. */
+struct row {
+	FILE *out;
+	int at, due; /* columns: written, and where the cells so far should end */
+};
+
+static void cell(struct row *row, int width, const char *text)
+{
+	const int length = columns_of(text);
+	const int room = row->due + width - row->at - length;
+	const int blanks = room > 0 ? room : row->at > 0 ? 1 : 0;
+
+	fprintf(row->out, "%*s%s", blanks, "", text);
+	row->at += blanks + length;
+	row->due += width;
+}
+
+static void cell_left(struct row *row, int width, const char *text)
+{
+	fputs(text, row->out);
+	row->at += columns_of(text);
+	row->due += width;
+	for (; row->at < row->due; row->at++)
+		fputc(' ', row->out);
+}
+
+/* Six digits or three decimals, so that 80 columns hold every row. */
+static const char *format_number(double value, bool brief, char ret[32])
+{
+	const double size = fabs(value);
+
 	if (isnan(value))
-		fprintf(out, "%*s", width, "-");
-	else
-		fprintf(out, "%*.3f", width, value);
+		return "-";
+	(void)snprintf(ret, 32, "%s%.*f", brief ? "~" : "",
+		       size < 999.9995   ? 3
+		       : size < 9999.995 ? 2
+		       : size < 99999.95 ? 1
+					 : 0,
+		       value);
+	return ret;
+}
+
+static void cell_number(struct row *row, int width, double value)
+{
+	char number[32];
+
+	cell(row, width, format_number(value, false, number));
 }
 
 /* A phase shorter than the longest tick that touches it. */
@@ -29,12 +81,11 @@ static bool is_brief(const json_t *phase, double seconds)
 }
 
 /* "~" marks what is a mean over less than a tick. */
-static void print_watts(FILE *out, int width, double value, bool brief)
+static void cell_watts(struct row *row, int width, double value, bool brief)
 {
 	char number[32];
 
-	(void)snprintf(number, sizeof(number), "%s%.3f", brief ? "~" : "", value);
-	fprintf(out, "%*s", width, isnan(value) ? "-" : number);
+	cell(row, width, format_number(value, brief, number));
 }
 
 static void print_phase(FILE *out, const char *title, const json_t *phase, double seconds)
@@ -46,18 +97,20 @@ static void print_phase(FILE *out, const char *title, const json_t *phase, doubl
 		const json_t *power = json_object_get(json_object_get(phase, "power"), scopes[i]);
 		double joules = json_number_at(energy, "total");
 		double machine_j = json_number_at(json_object_get(phase, "machine"), scopes[i]);
+		struct row row = {.out = out};
 
 		if (isnan(joules) && isnan(machine_j))
 			continue;
-		fprintf(out, "%-11s %-5s", title, scopes[i]);
-		print_number(out, 10, seconds);
-		print_number(out, 12, joules);
-		print_number(out, 10, json_number_at(energy, "sd"));
-		print_number(out, 12, json_number_at(energy, "dynamic"));
-		print_number(out, 12, json_number_at(energy, "static"));
-		print_watts(out, 10, json_number_at(power, "mean"), brief);
-		print_watts(out, 10, json_number_at(power, "max"), brief);
-		print_number(out, 12, machine_j);
+		cell_left(&row, 10, title);
+		cell_left(&row, 4, scopes[i]);
+		cell_number(&row, 8, seconds);
+		cell_number(&row, 8, joules);
+		cell_number(&row, 8, json_number_at(energy, "sd"));
+		cell_number(&row, 8, json_number_at(energy, "dynamic"));
+		cell_number(&row, 8, json_number_at(energy, "static"));
+		cell_watts(&row, 8, json_number_at(power, "mean"), brief);
+		cell_watts(&row, 8, json_number_at(power, "max"), brief);
+		cell_number(&row, 10, machine_j);
 		fputc('\n', out);
 	}
 }
@@ -109,13 +162,19 @@ static void print_origin(FILE *out, const json_t *recap)
 
 void recap_table_print(FILE *out, const json_t *recap)
 {
+	static const char *const titles[] = {"seconds", "joules", "+- J",  "dynamic",
+					     "static",  "mean W", "max W", "machine J"};
+	struct row head = {.out = out};
 	double warmup_s = json_number_at(recap, "warmup time");
 	double coverage = json_number_at(recap, "coverage");
 	const char *warning = json_string_value(json_object_get(recap, "warning"));
 	char plain[1024];
 
-	fprintf(out, "%-11s %-5s%10s%12s%10s%12s%12s%10s%10s%12s\n", "phase", "scope", "seconds", "joules",
-		"+- J", "dynamic", "static", "mean W", "max W", "machine J");
+	cell_left(&head, 10, "phase");
+	cell_left(&head, 4, "scope");
+	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
+		cell(&head, i + 1 < ARRAY_SIZE(titles) ? 8 : 10, titles[i]);
+	fputc('\n', out);
 	if (warmup_s > 0) {
 		print_phase(out, "warm-up", json_object_get(recap, "warmup"), warmup_s);
 		print_phase(out, "execution", json_object_get(recap, "execution"),
@@ -145,20 +204,29 @@ void recap_table_print_line(FILE *out, const json_t *recap)
 	struct tm parts;
 	time_t seconds = (time_t)(begin_ms / 1000);
 
+	struct row row = {.out = out};
+
 	if (!recap) {
-		fprintf(out, "%-28s %-20s%12s%12s%10s%12s%12s%10s\n", "name", "begin (UTC)", "seconds",
-			"cpu J", "+- J", "dram J", "machine J", "mean W");
+		fprintf(out, "%-17s %19s%8s%9s%8s%9s%8s\n", "name", "begin (UTC)", "seconds", "cpu J", "+- J",
+			"dram J", "mean W");
 		return;
 	}
 	if (begin_ms >= 0 && gmtime_r(&seconds, &parts))
 		(void)strftime(begin, sizeof(begin), "%Y-%m-%d %H:%M:%S", &parts);
-	fprintf(out, "%-28s %-20s", name ? text_copy_plain(name, plain, sizeof(plain)) : "-", begin);
-	print_number(out, 12, duration_s(recap));
-	print_number(out, 12, json_number_at(json_object_get(energy, "cpu"), "total"));
-	print_number(out, 10, json_number_at(json_object_get(energy, "cpu"), "sd"));
-	print_number(out, 12, json_number_at(json_object_get(energy, "dram"), "total"));
-	print_number(out, 12, json_number_at(json_object_get(recap, "machine"), "cpu"));
-	print_watts(out, 10, json_number_at(json_object_get(power, "cpu"), "mean"),
-		    is_brief(recap, duration_s(recap)));
+	(void)text_copy_plain(name ? name : "-", plain, sizeof(plain));
+	/* A long name has a line of its own where the row would be broken; who reads from a pipe gets one
+	 * line. */
+	if (columns_of(plain) > 17 && isatty(fileno(out))) {
+		fprintf(out, "%s\n", plain);
+		plain[0] = '\0';
+	}
+	cell_left(&row, 17, plain);
+	cell(&row, 20, begin);
+	cell_number(&row, 8, duration_s(recap));
+	cell_number(&row, 9, json_number_at(json_object_get(energy, "cpu"), "total"));
+	cell_number(&row, 8, json_number_at(json_object_get(energy, "cpu"), "sd"));
+	cell_number(&row, 9, json_number_at(json_object_get(energy, "dram"), "total"));
+	cell_watts(&row, 8, json_number_at(json_object_get(power, "cpu"), "mean"),
+		   is_brief(recap, duration_s(recap)));
 	fputc('\n', out);
 }

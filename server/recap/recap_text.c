@@ -34,9 +34,9 @@ static void text_add(struct text *text, const char *format, ...)
 static void text_add_number(struct text *text, double value)
 {
 	if (isfinite(value))
-		text_add(text, " %12.3f", value);
+		text_add(text, " %10.*f", value < 99999.95 ? 3 : 1, value);
 	else
-		text_add(text, " %12s", "-");
+		text_add(text, " %10s", "-");
 }
 
 /* "~" marks a mean over less than a tick. */
@@ -45,7 +45,7 @@ static void text_add_watts(struct text *text, double value, bool brief)
 	char number[32];
 
 	(void)snprintf(number, sizeof(number), "%s%.3f", brief ? "~" : "", value);
-	text_add(text, " %12s", isfinite(value) ? number : "-");
+	text_add(text, " %10s", isfinite(value) ? number : "-");
 }
 
 static void text_add_row(struct text *text, const struct recap *recap, enum report_scope scope,
@@ -54,7 +54,7 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 	static const char *const phase_names[RECAP_PHASES] = {"whole run", "warm-up", "execution"};
 	const struct recap_sum *sum = &recap->target[scope][phase];
 
-	text_add(text, "%-10s %-5s %10.3f", phase_names[phase], report_scope_names[scope],
+	text_add(text, "%-10s %-5s %8.3f", phase_names[phase], report_scope_names[scope],
 		 recap_phase_s(&recap->window, phase));
 	text_add_number(text, sum->samples ? sum->total_j : recap->machine[scope][phase].samples ? 0 : NAN);
 	text_add_number(text, doubt_sum_sd(&sum->doubt));
@@ -104,7 +104,7 @@ size_t recap_text(const struct recap_request *request, const struct recap *recap
 	text_add(&text, "energy of %s on %s\n",
 		 text_copy_plain(request->name[0] ? request->name : request->id, name, sizeof(name)),
 		 text_copy_plain(request->machine, machine, sizeof(machine)));
-	text_add(&text, "%-10s %-5s %10s %12s %12s %12s %12s %12s\n", "phase", "scope", "seconds", "joules",
+	text_add(&text, "%-10s %-5s %8s %10s %10s %10s %10s %10s\n", "phase", "scope", "seconds", "joules",
 		 "+- J", "dynamic J", "mean W", "machine J");
 	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
 		if (scope != REPORT_SCOPE_CPU && !recap->machine[scope][RECAP_WHOLE].samples)

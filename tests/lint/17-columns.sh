@@ -7,8 +7,8 @@
 headings() {
 	{
 		grep -hA4 'TOP_HEADING, "%s %9s' client/top/top_view.c | grep -oE '"[^"%]+"'
-		sed -n '/"phase", "scope"/,/;/p; /"name", "begin (UTC)"/,/;/p' client/recap/recap_table.c | grep -oE '"[^"%]+"'
-		sed -n '/"mean", "+- sd"/,/;/p' client/compare/group_print.c | grep -oE '"[^"]+"' | grep -v '%11s'
+		sed -n '/ titles\[\] = /,/;/p; /"phase"/p; /"scope"/p; /"name", "begin (UTC)"/,/;/p' client/recap/recap_table.c | grep -oE '"[^"%]+"'
+		sed -n '/"mean", "+- sd"/,/;/p' client/compare/group_print.c | grep -oE '"[^"]+"' | grep -v '%9s'
 		sed -n '/fputs("command,run/,/;/p' client/compare/group_print.c | grep -oE '[a-z_]+' | grep -vxE 'fputs|r|n|out'
 		sed -n 's/.*printf("[^"]*%-[0-9]*s%10s.*", \(.*\));.*/\1/p' client/calibrate/client_calibrate.c | grep -oE '"[a-z]+"'
 		sed -n 's/^	COLUMN(.*, "\([a-z_]*\)"),$/\1/p' common/document/csv.c

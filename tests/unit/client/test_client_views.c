@@ -353,8 +353,8 @@ static void test_recap_phases(void **state)
 	recap_table_print(out, recap);
 	(void)fclose(out);
 	assert_non_null(strstr(
-		text, "whole run   cpu      12.000      40.500     1.500      30.000      10.500     3.375"));
-	assert_non_null(strstr(text, "warm-up     cpu       2.000       8.000         -           -"));
+		text, "whole run cpu   12.000  40.500   1.500  30.000  10.500   3.375   5.000   100.000\n"));
+	assert_non_null(strstr(text, "warm-up   cpu    2.000   8.000       -       -"));
 	assert_non_null(strstr(text, "cover 98 %"));
 	assert_non_null(strstr(text, "estimated"));
 	assert_non_null(
@@ -376,10 +376,9 @@ static void test_brief_recaps_say_so(void **state)
 		double duration;
 		const char *tick, *whole, *warmup, *note;
 	} runs[] = {
-		{3, ",\"tick\":0.2", "    45.500   138.000", "   ~7.000",
-		 "note        ~ marks watts over less"},
-		{0.06, ",\"tick\":0.2", "   ~45.500  ~138.000", "   ~7.000", "one reading (0.200 s)"},
-		{0.06, "", "    45.500   138.000", "     7.000", NULL},
+		{3, ",\"tick\":0.2", "  45.500 138.000", "  ~7.000", "note        ~ marks watts over less"},
+		{0.06, ",\"tick\":0.2", " ~45.500 ~138.000", "  ~7.000", "one reading (0.200 s)"},
+		{0.06, "", "  45.500 138.000", "   7.000", NULL},
 	};
 
 	(void)state;
@@ -399,11 +398,43 @@ static void test_brief_recaps_say_so(void **state)
 		assert_non_null(strstr(text, runs[i].whole));
 		assert_non_null(strstr(text, runs[i].warmup));
 		assert_true(runs[i].note ? strstr(text, runs[i].note) != NULL : strstr(text, "note") == NULL);
-		assert_non_null(
-			strstr(text, "       1.000     0.250           -")); /* its error bar, in the list */
-		assert_non_null(strstr(text, runs[i].whole[3] == '~' ? "~45.500\n" : " 45.500\n"));
+		assert_non_null(strstr(text, "    1.000   0.250        -")); /* its error bar, in the list */
+		assert_non_null(strstr(text, runs[i].whole[1] == '~' ? "~45.500\n" : " 45.500\n"));
 		json_decref(recap);
 	}
+}
+
+/* Large figures take room from the blanks beside them; 80 columns hold every row. A pipe gets long names in
+ * one line. */
+static void test_recaps_fit_80_columns(void **state)
+{
+	cleanup_(cleanup_free) char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	json_t *recap =
+		json_loads("{\"name\":\"a-benchmark-of-long-name\",\"duration\":86400.5,"
+			   "\"begin\":{\"$date\":\"2026-01-01T00:00:00Z\"},\"samples\":1,"
+			   "\"energy\":{\"cpu\":{\"total\":1234567,\"dynamic\":123456.7,\"static\":99999.96,"
+			   "\"sd\":9999.996},\"platform\":{\"total\":12.5,\"sd\":1.25}},"
+			   "\"power\":{\"cpu\":{\"mean\":142.857,\"max\":999.99999}},"
+			   "\"machine\":{\"cpu\":12345678,\"platform\":123.5}}",
+			   0, NULL);
+
+	(void)state;
+	assert_non_null(recap);
+	recap_table_print_line(out, NULL);
+	recap_table_print_line(out, recap);
+	recap_table_print(out, recap);
+	(void)fclose(out);
+	assert_non_null(
+		strstr(text, "\na-benchmark-of-long-name 2026-01-01 00:00:00 86400.5 1234567 10000.0 "));
+	assert_non_null(strstr(text,
+			       "\nwhole run cpu  86400.5 1234567 10000.0  123457  100000 142.857 1000.00"
+			       "  12345678\n"));
+	assert_non_null(strstr(text, "\nwhole run platform 86400.5 12.500 1.250 "));
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= 80);
+	json_decref(recap);
 }
 
 int main(void)
@@ -422,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_recap_phases),
 		cmocka_unit_test(test_brief_recaps_say_so),
+		cmocka_unit_test(test_recaps_fit_80_columns),
 	};
 
 	assert_true(setlocale(LC_CTYPE, "C.UTF-8") != NULL);

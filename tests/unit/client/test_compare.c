@@ -182,9 +182,9 @@ static void test_forms(void **state)
 	assert_has(printed(COMPARE_TEXT, groups, 2),
 		   (const char *const[]){"A  old \"x\"  (7 runs)\n", "B  new|?[1m  (4 runs)\n",
 					 "outliers  run 7 with 14.000 J", "energy J",
-					 "10.250      0.4655      9.5093 to     10.991",
-					 "power W        ~102.50", "~ marks watts", "about 0.3000 J",
-					 "\nA / B\n", "(95 %: ", "A has more", NULL});
+					 "10.250   0.4655      9.5093 to     10.991", "power W      ~102.50",
+					 "~ marks watts", "about 0.3000 J", "\nA / B\n",
+					 "(95 %: ", "A has more", NULL});
 	assert_has(
 		printed(COMPARE_CSV, groups, 2),
 		(const char *const[]){"\"old \"\"x\"\"\",1,1767225600.000,12.1,5.55,4,2.775,0.3,3,0,0,0\r\n",
@@ -219,7 +219,7 @@ static void test_little(void **state)
 	assert_int_equal(compare_group_add(&groups[1], odd, NULL), 0);
 	assert_int_equal(groups[1].runs[0].exit_status, -1);
 	assert_has(printed(COMPARE_TEXT, groups, 2),
-		   (const char *const[]){"A  one  (1 run)\n", "10.000           -", NULL});
+		   (const char *const[]){"A  one  (1 run)\n", "10.000        -", NULL});
 	assert_has(printed(COMPARE_CSV, groups, 2), (const char *const[]){"\nodd,1,,,,,,,,0,0,0\r\n", NULL});
 	free(printed(COMPARE_MARKDOWN, groups, 2));
 	free(printed(COMPARE_JSON, groups, 2));
