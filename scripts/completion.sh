@@ -50,6 +50,21 @@ case $shell in
 bash)
 	echo '# bash completion of wattribute; made by scripts/completion.sh'
 	cat <<-'END'
+		# Names of stored runs, by the server and machine that are typed already. A name is a foreign word: only harmless
+		# ones are offered, as compgen -W would run what stands in them.
+		_wattribute_runs() {
+			local typed=() joined= i name
+			for ((i = 2; i < COMP_CWORD; i++)); do
+				case ${COMP_WORDS[i]} in
+				= | :) joined=1 typed[${#typed[@]} - 1]+=${COMP_WORDS[i]} ;;
+				*) if [ -n "$joined" ]; then joined= typed[${#typed[@]} - 1]+=${COMP_WORDS[i]}; else typed+=("${COMP_WORDS[i]}"); fi ;;
+				esac
+			done
+			[ "${#typed[@]}" != 0 ] || [[ compare != "$1"* ]] || COMPREPLY+=(compare)
+			while IFS= read -r name; do
+				[[ $name == "$1"* && $name != *[!A-Za-z0-9._/@%+,-]* ]] && COMPREPLY+=("$name")
+			done < <("${COMP_WORDS[0]}" recap "${typed[@]}" --limit 200 --names 2>/dev/null)
+		}
 		_wattribute_complete() {
 			local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} key=${1##*/} i
 			COMPREPLY=()
@@ -84,7 +99,7 @@ bash)
 		else action = ""
 		printf "\t%s) COMPREPLY=(%s); return ;;\n", pattern, action
 	}'
-	printf '\tesac\n\tcase $key in\n'
+	printf '\tesac\n\tcase "$key $word" in\n\t"wattribute recap "-*) ;;\n\t"wattribute recap "*) _wattribute_runs "$word"; return ;;\n\tesac\n\tcase $key in\n'
 	table | awk -F'\t' '{ key = $1 ($2 == "-" ? "" : " " $2); words[key] = words[key] " --" $4 ($3 == "-" ? "" : " -" $3) }
 		END { for (key in words) printf "\t\"%s\") COMPREPLY=($(compgen -W \"%s\" -- \"$word\")) ;;\n", key, substr(words[key], 2) }' | sort
 	printf '\tesac\n}\n_wattribute_commands="%s"\n' "$(printf '%s\n' "$commands" | cut -d' ' -f1 | tr '\n' ' ' | sed 's/ $//')"
@@ -123,11 +138,33 @@ zsh)
 			if ($3 != "-") printf "\t\t\047-%s[%s]%s\047\n", $3, quoted($6), action
 		}
 		END { print "\t\t) ;;" }'
-	printf '\tesac\n\t_arguments -s : $options "*::arguments:_normal"\n}\n_wattribute "$@"\n'
+	cat <<-'END'
+			esac
+			if [[ $key = 'wattribute recap' ]]; then
+				_arguments -s : $options '*:run:_wattribute_runs'
+			else
+				_arguments -s : $options "*::arguments:_normal"
+			fi
+		}
+		# Names of stored runs, by the server and machine that are typed already.
+		_wattribute_runs() {
+			local -a runs
+			runs=(compare ${(f)"$(_call_program runs wattribute ${(q)words[1,CURRENT-1]} --limit 200 --names 2>/dev/null)"})
+			compadd -a runs
+		}
+		_wattribute "$@"
+	END
 	;;
 fish)
 	echo '# fish completion of wattribute; made by scripts/completion.sh'
 	printf '%s\n' "$commands" | sed "s/'/\\\\'/g; s/^\([a-z]*\) *\(.*\)/complete -c wattribute -n __fish_use_subcommand -f -a \1 -d '\2'/"
+	cat <<-'END'
+		function __wattribute_runs
+			set -l typed (commandline -opc)
+			wattribute $typed[2..-1] --limit 200 --names 2>/dev/null
+		end
+		complete -c wattribute -n '__fish_seen_subcommand_from recap' -f -a 'compare (__wattribute_runs)'
+	END
 	table | awk -F'\t' '
 		function quoted(text) { gsub(/\047/, "\\\047", text); return text }
 		{

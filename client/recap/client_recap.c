@@ -21,6 +21,7 @@
 #define RECAP_NAMES_MAX  27 /* the word compare and 26 runs */
 #define RECAP_RUNS_MAX   10000
 #define RECAP_TIMEOUT_MS 60000
+#define RECAP_NAMES_MS   5000 /* somebody has pressed TAB */
 
 struct recap_options {
 	char *server;
@@ -33,6 +34,7 @@ struct recap_options {
 	int phase;    /* enum recap_phase_choice */
 	int64_t limit;
 	bool json;
+	bool names_only;
 };
 
 /* The words of --phase. */
@@ -70,6 +72,10 @@ static const struct config_row rows[] = {
 	 .max = 10000,
 	 .help = "maximum number of runs to show, newest first"},
 	{.name = "json", .letter = 'j', FIELD(json), .help = "print the documents as JSON"},
+	{.name = "names",
+	 FIELD(names_only),
+	 .flags = CONFIG_NO_ENV,
+	 .help = "print only the names of the runs, each once, for completion in shells"},
 
 	{.type = CONFIG_TITLE, .help = "For recap compare:"},
 	{.name = "phase",
@@ -143,18 +149,41 @@ static int print_recap(const struct recap_options *options, const char *name, co
 	return CLIENT_EXIT_OK;
 }
 
+/* One a line, the newest first; those that would not be one line, or control a terminal, are left out. */
+static int print_names(const json_t *answer)
+{
+	json_t *seen = json_object();
+	const json_t *recap;
+	char plain[1024];
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "recaps"), i, recap)
+	{
+		const char *name = json_string_value(json_object_get(recap, "name"));
+
+		if (!name || !name[0] || json_object_get(seen, name) ||
+		    strcmp(text_copy_plain(name, plain, sizeof(plain)), name) != 0)
+			continue;
+		(void)json_object_set_new(seen, name, json_true());
+		puts(name);
+	}
+	json_decref(seen);
+	return CLIENT_EXIT_OK;
+}
+
 /* A list, or one run. */
 static int show_recaps(const struct recap_options *options)
 {
-	const char *name = options->n_names > 0 ? options->names[0] : NULL;
+	const char *name = options->n_names > 0 && !options->names_only ? options->names[0] : NULL;
 	cleanup_(cleanup_free) char *url = make_url(options, name, name ? 1 : options->limit);
 	struct reason why = {"out of memory"};
 	json_t *answer = NULL;
 	int status;
 
-	if (!url || fetch_json(url, options->token, false, 0, &answer, &why) < 0)
+	if (!url || fetch_json(url, options->token, false, options->names_only ? RECAP_NAMES_MS : 0, &answer,
+			       &why) < 0)
 		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
-	status = print_recap(options, name, answer);
+	status = options->names_only ? print_names(answer) : print_recap(options, name, answer);
 	json_decref(answer);
 	return status;
 }
@@ -226,7 +255,8 @@ int client_recap_main(int argc, char *argv[])
 	int status = client_load_options(&spec, &options, argc, argv, &config);
 
 	if (status == CLIENT_GO_ON)
-		status = options.n_names > 1 ? compare_recaps(&options) : show_recaps(&options);
+		status = options.n_names > 1 && !options.names_only ? compare_recaps(&options)
+								    : show_recaps(&options);
 	for (size_t i = 0; i < options.n_names; i++)
 		free(options.names[i]);
 	config_free(config);
