@@ -9,6 +9,7 @@
 #include "document/batch.h"
 #include "base/reason.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,7 +52,9 @@ struct store_options {
 	const char *database; /* NULL: from the URI, else the default */
 	unsigned flags;
 	uint64_t timeout_ms; /* longest wait of one call; 0: 5,000 */
-	unsigned cache_kb;   /* sqlite: memory for pages of the file; 0: its own default, 2,000 */
+	/* sqlite: NULL, or set by a signal when no call should wait any longer. */
+	const volatile sig_atomic_t *hurry;
+	unsigned cache_kb; /* sqlite: memory for pages of the file; 0: its own default, 2,000 */
 };
 
 /* What to read: documents of a collection by time, oldest first. */

@@ -66,6 +66,15 @@ static uint64_t now_ms(void)
 	return clock_monotonic_ns() / CLOCK_NS_PER_MS;
 }
 
+static volatile sig_atomic_t hurry;
+
+/* Without a spool: the sensor ends, and the store's file is locked or away. No call waits any longer. */
+static void note_hurry(int signal_number)
+{
+	(void)signal_number;
+	hurry = 1;
+}
+
 int writer_open(const struct writer_config *config, struct writer **ret_writer, struct reason *why)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
@@ -74,7 +83,11 @@ int writer_open(const struct writer_config *config, struct writer **ret_writer, 
 	if (!writer)
 		return -ENOMEM;
 	writer->config = *config;
-	r = store_open(config->uri, &config->options, &writer->store, why);
+	if (!config->spool_path) {
+		writer->config.options.hurry = &hurry;
+		(void)signal(SIGALRM, note_hurry);
+	}
+	r = store_open(config->uri, &writer->config.options, &writer->store, why);
 	if (r == 0 && store_error(writer->store)[0])
 		log_warning("store", 0, "%s", store_error(writer->store));
 	if (r == 0 && config->spool_path) {
@@ -361,8 +374,9 @@ static void lose(struct writer *writer, const struct writer_collection *collecti
 	if (batch->n_documents == 0)
 		return;
 	writer->lost += batch->n_documents;
-	log_error("store", 0, "%u documents of '%s' are lost: they could not be stored", batch->n_documents,
-		  collection->name);
+	if (!hurry) /* their sum is logged at the end */
+		log_error("store", 0, "%u documents of '%s' are lost: they could not be stored",
+			  batch->n_documents, collection->name);
 	batch_clear(batch);
 }
 
@@ -375,6 +389,7 @@ static void settle_local(struct writer *writer, int link_socket)
 {
 	struct pollfd link = {.fd = link_socket, .events = 0};
 	unsigned waiting;
+	bool gives_up;
 	int tries = 0;
 
 	do {
@@ -383,15 +398,16 @@ static void settle_local(struct writer *writer, int link_socket)
 			waiting += !give_local(writer, &writer->collections[i], true);
 		for (unsigned i = 0; i < writer->n_collections; i++)
 			waiting += !give_local(writer, &writer->collections[i], false);
-	} while (waiting > 0 && count_failing(writer) == writer->n_collections &&
+	} while (!hurry && waiting > 0 && count_failing(writer) == writer->n_collections &&
 		 !(poll(&link, 1, (int)writer->backoff_ms) > 0 && (link.revents & (POLLHUP | POLLERR)) &&
 		   ++tries >= WRITER_LAST_TRIES));
+	gives_up = tries > 0 || writer->link_closed || hurry;
 	for (unsigned i = 0; waiting > 0 && i < writer->n_collections; i++) {
 		struct writer_collection *collection = &writer->collections[i];
 
-		if (tries > 0 || writer->link_closed || collection->puts.length > WRITER_APART_BYTES)
+		if (gives_up || collection->puts.length > WRITER_APART_BYTES)
 			lose(writer, collection, &collection->puts);
-		if (tries > 0 || writer->link_closed || collection->appends.length > WRITER_APART_BYTES)
+		if (gives_up || collection->appends.length > WRITER_APART_BYTES)
 			lose(writer, collection, &collection->appends);
 	}
 }
@@ -518,5 +534,5 @@ int writer_run(struct writer *writer, int link_socket)
 			drain_spool(writer);
 	}
 	settle_tick(writer, link_socket);
-	return 0;
+	return hurry && writer->lost > 0 ? -ETIMEDOUT : 0;
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state of a SQLite store, for the files that make it up: store_sqlite_open.c (the file, its schema,
- * errors), store_sqlite.c (documents) and store_sqlite_trim.c (bounds).
+ * errors), store_sqlite_place.c (where it lies), store_sqlite_wait.c (locks), store_sqlite.c (documents) and
+ * store_sqlite_trim.c (bounds).
  */
 #pragma once
 
 #include "store/store_backend.h"
 
+#include <signal.h>
 #include <sqlite3.h>
 #include <uthash.h>
 
@@ -44,6 +46,10 @@ struct sqlite_store {
 	struct store_statistics before; /* their values at its start */
 	struct sqlite_retention *retentions;
 	bool shedding, vacuuming; /* begun, and not yet as far as it should go */
+	/* Waiting for a lock: store_sqlite_wait.c. */
+	uint64_t timeout_ms, wait_until_ns;
+	const volatile sig_atomic_t *hurry;
+	bool opening; /* all waits have one end */
 };
 
 static inline struct sqlite_store *store_sqlite_of(const struct store *store)
@@ -55,11 +61,32 @@ int store_sqlite_open(struct store *store, const char *location, const struct st
 void store_sqlite_close(struct store *store);
 /* The store's sentence for SQLite's last error: DROP for a refused document, else RETRY. */
 enum store_result store_sqlite_fail(struct store *store, const char *doing);
+/* From here on this process's locks are watched, for the functions below. */
+void store_sqlite_watch_locks(void);
+/* Why the file system gave no lock at all, as an errno; 0: it has locks. */
+int store_sqlite_lock_error(void);
+/* Who keeps the lock from us, in words; "": unknown. */
+void store_sqlite_lock_holder(char *ret, size_t size);
+/* The time for opening begins. */
+void store_sqlite_start_waiting(struct sqlite_store *own, const struct store_options *options);
+/* The database, once it is open, waits for locks. */
+void store_sqlite_take_turns(struct sqlite_store *own);
+/* Is there time left to try again? */
+bool store_sqlite_may_wait(const struct sqlite_store *own);
+/* Is it the file system that lacks locks or shared memory? */
+bool store_sqlite_is_file_system(int extended);
+/* Is it shared memory alone that it lacks? Then a rollback journal works. */
+bool store_sqlite_lacks_memory(int extended);
 /* Does an extended error code tell of the file's place: rights, a read-only file system, one without locks?
  */
 bool store_sqlite_is_place(int extended);
 /* What is wrong with the place and what to do, as the end of a sentence; "" where nothing is seen. */
-void store_sqlite_explain_place(const char *path, int extended, char *ret, size_t size);
+void store_sqlite_explain_place(const char *path, char *ret, size_t size);
+/* Can processes share this file's pages? SQLite's log needs it. The file may have no locks of this process.
+ */
+bool store_sqlite_shares_memory(const char *path);
+/* What a file system lacks, and the ways out, as a sentence. */
+void store_sqlite_explain_file_system(int extended, char *ret, size_t size);
 /* Opens a file that nobody writes to, without making files or taking locks. SQLite's code. */
 int store_sqlite_open_archive(const char *path, sqlite3 **ret_database);
 /* The prepared statement, created at its first use. NULL on failure. */

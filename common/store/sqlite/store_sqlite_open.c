@@ -36,6 +36,16 @@ static const char schema[] =
 	"PRAGMA user_version = 1;"
 	"COMMIT;";
 
+static void explain_lock(char *ret, size_t size)
+{
+	char holder[100];
+
+	store_sqlite_lock_holder(holder, sizeof(holder));
+	(void)snprintf(ret, size, "; %s writes to it and keeps it locked: wait for its end, or stop it%s",
+		       holder[0] ? holder : "another process",
+		       holder[0] ? "" : " (`fuser -v FILE` shows it)");
+}
+
 /*
  * The store's sentence for SQLite's last error. Everything but a refused document may be fixed by waiting or
  * by hand.
@@ -45,7 +55,7 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	struct sqlite_store *own = store_sqlite_of(store);
 	int extended = sqlite3_extended_errcode(own->database), code = extended & 0xff;
 	const char *form = code == SQLITE_NOTADB ? store_unpack_other_form(own->path) : NULL;
-	char place[300] = "";
+	char place[500] = "";
 	const char *remedy = place;
 
 	if (code == SQLITE_FULL)
@@ -55,10 +65,18 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
 		remedy = "; the file is damaged: move it away, or start with --renew-damaged-store; "
 			 "`sqlite3 FILE .recover` extracts what is intact";
+	else if (store_sqlite_is_file_system(extended))
+		store_sqlite_explain_file_system(extended, place, sizeof(place));
 	else if (code == SQLITE_BUSY)
-		remedy = "; another process keeps it locked";
+		explain_lock(place, sizeof(place));
 	else if (store_sqlite_is_place(extended))
-		store_sqlite_explain_place(own->path, extended, place, sizeof(place));
+		store_sqlite_explain_place(own->path, place, sizeof(place));
+	else if (code == SQLITE_IOERR && sqlite3_system_errno(own->database))
+		(void)snprintf(place, sizeof(place), "; its file system or disk fails: %s",
+			       strerror(sqlite3_system_errno(own->database)));
+	/* SQLite's own words would call it locked, or an error of the disk. */
+	if (store_sqlite_is_file_system(extended))
+		return store_fail(store, STORE_RETRY, "cannot %s '%s': %s", doing, own->path, place);
 	return store_fail(store,
 			  code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT ? STORE_DROP : STORE_RETRY,
 			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), remedy);
@@ -93,14 +111,35 @@ static int ask(struct sqlite_store *own, const char *pragma, int *ret_number)
 	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
-static bool set_up(struct sqlite_store *own, const struct store_options *options)
+/* Without memory that processes share there is no log; a journal works, where the file has no log yet. */
+static bool stay_with_journal(struct store *store)
 {
+	struct sqlite_store *own = store_sqlite_of(store);
+	sqlite3_stmt *statement = NULL;
+	bool stays;
+
+	(void)sqlite3_prepare_v2(own->database, "PRAGMA journal_mode", -1, &statement, NULL);
+	stays = statement && sqlite3_step(statement) == SQLITE_ROW &&
+		strcmp((const char *)sqlite3_column_text(statement, 0), "delete") == 0;
+	(void)sqlite3_finalize(statement);
+	if (!stays || store_sqlite_shares_memory(own->path))
+		return false;
+	(void)store_fail(store, STORE_OK,
+			 "'%s': its file system offers no memory that processes share: the file has a "
+			 "rollback journal, and readers and writers wait for each other; a folder on a local "
+			 "disk is faster",
+			 own->path);
+	return true;
+}
+
+static bool set_up(struct store *store, const struct store_options *options)
+{
+	struct sqlite_store *own = store_sqlite_of(store);
 	static const char pragmas[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
 				      "PRAGMA journal_size_limit = 16777216;";
-	const uint64_t end_ns = clock_monotonic_ns() + options->timeout_ms * CLOCK_NS_PER_MS;
 	int code, pages = 1, version = 0;
 
-	(void)sqlite3_busy_timeout(own->database, (int)options->timeout_ms);
+	store_sqlite_take_turns(own);
 	if (!(options->flags & STORE_WRITE))
 		return true;
 	/* Even the journal's mode stands in the file, so it is not set in one that will be refused. */
@@ -111,8 +150,10 @@ static bool set_up(struct sqlite_store *own, const struct store_options *options
 	 * nothing. */
 	if (ask(own, "PRAGMA page_count", &pages) == SQLITE_OK && pages == 0)
 		(void)sqlite3_exec(own->database, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
+	if (stay_with_journal(store))
+		return true;
 	while ((code = sqlite3_exec(own->database, pragmas, NULL, NULL, NULL)) == SQLITE_BUSY &&
-	       clock_monotonic_ns() < end_ns)
+	       store_sqlite_may_wait(own))
 		(void)sqlite3_sleep(WAL_AGAIN_MS);
 	if (code == SQLITE_OK && (options->flags & STORE_DURABLE))
 		code = sqlite3_exec(own->database, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
@@ -162,8 +203,9 @@ static void remove_old(const char *path)
 }
 
 /* Can it be read as usual, beside who may write? If its place forbids that, it is read as an archive. */
-static int open_to_read(struct sqlite_store *own, int code)
+static int open_to_read(struct store *store, int code)
 {
+	struct sqlite_store *own = store_sqlite_of(store);
 	sqlite3 *archive = NULL;
 	int extended;
 
@@ -176,6 +218,12 @@ static int open_to_read(struct sqlite_store *own, int code)
 		(void)sqlite3_close(archive);
 		return code;
 	}
+	if (store_sqlite_is_file_system(extended))
+		(void)store_fail(
+			store, STORE_OK,
+			"'%s': its file system offers no locks or no memory that processes share: it "
+			"is read as it is; nobody should write to it meanwhile",
+			own->path);
 	(void)sqlite3_close(own->database);
 	own->database = archive;
 	return SQLITE_OK;
@@ -185,17 +233,22 @@ static int open_database(struct store *store, const struct store_options *option
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 	int mode = SQLITE_OPEN_READWRITE | (options->flags & STORE_WRITE ? SQLITE_OPEN_CREATE : 0);
-	int code = sqlite3_open_v2(own->path, &own->database, mode | SQLITE_OPEN_NOMUTEX, NULL);
+	int code, r;
 
+	store_sqlite_watch_locks();
+	store_sqlite_start_waiting(own, options);
+	code = sqlite3_open_v2(own->path, &own->database, mode | SQLITE_OPEN_NOMUTEX, NULL);
 	if (!(options->flags & STORE_WRITE) && access(own->path, R_OK) == 0)
-		code = open_to_read(own, code);
-	if (code != SQLITE_OK || !set_up(own, options)) {
+		code = open_to_read(store, code);
+	if (code != SQLITE_OK || !set_up(store, options)) {
 		int error = sqlite3_errcode(own->database) & 0xff;
 
 		(void)store_sqlite_fail(store, "open");
 		return error == SQLITE_NOTADB || error == SQLITE_CORRUPT ? -EBADMSG : -EIO;
 	}
-	return check_schema(store, options);
+	r = check_schema(store, options);
+	own->opening = false;
+	return r;
 }
 
 static bool is_damage(int code)

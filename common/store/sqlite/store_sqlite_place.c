@@ -7,8 +7,10 @@
 #include "store/store_path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -34,25 +36,81 @@ static bool find_closed_file(const char *path, int rights, char *ret, size_t siz
 	return false;
 }
 
-bool store_sqlite_is_place(int extended)
+bool store_sqlite_lacks_memory(int extended)
+{
+	return extended == SQLITE_IOERR_SHMOPEN || extended == SQLITE_IOERR_SHMSIZE ||
+	       extended == SQLITE_IOERR_SHMMAP;
+}
+
+bool store_sqlite_shares_memory(const char *path)
+{
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	void *(*map)(void *at, size_t length, int protection, int flags, int fd, off_t offset) = NULL;
+	const int fd = open(path, O_RDWR | O_CLOEXEC);
+	void *page;
+
+	if (fd < 0)
+		return true;
+	/* By the call that SQLite uses. */
+	if (vfs && vfs->iVersion >= 3 && vfs->xGetSystemCall)
+		map = (void *(*)(void *, size_t, int, int, int, off_t))vfs->xGetSystemCall(vfs, "mmap");
+	page = (map ? map : mmap)(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (page != MAP_FAILED)
+		(void)munmap(page, 1);
+	(void)close(fd);
+	return page != MAP_FAILED;
+}
+
+bool store_sqlite_is_file_system(int extended)
 {
 	switch (extended & 0xff) {
-	case SQLITE_CANTOPEN:
-	case SQLITE_READONLY:
+	case SQLITE_BUSY:
 	case SQLITE_PERM:
+		return store_sqlite_lock_error() != 0;
 	case SQLITE_PROTOCOL:
 		return true;
 	case SQLITE_IOERR:
 		return extended == SQLITE_IOERR_LOCK || extended == SQLITE_IOERR_RDLOCK ||
 		       extended == SQLITE_IOERR_UNLOCK || extended == SQLITE_IOERR_CHECKRESERVEDLOCK ||
-		       extended == SQLITE_IOERR_SHMOPEN || extended == SQLITE_IOERR_SHMSIZE ||
-		       extended == SQLITE_IOERR_SHMLOCK || extended == SQLITE_IOERR_SHMMAP;
+		       extended == SQLITE_IOERR_SHMLOCK || store_sqlite_lacks_memory(extended);
 	default:
 		return false;
 	}
 }
 
-void store_sqlite_explain_place(const char *path, int extended, char *ret, size_t size)
+bool store_sqlite_is_place(int extended)
+{
+	if (store_sqlite_is_file_system(extended))
+		return true;
+	switch (extended & 0xff) {
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void store_sqlite_explain_file_system(int extended, char *ret, size_t size)
+{
+	const int error = store_sqlite_lock_error();
+
+	if (store_sqlite_lacks_memory(extended))
+		(void)snprintf(ret, size,
+			       "its file system offers no memory that processes share, as some network and "
+			       "shared folders: put the store into a folder on a local disk, or give it a "
+			       "rollback journal: sqlite3 FILE 'PRAGMA locking_mode = EXCLUSIVE; PRAGMA "
+			       "journal_mode = DELETE'");
+	else
+		(void)snprintf(ret, size,
+			       "its file system offers no file locks%s%s%s, as some network and shared "
+			       "folders: put the store into a folder on a local disk, or mount this one with "
+			       "locks; reading (export, --once --input) works here too, while nobody writes",
+			       error ? " (" : "", error ? strerror(error) : "", error ? ")" : "");
+}
+
+void store_sqlite_explain_place(const char *path, char *ret, size_t size)
 {
 	char folder[PATH_SIZE], closed[PATH_SIZE];
 	char *slash;
@@ -66,11 +124,6 @@ void store_sqlite_explain_place(const char *path, int extended, char *ret, size_
 	ret[0] = '\0';
 	if (store_path_is_directory(path))
 		(void)snprintf(ret, size, "; it is a directory: name a file in it");
-	else if ((extended & 0xff) == SQLITE_IOERR || (extended & 0xff) == SQLITE_PROTOCOL)
-		(void)snprintf(ret, size,
-			       "; its file system offers no locks or shared memory, as some network and "
-			       "shared folders: "
-			       "put the store on a local disk");
 	else if (access(folder, F_OK) < 0)
 		(void)snprintf(ret, size, "; the folder '%s' cannot be reached: %s", folder, strerror(errno));
 	else if (is_read_only(folder))
