@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Functions that have a better one beside them, and what the shared library must not do.
+# Functions that have a better one beside them, what the shared library must not do, and units that start beside what they want.
 . "$(dirname "$0")/lint.inc"
 
 # calls NAMES FILES...: lines that call one of the functions, comments left out
@@ -16,3 +16,12 @@ verdict "the shared library neither ends the process nor prints" \
 # The MongoDB driver's 2.x deprecates them: it would not build where warnings are errors.
 verdict "arrays of BSON by base/bson_driver.h, for both versions of the driver" \
 	"$(calls 'bson_append_array_begin|BSON_APPEND_ARRAY_BEGIN' $(c_files) $(test_files))"
+# A unit that wants another one, and is not ordered after it, starts beside it: too early.
+unordered() {
+	find dist debian docker docs -type f | xargs grep -lE '^(Wants|Requires|BindsTo|Requisite)=' | while read -r unit; do
+		for wanted in $(sed -nE 's/^(Wants|Requires|BindsTo|Requisite)=//p' "$unit"); do
+			sed -nE 's/^(After|Before)=//p' "$unit" | tr ' ' '\n' | grep -qxF -- "$wanted" || echo "$unit: wants $wanted, and no After= has it"
+		done
+	done
+}
+verdict "units are ordered after what they want" "$(unordered)"

@@ -17,8 +17,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define A "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
-#define B "ffffffffeeeeeeeeddddddddcccccccc00000000111111112222222233333333"
+#define A    "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
+#define B    "ffffffffeeeeeeeeddddddddcccccccc00000000111111112222222233333333"
+#define TASK "io.containerd.runtime.v2.task/k8s.io/" B
+#define POD  "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8a7bf8a8.slice/"
 
 static void test_paths(void **state)
 {
@@ -378,6 +380,64 @@ static void test_read(void **state)
 	}
 }
 
+/* Where distributions of Kubernetes keep their containers' files, each in a machine of its own. */
+static const struct {
+	const char *distribution, *folder, *file, *cgroup;
+} distributions[] = {
+	{"kubeadm", "run/containerd/" TASK, "config.json", POD "cri-containerd-" B ".scope"},
+	{"k3s", "run/k3s/containerd/" TASK, "config.json", "/kubepods/burstable/pod8a7bf8a8/" B},
+	{"k3s, systemd driver", "run/k3s/containerd/" TASK, "config.json", POD "cri-containerd-" B ".scope"},
+	{"RKE2", "run/k3s/containerd/" TASK, "config.json", POD "cri-containerd-" B ".scope"},
+	{"k0s", "run/k0s/containerd/" TASK, "config.json", "/kubepods/besteffort/pod8a7bf8a8/" B},
+	{"MicroK8s", "var/snap/microk8s/common/run/containerd/" TASK, "config.json",
+	 "/kubepods/burstable/pod8a7bf8a8/" B},
+	{"minikube, containerd", "run/containerd/" TASK, "config.json", POD "cri-containerd-" B ".scope"},
+	{"minikube, CRI-O", "run/containers/storage/overlay-containers/" B "/userdata", "config.json",
+	 POD "crio-" B ".scope"},
+	{"OpenShift, after a restart", "var/lib/containers/storage/overlay-containers/" B "/userdata",
+	 "config.json", POD "crio-" B ".scope"},
+	{"minikube, Docker (cri-dockerd)", "var/lib/docker/containers/" B, "config.v2.json",
+	 POD "docker-" B ".scope"},
+	{"any of them, by the kubelet's link", "var/log/containers", "web-5d_prod_app-" B ".log",
+	 "/kubepods/burstable/pod8a7bf8a8/" B},
+};
+
+static void free_roots(const char *const *roots)
+{
+	for (; *roots; roots++)
+		free((char *)(uintptr_t)*roots);
+}
+
+static void test_distributions(void **state)
+{
+	char base[] = "/tmp/wattribute-info-XXXXXX", command[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(base));
+	for (size_t i = 0; i < ARRAY_SIZE(distributions); i++) {
+		const char *file = distributions[i].file;
+		const char *text = strcmp(file, "config.v2.json") == 0          ? docker_pod_json
+				   : strstr(distributions[i].folder, "storage") ? crio_json
+										: containerd_json;
+		struct container_roots roots;
+
+		print_message("# %s\n", distributions[i].distribution);
+		roots_below(base, &roots);
+		put(base, distributions[i].folder, file, text);
+		read_and_expect(distributions[i].cgroup, &roots, "prod/web-5d/app");
+		(void)snprintf(command, sizeof(command), "rm -r %s/*", base);
+		assert_int_equal(system(command), 0);
+		/* Without the file nobody tells the name. */
+		read_and_expect(distributions[i].cgroup, &roots, NULL);
+		free_roots(roots.docker);
+		free_roots(roots.storage);
+		free_roots(roots.storage_run);
+		free_roots(roots.containerd);
+		free_roots(roots.pod_logs);
+	}
+	assert_int_equal(rmdir(base), 0);
+}
+
 /* One thing in a file that nobody needs does not spoil what is needed. */
 static void test_odd_fields(void **state)
 {
@@ -436,7 +496,7 @@ int main(void)
 		cmocka_unit_test(test_podman),     cmocka_unit_test(test_oci),
 		cmocka_unit_test(test_bad),        cmocka_unit_test(test_many_labels),
 		cmocka_unit_test(test_read),       cmocka_unit_test(test_pod_logs),
-		cmocka_unit_test(test_odd_fields),
+		cmocka_unit_test(test_odd_fields), cmocka_unit_test(test_distributions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
