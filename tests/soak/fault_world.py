@@ -55,6 +55,7 @@ class World:
         os.chmod(self.folder + "/state", 0o777)
         self.name, self.tag = f"soak{number}", f"wt-{os.getpid()}-{number}-"
         self.proxy = self.database = None
+        self.idle = []
         self.groups, self.workers, self.runs, self.servers, self.ports = [], [], [], [None, None], [free_port(), free_port()]
         self.n_servers = 2 if kind.standby else 1
         if kind.store == "sqlite":
@@ -69,6 +70,8 @@ class World:
             self.audited = f"mongodb://127.0.0.1:{self.database_port}"
         for i in range(3):
             self.add_target(i)
+        for i in range(int(os.environ.get("WATTRIBUTE_IDLE", "0"))):
+            self.add_idle(i)
         self.sensor = None
         self.start_sensor()
         self.keep_servers()
@@ -104,6 +107,13 @@ class World:
         worker = subprocess.Popen(["sh", "-c", f'echo $$ >"{group}/cgroup.procs"; while :; do sleep 0.03; done'])
         self.groups.append(group)
         self.workers.append(worker)
+
+    def add_idle(self, i):
+        """A target that only makes the ticks larger: --keep-idle reports it, too."""
+        group = f"{CGROUP}/system.slice/{self.tag}idle{i}.service"
+        os.makedirs(group, exist_ok=True)
+        worker = subprocess.Popen(["sh", "-c", f'echo $$ >"{group}/cgroup.procs"; exec sleep 86400'])
+        self.idle.append((group, worker))
 
     def remove_target(self):
         group, worker = self.groups.pop(0), self.workers.pop(0)
@@ -271,7 +281,7 @@ class World:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-        for group, worker in zip(self.groups, self.workers):
+        for group, worker in list(zip(self.groups, self.workers)) + self.idle:
             self.remove(group, worker)
         if not os.environ.get("TAP_KEEP"):
             shutil.rmtree(self.folder, ignore_errors=True)

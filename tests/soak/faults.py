@@ -4,7 +4,7 @@
 
 usage: faults.py [--build DIR] [--rounds N] [--only WORD] [--jobs N] [--sum FILE] [--markdown FILE]      (root; Linux)
 Parts: fault_kinds.py (the faults), fault_world.py (what they happen to), fault_proxy.py. The reader is tests/lib/audit.py, which knows only the documents. Each kind has a store, a sensor and a server of its own.
-Prints TAP; with --markdown the table of docs/guarantees.md. With --sum each kind's result is added to FILE as soon as it is
+With WATTRIBUTE_IDLE=N each tick has N more targets, which do nothing, and so 2 N more documents. Prints TAP; with --markdown the table of docs/guarantees.md. With --sum each kind's result is added to FILE as soon as it is
 there, one JSON object a line: several runs, also ones that were ended early, sum up, and the table is of all of them. What must hold, whatever the fault:
   twice     no report and no power report is there twice
   power     each tick in the store has its power reports, no other has, and their sums are the measured power
