@@ -418,7 +418,7 @@ static void half_open_connections_make_room(void **state)
 	waits = client("POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
 	for (unsigned i = 0; i < 31; i++)
 		fds[i] = client(i % 2 ? "GET /healthz HTTP/1.1\r\nHost:"
-				      : "POST /a/b HTTP/1.1\r\nContent-Length: 9\r\n\r\n");
+				      : "POST /a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n");
 	turn(20);
 	assert_int_equal(ask("GET /healthz", ""), -1);
 	assert_int_equal(http_get_statistics(server)->crowded, 0);
