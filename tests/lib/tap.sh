@@ -62,7 +62,7 @@ tap_pass() {
 tap_fail() {
 	tap_count=$((tap_count + 1))
 	tap_failed=$((tap_failed + 1))
-	echo "not ok $tap_count - $1${2:+ ($(printf %s "$2" | tr -d '#' | tr -c '[:print:]' ' ' | cut -c 1-160))}"
+	echo "not ok $tap_count - $1${2:+ ($(printf %s "$2" | tr -d '#' | tr -c ' -~' ' ' | cut -c 1-160))}"
 	return 1
 }
 
