@@ -94,18 +94,26 @@ static int walk_rest(struct store_file *file, uint64_t *offset,
 {
 	struct batch *chunk = &file->chunk;
 	const uint8_t *document;
-	size_t length, rest = chunk->length;
-	int r;
+	size_t length, used = 0, rest = chunk->length;
+	ssize_t taken;
+	int r = 1;
 
 	*ret_torn = rest;
 	if (!rest || !file->takes_rest || !file->codec->decode || batch_reserve(chunk, 1) < 0)
 		return 0;
 	chunk->data[chunk->length++] = '\n';
-	if (next_document(file, chunk->data, chunk->length, &document, &length) <= 0 || !length)
-		return 0;
-	*ret_torn = 0;
-	*offset += rest;
-	r = each(data, document, length);
+	while (r > 0 && used < rest) {
+		taken = next_document(file, chunk->data + used, chunk->length - used, &document, &length);
+		if (taken <= 0)
+			break;
+		used += (size_t)taken;
+		if (length)
+			r = each(data, document, length);
+	}
+	used = used < rest ? used : rest;
+	*offset += used;
+	/* What is not torn is only not wanted any more. */
+	*ret_torn = r > 0 ? rest - used : 0;
 	return r < 0 ? r : 0;
 }
 

@@ -1,41 +1,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of JSON lines: one document per line, relaxed extended JSON, for tools like jq and for PowerAPI's
- * JSON input. `jsonl:-` is standard output.
+ * Files of JSON lines: one document per line (or several, when they are read), relaxed extended JSON, for
+ * tools like jq and for PowerAPI's JSON input. `jsonl:-` is standard output.
  */
 #include "store/file/store_file.h"
 #include "document/bson_json.h"
 
 #include <errno.h>
-#include <string.h>
+#include <stdbool.h>
 
 static int encode(struct batch *bytes, const uint8_t *document, size_t length)
 {
 	return bson_json_append(bytes, BSON_JSON_LINES, document, length);
 }
 
-static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_documents)
+/* What may stand around a document: blanks, and the comma of an array's element on a line of its own. */
+static bool is_between(uint8_t c)
 {
-	const uint8_t *end = memchr(data, '\n', length);
-	size_t line_length;
-	int r;
-
-	if (!end)
-		return 0;
-	line_length = (size_t)(end - data);
-	/* Blanks at the end, and the comma of an array's element that was put on its own line. */
-	while (line_length > 0 && strchr("\r \t,", data[line_length - 1]))
-		line_length--;
-	r = line_length > 0 ? bson_json_parse((const char *)data, line_length, ret_documents) : 0;
-	return r < 0 ? r : end + 1 - data;
+	return c == ' ' || c == '\t' || c == '\r' || c == ',';
 }
 
-/* A damaged line does not affect the others. */
+/*
+ * The end of what begins here: of a document, or of the line where it closes none. *ret_closed: which of
+ * them. Documents may stand one behind the other in a line; none goes beyond it.
+ */
+static size_t find_end(const uint8_t *data, size_t begin, size_t length, bool *ret_closed)
+{
+	bool in_text = false;
+	unsigned depth = 0;
+	size_t at = begin;
+
+	*ret_closed = false;
+	for (; at < length && data[at] != '\n' && !*ret_closed; at++) {
+		const uint8_t c = data[at];
+
+		if (in_text && c == '\\' && at + 1 < length && data[at + 1] != '\n')
+			at++;
+		else if (c == '"')
+			in_text = !in_text;
+		else if (!in_text && (c == '{' || c == '['))
+			depth++;
+		else if (!in_text && (c == '}' || c == ']') && depth > 0)
+			*ret_closed = --depth == 0;
+	}
+	return at;
+}
+
+static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_documents)
+{
+	size_t begin = 0, end, next;
+	bool closed;
+	int r;
+
+	while (begin < length && is_between(data[begin]))
+		begin++;
+	end = find_end(data, begin, length, &closed);
+	for (next = end; next < length && is_between(data[next]);)
+		next++;
+	if (next == length)
+		return 0;
+	r = begin == end ? 0
+	    : closed     ? bson_json_parse((const char *)data + begin, end - begin, ret_documents)
+			 : -EBADMSG;
+	return r < 0 ? r : (ssize_t)next + (data[next] == '\n');
+}
+
+/* What is damaged does not affect other documents. */
 static size_t pass(const uint8_t *data, size_t length)
 {
-	const uint8_t *end = memchr(data, '\n', length);
+	bool closed;
+	size_t end = find_end(data, 0, length, &closed);
 
-	return end ? (size_t)(end + 1 - data) : length;
+	return end < length && data[end] == '\n' ? end + 1 : end;
 }
 
 static const char *const also[] = {".jsonl.gz", ".json", ".json.gz", ".ndjson", ".ndjson.gz", NULL};
