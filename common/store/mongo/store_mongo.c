@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define BY_TIME               "timestamp_1"
+#define CODE_UNAUTHORIZED     13
 #define CODE_OPTIONS_CONFLICT 85 /* the index exists with another expiry */
 #define CODE_KEYS_CONFLICT    86
 
@@ -146,6 +147,11 @@ bool store_mongo_may_retry(const bson_error_t *error)
 	return true;
 }
 
+static bool is_unauthorized(const bson_error_t *error)
+{
+	return error->domain == MONGOC_ERROR_SERVER && error->code == CODE_UNAUTHORIZED;
+}
+
 enum store_result store_mongo_fail(struct store *store, enum store_result result, const char *doing,
 				   const bson_error_t *error)
 {
@@ -156,8 +162,9 @@ enum store_result store_mongo_fail(struct store *store, enum store_result result
 		remedy = "; check user, password and authSource in the URI";
 	else if (error->domain == MONGOC_ERROR_SERVER_SELECTION || error->domain == MONGOC_ERROR_STREAM)
 		remedy = "; is it running, and reachable from here?";
-	else if (error->domain == MONGOC_ERROR_SERVER && error->code == 13)
-		remedy = "; the user needs the role readWrite on this database";
+	else if (is_unauthorized(error))
+		remedy = "; the user needs this program's role of docs/many-machines.md on this database, or "
+			 "readWrite";
 	return store_fail(store, result, "cannot %s MongoDB at %s, database '%s': %.250s%s", doing,
 			  own->where, own->database, error->message, remedy);
 }
@@ -208,15 +215,22 @@ static bool is_conflict(const bson_error_t *error)
 	return error->code == CODE_OPTIONS_CONFLICT || error->code == CODE_KEYS_CONFLICT;
 }
 
-/* If the expiring index is refused for any reason, the plain one is created, and we delete old documents. */
+/*
+ * If the expiring index is refused for any reason, the plain one is created, and we delete old documents. An
+ * index that expires by the wish of another, who alone may drop it, stays.
+ */
 static bool ensure_time_index(struct store *store, const char *collection, uint64_t retention_s,
 			      bson_error_t *error)
 {
 	if (make_time_index(store, collection, retention_s, error))
 		return true;
-	if (is_conflict(error) && drop_time_index(store, collection, error) &&
-	    make_time_index(store, collection, retention_s, error))
-		return true;
+	if (is_conflict(error)) {
+		if (drop_time_index(store, collection, error) &&
+		    make_time_index(store, collection, retention_s, error))
+			return true;
+		if (!retention_s && is_unauthorized(error))
+			return true;
+	}
 	return retention_s && error->domain == MONGOC_ERROR_SERVER &&
 	       make_time_index(store, collection, 0, error);
 }
