@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -34,6 +35,16 @@ static bool find_closed_file(const char *path, int rights, char *ret, size_t siz
 			return true;
 	}
 	return false;
+}
+
+/* What a writer that broke off has left: changes that are to be undone before the file is read. */
+static bool has_journal(const char *path)
+{
+	char journal[PATH_SIZE];
+	struct stat status;
+
+	(void)snprintf(journal, sizeof(journal), "%s-journal", path);
+	return stat(journal, &status) == 0 && status.st_size > 0;
 }
 
 bool store_sqlite_lacks_memory(int extended)
@@ -126,6 +137,12 @@ void store_sqlite_explain_place(const char *path, char *ret, size_t size)
 		(void)snprintf(ret, size, "; it is a directory: name a file in it");
 	else if (access(folder, F_OK) < 0)
 		(void)snprintf(ret, size, "; the folder '%s' cannot be reached: %s", folder, strerror(errno));
+	else if (has_journal(path))
+		(void)snprintf(
+			ret, size,
+			"; its writer broke off, and what '%s-journal' holds is to be undone first: copy "
+			"both files to a folder that you may write to",
+			path);
 	else if (is_read_only(folder))
 		(void)snprintf(
 			ret, size,
@@ -166,6 +183,8 @@ int store_sqlite_open_archive(const char *path, sqlite3 **ret_database)
 	const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX;
 	int code;
 
+	if (has_journal(path))
+		return SQLITE_READONLY;
 	(void)snprintf(log, sizeof(log), "%s-wal", path);
 	make_uri(path, uri, sizeof(uri));
 	if (access(log, F_OK) == 0)

@@ -8,6 +8,7 @@
 #include <bson/bson.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,53 @@ static void archives_are_read(void **state)
 	}
 }
 
+/* A copy of a file and its rollback journal, in the midst of a transaction. */
+static void break_off(const char *from, const char *to)
+{
+	char file[300], copied[300];
+	sqlite3 *database;
+
+	(void)snprintf(file, sizeof(file), "%s/s.db", from);
+	assert_int_equal(sqlite3_open(file, &database), SQLITE_OK);
+	/* Changed pages go to the file before the end. */
+	assert_int_equal(
+		sqlite3_exec(database,
+			     "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; "
+			     "BEGIN; UPDATE documents SET time = 7, target = hex(zeroblob(20000))",
+			     NULL, NULL, NULL),
+		SQLITE_OK);
+	assert_int_equal(mkdir(to, 0755), 0);
+	(void)snprintf(copied, sizeof(copied), "%s/s.db", to);
+	copy(file, copied);
+	(void)snprintf(file, sizeof(file), "%s/s.db-journal", from);
+	(void)snprintf(copied, sizeof(copied), "%s/s.db-journal", to);
+	copy(file, copied);
+	assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
+static void a_journal_is_named(void **state)
+{
+	char whole[150], folder[150], uri[300], why[1024], command[700];
+
+	(void)state;
+	(void)snprintf(whole, sizeof(whole), "%s/whole", top);
+	(void)snprintf(folder, sizeof(folder), "%s/broken-off", top);
+	(void)snprintf(uri, sizeof(uri), "sqlite:%s/s.db", folder);
+	make_archive(whole, "s.db", false);
+	break_off(whole, folder);
+	close_folder(folder);
+	assert_int_equal(read_as_nobody(uri, false, why, sizeof(why)), -1);
+	print_message("# %s\n", why);
+	assert_non_null(strstr(why, "s.db-journal' holds is to be undone first: copy both files"));
+	/* The way out. */
+	(void)snprintf(command, sizeof(command),
+		       "mkdir '%s/copy' && cp '%s'/s.db* '%s/copy' && chmod -R a+rwX '%s/copy'", top, folder,
+		       top, top);
+	assert_int_equal(system(command), 0);
+	(void)snprintf(uri, sizeof(uri), "sqlite:%s/copy/s.db", top);
+	assert_int_equal(read_as_nobody(uri, false, why, sizeof(why)), 2);
+}
+
 static void the_place_is_explained(void **state)
 {
 	char folder[150], uri[300], why[1024], path[300];
@@ -199,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(archives_are_read),
+		cmocka_unit_test(a_journal_is_named),
 		cmocka_unit_test(the_place_is_explained),
 	};
 
