@@ -65,6 +65,19 @@ static const struct {
 	{"PLATFORM", "RAPL_ENERGY_PSYS"},
 };
 
+/* Names of zones and of other tools; events that processors count have longer names. */
+static bool names_energy(const char *plain, bool of_pmu)
+{
+	static const char *const words[] = {"PKG", "PACKAGE", "PACKAGE_0", "DRAM", "RAM", "PSYS"};
+
+	if (strncmp(plain, "RAPL", 4) == 0 || strncmp(plain, "ENERGY", 6) == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(words) && !of_pmu; i++)
+		if (strcmp(plain, words[i]) == 0)
+			return true;
+	return !of_pmu && (strstr(plain, "RAPL") || strstr(plain, "ENERGY"));
+}
+
 const char *event_energy_slip(const char *name)
 {
 	char plain[64];
@@ -78,7 +91,7 @@ const char *event_energy_slip(const char *name)
 	for (; name[n] && name[n] != '/' && n + 1 < sizeof(plain); n++)
 		plain[n] = name[n] == '-' ? '_' : (char)toupper((unsigned char)name[n]);
 	plain[n] = '\0';
-	if (strncmp(plain, "RAPL", 4) != 0 && strncmp(plain, "ENERGY", 6) != 0)
+	if (!names_energy(plain, name[n] == '/'))
 		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(energy_words); i++)
 		if (strstr(plain, energy_words[i].word))

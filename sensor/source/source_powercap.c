@@ -22,8 +22,17 @@ static const struct energy_kind zones_of_powercap = {
 };
 
 /* Why there is no zone for any event: no tree, a hidden one, or one without these zones. */
-static int explain_none(const struct source_context *context, struct reason *why)
+static int explain_none(const struct source_context *context, const struct energy_file *files, int n,
+			struct reason *why)
 {
+	for (int i = 0; i < n; i++) {
+		if (!files[i].event)
+			continue;
+		reason_set(why, 0, "no zone in %s/class/powercap counts these events, but '%s' counts %s",
+			   context->sysfs_root, files[i].name, files[i].event);
+		reason_advise(why, "ask for -e %s", files[i].event);
+		return -ENOENT;
+	}
 	switch (powercap_look(context->sysfs_root)) {
 	case POWERCAP_HIDDEN:
 		reason_set(why, 0,
@@ -75,8 +84,10 @@ static int powercap_probe(struct source_context *context, const struct event_gro
 	int n = list_files(context, &files);
 	int r = energy_files_probe(context, &zones_of_powercap, request, files, n > 0 ? (unsigned)n : 0, why);
 
+	if (r < 0 && !why->text[0])
+		r = explain_none(context, files, n, why);
 	free(files);
-	return r < 0 && !why->text[0] ? explain_none(context, why) : r;
+	return r;
 }
 
 static int powercap_open(struct source_context *context, const struct event_group_request *request,

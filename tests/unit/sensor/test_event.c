@@ -374,6 +374,18 @@ static void test_energy_slips(void **state)
 		{"rapl::rapl_energy_cores", "RAPL_ENERGY_CORES"},
 		{"energy-gpu", "RAPL_ENERGY_GPU"},
 		{"Rapl-Energy-Psys", "RAPL_ENERGY_PSYS"},
+		{"PKG", "RAPL_ENERGY_PKG"},
+		{"package-0", "RAPL_ENERGY_PKG"},
+		{"package_energy", "RAPL_ENERGY_PKG"},
+		{"dram", "RAPL_ENERGY_DRAM"},
+		{"DRAM_ENERGY", "RAPL_ENERGY_DRAM"},
+		{"intel-rapl:0", "RAPL_ENERGY_PKG"},
+		/* What processors and other PMUs count. */
+		{"MEM_LOAD_L3_MISS_RETIRED:LOCAL_DRAM", NULL},
+		{"UNC_M_CAS_COUNT", NULL},
+		{"CORE_POWER:LVL0_TURBO_LICENSE", NULL},
+		{"power_core/energy-core/", NULL},
+		{"arm_energy_pmu/x/", NULL},
 	};
 
 	(void)state;

@@ -478,6 +478,25 @@ static void test_powercap_none(void **state)
 	assert_non_null(strstr(why.text, "--privileged"));
 }
 
+/* Zones, and none for what is asked: the driver is loaded, so the advice is another event. */
+static void test_powercap_other_event(void **state)
+{
+	static const char *const absent[] = {"RAPL_ENERGY_GPU", "RAPL_ENERGY_PSYS"};
+	struct reason why = {""};
+
+	(void)state;
+	make_zones();
+	for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
+		struct event_group_request request = {
+			.name = group_name, .events = (char **)&absent[i], .n_events = 1};
+
+		assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), -ENOENT);
+		print_message("# %s\n", why.text);
+		assert_null(strstr(why.text, "modprobe"));
+		assert_non_null(strstr(why.text, "Fix: ask for -e RAPL_ENERGY_PKG"));
+	}
+}
+
 static void test_zone_list(void **state)
 {
 	struct powercap_zone zones[8];
@@ -587,6 +606,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_powercap_stands_still, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_many_wraps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_probe_reads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_other_event, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_zone_list, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_estimate, set_up, tear_down),
