@@ -291,6 +291,8 @@ url=$server/$(url_encode "$database")/$(url_encode "$machine")
 
 if [ -n "$check" ]; then
 	request --max-time 20 "$url" 2>"$folder/curl" || code=000
+	# A page in answer to a request of the API: anybody's web server.
+	case $code in 200 | 404) case $(head -c 1 "$answer") in '<') code="$code, a page" ;; esac ;; esac
 	case $code in
 	200)
 		age=$(sed -n 's/.*"age": *\([0-9][0-9]*\).*/\1/p' "$answer")

@@ -116,14 +116,21 @@ static int perform(CURL *handle, const char *url, const char *token, struct answ
 			  answer->error[0] ? answer->error : curl_easy_strerror(code), hint_of(code));
 }
 
+#define FOREIGN "what answers at %s is no wattribute-server (HTTP %ld); another address: --server URL"
+
 /* The server's own sentence from an error answer. */
-static int explain(const struct answer *answer, struct reason *why)
+static int explain(const struct answer *answer, const char *url, struct reason *why)
 {
 	const char *body = answer->body ? answer->body : "";
 	json_t *json = json_loads(body, 0, NULL);
 	const char *text = json_string_value(json_object_get(json, "error"));
 	char line[512];
 
+	if (body[0] == '<') { /* a page in answer to a request of the API */
+		json_decref(json);
+		return reason_set(why, -EPROTO, FOREIGN, store_uri_display(url, line, sizeof(line)),
+				  answer->status);
+	}
 	text = text ? text : body;
 	(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\r\n"), text);
 	text_make_plain(line, '?');
@@ -150,11 +157,14 @@ int fetch_json(const char *url, const char *token, bool post, unsigned timeout_m
 	r = perform(handle, url, token, &answer, why);
 	curl_easy_cleanup(handle);
 	if (r == 0 && answer.status != 200) {
-		r = explain(&answer, why);
+		r = explain(&answer, url, why);
 	} else if (r == 0) {
 		*ret_json =
 			json_loadb(answer.body ? answer.body : "", answer.length, JSON_DECODE_ANY, &error);
-		if (!*ret_json)
+		if (!*ret_json && answer.length > 0 && answer.body[0] == '<')
+			r = reason_set(why, -EPROTO, FOREIGN, store_uri_display(url, shown, sizeof(shown)),
+				       answer.status);
+		else if (!*ret_json)
 			r = reason_set(why, -EPROTO, "the answer from %s is not JSON: %s",
 				       store_uri_display(url, shown, sizeof(shown)), error.text);
 	}

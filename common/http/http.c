@@ -139,8 +139,11 @@ static int listen_on(const struct http_options *options, int *ret_fd, struct rea
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &address.as.any, address.size) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		int err = errno;
-		return reason_set(why, -err, "cannot listen on %s port %u: %s%s", name, options->port,
-				  strerror(err), err == EADDRINUSE ? "; choose another port" : "");
+		return reason_set(
+			why, -err, "cannot listen on %s port %u: %s%s", name, options->port, strerror(err),
+			err == EADDRINUSE
+				? "; choose another port, or end what listens there (ss -ltnp shows it)"
+				: "");
 	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;
