@@ -3,7 +3,8 @@
 """GPUs of the kernel's DRM drivers as files: sysfs with meters, /proc/PID/fdinfo of processes that work on them.
 usage: drm.py DIR: below DIR/sys and DIR/proc, described by DIR/gpus, read again 20 times a second, until it is ended.
 Lines: "gpu DRIVER ADDRESS WATTS [hwmonN] [cap W] [gone] [suspended] [reset]", then "process PID FD CLIENT ENGINE BUSY
-CGROUP" of the GPU before it, BUSY being a part of its time (xe: of its cycles). A GPU's energy is its power times the time."""
+CGROUP" of the GPU before it, BUSY being a part of its time (xe: of its cycles). A GPU's energy is its power times the time.
+Where the machine stands still, the counters do as well: each such time is a line of DIR/drm-gaps."""
 import os
 import shutil
 import sys
@@ -69,6 +70,9 @@ def put_process(driver, address, words, seconds):
 while True:
     now = time.monotonic()
     seconds, before = now - before, now
+    if seconds > 0.25:
+        with open(f"{top}/drm-gaps", "a") as gaps:
+            gaps.write(f"{seconds:.3f}\n")
     index, driver, address = -1, "", ""
     try:
         lines = open(f"{top}/gpus").read().split("\n")
