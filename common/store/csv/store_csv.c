@@ -97,10 +97,13 @@ static enum store_result add_row(struct store *store, const struct report_value 
 	if (!file)
 		return refused ? STORE_DROP : STORE_RETRY;
 	if (!has_all_columns(file, values, n_values))
-		return store_fail(store, STORE_DROP,
-				  "'%s/%s.csv' was started with other events than those counted now; choose "
-				  "another directory",
-				  own->directory, file->name);
+		r = csv_file_widen(store, file, values, n_values);
+	if (r < 0)
+		return store_fail(
+			store, r == -E2BIG ? STORE_DROP : STORE_RETRY,
+			"'%s/%s.csv' has no columns for the events that are counted now, and cannot be "
+			"given any: %s; choose another directory",
+			own->directory, file->name, r == -E2BIG ? "too many" : strerror(-r));
 	r |= csv_put(&file->text, time, (size_t)snprintf(time, sizeof(time), "%" PRId64, report->time_ms));
 	r |= csv_put_text(&file->text, report->sensor, false);
 	r |= csv_put_text(&file->text, report->target, false);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state of a CSV store, for its files: store_csv.c (batches), store_csv_file.c (one file: header, rows,
- * appending as a whole) and store_csv_read.c.
+ * appending as a whole), store_csv_widen.c (more columns) and store_csv_read.c.
  */
 #pragma once
 
@@ -49,6 +49,9 @@ static inline struct csv_store *csv_store_of(const struct store *store)
  */
 struct csv_file *csv_file_get(struct store *store, const char *name, const char *fixed,
 			      const struct report_value *values, unsigned n_values, bool *ret_refused);
+/* Gives the file columns for the events that it has none for. 0; -E2BIG: too many; or a negative errno. */
+int csv_file_widen(struct store *store, struct csv_file *file, const struct report_value *values,
+		   unsigned n_values);
 /* Writes the rows of all files; on failure none of them remains. 0 or a negative errno. */
 int csv_files_flush(struct store *store);
 void csv_files_forget_rows(struct csv_store *own);
