@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Events that a CSV file has no column for, as after a change of the source or of the options: the file gets
- * more columns, which are empty in earlier rows. It is written anew beside the old one and takes its place.
+ * more columns, which are empty in earlier rows. A copy is written beside it and takes its place.
  * Called by store_csv.c.
  */
 #include "store/csv/store_csv.h"
