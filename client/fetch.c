@@ -83,6 +83,11 @@ static const char *hint_of(CURLcode code)
 		return "; check the name in --server URL";
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return "; if its authority is your own: CURL_CA_BUNDLE=FILE";
+	case CURLE_SSL_CONNECT_ERROR:
+		return "; does it speak TLS? If not: --server http://HOST:PORT";
+	case CURLE_GOT_NOTHING:
+	case CURLE_RECV_ERROR:
+		return "; does it speak TLS? Then: --server https://HOST:PORT";
 	default:
 		return "";
 	}

@@ -20,6 +20,7 @@
 
 #define RECAP_NAMES_MAX  27 /* the word compare and 26 runs */
 #define RECAP_RUNS_MAX   10000
+#define NO_SUCH_RUN      "no recap named %s found; 'wattribute recap' lists them, -m NAME chooses the machine"
 #define RECAP_TIMEOUT_MS 60000
 #define RECAP_NAMES_MS   5000 /* somebody has pressed TAB */
 
@@ -133,10 +134,13 @@ static int print_recap(const struct recap_options *options, const char *name, co
 		putchar('\n');
 		return CLIENT_EXIT_OK;
 	}
+	if (json_array_size(recaps) == 0 && !name)
+		return client_fail(
+			CLIENT_EXIT_FAILURE,
+			"no run of this machine is stored yet: tester.sh stores one, -m NAME chooses "
+			"another machine");
 	if (json_array_size(recaps) == 0)
-		return client_fail(CLIENT_EXIT_FAILURE,
-				   "no recap%s%s found; check the machine's name (-m NAME)",
-				   name ? " named " : "", name ? name : "");
+		return client_fail(CLIENT_EXIT_FAILURE, NO_SUCH_RUN, name);
 	if (name) {
 		recap_table_print_line(stdout, NULL);
 		recap_table_print_line(stdout, json_array_get(recaps, 0));
@@ -206,11 +210,7 @@ static int fetch_group(const struct recap_options *options, const char *name, st
 		r = compare_group_add(ret_group, json_array_get(recaps, i), phases[options->phase]);
 	json_decref(answer);
 	if (ret_group->n_runs == 0)
-		return client_fail(
-			CLIENT_EXIT_FAILURE,
-			"no recap named %s found; 'wattribute recap' lists them, -m NAME chooses the "
-			"machine",
-			name);
+		return client_fail(CLIENT_EXIT_FAILURE, NO_SUCH_RUN, name);
 	return CLIENT_EXIT_OK;
 }
 
