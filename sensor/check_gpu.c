@@ -148,7 +148,7 @@ static unsigned list_meters(const struct sensor_config *config, bool used, struc
 	for (unsigned i = 0; i < n; i++) {
 		const char *file = strrchr(meters[i].file, '/');
 
-		(void)snprintf(name, sizeof(name), "%u: %s", i, meters[i].address);
+		(void)snprintf(name, sizeof(name), "%u: %.*s", i, DRM_ADDRESS_MAX, meters[i].address);
 		reason_set(&text, 0, "drm: %s, %s%s",
 			   meters[i].power ? "its power over time" : "its counter of energy",
 			   file ? file + 1 : meters[i].file, used ? "" : "; not read, as NVIDIA's GPUs are");

@@ -106,6 +106,8 @@ struct collect {
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
 	ev_timer rescan, watchdog, discovery_pause, edge, keep;
+	struct choose_extent extent; /* the most counters of energy that there were */
+	unsigned n_wider_tries;
 	uint64_t better_ns,
 		better_wait_ns; /* when a better energy source is looked for, and how long after */
 	bool stopping;
@@ -165,6 +167,8 @@ struct encoder *collect_new_encoder(struct collect *collect);
 void collect_keep_energy(struct collect *collect);
 /* After a tick: from time to time, looks for a better source than the one in use. */
 void collect_better_energy(struct collect *collect);
+/* What energy there is now, before the sources are opened. */
+void collect_note_energy(struct collect *collect);
 /*
  * collect_cpus.c: CPUs that go offline and come back. look: before a tick's reading. take_back: after it.
  * take_new: after its reports.

@@ -2,10 +2,12 @@
 /*
  * Energy between the ticks and over the sensor's life: counters that wrap are read often enough, however long
  * a tick is, and a source that is better than the one in use is taken when it appears (a driver that is
- * loaded late). Called by the collect process.
+ * loaded late), or the same source with more counters (a package that is late). Called by the collect
+ * process.
  */
 #include "collect/collect.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -16,6 +18,7 @@
 #define KEEP_LONGEST_NS  (10 * CLOCK_NS_PER_S)
 #define BETTER_FIRST_NS  (5 * CLOCK_NS_PER_S)
 #define BETTER_LAST_NS   (60 * CLOCK_NS_PER_S)
+#define WIDER_TRIES      3 /* a counter that has just come may not be readable yet */
 
 static void on_keep(struct ev_loop *ev, ev_timer *timer, int events)
 {
@@ -87,20 +90,49 @@ static void replace(struct collect *collect, unsigned index, struct system_sourc
 	collect_keep_energy(collect);
 }
 
+void collect_note_energy(struct collect *collect)
+{
+	if (!collect->simulated)
+		choose_energy_extent(collect->config->sysfs_root, &collect->extent);
+}
+
+/* More counters than ever before: those of a package that was late, of a driver that was loaded late. */
+static bool has_grown(struct collect *collect)
+{
+	struct choose_extent now;
+	bool grown = false;
+
+	if (collect->simulated)
+		return false;
+	choose_energy_extent(collect->config->sysfs_root, &now);
+	for (size_t i = 0; i < ARRAY_SIZE(now.n); i++) {
+		grown |= now.n[i] > collect->extent.n[i];
+		if (now.n[i] > collect->extent.n[i])
+			collect->extent.n[i] = now.n[i];
+	}
+	if (grown)
+		collect->n_wider_tries = WIDER_TRIES;
+	return collect->n_wider_tries > 0 && collect->n_wider_tries-- > 0;
+}
+
 void collect_better_energy(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
 	const uint64_t now_ns = clock_monotonic_ns();
+	bool grown;
 
 	if (collect->better_ns == 0)
 		collect->better_wait_ns = BETTER_FIRST_NS / 2;
 	else if (now_ns < collect->better_ns)
 		return;
+	grown = collect->better_ns > 0 && has_grown(collect);
 	for (unsigned i = 0; collect->better_ns > 0 && i < collect->n_systems; i++) {
 		struct system_source *better =
 			choose_better(&collect->context, collect->requests[i],
 				      choose_energy_names[config->energy], collect->systems[i]);
 
+		if (!better && grown)
+			better = choose_wider(&collect->context, collect->requests[i], collect->systems[i]);
 		if (better)
 			replace(collect, i, better);
 	}

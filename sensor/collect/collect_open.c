@@ -345,8 +345,10 @@ static void open_gpus(struct collect *collect)
 
 static int open_sources(struct collect *collect)
 {
-	int r = open_systems(collect, false);
+	int r;
 
+	collect_note_energy(collect); /* before: what comes meanwhile is noticed later */
+	r = open_systems(collect, false);
 	if (r == 0)
 		r = open_activity(collect);
 	if (r == 0)

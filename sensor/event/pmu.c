@@ -268,6 +268,24 @@ bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *even
 	return nearest != NULL;
 }
 
+unsigned pmu_count_events(const char *sysfs_root, const char *pmu)
+{
+	char path[PATH_MAX];
+	unsigned n = 0;
+	DIR *dir;
+
+	if (!name_is_plain(pmu) || snprintf(path, sizeof(path), "%s/" PMU_DEVICES "/%s/events", sysfs_root,
+					    pmu) >= (int)sizeof(path))
+		return 0;
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	for (const struct dirent *entry; (entry = readdir(dir));)
+		n += !strchr(entry->d_name, '.');
+	(void)closedir(dir);
+	return n;
+}
+
 int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU_NAME_SIZE])
 {
 	char path[PATH_MAX], text[64];

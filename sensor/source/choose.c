@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "event/event.h"
+#include "event/pmu.h"
 #include "base/log.h"
 #include "machine/hwmon.h"
 #include "machine/powercap.h"
@@ -158,6 +159,47 @@ struct system_source *choose_better(struct source_context *context, const struct
 			   source->ops->name, current->ops->name);
 		return source;
 	}
+	return NULL;
+}
+
+void choose_energy_extent(const char *sysfs_root, struct choose_extent *ret_extent)
+{
+	struct powercap_zone *zones = calloc(POWERCAP_ZONES_MAX, sizeof(*zones));
+	struct hwmon_meter *meters = calloc(HWMON_METERS_MAX, sizeof(*meters));
+	struct choose_extent extent = {{0}};
+	struct pmu power = {0};
+	int n = zones ? powercap_list(sysfs_root, zones, POWERCAP_ZONES_MAX) : 0;
+
+	if (pmu_read(sysfs_root, "power", &power) == 0)
+		extent.n[0] = power.n_cpus + pmu_count_events(sysfs_root, "power");
+	extent.n[1] = n > 0 ? (unsigned)n : 0;
+	n = meters ? hwmon_list(sysfs_root, meters, HWMON_METERS_MAX) : 0;
+	extent.n[2] = n > 0 ? (unsigned)n : 0;
+	pmu_done(&power);
+	free(zones);
+	free(meters);
+	*ret_extent = extent;
+}
+
+struct system_source *choose_wider(struct source_context *context, const struct event_group_request *request,
+				   const struct system_source *current)
+{
+	const struct report_group *before = &current->group;
+	struct system_source *source;
+	struct choose_step step = {0};
+
+	if (context->simulated || !current->ops->energy)
+		return NULL;
+	source = try_system(current->ops, context, request, &step);
+	if (source && source->group.n_places >= before->n_places &&
+	    source->group.n_events >= before->n_events &&
+	    source->group.n_places + source->group.n_events > before->n_places + before->n_events) {
+		log_notice("source", 0, "group '%s': %s has more counters by now: %u events of %u sockets",
+			   request->name, source->ops->name, source->group.n_events, source->group.n_places);
+		return source;
+	}
+	if (source)
+		source->ops->close(source);
 	return NULL;
 }
 

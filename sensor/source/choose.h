@@ -40,6 +40,20 @@ struct system_source *choose_system(struct source_context *context, const struct
  */
 struct system_source *choose_better(struct source_context *context, const struct event_group_request *request,
 				    const char *wanted, const struct system_source *current);
+/*
+ * How many counters of energy the machine has, by its files: a package whose counters are made later, a
+ * driver that is loaded late. Numbers of different kinds are not to be compared.
+ */
+struct choose_extent {
+	unsigned n[3]; /* of the `power` PMU (events and CPUs), zones of powercap, meters of hwmon */
+};
+void choose_energy_extent(const char *sysfs_root, struct choose_extent *ret_extent);
+/*
+ * Opens the group's source again, if it then has more events or places than the present one; NULL: it has
+ * not, or it is none of energy.
+ */
+struct system_source *choose_wider(struct source_context *context, const struct event_group_request *request,
+				   const struct system_source *current);
 /* The same for the activity of all container groups together: bpf, perf, cpustat; or sim. */
 struct activity_source *choose_activity(struct source_context *context,
 					const struct event_group_request *requests, unsigned n_requests,

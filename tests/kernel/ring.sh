@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian kernels booted in QEMU without KVM, with a small root and a job of the tests. Knows nothing of what is tested.
 #   ring.sh names                                 the kernels: NAME SUITE, one a line
+#   ring.sh mirror                                the Debian mirror that is used
 #   ring.sh install                               QEMU 10 and cpio; status 3 and the reason where that cannot be had here
 #   ring.sh fetch NAME                            the kernel, from the cache or the archive: prints its path
 #   ring.sh root DIR PROGRAM...                   a root of this machine's programs and the libraries they are linked with
@@ -201,13 +202,14 @@ command=${1:-}
 [ $# = 0 ] || shift
 case $command in
 names) names ;;
+mirror) mirror ;;
 install) install_qemu ;;
 fetch) fetch "$@" ;;
 root) native_root "$@" ;;
 packages) package_root "$@" ;;
 boot) boot "$@" ;;
 *)
-	sed -n '3,13s/^# \{0,1\}//p' "$0" >&2
+	sed -n '3,14s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lint.inc"
 
 verdict "C files begin with the licence" "$(awk '
-	FNR == 1 && FILENAME ~ /^sensor\/(source\/bpf\/|priv\/count\.h)/ && /^\/\* SPDX-License-Identifier: / { next } # the kernel asks for its own
+	FNR == 1 && FILENAME ~ /^(sensor\/(source\/bpf\/|priv\/count\.h)|tests\/kernel\/power\/)/ && /^\/\* SPDX-License-Identifier: / { next } # the kernel asks for its own
 	FNR == 1 && $0 != "/* SPDX-License-Identifier: Apache-2.0 */" { print FILENAME }' $(c_files) $(test_files))"
 verdict "then a comment says what the file is for" "$(awk 'FNR == 2 && !/^\/\*/ { print FILENAME }' \
 	$(c_files) $(test_files))"

@@ -22,7 +22,8 @@ struct perf_unit {
 	unsigned group;
 	unsigned n_sharing; /* units of the same group on the same CPU, multiplexed */
 	unsigned n_events;
-	bool movable;   /* any CPU of the package counts the same */
+	char pmu[EVENT_PMU_NAME_SIZE]; /* of energy: whose type may change; "" for all others */
+	bool movable;                  /* any CPU of the package counts the same */
 	unsigned first; /* in the plan's attrs and columns, and in a slot's descriptors: the leader */
 };
 
@@ -50,4 +51,9 @@ int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
 		  const struct event_group_request *requests, unsigned n_requests,
 		  struct perf_plan **ret_plan);
+/*
+ * The unit's PMU as it is now: a driver that is loaded again may have another type, and its old one may be
+ * that of another driver. False: the PMU is not there, and nothing may be opened.
+ */
+bool perf_plan_renew(struct perf_plan *plan, unsigned unit, const char *sysfs_root);
 void perf_plan_free(struct perf_plan *plan);

@@ -8,10 +8,12 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "event/pmu.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <linux/perf_event.h>
@@ -25,6 +27,7 @@ struct unit_draft {
 	unsigned group;
 	unsigned n;
 	bool movable;
+	const char *pmu; /* of energy; "" where it is not one */
 	struct event_attr *attrs;
 	unsigned *columns;
 };
@@ -143,6 +146,7 @@ static int add_unit(const struct unit_draft *draft, unsigned from, unsigned n)
 							  .n_events = n,
 							  .movable = draft->movable,
 							  .first = plan->n_fds};
+	(void)snprintf(plan->units[plan->n_units - 1].pmu, EVENT_PMU_NAME_SIZE, "%s", draft->pmu);
 	plan->n_fds += n;
 	return 0;
 }
@@ -211,6 +215,7 @@ static void collect_class(struct unit_draft *draft, uint32_t class)
 	const struct plan_builder *builder = draft->builder;
 
 	draft->n = 0;
+	draft->pmu = "";
 	draft->movable = builder->kind != PERF_PLAN_CGROUPS;
 	for (unsigned pass = 0; pass < 2; pass++)
 		for (unsigned i = 0; i < builder->n_events; i++) {
@@ -227,6 +232,8 @@ static void collect_class(struct unit_draft *draft, uint32_t class)
 				/* The energy counter of a core covers this core only. */
 				draft->movable &= (box->shared || event->one_cpu) &&
 						  strcmp(box->pmu, "power_core") != 0;
+				if (builder->kind == PERF_PLAN_ENERGY)
+					draft->pmu = box->pmu;
 				draft->attrs[draft->n] = box->attr;
 				draft->columns[draft->n++] = i;
 			}
@@ -250,6 +257,21 @@ static int lay_out_group(struct unit_draft *draft)
 	for (unsigned i = before; i < plan->n_units; i++)
 		plan->units[i].n_sharing = plan->n_units - before;
 	return r;
+}
+
+bool perf_plan_renew(struct perf_plan *plan, unsigned unit, const char *sysfs_root)
+{
+	const struct perf_unit *own = &plan->units[unit];
+	struct pmu pmu = {0};
+
+	if (!own->pmu[0])
+		return true;
+	if (pmu_read(sysfs_root, own->pmu, &pmu) < 0)
+		return false;
+	for (unsigned i = 0; i < own->n_events; i++)
+		plan->attrs[own->first + i].type = pmu.type;
+	pmu_done(&pmu);
+	return true;
 }
 
 int perf_plan_lay_out(struct plan_builder *builder)

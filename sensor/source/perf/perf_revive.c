@@ -69,7 +69,8 @@ static void revive(struct perf_slots *slots, unsigned index, uint64_t now_ns)
 
 	uint64_t opened_ns;
 
-	if (open_somewhere(slots, index) < 0)
+	if (!perf_plan_renew(slots->plan, index, slots->context->sysfs_root) ||
+	    open_somewhere(slots, index) < 0)
 		return;
 	opened_ns = clock_monotonic_ns(); /* opening the others may take long on a busy machine */
 	for (unsigned number = 0; number < slots->n_slots; number++)

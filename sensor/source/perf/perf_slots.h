@@ -31,7 +31,7 @@ struct perf_pulse {
 
 struct perf_slots {
 	struct source_context *context;
-	const struct perf_plan *plan;
+	struct perf_plan *plan; /* of which only the types of PMUs change */
 	struct perf_slot *slots;
 	unsigned n_slots;
 	struct perf_pulse *pulses; /* [n_units]; NULL until the first slot is reserved */

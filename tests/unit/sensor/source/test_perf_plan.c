@@ -14,6 +14,7 @@
 #include "document/batch.h"
 #include "process/ipc.h"
 #include "base/log.h"
+#include "source/choose.h"
 #include "source/perf/perf_plan.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
@@ -216,6 +217,63 @@ static void test_one_cpu(void **state)
 	perf_plan_free(plan);
 }
 
+/* A driver that was loaded again has another type, and its old one may be that of another driver. */
+static void test_another_type(void **state)
+{
+	char *events[] = {pkg};
+	struct perf_plan *plan = plan_of(PERF_PLAN_ENERGY, true, events, 1);
+	char path[128];
+
+	(void)state;
+	assert_int_equal(plan->attrs[1].type, 20);
+	fake_pmu(&fixture.tree, "power", 23, "0,4");
+	assert_true(perf_plan_renew(plan, 1, fixture.tree.root));
+	assert_int_equal(plan->attrs[1].type, 23);
+	assert_int_equal(plan->attrs[1].config, 2);
+	(void)snprintf(path, sizeof(path), "%s/bus/event_source/devices/power/type", fixture.tree.root);
+	assert_int_equal(unlink(path), 0);
+	assert_false(
+		perf_plan_renew(plan, 1, fixture.tree.root)); /* it is not there now: nothing is opened */
+	perf_plan_free(plan);
+	events[0] = cpu_a; /* whose type the kernel fixes */
+	plan = plan_of(PERF_PLAN_SYSTEM, true, events, 1);
+	assert_true(perf_plan_renew(plan, 0, "/nonexistent"));
+	assert_int_equal(plan->attrs[0].type, 4);
+	perf_plan_free(plan);
+}
+
+/* Counters of a package that come after the start: the source is opened with them, and only then. */
+static void test_late_package(void **state)
+{
+	char *events[] = {pkg, dram};
+	struct event_group_request request = {.name = (char *)(uintptr_t) "rapl",
+					      .one_cpu_per_socket = true,
+					      .events = events,
+					      .n_events = 2};
+	struct choose_extent before, after;
+	struct system_source *source, *wider;
+	const unsigned budget = fixture.context.fd_budget;
+
+	(void)state;
+	fake_pmu(&fixture.tree, "power", 20, "0");
+	choose_energy_extent(fixture.tree.root, &before);
+	assert_int_equal(source_rapl.open(&fixture.context, &request, &source), 0);
+	assert_int_equal(source->group.n_places, 1);
+	assert_null(choose_wider(&fixture.context, &request, source));
+	fake_pmu(&fixture.tree, "power", 20, "0,4");
+	choose_energy_extent(fixture.tree.root, &after);
+	assert_true(after.n[0] > before.n[0]);
+	wider = choose_wider(&fixture.context, &request, source);
+	assert_non_null(wider);
+	assert_int_equal(wider->group.n_places, 2);
+	assert_int_equal(wider->group.places[1].package, 1);
+	assert_non_null(strstr(fixture.log, "has more counters by now: 1 events of 2 sockets"));
+	assert_null(choose_wider(&fixture.context, &request, wider));
+	source_rapl.close(source);
+	source_rapl.close(wider);
+	assert_int_equal(fixture.context.fd_budget, budget);
+}
+
 static void test_uncore_of_containers(void **state)
 {
 	char *events[] = {cas, cpu_b};
@@ -288,6 +346,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_more_events_than_counters, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_energy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_cpu, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_another_type, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_late_package, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_uncore_of_containers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hybrid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dead_counter, set_up, tear_down),
