@@ -238,6 +238,7 @@ accuracy:
 soak: all bench-programs $(BUILD)/tests/soak/fast_clock.so
 	@tests/bench/soak.sh $(MINUTES)
 	@tests/soak/twelve_hours.py --build $(BUILD) --skip 3.5 --churn 60 --markdown $(BUILD)/hours.md
+	@tests/soak/twelve_hours.py --build $(BUILD) --hours 6 --skip 1 --churn 120 --rate 60 --markdown $(BUILD)/hours-from-1.md
 	@tests/soak/faults.sh $(ROUNDS)
 
 # With PREFIX=/usr the programs read /etc/wattribute; elsewhere they do, too: SYSCONFDIR is where the examples go.
