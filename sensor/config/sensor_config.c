@@ -405,6 +405,33 @@ static int check_sources(const struct sensor_config *config, struct reason *why)
 	return reason_set(why, -EINVAL, "the source 'sim' needs a simulated machine; add --sim FILE");
 }
 
+/* The processes that open files below these folders do not stand where the sensor was started. */
+static int check_folders(const struct sensor_config *config, struct reason *why)
+{
+	const struct {
+		const char *option;
+		const struct config_list *list;
+	} roots[] = {
+		{"docker-root", &config->docker_roots},
+		{"podman-root", &config->podman_roots},
+		{"containerd-root", &config->containerd_roots},
+		{"pod-log-root", &config->pod_log_roots},
+	};
+	char here[512];
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
+		for (unsigned k = 0; k < roots[i].list->n_items; k++) {
+			const char *item = roots[i].list->items[k];
+
+			if (item[0] == '/' || item[0] == '\0')
+				continue;
+			return reason_set(
+				why, -EINVAL, "option '--%s': '%s' must be an absolute path, such as '%s/%s'",
+				roots[i].option, item, getcwd(here, sizeof(here)) ? here : "", item);
+		}
+	return 0;
+}
+
 static int settle_resctrl(struct sensor_config *config)
 {
 	if (config->resctrl_root && config->resctrl_root[0])
@@ -439,6 +466,8 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 		r = check_names(config, why);
 	if (r == 0)
 		r = check_sources(config, why);
+	if (r == 0)
+		r = check_folders(config, why);
 	if (r == 0)
 		r = config->state_dir || (config->state_dir = folder_state_default()) ? 0 : -ENOMEM;
 	if (r == 0)
