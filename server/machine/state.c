@@ -72,6 +72,8 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	bson_append_date_time(&document, "position", -1, machine->time_ms);
 	bson_append_double(&document, "interval", -1, machine->interval_s);
 	bson_append_int64(&document, "ticks", -1, (int64_t)machine->n.ticks);
+	if (machine->sequence.known && machine->sequence.time_ms == machine->time_ms)
+		bson_append_int64(&document, "seq", -1, (int64_t)machine->sequence.seq);
 	if (machine->calibrated_ms)
 		bson_append_date_time(&document, "calibrated", -1, machine->calibrated_ms);
 	add_totals(machine, &document);
@@ -163,6 +165,20 @@ static int64_t believe(struct machine *machine, int64_t position_ms, int64_t now
 	return now_ms - MACHINE_AHEAD_MS;
 }
 
+/* The number of the last tick, so that what is gone from the store until the next one is counted. */
+static void take_number(struct machine *machine, const bson_t *document)
+{
+	bson_iter_t iterator;
+
+	if (machine->doubted_ms != INT64_MIN || !bson_iter_init_find(&iterator, document, "seq") ||
+	    !BSON_ITER_HOLDS_INT64(&iterator) || bson_iter_int64(&iterator) <= 0)
+		return;
+	machine->sequence = (struct sequence){.known = true,
+					      .seq = (uint64_t)bson_iter_int64(&iterator),
+					      .time_ms = machine->time_ms,
+					      .interval_s = machine->interval_s};
+}
+
 static int take(struct machine *machine, const bson_t *document, int64_t now_ms, struct reason *why)
 {
 	double interval_s = 0;
@@ -182,6 +198,7 @@ static int take(struct machine *machine, const bson_t *document, int64_t now_ms,
 		return reason_set(why, -ENOMEM, "out of memory");
 	machine->resumed_ms = machine->time_ms = believe(machine, bson_iter_date_time(&iterator), now_ms);
 	machine->interval_s = interval_s > 0 && interval_s < 1e6 ? interval_s : 0;
+	take_number(machine, document);
 	join_set_position(machine->join, machine->time_ms);
 	tick_maker_set_position(machine->maker, machine->time_ms, machine->interval_s);
 	return take_model(machine, document, why);

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 static double said_s = 1; /* length of a tick, as its report says */
+static bool says_seq;     /* and its number */
 static struct server_config config;
 
 static int setup_config(void **state)
@@ -34,12 +35,15 @@ static int setup_config(void **state)
 /* A document of a tick; `target` "all" carries the energy. */
 static void feed(struct machine *machine, unsigned tick, const char *target, double cycles)
 {
-	char text[1024], metadata[80];
+	char text[1024], metadata[80], seq[30] = "";
 	enum join_fed fed;
 	bson_t document;
 	int length;
 
-	(void)snprintf(metadata, sizeof(metadata), ",\"metadata\":{\"interval\":%.3f,\"targets\":2}", said_s);
+	if (says_seq)
+		(void)snprintf(seq, sizeof(seq), ",\"seq\":%u", tick + 1);
+	(void)snprintf(metadata, sizeof(metadata), ",\"metadata\":{\"interval\":%.3f,\"targets\":2%s}",
+		       said_s, seq);
 	length = snprintf(
 		text, sizeof(text),
 		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%u\"}},\"sensor\":\"n1\",\"target\":\"%s\","
@@ -150,6 +154,43 @@ static void state_goes_on(void **state)
 	batch_done(&states);
 	machine_free(whole);
 	machine_free(second);
+}
+
+/* Ticks that are gone from the store before a server that was away has read them are counted as such. */
+static void skipped_across_a_restart(void **state)
+{
+	struct machine *first = machine_new(&config, "n1", "sensorn1");
+	struct machine *second = machine_new(&config, "n1", "sensorn1");
+	struct machine *third = machine_new(&config, "n1", "sensorn1");
+	struct machine *fourth = machine_new(&config, "n1", "sensorn1");
+	struct batch states = {0};
+	struct reason why = {""};
+
+	(void)state;
+	says_seq = true;
+	feed_ticks(first, 0, 20);
+	assert_int_equal(state_add(&states, first, 5), 0);
+	assert_int_equal(state_load(second, &states, 0, &why), 1);
+	feed_ticks(second, 20, 25);
+	assert_int_equal(second->n.skipped, 0);
+	assert_int_equal(state_load(third, &states, 0, &why), 1);
+	feed_ticks(third, 32, 40);
+	assert_int_equal(third->n.skipped, 12);
+	/* Where the last tick had no number, nothing can be said. */
+	says_seq = false;
+	batch_clear(&states);
+	feed_ticks(first, 20, 25);
+	assert_int_equal(state_add(&states, first, 5), 0);
+	says_seq = true;
+	assert_int_equal(state_load(fourth, &states, 0, &why), 1);
+	feed_ticks(fourth, 30, 35);
+	assert_int_equal(fourth->n.skipped, 0);
+	says_seq = false;
+	batch_done(&states);
+	machine_free(fourth);
+	machine_free(first);
+	machine_free(second);
+	machine_free(third);
 }
 
 /* The calibration of `from`, as the client stores it; dated `time_ms`. */
@@ -369,6 +410,7 @@ int main(void)
 		cmocka_unit_test(bad_documents_are_counted),
 		cmocka_unit_test(missing_reports_are_counted),
 		cmocka_unit_test(state_goes_on),
+		cmocka_unit_test(skipped_across_a_restart),
 		cmocka_unit_test(a_calibration_is_used_and_named),
 		cmocka_unit_test(foreign_state_is_refused),
 		cmocka_unit_test(odd_ticks_do_not_change_the_usual_length),
