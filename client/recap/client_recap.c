@@ -22,7 +22,7 @@
 #define RECAP_RUNS_MAX   10000
 #define NO_SUCH_RUN      "no recap named %s found; 'wattribute recap' lists them, -m NAME chooses the machine"
 #define RECAP_TIMEOUT_MS 60000
-#define RECAP_NAMES_MS   5000 /* somebody has pressed TAB */
+#define RECAP_NAMES_MS   10000 /* somebody has pressed TAB */
 
 struct recap_options {
 	char *server;
