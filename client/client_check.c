@@ -4,6 +4,7 @@
  * why, and how to fix it, as the sensor words it. Knows no counter itself.
  */
 #include "client.h"
+#include "base/text_fold.h"
 #include "base/cleanup.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define CHECK_INDENT     11 /* of the second line of an entry */
 #define CHECK_OUTPUT_MAX (1024 * 1024)
 
 struct check_options {
@@ -112,7 +114,10 @@ static int check_machine(char *const *arguments)
 		return CLIENT_EXIT_USAGE; /* the sensor has said what is wrong with its options */
 	if (!*text)
 		return client_fail(CLIENT_EXIT_FAILURE, "%s --check-machine gave no answer", arguments[0]);
-	fputs(text, stdout);
+	if (*text == '{')
+		fputs(text, stdout);
+	else
+		text_fold_print(stdout, text, CHECK_INDENT);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : CLIENT_EXIT_FAILURE;
 }
 
