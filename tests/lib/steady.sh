@@ -4,6 +4,9 @@
 # experiment may be made again.
 #
 #   wait_ticks REPORTS N          until N more ticks are in REPORTS (JSON lines); the first of them may have begun before
+#   steady_watch                  from now on: notes each time for which the machine stood still
+#   steadily COMMAND...           runs it; where it fails and the machine stood still meanwhile, it is made again, up to three
+#                                 times in all; $steady_try is the number of the try
 #   steady_begin FILE             notes the processors' times
 #   steady_stolen FILE            seconds that other guests took since then, for each second that was worked
 #   steady_was FILE REPORTS       0 when less than a hundredth was stolen and no two ticks of REPORTS (JSON lines) are further
@@ -14,6 +17,34 @@ wait_ticks() {
 	wait_for "$((5 + 2 * $2))" ticks_are "$1" "$steady_until"
 }
 ticks_are() { [ "$(grep -s -c '"target":"all"' "$1")" -ge "$2" ]; }
+
+# A process that does nothing but sleep shortly is late when nothing runs.
+steady_watch() {
+	steady_gaps=$TAP_DIR/steady-gaps
+	: >"$steady_gaps"
+	python3 - "$steady_gaps" <<-'PY' &
+		import os, sys, time
+		last = time.monotonic()
+		while os.getppid() > 1:
+		    time.sleep(0.05)
+		    now, gap = time.monotonic(), time.monotonic() - last
+		    last = now
+		    if gap > 0.3:
+		        with open(sys.argv[1], "a", encoding="ascii") as gaps:
+		            gaps.write(f"{gap:.2f}\n")
+	PY
+	on_exit "kill $!"
+}
+steadily() {
+	for steady_try in 1 2 3; do
+		steady_before=$(wc -l <"$steady_gaps")
+		"$@" && return 0
+		sleep 0.2 # the watch may be the last one to go on
+		[ "$(wc -l <"$steady_gaps")" -gt "$steady_before" ] || return 1
+		note "try $steady_try: the machine stood still for $(tail -n +$((steady_before + 1)) "$steady_gaps" | paste -s -d ' ') s"
+	done
+	return 1
+}
 
 steady_begin() { head -n 1 /proc/stat >"$1"; }
 steady_stolen() {
