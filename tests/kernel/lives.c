@@ -6,6 +6,7 @@
  * TIME: nanoseconds by the scheduler's own account of the cgroup, which leaves interrupts out and has the
  * ends of processes, of which their parents are not told; the line "irq" has those of all CPUs. TASKS: how
  * many ended, whose last switch is not in SWITCHES. They stay until `lives FOLDER 0`, which removes them.
+ * LIVES_GO=FILE: the loads are there, and begin when the file is: for a source that does not hear of births.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,12 +14,14 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -30,8 +33,13 @@
 #define NEST "c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff"
 
 static const char *folder;
-static double begin, until;
-static bool late; /* the source comes late: time counts from `begin` on, not from birth */
+static struct plan {
+	double begin, until; /* of the long loads */
+} * plan;
+static bool wait_for_begin = true;
+static int let_go[2]; /* a byte for each of them */
+static double until;
+static bool late; /* the source comes late: time counts from the beginning on, not from birth */
 static struct shared {
 	long n_tasks;      /* that end */
 	int64_t before_ns; /* the cgroup's time that is not to be judged */
@@ -274,6 +282,31 @@ struct life {
 	const struct shared *shared;
 };
 
+/* In one go, without looking again and again: a source that comes late would miss those switches. */
+static void wait_and_plan(void)
+{
+	char byte;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (read(let_go[0], &byte, 1) != 1)
+		_exit(5);
+	while (now_s() < plan->begin)
+		nap((long)((plan->begin - now_s()) * 1e6) + 1000);
+	until = plan->until;
+}
+
+/* Now, or when the file is there; a moment later, so that all of them begin together. */
+static void let_begin(const char *go, double seconds)
+{
+	while (go && access(go, F_OK) < 0)
+		nap(50000);
+	plan->begin = now_s() + (go ? 0.5 : 2);
+	plan->until = plan->begin + seconds;
+	for (size_t i = 0; i < N_LOADS; i++)
+		if (write(let_go[1], "", 1) != 1)
+			exit(1);
+}
+
 /* Runs in the cgroup, tells what it had counted before. Forked children's counts are added to their parent's.
  */
 static struct life start(const char *name, void (*run)(int), int number)
@@ -289,15 +322,16 @@ static struct life start(const char *name, void (*run)(int), int number)
 	if (pid == 0) {
 		struct counts counts;
 
-		/* The first call faults its pages in: before it moves. */
+		/* The first of each faults pages in: before it moves. */
+		until = now_s();
+		nap(1);
 		counts = counts_now();
 		join(name, getpid());
 		counts = counts_now();
 		if (write(before[1], &counts, sizeof(counts)) != sizeof(counts))
 			_exit(1);
-		/* In one go: a source that comes late is not to miss switches of the waiting. */
-		while (now_s() < begin)
-			nap((long)((begin - now_s()) * 1e6) + 1000);
+		if (wait_for_begin)
+			wait_and_plan();
 		if (late)
 			shared->before_ns = time_of(name);
 		run(number);
@@ -425,16 +459,18 @@ int main(int argc, char **argv)
 	irq_ns = interrupts_ns();
 	/* A source that does not hear of births has time to open its events. */
 	late = getenv("LIVES_LATE") != NULL;
-	begin = now_s() + (getenv("LIVES_WAIT") ? strtod(getenv("LIVES_WAIT"), NULL) : 2);
-	until = begin + strtod(argv[2], NULL);
-	if (pipe(ping) < 0 || pipe(pong) < 0)
+	plan = mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (plan == MAP_FAILED)
+		return 1;
+	if (pipe(ping) < 0 || pipe(pong) < 0 || pipe(let_go) < 0)
 		return 1;
 	make(NEST);
 	for (size_t i = 0; i < N_LOADS; i++) {
 		make(loads[i].name);
 		lives[i] = start(loads[i].name, loads[i].run, loads[i].number);
 	}
-	begin = 0;
+	let_begin(getenv("LIVES_GO"), strtod(argv[2], NULL));
+	wait_for_begin = false;
 	brief_lives();
 	a_move();
 	for (size_t i = 0; i < N_LOADS; i++)

@@ -128,6 +128,7 @@ base_of_root() {
 		busybox mount -t tmpfs none /tmp
 		busybox mount -t tmpfs none /run
 		busybox ip link set lo up
+		echo "ring: the job begins"
 		sh /job
 		echo "ring: the job ended with status $?"
 		busybox poweroff -f
