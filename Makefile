@@ -85,7 +85,7 @@ help:
 ## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
 ## make bench      cost by number of containers, beside the peers
 ## make accuracy   error of every formula on every simulated scenario
-## make soak       half an hour of churn; 12 hours of ticks by a fast clock; then faults of all kinds (root; ROUNDS=20)
+## make soak       half an hour of churn; 12 hours of ticks by a fast clock; then faults of all kinds and power cuts (root; ROUNDS=20)
 ## make sbom       a bill of materials of the programs, SPDX (scripts/sbom.sh --image IMAGE: of an image)
 ## make install    programs, man pages, units and examples of settings under $(DESTDIR)$(PREFIX) and $(DESTDIR)$(SYSCONFDIR)
 ## make uninstall  removes them, but no settings and no data

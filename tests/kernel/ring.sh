@@ -5,6 +5,7 @@
 #   ring.sh mirror                                the Debian mirror that is used
 #   ring.sh install                               QEMU 10 and cpio; status 3 and the reason where that cannot be had here
 #   ring.sh fetch NAME                            the kernel, from the cache or the archive: prints its path
+#   ring.sh modules NAME                          disk, file system and their like of a kernel whose modules are not packed: prints their folder
 #   ring.sh root DIR PROGRAM...                   a root of this machine's programs and the libraries they are linked with
 #   ring.sh packages ARCH DIR PACKAGE...          a root (and, with -dev packages, a sysroot) of Debian packages for ARCH
 #   ring.sh boot NAME DIR [OVERLAY]               runs OVERLAY's /job under the kernel and prints the console; the status is the job's
@@ -113,6 +114,28 @@ fetch() {
 	echo "$cache/$name"
 }
 
+# Of the package that the kernel is of, kept beside it.
+modules() {
+	local name=$1 arch=${1##*-} version work
+	fetch "$name" >/dev/null
+	version=$(cat "$cache/$name.version")
+	if [ ! -d "$cache/$name.modules" ]; then
+		[ -z "$scratch" ] || rm -rf "$scratch"
+		work=$(mktemp -d "$cache/fetch.XXXXXX")
+		scratch=$work
+		apt_below "$work" "$(suite_of "$name")"
+		apt_options+=(-o APT::Architectures="$arch" -o APT::Architecture="$arch")
+		apt-get "${apt_options[@]}" update -qq >"$work/log" 2>&1 || die 3 "the list of packages cannot be fetched: $(tail -n 1 "$work/log")"
+		(cd "$work" && apt-get "${apt_options[@]}" download "linux-image-$version" >>log 2>&1) ||
+			die 3 "the archive has no linux-image-$version any more: remove $cache/$name, and a newer kernel is fetched"
+		mkdir "$work/root"
+		dpkg-deb --fsys-tarfile "$work"/linux-image-*.deb | tar -x -C "$work/root" --wildcards './lib/modules/*/kernel/fs/*' \
+			'./lib/modules/*/kernel/drivers/virtio/*' './lib/modules/*/kernel/drivers/block/*' './lib/modules/*/kernel/crypto/*' './lib/modules/*/kernel/lib/*'
+		mv "$work/root" "$cache/$name.modules"
+	fi
+	echo "$cache/$name.modules"
+}
+
 # What every guest has: users, mount points, and an init that mounts, runs /job and powers off.
 base_of_root() {
 	local dir=$1 folder
@@ -206,6 +229,7 @@ names) names ;;
 mirror) mirror ;;
 install) install_qemu ;;
 fetch) fetch "$@" ;;
+modules) modules "$@" ;;
 root) native_root "$@" ;;
 packages) package_root "$@" ;;
 boot) boot "$@" ;;

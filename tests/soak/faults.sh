@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# All kinds of fault of faults.py, and the servers' takeovers in their long form. usage: tests/soak/faults.sh [ROUNDS]
+# All kinds of fault of faults.py, power cuts, and long forms of the fault ring's scripts. usage: tests/soak/faults.sh [ROUNDS]
 # Writes the table of docs/guarantees.md to build/faults.md.
 set -u
 . "$(dirname "$0")/../lib/tap.sh"
@@ -14,5 +14,11 @@ ok 'faults of all kinds' "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" 
 sed 's/^/# /' "$TAP_DIR/ok.out"
 for stores in sqlite mjs; do
 	ok "two servers on $stores: 50 kills and pauses" env WATTRIBUTE_ROUNDS=50 WATTRIBUTE_STORES=$stores "$TOP/tests/system/fault/375-fault-standby"
+done
+ok 'write and store are killed 200 times' env WATTRIBUTE_ROUNDS=200 "$TOP/tests/system/fault/530-fault-write-killed"
+for durable in '' --durable; do
+	# shellcheck disable=SC2086
+	ok "power cuts of a guest ${durable:-as usual}" "$PYTHON" "$TOP/tests/soak/power_cut.py" --build "$BUILD" --boots 10 --cuts 20 $durable
+	sed 's/^/# /' "$TAP_DIR/ok.out"
 done
 done_testing
