@@ -5,6 +5,7 @@
  * finds another generation when it continues: the store then refuses what it writes.
  */
 #include "db/db_lease.h"
+#include "base/bson_get.h"
 
 #include "base/clock.h"
 
@@ -82,12 +83,10 @@ static bool has_ended(const char *owner)
 static void name_owner(struct db_lease *lease, const bson_t *document)
 {
 	char host[65], place[100];
-	const char *about = "";
-	bson_iter_t iterator;
+	const char *about = bson_get_text(document, "about");
 	int pid;
 
-	if (bson_iter_init_find(&iterator, document, "about") && BSON_ITER_HOLDS_UTF8(&iterator))
-		about = bson_iter_utf8(&iterator, NULL);
+	about = about ? about : "";
 	if (owner_words(lease->other.owner, host, &pid, place))
 		(void)snprintf(lease->who, sizeof(lease->who), "process %d on %s (%.150s)", pid, host, about);
 	else
@@ -102,7 +101,6 @@ static enum store_result look(struct db_lease *lease, struct store *store, bool 
 	enum store_result result = store_get(store, LEASE_COLLECTION, LEASE_ID, &documents);
 	const uint8_t *data;
 	size_t offset = 0, length;
-	bson_iter_t iterator;
 	bson_t document;
 
 	*ret_released = true;
@@ -110,8 +108,7 @@ static enum store_result look(struct db_lease *lease, struct store *store, bool 
 		if (!store_claim_read(data, length, &found) || !bson_init_static(&document, data, length)) {
 			found.generation = -1;
 		} else {
-			*ret_released = bson_iter_init_find(&iterator, &document, "released") &&
-					BSON_ITER_HOLDS_BOOL(&iterator) && bson_iter_bool(&iterator);
+			*ret_released = bson_get_bool(&document, "released");
 			lease->other = found;
 			name_owner(lease, &document);
 		}

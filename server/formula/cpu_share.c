@@ -5,6 +5,7 @@
  * and as the yardstick for the others. Called through formula_ops; knows nothing of conservation.
  */
 #include "formula/formula.h"
+#include "base/bson_get.h"
 #include "base/array.h"
 #include "base/reason.h"
 
@@ -159,34 +160,23 @@ static int save(const void *opaque, bson_t *document)
 	return 0;
 }
 
-static int refuse(struct reason *why, const char *reason)
-{
-	return reason_set(why, -EINVAL, "state of formula share: %s; starting with an empty model", reason);
-}
-
 static int load(void *opaque, const bson_t *document, struct reason *why)
 {
 	struct share_formula *formula = opaque;
 	struct line lines[REPORT_SCOPES][TICK_SOCKETS_MAX];
-	const uint8_t *bytes = NULL;
-	bson_subtype_t subtype;
-	bson_iter_t it;
-	uint32_t length = 0;
+	uint32_t length;
+	const uint8_t *bytes = bson_get_binary(document, "lines", &length);
 
-	if (!bson_iter_init_find(&it, document, "formula") || !BSON_ITER_HOLDS_UTF8(&it) ||
-	    strcmp(bson_iter_utf8(&it, NULL), "share") != 0)
-		return refuse(why, "it is another formula's");
-	if (!bson_iter_init_find(&it, document, "version") || !BSON_ITER_HOLDS_INT32(&it) ||
-	    bson_iter_int32(&it) != STATE_VERSION)
-		return refuse(why, "unknown version");
-	if (bson_iter_init_find(&it, document, "lines") && BSON_ITER_HOLDS_BINARY(&it))
-		bson_iter_binary(&it, &subtype, &length, &bytes);
+	if (!bson_has_text(document, "formula", "share"))
+		return formula_refuse(why, "share", "it is another formula's");
+	if (bson_get_int32(document, "version", STATE_VERSION) != STATE_VERSION)
+		return formula_refuse(why, "share", "unknown version");
 	if (!bytes || length != sizeof(lines))
-		return refuse(why, "broken");
+		return formula_refuse(why, "share", "broken");
 	memcpy(lines, bytes, sizeof(lines));
 	for (size_t i = 0; i < REPORT_SCOPES * TICK_SOCKETS_MAX * LINE_DOUBLES; i++) {
 		if (!isfinite(((const double *)lines)[i]))
-			return refuse(why, "not a number");
+			return formula_refuse(why, "share", "not a number");
 	}
 	memcpy(formula->lines, lines, sizeof(lines));
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include "formula/formula.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #define FORMULA_ADDRESS(name) &formula_##name,
@@ -12,3 +13,9 @@
 
 const struct formula_ops *const formula_all[] = {FORMULA_LIST(FORMULA_ADDRESS) NULL};
 const char *const formula_names[] = {FORMULA_LIST(FORMULA_NAME) NULL};
+
+int formula_refuse(struct reason *why, const char *name, const char *reason)
+{
+	return reason_set(why, -EINVAL, "state of formula %s: %s; starting with an empty model", name,
+			  reason);
+}

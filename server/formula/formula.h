@@ -87,3 +87,5 @@ struct formula_ops {
 FORMULA_LIST(FORMULA_DECLARE)
 extern const struct formula_ops *const formula_all[]; /* NULL-ended, as are the names */
 extern const char *const formula_names[];
+/* For a formula that cannot load a state: -EINVAL, with the reason. */
+int formula_refuse(struct reason *why, const char *name, const char *reason);

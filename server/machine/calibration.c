@@ -3,6 +3,7 @@
  * Finds a machine's calibration among the stored states, and hands its model to the formula.
  */
 #include "machine/calibration.h"
+#include "base/bson_get.h"
 #include "document/collections.h"
 #include "document/stored_model.h"
 #include "base/log.h"
@@ -12,32 +13,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool has_text(const bson_t *document, const char *key, const char *wanted)
-{
-	bson_iter_t iterator;
-
-	return bson_iter_init_find(&iterator, document, key) && BSON_ITER_HOLDS_UTF8(&iterator) &&
-	       strcmp(bson_iter_utf8(&iterator, NULL), wanted) == 0;
-}
-
 bool calibration_find(struct machine *machine, const struct batch *documents, bson_t *ret_document)
 {
 	const struct formula_ops *ops = machine->config->ops;
 	const uint8_t *data;
 	size_t offset = 0, length;
-	bson_iter_t iterator;
 	char id[512];
 
 	(void)snprintf(id, sizeof(id), CALIBRATION_ID "%s", machine->name);
 	while (ops->calibrate && batch_next(documents, &offset, &data, &length) == 1) {
-		if (!bson_init_static(ret_document, data, length) || !has_text(ret_document, "_id", id) ||
-		    !has_text(ret_document, "formula", ops->name))
+		if (!bson_init_static(ret_document, data, length) ||
+		    !bson_has_text(ret_document, "_id", id) ||
+		    !bson_has_text(ret_document, "formula", ops->name))
 			continue;
-		if (!bson_iter_init_find(&iterator, ret_document, "timestamp") ||
-		    !BSON_ITER_HOLDS_DATE_TIME(&iterator))
-			continue;
-		machine->calibrated_ms = bson_iter_date_time(&iterator);
-		return true;
+		if (bson_get_date(ret_document, "timestamp", &machine->calibrated_ms))
+			return true;
 	}
 	return false;
 }

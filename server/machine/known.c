@@ -3,6 +3,7 @@
  * The table of known.h. Filled from time to time by server_known.c, read by the API and for quotas.
  */
 #include "machine/known.h"
+#include "base/bson_get.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -55,13 +56,11 @@ static int take_target(struct known_target *target, const bson_t *document)
 static int add_target(struct known *known, const bson_t *document)
 {
 	struct known_target *target;
-	bson_iter_t iterator;
-	const char *name;
+	const char *name = bson_get_text(document, "target");
 	size_t length;
 
-	if (!bson_iter_init_find(&iterator, document, "target") || !BSON_ITER_HOLDS_UTF8(&iterator))
+	if (!name)
 		return 0;
-	name = bson_iter_utf8(&iterator, NULL);
 	length = strlen(name);
 	HASH_FIND(hh, known->targets, name, length, target);
 	if (!target) {

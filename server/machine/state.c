@@ -5,6 +5,7 @@
  */
 #include "machine/state.h"
 #include "base/bson_driver.h"
+#include "base/bson_get.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/text.h"
@@ -86,34 +87,13 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	return r;
 }
 
-static bool has_id(const bson_t *document, const char *id)
-{
-	bson_iter_t iterator;
-
-	return bson_iter_init_find(&iterator, document, "_id") && BSON_ITER_HOLDS_UTF8(&iterator) &&
-	       strcmp(bson_iter_utf8(&iterator, NULL), id) == 0;
-}
-
-static int64_t date_of(const bson_t *document, const char *key)
-{
-	bson_iter_t iterator;
-
-	return bson_iter_init_find(&iterator, document, key) && BSON_ITER_HOLDS_DATE_TIME(&iterator)
-		       ? bson_iter_date_time(&iterator)
-		       : 0;
-}
-
 /* Is the _id of this kind? */
 static bool begins(const bson_t *document, const char *kind)
 {
+	const char *id = bson_get_text(document, "_id");
 	size_t length = strlen(kind);
-	bson_iter_t iterator;
-	const char *id;
 
-	if (!bson_iter_init_find(&iterator, document, "_id") || !BSON_ITER_HOLDS_UTF8(&iterator))
-		return false;
-	id = bson_iter_utf8(&iterator, NULL);
-	return strncmp(id, kind, length) == 0 && (kind[length - 1] == ':' || id[length] == ':');
+	return id && strncmp(id, kind, length) == 0 && (kind[length - 1] == ':' || id[length] == ':');
 }
 
 unsigned state_count(const struct batch *documents, const char *formula)
@@ -131,10 +111,12 @@ unsigned state_count(const struct batch *documents, const char *formula)
 
 static int take_model(struct machine *machine, const bson_t *document, struct reason *why)
 {
+	int64_t calibrated_ms = 0;
 	bson_t model;
 	int r;
 
-	if (date_of(document, "calibrated") != machine->calibrated_ms) {
+	(void)bson_get_date(document, "calibrated", &calibrated_ms);
+	if (calibrated_ms != machine->calibrated_ms) {
 		log_info("state", 0, "%s: the machine was calibrated since: the model starts from there",
 			 machine->name);
 		return machine_forget_model(machine);
@@ -181,22 +163,19 @@ static void take_number(struct machine *machine, const bson_t *document)
 
 static int take(struct machine *machine, const bson_t *document, int64_t now_ms, struct reason *why)
 {
-	double interval_s = 0;
-	bson_iter_t iterator;
+	double interval_s = bson_get_double(document, "interval");
+	const char *source = bson_get_text(document, "source");
+	int64_t position_ms;
 
-	if (!bson_iter_init_find(&iterator, document, "version") || !BSON_ITER_HOLDS_INT32(&iterator) ||
-	    bson_iter_int32(&iterator) != STATE_VERSION)
+	if (bson_get_int32(document, "version", STATE_VERSION) != STATE_VERSION)
 		return reason_set(why, -EINVAL, "the stored state has another version");
-	if (bson_iter_init_find(&iterator, document, "interval") && BSON_ITER_HOLDS_DOUBLE(&iterator))
-		interval_s = bson_iter_double(&iterator);
-	if (bson_iter_init_find(&iterator, document, "source") && BSON_ITER_HOLDS_UTF8(&iterator))
-		(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s",
-			       bson_iter_utf8(&iterator, NULL));
-	if (!bson_iter_init_find(&iterator, document, "position") || !BSON_ITER_HOLDS_DATE_TIME(&iterator))
+	if (source)
+		(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s", source);
+	if (!bson_get_date(document, "position", &position_ms))
 		return reason_set(why, -EINVAL, "the stored state has no position");
 	if (totals_load(&machine->totals, document) < 0)
 		return reason_set(why, -ENOMEM, "out of memory");
-	machine->resumed_ms = machine->time_ms = believe(machine, bson_iter_date_time(&iterator), now_ms);
+	machine->resumed_ms = machine->time_ms = believe(machine, position_ms, now_ms);
 	machine->interval_s = interval_s > 0 && interval_s < 1e6 ? interval_s : 0;
 	take_number(machine, document);
 	join_set_position(machine->join, machine->time_ms);
@@ -215,7 +194,7 @@ static int load_state(struct machine *machine, const struct batch *documents, in
 
 	make_id(machine, id, sizeof(id));
 	while (batch_next(documents, &offset, &data, &length) == 1) {
-		if (!bson_init_static(&document, data, length) || !has_id(&document, id))
+		if (!bson_init_static(&document, data, length) || !bson_has_text(&document, "_id", id))
 			continue;
 		r = take(machine, &document, now_ms, why);
 		return r < 0 ? r : 1;

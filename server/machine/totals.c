@@ -4,6 +4,7 @@
  * once per tick and by state.c.
  */
 #include "machine/totals.h"
+#include "base/bson_get.h"
 
 #include <errno.h>
 #include <math.h>
@@ -95,51 +96,33 @@ unsigned totals_save(const struct totals *totals, bson_t *array, unsigned index)
 	return index;
 }
 
-static bool take_number(const bson_iter_t *element, const char *key, int below, int *ret)
-{
-	bson_iter_t at;
-
-	if (!bson_iter_recurse(element, &at) || !bson_iter_find(&at, key) || !BSON_ITER_HOLDS_INT32(&at))
-		return false;
-	*ret = bson_iter_int32(&at);
-	return *ret >= 0 && *ret < below;
-}
-
 static bool take_element(const bson_iter_t *element, struct total_addition *ret)
 {
-	int kind, scope, package;
-	bson_iter_t at;
+	bson_t total;
+	int64_t kind, scope, package;
 
-	if (!BSON_ITER_HOLDS_DOCUMENT(element) || !take_number(element, "kind", TOTAL_KINDS, &kind) ||
-	    !take_number(element, "scope", REPORT_SCOPES_ALL, &scope) ||
-	    !take_number(element, "package", INT32_MAX, &package))
+	if (!bson_get_inner(element, &total))
 		return false;
+	kind = bson_get_int32(&total, "kind", TOTAL_KINDS - 1);
+	scope = bson_get_int32(&total, "scope", REPORT_SCOPES_ALL - 1);
+	package = bson_get_int32(&total, "package", INT32_MAX - 1);
 	*ret = (struct total_addition){.kind = (enum total_kind)kind,
 				       .scope = (enum report_scope)scope,
-				       .package = (unsigned)package};
-	if (!bson_iter_recurse(element, &at) || !bson_iter_find(&at, "name") || !BSON_ITER_HOLDS_UTF8(&at))
-		return false;
-	ret->name = bson_iter_utf8(&at, NULL);
-	if (!bson_iter_find(&at, "joules") || !BSON_ITER_HOLDS_DOUBLE(&at))
-		return false;
-	ret->total_j = bson_iter_double(&at);
-	if (!bson_iter_find(&at, "dynamic") || !BSON_ITER_HOLDS_DOUBLE(&at))
-		return false;
-	ret->dynamic_j = bson_iter_double(&at);
-	if (!bson_iter_find(&at, "created") || !BSON_ITER_HOLDS_DATE_TIME(&at))
-		return false;
-	ret->time_ms = bson_iter_date_time(&at);
-	return true;
+				       .package = (unsigned)package,
+				       .name = bson_get_text(&total, "name"),
+				       .total_j = bson_get_double(&total, "joules"),
+				       .dynamic_j = bson_get_double(&total, "dynamic")};
+	return kind >= 0 && scope >= 0 && package >= 0 && ret->name && !isnan(ret->total_j) &&
+	       !isnan(ret->dynamic_j) && bson_get_date(&total, "created", &ret->time_ms);
 }
 
 int totals_load(struct totals *totals, const bson_t *state)
 {
 	struct total_addition addition;
-	bson_iter_t array, element;
+	bson_iter_t element;
 	int r = 0;
 
-	if (!bson_iter_init_find(&array, state, "totals") || !BSON_ITER_HOLDS_ARRAY(&array) ||
-	    !bson_iter_recurse(&array, &element))
+	if (!bson_get_array(state, "totals", &element))
 		return 0;
 	while (r == 0 && bson_iter_next(&element))
 		if (take_element(&element, &addition))

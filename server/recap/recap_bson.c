@@ -4,6 +4,7 @@
  * spaces included, and its meaning (the whole machine's joules); our own figures stand beside.
  */
 #include "recap/recap_bson.h"
+#include "base/bson_get.h"
 
 #include "document/report_bson.h"
 
@@ -200,20 +201,9 @@ int recap_bson_write_request(bson_t *list, unsigned index, const struct recap_re
 
 static char *copy_string(const bson_t *document, const char *key)
 {
-	bson_iter_t iterator;
+	const char *text = bson_get_text(document, key);
 
-	if (!bson_iter_init_find(&iterator, document, key) || !BSON_ITER_HOLDS_UTF8(&iterator))
-		return strdup("");
-	return strdup(bson_iter_utf8(&iterator, NULL));
-}
-
-static double get_time(const bson_t *document, const char *key)
-{
-	bson_iter_t iterator;
-
-	if (!bson_iter_init_find(&iterator, document, key) || !BSON_ITER_HOLDS_DOUBLE(&iterator))
-		return NAN;
-	return bson_iter_double(&iterator);
+	return strdup(text ? text : "");
 }
 
 static int read_extras(const bson_t *document, struct recap_request *request)
@@ -240,24 +230,19 @@ int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *r
 {
 	struct recap_window *window = &ret_request->window;
 	bson_iter_t flag;
-	const uint8_t *data;
-	uint32_t length;
 	bson_t one;
 	int r = -EINVAL;
 
 	memset(ret_request, 0, sizeof(*ret_request));
-	if (!BSON_ITER_HOLDS_DOCUMENT(iterator))
-		return -EINVAL;
-	bson_iter_document(iterator, &length, &data);
-	if (!bson_init_static(&one, data, length))
+	if (!bson_get_inner(iterator, &one))
 		return -EINVAL;
 	ret_request->machine = copy_string(&one, "machine");
 	ret_request->name = copy_string(&one, "name");
 	ret_request->id = copy_string(&one, "id");
-	window->begin_ms = get_time(&one, "begin");
-	window->warmup_ms = get_time(&one, "beginwarmup");
-	window->execution_ms = get_time(&one, "beginexecution");
-	window->end_ms = get_time(&one, "end");
+	window->begin_ms = bson_get_double(&one, "begin");
+	window->warmup_ms = bson_get_double(&one, "beginwarmup");
+	window->execution_ms = bson_get_double(&one, "beginexecution");
+	window->end_ms = bson_get_double(&one, "end");
 	ret_request->whole_life = bson_iter_init_find(&flag, &one, "wholelife") && bson_iter_as_bool(&flag);
 	if (ret_request->machine && ret_request->name && ret_request->id &&
 	    window->begin_ms <= window->warmup_ms && window->warmup_ms <= window->execution_ms &&

@@ -7,6 +7,7 @@
  * once, those with a waiting client first, and the list is written by one request at a time.
  */
 #include "recap/recaps.h"
+#include "base/bson_get.h"
 
 #include "base/bson_driver.h"
 #include "base/clock.h"
@@ -388,15 +389,12 @@ void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *dat
 	entry->noted_data = data;
 }
 
-static void load_list(struct recaps *recaps, const bson_iter_t *list)
+static void load_list(struct recaps *recaps, bson_iter_t *each)
 {
 	struct recap_request request;
-	bson_iter_t each;
 
-	if (!bson_iter_recurse(list, &each))
-		return;
-	while (bson_iter_next(&each)) {
-		if (recap_bson_read_request(&each, &request) < 0)
+	while (bson_iter_next(each)) {
+		if (recap_bson_read_request(each, &request) < 0)
 			log_warning(RECAPS_TOKEN, 0, "a pending recap could not be restored");
 		else if (recaps_add(recaps, &request, NULL, NULL, NULL) < 0)
 			recap_request_done(&request);
@@ -407,16 +405,14 @@ void recaps_load(struct recaps *recaps, const struct batch *states)
 {
 	const uint8_t *data;
 	size_t offset = 0, length;
-	bson_iter_t iterator;
+	bson_iter_t list;
 	bson_t document;
 
 	while (batch_next(states, &offset, &data, &length) == 1) {
-		if (!bson_init_static(&document, data, length) ||
-		    !bson_iter_init_find(&iterator, &document, "_id") || !BSON_ITER_HOLDS_UTF8(&iterator) ||
-		    strcmp(bson_iter_utf8(&iterator, NULL), RECAPS_STATE_ID) != 0)
-			continue;
-		if (bson_iter_init_find(&iterator, &document, "list") && BSON_ITER_HOLDS_ARRAY(&iterator))
-			load_list(recaps, &iterator);
+		if (bson_init_static(&document, data, length) &&
+		    bson_has_text(&document, "_id", RECAPS_STATE_ID) &&
+		    bson_get_array(&document, "list", &list))
+			load_list(recaps, &list);
 	}
 }
 

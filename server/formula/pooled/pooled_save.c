@@ -5,6 +5,7 @@
  * continues as if nothing had happened. Foreign or older state is refused with a reason.
  */
 #include "formula/pooled/pooled.h"
+#include "base/bson_get.h"
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/reason.h"
@@ -347,46 +348,31 @@ int pooled_save(const struct pooled *pooled, bson_t *document)
 	return ok ? 0 : -ENOMEM;
 }
 
-static int refuse(struct reason *why, const char *reason)
-{
-	return reason_set(why, -EINVAL, "state of formula pooled: %s; starting with an empty model", reason);
-}
-
 /* Version, sockets and a copy of the numbers, aligned. */
 static int read_head(const bson_t *document, unsigned *ret_sockets, struct cursor *c, const char **ret_reason)
 {
-	const uint8_t *bytes = NULL;
-	bson_subtype_t subtype;
-	bson_iter_t it;
-	uint32_t length = 0;
-	int32_t sockets, version;
+	uint32_t length;
+	const uint8_t *bytes = bson_get_binary(document, "state", &length);
+	int64_t sockets = bson_get_int32(document, "sockets", TICK_SOCKETS_MAX);
+	int64_t version = bson_get_int32(document, "version", STATE_VERSION);
 
 	*ret_reason = "it is another formula's";
-	if (!bson_iter_init_find(&it, document, "formula") || !BSON_ITER_HOLDS_UTF8(&it) ||
-	    strcmp(bson_iter_utf8(&it, NULL), "pooled") != 0)
+	if (!bson_has_text(document, "formula", "pooled"))
 		return -EINVAL;
 	*ret_reason = "unknown version";
-	if (!bson_iter_init_find(&it, document, "version") || !BSON_ITER_HOLDS_INT32(&it) ||
-	    bson_iter_int32(&it) < STATE_OLDEST || bson_iter_int32(&it) > STATE_VERSION)
+	if (version < STATE_OLDEST)
 		return -EINVAL;
-	version = bson_iter_int32(&it);
 	*ret_reason = "number of sockets out of range";
-	if (!bson_iter_init_find(&it, document, "sockets") || !BSON_ITER_HOLDS_INT32(&it))
-		return -EINVAL;
-	sockets = bson_iter_int32(&it);
-	if (sockets < 0 || sockets > TICK_SOCKETS_MAX)
+	if (sockets < 0)
 		return -EINVAL;
 	*ret_sockets = (unsigned)sockets;
 	*ret_reason = "broken";
-	if (!bson_iter_init_find(&it, document, "state") || !BSON_ITER_HOLDS_BINARY(&it))
-		return -EINVAL;
-	bson_iter_binary(&it, &subtype, &length, &bytes);
 	if (!bytes || length > STATE_MOST || length % sizeof(double))
 		return -EINVAL;
 	*c = (struct cursor){.data = malloc(length + 1),
 			     .capacity = length / sizeof(double),
 			     .reading = true,
-			     .version = version};
+			     .version = (int32_t)version};
 	if (!c->data)
 		return -EINVAL;
 	memcpy(c->data, bytes, length);
@@ -421,7 +407,7 @@ int pooled_load(struct pooled *pooled, const bson_t *document, struct reason *wh
 	struct pooled swap;
 
 	if (read_head(document, &n_sockets, &c, &reason) < 0)
-		return refuse(why, reason);
+		return formula_refuse(why, "pooled", reason);
 	fresh = formula_pooled.make(NULL);
 	if (fresh && n_sockets > 0) {
 		fresh->n_packages = n_sockets;
@@ -436,7 +422,7 @@ int pooled_load(struct pooled *pooled, const bson_t *document, struct reason *wh
 	free(c.data);
 	if (!fresh || c.failed) {
 		formula_pooled.free(fresh);
-		return refuse(why, "broken");
+		return formula_refuse(why, "pooled", "broken");
 	}
 	fresh->taught = pooled->taught;
 	pooled->taught = NULL;

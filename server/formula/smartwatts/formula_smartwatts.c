@@ -7,6 +7,7 @@
  * names them.
  */
 #include "formula/formula.h"
+#include "base/bson_get.h"
 #include "base/array.h"
 #include "formula/smartwatts/layer.h"
 #include "base/bson_driver.h"
@@ -331,28 +332,12 @@ static int save(const void *opaque, bson_t *document)
 	return ok ? 0 : -ENOMEM;
 }
 
-static int64_t get_number(const bson_t *document, const char *name, int64_t most)
-{
-	bson_iter_t it;
-	int64_t value;
-
-	if (!bson_iter_init_find(&it, document, name) || !BSON_ITER_HOLDS_INT32(&it))
-		return -1;
-	value = bson_iter_int32(&it);
-	return value >= 0 && value <= most ? value : -1;
-}
-
 static bool get_doubles(const bson_t *document, const char *name, void *ret_values, size_t bytes)
 {
-	const uint8_t *data = NULL;
-	bson_subtype_t subtype;
-	uint32_t length = 0;
-	bson_iter_t it;
+	uint32_t length;
+	const uint8_t *data = bson_get_binary(document, name, &length);
 
-	if (!bson_iter_init_find(&it, document, name) || !BSON_ITER_HOLDS_BINARY(&it))
-		return false;
-	bson_iter_binary(&it, &subtype, &length, &data);
-	if (length != bytes)
+	if (!data || length != bytes)
 		return false;
 	memcpy(ret_values, data, bytes);
 	for (size_t i = 0; i < bytes / sizeof(double); i++) {
@@ -375,15 +360,15 @@ static bool is_model(const struct fit_model *model, const struct formula_config 
 static bool load_layer(struct smartwatts *smartwatts, const bson_t *document)
 {
 	const struct formula_config *config = &smartwatts->config;
-	int64_t scope = get_number(document, "scope", REPORT_SCOPES - 1), features;
-	int64_t socket = get_number(document, "socket", TICK_SOCKETS_MAX - 1);
-	int64_t index = get_number(document, "layer", SMARTWATTS_LAYERS - 1), samples, errors;
+	int64_t scope = bson_get_int32(document, "scope", REPORT_SCOPES - 1), features;
+	int64_t socket = bson_get_int32(document, "socket", TICK_SOCKETS_MAX - 1);
+	int64_t index = bson_get_int32(document, "layer", SMARTWATTS_LAYERS - 1), samples, errors;
 	struct layer *layer;
 	bson_iter_t it;
 
-	features = get_number(document, "features", FIT_FEATURES);
-	samples = get_number(document, "samples", config->learn_history);
-	errors = get_number(document, "errors", config->learn_error_window);
+	features = bson_get_int32(document, "features", FIT_FEATURES);
+	samples = bson_get_int32(document, "samples", config->learn_history);
+	errors = bson_get_int32(document, "errors", config->learn_error_window);
 	if (scope < 0 || socket < 0 || index < 0 || features < 1 || samples < 0 || errors < 0 ||
 	    smartwatts->layers[scope][socket][index])
 		return false;
@@ -403,44 +388,30 @@ static bool load_layer(struct smartwatts *smartwatts, const bson_t *document)
 
 static bool load_layers(struct smartwatts *smartwatts, const bson_t *document)
 {
-	bson_iter_t it, item;
+	bson_iter_t item;
+	bson_t child;
 
-	if (!bson_iter_init_find(&it, document, "layers") || !BSON_ITER_HOLDS_ARRAY(&it) ||
-	    !bson_iter_recurse(&it, &item))
+	if (!bson_get_array(document, "layers", &item))
 		return false;
 	while (bson_iter_next(&item)) {
-		const uint8_t *data;
-		uint32_t length;
-		bson_t child;
-		if (!BSON_ITER_HOLDS_DOCUMENT(&item))
-			return false;
-		bson_iter_document(&item, &length, &data);
-		if (!bson_init_static(&child, data, length) || !load_layer(smartwatts, &child))
+		if (!bson_get_inner(&item, &child) || !load_layer(smartwatts, &child))
 			return false;
 	}
 	return true;
 }
 
-static int refuse(struct reason *why, const char *reason)
-{
-	return reason_set(why, -EINVAL, "state of formula smartwatts: %s; starting with an empty model",
-			  reason);
-}
-
 static int load(void *opaque, const bson_t *document, struct reason *why)
 {
 	struct smartwatts *smartwatts = opaque, *fresh;
-	bson_iter_t it;
 	bool ok;
 
-	if (!bson_iter_init_find(&it, document, "formula") || !BSON_ITER_HOLDS_UTF8(&it) ||
-	    strcmp(bson_iter_utf8(&it, NULL), "smartwatts") != 0)
-		return refuse(why, "it is another formula's");
-	if (get_number(document, "version", STATE_VERSION) != STATE_VERSION)
-		return refuse(why, "unknown version");
-	if (get_number(document, "history", INT32_MAX) != smartwatts->config.learn_history ||
-	    get_number(document, "error_window", INT32_MAX) != smartwatts->config.learn_error_window)
-		return refuse(why, "other window sizes");
+	if (!bson_has_text(document, "formula", "smartwatts"))
+		return formula_refuse(why, "smartwatts", "it is another formula's");
+	if (bson_get_int32(document, "version", STATE_VERSION) != STATE_VERSION)
+		return formula_refuse(why, "smartwatts", "unknown version");
+	if (bson_get_int32(document, "history", INT32_MAX) != smartwatts->config.learn_history ||
+	    bson_get_int32(document, "error_window", INT32_MAX) != smartwatts->config.learn_error_window)
+		return formula_refuse(why, "smartwatts", "other window sizes");
 	fresh = formula_smartwatts.make(&smartwatts->config);
 	ok = fresh && load_layers(fresh, document);
 	if (ok) {
@@ -449,7 +420,7 @@ static int load(void *opaque, const bson_t *document, struct reason *why)
 		*fresh = swap;
 	}
 	formula_smartwatts.free(fresh);
-	return ok ? 0 : refuse(why, "broken");
+	return ok ? 0 : formula_refuse(why, "smartwatts", "broken");
 }
 
 const struct formula_ops formula_smartwatts = {
