@@ -42,7 +42,7 @@ static size_t document_length(const uint8_t *document, size_t left)
 	return length;
 }
 
-static int append_bytes(struct batch *batch, const uint8_t *bytes, size_t length, unsigned n_documents)
+int batch_add_bytes(struct batch *batch, const void *bytes, size_t length)
 {
 	int r = batch_reserve(batch, length);
 	if (r < 0)
@@ -50,25 +50,32 @@ static int append_bytes(struct batch *batch, const uint8_t *bytes, size_t length
 	if (length)
 		memcpy(batch->data + batch->length, bytes, length);
 	batch->length += length;
-	batch->n_documents += n_documents;
 	return 0;
+}
+
+static int append(struct batch *batch, const uint8_t *bytes, size_t length, unsigned n_documents)
+{
+	int r = batch_add_bytes(batch, bytes, length);
+
+	batch->n_documents += r < 0 ? 0 : n_documents;
+	return r;
 }
 
 int batch_append(struct batch *batch, const uint8_t *document, size_t length)
 {
 	if (length == 0 || document_length(document, length) != length)
 		return -EBADMSG;
-	return append_bytes(batch, document, length, 1);
+	return append(batch, document, length, 1);
 }
 
 int batch_append_batch(struct batch *batch, const struct batch *from)
 {
 	if (batch != from)
-		return append_bytes(batch, from->data, from->length, from->n_documents);
+		return append(batch, from->data, from->length, from->n_documents);
 	int r = batch_reserve(batch, batch->length); /* called first: the data may move */
 	if (r < 0)
 		return r;
-	return append_bytes(batch, batch->data, batch->length, batch->n_documents);
+	return append(batch, batch->data, batch->length, batch->n_documents);
 }
 
 void batch_clear(struct batch *batch)

@@ -31,11 +31,7 @@ struct printer {
 static void put(struct printer *printer, const char *text, size_t length)
 {
 	if (!printer->error)
-		printer->error = batch_reserve(printer->text, length);
-	if (printer->error)
-		return;
-	memcpy(printer->text->data + printer->text->length, text, length);
-	printer->text->length += length;
+		printer->error = batch_add_bytes(printer->text, text, length);
 }
 
 static void put_text(struct printer *printer, const char *text)

@@ -107,13 +107,7 @@ int csv_put_power(struct batch *text, enum csv_style style, const struct report_
 
 int csv_put(struct batch *text, const char *data, size_t length)
 {
-	int r = batch_reserve(text, length);
-
-	if (r < 0)
-		return r;
-	memcpy(text->data + text->length, data, length);
-	text->length += length;
-	return 0;
+	return batch_add_bytes(text, data, length);
 }
 
 int csv_put_text(struct batch *text, const char *field, bool first)

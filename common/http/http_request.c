@@ -276,12 +276,8 @@ static bool take_body(struct http_request *request, const char *data, size_t len
 		request->n_ignored += length;
 		return request->n_ignored <= request->http->options.body_max;
 	}
-	if (length > request->http->options.body_max - body->length || batch_reserve(body, length + 1) < 0) {
-		request->too_large = true;
-		return true;
-	}
-	memcpy(body->data + body->length, data, length);
-	body->length += length;
+	request->too_large = length > request->http->options.body_max - body->length ||
+			     batch_reserve(body, length + 1) < 0 || batch_add_bytes(body, data, length) < 0;
 	return true;
 }
 

@@ -73,13 +73,7 @@ const char *ipc_get_string(struct ipc_cursor *cursor)
 
 int ipc_put_u64(struct batch *buffer, uint64_t value)
 {
-	int r = batch_reserve(buffer, sizeof(value));
-
-	if (r < 0)
-		return r;
-	memcpy(buffer->data + buffer->length, &value, sizeof(value));
-	buffer->length += sizeof(value);
-	return 0;
+	return batch_add_bytes(buffer, &value, sizeof(value));
 }
 
 int ipc_put_i64(struct batch *buffer, int64_t value)
@@ -94,10 +88,7 @@ int ipc_put_bytes(struct batch *buffer, const void *data, size_t length)
 	if (r < 0)
 		return r;
 	(void)ipc_put_u64(buffer, length); /* there is room */
-	if (length)
-		memcpy(buffer->data + buffer->length, data, length);
-	buffer->length += length;
-	return 0;
+	return batch_add_bytes(buffer, data, length);
 }
 
 int ipc_put_string(struct batch *buffer, const char *value)

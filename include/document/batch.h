@@ -17,6 +17,8 @@ struct batch {
 
 /* Makes room for `more` bytes after the present end. 0 or -ENOMEM; a warm batch does not allocate. */
 int batch_reserve(struct batch *batch, size_t more);
+/* Appends bytes, whatever they are. 0 or -ENOMEM. */
+int batch_add_bytes(struct batch *batch, const void *bytes, size_t length);
 /* Appends one encoded BSON document (checked only for its length word). */
 int batch_append(struct batch *batch, const uint8_t *document, size_t length);
 /* Appends all documents of `from`. */

@@ -41,10 +41,8 @@ static int backlog_add(struct link_sender *sender, uint32_t type, const struct b
 	r = batch_reserve(backlog, sizeof(frame) + payload->length);
 	if (r < 0)
 		return r;
-	memcpy(backlog->data + backlog->length, &frame, sizeof(frame));
-	memcpy(backlog->data + backlog->length + sizeof(frame), payload->data, payload->length);
-	backlog->length += sizeof(frame) + payload->length;
-	return 0;
+	(void)batch_add_bytes(backlog, &frame, sizeof(frame)); /* there is room for both */
+	return batch_add_bytes(backlog, payload->data, payload->length);
 }
 
 int link_flush(struct link_sender *sender)

@@ -80,14 +80,7 @@ static bool wait_before_retry(struct db *db, int ms)
 
 static void add_name(void *data, const char *collection)
 {
-	struct batch *documents = data;
-
-	size_t length = strlen(collection) + 1;
-
-	if (batch_reserve(documents, length) < 0)
-		return;
-	memcpy(documents->data + documents->length, collection, length);
-	documents->length += length;
+	(void)batch_add_bytes(data, collection, strlen(collection) + 1);
 }
 
 static enum store_result try_store(struct db *db, const struct db_request *request)

@@ -65,8 +65,8 @@ struct db_client {
 	ev_timer patience; /* while answers are awaited */
 	uint64_t heard_ns; /* when the process last sent something, or waiting for it began */
 	bool away;         /* it has reported that the store is away */
-	bool silent;       /* Nothing more can be asked: reports this to the owner, once. */
-	bool lost;
+	bool silent;       /* for long, and the owner knows */
+	bool lost;         /* nothing more can be asked, and the owner knows */
 };
 
 /* Nothing more can be asked: tells the owner, once. */
@@ -82,16 +82,12 @@ static void fail(struct db_client *client, int error)
 }
 
 /* Adds documents of an answer; false when that has failed. */
-static bool add_name(struct db_client *client, const void *documents, size_t length)
+static bool add_documents(struct db_client *client, const void *documents, size_t length)
 {
-	if (batch_reserve(&client->documents, length) < 0) {
-		fail(client, -ENOMEM);
-		return false;
-	}
-	if (length)
-		memcpy(client->documents.data + client->documents.length, documents, length);
-	client->documents.length += length;
-	return true;
+	if (batch_add_bytes(&client->documents, documents, length) == 0)
+		return true;
+	fail(client, -ENOMEM);
+	return false;
 }
 
 /* Passes the answer to its requester; false if nobody waits for one. */
@@ -137,7 +133,7 @@ static void take_answer(struct db_client *client, const struct ipc_message *mess
 	for (; n_done > 0 && good; n_done--)
 		good = tell_waiting(client, DB_LINE_WRITINGS, &well);
 	if (good && answered != DB_ANSWERED_NOTHING) {
-		if (!add_name(client, rest, length))
+		if (!add_documents(client, rest, length))
 			return;
 		good = tell_waiting(client,
 				    answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
@@ -158,7 +154,7 @@ static void take_message(struct db_client *client, const struct ipc_message *mes
 
 	switch (message->type) {
 	case DB_PIECE:
-		(void)add_name(client, message->payload, message->length);
+		(void)add_documents(client, message->payload, message->length);
 		break;
 	case DB_DONE:
 		take_answer(client, message);

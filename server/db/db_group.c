@@ -33,11 +33,8 @@ int db_group_add(struct db_group *group, bool put, const char *collection, const
 	writing = &group->writings[group->n - 1];
 	if (writing->put != put || strcmp(writing->collection, collection) != 0)
 		return -EBADMSG;
-	if (batch_reserve(&group->data, length) < 0)
+	if (batch_add_bytes(&group->data, piece, length) < 0)
 		return -ENOMEM;
-	if (length)
-		memcpy(group->data.data + group->data.length, piece, length);
-	group->data.length += length;
 	writing->length += length;
 	group->open = !last;
 	return last;
