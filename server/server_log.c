@@ -14,11 +14,9 @@
 
 static void log_machine(const struct machine *machine, int64_t now_ms)
 {
-	struct formula_state state = {.error_w = NAN};
+	const struct formula_state state = machine_describe(machine, REPORT_SCOPE_CPU, 0);
 	char error[48] = "unknown", lag[48] = "no tick yet";
 
-	if (machine->config->ops->describe)
-		machine->config->ops->describe(machine->formula, REPORT_SCOPE_CPU, 0, &state);
 	if (isfinite(state.error_w))
 		(void)snprintf(error, sizeof(error), "%.2f W", state.error_w);
 	if (machine->time_ms != INT64_MIN)

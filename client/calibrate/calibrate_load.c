@@ -4,6 +4,7 @@
  * more memory than the caches hold. One process for each thread, ended by the parent or with it.
  */
 #include "calibrate/calibrate_load.h"
+#include "base/clock.h"
 #include "client.h"
 
 #include <errno.h>
@@ -169,11 +170,6 @@ int calibrate_loads_start(struct calibrate_loads *loads, const struct calibrate_
 	return 0;
 }
 
-static double seconds_of(const struct timeval *time)
-{
-	return (double)time->tv_sec + 1e-6 * (double)time->tv_usec;
-}
-
 double calibrate_loads_end(struct calibrate_loads *loads)
 {
 	struct rusage usage;
@@ -183,7 +179,7 @@ double calibrate_loads_end(struct calibrate_loads *loads)
 		(void)kill(-loads->pids[i], SIGKILL);
 	for (unsigned i = 0; i < loads->n; i++)
 		if (wait4(loads->pids[i], NULL, 0, &usage) == loads->pids[i])
-			used_s += seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime);
+			used_s += clock_cpu_s(&usage);
 	loads->n = 0;
 	return used_s;
 }

@@ -30,6 +30,12 @@ int64_t clock_realtime_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / (int64_t)CLOCK_NS_PER_MS;
 }
 
+double clock_cpu_s(const struct rusage *usage)
+{
+	return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
+	       1e-6 * (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+}
+
 void clock_replace(const struct clock_source *source)
 {
 	replacement = source;

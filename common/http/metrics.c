@@ -79,12 +79,8 @@ int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct 
 
 static void put(struct metrics_writer *writer, const char *bytes, size_t length)
 {
-	if (writer->failed || batch_reserve(&writer->text, length + 1) < 0) {
-		writer->failed = true;
-		return;
-	}
-	memcpy(writer->text.data + writer->text.length, bytes, length);
-	writer->text.length += length;
+	writer->failed = writer->failed || batch_reserve(&writer->text, length + 1) < 0 ||
+			 batch_add_bytes(&writer->text, bytes, length) < 0;
 }
 
 static void put_text(struct metrics_writer *writer, const char *text)
@@ -200,6 +196,13 @@ void metrics_counter(struct metrics_writer *writer, const char *const *labels, d
 	put_labels(writer, labels);
 	(void)snprintf(text, sizeof(text), "%.3f\n", created_s);
 	put_text(writer, text);
+}
+
+void metrics_one(struct metrics_writer *writer, enum metrics_type type, const char *name, const char *help,
+		 double value)
+{
+	metrics_family(writer, type, name, help);
+	metrics_sample(writer, NULL, value);
 }
 
 enum metrics_format metrics_accepted(const char *accept)

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/resource.h>
 
 #define CLOCK_NS_PER_S  UINT64_C(1000000000)
 #define CLOCK_NS_PER_MS UINT64_C(1000000)
@@ -19,5 +20,7 @@ struct clock_source {
 uint64_t clock_monotonic_ns(void);
 /* Milliseconds since the epoch, UTC. */
 int64_t clock_realtime_ms(void);
+/* CPU time of user and system together. */
+double clock_cpu_s(const struct rusage *usage);
 /* Replaces both clocks of this process; NULL restores the system's. The struct must outlive its use. */
 void clock_replace(const struct clock_source *source);

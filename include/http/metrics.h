@@ -35,6 +35,10 @@ void metrics_sample(struct metrics_writer *writer, const char *const *labels, do
 void metrics_counter(struct metrics_writer *writer, const char *const *labels, double value,
 		     double created_s);
 
+/* A family of one sample without labels. */
+void metrics_one(struct metrics_writer *writer, enum metrics_type type, const char *name, const char *help,
+		 double value);
+
 enum metrics_format { METRICS_TEXT, METRICS_OPEN };
 /* By the value of an Accept header; NULL: none was sent. */
 enum metrics_format metrics_accepted(const char *accept);

@@ -153,6 +153,16 @@ json_t *api_number(double value)
 	return isfinite(value) ? json_real(value) : json_null();
 }
 
+void api_set(json_t *object, const char *key, double value)
+{
+	(void)json_object_set_new(object, key, api_number(value));
+}
+
+double api_age_s(const struct machine *machine)
+{
+	return machine->time_ms == INT64_MIN ? NAN : (double)(clock_realtime_ms() - machine->time_ms) / 1000;
+}
+
 /* The part of the tree that a cgroup is in: "/system.slice/x.service" is in system.slice; "": unknown. */
 static json_t *slice_of(const char *cgroup)
 {

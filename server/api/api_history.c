@@ -87,7 +87,7 @@ static json_t *series_json(const struct history_job *job, const struct history_s
 	if (!value)
 		return NULL;
 	/* The energy of samples is not that of the range. */
-	(void)json_object_set_new(value, "energy_j", api_number(job->sampled ? NAN : series->total_j));
+	api_set(value, "energy_j", job->sampled ? NAN : series->total_j);
 	(void)json_object_set_new(value, "watts", watts_json(history, series->energy_j, covered_s));
 	(void)json_object_set_new(value, "dynamic", watts_json(history, series->dynamic_j, covered_s));
 	return value;
@@ -276,17 +276,10 @@ static struct history_job *job_new(struct api *api, const struct machine *machin
 void api_get_history(struct http_request *request, void *data)
 {
 	struct api *api = data;
-	const char *sensor = http_request_parameter(request, "sensor");
 	struct history_query query;
 	struct history_job *job;
-	struct machine *machine;
+	const struct machine *machine = api_find_parameter(api, request, "sensor", NULL);
 
-	if (!sensor || !sensor[0]) {
-		http_answer_error(request, 400,
-				  "sensor is missing: /api/history?sensor=NAME; see /api/sensors");
-		return;
-	}
-	machine = api_find_machine(api, request, NULL, sensor);
 	if (!machine || !take_query(request, &query))
 		return;
 	if (api->n_history_jobs >= JOBS_MAX) {

@@ -3,7 +3,6 @@
  * The present state, for the client and for pages: GET /api/latest and /api/sensors.
  */
 #include "api/api_private.h"
-#include "base/clock.h"
 
 #include <math.h>
 
@@ -28,7 +27,7 @@ static void set_scopes(json_t *value, const struct live_target *target)
 		const double watts = target ? LIVE_SUM(target, (int)scope, true, power_w) : NAN;
 
 		if (scope < REPORT_SCOPES || !isnan(watts))
-			(void)json_object_set_new(value, report_scope_names[scope], api_number(watts));
+			api_set(value, report_scope_names[scope], watts);
 	}
 }
 
@@ -45,13 +44,11 @@ static json_t *target_json(const struct machine *machine, const struct live_targ
 	if (!value)
 		return NULL;
 	set_scopes(value, present ? target : NULL);
-	(void)json_object_set_new(value, "dynamic",
-				  api_number(present ? LIVE_SUM(target, -1, true, dynamic_w) : NAN));
-	(void)json_object_set_new(value, "static",
-				  api_number(present ? LIVE_SUM(target, -1, true, static_w) : NAN));
-	(void)json_object_set_new(value, "sd", api_number(present ? sd_of(target) : NAN));
-	(void)json_object_set_new(value, "energy_j", api_number(energy_j > 0 ? energy_j : NAN));
-	(void)json_object_set_new(value, "age", api_number((double)(live->time_ms - target->last_ms) / 1000));
+	api_set(value, "dynamic", present ? LIVE_SUM(target, -1, true, dynamic_w) : NAN);
+	api_set(value, "static", present ? LIVE_SUM(target, -1, true, static_w) : NAN);
+	api_set(value, "sd", present ? sd_of(target) : NAN);
+	api_set(value, "energy_j", energy_j > 0 ? energy_j : NAN);
+	api_set(value, "age", (double)(live->time_ms - target->last_ms) / 1000);
 	api_describe(value, known);
 	return value;
 }
@@ -71,8 +68,7 @@ static json_t *errors_json(const struct live *live)
 	json_t *value = json_object();
 
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++)
-		(void)json_object_set_new(value, report_scope_names[scope],
-					  api_number(live_sum_errors(live, scope)));
+		api_set(value, report_scope_names[scope], live_sum_errors(live, scope));
 	return value;
 }
 
@@ -89,21 +85,16 @@ static json_t *targets_json(const struct machine *machine)
 
 static json_t *head_json(const struct machine *machine)
 {
-	struct formula_state state = {.error_w = NAN};
-	int64_t now_ms = clock_realtime_ms();
-	json_t *value;
-
-	if (machine->config->ops->describe)
-		machine->config->ops->describe(machine->formula, REPORT_SCOPE_CPU, 0, &state);
-	value = json_pack("{ss ss ss ss ss sI}", "sensor", machine->name, "energy_source",
-			  machine->energy_source, "activity_source", machine->activity_source, "formula",
-			  machine->config->ops->name, "model", state.text, "samples",
-			  (json_int_t)state.samples);
+	const struct formula_state state = machine_describe(machine, REPORT_SCOPE_CPU, 0);
+	json_t *value = json_pack("{ss ss ss ss ss sI}", "sensor", machine->name, "energy_source",
+				  machine->energy_source, "activity_source", machine->activity_source,
+				  "formula", machine->config->ops->name, "model", state.text, "samples",
+				  (json_int_t)state.samples);
 	if (!value)
 		return NULL;
 	(void)json_object_set_new(value, "timestamp", json_integer(machine->time_ms));
-	(void)json_object_set_new(value, "age", api_number((double)(now_ms - machine->time_ms) / 1000));
-	(void)json_object_set_new(value, "interval", api_number(machine->live.interval_s));
+	api_set(value, "age", api_age_s(machine));
+	api_set(value, "interval", machine->live.interval_s);
 	(void)json_object_set_new(value, "estimated", json_boolean(machine->live.estimated));
 	(void)json_object_set_new(value, "fitted", json_boolean(isfinite(state.error_w)));
 	(void)json_object_set_new(value, "measured",
@@ -152,20 +143,15 @@ void api_get_sensors(struct http_request *request, void *data)
 
 	for (const struct machine *machine = api->server->machines; machine; machine = machine->hh.next) {
 		bool any = machine->time_ms != INT64_MIN;
-		int64_t now_ms = clock_realtime_ms();
-		struct formula_state state = {.error_w = NAN};
-		json_t *value;
+		const struct formula_state state = machine_describe(machine, REPORT_SCOPE_CPU, 0);
+		json_t *value = json_pack("{ss ss ss ss so}", "sensor", machine->name, "collection",
+					  machine->reports, "formula", machine->config->ops->name, "model",
+					  state.text, "counts", counters_json(machine));
 
-		if (machine->config->ops->describe)
-			machine->config->ops->describe(machine->formula, REPORT_SCOPE_CPU, 0, &state);
-		value = json_pack("{ss ss ss ss so}", "sensor", machine->name, "collection", machine->reports,
-				  "formula", machine->config->ops->name, "model", state.text, "counts",
-				  counters_json(machine));
-		(void)json_object_set_new(value, "error", api_number(state.error_w));
+		api_set(value, "error", state.error_w);
 		(void)json_object_set_new(value, "timestamp",
 					  any ? json_integer(machine->time_ms) : json_null());
-		(void)json_object_set_new(value, "lag",
-					  api_number(any ? (double)(now_ms - machine->time_ms) / 1000 : NAN));
+		api_set(value, "lag", api_age_s(machine));
 		(void)json_array_append_new(sensors, value);
 	}
 	api_answer_json(request, 200, json_pack("{so}", "sensors", sensors));

@@ -89,22 +89,14 @@ static uint64_t number_parameter(struct http_request *request, const char *name)
 
 void api_get_live(struct http_request *request, void *data)
 {
-	const char *sensor = http_request_parameter(request, "sensor");
-	const struct machine *machine;
+	const struct machine *machine = api_find_parameter(data, request, "sensor", NULL);
 	const struct live *live;
 	const struct live_target *measured;
-	json_t *value, *scopes = json_array();
+	json_t *value, *scopes;
 
-	if (!sensor || !sensor[0]) {
-		http_answer_error(request, 400, "sensor is missing: /api/live?sensor=NAME; see /api/sensors");
-		json_decref(scopes);
+	if (!machine)
 		return;
-	}
-	machine = api_find_machine(data, request, NULL, sensor);
-	if (!machine) {
-		json_decref(scopes);
-		return;
-	}
+	scopes = json_array();
 	live = &machine->live;
 	for (int scope = 0; scope < n_shown(live); scope++)
 		(void)json_array_append_new(scopes, json_string(report_scope_names[scope]));

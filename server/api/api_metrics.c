@@ -4,6 +4,7 @@
  * own counters. docs/metrics.md is made from it (scripts/metrics-doc.sh).
  */
 #include "api/api_private.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "recap/recaps.h"
 
@@ -50,7 +51,7 @@ static const struct counter_family counter_families[] = {
 
 static void write_counters(struct metrics_writer *writer, const struct server *server)
 {
-	for (size_t i = 0; i < sizeof(counter_families) / sizeof(counter_families[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(counter_families); i++) {
 		const struct counter_family *family = &counter_families[i];
 
 		metrics_family(writer, METRICS_COUNTER, family->name, family->help);
@@ -74,8 +75,9 @@ static void write_models(struct metrics_writer *writer, const struct server *ser
 			       "Ticks that the model has learnt from.");
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		for (unsigned i = 0; i < machine->live.n_sockets * REPORT_SCOPES; i++) {
-			struct formula_state state = {.error_w = NAN};
 			unsigned socket = i / REPORT_SCOPES;
+			const struct formula_state state =
+				machine_describe(machine, (enum report_scope)(i % REPORT_SCOPES), socket);
 			char package[12];
 			const char *labels[] = {
 				"machine", machine->name, "scope",   report_scope_names[i % REPORT_SCOPES],
@@ -83,10 +85,6 @@ static void write_models(struct metrics_writer *writer, const struct server *ser
 				NULL};
 
 			(void)snprintf(package, sizeof(package), "%u", machine->live.packages[socket]);
-			if (machine->config->ops->describe)
-				machine->config->ops->describe(machine->formula,
-							       (enum report_scope)(i % REPORT_SCOPES), socket,
-							       &state);
 			if (!error)
 				metrics_sample(writer, labels, (double)state.samples);
 			else if (isfinite(state.error_w))
@@ -135,49 +133,42 @@ static void write_lost_time(struct metrics_writer *writer, const struct server *
 	}
 }
 
-static void write_one(struct metrics_writer *writer, enum metrics_type type, const char *name,
-		      const char *help, double value)
-{
-	metrics_family(writer, type, name, help);
-	metrics_sample(writer, NULL, value);
-}
-
 static void write_store(struct metrics_writer *writer, const struct server *server)
 {
 	const struct store_statistics *statistics = db_client_statistics(server->output);
 	const struct input_statistics *input = input_get_statistics(server->input);
 	const struct recaps_statistics *recaps = recaps_get_statistics(server->recaps);
 
-	write_one(writer, METRICS_COUNTER, "wattribute_store_written_total", "Documents stored.",
-		  (double)statistics->appended);
-	write_one(writer, METRICS_COUNTER, "wattribute_store_duplicates_total",
-		  "Documents that were already stored.", (double)statistics->duplicates);
-	write_one(writer, METRICS_COUNTER, "wattribute_store_dropped_total",
-		  "Documents that the store refused for good.", (double)statistics->dropped);
-	write_one(writer, METRICS_GAUGE, "wattribute_store_queue_bytes", "Bytes waiting to be written.",
-		  (double)db_client_queued_bytes(server->output));
-	write_one(writer, METRICS_GAUGE, "wattribute_store_waiting_requests",
-		  "Requests waiting for the store's answer.", db_client_waiting(server->output));
-	write_one(writer, METRICS_GAUGE, "wattribute_store_away", "1 while the store does not answer.",
-		  server->away);
-	write_one(writer, METRICS_GAUGE, "wattribute_standby",
-		  "1 while another server writes to the store and this one waits.", server->standby);
-	write_one(writer, METRICS_COUNTER, "wattribute_store_troubles_total",
-		  "Times that the store did not answer.", (double)server->n.troubles);
-	write_one(writer, METRICS_COUNTER, "wattribute_reads_total", "Answers to requests for reports.",
-		  (double)input->reads);
-	write_one(writer, METRICS_COUNTER, "wattribute_reads_failed_total",
-		  "Answers to requests for reports that were refusals.", (double)input->failed);
-	write_one(writer, METRICS_COUNTER, "wattribute_lines_damaged_total",
-		  "Malformed lines of files that were skipped.", (double)input->damaged);
-	write_one(writer, METRICS_COUNTER, "wattribute_reads_paused_total",
-		  "Reads postponed because writing lagged.", (double)input->paused);
-	write_one(writer, METRICS_COUNTER, "wattribute_recaps_total", "Recaps written.",
-		  (double)recaps->made);
-	write_one(writer, METRICS_COUNTER, "wattribute_recaps_failed_total",
-		  "Recaps that could not be written.", (double)recaps->failed);
-	write_one(writer, METRICS_GAUGE, "wattribute_recaps_waiting", "Recaps waiting for their last tick.",
-		  (double)recaps->waiting);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_store_written_total", "Documents stored.",
+		    (double)statistics->appended);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_store_duplicates_total",
+		    "Documents that were already stored.", (double)statistics->duplicates);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_store_dropped_total",
+		    "Documents that the store refused for good.", (double)statistics->dropped);
+	metrics_one(writer, METRICS_GAUGE, "wattribute_store_queue_bytes", "Bytes waiting to be written.",
+		    (double)db_client_queued_bytes(server->output));
+	metrics_one(writer, METRICS_GAUGE, "wattribute_store_waiting_requests",
+		    "Requests waiting for the store's answer.", db_client_waiting(server->output));
+	metrics_one(writer, METRICS_GAUGE, "wattribute_store_away", "1 while the store does not answer.",
+		    server->away);
+	metrics_one(writer, METRICS_GAUGE, "wattribute_standby",
+		    "1 while another server writes to the store and this one waits.", server->standby);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_store_troubles_total",
+		    "Times that the store did not answer.", (double)server->n.troubles);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_reads_total", "Answers to requests for reports.",
+		    (double)input->reads);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_reads_failed_total",
+		    "Answers to requests for reports that were refusals.", (double)input->failed);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_lines_damaged_total",
+		    "Malformed lines of files that were skipped.", (double)input->damaged);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_reads_paused_total",
+		    "Reads postponed because writing lagged.", (double)input->paused);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_recaps_total", "Recaps written.",
+		    (double)recaps->made);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_recaps_failed_total",
+		    "Recaps that could not be written.", (double)recaps->failed);
+	metrics_one(writer, METRICS_GAUGE, "wattribute_recaps_waiting", "Recaps waiting for their last tick.",
+		    (double)recaps->waiting);
 }
 
 static void write_infos(struct metrics_writer *writer, const struct server *server)
@@ -225,13 +216,13 @@ static void write_all(void *data, struct metrics_writer *writer)
 		write_sensors(writer, server, what);
 	write_lost_time(writer, server);
 	write_store(writer, server);
-	write_one(writer, METRICS_COUNTER, "wattribute_http_requests_total", "Requests.",
-		  (double)http->requests);
-	write_one(writer, METRICS_COUNTER, "wattribute_http_crowded_total",
-		  "Connections closed because too many sent no whole request.", (double)http->crowded);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_http_requests_total", "Requests.",
+		    (double)http->requests);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_http_crowded_total",
+		    "Connections closed because too many sent no whole request.", (double)http->crowded);
 	api_metrics_write_process(writer, server);
-	write_one(writer, METRICS_GAUGE, "wattribute_scrape_duration_seconds",
-		  "How long it took to make this answer.", (double)(clock_monotonic_ns() - begun_ns) / 1e9);
+	metrics_one(writer, METRICS_GAUGE, "wattribute_scrape_duration_seconds",
+		    "How long it took to make this answer.", (double)(clock_monotonic_ns() - begun_ns) / 1e9);
 }
 
 int api_metrics_register(struct metrics *metrics, struct server *server)

@@ -20,64 +20,36 @@ struct row_family {
 	enum metrics_type type;
 	const char *name;
 	const char *help;
-	double (*pick)(const struct live_row *row);
+	size_t member;      /* of struct live_row */
 	const char *target; /* a reserved one; NULL: containers */
 };
 
-static double pick_total(const struct live_row *row)
-{
-	return row->total_j;
-}
-
-static double pick_dynamic_total(const struct live_row *row)
-{
-	return row->total_dynamic_j;
-}
-
-static double pick_power(const struct live_row *row)
-{
-	return row->power_w;
-}
-
-static double pick_dynamic(const struct live_row *row)
-{
-	return row->dynamic_w;
-}
-
-static double pick_static(const struct live_row *row)
-{
-	return row->static_w;
-}
-
-static double pick_sd(const struct live_row *row)
-{
-	return row->sd_w;
-}
+#define ROW(member) offsetof(struct live_row, member)
 
 static const struct row_family row_families[] = {
 	{METRICS_COUNTER, "wattribute_container_joules_total",
 	 "Energy of a container since the server's start or its own, static part as --static says.",
-	 pick_total, NULL},
+	 ROW(total_j), NULL},
 	{METRICS_COUNTER, "wattribute_container_dynamic_joules_total", "The same without the static part.",
-	 pick_dynamic_total, NULL},
-	{METRICS_GAUGE, "wattribute_container_watts", "Power of a container in the last tick.", pick_power,
+	 ROW(total_dynamic_j), NULL},
+	{METRICS_GAUGE, "wattribute_container_watts", "Power of a container in the last tick.", ROW(power_w),
 	 NULL},
 	{METRICS_GAUGE, "wattribute_container_dynamic_watts",
-	 "Power of a container in the last tick without the static part.", pick_dynamic, NULL},
+	 "Power of a container in the last tick without the static part.", ROW(dynamic_w), NULL},
 	{METRICS_GAUGE, "wattribute_container_sd_watts",
-	 "How sure the model is of a container's power in the last tick: its standard deviation.", pick_sd,
+	 "How sure the model is of a container's power in the last tick: its standard deviation.", ROW(sd_w),
 	 NULL},
 	{METRICS_GAUGE, "wattribute_machine_watts", "Power of the machine in the last tick, as measured.",
-	 pick_power, REPORT_TARGET_RAPL},
+	 ROW(power_w), REPORT_TARGET_RAPL},
 	{METRICS_GAUGE, "wattribute_machine_active_watts",
-	 "Power of the machine in the last tick above its idle power.", pick_dynamic, REPORT_TARGET_RAPL},
+	 "Power of the machine in the last tick above its idle power.", ROW(dynamic_w), REPORT_TARGET_RAPL},
 	{METRICS_GAUGE, "wattribute_machine_idle_watts",
 	 "Power of the machine that does not depend on its load (static), as the model finds it.",
-	 pick_static, REPORT_TARGET_RAPL},
+	 ROW(static_w), REPORT_TARGET_RAPL},
 	{METRICS_GAUGE, "wattribute_system_watts", "Power outside of containers in the last tick.",
-	 pick_power, REPORT_TARGET_SYSTEM},
+	 ROW(power_w), REPORT_TARGET_SYSTEM},
 	{METRICS_GAUGE, "wattribute_predicted_watts",
-	 "The model's prediction for the last tick, made before its energy was seen.", pick_power,
+	 "The model's prediction for the last tick, made before its energy was seen.", ROW(power_w),
 	 REPORT_TARGET_GLOBAL},
 };
 
@@ -85,13 +57,13 @@ static const struct row_family row_families[] = {
 static const struct row_family overlapping_families[] = {
 	{METRICS_GAUGE, "wattribute_overlapping_machine_watts",
 	 "Power in the last tick that includes other scopes (platform) or is part of one (core, uncore).",
-	 pick_power, REPORT_TARGET_RAPL},
+	 ROW(power_w), REPORT_TARGET_RAPL},
 	{METRICS_COUNTER, "wattribute_overlapping_machine_joules_total",
 	 "Energy since the server's start that includes other scopes (platform) or is part of one (core, "
 	 "uncore).",
-	 pick_total, REPORT_TARGET_RAPL},
+	 ROW(total_j), REPORT_TARGET_RAPL},
 	{METRICS_COUNTER, "wattribute_overlapping_container_joules_total",
-	 "A container's part of the platform's energy, which includes its other scopes.", pick_total, NULL},
+	 "A container's part of the platform's energy, which includes its other scopes.", ROW(total_j), NULL},
 };
 
 static bool is_overlapping(const struct row_family *family)
@@ -151,6 +123,7 @@ static void write_rows(struct metrics_writer *writer, const struct row_family *f
 	for (unsigned i = 0; i < target->n_places * REPORT_SCOPES_ALL; i++) {
 		const struct live_row *row = &target->rows[i];
 		const unsigned scope = i % REPORT_SCOPES_ALL;
+		const double value = live_value(row, family->member);
 		const int number = live_number(&machine->live, i);
 		unsigned n = n_labels;
 		char package[12];
@@ -159,12 +132,12 @@ static void write_rows(struct metrics_writer *writer, const struct row_family *f
 						  : !row->present && !(row->total_j > 0))
 			continue;
 		if (number < 0 || (scope >= REPORT_SCOPES_ADDED) != is_overlapping(family) ||
-		    !isfinite(family->pick(row)))
+		    !isfinite(value))
 			continue;
 		(void)snprintf(package, sizeof(package), "%d", number);
 		add_label(labels, &n, "scope", report_scope_names[scope]);
 		add_label(labels, &n, "socket", package);
-		metrics_counter(writer, labels, family->pick(row),
+		metrics_counter(writer, labels, value,
 				((double)target->first_ms - 1000 * machine->live.interval_s) / 1000);
 	}
 }
@@ -325,9 +298,9 @@ static void write_left_out(struct metrics_writer *writer, struct server *server)
 
 void api_metrics_write_power(struct metrics_writer *writer, struct server *server)
 {
-	for (size_t i = 0; i < sizeof(total_families) / sizeof(total_families[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(total_families); i++)
 		write_total_family(writer, &total_families[i], server);
-	for (size_t i = 0; i < sizeof(row_families) / sizeof(row_families[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(row_families); i++)
 		write_row_family(writer, &row_families[i], server);
 	for (size_t i = 0; i < ARRAY_SIZE(overlapping_families); i++)
 		write_row_family(writer, &overlapping_families[i], server);

@@ -4,6 +4,7 @@
  * Neither /proc nor more rights are needed after the start.
  */
 #include "api/api_private.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,13 +19,6 @@ int api_metrics_open_process(void)
 	return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 }
 
-static void write_one(struct metrics_writer *writer, enum metrics_type type, const char *name,
-		      const char *help, double value)
-{
-	metrics_family(writer, type, name, help);
-	metrics_sample(writer, NULL, value);
-}
-
 static void write_memory(struct metrics_writer *writer, int statm)
 {
 	const double page = (double)sysconf(_SC_PAGESIZE);
@@ -37,15 +31,10 @@ static void write_memory(struct metrics_writer *writer, int statm)
 	text[length] = '\0';
 	all = strtod(text, &end);
 	resident = strtod(end, NULL);
-	write_one(writer, METRICS_GAUGE, "process_virtual_memory_bytes",
-		  "Virtual memory of the server's first process.", all * page);
-	write_one(writer, METRICS_GAUGE, "process_resident_memory_bytes",
-		  "Resident memory of the server's first process.", resident * page);
-}
-
-static double seconds_of(const struct timeval *time)
-{
-	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+	metrics_one(writer, METRICS_GAUGE, "process_virtual_memory_bytes",
+		    "Virtual memory of the server's first process.", all * page);
+	metrics_one(writer, METRICS_GAUGE, "process_resident_memory_bytes",
+		    "Resident memory of the server's first process.", resident * page);
 }
 
 static unsigned count_fds(unsigned long most)
@@ -63,16 +52,16 @@ void api_metrics_write_process(struct metrics_writer *writer, const struct serve
 	struct rlimit limit;
 
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
-		write_one(writer, METRICS_COUNTER, "process_cpu_seconds_total",
-			  "CPU time of the server's first process.",
-			  seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime));
+		metrics_one(writer, METRICS_COUNTER, "process_cpu_seconds_total",
+			    "CPU time of the server's first process.", clock_cpu_s(&usage));
 	write_memory(writer, server->api->statm);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		write_one(writer, METRICS_GAUGE, "process_open_fds",
-			  "Open file descriptors of the server's first process.", count_fds(limit.rlim_cur));
-		write_one(writer, METRICS_GAUGE, "process_max_fds", "How many it may have.",
-			  (double)limit.rlim_cur);
+		metrics_one(writer, METRICS_GAUGE, "process_open_fds",
+			    "Open file descriptors of the server's first process.",
+			    count_fds(limit.rlim_cur));
+		metrics_one(writer, METRICS_GAUGE, "process_max_fds", "How many it may have.",
+			    (double)limit.rlim_cur);
 	}
-	write_one(writer, METRICS_GAUGE, "process_start_time_seconds",
-		  "When the server started, epoch seconds.", (double)server->started_ms / 1000);
+	metrics_one(writer, METRICS_GAUGE, "process_start_time_seconds",
+		    "When the server started, epoch seconds.", (double)server->started_ms / 1000);
 }

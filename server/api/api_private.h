@@ -39,6 +39,9 @@ void api_get_page(struct http_request *request, void *data);
 void api_list_machines(const struct server *server, char *ret, size_t size);
 /* A number, or null if it is not finite. New reference. */
 json_t *api_number(double value);
+void api_set(json_t *object, const char *key, double value);
+/* Of the machine's last tick; NAN: there is none. */
+double api_age_s(const struct machine *machine);
 /* Adds what is known of a container to its JSON; NULL: nothing. */
 void api_describe(json_t *value, const struct known_target *known);
 /* A document as plain JSON: dates in ISO 8601, ids in hex. New reference, NULL if out of memory. */
@@ -51,6 +54,9 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *valu
  */
 struct machine *api_find_machine(struct api *api, struct http_request *request, const char *database,
 				 const char *machine);
+/* The same for a name in a parameter; 400 if that is missing. */
+struct machine *api_find_parameter(struct api *api, struct http_request *request, const char *parameter,
+				   const char *database);
 
 /* Registers what /metrics shows. 0 or a negative errno. */
 int api_metrics_register(struct metrics *metrics, struct server *server);

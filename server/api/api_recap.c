@@ -4,6 +4,7 @@
  * written even if the client has gone.
  */
 #include "api/api_private.h"
+#include "base/bson_get.h"
 #include "document/collections.h"
 #include "base/clock.h"
 #include "recap/recap_query.h"
@@ -258,6 +259,18 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 	return NULL;
 }
 
+struct machine *api_find_parameter(struct api *api, struct http_request *request, const char *parameter,
+				   const char *database)
+{
+	const char *name = http_request_parameter(request, parameter);
+
+	if (name && name[0])
+		return api_find_machine(api, request, database, name);
+	http_answer_error(request, 400, "%s is missing: %s?%s=NAME; see /api/sensors", parameter,
+			  http_request_path(request), parameter);
+	return NULL;
+}
+
 /* One JSON object: text, numbers, true and false. False: an error has been sent. */
 static bool add_json(struct http_request *request, const char *body, size_t length, struct recap_query *query)
 {
@@ -342,16 +355,6 @@ static void lister_gone(struct http_request *http, void *data)
 	((struct lister *)data)->http = NULL;
 }
 
-static bool lister_wants(const struct lister *lister, const bson_t *document)
-{
-	bson_iter_t iterator;
-
-	if (!lister->name)
-		return true;
-	return bson_iter_init_find(&iterator, document, "name") && BSON_ITER_HOLDS_UTF8(&iterator) &&
-	       strcmp(bson_iter_utf8(&iterator, NULL), lister->name) == 0;
-}
-
 static void lister_answered(void *data, const struct db_answer *answer)
 {
 	struct lister *lister = data;
@@ -362,7 +365,8 @@ static void lister_answered(void *data, const struct db_answer *answer)
 
 	while (answer->result == STORE_OK && json_array_size(list) < lister->limit &&
 	       batch_next(answer->documents, &offset, &bytes, &length) == 1) {
-		if (bson_init_static(&document, bytes, length) && lister_wants(lister, &document))
+		if (bson_init_static(&document, bytes, length) &&
+		    (!lister->name || bson_has_text(&document, "name", lister->name)))
 			(void)json_array_append_new(list, api_json_of_bson(&document));
 	}
 	if (lister->http && answer->result != STORE_OK) {
@@ -420,15 +424,9 @@ void api_get_machine_recaps(struct http_request *request, void *data)
 
 void api_get_recaps(struct http_request *request, void *data)
 {
-	const char *name = http_request_parameter(request, "machine");
-	const struct machine *machine;
+	const struct machine *machine =
+		api_find_parameter(data, request, "machine", http_request_parameter(request, "database"));
 
-	if (!name || !name[0]) {
-		http_answer_error(request, 400,
-				  "machine is missing: /api/recaps?machine=NAME; see /api/sensors");
-		return;
-	}
-	machine = api_find_machine(data, request, http_request_parameter(request, "database"), name);
 	if (machine)
 		list_recaps(data, request, machine->name);
 }

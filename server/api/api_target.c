@@ -115,11 +115,7 @@ void api_get_machine(struct http_request *request, void *data)
 	value = json_pack("{ss ss ss ss sb}", "database", database, "sensor", machine->name, "formula",
 			  machine->config->ops->name, "energy_source", machine->energy_source, "estimated",
 			  machine->live.estimated);
-	(void)json_object_set_new(
-		value, "age",
-		api_number(machine->time_ms == INT64_MIN
-				   ? NAN
-				   : (double)(clock_realtime_ms() - machine->time_ms) / 1000));
-	(void)json_object_set_new(value, "interval", api_number(machine->live.interval_s));
+	api_set(value, "age", api_age_s(machine));
+	api_set(value, "interval", machine->live.interval_s);
 	api_answer_json(request, 200, value);
 }

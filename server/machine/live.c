@@ -216,6 +216,14 @@ static double add_finite(double sum, double value)
 	return !isfinite(value) ? sum : isnan(sum) ? value : sum + value;
 }
 
+double live_value(const struct live_row *row, size_t member)
+{
+	double value;
+
+	memcpy(&value, (const uint8_t *)row + member, sizeof(value));
+	return value;
+}
+
 double live_sum(const struct live_target *target, int scope, bool present, size_t member)
 {
 	double sum = NAN;
@@ -223,12 +231,10 @@ double live_sum(const struct live_target *target, int scope, bool present, size_
 	for (unsigned i = 0; i < target->n_places * REPORT_SCOPES_ALL; i++) {
 		const struct live_row *row = &target->rows[i];
 		const unsigned row_scope = i % REPORT_SCOPES_ALL;
-		double value;
 
-		memcpy(&value, (const uint8_t *)row + member, sizeof(value));
 		if ((!present || row->present) &&
 		    (scope < 0 ? row_scope < REPORT_SCOPES_ADDED : row_scope == (unsigned)scope))
-			sum = add_finite(sum, value);
+			sum = add_finite(sum, live_value(row, member));
 	}
 	return sum;
 }

@@ -67,6 +67,8 @@ void live_done(struct live *live);
 #define LIVE_SUM(target, scope, present, member)                                                             \
 	live_sum((target), (scope), (present), offsetof(struct live_row, member))
 double live_sum(const struct live_target *target, int scope, bool present, size_t member);
+/* A member by its offset. */
+double live_value(const struct live_row *row, size_t member);
 /* The sockets' errors added up, as their watts are; NAN: there is none. */
 double live_sum_errors(const struct live *live, unsigned scope);
 /* The socket, GPU or package of the row with this index, -1: none. */

@@ -536,3 +536,12 @@ double machine_interval_s(const struct machine *machine)
 {
 	return machine->interval_s > 0 ? machine->interval_s : machine->config->formula.interval_ms / 1000;
 }
+
+struct formula_state machine_describe(const struct machine *machine, enum report_scope scope, unsigned socket)
+{
+	struct formula_state state = {.error_w = NAN};
+
+	if (machine->config->ops->describe)
+		machine->config->ops->describe(machine->formula, scope, socket, &state);
+	return state;
+}
