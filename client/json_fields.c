@@ -4,6 +4,7 @@
  * count as missing.
  */
 #include "json_fields.h"
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -31,6 +32,20 @@ double json_number_at(const json_t *object, const char *key)
 	const json_t *value = json_object_get(object, key);
 
 	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+double json_watts_at(const json_t *scopes)
+{
+	static const char *const added[] = {"cpu", "dram", "gpu"};
+	double sum = NAN;
+
+	for (size_t i = 0; i < ARRAY_SIZE(added); i++) {
+		double watts = json_number_at(scopes, added[i]);
+
+		if (!isnan(watts))
+			sum = isnan(sum) ? watts : sum + watts;
+	}
+	return sum;
 }
 
 const char *json_text_at(const json_t *object, const char *key)

@@ -11,7 +11,9 @@
 double json_date_ms(const json_t *value);
 /* A member of an object; NAN where it is missing or no number. */
 double json_number_at(const json_t *object, const char *key);
-/* The same of a text; "" where it is missing or none. */
+/* The scopes that overlap nowhere, added up; NAN: there is none. */
+double json_watts_at(const json_t *scopes);
+/* A text; "" where it is missing or none. */
 const char *json_text_at(const json_t *object, const char *key);
 /* A word of the command line as a new value; bytes that are not UTF-8, which JSON cannot have, are escaped.
  */

@@ -190,29 +190,6 @@ static int check_idle(const struct calibration *c)
 	return status;
 }
 
-static int wait_ready(struct calibration *c)
-{
-	uint64_t end_ns =
-		clock_monotonic_ns() + (RUN_READY_TIMEOUT_MS + c->options->interval_ms) * CLOCK_NS_PER_MS;
-	struct reason why = {""};
-
-	while (clock_monotonic_ns() < end_ns) {
-		int ready = run_daemons_ready(&c->daemons, &why), status;
-
-		if (ready > 0)
-			return CLIENT_GO_ON;
-		if (ready < 0)
-			return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
-		status = wait_ms(POLL_MS);
-		if (status != CLIENT_GO_ON)
-			return status;
-	}
-	return client_fail(CLIENT_EXIT_FAILURE,
-			   "no reading within %d s; 'wattribute check' lists what can be measured, --verbose "
-			   "shows the log",
-			   RUN_READY_TIMEOUT_MS / 1000);
-}
-
 /* A store that cannot be opened is found before the loads run, not after. */
 static int check_store(const struct calibrate_options *options)
 {
@@ -247,7 +224,8 @@ static int prepare(struct calibration *c)
 	for (unsigned kind = 0; kind < CALIBRATE_KINDS; kind++)
 		(void)snprintf(c->result.targets[kind], sizeof(c->result.targets[kind]), "%s",
 			       c->loads.cgroups[kind].name);
-	return wait_ready(c);
+	return run_daemons_wait(&c->daemons, RUN_READY_TIMEOUT_MS + c->options->interval_ms,
+				CLIENT_EXIT_FAILURE);
 }
 
 /*

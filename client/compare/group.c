@@ -3,6 +3,8 @@
  * The figures of runs, taken from their recaps. Foreign JSON: what is missing or of another type is unknown.
  */
 #include "compare/group.h"
+#include "base/array.h"
+#include "base/cleanup.h"
 #include "json_fields.h"
 
 #include <errno.h>
@@ -12,32 +14,23 @@
 
 static const char *const scopes[] = {"cpu", "dram"};
 
-/* The scopes' figures added up; NAN: none has it. */
-static double sum_scopes(const json_t *phase, const char *first, const char *last)
+static double plus(double a, double b)
 {
-	double sum = NAN;
-
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-		const json_t *scope = json_object_get(json_object_get(phase, first), scopes[i]);
-		const json_t *value = json_object_get(scope, last);
-
-		if (json_is_number(value))
-			sum = (isnan(sum) ? 0 : sum) + json_number_value(value);
-	}
-	return sum;
+	return a + b;
 }
 
-/* Independent errors. */
-static double sum_errors(const json_t *phase)
+/* The scopes' figures added up: by plus(), or as independent errors by hypot(). NAN: none has it. */
+static double sum_scopes(const json_t *phase, const char *first, const char *last,
+			 double (*add)(double a, double b))
 {
 	double sum = NAN;
 
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
-		const json_t *scope = json_object_get(json_object_get(phase, "energy"), scopes[i]);
-		const json_t *value = json_object_get(scope, "sd");
+	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+		const json_t *scope = json_object_get(json_object_get(phase, first), scopes[i]);
+		const double value = json_number_at(scope, last);
 
-		if (json_is_number(value))
-			sum = hypot(isnan(sum) ? 0 : sum, json_number_value(value));
+		if (!isnan(value))
+			sum = add(isnan(sum) ? 0 : sum, value);
 	}
 	return sum;
 }
@@ -58,17 +51,16 @@ static int exit_status_of(const json_t *recap)
 int compare_group_add(struct compare_group *group, const json_t *recap, const char *phase)
 {
 	const json_t *part = phase ? json_object_get(recap, phase) : recap;
-	struct compare_run *runs;
 	struct compare_run run;
 
 	if (!json_is_object(part))
 		return -ENOENT;
 	run = (struct compare_run){
-		.figures = {[COMPARE_ENERGY] = sum_scopes(part, "energy", "total"),
-			    [COMPARE_DYNAMIC] = sum_scopes(part, "energy", "dynamic"),
+		.figures = {[COMPARE_ENERGY] = sum_scopes(part, "energy", "total", plus),
+			    [COMPARE_DYNAMIC] = sum_scopes(part, "energy", "dynamic", plus),
 			    [COMPARE_SECONDS] = json_number_at(part, "duration"),
-			    [COMPARE_WATTS] = sum_scopes(part, "power", "mean")},
-		.sd_j = sum_errors(part),
+			    [COMPARE_WATTS] = sum_scopes(part, "power", "mean", plus)},
+		.sd_j = sum_scopes(part, "energy", "sd", hypot),
 		.begin_ms = json_date_ms(json_object_get(recap, "begin")),
 		.exit_status = exit_status_of(recap),
 		.is_brief = json_number_at(part, "duration") < json_number_at(part, "tick"),
@@ -79,10 +71,8 @@ int compare_group_add(struct compare_group *group, const json_t *recap, const ch
 		run.begin_ms = NAN;
 	if (run.is_unfound)
 		run.figures[COMPARE_ENERGY] = run.figures[COMPARE_DYNAMIC] = run.figures[COMPARE_WATTS] = NAN;
-	runs = realloc(group->runs, (group->n_runs + 1) * sizeof(*runs));
-	if (!runs)
+	if (!ARRAY_RESIZE(group->runs, group->n_runs + 1))
 		return -ENOMEM;
-	group->runs = runs;
 	group->runs[group->n_runs++] = run;
 	return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include "run/run_daemons.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "client.h"
 #include "fetch.h"
 #include "run/run_command.h"
@@ -24,6 +25,7 @@
 #define STOP_TIMEOUT_MS 60000
 #define STOP_POLL_MS    10
 #define READY_FETCH_MS  3000
+#define READY_POLL_MS   50
 
 /* A free port of the loopback address; 0 if there is none. */
 static unsigned find_free_port(void)
@@ -214,7 +216,8 @@ int run_daemons_alive(struct run_daemons *daemons, struct reason *why)
 	return 0;
 }
 
-int run_daemons_ready(struct run_daemons *daemons, struct reason *why)
+/* 1: the server has seen a tick; 0: not yet; -ECHILD and a sentence if one of the daemons has exited. */
+static int look_for_tick(struct run_daemons *daemons, struct reason *why)
 {
 	cleanup_(cleanup_free) char *url = fetch_make_url(daemons->server_url, "/api/latest");
 	struct reason detail;
@@ -228,6 +231,28 @@ int run_daemons_ready(struct run_daemons *daemons, struct reason *why)
 		ready = json_array_size(json_object_get(answer, "sensors")) > 0;
 	json_decref(answer);
 	return ready;
+}
+
+int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failure)
+{
+	uint64_t end_ns = clock_monotonic_ns() + timeout_ms * CLOCK_NS_PER_MS;
+	struct reason why = {""};
+
+	while (clock_monotonic_ns() < end_ns) {
+		int ready = look_for_tick(daemons, &why), number;
+
+		if (ready > 0)
+			return CLIENT_GO_ON;
+		if (ready < 0)
+			return client_fail(failure, "%s", why.text);
+		number = run_signal_pending(READY_POLL_MS);
+		if (number > 0)
+			return CLIENT_EXIT_SIGNAL + number;
+	}
+	return client_fail(failure,
+			   "no reading within %d s; 'wattribute check' lists what can be measured, --verbose "
+			   "shows the log",
+			   RUN_READY_TIMEOUT_MS / 1000);
 }
 
 /*

@@ -40,8 +40,11 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 void run_daemons_store(const struct run_daemons *daemons, char *ret, size_t size);
 /* 0, or -ECHILD and a sentence if one of them has exited. */
 int run_daemons_alive(struct run_daemons *daemons, struct reason *why);
-/* 1: the server has seen a tick; 0: not yet; -ECHILD and a sentence if one of them has exited. */
-int run_daemons_ready(struct run_daemons *daemons, struct reason *why);
+/*
+ * Waits until the server has seen a tick. CLIENT_GO_ON, or the exit status: `failure` after a message, or the
+ * signal's.
+ */
+int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failure);
 /*
  * Ends both and waits for them; the folder stays. The sensor first, so that its last reading is used. 0, or
  * -ETIMEDOUT and a sentence if one had to be killed. Signals must be blocked (run_signals_block()).

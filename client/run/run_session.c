@@ -5,7 +5,6 @@
  */
 #include "run/run_session.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/reason.h"
 #include "base/text.h"
 #include "client.h"
@@ -19,31 +18,6 @@
 #include <unistd.h>
 
 #define RUN_RECAP_TIMEOUT_MS 60000 /* the server writes it within 10 s, and may be slow */
-#define RUN_POLL_MS          50
-
-/* CLIENT_GO_ON once the server has seen a tick, else the exit status. */
-static int wait_ready(struct run_session *session)
-{
-	uint64_t end_ns = clock_monotonic_ns() + RUN_READY_TIMEOUT_MS * CLOCK_NS_PER_MS;
-	struct reason why = {""};
-
-	while (clock_monotonic_ns() < end_ns) {
-		int ready = run_daemons_ready(&session->daemons, &why);
-		int number;
-
-		if (ready > 0)
-			return CLIENT_GO_ON;
-		if (ready < 0)
-			return client_fail(CLIENT_EXIT_CANNOT, "%s", why.text);
-		number = run_signal_pending(RUN_POLL_MS);
-		if (number > 0)
-			return CLIENT_EXIT_SIGNAL + number;
-	}
-	return client_fail(CLIENT_EXIT_CANNOT,
-			   "no reading within %d s; 'wattribute check' lists what can be measured, --verbose "
-			   "shows the log",
-			   RUN_READY_TIMEOUT_MS / 1000);
-}
 
 int run_session_open(struct run_session *session, const struct run_daemons_settings *settings,
 		     const char *user, const char *name)
@@ -59,7 +33,7 @@ int run_session_open(struct run_session *session, const struct run_daemons_setti
 	session->has_cgroup = true;
 	if (run_daemons_start(settings, &session->daemons, &why) < 0)
 		return client_fail(CLIENT_EXIT_CANNOT, "%s", why.text);
-	return wait_ready(session);
+	return run_daemons_wait(&session->daemons, RUN_READY_TIMEOUT_MS, CLIENT_EXIT_CANNOT);
 }
 
 /* Asks for the recap; a new reference, or NULL after a message. */

@@ -53,8 +53,7 @@ static struct top_row row_of(const json_t *target, int group)
 	static const char *const keys[TOP_GROUPS] = {NULL, "runtime", "pod", "namespace", "image", "slice"};
 	struct top_row row = {.target = json_text_at(target, "target"),
 			      .id = json_text_at(target, "container_id"),
-			      .watts = add(add(json_number_at(target, "cpu"), json_number_at(target, "dram")),
-					   json_number_at(target, "gpu")),
+			      .watts = json_watts_at(target),
 			      .dynamic_w = json_number_at(target, "dynamic"),
 			      .idle_w = json_number_at(target, "static"),
 			      .error_w = json_number_at(target, "sd"),
@@ -109,7 +108,7 @@ static const struct top_row empty = {.target = "",
 				     .error_w = NAN,
 				     .energy_j = NAN};
 
-/* Members behind their group's sum. */
+/* Members after their group's sum. */
 static int group_rows(struct top_table *table, const struct top_settings *settings)
 {
 	struct top_row *rows = calloc(2 * table->n_rows + 1, sizeof(*rows));

@@ -4,6 +4,7 @@
  * I/O.
  */
 #include "top/top_view.h"
+#include "base/array.h"
 #include "json_fields.h"
 #include "base/text.h"
 #include "base/cleanup.h"
@@ -33,15 +34,9 @@ static int add_line(struct top_view *view, enum top_style style, const char *for
 static int add_line(struct top_view *view, enum top_style style, const char *format, ...)
 {
 	va_list arguments;
-	struct top_line *lines;
 
-	if (view->n_lines == view->capacity) {
-		lines = realloc(view->lines, (view->capacity * 2 + 16) * sizeof(*lines));
-		if (!lines)
-			return -ENOMEM;
-		view->lines = lines;
-		view->capacity = view->capacity * 2 + 16;
-	}
+	if (!ARRAY_RESERVE(view->lines, view->capacity, view->n_lines + 1))
+		return -ENOMEM;
 	view->lines[view->n_lines].style = style;
 	va_start(arguments, format);
 	(void)vsnprintf(view->lines[view->n_lines].text, TOP_LINE_SIZE, format, arguments);
@@ -86,20 +81,9 @@ static bool is_silent(const json_t *sensor)
 	return json_number_at(sensor, "age") > fmax(TOP_SILENT_S, isnan(interval_s) ? 0 : 3 * interval_s);
 }
 
-/* What the machine measured: the scopes that overlap nowhere. */
 static double measured_watts(const json_t *sensor)
 {
-	const json_t *measured = json_object_get(sensor, "measured");
-	static const char *const scopes[] = {"cpu", "dram", "gpu"};
-	double sum = NAN;
-
-	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
-		double watts = json_number_at(measured, scopes[i]);
-
-		if (!isnan(watts))
-			sum = isnan(sum) ? watts : sum + watts;
-	}
-	return sum;
+	return json_watts_at(json_object_get(sensor, "measured"));
 }
 
 /* The greatest of the last minute: what the bars are measured by. */
