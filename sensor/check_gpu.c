@@ -186,8 +186,7 @@ static void list_other(const char *device, const char *address, bool nvml, json_
 
 	(void)snprintf(path, sizeof(path), "%s/driver", device);
 	(void)read_link_name(path, driver, sizeof(driver));
-	(void)snprintf(path, sizeof(path), "%s/vendor", device);
-	(void)text_read_file_at(AT_FDCWD, path, vendor, sizeof(vendor));
+	(void)text_read_file(vendor, sizeof(vendor), "%s/vendor", device);
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
 		if (strcmp(driver, known[i].driver) == 0)
 			add(rows, address, "limited", known[i].why, false);

@@ -96,10 +96,7 @@ static void add(struct check *check, const char *list, json_t *value)
 
 static void read_word(const struct check *check, const char *name, char *ret, size_t size)
 {
-	char path[4096];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", check->config->procfs_root, name);
-	if (text_read_file_at(AT_FDCWD, path, ret, size) <= 0)
+	if (text_read_file(ret, size, "%s/%s", check->config->procfs_root, name) <= 0)
 		(void)snprintf(ret, size, "unknown");
 }
 
@@ -395,7 +392,7 @@ static void check_cgroups(struct check *check)
 
 static void check_rights(struct check *check)
 {
-	char value[64] = "", text[256], path[4096];
+	char value[64] = "", text[256];
 	int64_t paranoid = 0;
 	bool limits;
 
@@ -405,8 +402,8 @@ static void check_rights(struct check *check)
 					   : "not root" REASON_FIX
 					     "start as root, or with CAP_PERFMON, CAP_BPF and "
 					     "CAP_DAC_READ_SEARCH"));
-	(void)snprintf(path, sizeof(path), "%s/sys/kernel/perf_event_paranoid", check->config->procfs_root);
-	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
+	(void)text_read_file(value, sizeof(value), "%s/sys/kernel/perf_event_paranoid",
+			     check->config->procfs_root);
 	(void)text_parse_i64(value, &paranoid);
 	limits = geteuid() != 0 && paranoid > 0;
 	(void)snprintf(text, sizeof(text), "value %s%s", value[0] ? value : "unknown",

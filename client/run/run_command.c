@@ -76,12 +76,9 @@ static bool read_variable(pid_t pid, const char *name, char *ret, size_t size)
 /* The parent's name is "sudo"; it may have a second process in between, for the terminal. */
 static bool is_sudo(pid_t pid)
 {
-	cleanup_(cleanup_fclose) FILE *file = NULL;
-	char place[64], name[32] = "";
+	char name[32];
 
-	(void)snprintf(place, sizeof(place), "/proc/%d/comm", (int)pid);
-	file = fopen(place, "re");
-	return file && fgets(name, sizeof(name), file) && strcmp(name, "sudo\n") == 0;
+	return text_read_file(name, sizeof(name), "/proc/%d/comm", (int)pid) > 0 && strcmp(name, "sudo") == 0;
 }
 
 int run_command_find_user(const char *user, struct run_user *ret)

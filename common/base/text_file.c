@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -22,15 +25,18 @@ static ssize_t read_some(int fd, char *buffer, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t size)
+static ssize_t read_file(char *buffer, size_t size, const char *format, va_list arguments)
 {
 	cleanup_(cleanup_close) int fd = -1;
+	char path[2 * PATH_MAX];
 	size_t length = 0;
 	ssize_t n = 1;
 
 	if (size == 0)
 		return -EFBIG;
-	fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (vsnprintf(path, sizeof(path), format, arguments) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	while (n > 0 && length < size) {
@@ -45,6 +51,29 @@ ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t siz
 		length--;
 	buffer[length] = '\0';
 	return (ssize_t)length;
+}
+
+ssize_t text_read_file(char *buffer, size_t size, const char *format, ...)
+{
+	va_list arguments;
+	ssize_t n;
+
+	va_start(arguments, format);
+	n = read_file(buffer, size, format, arguments);
+	va_end(arguments);
+	return n;
+}
+
+int text_read_u64(uint64_t *ret_value, const char *format, ...)
+{
+	char text[64];
+	va_list arguments;
+	ssize_t n;
+
+	va_start(arguments, format);
+	n = read_file(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	return n < 0 ? (int)n : text_parse_u64(text, ret_value);
 }
 
 int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length)

@@ -181,7 +181,7 @@ static int add_items(struct config_list *list, const char *text)
 static char *read_secret(const char *path, struct reason *why)
 {
 	char *text = malloc(SECRET_MAX);
-	ssize_t length = text ? text_read_file_at(AT_FDCWD, path, text, SECRET_MAX) : -ENOMEM;
+	ssize_t length = text ? text_read_file(text, SECRET_MAX, "%s", path) : -ENOMEM;
 
 	if (length > 0 && strlen(text) == (size_t)length && !strchr(text, '\n'))
 		return text;

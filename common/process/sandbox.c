@@ -137,6 +137,17 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why
 	return 0;
 }
 
+int sandbox_become(const char *user, uint64_t capabilities, struct reason *why)
+{
+	uid_t uid = KEEP_USER;
+	gid_t gid = (gid_t)-1;
+
+	if (geteuid() == 0 && !sandbox_service_user(user, &uid, &gid))
+		return reason_set(why, -ENOENT, "user '%s' does not exist; choose another with --user",
+				  user ? user : "nobody");
+	return sandbox_drop(uid, gid, capabilities, why);
+}
+
 int sandbox_pass_on(uint64_t capabilities, struct reason *why)
 {
 	reason_clear(why);

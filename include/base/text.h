@@ -86,10 +86,13 @@ const char *text_copy_plain(const char *text, char *ret, size_t size);
 int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu), void *data);
 
 /*
- * Reads a small file into buffer[0..size-1] and terminates it with a NUL; trailing newlines are removed.
- * `dir_fd` as in openat(2). Returns the length, or a negative errno (-EFBIG if it does not fit).
+ * Reads a small file into buffer[0..size-1] and terminates it with a NUL; trailing newlines are removed. The
+ * path is printed. Returns the length, or a negative errno (-EFBIG if it does not fit).
  */
-ssize_t text_read_file_at(int dir_fd, const char *path, char *buffer, size_t size);
+ssize_t text_read_file(char *buffer, size_t size, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A whole number that is all that a file holds. 0, or a negative errno. */
+int text_read_u64(uint64_t *ret_value, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*
  * The rest of a file or a pipe, terminated by a NUL that `ret_length` does not count; -EFBIG beyond `max`
  * bytes.

@@ -66,6 +66,8 @@ int sandbox_keep(uint64_t capabilities, struct reason *why);
  * capabilities shrink. 0 or a negative errno and the reason.
  */
 int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why);
+/* The same for the service user, where root started it. */
+int sandbox_become(const char *user, uint64_t capabilities, struct reason *why);
 /*
  * From here on this process reaches no other files than these (Landlock); what is open stays open. `places`
  * ends with NULL. To write: a file stands for its folder, and what is not there for the nearest folder that

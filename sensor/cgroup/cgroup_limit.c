@@ -31,9 +31,7 @@ double cgroup_parse_cpu_max(const char *text)
 
 static bool read_text(const char *mount, const char *path, const char *name, char *buffer, size_t size)
 {
-	char file[2 * CGROUP_PATH_MAX + 64];
-	(void)snprintf(file, sizeof(file), "%s%s/%s", mount, path, name);
-	return text_read_file_at(AT_FDCWD, file, buffer, size) >= 0;
+	return text_read_file(buffer, size, "%s%s/%s", mount, path, name) >= 0;
 }
 
 static double own_quota(const struct cgroup_layout *layout, const char *path)

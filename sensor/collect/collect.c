@@ -222,20 +222,9 @@ static void confine(const struct sensor_config *config)
 static int give_up_rights(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
 	struct reason why = {""};
-	int r = 0;
+	int r = sandbox_become(config->user, 0, &why);
 
-	if (geteuid() == 0) {
-		if (!sandbox_service_user(config->user, &uid, &gid)) {
-			r = -ENOENT;
-			log_error("sandbox", 0, "user '%s' does not exist; choose another with --user",
-				  config->user ? config->user : "nobody");
-			return r;
-		}
-	}
-	r = sandbox_drop(uid, gid, 0, &why);
 	if (r < 0) {
 		log_error("sandbox", 0, "%s", why.text);
 		return r;

@@ -35,7 +35,6 @@ static int open_machine(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
 	struct source_context *context = &collect->context;
-	char path[4096];
 	int r;
 
 	r = check_root(config->sysfs_root, "--sysfs-root");
@@ -49,8 +48,8 @@ static int open_machine(struct collect *collect)
 				 config->sysfs_root);
 	machine_facts_read(config->sysfs_root, &collect->topology, &collect->facts);
 	collect_open_cpus(collect);
-	(void)snprintf(path, sizeof(path), "%s/sys/kernel/random/boot_id", config->procfs_root);
-	if (text_read_file_at(AT_FDCWD, path, collect->boot_id, sizeof(collect->boot_id)) < 0)
+	if (text_read_file(collect->boot_id, sizeof(collect->boot_id), "%s/sys/kernel/random/boot_id",
+			   config->procfs_root) < 0)
 		collect->boot_id[0] = '\0';
 	*context = (struct source_context){
 		.sysfs_root = config->sysfs_root,

@@ -24,12 +24,11 @@
 /* The file's first word, of printable characters; "" if there is none. */
 static void read_word(const char *sysfs_root, const char *path, char ret_word[MACHINE_WORD_SIZE])
 {
-	char full[PATH_MAX], text[128];
+	char text[128];
 	size_t length;
 
 	ret_word[0] = '\0';
-	if (snprintf(full, sizeof(full), "%s/%s", sysfs_root, path) >= (int)sizeof(full) ||
-	    text_read_file_at(AT_FDCWD, full, text, sizeof(text)) <= 0)
+	if (text_read_file(text, sizeof(text), "%s/%s", sysfs_root, path) <= 0)
 		return;
 	length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+");
 	if (length < MACHINE_WORD_SIZE && (text[length] == '\0' || strchr(" \t\n", text[length])))

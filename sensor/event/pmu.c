@@ -19,15 +19,10 @@
 #define PMU_CPUS_MAX   65536
 #define PMU_EVENTS_MAX 512
 
-/* One file of a PMU, as text_read_file_at. */
+/* One file of a PMU, as text_read_file(). */
 static ssize_t read_text(const char *sysfs_root, const char *pmu, const char *name, char *buffer, size_t size)
 {
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/" PMU_DEVICES "/%s/%s", sysfs_root, pmu, name) >=
-	    (int)sizeof(path))
-		return -ENAMETOOLONG;
-	return text_read_file_at(AT_FDCWD, path, buffer, size);
+	return text_read_file(buffer, size, "%s/" PMU_DEVICES "/%s/%s", sysfs_root, pmu, name);
 }
 
 /* No word from a user or a file may lead out of the PMU's directory. */

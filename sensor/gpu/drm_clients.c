@@ -101,12 +101,11 @@ void drm_clients_free(struct drm_clients *clients)
 /* One file: what it says, and of which of our GPUs. */
 static bool read_client(const struct drm_clients *clients, struct client *client)
 {
-	char path[DRM_PATH_MAX], text[INFO_MAX];
+	char text[INFO_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/%u/fdinfo/%u", clients->procfs_root, client->pid, client->fd) >=
-		    (int)sizeof(path) ||
-	    text_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || !strstr(text, "drm-client-id") ||
-	    !drm_info_parse(text, &client->info))
+	if (text_read_file(text, sizeof(text), "%s/%u/fdinfo/%u", clients->procfs_root, client->pid,
+			   client->fd) <= 0 ||
+	    !strstr(text, "drm-client-id") || !drm_info_parse(text, &client->info))
 		return false;
 	for (unsigned i = 0; i < clients->n_meters; i++)
 		if (strcmp(clients->meters[i].address, client->info.address) == 0) {

@@ -33,17 +33,7 @@ static const char *const limits[] = {"power1_cap_max", "power1_cap", "power1_max
 
 static bool read_text(const char *folder, const char *file, char *ret, size_t size)
 {
-	char path[2 * DRM_PATH_MAX];
-
-	return snprintf(path, sizeof(path), "%s/%s", folder, file) < (int)sizeof(path) &&
-	       text_read_file_at(AT_FDCWD, path, ret, size) > 0;
-}
-
-static bool read_number(const char *folder, const char *file, uint64_t *ret)
-{
-	char text[64];
-
-	return read_text(folder, file, text, sizeof(text)) && text_parse_u64(text, ret) == 0;
+	return text_read_file(ret, size, "%s/%s", folder, file) > 0;
 }
 
 static bool is_known_driver(const char *name)
@@ -64,7 +54,7 @@ static bool is_apu(const char *hwmon, const char *driver)
 		return false;
 	(void)read_text(hwmon, "power1_label", label, sizeof(label));
 	return strcmp(label, "slowPPT") == 0 || strcmp(label, "fastPPT") == 0 ||
-	       !read_number(hwmon, "power1_cap", &cap);
+	       text_read_u64(&cap, "%s/power1_cap", hwmon) < 0;
 }
 
 static double find_limit_w(const char *hwmon)
@@ -72,7 +62,7 @@ static double find_limit_w(const char *hwmon)
 	uint64_t limit_uw;
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
-		if (read_number(hwmon, limits[i], &limit_uw) && limit_uw > 0)
+		if (text_read_u64(&limit_uw, "%s/%s", hwmon, limits[i]) == 0 && limit_uw > 0)
 			return LIMITS * (double)limit_uw * 1e-6;
 	return MOST_W;
 }
@@ -93,7 +83,8 @@ static bool take_hwmon(struct drm_meter *meter, const char *hwmon)
 
 		if (snprintf(meter->file, sizeof(meter->file), "%s/%s", hwmon, name) >=
 			    (int)sizeof(meter->file) ||
-		    access(meter->file, F_OK) < 0 || (i < n && !read_number(hwmon, name, &value)))
+		    access(meter->file, F_OK) < 0 ||
+		    (i < n && text_read_u64(&value, "%s/%s", hwmon, name) < 0))
 			continue;
 		meter->power = files[i % n].power;
 		meter->most_w = find_limit_w(hwmon);
@@ -233,8 +224,7 @@ double drm_meter_read(struct drm_meter *meter, const char *sysfs_root, double se
 		meter->started = meter->power;
 		return started || !meter->power ? 0 : NAN;
 	}
-	if (text_read_file_at(AT_FDCWD, meter->file, text, sizeof(text)) > 0 &&
-	    text_parse_u64(text, &value) == 0)
+	if (text_read_u64(&value, "%s", meter->file) == 0)
 		return since_last(meter, value, seconds);
 	meter->started = false;
 	(void)find_again(meter, sysfs_root);

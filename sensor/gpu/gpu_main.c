@@ -49,16 +49,12 @@ const char *gpu_choose(const struct sensor_config *config)
  */
 int gpu_give_up_rights(const struct sensor_config *config, bool drm)
 {
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
 	struct reason why = {""};
-	int r;
+	int r = sandbox_become(config->user, drm ? SANDBOX_CAPABILITY(CAP_SYS_PTRACE) : 0, &why);
 
-	if (geteuid() == 0 && !sandbox_service_user(config->user, &uid, &gid))
-		return log_error("gpu", -ENOENT, "user '%s' does not exist; choose another with --user",
-				 config->user ? config->user : "nobody");
-	r = sandbox_drop(uid, gid, drm ? SANDBOX_CAPABILITY(CAP_SYS_PTRACE) : 0, &why);
-	return r < 0 ? log_error("gpu", 0, "%s", why.text) : 0;
+	if (r < 0)
+		log_error("gpu", 0, "%s", why.text);
+	return r;
 }
 
 static int say_hello(struct batch *payload, unsigned n, const char *text)

@@ -248,10 +248,9 @@ static void add_utilization(struct gpu_reader *reader, unsigned gpu, double time
 /* "0::/path" of the unified hierarchy, "4:perf_event:/path" of v1's. */
 static void read_cgroups(const struct gpu_reader *reader, struct owner *owner)
 {
-	char path[256], text[8192], *rest = text;
+	char text[8192], *rest = text;
 
-	(void)snprintf(path, sizeof(path), "%s/%u/cgroup", reader->procfs_root, owner->pid);
-	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0)
+	if (text_read_file(text, sizeof(text), "%s/%u/cgroup", reader->procfs_root, owner->pid) <= 0)
 		return; /* it has ended: what was known stays */
 	owner->cgroup[0] = owner->cgroup_v1[0] = '\0';
 	for (char *line; (line = strsep(&rest, "\n"));) {

@@ -58,12 +58,7 @@ struct device {
 
 static bool read_line(const char *sysfs_root, const char *device, const char *file, char *ret, size_t size)
 {
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/class/hwmon/%s/%s", sysfs_root, device, file) >=
-	    (int)sizeof(path))
-		return false;
-	return text_read_file_at(AT_FDCWD, path, ret, size) > 0;
+	return text_read_file(ret, size, "%s/class/hwmon/%s/%s", sysfs_root, device, file) > 0;
 }
 
 static bool has_file(const char *sysfs_root, const char *device, const char *file)

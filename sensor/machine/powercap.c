@@ -57,12 +57,7 @@ const char *powercap_event_of(const char *zone_name)
 static ssize_t read_zone_text(const char *sysfs_root, const char *id, const char *file, char *ret,
 			      size_t size)
 {
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/class/powercap/%s/%s", sysfs_root, id, file) >=
-	    (int)sizeof(path))
-		return -ENAMETOOLONG;
-	return text_read_file_at(AT_FDCWD, path, ret, size);
+	return text_read_file(ret, size, "%s/class/powercap/%s/%s", sysfs_root, id, file);
 }
 
 /* The package of "intel-rapl:0:1" is in the name of its parent "intel-rapl:0". */
@@ -85,7 +80,6 @@ static void find_package(const char *sysfs_root, struct powercap_zone *zone)
 static bool read_zone(const char *sysfs_root, const char *id, struct powercap_zone *ret_zone)
 {
 	struct powercap_zone zone = {0};
-	char text[32];
 
 	if (strlen(id) >= sizeof(zone.id) ||
 	    (strncmp(id, "intel-rapl:", 11) != 0 && strncmp(id, "intel-rapl-mmio:", 16) != 0))
@@ -96,8 +90,7 @@ static bool read_zone(const char *sysfs_root, const char *id, struct powercap_zo
 	    !powercap_event_of(zone.name))
 		return false;
 	find_package(sysfs_root, &zone);
-	if (read_zone_text(sysfs_root, id, "max_energy_range_uj", text, sizeof(text)) > 0)
-		(void)text_parse_u64(text, &zone.range_uj);
+	(void)text_read_u64(&zone.range_uj, "%s/class/powercap/%s/max_energy_range_uj", sysfs_root, id);
 	*ret_zone = zone;
 	return true;
 }

@@ -136,8 +136,8 @@ int procstat_read(struct procstat *stat)
 
 bool procstat_has_watchdog(const char *procfs_root)
 {
-	char path[4096], value[16];
+	char value[16];
 
-	(void)snprintf(path, sizeof(path), "%s/sys/kernel/nmi_watchdog", procfs_root);
-	return text_read_file_at(AT_FDCWD, path, value, sizeof(value)) > 0 && strcmp(value, "1") == 0;
+	return text_read_file(value, sizeof(value), "%s/sys/kernel/nmi_watchdog", procfs_root) > 0 &&
+	       strcmp(value, "1") == 0;
 }

@@ -38,25 +38,13 @@ static void cpu_list_add(void *data, unsigned cpu)
 	list->ids[list->n++] = cpu;
 }
 
-/* A small number in a file below the root; false if there is none. Some machines show "-1" for unknown. */
-static bool read_number(const char *root, const char *path, uint64_t *ret_value)
-{
-	char full[PATH_MAX], text[64];
-
-	if (snprintf(full, sizeof(full), "%s/%s", root, path) >= (int)sizeof(full))
-		return false;
-	if (text_read_file_at(AT_FDCWD, full, text, sizeof(text)) < 0)
-		return false;
-	return text_parse_u64(text, ret_value) == 0;
-}
-
 static unsigned read_cpu_number(const char *root, unsigned cpu, const char *name, unsigned otherwise)
 {
-	char path[128];
 	uint64_t value;
 
-	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/topology/%s", cpu, name);
-	if (!read_number(root, path, &value) || value > INT_MAX)
+	/* Some machines show "-1" for unknown. */
+	if (text_read_u64(&value, "%s/devices/system/cpu/cpu%u/topology/%s", root, cpu, name) < 0 ||
+	    value > INT_MAX)
 		return otherwise;
 	return (unsigned)value;
 }
@@ -164,20 +152,19 @@ static double frequency_of_name(const char *name)
 /* cpufreq's base_frequency is exact; a name is precise to 10 MHz; cpuinfo_max_freq may include turbo. */
 static double base_frequency(const char *sysfs_root, const struct topology *topology, double cpuinfo_mhz)
 {
-	char path[128];
+	const unsigned cpu = topology->cpus[0].id;
 	uint64_t khz;
 	double mhz;
 
-	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpufreq/base_frequency",
-		       topology->cpus[0].id);
-	if (read_number(sysfs_root, path, &khz) && khz)
+	if (text_read_u64(&khz, "%s/devices/system/cpu/cpu%u/cpufreq/base_frequency", sysfs_root, cpu) == 0 &&
+	    khz)
 		return (double)khz / 1000;
 	mhz = frequency_of_name(topology->model_name);
 	if (mhz > 0)
 		return mhz;
-	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpufreq/cpuinfo_max_freq",
-		       topology->cpus[0].id);
-	if (read_number(sysfs_root, path, &khz) && khz)
+	if (text_read_u64(&khz, "%s/devices/system/cpu/cpu%u/cpufreq/cpuinfo_max_freq", sysfs_root, cpu) ==
+		    0 &&
+	    khz)
 		return (double)khz / 1000;
 	return cpuinfo_mhz > 0 ? cpuinfo_mhz : 0;
 }
@@ -233,11 +220,10 @@ static int count_packages(struct topology *topology)
 /* The online CPUs; if sysfs does not list them, those of /proc/cpuinfo. */
 static int list_cpus(const char *sysfs_root, struct cpuinfo *info)
 {
-	char path[PATH_MAX], text[4096];
+	char text[4096];
 	struct cpu_list online = {0};
 
-	(void)snprintf(path, sizeof(path), "%s/devices/system/cpu/online", sysfs_root);
-	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) > 0 &&
+	if (text_read_file(text, sizeof(text), "%s/devices/system/cpu/online", sysfs_root) > 0 &&
 	    text_parse_cpulist(text, cpu_list_add, &online) == 0 && online.n && !online.failed) {
 		free(info->cpus.ids);
 		info->cpus = online;

@@ -31,11 +31,10 @@ static bool has(const struct bpf_facts *facts, unsigned capability)
 /* "none [integrity] confidentiality" */
 static void read_lockdown(const char *sysfs_root, struct bpf_facts *facts)
 {
-	char path[4096], value[80] = "";
+	char value[80] = "";
 	const char *open, *close;
 
-	(void)snprintf(path, sizeof(path), "%s/kernel/security/lockdown", sysfs_root);
-	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
+	(void)text_read_file(value, sizeof(value), "%s/kernel/security/lockdown", sysfs_root);
 	open = strchr(value, '[');
 	close = open ? strchr(open, ']') : NULL;
 	if (close)
@@ -45,11 +44,10 @@ static void read_lockdown(const char *sysfs_root, struct bpf_facts *facts)
 
 static void read_status(const char *procfs_root, struct bpf_facts *facts)
 {
-	char path[4096], text[8192] = "";
+	char text[8192] = "";
 	const char *line;
 
-	(void)snprintf(path, sizeof(path), "%s/self/status", procfs_root);
-	(void)text_read_file_at(AT_FDCWD, path, text, sizeof(text));
+	(void)text_read_file(text, sizeof(text), "%s/self/status", procfs_root);
 	line = strstr(text, "\nCapEff:");
 	if (line)
 		facts->capabilities = strtoull(line + strlen("\nCapEff:"), NULL, 16);
@@ -69,11 +67,10 @@ void bpf_cause_read(const char *procfs_root, const char *sysfs_root, struct bpf_
 	*ret_facts = (struct bpf_facts){.unprivileged_bpf = -1, .seccomp = -1, .memlock = UINT64_MAX};
 	if (getrlimit(RLIMIT_MEMLOCK, &locked) == 0 && locked.rlim_cur != RLIM_INFINITY)
 		ret_facts->memlock = locked.rlim_cur;
-	(void)snprintf(path, sizeof(path), "%s/sys/kernel/osrelease", procfs_root);
-	(void)text_read_file_at(AT_FDCWD, path, ret_facts->release, sizeof(ret_facts->release));
+	(void)text_read_file(ret_facts->release, sizeof(ret_facts->release), "%s/sys/kernel/osrelease",
+			     procfs_root);
 	ret_facts->release[strcspn(ret_facts->release, "\n")] = '\0';
-	(void)snprintf(path, sizeof(path), "%s/sys/kernel/unprivileged_bpf_disabled", procfs_root);
-	(void)text_read_file_at(AT_FDCWD, path, value, sizeof(value));
+	(void)text_read_file(value, sizeof(value), "%s/sys/kernel/unprivileged_bpf_disabled", procfs_root);
 	if (text_parse_i64(value, &number) == 0)
 		ret_facts->unprivileged_bpf = (int)number;
 	(void)snprintf(path, sizeof(path), "%s/kernel/btf/vmlinux", sysfs_root);

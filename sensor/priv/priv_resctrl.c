@@ -54,10 +54,7 @@ static int64_t pid_of_group(const char *name)
 
 static int read_name(int64_t pid, char *ret_name, size_t size)
 {
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/proc/%" PRId64 "/comm", pid);
-	return (int)text_read_file_at(AT_FDCWD, path, ret_name, size);
+	return (int)text_read_file(ret_name, size, "/proc/%" PRId64 "/comm", pid);
 }
 
 /* Does another sensor run with this number? A number alone may be a later process's. */

@@ -5,6 +5,7 @@
  * stranger who binds such a name delays the first delivery by the limit, and nothing more.
  */
 #include "write/predecessor.h"
+#include "base/text.h"
 
 #include "base/hash.h"
 #include "store/store.h"
@@ -56,17 +57,10 @@ int predecessor_announce(uint64_t key, pid_t parent)
 /* Killed, but not waited for yet: it ends no children any more. */
 static bool is_zombie(pid_t pid)
 {
-	char path[64], state = 0;
-	FILE *file;
+	char text[1024], state;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	(void)fclose(file);
-	return state == 'Z' || state == 'X';
+	return text_read_file(text, sizeof(text), "/proc/%d/stat", (int)pid) > 0 &&
+	       sscanf(text, "%*d (%*[^)]) %c", &state) == 1 && (state == 'Z' || state == 'X');
 }
 
 static bool has_ended(pid_t pid)

@@ -39,19 +39,11 @@ static void confine(const struct sensor_config *config)
  */
 static int give_up_rights(const struct sensor_config *config)
 {
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
-	const uint64_t capabilities =
-		config->spool_path ? 0 : SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN);
+	const uint64_t of_files = SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN);
 	struct reason why = {""};
-	int r;
+	int r = config->spool_path ? sandbox_become(config->user, 0, &why)
+				   : sandbox_drop((uid_t)-1, (gid_t)-1, of_files, &why);
 
-	if (geteuid() == 0 && config->spool_path && !sandbox_service_user(config->user, &uid, &gid)) {
-		log_error("sandbox", 0, "user '%s' does not exist; choose another with --user",
-			  config->user ? config->user : "nobody");
-		return -ENOENT;
-	}
-	r = sandbox_drop(uid, gid, capabilities, &why);
 	if (r < 0) {
 		log_error("sandbox", 0, "%s", why.text);
 		return r;

@@ -8,6 +8,7 @@
 #include "base/bson_get.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -36,13 +37,9 @@ static uint64_t boottime_ns(void)
 static const char *processes_here(char *ret, size_t size)
 {
 	char boot[40] = "", space[40] = "";
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
 	ssize_t n = readlink("/proc/self/ns/pid", space, sizeof(space) - 1);
 
-	if (file && fgets(boot, sizeof(boot), file))
-		boot[strcspn(boot, "\n")] = '\0';
-	if (file)
-		(void)fclose(file);
+	(void)text_read_file(boot, sizeof(boot), "/proc/sys/kernel/random/boot_id");
 	space[n > 0 ? n : 0] = '\0';
 	(void)snprintf(ret, size, "%s%s", boot, boot[0] && space[0] ? space : "");
 	return boot[0] && space[0] ? ret : "";

@@ -126,30 +126,26 @@ static void find_packages(const char *root, struct resctrl_info *info)
 /* info/GROUP/num_rmids; UINT32_MAX where there is none. */
 static unsigned read_rmids(const char *root, const char *group)
 {
-	char path[4096], text[32] = "";
 	uint64_t number;
 
-	(void)snprintf(path, sizeof(path), "%s/info/%s/num_rmids", root, group);
-	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || text_parse_u64(text, &number) < 0 ||
-	    number > UINT32_MAX)
-		return UINT32_MAX;
-	return (unsigned)number;
+	return text_read_u64(&number, "%s/info/%s/num_rmids", root, group) == 0 && number <= UINT32_MAX
+		       ? (unsigned)number
+		       : UINT32_MAX;
 }
 
 int resctrl_read_info(const char *root, struct resctrl_info *ret_info, struct reason *why)
 {
-	char path[4096], text[1024] = "";
+	char text[1024] = "";
 	unsigned of_l3;
 
 	*ret_info = (struct resctrl_info){0};
-	(void)snprintf(path, sizeof(path), "%s/info", root);
-	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) == -ENOENT) {
+	if (text_read_file(text, sizeof(text), "%s/info", root) == -ENOENT) {
 		reason_set(why, 0, "no resctrl file system at '%s'", root);
 		reason_advise(why, FIX_MOUNT);
 		return -ENOENT;
 	}
-	(void)snprintf(path, sizeof(path), "%s/info/PERF_PKG_MON/mon_features", root);
-	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) <= 0 || !has_line(text, RESCTRL_EVENT)) {
+	if (text_read_file(text, sizeof(text), "%s/info/PERF_PKG_MON/mon_features", root) <= 0 ||
+	    !has_line(text, RESCTRL_EVENT)) {
 		reason_set(why, 0, "'%s' has no event " RESCTRL_EVENT " for groups of processes", root);
 		reason_advise(why,
 			      "it needs Linux 7.0 and a processor with application energy telemetry; the "

@@ -179,11 +179,11 @@ static void small_files(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "abc\n\n", 5), 5);
-	assert_int_equal(text_read_file_at(AT_FDCWD, path, buffer, sizeof(buffer)), 3);
+	assert_int_equal(text_read_file(buffer, sizeof(buffer), "%s", path), 3);
 	assert_string_equal(buffer, "abc");
-	assert_int_equal(text_read_file_at(AT_FDCWD, path, buffer, 5), -EFBIG);
-	assert_int_equal(text_read_file_at(AT_FDCWD, "/proc/nonexistent", buffer, 5), -ENOENT);
-	assert_int_equal(text_read_file_at(AT_FDCWD, "/tmp", buffer, 5), -EISDIR);
+	assert_int_equal(text_read_file(buffer, 5, "%s", path), -EFBIG);
+	assert_int_equal(text_read_file(buffer, 5, "/proc/nonexistent"), -ENOENT);
+	assert_int_equal(text_read_file(buffer, 5, "/tmp"), -EISDIR);
 	(void)unlink(path);
 	(void)close(fd);
 }

@@ -206,7 +206,7 @@ static uint64_t usage_us(const char *cgroup)
 	char path[400], text[1024];
 
 	(void)snprintf(path, sizeof(path), "%s/cpu.stat", cgroup);
-	if (text_read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+	if (text_read_file(text, sizeof(text), "%s", path) < 0)
 		return 0;
 	return strtoull(text + strlen("usage_usec "), NULL, 10);
 }
@@ -217,7 +217,7 @@ static double stolen_ms(void)
 	char text[256] = "";
 	uint64_t ticks[8] = {0};
 
-	(void)text_read_file_at(AT_FDCWD, "/proc/stat", text, sizeof(text));
+	(void)text_read_file(text, sizeof(text), "/proc/stat");
 	(void)sscanf(text,
 		     "cpu %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64
 		     " %" PRIu64,
