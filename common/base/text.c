@@ -379,3 +379,8 @@ char *text_escape_url(const char *text)
 	*at = '\0';
 	return escaped;
 }
+
+bool text_begins(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}

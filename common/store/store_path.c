@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,4 +55,22 @@ int store_path_check_writable(const char *path, bool is_directory)
 	if (slash)
 		slash[slash == above ? 1 : 0] = '\0';
 	return access(slash ? above : ".", W_OK | X_OK) < 0 ? -errno : try_to_make(slash ? above : ".");
+}
+
+int store_path_write(int fd, off_t at, const void *data, size_t length)
+{
+	const uint8_t *bytes = data;
+
+	while (length > 0) {
+		ssize_t n = at < 0 ? write(fd, bytes, length) : pwrite(fd, bytes, length, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		bytes += n;
+		length -= (size_t)n;
+		at += at < 0 ? 0 : n;
+	}
+	return 0;
 }

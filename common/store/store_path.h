@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 bool store_path_is_directory(const char *path);
 /*
@@ -13,3 +14,6 @@ bool store_path_is_directory(const char *path);
  * not when documents are waiting.
  */
 int store_path_check_writable(const char *path, bool is_directory);
+/* Writes all bytes at this place of the file, or, if it is negative, where the file is. 0 or a negative
+ * errno. */
+int store_path_write(int fd, off_t at, const void *data, size_t length);

@@ -4,6 +4,7 @@
  * temporary file. Called by the file stores when they open a file to read it.
  */
 #include "store/store_unpack.h"
+#include "store/store_path.h"
 
 #include "base/cleanup.h"
 
@@ -89,21 +90,6 @@ int store_unpack_make_file(void)
 	return fd < 0 ? -errno : fd;
 }
 
-int store_unpack_put(int fd, const void *bytes, size_t length)
-{
-	const char *at = bytes;
-
-	while (length > 0) {
-		ssize_t n = write(fd, at, length);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		at += n > 0 ? n : 0;
-		length -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 /* Data before a damaged or missing end is used. */
 static int unpack_gzip(int fd, int *ret_plain, bool *ret_cut)
 {
@@ -114,7 +100,7 @@ static int unpack_gzip(int fd, int *ret_plain, bool *ret_cut)
 	if (!packed)
 		(void)close(copy);
 	while (r == 0 && packed && (n = gzread(packed, piece, sizeof(piece))) > 0)
-		r = store_unpack_put(plain, piece, (size_t)n);
+		r = store_path_write(plain, -1, piece, (size_t)n);
 	if (packed)
 		(void)gzerror(packed, &code);
 	*ret_cut = !packed || n < 0 || code != Z_OK;

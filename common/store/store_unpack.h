@@ -12,8 +12,6 @@
 
 /* An unnamed temporary file for unpacked or converted data; or a negative errno. */
 int store_unpack_make_file(void);
-/* Writes all bytes. 0 or a negative errno. */
-int store_unpack_put(int fd, const void *bytes, size_t length);
 /*
  * Replaces *fd by a plain file if it is gzip (1), else leaves it (0). *ret_cut: the gzip file is damaged or
  * truncated; the data before that is used. -EPROTO with the reason if it is compressed or encoded in another

@@ -19,11 +19,6 @@ static const struct store_backend *const backends[] = {
 	&store_backend_csv,   &store_backend_socket, &store_backend_null,
 };
 
-static bool begins(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 static bool is_port(const char *text)
 {
 	unsigned long port = 0;
@@ -88,7 +83,7 @@ static int parse_scheme(const char *uri, const struct store_backend *backend, st
 		return take(ret_uri, backend, "mongodb://", rest);
 	}
 	if (backend == &store_backend_socket) {
-		rest += begins(rest, "//") ? 2 : 0;
+		rest += text_begins(rest, "//") ? 2 : 0;
 		if (!is_host_port(rest, true))
 			return refuse(why, uri, "is not socket:HOST:PORT");
 		return take(ret_uri, backend, "", rest);
@@ -96,7 +91,7 @@ static int parse_scheme(const char *uri, const struct store_backend *backend, st
 	if (rest[0] == '\0')
 		return refuse(why, uri, "has no path; write it after the colon");
 	/* sqlite:///var/lib/x.db, as in other programs, means the absolute path. */
-	return take(ret_uri, backend, "", begins(rest, "///") ? rest + 2 : rest);
+	return take(ret_uri, backend, "", text_begins(rest, "///") ? rest + 2 : rest);
 }
 
 static int refuse_unknown(struct reason *why, const char *uri)
@@ -118,7 +113,7 @@ int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *w
 
 	if (strlen(uri) >= sizeof(ret_uri->location) - sizeof("mongodb://"))
 		return refuse(why, uri, "is too long");
-	if (begins(uri, "mongodb://") || begins(uri, "mongodb+srv://"))
+	if (text_begins(uri, "mongodb://") || text_begins(uri, "mongodb+srv://"))
 		return take(ret_uri, &store_backend_mongo, "", uri);
 	if (strcmp(uri, "null") == 0)
 		return take(ret_uri, &store_backend_null, "", "");
@@ -154,7 +149,7 @@ char *store_uri_join(const char *scheme, const char *location)
 	struct reason why;
 	char *uri = NULL;
 
-	if (begins(location, scheme) && store_uri_parse(location, &parsed, &why) == 0 &&
+	if (text_begins(location, scheme) && store_uri_parse(location, &parsed, &why) == 0 &&
 	    strcmp(parsed.backend->name, scheme) == 0)
 		return strdup(location);
 	return asprintf(&uri, "%s:%s", scheme, location) < 0 ? NULL : uri;
@@ -205,7 +200,7 @@ static const char *find_user(const char *uri)
 	size_t length = strcspn(uri, ":");
 	const struct store_backend *backend = uri[length] ? find_backend(uri, length) : NULL;
 
-	if (begins(uri + length, "://"))
+	if (text_begins(uri + length, "://"))
 		return uri + length + 3;
 	if (backend)
 		return backend == &store_backend_mongo ? uri + length + 1 : NULL;
@@ -241,9 +236,9 @@ const char *store_uri_display(const char *uri, char *ret, size_t size)
 	const char *rest = uri + start + length;
 	const char *secret = strstr(rest, "Password="); /* tlsCertificateKeyFilePassword */
 	size_t shown = secret ? (size_t)(secret - rest) + strlen("Password=") : strlen(rest);
-	const char *behind = secret ? rest + shown + strcspn(rest + shown, "&") : "";
+	const char *after = secret ? rest + shown + strcspn(rest + shown, "&") : "";
 
 	(void)snprintf(ret, size, "%.*s%s%.*s%s%s", (int)start, uri, start ? "***" : "", (int)shown, rest,
-		       secret ? "***" : "", behind);
+		       secret ? "***" : "", after);
 	return ret;
 }

@@ -64,6 +64,7 @@ static inline bool text_is_ascii(const char *text, size_t length)
 }
 /* Length of the valid UTF-8 character at `at` (1 to 4); 0 for an invalid one or the end. */
 size_t text_utf8_length(const char *at);
+bool text_begins(const char *text, const char *prefix);
 /*
  * Copies a foreign name so that it is valid UTF-8 without control characters (C0, DEL, C1) and of at most
  * size - 1 bytes, cut at a character. Other bytes become \xE9 and the like: two names never become one.

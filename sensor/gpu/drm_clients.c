@@ -39,11 +39,6 @@ struct drm_clients {
 	unsigned n_pending;
 };
 
-static bool starts(const char *text, const char *with)
-{
-	return strncmp(text, with, strlen(with)) == 0;
-}
-
 static void take_key(struct drm_info *info, const char *key, char *value)
 {
 	char *end;
@@ -55,11 +50,12 @@ static void take_key(struct drm_info *info, const char *key, char *value)
 		return;
 	else if (strcmp(key, "drm-client-id") == 0)
 		info->id = number;
-	else if (starts(key, "drm-engine-") && !starts(key, "drm-engine-capacity-") && strstr(end, "ns"))
+	else if (text_begins(key, "drm-engine-") && !text_begins(key, "drm-engine-capacity-") &&
+		 strstr(end, "ns"))
 		info->busy_ns += number;
-	else if (starts(key, "drm-cycles-"))
+	else if (text_begins(key, "drm-cycles-"))
 		info->cycles += number;
-	else if (starts(key, "drm-total-cycles-") && number > info->total_cycles)
+	else if (text_begins(key, "drm-total-cycles-") && number > info->total_cycles)
 		info->total_cycles = number;
 }
 
@@ -71,7 +67,7 @@ bool drm_info_parse(char *text, struct drm_info *ret_info)
 	for (char *line, *rest = text; (line = strsep(&rest, "\n"));) {
 		char *value = strchr(line, ':');
 
-		if (!value || !starts(line, "drm-"))
+		if (!value || !text_begins(line, "drm-"))
 			continue;
 		*value++ = '\0';
 		value += strspn(value, " \t");

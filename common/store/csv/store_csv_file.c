@@ -4,6 +4,8 @@
  * a restart continues the file if the header is the same. Called by store_csv.c.
  */
 #include "store/csv/store_csv.h"
+#include "store/store_path.h"
+#include "base/array.h"
 #include "document/report_names.h"
 #include "store/csv/store_csv_row.h"
 #include "base/folder.h"
@@ -101,21 +103,6 @@ static int read_header(struct store *store, struct csv_file *file, const char *f
 	return r < 0 ? r : mend_end(file);
 }
 
-/* Writes a text after the present contents; `end` stays, so that a partial write can be removed. */
-static int write_behind(const struct csv_file *file, const struct batch *text)
-{
-	size_t done = 0;
-
-	while (done < text->length) {
-		ssize_t n = pwrite(file->fd, text->data + done, text->length - done, file->end + (off_t)done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n < 0 ? 0 : (size_t)n;
-	}
-	return 0;
-}
-
 static int write_header(struct store *store, struct csv_file *file, const char *fixed,
 			const struct report_value *values, unsigned n_values)
 {
@@ -123,7 +110,7 @@ static int write_header(struct store *store, struct csv_file *file, const char *
 	int r = make_header(csv_store_of(store), fixed, values, n_values, &header);
 
 	if (r == 0) {
-		r = write_behind(file, &header);
+		r = store_path_write(file->fd, file->end, header.data, header.length);
 		/* Half a header would make every later row fail. */
 		if (r < 0)
 			(void)!ftruncate(file->fd, file->end);
@@ -166,7 +153,6 @@ struct csv_file *csv_file_get(struct store *store, const char *name, const char 
 {
 	struct csv_store *own = csv_store_of(store);
 	struct csv_file file = {.fd = -1};
-	struct csv_file *files;
 	int r;
 
 	*ret_refused = true;
@@ -178,10 +164,8 @@ struct csv_file *csv_file_get(struct store *store, const char *name, const char 
 		return NULL;
 	}
 	*ret_refused = false;
-	files = realloc(own->files, (own->n_files + 1) * sizeof(*files));
-	if (!files)
+	if (!ARRAY_RESIZE(own->files, own->n_files + 1))
 		return NULL;
-	own->files = files;
 	file.name = strdup(name);
 	r = file.name ? open_file(store, &file, fixed, values, n_values) : -ENOMEM;
 	*ret_refused = r == -EPROTO || r == -E2BIG;
@@ -189,8 +173,8 @@ struct csv_file *csv_file_get(struct store *store, const char *name, const char 
 		csv_file_close(&file);
 		return NULL;
 	}
-	files[own->n_files] = file;
-	return &files[own->n_files++];
+	own->files[own->n_files] = file;
+	return &own->files[own->n_files++];
 }
 
 void csv_files_forget_rows(struct csv_store *own)
@@ -207,10 +191,12 @@ int csv_files_flush(struct store *store)
 	int r = 0;
 
 	for (unsigned i = 0; r == 0 && i < own->n_files; i++) {
-		r = write_behind(&own->files[i], &own->files[i].text);
+		const struct csv_file *file = &own->files[i];
+
+		r = store_path_write(file->fd, file->end, file->text.data, file->text.length);
 		if (r < 0)
 			(void)store_fail(store, STORE_RETRY, "cannot write '%s/%s.csv': %s", own->directory,
-					 own->files[i].name, strerror(-r));
+					 file->name, strerror(-r));
 	}
 	for (unsigned i = 0; i < own->n_files; i++) {
 		struct csv_file *file = &own->files[i];

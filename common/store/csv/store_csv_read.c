@@ -5,6 +5,7 @@
  * time of the last tick. Called through store.c; store_csv_row.c parses lines.
  */
 #include "store/csv/store_csv.h"
+#include "base/array.h"
 #include "store/csv/store_csv_row.h"
 #include "store/store_document.h"
 #include "store/store_unpack.h"
@@ -174,17 +175,13 @@ static int open_reader(struct store *store, struct csv_reader **ret_reader)
 
 static struct csv_row *row_room(struct csv_source *source)
 {
-	struct csv_row *rows;
-
 	if (source->n_rows < source->n_allocated)
 		return &source->rows[source->n_rows];
-	rows = realloc(source->rows, (source->n_allocated + 16) * sizeof(*rows));
-	if (!rows)
+	if (!ARRAY_RESIZE(source->rows, source->n_allocated + 16))
 		return NULL;
-	memset(rows + source->n_allocated, 0, 16 * sizeof(*rows));
-	source->rows = rows;
+	memset(source->rows + source->n_allocated, 0, 16 * sizeof(*source->rows));
 	source->n_allocated += 16;
-	return &rows[source->n_rows];
+	return &source->rows[source->n_rows];
 }
 
 /* Has the source a current row, or can it read one? Malformed lines are skipped. */

@@ -4,6 +4,7 @@
  * all; what a crash has cut short is removed at the next write. Called by the bson and jsonl backends.
  */
 #include "store/file/store_file_private.h"
+#include "base/array.h"
 #include "base/folder.h"
 #include "store/store_path.h"
 
@@ -176,22 +177,18 @@ static int open_file(struct store *store, const char *path, off_t *ret_end)
 static int add_output(struct store *store, const char *collection, const char *path)
 {
 	struct store_file *file = store_file_of(store);
-	struct store_file_output *outputs;
 	struct store_file_output output = {0};
 
 	output.fd = open_file(store, path, &output.end);
 	if (output.fd < 0)
 		return output.fd;
-	outputs = realloc(file->outputs, (file->n_outputs + 1) * sizeof(*outputs));
-	if (outputs)
-		file->outputs = outputs;
 	output.collection = strdup(collection);
 	output.path = strdup(path);
-	if (!outputs || !output.collection || !output.path) {
+	if (!output.collection || !output.path || !ARRAY_RESIZE(file->outputs, file->n_outputs + 1)) {
 		close_output(&output);
 		return -ENOMEM;
 	}
-	outputs[file->n_outputs++] = output;
+	file->outputs[file->n_outputs++] = output;
 	return 0;
 }
 
@@ -204,33 +201,12 @@ static struct store_file_output *output_of(struct store *store, const char *coll
 	for (unsigned i = 0; i < file->n_outputs; i++)
 		if (strcmp(file->outputs[i].collection, collection) == 0)
 			return &file->outputs[i];
-	if (!store_file_path(file, collection, path)) {
-		(void)store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file",
-				 collection);
+	if (!store_file_name(store, collection, path))
 		return NULL;
-	}
 	for (unsigned i = 0; i < file->n_outputs; i++)
 		if (strcmp(file->outputs[i].path, path) == 0)
 			return &file->outputs[i];
 	return add_output(store, collection, path) < 0 ? NULL : &file->outputs[file->n_outputs - 1];
-}
-
-static int write_all(const struct store_file_output *output, const uint8_t *data, size_t length)
-{
-	off_t at = output->end;
-
-	while (length > 0) {
-		ssize_t n = at < 0 ? write(output->fd, data, length) : pwrite(output->fd, data, length, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		length -= (size_t)n;
-		at += at < 0 ? 0 : n;
-	}
-	return 0;
 }
 
 /* The batch as bytes of the file: unchanged, or through the codec. */
@@ -261,7 +237,7 @@ enum store_result store_file_write_whole(struct store *store, const char *path, 
 	int r = output.fd < 0 ? output.fd : encode_batch(store_file_of(store), batch, &bytes);
 
 	if (r == 0)
-		r = write_all(&output, bytes->data, bytes->length);
+		r = store_path_write(output.fd, output.end, bytes->data, bytes->length);
 	if (r == 0 && fdatasync(output.fd) < 0)
 		r = -errno;
 	if (output.fd >= 0)
@@ -272,21 +248,15 @@ enum store_result store_file_write_whole(struct store *store, const char *path, 
 	return store_fail(store, STORE_RETRY, "cannot write '%s': %s", path, strerror(-r));
 }
 
-static bool collection_is_refused(const struct store_file *file, const char *collection)
-{
-	char path[PATH_MAX];
-
-	return !store_file_path(file, collection, path);
-}
-
 enum store_result store_file_append(struct store *store, const char *collection, const struct batch *batch)
 {
 	struct store_file *file = store_file_of(store);
 	struct store_file_output *output = output_of(store, collection);
 	const struct batch *bytes;
+	char path[PATH_MAX];
 	int r;
 
-	if (!output && collection_is_refused(file, collection)) {
+	if (!output && !store_file_path(file, collection, path)) {
 		store->statistics.dropped += batch->n_documents;
 		return STORE_DROP;
 	}
@@ -297,7 +267,7 @@ enum store_result store_file_append(struct store *store, const char *collection,
 		store->statistics.dropped += batch->n_documents;
 		return store_fail(store, STORE_DROP, "a document is malformed: %s", strerror(-r));
 	}
-	r = write_all(output, bytes->data, bytes->length);
+	r = store_path_write(output->fd, output->end, bytes->data, bytes->length);
 	if (r < 0) {
 		if (output->end >= 0)
 			(void)!ftruncate(output->fd, output->end);

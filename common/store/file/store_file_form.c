@@ -5,6 +5,7 @@
  * named with the program that undoes them. Called by store_file_read.c when it opens a file.
  */
 #include "store/file/store_file_private.h"
+#include "store/store_path.h"
 #include "store/store_unpack.h"
 
 #include <errno.h>
@@ -69,11 +70,11 @@ static int split(int fd, off_t begin, bool array, int *ret_plain)
 
 		for (ssize_t i = 0; i < n; i++)
 			length += take_byte(&scan, array, piece[i], lines + length);
-		r = store_unpack_put(plain, lines, length);
+		r = store_path_write(plain, -1, lines, length);
 		begin += n;
 	}
 	if (r == 0)
-		r = store_unpack_put(plain, "\n", 1);
+		r = store_path_write(plain, -1, "\n", 1);
 	*ret_plain = plain;
 	return r;
 }

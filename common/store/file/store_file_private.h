@@ -58,6 +58,8 @@ static inline struct store_file *store_file_of(const struct store *store)
 
 /* The file of a collection. False if the name does not fit, or contains a '/'. */
 bool store_file_path(const struct store_file *file, const char *collection, char ret_path[PATH_MAX]);
+/* The same, with an error of the store where there is none. */
+bool store_file_name(struct store *store, const char *collection, char ret_path[PATH_MAX]);
 /*
  * Calls `each` for the documents from *offset on (1: continue, 0: stop after it). Ends with 0 and *offset
  * after the last document read; *ret_torn bytes remain that are not a complete document. -ENOENT, -EBADMSG,

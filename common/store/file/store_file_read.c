@@ -5,6 +5,7 @@
  * codec can find the next document, and counted. Called through store.c.
  */
 #include "store/file/store_file_private.h"
+#include "base/text.h"
 #include "store/store_document.h"
 #include "document/collections.h"
 #include "document/report_bson.h"
@@ -213,11 +214,8 @@ static int open_to_read(struct store *store, const char *collection, char path[P
 {
 	int fd;
 
-	if (!store_file_path(store_file_of(store), collection, path)) {
-		(void)store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file",
-				 collection);
+	if (!store_file_name(store, collection, path))
 		return -EINVAL;
-	}
 	fd = open_any_form(store_file_of(store), path);
 	if (fd >= 0)
 		fd = check_is_file(store, path, fd);
@@ -363,9 +361,8 @@ static enum store_result replace_file(struct store *store, const char *collectio
 	char beside[PATH_MAX + 8];
 	enum store_result result;
 
-	if (!store_file_path(file, collection, path))
-		return store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file",
-				  collection);
+	if (!store_file_name(store, collection, path))
+		return STORE_DROP;
 	(void)snprintf(beside, sizeof(beside), "%s.new", path);
 	store_file_forget(file, path);
 	result = store_file_write_whole(store, beside, merged);
@@ -395,11 +392,6 @@ enum store_result store_file_put(struct store *store, const char *collection, co
 
 /* Collections that go beside a single file instead of into it. */
 static const enum collection_kind beside[] = {COLLECTION_TARGETS, COLLECTION_RECAPS, COLLECTION_STATE};
-
-static bool begins(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
 
 static bool goes_beside(const char *collection)
 {
@@ -441,6 +433,14 @@ bool store_file_path(const struct store_file *file, const char *collection, char
 	return length > 0 && length < PATH_MAX;
 }
 
+bool store_file_name(struct store *store, const char *collection, char ret_path[PATH_MAX])
+{
+	if (store_file_path(store_file_of(store), collection, ret_path))
+		return true;
+	(void)store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file", collection);
+	return false;
+}
+
 /* Length of the name without the suffix of a form that is read; 0: it has none. */
 static size_t name_length(const struct store_file *file, const char *name)
 {
@@ -460,7 +460,7 @@ static size_t name_length(const struct store_file *file, const char *name)
 
 static bool is_asked_for(const char *collection, const char *prefix)
 {
-	return begins(collection, prefix) ||
+	return text_begins(collection, prefix) ||
 	       (prefix[0] && strcmp(prefix, collection_prefix(COLLECTION_REPORTS)) == 0 &&
 		collection_machine(COLLECTION_REPORTS, collection));
 }
@@ -475,13 +475,13 @@ struct listing {
 static bool take_entry(const struct store_file *file, struct listing *listing, const char *entry,
 		       char ret_collection[NAME_MAX + 1])
 {
-	const char *name = begins(entry, listing->before) ? entry + strlen(listing->before) : "";
+	const char *name = text_begins(entry, listing->before) ? entry + strlen(listing->before) : "";
 	size_t length = name_length(file, name);
 
 	(void)snprintf(ret_collection, NAME_MAX + 1, "%.*s", (int)length, name);
 	if (length > 0 && is_asked_for(ret_collection, listing->prefix))
 		return true;
-	if (length == 0 && strchr(name, '.') && begins(name, listing->prefix) &&
+	if (length == 0 && strchr(name, '.') && text_begins(name, listing->prefix) &&
 	    !strstr(name, ".metadata.json") && !listing->n_left++)
 		(void)snprintf(listing->left, sizeof(listing->left), "%s", entry);
 	return false;
@@ -571,9 +571,9 @@ enum store_result store_file_list(struct store *store, const char *prefix,
 	}
 	/* The one file answers to any name; its own is the stem, or what was asked and the sensor found in
 	 * it. */
-	if (begins(name, prefix) || !first_sensor(store, prefix, text, sizeof(text)))
-		(void)snprintf(text, sizeof(text), "%s%.*s", begins(name, prefix) ? "" : prefix, (int)length,
-			       name);
+	if (text_begins(name, prefix) || !first_sensor(store, prefix, text, sizeof(text)))
+		(void)snprintf(text, sizeof(text), "%s%.*s", text_begins(name, prefix) ? "" : prefix,
+			       (int)length, name);
 	/* What is wrong with its first document is said when it is read. */
 	store->error[0] = '\0';
 	each(data, text);

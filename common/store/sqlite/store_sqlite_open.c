@@ -56,15 +56,15 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	int extended = sqlite3_extended_errcode(own->database), code = extended & 0xff;
 	const char *form = code == SQLITE_NOTADB ? store_unpack_other_form(own->path) : NULL;
 	char place[500] = "";
-	const char *remedy = place;
+	const char *hint = place;
 
 	if (code == SQLITE_FULL)
-		remedy = "; free some space or set a shorter retention";
+		hint = "; free some space or set a shorter retention";
 	else if (form)
 		(void)snprintf(place, sizeof(place), "; it %s", form);
 	else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		remedy = "; the file is damaged: move it away, or start with --renew-damaged-store; "
-			 "`sqlite3 FILE .recover` extracts what is intact";
+		hint = "; the file is damaged: move it away, or start with --renew-damaged-store; "
+		       "`sqlite3 FILE .recover` extracts what is intact";
 	else if (store_sqlite_is_file_system(extended))
 		store_sqlite_explain_file_system(extended, place, sizeof(place));
 	else if (code == SQLITE_BUSY)
@@ -79,14 +79,9 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 		return store_fail(store, STORE_RETRY, "cannot %s '%s': %s", doing, own->path, place);
 	return store_fail(store,
 			  code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT ? STORE_DROP : STORE_RETRY,
-			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), remedy);
+			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), hint);
 }
 
-/*
- * SQLite's own wait does not cover the switch to WAL: if several processes open a new file at once, all but
- * one fail at once because it is locked. The switch is the same for all, so they retry for as long as any
- * other call may wait.
- */
 /* For writers to many places: each page goes from the log to the file once for several changes. */
 static void widen(const struct sqlite_store *own, unsigned cache_kb)
 {
@@ -132,6 +127,11 @@ static bool stay_with_journal(struct store *store)
 	return true;
 }
 
+/*
+ * SQLite's own wait does not cover the switch to WAL: if several processes open a new file together, all but
+ * one fail at once because it is locked. The switch is the same for all, so they retry for as long as any
+ * other call may wait.
+ */
 static bool set_up(struct store *store, const struct store_options *options)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
