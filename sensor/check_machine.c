@@ -331,8 +331,7 @@ static void check_watchdog(struct check *check)
 
 static void count_cgroup(void *data, const char *path, uint64_t id)
 {
-	(void)path;
-	(void)id;
+	(void)path, (void)id;
 	++*(unsigned *)data;
 }
 

@@ -14,7 +14,7 @@
 
 #define CPUS_TEXT_SIZE 512
 
-/* Appends "first-last", or "first" alone, behind a comma where something is there already. */
+/* Appends "first-last", or "first" alone, after a comma where something is there already. */
 static size_t add_range(char *text, size_t length, unsigned first, unsigned last)
 {
 	const size_t left = CPUS_TEXT_SIZE - length;

@@ -56,13 +56,13 @@ struct supervise {
 	uid_t service_uid; /* of the children that are not root; -1 without */
 };
 
-/* To a child; as its user where root has no CAP_KILL, as in a container. */
-static void send_signal(const struct supervise *supervise, pid_t pid, int number)
+/* Where it runs; as its user where root has no CAP_KILL, as in a container. */
+static void signal_child(const struct supervise *supervise, const struct duty *child, int number)
 {
-	if (kill(pid, number) == 0 || errno != EPERM || geteuid() != 0 ||
+	if (child->pid <= 0 || kill(child->pid, number) == 0 || errno != EPERM || geteuid() != 0 ||
 	    supervise->service_uid == (uid_t)-1 || seteuid(supervise->service_uid) < 0)
 		return;
-	(void)kill(pid, number);
+	(void)kill(child->pid, number);
 	if (seteuid(0) < 0)
 		log_error("priv", -errno, "cannot become root again");
 }
@@ -132,8 +132,7 @@ static bool save_after_kill(struct supervise *supervise, int wait_status)
 		WTERMSIG(wait_status));
 	supervise->exit_code = exit_code_of(wait_status);
 	supervise->ending = true;
-	if (supervise->collect.pid > 0)
-		send_signal(supervise, supervise->collect.pid, SIGTERM);
+	signal_child(supervise, &supervise->collect, SIGTERM);
 	ev_timer_again(supervise->loop.ev, &supervise->patience);
 	return true;
 }
@@ -157,8 +156,8 @@ static void on_write_ended(struct loop_child *child, int wait_status)
 	 * It exits with 0 only after collect has closed the link: collect is about to exit, or its exit has
 	 * not been noticed yet.
 	 */
-	if (supervise->collect.pid > 0 && code != 0)
-		send_signal(supervise, supervise->collect.pid, SIGTERM);
+	if (code != 0)
+		signal_child(supervise, &supervise->collect, SIGTERM);
 	child_ended(supervise, "write", wait_status);
 }
 
@@ -176,14 +175,12 @@ static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
 	ev_timer_again(ev, timer);
 	if (++supervise->n_patience == 1 && supervise->write.pid > 0) {
 		log_warning("priv", 0, "the store does not answer: ending without it");
-		send_signal(supervise, supervise->write.pid, SIGALRM);
+		signal_child(supervise, &supervise->write, SIGALRM);
 		return;
 	}
 	log_error("priv", 0, "a child process does not exit; killing it: reports that it held are lost");
-	if (supervise->collect.pid > 0)
-		send_signal(supervise, supervise->collect.pid, SIGKILL);
-	if (supervise->write.pid > 0)
-		send_signal(supervise, supervise->write.pid, SIGKILL);
+	signal_child(supervise, &supervise->collect, SIGKILL);
+	signal_child(supervise, &supervise->write, SIGKILL);
 }
 
 static void on_request(struct ev_loop *ev, ev_io *watcher, int events)
@@ -197,7 +194,7 @@ static void on_request(struct ev_loop *ev, ev_io *watcher, int events)
 	ev_io_stop(ev, watcher);
 	if (r < 0 && supervise->collect.pid > 0) {
 		supervise->exit_code = 1;
-		send_signal(supervise, supervise->collect.pid, SIGKILL);
+		signal_child(supervise, &supervise->collect, SIGKILL);
 	}
 }
 
@@ -207,13 +204,10 @@ static void on_stop(struct loop *loop, int signal_number)
 
 	(void)signal_number;
 	supervise->ending = true;
-	if (supervise->collect.pid > 0)
-		send_signal(supervise, supervise->collect.pid, SIGTERM);
+	signal_child(supervise, &supervise->collect, SIGTERM);
 	/* A child that somebody has stopped could neither store what it holds nor exit. */
-	if (supervise->collect.pid > 0)
-		send_signal(supervise, supervise->collect.pid, SIGCONT);
-	if (supervise->write.pid > 0)
-		send_signal(supervise, supervise->write.pid, SIGCONT);
+	signal_child(supervise, &supervise->collect, SIGCONT);
+	signal_child(supervise, &supervise->write, SIGCONT);
 	ev_timer_again(loop->ev, &supervise->patience);
 }
 
@@ -341,7 +335,7 @@ static void give_up_rights(const struct sensor_config *config)
 		log_notice("priv", 0, SANDBOX_SHARED_USER);
 	if (config->sandbox == SANDBOX_OFF)
 		return;
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
 		mask |= SANDBOX_CAPABILITY(kept[i]);
 	if (gpu_choose(config) && strcmp(gpu_choose(config), "drm") == 0)
 		for_gpus =
@@ -369,6 +363,8 @@ int supervise_main(struct sensor_config *config, char *argv[])
 
 	if (!supervise)
 		return 1;
+	struct duty *const duties[] = {&supervise->collect, &supervise->write, &supervise->gpu};
+
 	supervise->collect.pid = supervise->write.pid = supervise->gpu.pid = supervise->link_end = -1;
 	supervise->spools = config->spool_path != NULL;
 	if (!sandbox_service_user(config->user, &supervise->service_uid, &gid))
@@ -387,12 +383,9 @@ int supervise_main(struct sensor_config *config, char *argv[])
 		loop_run(&supervise->loop);
 	}
 	code = supervise->exit_code;
-	if (supervise->collect.pid > 0)
-		(void)duty_stop(&supervise->collect, 200);
-	if (supervise->write.pid > 0)
-		(void)duty_stop(&supervise->write, 200);
-	if (supervise->gpu.pid > 0)
-		(void)duty_stop(&supervise->gpu, 200);
+	for (size_t i = 0; i < ARRAY_SIZE(duties); i++)
+		if (duties[i]->pid > 0)
+			(void)duty_stop(duties[i], 200);
 	if (supervise->link_end >= 0)
 		(void)close(supervise->link_end);
 	remove_groups(supervise);

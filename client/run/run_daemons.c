@@ -279,9 +279,7 @@ static bool stop_one(pid_t *pid)
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
-	(void)status;
-	(void)type;
-	(void)walk;
+	(void)status, (void)type, (void)walk;
 	(void)remove(path);
 	return 0;
 }

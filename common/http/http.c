@@ -33,15 +33,13 @@ static void run(struct http *http)
 
 static void io_cb(struct ev_loop *loop, ev_io *watcher, int events)
 {
-	(void)loop;
-	(void)events;
+	(void)loop, (void)events;
 	run(watcher->data);
 }
 
 static void timeout_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 {
-	(void)loop;
-	(void)events;
+	(void)loop, (void)events;
 	run(watcher->data);
 }
 
@@ -69,8 +67,7 @@ static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	uint64_t now_ns = clock_monotonic_ns();
 	struct http_request *request = http->waiting;
 
-	(void)loop;
-	(void)events;
+	(void)loop, (void)events;
 	http_connections_cut(http, now_ns);
 	while (request) {
 		struct http_request *next = request->next;

@@ -336,10 +336,7 @@ enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection
 {
 	struct http_request *request = *con_cls;
 
-	(void)cls;
-	(void)connection;
-	(void)url;
-	(void)version;
+	(void)cls, (void)connection, (void)url, (void)version;
 	if (!request)
 		return MHD_NO;
 	if (!request->started) {

@@ -155,9 +155,7 @@ static int take_max_version(struct loading *loading, const yaml_node_t *node, co
 /* What has no meaning here: HTTP/2 is not spoken, and the server's order of ciphers is always preferred. */
 static int take_nothing(struct loading *loading, const yaml_node_t *node, const char *value)
 {
-	(void)loading;
-	(void)node;
-	(void)value;
+	(void)loading, (void)node, (void)value;
 	return 0;
 }
 

@@ -21,8 +21,7 @@ static void stop_cb(struct ev_loop *ev, ev_signal *watcher, int events)
 {
 	struct loop *loop = watcher->data;
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	loop->n_stops++;
 	if (loop->n_stops >= STOPS_AT_ONCE)
 		loop_stop(loop);
@@ -58,8 +57,7 @@ static void child_cb(struct ev_loop *ev, ev_signal *watcher, int events)
 	struct loop_child *child;
 	int status;
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	while ((child = take_ended(loop, &status)))
 		child->ended(child, status);
 }
@@ -133,8 +131,7 @@ static void tick_cb(struct ev_loop *ev, ev_io *watcher, int events)
 	struct loop_tick *tick = watcher->data;
 	uint64_t n;
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	if (read(tick->fd, &n, sizeof(n)) != (ssize_t)sizeof(n) || n == 0)
 		return;
 	tick->n_due += n;

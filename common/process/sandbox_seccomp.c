@@ -385,10 +385,7 @@ int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct r
 	if (mode == SANDBOX_OFF)
 		return 0;
 #ifdef WATTRIBUTE_SANITIZED
-	(void)profile;
-	(void)add_rules;
-	(void)refuse_calls;
-	(void)forbidden_action;
+	(void)profile, (void)add_rules, (void)refuse_calls, (void)forbidden_action;
 	return reason_set(
 		why, -EOPNOTSUPP,
 		"a build with sanitizers makes additional system calls; no seccomp filter is installed");

@@ -77,8 +77,7 @@ static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
 	struct collect *collect = timer->data;
 	int r = cgroup_watch_rescan(collect->watch);
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	if (r < 0)
 		log_warning("cgroup", r, "the rescan failed");
 	target_table_settle(collect->table, clock_realtime_ms());
@@ -91,8 +90,7 @@ static void on_watchdog(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	struct collect *collect = timer->data;
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	(void)notify_watchdog(&collect->notify);
 }
 
@@ -121,8 +119,7 @@ static void on_link_read(struct ev_loop *ev, ev_io *watcher, int events)
 	struct ipc_message message;
 	int r;
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	r = ipc_receive(watcher->fd, collect->receive, IPC_MESSAGE_MAX + 64, &message);
 	if (r == -EAGAIN || r == -EINTR)
 		return;
@@ -183,8 +180,6 @@ static void start_watchers(struct collect *collect)
 	}
 }
 
-/* It reads the kernel's files of processes, devices and cgroups, wherever those are, and none of anybody's.
- */
 static void add_mount(void *data, const struct cgroup_mount *mount)
 {
 	const char **places = data;
@@ -196,6 +191,8 @@ static void add_mount(void *data, const struct cgroup_mount *mount)
 		places[n] = mount->path;
 }
 
+/* It reads the kernel's files of processes, devices and cgroups, wherever those are, and none of anybody's.
+ */
 static void confine(const struct sensor_config *config)
 {
 	const char *places[CONFINE_PLACES + 1] = {"/proc", "/sys"};

@@ -58,8 +58,7 @@ static void on_edge(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	struct collect *collect = timer->data;
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	collect_discover(collect);
 	collect_follow_edges(collect);
 }

@@ -24,8 +24,7 @@ static void on_keep(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	struct collect *collect = timer->data;
 
-	(void)ev;
-	(void)events;
+	(void)ev, (void)events;
 	for (unsigned i = 0; i < collect->n_systems; i++)
 		if (collect->systems[i]->ops->keep)
 			collect->systems[i]->ops->keep(collect->systems[i]);

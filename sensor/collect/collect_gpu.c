@@ -78,7 +78,7 @@ static unsigned find_slot(const struct collect_gpu *gpu, const char *cgroup)
 	return 0;
 }
 
-/* A message as a stretch. When there is no room the oldest two become one. */
+/* A message as a stretch. Where there is no room, the oldest one is dropped and counted as a failure. */
 static void keep(struct collect_gpu *gpu, const struct gpu_sample *sample)
 {
 	struct stretch *stretch;

@@ -17,18 +17,18 @@
 /* Logs once what is not counted as configured, and why. Further ones are only in the metadata. */
 static void tell_budget(struct collect *collect, const char *path, bool counted)
 {
-	static const char remedy[] = "Raise the limit of open files (LimitNOFILE=, --ulimit nofile=, "
+	static const char advice[] = "Raise the limit of open files (LimitNOFILE=, --ulimit nofile=, "
 				     "--fd-budget), or select targets with --include and --exclude";
 
 	if (counted && !collect->told_overflow)
 		log_warning("target", 0,
 			    "descriptor limit reached: '%s' and further targets are counted by CPU time only "
 			    "(group 'cpustat'). %s",
-			    path, remedy);
+			    path, advice);
 	else if (!counted && collect->lost[REPORT_LOST_BUDGET] == 1)
 		log_warning("target", 0,
 			    "descriptor limit reached: '%s' and further targets are not counted. %s", path,
-			    remedy);
+			    advice);
 	collect->told_overflow |= counted;
 }
 

@@ -10,50 +10,47 @@
 #include "machine/powercap.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CONSTRAINTS_MAX 4   /* of a zone: long term, short term, peak */
-#define STATES_MAX      32  /* idle states of a CPU */
-#define LATENCY_MOST_US 1e6 /* more is no latency */
+#define CONSTRAINTS_MAX 4       /* of a zone: long term, short term, peak */
+#define STATES_MAX      32      /* idle states of a CPU */
+#define LATENCY_MOST_US 1000000 /* more is no latency */
 
-/* The file's first word, of printable characters; "" if there is none. */
-static void read_word(const char *sysfs_root, const char *path, char ret_word[MACHINE_WORD_SIZE])
+/* A file's first word, of printable characters; "" if there is none. The path is printed. */
+static void read_word(char ret_word[MACHINE_WORD_SIZE], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void read_word(char ret_word[MACHINE_WORD_SIZE], const char *format, ...)
 {
-	char text[128];
+	char path[PATH_MAX], text[128];
+	va_list arguments;
 	size_t length;
 
+	va_start(arguments, format);
+	(void)vsnprintf(path, sizeof(path), format, arguments);
+	va_end(arguments);
 	ret_word[0] = '\0';
-	if (text_read_file(text, sizeof(text), "%s/%s", sysfs_root, path) <= 0)
+	if (text_read_file(text, sizeof(text), "%s", path) <= 0)
 		return;
 	length = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+");
 	if (length < MACHINE_WORD_SIZE && (text[length] == '\0' || strchr(" \t\n", text[length])))
 		(void)snprintf(ret_word, MACHINE_WORD_SIZE, "%.*s", (int)length, text);
 }
 
-/* NAN if there is no number. */
-static double read_number(const char *sysfs_root, const char *path)
-{
-	char word[MACHINE_WORD_SIZE];
-	uint64_t value;
-
-	read_word(sysfs_root, path, word);
-	return word[0] && text_parse_u64(word, &value) == 0 ? (double)value : NAN;
-}
-
 static double read_zone_w(const char *sysfs_root, const struct powercap_zone *zone, unsigned constraint,
 			  const char *what)
 {
-	char path[PATH_MAX];
+	uint64_t limit_uw = 0;
 	double watts;
 
-	(void)snprintf(path, sizeof(path), "class/powercap/%s/constraint_%u_%s_uw", zone->id, constraint,
-		       what);
-	watts = read_number(sysfs_root, path) * 1e-6;
+	(void)text_read_u64(&limit_uw, "%s/class/powercap/%s/constraint_%u_%s_uw", sysfs_root, zone->id,
+			    constraint, what);
+	watts = (double)limit_uw * 1e-6;
 	return watts >= REPORT_MACHINE_W_LEAST && watts <= REPORT_MACHINE_W_MOST ? watts : 0;
 }
 
@@ -97,34 +94,30 @@ static void read_power(const char *sysfs_root, const struct topology *topology,
 /* The idle state in use that takes longest to leave. */
 static void read_idle(const char *sysfs_root, unsigned cpu, struct machine_facts *facts)
 {
-	read_word(sysfs_root, "devices/system/cpu/cpuidle/current_driver", facts->idle_driver);
+	read_word(facts->idle_driver, "%s/devices/system/cpu/cpuidle/current_driver", sysfs_root);
 	for (unsigned i = 0; i < STATES_MAX; i++) {
-		char path[PATH_MAX], name[MACHINE_WORD_SIZE];
-		double latency_us;
+		char state[PATH_MAX], name[MACHINE_WORD_SIZE];
+		uint64_t latency_us, disabled = 0;
 
-		(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpuidle/state%u/name", cpu, i);
-		read_word(sysfs_root, path, name);
-		(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpuidle/state%u/latency", cpu,
-			       i);
-		latency_us = read_number(sysfs_root, path);
-		(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpuidle/state%u/disable", cpu,
-			       i);
-		if (!name[0] || !(latency_us <= LATENCY_MOST_US) || read_number(sysfs_root, path) > 0 ||
-		    (facts->idle_state[0] && latency_us < facts->report.idle_latency_us))
+		(void)snprintf(state, sizeof(state), "%s/devices/system/cpu/cpu%u/cpuidle/state%u",
+			       sysfs_root, cpu, i);
+		read_word(name, "%s/name", state);
+		(void)text_read_u64(&disabled, "%s/disable", state);
+		if (!name[0] || disabled > 0 || text_read_u64(&latency_us, "%s/latency", state) < 0 ||
+		    latency_us > LATENCY_MOST_US ||
+		    (facts->idle_state[0] && (double)latency_us < facts->report.idle_latency_us))
 			continue;
-		facts->report.idle_latency_us = latency_us;
+		facts->report.idle_latency_us = (double)latency_us;
 		memcpy(facts->idle_state, name, sizeof(name));
 	}
 }
 
 static void read_frequency(const char *sysfs_root, unsigned cpu, struct machine_facts *facts)
 {
-	char path[PATH_MAX];
-
-	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpufreq/scaling_driver", cpu);
-	read_word(sysfs_root, path, facts->frequency_driver);
-	(void)snprintf(path, sizeof(path), "devices/system/cpu/cpu%u/cpufreq/scaling_governor", cpu);
-	read_word(sysfs_root, path, facts->frequency_governor);
+	read_word(facts->frequency_driver, "%s/devices/system/cpu/cpu%u/cpufreq/scaling_driver", sysfs_root,
+		  cpu);
+	read_word(facts->frequency_governor, "%s/devices/system/cpu/cpu%u/cpufreq/scaling_governor",
+		  sysfs_root, cpu);
 }
 
 void machine_facts_read(const char *sysfs_root, const struct topology *topology,

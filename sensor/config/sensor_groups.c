@@ -94,8 +94,7 @@ int sensor_groups_one_cpu(void *target, const struct config_row *row, const char
 {
 	struct event_group_request *group = last_group(target, "-o", why);
 
-	(void)row;
-	(void)value;
+	(void)row, (void)value;
 	if (!group)
 		return -EINVAL;
 	group->one_cpu_per_socket = true;

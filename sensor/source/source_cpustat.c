@@ -63,8 +63,7 @@ static int cpustat_probe(struct source_context *context, const struct event_grou
 {
 	char path[PATH_MAX];
 
-	(void)requests;
-	(void)n_requests;
+	(void)requests, (void)n_requests;
 	if (!context->cpu_root) {
 		reason_set(why, 0,
 			   "no cgroup hierarchy with CPU times is mounted (cgroup2, or v1's cpuacct)");
@@ -160,8 +159,7 @@ static int cpustat_open(struct source_context *context, const struct event_group
 	const struct topology *topology = context->topology;
 	int r;
 
-	(void)requests;
-	(void)n_requests;
+	(void)requests, (void)n_requests;
 	if (!cpustat)
 		return -ENOMEM;
 	cpustat->source.ops = &source_cpustat;

@@ -59,8 +59,7 @@ static int find_count(const struct sim *sim, const char *name, enum sim_count *r
 static int activity_probe(struct source_context *context, const struct event_group_request *requests,
 			  unsigned n_requests, struct reason *why)
 {
-	(void)requests;
-	(void)n_requests;
+	(void)requests, (void)n_requests;
 	if (source_sim_of(context))
 		return 0;
 	return reason_set(why, -ENODEV, "there is no simulated machine; choose one with --sim SCENARIO.json");

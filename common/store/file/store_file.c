@@ -105,9 +105,7 @@ void store_file_forget(struct store_file *file, const char *path)
 
 static int go_on(void *data, const uint8_t *document, size_t length)
 {
-	(void)data;
-	(void)document;
-	(void)length;
+	(void)data, (void)document, (void)length;
 	return 1;
 }
 
@@ -284,8 +282,7 @@ enum store_result store_file_append(struct store *store, const char *collection,
 enum store_result store_file_ensure(struct store *store, const char *collection, uint64_t retention_s,
 				    int64_t now_ms)
 {
-	(void)collection;
-	(void)now_ms;
+	(void)collection, (void)now_ms;
 	if (retention_s == 0)
 		return STORE_OK;
 	return store_fail(store, STORE_OK,

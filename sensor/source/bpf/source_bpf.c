@@ -247,8 +247,7 @@ static int probe(struct source_context *context, const struct event_group_reques
 	uint64_t ns = 0;
 	int r;
 
-	(void)requests;
-	(void)n_requests;
+	(void)requests, (void)n_requests;
 	if (context->cgroups_without_perf) {
 		reason_set(why, 0,
 			   "the watched hierarchy (-p) is not the one of perf events, which BPF uses");
