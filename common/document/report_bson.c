@@ -154,22 +154,19 @@ int report_bson_add_all_counts(struct batch *batch, const struct report_head *he
 	bson_encoder_i32(&encoder, "targets", (int32_t)metadata->n_targets);
 	bson_encoder_string(&encoder, "energy_source", metadata->energy_source);
 	bson_encoder_string(&encoder, "activity_source", metadata->activity_source);
-	if (metadata->cpu_model && metadata->cpu_model[0])
-		bson_encoder_string(&encoder, "cpu_model", metadata->cpu_model);
+	add_word(&encoder, "cpu_model", metadata->cpu_model);
 	if (metadata->estimated)
 		bson_encoder_bool(&encoder, "estimated", true);
 	if (metadata->energy_reset)
 		bson_encoder_bool(&encoder, "energy_reset", true);
-	if (metadata->base_frequency_mhz > 0)
-		bson_encoder_double(&encoder, "base_frequency", metadata->base_frequency_mhz);
+	add_positive(&encoder, "base_frequency", metadata->base_frequency_mhz);
 	if (metadata->n_cores)
 		bson_encoder_i32(&encoder, "cores", (int32_t)metadata->n_cores);
 	if (metadata->machine)
 		add_machine(&encoder, metadata->machine);
 	if (metadata->skew_s >= 0)
 		bson_encoder_double(&encoder, "skew", metadata->skew_s);
-	if (metadata->lost_cpu_s > 0)
-		bson_encoder_double(&encoder, "lost_cpu_time", metadata->lost_cpu_s);
+	add_positive(&encoder, "lost_cpu_time", metadata->lost_cpu_s);
 	bson_encoder_string(&encoder, "boot_id", metadata->boot_id);
 	bson_encoder_string(&encoder, "version", metadata->version);
 	add_lost(&encoder, metadata->lost);
@@ -239,12 +236,6 @@ int report_bson_add_power(struct batch *batch, const struct report_power *power)
 	return 0;
 }
 
-static void add_words(struct bson_encoder *encoder, const char *key, const char *value)
-{
-	if (value && value[0])
-		bson_encoder_string(encoder, key, value);
-}
-
 /* Label names contain dots, so labels are an array of "name=value" and not a document. */
 static void add_labels(struct bson_encoder *encoder, const char *const *labels)
 {
@@ -269,19 +260,18 @@ int report_bson_add_target(struct batch *batch, const struct report_target *targ
 	bson_encoder_date(&encoder, "timestamp", target->last_seen_ms);
 	bson_encoder_string(&encoder, "sensor", target->sensor);
 	bson_encoder_string(&encoder, "target", target->target);
-	add_words(&encoder, "id", target->id);
-	add_words(&encoder, "name", target->name);
-	add_words(&encoder, "image", target->image);
-	add_words(&encoder, "runtime", target->runtime);
-	add_words(&encoder, "cgroup", target->cgroup);
-	add_words(&encoder, "pod", target->pod);
-	add_words(&encoder, "pod_uid", target->pod_uid);
-	add_words(&encoder, "namespace", target->pod_namespace);
-	add_words(&encoder, "container", target->container_name);
+	add_word(&encoder, "id", target->id);
+	add_word(&encoder, "name", target->name);
+	add_word(&encoder, "image", target->image);
+	add_word(&encoder, "runtime", target->runtime);
+	add_word(&encoder, "cgroup", target->cgroup);
+	add_word(&encoder, "pod", target->pod);
+	add_word(&encoder, "pod_uid", target->pod_uid);
+	add_word(&encoder, "namespace", target->pod_namespace);
+	add_word(&encoder, "container", target->container_name);
 	if (target->labels && target->labels[0])
 		add_labels(&encoder, target->labels);
-	if (target->cpu_quota > 0)
-		bson_encoder_double(&encoder, "cpu_quota", target->cpu_quota);
+	add_positive(&encoder, "cpu_quota", target->cpu_quota);
 	bson_encoder_date(&encoder, "first_seen", target->first_seen_ms);
 	bson_encoder_date(&encoder, "last_seen", target->last_seen_ms);
 	return bson_encoder_end(&encoder);

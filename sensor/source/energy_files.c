@@ -5,6 +5,7 @@
  * read some of them, so the privileged process opens them.
  */
 #include "source/energy_files.h"
+#include "base/cleanup.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -134,13 +135,14 @@ static bool is_wanted(const struct event_group_request *request, const char *eve
 }
 
 int energy_files_probe(struct source_context *context, const struct energy_kind *kind,
-		       const struct event_group_request *request, const struct energy_file *files, unsigned n,
-		       struct reason *why)
+		       const struct event_group_request *request, struct reason *why)
 {
+	cleanup_(cleanup_free) struct energy_file *files = NULL;
+	const int n = kind->list(context, &files);
 	int r = -ENOENT;
 
 	reason_clear(why);
-	for (unsigned i = 0; i < n && r < 0; i++) {
+	for (int i = 0; i < n && r < 0; i++) {
 		if (!is_wanted(request, files[i].event))
 			continue;
 		r = file_open(context, kind, &files[i], TRIES, why);
@@ -304,18 +306,19 @@ static int add_files(struct energy_files *files, const struct event_group_reques
 }
 
 int energy_files_open(struct source_context *context, const struct energy_kind *kind,
-		      const struct event_group_request *request, struct energy_file *list, unsigned n,
-		      struct system_source **ret_source)
+		      const struct event_group_request *request, struct system_source **ret_source)
 {
-	struct energy_files *files = calloc(1, sizeof(*files));
+	cleanup_(cleanup_free) struct energy_file *list = NULL;
+	const int n = kind->list(context, &list);
+	struct energy_files *files = n < 0 ? NULL : calloc(1, sizeof(*files));
 	int r;
 
 	if (!files)
-		return -ENOMEM;
+		return n < 0 ? n : -ENOMEM;
 	files->kind = kind;
 	files->context = context;
 	files->source.ops = kind->ops;
-	r = add_files(files, request, list, n);
+	r = add_files(files, request, list, (unsigned)n);
 	if (r == 0)
 		r = make_group(files, request);
 	if (r < 0) {

@@ -24,8 +24,10 @@ struct energy_kind {
 	const char *token;  /* of its lines in the log */
 	const char *noun;   /* "zone", "meter" */
 	const char *folder; /* below <sysfs>/class: "powercap", "hwmon" */
-	const char *leaf;   /* behind the id: "/energy_uj", "" */
+	const char *leaf;   /* after the id: "/energy_uj", "" */
 	enum priv_file file;
+	/* The files, sorted; how many, or a negative errno. The caller frees them in either case. */
+	int (*list)(const struct source_context *context, struct energy_file **ret_files);
 	/* NULL, or: the id may be another device's by now, as they are numbered as they come. */
 	void (*find_again)(struct source_context *context, struct energy_file *file);
 };
@@ -35,12 +37,10 @@ struct energy_kind {
  * sockets' energy is asked for, it alone decides.
  */
 int energy_files_probe(struct source_context *context, const struct energy_kind *kind,
-		       const struct event_group_request *request, const struct energy_file *files, unsigned n,
-		       struct reason *why);
-/* Opens those that are asked for; `list` is sorted. Files of one event and package are added up. */
+		       const struct event_group_request *request, struct reason *why);
+/* Opens those that are asked for. Files of one event and package are added up. */
 int energy_files_open(struct source_context *context, const struct energy_kind *kind,
-		      const struct event_group_request *request, struct energy_file *list, unsigned n,
-		      struct system_source **ret_source);
+		      const struct event_group_request *request, struct system_source **ret_source);
 /* For a source's const table. */
 int energy_files_read(struct system_source *source, uint64_t interval_ns);
 uint64_t energy_files_period(const struct system_source *source);

@@ -9,17 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * The array grown from `old` to `n` elements, new ones zeroed; NULL (and the array unchanged) if out of
- * memory.
+/* Grows the array at `array` from `old` to `n` elements, new ones zeroed. False (and unchanged): no memory.
  */
-static void *grow(void *array, size_t old, size_t n, size_t size)
+static bool grow(void *array, size_t old, size_t n, size_t size)
 {
-	char *grown = reallocarray(array, n, size);
+	char *grown;
+	void *had;
 
-	if (grown)
-		memset(grown + old * size, 0, (n - old) * size);
-	return grown;
+	memcpy(&had, array, sizeof(had));
+	grown = reallocarray(had, n, size);
+	if (!grown)
+		return false;
+	memset(grown + old * size, 0, (n - old) * size);
+	memcpy(array, &grown, sizeof(grown));
+	return true;
 }
 
 int frame_reserve(struct activity_frame *frame, unsigned n_slots, bool with_times)
@@ -27,29 +30,17 @@ int frame_reserve(struct activity_frame *frame, unsigned n_slots, bool with_time
 	unsigned old = frame->n_slots, n = old ? old : 16;
 	size_t counts_size = (size_t)frame->n_places * frame->n_events * sizeof(uint64_t);
 	size_t times_size = (size_t)frame->n_places * frame->n_groups * sizeof(uint64_t);
-	void *grown;
 
 	if (n_slots <= old)
 		return 0;
 	while (n < n_slots)
 		n *= 2;
-	if (!(grown = grow(frame->counts, old, n, counts_size)))
+	if (!grow(&frame->counts, old, n, counts_size) ||
+	    !grow(&frame->flags, old, n, sizeof(*frame->flags)) ||
+	    !grow(&frame->active, old, n, sizeof(*frame->active)) ||
+	    (with_times && (!grow(&frame->enabled_ns, old, n, times_size) ||
+			    !grow(&frame->running_ns, old, n, times_size))))
 		return -ENOMEM;
-	frame->counts = grown;
-	if (!(grown = grow(frame->flags, old, n, sizeof(*frame->flags))))
-		return -ENOMEM;
-	frame->flags = grown;
-	if (!(grown = grow(frame->active, old, n, sizeof(*frame->active))))
-		return -ENOMEM;
-	frame->active = grown;
-	if (with_times) {
-		if (!(grown = grow(frame->enabled_ns, old, n, times_size)))
-			return -ENOMEM;
-		frame->enabled_ns = grown;
-		if (!(grown = grow(frame->running_ns, old, n, times_size)))
-			return -ENOMEM;
-		frame->running_ns = grown;
-	}
 	frame->n_slots = n;
 	return 0;
 }

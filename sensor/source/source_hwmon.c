@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int list_files(const struct source_context *context, struct energy_file **ret_files);
 static void find_again(struct source_context *context, struct energy_file *file);
 
 static const struct energy_kind meters_of_hwmon = {
@@ -22,10 +23,10 @@ static const struct energy_kind meters_of_hwmon = {
 	.folder = "hwmon",
 	.leaf = "",
 	.file = PRIV_FILE_HWMON,
+	.list = list_files,
 	.find_again = find_again,
 };
 
-/* The meters as files; how many, or a negative errno. The caller frees them. */
 static int list_files(const struct source_context *context, struct energy_file **ret_files)
 {
 	struct hwmon_meter *meters = calloc(HWMON_METERS_MAX, sizeof(*meters));
@@ -61,11 +62,8 @@ static void find_again(struct source_context *context, struct energy_file *file)
 static int hwmon_probe(struct source_context *context, const struct event_group_request *request,
 		       struct reason *why)
 {
-	struct energy_file *files = NULL;
-	int n = list_files(context, &files);
-	int r = energy_files_probe(context, &meters_of_hwmon, request, files, n > 0 ? (unsigned)n : 0, why);
+	int r = energy_files_probe(context, &meters_of_hwmon, request, why);
 
-	free(files);
 	if (r < 0 && !why->text[0]) {
 		reason_set(why, 0, "%s/class/hwmon has no meter that is known to measure this",
 			   context->sysfs_root);
@@ -78,13 +76,7 @@ static int hwmon_probe(struct source_context *context, const struct event_group_
 static int hwmon_open(struct source_context *context, const struct event_group_request *request,
 		      struct system_source **ret_source)
 {
-	struct energy_file *files = NULL;
-	int n = list_files(context, &files);
-	int r = n < 0 ? n
-		      : energy_files_open(context, &meters_of_hwmon, request, files, (unsigned)n, ret_source);
-
-	free(files);
-	return r;
+	return energy_files_open(context, &meters_of_hwmon, request, ret_source);
 }
 
 const struct system_source_ops source_hwmon = {

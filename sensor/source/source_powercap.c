@@ -5,12 +5,15 @@
  */
 #include "source/energy_files.h"
 
+#include "base/cleanup.h"
 #include "machine/powercap.h"
 #include "base/reason.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+static int list_files(const struct source_context *context, struct energy_file **ret_files);
 
 static const struct energy_kind zones_of_powercap = {
 	.ops = &source_powercap,
@@ -19,12 +22,15 @@ static const struct energy_kind zones_of_powercap = {
 	.folder = "powercap",
 	.leaf = "/energy_uj",
 	.file = PRIV_FILE_POWERCAP_ENERGY,
+	.list = list_files,
 };
 
 /* Why there is no zone for any event: no tree, a hidden one, or one without these zones. */
-static int explain_none(const struct source_context *context, const struct energy_file *files, int n,
-			struct reason *why)
+static int explain_none(const struct source_context *context, struct reason *why)
 {
+	cleanup_(cleanup_free) struct energy_file *files = NULL;
+	const int n = list_files(context, &files);
+
 	for (int i = 0; i < n; i++) {
 		if (!files[i].event)
 			continue;
@@ -37,8 +43,7 @@ static int explain_none(const struct source_context *context, const struct energ
 	case POWERCAP_HIDDEN:
 		reason_set(why, 0,
 			   "the zones in %s/class/powercap are links that lead nowhere: a container engine "
-			   "hides "
-			   "the folder behind them",
+			   "hides the folder behind them",
 			   context->sysfs_root);
 		reason_advise(why, "start the container with --privileged, or with --security-opt "
 				   "systempaths=unconfined");
@@ -58,7 +63,6 @@ static int explain_none(const struct source_context *context, const struct energ
 	return -ENOENT;
 }
 
-/* The zones as files; how many, or a negative errno. The caller frees them. */
 static int list_files(const struct source_context *context, struct energy_file **ret_files)
 {
 	struct powercap_zone *zones = calloc(POWERCAP_ZONES_MAX, sizeof(*zones));
@@ -80,27 +84,15 @@ static int list_files(const struct source_context *context, struct energy_file *
 static int powercap_probe(struct source_context *context, const struct event_group_request *request,
 			  struct reason *why)
 {
-	struct energy_file *files = NULL;
-	int n = list_files(context, &files);
-	int r = energy_files_probe(context, &zones_of_powercap, request, files, n > 0 ? (unsigned)n : 0, why);
+	int r = energy_files_probe(context, &zones_of_powercap, request, why);
 
-	if (r < 0 && !why->text[0])
-		r = explain_none(context, files, n, why);
-	free(files);
-	return r;
+	return r < 0 && !why->text[0] ? explain_none(context, why) : r;
 }
 
 static int powercap_open(struct source_context *context, const struct event_group_request *request,
 			 struct system_source **ret_source)
 {
-	struct energy_file *files = NULL;
-	int n = list_files(context, &files);
-	int r = n < 0 ? n
-		      : energy_files_open(context, &zones_of_powercap, request, files, (unsigned)n,
-					  ret_source);
-
-	free(files);
-	return r;
+	return energy_files_open(context, &zones_of_powercap, request, ret_source);
 }
 
 const struct system_source_ops source_powercap = {

@@ -4,6 +4,7 @@
  * expiry, whatever the number of containers that a machine has seen.
  */
 #include "tick/tick_names.h"
+#include "base/array.h"
 
 #include "base/hash.h"
 
@@ -35,28 +36,14 @@ void tick_names_done(struct tick_names *names)
 	memset(names, 0, sizeof(*names));
 }
 
-/* Makes `*array` hold `n` elements of `size` bytes. */
-static int resize(void *array, unsigned n, size_t size)
-{
-	void *old, *grown;
-
-	memcpy(&old, array, sizeof(old));
-	grown = realloc(old, n * size);
-	if (!grown)
-		return -ENOMEM;
-	memcpy(array, &grown, sizeof(grown));
-	return 0;
-}
-
 int tick_names_update(struct tick_names *names)
 {
 	unsigned n = report_names_count_events(names->names);
 
 	if (n <= names->n_features)
 		return 0;
-	if (resize(&names->features, n, sizeof(*names->features)) < 0 ||
-	    resize(&names->columns, n, sizeof(*names->columns)) < 0 ||
-	    resize(&names->column_names, n, sizeof(*names->column_names)) < 0)
+	if (!ARRAY_RESIZE(names->features, n) || !ARRAY_RESIZE(names->columns, n) ||
+	    !ARRAY_RESIZE(names->column_names, n))
 		return -ENOMEM;
 	for (unsigned i = names->n_features; i < n; i++)
 		names->features[i] = feature_of_event(report_names_event(names->names, i));
