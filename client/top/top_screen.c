@@ -78,7 +78,7 @@ static void draw_line(int y, const struct top_line *line)
 {
 	(void)attrset((int)style_attributes(line->style));
 	(void)mvaddstr(y, 0, line->text);
-	/* A line that is longer than the screen is wide goes on below; the next one covers it. */
+	/* A line longer than the screen's width runs into the row below, which the next line overwrites. */
 	(void)attrset((int)A_NORMAL);
 	(void)clrtoeol();
 	if (line->style == TOP_BAR)

@@ -258,7 +258,7 @@ static int apply_object(struct config_json *json, const json_t *object, const ch
 	return 0;
 }
 
-/* What is behind a comment that begins at `at`; `at` itself where none does. */
+/* The end of a comment that begins at `at`; `at` itself where none does. */
 static size_t skip_comment(const char *text, size_t length, size_t at)
 {
 	const char *end;
@@ -273,7 +273,7 @@ static size_t skip_comment(const char *text, size_t length, size_t at)
 	return end ? (size_t)(end - text) : length;
 }
 
-/* A text in quotes of either kind, from its first one; what is behind it. 'x' becomes "x" where it can. */
+/* The end of a text in quotes of either kind that begins at `first`. 'x' becomes "x" where it can. */
 static size_t pass_text(char *text, size_t length, size_t first)
 {
 	const char quote = text[first];
@@ -291,7 +291,7 @@ static size_t pass_text(char *text, size_t length, size_t first)
 
 /*
  * What the reader of hwpc-sensor takes beyond JSON is made into JSON, in place and without moving anything,
- * so that errors keep their line and column: comments, a comma behind the last element, texts in single
+ * so that errors keep their line and column: comments, a comma after the last element, texts in single
  * quotes, and a byte order mark.
  */
 static void make_strict(char *text, size_t length)
@@ -301,10 +301,10 @@ static void make_strict(char *text, size_t length)
 	if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
 		memset(text, ' ', 3);
 	while (at < length) {
-		const size_t behind = skip_comment(text, length, at);
+		const size_t end = skip_comment(text, length, at);
 
-		if (behind > at) {
-			for (; at < behind; at++)
+		if (end > at) {
+			for (; at < end; at++)
 				text[at] = text[at] == '\n' ? '\n' : ' ';
 			continue;
 		}

@@ -45,24 +45,24 @@ static void unescape(char *text)
 /* One line, split into its fields. False if it is malformed or not about cgroups. */
 static bool parse_line(char *line, struct cgroup_mount *ret_mount)
 {
-	char *fields[6], *rest = line, *behind = strstr(line, " - "), *type;
+	char *fields[6], *rest = line, *after = strstr(line, " - "), *type;
 
-	if (!behind)
+	if (!after)
 		return false;
-	*behind = '\0';
-	behind += 3;
+	*after = '\0';
+	after += 3;
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (!(fields[i] = strsep(&rest, " ")))
 			return false;
-	type = strsep(&behind, " ");
+	type = strsep(&after, " ");
 	if (strcmp(type, "cgroup") != 0 && strcmp(type, "cgroup2") != 0)
 		return false;
 	unescape(fields[3]);
 	unescape(fields[4]);
-	(void)strsep(&behind, " "); /* the source */
+	(void)strsep(&after, " "); /* the source */
 	*ret_mount = (struct cgroup_mount){.root = fields[3],
 					   .path = fields[4],
-					   .options = behind ? behind : "",
+					   .options = after ? after : "",
 					   .unified = strcmp(type, "cgroup2") == 0,
 					   .read_only = cgroup_mounts_has(fields[5], "ro")};
 	return true;

@@ -33,7 +33,7 @@ struct collect_overflow {
 	unsigned n, capacity;
 	uint8_t *quiet; /* [n_quiet], by slot: ticks since the activity source counted anything there */
 	unsigned n_quiet, quiet_capacity;
-	unsigned next_quiet; /* where the search for one goes on */
+	unsigned next_quiet; /* where the search for one continues */
 };
 
 struct collect;

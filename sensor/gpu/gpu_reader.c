@@ -22,7 +22,7 @@
 #define OWNERS_MAX    1024
 #define GPU_MOST_W    3000.0 /* what no GPU takes: a reset counter, or nonsense */
 
-/* Which cgroup a process is in: kept for a while after its end, as its last work is told late. */
+/* Which cgroup a process is in: kept for a while after its end, as the driver reports its last work late. */
 struct owner {
 	unsigned pid;
 	uint64_t used_ns;

@@ -20,7 +20,7 @@
 struct energy_counter {
 	double joules_per_count;
 	double most_w;  /* what its domain can take at the most; 0: ENERGY_MOST_W */
-	uint64_t range; /* the count wraps to 0 behind it; 0: never, or unknown */
+	uint64_t range; /* the count wraps to 0 after it; 0: never, or unknown */
 	uint64_t before;
 	uint64_t before_ns;
 	uint64_t total; /* counts since open, wraps bridged */

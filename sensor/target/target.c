@@ -76,7 +76,7 @@ static struct target_cgroup *add_cgroup(struct target_table *table, const char *
 	return cgroup;
 }
 
-/* Adds it to the list of the departed; the source is told only if it knows of it. */
+/* Adds it to the list of departed cgroups if the source knows of it; else there is nobody to tell. */
 static void depart(struct target_table *table, struct target_cgroup *cgroup, unsigned slot)
 {
 	HASH_DELETE(hh, table->cgroups, cgroup);

@@ -127,8 +127,8 @@ struct feature feature_of_event(const char *event)
 
 	if (slash && slash[1])
 		event = slash + 1;
-	for (const char *behind; (behind = strstr(event, "::")) != NULL;)
-		event = behind + 2;
+	for (const char *rest; (rest = strstr(event, "::")) != NULL;)
+		event = rest + 2;
 	for (size_t i = 0; i < sizeof(known_features) / sizeof(known_features[0]); i++) {
 		if (matches(event, known_features[i].name))
 			return known_features[i].feature;

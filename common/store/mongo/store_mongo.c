@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Documents in MongoDB, or in what speaks its protocol: the connection, indexes and retention, and what its
- * errors mean. Nothing is assumed of the server: what it refuses is told from what it cannot do just now.
+ * errors mean. Nothing is assumed of the server: a refusal and a failure that will pass are kept apart.
  * Some servers refuse an index that expires, some take it and never expire anything: so the index is tried,
  * and documents too old are deleted at each call as well. Called through store.c.
  */
