@@ -221,7 +221,8 @@ def bars(scores):
 def main():
     scores = load(sys.argv[1])
     present = {f for by in scores.values() for f in by}
-    formulas = [f for f in ("reference", "strict", "smartwatts", "share", "four", "pooled", "floor") if f in present]
+    known = ("reference", "strict", "smartwatts", "share", "four", "pooled", "floor")
+    formulas = [f for f in known[:-1] if f in present] + sorted(present.difference(known)) + sorted(present & {"floor"})
     seeds = sorted({s for by in scores.values() for f in by.values() for s in f}, key=int)
     print(f"{len(scores)} scenarios and laws, seeds {' '.join(seeds)}.", end=" ")
     if "reference" in formulas:
