@@ -25,7 +25,7 @@ int client_fail(int status, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	/* A server's answer may be a part of it. */
+	/* The text may quote a server's answer, which must not control the terminal. */
 	text_make_plain(text, ' ');
 	fprintf(stderr, "wattribute: %s\n", text);
 	return status;

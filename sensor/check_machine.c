@@ -277,7 +277,7 @@ static void check_activity(struct check *check)
 		struct reason why = {""};
 		bool works;
 
-		/* Whether its kernel takes a BPF program no file tells. */
+		/* No file tells whether that machine's kernel accepts a BPF program. */
 		if (check->described && all[i] == &source_bpf)
 			continue;
 		works = all[i]->probe(&check->context, requests, n, &why) == 0;

@@ -84,7 +84,7 @@ static int run_once(struct run_session *session, const struct run_repeat_plan *p
 	int status;
 
 	show_progress(progress, command, group);
-	/* A name of its own: two runs may touch one tick, and what ends in it is whole. */
+	/* Each run has its own name, as one tick may hold the end of a run and the begin of the next. */
 	(void)snprintf(cgroup, sizeof(cgroup), "%.40s-%u", plan->cgroup, session->n_runs + 1);
 	status = run_session_measure(session, cgroup, plan->commands[command], !plan->show_output, &result,
 				     group ? &recap : NULL);

@@ -116,7 +116,7 @@ FILE *run_session_create_file(const struct run_session *session, const char *pat
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	FILE *file;
 
-	/* Only root may, and for root the user is another where sudo was called. */
+	/* Under sudo the file belongs to the caller, as if it had been created without. */
 	if (fd >= 0 && geteuid() != session->user.uid && fchown(fd, session->user.uid, session->user.gid) < 0)
 		(void)client_fail(0, "cannot give '%s' to its user: %s", path, strerror(errno));
 	if (fd < 0 && errno == EEXIST)

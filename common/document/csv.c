@@ -127,7 +127,7 @@ int csv_put_cell(struct batch *text, const char *field, bool first)
 	char plain[1024] = "";
 	size_t mark = strchr("=+-@", field[0]) && field[0] ? 1 : 0;
 
-	/* A spreadsheet computes what begins so; the mark says that it is text. */
+	/* A spreadsheet would run it as a formula; the apostrophe marks it as text. */
 	plain[0] = '\'';
 	(void)text_copy_plain(field, plain + mark, sizeof(plain) - mark);
 	return csv_put_text(text, plain, first);

@@ -332,7 +332,7 @@ static int refuse_calls(scmp_filter_ctx filter, uint32_t action)
 		if (r == -EDOM || r == -EEXIST)
 			r = 0;
 	}
-	/* Nothing types into a terminal: what the children may do with ioctl is in their own lists. */
+	/* TIOCSTI types into a terminal. Other ioctls are limited in the children's own lists. */
 	if (r == 0)
 		r = seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1,
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, TIOCSTI));
@@ -350,7 +350,7 @@ static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
 	if (profile == SANDBOX_COLLECT)
 		return allow_reading(filter);
 	r = allow_calls(filter, calls_of_write, ARRAY_SIZE(calls_of_write));
-	/* Whether a process is there, and no signal to it. */
+	/* Signal 0 only asks whether a process exists. */
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ, 0, 0));
 	if (r == 0 && profile == SANDBOX_SERVER)

@@ -183,7 +183,7 @@ static bool move_back(struct collect *collect, unsigned index)
 void collect_overflow_balance(struct collect *collect)
 {
 	struct collect_overflow *overflow = &collect->overflow;
-	/* Only perf frees a whole target's descriptors with its own cgroup, and can lack any. */
+	/* Only perf runs out of descriptors, and frees all of a target's with its own cgroup. */
 	const bool may_swap = overflow->n > 0 && collect->activity->ops == &source_perf;
 
 	if (may_swap)

@@ -207,7 +207,7 @@ static double since_last(struct drm_meter *meter, uint64_t value, double seconds
 		meter->energy_uj = value;
 		joules = value >= energy_before_uj ? (double)(value - energy_before_uj) * 1e-6 : NAN;
 	}
-	/* Counters are updated late: the guard is for a moment more. */
+	/* Energy counters are updated late, so the limit allows for a quarter of a second more. */
 	return started && joules <= meter->most_w * (seconds + (meter->power ? 0 : 0.25)) ? joules : NAN;
 }
 

@@ -44,7 +44,7 @@ static const struct meter_row {
 	{"amd_energy", "Esocket", REPORT_EVENT_PKG, true},
 	/* AMD family 15h and 16h: the processor's own estimate of its power. */
 	{"fam15h_power", "", REPORT_EVENT_PKG, false},
-	/* Power supplies that tell what the machine takes. */
+	/* Power supplies that report the machine's power. */
 	{"corsairpsu", "power total", REPORT_EVENT_PSYS, false},
 };
 

@@ -238,7 +238,7 @@ static int flush(struct priv_bpf *bpf)
 	for (unsigned cpu = 0; cpu < bpf->shape.n_cpus; cpu++) {
 		LIBBPF_OPTS(bpf_test_run_opts, options, .flags = BPF_F_TEST_RUN_ON_CPU, .cpu = cpu);
 
-		/* A CPU that is not there, or not now, answers ENXIO: the others are not to suffer. */
+		/* ENXIO: this CPU is offline or absent. The others are still flushed. */
 		if (bpf_prog_test_run_opts(program, &options) < 0 && errno != ENXIO)
 			result = -errno;
 	}

@@ -258,7 +258,7 @@ int target_table_cgroup_removed(struct target_table *table, const char *path, ui
 		depart(table, cgroup, cgroup->record->slot);
 	} else {
 		if (cgroup->waiting_leaf && table->options.brief) {
-			/* Nothing was made in it as far as we know, and nothing will be. */
+			/* It ended while waiting to be known as a leaf: now it is one. */
 			if (start_leaf(table, cgroup) == 0 && cgroup->record)
 				target_end(table, cgroup->record);
 			return 0;

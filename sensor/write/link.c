@@ -150,7 +150,7 @@ int link_parse(const struct ipc_message *message, struct link_batch *ret_batch)
 	*ret_batch = (struct link_batch){
 		.collection = collection,
 		.last = last,
-		/* never written through: the batch is read only until the message is gone */
+		/* The cast is safe: the batch is only read. */
 		.documents = {.data = (uint8_t *)(uintptr_t)data, .length = length, .capacity = length},
 	};
 	while ((r = batch_next(&ret_batch->documents, &offset, &document, &document_length)) > 0)

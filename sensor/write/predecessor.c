@@ -43,7 +43,7 @@ int predecessor_announce(uint64_t key, pid_t parent)
 
 	if (fd < 0)
 		return -errno;
-	/* The first byte of the name is 0: it is in no folder. */
+	/* A name that begins with a NUL byte is abstract: no file is made. */
 	length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, NAME_FORMAT "%d", key,
 			  (int)parent);
 	if (bind(fd, (const struct sockaddr *)&address,
@@ -95,10 +95,10 @@ bool predecessor_wait(uint64_t key, pid_t parent, int link_socket, unsigned limi
 	while (predecessor_is_there(key, parent)) {
 		if (waited_ms >= limit_ms)
 			return false;
-		/* With no event asked for, only the other end's closing ends the pause early. */
+		/* No events are requested, so only POLLHUP ends the pause early. */
 		if (poll(&link, 1, LOOK_MS) > 0) {
-			/* In an orderly end there is no time; after a sudden one nobody waits for this
-			 * process. */
+			/* Parent alive: an orderly end, which has no time to wait. Parent dead: nobody waits
+			 * for this process, so it keeps looking. */
 			if (getppid() == parent)
 				return false;
 			(void)poll(NULL, 0, LOOK_MS);

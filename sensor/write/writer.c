@@ -172,7 +172,7 @@ static void note_result(struct writer *writer, struct writer_collection *collect
 		log_warning("store", 0, "documents refused for good: %s", store_error(writer->store));
 	if (collection)
 		collection->failing = false;
-	/* With a spool, documents come in their order: the first that failed is the first again. */
+	/* With a spool, documents are written in order, so this one was the first that had failed. */
 	if (writer->failing && (writer->spool || count_failing(writer) == 0)) {
 		log_notice("store", 0, "the store accepts documents again");
 		writer->failing = false;

@@ -68,7 +68,7 @@ static const struct http_route routes[] = {
 	{"GET", "/api/history", api_get_history},
 	{"GET", "/", api_get_root},
 	{"GET", "/page/{file}", api_get_page},
-	/* The first match counts: names of one's own choice come after those that are fixed. */
+	/* The first match counts, so patterns with names come after fixed paths. */
 	{"GET", "/{database}/{machine}/recaps", api_get_machine_recaps},
 	{"GET", "/{database}/{machine}", api_get_machine},
 	{"GET", "/*", api_get_root},
@@ -94,7 +94,8 @@ static void say_wrong_login(void *data, const char *user, uint64_t n)
 
 int api_start(struct server *server)
 {
-	/* The page asks for the token itself; for a password the browser asks, where the page is refused. */
+	/* The page itself asks for a token, so it is open; the browser asks for a password only if the page
+	 * is refused. */
 	static const char *const open_patterns_users[] = {"/healthz", NULL};
 	static const char *const open_patterns[] = {"/healthz", "/", "/page/{file}", NULL};
 	struct web_config *web = server->config->web;
@@ -106,7 +107,7 @@ int api_start(struct server *server)
 		.web = web,
 		.wrong_login = say_wrong_login,
 		.open_patterns = web && web->n_users > 0 ? open_patterns_users : open_patterns,
-		/* Many machines' runs may wait at once, all from one address (a bridge, a gateway). */
+		/* Runs on many machines may wait at once, all from one address (a bridge, a gateway). */
 		.connections = API_CONNECTIONS,
 		.per_address = API_CONNECTIONS - API_RESERVE,
 		.waiting = API_CONNECTIONS - 2 * API_RESERVE,

@@ -261,7 +261,7 @@ static void write_total_family(struct metrics_writer *writer, const struct total
 {
 	metrics_family(writer, METRICS_COUNTER, family->name, family->help);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		/* Of a sensor that has ended they are kept, and shown when it is back. */
+		/* Totals of a sensor that has ended are kept, but shown only when it is back. */
 		if (!machine->live.time_ms)
 			continue;
 		for (const struct total *total = machine->totals.entries; total; total = total->hh.next)

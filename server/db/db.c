@@ -102,7 +102,7 @@ static enum store_result try_store(struct db *db, const struct db_request *reque
 	default:
 		break;
 	}
-	/* Paused for long, or asleep: who else may have taken over is seen before something is written. */
+	/* After a long pause or a suspend, another server may have taken over: find out before writing. */
 	if (db_lease_is_due(&db->lease)) {
 		enum store_result result = db_lease_renew(&db->lease, db->store);
 

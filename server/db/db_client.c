@@ -198,7 +198,7 @@ static void readable(struct ev_loop *loop, ev_io *watcher, int events)
 			client->events.trouble(client->events.data, false, "");
 		client->silent = false;
 		take_message(client, &message);
-		/* Nothing is awaited: asking again would be useless. */
+		/* Nobody waits for an answer. */
 		if (!client->n_waiting)
 			return;
 	}

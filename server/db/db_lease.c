@@ -151,7 +151,7 @@ static enum store_result take(struct db_lease *lease, struct store *store, uint6
 {
 	enum store_result result;
 
-	/* One that cannot be read counts for nothing, but its number may: far above any that was counted. */
+	/* An unreadable claim still may have a high number: the time is above any that was counted. */
 	lease->own.generation =
 		lease->other.generation < 0 ? clock_realtime_ms() : lease->other.generation + 1;
 	lease->own.beat = 1;
@@ -182,7 +182,7 @@ enum store_result db_lease_take(struct db_lease *lease, struct store *store)
 	}
 	result = look(lease, store, &released);
 	if (result != STORE_OK) {
-		/* The writer cannot renew either: its time begins when the store is back. */
+		/* The writer cannot renew either, so its time starts again when the store is back. */
 		lease->n_unchanged = 0;
 		return result;
 	}

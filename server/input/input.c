@@ -236,7 +236,7 @@ static void take_list(void *data, const struct db_answer *answer)
 	if (input->config->once) {
 		input_check_end(input);
 	} else {
-		/* As long as nothing new appears, searches become rarer. */
+		/* While nothing new appears, searches become less frequent. */
 		if (n_before == 0 || n_before != input->n_readers)
 			input->discover_slower = 1;
 		else if (input->discover_slower < DISCOVER_SLOWER)

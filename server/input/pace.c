@@ -30,7 +30,7 @@ static void learn(struct pace *pace, double seen_s, double interval_s)
 {
 	double step_s = pace->poll_s / SHORT_LOOKS;
 
-	/* A clock was set. */
+	/* So far off that a clock must have been set: learn again. */
 	if (pace->learned && fabs(seen_s - pace->delay_s) > interval_s)
 		pace->learned = false;
 	if (!pace->learned) {

@@ -108,7 +108,7 @@ static void keep_text(char *ret, size_t size, const char *text)
 void machine_allow_ahead(struct machine *machine, int64_t ahead_ms, int64_t time_ms)
 {
 	machine->ahead_ms = ahead_ms;
-	/* A position that was doubted is right then. */
+	/* A position that seemed to be in the future is valid now. */
 	if (machine->doubted_ms != INT64_MIN && machine->doubted_ms <= time_ms &&
 	    machine->doubted_ms > join_position(machine->join))
 		join_set_position(machine->join, machine->doubted_ms);

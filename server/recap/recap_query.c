@@ -121,7 +121,7 @@ static void take_string(struct recap_query *query, const char *name, const char 
 
 void recap_query_add(struct recap_query *query, const char *name, const char *value)
 {
-	/* Blank values count as not given, as they always have. */
+	/* A parameter without a value counts as not given. */
 	if (!value[0])
 		return;
 	for (unsigned i = 0; i < 4; i++) {

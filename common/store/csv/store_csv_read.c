@@ -432,7 +432,7 @@ enum store_result csv_list(struct store *store, const char *prefix,
 		any = true;
 		break;
 	}
-	/* Files that hold no reports are read all the same, to be told what is wrong with them. */
+	/* Without any report, list "sensor" anyway: reading it then reports what is wrong with the files. */
 	if (!any && (reader->n_refused || reader->n_sources))
 		each(data, "sensor");
 	csv_reader_free(reader);

@@ -161,7 +161,7 @@ static int read_one(void *data, const uint8_t *bytes, size_t length)
 	struct reading *reading = data;
 	struct store_document document;
 
-	/* All of them are wanted: whoever reads them looks into them, and counts what is damaged. */
+	/* Without bounds, damaged documents are passed on too: the reader counts them. */
 	if (reading->bounded && (!store_document_read(bytes, length, &document) ||
 				 !store_document_matches(&document, reading->query)))
 		return 1;
@@ -574,7 +574,7 @@ enum store_result store_file_list(struct store *store, const char *prefix,
 	if (text_begins(name, prefix) || !first_sensor(store, prefix, text, sizeof(text)))
 		(void)snprintf(text, sizeof(text), "%s%.*s", text_begins(name, prefix) ? "" : prefix,
 			       (int)length, name);
-	/* What is wrong with its first document is said when it is read. */
+	/* An error in the first document is reported when the file is read. */
 	store->error[0] = '\0';
 	each(data, text);
 	return STORE_OK;

@@ -254,7 +254,7 @@ static enum store_result judge(struct store *store, mongoc_collection_t *collect
 		errors.refused = 1;
 		errors.first_refused = *error;
 	}
-	/* What was to be replaced is there and does not match: it is a later owner's. */
+	/* A duplicate where the filter did not match: the document belongs to a later owner. */
 	if (part->replace && errors.duplicates && store->fence)
 		return store_fail_lost(store);
 	if (errors.later || (part->replace && errors.duplicates))

@@ -141,7 +141,7 @@ int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsi
 	slot.fds = calloc(plan->n_fds, sizeof(*slot.fds));
 	slot.before = calloc(plan->n_fds + (size_t)2 * plan->n_units, sizeof(*slot.before));
 	slot.cgroup = strdup(cgroup);
-	/* The machine is never idle. */
+	/* No pages for the machine's slot: they show which targets were idle, and the machine never is. */
 	if (number != ACTIVITY_SLOT_MACHINE)
 		slot.pages = calloc(plan->n_units, sizeof(*slot.pages));
 	r = slot.fds && slot.before && slot.cgroup ? open_units(slots, cgroup, slot.fds) : -ENOMEM;

@@ -111,7 +111,7 @@ int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_s
 	book->most = book->most ? book->most : POOLED_BOOK;
 	while (book->most / 2 < present)
 		book->most *= 2;
-	/* All of them may be new. */
+	/* Room for the case that every target is new. */
 	need = book->n_used + present < book->most ? book->n_used + present : book->most;
 	if (book->n_sockets == n_sockets && need <= book->capacity)
 		return 0;

@@ -230,8 +230,8 @@ void pooled_slots_learn_spread(struct pooled_filter *filter)
 	double scale = pooled_slots_scale(filter, member), usual = usual_spread(filter);
 	double sum = SPREAD_PRIOR * usual * usual, n = SPREAD_PRIOR, now = filter->spread;
 
-	/* What a miss costs differs less, and remote memory looks like a difference; where nothing but CPU
-	 * time is known, all that a factor cannot follow looks like one. */
+	/* Not for DRAM: the cost of a miss varies less, and remote memory would pass for a variation. Not
+	 * with CPU time alone: every error of the model would. */
 	if (filter->scope != REPORT_SCOPE_CPU || !filter->with_instructions)
 		return;
 	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++) {

@@ -163,7 +163,7 @@ static void start_from_design(const struct pooled_input *input, struct pooled_fi
 	double cost = (DESIGN_PART * input->design_w - static_w) / cycles,
 	       sd = DESIGN_PART_SD * input->design_w / cycles;
 
-	/* What the machine has shown itself is better. */
+	/* A cost that was measured on this machine is better than one from its design power. */
 	if (!(input->design_w > 0) || !(cycles > 0) || filter->scale_of_cost.cost > 0)
 		return;
 	for (unsigned m = 0; m < filter->n_members; m++) {
