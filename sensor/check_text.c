@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text of --check-machine: one layout for the sensor and for `wattribute check`. A part in which
- * something works lists what is missing without a fix, where one of them is enough.
+ * The text of --check-machine: one layout for the sensor and for `wattribute check`. Where one of
+ * several is enough and one works, the others are listed without a fix.
  */
 #include "check_text.h"
 

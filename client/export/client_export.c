@@ -137,7 +137,7 @@ static void note_collection(void *data, const char *collection)
 	free(copy);
 }
 
-/* Stores do not say how many documents they have; the time that is reached says how far it is. */
+/* Stores do not know how many documents they have, so progress is measured by time. */
 static void show_progress(const struct export_job *job, const char *collection)
 {
 	int64_t end_ms = job->options->until_ms, now_ms = clock_realtime_ms();

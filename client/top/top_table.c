@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of targets: a group's row is the sum of its members and stands before them; groups and members are
+ * Rows of targets: a group's row is the sum of its members and comes before them; groups and members are
  * sorted by the same key.
  */
 #include "top/top_table.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is secret of the options: where it stands on the command line or in the environment, and what may be
- * seen in its place. A word that names a file ("@FILE") is none. Called while options are loaded, and by each
+ * Secret options: where they are on the command line or in the environment, and what is shown instead of
+ * them. A word that names a file ("@FILE") is no secret. Called while options are loaded, and by each
  * main() afterwards.
  */
 #include "config/config_private.h"

@@ -195,7 +195,7 @@ static uint64_t read_lost(const struct bson_cursor *outer)
 	return (uint64_t)total;
 }
 
-/* What sysfs said of the machine; what no machine has is not known. */
+/* The machine's power and clocks; a value that no machine can have counts as unknown. */
 static void read_machine_field(struct report_tick *said, const struct bson_cursor *cursor, double number)
 {
 	const bool watts = number >= REPORT_MACHINE_W_LEAST && number <= REPORT_MACHINE_W_MOST;

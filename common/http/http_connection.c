@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time limits of a connection. libmicrohttpd disconnects silent clients; a client that sends or reads a byte
- * now and then is disconnected here, otherwise a few clients could hold all connections forever. Where many
- * connections have no whole request, the oldest of them make room for others. Called by http.c and
+ * Time limits of a connection. libmicrohttpd disconnects silent clients; a client that sends or reads a
+ * byte once in a while is disconnected here, otherwise a few clients could hold all connections forever.
+ * Where many connections have no whole request, the oldest of them make room for others. Called by http.c and
  * http_request.c.
  */
 #include "http/http_private.h"

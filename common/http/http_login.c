@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who asks: bearer tokens, users with passwords, client certificates. Comparisons take a time that does not
- * tell how much was right; bcrypt's cost is paid once for each right password and seldom for wrong ones.
+ * Who asks: bearer tokens, users with passwords, client certificates. The time of a comparison does not
+ * reveal how much was right; bcrypt's cost is paid once for each right password and seldom for wrong ones.
  */
 #include "http/http_private.h"
 
@@ -36,7 +36,7 @@ static struct web_user *find_user(struct web_config *web, const char *name)
 	return NULL;
 }
 
-/* Nobody's password is compared, too, so that the time does not tell which names there are. */
+/* For an unknown user some hash is computed too: the time does not reveal which users exist. */
 static bool password_fits(const struct web_user *user, const struct web_config *web, const char *password)
 {
 	const char *hash = (user ? user : &web->users[0])->hash;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of the headers Host and Origin. A browser sends Origin with whatever is not a plain GET, and a Host
- * that is the name in its address bar, whoever that name belongs to.
+ * Checks of the headers Host and Origin. A browser sends Origin with every request but a plain GET. Host is
+ * the name in its address bar, which may belong to anybody.
  */
 #include "http/http_origin.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a browser says of whom a request is for and who caused it: a page of a stranger must not read or
- * change anything here through its visitor's browser. Pure; used by http_request.c.
+ * Headers by which a browser says for whom a request is and which page caused it: a stranger's page must not
+ * read or change anything here through its visitor's browser. Pure; used by http_request.c.
  */
 #pragma once
 

@@ -89,7 +89,7 @@ struct report_group {
 	const struct report_place *places; /* sorted by package, then CPU */
 };
 
-/* A value that was not read: it is left out of the document, and never stands there as 0. */
+/* A value that was not read: it is left out of the document, and never written as 0. */
 #define REPORT_COUNT_MISSING UINT64_MAX
 
 /* One target's counts of one group in one tick. */
@@ -115,7 +115,7 @@ extern const char *const report_lost_names[REPORT_LOST_CAUSES];
 #define REPORT_MACHINE_W_LEAST 1.
 #define REPORT_MACHINE_W_MOST  2000.
 
-/* What sysfs says of a machine's power and clocks. */
+/* A machine's power and clocks, from sysfs. */
 struct report_machine {
 	double design_w;        /* of a package, by its maker; 0: unknown, as below */
 	double limit_w;         /* the highest limit of its power that is set */
@@ -144,7 +144,7 @@ struct report_tick_metadata {
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since the sensor's start */
 };
 
-/* What a read `all` says of its tick, from the decoder to the formulas. */
+/* What an `all` that was read contains about its tick, from the decoder to the formulas. */
 struct report_tick {
 	bool has_seq;
 	bool estimated;    /* the energy is a model's */

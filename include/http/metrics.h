@@ -30,8 +30,7 @@ int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct 
 void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name,
 		    const char *help);
 void metrics_sample(struct metrics_writer *writer, const char *const *labels, double value);
-/* Of a counter that began at that time (epoch seconds), which OpenMetrics tells. Empty labels are left out.
- */
+/* A counter that began at `created_s` (epoch), which OpenMetrics has too. Empty labels are left out. */
 void metrics_counter(struct metrics_writer *writer, const char *const *labels, double value,
 		     double created_s);
 

@@ -13,7 +13,7 @@ struct notify {
 					  0: no watchdog */
 };
 
-/* 0, or a negative errno: the address is invalid or nobody listens; the struct is usable all the same. */
+/* 0, or a negative errno: the address is invalid or nobody listens; the struct can be used nevertheless. */
 int notify_init(struct notify *notify);
 /* READY=1 with a status line. */
 int notify_ready(struct notify *notify, const char *status);

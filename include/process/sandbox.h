@@ -70,9 +70,9 @@ int sandbox_drop(uid_t uid, gid_t gid, uint64_t capabilities, struct reason *why
 int sandbox_become(const char *user, uint64_t capabilities, struct reason *why);
 /*
  * From here on this process reaches no other files than these (Landlock); what is open stays open. `places`
- * ends with NULL. To write: a file stands for its folder, and what is not there for the nearest folder that
- * is. To be called after sandbox_drop() and before sandbox_enter(). 0; -EOPNOTSUPP and the reason if the
- * kernel cannot do it. Does nothing with SANDBOX_OFF.
+ * ends with NULL. For writing, a file means its folder, and a missing path the nearest folder that exists. To
+ * be called after sandbox_drop() and before sandbox_enter(). 0; -EOPNOTSUPP and the reason if the kernel
+ * cannot do it. Does nothing with SANDBOX_OFF.
  */
 int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sandbox_mode mode,
 		    struct reason *why);

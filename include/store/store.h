@@ -143,8 +143,8 @@ enum store_result store_read(struct store *store, const struct store_query *quer
 enum store_result store_put(struct store *store, const char *collection, const struct batch *batch);
 /*
  * What is appended and put between begin and commit becomes one transaction if the store has transactions;
- * otherwise each call stands alone. After a RETRY of any call in it, the transaction must be rolled back and
- * repeated.
+ * otherwise each call is independent. After a RETRY of any call in it, the transaction must be rolled back
+ * and repeated.
  */
 bool store_can_group(const struct store *store);
 enum store_result store_begin(struct store *store);

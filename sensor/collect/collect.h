@@ -152,7 +152,7 @@ int collect_overflow_add(struct collect *collect, const struct activity_cgroup *
 bool collect_overflow_remove(struct collect_overflow *overflow, const struct activity_cgroup *cgroup);
 bool collect_overflow_has(const struct collect_overflow *overflow, unsigned slot);
 struct activity_frame *collect_overflow_frame(const struct collect_overflow *overflow);
-/* After each tick: the busiest to the activity source, where there is room or where an idle one gives way. */
+/* After each tick: the busiest return to the activity source if it has room, or can free some. */
 void collect_overflow_balance(struct collect *collect);
 /*
  * collect_measured.c: energy that the hardware counts for targets. open: once, after a check of --resctrl;

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Stretches are told after their end: a tick takes what ended this long before it. */
+/* Stretches are reported after they end, so a tick takes those that ended this long before it. */
 #define GPU_LAG_NS    (UINT64_C(2) * GPU_PERIOD_MS * CLOCK_NS_PER_MS)
 #define GPU_HELLO_MS  10000
 #define STRETCHES_MAX 64

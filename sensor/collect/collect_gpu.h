@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GPUs in the ticks: what the process `gpu` tells is kept for half a second and cut at the tick's end, so
+ * GPUs in the ticks: what the process `gpu` reports is kept for half a second and cut at the tick's end, so
  * that stretches that cross it are shared out in proportion. A system source for `all`, and work by target.
  * Used by collect.
  */

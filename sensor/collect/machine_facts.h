@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What sysfs says of the machine's power and clocks: design power and power limits of its packages, the
+ * The machine's power and clocks, from sysfs: design power and power limits of its packages, the
  * drivers of idle states and frequency. Read once at start, for the metadata of the reports: the server's
  * model begins with it. A file that is missing or absurd means unknown.
  */

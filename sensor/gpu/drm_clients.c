@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Known clients are read at every look; new ones are searched for in all of /proc now and then, and then
- * have all that they did since the last search. A client that several descriptors or processes share counts
+ * Known clients are read each time; new ones are searched for in all of /proc less often, and then get all
+ * that they did since the last search. A client that several descriptors or processes share counts
  * once, for the process that was seen first. Called by drm.c.
  */
 #include "gpu/drm_clients.h"
@@ -94,7 +94,7 @@ void drm_clients_free(struct drm_clients *clients)
 	free(clients);
 }
 
-/* One file: what it says, and of which of our GPUs. */
+/* Reads one file: the client's counts, and which of our GPUs they are of. */
 static bool read_client(const struct drm_clients *clients, struct client *client)
 {
 	char text[INFO_MAX];

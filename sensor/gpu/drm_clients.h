@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What one file says of one client of a device. Times and cycles of all its engines are added up. */
+/* A file's counts of one client of a device. Times and cycles of all its engines are added up. */
 struct drm_info {
 	char address[DRM_ADDRESS_MAX];
 	uint64_t id;

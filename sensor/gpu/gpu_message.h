@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the process `gpu` tells `collect`: first how many GPUs there are, or why none; then what each of them
- * took and for whom it worked in a stretch of time. Both ends use these structures.
+ * What the process `gpu` reports to `collect`: first how many GPUs there are, or why none; then what each of
+ * them took and for whom it worked in a stretch of time. Both ends use these structures.
  */
 #pragma once
 

@@ -183,7 +183,7 @@ static void add_work(struct gpu_reader *reader, unsigned gpu, unsigned pid, doub
 	work->time_ns += (uint64_t)time_ns;
 }
 
-/* Equal parts of `time_ns` for those that compute on the device; the driver tells no more. */
+/* Equal parts of `time_ns` for those that compute on the device; the driver reports no more than who does. */
 static void add_running(struct gpu_reader *reader, unsigned gpu, nvml_device handle, double time_ns)
 {
 	static struct nvml_process processes[PROCESSES_MAX];
@@ -195,7 +195,7 @@ static void add_running(struct gpu_reader *reader, unsigned gpu, nvml_device han
 		add_work(reader, gpu, processes[i].pid, time_ns / n);
 }
 
-/* MIG: the driver tells no utilization; an instance with processes counts by its part of the processors. */
+/* MIG: the driver reports no utilization; an instance with processes counts by its part of the processors. */
 static bool add_instances(struct gpu_reader *reader, unsigned gpu, double time_ns)
 {
 	const struct nvml *nvml = &reader->nvml;

@@ -2,7 +2,7 @@
 /*
  * Reading GPUs by NVML, or by the kernel's files of amdgpu, i915 and xe. NVML: energy by the counter of the
  * GPU, else by its power over time; work by the utilization of each process, by the size of MIG instances, or
- * equally where the driver tells neither. Used by the process `gpu`.
+ * equally where the driver reports neither. Used by the process `gpu`.
  */
 #pragma once
 

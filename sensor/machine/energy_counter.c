@@ -24,7 +24,7 @@ static const struct {
 	{"RAPL_ENERGY_PSYS", 50000},
 };
 
-/* Of a package or its cores, by what the machine says of itself. Limits of thousands of watts mean no limit.
+/* Of a package or its cores, by the machine's own limits. Limits of thousands of watts mean no limit.
  */
 static double package_most_w(double package_w)
 {

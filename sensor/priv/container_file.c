@@ -175,8 +175,8 @@ static int open_text(const char *text)
 }
 
 /*
- * The kubelet links <pod>_<namespace>_<container>-<id>.log to each container's log. The link's name tells
- * what the runtime's files would; it is never followed.
+ * The kubelet links <pod>_<namespace>_<container>-<id>.log to each container's log. The link's name has
+ * what the runtime's files would have; the link is never followed.
  */
 static int open_pod_log(const char *root, const char *id)
 {

@@ -216,7 +216,7 @@ int priv_bpf_add_group(struct priv_bpf *bpf, const struct priv_config *config, c
 	return priv_enable_group(leader, cause);
 }
 
-/* Tells births, and says so in the ring's last element. A kernel that cannot do it counts all the same. */
+/* Has births reported, and marks that in the ring's last element. A kernel that cannot still counts. */
 static void attach_births(struct priv_bpf *bpf)
 {
 	const struct count_birth told = {.seq = 1};

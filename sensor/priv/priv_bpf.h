@@ -44,12 +44,13 @@ struct priv_bpf_change {
 
 /* All return 0 or a negative errno with a short cause where there is one. */
 int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, struct reason *cause);
-/* Opens the group on its CPU; columns: the numbers of its events. Earlier ones, whose CPU was away, go. */
+/* Opens the group on its CPU; columns: the numbers of its events. They replace earlier ones of an offline
+ * CPU. */
 int priv_bpf_add_group(struct priv_bpf *bpf, const struct priv_config *config, const struct priv_group *group,
 		       const unsigned *columns, struct reason *cause);
 /* Starts counting. ret_fds: duplicates for the asker. */
 int priv_bpf_attach(struct priv_bpf *bpf, int ret_fds[PRIV_BPF_MAPS], struct reason *cause);
-/* All changes in order; the first error, the others are made all the same. `flush`: then whoever runs now
- * gets what it has had so far, on every CPU; after it no CPU adds to where a cgroup was counted before. */
+/* All changes in order, also those after an error; returns the first one. `flush`: then every CPU books the
+ * running task's counts; after that none adds to the place where a moved cgroup was counted before. */
 int priv_bpf_update(struct priv_bpf *bpf, const struct priv_bpf_change *changes, unsigned n, bool flush);
 void priv_bpf_free(struct priv_bpf *bpf);

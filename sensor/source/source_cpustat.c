@@ -4,7 +4,7 @@
  * right and no counter. Called by the sensor where perf events are not available. One event, nanoseconds of
  * CPU time.
  *
- * With several packages v1 tells each CPU's time; cgroup2 does not, there a cgroup's time is divided in
+ * With several packages, v1 has each CPU's time; cgroup2 has not, so a cgroup's time is divided in
  * proportion to how busy each package was. The machine is /proc/stat, but never less than its targets: the
  * kernel counts it in ticks of 10 ms, which misses short runs.
  */

@@ -117,8 +117,7 @@ int container_info_read(const struct identity *identity, container_file_opener o
 	default:
 		break;
 	}
-	/* A runtime whose files are elsewhere or unreadable: the kubelet's logs have at least the name.
-	 */
+	/* A runtime whose files are elsewhere or unreadable: kubelet logs have at least the name. */
 	if (!found && identity->pod_uid[0])
 		found = try_file(&reader, CONTAINER_FILE_POD_LOG, "", ret_info);
 	return found ? 0 : reader.error;

@@ -35,7 +35,7 @@ static void confine(const struct sensor_config *config)
 /*
  * A remote database needs nothing of this machine: the process becomes --user, without any capability. Files
  * of a local store belong to the user who started the sensor; root keeps the rights to write in other users'
- * folders (sudo, in one's own home), and to preserve a file's owner.
+ * folders (a user's home, under sudo), and to preserve a file's owner.
  */
 static int give_up_rights(const struct sensor_config *config)
 {

@@ -75,7 +75,7 @@ static const struct http_route routes[] = {
 	{"POST", "/{database}/{machine}", api_post_recap},
 };
 
-/* Now and then while it lasts, with the number of all. */
+/* Logs wrong logins, at most once in API_SAY_LOGIN_NS, with their total. */
 static void say_wrong_login(void *data, const char *user, uint64_t n)
 {
 	struct api *api = data;

@@ -133,7 +133,7 @@ static enum store_result keep_trying(struct db *db, const struct db_request *req
 	return result;
 }
 
-/* Another server has taken over: the loop is told, and this process ends. */
+/* Another server has taken over: informs the loop; this process ends. */
 static int superseded(struct db *db)
 {
 	db_lease_lose(&db->lease, db->store);

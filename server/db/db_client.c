@@ -69,7 +69,7 @@ struct db_client {
 	bool lost;         /* nothing more can be asked, and the owner knows */
 };
 
-/* Nothing more can be asked: tells the owner, once. */
+/* The connection is lost: informs the owner, once. */
 static void fail(struct db_client *client, int error)
 {
 	if (client->lost)

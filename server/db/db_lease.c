@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Taking, renewing and watching the lease, called by db.c. A writer whose beat stands still for a period is
- * taken for gone, and one whose process is no longer on this machine at once. A writer that was only paused
+ * Taking, renewing and watching the lease, called by db.c. A writer whose beat does not change for a period
+ * counts as gone; one of this machine whose process has ended does at once. A writer that was only paused
  * finds another generation when it continues: the store then refuses what it writes.
  */
 #include "db/db_lease.h"
@@ -32,8 +32,7 @@ static uint64_t boottime_ns(void)
 	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* What tells this machine's processes from those of others: its boot, and the namespace of its process ids.
- */
+/* Identifies where process ids are valid: the machine's boot, and the PID namespace. */
 static const char *processes_here(char *ret, size_t size)
 {
 	char boot[40] = "", space[40] = "";

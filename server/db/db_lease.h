@@ -34,7 +34,7 @@ bool db_lease_is_due(const struct db_lease *lease);
 int db_lease_wait_ms(const struct db_lease *lease);
 /* OK, RETRY, or LOST: another process has taken over. */
 enum store_result db_lease_renew(struct db_lease *lease, struct store *store);
-/* Another one has it: no more is held, and lease->who says which. */
+/* Another one has it: releases ours; lease->who names the other. */
 void db_lease_lose(struct db_lease *lease, struct store *store);
 /* Before the end: the next one need not wait. */
 void db_lease_release(struct db_lease *lease, struct store *store);

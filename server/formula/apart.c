@@ -69,7 +69,7 @@ static void share(const struct domain *domain, const double *dynamic, const doub
 		add_row(domain, CONSERVE_IDLE, 0, domain->static_w);
 }
 
-/* Learns from a tick what the GPU takes idle, and tells what of this tick's power that is. */
+/* Learns the GPU's idle power from a tick. Returns how much of the tick's power is idle power. */
 static double idle_of(struct apart_idle *idle, const struct tick *tick, const struct tick_apart *gpu,
 		      double watts)
 {

@@ -125,7 +125,7 @@ void input_check_end(struct input *input)
 	input->events.ended(input->events.data);
 }
 
-/* A collection whose name says that it holds no reports: logged if there is no other. */
+/* Notes a collection that holds no reports by its name; they are logged if there is no other. */
 static void note_other(struct input *input, const char *collection)
 {
 	size_t length = strlen(input->others);

@@ -90,7 +90,7 @@ struct input {
 
 /* Up to which time a database is read. INT64_MAX: all there is. */
 int64_t reader_until_ms(const struct reader *reader);
-/* Looks now and then at what lies beyond, after a reading with so many new reports. */
+/* From time to time checks whether reports lie in the future. `n_new`: of the reading just made. */
 void reader_look_ahead(struct reader *reader, unsigned n_new);
 
 /* NULL if out of memory. It requests its first turn itself. */

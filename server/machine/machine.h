@@ -158,6 +158,6 @@ int machine_book(struct machine *machine);
 bool machine_is_settled(const struct machine *machine, const struct live_target *target);
 /* Longest recent time covered by a tick, for windows whose edges a tick may cross; never 0. */
 double machine_interval_s(const struct machine *machine);
-/* The model's state, as far as its formula tells; its error_w is NAN if not. */
+/* The model's state; error_w is NAN if the formula does not report one. */
 struct formula_state machine_describe(const struct machine *machine, enum report_scope scope,
 				      unsigned socket);

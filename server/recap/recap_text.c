@@ -65,7 +65,7 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 	text_add(text, "\n");
 }
 
-/* What was run, if the request says so. */
+/* What was run, if the request has it. */
 static void text_add_request(struct text *text, const struct recap_request *request)
 {
 	char value[1024];

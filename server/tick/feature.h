@@ -31,7 +31,7 @@ struct feature {
 	unsigned rank;           /* where two events mean the same, the lower rank is taken */
 };
 
-/* Rank of an event that stands in for TICK_REF because a sensor reports nothing that is known. */
+/* Rank of an event that stands in for TICK_REF because the sensor reports no known event. */
 #define FEATURE_RANK_FALLBACK 100
 
 /* Looks the name up, without its PMU prefix ("hsw_ep::", "perf::") and whatever the case. */

@@ -2,7 +2,7 @@
 /*
  * Numbers and times of ticks. Times jitter, so a single tick proves nothing: excess lengths are summed up and
  * slowly forgotten. Two sensors of one machine tick at the same instants, and of each instant one tick is
- * kept: then times are those of one sensor, and numbers tell.
+ * kept: the times are then those of one sensor, but the numbers show both.
  */
 #include "tick/sequence.h"
 

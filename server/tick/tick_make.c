@@ -297,9 +297,9 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 }
 
 /*
- * What a nanosecond of CPU time is in reference cycles. Where nobody says the base frequency but the machine
- * is counted both ways (a sensor out of descriptors), its two sums tell it; else time stays as it is, since
- * all of it is time.
+ * What a nanosecond of CPU time is in reference cycles. Without a base frequency, the quotient of the
+ * machine's two sums if it is counted both ways (a sensor out of descriptors); else 1, as then every count is
+ * a time.
  */
 static double find_cycles(struct tick_maker *maker, const struct join_slot *slot)
 {

@@ -25,8 +25,8 @@ struct scan {
 };
 
 /*
- * One byte of an array, or of documents over several lines, as lines: each element on its own. What stands
- * between elements falls away.
+ * One byte of an array, or of documents over several lines, as lines: each element on its own. What is
+ * between elements is dropped.
  */
 static size_t take_byte(struct scan *scan, unsigned base, char c, char ret[2])
 {

@@ -489,7 +489,7 @@ static bool take_entry(const struct store_file *file, struct listing *listing, c
 
 /*
  * Reports the collection of every file of `directory` that is named before + COLLECTION + suffix. Of one in
- * several forms the plain file counts, as for whoever opens it.
+ * several forms the plain file counts, as when it is opened.
  */
 static void list_directory(const struct store_file *file, const char *directory, struct listing *listing,
 			   void (*each)(void *data, const char *collection), void *data)

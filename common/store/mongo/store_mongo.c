@@ -20,8 +20,9 @@
 #define CODE_KEYS_CONFLICT    86
 
 /*
- * The driver's file of counters would remain if its process is killed, or has changed its user. Older drivers
- * make it while they are loaded, before anything here runs, later ones at mongoc_init() unless told not to.
+ * The driver's file of counters would remain if its process is killed or changes its user. Older drivers
+ * make it while they are loaded, before anything here runs; later ones in mongoc_init(), unless this
+ * variable is set.
  */
 __attribute__((constructor)) static void refuse_counters_file(void)
 {

@@ -18,9 +18,8 @@ static enum store_result give_up(struct store *store, struct batch *documents, c
 }
 
 /*
- * Documents in one answer: what a query is limited to comes at once, and no cursor stays open on the server,
- * where it may hold a connection of the database's own (FerretDB on SQLite stands still when a few readers
- * hold them all).
+ * Documents in one answer. It covers the limit of every query, so that no cursor stays open: it may hold one
+ * of the server's own connections, and FerretDB on SQLite blocks when a few readers hold them all.
  */
 #define FIND_BATCH_MAX 10000
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MongoDB URIs: the driver's own parser says whether one is good, for --check as well as for opening; what is
- * often meant is added to its words. Connects to nothing and asks no DNS. Called through store_uri.c and by
+ * MongoDB URIs: checked by the driver's own parser, for --check as well as for opening; its message is
+ * extended by what was probably meant. Connects to nothing and asks no DNS. Called through store_uri.c and by
  * store_mongo.c.
  */
 #include "store/mongo/store_mongo.h"
@@ -75,7 +75,7 @@ static const char *find_hint(const char *location)
 	return "";
 }
 
-/* The driver looks at these files only when it connects, and then says little. */
+/* The driver reads these files only when it connects, and its error hardly names the reason. */
 static int check_files(const mongoc_uri_t *uri, struct reason *why)
 {
 	static const char *const options[] = {MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE};

@@ -77,8 +77,7 @@ bool store_sqlite_may_wait(const struct sqlite_store *own);
 bool store_sqlite_is_file_system(int extended);
 /* Is it shared memory alone that it lacks? Then a rollback journal works. */
 bool store_sqlite_lacks_memory(int extended);
-/* Does an extended error code tell of the file's place: rights, a read-only file system, one without locks?
- */
+/* Is an extended error code about the file's place: rights, a read-only or lockless file system? */
 bool store_sqlite_is_place(int extended);
 /* What is wrong with the place and what to do, as the end of a sentence; "" where nothing is seen. */
 void store_sqlite_explain_place(const char *path, char *ret, size_t size);

@@ -95,8 +95,7 @@ static int64_t later(int64_t time_ms, int64_t by_ms)
 }
 
 /*
- * Age counts from the newest tick in the file: an archive that nobody writes to keeps what it has, whatever
- * the clock says.
+ * Age counts from the newest tick in the file: an archive that nobody writes to keeps what it has.
  */
 static int64_t newest_ms(struct store *store, int64_t now_ms)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events that died with their CPU: the kernel detaches them for good when the CPU goes offline. The sign is
- * an enabled time that stands still, whatever lists of CPUs say. perf_slots.c has read their last counts;
- * here they are closed, and reopened as soon as that succeeds. Called after each unit was read.
+ * Events that died with their CPU: the kernel detaches them for good when the CPU goes offline. They are
+ * recognized by an enabled time that does not advance, not by lists of CPUs. perf_slots.c has read their last
+ * counts; here they are closed, and reopened as soon as that succeeds. Called after each unit was read.
  */
 #include "source/perf/perf_slots.h"
 

@@ -16,8 +16,8 @@ struct perf_slot {
 	struct perf_page *pages; /* [n_units]; NULL: all is read in each tick */
 };
 
-/* Whether a unit's events are alive, by those of slot ACTIVITY_SLOT_MACHINE: a cgroup's time also stands
- * still while it is idle. */
+/* Whether a unit's events are alive, by those of slot ACTIVITY_SLOT_MACHINE: a cgroup's time does not
+ * advance while it is idle either. */
 struct perf_pulse {
 	unsigned cpu;        /* where the unit is open: its own CPU, or another one of the package */
 	uint64_t looked_ns;  /* when it was last checked */
@@ -45,7 +45,7 @@ struct perf_slots {
 int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, unsigned n_slots);
 /*
  * Opens the plan for a cgroup ("": the machine). -EMFILE: the budget is spent; -EBUSY: the slot is taken;
- * others as the kernel says. Descriptors are taken from and given back to context->fd_budget.
+ * others are the kernel's. Descriptors are taken from and given back to context->fd_budget.
  */
 int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsigned slot,
 		    const char *cgroup);

@@ -36,7 +36,7 @@ void resctrl_choice_done(struct resctrl_choice *choice);
 /* Of each active slot, before resctrl_choice_tick(). False: out of memory. */
 bool resctrl_choice_note(struct resctrl_choice *choice, unsigned slot, double load);
 void resctrl_choice_tick(struct resctrl_choice *choice);
-/* The next change; false: none. The caller makes it, then tells with the calls below. */
+/* The next change; false: none. The caller makes it, then reports the result by the calls below. */
 bool resctrl_choice_next(const struct resctrl_choice *choice, struct resctrl_change *ret_change);
 void resctrl_choice_took(struct resctrl_choice *choice, unsigned slot);
 void resctrl_choice_gave(struct resctrl_choice *choice, unsigned slot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the resctrl file system says of itself: whether the processor counts energy for monitoring groups
+ * What the resctrl file system offers: whether the processor counts energy for monitoring groups
  * (Intel application energy telemetry, Linux 7.0), how many groups it can tell apart, of which packages; and
  * the text of a counter. Reads small files once, at the start.
  */

@@ -231,7 +231,7 @@ uint64_t pooled_book_hash(const char *name);
 /* Makes room for `present` containers at once; changing the number of sockets forgets all. 0 or -ENOMEM. */
 int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_sockets);
 /* Index of the record of (key, name): a new one, or that of the same container (`id`, "" for none) under its
- * old name, or the longest unseen one taken over, whose slots are let go. */
+ * old name, or the one unseen for longest, reused after its slots were freed. */
 unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name, const char *id,
 			  uint64_t tick);
 /* The container of that record runs this image (hash; 0: unknown). Of another image than the one that it ran

@@ -158,7 +158,7 @@ static int find_renamed(const struct pooled_book *book, uint64_t id, uint64_t ti
 	return -1;
 }
 
-/* The record unseen for longest, let go by the filters. */
+/* The record unseen for longest, after the filters have freed its slots. */
 static unsigned take_over(struct pooled *pooled)
 {
 	struct pooled_book *book = &pooled->book;

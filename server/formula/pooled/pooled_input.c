@@ -277,7 +277,7 @@ static void learn_usual_ipc(struct pooled_input *input, double total[][TICK_FEAT
 }
 
 /*
- * What a container's own frequency says against its socket's, freed from counter noise: the part of its
+ * How a container's own frequency differs from its socket's, without counter noise: the part of its
  * changes that does not look like jitter from tick to tick. A small lasting difference may be a slow core,
  * which is cheap, or a licence of wide vectors, which are dear: without variation nothing but a count of the
  * vector instructions tells them apart, so without that count it matters little then. With it, it matters

@@ -20,8 +20,8 @@
 #define NOISE_LEARN   0.02
 #define NOISE_MOST    9
 #define LEARN_AFTER   20
-/* Two outliers of one sign in a row: whoever is at work may cost otherwise than believed, by so much of the
- * common cost, and more for a larger surprise. */
+/* After two outliers of one sign in a row, the costs of the active containers are less certain: by this much
+ * of the common cost, and more for a larger surprise. */
 #define DOUBT_LEAST  0.15
 #define DOUBT_MOST   0.75
 #define DOUBT_ACTIVE 0.3 /* of full activity */
@@ -373,7 +373,7 @@ void pooled_measure_update(struct pooled *pooled, struct pooled_filter *filter, 
 	}
 }
 
-/* What a member says of one row, and its derivatives. */
+/* A member's prediction of one row, and its derivatives. */
 static void measure_row(struct measure *m, unsigned row)
 {
 	memset(m->filter->h, 0, m->filter->size * sizeof(*m->filter->h));
@@ -384,7 +384,8 @@ static void measure_row(struct measure *m, unsigned row)
 	regress_cpu(m);
 }
 
-/* The Kalman update by one row; it says nothing of which member is right about the whole. */
+/* The Kalman update by one row; the weights of the members do not change, as they are about the whole
+ * machine. */
 static void update_row(struct pooled_filter *filter, struct pooled_member *member, const struct measure *m,
 		       double y)
 {

@@ -86,7 +86,7 @@ static void let_go(struct pooled_filter *filter, struct pooled_book *book, unsig
 	filter->left |= UINT64_C(1) << slot;
 }
 
-/* Clears what the slots that were let go shared with the others, all at once as they may be many. */
+/* Clears the covariances of freed slots, all at once as there may be many. */
 static void clear_left(struct pooled_filter *filter)
 {
 	for (unsigned m = 0; m < filter->n_members && filter->left; m++) {

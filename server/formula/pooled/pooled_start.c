@@ -2,7 +2,7 @@
 /*
  * Where the filters begin: the bank's assumptions, and the priors. What is known of processors in general (a
  * cycle costs 0.2 to 5 nJ, the first busy core adds 0.03 to 0.8 of the idle power) holds where the first tick
- * shows a machine at rest; a machine at work tells more of itself.
+ * shows a machine at rest; a machine at work shows more by itself.
  */
 #include "formula/pooled/pooled.h"
 
@@ -152,8 +152,8 @@ static double least_known_w(const struct pooled_filter *filter, unsigned socket,
 }
 
 /*
- * What a cycle costs by the design power, were all cores at work at the base clock: a machine at rest shows
- * nothing of it. Only the mean of the prior follows, as the machine may differ from what was said of it.
+ * The cost of a cycle if all cores took the design power at the base clock: a machine at rest does not show
+ * it. Only the prior's mean follows, as the design power may not be this machine's.
  */
 static void start_from_design(const struct pooled_input *input, struct pooled_filter *filter, double static_w,
 			      double rest)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Priors of this machine: a model that learnt from known loads (`wattribute calibrate`) says where the
- * filters begin, in the place of what holds for processors in general. Of it count what belongs to the
- * machine: common costs and static power. Its programs, and how far they differ, do not.
+ * filters begin, instead of what holds for processors in general. Only what belongs to the machine is
+ * taken: common costs and static power, not the costs of the programs that it ran.
  */
 #include "formula/pooled/pooled.h"
 #include "base/reason.h"
@@ -52,9 +52,9 @@ static double least_sd(const struct pooled_filter *filter, unsigned state, const
 }
 
 /*
- * What it teaches: what a cycle (or miss) costs, frequency, siblings, static power. How costs differ between
- * kinds of work cannot be told from how the few programs differ that taught: of that holds what is usual,
- * relative to the cost of a cycle.
+ * It teaches the cost of a cycle (or miss), frequency, siblings and static power. How costs differ between
+ * kinds of work cannot be learnt from the few programs of a calibration: the general priors stay, relative
+ * to the cost of a cycle.
  */
 static bool is_taught(const struct pooled_filter *filter, unsigned state)
 {
