@@ -30,8 +30,8 @@ int text_parse_bool(const char *text, bool *ret_value);
 /* "2023-11-14T22:13:20.123", UTC, without a zone suffix; false and "" before 1970 or beyond 9999. */
 bool text_format_time(int64_t time_ms, char *ret, size_t size);
 /*
- * The reverse, also of a time with a space for the T, or one that ends after the day, the minute or the second.
- * Returns what follows, which may be a zone; NULL: it is no time.
+ * The reverse, also of a time with a space for the T, or one that ends after the day, the minute or the
+ * second. Returns what follows, which may be a zone; NULL: it is no time.
  */
 const char *text_parse_time(const char *text, int64_t *ret_time_ms);
 
