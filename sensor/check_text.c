@@ -4,6 +4,7 @@
  * several is enough and one works, the others are listed without a fix.
  */
 #include "check_text.h"
+#include "base/cleanup.h"
 
 #include "base/reason.h"
 #include "base/text.h"
@@ -35,7 +36,7 @@ static const char *entry_name(const json_t *entry)
 {
 	static const char *const keys[] = {"source", "event", "right", "runtime", "gpu", "name", "version"};
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (*text_at(entry, keys[i]))
 			return text_at(entry, keys[i]);
 	return "?";

@@ -4,6 +4,7 @@
  * two-socket server of about 2 x 12 cores: 25-40 W a socket at idle, 110-150 W at full load.
  */
 #include "sim/sim_machine.h"
+#include "base/cleanup.h"
 
 const char *const sim_character_names[SIM_CHARACTERS] = {
 	[SIM_SCALAR] = "scalar", [SIM_VECTOR] = "vector", [SIM_MEMORY] = "memory",
@@ -150,7 +151,7 @@ void sim_machine_draw(struct sim_machine *machine, const struct sim_scenario *sc
 			    &machine->latency_ns,  &machine->counter_noise, &machine->skew_s};
 
 	*machine = law == 2 ? law_2 : law_1;
-	for (unsigned i = 0; i < sizeof(spread) / sizeof(spread[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(spread); i++)
 		*spread[i] *= sim_random_range(&random, .85, 1.15);
 	machine->turbo_ghz[1] *= sim_random_range(&random, .96, 1.04);
 	machine->turbo_ghz[0] *= sim_random_range(&random, .97, 1.05);

@@ -4,6 +4,7 @@
  * by all our parsers. Pure.
  */
 #include "base/text.h"
+#include "base/cleanup.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -127,7 +128,7 @@ int text_parse_duration_ms(const char *text, uint64_t bare_ms, uint64_t *ret_ms)
 	const struct unit units[] = {{"", (double)bare_ms}, {"ms", 1},     {"s", 1000},   {"m", 60e3},
 				     {"min", 60e3},         {"h", 3600e3}, {"d", 86400e3}};
 	double value;
-	int r = parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), &value);
+	int r = parse_with_unit(text, units, ARRAY_SIZE(units), &value);
 
 	return r < 0 ? r : to_u64(value, ret_ms);
 }
@@ -148,7 +149,7 @@ int text_parse_size(const char *text, uint64_t *ret_bytes)
 		{"TiB", 1099511627776},
 	};
 	double value;
-	int r = parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), &value);
+	int r = parse_with_unit(text, units, ARRAY_SIZE(units), &value);
 
 	return r < 0 ? r : to_u64(value, ret_bytes);
 }

@@ -4,6 +4,7 @@
  * restart, scoring.
  */
 #include "document/report_bson.h"
+#include "base/cleanup.h"
 #include "document/bson_cursor.h"
 #include "base/text.h"
 #include "base/reason.h"
@@ -32,7 +33,7 @@ static void read_metadata(struct report_power *power, const struct bson_cursor *
 	while (bson_cursor_next(&cursor) > 0) {
 		const char *text = bson_cursor_string(&cursor);
 
-		for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 			if (bson_cursor_is(&cursor, numbers[i].key))
 				(void)bson_cursor_number(&cursor, numbers[i].value);
 		for (unsigned i = 0; text && i < REPORT_SCOPES_ALL && bson_cursor_is(&cursor, "scope"); i++) {

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
@@ -72,43 +73,37 @@ static int read_named(const struct loading *loading, const char *name, char **re
 		     : 0;
 }
 
-static int take_cert_file(struct loading *loading, const yaml_node_t *node, const char *value)
+/* A key takes a value, or a map of names to values. */
+struct web_key {
+	const char *section, *name; /* name NULL: the section itself is the map */
+	int (*take)(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+		    const char *value);
+	int (*take_pair)(struct loading *loading, const yaml_node_t *node, const char *name,
+			 const char *value);
+	size_t text; /* take_file, take_text: of a text in struct web_config */
+};
+
+static char **text_of(const struct loading *loading, const struct web_key *key)
 {
-	(void)node;
-	return read_named(loading, value, &loading->config->cert);
+	return (char **)(void *)((char *)loading->config + key->text);
 }
 
-static int take_key_file(struct loading *loading, const yaml_node_t *node, const char *value)
+static int take_file(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+		     const char *value)
 {
 	(void)node;
-	return read_named(loading, value, &loading->config->key);
+	return read_named(loading, value, text_of(loading, key));
 }
 
-static int take_client_ca_file(struct loading *loading, const yaml_node_t *node, const char *value)
+static int take_text(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+		     const char *value)
 {
 	(void)node;
-	return read_named(loading, value, &loading->config->client_ca);
+	return copy(text_of(loading, key), value);
 }
 
-static int take_cert(struct loading *loading, const yaml_node_t *node, const char *value)
-{
-	(void)node;
-	return copy(&loading->config->cert, value);
-}
-
-static int take_key(struct loading *loading, const yaml_node_t *node, const char *value)
-{
-	(void)node;
-	return copy(&loading->config->key, value);
-}
-
-static int take_client_ca(struct loading *loading, const yaml_node_t *node, const char *value)
-{
-	(void)node;
-	return copy(&loading->config->client_ca, value);
-}
-
-static int take_client_auth(struct loading *loading, const yaml_node_t *node, const char *value)
+static int take_client_auth(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+			    const char *value)
 {
 	static const struct {
 		const char *name;
@@ -119,6 +114,7 @@ static int take_client_auth(struct loading *loading, const yaml_node_t *node, co
 		     {"VerifyClientCertIfGiven", WEB_CLIENT_IF_GIVEN},
 		     {"RequireAndVerifyClientCert", WEB_CLIENT_REQUIRED}};
 
+	(void)key;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		if (strcmp(value, types[i].name) != 0)
 			continue;
@@ -142,20 +138,25 @@ static int take_version(const struct loading *loading, const yaml_node_t *node, 
 	return fail(loading, node, value, "is no version of TLS; known: TLS10, TLS11, TLS12, TLS13");
 }
 
-static int take_min_version(struct loading *loading, const yaml_node_t *node, const char *value)
+static int take_min_version(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+			    const char *value)
 {
+	(void)key;
 	return take_version(loading, node, value, &loading->min_version);
 }
 
-static int take_max_version(struct loading *loading, const yaml_node_t *node, const char *value)
+static int take_max_version(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+			    const char *value)
 {
+	(void)key;
 	return take_version(loading, node, value, &loading->max_version);
 }
 
 /* What has no meaning here: HTTP/2 is not spoken, and the server's order of ciphers is always preferred. */
-static int take_nothing(struct loading *loading, const yaml_node_t *node, const char *value)
+static int take_nothing(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+			const char *value)
 {
-	(void)loading, (void)node, (void)value;
+	(void)loading, (void)key, (void)node, (void)value;
 	return 0;
 }
 
@@ -191,26 +192,20 @@ static int take_header(struct loading *loading, const yaml_node_t *node, const c
 	return header->name && header->value ? 0 : -ENOMEM;
 }
 
-/* A key takes a value, or a map of names to values. */
-static const struct web_key {
-	const char *section, *name; /* name NULL: the section itself is the map */
-	int (*take)(struct loading *loading, const yaml_node_t *node, const char *value);
-	int (*take_pair)(struct loading *loading, const yaml_node_t *node, const char *name,
-			 const char *value);
-} keys[] = {
-	{"tls_server_config", "cert_file", take_cert_file, NULL},
-	{"tls_server_config", "key_file", take_key_file, NULL},
-	{"tls_server_config", "client_ca_file", take_client_ca_file, NULL},
-	{"tls_server_config", "cert", take_cert, NULL},
-	{"tls_server_config", "key", take_key, NULL},
-	{"tls_server_config", "client_ca", take_client_ca, NULL},
-	{"tls_server_config", "client_auth_type", take_client_auth, NULL},
-	{"tls_server_config", "min_version", take_min_version, NULL},
-	{"tls_server_config", "max_version", take_max_version, NULL},
-	{"tls_server_config", "prefer_server_cipher_suites", take_nothing, NULL},
-	{"http_server_config", "http2", take_nothing, NULL},
-	{"http_server_config", "headers", NULL, take_header},
-	{"basic_auth_users", NULL, NULL, take_user},
+static const struct web_key keys[] = {
+	{"tls_server_config", "cert_file", take_file, NULL, offsetof(struct web_config, cert)},
+	{"tls_server_config", "key_file", take_file, NULL, offsetof(struct web_config, key)},
+	{"tls_server_config", "client_ca_file", take_file, NULL, offsetof(struct web_config, client_ca)},
+	{"tls_server_config", "cert", take_text, NULL, offsetof(struct web_config, cert)},
+	{"tls_server_config", "key", take_text, NULL, offsetof(struct web_config, key)},
+	{"tls_server_config", "client_ca", take_text, NULL, offsetof(struct web_config, client_ca)},
+	{"tls_server_config", "client_auth_type", take_client_auth, NULL, 0},
+	{"tls_server_config", "min_version", take_min_version, NULL, 0},
+	{"tls_server_config", "max_version", take_max_version, NULL, 0},
+	{"tls_server_config", "prefer_server_cipher_suites", take_nothing, NULL, 0},
+	{"http_server_config", "http2", take_nothing, NULL, 0},
+	{"http_server_config", "headers", NULL, take_header, 0},
+	{"basic_auth_users", NULL, NULL, take_user, 0},
 };
 
 static int take_pairs(struct loading *loading, const struct web_key *key, yaml_node_t *map)
@@ -244,7 +239,7 @@ static int take_key_of_section(struct loading *loading, const char *section, yam
 		if (keys[i].take_pair)
 			return take_pairs(loading, &keys[i], value_node);
 		value = scalar(loading, value_node, name);
-		return value ? keys[i].take(loading, value_node, value) : -EINVAL;
+		return value ? keys[i].take(loading, &keys[i], value_node, value) : -EINVAL;
 	}
 	return name ? fail(loading, key_node, name, "is not supported, or misspelt") : -EINVAL;
 }

@@ -4,6 +4,7 @@
  * opened what it needs and before it reads foreign bytes. The seccomp filters are in sandbox_seccomp.c.
  */
 #include "process/sandbox.h"
+#include "base/cleanup.h"
 
 #include "base/text.h"
 #include "base/reason.h"
@@ -54,7 +55,7 @@ const char *sandbox_service_user(const char *given, uid_t *ret_uid, gid_t *ret_g
 
 	if (given)
 		return sandbox_find_user(given, ret_uid, ret_gid) == 0 ? given : NULL;
-	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
 		if (sandbox_find_user(usual[i], ret_uid, ret_gid) == 0)
 			return usual[i];
 	}

@@ -4,7 +4,7 @@
  * kernel's generic one; the first that can be encoded on this processor is taken.
  */
 #include "config/defaults.h"
-#include "base/array.h"
+#include "config/sensor_groups.h"
 
 #include "base/cleanup.h"
 #include "event/event.h"
@@ -36,17 +36,6 @@ static const char *const default_features[][DEFAULTS_NAMES_MAX] = {
 	/* Arm's scalable vectors, which are not among the above. */
 	{"SVE_INST_SPEC"},
 };
-
-static int add_event(struct event_group_request *group, const char *event)
-{
-	if (!ARRAY_RESIZE(group->events, group->n_events + 1))
-		return -ENOMEM;
-	group->events[group->n_events] = strdup(event);
-	if (!group->events[group->n_events])
-		return -ENOMEM;
-	group->n_events++;
-	return 0;
-}
 
 static struct event_group_request *add_group(struct sensor_config *config, const char *name,
 					     bool of_containers)
@@ -80,10 +69,10 @@ static int add_energy(struct sensor_config *config)
 	if (!group)
 		return -ENOMEM;
 	group->one_cpu_per_socket = true;
-	r = add_event(group, "RAPL_ENERGY_PKG");
+	r = sensor_groups_add(group, "RAPL_ENERGY_PKG");
 	if (r == 0 &&
 	    (config->sim || !can_encode(config, "RAPL_ENERGY_PKG") || can_encode(config, "RAPL_ENERGY_DRAM")))
-		r = add_event(group, "RAPL_ENERGY_DRAM");
+		r = sensor_groups_add(group, "RAPL_ENERGY_DRAM");
 	return r;
 }
 
@@ -106,7 +95,7 @@ static int add_overlapping(struct sensor_config *config)
 		if (!group)
 			return -ENOMEM;
 		group->one_cpu_per_socket = true;
-		r = add_event(group, rows[i].event);
+		r = sensor_groups_add(group, rows[i].event);
 	}
 	return r;
 }
@@ -125,7 +114,7 @@ static int add_clocks(struct sensor_config *config)
 	if (!group)
 		return -ENOMEM;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(clocks); i++)
-		r = add_event(group, clocks[i]);
+		r = sensor_groups_add(group, clocks[i]);
 	return r;
 }
 
@@ -140,7 +129,7 @@ static int add_activity(struct sensor_config *config)
 		for (size_t i = 0; default_features[f][i]; i++) {
 			if (!config->sim && !can_encode(config, default_features[f][i]))
 				continue;
-			r = add_event(group, default_features[f][i]);
+			r = sensor_groups_add(group, default_features[f][i]);
 			break;
 		}
 	}

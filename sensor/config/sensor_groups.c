@@ -65,6 +65,17 @@ static struct event_group_request *last_group(struct sensor_config *config, cons
 	return NULL;
 }
 
+int sensor_groups_add(struct event_group_request *group, const char *event)
+{
+	if (!ARRAY_RESIZE(group->events, group->n_events + 1))
+		return -ENOMEM;
+	group->events[group->n_events] = strdup(event);
+	if (!group->events[group->n_events])
+		return -ENOMEM;
+	group->n_events++;
+	return 0;
+}
+
 static int add_event(struct event_group_request *group, const char *event, struct reason *why)
 {
 
@@ -76,13 +87,7 @@ static int add_event(struct event_group_request *group, const char *event, struc
 	for (unsigned i = 0; i < group->n_events; i++)
 		if (strcmp(group->events[i], event) == 0)
 			return 0;
-	if (!ARRAY_RESIZE(group->events, group->n_events + 1))
-		return -ENOMEM;
-	group->events[group->n_events] = strdup(event);
-	if (!group->events[group->n_events])
-		return -ENOMEM;
-	group->n_events++;
-	return 0;
+	return sensor_groups_add(group, event);
 }
 
 int sensor_groups_begin(void *target, const struct config_row *row, const char *value, struct reason *why)

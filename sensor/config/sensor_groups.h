@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Event groups as configured: the -s -c -o -e sequence of the command line and hwpc-sensor's JSON objects.
- * Used by the option table only.
+ * Used by the option table and by the defaults.
  */
 #pragma once
 
 #include "config/config.h"
 #include "base/reason.h"
 
+struct event_group_request;
 struct sensor_config;
 
 /*
@@ -22,6 +23,8 @@ int sensor_groups_event(void *target, const struct config_row *row, const char *
  * double.
  */
 int sensor_groups_check(struct sensor_config *config, struct reason *why);
+/* 0 or -ENOMEM. */
+int sensor_groups_add(struct event_group_request *group, const char *event);
 void sensor_groups_reset(void *target);
 /* {"name": {"events": ["…"], "monitoring_type": "…"}}; row->name says which kind ("system" or "container").
  */

@@ -4,6 +4,7 @@
  * the energy sources with plain numbers; knows no file and no clock.
  */
 #include "machine/energy_counter.h"
+#include "base/cleanup.h"
 
 #include "machine/scale.h"
 
@@ -42,7 +43,7 @@ double energy_most_w(const char *event, double package_w)
 	plain = plain ? plain + 2 : event;
 	if (strcmp(plain, "RAPL_ENERGY_PKG") == 0 || strcmp(plain, "RAPL_ENERGY_CORES") == 0)
 		return package_most_w(package_w);
-	for (size_t i = 0; i < sizeof(domains) / sizeof(domains[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(domains); i++)
 		if (strcmp(plain, domains[i].event) == 0)
 			return domains[i].most_w;
 	return ENERGY_MOST_W;

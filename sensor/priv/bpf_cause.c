@@ -4,6 +4,7 @@
  * last the verifier's judgement of the program itself.
  */
 #include "priv/bpf_cause.h"
+#include "base/cleanup.h"
 
 #include "base/text.h"
 #include "process/sandbox.h"
@@ -98,7 +99,7 @@ void bpf_cause_last_line(const char *log, char *ret, size_t size)
 		const size_t n = strcspn(line, "\n");
 		bool means = n > 0;
 
-		for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+		for (size_t i = 0; i < ARRAY_SIZE(noise); i++)
 			means = means && strncmp(line, noise[i], strlen(noise[i])) != 0;
 		if (means) {
 			best = line;

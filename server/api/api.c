@@ -125,8 +125,7 @@ int api_start(struct server *server)
 	if (api->metrics)
 		r = api_metrics_register(api->metrics, server);
 	if (r == 0)
-		r = http_start(server->loop.ev, &options, routes, sizeof(routes) / sizeof(routes[0]), api,
-			       &api->http, &why);
+		r = http_start(server->loop.ev, &options, routes, ARRAY_SIZE(routes), api, &api->http, &why);
 	if (r < 0) {
 		log_error("http", why.text[0] ? 0 : r, "%s",
 			  why.text[0] ? why.text : "cannot answer requests");

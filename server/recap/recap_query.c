@@ -4,6 +4,7 @@
  * copied into the recap. Each error names the field and the fix.
  */
 #include "recap/recap_query.h"
+#include "base/cleanup.h"
 
 #include "base/text.h"
 #include "base/reason.h"
@@ -87,7 +88,7 @@ static void take_extra(struct recap_query *query, const char *name, const char *
 		if (strcmp(request->extras[i].name, name) == 0)
 			return;
 	}
-	for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(own_names); i++) {
 		if (strcmp(name, own_names[i]) == 0)
 			fail(query, "the parameter '%s' is a field of the recap itself: use another name",
 			     name);

@@ -3,6 +3,7 @@
  * A recap for people: what tester.sh prints at the end of a run. Pure.
  */
 #include "recap/recap_bson.h"
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -74,7 +75,7 @@ static void text_add_request(struct text *text, const struct recap_request *requ
 	} known[] = {
 		{"image", "image"}, {"command", "command"}, {"exit_status", "exit status"}, {"cpus", "CPUs"}};
 
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		for (unsigned n = 0; n < request->n_extras; n++) {
 			if (strcmp(request->extras[n].name, known[i].field) == 0)
 				text_add(text, "%s: %s\n", known[i].words,

@@ -5,6 +5,7 @@
  * matter.
  */
 #include "tick/feature.h"
+#include "base/cleanup.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -129,7 +130,7 @@ struct feature feature_of_event(const char *event)
 		event = slash + 1;
 	for (const char *rest; (rest = strstr(event, "::")) != NULL;)
 		event = rest + 2;
-	for (size_t i = 0; i < sizeof(known_features) / sizeof(known_features[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(known_features); i++) {
 		if (matches(event, known_features[i].name))
 			return known_features[i].feature;
 	}

@@ -4,6 +4,7 @@
  * (see sim_cgroup_id). Called by the sensor with --sim after each step of the machine.
  */
 #include "sim/sensor/source_sim.h"
+#include "base/cleanup.h"
 #include "base/array.h"
 
 #include "source/frame.h"
@@ -47,7 +48,7 @@ static int find_count(const struct sim *sim, const char *name, enum sim_count *r
 		     {"INST", SIM_INSTRUCTIONS}, {"REF", SIM_REF},      {"CYC", SIM_CYCLES},
 		     {"CLK", SIM_CYCLES},        {"THREAD", SIM_CYCLES}};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		if (!strcasestr(name, words[i].word))
 			continue;
 		*ret_count = words[i].count;

@@ -5,6 +5,7 @@
  * codec can find the next document, and counted. Called through store.c.
  */
 #include "store/file/store_file_private.h"
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "store/store_document.h"
 #include "document/collections.h"
@@ -395,7 +396,7 @@ static const enum collection_kind beside[] = {COLLECTION_TARGETS, COLLECTION_REC
 
 static bool goes_beside(const char *collection)
 {
-	for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(beside); i++)
 		if (collection_machine(beside[i], collection))
 			return true;
 	return false;

@@ -4,6 +4,7 @@
  * docs/documents.md has the schema.
  */
 #include "store/sqlite/store_sqlite.h"
+#include "base/cleanup.h"
 #include "base/folder.h"
 #include "store/store_path.h"
 #include "store/store_unpack.h"
@@ -196,7 +197,7 @@ static void remove_old(const char *path)
 	static const char *const suffixes[] = {"", "-wal", "-shm"};
 	char name[1100];
 
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
 		(void)snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
 		(void)unlink(name);
 	}
@@ -282,7 +283,7 @@ static int renew(struct store *store, const struct store_options *options)
 	(void)sqlite3_close(own->database);
 	own->database = NULL;
 	(void)snprintf(kept, sizeof(kept), "%s.damaged-%" PRId64, own->path, clock_realtime_ms() / 1000);
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
 		(void)snprintf(from, sizeof(from), "%s%s", own->path, suffixes[i]);
 		(void)snprintf(to, sizeof(to), "%s%s", kept, suffixes[i]);
 		if (rename(from, to) < 0 && errno != ENOENT)

@@ -4,6 +4,7 @@
  * was archived in a place where nothing may be written or locked. Called by store_sqlite_open.c.
  */
 #include "store/sqlite/store_sqlite.h"
+#include "base/cleanup.h"
 #include "store/store_path.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ static bool find_closed_file(const char *path, int rights, char *ret, size_t siz
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm"};
 
-	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
 		(void)snprintf(ret, size, "%s%s", path, suffixes[i]);
 		if (access(ret, F_OK) == 0 && access(ret, rights) < 0)
 			return true;

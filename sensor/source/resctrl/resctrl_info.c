@@ -4,6 +4,7 @@
  * rounding does not add up: ticks are differences.
  */
 #include "source/resctrl/resctrl_info.h"
+#include "base/cleanup.h"
 
 #include "base/text.h"
 
@@ -43,7 +44,7 @@ static int parse_word(const char *text)
 		int error;
 	} words[] = {{"Unavailable", -ENODATA}, {"Unassigned", -ENODATA}, {"Error", -EIO}};
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		const size_t n = strlen(words[i].word);
 
 		if (strncmp(text, words[i].word, n) == 0 && (!text[n] || text[n] == '\n'))
