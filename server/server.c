@@ -18,6 +18,7 @@
 #include "machine/state.h"
 #include "base/text.h"
 #include "base/reason.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -95,7 +96,7 @@ static void save_due(struct ev_loop *loop, ev_timer *timer, int events)
 	 */
 	if (server->n.state_refused == 0)
 		done = server_save_some(server);
-	timer->repeat = done ? (double)server->config->save_ms / 1000 : SERVER_SAVE_STEP_S;
+	timer->repeat = done ? UNIT_S_OF_MS(server->config->save_ms) : SERVER_SAVE_STEP_S;
 	ev_timer_again(loop, timer);
 }
 
@@ -126,7 +127,7 @@ static void expire_due(struct ev_loop *loop, ev_timer *timer, int events)
 			log_notice(SERVER_TOKEN, 0,
 				   "%s: no reports for %.0f s: its watts and joules leave /metrics until "
 				   "some come",
-				   machine->name, (double)(now_ms - machine->fed_ms) / 1000);
+				   machine->name, UNIT_S_OF_MS(now_ms - machine->fed_ms));
 	}
 }
 
@@ -253,7 +254,7 @@ static void other_writes(void *data, const char *who)
 		SERVER_TOKEN, 0,
 		"standby: another server writes to this store: %s; this one computes nothing, and takes over "
 		"when that one is silent for %.1f s",
-		who, (double)server->config->lease_ms / 1000);
+		who, UNIT_S_OF_MS(server->config->lease_ms));
 	if (!strstr(who, server->config->about))
 		log_warning(
 			SERVER_TOKEN, 0,
@@ -405,7 +406,7 @@ static void start_timer(struct server *server, ev_timer *timer,
 /* A tenth of the retention, so that little more than it is stored. */
 static double house_s(const struct server_config *config)
 {
-	double part_s = (double)config->retention_ms / 1000 / 10;
+	double part_s = UNIT_S_OF_MS(config->retention_ms) / 10;
 
 	if (!config->retention_ms)
 		return 0;
@@ -417,7 +418,7 @@ static double house_s(const struct server_config *config)
 /* Checks for sensors that have ended. */
 static double expire_s(const struct server_config *config)
 {
-	double part_s = (double)config->expire_ms / 1000 / 4;
+	double part_s = UNIT_S_OF_MS(config->expire_ms) / 4;
 
 	return part_s < SERVER_EXPIRE_MAX_S ? part_s : SERVER_EXPIRE_MAX_S;
 }
@@ -427,13 +428,13 @@ static void start(struct server *server)
 	bool live = !server->config->once;
 
 	start_timer(server, &server->save, save_due,
-		    server_keeps_state(server) ? (double)server->config->save_ms / 1000 : 0);
-	start_timer(server, &server->line, line_due, live ? (double)server->config->state_line_ms / 1000 : 0);
+		    server_keeps_state(server) ? UNIT_S_OF_MS(server->config->save_ms) : 0);
+	start_timer(server, &server->line, line_due, live ? UNIT_S_OF_MS(server->config->state_line_ms) : 0);
 	start_timer(server, &server->housekeeping, house_due, live ? house_s(server->config) : 0);
 	start_timer(server, &server->known, server_known_due, live ? SERVER_KNOWN_S : 0);
 	start_timer(server, &server->expire, expire_due, live ? expire_s(server->config) : 0);
 	start_timer(server, &server->watchdog, watchdog_due,
-		    (double)server->notify.watchdog_interval_ms / 1000);
+		    UNIT_S_OF_MS(server->notify.watchdog_interval_ms));
 	if (db_client_lead(server->output, may_write, server) < 0)
 		server_end(server, 1);
 }

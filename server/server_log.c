@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server.h"
+#include "base/unit.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -21,7 +22,7 @@ static void log_machine(const struct machine *machine, int64_t now_ms)
 		(void)snprintf(error, sizeof(error), "%.2f W", state.error_w);
 	if (machine->time_ms != INT64_MIN)
 		(void)snprintf(lag, sizeof(lag), "last tick %.1f s ago",
-			       (double)(now_ms - machine->time_ms) / 1000);
+			       UNIT_S_OF_MS(now_ms - machine->time_ms));
 	log_info("state", 0,
 		 "%s: %" PRIu64 " reports, %" PRIu64 " ticks, %s; %s%s%s, %" PRIu64
 		 " samples, error %s; lost: %" PRIu64 " "

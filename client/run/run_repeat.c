@@ -6,6 +6,7 @@
 #include "run/run_repeat.h"
 #include "base/clock.h"
 #include "client.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <math.h>
@@ -40,7 +41,7 @@ static void clear_progress(const struct progress *progress)
 
 static void show_progress(const struct progress *progress, size_t command, const struct compare_group *group)
 {
-	double elapsed_s = (double)(clock_monotonic_ns() - progress->begin_ns) / 1e9;
+	double elapsed_s = UNIT_S_OF_NS(clock_monotonic_ns() - progress->begin_ns);
 	struct sample sample = {0};
 
 	if (!progress->shown)

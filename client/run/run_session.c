@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "client.h"
 #include "fetch.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,8 +40,8 @@ int run_session_open(struct run_session *session, const struct run_daemons_setti
 /* Asks for the recap; a new reference, or NULL after a message. */
 static json_t *get_recap(const struct run_session *session, const struct run_command_result *result)
 {
-	double begin_s = (double)result->begin_ms / 1000;
-	double end_s = (double)result->end_ms / 1000;
+	double begin_s = UNIT_S_OF_MS(result->begin_ms);
+	double end_s = UNIT_S_OF_MS(result->end_ms);
 	cleanup_(cleanup_free) char *name = text_escape_url(session->cgroup.name);
 	cleanup_(cleanup_free) char *path = NULL;
 	cleanup_(cleanup_free) char *url = NULL;

@@ -10,14 +10,17 @@
 
 static const struct clock_source *replacement;
 
-uint64_t clock_monotonic_ns(void)
+uint64_t clock_system_ns(void)
 {
 	struct timespec now;
 
-	if (replacement)
-		return replacement->monotonic_ns(replacement->data);
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_monotonic_ns(void)
+{
+	return replacement ? replacement->monotonic_ns(replacement->data) : clock_system_ns();
 }
 
 int64_t clock_realtime_ms(void)

@@ -4,6 +4,7 @@
  * (docs/accuracy.md). Used by recaps and by the program that scores them.
  */
 #include "base/doubt.h"
+#include "base/unit.h"
 
 #include <math.h>
 
@@ -12,7 +13,7 @@
 
 void doubt_sum_add(struct doubt_sum *sum, double sd, int64_t time_ms)
 {
-	double passed_s = sum->n ? (double)(time_ms - sum->time_ms) / 1000 : 0;
+	double passed_s = sum->n ? UNIT_S_OF_MS(time_ms - sum->time_ms) : 0;
 
 	if (!isfinite(sd))
 		return;

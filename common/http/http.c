@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/unit.h"
 #include "base/reason.h"
 
 #include <arpa/inet.h>
@@ -26,7 +27,7 @@ static void run(struct http *http)
 	(void)MHD_run(http->daemon);
 	ev_timer_stop(http->loop, &http->timeout);
 	if (MHD_get_timeout(http->daemon, &ms) == MHD_YES) {
-		ev_timer_set(&http->timeout, (double)ms / 1000.0, 0.);
+		ev_timer_set(&http->timeout, UNIT_S_OF_MS(ms), 0.);
 		ev_timer_start(http->loop, &http->timeout);
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/unit.h"
 
 #include <crypt.h>
 #include <gnutls/crypto.h>
@@ -63,7 +64,7 @@ static bool may_guess(struct http *http)
 	if (http->guesses_at_ns == 0)
 		http->guesses = GUESSES_MAX;
 	else
-		http->guesses += (double)(now_ns - http->guesses_at_ns) * 1e-9 * GUESSES_PER_SECOND;
+		http->guesses += UNIT_S_OF_NS(now_ns - http->guesses_at_ns) * GUESSES_PER_SECOND;
 	http->guesses_at_ns = now_ns;
 	if (http->guesses > GUESSES_MAX)
 		http->guesses = GUESSES_MAX;

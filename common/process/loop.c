@@ -6,6 +6,7 @@
 #include "process/loop.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -14,7 +15,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define NS_PER_S      UINT64_C(1000000000)
 #define STOPS_AT_ONCE 3
 
 static void stop_cb(struct ev_loop *ev, ev_signal *watcher, int events)
@@ -112,18 +112,10 @@ void loop_child_start(struct loop *loop, struct loop_child *child, pid_t pid,
 	ev_feed_signal_event(loop->ev, SIGCHLD); /* it may have exited before the watch began */
 }
 
-/* The system's clock, which drives the timer, regardless of clock_replace(). */
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static struct timespec to_timespec(uint64_t ns)
 {
-	return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+	return (struct timespec){.tv_sec = (time_t)(ns / CLOCK_NS_PER_S),
+				 .tv_nsec = (long)(ns % CLOCK_NS_PER_S)};
 }
 
 static void tick_cb(struct ev_loop *ev, ev_io *watcher, int events)
@@ -139,7 +131,7 @@ static void tick_cb(struct ev_loop *ev, ev_io *watcher, int events)
 	const struct loop_tick_time time = {
 		.index = index,
 		.scheduled_ns = tick->first_ns + index * tick->interval_ns,
-		.now_ns = now_ns(),
+		.now_ns = clock_system_ns(),
 		.missed = n - 1,
 	};
 	tick->each(tick, &time);
@@ -154,7 +146,7 @@ int loop_tick_start(struct loop *loop, struct loop_tick *tick, uint64_t interval
 	tick->fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (tick->fd < 0)
 		return -errno;
-	tick->first_ns = (now_ns() / interval_ns + 1) * interval_ns;
+	tick->first_ns = (clock_system_ns() / interval_ns + 1) * interval_ns;
 	const struct itimerspec times = {to_timespec(interval_ns), to_timespec(tick->first_ns)};
 	if (timerfd_settime(tick->fd, TFD_TIMER_ABSTIME, &times, NULL) < 0) {
 		int r = -errno;

@@ -18,6 +18,8 @@ struct clock_source {
 };
 
 uint64_t clock_monotonic_ns(void);
+/* The same of the system, regardless of clock_replace(). */
+uint64_t clock_system_ns(void);
 /* Milliseconds since the epoch, UTC. */
 int64_t clock_realtime_ms(void);
 /* CPU time of user and system together. */

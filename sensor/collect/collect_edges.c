@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/unit.h"
 
 #include <inttypes.h>
 
@@ -49,7 +50,7 @@ void collect_follow_edges(struct collect *collect)
 		read_edge(collect);
 	} else if (wait_ns != EDGES_NEVER) {
 		ev_now_update(collect->loop.ev);
-		ev_timer_set(&collect->edge, (double)wait_ns * 1e-9, 0);
+		ev_timer_set(&collect->edge, UNIT_S_OF_NS(wait_ns), 0);
 		ev_timer_start(collect->loop.ev, &collect->edge);
 	}
 }

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/unit.h"
 
 #include <inttypes.h>
 
@@ -62,7 +63,7 @@ void collect_keep_energy(struct collect *collect)
 	every_ns = every_ns < KEEP_LONGEST_NS ? every_ns : KEEP_LONGEST_NS;
 	if (every_ns >= collect->config->interval_ms * CLOCK_NS_PER_MS)
 		return; /* the ticks do it */
-	ev_timer_init(&collect->keep, on_keep, (double)every_ns * 1e-9, (double)every_ns * 1e-9);
+	ev_timer_init(&collect->keep, on_keep, UNIT_S_OF_NS(every_ns), UNIT_S_OF_NS(every_ns));
 	collect->keep.data = collect;
 	ev_timer_start(collect->loop.ev, &collect->keep);
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "document/report_bson.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -165,7 +166,7 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 		.metadata =
 			{
 				.seq = collect->seq,
-				.interval_s = (double)interval_ns * 1e-9,
+				.interval_s = UNIT_S_OF_NS(interval_ns),
 				.energy_source = collect->energy_source ? collect->energy_source->name : NULL,
 				.estimated = collect->energy_source && collect->energy_source->estimated,
 				.activity_source = collect->activity ? collect->activity->ops->name : NULL,
@@ -173,9 +174,9 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 				.base_frequency_mhz = collect->topology.base_frequency_mhz,
 				.n_cores = topology_cores_per_package(&collect->topology),
 				.machine = &collect->facts.report,
-				.skew_s = (double)skew_ns * 1e-9,
+				.skew_s = UNIT_S_OF_NS(skew_ns),
 				.lost_cpu_s = collect->activity
-						      ? (double)collect->activity->frame.lost_ns * 1e-9
+						      ? UNIT_S_OF_NS(collect->activity->frame.lost_ns)
 						      : 0,
 				.boot_id = collect->boot_id,
 				.version = WATTRIBUTE_VERSION,

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "machine/powercap.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -50,7 +51,7 @@ static double read_zone_w(const char *sysfs_root, const struct powercap_zone *zo
 
 	(void)text_read_u64(&limit_uw, "%s/class/powercap/%s/constraint_%u_%s_uw", sysfs_root, zone->id,
 			    constraint, what);
-	watts = (double)limit_uw * 1e-6;
+	watts = UNIT_OF_MICRO(limit_uw);
 	return watts >= REPORT_MACHINE_W_LEAST && watts <= REPORT_MACHINE_W_MOST ? watts : 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "base/unit.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -63,7 +64,7 @@ static double find_limit_w(const char *hwmon)
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
 		if (text_read_u64(&limit_uw, "%s/%s", hwmon, limits[i]) == 0 && limit_uw > 0)
-			return LIMITS * (double)limit_uw * 1e-6;
+			return LIMITS * UNIT_OF_MICRO(limit_uw);
 	return MOST_W;
 }
 
@@ -199,13 +200,13 @@ static double since_last(struct drm_meter *meter, uint64_t value, double seconds
 
 	meter->started = true;
 	if (meter->power) {
-		meter->power_w = (double)value * 1e-6;
+		meter->power_w = UNIT_OF_MICRO(value);
 		if (meter->power_w > meter->most_w)
 			meter->started = false;
 		joules = (power_before_w + meter->power_w) / 2 * seconds;
 	} else {
 		meter->energy_uj = value;
-		joules = value >= energy_before_uj ? (double)(value - energy_before_uj) * 1e-6 : NAN;
+		joules = value >= energy_before_uj ? UNIT_OF_MICRO(value - energy_before_uj) : NAN;
 	}
 	/* Energy counters are updated late, so the limit allows for a quarter of a second more. */
 	return started && joules <= meter->most_w * (seconds + (meter->power ? 0 : 0.25)) ? joules : NAN;

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 
 #include "machine/scale.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -74,7 +75,7 @@ int energy_counter_read(struct energy_counter *counter, uint64_t now, uint64_t n
 	if (!started)
 		return 0;
 	if ((wrapped && !can_wrap) || energy_is_absurd((double)step * counter->joules_per_count,
-						       (double)elapsed_ns * 1e-9, most_w_of(counter)))
+						       UNIT_S_OF_NS(elapsed_ns), most_w_of(counter)))
 		return -ERANGE;
 	counter->total += step;
 	return 0;

@@ -12,6 +12,7 @@
 #include "machine/energy_counter.h"
 #include "base/text.h"
 #include "machine/topology.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -386,7 +387,7 @@ static int add_power(struct file_counter *counter, uint64_t now_uw, uint64_t now
 	}
 	if (known)
 		counter->total_uj += ((double)before_uw + (double)now_uw) / 2 *
-				     ((double)(now_ns - counter->energy.before_ns) * 1e-9);
+				     UNIT_S_OF_NS(now_ns - counter->energy.before_ns);
 	else if (counter->energy.started)
 		counter->energy.started = false;
 	return energy_counter_read(&counter->energy, (uint64_t)counter->total_uj, now_ns) == 0 &&

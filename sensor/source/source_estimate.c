@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "machine/procstat.h"
 #include "base/reason.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <math.h>
@@ -151,7 +152,7 @@ static uint64_t energy_of(double tdp_w, const struct procstat_times *times, uint
 {
 	double busy = times->all_ns ? (double)times->busy_ns / (double)times->all_ns : 0;
 	double power_w = tdp_w * (ESTIMATE_IDLE_SHARE + (1 - ESTIMATE_IDLE_SHARE) * fmin(busy, 1));
-	double units = ldexp(power_w * ((double)interval_ns * 1e-9), -REPORT_RAPL_EXPONENT);
+	double units = ldexp(power_w * UNIT_S_OF_NS(interval_ns), -REPORT_RAPL_EXPONENT);
 
 	return units < ldexp(1, 63) ? (uint64_t)units : 0;
 }

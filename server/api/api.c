@@ -10,6 +10,7 @@
 #include "base/reason.h"
 #include "document/bson_json.h"
 #include "http/web_config.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@
 
 #define API_CONNECTIONS  512
 #define API_RESERVE      64 /* reserved for other requests */
-#define API_SAY_LOGIN_NS (UINT64_C(60) * 1000000000)
+#define API_SAY_LOGIN_NS (60 * CLOCK_NS_PER_S)
 
 static void get_metrics(struct http_request *request, void *data)
 {
@@ -160,7 +161,7 @@ void api_set(json_t *object, const char *key, double value)
 
 double api_age_s(const struct machine *machine)
 {
-	return machine->time_ms == INT64_MIN ? NAN : (double)(clock_realtime_ms() - machine->time_ms) / 1000;
+	return machine->time_ms == INT64_MIN ? NAN : UNIT_S_OF_MS(clock_realtime_ms() - machine->time_ms);
 }
 
 /* The part of the tree that a cgroup is in: "/system.slice/x.service" is in system.slice; "": unknown. */

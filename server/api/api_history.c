@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "document/report_bson.h"
 #include "history/history.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <math.h>
@@ -220,7 +221,7 @@ static bool take_query(struct http_request *request, struct history_query *query
 {
 	const double latest_s = 253402300799.0; /* the end of the year 9999 */
 
-	*query = (struct history_query){.until_s = (double)clock_realtime_ms() / 1000,
+	*query = (struct history_query){.until_s = UNIT_S_OF_MS(clock_realtime_ms()),
 					.points = POINTS_DEFAULT,
 					.top = TOP_DEFAULT,
 					.scope = -1};

@@ -3,6 +3,7 @@
  * The present state, for the client and for pages: GET /api/latest and /api/sensors.
  */
 #include "api/api_private.h"
+#include "base/unit.h"
 
 #include <math.h>
 
@@ -48,7 +49,7 @@ static json_t *target_json(const struct machine *machine, const struct live_targ
 	api_set(value, "static", present ? LIVE_SUM(target, -1, true, static_w) : NAN);
 	api_set(value, "sd", present ? sd_of(target) : NAN);
 	api_set(value, "energy_j", energy_j > 0 ? energy_j : NAN);
-	api_set(value, "age", (double)(live->time_ms - target->last_ms) / 1000);
+	api_set(value, "age", UNIT_S_OF_MS(live->time_ms - target->last_ms));
 	api_describe(value, known);
 	return value;
 }

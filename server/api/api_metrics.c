@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "recap/recaps.h"
+#include "base/unit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -109,7 +110,7 @@ static void write_sensors(struct metrics_writer *writer, const struct server *se
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		const char *labels[] = {"machine", machine->name, NULL};
 		const double values[] = {
-			(double)(now_ms - machine->time_ms) / 1000,
+			UNIT_S_OF_MS(now_ms - machine->time_ms),
 			join_pending(machine->join),
 			(double)machine->n.sensor_lost,
 			machine->live.estimated,
@@ -222,7 +223,7 @@ static void write_all(void *data, struct metrics_writer *writer)
 		    "Connections closed because too many sent no whole request.", (double)http->crowded);
 	api_metrics_write_process(writer, server);
 	metrics_one(writer, METRICS_GAUGE, "wattribute_scrape_duration_seconds",
-		    "How long it took to make this answer.", (double)(clock_monotonic_ns() - begun_ns) / 1e9);
+		    "How long it took to make this answer.", UNIT_S_OF_NS(clock_monotonic_ns() - begun_ns));
 }
 
 int api_metrics_register(struct metrics *metrics, struct server *server)

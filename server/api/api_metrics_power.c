@@ -7,6 +7,7 @@
  */
 #include "api/api_private.h"
 #include "base/cleanup.h"
+#include "base/unit.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -253,7 +254,7 @@ static void write_total(struct metrics_writer *writer, const struct total_family
 	add_label(labels, &n, "scope", report_scope_names[total->scope]);
 	if (!family->label)
 		add_label(labels, &n, "socket", package);
-	metrics_counter(writer, labels, value > 0 ? value : 0, (double)total->created_ms / 1000);
+	metrics_counter(writer, labels, value > 0 ? value : 0, UNIT_S_OF_MS(total->created_ms));
 }
 
 static void write_total_family(struct metrics_writer *writer, const struct total_family *family,

@@ -5,6 +5,7 @@
  */
 #include "api/api_private.h"
 #include "base/clock.h"
+#include "base/unit.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,5 +64,5 @@ void api_metrics_write_process(struct metrics_writer *writer, const struct serve
 			    (double)limit.rlim_cur);
 	}
 	metrics_one(writer, METRICS_GAUGE, "process_start_time_seconds",
-		    "When the server started, epoch seconds.", (double)server->started_ms / 1000);
+		    "When the server started, epoch seconds.", UNIT_S_OF_MS(server->started_ms));
 }

@@ -10,6 +10,7 @@
 #include "recap/recap_query.h"
 #include "recap/recaps.h"
 #include "base/text.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <math.h>
@@ -106,7 +107,7 @@ static struct waiter *waiter_new(struct api *api, struct http_request *http, con
 	waiter->text = query->text;
 	waiter->timeout_s = isfinite(query->timeout_s)
 				    ? query->timeout_s
-				    : (double)api->server->config->recap_timeout_ms / 1000 + WAIT_EXTRA_S;
+				    : UNIT_S_OF_MS(api->server->config->recap_timeout_ms) + WAIT_EXTRA_S;
 	waiter->name = strdup(query->request.name);
 	waiter->machine = strdup(query->request.machine);
 	waiter->database = strdup(api->server->config->database_name);

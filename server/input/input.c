@@ -11,6 +11,7 @@
 
 #include "document/collections.h"
 #include "base/log.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -243,7 +244,7 @@ static void take_list(void *data, const struct db_answer *answer)
 			input->discover_slower++;
 		/* A timer that has fired must be given its delay again. */
 		ev_timer_set(&input->discover,
-			     (double)input->config->discover_ms / 1000 * input->discover_slower, 0);
+			     UNIT_S_OF_MS(input->config->discover_ms) * input->discover_slower, 0);
 		ev_timer_start(input->loop, &input->discover);
 	}
 }

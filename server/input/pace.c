@@ -5,6 +5,7 @@
  * input.c. The clocks of sensor and server may differ: only differences count.
  */
 #include "input/pace.h"
+#include "base/unit.h"
 
 #include <math.h>
 
@@ -51,11 +52,11 @@ double pace_found(struct pace *pace, int64_t looked_ms, int64_t tick_ms, int64_t
 	double least_s = interval_s * RESTED_PART < pace->poll_s ? pace->poll_s : pace->poll_s / SHORT_LOOKS;
 	double rest_s = interval_s * RESTED_PART;
 
-	learn(pace, (double)(looked_ms - tick_ms) / 1000, interval_s);
+	learn(pace, UNIT_S_OF_MS(looked_ms - tick_ms), interval_s);
 	pace->misses = 0;
 	pace->idle_s = pace->poll_s;
 	if (pace->learned)
-		rest_s = (double)(tick_ms - now_ms) / 1000 + interval_s + pace->delay_s;
+		rest_s = UNIT_S_OF_MS(tick_ms - now_ms) + interval_s + pace->delay_s;
 	rest_s = rest_s < interval_s ? rest_s : interval_s;
 	return rest_s > least_s ? rest_s : least_s;
 }

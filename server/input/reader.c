@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -342,7 +343,7 @@ struct reader *reader_new(struct input *input, const char *collection)
 	reader->limit = LIMIT_FIRST;
 	reader->ahead_ms = MACHINE_AHEAD_MS;
 	reader->beyond_ms = INT64_MIN;
-	reader->pace = pace_init((double)input->config->poll_ms / 1000);
+	reader->pace = pace_init(UNIT_S_OF_MS(input->config->poll_ms));
 	ev_init(&reader->timer, look);
 	reader->timer.data = reader;
 	rest(reader, 0);

@@ -5,6 +5,7 @@
  * kept: the times are then those of one sensor, but the numbers show both.
  */
 #include "tick/sequence.h"
+#include "base/unit.h"
 
 #include <string.h>
 
@@ -52,7 +53,7 @@ uint64_t sequence_note(struct sequence *sequence, uint64_t seq, int64_t time_ms,
 		       bool *ret_overlaps)
 {
 	const struct sequence before = *sequence;
-	double passed_s = (double)(time_ms - before.time_ms) / 1000;
+	double passed_s = UNIT_S_OF_MS(time_ms - before.time_ms);
 
 	*ret_overlaps = false;
 	*sequence =

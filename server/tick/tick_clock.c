@@ -5,6 +5,7 @@
  * the next one is like it, as after a change of the sensor's interval.
  */
 #include "tick/tick_clock.h"
+#include "base/unit.h"
 
 #include <math.h>
 #include <string.h>
@@ -82,7 +83,7 @@ void tick_clock_prime(struct tick_clock *clock, const int64_t *times_ms, unsigne
 	if (clock->n_steps)
 		return;
 	for (unsigned i = 1; i < n && i <= TICK_CLOCK_STEPS; i++)
-		note_step(clock, (double)(times_ms[i] - times_ms[i - 1]) / 1000);
+		note_step(clock, UNIT_S_OF_MS(times_ms[i] - times_ms[i - 1]));
 	clock->n_shown = clock->n_steps + clock->has_last;
 }
 
@@ -120,7 +121,7 @@ static double refine(struct tick_clock *clock, double about_s, double counted_s)
 
 double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s, double counted_s, bool whole)
 {
-	double step_s = clock->has_last ? (double)(time_ms - clock->last_ms) / 1000 : 0, length_s;
+	double step_s = clock->has_last ? UNIT_S_OF_MS(time_ms - clock->last_ms) : 0, length_s;
 
 	if (said_s > 0 && said_s < SAID_LONGEST) {
 		length_s = said_s;

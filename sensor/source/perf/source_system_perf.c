@@ -10,6 +10,7 @@
 #include "source/frame.h"
 #include "source/perf/perf_slots.h"
 #include "base/reason.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <math.h>
@@ -136,7 +137,7 @@ static bool is_good(struct source_system_perf *perf, unsigned index, uint64_t un
 		tell(perf, index, "cannot be read");
 		return false;
 	}
-	if (energy_is_absurd(joules, (double)cell->since_ns * 1e-9,
+	if (energy_is_absurd(joules, UNIT_S_OF_NS(cell->since_ns),
 			     cell->n_counters * energy_most_w(group->events[index % group->n_events],
 							      perf->package_w))) {
 		tell(perf, index, "was reset, or shows more than a socket can take");
