@@ -159,7 +159,8 @@ static void settle_due(struct ev_loop *loop, ev_timer *timer, int events)
 	loop_stop(&server->loop);
 }
 
-void server_end(struct server *server, int exit_status)
+/* Begins an orderly end: what was read is processed, written, and the position with it. */
+static void begin_end(struct server *server, int exit_status)
 {
 	if (server->ending)
 		return;
@@ -189,7 +190,7 @@ static void input_ended(void *data)
 			server->exit_status = 1;
 		}
 	}
-	server_end(server, server_once_status(server));
+	begin_end(server, server_once_status(server));
 }
 
 static void signalled(struct loop *loop, int signal_number)
@@ -198,7 +199,7 @@ static void signalled(struct loop *loop, int signal_number)
 
 	log_info(SERVER_TOKEN, 0, "ending on signal %d", signal_number);
 	/* What was asked for is not done. */
-	server_end(server, server->config->once && !server->ending ? SERVER_EXIT_PARTLY : 0);
+	begin_end(server, server->config->once && !server->ending ? SERVER_EXIT_PARTLY : 0);
 }
 
 static void store_lost(void *data, int error)
@@ -297,7 +298,7 @@ static void may_write(void *data, const struct db_answer *answer)
 							 "or choose another --output"
 						       : "cannot become the writer of this store: %s",
 			  answer->error);
-		server_end(server, 1);
+		begin_end(server, 1);
 		return;
 	}
 	if (server->standby)
@@ -436,7 +437,7 @@ static void start(struct server *server)
 	start_timer(server, &server->watchdog, watchdog_due,
 		    UNIT_S_OF_MS(server->notify.watchdog_interval_ms));
 	if (db_client_lead(server->output, may_write, server) < 0)
-		server_end(server, 1);
+		begin_end(server, 1);
 }
 
 static void close_server(struct server *server)

@@ -78,5 +78,3 @@ struct machine *server_find_machine(const struct server *server, const char *nam
 struct machine *server_find_host(const struct server *server, const char *name);
 /* The machine whose name is nearest; NULL. */
 const char *server_nearest_machine(const struct server *server, const char *name);
-/* Begins an orderly end: what was read is processed, written, and the position with it. */
-void server_end(struct server *server, int exit_status);

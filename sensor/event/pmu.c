@@ -57,7 +57,8 @@ static void add_cpu(void *data, unsigned cpu)
 	array->cpus[array->n++] = cpu;
 }
 
-int pmu_parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpus)
+/* A sysfs list of CPUs as a new array. */
+static int parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpus)
 {
 	struct cpu_array array = {0};
 	int r = text_parse_cpulist(list, count_cpu, &array);
@@ -82,10 +83,10 @@ static int read_cpus(const char *sysfs_root, struct pmu *pmu)
 
 	if (read_text(sysfs_root, pmu->name, "cpumask", text, sizeof(text)) > 0) {
 		pmu->shared = true;
-		return pmu_parse_cpus(text, &pmu->cpus, &pmu->n_cpus);
+		return parse_cpus(text, &pmu->cpus, &pmu->n_cpus);
 	}
 	if (read_text(sysfs_root, pmu->name, "cpus", text, sizeof(text)) > 0)
-		return pmu_parse_cpus(text, &pmu->cpus, &pmu->n_cpus);
+		return parse_cpus(text, &pmu->cpus, &pmu->n_cpus);
 	return 0;
 }
 

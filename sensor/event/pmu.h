@@ -30,7 +30,5 @@ bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *even
 int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU_NAME_SIZE]);
 /* Is there a PMU of the cores' own: "cpu", one of a hybrid processor's kinds, one of Arm's? */
 bool pmu_has_core(const char *sysfs_root);
-/* Parses a sysfs list of CPUs into a new array. */
-int pmu_parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpus);
 /* How many named events it has; 0 without the PMU. */
 unsigned pmu_count_events(const char *sysfs_root, const char *pmu);

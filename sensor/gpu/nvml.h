@@ -10,10 +10,8 @@
 
 #include <stdint.h>
 
-#define NVML_SUCCESS           0
-#define NVML_NOT_SUPPORTED     3
-#define NVML_NOT_FOUND         6
-#define NVML_INSUFFICIENT_SIZE 7
+#define NVML_SUCCESS       0
+#define NVML_NOT_SUPPORTED 3
 
 struct nvml_utilization {
 	unsigned pid;

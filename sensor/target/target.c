@@ -38,7 +38,7 @@ static void enter(struct target_table *table, int64_t now_ms)
 	table->now_ms = now_ms;
 }
 
-void target_record_free(struct target_table *table, struct target_record *record)
+static void record_free(struct target_table *table, struct target_record *record)
 {
 	struct target_cgroup *cgroup, *next;
 	target_name_forget(table, record);
@@ -76,6 +76,24 @@ static struct target_cgroup *add_cgroup(struct target_table *table, const char *
 	return cgroup;
 }
 
+/* Gives freed slots to targets that found none before. */
+static void take_refused(struct target_table *table)
+{
+	while (table->refused && table->n_free_slots > 0)
+		if (target_slot_take(table, table->refused) < 0)
+			return;
+}
+
+static void give_back(struct target_table *table, unsigned slot)
+{
+	table->records[slot] = NULL;
+	table->names[slot] = "";
+	table->short_ids[slot] = NULL;
+	table->states[slot] = TARGET_FREE;
+	table->view.n_ended--;
+	table->free_slots[table->n_free_slots++] = slot;
+}
+
 /* Adds it to the list of departed cgroups if the source knows of it; else there is nobody to tell. */
 static void depart(struct target_table *table, struct target_cgroup *cgroup, unsigned slot)
 {
@@ -98,7 +116,7 @@ void target_end(struct target_table *table, struct target_record *record)
 	}
 	depart(table, record->root, slot);
 	if (slot == 0) {
-		target_record_free(table, record);
+		record_free(table, record);
 		return;
 	}
 	HASH_DELETE(hh, table->by_name, record);
@@ -167,7 +185,7 @@ static struct target_record *make_record(struct target_table *table, struct targ
 	if (!record->id || !record->base || (identity->pod_uid[0] && !record->pod_uid) ||
 	    target_name_look_up(table, record) < 0) {
 		record->root = NULL;
-		target_record_free(table, record);
+		record_free(table, record);
 		return NULL;
 	}
 	root->record = record;
@@ -276,7 +294,7 @@ void target_table_settle(struct target_table *table, int64_t now_ms)
 	enter(table, now_ms);
 	while (table->leaves)
 		(void)start_leaf(table, table->leaves);
-	target_slot_take_refused(table);
+	take_refused(table);
 }
 
 bool target_table_next_departed(struct target_table *table, struct activity_cgroup *ret_cgroup)
@@ -321,8 +339,8 @@ void target_table_release(struct target_table *table, unsigned slot)
 		if (!cgroup->root)
 			free(cgroup);
 	}
-	target_slot_give_back(table, slot);
-	target_record_free(table, record);
+	give_back(table, slot);
+	record_free(table, record);
 	table->name_freed = true;
 }
 
@@ -438,23 +456,6 @@ void target_table_join_nested(struct target_table *table, unsigned slot)
 	}
 }
 
-void target_slot_take_refused(struct target_table *table)
-{
-	while (table->refused && table->n_free_slots > 0)
-		if (target_slot_take(table, table->refused) < 0)
-			return;
-}
-
-void target_slot_give_back(struct target_table *table, unsigned slot)
-{
-	table->records[slot] = NULL;
-	table->names[slot] = "";
-	table->short_ids[slot] = NULL;
-	table->states[slot] = TARGET_FREE;
-	table->view.n_ended--;
-	table->free_slots[table->n_free_slots++] = slot;
-}
-
 int target_table_new(const struct target_options *options, const struct target_events *events,
 		     struct target_table **ret_table)
 {
@@ -499,10 +500,10 @@ void target_table_free(struct target_table *table)
 			DL_APPEND2(unselected, cgroup->record, ended_prev, ended_next);
 	}
 	DL_FOREACH_SAFE2(unselected, record, more, ended_next)
-	target_record_free(table, record);
+	record_free(table, record);
 	for (unsigned slot = 1; slot < table->view.n_slots; slot++)
 		if (table->records[slot])
-			target_record_free(table, table->records[slot]);
+			record_free(table, table->records[slot]);
 	free(table->records);
 	free(table->names);
 	free(table->short_ids);

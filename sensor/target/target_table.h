@@ -82,9 +82,6 @@ struct target_table {
 
 /* target.c: a slot for the record, which gets its name, and the callbacks. -ENOSPC, -ENOMEM: counted. */
 int target_slot_take(struct target_table *table, struct target_record *record);
-/* Gives freed slots to targets that found none before. */
-void target_slot_take_refused(struct target_table *table);
-void target_slot_give_back(struct target_table *table, unsigned slot);
 
 /* target_name.c */
 bool target_is_selected(const struct target_table *table, const struct target_record *record);
@@ -99,4 +96,3 @@ void target_name_forget(struct target_table *table, struct target_record *record
 void target_mark_dirty(struct target_table *table, struct target_record *record);
 /* Ends a record whose cgroup is gone or that is no longer a target; unselected ones are freed. */
 void target_end(struct target_table *table, struct target_record *record);
-void target_record_free(struct target_table *table, struct target_record *record);

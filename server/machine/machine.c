@@ -381,7 +381,11 @@ static int book_target(struct machine *machine, struct live_target *target)
 	return r;
 }
 
-int machine_book(struct machine *machine)
+/*
+ * Adds what is unbooked to the totals of images and namespaces: of targets that are known, gone, or have been
+ * here for a while. 0 or -ENOMEM.
+ */
+static int book_totals(struct machine *machine)
 {
 	int r = 0;
 
@@ -428,7 +432,7 @@ static int show_tick(struct machine *machine, const struct tick *tick)
 	r = live_update(&machine->live, tick, &machine->conserved, counted);
 	if (r == 0)
 		r = book_rows(machine, tick);
-	return r < 0 ? r : machine_book(machine);
+	return r < 0 ? r : book_totals(machine);
 }
 
 static int run_tick(struct machine *machine, const struct join_slot *slot)
@@ -527,7 +531,7 @@ bool machine_expire(struct machine *machine, int64_t now_ms)
 	    silent_ms < (double)machine->config->expire_ms)
 		return false;
 	machine->live.time_ms++; /* all are gone */
-	(void)machine_book(machine);
+	(void)book_totals(machine);
 	live_forget(&machine->live);
 	return true;
 }

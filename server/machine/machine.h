@@ -149,11 +149,6 @@ bool machine_take_gap(struct machine *machine, int64_t before_ms, struct machine
 void machine_adopt(struct machine *machine, const char *sensor, int64_t position_ms);
 /* Forgets the model and starts from scratch. 0 or -ENOMEM. */
 int machine_forget_model(struct machine *machine);
-/*
- * Adds what is unbooked to the totals of images and namespaces: of targets that are known, gone, or have been
- * here for a while. 0 or -ENOMEM.
- */
-int machine_book(struct machine *machine);
 /* Is it time to show who a target is, known or not? */
 bool machine_is_settled(const struct machine *machine, const struct live_target *target);
 /* Longest recent time covered by a tick, for windows whose edges a tick may cross; never 0. */

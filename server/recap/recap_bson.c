@@ -28,7 +28,8 @@ void recap_request_done(struct recap_request *request)
 	memset(request, 0, sizeof(*request));
 }
 
-void recap_request_id(const struct recap_request *request, uint8_t ret_id[REPORT_ID_BYTES])
+/* `_id` of the recap: the same run posted twice is one recap. */
+static void make_id(const struct recap_request *request, uint8_t ret_id[REPORT_ID_BYTES])
 {
 	char end[32];
 
@@ -149,7 +150,7 @@ int recap_bson_write(bson_t *document, const struct recap_request *request, cons
 	bson_oid_t oid;
 	bson_t phase;
 
-	recap_request_id(request, id);
+	make_id(request, id);
 	bson_oid_init_from_data(&oid, id);
 	if (!bson_append_oid(document, "_id", -1, &oid))
 		return -ENOMEM;

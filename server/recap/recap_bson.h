@@ -27,8 +27,6 @@ struct recap_request {
 };
 
 void recap_request_done(struct recap_request *request);
-/* `_id` of the recap: the same run posted twice is one recap. */
-void recap_request_id(const struct recap_request *request, uint8_t ret_id[REPORT_ID_BYTES]);
 
 /*
  * The recap: the old fields by their old names, and ours. 0 or -ENOMEM. A `coverage` below 1: some reports

@@ -58,7 +58,8 @@ int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, u
 	return 0;
 }
 
-void perf_slots_close_fds(int *fds, unsigned n)
+/* Closes and forgets descriptors. */
+static void close_fds(int *fds, unsigned n)
 {
 	while (n-- > 0) {
 		if (fds[n] >= 0)
@@ -95,7 +96,7 @@ void perf_slots_close_unit(struct perf_slots *slots, struct perf_slot *slot, uns
 
 	if (slot->pages)
 		perf_pages_unmap(&slot->pages[index], &slots->n_pages);
-	perf_slots_close_fds(slot->fds + unit->first, unit->n_events);
+	close_fds(slot->fds + unit->first, unit->n_events);
 }
 
 /* All groups of the plan except those of offline CPUs; on failure none stays open. */
@@ -108,7 +109,7 @@ static int open_units(struct perf_slots *slots, const char *cgroup, int *fds)
 		int r = perf_slots_open_unit(slots, i, cgroup, fds);
 
 		if (r < 0 && r != -ENODEV) { /* -ENODEV: the CPU is offline */
-			perf_slots_close_fds(fds, plan->units[i].first);
+			close_fds(fds, plan->units[i].first);
 			return r;
 		}
 		any |= r == 0;

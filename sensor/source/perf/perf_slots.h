@@ -60,8 +60,6 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame);
 /* Reopens what could not be read the last time (`failed`). */
 void perf_slots_reopen(struct perf_slots *slots);
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame);
-/* Closes and forgets descriptors. */
-void perf_slots_close_fds(int *fds, unsigned n);
 /* Opens one unit for a cgroup on the unit's present CPU; its descriptors are -1 on failure. */
 int perf_slots_open_unit(struct perf_slots *slots, unsigned index, const char *cgroup, int *fds);
 /* A unit's baseline in a slot: its two times, then its counts. */

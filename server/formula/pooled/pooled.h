@@ -226,9 +226,8 @@ struct pooled {
 	struct pooled *taught; /* a model that learnt from known loads, pooled_taught.c; NULL: none */
 };
 
-/* pooled_book.c. Hash of a name, never 0. */
-uint64_t pooled_book_hash(const char *name);
-/* Makes room for `present` containers at once; changing the number of sockets forgets all. 0 or -ENOMEM. */
+/* pooled_book.c. Makes room for `present` containers at once; changing the number of sockets forgets all. 0
+ * or -ENOMEM. */
 int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_sockets);
 /* Index of the record of (key, name): a new one, or that of the same container (`id`, "" for none) under its
  * old name, or the one unseen for longest, reused after its slots were freed. */

@@ -16,7 +16,8 @@
 #define BOOK_FIRST    64 /* records to begin with; a power of two, as POOLED_BOOK */
 #define RENAMED_TICKS 60 /* a container that is away for longer is known by its name alone */
 
-uint64_t pooled_book_hash(const char *name)
+/* Never 0. */
+static uint64_t hash_of(const char *name)
 {
 	uint64_t hash = hash_text(HASH_START, name);
 
@@ -120,7 +121,7 @@ int pooled_book_reserve(struct pooled_book *book, unsigned present, unsigned n_s
 	if (grow(book, capacity, n_sockets) < 0)
 		return -ENOMEM;
 	if (!book->n_used)
-		(void)pooled_book_add(book, pooled_book_hash(POOLED_SYSTEM_NAME));
+		(void)pooled_book_add(book, hash_of(POOLED_SYSTEM_NAME));
 	return 0;
 }
 
@@ -211,8 +212,8 @@ unsigned pooled_book_find(struct pooled *pooled, uint32_t key, const char *name,
 		book->records[found].seen = tick;
 		return (unsigned)found;
 	}
-	hash = pooled_book_hash(name);
-	id_hash = id && id[0] ? pooled_book_hash(id) : 0;
+	hash = hash_of(name);
+	id_hash = id && id[0] ? hash_of(id) : 0;
 	found = find_renamed(book, id_hash, tick);
 	if (found >= 0 && book->records[found].name != hash) {
 		book->records[found].name = hash;
