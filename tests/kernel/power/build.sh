@@ -23,8 +23,11 @@ fetch_headers() {
 	apt-get "${apt_options[@]}" update -qq >"$work/log" 2>&1 || die "the list of $suite cannot be fetched: $(tail -n 1 "$work/log")"
 	common=${version%-amd64}-common
 	package=$(apt-cache "${apt_options[@]}" depends "linux-headers-$version" | awk '/Depends: linux-kbuild/ { print $2; exit }')
-	(cd "$work" && apt-get "${apt_options[@]}" download "linux-headers-$version" "linux-headers-$common" "$package" >>log 2>&1) ||
+	(cd "$work" && apt-get "${apt_options[@]}" download "linux-headers-$version" "linux-headers-$common" "$package" libc6 >>log 2>&1) ||
 		die "the archive has no headers of $version any more: $(tail -n 1 "$work/log")"
+	mkdir "$work/libc"
+	dpkg-deb -x "$work"/libc6_*.deb "$work/libc"
+	rm "$work"/libc6_*.deb
 	for package in "$work"/*.deb; do dpkg-deb -x "$package" "$work/root"; done
 	mv "$work" "$headers"
 }
@@ -33,6 +36,18 @@ command -v apt-get >/dev/null || die "there is no apt-get to fetch the headers"
 tree=$headers/root/usr/src/linux-headers-$version
 # It leads to the place where the packages would be installed.
 sed -i "s,\([ =]\)/usr/src/,\1$headers/root/usr/src/," "$tree/Makefile"
+# Its tools may need a newer C library than this machine's: then they are run with the suite's.
+for tool in "$(readlink -f "$tree/tools")"/objtool/objtool* "$(readlink -f "$tree/scripts")"/mod/modpost* "$(readlink -f "$tree/scripts")"/basic/fixdep*; do
+	case $tool in *.own) continue ;; esac
+	[ -x "$tool" ] || continue
+	said=$(LC_ALL=C "$tool" --help 2>&1 </dev/null || true)
+	case $said in *GLIBC_*'not found'*) ;; *) continue ;; esac
+	loader=$(find "$headers/libc" -name 'ld-linux-x86-64.so.2' | head -n 1)
+	libraries=$(dirname "$(find "$headers/libc" -name libc.so.6 | head -n 1)")
+	mv "$tool" "$tool.own"
+	printf '#!/bin/sh\nexec "%s" --library-path "%s:/usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu" "%s.own" "$@"\n' "$loader" "$libraries" "$tool" >"$tool"
+	chmod +x "$tool"
+done
 mkdir -p "$folder"
 cp "$here/power.c" "$folder/power.c"
 echo 'obj-m := power.o' >"$folder/Kbuild"
@@ -54,5 +69,5 @@ rm -f "$0.log.$$"
 exit "$status"
 EOF2
 chmod +x "$folder/cc"
-make -C "$tree" M="$folder" CC="$folder/cc" modules >"$folder/log" 2>&1 ||
+make -C "$tree" M="$folder" CC="$folder/cc" CONFIG_DEBUG_INFO_BTF_MODULES= modules >"$folder/log" 2>&1 ||
 	die "the module does not build: $(grep -m 1 -E 'rror|not found|\*\*\*' "$folder/log")"
