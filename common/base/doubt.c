@@ -1,31 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How errors of consecutive ticks add up: autocorrelation of exponential form, as found on simulated machines
- * (docs/accuracy.md). Used by recaps and by the program that scores them.
+ * How errors of consecutive ticks add up: autocorrelation of exponential form, stronger where the watts do
+ * not vary, as found on simulated machines (docs/accuracy.md). Used by recaps and by the program that
+ * scores them.
  */
 #include "base/doubt.h"
 #include "base/unit.h"
 
 #include <math.h>
 
-#define LASTING   0.7 /* part of an error's variance that lasts beyond its tick */
-#define LASTING_S 150 /* until a third of it is left */
+#define LASTING   0.28 /* part of an error's variance that lasts beyond its tick, where watts vary */
+#define LASTING_S 1200 /* until a third of it is left */
+#define STEADY    0.04 /* squared coefficient of variation of watts at which half of the rest lasts, too */
 
-void doubt_sum_add(struct doubt_sum *sum, double sd, int64_t time_ms)
+static void begin_tick(struct doubt_sum *sum, const struct doubt_part *part, int64_t time_ms)
 {
 	double passed_s = sum->n ? UNIT_S_OF_MS(time_ms - sum->time_ms) : 0;
 
-	if (!isfinite(sd))
-		return;
-	sum->n++;
+	sum->left = (sum->left + sum->now) * exp(-fmax(passed_s, 0) / LASTING_S);
+	sum->now = sum->now_w = 0;
+	sum->length_s += part->length_s;
 	sum->time_ms = time_ms;
-	sum->left *= exp(-fmax(passed_s, 0) / LASTING_S);
-	sum->lasting_sum += sd * (sd + 2 * sum->left);
-	sum->left += sd;
-	sum->square_sum += sd * sd;
+}
+
+void doubt_sum_add(struct doubt_sum *sum, const struct doubt_part *part, int64_t time_ms)
+{
+	double more, watts = isfinite(part->watts) ? part->watts : 0;
+
+	if (!isfinite(part->sd_j))
+		return;
+	if (!sum->n || time_ms != sum->time_ms)
+		begin_tick(sum, part, time_ms);
+	sum->n++;
+	more = hypot(sum->now, part->sd_j) - sum->now;
+	sum->now += more;
+	sum->plain_sum += more;
+	sum->lasting_sum += part->sd_j * part->sd_j + 2 * more * sum->left;
+	sum->square_sum += part->sd_j * part->sd_j;
+	sum->energy_j += watts * part->length_s;
+	sum->square_w += watts * (2 * sum->now_w + watts) * part->length_s;
+	sum->now_w += watts;
+}
+
+/* How steady the watts were, 0..1. */
+static double steadiness(const struct doubt_sum *sum)
+{
+	double mean = sum->energy_j / sum->length_s, square = sum->square_w / sum->length_s;
+	double varied = square / (mean * mean) - 1;
+
+	return varied >= 0 ? 1 / (1 + varied / STEADY) : 1;
 }
 
 double doubt_sum_sd(const struct doubt_sum *sum)
 {
-	return sum->n ? sqrt(LASTING * sum->lasting_sum + (1 - LASTING) * sum->square_sum) : NAN;
+	double steady, variance;
+
+	if (!sum->n)
+		return NAN;
+	steady = steadiness(sum);
+	variance = LASTING * sum->lasting_sum + (1 - LASTING) * sum->square_sum;
+	return sqrt(variance + steady * (sum->plain_sum * sum->plain_sum - variance));
 }

@@ -155,7 +155,10 @@ static void add_share(struct recap *recap, const struct report_power *row, const
 	sum->total_j += share->energy_j * part;
 	sum_add(&sum->dynamic_j, row->dynamic * share->length_s * part);
 	sum_add(&sum->static_j, row->fixed * share->length_s * part);
-	doubt_sum_add(&sum->doubt, row->sd * share->length_s * part, row->time_ms);
+	doubt_sum_add(
+		&sum->doubt,
+		&(struct doubt_part){row->sd * share->length_s * part, row->power, share->length_s * part},
+		row->time_ms);
 	sum_tick(sum, row, covered_s, share->length_s);
 	if (socket)
 		sum_add(&socket->energy_j[row->scope][phase], share->energy_j * part);

@@ -22,41 +22,55 @@ struct doubt {
 	 * left out where loads are constant, as priors are better than they claim. */
 	double model, model_trouble, model_calm;
 	double counts; /* of d, new in each tick: counters, the skew between readings */
+	double small;  /* of d, of what is too little for its own cost to be learnt */
 	/* Of d (1 - part), lasting: what the model cannot express, in trouble; without instructions (cpu) or
 	 * misses (dram), where kinds of work look alike; where loads are constant, and nothing corrects the
 	 * model; at rest, where predictions hardly ever miss. */
 	double habit, blind, calm, rest;
+	double rest_power;     /* exponent of how much the socket is at rest */
 	double counts_trouble; /* part of it that follows trouble */
 	double lean; /* factor on the distance between model and CPU-time share, where the answer is between
 		      */
 	double miss_power, noise_power; /* exponents that make trouble of misses (squared) and noise */
+	double miss_most;               /* a miss counts as no more */
+	/* Exponent of (what is usually dynamic) / (what is dynamic now) in a miss: a small miss of the power
+	 * is a large one of its dynamic part. */
+	double miss_dynamic;
 };
 static const struct doubt doubts[REPORT_SCOPES] = {
-	[REPORT_SCOPE_CPU] = {.model = 0.55,
-			      .model_trouble = 0.07,
-			      .model_calm = 0.54,
+	[REPORT_SCOPE_CPU] = {.model = 0.6,
+			      .model_trouble = 0.077,
+			      .model_calm = 0.49,
 			      .counts = 0.02,
-			      .counts_trouble = 0.19,
-			      .habit = 0.17,
-			      .blind = 0.2,
+			      .small = 0.08,
+			      .counts_trouble = 0.28,
+			      .habit = 0.15,
+			      .blind = 0.46,
 			      .calm = 0.01,
-			      .rest = 0.45,
-			      .lean = 0.42,
-			      .miss_power = 1.6,
-			      .noise_power = 0.66},
-	[REPORT_SCOPE_DRAM] = {.model = 0.93,
-			       .model_trouble = 0.92,
-			       .counts = 0.007,
-			       .blind = 0.24,
-			       .calm = 0.053,
-			       .rest = 0.4,
-			       .miss_power = 0.3},
+			      .rest = 0.4,
+			      .rest_power = 0.5,
+			      .lean = 0.49,
+			      .miss_power = 1.15,
+			      .noise_power = 1.17,
+			      .miss_most = 2.2,
+			      .miss_dynamic = 0.65},
+	[REPORT_SCOPE_DRAM] = {.model = 1.2,
+			       .model_trouble = 0.31,
+			       .counts = 0.01,
+			       .blind = 0.26,
+			       .calm = 0.13,
+			       .rest = 1,
+			       .rest_power = 0.7,
+			       .miss_power = 1,
+			       .miss_most = 1.9,
+			       .miss_dynamic = -1.45},
 };
-#define MISS_USUAL 0.01 /* of the measured power: the error of a prediction that counts as 1 */
-#define MISS_MOST  1.5
-#define TRIFLE     1e-5 /* of the sum: of a row below it the covariances say less than what they leave out */
-#define SPEAKS     0.15 /* weight of a member of the bank that is asked */
-#define UNSETTLED  0.1  /* of d, in a container's first and last tick, and when its work changes */
+#define MISS_USUAL    0.01 /* of the measured power: the error of a prediction that counts as 1 */
+#define DYNAMIC_USUAL 0.45 /* of the measured power */
+#define DYNAMIC_LEAST 0.02
+#define TRIFLE        1e-5 /* of the sum: of a row below it the covariances say less than what they leave out */
+#define SPEAKS        0.15 /* weight of a member of the bank that is asked */
+#define UNSETTLED     0.1  /* of d, in a container's first and last tick, and when its work changes */
 
 /* A row's derivatives by the few states that it depends on. */
 struct gradient {
@@ -160,19 +174,36 @@ static void quadratic(const struct view *view, const struct gradient *gradient, 
 struct totals {
 	double watts, time;
 	double trouble; /* see trouble() */
-	double rest;    /* how much the socket is at rest, 0..1 */
+	double rest;    /* how much the socket is at rest, 0..1, to its power */
 };
 
 /* Law and counters that are not those of the model show in the sum: what they do to it they do to the parts.
  */
-static double trouble(const struct pooled_input *input, const struct pooled_filter *filter, unsigned k)
+static double trouble(const struct pooled_input *input, const struct pooled_filter *filter, unsigned k,
+		      double watts)
 {
 	const struct doubt *doubt = &doubts[filter->scope];
 	double y = input->power_w[filter->scope][k], miss = filter->error_w[k] / (MISS_USUAL * y);
 	double noise = filter->members[0].noise[input->busy[k] >= 0.5];
+	double dynamic = fmin(fmax(watts / y, DYNAMIC_LEAST), 1);
 
-	miss = isfinite(miss) ? fmin(miss, MISS_MOST) : 1;
+	miss *= pow(DYNAMIC_USUAL / dynamic, doubt->miss_dynamic);
+	miss = isfinite(miss) ? fmin(miss, doubt->miss_most) : 1;
 	return pow(miss * miss, doubt->miss_power) * pow(noise, doubt->noise_power);
+}
+
+static struct totals total(const struct pooled_input *input, const struct pooled_filter *filter, unsigned k)
+{
+	size_t first = (size_t)k * input->n_rows;
+	struct totals totals = {0};
+
+	for (unsigned i = 0; i < input->n_rows; i++) {
+		totals.watts += filter->dynamic[first + i] > 0 ? filter->dynamic[first + i] : 0;
+		totals.time += input->rates[TICK_REF][first + i];
+	}
+	totals.trouble = trouble(input, filter, k, totals.watts);
+	totals.rest = pow(pooled_input_rest(input, k), doubts[filter->scope].rest_power);
+	return totals;
 }
 
 /* A row without a factor of its own has an unknown one. */
@@ -191,11 +222,12 @@ static double unslotted(const struct view *view, unsigned i)
 /* Variances of the parts by one member of the bank, weighted, added to filter->doubt; of the whole, to
  * doubt_w. */
 static void add_member(struct pooled *pooled, struct pooled_filter *filter,
-		       const struct pooled_member *member, double weight, unsigned k)
+		       const struct pooled_member *member, double weight, unsigned k,
+		       const struct totals *totals)
 {
 	const struct pooled_input *input = &pooled->input;
 	const struct doubt *doubt = &doubts[filter->scope];
-	double model = (doubt->model + doubt->model_trouble * trouble(input, filter, k)) *
+	double model = (doubt->model + doubt->model_trouble * totals->trouble) *
 		       (1 - doubt->model_calm * input->calmness);
 	struct view view = {input,
 			    filter,
@@ -204,12 +236,10 @@ static void add_member(struct pooled *pooled, struct pooled_filter *filter,
 			    fmin(fmax(member->x[POOLED_POWER], -0.5), 3),
 			    1 - fmin(fmax(member->x[POOLED_KAPPA], 0), 0.6) * input->pair[k]};
 	const double *watts = filter->dynamic + (size_t)k * input->n_rows;
-	double *variance = filter->doubt + (size_t)k * input->n_rows, sum = 0, whole = 0;
+	double *variance = filter->doubt + (size_t)k * input->n_rows, sum = totals->watts, whole = 0;
 	struct gradient gradient;
 
 	memset(filter->h, 0, filter->size * sizeof(*filter->h));
-	for (unsigned i = 0; i < input->n_rows; i++)
-		sum += watts[i] > 0 ? watts[i] : 0;
 	for (unsigned i = 0; i < input->n_rows; i++) {
 		if (!(watts[i] > TRIFLE * sum))
 			continue;
@@ -255,11 +285,12 @@ static double left_out(const struct pooled_input *input, const struct pooled_fil
 	size_t at = (size_t)k * input->n_rows + i;
 	bool blind = filter->scope == REPORT_SCOPE_CPU ? !filter->with_instructions : !filter->with_misses;
 	double part = filter->dynamic[at] / totals->watts, others = part * (1 - part);
-	double habit =
-		doubt->habit * doubt->habit * totals->trouble + doubt->calm * doubt->calm * input->calmness +
-		doubt->rest * doubt->rest * sqrt(totals->rest) + (blind ? doubt->blind * doubt->blind : 0);
+	double habit = doubt->habit * doubt->habit * totals->trouble +
+		       doubt->calm * doubt->calm * input->calmness +
+		       doubt->rest * doubt->rest * totals->rest + (blind ? doubt->blind * doubt->blind : 0);
 	double counts = doubt->counts * doubt->counts * (1 + doubt->counts_trouble * (totals->trouble - 1));
 
+	counts += doubt->small * doubt->small * (1 - filter->weight[i]);
 	if (input->partial[i] || filter->alarm[i])
 		counts += UNSETTLED * UNSETTLED;
 	return part * part * counts + others * others * habit +
@@ -267,19 +298,15 @@ static double left_out(const struct pooled_input *input, const struct pooled_fil
 }
 
 /* From variances to standard deviations. */
-static void finish(const struct pooled_input *input, struct pooled_filter *filter, unsigned k)
+static void finish(const struct pooled_input *input, struct pooled_filter *filter, unsigned k,
+		   const struct totals *totals)
 {
 	size_t first = (size_t)k * input->n_rows;
-	struct totals totals = {.trouble = trouble(input, filter, k), .rest = pooled_input_rest(input, k)};
 
 	for (unsigned i = 0; i < input->n_rows; i++) {
-		totals.watts += filter->dynamic[first + i] > 0 ? filter->dynamic[first + i] : 0;
-		totals.time += input->rates[TICK_REF][first + i];
-	}
-	for (unsigned i = 0; i < input->n_rows; i++) {
 		double *sd = &filter->doubt[first + i];
-		if (totals.watts > 0 && filter->dynamic[first + i] > 0)
-			*sd += left_out(input, filter, k, i, &totals);
+		if (totals->watts > 0 && filter->dynamic[first + i] > 0)
+			*sd += left_out(input, filter, k, i, totals);
 		*sd = sqrt(*sd);
 	}
 	filter->doubt_w[k] = sqrt(filter->doubt_w[k]);
@@ -295,10 +322,11 @@ void pooled_doubt_fill(struct pooled *pooled, struct pooled_filter *filter)
 	for (unsigned m = 0; m < filter->n_members; m++)
 		weights += filter->weights[m] > SPEAKS ? filter->weights[m] : 0;
 	for (unsigned k = 0; k < input->n_sockets; k++) {
+		struct totals totals = total(input, filter, k);
 		for (unsigned m = 0; m < filter->n_members; m++)
 			if (filter->weights[m] > SPEAKS)
 				add_member(pooled, filter, &filter->members[m], filter->weights[m] / weights,
-					   k);
-		finish(input, filter, k);
+					   k, &totals);
+		finish(input, filter, k, &totals);
 	}
 }

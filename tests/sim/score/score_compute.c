@@ -194,7 +194,7 @@ static void recap_end(struct work *work, unsigned scope, struct recap *recap)
 
 static void recap_row(struct recap *recap, const struct row *row)
 {
-	doubt_sum_add(&recap->doubt, sqrt(row->variance), row->time_ms);
+	doubt_sum_add(&recap->doubt, &(struct doubt_part){sqrt(row->variance), row->full, 1}, row->time_ms);
 	recap->error += row->full - row->truth_full;
 	recap->rows++;
 }

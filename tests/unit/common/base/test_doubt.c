@@ -9,21 +9,25 @@
 
 #include <cmocka.h>
 
-static double sum_of(unsigned n, double sd, int64_t apart_ms)
+/* Ticks whose watts are 10, then 10 + `swing`, then 10 again and so on; in each that standard deviation. */
+static double sum_of(unsigned n, double sd_w, int64_t apart_ms, double swing)
 {
 	struct doubt_sum sum = {0};
+	double length_s = apart_ms > 0 ? (double)apart_ms / 1000 : 1;
 
-	for (unsigned i = 0; i < n; i++)
-		doubt_sum_add(&sum, sd, 1000 + i * apart_ms);
+	for (unsigned i = 0; i < n; i++) {
+		struct doubt_part part = {sd_w * length_s, 10 + (i % 2) * swing, length_s};
+		doubt_sum_add(&sum, &part, 1000 + i * apart_ms);
+	}
 	return doubt_sum_sd(&sum);
 }
 
 static void one_part_is_itself(void **state)
 {
 	(void)state;
-	assert_true(fabs(sum_of(1, 3, 1000) - 3) < 1e-12);
-	assert_true(isnan(sum_of(0, 3, 1000)));
-	assert_true(isnan(sum_of(5, NAN, 1000)));
+	assert_true(fabs(sum_of(1, 3, 1000, 0) - 3) < 1e-12);
+	assert_true(isnan(sum_of(0, 3, 1000, 0)));
+	assert_true(isnan(sum_of(5, NAN, 1000, 0)));
 }
 
 static void ticks_are_neither_independent_nor_the_same(void **state)
@@ -32,22 +36,58 @@ static void ticks_are_neither_independent_nor_the_same(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
-		double n = counts[i], sd = sum_of(counts[i], 2, 1000);
+		double n = counts[i], sd = sum_of(counts[i], 2, 1000, 10);
 		assert_true(sd > 2 * sqrt(n) && sd < 2 * n);
 	}
-	/* Hours apart, errors are independent. */
-	assert_true(fabs(sum_of(100, 2, 3600 * 1000) - 20) < 1e-6);
-	/* At one instant a part of them is the same: more than independent, less than equal. */
-	assert_true(sum_of(2, 2, 0) > sum_of(2, 2, 1000));
+}
+
+/* Where the watts do not vary, nothing corrects the model: the error is the same in each tick. */
+static void steady_watts_keep_their_error(void **state)
+{
+	double last = 0;
+
+	(void)state;
+	assert_true(fabs(sum_of(100, 2, 1000, 0) - 200) < 1e-9);
+	assert_true(fabs(sum_of(100, 0, 1000, 0)) < 1e-12);
+	for (double swing = 100; swing > 0.1; swing /= 2) {
+		double sd = sum_of(100, 2, 1000, swing);
+		assert_true(sd > last && sd < 200);
+		last = sd;
+	}
+}
+
+/* Hours apart, errors of what varies are nearly independent. */
+static void errors_fade(void **state)
+{
+	double far = sum_of(100, 2, 6 * 3600 * 1000, 1000) / (6 * 3600), near = sum_of(100, 2, 1000, 1000);
+
+	(void)state;
+	assert_true(far < 0.6 * near && far > 20);
+}
+
+/* Sockets of one tick err independently, and their watts are one tick's. */
+static void parts_of_a_tick_are_one(void **state)
+{
+	struct doubt_sum two = {0}, one = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		double swing = i % 2;
+		doubt_sum_add(&two, &(struct doubt_part){3, 20 + 4 * swing, 1}, 1000 * i);
+		doubt_sum_add(&two, &(struct doubt_part){4, 2 + swing, 1}, 1000 * i);
+		doubt_sum_add(&one, &(struct doubt_part){5, 22 + 5 * swing, 1}, 1000 * i);
+	}
+	assert_true(fabs(doubt_sum_sd(&two) / doubt_sum_sd(&one) - 1) < 1e-9);
 }
 
 /* Ten ticks of a second are as sure as one of ten seconds is about: the sum does not depend on the cut. */
 static void length_of_ticks_matters_little(void **state)
 {
-	double fine = sum_of(600, 1, 1000), coarse = sum_of(120, 5, 5000);
+	double fine = sum_of(600, 1, 1000, 0), coarse = sum_of(120, 1, 5000, 0);
 
 	(void)state;
 	assert_true(fabs(coarse / fine - 1) < 0.05);
+	assert_true(fabs(sum_of(120, 1, 5000, 5) / sum_of(600, 1, 1000, 5) - 1) < 0.05);
 }
 
 static void what_is_unknown_is_left_out(void **state)
@@ -55,10 +95,16 @@ static void what_is_unknown_is_left_out(void **state)
 	struct doubt_sum sum = {0};
 
 	(void)state;
-	doubt_sum_add(&sum, 1, 1000);
-	doubt_sum_add(&sum, NAN, 2000);
-	doubt_sum_add(&sum, 1, 500); /* out of order: as if at the same instant */
-	assert_true(isfinite(doubt_sum_sd(&sum)) && doubt_sum_sd(&sum) < 2);
+	doubt_sum_add(&sum, &(struct doubt_part){1, 10, 1}, 1000);
+	doubt_sum_add(&sum, &(struct doubt_part){NAN, 10, 1}, 2000);
+	doubt_sum_add(&sum, &(struct doubt_part){1, 10, 1},
+		      500); /* out of order: as a tick of that instant */
+	assert_true(isfinite(doubt_sum_sd(&sum)) && doubt_sum_sd(&sum) <= 2);
+	doubt_sum_add(&sum, &(struct doubt_part){1, NAN, 1}, 3000);
+	assert_true(isfinite(doubt_sum_sd(&sum)) && doubt_sum_sd(&sum) <= 3);
+	sum = (struct doubt_sum){0}; /* neither watts nor time */
+	doubt_sum_add(&sum, &(struct doubt_part){1, 0, 0}, 1000);
+	assert_true(fabs(doubt_sum_sd(&sum) - 1) < 1e-12);
 }
 
 int main(void)
@@ -66,6 +112,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_part_is_itself),
 		cmocka_unit_test(ticks_are_neither_independent_nor_the_same),
+		cmocka_unit_test(steady_watts_keep_their_error),
+		cmocka_unit_test(errors_fade),
+		cmocka_unit_test(parts_of_a_tick_are_one),
 		cmocka_unit_test(length_of_ticks_matters_little),
 		cmocka_unit_test(what_is_unknown_is_left_out),
 	};
