@@ -23,7 +23,8 @@
 #define ERROR_MIX     0.05
 #define MEMBER_MIX    0.02
 #define CORES_CHANGE  0.04
-#define SIZE_STEP     8 /* states that memory grows by; a multiple of 4 */
+#define STATE_MOST    1e5 /* W, nJ or a factor: beyond, a stored state would not heal */
+#define SIZE_STEP     8   /* states that memory grows by; a multiple of 4 */
 
 /* Moves a member's state to larger memory, where rows are further apart. */
 static void move_member(struct pooled_member *member, double *p, double *x, unsigned size, unsigned old_size)
@@ -243,7 +244,8 @@ static bool sane(const struct pooled_filter *filter)
 		const struct pooled_member *member = &filter->members[m];
 		for (unsigned j = 0; j < member->n_used; j++) {
 			double variance = member->p[(size_t)j * filter->size + j];
-			if (!(fabs(member->x[j]) < 1e12) || !(variance >= -1e-9) || !(variance < 1e18))
+			if (!(fabs(member->x[j]) < STATE_MOST) || !(variance >= -1e-9) ||
+			    !(variance < STATE_MOST * STATE_MOST))
 				return false;
 		}
 	}

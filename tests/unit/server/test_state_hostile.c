@@ -126,10 +126,10 @@ static void find_leaves(const uint8_t *base, const uint8_t *bytes, size_t length
 
 static void spoil(uint8_t *bytes, const struct leaf *leaf)
 {
-	static const double numbers[] = {NAN, INFINITY, -INFINITY, 1e308, -1,
-					 0,   1e-300,   -1e12,     1e9,   4294967296.0};
+	static const double numbers[] = {NAN,    INFINITY, -INFINITY, 1e308,        -1,      0,
+					 1e-300, -1e12,    1e9,       4294967296.0, 1000000, -65536};
 	static const int32_t words[] = {-1, INT32_MAX, INT32_MIN, 0, 65536};
-	const double number = numbers[next_random() % 10];
+	const double number = numbers[next_random() % 12];
 	const int32_t word = words[next_random() % 5];
 
 	if (leaf->size == 4) {
@@ -177,7 +177,8 @@ static void spoilt_states(const char *formula)
 	struct leaf *leaves = calloc(LEAVES_MAX, sizeof(*leaves));
 	struct machine *machine;
 	struct batch good = {0};
-	unsigned n_leaves = 0, seed = (unsigned)time(NULL);
+	const char *given = getenv("WATTRIBUTE_SEED");
+	unsigned n_leaves = 0, seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 
 	assert_non_null(leaves);
 	memset(&config, 0, sizeof(config));
@@ -190,7 +191,8 @@ static void spoilt_states(const char *formula)
 	assert_int_equal(state_add(&good, machine, 1), 0);
 	machine_free(machine);
 	find_leaves(good.data, good.data, good.length, leaves, &n_leaves);
-	print_message("# %s: seed %u, %u values in %zu bytes\n", formula, seed, n_leaves, good.length);
+	print_message("# %s: WATTRIBUTE_SEED=%u, %u values in %zu bytes\n", formula, seed, n_leaves,
+		      good.length);
 	assert_true(n_leaves > 3);
 	for (unsigned i = 0; i < 60; i++)
 		one_state(&good, leaves, n_leaves, seed + i);
