@@ -41,6 +41,8 @@ static void ensured(void *data, const struct db_answer *answer)
 	(void)data;
 	if (answer->result == STORE_DROP)
 		log_debug(SERVER_TOKEN, 0, "no index: %s", answer->error);
+	else if (answer->result == STORE_OK && answer->error[0])
+		log_info("store", 0, "%s", answer->error);
 }
 
 static void state_put(void *data, const struct db_answer *answer)

@@ -69,6 +69,13 @@ static int take(struct store_uri *ret_uri, const struct store_backend *backend, 
 	return 0;
 }
 
+/* Standard output by one of its paths: those cannot be opened by a process that gave up its rights. */
+static bool is_standard_output(const char *path)
+{
+	return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/fd/1") == 0 ||
+	       strcmp(path, "/proc/self/fd/1") == 0;
+}
+
 static int parse_scheme(const char *uri, const struct store_backend *backend, struct store_uri *ret_uri,
 			struct reason *why)
 {
@@ -90,6 +97,8 @@ static int parse_scheme(const char *uri, const struct store_backend *backend, st
 	}
 	if (rest[0] == '\0')
 		return refuse(why, uri, "has no path; write it after the colon");
+	if ((backend == &store_backend_jsonl || backend == &store_backend_bson) && is_standard_output(rest))
+		return take(ret_uri, backend, "", "-");
 	/* sqlite:///var/lib/x.db, as in other programs, means the absolute path. */
 	return take(ret_uri, backend, "", text_begins(rest, "///") ? rest + 2 : rest);
 }

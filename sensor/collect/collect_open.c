@@ -219,7 +219,8 @@ static void check_roots(const struct config_list *list, const char *option, cons
 		bool found = false;
 		char path[4096];
 
-		if (access(list->items[i], X_OK) < 0) {
+		(void)snprintf(path, sizeof(path), "%s/.", list->items[i]);
+		if (access(path, X_OK) < 0) {
 			log_warning("target", -errno,
 				    "--%s '%s' cannot be read: containers may be reported by ID", option,
 				    list->items[i]);
@@ -259,7 +260,8 @@ static void check_container_roots(const struct sensor_config *config)
 	static const char *const docker[] = {"containers", NULL},
 				 *const storage[] = {"overlay-containers", "vfs-containers", "storage", NULL},
 				 *const containerd[] = {"io.containerd.runtime.v2.task", "k8s.io", "default",
-							"moby", NULL};
+							"moby", NULL},
+				 *const any[] = {".", NULL};
 
 	check_roots(&config->docker_roots, "docker-root", docker,
 		    "Docker's data folder ('docker info' shows it as Docker Root Dir) nor its 'containers'");
@@ -267,6 +269,7 @@ static void check_container_roots(const struct sensor_config *config)
 		    "a storage folder of Podman or CRI-O ('podman info' shows it as graphRoot)");
 	check_roots(&config->containerd_roots, "containerd-root", containerd,
 		    "containerd's state folder (/run/containerd, 'state' in its config.toml)");
+	check_roots(&config->pod_log_roots, "pod-log-root", any, "a folder");
 }
 
 static int open_targets(struct collect *collect)

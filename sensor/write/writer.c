@@ -252,6 +252,8 @@ static enum store_result give_in_time(struct writer *writer, const char *name, b
 		if (result == STORE_DROP)
 			log_warning("store", 0, "no index or retention for '%s': %s", name,
 				    store_error(writer->store));
+		else if (store_error(writer->store)[0])
+			log_info("store", 0, "%s", store_error(writer->store));
 		collection->ensured = true;
 		collection->ensured_ms = now;
 	}

@@ -33,6 +33,14 @@ static int check_writable(const struct store_file *file)
 	return r;
 }
 
+/* What is written is read again, to continue after the last document: a pipe has none to read. */
+static bool is_pipe(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+}
+
 int store_file_open(struct store *store, const char *location, const struct store_options *options)
 {
 	struct store_file *file = calloc(1, sizeof(*file));
@@ -53,12 +61,16 @@ int store_file_open(struct store *store, const char *location, const struct stor
 	if (file->directory && length > 1 && location[length - 1] == '/')
 		file->location[length - 1] = '\0';
 	if (options->flags & STORE_WRITE)
-		r = strcmp(location, "-") == 0 ? 0 : check_writable(file);
+		r = strcmp(location, "-") == 0 ? 0 : is_pipe(location) ? -ESPIPE : check_writable(file);
 	else
 		r = access(location, R_OK) < 0 ? -errno : 0;
 	if (r == 0)
 		return 0;
-	if (options->flags & STORE_WRITE)
+	if (r == -ESPIPE)
+		(void)store_fail(store, STORE_DROP,
+				 "'%s' is a pipe: write '%s:-' and send standard output there", location,
+				 file->codec->suffix + 1);
+	else if (options->flags & STORE_WRITE)
 		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; choose another path", location,
 				 r == -EBUSY ? "it is being written by another process" : strerror(-r));
 	else

@@ -78,12 +78,40 @@ static int connect_client(struct store *store, mongoc_uri_t *uri, const struct s
 	return 0;
 }
 
+/* Did this process make the expiring index of this collection? `made`: note that it did. */
+static bool has_made_index(struct mongo_store *own, const char *collection, bool made)
+{
+	struct mongo_made *entry;
+
+	HASH_FIND_STR(own->made, collection, entry);
+	if (entry || !made)
+		return entry != NULL;
+	entry = calloc(1, sizeof(*entry) + strlen(collection) + 1);
+	if (!entry)
+		return false; /* the next call makes it again */
+	memcpy(entry->collection, collection, strlen(collection) + 1);
+	HASH_ADD_STR(own->made, collection, entry);
+	return true;
+}
+
+static void forget_made(struct mongo_store *own)
+{
+	struct mongo_made *entry, *next;
+
+	HASH_ITER(hh, own->made, entry, next)
+	{
+		HASH_DEL(own->made, entry);
+		free(entry);
+	}
+}
+
 static void close_store(struct store *store)
 {
 	struct mongo_store *own = store_mongo_of(store);
 
 	mongoc_collection_destroy(own->collection);
 	mongoc_client_destroy(own->client);
+	forget_made(own);
 	free(own->listed);
 	free(own->list);
 	free(own->database);
@@ -217,23 +245,28 @@ static bool is_conflict(const bson_error_t *error)
 }
 
 /*
- * If the expiring index is refused for any reason, the plain one is created, and we delete old documents. An
- * index that expires by the wish of another, who alone may drop it, stays.
+ * If the expiring index is refused for any reason, the plain one is created, and we delete old documents. One
+ * with another age is replaced once, so that a new value takes effect at a start; afterwards it is that of
+ * another process, as we are deleting what is too old for us in any case. Without a retention it stays.
  */
 static bool ensure_time_index(struct store *store, const char *collection, uint64_t retention_s,
 			      bson_error_t *error)
 {
-	if (make_time_index(store, collection, retention_s, error))
-		return true;
-	if (is_conflict(error)) {
-		if (drop_time_index(store, collection, error) &&
-		    make_time_index(store, collection, retention_s, error))
-			return true;
-		if (!retention_s && is_unauthorized(error))
-			return true;
+	struct mongo_store *own = store_mongo_of(store);
+	bool made = make_time_index(store, collection, retention_s, error);
+
+	if (!made && is_conflict(error)) {
+		if (!retention_s || has_made_index(own, collection, false))
+			return own->left_index = true;
+		if (drop_time_index(store, collection, error))
+			made = make_time_index(store, collection, retention_s, error);
+		else if (is_unauthorized(error))
+			return own->left_index = true;
 	}
-	return retention_s && error->domain == MONGOC_ERROR_SERVER &&
-	       make_time_index(store, collection, 0, error);
+	if (made && retention_s)
+		(void)has_made_index(own, collection, true);
+	return made || (retention_s && error->domain == MONGOC_ERROR_SERVER &&
+			make_time_index(store, collection, 0, error));
 }
 
 static bool delete_old(struct store *store, const char *collection, int64_t before_ms, bson_error_t *error)
@@ -247,17 +280,35 @@ static bool delete_old(struct store *store, const char *collection, int64_t befo
 	return good;
 }
 
+/* Once: an index that expires by the wish of another stays. */
+static enum store_result remark_retention(struct store *store, const char *collection, uint64_t retention_s)
+{
+	struct mongo_store *own = store_mongo_of(store);
+
+	if (own->said_retention)
+		return STORE_OK;
+	own->said_retention = true;
+	return store_fail(
+		store, STORE_OK,
+		retention_s ? "'%s' has another --retention from another process: the shorter counts"
+			    : "'%s' expires by the --retention of another process or of an earlier start "
+			      "(index " BY_TIME "); without --retention here it is left alone",
+		collection);
+}
+
 static enum store_result ensure(struct store *store, const char *collection, uint64_t retention_s,
 				int64_t now_ms)
 {
+	struct mongo_store *own = store_mongo_of(store);
 	bson_error_t error = {0};
 
+	own->left_index = false;
 	if (!ensure_time_index(store, collection, retention_s, &error) ||
 	    !make_target_index(store, collection, &error))
 		return store_mongo_fail(store, STORE_RETRY, "create indexes in", &error);
 	if (retention_s && !delete_old(store, collection, now_ms - (int64_t)retention_s * 1000, &error))
 		return store_mongo_fail(store, STORE_RETRY, "delete old documents from", &error);
-	return STORE_OK;
+	return own->left_index ? remark_retention(store, collection, retention_s) : STORE_OK;
 }
 
 const struct store_backend store_backend_mongo = {

@@ -8,6 +8,13 @@
 #include "store/store_backend.h"
 
 #include <mongoc/mongoc.h>
+#include <uthash.h>
+
+/* A collection whose expiring index this process has made. */
+struct mongo_made {
+	UT_hash_handle hh;
+	char collection[];
+};
 
 struct mongo_store {
 	mongoc_client_t *client;
@@ -19,6 +26,8 @@ struct mongo_store {
 	bson_t *listed;
 	const bson_t **list;
 	unsigned n_listed;
+	struct mongo_made *made;
+	bool left_index, said_retention; /* one that expires by the wish of another */
 };
 
 static inline struct mongo_store *store_mongo_of(const struct store *store)
