@@ -7,7 +7,9 @@
 #include "base/cleanup.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 bool text_format_time(int64_t time_ms, char *ret, size_t size)
@@ -43,4 +45,48 @@ const char *text_parse_time(const char *text, int64_t *ret_time_ms)
 		for (rest++; *rest >= '0' && *rest <= '9'; rest++, scale /= 10)
 			*ret_time_ms += (*rest - '0') * scale;
 	return rest;
+}
+
+/* Hours and minutes of "+01:00", "-0130", "Z" or nothing, in seconds. False for anything else. */
+static bool parse_zone(const char *text, int *ret_seconds)
+{
+	int hours = 0;
+	int minutes = 0;
+	int length = 0;
+
+	*ret_seconds = 0;
+	if (text[0] == '\0' || strcmp(text, "Z") == 0)
+		return true;
+	if (text[0] != '+' && text[0] != '-')
+		return false;
+	if ((sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 || !length) &&
+	    (sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &length) != 2 || !length))
+		return false;
+	*ret_seconds = (hours * 60 + minutes) * (text[0] == '-' ? -60 : 60);
+	return text[1 + length] == '\0';
+}
+
+bool text_parse_zoned_time(const char *text, int64_t *ret_time_ms)
+{
+	const char *zone = text_parse_time(text, ret_time_ms);
+	int zone_s;
+
+	if (!zone || !parse_zone(zone, &zone_s))
+		return false;
+	*ret_time_ms -= (int64_t)zone_s * 1000;
+	return true;
+}
+
+int64_t text_time_of_number(double number)
+{
+	static const struct {
+		double from, to, unit_ms;
+	} units[] = {{1e9, 1e10, 1e3}, {1e15, 1e16, 1e-3}, {1e18, 1e19, 1e-6}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (number >= units[i].from && number < units[i].to) {
+			number *= units[i].unit_ms;
+			break;
+		}
+	return number > -1e15 && number < 1e15 ? llround(number) : INT64_MAX;
 }

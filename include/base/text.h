@@ -34,6 +34,13 @@ bool text_format_time(int64_t time_ms, char *ret, size_t size);
  * second. Returns what follows, which may be a zone; NULL: it is no time.
  */
 const char *text_parse_time(const char *text, int64_t *ret_time_ms);
+/* A time with nothing behind it but a zone, "Z", "+01:00" or "-0130"; without one it is UTC. */
+bool text_parse_zoned_time(const char *text, int64_t *ret_time_ms);
+/*
+ * A number since 1970: milliseconds, or seconds, microseconds or nanoseconds, which are far from them for any
+ * time from 2001 to 2262. INT64_MAX: none of them.
+ */
+int64_t text_time_of_number(double number);
 
 /* The word nearest to `word` by edit distance; NULL if none is close enough to be a likely typo. */
 const char *text_nearest(const char *word, const char *const *known, size_t n_known);

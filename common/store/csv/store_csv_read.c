@@ -34,6 +34,7 @@ struct csv_source {
 	bool cut;          /* it was packed, and its end is missing */
 	unsigned n_bad;    /* rows that were skipped, reported or not */
 	unsigned bad_line; /* of the first of them */
+	bool bad_time;     /* the first one is whole, but for its time */
 };
 
 struct csv_reader {
@@ -196,8 +197,10 @@ static bool look_ahead(struct csv_source *source)
 			break;
 		source->header.n_line = row->n_line;
 		source->ahead = csv_row_is_good(row, source->header.n_fields);
-		if (!source->ahead && row->line[0] && !source->n_bad++)
+		if (!source->ahead && row->line[0] && !source->n_bad++) {
 			source->bad_line = row->n_line;
+			source->bad_time = row->n_fields == source->header.n_fields && !csv_row_has_time(row);
+		}
 	}
 	if (row && !source->ahead)
 		source->torn = fgetc(source->file) != EOF;
@@ -372,8 +375,12 @@ static void tell_bad(struct store *store, const struct csv_reader *reader, struc
 	ret_read->damaged = n_bad + reader->n_refused - reader->n_told;
 	if (first && ret_read->damaged)
 		(void)store_fail(store, STORE_OK,
-				 "'%s': %u damaged rows were skipped, the first one in line %u of '%s.csv'",
-				 csv_store_of(store)->directory, n_bad, first->bad_line, first->group);
+				 "'%s': %u damaged rows were skipped, the first one in line %u of '%s.csv'%s",
+				 csv_store_of(store)->directory, n_bad, first->bad_line, first->group,
+				 first->bad_time
+					 ? ": its 'timestamp' is neither a number since 1970 (ms, s, us, ns) "
+					   "nor like 2024-03-01T10:00:00"
+					 : "");
 	else if (ret_read->damaged)
 		(void)store_fail(store, STORE_OK, "'%s': %u files were skipped: %s",
 				 csv_store_of(store)->directory, reader->n_refused, reader->refused);

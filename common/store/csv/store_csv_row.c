@@ -162,17 +162,6 @@ bool csv_row_is_header(const struct csv_row *row)
 	return true;
 }
 
-/* Milliseconds since 1970, or a time as people write it, in UTC. */
-static bool take_time(const char *text, int64_t *ret_time_ms)
-{
-	const char *rest;
-
-	if (text_parse_i64(text, ret_time_ms) == 0)
-		return true;
-	rest = text_parse_time(text, ret_time_ms);
-	return rest && (!*rest || strcmp(rest, "Z") == 0 || strcmp(rest, "+00:00") == 0);
-}
-
 /* A number, with a comma for its point where people write it so. */
 static int take_number(const char *text, double *ret_value)
 {
@@ -192,12 +181,29 @@ static int take_number(const char *text, double *ret_value)
 	return text_parse_double(number, ret_value);
 }
 
+static bool take_time(const char *text, int64_t *ret_time_ms)
+{
+	double number;
+
+	if (take_number(text, &number) < 0)
+		return text_parse_zoned_time(text, ret_time_ms);
+	*ret_time_ms = text_time_of_number(number);
+	return true;
+}
+
 /* Is the field a value, or does it say that there is none? */
 static bool is_value(const char *text)
 {
 	double value;
 
 	return !text[0] || strcasecmp(text, "nan") == 0 || take_number(text, &value) == 0;
+}
+
+bool csv_row_has_time(const struct csv_row *row)
+{
+	int64_t time_ms;
+
+	return take_time(row->fields[CSV_TIMESTAMP], &time_ms);
 }
 
 bool csv_row_is_good(struct csv_row *row, unsigned n_fields)

@@ -39,5 +39,7 @@ void csv_row_done(struct csv_row *row);
 bool csv_row_is_header(const struct csv_row *row);
 /* A row of reports with this many fields, all of them numbers or times where they must be; sets its time. */
 bool csv_row_is_good(struct csv_row *row, unsigned n_fields);
+/* Is the time of a row with a first field in a known form? */
+bool csv_row_has_time(const struct csv_row *row);
 /* NAN if it is not a number. */
 double csv_row_number(const struct csv_row *row, unsigned field);

@@ -44,6 +44,11 @@ static void test_json(void **state)
 	assert_parsed_time("{\"timestamp\":\"2023-11-14 22:13:20\"}", T0 - 123);
 	assert_parsed_time("{\"timestamp\":{\"$date\":\"2023-11-14T22:13:20.123Z\"}}", T0);
 	assert_parsed_time("{\"timestamp\":1700000000123}", T0);
+	assert_parsed_time("{\"timestamp\":1700000000}", T0 - 123);
+	assert_parsed_time("{\"timestamp\":1700000000.123}", T0);
+	assert_parsed_time("{\"timestamp\":1700000000123456}", T0);
+	assert_parsed_time("{\"timestamp\":1700000000123456789}", T0);
+	assert_parsed_time("{\"timestamp\":86400000}", 86400000);
 	assert_int_equal(bson_json_parse("{\"a\":", 5, &back), -EBADMSG);
 	batch_done(&batch);
 	batch_done(&text);
