@@ -103,15 +103,22 @@ static double distance(double a_s, double b_s)
 	return a_s > b_s ? a_s / b_s : b_s / a_s;
 }
 
+/* Is a counted time like the step, or, where the report was late or early, like the usual one? */
+static bool fits(const struct tick_clock *clock, double counted_s, double about_s)
+{
+	return counted_s > 0 && (is_alike(counted_s, about_s) ||
+				 (tick_clock_knows(clock) && is_alike(counted_s, clock->usual_s)));
+}
+
 /*
  * The length by the counters' own time, which no delay of a report changes: of this tick, or the growth of a
- * time since the sensor's start (hwpc-sensor had both). `about_s` where neither is near it.
+ * time since the sensor's start (hwpc-sensor had both). `about_s` where neither is near it or the usual step.
  */
 static double refine(struct tick_clock *clock, double about_s, double counted_s)
 {
 	double grown_s = counted_s - clock->last_counted_s;
-	bool tick_fits = counted_s > 0 && is_alike(counted_s, about_s);
-	bool growth_fits = clock->last_counted_s > 0 && grown_s > 0 && is_alike(grown_s, about_s);
+	bool tick_fits = fits(clock, counted_s, about_s);
+	bool growth_fits = clock->last_counted_s > 0 && fits(clock, grown_s, about_s);
 
 	clock->last_counted_s = counted_s > 0 ? counted_s : 0;
 	if (tick_fits && growth_fits)

@@ -210,10 +210,32 @@ static void the_counters_own_time(void **state)
 	}
 }
 
+/* Each report is written late, by up to 0.7 of a tick: only the counters know the length. */
+static void late_reports_with_the_counters_own_time(void **state)
+{
+	static const int late_ms[] = {0, 700, 150, 600, 0, 350, 700};
+
+	(void)state;
+	for (unsigned since_start = 0; since_start < 2; since_start++) {
+		struct tick_clock clock;
+
+		tick_clock_init(&clock, 1);
+		for (int64_t i = 0; i < 200; i++) {
+			double counted_s = since_start ? 5000 + (double)i : 1;
+			double got_s = tick_clock_take(&clock, 1700000000000 + i * 1000 + late_ms[i % 7], NAN,
+						       counted_s, true);
+
+			if (i > 9 && fabs(got_s - 1) > 0.002)
+				fail_msg("since start %u, tick %d: %g s", since_start, (int)i, got_s);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_counters_own_time),
+		cmocka_unit_test(late_reports_with_the_counters_own_time),
 		cmocka_unit_test(any_interval_is_right_from_the_first_tick),
 		cmocka_unit_test(spoilt_states_heal_at_once),
 		cmocka_unit_test(one_odd_step_spoils_no_other),
