@@ -25,7 +25,8 @@ static ssize_t read_some(int fd, char *buffer, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t read_file(char *buffer, size_t size, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static ssize_t read_file(char *buffer, size_t size, const char *format,
+							       va_list arguments)
 {
 	cleanup_(cleanup_close) int fd = -1;
 	char path[2 * PATH_MAX];
