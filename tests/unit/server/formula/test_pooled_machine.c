@@ -23,7 +23,7 @@
 #define CORES      16
 #define IDLE_W     15.0
 #define STEP_W     9.0
-#define MACHINES   12
+#define MACHINES   60
 #define TARGETS    2
 #define HARMLESS   1.35 /* error with a wrong figure against that without any */
 #define HARMLESS_W 0.3
