@@ -20,8 +20,8 @@ usage() {
 		  -m, --machine NAME       name of this machine's sensor (default: host name
 		                           without its domain)
 		  -d, --database NAME      database of the recap (default rapls2)
-		      --token WORD         the server's --token; better in WATTRIBUTE_TOKEN or a
-		                           file
+		      --token WORD         the server's --token, or @FILE that holds it; better
+		                           in WATTRIBUTE_TOKEN or a file
 		  -c, --cpus LIST          CPUs to pin to, in docker's syntax (default 0; 'all':
 		                           do not pin)
 		  -o, --docker-option OPT  additional option for docker run, e.g.
@@ -147,6 +147,15 @@ token=${token:-${WATTRIBUTE_TOKEN:-}}
 for file in ./wattribute.conf "${HOME:-/root}/.wattributerc"; do
 	if [ -r "$file" ]; then read_settings "$file"; fi
 done
+case $token in
+@?*)
+	file=${token#@}
+	token=$(cat "$file") || fail "cannot read the file '$file' of the token"
+	case $token in
+	'' | *"$newline"*) fail "the file '$file' is to hold one line of text, the token" ;;
+	esac
+	;;
+esac
 server=${server:-localhost:27019}
 machine=${machine:-$(uname -n | cut -d. -f1)}
 database=${database:-rapls2}

@@ -45,6 +45,15 @@ int client_load_options(const struct config_spec *spec, void *target, int argc, 
 	return config_get_action(*ret_config) == CONFIG_RUN ? CLIENT_GO_ON : CLIENT_EXIT_OK;
 }
 
+char *client_token(void)
+{
+	const char *given = getenv(CLIENT_TOKEN_VARIABLE);
+	struct reason why;
+	char *token;
+
+	return given && config_take_secret(given, &token, &why) == 0 ? token : NULL;
+}
+
 /* "FOLDER/NAME" in `ret_path` if that can be executed. */
 static int try_program(const char *folder, size_t folder_length, const char *name, char *ret_path,
 		       size_t size)

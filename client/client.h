@@ -63,6 +63,12 @@ enum client_exit {
 		.help = "show the log of sensor and server"                                                  \
 	}
 
+/*
+ * The token of the environment, that daemons started by a subcommand take, too. A new string; NULL if there
+ * is none, or it is in a file that cannot be read: then those daemons say so.
+ */
+char *client_token(void);
+
 int client_run_main(int argc, char *argv[]);
 int client_check_main(int argc, char *argv[]);
 int client_top_main(int argc, char *argv[]);

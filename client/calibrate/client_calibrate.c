@@ -283,17 +283,17 @@ static int run_phase(struct calibration *c, unsigned i)
 
 static void note_source(struct calibration *c)
 {
-	char *url = fetch_make_url(c->daemons.server_url, "/api/latest");
+	char *url = fetch_make_url(c->daemons.server_url, "/api/latest"), *token = client_token();
 	json_t *answer = NULL;
 	const char *source = NULL;
 	struct reason why;
 
-	if (url &&
-	    fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), false, SOURCE_TIMEOUT_MS, &answer, &why) == 0)
+	if (url && fetch_json(url, token, false, SOURCE_TIMEOUT_MS, &answer, &why) == 0)
 		source = json_string_value(json_object_get(
 			json_array_get(json_object_get(answer, "sensors"), 0), "energy_source"));
 	(void)snprintf(c->result.energy_source, sizeof(c->result.energy_source), "%s", source ? source : "");
 	json_decref(answer);
+	free(token);
 	free(url);
 }
 

@@ -220,14 +220,14 @@ int run_daemons_alive(struct run_daemons *daemons, struct reason *why)
 static int look_for_tick(struct run_daemons *daemons, struct reason *why)
 {
 	cleanup_(cleanup_free) char *url = fetch_make_url(daemons->server_url, "/api/latest");
+	cleanup_(cleanup_free) char *token = client_token();
 	struct reason detail;
 	json_t *answer = NULL;
 	int ready = run_daemons_alive(daemons, why);
 
 	if (ready < 0)
 		return ready;
-	if (url &&
-	    fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), false, READY_FETCH_MS, &answer, &detail) == 0)
+	if (url && fetch_json(url, token, false, READY_FETCH_MS, &answer, &detail) == 0)
 		ready = json_array_size(json_object_get(answer, "sensors")) > 0;
 	json_decref(answer);
 	return ready;

@@ -45,6 +45,7 @@ static json_t *get_recap(const struct run_session *session, const struct run_com
 	cleanup_(cleanup_free) char *name = text_escape_url(session->cgroup.name);
 	cleanup_(cleanup_free) char *path = NULL;
 	cleanup_(cleanup_free) char *url = NULL;
+	cleanup_(cleanup_free) char *token = client_token();
 	struct reason why = {"out of memory"};
 	json_t *recap = NULL;
 
@@ -53,8 +54,7 @@ static json_t *get_recap(const struct run_session *session, const struct run_com
 			     "?name=%s&begin=%.3f&beginwarmup=%.3f&beginexecution=%.3f&end=%.3f&wholelife=1",
 			     name, begin_s, begin_s, begin_s, end_s) >= 0)
 		url = fetch_make_url(session->daemons.server_url, path);
-	if (!url ||
-	    fetch_json(url, getenv(CLIENT_TOKEN_VARIABLE), true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
+	if (!url || fetch_json(url, token, true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
 		(void)client_fail(0, "the command ended, but its energy could not be determined: %s",
 				  why.text);
 	return recap;

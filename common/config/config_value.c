@@ -193,16 +193,25 @@ static char *read_secret(const char *path, struct reason *why)
 	return NULL;
 }
 
+int config_take_secret(const char *text, char **ret_secret, struct reason *why)
+{
+	const bool in_file = text[0] == '@' && text[1];
+
+	*ret_secret = in_file ? read_secret(text + 1, why) : strdup(text);
+	return *ret_secret ? 0 : in_file ? -EINVAL : -ENOMEM;
+}
+
 static int set_string(const struct config_row *row, void *target, const char *text, struct reason *why)
 {
-	const bool in_file = (row->flags & (CONFIG_SECRET | CONFIG_URI)) && text[0] == '@' && text[1];
-	char *copy = in_file ? read_secret(text + 1, why) : strdup(text);
+	char *copy = NULL;
+	int r = 0;
 
-	if (!copy && in_file)
-		return -EINVAL;
-
-	if (!copy)
-		return -ENOMEM;
+	if (row->flags & (CONFIG_SECRET | CONFIG_URI))
+		r = config_take_secret(text, &copy, why);
+	else if (!(copy = strdup(text)))
+		r = -ENOMEM;
+	if (r < 0)
+		return r;
 	config_value_clear(row, target);
 	*(char **)field(row, target) = copy;
 	return 0;

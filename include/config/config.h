@@ -147,6 +147,8 @@ int config_load(const struct config_spec *spec, void *target, int argc, char *ar
 enum config_action config_get_action(const struct config *config);
 /* Where the value of a row came from: CONFIG_DEFAULT if nobody set it. */
 enum config_origin config_get_origin(const struct config *config, const char *name);
+/* A secret as it is written: itself, or "@FILE". A new string; -EINVAL and a reason if the file has none. */
+int config_take_secret(const char *text, char **ret_secret, struct reason *why);
 /* The values of CONFIG_SECRET rows, and those of CONFIG_URI rows that hold a password. */
 const struct secret *config_secrets(const struct config *config, unsigned *ret_n);
 /* Puts '*' over the secrets in argv, where `ps` would show them. The values loaded stay as they are. */
