@@ -127,7 +127,7 @@ static void expire_due(struct ev_loop *loop, ev_timer *timer, int events)
 			log_notice(SERVER_TOKEN, 0,
 				   "%s: no reports for %.0f s: its watts and joules leave /metrics until "
 				   "some come",
-				   machine->name, UNIT_S_OF_MS(now_ms - machine->fed_ms));
+				   machine->name, machine_silent_s(machine, now_ms));
 	}
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/unit.h"
 #include "document/report_identity.h"
 #include "tick/tick_clock.h"
 
@@ -22,8 +23,9 @@
 #include <string.h>
 
 #define COMPLAIN_TICKS     5
-#define MACHINE_SETTLED_MS 5000 /* a description that comes later is not waited for */
-#define AHEAD_TICKS        10   /* one after the other show that the sensor's clock is ahead */
+#define MACHINE_SETTLED_MS 5000           /* a description that comes later is not waited for */
+#define ARCHIVE_S          (30 * 86400.0) /* what is older is looked at for what was then */
+#define AHEAD_TICKS        10             /* one after the other show that the sensor's clock is ahead */
 
 int machine_forget_model(struct machine *machine)
 {
@@ -523,12 +525,23 @@ void machine_catch_up(struct machine *machine)
 	machine->backlog_ms = machine->newest_ms;
 }
 
+double machine_silent_s(const struct machine *machine, int64_t now_ms)
+{
+	double silent_s = UNIT_S_OF_MS(now_ms - machine->fed_ms), old_s;
+
+	if (!machine->caught_up || machine->newest_ms != machine->backlog_ms)
+		return silent_s;
+	/* What was stored before the start was read just now, and says nothing of the present. */
+	old_s = UNIT_S_OF_MS(now_ms - machine->newest_ms);
+	return old_s > silent_s && old_s < ARCHIVE_S ? old_s : silent_s;
+}
+
 bool machine_expire(struct machine *machine, int64_t now_ms)
 {
-	double silent_ms = (double)(now_ms - machine->fed_ms), ticks_ms = 3000 * machine_interval_s(machine);
+	double silent_s = machine_silent_s(machine, now_ms);
 
-	if (machine->config->once || !machine->fed_ms || !machine->live.time_ms || silent_ms < ticks_ms ||
-	    silent_ms < (double)machine->config->expire_ms)
+	if (machine->config->once || !machine->fed_ms || !machine->live.time_ms ||
+	    silent_s < 3 * machine_interval_s(machine) || silent_s < UNIT_S_OF_MS(machine->config->expire_ms))
 		return false;
 	machine->live.time_ms++; /* all are gone */
 	(void)book_totals(machine);

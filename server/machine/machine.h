@@ -133,6 +133,8 @@ void machine_catch_up(struct machine *machine);
  * now.
  */
 bool machine_expire(struct machine *machine, int64_t now_ms);
+/* For how long nothing new has arrived; the age of the newest report if all are from before the start. */
+double machine_silent_s(const struct machine *machine, int64_t now_ms);
 /*
  * For readers of a store: counts documents that do not become part of a tick: a malformed one counted before,
  * a duplicate, and reports whose tick was already processed.

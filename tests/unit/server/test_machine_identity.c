@@ -266,6 +266,31 @@ static void an_ended_sensor_leaves(void **state)
 	machine_free(machine);
 }
 
+/* It ended an hour before the server's start, which reads its reports all the same. */
+static void a_sensor_that_had_ended_leaves(void **state)
+{
+	static const char *const targets[][2] = {{"shop", NULL}};
+	struct machine *machine = machine_new(&config, "n1", "sensorn1");
+	int64_t now_ms;
+
+	(void)state;
+	run_ticks(machine, targets, 1, 5, false);
+	now_ms = machine->newest_ms + 3600000;
+	machine->fed_ms = now_ms - 1000;
+	assert_false(machine_expire(machine, now_ms)); /* not all has been read */
+	machine_catch_up(machine);
+	assert_true(machine_expire(machine, now_ms));
+	assert_float_equal(machine_silent_s(machine, now_ms), 3600, 1e-6);
+	assert_null(live_find(&machine->live, "rapl"));
+	/* It writes again, by a clock that is an hour late. */
+	feed(machine, 1700000100000, "all", NULL, 50, now_ms + 5000);
+	feed(machine, 1700000100000, "shop", NULL, 0, now_ms + 5000);
+	assert_int_equal(machine_drain(machine, now_ms + 5000, true), 1);
+	assert_false(machine_expire(machine, now_ms + 6000));
+	assert_non_null(live_find(&machine->live, "shop"));
+	machine_free(machine);
+}
+
 static void names_are_made_within_bounds(void **state)
 {
 	char name[24], id[REPORT_CONTAINER_ID_SIZE];
@@ -322,6 +347,7 @@ int main(void)
 		cmocka_unit_test(totals_begin_at_the_start),
 		cmocka_unit_test(a_clock_behind_counts_once_caught_up),
 		cmocka_unit_test(an_ended_sensor_leaves),
+		cmocka_unit_test(a_sensor_that_had_ended_leaves),
 		cmocka_unit_test(names_are_made_within_bounds),
 		cmocka_unit_test(the_source_is_stored),
 	};
