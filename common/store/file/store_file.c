@@ -41,6 +41,33 @@ static bool is_pipe(const char *path)
 	return stat(path, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
 }
 
+static bool is_standard_input(const char *location)
+{
+	return strcmp(location, "-") == 0 || strcmp(location, "/dev/stdin") == 0 ||
+	       strcmp(location, "/dev/fd/0") == 0;
+}
+
+/* Why a file cannot be opened, with what to do. */
+static void refuse_open(struct store *store, const char *location, bool write, int error)
+{
+	if (error == -ESPIPE && write)
+		(void)store_fail(store, STORE_DROP,
+				 "'%s' is a pipe: write '%s:-' and send standard output there", location,
+				 store->backend->name);
+	else if (error == -ESPIPE)
+		(void)store_fail(
+			store, STORE_DROP,
+			"cannot read '%s': documents are read by their place in a file: write standard "
+			"input to one, and give its path",
+			location);
+	else if (write)
+		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; choose another path", location,
+				 error == -EBUSY ? "it is being written by another process"
+						 : strerror(-error));
+	else
+		(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", location, strerror(-error));
+}
+
 int store_file_open(struct store *store, const char *location, const struct store_options *options)
 {
 	struct store_file *file = calloc(1, sizeof(*file));
@@ -63,18 +90,10 @@ int store_file_open(struct store *store, const char *location, const struct stor
 	if (options->flags & STORE_WRITE)
 		r = strcmp(location, "-") == 0 ? 0 : is_pipe(location) ? -ESPIPE : check_writable(file);
 	else
-		r = access(location, R_OK) < 0 ? -errno : 0;
+		r = is_standard_input(location) ? -ESPIPE : access(location, R_OK) < 0 ? -errno : 0;
 	if (r == 0)
 		return 0;
-	if (r == -ESPIPE)
-		(void)store_fail(store, STORE_DROP,
-				 "'%s' is a pipe: write '%s:-' and send standard output there", location,
-				 file->codec->suffix + 1);
-	else if (options->flags & STORE_WRITE)
-		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; choose another path", location,
-				 r == -EBUSY ? "it is being written by another process" : strerror(-r));
-	else
-		(void)store_fail(store, STORE_RETRY, "cannot read '%s': %s", location, strerror(-r));
+	refuse_open(store, location, options->flags & STORE_WRITE, r);
 	store_file_close(store);
 	return r;
 }
