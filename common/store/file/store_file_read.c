@@ -378,8 +378,12 @@ enum store_result store_file_put(struct store *store, const char *collection, co
 {
 	struct batch old = {0};
 	struct batch merged = {0};
-	enum store_result result = store_file_get(store, collection, NULL, &old);
+	enum store_result result;
 
+	/* Standard output has no place for documents that are replaced. */
+	if (strcmp(store_file_of(store)->location, "-") == 0)
+		return STORE_OK;
+	result = store_file_get(store, collection, NULL, &old);
 	if (result == STORE_OK && merge(&old, batch, &merged) < 0)
 		result = store_fail(store, STORE_RETRY, "out of memory replacing documents");
 	if (result == STORE_OK)
