@@ -3,15 +3,8 @@
  * powercap and estimate on synthetic trees: zones of two sockets, wraps, zones that vanish or are there
  * twice, utilization made into watts.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "unit/sensor/source/energy_fixture.h"
 
-#include "fake/fake_tree.h"
-#include "base/clock.h"
-#include "base/log.h"
 #include "machine/energy_counter.h"
 #include "machine/powercap.h"
 #include "priv/priv_client.h"
@@ -25,43 +18,10 @@
 
 #define RANGE_UJ 262143328850ULL
 
-static struct {
-	struct fake_tree tree;
-	struct topology topology;
-	struct source_context context;
-	char log[4096];
-} fixture;
-
 static char event_pkg[] = REPORT_EVENT_PKG, event_dram[] = REPORT_EVENT_DRAM,
 	    event_psys[] = "RAPL_ENERGY_PSYS";
 static char *all_events[] = {event_pkg, event_dram, event_psys};
 static char group_name[] = "rapl";
-
-static void keep_lines(void *data, enum log_level level, const char *token, const char *line)
-{
-	size_t length = strlen(fixture.log);
-
-	(void)data;
-	(void)level;
-	(void)snprintf(fixture.log + length, sizeof(fixture.log) - length, "%s: %s\n", token, line);
-}
-
-/* The clock of these tests; a second more with each call of tick(). */
-static uint64_t clock_ns;
-
-static uint64_t read_clock(void *data)
-{
-	(void)data;
-	return clock_ns;
-}
-
-static int64_t read_time(void *data)
-{
-	(void)data;
-	return (int64_t)(clock_ns / 1000000);
-}
-
-static const struct clock_source fake_clock = {read_clock, read_time, NULL};
 
 static void tick(void)
 {
@@ -70,33 +30,8 @@ static void tick(void)
 
 static int set_up(void **state)
 {
-	struct priv_config config;
-
 	(void)state;
-	clock_ns = 1000 * CLOCK_NS_PER_S;
-	clock_replace(&fake_clock);
-	fixture.tree = fake_new();
-	fixture.log[0] = '\0';
-	fake_topology(&fixture.tree, 2, 2, 2);
-	config = (struct priv_config){.sysfs_root = fixture.tree.root};
-	fixture.context = (struct source_context){.sysfs_root = fixture.tree.root,
-						  .procfs_root = fixture.tree.root,
-						  .topology = &fixture.topology,
-						  .fd_budget = 100};
-	log_set_sink(keep_lines, NULL);
-	return topology_read(fixture.tree.root, fixture.tree.root, &fixture.topology) < 0 ||
-	       priv_client_direct(&config, &fixture.context.priv) < 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	log_set_sink(NULL, NULL);
-	clock_replace(NULL);
-	priv_client_free(fixture.context.priv);
-	topology_done(&fixture.topology);
-	fake_free(&fixture.tree);
-	return 0;
+	return energy_fixture_begin(2);
 }
 
 static void zone(const char *id, const char *name, uint64_t energy_uj)
