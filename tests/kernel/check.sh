@@ -21,7 +21,7 @@ fi
 state=$built/kernel
 mkdir -p "$state"
 
-unit_programs=$(cd "$built/tests/unit/sensor/source" 2>/dev/null && ls test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy 2>/dev/null |
+unit_programs=$(cd "$built/tests/unit/sensor/source" 2>/dev/null && ls test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy test_bpf_moves 2>/dev/null |
 	sed "s,^,$built/tests/unit/sensor/source/,")
 programs="$built/wattribute $built/wattribute-sensor $built/wattribute-server $built/tests/kernel/lives $built/tests/kernel/verify $built/tests/bench/pingpong"
 root=$state/root-$arch

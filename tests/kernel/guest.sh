@@ -217,7 +217,7 @@ part_verify() { verify /objects/*.o | sed "s/^/VERIFY /"; }
 part_units() {
 	local unit
 	export CMOCKA_MESSAGE_OUTPUT=TAP
-	for unit in test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy; do
+	for unit in test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy test_bpf_moves; do
 		command -v $unit >/dev/null || continue
 		ok "unit/$unit" $unit
 		grep '^# .*bpf' "$TAP_DIR/ok.out"

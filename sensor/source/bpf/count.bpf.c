@@ -4,9 +4,9 @@
  * that was running. Loaded by the privileged process; the sensor maps the cells read-only. A new cgroup gets
  * a cell before anything can run in it, so that it is counted even if it is removed before the sensor learns
  * of it; the sensor then adds the cell's counts to the slot of the target. If a task is switched out of
- * another cgroup than it was switched into, there are two cases. The same task was moved while it ran: the
- * scheduler's runtime restarts at the move, and the time before it belongs to the old cgroup. Or it is
- * another task, because a switch was not traced: the scheduler's runtime is its own, and the rest cannot be
+ * another cgroup than it was switched into, there are two cases. The same task was moved while it ran: what
+ * it has had since the kernel told of the move is the new cgroup's, the rest the old one's. Or it is another
+ * task, because a switch was not traced: the scheduler's runtime is its own, and the rest cannot be
  * attributed with certainty and goes to `lost`.
  *
  * Written for the verifiers of 5.10 and later: no index that a compiler could separate from its bounds check.
@@ -48,6 +48,7 @@ struct sched_entity {
 } __attribute__((preserve_access_index));
 struct task_struct {
 	int pid;
+	int tgid;
 	struct css_set *cgroups;
 	struct sched_entity se;
 } __attribute__((preserve_access_index));
@@ -71,7 +72,7 @@ struct cpu_state {
 	unsigned long long cgroup;
 	unsigned long long ns;
 	unsigned long long place;
-	unsigned long long task; /* that was switched in at the last switch between cgroups */
+	unsigned long long task; /* that was switched in last */
 	unsigned long long busy; /* the program runs on this CPU: a nested instance returns at once */
 	struct bpf_perf_event_value events[COUNT_EVENTS_MAX];
 	struct count_cell delta, part;
@@ -153,6 +154,19 @@ struct {
 } births SEC(".maps"); /* a ring; birth i has the cells of slot n_slots + i */
 
 unsigned long long n_born = 0;
+
+/* The last moves that the kernel told of, by the number of the process. One that another process has taken
+ * the place of counts as not told of yet. */
+#define N_MOVES 256
+struct move {
+	unsigned long long process, ns;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, N_MOVES);
+	__type(key, __u32);
+	__type(value, struct move);
+} moves SEC(".maps");
 
 /* Masks to below a power of two. In assembler, because a compiler that has derived a bound drops or moves the
  * mask. */
@@ -321,23 +335,44 @@ static __always_inline void find_place(struct cpu_state *state, unsigned int cpu
 		state->place = *place;
 }
 
-/* Two tasks of a switch, their cgroups, and how long the first one ran as far as the scheduler knows. */
+/* Two tasks of a switch, their cgroups, the first one's process, and how long that one ran as far as the
+ * scheduler knows. */
 struct change {
 	unsigned long long was, next;
 	unsigned long long task, next_task;
-	unsigned long long ran_ns;
+	unsigned long long process, ran_ns;
 };
 
-/* How much of the time belongs to the cgroup that the task leaves, if another task was seen to be switched
- * in. Zero during a move that the scheduler has not processed yet, or at the end of one. */
-static __always_inline unsigned long long part_of_leaver(const struct change *change,
+static __always_inline struct move *move_of(unsigned long long process)
+{
+	__u32 key = mask(process, N_MOVES);
+
+	return bpf_map_lookup_elem(&moves, &key);
+}
+
+/* Since the kernel told that the process was moved. Zero where it has not yet: a task that moves itself is in
+ * its new cgroup some time before that, and may lose the CPU there. */
+static __always_inline unsigned long long since_move(unsigned long long process, unsigned long long now,
+						     unsigned long long elapsed)
+{
+	const struct move *move = move_of(process);
+	unsigned long long since;
+
+	if (!move || move->process != process)
+		return 0;
+	since = now - move->ns;
+	return since < elapsed ? since : 0;
+}
+
+/* How much of the time belongs to the cgroup that the task leaves, if it is not the one that was entered. */
+static __always_inline unsigned long long part_of_leaver(const struct change *change, unsigned long long now,
 							 unsigned long long elapsed, bool moved)
 {
-	unsigned long long ran_ns = change->ran_ns < elapsed ? change->ran_ns : elapsed;
-
-	if (change->was == IDLE_ID || (moved && ran_ns > elapsed - elapsed / 8))
+	if (change->was == IDLE_ID)
 		return 0;
-	return ran_ns;
+	if (moved)
+		return since_move(change->process, now, elapsed);
+	return change->ran_ns < elapsed ? change->ran_ns : elapsed;
 }
 
 /* Adds the counts to the cgroup that ran until now, and starts counting for the next one. */
@@ -355,7 +390,7 @@ static __always_inline void settle(struct cpu_state *state, unsigned int cpu, co
 	}
 	elapsed = state->ns - before;
 	if (!same && elapsed != 0)
-		part = part_of_leaver(change, elapsed, moved);
+		part = part_of_leaver(change, state->ns, elapsed, moved);
 	if (part != 0) {
 		split(state, elapsed, part);
 		give(change->was, cpu, state->place, &state->part);
@@ -366,16 +401,20 @@ static __always_inline void settle(struct cpu_state *state, unsigned int cpu, co
 		lose(cpu, &state->delta);
 }
 
-static __always_inline void account(struct change change)
+static __always_inline struct cpu_state *state_here(void)
 {
-	unsigned int cpu = bpf_get_smp_processor_id();
-	struct cpu_state *state;
 	__u32 key = 0;
 
-	state = bpf_map_lookup_elem(&states, &key);
+	return bpf_map_lookup_elem(&states, &key);
+}
+
+static __always_inline void account(struct cpu_state *state, struct change change)
+{
+	unsigned int cpu = bpf_get_smp_processor_id();
+
 	/* A CPU that was added after the start has no cell. A flush that interrupts a move on its CPU would
 	 * count the same time twice: it is left to the next tick. */
-	if (!state || cpu >= n_cpus || *(volatile unsigned long long *)&state->busy)
+	if (cpu >= n_cpus || *(volatile unsigned long long *)&state->busy)
 		return;
 	*(volatile unsigned long long *)&state->busy = 1;
 	settle(state, cpu, &change);
@@ -415,13 +454,27 @@ static __always_inline unsigned long long id_of_probed(struct task_struct *task)
 	return BPF_CORE_READ(cgroup, kn, id);
 }
 
+/* Within the cgroup that was entered: nothing is counted, but a move of the task that runs now must be known
+ * as one. */
+static __always_inline bool stays(struct cpu_state *state, unsigned long long was, unsigned long long will,
+				  unsigned long long next_task)
+{
+	if (was != will || state->cgroup != was)
+		return false;
+	state->task = next_task;
+	return true;
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *previous, struct task_struct *next)
 {
 	unsigned long long was = id_of(previous), will = id_of(next);
+	struct cpu_state *state = state_here();
 
-	if (was != will)
-		account((struct change){was, will, (unsigned int)previous->pid, (unsigned int)next->pid,
+	if (state && !stays(state, was, will, (unsigned int)next->pid))
+		account(state,
+			(struct change){was, will, (unsigned int)previous->pid, (unsigned int)next->pid,
+					(unsigned int)previous->tgid,
 					previous->se.sum_exec_runtime - previous->se.prev_sum_exec_runtime});
 	return 0;
 }
@@ -431,12 +484,14 @@ SEC("raw_tp/sched_switch")
 int BPF_PROG(on_switch_raw, bool preempt, struct task_struct *previous, struct task_struct *next)
 {
 	unsigned long long was = id_of_probed(previous), will = id_of_probed(next);
+	unsigned long long next_task = (unsigned int)BPF_CORE_READ(next, pid);
+	struct cpu_state *state = state_here();
 
-	if (was != will)
-		account((struct change){was, will, (unsigned int)BPF_CORE_READ(previous, pid),
-					(unsigned int)BPF_CORE_READ(next, pid),
-					BPF_CORE_READ(previous, se.sum_exec_runtime) -
-						BPF_CORE_READ(previous, se.prev_sum_exec_runtime)});
+	if (state && !stays(state, was, will, next_task))
+		account(state, (struct change){was, will, (unsigned int)BPF_CORE_READ(previous, pid),
+					       next_task, (unsigned int)BPF_CORE_READ(previous, tgid),
+					       BPF_CORE_READ(previous, se.sum_exec_runtime) -
+						       BPF_CORE_READ(previous, se.prev_sum_exec_runtime)});
 	return 0;
 }
 
@@ -489,19 +544,24 @@ int BPF_PROG(on_birth, struct cgroup *cgroup, const char *path)
 	return 0;
 }
 
-/* A task that moves itself, as a runtime's first process does: what it has counted so far belongs to the
- * cgroup that it leaves. */
+/* Of a whole process the kernel names the first thread only. A task that moves itself, as a runtime's first
+ * process does: what it has counted so far belongs to the cgroup that it leaves. */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_move, struct cgroup *destination, const char *path, struct task_struct *task,
 	     bool threadgroup)
 {
-	unsigned long long id = id_of_probed((struct task_struct *)bpf_get_current_task());
-	struct cpu_state *state;
-	__u32 key = 0;
+	struct task_struct *mover = (struct task_struct *)bpf_get_current_task();
+	unsigned long long id = id_of_probed(mover), process = (unsigned int)task->tgid;
+	struct move *move = move_of(process);
+	struct cpu_state *state = state_here();
 
-	state = bpf_map_lookup_elem(&states, &key);
-	if (state && state->ns != 0 && state->cgroup != id)
-		account((struct change){state->cgroup, id, state->task, state->task, 0});
+	if (move) {
+		move->ns = bpf_ktime_get_ns();
+		move->process = process;
+	}
+	if (state && state->ns != 0 && state->cgroup != id &&
+	    process == (unsigned int)BPF_CORE_READ(mover, tgid))
+		account(state, (struct change){state->cgroup, id, state->task, state->task, process, 0});
 	return 0;
 }
 
@@ -509,15 +569,14 @@ int BPF_PROG(on_move, struct cgroup *destination, const char *path, struct task_
 SEC("raw_tp/sched_switch")
 int flush(void *context)
 {
-	unsigned long long id = id_of_probed((struct task_struct *)bpf_get_current_task());
-	struct cpu_state *state;
-	__u32 key = 0;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	unsigned long long id = id_of_probed(task), pid = (unsigned int)BPF_CORE_READ(task, pid);
+	struct cpu_state *state = state_here();
 
 	/* A task whose switch-in was not traced is accounted for at its switch-out: only then is the
 	 * scheduler's runtime up to date. */
-	state = bpf_map_lookup_elem(&states, &key);
-	if (state && (state->ns == 0 || state->cgroup == id))
-		account((struct change){id, id, state->task, state->task, 0});
+	if (state && (state->ns == 0 || state->cgroup == id || state->task == pid))
+		account(state, (struct change){id, id, pid, pid, (unsigned int)BPF_CORE_READ(task, tgid), 0});
 	return 0;
 }
 
