@@ -26,42 +26,18 @@ enum client_exit {
 /* The token has one name in the client, the server and tester.sh. */
 #define CLIENT_TOKEN_VARIABLE "WATTRIBUTE_TOKEN"
 
-/* Rows of the subcommands that ask a server. */
-#define CLIENT_ROW_SERVER(...)                                                                               \
-	{                                                                                                    \
-		.name = "server", .letter = 's', __VA_ARGS__, .placeholder = "URL",                          \
-		.fallback = CLIENT_SERVER_DEFAULT, .help = "address of the wattribute server"                \
-	}
-#define CLIENT_ROW_TOKEN(...)                                                                                \
-	{                                                                                                    \
-		.name = "token", __VA_ARGS__, .flags = CONFIG_SECRET, .placeholder = "WORD",                 \
-		.help = "the server's --token; better in " CLIENT_TOKEN_VARIABLE ", which others do not see" \
-	}
-
-/* Rows of the subcommands that read or write a store. */
-#define CLIENT_ROW_STORE(...)                                                                                \
-	{                                                                                                    \
-		.name = "store", .letter = 'S', __VA_ARGS__, .flags = CONFIG_URI, .placeholder = "URI"       \
-	}
-#define CLIENT_ROW_DATABASE(...)                                                                             \
-	{                                                                                                    \
-		.name = "database", .letter = 'd', __VA_ARGS__, .placeholder = "NAME"                        \
-	}
-#define CLIENT_ROW_MACHINE(...)                                                                              \
-	{                                                                                                    \
-		.name = "machine", .letter = 'm', __VA_ARGS__, .placeholder = "NAME"                         \
-	}
-/* Rows of the subcommands that start a sensor and a server. */
-#define CLIENT_ROW_SENSOR_CONFIG(...)                                                                        \
-	{                                                                                                    \
-		.name = "sensor-config", .letter = 'x', __VA_ARGS__, .flags = CONFIG_NO_ENV,                 \
-		.placeholder = "FILE"                                                                        \
-	}
-#define CLIENT_ROW_VERBOSE(...)                                                                              \
-	{                                                                                                    \
-		.name = "verbose", .letter = 'v', __VA_ARGS__, .flags = CONFIG_NO_ENV,                       \
-		.help = "show the log of sensor and server"                                                  \
-	}
+/* Rows of options that several subcommands have: OPTION("server", server, CLIENT_ROW_SERVER). */
+#define CLIENT_ROW_SERVER                                                                                    \
+	.letter = 's', .placeholder = "URL", .fallback = CLIENT_SERVER_DEFAULT,                              \
+	.help = "address of the wattribute server"
+#define CLIENT_ROW_TOKEN                                                                                     \
+	.flags = CONFIG_SECRET, .placeholder = "WORD",                                                       \
+	.help = "the server's --token; better in " CLIENT_TOKEN_VARIABLE ", which others do not see"
+#define CLIENT_ROW_STORE         .letter = 'S', .flags = CONFIG_URI, .placeholder = "URI"
+#define CLIENT_ROW_DATABASE      .letter = 'd', .placeholder = "NAME"
+#define CLIENT_ROW_MACHINE       .letter = 'm', .placeholder = "NAME"
+#define CLIENT_ROW_SENSOR_CONFIG .letter = 'x', .flags = CONFIG_NO_ENV, .placeholder = "FILE"
+#define CLIENT_ROW_VERBOSE       .letter = 'v', .flags = CONFIG_NO_ENV, .help = "show the log of sensor and server"
 
 /*
  * The token of the environment, that daemons started by a subcommand take, too. A new string; NULL if there

@@ -8,7 +8,6 @@
 #include "calibrate/calibrate_plan.h"
 #include "run/run_cgroup.h"
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #define CALIBRATE_LOADS_MAX 2048

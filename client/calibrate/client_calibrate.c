@@ -59,66 +59,35 @@ static int finish(void *target, const struct config *config, struct reason *why)
 	return options->name && options->store ? 0 : reason_set(why, -ENOMEM, "out of memory");
 }
 
-#define FIELD(member) CONFIG_FIELD(struct calibrate_options, member)
+#define OPTION(name, member, ...) CONFIG_OPTION(struct calibrate_options, name, member, __VA_ARGS__)
 
 static const struct config_row rows[] = {
-	CLIENT_ROW_STORE(FIELD(store), .help = "store that gets the calibration, the server's --output; "
-					       "default: the SQLite file in the "
-					       "state "
-					       "folder"),
-	CLIENT_ROW_DATABASE(FIELD(database),
-			    .help = "database of that store; default: the one in the URI, else rapls2"),
-	{.name = "name",
-	 .letter = 'n',
-	 FIELD(name),
-	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "NAME",
-	 .help = "this machine's name, the sensor's --name; default: the host name"},
-	{.name = "duration",
-	 .letter = 't',
-	 FIELD(duration_ms),
-	 .flags = CONFIG_NO_ENV,
-	 .fallback = "3m",
-	 .min = 1000,
-	 .max = 24 * 3600 * 1000.,
-	 .help = "time of all phases together; a phase without enough readings lasts longer"},
-	{.name = "interval",
-	 .letter = 'i',
-	 FIELD(interval_ms),
-	 .fallback = "1s",
-	 .min = 10,
-	 .max = 60000,
-	 .help = "time between two readings"},
-	{.name = "busy-limit",
-	 FIELD(busy_limit),
-	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "PERCENT",
-	 .fallback = "5",
-	 .max = 100,
-	 .help = "refuse if other programs use more of the machine's CPU time"},
-	{.name = "dry-run",
-	 FIELD(dry_run),
-	 .flags = CONFIG_NO_ENV,
-	 .help = "measure and print, but store nothing"},
-	{.name = "integer",
-	 FIELD(commands[CALIBRATE_INTEGER]),
-	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "COMMAND",
-	 .help = "shell command for each thread of the integer load, instead of the one built in"},
-	{.name = "vector",
-	 FIELD(commands[CALIBRATE_VECTOR]),
-	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "COMMAND",
-	 .help = "shell command for each thread of the vector load, instead of the one built in"},
-	{.name = "memory",
-	 FIELD(commands[CALIBRATE_MEMORY]),
-	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "COMMAND",
-	 .help = "shell command for each thread of the memory load, instead of the one built in"},
-	CLIENT_ROW_SENSOR_CONFIG(
-		FIELD(sensor_config),
-		.help = "configuration file for the sensor; use the one of the machine's own sensor"),
-	CLIENT_ROW_VERBOSE(FIELD(verbose)),
+	OPTION("store", store, CLIENT_ROW_STORE,
+	       .help = "store that gets the calibration, the server's --output; "
+		       "default: the SQLite file in the "
+		       "state "
+		       "folder"),
+	OPTION("database", database, CLIENT_ROW_DATABASE,
+	       .help = "database of that store; default: the one in the URI, else rapls2"),
+	OPTION("name", name, .letter = 'n', .flags = CONFIG_NO_ENV, .placeholder = "NAME",
+	       .help = "this machine's name, the sensor's --name; default: the host name"),
+	OPTION("duration", duration_ms, .letter = 't', .flags = CONFIG_NO_ENV, .fallback = "3m", .min = 1000,
+	       .max = 24 * 3600 * 1000.,
+	       .help = "time of all phases together; a phase without enough readings lasts longer"),
+	OPTION("interval", interval_ms, .letter = 'i', .fallback = "1s", .min = 10, .max = 60000,
+	       .help = "time between two readings"),
+	OPTION("busy-limit", busy_limit, .flags = CONFIG_NO_ENV, .placeholder = "PERCENT", .fallback = "5",
+	       .max = 100, .help = "refuse if other programs use more of the machine's CPU time"),
+	OPTION("dry-run", dry_run, .flags = CONFIG_NO_ENV, .help = "measure and print, but store nothing"),
+	OPTION("integer", commands[CALIBRATE_INTEGER], .flags = CONFIG_NO_ENV, .placeholder = "COMMAND",
+	       .help = "shell command for each thread of the integer load, instead of the one built in"),
+	OPTION("vector", commands[CALIBRATE_VECTOR], .flags = CONFIG_NO_ENV, .placeholder = "COMMAND",
+	       .help = "shell command for each thread of the vector load, instead of the one built in"),
+	OPTION("memory", commands[CALIBRATE_MEMORY], .flags = CONFIG_NO_ENV, .placeholder = "COMMAND",
+	       .help = "shell command for each thread of the memory load, instead of the one built in"),
+	OPTION("sensor-config", sensor_config, CLIENT_ROW_SENSOR_CONFIG,
+	       .help = "configuration file for the sensor; use the one of the machine's own sensor"),
+	OPTION("verbose", verbose, CLIENT_ROW_VERBOSE),
 };
 
 static const struct config_spec spec = {

@@ -12,7 +12,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 const char *const compare_format_names[] = {"text", "csv", "json", "markdown", NULL};
 

@@ -61,43 +61,23 @@ static int finish(void *target, const struct config *config, struct reason *why)
 		wrong);
 }
 
-#define FIELD(member) CONFIG_FIELD(struct export_options, member)
+#define OPTION(name, member, ...) CONFIG_OPTION(struct export_options, name, member, __VA_ARGS__)
 
 static const struct config_row rows[] = {
-	CLIENT_ROW_STORE(
-		FIELD(store),
-		.help = "store with the power reports: sqlite:PATH, mongodb://HOST:PORT, bson:PATH; default: "
-			"the SQLite file in the state folder, as the server's"),
-	CLIENT_ROW_DATABASE(FIELD(database),
-			    .help = "database of the reports; default: the one in the URI, else rapls2"),
-	CLIENT_ROW_MACHINE(FIELD(machine), .help = "only reports of this sensor"),
-	{.name = "target",
-	 .letter = 't',
-	 FIELD(target),
-	 .placeholder = "NAME",
-	 .help = "only reports of this target"},
-	{.name = "from",
-	 .letter = 'f',
-	 FIELD(from),
-	 .placeholder = "TIME",
-	 .aliases = CONFIG_NAMES("since"),
-	 .help = "only reports later than this; also --since"},
-	{.name = "until",
-	 .letter = 'u',
-	 FIELD(until),
-	 .placeholder = "TIME",
-	 .help = "only reports up to this time"},
-	{.name = "format",
-	 .letter = 'F',
-	 FIELD(format),
-	 .choices = CONFIG_NAMES("csv", "jsonl"),
-	 .fallback = "csv",
-	 .help = "csv or jsonl"},
-	{.name = "output",
-	 .letter = 'o',
-	 FIELD(output),
-	 .placeholder = "FILE",
-	 .help = "write to FILE instead of standard output"},
+	OPTION("store", store, CLIENT_ROW_STORE,
+	       .help = "store with the power reports: sqlite:PATH, mongodb://HOST:PORT, bson:PATH; default: "
+		       "the SQLite file in the state folder, as the server's"),
+	OPTION("database", database, CLIENT_ROW_DATABASE,
+	       .help = "database of the reports; default: the one in the URI, else rapls2"),
+	OPTION("machine", machine, CLIENT_ROW_MACHINE, .help = "only reports of this sensor"),
+	OPTION("target", target, .letter = 't', .placeholder = "NAME", .help = "only reports of this target"),
+	OPTION("from", from, .letter = 'f', .placeholder = "TIME", .aliases = CONFIG_NAMES("since"),
+	       .help = "only reports later than this; also --since"),
+	OPTION("until", until, .letter = 'u', .placeholder = "TIME", .help = "only reports up to this time"),
+	OPTION("format", format, .letter = 'F', .choices = CONFIG_NAMES("csv", "jsonl"), .fallback = "csv",
+	       .help = "csv or jsonl"),
+	OPTION("output", output, .letter = 'o', .placeholder = "FILE",
+	       .help = "write to FILE instead of standard output"),
 };
 
 static const struct config_spec spec = {

@@ -3,7 +3,6 @@
  * Rows of `wattribute export`. Called by client_export.c; knows no store.
  */
 #include "export/export_row.h"
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "document/csv.h"
 

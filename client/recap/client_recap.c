@@ -57,41 +57,28 @@ static int take_argument(void *target, const char *argument, struct reason *why)
 	return options->names[options->n_names++] ? 0 : -ENOMEM;
 }
 
-#define FIELD(member) CONFIG_FIELD(struct recap_options, member)
+#define OPTION(name, member, ...) CONFIG_OPTION(struct recap_options, name, member, __VA_ARGS__)
 
 static const struct config_row rows[] = {
-	CLIENT_ROW_SERVER(FIELD(server)),
-	CLIENT_ROW_TOKEN(FIELD(token)),
-	CLIENT_ROW_MACHINE(FIELD(machine), .help = "the sensor's name; default: this host's name"),
-	CLIENT_ROW_DATABASE(FIELD(database), .fallback = CLIENT_DATABASE_DEFAULT,
-			    .help = "database of the recaps"),
-	{.name = "limit",
-	 .letter = 'l',
-	 FIELD(limit),
-	 .fallback = "20",
-	 .min = 1,
-	 .max = 10000,
-	 .help = "maximum number of runs to show, newest first"},
-	{.name = "json", .letter = 'j', FIELD(json), .help = "print the documents as JSON"},
-	{.name = "names",
-	 FIELD(names_only),
-	 .flags = CONFIG_NO_ENV,
-	 .help = "print only the names of the runs, each once, for completion in shells"},
+	OPTION("server", server, CLIENT_ROW_SERVER),
+	OPTION("token", token, CLIENT_ROW_TOKEN),
+	OPTION("machine", machine, CLIENT_ROW_MACHINE,
+	       .help = "the sensor's name; default: this host's name"),
+	OPTION("database", database, CLIENT_ROW_DATABASE, .fallback = CLIENT_DATABASE_DEFAULT,
+	       .help = "database of the recaps"),
+	OPTION("limit", limit, .letter = 'l', .fallback = "20", .min = 1, .max = 10000,
+	       .help = "maximum number of runs to show, newest first"),
+	OPTION("json", json, .letter = 'j', .help = "print the documents as JSON"),
+	OPTION("names", names_only, .flags = CONFIG_NO_ENV,
+	       .help = "print only the names of the runs, each once, for completion in shells"),
 
 	{.type = CONFIG_TITLE, .help = "For recap compare:"},
-	{.name = "phase",
-	 FIELD(phase),
-	 .flags = CONFIG_NO_ENV,
-	 .fallback = "whole",
-	 .choices = CONFIG_NAMES("whole", "warmup", "execution"),
-	 .help = "part of the runs that is compared"},
-	{.name = "export",
-	 .letter = 'e',
-	 FIELD(export),
-	 .flags = CONFIG_NO_ENV,
-	 .placeholder = "FORMAT[:FILE]",
-	 .help = "write all runs as csv, json or markdown, instead of the table; default: to standard "
-		 "output"},
+	OPTION("phase", phase, .flags = CONFIG_NO_ENV, .fallback = "whole",
+	       .choices = CONFIG_NAMES("whole", "warmup", "execution"),
+	       .help = "part of the runs that is compared"),
+	OPTION("export", export, .letter = 'e', .flags = CONFIG_NO_ENV, .placeholder = "FORMAT[:FILE]",
+	       .help = "write all runs as csv, json or markdown, instead of the table; default: to standard "
+		       "output"),
 };
 
 static const struct config_spec spec = {

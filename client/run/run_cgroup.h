@@ -8,7 +8,6 @@
 #include "base/reason.h"
 
 #include <limits.h>
-#include <stddef.h>
 
 #define RUN_CGROUP_HIERARCHIES 4
 #define RUN_CGROUP_NAME_SIZE   64

@@ -7,7 +7,6 @@
 
 #include "base/reason.h"
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

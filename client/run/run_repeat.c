@@ -8,8 +8,6 @@
 #include "client.h"
 #include "base/unit.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,16 +5,13 @@
  */
 #include "client.h"
 #include "base/cleanup.h"
-#include "fetch.h"
 #include "top/top_session.h"
 #include "top/top_view.h"
 #include "base/reason.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 struct top_options {
@@ -28,39 +25,22 @@ struct top_options {
 	bool plain;
 };
 
-#define FIELD(member) CONFIG_FIELD(struct top_options, member)
+#define OPTION(name, member, ...) CONFIG_OPTION(struct top_options, name, member, __VA_ARGS__)
 
 static const struct config_row rows[] = {
-	CLIENT_ROW_SERVER(FIELD(server)),
-	CLIENT_ROW_TOKEN(FIELD(token)),
-	CLIENT_ROW_MACHINE(FIELD(machine), .help = "show only this sensor"),
-	{.name = "interval",
-	 .letter = 'i',
-	 FIELD(interval_ms),
-	 .fallback = "1s",
-	 .min = 100,
-	 .max = 3600000,
-	 .help = "time between refreshes"},
-	{.name = "count",
-	 .letter = 'n',
-	 FIELD(count),
-	 .fallback = "0",
-	 .max = 1e9,
-	 .help = "exit after this number of refreshes; 0: never"},
-	{.name = "sort",
-	 FIELD(sort),
-	 .fallback = "watts",
-	 .choices = top_sort_names,
-	 .help = "order of the targets"},
-	{.name = "group",
-	 FIELD(group),
-	 .fallback = "none",
-	 .choices = top_group_names,
-	 .help = "gather targets below sums"},
-	{.name = "filter",
-	 FIELD(filter),
-	 .help = "only targets with TEXT in their name, image, pod, namespace, runtime or id"},
-	{.name = "plain", .letter = 'p', FIELD(plain), .help = "print lines even on a terminal"},
+	OPTION("server", server, CLIENT_ROW_SERVER),
+	OPTION("token", token, CLIENT_ROW_TOKEN),
+	OPTION("machine", machine, CLIENT_ROW_MACHINE, .help = "show only this sensor"),
+	OPTION("interval", interval_ms, .letter = 'i', .fallback = "1s", .min = 100, .max = 3600000,
+	       .help = "time between refreshes"),
+	OPTION("count", count, .letter = 'n', .fallback = "0", .max = 1e9,
+	       .help = "exit after this number of refreshes; 0: never"),
+	OPTION("sort", sort, .fallback = "watts", .choices = top_sort_names, .help = "order of the targets"),
+	OPTION("group", group, .fallback = "none", .choices = top_group_names,
+	       .help = "gather targets below sums"),
+	OPTION("filter", filter,
+	       .help = "only targets with TEXT in their name, image, pod, namespace, runtime or id"),
+	OPTION("plain", plain, .letter = 'p', .help = "print lines even on a terminal"),
 };
 
 static const struct config_spec spec = {

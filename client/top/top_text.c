@@ -6,7 +6,6 @@
 #include "top/top_text.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 #include <wchar.h>
 

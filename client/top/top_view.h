@@ -9,7 +9,6 @@
 #include "top/top_table.h"
 
 #include <jansson.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

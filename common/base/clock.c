@@ -5,7 +5,6 @@
  */
 #include "base/clock.h"
 
-#include <stddef.h>
 #include <time.h>
 
 static const struct clock_source *replacement;

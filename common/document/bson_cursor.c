@@ -7,7 +7,6 @@
 
 #include "base/text.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include <bson/bson.h>

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #define HTTP_TARGET_MAX     8192
 #define HTTP_PARTS_MAX      16

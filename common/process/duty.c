@@ -5,7 +5,6 @@
  */
 #include "process/duty.h"
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "process/duty_private.h"
 #include "process/ipc.h"

@@ -8,7 +8,6 @@
 #include "base/reason.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 /* An unnamed temporary file for unpacked or converted data; or a negative errno. */
 int store_unpack_make_file(void);

@@ -77,6 +77,12 @@ typedef json_t *(*config_print_section)(const void *target, const struct config_
 			struct config_list: CONFIG_LIST),                                                    \
 			target, member)
 
+/* A row by its option and the field that it sets; what else it has is designated. */
+#define CONFIG_OPTION(target, name_, member, ...)                                                            \
+	{                                                                                                    \
+		.name = (name_), CONFIG_FIELD(target, member), __VA_ARGS__                                   \
+	}
+
 /* A list of names for a row. */
 #define CONFIG_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 

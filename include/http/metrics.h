@@ -6,7 +6,6 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 enum metrics_type { METRICS_GAUGE, METRICS_COUNTER };
 

@@ -4,15 +4,12 @@
 # the same letters: none is missing, none is too much.
 . "$(dirname "$0")/lint.inc"
 
-# "-n --name" or "--name", one a line, sorted, from the rows of a table and the rows that it has from client.h (CLIENT_ROW_…).
+# "-n --name" or "--name", one a line, sorted, from the rows of a table; a row may have its letter from client.h (CLIENT_ROW_…).
 options_of_table() { # FILE
-	{
-		cat "$1"
-		for macro in $(grep -o 'CLIENT_ROW_[A-Z_]*' "$1"); do
-			awk -v macro="#define $macro(" 'index($0, macro) == 1 { on = 1 } on { on = sub(/\\$/, ""); print }' client/client.h
-		done
-	} | tr '\n\t' '  ' | grep -o "{ *\.name = \"[a-z0-9-]*\",\( *\.letter = '.'\)\?" |
-		sed "s/.*\"\([a-z0-9-]*\)\", *\.letter = '\(.\)'/-\2 --\1/; s/.*\"\([a-z0-9-]*\)\",/--\1/" | sort
+	awk 'NR == FNR { if ($1 == "#define") macro = $2; if (match($0, /\.letter = .../)) letter[macro] = substr($0, RSTART, RLENGTH); next }
+		{ for (macro in letter) if (match($0, macro "[,)]")) sub(macro, letter[macro]); print }' client/client.h "$1" |
+		tr '\n\t' '  ' | grep -o -E "(\{ *\.name = |OPTION\( *)\"[a-z0-9-]+\",( *[a-z_]+(\[[A-Z_]+\])?,)?( *\.letter = '.')?" |
+		sed "s/[^\"]*\"\([a-z0-9-]*\)\".*\.letter = '\(.\)'/-\2 --\1/; s/[^\"]*\"\([a-z0-9-]*\)\".*/--\1/" | sort
 }
 # The same from `.It` lines on standard input; what every program has is left out.
 options_of_page() {

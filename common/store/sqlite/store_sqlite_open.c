@@ -6,7 +6,6 @@
 #include "store/sqlite/store_sqlite.h"
 #include "base/cleanup.h"
 #include "base/folder.h"
-#include "store/store_path.h"
 #include "store/store_unpack.h"
 
 #include "base/clock.h"
