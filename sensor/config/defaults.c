@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "event/event.h"
+#include "event/pmu.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "source/choose.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 
 #define DEFAULTS_NAMES_MAX 8
+#define DEFAULTS_CYCLES    1 /* the row of core cycles */
+#define DEFAULTS_KINDS_MAX 4
 
 static const char *const default_features[][DEFAULTS_NAMES_MAX] = {
 	{"CPU_CLK_THREAD_UNHALTED:REF_P", "CPU_CLK_UNHALTED:REF_TSC_P", "CPU_CLK_UNHALTED:REF_TSC",
@@ -50,15 +53,23 @@ static struct event_group_request *add_group(struct sensor_config *config, const
 	return group;
 }
 
-static bool can_encode(const struct sensor_config *config, const char *event)
+/* By this many PMUs at least. */
+static bool can_encode_by(const struct sensor_config *config, const char *event, unsigned n_pmus)
 {
 	struct event_encoding encoding = {0};
 	struct reason why;
+	bool enough;
 
 	if (event_encode(config->sysfs_root, event, &encoding, &why) < 0)
 		return false;
+	enough = encoding.n_boxes >= n_pmus;
 	event_encoding_done(&encoding);
-	return true;
+	return enough;
+}
+
+static bool can_encode(const struct sensor_config *config, const char *event)
+{
+	return can_encode_by(config, event, 1);
 }
 
 static int add_energy(struct sensor_config *config)
@@ -118,16 +129,41 @@ static int add_clocks(struct sensor_config *config)
 	return r;
 }
 
+/*
+ * On hybrid processors: an event for each kind of core, as a cycle of one costs another amount than that of
+ * another kind. False: one of them cannot be encoded, and nothing was added.
+ */
+static bool add_cycles_by_kind(struct sensor_config *config, struct event_group_request *group,
+			       int *ret_error)
+{
+	char names[DEFAULTS_KINDS_MAX][EVENT_PMU_NAME_SIZE + 16];
+	unsigned n = 0;
+
+	for (unsigned i = 0; pmu_hybrid_kinds[i] && n < DEFAULTS_KINDS_MAX; i++) {
+		(void)snprintf(names[n], sizeof(names[n]), "%s/cpu-cycles/", pmu_hybrid_kinds[i]);
+		n += can_encode(config, names[n]);
+	}
+	if (n < 2 || n < pmu_count_kinds(config->sysfs_root))
+		return false;
+	for (unsigned i = 0; i < n && *ret_error == 0; i++)
+		*ret_error = sensor_groups_add(group, names[i]);
+	return true;
+}
+
 static int add_activity(struct sensor_config *config)
 {
 	struct event_group_request *group = add_group(config, "core", true);
+	/* What only one kind of core counts would hide the work of the others. */
+	const unsigned n_kinds = config->sim ? 0 : pmu_count_kinds(config->sysfs_root);
 	int r = 0;
 
 	if (!group)
 		return -ENOMEM;
 	for (size_t f = 0; r == 0 && f < ARRAY_SIZE(default_features); f++) {
+		if (f == DEFAULTS_CYCLES && n_kinds > 0 && add_cycles_by_kind(config, group, &r))
+			continue;
 		for (size_t i = 0; default_features[f][i]; i++) {
-			if (!config->sim && !can_encode(config, default_features[f][i]))
+			if (!config->sim && !can_encode_by(config, default_features[f][i], n_kinds))
 				continue;
 			r = sensor_groups_add(group, default_features[f][i]);
 			break;

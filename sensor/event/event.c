@@ -307,16 +307,15 @@ static int encode_slashes(const char *sysfs_root, const char *name, struct event
  */
 static int add_hybrid(const char *sysfs_root, const struct event_attr *attr, struct event_encoding *encoding)
 {
-	static const char *const kinds[] = {"cpu_core", "cpu_atom"};
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++) {
+	for (size_t i = 0; pmu_hybrid_kinds[i] && r == 0; i++) {
 		struct event_attr extended = *attr;
 		struct pmu pmu = {0};
 
 		if (attr->type == PERF_TYPE_RAW && i > 0)
 			break;
-		if (pmu_read(sysfs_root, kinds[i], &pmu) < 0)
+		if (pmu_read(sysfs_root, pmu_hybrid_kinds[i], &pmu) < 0)
 			continue;
 		if (attr->type != PERF_TYPE_RAW)
 			extended.config |= (uint64_t)pmu.type << 32;
@@ -339,8 +338,7 @@ static int encode_pfm(const char *sysfs_root, const char *name, struct event_enc
 				attrs[i].type == PERF_TYPE_RAW;
 		struct pmu pmu = {0};
 
-		if (on_cores && pmu_read(sysfs_root, "cpu_core", &pmu) == 0) {
-			pmu_done(&pmu);
+		if (on_cores && pmu_count_kinds(sysfs_root) > 0) {
 			r = add_hybrid(sysfs_root, &attrs[i], encoding);
 			continue;
 		}

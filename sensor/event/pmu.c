@@ -75,6 +75,8 @@ static int parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpu
 	return 0;
 }
 
+const char *const pmu_hybrid_kinds[] = {"cpu_core", "cpu_atom", "cpu_lowpower", NULL};
+
 /* "cpumask": one CPU stands for each package or die. "cpus": the CPUs that have this PMU (hybrid processors).
  */
 static int read_cpus(const char *sysfs_root, struct pmu *pmu)
@@ -307,9 +309,22 @@ int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU
 	return found ? 0 : -ENOENT;
 }
 
+unsigned pmu_count_kinds(const char *sysfs_root)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; pmu_hybrid_kinds[i]; i++) {
+		struct pmu pmu = {0};
+
+		if (pmu_read(sysfs_root, pmu_hybrid_kinds[i], &pmu) == 0)
+			n++;
+		pmu_done(&pmu);
+	}
+	return n;
+}
+
 bool pmu_has_core(const char *sysfs_root)
 {
-	static const char *const plain[] = {"cpu", "cpu_core", "cpu_atom"};
 	char path[PATH_MAX];
 	bool found = false;
 	DIR *dir;
@@ -321,8 +336,9 @@ bool pmu_has_core(const char *sysfs_root)
 		return false;
 	for (const struct dirent *entry; !found && (entry = readdir(dir));) {
 		found = strncmp(entry->d_name, "armv", 4) == 0;
-		for (size_t i = 0; i < ARRAY_SIZE(plain); i++)
-			found |= strcmp(entry->d_name, plain[i]) == 0;
+		found |= strcmp(entry->d_name, "cpu") == 0;
+		for (unsigned i = 0; pmu_hybrid_kinds[i]; i++)
+			found |= strcmp(entry->d_name, pmu_hybrid_kinds[i]) == 0;
 	}
 	(void)closedir(dir);
 	return found;

@@ -7,6 +7,9 @@
 
 #include "event/event.h"
 
+/* The PMUs of a hybrid processor's kinds of cores, the fast ones first; NULL-ended. */
+extern const char *const pmu_hybrid_kinds[];
+
 struct pmu {
 	char name[EVENT_PMU_NAME_SIZE];
 	uint32_t type;
@@ -28,6 +31,8 @@ int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event,
 bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *event, char *ret, size_t size);
 /* Name of the PMU with this type; -ENOENT. */
 int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU_NAME_SIZE]);
+/* How many kinds of cores a hybrid processor has; 0: it is none. */
+unsigned pmu_count_kinds(const char *sysfs_root);
 /* Is there a PMU of the cores' own: "cpu", one of a hybrid processor's kinds, one of Arm's? */
 bool pmu_has_core(const char *sysfs_root);
 /* How many named events it has; 0 without the PMU. */

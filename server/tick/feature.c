@@ -15,17 +15,20 @@ struct feature_row {
 	struct feature feature;
 };
 
+/* The kernel's PMUs of a hybrid processor's cores that are not the fast ones. */
+static const char *const efficient_pmus[] = {"cpu_atom/", "cpu_lowpower/"};
+
 #define COUNT(which_, rank_)                                                                                 \
 	{                                                                                                    \
-		FEATURE_COUNT, (which_), (rank_)                                                             \
+		FEATURE_COUNT, (which_), (rank_), false                                                      \
 	}
 #define TIME(rank_)                                                                                          \
 	{                                                                                                    \
-		FEATURE_TIME, TICK_REF, (rank_)                                                              \
+		FEATURE_TIME, TICK_REF, (rank_), false                                                       \
 	}
 #define KIND(kind_)                                                                                          \
 	{                                                                                                    \
-		(kind_), TICK_REF, 0                                                                         \
+		(kind_), TICK_REF, 0, false                                                                  \
 	}
 
 /* More special names stand before their prefixes. */
@@ -122,17 +125,31 @@ static bool matches(const char *event, const char *name)
 	return !*name && (!*event || *event == ':' || *event == '/');
 }
 
+static bool is_efficient(const char *event)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(efficient_pmus); i++)
+		if (strncmp(event, efficient_pmus[i], strlen(efficient_pmus[i])) == 0)
+			return true;
+	return false;
+}
+
 struct feature feature_of_event(const char *event)
 {
 	const char *slash = strchr(event, '/');
+	const bool efficient = is_efficient(event);
 
 	if (slash && slash[1])
 		event = slash + 1;
 	for (const char *rest; (rest = strstr(event, "::")) != NULL;)
 		event = rest + 2;
 	for (size_t i = 0; i < ARRAY_SIZE(known_features); i++) {
-		if (matches(event, known_features[i].name))
-			return known_features[i].feature;
+		struct feature feature = known_features[i].feature;
+
+		if (!matches(event, known_features[i].name))
+			continue;
+		feature.efficient =
+			efficient && feature.kind == FEATURE_COUNT && feature.which == TICK_CYCLES;
+		return feature;
 	}
-	return (struct feature){FEATURE_NONE, TICK_REF, 0};
+	return (struct feature){FEATURE_NONE, TICK_REF, 0, false};
 }

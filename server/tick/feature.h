@@ -29,6 +29,7 @@ struct feature {
 	enum feature_kind kind;
 	enum tick_feature which; /* of FEATURE_COUNT and FEATURE_TIME */
 	unsigned rank;           /* where two events mean the same, the lower rank is taken */
+	bool efficient;          /* cycles of a hybrid processor's efficient cores: TICK_EFFICIENT, too */
 };
 
 /* Rank of an event that stands in for TICK_REF because the sensor reports no known event. */

@@ -22,6 +22,7 @@ enum tick_feature {
 	TICK_INSTRUCTIONS, /* retired */
 	TICK_MISSES,       /* last-level cache misses */
 	TICK_VECTOR,       /* packed floating-point instructions, retired */
+	TICK_EFFICIENT,    /* those of the core cycles that efficient cores of a hybrid processor ran */
 	TICK_FEATURES
 };
 

@@ -220,11 +220,21 @@ static bool is_count(struct feature feature)
 	return feature.kind == FEATURE_COUNT || feature.kind == FEATURE_TIME;
 }
 
+/* The same event as a count of its own, beside the cycles of all cores. */
+static struct feature as_efficient(struct feature feature)
+{
+	feature.which = TICK_EFFICIENT;
+	feature.efficient = false;
+	return feature;
+}
+
 /* Records in which group the targets count the feature. */
 static void note_group(struct tick_maker *maker, struct feature feature, unsigned group)
 {
 	const unsigned rank = rank_of(feature, group, -1);
 
+	if (feature.efficient)
+		note_group(maker, as_efficient(feature), group);
 	if (!is_count(feature) || rank >= maker->target_ranks[feature.which])
 		return;
 	maker->target_ranks[feature.which] = rank;
@@ -240,6 +250,8 @@ static void add_feature(struct tick_maker *maker, const struct report_value *val
 
 	if (!is_count(feature) || isnan(count))
 		return;
+	if (feature.efficient)
+		add_feature(maker, value, counts, as_efficient(feature), ranks, groups_wanted);
 	if (feature.kind == FEATURE_TIME)
 		count *= maker->cycles_per_ns;
 	rank = rank_of(feature, value->group, groups_wanted ? groups_wanted[feature.which] : -1);

@@ -11,7 +11,7 @@
 
 #define POOLED_SLOTS       64 /* own factors at a time */
 #define POOLED_MEMBERS     8  /* of a filter bank, at most */
-#define POOLED_RATIOS      4  /* cycles/ref, then instructions, misses, vector instructions / cycles */
+#define POOLED_RATIOS      5  /* cycles/ref, then instructions, misses, vectors, efficient cycles / cycles */
 #define POOLED_SYSTEM      0  /* the record of the row `system` */
 #define POOLED_SYSTEM_NAME "\001system"
 #define POOLED_BOOK        4096 /* containers remembered, more only while more are present */
@@ -22,6 +22,7 @@ enum pooled_common {
 	POOLED_B1,    /* cpu: per instruction beyond the usual; dram: per instruction */
 	POOLED_B2,    /* cpu: per miss; dram: per cycle */
 	POOLED_B3,    /* cpu: per vector instruction, beside B1 */
+	POOLED_B4,    /* cpu: per cycle of an efficient core, beside B0: below 0 */
 	POOLED_POWER, /* cpu: exponent of frequency */
 	POOLED_KAPPA, /* cpu: what a cycle saves beside a busy sibling */
 	POOLED_COMMON
@@ -269,6 +270,8 @@ double pooled_filter_mean(const struct pooled_filter *filter, unsigned state);
 /* pooled_start.c: the bank's assumptions and priors from the first measured tick. */
 void pooled_start_assume(struct pooled_filter *filter);
 void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const double *power_w);
+/* What a cycle of an efficient core saves, from the cost of a cycle. */
+void pooled_start_efficient(struct pooled_filter *filter);
 
 /* pooled_taught.c: a calibration as priors. 0, -ENOMEM, or -EINVAL with a reason. */
 int pooled_taught_take(struct pooled *pooled, const bson_t *document, struct reason *why);

@@ -100,8 +100,10 @@ static void take_cpu(const struct view *view, unsigned i, struct gradient *gradi
 	const double *x = view->member->x;
 	size_t at = (size_t)view->socket * input->n_rows + i;
 	double cycles = input->rates[TICK_CYCLES][at], vector = input->rates[TICK_VECTOR][at];
+	double efficient = input->rates[TICK_EFFICIENT][at];
 	double log_freq = filter->log_freq[view->socket] + input->lean[at], e = exp(view->power * log_freq);
-	double g = e * view->shared, core = x[POOLED_B0] * cycles + x[POOLED_B3] * vector, extra = 0;
+	double g = e * view->shared, extra = 0;
+	double core = x[POOLED_B0] * cycles + x[POOLED_B3] * vector + x[POOLED_B4] * efficient;
 
 	add_term(gradient, POOLED_B2, filter->moved[at] > 0 ? filter->moved[at] : 0);
 	if (!(cycles > 0))
@@ -118,6 +120,7 @@ static void take_cpu(const struct view *view, unsigned i, struct gradient *gradi
 	add_term(gradient, POOLED_B0, g * cycles);
 	add_term(gradient, POOLED_B1, g * extra);
 	add_term(gradient, POOLED_B3, g * vector);
+	add_term(gradient, POOLED_B4, g * efficient);
 	add_term(gradient, POOLED_POWER, g * core * log_freq);
 	add_term(gradient, POOLED_KAPPA, -e * core * input->pair[view->socket]);
 }

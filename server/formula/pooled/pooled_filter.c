@@ -173,7 +173,8 @@ static void estimate_costs(const struct pooled_input *input, struct pooled_filte
 			double instructions = input->rates[TICK_INSTRUCTIONS][at];
 			if (filter->scope == REPORT_SCOPE_CPU)
 				filter->cost[i] += b[0] * cycles + b[2] * misses +
-						   b[3] * input->rates[TICK_VECTOR][at] +
+						   b[POOLED_B3] * input->rates[TICK_VECTOR][at] +
+						   b[POOLED_B4] * input->rates[TICK_EFFICIENT][at] +
 						   b[1] * (instructions - input->usual_ipc * cycles);
 			else
 				filter->cost[i] += b[0] * misses + b[1] * instructions + b[2] * cycles;
@@ -226,6 +227,7 @@ static void drift(const struct pooled_input *input, struct pooled_filter *filter
 			add_variance(filter, member, POOLED_B1,
 				     0.5 * DRIFT_COST * cost / fmax(input->usual_ipc, 0.1));
 			add_variance(filter, member, POOLED_B3, 0.5 * DRIFT_COST * cost);
+			add_variance(filter, member, POOLED_B4, 0.5 * DRIFT_COST * cost);
 			add_variance(filter, member, POOLED_POWER, DRIFT_POWER);
 			add_variance(filter, member, POOLED_KAPPA, DRIFT_KAPPA);
 		}

@@ -28,7 +28,8 @@
 
 void pooled_input_init(struct pooled_input *input)
 {
-	*input = (struct pooled_input){.fleet = {1, 1, NAN, NAN}, .first_freq = NAN, .usual_ipc = USUAL_IPC};
+	*input = (struct pooled_input){
+		.fleet = {1, 1, NAN, NAN, NAN}, .first_freq = NAN, .usual_ipc = USUAL_IPC};
 }
 
 void pooled_input_done(struct pooled_input *input)
@@ -91,12 +92,16 @@ static void fill(struct pooled_record *record, const double *fleet, double v[TIC
 	now[1] = v[TICK_INSTRUCTIONS] / fmax(v[TICK_CYCLES], 1e-12);
 	now[2] = v[TICK_MISSES] / fmax(v[TICK_CYCLES], 1e-12);
 	now[3] = v[TICK_VECTOR] / fmax(v[TICK_CYCLES], 1e-12);
+	now[4] = v[TICK_EFFICIENT] / fmax(v[TICK_CYCLES], 1e-12);
 	if (!isfinite(v[TICK_INSTRUCTIONS]))
 		v[TICK_INSTRUCTIONS] = v[TICK_CYCLES] * known[1];
 	if (!isfinite(v[TICK_MISSES]))
 		v[TICK_MISSES] = isfinite(known[2]) ? v[TICK_CYCLES] * known[2] : 0;
 	if (!isfinite(v[TICK_VECTOR]))
 		v[TICK_VECTOR] = isfinite(known[3]) ? v[TICK_CYCLES] * known[3] : 0;
+	if (!isfinite(v[TICK_EFFICIENT]))
+		v[TICK_EFFICIENT] = isfinite(known[4]) ? v[TICK_CYCLES] * known[4] : 0;
+	v[TICK_EFFICIENT] = fmin(v[TICK_EFFICIENT], v[TICK_CYCLES]);
 	if (v[TICK_CYCLES] <= 1e-4)
 		return;
 	for (unsigned j = 0; j < POOLED_RATIOS; j++) {
@@ -164,6 +169,9 @@ static void fill_rest(struct pooled_input *input, size_t last, const bool *known
 	if (!known[TICK_VECTOR])
 		rates[TICK_VECTOR][last] =
 			isfinite(input->fleet[3]) ? rates[TICK_CYCLES][last] * input->fleet[3] : 0;
+	if (!known[TICK_EFFICIENT])
+		rates[TICK_EFFICIENT][last] =
+			isfinite(input->fleet[4]) ? rates[TICK_CYCLES][last] * input->fleet[4] : 0;
 }
 
 /* The machine less its targets, never below 0, as the last row. Returns the sums of all rows. */
@@ -195,7 +203,8 @@ static void learn_fleet(struct pooled_input *input, const double *total)
 	double now[POOLED_RATIOS] = {total[TICK_CYCLES] / fmax(total[TICK_REF], 1e-12),
 				     total[TICK_INSTRUCTIONS] / fmax(total[TICK_CYCLES], 1e-12),
 				     total[TICK_MISSES] / fmax(total[TICK_CYCLES], 1e-12),
-				     total[TICK_VECTOR] / fmax(total[TICK_CYCLES], 1e-12)};
+				     total[TICK_VECTOR] / fmax(total[TICK_CYCLES], 1e-12),
+				     total[TICK_EFFICIENT] / fmax(total[TICK_CYCLES], 1e-12)};
 
 	if (!(total[TICK_CYCLES] > 1e-3))
 		return;
@@ -351,7 +360,7 @@ static void order_sockets(const struct pooled *pooled, const struct tick *tick,
 						   .aperf = NAN,
 						   .mperf = NAN,
 						   .tsc = NAN,
-						   .counts = {NAN, NAN, NAN, NAN}};
+						   .counts = {NAN, NAN, NAN, NAN, NAN, NAN}};
 
 	for (unsigned k = 0; k < pooled->n_packages; k++) {
 		unsigned t = pooled->tick_socket[k];

@@ -107,10 +107,12 @@ static void regress_cpu(struct measure *m)
 	const double *remote = filter->moved + m->first, *raw = input->rates[TICK_MISSES] + m->first;
 	const double *misses = input->calm[TICK_MISSES] + m->first, *lean = input->lean + m->first;
 	const double *vector = input->calm[TICK_VECTOR] + m->first;
+	const double *efficient = input->calm[TICK_EFFICIENT] + m->first;
 	const double pair = input->pair[m->socket], log_freq = filter->log_freq[m->socket];
 	const double power = fmin(fmax(x[POOLED_POWER], -0.5), 3);
 	const double shared = 1 - fmin(fmax(x[POOLED_KAPPA], 0), 0.6) * pair;
-	const double b0 = x[POOLED_B0], b1 = x[POOLED_B1], b3 = x[POOLED_B3], usual_ipc = input->usual_ipc;
+	const double b0 = x[POOLED_B0], b1 = x[POOLED_B1], b3 = x[POOLED_B3], b4 = x[POOLED_B4];
+	const double usual_ipc = input->usual_ipc;
 	const bool has_instructions = input->has_instructions;
 	struct sums sums = {.dynamic = 0};
 
@@ -124,7 +126,7 @@ static void regress_cpu(struct measure *m)
 		e = exp(power * lf);
 		g = e * shared;
 		extra = has_instructions ? instructions[i] - usual_ipc * cycles[i] : 0;
-		core = b0 * cycles[i] + b1 * extra + b3 * vector[i];
+		core = b0 * cycles[i] + b1 * extra + b3 * vector[i] + b4 * efficient[i];
 		if (slot >= 0) {
 			unsigned j = filter->n_fixed + (unsigned)slot * m->member->width;
 			core += x[j] * cycles[i];
@@ -134,6 +136,7 @@ static void regress_cpu(struct measure *m)
 		sums.h[POOLED_B0] += g * cycles[i];
 		sums.h[POOLED_B1] += g * extra;
 		sums.h[POOLED_B3] += g * vector[i];
+		sums.h[POOLED_B4] += g * efficient[i];
 		sums.h[POOLED_POWER] += watts * lf;
 		sums.h[POOLED_KAPPA] -= e * core * pair;
 		sums.dynamic += watts;

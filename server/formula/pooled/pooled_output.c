@@ -53,7 +53,8 @@ static double watts_cpu(const struct pooled_filter *filter, const struct pooled_
 	double cycles = input->rates[TICK_CYCLES][at], watts;
 	int slot = filter->slot[i];
 
-	watts = x[POOLED_B0] * cycles + x[POOLED_B3] * input->rates[TICK_VECTOR][at];
+	watts = x[POOLED_B0] * cycles + x[POOLED_B3] * input->rates[TICK_VECTOR][at] +
+		x[POOLED_B4] * input->rates[TICK_EFFICIENT][at];
 	if (input->has_instructions)
 		watts += x[POOLED_B1] * (input->rates[TICK_INSTRUCTIONS][at] - input->usual_ipc * cycles);
 	if (slot >= 0)

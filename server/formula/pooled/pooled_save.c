@@ -16,12 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 7
-#define STATE_OLDEST  4 /* lacks the largest power and load; 5 how errors last; 6 the line and the cores */
-#define STATE_MOST    (8u << 20) /* bytes */
-#define LINE_MOST     1e30
-#define COST_MOST     1e6 /* nJ per cycle */
-#define SUM_MOST_W    1e9
+#define STATE_VERSION 8
+/* 4 lacks the largest power and load; 5 how errors last; 6 the line and the cores; 7 efficient cores. */
+#define STATE_OLDEST 4
+#define STATE_MOST   (8u << 20) /* bytes */
+#define LINE_MOST    1e30
+#define COST_MOST    1e6 /* nJ per cycle */
+#define SUM_MOST_W   1e9
 
 /* Moves through the numbers; `reading` says in which direction. */
 struct cursor {
@@ -52,6 +53,12 @@ static void numbers(struct cursor *c, double *values, size_t count)
 {
 	for (size_t i = 0; i < count && !c->failed; i++)
 		number(c, &values[i]);
+}
+
+/* Ratios, or what goes with them; older states know nothing of efficient cores, whose ratio is the last. */
+static void ratios(struct cursor *c, double values[POOLED_RATIOS])
+{
+	numbers(c, values, c->version > 7 ? POOLED_RATIOS : POOLED_RATIOS - 1);
 }
 
 /* Whole numbers up to 2^53, refused when out of range. */
@@ -94,7 +101,7 @@ static void walk_input(struct cursor *c, struct pooled_input *input)
 	flag(c, &input->has_instructions);
 	flag(c, &input->has_misses);
 	flag(c, &input->has_vector);
-	numbers(c, input->fleet, POOLED_RATIOS);
+	ratios(c, input->fleet);
 	number(c, &input->n_cores);
 	number(c, &input->usual_ipc);
 	number(c, &input->usual_n);
@@ -133,7 +140,7 @@ static void walk_record(struct cursor *c, struct pooled *pooled, struct pooled_r
 {
 	uint64_t image = record->image;
 
-	numbers(c, record->ratio, POOLED_RATIOS);
+	ratios(c, record->ratio);
 	number(c, &record->remote);
 	number(c, &record->vary.n);
 	number(c, &record->vary.mean);
@@ -175,8 +182,8 @@ static void walk_calm(struct cursor *c, struct pooled_calm *calm)
 	number(c, &calm->n);
 	if (!(calm->n > 0))
 		return;
-	numbers(c, calm->mean, POOLED_RATIOS);
-	numbers(c, calm->variance, POOLED_RATIOS);
+	ratios(c, calm->mean);
+	ratios(c, calm->variance);
 }
 
 static void walk_book(struct cursor *c, struct pooled *pooled)
@@ -202,27 +209,37 @@ static void walk_book(struct cursor *c, struct pooled *pooled)
 	}
 }
 
+/* Where state i of the document is; older ones lack the cost of efficient cores, which keeps its prior. */
+static unsigned place_of(const struct cursor *c, unsigned i)
+{
+	return c->version < 8 && i >= POOLED_B4 ? i + 1 : i;
+}
+
 /* Means and the lower triangles of covariances, as far as they are in use. */
 static void walk_member(struct cursor *c, struct pooled_filter *filter, struct pooled_member *member)
 {
 	uint64_t n_used = member->n_used;
+	unsigned n;
 
 	number(c, &member->log_weight);
 	numbers(c, member->noise, 2);
 	number(c, &member->error_w);
 	whole(c, &n_used, filter->n_fixed + POOLED_SLOTS * filter->slot_width + 3);
-	if (c->reading && pooled_filter_fit(filter, (unsigned)n_used) < 0)
+	n = (unsigned)n_used / 4 * 4;
+	member->n_used = c->version < 8 ? n + 4 : n;
+	if (c->reading && pooled_filter_fit(filter, member->n_used) < 0)
 		c->failed = true;
-	member->n_used = (unsigned)n_used / 4 * 4;
-	if (c->failed)
-		return;
-	for (unsigned i = 0; i < member->n_used; i++) {
-		double *row = member->p + (size_t)i * filter->size;
-		number(c, &member->x[i]);
-		numbers(c, row, i + 1);
-		for (unsigned j = 0; j < i && c->reading; j++)
-			member->p[(size_t)j * filter->size + i] = row[j];
+	for (unsigned i = 0; i < n && !c->failed; i++) {
+		const unsigned at = place_of(c, i);
+		double *row = member->p + (size_t)at * filter->size;
+		number(c, &member->x[at]);
+		for (unsigned j = 0; j <= i; j++)
+			number(c, &row[place_of(c, j)]);
+		for (unsigned j = 0; j < at && c->reading; j++)
+			member->p[(size_t)j * filter->size + at] = row[j];
 	}
+	if (c->version < 8)
+		pooled_start_efficient(filter);
 }
 
 static void walk_trend(struct cursor *c, struct pooled_filter *filter)

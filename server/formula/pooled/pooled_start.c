@@ -13,6 +13,9 @@
 #define COST_REST    1.2  /* at most, where a machine at rest says nothing of it: 0.5 to 3 were measured */
 #define COST_WORK    2.5  /* at most, where it is at work */
 #define DYNAMIC_PART 0.55 /* of the power of a machine at work */
+/* What a cycle of an efficient core saves against one of a fast core at the same clock. */
+#define EFFICIENT_SAVES    0.5
+#define EFFICIENT_SAVES_SD 0.25
 /* A socket at rest, relative to its power: what is there for good, and what comes with the first busy core.
  */
 #define REST_STATIC    0.75
@@ -88,6 +91,17 @@ static void set(struct pooled_filter *filter, unsigned state, double mean, doubl
 	}
 }
 
+void pooled_start_efficient(struct pooled_filter *filter)
+{
+	for (unsigned m = 0; m < filter->n_members && filter->scope == REPORT_SCOPE_CPU; m++) {
+		struct pooled_member *member = &filter->members[m];
+		const double b0 = member->x[POOLED_B0], sd = EFFICIENT_SAVES_SD * b0;
+
+		member->x[POOLED_B4] = -EFFICIENT_SAVES * b0;
+		member->p[(size_t)POOLED_B4 * filter->size + POOLED_B4] = sd * sd;
+	}
+}
+
 static double blend(double rest, double at_rest, double at_work)
 {
 	return rest * at_rest + (1 - rest) * at_work;
@@ -105,6 +119,7 @@ static void start_common_cpu(struct pooled_filter *filter, double power, double 
 	set(filter, POOLED_B1, 0.4 * b0 / ipc, 0.25 * b0 / ipc);
 	set(filter, POOLED_B2, 10, 10);
 	set(filter, POOLED_B3, 0.43 * b0, 0.3 * b0);
+	pooled_start_efficient(filter);
 	set(filter, POOLED_POWER, 0.8, 0.18);
 	set(filter, POOLED_KAPPA, 0.38, 0.12);
 }

@@ -60,7 +60,7 @@ static bool is_taught(const struct pooled_filter *filter, unsigned state)
 {
 	if (filter->scope == REPORT_SCOPE_DRAM)
 		return state != POOLED_B1 && state != POOLED_B2;
-	return state == POOLED_B0 || state > POOLED_B3;
+	return state == POOLED_B0 || state > POOLED_B4;
 }
 
 static void start_member(struct pooled_filter *filter, struct pooled_member *member,

@@ -248,7 +248,6 @@ static void test_pfm(void **state)
 	in_child(NULL, check_software);
 }
 
-/* A generic event on a hybrid CPU: each kind of core counts its own. */
 /* libpfm looks for uncore boxes in the machine's own /sys: a private one is mounted over it where that is
  * allowed. */
 static void check_uncore(void)
@@ -292,6 +291,7 @@ static void make_hybrid(const struct fake_tree *tree)
 	fake_write(tree, "bus/event_source/devices/cpu_atom/cpus", "8-11");
 }
 
+/* A generic event on a hybrid CPU: each kind of core counts its own. */
 static void check_hybrid_generic(void)
 {
 	struct fake_tree tree = fake_new();
@@ -305,6 +305,14 @@ static void check_hybrid_generic(void)
 	assert_int_equal(encoding.boxes[0].n_cpus, 8);
 	assert_int_equal(encoding.boxes[1].n_cpus, 4);
 	assert_false(encoding.boxes[1].shared);
+	event_encoding_done(&encoding);
+	/* A third kind, as Arrow Lake-H has it. */
+	fake_pmu(&tree, "cpu_lowpower", 11, NULL);
+	fake_write(&tree, "bus/event_source/devices/cpu_lowpower/cpus", "12-13");
+	encoding = encode(&tree, "PERF_COUNT_HW_INSTRUCTIONS");
+	assert_int_equal(encoding.n_boxes, 3);
+	assert_true(encoding.boxes[2].attr.config == (UINT64_C(11) << 32 | 1));
+	assert_int_equal(encoding.boxes[2].n_cpus, 2);
 	event_encoding_done(&encoding);
 	fake_free(&tree);
 }

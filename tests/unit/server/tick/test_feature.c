@@ -54,6 +54,18 @@ static void known_names(void **state)
 	assert_count("FP_ARITH_INST_RETIRED:256B_PACKED_DOUBLE:u", TICK_VECTOR);
 }
 
+/* Cycles of a hybrid processor's efficient cores are counted among all cycles, and apart. */
+static void efficient_cores(void **state)
+{
+	(void)state;
+	assert_count("cpu_atom/cpu-cycles/", TICK_CYCLES);
+	assert_true(feature_of_event("cpu_atom/cpu-cycles/").efficient);
+	assert_true(feature_of_event("cpu_lowpower/cycles/u").efficient);
+	assert_false(feature_of_event("cpu_core/cpu-cycles/").efficient);
+	assert_false(feature_of_event("cpu_atom/instructions/").efficient);
+	assert_false(feature_of_event("cpu-cycles").efficient);
+}
+
 static void other_kinds(void **state)
 {
 	(void)state;
@@ -79,6 +91,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_names),
+		cmocka_unit_test(efficient_cores),
 		cmocka_unit_test(other_kinds),
 	};
 

@@ -361,6 +361,35 @@ static void events_in_several_groups(void **state)
 	}
 }
 
+/* An event for each kind of a hybrid processor's cores: their sum, and the efficient ones' apart, in one
+ * group of two that have it. */
+static void kinds_of_cores(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *all =
+		"{\"core\":{\"0\":{\"0\":{\"cpu_core/cpu-cycles/\":100.0,\"cpu_atom/cpu-cycles/\":60.0,"
+		"\"cpu_lowpower/cpu-cycles/\":3.0}}}}";
+	const char *web =
+		"{\"core\":{\"0\":{\"0\":{\"cpu_core/cpu-cycles/\":70.0,\"cpu_atom/cpu-cycles/\":20.0}}},"
+		"\"more\":{\"0\":{\"0\":{\"cpu_atom/cpu-cycles/\":21.0}}}}";
+	const struct tick *tick;
+
+	feed(fixture, 1000, "web", web, NULL);
+	feed(fixture, 1000, "all", all, NULL);
+	tick = make(fixture);
+	assert_near(tick->targets[0].counts[TICK_CYCLES], 90, 0);
+	assert_near(tick->targets[0].counts[TICK_EFFICIENT], 20, 0);
+	assert_near(tick->sockets[0].counts[TICK_CYCLES], 163, 0);
+	assert_near(tick->sockets[0].counts[TICK_EFFICIENT], 63, 0);
+	/* A generic name is all of them already. */
+	feed(fixture, 2000, "web",
+	     "{\"core\":{\"0\":{\"0\":{\"PERF_COUNT_HW_CPU_CYCLES\":90.0,\"cpu_atom/cpu-cycles/\":20.0}}}}",
+	     NULL);
+	tick = make(fixture);
+	assert_near(tick->targets[0].counts[TICK_CYCLES], 90, 0);
+	assert_near(tick->targets[0].counts[TICK_EFFICIENT], 20, 0);
+}
+
 /* A socket that a tick does not name keeps its number: formulas keep their models by it. */
 static void sockets_keep_their_numbers(void **state)
 {
@@ -410,6 +439,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unknown_events_still_share, setup, teardown),
 		cmocka_unit_test_setup_teardown(interval_from_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(keys_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(kinds_of_cores, setup, teardown),
 		cmocka_unit_test_setup_teardown(sockets_keep_their_numbers, setup, teardown),
 		cmocka_unit_test_setup_teardown(events_in_several_groups, setup, teardown),
 		cmocka_unit_test_setup_teardown(forgotten_names_are_described, setup, teardown),
