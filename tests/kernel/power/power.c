@@ -172,9 +172,15 @@ static ssize_t cpumask_show(struct device *dev, struct device_attribute *attr, c
 }
 static DEVICE_ATTR_RO(cpumask);
 PMU_FORMAT_ATTR(event, "config:0-7");
-PMU_EVENT_ATTR_STRING(energy - pkg, power_pkg, "event=0x02");
-PMU_EVENT_ATTR_STRING(energy - pkg.unit, power_pkg_unit, "Joules");
-PMU_EVENT_ATTR_STRING(energy - pkg.scale, power_pkg_scale, "2.3283064365386962890625e-10");
+/* As PMU_EVENT_ATTR_STRING, which makes the name of its tokens: a formatter would put spaces into it. */
+#define POWER_ATTR(variable, name_, value)                                                                   \
+	static struct perf_pmu_events_attr variable = {                                                      \
+		.attr = {.attr = {.name = (name_), .mode = 0444}, .show = perf_event_sysfs_show},            \
+		.event_str = (value),                                                                        \
+	}
+POWER_ATTR(power_pkg, "energy-pkg", "event=0x02");
+POWER_ATTR(power_pkg_unit, "energy-pkg.unit", "Joules");
+POWER_ATTR(power_pkg_scale, "energy-pkg.scale", "2.3283064365386962890625e-10");
 
 static struct attribute *mask_attrs[] = {&dev_attr_cpumask.attr, NULL};
 static struct attribute *format_attrs[] = {&format_attr_event.attr, NULL};
