@@ -22,6 +22,7 @@ enum store_result store_fail(struct store *store, enum store_result result, cons
 	va_start(arguments, format);
 	(void)vsnprintf(store->error, sizeof(store->error), format, arguments);
 	va_end(arguments);
+	store->denied = false;
 	return result;
 }
 
@@ -198,6 +199,11 @@ void store_roll_back(struct store *store)
 const char *store_error(const struct store *store)
 {
 	return store->error;
+}
+
+bool store_is_denied(const struct store *store)
+{
+	return store->denied;
 }
 
 const struct store_statistics *store_get_statistics(const struct store *store)

@@ -48,6 +48,7 @@ struct store {
 	void *private;
 	struct store_statistics statistics;
 	const struct store_claim *fence; /* NULL: none */
+	bool denied;                     /* the last failure: store_is_denied() */
 	char error[512];
 };
 

@@ -185,4 +185,6 @@ enum store_result store_list(struct store *store, const char *prefix,
  * repaired).
  */
 const char *store_error(const struct store *store);
+/* The last RETRY was for want of rights: nothing changes until somebody changes the user's. */
+bool store_is_denied(const struct store *store);
 const struct store_statistics *store_get_statistics(const struct store *store);

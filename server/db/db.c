@@ -122,7 +122,8 @@ static enum store_result keep_trying(struct db *db, const struct db_request *req
 		uint64_t away_ms = (clock_monotonic_ns() - started_ns) / CLOCK_NS_PER_MS;
 
 		tell_trouble(db, true);
-		if (db->options->give_up_ms && away_ms > db->options->give_up_ms)
+		if (db->options->give_up_ms &&
+		    (away_ms > db->options->give_up_ms || store_is_denied(db->store)))
 			break;
 		if (!wait_before_retry(db, backoff_ms))
 			break;

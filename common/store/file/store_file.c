@@ -41,6 +41,14 @@ static bool is_pipe(const char *path)
 	return stat(path, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
 }
 
+/* Standard output, or a device: it has no end to continue after, and reading one may never end. */
+static bool is_stream(const char *path)
+{
+	struct stat status;
+
+	return strcmp(path, "-") == 0 || (stat(path, &status) == 0 && S_ISCHR(status.st_mode));
+}
+
 static bool is_standard_input(const char *location)
 {
 	return strcmp(location, "-") == 0 || strcmp(location, "/dev/stdin") == 0 ||
@@ -87,6 +95,7 @@ int store_file_open(struct store *store, const char *location, const struct stor
 	file->directory = location[length - 1] == '/' || store_path_is_directory(location);
 	if (file->directory && length > 1 && location[length - 1] == '/')
 		file->location[length - 1] = '\0';
+	file->stream = options->flags & STORE_WRITE && is_stream(location);
 	if (options->flags & STORE_WRITE)
 		r = strcmp(location, "-") == 0 ? 0 : is_pipe(location) ? -ESPIPE : check_writable(file);
 	else
@@ -190,6 +199,8 @@ static int open_file(struct store *store, const char *path, off_t *ret_end)
 		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path, strerror(-fd));
 		return fd;
 	}
+	if (file->stream)
+		return fd;
 	r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
 	if (r < 0)
 		(void)store_fail(store, STORE_RETRY, "'%s' is being written by another process", path);

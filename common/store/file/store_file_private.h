@@ -30,6 +30,7 @@ struct store_file {
 	const struct store_file_codec *codec;
 	char *location;
 	bool directory;
+	bool stream; /* standard output or a device: nothing is read, found or replaced there */
 	unsigned flags;
 	struct store_file_output *outputs;
 	unsigned n_outputs;

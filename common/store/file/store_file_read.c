@@ -252,7 +252,7 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 	};
 	uint64_t torn;
 	char path[PATH_MAX];
-	int fd = open_to_read(store, query->collection, path);
+	int fd = store_file_of(store)->stream ? -ENOENT : open_to_read(store, query->collection, path);
 	int r;
 
 	if (fd < 0) {
@@ -316,7 +316,7 @@ enum store_result store_file_get(struct store *store, const char *collection, co
 	uint64_t offset = 0;
 	uint64_t torn;
 	char path[PATH_MAX];
-	int fd = open_to_read(store, collection, path);
+	int fd = store_file_of(store)->stream ? -ENOENT : open_to_read(store, collection, path);
 	int r;
 
 	if (fd < 0)
@@ -380,9 +380,11 @@ enum store_result store_file_put(struct store *store, const char *collection, co
 	struct batch merged = {0};
 	enum store_result result;
 
-	/* Standard output has no place for documents that are replaced. */
-	if (strcmp(store_file_of(store)->location, "-") == 0)
-		return STORE_OK;
+	/* A stream has no place for documents that are replaced; a recap is written once. */
+	if (store_file_of(store)->stream)
+		return collection_machine(COLLECTION_RECAPS, collection)
+			       ? store_file_append(store, collection, batch)
+			       : STORE_OK;
 	result = store_file_get(store, collection, NULL, &old);
 	if (result == STORE_OK && merge(&old, batch, &merged) < 0)
 		result = store_fail(store, STORE_RETRY, "out of memory replacing documents");
@@ -430,7 +432,7 @@ bool store_file_path(const struct store_file *file, const char *collection, char
 		return false;
 	if (file->directory)
 		length = snprintf(ret_path, PATH_MAX, "%s/%s%s", file->location, collection, suffix);
-	else if (goes_beside(collection) && strcmp(file->location, "-") != 0)
+	else if (goes_beside(collection) && !file->stream)
 		length = snprintf(ret_path, PATH_MAX, "%.*s.%s%s", (int)stem_length(file), file->location,
 				  collection, suffix);
 	else

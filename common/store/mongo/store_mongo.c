@@ -185,17 +185,21 @@ enum store_result store_mongo_fail(struct store *store, enum store_result result
 				   const bson_error_t *error)
 {
 	const struct mongo_store *own = store_mongo_of(store);
+	const bool is_unknown =
+		error->domain == MONGOC_ERROR_CLIENT && error->code == MONGOC_ERROR_CLIENT_AUTHENTICATE;
 	const char *hint = "";
 
-	if (error->domain == MONGOC_ERROR_CLIENT && error->code == MONGOC_ERROR_CLIENT_AUTHENTICATE)
+	if (is_unknown)
 		hint = "; check user, password and authSource in the URI";
 	else if (error->domain == MONGOC_ERROR_SERVER_SELECTION || error->domain == MONGOC_ERROR_STREAM)
 		hint = "; is it running, and reachable from here?";
 	else if (is_unauthorized(error))
 		hint = "; the user needs this program's role of docs/many-machines.md on this database, or "
 		       "readWrite";
-	return store_fail(store, result, "cannot %s MongoDB at %s, database '%s': %.250s%s", doing,
-			  own->where, own->database, error->message, hint);
+	(void)store_fail(store, result, "cannot %s MongoDB at %s, database '%s': %.250s%s", doing, own->where,
+			 own->database, error->message, hint);
+	store->denied = is_unknown || is_unauthorized(error);
+	return result;
 }
 
 static bool run_command(struct store *store, bson_t *command, bson_error_t *error)
