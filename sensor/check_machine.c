@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "priv/priv_client.h"
 #include "base/text.h"
+#include "base/text_fold.h"
 #include "collect/machine_facts.h"
 #include "machine/topology.h"
 #include "base/reason.h"
@@ -32,6 +33,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+
+#define CHECK_INDENT 11 /* of the second line of an entry */
 
 struct check {
 	struct sensor_config *config;
@@ -490,6 +493,22 @@ static int prepare(struct check *check)
 	return defaults_apply(config);
 }
 
+/* The text, folded to the width of a terminal. */
+static int print_text(const json_t *object)
+{
+	cleanup_(cleanup_free) char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return -errno;
+	check_text_print(out, object);
+	if (fclose(out) != 0)
+		return -errno;
+	text_fold_print(stdout, text, CHECK_INDENT);
+	return 0;
+}
+
 int check_machine_main(struct sensor_config *config)
 {
 	struct check check = {.config = config, .object = json_object()};
@@ -525,7 +544,7 @@ int check_machine_main(struct sensor_config *config)
 		json_dumpf(check.object, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 		printf("\n");
 	} else {
-		check_text_print(stdout, check.object);
+		(void)print_text(check.object);
 	}
 	json_decref(check.object);
 	priv_client_free(check.context.priv);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server.h"
+#include "base/text.h"
 #include "base/unit.h"
 
 #include <inttypes.h>
@@ -16,13 +17,13 @@
 static void log_machine(const struct machine *machine, int64_t now_ms)
 {
 	const struct formula_state state = machine_describe(machine, REPORT_SCOPE_CPU, 0);
-	char error[48] = "unknown", lag[48] = "no tick yet";
+	char error[48] = "unknown", lag[48] = "no tick yet", age[32];
 
 	if (isfinite(state.error_w))
 		(void)snprintf(error, sizeof(error), "%.2f W", state.error_w);
 	if (machine->time_ms != INT64_MIN)
-		(void)snprintf(lag, sizeof(lag), "last tick %.1f s ago",
-			       UNIT_S_OF_MS(now_ms - machine->time_ms));
+		(void)snprintf(lag, sizeof(lag), "last tick %s ago",
+			       text_duration(UNIT_S_OF_MS(now_ms - machine->time_ms), age, sizeof(age)));
 	log_info("state", 0,
 		 "%s: %" PRIu64 " reports, %" PRIu64 " ticks, %s; %s%s%s, %" PRIu64
 		 " samples, error %s; lost: %" PRIu64 " "

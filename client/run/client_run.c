@@ -88,7 +88,8 @@ static const struct config_row rows[] = {
 	OPTION("verbose", verbose, CLIENT_ROW_VERBOSE),
 
 	{.type = CONFIG_TITLE, .help = "Several runs:"},
-	OPTION("repeat", repeat, .letter = 'r', .flags = CONFIG_NO_ENV, .placeholder = "N", .max = 100000,
+	OPTION("repeat", repeat, .letter = 'r', .flags = CONFIG_NO_ENV, .placeholder = "N", .min = 1,
+	       .max = 100000,
 	       .help = "run the command N times; print mean, spread and interval. Default: 1, or 10 with "
 		       "--compare"),
 	OPTION("warmup", warmup, .letter = 'w', .flags = CONFIG_NO_ENV, .placeholder = "N", .max = 100000,

@@ -130,8 +130,9 @@ static int add_sensor_head(struct top_view *view, const json_t *sensor)
 	int r;
 
 	if (is_silent(sensor))
-		return add_line(view, TOP_HEADING, "%s   no tick for %.0f s; is its sensor running?",
-				json_text_at(sensor, "sensor"), json_number_at(sensor, "age"));
+		return add_line(view, TOP_HEADING, "%s   no tick for %s; is its sensor running?",
+				json_text_at(sensor, "sensor"),
+				text_duration(json_number_at(sensor, "age"), words, sizeof(words)));
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		if (!isnan(json_number_at(measured, others[i])))
 			length += (size_t)snprintf(
@@ -241,7 +242,7 @@ static int add_overview_line(struct top_view *view, const json_t *sensor, const 
 			     const struct top_history *history, int64_t time_ms, bool is_selected)
 {
 	double minute[TOP_HISTORY_CELLS];
-	char name[NAME_SIZE], watts[32], dynamic[32], idle[32], line[TOP_HISTORY_CELLS * 4];
+	char name[NAME_SIZE], watts[32], dynamic[32], idle[32], line[TOP_HISTORY_CELLS * 4], words[32];
 	enum top_style style = is_selected ? TOP_SELECTED : TOP_PLAIN;
 	const char *machine = json_text_at(sensor, "sensor");
 	double total = measured_watts(sensor);
@@ -251,7 +252,8 @@ static int add_overview_line(struct top_view *view, const json_t *sensor, const 
 
 	(void)top_text_fit(machine, NAME_WIDTH_MIN + 8, name, sizeof(name));
 	if (is_silent(sensor))
-		return add_line(view, style, "%s no tick for %.0f s", name, json_number_at(sensor, "age"));
+		return add_line(view, style, "%s no tick for %s", name,
+				text_duration(json_number_at(sensor, "age"), words, sizeof(words)));
 	all.filter = NULL;
 	all.group = TOP_UNGROUPED;
 	r = top_table_fill(&table, sensor, &all);

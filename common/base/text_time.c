@@ -90,3 +90,16 @@ int64_t text_time_of_number(double number)
 		}
 	return number > -1e15 && number < 1e15 ? llround(number) : INT64_MAX;
 }
+
+const char *text_duration(double seconds, char *ret, size_t size)
+{
+	if (seconds < 90)
+		(void)snprintf(ret, size, "%.0f seconds", seconds);
+	else if (seconds < 5400)
+		(void)snprintf(ret, size, "%.0f minutes", seconds / 60);
+	else if (seconds < 2.5 * 86400)
+		(void)snprintf(ret, size, "%.0f hours", seconds / 3600);
+	else
+		(void)snprintf(ret, size, "%.0f days", seconds / 86400);
+	return ret;
+}

@@ -6,6 +6,7 @@
 #include "store/store_bounds.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <stdio.h>
 
@@ -41,19 +42,6 @@ static const char *bytes_text(double bytes, char *ret, size_t size)
 	return ret;
 }
 
-static const char *time_text(double seconds, char *ret, size_t size)
-{
-	if (seconds < 90)
-		(void)snprintf(ret, size, "%.0f seconds", seconds);
-	else if (seconds < 5400)
-		(void)snprintf(ret, size, "%.0f minutes", seconds / 60);
-	else if (seconds < 2.5 * 86400)
-		(void)snprintf(ret, size, "%.0f hours", seconds / 3600);
-	else
-		(void)snprintf(ret, size, "%.0f days", seconds / 86400);
-	return ret;
-}
-
 double store_bounds_rate(const struct store_usage *usage)
 {
 	double span_ms = (double)(usage->newest_ms - usage->oldest_ms);
@@ -67,7 +55,7 @@ static const char *limits_text(const struct store_bounds *bounds, char *ret, siz
 	char age[40] = "", bytes[40] = "";
 
 	if (bounds->retention_s)
-		(void)time_text((double)bounds->retention_s, age, sizeof(age));
+		(void)text_duration((double)bounds->retention_s, age, sizeof(age));
 	if (bounds->max_bytes)
 		(void)bytes_text((double)bounds->max_bytes, bytes, sizeof(bytes));
 	if (!age[0] && !bytes[0])
@@ -91,7 +79,7 @@ const char *store_bounds_text(const struct store_bounds *bounds, const char *nam
 		if (bounds->retention_s && fits_s > (double)bounds->retention_s)
 			fits_s = (double)bounds->retention_s;
 		(void)snprintf(outlook, sizeof(outlook), ", so that about %s are kept",
-			       time_text(fits_s, fits, sizeof(fits)));
+			       text_duration(fits_s, fits, sizeof(fits)));
 	} else if (rate > 0 && bounds->retention_s) {
 		(void)snprintf(outlook, sizeof(outlook), ", up to about %s",
 			       bytes_text(rate * (double)bounds->retention_s / 86400, fits, sizeof(fits)));

@@ -25,6 +25,9 @@ int text_parse_duration_ms(const char *text, uint64_t bare_ms, uint64_t *ret_ms)
 int text_parse_size(const char *text, uint64_t *ret_bytes);
 int text_parse_bool(const char *text, bool *ret_value);
 
+/* "45 seconds", "26 minutes", "36 hours", "3 days". Returns ret. */
+const char *text_duration(double seconds, char *ret, size_t size);
+
 #define TEXT_TIME_MS_MAX INT64_C(253402300799999) /* the last of the year 9999 */
 #define TEXT_TIME_SIZE   sizeof("2023-11-14T22:13:20.123")
 /* "2023-11-14T22:13:20.123", UTC, without a zone suffix; false and "" before 1970 or beyond 9999. */

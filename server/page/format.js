@@ -23,6 +23,11 @@ export function seconds(value) {
 	return `${(value / 3600).toFixed(1)} h`;
 }
 
+// How long ago: whole seconds, so that nothing flickers.
+export function age(value) {
+	return value < 120 ? `${Math.max(0, value).toFixed(0)} s` : seconds(value);
+}
+
 export function when(milliseconds) {
 	return Number.isFinite(milliseconds) ? new Date(milliseconds).toLocaleString() : missing;
 }

@@ -2,7 +2,7 @@
 
 import { get } from "/page/api.js";
 import { StackChart, describe, swatch } from "/page/chart.js";
-import { color, element, joules, missing, paletteColor, paletteSize, safe, watts } from "/page/format.js";
+import { age, color, element, joules, missing, paletteColor, paletteSize, safe, watts } from "/page/format.js";
 import { Table } from "/page/table.js";
 
 const ranges = [[300, "5 minutes"], [900, "15 minutes"], [3600, "1 hour"], [21600, "6 hours"], [86400, "1 day"], [604800, "7 days"], [2592000, "30 days"]];
@@ -113,8 +113,7 @@ export class LiveView {
 	async poll() {
 		const answer = await get("/api/live", { sensor: this.state.machine, since: this.since, known: this.known }, { signal: this.signal });
 		if (this.signal.aborted) return;
-		const age = (Date.now() - answer.timestamp) / 1000;
-		this.tiles.age.textContent = answer.timestamp ? `${Math.max(0, age).toFixed(0)} s` : missing;
+		this.tiles.age.textContent = answer.timestamp ? age((Date.now() - answer.timestamp) / 1000) : missing;
 		if (!answer.targets) return;
 		this.since = answer.timestamp;
 		if (this.known > answer.known) this.forget(); // the server was restarted

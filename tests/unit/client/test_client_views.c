@@ -127,7 +127,7 @@ static void test_top_filters_and_groups(void **state)
 static void test_top_hides_what_is_old(void **state)
 {
 	json_t *answer = load(
-		"{\"sensors\":[{\"sensor\":\"gone\",\"age\":95.0,\"interval\":1,\"targets\":[{\"target\":"
+		"{\"sensors\":[{\"sensor\":\"gone\",\"age\":9500.0,\"interval\":1,\"targets\":[{\"target\":"
 		"\"a\",\"cpu\":9}]},"
 		"{\"sensor\":\"slow\",\"age\":95.0,\"interval\":60,\"energy_source\":\"rapl\",\"measured\":{"
 		"\"dram\":2},"
@@ -137,7 +137,7 @@ static void test_top_hides_what_is_old(void **state)
 	const char *text = lines_of(&view, answer, &everything);
 
 	(void)state;
-	assert_order(text, ORDER("gone   no tick for 95 s; is its sensor running?\n",
+	assert_order(text, ORDER("gone   no tick for 3 hours; is its sensor running?\n",
 				 "slow   cpu - W   dram 2.00 W   measured by rapl\n",
 				 "\n/a/path/that/is/l..rs/at/its/end/b17 "));
 	assert_null(strstr(text, "ended"));
@@ -181,7 +181,7 @@ static void test_top_overview(void **state)
 	(void)state;
 	assert_order(lines_of(&view, answer, &settings),
 		     ORDER("3 machines   17.00 W", "machine", "\na ", "12.00      4.50      7.50        2",
-			   "\nb ", "estimated", "\nc ", "no tick for 99 s"));
+			   "\nb ", "estimated", "\nc ", "no tick for 2 minutes"));
 	assert_int_equal(view.n_fixed, 2);
 	assert_int_equal(view.lines[3].style, TOP_SELECTED);
 	assert_int_equal(view.lines[2].style, TOP_PLAIN);
