@@ -34,6 +34,8 @@ struct collect_overflow {
 	uint8_t *quiet; /* [n_quiet], by slot: ticks since the activity source counted anything there */
 	unsigned n_quiet, quiet_capacity;
 	unsigned next_quiet; /* where the search for one continues */
+	uint64_t lost_ns; /* CPU time that was in neither source while targets moved back after the last tick
+			   */
 };
 
 struct collect;

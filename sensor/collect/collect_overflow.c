@@ -172,6 +172,8 @@ static bool move_back(struct collect *collect, unsigned index)
 	if (activity->ops->add(activity, &cgroup) < 0)
 		return false;
 	activity->frame.flags[cgroup.slot] &= (uint8_t)~ACTIVITY_FIRST;
+	/* Opening took time, in which neither counted for a report. */
+	overflow->lost_ns += source_cpustat_since_ns(overflow->source, cgroup.slot);
 	drop(overflow, index);
 	target_table_join_nested(collect->table, cgroup.slot);
 	if (cgroup.slot < overflow->n_quiet)
@@ -186,6 +188,7 @@ void collect_overflow_balance(struct collect *collect)
 	/* Only perf runs out of descriptors, and frees all of a target's with its own cgroup. */
 	const bool may_swap = overflow->n > 0 && collect->activity->ops == &source_perf;
 
+	overflow->lost_ns = 0;
 	if (may_swap)
 		note_quiet(overflow, &collect->activity->frame);
 	for (unsigned moved = 0; overflow->n > 0 && moved < OVERFLOW_BACK_MAX; moved++) {

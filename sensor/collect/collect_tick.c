@@ -176,7 +176,8 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 				.machine = &collect->facts.report,
 				.skew_s = UNIT_S_OF_NS(skew_ns),
 				.lost_cpu_s = collect->activity
-						      ? UNIT_S_OF_NS(collect->activity->frame.lost_ns)
+						      ? UNIT_S_OF_NS(collect->activity->frame.lost_ns +
+								     collect->overflow.lost_ns)
 						      : 0,
 				.boot_id = collect->boot_id,
 				.version = WATTRIBUTE_VERSION,

@@ -213,3 +213,6 @@ extern const struct target_source_ops source_resctrl;
 extern const struct activity_source_ops source_bpf;
 extern const struct activity_source_ops source_perf;
 extern const struct activity_source_ops source_cpustat;
+
+/* CPU time of a slot of source_cpustat since its last read; 0 where it cannot be read. */
+uint64_t source_cpustat_since_ns(struct activity_source *source, unsigned slot);

@@ -375,6 +375,19 @@ static int cpustat_read(struct activity_source *source)
 	return 0;
 }
 
+uint64_t source_cpustat_since_ns(struct activity_source *source, unsigned number)
+{
+	struct source_cpustat *cpustat = (struct source_cpustat *)source;
+	const struct cpustat_slot *slot = &cpustat->slots[number];
+	uint64_t since_ns = 0;
+
+	if (read_times(cpustat, slot) < 0)
+		return 0;
+	for (unsigned i = 0; i < cpustat->n_columns; i++)
+		since_ns += scale_delta(cpustat->now_ns[i], slot->before_ns[i]);
+	return since_ns;
+}
+
 const struct activity_source_ops source_cpustat = {
 	.name = "cpustat",
 	.probe = cpustat_probe,

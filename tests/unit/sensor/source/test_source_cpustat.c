@@ -123,10 +123,15 @@ static void test_v2(void **state)
 	assert_int_equal(frame_counts(&source->frame, 0)[1], 100025000);
 	fake_write(&fixture.tree, "b/cpu.stat", "nonsense");
 	write_usage("a", 5400001);
+	/* What came since is told, and still belongs to the next read. */
+	assert_int_equal(source_cpustat_since_ns(source, 1), 1000);
+	assert_int_equal(source_cpustat_since_ns(source, 2), 0);
 	assert_int_equal(source_cpustat.read(source), 0);
 	assert_int_equal(source->frame.flags[2], ACTIVITY_OPEN | ACTIVITY_FAILED);
 	assert_int_equal(source->frame.read_failures, 1);
 	assert_int_equal(source->frame.n_active, 1);
+	assert_int_equal(frame_counts(&source->frame, 1)[0] + frame_counts(&source->frame, 1)[1], 1000);
+	assert_int_equal(source_cpustat_since_ns(source, 1), 0);
 	source_cpustat.remove(source, &a);
 	assert_int_equal(source->frame.flags[1], 0);
 	assert_int_equal(fixture.context.fd_budget, 1);
