@@ -365,10 +365,13 @@ try_last_counts() {
 	tail -n 1 "$TAP_DIR/ok.out" | sed 's/^/# /'
 }
 part_hotplug() {
+	local last=
 	try_hotplug bpf
 	try_hotplug perf
-	try_last_counts bpf 1
-	try_last_counts perf 1
+	# Before Linux 5.11 tasks run on a CPU that goes for some time after its events have ended.
+	case $(uname -r) in 5.10.*) last=3 ;; esac
+	try_last_counts bpf ${last:-1}
+	try_last_counts perf ${last:-1}
 	energy_moves_on
 }
 
@@ -517,9 +520,13 @@ part_fresh() {
 
 [ -e /parts ] || PATH=$BUILD:$BUILD/tests/kernel:$PATH
 for part in $parts; do
+	began=$SECONDS
 	case $part in
 	v1 | hybrid) mount_layout $part ;;
-	*) part_$part ;;
+	*)
+		part_$part
+		note "$part: $((SECONDS - began)) s"
+		;;
 	esac
 done
 done_testing

@@ -184,15 +184,23 @@ static __always_inline void add(unsigned long long *to, unsigned long long n)
 		__sync_fetch_and_add(to, n);
 }
 
-static __always_inline void add_cell(struct count_cell *cell, const struct count_cell *delta)
+/* Only this CPU writes there. */
+static __always_inline void add_here(unsigned long long *to, unsigned long long n)
 {
-	add(&cell->ns, delta->ns);
-	add(&cell->enabled, delta->enabled);
+	*(volatile unsigned long long *)to += n;
+}
+
+static __always_inline void add_cell(struct count_cell *cell, const struct count_cell *delta, bool is_shared)
+{
+	void (*const add_to)(unsigned long long *, unsigned long long) = is_shared ? add : add_here;
+
+	add_to(&cell->ns, delta->ns);
+	add_to(&cell->enabled, delta->enabled);
 	EACH_EVENT(i)
 	{
 		if (i < n_events) {
-			add(&cell->events[i].count, delta->events[i].count);
-			add(&cell->events[i].waited, delta->events[i].waited);
+			add_to(&cell->events[i].count, delta->events[i].count);
+			add_to(&cell->events[i].waited, delta->events[i].waited);
 		}
 	}
 }
@@ -299,7 +307,7 @@ static __always_inline void give(unsigned long long cgroup, unsigned int cpu, un
 
 	cell = bpf_map_lookup_elem(&totals, &key);
 	if (cell)
-		add_cell(cell, delta);
+		add_cell(cell, delta, false);
 	slot = bpf_map_lookup_elem(&slots, &cgroup);
 	if (!slot)
 		return;
@@ -307,7 +315,7 @@ static __always_inline void give(unsigned long long cgroup, unsigned int cpu, un
 	cell = bpf_map_lookup_elem(&cells, &key);
 	if (!cell)
 		return;
-	add_cell(cell, delta);
+	add_cell(cell, delta, true);
 	touch(*slot);
 }
 
@@ -319,11 +327,11 @@ static __always_inline void lose(unsigned int cpu, const struct count_cell *delt
 
 	cell = bpf_map_lookup_elem(&totals, &key);
 	if (cell)
-		add_cell(cell, delta);
+		add_cell(cell, delta, false);
 	key = n_cpus + cpu;
 	cell = bpf_map_lookup_elem(&totals, &key);
 	if (cell)
-		add_cell(cell, delta);
+		add_cell(cell, delta, false);
 }
 
 /* This CPU's entries in the maps, looked up once. */
