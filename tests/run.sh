@@ -148,12 +148,21 @@ ring_wire() { scripts_of wire; }
 ring_peer() { scripts_of peer; }
 # The kernel of Debian 12 in its short form; `make check-kernels` tries all of them, or those of $KERNELS, in full.
 ring_kernel() { build kernel-programs && one kernel/6.1-amd64 tests/kernel/check.sh 6.1-amd64 short; }
+# Two guests side by side ($KERNEL_LANES): each of them sleeps most of its time.
 ring_kernels() {
-	local name
-	build kernel-programs && for name in ${KERNELS:-$(tests/kernel/ring.sh names | cut -d ' ' -f 1)}; do
-		TEST_TIMEOUT=3000 one "kernels/$name" tests/kernel/check.sh "$name"
-		case $name in 6.1-amd64) TEST_TIMEOUT=1200 one "kernels/power-$name" tests/kernel/power/check.sh "$name" ;; esac
+	local name row ahead=$logs/kernels rows=
+	build kernel-programs || return
+	for name in ${KERNELS:-$(tests/kernel/ring.sh names | cut -d ' ' -f 1)}; do
+		if wanted "kernels/$name"; then rows+="$name|tests/kernel/check.sh $name"$'\n'; fi
+		if [ "$name" = 6.1-amd64 ] && wanted "kernels/power-$name"; then rows+="power-$name|tests/kernel/power/check.sh $name"$'\n'; fi
 	done
+	rm -rf "$ahead"
+	mkdir -p "$ahead"
+	printf %s "$rows" | xargs -d '\n' -P "${KERNEL_LANES:-2}" -I '{}' tests/kernel/ahead.sh "$ahead" '{}' &
+	for row in $rows; do
+		case $row in *'|'*) TEST_TIMEOUT=6000 one "kernels/${row%%|*}" tests/kernel/ahead.sh "$ahead" "${row%%|*}" ;; esac
+	done
+	wait
 }
 
 mkdir -p "$BUILD"

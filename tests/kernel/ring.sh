@@ -202,7 +202,7 @@ boot() {
 	append="quiet loglevel=1 panic=-1 ${RING_APPEND:-}"
 	image=$(mktemp "${TMPDIR:-/tmp}/ring.XXXXXX")
 	scratch=$image
-	[ "$dir.cpio" -nt "$dir/init" ] || pack "$dir" >"$dir.cpio"
+	[ "$dir.cpio" -nt "$dir/init" ] || { pack "$dir" >"$image" && cp "$image" "$dir.cpio.$$" && mv "$dir.cpio.$$" "$dir.cpio"; }
 	cat "$dir.cpio" >"$image"
 	[ -z "$overlay" ] || pack "$overlay" >>"$image" # what comes later replaces what was before
 	case $arch in
