@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "gpu/drm_clients.h"
 #include "gpu/drm_meter.h"
+#include "gpu/nvml_gpm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +46,8 @@ struct work {
 };
 
 struct gpu_reader {
-	struct nvml nvml; /* not loaded with DRM devices */
+	struct nvml nvml;     /* not loaded with DRM devices */
+	struct nvml_gpm *gpm; /* NULL: not there */
 	struct drm_meter meters[GPU_DEVICES_MAX];
 	struct drm_clients *clients; /* NULL with NVML */
 	const char *sysfs_root, *procfs_root;
@@ -80,6 +82,7 @@ int gpu_reader_new(const char *library, const char *procfs_root, struct gpu_read
 		gpu_reader_free(reader);
 		return r;
 	}
+	reader->gpm = nvml_gpm_new(&reader->nvml);
 	*ret_reader = reader;
 	return 0;
 }
@@ -111,6 +114,7 @@ void gpu_reader_free(struct gpu_reader *reader)
 	if (!reader)
 		return;
 	drm_clients_free(reader->clients);
+	nvml_gpm_free(reader->gpm);
 	nvml_close(&reader->nvml);
 	free(reader);
 }
@@ -195,7 +199,18 @@ static void add_running(struct gpu_reader *reader, unsigned gpu, nvml_device han
 		add_work(reader, gpu, processes[i].pid, time_ns / n);
 }
 
-/* MIG: the driver reports no utilization; an instance with processes counts by its part of the processors. */
+static double busy_part(struct gpu_reader *reader, nvml_device whole, nvml_device instance)
+{
+	const double part = reader->gpm ? nvml_gpm_busy(reader->gpm, whole, instance) : NAN;
+
+	return isnan(part) ? 1 : part;
+}
+
+/*
+ * MIG: the driver tells of no process how much it used. An instance's processes share its part of the
+ * processors, as far as these were busy; where that is not known, an instance with processes is taken to be
+ * busy.
+ */
 static bool add_instances(struct gpu_reader *reader, unsigned gpu, double time_ns)
 {
 	const struct nvml *nvml = &reader->nvml;
@@ -219,7 +234,8 @@ static bool add_instances(struct gpu_reader *reader, unsigned gpu, double time_n
 				all += attributes.multiprocessors;
 			else if (all > 0)
 				add_running(reader, gpu, instance,
-					    time_ns * attributes.multiprocessors / all);
+					    busy_part(reader, whole, instance) * time_ns *
+						    attributes.multiprocessors / all);
 		}
 	return true;
 }

@@ -34,6 +34,11 @@ static const struct {
 	{"nvmlDeviceGetMaxMigDeviceCount", offsetof(struct nvml, mig_most), false},
 	{"nvmlDeviceGetMigDeviceHandleByIndex", offsetof(struct nvml, mig_handle), false},
 	{"nvmlDeviceGetAttributes_v2", offsetof(struct nvml, attributes), false},
+	{"nvmlDeviceGetGpuInstanceId", offsetof(struct nvml, instance_id), false},
+	{"nvmlGpmSampleAlloc", offsetof(struct nvml, gpm_alloc), false},
+	{"nvmlGpmSampleFree", offsetof(struct nvml, gpm_free), false},
+	{"nvmlGpmMigSampleGet", offsetof(struct nvml, gpm_sample), false},
+	{"nvmlGpmMetricsGet", offsetof(struct nvml, gpm_metrics), false},
 };
 
 static int load(struct nvml *nvml, const char *path, struct reason *why)

@@ -50,6 +50,12 @@ struct nvml {
 	int (*mig_most)(nvml_device device, unsigned *ret_n);                           /* may be NULL */
 	int (*mig_handle)(nvml_device device, unsigned index, nvml_device *ret_device); /* may be NULL */
 	int (*attributes)(nvml_device device, struct nvml_attributes *ret);             /* may be NULL */
+	/* Of MIG instances; all of them may be NULL, see nvml_gpm.c. */
+	int (*instance_id)(nvml_device instance, unsigned *ret_id);
+	int (*gpm_alloc)(void **ret_sample);
+	int (*gpm_free)(void *sample);
+	int (*gpm_sample)(nvml_device device, unsigned instance_id, void *sample);
+	int (*gpm_metrics)(void *request);
 };
 
 /* Loads the library and starts it. 0, or a negative errno with the reason and the fix. */

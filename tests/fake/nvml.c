@@ -3,8 +3,8 @@
  * A shared library that speaks the part of NVML's ABI that the sensor uses, about GPUs that are described in
  * the file $FAKE_NVML, read again at each call. Its energy is its power times the time, so that a test knows
  * the truth. Lines: "gpu POWER_MW [noenergy] [noutilization] [mig]", then those of the GPU before it:
- * "process PID SM_PERCENT", "instance MULTIPROCESSORS" and its "process PID 0". "hang" sleeps, "broken"
- * fails.
+ * "process PID SM_PERCENT", "instance MULTIPROCESSORS [BUSY_PERCENT]" and its "process PID 0". "hang" sleeps,
+ * "broken" fails.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +24,7 @@ struct process {
 
 struct gpu {
 	unsigned power_mw, n_processes, n_instances, multiprocessors[MOST];
+	int busy[MOST]; /* per cent; -1: not told */
 	struct process processes[64];
 	int no_energy, no_utilization, mig;
 	double energy_mj;
@@ -83,6 +84,8 @@ static void refresh(void)
 			process.instance = instance;
 			gpu->processes[gpu->n_processes++ % 64] = process;
 		} else if (sscanf(line, "instance %u", &gpu->multiprocessors[gpu->n_instances]) == 1) {
+			gpu->busy[gpu->n_instances] = -1;
+			(void)sscanf(line, "instance %*u %d", &gpu->busy[gpu->n_instances]);
 			instance = (int)gpu->n_instances++;
 		} else if (strncmp(line, "hang", 4) == 0) {
 			sleep(3600);
@@ -257,5 +260,74 @@ int nvmlDeviceGetAttributes_v2(void *device, struct attributes *ret)
 	if (!gpu || handle->instance < 0)
 		return NOT_SUPPORTED;
 	*ret = (struct attributes){.multiprocessors = gpu->multiprocessors[handle->instance]};
+	return OK;
+}
+
+int nvmlDeviceGetGpuInstanceId(void *device, unsigned *ret_id)
+{
+	const struct gpu *gpu = gpu_of(device);
+	const struct handle *handle = device;
+
+	if (!gpu || handle->instance < 0)
+		return NOT_SUPPORTED;
+	*ret_id = (unsigned)handle->instance + 3; /* no index */
+	return OK;
+}
+
+/* GPM: a sample knows the busy time until then, so that two of them tell the mean between them. */
+struct gpm_sample {
+	double busy_s, time_s;
+};
+
+struct gpm_request {
+	unsigned version, n;
+	struct gpm_sample *from, *to;
+	struct {
+		unsigned id;
+		int result;
+		double value;
+		const char *names[3];
+	} metrics[1];
+};
+
+int nvmlGpmSampleAlloc(struct gpm_sample **ret_sample)
+{
+	*ret_sample = calloc(1, sizeof(**ret_sample));
+	return *ret_sample ? OK : UNKNOWN;
+}
+
+int nvmlGpmSampleFree(struct gpm_sample *sample)
+{
+	free(sample);
+	return OK;
+}
+
+int nvmlGpmMigSampleGet(void *device, unsigned id, struct gpm_sample *sample)
+{
+	static double busy_s[MOST][MOST], last_s[MOST][MOST];
+	const struct gpu *gpu = gpu_of(device);
+	const struct handle *handle = device;
+	const unsigned i = id - 3;
+	const double time_s = (double)now_ns() * 1e-9;
+
+	if (!gpu || handle->instance >= 0 || i >= gpu->n_instances)
+		return INVALID;
+	if (gpu->busy[i] < 0)
+		return NOT_SUPPORTED;
+	if (last_s[handle->gpu][i] > 0)
+		busy_s[handle->gpu][i] += gpu->busy[i] / 100.0 * (time_s - last_s[handle->gpu][i]);
+	last_s[handle->gpu][i] = time_s;
+	*sample = (struct gpm_sample){busy_s[handle->gpu][i], time_s};
+	return OK;
+}
+
+int nvmlGpmMetricsGet(struct gpm_request *request)
+{
+	const double time_s = request->to->time_s - request->from->time_s;
+
+	if (request->version != 1 || request->n != 1 || request->metrics[0].id != 2 || !(time_s > 0))
+		return INVALID;
+	request->metrics[0].result = OK;
+	request->metrics[0].value = 100 * (request->to->busy_s - request->from->busy_s) / time_s;
 	return OK;
 }
