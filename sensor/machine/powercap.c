@@ -17,15 +17,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* "package-N" and "package-N-die-M" are handled apart: they carry numbers. */
+/* "package-N", "package-N-die-M" and "psys-N" are handled apart: they carry numbers. */
 static const struct {
 	const char *name;
 	const char *event;
 } zone_events[] = {
 	{"dram", REPORT_EVENT_DRAM},
-	{"core", "RAPL_ENERGY_CORES"},
-	{"uncore", "RAPL_ENERGY_GPU"},
-	{"psys", "RAPL_ENERGY_PSYS"},
+	{"core", REPORT_EVENT_CORES},
+	{"uncore", REPORT_EVENT_UNCORE},
+	{"psys", REPORT_EVENT_PSYS},
 };
 
 static bool parse_package(const char *name, unsigned *ret_package, unsigned *ret_die)
@@ -42,12 +42,27 @@ static bool parse_package(const char *name, unsigned *ret_package, unsigned *ret
 	return true;
 }
 
+/* The platform's counter is a package's, but not always the first one's: "psys" is package 0's, "psys-2" is
+ * 2's. */
+static bool parse_psys(const char *name, unsigned *ret_package)
+{
+	unsigned package;
+	int end = 0;
+
+	if (sscanf(name, "psys-%5u%n", &package, &end) != 1 || name[end])
+		return false;
+	*ret_package = package;
+	return true;
+}
+
 const char *powercap_event_of(const char *zone_name)
 {
 	unsigned package, die;
 
 	if (parse_package(zone_name, &package, &die))
 		return REPORT_EVENT_PKG;
+	if (parse_psys(zone_name, &package))
+		return REPORT_EVENT_PSYS;
 	for (size_t i = 0; i < ARRAY_SIZE(zone_events); i++)
 		if (strcmp(zone_name, zone_events[i].name) == 0)
 			return zone_events[i].event;
@@ -66,7 +81,7 @@ static void find_package(const char *sysfs_root, struct powercap_zone *zone)
 	char parent[POWERCAP_ID_SIZE], name[32];
 	char *last;
 
-	if (parse_package(zone->name, &zone->package, &zone->die))
+	if (parse_package(zone->name, &zone->package, &zone->die) || parse_psys(zone->name, &zone->package))
 		return;
 	memcpy(parent, zone->id, sizeof(parent));
 	last = strrchr(parent, ':');

@@ -88,10 +88,6 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 	r = event_encode(builder->context->sysfs_root, name, &event.encoding, why);
 	if (r < 0)
 		return r;
-	/* There is one platform, whichever package has its counter. */
-	for (unsigned i = 0; event_is_platform(name) && i < event.encoding.n_boxes; i++)
-		if (event.encoding.boxes[i].n_cpus > 1)
-			event.encoding.boxes[i].n_cpus = 1;
 	/* Energy belongs to a package, also where the PMU forgets to say so. */
 	event.one_cpu |= event.encoding.joules_per_count > 0;
 	r = try_event(builder, &event, why);

@@ -31,6 +31,7 @@ struct energy_cell {
 	unsigned n_counters;
 	unsigned n_told;
 	bool failed; /* in this tick */
+	bool moved;  /* it has counted something since it was opened */
 };
 
 struct source_system_perf {
@@ -153,12 +154,29 @@ static bool is_good(struct source_system_perf *perf, unsigned index, uint64_t un
 	return true;
 }
 
+/*
+ * Every package shows a counter of the platform, but that of one of them counts; the kernel does not tell
+ * which. The others' stay at 0.
+ */
+static bool is_other_platform(const struct source_system_perf *perf, unsigned index)
+{
+	const struct report_group *group = &perf->source.group;
+
+	return !perf->cells[index].moved && !perf->cells[index].failed &&
+	       event_is_platform(group->events[index % group->n_events]);
+}
+
 static void check_cell(struct source_system_perf *perf, unsigned index, uint64_t interval_ns)
 {
 	struct energy_cell *cell = &perf->cells[index];
 	uint64_t *value = &perf->source.values[index];
 	const uint64_t units = *value + cell->carried;
 
+	cell->moved |= units > 0;
+	if (is_other_platform(perf, index)) {
+		*value = REPORT_COUNT_MISSING;
+		return;
+	}
 	cell->since_ns += interval_ns;
 	if (!is_good(perf, index, units)) {
 		/* Counters that still work are carried to the next tick that has all of them. */

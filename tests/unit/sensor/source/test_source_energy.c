@@ -448,6 +448,8 @@ static void test_zone_list(void **state)
 	assert_int_equal(zones[1].die, 1);
 	assert_true(zones[1].range_uj == RANGE_UJ);
 	assert_string_equal(powercap_event_of("psys"), "RAPL_ENERGY_PSYS");
+	assert_string_equal(powercap_event_of("psys-1"), "RAPL_ENERGY_PSYS");
+	assert_null(powercap_event_of("psys-x"));
 	assert_null(powercap_event_of("package-0-core"));
 	assert_null(powercap_event_of("package-"));
 }

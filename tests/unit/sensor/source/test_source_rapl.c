@@ -97,6 +97,29 @@ static void test_absurd_rapl(void **state)
 	source_rapl.close(source);
 }
 
+/* The platform's counter of a package that has none is not there; it is no failure, and not 0 J. */
+static void test_platform_of_another_package(void **state)
+{
+	char psys[] = REPORT_EVENT_PSYS, *events[] = {psys}, online[] = "0";
+	struct event_group_request request = {.name = (char *)(uintptr_t) "platform",
+					      .one_cpu_per_socket = true,
+					      .events = events,
+					      .n_events = 1};
+	struct system_source *source;
+
+	(void)state;
+	if (!can_count())
+		skip();
+	make_power(online);
+	fake_event(&fixture.tree, "power", "energy-psys", "config=0x7", "0.001"); /* alignment faults: none */
+	assert_int_equal(source_rapl.open(&fixture.context, &request, &source), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(source_rapl.read(source, 1000000000), 0);
+	assert_true(source->values[0] == REPORT_COUNT_MISSING);
+	assert_int_equal(source->read_failures, 0);
+	source_rapl.close(source);
+}
+
 static void test_system_group(void **state)
 {
 	char tsc[] = "TSC", faults[] = "page-faults";
@@ -123,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fake_rapl),
 		cmocka_unit_test(test_absurd_rapl),
+		cmocka_unit_test(test_platform_of_another_package),
 		cmocka_unit_test(test_system_group),
 	};
 
