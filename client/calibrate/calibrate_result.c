@@ -175,9 +175,8 @@ static int take_model(const struct calibrate_result *result, const struct calibr
 	struct store_options options = {.flags = STORE_READ};
 	struct batch states = {0};
 	struct store *store;
-	const uint8_t *data;
-	size_t length, offset = 0;
 	bson_t document, model;
+	size_t offset = 0;
 	char id[300];
 	int r = store_open(place->from, &options, &store, why);
 
@@ -188,8 +187,8 @@ static int take_model(const struct calibrate_result *result, const struct calibr
 		       "the server saved no model of formula " FORMULA "; is another one set?");
 	if (store_get(store, collection_prefix(COLLECTION_STATE), id, &states) != STORE_OK)
 		r = reason_set(why, -EIO, "cannot read the model: %s", store_error(store));
-	else if (batch_next(&states, &offset, &data, &length) == 1 &&
-		 bson_init_static(&document, data, length) && stored_model_read(&document, &model, why) == 0)
+	else if (batch_next_bson(&states, &offset, &document) &&
+		 stored_model_read(&document, &model, why) == 0)
 		r = make_document(result, place, &model, ret);
 	batch_done(&states);
 	store_close(store);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Growing buffer of BSON documents end to end; also used as a plain byte buffer by ipc_put_*. Knows the
- * length word of a document and nothing else of BSON.
+ * length word of a document and its _id, and no other field.
  */
 #include "document/batch.h"
+#include "base/bson_get.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -103,4 +104,27 @@ int batch_next(const struct batch *batch, size_t *offset, const uint8_t **ret_do
 	*ret_length = length;
 	*offset += length;
 	return 1;
+}
+
+bool batch_next_bson(const struct batch *batch, size_t *offset, bson_t *ret_document)
+{
+	const uint8_t *bytes;
+	size_t length;
+
+	while (batch_next(batch, offset, &bytes, &length) == 1) {
+		if (bson_init_static(ret_document, bytes, length))
+			return true;
+	}
+	return false;
+}
+
+bool batch_find_bson(const struct batch *batch, const char *id, bson_t *ret_document)
+{
+	size_t offset = 0;
+
+	while (batch_next_bson(batch, &offset, ret_document)) {
+		if (bson_has_text(ret_document, "_id", id))
+			return true;
+	}
+	return false;
 }

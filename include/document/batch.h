@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <bson/bson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,3 +33,7 @@ void batch_done(struct batch *batch);
  * word is out of bounds.
  */
 int batch_next(const struct batch *batch, size_t *offset, const uint8_t **ret_document, size_t *ret_length);
+/* The same, without what is no BSON: stored documents may have been changed by others. */
+bool batch_next_bson(const struct batch *batch, size_t *offset, bson_t *ret_document);
+/* The first one with this _id. */
+bool batch_find_bson(const struct batch *batch, const char *id, bson_t *ret_document);

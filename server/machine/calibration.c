@@ -16,20 +16,12 @@
 bool calibration_find(struct machine *machine, const struct batch *documents, bson_t *ret_document)
 {
 	const struct formula_ops *ops = machine->config->ops;
-	const uint8_t *data;
-	size_t offset = 0, length;
 	char id[512];
 
 	(void)snprintf(id, sizeof(id), CALIBRATION_ID "%s", machine->name);
-	while (ops->calibrate && batch_next(documents, &offset, &data, &length) == 1) {
-		if (!bson_init_static(ret_document, data, length) ||
-		    !bson_has_text(ret_document, "_id", id) ||
-		    !bson_has_text(ret_document, "formula", ops->name))
-			continue;
-		if (bson_get_date(ret_document, "timestamp", &machine->calibrated_ms))
-			return true;
-	}
-	return false;
+	return ops->calibrate && batch_find_bson(documents, id, ret_document) &&
+	       bson_has_text(ret_document, "formula", ops->name) &&
+	       bson_get_date(ret_document, "timestamp", &machine->calibrated_ms);
 }
 
 static int take_model(struct machine *machine, const bson_t *document, struct reason *why)

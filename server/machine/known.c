@@ -75,13 +75,11 @@ static int add_target(struct known *known, const bson_t *document)
 
 int known_update(struct known *known, const struct batch *documents)
 {
-	const uint8_t *bytes;
-	size_t offset = 0, length;
+	size_t offset = 0;
 	bson_t document;
 
-	while (batch_next(documents, &offset, &bytes, &length) == 1) {
-		if (bson_init_static(&document, bytes, length) &&
-		    bson_validate(&document, BSON_VALIDATE_UTF8, NULL) && add_target(known, &document) < 0)
+	while (batch_next_bson(documents, &offset, &document)) {
+		if (bson_validate(&document, BSON_VALIDATE_UTF8, NULL) && add_target(known, &document) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -98,14 +98,12 @@ static bool begins(const bson_t *document, const char *kind)
 
 unsigned state_count(const struct batch *documents, const char *formula)
 {
-	size_t offset = 0, length;
-	const uint8_t *data;
+	size_t offset = 0;
 	bson_t document;
 	unsigned n = 0;
 
-	while (batch_next(documents, &offset, &data, &length) == 1)
-		n += bson_init_static(&document, data, length) &&
-		     (begins(&document, formula) || begins(&document, CALIBRATION_ID));
+	while (batch_next_bson(documents, &offset, &document))
+		n += begins(&document, formula) || begins(&document, CALIBRATION_ID);
 	return n;
 }
 
@@ -186,20 +184,15 @@ static int take(struct machine *machine, const bson_t *document, int64_t now_ms,
 static int load_state(struct machine *machine, const struct batch *documents, int64_t now_ms,
 		      struct reason *why)
 {
-	const uint8_t *data;
-	size_t offset = 0, length;
 	char id[512];
 	bson_t document;
 	int r;
 
 	make_id(machine, id, sizeof(id));
-	while (batch_next(documents, &offset, &data, &length) == 1) {
-		if (!bson_init_static(&document, data, length) || !bson_has_text(&document, "_id", id))
-			continue;
-		r = take(machine, &document, now_ms, why);
-		return r < 0 ? r : 1;
-	}
-	return 0;
+	if (!batch_find_bson(documents, id, &document))
+		return 0;
+	r = take(machine, &document, now_ms, why);
+	return r < 0 ? r : 1;
 }
 
 int state_load(struct machine *machine, const struct batch *documents, int64_t now_ms, struct reason *why)

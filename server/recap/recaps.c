@@ -377,6 +377,11 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	return 0;
 }
 
+const struct recap_request *recaps_request(const struct recaps_entry *entry)
+{
+	return &entry->request;
+}
+
 void recaps_forget(struct recaps_entry *entry)
 {
 	entry->done = NULL;
@@ -403,17 +408,11 @@ static void load_list(struct recaps *recaps, bson_iter_t *each)
 
 void recaps_load(struct recaps *recaps, const struct batch *states)
 {
-	const uint8_t *data;
-	size_t offset = 0, length;
 	bson_iter_t list;
 	bson_t document;
 
-	while (batch_next(states, &offset, &data, &length) == 1) {
-		if (bson_init_static(&document, data, length) &&
-		    bson_has_text(&document, "_id", RECAPS_STATE_ID) &&
-		    bson_get_array(&document, "list", &list))
-			load_list(recaps, &list);
-	}
+	if (batch_find_bson(states, RECAPS_STATE_ID, &document) && bson_get_array(&document, "list", &list))
+		load_list(recaps, &list);
 }
 
 const struct recaps_statistics *recaps_get_statistics(const struct recaps *recaps)
