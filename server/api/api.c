@@ -196,6 +196,48 @@ json_t *api_json_of_bson(const bson_t *document)
 	return value;
 }
 
+/* A client that waits for documents of the store. */
+struct reading {
+	struct http_request *http; /* NULL: gone */
+	const char *failed;
+	api_answer answer;
+};
+
+static void reading_gone(struct http_request *http, void *data)
+{
+	(void)http;
+	((struct reading *)data)->http = NULL;
+}
+
+static void reading_done(void *data, const struct db_answer *answer)
+{
+	struct reading *reading = data;
+
+	if (reading->http && answer->result != STORE_OK)
+		http_answer_error(reading->http, 503, "%s: %s", reading->failed, answer->error);
+	else if (reading->http)
+		reading->answer(reading->http, answer->documents);
+	free(reading);
+}
+
+void api_read(struct api *api, struct http_request *request, const struct store_query *query,
+	      const char *failed, api_answer answer)
+{
+	struct reading *reading = calloc(1, sizeof(*reading));
+
+	if (!reading) {
+		http_answer_error(request, 500, "out of memory");
+		return;
+	}
+	*reading = (struct reading){request, failed, answer};
+	if (http_wait(request, reading_gone, reading) < 0) {
+		free(reading);
+	} else if (db_client_read(api->server->output, query, reading_done, reading) < 0) {
+		http_answer_error(request, 503, "the store does not answer");
+		free(reading);
+	}
+}
+
 void api_answer_json(struct http_request *request, unsigned status, json_t *value)
 {
 	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12))

@@ -49,6 +49,13 @@ json_t *api_json_of_bson(const bson_t *document);
 /* Answers with the value and releases it; NULL: 500. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *value);
 /*
+ * Reads once for a waiting client: `answer` gets the documents, unless the client has gone. `failed`: what a
+ * 503 says of a store that does not give them, before its reason.
+ */
+typedef void (*api_answer)(struct http_request *request, const struct batch *documents);
+void api_read(struct api *api, struct http_request *request, const struct store_query *query,
+	      const char *failed, api_answer answer);
+/*
  * The machine that `database` and `machine` name; NULL: a 403 or 404 that lists the known names has been
  * sent.
  */

@@ -26,17 +26,15 @@
 #define LIST_LIMIT_MAX 10000
 #define RETRY_TEXT     "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"
 
-/* A client that waits for a recap. */
+/* A client that waits for its recap, or, where a run is only queued, until the store has saved that. */
 struct waiter {
 	struct api *api;
 	struct http_request *http;
 	struct recaps_entry *entry; /* NULL once the recap is made */
 	ev_timer timer;
 	double timeout_s;
+	bool async; /* the run is only queued */
 	bool text;
-	char *name;
-	char *database;
-	char *machine;
 };
 
 static void waiter_free(struct waiter *waiter)
@@ -44,9 +42,6 @@ static void waiter_free(struct waiter *waiter)
 	ev_timer_stop(waiter->api->server->loop.ev, &waiter->timer);
 	if (waiter->entry)
 		recaps_forget(waiter->entry);
-	free(waiter->name);
-	free(waiter->database);
-	free(waiter->machine);
 	free(waiter);
 }
 
@@ -76,126 +71,57 @@ static void waiter_made(void *data, const struct recap_request *request, const s
 	waiter_free(waiter);
 }
 
-static void waiter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
+static void waiter_noted(void *data, const char *error)
 {
-	struct waiter *waiter = timer->data;
-	char *database = text_escape_url(waiter->database), *machine = text_escape_url(waiter->machine);
-	char *name = text_escape_url(waiter->name);
+	struct waiter *waiter = data;
 
-	(void)loop, (void)events;
+	if (error)
+		http_answer_error(waiter->http, 503, "the store does not have the run yet: %s", error);
+	else
+		http_answer_json(waiter->http, 202, "{\"status\":\"the recap will be written\"}");
+	waiter_free(waiter);
+}
+
+static void answer_no_reports(const struct waiter *waiter)
+{
+	const struct recap_request *request = recaps_request(waiter->entry);
+	char *database = text_escape_url(waiter->api->server->config->database_name);
+	char *machine = text_escape_url(request->machine), *name = text_escape_url(request->name);
+
 	if (database && machine && name)
 		http_answer_error(
 			waiter->http, 504,
 			"no report of %s that covers the end of the run arrived within %.3g s; " RETRY_TEXT,
-			waiter->machine, waiter->timeout_s, database, machine, name);
+			request->machine, waiter->timeout_s, database, machine, name);
 	else
 		http_answer_error(waiter->http, 500, "out of memory");
 	free(database);
 	free(machine);
 	free(name);
-	waiter_free(waiter);
 }
 
-static struct waiter *waiter_new(struct api *api, struct http_request *http, const struct recap_query *query)
+static void waiter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
-
-	if (!waiter)
-		return NULL;
-	waiter->api = api;
-	waiter->http = http;
-	waiter->text = query->text;
-	waiter->timeout_s = isfinite(query->timeout_s)
-				    ? query->timeout_s
-				    : UNIT_S_OF_MS(api->server->config->recap_timeout_ms) + WAIT_EXTRA_S;
-	waiter->name = strdup(query->request.name);
-	waiter->machine = strdup(query->request.machine);
-	waiter->database = strdup(api->server->config->database_name);
-	ev_timer_init(&waiter->timer, waiter_timed_out, waiter->timeout_s, 0);
-	waiter->timer.data = waiter;
-	if (waiter->name && waiter->machine && waiter->database)
-		return waiter;
-	waiter_free(waiter);
-	return NULL;
-}
-
-/* A client that waits until the store has saved a run for later processing. */
-struct noter {
-	struct http_request *http;
-	struct recaps_entry *entry;
-	struct ev_loop *loop;
-	ev_timer timer;
-};
-
-static void noter_free(struct noter *noter)
-{
-	ev_timer_stop(noter->loop, &noter->timer);
-	free(noter);
-}
-
-static void noter_gone(struct http_request *http, void *data)
-{
-	struct noter *noter = data;
-
-	(void)http;
-	if (noter->entry)
-		recaps_forget(noter->entry);
-	noter_free(noter);
-}
-
-static void noter_noted(void *data, const char *error)
-{
-	struct noter *noter = data;
-
-	if (error)
-		http_answer_error(noter->http, 503, "the store does not have the run yet: %s", error);
-	else
-		http_answer_json(noter->http, 202, "{\"status\":\"the recap will be written\"}");
-	noter_free(noter);
-}
-
-static void noter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	struct noter *noter = timer->data;
+	struct waiter *waiter = timer->data;
 
 	(void)loop, (void)events;
-	recaps_forget(noter->entry);
-	http_answer_error(
-		noter->http, 503,
-		"the store does not answer: the recap will be written unless the server ends before "
-		"the store has the run; post it again to be sure");
-	noter_free(noter);
+	if (waiter->async)
+		http_answer_error(
+			waiter->http, 503,
+			"the store does not answer: the recap will be written unless the server ends before "
+			"the store has the run; post it again to be sure");
+	else
+		answer_no_reports(waiter);
+	waiter_free(waiter);
 }
 
-/* Queues a run that nobody waits for; the answer confirms that the store has it. */
-static void post_async(struct api *api, struct http_request *http, struct recap_query *query)
+static double timeout_s(const struct api *api, const struct recap_query *query)
 {
-	struct noter *noter = calloc(1, sizeof(*noter));
-	int r;
-
-	if (!noter) {
-		http_answer_error(http, 500, "out of memory");
-		return;
-	}
-	noter->http = http;
-	noter->loop = api->server->loop.ev;
-	ev_timer_init(&noter->timer, noter_timed_out, NOTE_S, 0);
-	noter->timer.data = noter;
-	if (http_wait(http, noter_gone, noter) < 0) {
-		free(noter);
-		return;
-	}
-	r = recaps_add(api->server->recaps, &query->request, NULL, NULL, &noter->entry);
-	if (r < 0) {
-		http_answer_error(http, r == -EBUSY ? 429 : 503,
-				  r == -EBUSY ? "too many recaps are pending; try again later"
-					      : "out of memory");
-		free(noter);
-		return;
-	}
-	memset(&query->request, 0, sizeof(query->request));
-	recaps_when_noted(noter->entry, noter_noted, noter);
-	ev_timer_start(noter->loop, &noter->timer);
+	if (query->async)
+		return NOTE_S;
+	return isfinite(query->timeout_s)
+		       ? query->timeout_s
+		       : UNIT_S_OF_MS(api->server->config->recap_timeout_ms) + WAIT_EXTRA_S;
 }
 
 static void add_parameter(void *data, const char *name, const char *value)
@@ -206,26 +132,36 @@ static void add_parameter(void *data, const char *name, const char *value)
 /* Queues the run; the list then owns the request. */
 static void post_query(struct api *api, struct http_request *http, struct recap_query *query)
 {
-	struct waiter *waiter = waiter_new(api, http, query);
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
 	int r;
 
 	if (!waiter) {
 		http_answer_error(http, 500, "out of memory");
 		return;
 	}
+	*waiter = (struct waiter){.api = api,
+				  .http = http,
+				  .timeout_s = timeout_s(api, query),
+				  .async = query->async,
+				  .text = query->text};
+	ev_timer_init(&waiter->timer, waiter_timed_out, waiter->timeout_s, 0);
+	waiter->timer.data = waiter;
 	if (http_wait(http, waiter_gone, waiter) < 0) {
-		waiter_free(waiter);
+		free(waiter);
 		return;
 	}
-	r = recaps_add(api->server->recaps, &query->request, waiter_made, waiter, &waiter->entry);
+	r = recaps_add(api->server->recaps, &query->request, query->async ? NULL : waiter_made, waiter,
+		       &waiter->entry);
 	if (r < 0) {
-		http_answer_error(http, 503,
+		http_answer_error(http, r == -EBUSY && query->async ? 429 : 503,
 				  r == -EBUSY ? "too many recaps are pending; try again later"
 					      : "out of memory");
-		waiter_free(waiter);
+		free(waiter);
 		return;
 	}
 	memset(&query->request, 0, sizeof(query->request));
+	if (waiter->async)
+		recaps_when_noted(waiter->entry, waiter_noted, waiter);
 	ev_timer_start(api->server->loop.ev, &waiter->timer);
 }
 
@@ -336,82 +272,60 @@ void api_post_recap(struct http_request *request, void *data)
 		; /* answered */
 	else if (recap_query_finish(&query, clock_realtime_ms()) < 0)
 		http_answer_error(request, 400, "%s", query.error);
-	else if (query.async)
-		post_async(api, request, &query);
 	else
 		post_query(api, request, &query);
 	recap_query_done(&query);
 }
 
-/* A client that waits for a list of recaps. */
-struct lister {
-	struct http_request *http; /* NULL: gone */
-	char *name;                /* NULL: all */
-	unsigned limit;
-};
-
-static void lister_gone(struct http_request *http, void *data)
+/* The limit, or 0: a 400 has been sent. */
+static unsigned take_limit(struct http_request *request)
 {
-	(void)http;
-	((struct lister *)data)->http = NULL;
+	const char *text = http_request_parameter(request, "limit");
+	uint64_t limit = LIST_LIMIT;
+
+	if (!text || (text_parse_u64(text, &limit) == 0 && limit >= 1 && limit <= LIST_LIMIT_MAX))
+		return (unsigned)limit;
+	http_answer_error(request, 400, "limit='%.32s': give a number from 1 to %d", text, LIST_LIMIT_MAX);
+	return 0;
 }
 
-static void lister_answered(void *data, const struct db_answer *answer)
+/* The name that is asked for; NULL: all. */
+static const char *wanted_name(const struct http_request *request)
 {
-	struct lister *lister = data;
+	const char *name = http_request_parameter(request, "name");
+
+	return name && name[0] ? name : NULL;
+}
+
+static void answer_list(struct http_request *request, const struct batch *documents)
+{
+	const char *name = wanted_name(request);
+	const unsigned limit = take_limit(request);
 	json_t *list = json_array();
-	const uint8_t *bytes;
-	size_t offset = 0, length;
+	size_t offset = 0;
 	bson_t document;
 
-	while (answer->result == STORE_OK && json_array_size(list) < lister->limit &&
-	       batch_next(answer->documents, &offset, &bytes, &length) == 1) {
-		if (bson_init_static(&document, bytes, length) &&
-		    (!lister->name || bson_has_text(&document, "name", lister->name)))
+	while (json_array_size(list) < limit && batch_next_bson(documents, &offset, &document)) {
+		if (!name || bson_has_text(&document, "name", name))
 			(void)json_array_append_new(list, api_json_of_bson(&document));
 	}
-	if (lister->http && answer->result != STORE_OK) {
-		http_answer_error(lister->http, 503, "cannot read recaps from the store: %s", answer->error);
-		json_decref(list);
-	} else if (lister->http) {
-		api_answer_json(lister->http, 200, json_pack("{so}", "recaps", list));
-	} else {
-		json_decref(list);
-	}
-	free(lister->name);
-	free(lister);
+	api_answer_json(request, 200, json_pack("{so}", "recaps", list));
 }
 
 static void list_recaps(struct api *api, struct http_request *request, const char *machine)
 {
-	const char *name = http_request_parameter(request, "name");
-	const char *limit_text = http_request_parameter(request, "limit");
-	struct store_query query = {.after_ms = INT64_MIN, .until_ms = INT64_MAX, .newest_first = true};
-	struct lister *lister;
-	uint64_t limit = LIST_LIMIT;
+	const unsigned limit = take_limit(request);
 	char collection[COLLECTION_SIZE];
+	const struct store_query query = {
+		.collection = collection_compose(COLLECTION_RECAPS, machine, collection),
+		.after_ms = INT64_MIN,
+		.until_ms = INT64_MAX,
+		.newest_first = true,
+		.limit = wanted_name(request) ? LIST_LIMIT_MAX : limit,
+	};
 
-	if (limit_text && (text_parse_u64(limit_text, &limit) < 0 || limit < 1 || limit > LIST_LIMIT_MAX)) {
-		http_answer_error(request, 400, "limit='%.32s': give a number from 1 to %d", limit_text,
-				  LIST_LIMIT_MAX);
-		return;
-	}
-	lister = calloc(1, sizeof(*lister));
-	if (!lister) {
-		http_answer_error(request, 500, "out of memory");
-		return;
-	}
-	lister->http = request;
-	lister->limit = (unsigned)limit;
-	lister->name = name && name[0] ? strdup(name) : NULL;
-	query.collection = collection_compose(COLLECTION_RECAPS, machine, collection);
-	query.limit = lister->name ? LIST_LIMIT_MAX : lister->limit;
-	if (http_wait(request, lister_gone, lister) < 0 ||
-	    db_client_read(api->server->output, &query, lister_answered, lister) < 0) {
-		http_answer_error(request, 503, "the store does not answer");
-		free(lister->name);
-		free(lister);
-	}
+	if (limit)
+		api_read(api, request, &query, "cannot read recaps from the store", answer_list);
 }
 
 void api_get_machine_recaps(struct http_request *request, void *data)

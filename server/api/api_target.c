@@ -9,63 +9,38 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static void asker_gone(struct http_request *http, void *data)
+static void answer_target(struct http_request *request, const struct batch *documents)
 {
-	(void)http;
-	*(struct http_request **)data = NULL;
-}
-
-static void target_answered(void *data, const struct db_answer *answer)
-{
-	struct http_request **asker = data;
-	const uint8_t *bytes;
-	size_t offset = 0, length;
+	size_t offset = 0;
 	bson_t document;
 
-	if (*asker && answer->result != STORE_OK)
-		http_answer_error(*asker, 503, "the store gives no description: %s", answer->error);
-	else if (*asker && batch_next(answer->documents, &offset, &bytes, &length) == 1 &&
-		 bson_init_static(&document, bytes, length))
-		api_answer_json(*asker, 200, api_json_of_bson(&document));
-	else if (*asker)
-		http_answer_json(*asker, 200, "{}");
-	free(asker);
+	if (batch_next_bson(documents, &offset, &document))
+		api_answer_json(request, 200, api_json_of_bson(&document));
+	else
+		http_answer_json(request, 200, "{}");
 }
 
 void api_get_target(struct http_request *request, void *data)
 {
-	struct api *api = data;
 	const char *sensor = http_request_parameter(request, "sensor");
-	const char *target = http_request_parameter(request, "target");
-	struct store_query query = {
-		.after_ms = INT64_MIN, .until_ms = INT64_MAX, .newest_first = true, .limit = 1};
-	struct http_request **asker;
 	char collection[COLLECTION_SIZE];
+	struct store_query query = {.after_ms = INT64_MIN,
+				    .until_ms = INT64_MAX,
+				    .target = http_request_parameter(request, "target"),
+				    .newest_first = true,
+				    .limit = 1};
 
-	if (!sensor || !sensor[0] || !target || !target[0]) {
+	if (!sensor || !sensor[0] || !query.target || !query.target[0]) {
 		http_answer_error(request, 400,
 				  "sensor or target is missing: /api/target?sensor=NAME&target=NAME");
 		return;
 	}
-	if (!api_find_machine(api, request, NULL, sensor))
+	if (!api_find_machine(data, request, NULL, sensor))
 		return;
-	asker = calloc(1, sizeof(struct http_request *));
-	if (!asker) {
-		http_answer_error(request, 500, "no memory");
-		return;
-	}
-	*asker = request;
 	query.collection = collection_compose(COLLECTION_TARGETS, sensor, collection);
-	query.target = target;
-	if (http_wait(request, asker_gone, asker) < 0) {
-		free(asker);
-	} else if (db_client_read(api->server->output, &query, target_answered, asker) < 0) {
-		http_answer_error(request, 503, "the store does not answer");
-		free(asker);
-	}
+	api_read(data, request, &query, "the store gives no description", answer_target);
 }
 
 void api_get_machines(struct http_request *request, void *data)

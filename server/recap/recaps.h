@@ -58,6 +58,8 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	       struct recaps_entry **ret_entry);
 /* Right after recaps_add(): `noted` is called once, not within this call; the entry is valid until then. */
 void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *data);
+/* As it was given; valid as long as the entry. */
+const struct recap_request *recaps_request(const struct recaps_entry *entry);
 /* The client no longer waits; the recap is written nevertheless. */
 void recaps_forget(struct recaps_entry *entry);
 const struct recaps_statistics *recaps_get_statistics(const struct recaps *recaps);
