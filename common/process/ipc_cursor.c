@@ -27,13 +27,20 @@ static const void *take(struct ipc_cursor *cursor, size_t length)
 	return at;
 }
 
+void ipc_get_numbers(struct ipc_cursor *cursor, void *ret, size_t size)
+{
+	const void *at = take(cursor, size);
+
+	memset(ret, 0, size);
+	if (at)
+		memcpy(ret, at, size);
+}
+
 uint64_t ipc_get_u64(struct ipc_cursor *cursor)
 {
-	const void *at = take(cursor, sizeof(uint64_t));
-	uint64_t value = 0;
+	uint64_t value;
 
-	if (at)
-		memcpy(&value, at, sizeof(value));
+	ipc_get_numbers(cursor, &value, sizeof(value));
 	return value;
 }
 

@@ -44,6 +44,8 @@ struct ipc_cursor {
 };
 struct ipc_cursor ipc_cursor_init(const void *payload, size_t length);
 uint64_t ipc_get_u64(struct ipc_cursor *cursor);
+/* A struct of eight-byte integers, whose values are to be checked. Its bytes are what puts it. */
+void ipc_get_numbers(struct ipc_cursor *cursor, void *ret, size_t size);
 int64_t ipc_get_i64(struct ipc_cursor *cursor);
 /* NUL-terminated string in the payload; "" on failure. */
 const char *ipc_get_string(struct ipc_cursor *cursor);

@@ -44,9 +44,8 @@ struct db {
 /* A decoded request; strings point into the receive buffer. The group's: type 0. */
 struct db_request {
 	enum db_message type;
-	const char *collection;
-	const char *id;
-	struct store_query query;
+	struct store_query
+		query; /* its target is an id, and its collection a prefix, where these are asked */
 	uint64_t retention_s;
 };
 
@@ -89,13 +88,13 @@ static enum store_result try_store(struct db *db, const struct db_request *reque
 	db->read = (struct store_read){0};
 	switch (request->type) {
 	case DB_LIST:
-		return store_list(db->store, request->collection, add_name, &db->documents);
+		return store_list(db->store, request->query.collection, add_name, &db->documents);
 	case DB_READ:
 		return store_read(db->store, &request->query, &db->documents, &db->read);
 	case DB_GET:
-		return store_get(db->store, request->collection, request->id, &db->documents);
+		return store_get(db->store, request->query.collection, request->query.target, &db->documents);
 	case DB_ENSURE:
-		return store_ensure(db->store, request->collection, request->retention_s,
+		return store_ensure(db->store, request->query.collection, request->retention_s,
 				    clock_realtime_ms());
 	case DB_LEAD:
 		return db_lease_take(&db->lease, db->store);
@@ -145,20 +144,22 @@ static int superseded(struct db *db)
 /* The documents, if any, are those of db->documents. */
 static int send_answer(struct db *db, enum db_answered what, enum store_result result, const char *error)
 {
-	const struct store_statistics *statistics = store_get_statistics(db->store);
+	const struct db_told told = {
+		.n_done = db->n_done,
+		.answered = what,
+		.result = (uint64_t)result,
+		.offset = db->read.offset,
+		.end = db->read.end,
+		.damaged = db->read.damaged,
+		.statistics = *store_get_statistics(db->store),
+	};
 	size_t at = 0;
 	int r = 0;
 
 	for (; db->documents.length - at > DB_PIECE_MAX && r == 0; at += DB_PIECE_MAX)
 		r = ipc_send(db->socket, DB_PIECE, 0, db->documents.data + at, DB_PIECE_MAX, NULL, 0);
 	batch_clear(&db->answer);
-	if (ipc_put_u64(&db->answer, db->n_done) < 0 || ipc_put_u64(&db->answer, what) < 0 ||
-	    ipc_put_u64(&db->answer, (uint64_t)result) < 0 || ipc_put_u64(&db->answer, db->read.offset) < 0 ||
-	    ipc_put_u64(&db->answer, db->read.end) < 0 || ipc_put_u64(&db->answer, db->read.damaged) < 0 ||
-	    ipc_put_u64(&db->answer, statistics->appended) < 0 ||
-	    ipc_put_u64(&db->answer, statistics->duplicates) < 0 ||
-	    ipc_put_u64(&db->answer, statistics->dropped) < 0 ||
-	    ipc_put_u64(&db->answer, statistics->round_trips) < 0 || ipc_put_string(&db->answer, error) < 0 ||
+	if (batch_add_bytes(&db->answer, &told, sizeof(told)) < 0 || ipc_put_string(&db->answer, error) < 0 ||
 	    ipc_put_bytes(&db->answer, db->documents.data + at, db->documents.length - at) < 0)
 		return -ENOMEM;
 	db->n_done = 0;
@@ -210,68 +211,39 @@ static int take_piece(struct db *db, struct ipc_cursor *cursor, bool put)
 	return db_group_add(&db->group, put, collection, piece, length, last != 0);
 }
 
-static void take_query(struct ipc_cursor *cursor, struct store_query *query)
-{
-	uint64_t has_target;
-
-	query->collection = ipc_get_string(cursor);
-	query->after_ms = ipc_get_i64(cursor);
-	query->until_ms = ipc_get_i64(cursor);
-	query->offset = ipc_get_u64(cursor);
-	query->limit = (unsigned)ipc_get_u64(cursor);
-	query->newest_first = ipc_get_u64(cursor) != 0;
-	has_target = ipc_get_u64(cursor);
-	query->target = ipc_get_string(cursor);
-	if (!has_target)
-		query->target = NULL;
-}
-
 /* Decodes a message: 1 when the request is complete, 0 when more pieces follow. */
 static int parse(struct db *db, const struct ipc_message *message, struct db_request *request)
 {
 	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
-	uint64_t has_id;
+	struct db_asked asked;
+	const char *collection, *name;
 
-	memset(request, 0, sizeof(*request));
-	request->type = message->type;
-	switch (request->type) {
-	case DB_APPEND:
-	case DB_PUT:
+	*request = (struct db_request){.type = message->type};
+	if (request->type == DB_APPEND || request->type == DB_PUT)
 		return take_piece(db, &cursor, request->type == DB_PUT);
-	case DB_FLUSH:
-	case DB_LEAD:
-		break;
-	case DB_READ:
-		take_query(&cursor, &request->query);
-		break;
-	case DB_LIST:
-		request->collection = ipc_get_string(&cursor);
-		break;
-	case DB_GET:
-		request->collection = ipc_get_string(&cursor);
-		has_id = ipc_get_u64(&cursor);
-		request->id = ipc_get_string(&cursor);
-		if (!has_id)
-			request->id = NULL;
-		break;
-	case DB_ENSURE:
-		request->collection = ipc_get_string(&cursor);
-		request->retention_s = ipc_get_u64(&cursor);
-		break;
-	default:
+	if (request->type == DB_FLUSH)
+		return 1;
+	if (request->type < DB_LIST || request->type > DB_LEAD)
 		return -EBADMSG;
-	}
+	ipc_get_numbers(&cursor, &asked, sizeof(asked));
+	collection = ipc_get_string(&cursor);
+	name = ipc_get_string(&cursor);
+	request->retention_s = asked.retention_s;
+	request->query = (struct store_query){
+		.collection = collection,
+		.after_ms = asked.after_ms,
+		.until_ms = asked.until_ms,
+		.target = asked.has_name ? name : NULL,
+		.offset = asked.offset,
+		.limit = (unsigned)asked.limit,
+		.newest_first = asked.newest_first != 0,
+	};
 	return cursor.failed ? -EBADMSG : 1;
 }
 
 static bool is_reading(const struct db_request *request)
 {
 	return request->type == DB_LIST || request->type == DB_READ || request->type == DB_GET;
-}
-
-static const char *collection_of(const struct db_request *request)
-{
-	return request->type == DB_READ ? request->query.collection : request->collection;
 }
 
 /* Waits for its turn to write; the loop hears each time that another server still does. */
@@ -309,7 +281,7 @@ static int handle(struct db *db, struct ipc_message *message)
 		return !store_can_group(db->store) || db_group_is_full(&db->group) ? write_group(db) : 0;
 	if (db->group.open)
 		return -EBADMSG;
-	if (!is_reading(&request) || db_group_touches(&db->group, collection_of(&request)))
+	if (!is_reading(&request) || db_group_touches(&db->group, request.query.collection))
 		r = write_group(db);
 	if (r < 0 || db->gone)
 		return r < 0 ? r : 0;

@@ -113,31 +113,27 @@ static void take_answer(struct db_client *client, const struct ipc_message *mess
 	const struct db_answer well = {.result = STORE_OK, .documents = &none, .error = ""};
 	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
 	struct db_answer answer = {.documents = &client->documents};
-	uint64_t n_done = ipc_get_u64(&cursor), answered = ipc_get_u64(&cursor);
+	struct db_told told;
 	const void *rest;
 	size_t length;
 	bool good = true;
 
-	answer.result = (enum store_result)ipc_get_u64(&cursor);
-	answer.read = (struct store_read){.offset = ipc_get_u64(&cursor)};
-	answer.read.end = ipc_get_u64(&cursor) != 0;
-	answer.read.damaged = (unsigned)ipc_get_u64(&cursor);
-	client->statistics.appended = ipc_get_u64(&cursor);
-	client->statistics.duplicates = ipc_get_u64(&cursor);
-	client->statistics.dropped = ipc_get_u64(&cursor);
-	client->statistics.round_trips = ipc_get_u64(&cursor);
+	ipc_get_numbers(&cursor, &told, sizeof(told));
+	answer.result = (enum store_result)told.result;
+	answer.read = (struct store_read){told.offset, told.end != 0, (unsigned)told.damaged};
+	client->statistics = told.statistics;
 	answer.error = ipc_get_string(&cursor);
 	rest = ipc_get_bytes(&cursor, &length);
 	if (cursor.failed)
 		return fail(client, -EBADMSG);
-	for (; n_done > 0 && good; n_done--)
+	for (; told.n_done > 0 && good; told.n_done--)
 		good = tell_waiting(client, DB_LINE_WRITINGS, &well);
-	if (good && answered != DB_ANSWERED_NOTHING) {
+	if (good && told.answered != DB_ANSWERED_NOTHING) {
 		if (!add_documents(client, rest, length))
 			return;
-		good = tell_waiting(client,
-				    answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
-				    &answer);
+		good = tell_waiting(
+			client, told.answered == DB_ANSWERED_READING ? DB_LINE_READINGS : DB_LINE_WRITINGS,
+			&answer);
 		/* The memory for a large answer is not kept. */
 		if (client->documents.capacity > DB_CLIENT_ANSWER_KEPT)
 			batch_done(&client->documents);
@@ -419,15 +415,27 @@ const struct store_statistics *db_client_statistics(const struct db_client *clie
 	return &client->statistics;
 }
 
-static int request_documents(struct db_client *client, enum db_message type, int encoded, db_done done,
-			     void *data)
+static int ask(struct db_client *client, enum db_message type, const struct store_query *query,
+	       uint64_t retention_s, db_done done, void *data)
 {
-	struct db_waiting *waiting = encoded < 0 ? NULL : make_waiting(done, data);
+	const struct db_asked asked = {.after_ms = query->after_ms,
+				       .until_ms = query->until_ms,
+				       .offset = query->offset,
+				       .limit = query->limit,
+				       .newest_first = query->newest_first,
+				       .has_name = query->target != NULL,
+				       .retention_s = retention_s};
+	struct batch *payload = &client->payload;
+	struct db_waiting *waiting;
 	int r;
 
-	if (!waiting)
+	batch_clear(payload);
+	if (batch_add_bytes(payload, &asked, sizeof(asked)) < 0 ||
+	    ipc_put_string(payload, query->collection) < 0 ||
+	    ipc_put_string(payload, query->target ? query->target : "") < 0)
 		return -ENOMEM;
-	r = push(client, type);
+	waiting = make_waiting(done, data);
+	r = waiting ? push(client, type) : -ENOMEM;
 	if (r < 0) {
 		free(waiting);
 		return r;
@@ -439,50 +447,30 @@ static int request_documents(struct db_client *client, enum db_message type, int
 
 int db_client_lead(struct db_client *client, db_done done, void *data)
 {
-	batch_clear(&client->payload);
-	return request_documents(client, DB_LEAD, 0, done, data);
+	return ask(client, DB_LEAD, &(struct store_query){.collection = ""}, 0, done, data);
 }
 
 int db_client_list(struct db_client *client, const char *prefix, db_done done, void *data)
 {
-	batch_clear(&client->payload);
-	return request_documents(client, DB_LIST, ipc_put_string(&client->payload, prefix), done, data);
+	return ask(client, DB_LIST, &(struct store_query){.collection = prefix}, 0, done, data);
 }
 
 int db_client_read(struct db_client *client, const struct store_query *query, db_done done, void *data)
 {
-	struct batch *payload = &client->payload;
-	int r = 0;
-
-	batch_clear(payload);
-	r |= ipc_put_string(payload, query->collection);
-	r |= ipc_put_i64(payload, query->after_ms) | ipc_put_i64(payload, query->until_ms);
-	r |= ipc_put_u64(payload, query->offset) | ipc_put_u64(payload, query->limit);
-	r |= ipc_put_u64(payload, query->newest_first) | ipc_put_u64(payload, query->target != NULL);
-	r |= ipc_put_string(payload, query->target ? query->target : "");
-	return request_documents(client, DB_READ, r, done, data);
+	return ask(client, DB_READ, query, 0, done, data);
 }
 
 int db_client_get(struct db_client *client, const char *collection, const char *id, db_done done, void *data)
 {
-	struct batch *payload = &client->payload;
-	int r = 0;
-
-	batch_clear(payload);
-	r |= ipc_put_string(payload, collection);
-	r |= ipc_put_u64(payload, id != NULL) | ipc_put_string(payload, id ? id : "");
-	return request_documents(client, DB_GET, r, done, data);
+	return ask(client, DB_GET, &(struct store_query){.collection = collection, .target = id}, 0, done,
+		   data);
 }
 
 int db_client_ensure(struct db_client *client, const char *collection, uint64_t retention_s, db_done done,
 		     void *data)
 {
-	struct batch *payload = &client->payload;
-
-	batch_clear(payload);
-	return request_documents(client, DB_ENSURE,
-				 ipc_put_string(payload, collection) | ipc_put_u64(payload, retention_s),
-				 done, data);
+	return ask(client, DB_ENSURE, &(struct store_query){.collection = collection}, retention_s, done,
+		   data);
 }
 
 static int write_documents(struct db_client *client, enum db_message type, const char *collection,

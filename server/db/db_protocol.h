@@ -7,25 +7,41 @@
 #pragma once
 
 #include "process/ipc.h"
+#include "store/store.h"
 
 enum db_message {
-	/* readings; payload: */
-	DB_LIST = 1, /* prefix */
-	DB_READ,     /* collection, after, until, offset, limit, newest, has_target, target */
-	DB_GET,      /* collection, has_id, id */
-	/* writings */
-	DB_ENSURE, /* collection, retention in seconds */
+	/* readings; payload: struct db_asked, collection (of DB_LIST: a prefix), name */
+	DB_LIST = 1,
+	DB_READ, /* name: a target */
+	DB_GET,  /* name: an id */
+	/* writings; payload of the first two: the same */
+	DB_ENSURE,
+	DB_LEAD,   /* asks to write; answered, as a writing, when no other server does */
 	DB_APPEND, /* last (0, 1), collection, a piece of the batch */
 	DB_PUT,    /* the same */
 	DB_FLUSH,  /* asks for the results not reported yet, once everything before it is stored */
-	DB_LEAD,   /* asks to write; answered, as a writing, when no other server does */
 	/* answers */
 	DB_PIECE, /* a piece of the documents; of DB_LIST: names, each NUL-ended */
-	DB_DONE,  /* successful writings so far, what is answered, result, offset, end, damaged, statistics
-		     (4), error text, the rest of the documents */
+	DB_DONE,  /* struct db_told, error text, the rest of the documents */
 	DB_ROLE,  /* who writes, in words; while DB_LEAD waits, and before the end of one that was superseded
 		   */
 	DB_TROUBLE, /* at any time: 1 and why the store is being tried again, or 0: it is back */
+};
+
+/* The numbers of a request: those of its struct store_query, and what DB_ENSURE needs. */
+struct db_asked {
+	int64_t after_ms, until_ms;
+	uint64_t offset, limit, newest_first;
+	uint64_t has_name;
+	uint64_t retention_s;
+};
+
+/* The numbers of a DB_DONE. */
+struct db_told {
+	uint64_t n_done; /* successful writings so far */
+	uint64_t answered, result;
+	uint64_t offset, end, damaged; /* of its struct store_read */
+	struct store_statistics statistics;
 };
 
 /* What a DB_DONE answers. Successful appends are only counted, so that each one does not wake the loop. */
