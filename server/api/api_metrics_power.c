@@ -238,7 +238,7 @@ static const struct total_family total_families[] = {
 };
 
 static void write_total(struct metrics_writer *writer, const struct total_family *family,
-			const struct machine *machine, const struct total *total)
+			const struct machine *machine, const struct total_addition *total)
 {
 	double value = family->part == PART_ALL       ? total->total_j
 		       : family->part == PART_DYNAMIC ? total->dynamic_j
@@ -254,7 +254,7 @@ static void write_total(struct metrics_writer *writer, const struct total_family
 	add_label(labels, &n, "scope", report_scope_names[total->scope]);
 	if (!family->label)
 		add_label(labels, &n, "socket", package);
-	metrics_counter(writer, labels, value > 0 ? value : 0, UNIT_S_OF_MS(total->created_ms));
+	metrics_counter(writer, labels, value > 0 ? value : 0, UNIT_S_OF_MS(total->time_ms));
 }
 
 static void write_total_family(struct metrics_writer *writer, const struct total_family *family,
@@ -266,9 +266,9 @@ static void write_total_family(struct metrics_writer *writer, const struct total
 		if (!machine->live.time_ms)
 			continue;
 		for (const struct total *total = machine->totals.entries; total; total = total->hh.next)
-			if (total->kind == family->kind && total->scope < REPORT_SCOPES_ADDED &&
-			    (!family->row || strcmp(total->name, family->row) == 0))
-				write_total(writer, family, machine, total);
+			if (total->sum.kind == family->kind && total->sum.scope < REPORT_SCOPES_ADDED &&
+			    (!family->row || strcmp(total->sum.name, family->row) == 0))
+				write_total(writer, family, machine, &total->sum);
 	}
 }
 

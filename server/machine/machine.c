@@ -355,31 +355,39 @@ bool machine_is_settled(const struct machine *machine, const struct live_target 
 	       known_find_container(&machine->known, target->name, target->container_id);
 }
 
-static int book_target(struct machine *machine, struct live_target *target)
+unsigned machine_unbooked(const struct machine *machine, const struct live_target *target,
+			  struct total_addition ret[MACHINE_UNBOOKED_MAX])
 {
 	const struct known_target *known =
 		known_find_container(&machine->known, target->name, target->container_id);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MACHINE_UNBOOKED_MAX; i++) {
+		const unsigned scope = i / 2;
+
+		if (target->unbooked_j[scope] > 0)
+			ret[n++] = (struct total_addition){
+				.kind = i % 2 ? TOTAL_NAMESPACE : TOTAL_IMAGE,
+				.scope = (enum report_scope)scope,
+				.name = known_text(known, i % 2 ? KNOWN_NAMESPACE : KNOWN_IMAGE),
+				.total_j = target->unbooked_j[scope],
+				.dynamic_j = target->unbooked_dynamic_j[scope],
+				.time_ms = machine->live.time_ms,
+			};
+	}
+	return n;
+}
+
+static int book_target(struct machine *machine, struct live_target *target)
+{
+	struct total_addition unbooked[MACHINE_UNBOOKED_MAX];
+	const unsigned n = machine_unbooked(machine, target, unbooked);
 	int r = 0;
 
-	for (unsigned scope = 0; scope < REPORT_SCOPES_ADDED && r == 0; scope++) {
-		struct total_addition addition = {
-			.kind = TOTAL_IMAGE,
-			.scope = (enum report_scope)scope,
-			.name = known_text(known, KNOWN_IMAGE),
-			.total_j = target->unbooked_j[scope],
-			.dynamic_j = target->unbooked_dynamic_j[scope],
-			.time_ms = machine->live.time_ms,
-		};
-
-		if (!(addition.total_j > 0))
-			continue;
-		r = totals_add(&machine->totals, &addition);
-		addition.kind = TOTAL_NAMESPACE;
-		addition.name = known_text(known, KNOWN_NAMESPACE);
-		if (r == 0)
-			r = totals_add(&machine->totals, &addition);
-		target->unbooked_j[scope] = target->unbooked_dynamic_j[scope] = 0;
-	}
+	for (unsigned i = 0; i < n && r == 0; i++)
+		r = totals_add(&machine->totals, &unbooked[i]);
+	memset(target->unbooked_j, 0, sizeof(target->unbooked_j));
+	memset(target->unbooked_dynamic_j, 0, sizeof(target->unbooked_dynamic_j));
 	return r;
 }
 

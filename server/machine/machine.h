@@ -151,6 +151,11 @@ bool machine_take_gap(struct machine *machine, int64_t before_ms, struct machine
 void machine_adopt(struct machine *machine, const char *sensor, int64_t position_ms);
 /* Forgets the model and starts from scratch. 0 or -ENOMEM. */
 int machine_forget_model(struct machine *machine);
+#define MACHINE_UNBOOKED_MAX (2 * REPORT_SCOPES_ADDED)
+/* What is not yet in the totals of the target's image and namespace, as far as these are known. Their number.
+ */
+unsigned machine_unbooked(const struct machine *machine, const struct live_target *target,
+			  struct total_addition ret[MACHINE_UNBOOKED_MAX]);
 /* Is it time to show who a target is, known or not? */
 bool machine_is_settled(const struct machine *machine, const struct live_target *target);
 /* Longest recent time covered by a tick, for windows whose edges a tick may cross; never 0. */

@@ -28,29 +28,16 @@ static void make_id(const struct machine *machine, char *ret, size_t size)
  */
 static void add_totals(const struct machine *machine, bson_t *document)
 {
+	struct total_addition unbooked[MACHINE_UNBOOKED_MAX];
 	bson_t array;
-	unsigned n;
+	unsigned n, n_unbooked;
 
 	bson_append_array_unsafe_begin(document, "totals", -1, &array);
 	n = totals_save(&machine->totals, &array, 0);
 	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
-		const struct known_target *known =
-			known_find_container(&machine->known, target->name, target->container_id);
-
-		for (unsigned i = 0; i < REPORT_SCOPES_ADDED * 2; i++) {
-			unsigned scope = i / 2;
-			struct total_addition rest = {
-				.kind = i % 2 ? TOTAL_NAMESPACE : TOTAL_IMAGE,
-				.scope = (enum report_scope)scope,
-				.name = known_text(known, i % 2 ? KNOWN_NAMESPACE : KNOWN_IMAGE),
-				.total_j = target->unbooked_j[scope],
-				.dynamic_j = target->unbooked_dynamic_j[scope],
-				.time_ms = machine->live.time_ms,
-			};
-
-			if (rest.total_j > 0)
-				totals_put(&array, n++, &rest);
-		}
+		n_unbooked = machine_unbooked(machine, target, unbooked);
+		for (unsigned i = 0; i < n_unbooked; i++)
+			totals_put(&array, n++, &unbooked[i]);
 	}
 	bson_append_array_end(document, &array);
 }

@@ -22,11 +22,9 @@ static struct total *make_entry(struct totals *totals, const struct total_additi
 	if (!total)
 		return NULL;
 	memcpy(total->key, key, length + 1);
-	total->kind = addition->kind;
-	total->scope = addition->scope;
-	total->package = addition->package;
-	total->created_ms = addition->time_ms;
-	total->name = total->key + name_at;
+	total->sum = *addition;
+	total->sum.name = total->key + name_at;
+	total->sum.total_j = total->sum.dynamic_j = 0;
 	HASH_ADD_KEYPTR(hh, totals->entries, total->key, length, total);
 	return total;
 }
@@ -56,9 +54,9 @@ int totals_add(struct totals *totals, const struct total_addition *addition)
 	if (!total)
 		return -ENOMEM;
 	if (isfinite(addition->total_j) && addition->total_j > 0)
-		total->total_j += addition->total_j;
+		total->sum.total_j += addition->total_j;
 	if (isfinite(addition->dynamic_j) && addition->dynamic_j > 0)
-		total->dynamic_j += addition->dynamic_j;
+		total->sum.dynamic_j += addition->dynamic_j;
 	return 0;
 }
 
@@ -83,16 +81,7 @@ void totals_put(bson_t *array, unsigned index, const struct total_addition *tota
 unsigned totals_save(const struct totals *totals, bson_t *array, unsigned index)
 {
 	for (const struct total *total = totals->entries; total; total = total->hh.next)
-		totals_put(array, index++,
-			   &(struct total_addition){
-				   .kind = total->kind,
-				   .scope = total->scope,
-				   .package = total->package,
-				   .name = total->name,
-				   .total_j = total->total_j,
-				   .dynamic_j = total->dynamic_j,
-				   .time_ms = total->created_ms,
-			   });
+		totals_put(array, index++, &total->sum);
 	return index;
 }
 

@@ -15,29 +15,24 @@
 
 enum total_kind { TOTAL_MACHINE, TOTAL_IMAGE, TOTAL_NAMESPACE, TOTAL_KINDS };
 
-struct total {
-	UT_hash_handle hh;
+struct total_addition {
 	enum total_kind kind;
 	enum report_scope scope;
-	unsigned package; /* of TOTAL_MACHINE; else 0 */
-	double total_j, dynamic_j;
-	int64_t created_ms;
-	const char *name; /* an image, a namespace, or the name of a row; "": unknown */
+	unsigned package;          /* of TOTAL_MACHINE; else 0 */
+	const char *name;          /* an image, a namespace, or the name of a row; "": unknown */
+	double total_j, dynamic_j; /* what is no number, or negative, is not added */
+	int64_t time_ms;           /* of a sum: when it began */
+};
+
+struct total {
+	UT_hash_handle hh;
+	struct total_addition sum; /* its name is in the key */
 	char key[];
 };
 
 struct totals {
 	struct total *entries;
 	uint64_t left_out; /* additions that went to TOTALS_OTHER */
-};
-
-struct total_addition {
-	enum total_kind kind;
-	enum report_scope scope;
-	unsigned package;
-	const char *name;
-	double total_j, dynamic_j; /* what is no number, or negative, is not added */
-	int64_t time_ms;
 };
 
 /* 0 or -ENOMEM. */

@@ -34,8 +34,8 @@ static double sum_of(const struct totals *totals, enum total_kind kind, const ch
 	double sum = 0;
 
 	for (const struct total *total = totals->entries; total; total = total->hh.next)
-		if (total->kind == kind && (!name || strcmp(total->name, name) == 0))
-			sum += total->total_j;
+		if (total->sum.kind == kind && (!name || strcmp(total->sum.name, name) == 0))
+			sum += total->sum.total_j;
 	return sum;
 }
 
@@ -109,7 +109,7 @@ static void test_saved(void **state)
 			assert_true(sum_of(&loaded, (enum total_kind)kind, name) ==
 				    sum_of(&totals, (enum total_kind)kind, name));
 		}
-	assert_int_equal(loaded.entries->created_ms, 1000);
+	assert_int_equal(loaded.entries->sum.time_ms, 1000);
 	bson_destroy(&document);
 	totals_done(&loaded);
 	totals_done(&totals);
