@@ -5,6 +5,7 @@
  * bind ours.
  */
 #include "compare/sample.h"
+#include "base/array.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -105,16 +106,9 @@ void sample_summarize(const double *values, size_t n, struct sample *ret)
 	ret->high = ret->mean + half;
 }
 
-static int compare_doubles(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-
-	return (a > b) - (a < b);
-}
-
 static double median(double *values, size_t n)
 {
-	qsort(values, n, sizeof(*values), compare_doubles);
+	qsort(values, n, sizeof(*values), array_compare_doubles);
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 

@@ -8,6 +8,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* For qsort(): ascending. */
+static inline int array_compare_doubles(const void *left, const void *right)
+{
+	const double a = *(const double *)left, b = *(const double *)right;
+
+	return (a > b) - (a < b);
+}
+
 /* Room for `n` elements, at least one. */
 #define ARRAY_RESIZE(array, n)                                                                               \
 	({                                                                                                   \

@@ -5,6 +5,7 @@
  * the next one is like it, as after a change of the sensor's interval.
  */
 #include "tick/tick_clock.h"
+#include "base/array.h"
 #include "base/unit.h"
 
 #include <math.h>
@@ -37,29 +38,19 @@ bool tick_clock_knows(const struct tick_clock *clock)
 	return clock->n_steps > 0;
 }
 
-static void sort_steps(const struct tick_clock *clock, double *ret_sorted)
-{
-	for (unsigned i = 0; i < clock->n_steps; i++) {
-		unsigned at = i;
-
-		for (; at > 0 && ret_sorted[at - 1] > clock->steps_s[i]; at--)
-			ret_sorted[at] = ret_sorted[at - 1];
-		ret_sorted[at] = clock->steps_s[i];
-	}
-}
-
 /*
  * The median of the steps. If each report is written twice, every second step is almost zero: such steps are
  * ignored if at least a third remains.
  */
 static double find_usual(const struct tick_clock *clock)
 {
-	double sorted[TICK_CLOCK_STEPS] = {0};
+	double sorted[TICK_CLOCK_STEPS];
 	unsigned n = clock->n_steps, from = 0;
 
 	if (!n)
 		return clock->fallback_s;
-	sort_steps(clock, sorted);
+	memcpy(sorted, clock->steps_s, sizeof(sorted));
+	qsort(sorted, n, sizeof(*sorted), array_compare_doubles);
 	while (from < n && sorted[from] < TWICE_S && sorted[from] < sorted[n - 1] * SHORTEST)
 		from++;
 	if ((n - from) * 3 < n)

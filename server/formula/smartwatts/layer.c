@@ -3,6 +3,7 @@
  * Windows and model of one frequency layer. Called by formula_smartwatts.c, once per tick and socket.
  */
 #include "formula/smartwatts/layer.h"
+#include "base/array.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -54,13 +55,6 @@ void layer_add_sample(struct layer *layer, const double *x, double y)
 	layer->y[layer->n_samples++] = y;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
 double layer_add_error(struct layer *layer, double error, bool use_mean)
 {
 	unsigned n;
@@ -77,7 +71,7 @@ double layer_add_error(struct layer *layer, double error, bool use_mean)
 	if (use_mean)
 		return sum / n;
 	memcpy(layer->scratch, layer->errors, n * sizeof(*layer->scratch));
-	qsort(layer->scratch, n, sizeof(*layer->scratch), compare);
+	qsort(layer->scratch, n, sizeof(*layer->scratch), array_compare_doubles);
 	return n % 2 ? layer->scratch[n / 2] : 0.5 * (layer->scratch[n / 2 - 1] + layer->scratch[n / 2]);
 }
 
