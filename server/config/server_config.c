@@ -6,6 +6,7 @@
 #include "config/server_config.h"
 #include "base/cleanup.h"
 #include "base/folder.h"
+#include "formula/conserve.h"
 #include "store/store.h"
 #include "store/store_bounds.h"
 #include "base/text.h"
@@ -23,8 +24,6 @@
 	{                                                                                                    \
 		.type = CONFIG_TITLE, .help = (text)                                                         \
 	}
-
-static const char *const static_names[] = {"proportional", "none", "equal", "quota", NULL};
 
 static const struct config_row rows[] = {
 	TITLE("Input and output:"),
@@ -99,7 +98,7 @@ static const struct config_row rows[] = {
 	{.name = "static",
 	 FIELD(static_policy),
 	 .fallback = "proportional",
-	 .choices = static_names,
+	 .choices = conserve_static_names,
 	 .help = "who carries the static power: proportional (to dynamic power), none (it becomes the row "
 		 "'idle'), equal, or quota"},
 	{.name = "cpus",
@@ -180,7 +179,7 @@ static const struct config_row rows[] = {
 	 .max = 100000,
 	 .help = "number of ticks over which the error is computed"},
 	{.name = "learn-error-window-method",
-	 FIELD(learn_error_method),
+	 FIELD(formula.learn_error_mean),
 	 .fallback = "median",
 	 .choices = CONFIG_NAMES("median", "mean"),
 	 .help = "how"},
@@ -342,10 +341,9 @@ static void settle_formula(struct server_config *config)
 	config->formula.learn_min_samples = (unsigned)config->learn_min_samples;
 	config->formula.learn_history = (unsigned)config->learn_history;
 	config->formula.learn_error_window = (unsigned)config->learn_error_window;
-	config->formula.learn_error_mean = config->learn_error_method == 1;
 	config->ops = formula_all[config->formula_index];
 	(void)snprintf(config->about, sizeof(config->about), "formula %s, static power %s", config->ops->name,
-		       static_names[config->static_policy]);
+		       conserve_static_names[config->static_policy]);
 }
 
 /* Bounded by default is what grows on this disk without anybody looking after it. */

@@ -24,7 +24,6 @@ struct server_config {
 	int formula_index; /* into formula_all */
 	struct formula_config formula;
 	double learn_min_samples, learn_history, learn_error_window;
-	int learn_error_method;
 	bool no_cpu, no_dram;
 	int static_policy;
 	double n_cpus;

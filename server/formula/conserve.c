@@ -19,7 +19,7 @@
 /* Below this sum of dynamic watts there is no meaningful proportion. */
 #define NOTHING_W 1e-12
 
-const char *const conserve_static_names[CONSERVE_STATICS] = {
+const char *const conserve_static_names[CONSERVE_STATICS + 1] = {
 	[CONSERVE_STATIC_PROPORTIONAL] = "proportional",
 	[CONSERVE_STATIC_NONE] = "none",
 	[CONSERVE_STATIC_EQUAL] = "equal",

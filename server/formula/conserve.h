@@ -18,8 +18,8 @@ enum conserve_static {
 	CONSERVE_STATIC_QUOTA,        /* by CPU quota; the machine's CPU count where a container has none */
 	CONSERVE_STATICS
 };
-extern const char
-	*const conserve_static_names[CONSERVE_STATICS]; /* "proportional", "none", "equal", "quota" */
+/* "proportional", "none", "equal", "quota", NULL */
+extern const char *const conserve_static_names[CONSERVE_STATICS + 1];
 
 struct conserve_policy {
 	enum conserve_static fixed;

@@ -22,7 +22,7 @@ struct formula_config {
 	unsigned learn_min_samples;              /* 10 */
 	unsigned learn_history;                  /* 60 */
 	unsigned learn_error_window;             /* 60 */
-	bool learn_error_mean;                   /* median */
+	int learn_error_mean;                    /* 0: the median */
 };
 
 struct formula_socket {
