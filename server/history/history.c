@@ -27,20 +27,13 @@ int history_init(struct history *history, int64_t from_ms, int64_t until_ms, uns
 				    .n_points = n_points,
 				    .scope = -1,
 				    .last_ms = INT64_MIN};
-	history->others_j = calloc(n_points, sizeof(float));
-	history->measured_j = calloc(n_points, sizeof(float));
-	history->error_j = calloc(n_points, sizeof(float));
-	history->covered_s = calloc(n_points, sizeof(float));
-	return history->others_j && history->measured_j && history->error_j && history->covered_s ? 0
-												  : -ENOMEM;
-}
-
-static void series_free(struct history_series *series)
-{
-	free(series->energy_j);
-	free(series->dynamic_j);
-	free(series->covered_s);
-	free(series);
+	history->others_j = calloc(4 * (size_t)n_points, sizeof(float));
+	if (!history->others_j)
+		return -ENOMEM;
+	history->measured_j = history->others_j + n_points;
+	history->error_j = history->measured_j + n_points;
+	history->covered_s = history->error_j + n_points;
+	return 0;
 }
 
 void history_done(struct history *history)
@@ -50,12 +43,10 @@ void history_done(struct history *history)
 	HASH_ITER(hh, history->series, series, next)
 	{
 		HASH_DEL(history->series, series);
-		series_free(series);
+		free(series->energy_j);
+		free(series);
 	}
 	free(history->others_j);
-	free(history->measured_j);
-	free(history->error_j);
-	free(history->covered_s);
 	*history = (struct history){0};
 }
 
@@ -67,13 +58,13 @@ static struct history_series *series_new(struct history *history, const char *na
 		return NULL;
 	memcpy(series->name, name, length + 1);
 	series->last_ms = INT64_MIN;
-	series->energy_j = calloc(history->n_points, sizeof(float));
-	series->dynamic_j = calloc(history->n_points, sizeof(float));
-	series->covered_s = calloc(history->n_points, sizeof(float));
-	if (!series->energy_j || !series->dynamic_j || !series->covered_s) {
-		series_free(series);
+	series->energy_j = calloc(3 * (size_t)history->n_points, sizeof(float));
+	if (!series->energy_j) {
+		free(series);
 		return NULL;
 	}
+	series->dynamic_j = series->energy_j + history->n_points;
+	series->covered_s = series->dynamic_j + history->n_points;
 	HASH_ADD_KEYPTR(hh, history->series, series->name, length, series);
 	history->n_series++;
 	return series;

@@ -16,7 +16,7 @@
 struct history_series {
 	UT_hash_handle hh;
 	double total_j;
-	float *energy_j;  /* [n_points] */
+	float *energy_j;  /* [n_points], in one piece with those below */
 	float *dynamic_j; /* [n_points] */
 	float *covered_s; /* [n_points]; seconds in which the target had a report */
 	int64_t last_ms;
@@ -32,7 +32,7 @@ struct history {
 	struct history_series *series;
 	unsigned n_series;
 	unsigned n_left_out; /* rows of targets beyond HISTORY_SERIES_MAX */
-	float *others_j;     /* [n_points] */
+	float *others_j;     /* [n_points], in one piece with those below */
 	float *measured_j;   /* [n_points] */
 	float *error_j;      /* [n_points]; the model's error as energy */
 	float *covered_s;    /* [n_points]; seconds that ticks cover */
