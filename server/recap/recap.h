@@ -15,11 +15,14 @@
 enum recap_phase { RECAP_WHOLE, RECAP_WARMUP, RECAP_EXECUTION, RECAP_PHASES };
 
 /* Epoch milliseconds; begin <= warmup <= execution <= end. */
+#define RECAP_TIMES 4
 struct recap_window {
-	double begin_ms;
-	double warmup_ms;
-	double execution_ms;
-	double end_ms;
+	union {
+		struct {
+			double begin_ms, warmup_ms, execution_ms, end_ms;
+		};
+		double times_ms[RECAP_TIMES];
+	};
 };
 
 struct recap_sum {

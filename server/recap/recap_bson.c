@@ -15,6 +15,7 @@
 #include <string.h>
 
 static const char *const domain_names[REPORT_SCOPES] = {"PKG", "DRAM"};
+const char *const recap_time_names[RECAP_TIMES] = {"begin", "beginwarmup", "beginexecution", "end"};
 
 void recap_request_done(struct recap_request *request)
 {
@@ -129,18 +130,15 @@ static void add_phase(bson_t *document, const struct recap *recap, enum recap_ph
 
 static void add_old_head(bson_t *document, const struct recap_request *request)
 {
-	const struct recap_window *window = &request->window;
-
 	if (request->name[0])
 		bson_append_utf8(document, "name", -1, request->name, -1);
 	if (request->id[0])
 		bson_append_utf8(document, "id", -1, request->id, -1);
 	for (unsigned i = 0; i < request->n_extras; i++)
 		bson_append_utf8(document, request->extras[i].name, -1, request->extras[i].value, -1);
-	bson_append_date_time(document, "begin", -1, (int64_t)llround(window->begin_ms));
-	bson_append_date_time(document, "beginwarmup", -1, (int64_t)llround(window->warmup_ms));
-	bson_append_date_time(document, "beginexecution", -1, (int64_t)llround(window->execution_ms));
-	bson_append_date_time(document, "end", -1, (int64_t)llround(window->end_ms));
+	for (unsigned i = 0; i < RECAP_TIMES; i++)
+		bson_append_date_time(document, recap_time_names[i], -1,
+				      (int64_t)llround(request->window.times_ms[i]));
 }
 
 int recap_bson_write(bson_t *document, const struct recap_request *request, const struct recap *recap)
@@ -178,7 +176,6 @@ int recap_bson_write(bson_t *document, const struct recap_request *request, cons
 
 int recap_bson_write_request(bson_t *list, unsigned index, const struct recap_request *request)
 {
-	const struct recap_window *window = &request->window;
 	bson_t one, extras;
 	char key[12];
 
@@ -188,10 +185,8 @@ int recap_bson_write_request(bson_t *list, unsigned index, const struct recap_re
 	bson_append_utf8(&one, "machine", -1, request->machine, -1);
 	bson_append_utf8(&one, "name", -1, request->name, -1);
 	bson_append_utf8(&one, "id", -1, request->id, -1);
-	bson_append_double(&one, "begin", -1, window->begin_ms);
-	bson_append_double(&one, "beginwarmup", -1, window->warmup_ms);
-	bson_append_double(&one, "beginexecution", -1, window->execution_ms);
-	bson_append_double(&one, "end", -1, window->end_ms);
+	for (unsigned i = 0; i < RECAP_TIMES; i++)
+		bson_append_double(&one, recap_time_names[i], -1, request->window.times_ms[i]);
 	bson_append_bool(&one, "wholelife", -1, request->whole_life);
 	bson_append_document_begin(&one, "extras", -1, &extras);
 	for (unsigned i = 0; i < request->n_extras; i++)
@@ -229,8 +224,8 @@ static int read_extras(const bson_t *document, struct recap_request *request)
 
 int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *ret_request)
 {
-	struct recap_window *window = &ret_request->window;
-	bson_iter_t flag;
+	double *times_ms = ret_request->window.times_ms;
+	bool ordered = true;
 	bson_t one;
 	int r = -EINVAL;
 
@@ -240,14 +235,12 @@ int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *r
 	ret_request->machine = copy_string(&one, "machine");
 	ret_request->name = copy_string(&one, "name");
 	ret_request->id = copy_string(&one, "id");
-	window->begin_ms = bson_get_double(&one, "begin");
-	window->warmup_ms = bson_get_double(&one, "beginwarmup");
-	window->execution_ms = bson_get_double(&one, "beginexecution");
-	window->end_ms = bson_get_double(&one, "end");
-	ret_request->whole_life = bson_iter_init_find(&flag, &one, "wholelife") && bson_iter_as_bool(&flag);
-	if (ret_request->machine && ret_request->name && ret_request->id &&
-	    window->begin_ms <= window->warmup_ms && window->warmup_ms <= window->execution_ms &&
-	    window->execution_ms <= window->end_ms)
+	for (unsigned i = 0; i < RECAP_TIMES; i++) {
+		times_ms[i] = bson_get_double(&one, recap_time_names[i]);
+		ordered &= i == 0 || times_ms[i - 1] <= times_ms[i];
+	}
+	ret_request->whole_life = bson_get_bool(&one, "wholelife");
+	if (ret_request->machine && ret_request->name && ret_request->id && ordered)
 		r = read_extras(&one, ret_request);
 	if (r < 0)
 		recap_request_done(ret_request);

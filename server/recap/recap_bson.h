@@ -10,6 +10,9 @@
 
 #define RECAP_EXTRAS_MAX 32
 
+/* Of the window's times, in requests and recaps. */
+extern const char *const recap_time_names[RECAP_TIMES];
+
 /* A parameter of the request that is copied into the recap. */
 struct recap_extra {
 	char *name;

@@ -21,8 +21,6 @@
 #define VALUE_MAX     1024
 #define TIMEOUT_MAX_S 3600.0
 
-static const char *const time_names[] = {"begin", "beginwarmup", "beginexecution", "end"};
-
 /* Fields of a recap that are ours: a parameter of that name would hide them. */
 static const char *const own_names[] = {
 	"_id",    "warmup time", "execution time", "sensor",  "timestamp", "energy",
@@ -32,11 +30,8 @@ static const char *const own_names[] = {
 
 int recap_query_init(struct recap_query *query, const char *machine)
 {
-	struct recap_window window = {NAN, NAN, NAN, NAN};
-
 	memset(query, 0, sizeof(*query));
 	query->timeout_s = NAN;
-	query->request.window = window;
 	query->request.machine = strdup(machine);
 	return query->request.machine ? 0 : -ENOMEM;
 }
@@ -61,8 +56,6 @@ static void fail(struct recap_query *query, const char *format, ...)
 
 static void take_time(struct recap_query *query, unsigned which, const char *value)
 {
-	double *const times[] = {&query->request.window.begin_ms, &query->request.window.warmup_ms,
-				 &query->request.window.execution_ms, &query->request.window.end_ms};
 	double seconds;
 
 	if (query->times[which])
@@ -70,11 +63,12 @@ static void take_time(struct recap_query *query, unsigned which, const char *val
 	if (text_parse_double(value, &seconds) < 0 || seconds < 0)
 		fail(query,
 		     "%s='%.64s' is not a time: give seconds since 1970, as in 1700000000 or 1700000000.25",
-		     time_names[which], value);
+		     recap_time_names[which], value);
 	else if (seconds > SECONDS_MAX)
-		fail(query, "%s=%.64s is too late: give seconds, not milliseconds", time_names[which], value);
+		fail(query, "%s=%.64s is too late: give seconds, not milliseconds", recap_time_names[which],
+		     value);
 	else
-		*times[which] = seconds * 1000;
+		query->request.window.times_ms[which] = seconds * 1000;
 	query->times[which] = true;
 }
 
@@ -125,8 +119,8 @@ void recap_query_add(struct recap_query *query, const char *name, const char *va
 	/* A parameter without a value counts as not given. */
 	if (!value[0])
 		return;
-	for (unsigned i = 0; i < 4; i++) {
-		if (strcmp(name, time_names[i]) == 0) {
+	for (unsigned i = 0; i < RECAP_TIMES; i++) {
+		if (strcmp(name, recap_time_names[i]) == 0) {
 			take_time(query, i, value);
 			return;
 		}
@@ -135,12 +129,9 @@ void recap_query_add(struct recap_query *query, const char *name, const char *va
 		take_string(query, name, value, &query->request.name);
 	} else if (strcmp(name, "id") == 0) {
 		take_string(query, name, value, &query->request.id);
-	} else if (strcmp(name, "async") == 0) {
-		if (text_parse_bool(value, &query->async) < 0)
-			fail(query, "async='%.32s': give 1 or 0", value);
-	} else if (strcmp(name, "wholelife") == 0) {
-		if (text_parse_bool(value, &query->request.whole_life) < 0)
-			fail(query, "wholelife='%.32s': give 1 or 0", value);
+	} else if (strcmp(name, "async") == 0 || strcmp(name, "wholelife") == 0) {
+		if (text_parse_bool(value, name[0] == 'a' ? &query->async : &query->request.whole_life) < 0)
+			fail(query, "%s='%.32s': give 1 or 0", name, value);
 	} else if (strcmp(name, "timeout") == 0) {
 		if (text_parse_double(value, &query->timeout_s) < 0 || query->timeout_s < 0 ||
 		    query->timeout_s > TIMEOUT_MAX_S)
@@ -156,17 +147,13 @@ void recap_query_add(struct recap_query *query, const char *name, const char *va
 
 static void check_order(struct recap_query *query)
 {
-	const struct recap_window *window = &query->request.window;
+	const double *times_ms = query->request.window.times_ms;
 
-	if (window->begin_ms > window->warmup_ms)
-		fail(query,
-		     "beginwarmup is before begin: the order is begin, beginwarmup, beginexecution, end");
-	else if (window->warmup_ms > window->execution_ms)
-		fail(query, "beginexecution is before beginwarmup: the order is begin, beginwarmup, "
-			    "beginexecution, end");
-	else if (window->execution_ms > window->end_ms)
-		fail(query,
-		     "end is before beginexecution: the order is begin, beginwarmup, beginexecution, end");
+	for (unsigned i = 1; i < RECAP_TIMES; i++) {
+		if (times_ms[i - 1] > times_ms[i])
+			fail(query, "%s is before %s: the order is begin, beginwarmup, beginexecution, end",
+			     recap_time_names[i], recap_time_names[i - 1]);
+	}
 }
 
 int recap_query_finish(struct recap_query *query, int64_t now_ms)
@@ -174,15 +161,13 @@ int recap_query_finish(struct recap_query *query, int64_t now_ms)
 	struct recap_request *request = &query->request;
 	struct recap_window *window = &request->window;
 
-	for (unsigned i = 0; i < 4; i++) {
+	for (unsigned i = 0; i < RECAP_TIMES; i++) {
 		/* A run without markers: everything is execution. */
-		if (!query->times[i] && (i == 0 || i == 3))
-			fail(query, "%s is missing: give seconds since 1970", time_names[i]);
+		if (!query->times[i] && (i == 0 || i == RECAP_TIMES - 1))
+			fail(query, "%s is missing: give seconds since 1970", recap_time_names[i]);
+		else if (!query->times[i])
+			window->times_ms[i] = window->times_ms[i - 1];
 	}
-	if (!query->times[1])
-		window->warmup_ms = window->begin_ms;
-	if (!query->times[2])
-		window->execution_ms = window->warmup_ms;
 	if (!request->name && !request->id)
 		fail(query, "name is missing: give the container's name, or its ID as id");
 	if (!query->error[0])

@@ -9,10 +9,10 @@
 struct recap_query {
 	struct recap_request request;
 	bool async;
-	double timeout_s; /* of this request; NAN: not given */
-	bool text;        /* the answer is for people */
-	bool times[4];    /* which of the four times were given */
-	char error[256];  /* the first error; "" */
+	double timeout_s;        /* of this request; NAN: not given */
+	bool text;               /* the answer is for people */
+	bool times[RECAP_TIMES]; /* which of the four times were given */
+	char error[256];         /* the first error; "" */
 };
 
 /* Starts a query for this machine. -ENOMEM. */

@@ -37,7 +37,7 @@ static void assert_near(double a, double b, double scale)
 
 static void boundary_is_in_proportion(void **state)
 {
-	struct recap_window window = {1500, 1500, 2250, 3000};
+	struct recap_window window = {{{1500, 1500, 2250, 3000}}};
 	struct report_power row;
 	struct recap recap;
 
@@ -62,7 +62,7 @@ static void boundary_is_in_proportion(void **state)
 
 static void whole_life_counts_edges_in_full(void **state)
 {
-	struct recap_window window = {1500, 1500, 2250, 3500};
+	struct recap_window window = {{{1500, 1500, 2250, 3500}}};
 	struct report_power row;
 	struct recap recap;
 
@@ -89,7 +89,7 @@ static void whole_life_counts_edges_in_full(void **state)
 
 static void sockets_add_up_in_a_tick(void **state)
 {
-	struct recap_window window = {0, 0, 0, 2000};
+	struct recap_window window = {{{0, 0, 0, 2000}}};
 	struct report_power row;
 	struct recap recap;
 
@@ -108,7 +108,7 @@ static void sockets_add_up_in_a_tick(void **state)
 
 static void foreign_rows_take_power_and_the_usual_interval(void **state)
 {
-	struct recap_window window = {0, 0, 0, 1000};
+	struct recap_window window = {{{0, 0, 0, 1000}}};
 	struct report_power row = row_at(1000, 12, "0", REPORT_SCOPE_DRAM);
 	struct recap recap;
 
@@ -122,21 +122,21 @@ static void foreign_rows_take_power_and_the_usual_interval(void **state)
 
 static void no_rows_no_coverage(void **state)
 {
-	struct recap_window window = {0, 0, 500, 1000};
+	struct recap_window window = {{{0, 0, 500, 1000}}};
 	struct recap recap;
 
 	(void)state;
 	recap_init(&recap, &window);
 	assert_near(recap_coverage(&recap), 0, 1);
 	assert_true(isnan(recap_mean_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE)));
-	window = (struct recap_window){5, 5, 5, 5};
+	window = (struct recap_window){{{5, 5, 5, 5}}};
 	recap_init(&recap, &window);
 	assert_near(recap_coverage(&recap), 1, 1);
 }
 
 static void no_rows_a_reason(void **state)
 {
-	struct recap_window window = {0, 0, 500, 1000};
+	struct recap_window window = {{{0, 0, 500, 1000}}};
 	struct report_power row = row_at(1000, 12, "0", REPORT_SCOPE_CPU);
 	char warning[RECAP_WARNING_SIZE];
 	struct recap recap;
@@ -163,7 +163,7 @@ static void no_rows_a_reason(void **state)
  */
 static void a_brief_run_says_so(void **state)
 {
-	struct recap_window window = {400, 400, 450, 500};
+	struct recap_window window = {{{400, 400, 450, 500}}};
 	struct report_power machine = row_at(1000, 20, "0", REPORT_SCOPE_CPU);
 	struct report_power own = row_at(1000, 5, "0", REPORT_SCOPE_CPU);
 	char warning[RECAP_WARNING_SIZE];
@@ -194,10 +194,10 @@ static void ticks_beside_the_run_count_for_a_known_container(void **state)
 		struct recap_window window;
 		double whole_j, warmup_j, execution_j;
 	} runs[] = {
-		{{1000, 1000, 1000, 3000}, 4 * 5, 0, 4 * 5},
-		{{1000, 1000, 2000, 3000}, 4 * 5, 2 * 5, 2 * 5},
-		{{1000, 1500, 2000, 3000}, 4 * 5, 2.5, 2 * 5},
-		{{1500, 1500, 1500, 1500}, 4 * 5, 0, 4 * 5},
+		{{{{1000, 1000, 1000, 3000}}}, 4 * 5, 0, 4 * 5},
+		{{{{1000, 1000, 2000, 3000}}}, 4 * 5, 2 * 5, 2 * 5},
+		{{{{1000, 1500, 2000, 3000}}}, 4 * 5, 2.5, 2 * 5},
+		{{{{1500, 1500, 1500, 1500}}}, 4 * 5, 0, 4 * 5},
 	};
 
 	(void)state;
@@ -246,7 +246,7 @@ static void a_whole_tick_is_not_brief(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(ends_ms) / sizeof(*ends_ms); i++) {
-		struct recap_window window = {0, 0, 0, ends_ms[i]};
+		struct recap_window window = {{{0, 0, 0, ends_ms[i]}}};
 		struct recap recap;
 
 		recap_init(&recap, &window);
@@ -270,7 +270,7 @@ static double random_part(void)
 static void check_random_run(void)
 {
 	double end_ms = 20000 * random_part() + 1, execution_ms = end_ms * random_part();
-	struct recap_window window = {1000, 1000, 1000 + execution_ms, 1000 + end_ms};
+	struct recap_window window = {{{1000, 1000, 1000 + execution_ms, 1000 + end_ms}}};
 	struct recap one, two;
 	double scale = 0;
 
@@ -320,7 +320,7 @@ static void check_random_parts(void)
 {
 	const double begin_ms = 3000 * random_part(), length_ms = 6000 * random_part() * random_part();
 	const double execution_ms = begin_ms + length_ms * random_part();
-	const struct recap_window window = {begin_ms, begin_ms, execution_ms, begin_ms + length_ms};
+	const struct recap_window window = {{{begin_ms, begin_ms, execution_ms, begin_ms + length_ms}}};
 	static const char *const sockets[] = {"0", "1"};
 	struct recap recaps[PARTS];
 
