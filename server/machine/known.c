@@ -13,44 +13,29 @@
 static const char *const text_keys[KNOWN_TEXTS] = {"runtime",   "image", "pod",   "pod_uid",
 						   "namespace", "id",    "cgroup"};
 
-/* Not cut: a cut within a character would make the text invalid JSON. */
-static int take_text(struct known_target *target, const char *key, const bson_iter_t *iterator)
+/* Texts are not cut: a cut within a character would make one invalid JSON. */
+static int take_target(struct known_target *target, const bson_t *document)
 {
-	for (unsigned i = 0; i < KNOWN_TEXTS; i++) {
-		char *copy;
+	bson_iter_t quota;
 
-		if (strcmp(key, text_keys[i]) != 0 || !BSON_ITER_HOLDS_UTF8(iterator))
-			continue;
-		copy = strdup(bson_iter_utf8(iterator, NULL));
-		if (!copy)
+	(void)bson_get_date(document, "last_seen", &target->last_seen_ms);
+	(void)bson_get_date(document, "first_seen", &target->first_seen_ms);
+	if (bson_iter_init_find(&quota, document, "cpu_quota") && BSON_ITER_HOLDS_NUMBER(&quota))
+		target->cpu_quota = bson_iter_as_double(&quota);
+	if (!(target->cpu_quota > 0 && target->cpu_quota < 1e6))
+		target->cpu_quota = 0;
+	for (unsigned i = 0; i < KNOWN_TEXTS; i++) {
+		const char *text = bson_get_text(document, text_keys[i]);
+		char *copy = text ? strdup(text) : NULL;
+
+		if (text && !copy)
 			return -ENOMEM;
+		if (!copy)
+			continue;
 		free(target->texts[i]);
 		target->texts[i] = copy;
 	}
 	return 0;
-}
-
-static int take_target(struct known_target *target, const bson_t *document)
-{
-	bson_iter_t each;
-	int r = 0;
-
-	bson_iter_init(&each, document);
-	while (r == 0 && bson_iter_next(&each)) {
-		const char *key = bson_iter_key(&each);
-
-		if (strcmp(key, "cpu_quota") == 0 && BSON_ITER_HOLDS_NUMBER(&each))
-			target->cpu_quota = bson_iter_as_double(&each);
-		else if (strcmp(key, "last_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
-			target->last_seen_ms = bson_iter_date_time(&each);
-		else if (strcmp(key, "first_seen") == 0 && BSON_ITER_HOLDS_DATE_TIME(&each))
-			target->first_seen_ms = bson_iter_date_time(&each);
-		else
-			r = take_text(target, key, &each);
-	}
-	if (!(target->cpu_quota > 0 && target->cpu_quota < 1e6))
-		target->cpu_quota = 0;
-	return r;
 }
 
 static int add_target(struct known *known, const bson_t *document)
