@@ -66,7 +66,7 @@ struct machine *reader_add_machine(struct reader *reader, const char *name)
 /*
  * The first document of a further sensor. Its documents from before this reading were attributed to another
  * machine, or will be read again from its own stored position; then this reading's documents are left for the
- * next one.
+ * next one: NULL.
  */
 static struct machine *add_further(struct reader *reader, const char *sensor)
 {
@@ -92,7 +92,7 @@ static struct machine *add_further(struct reader *reader, const char *sensor)
 		   reader->collection, reader->sources[0].machine->sensor, reader->sources[0].machine->name,
 		   sensor, machine->name);
 	reader->sources[reader->n_sources - 1].held = join_position(machine->join) < reader->asked_after_ms;
-	return machine;
+	return reader->sources[reader->n_sources - 1].held ? NULL : machine;
 }
 
 static struct machine *find_in_collection(struct reader *reader, const char *sensor, const uint8_t *document,
@@ -110,11 +110,7 @@ static struct machine *find_in_collection(struct reader *reader, const char *sen
 	/* A malformed document creates no machine: it is counted with the others. */
 	if (!machine_can_read(own, document, length))
 		return own;
-	add_further(reader, sensor);
-	return reader->n_sources > 1 && !reader->sources[reader->n_sources - 1].held &&
-			       strcmp(reader->sources[reader->n_sources - 1].machine->sensor, sensor) == 0
-		       ? reader->sources[reader->n_sources - 1].machine
-		       : NULL;
+	return add_further(reader, sensor);
 }
 
 struct machine *reader_find_machine(struct reader *reader, const uint8_t *document, size_t length)
