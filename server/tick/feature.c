@@ -18,18 +18,10 @@ struct feature_row {
 /* The kernel's PMUs of a hybrid processor's cores that are not the fast ones. */
 static const char *const efficient_pmus[] = {"cpu_atom/", "cpu_lowpower/"};
 
-#define COUNT(which_, rank_)                                                                                 \
-	{                                                                                                    \
-		FEATURE_COUNT, (which_), (rank_), false                                                      \
-	}
-#define TIME(rank_)                                                                                          \
-	{                                                                                                    \
-		FEATURE_TIME, TICK_REF, (rank_), false                                                       \
-	}
-#define KIND(kind_)                                                                                          \
-	{                                                                                                    \
-		(kind_), TICK_REF, 0, false                                                                  \
-	}
+#define COUNT(which_, rank_) .feature = {.kind = FEATURE_COUNT, .which = (which_), .rank = (rank_)}
+#define TIME(rank_)          .feature = {.kind = FEATURE_TIME, .which = TICK_REF, .rank = (rank_)}
+#define KIND(kind_)          .feature = {.kind = (kind_)}
+#define APART(kind_, scope_) .feature = {.kind = (kind_), .scope = (scope_)}
 
 /* More special names stand before their prefixes. */
 static const struct feature_row known_features[] = {
@@ -102,11 +94,11 @@ static const struct feature_row known_features[] = {
 	{"FP_ARITH_INST_RETIRED:512B_PACKED_SINGLE", COUNT(TICK_VECTOR, 6)},
 	{"RAPL_ENERGY_PKG", KIND(FEATURE_PKG)},
 	{"RAPL_ENERGY_DRAM", KIND(FEATURE_DRAM)},
-	{"RAPL_ENERGY_PSYS", KIND(FEATURE_PSYS)},
-	{"RAPL_ENERGY_CORES", KIND(FEATURE_CORES)},
-	{"RAPL_ENERGY_GPU", KIND(FEATURE_UNCORE)},
-	{"GPU_ENERGY", KIND(FEATURE_GPU_ENERGY)},
-	{"GPU_TIME_NS", KIND(FEATURE_GPU_TIME)},
+	{"RAPL_ENERGY_PSYS", APART(FEATURE_ENERGY_APART, REPORT_SCOPE_PLATFORM)},
+	{"RAPL_ENERGY_CORES", APART(FEATURE_ENERGY_APART, REPORT_SCOPE_CORE)},
+	{"RAPL_ENERGY_GPU", APART(FEATURE_ENERGY_APART, REPORT_SCOPE_UNCORE)},
+	{"GPU_ENERGY", APART(FEATURE_ENERGY_APART, REPORT_SCOPE_GPU)},
+	{"GPU_TIME_NS", APART(FEATURE_GPU_TIME, REPORT_SCOPE_GPU)},
 	{"CORE_ENERGY", KIND(FEATURE_TARGET_CORES)},
 	{"APERF", KIND(FEATURE_APERF)},
 	{"MPERF", KIND(FEATURE_MPERF)},
@@ -151,5 +143,5 @@ struct feature feature_of_event(const char *event)
 			efficient && feature.kind == FEATURE_COUNT && feature.which == TICK_CYCLES;
 		return feature;
 	}
-	return (struct feature){FEATURE_NONE, TICK_REF, 0, false};
+	return (struct feature){.kind = FEATURE_NONE};
 }

@@ -15,12 +15,9 @@ enum feature_kind {
 	FEATURE_APERF,
 	FEATURE_MPERF,
 	FEATURE_TSC,
-	FEATURE_BOOKKEEPING, /* time_running */
-	FEATURE_ENABLED,     /* time_enabled: ns for which the group's events were counted */
-	FEATURE_PSYS,        /* these are of no formula */
-	FEATURE_CORES,
-	FEATURE_UNCORE,
-	FEATURE_GPU_ENERGY,
+	FEATURE_BOOKKEEPING,  /* time_running */
+	FEATURE_ENABLED,      /* time_enabled: ns for which the group's events were counted */
+	FEATURE_ENERGY_APART, /* of a domain of no formula, as is the next */
 	FEATURE_GPU_TIME,
 	FEATURE_TARGET_CORES, /* energy that the hardware counted for a target */
 };
@@ -30,6 +27,7 @@ struct feature {
 	enum tick_feature which; /* of FEATURE_COUNT and FEATURE_TIME */
 	unsigned rank;           /* where two events mean the same, the lower rank is taken */
 	bool efficient;          /* cycles of a hybrid processor's efficient cores: TICK_EFFICIENT, too */
+	enum report_scope scope; /* of a domain of no formula; else cpu */
 };
 
 /* Rank of an event that stands in for TICK_REF because the sensor reports no known event. */

@@ -12,32 +12,9 @@
 
 #define TIME_MOST_NS 0x1p62
 
-static bool scope_of(enum feature_kind kind, enum report_scope *ret_scope)
-{
-	switch (kind) {
-	case FEATURE_PSYS:
-		*ret_scope = REPORT_SCOPE_PLATFORM;
-		return true;
-	case FEATURE_CORES:
-		*ret_scope = REPORT_SCOPE_CORE;
-		return true;
-	case FEATURE_UNCORE:
-		*ret_scope = REPORT_SCOPE_UNCORE;
-		return true;
-	case FEATURE_GPU_ENERGY:
-	case FEATURE_GPU_TIME:
-		*ret_scope = REPORT_SCOPE_GPU;
-		return true;
-	default:
-		return false;
-	}
-}
-
 bool tick_apart_is_gpu(const struct tick_names *names, const struct report_value *value)
 {
-	const enum feature_kind kind = names->features[value->event].kind;
-
-	return kind == FEATURE_GPU_ENERGY || kind == FEATURE_GPU_TIME;
+	return names->features[value->event].scope == REPORT_SCOPE_GPU;
 }
 
 static struct tick_apart *find(struct tick *tick, enum report_scope scope, unsigned number)
@@ -81,11 +58,10 @@ void tick_apart_make(const struct tick_names *names, const struct join_slot *slo
 	tick->n_aparts = 0;
 	for (uint32_t i = 0; slot->has_all && i < slot->all.n_values; i++) {
 		const struct report_value *value = &slot->values[slot->all.first_value + i];
-		const enum feature_kind kind = names->features[value->event].kind;
-		enum report_scope scope;
+		const struct feature *feature = &names->features[value->event];
 
-		if (scope_of(kind, &scope))
-			take(tick, scope, kind != FEATURE_GPU_TIME, value);
+		if (feature->kind == FEATURE_ENERGY_APART || feature->kind == FEATURE_GPU_TIME)
+			take(tick, feature->scope, feature->kind == FEATURE_ENERGY_APART, value);
 	}
 	qsort(tick->aparts, tick->n_aparts, sizeof(*tick->aparts), compare);
 }

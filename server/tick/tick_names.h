@@ -43,7 +43,7 @@ void tick_names_done(struct tick_names *names);
 static inline struct feature tick_names_feature(const struct tick_names *names, unsigned event)
 {
 	if (!names->knows_event && (int)event == names->fallback_event)
-		return (struct feature){FEATURE_COUNT, TICK_REF, FEATURE_RANK_FALLBACK, false};
+		return (struct feature){.kind = FEATURE_COUNT, .rank = FEATURE_RANK_FALLBACK};
 	return names->features[event];
 }
 /* Looks up the meaning of all events; 0 or -ENOMEM. */
