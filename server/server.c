@@ -473,7 +473,6 @@ int server_run(const struct server_config *config, const struct server_face *fac
 		.face = face,
 		.store_duty.socket = -1,
 		.input_duty.socket = -1,
-		.started_ns = clock_monotonic_ns(),
 		.started_ms = clock_realtime_ms(),
 	};
 	int r;

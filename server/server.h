@@ -64,7 +64,6 @@ struct server {
 	char away_why[256];
 	bool ending;
 	uint64_t ending_since_ns;
-	uint64_t started_ns;
 	int64_t started_ms; /* wall clock */
 	int exit_status;
 };

@@ -79,7 +79,6 @@ static int add_target(struct history *history, const struct report_power *row, u
 	HASH_FIND(hh, history->series, row->target, length, series);
 	if (!series && history->n_series >= HISTORY_SERIES_MAX) {
 		history->others_j[point] += (float)(row->power * interval_s);
-		history->n_left_out++;
 		return 0;
 	}
 	if (!series)

@@ -31,11 +31,10 @@ struct history {
 	int scope; /* enum report_scope; -1: those that add up */
 	struct history_series *series;
 	unsigned n_series;
-	unsigned n_left_out; /* rows of targets beyond HISTORY_SERIES_MAX */
-	float *others_j;     /* [n_points], in one piece with those below */
-	float *measured_j;   /* [n_points] */
-	float *error_j;      /* [n_points]; the model's error as energy */
-	float *covered_s;    /* [n_points]; seconds that ticks cover */
+	float *others_j;   /* [n_points], in one piece with those below */
+	float *measured_j; /* [n_points] */
+	float *error_j;    /* [n_points]; the model's error as energy */
+	float *covered_s;  /* [n_points]; seconds that ticks cover */
 	int64_t last_ms;
 };
 

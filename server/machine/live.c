@@ -125,7 +125,6 @@ static int add_target(struct live *live, const struct tick *tick, const struct c
 	kept->dynamic_w = row->dynamic_w;
 	kept->static_w = row->static_w;
 	kept->sd_w = row->sd_w;
-	kept->energy_j = row->energy_j;
 	if (isfinite(row->energy_j))
 		kept->total_j += row->energy_j * counted;
 	if (isfinite(row->dynamic_w))

@@ -15,9 +15,8 @@ struct live_row {
 	double power_w;
 	double dynamic_w;
 	double static_w;
-	double sd_w;     /* how sure power_w is; NAN: unknown */
-	double energy_j; /* of the last tick */
-	double total_j;  /* since the server's start */
+	double sd_w;    /* how sure power_w is; NAN: unknown */
+	double total_j; /* since the server's start */
 	double total_dynamic_j;
 };
 

@@ -23,11 +23,9 @@ typedef void (*recaps_done)(void *data, const struct recap_request *request, con
 typedef void (*recaps_noted)(void *data, const char *error);
 
 struct recaps_statistics {
-	uint64_t asked;
 	uint64_t made;
 	uint64_t failed;
-	uint64_t uncovered; /* written without reports of the whole run */
-	uint64_t waiting;   /* at present */
+	uint64_t waiting; /* at present */
 };
 
 /* What recaps need of the server. */
