@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <ev.h>
+#include <utlist.h>
 
 #define DB_CLIENT_ASK_MS      2000  /* of silence, while something is awaited */
 #define DB_CLIENT_SILENT_MS   12000 /* longer than any call takes, whether the store answers or is away */
@@ -27,20 +28,16 @@
 #define DB_CLIENT_ANSWER_KEPT ((size_t)4 * 1024 * 1024)
 
 struct db_message_out {
-	struct db_message_out *next;
+	struct db_message_out *next, *prev;
 	uint32_t type;
 	struct batch payload;
 };
 
+/* Answers arrive in the order of the requests. */
 struct db_waiting {
-	struct db_waiting *next;
+	struct db_waiting *next, *prev;
 	db_done done;
 	void *data;
-};
-
-/* Answers arrive in the order of the requests. */
-struct db_waiting_line {
-	struct db_waiting *first, **last;
 };
 
 enum db_line { DB_LINE_READINGS, DB_LINE_WRITINGS };
@@ -51,11 +48,11 @@ struct db_client {
 	ev_io reader;
 	ev_io writer;
 	struct db_client_events events;
-	struct db_message_out *out_first, **out_last;
+	struct db_message_out *out;
 	size_t out_bytes;
 	struct db_message_out *spare;
 	unsigned n_spare;
-	struct db_waiting_line waiting[2]; /* for readings, for writings */
+	struct db_waiting *waiting[2]; /* for readings, for writings */
 	unsigned n_waiting;
 	unsigned n_unflushed; /* appends whose answer may be late */
 	struct batch documents;
@@ -93,13 +90,11 @@ static bool add_documents(struct db_client *client, const void *documents, size_
 /* Passes the answer to its requester; false if nobody waits for one. */
 static bool tell_waiting(struct db_client *client, enum db_line line, const struct db_answer *answer)
 {
-	struct db_waiting *waiting = client->waiting[line].first;
+	struct db_waiting *waiting = client->waiting[line];
 
 	if (!waiting)
 		return false;
-	client->waiting[line].first = waiting->next;
-	if (!waiting->next)
-		client->waiting[line].last = &client->waiting[line].first;
+	DL_DELETE(client->waiting[line], waiting);
 	client->n_waiting--;
 	if (waiting->done)
 		waiting->done(waiting->data, answer);
@@ -200,25 +195,21 @@ static void readable(struct ev_loop *loop, ev_io *watcher, int events)
 	}
 }
 
-static void free_messages(struct db_message_out *out)
+static void free_message(struct db_message_out *out)
 {
-	for (struct db_message_out *next; out; out = next) {
-		next = out->next;
-		batch_done(&out->payload);
-		free(out);
-	}
+	batch_done(&out->payload);
+	free(out);
 }
 
 /* A message that was sent is reused, with its memory. */
 static void recycle(struct db_client *client, struct db_message_out *out)
 {
-	bool keep = client->n_spare < DB_CLIENT_SPARE_MAX;
-
-	out->next = keep ? client->spare : NULL;
-	client->spare = keep ? out : client->spare;
-	client->n_spare += keep;
-	if (!keep)
-		free_messages(out);
+	if (client->n_spare == DB_CLIENT_SPARE_MAX) {
+		free_message(out);
+		return;
+	}
+	DL_PREPEND(client->spare, out);
+	client->n_spare++;
 }
 
 static struct db_message_out *make_message(struct db_client *client)
@@ -227,7 +218,7 @@ static struct db_message_out *make_message(struct db_client *client)
 
 	if (!out)
 		return calloc(1, sizeof(*out));
-	client->spare = out->next;
+	DL_DELETE(client->spare, out);
 	client->n_spare--;
 	return out;
 }
@@ -239,7 +230,7 @@ static void writable(struct ev_loop *loop, ev_io *watcher, int events)
 	int r;
 
 	(void)events;
-	while ((out = client->out_first)) {
+	while ((out = client->out)) {
 		r = ipc_send(client->socket, out->type, 0, out->payload.data, out->payload.length, NULL, 0);
 		if (r == -EAGAIN)
 			return;
@@ -247,9 +238,7 @@ static void writable(struct ev_loop *loop, ev_io *watcher, int events)
 			fail(client, r);
 			return;
 		}
-		client->out_first = out->next;
-		if (!client->out_first)
-			client->out_last = &client->out_first;
+		DL_DELETE(client->out, out);
 		client->out_bytes -= out->payload.length;
 		recycle(client, out);
 	}
@@ -300,9 +289,6 @@ struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct d
 	client->loop = loop;
 	client->socket = socket;
 	client->events = *events;
-	client->out_last = &client->out_first;
-	for (unsigned line = 0; line < 2; line++)
-		client->waiting[line].last = &client->waiting[line].first;
 	ev_io_init(&client->reader, readable, socket, EV_READ);
 	ev_io_init(&client->writer, writable, socket, EV_WRITE);
 	client->reader.data = client->writer.data = client;
@@ -318,20 +304,24 @@ struct db_client *db_client_new(struct ev_loop *loop, int socket, const struct d
 
 void db_client_free(struct db_client *client)
 {
+	struct db_message_out *out, *out_next;
+	struct db_waiting *waiting, *next;
+
 	if (!client)
 		return;
 	ev_ref(client->loop);
 	ev_timer_stop(client->loop, &client->patience);
 	ev_io_stop(client->loop, &client->reader);
 	ev_io_stop(client->loop, &client->writer);
-	free_messages(client->out_first);
-	free_messages(client->spare);
-	for (unsigned line = 0; line < 2; line++) {
-		for (struct db_waiting *waiting = client->waiting[line].first, *next; waiting;
-		     waiting = next) {
-			next = waiting->next;
-			free(waiting);
-		}
+	DL_CONCAT(client->out, client->spare);
+	DL_FOREACH_SAFE(client->out, out, out_next)
+	{
+		free_message(out);
+	}
+	DL_CONCAT(client->waiting[DB_LINE_READINGS], client->waiting[DB_LINE_WRITINGS]);
+	DL_FOREACH_SAFE(client->waiting[DB_LINE_READINGS], waiting, next)
+	{
+		free(waiting);
 	}
 	batch_done(&client->documents);
 	batch_done(&client->payload);
@@ -352,19 +342,17 @@ static int push(struct db_client *client, enum db_message type)
 
 	if (client->lost)
 		return -EPIPE;
-	if (!client->out_first &&
+	if (!client->out &&
 	    ipc_send(client->socket, type, 0, client->payload.data, client->payload.length, NULL, 0) == 0)
 		return 0;
 	out = make_message(client);
 	if (!out)
 		return -ENOMEM;
 	memory = out->payload;
-	out->next = NULL;
 	out->type = type;
 	out->payload = client->payload;
 	client->payload = memory;
-	*client->out_last = out;
-	client->out_last = &out->next;
+	DL_APPEND(client->out, out);
 	client->out_bytes += out->payload.length;
 	ev_io_start(client->loop, &client->writer);
 	return 0;
@@ -390,8 +378,7 @@ static void await_answer(struct db_client *client, enum db_line line, struct db_
 {
 	if (!client->n_waiting)
 		client->heard_ns = clock_monotonic_ns();
-	*client->waiting[line].last = waiting;
-	client->waiting[line].last = &waiting->next;
+	DL_APPEND(client->waiting[line], waiting);
 	client->n_waiting++;
 }
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define READS_MAX       4    /* more would not be faster: the store's process handles one request at a time */
 #define PAUSE_S         0.05 /* while writing lags */
@@ -45,9 +46,7 @@ void input_ask_turn(struct reader *reader)
 {
 	struct input *input = reader->input;
 
-	reader->next_waiting = NULL;
-	*input->waiting_last = reader;
-	input->waiting_last = &reader->next_waiting;
+	DL_APPEND2(input->waiting, reader, waiting_prev, waiting_next);
 	input_next_turn(input);
 }
 
@@ -68,9 +67,7 @@ void input_next_turn(struct input *input)
 			ev_timer_start(input->loop, &input->pause);
 			return;
 		}
-		input->waiting = reader->next_waiting;
-		if (!input->waiting)
-			input->waiting_last = &input->waiting;
+		DL_DELETE2(input->waiting, reader, waiting_prev, waiting_next);
 		input->n_reading += reader_read(reader) == 0;
 	}
 }
@@ -86,7 +83,6 @@ struct input *input_new(struct ev_loop *loop, struct db_client *client, const st
 	input->client = client;
 	input->config = config;
 	input->events = *events;
-	input->waiting_last = &input->waiting;
 	ev_init(&input->pause, pause_over);
 	input->pause.data = input;
 	input->files = store_uri_traits(config->input_uri) & STORE_BY_OFFSET;
@@ -263,8 +259,7 @@ void input_start(struct input *input)
 {
 	ev_init(&input->discover, discover);
 	input->discover.data = input;
-	(void)db_client_list(input->client, input->files ? collection_prefix(COLLECTION_REPORTS) : "",
-			     take_list, input);
+	discover(input->loop, &input->discover, 0);
 }
 
 static void explain_reader(const struct reader *reader, void (*each)(void *data, const char *what),

@@ -35,7 +35,7 @@ struct reader_bad {
 
 struct reader {
 	struct reader *next;
-	struct reader *next_waiting; /* for its turn */
+	struct reader *waiting_next, *waiting_prev; /* for its turn */
 	struct input *input;
 	char *collection;
 	struct reader_source
@@ -75,8 +75,8 @@ struct input {
 	struct input_statistics statistics;
 	struct reader *readers;
 	unsigned n_readers;
-	struct reader *waiting, **waiting_last; /* for their turn */
-	unsigned n_reading;                     /* reads under way */
+	struct reader *waiting; /* for their turn */
+	unsigned n_reading;     /* reads under way */
 	ev_timer pause;
 	ev_timer discover;
 	unsigned discover_slower; /* times --discover until the next look for sensors */

@@ -19,6 +19,7 @@
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define RECAPS_MAX      1000
 #define RECAPS_UNWAITED 800 /* of these, without a waiting client */
@@ -29,7 +30,7 @@
 #define RECAPS_TOKEN    "recap"
 
 struct recaps_entry {
-	struct recaps_entry *next;
+	struct recaps_entry *next, *prev;
 	struct recaps *recaps;
 	struct recap_request request;
 	int64_t asked_ms;
@@ -81,12 +82,14 @@ static void entry_free(struct recaps_entry *entry)
 
 void recaps_free(struct recaps *recaps)
 {
+	struct recaps_entry *entry, *next;
+
 	if (!recaps)
 		return;
 	ev_timer_stop(recaps->setup.loop, &recaps->look);
 	batch_done(&recaps->buffer);
-	for (struct recaps_entry *entry = recaps->entries, *next; entry; entry = next) {
-		next = entry->next;
+	DL_FOREACH_SAFE(recaps->entries, entry, next)
+	{
 		entry_free(entry);
 	}
 	free(recaps);
@@ -219,7 +222,6 @@ static void made(void *data, const struct recap *recap, const char *error)
 	if (!error) {
 		store(entry, &document);
 		recaps->statistics.made += !entry->early;
-		recaps->statistics.uncovered += !entry->early && recap_coverage(recap) < 0.999;
 		entry->early = entry->job_done = !reached(entry);
 		entry->finished = !entry->early;
 	} else {
@@ -288,9 +290,12 @@ static bool waited_enough(struct recaps_entry *entry, const struct machine *mach
 /* Frees finished entries, and jobs that will be started again. */
 static void clear_away(struct recaps *recaps, int64_t now_ms)
 {
-	for (struct recaps_entry **at = &recaps->entries, *entry; (entry = *at);) {
+	struct recaps_entry *entry, *next;
+
+	DL_FOREACH_SAFE(recaps->entries, entry, next)
+	{
 		if (entry->finished && !entry->noted) {
-			*at = entry->next;
+			DL_DELETE(recaps->entries, entry);
 			entry_free(entry);
 			continue;
 		}
@@ -302,7 +307,6 @@ static void clear_away(struct recaps *recaps, int64_t now_ms)
 		if (!entry->job && entry->early && !reached(entry) &&
 		    now_ms - entry->asked_ms > RECAPS_KEEP_MS)
 			entry->finished = true;
-		at = &entry->next;
 	}
 }
 
@@ -350,7 +354,7 @@ static bool drop_early(struct recaps *recaps)
 int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
 	       struct recaps_entry **ret_entry)
 {
-	struct recaps_entry *entry, **end = &recaps->entries;
+	struct recaps_entry *entry;
 
 	if (recaps->statistics.waiting >= (done ? RECAPS_MAX : RECAPS_UNWAITED) && !drop_early(recaps))
 		return -EBUSY;
@@ -366,10 +370,7 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	entry->asked_ms = entry->waiting_ms = clock_realtime_ms();
 	entry->done = done;
 	entry->data = data;
-	while (*end)
-		end = &(*end)->next;
-	*end = entry;
-	recaps->statistics.asked++;
+	DL_APPEND(recaps->entries, entry);
 	save(recaps);
 	look_soon(recaps);
 	if (ret_entry)
