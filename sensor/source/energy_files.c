@@ -472,7 +472,7 @@ static bool is_missing(const struct energy_files *files, struct file_counter *co
 	/* Its earlier counts are part of a tick, and must not go into the next one. */
 	if (counter->gap)
 		(void)energy_counter_take(&counter->energy);
-	if (counter->take_ns == 0)
+	if (counter->gap || counter->take_ns == 0)
 		counter->take_ns = now_ns; /* the baseline */
 	if (!missing && now_ns - counter->take_ns > interval_ns + BRIDGE_NS) {
 		(void)energy_counter_take(&counter->energy);

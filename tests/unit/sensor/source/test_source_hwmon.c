@@ -5,12 +5,15 @@
  */
 #include "unit/sensor/source/energy_fixture.h"
 
+#include "machine/energy_counter.h"
 #include "machine/hwmon.h"
 #include "machine/topology.h"
 #include "priv/priv_client.h"
 #include "source/source.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <time.h>
 
 static char event_pkg[] = REPORT_EVENT_PKG, event_dram[] = REPORT_EVENT_DRAM,
 	    event_psys[] = REPORT_EVENT_PSYS;
@@ -248,6 +251,121 @@ static void test_platform(void **state)
 	source_hwmon.close(source);
 }
 
+static unsigned begin_random(void)
+{
+	const char *given = getenv("WATTRIBUTE_SEED");
+	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+
+	printf("# WATTRIBUTE_SEED=%u\n", seed);
+	srand(seed);
+	return seed;
+}
+
+static void put_number(unsigned device, const char *file, uint64_t value)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%" PRIu64, value);
+	put(device, file, text);
+}
+
+/* What the meter does next, at random. */
+enum happens { STEPS, IS_RESET, IS_RUBBISH, JUMPS, IS_SILENT };
+static enum happens happens_next(double *ret_seconds)
+{
+	const unsigned kind = (unsigned)rand() % 25;
+
+	*ret_seconds = 1 + rand() % 3;
+	if (kind == IS_SILENT)
+		*ret_seconds += 12 + rand() % 30;
+	return kind <= IS_SILENT ? (enum happens)kind : STEPS;
+}
+
+/*
+ * Random watts among impossible ones, rubbish and silence: each tick between two good readings has exactly
+ * what they mean, and every other one has none. What one reading lacks is in the next tick.
+ */
+static void test_random_watts(void **state)
+{
+	const unsigned seed = begin_random();
+	struct event_group_request request = sockets();
+	struct system_source *source;
+	double before_w = 10, seconds, waits_s = 0;
+	bool known = true;
+
+	(void)state;
+	put(3, "name", "fam15h_power");
+	put(3, "power1_input", "10000000");
+	assert_int_equal(source_hwmon.open(&fixture.context, &request, &source), 0);
+	pass(source, 0);
+	for (unsigned i = 0; i < 600; i++) {
+		const enum happens what = happens_next(&seconds);
+		const double watts = what == JUMPS ? ENERGY_MOST_W + 1 + rand() % 100000 : rand() % 400;
+		double want_j;
+
+		if (what == IS_RUBBISH)
+			put(3, "power1_input", rand() % 2 ? "-" : "rubbish");
+		else
+			put_number(3, "power1_input", (uint64_t)(watts * 1e6));
+		waits_s += seconds;
+		want_j = known && waits_s <= 10 && what != JUMPS && what != IS_RUBBISH
+				 ? (before_w + watts) / 2 * waits_s
+				 : NAN;
+		pass(source, seconds);
+		if (isnan(want_j) ? !isnan(joules(source, 0)) : !(fabs(joules(source, 0) - want_j) < 1e-3))
+			fail_msg("seed %u, tick %u (%d): %g J, not %g J", seed, i, (int)what,
+				 joules(source, 0), want_j);
+		if (what == IS_RUBBISH)
+			continue;
+		known = what != JUMPS;
+		before_w = watts;
+		waits_s = 0;
+	}
+	source_hwmon.close(source);
+}
+
+/* The same of a counter of joules: resets and jumps leave their tick without energy, silence is bridged. */
+static void test_random_joules(void **state)
+{
+	const unsigned seed = begin_random();
+	struct event_group_request request = sockets();
+	struct system_source *source;
+	uint64_t at_uj = 5000000;
+	double want_j = 0, seconds, waits_s = 0;
+
+	(void)state;
+	put(7, "name", "amd_energy");
+	put(7, "energy5_label", "Esocket0");
+	put_number(7, "energy5_input", at_uj);
+	assert_int_equal(source_hwmon.open(&fixture.context, &request, &source), 0);
+	pass(source, 0);
+	for (unsigned i = 0; i < 600; i++) {
+		const enum happens what = happens_next(&seconds);
+		const uint64_t step_uj = (uint64_t)((1 + rand() % 400) * seconds * 1e6);
+
+		waits_s += seconds;
+		want_j += (double)step_uj * 1e-6;
+		at_uj = what == IS_RESET ? (uint64_t)rand() % (at_uj > 1 ? at_uj - 1 : 1) : at_uj + step_uj;
+		if (what == JUMPS)
+			at_uj += (uint64_t)(ENERGY_MOST_W * (waits_s + 2) * 1e6);
+		if (what == IS_RUBBISH)
+			put(7, "energy5_input", "rubbish");
+		else
+			put_number(7, "energy5_input", at_uj);
+		pass(source, seconds);
+		if (what == IS_RESET || what == JUMPS || what == IS_RUBBISH) {
+			assert_true(isnan(joules(source, 0)));
+			waits_s = what == IS_RUBBISH ? waits_s : 0;
+			want_j = what == IS_RUBBISH ? want_j : 0;
+			continue;
+		}
+		if (!(fabs(joules(source, 0) - want_j) < 1e-3))
+			fail_msg("seed %u, tick %u: %g J, not %g J", seed, i, joules(source, 0), want_j);
+		want_j = waits_s = 0;
+	}
+	source_hwmon.close(source);
+}
+
 static void test_ids(void **state)
 {
 	static const char *const bad[] = {"",
@@ -290,6 +408,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_impossible, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_number, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_platform, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_random_watts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_random_joules, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ids, set_up, tear_down),
 	};
 
