@@ -146,6 +146,28 @@ static int explain(const struct answer *answer, const char *url, struct reason *
 	return -EPROTO;
 }
 
+int fetch_check_url(const char *url, struct reason *why)
+{
+	CURLU *parts = curl_url();
+	char *scheme = NULL, shown[512];
+	CURLUcode code;
+	int r = 0;
+
+	if (!parts)
+		return -ENOMEM;
+	code = curl_url_set(parts, CURLUPART_URL, url, 0);
+	if (code == CURLUE_OK)
+		code = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0);
+	if (code != CURLUE_OK || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+		r = reason_set(why, -EINVAL,
+			       "'%s' is no address of a server: give --server HOST:PORT, http://HOST:PORT or "
+			       "https://HOST:PORT",
+			       store_uri_display(url, shown, sizeof(shown)));
+	curl_free(scheme);
+	curl_url_cleanup(parts);
+	return r;
+}
+
 int fetch_json(const char *url, const char *token, bool post, unsigned timeout_ms, json_t **ret_json,
 	       struct reason *why)
 {
@@ -153,13 +175,14 @@ int fetch_json(const char *url, const char *token, bool post, unsigned timeout_m
 	CURL *handle = curl_easy_init();
 	json_error_t error;
 	char shown[512];
-	int r;
+	int r = fetch_check_url(url, why);
 
 	if (!handle)
 		return -ENOMEM;
 	set_options(handle, url, post, timeout_ms, &answer);
 	set_proxy(handle);
-	r = perform(handle, url, token, &answer, why);
+	if (r == 0)
+		r = perform(handle, url, token, &answer, why);
 	curl_easy_cleanup(handle);
 	if (r == 0 && answer.status != 200) {
 		r = explain(&answer, url, why);

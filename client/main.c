@@ -62,7 +62,11 @@ int main(int argc, char *argv[])
 		print_usage(stderr);
 		return CLIENT_EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+	if (!strcmp(argv[1], "help") && argc > 2) {
+		argv[1] = argv[2]; /* "help run" is "run --help" */
+		argv[2] = (char *)"--help";
+		argc = 3;
+	} else if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		print_usage(stdout);
 		return CLIENT_EXIT_OK;
 	}

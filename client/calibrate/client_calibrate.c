@@ -183,12 +183,14 @@ static int prepare(struct calibration *c)
 	struct reason why = {""};
 	int status = check_store(c->options);
 
+	if (status == CLIENT_GO_ON && calibrate_loads_make(&c->loads, &why) < 0)
+		status = client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
 	if (status == CLIENT_GO_ON)
 		status = check_idle(c);
+	if (status == CLIENT_GO_ON && run_daemons_start(&settings, &c->daemons, &why) < 0)
+		status = client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
 	if (status != CLIENT_GO_ON)
 		return status;
-	if (calibrate_loads_make(&c->loads, &why) < 0 || run_daemons_start(&settings, &c->daemons, &why) < 0)
-		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
 	run_daemons_store(&c->daemons, c->store, sizeof(c->store));
 	for (unsigned kind = 0; kind < CALIBRATE_KINDS; kind++)
 		(void)snprintf(c->result.targets[kind], sizeof(c->result.targets[kind]), "%s",

@@ -4,6 +4,7 @@
  * full-screen on a terminal (top_session.c). Exits on q, Ctrl-C or SIGTERM with status 0.
  */
 #include "client.h"
+#include "fetch.h"
 #include "base/cleanup.h"
 #include "top/top_session.h"
 #include "top/top_view.h"
@@ -98,12 +99,15 @@ int client_top_main(int argc, char *argv[])
 	struct top_options options;
 	struct top_session session = {0};
 	struct config *config = NULL;
+	struct reason why = {""};
 	int status = client_load_options(&spec, &options, argc, argv, &config);
 
 	if (status == CLIENT_GO_ON) {
 		set_up(&options, &session);
 		if (top_session_open(&session) < 0)
 			status = client_fail(CLIENT_EXIT_FAILURE, "out of memory");
+		else if (fetch_check_url(session.url, &why) < 0)
+			status = client_fail(CLIENT_EXIT_USAGE, "%s", why.text);
 		else if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO) || options.plain ||
 			 top_session_show(&session) < 0)
 			status = show_lines(&session);
