@@ -220,7 +220,7 @@ part_units() {
 	for unit in test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy test_bpf_moves; do
 		command -v $unit >/dev/null || continue
 		ok "unit/$unit" $unit
-		grep '^# .*bpf' "$TAP_DIR/ok.out"
+		grep -E '^# .*(bpf|nobody|moved|both)' "$TAP_DIR/ok.out"
 	done
 }
 

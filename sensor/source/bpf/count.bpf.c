@@ -159,7 +159,7 @@ unsigned long long n_born = 0;
  * the place of counts as not told of yet. */
 #define N_MOVES 256
 struct move {
-	unsigned long long process, ns;
+	unsigned long long process, cgroup, ns; /* to which, when */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -358,15 +358,15 @@ static __always_inline struct move *move_of(unsigned long long process)
 	return bpf_map_lookup_elem(&moves, &key);
 }
 
-/* Since the kernel told that the process was moved. Zero where it has not yet: a task that moves itself is in
- * its new cgroup some time before that, and may lose the CPU there. */
-static __always_inline unsigned long long since_move(unsigned long long process, unsigned long long now,
+/* Since the kernel told that the process was moved to where it is. Zero where it has not yet: a task that
+ * moves itself is in its new cgroup some time before that, and may lose the CPU there. */
+static __always_inline unsigned long long since_move(const struct change *change, unsigned long long now,
 						     unsigned long long elapsed)
 {
-	const struct move *move = move_of(process);
+	const struct move *move = move_of(change->process);
 	unsigned long long since;
 
-	if (!move || move->process != process)
+	if (!move || move->process != change->process || move->cgroup != change->was)
 		return 0;
 	since = now - move->ns;
 	return since < elapsed ? since : 0;
@@ -379,7 +379,7 @@ static __always_inline unsigned long long part_of_leaver(const struct change *ch
 	if (change->was == IDLE_ID)
 		return 0;
 	if (moved)
-		return since_move(change->process, now, elapsed);
+		return since_move(change, now, elapsed);
 	return change->ran_ns < elapsed ? change->ran_ns : elapsed;
 }
 
@@ -566,6 +566,7 @@ int BPF_PROG(on_move, struct cgroup *destination, const char *path, struct task_
 	if (move) {
 		move->ns = bpf_ktime_get_ns();
 		move->process = process;
+		move->cgroup = id_of_probed(task);
 	}
 	if (state && state->ns != 0 && state->cgroup != id &&
 	    process == (unsigned int)BPF_CORE_READ(mover, tgid))
