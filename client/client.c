@@ -31,18 +31,23 @@ int client_fail(int status, const char *format, ...)
 	return status;
 }
 
-int client_load_options(const struct config_spec *spec, void *target, int argc, char *argv[],
-			struct config **ret_config)
+int client_main(const struct config_spec *spec, void *options, int argc, char *argv[],
+		int (*run)(void *options, char *argv[]))
 {
+	struct config *config = NULL;
 	struct reason why = {""};
-	int r = config_load(spec, target, argc, argv, ret_config, &why);
+	int status = CLIENT_EXIT_OK;
 
-	if (r < 0) {
+	if (config_load(spec, options, argc, argv, &config, &why) < 0) {
 		fprintf(stderr, "%s: %s\nTry '%s --help'.\n", spec->program, why.text, spec->program);
-		return CLIENT_EXIT_USAGE;
+		status = CLIENT_EXIT_USAGE;
+	} else if (config_get_action(config) == CONFIG_RUN) {
+		config_hide_secrets(config, argv);
+		status = run(options, argv + config_rest(config));
 	}
-	config_hide_secrets(*ret_config, argv);
-	return config_get_action(*ret_config) == CONFIG_RUN ? CLIENT_GO_ON : CLIENT_EXIT_OK;
+	config_free(config);
+	config_done(spec, options);
+	return status;
 }
 
 char *client_token(void)

@@ -53,11 +53,11 @@ int client_export_main(int argc, char *argv[]);
 int client_calibrate_main(int argc, char *argv[]);
 
 /*
- * Options into `target`; CLIENT_GO_ON, or the exit status: an error is printed, --help and --version are
- * handled.
+ * Loads options and runs the subcommand with them and the arguments after them (NULL-ended). The exit status:
+ * of `run`, or of a wrong command line, which is explained, of --help and of --version.
  */
-int client_load_options(const struct config_spec *spec, void *target, int argc, char *argv[],
-			struct config **ret_config);
+int client_main(const struct config_spec *spec, void *options, int argc, char *argv[],
+		int (*run)(void *options, char *argv[]));
 /* Prints "wattribute: …" to stderr; returns `status`. */
 int client_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The store that sensor and server use without options, "sqlite:FOLDER/wattribute.db";

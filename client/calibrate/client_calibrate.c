@@ -340,27 +340,29 @@ static int calibrate(struct calibration *c)
 	return status == CLIENT_GO_ON ? conclude(c) : status;
 }
 
+static int run(void *data, char *argv[])
+{
+	const struct calibrate_options *options = data;
+	cleanup_(cleanup_free) struct calibration *c = calloc(1, sizeof(*c));
+	int status;
+
+	(void)argv;
+	if (!c)
+		return client_fail(CLIENT_EXIT_FAILURE, "out of memory");
+	c->options = options;
+	c->result.settle_ms = (int64_t)options->interval_ms;
+	memcpy(c->loads.commands, options->commands, sizeof(c->loads.commands));
+	calibrate_plan(calibrate_cpus(), c->phases);
+	run_signals_block();
+	status = calibrate(c);
+	calibrate_loads_remove(&c->loads);
+	run_daemons_stop(&c->daemons);
+	return status;
+}
+
 int client_calibrate_main(int argc, char *argv[])
 {
 	struct calibrate_options options;
-	struct config *config = NULL;
-	struct calibration *c = calloc(1, sizeof(*c));
-	int status = client_load_options(&spec, &options, argc, argv, &config);
 
-	if (status == CLIENT_GO_ON && !c) {
-		status = client_fail(CLIENT_EXIT_FAILURE, "out of memory");
-	} else if (status == CLIENT_GO_ON) {
-		c->options = &options;
-		c->result.settle_ms = (int64_t)options.interval_ms;
-		memcpy(c->loads.commands, options.commands, sizeof(c->loads.commands));
-		calibrate_plan(calibrate_cpus(), c->phases);
-		run_signals_block();
-		status = calibrate(c);
-		calibrate_loads_remove(&c->loads);
-		run_daemons_stop(&c->daemons);
-	}
-	free(c);
-	config_free(config);
-	config_done(&spec, &options);
-	return status;
+	return client_main(&spec, &options, argc, argv, run);
 }

@@ -222,14 +222,16 @@ static int export_all(struct export_job *job)
 	return status;
 }
 
-static int run(const struct export_options *options)
+static int run(void *data, char *argv[])
 {
+	const struct export_options *options = data;
 	struct store_options store_options = {.database = options->database, .flags = STORE_READ};
 	struct export_job job = {.options = options, .out = stdout};
 	const char *terminal = getenv("TERM");
 	struct reason why = {""};
 	int status;
 
+	(void)argv;
 	job.shows_progress = isatty(STDERR_FILENO) && (options->output || !isatty(STDOUT_FILENO)) &&
 			     terminal && *terminal && strcmp(terminal, "dumb") != 0;
 	if (store_open(options->store, &store_options, &job.store, &why) < 0)
@@ -256,12 +258,6 @@ static int run(const struct export_options *options)
 int client_export_main(int argc, char *argv[])
 {
 	struct export_options options;
-	struct config *config = NULL;
-	int status = client_load_options(&spec, &options, argc, argv, &config);
 
-	if (status == CLIENT_GO_ON)
-		status = run(&options);
-	config_free(config);
-	config_done(&spec, &options);
-	return status;
+	return client_main(&spec, &options, argc, argv, run);
 }

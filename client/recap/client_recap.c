@@ -29,7 +29,7 @@ struct recap_options {
 	char *token;
 	char *database;
 	char *machine;
-	char *names[RECAP_NAMES_MAX]; /* of runs; none: list */
+	const char *names[RECAP_NAMES_MAX]; /* of runs; none: list */
 	size_t n_names;
 	char *export; /* FORMAT[:FILE] */
 	int phase;    /* enum recap_phase_choice */
@@ -53,8 +53,8 @@ static int take_argument(void *target, const char *argument, struct reason *why)
 			argument);
 	if (options->n_names == RECAP_NAMES_MAX)
 		return reason_set(why, -E2BIG, "at most %d names can be compared", RECAP_NAMES_MAX - 1);
-	options->names[options->n_names] = strdup(argument);
-	return options->names[options->n_names++] ? 0 : -ENOMEM;
+	options->names[options->n_names++] = argument;
+	return 0;
 }
 
 #define OPTION(name, member, ...) CONFIG_OPTION(struct recap_options, name, member, __VA_ARGS__)
@@ -235,18 +235,17 @@ static int compare_recaps(const struct recap_options *options)
 	return status;
 }
 
+static int run(void *data, char *argv[])
+{
+	const struct recap_options *options = data;
+
+	(void)argv;
+	return options->n_names > 1 && !options->names_only ? compare_recaps(options) : show_recaps(options);
+}
+
 int client_recap_main(int argc, char *argv[])
 {
 	struct recap_options options;
-	struct config *config = NULL;
-	int status = client_load_options(&spec, &options, argc, argv, &config);
 
-	if (status == CLIENT_GO_ON)
-		status = options.n_names > 1 && !options.names_only ? compare_recaps(&options)
-								    : show_recaps(&options);
-	for (size_t i = 0; i < options.n_names; i++)
-		free(options.names[i]);
-	config_free(config);
-	config_done(&spec, &options);
-	return status;
+	return client_main(&spec, &options, argc, argv, run);
 }

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `wattribute run`: runs one command in a cgroup of its own, or several in turn, with a sensor and a server
- * that live only as long. This file has the options and what is printed; run_session.c has the steps of a
- * run, run_repeat.c their order.
+ * that live only as long. This file has the options, the order of runs and what is printed; run_session.c has
+ * the steps of one.
  */
 #include "client.h"
 #include "json_fields.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "recap/recap_table.h"
-#include "run/run_repeat.h"
+#include "compare/group.h"
 #include "run/run_session.h"
 #include "base/reason.h"
+#include "base/unit.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +23,7 @@
 
 #define RUN_REPEAT_COMPARED 10 /* without --repeat: enough for an interval */
 #define RUN_LABEL_SIZE      256
+#define RUN_COMMANDS_MAX    26 /* letters to name them by */
 
 struct run_options {
 	char *name;
@@ -35,7 +38,7 @@ struct run_options {
 	bool show_output;
 	bool verbose;
 	bool quiet;
-	char *compared[RUN_COMMANDS_MAX];
+	const char *compared[RUN_COMMANDS_MAX];
 	size_t n_compared;
 	char *sensor_words[RUN_SENSOR_WORDS_MAX + 1];
 	size_t n_sensor_words;
@@ -48,8 +51,8 @@ static int add_compared(void *target, const struct config_row *row, const char *
 	if (options->n_compared + 1 >= RUN_COMMANDS_MAX)
 		return reason_set(why, -E2BIG, "--%s: at most %d commands can be compared", row->name,
 				  RUN_COMMANDS_MAX);
-	options->compared[options->n_compared] = strdup(value);
-	return options->compared[options->n_compared++] ? 0 : -ENOMEM;
+	options->compared[options->n_compared++] = value;
+	return 0;
 }
 
 /* An option of the sensor, under the same name. */
@@ -68,9 +71,18 @@ static int add_sensor_word(void *target, const struct config_row *row, const cha
 	return 0;
 }
 
+static void reset_sensor_words(void *target)
+{
+	struct run_options *options = target;
+
+	while (options->n_sensor_words > 0)
+		free(options->sensor_words[--options->n_sensor_words]);
+}
+
 #define SENSOR_OPTION(name_, ...)                                                                            \
 	{                                                                                                    \
-		.name = (name_), .type = CONFIG_CALL, .apply = add_sensor_word, __VA_ARGS__                  \
+		.name = (name_), .type = CONFIG_CALL, .apply = add_sensor_word, .reset = reset_sensor_words, \
+		__VA_ARGS__                                                                                  \
 	}
 
 #define OPTION(name, member, ...) CONFIG_OPTION(struct run_options, name, member, __VA_ARGS__)
@@ -306,12 +318,137 @@ static void join_words(char *const *argv, char *ret, size_t size)
 		length += (size_t)snprintf(ret + length, size - length, "%s%s", i ? " " : "", argv[i]);
 }
 
+struct run_plan {
+	char **commands[RUN_COMMANDS_MAX]; /* argument lists */
+	const char *names[RUN_COMMANDS_MAX];
+	size_t n_commands;
+	unsigned repeat, warmup;
+	const char *cgroup;  /* names of cgroups start with it */
+	bool ignore_failure; /* of a command */
+	bool show_output;
+	bool quiet; /* no progress line */
+};
+
+struct progress {
+	bool shown; /* on a terminal that can erase a line */
+	unsigned n_done, n_all;
+	uint64_t begin_ns;
+};
+
+static void open_progress(struct progress *progress, const struct run_plan *plan)
+{
+	const char *terminal = getenv("TERM");
+
+	*progress = (struct progress){
+		.shown = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0 && !plan->quiet &&
+			 !plan->show_output,
+		.n_all = (unsigned)plan->n_commands * (plan->repeat + plan->warmup),
+		.begin_ns = clock_monotonic_ns(),
+	};
+}
+
+static void clear_progress(const struct progress *progress)
+{
+	if (progress->shown)
+		fputs("\r\033[K", stderr);
+}
+
+static void show_progress(const struct progress *progress, size_t command, const struct compare_group *group)
+{
+	double elapsed_s = UNIT_S_OF_NS(clock_monotonic_ns() - progress->begin_ns);
+	struct sample sample = {0};
+
+	if (!progress->shown)
+		return;
+	clear_progress(progress);
+	fprintf(stderr, "run %u of %u%s", progress->n_done + 1, progress->n_all, group ? "" : " (warm-up)");
+	if (group)
+		compare_group_summarize(group, COMPARE_ENERGY, &sample);
+	if (sample.n > 0)
+		fprintf(stderr, ", %c: %.3f J in the mean so far", (int)('A' + command), sample.mean);
+	if (progress->n_done > 0)
+		fprintf(stderr, ", about %.0f s left",
+			elapsed_s / progress->n_done * (progress->n_all - progress->n_done));
+	(void)fflush(stderr);
+}
+
+/* Names the run that failed. Its exit status, or CLIENT_GO_ON if that does not matter. */
+static int judge(const struct run_plan *plan, size_t command, const struct run_command_result *result)
+{
+	char name[32];
+
+	if (!result->started)
+		return result->exit_status;
+	if (result->interrupt)
+		return CLIENT_EXIT_SIGNAL + result->interrupt;
+	if (result->exit_status == 0 || plan->ignore_failure)
+		return CLIENT_GO_ON;
+	if (result->signal)
+		return client_fail(result->exit_status, "'%s' was killed by %s; --ignore-failure measures on",
+				   plan->names[command], run_signal_name(result->signal, name));
+	return client_fail(result->exit_status, "'%s' ended with status %d; --ignore-failure measures on",
+			   plan->names[command], result->exit_status);
+}
+
+static int run_once(struct run_session *session, const struct run_plan *plan, size_t command,
+		    struct progress *progress, struct compare_group *group)
+{
+	struct run_command_result result;
+	json_t *recap = NULL;
+	char cgroup[64];
+	int status;
+
+	show_progress(progress, command, group);
+	/* Each run has its own name, as one tick may hold the end of a run and the begin of the next. */
+	(void)snprintf(cgroup, sizeof(cgroup), "%.40s-%u", plan->cgroup, session->n_runs + 1);
+	status = run_session_measure(session, cgroup, plan->commands[command], !plan->show_output, &result,
+				     group ? &recap : NULL);
+	clear_progress(progress);
+	progress->n_done++;
+	if (status != CLIENT_GO_ON)
+		return status;
+	status = judge(plan, command, &result);
+	if (status == CLIENT_GO_ON && group && !recap)
+		status = CLIENT_EXIT_NO_RECAP;
+	if (status == CLIENT_GO_ON && recap) {
+		(void)json_object_set_new(recap, "exit_status", json_integer(result.exit_status));
+		if (compare_group_add(group, recap, NULL) < 0)
+			status = client_fail(CLIENT_EXIT_NO_RECAP, "out of memory");
+	}
+	json_decref(recap);
+	return status;
+}
+
+/*
+ * Fills a group for each command; the caller frees them, whatever is returned. Warm-ups come first, then the
+ * commands in turn, so that a machine that grows warm or is used by others meanwhile does not favour one of
+ * them. 0, or the exit status: of a command that failed, or after a message; then the groups have what was
+ * measured before.
+ */
+static int repeat_runs(struct run_session *session, const struct run_plan *plan,
+		       struct compare_group *ret_groups)
+{
+	struct progress progress;
+	int status = CLIENT_GO_ON;
+
+	open_progress(&progress, plan);
+	for (size_t i = 0; i < plan->n_commands; i++)
+		ret_groups[i] = (struct compare_group){.name = plan->names[i]};
+	for (unsigned i = 0; i < plan->warmup; i++)
+		for (size_t c = 0; c < plan->n_commands && status == CLIENT_GO_ON; c++)
+			status = run_once(session, plan, c, &progress, NULL);
+	for (unsigned i = 0; i < plan->repeat; i++)
+		for (size_t c = 0; c < plan->n_commands && status == CLIENT_GO_ON; c++)
+			status = run_once(session, plan, c, &progress, &ret_groups[c]);
+	return status == CLIENT_GO_ON ? 0 : status;
+}
+
 static int measure_repeated(struct run_session *session, const struct run_options *options, char **argv)
 {
 	char *shells[RUN_COMMANDS_MAX][4];
 	char label[RUN_LABEL_SIZE];
 	struct compare_group groups[RUN_COMMANDS_MAX];
-	struct run_repeat_plan plan = {
+	struct run_plan plan = {
 		.commands = {argv},
 		.names = {options->name ? options->name : label},
 		.n_commands = 1,
@@ -328,12 +465,12 @@ static int measure_repeated(struct run_session *session, const struct run_option
 
 	join_words(argv, label, sizeof(label));
 	for (size_t i = 0; i < options->n_compared; i++, plan.n_commands++) {
-		memcpy(shells[i], (char *[]){(char *)"sh", (char *)"-c", options->compared[i], NULL},
+		memcpy(shells[i], (char *[]){(char *)"sh", (char *)"-c", (char *)options->compared[i], NULL},
 		       sizeof(shells[i]));
 		plan.commands[plan.n_commands] = shells[i];
 		plan.names[plan.n_commands] = options->compared[i];
 	}
-	status = run_repeat(session, &plan, groups);
+	status = repeat_runs(session, &plan, groups);
 	written = report_groups(session, options, groups, plan.n_commands);
 	for (size_t i = 0; i < plan.n_commands; i++)
 		compare_group_done(&groups[i]);
@@ -362,29 +499,21 @@ static int run_and_clean_up(const struct run_options *options, char **argv)
 	return status;
 }
 
-static void free_options(struct run_options *options)
+static int run(void *data, char *argv[])
 {
-	for (size_t i = 0; i < options->n_compared; i++)
-		free(options->compared[i]);
-	for (size_t i = 0; i < options->n_sensor_words; i++)
-		free(options->sensor_words[i]);
-	config_done(&spec, options);
+	const struct run_options *options = data;
+	int status;
+
+	if (!argv[0])
+		return client_fail(CLIENT_EXIT_USAGE,
+				   "run: no command given; example: wattribute run -- ./bench");
+	status = check_options(options);
+	return status == CLIENT_GO_ON ? run_and_clean_up(options, argv) : status;
 }
 
 int client_run_main(int argc, char *argv[])
 {
 	struct run_options options;
-	struct config *config = NULL;
-	int status = client_load_options(&spec, &options, argc, argv, &config);
 
-	if (status == CLIENT_GO_ON && config_rest(config) >= argc)
-		status = client_fail(CLIENT_EXIT_USAGE,
-				     "run: no command given; example: wattribute run -- ./bench");
-	if (status == CLIENT_GO_ON)
-		status = check_options(&options);
-	if (status == CLIENT_GO_ON)
-		status = run_and_clean_up(&options, argv + config_rest(config));
-	config_free(config);
-	free_options(&options);
-	return status;
+	return client_main(&spec, &options, argc, argv, run);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measured runs of commands between one start and one end of sensor and server. Only client_run.c and
- * run_repeat.c call it.
+ * Measured runs of commands between one start and one end of sensor and server. Only client_run.c calls it.
  */
 #pragma once
 
