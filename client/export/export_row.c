@@ -22,7 +22,7 @@ void export_write_csv(FILE *out, const struct report_power *power)
 {
 	struct batch row = {0};
 
-	if (csv_put_power(&row, CSV_EXPORT, power) < 0 || csv_put(&row, "\r\n", 2) < 0 ||
+	if (csv_put_power(&row, CSV_EXPORT, power) < 0 || batch_add_bytes(&row, "\r\n", 2) < 0 ||
 	    fwrite(row.data, 1, row.length, out) != row.length)
 		errno = ferror(out) ? errno : ENOMEM;
 	batch_done(&row);

@@ -9,19 +9,10 @@
 
 #include <string.h>
 
-#include <bson/bson.h>
-
-#define TYPE_CODE_WITH_SCOPE 0x0f
-
 const uint8_t bson_cursor_sizes[256] = {
-	[BSON_CURSOR_BOOL] = 1,
-	[BSON_CURSOR_I32] = 4,
-	[BSON_CURSOR_DOUBLE] = 8,
-	[BSON_CURSOR_DATE] = 8,
-	[BSON_CURSOR_I64] = 8,
-	[0x11] = 8,  /* timestamp */
-	[0x13] = 16, /* decimal128 */
-	[BSON_CURSOR_OBJECT_ID] = 12,
+	[BSON_TYPE_BOOL] = 1,        [BSON_TYPE_INT32] = 4, [BSON_TYPE_DOUBLE] = 8,
+	[BSON_TYPE_DATE_TIME] = 8,   [BSON_TYPE_INT64] = 8, [BSON_TYPE_TIMESTAMP] = 8,
+	[BSON_TYPE_DECIMAL128] = 16, [BSON_TYPE_OID] = 12,
 };
 
 static uint32_t get_u32(const uint8_t *at)
@@ -66,30 +57,30 @@ static size_t counted_length(const uint8_t *at, size_t left, size_t smallest, si
 static size_t told_length(uint8_t type, const uint8_t *at, size_t left)
 {
 	switch (type) {
-	case BSON_CURSOR_STRING:
-	case 0x0d: /* code */
-	case 0x0e: /* symbol */
+	case BSON_TYPE_UTF8:
+	case BSON_TYPE_CODE:
+	case BSON_TYPE_SYMBOL:
 		return counted_length(at, left, 1, 4);
-	case BSON_CURSOR_DOCUMENT:
-	case BSON_CURSOR_ARRAY:
+	case BSON_TYPE_DOCUMENT:
+	case BSON_TYPE_ARRAY:
 		return counted_length(at, left, 5, 0);
-	case TYPE_CODE_WITH_SCOPE:
+	case BSON_TYPE_CODEWSCOPE:
 		return counted_length(at, left, 14, 0);
-	case 0x05: /* binary */
+	case BSON_TYPE_BINARY:
 		return counted_length(at, left, 0, 5);
-	case 0x0c: /* database pointer */
+	case BSON_TYPE_DBPOINTER:
 		return counted_length(at, left, 1, 16);
-	case 0x0b: /* regular expression */
+	case BSON_TYPE_REGEX:
 		return two_strings_length(at, left);
 	default:
 		return 0;
 	}
 }
 
-/* Undefined, null, max key and min key have no value. */
 static bool has_no_value(uint8_t type)
 {
-	return type == 0x06 || type == 0x0a || type == 0x7f || type == 0xff;
+	return type == BSON_TYPE_UNDEFINED || type == BSON_TYPE_NULL || type == BSON_TYPE_MAXKEY ||
+	       type == BSON_TYPE_MINKEY;
 }
 
 bool bson_cursor_measure(struct bson_cursor *cursor)
@@ -102,7 +93,7 @@ bool bson_cursor_measure(struct bson_cursor *cursor)
 
 bool bson_cursor_enter(const struct bson_cursor *cursor, struct bson_cursor *ret_inner)
 {
-	if (cursor->type != BSON_CURSOR_DOCUMENT && cursor->type != BSON_CURSOR_ARRAY)
+	if (cursor->type != BSON_TYPE_DOCUMENT && cursor->type != BSON_TYPE_ARRAY)
 		return false;
 	return bson_cursor_init(ret_inner, cursor->value, cursor->length);
 }
@@ -112,7 +103,7 @@ const char *bson_cursor_string(const struct bson_cursor *cursor)
 	const char *text;
 	size_t length;
 
-	if (cursor->type != BSON_CURSOR_STRING || cursor->value[cursor->length - 1] != 0)
+	if (cursor->type != BSON_TYPE_UTF8 || cursor->value[cursor->length - 1] != 0)
 		return NULL;
 	text = (const char *)cursor->value + 4;
 	length = cursor->length - 5;
@@ -134,13 +125,13 @@ static int64_t get_i64(const uint8_t *at)
 bool bson_cursor_number(const struct bson_cursor *cursor, double *ret_value)
 {
 	switch (cursor->type) {
-	case BSON_CURSOR_DOUBLE:
+	case BSON_TYPE_DOUBLE:
 		memcpy(ret_value, cursor->value, sizeof(*ret_value));
 		return true;
-	case BSON_CURSOR_I32:
+	case BSON_TYPE_INT32:
 		*ret_value = (double)(int32_t)get_u32(cursor->value);
 		return true;
-	case BSON_CURSOR_I64:
+	case BSON_TYPE_INT64:
 		*ret_value = (double)get_i64(cursor->value);
 		return true;
 	default:
@@ -152,7 +143,7 @@ bool bson_cursor_time(const struct bson_cursor *cursor, int64_t *ret_time_ms)
 {
 	double value;
 
-	if (cursor->type == BSON_CURSOR_DATE || cursor->type == BSON_CURSOR_I64) {
+	if (cursor->type == BSON_TYPE_DATE_TIME || cursor->type == BSON_TYPE_INT64) {
 		*ret_time_ms = get_i64(cursor->value);
 		return true;
 	}

@@ -5,23 +5,12 @@
  */
 #pragma once
 
+#include <bson/bson.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-enum bson_cursor_type {
-	BSON_CURSOR_DOUBLE = 0x01,
-	BSON_CURSOR_STRING = 0x02,
-	BSON_CURSOR_DOCUMENT = 0x03,
-	BSON_CURSOR_ARRAY = 0x04,
-	BSON_CURSOR_OBJECT_ID = 0x07,
-	BSON_CURSOR_BOOL = 0x08,
-	BSON_CURSOR_DATE = 0x09,
-	BSON_CURSOR_I32 = 0x10,
-	BSON_CURSOR_I64 = 0x12,
-};
 
 struct bson_cursor {
 	const uint8_t *at;

@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-#include <bson/bson.h>
-
 void bson_encoder_begin(struct bson_encoder *encoder, struct batch *batch)
 {
 	*encoder = (struct bson_encoder){.batch = batch, .starts = {batch->length}, .depth = 1};
@@ -55,12 +53,12 @@ static void open_at(struct bson_encoder *encoder, const uint8_t *at)
 
 void bson_encoder_open(struct bson_encoder *encoder, const char *key)
 {
-	open_at(encoder, bson_encoder_element(encoder, BSON_BYTE_DOCUMENT, key, sizeof(uint32_t)));
+	open_at(encoder, bson_encoder_element(encoder, BSON_TYPE_DOCUMENT, key, sizeof(uint32_t)));
 }
 
 void bson_encoder_open_array(struct bson_encoder *encoder, const char *key)
 {
-	open_at(encoder, bson_encoder_element(encoder, BSON_BYTE_ARRAY, key, sizeof(uint32_t)));
+	open_at(encoder, bson_encoder_element(encoder, BSON_TYPE_ARRAY, key, sizeof(uint32_t)));
 }
 
 void bson_encoder_open_number(struct bson_encoder *encoder, unsigned key)
@@ -74,8 +72,7 @@ void bson_encoder_open_number(struct bson_encoder *encoder, unsigned key)
 	bson_encoder_open(encoder, text);
 }
 
-static uint8_t *named_element(struct bson_encoder *encoder, enum bson_type_byte type, const char *name,
-			      size_t size)
+static uint8_t *named_element(struct bson_encoder *encoder, bson_type_t type, const char *name, size_t size)
 {
 	uint8_t *at = bson_encoder_element(encoder, type, name, size);
 	char *key = at ? (char *)at - strlen(name) - 1 : NULL;
@@ -91,12 +88,12 @@ static uint8_t *named_element(struct bson_encoder *encoder, enum bson_type_byte 
 
 void bson_encoder_open_named(struct bson_encoder *encoder, const char *name)
 {
-	open_at(encoder, named_element(encoder, BSON_BYTE_DOCUMENT, name, sizeof(uint32_t)));
+	open_at(encoder, named_element(encoder, BSON_TYPE_DOCUMENT, name, sizeof(uint32_t)));
 }
 
 void bson_encoder_double_named(struct bson_encoder *encoder, const char *name, double value)
 {
-	uint8_t *at = isfinite(value) ? named_element(encoder, BSON_BYTE_DOUBLE, name, sizeof(value)) : NULL;
+	uint8_t *at = isfinite(value) ? named_element(encoder, BSON_TYPE_DOUBLE, name, sizeof(value)) : NULL;
 
 	if (at)
 		memcpy(at, &value, sizeof(value));
@@ -113,7 +110,7 @@ size_t bson_encoder_copy_text(char *ret, const char *text, size_t length)
 void bson_encoder_pair(struct bson_encoder *encoder, const char *key, const char *first, const char *second)
 {
 	const size_t n_first = strlen(first), n_second = strlen(second);
-	uint8_t *at = bson_encoder_element(encoder, BSON_BYTE_STRING, key,
+	uint8_t *at = bson_encoder_element(encoder, BSON_TYPE_UTF8, key,
 					   sizeof(uint32_t) + BSON_STRING_MAX(n_first + 1 + n_second));
 	char *text;
 	size_t length;

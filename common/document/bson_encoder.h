@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "document/batch.h"
 
+#include <bson/bson.h>
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
@@ -16,18 +17,6 @@
 
 #define BSON_ENCODER_DEPTH 8
 #define ALWAYS_INLINE      static inline __attribute__((always_inline))
-
-enum bson_type_byte {
-	BSON_BYTE_DOUBLE = 0x01,
-	BSON_BYTE_STRING = 0x02,
-	BSON_BYTE_DOCUMENT = 0x03,
-	BSON_BYTE_ARRAY = 0x04,
-	BSON_BYTE_OBJECT_ID = 0x07,
-	BSON_BYTE_BOOL = 0x08,
-	BSON_BYTE_DATE = 0x09,
-	BSON_BYTE_I32 = 0x10,
-	BSON_BYTE_I64 = 0x12,
-};
 
 struct bson_encoder {
 	struct batch *batch;
@@ -56,7 +45,7 @@ void bson_encoder_double_named(struct bson_encoder *encoder, const char *name, d
 void bson_encoder_pair(struct bson_encoder *encoder, const char *key, const char *first, const char *second);
 
 /* An element where there is room for it; returns its end. A caller's `at` stays in a register. */
-ALWAYS_INLINE uint8_t *bson_put(uint8_t *at, enum bson_type_byte type, const char *key, const void *value,
+ALWAYS_INLINE uint8_t *bson_put(uint8_t *at, bson_type_t type, const char *key, const void *value,
 				size_t size)
 {
 	size_t key_size = strlen(key) + 1;
@@ -80,7 +69,7 @@ ALWAYS_INLINE uint8_t *bson_put_end(uint8_t *begin, uint8_t *at)
 /* A value that is not finite is omitted. */
 ALWAYS_INLINE uint8_t *bson_put_double(uint8_t *at, const char *key, double value)
 {
-	return isfinite(value) ? bson_put(at, BSON_BYTE_DOUBLE, key, &value, sizeof(value)) : at;
+	return isfinite(value) ? bson_put(at, BSON_TYPE_DOUBLE, key, &value, sizeof(value)) : at;
 }
 
 /*
@@ -98,7 +87,7 @@ ALWAYS_INLINE uint8_t *bson_put_string(uint8_t *at, const char *key, const char 
 
 	if (!text)
 		return at;
-	at = bson_put(at, BSON_BYTE_STRING, key, &size, sizeof(size));
+	at = bson_put(at, BSON_TYPE_UTF8, key, &size, sizeof(size));
 	if (text_is_ascii(text, length)) {
 		memcpy(at, text, size);
 	} else {
@@ -111,8 +100,8 @@ ALWAYS_INLINE uint8_t *bson_put_string(uint8_t *at, const char *key, const char 
 /*
  * Where a value of `size` bytes goes, after writing type and key; NULL: out of memory, which is remembered.
  */
-ALWAYS_INLINE uint8_t *bson_encoder_element(struct bson_encoder *encoder, enum bson_type_byte type,
-					    const char *key, size_t size)
+ALWAYS_INLINE uint8_t *bson_encoder_element(struct bson_encoder *encoder, bson_type_t type, const char *key,
+					    size_t size)
 {
 	size_t key_size = strlen(key) + 1;
 	struct batch *batch = encoder->batch;
@@ -131,7 +120,7 @@ ALWAYS_INLINE uint8_t *bson_encoder_element(struct bson_encoder *encoder, enum b
 }
 
 /* All machines that we build for are little-endian, as BSON is. */
-ALWAYS_INLINE void bson_encoder_value(struct bson_encoder *encoder, enum bson_type_byte type, const char *key,
+ALWAYS_INLINE void bson_encoder_value(struct bson_encoder *encoder, bson_type_t type, const char *key,
 				      const void *value, size_t size)
 {
 	uint8_t *at = bson_encoder_element(encoder, type, key, size);
@@ -144,32 +133,32 @@ ALWAYS_INLINE void bson_encoder_value(struct bson_encoder *encoder, enum bson_ty
 static inline void bson_encoder_double(struct bson_encoder *encoder, const char *key, double value)
 {
 	if (isfinite(value))
-		bson_encoder_value(encoder, BSON_BYTE_DOUBLE, key, &value, sizeof(value));
+		bson_encoder_value(encoder, BSON_TYPE_DOUBLE, key, &value, sizeof(value));
 }
 
 static inline void bson_encoder_i32(struct bson_encoder *encoder, const char *key, int32_t value)
 {
-	bson_encoder_value(encoder, BSON_BYTE_I32, key, &value, sizeof(value));
+	bson_encoder_value(encoder, BSON_TYPE_INT32, key, &value, sizeof(value));
 }
 
 static inline void bson_encoder_i64(struct bson_encoder *encoder, const char *key, int64_t value)
 {
-	bson_encoder_value(encoder, BSON_BYTE_I64, key, &value, sizeof(value));
+	bson_encoder_value(encoder, BSON_TYPE_INT64, key, &value, sizeof(value));
 }
 
 static inline void bson_encoder_bool(struct bson_encoder *encoder, const char *key, bool value)
 {
-	bson_encoder_value(encoder, BSON_BYTE_BOOL, key, &value, 1);
+	bson_encoder_value(encoder, BSON_TYPE_BOOL, key, &value, 1);
 }
 
 static inline void bson_encoder_date(struct bson_encoder *encoder, const char *key, int64_t time_ms)
 {
-	bson_encoder_value(encoder, BSON_BYTE_DATE, key, &time_ms, sizeof(time_ms));
+	bson_encoder_value(encoder, BSON_TYPE_DATE_TIME, key, &time_ms, sizeof(time_ms));
 }
 
 static inline void bson_encoder_object_id(struct bson_encoder *encoder, const char *key, const uint8_t id[12])
 {
-	bson_encoder_value(encoder, BSON_BYTE_OBJECT_ID, key, id, 12);
+	bson_encoder_value(encoder, BSON_TYPE_OID, key, id, 12);
 }
 
 /* NULL is omitted. */

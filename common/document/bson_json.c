@@ -136,7 +136,7 @@ static int64_t integer_of(const struct bson_cursor *cursor)
 	int64_t wide;
 	int32_t narrow;
 
-	if (cursor->type == BSON_CURSOR_I32) {
+	if (cursor->type == BSON_TYPE_INT32) {
 		memcpy(&narrow, cursor->value, sizeof(narrow));
 		return narrow;
 	}
@@ -178,11 +178,11 @@ static void put_value(struct printer *printer, const struct bson_cursor *cursor,
 	double number;
 
 	switch (cursor->type) {
-	case BSON_CURSOR_DOUBLE:
+	case BSON_TYPE_DOUBLE:
 		(void)bson_cursor_number(cursor, &number);
 		put_double(printer, number);
 		break;
-	case BSON_CURSOR_STRING:
+	case BSON_TYPE_UTF8:
 		text_of_value = (const char *)cursor->value + 4;
 		if (printer->style == BSON_JSON_PLAIN &&
 		    !bson_utf8_validate(text_of_value, cursor->length - 5, false))
@@ -190,21 +190,21 @@ static void put_value(struct printer *printer, const struct bson_cursor *cursor,
 		else
 			put_string(printer, text_of_value, cursor->length - 5);
 		break;
-	case BSON_CURSOR_DOCUMENT:
-	case BSON_CURSOR_ARRAY:
-		put_document(printer, cursor, depth + 1, cursor->type == BSON_CURSOR_ARRAY);
+	case BSON_TYPE_DOCUMENT:
+	case BSON_TYPE_ARRAY:
+		put_document(printer, cursor, depth + 1, cursor->type == BSON_TYPE_ARRAY);
 		break;
-	case BSON_CURSOR_OBJECT_ID:
+	case BSON_TYPE_OID:
 		put_object_id(printer, cursor->value);
 		break;
-	case BSON_CURSOR_BOOL:
+	case BSON_TYPE_BOOL:
 		put_text(printer, cursor->value[0] ? "true" : "false");
 		break;
-	case BSON_CURSOR_DATE:
+	case BSON_TYPE_DATE_TIME:
 		put_date(printer, integer_of(cursor), depth == 0 && bson_cursor_is(cursor, "timestamp"));
 		break;
-	case BSON_CURSOR_I32:
-	case BSON_CURSOR_I64:
+	case BSON_TYPE_INT32:
+	case BSON_TYPE_INT64:
 		(void)snprintf(text, sizeof(text), "%" PRId64, integer_of(cursor));
 		put_text(printer, text);
 		break;
@@ -251,7 +251,7 @@ static void put_document(struct printer *printer, const struct bson_cursor *oute
 int bson_json_append(struct batch *text, enum bson_json_style style, const uint8_t *document, size_t length)
 {
 	struct printer printer = {.text = text, .style = style};
-	struct bson_cursor whole = {.type = BSON_CURSOR_DOCUMENT, .value = document, .length = length};
+	struct bson_cursor whole = {.type = BSON_TYPE_DOCUMENT, .value = document, .length = length};
 	size_t before = text->length;
 
 	put_document(&printer, &whole, 0, false);

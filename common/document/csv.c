@@ -105,21 +105,16 @@ int csv_put_power(struct batch *text, enum csv_style style, const struct report_
 	return r;
 }
 
-int csv_put(struct batch *text, const char *data, size_t length)
-{
-	return batch_add_bytes(text, data, length);
-}
-
 int csv_put_text(struct batch *text, const char *field, bool first)
 {
-	int r = first ? 0 : csv_put(text, ",", 1);
+	int r = first ? 0 : batch_add_bytes(text, ",", 1);
 
 	if (r < 0 || !strpbrk(field, ",\"\r\n"))
-		return r < 0 ? r : csv_put(text, field, strlen(field));
-	r = csv_put(text, "\"", 1);
+		return r < 0 ? r : batch_add_bytes(text, field, strlen(field));
+	r = batch_add_bytes(text, "\"", 1);
 	for (const char *at = field; r == 0 && *at; at++)
-		r = csv_put(text, *at == '"' ? "\"\"" : at, *at == '"' ? 2 : 1);
-	return r < 0 ? r : csv_put(text, "\"", 1);
+		r = batch_add_bytes(text, *at == '"' ? "\"\"" : at, *at == '"' ? 2 : 1);
+	return r < 0 ? r : batch_add_bytes(text, "\"", 1);
 }
 
 int csv_put_cell(struct batch *text, const char *field, bool first)
@@ -141,5 +136,5 @@ int csv_put_number(struct batch *text, double value, bool integer)
 		(void)snprintf(digits, sizeof(digits), ",%" PRIu64, (uint64_t)value);
 	else if (isfinite(value))
 		(void)snprintf(digits, sizeof(digits), ",%.9g", value);
-	return csv_put(text, digits, strlen(digits));
+	return batch_add_bytes(text, digits, strlen(digits));
 }

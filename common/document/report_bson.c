@@ -196,9 +196,9 @@ static uint8_t *put_power_metadata(uint8_t *at, const struct report_power *power
 	at = bson_put_double(at, "static", power->fixed);
 	at = bson_put_double(at, "error", power->error);
 	at = bson_put_double(at, "sd", power->sd > 0 ? power->sd : NAN);
-	at = bson_put(at, BSON_BYTE_BOOL, "estimated", &power->estimated, 1);
+	at = bson_put(at, BSON_TYPE_BOOL, "estimated", &power->estimated, 1);
 	if (power->calibrated)
-		at = bson_put(at, BSON_BYTE_BOOL, "calibrated", &power->calibrated, 1);
+		at = bson_put(at, BSON_TYPE_BOOL, "calibrated", &power->calibrated, 1);
 	at = bson_put_double(at, "bridged", power->bridged_s > 0 ? power->bridged_s : NAN);
 	if (container_id && container_id[0])
 		at = bson_put_string(at, "container_id", container_id, strlen(container_id));
@@ -222,12 +222,12 @@ int report_bson_add_power(struct batch *batch, const struct report_power *power)
 	report_id_end(power->id_begun ? power->id_begun : report_id_begin(power->time_ms, power->sensor),
 		      power->time_ms, power->target, scope, power->socket, id);
 	begin = batch->data + batch->length;
-	at = bson_put(begin + sizeof(uint32_t), BSON_BYTE_OBJECT_ID, "_id", id, sizeof(id));
-	at = bson_put(at, BSON_BYTE_DATE, "timestamp", &power->time_ms, sizeof(power->time_ms));
+	at = bson_put(begin + sizeof(uint32_t), BSON_TYPE_OID, "_id", id, sizeof(id));
+	at = bson_put(at, BSON_TYPE_DATE_TIME, "timestamp", &power->time_ms, sizeof(power->time_ms));
 	at = bson_put_string(at, "sensor", power->sensor, sensor);
 	at = bson_put_string(at, "target", power->target, target);
 	at = bson_put_double(at, "power", power->power);
-	metadata = bson_put(at, BSON_BYTE_DOCUMENT, "metadata", &(uint32_t){0}, 0);
+	metadata = bson_put(at, BSON_TYPE_DOCUMENT, "metadata", &(uint32_t){0}, 0);
 	at = put_power_metadata(metadata + sizeof(uint32_t), power, scope, socket, formula);
 	at = bson_put_end(metadata, at);
 	at = bson_put_end(begin, at);

@@ -48,9 +48,9 @@ static void read_metadata(struct report_power *power, const struct bson_cursor *
 			power->formula = text;
 		if (text && bson_cursor_is(&cursor, "container_id"))
 			power->container_id = text;
-		if (cursor.type == BSON_CURSOR_BOOL && bson_cursor_is(&cursor, "estimated"))
+		if (cursor.type == BSON_TYPE_BOOL && bson_cursor_is(&cursor, "estimated"))
 			power->estimated = cursor.value[0] != 0;
-		if (cursor.type == BSON_CURSOR_BOOL && bson_cursor_is(&cursor, "calibrated"))
+		if (cursor.type == BSON_TYPE_BOOL && bson_cursor_is(&cursor, "calibrated"))
 			power->calibrated = cursor.value[0] != 0;
 	}
 }

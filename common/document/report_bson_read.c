@@ -211,17 +211,17 @@ static void read_machine_field(struct report_tick *said, const struct bson_curso
 /* One field of `metadata`. A field of an unexpected type is foreign and is skipped. */
 static void read_metadata_field(struct report_decoded *decoded, const struct bson_cursor *cursor)
 {
-	const char *text = cursor->type == BSON_CURSOR_STRING ? bson_cursor_string(cursor) : NULL;
+	const char *text = cursor->type == BSON_TYPE_UTF8 ? bson_cursor_string(cursor) : NULL;
 	double number = NAN;
 
 	(void)bson_cursor_number(cursor, &number);
 	if (text && bson_cursor_is(cursor, "container_id")) {
 		decoded->container_id = text;
-	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "partial")) {
+	} else if (cursor->type == BSON_TYPE_BOOL && bson_cursor_is(cursor, "partial")) {
 		decoded->partial = cursor->value[0] != 0;
-	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "estimated")) {
+	} else if (cursor->type == BSON_TYPE_BOOL && bson_cursor_is(cursor, "estimated")) {
 		decoded->said.estimated = cursor->value[0] != 0;
-	} else if (cursor->type == BSON_CURSOR_BOOL && bson_cursor_is(cursor, "energy_reset")) {
+	} else if (cursor->type == BSON_TYPE_BOOL && bson_cursor_is(cursor, "energy_reset")) {
 		decoded->said.energy_reset = cursor->value[0] != 0;
 	} else if (number >= 0 && number <= 1 && bson_cursor_is(cursor, "scaled")) {
 		decoded->scaled = number;
@@ -260,7 +260,7 @@ static int read_metadata(const struct reader *reader, const struct bson_cursor *
 	struct bson_cursor cursor;
 	int r;
 
-	if (outer->type != BSON_CURSOR_DOCUMENT)
+	if (outer->type != BSON_TYPE_DOCUMENT)
 		return 0;
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse_broken(reader);
@@ -302,7 +302,7 @@ static int read_field(struct reader *reader, const struct bson_cursor *cursor, u
 	}
 	if (bson_cursor_is(cursor, "metadata"))
 		return read_metadata(reader, cursor);
-	if (bson_cursor_is(cursor, "_id") && cursor->type == BSON_CURSOR_OBJECT_ID)
+	if (bson_cursor_is(cursor, "_id") && cursor->type == BSON_TYPE_OID)
 		memcpy(decoded->id, cursor->value, REPORT_ID_BYTES);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DEFAULT_TIMEOUT_MS 5000
 
@@ -46,10 +47,17 @@ int store_open(const char *uri, const struct store_options *options, struct stor
 	if (!store)
 		return reason_set(why, -ENOMEM, "out of memory for a store");
 	store->backend = parsed.backend;
-	r = store->backend->open ? store->backend->open(store, parsed.location, &filled) : 0;
+	store->location = strdup(parsed.location);
+	store->private = calloc(1, parsed.backend->size + 1);
+	(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", parsed.location);
+	r = store->location && store->private ? 0 : -ENOMEM;
+	if (r == 0) {
+		store->error[0] = '\0';
+		r = store->backend->open ? store->backend->open(store, store->location, &filled) : 0;
+	}
 	if (r < 0) {
 		reason_set(why, 0, "%s", store->error);
-		free(store);
+		store_close(store);
 		return r;
 	}
 	*ret_store = store;
@@ -60,8 +68,10 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	if (store->backend->close)
+	if (store->backend->close && store->location && store->private)
 		store->backend->close(store);
+	free(store->private);
+	free(store->location);
 	free(store);
 }
 

@@ -19,6 +19,8 @@ struct store_backend {
 	int (*check)(const char *location, struct reason *why);
 	/* The database named by the location; false: none. NULL: locations name no database. */
 	bool (*database)(const char *location, char *ret, size_t size);
+	size_t size; /* of what the backend keeps; the facade allocates and frees it */
+	/* After an error the facade calls close(), too. */
 	int (*open)(struct store *store, const char *location, const struct store_options *options);
 	void (*close)(struct store *store);
 	enum store_result (*ensure)(struct store *store, const char *collection, uint64_t retention_s,
@@ -46,6 +48,7 @@ struct store_backend {
 struct store {
 	const struct store_backend *backend;
 	void *private;
+	char *location;
 	struct store_statistics statistics;
 	const struct store_claim *fence; /* NULL: none */
 	bool denied;                     /* the last failure: store_is_denied() */

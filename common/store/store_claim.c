@@ -6,7 +6,7 @@
  */
 #include "store/store_backend.h"
 
-#include "document/bson_cursor.h"
+#include "base/bson_get.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,43 +16,31 @@ bool store_can_claim(const struct store *store)
 	return store->backend->claim != NULL;
 }
 
-static bool take_number(const struct bson_cursor *cursor, int64_t *ret_value)
+/* Another program may have written it as another type of number. */
+static bool take_number(const bson_t *document, const char *key, int64_t *ret_value)
 {
-	double value;
+	bson_iter_t at;
 
-	if (cursor->type == BSON_CURSOR_I64) {
-		memcpy(ret_value, cursor->value, sizeof(*ret_value));
-		return true;
-	}
-	/* Another program may have written it as another type of number. */
-	if (!bson_cursor_number(cursor, &value) || !(value >= 0 && value < 9e15))
+	if (!bson_iter_init_find(&at, document, key) || !BSON_ITER_HOLDS_NUMBER(&at) ||
+	    (BSON_ITER_HOLDS_DOUBLE(&at) && !(bson_iter_double(&at) >= 0 && bson_iter_double(&at) < 9e15)))
 		return false;
-	*ret_value = (int64_t)value;
-	return true;
+	*ret_value = bson_iter_as_int64(&at);
+	return *ret_value >= 0;
 }
 
 bool store_claim_read(const uint8_t *document, size_t length, struct store_claim *claim)
 {
-	bool has_owner = false, has_generation = false, has_beat = false;
-	struct bson_cursor cursor;
-	int r;
+	const char *owner;
+	bson_t view;
 
-	if (!bson_cursor_init(&cursor, document, length))
+	if (!bson_init_static(&view, document, length) || !bson_validate(&view, BSON_VALIDATE_UTF8, NULL) ||
+	    !take_number(&view, "generation", &claim->generation) ||
+	    !take_number(&view, "beat", &claim->beat))
 		return false;
-	while ((r = bson_cursor_next(&cursor)) == 1) {
-		if (bson_cursor_is(&cursor, "generation")) {
-			has_generation = take_number(&cursor, &claim->generation);
-		} else if (bson_cursor_is(&cursor, "beat")) {
-			has_beat = take_number(&cursor, &claim->beat);
-		} else if (bson_cursor_is(&cursor, "owner") && cursor.type == BSON_CURSOR_STRING) {
-			const char *owner = bson_cursor_string(&cursor);
-
-			has_owner = owner && strlen(owner) < sizeof(claim->owner);
-			if (has_owner)
-				(void)snprintf(claim->owner, sizeof(claim->owner), "%s", owner);
-		}
-	}
-	return r == 0 && has_owner && has_generation && has_beat && claim->generation > 0 && claim->beat >= 0;
+	owner = bson_get_text(&view, "owner");
+	return owner &&
+	       snprintf(claim->owner, sizeof(claim->owner), "%s", owner) < (int)sizeof(claim->owner) &&
+	       claim->generation > 0;
 }
 
 bool store_claim_matches(const struct store_claim *seen, const uint8_t *document, size_t length)

@@ -38,7 +38,7 @@ bool store_document_has_id(const struct store_document *document, const char *id
 {
 	size_t length = strlen(id) + 1;
 
-	return document->id_type == BSON_CURSOR_STRING && document->id_length == length + 4 &&
+	return document->id_type == BSON_TYPE_UTF8 && document->id_length == length + 4 &&
 	       memcmp(document->id + 4, id, length) == 0;
 }
 

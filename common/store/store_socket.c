@@ -49,22 +49,18 @@ static void socket_close(struct store *store)
 
 	disconnect(own);
 	batch_done(&own->text);
-	free(own);
 }
 
 /* "host:port" or "[address]:port", checked by store_uri.c. */
 static int socket_open(struct store *store, const char *location, const struct store_options *options)
 {
-	struct socket_store *own = calloc(1, sizeof(*own));
+	struct socket_store *own = private_of(store);
 	const char *colon = strrchr(location, ':');
 	bool bracket = location[0] == '[';
 
-	store->private = own;
-	if (!own || !colon) {
-		free(own);
-		return own ? -EINVAL : -ENOMEM;
-	}
 	own->fd = -1;
+	if (!colon)
+		return -EINVAL;
 	own->timeout_ms = options->timeout_ms;
 	(void)snprintf(own->host, sizeof(own->host), "%.*s", (int)(colon - location) - (bracket ? 2 : 0),
 		       location + (bracket ? 1 : 0));
@@ -209,6 +205,7 @@ static enum store_result socket_append(struct store *store, const char *collecti
 const struct store_backend store_backend_socket = {
 	.name = "socket",
 	.form = "socket:HOST:PORT",
+	.size = sizeof(struct socket_store),
 	.open = socket_open,
 	.close = socket_close,
 	.append = socket_append,

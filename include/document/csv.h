@@ -29,13 +29,12 @@ const char *csv_power_header(enum csv_style style, char *ret, size_t size);
 /* A row without its line end; a number that is not finite is an empty field. 0 or -ENOMEM. */
 int csv_put_power(struct batch *text, enum csv_style style, const struct report_power *power);
 
-int csv_put(struct batch *text, const char *data, size_t length);
 /* Appends a field to the rows, after a comma unless it is the row's first, quoted if necessary. */
+int csv_put_text(struct batch *text, const char *field, bool first);
 /*
  * A foreign text for people and their spreadsheets: control characters become '?', and what would be a
  * formula begins with '.
  */
 int csv_put_cell(struct batch *text, const char *field, bool first);
-int csv_put_text(struct batch *text, const char *field, bool first);
 /* After a comma; an empty field where there is no number. */
 int csv_put_number(struct batch *text, double value, bool integer);

@@ -26,42 +26,32 @@ static void close_store(struct store *store)
 	report_names_free(own->names);
 	report_decoded_done(&own->decoded);
 	csv_reader_free(own->reader);
-	free(own->directory);
-	free(own);
 }
 
 static int open_store(struct store *store, const char *location, const struct store_options *options)
 {
-	struct csv_store *own = calloc(1, sizeof(*own));
+	struct csv_store *own = csv_store_of(store);
 	size_t length = strlen(location);
 	int r;
 
-	store->private = own;
-	if (!own)
-		return -ENOMEM;
-	own->directory = strdup(location);
 	own->names = report_names_new();
 	own->overwrite = options->flags & STORE_OVERWRITE;
-	if (!own->directory || !own->names) {
-		close_store(store);
-		(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", location);
-		return -ENOMEM;
-	}
-	while (length > 1 && own->directory[length - 1] == '/')
-		own->directory[--length] = '\0';
-	if (options->flags & STORE_WRITE)
-		r = store_path_check_writable(own->directory, true);
+	while (length > 1 && store->location[length - 1] == '/')
+		store->location[--length] = '\0';
+	if (!own->names)
+		r = -ENOMEM;
+	else if (options->flags & STORE_WRITE)
+		r = store_path_check_writable(location, true);
 	else
-		r = access(own->directory, F_OK) < 0           ? -errno
-		    : !store_path_is_directory(own->directory) ? -ENOTDIR
-		    : access(own->directory, R_OK | X_OK) < 0  ? -errno
-							       : 0;
-	if (r == 0)
-		return 0;
-	close_store(store);
-	(void)store_fail(store, STORE_RETRY, "cannot %s the directory '%s': %s; %s",
-			 options->flags & STORE_WRITE ? "write into" : "read", location, strerror(-r),
-			 r == -ENOTDIR ? "csv: takes the directory that holds the files" : "choose another");
+		r = access(location, F_OK) < 0           ? -errno
+		    : !store_path_is_directory(location) ? -ENOTDIR
+		    : access(location, R_OK | X_OK) < 0  ? -errno
+							 : 0;
+	if (r < 0)
+		(void)store_fail(store, STORE_RETRY, "cannot %s the directory '%s': %s; %s",
+				 options->flags & STORE_WRITE ? "write into" : "read", location, strerror(-r),
+				 r == -ENOTDIR ? "csv: takes the directory that holds the files"
+					       : "choose another");
 	return r;
 }
 
@@ -103,15 +93,16 @@ static enum store_result add_row(struct store *store, const struct report_value 
 			store, r == -E2BIG ? STORE_DROP : STORE_RETRY,
 			"'%s/%s.csv' has no columns for the events that are counted now, and cannot be "
 			"given any: %s; choose another directory",
-			own->directory, file->name, r == -E2BIG ? "too many" : strerror(-r));
-	r |= csv_put(&file->text, time, (size_t)snprintf(time, sizeof(time), "%" PRId64, report->time_ms));
+			store->location, file->name, r == -E2BIG ? "too many" : strerror(-r));
+	r |= batch_add_bytes(&file->text, time,
+			     (size_t)snprintf(time, sizeof(time), "%" PRId64, report->time_ms));
 	r |= csv_put_text(&file->text, report->sensor, false);
 	r |= csv_put_text(&file->text, report->target, false);
 	r |= csv_put_number(&file->text, values->package, true);
 	r |= csv_put_number(&file->text, values->cpu, true);
 	for (unsigned i = 0; i < file->n_columns; i++)
 		r |= csv_put_number(&file->text, value_of(values, n_values, file->columns[i]), true);
-	r |= csv_put(&file->text, "\n", 1);
+	r |= batch_add_bytes(&file->text, "\n", 1);
 	file->n_rows++;
 	return r < 0 ? store_fail(store, STORE_RETRY, "out of memory for rows") : STORE_OK;
 }
@@ -153,7 +144,7 @@ static enum store_result add_power(struct store *store, const uint8_t *data, siz
 			    0, &refused);
 	if (!file)
 		return refused ? STORE_DROP : STORE_RETRY;
-	if (csv_put_power(&file->text, CSV_STORE, &power) < 0 || csv_put(&file->text, "\n", 1) < 0)
+	if (csv_put_power(&file->text, CSV_STORE, &power) < 0 || batch_add_bytes(&file->text, "\n", 1) < 0)
 		return store_fail(store, STORE_RETRY, "out of memory for rows");
 	return STORE_OK;
 }
@@ -207,6 +198,7 @@ const struct store_backend store_backend_csv = {
 	.name = "csv",
 	.form = "csv:DIR",
 	.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET,
+	.size = sizeof(struct csv_store),
 	.open = open_store,
 	.close = close_store,
 	.append = append,

@@ -28,7 +28,6 @@ struct csv_file {
 struct csv_reader;
 
 struct csv_store {
-	char *directory;
 	bool overwrite;
 	struct report_names *names;
 	struct report_decoded decoded;

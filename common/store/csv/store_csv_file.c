@@ -46,10 +46,10 @@ static int make_header(struct csv_store *own, const char *fixed, const struct re
 	for (unsigned i = 0; i < n_values; i++)
 		events[i] = report_names_event(own->names, values[i].event);
 	qsort(events, n_values, sizeof(events[0]), compare_names);
-	r = csv_put(ret_header, fixed, strlen(fixed));
+	r = batch_add_bytes(ret_header, fixed, strlen(fixed));
 	for (unsigned i = 0; r == 0 && i < n_values; i++)
 		r = csv_put_text(ret_header, events[i], false);
-	return r < 0 ? r : csv_put(ret_header, "\n", 1);
+	return r < 0 ? r : batch_add_bytes(ret_header, "\n", 1);
 }
 
 /* Reads the events from a header line, which must begin with `fixed`. */
@@ -131,7 +131,7 @@ static int open_file(struct store *store, struct csv_file *file, const char *fix
 	char path[PATH_MAX];
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%s/%s.csv", own->directory, file->name);
+	(void)snprintf(path, sizeof(path), "%s/%s.csv", store->location, file->name);
 	(void)folder_make_above(path);
 	file->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (own->overwrite ? O_TRUNC : 0), 0644);
 	if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) < 0) {
@@ -195,7 +195,7 @@ int csv_files_flush(struct store *store)
 
 		r = store_path_write(file->fd, file->end, file->text.data, file->text.length);
 		if (r < 0)
-			(void)store_fail(store, STORE_RETRY, "cannot write '%s/%s.csv': %s", own->directory,
+			(void)store_fail(store, STORE_RETRY, "cannot write '%s/%s.csv': %s", store->location,
 					 file->name, strerror(-r));
 	}
 	for (unsigned i = 0; i < own->n_files; i++) {

@@ -148,7 +148,7 @@ static int is_csv(const struct dirent *entry)
 
 static int open_reader(struct store *store, struct csv_reader **ret_reader)
 {
-	const char *directory = csv_store_of(store)->directory;
+	const char *directory = store->location;
 	struct csv_reader *reader = calloc(1, sizeof(*reader));
 	struct dirent **entries = NULL;
 	int n = scandir(directory, &entries, is_csv, alphasort);
@@ -375,24 +375,24 @@ static void tell_bad(struct store *store, const struct csv_reader *reader, struc
 	if (first && ret_read->damaged)
 		(void)store_fail(store, STORE_OK,
 				 "'%s': %u damaged rows were skipped, the first one in line %u of '%s.csv'%s",
-				 csv_store_of(store)->directory, n_bad, first->bad_line, first->group,
+				 store->location, n_bad, first->bad_line, first->group,
 				 first->bad_time
 					 ? ": its 'timestamp' is neither a number since 1970 (ms, s, us, ns) "
 					   "nor like 2024-03-01T10:00:00"
 					 : "");
 	else if (ret_read->damaged)
-		(void)store_fail(store, STORE_OK, "'%s': %u files were skipped: %s",
-				 csv_store_of(store)->directory, reader->n_refused, reader->refused);
+		(void)store_fail(store, STORE_OK, "'%s': %u files were skipped: %s", store->location,
+				 reader->n_refused, reader->refused);
 	else if (cut && ret_read->end)
 		(void)store_fail(store, STORE_OK,
 				 "'%s/%s.csv.gz' is damaged or cut short: what comes before was read",
-				 csv_store_of(store)->directory, cut->group);
+				 store->location, cut->group);
 	else if (n_torn && ret_read->end)
 		(void)store_fail(store, STORE_OK,
 				 "'%s': the last row of '%s.csv' has no line break: it is skipped, as it is "
 				 "perhaps not "
 				 "whole; add one",
-				 csv_store_of(store)->directory, torn->group);
+				 store->location, torn->group);
 }
 
 enum store_result csv_read(struct store *store, const struct store_query *query, struct batch *ret_documents,
@@ -412,7 +412,7 @@ enum store_result csv_read(struct store *store, const struct store_query *query,
 	}
 	store->statistics.round_trips++;
 	if (read_ticks(own->reader, query, ret_documents, ret_read) < 0)
-		return store_fail(store, STORE_RETRY, "out of memory reading '%s'", own->directory);
+		return store_fail(store, STORE_RETRY, "out of memory reading '%s'", store->location);
 	tell_bad(store, own->reader, ret_read);
 	own->reader->n_told += ret_read->damaged;
 	return STORE_OK;

@@ -5,6 +5,7 @@
  * Called by store_csv.c.
  */
 #include "store/csv/store_csv.h"
+#include "store/store_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,25 +38,13 @@ static int add_line_ends(struct widening *widening, const uint8_t *bytes, size_t
 			widening->quoted = !widening->quoted;
 		if (bytes[i] != '\n' || widening->quoted)
 			continue;
-		r = csv_put(ret, (const char *)bytes + begin, i - begin);
+		r = batch_add_bytes(ret, bytes + begin, i - begin);
 		if (r == 0)
-			r = csv_put(ret, (const char *)added->data, added->length);
+			r = batch_add_bytes(ret, added->data, added->length);
 		begin = i;
 		widening->after_header = true;
 	}
-	return r < 0 ? r : csv_put(ret, (const char *)bytes + begin, length - begin);
-}
-
-static int write_whole(int fd, const struct batch *text)
-{
-	for (size_t done = 0; done < text->length;) {
-		ssize_t n = write(fd, text->data + done, text->length - done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n < 0 ? 0 : (size_t)n;
-	}
-	return 0;
+	return r < 0 ? r : batch_add_bytes(ret, bytes + begin, length - begin);
 }
 
 static int copy_wider(struct widening *widening, const struct csv_file *file, int to, off_t *ret_end)
@@ -76,7 +65,7 @@ static int copy_wider(struct widening *widening, const struct csv_file *file, in
 		batch_clear(&text);
 		r = add_line_ends(widening, piece, (size_t)n, &text);
 		if (r == 0)
-			r = write_whole(to, &text);
+			r = store_path_write(to, -1, text.data, text.length);
 		*ret_end += (off_t)text.length;
 		at += n;
 	}
@@ -85,14 +74,14 @@ static int copy_wider(struct widening *widening, const struct csv_file *file, in
 }
 
 /* The wider file in the place of the other one. */
-static int replace(const struct csv_store *own, struct csv_file *file, struct widening *widening)
+static int replace(const struct store *store, struct csv_file *file, struct widening *widening)
 {
 	char path[PATH_MAX], beside[PATH_MAX + 8];
 	struct stat status;
 	off_t end = 0;
 	int fd, r;
 
-	(void)snprintf(path, sizeof(path), "%s/%s.csv", own->directory, file->name);
+	(void)snprintf(path, sizeof(path), "%s/%s.csv", store->location, file->name);
 	(void)snprintf(beside, sizeof(beside), "%s.new", path);
 	fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
@@ -135,7 +124,7 @@ static int find_new(const struct csv_store *own, const struct csv_file *file,
 		widening->columns[widening->n++] = values[i].event;
 		r = csv_put_text(&widening->names, report_names_event(own->names, values[i].event), false);
 		if (r == 0)
-			r = csv_put(&widening->commas, ",", 1);
+			r = batch_add_bytes(&widening->commas, ",", 1);
 	}
 	return r;
 }
@@ -153,7 +142,7 @@ int csv_file_widen(struct store *store, struct csv_file *file, const struct repo
 		r = add_line_ends(&widening, file->text.data, file->text.length, &text);
 	widening.after_header = widening.quoted = false;
 	if (r == 0)
-		r = replace(own, file, &widening);
+		r = replace(store, file, &widening);
 	if (r == 0) {
 		batch_done(&file->text);
 		file->text = text;

@@ -3,7 +3,7 @@
  * Files of documents: opening and appending. A batch is in the file as a whole or, on a full disk, not at
  * all; what a crash has cut short is removed at the next write. Called by the bson and jsonl backends.
  */
-#include "store/file/store_file_private.h"
+#include "store/file/store_file.h"
 #include "base/array.h"
 #include "base/folder.h"
 #include "store/store_path.h"
@@ -78,32 +78,23 @@ static void refuse_open(struct store *store, const char *location, bool write, i
 
 int store_file_open(struct store *store, const char *location, const struct store_options *options)
 {
-	struct store_file *file = calloc(1, sizeof(*file));
+	struct store_file *file = store_file_of(store);
 	size_t length = strlen(location);
 	int r;
 
-	store->private = file;
-	if (file)
-		file->location = strdup(location);
-	if (!file || !file->location) {
-		free(file);
-		(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", location);
-		return -ENOMEM;
-	}
+	file->location = store->location;
 	file->codec = store->backend->codec;
 	file->flags = options->flags;
 	file->directory = location[length - 1] == '/' || store_path_is_directory(location);
 	if (file->directory && length > 1 && location[length - 1] == '/')
-		file->location[length - 1] = '\0';
+		store->location[length - 1] = '\0';
 	file->stream = options->flags & STORE_WRITE && is_stream(location);
 	if (options->flags & STORE_WRITE)
 		r = strcmp(location, "-") == 0 ? 0 : is_pipe(location) ? -ESPIPE : check_writable(file);
 	else
 		r = is_standard_input(location) ? -ESPIPE : access(location, R_OK) < 0 ? -errno : 0;
-	if (r == 0)
-		return 0;
-	refuse_open(store, location, options->flags & STORE_WRITE, r);
-	store_file_close(store);
+	if (r < 0)
+		refuse_open(store, location, options->flags & STORE_WRITE, r);
 	return r;
 }
 
@@ -126,8 +117,6 @@ void store_file_close(struct store *store)
 	batch_done(&file->encoded);
 	batch_done(&file->chunk);
 	batch_done(&file->one);
-	free(file->location);
-	free(file);
 }
 
 void store_file_forget(struct store_file *file, const char *path)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the bson and jsonl backends share: files of documents that are appended to and read by offset. A codec
- * says how one document looks in the file. Private to the stores.
+ * What the bson and jsonl backends share: files of documents that are appended to (store_file.c) and read by
+ * offset (store_file_read.c, store_file_form.c). A codec says how one document looks in the file. Private to
+ * these.
  *
  * A location that is a directory, or ends in '/', holds one file for each collection. Any other location is
  * one file: the reports go there; `target*`, `recap*` and `state*` go beside it into STEM.COLLECTION.SUFFIX.
@@ -10,6 +11,8 @@
 
 #include "store/store_backend.h"
 
+#include <limits.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 struct store_file_codec {
@@ -31,14 +34,78 @@ struct store_file_codec {
 	size_t (*pass)(const uint8_t *data, size_t length);
 };
 
+struct store_file_output {
+	char *collection;
+	char *path;
+	int fd;
+	off_t end; /* after the last complete document; -1: a stream that cannot be truncated */
+};
+
+#define STORE_FILE_PLAINS 64
+
+/* A file in the form that is read here, of one that is packed or written otherwise. */
+struct store_file_plain {
+	int fd; /* 0: none */
+	struct stat of;
+	bool cut; /* its end is damaged or missing */
+};
+
+struct store_file {
+	const struct store_file_codec *codec;
+	const char *location;
+	bool directory;
+	bool stream; /* standard output or a device: nothing is read, found or replaced there */
+	unsigned flags;
+	struct store_file_output *outputs;
+	unsigned n_outputs;
+	struct batch encoded; /* bytes to write */
+	struct batch chunk;   /* bytes read */
+	struct batch one;     /* the document under the cursor */
+	unsigned n_damaged;   /* documents skipped in this walk */
+	struct store_file_plain plains[STORE_FILE_PLAINS];
+	unsigned next_plain;
+	bool takes_rest; /* a last line without its line break counts; not where more will be appended */
+	bool unpacking_failed; /* its end is damaged or missing */
+};
+
+/*
+ * The file itself, or one with its documents in the form that is read here (see store_file_form.c). -EPROTO
+ * with the store's error set where it is packed otherwise, or another errno; `fd` is closed then.
+ */
+int store_file_open_form(struct store *store, const char *path, int fd);
+/* Closes what is unpacked. */
+void store_file_forget_plains(struct store_file *file);
+
+static inline struct store_file *store_file_of(const struct store *store)
+{
+	return store->private;
+}
+
+/* The file of a collection. False if the name does not fit, or contains a '/'. */
+bool store_file_path(const struct store_file *file, const char *collection, char ret_path[PATH_MAX]);
+/* The same, with an error of the store where there is none. */
+bool store_file_name(struct store *store, const char *collection, char ret_path[PATH_MAX]);
+/*
+ * Calls `each` for the documents from *offset on (1: continue, 0: stop after it). Ends with 0 and *offset
+ * after the last document read; *ret_torn bytes remain that are not a complete document. -ENOENT, -EBADMSG,
+ * other errno.
+ */
+int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
+		    int (*each)(void *data, const uint8_t *document, size_t length), void *data,
+		    uint64_t *ret_torn);
+/* Closes the output of a path that was replaced. */
+void store_file_forget(struct store_file *file, const char *path);
+/* Writes the documents to a new file of that name, and syncs it. */
+enum store_result store_file_write_whole(struct store *store, const char *path, const struct batch *batch);
+
 /* The backend of files in one form. */
 #define STORE_FILE_BACKEND(name_, codec_)                                                                    \
 	{                                                                                                    \
 		.name = (name_), .form = name_ ":PATH", .codec = (codec_),                                   \
-		.traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET, .open = store_file_open,             \
-		.close = store_file_close, .ensure = store_file_ensure, .append = store_file_append,         \
-		.read = store_file_read, .put = store_file_put, .get = store_file_get,                       \
-		.list = store_file_list,                                                                     \
+		.size = sizeof(struct store_file), .traits = STORE_LOCAL | STORE_STREAM | STORE_BY_OFFSET,   \
+		.open = store_file_open, .close = store_file_close, .ensure = store_file_ensure,             \
+		.append = store_file_append, .read = store_file_read, .put = store_file_put,                 \
+		.get = store_file_get, .list = store_file_list,                                              \
 	}
 
 int store_file_open(struct store *store, const char *location, const struct store_options *options);

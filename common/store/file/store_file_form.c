@@ -4,7 +4,7 @@
  * documents over several lines become a plain file without a name, which is read instead. Other packings are
  * named with the program that undoes them. Called by store_file_read.c when it opens a file.
  */
-#include "store/file/store_file_private.h"
+#include "store/file/store_file.h"
 #include "store/store_path.h"
 #include "store/store_unpack.h"
 

@@ -4,7 +4,7 @@
  * collection is in which file, and the reverse, is here; the rule is in store_file.h. Damage is skipped if a
  * codec can find the next document, and counted. Called through store.c.
  */
-#include "store/file/store_file_private.h"
+#include "store/file/store_file.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "store/store_document.h"

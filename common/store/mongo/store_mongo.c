@@ -115,34 +115,23 @@ static void close_store(struct store *store)
 	free(own->listed);
 	free(own->list);
 	free(own->database);
-	free(own);
 }
 
 static int open_store(struct store *store, const char *location, const struct store_options *options)
 {
-	struct mongo_store *own = calloc(1, sizeof(*own));
 	mongoc_uri_t *uri;
 	struct reason why = {""};
-	int r;
+	int r = -EINVAL;
 
-	store->private = own;
-	if (!own)
-		return -ENOMEM;
 	mongoc_init();
 	uri = store_mongo_parse(location, &why);
-	if (!uri) {
-		(void)store_fail(store, STORE_DROP, "%s", why.text);
-		free(own);
-		return -EINVAL;
-	}
-	r = store_mongo_check(location, &why);
+	if (uri)
+		r = store_mongo_check(location, &why);
 	if (r < 0)
 		(void)store_fail(store, STORE_DROP, "%s", why.text);
 	else
 		r = connect_client(store, uri, options);
 	mongoc_uri_destroy(uri);
-	if (r < 0)
-		close_store(store);
 	return r;
 }
 
@@ -320,6 +309,7 @@ const struct store_backend store_backend_mongo = {
 	.form = "mongodb://HOST, HOST:PORT",
 	.check = store_mongo_check,
 	.database = store_mongo_database,
+	.size = sizeof(struct mongo_store),
 	.open = open_store,
 	.close = close_store,
 	.ensure = ensure,

@@ -51,12 +51,6 @@ enum store_result store_mongo_append(struct store *store, const char *collection
 enum store_result store_mongo_put(struct store *store, const char *collection, const struct batch *batch);
 enum store_result store_mongo_claim(struct store *store, const struct store_claim *seen,
 				    const uint8_t *document, size_t length);
-/*
- * For a document that a fenced store replaces: what it must be to be replaced (not of a later owner), and
- * the document with its owner's generation. False: nothing to add, use the document as it is.
- */
-bool store_mongo_fence(const struct store *store, const char *collection, const bson_t *document,
-		       bson_t *ret_selector, bson_t *ret_document);
 enum store_result store_mongo_read(struct store *store, const struct store_query *query,
 				   struct batch *ret_documents, struct store_read *ret_read);
 enum store_result store_mongo_get(struct store *store, const char *collection, const char *id,

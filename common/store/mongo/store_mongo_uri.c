@@ -150,8 +150,7 @@ int store_mongo_check(const char *location, struct reason *why)
 
 	if (r == 0)
 		r = check_client(uri, why);
-	if (uri)
-		mongoc_uri_destroy(uri);
+	mongoc_uri_destroy(uri);
 	return r;
 }
 
@@ -165,7 +164,6 @@ bool store_mongo_database(const char *location, char *ret, size_t size)
 		(void)snprintf(ret, size, "%s", name);
 	else
 		ret[0] = '\0';
-	if (uri)
-		mongoc_uri_destroy(uri);
+	mongoc_uri_destroy(uri);
 	return ret[0] != '\0';
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Appending to MongoDB and replacing: a batch is one unordered write; what the server already has counts as
- * stored; if it refuses some documents, the others are stored. Called through store.c.
+ * stored; if it refuses some documents, the others are stored. A claim is compared and replaced by the server
+ * in one step, and states only where no later owner has written them. Not all servers have transactions, so
+ * appending is not fenced: what a former owner still appends has the _id of what its successor makes. Called
+ * through store.c.
  */
 #include "store/mongo/store_mongo.h"
-#include "document/bson_cursor.h"
+#include "base/bson_get.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CODE_DUPLICATE 11000
 
@@ -20,22 +24,16 @@ struct bulk_errors {
 	bson_error_t first_later;
 };
 
-static void note_error(struct bulk_errors *errors, const struct bson_cursor *outer)
+static void note_error(struct bulk_errors *errors, const bson_t *write_error)
 {
-	struct bson_cursor cursor;
 	bson_error_t error = {.domain = MONGOC_ERROR_SERVER, .message = "unknown write error"};
-	double code = 0;
+	const char *message = bson_get_text(write_error, "errmsg");
+	bson_iter_t code;
 
-	if (!bson_cursor_enter(outer, &cursor))
-		return;
-	while (bson_cursor_next(&cursor) > 0) {
-		if (bson_cursor_is(&cursor, "code") && bson_cursor_number(&cursor, &code) && code > 0 &&
-		    code < 1e9)
-			error.code = (uint32_t)code;
-		if (bson_cursor_is(&cursor, "errmsg") && bson_cursor_string(&cursor))
-			(void)snprintf(error.message, sizeof(error.message), "%s",
-				       bson_cursor_string(&cursor));
-	}
+	if (bson_iter_init_find(&code, write_error, "code") && bson_iter_as_int64(&code) > 0)
+		error.code = (uint32_t)bson_iter_as_int64(&code);
+	if (message)
+		(void)snprintf(error.message, sizeof(error.message), "%s", message);
 	if (error.code == CODE_DUPLICATE || error.code == 11001 || error.code == 12582) {
 		errors->duplicates++;
 	} else if (store_mongo_may_retry(&error)) {
@@ -48,17 +46,13 @@ static void note_error(struct bulk_errors *errors, const struct bson_cursor *out
 
 static void note_errors(const bson_t *reply, struct bulk_errors *errors)
 {
-	struct bson_cursor cursor;
-	struct bson_cursor list;
+	bson_iter_t list;
+	bson_t one;
 
-	if (!bson_cursor_init(&cursor, bson_get_data(reply), reply->len))
-		return;
-	while (bson_cursor_next(&cursor) > 0) {
-		if (!bson_cursor_is(&cursor, "writeErrors") || !bson_cursor_enter(&cursor, &list))
-			continue;
-		while (bson_cursor_next(&list) > 0)
-			note_error(errors, &list);
-	}
+	if (bson_get_array(reply, "writeErrors", &list))
+		while (bson_iter_next(&list))
+			if (bson_get_inner(&list, &one))
+				note_error(errors, &one);
 }
 
 /*
@@ -75,34 +69,46 @@ struct part {
 	bool replace;
 };
 
-static bool add_fenced(struct store *store, mongoc_bulk_operation_t *bulk, const bson_t *bson,
-		       const bson_t *options, bool *ret_good)
+/*
+ * For a document that a fenced store replaces: what it must be to be replaced (not of a later owner), and the
+ * document with its owner's generation. False: nothing to add, use the document as it is.
+ */
+static bool fence_document(const struct store *store, const bson_t *document, bson_t *selector,
+			   bson_t *ret_document)
 {
 	const char *collection = mongoc_collection_get_name(store_mongo_of(store)->collection);
-	bson_t selector, document;
+	const struct store_claim *fence = store->fence;
+	bson_t not_later, later;
 
-	if (!store_mongo_fence(store, collection, bson, &selector, &document))
+	if (!fence || strcmp(collection, fence->collection) != 0 || bson_has_field(document, "generation"))
 		return false;
-	*ret_good = mongoc_bulk_operation_replace_one_with_opts(bulk, &selector, &document, options, NULL);
-	bson_destroy(&selector);
-	bson_destroy(&document);
+	bson_append_document_begin(selector, "generation", -1, &not_later);
+	bson_append_document_begin(&not_later, "$not", -1, &later);
+	bson_append_int64(&later, "$gt", -1, fence->generation);
+	bson_append_document_end(&not_later, &later);
+	bson_append_document_end(selector, &not_later);
+	bson_copy_to(document, ret_document);
+	bson_append_int64(ret_document, "generation", -1, fence->generation);
 	return true;
 }
 
 static bool add_replacement(struct store *store, mongoc_bulk_operation_t *bulk, const bson_t *bson,
 			    const bson_t *options)
 {
-	bson_t selector;
+	bson_t selector = BSON_INITIALIZER, fenced;
 	bson_iter_t iter;
-	bool good;
+	bool is_fenced, good;
 
-	if (add_fenced(store, bulk, bson, options, &good))
-		return good;
-	bson_init(&selector);
-	good = bson_iter_init_find(&iter, bson, "_id") && bson_append_iter(&selector, "_id", 3, &iter) &&
-	       mongoc_bulk_operation_replace_one_with_opts(bulk, &selector, bson, options, NULL);
-
+	if (!bson_iter_init_find(&iter, bson, "_id") || !bson_append_iter(&selector, "_id", 3, &iter)) {
+		bson_destroy(&selector);
+		return false;
+	}
+	is_fenced = fence_document(store, bson, &selector, &fenced);
+	good = mongoc_bulk_operation_replace_one_with_opts(bulk, &selector, is_fenced ? &fenced : bson,
+							   options, NULL);
 	bson_destroy(&selector);
+	if (is_fenced)
+		bson_destroy(&fenced);
 	return good;
 }
 
@@ -320,4 +326,55 @@ enum store_result store_mongo_append(struct store *store, const char *collection
 enum store_result store_mongo_put(struct store *store, const char *collection, const struct batch *batch)
 {
 	return write_batch(store, collection, batch, true);
+}
+
+static bool insert_claim(mongoc_collection_t *collection, const bson_t *document, bool *ret_matched,
+			 bson_error_t *error)
+{
+	bool good = mongoc_collection_insert_one(collection, document, NULL, NULL, error);
+
+	*ret_matched = good;
+	return good || error->code == CODE_DUPLICATE;
+}
+
+static bool replace_claim(mongoc_collection_t *collection, const struct store_claim *seen,
+			  const bson_t *document, bool *ret_matched, bson_error_t *error)
+{
+	bson_t *options = seen->generation < 0 ? BCON_NEW("upsert", BCON_BOOL(true)) : NULL;
+	bson_t selector = BSON_INITIALIZER, reply;
+	bson_iter_t iterator;
+	bool good;
+
+	bson_append_utf8(&selector, "_id", -1, seen->id, -1);
+	if (seen->generation > 0) {
+		bson_append_utf8(&selector, "owner", -1, seen->owner, -1);
+		bson_append_int64(&selector, "generation", -1, seen->generation);
+		bson_append_int64(&selector, "beat", -1, seen->beat);
+	}
+	good = mongoc_collection_replace_one(collection, &selector, document, options, &reply, error);
+	*ret_matched = good && (options || (bson_iter_init_find(&iterator, &reply, "matchedCount") &&
+					    bson_iter_as_int64(&iterator) == 1));
+	bson_destroy(&reply);
+	bson_destroy(&selector);
+	bson_destroy(options);
+	return good;
+}
+
+enum store_result store_mongo_claim(struct store *store, const struct store_claim *seen, const uint8_t *data,
+				    size_t length)
+{
+	mongoc_collection_t *collection = store_mongo_collection(store, seen->collection);
+	bson_error_t error = {0};
+	bool matched = false, good;
+	bson_t document;
+
+	if (!bson_init_static(&document, data, length))
+		return store_fail(store, STORE_DROP, "a claim that is no document");
+	store->statistics.round_trips++;
+	good = seen->generation == 0 ? insert_claim(collection, &document, &matched, &error)
+				     : replace_claim(collection, seen, &document, &matched, &error);
+	if (!good)
+		return store_mongo_fail(store, store_mongo_may_retry(&error) ? STORE_RETRY : STORE_DROP,
+					"write the claim in", &error);
+	return matched ? STORE_OK : store_fail_lost(store);
 }

@@ -108,7 +108,7 @@ static enum store_result check_fence(struct store *store)
 						     (size_t)sqlite3_column_bytes(statement, 0)))
 		result = store_fail_lost(store);
 	else if (code != SQLITE_ROW && code != SQLITE_DONE)
-		result = store_fail(store, STORE_RETRY, "cannot read '%s': %s", store_sqlite_of(store)->path,
+		result = store_fail(store, STORE_RETRY, "cannot read '%s': %s", store->location,
 				    sqlite3_errmsg(store_sqlite_of(store)->database));
 	(void)sqlite3_reset(statement);
 	return result;
@@ -159,10 +159,10 @@ static void roll_back(struct store *store)
 
 static void bind_id(sqlite3_stmt *statement, int place, const struct store_document *document)
 {
-	if (document->id_type == BSON_CURSOR_STRING)
+	if (document->id_type == BSON_TYPE_UTF8)
 		(void)sqlite3_bind_text(statement, place, (const char *)document->id + 4,
 					(int)document->id_length - 5, SQLITE_STATIC);
-	else if (document->id_type == BSON_CURSOR_OBJECT_ID)
+	else if (document->id_type == BSON_TYPE_OID)
 		(void)sqlite3_bind_blob(statement, place, document->id, (int)document->id_length,
 					SQLITE_STATIC);
 	else /* with its type and key before it: never equal to an ObjectId or a string */
@@ -367,8 +367,7 @@ static enum store_result read_documents(struct store *store, const struct store_
 	(void)sqlite3_reset(statement);
 	(void)sqlite3_clear_bindings(statement);
 	if (code == SQLITE_NOMEM)
-		return store_fail(store, STORE_RETRY, "out of memory reading '%s'",
-				  store_sqlite_of(store)->path);
+		return store_fail(store, STORE_RETRY, "out of memory reading '%s'", store->location);
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
@@ -397,10 +396,9 @@ static enum store_result get(struct store *store, const char *collection, const 
 	(void)sqlite3_reset(statement);
 	if (n_damaged)
 		(void)store_fail(store, STORE_OK, "'%s': %u damaged rows of '%s' were skipped",
-				 store_sqlite_of(store)->path, n_damaged, collection);
+				 store->location, n_damaged, collection);
 	if (code == SQLITE_NOMEM)
-		return store_fail(store, STORE_RETRY, "out of memory reading '%s'",
-				  store_sqlite_of(store)->path);
+		return store_fail(store, STORE_RETRY, "out of memory reading '%s'", store->location);
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
@@ -434,6 +432,7 @@ const struct store_backend store_backend_sqlite = {
 	.name = "sqlite",
 	.form = "sqlite:PATH",
 	.traits = STORE_LOCAL | STORE_BOUNDED,
+	.size = sizeof(struct sqlite_store),
 	.open = store_sqlite_open,
 	.close = store_sqlite_close,
 	.ensure = ensure,

@@ -40,7 +40,6 @@ struct sqlite_retention {
 
 struct sqlite_store {
 	sqlite3 *database;
-	char *path;
 	sqlite3_stmt *statements[SQL_STATEMENTS];
 	bool grouped;                   /* a transaction is open */
 	struct store_statistics before; /* their values at its start */

@@ -54,7 +54,7 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 	int extended = sqlite3_extended_errcode(own->database), code = extended & 0xff;
-	const char *form = code == SQLITE_NOTADB ? store_unpack_other_form(own->path) : NULL;
+	const char *form = code == SQLITE_NOTADB ? store_unpack_other_form(store->location) : NULL;
 	char place[500] = "";
 	const char *hint = place;
 
@@ -70,16 +70,16 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	else if (code == SQLITE_BUSY)
 		explain_lock(place, sizeof(place));
 	else if (store_sqlite_is_place(extended))
-		store_sqlite_explain_place(own->path, place, sizeof(place));
+		store_sqlite_explain_place(store->location, place, sizeof(place));
 	else if (code == SQLITE_IOERR && sqlite3_system_errno(own->database))
 		(void)snprintf(place, sizeof(place), "; its file system or disk fails: %s",
 			       strerror(sqlite3_system_errno(own->database)));
 	/* SQLite's own words would call it locked, or an error of the disk. */
 	if (store_sqlite_is_file_system(extended))
-		return store_fail(store, STORE_RETRY, "cannot %s '%s': %s", doing, own->path, place);
-	return store_fail(store,
-			  code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT ? STORE_DROP : STORE_RETRY,
-			  "cannot %s '%s': %s%s", doing, own->path, sqlite3_errmsg(own->database), hint);
+		return store_fail(store, STORE_RETRY, "cannot %s '%s': %s", doing, store->location, place);
+	return store_fail(
+		store, code == SQLITE_TOOBIG || code == SQLITE_CONSTRAINT ? STORE_DROP : STORE_RETRY,
+		"cannot %s '%s': %s%s", doing, store->location, sqlite3_errmsg(own->database), hint);
 }
 
 /* For writers to many places: each page goes from the log to the file once for several changes. */
@@ -117,13 +117,13 @@ static bool stay_with_journal(struct store *store)
 	stays = statement && sqlite3_step(statement) == SQLITE_ROW &&
 		strcmp((const char *)sqlite3_column_text(statement, 0), "delete") == 0;
 	(void)sqlite3_finalize(statement);
-	if (!stays || store_sqlite_shares_memory(own->path))
+	if (!stays || store_sqlite_shares_memory(store->location))
 		return false;
 	(void)store_fail(store, STORE_OK,
 			 "'%s': its file system offers no memory that processes share: the file has a "
 			 "rollback journal, and readers and writers wait for each other; a folder on a local "
 			 "disk is faster",
-			 own->path);
+			 store->location);
 	return true;
 }
 
@@ -177,12 +177,12 @@ static int check_schema(struct store *store, const struct store_options *options
 		(void)sqlite3_db_config(own->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 		(void)store_fail(store, STORE_DROP,
 				 "'%s' has schema version %d, this program knows %d; update the program",
-				 own->path, version, SCHEMA_VERSION);
+				 store->location, version, SCHEMA_VERSION);
 		return -EPROTO;
 	}
 	if (!(options->flags & STORE_WRITE)) {
 		(void)store_fail(store, STORE_DROP, "'%s' holds no documents; is it the sensor's store?",
-				 own->path);
+				 store->location);
 		return -ENODATA;
 	}
 	if (sqlite3_exec(own->database, schema, NULL, NULL, NULL) == SQLITE_OK)
@@ -214,7 +214,7 @@ static int open_to_read(struct store *store, int code)
 	extended = sqlite3_extended_errcode(own->database);
 	if (code == SQLITE_OK || !store_sqlite_is_place(extended))
 		return code == SQLITE_BUSY ? SQLITE_OK : code;
-	if (store_sqlite_open_archive(own->path, &archive) != SQLITE_OK) {
+	if (store_sqlite_open_archive(store->location, &archive) != SQLITE_OK) {
 		(void)sqlite3_close(archive);
 		return code;
 	}
@@ -223,7 +223,7 @@ static int open_to_read(struct store *store, int code)
 			store, STORE_OK,
 			"'%s': its file system offers no locks or no memory that processes share: it "
 			"is read as it is; nobody should write to it meanwhile",
-			own->path);
+			store->location);
 	(void)sqlite3_close(own->database);
 	own->database = archive;
 	return SQLITE_OK;
@@ -237,8 +237,8 @@ static int open_database(struct store *store, const struct store_options *option
 
 	store_sqlite_watch_locks();
 	store_sqlite_start_waiting(own, options);
-	code = sqlite3_open_v2(own->path, &own->database, mode | SQLITE_OPEN_NOMUTEX, NULL);
-	if (!(options->flags & STORE_WRITE) && access(own->path, R_OK) == 0)
+	code = sqlite3_open_v2(store->location, &own->database, mode | SQLITE_OPEN_NOMUTEX, NULL);
+	if (!(options->flags & STORE_WRITE) && access(store->location, R_OK) == 0)
 		code = open_to_read(store, code);
 	if (code != SQLITE_OK || !set_up(store, options)) {
 		int error = sqlite3_errcode(own->database) & 0xff;
@@ -281,9 +281,10 @@ static int renew(struct store *store, const struct store_options *options)
 
 	(void)sqlite3_close(own->database);
 	own->database = NULL;
-	(void)snprintf(kept, sizeof(kept), "%s.damaged-%" PRId64, own->path, clock_realtime_ms() / 1000);
+	(void)snprintf(kept, sizeof(kept), "%s.damaged-%" PRId64, store->location,
+		       clock_realtime_ms() / 1000);
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		(void)snprintf(from, sizeof(from), "%s%s", own->path, suffixes[i]);
+		(void)snprintf(from, sizeof(from), "%s%s", store->location, suffixes[i]);
 		(void)snprintf(to, sizeof(to), "%s%s", kept, suffixes[i]);
 		if (rename(from, to) < 0 && errno != ENOENT)
 			r = -errno;
@@ -291,7 +292,7 @@ static int renew(struct store *store, const struct store_options *options)
 	if (r < 0) {
 		(void)store_fail(store, STORE_RETRY,
 				 "'%s' is damaged, and cannot be renamed to '%s': %s; move it away",
-				 own->path, kept, strerror(-r));
+				 store->location, kept, strerror(-r));
 		return r;
 	}
 	r = open_database(store, options);
@@ -299,7 +300,7 @@ static int renew(struct store *store, const struct store_options *options)
 		(void)store_fail(store, STORE_OK,
 				 "'%s' is damaged: it is kept as '%s', and a new one is begun; `sqlite3 FILE "
 				 ".recover` extracts what is intact",
-				 own->path, kept);
+				 store->location, kept);
 	return r;
 }
 
@@ -307,29 +308,17 @@ void store_sqlite_close(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
 
-	if (!own)
-		return;
 	for (unsigned i = 0; i < SQL_STATEMENTS; i++)
 		(void)sqlite3_finalize(own->statements[i]);
 	(void)sqlite3_close(own->database);
 	store_sqlite_forget_retentions(own);
-	free(own->path);
-	free(own);
 }
 
 int store_sqlite_open(struct store *store, const char *location, const struct store_options *options)
 {
-	struct sqlite_store *own = calloc(1, sizeof(*own));
+	struct sqlite_store *own = store_sqlite_of(store);
 	int r;
 
-	store->private = own;
-	if (own)
-		own->path = strdup(location);
-	if (!own || !own->path) {
-		free(own);
-		(void)store_fail(store, STORE_RETRY, "out of memory opening '%s'", location);
-		return -ENOMEM;
-	}
 	if (options->flags & STORE_OVERWRITE)
 		remove_old(location);
 	if (options->flags & STORE_WRITE)
@@ -338,7 +327,5 @@ int store_sqlite_open(struct store *store, const char *location, const struct st
 	if ((options->flags & STORE_RENEW) && (options->flags & STORE_WRITE) &&
 	    (r < 0 ? is_damage(sqlite3_errcode(own->database)) : is_damaged(own)))
 		r = renew(store, options);
-	if (r < 0)
-		store_sqlite_close(store);
 	return r;
 }
