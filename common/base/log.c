@@ -42,30 +42,6 @@ void log_set_sink(log_sink sink, void *data)
 	logger.sink_data = data;
 }
 
-static void append(char *line, size_t size, size_t *length, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void append_list(char *line, size_t size, size_t *length, const char *format, va_list arguments)
-	__attribute__((format(printf, 4, 0)));
-
-static void append_list(char *line, size_t size, size_t *length, const char *format, va_list arguments)
-{
-	if (*length + 1 >= size)
-		return;
-	int n = vsnprintf(line + *length, size - *length, format, arguments);
-	if (n > 0)
-		*length += (size_t)n < size - *length ? (size_t)n : size - *length - 1;
-}
-
-static void append(char *line, size_t size, size_t *length, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	append_list(line, size, length, format, arguments);
-	va_end(arguments);
-}
-
 /* The journal reads "<4>" as a priority; in a file, a pipe or `docker logs` it would only be noise. */
 static bool stderr_is_journal(void)
 {
@@ -80,16 +56,16 @@ static bool stderr_is_journal(void)
 
 static void write_stderr(enum log_level level, const char *token, const char *message)
 {
-	char line[LINE_MAX_BYTES + 128];
-	size_t length = 0, size = sizeof(line) - 1; /* one byte is reserved for the newline */
+	char line[LINE_MAX_BYTES + 128], priority[8] = "";
+	const bool grave = level <= LOG_LEVEL_WARNING;
+	size_t length;
 
 	if (stderr_is_journal())
-		append(line, size, &length, "<%d>", (int)level);
-	if (logger.name)
-		append(line, size, &length, "%s: ", logger.name);
-	if (level <= LOG_LEVEL_WARNING)
-		append(line, size, &length, "%s: ", log_level_names[level - LOG_LEVEL_ERROR]);
-	append(line, size, &length, "%s%s%s", token ? token : "", token && *token ? ": " : "", message);
+		(void)snprintf(priority, sizeof(priority), "<%d>", (int)level);
+	(void)snprintf(line, sizeof(line) - 1, "%s%s%s%s%s%s%s%s", priority, logger.name ? logger.name : "",
+		       logger.name ? ": " : "", grave ? log_level_names[level - LOG_LEVEL_ERROR] : "",
+		       grave ? ": " : "", token ? token : "", token && *token ? ": " : "", message);
+	length = strlen(line);
 	line[length++] = '\n';
 	/* There is nowhere to report a lost log line. */
 	ssize_t ignored = write(STDERR_FILENO, line, length);
@@ -105,18 +81,18 @@ bool log_each_warning(void *token, const char *sentence)
 int log_write(enum log_level level, const char *token, int err, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
-	size_t length = 0;
+	size_t length;
 	va_list arguments;
 
 	if (level > logger.level)
 		return err;
 	int saved = errno;
-	line[0] = '\0';
 	va_start(arguments, format);
-	append_list(line, sizeof(line), &length, format, arguments);
+	(void)vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
+	length = strlen(line);
 	if (err < 0)
-		append(line, sizeof(line), &length, ": %s", strerror(-err));
+		(void)snprintf(line + length, sizeof(line) - length, ": %s", strerror(-err));
 	text_make_plain(line, ' ');
 	text_hide_passwords(line, sizeof(line));
 	if (logger.sink)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Strict numbers from text, without locale; CPU lists; UTF-8; the nearest known word for "did you mean". Used
- * by all our parsers. Pure.
+ * by all our parsers. Also the one filter of foreign text for terminals and log lines (CSV, JSON, HTML and
+ * queries have their own rules in their own modules), and of passwords in sentences. Pure.
  */
 #include "base/text.h"
 #include "base/cleanup.h"
@@ -17,6 +18,7 @@
 #include <strings.h>
 
 #define WORD_MAX    64
+#define HIDDEN      "***"
 #define CPULIST_MAX 65536 /* more CPUs than any kernel knows */
 
 static bool has_hex_head(const char *text)
@@ -384,4 +386,76 @@ char *text_escape_url(const char *text)
 bool text_begins(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Bytes of the character at `at` that must not reach a terminal; 0: it may. */
+static size_t obeyed_length(const unsigned char *at)
+{
+	const size_t length = text_utf8_length((const char *)at);
+	/* C0, DEL, and C1 as UTF-8, which is ESC in one character; bytes that are no UTF-8 are C1 to some. */
+	const bool control = length == 0 || (length == 1 && (at[0] < ' ' || at[0] == 0x7f)) ||
+			     (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+	/* Line and paragraph separators, and marks that turn the direction of writing. */
+	const bool turns =
+		(length == 2 && at[0] == 0xd8 && at[1] == 0x9c) ||
+		(length == 3 && at[0] == 0xe2 &&
+		 ((at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xa8 && at[2] <= 0xae))) ||
+		  (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9)));
+
+	return control || turns ? (length ? length : 1) : 0;
+}
+
+void text_make_plain(char *text, char instead)
+{
+	for (unsigned char *at = (unsigned char *)text; *at;) {
+		const size_t obeyed = obeyed_length(at);
+
+		if (obeyed)
+			memset(at, instead, obeyed);
+		at += obeyed ? obeyed : text_utf8_length((char *)at);
+	}
+}
+
+const char *text_copy_plain(const char *text, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "%s", text);
+	text_make_plain(ret, '?');
+	return ret;
+}
+
+/* The end of a URI that begins at `at`: a space or quote, or the end of the sentence. */
+static char *uri_end(char *at)
+{
+	return at + strcspn(at, " \t\n\"'`<>");
+}
+
+/* The '@' after user and password; with a slash or a second '@' in the password the last one. NULL: none. */
+static char *userinfo_end(char *start, const char *end)
+{
+	for (char *at = start + (end - start); at > start; at--) {
+		if (at[-1] == '@')
+			return at - 1;
+	}
+	return NULL;
+}
+
+void text_hide_passwords(char *text, size_t size)
+{
+	for (char *at = text; (at = strstr(at, "://")) != NULL;) {
+		char *start = at + 3, *end = uri_end(start), *host = userinfo_end(start, end), *password;
+		size_t hidden = strlen(HIDDEN), tail;
+
+		at = start;
+		password = host ? memchr(start, ':', (size_t)(host - start)) : NULL;
+		if (!password)
+			continue;
+		password++;
+		tail = strlen(host) + 1;
+		/* No room to grow: a short password becomes as many stars. */
+		if ((size_t)(password - text) + hidden + tail > size)
+			hidden = (size_t)(host - password);
+		memmove(password + hidden, host, tail);
+		memset(password, '*', hidden);
+		at = password + hidden;
+	}
 }

@@ -45,7 +45,7 @@ int config_give(struct config *config, const struct config_row *row, enum config
 	reason_clear(why);
 	config_begin(config, row, origin);
 	if (row->type == CONFIG_COUNT && !value) {
-		++*(unsigned *)((char *)config->target + row->offset);
+		++*(unsigned *)config_field(row, config->target);
 		return 0;
 	}
 	int r = config_value_set(row, config->target, value, why);

@@ -14,11 +14,6 @@
 
 #define HIDDEN "***"
 
-static const void *field(const struct config_row *row, const void *target)
-{
-	return (const char *)target + row->offset;
-}
-
 /* Foreign bytes from the command line need not be UTF-8. */
 static json_t *text_value(const char *text)
 {
@@ -55,7 +50,7 @@ static json_t *list_value(const struct config_spec *spec, const struct config_ro
 
 static json_t *row_value(const struct config_spec *spec, const struct config_row *row, const void *target)
 {
-	const void *at = field(row, target);
+	const void *at = config_field(row, target);
 
 	switch (row->type) {
 	case CONFIG_BOOL:

@@ -47,6 +47,11 @@ struct config_json {
 	json_t *root;
 };
 
+static inline void *config_field(const struct config_row *row, const void *target)
+{
+	return (char *)(uintptr_t)target + row->offset;
+}
+
 /* "; did you mean 'x'?", or nothing. Returns `text`. */
 const char *config_hint(const char *word, const char *const *known, size_t n_known, char *text, size_t size);
 /* Same key: '-' and '_' are equivalent. */

@@ -37,11 +37,6 @@ bool config_key_equal(const char *a, const char *b)
 	return *a == *b;
 }
 
-static void *field(const struct config_row *row, void *target)
-{
-	return (char *)target + row->offset;
-}
-
 /* "1h", "10ms": the largest unit that divides it. */
 static const char *duration_text(double ms, char *text, size_t size)
 {
@@ -91,9 +86,9 @@ static int set_whole(const struct config_row *row, void *target, const char *tex
 	if (r < 0)
 		return r;
 	if (row->type == CONFIG_INT)
-		*(int64_t *)field(row, target) = value;
+		*(int64_t *)config_field(row, target) = value;
 	else if (value >= 0 && value <= INT32_MAX)
-		*(unsigned *)field(row, target) = (unsigned)value;
+		*(unsigned *)config_field(row, target) = (unsigned)value;
 	else
 		return reason_set(why, -EINVAL, "'%s' is out of range", text);
 	return 0;
@@ -107,7 +102,7 @@ static int set_double(const struct config_row *row, void *target, const char *te
 		return reason_set(why, -EINVAL, "'%s' is not a number", text);
 	int r = check_limits(row, value, text, why);
 	if (r == 0)
-		*(double *)field(row, target) = value;
+		*(double *)config_field(row, target) = value;
 	return r;
 }
 
@@ -123,7 +118,7 @@ static int set_quantity(const struct config_row *row, void *target, const char *
 				  duration ? "500ms, 1s, 5m, 2h" : "4096, 64K, 16M, 1G");
 	r = check_limits(row, (double)value, text, why);
 	if (r == 0)
-		*(uint64_t *)field(row, target) = value;
+		*(uint64_t *)config_field(row, target) = value;
 	return r;
 }
 
@@ -134,7 +129,7 @@ static int set_choice(const struct config_row *row, void *target, const char *te
 
 	for (; row->choices[n]; n++) {
 		if (config_key_equal(row->choices[n], text)) {
-			*(int *)field(row, target) = (int)n;
+			*(int *)config_field(row, target) = (int)n;
 			return 0;
 		}
 	}
@@ -212,7 +207,7 @@ static int set_string(const struct config_row *row, void *target, const char *te
 	if (r < 0)
 		return r;
 	config_value_clear(row, target);
-	*(char **)field(row, target) = copy;
+	*(char **)config_field(row, target) = copy;
 	return 0;
 }
 
@@ -222,7 +217,7 @@ static int set_bool(const struct config_row *row, void *target, const char *text
 
 	if (text_parse_bool(text, &value) < 0)
 		return reason_set(why, -EINVAL, "'%s' is neither true nor false", text);
-	*(bool *)field(row, target) = value;
+	*(bool *)config_field(row, target) = value;
 	return 0;
 }
 
@@ -244,7 +239,7 @@ int config_value_set(const struct config_row *row, void *target, const char *tex
 	case CONFIG_STRING:
 		return set_string(row, target, text, why);
 	case CONFIG_LIST:
-		return add_items(field(row, target), text);
+		return add_items(config_field(row, target), text);
 	case CONFIG_CALL:
 		return row->apply(target, row, text, why);
 	case CONFIG_TITLE:
@@ -257,16 +252,16 @@ int config_value_set(const struct config_row *row, void *target, const char *tex
 void config_value_clear(const struct config_row *row, void *target)
 {
 	if (row->type == CONFIG_STRING) {
-		char **text = field(row, target);
+		char **text = config_field(row, target);
 		free(*text);
 		*text = NULL;
 	} else if (row->type == CONFIG_LIST) {
-		struct config_list *list = field(row, target);
+		struct config_list *list = config_field(row, target);
 		for (unsigned i = 0; i < list->n_items; i++)
 			free(list->items[i]);
 		free(list->items);
 		*list = (struct config_list){0};
 	} else if (row->type == CONFIG_COUNT) {
-		*(unsigned *)field(row, target) = 0;
+		*(unsigned *)config_field(row, target) = 0;
 	}
 }

@@ -73,11 +73,9 @@ static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 	while (request) {
 		struct http_request *next = request->next;
 		const char *reason = NULL;
-		if (!request->suspended)
-			reason = NULL;
-		else if (now_ns >= request->deadline_ns)
+		if (request->suspended && now_ns >= request->deadline_ns)
 			reason = "waited too long";
-		else if (client_gone(request))
+		else if (request->suspended && client_gone(request))
 			reason = "the client has disconnected";
 		if (!reason) {
 			request = next;

@@ -57,8 +57,8 @@ struct http_request {
 	void (*gone)(struct http_request *request, void *data);
 	void *gone_data;
 	uint64_t deadline_ns;
-	struct http_request *next, *previous; /* in http->waiting */
-	struct MHD_Response *response;        /* the answer, until it is queued */
+	struct http_request *next, *prev; /* in http->waiting */
+	struct MHD_Response *response;    /* the answer, until it is queued */
 	unsigned status;
 	bool answered;
 };

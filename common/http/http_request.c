@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
+#include <utlist.h>
 
 #define CONTENT_TYPE_JSON "application/json; charset=utf-8"
 
@@ -30,28 +31,11 @@ void *http_request_begin(void *cls, const char *uri, struct MHD_Connection *conn
 	return request;
 }
 
-static void link_waiting(struct http_request *request)
-{
-	struct http *http = request->http;
-
-	request->next = http->waiting;
-	if (http->waiting)
-		http->waiting->previous = request;
-	http->waiting = request;
-	http->statistics.waiting++;
-}
-
 static void unlink_waiting(struct http_request *request)
 {
 	if (!request->waits)
 		return;
-	if (request->previous)
-		request->previous->next = request->next;
-	else
-		request->http->waiting = request->next;
-	if (request->next)
-		request->next->previous = request->previous;
-	request->next = request->previous = NULL;
+	DL_DELETE(request->http->waiting, request);
 	request->waits = false;
 	request->http->statistics.waiting--;
 }
@@ -155,7 +139,8 @@ int http_wait(struct http_request *request, void (*gone)(struct http_request *re
 	request->gone = gone;
 	request->gone_data = data;
 	request->deadline_ns = clock_monotonic_ns() + http->options.waiting_ms * CLOCK_NS_PER_MS;
-	link_waiting(request);
+	DL_PREPEND(http->waiting, request);
+	http->statistics.waiting++;
 	return 0;
 }
 

@@ -126,30 +126,16 @@ static int take_client_auth(struct loading *loading, const struct web_key *key, 
 		    "RequireAndVerifyClientCert");
 }
 
-static int take_version(const struct loading *loading, const yaml_node_t *node, const char *value,
-			unsigned *ret_version)
+static int take_version(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
+			const char *value)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(versions); i++) {
 		if (strcmp(value, versions[i].name) != 0)
 			continue;
-		*ret_version = i;
+		*(strcmp(key->name, "min_version") == 0 ? &loading->min_version : &loading->max_version) = i;
 		return 0;
 	}
 	return fail(loading, node, value, "is no version of TLS; known: TLS10, TLS11, TLS12, TLS13");
-}
-
-static int take_min_version(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
-			    const char *value)
-{
-	(void)key;
-	return take_version(loading, node, value, &loading->min_version);
-}
-
-static int take_max_version(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
-			    const char *value)
-{
-	(void)key;
-	return take_version(loading, node, value, &loading->max_version);
 }
 
 /* What has no meaning here: HTTP/2 is not spoken, and the server's order of ciphers is always preferred. */
@@ -200,8 +186,8 @@ static const struct web_key keys[] = {
 	{"tls_server_config", "key", take_text, NULL, offsetof(struct web_config, key)},
 	{"tls_server_config", "client_ca", take_text, NULL, offsetof(struct web_config, client_ca)},
 	{"tls_server_config", "client_auth_type", take_client_auth, NULL, 0},
-	{"tls_server_config", "min_version", take_min_version, NULL, 0},
-	{"tls_server_config", "max_version", take_max_version, NULL, 0},
+	{"tls_server_config", "min_version", take_version, NULL, 0},
+	{"tls_server_config", "max_version", take_version, NULL, 0},
 	{"tls_server_config", "prefer_server_cipher_suites", take_nothing, NULL, 0},
 	{"http_server_config", "http2", take_nothing, NULL, 0},
 	{"http_server_config", "headers", NULL, take_header, 0},

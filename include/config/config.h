@@ -7,7 +7,6 @@
 #pragma once
 
 #include "base/reason.h"
-#include "base/secret.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -155,7 +154,18 @@ enum config_action config_get_action(const struct config *config);
 enum config_origin config_get_origin(const struct config *config, const char *name);
 /* A secret as it is written: itself, or "@FILE". A new string; -EINVAL and a reason if the file has none. */
 int config_take_secret(const char *text, char **ret_secret, struct reason *why);
-/* The values of CONFIG_SECRET rows, and those of CONFIG_URI rows that hold a password. */
+/*
+ * The values of CONFIG_SECRET rows, and those of CONFIG_URI rows that hold a password: where they were given,
+ * and what is seen in their place.
+ */
+struct secret {
+	const char *name; /* of the option */
+	int argument;     /* index in argv; -1: in the environment */
+	size_t offset;    /* where the value begins in that argument */
+	char *text;       /* the value */
+	char *hidden;     /* as long as the value, with '*' for what is secret */
+	char *variable;   /* "NAME=hidden value", of the environment; NULL */
+};
 const struct secret *config_secrets(const struct config *config, unsigned *ret_n);
 /* Puts '*' over the secrets in argv, where `ps` would show them. The values loaded stay as they are. */
 void config_hide_secrets(const struct config *config, char *argv[]);

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include "base/secret.h"
 #include "config/config.h"
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The state of a SQLite store, for the files that make it up: store_sqlite_open.c (the file, its schema,
- * errors), store_sqlite_place.c (where it lies), store_sqlite_wait.c (locks), store_sqlite.c (documents) and
+ * errors), store_sqlite_place.c (where it lies, and its locks), store_sqlite.c (documents) and
  * store_sqlite_trim.c (bounds).
  */
 #pragma once
@@ -45,7 +45,7 @@ struct sqlite_store {
 	struct store_statistics before; /* their values at its start */
 	struct sqlite_retention *retentions;
 	bool shedding, vacuuming; /* begun, and not yet as far as it should go */
-	/* Waiting for a lock: store_sqlite_wait.c. */
+	/* Waiting for a lock: store_sqlite_place.c. */
 	uint64_t timeout_ms, wait_until_ns;
 	const volatile sig_atomic_t *hurry;
 	bool opening; /* all waits have one end */
@@ -62,8 +62,6 @@ void store_sqlite_close(struct store *store);
 enum store_result store_sqlite_fail(struct store *store, const char *doing);
 /* From here on this process's locks are watched, for the functions below. */
 void store_sqlite_watch_locks(void);
-/* Why the file system gave no lock at all, as an errno; 0: it has locks. */
-int store_sqlite_lock_error(void);
 /* Who keeps the lock from us, in words; "": unknown. */
 void store_sqlite_lock_holder(char *ret, size_t size);
 /* The time for opening begins. */
@@ -74,8 +72,6 @@ void store_sqlite_take_turns(struct sqlite_store *own);
 bool store_sqlite_may_wait(const struct sqlite_store *own);
 /* Is it the file system that lacks locks or shared memory? */
 bool store_sqlite_is_file_system(int extended);
-/* Is it shared memory alone that it lacks? Then a rollback journal works. */
-bool store_sqlite_lacks_memory(int extended);
 /* Is an extended error code about the file's place: rights, a read-only or lockless file system? */
 bool store_sqlite_is_place(int extended);
 /* What is wrong with the place and what to do, as the end of a sentence; "" where nothing is seen. */

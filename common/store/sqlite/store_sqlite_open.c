@@ -20,6 +20,7 @@
 #define SCHEMA_VERSION 1
 #define WAL_PAGES      4000 /* of the log before a checkpoint, for heavy writers; 16 MB */
 #define WAL_AGAIN_MS   5
+#define ANSWER_SIZE    32
 
 /* Documents without a time have time 0: they are found if no bounds are set, and never expire. */
 static const char schema[] =
@@ -92,16 +93,18 @@ static void widen(const struct sqlite_store *own, unsigned cache_kb)
 	(void)sqlite3_exec(own->database, pragmas, NULL, NULL, NULL);
 }
 
-/* A number that a pragma answers; SQLite's code. */
-static int ask(struct sqlite_store *own, const char *pragma, int *ret_number)
+/* What a pragma answers first, as a number or as text (the other one NULL); SQLite's code. */
+static int ask(struct sqlite_store *own, const char *pragma, int *ret_number, char ret_text[ANSWER_SIZE])
 {
 	sqlite3_stmt *statement = NULL;
 	int code = sqlite3_prepare_v2(own->database, pragma, -1, &statement, NULL);
 
 	if (code == SQLITE_OK)
 		code = sqlite3_step(statement);
-	if (code == SQLITE_ROW)
+	if (code == SQLITE_ROW && ret_number)
 		*ret_number = sqlite3_column_int(statement, 0);
+	else if (code == SQLITE_ROW)
+		(void)snprintf(ret_text, ANSWER_SIZE, "%s", (const char *)sqlite3_column_text(statement, 0));
 	(void)sqlite3_finalize(statement);
 	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
@@ -109,15 +112,10 @@ static int ask(struct sqlite_store *own, const char *pragma, int *ret_number)
 /* Without memory that processes share there is no log; a journal works, where the file has no log yet. */
 static bool stay_with_journal(struct store *store)
 {
-	struct sqlite_store *own = store_sqlite_of(store);
-	sqlite3_stmt *statement = NULL;
-	bool stays;
+	char mode[ANSWER_SIZE] = "";
 
-	(void)sqlite3_prepare_v2(own->database, "PRAGMA journal_mode", -1, &statement, NULL);
-	stays = statement && sqlite3_step(statement) == SQLITE_ROW &&
-		strcmp((const char *)sqlite3_column_text(statement, 0), "delete") == 0;
-	(void)sqlite3_finalize(statement);
-	if (!stays || store_sqlite_shares_memory(store->location))
+	(void)ask(store_sqlite_of(store), "PRAGMA journal_mode", NULL, mode);
+	if (strcmp(mode, "delete") != 0 || store_sqlite_shares_memory(store->location))
 		return false;
 	(void)store_fail(store, STORE_OK,
 			 "'%s': its file system offers no memory that processes share: the file has a "
@@ -143,12 +141,12 @@ static bool set_up(struct store *store, const struct store_options *options)
 	if (!(options->flags & STORE_WRITE))
 		return true;
 	/* Even the journal's mode stands in the file, so it is not set in one that will be refused. */
-	if (ask(own, "PRAGMA user_version", &version) == SQLITE_OK && version != 0 &&
+	if (ask(own, "PRAGMA user_version", &version, NULL) == SQLITE_OK && version != 0 &&
 	    version != SCHEMA_VERSION)
 		return true;
 	/* So that pages can be given back. Before anything is in a file; later it would be a write for
 	 * nothing. */
-	if (ask(own, "PRAGMA page_count", &pages) == SQLITE_OK && pages == 0)
+	if (ask(own, "PRAGMA page_count", &pages, NULL) == SQLITE_OK && pages == 0)
 		(void)sqlite3_exec(own->database, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
 	if (stay_with_journal(store))
 		return true;
@@ -167,7 +165,7 @@ static int check_schema(struct store *store, const struct store_options *options
 	struct sqlite_store *own = store_sqlite_of(store);
 	int version = 0;
 
-	if (ask(own, "PRAGMA user_version", &version) != SQLITE_OK) {
+	if (ask(own, "PRAGMA user_version", &version, NULL) != SQLITE_OK) {
 		(void)store_sqlite_fail(store, "open");
 		return -EBADMSG;
 	}
@@ -259,16 +257,10 @@ static bool is_damage(int code)
 /* Does the whole file hold together? Reads all of it. */
 static bool is_damaged(struct sqlite_store *own)
 {
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(own->database, "PRAGMA quick_check(1)", -1, &statement, NULL);
-	bool damaged;
+	char answer[ANSWER_SIZE] = "";
+	int code = ask(own, "PRAGMA quick_check(1)", NULL, answer);
 
-	if (code == SQLITE_OK)
-		code = sqlite3_step(statement);
-	damaged = is_damage(code) ||
-		  (code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0);
-	(void)sqlite3_finalize(statement);
-	return damaged;
+	return is_damage(code) || (code == SQLITE_OK && strcmp(answer, "ok") != 0);
 }
 
 /* Keeps the damaged file and its log under another name, and begins a new one. */
