@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_START 4096
-#define BSON_MIN    5 /* length word and the end byte */
+#define BATCH_START  4096
+#define DOCUMENT_MIN 5 /* length word and the end byte */
 
 int batch_reserve(struct batch *batch, size_t more)
 {
@@ -34,11 +34,11 @@ int batch_reserve(struct batch *batch, size_t more)
 /* The length word, or 0 if it cannot be valid within `left` bytes. */
 static size_t document_length(const uint8_t *document, size_t left)
 {
-	if (left < BSON_MIN)
+	if (left < DOCUMENT_MIN)
 		return 0;
 	uint32_t length = (uint32_t)document[0] | (uint32_t)document[1] << 8 | (uint32_t)document[2] << 16 |
 			  (uint32_t)document[3] << 24;
-	if (length < BSON_MIN || length > left || length > INT32_MAX)
+	if (length < DOCUMENT_MIN || length > left || length > INT32_MAX)
 		return 0;
 	return length;
 }
