@@ -69,7 +69,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all help deps run check check-unit check-fuzz check-lint check-fast check-distributions check-counters unit fuzz bench accuracy soak clean install
+.PHONY: all help deps run check check-unit check-fuzz check-lint check-fast check-distributions check-counters unit fuzz explore bench accuracy soak clean install
 all: $(PROGRAMS)
 
 help:
@@ -85,6 +85,7 @@ help:
 ## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
 ## make bench      cost by number of containers, beside the peers
 ## make accuracy   error of every formula on every simulated scenario
+## make explore    new inputs for the readers of foreign bytes, by libFuzzer; SECONDS=60 for each, TURNS=1, TARGETS="report store"
 ## make soak       half an hour of churn; 12 hours of ticks by a fast clock; then faults of all kinds and power cuts (root; ROUNDS=20)
 ## make sbom       a bill of materials of the programs, SPDX (scripts/sbom.sh --image IMAGE: of an image)
 ## make install    programs, man pages, units and examples of settings under $(DESTDIR)$(PREFIX) and $(DESTDIR)$(SYSCONFDIR)
@@ -155,12 +156,17 @@ unit: $(UNIT)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIBS)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group -lcmocka $(SENSOR_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)
 
-# Fuzz targets replay their corpus with a stand-alone driver. To look for new inputs, link libFuzzer in its place:
-#   make fuzz EXPLORE=1 CC=clang SANITIZE=address,undefined BUILD=build-fuzz
-#   build-fuzz/tests/fuzz/fuzz_report new-inputs tests/fuzz/corpus/report
+# Fuzz targets replay their corpus with a stand-alone driver. To look for new inputs, libFuzzer is linked in its place; one target alone:
+#   make explore TARGETS=report SECONDS=600
 fuzz: $(FUZZ)
+SECONDS ?= 60
+TURNS ?= 1
+explore:
+	@$(MAKE) -s fuzz EXPLORE=1 CC=clang SANITIZE=address,undefined BUILD=build-fuzz
+	@nice -n 19 tests/fuzz/driver/explore.py --build build-fuzz --seconds $(SECONDS) --turns $(TURNS) $(TARGETS)
+	@tests/fuzz/driver/explore.py --docs
 ifeq ($(EXPLORE),)
-FUZZ_DRIVER := $(BUILD)/tests/fuzz/replay.o
+FUZZ_DRIVER := $(BUILD)/tests/fuzz/driver/replay.o
 else
 FUZZ_LDFLAGS := -fsanitize=fuzzer
 CHECKED += -fsanitize=fuzzer-no-link

@@ -30,8 +30,9 @@ int cputime_parse_stat(const char *text, uint64_t *ret_ns)
 
 	while (strncmp(text, key, sizeof(key) - 1) != 0) {
 		text = strchr(text, '\n');
-		if (!text++)
+		if (!text)
 			return -EBADMSG;
+		text++;
 	}
 	text += sizeof(key) - 1;
 	if (parse_number(&text, &usec) < 0 || (*text && *text != '\n') || usec > UINT64_MAX / 1000)

@@ -153,14 +153,15 @@ static int send_answer(struct db *db, enum db_answered what, enum store_result r
 		.damaged = db->read.damaged,
 		.statistics = *store_get_statistics(db->store),
 	};
-	size_t at = 0;
+	const uint8_t *rest = db->documents.data; /* NULL where there have never been any */
+	size_t length = db->documents.length;
 	int r = 0;
 
-	for (; db->documents.length - at > DB_PIECE_MAX && r == 0; at += DB_PIECE_MAX)
-		r = ipc_send(db->socket, DB_PIECE, 0, db->documents.data + at, DB_PIECE_MAX, NULL, 0);
+	for (; length > DB_PIECE_MAX && r == 0; length -= DB_PIECE_MAX, rest += DB_PIECE_MAX)
+		r = ipc_send(db->socket, DB_PIECE, 0, rest, DB_PIECE_MAX, NULL, 0);
 	batch_clear(&db->answer);
 	if (batch_add_bytes(&db->answer, &told, sizeof(told)) < 0 || ipc_put_string(&db->answer, error) < 0 ||
-	    ipc_put_bytes(&db->answer, db->documents.data + at, db->documents.length - at) < 0)
+	    ipc_put_bytes(&db->answer, rest, length) < 0)
 		return -ENOMEM;
 	db->n_done = 0;
 	if (r == 0)

@@ -281,9 +281,10 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 	target->partial = report->partial;
 	target->present = 0;
 	target->counts = maker->counts + i * n_sockets * TICK_FEATURES;
-	target->work_ns = maker->works + (size_t)i * maker->tick.n_aparts;
+	/* No memory is there for what the tick has none of. */
+	target->work_ns = maker->works ? maker->works + (size_t)i * maker->tick.n_aparts : NULL;
 	target->core_j = maker->cores + i * n_sockets;
-	target->events = maker->events + i * n_sockets * maker->tick.n_events;
+	target->events = maker->events ? maker->events + i * n_sockets * maker->tick.n_events : NULL;
 	for (uint32_t j = 0; j < report->n_values; j++) {
 		const struct report_value *value = &slot->values[report->first_value + j];
 		int socket = maker->socket_of_package[value->package] - 1;

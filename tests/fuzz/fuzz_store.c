@@ -3,59 +3,43 @@
  * Files that are read as a store: JSON lines, BSON, a folder of CSV, an SQLite file, a spool. The first byte
  * selects which. Reading ends, and says something where a file is no store.
  */
+#include "fuzz/driver/fuzz_files.h"
 #include "base/log.h"
 #include "store/store.h"
 #include "write/spool.h"
 
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define PAGES_MAX 1000
+#define PAGES_MAX       1000
+#define COLLECTION_SIZE 128
 
 static const struct {
 	const char *scheme, *path, *file;
+	const char *beside[4]; /* what SQLite leaves, and what a damaged spool becomes */
 } forms[] = {
-	{"jsonl", "in.jsonl", "in.jsonl"},
-	{"bson", "in.bson", "in.bson"},
-	{"csv", "csv", "csv/rapl.csv"},
-	{"csv", "csv", "csv/core.csv"},
-	{"sqlite", "in.db", "in.db"},
-	{NULL, "spool.db", "spool.db"},
-	{"jsonl", "in.jsonl.gz", "in.jsonl.gz"},
-	{"csv", "csv/power.csv", "csv/power.csv"},
+	{"jsonl", "in.jsonl", "in.jsonl", {NULL}},
+	{"bson", "in.bson", "in.bson", {NULL}},
+	{"csv", "csv", "csv/rapl.csv", {NULL}},
+	{"csv", "csv", "csv/core.csv", {NULL}},
+	{"sqlite", "in.db", "in.db", {"in.db-wal", "in.db-shm"}},
+	{NULL, "spool.db", "spool.db", {"spool.db-wal", "spool.db-shm", "spool.db.damaged", "spool.db"}},
+	{"jsonl", "in.jsonl.gz", "in.jsonl.gz", {NULL}},
+	{"csv", "csv/power.csv", "csv/power.csv", {NULL}},
 };
 
-static char folder[] = "/tmp/wattribute-fuzz-XXXXXX";
-
-static void remove_folder(void)
+/* The last name of a list. */
+static void keep_name(void *data, const char *collection)
 {
-	char command[64];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", folder);
-	(void)!system(command);
+	(void)snprintf(data, COLLECTION_SIZE, "%s", collection);
 }
 
-static void write_file(const char *name, const uint8_t *data, size_t size)
+static void read_collection(struct store *store, const char *collection)
 {
-	char path[128];
-
-	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
-	(void)close(fd);
-}
-
-static void read_collection(void *data, const char *collection)
-{
-	struct store *store = data;
 	struct store_query query = {
 		.collection = collection, .after_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 100};
 	struct store_read read = {0};
@@ -81,16 +65,16 @@ static void use_store(const char *scheme, const char *path)
 	const struct store_options options = {.flags = STORE_READ, .timeout_ms = 10};
 	struct store *store = NULL;
 	struct reason why = {""};
-	char uri[160];
+	char uri[160], collection[COLLECTION_SIZE] = "sensorx";
 
-	(void)snprintf(uri, sizeof(uri), "%s:%s/%s", scheme, folder, path);
+	(void)snprintf(uri, sizeof(uri), "%s:%s/%s", scheme, fuzz_folder(), path);
 	if (store_open(uri, &options, &store, &why) < 0) {
 		if (!why.text[0])
 			abort();
 		return;
 	}
-	(void)store_list(store, "", read_collection, store);
-	read_collection(store, "sensorx");
+	(void)store_list(store, "", keep_name, collection);
+	read_collection(store, collection);
 	store_close(store);
 }
 
@@ -102,7 +86,7 @@ static void use_spool(const char *path)
 	struct reason why = {""};
 	char whole[128];
 
-	(void)snprintf(whole, sizeof(whole), "%s/%s", folder, path);
+	(void)snprintf(whole, sizeof(whole), "%s/%s", fuzz_folder(), path);
 	if (spool_open(whole, &limits, &spool, &why) < 0)
 		return;
 	for (unsigned i = 0; i < 10 && spool_peek(spool, &entry) > 0; i++)
@@ -119,34 +103,21 @@ static void ignore(void *data, enum log_level level, const char *token, const ch
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const left[] = {"in.jsonl",        "in.jsonl.gz",  "in.bson",      "in.db",
-					   "in.db-wal",       "in.db-shm",    "spool.db",     "spool.db-wal",
-					   "spool.db-shm",    "csv/rapl.csv", "csv/core.csv", "csv/power.csv",
-					   "spool.db.damaged"};
-	static bool made;
-	char path[128];
 	size_t form;
 
-	if (!made) {
-		log_set_sink(ignore, NULL);
-		if (!mkdtemp(folder))
-			abort();
-		(void)snprintf(path, sizeof(path), "%s/csv", folder);
-		(void)mkdir(path, 0700);
-		made = atexit(remove_folder) == 0;
-	}
+	log_set_sink(ignore, NULL);
 	if (size == 0)
 		return 0;
 	form = data[0] % (sizeof(forms) / sizeof(forms[0]));
-	write_file(forms[form].file, data + 1, size - 1);
+	fuzz_write(forms[form].file, data + 1, size - 1);
 	if (forms[form].scheme)
 		use_store(forms[form].scheme, forms[form].path);
 	else
 		use_spool(forms[form].path);
-	/* SQLite leaves files beside, and a spool is begun again beside a damaged one. */
-	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s/%s", folder, left[i]);
-		(void)unlink(path);
-	}
+	for (unsigned i = 0; i < 4 && forms[form].beside[i]; i++)
+		fuzz_unlink(forms[form].beside[i]);
+	/* A folder is read as a whole. */
+	if (strcmp(forms[form].scheme ? forms[form].scheme : "", "csv") == 0)
+		fuzz_unlink(forms[form].file);
 	return 0;
 }

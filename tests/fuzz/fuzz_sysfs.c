@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Readers of /sys, /proc and cgroup files. The input is parts separated by '|': the first names the reader,
- * the others are the contents of its files, which are written into a temporary tree where the reader needs
- * files.
+ * the others are the contents of its files, which are written into a folder where the reader needs files.
  */
-#include "fake/fake_tree.h"
+#include "fuzz/driver/fuzz_files.h"
 #include "machine/cputime.h"
 #include "event/event.h"
 #include "machine/powercap.h"
@@ -20,11 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PARTS_MAX 8
 
-static struct fake_tree tree;
-
-static void remove_tree(void)
+/* As sysfs does it: with a newline. */
+static void write_text(const char *path, char *text)
 {
-	fake_free(&tree);
+	size_t length = strlen(text);
+
+	text[length] = '\n'; /* in place of its end, for this moment: each part has one of its own */
+	fuzz_write(path, text, length + 1);
+	text[length] = '\0';
 }
 
 static void check_event(const char *name)
@@ -32,7 +34,7 @@ static void check_event(const char *name)
 	struct event_encoding encoding;
 	struct reason why;
 
-	if (event_encode(tree.root, name, &encoding, &why) < 0) {
+	if (event_encode(fuzz_folder(), name, &encoding, &why) < 0) {
 		if (!why.text[0])
 			abort();
 		return;
@@ -48,11 +50,11 @@ static void check_pmu(char **parts)
 {
 	char name[300];
 
-	fake_write(&tree, "bus/event_source/devices/power/type", "%s", parts[0]);
-	fake_write(&tree, "bus/event_source/devices/power/cpumask", "%s", parts[1]);
-	fake_write(&tree, "bus/event_source/devices/power/events/energy-pkg", "%s", parts[2]);
-	fake_write(&tree, "bus/event_source/devices/power/events/energy-pkg.scale", "%s", parts[3]);
-	fake_write(&tree, "bus/event_source/devices/power/format/event", "%s", parts[4]);
+	write_text("bus/event_source/devices/power/type", parts[0]);
+	write_text("bus/event_source/devices/power/cpumask", parts[1]);
+	write_text("bus/event_source/devices/power/events/energy-pkg", parts[2]);
+	write_text("bus/event_source/devices/power/events/energy-pkg.scale", parts[3]);
+	write_text("bus/event_source/devices/power/format/event", parts[4]);
 	check_event("RAPL_ENERGY_PKG");
 	check_event("power/energy-pkg/");
 	(void)snprintf(name, sizeof(name), "power/%s/", parts[5]);
@@ -67,13 +69,13 @@ static void check_topology(char **parts)
 	struct topology topology;
 	unsigned cpus = 0;
 
-	fake_write(&tree, "cpuinfo", "%s", parts[0]);
-	fake_write(&tree, "devices/system/cpu/online", "%s", parts[1]);
-	fake_write(&tree, "devices/system/cpu/cpu0/topology/physical_package_id", "%s", parts[2]);
-	fake_write(&tree, "devices/system/cpu/cpu1/topology/die_id", "%s", parts[3]);
-	fake_write(&tree, "devices/system/cpu/cpu1/topology/core_id", "%s", parts[4]);
-	fake_write(&tree, "devices/system/cpu/cpu0/cpufreq/base_frequency", "%s", parts[5]);
-	if (topology_read(tree.root, tree.root, &topology) < 0)
+	write_text("cpuinfo", parts[0]);
+	write_text("devices/system/cpu/online", parts[1]);
+	write_text("devices/system/cpu/cpu0/topology/physical_package_id", parts[2]);
+	write_text("devices/system/cpu/cpu1/topology/die_id", parts[3]);
+	write_text("devices/system/cpu/cpu1/topology/core_id", parts[4]);
+	write_text("devices/system/cpu/cpu0/cpufreq/base_frequency", parts[5]);
+	if (topology_read(fuzz_folder(), fuzz_folder(), &topology) < 0)
 		return;
 	for (unsigned i = 0; i < topology.n_packages; i++)
 		cpus += topology.packages[i].n_cpus;
@@ -91,10 +93,10 @@ static void check_powercap(char **parts)
 	struct powercap_zone zones[4];
 	int n;
 
-	fake_write(&tree, "class/powercap/intel-rapl:0/name", "%s", parts[0]);
-	fake_write(&tree, "class/powercap/intel-rapl:0/max_energy_range_uj", "%s", parts[1]);
-	fake_write(&tree, "class/powercap/intel-rapl:0:0/name", "%s", parts[2]);
-	n = powercap_list(tree.root, zones, 4);
+	write_text("class/powercap/intel-rapl:0/name", parts[0]);
+	write_text("class/powercap/intel-rapl:0/max_energy_range_uj", parts[1]);
+	write_text("class/powercap/intel-rapl:0:0/name", parts[2]);
+	n = powercap_list(fuzz_folder(), zones, 4);
 	for (int i = 0; i < n; i++)
 		if (!powercap_event_of(zones[i].name))
 			abort();
@@ -122,16 +124,12 @@ static void check_times(char **parts)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char nothing[] = "", *parts[PARTS_MAX], *copy = malloc(size + 1), *rest = copy;
+	char nothing[2] = "", *parts[PARTS_MAX], *copy = malloc(size + 1), *rest = copy;
 
 	if (!copy)
 		return 0;
 	memcpy(copy, data, size);
 	copy[size] = '\0';
-	if (!tree.root[0]) {
-		tree = fake_new();
-		(void)atexit(remove_tree);
-	}
 	for (unsigned i = 0; i < PARTS_MAX; i++) {
 		parts[i] = strsep(&rest, "|");
 		if (!parts[i])

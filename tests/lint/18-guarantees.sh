@@ -26,7 +26,7 @@ missing() {
 		named "$file" | while read -r test; do
 			case $test in
 			test_*) [ -n "$(find tests/unit -name "$test")" ] || echo "$file: $test: no such unit test" ;;
-			tests/lib/* | *.c) [ -e "$test" ] || echo "$file: $test: no such file" ;;
+			tests/lib/* | *.c | *.tsv) [ -e "$test" ] || echo "$file: $test: no such file" ;;
 			*) [ -x "$test" ] || echo "$file: $test: no such test" ;;
 			esac
 		done
@@ -35,3 +35,11 @@ missing() {
 verdict "each promise names its test" "$(unnamed)"
 verdict "the tests that promises name are there" "$(missing)"
 verdict "there are promises" "$([ "$(grep -c '^| [A-Z]' "$page")" -ge 20 ] || echo "fewer than 20 in $page: has its form changed?")"
+# The record of fuzzing is what the page shows, and no target is without one.
+recorded() { awk -F '\t' 'NR > 1 { print "fuzz_" $1, $2, $3 }' tests/fuzz/driver/record.tsv; }
+shown() { awk -F ' *[|] *' '/^\| `fuzz_/ { gsub(/[`,]/, ""); print $2, $3, $4 }' "$page"; }
+verdict "the table of fuzzing is the record's (tests/fuzz/driver/explore.py --docs)" "$(recorded >"${TMPDIR:-/tmp}/recorded.$$"; shown | diff - "${TMPDIR:-/tmp}/recorded.$$"; rm -f "${TMPDIR:-/tmp}/recorded.$$")"
+verdict "each fuzz target is on record" "$(for file in tests/fuzz/fuzz_*.c; do
+	name=$(basename "$file" .c)
+	recorded | grep -q "^$name " || echo "$name"
+done)"

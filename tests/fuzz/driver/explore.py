@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Looks for new inputs with libFuzzer, one target after the other, and keeps the record of executions.
+
+usage: explore.py [--build DIR] [--seconds N] [--turns N] [--until N] [--found DIR] [--merge] [--markdown] [TARGET...]
+
+Called by `make explore` and `make soak`; knows nothing of what a target reads. Each turn goes once through the targets, or those
+named (report, store, ...), N seconds each; targets with --until executions on record are left out. New inputs are kept in DIR.
+tests/fuzz/driver/record.tsv is added to after each; an input that fails is copied into the corpus, where `make check` fails until it is
+mended. --merge makes the corpus of what reaches all code that DIR and it reach. --docs puts the record into docs/guarantees.md.
+"""
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RECORD = HERE + "/record.tsv"
+FUZZ = os.path.dirname(HERE)
+PAGE = os.path.dirname(os.path.dirname(FUZZ)) + "/docs/guarantees.md"
+FIELDS = ("target", "executions", "findings", "first_day", "last_day", "first_commit", "last_commit")
+# No stack of each allocation and a small quarantine: several times faster, and what is found can be run again without.
+ASAN = "malloc_context_size=0:quarantine_size_mb=8:detect_leaks=1"
+SIZE_MAX = 4096
+
+
+def read_record():
+    if not os.path.exists(RECORD):
+        return {}
+    with open(RECORD) as lines:
+        rows = [line.rstrip("\n").split("\t") for line in lines][1:]
+    return {row[0]: dict(zip(FIELDS, row)) for row in rows}
+
+
+def add_to_record(target, executions, findings):
+    record = read_record()
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    commit = subprocess.run(["git", "-C", HERE, "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    row = record.setdefault(target, {"target": target, "executions": 0, "findings": 0, "first_day": day, "first_commit": commit})
+    row.update(executions=int(row["executions"]) + executions, findings=int(row["findings"]) + findings, last_day=day, last_commit=commit)
+    with open(RECORD + ".new", "w") as out:
+        out.write("\t".join(FIELDS) + "\n")
+        for name in sorted(record):
+            out.write("\t".join(str(record[name][field]) for field in FIELDS) + "\n")
+    os.replace(RECORD + ".new", RECORD)
+    return row["executions"]
+
+
+def targets():
+    return sorted(name[5:-2] for name in os.listdir(FUZZ) if re.fullmatch(r"fuzz_.*\.c", name))
+
+
+def environment():
+    return dict(os.environ, ASAN_OPTIONS=ASAN, UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+
+
+def explore(arguments, target):
+    """One target for some seconds. Returns whether something was found."""
+    program, corpus, found = f"{arguments.build}/tests/fuzz/fuzz_{target}", f"{FUZZ}/corpus/{target}", f"{arguments.found}/{target}"
+    os.makedirs(found, exist_ok=True)
+    prefix = f"{arguments.found}/{target}-"
+    run = subprocess.run([program, f"-max_total_time={arguments.seconds}", "-print_final_stats=1", "-entropic=0", f"-max_len={SIZE_MAX}",
+                          f"-artifact_prefix={prefix}", found, corpus], capture_output=True, env=environment(), check=False)
+    text = run.stderr.decode(errors="replace")
+    # A run that finds something ends without statistics of its own: then the last line of progress has them.
+    counts = re.findall(r"^stat::number_of_executed_units: *(\d+)", text, re.M) or re.findall(r"^#(\d+)", text, re.M)
+    executions = int(counts[-1]) if counts else 0
+    artifacts = [line.rsplit(" ", 1)[-1] for line in text.splitlines() if "Test unit written to" in line]
+    for artifact in artifacts:
+        shutil.copy(artifact, corpus)
+    failed = run.returncode != 0
+    total = add_to_record(target, executions, int(failed))
+    print(f"{'not ok' if failed else 'ok'} {target}: {executions} executions, {total} on record", flush=True)
+    if failed:
+        print("\n".join("#   " + line for line in text.splitlines()[-60:]), flush=True)
+    return failed
+
+
+def merge(arguments, target):
+    corpus = f"{FUZZ}/corpus/{target}"
+    before = len(os.listdir(corpus))
+    # By code that is covered, not by how often: some dozens of inputs of each target, not thousands.
+    run = subprocess.run([f"{arguments.build}/tests/fuzz/fuzz_{target}", "-set_cover_merge=1", "-use_counters=0", f"-max_len={SIZE_MAX}",
+                          corpus, f"{arguments.found}/{target}"], capture_output=True, env=environment(), check=False)
+    print(f"{'not ok' if run.returncode else 'ok'} {target}: {before} inputs in the corpus before, {len(os.listdir(corpus))} now", flush=True)
+    return run.returncode != 0
+
+
+def row_of_docs(row):
+    days = " to ".join(dict.fromkeys([row["first_day"], row["last_day"]]))
+    commits = " to ".join(dict.fromkeys([row["first_commit"], row["last_commit"]]))
+    return f"| `fuzz_{row['target']}` | {int(row['executions']):,} | {row['findings']} | {days} | {commits} |\n"
+
+
+def write_docs():
+    with open(PAGE) as page:
+        lines = page.readlines()
+    rows = [i for i, line in enumerate(lines) if line.startswith("| `fuzz_")]
+    lines[rows[0]:rows[-1] + 1] = [row_of_docs(row) for row in read_record().values()]
+    with open(PAGE, "w") as page:
+        page.writelines(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default="build-fuzz")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--until", type=int, default=0)
+    parser.add_argument("--found", default="build-fuzz/found")
+    parser.add_argument("--merge", action="store_true")
+    parser.add_argument("--docs", action="store_true")
+    parser.add_argument("targets", nargs="*")
+    arguments = parser.parse_args()
+    if arguments.docs:
+        write_docs()
+        return 0
+    failed = 0
+    for _ in range(arguments.turns):
+        for target in arguments.targets or targets():
+            done = int(read_record().get(target, {"executions": 0})["executions"])
+            if arguments.merge:
+                failed += merge(arguments, target)
+            elif not arguments.until or done < arguments.until:
+                failed += explore(arguments, target)
+    return 1 if failed else 0
+
+
+sys.exit(main())
