@@ -12,6 +12,8 @@ need_mongo_wire mjs
 need_mongo_wire ferretdb
 ok 'faults of all kinds' "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" --rounds "${1:-20}" --jobs "$(nproc)" --markdown "$BUILD/faults.md"
 sed 's/^/# /' "$TAP_DIR/ok.out"
+ok 'the sensor is killed 200 times' "$PYTHON" "$TOP/tests/soak/kills.py" --build "$BUILD" --only sensor --kills 200 --sum "$BUILD/kills.sum"
+ok 'the server is killed 500 times on each store' "$PYTHON" "$TOP/tests/soak/kills.py" --build "$BUILD" --only server --kills 500 --sum "$BUILD/kills.sum"
 for stores in sqlite mjs; do
 	ok "two servers on $stores: 50 kills and pauses" env WATTRIBUTE_ROUNDS=50 WATTRIBUTE_STORES=$stores "$TOP/tests/system/fault/375-fault-standby"
 done
