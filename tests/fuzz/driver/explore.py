@@ -6,7 +6,7 @@ usage: explore.py [--build DIR] [--seconds N] [--turns N] [--until N] [--found D
 
 Called by `make explore` and `make soak`; knows nothing of what a target reads. Each turn goes once through the targets, or those
 named (report, store, ...), N seconds each; targets with --until executions on record are left out. New inputs are kept in DIR.
-tests/fuzz/driver/record.tsv is added to after each; an input that fails is copied into the corpus, where `make check` fails until it is
+tests/fuzz/driver/record.tsv, or $WATTRIBUTE_FUZZ_RECORD, is added to after each; an input that fails is copied into the corpus, where `make check` fails until it is
 mended. --merge makes the corpus of what reaches all code that DIR and it reach. --docs puts the record into docs/guarantees.md.
 """
 import argparse
@@ -18,7 +18,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RECORD = HERE + "/record.tsv"
+RECORD = os.environ.get("WATTRIBUTE_FUZZ_RECORD", HERE + "/record.tsv")
 FUZZ = os.path.dirname(HERE)
 PAGE = os.path.dirname(os.path.dirname(FUZZ)) + "/docs/guarantees.md"
 FIELDS = ("target", "executions", "findings", "first_day", "last_day", "first_commit", "last_commit")
