@@ -29,6 +29,7 @@ class Browser:
         self.driver = subprocess.Popen(
             ["chromedriver", f"--port={self.port}"], stdout=self.log, stderr=self.log, start_new_session=True)
         self.session = None
+        self.is_timed = False
         self._wait_for_driver()
         options = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server",
                             f"--window-size={width},{height}", f"--user-data-dir={folder}/profile"]}
@@ -62,6 +63,14 @@ class Browser:
 
     def js(self, body, *arguments):
         return self.call("POST", "/execute/sync", {"script": body, "args": list(arguments)})
+
+    def busy_s(self):
+        """Processor time that the page's main thread has used since the first call; whatever else the machine does."""
+        if not self.is_timed:
+            self.call("POST", "/goog/cdp/execute", {"cmd": "Performance.enable", "params": {"timeDomain": "threadTicks"}})
+            self.is_timed = True
+        metrics = self.call("POST", "/goog/cdp/execute", {"cmd": "Performance.getMetrics", "params": {}})["metrics"]
+        return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
 
     def find(self, selector):
         return self.call("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
