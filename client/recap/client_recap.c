@@ -114,6 +114,7 @@ static int print_recap(const struct recap_options *options, const char *name, co
 {
 	const json_t *recaps = json_is_array(answer) ? answer : json_object_get(answer, "recaps");
 	const json_t *recap;
+	unsigned n_estimated = 0;
 	size_t i;
 
 	if (options->json) {
@@ -136,7 +137,15 @@ static int print_recap(const struct recap_options *options, const char *name, co
 		return CLIENT_EXIT_OK;
 	}
 	recap_table_print_line(stdout, NULL);
-	json_array_foreach((json_t *)recaps, i, recap) recap_table_print_line(stdout, recap);
+	json_array_foreach((json_t *)recaps, i, recap)
+	{
+		recap_table_print_line(stdout, recap);
+		n_estimated += json_is_true(json_object_get(recap, "estimated"));
+	}
+	if (n_estimated)
+		printf("\nnote: in %u of these runs the machine's energy is estimated, not measured: see 'wattribute "
+		       "check'\n",
+		       n_estimated);
 	return CLIENT_EXIT_OK;
 }
 

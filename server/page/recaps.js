@@ -11,6 +11,13 @@ function scopes(recap) {
 	return Object.entries(recap.energy ?? {}).filter(([scope]) => added.includes(scope)).map(([, energy]) => energy);
 }
 
+// Joules, marked where the machine's energy is a model's.
+function runJoules(value, estimated) {
+	return `${estimated && Number.isFinite(value) ? "≈ " : ""}${joules(value)}`;
+}
+
+const estimate = "≈: the machine's energy is estimated from CPU use, not measured.";
+
 function energyOf(recap, part) {
 	const values = scopes(recap).map((scope) => scope[part]).filter(Number.isFinite);
 	return values.length ? values.reduce((a, b) => a + b, 0) : NaN;
@@ -50,9 +57,9 @@ export class RunsView {
 			{ key: "name", title: "Run", header: true, value: (r) => r.name, render: nameCell(this) },
 			{ key: "end", title: "End", number: true, value: (r) => r.end, text: (r) => when(r.end) },
 			{ key: "duration", title: "Duration", number: true, value: (r) => r.duration, text: (r) => seconds(r.duration) },
-			{ key: "total", title: "Joules", number: true, value: (r) => r.total, text: (r) => joules(r.total) },
-			{ key: "dynamic", title: "Dynamic", number: true, optional: true, value: (r) => r.dynamic, text: (r) => joules(r.dynamic) },
-			{ key: "machine", title: "Machine", number: true, optional: true, value: (r) => r.machine, text: (r) => joules(r.machine) },
+			{ key: "total", title: "Joules", number: true, value: (r) => r.total, text: (r) => runJoules(r.total, r.recap.estimated) },
+			{ key: "dynamic", title: "Dynamic", number: true, optional: true, value: (r) => r.dynamic, text: (r) => runJoules(r.dynamic, r.recap.estimated) },
+			{ key: "machine", title: "Machine", number: true, optional: true, value: (r) => r.machine, text: (r) => runJoules(r.machine, r.recap.estimated) },
 			{ key: "group", title: "Group", value: (r) => this.groups.get(r.key) ?? "", render: groupCell(this) },
 		] });
 	}
@@ -65,7 +72,7 @@ export class RunsView {
 			key: `${recap.name}\n${recap.begin}\n${recap.id ?? ""}`, recap, name: recap.name ?? missing, begin: Date.parse(recap.begin), end: Date.parse(recap.end), duration: recap.duration,
 			total: energyOf(recap, "total"), dynamic: energyOf(recap, "dynamic"), machine: Object.values(recap.machine ?? {}).reduce((a, b) => a + b, 0),
 		}));
-		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, the newest first` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
+		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, the newest first${this.runs.some((r) => r.recap.estimated) ? `. ${estimate}` : ""}` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
 	}
 
 	assign(key, group) {
@@ -85,7 +92,7 @@ export class RunsView {
 			return;
 		}
 		const heads = ["", "A", "B", "B / A", "Difference"].map((text) => element("th", { scope: "col" }, text));
-		this.comparison.replaceChildren(element("h2", {}, "Comparison"), element("table", { id: "compared" }, element("caption", {}, "Mean ± standard deviation of each group; p is that of Welch's t-test, two-sided."), element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)));
+		this.comparison.replaceChildren(element("h2", {}, "Comparison"), element("table", { id: "compared" }, element("caption", {}, `Mean ± standard deviation of each group; p is that of Welch's t-test, two-sided.${this.runs.some((r) => r.recap.estimated && this.groups.get(r.key)) ? " The joules are estimated from CPU use, not measured." : ""}`), element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)));
 	}
 
 	compared(title, a, b, format) {
@@ -109,12 +116,14 @@ export class RunsView {
 		this.chart?.destroy();
 		const box = element("div", { class: "chart", id: "run-chart", role: "img", tabindex: "0" });
 		const brief = run.recap.duration < run.recap.tick ? ` over less than one reading (${run.recap.tick.toFixed(3)} s)` : "";
+		const known = [["Image", run.recap.image], ["Command", run.recap.command], ["Exit status", run.recap.exit_status], ["CPUs", run.recap.cpus], ["Formula", run.recap.formula],
+			["Energy source", run.recap.estimated ? "estimated from CPU use, not measured" : "measured"]].filter(([, text]) => text !== undefined && text !== "").flatMap(([title, text]) => [element("dt", {}, title), element("dd", { class: text.startsWith?.("estimated") ? "estimated" : false }, String(text))]);
 		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joules(e.total)}${Number.isFinite(e.sd) ? ` ± ${joules(e.sd)}` : ""} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}${brief}`)]);
 		for (const phase of ["warmup", "execution"])
 			for (const [scope, e] of Object.entries(run.recap[phase]?.energy ?? {}))
 				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, joules(e.total)));
 		if (run.recap.warning) figures.push(element("dt", {}, "Warning"), element("dd", { class: "estimated" }, run.recap.warning));
-		this.detail.replaceChildren(element("h2", {}, `Run ${run.name}`), element("dl", { class: "facts" }, figures), box);
+		this.detail.replaceChildren(element("h2", {}, `Run ${run.name}`), element("dl", { class: "facts" }, known, figures), box);
 		const margin = Math.max(2, (run.end - run.begin) / 10000);
 		const history = await get("/api/history", { sensor: this.state.machine, target: run.name, from: run.begin / 1000 - margin, until: run.end / 1000 + margin, points: 400, top: 1 }, { signal: this.signal });
 		if (this.signal.aborted) return;

@@ -31,6 +31,8 @@ export class TargetView {
 
 	async start(signal) {
 		this.signal = signal;
+		const { machines } = await get("/api/machines", {}, { signal });
+		this.estimated = machines.find((machine) => machine.sensor === this.state.machine)?.estimated;
 		const [document] = await Promise.all([get("/api/target", { sensor: this.state.machine, target: this.target }, { signal }), this.refresh()]);
 		this.showFacts(document);
 	}
@@ -54,7 +56,7 @@ export class TargetView {
 		const data = { times: history.times, layers: [{ name: "dynamic", watts: series.dynamic, color: paletteColor(0) }, { name: "idle share", watts: fixed, color: color("idle") }] };
 		this.chart.show(data);
 		this.box.setAttribute("aria-label", describe(data));
-		this.energy.textContent = joules(series.energy_j ?? NaN);
+		this.energy.textContent = `${joules(series.energy_j ?? NaN)}${this.estimated ? " (estimated, not measured)" : ""}`;
 		this.hint.textContent = history.sampled ? "one tick of each step is shown; shorter ranges are exact" : "";
 	}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What 510-page looks at. usage: page_check.py URL FOLDER [SCREENSHOTS|--thousand]; prints "ok NAME" or "not ok NAME | WHY" lines.
+"""What 510-page looks at. usage: page_check.py URL FOLDER [SCREENSHOTS|--thousand|--estimated]; prints "ok NAME" or "not ok NAME | WHY" lines.
 
 --thousand: the server shows 1,000 containers at 1 Hz; what the page costs is counted, in requests and nodes.
 """
@@ -246,11 +246,33 @@ def thousand(browser):
     check("nothing is wider than a telephone", browser.js("return document.documentElement.scrollWidth <= window.innerWidth"))
 
 
+def estimated(browser):
+    """Joules that a model made are marked wherever they are shown."""
+    browser.open(f"{URL}/")
+    check("the table fills", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 0", 60))
+    check("the machine's source is called an estimate", browser.wait("return document.getElementById('tile-source').textContent.includes('(estimate)')"))
+    now = time.time()
+    for i in range(2):
+        ask("/rapls2/guessed", "POST", name="system", begin=now - 3 - i, end=now - 1, image="alpine:3", command="dd if=/dev/zero")
+    browser.click("#nav-runs")
+    check("the runs are listed", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length >= 2"))
+    check("their joules are marked", browser.js("return [...document.querySelectorAll('tbody tr:not(.gap)')].every(r => r.textContent.includes('≈'))"))
+    check("and the mark is explained", "≈: the machine's energy is estimated" in browser.js("return document.querySelector('main').textContent"))
+    browser.js("[...document.querySelectorAll('tbody select')].forEach((s, i) => { s.value = 'AB'[i % 2]; s.dispatchEvent(new Event('change')); })")
+    check("compared, too", browser.wait("return document.querySelector('#compared caption')?.textContent.includes('estimated from CPU use')"))
+    browser.click("tbody button")
+    check("and a single run", browser.wait("return document.querySelector('#run .estimated')?.textContent.startsWith('estimated')"))
+    facts = browser.js("return document.querySelector('#run dl').textContent")
+    check("which shows image, command and formula", all(word in facts for word in ("alpine:3", "dd if=/dev/zero", "Formula")), facts)
+    browser.open(f"{URL}/#/target/guessed/system")
+    check("and a target's energy", browser.wait("return document.getElementById('target-energy')?.textContent.includes('estimated')", 20))
+
+
 def main():
     browser = Browser(FOLDER)
     try:
-        if SHOTS == "--thousand":
-            thousand(browser)
+        if SHOTS in ("--thousand", "--estimated"):
+            thousand(browser) if SHOTS == "--thousand" else estimated(browser)
             check("the page was left in order", not browser.errors())
             return
         live(browser)
