@@ -143,7 +143,8 @@ static int print_recap(const struct recap_options *options, const char *name, co
 		n_estimated += json_is_true(json_object_get(recap, "estimated"));
 	}
 	if (n_estimated)
-		printf("\nnote: in %u of these runs the machine's energy is estimated, not measured: see 'wattribute "
+		printf("\nnote: in %u of these runs the machine's energy is estimated, not measured: see "
+		       "'wattribute "
 		       "check'\n",
 		       n_estimated);
 	return CLIENT_EXIT_OK;
