@@ -9,7 +9,10 @@
 #include "source/frame.h"
 #include "priv/priv_client.h"
 #include "base/clock.h"
+#include "machine/cpu_gaps.h"
+#include "machine/cpu_online.h"
 #include "machine/scale.h"
+#include "machine/topology.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,7 +27,8 @@ struct group_reading {
 	uint64_t counts[PRIV_GROUP_EVENTS_MAX];
 };
 
-uint64_t *perf_slots_baseline(const struct perf_slots *slots, const struct perf_slot *slot, unsigned index)
+/* A unit's baseline in a slot: its two times, then its counts. */
+static uint64_t *baseline_of(const struct perf_slots *slots, const struct perf_slot *slot, unsigned index)
 {
 	return slot->before + (size_t)2 * index + slots->plan->units[index].first;
 }
@@ -68,7 +72,8 @@ static void close_fds(int *fds, unsigned n)
 	}
 }
 
-int perf_slots_open_unit(struct perf_slots *slots, unsigned index, const char *cgroup, int *fds)
+/* Opens one unit for a cgroup on the unit's present CPU; its descriptors are -1 on failure. */
+static int open_unit(struct perf_slots *slots, unsigned index, const char *cgroup, int *fds)
 {
 	const struct perf_unit *unit = &slots->plan->units[index];
 	const struct priv_group group = {.cgroup = cgroup,
@@ -82,7 +87,8 @@ int perf_slots_open_unit(struct perf_slots *slots, unsigned index, const char *c
 	return r;
 }
 
-void perf_slots_map_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
+/* After a unit of a slot was opened. */
+static void map_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
 {
 	const int leader = slot->fds[slots->plan->units[index].first];
 
@@ -90,7 +96,8 @@ void perf_slots_map_unit(struct perf_slots *slots, struct perf_slot *slot, unsig
 		perf_pages_map(&slot->pages[index], leader, &slots->n_pages);
 }
 
-void perf_slots_close_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
+/* Releases the page and the descriptors of a unit of a slot. */
+static void close_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
 {
 	const struct perf_unit *unit = &slots->plan->units[index];
 
@@ -106,7 +113,7 @@ static int open_units(struct perf_slots *slots, const char *cgroup, int *fds)
 	bool any = false;
 
 	for (unsigned i = 0; i < plan->n_units; i++) {
-		int r = perf_slots_open_unit(slots, i, cgroup, fds);
+		int r = open_unit(slots, i, cgroup, fds);
 
 		if (r < 0 && r != -ENODEV) { /* -ENODEV: the CPU is offline */
 			close_fds(fds, plan->units[i].first);
@@ -151,7 +158,7 @@ int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsi
 		return r;
 	}
 	for (unsigned i = 0; i < plan->n_units; i++)
-		perf_slots_map_unit(slots, &slot, i);
+		map_unit(slots, &slot, i);
 	slots->slots[number] = slot;
 	for (unsigned i = 0; number == ACTIVITY_SLOT_MACHINE && i < plan->n_units; i++)
 		slots->pulses[i].looked_ns = slots->pulses[i].alive_ns = clock_monotonic_ns();
@@ -168,10 +175,132 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
 		return;
 	slot = &slots->slots[number];
 	for (unsigned i = 0; i < slots->plan->n_units; i++)
-		perf_slots_close_unit(slots, slot, i);
+		close_unit(slots, slot, i);
 	slots->context->fd_budget += slots->plan->n_fds;
 	free_slot(slot);
 	frame_free_slot(frame, number);
+}
+
+/*
+ * Events that died with their CPU: the kernel detaches them for good when the CPU goes offline. They are
+ * recognized by an enabled time that does not advance, not by lists of CPUs. Their last counts have been
+ * read; here they are closed, and reopened as soon as that succeeds.
+ */
+static void close_everywhere(struct perf_slots *slots, unsigned index)
+{
+	for (unsigned number = 0; number < slots->n_slots; number++)
+		if (slots->slots[number].fds)
+			close_unit(slots, &slots->slots[number], index);
+}
+
+static int open_for(struct perf_slots *slots, struct perf_slot *slot, unsigned index)
+{
+	const struct perf_unit *unit = &slots->plan->units[index];
+	uint64_t *baseline = baseline_of(slots, slot, index);
+	int r;
+
+	memset(baseline, 0, (2 + (size_t)unit->n_events) * sizeof(*baseline));
+	r = open_unit(slots, index, slot->cgroup, slot->fds);
+	if (r == 0)
+		map_unit(slots, slot, index);
+	return r;
+}
+
+/* The machine's own events first: if they cannot be opened, no cgroup's can. */
+static int open_on(struct perf_slots *slots, unsigned index, unsigned cpu)
+{
+	struct perf_slot *machine = &slots->slots[ACTIVITY_SLOT_MACHINE];
+
+	if (slots->context->online && !cpu_online_may_be(slots->context->online, cpu))
+		return -ENODEV;
+	slots->pulses[index].cpu = cpu;
+	return open_for(slots, machine, index);
+}
+
+/* On its own CPU; an event that counts for a package may use any other CPU of that package and die. */
+static int open_somewhere(struct perf_slots *slots, unsigned index)
+{
+	const struct perf_unit *unit = &slots->plan->units[index];
+	const struct topology *topology = slots->context->topology;
+	const struct topology_cpu *own = topology ? topology_find_cpu(topology, unit->cpu) : NULL;
+	int r = open_on(slots, index, unit->cpu);
+
+	for (unsigned i = 0; r < 0 && own && unit->movable && i < topology->n_cpus; i++) {
+		const struct topology_cpu *cpu = &topology->cpus[i];
+
+		if (cpu->id != unit->cpu && cpu->package == own->package && cpu->die == own->die)
+			r = open_on(slots, index, cpu->id);
+	}
+	return r;
+}
+
+static void revive(struct perf_slots *slots, unsigned index, uint64_t now_ns)
+{
+	struct perf_pulse *pulse = &slots->pulses[index];
+
+	uint64_t opened_ns;
+
+	if (!perf_plan_renew(slots->plan, index, slots->context->sysfs_root) ||
+	    open_somewhere(slots, index) < 0)
+		return;
+	opened_ns = clock_monotonic_ns(); /* opening the others may take long on a busy machine */
+	for (unsigned number = 0; number < slots->n_slots; number++)
+		if (number != ACTIVITY_SLOT_MACHINE && slots->slots[number].fds)
+			(void)open_for(slots, &slots->slots[number], index); /* else its cgroup is gone */
+	cpu_gaps_note(slots->context->gaps, slots->plan->units[index].cpu, now_ns - pulse->alive_ns);
+	pulse->looked_ns = pulse->alive_ns = opened_ns;
+	pulse->enabled_ns = pulse->before_ns = 0;
+}
+
+/* Right after the machine's read, which began at begin_ns. */
+static void note_alive(struct perf_slots *slots, unsigned index, uint64_t begin_ns, uint64_t enabled_ns)
+{
+	struct perf_pulse *pulse = &slots->pulses[index];
+
+	pulse->enabled_ns = enabled_ns;
+	pulse->begin_ns = begin_ns;
+	pulse->read_ns = clock_monotonic_ns();
+}
+
+void perf_slots_look(struct perf_slots *slots, unsigned index)
+{
+	struct perf_pulse *pulse = &slots->pulses[index];
+	const struct perf_slot *machine = &slots->slots[ACTIVITY_SLOT_MACHINE];
+	const unsigned first = slots->plan->units[index].first;
+	const uint64_t now_ns = clock_monotonic_ns();
+
+	if (!machine->fds)
+		return;
+	if (machine->fds[first] >= 0) {
+		const uint64_t enabled_ns = pulse->enabled_ns - pulse->before_ns;
+		const bool was_read =
+			pulse->read_ns > pulse->looked_ns; /* otherwise it returns no counts any more */
+		const uint64_t read_ns = was_read ? pulse->read_ns : now_ns;
+		/* A lower bound of the time enabled, however long the sensor was preempted between the read
+		 * and its clock. */
+		const uint64_t elapsed_ns =
+			scale_delta(was_read ? pulse->begin_ns : now_ns, pulse->looked_ns);
+		const uint64_t missing_ns = elapsed_ns > 0 ? cpu_gaps_missing(elapsed_ns, enabled_ns) : 0;
+
+		pulse->looked_ns = read_ns;
+		pulse->before_ns = pulse->enabled_ns;
+		if (missing_ns == 0) {
+			pulse->alive_ns = read_ns;
+			return;
+		}
+		pulse->alive_ns = read_ns - missing_ns;
+		close_everywhere(slots, index);
+	}
+	revive(slots, index, now_ns);
+}
+
+void perf_slots_reopen(struct perf_slots *slots)
+{
+	for (unsigned i = 0; slots->failed && i < slots->plan->n_units; i++)
+		if (slots->failed[i] && slots->slots[ACTIVITY_SLOT_MACHINE].fds) {
+			close_everywhere(slots, i);
+			revive(slots, i, clock_monotonic_ns());
+		}
 }
 
 static uint64_t step_of(uint64_t now, uint64_t before, double joules_per_count)
@@ -185,7 +314,7 @@ static void note_page(struct perf_slots *slots, unsigned number, unsigned index,
 		      const struct group_reading *now)
 {
 	struct perf_slot *slot = &slots->slots[number];
-	const uint64_t *before = perf_slots_baseline(slots, slot, index);
+	const uint64_t *before = baseline_of(slots, slot, index);
 
 	perf_pages_note(&slot->pages[index], page_number, now->enabled_ns - before[0],
 			now->running_ns - before[1], &slots->pulses[index].trust);
@@ -196,7 +325,7 @@ static void add_reading(struct perf_slots *slots, struct activity_frame *frame, 
 {
 	const struct perf_plan *plan = slots->plan;
 	const struct perf_unit *unit = &plan->units[index];
-	uint64_t *before = perf_slots_baseline(slots, &slots->slots[number], index);
+	uint64_t *before = baseline_of(slots, &slots->slots[number], index);
 	uint64_t enabled_ns = scale_delta(now->enabled_ns, before[0]);
 	uint64_t running_ns = scale_delta(now->running_ns, before[1]);
 	uint64_t *counts = frame_counts(frame, number) + (size_t)unit->place * frame->n_events;
@@ -268,7 +397,7 @@ static int read_unit(struct perf_slots *slots, struct activity_frame *frame, uns
 	if (slots->failed)
 		slots->failed[index] = false;
 	if (number == ACTIVITY_SLOT_MACHINE)
-		perf_revive_note(slots, index, begin_ns, now.enabled_ns);
+		note_alive(slots, index, begin_ns, now.enabled_ns);
 	if (page)
 		note_page(slots, number, index, page_number, &now);
 	add_reading(slots, frame, number, index, &now);
@@ -292,7 +421,7 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 			any |= r == 0;
 			last = r < 0 ? r : last;
 		}
-		perf_revive_look(slots, i);
+		perf_slots_look(slots, i);
 	}
 	for (unsigned number = 0; number < slots->n_slots; number++) {
 		struct perf_slot *slot = &slots->slots[number];

@@ -60,15 +60,5 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame);
 /* Reopens what could not be read the last time (`failed`). */
 void perf_slots_reopen(struct perf_slots *slots);
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame);
-/* Opens one unit for a cgroup on the unit's present CPU; its descriptors are -1 on failure. */
-int perf_slots_open_unit(struct perf_slots *slots, unsigned index, const char *cgroup, int *fds);
-/* A unit's baseline in a slot: its two times, then its counts. */
-uint64_t *perf_slots_baseline(const struct perf_slots *slots, const struct perf_slot *slot, unsigned index);
-/* One unit of a slot, after it was opened or before it is closed: maps its page, or releases page and
- * descriptors. */
-void perf_slots_map_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index);
-void perf_slots_close_unit(struct perf_slots *slots, struct perf_slot *slot, unsigned index);
-/* perf_revive.c: right after the machine's read, which began at begin_ns. */
-void perf_revive_note(struct perf_slots *slots, unsigned index, uint64_t begin_ns, uint64_t enabled_ns);
-/* After all slots of a unit were read. */
-void perf_revive_look(struct perf_slots *slots, unsigned index);
+/* After all slots of a unit were read: closes dead events, and reopens them if possible. */
+void perf_slots_look(struct perf_slots *slots, unsigned index);

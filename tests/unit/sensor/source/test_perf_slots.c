@@ -229,7 +229,7 @@ static void test_a_late_look_is_no_gap(void **state)
 		pulse->begin_ns = start + tick * 500 * ms;
 		pulse->enabled_ns = tick * 500 * ms + 1;
 		pulse->read_ns = pulse->begin_ns + (tick % 2 ? 400 : 0) * ms;
-		perf_revive_look(&fixture.slots, 0);
+		perf_slots_look(&fixture.slots, 0);
 		assert_true(fds[0] >= 0);
 		assert_int_equal(pulse->looked_ns, pulse->read_ns);
 	}
