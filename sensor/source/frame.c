@@ -51,10 +51,10 @@ void frame_clear(struct activity_frame *frame)
 
 	memset(frame->counts, 0,
 	       (size_t)frame->n_slots * frame->n_places * frame->n_events * sizeof(*frame->counts));
-	if (frame->enabled_ns)
+	if (frame->enabled_ns) {
 		memset(frame->enabled_ns, 0, n_times * sizeof(*frame->enabled_ns));
-	if (frame->running_ns)
 		memset(frame->running_ns, 0, n_times * sizeof(*frame->running_ns));
+	}
 	for (unsigned i = 0; i < frame->n_slots; i++)
 		frame->flags[i] &= (uint8_t)~ACTIVITY_FAILED;
 	frame->n_active = 0;
@@ -78,19 +78,24 @@ void frame_list_active(struct activity_frame *frame)
 			frame->active[frame->n_active++] = slot;
 }
 
-void frame_free_slot(struct activity_frame *frame, unsigned slot)
+void frame_clear_slot(struct activity_frame *frame, unsigned slot)
 {
 	size_t n_times = (size_t)frame->n_places * frame->n_groups;
 
+	memset(frame_counts(frame, slot), 0,
+	       (size_t)frame->n_places * frame->n_events * sizeof(*frame->counts));
+	if (!frame->enabled_ns)
+		return;
+	memset(frame->enabled_ns + slot * n_times, 0, n_times * sizeof(*frame->enabled_ns));
+	memset(frame->running_ns + slot * n_times, 0, n_times * sizeof(*frame->running_ns));
+}
+
+void frame_free_slot(struct activity_frame *frame, unsigned slot)
+{
 	if (slot >= frame->n_slots)
 		return;
 	frame->flags[slot] = 0;
-	memset(frame_counts(frame, slot), 0,
-	       (size_t)frame->n_places * frame->n_events * sizeof(*frame->counts));
-	if (frame->enabled_ns)
-		memset(frame->enabled_ns + slot * n_times, 0, n_times * sizeof(*frame->enabled_ns));
-	if (frame->running_ns)
-		memset(frame->running_ns + slot * n_times, 0, n_times * sizeof(*frame->running_ns));
+	frame_clear_slot(frame, slot);
 }
 
 void frame_done(struct activity_frame *frame)

@@ -17,7 +17,9 @@ int frame_reserve(struct activity_frame *frame, unsigned n_slots, bool with_time
 void frame_clear(struct activity_frame *frame);
 /* Lists the slots other than 0 with any count above zero. */
 void frame_list_active(struct activity_frame *frame);
-/* One slot emptied: flags, counts, times. */
+/* One slot's counts and times zeroed. */
+void frame_clear_slot(struct activity_frame *frame, unsigned slot);
+/* The same, and its flags. */
 void frame_free_slot(struct activity_frame *frame, unsigned slot);
 void frame_done(struct activity_frame *frame);
 

@@ -25,28 +25,11 @@
 
 static const char *const time_events[] = {REPORT_EVENT_CPU_TIME};
 
-static void *map_array(int fd, size_t n, size_t each, int protection, size_t *ret_size)
-{
-	void *array;
-
-	*ret_size = n * each;
-	array = mmap(NULL, *ret_size, protection, MAP_SHARED, fd, 0);
-	(void)close(fd);
-	return array == MAP_FAILED ? NULL : array;
-}
-
 static void unmap_arrays(struct source_bpf *bpf)
 {
-	if (bpf->cells)
-		(void)munmap((void *)(uintptr_t)bpf->cells, bpf->cells_size);
-	if (bpf->totals)
-		(void)munmap((void *)(uintptr_t)bpf->totals, bpf->totals_size);
-	if (bpf->touched)
-		(void)munmap(bpf->touched, bpf->touched_size);
-	if (bpf->pulses)
-		(void)munmap((void *)(uintptr_t)bpf->pulses, bpf->pulses_size);
-	if (bpf->births)
-		(void)munmap((void *)(uintptr_t)bpf->births, bpf->births_size);
+	for (unsigned i = 0; i < PRIV_BPF_MAPS; i++)
+		if (bpf->maps[i])
+			(void)munmap(bpf->maps[i], bpf->map_sizes[i]);
 	free(bpf->time_places);
 	free(bpf->place_of_cpu);
 	free(bpf->before);
@@ -123,24 +106,41 @@ static int shape_frame(struct source_bpf *bpf)
 
 static int map_arrays(struct source_bpf *bpf, const int fds[PRIV_BPF_MAPS])
 {
-	const unsigned n_places = bpf->source.frame.n_places;
 	const size_t cell_size = COUNT_CELL_SIZE(source_bpf_n_events(bpf));
+	const struct {
+		size_t n, each;
+		int protection;
+	} shapes[PRIV_BPF_MAPS] = {
+		{(size_t)(bpf->n_slots + bpf->n_births) * bpf->source.frame.n_places, cell_size, PROT_READ},
+		{(size_t)bpf->n_cpus * 2, cell_size, PROT_READ},
+		{bpf->n_slots / COUNT_TOUCHED_SLOTS + 1, sizeof(struct count_touched),
+		 PROT_READ | PROT_WRITE},
+		{bpf->n_births + 1, sizeof(*bpf->births), PROT_READ},
+		{bpf->n_cpus, sizeof(*bpf->pulses), PROT_READ},
+	};
+	int r = 0;
 
-	bpf->cells = map_array(fds[0], (size_t)(bpf->n_slots + bpf->n_births) * n_places, cell_size,
-			       PROT_READ, &bpf->cells_size);
-	bpf->totals = map_array(fds[1], (size_t)bpf->n_cpus * 2, cell_size, PROT_READ, &bpf->totals_size);
-	bpf->touched = map_array(fds[2], bpf->n_slots / COUNT_TOUCHED_SLOTS + 1, sizeof(struct count_touched),
-				 PROT_READ | PROT_WRITE, &bpf->touched_size);
-	bpf->births =
-		map_array(fds[3], bpf->n_births + 1, sizeof(*bpf->births), PROT_READ, &bpf->births_size);
-	bpf->pulses = map_array(fds[4], bpf->n_cpus, sizeof(*bpf->pulses), PROT_READ, &bpf->pulses_size);
-	return bpf->cells && bpf->totals && bpf->touched && bpf->births && bpf->pulses ? 0 : -ENOMEM;
+	for (unsigned i = 0; i < PRIV_BPF_MAPS; i++) {
+		void *array;
+
+		bpf->map_sizes[i] = shapes[i].n * shapes[i].each;
+		array = mmap(NULL, bpf->map_sizes[i], shapes[i].protection, MAP_SHARED, fds[i], 0);
+		(void)close(fds[i]);
+		bpf->maps[i] = array == MAP_FAILED ? NULL : array;
+		r = bpf->maps[i] ? r : -ENOMEM;
+	}
+	bpf->cells = bpf->maps[0];
+	bpf->totals = bpf->maps[1];
+	bpf->touched = bpf->maps[2];
+	bpf->births = bpf->maps[3];
+	bpf->pulses = bpf->maps[4];
+	return r;
 }
 
 static int make_arrays(struct source_bpf *bpf)
 {
 	bpf->before = calloc((size_t)bpf->n_slots * bpf->source.frame.n_places, source_bpf_seen_size(bpf));
-	bpf->touched_before = calloc(1, bpf->touched_size);
+	bpf->touched_before = calloc(1, bpf->map_sizes[2]);
 	bpf->pulses_before = calloc(bpf->n_cpus, sizeof(*bpf->pulses_before));
 	bpf->totals_before = calloc((size_t)bpf->n_cpus * 2, source_bpf_seen_size(bpf));
 	bpf->fresh = calloc(bpf->n_slots, sizeof(*bpf->fresh));
@@ -152,7 +152,7 @@ static int make_arrays(struct source_bpf *bpf)
 	for (size_t i = 0; i < (size_t)bpf->n_cpus * 2; i++)
 		source_bpf_see(bpf, source_bpf_cell(bpf, bpf->totals, i),
 			       source_bpf_seen(bpf, bpf->totals_before, i));
-	memcpy(bpf->pulses_before, bpf->pulses, bpf->pulses_size);
+	memcpy(bpf->pulses_before, bpf->pulses, bpf->map_sizes[4]);
 	bpf->births_told = bpf->births[bpf->n_births].seq != 0;
 	return 0;
 }

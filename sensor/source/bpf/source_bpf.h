@@ -44,7 +44,8 @@ struct source_bpf {
 	uint64_t gap_ns; /* CPU time of this tick that no event has covered */
 	const struct count_birth
 		*births; /* mapped: [n_births], and one more that says whether births are reported */
-	size_t cells_size, totals_size, touched_size, births_size, pulses_size;
+	void *maps[PRIV_BPF_MAPS]; /* these five, as priv_bpf_attach() gives them */
+	size_t map_sizes[PRIV_BPF_MAPS];
 	bool births_told;
 	unsigned n_births;
 	uint64_t next_birth;             /* births before this number have been reported */
@@ -82,7 +83,7 @@ static inline struct source_bpf_seen *source_bpf_seen(const struct source_bpf *b
 	return (void *)((char *)seen + i * source_bpf_seen_size(bpf));
 }
 
-/* source_bpf_cells.c: from a cell's totals to its counts of this tick. */
+/* From a cell's totals to its counts of this tick. */
 void source_bpf_see(const struct source_bpf *bpf, const struct count_cell *cell,
 		    struct source_bpf_seen *ret_seen);
 /* Counts from another cell belong to it as well: they are included in the next take. */
@@ -97,8 +98,6 @@ void source_bpf_remove(struct activity_source *source, const struct activity_cgr
 void source_bpf_births(struct activity_source *source, activity_born *born, void *data);
 int source_bpf_read(struct activity_source *source);
 
-/* source_bpf_cpus.c: opens the events of a CPU, or of all. 0 or the first error. */
+/* Opens the events of a CPU, or of all. 0 or the first error. */
 #define SOURCE_BPF_ALL_CPUS UINT_MAX
 int source_bpf_open_events(struct source_bpf *bpf, unsigned cpu);
-/* After the flush: reopens dead events. */
-void source_bpf_look_at_cpus(struct source_bpf *bpf);

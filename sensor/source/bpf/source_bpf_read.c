@@ -3,14 +3,194 @@
  * The bpf source while it runs: cgroups that come and go, births that the kernel reports, and one pass over
  * the mapped cells in each tick, which costs one comparison per 64 idle targets. Allocates only when a slot
  * is added.
+ *
+ * Raw counts, time enabled and time waiting are summed per cell and event over the whole tick and scaled
+ * once, here, where events were multiplexed; a tick in which an event never ran is settled with a later one.
  */
 #include "source/bpf/source_bpf.h"
 
-#include "source/frame.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "machine/cpu_gaps.h"
+#include "machine/scale.h"
 #include "priv/priv_client.h"
+#include "source/frame.h"
 
 #include <errno.h>
 #include <string.h>
+
+static uint64_t running_of(const struct count_cell *cell, unsigned event)
+{
+	return scale_delta(cell->enabled, cell->events[event].waited);
+}
+
+void source_bpf_see(const struct source_bpf *bpf, const struct count_cell *cell,
+		    struct source_bpf_seen *ret_seen)
+{
+	ret_seen->ns = cell->ns;
+	ret_seen->enabled = cell->enabled;
+	for (unsigned e = 0; e < source_bpf_n_events(bpf); e++)
+		ret_seen->events[e] = (struct source_bpf_seen_event){
+			cell->events[e].count, cell->events[e].waited, running_of(cell, e)};
+}
+
+/* Unsigned: they wrap below zero, and the difference to the cell is right again. */
+void source_bpf_unsee(const struct source_bpf *bpf, const struct count_cell *cell,
+		      struct source_bpf_seen *seen)
+{
+	seen->ns -= cell->ns;
+	seen->enabled -= cell->enabled;
+	for (unsigned e = 0; e < source_bpf_n_events(bpf); e++) {
+		seen->events[e].count -= cell->events[e].count;
+		seen->events[e].waited -= cell->events[e].waited;
+		seen->events[e].running -= running_of(cell, e);
+	}
+}
+
+/* The event's step in this tick. Returns how long it ran. */
+static uint64_t step(const struct count_cell *cell, unsigned event, struct source_bpf_seen_event *before,
+		     uint64_t *ret_count)
+{
+	const struct count_event now = cell->events[event];
+	const uint64_t all_running = running_of(cell, event), waited = now.waited - before->waited,
+		       running = all_running - before->running;
+
+	*ret_count = now.count - before->count;
+	if (waited != 0) {
+		/* Nothing is known yet, or the cell was read during an update. */
+		if (running == 0 || running > INT64_MAX) {
+			*ret_count = 0;
+			return 0;
+		}
+		*ret_count = scale_multiplexed(*ret_count, running + waited, running);
+	}
+	*before = (struct source_bpf_seen_event){now.count, now.waited, all_running};
+	return running > INT64_MAX ? 0 : running;
+}
+
+bool source_bpf_take(struct source_bpf *bpf, const struct count_cell *cell, struct source_bpf_seen *before,
+		     unsigned slot, unsigned place)
+{
+	struct activity_frame *frame = &bpf->source.frame;
+	uint64_t *counts = frame_counts(frame, slot) + (size_t)place * frame->n_events;
+	const size_t time = ((size_t)slot * frame->n_places + place) * frame->n_groups;
+	const uint64_t ns = cell->ns, enabled = cell->enabled;
+	bool any = false;
+
+	if (!bpf->plan) {
+		counts[0] += ns - before->ns;
+		any = ns != before->ns;
+	}
+	for (unsigned g = 0, e = 0; bpf->plan && g < frame->n_groups; g++) {
+		const unsigned end = e + frame->groups[g].n_events;
+
+		for (bool first = true; e < end; e++, first = false) {
+			uint64_t count, running = step(cell, e, &before->events[e], &count);
+
+			counts[e] += count;
+			any |= count != 0;
+			if (first && frame->enabled_ns) {
+				frame->enabled_ns[time + g] += enabled - before->enabled;
+				frame->running_ns[time + g] += running;
+			}
+		}
+	}
+	before->ns = ns;
+	before->enabled = enabled;
+	return any;
+}
+
+/*
+ * The events on each CPU. The program itself runs on every CPU; its events die when their CPU goes offline.
+ * They are reopened when the program has run on the CPU in this tick while their enabled time stood still.
+ */
+int source_bpf_open_events(struct source_bpf *bpf, unsigned cpu)
+{
+	const struct perf_plan *plan = bpf->plan;
+
+	for (unsigned i = 0; plan && i < plan->n_units; i++) {
+		const struct perf_unit *unit = &plan->units[i];
+		const struct priv_group group = {.cgroup = "",
+						 .cpu = unit->cpu,
+						 .n_events = unit->n_events,
+						 .events = plan->attrs + unit->first};
+		int r = cpu == SOURCE_BPF_ALL_CPUS || cpu == unit->cpu
+				? priv_client_bpf_group(bpf->context->priv, &group,
+							plan->columns + unit->first)
+				: 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static struct count_pulse pulse_of(const struct source_bpf *bpf, unsigned cpu)
+{
+	const struct count_pulse *pulse = &bpf->pulses[cpu];
+	struct count_pulse now;
+
+	/* In the reverse order of the program's writes. */
+	now.seen_ns = __atomic_load_n(&pulse->seen_ns, __ATOMIC_ACQUIRE);
+	now.enabled_ns = __atomic_load_n(&pulse->enabled_ns, __ATOMIC_ACQUIRE);
+	return now;
+}
+
+/* Are the events really dead? Flushes every CPU once more to find out. */
+static bool is_dead(struct source_bpf *bpf, unsigned cpu, struct count_pulse now)
+{
+	struct count_pulse again;
+
+	if (priv_client_bpf_update(bpf->context->priv, NULL, 0, true) < 0)
+		return false;
+	again = pulse_of(bpf, cpu);
+	return cpu_gaps_confirm(now.seen_ns, now.enabled_ns, again.seen_ns, again.enabled_ns) ==
+	       CPU_GAPS_DEAD;
+}
+
+static void look(struct source_bpf *bpf, unsigned cpu)
+{
+	struct count_pulse *before = &bpf->pulses_before[cpu];
+	const struct count_pulse now = pulse_of(bpf, cpu);
+	const uint64_t elapsed_ns = now.seen_ns - before->seen_ns;
+	const uint64_t missing_ns = cpu_gaps_missing(elapsed_ns, now.enabled_ns - before->enabled_ns);
+	uint64_t used_ns = source_bpf_cell(bpf, bpf->totals, cpu)->ns -
+			   source_bpf_seen(bpf, bpf->totals_before, cpu)->ns;
+	int r;
+
+	*before = now;
+	if (elapsed_ns == 0 || missing_ns == 0)
+		return; /* offline, or alive */
+	if (!is_dead(bpf, cpu, now))
+		return; /* nothing was counted: decided at the next check */
+	r = source_bpf_open_events(bpf, cpu);
+	if (r < 0) {
+		log_debug("source", r, "cannot reopen the events of CPU %u", cpu);
+		return;
+	}
+	before->seen_ns = clock_monotonic_ns(); /* the program's clock */
+	used_ns = used_ns < missing_ns ? used_ns : missing_ns;
+	bpf->gap_ns += used_ns;
+	cpu_gaps_note(bpf->context->gaps, cpu, used_ns);
+}
+
+static bool has_events(const struct perf_plan *plan, unsigned cpu)
+{
+	unsigned i = 0;
+
+	while (i < plan->n_units && plan->units[i].cpu != cpu)
+		i++;
+	return i < plan->n_units;
+}
+
+/* After the flush: reopens dead events. */
+static void look_at_cpus(struct source_bpf *bpf)
+{
+	bpf->gap_ns = 0;
+	for (unsigned cpu = 0; bpf->plan && cpu < bpf->n_cpus; cpu++)
+		if (has_events(bpf->plan, cpu))
+			look(bpf, cpu);
+}
 
 /* Sends the changes to the kernel; with a flush, running cgroups get their counts up to now. */
 static int update(struct source_bpf *bpf, bool flush)
@@ -130,22 +310,11 @@ void source_bpf_births(struct activity_source *source, activity_born *born, void
 	}
 }
 
-static void clear_slot(struct activity_frame *frame, unsigned slot)
-{
-	const size_t n_times = (size_t)frame->n_places * frame->n_groups;
-
-	memset(frame_counts(frame, slot), 0, (size_t)frame->n_places * frame->n_events * sizeof(uint64_t));
-	if (!frame->enabled_ns)
-		return;
-	memset(frame->enabled_ns + slot * n_times, 0, n_times * sizeof(uint64_t));
-	memset(frame->running_ns + slot * n_times, 0, n_times * sizeof(uint64_t));
-}
-
 static void read_machine(struct source_bpf *bpf)
 {
 	struct activity_frame *frame = &bpf->source.frame;
 
-	clear_slot(frame, ACTIVITY_SLOT_MACHINE);
+	frame_clear_slot(frame, ACTIVITY_SLOT_MACHINE);
 	frame->lost_ns = bpf->gap_ns;
 	for (unsigned cpu = 0; cpu < bpf->n_cpus; cpu++) {
 		const uint64_t lost_ns = source_bpf_cell(bpf, bpf->totals, bpf->n_cpus + cpu)->ns;
@@ -246,9 +415,9 @@ int source_bpf_read(struct activity_source *source)
 		frame->read_failures++; /* the counts of running cgroups are one tick late; none are lost */
 	for (unsigned i = 0; i < frame->n_active; i++)
 		if (frame->active[i] < frame->n_slots)
-			clear_slot(frame, frame->active[i]);
+			frame_clear_slot(frame, frame->active[i]);
 	frame->n_active = 0;
-	source_bpf_look_at_cpus(bpf);
+	look_at_cpus(bpf);
 	read_machine(bpf);
 	take_adopted(bpf);
 	bpf->tick_birth = bpf->next_birth;
