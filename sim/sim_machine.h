@@ -62,7 +62,7 @@ struct sim_group {
 	struct sim_interval windows[SIM_WINDOWS_MAX];
 	unsigned n_cpus; /* cpuset; 0: all */
 	uint16_t *cpus;
-	uint16_t *own_cpus; /* one list for each member (n_cpus each), or NULL */
+	bool has_own_cpus; /* one list for each member, n_cpus each */
 };
 
 struct sim_scenario {
@@ -70,7 +70,7 @@ struct sim_scenario {
 	unsigned law;
 	uint64_t ticks;
 	uint64_t interval_ms;
-	double step_s;
+	double step_ms, step_s;
 	unsigned sockets, cores, threads;
 	double power_cap_w; /* of a socket; 0: none */
 	bool dram;

@@ -24,9 +24,7 @@ static const uint16_t *allowed_cpus(const struct sim_container *container, unsig
 	const struct sim_group *group = container->group;
 
 	*ret_n = group->n_cpus;
-	if (group->own_cpus)
-		return group->own_cpus + (size_t)container->member * group->n_cpus;
-	return group->cpus;
+	return group->has_own_cpus ? group->cpus + (size_t)container->member * group->n_cpus : group->cpus;
 }
 
 static unsigned random_cpu(struct sim *sim, const struct sim_container *container)
