@@ -44,7 +44,8 @@ enum priv_request {
 		7, /* which cgroups are counted where; then, if asked for, the program once on every CPU */
 	PRIV_REQUEST_GPUS = 8,    /* starts the process that reads GPUs; a socket to it */
 	PRIV_REQUEST_RESCTRL = 9, /* monitoring groups: priv_resctrl.h */
-	PRIV_ANSWER = 0x80,       /* the answer to request x is x | PRIV_ANSWER */
+	PRIV_REQUESTS,
+	PRIV_ANSWER = 0x80, /* the answer to request x is x | PRIV_ANSWER */
 };
 
 /* Files of the machine that may be requested by an ID; nothing else can be named. Opened for reading. */

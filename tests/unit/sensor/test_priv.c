@@ -233,6 +233,7 @@ static int serve_raw(uint32_t type, const void *payload, size_t length, const in
 
 static void test_malformed(void **state)
 {
+	static const struct event_attr events[PRIV_GROUP_EVENTS_MAX + 1];
 	struct batch payload = {0};
 	int fd = dup(0);
 
@@ -252,7 +253,7 @@ static void test_malformed(void **state)
 	batch_clear(&payload);
 	assert_int_equal(ipc_put_string(&payload, ""), 0);
 	assert_int_equal(ipc_put_u64(&payload, 0), 0);
-	assert_int_equal(ipc_put_u64(&payload, PRIV_GROUP_EVENTS_MAX + 1), 0);
+	assert_int_equal(ipc_put_bytes(&payload, events, sizeof(events)), 0);
 	assert_true(serve_raw(PRIV_REQUEST_OPEN_GROUP, payload.data, payload.length, NULL, 0) < 0);
 	batch_done(&payload);
 	(void)close(fd);

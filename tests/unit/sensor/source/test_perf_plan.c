@@ -17,6 +17,7 @@
 #include "source/choose.h"
 #include "source/perf/perf_plan.h"
 #include "priv/priv_client.h"
+#include "priv/priv_message.h"
 #include "machine/topology.h"
 #include "base/reason.h"
 
@@ -44,22 +45,15 @@ static void keep_lines(void *data, enum log_level level, const char *token, cons
 /* What the stand-in says to a group; configuration 99 cannot be opened, 98 opens and cannot be read. */
 static int64_t judge(const struct ipc_message *request, unsigned *ret_n, bool *ret_dead)
 {
-	struct ipc_cursor cursor = ipc_cursor_init(request->payload, request->length);
-	int64_t error = 0;
+	struct priv_room room;
+	struct priv_message message;
+	int64_t error = priv_message_read(request->type, request->payload, request->length, &room, &message);
 
-	(void)ipc_get_string(&cursor);
-	(void)ipc_get_u64(&cursor);
-	*ret_n = (unsigned)ipc_get_u64(&cursor);
-	for (unsigned i = 0; i < *ret_n; i++) {
-		(void)ipc_get_u64(&cursor);
-		(void)ipc_get_u64(&cursor);
-		const uint64_t config = ipc_get_u64(&cursor);
-
-		error = config == 99 ? -ENOENT : error;
-		*ret_dead |= config == 98;
-		(void)ipc_get_u64(&cursor);
-		(void)ipc_get_u64(&cursor);
-	}
+	*ret_n = message.group.n_events;
+	for (unsigned i = 0; error == 0 && i < *ret_n; i++)
+		*ret_dead |= message.group.events[i].config == 98;
+	for (unsigned i = 0; error == 0 && i < *ret_n; i++)
+		error = message.group.events[i].config == 99 ? -ENOENT : 0;
 	return *ret_n > 2 ? -EINVAL : error;
 }
 
