@@ -57,11 +57,10 @@ struct energy_files {
 	struct source_context *context;
 	struct file_counter *counters;
 	unsigned n_counters;
-	char **events;
+	const char **events;
 	unsigned n_events;
 	struct report_place *places;
 	unsigned n_places;
-	char *name;
 };
 
 static int read_number(int fd, uint64_t *ret_number)
@@ -165,36 +164,33 @@ void energy_files_close(struct system_source *source)
 	for (unsigned i = 0; i < files->n_counters; i++)
 		(void)close(files->counters[i].fd);
 	files->context->fd_budget += files->n_counters;
-	for (unsigned i = 0; i < files->n_events; i++)
-		free(files->events[i]);
 	free(files->counters);
 	free(files->events);
 	free(files->places);
-	free(files->name);
 	free(source->values);
 	free(files);
 }
 
-/* Index of the event's column; a new one is made for an event that the group asks for. -ENOMEM. */
-static int find_column(struct energy_files *files, const char *event)
+/* Index of the event's column; a new one is made for an event that the group asks for. */
+static unsigned find_column(struct energy_files *files, const char *event)
 {
-	for (unsigned i = 0; i < files->n_events; i++)
-		if (strcmp(files->events[i], event) == 0)
-			return (int)i;
-	files->events[files->n_events] = strdup(event);
-	if (!files->events[files->n_events])
-		return -ENOMEM;
-	return (int)files->n_events++;
+	unsigned i = 0;
+
+	while (i < files->n_events && strcmp(files->events[i], event) != 0)
+		i++;
+	if (i == files->n_events)
+		files->events[files->n_events++] = event;
+	return i;
 }
 
-static int add_file(struct energy_files *files, const struct energy_file *file)
+static void add_file(struct energy_files *files, const struct energy_file *file)
 {
 	const struct topology *topology = files->context->topology;
 	const struct topology_package *package = topology_find_package(topology, file->package);
 	struct file_counter *counter = &files->counters[files->n_counters];
 	struct reason why = {""};
 	unsigned place = 0;
-	int fd, column;
+	int fd;
 
 	/* A virtual machine's package numbers may differ from its host's. */
 	if (!package)
@@ -203,15 +199,10 @@ static int add_file(struct energy_files *files, const struct energy_file *file)
 	if (fd < 0) {
 		log_warning(files->kind->token, 0, "%s %s (%s) is skipped: %s", files->kind->noun, file->id,
 			    file->name, why.text);
-		return 0;
+		return;
 	}
 	while (place < files->n_places && files->places[place].package != package->id)
 		place++;
-	column = find_column(files, file->event);
-	if (column < 0) {
-		(void)close(fd);
-		return column;
-	}
 	if (place == files->n_places)
 		files->places[files->n_places++] =
 			(struct report_place){.package = package->id, .cpu = package->first_cpu};
@@ -219,14 +210,13 @@ static int add_file(struct energy_files *files, const struct energy_file *file)
 		.file = *file,
 		.fd = fd,
 		.place = place,
-		.column = (unsigned)column,
+		.column = find_column(files, file->event),
 		.package = strcmp(file->event, REPORT_EVENT_PKG) == 0,
 		.energy = {.joules_per_count = 1e-6,
 			   .range = file->range_uj,
 			   .most_w = energy_most_w(file->event, files->context->package_w)}};
 	files->n_counters++;
 	files->context->fd_budget--;
-	return 0;
 }
 
 /* A machine of two sockets with one zone would seem to take half. */
@@ -269,12 +259,11 @@ static int make_group(struct energy_files *files, const struct event_group_reque
 		tell_missing_packages(files);
 	files->source.values =
 		calloc((size_t)files->n_places * files->n_events + 1, sizeof(*files->source.values));
-	files->name = strdup(request->name);
-	if (!files->source.values || !files->name)
+	if (!files->source.values)
 		return -ENOMEM;
-	files->source.group = (struct report_group){.name = files->name,
+	files->source.group = (struct report_group){.name = request->name,
 						    .n_events = files->n_events,
-						    .events = (const char *const *)files->events,
+						    .events = files->events,
 						    .n_places = files->n_places,
 						    .places = files->places};
 	return r;
@@ -292,18 +281,16 @@ static int compare_files(const void *a, const void *b)
 static int add_files(struct energy_files *files, const struct event_group_request *request,
 		     struct energy_file *list, unsigned n)
 {
-	int r = 0;
-
 	qsort(list, n, sizeof(*list), compare_files);
 	files->counters = calloc((size_t)n + 1, sizeof(*files->counters));
 	files->places = calloc((size_t)n + 1, sizeof(*files->places));
 	files->events = calloc((size_t)n + 1, sizeof(*files->events));
 	if (!files->counters || !files->places || !files->events)
 		return -ENOMEM;
-	for (unsigned i = 0; i < n && r == 0; i++)
+	for (unsigned i = 0; i < n; i++)
 		if (group_has(request, list[i].event))
-			r = add_file(files, &list[i]);
-	return r;
+			add_file(files, &list[i]);
+	return 0;
 }
 
 int energy_files_open(struct source_context *context, const struct energy_kind *kind,

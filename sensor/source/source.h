@@ -19,7 +19,8 @@ struct cpu_online;
 struct topology;
 struct priv_client;
 
-/* One group of events as the user asked for it (-s or -c, -o, -e …). */
+/* One group of events as the user asked for it (-s or -c, -o, -e …). Its name and events outlive the sources.
+ */
 struct event_group_request {
 	char *name;
 	bool of_containers;      /* -c; else -s */

@@ -65,7 +65,6 @@ static void estimate_close(struct system_source *source)
 		return;
 	procstat_close(&estimate->stat);
 	free((struct report_place *)(uintptr_t)source->group.places);
-	free((char *)(uintptr_t)source->group.name);
 	free(source->values);
 	free(estimate);
 }
@@ -77,12 +76,12 @@ static int make_group(struct source_estimate *estimate, const struct topology *t
 
 	estimate->event = REPORT_EVENT_PKG;
 	source->values = calloc(topology->n_packages, sizeof(*source->values));
-	source->group = (struct report_group){.name = strdup(name),
+	source->group = (struct report_group){.name = name,
 					      .n_events = 1,
 					      .events = &estimate->event,
 					      .n_places = topology->n_packages,
 					      .places = places};
-	if (!places || !source->values || !source->group.name)
+	if (!places || !source->values)
 		return -ENOMEM;
 	for (unsigned i = 0; i < topology->n_packages; i++)
 		places[i] = (struct report_place){.package = topology->packages[i].id,

@@ -28,7 +28,6 @@ struct source_sim {
 	enum system_event *which; /* [n_events] */
 	const char **names;
 	struct report_place *places;
-	char *group_name;
 };
 
 /* -ENOENT: no such event on this machine. */
@@ -72,7 +71,6 @@ static void system_close(struct system_source *source)
 	free(sim_source->which);
 	free(sim_source->names);
 	free(sim_source->places);
-	free(sim_source->group_name);
 	free(source->values);
 	free(sim_source);
 }
@@ -132,15 +130,13 @@ static int system_open(struct source_context *context, const struct event_group_
 	sim_source->which = calloc(request->n_events, sizeof(*sim_source->which));
 	sim_source->names = calloc(request->n_events, sizeof(*sim_source->names));
 	sim_source->places = calloc(sim_cpus(source_sim_of(context)), sizeof(*sim_source->places));
-	sim_source->group_name = strdup(request->name);
 	sim_source->source.values = calloc((size_t)request->n_events * sim_cpus(source_sim_of(context)),
 					   sizeof(*sim_source->source.values));
-	if (!sim_source->which || !sim_source->names || !sim_source->places || !sim_source->group_name ||
-	    !sim_source->source.values) {
+	if (!sim_source->which || !sim_source->names || !sim_source->places || !sim_source->source.values) {
 		system_close(&sim_source->source);
 		return -ENOMEM;
 	}
-	group->name = sim_source->group_name;
+	group->name = request->name;
 	group->events = sim_source->names;
 	group->places = sim_source->places;
 	if (!take_events(sim_source, context, request)) {

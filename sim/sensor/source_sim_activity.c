@@ -30,8 +30,6 @@ struct source_sim_activity {
 	const struct sim *sim;
 	unsigned n_requests;
 	struct report_group *groups;
-	char **names; /* of groups and events, owned */
-	unsigned n_names;
 	struct report_place *places;
 	struct sim_column *columns; /* [n_events] */
 	uint64_t *ids;              /* [n_slots] the container that a slot counts; 0: none */
@@ -72,26 +70,14 @@ static void activity_close(struct activity_source *source)
 
 	if (!activity)
 		return;
-	for (unsigned i = 0; i < activity->n_names; i++)
-		free(activity->names[i]);
 	for (unsigned g = 0; activity->groups && g < source->frame.n_groups; g++)
 		free((void *)(uintptr_t)activity->groups[g].events);
 	frame_done(&source->frame);
-	free(activity->names);
 	free(activity->groups);
 	free(activity->places);
 	free(activity->columns);
 	free(activity->ids);
 	free(activity);
-}
-
-static const char *keep_name(struct source_sim_activity *activity, const char *name)
-{
-	char *copy = strdup(name);
-
-	if (copy)
-		activity->names[activity->n_names++] = copy;
-	return copy;
 }
 
 /* Adds one event of a group; unknown ones are logged and omitted. */
@@ -101,17 +87,13 @@ static int add_event(struct source_sim_activity *activity, const struct source_c
 	struct activity_frame *frame = &activity->source.frame;
 	struct report_group *group = &activity->groups[frame->n_groups - 1];
 	enum sim_count count;
-	const char *kept;
 
 	if (find_count(activity->sim, name, &count) < 0) {
 		log_warning(LOG_TOKEN, 0, "group '%s': the simulated machine does not count '%s'",
 			    group->name, name);
 		return context->strict ? -ENOENT : 0;
 	}
-	kept = keep_name(activity, name);
-	if (!kept)
-		return -ENOMEM;
-	((const char **)(uintptr_t)group->events)[group->n_events++] = kept;
+	((const char **)(uintptr_t)group->events)[group->n_events++] = name;
 	activity->columns[frame->n_events++] = (struct sim_column){frame->n_groups - 1, count};
 	return 0;
 }
@@ -123,9 +105,9 @@ static int add_group(struct source_sim_activity *activity, const struct source_c
 	struct report_group *group = &activity->groups[frame->n_groups++];
 	int r = 0;
 
-	group->name = keep_name(activity, name);
+	group->name = name;
 	group->events = calloc(n_events ? n_events : 1, sizeof(*group->events));
-	if (!group->name || !group->events)
+	if (!group->events)
 		return -ENOMEM;
 	group->places = activity->places;
 	group->n_places = frame->n_places;
@@ -171,10 +153,9 @@ static int allocate(struct source_sim_activity *activity, const struct event_gro
 	for (unsigned g = 0; g < n_requests; g++)
 		n_events += requests[g].n_events;
 	activity->groups = calloc(n_requests + 1, sizeof(*activity->groups));
-	activity->names = calloc(n_events + n_requests + 1, sizeof(*activity->names));
 	activity->columns = calloc(n_events, sizeof(*activity->columns));
 	activity->places = calloc(sim_sockets(activity->sim), sizeof(*activity->places));
-	if (!activity->groups || !activity->names || !activity->columns || !activity->places)
+	if (!activity->groups || !activity->columns || !activity->places)
 		return -ENOMEM;
 	for (unsigned k = 0; k < sim_sockets(activity->sim); k++)
 		activity->places[k] =

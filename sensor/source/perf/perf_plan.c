@@ -23,7 +23,7 @@
 #define LOG_TOKEN "perf"
 
 struct plan_event {
-	char *name;
+	const char *name; /* the request's */
 	unsigned group;
 	bool one_cpu; /* one CPU of each package is enough */
 	struct event_encoding encoding;
@@ -364,7 +364,7 @@ static int try_event(const struct plan_builder *builder, struct plan_event *even
 static int make_event(const struct plan_builder *builder, const char *name, bool one_cpu,
 		      struct plan_event *ret_event, struct reason *why)
 {
-	struct plan_event event = {.one_cpu = one_cpu};
+	struct plan_event event = {.name = name, .one_cpu = one_cpu};
 	int r;
 
 	if (builder->kind == PERF_PLAN_ENERGY && !event_is_energy(name))
@@ -375,10 +375,6 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 	/* Energy belongs to a package, also where the PMU forgets to say so. */
 	event.one_cpu |= event.encoding.joules_per_count > 0;
 	r = try_event(builder, &event, why);
-	if (r == 0) {
-		event.name = strdup(name);
-		r = event.name ? 0 : -ENOMEM;
-	}
 	if (r < 0)
 		event_encoding_done(&event.encoding);
 	else
@@ -429,16 +425,13 @@ static int add_group(struct plan_builder *builder, const char *name, unsigned fi
 	if (first == builder->n_events)
 		return 0;
 	events = calloc(builder->n_events - first, sizeof(*events));
-	group->name = strdup(name);
+	if (!events)
+		return -ENOMEM;
+	for (unsigned i = first; i < builder->n_events; i++)
+		events[group->n_events++] = builder->events[i].name;
+	group->name = name;
 	group->events = events;
 	plan->n_groups++;
-	if (!events || !group->name)
-		return -ENOMEM;
-	for (unsigned i = first; i < builder->n_events; i++) {
-		events[group->n_events] = strdup(builder->events[i].name);
-		if (!events[group->n_events++])
-			return -ENOMEM;
-	}
 	return 0;
 }
 
@@ -496,10 +489,8 @@ int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
 		return -ENOMEM;
 	builder.one_per_package = places_are_packages(context, kind, requests, n_requests);
 	r = build(&builder, requests, n_requests);
-	for (unsigned i = 0; i < builder.n_events; i++) {
+	for (unsigned i = 0; i < builder.n_events; i++)
 		event_encoding_done(&builder.events[i].encoding);
-		free(builder.events[i].name);
-	}
 	free(builder.events);
 	if (r < 0)
 		perf_plan_free(builder.plan);
@@ -553,7 +544,6 @@ int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 			if (r < 0)
 				continue;
 			event_encoding_done(&event.encoding);
-			free(event.name);
 			return 0;
 		}
 	explain(requests, n_requests, reason.text, why);
@@ -564,12 +554,8 @@ void perf_plan_free(struct perf_plan *plan)
 {
 	if (!plan)
 		return;
-	for (unsigned i = 0; i < plan->n_groups; i++) {
-		for (unsigned j = 0; plan->groups[i].events && j < plan->groups[i].n_events; j++)
-			free((char *)(uintptr_t)plan->groups[i].events[j]);
+	for (unsigned i = 0; i < plan->n_groups; i++)
 		free((void *)(uintptr_t)plan->groups[i].events);
-		free((char *)(uintptr_t)plan->groups[i].name);
-	}
 	free(plan->groups);
 	free(plan->places);
 	free(plan->joules_per_count);
