@@ -6,7 +6,6 @@
 #include "cgroup/cgroup.h"
 #include "base/text.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -9,8 +9,6 @@
 
 #include "base/log.h"
 
-#include <inttypes.h>
-
 void collect_open_cpus(struct collect *collect)
 {
 	int r = cpu_online_open(&collect->online, collect->config->sysfs_root);

@@ -12,7 +12,6 @@
 #include "cgroup/cgroup_find.h"
 
 #include <errno.h>
-#include <inttypes.h>
 
 /* Logs once what is not counted as configured, and why. Further ones are only in the metadata. */
 static void tell_budget(struct collect *collect, const char *path, bool counted)

@@ -10,7 +10,6 @@
 #include "machine/powercap.h"
 #include "base/unit.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdarg.h>

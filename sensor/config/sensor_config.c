@@ -19,11 +19,9 @@
 #include "base/reason.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #define SOCKET_PORT 9080 /* without -P, as hwpc-sensor */

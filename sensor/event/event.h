@@ -9,7 +9,6 @@
 #include "base/reason.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define EVENT_PMU_NAME_SIZE 48

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #define HWMON_ID_SIZE    48
 #define HWMON_NAME_SIZE  96

@@ -15,7 +15,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <fcntl.h>
 
 #define TOPOLOGY_CPUS_MAX 65536
 

@@ -9,7 +9,6 @@
 #include "base/reason.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct spool;

@@ -4,7 +4,6 @@
  */
 #include "write/write_main.h"
 
-#include "base/cleanup.h"
 #include "process/duty.h"
 #include "base/log.h"
 #include "process/sandbox.h"
@@ -12,7 +11,6 @@
 #include "write/writer.h"
 #include "base/reason.h"
 
-#include <errno.h>
 #include <linux/capability.h>
 #include <inttypes.h>
 #include <string.h>

@@ -11,7 +11,6 @@
 #include "base/reason.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

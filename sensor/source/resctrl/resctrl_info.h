@@ -8,7 +8,6 @@
 
 #include "base/reason.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 #define RESCTRL_EVENT        "core_energy"
