@@ -30,7 +30,7 @@ begin() {
 	sensor=$!
 	until_true has_ticks 2
 }
-# The module's readings until now, before it is unloaded.
+# The module's readings until now, before it is unloaded; where a sensor may read it, it has to be `gone` before.
 keep_journal() {
 	cat /proc/power_journal >>$name.journal
 	echo life >>$name.journal
@@ -79,6 +79,7 @@ end
 insmod /power.ko perf=0
 begin reload 500ms
 more_ticks 3
+echo 1 >$parameters/gone
 keep_journal
 rmmod power && words="$words unloaded"
 more_ticks 5
@@ -106,6 +107,7 @@ if [ "$LOOSE" = 1 ]; then
 	begin retyped 500ms --energy rapl
 	before=$(cat /sys/bus/event_source/devices/power/type)
 	more_ticks 3
+	echo 1 >$parameters/gone
 	keep_journal
 	rmmod power && words="$words unloaded"
 	more_ticks 3

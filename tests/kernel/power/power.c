@@ -328,6 +328,35 @@ static const struct kernel_param_ops restart_ops = {.set = set_restart};
 module_param_cb(restart, &restart_ops, NULL, 0200);
 MODULE_PARM_DESC(restart, "written: the zones' counters begin at 0");
 
+static bool registered;
+
+static void unregister_all(void)
+{
+	unsigned int i;
+
+	if (!registered)
+		return;
+	registered = false;
+	if (perf)
+		perf_pmu_unregister(&power_pmu);
+	if (perf && filler)
+		perf_pmu_unregister(&filler_pmu);
+	for (i = 0; zones && i < n_packages; i++)
+		powercap_unregister_zone(control, &package_zones[i]);
+	if (zones)
+		powercap_unregister_control_type(control);
+}
+
+/* What unloading does, with the journal left: so it has the last readings, too. */
+static int set_gone(const char *value, const struct kernel_param *param)
+{
+	unregister_all();
+	return 0;
+}
+static const struct kernel_param_ops gone_ops = {.set = set_gone};
+module_param_cb(gone, &gone_ops, NULL, 0200);
+MODULE_PARM_DESC(gone, "written: PMU and zones are unregistered, as before unloading");
+
 static int __init power_module_init(void)
 {
 	unsigned int i;
@@ -350,21 +379,13 @@ static int __init power_module_init(void)
 		r = r ? r : perf_pmu_register(&filler_pmu, "filler", -1);
 	if (perf)
 		r = r ? r : perf_pmu_register(&power_pmu, "power", -1);
+	registered = r == 0;
 	return r;
 }
 
 static void __exit power_module_exit(void)
 {
-	unsigned int i;
-
-	if (perf)
-		perf_pmu_unregister(&power_pmu);
-	if (perf && filler)
-		perf_pmu_unregister(&filler_pmu);
-	for (i = 0; zones && i < n_packages; i++)
-		powercap_unregister_zone(control, &package_zones[i]);
-	if (zones)
-		powercap_unregister_control_type(control);
+	unregister_all();
 	remove_proc_entry("power_journal", NULL);
 }
 
