@@ -181,8 +181,34 @@ static int export_collection(struct export_job *job, const char *collection)
 	return CLIENT_EXIT_OK;
 }
 
-/* An empty export usually means a mistyped name. */
-static void say_nothing_found(const struct export_job *job)
+/* The machines of a store, as a list for people. */
+struct machine_list {
+	char text[400];
+	size_t length;
+};
+
+static void list_machine(void *data, const char *collection)
+{
+	struct machine_list *list = data;
+	const char *machine = collection_machine(COLLECTION_POWER, collection);
+
+	if (machine && list->length + strlen(machine) + 3 < sizeof(list->text))
+		list->length += (size_t)snprintf(list->text + list->length, sizeof(list->text) - list->length,
+						 "%s%s", list->length ? ", " : "", machine);
+}
+
+static int fail_no_machine(const struct export_job *job)
+{
+	struct machine_list list = {.text = ""};
+
+	(void)store_list(job->store, collection_prefix(COLLECTION_POWER), list_machine, &list);
+	return client_fail(CLIENT_EXIT_FAILURE,
+			   "no power reports of the machine '%s' in this store; it has those of: %s",
+			   job->options->machine, list.length ? list.text : "none");
+}
+
+/* An empty export usually means a mistyped name; a machine that is not there is an error. */
+static int say_nothing_found(const struct export_job *job)
 {
 	const struct export_options *options = job->options;
 	bool known = false;
@@ -191,11 +217,11 @@ static void say_nothing_found(const struct export_job *job)
 		known |= strcmp(collection_machine(COLLECTION_POWER, job->collections[i]),
 				options->machine) == 0;
 	if (options->machine && !known)
-		(void)client_fail(0, "no power reports of the machine '%s' in this store", options->machine);
-	else if (options->target)
-		(void)client_fail(0, "no power reports of '%s' in this period", options->target);
-	else
-		(void)client_fail(0, "no power reports in this store and period");
+		return fail_no_machine(job);
+	if (options->target)
+		return client_fail(CLIENT_EXIT_OK, "no power reports of '%s' in this period",
+				   options->target);
+	return client_fail(CLIENT_EXIT_OK, "no power reports in this store and period");
 }
 
 static int export_all(struct export_job *job)
@@ -215,7 +241,7 @@ static int export_all(struct export_job *job)
 			status = export_collection(job, job->collections[i]);
 	clear_progress(job);
 	if (status == CLIENT_EXIT_OK && !job->written)
-		say_nothing_found(job);
+		status = say_nothing_found(job);
 	if (job->skipped > 0)
 		(void)client_fail(0, "%" PRIu64 " documents are not power reports and were skipped",
 				  job->skipped);

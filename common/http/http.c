@@ -117,6 +117,17 @@ static int parse_address(const char *text, uint16_t port, struct address *ret_ad
 	return -EINVAL;
 }
 
+int http_check_address(const char *address, struct reason *why)
+{
+	struct address parsed;
+
+	if (parse_address(address, 0, &parsed) == 0)
+		return 0;
+	return reason_set(why, -EINVAL,
+			  "'%s' is not an address to listen on (examples: 127.0.0.1, 0.0.0.0, ::1, ::)",
+			  address);
+}
+
 /* Our own socket, because libmicrohttpd does not report why it cannot listen. */
 static int listen_on(const struct http_options *options, int *ret_fd, struct reason *why)
 {
@@ -125,9 +136,7 @@ static int listen_on(const struct http_options *options, int *ret_fd, struct rea
 	int one = 1;
 
 	if (parse_address(options->address, options->port, &address) < 0)
-		return reason_set(
-			why, -EINVAL,
-			"'%s' is not an address to listen on (examples: 127.0.0.1, 0.0.0.0, ::1, ::)", name);
+		return http_check_address(name, why);
 	cleanup_(cleanup_close) int fd =
 		socket(address.as.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define LOOK_EVERY_NS (5000 * CLOCK_NS_PER_MS)
@@ -40,6 +42,17 @@ static const char *bytes_text(double bytes, char *ret, size_t size)
 	}
 	(void)snprintf(ret, size, bytes < 9.95 && unit > 0 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 	return ret;
+}
+
+int store_bounds_check_size(uint64_t max_bytes, struct reason *why)
+{
+	if (!max_bytes || max_bytes >= STORE_SIZE_LEAST)
+		return 0;
+	return reason_set(why, -EINVAL,
+			  "--store-size: %" PRIu64
+			  " bytes would keep nothing; give 1M or more, as in 4G (0: no "
+			  "limit)",
+			  max_bytes);
 }
 
 double store_bounds_rate(const struct store_usage *usage)

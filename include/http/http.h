@@ -49,6 +49,8 @@ struct http_options {
 	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
 };
 
+/* Is it an address to listen on? 0, or -EINVAL and the reason. Nothing is opened. */
+int http_check_address(const char *address, struct reason *why);
 /*
  * Routes are tried in their order. Routes and the options' strings must outlive the server. 0, or a negative
  * errno and the reason in `why`.

@@ -13,6 +13,10 @@
 #define STORE_RETENTION_DEFAULT "30d"
 #define STORE_SIZE_DEFAULT      "4G"
 
+/* The least size that is a bound and no slip, such as "4" for "4G". 0 (none) or more: 0, else -EINVAL. */
+#define STORE_SIZE_LEAST (1024 * 1024)
+int store_bounds_check_size(uint64_t max_bytes, struct reason *why);
+
 struct store_bounds {
 	uint64_t max_bytes;   /* 0: no limit */
 	uint64_t retention_s; /* 0: no limit */

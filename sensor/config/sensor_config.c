@@ -476,6 +476,8 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 	    config_get_origin(loaded, "retention") == CONFIG_DEFAULT)
 		config->retention_ms = 0;
 	if (r == 0)
+		r = store_bounds_check_size(config->store_size, why);
+	if (r == 0)
 		r = settle_names(config);
 	return r;
 }

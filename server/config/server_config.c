@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/folder.h"
 #include "formula/conserve.h"
+#include "http/http.h"
 #include "store/store.h"
 #include "store/store_bounds.h"
 #include "base/text.h"
@@ -308,6 +309,7 @@ static int settle_listen(struct server_config *config, struct reason *why)
 {
 	const char *text = config->listen, *colon = strrchr(text, ':'), *port_text;
 	uint64_t port = DEFAULT_PORT;
+	struct reason detail;
 	bool digits = text[0] && strspn(text, "0123456789") == strlen(text);
 
 	if (strcmp(text, "off") == 0)
@@ -333,6 +335,8 @@ static int settle_listen(struct server_config *config, struct reason *why)
 			config->address[length - 2] = '\0';
 	}
 	config->port = (uint16_t)port;
+	if (http_check_address(config->address, &detail) < 0)
+		return reason_set(why, -EINVAL, "--listen: %s", detail.text);
 	return 0;
 }
 
@@ -368,6 +372,8 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 		r = settle_listen(config, why);
 	if (r == 0)
 		settle_bounds(config, loaded);
+	if (r == 0)
+		r = store_bounds_check_size(config->store_size, why);
 	settle_formula(config);
 	return r;
 }

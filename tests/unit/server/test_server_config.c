@@ -114,6 +114,10 @@ static void bad_options(void **state)
 	(void)state;
 	refused("--formula", "poled", "pooled");
 	refused("--listen", "1.2.3.4:99999", "port");
+	refused("--listen", "no.such.host:4443", "'no.such.host' is not an address to listen on");
+	refused("--listen", "[::zz]:4443", "'::zz' is not an address");
+	refused("--store-size", "4", "4 bytes would keep nothing; give 1M or more");
+	refused("--store-size", "1023k", "would keep nothing");
 	refused("--input", "bson:/x", "--output");
 	refused("--input", "mongo//x", "store");
 	refused("--static", "fair", "proportional");
