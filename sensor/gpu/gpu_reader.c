@@ -33,6 +33,7 @@ struct owner {
 struct device {
 	nvml_device handle;
 	bool started;
+	bool counts; /* it has a counter: where that is not read, its power would be the same energy twice */
 	unsigned long long energy_mj; /* of the counter */
 	double power_w;
 	unsigned long long seen_us; /* of the utilization */
@@ -149,17 +150,20 @@ static double read_energy(struct gpu_reader *reader, unsigned gpu, double second
 	const double power_before_w = device->power_w;
 	const unsigned long long before_mj = device->energy_mj;
 	const bool started = device->started;
+	unsigned long long energy_mj;
 	unsigned power_mw = 0;
 	double joules;
 
 	if (reader->clients)
 		return drm_meter_read(&reader->meters[gpu], reader->sysfs_root, seconds);
 	device->started = true;
-	if (nvml->energy_mj && nvml->energy_mj(device->handle, &device->energy_mj) == NVML_SUCCESS) {
-		joules = started && device->energy_mj >= before_mj
-				 ? (double)(device->energy_mj - before_mj) * 1e-3
+	if (nvml->energy_mj && nvml->energy_mj(device->handle, &energy_mj) == NVML_SUCCESS) {
+		joules = started && device->counts && energy_mj >= before_mj
+				 ? (double)(energy_mj - before_mj) * 1e-3
 				 : NAN;
-	} else if (nvml->power_mw(device->handle, &power_mw) == NVML_SUCCESS) {
+		device->energy_mj = energy_mj;
+		device->counts = true;
+	} else if (!device->counts && nvml->power_mw(device->handle, &power_mw) == NVML_SUCCESS) {
 		device->power_w = power_mw * 1e-3;
 		joules = started ? (power_before_w + device->power_w) / 2 * seconds : NAN;
 	} else {

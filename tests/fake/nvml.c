@@ -2,7 +2,7 @@
 /*
  * A shared library that speaks the part of NVML's ABI that the sensor uses, about GPUs that are described in
  * the file $FAKE_NVML, read again at each call. Its energy is its power times the time, so that a test knows
- * the truth. Lines: "gpu POWER_MW [noenergy] [noutilization] [mig]", then those of the GPU before it:
+ * the truth. Lines: "gpu POWER_MW [noenergy] [noutilization] [mig] [flaky]", then those of the GPU before it:
  * "process PID SM_PERCENT", "instance MULTIPROCESSORS [BUSY_PERCENT]" and its "process PID 0". "hang" sleeps,
  * "broken" fails.
  */
@@ -26,7 +26,7 @@ struct gpu {
 	unsigned power_mw, n_processes, n_instances, multiprocessors[MOST];
 	int busy[MOST]; /* per cent; -1: not told */
 	struct process processes[64];
-	int no_energy, no_utilization, mig;
+	int no_energy, no_utilization, mig, flaky;
 	double energy_mj;
 	uint64_t last_ns;
 };
@@ -62,6 +62,7 @@ static void read_gpu(const char *line, int *instance)
 	gpu->no_energy = strstr(line, "noenergy") != NULL;
 	gpu->no_utilization = strstr(line, "noutilization") != NULL;
 	gpu->mig = strstr(line, "mig") != NULL;
+	gpu->flaky = strstr(line, "flaky") != NULL;
 	*instance = -1;
 }
 
@@ -152,6 +153,32 @@ int nvmlDeviceGetName(void *device, char *ret, unsigned size)
 	return OK;
 }
 
+/* A counter that fails, starts again at 0, or jumps, at random ($WATTRIBUTE_SEED). */
+static int spoil(unsigned long long *mj)
+{
+	static unsigned seed;
+	static unsigned long long offset;
+	const char *given = getenv("WATTRIBUTE_SEED");
+
+	if (!seed)
+		seed = given ? (unsigned)strtoul(given, NULL, 10) : 1;
+	switch (rand_r(&seed) % 12) {
+	case 0:
+		*mj = 7;
+		return UNKNOWN;
+	case 1:
+		offset = 0 - *mj;
+		break;
+	case 2:
+		offset += 100000000;
+		break;
+	default:
+		break;
+	}
+	*mj += offset;
+	return OK;
+}
+
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *mj)
 {
 	const struct gpu *gpu = gpu_of(device);
@@ -159,6 +186,8 @@ int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *mj)
 	if (!gpu)
 		return UNKNOWN;
 	*mj = (unsigned long long)gpu->energy_mj;
+	if (gpu->flaky)
+		return spoil(mj);
 	return gpu->no_energy ? NOT_SUPPORTED : OK;
 }
 
