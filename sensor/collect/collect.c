@@ -84,6 +84,9 @@ static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
 	if (collect->n_rescans++ % COLLECT_UNSEEN_RESCANS == 0)
 		collect_find_unseen(collect);
 	collect_follow_edges(collect);
+	if (topology_renew_frequency(&collect->topology, collect->config->sysfs_root))
+		log_notice("topology", 0, "the base frequency is %.0f MHz now",
+			   collect->topology.base_frequency_mhz);
 }
 
 static void on_watchdog(struct ev_loop *ev, ev_timer *timer, int events)

@@ -11,12 +11,15 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TOPOLOGY_CPUS_MAX 65536
+
+#define FREQUENCY_STEP_MHZ 1. /* less is no change */
 
 struct cpu_list {
 	unsigned *ids;
@@ -148,16 +151,25 @@ static double frequency_of_name(const char *name)
 	return strncasecmp(at + length, "MHz", 3) == 0 ? value : 0;
 }
 
-/* cpufreq's base_frequency is exact; a name is precise to 10 MHz; cpuinfo_max_freq may include turbo. */
+/* Exact; 0: cpufreq does not know it. */
+static double cpufreq_base(const char *sysfs_root, unsigned cpu)
+{
+	uint64_t khz;
+
+	return text_read_u64(&khz, "%s/devices/system/cpu/cpu%u/cpufreq/base_frequency", sysfs_root, cpu) == 0
+		       ? (double)khz / 1000
+		       : 0;
+}
+
+/* A name is precise to 10 MHz; cpuinfo_max_freq may include turbo. */
 static double base_frequency(const char *sysfs_root, const struct topology *topology, double cpuinfo_mhz)
 {
 	const unsigned cpu = topology->cpus[0].id;
+	double mhz = cpufreq_base(sysfs_root, cpu);
 	uint64_t khz;
-	double mhz;
 
-	if (text_read_u64(&khz, "%s/devices/system/cpu/cpu%u/cpufreq/base_frequency", sysfs_root, cpu) == 0 &&
-	    khz)
-		return (double)khz / 1000;
+	if (mhz > 0)
+		return mhz;
 	mhz = frequency_of_name(topology->model_name);
 	if (mhz > 0)
 		return mhz;
@@ -274,6 +286,16 @@ int topology_read(const char *sysfs_root, const char *procfs_root, struct topolo
 	topology.base_frequency_mhz = base_frequency(sysfs_root, &topology, info.mhz);
 	*ret_topology = topology;
 	return 0;
+}
+
+bool topology_renew_frequency(struct topology *topology, const char *sysfs_root)
+{
+	const double mhz = cpufreq_base(sysfs_root, topology->cpus[0].id);
+
+	if (!(mhz > 0) || fabs(mhz - topology->base_frequency_mhz) < FREQUENCY_STEP_MHZ)
+		return false;
+	topology->base_frequency_mhz = mhz;
+	return true;
 }
 
 void topology_done(struct topology *topology)

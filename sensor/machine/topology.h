@@ -36,6 +36,8 @@ struct topology {
 /* 0, or a negative errno if no CPU was found. Free it with topology_done(). */
 int topology_read(const char *sysfs_root, const char *procfs_root, struct topology *ret_topology);
 void topology_done(struct topology *topology);
+/* Looks whether the base frequency has changed (Intel's speed select does that while a machine runs). */
+bool topology_renew_frequency(struct topology *topology, const char *sysfs_root);
 
 /* The CPU or package with this id, NULL when it is not online. */
 const struct topology_cpu *topology_find_cpu(const struct topology *topology, unsigned cpu);

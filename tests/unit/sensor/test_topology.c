@@ -50,6 +50,13 @@ static void test_two_sockets(void **state)
 	topology_done(&topology);
 	topology = read_tree(&tree);
 	assert_true(topology.base_frequency_mhz == 2095);
+	/* Another one while the machine runs; what cannot be read changes nothing. */
+	assert_false(topology_renew_frequency(&topology, tree.root));
+	fake_write(&tree, "devices/system/cpu/cpu0/cpufreq/base_frequency", "1800000");
+	assert_true(topology_renew_frequency(&topology, tree.root));
+	assert_true(topology.base_frequency_mhz == 1800);
+	fake_write(&tree, "devices/system/cpu/cpu0/cpufreq/base_frequency", "0");
+	assert_false(topology_renew_frequency(&topology, tree.root));
 	topology_done(&topology);
 	fake_free(&tree);
 }
