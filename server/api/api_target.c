@@ -53,7 +53,9 @@ void api_get_machines(struct http_request *request, void *data)
 			machines, json_pack("{ss ss sb sI}", "sensor", machine->name, "energy_source",
 					    machine->energy_source, "estimated", machine->live.estimated,
 					    "timestamp", (json_int_t)machine->live.time_ms));
-	api_answer_json(request, 200, json_pack("{so}", "machines", machines));
+	api_answer_json(request, 200,
+			json_pack("{so sI}", "machines", machines, "retention",
+				  (json_int_t)(server->config->retention_ms / 1000)));
 }
 
 void api_list_machines(const struct server *server, char *ret, size_t size)

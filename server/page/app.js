@@ -10,7 +10,7 @@ const period = 1000; // ms between two looks
 const $ = (id) => document.getElementById(id);
 
 const state = {
-	machine: "", range: 300, sort: "watts", descending: true, search: "", paused: false,
+	machine: "", range: 300, sort: "watts", descending: true, search: "", paused: false, retention: 0,
 	save() {
 		const { range, sort, descending, machine } = this;
 		localStorage.setItem("view", JSON.stringify({ range, sort, descending, machine }));
@@ -101,7 +101,8 @@ async function route() {
 }
 
 async function machines() {
-	const { machines: list } = await get("/api/machines");
+	const { machines: list, retention } = await get("/api/machines");
+	state.retention = retention;
 	const names = list.map((m) => m.sensor);
 	const select = $("machine");
 	if ([...select.options].map((o) => o.value).join("\n") !== names.join("\n"))

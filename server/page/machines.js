@@ -5,14 +5,28 @@ import { StackChart, describe, swatch } from "/page/chart.js";
 import { age, color, element, joules, missing, paletteColor, paletteSize, safe, watts } from "/page/format.js";
 import { Table } from "/page/table.js";
 
-const ranges = [[300, "5 minutes"], [900, "15 minutes"], [3600, "1 hour"], [21600, "6 hours"], [86400, "1 day"], [604800, "7 days"], [2592000, "30 days"]];
+const ranges = [[300, "5 minutes"], [900, "15 minutes"], [3600, "1 hour"], [21600, "6 hours"], [86400, "1 day"], [604800, "7 days"], [2592000, "30 days"], [7776000, "90 days"], [31536000, "1 year"]];
 const points = 300;
 const goneAfter = 60000; // ms that a target stays in the table after its last tick
 const reserved = { system: "system", idle: "idle" };
 
-export function rangeSelect(value, onchange) {
+function rounded(seconds) {
+	const [unit, size] = [["days", 86400], ["hours", 3600], ["minutes", 60]].find(([, size]) => seconds >= 2 * size) ?? ["seconds", 1];
+	return `${Number((seconds / size).toFixed(1))} ${unit}`;
+}
+
+// Up to what the store keeps: the last range is all of it. Where everything is kept, up to a year.
+function rangesWithin(retention) {
+	if (!retention) return ranges;
+	return [...ranges.filter(([seconds]) => seconds < retention), [retention, `${rounded(retention)}, all that is kept`]];
+}
+
+export function rangeSelect(state, onchange) {
+	const offered = rangesWithin(state.retention);
+	const chosen = offered.findLast(([seconds]) => seconds <= state.range) ?? offered[0];
+	state.range = chosen[0];
 	return element("select", { id: "range", onchange: (event) => onchange(Number(event.target.value)) },
-		ranges.map(([seconds, text]) => element("option", { value: String(seconds), selected: seconds === value }, text)));
+		offered.map(([seconds, text]) => element("option", { value: String(seconds), selected: seconds === state.range }, text)));
 }
 
 function hashOf(text) {
@@ -69,7 +83,7 @@ export class LiveView {
 		this.legend = element("ul", { class: "legend", id: "legend", "aria-label": "Layers of the chart" });
 		this.sampled = element("span", { class: "hint", id: "sampled" });
 		return element("section", { "aria-label": "Power over time" }, element("div", { class: "bar" },
-			element("label", {}, "Range ", rangeSelect(this.state.range, (seconds) => {
+			element("label", {}, "Range ", rangeSelect(this.state, (seconds) => {
 				this.state.range = seconds;
 				this.state.save();
 				this.refresh();

@@ -18,7 +18,7 @@ export class TargetView {
 		main.replaceChildren(
 			element("p", {}, element("a", { href: "#/live" }, "All containers and services")),
 			element("h2", { id: "target-name" }, target),
-			element("div", { class: "bar" }, element("label", {}, "Range ", rangeSelect(state.range, (seconds) => {
+			element("div", { class: "bar" }, element("label", {}, "Range ", rangeSelect(state, (seconds) => {
 				state.range = seconds;
 				state.save();
 				this.refresh();

@@ -62,6 +62,8 @@ def live(browser):
     browser.open(f"{URL}/")
     check("the table fills", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 5"))
     check("the chart is drawn", browser.wait("return document.querySelector('#chart canvas') !== null"))
+    kept = ask("/api/machines")["retention"]
+    check("the longest range is what the store keeps", kept == 30 * 86400 and browser.js("return Number([...document.querySelectorAll('#range option')].at(-1).value)") == kept, kept)
     check("the chart has a description", "measured" in browser.js("return document.getElementById('chart').getAttribute('aria-label')"))
     time.sleep(4)
     shown = number(browser.text("#tile-measured"))
@@ -250,6 +252,9 @@ def estimated(browser):
     """Joules that a model made are marked wherever they are shown."""
     browser.open(f"{URL}/")
     check("the table fills", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 0", 60))
+    # The store keeps two hours.
+    ranges = browser.js("return [...document.querySelectorAll('#range option')].map(o => [Number(o.value), o.textContent])")
+    check("ranges go from five minutes to what the store keeps", ranges[0][0] == 300 and ranges[-1] == [7200, "2 hours, all that is kept"], ranges)
     check("the machine's source is called an estimate", browser.wait("return document.getElementById('tile-source').textContent.includes('(estimate)')"))
     now = time.time()
     for i in range(2):
