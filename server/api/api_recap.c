@@ -271,7 +271,7 @@ void api_post_recap(struct http_request *request, void *data)
 	if (!add_body(request, &query))
 		; /* answered */
 	else if (recap_query_finish(&query, clock_realtime_ms()) < 0)
-		http_answer_error(request, 400, "%s", query.error);
+		http_answer_error(request, 400, "%s", query.error.text);
 	else
 		post_query(api, request, &query);
 	recap_query_done(&query);

@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,18 +40,8 @@ void recap_query_done(struct recap_query *query)
 	recap_request_done(&query->request);
 }
 
-static void fail(struct recap_query *query, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void fail(struct recap_query *query, const char *format, ...)
-{
-	va_list arguments;
-
-	if (query->error[0])
-		return;
-	va_start(arguments, format);
-	(void)vsnprintf(query->error, sizeof(query->error), format, arguments);
-	va_end(arguments);
-}
+/* The first error counts. */
+#define FAIL(query, ...) ((void)((query)->error.text[0] || reason_set(&(query)->error, 0, __VA_ARGS__)))
 
 static void take_time(struct recap_query *query, unsigned which, const char *value)
 {
@@ -61,11 +50,11 @@ static void take_time(struct recap_query *query, unsigned which, const char *val
 	if (query->times[which])
 		return;
 	if (text_parse_double(value, &seconds) < 0 || seconds < 0)
-		fail(query,
+		FAIL(query,
 		     "%s='%.64s' is not a time: give seconds since 1970, as in 1700000000 or 1700000000.25",
 		     recap_time_names[which], value);
 	else if (seconds > SECONDS_MAX)
-		fail(query, "%s=%.64s is too late: give seconds, not milliseconds", recap_time_names[which],
+		FAIL(query, "%s=%.64s is too late: give seconds, not milliseconds", recap_time_names[which],
 		     value);
 	else
 		query->request.window.times_ms[which] = seconds * 1000;
@@ -84,24 +73,24 @@ static void take_extra(struct recap_query *query, const char *name, const char *
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(own_names); i++) {
 		if (strcmp(name, own_names[i]) == 0)
-			fail(query, "the parameter '%s' is a field of the recap itself: use another name",
+			FAIL(query, "the parameter '%s' is a field of the recap itself: use another name",
 			     name);
 	}
 	if (strstr(name, "_powers_"))
-		fail(query, "the parameter '%.64s' is a field of the recap itself: use another name", name);
+		FAIL(query, "the parameter '%.64s' is a field of the recap itself: use another name", name);
 	if (report_check_key(name, &why) < 0)
-		fail(query, "the parameter '%.64s' cannot be a field: %.120s", name, why.text);
+		FAIL(query, "the parameter '%.64s' cannot be a field: %.120s", name, why.text);
 	if (strlen(value) > VALUE_MAX)
-		fail(query, "the parameter '%.64s' is longer than %d bytes", name, VALUE_MAX);
+		FAIL(query, "the parameter '%.64s' is longer than %d bytes", name, VALUE_MAX);
 	if (request->n_extras == RECAP_EXTRAS_MAX)
-		fail(query, "more than %d additional parameters", RECAP_EXTRAS_MAX);
-	if (query->error[0])
+		FAIL(query, "more than %d additional parameters", RECAP_EXTRAS_MAX);
+	if (query->error.text[0])
 		return;
 	extra->name = strdup(name);
 	extra->value = strdup(value);
 	request->n_extras++;
 	if (!extra->name || !extra->value)
-		fail(query, "out of memory");
+		FAIL(query, "out of memory");
 }
 
 static void take_string(struct recap_query *query, const char *name, const char *value, char **field)
@@ -109,7 +98,7 @@ static void take_string(struct recap_query *query, const char *name, const char 
 	if (*field)
 		return;
 	if (strlen(value) > VALUE_MAX)
-		fail(query, "%s is longer than %d bytes", name, VALUE_MAX);
+		FAIL(query, "%s is longer than %d bytes", name, VALUE_MAX);
 	else
 		*field = strdup(value);
 }
@@ -131,15 +120,15 @@ void recap_query_add(struct recap_query *query, const char *name, const char *va
 		take_string(query, name, value, &query->request.id);
 	} else if (strcmp(name, "async") == 0 || strcmp(name, "wholelife") == 0) {
 		if (text_parse_bool(value, name[0] == 'a' ? &query->async : &query->request.whole_life) < 0)
-			fail(query, "%s='%.32s': give 1 or 0", name, value);
+			FAIL(query, "%s='%.32s': give 1 or 0", name, value);
 	} else if (strcmp(name, "timeout") == 0) {
 		if (text_parse_double(value, &query->timeout_s) < 0 || query->timeout_s < 0 ||
 		    query->timeout_s > TIMEOUT_MAX_S)
-			fail(query, "timeout='%.32s': give seconds from 0 to %.0f", value, TIMEOUT_MAX_S);
+			FAIL(query, "timeout='%.32s': give seconds from 0 to %.0f", value, TIMEOUT_MAX_S);
 	} else if (strcmp(name, "format") == 0) {
 		query->text = strcmp(value, "text") == 0;
 		if (!query->text && strcmp(value, "json") != 0)
-			fail(query, "format='%.32s': give json or text", value);
+			FAIL(query, "format='%.32s': give json or text", value);
 	} else {
 		take_extra(query, name, value);
 	}
@@ -151,7 +140,7 @@ static void check_order(struct recap_query *query)
 
 	for (unsigned i = 1; i < RECAP_TIMES; i++) {
 		if (times_ms[i - 1] > times_ms[i])
-			fail(query, "%s is before %s: the order is begin, beginwarmup, beginexecution, end",
+			FAIL(query, "%s is before %s: the order is begin, beginwarmup, beginexecution, end",
 			     recap_time_names[i], recap_time_names[i - 1]);
 	}
 }
@@ -164,21 +153,21 @@ int recap_query_finish(struct recap_query *query, int64_t now_ms)
 	for (unsigned i = 0; i < RECAP_TIMES; i++) {
 		/* A run without markers: everything is execution. */
 		if (!query->times[i] && (i == 0 || i == RECAP_TIMES - 1))
-			fail(query, "%s is missing: give seconds since 1970", recap_time_names[i]);
+			FAIL(query, "%s is missing: give seconds since 1970", recap_time_names[i]);
 		else if (!query->times[i])
 			window->times_ms[i] = window->times_ms[i - 1];
 	}
 	if (!request->name && !request->id)
-		fail(query, "name is missing: give the container's name, or its ID as id");
-	if (!query->error[0])
+		FAIL(query, "name is missing: give the container's name, or its ID as id");
+	if (!query->error.text[0])
 		check_order(query);
-	if (!query->error[0] && window->end_ms > (double)now_ms + AHEAD_MAX_MS)
-		fail(query, "end is more than an hour ahead of this server's clock: check both clocks");
+	if (!query->error.text[0] && window->end_ms > (double)now_ms + AHEAD_MAX_MS)
+		FAIL(query, "end is more than an hour ahead of this server's clock: check both clocks");
 	if (!request->name)
 		request->name = strdup("");
 	if (!request->id)
 		request->id = strdup("");
 	if (!request->name || !request->id)
-		fail(query, "out of memory");
-	return query->error[0] ? -EINVAL : 0;
+		FAIL(query, "out of memory");
+	return query->error.text[0] ? -EINVAL : 0;
 }

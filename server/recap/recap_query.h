@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "base/reason.h"
 #include "recap/recap_bson.h"
 
 struct recap_query {
@@ -12,7 +13,7 @@ struct recap_query {
 	double timeout_s;        /* of this request; NAN: not given */
 	bool text;               /* the answer is for people */
 	bool times[RECAP_TIMES]; /* which of the four times were given */
-	char error[256];         /* the first error; "" */
+	struct reason error;     /* the first one */
 };
 
 /* Starts a query for this machine. -ENOMEM. */

@@ -84,8 +84,8 @@ static void refused(const char *name, const char *value, const char *word)
 
 	if (parse(&query, pairs) != -EINVAL)
 		fail_msg("%s=%s was taken", name, value);
-	if (!strstr(query.error, word))
-		fail_msg("%s=%s: '%s' does not name '%s'", name, value, query.error, word);
+	if (!strstr(query.error.text, word))
+		fail_msg("%s=%s: '%s' does not name '%s'", name, value, query.error.text, word);
 	recap_query_done(&query);
 }
 
@@ -115,10 +115,10 @@ static void bad_fields(void **state)
 	refused("timeout", "-1", "timeout");
 	refused("format", "xml", "format");
 	assert_int_equal(parse(&query, none), -EINVAL);
-	assert_non_null(strstr(query.error, "begin"));
+	assert_non_null(strstr(query.error.text, "begin"));
 	recap_query_done(&query);
 	assert_int_equal(parse(&query, nameless), -EINVAL);
-	assert_non_null(strstr(query.error, "name"));
+	assert_non_null(strstr(query.error.text, "name"));
 	recap_query_done(&query);
 }
 
