@@ -11,7 +11,6 @@
 #include "base/text.h"
 #include "document/collections.h"
 #include "document/stored_model.h"
-#include "machine/calibration.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -182,13 +181,48 @@ static int load_state(struct machine *machine, const struct batch *documents, in
 	return r < 0 ? r : 1;
 }
 
+/* The document of `wattribute calibrate`; sets when it was made. False: none that this formula can use. */
+static bool find_calibration(struct machine *machine, const struct batch *documents, bson_t *ret_document)
+{
+	const struct formula_ops *ops = machine->config->ops;
+	char id[512];
+
+	(void)snprintf(id, sizeof(id), CALIBRATION_ID "%s", machine->name);
+	return ops->calibrate && batch_find_bson(documents, id, ret_document) &&
+	       bson_has_text(ret_document, "formula", ops->name) &&
+	       bson_get_date(ret_document, "timestamp", &machine->calibrated_ms);
+}
+
+static int calibrate(struct machine *machine, const bson_t *document, struct reason *why)
+{
+	bson_t model;
+	int r = stored_model_read(document, &model, why);
+
+	return r < 0 ? r : machine->config->ops->calibrate(machine->formula, &model, why);
+}
+
+/* Gives the model its priors. One that cannot be used is logged, and the machine counts as not calibrated. */
+static void apply_calibration(struct machine *machine, const bson_t *document)
+{
+	struct reason why = {"out of memory"};
+
+	if (calibrate(machine, document, &why) == 0) {
+		log_info("state", 0, "%s: this machine is calibrated", machine->name);
+		return;
+	}
+	machine->calibrated_ms = 0;
+	log_warning("state", 0,
+		    "%s: the stored calibration is not used: %s; run 'wattribute calibrate' again",
+		    machine->name, why.text);
+}
+
 int state_load(struct machine *machine, const struct batch *documents, int64_t now_ms, struct reason *why)
 {
 	bson_t calibration;
-	bool calibrated = calibration_find(machine, documents, &calibration);
+	bool calibrated = find_calibration(machine, documents, &calibration);
 	int r = load_state(machine, documents, now_ms, why);
 
 	if (calibrated)
-		calibration_apply(machine, &calibration);
+		apply_calibration(machine, &calibration);
 	return r;
 }
