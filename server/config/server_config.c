@@ -21,13 +21,8 @@
 #include <unistd.h>
 
 #define FIELD(member) CONFIG_FIELD(struct server_config, member)
-#define TITLE(text)                                                                                          \
-	{                                                                                                    \
-		.type = CONFIG_TITLE, .help = (text)                                                         \
-	}
-
 static const struct config_row rows[] = {
-	TITLE("Input and output:"),
+	{.type = CONFIG_TITLE, .help = "Input and output:"},
 	{.name = "uri",
 	 .letter = 'U',
 	 FIELD(uri),
@@ -89,7 +84,7 @@ static const struct config_row rows[] = {
 	{.name = "resume",
 	 FIELD(resume),
 	 .help = "with --once: start at the stored position with the stored model, and store both"},
-	TITLE("From reports to watts:"),
+	{.type = CONFIG_TITLE, .help = "From reports to watts:"},
 	{.name = "formula",
 	 .letter = 'F',
 	 FIELD(formula_index),
@@ -114,7 +109,7 @@ static const struct config_row rows[] = {
 	 .help = "how long an incomplete tick waits after a later one has begun"},
 	{.name = "disable-cpu-formula", FIELD(no_cpu), .help = "skip the scope cpu"},
 	{.name = "disable-dram-formula", FIELD(no_dram), .help = "skip the scope dram"},
-	TITLE("Formula smartwatts:"),
+	{.type = CONFIG_TITLE, .help = "Formula smartwatts:"},
 	{.name = "strict-reference",
 	 FIELD(formula.strict_reference),
 	 .help = "reproduce the package's results, known defects included"},
@@ -184,7 +179,7 @@ static const struct config_row rows[] = {
 	 .fallback = "median",
 	 .choices = CONFIG_NAMES("median", "mean"),
 	 .help = "how"},
-	TITLE("HTTP:"),
+	{.type = CONFIG_TITLE, .help = "HTTP:"},
 	{.name = "listen",
 	 .letter = 'l',
 	 FIELD(listen),
@@ -222,7 +217,7 @@ static const struct config_row rows[] = {
 	 .fallback = "10000",
 	 .max = 10000000,
 	 .help = "show at most N containers in /metrics, those that came first; the others are counted"},
-	TITLE("Running:"),
+	{.type = CONFIG_TITLE, .help = "Running:"},
 	{.name = "poll",
 	 FIELD(poll_ms),
 	 .fallback = "100ms",
