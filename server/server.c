@@ -3,7 +3,7 @@
  * Order of start and stop, and what happens when a machine's ticks were processed. Called by main.c. Power
  * reports, then the position they stand for, go to the store's process in this order and are written in it.
  */
-#include "server.h"
+#include "server_private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -11,10 +11,6 @@
 #include "document/collections.h"
 #include "recap/recaps.h"
 #include "process/sandbox.h"
-#include "server_known.h"
-#include "server_log.h"
-#include "server_once.h"
-#include "server_work.h"
 #include "machine/state.h"
 #include "base/text.h"
 #include "base/reason.h"
@@ -74,13 +70,6 @@ const char *server_nearest_machine(const struct server *server, const char *name
 		nearest = text_nearest(name, names, n);
 	free(names);
 	return nearest;
-}
-
-static bool is_full(void *data)
-{
-	const struct server *server = data;
-
-	return db_client_is_full(server->output);
 }
 
 static void save_due(struct ev_loop *loop, ev_timer *timer, int events)
@@ -330,28 +319,20 @@ static struct db_client *spawn(struct server *server, const char *name, struct d
 	return client;
 }
 
-static const struct machine *find_machine(void *data, const char *name)
-{
-	return server_find_machine(data, name);
-}
-
-static bool is_away(void *data)
-{
-	return ((const struct server *)data)->away;
-}
-
 static int open_server(struct server *server, char *const argv[])
 {
 	const struct input_events events = {
-		server_get_machine, server_worked, is_full, input_ended, server,
+		server_get_machine,
+		server_worked,
+		input_ended,
+		server,
 	};
 	struct recaps_setup recaps = {
 		.loop = server->loop.ev,
 		.timeout_ms = server->config->recap_timeout_ms,
 		.interval_s = server->config->formula.interval_ms / 1000,
-		.find_machine = find_machine,
-		.is_away = is_away,
-		.data = server,
+		.machines = &server->machines,
+		.away = &server->away,
 	};
 
 	server->output = spawn(server, "store", &server->store_duty, argv);
@@ -362,7 +343,7 @@ static int open_server(struct server *server, char *const argv[])
 		server->reports = spawn(server, "input", &server->input_duty, argv);
 	if (!server->reports)
 		return -EIO;
-	server->input = input_new(server->loop.ev, server->reports, server->config, &events);
+	server->input = input_new(server->loop.ev, server->reports, server->output, server->config, &events);
 	recaps.client = server->output;
 	server->recaps = recaps_new(&recaps);
 	if (!server->input || !server->recaps)

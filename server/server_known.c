@@ -4,7 +4,7 @@
  * server_work.c for a new machine and by a timer: soon after a target has appeared, otherwise less and less
  * often, because each read is a round trip per sensor. The API shows the rest.
  */
-#include "server_known.h"
+#include "server_private.h"
 
 #include "base/log.h"
 #include "document/collections.h"

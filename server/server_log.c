@@ -2,11 +2,10 @@
 /*
  * Status lines: what was read, what was computed, what was lost, and what the server waits for.
  */
-#include "server_log.h"
+#include "server_private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "server.h"
 #include "base/text.h"
 #include "base/unit.h"
 

@@ -3,11 +3,10 @@
  * How a run with --once went. Whatever of the input gave no power reports is counted here: lines, files,
  * documents, machines without energy, reports that came too late. Called by server.c at the end.
  */
-#include "server_once.h"
+#include "server_private.h"
 
 #include "base/log.h"
 #include "machine/machine.h"
-#include "server.h"
 #include "store/store.h"
 
 #include <inttypes.h>

@@ -3,13 +3,12 @@
  * From processed ticks to the store: power reports first, then the position they stand for, written in this
  * order. Called by server.c and, through it, by input.c.
  */
-#include "server_work.h"
+#include "server_private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "document/collections.h"
 #include "recap/recaps.h"
-#include "server_known.h"
 #include "machine/state.h"
 #include "base/reason.h"
 

@@ -60,7 +60,7 @@ void input_next_turn(struct input *input)
 	struct reader *reader;
 
 	while (!input->stopped && input->n_reading < READS_MAX && (reader = input->waiting)) {
-		if (input->events.is_full(input->events.data)) {
+		if (db_client_is_full(input->output)) {
 			input->statistics.paused++;
 			ev_timer_stop(input->loop, &input->pause);
 			ev_timer_set(&input->pause, PAUSE_S, 0);
@@ -72,8 +72,8 @@ void input_next_turn(struct input *input)
 	}
 }
 
-struct input *input_new(struct ev_loop *loop, struct db_client *client, const struct server_config *config,
-			const struct input_events *events)
+struct input *input_new(struct ev_loop *loop, struct db_client *client, const struct db_client *output,
+			const struct server_config *config, const struct input_events *events)
 {
 	struct input *input = calloc(1, sizeof(*input));
 
@@ -81,6 +81,7 @@ struct input *input_new(struct ev_loop *loop, struct db_client *client, const st
 		return NULL;
 	input->loop = loop;
 	input->client = client;
+	input->output = output;
 	input->config = config;
 	input->events = *events;
 	ev_init(&input->pause, pause_over);

@@ -20,8 +20,6 @@ struct input_events {
 	 * follow. NULL: end of an answer that held the reports of several machines.
 	 */
 	void (*worked)(void *data, struct machine *machine, bool more);
-	/* True while nothing should be read, because earlier results are not written yet. */
-	bool (*is_full)(void *data);
 	/* With --once: every sensor has been read to its end. */
 	void (*ended)(void *data);
 	void *data;
@@ -36,9 +34,12 @@ struct input_statistics {
 	uint64_t paused;    /* reads postponed because writing lagged */
 };
 
-/* NULL if out of memory. The client and the options outlive the input. */
-struct input *input_new(struct ev_loop *loop, struct db_client *client, const struct server_config *config,
-			const struct input_events *events);
+/*
+ * NULL if out of memory. The clients and the options outlive the input. While `output` has much to write,
+ * nothing is read.
+ */
+struct input *input_new(struct ev_loop *loop, struct db_client *client, const struct db_client *output,
+			const struct server_config *config, const struct input_events *events);
 void input_free(struct input *input);
 /* Begins to look for sensors. */
 void input_start(struct input *input);

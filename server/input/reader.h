@@ -70,6 +70,7 @@ struct reader {
 struct input {
 	struct ev_loop *loop;
 	struct db_client *client;
+	const struct db_client *output; /* where the results go */
 	const struct server_config *config;
 	struct input_events events;
 	struct input_statistics statistics;

@@ -113,9 +113,11 @@ static int put(struct recaps *recaps, const char *collection, const bson_t *docu
 
 static const struct machine *machine_of(const struct recaps_entry *entry)
 {
-	const struct recaps_setup *setup = &entry->recaps->setup;
+	const char *name = entry->request.machine;
+	struct machine *machine;
 
-	return setup->find_machine(setup->data, entry->request.machine);
+	HASH_FIND(hh, *entry->recaps->setup.machines, name, strlen(name), machine);
+	return machine;
 }
 
 static void note(struct recaps *recaps);
@@ -278,7 +280,7 @@ static bool waited_enough(struct recaps_entry *entry, const struct machine *mach
 	int64_t timeout_ms = (int64_t)setup->timeout_ms;
 
 	/* A clock that was set back must not lengthen the wait. */
-	if (setup->is_away(setup->data) || now_ms < entry->waiting_ms)
+	if (*setup->away || now_ms < entry->waiting_ms)
 		entry->waiting_ms = now_ms;
 	if (entry->early || (double)now_ms < entry->request.window.end_ms)
 		return false;

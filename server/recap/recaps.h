@@ -33,11 +33,9 @@ struct recaps_setup {
 	struct ev_loop *loop;
 	struct db_client *client; /* the store of power reports and recaps */
 	uint64_t timeout_ms;
-	double interval_s; /* for a machine that is not known yet */
-	/* NULL: unknown. */
-	const struct machine *(*find_machine)(void *data, const char *name);
-	bool (*is_away)(void *data); /* the store does not answer */
-	void *data;
+	double interval_s;               /* for a machine that is not known yet */
+	struct machine *const *machines; /* by name */
+	const bool *away;                /* the store does not answer */
 };
 
 /* NULL if out of memory. */

@@ -29,7 +29,8 @@ static unsigned n_asked, n_lists, most_reads;
 static size_t list_bytes;
 static int put_result;
 static const struct server_config config = {.ops = &formula_share};
-static struct machine machine;
+static struct machine machine, *machines;
+static bool away;
 static struct recaps *recaps;
 
 static unsigned count_reads(void)
@@ -81,18 +82,6 @@ static bool answer_one(enum store_result result)
 	return true;
 }
 
-static const struct machine *find_machine(void *data, const char *name)
-{
-	(void)data;
-	return strcmp(name, "m") == 0 ? &machine : NULL;
-}
-
-static bool is_away(void *data)
-{
-	(void)data;
-	return false;
-}
-
 static void turn(void)
 {
 	ev_now_update(EV_DEFAULT);
@@ -105,13 +94,15 @@ static int setup(void **state)
 		.loop = EV_DEFAULT,
 		.timeout_ms = 3600000,
 		.interval_s = 1,
-		.find_machine = find_machine,
-		.is_away = is_away,
+		.machines = &machines,
+		.away = &away,
 	};
 
 	(void)state;
 	machine = (struct machine){
 		.config = &config, .name = (char *)(uintptr_t) "m", .time_ms = 2000000, .interval_s = 1};
+	machines = NULL;
+	HASH_ADD_KEYPTR(hh, machines, machine.name, strlen(machine.name), &machine);
 	n_asked = n_lists = most_reads = 0;
 	list_bytes = 0;
 	put_result = 0;
@@ -123,6 +114,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	recaps_free(recaps);
+	HASH_CLEAR(hh, machines);
 	return 0;
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the server passes to the store, and the machines it serves.
+ * Private to server*.c: the parts of server.h's loop.
  */
 #pragma once
 
 #include "server.h"
+
+/* server_work.c */
 
 /* The machine of this name, made (and its stored state taken up) where it is new; NULL if out of memory. */
 struct machine *server_get_machine(void *data, const char *name, const char *reports);
@@ -21,3 +23,24 @@ void server_save(struct server *server);
  */
 bool server_save_some(struct server *server);
 bool server_keeps_state(const struct server *server);
+
+/* server_known.c */
+
+/* Reads the new descriptions of this machine's targets. */
+void server_look_known(struct server *server, struct machine *machine);
+/* The same for all machines; for a timer. */
+void server_known_due(struct ev_loop *loop, ev_timer *timer, int events);
+
+/* server_log.c */
+
+/* One line for each sensor, and one for systemd. */
+void server_log_state(struct server *server);
+/* The figures of the whole run. */
+void server_log_end(const struct server *server);
+
+/* server_once.c */
+
+/* The status once everything has been read: 0, 1 or SERVER_EXIT_PARTLY. */
+int server_once_status(const struct server *server);
+/* The last line of a run whose status is not 0: every reason, with counts. */
+void server_once_explain(const struct server *server);
