@@ -15,7 +15,6 @@
 /* More than any socket draws: the model is broken. */
 #define ABSURD_W    1e6
 #define ABSURD_CPUS 1e6
-#define ABSURD_TIME 1e30
 /* Below this sum of dynamic watts there is no meaningful proportion. */
 #define NOTHING_W 1e-12
 
@@ -94,26 +93,7 @@ static void row_set(struct conserve_row *row, const struct portion *portion, dou
 
 static bool target_present(const struct portion *portion, unsigned i)
 {
-	if (i == portion->tick->n_targets)
-		return true;
-	return (portion->tick->targets[i].present >> portion->socket) & 1;
-}
-
-/* CPU time of a target on the socket; the last index is the machine's other activity. */
-static double cpu_time(const struct portion *portion, unsigned i)
-{
-	const double *counts = portion->tick->targets[i].counts + (size_t)portion->socket * TICK_FEATURES;
-	double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
-
-	return time > 0 && time < ABSURD_TIME ? time : 0;
-}
-
-static double cpu_time_rest(const struct portion *portion, double sum)
-{
-	const double *counts = portion->tick->sockets[portion->socket].counts;
-	double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
-
-	return time > sum && time < ABSURD_TIME ? time - sum : 0;
+	return i == portion->tick->n_targets || tick_is_present(portion->tick, i, portion->socket);
 }
 
 /* Uses the formula's watts as weights. False if they are unusable. */
@@ -142,11 +122,13 @@ static double weights_from_cpu_time(const struct portion *portion)
 	double sum = 0, rest;
 
 	for (unsigned i = 0; i < n; i++) {
-		portion->dynamic[i] = target_present(portion, i) ? cpu_time(portion, i) : NAN;
+		portion->dynamic[i] = target_present(portion, i)
+					      ? tick_cpu_time(tick_counts(portion->tick, i, portion->socket))
+					      : NAN;
 		if (!isnan(portion->dynamic[i]))
 			sum += portion->dynamic[i];
 	}
-	rest = cpu_time_rest(portion, sum);
+	rest = fmax(tick_cpu_time(portion->tick->sockets[portion->socket].counts) - sum, 0);
 	if (!(sum + rest > 0))
 		rest = 1; /* nothing ran: it belongs to the system */
 	portion->dynamic[n] = rest;

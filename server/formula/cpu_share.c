@@ -56,9 +56,7 @@ static void free_share(void *opaque)
 /* CPU time in 1e9 cycles a second. */
 static double activity(const double *counts, double interval_s)
 {
-	double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
-
-	return isfinite(time) && time > 0 ? time / interval_s * 1e-9 : 0;
+	return tick_cpu_time(counts) / interval_s * 1e-9;
 }
 
 /* Slope and intercept of the line; false until something has varied. */
@@ -114,11 +112,10 @@ static double weigh_targets(const struct tick *tick, unsigned k, double *ret_dyn
 	double sum = 0, all = activity(tick->sockets[k].counts, tick->interval_s);
 
 	for (unsigned i = 0; i < tick->n_targets; i++) {
-		const struct tick_target *target = &tick->targets[i];
 		ret_dynamic[i] = NAN;
-		if (!((target->present >> k) & 1))
+		if (!tick_is_present(tick, i, k))
 			continue;
-		ret_dynamic[i] = activity(target->counts + (size_t)k * TICK_FEATURES, tick->interval_s);
+		ret_dynamic[i] = activity(tick_counts(tick, i, k), tick->interval_s);
 		sum += ret_dynamic[i];
 	}
 	ret_dynamic[tick->n_targets] = fmax(all - sum, 0);

@@ -8,11 +8,13 @@
 #include "document/report.h"
 #include "document/report_bson.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define TICK_SOCKETS_MAX 32
 #define TICK_APARTS_MAX  96
+#define TICK_ABSURD_TIME 1e30
 #define TICK_NUMBERS_MAX 64 /* of GPUs, and of packages with a domain apart */
 
 /* The counts that formulas understand, whatever the events are called. */
@@ -76,6 +78,25 @@ struct tick {
 	unsigned n_events;
 	const char *const *event_names; /* sorted by strcmp */
 };
+
+/* What a target counted on a socket, [TICK_FEATURES]. */
+static inline const double *tick_counts(const struct tick *tick, unsigned target, unsigned socket)
+{
+	return tick->targets[target].counts + (size_t)socket * TICK_FEATURES;
+}
+
+static inline bool tick_is_present(const struct tick *tick, unsigned target, unsigned socket)
+{
+	return (tick->targets[target].present >> socket) & 1;
+}
+
+/* CPU time of a target or of the machine in cycles; 0 where it is unknown, or no time at all. */
+static inline double tick_cpu_time(const double counts[TICK_FEATURES])
+{
+	const double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
+
+	return time > 0 && time < TICK_ABSURD_TIME ? time : 0;
+}
 
 /* Mean power over the time that the tick's energy covers, W; NAN where it was not measured. */
 static inline double tick_power_w(const struct tick *tick, unsigned socket, enum report_scope scope)

@@ -121,7 +121,7 @@ static void take_features(const struct turn *turn, unsigned i, double *ret_x)
 
 static bool present(const struct turn *turn, unsigned i)
 {
-	return (turn->tick->targets[i].present >> turn->socket) & 1;
+	return tick_is_present(turn->tick, i, turn->socket);
 }
 
 /* Before there is a model: CPU time. */
@@ -131,9 +131,8 @@ static void answer_by_cpu_time(const struct turn *turn)
 	double sum = 0, all = turn->tick->sockets[turn->socket].counts[TICK_REF];
 
 	for (unsigned i = 0; i < n; i++) {
-		const double *counts = turn->tick->targets[i].counts + (size_t)turn->socket * TICK_FEATURES;
-		double time = isfinite(counts[TICK_REF]) ? counts[TICK_REF] : counts[TICK_CYCLES];
-		turn->dynamic[i] = !present(turn, i) ? NAN : time > 0 ? time * 1e-9 : 0;
+		const double *counts = tick_counts(turn->tick, i, turn->socket);
+		turn->dynamic[i] = present(turn, i) ? tick_cpu_time(counts) * 1e-9 : NAN;
 		sum += isnan(turn->dynamic[i]) ? 0 : turn->dynamic[i];
 	}
 	turn->dynamic[n] = all * 1e-9 > sum ? all * 1e-9 - sum : 0;
@@ -164,8 +163,7 @@ static void answer_by_model(const struct turn *turn, const struct fit_model *mod
 		for (unsigned i = 0; i < n; i++) {
 			if (!present(turn, i))
 				continue;
-			rest = turn->tick->targets[i]
-				       .counts[(size_t)turn->socket * TICK_FEATURES + TICK_CYCLES];
+			rest = tick_counts(turn->tick, i, turn->socket)[TICK_CYCLES];
 			sum[0] += isfinite(rest) ? rest : 0;
 			sum[1] += turn->dynamic[i];
 		}
