@@ -82,22 +82,19 @@ static json_t *series_json(const struct history_job *job, const struct history_s
 	const struct history *history = &job->history;
 	/* A target on its own page is shown while it lived; in a stack it adds nothing before and after. */
 	const float *covered_s = job->target ? series->covered_s : history->covered_s;
-	json_t *value = json_pack("{ss ss?}", "target", series->name, "container_id",
-				  series->container_id[0] ? series->container_id : NULL);
 
-	if (!value)
-		return NULL;
 	/* The energy of samples is not that of the range. */
-	api_set(value, "energy_j", job->sampled ? NAN : series->total_j);
-	(void)json_object_set_new(value, "watts", watts_json(history, series->energy_j, covered_s));
-	(void)json_object_set_new(value, "dynamic", watts_json(history, series->dynamic_j, covered_s));
-	return value;
+	return json_pack("{ss ss? so so so}", "target", series->name, "container_id",
+			 series->container_id[0] ? series->container_id : NULL, "energy_j",
+			 api_number(job->sampled ? NAN : series->total_j), "watts",
+			 watts_json(history, series->energy_j, covered_s), "dynamic",
+			 watts_json(history, series->dynamic_j, covered_s));
 }
 
 static json_t *job_json(struct history_job *job)
 {
 	struct history *history = &job->history;
-	json_t *value, *times = json_array(), *targets = json_array();
+	json_t *times = json_array(), *targets = json_array();
 	unsigned n = 0;
 
 	history_sort(history);
@@ -107,16 +104,11 @@ static json_t *job_json(struct history_job *job)
 	for (const struct history_series *series = history->series; series && n < job->top;
 	     series = series->hh.next, n++)
 		(void)json_array_append_new(targets, series_json(job, series));
-	value = json_pack("{ss sf sb so so}", "sensor", job->sensor, "step", history->step_ms / 1000,
-			  "sampled", job->sampled, "times", times, "targets", targets);
-	if (!value)
-		return NULL;
-	(void)json_object_set_new(value, "n_targets", json_integer(history->n_series));
-	(void)json_object_set_new(value, "others", others_json(history, job->top));
-	(void)json_object_set_new(value, "measured",
-				  watts_json(history, history->measured_j, history->covered_s));
-	(void)json_object_set_new(value, "error", watts_json(history, history->error_j, history->covered_s));
-	return value;
+	return json_pack("{ss sf sb so so si so so so}", "sensor", job->sensor, "step",
+			 history->step_ms / 1000, "sampled", job->sampled, "times", times, "targets", targets,
+			 "n_targets", (int)history->n_series, "others", others_json(history, job->top),
+			 "measured", watts_json(history, history->measured_j, history->covered_s), "error",
+			 watts_json(history, history->error_j, history->covered_s));
 }
 
 static void finish(struct history_job *job, const char *error)

@@ -87,23 +87,16 @@ static json_t *targets_json(const struct machine *machine)
 static json_t *head_json(const struct machine *machine)
 {
 	const struct formula_state state = machine_describe(machine, REPORT_SCOPE_CPU, 0);
-	json_t *value = json_pack("{ss ss ss ss ss sI}", "sensor", machine->name, "energy_source",
-				  machine->energy_source, "activity_source", machine->activity_source,
-				  "formula", machine->config->ops->name, "model", state.text, "samples",
-				  (json_int_t)state.samples);
-	if (!value)
-		return NULL;
-	(void)json_object_set_new(value, "timestamp", json_integer(machine->time_ms));
-	api_set(value, "age", api_age_s(machine));
-	api_set(value, "interval", machine->live.interval_s);
-	(void)json_object_set_new(value, "estimated", json_boolean(machine->live.estimated));
-	(void)json_object_set_new(value, "fitted", json_boolean(isfinite(state.error_w)));
-	(void)json_object_set_new(value, "measured",
-				  scopes_json(live_find(&machine->live, REPORT_TARGET_RAPL)));
-	(void)json_object_set_new(value, "predicted",
-				  scopes_json(live_find(&machine->live, REPORT_TARGET_GLOBAL)));
-	(void)json_object_set_new(value, "error", errors_json(&machine->live));
-	return value;
+
+	return json_pack("{ss ss ss ss ss sI sI so so sb sb so so so}", "sensor", machine->name,
+			 "energy_source", machine->energy_source, "activity_source", machine->activity_source,
+			 "formula", machine->config->ops->name, "model", state.text, "samples",
+			 (json_int_t)state.samples, "timestamp", (json_int_t)machine->time_ms, "age",
+			 api_number(api_age_s(machine)), "interval", api_number(machine->live.interval_s),
+			 "estimated", machine->live.estimated, "fitted", isfinite(state.error_w) != 0,
+			 "measured", scopes_json(live_find(&machine->live, REPORT_TARGET_RAPL)), "predicted",
+			 scopes_json(live_find(&machine->live, REPORT_TARGET_GLOBAL)), "error",
+			 errors_json(&machine->live));
 }
 
 void api_get_latest(struct http_request *request, void *data)
@@ -145,15 +138,14 @@ void api_get_sensors(struct http_request *request, void *data)
 	for (const struct machine *machine = api->server->machines; machine; machine = machine->hh.next) {
 		bool any = machine->time_ms != INT64_MIN;
 		const struct formula_state state = machine_describe(machine, REPORT_SCOPE_CPU, 0);
-		json_t *value = json_pack("{ss ss ss ss so}", "sensor", machine->name, "collection",
-					  machine->reports, "formula", machine->config->ops->name, "model",
-					  state.text, "counts", counters_json(machine));
 
-		api_set(value, "error", state.error_w);
-		(void)json_object_set_new(value, "timestamp",
-					  any ? json_integer(machine->time_ms) : json_null());
-		api_set(value, "lag", api_age_s(machine));
-		(void)json_array_append_new(sensors, value);
+		(void)json_array_append_new(
+			sensors, json_pack("{ss ss ss ss so so so so}", "sensor", machine->name, "collection",
+					   machine->reports, "formula", machine->config->ops->name, "model",
+					   state.text, "counts", counters_json(machine), "error",
+					   api_number(state.error_w), "timestamp",
+					   any ? json_integer(machine->time_ms) : json_null(), "lag",
+					   api_number(api_age_s(machine))));
 	}
 	api_answer_json(request, 200, json_pack("{so}", "sensors", sensors));
 }

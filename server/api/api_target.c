@@ -80,7 +80,6 @@ void api_get_machine(struct http_request *request, void *data)
 {
 	const char *database = http_request_part(request, 0);
 	const struct machine *machine;
-	json_t *value;
 
 	if (strcmp(database, "api") == 0 || strcmp(database, "page") == 0) {
 		api_get_root(request, data);
@@ -89,10 +88,10 @@ void api_get_machine(struct http_request *request, void *data)
 	machine = api_find_machine(data, request, database, http_request_part(request, 1));
 	if (!machine)
 		return;
-	value = json_pack("{ss ss ss ss sb}", "database", database, "sensor", machine->name, "formula",
-			  machine->config->ops->name, "energy_source", machine->energy_source, "estimated",
-			  machine->live.estimated);
-	api_set(value, "age", api_age_s(machine));
-	api_set(value, "interval", machine->live.interval_s);
-	api_answer_json(request, 200, value);
+	api_answer_json(request, 200,
+			json_pack("{ss ss ss ss sb so so}", "database", database, "sensor", machine->name,
+				  "formula", machine->config->ops->name, "energy_source",
+				  machine->energy_source, "estimated", machine->live.estimated, "age",
+				  api_number(api_age_s(machine)), "interval",
+				  api_number(machine->live.interval_s)));
 }
