@@ -94,43 +94,38 @@ static void write_models(struct metrics_writer *writer, const struct server *ser
 	}
 }
 
-/* Metrics of the present state of each sensor. */
-static void write_sensors(struct metrics_writer *writer, const struct server *server, int what)
+/* What is known of each sensor at present. */
+static void write_sensors(struct metrics_writer *writer, const struct server *server)
 {
-	static const char *const names[][2] = {
-		{"wattribute_lag_seconds", "Age of the last processed tick."},
-		{"wattribute_ticks_waiting", "Ticks waiting for reports."},
-		{"wattribute_sensor_lost",
+	static const struct {
+		enum metrics_type type;
+		const char *name, *help;
+	} families[] = {
+		{METRICS_GAUGE, "wattribute_lag_seconds", "Age of the last processed tick."},
+		{METRICS_GAUGE, "wattribute_ticks_waiting", "Ticks waiting for reports."},
+		{METRICS_GAUGE, "wattribute_sensor_lost",
 		 "Losses since its start that the sensor itself reports, by cause."},
-		{"wattribute_estimated", "1 if the machine's energy is modelled, not measured."},
+		{METRICS_GAUGE, "wattribute_estimated",
+		 "1 if the machine's energy is modelled, not measured."},
+		{METRICS_COUNTER, "wattribute_sensor_lost_cpu_seconds_total",
+		 "CPU time that the sensor could attribute to no cgroup."},
 	};
-	int64_t now_ms = clock_realtime_ms();
 
-	metrics_family(writer, METRICS_GAUGE, names[what][0], names[what][1]);
-	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		const char *labels[] = {"machine", machine->name, NULL};
-		const double values[] = {
-			UNIT_S_OF_MS(now_ms - machine->time_ms),
-			join_pending(machine->join),
-			(double)machine->n.sensor_lost,
-			machine->live.estimated,
-		};
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		metrics_family(writer, families[i].type, families[i].name, families[i].help);
+		for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
+			const char *labels[] = {"machine", machine->name, NULL};
+			const double values[ARRAY_SIZE(families)] = {
+				api_age_s(machine),
+				join_pending(machine->join),
+				machine->time_ms == INT64_MIN ? NAN : (double)machine->n.sensor_lost,
+				machine->live.time_ms ? machine->live.estimated : NAN,
+				machine->n.lost_cpu_s,
+			};
 
-		if (what == 3 && !machine->live.time_ms)
-			continue;
-		if (machine->time_ms != INT64_MIN || what == 1)
-			metrics_sample(writer, labels, values[what]);
-	}
-}
-
-static void write_lost_time(struct metrics_writer *writer, const struct server *server)
-{
-	metrics_family(writer, METRICS_COUNTER, "wattribute_sensor_lost_cpu_seconds_total",
-		       "CPU time that the sensor could attribute to no cgroup.");
-	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		const char *labels[] = {"machine", machine->name, NULL};
-
-		metrics_sample(writer, labels, machine->n.lost_cpu_s);
+			if (!isnan(values[i]))
+				metrics_sample(writer, labels, values[i]);
+		}
 	}
 }
 
@@ -213,9 +208,7 @@ static void write_all(void *data, struct metrics_writer *writer)
 	write_counters(writer, server);
 	write_models(writer, server, true);
 	write_models(writer, server, false);
-	for (int what = 0; what < 4; what++)
-		write_sensors(writer, server, what);
-	write_lost_time(writer, server);
+	write_sensors(writer, server);
 	write_store(writer, server);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_http_requests_total", "Requests.",
 		    (double)http->requests);

@@ -286,15 +286,13 @@ static void write_left_out(struct metrics_writer *writer, struct server *server)
 	server->api->left_out += each_container(server, write_nothing, writer, NULL);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next)
 		names += machine->totals.left_out;
-	metrics_family(
-		writer, METRICS_COUNTER, "wattribute_metrics_left_out_total",
-		"Containers left out of answers because of --metrics-limit, added up over all answers.");
-	metrics_sample(writer, NULL, (double)server->api->left_out);
-	metrics_family(
-		writer, METRICS_COUNTER, "wattribute_metrics_other_total",
-		"Additions to totals of images and namespaces that went to the name \"other\", because a "
-		"machine had too many names.");
-	metrics_sample(writer, NULL, (double)names);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_metrics_left_out_total",
+		    "Containers left out of answers because of --metrics-limit, added up over all answers.",
+		    (double)server->api->left_out);
+	metrics_one(writer, METRICS_COUNTER, "wattribute_metrics_other_total",
+		    "Additions to totals of images and namespaces that went to the name \"other\", because a "
+		    "machine had too many names.",
+		    (double)names);
 }
 
 void api_metrics_write_power(struct metrics_writer *writer, struct server *server)
