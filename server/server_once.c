@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #define REASONS_MAX 12 /* in one line; the others are counted */
@@ -25,14 +26,10 @@ static void add(void *data, const char *what)
 {
 	struct reasons *reasons = data;
 	const size_t left = sizeof(reasons->text) - reasons->length;
-	int length;
+	const int length =
+		snprintf(reasons->text + reasons->length, left, "%s%s", reasons->n ? "; " : "", what);
 
-	if (reasons->n >= REASONS_MAX) {
-		reasons->n_more++;
-		return;
-	}
-	length = snprintf(reasons->text + reasons->length, left, "%s%s", reasons->n ? "; " : "", what);
-	if (length < 0 || (size_t)length >= left) {
+	if (reasons->n >= REASONS_MAX || length < 0 || (size_t)length >= left) {
 		reasons->text[reasons->length] = '\0';
 		reasons->n_more++;
 		return;
@@ -41,51 +38,45 @@ static void add(void *data, const char *what)
 	reasons->n++;
 }
 
+/* Where the count is 0, there is nothing to add. */
+static void add_count(struct reasons *reasons, uint64_t n, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void add_count(struct reasons *reasons, uint64_t n, const char *format, ...)
+{
+	char text[500];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (n)
+		add(reasons, text);
+}
+
 /* Machines of which every report was refused are described by these. */
 static bool is_fruitless(const struct machine *machine)
 {
 	return machine->n.documents > 0 && machine->n.rows == 0;
 }
 
-static void add_fruitless(struct reasons *reasons, const struct machine *machine)
-{
-	const struct machine_counters *n = &machine->n;
-	char text[500];
-
-	(void)snprintf(text, sizeof(text),
-		       "no power reports of '%s' (%" PRIu64 " reports in %" PRIu64 " ticks of '%s'): %s",
-		       machine->name, n->documents, n->ticks, machine->reports,
-		       !n->ticks                   ? "no tick is complete"
-		       : n->headless == n->ticks   ? "no report of 'all', the whole machine"
-		       : n->unmeasured == n->ticks ? "no energy in them"
-						   : "no tick has targets and energy");
-	add(reasons, text);
-}
-
 static void add_machine(struct reasons *reasons, const struct machine *machine)
 {
 	const struct machine_counters *n = &machine->n;
-	char text[500];
 
-	if (n->bad) {
-		(void)snprintf(text, sizeof(text),
-			       "%" PRIu64 " malformed documents in '%s', the last: %.200s", n->bad,
-			       machine->reports, machine->why.text);
-		add(reasons, text);
-	}
-	if (n->late) {
-		(void)snprintf(text, sizeof(text),
-			       "%" PRIu64 " reports of '%s' came after their tick had been processed",
-			       n->late, machine->name);
-		add(reasons, text);
-	}
-	if (n->unwritable) {
-		(void)snprintf(text, sizeof(text), "%" PRIu64 " power reports of '%s' could not be encoded",
-			       n->unwritable, machine->name);
-		add(reasons, text);
-	}
-	if (is_fruitless(machine))
-		add_fruitless(reasons, machine);
+	add_count(reasons, n->bad, "%" PRIu64 " malformed documents in '%s', the last: %.200s", n->bad,
+		  machine->reports, machine->why.text);
+	add_count(reasons, n->late, "%" PRIu64 " reports of '%s' came after their tick had been processed",
+		  n->late, machine->name);
+	add_count(reasons, n->unwritable, "%" PRIu64 " power reports of '%s' could not be encoded",
+		  n->unwritable, machine->name);
+	add_count(reasons, is_fruitless(machine),
+		  "no power reports of '%s' (%" PRIu64 " reports in %" PRIu64 " ticks of '%s'): %s",
+		  machine->name, n->documents, n->ticks, machine->reports,
+		  !n->ticks                   ? "no tick is complete"
+		  : n->headless == n->ticks   ? "no report of 'all', the whole machine"
+		  : n->unmeasured == n->ticks ? "no energy in them"
+					      : "no tick has targets and energy");
 }
 
 int server_once_status(const struct server *server)
@@ -101,43 +92,26 @@ int server_once_status(const struct server *server)
 	return input->failed ? 1 : skipped || !rows ? SERVER_EXIT_PARTLY : 0;
 }
 
-static void add_process(struct reasons *reasons, const struct server *server)
-{
-	char text[300];
-
-	if (server->loop.stop_signal) {
-		(void)snprintf(text, sizeof(text), "ended by signal %d before the end of the input",
-			       server->loop.stop_signal);
-		add(reasons, text);
-	}
-	if (server->n.refused) {
-		(void)snprintf(text, sizeof(text),
-			       "the output refused %" PRIu64 " writings (the reason is logged above)",
-			       server->n.refused);
-		add(reasons, text);
-	}
-}
-
 void server_once_explain(const struct server *server)
 {
 	struct reasons reasons = {.length = 0};
 	uint64_t documents = 0;
-	char text[400], uri[256], more[40] = "";
+	char uri[256], more[40] = "";
 
 	if (!server->config->once || server->exit_status == 0)
 		return;
-	add_process(&reasons, server);
+	add_count(&reasons, (uint64_t)server->loop.stop_signal,
+		  "ended by signal %d before the end of the input", server->loop.stop_signal);
+	add_count(&reasons, server->n.refused,
+		  "the output refused %" PRIu64 " writings (the reason is logged above)", server->n.refused);
 	input_explain(server->input, add, &reasons);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		add_machine(&reasons, machine);
 		documents += machine->n.documents + machine->n.bad;
 	}
-	if (!documents && !reasons.n && server->exit_status == SERVER_EXIT_PARTLY) {
-		(void)snprintf(text, sizeof(text),
-			       "no reports in '%s', or none of a machine that --sensor names",
-			       store_uri_display(server->config->input_uri, uri, sizeof(uri)));
-		add(&reasons, text);
-	}
+	add_count(&reasons, !documents && !reasons.n && server->exit_status == SERVER_EXIT_PARTLY,
+		  "no reports in '%s', or none of a machine that --sensor names",
+		  store_uri_display(server->config->input_uri, uri, sizeof(uri)));
 	if (reasons.n_more)
 		(void)snprintf(more, sizeof(more), "; and %u more", reasons.n_more);
 	log_warning("server", 0, "exit status %d, %s: %s%s", server->exit_status,
