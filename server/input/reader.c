@@ -44,32 +44,30 @@ static int64_t now_ms_of(const struct input *input)
 static void complain(const struct reader *reader, struct reader_source *source)
 {
 	const struct machine *machine = source->machine;
+	const uint64_t n_late = machine->n.late - source->complained.late;
+	const uint64_t n_bad = machine->n.bad - source->complained.bad;
+	const uint64_t n_overlapping = machine->n.overlapping - source->complained.overlapping;
 	int64_t now_ms = clock_realtime_ms();
 
-	if (machine->n.late == source->complained_late && machine->n.bad == source->complained_bad &&
-	    machine->n.overlapping == source->complained_overlapping)
+	if (!n_late && !n_bad && !n_overlapping)
 		return;
 	if (source->complained_ms && now_ms - source->complained_ms < COMPLAIN_EACH_MS)
 		return;
-	if (machine->n.late > source->complained_late)
+	if (n_late)
 		log_warning(INPUT_TOKEN, 0,
 			    "%s: %" PRIu64
 			    " reports arrived after their tick was processed (--grace is %" PRIu64
 			    " ms); they are not used",
-			    machine->name, (machine->n.late - source->complained_late),
-			    reader->input->config->grace_ms);
-	if (machine->n.bad > source->complained_bad)
+			    machine->name, n_late, reader->input->config->grace_ms);
+	if (n_bad)
 		log_warning(INPUT_TOKEN, 0, "%s: %" PRIu64 " malformed documents in '%s'; the last: %s",
-			    machine->name, (machine->n.bad - source->complained_bad), machine->reports,
-			    machine->why.text);
-	if (machine->n.overlapping > source->complained_overlapping)
+			    machine->name, n_bad, machine->reports, machine->why.text);
+	if (n_overlapping)
 		log_warning(INPUT_TOKEN, 0,
 			    "%s: ticks overlap; do two sensors have this name (--name), or was its "
 			    "clock set back?",
 			    machine->name);
-	source->complained_overlapping = machine->n.overlapping;
-	source->complained_late = machine->n.late;
-	source->complained_bad = machine->n.bad;
+	source->complained = machine->n;
 	source->complained_ms = now_ms;
 }
 

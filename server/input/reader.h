@@ -22,7 +22,7 @@ struct reader_source {
 	struct machine *machine;
 	bool held; /* its position is before this reading: its documents come with the next one */
 	/* What was logged about it, and when. */
-	uint64_t complained_late, complained_bad, complained_overlapping;
+	struct machine_counters complained;
 	int64_t complained_ms;
 };
 
