@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Small dense least squares: the elastic net by coordinate descent. Pure; at most FIT_FEATURES unknowns.
- * Called by layer.c.
+ * Called by formula_smartwatts.c.
  */
 #pragma once
 

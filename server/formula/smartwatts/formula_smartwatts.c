@@ -9,7 +9,7 @@
 #include "formula/formula.h"
 #include "base/bson_get.h"
 #include "base/array.h"
-#include "formula/smartwatts/layer.h"
+#include "formula/smartwatts/fit.h"
 #include "base/bson_driver.h"
 #include "base/reason.h"
 
@@ -21,6 +21,21 @@
 
 #define STATE_VERSION     1
 #define SMARTWATTS_LAYERS 101 /* multiples of the base clock, from 1 to 100 */
+
+/*
+ * A frequency layer: a window of samples, the model fitted on it, and the window of its errors that says when
+ * to fit again.
+ */
+struct layer {
+	unsigned n_features;
+	unsigned history, error_window; /* capacities */
+	double *x, *y, *errors;         /* windows, oldest first */
+	double *scratch;
+	unsigned n_samples, n_errors;
+	bool fitted;
+	struct fit_model model;
+	unsigned generation;
+};
 
 struct smartwatts {
 	struct formula_config config;
@@ -45,6 +60,100 @@ struct turn {
 	double *dynamic, *fixed;
 	struct formula_socket *result;
 };
+
+/* NULL if out of memory or more than FIT_FEATURES features. */
+static struct layer *layer_new(const struct formula_config *config, unsigned n_features)
+{
+	struct layer *layer;
+	unsigned history = config->learn_history ? config->learn_history : 1;
+	unsigned error_window = config->learn_error_window ? config->learn_error_window : 1;
+
+	if (n_features == 0 || n_features > FIT_FEATURES)
+		return NULL;
+	layer = calloc(1, sizeof(*layer));
+	if (!layer)
+		return NULL;
+	layer->n_features = n_features;
+	layer->history = history;
+	layer->error_window = error_window;
+	layer->x = calloc((size_t)history * (n_features + 1) + 2 * (size_t)error_window, sizeof(double));
+	if (!layer->x) {
+		free(layer);
+		return NULL;
+	}
+	layer->y = layer->x + (size_t)history * n_features;
+	layer->errors = layer->y + history;
+	layer->scratch = layer->errors + error_window;
+	return layer;
+}
+
+static void layer_free(struct layer *layer)
+{
+	if (!layer)
+		return;
+	free(layer->x);
+	free(layer);
+}
+
+/* Takes a sample in; the oldest leaves a full window. */
+static void layer_add_sample(struct layer *layer, const double *x, double y)
+{
+	unsigned m = layer->n_features;
+
+	if (layer->n_samples == layer->history) {
+		layer->n_samples--;
+		memmove(layer->x, layer->x + m, (size_t)layer->n_samples * m * sizeof(*layer->x));
+		memmove(layer->y, layer->y + 1, layer->n_samples * sizeof(*layer->y));
+	}
+	memcpy(layer->x + (size_t)layer->n_samples * m, x, m * sizeof(*x));
+	layer->y[layer->n_samples++] = y;
+}
+
+/* Takes an error in; returns the window's median or mean. */
+static double layer_add_error(struct layer *layer, double error, bool use_mean)
+{
+	unsigned n;
+	double sum = 0;
+
+	if (layer->n_errors == layer->error_window) {
+		layer->n_errors--;
+		memmove(layer->errors, layer->errors + 1, layer->n_errors * sizeof(*layer->errors));
+	}
+	layer->errors[layer->n_errors++] = error;
+	n = layer->n_errors;
+	for (unsigned i = 0; i < n && use_mean; i++)
+		sum += layer->errors[i];
+	if (use_mean)
+		return sum / n;
+	memcpy(layer->scratch, layer->errors, n * sizeof(*layer->scratch));
+	qsort(layer->scratch, n, sizeof(*layer->scratch), array_compare_doubles);
+	return n % 2 ? layer->scratch[n / 2] : 0.5 * (layer->scratch[n / 2 - 1] + layer->scratch[n / 2]);
+}
+
+/*
+ * Fits on the window as the published formula does: nothing below the least number of samples; an intercept
+ * only on a full window, kept only within [0, tdp_w). The error window starts again in any case.
+ */
+static void layer_fit(struct layer *layer, const struct formula_config *config)
+{
+	const struct fit_samples samples = {layer->n_samples, layer->n_features, layer->x, layer->y};
+	const struct fit_elastic options = {.alpha = 1,
+					    .l1_ratio = 0.5,
+					    .positive = true,
+					    .intercept = layer->n_samples == layer->history,
+					    .iterations_max = 1000,
+					    .tolerance = 1e-4};
+	struct fit_model model;
+
+	layer->n_errors = 0;
+	if (layer->n_samples < config->learn_min_samples || fit_elastic_net(&samples, &options, &model) < 0)
+		return;
+	if (!(model.intercept >= 0 && model.intercept < config->cpu_tdp_w))
+		return;
+	layer->model = model;
+	layer->fitted = true;
+	layer->generation++;
+}
 
 static void *make(const struct formula_config *config)
 {
