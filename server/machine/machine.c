@@ -493,11 +493,10 @@ int machine_drain(struct machine *machine, int64_t now_ms, bool flush)
 	struct join_slot *slot;
 	int n = 0, r = 0;
 
-	join_set_patient(machine->join, !tick_maker_knows_length(machine->maker));
-	while (r == 0 && (slot = join_take(machine->join, now_ms, flush))) {
+	while (r == 0 &&
+	       (slot = join_take(machine->join, now_ms, !tick_maker_knows_length(machine->maker), flush))) {
 		r = run_tick(machine, slot);
 		join_release(machine->join, slot);
-		join_set_patient(machine->join, !tick_maker_knows_length(machine->maker));
 		n++;
 	}
 	if (n && !machine->config->once)

@@ -24,7 +24,6 @@
 struct join {
 	int64_t grace_ms;
 	int64_t position_ms;
-	bool patient;
 	struct join_slot **slots; /* by time */
 	unsigned n_slots;
 	unsigned slots_capacity;
@@ -75,11 +74,6 @@ void join_set_position(struct join *join, int64_t time_ms)
 int64_t join_position(const struct join *join)
 {
 	return join->position_ms;
-}
-
-void join_set_patient(struct join *join, bool patient)
-{
-	join->patient = patient;
 }
 
 unsigned join_times(const struct join *join, const struct join_slot *slot, int64_t *ret_times_ms,
@@ -386,11 +380,11 @@ static bool is_outrun(const struct join *join, const struct join_slot *slot)
  * arrived for the grace period. Without a later tick (the sensor has ended), it is over after four grace
  * periods. A tick dated in the future is left alone: reports arriving until then would be late.
  */
-static bool is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms)
+static bool is_over(const struct join *join, const struct join_slot *slot, int64_t now_ms, bool patient)
 {
 	int64_t waited_ms = now_ms - slot->fed_ms;
 
-	if (join->patient && join->n_slots < JOIN_SHOWN && isnan(slot->said.interval_s))
+	if (patient && join->n_slots < JOIN_SHOWN && isnan(slot->said.interval_s))
 		return false;
 	if (join_is_complete(slot) || join->n_slots > JOIN_SLOTS_MAX || is_outrun(join, slot))
 		return true;
@@ -399,14 +393,14 @@ static bool is_over(const struct join *join, const struct join_slot *slot, int64
 	return waited_ms >= (join->n_slots > 1 ? join->grace_ms : 4 * join->grace_ms + 1);
 }
 
-struct join_slot *join_take(struct join *join, int64_t now_ms, bool flush)
+struct join_slot *join_take(struct join *join, int64_t now_ms, bool patient, bool flush)
 {
 	struct join_slot *slot;
 
 	if (!join->n_slots)
 		return NULL;
 	slot = join->slots[0];
-	if (!flush && !is_over(join, slot, now_ms))
+	if (!flush && !is_over(join, slot, now_ms, patient))
 		return NULL;
 	join->n_slots--;
 	memmove(join->slots, join->slots + 1, join->n_slots * sizeof(struct join_slot *));

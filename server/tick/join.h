@@ -56,15 +56,12 @@ int64_t join_position(const struct join *join);
 int join_feed(struct join *join, const struct report_decoded *report, int64_t now_ms, enum join_fed *ret_fed);
 /*
  * The oldest tick, if it is complete or has waited long enough, or with `flush` in any case; else NULL. It
- * belongs to the join and must be given back by join_release() before the next call.
+ * belongs to the join and must be given back by join_release() before the next call. With `patient`, a tick
+ * without a reported length waits until two later ones have begun, however long that takes, because only they
+ * show its length.
  */
-struct join_slot *join_take(struct join *join, int64_t now_ms, bool flush);
+struct join_slot *join_take(struct join *join, int64_t now_ms, bool patient, bool flush);
 void join_release(struct join *join, struct join_slot *slot);
-/*
- * With `patient`, a tick without a reported length waits until two later ones have begun, however long that
- * takes, because only they show its length.
- */
-void join_set_patient(struct join *join, bool patient);
 /* Times of the slot's tick and of those that wait, as far as they have `all`: at most `most`. Their number.
  */
 unsigned join_times(const struct join *join, const struct join_slot *slot, int64_t *ret_times_ms,

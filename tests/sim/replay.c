@@ -86,7 +86,7 @@ static void take_ticks(struct replay *r, bool flush)
 {
 	struct join_slot *slot;
 
-	while ((slot = join_take(r->join, 0, flush))) {
+	while ((slot = join_take(r->join, 0, false, flush))) {
 		struct formula_result result;
 		const struct tick *tick;
 		double start;

@@ -76,7 +76,7 @@ static inline const struct tick *stream_next(struct stream *stream)
 
 		if (stream->slot)
 			join_release(stream->join, stream->slot);
-		stream->slot = join_take(stream->join, 0, end);
+		stream->slot = join_take(stream->join, 0, false, end);
 		if (stream->slot && stream->slot->has_all &&
 		    tick_make(stream->maker, stream->slot, &tick) == 0)
 			return tick;

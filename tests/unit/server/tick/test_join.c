@@ -36,7 +36,7 @@ static enum join_fed feed(struct join *join, int64_t time_ms, const char *target
 /* Takes a tick that must be there; gives back its time, the number of reports, completeness. */
 static void take(struct join *join, int64_t now_ms, bool flush, int64_t time_ms, unsigned n, bool complete)
 {
-	struct join_slot *slot = join_take(join, now_ms, flush);
+	struct join_slot *slot = join_take(join, now_ms, false, flush);
 
 	assert_non_null(slot);
 	assert_int_equal(slot->time_ms, time_ms);
@@ -51,16 +51,16 @@ static void complete_tick_leaves_at_once(void **state)
 
 	(void)state;
 	assert_int_equal(feed(join, 1000, "a", -1, 1000), JOIN_NEW);
-	assert_null(join_take(join, 1000, false));
+	assert_null(join_take(join, 1000, false, false));
 	assert_int_equal(feed(join, 1000, "all", 2, 1000), JOIN_NEW);
-	assert_null(join_take(join, 1000, false));
+	assert_null(join_take(join, 1000, false, false));
 	assert_int_equal(feed(join, 1000, "b", -1, 1000), JOIN_NEW);
 	take(join, 1000, false, 1000, 2, true);
 	assert_int_equal(join_position(join), 1000);
 	assert_int_equal(feed(join, 1000, "b", -1, 1000), JOIN_LATE);
 	assert_int_equal(feed(join, 2000, "all", 0, 2000), JOIN_NEW);
 	take(join, 2000, false, 2000, 0, true);
-	assert_null(join_take(join, 9000, true));
+	assert_null(join_take(join, 9000, false, true));
 	join_free(join);
 }
 
@@ -84,11 +84,11 @@ static void incomplete_tick_waits_for_grace(void **state)
 	(void)state;
 	feed(join, 1000, "a", -1, 1000);
 	feed(join, 1000, "all", -1, 1000);
-	assert_null(join_take(join, 5000, false)); /* no later tick has begun */
+	assert_null(join_take(join, 5000, false, false)); /* no later tick has begun */
 	feed(join, 2000, "a", -1, 2000);
-	assert_null(join_take(join, 2999, false));
+	assert_null(join_take(join, 2999, false, false));
 	take(join, 3000, false, 1000, 1, false);
-	assert_null(join_take(join, 9000, false));
+	assert_null(join_take(join, 9000, false, false));
 	take(join, 10001, false, 2000, 1, false); /* nobody came any more */
 	join_free(join);
 }
@@ -100,10 +100,10 @@ static void grace_passes_on_the_sensors_clock_too(void **state)
 	(void)state;
 	feed(join, 1000, "a", -1, 0);
 	feed(join, 2999, "a", -1, 0);
-	assert_null(join_take(join, 0, false));
+	assert_null(join_take(join, 0, false, false));
 	feed(join, 3000, "a", -1, 0);
 	take(join, 0, false, 1000, 1, false);
-	assert_null(join_take(join, 0, false));
+	assert_null(join_take(join, 0, false, false));
 	join_free(join);
 }
 
@@ -114,7 +114,7 @@ static void later_complete_tick_keeps_its_place(void **state)
 	(void)state;
 	feed(join, 2000, "all", 0, 2000);
 	feed(join, 1000, "all", 1, 2000);
-	assert_null(join_take(join, 2000, false));
+	assert_null(join_take(join, 2000, false, false));
 	take(join, 2000, true, 1000, 0, false);
 	take(join, 2000, false, 2000, 0, true);
 	join_free(join);
@@ -173,14 +173,13 @@ static void patient_join_waits_for_later_ticks(void **state)
 	struct join_slot *slot;
 
 	(void)state;
-	join_set_patient(join, true);
 	assert_int_equal(feed(join, 60000, "all", -1, 60000), JOIN_NEW);
-	assert_null(join_take(join, 600000, false));
+	assert_null(join_take(join, 600000, true, false));
 	assert_int_equal(feed(join, 120000, "all", -1, 120000), JOIN_NEW);
-	assert_null(join_take(join, 600000, false));
+	assert_null(join_take(join, 600000, true, false));
 	assert_int_equal(feed(join, 180000, "a", -1, 180000), JOIN_NEW);
 	assert_int_equal(feed(join, 180003, "all", -1, 180003), JOIN_NEW);
-	slot = join_take(join, 600000, false);
+	slot = join_take(join, 600000, true, false);
 	assert_non_null(slot);
 	/* A tick without the machine's report shows nothing. */
 	assert_int_equal(join_times(join, slot, times_ms, 8), 3);
@@ -189,9 +188,7 @@ static void patient_join_waits_for_later_ticks(void **state)
 	assert_int_equal(times_ms[2], 180003);
 	assert_int_equal(join_times(join, slot, times_ms, 2), 2);
 	join_release(join, slot);
-	join_set_patient(join, false);
 	take(join, 600000, false, 120000, 0, false);
-	join_set_patient(join, true);
 	take(join, 600000, true, 180000, 1, false);
 	join_free(join);
 }

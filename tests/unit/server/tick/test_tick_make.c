@@ -78,7 +78,7 @@ static void feed(struct fixture *fixture, int64_t time_ms, const char *target, c
 
 static const struct tick *make(struct fixture *fixture)
 {
-	struct join_slot *slot = join_take(fixture->join, 0, true);
+	struct join_slot *slot = join_take(fixture->join, 0, false, true);
 	const struct tick *tick;
 
 	assert_non_null(slot);
