@@ -18,36 +18,31 @@ struct counter_family {
 	size_t offset; /* of a uint64_t in struct machine_counters */
 };
 
-#define COUNTER(name_, field, help_)                                                                         \
-	{                                                                                                    \
-		(name_), (help_), offsetof(struct machine_counters, field)                                   \
-	}
+#define N(field) offsetof(struct machine_counters, field)
 
 static const struct counter_family counter_families[] = {
-	COUNTER("wattribute_reports_total", documents, "Distinct reports received."),
-	COUNTER("wattribute_reports_bad_total", bad, "Malformed documents."),
-	COUNTER("wattribute_reports_late_total", late,
-		"Reports that arrived after their tick was processed."),
-	COUNTER("wattribute_reports_duplicate_total", duplicates, "Duplicate reports in a file."),
-	COUNTER("wattribute_reports_renamed_total", renamed,
-		"Reports of containers named rapl, global, system or idle, which get another name here."),
-	COUNTER("wattribute_reports_missing_total", missing,
-		"Reports that a tick announced but that did not arrive."),
-	COUNTER("wattribute_ticks_total", ticks, "Ticks processed."),
-	COUNTER("wattribute_ticks_incomplete_total", incomplete,
-		"Ticks processed without all of their reports."),
-	COUNTER("wattribute_ticks_skipped_total", skipped,
-		"Ticks that the sensor numbered but that never arrived."),
-	COUNTER("wattribute_ticks_overlapping_total", overlapping,
-		"Ticks that overlap others: two sensors with one name, or a clock set back."),
-	COUNTER("wattribute_ticks_unmeasured_total", unmeasured, "Ticks without any energy."),
-	COUNTER("wattribute_ticks_bridged_total", bridged,
-		"Ticks whose energy also covers earlier ticks without energy."),
-	COUNTER("wattribute_power_reports_total", rows, "Power reports computed."),
-	COUNTER("wattribute_power_reports_unwritable_total", unwritable,
-		"Power reports that were not a number."),
-	COUNTER("wattribute_degraded_total", degraded,
-		"Times that modelled watts were unusable and a socket was divided by CPU time."),
+	{"wattribute_reports_total", "Distinct reports received.", N(documents)},
+	{"wattribute_reports_bad_total", "Malformed documents.", N(bad)},
+	{"wattribute_reports_late_total", "Reports that arrived after their tick was processed.", N(late)},
+	{"wattribute_reports_duplicate_total", "Duplicate reports in a file.", N(duplicates)},
+	{"wattribute_reports_renamed_total",
+	 "Reports of containers named rapl, global, system or idle, which get another name here.",
+	 N(renamed)},
+	{"wattribute_reports_missing_total", "Reports that a tick announced but that did not arrive.",
+	 N(missing)},
+	{"wattribute_ticks_total", "Ticks processed.", N(ticks)},
+	{"wattribute_ticks_incomplete_total", "Ticks processed without all of their reports.", N(incomplete)},
+	{"wattribute_ticks_skipped_total", "Ticks that the sensor numbered but that never arrived.",
+	 N(skipped)},
+	{"wattribute_ticks_overlapping_total",
+	 "Ticks that overlap others: two sensors with one name, or a clock set back.", N(overlapping)},
+	{"wattribute_ticks_unmeasured_total", "Ticks without any energy.", N(unmeasured)},
+	{"wattribute_ticks_bridged_total", "Ticks whose energy also covers earlier ticks without energy.",
+	 N(bridged)},
+	{"wattribute_power_reports_total", "Power reports computed.", N(rows)},
+	{"wattribute_power_reports_unwritable_total", "Power reports that were not a number.", N(unwritable)},
+	{"wattribute_degraded_total",
+	 "Times that modelled watts were unusable and a socket was divided by CPU time.", N(degraded)},
 };
 
 static void write_counters(struct metrics_writer *writer, const struct server *server)

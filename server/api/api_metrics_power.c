@@ -23,55 +23,50 @@ struct row_family {
 	const char *help;
 	size_t member;      /* of struct live_row */
 	const char *target; /* a reserved one; NULL: containers */
+	bool overlapping;   /* shows the scopes that include others or are parts of one */
 };
 
 #define ROW(member) offsetof(struct live_row, member)
 
+/* Of the scopes that overlap others come last and are marked, so that a sum over a family counts nothing
+ * twice. */
 static const struct row_family row_families[] = {
 	{METRICS_COUNTER, "wattribute_container_joules_total",
 	 "Energy of a container since the server's start or its own, static part as --static says.",
-	 ROW(total_j), NULL},
+	 ROW(total_j), NULL, false},
 	{METRICS_COUNTER, "wattribute_container_dynamic_joules_total", "The same without the static part.",
-	 ROW(total_dynamic_j), NULL},
+	 ROW(total_dynamic_j), NULL, false},
 	{METRICS_GAUGE, "wattribute_container_watts", "Power of a container in the last tick.", ROW(power_w),
-	 NULL},
+	 NULL, false},
 	{METRICS_GAUGE, "wattribute_container_dynamic_watts",
-	 "Power of a container in the last tick without the static part.", ROW(dynamic_w), NULL},
+	 "Power of a container in the last tick without the static part.", ROW(dynamic_w), NULL, false},
 	{METRICS_GAUGE, "wattribute_container_sd_watts",
 	 "How sure the model is of a container's power in the last tick: its standard deviation.", ROW(sd_w),
-	 NULL},
+	 NULL, false},
 	{METRICS_GAUGE, "wattribute_machine_watts", "Power of the machine in the last tick, as measured.",
-	 ROW(power_w), REPORT_TARGET_RAPL},
+	 ROW(power_w), REPORT_TARGET_RAPL, false},
 	{METRICS_GAUGE, "wattribute_machine_active_watts",
-	 "Power of the machine in the last tick above its idle power.", ROW(dynamic_w), REPORT_TARGET_RAPL},
+	 "Power of the machine in the last tick above its idle power.", ROW(dynamic_w), REPORT_TARGET_RAPL,
+	 false},
 	{METRICS_GAUGE, "wattribute_machine_idle_watts",
 	 "Power of the machine that does not depend on its load (static), as the model finds it.",
-	 ROW(static_w), REPORT_TARGET_RAPL},
+	 ROW(static_w), REPORT_TARGET_RAPL, false},
 	{METRICS_GAUGE, "wattribute_system_watts", "Power outside of containers in the last tick.",
-	 ROW(power_w), REPORT_TARGET_SYSTEM},
+	 ROW(power_w), REPORT_TARGET_SYSTEM, false},
 	{METRICS_GAUGE, "wattribute_predicted_watts",
 	 "The model's prediction for the last tick, made before its energy was seen.", ROW(power_w),
-	 REPORT_TARGET_GLOBAL},
-};
-
-/* Of the scopes that overlap others, so that a sum over a family counts nothing twice. */
-static const struct row_family overlapping_families[] = {
+	 REPORT_TARGET_GLOBAL, false},
 	{METRICS_GAUGE, "wattribute_overlapping_machine_watts",
 	 "Power in the last tick that includes other scopes (platform) or is part of one (core, uncore).",
-	 ROW(power_w), REPORT_TARGET_RAPL},
+	 ROW(power_w), REPORT_TARGET_RAPL, true},
 	{METRICS_COUNTER, "wattribute_overlapping_machine_joules_total",
 	 "Energy since the server's start that includes other scopes (platform) or is part of one (core, "
 	 "uncore).",
-	 ROW(total_j), REPORT_TARGET_RAPL},
+	 ROW(total_j), REPORT_TARGET_RAPL, true},
 	{METRICS_COUNTER, "wattribute_overlapping_container_joules_total",
-	 "A container's part of the platform's energy, which includes its other scopes.", ROW(total_j), NULL},
+	 "A container's part of the platform's energy, which includes its other scopes.", ROW(total_j), NULL,
+	 true},
 };
-
-static bool is_overlapping(const struct row_family *family)
-{
-	return family >= overlapping_families &&
-	       family < overlapping_families + ARRAY_SIZE(overlapping_families);
-}
 
 /* A uid as the name of a pod, as documents of earlier sensors have it: 8-4-4-4-12 hex digits, or 32 of a
  * static pod's hash. */
@@ -132,8 +127,7 @@ static void write_rows(struct metrics_writer *writer, const struct row_family *f
 		if (family->type == METRICS_GAUGE ? !last || !row->present
 						  : !row->present && !(row->total_j > 0))
 			continue;
-		if (number < 0 || (scope >= REPORT_SCOPES_ADDED) != is_overlapping(family) ||
-		    !isfinite(value))
+		if (number < 0 || (scope >= REPORT_SCOPES_ADDED) != family->overlapping || !isfinite(value))
 			continue;
 		(void)snprintf(package, sizeof(package), "%d", number);
 		add_label(labels, &n, "scope", report_scope_names[scope]);
@@ -143,7 +137,7 @@ static void write_rows(struct metrics_writer *writer, const struct row_family *f
 	}
 }
 
-/* Calls `each` for the containers that are shown; the number of those beyond the limit. */
+/* Calls `each`, if it is given, for the containers that are shown; the number of those beyond the limit. */
 static uint64_t each_container(const struct server *server,
 			       void (*each)(struct metrics_writer *writer, const struct row_family *family,
 					    const struct machine *machine, const struct live_target *target),
@@ -157,7 +151,7 @@ static uint64_t each_container(const struct server *server,
 		for (; target; target = target->hh.next) {
 			if (report_target_is_row(target->name) || !machine_is_settled(machine, target))
 				continue;
-			if (n++ < limit)
+			if (n++ < limit && each)
 				each(writer, family, machine, target);
 		}
 	}
@@ -272,18 +266,12 @@ static void write_total_family(struct metrics_writer *writer, const struct total
 	}
 }
 
-static void write_nothing(struct metrics_writer *writer, const struct row_family *family,
-			  const struct machine *machine, const struct live_target *target)
-{
-	(void)writer, (void)family, (void)machine, (void)target;
-}
-
 /* What the bounds on names have kept out. */
 static void write_left_out(struct metrics_writer *writer, struct server *server)
 {
 	uint64_t names = 0;
 
-	server->api->left_out += each_container(server, write_nothing, writer, NULL);
+	server->api->left_out += each_container(server, NULL, writer, NULL);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next)
 		names += machine->totals.left_out;
 	metrics_one(writer, METRICS_COUNTER, "wattribute_metrics_left_out_total",
@@ -301,8 +289,6 @@ void api_metrics_write_power(struct metrics_writer *writer, struct server *serve
 		write_total_family(writer, &total_families[i], server);
 	for (size_t i = 0; i < ARRAY_SIZE(row_families); i++)
 		write_row_family(writer, &row_families[i], server);
-	for (size_t i = 0; i < ARRAY_SIZE(overlapping_families); i++)
-		write_row_family(writer, &overlapping_families[i], server);
 	metrics_family(writer, METRICS_GAUGE, "wattribute_container_info",
 		       "1; who a container is: the labels that all series of containers have.");
 	(void)each_container(server, write_container_info, writer, NULL);
