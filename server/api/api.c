@@ -203,10 +203,10 @@ struct reading {
 	api_answer answer;
 };
 
-static void reading_gone(struct http_request *http, void *data)
+void api_gone(struct http_request *request, void *data)
 {
-	(void)http;
-	((struct reading *)data)->http = NULL;
+	(void)request;
+	*(struct http_request **)data = NULL;
 }
 
 static void reading_done(void *data, const struct db_answer *answer)
@@ -230,7 +230,7 @@ void api_read(struct api *api, struct http_request *request, const struct store_
 		return;
 	}
 	*reading = (struct reading){request, failed, answer};
-	if (http_wait(request, reading_gone, reading) < 0) {
+	if (http_wait(request, api_gone, &reading->http) < 0) {
 		free(reading);
 	} else if (db_client_read(api->server->output, query, reading_done, reading) < 0) {
 		http_answer_error(request, 503, "the store does not answer");

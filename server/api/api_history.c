@@ -29,9 +29,8 @@ struct history_job {
 	struct api *api;
 	struct http_request *http; /* NULL: the client is gone */
 	struct history history;
-	char *sensor;
-	char *power;
-	char *target; /* NULL: all */
+	const struct machine *machine;
+	const char *target; /* of the request; NULL: all */
 	unsigned top;
 	bool sampled;
 	unsigned point;           /* sampled: the step that is read */
@@ -43,16 +42,7 @@ static void job_free(struct history_job *job)
 {
 	job->api->n_history_jobs--;
 	history_done(&job->history);
-	free(job->sensor);
-	free(job->power);
-	free(job->target);
 	free(job);
-}
-
-static void job_gone(struct http_request *http, void *data)
-{
-	(void)http;
-	((struct history_job *)data)->http = NULL;
 }
 
 static json_t *watts_json(const struct history *history, const float *energy_j, const float *covered_s)
@@ -104,7 +94,7 @@ static json_t *job_json(struct history_job *job)
 	for (const struct history_series *series = history->series; series && n < job->top;
 	     series = series->hh.next, n++)
 		(void)json_array_append_new(targets, series_json(job, series));
-	return json_pack("{ss sf sb so so si so so so}", "sensor", job->sensor, "step",
+	return json_pack("{ss sf sb so so si so so so}", "sensor", job->machine->name, "step",
 			 history->step_ms / 1000, "sampled", job->sampled, "times", times, "targets", targets,
 			 "n_targets", (int)history->n_series, "others", others_json(history, job->top),
 			 "measured", watts_json(history, history->measured_j, history->covered_s), "error",
@@ -243,17 +233,15 @@ static struct history_job *job_new(struct api *api, const struct machine *machin
 	job->interval_s = machine_interval_s(machine);
 	job->top = (unsigned)query->top;
 	job->sampled = span_ms / (1000 * job->interval_s) > WHOLE_TICKS * query->points;
-	job->sensor = strdup(machine->name);
-	job->power = strdup(machine->power);
-	job->target = target && target[0] ? strdup(target) : NULL;
-	job->query = (struct store_query){.collection = job->power,
+	job->machine = machine;
+	job->target = target && target[0] ? target : NULL;
+	job->query = (struct store_query){.collection = machine->power,
 					  .after_ms = (int64_t)(query->from_s * 1000),
 					  .until_ms = (int64_t)(query->until_s * 1000),
 					  .target = job->target,
 					  .limit = PAGE};
 	if (history_init(&job->history, job->query.after_ms, job->query.until_ms, (unsigned)query->points,
-			 2000 * job->interval_s) == 0 &&
-	    job->sensor && job->power && (!target || !target[0] || job->target)) {
+			 2000 * job->interval_s) == 0) {
 		job->history.scope = query->scope;
 		if (job->sampled) {
 			job->query.until_ms = job->query.after_ms + (int64_t)job->history.step_ms;
@@ -286,7 +274,7 @@ void api_get_history(struct http_request *request, void *data)
 		return;
 	}
 	job->http = request;
-	if (http_wait(request, job_gone, job) < 0)
+	if (http_wait(request, api_gone, &job->http) < 0)
 		job_free(job);
 	else
 		read_next(job);

@@ -48,6 +48,8 @@ void api_describe(json_t *value, const struct known_target *known);
 json_t *api_json_of_bson(const bson_t *document);
 /* Answers with the value and releases it; NULL: 500. */
 void api_answer_json(struct http_request *request, unsigned status, json_t *value);
+/* For http_wait(): `data` is the pointer to the request, which becomes NULL. */
+void api_gone(struct http_request *request, void *data);
 /*
  * Reads once for a waiting client: `answer` gets the documents, unless the client has gone. `failed`: what a
  * 503 says of a store that does not give them, before its reason.
