@@ -7,20 +7,6 @@
 
 #include <math.h>
 
-/* Standard deviation of all its watts together; sockets and scopes err independently. */
-static double sd_of(const struct live_target *target)
-{
-	double sum = NAN;
-
-	for (unsigned i = 0; i < target->n_places * REPORT_SCOPES_ALL; i++) {
-		const struct live_row *row = &target->rows[i];
-
-		if (row->present && i % REPORT_SCOPES_ALL < REPORT_SCOPES_ADDED && isfinite(row->sd_w))
-			sum = hypot(isnan(sum) ? 0 : sum, row->sd_w);
-	}
-	return sum;
-}
-
 /* "cpu" and "dram" always, the others where the machine has them; NULL: nothing is known. */
 static void set_scopes(json_t *value, const struct live_target *target)
 {
@@ -47,7 +33,7 @@ static json_t *target_json(const struct machine *machine, const struct live_targ
 	set_scopes(value, present ? target : NULL);
 	api_set(value, "dynamic", present ? LIVE_SUM(target, -1, true, dynamic_w) : NAN);
 	api_set(value, "static", present ? LIVE_SUM(target, -1, true, static_w) : NAN);
-	api_set(value, "sd", present ? sd_of(target) : NAN);
+	api_set(value, "sd", present ? LIVE_SUM(target, -1, true, sd_w) : NAN);
 	api_set(value, "energy_j", energy_j > 0 ? energy_j : NAN);
 	api_set(value, "age", UNIT_S_OF_MS(live->time_ms - target->last_ms));
 	api_describe(value, known);

@@ -233,7 +233,9 @@ double live_sum(const struct live_target *target, int scope, bool present, size_
 
 		if ((!present || row->present) &&
 		    (scope < 0 ? row_scope < REPORT_SCOPES_ADDED : row_scope == (unsigned)scope))
-			sum = add_finite(sum, live_value(row, member));
+			sum = member == offsetof(struct live_row, sd_w) && !isnan(sum) && isfinite(row->sd_w)
+				      ? hypot(sum, row->sd_w)
+				      : add_finite(sum, live_value(row, member));
 	}
 	return sum;
 }

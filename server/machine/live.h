@@ -61,7 +61,8 @@ void live_forget(struct live *live);
 void live_done(struct live *live);
 /*
  * The sum of a member of the target's rows over its sockets, in one scope or in those that add up (-1), as
- * far as it is finite; NAN: there is none. `present`: only rows of its last tick.
+ * far as it is finite; NAN: there is none. `present`: only rows of its last tick. Standard deviations are
+ * summed as those of independent errors.
  */
 #define LIVE_SUM(target, scope, present, member)                                                             \
 	live_sum((target), (scope), (present), offsetof(struct live_row, member))
