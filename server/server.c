@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -390,19 +391,13 @@ static double house_s(const struct server_config *config)
 {
 	double part_s = UNIT_S_OF_MS(config->retention_ms) / 10;
 
-	if (!config->retention_ms)
-		return 0;
-	return part_s < SERVER_HOUSE_MIN_S ? SERVER_HOUSE_MIN_S
-	       : part_s < SERVER_HOUSE_S   ? part_s
-					   : SERVER_HOUSE_S;
+	return part_s > 0 ? fmin(fmax(part_s, SERVER_HOUSE_MIN_S), SERVER_HOUSE_S) : 0;
 }
 
 /* Checks for sensors that have ended. */
 static double expire_s(const struct server_config *config)
 {
-	double part_s = UNIT_S_OF_MS(config->expire_ms) / 4;
-
-	return part_s < SERVER_EXPIRE_MAX_S ? part_s : SERVER_EXPIRE_MAX_S;
+	return fmin(UNIT_S_OF_MS(config->expire_ms) / 4, SERVER_EXPIRE_MAX_S);
 }
 
 static void start(struct server *server)

@@ -26,12 +26,11 @@ struct input_events {
 };
 
 struct input_statistics {
-	uint64_t reads;     /* answers of the store */
-	uint64_t documents; /* in them, including those read again */
-	uint64_t failed;    /* answers that were refusals */
-	uint64_t damaged;   /* malformed lines of files */
-	uint64_t excess;    /* reports of more sensors than a collection may have, as often as read */
-	uint64_t paused;    /* reads postponed because writing lagged */
+	uint64_t reads;   /* answers of the store */
+	uint64_t failed;  /* answers that were refusals */
+	uint64_t damaged; /* malformed lines of files */
+	uint64_t excess;  /* reports of more sensors than a collection may have, as often as read */
+	uint64_t paused;  /* reads postponed because writing lagged */
 };
 
 /*

@@ -29,7 +29,6 @@
 
 /* What an answer held. */
 struct found {
-	unsigned n_documents;
 	unsigned n_new;
 	unsigned n_ticks;
 };
@@ -157,7 +156,6 @@ static int take(struct reader *reader, const struct batch *documents, struct fou
 	while ((r = batch_next(documents, &offset, &document, &length)) == 1) {
 		struct machine *machine = reader_find_machine(reader, document, length);
 
-		found->n_documents++;
 		if (!machine)
 			continue;
 		r = feed(reader, machine, document, length);
@@ -279,7 +277,6 @@ static void answered(void *data, const struct db_answer *answer)
 		note_damage(reader, answer);
 	}
 	r = take(reader, answer->documents, &found);
-	reader->input->statistics.documents += found.n_documents;
 	if (r < 0)
 		log_error(INPUT_TOKEN, r, "%s: reports could not be processed; retrying", reader->collection);
 	if (answer->result == STORE_OK && answer->read.end) {
