@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,22 +48,19 @@ struct db_request {
 	uint64_t retention_s;
 };
 
-static void tell_trouble(struct db *db, bool trouble)
+/* A message that nobody asked for. */
+static void tell(struct db *db, enum db_message type, bool away, const char *text)
 {
-	if (db->trouble == trouble)
-		return;
-	db->trouble = trouble;
 	batch_clear(&db->answer);
-	if (ipc_put_u64(&db->answer, trouble) == 0 &&
-	    ipc_put_string(&db->answer, trouble ? store_error(db->store) : "") == 0)
-		(void)ipc_send(db->socket, DB_TROUBLE, 0, db->answer.data, db->answer.length, NULL, 0);
+	if (ipc_put_u64(&db->answer, away) == 0 && ipc_put_string(&db->answer, text) == 0)
+		(void)ipc_send(db->socket, type, 0, db->answer.data, db->answer.length, NULL, 0);
 }
 
-static void tell_role(struct db *db)
+static void tell_trouble(struct db *db, bool trouble)
 {
-	batch_clear(&db->answer);
-	if (ipc_put_string(&db->answer, db->lease.who) == 0)
-		(void)ipc_send(db->socket, DB_ROLE, 0, db->answer.data, db->answer.length, NULL, 0);
+	if (db->trouble != trouble)
+		tell(db, DB_TROUBLE, trouble, trouble ? store_error(db->store) : "");
+	db->trouble = trouble;
 }
 
 /* Waits; false if the loop has exited meanwhile. */
@@ -137,7 +133,7 @@ static enum store_result keep_trying(struct db *db, const struct db_request *req
 static int superseded(struct db *db)
 {
 	db_lease_lose(&db->lease, db->store);
-	tell_role(db);
+	tell(db, DB_ROLE, false, db->lease.who);
 	return -ECANCELED;
 }
 
@@ -258,7 +254,7 @@ static int lead(struct db *db, const struct db_request *request)
 		result = keep_trying(db, request);
 		if (result != STORE_OK || db->lease.held || db->gone)
 			break;
-		tell_role(db);
+		tell(db, DB_ROLE, false, db->lease.who);
 		/* With --once: long enough to see whether the other one is alive. */
 		if (db->options->give_up_ms && ++n > 3 * DB_LEASE_RENEWALS)
 			return send_answer(db, DB_ANSWERED_WRITING, STORE_LOST, db->lease.who);

@@ -14,7 +14,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <ev.h>
@@ -140,8 +139,7 @@ static void take_answer(struct db_client *client, const struct ipc_message *mess
 
 static void take_message(struct db_client *client, const struct ipc_message *message)
 {
-	struct ipc_cursor cursor;
-	uint64_t away;
+	struct ipc_cursor cursor = ipc_cursor_init(message->payload, message->length);
 
 	switch (message->type) {
 	case DB_PIECE:
@@ -151,14 +149,12 @@ static void take_message(struct db_client *client, const struct ipc_message *mes
 		take_answer(client, message);
 		break;
 	case DB_TROUBLE:
-		cursor = ipc_cursor_init(message->payload, message->length);
-		away = ipc_get_u64(&cursor);
-		client->away = away != 0;
+		client->away = ipc_get_u64(&cursor) != 0;
 		if (client->events.trouble)
-			client->events.trouble(client->events.data, away != 0, ipc_get_string(&cursor));
+			client->events.trouble(client->events.data, client->away, ipc_get_string(&cursor));
 		break;
 	case DB_ROLE:
-		cursor = ipc_cursor_init(message->payload, message->length);
+		(void)ipc_get_u64(&cursor);
 		if (client->events.other)
 			client->events.other(client->events.data, ipc_get_string(&cursor));
 		break;

@@ -23,9 +23,9 @@ enum db_message {
 	/* answers */
 	DB_PIECE, /* a piece of the documents; of DB_LIST: names, each NUL-ended */
 	DB_DONE,  /* struct db_told, error text, the rest of the documents */
-	DB_ROLE,  /* who writes, in words; while DB_LEAD waits, and before the end of one that was superseded
-		   */
-	DB_TROUBLE, /* at any time: 1 and why the store is being tried again, or 0: it is back */
+	/* at any time; payload: away (0, 1), text */
+	DB_ROLE,    /* who writes; while DB_LEAD waits, and before the end of one that was superseded */
+	DB_TROUBLE, /* why the store is being tried again, or that it is back */
 };
 
 /* The numbers of a request: those of its struct store_query, and what DB_ENSURE needs. */
