@@ -188,14 +188,19 @@ void recap_note_other(struct recap *recap, const struct report_power *row)
 	}
 }
 
+bool recap_has_target(const struct recap *recap)
+{
+	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
+		if (recap->target[scope][RECAP_WHOLE].samples)
+			return true;
+	}
+	return false;
+}
+
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size)
 {
-	bool found = false;
-
 	ret[0] = '\0';
-	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++)
-		found |= recap->target[scope][RECAP_WHOLE].samples > 0;
-	if (found)
+	if (recap_has_target(recap))
 		return false;
 	if (recap_coverage(recap) <= 0)
 		(void)snprintf(ret, size,

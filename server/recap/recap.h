@@ -74,6 +74,8 @@ double recap_phase_s(const struct recap_window *window, enum recap_phase phase);
 void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s);
 /* Counts a row with the wanted name but another container's ID. */
 void recap_note_other(struct recap *recap, const struct report_power *row);
+/* Has it a row of its container? */
+bool recap_has_target(const struct recap *recap);
 /* True if the recap has no row of its container; then writes why, if known, and the fix. */
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size);
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or

@@ -6,8 +6,6 @@
 #include "recap/recap_bson.h"
 #include "base/bson_get.h"
 
-#include "document/report_bson.h"
-
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

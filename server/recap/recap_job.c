@@ -7,9 +7,7 @@
 #include "recap/recap_job.h"
 
 #include "document/report_bson.h"
-#include "base/reason.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,15 +65,6 @@ static const char *target_of(const struct recap_job *job)
 	}
 }
 
-static bool has_target(const struct recap_job *job)
-{
-	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {
-		if (job->recap.target[scope][RECAP_WHOLE].samples)
-			return true;
-	}
-	return false;
-}
-
 /* Is there anything to be read at this stage? */
 static bool wants(const struct recap_job *job)
 {
@@ -87,7 +76,7 @@ static bool wants(const struct recap_job *job)
 	case STAGE_SHORT_ID:
 		return job->short_id[SHORT_ID - 1] && strcmp(job->short_id, job->request->name) != 0;
 	default:
-		return !has_target(job) && job->short_id[SHORT_ID - 1];
+		return !recap_has_target(&job->recap) && job->short_id[SHORT_ID - 1];
 	}
 }
 

@@ -11,8 +11,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define AHEAD_MAX_MS  3600000.0

@@ -35,7 +35,7 @@ struct recaps_entry {
 	struct recap_request request;
 	int64_t asked_ms;
 	int64_t waiting_ms; /* since when the store has answered without new reports */
-	char *power;
+	char power[COLLECTION_SIZE];
 	struct recap_job *job; /* NULL while it waits */
 	bool job_done;         /* free the job at the next check */
 	bool finished;         /* free this at the next check */
@@ -76,7 +76,6 @@ static void entry_free(struct recaps_entry *entry)
 {
 	recap_job_free(entry->job);
 	recap_request_done(&entry->request);
-	free(entry->power);
 	free(entry);
 }
 
@@ -361,12 +360,9 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	if (recaps->statistics.waiting >= (done ? RECAPS_MAX : RECAPS_UNWAITED) && !drop_early(recaps))
 		return -EBUSY;
 	entry = calloc(1, sizeof(*entry));
-	if (entry)
-		entry->power = collection_name(COLLECTION_POWER, request->machine);
-	if (!entry || !entry->power) {
-		free(entry);
+	if (!entry)
 		return -ENOMEM;
-	}
+	(void)collection_compose(COLLECTION_POWER, request->machine, entry->power);
 	entry->recaps = recaps;
 	entry->request = *request;
 	entry->asked_ms = entry->waiting_ms = clock_realtime_ms();
