@@ -74,21 +74,20 @@ static double idle_of(struct apart_idle *idle, const struct tick *tick, const st
 		      double watts)
 {
 	const double work_s = gpu->work_ns * 1e-9;
-	double *idle_w, *least_w;
+	struct apart_gpu *kept;
 
 	if (gpu->number >= TICK_NUMBERS_MAX)
 		return 0;
-	idle_w = &idle->gpus[gpu->number].idle_w;
-	least_w = &idle->gpus[gpu->number].least_w;
-	if (idle->gpus[gpu->number].n++ == 0 || watts < *least_w)
-		*least_w = watts;
+	kept = &idle->gpus[gpu->number];
+	if (kept->n++ == 0 || watts < kept->least_w)
+		kept->least_w = watts;
 	if (work_s <= CALM_SHARE * tick->interval_s) {
-		const double n = (double)++idle->gpus[gpu->number].n_calm;
+		const double n = (double)++kept->n_calm;
 
-		*idle_w += fmax(IDLE_GAIN, 1 / n) * (watts - *idle_w);
+		kept->idle_w += fmax(IDLE_GAIN, 1 / n) * (watts - kept->idle_w);
 	}
 	/* Before it was seen idle, all that is known is that idle power is below the least. */
-	return fmin(*idle_w > 0 ? *idle_w : *least_w / 2, watts);
+	return fmin(kept->idle_w > 0 ? kept->idle_w : kept->least_w / 2, watts);
 }
 
 static void share_gpu(const struct domain *domain)

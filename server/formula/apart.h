@@ -10,7 +10,7 @@
 
 /* What a GPU takes when it works for nobody; start with zeroes. */
 struct apart_idle {
-	struct {
+	struct apart_gpu {
 		double idle_w; /* the lowest of calm ticks; 0: none yet */
 		double least_w;
 		uint64_t n, n_calm; /* ticks */
