@@ -4,7 +4,6 @@
  * processes.
  */
 #include "api/api.h"
-#include "base/clock.h"
 #include "db/db.h"
 #include "process/duty.h"
 #include "base/folder.h"
@@ -20,26 +19,12 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAIN_CACHE_KB   16384 /* places in the indexes of a thousand collections */
 #define MAIN_GIVE_UP_MS 60000 /* with --once, how long a store may be away */
-
-static int drop_rights(const struct server_config *config, uid_t uid, gid_t gid)
-{
-	struct reason why;
-	int r;
-
-	if (!config->user)
-		return 0;
-	r = sandbox_drop(uid, gid, 0, &why);
-	if (r < 0)
-		log_error("main", 0, "%s", why.text);
-	return r;
-}
 
 /*
  * Root's store process, which reads foreign documents, keeps only the capabilities that other users' files
@@ -113,6 +98,7 @@ static int run(const struct server_config *config, char *argv[])
 {
 	static const struct server_face face = {api_start, api_stop};
 	const char *duty = duty_current();
+	struct reason why;
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
 
@@ -135,8 +121,10 @@ static int run(const struct server_config *config, char *argv[])
 	 */
 	if (!config->uri && !config->input)
 		(void)folder_make(config->state_dir, 0750, uid, gid);
-	if (drop_rights(config, uid, gid) < 0)
+	if (config->user && sandbox_drop(uid, gid, 0, &why) < 0) {
+		log_error("main", 0, "%s", why.text);
 		return 1;
+	}
 	return server_run(config, &face, argv);
 }
 
