@@ -50,11 +50,6 @@ void input_ask_turn(struct reader *reader)
 	input_next_turn(input);
 }
 
-void input_end_turn(struct input *input)
-{
-	input->n_reading--;
-}
-
 void input_next_turn(struct input *input)
 {
 	struct reader *reader;

@@ -57,8 +57,7 @@ double pace_found(struct pace *pace, int64_t looked_ms, int64_t tick_ms, int64_t
 	pace->idle_s = pace->poll_s;
 	if (pace->learned)
 		rest_s = UNIT_S_OF_MS(tick_ms - now_ms) + interval_s + pace->delay_s;
-	rest_s = rest_s < interval_s ? rest_s : interval_s;
-	return rest_s > least_s ? rest_s : least_s;
+	return fmax(fmin(rest_s, interval_s), least_s);
 }
 
 double pace_missed(struct pace *pace, bool begun)
@@ -70,7 +69,6 @@ double pace_missed(struct pace *pace, bool begun)
 	}
 	if (pace->misses <= SHORT_LOOKS && pace->learned)
 		return pace->poll_s / SHORT_LOOKS;
-	pace->idle_s = pace->idle_s * IDLE_FACTOR < IDLE_MAX_S * FULL_LOOKS ? pace->idle_s * IDLE_FACTOR
-									    : IDLE_MAX_S * FULL_LOOKS;
+	pace->idle_s = fmin(pace->idle_s * IDLE_FACTOR, IDLE_MAX_S * FULL_LOOKS);
 	return pace->idle_s > pace->poll_s * FULL_LOOKS ? pace->idle_s / FULL_LOOKS : pace->poll_s;
 }

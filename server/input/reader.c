@@ -263,7 +263,7 @@ static void answered(void *data, const struct db_answer *answer)
 	int r;
 
 	reader->input->statistics.reads++;
-	input_end_turn(reader->input);
+	reader->input->n_reading--;
 	if (reader->input->stopped)
 		return;
 	if (answer->result != STORE_OK) {

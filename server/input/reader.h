@@ -112,8 +112,7 @@ int64_t reader_begin_ms(struct reader *reader);
 bool input_wants(const struct input *input, const char *name);
 /* The reader wants to read: at once, or when it is its turn. */
 void input_ask_turn(struct reader *reader);
-/* An answer has arrived; input_next_turn() starts the next reads once it has been processed. */
-void input_end_turn(struct input *input);
+/* Starts the next reads, once what has arrived is processed. */
 void input_next_turn(struct input *input);
 /* With --once: ends the input once every reader has ended. */
 void input_check_end(struct input *input);

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "document/report_bson.h"
 
 #include <inttypes.h>
 

@@ -12,9 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SILENT_MS 60000 /* after this silence a sensor no longer holds up the others */
