@@ -40,21 +40,19 @@ static void get_metrics(struct http_request *request, void *data)
 static void get_health(struct http_request *request, void *data)
 {
 	const struct server *server = ((struct api *)data)->server;
-	json_t *value;
 
-	if (server->standby && !server->away) {
-		value = json_pack("{ss ss ss}", "status", "ok", "role", "standby", "writer", server->writer);
-		api_answer_json(request, 200, value);
-		return;
-	}
-	if (server->away || !server->started) {
-		value = json_pack("{ss ss}", "status", "waiting for the store", "reason", server->away_why);
-		api_answer_json(request, 503, value);
-		return;
-	}
-	value = json_pack("{ss ss si}", "status", "ok", "role", "writer", "sensors",
-			  (int)HASH_COUNT(server->machines));
-	api_answer_json(request, 200, value);
+	if (server->standby && !server->away)
+		api_answer_json(
+			request, 200,
+			json_pack("{ss ss ss}", "status", "ok", "role", "standby", "writer", server->writer));
+	else if (server->away || !server->started)
+		api_answer_json(
+			request, 503,
+			json_pack("{ss ss}", "status", "waiting for the store", "reason", server->away_why));
+	else
+		api_answer_json(request, 200,
+				json_pack("{ss ss si}", "status", "ok", "role", "writer", "sensors",
+					  (int)HASH_COUNT(server->machines)));
 }
 
 static const struct http_route routes[] = {
