@@ -9,8 +9,6 @@
 #include "base/log.h"
 #include "document/collections.h"
 
-#include <stdio.h>
-
 #define KNOWN_LIMIT  5000
 #define KNOWN_SLOWER 32   /* most timer ticks between two reads */
 #define KNOWN_MOST   4096 /* without a report at present; more mean a flood of short-lived ones */

@@ -13,7 +13,6 @@
 #include "base/reason.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SERVER_TOKEN "server"

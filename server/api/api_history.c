@@ -11,7 +11,6 @@
 #include "history/history.h"
 #include "base/unit.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,6 @@
 #include "base/text.h"
 
 #include <math.h>
-#include <string.h>
 
 /* Watts and joules of a target in one row of numbers: nobody reads more than 0.1 mW and 1 mJ. */
 static json_t *rounded(double value, double unit)

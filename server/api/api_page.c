@@ -6,7 +6,6 @@
 #include "api/api_private.h"
 #include "page/page.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Nothing inline, nothing from elsewhere, no frame around it. */

@@ -4,10 +4,8 @@
  * GET /api/machines and GET /<database>/<machine>: which machines there are, and whether this is one.
  */
 #include "api/api_private.h"
-#include "base/clock.h"
 #include "document/collections.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 

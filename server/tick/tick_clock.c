@@ -8,7 +8,6 @@
 #include "base/array.h"
 #include "base/unit.h"
 
-#include <math.h>
 #include <string.h>
 
 #define LONGEST      10.0 /* multiple of the usual step; a longer one is a pause */

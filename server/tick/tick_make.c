@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define TICK_COUNT_MAX     0x1p62 /* a larger value in one tick means that a counter went backwards */
 #define TICK_KEYS_KEEP     4096
