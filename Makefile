@@ -192,7 +192,7 @@ $(BUILD)/tests/sim/feed: $(BUILD)/tests/sim/feed.o $(BUILD)/libcommon.a
 
 # What runs in the guests of tests/kernel, and the program as each clang here compiles it.
 CLANGS = $(notdir $(wildcard $(addprefix /usr/bin/clang-,14 15 16 17 18 19 20 21 22 23)))
-KERNEL_PROGRAMS = $(BUILD)/tests/kernel/lives $(BUILD)/tests/kernel/verify $(BUILD)/tests/bench/pingpong \
+KERNEL_PROGRAMS = $(addprefix $(BUILD)/tests/kernel/,lives verify tsc_khz) $(BUILD)/tests/bench/pingpong \
 	$(addprefix $(BUILD)/tests/unit/sensor/source/,test_source_bpf test_source_perf test_source_cpustat test_bpf_accuracy test_bpf_moves)
 .PHONY: kernel-programs bpf-objects check-kernels
 bpf-objects: $(patsubst %,$(BUILD)/kernel/objects/%.o,$(CLANGS))

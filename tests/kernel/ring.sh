@@ -197,7 +197,7 @@ pack() {
 }
 
 boot() {
-	local name=$1 dir=$2 overlay=${3:-} arch=${1##*-} kernel image cpus=${RING_CPUS:-2} append qemu
+	local name=$1 dir=$2 overlay=${3:-} arch=${1##*-} kernel image cpus=${RING_CPUS:-2} append qemu khz
 	kernel=$(fetch "$name")
 	append="quiet loglevel=1 panic=-1 ${RING_APPEND:-}"
 	image=$(mktemp "${TMPDIR:-/tmp}/ring.XXXXXX")
@@ -206,10 +206,14 @@ boot() {
 	cat "$dir.cpio" >"$image"
 	[ -z "$overlay" ] || pack "$overlay" >>"$image" # what comes later replaces what was before
 	case $arch in
-	# The emulated CPUs share one time-stamp counter. Linux compares them, is misled where one waits for the host, and takes to a
-	# slow clock: each look at it then costs more than what is measured. no_timer_check: at boot Linux counts timer interrupts in
-	# some ten milliseconds, and panics where the host gave the guest no time in them.
-	amd64) qemu=(qemu-system-x86_64 -accel tcg -cpu max -append "console=ttyS0 tsc=reliable no_timer_check $append") ;;
+	# The emulated CPUs share one time-stamp counter, this machine's. Linux compares them, is misled where one waits for the host,
+	# and takes to a slow clock: each look at it then costs more than what is measured. What it measures of it at boot is as wrong
+	# then. no_timer_check: at boot Linux counts timer interrupts in some ten milliseconds, and panics where the host gave the
+	# guest no time in them.
+	amd64)
+		khz=$("${BUILD:-${0%/*}/../../build}/tests/kernel/tsc_khz" 2>/dev/null) || khz=
+		qemu=(qemu-system-x86_64 -accel tcg -cpu max -append "console=ttyS0 tsc=reliable ${khz:+tsc_early_khz=$khz} no_timer_check $append")
+		;;
 	# One CPU that counts its instructions exactly, or several that do not.
 	arm64)
 		qemu=(qemu-system-aarch64 -M virt -cpu max -append "console=ttyAMA0 $append")
