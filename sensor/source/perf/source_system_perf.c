@@ -3,7 +3,7 @@
  * System groups by perf events, machine-wide: msr, uncore and any other event (`system`), and the energy
  * events of the `power` PMU (`rapl`). Called by the sensor once a tick; the plan and the slots do the work.
  */
-#include "source/source.h"
+#include "source/choose.h"
 
 #include "base/log.h"
 #include "machine/energy_counter.h"
@@ -83,16 +83,21 @@ static int prepare_energy(struct source_system_perf *perf)
 	return 0;
 }
 
-static int system_perf_new(struct source_context *context, enum perf_plan_kind kind,
-			   const struct event_group_request *request, const struct system_source_ops *ops,
-			   struct system_source **ret_source)
+static enum perf_plan_kind kind_of(const struct event_group_request *request)
 {
+	return choose_is_energy(request) ? PERF_PLAN_ENERGY : PERF_PLAN_SYSTEM;
+}
+
+static int system_perf_open(struct source_context *context, const struct event_group_request *request,
+			    struct system_source **ret_source)
+{
+	const enum perf_plan_kind kind = kind_of(request);
 	struct source_system_perf *perf = calloc(1, sizeof(*perf));
 	int r;
 
 	if (!perf)
 		return -ENOMEM;
-	perf->source.ops = ops;
+	perf->source.ops = kind == PERF_PLAN_ENERGY ? &source_rapl : &source_system_perf;
 	perf->package_w = context->package_w;
 	r = perf_plan_new(context, kind, request, 1, &perf->plan);
 	if (r == 0) {
@@ -231,39 +236,15 @@ static int system_perf_read(struct system_source *source, uint64_t interval_ns)
 	return r;
 }
 
-static int probe(struct source_context *context, enum perf_plan_kind kind,
-		 const struct event_group_request *request, struct reason *why)
+static int probe(struct source_context *context, const struct event_group_request *request,
+		 struct reason *why)
 {
-	return perf_plan_probe(context, kind, request, 1, why);
-}
-
-static int system_perf_probe(struct source_context *context, const struct event_group_request *request,
-			     struct reason *why)
-{
-	return probe(context, PERF_PLAN_SYSTEM, request, why);
-}
-
-static int system_perf_open(struct source_context *context, const struct event_group_request *request,
-			    struct system_source **ret_source)
-{
-	return system_perf_new(context, PERF_PLAN_SYSTEM, request, &source_system_perf, ret_source);
-}
-
-static int rapl_probe(struct source_context *context, const struct event_group_request *request,
-		      struct reason *why)
-{
-	return probe(context, PERF_PLAN_ENERGY, request, why);
-}
-
-static int rapl_open(struct source_context *context, const struct event_group_request *request,
-		     struct system_source **ret_source)
-{
-	return system_perf_new(context, PERF_PLAN_ENERGY, request, &source_rapl, ret_source);
+	return perf_plan_probe(context, kind_of(request), request, 1, why);
 }
 
 const struct system_source_ops source_system_perf = {
 	.name = "perf",
-	.probe = system_perf_probe,
+	.probe = probe,
 	.open = system_perf_open,
 	.read = system_perf_read,
 	.close = system_perf_close,
@@ -272,8 +253,8 @@ const struct system_source_ops source_system_perf = {
 const struct system_source_ops source_rapl = {
 	.name = "rapl",
 	.energy = true,
-	.probe = rapl_probe,
-	.open = rapl_open,
+	.probe = probe,
+	.open = system_perf_open,
 	.read = system_perf_read,
 	.close = system_perf_close,
 };

@@ -72,17 +72,6 @@ static int resctrl_probe(struct source_context *context, struct reason *why)
 	return resctrl_read_info(context->resctrl_root, &info, why);
 }
 
-/* The first CPU of a package, as in the groups of the other sources. */
-static unsigned first_cpu(const struct topology *topology, unsigned package)
-{
-	unsigned first = UINT32_MAX;
-
-	for (unsigned i = 0; i < topology->n_cpus; i++)
-		if (topology->cpus[i].package == package && topology->cpus[i].id < first)
-			first = topology->cpus[i].id;
-	return first == UINT32_MAX ? 0 : first;
-}
-
 static int prepare(struct resctrl_source *resctrl, const struct source_context *context)
 {
 	const unsigned most = resctrl->info.n_rmids - 1; /* one is that of everything else */
@@ -94,10 +83,12 @@ static int prepare(struct resctrl_source *resctrl, const struct source_context *
 		calloc((size_t)resctrl->n_groups * resctrl->info.n_packages, sizeof(*resctrl->values));
 	if (!resctrl->groups || !resctrl->slots || !resctrl->values)
 		return -ENOMEM;
-	for (unsigned i = 0; i < resctrl->info.n_packages; i++)
-		resctrl->places[i] =
-			(struct report_place){.package = resctrl->info.packages[i],
-					      .cpu = first_cpu(context->topology, resctrl->info.packages[i])};
+	for (unsigned i = 0; i < resctrl->info.n_packages; i++) {
+		const unsigned id = resctrl->info.packages[i];
+		const struct topology_package *package = topology_find_package(context->topology, id);
+
+		resctrl->places[i] = (struct report_place){id, package ? package->first_cpu : 0};
+	}
 	resctrl_choice_init(&resctrl->choice, resctrl->n_groups);
 	resctrl->source.counts = (struct target_counts){
 		.group = {.name = REPORT_GROUP_MEASURED,
