@@ -1,77 +1,57 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lists of threads: tasks of resctrl and of cgroup v1, cgroup.threads of v2. A number may lie across two
- * reads.
+ * Lists of threads: tasks of resctrl and of cgroup v1, cgroup.threads of v2.
  */
 #include "priv/priv_tids.h"
 
 #include "base/array.h"
+#include "base/cleanup.h"
+#include "base/text.h"
 
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <fcntl.h>
+#include <string.h>
 
-/* A line under way, from read to read. */
-struct line {
-	int64_t number; /* -1: it is no number */
-	bool any;
-};
-
-static int end_line(struct line *line, struct priv_tids *tids)
+/* The lines of an open file, which is closed. */
+static int read_lines(FILE *file, struct priv_tids *tids)
 {
-	const int64_t number = line->any ? line->number : -1;
-
-	*line = (struct line){0};
-	if (number < 1 || tids->n >= PRIV_TIDS_MAX)
-		return 0;
-	if (!ARRAY_RESERVE(tids->items, tids->capacity, tids->n + 1))
-		return -ENOMEM;
-	tids->items[tids->n++] = (pid_t)number;
-	return 0;
-}
-
-static int take(struct line *line, const char *text, size_t n, struct priv_tids *tids)
-{
+	cleanup_(cleanup_free) char *line = NULL;
+	size_t size = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (text[i] == '\n') {
-			r = end_line(line, tids);
+	for (ssize_t n; r == 0 && (n = getline(&line, &size, file)) > 0;) {
+		uint64_t number;
+
+		line[n - 1] = line[n - 1] == '\n' ? '\0' : line[n - 1];
+		if (strlen(line) + 1 < (size_t)n || text_parse_u64(line, &number) < 0 || number < 1 ||
+		    number > INT32_MAX || tids->n >= PRIV_TIDS_MAX)
 			continue;
-		}
-		line->any = true;
-		if (line->number >= 0 && text[i] >= '0' && text[i] <= '9')
-			line->number = line->number * 10 + (text[i] - '0');
+		if (ARRAY_RESERVE(tids->items, tids->capacity, tids->n + 1))
+			tids->items[tids->n++] = (pid_t)number;
 		else
-			line->number = -1;
-		if (line->number > INT32_MAX)
-			line->number = -1;
+			r = -ENOMEM;
 	}
+	if (r == 0 && ferror(file))
+		r = -errno;
+	(void)fclose(file);
 	return r;
 }
 
 int priv_tids_parse(const char *text, size_t n, struct priv_tids *tids)
 {
-	struct line line = {0};
-	int r = take(&line, text, n, tids);
+	FILE *file = n > 0 ? fmemopen((void *)(uintptr_t)text, n, "r") : NULL;
 
-	return r < 0 ? r : end_line(&line, tids);
+	return file ? read_lines(file, tids) : n > 0 ? -errno : 0;
 }
 
 int priv_tids_read(int fd, struct priv_tids *tids)
 {
-	char buffer[8192];
-	struct line line = {0};
-	ssize_t n;
+	const int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	FILE *file = own < 0 ? NULL : fdopen(own, "r");
 
-	while ((n = read(fd, buffer, sizeof(buffer))) > 0 || (n < 0 && errno == EINTR)) {
-		const int r = n > 0 ? take(&line, buffer, (size_t)n, tids) : 0;
-
-		if (r < 0)
-			return r;
-	}
-	return n < 0 ? -errno : end_line(&line, tids);
+	if (!file && own >= 0)
+		(void)close(own);
+	return file ? read_lines(file, tids) : -errno;
 }
 
 static int compare(const void *a, const void *b)
