@@ -11,7 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,56 +19,50 @@
 
 #define NAMESPACE_MAX 76
 
-enum roots_of { ROOTS_DOCKER, ROOTS_STORAGE, ROOTS_STORAGE_RUN, ROOTS_CONTAINERD, ROOTS_POD_LOGS };
+#define ROOTS(member) offsetof(struct container_roots, member)
 
 static const struct {
-	enum roots_of roots;
+	size_t roots;
+	/* The parent folder is accepted as a root, too: Docker's data folder, /var/lib/containers,
+	 * /run/containerd. */
+	const char *below;
 	bool by_id; /* otherwise a list at a fixed place */
 	const char *before;
 	const char *after;
 } files[CONTAINER_FILES] = {
-	[CONTAINER_FILE_DOCKER] = {ROOTS_DOCKER, true, "/", "/config.v2.json"},
-	[CONTAINER_FILE_PODMAN] = {ROOTS_STORAGE, false, "/overlay-containers/containers.json", ""},
-	[CONTAINER_FILE_PODMAN_VOLATILE] = {ROOTS_STORAGE, false,
+	[CONTAINER_FILE_DOCKER] = {ROOTS(docker), "/containers", true, "/", "/config.v2.json"},
+	[CONTAINER_FILE_PODMAN] = {ROOTS(storage), "/storage", false, "/overlay-containers/containers.json",
+				   ""},
+	[CONTAINER_FILE_PODMAN_VOLATILE] = {ROOTS(storage), "/storage", false,
 					    "/overlay-containers/volatile-containers.json", ""},
-	[CONTAINER_FILE_PODMAN_VFS] = {ROOTS_STORAGE, false, "/vfs-containers/containers.json", ""},
-	[CONTAINER_FILE_PODMAN_VFS_VOLATILE] = {ROOTS_STORAGE, false,
+	[CONTAINER_FILE_PODMAN_VFS] = {ROOTS(storage), "/storage", false, "/vfs-containers/containers.json",
+				       ""},
+	[CONTAINER_FILE_PODMAN_VFS_VOLATILE] = {ROOTS(storage), "/storage", false,
 						"/vfs-containers/volatile-containers.json", ""},
-	[CONTAINER_FILE_STORAGE_CONFIG] = {ROOTS_STORAGE, true, "/overlay-containers/",
+	[CONTAINER_FILE_STORAGE_CONFIG] = {ROOTS(storage), "/storage", true, "/overlay-containers/",
 					   "/userdata/config.json"},
-	[CONTAINER_FILE_STORAGE_RUN_CONFIG] = {ROOTS_STORAGE_RUN, true, "/overlay-containers/",
+	[CONTAINER_FILE_STORAGE_RUN_CONFIG] = {ROOTS(storage_run), "/storage", true, "/overlay-containers/",
 					       "/userdata/config.json"},
-	[CONTAINER_FILE_CONTAINERD] = {ROOTS_CONTAINERD, true, "/", "/config.json"},
-	[CONTAINER_FILE_POD_LOG] = {ROOTS_POD_LOGS, true, "-", ".log"},
+	[CONTAINER_FILE_CONTAINERD] = {ROOTS(containerd), "/io.containerd.runtime.v2.task", true, "/",
+				       "/config.json"},
+	[CONTAINER_FILE_POD_LOG] = {ROOTS(pod_logs), "", true, "-", ".log"},
 };
-
-/* The last one of Docker's is the result of `-v /var/docker/containers:...`, a common mistake. */
-static const char *const default_docker[] = {"/var/lib/docker/containers", "/var/docker/containers",
-					     "/var/snap/docker/common/var-lib-docker/containers"};
-static const char *const default_storage[] = {"/var/lib/containers/storage"};
-static const char *const default_storage_run[] = {"/run/containers/storage", "/var/run/containers/storage"};
-static const char *const default_containerd[] = {
-	"/run/containerd/io.containerd.runtime.v2.task", "/run/k3s/containerd/io.containerd.runtime.v2.task",
-	"/run/docker/containerd/daemon/io.containerd.runtime.v2.task",
-	"/run/k0s/containerd/io.containerd.runtime.v2.task",
-	"/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task"};
-
-static const char *const default_pod_logs[] = {"/var/log/containers"};
-
-static void set_roots(const char **ret, const char *const *from, size_t n)
-{
-	for (size_t i = 0; i < n && i < CONTAINER_ROOTS_MAX; i++)
-		ret[i] = from[i];
-}
 
 void container_roots_default(struct container_roots *ret_roots)
 {
-	memset(ret_roots, 0, sizeof(*ret_roots));
-	set_roots(ret_roots->docker, default_docker, ARRAY_SIZE(default_docker));
-	set_roots(ret_roots->storage, default_storage, ARRAY_SIZE(default_storage));
-	set_roots(ret_roots->storage_run, default_storage_run, ARRAY_SIZE(default_storage_run));
-	set_roots(ret_roots->containerd, default_containerd, ARRAY_SIZE(default_containerd));
-	set_roots(ret_roots->pod_logs, default_pod_logs, ARRAY_SIZE(default_pod_logs));
+	*ret_roots = (struct container_roots){
+		/* The second one is the result of `-v /var/docker/containers:...`, a common mistake. */
+		.docker = {"/var/lib/docker/containers", "/var/docker/containers",
+			   "/var/snap/docker/common/var-lib-docker/containers"},
+		.storage = {"/var/lib/containers/storage"},
+		.storage_run = {"/run/containers/storage", "/var/run/containers/storage"},
+		.containerd = {"/run/containerd/io.containerd.runtime.v2.task",
+			       "/run/k3s/containerd/io.containerd.runtime.v2.task",
+			       "/run/docker/containerd/daemon/io.containerd.runtime.v2.task",
+			       "/run/k0s/containerd/io.containerd.runtime.v2.task",
+			       "/var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task"},
+		.pod_logs = {"/var/log/containers"},
+	};
 }
 
 bool container_file_is_id(const char *text, size_t length)
@@ -130,20 +124,8 @@ static int open_regular(const char *root, const char *below)
 	return -EACCES;
 }
 
-/*
- * The parent folder is accepted as a root, too: Docker's data folder, /var/lib/containers, /run/containerd.
- */
-static const char *const below_roots[] = {
-	[ROOTS_DOCKER] = "/containers",
-	[ROOTS_STORAGE] = "/storage",
-	[ROOTS_STORAGE_RUN] = "/storage",
-	[ROOTS_CONTAINERD] = "/io.containerd.runtime.v2.task",
-	[ROOTS_POD_LOGS] = "",
-};
-
 static int open_below(enum container_file kind, const char *root, const char *id, const char *extra)
 {
-	const char *below = below_roots[files[kind].roots];
 	char path[4096], folder[4096];
 	int r = container_file_path(kind, root, id, extra, path, sizeof(path));
 
@@ -152,7 +134,7 @@ static int open_below(enum container_file kind, const char *root, const char *id
 	r = open_regular(root, path + strlen(root) + 1);
 	if (r != -ENOENT && r != -ENOTDIR)
 		return r;
-	int n = snprintf(folder, sizeof(folder), "%s%s", root, below);
+	int n = snprintf(folder, sizeof(folder), "%s%s", root, files[kind].below);
 	if (n < 0 || (size_t)n >= sizeof(folder))
 		return -ENAMETOOLONG;
 	r = container_file_path(kind, folder, id, extra, path, sizeof(path));
@@ -198,23 +180,6 @@ static int open_pod_log(const char *root, const char *id)
 	return r;
 }
 
-static const char *const *roots_for(const struct container_roots *roots, enum container_file kind)
-{
-	switch (files[kind].roots) {
-	case ROOTS_DOCKER:
-		return roots->docker;
-	case ROOTS_STORAGE:
-		return roots->storage;
-	case ROOTS_STORAGE_RUN:
-		return roots->storage_run;
-	case ROOTS_CONTAINERD:
-		return roots->containerd;
-	case ROOTS_POD_LOGS:
-		return roots->pod_logs;
-	}
-	return roots->docker;
-}
-
 int container_file_open(const struct container_roots *roots, enum container_file kind, const char *id,
 			const char *extra)
 {
@@ -224,7 +189,7 @@ int container_file_open(const struct container_roots *roots, enum container_file
 	if (!files[kind].by_id && extra && extra[0] &&
 	    (text_parse_u64(extra, &only) < 0 || only >= CONTAINER_ROOTS_MAX))
 		return -EINVAL;
-	const char *const *list = roots_for(roots, kind);
+	const char *const *list = (const void *)((const char *)roots + files[kind].roots);
 	int last = -ENOENT;
 	for (unsigned i = 0; i < CONTAINER_ROOTS_MAX && list[i]; i++) {
 		if (only != UINT64_MAX && only != i)
