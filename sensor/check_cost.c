@@ -3,7 +3,7 @@
  * The costs of one tick as measured with one tick a second on a machine of 2 CPUs (docs/performance.md, "The
  * sensor"); after new measurements, update them here too.
  */
-#include "check_cost.h"
+#include "check_parts.h"
 
 #include <string.h>
 

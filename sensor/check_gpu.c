@@ -4,12 +4,11 @@
  * of NVIDIA that has another driver, or that is beside GPUs which are read, has a fix. Knows no layout of the
  * text.
  */
-#include "check_gpu.h"
+#include "check_parts.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "check_text.h"
 #include "gpu/drm_meter.h"
 #include "gpu/gpu_main.h"
 

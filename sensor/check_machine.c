@@ -5,10 +5,7 @@
  */
 #include "check_machine.h"
 
-#include "check_cost.h"
-#include "check_gpu.h"
-#include "check_perf.h"
-#include "check_text.h"
+#include "check_parts.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/cgroup_find.h"
 #include "source/choose.h"

@@ -3,7 +3,7 @@
  * The plans of perf events, made as a source makes them and then written down: one entry for each attribute,
  * with the CPUs on which it would be opened. Called by check_machine.c.
  */
-#include "check_perf.h"
+#include "check_parts.h"
 
 #include "source/choose.h"
 #include "source/perf/perf_plan.h"

@@ -3,7 +3,7 @@
  * The text of --check-machine: one layout for the sensor and for `wattribute check`. Where one of
  * several is enough and one works, the others are listed without a fix.
  */
-#include "check_text.h"
+#include "check_parts.h"
 #include "base/cleanup.h"
 
 #include "base/reason.h"

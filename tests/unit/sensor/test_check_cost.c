@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "check_cost.h"
+#include "check_parts.h"
 
 static void bpf_needs_no_more_for_more(void **state)
 {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../../../fake/fake_tree.h"
-#include "check_gpu.h"
+#include "check_parts.h"
 
 #include <errno.h>
 #include <string.h>
