@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SIM_EPOCH_MS INT64_C(1700000000000)
+
 static const struct sim_group system_group = {
 	.name = "system",
 	.count = 1,
@@ -77,6 +79,28 @@ static int allocate(struct sim *sim)
 	return sim->containers && sim->accounts && sim->active && sim->due_s ? 0 : -ENOMEM;
 }
 
+static void set_shape(struct sim *sim)
+{
+	const struct sim_scenario *scenario = &sim->scenario;
+	const double design_w = sim_power_design_w(sim);
+
+	sim->shape = (struct sim_shape){
+		.sockets = scenario->sockets,
+		.cores = scenario->cores,
+		.cpus = sim->n_cpus,
+		.base_mhz = sim->machine.base_ghz * 1000,
+		.design_w = design_w,
+		.limit_w = scenario->power_cap_w > 0 ? scenario->power_cap_w : SIM_PEAK_PART * design_w,
+		.idle_latency_us = sim_power_idle_latency_us(sim),
+		.dram = scenario->dram,
+		.msr = scenario->msr,
+		.cpu_time = scenario->cpu_time,
+		.ticks = sim->ticks,
+		.scenario = scenario->name,
+	};
+	memcpy(sim->shape.count, scenario->count, sizeof(sim->shape.count));
+}
+
 int sim_new(const struct sim_options *options, struct sim **ret_sim, struct reason *why)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
@@ -103,6 +127,7 @@ int sim_new(const struct sim_options *options, struct sim **ret_sim, struct reas
 		sim->sockets[k].cap = 1;
 		sim->sockets[k].kelvin = 10;
 	}
+	set_shape(sim);
 	set_containers(sim);
 	set_system(sim);
 	*ret_sim = sim;
@@ -178,19 +203,9 @@ int sim_step(struct sim *sim)
 	return 1;
 }
 
-unsigned sim_sockets(const struct sim *sim)
+const struct sim_shape *sim_shape(const struct sim *sim)
 {
-	return sim->scenario.sockets;
-}
-
-unsigned sim_cores(const struct sim *sim)
-{
-	return sim->scenario.cores;
-}
-
-unsigned sim_cpus(const struct sim *sim)
-{
-	return sim->n_cpus;
+	return &sim->shape;
 }
 
 unsigned sim_cpu_socket(const struct sim *sim, unsigned cpu)
@@ -198,37 +213,122 @@ unsigned sim_cpu_socket(const struct sim *sim, unsigned cpu)
 	return cpu % (sim->scenario.sockets * sim->scenario.cores) / sim->scenario.cores;
 }
 
-double sim_base_mhz(const struct sim *sim)
+uint64_t sim_seq(const struct sim *sim)
 {
-	return sim->machine.base_ghz * 1000;
+	return sim->seq;
 }
 
-bool sim_has_dram(const struct sim *sim)
+int64_t sim_time_ms(const struct sim *sim)
 {
-	return sim->scenario.dram;
+	return SIM_EPOCH_MS + (int64_t)(sim->now_s * 1000 + .5);
 }
 
-bool sim_has_msr(const struct sim *sim)
+uint64_t sim_monotonic_ns(const struct sim *sim)
 {
-	return sim->scenario.msr;
+	return UINT64_C(1000000000) + (uint64_t)(sim->now_s * 1e9 + .5);
 }
 
-bool sim_has_count(const struct sim *sim, enum sim_count count)
+double sim_interval_s(const struct sim *sim)
 {
-	return sim->scenario.count[count];
+	return sim->interval_s;
 }
 
-bool sim_is_cpu_time(const struct sim *sim)
+uint64_t sim_energy(const struct sim *sim, unsigned socket, enum report_scope scope)
 {
-	return sim->scenario.cpu_time;
+	return sim->sockets[socket].read[scope];
 }
 
-uint64_t sim_ticks(const struct sim *sim)
+void sim_msr(const struct sim *sim, unsigned cpu, uint64_t ret_tsc_aperf_mperf[3])
 {
-	return sim->ticks;
+	double base = sim->machine.base_ghz * 1e9;
+
+	ret_tsc_aperf_mperf[0] = (uint64_t)(base * sim->interval_s);
+	ret_tsc_aperf_mperf[1] = (uint64_t)sim->cpus[cpu].tick_busy_cycles;
+	ret_tsc_aperf_mperf[2] = (uint64_t)(base * sim->cpus[cpu].tick_busy_s);
 }
 
-const char *sim_scenario_name(const struct sim *sim)
+void sim_machine_counts(const struct sim *sim, unsigned socket, uint64_t ret_counts[SIM_COUNTS])
 {
-	return sim->scenario.name;
+	for (unsigned e = 0; e < SIM_COUNTS; e++)
+		ret_counts[e] = (uint64_t)sim->sockets[socket].counts[e];
+}
+
+unsigned sim_slots(const struct sim *sim)
+{
+	return sim->n_containers;
+}
+
+bool sim_alive(const struct sim *sim, unsigned slot)
+{
+	return sim->containers[slot].alive || sim->containers[slot].ending;
+}
+
+bool sim_partial(const struct sim *sim, unsigned slot)
+{
+	return sim->containers[slot].partial;
+}
+
+bool sim_ran(const struct sim *sim, unsigned slot)
+{
+	const struct sim_container *container = &sim->containers[slot];
+
+	for (unsigned k = 0; container->touched && k < sim->scenario.sockets; k++) {
+		if (container->accounts[k].read[SIM_REF] > 0)
+			return true;
+	}
+	return false;
+}
+
+unsigned sim_generation(const struct sim *sim, unsigned slot)
+{
+	return sim->containers[slot].generation;
+}
+
+const char *sim_name(const struct sim *sim, unsigned slot)
+{
+	return sim->containers[slot].name;
+}
+
+const char *sim_container_id(const struct sim *sim, unsigned slot)
+{
+	return sim->containers[slot].id;
+}
+
+const char *sim_kind(const struct sim *sim, unsigned slot)
+{
+	return sim->containers[slot].group->name;
+}
+
+uint64_t sim_cgroup_id(const struct sim *sim, unsigned slot)
+{
+	return (uint64_t)sim->containers[slot].generation << 32 | slot;
+}
+
+unsigned sim_find(const struct sim *sim, uint64_t cgroup_id)
+{
+	unsigned slot = (unsigned)(cgroup_id & UINT32_MAX);
+
+	if (slot >= sim->n_containers || !sim_alive(sim, slot) || sim_cgroup_id(sim, slot) != cgroup_id)
+		return SIM_SYSTEM;
+	return slot;
+}
+
+void sim_counts(const struct sim *sim, unsigned slot, unsigned socket, uint64_t ret_counts[SIM_COUNTS])
+{
+	memcpy(ret_counts, sim->containers[slot].accounts[socket].read, SIM_COUNTS * sizeof(*ret_counts));
+}
+
+double sim_running_ratio(const struct sim *sim, unsigned slot)
+{
+	return sim->containers[slot].running;
+}
+
+double sim_true_dynamic_j(const struct sim *sim, unsigned slot, unsigned socket, enum report_scope scope)
+{
+	return sim->containers[slot].accounts[socket].energy_j[scope];
+}
+
+double sim_true_static_j(const struct sim *sim, unsigned socket, enum report_scope scope)
+{
+	return sim->sockets[socket].static_j[scope];
 }

@@ -39,24 +39,21 @@ void sim_free(struct sim *sim);
 /* Runs the machine for one tick. 1; 0 when the scenario has ended. */
 int sim_step(struct sim *sim);
 
-/* What the machine is. */
-unsigned sim_sockets(const struct sim *sim);
-unsigned sim_cores(const struct sim *sim); /* physical, of one socket */
-unsigned sim_cpus(
-	const struct sim *sim); /* logical, of the machine; cpu = thread * cores + socket * cores + core */
+/* What the machine is, and what its maker and its firmware would say of it. */
+struct sim_shape {
+	unsigned sockets, cores; /* physical cores, of one socket */
+	unsigned cpus;           /* logical, of the machine; cpu = thread * cores + socket * cores + core */
+	double base_mhz;
+	double design_w, limit_w; /* of a socket */
+	double idle_latency_us;   /* to wake from the deepest idle state */
+	bool dram, msr;
+	bool cpu_time; /* only CPU time is known: SIM_REF is in nanoseconds */
+	bool count[SIM_COUNTS];
+	uint64_t ticks; /* of the scenario */
+	const char *scenario;
+};
+const struct sim_shape *sim_shape(const struct sim *sim);
 unsigned sim_cpu_socket(const struct sim *sim, unsigned cpu);
-double sim_base_mhz(const struct sim *sim);
-/* What the maker of the machine and its firmware would say: design power and power limit of a socket, W, and
- * the time to wake from the deepest idle state, us. */
-double sim_design_w(const struct sim *sim);
-double sim_limit_w(const struct sim *sim);
-double sim_idle_latency_us(const struct sim *sim);
-bool sim_has_dram(const struct sim *sim);
-bool sim_has_msr(const struct sim *sim);
-bool sim_has_count(const struct sim *sim, enum sim_count count);
-bool sim_is_cpu_time(const struct sim *sim); /* only CPU time is known: SIM_REF is in nanoseconds */
-uint64_t sim_ticks(const struct sim *sim);   /* of the scenario */
-const char *sim_scenario_name(const struct sim *sim);
 
 /* The last tick. */
 uint64_t sim_seq(const struct sim *sim); /* 1 for the first */

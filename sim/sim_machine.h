@@ -10,6 +10,7 @@
 #include "base/reason.h"
 
 #define SIM_SOCKETS_MAX 8
+#define SIM_PEAK_PART   1.2 /* limit of power: of the design power, for seconds */
 #define SIM_CPUS_MAX    512
 #define SIM_THREADS_MAX 64 /* of one container */
 #define SIM_PHASES_MAX  6
@@ -182,6 +183,7 @@ struct sim_socket {
 };
 
 struct sim {
+	struct sim_shape shape;
 	struct sim_scenario scenario;
 	struct sim_machine machine;
 	uint64_t seed;
@@ -226,6 +228,8 @@ void sim_unplace_threads(struct sim *sim, struct sim_container *container);
 void sim_place_migrate(struct sim *sim, struct sim_container *container);
 /* sim_power.c: one step of physics */
 void sim_power_step(struct sim *sim, double step_s);
+double sim_power_design_w(const struct sim *sim);
+double sim_power_idle_latency_us(const struct sim *sim);
 /* sim_read.c: what counters show at the end of a tick */
 void sim_read_begin(struct sim *sim);
 void sim_read_end(struct sim *sim, double step_s);

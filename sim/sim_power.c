@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define USUAL_IPC  1.6
-#define PEAK_PART  1.2  /* of the design power, for seconds */
 #define DEEP_STEP  0.12 /* of the idle power: a package that wakes by more was in a deep state */
 #define DEEP_US    133
 #define SHALLOW_US 2
@@ -307,7 +306,7 @@ void sim_power_step(struct sim *sim, double step_s)
  * Every thread at work on usual code at the base clock, within a margin that differs between models, in steps
  * of 5 W.
  */
-double sim_design_w(const struct sim *sim)
+double sim_power_design_w(const struct sim *sim)
 {
 	const struct sim_machine *machine = &sim->machine;
 	const struct sim_character usual = {.energy = 1, .cost = 1};
@@ -323,12 +322,7 @@ double sim_design_w(const struct sim *sim)
 	return 5 * round(watts * sim_random_range(&random, .9, 1.4) / 5);
 }
 
-double sim_limit_w(const struct sim *sim)
-{
-	return sim->scenario.power_cap_w > 0 ? sim->scenario.power_cap_w : PEAK_PART * sim_design_w(sim);
-}
-
-double sim_idle_latency_us(const struct sim *sim)
+double sim_power_idle_latency_us(const struct sim *sim)
 {
 	const struct sim_machine *machine = &sim->machine;
 

@@ -54,9 +54,9 @@ static int add_truth_of(const struct sim *sim, struct report_power *power, unsig
 
 int sim_add_truth(const struct sim *sim, const char *sensor, struct batch *batch)
 {
-	unsigned n_scopes = sim_has_dram(sim) ? 2 : 1;
+	unsigned n_scopes = sim_shape(sim)->dram ? 2 : 1;
 
-	for (unsigned k = 0; k < sim_sockets(sim); k++) {
+	for (unsigned k = 0; k < sim_shape(sim)->sockets; k++) {
 		char socket[12];
 
 		snprintf(socket, sizeof(socket), "%u", k);

@@ -82,11 +82,11 @@ static int take_option(struct sim_options *options, const char **truth, char *op
 
 static void fill_topology(const struct sim *sim, struct topology *topology)
 {
-	const unsigned n_cpus = sim_cpus(sim), n_sockets = sim_sockets(sim);
+	const unsigned n_cpus = sim_shape(sim)->cpus, n_sockets = sim_shape(sim)->sockets;
 
 	topology_done(topology);
 	*topology = (struct topology){
-		.n_cpus = n_cpus, .n_packages = n_sockets, .base_frequency_mhz = sim_base_mhz(sim)};
+		.n_cpus = n_cpus, .n_packages = n_sockets, .base_frequency_mhz = sim_shape(sim)->base_mhz};
 	topology->cpus = calloc(n_cpus, sizeof(*topology->cpus));
 	topology->packages = calloc(n_sockets, sizeof(*topology->packages));
 	(void)snprintf(topology->model_name, sizeof(topology->model_name), "simulated machine");
@@ -94,12 +94,12 @@ static void fill_topology(const struct sim *sim, struct topology *topology)
 		return;
 	for (unsigned s = 0; s < n_sockets; s++)
 		topology->packages[s] = (struct topology_package){
-			.id = s, .first_cpu = n_cpus, .n_cores = sim_cores(sim), .n_dies = 1};
+			.id = s, .first_cpu = n_cpus, .n_cores = sim_shape(sim)->cores, .n_dies = 1};
 	for (unsigned c = 0; c < n_cpus; c++) {
 		struct topology_package *package = &topology->packages[sim_cpu_socket(sim, c)];
 
-		topology->cpus[c] =
-			(struct topology_cpu){.id = c, .package = package->id, .core = c % sim_cores(sim)};
+		topology->cpus[c] = (struct topology_cpu){
+			.id = c, .package = package->id, .core = c % sim_shape(sim)->cores};
 		package->first_cpu = c < package->first_cpu ? c : package->first_cpu;
 		package->n_cpus++;
 	}
@@ -156,9 +156,9 @@ static int open_machine(struct collect *collect)
 		return r;
 	fill_topology(state.sim, &collect->topology);
 	collect->facts =
-		(struct machine_facts){.report = {.design_w = sim_design_w(state.sim),
-						  .limit_w = sim_limit_w(state.sim),
-						  .idle_latency_us = sim_idle_latency_us(state.sim)}};
+		(struct machine_facts){.report = {.design_w = sim_shape(state.sim)->design_w,
+						  .limit_w = sim_shape(state.sim)->limit_w,
+						  .idle_latency_us = sim_shape(state.sim)->idle_latency_us}};
 	state.clock = (struct clock_source){simulated_ns, simulated_ms, &state};
 	clock_replace(&state.clock);
 	state.machine = (struct source_machine){&source_sim_system, &source_sim_activity, state.sim};
@@ -166,7 +166,7 @@ static int open_machine(struct collect *collect)
 	collect->open_file = open_simulated_file;
 	collect->open_data = &state;
 	log_info("sim", 0, "simulated machine: scenario '%s', seed %" PRIu64 ", %" PRIu64 " ticks",
-		 sim_scenario_name(state.sim), options.seed, sim_ticks(state.sim));
+		 sim_shape(state.sim)->scenario, options.seed, sim_shape(state.sim)->ticks);
 	return 0;
 }
 

@@ -36,7 +36,7 @@ static int find_event(const struct sim *sim, const char *name, enum system_event
 		if (strcmp(name, event_names[e]) != 0)
 			continue;
 		*ret_event = (enum system_event)e;
-		if ((e == EVENT_DRAM && !sim_has_dram(sim)) || (e >= EVENT_TSC && !sim_has_msr(sim)))
+		if ((e == EVENT_DRAM && !sim_shape(sim)->dram) || (e >= EVENT_TSC && !sim_shape(sim)->msr))
 			return -ENOENT;
 		return 0;
 	}
@@ -101,10 +101,10 @@ static void take_places(struct source_sim *sim_source, bool one_cpu)
 	const struct sim *sim = sim_source->sim;
 	struct report_group *group = &sim_source->source.group;
 
-	for (unsigned k = 0; k < sim_sockets(sim); k++) {
+	for (unsigned k = 0; k < sim_shape(sim)->sockets; k++) {
 		bool taken = false;
 
-		for (unsigned cpu = 0; cpu < sim_cpus(sim); cpu++) {
+		for (unsigned cpu = 0; cpu < sim_shape(sim)->cpus; cpu++) {
 			if (sim_cpu_socket(sim, cpu) != k || (one_cpu && taken))
 				continue;
 			sim_source->places[group->n_places++] =
@@ -128,9 +128,10 @@ static int system_open(struct source_context *context, const struct event_group_
 	sim_source->sim = source_sim_of(context);
 	sim_source->which = calloc(request->n_events, sizeof(*sim_source->which));
 	sim_source->names = calloc(request->n_events, sizeof(*sim_source->names));
-	sim_source->places = calloc(sim_cpus(source_sim_of(context)), sizeof(*sim_source->places));
-	sim_source->source.values = calloc((size_t)request->n_events * sim_cpus(source_sim_of(context)),
-					   sizeof(*sim_source->source.values));
+	sim_source->places = calloc(sim_shape(source_sim_of(context))->cpus, sizeof(*sim_source->places));
+	sim_source->source.values =
+		calloc((size_t)request->n_events * sim_shape(source_sim_of(context))->cpus,
+		       sizeof(*sim_source->source.values));
 	if (!sim_source->which || !sim_source->names || !sim_source->places || !sim_source->source.values) {
 		system_close(&sim_source->source);
 		return -ENOMEM;

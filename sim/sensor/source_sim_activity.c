@@ -49,7 +49,7 @@ static int find_count(const struct sim *sim, const char *name, enum sim_count *r
 		if (!strcasestr(name, words[i].word))
 			continue;
 		*ret_count = words[i].count;
-		return sim_has_count(sim, words[i].count) ? 0 : -ENOENT;
+		return sim_shape(sim)->count[words[i].count] ? 0 : -ENOENT;
 	}
 	return -ENOENT;
 }
@@ -122,7 +122,7 @@ static int add_groups(struct source_sim_activity *activity, const struct source_
 	char *const only[] = {cpu_time};
 	int r = 0;
 
-	if (sim_is_cpu_time(activity->sim))
+	if (sim_shape(activity->sim)->cpu_time)
 		return add_group(activity, context, REPORT_GROUP_CPUSTAT, only, 1);
 	for (unsigned g = 0; g < n_requests && r >= 0; g++)
 		r = add_group(activity, context, requests[g].name, requests[g].events, requests[g].n_events);
@@ -153,13 +153,13 @@ static int allocate(struct source_sim_activity *activity, const struct event_gro
 		n_events += requests[g].n_events;
 	activity->groups = calloc(n_requests + 1, sizeof(*activity->groups));
 	activity->columns = calloc(n_events, sizeof(*activity->columns));
-	activity->places = calloc(sim_sockets(activity->sim), sizeof(*activity->places));
+	activity->places = calloc(sim_shape(activity->sim)->sockets, sizeof(*activity->places));
 	if (!activity->groups || !activity->columns || !activity->places)
 		return -ENOMEM;
-	for (unsigned k = 0; k < sim_sockets(activity->sim); k++)
+	for (unsigned k = 0; k < sim_shape(activity->sim)->sockets; k++)
 		activity->places[k] =
-			(struct report_place){.package = k, .cpu = k * sim_cores(activity->sim)};
-	activity->source.frame.n_places = sim_sockets(activity->sim);
+			(struct report_place){.package = k, .cpu = k * sim_shape(activity->sim)->cores};
+	activity->source.frame.n_places = sim_shape(activity->sim)->sockets;
 	activity->source.frame.groups = activity->groups;
 	return 0;
 }

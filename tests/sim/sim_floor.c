@@ -74,10 +74,10 @@ static int add_socket(const struct sim *sim, struct report_power *power, unsigne
 int sim_add_floor(const struct sim *sim, const char *sensor, struct batch *batch)
 {
 	double *parts = calloc(sim->n_containers, sizeof(*parts));
-	unsigned n_scopes = sim_has_dram(sim) ? 2 : 1;
+	unsigned n_scopes = sim_shape(sim)->dram ? 2 : 1;
 	int r = parts ? 0 : -ENOMEM;
 
-	for (unsigned k = 0; k < sim_sockets(sim) && r >= 0; k++) {
+	for (unsigned k = 0; k < sim_shape(sim)->sockets && r >= 0; k++) {
 		char socket[12];
 
 		snprintf(socket, sizeof(socket), "%u", k);

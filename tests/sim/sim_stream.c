@@ -34,17 +34,19 @@ struct core_group {
 
 static void make_core_group(const struct sim *sim, struct core_group *core, bool vector)
 {
-	core->group = (struct report_group){
-		.name = "core", .n_places = sim_sockets(sim), .places = core->places, .events = core->events};
-	for (unsigned k = 0; k < sim_sockets(sim); k++)
-		core->places[k] = (struct report_place){k, k * sim_cores(sim)};
+	core->group = (struct report_group){.name = "core",
+					    .n_places = sim_shape(sim)->sockets,
+					    .places = core->places,
+					    .events = core->events};
+	for (unsigned k = 0; k < sim_shape(sim)->sockets; k++)
+		core->places[k] = (struct report_place){k, k * sim_shape(sim)->cores};
 	for (unsigned e = 0; e < SIM_COUNTS; e++) {
-		if (!sim_has_count(sim, (enum sim_count)e) || (e == SIM_PACKED && !vector))
+		if (!sim_shape(sim)->count[(enum sim_count)e] || (e == SIM_PACKED && !vector))
 			continue;
 		core->which[core->group.n_events] = e;
 		core->events[core->group.n_events++] = core_events[e];
 	}
-	if (sim_is_cpu_time(sim)) {
+	if (sim_shape(sim)->cpu_time) {
 		core->group.name = REPORT_GROUP_CPUSTAT;
 		core->group.events = time_events;
 	}
@@ -55,7 +57,7 @@ static struct report_counts take_counts(const struct sim *sim, struct core_group
 {
 	double running = machine ? 1 : sim_running_ratio(sim, slot);
 
-	for (unsigned k = 0; k < sim_sockets(sim); k++) {
+	for (unsigned k = 0; k < sim_shape(sim)->sockets; k++) {
 		uint64_t counts[SIM_COUNTS];
 
 		if (machine)
@@ -98,30 +100,30 @@ static int add_targets(const struct sim *sim, struct core_group *core, struct re
 static int add_all(const struct sim *sim, struct core_group *core, const struct report_head *head,
 		   unsigned n_targets, struct batch *batch)
 {
-	const struct report_machine machine = {.design_w = sim_design_w(sim),
-					       .limit_w = sim_limit_w(sim),
-					       .idle_latency_us = sim_idle_latency_us(sim)};
+	const struct report_machine machine = {.design_w = sim_shape(sim)->design_w,
+					       .limit_w = sim_shape(sim)->limit_w,
+					       .idle_latency_us = sim_shape(sim)->idle_latency_us};
 	struct report_tick_metadata metadata = {.seq = sim_seq(sim),
 						.interval_s = sim_interval_s(sim),
 						.n_targets = n_targets,
 						.energy_source = "sim",
 						.activity_source = "sim",
-						.base_frequency_mhz = sim_base_mhz(sim),
-						.n_cores = sim_cores(sim),
+						.base_frequency_mhz = sim_shape(sim)->base_mhz,
+						.n_cores = sim_shape(sim)->cores,
 						.machine = &machine,
 						.skew_s = -1,
 						.boot_id = "simulated"};
 	struct report_place places[SIM_CPUS_MAX];
 	uint64_t energy[SIM_SOCKETS_MAX * REPORT_SCOPES], msr[SIM_CPUS_MAX * 3];
-	unsigned n_scopes = sim_has_dram(sim) ? 2 : 1, n_cpus = 0, n = 0;
-	struct report_group rapl = {"rapl", n_scopes, rapl_events, sim_sockets(sim), core->places};
-	struct report_group speeds = {"msr", 3, msr_events, sim_cpus(sim), places};
+	unsigned n_scopes = sim_shape(sim)->dram ? 2 : 1, n_cpus = 0, n = 0;
+	struct report_group rapl = {"rapl", n_scopes, rapl_events, sim_shape(sim)->sockets, core->places};
+	struct report_group speeds = {"msr", 3, msr_events, sim_shape(sim)->cpus, places};
 	struct report_counts counts[3];
 
-	for (unsigned k = 0; k < sim_sockets(sim); k++) {
+	for (unsigned k = 0; k < sim_shape(sim)->sockets; k++) {
 		for (unsigned s = 0; s < n_scopes; s++)
 			energy[k * n_scopes + s] = sim_energy(sim, k, (enum report_scope)s);
-		for (unsigned cpu = 0; cpu < sim_cpus(sim); cpu++) {
+		for (unsigned cpu = 0; cpu < sim_shape(sim)->cpus; cpu++) {
 			if (sim_cpu_socket(sim, cpu) != k)
 				continue;
 			places[n_cpus] = (struct report_place){k, cpu};
@@ -129,7 +131,7 @@ static int add_all(const struct sim *sim, struct core_group *core, const struct 
 		}
 	}
 	counts[n++] = (struct report_counts){.group = &rapl, .values = energy};
-	if (sim_has_msr(sim))
+	if (sim_shape(sim)->msr)
 		counts[n++] = (struct report_counts){.group = &speeds, .values = msr};
 	counts[n++] = take_counts(sim, core, SIM_SYSTEM, true);
 	return report_bson_add_all_counts(batch, head, counts, n, &metadata);

@@ -104,7 +104,7 @@ struct energies {
 
 static void add_tick(const struct sim *sim, enum report_scope scope, struct energies *energies)
 {
-	for (unsigned k = 0; k < sim_sockets(sim); k++) {
+	for (unsigned k = 0; k < sim_shape(sim)->sockets; k++) {
 		double truth = sim_true_static_j(sim, k, scope),
 		       shown = ldexp((double)sim_energy(sim, k, scope), -32);
 
@@ -153,7 +153,7 @@ static void counts_agree_with_the_machine(void **state)
 
 	(void)state;
 	while (sim_step(sim) > 0) {
-		for (unsigned k = 0; k < sim_sockets(sim); k++) {
+		for (unsigned k = 0; k < sim_shape(sim)->sockets; k++) {
 			uint64_t counts[SIM_COUNTS];
 
 			sim_machine_counts(sim, k, counts);
@@ -242,7 +242,7 @@ static struct twins run_twins(const char *scenario, unsigned law)
 			if (strcmp(sim_kind(sim, i), "twin-v") != 0)
 				continue;
 			which = strcmp(sim_name(sim, i), "twin-v-2") == 0;
-			for (unsigned k = 0; k < sim_sockets(sim); k++) {
+			for (unsigned k = 0; k < sim_shape(sim)->sockets; k++) {
 				sim_counts(sim, i, k, counts);
 				twins.energy_j[which] += sim_true_dynamic_j(sim, i, k, REPORT_SCOPE_CPU);
 				twins.work[which] += (double)counts[SIM_INSTRUCTIONS];
