@@ -7,11 +7,33 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+DIR *folder_open(const char *format, ...)
+{
+	char path[PATH_MAX];
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	n = vsnprintf(path, sizeof(path), format, arguments);
+	va_end(arguments);
+	if (n >= 0 && n < (int)sizeof(path))
+		return opendir(path);
+	errno = ENAMETOOLONG;
+	return NULL;
+}
+
+void folder_close(DIR **folder)
+{
+	if (*folder)
+		(void)closedir(*folder);
+}
 
 int folder_make_above(const char *path)
 {

@@ -4,7 +4,13 @@
  */
 #pragma once
 
+#include <dirent.h>
 #include <sys/types.h>
+
+/* Opens a folder for reading, at a path as printf() writes it. NULL with errno: it cannot be opened. */
+DIR *folder_open(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* For cleanup_(). */
+void folder_close(DIR **folder);
 
 /* Creates the parent folders of a path, like `mkdir -p`. 0 or a negative errno. */
 int folder_make_above(const char *path);

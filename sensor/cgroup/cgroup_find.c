@@ -6,9 +6,9 @@
 #include "cgroup/cgroup_find.h"
 
 #include "base/cleanup.h"
+#include "base/folder.h"
 #include "cgroup/identity.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,14 +71,9 @@ static bool is_container(const struct identity *identity)
 
 static void walk_below(struct walk *walk, char *path, size_t length, unsigned depth)
 {
-	char full[2 * CGROUP_PATH_MAX];
-	DIR *dir;
+	cleanup_(folder_close) DIR *dir = folder_open("%s%.*s", walk->mount, (int)length, path);
 
-	(void)snprintf(full, sizeof(full), "%s%.*s", walk->mount, (int)length, path);
-	dir = opendir(full);
-	if (!dir)
-		return;
-	for (const struct dirent *entry; (entry = readdir(dir));) {
+	for (const struct dirent *entry; dir && (entry = readdir(dir));) {
 		const size_t n = strlen(entry->d_name);
 		struct identity identity;
 
@@ -93,7 +88,6 @@ static void walk_below(struct walk *walk, char *path, size_t length, unsigned de
 		else if (depth < FIND_DEPTH_MAX)
 			walk_below(walk, path, length + n + 1, depth + 1);
 	}
-	(void)closedir(dir);
 }
 
 static void run(struct walk *walk, const char *mount)

@@ -7,14 +7,13 @@
 #include "base/array.h"
 
 #include "base/cleanup.h"
+#include "base/folder.h"
 #include "event/event_pfm.h"
 #include "event/pmu.h"
 #include "base/reason.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,19 +258,12 @@ static int compare_boxes(const void *a, const void *b)
 static int encode_numbered(const char *sysfs_root, const char *stem, const char *event,
 			   struct event_encoding *encoding, struct reason *why)
 {
-	char path[PATH_MAX];
+	cleanup_(folder_close) DIR *dir = folder_open("%s/bus/event_source/devices", sysfs_root);
 	int r = explain_pmu(-ENOENT, stem, why);
-	DIR *dir;
 
-	if (snprintf(path, sizeof(path), "%s/bus/event_source/devices", sysfs_root) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	dir = opendir(path);
-	if (!dir)
-		return r;
-	for (const struct dirent *entry; r != -ENOMEM && (entry = readdir(dir));)
+	for (const struct dirent *entry; dir && r != -ENOMEM && (entry = readdir(dir));)
 		if (is_numbered(entry->d_name, stem))
 			r = encode_sysfs(sysfs_root, entry->d_name, event, true, encoding, why);
-	(void)closedir(dir);
 	if (r == -ENOMEM || encoding->n_boxes == 0)
 		return r;
 	qsort(encoding->boxes, encoding->n_boxes, sizeof(*encoding->boxes), compare_boxes);

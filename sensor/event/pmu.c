@@ -6,11 +6,10 @@
 #include "event/pmu.h"
 
 #include "base/cleanup.h"
+#include "base/folder.h"
 #include "base/text.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -237,26 +236,24 @@ int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event,
 	return 0;
 }
 
+static DIR *open_events(const char *sysfs_root, const char *pmu)
+{
+	return name_is_plain(pmu) ? folder_open("%s/" PMU_DEVICES "/%s/events", sysfs_root, pmu) : NULL;
+}
+
 bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *event, char *ret, size_t size)
 {
-	char path[PATH_MAX], *names[PMU_EVENTS_MAX];
+	cleanup_(folder_close) DIR *dir = open_events(sysfs_root, pmu);
+	char *names[PMU_EVENTS_MAX];
 	const char *nearest;
 	unsigned n = 0;
-	DIR *dir;
 
-	if (!name_is_plain(pmu) || snprintf(path, sizeof(path), "%s/" PMU_DEVICES "/%s/events", sysfs_root,
-					    pmu) >= (int)sizeof(path))
-		return false;
-	dir = opendir(path);
-	if (!dir)
-		return false;
-	for (const struct dirent *entry; n < PMU_EVENTS_MAX && (entry = readdir(dir));) {
+	for (const struct dirent *entry; dir && n < PMU_EVENTS_MAX && (entry = readdir(dir));) {
 		if (strchr(entry->d_name, '.'))
 			continue;
 		names[n] = strdup(entry->d_name);
 		n += names[n] != NULL;
 	}
-	(void)closedir(dir);
 	nearest = text_nearest(event, (const char *const *)names, n);
 	if (nearest)
 		(void)snprintf(ret, size, "%s", nearest);
@@ -267,32 +264,21 @@ bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *even
 
 unsigned pmu_count_events(const char *sysfs_root, const char *pmu)
 {
-	char path[PATH_MAX];
+	cleanup_(folder_close) DIR *dir = open_events(sysfs_root, pmu);
 	unsigned n = 0;
-	DIR *dir;
 
-	if (!name_is_plain(pmu) || snprintf(path, sizeof(path), "%s/" PMU_DEVICES "/%s/events", sysfs_root,
-					    pmu) >= (int)sizeof(path))
-		return 0;
-	dir = opendir(path);
-	if (!dir)
-		return 0;
-	for (const struct dirent *entry; (entry = readdir(dir));)
+	for (const struct dirent *entry; dir && (entry = readdir(dir));)
 		n += !strchr(entry->d_name, '.');
-	(void)closedir(dir);
 	return n;
 }
 
 int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU_NAME_SIZE])
 {
-	char path[PATH_MAX], text[64];
+	cleanup_(folder_close) DIR *dir = folder_open("%s/" PMU_DEVICES, sysfs_root);
+	char text[64];
 	uint64_t value;
 	bool found = false;
-	DIR *dir;
 
-	if (snprintf(path, sizeof(path), "%s/" PMU_DEVICES, sysfs_root) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	dir = opendir(path);
 	if (!dir)
 		return -errno;
 	for (const struct dirent *entry; !found && (entry = readdir(dir));) {
@@ -304,7 +290,6 @@ int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU
 			(void)snprintf(ret_name, EVENT_PMU_NAME_SIZE, "%.*s", EVENT_PMU_NAME_SIZE - 1,
 				       entry->d_name);
 	}
-	(void)closedir(dir);
 	return found ? 0 : -ENOENT;
 }
 
@@ -324,21 +309,14 @@ unsigned pmu_count_kinds(const char *sysfs_root)
 
 bool pmu_has_core(const char *sysfs_root)
 {
-	char path[PATH_MAX];
+	cleanup_(folder_close) DIR *dir = folder_open("%s/" PMU_DEVICES, sysfs_root);
 	bool found = false;
-	DIR *dir;
 
-	if (snprintf(path, sizeof(path), "%s/" PMU_DEVICES, sysfs_root) >= (int)sizeof(path))
-		return false;
-	dir = opendir(path);
-	if (!dir)
-		return false;
-	for (const struct dirent *entry; !found && (entry = readdir(dir));) {
+	for (const struct dirent *entry; dir && !found && (entry = readdir(dir));) {
 		found = strncmp(entry->d_name, "armv", 4) == 0;
 		found |= strcmp(entry->d_name, "cpu") == 0;
 		for (unsigned i = 0; pmu_hybrid_kinds[i]; i++)
 			found |= strcmp(entry->d_name, pmu_hybrid_kinds[i]) == 0;
 	}
-	(void)closedir(dir);
 	return found;
 }

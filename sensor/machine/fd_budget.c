@@ -5,21 +5,22 @@
  */
 #include "machine/fd_budget.h"
 
-#include <dirent.h>
+#include "base/cleanup.h"
+#include "base/folder.h"
+
 #include <limits.h>
 #include <sys/resource.h>
 
 /* Descriptors open now; a guess if /proc is not mounted. */
 static unsigned count_open(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
+	cleanup_(folder_close) DIR *dir = folder_open("/proc/self/fd");
 	unsigned n = 0;
 
 	if (!dir)
 		return 64;
 	while (readdir(dir))
 		n++;
-	(void)closedir(dir);
 	return n;
 }
 

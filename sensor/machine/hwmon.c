@@ -6,10 +6,10 @@
 #include "machine/hwmon.h"
 
 #include "base/cleanup.h"
+#include "base/folder.h"
 #include "base/text.h"
 #include "document/report.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -109,22 +109,17 @@ static bool read_device(const char *sysfs_root, const char *name, struct device 
 
 static int list_devices(const char *sysfs_root, struct device **ret_devices)
 {
+	cleanup_(folder_close) DIR *dir = folder_open("%s/class/hwmon", sysfs_root);
 	struct device *devices = calloc(DEVICES_MAX, sizeof(*devices));
-	char path[PATH_MAX];
 	unsigned n = 0;
-	DIR *dir;
 
 	*ret_devices = devices;
 	if (!devices)
 		return -ENOMEM;
-	if (snprintf(path, sizeof(path), "%s/class/hwmon", sysfs_root) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	dir = opendir(path);
 	if (!dir)
 		return -errno;
 	for (const struct dirent *entry; n < DEVICES_MAX && (entry = readdir(dir));)
 		n += read_device(sysfs_root, entry->d_name, &devices[n]);
-	(void)closedir(dir);
 	qsort(devices, n, sizeof(*devices), compare_devices);
 	for (unsigned i = 1; i < n; i++)
 		if (strcmp(devices[i].driver, devices[i - 1].driver) == 0)

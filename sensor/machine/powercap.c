@@ -6,12 +6,11 @@
 #include "machine/powercap.h"
 
 #include "base/cleanup.h"
+#include "base/folder.h"
 #include "document/report.h"
 #include "base/text.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -145,18 +144,13 @@ static int compare_zones(const void *a, const void *b)
 
 int powercap_list(const char *sysfs_root, struct powercap_zone *ret_zones, unsigned max)
 {
-	char path[PATH_MAX];
+	cleanup_(folder_close) DIR *dir = folder_open("%s/class/powercap", sysfs_root);
 	unsigned n = 0;
-	DIR *dir;
 
-	if (snprintf(path, sizeof(path), "%s/class/powercap", sysfs_root) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	dir = opendir(path);
 	if (!dir)
 		return -errno;
 	for (const struct dirent *entry; n < max && (entry = readdir(dir));)
 		n += read_zone(sysfs_root, entry->d_name, &ret_zones[n]);
-	(void)closedir(dir);
 	n = drop_doubles(ret_zones, n);
 	qsort(ret_zones, n, sizeof(*ret_zones), compare_zones);
 	return (int)n;
@@ -164,13 +158,10 @@ int powercap_list(const char *sysfs_root, struct powercap_zone *ret_zones, unsig
 
 enum powercap_state powercap_look(const char *sysfs_root)
 {
+	cleanup_(folder_close) DIR *dir = folder_open("%s/class/powercap", sysfs_root);
 	enum powercap_state state = POWERCAP_ABSENT;
-	char path[PATH_MAX], name[32];
-	DIR *dir;
+	char name[32];
 
-	if (snprintf(path, sizeof(path), "%s/class/powercap", sysfs_root) >= (int)sizeof(path))
-		return state;
-	dir = opendir(path);
 	if (!dir)
 		return errno == EACCES || errno == EPERM ? POWERCAP_CLOSED : state;
 	for (const struct dirent *entry; state != POWERCAP_THERE && (entry = readdir(dir));) {
@@ -188,6 +179,5 @@ enum powercap_state powercap_look(const char *sysfs_root)
 			 errno == ENOENT)
 			state = POWERCAP_HIDDEN;
 	}
-	(void)closedir(dir);
 	return state;
 }

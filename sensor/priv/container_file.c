@@ -5,10 +5,10 @@
  */
 #include "priv/container_file.h"
 #include "base/cleanup.h"
+#include "base/folder.h"
 #include "base/text.h"
 #include "priv/open_beneath.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -163,7 +163,7 @@ static int open_text(const char *text)
 static int open_pod_log(const char *root, const char *id)
 {
 	char end[CONTAINER_FILE_ID_HEX + sizeof("-.log")];
-	DIR *folder = opendir(root);
+	cleanup_(folder_close) DIR *folder = folder_open("%s", root);
 	const struct dirent *entry;
 	int r = -ENOENT;
 
@@ -176,7 +176,6 @@ static int open_pod_log(const char *root, const char *id)
 		if (length > (size_t)n && !strcmp(entry->d_name + length - (size_t)n, end))
 			r = open_text(entry->d_name);
 	}
-	(void)closedir(folder);
 	return r;
 }
 

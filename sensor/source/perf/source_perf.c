@@ -9,10 +9,11 @@
 #include "source/perf/perf_slots.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
+#include "base/cleanup.h"
+#include "base/folder.h"
 #include "base/log.h"
 #include "base/reason.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static int explain_fresh(const struct source_context *context, struct reason *wh
 /* A child of the root: the root has perf events on a fresh tree as well. */
 static int try_child(struct source_context *context, struct reason *why)
 {
-	DIR *dir = context->cpu_root_v2 ? opendir(context->cpu_root) : NULL;
+	cleanup_(folder_close) DIR *dir = context->cpu_root_v2 ? folder_open("%s", context->cpu_root) : NULL;
 	const struct dirent *entry;
 	bool fresh = false;
 
@@ -75,8 +76,6 @@ static int try_child(struct source_context *context, struct reason *why)
 		fresh = try_cgroup(context, child) == -ENOENT && is_fresh(context, child);
 		break;
 	}
-	if (dir)
-		(void)closedir(dir);
 	return fresh ? explain_fresh(context, why) : 0;
 }
 

@@ -5,13 +5,12 @@
  */
 #include "source/resctrl/resctrl_info.h"
 #include "base/cleanup.h"
+#include "base/folder.h"
 
 #include "base/text.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,18 +107,13 @@ static int compare(const void *a, const void *b)
 
 static void find_packages(const char *root, struct resctrl_info *info)
 {
-	char path[4096];
-	DIR *folder;
+	cleanup_(folder_close) DIR *folder = folder_open("%s/mon_data", root);
 	const struct dirent *entry;
 	unsigned package;
 
-	(void)snprintf(path, sizeof(path), "%s/mon_data", root);
-	folder = opendir(path);
 	while (folder && (entry = readdir(folder)) && info->n_packages < RESCTRL_PACKAGES_MAX)
 		if (resctrl_parse_package(entry->d_name, &package) == 0)
 			info->packages[info->n_packages++] = package;
-	if (folder)
-		(void)closedir(folder);
 	qsort(info->packages, info->n_packages, sizeof(info->packages[0]), compare);
 }
 
