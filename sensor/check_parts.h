@@ -38,14 +38,14 @@ struct check_gpu_answer {
 /* Asks the library, in a process of its own without rights, for at most patience_ms. */
 void check_gpu_ask(const struct sensor_config *config, int patience_ms, struct check_gpu_answer *ret_answer);
 /*
- * Adds a list `gpus` to the object, if there is a GPU or one was asked for: which a sensor would read, by what,
- * and why not the others. described: the machine is another one, of which only files are here.
+ * Adds a list `gpus` to the object, if there is a GPU or one was asked for: which a sensor would read, by
+ * what, and why not the others. described: the machine is another one, of which only files are here.
  */
 void check_gpu_list(const struct sensor_config *config, bool described, json_t *object);
 
 /*
- * Adds a list `perf` to the object: for each event and PMU that a sensor would open on a machine of which only
- * files are here, with which attributes and on which CPUs.
+ * Adds a list `perf` to the object: for each event and PMU that a sensor would open on a machine of which
+ * only files are here, with which attributes and on which CPUs.
  */
 void check_perf_list(const struct sensor_config *config, struct source_context *context, json_t *object);
 
