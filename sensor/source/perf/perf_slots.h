@@ -37,8 +37,10 @@ struct perf_slots {
 	struct perf_pulse *pulses; /* [n_units]; NULL until the first slot is reserved */
 	bool *failed;              /* [n_units]: the last read failed; NULL: not recorded */
 	unsigned n_pages;
-	uint32_t n_reads;   /* passes over all slots */
-	uint64_t n_skipped; /* groups that were skipped because they were idle */
+	uint32_t n_reads;         /* passes over all slots */
+	uint64_t n_skipped;       /* groups that were skipped because they were idle */
+	unsigned n_starved;       /* of the machine's groups, at this read: no counter was free for them */
+	unsigned n_starved_reads; /* in a row with any of them */
 };
 
 /* Room for one more slot number, in the frame too. 0 or -ENOMEM. */

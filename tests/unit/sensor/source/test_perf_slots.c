@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "source/frame.h"
+#include "base/log.h"
 #include "source/perf/perf_slots.h"
 
 #include <fcntl.h>
@@ -149,6 +150,52 @@ static void test_multiplexed(void **state)
 	read_and_expect(0, 1);
 }
 
+static unsigned n_lines;
+static char last_line[512];
+
+static void keep_line(void *data, enum log_level level, const char *token, const char *line)
+{
+	(void)data;
+	(void)level;
+	n_lines++;
+	(void)snprintf(last_line, sizeof(last_line), "%s: %s", token, line);
+}
+
+/* Another user takes the counters of one group for ten reads and gives them back: the log has it once each,
+ * and what was counted since is scaled over the whole time. */
+static void test_taken_by_another_user(void **state)
+{
+	struct perf_slot *machine = &fixture.slots.slots[ACTIVITY_SLOT_MACHINE];
+	uint64_t time = 0;
+
+	(void)state;
+	*machine = fixture.slots.slots[1];
+	fixture.slots.slots[1] = (struct perf_slot){0};
+	fixture.frame.flags[ACTIVITY_SLOT_MACHINE] = ACTIVITY_OPEN;
+	for (unsigned i = 0; i < plan.n_units; i++)
+		fixture.slots.pulses[i].looked_ns = fixture.slots.pulses[i].alive_ns = clock_monotonic_ns();
+	n_lines = 0;
+	log_set_sink(keep_line, NULL);
+	for (unsigned i = 1; i <= 14; i++) {
+		const bool taken = i > 2 && i <= 12;
+		const uint64_t running = taken ? 200 : i <= 2 ? i * 100 : (i - 10) * 100;
+
+		time += 100;
+		say_pair(time, time, time, 0);
+		say_one(2, time, running, running);
+		say_one(3, time, time, 0);
+		assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
+		assert_int_equal(n_lines, i < 5 ? 0 : i <= 12 ? 1 : 2);
+		if (i == 5)
+			assert_non_null(strstr(last_line, "1 of 3 groups of events get no counter"));
+		/* 100 counts in the one step of eleven in which it ran */
+		if (i == 13)
+			assert_int_equal(frame_counts(&fixture.frame, ACTIVITY_SLOT_MACHINE)[0], 100 + 1100);
+	}
+	assert_non_null(strstr(last_line, "counters again"));
+	log_set_sink(NULL, NULL);
+}
+
 static void test_energy_units(void **state)
 {
 	(void)state;
@@ -284,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sums_and_times, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_multiplexed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_taken_by_another_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_energy_units, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken_apart, set_up, tear_down),
