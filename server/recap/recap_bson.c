@@ -5,6 +5,7 @@
  */
 #include "recap/recap_bson.h"
 #include "base/bson_get.h"
+#include "document/report_bson.h"
 
 #include <errno.h>
 #include <math.h>
