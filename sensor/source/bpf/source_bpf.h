@@ -6,6 +6,7 @@
 #pragma once
 
 #include "priv/count.h"
+#include "source/starved.h"
 #include "source/perf/perf_plan.h"
 #include "priv/priv_bpf.h"
 #include "source/source.h"
@@ -42,6 +43,7 @@ struct source_bpf {
 	const struct count_pulse *pulses; /* mapped */
 	struct count_pulse *pulses_before;
 	uint64_t gap_ns; /* CPU time of this tick that no event has covered */
+	struct starved starved;
 	const struct count_birth
 		*births; /* mapped: [n_births], and one more that says whether births are reported */
 	void *maps[PRIV_BPF_MAPS]; /* these five, as priv_bpf_attach() gives them */

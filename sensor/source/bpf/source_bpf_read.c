@@ -310,6 +310,17 @@ void source_bpf_births(struct activity_source *source, activity_born *born, void
 	}
 }
 
+/* A group that has waited on all CPUs of a place, while the machine was counted. */
+static void look_for_starved(struct source_bpf *bpf)
+{
+	const struct activity_frame *frame = &bpf->source.frame;
+	const unsigned n = frame->n_places * frame->n_groups;
+
+	for (unsigned i = 0; frame->enabled_ns && i < n; i++)
+		bpf->starved.n += frame->enabled_ns[i] > 0 && frame->running_ns[i] == 0;
+	starved_tell(&bpf->starved, n);
+}
+
 static void read_machine(struct source_bpf *bpf)
 {
 	struct activity_frame *frame = &bpf->source.frame;
@@ -419,6 +430,7 @@ int source_bpf_read(struct activity_source *source)
 	frame->n_active = 0;
 	look_at_cpus(bpf);
 	read_machine(bpf);
+	look_for_starved(bpf);
 	take_adopted(bpf);
 	bpf->tick_birth = bpf->next_birth;
 	mark_first(bpf);

@@ -9,7 +9,6 @@
 #include "source/frame.h"
 #include "priv/priv_client.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "machine/cpu_gaps.h"
 #include "machine/cpu_online.h"
 #include "machine/scale.h"
@@ -21,8 +20,6 @@
 #include <unistd.h>
 
 /* What a read of a leader gives: PERF_FORMAT_GROUP with both times. */
-#define STARVED_READS 3 /* in a row without a counter: no mere taking of turns */
-
 struct group_reading {
 	uint64_t n;
 	uint64_t enabled_ns;
@@ -336,7 +333,7 @@ static void add_reading(struct perf_slots *slots, struct activity_frame *frame, 
 
 	/* It had no counter in this step: nothing is known yet, and the next read covers it too. */
 	if (!running_ns) {
-		slots->n_starved += number == ACTIVITY_SLOT_MACHINE && enabled_ns > 0;
+		slots->starved.n += number == ACTIVITY_SLOT_MACHINE && enabled_ns > 0;
 		return;
 	}
 	for (unsigned i = 0; i < unit->n_events; i++) {
@@ -409,24 +406,6 @@ static int read_unit(struct perf_slots *slots, struct activity_frame *frame, uns
 	return 0;
 }
 
-/* Somebody else's events can hold the counters for good, and are then the only ones that count. */
-static void tell_starved(struct perf_slots *slots)
-{
-	const bool was_told = slots->n_starved_reads >= STARVED_READS;
-
-	slots->n_starved_reads = slots->n_starved ? slots->n_starved_reads + 1 : 0;
-	if (slots->n_starved_reads == STARVED_READS)
-		log_warning("perf", 0,
-			    "%u of %u groups of events get no counter: another user holds them (a pinned "
-			    "event, or the NMI "
-			    "watchdog), and their counts are missing meanwhile. Fix: sysctl "
-			    "kernel.nmi_watchdog=0, or count fewer "
-			    "events",
-			    slots->n_starved, slots->plan->n_units);
-	else if (was_told && !slots->n_starved)
-		log_notice("perf", 0, "all groups of events have counters again");
-}
-
 int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 {
 	bool any = false;
@@ -434,7 +413,6 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 
 	frame_clear(frame);
 	slots->n_reads++;
-	slots->n_starved = 0;
 	for (unsigned i = 0; i < slots->plan->n_units; i++) {
 		for (unsigned number = 0; number < slots->n_slots; number++) {
 			int r;
@@ -457,7 +435,7 @@ int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame)
 		slot->first = false;
 	}
 	frame_list_active(frame);
-	tell_starved(slots);
+	starved_tell(&slots->starved, slots->plan->n_units);
 	return any ? 0 : last;
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "source/starved.h"
 #include "source/perf/perf_pages.h"
 #include "source/perf/perf_plan.h"
 
@@ -37,10 +38,9 @@ struct perf_slots {
 	struct perf_pulse *pulses; /* [n_units]; NULL until the first slot is reserved */
 	bool *failed;              /* [n_units]: the last read failed; NULL: not recorded */
 	unsigned n_pages;
-	uint32_t n_reads;         /* passes over all slots */
-	uint64_t n_skipped;       /* groups that were skipped because they were idle */
-	unsigned n_starved;       /* of the machine's groups, at this read: no counter was free for them */
-	unsigned n_starved_reads; /* in a row with any of them */
+	uint32_t n_reads;       /* passes over all slots */
+	uint64_t n_skipped;     /* groups that were skipped because they were idle */
+	struct starved starved; /* of the machine's groups */
 };
 
 /* Room for one more slot number, in the frame too. 0 or -ENOMEM. */
