@@ -5,6 +5,7 @@
  */
 #include "event/pmu.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/folder.h"
 #include "base/text.h"
@@ -34,40 +35,31 @@ static bool name_is_plain(const char *name)
 
 struct cpu_array {
 	unsigned *cpus;
-	unsigned n;
+	unsigned n, capacity;
 	bool failed;
 };
-
-static void count_cpu(void *data, unsigned cpu)
-{
-	struct cpu_array *array = data;
-
-	if (cpu >= PMU_CPUS_MAX || array->n >= PMU_CPUS_MAX)
-		array->failed = true;
-	else
-		array->n++;
-}
 
 static void add_cpu(void *data, unsigned cpu)
 {
 	struct cpu_array *array = data;
 
-	array->cpus[array->n++] = cpu;
+	if (cpu >= PMU_CPUS_MAX || array->n >= PMU_CPUS_MAX ||
+	    !ARRAY_RESERVE(array->cpus, array->capacity, array->n + 1))
+		array->failed = true;
+	else
+		array->cpus[array->n++] = cpu;
 }
 
 /* A sysfs list of CPUs as a new array. */
 static int parse_cpus(const char *list, unsigned **ret_cpus, unsigned *ret_n_cpus)
 {
 	struct cpu_array array = {0};
-	int r = text_parse_cpulist(list, count_cpu, &array);
+	int r = text_parse_cpulist(list, add_cpu, &array);
 
-	if (r < 0 || array.failed || !array.n)
+	if (r < 0 || array.failed || !array.n) {
+		free(array.cpus);
 		return -EBADMSG;
-	array.cpus = calloc(array.n, sizeof(*array.cpus));
-	if (!array.cpus)
-		return -ENOMEM;
-	array.n = 0;
-	(void)text_parse_cpulist(list, add_cpu, &array);
+	}
 	*ret_cpus = array.cpus;
 	*ret_n_cpus = array.n;
 	return 0;
