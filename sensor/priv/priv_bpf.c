@@ -74,27 +74,26 @@ static int size_maps(struct count_bpf *program, const struct priv_bpf_shape *sha
 {
 	const unsigned n_fds = shape->n_events * shape->n_cpus;
 	const unsigned cell_size = (unsigned)COUNT_CELL_SIZE(shape->n_events);
-	int r = bpf_map__set_max_entries(program->maps.event_fds, n_fds ? n_fds : 1);
+	const struct {
+		struct bpf_map *map;
+		unsigned n, value_size; /* 0: the program's own */
+	} sizes[] = {
+		{program->maps.event_fds, n_fds ? n_fds : 1, 0},
+		{program->maps.slots, shape->n_slots * 4 + shape->n_births, 0},
+		{program->maps.cells, (shape->n_slots + shape->n_births) * shape->n_places, cell_size},
+		{program->maps.totals, shape->n_cpus * 2, cell_size},
+		{program->maps.births, shape->n_births + 1, 0},
+		{program->maps.touched, shape->n_slots / COUNT_TOUCHED_SLOTS + 1, 0},
+		{program->maps.places, shape->n_cpus, 0},
+		{program->maps.pulses, shape->n_cpus, 0},
+	};
+	int r = 0;
 
-	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.slots, shape->n_slots * 4 + shape->n_births);
-	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.cells,
-					     (shape->n_slots + shape->n_births) * shape->n_places);
-	if (r == 0)
-		r = bpf_map__set_value_size(program->maps.cells, cell_size);
-	if (r == 0)
-		r = bpf_map__set_value_size(program->maps.totals, cell_size);
-	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.births, shape->n_births + 1);
-	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.totals, shape->n_cpus * 2);
-	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.touched, shape->n_slots / COUNT_TOUCHED_SLOTS + 1);
-	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.places, shape->n_cpus);
-	if (r == 0)
-		r = bpf_map__set_max_entries(program->maps.pulses, shape->n_cpus);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sizes); i++) {
+		r = bpf_map__set_max_entries(sizes[i].map, sizes[i].n);
+		if (r == 0 && sizes[i].value_size)
+			r = bpf_map__set_value_size(sizes[i].map, sizes[i].value_size);
+	}
 	return r;
 }
 
