@@ -83,10 +83,7 @@ static int add_event(struct event_group_request *group, const char *event, struc
 	if (r < 0)
 		return r;
 	event = event_plain_energy(event) ? event_plain_energy(event) : event;
-	for (unsigned i = 0; i < group->n_events; i++)
-		if (strcmp(group->events[i], event) == 0)
-			return 0;
-	return sensor_groups_add(group, event);
+	return event_group_has(group, event) ? 0 : sensor_groups_add(group, event);
 }
 
 int sensor_groups_begin(void *target, const struct config_row *row, const char *value, struct reason *why)
@@ -113,14 +110,6 @@ int sensor_groups_event(void *target, const struct config_row *row, const char *
 	return group ? add_event(group, value, why) : -EINVAL;
 }
 
-static bool has_event(const struct event_group_request *group, const char *event)
-{
-	for (unsigned e = 0; e < group->n_events; e++)
-		if (strcmp(group->events[e], event) == 0)
-			return true;
-	return false;
-}
-
 /*
  * The machine is also counted in each container group and reported under its name, so a machine group of the
  * same name would be a duplicate. It is accepted if it asks for nothing more.
@@ -129,7 +118,7 @@ static int check_double(struct event_group_request *group, const struct event_gr
 			struct reason *why)
 {
 	for (unsigned e = 0; e < group->n_events; e++)
-		if (!has_event(of_containers, group->events[e]))
+		if (!event_group_has(of_containers, group->events[e]))
 			return reason_set(
 				why, -EINVAL,
 				"group '%s' is given by -s and by -c, and event '%s' only by -s: give the "

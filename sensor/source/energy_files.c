@@ -117,20 +117,12 @@ static int file_open(struct source_context *context, const struct energy_kind *k
 	return r;
 }
 
-static bool group_has(const struct event_group_request *request, const char *event)
-{
-	for (unsigned i = 0; i < request->n_events; i++)
-		if (event && strcmp(request->events[i], event) == 0)
-			return true;
-	return false;
-}
-
 /* Without the sockets' energy, if it was asked for, the others are useless. */
 static bool is_wanted(const struct event_group_request *request, const char *event)
 {
-	if (group_has(request, REPORT_EVENT_PKG))
-		return event && strcmp(event, REPORT_EVENT_PKG) == 0;
-	return group_has(request, event);
+	if (event && event_group_has(request, REPORT_EVENT_PKG))
+		return strcmp(event, REPORT_EVENT_PKG) == 0;
+	return event && event_group_has(request, event);
 }
 
 int energy_files_probe(struct source_context *context, const struct energy_kind *kind,
@@ -254,7 +246,7 @@ static int make_group(struct energy_files *files, const struct event_group_reque
 	}
 	if (!files->n_counters)
 		r = -ENOENT;
-	if (group_has(request, REPORT_EVENT_PKG))
+	if (event_group_has(request, REPORT_EVENT_PKG))
 		tell_missing_packages(files);
 	files->source.values =
 		calloc((size_t)files->n_places * files->n_events + 1, sizeof(*files->source.values));
@@ -287,7 +279,7 @@ static int add_files(struct energy_files *files, const struct event_group_reques
 	if (!files->counters || !files->places || !files->events)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++)
-		if (group_has(request, list[i].event))
+		if (list[i].event && event_group_has(request, list[i].event))
 			add_file(files, &list[i]);
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 struct cpu_gaps;
 struct cpu_online;
@@ -29,6 +30,15 @@ struct event_group_request {
 	bool by_default; /* chosen by the sensor: a missing event needs no warning */
 	bool is_double;  /* -s of a group that -c also has: the machine is already counted there */
 };
+
+static inline bool event_group_has(const struct event_group_request *request, const char *event)
+{
+	unsigned i = 0;
+
+	while (i < request->n_events && strcmp(request->events[i], event) != 0)
+		i++;
+	return i < request->n_events;
+}
 
 /* A machine other than this one (a simulated one) has its own sources; only they are tried. */
 struct source_machine {

@@ -32,21 +32,13 @@ struct source_estimate {
 	bool read_before;
 };
 
-static bool asks_for_package(const struct event_group_request *request)
-{
-	for (unsigned i = 0; i < request->n_events; i++)
-		if (strcmp(request->events[i], REPORT_EVENT_PKG) == 0)
-			return true;
-	return false;
-}
-
 static int estimate_probe(struct source_context *context, const struct event_group_request *request,
 			  struct reason *why)
 {
 	struct procstat stat;
 	int r;
 
-	if (!asks_for_package(request))
+	if (!event_group_has(request, REPORT_EVENT_PKG))
 		return reason_set(why, -ENOENT, "only " REPORT_EVENT_PKG " can be estimated");
 	r = procstat_open(context->procfs_root, context->topology, &stat);
 	if (r < 0)
