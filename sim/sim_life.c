@@ -96,11 +96,7 @@ static void turn_on(struct sim *sim, struct sim_container *container)
 	double threads = sim_draw(&container->random, group->threads);
 
 	turn_off(sim, container);
-	container->n_threads = (unsigned)(threads + .5);
-	if (container->n_threads < 1)
-		container->n_threads = 1;
-	if (container->n_threads > SIM_THREADS_MAX)
-		container->n_threads = SIM_THREADS_MAX;
+	container->n_threads = (unsigned)fmin(fmax(threads + .5, 1), SIM_THREADS_MAX);
 	container->load_base = sim_draw(&container->random, group->load);
 	container->load = container->load_base;
 	container->varied = 0;
@@ -134,9 +130,7 @@ static void toggle(struct sim *sim, struct sim_container *container, double now_
 		length =
 			sim_random_exponential(&container->random, sim_draw(&container->random, group->on_s));
 	}
-	container->next_s = now_s + length;
-	if (container->next_s > window)
-		container->next_s = window;
+	container->next_s = fmin(now_s + length, window);
 }
 
 static void draw_characters(struct sim_container *container)
@@ -194,24 +188,19 @@ static void end_life(struct sim *sim, struct sim_container *container, double no
 	if (container->group->gap_s.high > 0)
 		container->born_s = now_s + sim_draw(&container->random, container->group->gap_s);
 	/* The slot must stay with this life until its last counts are read. */
-	if (container->born_s <= now_s + 1.01 * (double)sim->interval_ms / 1000)
-		container->born_s = now_s + 1.01 * (double)sim->interval_ms / 1000;
+	container->born_s = fmax(container->born_s, now_s + 1.01 * (double)sim->interval_ms / 1000);
 }
 
 static void vary_load(struct sim_container *container)
 {
 	container->varied = .8 * container->varied + .6 * sim_random_normal(&container->random);
 	container->load = container->load_base * (1 + container->group->vary * container->varied);
-	if (container->load < .02 * container->load_base)
-		container->load = .02 * container->load_base;
-	if (container->load > 1)
-		container->load = 1;
+	container->load = fmin(fmax(container->load, .02 * container->load_base), 1);
 }
 
 static void change(struct sim *sim, unsigned slot, double now_s)
 {
 	struct sim_container *container = &sim->containers[slot];
-	double due;
 
 	if (!container->alive) {
 		if (now_s >= container->born_s)
@@ -236,10 +225,8 @@ static void change(struct sim *sim, unsigned slot, double now_s)
 	}
 	if (now_s >= container->next_label_s)
 		relabel(sim, container, now_s);
-	due = container->next_s < container->next_phase_s ? container->next_s : container->next_phase_s;
-	due = due < container->next_label_s ? due : container->next_label_s;
-	due = due < container->next_vary_s ? due : container->next_vary_s;
-	sim->due_s[slot] = due < container->dies_s ? due : container->dies_s;
+	sim->due_s[slot] = fmin(fmin(fmin(container->next_s, container->next_phase_s), container->dies_s),
+				fmin(container->next_label_s, container->next_vary_s));
 }
 
 /* The first life of each container; called once, with the streams set. */
@@ -262,8 +249,7 @@ static void scatter_system(struct sim *sim)
 	for (unsigned i = 0; i < system->n_placed; i++)
 		system->cpus[i] = (uint16_t)sim_random_below(&sim->random, sim->n_cpus);
 	system->load_base = total / system->n_placed;
-	if (system->load > 1)
-		system->load = 1;
+	system->load = fmin(system->load, 1);
 }
 
 /* Applies the changes before the next step; afterwards `active` lists the containers that have threads. */
