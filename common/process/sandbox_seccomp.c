@@ -30,224 +30,57 @@ const char *const sandbox_mode_names[] = {"off", "log", "errno", "kill", NULL};
  * Memory, time, signals, the event loop, open descriptors, reading files. unlink: libmongoc, which every
  * process links, removes its counters in /dev/shm at exit; what else could be removed is limited by the user.
  */
-static const char *const calls_of_all[] = {
-	"read",
-	"readv",
-	"pread64",
-	"preadv",
-	"preadv2",
-	"write",
-	"writev",
-	"pwrite64",
-	"lseek",
-	"close",
-	"close_range",
-	"fstat",
-	"newfstatat",
-	"fstatat64",
-	"stat",
-	"lstat",
-	"statx",
-	"statfs",
-	"fstatfs",
-	"access",
-	"faccessat",
-	"faccessat2",
-	"readlink",
-	"readlinkat",
-	"getdents",
-	"getdents64",
-	"getcwd",
-	"fcntl",
-	"fcntl64",
-	"dup",
-	"dup2",
-	"dup3",
-	"fadvise64",
-	"pipe2",
-	"epoll_create",
-	"epoll_create1",
-	"epoll_ctl",
-	"epoll_wait",
-	"epoll_pwait",
-	"epoll_pwait2",
-	"poll",
-	"ppoll",
-	"select",
-	"pselect6",
-	"eventfd2",
-	"timerfd_create",
-	"timerfd_settime",
-	"timerfd_gettime",
-	"signalfd4",
-	"inotify_init1",
-	"inotify_add_watch",
-	"inotify_rm_watch",
-	"sendmsg",
-	"recvmsg",
-	"sendto",
-	"recvfrom",
-	"shutdown",
-	"getsockopt",
-	"setsockopt",
-	"getsockname",
-	"getpeername",
-	"rt_sigaction",
-	"setitimer",
-	"rt_sigprocmask",
-	"rt_sigreturn",
-	"rt_sigtimedwait",
-	"sigaltstack",
-	"tgkill",
-	"nanosleep",
-	"clock_nanosleep",
-	"clock_gettime",
-	"clock_getres",
-	"gettimeofday",
-	"time",
-	"times",
-	"getpid",
-	"gettid",
-	"getppid",
-	"getuid",
-	"geteuid",
-	"getgid",
-	"getegid",
-	"getgroups",
-	"getpgrp",
-	"getrusage",
-	"getrlimit",
-	"prlimit64",
-	"capget",
-	"sysinfo",
-	"uname",
-	"mmap",
-	"mmap2",
-	"munmap",
-	"mremap",
-	"mprotect",
-	"madvise",
-	"brk",
-	"futex",
-	"getrandom",
-	"getcpu",
-	"sched_yield",
-	"sched_getaffinity",
-	"membarrier",
-	"rseq",
-	"set_robust_list",
-	"restart_syscall",
-	"unlink",
-	"exit",
-	"exit_group",
-};
+static const char calls_of_all[] =
+	"read readv pread64 preadv preadv2 write writev pwrite64 lseek close close_range "
+	"fstat newfstatat fstatat64 stat lstat statx statfs fstatfs access faccessat faccessat2 "
+	"readlink readlinkat getdents getdents64 getcwd fcntl fcntl64 dup dup2 dup3 fadvise64 "
+	"pipe2 "
+	"epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 poll ppoll "
+	"select pselect6 eventfd2 "
+	"timerfd_create timerfd_settime timerfd_gettime signalfd4 inotify_init1 "
+	"inotify_add_watch inotify_rm_watch "
+	"sendmsg recvmsg sendto recvfrom shutdown getsockopt setsockopt getsockname getpeername "
+	"rt_sigaction setitimer rt_sigprocmask rt_sigreturn rt_sigtimedwait sigaltstack tgkill "
+	"nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time times "
+	"getpid gettid getppid getuid geteuid getgid getegid getgroups getpgrp getrusage "
+	"getrlimit prlimit64 capget sysinfo uname "
+	"mmap mmap2 munmap mremap mprotect madvise brk "
+	"futex getrandom getcpu sched_yield sched_getaffinity membarrier rseq set_robust_list "
+	"restart_syscall "
+	"unlink "
+	"exit exit_group";
 
 /*
  * The client side of a network, name resolution, threads of libraries, and files that are written (SQLite,
  * CSV, BSON).
  */
-static const char *const calls_of_write[] = {
-	"open",
-	"openat",
-	"openat2",
-	"socket",
-	"socketpair",
-	"connect",
-	"bind",
-	"sendmmsg",
-	"recvmmsg",
-	"unlinkat",
-	"rename",
-	"renameat",
-	"renameat2",
-	"ftruncate",
-	"truncate",
-	"fallocate",
-	"fsync",
-	"fdatasync",
-	"sync_file_range",
-	"flock",
-	"mkdir",
-	"mkdirat",
-	"rmdir",
-	"chmod",
-	"fchmod",
-	"fchmodat",
-	"fchown",
-	"chown",
-	"umask",
-	"utimensat",
-	"msync",
-	"mlock",
-	"munlock",
-	"clone",
-	"clone3",
-	"set_tid_address",
-	"pwritev",
-	"sched_getparam",
-	"sched_getscheduler",
-	"sched_get_priority_max",
-	"sched_get_priority_min",
-	"sched_setscheduler",
-	"arch_prctl",
-};
+static const char calls_of_write[] =
+	"open openat openat2 socket socketpair connect bind sendmmsg recvmmsg unlinkat "
+	"rename renameat renameat2 ftruncate truncate fallocate "
+	"fsync fdatasync sync_file_range flock mkdir mkdirat rmdir "
+	"chmod fchmod fchmodat fchown chown umask utimensat "
+	"msync mlock munlock "
+	"clone clone3 set_tid_address pwritev sched_getparam sched_getscheduler "
+	"sched_get_priority_max sched_get_priority_min sched_setscheduler arch_prctl";
 
 /* Listening, and handling existing child processes. No exec. */
-static const char *const calls_of_server[] = {"listen", "accept", "accept4", "wait4", "waitid", "kill"};
+static const char calls_of_server[] = "listen accept accept4 wait4 waitid kill";
 
 /*
  * What the first process of a sensor never does, and no child that it starts: its list of what it may do
  * would have to hold what all of them may.
  */
-static const char *const calls_of_nobody[] = {
-	"mount",
-	"umount2",
-	"pivot_root",
-	"chroot",
-	"open_tree",
-	"move_mount",
-	"fsopen",
-	"fsconfig",
-	"fsmount",
-	"mount_setattr",
-	"unshare",
-	"setns",
-	"ptrace",
-	"process_vm_readv",
-	"process_vm_writev",
-	"kcmp",
-	"init_module",
-	"finit_module",
-	"delete_module",
-	"kexec_load",
-	"kexec_file_load",
-	"reboot",
-	"swapon",
-	"swapoff",
-	"acct",
-	"quotactl",
-	"settimeofday",
-	"clock_settime",
-	"clock_adjtime",
-	"adjtimex",
-	"iopl",
-	"ioperm",
-	"mknod",
-	"mknodat",
-	"sethostname",
-	"setdomainname",
-	"syslog",
-	"add_key",
-	"request_key",
-	"keyctl",
-	"userfaultfd",
-	"io_uring_setup",
-	"open_by_handle_at",
-	"name_to_handle_at",
-	"personality",
-	"vhangup",
-	"memfd_secret",
-};
+static const char calls_of_nobody[] =
+	"mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount "
+	"mount_setattr "
+	"unshare setns ptrace process_vm_readv process_vm_writev kcmp "
+	"init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff "
+	"acct quotactl "
+	"settimeofday clock_settime clock_adjtime adjtimex iopl ioperm "
+	"mknod mknodat sethostname setdomainname syslog "
+	"add_key request_key keyctl "
+	"userfaultfd io_uring_setup open_by_handle_at name_to_handle_at personality vhangup "
+	"memfd_secret";
 
 /* What is allowed with a BPF map whose descriptor was passed: reading it, and deleting entries. */
 static const int bpf_commands[] = {
@@ -277,18 +110,24 @@ static const int prctl_options[] = {
 	PR_CAPBSET_READ, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_TIMERSLACK, PR_SET_VMA,
 };
 
-/* Names unknown to this libseccomp or machine are skipped: nobody can call them either. */
-static int allow_calls(scmp_filter_ctx filter, const char *const *names, size_t n_names)
+/*
+ * A rule for each of the calls between blanks. Names unknown to this libseccomp or machine are skipped:
+ * nobody can call them either.
+ */
+static int add_calls(scmp_filter_ctx filter, uint32_t action, const char *names)
 {
-	for (size_t i = 0; i < n_names; i++) {
-		int number = seccomp_syscall_resolve_name(names[i]);
-		if (number == __NR_SCMP_ERROR)
-			continue;
-		int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-		if (r < 0 && r != -EDOM && r != -EEXIST)
-			return r;
+	char name[32];
+	int r = 0;
+
+	for (int length; r == 0 && sscanf(names, "%31s%n", name, &length) == 1; names += length) {
+		int number = seccomp_syscall_resolve_name(name);
+
+		if (number != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(filter, action, number, 0);
+		if (r == -EDOM || r == -EEXIST)
+			r = 0;
 	}
-	return 0;
+	return r;
 }
 
 /* The kernel looks at 32 bits of both: what lies above must not hide another number. */
@@ -322,16 +161,8 @@ static int allow_reading(scmp_filter_ctx filter)
 
 static int refuse_calls(scmp_filter_ctx filter, uint32_t action)
 {
-	int r = 0;
+	int r = add_calls(filter, action, calls_of_nobody);
 
-	for (size_t i = 0; i < ARRAY_SIZE(calls_of_nobody) && r == 0; i++) {
-		int number = seccomp_syscall_resolve_name(calls_of_nobody[i]);
-
-		if (number != __NR_SCMP_ERROR)
-			r = seccomp_rule_add(filter, action, number, 0);
-		if (r == -EDOM || r == -EEXIST)
-			r = 0;
-	}
 	/* TIOCSTI types into a terminal. Other ioctls are limited in the children's own lists. */
 	if (r == 0)
 		r = seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1,
@@ -341,7 +172,7 @@ static int refuse_calls(scmp_filter_ctx filter, uint32_t action)
 
 static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
 {
-	int r = allow_calls(filter, calls_of_all, ARRAY_SIZE(calls_of_all));
+	int r = add_calls(filter, SCMP_ACT_ALLOW, calls_of_all);
 
 	if (r == 0)
 		r = allow_numbered(filter);
@@ -349,12 +180,12 @@ static int add_rules(scmp_filter_ctx filter, enum sandbox_profile profile)
 		return r;
 	if (profile == SANDBOX_COLLECT)
 		return allow_reading(filter);
-	r = allow_calls(filter, calls_of_write, ARRAY_SIZE(calls_of_write));
+	r = add_calls(filter, SCMP_ACT_ALLOW, calls_of_write);
 	/* Signal 0 only asks whether a process exists. */
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(kill), 1, SCMP_A1(SCMP_CMP_EQ, 0, 0));
 	if (r == 0 && profile == SANDBOX_SERVER)
-		r = allow_calls(filter, calls_of_server, ARRAY_SIZE(calls_of_server));
+		r = add_calls(filter, SCMP_ACT_ALLOW, calls_of_server);
 	return r;
 }
 
