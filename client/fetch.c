@@ -121,27 +121,36 @@ static int perform(CURL *handle, const char *url, const char *token, struct answ
 			  answer->error[0] ? answer->error : curl_easy_strerror(code), hint_of(code));
 }
 
-#define FOREIGN "what answers at %s is no wattribute-server (HTTP %ld); another address: --server URL"
-
-/* The server's own sentence from an error answer. */
-static int explain(const struct answer *answer, const char *url, struct reason *why)
+/* The JSON of an answer, or the server's own sentence from one that is an error. */
+static int judge(const struct answer *answer, const char *url, json_t **ret_json, struct reason *why)
 {
-	const char *body = answer->body ? answer->body : "";
-	json_t *json = json_loads(body, 0, NULL);
-	const char *text = json_string_value(json_object_get(json, "error"));
+	const char *body = answer->body ? answer->body : "", *text;
+	json_error_t error;
+	json_t *json = json_loadb(body, answer->length, JSON_DECODE_ANY, &error);
 	char line[512];
 
-	if (body[0] == '<') { /* a page in answer to a request of the API */
-		json_decref(json);
-		return reason_set(why, -EPROTO, FOREIGN, store_uri_display(url, line, sizeof(line)),
-				  answer->status);
+	if (answer->status == 200 && json) {
+		*ret_json = json;
+		return 0;
 	}
-	text = text ? text : body;
-	(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\r\n"), text);
-	text_make_plain(line, '?');
-	reason_set(why, 0, "the server answered %ld: %s%s", answer->status, line,
-		   answer->status == 401 ? "; give the server's --token by --token or " CLIENT_TOKEN_VARIABLE
-					 : "");
+	(void)store_uri_display(url, line, sizeof(line));
+	if (body[0] == '<') { /* a page in answer to a request of the API */
+		reason_set(why, 0,
+			   "what answers at %s is no wattribute-server (HTTP %ld); another address: --server "
+			   "URL",
+			   line, answer->status);
+	} else if (answer->status == 200) {
+		reason_set(why, 0, "the answer from %s is not JSON: %s", line, error.text);
+	} else {
+		text = json_string_value(json_object_get(json, "error"));
+		text = text ? text : body;
+		(void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(text, "\r\n"), text);
+		text_make_plain(line, '?');
+		reason_set(why, 0, "the server answered %ld: %s%s", answer->status, line,
+			   answer->status == 401
+				   ? "; give the server's --token by --token or " CLIENT_TOKEN_VARIABLE
+				   : "");
+	}
 	json_decref(json);
 	return -EPROTO;
 }
@@ -173,8 +182,6 @@ int fetch_json(const char *url, const char *token, bool post, unsigned timeout_m
 {
 	struct answer answer = {.body = NULL};
 	CURL *handle = curl_easy_init();
-	json_error_t error;
-	char shown[512];
 	int r = fetch_check_url(url, why);
 
 	if (!handle)
@@ -184,18 +191,8 @@ int fetch_json(const char *url, const char *token, bool post, unsigned timeout_m
 	if (r == 0)
 		r = perform(handle, url, token, &answer, why);
 	curl_easy_cleanup(handle);
-	if (r == 0 && answer.status != 200) {
-		r = explain(&answer, url, why);
-	} else if (r == 0) {
-		*ret_json =
-			json_loadb(answer.body ? answer.body : "", answer.length, JSON_DECODE_ANY, &error);
-		if (!*ret_json && answer.length > 0 && answer.body[0] == '<')
-			r = reason_set(why, -EPROTO, FOREIGN, store_uri_display(url, shown, sizeof(shown)),
-				       answer.status);
-		else if (!*ret_json)
-			r = reason_set(why, -EPROTO, "the answer from %s is not JSON: %s",
-				       store_uri_display(url, shown, sizeof(shown)), error.text);
-	}
+	if (r == 0)
+		r = judge(&answer, url, ret_json, why);
 	free(answer.body);
 	return r;
 }

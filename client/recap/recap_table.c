@@ -66,13 +66,6 @@ static const char *format_number(double value, bool brief, char ret[32])
 	return ret;
 }
 
-static void cell_number(struct row *row, int width, double value)
-{
-	char number[32];
-
-	cell(row, width, format_number(value, false, number));
-}
-
 /* A phase shorter than the longest tick that touches it. */
 static bool is_brief(const json_t *phase, double seconds)
 {
@@ -85,6 +78,11 @@ static void cell_watts(struct row *row, int width, double value, bool brief)
 	char number[32];
 
 	cell(row, width, format_number(value, brief, number));
+}
+
+static void cell_number(struct row *row, int width, double value)
+{
+	cell_watts(row, width, value, false);
 }
 
 static void print_phase(FILE *out, const char *title, const json_t *phase, double seconds)

@@ -106,14 +106,17 @@ static void add_option(struct argp_table *table, const struct argp_option *optio
 	table->options[table->n_options++] = *option;
 }
 
-static void add_negation(struct argp_table *table, const struct config_row *row, int index, int flags)
+static void add_negation(struct argp_table *table, const struct config_row *row, int index)
 {
+	const bool changes = row->fallback && row->fallback[0] == 't';
 	char *text;
 
+	/* --no-x is shown if it changes something, and always accepted. */
 	if (asprintf(&text, "no-%s", row->name) >= 0)
-		add_option(table, &(struct argp_option){.name = keep_text(table, text),
-							.key = KEY_NEGATED + index,
-							.flags = OPTION_ALIAS | flags});
+		add_option(table,
+			   &(struct argp_option){.name = keep_text(table, text),
+						 .key = KEY_NEGATED + index,
+						 .flags = OPTION_ALIAS | (changes ? 0 : OPTION_HIDDEN)});
 }
 
 /* Aliases without a dot or underscore are options too, but are not shown. */
@@ -129,19 +132,15 @@ static void add_aliases(struct argp_table *table, const struct config_row *row, 
 
 static void add_row(struct argp_table *table, const struct config_row *row, int index, int group)
 {
-	int flags = row->flags & CONFIG_HIDDEN ? OPTION_HIDDEN : 0;
 	int key = row->letter ? row->letter : KEY_ROW + index;
 
 	add_option(table, &(struct argp_option){.name = row->name,
 						.key = key,
 						.arg = placeholder(table, row),
-						.flags = flags,
 						.doc = help_text(table, row),
 						.group = group});
-	/* --no-x is shown if it changes something, and always accepted. */
 	if (row->type == CONFIG_BOOL)
-		add_negation(table, row, index,
-			     row->fallback && row->fallback[0] == 't' ? flags : OPTION_HIDDEN);
+		add_negation(table, row, index);
 	add_aliases(table, row, row->letter ? KEY_ROW + index : key);
 }
 

@@ -3,6 +3,7 @@
  * The names of collections: the only place that composes them. Called by all that read or write a store.
  */
 #include "document/collections.h"
+#include "base/text.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,8 +30,7 @@ char *collection_name(enum collection_kind kind, const char *machine)
 static bool is_usual_name(const char *collection)
 {
 	static const char numbered[] = "report_";
-	const char *number =
-		strncmp(collection, numbered, strlen(numbered)) == 0 ? collection + strlen(numbered) : "";
+	const char *number = text_begins(collection, numbered) ? collection + strlen(numbered) : "";
 
 	return strcmp(collection, "prep") == 0 || strcmp(collection, "report") == 0 ||
 	       (*number && strspn(number, "0123456789") == strlen(number));
@@ -38,17 +38,15 @@ static bool is_usual_name(const char *collection)
 
 const char *collection_machine(enum collection_kind kind, const char *collection)
 {
-	size_t length = strlen(kinds[kind]);
-
-	if (strncmp(collection, kinds[kind], length) == 0)
-		return collection + length;
+	if (text_begins(collection, kinds[kind]))
+		return collection + strlen(kinds[kind]);
 	return kind == COLLECTION_REPORTS && is_usual_name(collection) ? collection : NULL;
 }
 
 bool collection_is_ours(const char *collection)
 {
 	for (unsigned kind = 0; kind < COLLECTION_KINDS; kind++) {
-		if (strncmp(collection, kinds[kind], strlen(kinds[kind])) == 0)
+		if (text_begins(collection, kinds[kind]))
 			return true;
 	}
 	return false;

@@ -41,5 +41,4 @@ static inline void cleanup_fclose(FILE **file)
 		taken_;                                                                                      \
 	})
 
-#define ARRAY_SIZE(array)                   (sizeof(array) / sizeof((array)[0]))
-#define CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))

@@ -36,7 +36,6 @@ enum config_flags {
 	CONFIG_SECRET = 1 << 1,  /* shown as "***"; "@FILE": in that file */
 	CONFIG_NO_ENV = 1 << 2,  /* not read from the environment; always true of CALL and SECTION */
 	CONFIG_NO_FILE = 1 << 3, /* not read from a file, and not printed by --print-config */
-	CONFIG_HIDDEN = 1 << 4,  /* not in --help */
 };
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };

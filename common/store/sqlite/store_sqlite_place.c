@@ -96,18 +96,13 @@ static int lock_error(void)
 
 void store_sqlite_lock_holder(char *ret, size_t size)
 {
-	char path[40], name[64] = "";
-	FILE *file;
+	char name[64] = "";
 
 	ret[0] = '\0';
 	if (locks.holder <= 0 || locks.holder == getpid())
 		return;
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)locks.holder);
-	file = fopen(path, "re");
-	if (file && fgets(name, sizeof(name), file))
-		name[strcspn(name, "\n")] = '\0';
-	if (file)
-		(void)fclose(file);
+	if (text_read_file(name, sizeof(name), "/proc/%d/comm", (int)locks.holder) < 0)
+		name[0] = '\0';
 	text_make_plain(name, '?');
 	(void)snprintf(ret, size, name[0] ? "process %d (%s)" : "process %d", (int)locks.holder, name);
 }
