@@ -321,7 +321,6 @@ int config_apply_text(struct config *config, const char *name, const char *given
 	cleanup_(cleanup_free) char *text = malloc(length + 1);
 	struct config_json json = {.config = config, .name = name, .text = text, .length = length};
 	json_error_t error;
-	size_t deep;
 	int r;
 
 	if (!text)
@@ -329,10 +328,6 @@ int config_apply_text(struct config *config, const char *name, const char *given
 	memcpy(text, given, length);
 	text[length] = '\0';
 	make_strict(text, length);
-	if (!config_json_shallow(text, length, &deep)) {
-		write_place(&json, deep, "nested too deep");
-		return -EINVAL;
-	}
 	json.root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
 	if (!json.root)
 		return reason_set(config->why, -EINVAL, "%s:%d:%d: %s", name, error.line, error.column,

@@ -6,8 +6,6 @@
 
 #include "config/config_private.h"
 
-#define CONFIG_DEPTH_MAX 32
-
 struct config_where {
 	size_t key;   /* offset of the member's name; the value's own in an array */
 	size_t value; /* offset of the value */
@@ -22,5 +20,3 @@ bool config_json_find(const struct config_json *json, const json_t *parent, cons
 /* Line and column, from 1. */
 void config_json_position(const struct config_json *json, size_t offset, unsigned *ret_line,
 			  unsigned *ret_column);
-/* Is no value in the text nested deeper than CONFIG_DEPTH_MAX? Else the offset of the one that is. */
-bool config_json_shallow(const char *text, size_t length, size_t *ret_offset);

@@ -30,8 +30,8 @@ static void skip_space(struct walk *walk)
 		walk->at++;
 }
 
-/* Past the value or name that begins here; jansson says where it ends. False: it is none. */
-static bool skip_plain(struct walk *walk)
+/* Past the value or name that begins here; jansson says where it ends. */
+static void skip_plain(struct walk *walk)
 {
 	json_error_t error;
 	json_t *value = json_loadb(walk->text + walk->at, walk->length - walk->at,
@@ -40,7 +40,6 @@ static bool skip_plain(struct walk *walk)
 	if (value)
 		walk->at += (size_t)error.position;
 	json_decref(value);
-	return value;
 }
 
 static void skip_mark(struct walk *walk, char mark)
@@ -63,7 +62,7 @@ static bool step_object(struct walk *walk, const json_t *object)
 	{
 		skip_space(walk);
 		size_t name_at = walk->at;
-		(void)skip_plain(walk);
+		skip_plain(walk);
 		skip_mark(walk, ':');
 		if (walk->parent == object && walk->key && strcmp(walk->key, key) == 0) {
 			walk->where = (struct config_where){name_at, walk->at};
@@ -94,7 +93,7 @@ static bool step_array(struct walk *walk, const json_t *array)
 	return false;
 }
 
-/* Moves past the value; true: the position was reached. The depth is limited by config_json_shallow(). */
+/* Moves past the value; true: the position was reached. The depth is limited by jansson. */
 static bool step(struct walk *walk, const json_t *value)
 {
 	skip_space(walk);
@@ -102,7 +101,7 @@ static bool step(struct walk *walk, const json_t *value)
 		return step_object(walk, value);
 	if (json_is_array(value))
 		return step_array(walk, value);
-	(void)skip_plain(walk);
+	skip_plain(walk);
 	return false;
 }
 
@@ -129,27 +128,4 @@ void config_json_position(const struct config_json *json, size_t offset, unsigne
 	}
 	*ret_line = line;
 	*ret_column = column;
-}
-
-bool config_json_shallow(const char *text, size_t length, size_t *ret_offset)
-{
-	struct walk walk = {.text = text, .length = length};
-	unsigned depth = 0;
-
-	while (walk.at < length) {
-		char c = text[walk.at];
-		if (c == '"') {
-			if (!skip_plain(&walk))
-				return true; /* an error that jansson names */
-			continue;
-		}
-		if ((c == '{' || c == '[') && ++depth > CONFIG_DEPTH_MAX) {
-			*ret_offset = walk.at;
-			return false;
-		}
-		if ((c == '}' || c == ']') && depth)
-			depth--;
-		walk.at++;
-	}
-	return true;
 }

@@ -293,7 +293,8 @@ static void deep_and_large_files(void **state)
 	memset(text, '[', n);
 	config_done(&example_spec, &target);
 	assert_int_equal(config_apply_json(&example_spec, &target, "F", text, n, &why), -EINVAL);
-	assert_string_equal(why.text, "F:1:33: nested too deep");
+	assert_non_null(strstr(why.text, "F:1:"));
+	assert_non_null(strstr(why.text, "maximum parsing depth reached"));
 	/* More than the 4 KiB that some readers stop at. */
 	size_t length = (size_t)sprintf(text, "{\"include\": [\"x\"");
 	for (size_t i = 0; i < n; i++)
