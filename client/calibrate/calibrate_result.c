@@ -6,7 +6,7 @@
 #include "calibrate/calibrate_result.h"
 #include "document/collections.h"
 #include "document/report_bson.h"
-#include "document/stored_model.h"
+#include "base/bson_get.h"
 #include "store/store.h"
 
 #include <bson/bson.h>
@@ -188,7 +188,7 @@ static int take_model(const struct calibrate_result *result, const struct calibr
 	if (store_get(store, collection_prefix(COLLECTION_STATE), id, &states) != STORE_OK)
 		r = reason_set(why, -EIO, "cannot read the model: %s", store_error(store));
 	else if (batch_next_bson(&states, &offset, &document) &&
-		 stored_model_read(&document, &model, why) == 0)
+		 bson_get_document(&document, "model", &model, why) == 0)
 		r = make_document(result, place, &model, ret);
 	batch_done(&states);
 	store_close(store);

@@ -4,6 +4,7 @@
  */
 #include "base/bson_get.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -87,4 +88,14 @@ bool bson_get_inner(const bson_iter_t *iterator, bson_t *ret_document)
 		return false;
 	bson_iter_document(iterator, &length, &bytes);
 	return bson_init_static(ret_document, bytes, length);
+}
+
+int bson_get_document(const bson_t *document, const char *key, bson_t *ret_inner, struct reason *why)
+{
+	bson_iter_t at;
+
+	if (!bson_iter_init_find(&at, document, key) || !BSON_ITER_HOLDS_DOCUMENT(&at))
+		return reason_set(why, -ENODATA, "the stored document has no %s", key);
+	return bson_get_inner(&at, ret_inner) ? 0
+					      : reason_set(why, -EINVAL, "the stored %s is malformed", key);
 }

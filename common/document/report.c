@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names that both daemons share, the check of names that become keys of documents, and the identity of a
- * document. Pure. Called by the encoders and by readers of configuration.
+ * Names that both daemons share, the check of names that become keys of documents, the identity of a
+ * document, names and IDs of targets. Pure. Called by the encoders and by readers of configuration.
  */
 #include "document/report.h"
 #include "document/report_bson.h"
 #include "base/hash.h"
 #include "base/reason.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -14,6 +15,10 @@
 #include <string.h>
 
 #include <bson/bson.h>
+
+#define ID_DIGITS    64
+#define SHORT_DIGITS 12
+#define MARK_DIGITS  6
 
 const char *const report_scope_names[REPORT_SCOPES_ALL] = {
 	[REPORT_SCOPE_CPU] = "cpu",           [REPORT_SCOPE_DRAM] = "dram", [REPORT_SCOPE_GPU] = "gpu",
@@ -87,4 +92,52 @@ void report_make_id(int64_t time_ms, const char *sensor, const char *target, con
 		    const char *socket, uint8_t ret_id[REPORT_ID_BYTES])
 {
 	report_id_end(report_id_begin(time_ms, sensor), time_ms, target, scope, socket, ret_id);
+}
+
+bool report_target_is_row(const char *name)
+{
+	return strcmp(name, REPORT_TARGET_RAPL) == 0 || strcmp(name, REPORT_TARGET_GLOBAL) == 0 ||
+	       strcmp(name, REPORT_TARGET_SYSTEM) == 0 || strcmp(name, REPORT_TARGET_IDLE) == 0;
+}
+
+bool report_target_is_reserved(const char *name)
+{
+	return strcmp(name, REPORT_TARGET_ALL) == 0 || report_target_is_row(name);
+}
+
+/* Bytes of the text that fit into `room`, in whole characters. */
+static size_t fit(const char *text, size_t room)
+{
+	size_t length = 0, step;
+
+	while (text[length] && (step = text_utf8_length(text + length)) > 0 && length + step <= room)
+		length += step;
+	return length;
+}
+
+const char *report_target_rename(const char *name, const char *container_id, char *ret, size_t size)
+{
+	char mark[16] = "-container";
+
+	if (container_id && container_id[0])
+		(void)snprintf(mark, sizeof(mark), "-%.*s", MARK_DIGITS, container_id);
+	if (size <= sizeof(mark))
+		mark[0] = '\0';
+	(void)snprintf(ret, size, "%.*s%s", (int)fit(name, size - strlen(mark) - 1), name, mark);
+	return ret;
+}
+
+bool report_target_find_id(const char *name, char ret_id[REPORT_CONTAINER_ID_SIZE])
+{
+	const char *found = NULL;
+	size_t length = strlen(name), digits;
+
+	for (const char *at = name; *at; at += digits ? digits : 1) {
+		digits = strspn(at, "0123456789abcdef");
+		if (digits == ID_DIGITS || (digits == SHORT_DIGITS && digits == length))
+			found = at;
+	}
+	if (found)
+		(void)snprintf(ret_id, REPORT_CONTAINER_ID_SIZE, "%.*s", SHORT_DIGITS, found);
+	return found != NULL;
 }

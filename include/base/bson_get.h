@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "base/reason.h"
+
 #include <bson/bson.h>
 
 /* NULL: not there. */
@@ -22,3 +24,5 @@ const uint8_t *bson_get_binary(const bson_t *document, const char *key, uint32_t
 bool bson_get_array(const bson_t *document, const char *key, bson_iter_t *ret_elements);
 /* The document at the iterator; false: it is none. */
 bool bson_get_inner(const bson_iter_t *iterator, bson_t *ret_document);
+/* The document in a stored one, as a view into it. 0, or -ENODATA or -EINVAL with a reason. */
+int bson_get_document(const bson_t *document, const char *key, bson_t *ret_inner, struct reason *why);

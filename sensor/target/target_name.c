@@ -5,7 +5,7 @@
  */
 #include "base/cleanup.h"
 #include "base/hash.h"
-#include "document/report_identity.h"
+#include "document/report.h"
 #include "target/target_table.h"
 #include "base/text.h"
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "document/report_identity.h"
+#include "document/report.h"
 #include "formula/conserve.h"
 
 #include <uthash.h>

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/unit.h"
-#include "document/report_identity.h"
+#include "document/report.h"
 #include "tick/tick_clock.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "tick/join.h"
-#include "document/report_identity.h"
+#include "document/report.h"
 #include "machine/known.h"
 #include "formula/apart.h"
 #include "machine/live.h"

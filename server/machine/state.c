@@ -10,7 +10,6 @@
 #include "base/reason.h"
 #include "base/text.h"
 #include "document/collections.h"
-#include "document/stored_model.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -105,7 +104,7 @@ static int take_model(struct machine *machine, const bson_t *document, struct re
 			 machine->name);
 		return machine_forget_model(machine);
 	}
-	r = stored_model_read(document, &model, why);
+	r = bson_get_document(document, "model", &model, why);
 	if (r == 0)
 		r = machine->config->ops->load(machine->formula, &model, why);
 	if (r < 0)
@@ -196,7 +195,7 @@ static bool find_calibration(struct machine *machine, const struct batch *docume
 static int calibrate(struct machine *machine, const bson_t *document, struct reason *why)
 {
 	bson_t model;
-	int r = stored_model_read(document, &model, why);
+	int r = bson_get_document(document, "model", &model, why);
 
 	return r < 0 ? r : machine->config->ops->calibrate(machine->formula, &model, why);
 }

@@ -8,7 +8,7 @@
 #include "base/array.h"
 
 #include "base/hash.h"
-#include "document/report_identity.h"
+#include "document/report.h"
 
 #include <errno.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  * Whose joules they are: reserved names, ids in names, two containers of one name, one name with a new id;
  * totals that begin at the server's start; what is shown of sensors that have ended.
  */
-#include "document/report_identity.h"
+#include "document/report.h"
 #include "machine/machine.h"
 #include "machine/state.h"
 #include "unit/formula_defaults.h"
