@@ -382,7 +382,7 @@ part_slowdown() {
 	for turn in 1 2; do
 		for way in none bpf perf; do
 			[ $way = none ] || sensor_start "slow-$way-$turn" $way -f 1000
-			pingpong $root 1000 10 >"$work/rounds"
+			pingpong $root 200 10 >"$work/rounds"
 			# The sensor finds the two cgroups in the first half.
 			tail -n +$(($(wc -l <"$work/rounds") / 2 + 1)) "$work/rounds" >>"$work/slow-$way"
 			[ $way = none ] || sensor_end
