@@ -34,7 +34,7 @@ make_root() {
 	rm -rf "$root" "$root.cpio"
 	# shellcheck disable=SC2086
 	if [ "$arch" = "$native" ]; then
-		"$here/ring.sh" root "$root" bash awk sort setpriv $programs $unit_programs
+		"$here/ring.sh" root "$root" bash awk sort setpriv nice $programs $unit_programs
 	else
 		# What they need of the C library is the packages'.
 		"$here/ring.sh" packages "$arch" "$root.new" coreutils util-linux mawk grep sed &&

@@ -65,13 +65,13 @@ else
 	[ -w $root/cgroup.procs ] || root=/sys/fs/cgroup
 fi
 
-# sensor_start NAME SOURCE ARGUMENTS: $sensor; log and CSV store are named after it
+# sensor_start NAME SOURCE ARGUMENTS: $sensor; log and CSV store are named after it. As its unit does, before busy loads.
 sensor_start() {
 	local name=$1 source=$2
 	shift 2
 	rm -f "$work/$name.log" # not yet emptied by the new one, it would say that that one measures
 	# shellcheck disable=SC2086
-	wattribute-sensor -n "$name" --activity "$source" -c core $events --store "csv:$work/$name" --state-dir "$work" "$@" \
+	nice -n -10 wattribute-sensor -n "$name" --activity "$source" -c core $events --store "csv:$work/$name" --state-dir "$work" "$@" \
 		>"$work/$name.log" 2>&1 &
 	sensor=$!
 	on_exit "stop_process $sensor"
@@ -292,7 +292,7 @@ hot_sensor() {
 	local source=$1 name=$2
 	shift 2
 	# shellcheck disable=SC2086
-	wattribute-sensor -n "$name" --activity "$source" -c core $events --store "jsonl:$work/$name.jsonl" --state-dir "$work" -f 500 "$@" \
+	nice -n -10 wattribute-sensor -n "$name" --activity "$source" -c core $events --store "jsonl:$work/$name.jsonl" --state-dir "$work" -f 500 "$@" \
 		>"$work/$name.log" 2>&1 &
 	sensor=$!
 	on_exit "stop_process $sensor"
