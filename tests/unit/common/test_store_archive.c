@@ -3,7 +3,7 @@
  * SQLite stores that were put away: where nothing may be written they are read, with what a log beside them
  * holds; what cannot be read is explained by its place.
  */
-#include "store/store.h"
+#include "store/store_fixture.h"
 
 #include <bson/bson.h>
 #include <fcntl.h>
@@ -34,19 +34,6 @@ static void copy(const char *from, const char *to)
 	(void)close(out);
 }
 
-static void append(struct store *store, int n)
-{
-	struct batch batch = {0};
-	bson_t document = BSON_INITIALIZER;
-
-	BSON_APPEND_INT32(&document, "_id", n);
-	BSON_APPEND_DATE_TIME(&document, "timestamp", 1000 + n);
-	assert_int_equal(batch_append(&batch, bson_get_data(&document), document.len), 0);
-	assert_int_equal(store_append(store, "sensorn1", &batch), STORE_OK);
-	bson_destroy(&document);
-	batch_done(&batch);
-}
-
 /* Two documents in the file, and with `log` a third one that is in the log alone. */
 static void make_archive(const char *folder, const char *name, bool log)
 {
@@ -57,12 +44,12 @@ static void make_archive(const char *folder, const char *name, bool log)
 	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
 	(void)snprintf(uri, sizeof(uri), "sqlite:%s/made.db", top);
 	assert_int_equal(store_open(uri, NULL, &store, &why), 0);
-	append(store, 1);
-	append(store, 2);
+	append_number(store, 1);
+	append_number(store, 2);
 	store_close(store);
 	assert_int_equal(store_open(uri, NULL, &store, &why), 0);
 	if (log)
-		append(store, 3);
+		append_number(store, 3);
 	(void)snprintf(from, sizeof(from), "%s/made.db", top);
 	assert_int_equal(mkdir(folder, 0755), 0);
 	copy(from, path);

@@ -7,6 +7,7 @@
 #include "db/db_lease.h"
 
 #include "base/reason.h"
+#include "unit/random_seed.h"
 
 #include <bson/bson.h>
 #include <math.h>
@@ -263,13 +264,10 @@ static bool turn(struct fixture *fixture, int i, unsigned step)
 static void never_two(void **state)
 {
 	struct fixture *fixture = *state;
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)getpid();
 	unsigned n_written[2] = {0}, n_changes = 0, paused[2] = {0};
 	int last = -1;
 
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	seem_remote(&fixture->leases[0], "alpha");
 	seem_remote(&fixture->leases[1], "beta");
 	for (unsigned step = 0; step < 5000 && n_changes < 20; step++) {

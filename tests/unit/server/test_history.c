@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 #include "history/history.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static struct report_power row_of(const char *target, int64_t time_ms, double power)
 {
@@ -35,13 +35,11 @@ static void add(struct history *history, const char *target, int64_t time_ms, do
 
 static void test_energy_is_conserved(void **state)
 {
-	unsigned seed = (unsigned)time(NULL);
 	struct history history;
 	double sum = 0, out = 0, measured = 0;
 
 	(void)state;
-	print_message("seed %u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	assert_int_equal(history_init(&history, 1000000, 1100000, 17, 2000), 0);
 	for (int64_t t = 1000000 + 500; t <= 1100000; t += 500 + rand() % 1000) {
 		double a = rand() % 100, b = rand() % 100;

@@ -3,6 +3,7 @@
  * The present targets: rows belong to a package, wherever it stands in a tick; totals only grow.
  */
 #include "machine/live.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -80,24 +80,23 @@ static void rows_belong_to_packages(void **state)
 /* Any packages in any order: each total is what the package was given. */
 static void any_order(void **state)
 {
-	unsigned seed = (unsigned)time(NULL);
+	unsigned drawn = random_begin();
 	struct live live = {0};
 	double given[TICK_SOCKETS_MAX] = {0};
 
 	(void)state;
-	print_message("# seed %u\n", seed);
 	for (int t = 1; t <= 500; t++) {
 		struct part parts[TICK_SOCKETS_MAX];
 		unsigned n = 0;
 
 		for (unsigned k = 0; k < TICK_SOCKETS_MAX; k++) {
-			if (rand_r(&seed) % 3)
+			if (rand_r(&drawn) % 3)
 				continue;
 			parts[n++] = (struct part){100 + k, k + 1};
 			given[k] += k + 1;
 		}
 		for (unsigned i = n; i > 1; i--) {
-			unsigned other = (unsigned)rand_r(&seed) % i;
+			unsigned other = (unsigned)rand_r(&drawn) % i;
 			struct part kept = parts[i - 1];
 
 			parts[i - 1] = parts[other];

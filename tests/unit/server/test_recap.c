@@ -3,6 +3,7 @@
  * Recap arithmetic: boundaries in proportion, phases that add up to the whole, scaling, coverage.
  */
 #include "recap/recap.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -353,24 +353,16 @@ static void check_random_parts(void)
 
 static void parts_of_a_window_add_up(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-
 	(void)state;
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (unsigned i = 0; i < 2000; i++)
 		check_random_parts();
 }
 
 static void phases_add_up_and_scale(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-
 	(void)state;
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (unsigned i = 0; i < 500; i++)
 		check_random_run();
 }

@@ -3,6 +3,7 @@
 #include "machine/totals.h"
 
 #include "base/bson_driver.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -88,14 +89,12 @@ static void save(const struct totals *totals, bson_t *ret_document)
 /* Random sums come back as they were, and go on. */
 static void test_saved(void **state)
 {
-	unsigned seed = (unsigned)getpid();
 	struct totals totals = {0}, loaded = {0};
 	bson_t document;
 	char name[40];
 
 	(void)state;
-	print_message("# seed %u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (unsigned i = 0; i < 500; i++) {
 		(void)snprintf(name, sizeof(name), "n%d", rand() % 40);
 		add(&totals, (enum total_kind)(rand() % TOTAL_KINDS), name, rand() % 1000 / 7.0);

@@ -116,3 +116,17 @@ static inline unsigned count_found(struct fixture *fixture, const struct store_q
 	batch_done(&found);
 	return n;
 }
+
+/* A document of the collection sensorn1 that has little but its number. */
+static inline void append_number(struct store *store, int n)
+{
+	struct batch batch = {0};
+	bson_t document = BSON_INITIALIZER;
+
+	BSON_APPEND_INT32(&document, "_id", n);
+	BSON_APPEND_DATE_TIME(&document, "timestamp", 1000 + n);
+	assert_int_equal(batch_append(&batch, bson_get_data(&document), document.len), 0);
+	assert_int_equal(store_append(store, "sensorn1", &batch), STORE_OK);
+	bson_destroy(&document);
+	batch_done(&batch);
+}

@@ -4,7 +4,7 @@
  * process has locked. SQLite's own system calls are made to fail, as they do there; what is said names the
  * trouble and a way out that works, and all waits for a lock have one end.
  */
-#include "store/store.h"
+#include "store_fixture.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -77,19 +77,6 @@ static int open_it(unsigned flags, uint64_t timeout_ms, struct store **ret, stru
 	return store_open(uri, &options, ret, why);
 }
 
-static void append(struct store *store, int n)
-{
-	struct batch batch = {0};
-	bson_t document = BSON_INITIALIZER;
-
-	BSON_APPEND_INT32(&document, "_id", n);
-	BSON_APPEND_DATE_TIME(&document, "timestamp", 1000 + n);
-	assert_int_equal(batch_append(&batch, bson_get_data(&document), document.len), 0);
-	assert_int_equal(store_append(store, "sensorn1", &batch), STORE_OK);
-	bson_destroy(&document);
-	batch_done(&batch);
-}
-
 static unsigned count(struct store *store)
 {
 	const struct store_query query = {
@@ -112,8 +99,8 @@ static void make_file(void)
 
 	fail_with(0, 0);
 	assert_int_equal(open_it(STORE_READ | STORE_WRITE, 20000, &store, &why), 0);
-	append(store, 1);
-	append(store, 2);
+	append_number(store, 1);
+	append_number(store, 2);
 	store_close(store);
 }
 
@@ -207,10 +194,10 @@ static void without_shared_memory(void **state)
 		run_sql(remedy);
 		assert_int_equal(open_it(STORE_READ | STORE_WRITE, 20000, &store, &why), 0);
 		says(store_error(store), words, wrong_words);
-		append(store, 3);
+		append_number(store, 3);
 		assert_int_equal(open_it(STORE_READ, 20000, &reader, &why), 0);
 		assert_int_equal(count(reader), 3);
-		append(store, 4);
+		append_number(store, 4);
 		assert_int_equal(count(reader), 4);
 		store_close(reader);
 		store_close(store);
@@ -219,7 +206,7 @@ static void without_shared_memory(void **state)
 	(void)unlink(path);
 	assert_int_equal(open_it(STORE_READ | STORE_WRITE, 20000, &store, &why), 0);
 	says(store_error(store), words, wrong_words);
-	append(store, 1);
+	append_number(store, 1);
 	assert_int_equal(count(store), 1);
 	store_close(store);
 	/* Where the memory is there, the journal becomes a log, without a word. */
@@ -325,7 +312,7 @@ static void in_a_hurry(void **state)
 	stop_holder(child);
 }
 
-static int set_up(void **state)
+static int set_up_place(void **state)
 {
 	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
 
@@ -340,7 +327,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-static int tear_down(void **state)
+static int tear_down_place(void **state)
 {
 	char command[120];
 
@@ -358,5 +345,5 @@ int main(void)
 		cmocka_unit_test(in_a_hurry),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_place, tear_down_place);
 }

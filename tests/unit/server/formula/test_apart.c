@@ -4,8 +4,8 @@
  * platform by its parts, core and uncore as measured. By hand, then on random ticks: the parts add up.
  */
 #include "formula/apart.h"
+#include "unit/random_seed.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -30,14 +29,6 @@ struct fixture {
 	struct conserve_output output;
 	struct apart_idle idle;
 };
-
-static uint64_t seed;
-
-static double random_unit(void)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (double)(seed >> 11) * 0x1p-53;
-}
 
 static void fixture_init(struct fixture *f, unsigned n_targets)
 {
@@ -194,8 +185,7 @@ static void test_sums(void **state)
 	struct fixture f;
 
 	(void)state;
-	seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : (uint64_t)time(NULL);
-	print_message("# SEED=%" PRIu64 "\n", seed);
+	(void)random_begin();
 	fixture_init(&f, TARGETS);
 	for (unsigned round = 0; round < 20000; round++) {
 		f.tick.n_aparts = 0;

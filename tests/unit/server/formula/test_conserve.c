@@ -3,16 +3,15 @@
  * Conservation and the static policies, first on figures worked out by hand, then on random and evil input.
  */
 #include "formula/conserve.h"
+#include "unit/random_seed.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -28,14 +27,6 @@ struct fixture {
 	struct formula_result result;
 	struct conserve_output output;
 };
-
-static uint64_t seed;
-
-static double random_unit(void)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (double)(seed >> 11) * 0x1p-53;
-}
 
 static void fixture_init(struct fixture *f, unsigned n_targets)
 {
@@ -229,9 +220,7 @@ int main(void)
 		cmocka_unit_test(test_absurd_model_goes_by_cpu_time),
 		cmocka_unit_test(test_conserved_whatever_comes),
 	};
-	const char *text = getenv("WATTRIBUTE_SEED");
 
-	seed = text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL);
-	printf("# seed %" PRIu64 "\n", seed);
+	(void)random_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

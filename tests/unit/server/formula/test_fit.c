@@ -3,6 +3,7 @@
  * The elastic net against scikit-learn's results, recorded with the same random numbers.
  */
 #include "formula/smartwatts/fit.h"
+#include "unit/random_seed.h"
 
 #include <errno.h>
 #include <math.h>
@@ -15,14 +16,6 @@
 
 #define SAMPLES_MAX 60
 #define FEATURES    4
-
-static uint64_t state_of_random;
-
-static double random_unit(void)
-{
-	state_of_random = state_of_random * 6364136223846793005u + 1442695040888963407u;
-	return (double)(state_of_random >> 11) * 0x1p-53;
-}
 
 struct data {
 	double x[SAMPLES_MAX][FEATURES];
@@ -68,7 +61,7 @@ static const struct {
 static void elastic_net_as_recorded(void **state)
 {
 	(void)state;
-	state_of_random = 12345;
+	seed = 12345;
 	for (unsigned i = 0; i < sizeof(recorded) / sizeof(*recorded); i++) {
 		struct fit_elastic options = {1, 0.5, true, recorded[i].intercept, 1000, 1e-4};
 		struct fit_samples samples;

@@ -6,9 +6,9 @@
  */
 #include "formula/conserve.h"
 #include "base/reason.h"
+#include "unit/random_seed.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -35,9 +34,7 @@ struct machine {
 	double cost;    /* times what a cycle costs otherwise */
 };
 
-static uint64_t seed;
-
-static double random_unit(struct machine *machine)
+static double random_of(struct machine *machine)
 {
 	machine->random = machine->random * 6364136223846793005u + 1442695040888963407u;
 	return (double)(machine->random >> 11) * 0x1p-53;
@@ -47,9 +44,9 @@ static double spoil(struct machine *machine, double value)
 {
 	static const double values[] = {NAN, INFINITY, -INFINITY, 0, -1, 1e300, 1e18, -1e12, 5e-324};
 
-	if (random_unit(machine) >= machine->evil)
+	if (random_of(machine) >= machine->evil)
 		return value;
-	return values[(size_t)(random_unit(machine) * 9) % 9];
+	return values[(size_t)(random_of(machine) * 9) % 9];
 }
 
 static void machine_init(struct machine *machine, uint64_t random, double evil)
@@ -64,7 +61,7 @@ static void machine_init(struct machine *machine, uint64_t random, double evil)
 static double fill_target(struct machine *machine, unsigned i, unsigned number, unsigned k)
 {
 	double *counts = machine->counts[i] + (size_t)k * TICK_FEATURES;
-	double busy = random_unit(machine) < 0.3 ? 0 : random_unit(machine) * 4e9;
+	double busy = random_of(machine) < 0.3 ? 0 : random_of(machine) * 4e9;
 	double character = 1 + number % 7 * 0.3;
 
 	counts[TICK_REF] = spoil(machine, busy);
@@ -86,7 +83,7 @@ static void machine_step(struct machine *machine, unsigned n_targets, unsigned c
 	machine->first += churn;
 	tick->time_ms += 1000;
 	tick->interval_s = spoil(machine, 1);
-	tick->reset = random_unit(machine) < machine->evil / 4;
+	tick->reset = random_of(machine) < machine->evil / 4;
 	tick->n_targets = n_targets;
 	for (unsigned k = 0; k < SOCKETS; k++)
 		tick->sockets[k] = (struct tick_socket){.package = k,
@@ -308,9 +305,9 @@ static void foreign_state_is_refused(void **state)
 	assert_int_equal(formula_pooled.save(formula, &document), 0);
 	bytes = malloc(document.len);
 	for (unsigned round = 0; round < 2000; round++) {
-		size_t at = 120 + (size_t)(random_unit(machine) * (document.len - 130));
+		size_t at = 120 + (size_t)(random_of(machine) * (document.len - 130));
 		memcpy(bytes, bson_get_data(&document), document.len);
-		bytes[at] = (uint8_t)(random_unit(machine) * 256);
+		bytes[at] = (uint8_t)(random_of(machine) * 256);
 		bytes[at + 5] = 0xff;
 		if (bson_init_static(&broken, bytes, document.len) &&
 		    formula_pooled.load(formula, &broken, &why) == 0)
@@ -436,9 +433,7 @@ int main(void)
 		cmocka_unit_test(memory_is_flat_under_churn),
 		cmocka_unit_test(memory_is_by_need),
 	};
-	const char *text = getenv("WATTRIBUTE_SEED");
 
-	seed = text ? strtoull(text, NULL, 10) : (uint64_t)time(NULL);
-	printf("# seed %" PRIu64 "\n", seed);
+	(void)random_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,15 +5,14 @@
  * efficient cores' own count of cycles, and without it.
  */
 #include "unit/formula_defaults.h"
+#include "unit/random_seed.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -33,14 +32,6 @@ struct machine {
 	double counts[TARGETS][TICK_FEATURES], events[TARGETS][EVENTS], truth_w[TARGETS];
 	bool efficient[TARGETS]; /* where it is now */
 };
-
-static uint64_t seed;
-
-static double random_unit(void)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (double)(seed >> 11) * 0x1p-53;
-}
 
 /* A container's counts for a second; `apart`: the sensor counts the efficient cores' cycles, too. */
 static void run_target(struct machine *machine, unsigned i, bool apart)
@@ -154,9 +145,7 @@ int main(void)
 		cmocka_unit_test(efficient_cycles_have_their_own_cost),
 		cmocka_unit_test(so_they_have_by_regression),
 	};
-	const char *given = getenv("WATTRIBUTE_SEED");
 
-	seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-	printf("# WATTRIBUTE_SEED=%" PRIu64 "\n", seed);
+	(void)random_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,15 +4,14 @@
  * it, the sums stay the socket's, and what they taught outlasts them.
  */
 #include "formula/conserve.h"
+#include "unit/random_seed.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -28,14 +27,6 @@ struct machine {
 	struct tick_target targets[TARGETS];
 	double counts[TARGETS][TICK_FEATURES], core_j[TARGETS], truth_w[TARGETS];
 };
-
-static uint64_t seed;
-
-static double random_unit(void)
-{
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return (double)(seed >> 11) * 0x1p-53;
-}
 
 /* All loads are constant: without measurement nothing tells the containers apart. */
 static void step(struct machine *machine, bool measured)
@@ -172,9 +163,7 @@ int main(void)
 		cmocka_unit_test(some_are_measured_and_some_are_not),
 		cmocka_unit_test(adds_up_whatever_comes),
 	};
-	const char *given = getenv("SEED");
 
-	seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-	printf("# SEED=%" PRIu64 "\n", seed);
+	(void)random_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,8 @@
  * wrong does little harm.
  */
 #include "formula/formula.h"
+#include "unit/random_seed.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -37,12 +36,9 @@ struct outcome {
 	double predicted[TICKS], dynamic[TICKS], error_w, first_w;
 };
 
-static uint64_t seed;
-
 static double draw(double low, double high)
 {
-	seed = seed * 6364136223846793005u + 1442695040888963407u;
-	return low + (high - low) * (double)(seed >> 11) / 9007199254740992.0;
+	return low + (high - low) * random_unit();
 }
 
 static struct machine draw_machine(void)
@@ -191,9 +187,7 @@ int main(void)
 		cmocka_unit_test(impossible_figures_change_nothing),
 		cmocka_unit_test(wrong_figures_do_little_harm),
 	};
-	const char *given = getenv("WATTRIBUTE_SEED");
 
-	seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-	printf("# seed %" PRIu64 "\n", seed);
+	(void)random_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * The join: any order, duplicates, late reports, ticks that never become complete.
  */
 #include "tick/join.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -136,13 +137,10 @@ static void any_order_gives_the_same_ticks(void **state)
 {
 	enum { TICKS = 12, TARGETS = 150, ALL = TICKS * (TARGETS + 1) };
 	static int order[ALL];
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 	struct join *join = join_new(1000000);
 
 	(void)state;
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (int i = 0; i < ALL; i++) {
 		int other = rand() % (i + 1);
 

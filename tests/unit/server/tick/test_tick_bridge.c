@@ -4,6 +4,7 @@
  * counted twice, and nothing is bridged where the counter's energy is not known to cover the gap.
  */
 #include "tick/tick_bridge.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -91,14 +91,11 @@ static void only_what_is_known_to_cover_the_gap(void **state)
 /* Whatever fails: power x time is the counter's energy. */
 static void no_joule_is_lost(void **state)
 {
-	const unsigned seed =
-		getenv("WATTRIBUTE_SEED") ? (unsigned)atoi(getenv("WATTRIBUTE_SEED")) : (unsigned)time(NULL);
 	struct tick_bridge bridge = {0};
 	double counter_j = 0, read_j = 0, sum_j = 0;
 
 	(void)state;
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (uint64_t seq = 1; seq < 5000; seq++) {
 		double interval_s = .5 + (rand() % 1000) / 1000., energy_j;
 		bool fails = seq > 1 && rand() % 3 == 0;

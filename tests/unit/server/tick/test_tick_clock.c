@@ -3,6 +3,7 @@
  * A stream's own clock: any interval, from the first tick on, whatever one odd step or a stored state says.
  */
 #include "tick/tick_clock.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -134,15 +135,13 @@ static void ticks_without_the_machine_do_not_shorten_it(void **state)
 
 static void jitter_is_measured_and_a_new_interval_is_taken(void **state)
 {
-	unsigned seed = (unsigned)time(NULL);
 	struct tick_clock clock;
 	int64_t now_ms = 1700000000000;
 	int64_t times_ms[N];
 	double lengths_s[N];
 
 	(void)state;
-	print_message("# seed %u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	tick_clock_init(&clock, 1);
 	for (unsigned i = 0; i < N; i++)
 		times_ms[i] = now_ms += 700 + rand() % 600;
@@ -182,10 +181,9 @@ static void what_the_sensor_says_counts(void **state)
  */
 static void the_counters_own_time(void **state)
 {
-	unsigned seed = (unsigned)time(NULL);
+	unsigned drawn = random_begin();
 
 	(void)state;
-	print_message("# seed %u\n", seed);
 	for (unsigned kind = 0; kind < 3; kind++) {
 		struct tick_clock clock;
 		int64_t time_ms = 1700000000000;
@@ -193,8 +191,8 @@ static void the_counters_own_time(void **state)
 
 		tick_clock_init(&clock, 1);
 		for (unsigned i = 0; i < 200; i++) {
-			double late_s = 0.3 * rand_r(&seed) / RAND_MAX;
-			double length_s = 0.9 + 0.2 * rand_r(&seed) / RAND_MAX, got_s, step_s;
+			double late_s = 0.3 * rand_r(&drawn) / RAND_MAX;
+			double length_s = 0.9 + 0.2 * rand_r(&drawn) / RAND_MAX, got_s, step_s;
 
 			step_s = length_s + late_s;
 			time_ms += (int64_t)(step_s * 1000);
