@@ -15,9 +15,11 @@
 #include "process/ipc.h"
 #include "base/log.h"
 #include "process/loop.h"
+#include "process/notify.h"
 #include "priv/priv.h"
 #include "priv/priv_bpf.h"
 #include "process/sandbox.h"
+#include "store/store.h"
 #include "write/write_main.h"
 #include "write/writer.h"
 
@@ -37,6 +39,7 @@
 
 struct supervise {
 	struct loop loop;
+	struct notify notify;
 	struct duty collect, write, gpu;
 	struct loop_child collect_child, write_child, gpu_child;
 	struct priv_config priv;
@@ -48,7 +51,8 @@ struct supervise {
 	unsigned n_patience; /* times that it has run out */
 	int link_end;        /* the writer's, kept for a writer that continues after one that hung */
 	char *const *argv;
-	bool spools; /* the writer has a spool to continue with */
+	bool spools;     /* the writer has a spool to continue with */
+	bool takes_over; /* or a store that another writer can continue with */
 	bool ending;
 	int exit_code;
 	unsigned n_running;
@@ -73,6 +77,20 @@ static int exit_code_of(int wait_status)
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : 1;
 }
 
+/* The service manager listens to this process alone (NotifyAccess=main); what there is to say is collect's.
+ */
+static void pass_notice(void *data, enum priv_notice notice, const char *status)
+{
+	struct supervise *supervise = data;
+
+	if (notice == PRIV_NOTICE_READY)
+		(void)notify_ready(&supervise->notify, status);
+	else if (notice == PRIV_NOTICE_STATUS)
+		(void)notify_status(&supervise->notify, "%s", status);
+	else
+		(void)notify_watchdog(&supervise->notify);
+}
+
 static void child_ended(struct supervise *supervise, const char *name, int wait_status)
 {
 	const int code = exit_code_of(wait_status);
@@ -83,6 +101,7 @@ static void child_ended(struct supervise *supervise, const char *name, int wait_
 			  WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : code);
 	if (supervise->exit_code == 0)
 		supervise->exit_code = code;
+	(void)notify_stopping(&supervise->notify);
 	if (--supervise->n_running == 0)
 		loop_stop(&supervise->loop);
 	else
@@ -117,18 +136,18 @@ static bool start_writer(struct supervise *supervise, const char *duty)
 
 /*
  * Killed from outside, or by a fault of its own: the sensor ends, but what the link still holds goes into the
- * spool first, by another writer.
+ * spool or an SQLite file first, by another writer.
  */
 static bool save_after_kill(struct supervise *supervise, int wait_status)
 {
-	if (!WIFSIGNALED(wait_status) || supervise->ending || !supervise->spools ||
-	    !start_writer(supervise, WRITE_DUTY_SPOOL))
+	if (!WIFSIGNALED(wait_status) || supervise->ending || !(supervise->spools || supervise->takes_over) ||
+	    !start_writer(supervise, supervise->spools ? WRITE_DUTY_SPOOL : WRITE_DUTY))
 		return false;
 	log_error(
 		"priv", 0,
 		"process 'write' exited with signal %d; exiting: what it had not received yet goes into the "
-		"spool",
-		WTERMSIG(wait_status));
+		"%s",
+		WTERMSIG(wait_status), supervise->spools ? "spool" : "store");
 	supervise->exit_code = exit_code_of(wait_status);
 	supervise->ending = true;
 	signal_child(supervise, &supervise->collect, SIGTERM);
@@ -203,6 +222,7 @@ static void on_stop(struct loop *loop, int signal_number)
 
 	(void)signal_number;
 	supervise->ending = true;
+	(void)notify_stopping(&supervise->notify);
 	signal_child(supervise, &supervise->collect, SIGTERM);
 	/* A child that somebody has stopped could neither store what it holds nor exit. */
 	signal_child(supervise, &supervise->collect, SIGCONT);
@@ -248,8 +268,11 @@ static int start_gpus(void *data)
 static void prepare_priv(struct supervise *supervise, const struct sensor_config *config)
 {
 	collect_container_roots(config, &supervise->roots);
-	supervise->priv = (struct priv_config){
-		.sysfs_root = config->sysfs_root, .containers = &supervise->roots, .bpf = &supervise->bpf};
+	supervise->priv = (struct priv_config){.sysfs_root = config->sysfs_root,
+					       .containers = &supervise->roots,
+					       .bpf = &supervise->bpf,
+					       .notice = pass_notice,
+					       .notice_data = supervise};
 	if (config->gpu != SENSOR_GPU_OFF) {
 		supervise->priv.start_gpus = start_gpus;
 		supervise->priv.gpus_data = supervise;
@@ -366,12 +389,14 @@ int supervise_main(struct sensor_config *config, char *argv[])
 
 	supervise->collect.pid = supervise->write.pid = supervise->gpu.pid = supervise->link_end = -1;
 	supervise->spools = config->spool_path != NULL;
+	supervise->takes_over = store_uri_traits(config->store_uri) & STORE_BOUNDED;
 	if (!sandbox_service_user(config->user, &supervise->service_uid, &gid))
 		supervise->service_uid = (uid_t)-1;
 	if (make_folders(config) < 0 || loop_init(&supervise->loop, on_stop, supervise) < 0) {
 		free(supervise);
 		return 1;
 	}
+	(void)notify_init(&supervise->notify);
 	ev_timer_init(&supervise->patience, on_patience, 0.0, SUPERVISE_END_S);
 	supervise->patience.data = supervise;
 	prepare_priv(supervise, config);
@@ -388,6 +413,7 @@ int supervise_main(struct sensor_config *config, char *argv[])
 	if (supervise->link_end >= 0)
 		(void)close(supervise->link_end);
 	remove_groups(supervise);
+	notify_done(&supervise->notify);
 	priv_bpf_free(supervise->bpf);
 	loop_done(&supervise->loop);
 	free(supervise);

@@ -42,15 +42,14 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-/* WATCHDOG_USEC counts only for the process that WATCHDOG_PID names. */
-static uint64_t watchdog_ms(void)
+uint64_t notify_watchdog_ms(pid_t of)
 {
 	const char *interval = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	uint64_t us, wanted;
 
 	if (!interval || text_parse_u64(interval, &us) < 0 || us == 0)
 		return 0;
-	if (pid && (text_parse_u64(pid, &wanted) < 0 || wanted != (uint64_t)getpid()))
+	if (pid && (text_parse_u64(pid, &wanted) < 0 || wanted != (uint64_t)of))
 		return 0;
 	return us / 2000 ? us / 2000 : 1;
 }
@@ -66,7 +65,7 @@ int notify_init(struct notify *notify)
 	if (fd < 0)
 		return fd;
 	notify->socket = fd;
-	notify->watchdog_interval_ms = watchdog_ms();
+	notify->watchdog_interval_ms = notify_watchdog_ms(getpid());
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct notify {
 	int socket;                    /* -1: not used */
@@ -17,6 +18,9 @@ struct notify {
 int notify_init(struct notify *notify);
 /* READY=1 with a status line. */
 int notify_ready(struct notify *notify, const char *status);
+/* How often the process `of` has to give a sign of life: WATCHDOG_USEC counts for the one that WATCHDOG_PID
+ * names. 0: never. */
+uint64_t notify_watchdog_ms(pid_t of);
 /* STATUS=…; one line about what the daemon does. */
 int notify_status(struct notify *notify, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int notify_watchdog(struct notify *notify);

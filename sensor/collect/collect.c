@@ -10,7 +10,9 @@
 #include "cgroup/cgroup_mounts.h"
 #include "process/duty.h"
 #include "process/ipc.h"
+#include "process/notify.h"
 #include "base/log.h"
+#include "priv/priv_client.h"
 #include "process/sandbox.h"
 #include "base/reason.h"
 
@@ -19,6 +21,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CONFINE_PLACES         32 /* mounts of cgroups, and what the options name */
 #define COLLECT_UNSEEN_RESCANS 12 /* rescans between two looks at the other hierarchies */
@@ -89,12 +92,11 @@ static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
 			   collect->topology.base_frequency_mhz);
 }
 
+/* systemd counts this sign of life as the first process's. */
 static void on_watchdog(struct ev_loop *ev, ev_timer *timer, int events)
 {
-	struct collect *collect = timer->data;
-
-	(void)ev, (void)events;
-	(void)notify_watchdog(&collect->notify);
+	(void)ev, (void)timer, (void)events;
+	priv_client_notice(DUTY_SOCKET_FD, PRIV_NOTICE_ALIVE, "%s", "");
 }
 
 static void take_status(struct collect *collect, const struct link_status *status)
@@ -111,9 +113,9 @@ static void take_status(struct collect *collect, const struct link_status *statu
 		collect->writer_lost = lost;
 	}
 	if (collect->seq % 60 == 1)
-		(void)notify_status(&collect->notify, "%u targets, %" PRIu64 " ticks%s",
-				    target_table_view(collect->table)->n_live, collect->seq,
-				    status->store_failing ? "; the store does not answer" : "");
+		priv_client_notice(DUTY_SOCKET_FD, PRIV_NOTICE_STATUS, "%u targets, %" PRIu64 " ticks%s",
+				   target_table_view(collect->table)->n_live, collect->seq,
+				   status->store_failing ? "; the store does not answer" : "");
 }
 
 static void on_link_read(struct ev_loop *ev, ev_io *watcher, int events)
@@ -154,6 +156,7 @@ static void on_link_write(struct ev_loop *ev, ev_io *watcher, int events)
 
 static void start_watchers(struct collect *collect)
 {
+	const uint64_t watchdog_ms = notify_watchdog_ms(getppid());
 	struct ev_loop *ev = collect->loop.ev;
 	const double rescan_s = (double)collect->config->discovery_ms * 1e-3;
 
@@ -174,8 +177,8 @@ static void start_watchers(struct collect *collect)
 		ev_io_start(ev, &collect->watch_io);
 	}
 	collect_keep_energy(collect);
-	if (collect->notify.watchdog_interval_ms > 0) {
-		const double every_s = (double)collect->notify.watchdog_interval_ms * 1e-3;
+	if (watchdog_ms > 0) {
+		const double every_s = (double)watchdog_ms * 1e-3;
 
 		ev_timer_init(&collect->watchdog, on_watchdog, every_s, every_s);
 		collect->watchdog.data = collect;
@@ -268,12 +271,11 @@ static int run(struct collect *collect)
 				    collect->config->interval_ms * CLOCK_NS_PER_MS, on_tick, collect);
 	if (r < 0)
 		return log_error("tick", r, "cannot start");
-	(void)notify_ready(&collect->notify, "measuring");
+	priv_client_notice(DUTY_SOCKET_FD, PRIV_NOTICE_READY, "measuring");
 	log_info("collect", 0, "measuring '%s': %u targets, one tick every %" PRIu64 " ms",
 		 collect->config->name, target_table_view(collect->table)->n_live,
 		 collect->config->interval_ms);
 	loop_run(&collect->loop);
-	(void)notify_stopping(&collect->notify);
 	/* The counts since the last tick are written too, unless --ticks set the exact number. */
 	if (!collect->simulated && collect->config->ticks == 0 && collect->result == 0) {
 		loop_tick_stop(&collect->tick);
@@ -297,7 +299,6 @@ int collect_main(struct sensor_config *config, const struct collect_machine *sim
 	collect->receive = malloc(IPC_MESSAGE_MAX + 64);
 	(void)fcntl(DUTY_EXTRA_FD, F_SETFL, O_NONBLOCK);
 	link_sender_init(&collect->link, DUTY_EXTRA_FD, (size_t)config->backlog);
-	(void)notify_init(&collect->notify);
 	r = collect->receive ? loop_init(&collect->loop, on_stop, collect) : -ENOMEM;
 	if (r == 0)
 		r = collect_open(collect);
@@ -305,7 +306,6 @@ int collect_main(struct sensor_config *config, const struct collect_machine *sim
 		r = give_up_rights(collect);
 	r = r < 0 ? 1 : run(collect);
 	collect_close(collect);
-	notify_done(&collect->notify);
 	loop_done(&collect->loop);
 	free(collect);
 	return r < 0 ? 1 : r;

@@ -17,7 +17,6 @@
 #include "collect/encode.h"
 #include "write/link.h"
 #include "process/loop.h"
-#include "process/notify.h"
 #include "config/sensor_config.h"
 #include "source/source.h"
 #include "target/target.h"
@@ -58,7 +57,6 @@ struct collect {
 	struct sensor_config *config;
 	const struct collect_machine *simulated; /* NULL: this machine */
 	struct loop loop;
-	struct notify notify;
 	/* the machine */
 	struct topology topology;
 	struct machine_facts facts;

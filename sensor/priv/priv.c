@@ -58,6 +58,10 @@ static int execute(const struct priv_config *config, const struct priv_message *
 		return config->start_gpus ? config->start_gpus(config->gpus_data) : -EOPNOTSUPP;
 	case PRIV_REQUEST_RESCTRL:
 		return priv_resctrl_run(config, &message->resctrl, &answer->resctrl, &answer->cause);
+	case PRIV_REQUEST_NOTICE:
+		if (config->notice)
+			config->notice(config->notice_data, (enum priv_notice)message->kind, message->id);
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -117,6 +121,8 @@ static int serve(int socket, const struct priv_config *config, struct ipc_messag
 	if (r < 0)
 		return log_error(LOG_TOKEN, r, "a request of type %u is malformed", request->type);
 	priv_run(config, &message, &answer);
+	if (message.type == PRIV_REQUEST_NOTICE)
+		return 1;
 	r = send_answer(socket, request, &answer);
 	if (r == -EPIPE)
 		return 0;

@@ -18,6 +18,15 @@
 #define PRIV_GROUP_EVENTS_MAX 32
 #define PRIV_CGROUP_PATH_MAX  4096
 #define PRIV_ID_MAX           128
+#define PRIV_STATUS_MAX       400
+
+/* What `collect` says of itself to the service manager, which listens to the first process alone. */
+enum priv_notice {
+	PRIV_NOTICE_READY,  /* with a status */
+	PRIV_NOTICE_STATUS, /* the same */
+	PRIV_NOTICE_ALIVE,
+	PRIV_NOTICES
+};
 
 /* The limits of requests. All strings outlive the process's loop. */
 struct priv_bpf;
@@ -29,6 +38,9 @@ struct priv_config {
 	/* NULL: there is none. A descriptor, or a negative errno. */
 	int (*start_gpus)(void *data);
 	void *gpus_data;
+	/* NULL: nobody listens. The status is printable ASCII. */
+	void (*notice)(void *data, enum priv_notice notice, const char *status);
+	void *notice_data;
 	const char *resctrl_root; /* "/sys/fs/resctrl"; NULL: no monitoring groups */
 	const char *cgroup_root;  /* mount of the hierarchy that is watched; NULL: no threads are moved */
 };
@@ -44,6 +56,7 @@ enum priv_request {
 		7, /* which cgroups are counted where; then, if asked for, the program once on every CPU */
 	PRIV_REQUEST_GPUS = 8,    /* starts the process that reads GPUs; a socket to it */
 	PRIV_REQUEST_RESCTRL = 9, /* monitoring groups: priv_resctrl.h */
+	PRIV_REQUEST_NOTICE = 10, /* enum priv_notice, status; the only one that is not answered */
 	PRIV_REQUESTS,
 	PRIV_ANSWER = 0x80, /* the answer to request x is x | PRIV_ANSWER */
 };

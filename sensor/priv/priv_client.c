@@ -13,6 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <linux/perf_event.h>
 
@@ -195,6 +197,21 @@ int priv_client_open_file(struct priv_client *client, enum priv_file kind, const
 int priv_client_start_gpus(struct priv_client *client)
 {
 	return ask_for_fd(client, &(struct priv_message){.type = PRIV_REQUEST_GPUS});
+}
+
+void priv_client_notice(int socket, enum priv_notice notice, const char *format, ...)
+{
+	struct batch payload = {0};
+	char status[PRIV_STATUS_MAX];
+	const struct priv_message message = {.type = PRIV_REQUEST_NOTICE, .kind = notice, .id = status};
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(status, sizeof(status), format, arguments);
+	va_end(arguments);
+	if (priv_message_write(&message, &payload) == 0)
+		(void)ipc_try_send(socket, PRIV_REQUEST_NOTICE, 0, payload.data, payload.length, NULL, 0);
+	batch_done(&payload);
 }
 
 int priv_client_resctrl(struct priv_client *client, const struct priv_resctrl_request *request,

@@ -27,6 +27,12 @@ int priv_client_open_group(struct priv_client *client, const struct priv_group *
 int priv_client_open_file(struct priv_client *client, enum priv_file kind, const char *id);
 /* The socket to the process that reads GPUs, started for it; -EOPNOTSUPP in direct mode. */
 int priv_client_start_gpus(struct priv_client *client);
+/*
+ * A notice for the service manager, by any process's socket to the privileged one. Never waits: where that
+ * process does not read, the notice is dropped.
+ */
+void priv_client_notice(int socket, enum priv_notice notice, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* As priv_resctrl_run(). */
 int priv_client_resctrl(struct priv_client *client, const struct priv_resctrl_request *request,
 			struct priv_resctrl_answer *ret_answer);

@@ -121,6 +121,15 @@ static void pass_resctrl(struct codec *codec, struct priv_resctrl_request *reque
 	request->call = (enum priv_resctrl_call)call;
 }
 
+/* The status is shown on terminals: nothing but printable ASCII is passed on. */
+static void pass_notice(struct codec *codec, struct priv_message *message)
+{
+	pass_number(codec, &message->kind, PRIV_NOTICES - 1);
+	pass_text(codec, &message->id, PRIV_STATUS_MAX);
+	for (const char *at = message->id; *at; at++)
+		fail_unless(codec, *at >= ' ' && *at <= '~');
+}
+
 static void pass(struct codec *codec, struct priv_message *message)
 {
 	switch (message->type) {
@@ -146,6 +155,9 @@ static void pass(struct codec *codec, struct priv_message *message)
 		break;
 	case PRIV_REQUEST_RESCTRL:
 		pass_resctrl(codec, &message->resctrl);
+		break;
+	case PRIV_REQUEST_NOTICE:
+		pass_notice(codec, message);
 		break;
 	default: /* the others have nothing */
 		break;

@@ -14,8 +14,9 @@ struct priv_message {
 	enum priv_request type;
 	struct priv_group group;     /* OPEN_GROUP, BPF_GROUP */
 	const unsigned *columns;     /* BPF_GROUP: [group.n_events] */
-	unsigned kind;               /* OPEN_FILE: enum priv_file; OPEN_CONTAINER_FILE: enum container_file */
-	const char *id, *extra;      /* NULL: "" */
+	unsigned kind;               /* OPEN_FILE: enum priv_file; OPEN_CONTAINER_FILE: enum container_file;
+					NOTICE: enum priv_notice */
+	const char *id, *extra;      /* NULL: ""; NOTICE: the status */
 	struct priv_bpf_shape shape; /* BPF_LOAD */
 	const struct priv_bpf_change *changes; /* BPF_UPDATE: [n_changes] */
 	unsigned n_changes, flush;

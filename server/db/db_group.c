@@ -57,7 +57,9 @@ bool db_group_touches(const struct db_group *group, const char *collection)
 /* Counts the writing's documents; the store rejects a truncated end. */
 static struct batch group_documents(const struct db_group *group, const struct db_writing *writing)
 {
-	struct batch documents = {.data = group->data.data + writing->offset, .length = writing->length};
+	/* Writings without a document have no memory. */
+	struct batch documents = {.data = writing->length ? group->data.data + writing->offset : NULL,
+				  .length = writing->length};
 	const uint8_t *document;
 	size_t offset = 0, length;
 

@@ -260,6 +260,78 @@ static void test_malformed(void **state)
 }
 
 /* Who asks and never reads would hold the process that watches over both. */
+struct noticed {
+	unsigned n;
+	enum priv_notice last;
+	char status[PRIV_STATUS_MAX + 1];
+};
+
+static void note(void *data, enum priv_notice notice, const char *status)
+{
+	struct noticed *noticed = data;
+
+	noticed->n++;
+	noticed->last = notice;
+	(void)snprintf(noticed->status, sizeof(noticed->status), "%s", status);
+}
+
+/* What comes of a notice with this number and status: 1, or why it is refused. */
+static int tell(const struct priv_config *with, uint64_t notice, const char *status)
+{
+	struct batch payload = {0};
+	int sockets[2], r;
+	char byte;
+
+	assert_int_equal(ipc_pair(sockets), 0);
+	assert_int_equal(ipc_put_u64(&payload, notice) | ipc_put_string(&payload, status), 0);
+	assert_int_equal(ipc_send(sockets[0], PRIV_REQUEST_NOTICE, 0, payload.data, payload.length, NULL, 0),
+			 0);
+	r = priv_serve(sockets[1], with);
+	assert_true(recv(sockets[0], &byte, 1, MSG_DONTWAIT) < 0); /* never answered */
+	batch_done(&payload);
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+	return r;
+}
+
+/* What reaches the service manager, and with it an administrator's terminal, is plain text of bounded length.
+ */
+static void test_notices(void **state)
+{
+	struct noticed noticed = {0};
+	struct priv_config with = config;
+	char longest[PRIV_STATUS_MAX + 2];
+	int sockets[2];
+
+	(void)state;
+	with.notice = note;
+	with.notice_data = &noticed;
+	assert_int_equal(ipc_pair(sockets), 0);
+	priv_client_notice(sockets[0], PRIV_NOTICE_STATUS, "%u targets", 7);
+	assert_int_equal(priv_serve(sockets[1], &with), 1);
+	assert_int_equal(noticed.last, PRIV_NOTICE_STATUS);
+	assert_string_equal(noticed.status, "7 targets");
+	/* One that nobody reads does not stop the sender. */
+	for (unsigned i = 0; i < 100000; i++)
+		priv_client_notice(sockets[0], PRIV_NOTICE_ALIVE, "%s", "");
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	noticed.n = 0;
+	assert_int_equal(tell(&with, PRIV_NOTICES, "ready"), -EBADMSG);
+	assert_int_equal(tell(&with, UINT64_MAX, "ready"), -EBADMSG);
+	assert_int_equal(tell(&with, PRIV_NOTICE_READY, "a\nMAINPID=1"), -EBADMSG);
+	assert_int_equal(tell(&with, PRIV_NOTICE_STATUS, "\033]0;x\007"), -EBADMSG);
+	assert_int_equal(tell(&with, PRIV_NOTICE_STATUS, "\xc2\x9b"), -EBADMSG);
+	assert_int_equal(tell(&with, PRIV_NOTICE_STATUS, longest), -EBADMSG);
+	assert_int_equal(noticed.n, 0);
+	longest[PRIV_STATUS_MAX] = '\0';
+	assert_int_equal(tell(&with, PRIV_NOTICE_READY, longest), 1);
+	assert_int_equal(tell(&config, PRIV_NOTICE_READY, "measuring"), 1);
+	assert_int_equal(noticed.n, 1);
+}
+
 static void test_nobody_reads(void **state)
 {
 	struct batch payload = {0};
@@ -330,6 +402,7 @@ int main(void)
 		cmocka_unit_test(test_refused),   cmocka_unit_test(test_zone_names),
 		cmocka_unit_test(test_malformed), cmocka_unit_test(test_nobody_reads),
 		cmocka_unit_test(test_bpf_shape), cmocka_unit_test(test_server_gone),
+		cmocka_unit_test(test_notices),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
