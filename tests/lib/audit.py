@@ -20,7 +20,8 @@ def read(store, collection):
         import pymongo
 
         client = pymongo.MongoClient(store, serverSelectionTimeoutMS=10000)
-        return list(client[DATABASE][collection].find().sort("timestamp", 1)), 0
+        # mongo-java-server knows no limit of bytes for what it sends at once; 48 MB are the protocol's.
+        return list(client[DATABASE][collection].find().sort("timestamp", 1).batch_size(5000)), 0
     database = sqlite3.connect(store, timeout=20)
     rows = database.execute("SELECT body FROM documents WHERE collection = ? ORDER BY time, number", (collection,))
     documents, broken = [], 0
