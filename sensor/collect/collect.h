@@ -76,7 +76,6 @@ struct collect {
 	struct target_load *loads;      /* [loads_capacity] */
 	unsigned loads_capacity;
 	struct collect_overflow overflow;
-	struct choose_report chosen;
 	const struct system_source_ops *energy_source; /* NULL: none */
 	/* targets */
 	struct cgroup_watch *watch;

@@ -124,8 +124,7 @@ static int open_systems(struct collect *collect, bool doubles)
 				group->name);
 			continue;
 		}
-		source = choose_system(&collect->context, group, choose_energy_names[config->energy],
-				       &collect->chosen, &r);
+		source = choose_system(&collect->context, group, choose_energy_names[config->energy], &r);
 		if (!source) {
 			if (config->strict) {
 				log_error("source", 0,
@@ -159,7 +158,7 @@ static int open_activity(struct collect *collect)
 	if (n == 0)
 		return 0; /* the user asked for the machine only */
 	collect->activity = choose_activity(&collect->context, requests, n, 64,
-					    choose_activity_names[config->activity], &collect->chosen, &r);
+					    choose_activity_names[config->activity], &r);
 	if (!collect->activity && config->strict) {
 		log_error("source", 0, "containers cannot be counted; exiting because of --strict");
 		return r;
@@ -418,7 +417,6 @@ void collect_reopen_sources(struct collect *collect)
 	close_sources(collect);
 	topology_done(&collect->topology);
 	collect->topology = topology;
-	collect->chosen = (struct choose_report){0};
 	r = open_sources(collect);
 	if (r == 0)
 		r = (collect->encoder = collect_new_encoder(collect)) ? 0 : -ENOMEM;

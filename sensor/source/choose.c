@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "machine/hwmon.h"
 #include "machine/powercap.h"
-#include "base/reason.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -74,39 +73,28 @@ bool choose_has_energy(const char *sysfs_root, const char *event)
 	return found;
 }
 
-static struct choose_step *add_step(struct choose_report *report, const char *source, const char *group)
+/* The reason where a source gives none. */
+static void explain(int error, struct reason *why)
 {
-	struct choose_step *step = &report->steps[report->n_steps];
-
-	if (report->n_steps + 1 < CHOOSE_STEPS_MAX)
-		report->n_steps++;
-	*step = (struct choose_step){.source = source, .group = group};
-	return step;
-}
-
-/* The result of opening a source that passed its probe. */
-static bool note_opened(struct choose_step *step, int error)
-{
-	step->error = error;
-	step->taken = error >= 0;
-	if (error < 0 && !step->why.text[0])
-		reason_set(&step->why, 0, "%s", strerror(-error));
-	return step->taken;
+	if (error < 0 && !why->text[0])
+		reason_set(why, 0, "%s", strerror(-error));
 }
 
 static struct system_source *try_system(const struct system_source_ops *ops, struct source_context *context,
-					const struct event_group_request *request, struct choose_step *step)
+					const struct event_group_request *request, int *ret_error,
+					struct reason *why)
 {
 	struct system_source *source = NULL;
 
-	step->error = ops->probe(context, request, &step->why);
-	if (step->error < 0)
-		return NULL;
-	return note_opened(step, ops->open(context, request, &source)) ? source : NULL;
+	*ret_error = ops->probe(context, request, why);
+	if (*ret_error >= 0)
+		*ret_error = ops->open(context, request, &source);
+	explain(*ret_error, why);
+	return *ret_error < 0 ? NULL : source;
 }
 
 struct system_source *choose_system(struct source_context *context, const struct event_group_request *request,
-				    const char *wanted, struct choose_report *report, int *ret_error)
+				    const char *wanted, int *ret_error)
 {
 	const struct system_source_ops *const perf_only[] = {&source_system_perf};
 	const struct system_source_ops *const simulated[] = {context->simulated ? context->simulated->system
@@ -123,22 +111,19 @@ struct system_source *choose_system(struct source_context *context, const struct
 	}
 	*ret_error = -ENOENT;
 	for (size_t i = 0; i < n; i++) {
-		struct choose_step *step;
 		struct system_source *source;
+		struct reason why = {""};
 
 		if (energy && !context->simulated && strcmp(wanted, "auto") != 0 &&
 		    strcmp(wanted, table[i]->name) != 0)
 			continue;
-		step = add_step(report, table[i]->name, request->name);
-		source = try_system(table[i], context, request, step);
+		source = try_system(table[i], context, request, ret_error, &why);
 		if (source) {
 			log_info("source", 0, "group '%s': %s%s", request->name, table[i]->name,
 				 table[i]->estimated ? " (an estimate, not a measurement)" : "");
 			return source;
 		}
-		*ret_error = step->error;
-		log_notice("source", 0, "group '%s': not by %s: %s", request->name, table[i]->name,
-			   step->why.text);
+		log_notice("source", 0, "group '%s': not by %s: %s", request->name, table[i]->name, why.text);
 	}
 	return NULL;
 }
@@ -149,8 +134,10 @@ struct system_source *choose_better(struct source_context *context, const struct
 	if (context->simulated || !current->ops->energy || strcmp(wanted, "auto") != 0)
 		return NULL;
 	for (size_t i = 0; choose_energy_sources[i] && choose_energy_sources[i] != current->ops; i++) {
-		struct choose_step step = {0};
-		struct system_source *source = try_system(choose_energy_sources[i], context, request, &step);
+		struct reason why = {""};
+		int error;
+		struct system_source *source =
+			try_system(choose_energy_sources[i], context, request, &error, &why);
 
 		if (!source)
 			continue;
@@ -185,11 +172,12 @@ struct system_source *choose_wider(struct source_context *context, const struct 
 {
 	const struct report_group *before = &current->group;
 	struct system_source *source;
-	struct choose_step step = {0};
+	struct reason why = {""};
+	int error;
 
 	if (context->simulated || !current->ops->energy)
 		return NULL;
-	source = try_system(current->ops, context, request, &step);
+	source = try_system(current->ops, context, request, &error, &why);
 	if (source && source->group.n_places >= before->n_places &&
 	    source->group.n_events >= before->n_events &&
 	    source->group.n_places + source->group.n_events > before->n_places + before->n_events) {
@@ -202,36 +190,21 @@ struct system_source *choose_wider(struct source_context *context, const struct 
 	return NULL;
 }
 
-static struct activity_source *try_activity(const struct activity_source_ops *ops,
-					    struct source_context *context,
-					    const struct event_group_request *requests, unsigned n_requests,
-					    unsigned n_slots, struct choose_step *step)
-{
-	struct activity_source *source = NULL;
-
-	step->error = ops->probe(context, requests, n_requests, &step->why);
-	step->probed = step->error >= 0;
-	if (!step->probed)
-		return NULL;
-	return note_opened(step, ops->open(context, requests, n_requests, n_slots, &source)) ? source : NULL;
-}
-
 /*
  * With --strict a missing event is an error. So a source that had to omit one ends the search, and CPU time
  * does not replace events that the user asked for.
  */
 static bool is_strict_end(const struct source_context *context, const struct event_group_request *requests,
-			  const char *wanted, const struct choose_step *last)
+			  const char *wanted, const struct activity_source_ops *last, bool probed)
 {
 	if (!context->strict || requests[0].by_default)
 		return false;
-	return last->probed || (strcmp(wanted, "auto") == 0 && strcmp(last->source, "perf") == 0);
+	return probed || (strcmp(wanted, "auto") == 0 && last == &source_perf);
 }
 
 struct activity_source *choose_activity(struct source_context *context,
 					const struct event_group_request *requests, unsigned n_requests,
-					unsigned n_slots, const char *wanted, struct choose_report *report,
-					int *ret_error)
+					unsigned n_slots, const char *wanted, int *ret_error)
 {
 	const struct activity_source_ops *const simulated[] = {
 		context->simulated ? context->simulated->activity : NULL};
@@ -240,21 +213,23 @@ struct activity_source *choose_activity(struct source_context *context,
 
 	*ret_error = -ENOENT;
 	for (size_t i = 0; i < n; i++) {
-		struct choose_step *step;
-		struct activity_source *source;
+		struct activity_source *source = NULL;
+		struct reason why = {""};
+		bool probed;
 
 		if (!context->simulated && strcmp(wanted, "auto") != 0 && strcmp(wanted, table[i]->name) != 0)
 			continue;
-		step = add_step(report, table[i]->name, NULL);
-		source = try_activity(table[i], context, requests, n_requests, n_slots, step);
-		if (source) {
+		*ret_error = table[i]->probe(context, requests, n_requests, &why);
+		probed = *ret_error >= 0;
+		if (probed)
+			*ret_error = table[i]->open(context, requests, n_requests, n_slots, &source);
+		if (*ret_error >= 0) {
 			log_info("source", 0, "activity per container: %s", table[i]->name);
 			return source;
 		}
-		*ret_error = step->error;
-		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name,
-			   step->why.text);
-		if (!context->simulated && is_strict_end(context, requests, wanted, step))
+		explain(*ret_error, &why);
+		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name, why.text);
+		if (!context->simulated && is_strict_end(context, requests, wanted, table[i], probed))
 			return NULL;
 	}
 	return NULL;
@@ -271,8 +246,7 @@ struct target_source *choose_target_source(struct source_context *context, struc
 			r = ops->open(context, &source);
 		if (r == 0)
 			return source;
-		if (!why->text[0])
-			reason_set(why, 0, "%s", strerror(-r));
+		explain(r, why);
 	}
 	return NULL;
 }

@@ -10,30 +10,13 @@
 
 #include <stdbool.h>
 
-#define CHOOSE_STEPS_MAX 16
-
-/* The sources that were tried, for messages and --check-machine. */
-struct choose_step {
-	const char *source;
-	const char *group;
-	bool probed; /* its probe passed */
-	bool taken;
-	int error;
-	struct reason why;
-};
-
-struct choose_report {
-	struct choose_step steps[CHOOSE_STEPS_MAX];
-	unsigned n_steps;
-};
-
 /*
  * Opens a source for one system group. `wanted` is "auto" or a source's name. NULL with `*ret_error` set when
  * none passes. Groups with RAPL_… events go to the energy sources, all others to perf; with a simulated
  * machine, to it.
  */
 struct system_source *choose_system(struct source_context *context, const struct event_group_request *request,
-				    const char *wanted, struct choose_report *report, int *ret_error);
+				    const char *wanted, int *ret_error);
 /*
  * Opens a better source than the group's present one, if one has appeared; NULL: none. Logs only the one that
  * it takes. Only for an energy group, and if `wanted` leaves the choice.
@@ -57,8 +40,7 @@ struct system_source *choose_wider(struct source_context *context, const struct 
 /* The same for the activity of all container groups together: bpf, perf, cpustat; or sim. */
 struct activity_source *choose_activity(struct source_context *context,
 					const struct event_group_request *requests, unsigned n_requests,
-					unsigned n_slots, const char *wanted, struct choose_report *report,
-					int *ret_error);
+					unsigned n_slots, const char *wanted, int *ret_error);
 /* A source of measured energy per target, the first that works; NULL with the reason: none. */
 struct target_source *choose_target_source(struct source_context *context, struct reason *why);
 /* Does it ask for the energy of sockets? */
