@@ -8,7 +8,6 @@
 #include "sim/sim_machine.h"
 
 #include "base/cleanup.h"
-#include "base/reason.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 struct word {

@@ -10,7 +10,6 @@
 #include "document/report.h"
 #include "event/event.h"
 #include "config/sensor_config.h"
-#include "base/reason.h"
 
 #include <errno.h>
 #include <string.h>

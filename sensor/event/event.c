@@ -10,7 +10,6 @@
 #include "base/folder.h"
 #include "event/event_pfm.h"
 #include "event/pmu.h"
-#include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -7,7 +7,6 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "base/reason.h"
 
 #include <ctype.h>
 #include <errno.h>

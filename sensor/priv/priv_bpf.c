@@ -9,13 +9,11 @@
 #include "priv/priv.h"
 #include "base/cleanup.h"
 #include "sensor/priv/count.skel.h"
-#include "base/reason.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -6,7 +6,6 @@
 #include "write/spool.h"
 
 #include "base/cleanup.h"
-#include "base/reason.h"
 
 #include <errno.h>
 #include <sqlite3.h>

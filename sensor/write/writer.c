@@ -11,7 +11,6 @@
 #include "process/ipc.h"
 #include "write/link.h"
 #include "base/log.h"
-#include "base/reason.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -10,7 +10,6 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/reason.h"
 #include "event/pmu.h"
 #include "machine/topology.h"
 #include "priv/priv_client.h"
