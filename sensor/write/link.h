@@ -25,7 +25,6 @@ struct link_status {
 	uint64_t ticks_done;    /* ticks that are in the store or in the spool */
 	uint64_t dropped;       /* documents that the store refused for good */
 	uint64_t spool_dropped; /* documents that the spool had to drop */
-	uint64_t spooled;       /* documents in the spool now */
 	uint64_t store_failing; /* 1 while the store does not answer */
 };
 

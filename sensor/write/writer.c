@@ -469,7 +469,6 @@ static void send_status(struct writer *writer, int link_socket)
 		.ticks_done = writer->ticks_done,
 		.dropped = writer->refused + writer->lost,
 		.spool_dropped = writer->spool ? spool_dropped(writer->spool) : 0,
-		.spooled = writer->spool ? spool_documents(writer->spool) : 0,
 		.store_failing = writer->failing,
 	};
 

@@ -27,7 +27,6 @@ struct sim_column {
 struct source_sim_activity {
 	struct activity_source source; /* first: the sensor sees only this */
 	const struct sim *sim;
-	unsigned n_requests;
 	struct report_group *groups;
 	struct report_place *places;
 	struct sim_column *columns; /* [n_events] */
