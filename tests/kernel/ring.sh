@@ -10,7 +10,7 @@
 #   ring.sh packages ARCH DIR PACKAGE...          a root (and, with -dev packages, a sysroot) of Debian packages for ARCH
 #   ring.sh boot NAME DIR [OVERLAY]               runs OVERLAY's /job under the kernel and prints the console; the status is the job's
 #                                                 (125: it never ended). RING_CPUS, RING_MEMORY (MiB), RING_APPEND (kernel's words),
-#                                                 RING_QEMU (QEMU's arguments), RING_SECONDS (limit) may be set
+#                                                 RING_QEMU (QEMU's arguments), RING_SECONDS (limit), RING_EXACT may be set
 # The cache is ${XDG_CACHE_HOME:-~/.cache}/wattribute-kernels, or $WATTRIBUTE_KERNELS. RING_MIRROR replaces apt's own mirror.
 set -euo pipefail
 
@@ -214,10 +214,10 @@ boot() {
 		khz=$("${BUILD:-${0%/*}/../../build}/tests/kernel/tsc_khz" 2>/dev/null) || khz=
 		qemu=(qemu-system-x86_64 -accel tcg -cpu max -append "console=ttyS0 tsc=reliable ${khz:+tsc_early_khz=$khz} no_timer_check $append")
 		;;
-	# One CPU that counts its instructions exactly, or several that do not.
+	# RING_EXACT: one CPU, which counts its instructions exactly, and is slow.
 	arm64)
 		qemu=(qemu-system-aarch64 -M virt -cpu max -append "console=ttyAMA0 $append")
-		[ "$cpus" != 1 ] || qemu+=(-icount shift=0)
+		[ -z "${RING_EXACT:-}" ] || qemu+=(-icount shift=0)
 		;;
 	esac
 	# shellcheck disable=SC2086
