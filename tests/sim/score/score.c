@@ -8,6 +8,7 @@
 #include "sim/score/score_data.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,12 @@ static struct score_name *intern_target(struct score *score, const char *text)
 	return name;
 }
 
+/* A report of no watts is sure of them and has no error bar. */
+static double known_sd(const struct report_power *power)
+{
+	return isnan(power->sd) && !(power->power > 0) ? 0 : power->sd;
+}
+
 static int add_entry(struct score *score, const struct report_power *power, bool truth)
 {
 	struct score_name *name = intern_target(score, power->target);
@@ -117,8 +124,8 @@ static int add_entry(struct score *score, const struct report_power *power, bool
 		score->capacity = more;
 	}
 	score->entries[score->n_entries++] =
-		(struct score_entry){power->time_ms, name->index, (uint8_t)power->scope, truth, power->power,
-				     power->dynamic, power->sd};
+		(struct score_entry){power->time_ms, name->index,    (uint8_t)power->scope, truth,
+				     power->power,   power->dynamic, known_sd(power)};
 	return 0;
 }
 

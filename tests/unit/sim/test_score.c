@@ -109,6 +109,37 @@ static void phantom_is_what_idle_ones_get(void **state)
 	score_free(score);
 }
 
+/* Reports leave a deviation of 0 out: the container that did nothing on one of its sockets still has an
+ * interval.
+ */
+static void nothing_on_a_socket_leaves_the_interval(void **state)
+{
+	static const struct row true_w[] = {{1, "a", "0", 10, 5}, {1, "b", "0", 10, 5}};
+	static const struct {
+		struct row row;
+		double sd;
+	} answer[] = {{{1, "a", "0", 11, 5}, 1},
+		      {{1, "a", "1", 0, 0}, __builtin_nan("")},
+		      {{1, "b", "0", 11, 5}, 1},
+		      {{1, "b", "1", 1, 1}, __builtin_nan("")}};
+	struct score *score = score_new();
+	struct score_result result;
+
+	(void)state;
+	add(score, true_w, 2, score_add_truth);
+	for (unsigned i = 0; i < 4; i++) {
+		struct report_power power = to_power(&answer[i].row);
+
+		power.sd = answer[i].sd;
+		assert_int_equal(score_add_report(score, &power), 0);
+	}
+	assert_int_equal(score_compute(score, NULL, &result), 0);
+	assert_int_equal(result.scopes[REPORT_SCOPE_CPU].errors.with_sd, 1);
+	close_to(result.scopes[REPORT_SCOPE_CPU].errors.inside_90, 1);
+	score_result_done(&result);
+	score_free(score);
+}
+
 static void nothing_is_no_error(void **state)
 {
 	struct score *score = score_new();
@@ -145,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(figures_are_as_by_hand),
 		cmocka_unit_test(phantom_is_what_idle_ones_get),
+		cmocka_unit_test(nothing_on_a_socket_leaves_the_interval),
 		cmocka_unit_test(nothing_is_no_error),
 	};
 
