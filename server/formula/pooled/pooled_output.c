@@ -8,10 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-#define LEAST_PART  0.1  /* of the common cost: nothing that runs is free */
-#define TIME_PART   0.5  /* in a calm machine, weight of the CPU-time share */
-#define TIME_LITTLE 0.1  /* the same where the width of instructions is counted */
-#define REMOTE_ROW  0.02 /* W; below, a socket where a container did not run gets no row for it */
+#define LEAST_PART  0.1   /* of the common cost: nothing that runs is free */
+#define TIME_PART   0.5   /* in a calm machine, weight of the CPU-time share */
+#define TIME_LITTLE 0.1   /* the same where the width of instructions is counted */
+#define REMOTE_ROW  0.02  /* W; below, a socket where a container did not run gets no row for it */
+#define SHALLOW     0.009 /* of the static power: an idle core, while its package is kept awake */
 
 /*
  * How far busy threads wake what cores share. A package wakes with its first busy core: fully by one thread
@@ -25,6 +26,18 @@ static double awake(const struct pooled_member *member, bool cpu, double threads
 	return 1 - exp(cpu ? -part * part : -part);
 }
 
+/*
+ * Cores that do not work while others keep the package awake sleep lightly and draw power. Each core that
+ * starts to work takes away that of an idle one, so without it a core would seem to cost so much less; on a
+ * machine with small cores and a large static part, less than nothing.
+ */
+static double lightly_asleep(const struct pooled_input *input, unsigned socket)
+{
+	double working = input->busy[socket] * (1 - 0.5 * input->pair[socket]);
+
+	return fmax(input->n_cores - working, 0);
+}
+
 double pooled_static_terms(const struct pooled_filter *filter, const struct pooled_input *input,
 			   const struct pooled_member *member, unsigned socket, double terms[POOLED_STATIC])
 {
@@ -32,8 +45,8 @@ double pooled_static_terms(const struct pooled_filter *filter, const struct pool
 	bool cpu = filter->scope == REPORT_SCOPE_CPU;
 	double ratio = input->freq[socket] / input->first_freq, sum = 0;
 
-	terms[POOLED_S0] = 1;
 	terms[POOLED_S1] = awake(member, cpu, input->busy[socket]);
+	terms[POOLED_S0] = 1 + (cpu ? SHALLOW * lightly_asleep(input, socket) * terms[POOLED_S1] : 0);
 	terms[POOLED_SL] = cpu ? filter->slow_w[socket] - filter->slow_first_w[socket] : 0;
 	terms[POOLED_SF] = cpu && isfinite(ratio) ? ratio - 1 : 0;
 	for (unsigned j = 0; j < POOLED_STATIC; j++)
