@@ -86,7 +86,7 @@ help:
 ## make bench      cost by number of containers, beside the peers
 ## make accuracy   error of every formula on every simulated scenario
 ## make explore    new inputs for the readers of foreign bytes, by libFuzzer; SECONDS=60 for each, TURNS=1, TARGETS="report store"
-## make soak       half an hour of churn; 12 hours of ticks by a fast clock; then faults of all kinds and power cuts (root; ROUNDS=20)
+## make soak       half an hour of churn; 12 hours of ticks by a fast clock; then faults, kills and power cuts (root; MINUTES=30 ROUNDS=20; SHORT=1)
 ## make sbom       a bill of materials of the programs, SPDX (scripts/sbom.sh --image IMAGE: of an image)
 ## make install    programs, man pages, units and examples of settings under $(DESTDIR)$(PREFIX) and $(DESTDIR)$(SYSCONFDIR)
 ## make uninstall  removes them, but no settings and no data
@@ -241,11 +241,22 @@ bench: all bench-programs
 	@tests/bench/run.sh
 accuracy:
 	@tests/sim/accuracy.sh
+# Each part runs, whatever became of those before. SHORT=1: all of them in half an hour.
+ifeq ($(SHORT),)
+MINUTES ?= 30
+ROUNDS ?= 20
+HOURS_FORMS = "--skip 3.5 --churn 60 --markdown $(BUILD)/hours.md" "--hours 6 --skip 1 --churn 120 --rate 60 --markdown $(BUILD)/hours-from-1.md"
+else
+MINUTES ?= 2
+ROUNDS ?= 1
+HOURS_FORMS = "--hours 0.5 --skip 0.12 --rate 90 --churn 4 --retention 240"
+endif
 soak: all bench-programs $(BUILD)/tests/soak/fast_clock.so
-	@tests/bench/soak.sh $(MINUTES)
-	@tests/soak/twelve_hours.py --build $(BUILD) --skip 3.5 --churn 60 --markdown $(BUILD)/hours.md
-	@tests/soak/twelve_hours.py --build $(BUILD) --hours 6 --skip 1 --churn 120 --rate 60 --markdown $(BUILD)/hours-from-1.md
-	@tests/soak/faults.sh $(ROUNDS)
+	@failed=0; \
+	tests/bench/soak.sh $(MINUTES) || failed=1; \
+	for form in $(HOURS_FORMS); do tests/soak/twelve_hours.py --build $(BUILD) $$form || failed=1; done; \
+	tests/soak/faults.sh $(ROUNDS) || failed=1; \
+	exit $$failed
 
 # With PREFIX=/usr the programs read /etc/wattribute; elsewhere they do, too: SYSCONFDIR is where the examples go.
 PREFIX ?= /usr/local
