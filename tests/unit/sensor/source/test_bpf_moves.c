@@ -39,7 +39,7 @@
 
 #define MOVES   300
 #define TURNS   40
-#define TRIES   4
+#define TRIES   10
 #define OTHERS  2
 #define SLACK   0.005
 #define N_LOADS (OTHERS + 1)
