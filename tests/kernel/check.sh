@@ -55,7 +55,7 @@ exec 8>&-
 
 # boot LABEL CPUS KERNEL-WORDS PARTS...
 boot() {
-	local label=$1 cpus=$2 append=$3 overlay=$TAP_DIR/overlay status line tries begin=$SECONDS
+	local label=$1 cpus=$2 append=$3 overlay=$TAP_DIR/overlay status line begin=$SECONDS
 	shift 3
 	rm -rf "$overlay"
 	mkdir -p "$overlay/tests/lib" "$overlay/tests/fake" "$overlay/objects"
@@ -66,14 +66,8 @@ boot() {
 	cp "$state"/objects/*.o "$overlay/objects/" 2>/dev/null
 	echo "$*" >"$overlay/parts"
 	printf 'LIVES_SECONDS=%s TOP=/ BUILD=/ exec bash /guest\n' "${LIVES_SECONDS:-6}" >"$overlay/job"
-	for tries in 1 2; do
-		RING_CPUS=$cpus RING_QEMU=${machine:-} RING_APPEND=$append RING_SECONDS=${RING_SECONDS:-900} "$here/ring.sh" boot "$name" "$root" "$overlay" >"$TAP_DIR/console"
-		status=$?
-		# An emulated machine that never came up says nothing of what is tested in it.
-		if [ $tries = 2 ] || grep -q '^ring: the job begins' "$TAP_DIR/console"; then break; fi
-		echo "# $name, $label: the guest did not come up (status $status), tried again:"
-		tail -n 5 "$TAP_DIR/console" | sed 's/^/# /'
-	done
+	RING_CPUS=$cpus RING_QEMU=${machine:-} RING_APPEND=$append RING_SECONDS=${RING_SECONDS:-900} "$here/ring.sh" boot "$name" "$root" "$overlay" >"$TAP_DIR/console"
+	status=$?
 	[ -z "${RING_KEEP:-}" ] || cp "$TAP_DIR/console" "$RING_KEEP/$name-${label// /-}"
 	while IFS= read -r line; do
 		case $line in

@@ -5,8 +5,9 @@
  * Makes the cgroups below FOLDER and prints for each one that was worked in: NAME FAULTS SWITCHES TIME TASKS.
  * TIME: nanoseconds by the scheduler's own account of the cgroup, which leaves interrupts out and has the
  * ends of processes, of which their parents are not told; the line "irq" has those of all CPUs. TASKS: how
- * many ended, whose last switch is not in SWITCHES. They stay until `lives FOLDER 0`, which removes them.
- * LIVES_GO=FILE: the loads are there, and begin when the file is: for a source that does not hear of births.
+ * many switches more it may be: the last one of each task that ended, and those amid a move. They stay until
+ * `lives FOLDER 0`, which removes them. LIVES_GO=FILE: the loads are there, and begin when the file is: for a
+ * source that does not hear of births.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -387,30 +388,42 @@ static void brief_lives(void)
 #define MOVES 30
 static int moves[2];
 
+/* What a task has had in a cgroup and, of both, while it changed between them: the kernel says in which it
+ * was then. */
+struct away {
+	struct counts there;
+	long switches_between;
+};
+
 /* Moves itself away and back; reports what it had while it was away. */
 static void mover(int number)
 {
-	struct counts there = {0};
+	struct away away = {.switches_between = 0};
 
 	(void)number;
 	for (int i = 0; i < MOVES; i++) {
-		struct counts before, after;
+		struct counts first, arrived, leaving, back;
 
 		fault(100);
+		first = counts_now();
 		join("to", getpid());
-		before = counts_now();
+		arrived = counts_now();
 		fault(170);
+		leaving = counts_now();
 		join("from", getpid());
-		after = minus(counts_now(), before);
-		there.faults += after.faults;
-		there.switches += after.switches;
+		back = counts_now();
+		away.there.faults += back.faults - arrived.faults;
+		away.there.switches += leaving.switches - arrived.switches;
+		away.switches_between += arrived.switches - first.switches + back.switches - leaving.switches;
 	}
-	(void)!write(moves[1], &there, sizeof(there));
+	(void)!write(moves[1], &away, sizeof(away));
 }
 
 static void a_move(void)
 {
-	struct counts all, there;
+	struct counts all;
+	struct shared how;
+	struct away away;
 	struct life life;
 
 	make("from");
@@ -419,10 +432,14 @@ static void a_move(void)
 		exit(1);
 	life = start("from", mover, 0);
 	finish(NULL, &life, &all);
-	if (read(moves[0], &there, sizeof(there)) != sizeof(there))
+	if (read(moves[0], &away, sizeof(away)) != sizeof(away))
 		exit(1);
-	keep("to", there, &(struct shared){0});
-	keep("from", minus(all, there), life.shared);
+	all = minus(all, away.there);
+	all.switches -= away.switches_between;
+	how = *life.shared;
+	how.n_tasks += away.switches_between;
+	keep("to", away.there, &(struct shared){.n_tasks = away.switches_between});
+	keep("from", all, &how);
 }
 
 static void remove_below(const char *path, bool itself)

@@ -16,7 +16,7 @@ set -euo pipefail
 
 cache=${WATTRIBUTE_KERNELS:-${XDG_CACHE_HOME:-$HOME/.cache}/wattribute-kernels}
 scratch= # what this run leaves behind
-trap '[ -z "$scratch" ] || rm -rf "$scratch" "$scratch.console"' EXIT
+trap '[ -z "$scratch" ] || rm -rf "$scratch" "$scratch.console" "$scratch.pid"' EXIT
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # A kernel is named by its version and architecture; the suite is where Debian has it.
@@ -196,8 +196,20 @@ pack() {
 		-o ! -name '*.a' -print | cpio --quiet -o -H newc)
 }
 
+# An emulated machine that hangs at its start says nothing of what is tested in it: it gets RING_START_SECONDS.
+give_up_early() {
+	local left=${RING_START_SECONDS:-240}
+	until grep -q '^ring: the job begins' "$1.console"; do
+		if [ $((left -= 1)) -le 0 ]; then
+			kill "$(cat "$1.pid")" 2>/dev/null || true
+			return
+		fi
+		sleep 1
+	done
+}
+
 boot() {
-	local name=$1 dir=$2 overlay=${3:-} arch=${1##*-} kernel image cpus=${RING_CPUS:-2} append qemu khz
+	local name=$1 dir=$2 overlay=${3:-} arch=${1##*-} kernel image cpus=${RING_CPUS:-2} append qemu khz try watcher
 	kernel=$(fetch "$name")
 	append="quiet loglevel=1 panic=-1 ${RING_APPEND:-}"
 	image=$(mktemp "${TMPDIR:-/tmp}/ring.XXXXXX")
@@ -220,9 +232,18 @@ boot() {
 		[ -z "${RING_EXACT:-}" ] || qemu+=(-icount shift=0)
 		;;
 	esac
-	# shellcheck disable=SC2086
-	timeout "${RING_SECONDS:-300}" "${qemu[@]}" -smp "$cpus" -m "${RING_MEMORY:-1024}" -kernel "$kernel" -initrd "$image" \
-		-display none -serial stdio -monitor none -no-reboot ${RING_QEMU:-} </dev/null 2>&1 | stdbuf -oL tr -d '\r' | tee "$image.console" || true
+	for try in 1 2; do
+		: >"$image.console"
+		give_up_early "$image" &
+		watcher=$!
+		# shellcheck disable=SC2086
+		timeout "${RING_SECONDS:-300}" "${qemu[@]}" -smp "$cpus" -m "${RING_MEMORY:-1024}" -kernel "$kernel" -initrd "$image" \
+			-display none -serial stdio -monitor none -no-reboot -pidfile "$image.pid" ${RING_QEMU:-} </dev/null 2>&1 |
+			stdbuf -oL tr -d '\r' | tee "$image.console" || true
+		kill $watcher 2>/dev/null || true
+		if [ $try = 2 ] || grep -q '^ring: the job begins' "$image.console"; then break; fi
+		echo "ring: the guest did not come up; it is tried again"
+	done
 	exit "$(awk '/^ring: the job ended with status/ { status = $7 } END { print status == "" ? 125 : status }' "$image.console")"
 }
 
