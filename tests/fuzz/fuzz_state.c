@@ -8,6 +8,7 @@
 #include "machine/machine.h"
 #include "machine/state.h"
 #include "unit/formula_defaults.h"
+#include "unit/state_report.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -45,25 +46,6 @@ static void must(bool good)
 {
 	if (!good)
 		abort();
-}
-
-static void make_report(bson_t *document, unsigned tick, const char *target, double cycles)
-{
-	char text[1024];
-
-	(void)snprintf(
-		text, sizeof(text),
-		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%u\"}},\"sensor\":\"n1\",\"target\":\"%s\","
-		"\"groups\":{%s\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":%.1f,"
-		"\"CPU_CLK_THREAD_UNHALTED:THREAD_P\":%.1f,\"INSTRUCTIONS_RETIRED\":%.1f}}}},"
-		"\"metadata\":{\"interval\":1.0,\"targets\":2}}",
-		1000000 + tick * 1000, target,
-		strcmp(target, "all") ? ""
-				      : "\"msr\":{\"0\":{\"0\":{\"APERF\":2.0e9,\"MPERF\":2.0e9,"
-					"\"TSC\":2.1e9}}},\"rapl\":{\"0\":{\"0\":{"
-					"\"RAPL_ENERGY_PKG\":85899345920.0}}},",
-		cycles, cycles * 1.1, cycles * (1 + tick % 3));
-	must(bson_init_from_json(document, text, -1, NULL));
 }
 
 /* The rows of a tick of 20 W. */
@@ -148,9 +130,9 @@ static void prepare(void)
 
 	log_set_sink(ignore, NULL);
 	for (unsigned tick = 0; tick < LEARN + TICKS; tick++) {
-		make_report(&reports[tick][0], tick, "a", 1e9 + 1e8 * (tick % 7));
-		make_report(&reports[tick][1], tick, "b", 2e9 - 1e8 * (tick % 5));
-		make_report(&reports[tick][2], tick, "all", 3.3e9);
+		must(state_report_init(&reports[tick][0], tick, "a", 1e9 + 1e8 * (tick % 7)));
+		must(state_report_init(&reports[tick][1], tick, "b", 2e9 - 1e8 * (tick % 5)));
+		must(state_report_init(&reports[tick][2], tick, "all", 3.3e9));
 	}
 	for (unsigned i = 0; i < FORMULAS; i++)
 		make_saved(&saved[i], names[i]);

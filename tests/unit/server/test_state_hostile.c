@@ -7,6 +7,7 @@
 #include "machine/machine.h"
 #include "machine/state.h"
 #include "unit/formula_defaults.h"
+#include "unit/state_report.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -35,23 +36,10 @@ static uint32_t next_random(void)
 
 static void feed_one(struct machine *machine, unsigned tick, const char *target, double cycles)
 {
-	char text[1024];
 	enum join_fed fed;
 	bson_t document;
 
-	(void)snprintf(
-		text, sizeof(text),
-		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%u\"}},\"sensor\":\"n1\",\"target\":\"%s\","
-		"\"groups\":{%s\"core\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":%.1f,"
-		"\"CPU_CLK_THREAD_UNHALTED:THREAD_P\":%.1f,\"INSTRUCTIONS_RETIRED\":%.1f}}}},"
-		"\"metadata\":{\"interval\":1.0,\"targets\":2}}",
-		1000000 + tick * 1000, target,
-		strcmp(target, "all") ? ""
-				      : "\"msr\":{\"0\":{\"0\":{\"APERF\":2.0e9,\"MPERF\":2.0e9,"
-					"\"TSC\":2.1e9}}},\"rapl\":{\"0\":{\"0\":{"
-					"\"RAPL_ENERGY_PKG\":85899345920.0}}},",
-		cycles, cycles * 1.1, cycles * (1 + tick % 3));
-	assert_true(bson_init_from_json(&document, text, -1, NULL));
+	assert_true(state_report_init(&document, tick, target, cycles));
 	assert_int_equal(machine_feed(machine, bson_get_data(&document), document.len, 0, &fed), 0);
 	bson_destroy(&document);
 }
