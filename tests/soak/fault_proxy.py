@@ -45,20 +45,22 @@ class Proxy:
         try:
             while True:
                 data = source.recv(65536)
-                if not data:
+                if not data or not self.passes(source, sink, data):
                     break
-                while self.mode == "hole":
-                    time.sleep(0.05)
-                if self.mode in ("slow", "lag"):
-                    time.sleep(0.7 if self.mode == "slow" else 0.3)
-                if self.mode == "cut":
-                    sink.sendall(data[: len(data) // 2])
-                    break
-                sink.sendall(data)
         except OSError:
             pass
         self.reset(source)
         self.reset(sink)
+
+    def passes(self, source, sink, data):
+        """Sends the data on, or what the fault leaves of them. False: the connection ends here."""
+        while self.mode == "hole":
+            time.sleep(0.05)
+        if self.mode in ("slow", "lag"):
+            time.sleep(0.7 if self.mode == "slow" else 0.3)
+        cut = self.mode == "cut"
+        sink.sendall(data[: len(data) // 2] if cut else data)
+        return not cut
 
     @staticmethod
     def reset(connection):

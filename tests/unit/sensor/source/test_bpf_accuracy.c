@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "unit/sensor/source/page_faults.h"
 #include "source/source.h"
 
 #include "base/cleanup.h"
@@ -30,7 +31,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -55,16 +55,6 @@ static double now_s(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static void fault(size_t pages)
-{
-	char *memory = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	(void)madvise(memory, pages * 4096, MADV_NOHUGEPAGE);
-	for (size_t p = 0; p < pages; p++)
-		memory[p * 4096] = 1;
-	(void)munmap(memory, pages * 4096);
 }
 
 static void spin(double seconds)

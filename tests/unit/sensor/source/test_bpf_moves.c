@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "unit/sensor/source/page_faults.h"
 #include "source/source.h"
 
 #include "base/cleanup.h"
@@ -74,16 +75,6 @@ static long faults_now(void)
 
 	(void)getrusage(RUSAGE_SELF, &usage);
 	return usage.ru_minflt + usage.ru_majflt;
-}
-
-static void fault(size_t pages)
-{
-	char *memory = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	(void)madvise(memory, pages * 4096, MADV_NOHUGEPAGE);
-	for (size_t p = 0; p < pages; p++)
-		memory[p * 4096] = 1;
-	(void)munmap(memory, pages * 4096);
 }
 
 static int open_procs(int cgroup)
