@@ -16,6 +16,9 @@ verdict "the shared library neither ends the process nor prints" \
 # The MongoDB driver's 2.x deprecates them: it would not build where warnings are errors.
 verdict "arrays of BSON by base/bson_driver.h, for both versions of the driver" \
 	"$(calls 'bson_append_array_begin|BSON_APPEND_ARRAY_BEGIN' $(c_files) $(test_files))"
+verdict "random unit tests print their seed and obey WATTRIBUTE_SEED, by unit/random_seed.h" \
+	"$(calls 'srand|srandom|srand48' $(test_files | grep '^tests/unit/') | grep -v 'random_begin()')$(
+	grep -ln 'getenv("[A-Z_]*SEED")' $(test_files | grep '^tests/unit/') | grep -v '/random_seed\.h$')"
 # A unit that wants another one, and is not ordered after it, starts beside it: too early.
 unordered() {
 	find dist debian docker docs -type f | xargs grep -lE '^(Wants|Requires|BindsTo|Requisite)=' | while read -r unit; do

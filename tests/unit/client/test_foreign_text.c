@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "document/csv.h"
 #include "json_fields.h"
+#include "unit/random_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,11 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
-static unsigned seed;
+static unsigned state_of_random;
 
 /* Bytes that somebody might obey stand out among the random ones. */
 static void make_name(char *ret, size_t size)
@@ -52,14 +52,15 @@ static void make_name(char *ret, size_t size)
 					     "\xe2\x80"};
 	size_t length = 0;
 
-	for (unsigned n = (unsigned)rand_r(&seed) % 6 + 1; n > 0; n--) {
-		const char *piece = pieces[(unsigned)rand_r(&seed) % (sizeof(pieces) / sizeof(pieces[0]))];
+	for (unsigned n = (unsigned)rand_r(&state_of_random) % 6 + 1; n > 0; n--) {
+		const char *piece =
+			pieces[(unsigned)rand_r(&state_of_random) % (sizeof(pieces) / sizeof(pieces[0]))];
 
 		if (length + strlen(piece) + 2 > size)
 			break;
 		length += (size_t)snprintf(ret + length, size - length, "%s", piece);
-		if (rand_r(&seed) % 3 == 0)
-			ret[length++] = (char)(1 + rand_r(&seed) % 255);
+		if (rand_r(&state_of_random) % 3 == 0)
+			ret[length++] = (char)(1 + rand_r(&state_of_random) % 255);
 		ret[length] = '\0';
 	}
 }
@@ -100,8 +101,7 @@ static void names_at_each_sink(void **state)
 	char name[300], copy[300];
 
 	(void)state;
-	seed = (unsigned)time(NULL);
-	print_message("# seed %u\n", seed);
+	state_of_random = random_begin();
 	log_set_sink(take_line, NULL);
 	for (int i = 0; i < 20000; i++) {
 		make_name(name, sizeof(name));

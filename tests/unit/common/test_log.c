@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "unit/random_seed.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static char last[4096];
@@ -88,11 +88,9 @@ static void nothing_that_a_terminal_obeys(void **state)
 		"\xff",
 	};
 	static const char *const bad[] = {"\xc2\x85", "\xc2\x9b", "\xe2\x80\xae", "\xe2\x81\xa6"};
-	const unsigned seed = (unsigned)time(NULL);
 
 	(void)state;
-	print_message("# seed %u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	log_set_sink(keep, NULL);
 	for (unsigned round = 0; round < 20000; round++) {
 		char name[128] = "";

@@ -4,6 +4,7 @@
  */
 #include "document/report_bson.h"
 #include "base/reason.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -82,21 +83,19 @@ static void known_names_give_the_new_numbers(void **state)
 
 static void any_byte_may_differ(void **state)
 {
-	const char *text = getenv("WATTRIBUTE_SEED");
-	unsigned seed = text ? (unsigned)strtoul(text, NULL, 0) : 1;
+	unsigned drawn = random_begin();
 	struct report_names *names = report_names_new();
 	struct report_decoded decoded = {0};
 	struct batch batch = {0};
 	unsigned n_good = 0;
 
 	(void)state;
-	print_message("# seed %u\n", seed);
 	add_report(&batch, 1);
 	for (unsigned i = 0; i < N_MUTATIONS; i++) {
-		size_t at = (size_t)rand_r(&seed) % batch.length;
+		size_t at = (size_t)rand_r(&drawn) % batch.length;
 		uint8_t old = batch.data[at];
 
-		batch.data[at] = (uint8_t)(rand_r(&seed) >> 7);
+		batch.data[at] = (uint8_t)(rand_r(&drawn) >> 7);
 		n_good += decode_both(names, &decoded, &batch) == 0;
 		batch.data[at] = old;
 		assert_int_equal(decode_both(names, &decoded, &batch), 0);

@@ -7,6 +7,7 @@
 #include "document/report_bson.h"
 #include "unit/count_allocations.h"
 #include "base/reason.h"
+#include "unit/random_seed.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <bson/bson.h>
 #include <cmocka.h>
@@ -190,13 +190,11 @@ static void test_no_allocation(void **state)
 
 int main(void)
 {
-	const char *seed = getenv("WATTRIBUTE_SEED");
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
 		cmocka_unit_test(test_no_allocation),
 	};
 
-	random_state = (seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL) * 2654435761U) | 1;
-	print_message("# WATTRIBUTE_SEED=%" PRIu64 "\n", random_state);
+	random_state = (uint64_t)random_begin() * 2654435761U | 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

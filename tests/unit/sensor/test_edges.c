@@ -4,12 +4,12 @@
  * more than were allowed, whatever comes and goes.
  */
 #include "collect/edges.h"
+#include "unit/random_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -126,12 +126,9 @@ static void check_storm(void)
 
 static void storms_are_bounded(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 
 	(void)state;
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (unsigned i = 0; i < 500; i++)
 		check_storm();
 }

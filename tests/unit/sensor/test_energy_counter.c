@@ -4,6 +4,7 @@
  * nothing is ever more than a socket can take.
  */
 #include "machine/energy_counter.h"
+#include "unit/random_seed.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,7 +13,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -74,11 +74,9 @@ static void steps(void **state)
 /* Read at least each period at any power up to the most, no wrap is missed and no reading refused. */
 static void nothing_is_missed(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
-	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 
 	(void)state;
-	srand(seed);
+	srand(random_begin());
 	for (unsigned round = 0; round < 200; round++) {
 		struct energy_counter counter = {.joules_per_count = 1e-6,
 						 .range = (30 + (uint64_t)rand() % 300000) * J};
@@ -96,11 +94,11 @@ static void nothing_is_missed(void **state)
 			truth += (double)step * 1e-6;
 			raw = (raw + step) % counter.range;
 			if (energy_counter_read(&counter, raw, now_ns) != 0)
-				fail_msg("seed %u: refused at %g W", seed, watts);
+				fail_msg("refused at %g W", watts);
 			got += take(&counter);
 		}
 		if (fabs(got - truth) > 1e-6 * truth + 1e-6)
-			fail_msg("seed %u: %g J of %g J", seed, got, truth);
+			fail_msg("%g J of %g J", got, truth);
 	}
 }
 

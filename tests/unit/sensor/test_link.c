@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "write/link.h"
+#include "unit/random_seed.h"
 
 #include <bson/bson.h>
 #include <errno.h>
@@ -18,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static uint8_t buffer[IPC_MESSAGE_MAX + 64];
@@ -71,16 +71,13 @@ static void open_pair(int sockets[2], struct link_sender *sender, size_t limit)
 
 static void all_arrive_in_order(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 	struct link_sender sender;
 	struct batch batch = {0};
 	int sockets[2], number = 0, next = 0;
 	unsigned lasts = 0;
 
 	(void)state;
-	print_message("# seed %u\n", seed);
-	srandom(seed);
+	srand(random_begin());
 	open_pair(sockets, &sender, 64 << 20);
 	for (unsigned tick = 0; tick < 60; tick++) {
 		const long n = random() % 400;

@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <cmocka.h>
 
 #include "machine/fd_budget.h"
 #include "machine/scale.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 
@@ -29,13 +29,11 @@ static uint64_t next_random(void)
 	return z ^ z >> 31;
 }
 
-static int seed(void **state)
+static int begin(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
 
 	(void)state;
-	random_state = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-	fprintf(stderr, "# WATTRIBUTE_SEED=%" PRIu64 "\n", random_state);
+	random_state = random_begin();
 	return 0;
 }
 
@@ -171,5 +169,5 @@ int main(void)
 		cmocka_unit_test(test_fd_budget),
 	};
 
-	return cmocka_run_group_tests(tests, seed, NULL);
+	return cmocka_run_group_tests(tests, begin, NULL);
 }

@@ -8,6 +8,7 @@
 #include "machine/state.h"
 #include "unit/formula_defaults.h"
 #include "unit/state_report.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <bson/bson.h>
 #include <cmocka.h>
@@ -63,7 +63,7 @@ static bool adds_up(const struct batch *batch)
 	return good && fabs(sum - 20) < 1e-3;
 }
 
-static void run_ticks(struct machine *machine, unsigned from, unsigned to, unsigned seed)
+static void run_ticks(struct machine *machine, unsigned from, unsigned to, unsigned from_seed)
 {
 	for (unsigned tick = from; tick < to; tick++) {
 		feed_one(machine, tick, "a", 1e9 + 1e8 * (tick % 7));
@@ -73,7 +73,7 @@ static void run_ticks(struct machine *machine, unsigned from, unsigned to, unsig
 		assert_int_equal(machine_drain(machine, 0, false), 1);
 		if (!adds_up(&machine->out))
 			fail_msg("%s, seed %u, tick %u: the rows do not add up to 20 W", config.ops->name,
-				 seed, tick);
+				 from_seed, tick);
 	}
 }
 
@@ -134,7 +134,8 @@ static void spoil(uint8_t *bytes, const struct leaf *leaf)
 	}
 }
 
-static void one_state(const struct batch *good, const struct leaf *leaves, unsigned n_leaves, unsigned seed)
+static void one_state(const struct batch *good, const struct leaf *leaves, unsigned n_leaves,
+		      unsigned from_seed)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
 	struct batch bad = {0};
@@ -142,7 +143,7 @@ static void one_state(const struct batch *good, const struct leaf *leaves, unsig
 	uint64_t degraded;
 	int r;
 
-	random_state = seed;
+	random_state = from_seed;
 	assert_int_equal(batch_append(&bad, good->data, good->length), 0);
 	for (unsigned i = 0, n = 1 + next_random() % 4; i < n; i++)
 		spoil(bad.data, &leaves[next_random() % n_leaves]);
@@ -150,11 +151,12 @@ static void one_state(const struct batch *good, const struct leaf *leaves, unsig
 	assert_true(r == 1 || why.text[0]);
 	/* Its position may have been spoilt as well; that is another matter. */
 	join_set_position(machine->join, INT64_MIN);
-	run_ticks(machine, 1000, 1000 + HEAL, seed);
+	run_ticks(machine, 1000, 1000 + HEAL, from_seed);
 	degraded = machine->n.degraded;
-	run_ticks(machine, 1000 + HEAL, 1040 + HEAL, seed);
+	run_ticks(machine, 1000 + HEAL, 1040 + HEAL, from_seed);
 	if (machine->n.degraded != degraded)
-		fail_msg("%s, seed %u: divided by CPU time for good (%s)", config.ops->name, seed, why.text);
+		fail_msg("%s, seed %u: divided by CPU time for good (%s)", config.ops->name, from_seed,
+			 why.text);
 	machine->out.length = 0;
 	batch_done(&bad);
 	machine_free(machine);
@@ -165,8 +167,8 @@ static void spoilt_states(const char *formula)
 	struct leaf *leaves = calloc(LEAVES_MAX, sizeof(*leaves));
 	struct machine *machine;
 	struct batch good = {0};
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned n_leaves = 0, seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+	const unsigned drawn = random_begin();
+	unsigned n_leaves = 0;
 
 	assert_non_null(leaves);
 	memset(&config, 0, sizeof(config));
@@ -179,11 +181,10 @@ static void spoilt_states(const char *formula)
 	assert_int_equal(state_add(&good, machine, 1), 0);
 	machine_free(machine);
 	find_leaves(good.data, good.data, good.length, leaves, &n_leaves);
-	print_message("# %s: WATTRIBUTE_SEED=%u, %u values in %zu bytes\n", formula, seed, n_leaves,
-		      good.length);
+	print_message("# %s: %u values in %zu bytes\n", formula, n_leaves, good.length);
 	assert_true(n_leaves > 3);
 	for (unsigned i = 0; i < 60; i++)
-		one_state(&good, leaves, n_leaves, seed + i);
+		one_state(&good, leaves, n_leaves, drawn + i);
 	batch_done(&good);
 	free(leaves);
 }

@@ -11,6 +11,7 @@
 #include "document/report_bson.h"
 #include "base/text.h"
 #include "base/reason.h"
+#include "unit/random_seed.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,8 +32,6 @@ static const char all_kinds[] =
 	"\"rename\": true},"
 	"{\"name\": \"web\", \"character\": [\"web\", \"scalar\"], \"phase_s\": [2, 5]},"
 	"{\"name\": \"idle\", \"count\": 20, \"character\": \"idle\"}]}";
-
-static uint64_t seed;
 
 static void write_scenario(char *path, const char *text)
 {
@@ -373,9 +371,7 @@ int main(void)
 		cmocka_unit_test(lives_come_and_go),
 		cmocka_unit_test(bad_scenarios_are_refused),
 	};
-	const char *given = getenv("WATTRIBUTE_SEED");
 
-	seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-	print_message("# WATTRIBUTE_SEED=%" PRIu64 "\n", seed);
+	(void)random_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

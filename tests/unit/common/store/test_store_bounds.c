@@ -6,6 +6,7 @@
 #include "store/store_bounds.h"
 #include "base/cleanup.h"
 #include "store_fixture.h"
+#include "unit/random_seed.h"
 
 #include <bson/bson.h>
 #include <inttypes.h>
@@ -348,11 +349,9 @@ static void test_slices(void **state)
 /* Whatever the bound and the steps: within it at the end, newest last, nothing but ticks gone. */
 static void test_random_bounds(void **state)
 {
-	unsigned seed = (unsigned)getpid();
 
 	(void)state;
-	print_message("# seed %u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (unsigned round = 0; round < 5; round++) {
 		struct fixture fixture;
 		uint64_t max = (uint64_t)(400 + rand() % 2000) * 1024;

@@ -2,6 +2,7 @@
 /* cgroup_watch: in a plain directory always, in real v2 and v1 hierarchies when root. */
 #include "cgroup/cgroup_watch.h"
 #include "base/cleanup.h"
+#include "unit/random_seed.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -186,10 +186,7 @@ static void test_random(void **state)
 	(void)state;
 	char base[64], path[128];
 	struct model model = {0};
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	make_temp(base, sizeof(base));
 	struct cgroup_watch *watch = watch_dir(base, &model);
 	for (int round = 0; round < 400; round++) {

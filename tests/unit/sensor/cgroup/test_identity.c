@@ -4,6 +4,7 @@
 #include "cgroup/identity.h"
 #include "base/text.h"
 #include "base/cleanup.h"
+#include "unit/random_seed.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <cmocka.h>
 
 #define H1         "0a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -302,10 +302,7 @@ static void test_properties(void **state)
 					    "libpod_parent",
 					    "libpod-" H1,
 					    "crio-conmon-" H1 ".scope"};
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	for (int round = 0; round < 20000; round++) {
 		char path[1024] = "";
 		for (int n = rand() % 7 + 1; n > 0; n--) {

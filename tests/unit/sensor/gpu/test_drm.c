@@ -13,12 +13,12 @@
 #include "gpu/drm_clients.h"
 #include "gpu/drm_meter.h"
 #include "fake/fake_tree.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ADDRESS "0000:03:00.0"
 #define DEVICE  "sys/devices/" ADDRESS
@@ -211,16 +211,13 @@ static void remove_hwmon(unsigned hwmon)
 /* A counter with resets, jumps and reloads of its driver at random. */
 static void test_random(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
-	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 	struct drm_meter meter;
 	double counter_j = 5000;
 	unsigned hwmon = 3, card = 0;
 	bool faulty = true; /* the next stretch has a fault in it */
 
 	(void)state;
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	put_energy(hwmon, counter_j);
 	link_card(card, ADDRESS);
 	assert_int_equal(drm_meter_list(sysfs, &meter, 1), 1);

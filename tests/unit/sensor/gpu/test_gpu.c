@@ -14,13 +14,13 @@
 #include "collect/collect_gpu.h"
 #include "gpu/gpu_message.h"
 #include "process/ipc.h"
+#include "unit/random_seed.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MS UINT64_C(1000000)
@@ -191,12 +191,10 @@ static void test_not_read(void **state)
 
 static void test_all_of_it(void **state)
 {
-	uint64_t seed = getenv("SEED") ? strtoull(getenv("SEED"), NULL, 0) : (uint64_t)time(NULL);
 	double sent_j = 0, got_j = 0, sent_ns = 0, got_ns = 0;
 
 	(void)state;
-	print_message("# SEED=%" PRIu64 "\n", seed);
-	srand((unsigned)seed);
+	srand(random_begin());
 	clock_ns += 100 * MS;
 	stretch(200 * MS, 1, 1, 0, 0);
 	clock_ns += 600 * MS;

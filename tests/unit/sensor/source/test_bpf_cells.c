@@ -14,10 +14,10 @@
 #include "source/bpf/source_bpf.h"
 
 #include "source/frame.h"
+#include "unit/random_seed.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define EVENTS 3
 #define CELLS  2
@@ -89,13 +89,11 @@ static uint64_t overlap(uint64_t from, uint64_t us, unsigned event)
 
 static void shared_counters_count_all(void **state)
 {
-	const unsigned seed = (unsigned)time(NULL);
 	uint64_t now = 0;
 	struct bench bench;
 
 	(void)state;
-	print_message("# seed %u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	set_up(&bench);
 	for (unsigned ticks = 0; ticks < 40; ticks++) {
 		const uint64_t end = now + 100000;

@@ -11,11 +11,11 @@
 #include <cmocka.h>
 
 #include "source/perf/perf_pages.h"
+#include "unit/random_seed.h"
 
 #include <linux/perf_event.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A group, and the kernel's side of it. */
@@ -60,14 +60,12 @@ static struct group new_group(void)
 /* Groups that come and go at random: nothing is late by a tick, and idle ones are hardly ever read. */
 static void what_ran_is_read(void **state)
 {
-	const unsigned seed = (unsigned)time(NULL);
 	enum perf_pages_trust trust = PERF_PAGES_UNKNOWN;
 	struct group group = new_group();
 	unsigned n_idle = 0;
 
 	(void)state;
-	print_message("# seed %u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	group.page.page = &group.mapped;
 	for (uint32_t turn = 1; turn < 20000; turn++) {
 		/* Long pauses, now and then a stretch within one tick or over several. */

@@ -13,6 +13,7 @@
 #include "source/frame.h"
 #include "base/log.h"
 #include "source/perf/perf_slots.h"
+#include "unit/random_seed.h"
 
 #include <fcntl.h>
 #include <malloc.h>
@@ -289,7 +290,7 @@ static void test_adds_up(void **state)
 	uint64_t total = 0, sum = 0, time = 0;
 
 	(void)state;
-	srandom(7);
+	srandom(random_begin());
 	for (unsigned i = 0; i < 200; i++) {
 		total += (uint64_t)random() % 1000;
 		time += 100;

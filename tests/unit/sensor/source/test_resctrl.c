@@ -13,8 +13,7 @@
 #include "source/resctrl/resctrl_info.h"
 #include "priv/priv_tids.h"
 #include "source/resctrl/resctrl_choice.h"
-
-#include <time.h>
+#include "unit/random_seed.h"
 
 static void counters_as_the_kernel_prints_them(void **state)
 {
@@ -132,8 +131,6 @@ static void lists_of_threads(void **state)
 	priv_tids_done(&tids);
 }
 
-static uint64_t seed;
-
 static unsigned random_below(unsigned n)
 {
 	seed = seed * 6364136223846793005u + 1442695040888963407u;
@@ -235,9 +232,7 @@ int main(void)
 		cmocka_unit_test(the_busiest_hold_the_groups),
 		cmocka_unit_test(never_more_groups_than_there_are),
 	};
-	const char *given = getenv("SEED");
 
-	seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-	printf("# SEED=%" PRIu64 "\n", seed);
+	(void)random_begin();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,9 +12,9 @@
 #include "source/source.h"
 #include "machine/topology.h"
 #include "base/reason.h"
+#include "unit/random_seed.h"
 
 #include <math.h>
-#include <time.h>
 
 #define RANGE_UJ 262143328850ULL
 
@@ -253,15 +253,12 @@ static void test_powercap_rubbish_passes(void **state)
  */
 static void test_powercap_nothing_absurd(void **state)
 {
-	const char *given = getenv("WATTRIBUTE_SEED");
-	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 	const uint64_t most_w = 260;
 	struct system_source *source;
 	double taken = 0, counted = 0, span_s = 0;
 
 	(void)state;
-	printf("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	fixture.context.package_w = (double)most_w / 4;
 	source = open_one();
 	for (uint64_t i = 0, at = 1000000, waits = 0; i < 2000; i++) {
@@ -292,7 +289,7 @@ static void test_powercap_nothing_absurd(void **state)
 		span_s = 0;
 	}
 	if (fabs(counted - taken) > 1e-3)
-		fail_msg("seed %u: %g J of %g J", seed, counted, taken);
+		fail_msg("%g J of %g J", counted, taken);
 	source_powercap.close(source);
 }
 

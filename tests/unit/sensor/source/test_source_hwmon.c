@@ -10,10 +10,10 @@
 #include "machine/topology.h"
 #include "priv/priv_client.h"
 #include "source/source.h"
+#include "unit/random_seed.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <time.h>
 
 static char event_pkg[] = REPORT_EVENT_PKG, event_dram[] = REPORT_EVENT_DRAM,
 	    event_psys[] = REPORT_EVENT_PSYS;
@@ -251,16 +251,6 @@ static void test_platform(void **state)
 	source_hwmon.close(source);
 }
 
-static unsigned begin_random(void)
-{
-	const char *given = getenv("WATTRIBUTE_SEED");
-	const unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
-
-	printf("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
-	return seed;
-}
-
 static void put_number(unsigned device, const char *file, uint64_t value)
 {
 	char text[32];
@@ -287,7 +277,7 @@ static enum happens happens_next(double *ret_seconds)
  */
 static void test_random_watts(void **state)
 {
-	const unsigned seed = begin_random();
+	srand(random_begin());
 	struct event_group_request request = sockets();
 	struct system_source *source;
 	double before_w = 10, seconds, waits_s = 0;
@@ -313,8 +303,7 @@ static void test_random_watts(void **state)
 				 : NAN;
 		pass(source, seconds);
 		if (isnan(want_j) ? !isnan(joules(source, 0)) : !(fabs(joules(source, 0) - want_j) < 1e-3))
-			fail_msg("seed %u, tick %u (%d): %g J, not %g J", seed, i, (int)what,
-				 joules(source, 0), want_j);
+			fail_msg("tick %u (%d): %g J, not %g J", i, (int)what, joules(source, 0), want_j);
 		if (what == IS_RUBBISH)
 			continue;
 		known = what != JUMPS;
@@ -327,7 +316,7 @@ static void test_random_watts(void **state)
 /* The same of a counter of joules: resets and jumps leave their tick without energy, silence is bridged. */
 static void test_random_joules(void **state)
 {
-	const unsigned seed = begin_random();
+	srand(random_begin());
 	struct event_group_request request = sockets();
 	struct system_source *source;
 	uint64_t at_uj = 5000000;
@@ -360,7 +349,7 @@ static void test_random_joules(void **state)
 			continue;
 		}
 		if (!(fabs(joules(source, 0) - want_j) < 1e-3))
-			fail_msg("seed %u, tick %u: %g J, not %g J", seed, i, joules(source, 0), want_j);
+			fail_msg("tick %u: %g J, not %g J", i, joules(source, 0), want_j);
 		want_j = waits_s = 0;
 	}
 	source_hwmon.close(source);

@@ -3,6 +3,7 @@
  * Targets: slots, folding, life cycle, limits; then random births and deaths against a plain model.
  */
 #include "target_core.h"
+#include "unit/random_seed.h"
 
 static void test_life(void **state)
 {
@@ -215,11 +216,8 @@ static void test_random(void **state)
 	};
 	bool there[ARRAY_SIZE(paths)] = {false};
 	uint64_t ids[ARRAY_SIZE(paths)] = {0}, next_id = 1;
-	const char *given = getenv("WATTRIBUTE_SEED");
-	unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
 	struct core core = {.files = {{A, "{\"Name\":\"/web\"}"}, {B, "{\"Name\":\"/web\"}"}, {C, NULL}}};
-	print_message("# WATTRIBUTE_SEED=%u\n", seed);
-	srand(seed);
+	srand(random_begin());
 	begin(&core, NULL);
 	for (int round = 0; round < 20000; round++) {
 		size_t i = (size_t)rand() % ARRAY_SIZE(paths);
