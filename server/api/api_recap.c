@@ -59,7 +59,7 @@ static void waiter_made(void *data, const struct recap_request *request, const s
 
 	waiter->entry = NULL;
 	if (error) {
-		http_answer_error(waiter->http, 500, "cannot compute the recap: %s", error);
+		http_answer_error(waiter->http, 500, "there is no recap: %s", error);
 	} else if (waiter->text) {
 		length = recap_text(request, recap, text, sizeof(text));
 		http_answer(waiter->http, 200, "text/plain; charset=utf-8", text,

@@ -22,8 +22,9 @@
 #include <utlist.h>
 
 #define RECAPS_MAX      1000
-#define RECAPS_UNWAITED 800 /* of these, without a waiting client */
-#define RECAPS_AT_ONCE  2   /* jobs that read */
+#define RECAPS_BYTES    ((size_t)4 << 20) /* of all their parameters: the list is one document */
+#define RECAPS_UNWAITED 0.8               /* of both, without a waiting client */
+#define RECAPS_AT_ONCE  2                 /* jobs that read */
 #define RECAPS_LOOK_S   0.25
 #define RECAPS_KEEP_MS  (7 * 24 * INT64_C(3600000)) /* the default age limit of a sensor's spool */
 #define RECAPS_STATE_ID "recaps"
@@ -36,11 +37,14 @@ struct recaps_entry {
 	int64_t asked_ms;
 	int64_t waiting_ms; /* since when the store has answered without new reports */
 	char power[COLLECTION_SIZE];
-	struct recap_job *job; /* NULL while it waits */
-	bool job_done;         /* free the job at the next check */
-	bool finished;         /* free this at the next check */
-	bool early;            /* written before the machine's ticks reached its end */
-	bool in_note;          /* on the list that is being written */
+	size_t bytes;              /* of the request's text */
+	struct recap_job *job;     /* NULL while it waits */
+	const struct recap *recap; /* the job's, made and on its way into the store */
+	bson_t *document;          /* the same */
+	bool job_done;             /* free the job at the next check */
+	bool finished;             /* free this at the next check */
+	bool early;                /* written before the machine's ticks reached its end */
+	bool in_note;              /* on the list that is being written */
 	recaps_done done;
 	void *data;
 	recaps_noted noted;
@@ -52,8 +56,10 @@ struct recaps {
 	struct batch buffer;          /* the document to be written */
 	struct recaps_entry *entries; /* the oldest first */
 	unsigned n_jobs;
-	bool noting;  /* the list is being written */
-	bool changed; /* since then */
+	bool noting;     /* the list is being written */
+	bool changed;    /* since then */
+	bool urgent;     /* a client waits until the list has its run */
+	ev_tstamp noted; /* when the list was last written */
 	struct recaps_statistics statistics;
 	ev_timer look;
 };
@@ -75,6 +81,8 @@ struct recaps *recaps_new(const struct recaps_setup *setup)
 static void entry_free(struct recaps_entry *entry)
 {
 	recap_job_free(entry->job);
+	if (entry->document)
+		bson_destroy(entry->document);
 	recap_request_done(&entry->request);
 	free(entry);
 }
@@ -92,13 +100,6 @@ void recaps_free(struct recaps *recaps)
 		entry_free(entry);
 	}
 	free(recaps);
-}
-
-static void put_done(void *data, const struct db_answer *answer)
-{
-	(void)data;
-	if (answer->result != STORE_OK)
-		log_warning(RECAPS_TOKEN, 0, "cannot store a recap: %s", answer->error);
 }
 
 static int put(struct recaps *recaps, const char *collection, const bson_t *document, db_done done,
@@ -144,7 +145,7 @@ static void note_done(void *data, const struct db_answer *answer)
 	if (error)
 		log_warning(RECAPS_TOKEN, 0, "cannot store the list of pending recaps: %s", error);
 	tell_noted(recaps, error);
-	if (recaps->changed)
+	if (recaps->urgent)
 		note(recaps);
 }
 
@@ -156,7 +157,8 @@ static void note(struct recaps *recaps)
 	int r;
 
 	recaps->noting = true;
-	recaps->changed = false;
+	recaps->changed = recaps->urgent = false;
+	recaps->noted = ev_now(recaps->setup.loop);
 	bson_append_utf8(&document, "_id", -1, RECAPS_STATE_ID, -1);
 	bson_append_date_time(&document, "timestamp", -1, clock_realtime_ms());
 	bson_append_array_unsafe_begin(&document, "list", -1, &list);
@@ -171,11 +173,14 @@ static void note(struct recaps *recaps)
 	if (r == 0)
 		return;
 	tell_noted(recaps, "out of memory, or the store's process has exited");
-	recaps->changed = true; /* retried at the next check */
+	recaps->changed = recaps->urgent = true; /* retried at the next check */
 }
 
-/* Writes the changed list now, or as soon as the write in progress has finished. */
-static void save(struct recaps *recaps)
+/*
+ * The list has changed. An urgent change is written now, or as soon as the write in progress has finished;
+ * others, which a crash would only repeat, at most once in RECAPS_LOOK_S.
+ */
+static void save(struct recaps *recaps, bool urgent)
 {
 	unsigned n = 0;
 
@@ -183,7 +188,8 @@ static void save(struct recaps *recaps)
 		n += !entry->finished;
 	recaps->statistics.waiting = n;
 	recaps->changed = true;
-	if (!recaps->noting)
+	recaps->urgent |= urgent;
+	if (urgent && !recaps->noting)
 		note(recaps);
 }
 
@@ -194,16 +200,6 @@ static void look_soon(struct recaps *recaps)
 	ev_timer_start(recaps->setup.loop, &recaps->look);
 }
 
-static void store(struct recaps_entry *entry, const bson_t *document)
-{
-	char collection[COLLECTION_SIZE];
-
-	if (put(entry->recaps, collection_compose(COLLECTION_RECAPS, entry->request.machine, collection),
-		document, put_done, NULL) < 0)
-		log_warning(RECAPS_TOKEN, 0, "the recap of '%s' on %s was lost", entry->request.name,
-			    entry->request.machine);
-}
-
 /* Have the machine's ticks reached the end of the run? */
 static bool reached(const struct recaps_entry *entry)
 {
@@ -212,32 +208,54 @@ static bool reached(const struct recaps_entry *entry)
 	return machine && (double)machine->time_ms >= entry->request.window.end_ms;
 }
 
-static void made(void *data, const struct recap *recap, const char *error)
+/* The recap is in the store, or there will be none. */
+static void finish(struct recaps_entry *entry, const char *error)
 {
-	struct recaps_entry *entry = data;
 	struct recaps *recaps = entry->recaps;
-	bson_t document = BSON_INITIALIZER;
 
-	if (!error && recap_bson_write(&document, &entry->request, recap) < 0)
-		error = "out of memory for the recap";
 	if (!error) {
-		store(entry, &document);
 		recaps->statistics.made += !entry->early;
 		entry->early = entry->job_done = !reached(entry);
 		entry->finished = !entry->early;
 	} else {
 		recaps->statistics.failed++;
-		log_warning(RECAPS_TOKEN, 0, "cannot compute the recap of '%s' on %s: %s",
-			    entry->request.name, entry->request.machine, error);
+		log_warning(RECAPS_TOKEN, 0, "no recap of '%s' on %s: %s", entry->request.name,
+			    entry->request.machine, error);
 		entry->finished = true;
 	}
 	if (entry->done)
-		entry->done(entry->data, &entry->request, recap, &document, error);
+		entry->done(entry->data, &entry->request, entry->recap, entry->document, error);
 	entry->done = NULL;
-	bson_destroy(&document);
+	if (entry->document)
+		bson_destroy(entry->document);
+	entry->document = NULL;
 	recaps->n_jobs--;
 	look_soon(recaps); /* the next one's turn */
-	save(recaps);
+	save(recaps, false);
+}
+
+static void stored(void *data, const struct db_answer *answer)
+{
+	finish(data, answer->result == STORE_OK ? NULL : answer->error);
+}
+
+/* A recap counts, and is answered, when the store has it. */
+static void made(void *data, const struct recap *recap, const char *error)
+{
+	struct recaps_entry *entry = data;
+	char collection[COLLECTION_SIZE];
+
+	if (error) {
+		finish(entry, error);
+		return;
+	}
+	entry->recap = recap;
+	entry->document = bson_new();
+	if (recap_bson_write(entry->document, &entry->request, recap) < 0)
+		finish(entry, "out of memory for the recap");
+	else if (put(entry->recaps, collection_compose(COLLECTION_RECAPS, entry->request.machine, collection),
+		     entry->document, stored, entry) < 0)
+		finish(entry, "out of memory, or the store's process has exited");
 }
 
 static void begin(struct recaps_entry *entry, const struct machine *machine)
@@ -257,7 +275,7 @@ static void begin(struct recaps_entry *entry, const struct machine *machine)
 	if (entry->job)
 		recap_job_begin(entry->job);
 	else
-		made(entry, NULL, "out of memory");
+		finish(entry, "out of memory");
 }
 
 void recaps_tick(struct recaps *recaps, const struct machine *machine)
@@ -334,9 +352,10 @@ static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 	clear_away(recaps, now_ms);
 	begin_some(recaps, true, now_ms);
 	begin_some(recaps, false, now_ms);
-	if (recaps->changed && !recaps->noting)
+	if (recaps->changed && !recaps->noting &&
+	    (recaps->urgent || ev_now(loop) - recaps->noted >= RECAPS_LOOK_S))
 		note(recaps);
-	if (!recaps->entries)
+	if (!recaps->entries && !recaps->changed)
 		ev_timer_stop(loop, timer);
 }
 
@@ -352,24 +371,62 @@ static bool drop_early(struct recaps *recaps)
 	return false;
 }
 
-int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
-	       struct recaps_entry **ret_entry)
+static size_t bytes_of(const struct recap_request *request)
 {
+	size_t bytes =
+		sizeof(*request) + strlen(request->machine) + strlen(request->name) + strlen(request->id);
+
+	for (unsigned i = 0; i < request->n_extras; i++)
+		bytes += strlen(request->extras[i].name) + strlen(request->extras[i].value) + 8;
+	return bytes;
+}
+
+/* Is there room for one more of this size, in the part (1: all) of what may wait? */
+static bool has_room(const struct recaps *recaps, size_t bytes, double part)
+{
+	unsigned n = 0;
+
+	for (const struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		n += !entry->finished;
+		bytes += entry->finished ? 0 : entry->bytes;
+	}
+	return n < part * RECAPS_MAX && (double)bytes <= part * (double)RECAPS_BYTES;
+}
+
+static int add_entry(struct recaps *recaps, const struct recap_request *request, double part,
+		     struct recaps_entry **ret_entry)
+{
+	const size_t bytes = bytes_of(request);
 	struct recaps_entry *entry;
 
-	if (recaps->statistics.waiting >= (done ? RECAPS_MAX : RECAPS_UNWAITED) && !drop_early(recaps))
-		return -EBUSY;
+	while (!has_room(recaps, bytes, part)) {
+		if (!drop_early(recaps))
+			return -EBUSY;
+	}
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
 	(void)collection_compose(COLLECTION_POWER, request->machine, entry->power);
 	entry->recaps = recaps;
 	entry->request = *request;
+	entry->bytes = bytes;
 	entry->asked_ms = entry->waiting_ms = clock_realtime_ms();
+	DL_APPEND(recaps->entries, entry);
+	*ret_entry = entry;
+	return 0;
+}
+
+int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
+	       struct recaps_entry **ret_entry)
+{
+	struct recaps_entry *entry;
+	int r = add_entry(recaps, request, done ? 1 : RECAPS_UNWAITED, &entry);
+
+	if (r < 0)
+		return r;
 	entry->done = done;
 	entry->data = data;
-	DL_APPEND(recaps->entries, entry);
-	save(recaps);
+	save(recaps, true);
 	look_soon(recaps);
 	if (ret_entry)
 		*ret_entry = entry;
@@ -393,16 +450,27 @@ void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *dat
 	entry->noted_data = data;
 }
 
+/* Also those whose clients waited are taken up again: all that fitted in before. */
 static void load_list(struct recaps *recaps, bson_iter_t *each)
 {
 	struct recap_request request;
+	struct recaps_entry *entry;
 
 	while (bson_iter_next(each)) {
-		if (recap_bson_read_request(each, &request) < 0)
-			log_warning(RECAPS_TOKEN, 0, "a pending recap could not be restored");
-		else if (recaps_add(recaps, &request, NULL, NULL, NULL) < 0)
-			recap_request_done(&request);
+		int r = recap_bson_read_request(each, &request);
+
+		if (r == 0) {
+			r = add_entry(recaps, &request, 1, &entry);
+			if (r < 0)
+				recap_request_done(&request);
+		}
+		if (r < 0)
+			log_warning(RECAPS_TOKEN, r, "a pending recap could not be restored");
 	}
+	if (!recaps->entries)
+		return;
+	save(recaps, false);
+	look_soon(recaps);
 }
 
 void recaps_load(struct recaps *recaps, const struct batch *states)

@@ -13,8 +13,8 @@ struct recaps;
 struct recaps_entry;
 
 /*
- * The recap was written (`error` NULL) or failed. `document` is what was stored. Called once, not within
- * recaps_add().
+ * The store has the recap (`error` NULL), or there will be none. `document` is what was stored. Called once,
+ * not within recaps_add().
  */
 typedef void (*recaps_done)(void *data, const struct recap_request *request, const struct recap *recap,
 			    const bson_t *document, const char *error);
@@ -46,9 +46,9 @@ void recaps_load(struct recaps *recaps, const struct batch *states);
 /* A machine's ticks were processed: writes the recaps that are now complete. */
 void recaps_tick(struct recaps *recaps, const struct machine *machine);
 /*
- * Takes ownership of the request. `done` may be NULL. -ENOMEM; -EBUSY: too many are waiting (the limit is
- * lower without a waiting client). On error the caller keeps the request. *ret_entry is valid until `done` is
- * called.
+ * Takes ownership of the request. `done` may be NULL. -ENOMEM; -EBUSY: too many are waiting, or too long ones
+ * (the limits are lower without a waiting client). On error the caller keeps the request. *ret_entry is valid
+ * until `done` is called.
  */
 int recaps_add(struct recaps *recaps, const struct recap_request *request, recaps_done done, void *data,
 	       struct recaps_entry **ret_entry);

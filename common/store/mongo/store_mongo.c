@@ -148,12 +148,14 @@ mongoc_collection_t *store_mongo_collection(struct store *store, const char *nam
 
 /*
  * Refusals by the server that waiting will not change: a bad value, a failed validation, too large, an
- * illegal name, an unknown command or option. Everything else (network, elections, rights, space) may change.
+ * illegal name, an unknown command or option, a foreign unique index. Everything else (network, elections,
+ * rights, space) may change.
  */
 bool store_mongo_may_retry(const bson_error_t *error)
 {
-	static const uint32_t refusals[] = {2,   9,   14,  22,   52,    59,    61,    67,    72,   73,
-					    115, 121, 238, 8000, 10334, 17280, 17419, 40415, 17420};
+	static const uint32_t refusals[] = {2,     9,     14,    22,    52,    59,   61,    67,
+					    72,    73,    115,   121,   238,   8000, 10334, 17280,
+					    17419, 40415, 17420, 11000, 11001, 12582};
 
 	if (error->domain == MONGOC_ERROR_BSON || error->domain == MONGOC_ERROR_COMMAND)
 		return false;

@@ -24,6 +24,27 @@ struct bulk_errors {
 	bson_error_t first_later;
 };
 
+/*
+ * Is it the _id that is there already? Another unique index, which is not ours, keeps a document out that is
+ * not there. Servers name the index in different ways, or not at all.
+ */
+static bool is_duplicate(const bson_error_t *error)
+{
+	static const char mark[] = " index: ", own[] = "_id_";
+	const char *index = strstr(error->message, mark);
+	size_t length;
+
+	if (error->code != CODE_DUPLICATE && error->code != 11001 && error->code != 12582)
+		return false;
+	if (!index)
+		return true;
+	index += strlen(mark);
+	length = strcspn(index, " ");
+	for (const char *at; (at = memchr(index, '$', length)); index = at + 1)
+		length -= (size_t)(at + 1 - index);
+	return length == strlen(own) && memcmp(index, own, length) == 0;
+}
+
 static void note_error(struct bulk_errors *errors, const bson_t *write_error)
 {
 	bson_error_t error = {.domain = MONGOC_ERROR_SERVER, .message = "unknown write error"};
@@ -34,7 +55,7 @@ static void note_error(struct bulk_errors *errors, const bson_t *write_error)
 		error.code = (uint32_t)bson_iter_as_int64(&code);
 	if (message)
 		(void)snprintf(error.message, sizeof(error.message), "%s", message);
-	if (error.code == CODE_DUPLICATE || error.code == 11001 || error.code == 12582) {
+	if (is_duplicate(&error)) {
 		errors->duplicates++;
 	} else if (store_mongo_may_retry(&error)) {
 		if (!errors->later++)

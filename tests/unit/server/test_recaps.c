@@ -26,7 +26,8 @@ static struct asked {
 	void *data;
 } asked[ASKED_MAX];
 static unsigned n_asked, n_lists, most_reads;
-static size_t list_bytes;
+static size_t list_bytes, longest_list;
+static struct batch last_list;
 static int put_result;
 static const struct server_config config = {.ops = &formula_share};
 static struct machine machine, *machines;
@@ -62,6 +63,12 @@ int db_client_put(struct db_client *client, const char *collection, const struct
 	assert_true(n_asked < ASKED_MAX);
 	n_lists += is_list;
 	list_bytes += is_list ? batch->length : 0;
+	if (is_list && batch->length > longest_list)
+		longest_list = batch->length;
+	if (is_list) {
+		batch_clear(&last_list);
+		assert_int_equal(batch_append_batch(&last_list, batch), 0);
+	}
 	asked[n_asked++] = (struct asked){.is_list = is_list, .done = done, .data = data};
 	return 0;
 }
@@ -104,7 +111,7 @@ static int setup(void **state)
 	machines = NULL;
 	HASH_ADD_KEYPTR(hh, machines, machine.name, strlen(machine.name), &machine);
 	n_asked = n_lists = most_reads = 0;
-	list_bytes = 0;
+	list_bytes = longest_list = 0;
 	put_result = 0;
 	recaps = recaps_new(&options);
 	return recaps ? 0 : -1;
@@ -114,23 +121,37 @@ static int teardown(void **state)
 {
 	(void)state;
 	recaps_free(recaps);
+	batch_done(&last_list);
 	HASH_CLEAR(hh, machines);
 	return 0;
 }
 
-static int add(unsigned number, recaps_done done, void *data, struct recaps_entry **entry)
+static int add_long(unsigned number, unsigned n_extras, recaps_done done, void *data,
+		    struct recaps_entry **entry)
 {
-	char name[32];
-	struct recap_request request = {
-		.machine = strdup("m"), .id = strdup(""), .window = {.begin_ms = 1000000, .end_ms = 1010000}};
+	char name[32], value[1025];
+	struct recap_request request = {.machine = strdup("m"),
+					.id = strdup(""),
+					.window = {.times_ms = {1000000, 1000000, 1000000, 1010000}}};
 	int r;
 
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	for (; request.n_extras < n_extras; request.n_extras++) {
+		(void)snprintf(name, sizeof(name), "extra%u", request.n_extras);
+		request.extras[request.n_extras] = (struct recap_extra){strdup(name), strdup(value)};
+	}
 	(void)snprintf(name, sizeof(name), "run%u", number);
 	request.name = strdup(name);
 	r = recaps_add(recaps, &request, done, data, entry);
 	if (r < 0)
 		recap_request_done(&request);
 	return r;
+}
+
+static int add(unsigned number, recaps_done done, void *data, struct recaps_entry **entry)
+{
+	return add_long(number, 0, done, data, entry);
 }
 
 static void count_made(void *data, const struct recap_request *request, const struct recap *recap,
@@ -230,12 +251,93 @@ static void noted_when_stored(void **state)
 	assert_string_equal(first, "noted"); /* as it was */
 }
 
+/* The list is one document, which a database takes up to 16 MB: few long runs do not keep it from short ones.
+ */
+static void long_runs_fill_no_list(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	machine.time_ms = 0;
+	while (add_long(n, RECAP_EXTRAS_MAX, NULL, NULL, NULL) == 0)
+		assert_true(++n < 5000);
+	assert_in_range(n, 50, 150);
+	turn();
+	while (answer_one(STORE_OK))
+		;
+	assert_in_range(longest_list, 1000000, 5000000);
+	assert_int_equal(add(n, count_made, &n, NULL), 0);
+}
+
+static void keep_error(void *data, const struct recap_request *request, const struct recap *recap,
+		       const bson_t *document, const char *error)
+{
+	(void)request;
+	assert_true(error || (recap && document));
+	(void)snprintf(data, 32, "%s", error ? error : "made");
+}
+
+/* A recap that the store does not have, or refuses, is not answered as if it had. */
+static void answered_when_stored(void **state)
+{
+	char first[32] = "", second[32] = "";
+
+	(void)state;
+	assert_int_equal(add(1, keep_error, first, NULL), 0);
+	turn();
+	while (n_asked > 1 || asked[0].is_list || asked[0].is_read) {
+		assert_string_equal(first, "");
+		assert_true(answer_one(STORE_OK));
+	}
+	assert_string_equal(first, ""); /* its recap is on its way */
+	assert_int_equal(recaps_get_statistics(recaps)->made, 0);
+	assert_true(answer_one(STORE_OK));
+	assert_string_equal(first, "made");
+	assert_int_equal(recaps_get_statistics(recaps)->made, 1);
+	assert_int_equal(add(2, keep_error, second, NULL), 0);
+	turn();
+	while (second[0] == '\0') {
+		const bool is_recap = !asked[0].is_list && !asked[0].is_read;
+
+		assert_true(answer_one(is_recap ? STORE_DROP : STORE_OK));
+	}
+	assert_string_equal(second, "no");
+	assert_int_equal(recaps_get_statistics(recaps)->failed, 1);
+	assert_int_equal(recaps_get_statistics(recaps)->made, 1);
+}
+
+/* Whatever waited before a restart waits after it. */
+static void all_survive_a_restart(void **state)
+{
+	struct batch stored = {0};
+	unsigned n = 0, made = 0;
+
+	machine.time_ms = 0;
+	while (add(n, NULL, NULL, NULL) == 0)
+		n++;
+	while (add(n, count_made, &made, NULL) == 0)
+		n++;
+	turn();
+	while (answer_one(STORE_OK))
+		turn();
+	assert_int_equal(batch_append_batch(&stored, &last_list), 0);
+	(void)teardown(state);
+	assert_int_equal(setup(state), 0);
+	machine.time_ms = 0;
+	recaps_load(recaps, &stored);
+	assert_int_equal(recaps_get_statistics(recaps)->waiting, n);
+	batch_done(&stored);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_flood_takes_little, setup, teardown),
 		cmocka_unit_test_setup_teardown(room_for_those_who_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(noted_when_stored, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_runs_fill_no_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(answered_when_stored, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_survive_a_restart, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
