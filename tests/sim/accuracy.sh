@@ -82,7 +82,7 @@ one() {
 score() {
 	# No answer at all is a result too.
 	[ -s "$3" ] || { echo "{\"label\":\"$1\",\"ticks\":0}"; return; }
-	"$BUILD/wattribute-score" --json --label "$1" "$2/truth.bson" "$3"
+	"$BUILD/wattribute-score" --json --label "$1" --stream "$2/in.bson" "$2/truth.bson" "$3"
 }
 export -f one score
 

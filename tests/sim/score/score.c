@@ -129,30 +129,81 @@ static int add_entry(struct score *score, const struct report_power *power, bool
 	return 0;
 }
 
-int score_add_truth(struct score *score, const struct report_power *power)
-{
-	if (strcmp(power->target, REPORT_TARGET_GLOBAL) == 0 || power->scope >= REPORT_SCOPES)
-		return 0;
-	return add_entry(score, power, true);
-}
-
-static int add_to_sum(struct score *score, const struct report_power *power)
+/* The sum of that tick, socket and scope; NULL: no memory. */
+static struct score_sum *sum_of(struct score *score, int64_t time_ms, uint32_t socket, uint32_t scope)
 {
 	struct score_sum_key key;
 	struct score_sum *sum;
 
 	memset(&key, 0, sizeof(key));
-	key.time_ms = power->time_ms;
-	key.socket = (uint32_t)strtoul(power->socket ? power->socket : "0", NULL, 10);
-	key.scope = power->scope;
+	key.time_ms = time_ms;
+	key.socket = socket;
+	key.scope = scope;
 	HASH_FIND(hh, score->sums, &key, sizeof(key), sum);
-	if (!sum) {
-		sum = calloc(1, sizeof(*sum));
-		if (!sum)
-			return -ENOMEM;
-		sum->key = key;
-		HASH_ADD(hh, score->sums, key, sizeof(sum->key), sum);
+	if (sum)
+		return sum;
+	sum = calloc(1, sizeof(*sum));
+	if (!sum)
+		return NULL;
+	sum->key = key;
+	HASH_ADD(hh, score->sums, key, sizeof(sum->key), sum);
+	return sum;
+}
+
+static uint32_t socket_of(const struct report_power *power)
+{
+	return (uint32_t)strtoul(power->socket ? power->socket : "0", NULL, 10);
+}
+
+int score_add_truth(struct score *score, const struct report_power *power)
+{
+	struct score_sum *sum;
+	int r;
+
+	if (strcmp(power->target, REPORT_TARGET_GLOBAL) == 0 || power->scope >= REPORT_SCOPES)
+		return 0;
+	r = add_entry(score, power, true);
+	if (r < 0)
+		return r;
+	if (strcmp(power->target, REPORT_TARGET_RAPL) != 0) {
+		if (power->scope == REPORT_SCOPE_CPU)
+			intern_target(score, power->target)->dynamic_w += power->dynamic;
+		return 0;
 	}
+	sum = sum_of(score, power->time_ms, socket_of(power), power->scope);
+	if (!sum)
+		return -ENOMEM;
+	sum->true_w = power->power;
+	sum->true_static_w = power->power - power->dynamic;
+	return 0;
+}
+
+int score_add_load(struct score *score, int64_t time_ms, const char *target, unsigned socket, double load)
+{
+	struct score_name *name;
+	struct score_sum *sum;
+
+	if (strcmp(target, REPORT_TARGET_ALL) != 0) {
+		name = intern_target(score, target);
+		if (!name)
+			return -ENOMEM;
+		name->load += load;
+		return 0;
+	}
+	sum = sum_of(score, time_ms, socket, REPORT_SCOPE_CPU);
+	if (!sum)
+		return -ENOMEM;
+	sum->load += load;
+	sum->has_load = true;
+	return 0;
+}
+
+static int add_to_sum(struct score *score, const struct report_power *power)
+{
+	struct score_sum *sum = sum_of(score, power->time_ms, socket_of(power), power->scope);
+
+	if (!sum)
+		return -ENOMEM;
 	if (strcmp(power->target, REPORT_TARGET_RAPL) == 0) {
 		score->repeated += sum->has_rapl;
 		sum->rapl = power->power;

@@ -36,21 +36,35 @@ struct score_kind {
 	struct score_errors errors;
 };
 
+/* How well the machine's power was foreseen, sockets added up. */
+struct score_foresight {
+	/* Mean |prediction - rapl| over the first SCORE_FIRST_TICKS ticks and over the others; NAN: none.
+	 * Then how many ticks of these have a prediction. */
+	double first_w, after_w;
+	uint64_t first_ticks, after_ticks;
+	double early_w[SCORE_FIRST_TICKS]; /* |prediction - rapl| of each; NAN: none */
+	/*
+	 * Largest (prediction - what the load's rise explains) / largest power of all earlier ticks; NAN:
+	 * none (no score_add_load()). A rise is what exceeds all earlier ticks. `beyond`: its cycles at the
+	 * cost of the dearest container of the stream, and the true rise of static power (a package that
+	 * wakes), as no model can know what a program costs that never ran. `beyond_true`: the true rise of
+	 * power.
+	 */
+	double beyond, beyond_true;
+};
+
 struct score_scope {
 	struct score_errors errors;
 	unsigned n_kinds;
 	struct score_kind *kinds;             /* by name */
 	double sum_error_max, sum_error_mean; /* |sum of rows - rapl| per tick and socket, W */
 	uint64_t sums;                        /* ticks and sockets compared */
-	/* Mean |prediction - rapl| of the machine, over the first SCORE_FIRST_TICKS ticks and the others;
-	 * NAN: none. */
-	double predicted_first, predicted_after;
+	struct score_foresight foreseen;
 	/* Recaps (each container's SCORE_RECAP_ROWS ticks, and all of its ticks) whose 90 % interval holds
 	 * the truth. */
 	uint64_t recaps;
-	double recaps_90;      /* NAN: none has an error bar */
-	double predicted_most; /* largest prediction / largest power up to that tick; NAN: none */
-	uint64_t delay;        /* ticks at the end of the truth that have no answer */
+	double recaps_90; /* NAN: none has an error bar */
+	uint64_t delay;   /* ticks at the end of the truth that have no answer */
 	double twin_asymmetry,
 		twin_asymmetry_truth; /* |difference of energy| / mean, largest pair; NAN: no twins */
 	double phantom_w; /* dynamic watts too many, mean over rows that truly have less than 0.05 W; NAN:
@@ -67,6 +81,9 @@ void score_free(struct score *score);
 /* 0 or -ENOMEM. `global` is skipped; `rapl` of the reports is what the sum is held against. */
 int score_add_truth(struct score *score, const struct report_power *power);
 int score_add_report(struct score *score, const struct report_power *power);
+/* What a target (`all`: the machine) ran on a socket in a tick: 1e9 cycles per second, or CPUs where only
+ * time is counted. */
+int score_add_load(struct score *score, int64_t time_ms, const char *target, unsigned socket, double load);
 /* Measured rows of a tick and socket that had one already: the reports are those of several runs. */
 uint64_t score_repeated(const struct score *score);
 /* 0 or -ENOMEM. `rows`, if not NULL, gets every row as CSV. Release with score_result_done(). */
@@ -77,5 +94,6 @@ void score_result_done(struct score_result *result);
 void score_print_table(const struct score_result *result, const char *label, FILE *out);
 void score_print_json(const struct score_result *result, const char *label, FILE *out);
 
-/* score_main.c: wattribute-score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson */
+/* score_main.c: wattribute-score [--json] [--label TEXT] [--rows FILE] [--stream FILE] TRUTH.bson
+ * REPORTS.bson */
 int score_main(int argc, char **argv);

@@ -334,54 +334,6 @@ static int by_time(struct score_sum *a, struct score_sum *b)
 	return a->key.time_ms < b->key.time_ms ? -1 : a->key.time_ms > b->key.time_ms;
 }
 
-/* Machine's power and its prediction in one tick and scope, sockets added up. */
-struct machine_tick {
-	int64_t time_ms;
-	double rapl, predicted;
-	bool whole;
-};
-
-static void take_prediction(struct score_scope *scope, const struct machine_tick *tick, uint64_t number,
-			    double *most_w, uint64_t counts[2])
-{
-	bool first = number <= SCORE_FIRST_TICKS;
-
-	*most_w = fmax(*most_w, tick->rapl);
-	if (!tick->whole)
-		return;
-	*(first ? &scope->predicted_first : &scope->predicted_after) += fabs(tick->predicted - tick->rapl);
-	counts[!first]++;
-	if (!(tick->predicted <= scope->predicted_most * *most_w))
-		scope->predicted_most = tick->predicted / *most_w;
-}
-
-/* How well the machine's power was foreseen. Sums must be in the order of their time. */
-static void finish_predictions(const struct score *score, unsigned s, struct score_scope *scope)
-{
-	struct machine_tick tick = {.time_ms = INT64_MIN};
-	uint64_t number = 0, counts[2] = {0};
-	double most_w = 0;
-
-	scope->predicted_first = scope->predicted_after = 0;
-	scope->predicted_most = NAN;
-	for (const struct score_sum *sum = score->sums; sum; sum = sum->hh.next) {
-		if (sum->key.scope != s || !sum->has_rapl)
-			continue;
-		if (sum->key.time_ms != tick.time_ms) {
-			if (number++ > 0)
-				take_prediction(scope, &tick, number - 1, &most_w, counts);
-			tick = (struct machine_tick){.time_ms = sum->key.time_ms, .whole = true};
-		}
-		tick.rapl += sum->rapl;
-		tick.predicted += sum->predicted;
-		tick.whole = tick.whole && sum->has_predicted;
-	}
-	if (number > 0)
-		take_prediction(scope, &tick, number, &most_w, counts);
-	scope->predicted_first /= (double)counts[0];
-	scope->predicted_after /= (double)counts[1];
-}
-
 static int finish(struct work *work, struct score_result *result)
 {
 	int r = 0;
@@ -390,7 +342,7 @@ static int finish(struct work *work, struct score_result *result)
 	for (unsigned s = 0; s < REPORT_SCOPES && r >= 0; s++) {
 		struct score_scope *scope = &result->scopes[s];
 
-		finish_predictions(work->score, s, scope);
+		score_foresee(work->score, s, &scope->foreseen);
 		scope->errors = tally_end(&work->all[s]);
 		r = finish_kinds(work, s, scope);
 		scope->delay = count_delay(work->score, s, work->last_report_ms[s], &result->ticks);

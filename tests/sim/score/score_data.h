@@ -13,6 +13,8 @@ struct score_name {
 	uint32_t index;
 	uint32_t kind;
 	bool twin, counted; /* counted: a container, so its errors count */
+	/* Over all ticks, scope cpu: of the truth, W; of the stream, as in score_add_load(). */
+	double dynamic_w, load;
 	UT_hash_handle hh;
 	char text[];
 };
@@ -35,7 +37,9 @@ struct score_sum_key {
 struct score_sum {
 	struct score_sum_key key;
 	double rows, rapl, predicted;
-	bool has_rapl, has_rows, has_predicted;
+	double true_w, true_static_w; /* of the socket */
+	double load;                  /* of scope cpu */
+	bool has_rapl, has_rows, has_predicted, has_load;
 	UT_hash_handle hh;
 };
 
@@ -48,3 +52,6 @@ struct score {
 	struct score_sum *sums;
 	uint64_t repeated;
 };
+
+/* score_foresee.c. Sums must be in the order of their time. */
+void score_foresee(const struct score *score, unsigned scope, struct score_foresight *ret);

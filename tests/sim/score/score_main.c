@@ -72,24 +72,71 @@ static int read_reports(const char *path, struct score *score, score_adder add)
 	return r;
 }
 
+/* The load of one decoded report: cycles, or CPU time where nothing else is counted. */
+static int take_load(const struct report_decoded *decoded, const struct report_names *names,
+		     struct score *score)
+{
+	static const char cycles[] = "CPU_CLK_THREAD_UNHALTED:THREAD_P";
+	int r = 0;
+
+	for (unsigned i = 0; i < decoded->n_values && r >= 0; i++) {
+		const struct report_value *value = &decoded->values[i];
+		const char *event = report_names_event(names, value->event);
+
+		if (strcmp(event, cycles) == 0 || strcmp(event, REPORT_EVENT_CPU_TIME) == 0)
+			r = score_add_load(score, decoded->time_ms, decoded->target, value->package,
+					   value->value * 1e-9);
+	}
+	return r;
+}
+
+/* The counts that the formula saw. Ticks of a stream are of one length, so counts stand for rates. */
+static int read_stream(const char *path, struct score *score)
+{
+	struct report_names *names = report_names_new();
+	struct report_decoded decoded = {0};
+	struct mapped mapped = {0};
+	struct batch batch;
+	const uint8_t *document;
+	size_t offset = 0, length;
+	struct reason why = {""};
+	int r = names ? map_file(path, &mapped) : -ENOMEM;
+
+	batch = (struct batch){.data = (uint8_t *)(uintptr_t)mapped.data, .length = mapped.length};
+	while (r >= 0 && (r = batch_next(&batch, &offset, &document, &length)) > 0) {
+		r = report_bson_decode(document, length, names, &decoded, &why);
+		if (r >= 0)
+			r = take_load(&decoded, names, score);
+	}
+	if (r < 0)
+		log_error("score", r, "cannot read the reports of '%s': %s", path, why.text);
+	report_decoded_done(&decoded);
+	report_names_free(names);
+	if (mapped.data)
+		munmap((void *)(uintptr_t)mapped.data, mapped.length);
+	return r;
+}
+
 struct score_arguments {
 	bool json;
-	const char *label, *rows, *truth, *reports;
+	const char *label, *rows, *stream, *truth, *reports;
 };
 
 static const char usage[] =
-	"usage: wattribute-score [--json] [--label TEXT] [--rows FILE] TRUTH.bson REPORTS.bson\nCompares "
+	"usage: wattribute-score [--json] [--label TEXT] [--rows FILE] [--stream FILE] TRUTH.bson "
+	"REPORTS.bson\nCompares "
 	"power reports with the truth of a simulated machine.\n  --json        one line of JSON instead of "
 	"the table\n  --label TEXT  label of the first line (default: the name of REPORTS)\n  --rows FILE   "
-	"every container-tick as CSV, for plots\n";
+	"every container-tick as CSV, for plots\n  --stream FILE the reports that the formula saw, for "
+	"predictions "
+	"beside the load's rise\n";
 
 static int parse_arguments(int argc, char **argv, struct score_arguments *arguments)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-						{"label", required_argument, NULL, 'l'},
-						{"rows", required_argument, NULL, 'r'},
-						{"help", no_argument, NULL, 'h'},
-						{0}};
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},       {"label", required_argument, NULL, 'l'},
+		{"rows", required_argument, NULL, 'r'}, {"stream", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},       {0}};
 	int option;
 
 	optind = 1;
@@ -103,6 +150,9 @@ static int parse_arguments(int argc, char **argv, struct score_arguments *argume
 			break;
 		case 'r':
 			arguments->rows = optarg;
+			break;
+		case 's':
+			arguments->stream = optarg;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -134,6 +184,8 @@ static int run(const struct score_arguments *arguments, struct score *score)
 	r = read_reports(arguments->truth, score, score_add_truth);
 	if (r >= 0)
 		r = read_reports(arguments->reports, score, score_add_report);
+	if (r >= 0 && arguments->stream)
+		r = read_stream(arguments->stream, score);
 	if (r >= 0 && score_repeated(score))
 		return log_error("score", 0,
 				 "'%s' has the power reports of %" PRIu64

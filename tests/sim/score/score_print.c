@@ -37,7 +37,7 @@ void score_print_table(const struct score_result *result, const char *label, FIL
 		fprintf(out,
 			"\n  prediction: %.3f W in the first %d ticks, %.3f W after; 90 %% intervals hold "
 			"%.1f %% of container-ticks, %.1f %% of recaps",
-			scope->predicted_first, SCORE_FIRST_TICKS, scope->predicted_after,
+			scope->foreseen.first_w, SCORE_FIRST_TICKS, scope->foreseen.after_w,
 			100 * scope->errors.inside_90, 100 * scope->recaps_90);
 		if (isnan(scope->twin_asymmetry_truth))
 			fprintf(out, "\n");
@@ -71,6 +71,25 @@ static void print_json_errors(const struct score_errors *errors, FILE *out)
 	fprintf(out, "\"rows\":%" PRIu64, errors->rows);
 }
 
+static void print_foresight(const struct score_foresight *foreseen, FILE *out)
+{
+	print_number("predicted_first", foreseen->first_w, out);
+	print_number("predicted_after", foreseen->after_w, out);
+	print_number("predicted_beyond", foreseen->beyond, out);
+	print_number("predicted_beyond_true", foreseen->beyond_true, out);
+	fprintf(out, "\"predicted_first_ticks\":%" PRIu64 ",\"predicted_after_ticks\":%" PRIu64 ",",
+		foreseen->first_ticks, foreseen->after_ticks);
+	fprintf(out, "\"predicted_early\":[");
+	for (unsigned i = 0; i < SCORE_FIRST_TICKS; i++) {
+		fprintf(out, "%s", i ? "," : "");
+		if (isfinite(foreseen->early_w[i]))
+			fprintf(out, "%.5g", foreseen->early_w[i]);
+		else
+			fprintf(out, "null");
+	}
+	fprintf(out, "],");
+}
+
 /* The label as a JSON string; what would need an escape is left out. */
 static void print_label(const char *label, FILE *out)
 {
@@ -93,9 +112,7 @@ void score_print_json(const struct score_result *result, const char *label, FILE
 		fprintf(out, ",\"%s\":{", report_scope_names[s]);
 		print_number("sum_error_mean", scope->sum_error_mean, out);
 		print_number("sum_error_max", scope->sum_error_max, out);
-		print_number("predicted_first", scope->predicted_first, out);
-		print_number("predicted_after", scope->predicted_after, out);
-		print_number("predicted_most", scope->predicted_most, out);
+		print_foresight(&scope->foreseen, out);
 		print_number("recaps_90", scope->recaps_90, out);
 		print_number("twin_asymmetry", scope->twin_asymmetry, out);
 		print_number("twin_asymmetry_truth", scope->twin_asymmetry_truth, out);

@@ -140,6 +140,56 @@ static void nothing_on_a_socket_leaves_the_interval(void **state)
 	score_free(score);
 }
 
+/*
+ * Two sockets. Foreseen: nothing in tick 1, 4 W too few in tick 2, 40 W too many in tick 3, where cycles rise
+ * from 3 to 9, the dearest container costs 18 W for 6 cycles in all, and static power rises by 1 W.
+ */
+static void predictions_are_as_by_hand(void **state)
+{
+	static const struct row true_w[] = {
+		{1, "rapl", "0", 20, 5}, {1, "rapl", "1", 10, 0},  {2, "rapl", "0", 22, 7},
+		{2, "rapl", "1", 10, 0}, {3, "rapl", "0", 40, 24}, {3, "rapl", "1", 10, 0},
+		{1, "a", "0", 5, 4},     {2, "a", "0", 7, 5},      {3, "a", "0", 11, 9},
+		{3, "b", "0", 6, 3},
+	};
+	static const struct row answer[] = {
+		{1, "rapl", "0", 20, 0},   {1, "rapl", "1", 10, 0},   {2, "rapl", "0", 22, 0},
+		{2, "rapl", "1", 10, 0},   {3, "rapl", "0", 40, 0},   {3, "rapl", "1", 10, 0},
+		{2, "global", "0", 18, 0}, {2, "global", "1", 10, 0}, {3, "global", "0", 80, 0},
+		{3, "global", "1", 10, 0},
+	};
+	static const struct {
+		int64_t time_ms;
+		const char *target;
+		unsigned socket;
+		double load;
+	} loads[] = {{1, "all", 0, 2}, {1, "all", 1, 1}, {2, "all", 0, 2}, {2, "all", 1, 1}, {3, "all", 0, 8},
+		     {3, "all", 1, 1}, {1, "a", 0, 1.5}, {2, "a", 0, 1.5}, {3, "a", 1, 3},   {3, "b", 0, .5}};
+	struct score *score = score_new();
+	const struct score_foresight *foreseen;
+	struct score_result result;
+
+	(void)state;
+	add(score, true_w, sizeof(true_w) / sizeof(*true_w), score_add_truth);
+	add(score, answer, sizeof(answer) / sizeof(*answer), score_add_report);
+	for (unsigned i = 0; i < sizeof(loads) / sizeof(*loads); i++)
+		assert_int_equal(score_add_load(score, loads[i].time_ms, loads[i].target, loads[i].socket,
+						loads[i].load),
+				 0);
+	assert_int_equal(score_compute(score, NULL, &result), 0);
+	foreseen = &result.scopes[REPORT_SCOPE_CPU].foreseen;
+	assert_int_equal(foreseen->first_ticks, 2);
+	assert_int_equal(foreseen->after_ticks, 0);
+	close_to(foreseen->first_w, (4 + 40) / 2.0);
+	assert_true(isnan(foreseen->early_w[0]));
+	close_to(foreseen->early_w[1], 4);
+	close_to(foreseen->early_w[2], 40);
+	close_to(foreseen->beyond, (90 - 3 * 6 - 1) / 32.0);
+	close_to(foreseen->beyond_true, (90 - 18) / 32.0);
+	score_result_done(&result);
+	score_free(score);
+}
+
 static void nothing_is_no_error(void **state)
 {
 	struct score *score = score_new();
@@ -177,6 +227,7 @@ int main(void)
 		cmocka_unit_test(figures_are_as_by_hand),
 		cmocka_unit_test(phantom_is_what_idle_ones_get),
 		cmocka_unit_test(nothing_on_a_socket_leaves_the_interval),
+		cmocka_unit_test(predictions_are_as_by_hand),
 		cmocka_unit_test(nothing_is_no_error),
 	};
 
