@@ -21,8 +21,9 @@
 #define LEAN_SLOWEST   0.005
 #define LEAN_UNSURE    0.2
 #define LEAN_LIMIT     1.5
-#define LEAN_CALM      0.35
-#define RATE_LIMIT     1e6 /* 1e15 events a second: no machine does */
+#define LEAN_CALM      1.2
+#define VECTOR_MOST    0.67 /* of all instructions: a fused one counts twice */
+#define RATE_LIMIT     1e6  /* 1e15 events a second: no machine does */
 #define POWER_LEAST_W  1e-9
 #define POWER_LIMIT_W  2000 /* or five times the largest seen */
 
@@ -196,6 +197,16 @@ static void take_rest(struct pooled_input *input, const struct tick_socket *sock
 		ret_total[j] += input->rates[j][last];
 	input->present[last] = true;
 	input->core_w[last] = NAN;
+}
+
+/* A row in which nearly all instructions are wide costs no more than one in which most are. */
+static void limit_vectors(struct pooled_input *input)
+{
+	double *vectors = input->rates[TICK_VECTOR];
+	const double *instructions = input->rates[TICK_INSTRUCTIONS];
+
+	for (size_t at = 0; at < (size_t)input->n_rows * input->n_sockets && input->has_vector; at++)
+		vectors[at] = fmin(vectors[at], VECTOR_MOST * instructions[at]);
 }
 
 static void learn_fleet(struct pooled_input *input, const double *total)
@@ -392,6 +403,7 @@ int pooled_input_take(struct pooled *pooled, const struct tick *tick)
 		for (unsigned j = 0; j < TICK_FEATURES; j++)
 			fleet[j] += total[k][j];
 	}
+	limit_vectors(input);
 	learn_fleet(input, fleet);
 	take_machine(input, &tick->said);
 	take_socket_state(input, tick, sockets, total);

@@ -118,7 +118,7 @@ static void start_common_cpu(struct pooled_filter *filter, double power, double 
 	set(filter, POOLED_B0, b0, blend(rest, 0.5, 0.8) * b0);
 	set(filter, POOLED_B1, 0.4 * b0 / ipc, 0.25 * b0 / ipc);
 	set(filter, POOLED_B2, 10, 10);
-	set(filter, POOLED_B3, 0.43 * b0, 0.3 * b0);
+	set(filter, POOLED_B3, 0.7 * b0, 0.3 * b0);
 	pooled_start_efficient(filter);
 	set(filter, POOLED_POWER, 0.8, 0.18);
 	set(filter, POOLED_KAPPA, 0.38, 0.12);
