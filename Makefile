@@ -162,14 +162,18 @@ fuzz: $(FUZZ)
 SECONDS ?= 60
 TURNS ?= 1
 explore:
-	@$(MAKE) -s fuzz EXPLORE=1 CC=clang SANITIZE=address,undefined BUILD=build-fuzz
+	@$(MAKE) -s fuzz EXPLORE=compare CC=clang SANITIZE=address,undefined BUILD=build-fuzz
+	@$(MAKE) -s fuzz EXPLORE=fast CC=clang SANITIZE=address,undefined BUILD=build-fuzz/fast
 	@nice -n 19 tests/fuzz/driver/explore.py --build build-fuzz --seconds $(SECONDS) --turns $(TURNS) $(TARGETS)
 	@tests/fuzz/driver/explore.py --docs
 ifeq ($(EXPLORE),)
 FUZZ_DRIVER := $(BUILD)/tests/fuzz/driver/replay.o
 else
 FUZZ_LDFLAGS := -fsanitize=fuzzer
-CHECKED += -fsanitize=fuzzer-no-link
+CHECKED += -fsanitize=fuzzer-no-link -fno-sanitize-recover=all -DIPC_MESSAGE_MAX=8192
+ifeq ($(EXPLORE),fast)
+CHECKED += -fno-sanitize-coverage=trace-cmp,stack-depth,indirect-calls
+endif
 endif
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_DRIVER) $(TEST_LIBS)
 	$(CC) $(ALL_LDFLAGS) $(FUZZ_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(SENSOR_LIBS) $(CLIENT_LIBS) $(COMMON_LIBS)

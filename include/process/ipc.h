@@ -9,8 +9,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#ifndef IPC_MESSAGE_MAX              /* the fuzzers have less */
 #define IPC_MESSAGE_MAX (128 * 1024) /* bytes of payload in one message */
-#define IPC_FDS_MAX     128
+#endif
+#define IPC_FDS_MAX 128
 
 struct ipc_message {
 	uint32_t type;

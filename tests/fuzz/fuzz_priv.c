@@ -58,35 +58,48 @@ static void take_answer(int socket, uint8_t *room, size_t size)
 	ipc_close_fds(&answer);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* "type, length, payload", as often as there are bytes. What priv_serve() said last; 1: it goes on. */
+static int serve_all(const int sockets[2], const uint8_t *data, size_t size)
 {
 	static const struct container_roots roots = {.docker = {"/nowhere"}, .storage = {"/nowhere"}};
 	static const struct priv_config config = {
 		.sysfs_root = "/nowhere", .perf_root = "/nowhere", .containers = &roots};
 	static uint8_t room[IPC_MESSAGE_MAX + 64];
-	const int before = find_free_descriptor();
-	int sockets[2];
 	int r = 1;
 
-	log_set_sink(ignore, NULL);
-	if (ipc_pair(sockets) < 0)
-		return 0;
-	/* "type, length, payload", as often as there are bytes. */
 	for (unsigned i = 0; i < MESSAGES_MAX && size >= 2 && r == 1; i++) {
 		uint32_t type = data[0];
 		size_t length = data[1] < size - 2 ? data[1] : size - 2;
 
 		if (ipc_send(sockets[0], type, i, data + 2, length, NULL, 0) < 0)
-			break;
+			return -1;
 		r = priv_serve(sockets[1], &config);
 		if (r == 1 && type != PRIV_REQUEST_NOTICE)
 			take_answer(sockets[0], room, sizeof(room));
 		data += 2 + length;
 		size -= 2 + length;
 	}
-	(void)close(sockets[0]);
-	(void)close(sockets[1]);
-	if (find_free_descriptor() != before)
+	return r;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static int sockets[2], free_descriptor;
+
+	if (!free_descriptor) {
+		log_set_sink(ignore, NULL);
+		if (ipc_pair(sockets) < 0)
+			return 0;
+		free_descriptor = find_free_descriptor();
+	}
+	/* A socket that goes on is empty again, and serves the next input, too. */
+	if (serve_all(sockets, data, size) != 1) {
+		(void)close(sockets[0]);
+		(void)close(sockets[1]);
+		if (ipc_pair(sockets) < 0)
+			abort();
+	}
+	if (find_free_descriptor() != free_descriptor)
 		abort();
 	return 0;
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rows of SQLite files that others have written: documents of a store, batches of a spool. The first bytes
- * say which, and what type each column has; the rest is the body. Every row is read, or refused with a
- * sentence, within a bounded number of calls.
+ * say which and how it is asked, and what type each column has; the rest is the body. Every row is read, or
+ * refused with a sentence, within a bounded number of calls.
  */
 #include "base/log.h"
 #include "fuzz/driver/fuzz_files.h"
+#include "fuzz/driver/fuzz_sqlite.h"
 #include "store/store.h"
 #include "write/spool.h"
 
 #include <limits.h>
-#include <sqlite3.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct store *store;
 static struct spool *spool;
 static sqlite3 *rows[2];
-static sqlite3_stmt *insert[2];
+static sqlite3_stmt *begin[2], *clear[2], *insert[2], *commit[2];
 
 static void must(bool good)
 {
@@ -33,11 +33,20 @@ static void ignore(void *data, enum log_level level, const char *token, const ch
 	(void)data, (void)level, (void)token, (void)line;
 }
 
-static void open_rows(unsigned which, const char *path, const char *sql)
+static void open_rows(unsigned which, const char *path, const char *clear_sql, const char *insert_sql)
 {
 	must(sqlite3_open(path, &rows[which]) == SQLITE_OK);
 	must(sqlite3_exec(rows[which], "PRAGMA synchronous=OFF", NULL, NULL, NULL) == SQLITE_OK);
-	must(sqlite3_prepare_v2(rows[which], sql, -1, &insert[which], NULL) == SQLITE_OK);
+	must(sqlite3_prepare_v2(rows[which], "BEGIN", -1, &begin[which], NULL) == SQLITE_OK);
+	must(sqlite3_prepare_v2(rows[which], clear_sql, -1, &clear[which], NULL) == SQLITE_OK);
+	must(sqlite3_prepare_v2(rows[which], insert_sql, -1, &insert[which], NULL) == SQLITE_OK);
+	must(sqlite3_prepare_v2(rows[which], "COMMIT", -1, &commit[which], NULL) == SQLITE_OK);
+}
+
+static int run(sqlite3_stmt *statement)
+{
+	(void)sqlite3_step(statement);
+	return sqlite3_reset(statement);
 }
 
 static void prepare(void)
@@ -48,16 +57,17 @@ static void prepare(void)
 	char path[128], uri[160];
 
 	log_set_sink(ignore, NULL);
+	fuzz_sqlite_init();
 	(void)snprintf(path, sizeof(path), "%s/rows.db", fuzz_folder());
 	(void)snprintf(uri, sizeof(uri), "sqlite:%s", path);
 	must(store_open(uri, &options, &store, &why) == 0);
 	must(store_ensure(store, "sensorx", 0, 0) == STORE_OK);
 	open_rows(
-		0, path,
+		0, path, "DELETE FROM documents",
 		"INSERT INTO documents (collection, id, time, target, body) VALUES ('sensorx', ?, ?, ?, ?)");
 	(void)snprintf(path, sizeof(path), "%s/rows-spool.db", fuzz_folder());
 	must(spool_open(path, &limits, &spool, &why) == 0);
-	open_rows(1, path,
+	open_rows(1, path, "DELETE FROM spool",
 		  "INSERT INTO spool (sequence, time, put, collection, n_documents, documents) "
 		  "VALUES (NULL, ?1, ?2, ?3, 1, ?4)");
 }
@@ -86,7 +96,7 @@ static void bind(sqlite3_stmt *statement, int place, unsigned type, const uint8_
 	}
 }
 
-static void read_documents(int64_t time_ms)
+static void read_documents(int64_t time_ms, bool newest)
 {
 	struct store_query query = {
 		.collection = "sensorx", .after_ms = INT64_MIN, .until_ms = INT64_MAX, .limit = 10};
@@ -102,10 +112,12 @@ static void read_documents(int64_t time_ms)
 		must(i < PAGES_MAX);
 		batch_clear(&documents);
 	}
-	(void)store_get(store, "sensorx", "x", &documents);
 	query.newest_first = true;
 	query.after_ms = time_ms;
-	(void)store_read(store, &query, &documents, &read);
+	if (newest)
+		(void)store_read(store, &query, &documents, &read);
+	else
+		(void)store_get(store, "sensorx", "x", &documents);
 	batch_done(&documents);
 }
 
@@ -139,15 +151,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bind(statement, i + 1, data[1] >> 2 * i & 3, data + 4, body,
 		     length < data[2] ? length : data[2]);
 	bind(statement, 4, data[3] & 3, data + 4, body, length);
-	(void)sqlite3_exec(rows[which], "BEGIN", NULL, NULL, NULL);
-	(void)sqlite3_step(statement);
-	(void)sqlite3_reset(statement);
-	(void)sqlite3_exec(rows[which], "COMMIT", NULL, NULL, NULL);
+	must(run(begin[which]) == SQLITE_OK);
+	must(run(clear[which]) == SQLITE_OK);
+	(void)run(statement);
+	must(run(commit[which]) == SQLITE_OK);
 	if (which)
 		read_spool();
 	else
-		read_documents(time_ms);
-	must(sqlite3_exec(rows[which], which ? "DELETE FROM spool" : "DELETE FROM documents", NULL, NULL,
-			  NULL) == SQLITE_OK);
+		read_documents(time_ms, data[0] & 2);
 	return 0;
 }

@@ -21,19 +21,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CHUNK_FIRST  ((size_t)16 * 1024) /* what is new since the last read is mostly less */
 #define CHUNK_BYTES  ((size_t)256 * 1024)
 #define DOCUMENT_MAX ((size_t)48 * 1024 * 1024) /* 16 MiB of BSON can be three times as long in JSON */
 
-/* Fills the chunk after its end. Bytes read, 0 at the end of the file. */
-static ssize_t fill_chunk(struct batch *chunk, int fd, uint64_t file_offset)
+/* Fills the chunk after its end, by `more` bytes at most. Bytes read, 0 at the end of the file. */
+static ssize_t fill_chunk(struct batch *chunk, int fd, uint64_t file_offset, size_t more)
 {
 	ssize_t n;
-	int r = batch_reserve(chunk, CHUNK_BYTES);
+	int r = batch_reserve(chunk, more);
 
 	if (r < 0)
 		return r;
 	do
-		n = pread(fd, chunk->data + chunk->length, CHUNK_BYTES, (off_t)(file_offset + chunk->length));
+		n = pread(fd, chunk->data + chunk->length, more, (off_t)(file_offset + chunk->length));
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
@@ -124,19 +125,20 @@ int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
 		    uint64_t *ret_torn)
 {
 	struct batch *chunk = &file->chunk;
-	size_t used;
+	size_t used, more = CHUNK_FIRST;
 	int r;
 
 	batch_clear(chunk);
 	*ret_torn = 0;
 	file->n_damaged = 0;
 	for (;;) {
-		ssize_t n = fill_chunk(chunk, fd, *offset);
+		ssize_t n = fill_chunk(chunk, fd, *offset, more);
 
 		if (n < 0)
 			return (int)n;
 		if (n == 0)
 			return walk_rest(file, offset, each, data, ret_torn);
+		more = (size_t)n == more && more < CHUNK_BYTES ? 2 * more : more;
 		r = walk_chunk(file, each, data, &used);
 		*offset += used;
 		if (r <= 0)

@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looks for new inputs with libFuzzer, one target after the other, and keeps the record of executions.
 
-usage: explore.py [--build DIR] [--seconds N] [--turns N] [--until N] [--found DIR] [--merge] [--markdown] [TARGET...]
+usage: explore.py [--build DIR] [--seconds N] [--turns N] [--until N] [--found DIR] [--merge] [--docs] [TARGET...]
 
 Called by `make explore` and `make soak`; knows nothing of what a target reads. Each turn goes once through the targets, or those
-named (report, store, ...), N seconds each; targets with --until executions on record are left out. New inputs are kept in DIR.
-tests/fuzz/driver/record.tsv, or $WATTRIBUTE_FUZZ_RECORD, is added to after each; an input that fails is copied into the corpus, where `make check` fails until it is
-mended. --merge makes the corpus of what reaches all code that DIR and it reach. --docs puts the record into docs/guarantees.md.
+named (report, store, ...), N seconds each; targets with --until executions on record are left out. An eighth of the time goes to
+the build in DIR, which sees what the code compares the input with, and to long inputs; the rest to DIR/fast, which does not, with
+short ones: several times as many. New inputs are kept. tests/fuzz/driver/record.tsv, or $WATTRIBUTE_FUZZ_RECORD, is added to after
+each, by several at a time if need be; an input that fails is copied into the corpus, where `make check` fails until it is mended.
+--merge makes the corpus of what reaches all code that DIR and it reach. --docs puts the record into docs/guarantees.md.
 """
 import argparse
+import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -25,6 +29,11 @@ FIELDS = ("target", "executions", "findings", "first_day", "last_day", "first_co
 # No stack of each allocation and a small quarantine: several times faster, and what is found can be run again without.
 ASAN = "malloc_context_size=0:quarantine_size_mb=8:detect_leaks=1"
 SIZE_MAX = 4096
+# Most of the time goes to inputs that say all they can say in few bytes.
+SIZE_FAST = 512
+SIZES_FAST = {"answers": 1024, "cgroup_path": 256, "db": 256, "formula_state": 2560, "http": 1024, "priv": 256, "report": 1024,
+              "rows": 128, "state": 96, "sysfs": 256, "web_config": 256}
+SLOW_SHARE = 8
 
 
 def read_record():
@@ -35,7 +44,20 @@ def read_record():
     return {row[0]: dict(zip(FIELDS, row)) for row in rows}
 
 
+@contextlib.contextmanager
+def alone():
+    """This script is the lock: a record may lie anywhere, and has no other file beside it."""
+    with open(os.path.abspath(__file__)) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def add_to_record(target, executions, findings):
+    with alone():
+        return change_record(target, executions, findings)
+
+
+def change_record(target, executions, findings):
     record = read_record()
     day = time.strftime("%Y-%m-%d", time.gmtime())
     commit = subprocess.run(["git", "-C", HERE, "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
@@ -59,19 +81,31 @@ def environment():
 
 def explore(arguments, target):
     """One target for some seconds. Returns whether something was found."""
-    program, corpus, found = f"{arguments.build}/tests/fuzz/fuzz_{target}", f"{FUZZ}/corpus/{target}", f"{arguments.found}/{target}"
+    slow = max(1, arguments.seconds // SLOW_SHARE)
+    turns = [(arguments.build, slow, SIZE_MAX), (arguments.build + "/fast", arguments.seconds - slow, SIZES_FAST.get(target, SIZE_FAST))]
+    failed = False
+    for build, seconds, size in turns:
+        done = int(read_record().get(target, {"executions": 0})["executions"])
+        if seconds > 0 and not failed and (not arguments.until or done < arguments.until):
+            failed = run(arguments, target, build, [f"-max_total_time={seconds}", f"-max_len={size}"] +
+                         ([f"-runs={arguments.until - done}"] if arguments.until else []))
+    return failed
+
+
+def run(arguments, target, build, options):
+    program, corpus, found = f"{build}/tests/fuzz/fuzz_{target}", f"{FUZZ}/corpus/{target}", f"{arguments.found}/{target}"
     os.makedirs(found, exist_ok=True)
     prefix = f"{arguments.found}/{target}-"
-    run = subprocess.run([program, f"-max_total_time={arguments.seconds}", "-print_final_stats=1", "-entropic=0", f"-max_len={SIZE_MAX}",
-                          f"-artifact_prefix={prefix}", found, corpus], capture_output=True, env=environment(), check=False)
-    text = run.stderr.decode(errors="replace")
+    ended = subprocess.run([program, *options, "-print_final_stats=1", "-entropic=0", f"-artifact_prefix={prefix}", found, corpus],
+                           capture_output=True, env=environment(), check=False)
+    text = ended.stderr.decode(errors="replace")
     # A run that finds something ends without statistics of its own: then the last line of progress has them.
     counts = re.findall(r"^stat::number_of_executed_units: *(\d+)", text, re.M) or re.findall(r"^#(\d+)", text, re.M)
     executions = int(counts[-1]) if counts else 0
     artifacts = [line.rsplit(" ", 1)[-1] for line in text.splitlines() if "Test unit written to" in line]
     for artifact in artifacts:
         shutil.copy(artifact, corpus)
-    failed = run.returncode != 0
+    failed = ended.returncode != 0
     total = add_to_record(target, executions, int(failed))
     print(f"{'not ok' if failed else 'ok'} {target}: {executions} executions, {total} on record", flush=True)
     if failed:

@@ -18,10 +18,14 @@
 
 #define FUZZ_FUNCTION  __attribute__((unused)) static
 #define FUZZ_FILES_MAX 24
+#define FUZZ_BEGIN_MAX 512
 
 struct fuzz_file {
 	const char *path; /* below the folder; compared by address first */
 	int fd;
+	bool is_open;
+	size_t size;
+	uint8_t begin[FUZZ_BEGIN_MAX]; /* of the content */
 };
 
 static char fuzz_root[64];
@@ -66,32 +70,53 @@ FUZZ_FUNCTION int fuzz_create(const char *path)
 	return fd;
 }
 
-/* The content of a file of the folder. `path` stays valid. */
-FUZZ_FUNCTION void fuzz_write(const char *path, const void *data, size_t size)
+FUZZ_FUNCTION struct fuzz_file *fuzz_find(const char *path)
 {
 	struct fuzz_file *file = fuzz_files;
 
 	while (file->path && file->path != path && strcmp(file->path, path) != 0)
 		if (++file == fuzz_files + FUZZ_FILES_MAX)
 			abort();
-	if (!file->path)
-		*file = (struct fuzz_file){path, fuzz_create(path)};
+	if (!file->is_open)
+		*file = (struct fuzz_file){.path = path, .fd = fuzz_create(path), .is_open = true};
+	return file;
+}
+
+/* The content of a file of the folder. `path` stays valid. */
+FUZZ_FUNCTION void fuzz_write(const char *path, const void *data, size_t size)
+{
+	const struct fuzz_file *file = fuzz_find(path);
+
 	if (ftruncate(file->fd, 0) < 0 || pwrite(file->fd, data, size, 0) != (ssize_t)size)
 		abort();
 }
 
-/* Removes a file; the next fuzz_write() makes a new one. */
-FUZZ_FUNCTION void fuzz_unlink(const char *path)
+/* The same for a file that nobody else writes: one that has this content already is left alone. */
+FUZZ_FUNCTION void fuzz_keep(const char *path, const void *data, size_t size)
+{
+	struct fuzz_file *file = fuzz_find(path);
+
+	if (size <= FUZZ_BEGIN_MAX && size == file->size && memcmp(file->begin, data, size) == 0)
+		return;
+	if ((size < file->size && ftruncate(file->fd, (off_t)size) < 0) ||
+	    pwrite(file->fd, data, size, 0) != (ssize_t)size)
+		abort();
+	file->size = size;
+	if (size <= FUZZ_BEGIN_MAX)
+		memcpy(file->begin, data, size);
+}
+
+/* Removes a file; the next fuzz_write() makes a new one. False: there was none. */
+FUZZ_FUNCTION bool fuzz_unlink(const char *path)
 {
 	char whole[256];
 
-	(void)snprintf(whole, sizeof(whole), "%s/%s", fuzz_folder(), path);
-	(void)unlink(whole);
 	for (struct fuzz_file *file = fuzz_files; file < fuzz_files + FUZZ_FILES_MAX && file->path; file++) {
-		if (strcmp(file->path, path) == 0) {
+		if (file->is_open && strcmp(file->path, path) == 0) {
 			(void)close(file->fd);
-			file->fd = fuzz_create(path);
-			(void)unlink(whole);
+			file->is_open = false;
 		}
 	}
+	(void)snprintf(whole, sizeof(whole), "%s/%s", fuzz_folder(), path);
+	return unlink(whole) == 0;
 }
