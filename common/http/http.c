@@ -49,8 +49,7 @@ void http_wake(struct http *http)
 	ev_feed_event(http->loop, &http->io, EV_READ);
 }
 
-/* While a request is suspended, libmicrohttpd does not watch its socket. */
-static bool client_gone(const struct http_request *request)
+bool http_client_gone(const struct http_request *request)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -75,7 +74,7 @@ static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 		const char *reason = NULL;
 		if (request->suspended && now_ns >= request->deadline_ns)
 			reason = "waited too long";
-		else if (request->suspended && client_gone(request))
+		else if (request->suspended && http_client_gone(request))
 			reason = "the client has disconnected";
 		if (!reason) {
 			request = next;
@@ -223,6 +222,7 @@ int http_start(struct ev_loop *loop, const struct http_options *options, const s
 	http->n_routes = n_routes;
 	http->data = data;
 	set_limits(&http->options);
+	http_turn_init(http);
 	int r = listen_on(options, &fd, why);
 	if (r < 0) {
 		free(http);
@@ -261,6 +261,7 @@ void http_stop(struct http *http)
 		return;
 	while (http->waiting)
 		http_request_give_up(http->waiting, "the server is stopping");
+	http_turn_stop(http);
 	(void)MHD_run(http->daemon); /* sends the last answers, as far as the sockets accept them */
 	ev_io_stop(http->loop, &http->io);
 	ev_timer_stop(http->loop, &http->timeout);

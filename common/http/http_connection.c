@@ -18,10 +18,18 @@
 #define CROWD_PART 8 /* of an address's connections: so many may be without a whole request for long */
 #define CROWD_NS   (UINT64_C(2) * CLOCK_NS_PER_S)
 
+#define UNSENT_SOME                                                                                          \
+	((size_t)32 << 20) /* of answers on their way: above, large ones are cut after READ_NS               \
+			    */
+#define UNSENT_LARGE ((size_t)64 << 10)
+#define READ_NS      (UINT64_C(5) * CLOCK_NS_PER_S)
+
 struct http_connection {
 	struct MHD_Connection *connection;
 	uint64_t deadline_ns; /* 0: none */
 	uint64_t asked_ns;    /* since when a whole request is waited for; 0: it is here */
+	uint64_t answered_ns; /* since when the client may read its answer */
+	size_t unsent;        /* the answer's length, until it has been sent */
 	struct http_connection *next, *prev;
 };
 
@@ -31,6 +39,7 @@ static void expect(struct http_connection *of, uint64_t ms, bool request)
 
 	if (!of)
 		return;
+	of->unsent = 0;
 	of->deadline_ns = ms ? now_ns + ms * CLOCK_NS_PER_MS : 0;
 	of->asked_ns = request ? now_ns : 0;
 }
@@ -74,9 +83,15 @@ void http_connection_waits(struct MHD_Connection *connection)
 	expect(connection_of(connection), 0, false);
 }
 
-void http_connection_answers(struct http *http, struct MHD_Connection *connection)
+void http_connection_answers(struct http *http, struct MHD_Connection *connection, size_t length)
 {
-	expect(connection_of(connection), http->options.request_ms * ANSWER_TIMES, false);
+	struct http_connection *of = connection_of(connection);
+
+	expect(of, http->options.request_ms * ANSWER_TIMES, false);
+	if (!of)
+		return;
+	of->unsent = length;
+	of->answered_ns = clock_monotonic_ns();
 }
 
 /* libmicrohttpd sees the end of the stream, and closes. */
@@ -88,6 +103,13 @@ static void cut(struct http_connection *of)
 	if (info)
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
 	of->deadline_ns = of->asked_ns = 0;
+	of->unsent = 0;
+}
+
+/* Does it hold up memory with an answer that it does not read, while others do so, too? */
+static bool is_slow_reader(const struct http_connection *of, size_t unsent, uint64_t now_ns)
+{
+	return unsent > UNSENT_SOME && of->unsent > UNSENT_LARGE && now_ns >= of->answered_ns + READ_NS;
 }
 
 static unsigned count_asked(const struct http *http)
@@ -104,16 +126,19 @@ void http_connections_cut(struct http *http, uint64_t now_ns)
 {
 	const unsigned most = http->options.per_address / CROWD_PART;
 	unsigned n_asked = count_asked(http);
+	size_t unsent = http->unsent;
 	struct http_connection *each;
 
 	/* In the order in which they came. */
 	DL_FOREACH(http->connections, each)
 	{
 		const bool crowds = n_asked > most && each->asked_ns && now_ns >= each->asked_ns + CROWD_NS;
+		const bool slow = is_slow_reader(each, unsent, now_ns);
 
 		n_asked -= crowds;
-		http->statistics.crowded += crowds;
-		if (crowds || (each->deadline_ns && now_ns >= each->deadline_ns))
+		unsent -= slow ? each->unsent : 0;
+		http->statistics.crowded += crowds || slow;
+		if (crowds || slow || (each->deadline_ns && now_ns >= each->deadline_ns))
 			cut(each);
 	}
 }

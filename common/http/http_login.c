@@ -132,11 +132,8 @@ bool http_login_allows(struct http_request *request)
 
 	if (!options->token && !(options->web && options->web->n_users > 0))
 		return true;
-	for (size_t i = 0; options->open_patterns && options->open_patterns[i]; i++) {
-		if (request->route && strcmp(options->open_patterns[i], request->route->pattern) == 0)
-			return true;
-	}
-	return http_login(request) == HTTP_LOGIN_PROVEN;
+	return http_request_is_listed(request, options->open_patterns) ||
+	       http_login(request) == HTTP_LOGIN_PROVEN;
 }
 
 void http_login_refuse(struct http_request *request)

@@ -32,6 +32,11 @@ struct http {
 	void *data;
 	struct http_statistics statistics;
 	struct http_request *waiting; /* a list */
+	struct http_request *queue;   /* of those that wait for their turn, the oldest first */
+	unsigned n_queued;
+	unsigned turn_taken; /* the loop's iteration in which a slow answer was made at once */
+	ev_timer turn;       /* the next one's */
+	size_t unsent;       /* bytes of answers whose clients have not read them completely */
 	struct http_connection *connections;
 	double guesses; /* wrong passwords that are looked at without a pause */
 	uint64_t guesses_at_ns, n_wrong;
@@ -52,17 +57,21 @@ struct http_request {
 	bool too_large;
 	size_t n_ignored; /* bytes of a body that is too large */
 	bool dispatched;
-	bool waits;     /* http_wait() was called, and there is no answer yet */
-	bool suspended; /* at libmicrohttpd */
+	bool waits;            /* http_wait() was called, and there is no answer yet */
+	bool suspended;        /* at libmicrohttpd */
+	bool queued, has_turn; /* see http_turn_take() */
 	void (*gone)(struct http_request *request, void *data);
 	void *gone_data;
 	uint64_t deadline_ns;
-	struct http_request *next, *prev; /* in http->waiting */
+	struct http_request *next, *prev; /* in http->waiting, or in http->queue */
 	struct MHD_Response *response;    /* the answer, until it is queued */
+	size_t length;                    /* of the answer */
 	unsigned status;
 	bool answered;
 };
 
+/* Is the request's route one of these? NULL: none. */
+bool http_request_is_listed(const struct http_request *request, const char *const *patterns);
 /* Whether the request has the token, or a user's password. Looked at once for each request. */
 enum http_login http_login(struct http_request *request);
 /* Whether it may be answered: it is proven, or nothing is required of its route. */
@@ -85,9 +94,25 @@ void http_connection_changed(void *cls, struct MHD_Connection *connection, void 
 /* What the client may take its time for: the next request, nothing (it waits for us), reading an answer. */
 void http_connection_idle(struct http *http, struct MHD_Connection *connection);
 void http_connection_waits(struct MHD_Connection *connection);
-void http_connection_answers(struct http *http, struct MHD_Connection *connection);
-/* Closes connections whose time is over, and some of those without a whole request where they are many. */
+void http_connection_answers(struct http *http, struct MHD_Connection *connection, size_t length);
+/*
+ * Closes connections whose time is over; of those without a whole request, and of those that read their
+ * answers slowly, some where they are many.
+ */
 void http_connections_cut(struct http *http, uint64_t now_ns);
+/* While a request is suspended, libmicrohttpd does not watch its socket. */
+bool http_client_gone(const struct http_request *request);
+
+void http_turn_init(struct http *http);
+/*
+ * May the request be answered now? False: it has been queued, and will come again; or it is answered, as too
+ * many are queued.
+ */
+bool http_turn_take(struct http_request *request);
+/* Takes it out of the queue, if it is there. */
+void http_turn_leave(struct http_request *request);
+/* Answers what is queued. */
+void http_turn_stop(struct http *http);
 /* Ends a wait without its owner: calls `gone`, then answers 503. */
 void http_request_give_up(struct http_request *request, const char *reason);
 /* Makes the loop run libmicrohttpd in its next iteration. */

@@ -17,6 +17,9 @@
 #include <strings.h>
 #include <utlist.h>
 
+#define LARGE      ((size_t)64 << 10)
+#define UNSENT_MAX ((size_t)128 << 20) /* of answers that nobody reads */
+
 #define CONTENT_TYPE_JSON "application/json; charset=utf-8"
 
 void *http_request_begin(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -54,6 +57,8 @@ void http_request_end(void *cls, struct MHD_Connection *connection, void **con_c
 		if (request->gone)
 			request->gone(request, request->gone_data);
 	}
+	http_turn_leave(request);
+	request->http->unsent -= request->length;
 	if (request->response)
 		MHD_destroy_response(request->response);
 	batch_done(&request->body);
@@ -78,8 +83,15 @@ void http_answer(struct http_request *request, unsigned status, const char *cont
 
 	if (request->answered)
 		return;
+	if (length > LARGE && request->http->unsent + length > UNSENT_MAX) {
+		http_answer_error(request, 503, "too many answers have not been read yet; try again later");
+		return;
+	}
 	unlink_waiting(request);
+	http_turn_leave(request);
 	request->answered = true;
+	request->length = length;
+	request->http->unsent += length;
 	request->status = status;
 	request->response =
 		MHD_create_response_from_buffer(length, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
@@ -177,6 +189,15 @@ static bool find_route(struct http_request *request, char *allow, size_t size)
 		if (!strstr(allow, route->method))
 			(void)snprintf(allow + length, size - length, "%s%s", length ? ", " : "",
 				       route->method);
+	}
+	return false;
+}
+
+bool http_request_is_listed(const struct http_request *request, const char *const *patterns)
+{
+	for (; patterns && *patterns; patterns++) {
+		if (request->route && strcmp(*patterns, request->route->pattern) == 0)
+			return true;
 	}
 	return false;
 }
@@ -308,7 +329,7 @@ static enum MHD_Result queue_answer(struct http_request *request)
 {
 	if (!request->response)
 		return MHD_NO; /* out of memory: the connection is closed */
-	http_connection_answers(request->http, request->connection);
+	http_connection_answers(request->http, request->connection, request->length);
 	enum MHD_Result result = MHD_queue_response(request->connection, request->status, request->response);
 	MHD_destroy_response(request->response);
 	request->response = NULL;
@@ -336,7 +357,7 @@ enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection
 		*upload_data_size = 0;
 		return go_on ? MHD_YES : MHD_NO;
 	}
-	if (!request->dispatched)
+	if (!request->dispatched && http_turn_take(request))
 		dispatch(request);
 	if (request->answered)
 		return queue_answer(request);

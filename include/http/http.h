@@ -47,6 +47,8 @@ struct http_options {
 	 * routes. Or NULL. */
 	void (*wrong_login)(void *data, const char *user, uint64_t n);
 	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
+	const char *const *slow_patterns; /* the same of answers that take milliseconds: one in each turn of
+					     the loop */
 };
 
 /* Is it an address to listen on? 0, or -EINVAL and the reason. Nothing is opened. */
@@ -64,7 +66,7 @@ void http_stop(struct http *http);
 struct http_statistics {
 	uint64_t requests;
 	uint64_t answers_2xx, answers_4xx, answers_5xx;
-	uint64_t crowded; /* connections closed because too many had no whole request */
+	uint64_t crowded; /* connections closed because too many had no whole request, or read too slowly */
 	uint64_t waiting; /* at present */
 };
 const struct http_statistics *http_get_statistics(const struct http *http);

@@ -97,6 +97,8 @@ int api_start(struct server *server)
 	 * is refused. */
 	static const char *const open_patterns_users[] = {"/healthz", NULL};
 	static const char *const open_patterns[] = {"/healthz", "/", "/page/{file}", NULL};
+	static const char *const slow_patterns[] = {"/metrics",     "/api/latest",   "/api/live",
+						    "/api/sensors", "/api/machines", NULL};
 	struct web_config *web = server->config->web;
 	struct http_options options = {
 		.address = server->config->address,
@@ -106,6 +108,7 @@ int api_start(struct server *server)
 		.web = web,
 		.wrong_login = say_wrong_login,
 		.open_patterns = web && web->n_users > 0 ? open_patterns_users : open_patterns,
+		.slow_patterns = slow_patterns,
 		/* Runs on many machines may wait at once, all from one address (a bridge, a gateway). */
 		.connections = API_CONNECTIONS,
 		.per_address = API_CONNECTIONS - API_RESERVE,
@@ -140,6 +143,7 @@ void api_stop(struct server *server)
 	if (!server->api)
 		return;
 	http_stop(server->api->http);
+	api_free_listings(server->api);
 	metrics_free(server->api->metrics);
 	if (server->api->statm >= 0)
 		(void)close(server->api->statm);

@@ -208,7 +208,8 @@ static void write_all(void *data, struct metrics_writer *writer)
 	metrics_one(writer, METRICS_COUNTER, "wattribute_http_requests_total", "Requests.",
 		    (double)http->requests);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_http_crowded_total",
-		    "Connections closed because too many sent no whole request.", (double)http->crowded);
+		    "Connections closed because too many sent no whole request, or left answers unread.",
+		    (double)http->crowded);
 	api_metrics_write_process(writer, server);
 	metrics_one(writer, METRICS_GAUGE, "wattribute_scrape_duration_seconds",
 		    "How long it took to make this answer.", UNIT_S_OF_NS(clock_monotonic_ns() - begun_ns));

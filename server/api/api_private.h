@@ -16,9 +16,11 @@ struct api {
 	struct http *http;
 	struct metrics *metrics;
 	unsigned n_history_jobs;
-	uint64_t say_login_at_ns; /* the next warning of a wrong password */
-	uint64_t left_out;        /* of /metrics */
-	int statm;                /* of /proc; -1: none */
+	struct api_listing *listings; /* recaps that were asked for and wait for their turn */
+	unsigned n_listings;          /* that are being read */
+	uint64_t say_login_at_ns;     /* the next warning of a wrong password */
+	uint64_t left_out;            /* of /metrics */
+	int statm;                    /* of /proc; -1: none */
 };
 
 /* Routes' handlers; `data` is the api. */
@@ -37,6 +39,8 @@ void api_get_page(struct http_request *request, void *data);
 
 /* "a, b, c and 12 more", or "none yet"; as many names as fit. */
 void api_list_machines(const struct server *server, char *ret, size_t size);
+/* Frees what still waits in api->listings, without answers. */
+void api_free_listings(struct api *api);
 /* A number, or null if it is not finite. New reference. */
 json_t *api_number(double value);
 void api_set(json_t *object, const char *key, double value);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST of runs and GET of recaps. The answer waits for the recap, but no longer than requested; the recap is
- * written even if the client has gone.
+ * POST of runs. The answer waits for the recap, but no longer than requested; the recap is written even if
+ * the client has gone.
  */
 #include "api/api_private.h"
-#include "base/bson_get.h"
-#include "document/collections.h"
 #include "base/clock.h"
 #include "recap/recap_query.h"
 #include "recap/recaps.h"
@@ -18,12 +16,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define TEXT_MAX       4096
-#define WAIT_EXTRA_S   5.0  /* after --recap-timeout, for the store */
-#define NOTE_S         20.0 /* for the store to accept a run that nobody waits for */
-#define LIST_LIMIT     100
-#define LIST_LIMIT_MAX 10000
-#define RETRY_TEXT     "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"
+#define TEXT_MAX     4096
+#define WAIT_EXTRA_S 5.0  /* after --recap-timeout, for the store */
+#define NOTE_S       20.0 /* for the store to accept a run that nobody waits for */
+#define RETRY_TEXT   "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"
 
 /* A client that waits for its recap, or, where a run is only queued, until the store has saved that. */
 struct waiter {
@@ -274,73 +270,4 @@ void api_post_recap(struct http_request *request, void *data)
 	else
 		post_query(api, request, &query);
 	recap_query_done(&query);
-}
-
-/* The limit, or 0: a 400 has been sent. */
-static unsigned take_limit(struct http_request *request)
-{
-	const char *text = http_request_parameter(request, "limit");
-	uint64_t limit = LIST_LIMIT;
-
-	if (!text || (text_parse_u64(text, &limit) == 0 && limit >= 1 && limit <= LIST_LIMIT_MAX))
-		return (unsigned)limit;
-	http_answer_error(request, 400, "limit='%.32s': give a number from 1 to %d", text, LIST_LIMIT_MAX);
-	return 0;
-}
-
-/* The name that is asked for; NULL: all. */
-static const char *wanted_name(const struct http_request *request)
-{
-	const char *name = http_request_parameter(request, "name");
-
-	return name && name[0] ? name : NULL;
-}
-
-static void answer_list(struct http_request *request, const struct batch *documents)
-{
-	const char *name = wanted_name(request);
-	const unsigned limit = take_limit(request);
-	json_t *list = json_array();
-	size_t offset = 0;
-	bson_t document;
-
-	while (json_array_size(list) < limit && batch_next_bson(documents, &offset, &document)) {
-		if (!name || bson_has_text(&document, "name", name))
-			(void)json_array_append_new(list, api_json_of_bson(&document));
-	}
-	api_answer_json(request, 200, json_pack("{so}", "recaps", list));
-}
-
-static void list_recaps(struct api *api, struct http_request *request, const char *machine)
-{
-	const unsigned limit = take_limit(request);
-	char collection[COLLECTION_SIZE];
-	const struct store_query query = {
-		.collection = collection_compose(COLLECTION_RECAPS, machine, collection),
-		.after_ms = INT64_MIN,
-		.until_ms = INT64_MAX,
-		.newest_first = true,
-		.limit = wanted_name(request) ? LIST_LIMIT_MAX : limit,
-	};
-
-	if (limit)
-		api_read(api, request, &query, "cannot read recaps from the store", answer_list);
-}
-
-void api_get_machine_recaps(struct http_request *request, void *data)
-{
-	const struct machine *machine =
-		api_find_machine(data, request, http_request_part(request, 0), http_request_part(request, 1));
-
-	if (machine)
-		list_recaps(data, request, machine->name);
-}
-
-void api_get_recaps(struct http_request *request, void *data)
-{
-	const struct machine *machine =
-		api_find_parameter(data, request, "machine", http_request_parameter(request, "database"));
-
-	if (machine)
-		list_recaps(data, request, machine->name);
 }

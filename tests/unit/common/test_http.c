@@ -59,6 +59,25 @@ static void later(struct http_request *request, void *data)
 		waiting[n_waiting++] = request;
 }
 
+/* In which turns of the loop it was answered. */
+static unsigned turns[16], n_turns;
+
+static void slow(struct http_request *request, void *data)
+{
+	(void)data;
+	assert_true(n_turns < 16);
+	turns[n_turns++] = ev_iteration(loop);
+	http_answer_json(request, 200, "{}");
+}
+
+static void large(struct http_request *request, void *data)
+{
+	static char bytes[8 << 20];
+
+	(void)data;
+	http_answer(request, 200, "text/plain", bytes, sizeof(bytes));
+}
+
 static void forgets(struct http_request *request, void *data)
 {
 	(void)request;
@@ -72,13 +91,9 @@ static void health(struct http_request *request, void *data)
 }
 
 static const struct http_route routes[] = {
-	{"GET", "/healthz", health},
-	{"GET", "/echo/{a}/{b}", echo},
-	{"POST", "/{database}/{machine}", echo},
-	{"POST", "/later", later},
-	{"GET", "/forgets", forgets},
-	{"GET", "/static/*", echo},
-	{"DELETE", "/healthz", health},
+	{"GET", "/healthz", health}, {"GET", "/echo/{a}/{b}", echo}, {"POST", "/{database}/{machine}", echo},
+	{"POST", "/later", later},   {"GET", "/forgets", forgets},   {"GET", "/static/*", echo},
+	{"GET", "/slow", slow},      {"GET", "/large", large},       {"DELETE", "/healthz", health},
 };
 
 static int start_with(const struct http_options *options)
@@ -502,6 +517,61 @@ static void addresses(void **state)
 	(void)teardown(state);
 }
 
+/* Slow answers come one in each turn of the loop, in their order; others and those that left do not wait. */
+static void slow_ones_take_turns(void **state)
+{
+	static const char *const slow_patterns[] = {"/slow", NULL};
+	const struct http_options options = {.slow_patterns = slow_patterns};
+	int clients[8], quick;
+
+	(void)state;
+	n_turns = 0;
+	assert_int_equal(start_with(&options), 0);
+	for (unsigned i = 0; i < 8; i++)
+		clients[i] = client("GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n");
+	quick = client("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n");
+	while (n_turns == 0)
+		(void)ev_run(loop, EVRUN_NOWAIT);
+	assert_int_equal(n_turns, 1);
+	(void)close(clients[7]);
+	assert_int_equal(finish(quick), 200);
+	for (unsigned i = 0; i < 7; i++)
+		assert_int_equal(finish(clients[i]), 200);
+	turn(20);
+	assert_in_range(n_turns, 7, 8);
+	for (unsigned i = 1; i < n_turns; i++)
+		assert_true(turns[i] > turns[i - 1]);
+	(void)client("GET /slow HTTP/1.1\r\n\r\n");
+	(void)client("GET /slow HTTP/1.1\r\n\r\n");
+	(void)teardown(state);
+}
+
+/* Answers that nobody reads take so much memory, and no more; those that came first make room. */
+static void unread_answers_are_bounded(void **state)
+{
+	const struct http_options options = {.per_address = 64};
+	const struct http_statistics *statistics;
+	int clients[24];
+
+	(void)state;
+	assert_int_equal(start_with(&options), 0);
+	statistics = http_get_statistics(server);
+	for (unsigned i = 0; i < 24; i++)
+		clients[i] = client("GET /large HTTP/1.1\r\n\r\n");
+	for (unsigned i = 0; i < 1000 && statistics->answers_2xx + statistics->answers_5xx < 24; i++)
+		turn(1);
+	assert_int_equal(statistics->answers_2xx, 16); /* 128 MB */
+	assert_int_equal(statistics->answers_5xx, 8);
+	for (unsigned i = 0; i < 12000 && statistics->crowded < 12; i++)
+		turn(1);
+	assert_int_equal(statistics->crowded, 12); /* 32 MB are left */
+	turn(20);
+	assert_int_equal(finish(client("GET /large HTTP/1.1\r\nConnection: close\r\n\r\n")), 200);
+	for (unsigned i = 0; i < 24; i++)
+		(void)close(clients[i]);
+	(void)teardown(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +589,8 @@ int main(void)
 		cmocka_unit_test(half_open_connections_make_room),
 		cmocka_unit_test_setup_teardown(strangers, setup, teardown),
 		cmocka_unit_test(bearer_token),
+		cmocka_unit_test(slow_ones_take_turns),
+		cmocka_unit_test(unread_answers_are_bounded),
 		cmocka_unit_test(addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
