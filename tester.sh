@@ -70,7 +70,7 @@ read_settings() {
 		case $line in
 		'' | '#'*) continue ;;
 		*=*) ;;
-		*) fail "$1:$settings_line: expected 'key = value', got '$line'" ;;
+		*) fail "$1:$settings_line: expected 'key = value'" ;;
 		esac
 		key=$(printf '%s' "${line%%=*}" | sed 's/[[:space:]]*$//; s/^WATTRIBUTE_//' | tr '[:upper:]' '[:lower:]')
 		value=$(printf '%s' "${line#*=}" | sed "s/^[[:space:]]*//; s/^\"\\(.*\\)\"\$/\\1/; s/^'\\(.*\\)'\$/\\1/")
@@ -165,6 +165,8 @@ http://* | https://*) ;;
 *) server=http://$server ;;
 esac
 server=${server%/}
+# A user's password in it is for curl alone.
+shown_server=$(printf '%s' "$server" | sed 's|://.*@|://***@|')
 
 if [ -z "$name" ]; then
 	name=${image##*/}
@@ -228,8 +230,9 @@ marker_time() {
 }
 earlier() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a + 0 < b + 0) }'; }
 
-# By curl's standard input: arguments can be seen by every user of the machine.
+# For curl's standard input: arguments can be seen by every user of the machine.
 authorize() {
+	printf 'url = "%s"\n' "$(printf '%s' "$url" | sed 's/["\\]/\\&/g')"
 	if [ -n "$token" ]; then
 		printf 'header = "Authorization: Bearer %s"\n' "$(printf '%s' "$token" | sed 's/["\\]/\\&/g')"
 	fi
@@ -243,7 +246,7 @@ request() {
 }
 # The server's own sentence in an error's answer.
 answer_text() { head -c 800 "$answer" | tr '\n' ' ' | sed 's/^{"error": *"\(.*\)"} *$/\1/; s/\\"/"/g'; }
-say_token() { say "the server at $server asks for its --token: give it by --token, WATTRIBUTE_TOKEN or 'token = WORD' in ~/.wattributerc"; }
+say_token() { say "the server at $shown_server asks for its --token: give it by --token, WATTRIBUTE_TOKEN or 'token = WORD' in ~/.wattributerc"; }
 # Text as one word of a shell command, for people to paste.
 quote() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
@@ -294,12 +297,13 @@ folder=$(mktemp -d "${TMPDIR:-/tmp}/tester.XXXXXX") || fail "cannot create a fol
 answer=$folder/answer
 : >"$answer"
 trap 'rm -rf "$folder"' EXIT
-url=$server/$(url_encode "$database")/$(url_encode "$machine")
+path=/$(url_encode "$database")/$(url_encode "$machine")
+url=$server$path
 
 # --- before the run -----------------------------------------------------------------------------------------------
 
 if [ -n "$check" ]; then
-	request --max-time 20 "$url" 2>"$folder/curl" || code=000
+	request --max-time 20 2>"$folder/curl" || code=000
 	# A page in answer to a request of the API: anybody's web server.
 	case $code in 200 | 404) case $(head -c 1 "$answer") in '<') code="$code, a page" ;; esac ;; esac
 	case $code in
@@ -310,15 +314,15 @@ if [ -n "$check" ]; then
 			say "warning: the sensor '$machine' has written nothing for $age s; check that it is running"
 		fi
 		;;
-	000) fail "the server at $server did not answer; check that it is running, and the address (-s HOST:PORT): $(sed 's/^curl: //' "$folder/curl" | head -n 1)" ;;
+	000) fail "the server at $shown_server did not answer; check that it is running, and the address (-s HOST:PORT): $(sed 's/^curl: //' "$folder/curl" | head -n 1)" ;;
 	401)
 		say_token
 		exit 2
 		;;
-	403) fail "the server at $server refuses: $(answer_text); choose the database with -d NAME" ;;
-	404) fail "the server at $server does not know this machine: $(answer_text); choose the machine with -m NAME (--no-check: run all the same)" ;;
-	429 | 5??) say "warning: the server at $server cannot say now whether it knows the machine (HTTP $code): $(answer_text)" ;;
-	*) fail "what answers at $server is no wattribute server (HTTP $code); check the address (-s HOST:PORT), or use --no-check" ;;
+	403) fail "the server at $shown_server refuses: $(answer_text); choose the database with -d NAME" ;;
+	404) fail "the server at $shown_server does not know this machine: $(answer_text); choose the machine with -m NAME (--no-check: run all the same)" ;;
+	429 | 5??) say "warning: the server at $shown_server cannot say now whether it knows the machine (HTTP $code): $(answer_text)" ;;
+	*) fail "what answers at $shown_server is no wattribute server (HTTP $code); check the address (-s HOST:PORT), or use --no-check" ;;
 	esac
 fi
 
@@ -471,7 +475,7 @@ set -- --data-urlencode "name=$name" --data-urlencode "id=$container" --data-url
 	--data-urlencode "beginwarmup=$begin_warmup" --data-urlencode "beginexecution=$begin_execution" \
 	--data-urlencode "end=$end" --data-urlencode wholelife=1 --data-urlencode "image=$image" \
 	--data-urlencode "command=$command" --data-urlencode "exit_status=$status" --data-urlencode "cpus=$cpus"
-if request -G -X POST -H 'Accept: text/plain' --max-time "$wait_s" "$@" "$url" && [ "$code" = 200 ]; then
+if request -G -X POST -H 'Accept: text/plain' --max-time "$wait_s" "$@" && [ "$code" = 200 ]; then
 	{
 		echo
 		cat "$answer"
@@ -480,10 +484,10 @@ if request -G -X POST -H 'Accept: text/plain' --max-time "$wait_s" "$@" "$url" &
 fi
 case ${code:-000} in
 401) say_token ;;
-000) say "the server at $server did not answer; check that it is running, and the address (-s HOST:PORT)" ;;
-*) say "the server at $server gave no recap (HTTP $code): $(answer_text)" ;;
+000) say "the server at $shown_server did not answer; check that it is running, and the address (-s HOST:PORT)" ;;
+*) say "the server at $shown_server gave no recap (HTTP $code): $(answer_text)" ;;
 esac
 say "the reports of the run are still stored; to request the recap again:"
-say "  curl -G -X POST -H 'Accept: text/plain'${token:+ -H \"Authorization: Bearer \$WATTRIBUTE_TOKEN\"} '$url' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1 --data-urlencode $(quote "image=$image") --data-urlencode $(quote "command=$command") -d exit_status=$status -d 'cpus=$cpus'"
+say "  curl -G -X POST -H 'Accept: text/plain'${token:+ -H \"Authorization: Bearer \$WATTRIBUTE_TOKEN\"} '$shown_server$path' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1 --data-urlencode $(quote "image=$image") --data-urlencode $(quote "command=$command") -d exit_status=$status -d 'cpus=$cpus'"
 [ "$status" != 0 ] || status=74
 exit "$status"

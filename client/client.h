@@ -28,7 +28,7 @@ enum client_exit {
 
 /* Rows of options that several subcommands have: OPTION("server", server, CLIENT_ROW_SERVER). */
 #define CLIENT_ROW_SERVER                                                                                    \
-	.letter = 's', .placeholder = "URL", .fallback = CLIENT_SERVER_DEFAULT,                              \
+	.letter = 's', .flags = CONFIG_URI, .placeholder = "URL", .fallback = CLIENT_SERVER_DEFAULT,         \
 	.help = "address of the wattribute server"
 #define CLIENT_ROW_TOKEN                                                                                     \
 	.flags = CONFIG_SECRET, .placeholder = "WORD",                                                       \

@@ -155,6 +155,11 @@ static int judge(const struct answer *answer, const char *url, json_t **ret_json
 	return -EPROTO;
 }
 
+const char *fetch_display(const char *url, char *ret, size_t size)
+{
+	return store_uri_display(url, ret, size);
+}
+
 int fetch_check_url(const char *url, struct reason *why)
 {
 	CURLU *parts = curl_url();

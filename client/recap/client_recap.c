@@ -90,6 +90,7 @@ static const struct config_spec spec = {
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct recap_options),
 	.argument = take_argument,
+	.display_uri = fetch_display,
 };
 
 /* URL of the request; `name` NULL: all runs. NULL if out of memory. */

@@ -61,6 +61,7 @@ static const struct config_spec spec = {
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct top_options),
+	.display_uri = fetch_display,
 };
 
 /*

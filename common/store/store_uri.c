@@ -238,16 +238,46 @@ static size_t find_password(const char *uri, size_t *ret_length)
 	return (size_t)(colon + 1 - uri);
 }
 
+/*
+ * Bytes from `text` to the value of the next option that is a secret, tlsCertificateKeyFilePassword in any
+ * of its spellings or properties that hold a session's token, in capital or small letters; its length.
+ */
+static size_t find_secret_option(const char *text, size_t *ret_length)
+{
+	static const char *const ends[] = {"password=", "authmechanismproperties="};
+	size_t first = strlen(text);
+
+	*ret_length = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		const char *found = strcasestr(text, ends[i]);
+		size_t at = found ? (size_t)(found - text) + strlen(ends[i]) : first;
+
+		if (at >= first)
+			continue;
+		first = at;
+		*ret_length = strcspn(text + at, "&");
+	}
+	return first;
+}
+
+bool store_uri_has_secret_option(const char *uri)
+{
+	size_t length;
+
+	return uri[find_secret_option(uri, &length)] != '\0';
+}
+
 const char *store_uri_display(const char *uri, char *ret, size_t size)
 {
 	size_t length = 0;
 	size_t start = find_password(uri, &length);
-	const char *rest = uri + start + length;
-	const char *secret = strstr(rest, "Password="); /* tlsCertificateKeyFilePassword */
-	size_t shown = secret ? (size_t)(secret - rest) + strlen("Password=") : strlen(rest);
-	const char *after = secret ? rest + shown + strcspn(rest + shown, "&") : "";
+	int n = snprintf(ret, size, "%.*s%s", (int)start, uri, start ? "***" : "");
 
-	(void)snprintf(ret, size, "%.*s%s%.*s%s%s", (int)start, uri, start ? "***" : "", (int)shown, rest,
-		       secret ? "***" : "", after);
+	uri += start + length;
+	while (n >= 0 && (size_t)n < size && *uri) {
+		start = find_secret_option(uri, &length);
+		n += snprintf(ret + n, size - (size_t)n, "%.*s%s", (int)start, uri, length ? "***" : "");
+		uri += start + length;
+	}
 	return ret;
 }

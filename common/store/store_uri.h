@@ -12,5 +12,7 @@ struct store_uri {
 	char location[1024]; /* a mongodb:// URI, a path, HOST:PORT, or "" */
 };
 
+/* Does it have an option whose value is a secret? */
+bool store_uri_has_secret_option(const char *uri);
 /* 0, or -EINVAL with a sentence that says what is wrong and what would be right. */
 int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *why);

@@ -5,6 +5,7 @@
  * store_mongo.c.
  */
 #include "store/mongo/store_mongo.h"
+#include "store/store_uri.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -98,7 +99,7 @@ static void cut_quotations(const char *location, char *message)
 {
 	size_t length;
 
-	if (!strchr(location, '@'))
+	if (!strchr(location, '@') && !store_uri_has_secret_option(location))
 		return;
 	length = strcspn(message, "\"'");
 	while (length > 0 && strchr(" :(", message[length - 1]))
@@ -137,6 +138,8 @@ static int check_client(const mongoc_uri_t *uri, struct reason *why)
 		return 0;
 	mongoc_init();
 	client = mongoc_client_new_from_uri_with_error(uri, &error);
+	if (!client)
+		cut_quotations(mongoc_uri_get_string(uri), error.message);
 	if (!client)
 		return reason_set(why, -EINVAL, "MongoDB's driver refuses the URI: %s", error.message);
 	mongoc_client_destroy(client);

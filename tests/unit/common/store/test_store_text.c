@@ -252,6 +252,13 @@ static void test_display(void **state)
 	assert_display("mongodb://u@h:1/db", "mongodb://u@h:1/db");
 	assert_display("mongodb://h/?tlsCertificateKeyFilePassword=abc&x=1",
 		       "mongodb://h/?tlsCertificateKeyFilePassword=***&x=1");
+	assert_display("mongodb://u:s@h/"
+		       "?a=b&sslclientcertificatekeypassword=abc&x=1&tlsCertificateKeyFilePassword=d",
+		       "mongodb://u:***@h/"
+		       "?a=b&sslclientcertificatekeypassword=***&x=1&tlsCertificateKeyFilePassword=***");
+	assert_display("mongodb://h/"
+		       "?AUTHMECHANISMPROPERTIES=AWS_SESSION_TOKEN:abc&x=1&tlsCertificateKeyFilePassword=",
+		       "mongodb://h/?AUTHMECHANISMPROPERTIES=***&x=1&tlsCertificateKeyFilePassword=");
 	assert_display("mongodb://u:s#cr?t@h:1/db", "mongodb://u:***@h:1/db");
 	assert_display("mongodb:u:secret@h:1", "mongodb:u:***@h:1");
 	assert_display("u:secret@h:1", "u:***@h:1");
