@@ -15,6 +15,7 @@
 #include "machine/topology.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -262,6 +263,18 @@ static void note_alive(struct perf_slots *slots, unsigned index, uint64_t begin_
 	pulse->read_ns = clock_monotonic_ns();
 }
 
+/* Some time is missing. A live event's enabled time still advances: on a busy machine it may lag, because
+ * kernels stop it while they switch between cgroups. */
+static bool is_dead(const struct perf_slots *slots, unsigned index)
+{
+	const int leader = slots->slots[ACTIVITY_SLOT_MACHINE].fds[slots->plan->units[index].first];
+	struct group_reading again;
+	const ssize_t n = read(leader, &again, sizeof(again));
+
+	return n < (ssize_t)offsetof(struct group_reading, counts) ||
+	       again.enabled_ns == slots->pulses[index].enabled_ns;
+}
+
 void perf_slots_look(struct perf_slots *slots, unsigned index)
 {
 	struct perf_pulse *pulse = &slots->pulses[index];
@@ -284,7 +297,7 @@ void perf_slots_look(struct perf_slots *slots, unsigned index)
 
 		pulse->looked_ns = read_ns;
 		pulse->before_ns = pulse->enabled_ns;
-		if (missing_ns == 0) {
+		if (missing_ns == 0 || (was_read && !is_dead(slots, index))) {
 			pulse->alive_ns = read_ns;
 			return;
 		}

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "source/frame.h"
 #include "base/log.h"
+#include "machine/cpu_online.h"
 #include "source/perf/perf_slots.h"
 #include "unit/random_seed.h"
 
@@ -284,6 +285,30 @@ static void test_a_late_look_is_no_gap(void **state)
 	fixture.slots.slots[0].fds = NULL;
 }
 
+/* Half of the tick is missing from the enabled time. Events whose time still advances are kept; others have
+ * died. */
+static void test_only_dead_events_are_opened_again(void **state)
+{
+	static struct cpu_online none = {.length = 1}; /* no CPU is online: nothing is opened */
+	const uint64_t ms = 1000000, start = clock_monotonic_ns() - 10000 * ms;
+	struct perf_pulse *pulse = &fixture.slots.pulses[0];
+	struct perf_slot *machine = &fixture.slots.slots[ACTIVITY_SLOT_MACHINE];
+
+	(void)state;
+	*machine = fixture.slots.slots[1];
+	fixture.slots.slots[1] = (struct perf_slot){0};
+	fixture.context.online = &none;
+	pulse->looked_ns = start;
+	for (uint64_t tick = 1; tick <= 3; tick++) {
+		pulse->begin_ns = pulse->read_ns = start + tick * 500 * ms;
+		pulse->enabled_ns = tick * 250 * ms;
+		say_pair(pulse->enabled_ns + (tick < 3), 0, 0, 0);
+		perf_slots_look(&fixture.slots, 0);
+		assert_true(tick < 3 ? machine->fds[0] >= 0 : machine->fds[0] < 0);
+		assert_int_equal(pulse->alive_ns, start + 500 * ms * tick - (tick < 3 ? 0 : 250 * ms));
+	}
+}
+
 /* Random steps, multiplexing off: the deltas add up to the last count. */
 static void test_adds_up(void **state)
 {
@@ -337,6 +362,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_failing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_late_look_is_no_gap, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_only_dead_events_are_opened_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_adds_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_allocation, set_up, tear_down),
 	};
