@@ -7,6 +7,7 @@
 #   verify      what the verifier says of the program as each clang compiled it (/objects/*.o)
 #   units       the unit tests that need this kernel
 #   hotplug     CPUs offline and online between two looks and for longer, by BPF and perf; the energy event moves on
+#   account     the scheduler's account beside the time between switches, by ftrace, without a sensor
 #   slowdown    what counting costs a switch between two cgroups
 #   suspend     the machine sleeps and comes back
 #   newcomer    a CPU that was not there at the start
@@ -21,6 +22,7 @@ TAP_PATIENCE=${TAP_PATIENCE:-20}
 TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
 . "$TOP/tests/lib/tap.sh"
 . "${0%guest*}energy.sh"
+. "${0%guest*}account.sh"
 parts=$(cat /parts 2>/dev/null || echo "${PARTS:-counts}")
 work=$TAP_DIR/work
 mkdir -p "$work"
