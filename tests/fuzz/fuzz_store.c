@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files that are read as a store: JSON lines, BSON, a folder of CSV, an SQLite file, a spool. The first byte
- * selects which. Reading ends, and says something where a file is no store.
+ * selects which; the rest is the file, or, four bytes each, the damage of one that we have written. Reading
+ * ends, and says something where a file is no store.
  */
 #include "fuzz/driver/fuzz_files.h"
 #include "fuzz/driver/fuzz_sqlite.h"
 #include "base/log.h"
 #include "store/store.h"
+#include "unit/state_report.h"
 #include "write/spool.h"
 
 #include <stdbool.h>
@@ -19,19 +21,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PAGES_MAX       1000
 #define COLLECTION_SIZE 128
+#define CHANGES_MAX     8
+#define CHANGE_SIZE     4
+#define FILL            16
+#define MADE_TICKS      5
+
+static struct batch made_store, made_spool; /* whole files */
 
 static const struct {
 	const char *scheme, *path, *file;
-	const char *beside[3]; /* what SQLite leaves, and what a damaged spool becomes */
+	const char *beside[3];       /* what SQLite leaves, and what a damaged spool becomes */
+	const struct batch *damaged; /* NULL: the input is the whole file */
 } forms[] = {
-	{"jsonl", "in.jsonl", "in.jsonl", {NULL}},
-	{"bson", "in.bson", "in.bson", {NULL}},
-	{"csv", "csv-rapl", "csv-rapl/rapl.csv", {NULL}},
-	{"csv", "csv-core", "csv-core/core.csv", {NULL}},
-	{"sqlite", "in.db", "in.db", {"in.db-wal", "in.db-shm"}},
-	{NULL, "spool.db", "spool.db", {"spool.db-wal", "spool.db-shm", "spool.db.damaged"}},
-	{"jsonl", "in.jsonl.gz", "in.jsonl.gz", {NULL}},
-	{"csv", "csv/power.csv", "csv/power.csv", {NULL}},
+	{"jsonl", "in.jsonl", "in.jsonl", {NULL}, NULL},
+	{"bson", "in.bson", "in.bson", {NULL}, NULL},
+	{"csv", "csv-rapl", "csv-rapl/rapl.csv", {NULL}, NULL},
+	{"csv", "csv-core", "csv-core/core.csv", {NULL}, NULL},
+	{"sqlite", "in.db", "in.db", {"in.db-wal", "in.db-shm"}, NULL},
+	{NULL, "spool.db", "spool.db", {"spool.db-wal", "spool.db-shm", "spool.db.damaged"}, NULL},
+	{"jsonl", "in.jsonl.gz", "in.jsonl.gz", {NULL}, NULL},
+	{"csv", "csv/power.csv", "csv/power.csv", {NULL}, NULL},
+	{"sqlite", "in.db", "in.db", {"in.db-wal", "in.db-shm"}, &made_store},
+	{NULL, "spool.db", "spool.db", {"spool.db-wal", "spool.db-shm", "spool.db.damaged"}, &made_spool},
 };
 
 /* The last name of a list. */
@@ -103,20 +114,93 @@ static void ignore(void *data, enum log_level level, const char *token, const ch
 	(void)data, (void)level, (void)token, (void)line;
 }
 
+static void must(bool good)
+{
+	if (!good)
+		abort();
+}
+
+/* The file that was made, whole. */
+static void take_file(const char *path, struct batch *ret_bytes)
+{
+	static uint8_t bytes[1 << 16];
+	FILE *file = fopen(path, "rbe");
+	size_t n = file ? fread(bytes, 1, sizeof(bytes), file) : 0;
+
+	must(n > 0 && n < sizeof(bytes) && fclose(file) == 0 && batch_add_bytes(ret_bytes, bytes, n) == 0);
+}
+
+static void make_files(void)
+{
+	const struct store_options options = {.flags = STORE_READ | STORE_WRITE};
+	const struct spool_limits limits = {.bytes = 1 << 20};
+	struct batch reports = {0};
+	struct store *store = NULL;
+	struct spool *spool = NULL;
+	struct reason why;
+	char path[128], uri[160];
+	bson_t report;
+
+	for (unsigned tick = 0; tick < MADE_TICKS; tick++) {
+		must(state_report_init(&report, tick, "all", 1e9));
+		must(bson_append_int32(&report, "_id", -1, (int)tick));
+		must(batch_append(&reports, bson_get_data(&report), report.len) == 0);
+		bson_destroy(&report);
+	}
+	(void)snprintf(path, sizeof(path), "%s/made.db", fuzz_folder());
+	(void)snprintf(uri, sizeof(uri), "sqlite:%s", path);
+	must(store_open(uri, &options, &store, &why) == 0);
+	must(store_append(store, "sensorx", &reports) == STORE_OK);
+	store_close(store);
+	take_file(path, &made_store);
+	(void)snprintf(path, sizeof(path), "%s/made-spool.db", fuzz_folder());
+	must(spool_open(path, &limits, &spool, &why) == 0);
+	for (unsigned i = 0; i < 3; i++)
+		must(spool_push(spool, "sensorx", false, &reports, 1000) == 0);
+	spool_close(spool);
+	take_file(path, &made_spool);
+	batch_done(&reports);
+}
+
+/* A place (two bytes), what is done there, and with which byte. */
+static void write_damaged(const char *path, const struct batch *from, const uint8_t *data, size_t size)
+{
+	static uint8_t bytes[1 << 16];
+	size_t length = from->length;
+
+	memcpy(bytes, from->data, length);
+	for (size_t i = 0; i + CHANGE_SIZE <= size && i < CHANGES_MAX * CHANGE_SIZE && length;
+	     i += CHANGE_SIZE) {
+		const size_t at = (size_t)(data[i] | data[i + 1] << 8) % length;
+
+		if (data[i + 2] % 4 == 0)
+			bytes[at] = data[i + 3];
+		else if (data[i + 2] % 4 == 1)
+			bytes[at] ^= data[i + 3];
+		else if (data[i + 2] % 4 == 2)
+			memset(bytes + at, data[i + 3], length - at < FILL ? length - at : FILL);
+		else
+			length = at;
+	}
+	fuzz_write(path, bytes, length);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static bool begun;
 	size_t form;
 
-	if (!begun) {
+	if (!made_store.length) {
 		log_set_sink(ignore, NULL);
 		fuzz_sqlite_init();
-		begun = true;
+		make_files();
 	}
 	if (size == 0)
 		return 0;
 	form = data[0] % (sizeof(forms) / sizeof(forms[0]));
-	fuzz_write(forms[form].file, data + 1, size - 1);
+	if (forms[form].damaged)
+		write_damaged(forms[form].file, forms[form].damaged, data + 1, size - 1);
+	else
+		fuzz_write(forms[form].file, data + 1, size - 1);
 	if (forms[form].scheme)
 		use_store(forms[form].scheme, forms[form].path);
 	else
