@@ -119,6 +119,7 @@ int sensor_main(int argc, char *argv[], const struct collect_machine *simulated)
 	struct reason why = {""};
 	int code = 2;
 
+	duty_begin();
 	log_set_name("wattribute-sensor");
 	if (duty_current() && duty_take_secrets(argc, argv) < 0)
 		return 1;

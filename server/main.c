@@ -207,6 +207,7 @@ int main(int argc, char *argv[])
 	int status = 0;
 	int r;
 
+	duty_begin();
 	r = duty_current() ? duty_take_secrets(argc, argv) : 0;
 	if (r < 0) {
 		(void)fprintf(stderr, "wattribute-server: the first process has ended\n");

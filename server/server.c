@@ -359,6 +359,8 @@ static int open_server(struct server *server, char *const argv[])
  */
 static void give_up_rights(const struct server_config *config)
 {
+	/* What libraries look up. No terminal, which is in /dev. */
+	static const char *const readable[] = {"/etc", "/usr", "/lib", "/proc", NULL};
 	struct reason why = {""};
 	uid_t uid;
 	gid_t gid;
@@ -373,6 +375,8 @@ static void give_up_rights(const struct server_config *config)
 		if (why.text[0])
 			log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why.text);
 	}
+	if (sandbox_confine(SANDBOX_READS_BELOW, readable, (enum sandbox_mode)config->sandbox, &why) < 0)
+		log_info(SERVER_TOKEN, 0, "all files that the user may write stay in reach: %s", why.text);
 	if (sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, &why) < 0)
 		log_debug(SERVER_TOKEN, 0, "no seccomp filter: %s", why.text);
 }

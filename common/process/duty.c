@@ -48,6 +48,49 @@ static struct {
 	bool (*needs)(const char *duty, const char *option);
 } kept;
 
+/* A terminal is opened for reading and writing: whoever may write to it could read what is typed. */
+static void write_only(int fd)
+{
+	char path[] = "/proc/self/fd/0";
+	int again;
+
+	if (!isatty(fd) || (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+		return;
+	path[sizeof(path) - 2] = (char)('0' + fd);
+	again = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	if (again < 0) /* somebody else's terminal, under su(1) */
+		return;
+	(void)dup2(again, fd);
+	(void)close(again);
+}
+
+static void close_from(int first, int keep);
+
+/* Whatever else was open where the daemon was started: none of its processes has a use for it. */
+static void leave_inherited(void)
+{
+	const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null >= 0)
+		(void)dup2(null, STDIN_FILENO);
+	write_only(STDOUT_FILENO);
+	write_only(STDERR_FILENO);
+	close_from(STDERR_FILENO + 1, -1);
+}
+
+void duty_begin(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		(void)close(fd);
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		(void)fcntl(fd, F_SETFD, 0);
+}
+
 void duty_take_options(const struct config *config, char *argv[],
 		       bool (*needs)(const char *duty, const char *option),
 		       bool (*warn)(void *token, const char *sentence))
@@ -55,6 +98,8 @@ void duty_take_options(const struct config *config, char *argv[],
 	config_hide_secrets(config, argv);
 	kept.list = config_secrets(config, &kept.n);
 	kept.needs = needs;
+	if (config_get_action(config) == CONFIG_RUN)
+		leave_inherited();
 	if (config_get_action(config) != CONFIG_EXIT)
 		(void)config_each_unknown_variable(config, warn, (void *)"config");
 }
@@ -178,10 +223,11 @@ static char **make_environment(const char *name, char **ret_entry)
 	return environment;
 }
 
+/* All from `first` on, but `keep` (or -1). */
 static void close_from(int first, int keep)
 {
-	if (syscall(SYS_close_range, (unsigned)first, (unsigned)keep - 1, 0) == 0 &&
-	    syscall(SYS_close_range, (unsigned)keep + 1, ~0u, 0) == 0)
+	if ((keep < 0 || syscall(SYS_close_range, (unsigned)first, (unsigned)keep - 1, 0) == 0) &&
+	    syscall(SYS_close_range, (unsigned)(keep < 0 ? first : keep + 1), ~0u, 0) == 0)
 		return;
 	/* Linux before 5.9 */
 	long limit = sysconf(_SC_OPEN_MAX);
@@ -213,6 +259,8 @@ static bool leave_terminal(void)
 
 	(void)setsid();
 	(void)setrlimit(RLIMIT_CORE, &none);
+	write_only(STDOUT_FILENO);
+	write_only(STDERR_FILENO);
 	return null >= 0 && (null == STDIN_FILENO || dup2(null, STDIN_FILENO) == STDIN_FILENO);
 }
 

@@ -161,12 +161,13 @@ static int allow_reading(scmp_filter_ctx filter)
 
 static int refuse_calls(scmp_filter_ctx filter, uint32_t action)
 {
+	static const unsigned typing[] = {TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS, TIOCSCTTY};
 	int r = add_calls(filter, action, calls_of_nobody);
 
-	/* TIOCSTI types into a terminal. Other ioctls are limited in the children's own lists. */
-	if (r == 0)
+	/* What types into a terminal, pastes, or takes it over. The children's own lists have few ioctls. */
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(typing); i++)
 		r = seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, TIOCSTI));
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, typing[i]));
 	return r;
 }
 

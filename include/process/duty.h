@@ -20,8 +20,11 @@ struct duty {
 	int socket; /* the parent's end; -1 when closed */
 };
 
+/* First of all in main(): there are descriptors 0 to 2, so that no other file is taken for one of them. */
+void duty_begin(void);
 /*
- * In the first process, once its options are loaded: covers the secrets in argv with '*', keeps them for the
+ * In the first process, once its options are loaded: leaves what it has inherited but standard output and
+ * error, of a terminal what reads; covers the secrets in argv with '*', keeps them for the
  * children, and warns of each variable of the environment that names no option. A child gets those secrets
  * for which `needs` is true as the first message on its socket. `config` has to outlive the children.
  */

@@ -304,6 +304,7 @@ static int first_process(void *data)
 		SYS_mount,       SYS_umount2,          SYS_unshare,       SYS_setns,      SYS_ptrace,
 		SYS_init_module, SYS_reboot,           SYS_settimeofday,  SYS_pivot_root, SYS_delete_module,
 		SYS_acct,        SYS_process_vm_readv, SYS_clock_settime, SYS_keyctl};
+	static const unsigned long typing[] = {TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS, TIOCSCTTY};
 	char *const argv[] = {(char *)(uintptr_t) "true", NULL};
 	int status, ends[2];
 	pid_t pid;
@@ -315,8 +316,10 @@ static int first_process(void *data)
 		errno = 0;
 		CHECK(syscall(refused[i], 0, 0, 0, 0, 0) < 0 && errno == EPERM);
 	}
-	errno = 0;
-	CHECK(syscall(SYS_ioctl, ends[0], TIOCSTI, "x") < 0 && errno == EPERM);
+	for (size_t i = 0; i < sizeof(typing) / sizeof(*typing); i++) {
+		errno = 0;
+		CHECK(syscall(SYS_ioctl, ends[0], typing[i] | 1ul << 32, "x") < 0 && errno == EPERM);
+	}
 	CHECK(open("/dev/null", O_RDWR) >= 0);
 	pid = fork();
 	CHECK(pid >= 0);
