@@ -55,9 +55,9 @@ exec 8>&-
 
 # On 5.10 a CPU that wakes a task for an idle one that it shares a cache with starts the task's time itself: what the idle one takes to
 # come back is in the scheduler's account then, a tenth of all on an emulated machine. Where parts compare with that account, each CPU
-# gets a socket of its own: none share. sockets_of CPUS PARTS...
+# gets a socket of its own: none share. Not where loads are to spread to a CPU that comes. sockets_of CPUS PARTS...
 sockets_of() {
-	case "$name $* " in 5.10-*' fresh '* | 5.10-*' others '* | 5.10-*' counts '*) echo "-smp $1,sockets=$1,cores=1,threads=1" ;; esac
+	case "$name $* " in *' newcomer '*) ;; 5.10-*' fresh '* | 5.10-*' others '* | 5.10-*' counts '*) echo "-smp $1,sockets=$1,cores=1,threads=1" ;; esac
 }
 
 # boot LABEL CPUS KERNEL-WORDS PARTS...
