@@ -29,8 +29,8 @@ static struct character next_character(const char *text, mbstate_t *state)
 	}
 	columns = wcwidth(wide);
 	/* Marks that turn the direction of text around have no width, and would reorder the row. */
-	if (columns < 0 || (wide >= 0x200e && wide <= 0x200f) || (wide >= 0x202a && wide <= 0x202e) ||
-	    (wide >= 0x2066 && wide <= 0x2069))
+	if (columns < 0 || wide == 0x061c || (wide >= 0x200e && wide <= 0x200f) ||
+	    (wide >= 0x2028 && wide <= 0x202e) || (wide >= 0x2066 && wide <= 0x2069))
 		return (struct character){bytes, 1, false};
 	return (struct character){bytes, (size_t)columns, true};
 }

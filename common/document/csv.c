@@ -117,15 +117,35 @@ int csv_put_text(struct batch *text, const char *field, bool first)
 	return r < 0 ? r : batch_add_bytes(text, "\"", 1);
 }
 
+/* Also the wide forms of these signs, which East Asian versions take for the same. */
+static bool begins_formula(const char *text)
+{
+	static const char *const wide[] = {"\uff1d", "\uff0b", "\uff0d", "\uff20"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wide); i++) {
+		if (text_begins(text, wide[i]))
+			return true;
+	}
+	return *text && strchr("=+-@", *text);
+}
+
 int csv_put_cell(struct batch *text, const char *field, bool first)
 {
-	char plain[1024] = "";
-	size_t mark = strchr("=+-@", field[0]) && field[0] ? 1 : 0;
+	char plain[1024], marked[2 * sizeof(plain)];
+	size_t n = 0;
+	bool begins = true;
 
-	/* A spreadsheet would run it as a formula; the apostrophe marks it as text. */
-	plain[0] = '\'';
-	(void)text_copy_plain(field, plain + mark, sizeof(plain) - mark);
-	return csv_put_text(text, plain, first);
+	(void)text_copy_plain(field, plain, sizeof(plain));
+	for (const char *at = plain; *at; at++) {
+		/* A spreadsheet would run it as a formula; the apostrophe marks it as text. */
+		if (begins && begins_formula(at))
+			marked[n++] = '\'';
+		/* In many countries a semicolon begins the next cell, within quotation marks, too. */
+		begins = *at == ';' || (begins && strchr(" \"", *at));
+		marked[n++] = *at;
+	}
+	marked[n] = '\0';
+	return csv_put_text(text, marked, first);
 }
 
 int csv_put_number(struct batch *text, double value, bool integer)

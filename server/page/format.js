@@ -34,7 +34,7 @@ export function when(milliseconds) {
 
 // "<" and other characters need no care here: text is set as text. Control and direction characters are made visible.
 export function safe(text) {
-	return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+	return String(text ?? "").replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
 export function element(name, attributes = {}, ...children) {

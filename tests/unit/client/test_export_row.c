@@ -2,6 +2,7 @@
 /* Rows of `wattribute export`, times as people type them. */
 #include "export/export_row.h"
 #include "base/cleanup.h"
+#include "document/csv.h"
 
 #include <errno.h>
 #include <math.h>
@@ -52,6 +53,34 @@ static void test_csv_quotes_and_leaves_out(void **state)
 		"2026-01-01T00:00:00.123Z,n1,\"a,\"\"b\"\"\",0,dram,1.5,,0.5,3,2,,0.25,true,pooled,\r\n");
 }
 
+/* What a spreadsheet would take for a formula is marked, wherever it would begin a cell. */
+static void test_csv_no_formulas(void **state)
+{
+	static const char *const cells[][2] = {
+		{"web", "web"},
+		{"=1+1", "'=1+1"},
+		{"-2", "'-2"},
+		{"a=b-c@d", "a=b-c@d"},
+		{" =1", " '=1"},
+		{"a;=cmd|' /C calc'!A0", "a;'=cmd|' /C calc'!A0"},
+		{"a; \"@SUM(1)", "\"a; \"\"'@SUM(1)\""},
+		{"\uff1d1", "'\uff1d1"},
+		{"\t=1", "?=1"},
+		{"\r+1", "?+1"},
+		{"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cells) / sizeof(*cells); i++) {
+		struct batch text = {0};
+
+		assert_int_equal(csv_put_cell(&text, cells[i][0], true), 0);
+		assert_int_equal(batch_add_bytes(&text, "", 1), 0);
+		assert_string_equal(text.data, cells[i][1]);
+		batch_done(&text);
+	}
+}
+
 static void test_json_leaves_out_unknown_numbers(void **state)
 {
 	cleanup_(cleanup_free) char *row = written(export_write_json);
@@ -96,6 +125,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_csv_quotes_and_leaves_out),
+		cmocka_unit_test(test_csv_no_formulas),
 		cmocka_unit_test(test_json_leaves_out_unknown_numbers),
 		cmocka_unit_test(test_times),
 	};
