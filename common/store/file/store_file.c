@@ -230,7 +230,7 @@ static struct store_file_output *output_of(struct store *store, const char *coll
 	for (unsigned i = 0; i < file->n_outputs; i++)
 		if (strcmp(file->outputs[i].collection, collection) == 0)
 			return &file->outputs[i];
-	if (!store_file_name(store, collection, path))
+	if (!store_file_path(file, collection, path))
 		return NULL;
 	for (unsigned i = 0; i < file->n_outputs; i++)
 		if (strcmp(file->outputs[i].path, path) == 0)
@@ -285,10 +285,8 @@ enum store_result store_file_append(struct store *store, const char *collection,
 	char path[PATH_MAX];
 	int r;
 
-	if (!output && !store_file_path(file, collection, path)) {
-		store->statistics.dropped += batch->n_documents;
-		return STORE_DROP;
-	}
+	if (!output && !store_file_path(file, collection, path))
+		return store_file_refuse_name(store, collection, batch->n_documents);
 	if (!output)
 		return STORE_RETRY;
 	r = encode_batch(file, batch, &bytes);

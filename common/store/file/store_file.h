@@ -81,10 +81,10 @@ static inline struct store_file *store_file_of(const struct store *store)
 	return store->private;
 }
 
-/* The file of a collection. False if the name does not fit, or contains a '/'. */
+/* The file of a collection. False if its name is too long for one, or contains a '/'. */
 bool store_file_path(const struct store_file *file, const char *collection, char ret_path[PATH_MAX]);
-/* The same, with an error of the store where there is none. */
-bool store_file_name(struct store *store, const char *collection, char ret_path[PATH_MAX]);
+/* Counts documents as refused because there can be no such file. */
+enum store_result store_file_refuse_name(struct store *store, const char *collection, unsigned n_documents);
 /*
  * Calls `each` for the documents from *offset on (1: continue, 0: stop after it). Ends with 0 and *offset
  * after the last document read; *ret_torn bytes remain that are not a complete document. -ENOENT, -EBADMSG,

@@ -23,6 +23,7 @@
 
 #define CHUNK_FIRST  ((size_t)16 * 1024) /* what is new since the last read is mostly less */
 #define CHUNK_BYTES  ((size_t)256 * 1024)
+#define NAME_LONGEST (NAME_MAX - 4)             /* with ".new" after it */
 #define DOCUMENT_MAX ((size_t)48 * 1024 * 1024) /* 16 MiB of BSON can be three times as long in JSON */
 
 /* Fills the chunk after its end, by `more` bytes at most. Bytes read, 0 at the end of the file. */
@@ -217,8 +218,9 @@ static int open_to_read(struct store *store, const char *collection, char path[P
 {
 	int fd;
 
-	if (!store_file_name(store, collection, path))
-		return -EINVAL;
+	/* What cannot be the name of a file is in none. */
+	if (!store_file_path(store_file_of(store), collection, path))
+		return -ENOENT;
 	fd = open_any_form(store_file_of(store), path);
 	if (fd >= 0)
 		fd = check_is_file(store, path, fd);
@@ -364,8 +366,8 @@ static enum store_result replace_file(struct store *store, const char *collectio
 	char beside[PATH_MAX + 8];
 	enum store_result result;
 
-	if (!store_file_name(store, collection, path))
-		return STORE_DROP;
+	if (!store_file_path(file, collection, path))
+		return store_file_refuse_name(store, collection, merged->n_documents);
 	(void)snprintf(beside, sizeof(beside), "%s.new", path);
 	store_file_forget(file, path);
 	result = store_file_write_whole(store, beside, merged);
@@ -410,6 +412,12 @@ static bool goes_beside(const char *collection)
 	return false;
 }
 
+enum store_result store_file_refuse_name(struct store *store, const char *collection, unsigned n_documents)
+{
+	store->statistics.dropped += n_documents;
+	return store_fail(store, STORE_DROP, "collection '%.100s' cannot be the name of a file", collection);
+}
+
 static bool ends(const char *text, const char *suffix)
 {
 	size_t length = strlen(text);
@@ -430,24 +438,20 @@ bool store_file_path(const struct store_file *file, const char *collection, char
 	const char *suffix = file->codec->suffix;
 	int length;
 
+	if (!file->directory && (!goes_beside(collection) || file->stream)) {
+		length = snprintf(ret_path, PATH_MAX, "%s", file->location);
+		return length > 0 && length < PATH_MAX;
+	}
+	/* Machines' names are others' text: none leads into another folder. */
 	if (!collection[0] || strchr(collection, '/') || collection[0] == '.')
 		return false;
 	if (file->directory)
 		length = snprintf(ret_path, PATH_MAX, "%s/%s%s", file->location, collection, suffix);
-	else if (goes_beside(collection) && !file->stream)
+	else
 		length = snprintf(ret_path, PATH_MAX, "%.*s.%s%s", (int)stem_length(file), file->location,
 				  collection, suffix);
-	else
-		length = snprintf(ret_path, PATH_MAX, "%s", file->location);
-	return length > 0 && length < PATH_MAX;
-}
-
-bool store_file_name(struct store *store, const char *collection, char ret_path[PATH_MAX])
-{
-	if (store_file_path(store_file_of(store), collection, ret_path))
-		return true;
-	(void)store_fail(store, STORE_DROP, "collection '%s' cannot be the name of a file", collection);
-	return false;
+	return length > 0 && length < PATH_MAX &&
+	       strlen(strrchr(ret_path, '/') ? strrchr(ret_path, '/') + 1 : ret_path) <= NAME_LONGEST;
 }
 
 /* Length of the name without the suffix of a form that is read; 0: it has none. */
