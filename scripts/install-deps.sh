@@ -45,6 +45,7 @@ test | stress-ng | command stress-ng | stress-ng
 test | sqlite3 | command sqlite3 | the shell of SQLite 3
 test | tmux | command tmux | tmux
 test | strace | command strace | strace
+test | valgrind | command valgrind | valgrind
 test | zsh | command zsh | zsh
 test | fish | command fish | fish
 test | rpm | command rpmbuild | rpmbuild

@@ -80,17 +80,27 @@ static char *pass_number(char *at, const char *end)
 	return at;
 }
 
+/* The number in four hexadecimal digits; what follows is not looked at, as nothing ends it. -1: they are
+ * none. */
+static long four_digits(const char *at)
+{
+	char digits[5] = "";
+
+	memcpy(digits, at, 4);
+	return strspn(digits, "0123456789abcdefABCDEF") == 4 ? strtol(digits, NULL, 16) : -1;
+}
+
 /* An escape in a text; "\ud83d" without its other half is no character. Returns its length. */
 static size_t pass_escape(char *at, const char *end)
 {
-	unsigned code, other;
+	long code, other;
 
-	if (end - at < 6 || at[1] != 'u' || sscanf(at + 2, "%4x", &code) != 1)
+	if (end - at < 6 || at[1] != 'u' || (code = four_digits(at + 2)) < 0)
 		return end - at < 2 ? 1 : 2;
 	if (code < 0xd800 || code > 0xdfff)
 		return 6;
 	if (code < 0xdc00 && end - at >= 12 && at[6] == '\\' && at[7] == 'u' &&
-	    sscanf(at + 8, "%4x", &other) == 1 && other >= 0xdc00 && other <= 0xdfff)
+	    (other = four_digits(at + 8)) >= 0xdc00 && other <= 0xdfff)
 		return 12;
 	memcpy(at + 2, "fffd", 4);
 	return 6;

@@ -105,16 +105,24 @@ static void be_server(int sockets[2], const uint8_t *data, size_t size)
 	(void)close(sockets[1]);
 }
 
+static struct ev_loop *loop;
+
+static void end_loop(void)
+{
+	ev_loop_destroy(loop);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct ev_loop *loop;
 	int sockets[2];
 
 	if (!loop) {
 		log_set_sink(ignore, NULL);
 		loop = ev_loop_new(0);
+		if (!loop || atexit(end_loop) != 0)
+			abort();
 	}
-	if (size == 0 || !loop || ipc_pair(sockets) < 0)
+	if (size == 0 || ipc_pair(sockets) < 0)
 		return 0;
 	if (data[0] & 1)
 		be_client(loop, sockets, data + 1, size - 1);

@@ -19,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MESSAGES_MAX 8
 
+static int sockets[2];
+
 static void ignore(void *data, enum log_level level, const char *token, const char *line)
 {
 	(void)data, (void)level, (void)token, (void)line;
@@ -59,7 +61,7 @@ static void take_answer(int socket, uint8_t *room, size_t size)
 }
 
 /* "type, length, payload", as often as there are bytes. What priv_serve() said last; 1: it goes on. */
-static int serve_all(const int sockets[2], const uint8_t *data, size_t size)
+static int serve_all(const uint8_t *data, size_t size)
 {
 	static const struct container_roots roots = {.docker = {"/nowhere"}, .storage = {"/nowhere"}};
 	static const struct priv_config config = {
@@ -82,20 +84,25 @@ static int serve_all(const int sockets[2], const uint8_t *data, size_t size)
 	return r;
 }
 
+static void close_sockets(void)
+{
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static int sockets[2], free_descriptor;
+	static int free_descriptor;
 
 	if (!free_descriptor) {
 		log_set_sink(ignore, NULL);
-		if (ipc_pair(sockets) < 0)
-			return 0;
+		if (ipc_pair(sockets) < 0 || atexit(close_sockets) != 0)
+			abort();
 		free_descriptor = find_free_descriptor();
 	}
 	/* A socket that goes on is empty again, and serves the next input, too. */
-	if (serve_all(sockets, data, size) != 1) {
-		(void)close(sockets[0]);
-		(void)close(sockets[1]);
+	if (serve_all(data, size) != 1) {
+		close_sockets();
 		if (ipc_pair(sockets) < 0)
 			abort();
 	}

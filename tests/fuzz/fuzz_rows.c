@@ -49,6 +49,19 @@ static int run(sqlite3_stmt *statement)
 	return sqlite3_reset(statement);
 }
 
+static void close_rows(void)
+{
+	for (unsigned which = 0; which < 2; which++) {
+		(void)sqlite3_finalize(begin[which]);
+		(void)sqlite3_finalize(clear[which]);
+		(void)sqlite3_finalize(insert[which]);
+		(void)sqlite3_finalize(commit[which]);
+		(void)sqlite3_close(rows[which]);
+	}
+	store_close(store);
+	spool_close(spool);
+}
+
 static void prepare(void)
 {
 	const struct store_options options = {.flags = STORE_READ | STORE_WRITE, .timeout_ms = 10};
@@ -70,6 +83,7 @@ static void prepare(void)
 	open_rows(1, path, "DELETE FROM spool",
 		  "INSERT INTO spool (sequence, time, put, collection, n_documents, documents) "
 		  "VALUES (NULL, ?1, ?2, ?3, 1, ?4)");
+	must(atexit(close_rows) == 0);
 }
 
 /* A value of one of SQLite's types, from a number and the bytes of the body. */

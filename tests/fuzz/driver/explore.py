@@ -29,6 +29,7 @@ FIELDS = ("target", "executions", "findings", "first_day", "last_day", "first_co
 # No stack of each allocation, a quarantine that fits into the cache and holds what an execution frees, fewer bytes filled: several
 # times faster, and what is found can be run again without.
 ASAN = "malloc_context_size=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=64:max_malloc_fill_size=256:detect_leaks=1"
+INTERRUPTED = 72  # libFuzzer's exit status after SIGINT or SIGTERM, with statistics
 SIZE_MAX = 4096
 # Most of the time goes to inputs that say all they can say in few bytes.
 SIZE_FAST = 512
@@ -106,7 +107,7 @@ def run(arguments, target, build, options):
     artifacts = [line.rsplit(" ", 1)[-1] for line in text.splitlines() if "Test unit written to" in line]
     for artifact in artifacts:
         shutil.copy(artifact, corpus)
-    failed = ended.returncode != 0
+    failed = ended.returncode not in (0, INTERRUPTED)
     total = add_to_record(target, executions, int(failed))
     print(f"{'not ok' if failed else 'ok'} {target}: {executions} executions, {total} on record", flush=True)
     if failed:
