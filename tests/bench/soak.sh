@@ -1,5 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Half an hour of containers that come and go; fails when memory or descriptors grow. usage: tests/bench/soak.sh [MINUTES]
+# Half an hour of containers that come and go; fails when memory or descriptors grow.
+# usage: tests/bench/soak.sh [MINUTES [OPTION-OF-soak.py...]]
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
-exec "$TOP/tests/bench/soak.py" --build "${BUILD:-$TOP/build}" --minutes "${1:-30}"
+minutes=${1:-30}
+[ $# = 0 ] || shift
+exec "$TOP/tests/bench/soak.py" --build "${BUILD:-$TOP/build}" --minutes "$minutes" "$@"

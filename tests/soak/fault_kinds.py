@@ -4,8 +4,10 @@ import os
 import resource
 import signal
 import sqlite3
+import struct
 import subprocess
 import time
+import urllib.request
 
 from fault_world import send
 
@@ -165,20 +167,104 @@ def kill_database(world):
     world.start_database()
 
 
-class Kind:
-    def __init__(self, store, about, fault, standby=False, cuts=0):
-        self.store, self.about, self.fault, self.standby, self.cuts = store, about, fault, standby, cuts
+def process_of(world, which, duty):
+    process = world.sensor if which == "sensor" else world.servers[0]
+    return process.pid if duty == "first" else world.child(process, duty)
 
+
+def sleeps(pid):
+    """It waits in the kernel. What strace leaves in the middle of a call instead fails with EPERM for a process with a filter."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "SZ"
+    except OSError:
+        return True
+
+
+def inject(processes, calls, error, every, seconds):
+    """Each so manieth of these system calls fails without being made (strace)."""
+    def fault(world):
+        pids = [pid for pid in (process_of(world, which, duty) for which, duty in processes) if pid]
+        tracers = [subprocess.Popen(["strace", "-qqq", "-o", "/dev/null", "-p", str(pid), "-e", f"trace={calls}", "-e",
+                                     f"inject={calls}:error={error}:when={world.random.randrange(1, every + 1)}+{every}"],
+                                    stderr=subprocess.DEVNULL) for pid in pids]
+        time.sleep(seconds)
+        for pid, tracer in zip(pids, tracers):
+            end = time.monotonic() + 5
+            while not sleeps(pid) and time.monotonic() < end:
+                time.sleep(0.001)
+            tracer.terminate()
+            tracer.wait()
+    return fault
+
+
+def work_for_server(world):
+    """Requests of several kinds: what they allocate may fail, too."""
+    now = time.time()
+    world.get(0, "/metrics")
+    world.get(0, "/api/latest")
+    world.get(0, f"/rapls2/{world.name}/recaps?limit=20")
+    path = f"/rapls2/{world.name}?async=1&name=run{world.random.randrange(10 ** 9)}&begin={now - 0.5:.3f}&end={now:.3f}&timeout=0.1"
+    try:
+        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{world.ports[0]}{path}", method="POST"), timeout=3).close()
+    except OSError:
+        pass
+
+
+def allocations(which, duty):
+    """One to three allocations of that process fail, soon or later; it may end for it, but in no other way."""
+    def fault(world):
+        process = world.sensor if which == "sensor" else world.servers[0]
+        pid = process_of(world, which, duty)
+        path = f"{world.folder}/alloc/{pid}"
+        if not pid or not os.path.exists(path):
+            return
+        with open(path, "r+b") as plan:
+            plan.write(struct.pack("<qqq", world.random.choice([5, 50, 500]) * world.random.randrange(2, 40) // 10, world.random.choice([1, 1, 3]), 0))
+        wanted = time.monotonic() + 20
+        while time.monotonic() < wanted and process.poll() is None:
+            if which == "server":
+                work_for_server(world)
+            else:
+                world.remove_target()
+                world.add_target(100 + world.random.randrange(10 ** 6))
+            with open(path, "rb") as plan:
+                left, _, failed = struct.unpack("<qqq", plan.read(24))
+            if failed and not left:
+                break
+            time.sleep(0.05)
+        if process.poll() is None:
+            world.wait(3, lambda: process.poll() is not None)
+        world.hit += bool(failed)
+    return fault
+
+
+class Kind:
+    """cuts: what a run may lack at its end counts; hands: also what a killed `write` had in its hands, before what another one
+    has stored; memory: started with fail_alloc.so. (The sensor's first process allocates nothing once it measures.)"""
+
+    def __init__(self, store, about, fault, standby=False, cuts=0, hands=0, memory=False):
+        self.store, self.about, self.fault, self.standby, self.cuts = store, about, fault, standby, cuts
+        self.hands, self.memory = hands, memory
+
+
+# Of a process that stands still, and of a database that is away: longer ones are for long runs.
+PAUSE_S, AWAY_S = int(os.environ.get("WATTRIBUTE_PAUSE", "3")), int(os.environ.get("WATTRIBUTE_AWAY", "3"))
+SENSOR = [("sensor", "first"), ("sensor", "collect"), ("sensor", "write")]
+SERVER = [("server", "first"), ("server", "store")]
+FILES = [("sensor", "write"), ("server", "store")]
+WAITING = "read,write,readv,writev,recvfrom,recvmsg,sendto,sendmsg,sendmmsg,poll,ppoll,epoll_wait,epoll_pwait,accept4,connect,wait4,clock_nanosleep"
+WRITING = "pwrite64,fsync,fdatasync,ftruncate"
 
 KINDS = [
     Kind("sqlite", "sensor: first process killed", kill_sensor("first"), cuts=1),
     Kind("sqlite", "sensor: `collect` killed", kill_sensor("collect"), cuts=1),
     Kind("sqlite", "sensor: `write` killed", kill_sensor("write"), cuts=1),
     Kind("sqlite", "sensor: ended and started", end_sensor),
-    Kind("sqlite", "sensor: all processes stopped for 3 s", pause("sensor", "all", 3)),
-    Kind("sqlite", "sensor: `collect` stopped for 3 s", pause("sensor", "collect", 3)),
-    Kind("sqlite", "sensor: `write` stopped for 3 s", pause("sensor", "write", 3)),
-    Kind("sqlite", "sensor: first process stopped for 3 s", pause("sensor", "first", 3)),
+    Kind("sqlite", f"sensor: all processes stopped for {PAUSE_S} s", pause("sensor", "all", PAUSE_S)),
+    Kind("sqlite", f"sensor: `collect` stopped for {PAUSE_S} s", pause("sensor", "collect", PAUSE_S)),
+    Kind("sqlite", f"sensor: `write` stopped for {PAUSE_S} s", pause("sensor", "write", PAUSE_S)),
+    Kind("sqlite", f"sensor: first process stopped for {PAUSE_S} s", pause("sensor", "first", PAUSE_S)),
     Kind("sqlite", "sensor: 16 descriptors for 2 s", limit("sensor", resource.RLIMIT_NOFILE, 16, 2)),
     Kind("sqlite", "sensor: containers that come and go, 15 in a second", churn(False)),
     Kind("sqlite", "sensor: containers of one name, ended and started", churn(True)),
@@ -191,17 +277,30 @@ KINDS = [
     Kind("sqlite", "server: `store` killed", kill_server("store")),
     Kind("sqlite", "server: both processes killed at once", kill_server("all")),
     Kind("sqlite", "server: ended and started", end_server),
-    Kind("sqlite", "server: all processes stopped for 3 s", pause("server", "all", 3)),
-    Kind("sqlite", "server: `store` stopped for 3 s", pause("server", "store", 3)),
-    Kind("sqlite", "server: loop stopped for 3 s", pause("server", "first", 3)),
+    Kind("sqlite", f"server: all processes stopped for {PAUSE_S} s", pause("server", "all", PAUSE_S)),
+    Kind("sqlite", f"server: `store` stopped for {PAUSE_S} s", pause("server", "store", PAUSE_S)),
+    Kind("sqlite", f"server: loop stopped for {PAUSE_S} s", pause("server", "first", PAUSE_S)),
     Kind("sqlite", "two servers: the writer killed", change_writer(False), standby=True),
     Kind("sqlite", "two servers: the writer paused until superseded", change_writer(True), standby=True),
-    Kind("mjs", "database refuses connections for 3 s", proxy("refuse", 3)),
+    Kind("sqlite", "sensor: allocations of `collect` fail", allocations("sensor", "collect"), cuts=1, memory=True),
+    Kind("sqlite", "sensor: allocations of `write` fail", allocations("sensor", "write"), cuts=1, hands=1, memory=True),
+    Kind("sqlite", "server: allocations of the loop fail", allocations("server", "first"), memory=True),
+    Kind("sqlite", "server: allocations of `store` fail", allocations("server", "store"), memory=True),
+    Kind("sqlite", "sensor: every third call that waits is interrupted (EINTR), for 2 s", inject(SENSOR, WAITING, "EINTR", 3, 2)),
+    Kind("sqlite", "server: every third call that waits is interrupted (EINTR), for 2 s", inject(SERVER, WAITING, "EINTR", 3, 2)),
+    Kind("sqlite", "both: quota of the disk used up (EDQUOT), for 2 s", inject(FILES, WRITING, "EDQUOT", 1, 2)),
+    Kind("sqlite", "both: the disk fails now and then (EIO), for 2 s", inject(FILES, WRITING, "EIO", 4, 2)),
+    Kind("mjs", f"database refuses connections for {AWAY_S} s", proxy("refuse", AWAY_S)),
     Kind("mjs", "connections cut in the middle of a message, for 2 s", proxy("cut", 2)),
     Kind("mjs", "black hole for 4 s", proxy("hole", 4)),
     Kind("mjs", "each message 0.7 s late, for 4 s", proxy("slow", 4)),
+    Kind("mjs", "each message 5 s late, for 12 s", proxy("late", 12)),
     Kind("mjs", "sensor killed in a black hole", kill_in_hole, cuts=1),
     Kind("mjs", "sensor: first process killed while each message is 0.3 s late", kill_while_slow, cuts=1),
+    Kind("mjs", "sensor: every third call that waits is interrupted (EINTR), for 2 s", inject(SENSOR, WAITING, "EINTR", 3, 2)),
+    Kind("mjs", "server: every third call that waits is interrupted (EINTR), for 2 s", inject(SERVER, WAITING, "EINTR", 3, 2)),
+    Kind("mjs", "sensor: allocations of `write` fail", allocations("sensor", "write"), cuts=1, hands=1, memory=True),
+    Kind("mjs", "server: allocations of `store` fail", allocations("server", "store"), memory=True),
     Kind("mjs", "database stopped for 3 s", stop_database),
     Kind("mjs", "sensor: first process killed", kill_sensor("first"), cuts=1),
     Kind("mjs", "sensor: `write` killed", kill_sensor("write"), cuts=1),

@@ -5,6 +5,9 @@ import threading
 import time
 
 
+DELAYS_S = {"lag": 0.3, "slow": 0.7, "late": 5}
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -56,8 +59,7 @@ class Proxy:
         """Sends the data on, or what the fault leaves of them. False: the connection ends here."""
         while self.mode == "hole":
             time.sleep(0.05)
-        if self.mode in ("slow", "lag"):
-            time.sleep(0.7 if self.mode == "slow" else 0.3)
+        time.sleep(DELAYS_S.get(self.mode, 0))
         cut = self.mode == "cut"
         sink.sendall(data[: len(data) // 2] if cut else data)
         return not cut

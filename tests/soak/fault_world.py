@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A store, a sensor and servers for one kind of fault: starts them, keeps them, and counts what is in the store at the end."""
+import glob
 import os
 import random
 import re
@@ -55,7 +56,12 @@ class World:
         os.chmod(self.folder + "/state", 0o777)
         self.name, self.tag = f"soak{number}", f"wt-{os.getpid()}-{number}-"
         self.proxy = self.database = None
-        self.idle = []
+        self.idle, self.crashed, self.hit = [], [], 0
+        self.environment = dict(os.environ)
+        if kind.memory:
+            os.mkdir(self.folder + "/alloc")
+            os.chmod(self.folder + "/alloc", 0o777)
+            self.environment.update(LD_PRELOAD=build + "/tests/soak/fail_alloc.so", FAIL_ALLOC=self.folder + "/alloc")
         self.groups, self.workers, self.runs, self.servers, self.ports = [], [], [], [None, None], [free_port(), free_port()]
         self.n_servers = 2 if kind.standby else 1
         if kind.store == "sqlite":
@@ -141,22 +147,28 @@ class World:
         self.sensor = subprocess.Popen(
             [self.build + "/wattribute-sensor", "-n", self.name, "-U", self.uri, "--state-dir", self.folder + "/state", "-f", "100ms",
              "--energy", "estimate", "--tdp", "50", "--activity", "cpustat", "--store-timeout", "1s", "--include", f"*{self.tag}*",
-             "--keep-idle"], stdout=open(log, "w"), stderr=subprocess.STDOUT)
+             "--keep-idle"], stdout=open(log, "w"), stderr=subprocess.STDOUT, env=self.environment)
         self.runs.append(log)
+
+    def note_crash(self, process):
+        if process and process.poll() in (-signal.SIGILL, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGSEGV):
+            self.crashed.append(f"{process.args[0]}: signal {-process.poll()}")
 
     def keep_sensor(self):
         if self.sensor.poll() is not None:
+            self.note_crash(self.sensor)
             self.start_sensor()
 
     def start_server(self, i):
         self.servers[i] = subprocess.Popen(
             [self.build + "/wattribute-server", "-U", self.uri, "--listen", f"127.0.0.1:{self.ports[i]}", "--poll", "20ms", "--discover",
              "100ms", "--save", "300ms", "--lease", "1s" if self.kind.store == "sqlite" else "3s"],
-            stdout=open(f"{self.folder}/server-{i}.log", "a"), stderr=subprocess.STDOUT)
+            stdout=open(f"{self.folder}/server-{i}.log", "a"), stderr=subprocess.STDOUT, env=self.environment)
 
     def keep_servers(self):
         for i in range(self.n_servers):
             if self.servers[i] is None or self.servers[i].poll() is not None:
+                self.note_crash(self.servers[i])
                 self.start_server(i)
 
     def get(self, i, path):
@@ -204,6 +216,14 @@ class World:
         return None
 
     # --- the end ---
+    def crashes(self):
+        """Ends that nobody asked for: by a signal of the processor, or with sanitizers by one of their reports."""
+        found = list(self.crashed)
+        for log in glob.glob(self.folder + "/se*.log"):
+            with open(log, errors="replace") as f:
+                found += [line.strip() for line in f if re.search(r"signal (4|7|8|11)$|Sanitizer|runtime error", line)]
+        return found
+
     def audit(self, key=None):
         text = subprocess.run([sys.executable, TOP + "/tests/lib/audit.py", self.audited, self.name] + ([key] if key else []),
                               capture_output=True, text=True, check=False).stdout

@@ -4,7 +4,8 @@
 
 usage: faults.py [--build DIR] [--rounds N] [--only WORD] [--jobs N] [--sum FILE] [--markdown FILE]      (root; Linux)
 Parts: fault_kinds.py (the faults), fault_world.py (what they happen to), fault_proxy.py. The reader is tests/lib/audit.py, which knows only the documents. Each kind has a store, a sensor and a server of its own.
-With WATTRIBUTE_IDLE=N each tick has N more targets, which do nothing, and so 2 N more documents. Prints TAP; with --markdown the table of docs/guarantees.md. With --sum each kind's result is added to FILE as soon as it is
+With WATTRIBUTE_IDLE=N each tick has N more targets, which do nothing, and so 2 N more documents. WATTRIBUTE_PAUSE=60: processes are stopped
+for a minute; WATTRIBUTE_AWAY=600: the database refuses connections for ten. Prints TAP; with --markdown the table of docs/guarantees.md. With --sum each kind's result is added to FILE as soon as it is
 there, one JSON object a line: several runs, also ones that were ended early, sum up, and the table is of all of them. What must hold, whatever the fault:
   twice     no report and no power report is there twice
   power     each tick in the store has its power reports, no other has, and their sums are the measured power
@@ -29,7 +30,7 @@ def judge(kind, rounds, found, tail):
     for key in ("twice", "power_twice", "incomplete", "headless", "power_missing", "power_extra", "unequal"):
         if found[key]:
             wrong.append(f"{key} {found[key]}")
-    excused = found["lost_spool"] + found["lost_late"]
+    excused = found["lost_spool"] + found["lost_late"] + kind.hands * TAIL * rounds
     if found["gaps"] > excused:
         wrong.append(f"{found['gaps']} gaps, {excused} counted as lost")
     if found["restarts_amiss"] and not excused:
@@ -56,7 +57,10 @@ def run_kind(build, number, rounds):
         if not found:
             return number, None, ["the store cannot be read"], None
         tail = world.tail(found)
-        return number, found, judge(kind, rounds, found, tail), tail
+        wrong = judge(kind, rounds, found, tail) + world.crashes()
+        if kind.memory and world.hit < rounds / 2:
+            wrong.append(f"allocations failed {world.hit} times only")
+        return number, found, wrong, tail
     except Exception as error:  # one kind must not end the others
         return number, None, [f"{type(error).__name__}: {error}"], None
     finally:

@@ -12,8 +12,17 @@ need_mongo_wire mjs
 need_mongo_wire ferretdb
 # 20: 200 kills of the sensor, 500 of the server on each store, 100 changes of the writer.
 rounds=${1:-20}
+[ -e "$BUILD/tests/soak/fail_alloc.so" ] || make -s -C "$TOP" BUILD="$BUILD" "$BUILD/tests/soak/fail_alloc.so" || bail 'nothing makes allocations fail'
 ok 'faults of all kinds' "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" --rounds "$rounds" --jobs "$(nproc)" --markdown "$BUILD/faults.md"
 sed 's/^/# /' "$TAP_DIR/ok.out"
+# Long ones, in long runs: each process stopped for a minute, a database that is away for ten.
+if [ "$rounds" -ge 20 ]; then
+	ok 'each process is stopped for a minute' env WATTRIBUTE_PAUSE=60 "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" --rounds 1 --only stopped --jobs 8
+	sed 's/^/# /' "$TAP_DIR/ok.out"
+	ok 'a database is away for ten minutes' env WATTRIBUTE_AWAY=600 "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" --rounds 1 --only refuses
+	sed 's/^/# /' "$TAP_DIR/ok.out"
+	ok 'a cgroup vanishes between any two calls' env WATTRIBUTE_STEP=1 "$TOP/tests/system/fault/355-fault-vanish"
+fi
 ok "the sensor is killed $((rounds * 10)) times" "$PYTHON" "$TOP/tests/soak/kills.py" --build "$BUILD" --only sensor --kills $((rounds * 10)) --sum "$BUILD/kills.sum"
 ok "the server is killed $((rounds * 25)) times on each store" "$PYTHON" "$TOP/tests/soak/kills.py" --build "$BUILD" --only server --kills $((rounds * 25)) --sum "$BUILD/kills.sum"
 for stores in sqlite mjs; do
