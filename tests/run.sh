@@ -148,17 +148,18 @@ ring_wire() { scripts_of wire; }
 ring_peer() { scripts_of peer; }
 # The kernel of Debian 12 in its short form; `make check-kernels` tries all of them, or those of $KERNELS, in full.
 ring_kernel() { build kernel-programs && one kernel/6.1-amd64 tests/kernel/check.sh 6.1-amd64 short; }
-# Two guests side by side ($KERNEL_LANES): each of them sleeps most of its time.
+# More guests side by side than there are CPUs ($KERNEL_LANES): each of them sleeps part of its time. Those of arm64, which take longest, begin.
 ring_kernels() {
-	local name row ahead=$logs/kernels rows=
+	local name row ahead=$logs/kernels rows= modules=
 	build kernel-programs || return
-	for name in ${KERNELS:-$(tests/kernel/ring.sh names | cut -d ' ' -f 1)}; do
+	for name in ${KERNELS:-$(tests/kernel/ring.sh names | cut -d ' ' -f 1 | sort -t - -k 2,2r -s)}; do
 		if wanted "kernels/$name"; then rows+="$name|tests/kernel/check.sh $name"$'\n'; fi
-		case $name in 6.1-amd64 | 7.2-amd64) ! wanted "kernels/power-$name" || rows+="power-$name|tests/kernel/power/check.sh $name"$'\n' ;; esac
+		case $name in 6.1-amd64 | 7.2-amd64) ! wanted "kernels/power-$name" || modules+="power-$name|tests/kernel/power/check.sh $name"$'\n' ;; esac
 	done
+	rows+=$modules
 	rm -rf "$ahead"
 	mkdir -p "$ahead"
-	printf %s "$rows" | xargs -d '\n' -P "${KERNEL_LANES:-2}" -I '{}' tests/kernel/ahead.sh "$ahead" '{}' &
+	printf %s "$rows" | xargs -d '\n' -P "${KERNEL_LANES:-$(($(nproc) + 1))}" -I '{}' tests/kernel/ahead.sh "$ahead" '{}' &
 	for row in $rows; do
 		case $row in *'|'*) TEST_TIMEOUT=6000 one "kernels/${row%%|*}" tests/kernel/ahead.sh "$ahead" "${row%%|*}" ;; esac
 	done

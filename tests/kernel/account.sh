@@ -13,7 +13,7 @@ account_of() {
 			match($0, / [0-9]+\.[0-9]+: /); ms = substr($0, RSTART + 1, RLENGTH - 3) * 1e3
 		}
 		/sched_stat_runtime:/ { account[value(" pid")] += value("runtime") / 1e6 }
-		/sched_wakeup(_new)?:/ { woken[value(" pid")] = ms; by[value(" pid")] = cpu }
+		/sched_wakeup(_new)?:/ { woken[value(" pid")] = ms; by[value(" pid")] = cpu; fresh[value(" pid")] = /_new:/ ? "new, " : "" }
 		/sched_switch:/ {
 			last = value("prev_pid"); next_one = value("next_pid")
 			if (cpu in since && last != 0) {
@@ -23,7 +23,7 @@ account_of() {
 			}
 			since[cpu] = ms; before[cpu] = account[next_one]; waited[cpu] = 0; way[cpu] = "not woken"
 			if (next_one in woken) {
-				way[cpu] = "woken by " (by[next_one] == cpu ? "its" : "another") " CPU, after " (last == 0 ? "idle" : "a task")
+				way[cpu] = fresh[next_one] "woken by " (by[next_one] == cpu ? "its" : "another") " CPU, after " (last == 0 ? "idle" : "a task")
 				waited[cpu] = ms - woken[next_one]
 				delete woken[next_one]
 			}
