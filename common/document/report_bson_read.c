@@ -18,11 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COMPARED_MAX 32000000 /* a tenth of a second, at most; 1,024 CPUs with 32 events each take half */
+
 struct reader {
 	struct report_names *names;
 	struct report_decoded *decoded;
 	uint16_t group;
 	uint16_t package;
+	uint64_t compared; /* keys, in search of duplicates */
 	struct reason *why;
 };
 
@@ -54,10 +57,16 @@ static bool key_number(const struct bson_cursor *cursor, uint16_t *ret_number)
 
 /*
  * A duplicate key: a second group, package, CPU or event of the same name at the same place. Only the first
- * one is used, because adding both would count twice. `first`: the first value that can have the key.
+ * one is used, because adding both would count twice. `first`: the first value that can have the key. Also
+ * true where the report has taken too long already: it is refused then.
  */
-static bool is_twice(const struct report_decoded *decoded, unsigned first, size_t field, uint16_t key)
+static bool is_twice(struct reader *reader, unsigned first, size_t field, uint16_t key)
 {
+	const struct report_decoded *decoded = reader->decoded;
+
+	reader->compared += decoded->n_values - first;
+	if (reader->compared > COMPARED_MAX)
+		return true;
 	for (unsigned i = first; i < decoded->n_values; i++) {
 		uint16_t has;
 
@@ -68,8 +77,7 @@ static bool is_twice(const struct report_decoded *decoded, unsigned first, size_
 	return false;
 }
 
-static int add_value(const struct reader *reader, uint16_t cpu, unsigned first,
-		     const struct bson_cursor *cursor)
+static int add_value(struct reader *reader, uint16_t cpu, unsigned first, const struct bson_cursor *cursor)
 {
 	struct report_decoded *decoded = reader->decoded;
 	double value;
@@ -82,7 +90,7 @@ static int add_value(const struct reader *reader, uint16_t cpu, unsigned first,
 	event = report_names_intern(reader->names, REPORT_NAMES_EVENT, cursor->key, cursor->key_length);
 	if (event < 0)
 		return event;
-	if (is_twice(decoded, first, offsetof(struct report_value, event), (uint16_t)event))
+	if (is_twice(reader, first, offsetof(struct report_value, event), (uint16_t)event))
 		return 0;
 	if (!ARRAY_RESERVE(decoded->values, decoded->capacity, (size_t)decoded->n_values + 1))
 		return -ENOMEM;
@@ -100,7 +108,7 @@ static int add_value(const struct reader *reader, uint16_t cpu, unsigned first,
  * `package_first`: the package's first value; `*ret_highest`: the highest CPU so far, so that duplicates are
  * only searched below it.
  */
-static int read_cpu(const struct reader *reader, const struct bson_cursor *outer, unsigned package_first,
+static int read_cpu(struct reader *reader, const struct bson_cursor *outer, unsigned package_first,
 		    int *highest)
 {
 	const unsigned first = reader->decoded->n_values;
@@ -112,8 +120,7 @@ static int read_cpu(const struct reader *reader, const struct bson_cursor *outer
 		return refuse(reader, "no number of a CPU:", outer->key);
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for CPU", outer->key);
-	if (cpu <= *highest &&
-	    is_twice(reader->decoded, package_first, offsetof(struct report_value, cpu), cpu))
+	if (cpu <= *highest && is_twice(reader, package_first, offsetof(struct report_value, cpu), cpu))
 		return 0;
 	*highest = cpu > *highest ? cpu : *highest;
 	while ((r = bson_cursor_next(&cursor)) > 0) {
@@ -134,7 +141,7 @@ static int read_package(struct reader *reader, const struct bson_cursor *outer, 
 		return refuse(reader, "no number of a package:", outer->key);
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for package", outer->key);
-	if (is_twice(reader->decoded, group_first, offsetof(struct report_value, package), reader->package))
+	if (is_twice(reader, group_first, offsetof(struct report_value, package), reader->package))
 		return 0;
 	while ((r = bson_cursor_next(&cursor)) > 0) {
 		r = read_cpu(reader, &cursor, first, &highest);
@@ -156,7 +163,7 @@ static int read_group(struct reader *reader, const struct bson_cursor *outer)
 	reader->group = (uint16_t)r;
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for group", outer->key);
-	if (is_twice(reader->decoded, 0, offsetof(struct report_value, group), reader->group))
+	if (is_twice(reader, 0, offsetof(struct report_value, group), reader->group))
 		return 0;
 	while ((r = bson_cursor_next(&cursor)) > 0) {
 		r = read_package(reader, &cursor, first);
@@ -178,6 +185,8 @@ static int read_groups(struct reader *reader, const struct bson_cursor *outer)
 		if (r < 0)
 			return r;
 	}
+	if (r == 0 && reader->compared > COMPARED_MAX)
+		return refuse(reader, "more events, CPUs and packages than any machine has in", "groups");
 	return r < 0 ? refuse_broken(reader) : 0;
 }
 

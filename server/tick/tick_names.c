@@ -97,11 +97,12 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 		qsort(names->column_names, n, sizeof(*names->column_names), compare);
 	for (unsigned i = 0; i < names->n_features; i++) {
 		const char *name = report_names_event(names->names, i);
+		const char *const *found =
+			names->columns[i] >= 0 ? bsearch(&name, names->column_names, n, sizeof(name), compare)
+					       : NULL;
 
-		for (unsigned j = 0; names->columns[i] >= 0 && j < n; j++) {
-			if (strcmp(names->column_names[j], name) == 0)
-				names->columns[i] = (int)j;
-		}
+		if (found)
+			names->columns[i] = (int)(found - names->column_names);
 	}
 	return 0;
 }

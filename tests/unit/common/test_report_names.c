@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <bson/bson.h>
 #include <cmocka.h>
 
 #define N_MUTATIONS 20000
@@ -129,12 +130,65 @@ static void values_that_are_not_finite_are_left_out(void **state)
 	batch_done(&batch);
 }
 
+/* The groups of a report with so many packages, CPUs of each and events of each, the highest number first. */
+static int decode_many(struct report_names *names, unsigned n_packages, unsigned n_cpus, unsigned n_events)
+{
+	struct report_decoded decoded = {0};
+	bson_t document = BSON_INITIALIZER, groups, group, package, cpu;
+	char key[32];
+	int r;
+
+	BSON_APPEND_DATE_TIME(&document, "timestamp", 1000);
+	BSON_APPEND_UTF8(&document, "sensor", "n1");
+	BSON_APPEND_UTF8(&document, "target", "redis");
+	BSON_APPEND_DOCUMENT_BEGIN(&document, "groups", &groups);
+	BSON_APPEND_DOCUMENT_BEGIN(&groups, "core", &group);
+	for (unsigned p = n_packages; p-- > 0;) {
+		(void)snprintf(key, sizeof(key), "%u", p);
+		BSON_APPEND_DOCUMENT_BEGIN(&group, key, &package);
+		for (unsigned c = n_cpus; c-- > 0;) {
+			(void)snprintf(key, sizeof(key), "%u", c);
+			BSON_APPEND_DOCUMENT_BEGIN(&package, key, &cpu);
+			for (unsigned e = 0; e < n_events; e++) {
+				(void)snprintf(key, sizeof(key), "EVENT_%u", e);
+				BSON_APPEND_DOUBLE(&cpu, key, e);
+			}
+			bson_append_document_end(&package, &cpu);
+		}
+		bson_append_document_end(&group, &package);
+	}
+	bson_append_document_end(&groups, &group);
+	bson_append_document_end(&document, &groups);
+	r = report_bson_decode(bson_get_data(&document), document.len, names, &decoded, &why);
+	assert_true(r < 0 || decoded.n_values == n_packages * n_cpus * n_events);
+	bson_destroy(&document);
+	report_decoded_done(&decoded);
+	return r;
+}
+
+/* What no machine has is not searched for duplicates for seconds; the largest machines are read. */
+static void reading_has_a_bound(void **state)
+{
+	struct report_names *names = report_names_new();
+
+	(void)state;
+	assert_int_equal(decode_many(names, 1, 1024, 32), 0);
+	assert_int_equal(decode_many(names, 64, 64, 8), 0);
+	assert_true(decode_many(names, 1, 1, 30000) < 0);
+	assert_non_null(strstr(why.text, "than any machine has"));
+	assert_true(decode_many(names, 1, 30000, 1) < 0);
+	assert_true(decode_many(names, 30000, 1, 1) < 0);
+	assert_int_equal(decode_many(names, 1, 4, 32), 0);
+	report_names_free(names);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_names_give_the_new_numbers),
 		cmocka_unit_test(any_byte_may_differ),
 		cmocka_unit_test(values_that_are_not_finite_are_left_out),
+		cmocka_unit_test(reading_has_a_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
