@@ -59,6 +59,7 @@ struct server {
 	bool started;     /* stored states are here, reading has begun */
 	bool leading;     /* this server may write */
 	bool standby;     /* another server writes to the store */
+	bool said_full;   /* logged that there are more machines than one server serves */
 	char writer[300]; /* which; "" */
 	bool away;        /* a store is being tried again */
 	char away_why[256];

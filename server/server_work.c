@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define MACHINES_MAX 4096 /* some 130 kB each */
 #define SERVER_TOKEN "server"
 #define SERVER_BATCH ((size_t)512 * 1024)      /* bytes gathered before writing */
 #define SERVER_KEPT  ((size_t)4 * 1024 * 1024) /* memory of an empty batch */
@@ -96,6 +97,15 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 
 	if (machine)
 		return machine;
+	if (HASH_COUNT(server->machines) >= MACHINES_MAX) {
+		if (!server->said_full)
+			log_error(SERVER_TOKEN, 0,
+				  "more than %d machines: '%.64s' and others are left out; give them a "
+				  "database and a server of their own",
+				  MACHINES_MAX, name);
+		server->said_full = true;
+		return NULL;
+	}
 	machine = machine_new(server->config, name, reports);
 	if (!machine)
 		return NULL;

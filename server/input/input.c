@@ -178,7 +178,9 @@ static void take_collection(struct input *input, const char *collection)
 		return;
 	reader = reader_new(input, collection);
 	if (!reader) {
-		log_error(INPUT_TOKEN, -ENOMEM, "cannot serve '%s'", collection);
+		if (!input->said_unserved)
+			log_error(INPUT_TOKEN, 0, "cannot serve '%s', nor perhaps others", collection);
+		input->said_unserved = true;
 		return;
 	}
 	reader->next = input->readers;
@@ -290,7 +292,9 @@ void input_explain(const struct input *input, void (*each)(void *data, const cha
 		explain_reader(reader, each, data);
 	if (input->statistics.excess) {
 		(void)snprintf(text, sizeof(text),
-			       "%" PRIu64 " reports of sensors beyond the %d that one collection may have",
+			       "%" PRIu64
+			       " reports of sensors beyond the %d that one collection may have, or "
+			       "that one server serves",
 			       input->statistics.excess, READER_SENSORS_MAX);
 		each(data, text);
 	}

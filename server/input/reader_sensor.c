@@ -114,6 +114,7 @@ static struct machine *find_in_collection(struct reader *reader, const char *sen
 struct machine *reader_find_machine(struct reader *reader, const uint8_t *document, size_t length)
 {
 	const char *sensor = report_bson_sensor(document, length);
+	struct machine *machine;
 
 	if (!reader->input->files)
 		return find_in_collection(reader, sensor, document, length);
@@ -125,7 +126,11 @@ struct machine *reader_find_machine(struct reader *reader, const uint8_t *docume
 	}
 	if (reader->n_sources > 0 && !machine_can_read(reader->sources[0].machine, document, length))
 		return reader->sources[0].machine;
-	return input_wants(reader->input, sensor) ? reader_add_machine(reader, sensor) : NULL;
+	if (!input_wants(reader->input, sensor))
+		return NULL;
+	machine = reader_add_machine(reader, sensor);
+	reader->input->statistics.excess += !machine;
+	return machine;
 }
 
 int64_t reader_begin_ms(struct reader *reader)
