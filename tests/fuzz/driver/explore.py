@@ -17,6 +17,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ SIZE_FAST = 512
 SIZES_FAST = {"answers": 1024, "cgroup_path": 256, "db": 256, "formula_state": 2560, "http": 1024, "priv": 256, "report": 1024,
               "rows": 128, "state": 96, "sysfs": 256, "web_config": 256}
 SLOW_SHARE = 8
+ending = False
 
 
 def read_record():
@@ -88,19 +90,27 @@ def explore(arguments, target):
     failed = False
     for build, seconds, size in turns:
         done = int(read_record().get(target, {"executions": 0})["executions"])
-        if seconds > 0 and not failed and (not arguments.until or done < arguments.until):
+        if seconds > 0 and not failed and not ending and (not arguments.until or done < arguments.until):
             failed = run(arguments, target, build, [f"-max_total_time={seconds}", f"-max_len={size}"] +
                          ([f"-runs={arguments.until - done}"] if arguments.until else []))
     return failed
+
+
+def end(fuzzer):
+    """SIGTERM: what was executed so far goes on record, and that is all."""
+    global ending
+    ending = True
+    fuzzer.send_signal(signal.SIGINT)
 
 
 def run(arguments, target, build, options):
     program, corpus, found = f"{build}/tests/fuzz/fuzz_{target}", f"{FUZZ}/corpus/{target}", f"{arguments.found}/{target}"
     os.makedirs(found, exist_ok=True)
     prefix = f"{arguments.found}/{target}-"
-    ended = subprocess.run([program, *options, "-print_final_stats=1", "-print_funcs=0", "-entropic=0", f"-artifact_prefix={prefix}", found, corpus],
-                           capture_output=True, env=environment(), check=False)
-    text = ended.stderr.decode(errors="replace")
+    with subprocess.Popen([program, *options, "-print_final_stats=1", "-print_funcs=0", "-entropic=0", f"-artifact_prefix={prefix}", found, corpus],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment()) as ended:
+        signal.signal(signal.SIGTERM, lambda number, frame: end(ended))
+        text = ended.stderr.read().decode(errors="replace")
     # A run that finds something ends without statistics of its own: then the last line of progress has them.
     counts = re.findall(r"^stat::number_of_executed_units: *(\d+)", text, re.M) or re.findall(r"^#(\d+)", text, re.M)
     executions = int(counts[-1]) if counts else 0
@@ -119,10 +129,10 @@ def merge(arguments, target):
     corpus = f"{FUZZ}/corpus/{target}"
     before = len(os.listdir(corpus))
     # By code that is covered, not by how often: some dozens of inputs of each target, not thousands.
-    run = subprocess.run([f"{arguments.build}/tests/fuzz/fuzz_{target}", "-set_cover_merge=1", "-use_counters=0", f"-max_len={SIZE_MAX}",
+    merged = subprocess.run([f"{arguments.build}/fast/tests/fuzz/fuzz_{target}", "-set_cover_merge=1", "-use_counters=0", f"-max_len={SIZE_MAX}",
                           corpus, f"{arguments.found}/{target}"], capture_output=True, env=environment(), check=False)
-    print(f"{'not ok' if run.returncode else 'ok'} {target}: {before} inputs in the corpus before, {len(os.listdir(corpus))} now", flush=True)
-    return run.returncode != 0
+    print(f"{'not ok' if merged.returncode else 'ok'} {target}: {before} inputs in the corpus before, {len(os.listdir(corpus))} now", flush=True)
+    return merged.returncode != 0
 
 
 def row_of_docs(row):
@@ -160,7 +170,7 @@ def main():
             done = int(read_record().get(target, {"executions": 0})["executions"])
             if arguments.merge:
                 failed += merge(arguments, target)
-            elif not arguments.until or done < arguments.until:
+            elif not ending and (not arguments.until or done < arguments.until):
                 failed += explore(arguments, target)
     return 1 if failed else 0
 
