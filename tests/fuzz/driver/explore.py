@@ -9,7 +9,7 @@ named (report, store, ...), N seconds each; targets with --until executions on r
 the build in DIR, which sees what the code compares the input with, and to long inputs; the rest to DIR/fast, which does not, with
 short ones: several times as many. New inputs are kept. tests/fuzz/driver/record.tsv, or $WATTRIBUTE_FUZZ_RECORD, is added to after
 each, by several at a time if need be; an input that fails is copied into the corpus, where `make check` fails until it is mended.
---merge makes the corpus of what reaches all code that DIR and it reach. --docs puts the record into docs/guarantees.md.
+--merge keeps of the corpus and of what was found what reaches all their code. --docs puts the record into docs/guarantees.md.
 """
 import argparse
 import contextlib
@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -126,12 +127,21 @@ def run(arguments, target, build, options):
 
 
 def merge(arguments, target):
+    """Files with names of their own stay; of the others, what still reaches code that those do not."""
     corpus = f"{FUZZ}/corpus/{target}"
-    before = len(os.listdir(corpus))
-    # By code that is covered, not by how often: some dozens of inputs of each target, not thousands.
-    merged = subprocess.run([f"{arguments.build}/fast/tests/fuzz/fuzz_{target}", "-set_cover_merge=1", "-use_counters=0", f"-max_len={SIZE_MAX}",
-                          corpus, f"{arguments.found}/{target}"], capture_output=True, env=environment(), check=False)
-    print(f"{'not ok' if merged.returncode else 'ok'} {target}: {before} inputs in the corpus before, {len(os.listdir(corpus))} now", flush=True)
+    before = os.listdir(corpus)
+    os.makedirs(f"{arguments.found}/{target}", exist_ok=True)
+    with tempfile.TemporaryDirectory() as old:
+        for name in before:
+            if re.fullmatch("[0-9a-f]{40}", name):
+                shutil.move(f"{corpus}/{name}", old)
+        # By code that is covered, not by how often: some dozens of inputs of each target, not thousands.
+        merged = subprocess.run([f"{arguments.build}/fast/tests/fuzz/fuzz_{target}", "-set_cover_merge=1", "-use_counters=0",
+                                 f"-max_len={SIZE_MAX}", corpus, old, f"{arguments.found}/{target}"],
+                                capture_output=True, env=environment(), check=False)
+        if merged.returncode:
+            shutil.copytree(old, corpus, dirs_exist_ok=True)
+    print(f"{'not ok' if merged.returncode else 'ok'} {target}: {len(before)} inputs in the corpus before, {len(os.listdir(corpus))} now", flush=True)
     return merged.returncode != 0
 
 
