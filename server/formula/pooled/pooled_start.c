@@ -13,6 +13,12 @@
 #define COST_REST    1.2  /* at most, where a machine at rest says nothing of it: 0.5 to 3 were measured */
 #define COST_WORK    2.5  /* at most, where it is at work */
 #define DYNAMIC_PART 0.55 /* of the power of a machine at work */
+/* Of the cost of a cycle: what an instruction beyond the usual number costs, times that number; what a vector
+ * instruction costs on top. */
+#define INSTRUCTION_PART    0.4
+#define INSTRUCTION_PART_SD 0.25
+#define VECTOR_PART         0.7
+#define VECTOR_PART_SD      0.3
 /* What a cycle of an efficient core saves against one of a fast core at the same clock. */
 #define EFFICIENT_SAVES    0.5
 #define EFFICIENT_SAVES_SD 0.25
@@ -116,9 +122,9 @@ static void start_common_cpu(struct pooled_filter *filter, double power, double 
 				 : COST_REST;
 
 	set(filter, POOLED_B0, b0, blend(rest, 0.5, 0.8) * b0);
-	set(filter, POOLED_B1, 0.4 * b0 / ipc, 0.25 * b0 / ipc);
+	set(filter, POOLED_B1, INSTRUCTION_PART * b0 / ipc, INSTRUCTION_PART_SD * b0 / ipc);
 	set(filter, POOLED_B2, 10, 10);
-	set(filter, POOLED_B3, 0.7 * b0, 0.3 * b0);
+	set(filter, POOLED_B3, VECTOR_PART * b0, VECTOR_PART_SD * b0);
 	pooled_start_efficient(filter);
 	set(filter, POOLED_POWER, 0.8, 0.18);
 	set(filter, POOLED_KAPPA, 0.38, 0.12);
@@ -194,11 +200,39 @@ static void start_from_design(const struct pooled_input *input, struct pooled_fi
 	}
 }
 
+/*
+ * A machine at rest does not show what a cycle costs, and the costs beside it are guessed as parts of that:
+ * as it is learnt, they follow.
+ */
+static void tie_costs(struct pooled_filter *filter, double ipc, double rest)
+{
+	static const unsigned states[] = {POOLED_B1, POOLED_B3, POOLED_B4};
+	const double parts[] = {INSTRUCTION_PART / ipc, VECTOR_PART, -EFFICIENT_SAVES};
+	const double sds[] = {INSTRUCTION_PART_SD / ipc, VECTOR_PART_SD, EFFICIENT_SAVES_SD};
+
+	for (unsigned m = 0; m < filter->n_members; m++) {
+		struct pooled_member *member = &filter->members[m];
+		double *p = member->p, b0 = member->x[POOLED_B0];
+		const double shared = rest * p[(size_t)POOLED_B0 * (filter->size + 1)];
+
+		for (unsigned i = 0; i < 3; i++) {
+			double *row = p + (size_t)states[i] * filter->size;
+
+			member->x[states[i]] = parts[i] * b0;
+			for (unsigned j = 0; j < 3; j++)
+				row[states[j]] = parts[i] * parts[j] * shared;
+			row[states[i]] += pow(sds[i] * b0, 2);
+			row[POOLED_B0] = parts[i] * shared;
+			p[(size_t)POOLED_B0 * filter->size + states[i]] = parts[i] * shared;
+		}
+	}
+}
+
 void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const double *power_w)
 {
 	const struct pooled_input *input = &pooled->input;
 	bool shallow = input->idle_latency_us > 0 && input->idle_latency_us <= SHALLOW_US;
-	double cycles = 0, power = 0, rest = 0;
+	double cycles = 0, power = 0, rest = 0, ipc = fmax(input->usual_ipc, 0.1);
 
 	filter->with_misses = input->has_misses;
 	filter->with_instructions = input->has_instructions;
@@ -221,7 +255,7 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 				input->rates[TICK_CYCLES][(size_t)k * input->n_rows + i] / filter->n_sockets;
 	}
 	if (filter->scope == REPORT_SCOPE_CPU)
-		start_common_cpu(filter, power, cycles, fmax(input->usual_ipc, 0.1), rest);
+		start_common_cpu(filter, power, cycles, ipc, rest);
 	else
 		start_common_dram(filter);
 	for (unsigned k = 0; k < filter->n_sockets; k++)
@@ -232,7 +266,9 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 	filter->tick = 0;
 	filter->pair_slope[0] = -0.3 * 20 * 0.02;
 	filter->pair_slope[1] = 20 * 0.02;
-	if (!pooled_taught_start(pooled, filter) && filter->scope == REPORT_SCOPE_CPU)
+	if (!pooled_taught_start(pooled, filter) && filter->scope == REPORT_SCOPE_CPU) {
 		start_from_design(input, filter, DESIGN_STATIC * power, rest);
+		tie_costs(filter, ipc, rest);
+	}
 	filter->ready = true;
 }
