@@ -22,8 +22,9 @@
 #include <utlist.h>
 
 #define READS_MAX       4    /* more would not be faster: the store's process handles one request at a time */
-#define PAUSE_S         0.05 /* while writing lags */
-#define DISCOVER_SLOWER 4    /* times --discover when nothing new has been found for long */
+#define PAUSE_S         0.02 /* while writing lags */
+#define BEHIND_QUEUED   ((size_t)512 * 1024) /* what may wait to be written when a backlog is read on */
+#define DISCOVER_SLOWER 4                    /* times --discover when nothing new has been found for long */
 
 bool input_wants(const struct input *input, const char *name)
 {
@@ -50,12 +51,32 @@ void input_ask_turn(struct reader *reader)
 	input_next_turn(input);
 }
 
-void input_next_turn(struct input *input)
+/*
+ * The next that may read now. What is written is one queue: who works off a backlog leaves it short, so that
+ * a live tick of another sensor does not stand behind hundreds of old ones.
+ */
+static struct reader *find_next(struct input *input)
 {
+	const bool alone = input->config->once || !input->readers || !input->readers->next;
+	const bool is_short = alone || db_client_queued_bytes(input->output) <= BEHIND_QUEUED;
 	struct reader *reader;
 
-	while (!input->stopped && input->n_reading < READS_MAX && (reader = input->waiting)) {
-		if (db_client_is_full(input->output)) {
+	if (db_client_is_full(input->output))
+		return NULL;
+	DL_FOREACH2(input->waiting, reader, waiting_next)
+	{
+		if (is_short || !reader->behind)
+			return reader;
+	}
+	return NULL;
+}
+
+void input_next_turn(struct input *input)
+{
+	while (!input->stopped && input->n_reading < READS_MAX && input->waiting) {
+		struct reader *reader = find_next(input);
+
+		if (!reader) {
 			input->statistics.paused++;
 			ev_timer_stop(input->loop, &input->pause);
 			ev_timer_set(&input->pause, PAUSE_S, 0);

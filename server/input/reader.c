@@ -20,7 +20,9 @@
 #include <string.h>
 
 #define LIMIT_FIRST      4000 /* documents */
+#define LIMIT_SHARED     1000 /* where other sensors' ticks may wait meanwhile */
 #define LIMIT_MAX        1000000
+#define TICKS_LEAST      4   /* of one answer: the last one's reports are read again with the next */
 #define FAILED_S         1.0 /* until the next attempt if a request could not be sent */
 #define COMPLAIN_EACH_MS 60000
 #define LATE_AFTER_MS    10000 /* after the grace period */
@@ -230,7 +232,7 @@ static void plan(struct reader *reader, const struct db_answer *answer, const st
 		!reader->input->files && reader->n_sources == 1 ? reader->sources[0].machine : NULL;
 
 	if (!answer->read.end) {
-		if (!reader->input->files && !found->n_ticks && reader->limit < LIMIT_MAX)
+		if (!reader->input->files && found->n_ticks < TICKS_LEAST && reader->limit < LIMIT_MAX)
 			reader->limit *= 2;
 		rest(reader, 0);
 	} else if (reader->input->config->once) {
@@ -284,6 +286,7 @@ static void answered(void *data, const struct db_answer *answer)
 			machine_catch_up(reader->sources[i].machine);
 	}
 	reader->offset = answer->read.offset;
+	reader->behind = answer->result == STORE_OK && !answer->read.end;
 	if (reader->ended && reader->input->config->once)
 		input_check_end(reader->input);
 	else
@@ -335,7 +338,7 @@ struct reader *reader_new(struct input *input, const char *collection)
 		reader_free(reader);
 		return NULL;
 	}
-	reader->limit = LIMIT_FIRST;
+	reader->limit = input->files || input->config->once ? LIMIT_FIRST : LIMIT_SHARED;
 	reader->ahead_ms = MACHINE_AHEAD_MS;
 	reader->beyond_ms = INT64_MIN;
 	reader->pace = pace_init(UNIT_S_OF_MS(input->config->poll_ms));

@@ -51,6 +51,7 @@ struct reader {
 	ev_timer timer;
 	uint64_t offset;
 	unsigned limit;
+	bool behind; /* the last answer did not reach the end: others' ticks go first */
 	struct pace pace;
 	int64_t looked_ms;      /* when the read in progress was requested */
 	bool ended;             /* with --once: read to the end */
