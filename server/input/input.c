@@ -52,7 +52,7 @@ void input_ask_turn(struct reader *reader)
 }
 
 /*
- * The next that may read now. What is written is one queue: who works off a backlog leaves it short, so that
+ * The next that may read now. What is written is one queue: who reads a backlog leaves it short, so that
  * a live tick of another sensor does not stand behind hundreds of old ones.
  */
 static struct reader *find_next(struct input *input)

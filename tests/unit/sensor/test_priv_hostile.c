@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A `collect` that was taken over sends one message after the other to the privileged process: well-formed ones with wild
- * values, damaged ones, and bytes. Each is answered, refused or ends the connection; no descriptor stays behind, and what
- * is handed over is a counter or a file below the roots. WATTRIBUTE_MESSAGES=10000000 for the long form.
+ * A `collect` that was taken over sends one message after the other to the privileged process: well-formed
+ * ones with wild values, damaged ones, and bytes. Each is answered, refused or ends the connection; no
+ * descriptor stays behind, and what is handed over is a counter or a file below the roots.
+ * WATTRIBUTE_MESSAGES=10000000 for the long form.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,9 +27,12 @@
 #define MESSAGES   50000
 #define CONNECTION 500 /* messages, after which another begins */
 
-static const struct container_roots roots = {.docker = {"/var/lib/docker"}, .storage = {"/var/lib/containers/storage"}};
-static const struct priv_config config = {
-	.sysfs_root = "/sys", .perf_root = "/sys/fs/cgroup", .containers = &roots, .cgroup_root = "/sys/fs/cgroup"};
+static const struct container_roots roots = {.docker = {"/var/lib/docker"},
+					     .storage = {"/var/lib/containers/storage"}};
+static const struct priv_config config = {.sysfs_root = "/sys",
+					  .perf_root = "/sys/fs/cgroup",
+					  .containers = &roots,
+					  .cgroup_root = "/sys/fs/cgroup"};
 static int sockets[2] = {-1, -1};
 static uint8_t room[IPC_MESSAGE_MAX + 64];
 static uint64_t served, refused, ended;
@@ -46,7 +50,8 @@ static uint64_t below(uint64_t n)
 /* Mostly small, sometimes at a border. */
 static uint64_t wild(void)
 {
-	static const uint64_t borders[] = {0, 1, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX, 1ULL << 32, 65536};
+	static const uint64_t borders[] = {0,         1,          INT32_MAX,  UINT32_MAX,
+					   INT64_MAX, UINT64_MAX, 1ULL << 32, 65536};
 
 	return below(3) ? below(40) : borders[below(sizeof(borders) / sizeof(borders[0]))];
 }
