@@ -9,6 +9,8 @@ import collections
 import json
 import sys
 
+# Of the first ticks, so many of a scenario must have both predictions: one alone is near or far by chance.
+EARLY_LEAST = 10
 FIGURES = [("cpu", "dynamic_mae", "cpu, dynamic power"), ("cpu", "full_mae", "cpu, full cost"),
            ("dram", "full_mae", "dram, full cost")]
 
@@ -113,13 +115,11 @@ def early(ours, theirs, scope):
 
 
 def early_by_scenario(ours, theirs, scope):
-    """{scenario: ratio of the sums of early() over both laws and all seeds}"""
-    sums = collections.defaultdict(lambda: [0.0, 0.0])
+    """{scenario: ratio of the sums of early() over both laws and all seeds}, where there are ticks enough"""
+    sums = collections.defaultdict(lambda: [0.0, 0.0, 0])
     for (scenario, law), seeds in ours.items():
-        a, b, _ = early(seeds, theirs[scenario, law], scope)
-        sums[scenario][0] += a
-        sums[scenario][1] += b
-    return {name: a / b for name, (a, b) in sums.items() if b}
+        sums[scenario] = [x + y for x, y in zip(sums[scenario], early(seeds, theirs[scenario, law], scope))]
+    return {name: a / b for name, (a, b, n) in sums.items() if n >= EARLY_LEAST and b}
 
 
 def early_coverage(scores, scope):
