@@ -21,6 +21,8 @@ if [ "$rounds" -ge 20 ]; then
 	sed 's/^/# /' "$TAP_DIR/ok.out"
 	ok 'a database is away for ten minutes' env WATTRIBUTE_AWAY=600 "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" --rounds 1 --only refuses
 	sed 's/^/# /' "$TAP_DIR/ok.out"
+	make -s -C "$TOP" BUILD="$BUILD" "$BUILD/tests/unit/sensor/test_priv_hostile"
+	ok 'the privileged process gets 10 million messages' env WATTRIBUTE_MESSAGES=10000000 "$BUILD/tests/unit/sensor/test_priv_hostile"
 	ok 'a cgroup vanishes between any two calls' env WATTRIBUTE_STEP=1 "$TOP/tests/system/fault/355-fault-vanish"
 fi
 ok "the sensor is killed $((rounds * 10)) times" "$PYTHON" "$TOP/tests/soak/kills.py" --build "$BUILD" --only sensor --kills $((rounds * 10)) --sum "$BUILD/kills.sum"

@@ -88,12 +88,15 @@ static int write_message(struct batch *payload, uint32_t *ret_type)
 	const unsigned n = (unsigned)below(below(4) ? 3 : PRIV_GROUP_EVENTS_MAX + 1);
 
 	for (unsigned i = 0; i < n; i++) {
-		events[i] = (struct event_attr){
-			.type = (uint32_t)wild(), .config = wild(), .flags = below(4) ? 0 : (uint32_t)wild()};
+		events[i] = (struct event_attr){.type = (uint32_t)(below(2) ? below(3) : wild()),
+						.config = wild(),
+						.flags = below(8) ? 0 : (uint32_t)wild()};
 		columns[i] = (unsigned)wild();
 	}
-	message.group = (struct priv_group){
-		.cgroup = pick(), .cpu = (unsigned)wild(), .n_events = n, .events = events};
+	message.group = (struct priv_group){.cgroup = below(2) ? "" : pick(),
+					    .cpu = (unsigned)(below(2) ? 0 : wild()),
+					    .n_events = n,
+					    .events = events};
 	message.columns = columns;
 	message.kind = (unsigned)wild();
 	message.id = pick();

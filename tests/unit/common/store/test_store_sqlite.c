@@ -164,6 +164,28 @@ static void test_killed_writer(void **state)
 
 /* Sensors and a server of one machine start together: whoever comes first makes the file, no other may fail
  * by that. */
+/* As SECURITY.md has it: the umask says who may read the file, and those beside it. */
+static void test_who_may_read(void **state)
+{
+	static const char *const ends[] = {"", "-wal", "-shm"};
+	const mode_t before = umask(027);
+	struct store *store = open_or_null(uri, STORE_WRITE);
+	struct stat st;
+
+	(void)state;
+	assert_non_null(store);
+	assert_int_equal(store_ensure(store, "sensorx", 0, T0), STORE_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "%s%s", uri + strlen("sqlite:"), ends[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 0777, 0640);
+	}
+	store_close(store);
+	(void)umask(before);
+}
+
 static void test_opened_at_once(void **state)
 {
 	enum { AT_ONCE = 6, ROUNDS = 25 };
@@ -361,6 +383,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_later_schema, set_up, tear_down),
+		CASE(test_who_may_read),
 		CASE(test_two_writers),
 		CASE(test_killed_writer),
 		CASE(test_no_database),
