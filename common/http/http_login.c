@@ -2,6 +2,9 @@
 /*
  * Who asks: bearer tokens, users with passwords, client certificates. The time of a comparison does not
  * reveal how much was right; bcrypt's cost is paid once for each right password and seldom for wrong ones.
+ * An address that sent wrong ones is not listened to for a while, right or wrong, so that it cannot guess;
+ * but where somebody there has logged in lately, right ones are taken: strangers lock out nobody who is
+ * known.
  */
 #include "http/http_private.h"
 
@@ -13,11 +16,13 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
 
-#define GUESSES_MAX        5.0 /* wrong passwords and tokens at once */
+#define GUESSES_MAX        5.0 /* wrong passwords and tokens of an address at once; hashes of all */
 #define GUESSES_PER_SECOND 1.0
+#define KNOWN_NS           (UINT64_C(3600) * CLOCK_NS_PER_S)
 
 static bool token_equal(const char *given, const char *wanted)
 {
@@ -49,76 +54,149 @@ static bool password_fits(const struct web_user *user, const struct web_config *
 	return fits;
 }
 
-static void note_wrong(struct http *http, const char *user)
+static void note_wrong(struct http *http, struct http_guesser *from, const char *user)
 {
-	http->guesses -= 1;
+	from->left -= 1;
 	http->n_wrong++;
 	if (http->options.wrong_login)
 		http->options.wrong_login(http->data, user, http->n_wrong);
 }
 
-static bool may_guess(struct http *http)
+static void refill(double *left, uint64_t *at_ns, uint64_t now_ns)
 {
-	uint64_t now_ns = clock_monotonic_ns();
-
-	if (http->guesses_at_ns == 0)
-		http->guesses = GUESSES_MAX;
-	else
-		http->guesses += UNIT_S_OF_NS(now_ns - http->guesses_at_ns) * GUESSES_PER_SECOND;
-	http->guesses_at_ns = now_ns;
-	if (http->guesses > GUESSES_MAX)
-		http->guesses = GUESSES_MAX;
-	return http->guesses >= 1;
+	*left = *at_ns == 0 ? GUESSES_MAX : *left + UNIT_S_OF_NS(now_ns - *at_ns) * GUESSES_PER_SECOND;
+	if (*left > GUESSES_MAX)
+		*left = GUESSES_MAX;
+	*at_ns = now_ns;
 }
 
-static enum http_login check_password(struct http *http, const char *name, const char *password)
+/* IPv6: whoever has one address has 2^64 of them. */
+static void address_of(struct MHD_Connection *connection, uint8_t address[16])
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *from = info ? info->client_addr : NULL;
+
+	memset(address, 0, 16);
+	if (from && from->sa_family == AF_INET) {
+		memset(address + 10, 0xff, 2);
+		memcpy(address + 12, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+	} else if (from && from->sa_family == AF_INET6) {
+		const uint8_t *all = ((const struct sockaddr_in6 *)(const void *)from)->sin6_addr.s6_addr;
+
+		memcpy(address, all, IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)all) ? 16 : 8);
+	}
+}
+
+/*
+ * What is known of the request's address. The place of one that has not been heard of for longest, and has
+ * all its guesses again, goes to a new one; where there is none, the new ones share one.
+ */
+static struct http_guesser *guesser_of(struct http_request *request)
+{
+	struct http_guesser *all = request->http->guessers, *ret = NULL;
+	const uint64_t now_ns = clock_monotonic_ns();
+	uint8_t address[16];
+
+	address_of(request->connection, address);
+	for (unsigned i = 0; i < HTTP_GUESSERS - 1; i++) {
+		struct http_guesser *each = &all[i];
+
+		if (each->at_ns != 0 && memcmp(each->address, address, sizeof(address)) == 0) {
+			refill(&each->left, &each->at_ns, now_ns);
+			return each;
+		}
+		if (each->at_ns != 0 && UNIT_S_OF_NS(now_ns - each->at_ns) * GUESSES_PER_SECOND < GUESSES_MAX)
+			continue;
+		if (!ret || each->at_ns < ret->at_ns)
+			ret = each;
+	}
+	if (ret) {
+		*ret = (struct http_guesser){0};
+		memcpy(ret->address, address, sizeof(address));
+	} else {
+		ret = &all[HTTP_GUESSERS - 1];
+	}
+	refill(&ret->left, &ret->at_ns, now_ns);
+	return ret;
+}
+
+static bool is_known(const struct http_guesser *from)
+{
+	return from->proven_ns != 0 && from->at_ns - from->proven_ns < KNOWN_NS;
+}
+
+/* What many addresses share is nobody's: a right one from there does not open it for the others. */
+static enum http_login proven(struct http *http, struct http_guesser *from)
+{
+	if (from != &http->guessers[HTTP_GUESSERS - 1])
+		from->proven_ns = from->at_ns;
+	return HTTP_LOGIN_PROVEN;
+}
+
+static enum http_login check_password(struct http *http, struct http_guesser *from, const char *name,
+				      const char *password)
 {
 	struct web_user *user = find_user(http->options.web, name);
 	uint8_t digest[WEB_DIGEST_SIZE];
 	const bool digested = gnutls_hash_fast(GNUTLS_DIG_SHA256, password, strlen(password), digest) == 0;
 
+	if (from->left < 1 && !is_known(from))
+		return HTTP_LOGIN_BUSY;
 	if (digested && user && user->is_proven && gnutls_memcmp(digest, user->proven, sizeof(digest)) == 0)
-		return HTTP_LOGIN_PROVEN;
-	if (!may_guess(http))
+		return proven(http, from);
+	refill(&http->hashes, &http->hashes_at_ns, from->at_ns);
+	if (from->left < 1 || http->hashes < 1)
 		return HTTP_LOGIN_BUSY;
 	if (!password_fits(user, http->options.web, password)) {
-		note_wrong(http, name);
+		http->hashes -= 1;
+		note_wrong(http, from, name);
 		return HTTP_LOGIN_NONE;
 	}
 	user->is_proven = digested;
 	memcpy(user->proven, digest, sizeof(digest));
-	return HTTP_LOGIN_PROVEN;
+	return proven(http, from);
 }
 
-/* A right token is taken at any time; wrong ones are looked at as seldom as wrong passwords. */
-static enum http_login check_token(struct http_request *request)
+static enum http_login check_token(struct http_request *request, struct http_guesser *from, const char *given)
 {
-	const char *token = request->http->options.token;
+	if (from->left < 1 && !is_known(from))
+		return HTTP_LOGIN_BUSY;
+	if (token_equal(given, request->http->options.token))
+		return proven(request->http, from);
+	if (from->left < 1)
+		return HTTP_LOGIN_BUSY;
+	note_wrong(request->http, from, NULL);
+	return HTTP_LOGIN_NONE;
+}
+
+/* The bearer token of the request; NULL: none, or none is asked for. */
+static const char *token_of(struct http_request *request)
+{
 	const char *given = http_request_header(request, "Authorization");
 
-	if (!token || !given || strncasecmp(given, "Bearer ", 7) != 0)
-		return HTTP_LOGIN_NONE;
-	if (token_equal(given + 7, token))
-		return HTTP_LOGIN_PROVEN;
-	if (!may_guess(request->http))
-		return HTTP_LOGIN_BUSY;
-	note_wrong(request->http, NULL);
-	return HTTP_LOGIN_NONE;
+	if (!request->http->options.token || !given || strncasecmp(given, "Bearer ", 7) != 0)
+		return NULL;
+	return given + 7;
 }
 
 enum http_login http_login(struct http_request *request)
 {
 	const struct web_config *web = request->http->options.web;
+	const char *token;
 	char *password = NULL;
 	char *name = NULL;
 
 	if (request->login != HTTP_LOGIN_UNKNOWN)
 		return request->login;
-	request->login = check_token(request);
-	if (request->login == HTTP_LOGIN_NONE && web && web->n_users > 0)
+	token = token_of(request);
+	request->login = HTTP_LOGIN_NONE;
+	if (token)
+		request->login = check_token(request, guesser_of(request), token);
+	else if (web && web->n_users > 0)
 		name = MHD_basic_auth_get_username_password(request->connection, &password);
 	if (name && password)
-		request->login = check_password(request->http, name, password);
+		request->login = check_password(request->http, guesser_of(request), name, password);
 	if (password)
 		explicit_bzero(password, strlen(password));
 	MHD_free(password);

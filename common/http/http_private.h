@@ -20,6 +20,15 @@ enum http_login {
 	HTTP_LOGIN_PROVEN,
 };
 
+/* An address from which somebody tried to log in. */
+struct http_guesser {
+	uint8_t address[16]; /* IPv4 as in IPv6; of IPv6 the network, 64 bits */
+	double left;         /* wrong tokens and passwords that are looked at without a pause */
+	uint64_t at_ns;      /* when that was; 0: not used yet */
+	uint64_t proven_ns;  /* when a right one came last; 0: never */
+};
+#define HTTP_GUESSERS 64 /* the last one is that of all other addresses */
+
 struct http {
 	struct ev_loop *loop;
 	struct MHD_Daemon *daemon;
@@ -38,8 +47,9 @@ struct http {
 	ev_timer turn;       /* the next one's */
 	size_t unsent;       /* bytes of answers whose clients have not read them completely */
 	struct http_connection *connections;
-	double guesses; /* wrong passwords that are looked at without a pause */
-	uint64_t guesses_at_ns, n_wrong;
+	struct http_guesser guessers[HTTP_GUESSERS];
+	double hashes; /* of passwords that are not known yet, which may be made without a pause */
+	uint64_t hashes_at_ns, n_wrong;
 };
 
 struct http_request {
