@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -201,9 +202,9 @@ static void test_hostile(void **state)
 		assert_int_equal(lowest_free(), free_fd);
 	}
 	(void)getrusage(RUSAGE_SELF, &after);
-	print_message("# %llu messages: %llu served, %llu refused, %llu ended the connection; %ld kB more\n",
-		      (unsigned long long)n, (unsigned long long)served, (unsigned long long)refused,
-		      (unsigned long long)ended, after.ru_maxrss - before.ru_maxrss);
+	print_message("# %" PRIu64 " messages: %" PRIu64 " served, %" PRIu64 " refused, %" PRIu64
+		      " ended the connection; %ld kB more\n",
+		      n, served, refused, ended, after.ru_maxrss - before.ru_maxrss);
 	assert_true(refused > n / 10 && ended > n / 10);
 	assert_true(after.ru_maxrss - before.ru_maxrss < 8192);
 	batch_done(&payload);
