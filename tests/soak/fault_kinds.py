@@ -211,6 +211,13 @@ def work_for_server(world):
         pass
 
 
+def plan_of(path):
+    """Allocations until the next that fails (0: none will), and whether one has failed."""
+    with open(path, "rb") as plan:
+        left, _, failed = struct.unpack("<qqq", plan.read(24))
+    return left, failed > 0
+
+
 def allocations(which, duty):
     """One to three allocations of that process fail, soon or later; it may end for it, but in no other way."""
     def fault(world):
@@ -220,7 +227,7 @@ def allocations(which, duty):
         if not pid or not os.path.exists(path):
             return
         with open(path, "r+b") as plan:
-            plan.write(struct.pack("<qqq", world.random.choice([5, 50, 500]) * world.random.randrange(2, 40) // 10, world.random.choice([1, 1, 3]), 0))
+            plan.write(struct.pack("<qqq", world.random.choice([5, 50, 300]) * world.random.randrange(2, 40) // 10, world.random.choice([1, 1, 3]), 0))
         wanted = time.monotonic() + 20
         while time.monotonic() < wanted and process.poll() is None:
             if which == "server":
@@ -228,14 +235,12 @@ def allocations(which, duty):
             else:
                 world.remove_target()
                 world.add_target(100 + world.random.randrange(10 ** 6))
-            with open(path, "rb") as plan:
-                left, _, failed = struct.unpack("<qqq", plan.read(24))
-            if failed and not left:
+            if plan_of(path) == (0, True):
                 break
             time.sleep(0.05)
         if process.poll() is None:
             world.wait(3, lambda: process.poll() is not None)
-        world.hit += bool(failed)
+        world.hit += plan_of(path)[1]
     return fault
 
 
