@@ -24,10 +24,18 @@ static char peek(const struct walk *walk)
 	return walk->at < walk->length ? walk->text[walk->at] : '\0';
 }
 
+/* Jansson passes over NUL bytes, too. */
 static void skip_space(struct walk *walk)
 {
-	while (walk->at < walk->length && isspace((unsigned char)walk->text[walk->at]))
+	while (walk->at < walk->length &&
+	       (isspace((unsigned char)walk->text[walk->at]) || !walk->text[walk->at]))
 		walk->at++;
+}
+
+/* Past the mark that a value begins with; never beyond the end. */
+static void enter(struct walk *walk)
+{
+	walk->at += walk->at < walk->length;
 }
 
 /* Past the value or name that begins here; jansson says where it ends. */
@@ -57,7 +65,7 @@ static bool step_object(struct walk *walk, const json_t *object)
 	const char *key;
 	json_t *value;
 
-	walk->at++;
+	enter(walk);
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
 		skip_space(walk);
@@ -78,7 +86,7 @@ static bool step_object(struct walk *walk, const json_t *object)
 
 static bool step_array(struct walk *walk, const json_t *array)
 {
-	walk->at++;
+	enter(walk);
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		skip_space(walk);
 		if (walk->parent == array && !walk->key && walk->index == i) {

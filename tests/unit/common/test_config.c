@@ -282,6 +282,12 @@ static void refused_files(void **state)
 	assert_non_null(strstr(why.text, ":1:16: "));
 	assert_int_equal(load_with_file("{\"name\": 1, \"name\": 2}", ""), -EINVAL);
 	assert_non_null(strstr(why.text, "duplicate"));
+	/* A NUL byte, which the parser passes over, does not lead beyond the end. */
+	static const char with_nul[] = "{\"output\": {\"port\": 908\0}, \"frequncy\": 1}";
+	config_done(&example_spec, &target);
+	assert_int_equal(config_apply_json(&example_spec, &target, "F", with_nul, sizeof(with_nul) - 1, &why),
+			 -EINVAL);
+	assert_non_null(strstr(why.text, "F:1:28: unknown key 'frequncy'"));
 }
 
 static void deep_and_large_files(void **state)
