@@ -329,13 +329,14 @@ int config_apply_text(struct config *config, const char *name, const char *given
 	text[length] = '\0';
 	make_strict(text, length);
 	json.root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-	/* Not what stands there, which may be a password. */
-	if (!json.root)
-		return reason_set(config->why, -EINVAL, "%s:%d:%d: %.*s", name, error.line, error.column,
-				  (int)(strstr(error.text, " near ")
-						? strstr(error.text, " near ") - error.text
-						: (ptrdiff_t)strlen(error.text)),
+	if (!json.root) {
+		char *near = strstr(error.text, " near ");
+
+		if (near)
+			*near = '\0'; /* what stands there may be a password */
+		return reason_set(config->why, -EINVAL, "%s:%d:%d: %s", name, error.line, error.column,
 				  error.text);
+	}
 	if (json_is_object(json.root)) {
 		r = apply_object(&json, json.root, "");
 	} else {

@@ -138,10 +138,10 @@ static int check_client(const mongoc_uri_t *uri, struct reason *why)
 		return 0;
 	mongoc_init();
 	client = mongoc_client_new_from_uri_with_error(uri, &error);
-	if (!client)
+	if (!client) {
 		cut_quotations(mongoc_uri_get_string(uri), error.message);
-	if (!client)
 		return reason_set(why, -EINVAL, "MongoDB's driver refuses the URI: %s", error.message);
+	}
 	mongoc_client_destroy(client);
 	return 0;
 }
