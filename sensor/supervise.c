@@ -345,26 +345,36 @@ static int make_folders(const struct sensor_config *config)
  * Both children run: what opens hardware and starts a writer again needs these rights of root's and no other.
  * CAP_SYS_ADMIN: kernels before 5.8 know no CAP_PERFMON and CAP_BPF.
  */
-static void give_up_rights(const struct sensor_config *config)
+static int give_up_rights(const struct sensor_config *config)
 {
 	static const int kept[] = {CAP_PERFMON,         CAP_BPF,       CAP_SYS_RESOURCE,
 				   CAP_DAC_READ_SEARCH, CAP_SYS_ADMIN, CAP_SETUID,
 				   CAP_SETGID,          CAP_SETPCAP,   CAP_KILL};
 	struct reason why = {""};
 	uint64_t mask = 0, for_gpus = 0;
+	int r;
 
 	if (geteuid() == 0 && sandbox_shares_user(config->user))
 		log_notice("priv", 0, SANDBOX_SHARED_USER);
 	if (config->sandbox == SANDBOX_OFF)
-		return;
+		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
 		mask |= SANDBOX_CAPABILITY(kept[i]);
 	if (gpu_choose(config) && strcmp(gpu_choose(config), "drm") == 0)
 		for_gpus =
 			SANDBOX_CAPABILITY(CAP_SYS_PTRACE); /* for the process `gpu`, which loads nothing */
-	if (sandbox_keep(mask | for_gpus, &why) < 0 || sandbox_pass_on(for_gpus, &why) < 0 ||
-	    sandbox_enter(SANDBOX_PRIV, (enum sandbox_mode)config->sandbox, &why) < 0)
+	r = sandbox_keep(mask | for_gpus, &why);
+	if (r == 0)
+		r = sandbox_pass_on(for_gpus, &why);
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_PRIV, (enum sandbox_mode)config->sandbox, &why);
+	if (r == -ENOMEM) {
+		log_error("priv", 0, "%s", why.text);
+		return r;
+	}
+	if (r < 0)
 		log_debug("priv", 0, "the first process keeps more rights than it needs: %s", why.text);
+	return 0;
 }
 
 /* A collecting process that was killed has left its monitoring groups. */
@@ -400,12 +410,10 @@ int supervise_main(struct sensor_config *config, char *argv[])
 	ev_timer_init(&supervise->patience, on_patience, 0.0, SUPERVISE_END_S);
 	supervise->patience.data = supervise;
 	prepare_priv(supervise, config);
-	if (start_children(supervise, argv) < 0) {
+	if (start_children(supervise, argv) < 0 || give_up_rights(config) < 0)
 		supervise->exit_code = 1;
-	} else {
-		give_up_rights(config);
+	else
 		loop_run(&supervise->loop);
-	}
 	code = supervise->exit_code;
 	for (size_t i = 0; i < ARRAY_SIZE(duties); i++)
 		if (duties[i]->pid > 0)

@@ -47,22 +47,30 @@ static void keep_file_rights(const struct server_config *config, const char *uri
 }
 
 /* It writes the store's file, and no other. */
-static void confine(const struct server_config *config, const char *uri)
+static int confine(const struct server_config *config, const char *uri)
 {
 	char path[4096];
 	const char *places[] = {store_uri_path(uri, path, sizeof(path)), NULL};
 	struct reason why = {""};
+	int r = sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, &why);
 
-	if (sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, &why) < 0)
+	if (r == -EOPNOTSUPP)
 		log_info("main", 0, "all files that the user may write stay in reach: %s", why.text);
+	else if (r < 0)
+		log_error("main", 0, "%s", why.text);
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
-static void enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
+static int enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
 {
 	struct reason why = {""};
+	int r = sandbox_enter(profile, (enum sandbox_mode)config->sandbox, &why);
 
-	if (sandbox_enter(profile, (enum sandbox_mode)config->sandbox, &why) < 0)
+	if (r == -EOPNOTSUPP)
 		log_debug("main", 0, "no seccomp filter: %s", why.text);
+	else if (r < 0)
+		log_error("main", 0, "%s", why.text);
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 static int run_store(const struct server_config *config, const char *duty)
@@ -89,8 +97,8 @@ static int run_store(const struct server_config *config, const char *duty)
 	/* The first process handles signals to the group; whatever it still sends is written. */
 	duty_ignore_signals();
 	keep_file_rights(config, options.uri);
-	confine(config, options.uri);
-	enter_sandbox(SANDBOX_WRITE, config);
+	if (confine(config, options.uri) < 0 || enter_sandbox(SANDBOX_WRITE, config) < 0)
+		return 1;
 	return db_serve(DUTY_SOCKET_FD, &options);
 }
 

@@ -357,13 +357,14 @@ static int open_server(struct server *server, char *const argv[])
  * --user the store's process stays root, as the file and its folder may be root's; the loop becomes nobody,
  * and keeps the right to end its children.
  */
-static void give_up_rights(const struct server_config *config)
+static int give_up_rights(const struct server_config *config)
 {
 	/* What libraries look up. No terminal, which is in /dev. */
 	static const char *const readable[] = {"/etc", "/usr", "/lib", "/proc", NULL};
 	struct reason why = {""};
 	uid_t uid;
 	gid_t gid;
+	int r;
 
 	if (!config->user && geteuid() == 0 && config->sandbox != SANDBOX_OFF) {
 		if (sandbox_shares_user(NULL))
@@ -375,10 +376,16 @@ static void give_up_rights(const struct server_config *config)
 		if (why.text[0])
 			log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why.text);
 	}
-	if (sandbox_confine(SANDBOX_READS_BELOW, readable, (enum sandbox_mode)config->sandbox, &why) < 0)
+	r = sandbox_confine(SANDBOX_READS_BELOW, readable, (enum sandbox_mode)config->sandbox, &why);
+	if (r == -EOPNOTSUPP)
 		log_info(SERVER_TOKEN, 0, "all files that the user may write stay in reach: %s", why.text);
-	if (sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, &why) < 0)
+	if (r == 0 || r == -EOPNOTSUPP)
+		r = sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, &why);
+	if (r == -EOPNOTSUPP)
 		log_debug(SERVER_TOKEN, 0, "no seccomp filter: %s", why.text);
+	else if (r < 0)
+		log_error(SERVER_TOKEN, 0, "%s", why.text);
+	return r == -EOPNOTSUPP ? 0 : r;
 }
 
 static void start_timer(struct server *server, ev_timer *timer,
@@ -464,8 +471,9 @@ int server_run(const struct server_config *config, const struct server_face *fac
 	}
 	(void)notify_init(&server.notify);
 	r = open_server(&server, argv);
+	if (r == 0)
+		r = give_up_rights(config);
 	if (r == 0) {
-		give_up_rights(config);
 		start(&server);
 		loop_run(&server.loop);
 		server_log_end(&server);

@@ -157,6 +157,6 @@ int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sa
 					 : "this kernel has no Landlock (Linux 5.13 or newer)");
 	r = confine(reach, places, abi);
 	if (r < 0)
-		return reason_set(why, -EOPNOTSUPP, "Landlock refuses: %s", strerror(-r));
+		return reason_set(why, r == -ENOMEM ? r : -EOPNOTSUPP, "Landlock refuses: %s", strerror(-r));
 	return 0;
 }

@@ -223,16 +223,24 @@ int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct r
 		"a build with sanitizers makes additional system calls; no seccomp filter is installed");
 #else
 	const bool priv = profile == SANDBOX_PRIV;
+	errno = 0;
 	scmp_filter_ctx filter = seccomp_init(priv ? SCMP_ACT_ALLOW : forbidden_action(mode));
 	if (!filter)
-		return reason_set(why, -EOPNOTSUPP,
-				  "libseccomp cannot be initialized; does this kernel support seccomp?");
-	int r = priv ? refuse_calls(filter, forbidden_action(mode)) : add_rules(filter, profile);
+		return reason_set(
+			why, errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP,
+			errno == ENOMEM
+				? "not enough memory for a seccomp filter"
+				: "libseccomp cannot be initialized; does this kernel support seccomp?");
+	/* The kernel's own errors, which otherwise are all -ECANCELED. */
+	int r = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+	if (r == 0)
+		r = priv ? refuse_calls(filter, forbidden_action(mode)) : add_rules(filter, profile);
 	if (r == 0)
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 	if (r < 0)
-		return reason_set(why, -EOPNOTSUPP, "cannot install the seccomp filter: %s", strerror(-r));
+		return reason_set(why, r == -ENOMEM ? r : -EOPNOTSUPP,
+				  "cannot install the seccomp filter: %s", strerror(-r));
 	n_filters++;
 	return 0;
 #endif

@@ -2,7 +2,8 @@
 /*
  * Giving up rights: user and capabilities (libcap-ng), no_new_privs, and a seccomp filter per duty
  * (libseccomp). Called once by each process after it has opened what it needs. Every failure has a reason in
- * words; the caller decides whether to continue.
+ * words; the caller decides whether to continue: without what the kernel lacks (-EOPNOTSUPP), but not without
+ * what there was no memory for (-ENOMEM), which an attacker may have brought about.
  */
 #pragma once
 
@@ -71,13 +72,13 @@ int sandbox_become(const char *user, uint64_t capabilities, struct reason *why);
  * From here on this process reaches no other files than these (Landlock); what is open stays open. `places`
  * ends with NULL. For writing, a file means its folder, and a missing path the nearest folder that exists. To
  * be called after sandbox_drop() and before sandbox_enter(). 0; -EOPNOTSUPP and the reason if the kernel
- * cannot do it. Does nothing with SANDBOX_OFF.
+ * cannot do it; -ENOMEM and the reason. Does nothing with SANDBOX_OFF.
  */
 int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sandbox_mode mode,
 		    struct reason *why);
 /*
  * From here on allows only the system calls of the profile. 0; -EOPNOTSUPP and the reason if the kernel or a
- * sanitizer build cannot do it. Does nothing with SANDBOX_OFF.
+ * sanitizer build cannot do it; -ENOMEM and the reason. Does nothing with SANDBOX_OFF.
  */
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why);
 /* The filters of this process that sandbox_enter has installed, here or in a parent before the fork. */

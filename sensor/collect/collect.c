@@ -199,12 +199,12 @@ static void add_mount(void *data, const struct cgroup_mount *mount)
 
 /* It reads the kernel's files of processes, devices and cgroups, wherever those are, and none of anybody's.
  */
-static void confine(const struct sensor_config *config)
+static int confine(const struct sensor_config *config, struct reason *why)
 {
 	const char *places[CONFINE_PLACES + 1] = {"/proc", "/sys"};
 	struct cgroup_mounts *mounts = NULL;
-	struct reason why = {""};
 	unsigned n = 2;
+	int r;
 
 	if (config->sysfs_root)
 		places[n++] = config->sysfs_root;
@@ -216,9 +216,13 @@ static void confine(const struct sensor_config *config)
 		places[n++] = config->resctrl_root;
 	if (cgroup_mounts_read("/proc/self/mountinfo", &mounts) == 0)
 		cgroup_mounts_each(mounts, add_mount, places);
-	if (sandbox_confine(SANDBOX_READS_BELOW, places, (enum sandbox_mode)config->sandbox, &why) < 0)
-		log_info("sandbox", 0, "all files that the user may read stay in reach: %s", why.text);
+	r = sandbox_confine(SANDBOX_READS_BELOW, places, (enum sandbox_mode)config->sandbox, why);
 	cgroup_mounts_free(mounts);
+	if (r == -EOPNOTSUPP) {
+		log_info("sandbox", 0, "all files that the user may read stay in reach: %s", why->text);
+		return 0;
+	}
+	return r;
 }
 
 /* Everything is open: from here on this process has no rights. */
@@ -228,17 +232,19 @@ static int give_up_rights(struct collect *collect)
 	struct reason why = {""};
 	int r = sandbox_become(config->user, 0, &why);
 
-	if (r < 0) {
-		log_error("sandbox", 0, "%s", why.text);
-		return r;
-	}
-	if (collect->simulated)
+	if (r == 0 && collect->simulated)
 		return 0; /* it touches nothing of this machine, and writes a file of true values */
-	confine(config);
-	r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, &why);
-	if (r < 0)
+	if (r == 0)
+		r = confine(config, &why);
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, &why);
+	if (r == -EOPNOTSUPP) {
 		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
-	return 0;
+		return 0;
+	}
+	if (r < 0)
+		log_error("sandbox", 0, "%s", why.text);
+	return r;
 }
 
 /* At the end: as long as the writer makes progress, it may continue. */

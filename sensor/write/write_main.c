@@ -11,6 +11,7 @@
 #include "write/writer.h"
 #include "base/reason.h"
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <inttypes.h>
 #include <string.h>
@@ -19,15 +20,18 @@
 #define PREDECESSOR_MS 30000 /* the longest wait; while it lasts, ticks stay in the link */
 
 /* It writes the store's file and the spool, and no other file. */
-static void confine(const struct sensor_config *config)
+static int confine(const struct sensor_config *config, struct reason *why)
 {
 	char path[4096];
 	const char *places[] = {store_uri_path(config->store_uri, path, sizeof(path)),
 				config->spool_path ? config->spool_path : "", NULL};
-	struct reason why = {""};
+	int r = sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, why);
 
-	if (sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, &why) < 0)
-		log_info("sandbox", 0, "all files that the user may write stay in reach: %s", why.text);
+	if (r == -EOPNOTSUPP) {
+		log_info("sandbox", 0, "all files that the user may write stay in reach: %s", why->text);
+		return 0;
+	}
+	return r;
 }
 
 /*
@@ -42,15 +46,17 @@ static int give_up_rights(const struct sensor_config *config)
 	int r = config->spool_path ? sandbox_become(config->user, 0, &why)
 				   : sandbox_drop((uid_t)-1, (gid_t)-1, of_files, &why);
 
-	if (r < 0) {
-		log_error("sandbox", 0, "%s", why.text);
-		return r;
-	}
-	confine(config);
-	r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, &why);
-	if (r < 0)
+	if (r == 0)
+		r = confine(config, &why);
+	if (r == 0)
+		r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, &why);
+	if (r == -EOPNOTSUPP) {
 		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
-	return 0;
+		return 0;
+	}
+	if (r < 0)
+		log_error("sandbox", 0, "%s", why.text);
+	return r;
 }
 
 /* Ticks of one name reach the store in their order, over the sudden end of a first process, too. */

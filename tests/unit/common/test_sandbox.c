@@ -20,7 +20,9 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,7 +30,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define NOBODY 65534
+#define NOBODY        65534
+#define SCARCE_BLOCKS 4096
 
 static struct reason why;
 
@@ -331,6 +334,71 @@ static int first_process(void *data)
 	return 0;
 }
 
+/* Memory that is all gone, small pieces that were freed before included. */
+static void use_up_memory(void)
+{
+	const struct rlimit none = {1, 1};
+
+	(void)setrlimit(RLIMIT_AS, &none);
+	for (size_t size = 1 << 20; size > 0; size = size > 4096 ? size / 2 : size - 16)
+		while (malloc(size))
+			;
+}
+
+struct scarce {
+	enum sandbox_profile profile;
+	size_t n_blocks; /* of 1 KiB: all the memory that there is */
+	int result;      /* of sandbox_enter(), written by the child */
+};
+
+/* Where memory ends in the middle, no process continues as on a kernel without seccomp: it would keep its
+ * rights. */
+static int with_little_memory(void *data)
+{
+	static void *blocks[SCARCE_BLOCKS];
+	struct scarce *scarce = data;
+
+	(void)signal(SIGSEGV, SIG_DFL); /* libseccomp 2.5 crashes at some allocations: an end, too */
+	(void)signal(SIGABRT, SIG_DFL);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	scarce->result = -EINTR;
+	for (size_t i = 0; i < scarce->n_blocks; i++)
+		blocks[i] = malloc(1024);
+	use_up_memory();
+	for (size_t i = 0; i < scarce->n_blocks; i++)
+		free(blocks[i]);
+	scarce->result = sandbox_enter(scarce->profile, SANDBOX_ERRNO, &why);
+	CHECK(scarce->result == 0 || (scarce->result == -ENOMEM && strstr(why.text, "memory")));
+	return 0;
+}
+
+static void little_memory_for_a_filter(void **state)
+{
+	struct scarce *scarce =
+		mmap(NULL, sizeof(*scarce), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	(void)state;
+#ifdef WATTRIBUTE_SANITIZED
+	skip(); /* no filter there */
+#endif
+	assert_ptr_not_equal(scarce, MAP_FAILED);
+	for (unsigned profile = SANDBOX_COLLECT; profile <= SANDBOX_PRIV; profile++) {
+		scarce->profile = (enum sandbox_profile)profile;
+		scarce->n_blocks = 0;
+		do {
+			status = in_child(with_little_memory, scarce);
+			if (!WIFSIGNALED(status))
+				assert_well(status);
+			if (scarce->n_blocks == 0)
+				assert_int_equal(scarce->result, -ENOMEM);
+			scarce->n_blocks += 1 + scarce->n_blocks / 8;
+		} while (scarce->result < 0 && scarce->n_blocks < SCARCE_BLOCKS);
+		assert_int_equal(scarce->result, 0);
+	}
+	(void)munmap(scarce, sizeof(*scarce));
+}
+
 static int keeps_two(void *data)
 {
 	char line[256], *at = NULL;
@@ -487,6 +555,7 @@ int main(void)
 		cmocka_unit_test(users_and_capabilities),
 		cmocka_unit_test(finding_users),
 		cmocka_unit_test(first_process_of_a_sensor),
+		cmocka_unit_test(little_memory_for_a_filter),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
