@@ -17,7 +17,7 @@ int open_beneath_at(int folder, const char *below, int flags)
 {
 	const int all = flags | O_CLOEXEC | O_NOFOLLOW;
 	const struct open_how how = {.flags = (unsigned long long)all,
-				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+				     .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
 	long fd = syscall(SYS_openat2, folder, below, &how, sizeof(how));
 
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))

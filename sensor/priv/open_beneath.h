@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening below a folder that no link may lead out of: it may belong to a user, or the name may come from the
+ * Opening below a folder, through no link: it may belong to a user, or the name may come from the
  * unprivileged process. Used by what runs with root's rights.
  */
 #pragma once

@@ -72,7 +72,7 @@ boot() {
 	cp "$TOP/tests/fake/sysfs.sh" "$overlay/tests/fake/"
 	cp "$state"/objects/*.o "$overlay/objects/" 2>/dev/null
 	echo "$*" >"$overlay/parts"
-	printf 'LIVES_SECONDS=%s TOP=/ BUILD=/ exec bash /guest\n' "${LIVES_SECONDS:-6}" >"$overlay/job"
+	printf 'LIVES_SECONDS=%s TOP=/ BUILD=/ exec bash /guest\n' "${LIVES_SECONDS:-4}" >"$overlay/job"
 	RING_CPUS=$cpus RING_QEMU="${machine:-} $(sockets_of "$cpus" "$@")" RING_APPEND=$append RING_SECONDS=${RING_SECONDS:-900} "$here/ring.sh" boot "$name" "$root" "$overlay" >"$TAP_DIR/console"
 	status=$?
 	[ -z "${RING_KEEP:-}" ] || cp "$TAP_DIR/console" "$RING_KEEP/$name-${label// /-}"

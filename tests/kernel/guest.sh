@@ -336,7 +336,7 @@ try_hotplug() {
 	wait_both hot 6
 	echo 0 >/sys/devices/system/cpu/cpu$cpu/online
 	echo 1 >/sys/devices/system/cpu/cpu$cpu/online
-	wait_both hot 8
+	wait_both hot 7
 	for source in bpf perf; do
 		file=$work/hot-$source.jsonl
 		ok "$source, CPU offline and online between two looks: the machine is counted as before" as_before "$file" all
@@ -443,7 +443,7 @@ part_suspend() {
 	echo +4 >/sys/class/rtc/rtc0/wakealarm
 	ok "the machine sleeps and comes back" sh -c 'echo mem >/sys/power/state'
 	bring_back
-	wait_both sleep 8
+	wait_both sleep 7
 	for source in bpf perf; do
 		ok "$source: after its sleep the machine is counted as before" as_before "$work/sleep-$source.jsonl" all
 		sed -n 's/^# /# /p' "$TAP_DIR/ok.out"
@@ -469,7 +469,7 @@ part_newcomer() {
 	hot_start
 	wait_both new 5
 	echo 1 >/sys/devices/system/cpu/cpu$cpu/online
-	wait_both new 8
+	wait_both new 7
 	both_end
 	hot_end
 	for source in bpf perf; do
