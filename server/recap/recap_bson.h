@@ -8,7 +8,8 @@
 
 #include <bson/bson.h>
 
-#define RECAP_EXTRAS_MAX 32
+#define RECAP_EXTRAS_MAX   32
+#define RECAP_AHEAD_MAX_MS 3600000.0 /* no run's end is further ahead of the server's clock */
 
 /* Of the window's times, in requests and recaps. */
 extern const char *const recap_time_names[RECAP_TIMES];

@@ -13,7 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-#define AHEAD_MAX_MS  3600000.0
 #define SECONDS_MAX   1e11 /* a larger number is probably in milliseconds */
 #define VALUE_MAX     1024
 #define TIMEOUT_MAX_S 3600.0
@@ -159,7 +158,7 @@ int recap_query_finish(struct recap_query *query, int64_t now_ms)
 		FAIL(query, "name is missing: give the container's name, or its ID as id");
 	if (!query->error.text[0])
 		check_order(query);
-	if (!query->error.text[0] && window->end_ms > (double)now_ms + AHEAD_MAX_MS)
+	if (!query->error.text[0] && window->end_ms > (double)now_ms + RECAP_AHEAD_MAX_MS)
 		FAIL(query, "end is more than an hour ahead of this server's clock: check both clocks");
 	if (!request->name)
 		request->name = strdup("");

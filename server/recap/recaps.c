@@ -56,8 +56,9 @@ struct recaps {
 	struct batch buffer;          /* the document to be written */
 	struct recaps_entry *entries; /* the oldest first */
 	unsigned n_jobs;
-	bool noting;     /* the list is being written */
-	bool changed;    /* since then */
+	bool noting;  /* the list is being written */
+	bool changed; /* since then */
+	bool far_ahead_logged;
 	bool urgent;     /* a client waits until the list has its run */
 	ev_tstamp noted; /* when the list was last written */
 	struct recaps_statistics statistics;
@@ -359,6 +360,37 @@ static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 		ev_timer_stop(loop, timer);
 }
 
+/*
+ * Of a list that was read back: the clock was set back since, or others wrote the list. It would wait for
+ * longer than any request may.
+ */
+static bool is_far_ahead(const struct recaps_entry *entry, int64_t now_ms)
+{
+	return !entry->done && !entry->job &&
+	       entry->request.window.end_ms > (double)now_ms + RECAP_AHEAD_MAX_MS;
+}
+
+static bool drop_far_ahead(struct recaps *recaps)
+{
+	int64_t now_ms = clock_realtime_ms();
+
+	for (struct recaps_entry *entry = recaps->entries; entry; entry = entry->next) {
+		if (entry->finished || !is_far_ahead(entry, now_ms))
+			continue;
+		if (!recaps->far_ahead_logged)
+			log_warning(
+				RECAPS_TOKEN, 0,
+				"recaps from the list in `state` whose end is more than an hour ahead of "
+				"this "
+				"server's clock are dropped to make room for new ones, the first one of %s",
+				entry->request.machine);
+		recaps->far_ahead_logged = true;
+		entry->finished = true;
+		return true;
+	}
+	return false;
+}
+
 /* Makes room: the oldest entry whose recap was already written from incomplete reports is not rewritten. */
 static bool drop_early(struct recaps *recaps)
 {
@@ -400,7 +432,7 @@ static int add_entry(struct recaps *recaps, const struct recap_request *request,
 	struct recaps_entry *entry;
 
 	while (!has_room(recaps, bytes, part)) {
-		if (!drop_early(recaps))
+		if (!drop_early(recaps) && !drop_far_ahead(recaps))
 			return -EBUSY;
 	}
 	entry = calloc(1, sizeof(*entry));

@@ -9,10 +9,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "recap/recap_bson.h"
 #include "recap/recaps.h"
 
 #include <errno.h>
+#include <bson/bson.h>
 #include <ev.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,6 +332,49 @@ static void all_survive_a_restart(void **state)
 	batch_done(&stored);
 }
 
+/* A list that others wrote, or from before the clock was set back: what would wait for years keeps no room
+ * from new requests. */
+static void far_ahead_blocks_nobody(void **state)
+{
+	const double end_ms[] = {1e15, 1e300, HUGE_VAL};
+	struct batch stored = {0};
+	uint64_t waiting;
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		bson_t document, list;
+		char name[16];
+		struct recap_request request = {
+			.machine = (char *)(uintptr_t) "m",
+			.name = name,
+			.id = (char *)(uintptr_t) "",
+			.window = {.times_ms = {1000000, 1000000, 1000000, end_ms[i % 3]}}};
+
+		(void)snprintf(name, sizeof(name), "far-%u", i);
+		bson_init(&document);
+		assert_true(bson_append_utf8(&document, "_id", -1, "recaps", -1));
+		assert_true(bson_append_array_begin(&document, "list", -1, &list));
+		assert_int_equal(recap_bson_write_request(&list, 0, &request), 0);
+		assert_true(bson_append_array_end(&document, &list));
+		batch_clear(&stored);
+		assert_int_equal(batch_append(&stored, bson_get_data(&document), document.len), 0);
+		bson_destroy(&document);
+		recaps_load(recaps, &stored);
+	}
+	batch_done(&stored);
+	waiting = recaps_get_statistics(recaps)->waiting;
+	assert_true(waiting > 900); /* kept while there is room: the clock may come back */
+	machine.time_ms = 0;
+	while (n < 700 && add(n, NULL, NULL, NULL) == 0)
+		n++;
+	assert_int_equal(n, 700);
+	turn();
+	while (answer_one(STORE_OK))
+		turn();
+	assert_true(recaps_get_statistics(recaps)->waiting <= waiting);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -338,6 +384,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(long_runs_fill_no_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(answered_when_stored, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_survive_a_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(far_ahead_blocks_nobody, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
