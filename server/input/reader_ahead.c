@@ -61,7 +61,9 @@ static void looked(void *data, const struct db_answer *answer)
 	while (batch_next(answer->documents, &offset, &document, &length) == 1) {
 		struct machine *machine = reader->sources[0].machine;
 
-		if (machine_can_read(machine, document, length) && machine->decoded.time_ms > newest_ms)
+		/* The document's own time: a row's may be another. */
+		if (machine_can_read(machine, document, length) && machine->decoded.time_ms > newest_ms &&
+		    machine->decoded.time_ms > reader_until_ms(reader))
 			newest_ms = machine->decoded.time_ms;
 	}
 	reader->beyond_ms = newest_ms;
