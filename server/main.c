@@ -24,11 +24,11 @@
 #include <unistd.h>
 
 #define MAIN_CACHE_KB   16384 /* places in the indexes of a thousand collections */
-#define MAIN_GIVE_UP_MS 60000 /* with --once, how long a store may be away */
+#define MAIN_GIVE_UP_MS 60000 /* longest time that a store may be unavailable with --once */
 
 /*
- * Root's store process, which reads foreign documents, keeps only the capabilities that other users' files
- * need; for a database over the network it needs nothing of root's, and becomes the service's user.
+ * A store process started as root reads foreign documents, so it keeps only the capabilities needed for other
+ * users' files; for a database over the network it needs no privileges and becomes the service's user.
  */
 static void keep_file_rights(const struct server_config *config, const char *uri)
 {
@@ -46,7 +46,7 @@ static void keep_file_rights(const struct server_config *config, const char *uri
 		log_debug("main", 0, "the store's process keeps its capabilities: %s", why.text);
 }
 
-/* It writes the store's file, and no other. */
+/* Restricts it to writing the store's file. */
 static int confine(const struct server_config *config, const char *uri)
 {
 	char path[4096];
@@ -94,7 +94,7 @@ static int run_store(const struct server_config *config, const char *duty)
 		.about = config->about,
 	};
 
-	/* The first process handles signals to the group; whatever it still sends is written. */
+	/* The first process handles signals to the group; everything that it still sends is written. */
 	duty_ignore_signals();
 	keep_file_rights(config, options.uri);
 	if (confine(config, options.uri) < 0 || enter_sandbox(SANDBOX_WRITE, config) < 0)
@@ -124,7 +124,7 @@ static int run(const struct server_config *config, char *argv[])
 		return 1;
 	}
 	/*
-	 * The folder of the default SQLite file, which is written without root's rights; the store reports
+	 * The folder of the default SQLite file, which is written without root privileges; the store reports
 	 * failures.
 	 */
 	if (!config->uri && !config->input)
@@ -136,7 +136,7 @@ static int run(const struct server_config *config, char *argv[])
 	return server_run(config, &face, argv);
 }
 
-/* With --once a missing file is a typing error, not a file that a sensor will create later. */
+/* With --once a missing file is a typo, not a file that a sensor will create later. */
 static int check_input(const struct server_config *config)
 {
 	char path[PATH_MAX];
@@ -162,7 +162,7 @@ static bool folder_has_files(const char *path)
 	return entry != NULL;
 }
 
-/* A second run into the same file is legitimate (a stream in parts), and seldom meant. */
+/* A second run into the same file is legitimate (a stream in parts) but rarely intended. */
 static void warn_of_appending(const struct server_config *config)
 {
 	char path[PATH_MAX], display[256];
@@ -193,7 +193,7 @@ static int check_settings(const struct server_config *config)
 	return status;
 }
 
-/* For the process that answers requests alone: the others have no need of the key. */
+/* Only for the process that answers requests: the others do not need the key. */
 static int load_web(struct server_config *config, struct reason *why)
 {
 	if (duty_current() || !config->web_config || !config->address)
@@ -201,7 +201,7 @@ static int load_web(struct server_config *config, struct reason *why)
 	return web_config_load(config->web_config, &config->web, why);
 }
 
-/* Which child may know the value of which option; the token is for requests, which none of them sees. */
+/* Which child may know the value of an option; the token is for requests, which no child sees. */
 static bool needs(const char *duty, const char *option)
 {
 	return strcmp(option, "token") != 0 && (strcmp(duty, "store") == 0 || strcmp(option, "output") != 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Order of start and stop, and what happens when a machine's ticks were processed. Called by main.c. Power
- * reports, then the position they stand for, go to the store's process in this order and are written in it.
+ * Order of start and stop, and the callbacks of input and store. Called by main.c. Power reports, then the
+ * position that covers them, go to the store's process and are written in this order.
  */
 #include "server_private.h"
 
@@ -81,7 +81,7 @@ static void save_due(struct ev_loop *loop, ev_timer *timer, int events)
 
 	(void)events;
 	/*
-	 * Not while the queue is stuck, which would only make it longer. Many states are written in several
+	 * Not while the queue is stuck: it would only become longer. Many states are written in several
 	 * steps.
 	 */
 	if (server->n.state_refused == 0)
@@ -105,7 +105,7 @@ static void house_due(struct ev_loop *loop, ev_timer *timer, int events)
 		server_ensure(server, machine);
 }
 
-/* The last values of a sensor that has ended are not its present state. */
+/* Forgets the last values of sensors that have ended: they are not the present state. */
 static void expire_due(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct server *server = timer->data;
@@ -149,7 +149,7 @@ static void settle_due(struct ev_loop *loop, ev_timer *timer, int events)
 	loop_stop(&server->loop);
 }
 
-/* Begins an orderly end: what was read is processed, written, and the position with it. */
+/* Begins an orderly end: everything read is processed and written, together with the position. */
 static void begin_end(struct server *server, int exit_status)
 {
 	if (server->ending)
@@ -188,7 +188,7 @@ static void signalled(struct loop *loop, int signal_number)
 	struct server *server = loop->data;
 
 	log_info(SERVER_TOKEN, 0, "ending on signal %d", signal_number);
-	/* What was asked for is not done. */
+	/* The requested work was not done. */
 	begin_end(server, server->config->once && !server->ending ? SERVER_EXIT_PARTLY : 0);
 }
 
@@ -196,7 +196,7 @@ static void store_lost(void *data, int error)
 {
 	struct server *server = data;
 
-	(void)error; /* that its socket is closed; the process has logged the reason */
+	(void)error; /* its socket is closed; the process has logged the reason */
 	if (!server->ending)
 		log_error(SERVER_TOKEN, 0,
 			  "the store's process has exited (if it gave a reason, it is logged above); exiting "
@@ -221,7 +221,7 @@ static void trouble(void *data, bool away, const char *why)
 		log_notice(SERVER_TOKEN, 0, "the store answers again");
 }
 
-/* Another server writes to the store: this one waits for its turn, or was too late. */
+/* Another server writes to the store: this one waits for its turn, or was superseded. */
 static void other_writes(void *data, const char *who)
 {
 	struct server *server = data;
@@ -275,7 +275,7 @@ static void found_states(void *data, const struct db_answer *answer)
 	(void)notify_ready(&server->notify, "reading reports");
 }
 
-/* The lease is this server's. */
+/* This server has the lease. */
 static void may_write(void *data, const struct db_answer *answer)
 {
 	struct server *server = data;
@@ -316,7 +316,7 @@ static struct db_client *spawn(struct server *server, const char *name, struct d
 		return NULL;
 	}
 	client = db_client_new(server->loop.ev, duty->socket, &events);
-	duty->socket = -1; /* the client's from here on */
+	duty->socket = -1; /* now owned by the client */
 	return client;
 }
 
@@ -354,12 +354,12 @@ static int open_server(struct server *server, char *const argv[])
 
 /*
  * Everything is open: from here on the loop, which parses untrusted input, needs no privileges. Without
- * --user the store's process stays root, as the file and its folder may be root's; the loop becomes nobody,
- * and keeps the right to end its children.
+ * --user the store's process stays root because the file and its folder may be root's; the loop becomes user
+ * nobody, and keeps the right to end its children.
  */
 static int give_up_rights(const struct server_config *config)
 {
-	/* What libraries look up. No terminal, which is in /dev. */
+	/* Paths that libraries look up. No terminals, so no /dev. */
 	static const char *const readable[] = {"/etc", "/usr", "/lib", "/proc", NULL};
 	struct reason why = {""};
 	uid_t uid;
@@ -397,7 +397,7 @@ static void start_timer(struct server *server, ev_timer *timer,
 		ev_timer_start(server->loop.ev, timer);
 }
 
-/* A tenth of the retention, so that little more than it is stored. */
+/* A tenth of the retention, so that little more than the retention is stored. */
 static double house_s(const struct server_config *config)
 {
 	double part_s = UNIT_S_OF_MS(config->retention_ms) / 10;

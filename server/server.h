@@ -12,13 +12,13 @@
 #include "machine/machine.h"
 #include "process/notify.h"
 
-#define SERVER_EXIT_PARTLY 3 /* with --once: a part of the input, or all, gave no power reports */
+#define SERVER_EXIT_PARTLY 3 /* with --once: some or all of the input gave no power reports */
 
 struct recaps;
 struct api;
 struct server;
 
-/* Answers requests; set by main.c, because the API depends on the server and not vice versa. */
+/* Interface to the API; set by main.c, because the API depends on the server and not vice versa. */
 struct server_face {
 	int (*start)(struct server *server); /* 0 or a negative errno, which was logged */
 	void (*stop)(struct server *server);
@@ -27,7 +27,7 @@ struct server_face {
 struct server_counters {
 	uint64_t refused;       /* documents that the store refused */
 	uint64_t state_refused; /* states that the store refused */
-	uint64_t troubles;      /* times that a store was away */
+	uint64_t troubles;      /* times that a store became unavailable */
 };
 
 struct server {
@@ -40,7 +40,7 @@ struct server {
 	struct db_client *reports; /* the same as output, or the input's */
 	struct input *input;
 	struct machine *machines;  /* by name */
-	struct machine *save_next; /* whose state comes next; NULL: the first one's */
+	struct machine *save_next; /* whose state is saved next; NULL: the first one's */
 	struct recaps *recaps;
 	const struct server_face *face;
 	struct api *api;
@@ -59,9 +59,9 @@ struct server {
 	bool started;     /* stored states are here, reading has begun */
 	bool leading;     /* this server may write */
 	bool standby;     /* another server writes to the store */
-	bool said_full;   /* logged that there are more machines than one server serves */
-	char writer[300]; /* which; "" */
-	bool away;        /* a store is being tried again */
+	bool said_full;   /* logged that there are more machines than one server can serve */
+	char writer[300]; /* name of that server; "" */
+	bool away;        /* a store is being retried */
 	char away_why[256];
 	bool ending;
 	uint64_t ending_since_ns;

@@ -11,7 +11,7 @@
 
 #define KNOWN_LIMIT  5000
 #define KNOWN_SLOWER 32   /* most timer ticks between two reads */
-#define KNOWN_MOST   4096 /* without a report at present; more mean a flood of short-lived ones */
+#define KNOWN_MOST   4096 /* targets without a report at present; more mean a flood of short-lived ones */
 #define KNOWN_AGE_MS INT64_C(86400000) /* a target not seen for a day is forgotten */
 
 static int64_t newest_time(const struct known *known, int64_t newest_ms)

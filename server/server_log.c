@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Status lines: what was read, what was computed, what was lost, and what the server waits for.
+ * Status lines: what was read, computed and lost, and what the server waits for.
  */
 #include "server_private.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a run with --once went. Whatever of the input gave no power reports is counted here: lines, files,
- * documents, machines without energy, reports that came too late. Called by server.c at the end.
+ * Result of a run with --once. Counts all input that gave no power reports: lines, files, documents, machines
+ * without energy, reports that came too late. Called by server.c at the end.
  */
 #include "server_private.h"
 
@@ -38,7 +38,7 @@ static void add(void *data, const char *what)
 	reasons->n++;
 }
 
-/* Where the count is 0, there is nothing to add. */
+/* Adds nothing if the count is 0. */
 static void add_count(struct reasons *reasons, uint64_t n, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -54,7 +54,7 @@ static void add_count(struct reasons *reasons, uint64_t n, const char *format, .
 		add(reasons, text);
 }
 
-/* Machines of which every report was refused are described by these. */
+/* For machines whose reports were all refused, the refusals are the reason. */
 static bool is_fruitless(const struct machine *machine)
 {
 	return machine->n.documents > 0 && machine->n.rows == 0;

@@ -8,7 +8,7 @@
 
 /* server_work.c */
 
-/* The machine of this name, made (and its stored state taken up) where it is new; NULL if out of memory. */
+/* The machine of this name; if it is new, it is created from its stored state. NULL if out of memory. */
 struct machine *server_get_machine(void *data, const char *name, const char *reports);
 /* A machine's ticks were processed; see input.h. */
 void server_worked(void *data, struct machine *machine, bool more);
@@ -40,7 +40,7 @@ void server_log_end(const struct server *server);
 
 /* server_once.c */
 
-/* The status once everything has been read: 0, 1 or SERVER_EXIT_PARTLY. */
+/* Exit status once everything has been read: 0, 1 or SERVER_EXIT_PARTLY. */
 int server_once_status(const struct server *server);
 /* The last line of a run whose status is not 0: every reason, with counts. */
 void server_once_explain(const struct server *server);

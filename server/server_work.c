@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From processed ticks to the store: power reports first, then the position they stand for, written in this
- * order. Called by server.c and, through it, by input.c.
+ * Passes processed ticks to the store: power reports first, then the position that covers them, written in
+ * this order. Called by server.c and, through it, by input.c.
  */
 #include "server_private.h"
 
@@ -60,7 +60,7 @@ void server_write(struct server *server, struct machine *machine)
 		return;
 	if (db_client_append(server->output, machine->power, &machine->out, written, server) < 0)
 		log_error(SERVER_TOKEN, -ENOMEM, "power reports of %s were lost", machine->name);
-	/* The next machine uses the memory: not every machine keeps its own. */
+	/* The next machine reuses the memory: machines do not keep their own. */
 	batch_clear(&machine->out);
 	if (machine->out.capacity < server->spare.capacity || machine->out.capacity > SERVER_KEPT) {
 		batch_done(&machine->out);
@@ -154,7 +154,7 @@ static void save_machine(struct server *server, struct machine *machine)
 	machine->saved_ms = machine->time_ms;
 }
 
-/* From `machine` on, as many as are written at once; the first one that is not among them, or NULL. */
+/* Saves machines from `machine` on, as many as are written at once. Returns the next one, or NULL. */
 static struct machine *save_from(struct server *server, struct machine *machine)
 {
 	batch_clear(&server->buffer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of routes, the answers that need no file of their own, and documents and numbers as JSON.
+ * The table of routes, the small handlers that need no file of their own, and conversion of documents and
+ * numbers to JSON.
  */
 #include "api/api_private.h"
 #include "api/api.h"
@@ -74,7 +75,7 @@ static const struct http_route routes[] = {
 	{"POST", "/{database}/{machine}", api_post_recap},
 };
 
-/* Logs wrong logins, at most once in API_SAY_LOGIN_NS, with their total. */
+/* Logs wrong logins with their total, at most once every API_SAY_LOGIN_NS. */
 static void say_wrong_login(void *data, const char *user, uint64_t n)
 {
 	struct api *api = data;
@@ -109,7 +110,8 @@ int api_start(struct server *server)
 		.wrong_login = say_wrong_login,
 		.open_patterns = web && web->n_users > 0 ? open_patterns_users : open_patterns,
 		.slow_patterns = slow_patterns,
-		/* Runs on many machines may wait at once, all from one address (a bridge, a gateway). */
+		/* Runs on many machines may wait at the same time, all from one address (a bridge, a
+		   gateway). */
 		.connections = API_CONNECTIONS,
 		.per_address = API_CONNECTIONS - API_RESERVE,
 		.waiting = API_CONNECTIONS - 2 * API_RESERVE,
@@ -198,7 +200,7 @@ json_t *api_json_of_bson(const bson_t *document)
 	return value;
 }
 
-/* A client that waits for documents of the store. */
+/* A client that waits for documents from the store. */
 struct reading {
 	struct http_request *http; /* NULL: gone */
 	const char *failed;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP of the server: recaps, metrics, health, present state.
+ * The server's HTTP API: recaps, metrics, health, present state.
  */
 #pragma once
 

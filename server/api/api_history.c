@@ -2,7 +2,8 @@
 /*
  * GET /api/history: power over time from the store, down-sampled here. A range with few ticks is read
  * completely, page by page; in a longer one each step is represented by one of its ticks, so that the cost of
- * an answer depends on its points and not on the range. One read at a time, so that ticks have priority.
+ * an answer depends on the number of points and not on the range. One read at a time, so that ticks have
+ * priority.
  */
 #include "api/api_private.h"
 #include "base/clock.h"
@@ -20,7 +21,7 @@
 #define TOP_MAX         200
 #define RANGE_DEFAULT_S 300.0
 #define PAGE            4000 /* documents */
-#define WHOLE_TICKS     4    /* ticks a step up to which everything is read */
+#define WHOLE_TICKS     4    /* up to this many ticks per step, everything is read */
 #define JOBS_MAX        4
 #define TARGET_ROWS     64 /* rows of one target in one tick, at most */
 
@@ -69,10 +70,11 @@ static json_t *others_json(struct history *history, unsigned top)
 static json_t *series_json(const struct history_job *job, const struct history_series *series)
 {
 	const struct history *history = &job->history;
-	/* A target on its own page is shown while it lived; in a stack it adds nothing before and after. */
+	/* On its own page a target is shown only while it existed; in a stack it adds nothing before and
+	 * after. */
 	const float *covered_s = job->target ? series->covered_s : history->covered_s;
 
-	/* The energy of samples is not that of the range. */
+	/* The energy of the samples is not the energy of the range. */
 	return json_pack("{ss ss? so so so}", "target", series->name, "container_id",
 			 series->container_id[0] ? series->container_id : NULL, "energy_j",
 			 api_number(job->sampled ? NAN : series->total_j), "watts",
@@ -111,7 +113,7 @@ static void finish(struct history_job *job, const char *error)
 
 static void read_next(struct history_job *job);
 
-/* Adds the rows; of a sample, only those of its first tick. */
+/* Adds the rows; for a sample, only those of its first tick. */
 static void add_rows(struct history_job *job, const struct batch *documents)
 {
 	struct report_power row;
@@ -126,7 +128,7 @@ static void add_rows(struct history_job *job, const struct batch *documents)
 	}
 }
 
-/* False: all has been read. */
+/* False: everything has been read. */
 static bool set_next_query(struct history_job *job, const struct db_answer *answer)
 {
 	const struct history *history = &job->history;

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-/* "cpu" and "dram" always, the others where the machine has them; NULL: nothing is known. */
+/* "cpu" and "dram" always, other scopes if the machine has them; NULL: nothing is known. */
 static void set_scopes(json_t *value, const struct live_target *target)
 {
 	for (unsigned scope = 0; scope < REPORT_SCOPES_ALL; scope++) {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /api/live: one machine's last tick in few bytes, for a page that asks each second. Targets are sent as
- * numbers; each client gets the meaning of a number once.
+ * GET /api/live: one machine's last tick in few bytes, for a page that polls every second. Targets are sent
+ * as numbers; each client gets the meaning of a number once.
  */
 #include "api/api_private.h"
 #include "base/text.h"
 
 #include <math.h>
 
-/* Watts and joules of a target in one row of numbers: nobody reads more than 0.1 mW and 1 mJ. */
+/* Watts and joules of a target in one row of numbers: 0.1 mW and 1 mJ are precise enough for readers. */
 static json_t *rounded(double value, double unit)
 {
 	return isfinite(value) ? json_real(round(value / unit) * unit) : json_null();
@@ -19,7 +19,7 @@ static double or_zero(double value)
 	return isnan(value) ? 0 : value;
 }
 
-/* The scopes that are shown are those that add up: GPUs only where there are any. */
+/* Only scopes that add up are shown: GPUs only if there are any. */
 static int n_shown(const struct live *live)
 {
 	return live->has_gpus ? REPORT_SCOPES_ADDED : REPORT_SCOPES;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of /metrics about power: joules (counters, whose rate() is watts) and watts of containers, images,
- * namespaces and machines. Scopes and sockets are parts that may be added up; those that overlap others have
- * families of their own. Joules of images and namespaces outlive their containers and continue after a
- * restart.
+ * namespaces and machines. Scopes and sockets may be added up; scopes that overlap others have families of
+ * their own. Joules of images and namespaces outlive their containers and continue after a restart.
  */
 #include "api/api_private.h"
 #include "base/cleanup.h"
@@ -23,13 +22,12 @@ struct row_family {
 	const char *help;
 	size_t member;      /* of struct live_row */
 	const char *target; /* a reserved one; NULL: containers */
-	bool overlapping;   /* shows the scopes that include others or are parts of one */
+	bool overlapping;   /* shows the scopes that include others or are part of another */
 };
 
 #define ROW(member) offsetof(struct live_row, member)
 
-/* Of the scopes that overlap others come last and are marked, so that a sum over a family counts nothing
- * twice. */
+/* Overlapping scopes come last and are marked, so that a sum over a family counts nothing twice. */
 static const struct row_family row_families[] = {
 	{METRICS_COUNTER, "wattribute_container_joules_total",
 	 "Energy of a container since the server's start or its own, static part as --static says.",
@@ -68,7 +66,7 @@ static const struct row_family row_families[] = {
 	 true},
 };
 
-/* A uid as the name of a pod, as documents of earlier sensors have it: 8-4-4-4-12 hex digits, or 32 of a
+/* True if the pod's name is a UID, as in documents of earlier sensors: 8-4-4-4-12 hex digits, or the 32 of a
  * static pod's hash. */
 static bool is_uid(const char *text)
 {
@@ -90,7 +88,7 @@ static void add_label(const char **labels, unsigned *n, const char *name, const 
 	labels[*n] = NULL;
 }
 
-/* Who a target is; empty values are left out by the writer. */
+/* Labels that identify a target; the writer leaves out empty values. */
 static unsigned label_target(const char **labels, const struct machine *machine,
 			     const struct live_target *target)
 {
@@ -137,7 +135,7 @@ static void write_rows(struct metrics_writer *writer, const struct row_family *f
 	}
 }
 
-/* Calls `each`, if it is given, for the containers that are shown; the number of those beyond the limit. */
+/* Calls `each`, if given, for the containers that are shown. Returns the number of those beyond the limit. */
 static uint64_t each_container(const struct server *server,
 			       void (*each)(struct metrics_writer *writer, const struct row_family *family,
 					    const struct machine *machine, const struct live_target *target),
@@ -256,7 +254,7 @@ static void write_total_family(struct metrics_writer *writer, const struct total
 {
 	metrics_family(writer, METRICS_COUNTER, family->name, family->help);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
-		/* Totals of a sensor that has ended are kept, but shown only when it is back. */
+		/* Totals of a sensor that has ended are kept, but shown only once it is back. */
 		if (!machine->live.time_ms)
 			continue;
 		for (const struct total *total = machine->totals.entries; total; total = total->hh.next)
@@ -266,7 +264,7 @@ static void write_total_family(struct metrics_writer *writer, const struct total
 	}
 }
 
-/* What the bounds on names have kept out. */
+/* Counts of what was left out because of the limits on names. */
 static void write_left_out(struct metrics_writer *writer, struct server *server)
 {
 	uint64_t names = 0;

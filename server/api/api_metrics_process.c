@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of /metrics about the server's first process, under the names that Prometheus' own libraries use.
- * Neither /proc nor more rights are needed after the start.
+ * After the start, neither /proc nor further privileges are needed.
  */
 #include "api/api_private.h"
 #include "base/clock.h"

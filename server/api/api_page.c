@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /: the live page for browsers, three lines of text for other clients. The page's files are public,
- * because they contain no data; the requests that they make need the token, if there is one.
+ * GET /: the live page for browsers, three lines of text for other clients. The page's files are public
+ * because they contain no data; the requests that the page makes need the token, if one is set.
  */
 #include "api/api_private.h"
 #include "page/page.h"
 
 #include <string.h>
 
-/* Nothing inline, nothing from elsewhere, no frame around it. */
+/* Nothing inline, nothing from other origins, no framing. */
 #define POLICY                                                                                               \
 	"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "      \
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

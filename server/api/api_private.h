@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to the API.
+ * Declarations private to the API.
  */
 #pragma once
 
@@ -16,14 +16,14 @@ struct api {
 	struct http *http;
 	struct metrics *metrics;
 	unsigned n_history_jobs;
-	struct api_listing *listings; /* recaps that were asked for and wait for their turn */
+	struct api_listing *listings; /* requests for recaps that wait for their turn */
 	unsigned n_listings;          /* that are being read */
 	uint64_t say_login_at_ns;     /* the next warning of a wrong password */
 	uint64_t left_out;            /* of /metrics */
 	int statm;                    /* of /proc; -1: none */
 };
 
-/* Routes' handlers; `data` is the api. */
+/* Handlers of the routes; `data` is the struct api. */
 void api_post_recap(struct http_request *request, void *data);
 void api_get_recaps(struct http_request *request, void *data);
 void api_get_machine_recaps(struct http_request *request, void *data);
@@ -39,12 +39,12 @@ void api_get_page(struct http_request *request, void *data);
 
 /* "a, b, c and 12 more", or "none yet"; as many names as fit. */
 void api_list_machines(const struct server *server, char *ret, size_t size);
-/* Frees what still waits in api->listings, without answers. */
+/* Frees the requests that still wait in api->listings, without answering them. */
 void api_free_listings(struct api *api);
 /* A number, or null if it is not finite. New reference. */
 json_t *api_number(double value);
 void api_set(json_t *object, const char *key, double value);
-/* Of the machine's last tick; NAN: there is none. */
+/* Age of the machine's last tick; NAN: there is none. */
 double api_age_s(const struct machine *machine);
 /* Adds what is known of a container to its JSON; NULL: nothing. */
 void api_describe(json_t *value, const struct known_target *known);
@@ -55,8 +55,8 @@ void api_answer_json(struct http_request *request, unsigned status, json_t *valu
 /* For http_wait(): `data` is the pointer to the request, which becomes NULL. */
 void api_gone(struct http_request *request, void *data);
 /*
- * Reads once for a waiting client: `answer` gets the documents, unless the client has gone. `failed`: what a
- * 503 says of a store that does not give them, before its reason.
+ * Reads once for a waiting client: `answer` gets the documents, unless the client is gone. `failed`: the
+ * start of the 503's text if the store does not return them; the reason follows.
  */
 typedef void (*api_answer)(struct http_request *request, const struct batch *documents);
 void api_read(struct api *api, struct http_request *request, const struct store_query *query,
@@ -73,7 +73,7 @@ struct machine *api_find_parameter(struct api *api, struct http_request *request
 
 /* Registers what /metrics shows. 0 or a negative errno. */
 int api_metrics_register(struct metrics *metrics, struct server *server);
-/* Its parts: power; the process, whose file is opened while there are rights. */
+/* Parts of /metrics: power; the process, whose file is opened while the privileges are still there. */
 void api_metrics_write_power(struct metrics_writer *writer, struct server *server);
 void api_metrics_write_process(struct metrics_writer *writer, const struct server *server);
 int api_metrics_open_process(void);

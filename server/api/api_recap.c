@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * POST of runs. The answer waits for the recap, but no longer than requested; the recap is written even if
- * the client has gone.
+ * the client is gone.
  */
 #include "api/api_private.h"
 #include "base/clock.h"
@@ -18,10 +18,10 @@
 
 #define TEXT_MAX     4096
 #define WAIT_EXTRA_S 5.0  /* after --recap-timeout, for the store */
-#define NOTE_S       20.0 /* for the store to accept a run that nobody waits for */
+#define NOTE_S       20.0 /* for the store to accept a run without a waiting client */
 #define RETRY_TEXT   "the recap will still be written; get it with GET /%s/%s/recaps?name=%s"
 
-/* A client that waits for its recap, or, where a run is only queued, until the store has saved that. */
+/* A client that waits for its recap or, if the run is only queued, until the store has saved the request. */
 struct waiter {
 	struct api *api;
 	struct http_request *http;
@@ -229,7 +229,7 @@ static bool add_json(struct http_request *request, const char *body, size_t leng
 	return true;
 }
 
-/* The body's parameters beside those of the address. False: an error has been sent. */
+/* Adds the body's parameters to those of the URL. False: an error has been sent. */
 static bool add_body(struct http_request *request, struct recap_query *query)
 {
 	const char *type = http_request_header(request, "Content-Type");

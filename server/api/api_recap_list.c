@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET of recaps, latest first. Read in pages, few lists at a time, and no list without end: what strangers
- * ask for delays no tick for longer than a page.
+ * GET of recaps, latest first. Lists are read in pages, few at a time, and their length is limited: a request
+ * by a stranger delays a tick by no more than one page.
  */
 #include "api/api_private.h"
 #include "base/bson_get.h"
@@ -23,10 +23,10 @@ struct api_listing {
 	struct api *api;
 	struct http_request *http; /* NULL: the client is gone */
 	char collection[COLLECTION_SIZE];
-	char *name; /* of the recaps that are asked for; NULL: all */
+	char *name; /* of the requested recaps; NULL: all */
 	unsigned limit;
 	struct store_query query; /* of the next page */
-	unsigned n_taken;         /* of documents with the time until_ms, in earlier pages */
+	unsigned n_taken;         /* documents with the time until_ms in earlier pages */
 	unsigned n_read;
 	size_t bytes;
 	json_t *list;
@@ -41,7 +41,7 @@ static void listing_free(struct api_listing *listing)
 
 static void read_page(struct api_listing *listing);
 
-/* The next one's turn. */
+/* Ends this listing; the next one gets its turn. */
 static void leave(struct api_listing *listing)
 {
 	struct api *api = listing->api;
@@ -71,7 +71,7 @@ static void finish(struct api_listing *listing, bool more, const char *error)
 	leave(listing);
 }
 
-/* As much as one answer may take, or has to be looked at for it. */
+/* True once the answer has reached its limit in size or in documents examined. */
 static bool is_cut(const struct api_listing *listing)
 {
 	return listing->bytes >= LIST_BYTES_MAX || listing->n_read >= LIST_LIMIT_MAX;
@@ -82,7 +82,7 @@ static bool is_full(const struct api_listing *listing)
 	return json_array_size(listing->list) >= listing->limit || is_cut(listing);
 }
 
-/* Documents of the time at which the page before ended come once more, in the same order. */
+/* Documents with the time at which the previous page ended are returned again, in the same order. */
 static bool is_taken(const struct api_listing *listing, int64_t time_ms, unsigned *n_same)
 {
 	return listing->query.until_ms != INT64_MAX && time_ms == listing->query.until_ms &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /api/target: what the sensor wrote of one target (collection target<machine>), labels included; and
- * GET /api/machines and GET /<database>/<machine>: which machines there are, and whether this is one.
+ * GET /api/target: what the sensor wrote about one target (collection target<machine>), labels included; GET
+ * /api/machines: the known machines; GET /<database>/<machine>: whether this is one of them.
  */
 #include "api/api_private.h"
 #include "document/collections.h"
@@ -73,7 +73,7 @@ void api_list_machines(const struct server *server, char *ret, size_t size)
 			       n ? " more" : " with long names");
 }
 
-/* For tester.sh, before a run: is a run of this machine measured here, and how? */
+/* For tester.sh, before a run: is this machine measured here, and how? */
 void api_get_machine(struct http_request *request, void *data)
 {
 	const char *database = http_request_part(request, 0);

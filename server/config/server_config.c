@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's option table and what follows from several options together. Read by main.c in every process
- * of the daemon; man/wattribute-server.8 lists the same options (a lint test compares).
+ * The server's option table and settings derived from several options. Read by main.c in every process of the
+ * daemon; man/wattribute-server.8 lists the same options (a lint test compares).
  */
 #include "config/server_config.h"
 #include "base/cleanup.h"
@@ -210,7 +210,7 @@ static void settle_formula(struct server_config *config)
 		       conserve_static_names[config->static_policy]);
 }
 
-/* Bounded by default is what grows on this disk without anybody looking after it. */
+/* Stores on this disk grow without anybody looking after them, so they are bounded by default. */
 static void settle_bounds(struct server_config *config, const struct config *loaded)
 {
 	bool bounded = store_uri_traits(config->output_uri) & STORE_BOUNDED && !config->once;

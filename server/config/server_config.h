@@ -42,7 +42,7 @@ struct server_config {
 	uint64_t recap_timeout_ms;
 	int log_level; /* index into log_level_names */
 	char *user;
-	char *hosts; /* names, with commas between */
+	char *hosts; /* names, separated by commas */
 	int sandbox;
 	/* settled from the above */
 	char database_name[STORE_DATABASE_SIZE]; /* that requests may name */
@@ -56,7 +56,7 @@ struct server_config {
 };
 
 extern const struct config_spec server_config_spec;
-/* Frees what config_load() and the settling made. */
+/* Frees everything that config_load() and the settling allocated. */
 void server_config_done(struct server_config *config);
-/* True where input and output are one store. */
+/* True if input and output are the same store. */
 bool server_config_one_store(const struct server_config *config);

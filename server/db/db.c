@@ -2,7 +2,7 @@
 /*
  * Owns the store: each request is retried until the store has given a final answer, so that a later write
  * (the position) never overtakes an earlier one (the reports). Writes that arrive together are stored
- * together. Blocks; knows nothing of what the documents mean. A malformed request ends the process.
+ * together. Blocks; does not know what the documents mean. A malformed request ends the process.
  */
 #include "db/db.h"
 
@@ -30,7 +30,7 @@ struct db {
 	struct store *store;
 	struct store_bounds bounds;
 	uint8_t *buffer;
-	struct db_group group; /* writings that wait */
+	struct db_group group; /* pending writes */
 	unsigned n_done;       /* successful appends, to be reported */
 	struct batch documents;
 	struct batch answer;
@@ -43,12 +43,11 @@ struct db {
 /* A decoded request; strings point into the receive buffer. The group's: type 0. */
 struct db_request {
 	enum db_message type;
-	struct store_query
-		query; /* its target is an id, and its collection a prefix, where these are asked */
+	struct store_query query; /* for some requests, its target is an id, or its collection a prefix */
 	uint64_t retention_s;
 };
 
-/* A message that nobody asked for. */
+/* Sends an unsolicited message. */
 static void tell(struct db *db, enum db_message type, bool away, const char *text)
 {
 	batch_clear(&db->answer);
@@ -97,7 +96,7 @@ static enum store_result try_store(struct db *db, const struct db_request *reque
 	default:
 		break;
 	}
-	/* After a long pause or a suspend, another server may have taken over: find out before writing. */
+	/* After a long pause or a suspend, another server may have taken over: check before writing. */
 	if (db_lease_is_due(&db->lease)) {
 		enum store_result result = db_lease_renew(&db->lease, db->store);
 
@@ -149,7 +148,7 @@ static int send_answer(struct db *db, enum db_answered what, enum store_result r
 		.damaged = db->read.damaged,
 		.statistics = *store_get_statistics(db->store),
 	};
-	const uint8_t *rest = db->documents.data; /* NULL where there have never been any */
+	const uint8_t *rest = db->documents.data; /* NULL if there have never been any */
 	size_t length = db->documents.length;
 	int r = 0;
 
@@ -243,7 +242,7 @@ static bool is_reading(const struct db_request *request)
 	return request->type == DB_LIST || request->type == DB_READ || request->type == DB_GET;
 }
 
-/* Waits for its turn to write; the loop hears each time that another server still does. */
+/* Waits for its turn to write; each time another server still writes, the loop is notified. */
 static int lead(struct db *db, const struct db_request *request)
 {
 	const int wait_ms = (int)(db->options->lease_ms / DB_LEASE_RENEWALS);
@@ -312,8 +311,8 @@ static void say_bounds(struct db *db)
 }
 
 /*
- * Renews the lease whenever that is due, until a message is there: 1; or `most_ms` have passed (-1: no end):
- * 0. Not to be done with half a batch.
+ * Renews the lease whenever due, until a message is there (returns 1) or `most_ms` have passed (returns 0;
+ * -1: no limit). Not to be called with half a batch.
  */
 static int await_message(struct db *db, int most_ms)
 {
@@ -323,7 +322,7 @@ static int await_message(struct db *db, int most_ms)
 	do {
 		if (db_lease_is_due(&db->lease) && db_lease_renew(&db->lease, db->store) == STORE_LOST)
 			return superseded(db);
-		/* A renewal that failed is tried again with the next turn, or before the next writing. */
+		/* A failed renewal is retried in the next round, or before the next write. */
 		wait_ms = db_lease_is_due(&db->lease) ? DB_BACKOFF_FIRST_MS : db_lease_wait_ms(&db->lease);
 		if (most_ms >= 0 && (wait_ms < 0 || most_ms < wait_ms))
 			wait_ms = most_ms;
@@ -343,7 +342,7 @@ static int receive(struct db *db, struct ipc_message *message)
 		if (r < 0 || db->gone)
 			return r < 0 ? r : 0;
 	}
-	/* What is left to delete does not wait for the next writing. */
+	/* Remaining deletions do not wait for the next write. */
 	do {
 		if (db->lease.held || !db->options->lease_ms)
 			keep_bounds(db);
@@ -389,7 +388,7 @@ int db_serve(int socket, const struct db_options *options)
 		r = 0;
 	if (r == 0 && db.store)
 		db_lease_release(&db.lease, db.store);
-	if (r < 0 && r != -ECANCELED && db.store) /* open_db() has logged why it could not */
+	if (r < 0 && r != -ECANCELED && db.store) /* open_db() has logged its own errors */
 		log_error("store", r, "the store's process is exiting");
 	if (db.store)
 		store_close(db.store);

@@ -19,8 +19,8 @@
 #include <ev.h>
 #include <utlist.h>
 
-#define DB_CLIENT_ASK_MS      2000  /* of silence, while something is awaited */
-#define DB_CLIENT_SILENT_MS   12000 /* longer than any call takes, whether the store answers or is away */
+#define DB_CLIENT_ASK_MS      2000  /* of silence while an answer is pending */
+#define DB_CLIENT_SILENT_MS   12000 /* longer than any call takes, whether the store answers or not */
 #define DB_CLIENT_QUEUE_MAX   ((size_t)8 * 1024 * 1024)
 #define DB_CLIENT_WAITING_MAX 4096
 #define DB_CLIENT_SPARE_MAX   8 /* messages kept with their memory */
@@ -51,7 +51,7 @@ struct db_client {
 	size_t out_bytes;
 	struct db_message_out *spare;
 	unsigned n_spare;
-	struct db_waiting *waiting[2]; /* for readings, for writings */
+	struct db_waiting *waiting[2]; /* for reads, for writes */
 	unsigned n_waiting;
 	unsigned n_unflushed; /* appends whose answer may be late */
 	struct batch documents;
@@ -61,8 +61,8 @@ struct db_client {
 	ev_timer patience; /* while answers are awaited */
 	uint64_t heard_ns; /* when the process last sent something, or waiting for it began */
 	bool away;         /* it has reported that the store is away */
-	bool silent;       /* for long, and the owner knows */
-	bool lost;         /* nothing more can be asked, and the owner knows */
+	bool silent;       /* for a long time; the owner was notified */
+	bool lost;         /* no more requests are possible; the owner was notified */
 };
 
 /* The connection is lost: informs the owner, once. */
@@ -77,7 +77,7 @@ static void fail(struct db_client *client, int error)
 		client->events.lost(client->events.data, error);
 }
 
-/* Adds documents of an answer; false when that has failed. */
+/* Adds documents of an answer; false on failure. */
 static bool add_documents(struct db_client *client, const void *documents, size_t length)
 {
 	if (batch_add_bytes(&client->documents, documents, length) == 0)
@@ -197,7 +197,7 @@ static void free_message(struct db_message_out *out)
 	free(out);
 }
 
-/* A message that was sent is reused, with its memory. */
+/* Keeps a sent message and its memory for reuse. */
 static void recycle(struct db_client *client, struct db_message_out *out)
 {
 	if (client->n_spare == DB_CLIENT_SPARE_MAX) {
@@ -327,9 +327,9 @@ void db_client_free(struct db_client *client)
 }
 
 /*
- * Sends the message that client->payload holds, at once where nothing waits before it and the socket takes
- * it; else it is queued, by an exchange of memory. An error of the socket shows when the loop sends. 0,
- * -EPIPE or -ENOMEM.
+ * Sends the message in client->payload: at once if nothing is queued before it and the socket accepts it;
+ * otherwise it is queued by swapping buffers. Socket errors are noticed when the loop sends. 0, -EPIPE or
+ * -ENOMEM.
  */
 static int push(struct db_client *client, enum db_message type)
 {
@@ -369,7 +369,7 @@ static struct db_waiting *make_waiting(db_done done, void *data)
 	return waiting;
 }
 
-/* The next answer is for this one. */
+/* Appends to the list: answers arrive in this order. */
 static void await_answer(struct db_client *client, enum db_line line, struct db_waiting *waiting)
 {
 	if (!client->n_waiting)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Gathers appends and puts and stores them in order, in one transaction if the store has transactions: a
- * later write (a position) is never there without an earlier one (the reports). Called by db.c.
+ * later write (a position) is never stored without the earlier ones (the reports). Called by db.c.
  */
 #include "db/db_group.h"
 
@@ -54,10 +54,10 @@ bool db_group_touches(const struct db_group *group, const char *collection)
 	return false;
 }
 
-/* Counts the writing's documents; the store rejects a truncated end. */
+/* Counts the documents of a write; the store rejects a truncated end. */
 static struct batch group_documents(const struct db_group *group, const struct db_writing *writing)
 {
-	/* Writings without a document have no memory. */
+	/* Writes without a document have no memory. */
 	struct batch documents = {.data = writing->length ? group->data.data + writing->offset : NULL,
 				  .length = writing->length};
 	const uint8_t *document;
@@ -108,7 +108,7 @@ void db_group_clear(struct db_group *group)
 		free(group->writings[i].collection);
 	group->n = 0;
 	group->open = false;
-	/* The memory for a large writing is not kept. */
+	/* The memory of a large write is not kept. */
 	if (group->data.capacity > 4 * DB_GROUP_BYTES)
 		batch_done(&group->data);
 	batch_clear(&group->data);

@@ -17,20 +17,20 @@ struct db_writing {
 };
 
 struct db_group {
-	struct batch data; /* documents of all writings, end to end */
+	struct batch data; /* documents of all writes, end to end */
 	struct db_writing writings[DB_GROUP_MAX];
 	unsigned n;
-	bool open;       /* pieces of the last writing are still to come */
+	bool open;       /* pieces of the last write are still to come */
 	char error[512]; /* the store's message about the last write that it refused; "" */
 };
 
-/* Adds a piece of a writing: 1 when it is complete, 0 when more must follow, -ENOMEM or -EBADMSG. */
+/* Adds a piece of a write: 1 when it is complete, 0 when more must follow, -ENOMEM or -EBADMSG. */
 int db_group_add(struct db_group *group, bool put, const char *collection, const void *piece, size_t length,
 		 bool last);
 bool db_group_is_full(const struct db_group *group);
-/* Is there a writing to this collection? */
+/* Is there a write to this collection? */
 bool db_group_touches(const struct db_group *group, const char *collection);
-/* Stores all, and records each result. RETRY: not now; the whole group must be tried again. */
+/* Stores all writes and records each result. RETRY: the whole group must be retried later. */
 enum store_result db_group_write(struct db_group *group, struct store *store);
 void db_group_clear(struct db_group *group);
 void db_group_done(struct db_group *group);

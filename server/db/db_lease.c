@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Taking, renewing and watching the lease, called by db.c. A writer whose beat does not change for a period
- * counts as gone; one of this machine whose process has ended does at once. A writer that was only paused
- * finds another generation when it continues: the store then refuses what it writes.
+ * counts as gone; one on this machine counts as gone as soon as its process has ended. A writer that was only
+ * paused finds another generation when it continues: the store then refuses its writes.
  */
 #include "db/db_lease.h"
 #include "base/bson_get.h"
@@ -22,7 +22,7 @@
 
 #define LEASE_COLLECTION "state"
 #define LEASE_ID         "lease"
-#define LEASE_UNCHANGED  3 /* looks at least, so that one late look does not end another's lease */
+#define LEASE_UNCHANGED  3 /* looks at least, so that one late look does not end another server's lease */
 
 static uint64_t boottime_ns(void)
 {
@@ -59,13 +59,13 @@ void db_lease_init(struct db_lease *lease, const char *about, uint64_t period_ms
 		       host[0] ? host : "?", (int)getpid(), processes_here(here, sizeof(here)), random);
 }
 
-/* The words of an owner: "HOST PID PLACE RANDOM". False: another form. */
+/* Splits an owner into "HOST PID PLACE RANDOM". False: it has another form. */
 static bool owner_words(const char *owner, char host[65], int *ret_pid, char place[100])
 {
 	return sscanf(owner, "%64s %d %99s", host, ret_pid, place) == 3 && *ret_pid > 0;
 }
 
-/* A process of this machine that has ended, surely. */
+/* True if the owner is a process on this machine that has certainly ended. */
 static bool has_ended(const char *owner)
 {
 	char host[65], place[100], here[100];
@@ -89,7 +89,7 @@ static void name_owner(struct db_lease *lease, const bson_t *document)
 		(void)snprintf(lease->who, sizeof(lease->who), "another process (%.150s)", about);
 }
 
-/* The claim that is stored, into lease->other; generation 0: none, or released; -1: one that is none. */
+/* Reads the stored claim into lease->other; generation 0: none, or released; -1: unreadable. */
 static enum store_result look(struct db_lease *lease, struct store *store, bool *ret_released)
 {
 	struct store_claim found = {.collection = LEASE_COLLECTION, .id = LEASE_ID};
@@ -132,7 +132,7 @@ static enum store_result write_claim(struct db_lease *lease, struct store *store
 	return result;
 }
 
-/* Has the other's beat stood still for a period, in looks that were never far apart? */
+/* Has the other's beat not changed for a period, with no long gap between looks? */
 static bool is_gone(struct db_lease *lease, const struct store_claim *before, uint64_t now_ns)
 {
 	const struct store_claim *now = &lease->other;
@@ -150,7 +150,8 @@ static enum store_result take(struct db_lease *lease, struct store *store, uint6
 {
 	enum store_result result;
 
-	/* An unreadable claim still may have a high number: the time is above any that was counted. */
+	/* An unreadable claim may still have a high number: the time is higher than any generation counted so
+	 * far. */
 	lease->own.generation =
 		lease->other.generation < 0 ? clock_realtime_ms() : lease->other.generation + 1;
 	lease->own.beat = 1;
@@ -204,7 +205,8 @@ int db_lease_wait_ms(const struct db_lease *lease)
 	return now_ns >= due_ns ? 0 : (int)((due_ns - now_ns + CLOCK_NS_PER_MS - 1) / CLOCK_NS_PER_MS);
 }
 
-/* After a renewal that did not match: our own whose answer was lost, or deleted by hand, or another's. */
+/* After a renewal that did not match: the claim may be our own (its answer was lost), deleted by hand, or
+ * another server's. */
 static enum store_result look_again(struct db_lease *lease, struct store *store)
 {
 	bool released;

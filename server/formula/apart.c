@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sharing of measured energy beside the formulas. A GPU has an idle part, which goes by the static policy,
- * and the rest goes by time of work; without any time known it is the system's. Called by machine.c.
+ * Shares measured energy that no formula models. A GPU's idle part is shared by the static policy, the rest
+ * by time of work; if no time is known, it belongs to the system. Called by machine.c.
  */
 #include "formula/apart.h"
 
 #include <math.h>
 #include <string.h>
 
-/* A GPU that worked for less of a tick than this was idle. */
+/* A GPU that worked for a smaller part of a tick than this was idle. */
 #define CALM_SHARE 0.005
-/* By so much of the difference the idle power follows, once it is known: boards warm up. */
+/* Once known, the idle power follows by this part of the difference in each tick: boards warm up. */
 #define IDLE_GAIN 0.05
 
 /* One domain at work. */
@@ -42,8 +42,8 @@ static struct conserve_row *add_row(const struct domain *domain, int target, dou
 }
 
 /*
- * Gives dynamic power by `dynamic` and static power by `fixed`; the last index is the system. What nobody has
- * a part in is the system's; static power without a taker is idle.
+ * Shares dynamic power by `dynamic` and static power by `fixed`; the last index is the system. Dynamic power
+ * without a user belongs to the system, static power without one is idle.
  */
 static void share(const struct domain *domain, const double *dynamic, const double *fixed)
 {
@@ -86,7 +86,8 @@ static double idle_of(struct apart_idle *idle, const struct tick *tick, const st
 
 		kept->idle_w += fmax(IDLE_GAIN, 1 / n) * (watts - kept->idle_w);
 	}
-	/* Before it was seen idle, all that is known is that idle power is below the least. */
+	/* Until the GPU was seen idle, all that is known is that its idle power is below the least power
+	 * seen. */
 	return fmin(kept->idle_w > 0 ? kept->idle_w : kept->least_w / 2, watts);
 }
 
@@ -113,7 +114,7 @@ static void share_gpu(const struct domain *domain)
 	share(domain, dynamic, fixed);
 }
 
-/* The platform follows the watts of its parts, the system's and the idle ones included. */
+/* The platform's power is shared like the watts of its parts, those of system and idle included. */
 static void share_platform(struct domain *domain)
 {
 	const struct conserve_output *output = domain->output;
@@ -137,7 +138,7 @@ static void share_platform(struct domain *domain)
 		dynamic_w += fmax(row->dynamic_w, 0);
 		static_w += fmax(row->static_w, 0);
 	}
-	/* Where nobody carries static power, the platform's is idle as well. */
+	/* If static power is shared among nobody, the platform's is idle as well. */
 	if (idle_w > 0)
 		memset(fixed, 0, ((size_t)n + 1) * sizeof(*fixed));
 	static_w += idle_w;

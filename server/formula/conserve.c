@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From modelled watts to rows that add up. The formula provides the relative need of each target and the
- * static power; the measured power is divided in these proportions. Knows nothing of how the watts were
+ * Turns modelled watts into rows that add up. The formula provides the relative need of each target and the
+ * static power; the measured power is divided in these proportions. Does not depend on how the watts were
  * modelled.
  */
 #include "formula/conserve.h"
@@ -130,7 +130,7 @@ static double weights_from_cpu_time(const struct portion *portion)
 	}
 	rest = fmax(tick_cpu_time(portion->tick->sockets[portion->socket].counts) - sum, 0);
 	if (!(sum + rest > 0))
-		rest = 1; /* nothing ran: it belongs to the system */
+		rest = 1; /* nothing ran: all of it belongs to the system */
 	portion->dynamic[n] = rest;
 	return sum + rest;
 }
@@ -185,8 +185,8 @@ static void add_reserved(struct conserve_output *output, const struct portion *p
 }
 
 /*
- * How sure a row's watts are. Where static power follows dynamic power, a row is its part of everything
- * measured; else its part of the dynamic power, which is itself uncertain.
+ * Uncertainty of a row's watts. If static power follows dynamic power, a row is its part of everything
+ * measured; otherwise its part of the dynamic power, which is itself uncertain.
  */
 static double row_sd(const struct portion *portion, unsigned i, double part, double dynamic_w)
 {

@@ -15,7 +15,7 @@ enum conserve_static {
 	CONSERVE_STATIC_PROPORTIONAL, /* by dynamic power (default) */
 	CONSERVE_STATIC_NONE,         /* no one: its own row `idle` */
 	CONSERVE_STATIC_EQUAL,        /* the same for each container with a row on that socket */
-	CONSERVE_STATIC_QUOTA,        /* by CPU quota; the machine's CPU count where a container has none */
+	CONSERVE_STATIC_QUOTA,        /* by CPU quota; the machine's CPU count if a container has none */
 	CONSERVE_STATICS
 };
 /* "proportional", "none", "equal", "quota", NULL */
@@ -23,8 +23,7 @@ extern const char *const conserve_static_names[CONSERVE_STATICS + 1];
 
 struct conserve_policy {
 	enum conserve_static fixed;
-	double n_cpus; /* for `quota`; 0: physical cores as far as the tick knows them, else the largest quota
-			*/
+	double n_cpus; /* for `quota`; 0: the tick's physical cores if known, else the largest quota */
 };
 
 /* Reserved targets beside the indices of tick->targets. */
@@ -42,7 +41,7 @@ struct conserve_row {
 	double ratio; /* power over the measured power; 1 for rapl and global */
 	double energy_j;
 	double error_w;
-	double sd_w; /* how sure power_w is: standard deviation; NAN: unknown, or measured */
+	double sd_w; /* standard deviation of power_w; NAN: unknown, or measured */
 };
 
 /* Reused from tick to tick; start with zeroes. Rows: by scope, then socket: rapl, global, targets, system,
@@ -61,8 +60,8 @@ struct conserve_output {
 const char *conserve_row_name(const struct tick *tick, const struct conserve_row *row);
 
 /*
- * For each valid socket: power_i = dynamic_i + static_i, sum over targets, system and idle = measured. Where
- * the result is final its watts are passed on as they are. 0 or -ENOMEM; does not allocate once warm.
+ * For each valid socket: power_i = dynamic_i + static_i, sum over targets, system and idle = measured. If the
+ * result is final, its watts are passed on unchanged. 0 or -ENOMEM; does not allocate once warm.
  */
 int conserve_apply(const struct tick *tick, const struct formula_result *result,
 		   const struct conserve_policy *policy, struct conserve_output *output);

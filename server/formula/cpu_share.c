@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Formula `share`: dynamic power by CPU time, the rest static. Static power comes from a straight line of
- * power over CPU time with slow forgetting, limited to the lowest power seen. For machines without counters,
- * and as the yardstick for the others. Called through formula_ops; knows nothing of conservation.
+ * Formula `share`: dynamic power by CPU time, the rest static. Static power comes from a linear fit of power
+ * over CPU time with slow forgetting, limited to the lowest power seen. For machines without counters, and as
+ * a baseline for the other formulas. Called through formula_ops; conservation is done elsewhere.
  */
 #include "formula/formula.h"
 #include "base/bson_get.h"
@@ -16,11 +16,11 @@
 #include <string.h>
 
 #define FORGET        0.998 /* about 500 ticks are remembered */
-#define LOW_LEAK      2e-4  /* the lowest power rises by this part of the distance in each tick */
+#define LOW_LEAK      2e-4  /* in each tick the lowest power rises by this part of the distance */
 #define ERROR_MIX     0.05
 #define STATE_VERSION 1
 
-/* The line of one socket and scope. All plain doubles, so that it is saved as it is. */
+/* The line of one socket and scope. Plain doubles only, so that it can be saved as it is. */
 struct line {
 	double weight, x, y, xx, xy; /* forgetting sums */
 	double low_w;
@@ -59,7 +59,7 @@ static double activity(const double *counts, double interval_s)
 	return tick_cpu_time(counts) / interval_s * 1e-9;
 }
 
-/* Slope and intercept of the line; false until something has varied. */
+/* Slope and intercept of the line; false until the CPU time has varied. */
 static bool line_fit(const struct line *line, double *ret_slope, double *ret_static_w)
 {
 	double var, mean_x, mean_y;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of formulas. Used when the server reads its configuration. Knows nothing of what a formula
- * computes.
+ * The list of formulas. Used when the server reads its configuration. Does not know what a formula computes.
  */
 #include "formula/formula.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A formula turns a tick into modelled watts; conserve.c then makes them add up to the measured power. One
- * file with one const table each; docs/energy-model.md explains them. Pure: no I/O, no clock, the same input
- * gives the same output. One instance serves one sensor.
+ * A formula turns a tick into modelled watts; conserve.c then makes them add up to the measured power. Each
+ * formula is one file with one const table; docs/energy-model.md explains them. Pure: no I/O, no clock, the
+ * same input gives the same output. One instance serves one sensor.
  */
 #pragma once
 
@@ -11,9 +11,9 @@
 
 #include <bson/bson.h>
 
-/* Options that formulas share; a formula ignores what is not its own. */
+/* Options of all formulas; each formula ignores those of others. */
 struct formula_config {
-	bool strict_reference;                   /* smartwatts: its known defects too */
+	bool strict_reference;                   /* smartwatts: with its known defects */
 	double cpu_tdp_w;                        /* smartwatts: 400 */
 	double cpu_base_clock_mhz;               /* 100 */
 	double cpu_base_freq_mhz;                /* 2100 */
@@ -44,15 +44,14 @@ struct formula_result {
 	struct formula_socket sockets[REPORT_SCOPES][TICK_SOCKETS_MAX];
 	double *dynamic_w[REPORT_SCOPES];
 	double *fixed_w[REPORT_SCOPES]; /* only where final */
-	/* Standard deviation of dynamic_w / its sum over the socket, in the same order; NULL or NAN: unknown.
-	 */
+	/* Standard deviation of dynamic_w / its sum over the socket, in this order; NULL or NAN: unknown. */
 	double *part_sd[REPORT_SCOPES];
 	bool final;
-	bool calibrated; /* it began with what known loads had taught of this machine */
-	char label[48];  /* goes into metadata.formula */
+	bool calibrated; /* it began with priors learnt from known loads on this machine */
+	char label[48];  /* written to metadata.formula */
 };
 
-/* What `/metrics` and the state line say of a model. */
+/* State of a model for `/metrics` and the state line. */
 struct formula_state {
 	uint64_t samples;
 	double error_w; /* NAN: unknown */
@@ -63,14 +62,14 @@ struct formula_ops {
 	const char *name;
 	/* NULL if out of memory. */
 	void *(*make)(const struct formula_config *config);
-	/* 0 or -ENOMEM. Never fails on numbers: what is missing or absurd is bridged. */
+	/* 0 or -ENOMEM. Never fails on numbers: missing or absurd values are bridged. */
 	int (*run)(void *formula, const struct tick *tick, struct formula_result *ret_result);
-	/* Appends the model's state, version included; load refuses politely (-EINVAL, reason) what it does
-	 * not know. */
+	/* Appends the model's state, version included; load refuses a state that it does not know (-EINVAL,
+	 * reason). */
 	int (*save)(const void *formula, bson_t *document);
 	int (*load)(void *formula, const bson_t *document, struct reason *why);
-	/* What was saved by a model that learnt from known loads on this machine: priors, for an empty model
-	 * and for one that starts again later. 0, -ENOMEM, or -EINVAL with a reason. NULL: has no priors. */
+	/* Takes a state saved by a model that learnt from known loads on this machine as priors, for an empty
+	 * model and one that restarts later. 0, -ENOMEM, or -EINVAL with a reason. NULL: no priors. */
 	int (*calibrate)(void *formula, const bson_t *document, struct reason *why);
 	void (*describe)(const void *formula, enum report_scope scope, unsigned socket,
 			 struct formula_state *ret_state);
@@ -85,7 +84,7 @@ struct formula_ops {
 
 #define FORMULA_DECLARE(name) extern const struct formula_ops formula_##name;
 FORMULA_LIST(FORMULA_DECLARE)
-extern const struct formula_ops *const formula_all[]; /* NULL-ended, as are the names */
+extern const struct formula_ops *const formula_all[]; /* NULL-terminated, as are the names */
 extern const char *const formula_names[];
 /* For a formula that cannot load a state: -EINVAL, with the reason. */
 int formula_refuse(struct reason *why, const char *name, const char *reason);

@@ -108,7 +108,7 @@ int history_add(struct history *history, const struct report_power *row, double 
 	at = ceil(at) - 1;
 	if (!(at >= 0) || at >= history->n_points || !isfinite(row->power))
 		return 0;
-	/* Scopes that overlap others are shown by themselves only. */
+	/* Scopes that overlap others are shown only if requested by name. */
 	if (history->scope >= 0 ? (int)row->scope != history->scope : row->scope >= REPORT_SCOPES_ADDED)
 		return 0;
 	point = (unsigned)at;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Power over time, down-sampled: power reports are added in the order of their time, and come out as mean
- * watts for each of a fixed number of equal steps. Pure; api/api_history.c does the reading.
+ * Power over time, down-sampled: power reports are added in order of time and result in mean watts for each
+ * of a fixed number of equal steps. Pure; api/api_history.c does the reading.
  */
 #pragma once
 
@@ -52,7 +52,7 @@ void history_done(struct history *history);
  */
 int history_add(struct history *history, const struct report_power *row, double interval_s);
 
-/* Most energy first; the series stay the history's. */
+/* Sorts by energy, largest first; the history still owns the series. */
 void history_sort(struct history *history);
 /* Mean watts of step `point` over `covered_s`; NAN where nothing covers it. */
 double history_watts(const float *energy_j, const float *covered_s, unsigned point);

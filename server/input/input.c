@@ -21,10 +21,10 @@
 #include <string.h>
 #include <utlist.h>
 
-#define READS_MAX       4    /* more would not be faster: the store's process handles one request at a time */
+#define READS_MAX       4    /* more would be no faster: the store's process handles one request at a time */
 #define PAUSE_S         0.02 /* while writing lags */
-#define BEHIND_QUEUED   ((size_t)512 * 1024) /* what may wait to be written when a backlog is read on */
-#define DISCOVER_SLOWER 4                    /* times --discover when nothing new has been found for long */
+#define BEHIND_QUEUED   ((size_t)512 * 1024) /* limit on pending writes to read on in a backlog */
+#define DISCOVER_SLOWER 4                    /* times --discover after a long time without a new collection */
 
 bool input_wants(const struct input *input, const char *name)
 {
@@ -52,8 +52,8 @@ void input_ask_turn(struct reader *reader)
 }
 
 /*
- * The next that may read now. What is written is one queue: who reads a backlog leaves it short, so that
- * a live tick of another sensor does not stand behind hundreds of old ones.
+ * The next reader that may read now. All writes share one queue: a reader with a backlog keeps it short, so
+ * that a live tick of another sensor does not wait for hundreds of old ones.
  */
 static struct reader *find_next(struct input *input)
 {
@@ -139,7 +139,7 @@ void input_check_end(struct input *input)
 	input->events.ended(input->events.data);
 }
 
-/* Notes a collection that holds no reports by its name; they are logged if there is no other. */
+/* Notes a collection whose name is not that of reports; these are logged if there is no other. */
 static void note_other(struct input *input, const char *collection)
 {
 	size_t length = strlen(input->others);
@@ -149,7 +149,7 @@ static void note_other(struct input *input, const char *collection)
 			       length ? ", " : "", collection);
 }
 
-/* There are no reports: logs where they were looked for, what is there instead, and what to do. */
+/* There are no reports: logs where they were looked for, what was found instead, and what to do. */
 static void say_none(const struct input *input)
 {
 	const struct server_config *config = input->config;

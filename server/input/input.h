@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where reports come from: finds the sensor collections, including later ones, and reads each from its own
+ * Source of reports: finds the sensor collections, including later ones, and reads each from its own
  * position. A sensor that fails does not stop the others.
  */
 #pragma once
@@ -16,8 +16,8 @@ struct input_events {
 	 */
 	struct machine *(*machine)(void *data, const char *name, const char *reports);
 	/*
-	 * Ticks were processed: power reports wait in machine->out. With `more` others of the same answer
-	 * follow. NULL: end of an answer that held the reports of several machines.
+	 * Ticks were processed: power reports wait in machine->out. `more`: others from the same answer
+	 * follow. NULL: end of an answer with reports of several machines.
 	 */
 	void (*worked)(void *data, struct machine *machine, bool more);
 	/* With --once: every sensor has been read to its end. */
@@ -27,9 +27,9 @@ struct input_events {
 
 struct input_statistics {
 	uint64_t reads;   /* answers of the store */
-	uint64_t failed;  /* answers that were refusals */
+	uint64_t failed;  /* answers that were errors */
 	uint64_t damaged; /* malformed lines of files */
-	uint64_t excess;  /* reports of more sensors than a collection may have, as often as read */
+	uint64_t excess;  /* reports of sensors beyond a collection's limit, counted at each read */
 	uint64_t paused;  /* reads postponed because writing lagged */
 };
 
@@ -42,7 +42,7 @@ struct input *input_new(struct ev_loop *loop, struct db_client *client, const st
 void input_free(struct input *input);
 /* Begins to look for sensors. */
 void input_start(struct input *input);
-/* Reads nothing more. */
+/* Stops reading. */
 void input_stop(struct input *input);
 const struct input_statistics *input_get_statistics(const struct input *input);
 /* Calls `each` with what was skipped or could not be read, a phrase for each cause. */

@@ -9,9 +9,10 @@
 
 #include <math.h>
 
-#define RESTED_PART 0.8 /* of a tick, before looking for the next one, while nothing is known */
+#define RESTED_PART 0.8 /* of a tick, before looking for the next one while nothing is known */
 #define CREEP_S                                                                                              \
-	1e-3 /* how much earlier to look after a tick was found at once, to notice when ticks come sooner */
+	1e-3 /* how much earlier to look after a tick was found at the first look, to notice when ticks come \
+		sooner */
 #define CREEP_GROWTH 1.1
 #define SHORT_LOOKS  4  /* after a miss: this many looks at shorter intervals, because the tick is near */
 #define FULL_LOOKS   10 /* at full speed; after that the tick is late or the sensor is away */

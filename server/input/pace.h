@@ -11,7 +11,7 @@ struct pace {
 	double poll_s; /* between two looks for a tick that is due */
 	bool learned;
 	double delay_s;  /* estimated time from a tick's timestamp until it can be read, minus a margin */
-	double creep_s;  /* what is taken off it next */
+	double creep_s;  /* next decrement of delay_s */
 	unsigned misses; /* looks in a row that found no tick */
 	double idle_s;
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads one sensor collection. Databases are read by time: starting at the last finished tick, so that
- * rereading an incomplete tick finds what it lacked. Files are read by offset and may hold several sensors.
- * What was read goes to its machine, and every finished tick is processed. Then the reader waits until the
- * next tick is due (pace.c). Called by input.c.
+ * Reads one sensor collection. Databases are read by time, starting at the last finished tick, so that
+ * rereading an incomplete tick finds its missing reports. Files are read by offset and may hold several
+ * sensors. Documents are passed to their machine, and every finished tick is processed. Then the reader waits
+ * until the next tick is due (pace.c). Called by input.c.
  */
 #include "input/reader.h"
 
@@ -20,16 +20,16 @@
 #include <string.h>
 
 #define LIMIT_FIRST      4000 /* documents */
-#define LIMIT_SHARED     1000 /* where other sensors' ticks may wait meanwhile */
+#define LIMIT_SHARED     1000 /* if other sensors' ticks may be waiting meanwhile */
 #define LIMIT_MAX        1000000
-#define TICKS_LEAST      4   /* of one answer: the last one's reports are read again with the next */
+#define TICKS_LEAST      4   /* per answer: the reports of the last one are read again with the next answer */
 #define FAILED_S         1.0 /* until the next attempt if a request could not be sent */
 #define COMPLAIN_EACH_MS 60000
 #define LATE_AFTER_MS    10000 /* after the grace period */
-#define BAD_READINGS     8     /* how long a malformed document is remembered that is not read again */
+#define BAD_READINGS     8     /* how long a malformed document is remembered after it was last read */
 #define LATE_EACH_MS     2000  /* sensors that do not announce their reports are checked by samples */
 
-/* What an answer held. */
+/* Contents of an answer. */
 struct found {
 	unsigned n_new;
 	unsigned n_ticks;
@@ -41,7 +41,7 @@ static int64_t now_ms_of(const struct input *input)
 	return input->config->once ? 0 : clock_realtime_ms();
 }
 
-/* Logs from time to time which reports were useless. */
+/* Logs from time to time which reports could not be used. */
 static void complain(const struct reader *reader, struct reader_source *source)
 {
 	const struct machine *machine = source->machine;
@@ -74,7 +74,7 @@ static void complain(const struct reader *reader, struct reader_source *source)
 
 /*
  * A database's documents are read again until their tick is finished, and with several sensors in a
- * collection until all of theirs are: malformed ones must be counted only once.
+ * collection until the ticks of all are: malformed ones must be counted only once.
  */
 static bool knew_bad(struct reader *reader, const uint8_t *document, size_t length)
 {

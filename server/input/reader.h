@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Private to input/: input.c (which collections there are, and whose turn it is), reader.c (one collection)
- * and reader_sensor.c (whose report a document is).
+ * Private to input/: input.c (finds collections and schedules them), reader.c (reads one collection) and
+ * reader_sensor.c (finds the sensor of a document).
  */
 #pragma once
 
@@ -20,8 +20,8 @@
 /* One of the sensors whose reports a collection or file holds. */
 struct reader_source {
 	struct machine *machine;
-	bool held; /* its position is before this reading: its documents come with the next one */
-	/* What was logged about it, and when. */
+	bool held; /* its position is before this read: its documents come with the next one */
+	/* Counters and time of the last log message about it. */
 	struct machine_counters complained;
 	int64_t complained_ms;
 };
@@ -29,7 +29,7 @@ struct reader_source {
 /* A malformed document that was counted. */
 struct reader_bad {
 	uint64_t hash;
-	uint64_t reading; /* the last one that had it */
+	uint64_t reading; /* the last read that returned it */
 	UT_hash_handle hh;
 };
 
@@ -38,15 +38,15 @@ struct reader {
 	struct reader *waiting_next, *waiting_prev; /* for its turn */
 	struct input *input;
 	char *collection;
-	struct reader_source
-		*sources; /* in a database's collection, the first one is the collection's own machine */
+	struct reader_source *sources; /* in a database's collection, the first one is the machine that owns
+					  the collection */
 	unsigned n_sources;
 	bool said_many;
 	/* For the sum at the end of --once. */
 	uint64_t n_damaged;     /* lines or rows that were skipped */
 	unsigned n_said;        /* answers that skipped something */
 	bool failed;            /* it could not be read to its end */
-	char said[400];         /* of the last of them, or why it failed */
+	char said[400];         /* message of the last of them, or why it failed */
 	int64_t asked_after_ms; /* of the read under way */
 	ev_timer timer;
 	uint64_t offset;
@@ -55,14 +55,14 @@ struct reader {
 	struct pace pace;
 	int64_t looked_ms;      /* when the read in progress was requested */
 	bool ended;             /* with --once: read to the end */
-	struct reader_bad *bad; /* of this reading and a few before it */
+	struct reader_bad *bad; /* of this read and a few before it */
 	uint64_t n_readings;
 	struct machine_gap late; /* what is being looked at again */
 	int64_t late_ms;
 	bool looking_late;
-	/* Reports dated ahead of this machine's clock: reader_ahead.c. */
-	int64_t ahead_ms;                 /* how far they are read */
-	int64_t beyond_ms;                /* time of the newest of those that are not; INT64_MIN: none */
+	/* Reports dated in the future: reader_ahead.c. */
+	int64_t ahead_ms;                 /* how far ahead of the clock they are read */
+	int64_t beyond_ms;                /* time of the newest unread one; INT64_MIN: none */
 	uint64_t n_found, n_found_before; /* new reports, and how many at the last look */
 	int64_t look_at_ms, look_wait_ms; /* monotonic: when the next look is due */
 	bool looking_ahead;
@@ -91,9 +91,9 @@ struct input {
 	char left[600];     /* logged about files that are not read */
 };
 
-/* Up to which time a database is read. INT64_MAX: all there is. */
+/* Time up to which a database is read. INT64_MAX: no limit. */
 int64_t reader_until_ms(const struct reader *reader);
-/* From time to time checks whether reports lie in the future. `n_new`: of the reading just made. */
+/* Checks from time to time for reports dated in the future. `n_new`: new reports of the read just made. */
 void reader_look_ahead(struct reader *reader, unsigned n_new);
 
 /* NULL if out of memory. It requests its first turn itself. */
@@ -103,18 +103,18 @@ void reader_stop(struct reader *reader);
 /* Sends the request now. 0 or a negative errno; the next attempt is then scheduled. */
 int reader_read(struct reader *reader);
 
-/* The machine of this name among the reader's sources, made where it is new; NULL if out of memory. */
+/* The machine of this name among the reader's sources, created if it is new; NULL if out of memory. */
 struct machine *reader_add_machine(struct reader *reader, const char *name);
 /* The machine that a report belongs to. NULL: one that is not served. */
 struct machine *reader_find_machine(struct reader *reader, const uint8_t *document, size_t length);
-/* Where the next reading of a database begins, so that no active sensor's reports are missed. */
+/* Time at which the next read of a database begins, so that no active sensor's reports are missed. */
 int64_t reader_begin_ms(struct reader *reader);
 
 /* Does --sensor include this one? */
 bool input_wants(const struct input *input, const char *name);
-/* The reader wants to read: at once, or when it is its turn. */
+/* Requests a turn for the reader: at once, or when others are done. */
 void input_ask_turn(struct reader *reader);
-/* Starts the next reads, once what has arrived is processed. */
+/* Starts the next reads once the arrived documents are processed. */
 void input_next_turn(struct input *input);
 /* With --once: ends the input once every reader has ended. */
 void input_check_end(struct input *input);

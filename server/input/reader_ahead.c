@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reports dated ahead of this machine's clock. One of them must not become the position after which all
- * honest ones are late, so a database is read up to the present only. What lies beyond is looked at now and
- * then: where it moves on while nothing else comes, it is the sensor's clock that is ahead, and its reports
- * are read. Called by reader.c.
+ * Reports dated in the future. None of them must become the position, or all correct ones would be late, so a
+ * database is read only up to the present. Later reports are checked from time to time: if their newest time
+ * advances while no others arrive, the sensor's clock is ahead, and its reports are read. Called by reader.c.
  */
 #include "input/reader.h"
 
@@ -13,7 +12,7 @@
 
 #include <inttypes.h>
 
-#define LOOK_FIRST_MS 2000 /* between two looks; longer and longer while nothing is there */
+#define LOOK_FIRST_MS 2000 /* between two looks; increases while nothing is found */
 #define LOOK_LAST_MS  60000
 
 int64_t reader_until_ms(const struct reader *reader)
@@ -61,7 +60,7 @@ static void looked(void *data, const struct db_answer *answer)
 	while (batch_next(answer->documents, &offset, &document, &length) == 1) {
 		struct machine *machine = reader->sources[0].machine;
 
-		/* The document's own time: a row's may be another. */
+		/* The document's own time: that of a row may differ. */
 		if (machine_can_read(machine, document, length) && machine->decoded.time_ms > newest_ms &&
 		    machine->decoded.time_ms > reader_until_ms(reader))
 			newest_ms = machine->decoded.time_ms;

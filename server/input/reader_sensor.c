@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which sensor a document belongs to. A file's sensors are named in its documents. A database's collection
- * belongs to one machine and has its name; if other sensors write to it, as users of hwpc-sensor do, each of
- * them becomes a machine of its own, and this is logged. Called by reader.c.
+ * Finds the sensor that a document belongs to. A file's sensors are named in its documents. A database's
+ * collection belongs to one machine and has its name; if other sensors write to it, as users of hwpc-sensor
+ * do, each of them becomes a machine of its own, and this is logged. Called by reader.c.
  */
 #include "input/reader.h"
 #include "base/array.h"
@@ -32,7 +32,8 @@ static struct machine *make_machine(struct reader *reader, const char *name)
 
 	if (!machine || input->files)
 		return machine;
-	/* Another stream, in this or another collection, has a machine of this name: two are never merged. */
+	/* Another stream, in this or another collection, has a machine of this name: the two are never
+	 * merged. */
 	if (strcmp(machine->reports, reader->collection) == 0 &&
 	    (reader->n_sources == 0 || strcmp(machine->sensor, name) == 0 || !machine->sensor[0]))
 		return machine;
@@ -62,9 +63,9 @@ struct machine *reader_add_machine(struct reader *reader, const char *name)
 }
 
 /*
- * The first document of a further sensor. Its documents from before this reading were attributed to another
- * machine, or will be read again from its own stored position; then this reading's documents are left for the
- * next one: NULL.
+ * The first document of a further sensor. Its earlier documents were attributed to another machine, or will
+ * be read again from its own stored position; then the documents of this read are left for the next one, and
+ * NULL is returned.
  */
 static struct machine *add_further(struct reader *reader, const char *sensor)
 {

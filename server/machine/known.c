@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of known.h. Filled from time to time by server_known.c, read by the API and for quotas.
+ * The table declared in known.h. Updated from time to time by server_known.c, read by the API and for quotas.
  */
 #include "machine/known.h"
 #include "base/bson_get.h"
@@ -13,7 +13,7 @@
 static const char *const text_keys[KNOWN_TEXTS] = {"runtime",   "image", "pod",   "pod_uid",
 						   "namespace", "id",    "cgroup"};
 
-/* Texts are not cut: a cut within a character would make one invalid JSON. */
+/* Texts are not cut: a cut within a character would be invalid JSON. */
 static int take_target(struct known_target *target, const bson_t *document)
 {
 	bson_iter_t quota;
@@ -113,8 +113,7 @@ void known_expire(struct known *known, int64_t before_ms)
 }
 
 /*
- * The table keeps the order in which targets came: the oldest are first. Returns the number that is still too
- * high.
+ * The table is in order of arrival: the oldest targets come first. Returns the remaining excess.
  */
 static unsigned drop_target(struct known *known, unsigned too_many, bool ended,
 			    bool (*is_needed)(void *data, const char *name), void *data)

@@ -38,7 +38,7 @@ struct known {
 int known_update(struct known *known, const struct batch *documents);
 /* NULL: nothing is known. */
 const struct known_target *known_find(const struct known *known, const char *name);
-/* The description of the container with this name and ID, not of another one that has the name now. */
+/* The description of the container with this name and ID, not of another one that uses the name now. */
 const struct known_target *known_find_container(const struct known *known, const char *name,
 						const char *container_id);
 /* "" if it is unknown, or if there is no target. */

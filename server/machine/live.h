@@ -15,12 +15,12 @@ struct live_row {
 	double power_w;
 	double dynamic_w;
 	double static_w;
-	double sd_w;    /* how sure power_w is; NAN: unknown */
+	double sd_w;    /* standard deviation of power_w; NAN: unknown */
 	double total_j; /* since the server's start */
 	double total_dynamic_j;
 };
 
-/* One container, by name and id: a new one of the same name begins with nothing. */
+/* One container, by name and ID: a new one with the same name starts from zero. */
 struct live_target {
 	UT_hash_handle hh;
 	UT_hash_handle by_name; /* the newest of this name */
@@ -29,8 +29,8 @@ struct live_target {
 	double unbooked_j[REPORT_SCOPES_ADDED], unbooked_dynamic_j[REPORT_SCOPES_ADDED];
 	uint64_t number; /* counts from 1 in the order of appearance; a target that was forgotten and returns
 			    gets a new number */
-	unsigned n_places;        /* sockets of the machine, and numbers of domains apart */
-	struct live_row *rows;    /* [place * REPORT_SCOPES_ALL + scope] */
+	unsigned n_places;     /* the machine's sockets, then the numbers of domains that no formula models */
+	struct live_row *rows; /* [place * REPORT_SCOPES_ALL + scope] */
 	const char *container_id; /* follows the name; "" for none */
 	char name[];
 };
@@ -38,9 +38,9 @@ struct live_target {
 struct live {
 	struct live_target *targets; /* in the order of their first appearance */
 	struct live_target *newest;  /* by name */
-	uint64_t n_added;            /* that ever appeared */
+	uint64_t n_added;            /* number of targets that ever appeared */
 	int64_t time_ms;             /* of the last tick; 0: nothing is shown */
-	double booked_part;          /* of a tick's energy that goes into unbooked_j */
+	double booked_part;          /* part of a tick's energy that goes into unbooked_j */
 	double interval_s;
 	bool estimated;
 	bool has_gpus; /* since the sensor appeared */
@@ -73,7 +73,7 @@ double live_value(const struct live_row *row, size_t member);
 double live_sum_errors(const struct live *live, unsigned scope);
 /* The socket, GPU or package of the row with this index, -1: none. */
 int live_number(const struct live *live, unsigned row);
-/* Is it what was measured or predicted of the whole machine, and no target? */
+/* Is it a row for the whole machine, measured or predicted, and not a target? */
 bool live_is_machine(const struct live_target *target);
 /* The newest of this name; NULL: none. */
 const struct live_target *live_find(const struct live *live, const char *name);

@@ -23,9 +23,9 @@
 #include <string.h>
 
 #define COMPLAIN_TICKS     5
-#define MACHINE_SETTLED_MS 5000           /* a description that comes later is not waited for */
-#define ARCHIVE_S          (30 * 86400.0) /* what is older is looked at for what was then */
-#define AHEAD_TICKS        10             /* one after the other show that the sensor's clock is ahead */
+#define MACHINE_SETTLED_MS 5000           /* no longer wait for a description */
+#define ARCHIVE_S          (30 * 86400.0) /* older data is an archive, not a silent sensor */
+#define AHEAD_TICKS        10             /* consecutive ones show that the sensor's clock is ahead */
 
 int machine_forget_model(struct machine *machine)
 {
@@ -104,13 +104,13 @@ static void keep_text(char *ret, size_t size, const char *text)
 	if (!text)
 		return;
 	(void)snprintf(ret, size, "%s", text);
-	text_make_utf8(ret); /* it may have been cut within a character; JSON takes none that is not UTF-8 */
+	text_make_utf8(ret); /* it may have been cut within a character, and JSON must be UTF-8 */
 }
 
 void machine_allow_ahead(struct machine *machine, int64_t ahead_ms, int64_t time_ms)
 {
 	machine->ahead_ms = ahead_ms;
-	/* A position that seemed to be in the future is valid now. */
+	/* A position that seemed to be in the future is confirmed now. */
 	if (machine->doubted_ms != INT64_MIN && machine->doubted_ms <= time_ms &&
 	    machine->doubted_ms > join_position(machine->join))
 		join_set_position(machine->join, machine->doubted_ms);
@@ -118,8 +118,8 @@ void machine_allow_ahead(struct machine *machine, int64_t ahead_ms, int64_t time
 }
 
 /*
- * One time ahead would make all that comes later late: such reports are set aside, unless several ticks one
- * after the other show that it is the sensor's clock. With --once there is no present.
+ * A single report dated in the future would make all following ones late: such reports are not used unless
+ * several consecutive ticks show that the sensor's clock is ahead. With --once there is no present time.
  */
 static bool is_ahead(struct machine *machine, int64_t now_ms)
 {
@@ -144,7 +144,7 @@ static bool is_ahead(struct machine *machine, int64_t now_ms)
 	return false;
 }
 
-/* What a report says about its sensor. */
+/* Records what a report says about its sensor. */
 static void note(struct machine *machine)
 {
 	const struct report_decoded *report = &machine->decoded;
@@ -259,7 +259,7 @@ void machine_adopt(struct machine *machine, const char *sensor, int64_t position
 		join_set_position(machine->join, position_ms);
 }
 
-/* More than these are not checked again. */
+/* Only the newest MACHINE_GAPS gaps are checked again. */
 static void note_gap(struct machine *machine, const struct join_slot *slot)
 {
 	if (machine->n_gaps == MACHINE_GAPS)
@@ -392,8 +392,8 @@ static int book_target(struct machine *machine, struct live_target *target)
 }
 
 /*
- * Adds what is unbooked to the totals of images and namespaces: of targets that are known, gone, or have been
- * here for a while. 0 or -ENOMEM.
+ * Adds unbooked energy to the totals of images and namespaces, for targets that are known, gone, or have been
+ * present for a while. 0 or -ENOMEM.
  */
 static int book_totals(struct machine *machine)
 {
@@ -432,7 +432,8 @@ static int book_rows(struct machine *machine, const struct tick *tick)
 	return r;
 }
 
-/* What is shown of the present, and the totals. A machine that continues counts what came meanwhile, too. */
+/* Updates the present state and the totals. A machine that resumes also counts the energy since its stored
+ * position. */
 static int show_tick(struct machine *machine, const struct tick *tick)
 {
 	double counted = counted_part(machine, tick);
@@ -538,7 +539,7 @@ double machine_silent_s(const struct machine *machine, int64_t now_ms)
 
 	if (!machine->caught_up || machine->newest_ms != machine->backlog_ms)
 		return silent_s;
-	/* What was stored before the start was read just now, and says nothing of the present. */
+	/* Reports stored before the start were read only now and do not show the present. */
 	old_s = UNIT_S_OF_MS(now_ms - machine->newest_ms);
 	return old_s > silent_s && old_s < ARCHIVE_S ? old_s : silent_s;
 }
@@ -550,7 +551,7 @@ bool machine_expire(struct machine *machine, int64_t now_ms)
 	if (machine->config->once || !machine->fed_ms || !machine->live.time_ms ||
 	    silent_s < 3 * machine_interval_s(machine) || silent_s < UNIT_S_OF_MS(machine->config->expire_ms))
 		return false;
-	machine->live.time_ms++; /* all are gone */
+	machine->live.time_ms++; /* every target counts as gone */
 	(void)book_totals(machine);
 	live_forget(&machine->live);
 	return true;

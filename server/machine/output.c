@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From conserve's rows to documents. Called by machine.c; pure except for the batch that it fills.
+ * Converts conserve's rows to documents. Called by machine.c; pure except for the batch that it fills.
  */
 #include "machine/output.h"
 

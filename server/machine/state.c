@@ -22,8 +22,8 @@ static void make_id(const struct machine *machine, char *ret, size_t size)
 	(void)snprintf(ret, size, "%s:%s", machine->config->ops->name, machine->name);
 }
 
-/* What is not booked yet goes in beside the totals: under what is known by now, as a restart knows no more.
- */
+/* Energy that is not booked yet is saved with the totals, under the names known by now: after a restart no
+ * more is known. */
 static void add_totals(const struct machine *machine, bson_t *document)
 {
 	struct total_addition unbooked[MACHINE_UNBOOKED_MAX];
@@ -72,7 +72,7 @@ int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms
 	return r;
 }
 
-/* Is the _id of this kind? */
+/* Is the document's _id of this kind? */
 static bool begins(const bson_t *document, const char *kind)
 {
 	const char *id = bson_get_text(document, "_id");
@@ -113,8 +113,8 @@ static int take_model(struct machine *machine, const bson_t *document, struct re
 }
 
 /*
- * A position ahead of our clock (a clock that was set back, or a spoilt document) would make all reports late
- * until then. It is doubted, and counts again if the sensor's own clock proves to be ahead.
+ * A position ahead of our clock (a clock that was set back, or a damaged document) would make all reports
+ * late until then. It is ignored unless the sensor's own clock proves to be ahead.
  */
 static int64_t believe(struct machine *machine, int64_t position_ms, int64_t now_ms)
 {
@@ -130,7 +130,7 @@ static int64_t believe(struct machine *machine, int64_t position_ms, int64_t now
 	return now_ms - MACHINE_AHEAD_MS;
 }
 
-/* The number of the last tick, so that what is gone from the store until the next one is counted. */
+/* Takes the number of the last tick, so that ticks missing from the store before the next one are counted. */
 static void take_number(struct machine *machine, const bson_t *document)
 {
 	bson_iter_t iterator;
@@ -180,7 +180,7 @@ static int load_state(struct machine *machine, const struct batch *documents, in
 	return r < 0 ? r : 1;
 }
 
-/* The document of `wattribute calibrate`; sets when it was made. False: none that this formula can use. */
+/* Finds the document of `wattribute calibrate` and sets its time. False: none that this formula can use. */
 static bool find_calibration(struct machine *machine, const struct batch *documents, bson_t *ret_document)
 {
 	const struct formula_ops *ops = machine->config->ops;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What survives a restart, in the collection `state`: position and model per sensor and formula, and the
- * pending recaps per machine. One document each, replaced as a whole.
+ * State that survives a restart, in the collection `state`: position and model per sensor and formula, and
+ * the pending recaps per machine. One document each, replaced as a whole.
  */
 #pragma once
 

@@ -10,7 +10,7 @@
 #include <bson/bson.h>
 #include <uthash.h>
 
-#define TOTALS_MOST  2000 /* of one machine; what comes then counts as TOTALS_OTHER */
+#define TOTALS_MOST  2000 /* per machine; further names count as TOTALS_OTHER */
 #define TOTALS_OTHER "other"
 
 enum total_kind { TOTAL_MACHINE, TOTAL_IMAGE, TOTAL_NAMESPACE, TOTAL_KINDS };
@@ -20,8 +20,8 @@ struct total_addition {
 	enum report_scope scope;
 	unsigned package;          /* of TOTAL_MACHINE; else 0 */
 	const char *name;          /* an image, a namespace, or the name of a row; "": unknown */
-	double total_j, dynamic_j; /* what is no number, or negative, is not added */
-	int64_t time_ms;           /* of a sum: when it began */
+	double total_j, dynamic_j; /* NAN and negative values are not added */
+	int64_t time_ms;           /* start of the sum */
 };
 
 struct total {
@@ -39,8 +39,8 @@ struct totals {
 int totals_add(struct totals *totals, const struct total_addition *addition);
 /* Appends one element to an array of a stored state. */
 void totals_put(bson_t *array, unsigned index, const struct total_addition *total);
-/* The entries as elements from `index` on; the next index. */
+/* Appends the entries as elements from `index` on. Returns the next index. */
 unsigned totals_save(const struct totals *totals, bson_t *array, unsigned index);
-/* Adds what the array "totals" of a state holds; what is malformed is left out. 0 or -ENOMEM. */
+/* Adds the elements of a state's array "totals"; malformed ones are skipped. 0 or -ENOMEM. */
 int totals_load(struct totals *totals, const bson_t *state);
 void totals_done(struct totals *totals);

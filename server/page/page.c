@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of embedded files. The assembler reads them when this file is compiled, so nothing is built or
- * installed beside the program; the Makefile makes page.o depend on them.
+ * The table of embedded files. The assembler includes them when this file is compiled, so nothing is
+ * installed beside the program; in the Makefile, page.o depends on them.
  */
 #include "page/page.h"
 

@@ -89,7 +89,7 @@ static void sum_tick(struct recap_sum *sum, const struct report_power *row, doub
 
 /*
  * The machine's energy of a tick was divided in proportion to time. If more of the target's joules are known
- * to lie within the phase, the same amount of the machine's is moved into the phase.
+ * to belong to the phase, the same amount of the machine's energy is moved into it.
  */
 static void move_into(struct recap *recap, const struct report_power *row, enum recap_phase phase,
 		      double more_j)
@@ -107,9 +107,9 @@ static void move_into(struct recap *recap, const struct report_power *row, enum 
 }
 
 /*
- * A tick of the target that does not overlap the run: an engine works in the container's cgroup before the
- * recorded start and after the end, and a run of zero length overlaps nothing. If the rows are known to
- * belong to this container, their joules count in the nearest phase.
+ * True for a tick of the target that does not overlap the run: an engine works in the container's cgroup
+ * before the recorded start and after the end, and a run of zero length overlaps nothing. If the rows are
+ * known to belong to this container, their joules count in the nearest phase.
  */
 static bool is_beside(const struct recap *recap, enum recap_phase phase, double end_ms)
 {
@@ -124,7 +124,7 @@ static bool is_beside(const struct recap *recap, enum recap_phase phase, double 
 	return window->warmup_ms <= window->begin_ms && window->execution_ms > window->begin_ms;
 }
 
-/* The parts of a row that recaps need. */
+/* How much of a row belongs to the run. */
 struct share {
 	double energy_j, length_s;
 	double within_s; /* part of the tick within the run */
@@ -234,8 +234,8 @@ double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum
 }
 
 /*
- * A run within one tick whose energy counts in full was above that tick's mean: the maximum is never below
- * the mean.
+ * If a run lies within one tick whose energy counts in full, its power was above the tick's mean: the maximum
+ * is never below the mean.
  */
 double recap_max_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)
 {

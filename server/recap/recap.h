@@ -29,7 +29,7 @@ struct recap_sum {
 	double total_j;
 	double dynamic_j; /* NAN: in no row */
 	double static_j;
-	struct doubt_sum doubt; /* how sure the total is, J */
+	struct doubt_sum doubt; /* uncertainty of the total, J */
 	double max_w;           /* largest tick that touches the phase, its sockets added up; NAN: no row */
 	double covered_s;       /* part of the phase that rows cover */
 	double tick_s;          /* longest tick that touches the phase */
@@ -67,16 +67,15 @@ void recap_init(struct recap *recap, const struct recap_window *window);
 double recap_phase_s(const struct recap_window *window, enum recap_phase phase);
 /*
  * Adds a power report; they must come in the order of their time, the machine's before the target's.
- * `of_machine`: the row of target `rapl`.
- * Sockets of a tick are added up. Rows without energy count power x interval; rows without an interval (other
- * tools') take `interval_s`.
+ * `of_machine`: the row of target `rapl`. Sockets of a tick are added up. Rows without energy count as power
+ * x interval; rows without an interval (from other tools) use `interval_s`.
  */
 void recap_add(struct recap *recap, const struct report_power *row, bool of_machine, double interval_s);
 /* Counts a row with the wanted name but another container's ID. */
 void recap_note_other(struct recap *recap, const struct report_power *row);
-/* Has it a row of its container? */
+/* Does it have a row of its container? */
 bool recap_has_target(const struct recap *recap);
-/* True if the recap has no row of its container; then writes why, if known, and the fix. */
+/* True if the recap has no row of its container; then writes the reason, if known, and the remedy. */
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size);
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */

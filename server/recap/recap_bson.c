@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Field names of recaps: the only place that knows them. What the older listener wrote keeps its names,
- * spaces included, and its meaning (the whole machine's joules); our own figures stand beside.
+ * Field names of recaps, known only here. Fields of the older listener keep their names, spaces included, and
+ * their meaning (the whole machine's joules); our own figures are added.
  */
 #include "recap/recap_bson.h"
 #include "base/bson_get.h"
@@ -28,7 +28,7 @@ void recap_request_done(struct recap_request *request)
 	memset(request, 0, sizeof(*request));
 }
 
-/* `_id` of the recap: the same run posted twice is one recap. */
+/* `_id` of the recap: a run that is posted twice makes one recap. */
 static void make_id(const struct recap_request *request, uint8_t ret_id[REPORT_ID_BYTES])
 {
 	char end[32];

@@ -9,9 +9,9 @@
 #include <bson/bson.h>
 
 #define RECAP_EXTRAS_MAX   32
-#define RECAP_AHEAD_MAX_MS 3600000.0 /* no run's end is further ahead of the server's clock */
+#define RECAP_AHEAD_MAX_MS 3600000.0 /* limit on a run's end ahead of the server's clock */
 
-/* Of the window's times, in requests and recaps. */
+/* Names of the window's times, in requests and recaps. */
 extern const char *const recap_time_names[RECAP_TIMES];
 
 /* A parameter of the request that is copied into the recap. */
@@ -42,6 +42,5 @@ int recap_bson_write(bson_t *document, const struct recap_request *request, cons
 int recap_bson_write_request(bson_t *list, unsigned index, const struct recap_request *request);
 int recap_bson_read_request(const bson_iter_t *iterator, struct recap_request *ret_request);
 
-/* The recap for people, as tester.sh prints it. Returns the length; at most size - 1 characters are written.
- */
+/* The recap as text, as tester.sh prints it. Returns the length; writes at most size - 1 characters. */
 size_t recap_text(const struct recap_request *request, const struct recap *recap, char *ret, size_t size);

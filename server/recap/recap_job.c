@@ -16,8 +16,7 @@
 #define PAGE        4000  /* documents */
 #define TAIL_MIN_MS 10000 /* after the end; the tick that covers it ends there */
 #define LEAD_MS                                                                                              \
-	10000 /* before the start: what an engine does in the cgroup of a container that it is about to      \
-		 start */
+	10000 /* before the start: the engine works in the cgroup of a container that it will start  \ */
 #define SHORT_ID 12
 
 enum recap_stage { STAGE_MACHINE, STAGE_NAME, STAGE_SHORT_ID, STAGE_ALL, STAGE_DONE };
@@ -65,7 +64,7 @@ static const char *target_of(const struct recap_job *job)
 	}
 }
 
-/* Is there anything to be read at this stage? */
+/* Is there anything to read at this stage? */
 static bool wants(const struct recap_job *job)
 {
 	switch (job->stage) {

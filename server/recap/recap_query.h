@@ -11,7 +11,7 @@ struct recap_query {
 	struct recap_request request;
 	bool async;
 	double timeout_s;        /* of this request; NAN: not given */
-	bool text;               /* the answer is for people */
+	bool text;               /* answer as text */
 	bool times[RECAP_TIMES]; /* which of the four times were given */
 	struct reason error;     /* the first one */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A recap for people: what tester.sh prints at the end of a run. Pure.
+ * A recap as text, which tester.sh prints at the end of a run. Pure.
  */
 #include "recap/recap_bson.h"
 #include "base/cleanup.h"
@@ -66,7 +66,7 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 	text_add(text, "\n");
 }
 
-/* What was run, if the request has it. */
+/* Adds what was run, if the request contains it. */
 static void text_add_request(struct text *text, const struct recap_request *request)
 {
 	char value[1024];

@@ -2,9 +2,9 @@
 /*
  * The list of pending recaps. A recap is written when the machine's last tick reaches its end. If nothing
  * newer arrives for --recap-timeout, it is written from the available reports, its coverage shows what is
- * missing, and it stays pending: a sensor whose store was away delivers later, and the recap is written
- * again. Called by the API and by the loop. Many requests must not delay the ticks: few recaps are read at
- * once, those with a waiting client first, and the list is written by one request at a time.
+ * missing, and it stays pending: a sensor whose store was unavailable delivers later, and the recap is then
+ * written again. Called by the API and by the loop. Many requests must not delay the ticks: few recaps are
+ * read at once, those with a waiting client first, and the list is written by one request at a time.
  */
 #include "recap/recaps.h"
 #include "base/bson_get.h"
@@ -35,15 +35,15 @@ struct recaps_entry {
 	struct recaps *recaps;
 	struct recap_request request;
 	int64_t asked_ms;
-	int64_t waiting_ms; /* since when the store has answered without new reports */
+	int64_t waiting_ms; /* time since which the store has answered without new reports */
 	char power[COLLECTION_SIZE];
 	size_t bytes;              /* of the request's text */
 	struct recap_job *job;     /* NULL while it waits */
-	const struct recap *recap; /* the job's, made and on its way into the store */
-	bson_t *document;          /* the same */
+	const struct recap *recap; /* the job's finished recap, being written to the store */
+	bson_t *document;          /* its document */
 	bool job_done;             /* free the job at the next check */
 	bool finished;             /* free this at the next check */
-	bool early;                /* written before the machine's ticks reached its end */
+	bool early;                /* recap was written before the machine's ticks reached the run's end */
 	bool in_note;              /* on the list that is being written */
 	recaps_done done;
 	void *data;
@@ -59,7 +59,7 @@ struct recaps {
 	bool noting;  /* the list is being written */
 	bool changed; /* since then */
 	bool far_ahead_logged;
-	bool urgent;     /* a client waits until the list has its run */
+	bool urgent;     /* a client waits until its run is on the stored list */
 	ev_tstamp noted; /* when the list was last written */
 	struct recaps_statistics statistics;
 	ev_timer look;
@@ -231,7 +231,7 @@ static void finish(struct recaps_entry *entry, const char *error)
 		bson_destroy(entry->document);
 	entry->document = NULL;
 	recaps->n_jobs--;
-	look_soon(recaps); /* the next one's turn */
+	look_soon(recaps); /* for the next recap */
 	save(recaps, false);
 }
 
@@ -240,7 +240,7 @@ static void stored(void *data, const struct db_answer *answer)
 	finish(data, answer->result == STORE_OK ? NULL : answer->error);
 }
 
-/* A recap counts, and is answered, when the store has it. */
+/* A recap is counted and answered once the store has it. */
 static void made(void *data, const struct recap *recap, const char *error)
 {
 	struct recaps_entry *entry = data;
@@ -361,8 +361,8 @@ static void look_after(struct ev_loop *loop, ev_timer *timer, int events)
 }
 
 /*
- * Of a list that was read back: the clock was set back since, or others wrote the list. It would wait for
- * longer than any request may.
+ * For a list read back from the store: if the clock was set back since, or somebody else wrote the list, an
+ * entry would wait for longer than any request may.
  */
 static bool is_far_ahead(const struct recaps_entry *entry, int64_t now_ms)
 {
@@ -413,7 +413,7 @@ static size_t bytes_of(const struct recap_request *request)
 	return bytes;
 }
 
-/* Is there room for one more of this size, in the part (1: all) of what may wait? */
+/* Is there room for one more of this size within this part (1: all) of the limits? */
 static bool has_room(const struct recaps *recaps, size_t bytes, double part)
 {
 	unsigned n = 0;
@@ -482,7 +482,7 @@ void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *dat
 	entry->noted_data = data;
 }
 
-/* Also those whose clients waited are taken up again: all that fitted in before. */
+/* Takes up all entries that fitted in before, also those whose clients waited. */
 static void load_list(struct recaps *recaps, bson_iter_t *each)
 {
 	struct recap_request request;

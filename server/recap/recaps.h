@@ -13,8 +13,8 @@ struct recaps;
 struct recaps_entry;
 
 /*
- * The store has the recap (`error` NULL), or there will be none. `document` is what was stored. Called once,
- * not within recaps_add().
+ * The store has the recap (`error` NULL), or there will be none. `document`: the stored one. Called once, not
+ * within recaps_add().
  */
 typedef void (*recaps_done)(void *data, const struct recap_request *request, const struct recap *recap,
 			    const bson_t *document, const char *error);
@@ -28,7 +28,7 @@ struct recaps_statistics {
 	uint64_t waiting; /* at present */
 };
 
-/* What recaps need of the server. */
+/* What recaps need from the server. */
 struct recaps_setup {
 	struct ev_loop *loop;
 	struct db_client *client; /* the store of power reports and recaps */
@@ -54,7 +54,7 @@ int recaps_add(struct recaps *recaps, const struct recap_request *request, recap
 	       struct recaps_entry **ret_entry);
 /* Right after recaps_add(): `noted` is called once, not within this call; the entry is valid until then. */
 void recaps_when_noted(struct recaps_entry *entry, recaps_noted noted, void *data);
-/* As it was given; valid as long as the entry. */
+/* The request as it was added; valid as long as the entry. */
 const struct recap_request *recaps_request(const struct recaps_entry *entry);
 /* The client no longer waits; the recap is written nevertheless. */
 void recaps_forget(struct recaps_entry *entry);

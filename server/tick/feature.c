@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of event names that the formulas understand. join and tick_make ask it once for each name; it
- * knows nothing of reports. Names follow libpfm4; attributes after the listed part (":u", ":k=1") do not
+ * The table of event names that the formulas understand. join and tick_make look up each name once;
+ * independent of reports. Names follow libpfm4; attributes after the listed part (":u", ":k=1") do not
  * matter.
  */
 #include "tick/feature.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct feature_row {
-	const char *name; /* upper case; matches a whole name, or one with further ":attributes" */
+	const char *name; /* upper case; matches a whole name, or one followed by ":attributes" */
 	struct feature feature;
 };
 
@@ -23,7 +23,7 @@ static const char *const efficient_pmus[] = {"cpu_atom/", "cpu_lowpower/"};
 #define KIND(kind_)          .feature = {.kind = (kind_)}
 #define APART(kind_, scope_) .feature = {.kind = (kind_), .scope = (scope_)}
 
-/* More special names stand before their prefixes. */
+/* More specific names come before their prefixes. */
 static const struct feature_row known_features[] = {
 	{"CPU_CLK_THREAD_UNHALTED:REF_P", COUNT(TICK_REF, 0)},
 	{"CPU_CLK_UNHALTED:REF_TSC", COUNT(TICK_REF, 1)},
@@ -66,7 +66,7 @@ static const struct feature_row known_features[] = {
 	{"LLC-LOAD-MISSES", COUNT(TICK_MISSES, 5)},
 	{"PERF_COUNT_HW_CACHE_LL:MISS", COUNT(TICK_MISSES, 6)},
 	{"LLC_MISS", COUNT(TICK_MISSES, 7)},
-	/* Arm: the last level that the processor has is the one to be chosen. */
+	/* Arm: the last cache level that the processor has is preferred. */
 	{"LL_CACHE_MISS", COUNT(TICK_MISSES, 8)},
 	{"LL_CACHE_MISS_RD", COUNT(TICK_MISSES, 9)},
 	{"L3D_CACHE_REFILL", COUNT(TICK_MISSES, 10)},
@@ -77,7 +77,7 @@ static const struct feature_row known_features[] = {
 	{"FP_ARITH:VECTOR", COUNT(TICK_VECTOR, 3)},
 	{"FP_ARITH:PACKED", COUNT(TICK_VECTOR, 4)},
 	{"FP_ARITH:0XFC", COUNT(TICK_VECTOR, 5)},
-	/* Arm: Advanced SIMD and scalable vectors, of one rank: they add up. */
+	/* Arm: Advanced SIMD and scalable vectors have the same rank: they add up. */
 	{"ASE_SPEC", COUNT(TICK_VECTOR, 7)},
 	{"ASE_INST_SPEC", COUNT(TICK_VECTOR, 7)},
 	{"SVE_INST_SPEC", COUNT(TICK_VECTOR, 7)},
@@ -85,7 +85,7 @@ static const struct feature_row known_features[] = {
 	{"RETIRED_MMX_FP_INSTRUCTIONS:SSE_INSTR", COUNT(TICK_VECTOR, 8)},
 	{"RETIRED_SSE_AVX_FLOPS", COUNT(TICK_VECTOR, 9)},
 	{"RETIRED_SSE_AVX_OPERATIONS", COUNT(TICK_VECTOR, 9)},
-	/* Parts of the above, of one rank: they add up. */
+	/* Parts of the above, with the same rank: they add up. */
 	{"FP_ARITH_INST_RETIRED:128B_PACKED_DOUBLE", COUNT(TICK_VECTOR, 6)},
 	{"FP_ARITH_INST_RETIRED:128B_PACKED_SINGLE", COUNT(TICK_VECTOR, 6)},
 	{"FP_ARITH_INST_RETIRED:256B_PACKED_DOUBLE", COUNT(TICK_VECTOR, 6)},

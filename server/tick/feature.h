@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an event of a report means to the formulas, by its name as the user typed it. Pure.
+ * Meaning of a report's event to the formulas, by its name as the user typed it. Pure.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ enum feature_kind {
 	FEATURE_TSC,
 	FEATURE_BOOKKEEPING,  /* time_running */
 	FEATURE_ENABLED,      /* time_enabled: ns for which the group's events were counted */
-	FEATURE_ENERGY_APART, /* of a domain of no formula, as is the next */
+	FEATURE_ENERGY_APART, /* of a domain that no formula models, like the next */
 	FEATURE_GPU_TIME,
 	FEATURE_TARGET_CORES, /* energy that the hardware counted for a target */
 };
@@ -25,13 +25,13 @@ enum feature_kind {
 struct feature {
 	enum feature_kind kind;
 	enum tick_feature which; /* of FEATURE_COUNT and FEATURE_TIME */
-	unsigned rank;           /* where two events mean the same, the lower rank is taken */
+	unsigned rank;           /* if two events mean the same, the lower rank is used */
 	bool efficient;          /* cycles of a hybrid processor's efficient cores: TICK_EFFICIENT, too */
-	enum report_scope scope; /* of a domain of no formula; else cpu */
+	enum report_scope scope; /* of a domain that no formula models; else cpu */
 };
 
 /* Rank of an event that stands in for TICK_REF because the sensor reports no known event. */
 #define FEATURE_RANK_FALLBACK 100
 
-/* Looks the name up, without its PMU prefix ("hsw_ep::", "perf::") and whatever the case. */
+/* Looks up the name, ignoring its PMU prefix ("hsw_ep::", "perf::") and case. */
 struct feature feature_of_event(const char *event);

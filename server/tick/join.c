@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticks in the making, oldest first. Ticks leave in the order of their time, each once; memory of a finished
- * tick is used again for a later one. Called by machine.c; knows neither stores, clocks nor what the counts
- * mean.
+ * Ticks in the making, oldest first. Each tick leaves once, in order of time; the memory of a finished tick
+ * is reused for a later one. Called by machine.c; knows neither stores, clocks nor the meaning of counts.
  */
 #include "tick/join.h"
 #include "base/array.h"
@@ -15,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* At most this many ticks are kept; then the oldest is processed as it is. 10 ms ticks for 40 s. */
+/* At most this many ticks are kept; then the oldest is processed as it is. Enough for 40 s of 10 ms ticks. */
 #define JOIN_SLOTS_MAX 4096
 
 #define NAME_SIZE  512
@@ -149,7 +148,7 @@ static struct join_slot *slot_at(struct join *join, int64_t time_ms)
 	return slot;
 }
 
-/* The name's place in the slot's index: its own, or an empty one. */
+/* The name's entry in the slot's index: its own, or an empty one. */
 static uint32_t *index_find(const struct join_slot *slot, const char *name)
 {
 	uint32_t mask = slot->index_size - 1;
@@ -216,7 +215,8 @@ static int copy_text(struct join_slot *slot, const struct report_decoded *report
 /* Adds the report under another name, because its own is taken. */
 static int add_renamed(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed);
 
-/* A report that already exists: was the same one read again, or is it another sensor's of the same name? */
+/* A second report of a target: was the same one read again, or does it come from another sensor of the same
+ * name? */
 static void note_twice(struct join_slot *slot, const struct join_report *there,
 		       const struct report_decoded *report)
 {
@@ -234,7 +234,7 @@ static unsigned count_groups(const struct report_value *values, unsigned n)
 	return n_groups;
 }
 
-/* The report taken for the machine's is a container's, which may have further data. */
+/* The report that was taken for the machine's belongs to a container, which may have further data. */
 static int demote_all(struct join_slot *slot)
 {
 	char name[NAME_SIZE];
@@ -257,8 +257,8 @@ static int demote_all(struct join_slot *slot)
 }
 
 /*
- * The machine's report. A container may be called `all`, too, where a sensor passes names on as they are: the
- * machine's has more groups of events.
+ * Adds the machine's report. If a sensor passes names on unchanged, a container may be called `all`, too: the
+ * machine's report has more groups of events.
  */
 static int add_all(struct join_slot *slot, const struct report_decoded *report, enum join_fed *ret_fed)
 {
@@ -328,7 +328,7 @@ static int add_renamed(struct join_slot *slot, const struct report_decoded *repo
 	char name[NAME_SIZE];
 
 	renamed.target = report_target_rename(report->target, report->container_id, name, sizeof(name));
-	/* A name that is taken again after being cut would be renamed forever. */
+	/* If the name is the same after truncation, it would be renamed forever. */
 	if (strcmp(renamed.target, report->target) == 0) {
 		*ret_fed = JOIN_DUPLICATE;
 		return 0;
@@ -361,7 +361,7 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
 }
 
 /*
- * The sensor's own clock may show that a tick is over, for example when much is read at once: reports with a
+ * The sensor's own clock may show that a tick is over, for example when a backlog is read: reports with a
  * later time arrived after its last one. Earlier arrivals prove nothing, because their time may be wrong.
  */
 static bool is_outrun(const struct join *join, const struct join_slot *slot)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The join: gathers a sensor's decoded reports, in whatever order they come, until all of a tick are there.
- * Pure: the caller says what time it is. tick_make.h turns a gathered tick into flat arrays.
+ * The join: gathers a sensor's decoded reports, in any order, until all reports of a tick are there. Pure:
+ * the caller provides the time. tick_make.h turns a gathered tick into flat arrays.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 enum join_fed {
 	JOIN_NEW,
 	JOIN_DUPLICATE, /* this tick already has a report of this target */
-	JOIN_LATE,      /* the tick has already been processed: the report is useless */
+	JOIN_LATE,      /* the tick has already been processed: the report cannot be used */
 };
 
 struct join_report {
@@ -25,7 +25,7 @@ struct join_report {
 struct join_slot {
 	int64_t time_ms;
 	int64_t fed_ms;     /* when its last report arrived, by the caller's clock */
-	uint64_t fed_order; /* the last report's number among all that arrived */
+	uint64_t fed_order; /* number of its last report among all arrivals */
 	bool has_all;
 	bool conflicts;          /* a report arrived twice with different counts: two sensors have one name */
 	struct report_tick said; /* by `all` */
@@ -45,7 +45,7 @@ struct join_slot {
 
 struct join;
 
-/* `grace_ms`: how long an incomplete tick waits once a later one has begun. NULL if out of memory. */
+/* `grace_ms`: how long an incomplete tick waits after a later one has begun. NULL if out of memory. */
 struct join *join_new(int64_t grace_ms);
 void join_free(struct join *join);
 /* Ticks at or before `time_ms` count as processed. INT64_MIN: none. */
@@ -62,8 +62,7 @@ int join_feed(struct join *join, const struct report_decoded *report, int64_t no
  */
 struct join_slot *join_take(struct join *join, int64_t now_ms, bool patient, bool flush);
 void join_release(struct join *join, struct join_slot *slot);
-/* Times of the slot's tick and of those that wait, as far as they have `all`: at most `most`. Their number.
- */
+/* Times of the slot's tick and of waiting ones that have `all`: at most `most`. Returns their number. */
 unsigned join_times(const struct join *join, const struct join_slot *slot, int64_t *ret_times_ms,
 		    unsigned most);
 /* Number of waiting ticks. */

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbers and times of ticks. Times jitter, so a single tick proves nothing: excess lengths are summed up and
- * slowly forgotten. Two sensors of one machine tick at the same instants, and of each instant one tick is
- * kept: the times are then those of one sensor, but the numbers show both.
+ * slowly forgotten. Two sensors of one machine tick at the same instants, and only one tick per instant is
+ * kept: the times then look like those of one sensor, but the numbers show both.
  */
 #include "tick/sequence.h"
 #include "base/unit.h"
 
 #include <string.h>
 
-#define OVERLAP_TICKS 5.0 /* an excess of this many ticks is no jitter */
-#define FORGET                                                                                               \
-	0.95 /* part of the excess that remains after a tick; with two sensors it settles at 10 ticks */
+#define OVERLAP_TICKS 5.0  /* an excess of this many ticks is no jitter */
+#define FORGET        0.95 /* part of the excess kept after a tick; with two sensors it settles at 10 ticks */
 #define TURN_TICKS                                                                                           \
-	4.0 /* weight of a number that decreases: once may be a restart whose first ticks are lost */
+	4.0 /* weight of a decreasing number: a single one may be a restart whose first ticks are lost */
 #define TIMES_FASTER 4.0 /* numbers further ahead of time belong to another sensor */
 
-#define TURNS_MOST 8 /* this many are no coincidence */
+#define TURNS_MOST 8 /* this many are not a coincidence */
 
 static bool has_other(const struct sequence_targets *a, const struct sequence_targets *b)
 {
@@ -66,6 +65,6 @@ uint64_t sequence_note(struct sequence *sequence, uint64_t seq, int64_t time_ms,
 	if (sequence->surplus_s < 0)
 		sequence->surplus_s = 0;
 	*ret_overlaps = sequence->surplus_s > OVERLAP_TICKS * interval_s;
-	/* Once times overlap by more than jitter, the numbers may come from two sensors. */
+	/* If times overlap by more than jitter, the numbers may come from two sensors. */
 	return sequence->surplus_s > interval_s ? 0 : missing_before(&before, sequence, passed_s);
 }

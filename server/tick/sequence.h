@@ -24,8 +24,8 @@ struct sequence_targets {
 
 /* Two sensors with one name alternate between their sets of targets. */
 struct sequence_turns {
-	struct sequence_targets last, before; /* of the two ticks before */
-	unsigned n;                           /* turns one after the other */
+	struct sequence_targets last, before; /* of the two previous ticks */
+	unsigned n;                           /* consecutive turns */
 };
 
 static inline void sequence_add_target(struct sequence_targets *targets, uint32_t key)
@@ -41,9 +41,9 @@ bool sequence_note_targets(struct sequence_turns *turns, const struct sequence_t
 
 /*
  * Notes a tick with its number, time and length. Returns how many ticks before it are missing: 0 after a
- * restart of the sensor, where numbers start again, while ticks overlap, and where no time has passed for
- * them. Ticks overlap when those of late claim more time than has passed, by more than five ticks, or when
- * their numbers keep going back: two sensors of one name, or one whose clock was set back.
+ * restart of the sensor (numbers start again), while ticks overlap, and if no time has passed for them. Ticks
+ * overlap if the recent ones claim more time than has passed, by more than five ticks, or if their numbers
+ * keep decreasing: two sensors of one name, or one whose clock was set back.
  */
 uint64_t sequence_note(struct sequence *sequence, uint64_t seq, int64_t time_ms, double interval_s,
 		       bool *ret_overlaps);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A domain's energy and, of a GPU, the time that it worked: one entry for each domain, whatever the group's
- * name. Called by tick_make.c.
+ * A domain's energy and, for a GPU, its working time: one entry for each domain, whatever the group's name.
+ * Called by tick_make.c.
  */
 #include "tick/tick_apart.h"
 

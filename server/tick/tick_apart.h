@@ -7,10 +7,10 @@
 #include "tick/join.h"
 #include "tick/tick_names.h"
 
-/* Is the value one of a GPU, whose number is no package's? */
+/* Does the value belong to a GPU, so that its number is not a package's? */
 bool tick_apart_is_gpu(const struct tick_names *names, const struct report_value *value);
 /* Fills the tick's domains from `all`. */
 void tick_apart_make(const struct tick_names *names, const struct join_slot *slot, struct tick *tick);
-/* Adds what a target's report says of GPUs to work_ns, [n_aparts], which starts with zeroes. */
+/* Adds a target's GPU time from its report to work_ns, [n_aparts], which must start with zeroes. */
 void tick_apart_add(const struct tick_names *names, const struct tick *tick, const struct report_value *value,
 		    double *work_ns);

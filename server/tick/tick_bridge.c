@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticks without energy: how long each socket and scope had no energy, and what that means for the next tick
- * that has it. Called by tick_make.c once for each tick, in their order.
+ * Ticks without energy: for how long each socket and scope had none, and the effect on the next tick that has
+ * energy. Called by tick_make.c once for each tick, in order.
  */
 #include "tick/tick_bridge.h"
 
@@ -28,7 +28,7 @@ static void forget(struct tick_bridge *bridge)
 		memset(bridge->sockets[i].owed_s, 0, sizeof(bridge->sockets[i].owed_s));
 }
 
-/* A socket that a tick does not even name was not measured: its time stays owed until take_socket(). */
+/* A socket that is missing in a tick was not measured: its time stays owed until take_socket(). */
 static void owe_all(struct tick_bridge *bridge, double interval_s)
 {
 	for (unsigned i = 0; i < bridge->n; i++) {

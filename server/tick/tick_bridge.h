@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Energy counters continue counting where a reading of them fails: the next reading has the energy of both
- * ticks. Keeps for each socket and scope how long there was no energy, so that the next tick's watts are
- * right. Pure; for tick_make.c.
+ * Energy counters continue when a reading fails: the next reading has the energy of both ticks. Records for
+ * each socket and scope for how long there was no energy, so that the next tick's watts are right. Pure; for
+ * tick_make.c.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct tick_bridge {
 };
 
 /*
- * Sets the sockets' bridged_s. `has_all`: the report of the whole machine is there; where it is not, or where
- * ticks are missing in between, or after a counter went backwards, nothing is owed.
+ * Sets the sockets' bridged_s. `has_all`: the report of the whole machine is there; without it, if ticks are
+ * missing in between, or after a counter went backwards, nothing is owed.
  */
 void tick_bridge_take(struct tick_bridge *bridge, struct tick *tick, bool has_all);

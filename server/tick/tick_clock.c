@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lengths of ticks. A step between two ticks is a tick's length unless it is far from what is usual: a far
- * longer one is a pause of the sensor, a far shorter one a report written twice. Such a step counts only when
- * the next one is like it, as after a change of the sensor's interval.
+ * Lengths of ticks. A step between two ticks is a tick's length unless it is far from the usual one: a much
+ * longer step is a pause of the sensor, a much shorter one a report written twice. Such a step counts only if
+ * the next one is similar, as after a change of the sensor's interval.
  */
 #include "tick/tick_clock.h"
 #include "base/array.h"
@@ -93,7 +93,7 @@ static double distance(double a_s, double b_s)
 	return a_s > b_s ? a_s / b_s : b_s / a_s;
 }
 
-/* Is a counted time like the step, or, where the report was late or early, like the usual one? */
+/* Is a counted time close to the step or, if the report was late or early, to the usual step? */
 static bool fits(const struct tick_clock *clock, double counted_s, double about_s)
 {
 	return counted_s > 0 && (is_alike(counted_s, about_s) ||
@@ -101,8 +101,9 @@ static bool fits(const struct tick_clock *clock, double counted_s, double about_
 }
 
 /*
- * The length by the counters' own time, which no delay of a report changes: of this tick, or the growth of a
- * time since the sensor's start (hwpc-sensor had both). `about_s` where neither is near it or the usual step.
+ * The length by the counters' own time, which does not depend on a report's delay: that of this tick, or the
+ * growth of a time since the sensor's start (hwpc-sensor had both). `about_s` if neither is near it or near
+ * the usual step.
  */
 static double refine(struct tick_clock *clock, double about_s, double counted_s)
 {

@@ -2,8 +2,7 @@
 /*
  * Turns a gathered tick into flat arrays. Energy: the first CPU of each package that carries a RAPL event,
  * whatever the group's name (sensors that read several dies add them up; one that reads every CPU repeats the
- * same counter). Counts: summed over a package's CPUs. Called by machine.c; formulas see nothing but its
- * result.
+ * same counter). Counts: summed over a package's CPUs. Called by machine.c; formulas see only the result.
  */
 #include "tick/tick_make.h"
 #include "base/array.h"
@@ -45,7 +44,7 @@ struct tick_maker {
 	double *cores; /* [targets][sockets] */
 	size_t cores_capacity;
 	uint64_t sockets_seen[TICK_SOCKETS_MAX];   /* number of the last tick with it */
-	uint8_t socket_of_package[UINT16_MAX + 1]; /* its number + 1; 0: not known */
+	uint8_t socket_of_package[UINT16_MAX + 1]; /* its socket + 1; 0: unknown */
 };
 
 struct tick_maker *tick_maker_new(const struct report_names *names, double interval_s)
@@ -124,8 +123,8 @@ static unsigned keep_sockets(struct tick_maker *maker)
 }
 
 /*
- * Packages that occur or have occurred, ascending, and the way from a package to its socket. Formulas keep
- * models by the number of the socket: one that a tick does not name must not give its number to another.
+ * Present and earlier packages, ascending, and the mapping from package to socket. Formulas keep models by
+ * socket number: a package that is missing in a tick must keep its number.
  */
 static void find_sockets(struct tick_maker *maker, const struct join_slot *slot)
 {
@@ -280,7 +279,7 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 	target->partial = report->partial;
 	target->present = 0;
 	target->counts = maker->counts + i * n_sockets * TICK_FEATURES;
-	/* No memory is there for what the tick has none of. */
+	/* There is no memory for kinds of data that the tick lacks. */
 	target->work_ns = maker->works ? maker->works + (size_t)i * maker->tick.n_aparts : NULL;
 	target->core_j = maker->cores + i * n_sockets;
 	target->events = maker->events ? maker->events + i * n_sockets * maker->tick.n_events : NULL;
@@ -309,9 +308,8 @@ static int make_target(struct tick_maker *maker, const struct join_slot *slot, u
 }
 
 /*
- * What a nanosecond of CPU time is in reference cycles. Without a base frequency, the quotient of the
- * machine's two sums if it is counted both ways (a sensor out of descriptors); else 1, as then every count is
- * a time.
+ * Reference cycles per nanosecond of CPU time. Without a base frequency, the ratio of the machine's two sums
+ * if both are counted (a sensor out of descriptors); else 1, because then every count is a time.
  */
 static double find_cycles(struct tick_maker *maker, const struct join_slot *slot)
 {
@@ -395,7 +393,7 @@ static void make_socket(struct tick_maker *maker, const struct join_slot *slot, 
 	socket->tsc = mean_of(means[FEATURE_TSC]);
 }
 
-/* How long the machine's energy was counted, by the counters themselves; NAN: unknown. */
+/* Time for which the machine's energy was counted, from the counters themselves; NAN: unknown. */
 static double counted_s(const struct tick_maker *maker, const struct join_slot *slot)
 {
 	const struct report_value *values = slot->values + slot->all.first_value;

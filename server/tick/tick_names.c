@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tables of tick_make.c, kept from tick to tick: each name is understood once. Pure; memory is bounded by
- * expiry, whatever the number of containers that a machine has seen.
+ * Tables of tick_make.c, kept between ticks: each name is looked up once. Pure; memory is bounded by expiry,
+ * however many containers a machine has seen.
  */
 #include "tick/tick_names.h"
 #include "base/array.h"
@@ -120,7 +120,7 @@ struct tick_key *tick_names_key(struct tick_names *names, const char *target, ui
 	size_t length = strlen(target);
 	struct tick_key *found = names->last ? names->last->by_name.next : names->keys_by_name, *taken;
 
-	/* Ticks list their targets in the same order: the one that followed last time is tried first. */
+	/* Ticks list their targets in the same order: the successor in the last tick is tried first. */
 	if (!found || strcmp(found->name, target) != 0)
 		HASH_FIND(by_name, names->keys_by_name, target, length, found);
 	if (!found) {

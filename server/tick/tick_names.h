@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a sensor's names mean: its events to features, its groups to kinds, its targets to lasting numbers.
- * Pure.
+ * Meaning of a sensor's names: maps events to features, groups to kinds, targets to lasting numbers. Pure.
  */
 #pragma once
 
@@ -26,14 +25,14 @@ struct tick_names {
 	unsigned n_features;
 	int core_group;            /* group whose events are passed on as reported; -1: none yet */
 	int fallback_event;        /* stands in for TICK_REF; -1: none */
-	bool knows_event;          /* a container group had an event that maps */
+	bool knows_event;          /* a container group had a known event */
 	int *columns;              /* by event index: column in the core group; -1: none */
 	const char **column_names; /* sorted */
 	unsigned n_columns;
 	struct tick_key *keys_by_name;
 	struct tick_key *keys_by_key;
-	struct tick_key *last;   /* asked for last */
-	tick_describer describe; /* NULL: nobody */
+	struct tick_key *last;   /* last lookup */
+	tick_describer describe; /* NULL: none */
 	void *describe_data;
 };
 
@@ -54,7 +53,7 @@ int tick_names_find_columns(struct tick_names *names, const struct join_slot *sl
 /* Keeps what is known of a target with its key: CPUs, 0: unknown; image, "": unknown. 0 or -ENOMEM. */
 int tick_names_know(struct tick_names *names, const char *target, double cpu_quota, const char *image,
 		    uint64_t now);
-/* The same number for the same name over restarts, but where two hashes meet. NULL if out of memory. */
+/* The same number for the same name across restarts, except on hash collisions. NULL if out of memory. */
 struct tick_key *tick_names_key(struct tick_names *names, const char *target, uint64_t now);
 /* Forgets names that have not been seen for `age` ticks once there are more than `keep`. */
 void tick_names_expire(struct tick_names *names, uint64_t now, uint64_t age, unsigned keep);

@@ -38,7 +38,7 @@ static void free_formula(void *opaque)
 	free(pooled);
 }
 
-/* Adds the tick's packages to those known, and finds where each is in the tick. */
+/* Adds the tick's packages to the known ones, and finds the position of each in the tick. */
 static void match_sockets(struct pooled *pooled, const struct tick *tick)
 {
 	for (unsigned t = 0; t < tick->n_sockets; t++) {
@@ -73,7 +73,7 @@ static int follow_sockets(struct pooled *pooled, const struct tick *tick)
 	return 0;
 }
 
-/* In the tick's order of sockets: the model's order without the sockets that the tick lacks. */
+/* Answers in the tick's order of sockets: the model's order without the sockets that the tick lacks. */
 static void answer(const struct pooled *pooled, struct pooled_filter *filter, struct formula_result *result)
 {
 	size_t width = pooled->input.n_rows;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The containers that the model remembers: found by the tick's key, or by name if the key is new (a container
- * that returned, a restarted server). Grows up to a limit; then the one that was not seen for longest is
- * replaced, and nothing is allocated as long as the number of containers at once does not grow.
+ * that returned, a restarted server). Grows up to a limit; then the one unseen for longest is replaced, and
+ * nothing is allocated as long as the number of simultaneous containers does not grow.
  */
 #include "formula/pooled/pooled.h"
 #include "base/array.h"
@@ -148,7 +148,7 @@ static int find_name(const struct pooled_book *book, uint64_t name)
 	return -1;
 }
 
-/* The same container under another name, which it had in one of the last ticks: it was renamed. */
+/* Finds the same container under the name that it had in one of the last ticks: it was renamed. */
 static int find_renamed(const struct pooled_book *book, uint64_t id, uint64_t tick)
 {
 	for (unsigned i = 0; id && i < book->n_used; i++) {

@@ -10,7 +10,7 @@
 #define CALM_NEW     20    /* ticks; a container that appears later changes the load */
 #define CALM_SLOWEST 0.005 /* of the running means */
 #define CALM_STEP    9     /* a step beyond three standard deviations is a change at once */
-#define CALM_VARIES  0.01  /* relative variance of the loads at which calmness is one half */
+#define CALM_VARIES  0.01  /* relative variance of the loads at which calmness is 0.5 */
 #define CALM_NOISE   0.3   /* on a calm machine, smaller changes are noise */
 
 /* Adds the recent deviation of a container's cycles, and its square. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Targets whose cores' energy the hardware counted itself. Cores are a part of a target's dynamic watts; the
- * rest (caches, memory controllers, the mesh) is shared in proportion, by a ratio that is learnt of those
- * that were measured. Nobody gets less than was measured of it, and static plus dynamic watts are the
- * socket's.
+ * Targets whose cores' energy was counted by the hardware itself. Cores are a part of a target's dynamic
+ * watts; the rest (caches, memory controllers, the mesh) is shared in proportion, by a ratio that is learnt
+ * from the measured targets. No target gets less than was measured for it, and static plus dynamic watts add
+ * up to the socket's.
  */
 #include "formula/pooled/pooled.h"
 
@@ -11,7 +11,8 @@
 
 #define FADE       0.98
 #define PART_LEAST 0.05
-#define LEAST_W    0.05 /* of all measured targets together: below, a tick says nothing of the part */
+#define LEAST_W    0.05 /* of all measured targets together; below this, a tick does not show the cores' part \
+			 */
 
 double pooled_core_part(const struct pooled_filter *filter, unsigned socket)
 {
@@ -50,7 +51,7 @@ static bool add_up(const struct core_rows *rows, double *ret_core_w, double *ret
 	return any;
 }
 
-/* Scales static and dynamic watts so that they are what was measured of the socket. */
+/* Scales static and dynamic watts to the socket's measured power. */
 static void fit_power(const struct core_rows *rows)
 {
 	double sum = *rows->static_w > 0 ? *rows->static_w : 0;
@@ -64,7 +65,8 @@ static void fit_power(const struct core_rows *rows)
 		rows->dynamic[i] *= rows->power_w / sum;
 }
 
-/* Who has less than its cores took gets that, from all that is above it. `most`: of what was measured. */
+/* Raises rows below their cores' measured watts to these, at the expense of everything above its minimum.
+ * `most`: the part of the measured watts that is granted. */
 static void raise_rows(const struct core_rows *rows, double most)
 {
 	double wanted = 0, spare = *rows->static_w, keep;

@@ -25,7 +25,7 @@ static double median(const struct pooled_cores *cores)
 	return cores->n % 2 ? sorted[cores->n / 2] : 0.5 * (sorted[cores->n / 2 - 1] + sorted[cores->n / 2]);
 }
 
-/* Before anything was seen between idle and full: half the threads, or what the CPU numbers suggest. */
+/* Until a load between idle and full was seen: half the threads, or what the CPU numbers suggest. */
 static double guess(const struct pooled_cores *cores, unsigned stride)
 {
 	double half = cores->busy_max / 2;

@@ -14,25 +14,25 @@
 #define TERMS 8 /* states that one row depends on, at most */
 
 /*
- * What goes into a row's variance, by scope. `d` is the row's watts, `part` = d / D; `trouble` is how far
- * predictions missed of late and how noisy the readings are, 1 where both are usual.
+ * Contributions to a row's variance, by scope. `d` is the row's watts, `part` = d / D; `trouble` combines the
+ * recent prediction errors and the noise of the readings, 1 if both are usual.
  */
 struct doubt {
-	/* Factor on the variance by the filters' covariance, and what trouble adds; the part of it that is
-	 * left out where loads are constant, as priors are better than they claim. */
+	/* Factor on the variance from the filters' covariance, and its increase with trouble; the part that
+	 * is left out if loads are constant, because priors are better than they claim. */
 	double model, model_trouble, model_calm;
 	double counts; /* of d, new in each tick: counters, the skew between readings */
-	double small;  /* of d, of what is too little for its own cost to be learnt */
-	/* Of d (1 - part), lasting: what the model cannot express, in trouble; without instructions (cpu) or
-	 * misses (dram), where kinds of work look alike; where loads are constant, and nothing corrects the
-	 * model; at rest, where predictions hardly ever miss. */
+	double small;  /* of d, for rows too small for their own cost to be learnt */
+	/* Lasting, of d (1 - part): what the model cannot express, in trouble; without instructions (cpu) or
+	 * misses (dram), because kinds of work look alike; with constant loads, because nothing corrects the
+	 * model; at rest, because predictions hardly ever miss. */
 	double habit, blind, calm, rest;
-	double rest_power;     /* exponent of how much the socket is at rest */
+	double rest_power;     /* exponent of the degree to which the socket is at rest */
 	double counts_trouble; /* part of it that follows trouble */
-	double lean; /* factor on the distance between model and CPU-time share, where the answer is between
-		      */
-	double miss_power, noise_power; /* exponents that make trouble of misses (squared) and noise */
-	double miss_most;               /* a miss counts as no more */
+	double lean; /* factor on the distance between model and CPU-time share, if the answer lies between
+			them */
+	double miss_power, noise_power; /* exponents of misses (squared) and noise in trouble */
+	double miss_most;               /* upper limit of a miss */
 	/* Exponent of (what is usually dynamic) / (what is dynamic now) in a miss: a small miss of the power
 	 * is a large one of its dynamic part. */
 	double miss_dynamic;
@@ -65,14 +65,14 @@ static const struct doubt doubts[REPORT_SCOPES] = {
 			       .miss_most = 1.9,
 			       .miss_dynamic = -1.45},
 };
-#define MISS_USUAL    0.01 /* of the measured power: the error of a prediction that counts as 1 */
+#define MISS_USUAL    0.01 /* of the measured power: the prediction error that counts as 1 */
 #define DYNAMIC_USUAL 0.45 /* of the measured power */
 #define DYNAMIC_LEAST 0.02
-#define TRIFLE        1e-5 /* of the sum: of a row below it the covariances say less than what they leave out */
-#define SPEAKS        0.15 /* weight of a member of the bank that is asked */
-#define UNSETTLED     0.1  /* of d, in a container's first and last tick, and when its work changes */
+#define TRIFLE        1e-5 /* of the sum; for smaller rows the covariances miss more than they cover */
+#define SPEAKS        0.15 /* least weight of a member of the bank to be included */
+#define UNSETTLED     0.1  /* of d, in a container's first and last tick and when its work changes */
 
-/* A row's derivatives by the few states that it depends on. */
+/* A row's derivatives with respect to the few states that it depends on. */
 struct gradient {
 	unsigned n;
 	unsigned state[TERMS];
@@ -180,8 +180,8 @@ struct totals {
 	double rest;    /* how much the socket is at rest, 0..1, to its power */
 };
 
-/* Law and counters that are not those of the model show in the sum: what they do to it they do to the parts.
- */
+/* Laws and counters that differ from the model's show in the sum, and affect the parts as they affect the
+ * sum. */
 static double trouble(const struct pooled_input *input, const struct pooled_filter *filter, unsigned k,
 		      double watts)
 {
@@ -209,7 +209,7 @@ static struct totals total(const struct pooled_input *input, const struct pooled
 	return totals;
 }
 
-/* A row without a factor of its own has an unknown one. */
+/* A row without a slot has an unknown factor. */
 static double unslotted(const struct view *view, unsigned i)
 {
 	const struct pooled_filter *filter = view->filter;
@@ -222,8 +222,7 @@ static double unslotted(const struct view *view, unsigned i)
 	return sd * view->input->rates[cycles ? TICK_CYCLES : TICK_MISSES][at];
 }
 
-/* Variances of the parts by one member of the bank, weighted, added to filter->doubt; of the whole, to
- * doubt_w. */
+/* Adds one member's weighted variances of the parts to filter->doubt, and of the whole to doubt_w. */
 static void add_member(struct pooled *pooled, struct pooled_filter *filter,
 		       const struct pooled_member *member, double weight, unsigned k,
 		       const struct totals *totals)
@@ -267,8 +266,8 @@ static void add_member(struct pooled *pooled, struct pooled_filter *filter,
 	}
 }
 
-/* Where the answer lies between the model's and the CPU-time share, both are opinions: the part of it that is
- * the share's, times the square of their distance, relative to the sum. */
+/* If the answer lies between the model's and the CPU-time share's, both are estimates: the weight of the
+ * share times the square of their distance, relative to the sum. */
 static double leaned(const struct pooled_input *input, const struct pooled_filter *filter, size_t at,
 		     const struct totals *totals)
 {
@@ -280,7 +279,7 @@ static double leaned(const struct pooled_input *input, const struct pooled_filte
 	return lean * pow(distance / (1 - lean), 2);
 }
 
-/* Variance of a row's part that the covariances do not include. */
+/* Variance of a row's part that is not in the covariances. */
 static double left_out(const struct pooled_input *input, const struct pooled_filter *filter, unsigned k,
 		       unsigned i, const struct totals *totals)
 {

@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define WEIGHT_MEMORY 0.998
-#define REMOTE_PRIOR  (-60.) /* log weight of members with remote slopes: much evidence needed */
-#define FULL_ACTIVITY 0.02   /* of the machine's power: from there on a container ages fully */
+#define REMOTE_PRIOR  (-60.) /* log weight of members with remote slopes: they need much evidence */
+#define FULL_ACTIVITY 0.02   /* of the machine's power; above this, a container ages fully */
 #define DRIFT_COST    5e-4
 #define DRIFT_POWER   1e-3
 #define DRIFT_KAPPA   3e-4
@@ -23,10 +23,10 @@
 #define ERROR_MIX     0.05
 #define MEMBER_MIX    0.02
 #define CORES_CHANGE  0.04
-#define STATE_MOST    1e5 /* W, nJ or a factor: beyond, a stored state would not heal */
+#define STATE_MOST    1e5 /* W, nJ or a factor; above this, a stored state would not recover */
 #define SIZE_STEP     8   /* states that memory grows by; a multiple of 4 */
 
-/* Moves a member's state to larger memory, where rows are further apart. */
+/* Moves a member's state to larger memory with a wider row stride. */
 static void move_member(struct pooled_member *member, double *p, double *x, unsigned size, unsigned old_size)
 {
 	for (unsigned i = 0; i < old_size; i++)
@@ -81,7 +81,7 @@ void pooled_filter_done(struct pooled_filter *filter)
 	*filter = (struct pooled_filter){0};
 }
 
-/* The most states that this tick can come to use: a slot is given out only where no lower one is free. */
+/* The largest number of states that this tick can use: a slot is assigned only if no lower one is free. */
 static unsigned states_wanted(const struct pooled *pooled, const struct pooled_filter *filter)
 {
 	unsigned top = 0, slots = 0;
@@ -158,7 +158,8 @@ static void forget_weights(struct pooled_filter *filter)
 		filter->members[m].log_weight = WEIGHT_MEMORY * (filter->members[m].log_weight - most);
 }
 
-/* Each row's watts by the common costs alone: which rows deserve a slot, and how much each factor ages. */
+/* Each row's watts by the common costs alone. They decide which rows get a slot, and how much each factor
+ * ages. */
 static void estimate_costs(const struct pooled_input *input, struct pooled_filter *filter, double power_sum)
 {
 	double b[POOLED_COMMON];
@@ -254,7 +255,7 @@ static bool sane(const struct pooled_filter *filter)
 	return true;
 }
 
-/* Power of all sockets, gaps filled. False while nothing was ever measured. */
+/* Power of all sockets, gaps filled. False until something was measured. */
 static bool fill_power(const struct pooled_input *input, const struct pooled_filter *filter,
 		       double *ret_power_w)
 {
@@ -304,7 +305,7 @@ static void restart(struct pooled *pooled, struct pooled_filter *filter)
 	pooled_slots_clear(filter, &pooled->book);
 }
 
-/* No model: no prediction, and no watts, so that the share falls back to CPU time. */
+/* No model: no prediction and no watts, so that conservation falls back to CPU time. */
 static void answer_nothing(const struct pooled_input *input, struct pooled_filter *filter)
 {
 	for (size_t at = 0; at < (size_t)input->n_rows * input->n_sockets; at++)
@@ -325,7 +326,7 @@ static void follow_machine(struct pooled *pooled, struct pooled_filter *filter)
 	filter->n_cores = input->n_cores;
 }
 
-/* By the power of each socket, and by that of single targets' cores. */
+/* Updates from the power of each socket, and from that of single targets' cores. */
 static void update(struct pooled *pooled, struct pooled_filter *filter)
 {
 	const struct pooled_input *input = &pooled->input;
@@ -362,7 +363,7 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	estimate_costs(input, filter, power_sum);
 	pooled_slots_assign(pooled, filter);
 	/*
-	 * Rows differ from tick to tick: alarms of the last one do not apply, nor are they in a stored state.
+	 * Rows differ from tick to tick: alarms of the last tick do not apply, and a stored state has none.
 	 */
 	memset(filter->alarm, 0, input->n_rows);
 	pooled_measure_predict(pooled, filter);
@@ -370,7 +371,7 @@ int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter)
 	pooled_signature_check(pooled, filter);
 	update(pooled, filter);
 	for (unsigned k = 0; k < filter->n_sockets && first; k++)
-		filter->predicted_w[k] = NAN; /* made of this tick's own power */
+		filter->predicted_w[k] = NAN; /* was based on this tick's own power */
 	if (!sane(filter)) {
 		restart(pooled, filter);
 		answer_nothing(input, filter);

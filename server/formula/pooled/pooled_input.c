@@ -23,7 +23,7 @@
 #define LEAN_LIMIT     1.5
 #define LEAN_CALM      1.2
 #define VECTOR_MOST    0.67 /* of all instructions: a fused one counts twice */
-#define RATE_LIMIT     1e6  /* 1e15 events a second: no machine does */
+#define RATE_LIMIT     1e6  /* 1e15 events a second: more than any machine has */
 #define POWER_LEAST_W  1e-9
 #define POWER_LIMIT_W  2000 /* or five times the largest seen */
 
@@ -112,7 +112,7 @@ static void fill(struct pooled_record *record, const double *fleet, double v[TIC
 	}
 }
 
-/* What a target's cores were measured to take on a socket of the tick. */
+/* Measured power of a target's cores on a socket of the tick. */
 static double core_power(const struct tick *tick, const struct tick_target *target, unsigned socket)
 {
 	const double watts =
@@ -151,7 +151,7 @@ static void take_target(struct pooled *pooled, const struct tick *tick, unsigned
 	}
 }
 
-/* Totals that the machine does not report (cpu.stat has time only) are derived from those that it does. */
+/* Totals that the machine does not report (cpu.stat has time only) are derived from those that it reports. */
 static void fill_rest(struct pooled_input *input, size_t last, const bool *known)
 {
 	double *const *rates = input->rates;
@@ -199,7 +199,7 @@ static void take_rest(struct pooled_input *input, const struct tick_socket *sock
 	input->core_w[last] = NAN;
 }
 
-/* A row in which nearly all instructions are wide costs no more than one in which most are. */
+/* A row in which nearly all instructions are wide costs no more than one in which most of them are. */
 static void limit_vectors(struct pooled_input *input)
 {
 	double *vectors = input->rates[TICK_VECTOR];
@@ -266,8 +266,8 @@ static void take_socket_state(struct pooled_input *input, const struct tick *tic
 	for (unsigned k = 0; k < input->n_sockets; k++) {
 		double pair = 2 * (input->busy[k] - input->n_cores) / fmax(input->busy[k], 1e-9);
 		input->pair[k] = input->n_cores > 0 ? fmin(fmax(pair, 0), 1) : 0;
-		/* The clock of an idle machine does not predict that under load: costs are then per cycle at
-		 * the base clock. */
+		/* The clock of an idle machine does not predict its clock under load: costs are then per
+		 * cycle at the base clock. */
 		if (!isfinite(input->first_freq) && isfinite(input->freq[k]))
 			input->first_freq = pooled_input_rest(input, k) > 0.5 ? 1 : input->freq[k];
 	}
@@ -297,11 +297,11 @@ static void learn_usual_ipc(struct pooled_input *input, double total[][TICK_FEAT
 }
 
 /*
- * How a container's own frequency differs from its socket's, without counter noise: the part of its
- * changes that does not look like jitter from tick to tick. A small lasting difference may be a slow core,
- * which is cheap, or a licence of wide vectors, which are dear: without variation nothing but a count of the
- * vector instructions tells them apart, so without that count it matters little then. With it, it matters
- * more than the exponent's prior says, which constant loads do not correct.
+ * How a container's own frequency differs from its socket's, without counter noise: the part of its changes
+ * that does not look like jitter from tick to tick. A small lasting difference may be a slow core, which is
+ * cheap, or the lower clock of wide vectors, which are costly: without variation only a count of the vector
+ * instructions tells them apart, so without this count the difference matters little. With it, the difference
+ * matters more than the prior of the exponent says, which constant loads do not correct.
  */
 static double learn_lean(struct pooled_lean *lean, double value, double calmness, bool has_vector)
 {

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loops over covariances, where the time goes. Symmetric matrices are kept whole and symmetric to the
- * bit: each operation does the same arithmetic on both halves. Each loop exists twice where compiler and C
- * library can choose at the start: with wide registers, and without; the results are the same to the
- * bit, as nothing is fused or reordered.
+ * The loops over covariances, which take most of the time. Symmetric matrices are stored completely and stay
+ * bitwise symmetric: each operation does the same arithmetic on both halves. Each loop exists twice if
+ * compiler and C library can choose at the start: with wide registers, and without; the results are bitwise
+ * the same, because nothing is fused or reordered.
  */
 #include "formula/pooled/pooled.h"
 
 #include <string.h>
 
-/* clang 14 makes the clones of a function that its file does not call, but not the function's own symbol. */
+/* For a function that its own file does not call, clang 14 emits the clones but not the function's own
+ * symbol. */
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(WATTRIBUTE_SANITIZED)
 #define KERNEL __attribute__((target_clones("avx2", "default")))
 #else

@@ -13,9 +13,9 @@
 #define NOISE_STEP    0.01  /* of the change since the last tick: energy and counts are not read together */
 #define NOISE_ALARM   0.15  /* of the watts of a container that seems to change character */
 #define NOISE_PARTIAL 0.10  /* of the watts of a container in its first or last tick */
-#define NOISE_CALM    4 /* so much more of all of it where the loads are constant: there is little to learn */
+#define NOISE_CALM    4     /* factor on all of it if the loads are constant: there is little to learn */
 #define NOISE_FLOOR   1e-6
-#define NOISE_CORES   0.05 /* of what a target's cores were measured to take: their part of all varies */
+#define NOISE_CORES   0.05 /* of the measured power of a target's cores: their part of the total varies */
 #define HUBER         2.5
 #define NOISE_LEARN   0.02
 #define NOISE_MOST    9
@@ -32,7 +32,7 @@
  */
 struct dram_sums {
 	double h[POOLED_B2 + 1];
-	double square, noise; /* of what a factor would scale; the same with each row's own noise */
+	double square, noise; /* of the watts that a factor would scale; the same with each row's own noise */
 	unsigned n_slots, rows[POOLED_SLOTS];
 };
 
@@ -51,7 +51,8 @@ struct measure {
 	double counts_var; /* from counts, W^2 */
 };
 
-/* Misses that fall on this socket's memory: of other sockets' threads, where the dram filter found so. */
+/* Misses answered by this socket's memory but caused by threads of other sockets, as found by the dram
+ * filter. */
 static double other_misses(const struct pooled_input *input, unsigned socket, unsigned i)
 {
 	const double *misses = input->rates[TICK_MISSES];
@@ -75,7 +76,7 @@ static inline double row_noise(const struct pooled_input *input, const struct po
 	return var;
 }
 
-/* Of a row's watts, and of what an own factor would scale: the variance that comes from its counts. */
+/* The variance of a row's watts, and of what an own factor would scale, that comes from its counts. */
 static inline double counts_noise(const struct measure *m, unsigned i, double watts, double feature)
 {
 	double var = row_noise(m->input, m->filter, m->member, i) * watts * watts;
@@ -85,7 +86,7 @@ static inline double counts_noise(const struct measure *m, unsigned i, double wa
 	return var;
 }
 
-/* Sums over the rows, kept out of memory that the compiler must believe to be shared. */
+/* Sums over the rows, kept out of memory that the compiler must assume to be aliased. */
 struct sums {
 	double h[POOLED_COMMON];
 	double dynamic, counts_var;
@@ -146,7 +147,7 @@ static void regress_cpu(struct measure *m)
 	keep(m, &sums);
 }
 
-/* Members of the bank for dram believe the same noise of counts, so any of them serves. */
+/* All members of the bank for dram assume the same noise of counts, so any of them will do. */
 static void sum_dram(const struct pooled_input *input, const struct pooled_filter *filter, unsigned socket,
 		     struct dram_sums *ret)
 {
@@ -245,7 +246,7 @@ static void measure(struct measure *m)
 	m->power = m->fixed + m->dynamic;
 }
 
-/* What the members of the bank need not sum up each for itself. */
+/* The sums that are shared by all members of the bank. */
 static const struct dram_sums *share_sums(const struct pooled_input *input,
 					  const struct pooled_filter *filter, unsigned socket,
 					  struct dram_sums *sums)
@@ -289,7 +290,7 @@ static double project(struct pooled_filter *filter, const struct pooled_member *
 	return sum;
 }
 
-/* The Kalman step after project(): `total` is the variance that the miss was expected to have. */
+/* The Kalman step after project(): `total` is the expected variance of the miss. */
 static void correct(struct pooled_filter *filter, struct pooled_member *member, double miss, double total)
 {
 	const double root = 1 / sqrt(total);
@@ -301,8 +302,8 @@ static void correct(struct pooled_filter *filter, struct pooled_member *member, 
 	pooled_matrix_downdate(member->p, filter->size, member->n_used, filter->ph);
 }
 
-/* Is the miss an outlier, as the last one was, to the same side? Where only CPU time is known, all that it
- * does not show is one. */
+/* Are this miss and the last one outliers to the same side? If only CPU time is known, everything that it
+ * does not show is an outlier. */
 static bool is_repeated(const struct pooled_filter *filter, struct pooled_member *member, unsigned socket,
 			double deviations)
 {
@@ -315,9 +316,9 @@ static bool is_repeated(const struct pooled_filter *filter, struct pooled_member
 }
 
 /*
- * A factor that was believed to be known holds its value however wrong it proves: costs differ nine-fold
- * between programs, and a program may change without a sign in its counts. So the factors of those at work
- * are opened again.
+ * A factor that seems well known keeps its value even if it proves wrong: costs differ nine-fold between
+ * programs, and a program may change without a sign in its counts. So the factors of active containers become
+ * uncertain again.
  */
 static void doubt_factors(const struct pooled_filter *filter, struct pooled_member *member,
 			  const struct measure *m, double deviations)
@@ -387,7 +388,7 @@ static void measure_row(struct measure *m, unsigned row)
 	regress_cpu(m);
 }
 
-/* The Kalman update by one row; the weights of the members do not change, as they are about the whole
+/* The Kalman update by one row; the weights of the members do not change, because they are about the whole
  * machine. */
 static void update_row(struct pooled_filter *filter, struct pooled_member *member, const struct measure *m,
 		       double y)

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the state after the update to each row's dynamic watts and each socket's static watts, averaged over
- * the bank. conserve.c makes them add up.
+ * Computes each row's dynamic watts and each socket's static watts from the state after the update, averaged
+ * over the bank. conserve.c makes them add up.
  */
 #include "formula/pooled/pooled.h"
 
 #include <math.h>
 #include <string.h>
 
-#define LEAST_PART  0.1   /* of the common cost: nothing that runs is free */
-#define TIME_PART   0.5   /* in a calm machine, weight of the CPU-time share */
-#define TIME_LITTLE 0.1   /* the same where the width of instructions is counted */
-#define REMOTE_ROW  0.02  /* W; below, a socket where a container did not run gets no row for it */
+#define LEAST_PART  0.1   /* of the common cost; nothing that runs is free */
+#define TIME_PART   0.5   /* weight of the CPU-time share on a calm machine */
+#define TIME_LITTLE 0.1   /* the same if the width of instructions is counted */
+#define REMOTE_ROW  0.02  /* W; below this, a socket on which a container did not run gets no row for it */
 #define SHALLOW     0.009 /* of the static power: an idle core, while its package is kept awake */
 
 /*
- * How far busy threads wake what cores share. A package wakes with its first busy core: fully by one thread
- * that never rests, but by far less than its time where short work is scattered over the cores. Memory wakes
- * gradually.
+ * Degree to which busy threads wake what cores share. A package wakes with its first busy core: fully by one
+ * thread that never rests, but by far less than its time where short work is scattered over the cores. Memory
+ * wakes gradually.
  */
 static double awake(const struct pooled_member *member, bool cpu, double threads)
 {
@@ -28,8 +28,8 @@ static double awake(const struct pooled_member *member, bool cpu, double threads
 
 /*
  * Cores that do not work while others keep the package awake sleep lightly and draw power. Each core that
- * starts to work takes away that of an idle one, so without it a core would seem to cost so much less; on a
- * machine with small cores and a large static part, less than nothing.
+ * starts to work removes the power of an idle one, so without this term a core would seem to cost less by
+ * that amount; on a machine with small cores and a large static part, less than nothing.
  */
 static double lightly_asleep(const struct pooled_input *input, unsigned socket)
 {
@@ -54,7 +54,7 @@ double pooled_static_terms(const struct pooled_filter *filter, const struct pool
 	return sum;
 }
 
-/* As fmax(), of numbers: inline, and the compiler may take it out of loops. */
+/* fmax() for numbers: inline, and the compiler may move it out of loops. */
 static inline double larger(double a, double b)
 {
 	return a > b ? a : b;
@@ -97,7 +97,7 @@ static double watts_dram(const struct pooled_filter *filter, const struct pooled
 	return larger(watts, LEAST_PART * least);
 }
 
-/* Did it not run on the socket? */
+/* True if the row did not run on the socket. */
 static bool is_still(const struct pooled_input *input, size_t at)
 {
 	return input->rates[TICK_MISSES][at] + input->rates[TICK_INSTRUCTIONS][at] +
@@ -151,9 +151,9 @@ double pooled_output_lean(const struct pooled_input *input)
 }
 
 /*
- * With constant loads RAPL does not show who costs what, and neither the model's priors nor the CPU-time
- * share is the better estimate: the mean of both has a smaller error than either. If vector instructions are
- * counted, the priors can be trusted.
+ * With constant loads RAPL does not show what each container costs, and neither the model's priors nor the
+ * CPU-time share is the better estimate: the mean of both has a smaller error than either. If vector
+ * instructions are counted, the priors can be trusted.
  */
 static void lean_on_time(const struct pooled_input *input, struct pooled_filter *filter, unsigned socket)
 {

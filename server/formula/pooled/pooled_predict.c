@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Predicts the machine's power before the tick's energy is known: the best member's prediction, corrected by
- * the last error as far as errors are autocorrelated, and limited to what is physically plausible. Only the
- * output is corrected and limited: the filters learn from their own predictions. Called by pooled_measure.c
- * and, after the update, by pooled_filter.c.
+ * the last error as far as errors are autocorrelated, and limited to plausible values. Only the output is
+ * corrected and limited: the filters learn from their own predictions. Called by pooled_measure.c and, after
+ * the update, by pooled_filter.c.
  */
 #include "formula/pooled/pooled.h"
 
@@ -14,7 +14,7 @@
 	     */
 #define ABOVE_BUILT    1.2 /* times the design power or the limit: neither is enforced within a tick */
 #define BELOW_SEEN     0.9 /* times the least power seen: deeper sleep states, a cooler machine */
-#define COST_MOST      2   /* nJ per cycle of a core that was idle before; few cores use more */
+#define COST_MOST      2   /* nJ per cycle of a core that was idle before; few cores need more */
 #define MISS_COST_MOST 120 /* nJ per miss, prefetched lines included */
 #define LASTING_MOST   0.9
 #define LASTING_MEMORY 0.97
@@ -35,7 +35,8 @@ static double load_of(const struct pooled_input *input, const struct pooled_filt
 	return sum;
 }
 
-/* Within what this socket has been seen to take, and what the load beyond the largest seen can cost. */
+/* Limits the prediction to the power seen on this socket, plus the possible cost of load beyond the largest
+ * seen. */
 static double guarded(const struct pooled_input *input, const struct pooled_filter *filter, unsigned socket,
 		      double watts)
 {
@@ -47,14 +48,13 @@ static double guarded(const struct pooled_input *input, const struct pooled_filt
 
 	if (!(filter->most_w[socket] > 0))
 		return watts;
-	/* A machine that has exceeded its assumed design power has a larger one. */
+	/* A machine that has exceeded its assumed design power must have a larger one. */
 	if (built > filter->most_w[socket])
 		most = fmin(most, fmax(seen, ABOVE_BUILT * built));
 	return fmax(fmin(watts, most), BELOW_SEEN * filter->trend.least_w[socket]);
 }
 
-/* Of members that only predict, the one with the smallest recent error gives the total; else the bank's mean.
- */
+/* Total of the predict-only member with the smallest recent error; the bank's mean if there is none. */
 static double modelled(const struct pooled_filter *filter, unsigned socket)
 {
 	unsigned best = 0;

@@ -2,7 +2,7 @@
 /*
  * The model's state as a document and back: one pass over the state serves both directions, so they cannot
  * drift apart. The numbers lie in one binary value of little-endian doubles, exact, so that a resumed model
- * continues as if nothing had happened. Foreign or older state is refused with a reason.
+ * continues as if nothing had happened. A foreign or unsupported state is refused with a reason.
  */
 #include "formula/pooled/pooled.h"
 #include "base/bson_get.h"
@@ -17,14 +17,15 @@
 #include <string.h>
 
 #define STATE_VERSION 8
-/* 4 lacks the largest power and load; 5 how errors last; 6 the line and the cores; 7 efficient cores. */
+/* Version 4 lacks the largest power and load; 5 the persistence of errors; 6 the line and the cores; 7
+ * efficient cores. */
 #define STATE_OLDEST 4
 #define STATE_MOST   (8u << 20) /* bytes */
 #define LINE_MOST    1e30
 #define COST_MOST    1e6 /* nJ per cycle */
 #define SUM_MOST_W   1e9
 
-/* Moves through the numbers; `reading` says in which direction. */
+/* Moves through the numbers; `reading`: loading, else saving. */
 struct cursor {
 	double *data;
 	size_t n, capacity;
@@ -55,7 +56,7 @@ static void numbers(struct cursor *c, double *values, size_t count)
 		number(c, &values[i]);
 }
 
-/* Ratios, or what goes with them; older states know nothing of efficient cores, whose ratio is the last. */
+/* Ratios, or one value per ratio; older states lack efficient cores, whose ratio is the last. */
 static void ratios(struct cursor *c, double values[POOLED_RATIOS])
 {
 	numbers(c, values, c->version > 7 ? POOLED_RATIOS : POOLED_RATIOS - 1);
@@ -209,13 +210,13 @@ static void walk_book(struct cursor *c, struct pooled *pooled)
 	}
 }
 
-/* Where state i of the document is; older ones lack the cost of efficient cores, which keeps its prior. */
+/* Index of the document's state i; older ones lack the cost of efficient cores, which keeps its prior. */
 static unsigned place_of(const struct cursor *c, unsigned i)
 {
 	return c->version < 8 && i >= POOLED_B4 ? i + 1 : i;
 }
 
-/* Means and the lower triangles of covariances, as far as they are in use. */
+/* Means and the lower triangles of covariances, for the states in use. */
 static void walk_member(struct cursor *c, struct pooled_filter *filter, struct pooled_member *member)
 {
 	uint64_t n_used = member->n_used;
@@ -321,7 +322,7 @@ static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 		walk_member(c, filter, &filter->members[m]);
 }
 
-/* Slots are records' words: a broken state may name more of them than its matrices have. */
+/* Slots are named by the records: a damaged state may name more of them than its matrices have. */
 static void fit_slots(struct cursor *c, struct pooled_filter *filter)
 {
 	unsigned top = 0;

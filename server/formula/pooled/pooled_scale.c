@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Machines on which a cycle costs many times what the priors believe: an emulated counter, energy of more
- * than the processor. The plain slope of power over cycles shows it. Where the model, with its priors,
- * follows the power much worse than that line does, the filter starts again with a cost of that size. Called
- * once per tick by pooled_filter.c.
+ * Detects machines on which a cycle costs many times what the priors assume: an emulated counter, or energy
+ * of more than the processor. The linear fit of power over cycles shows it. If the model with its priors
+ * follows the power much worse than that line, the filter restarts with the line's cost. Called once per tick
+ * by pooled_filter.c.
  */
 #include "formula/pooled/pooled.h"
 
@@ -11,10 +11,10 @@
 
 #define SCALE_MEMORY 0.98
 #define SCALE_AFTER  20  /* ticks */
-#define SCALE_COST   10. /* nJ per cycle; the first core that wakes a large package may look like that, too */
+#define SCALE_COST   10. /* nJ per cycle; the first core that wakes a large package may look like this, too */
 #define SCALE_LINE   0.8 /* of the variance of power that the line explains */
 #define SCALE_WORSE  1.5 /* times the line's error */
-#define SCALE_MORE   2.  /* times the believed cost */
+#define SCALE_MORE   2.  /* times the assumed cost */
 
 static void learn(struct pooled_scale *scale, double load, double power)
 {

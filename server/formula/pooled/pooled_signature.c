@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A container whose instructions per cycle or misses per instruction change does other work than the work its
- * factor was learnt on. A first sign only raises the measurement's noise; a second one, or a strong one, lets
- * the factor forget.
+ * Detects changes of a container's work: if its instructions per cycle or misses per instruction change, its
+ * factor was learnt on different work. A first sign only raises the measurement noise; a second or a strong
+ * one lets the factor forget.
  */
 #include "formula/pooled/pooled.h"
 
 #include <math.h>
 
-#define ACTIVE         0.3 /* of full weight, else counts are too few to judge */
+#define ACTIVE         0.3 /* of full weight; below this, counts are too few to judge */
 #define IPC_LIMIT      0.15
 #define MISSING_LIMIT  0.225
 #define SPREADS        4

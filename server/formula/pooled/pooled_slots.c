@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which containers have a factor of their own in a scope's filter, and what becomes of factors that leave:
- * they are kept in the book relative to the common cost, so that a container that returns starts from what
- * was learnt.
+ * Decides which containers have a factor of their own in a scope's filter. Factors that leave are kept in the
+ * book relative to the common cost, so that a container that returns starts from what was learnt.
  */
 #include "formula/pooled/pooled.h"
 
@@ -11,17 +10,17 @@
 
 #define SPREAD_CPU        0.20
 #define SPREAD_DRAM       0.25
-#define SPREAD_CPU_BLIND  0.27 /* without instructions nothing else tells containers apart */
+#define SPREAD_CPU_BLIND  0.27 /* without instructions: nothing else tells containers apart */
 #define SPREAD_DRAM_BLIND 0.60 /* without misses */
-/* A machine on which programs differ more than usual, or less; bounds relative to the usual spread. */
+/* Bounds of the learnt spread relative to the usual one: programs may differ more or less on this machine. */
 #define SPREAD_LEAST    0.9
 #define SPREAD_MOST     4
-#define SPREAD_PRIOR    4 /* containers that the usual spread counts for */
+#define SPREAD_PRIOR    4 /* number of containers that the usual spread counts as */
 #define SPREAD_MIX      0.05
 #define REMOTE_MEAN     0.02
 #define REMOTE_SPREAD   0.20
-#define REGROWTH        1.2 /* a kept variance grows by this while away */
-#define NEWCOMER_FACTOR 1.5 /* so much dearer than the cheapest one must it be to take its slot */
+#define REGROWTH        1.2 /* a kept variance grows by this factor while the container is away */
+#define NEWCOMER_FACTOR 1.5 /* times the cost of the cheapest one that a newcomer needs to take its slot */
 
 double pooled_slots_scale(const struct pooled_filter *filter, const struct pooled_member *member)
 {
@@ -146,7 +145,7 @@ static void enter(struct pooled_filter *filter, struct pooled_book *book, unsign
 	}
 }
 
-/* Absent for longest, else -1. */
+/* The slot whose container was absent for longest, else -1. */
 static int find_absent(const struct pooled_filter *filter)
 {
 	int found = -1;
@@ -222,16 +221,15 @@ void pooled_slots_assign(struct pooled *pooled, struct pooled_filter *filter)
 		filter->slot[i] = book->records[input->records[i]].slot[filter->scope];
 }
 
-/* Mean square of a factor is its own square and what is not known of it; where nothing is known, the prior's.
- */
+/* The mean square of a factor is its own square plus its uncertainty; if nothing is known, the prior's. */
 void pooled_slots_learn_spread(struct pooled_filter *filter)
 {
 	const struct pooled_member *member = &filter->members[0];
 	double scale = pooled_slots_scale(filter, member), usual = usual_spread(filter);
 	double sum = SPREAD_PRIOR * usual * usual, n = SPREAD_PRIOR, now = filter->spread;
 
-	/* Not for DRAM: the cost of a miss varies less, and remote memory would pass for a variation. Not
-	 * with CPU time alone: every error of the model would. */
+	/* Not for DRAM: the cost of a miss varies less, and remote memory would be taken for a variation. Not
+	 * with CPU time alone: every error of the model would be. */
 	if (filter->scope != REPORT_SCOPE_CPU || !filter->with_instructions)
 		return;
 	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the filters begin: the bank's assumptions, and the priors. What is known of processors in general (a
- * cycle costs 0.2 to 5 nJ, the first busy core adds 0.03 to 0.8 of the idle power) holds where the first tick
- * shows a machine at rest; a machine at work shows more by itself.
+ * Initial state of the filters: the bank's assumptions and the priors. General knowledge about processors (a
+ * cycle costs 0.2 to 5 nJ, the first busy core adds 0.03 to 0.8 of the idle power) is used if the first tick
+ * shows a machine at rest; a machine at work reveals more itself.
  */
 #include "formula/pooled/pooled.h"
 
@@ -10,45 +10,43 @@
 #include <string.h>
 
 #define COST_LEAST   0.2  /* nJ per cycle */
-#define COST_REST    1.2  /* at most, where a machine at rest says nothing of it: 0.5 to 3 were measured */
-#define COST_WORK    2.5  /* at most, where it is at work */
+#define COST_REST    1.2  /* at most, if a machine at rest does not show it: 0.5 to 3 were measured */
+#define COST_WORK    2.5  /* at most, if it is at work */
 #define DYNAMIC_PART 0.55 /* of the power of a machine at work */
-/* Of the cost of a cycle: what an instruction beyond the usual number costs, times that number; what a vector
- * instruction costs on top. */
+/* Relative to the cost of a cycle: the cost of an instruction beyond the usual number, times that number; the
+ * extra cost of a vector instruction. */
 #define INSTRUCTION_PART    0.4
 #define INSTRUCTION_PART_SD 0.25
 #define VECTOR_PART         0.7
 #define VECTOR_PART_SD      0.3
-/* What a cycle of an efficient core saves against one of a fast core at the same clock. */
+/* Saving of a cycle on an efficient core compared with a fast core at the same clock. */
 #define EFFICIENT_SAVES    0.5
 #define EFFICIENT_SAVES_SD 0.25
-/* A socket at rest, relative to its power: what is there for good, and what comes with the first busy core.
- */
+/* A socket at rest, relative to its power: the permanent part, and the part that the first busy core adds. */
 #define REST_STATIC    0.75
 #define REST_STATIC_SD 0.3
 #define REST_STEP      0.4
 #define REST_STEP_SD   0.8
 
-/* Where even the deepest idle state in use is left at once, the package cannot sleep. */
+/* If even the deepest idle state in use is left within this time, the package cannot sleep. */
 #define SHALLOW_US        20
 #define SHALLOW_STATIC    0.85
 #define SHALLOW_STATIC_SD 0.25
 #define SHALLOW_STEP      0.06
 #define SHALLOW_STEP_SD   0.3
-/* All cores at work at the base clock take so much of the design power: it is a limit that differs between
+/* All cores at work at the base clock take this part of the design power, a limit that differs between
  * models. */
 #define DESIGN_PART    0.65
 #define DESIGN_PART_SD 0.2
 #define DESIGN_COST_LEAST                                                                                    \
-	0.3 /* nJ per cycle: a design power that says less or more is not this machine's                     \
-	     */
+	0.3 /* nJ per cycle; a design power that implies less or more is not this machine's \ */
 #define DESIGN_COST_MOST 4
 #define DESIGN_SURE      0.4 /* of the cost, at best */
-#define DESIGN_STATIC    1.3 /* of the power at rest, once all is awake */
+#define DESIGN_STATIC    1.3 /* of the power at rest, once everything is awake */
 
 /*
- * A close follower of the total lets its noise shrink, and learns too much from noisy counts to attribute by
- * it: the error of the total alone is no guide to who gets what.
+ * A member that follows the total closely lets its noise shrink and learns too much from noisy counts to be
+ * used for attribution: a small error of the total does not mean that its parts are right.
  */
 static const struct pooled_assumption cpu_bank[] = {
 	{.factor_drift = 1e-4,
@@ -163,8 +161,8 @@ static void start_static(struct pooled_filter *filter, unsigned socket, double y
 	filter->error_w[socket] = NAN;
 }
 
-/* Of a machine whose cost of a cycle had to be learnt, the least power is known as well: no more is static.
- */
+/* If the cost of a cycle had to be learnt, the machine's least power is known as well: the static part is no
+ * larger. */
 static double least_known_w(const struct pooled_filter *filter, unsigned socket, double power_w)
 {
 	const double least_w = filter->trend.least_w[socket];
@@ -174,7 +172,7 @@ static double least_known_w(const struct pooled_filter *filter, unsigned socket,
 
 /*
  * The cost of a cycle if all cores took the design power at the base clock: a machine at rest does not show
- * it. Only the prior's mean follows, as the design power may not be this machine's.
+ * it. Only the prior's mean follows, because the design power may not be this machine's.
  */
 static void start_from_design(const struct pooled_input *input, struct pooled_filter *filter, double static_w,
 			      double rest)
@@ -201,8 +199,8 @@ static void start_from_design(const struct pooled_input *input, struct pooled_fi
 }
 
 /*
- * A machine at rest does not show what a cycle costs, and the costs beside it are guessed as parts of that:
- * as it is learnt, they follow.
+ * A machine at rest does not show what a cycle costs, and the other costs are guessed as parts of it: they
+ * follow as it is learnt.
  */
 static void tie_costs(struct pooled_filter *filter, double ipc, double rest)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Priors of this machine: a model that learnt from known loads (`wattribute calibrate`) says where the
- * filters begin, instead of what holds for processors in general. Only what belongs to the machine is
- * taken: common costs and static power, not the costs of the programs that it ran.
+ * Priors of this machine: a model that learnt from known loads (`wattribute calibrate`) provides the filters'
+ * initial state instead of general values for processors. Only properties of the machine are taken: common
+ * costs and static power, not the costs of the programs that it ran.
  */
 #include "formula/pooled/pooled.h"
 #include "base/reason.h"
@@ -13,12 +13,12 @@
 
 #define LEAST_SAMPLES 30
 /*
- * Loads to come are not those that taught: variances grow by this factor, and no value is known better than
+ * Future loads differ from the known ones: variances grow by this factor, and no value is known better than
  * this part of itself (a common cost) or of the power (static).
  */
 #define WIDEN      4
 #define COST_SURE  0.10
-#define POWER_SURE 0.06 /* of the exponent of frequency, and of what siblings save */
+#define POWER_SURE 0.06 /* of the exponent of frequency, and of the saving by siblings */
 #define FIXED_SURE 0.02
 
 static bool fits(const struct pooled *pooled, const struct pooled_filter *filter)
@@ -52,9 +52,9 @@ static double least_sd(const struct pooled_filter *filter, unsigned state, const
 }
 
 /*
- * It teaches the cost of a cycle (or miss), frequency, siblings and static power. How costs differ between
- * kinds of work cannot be learnt from the few programs of a calibration: the general priors stay, relative
- * to the cost of a cycle.
+ * A calibration teaches the cost of a cycle (or miss), frequency, siblings and static power. How costs differ
+ * between kinds of work cannot be learnt from the few programs of a calibration: the general priors stay,
+ * relative to the cost of a cycle.
  */
 static bool is_taught(const struct pooled_filter *filter, unsigned state)
 {
@@ -101,7 +101,7 @@ bool pooled_taught_start(const struct pooled *pooled, struct pooled_filter *filt
 	return true;
 }
 
-/* What of the input belongs to the machine. */
+/* Takes the part of the input that belongs to the machine. */
 static void take_input(struct pooled_input *input, const struct pooled_input *taught)
 {
 	input->usual_ipc = taught->usual_ipc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small dense least squares. Sizes are tens of samples and a few features, so plain loops do. Knows nothing
- * of power.
+ * Small dense least squares. Sizes are tens of samples and a few features, so plain loops suffice. Knows
+ * nothing about power.
  */
 #include "formula/smartwatts/fit.h"
 

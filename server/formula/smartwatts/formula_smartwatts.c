@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Formula `smartwatts`: the published algorithm of PowerAPI's formula 2.4 for comparison (Fieni, Rouvoy,
- * Seinturier, CCGRID 2020). As it is by default: layers, elastic net and error window, but true intervals, an
- * answer from the first tick and sums that add up. With `strict_reference` its defects as well: watts by the
- * configured interval, silence until a layer is fitted, shares of the model's own total. docs/energy-model.md
- * names them.
+ * Seinturier, CCGRID 2020). By default: its layers, elastic net and error window, but true intervals, an
+ * answer from the first tick and sums that add up. With `strict_reference` also its defects: watts by the
+ * configured interval, no answer until a layer is fitted, shares of the model's own total.
+ * docs/energy-model.md lists them.
  */
 #include "formula/formula.h"
 #include "base/bson_get.h"
@@ -95,7 +95,7 @@ static void layer_free(struct layer *layer)
 	free(layer);
 }
 
-/* Takes a sample in; the oldest leaves a full window. */
+/* Adds a sample; the oldest one leaves a full window. */
 static void layer_add_sample(struct layer *layer, const double *x, double y)
 {
 	unsigned m = layer->n_features;
@@ -109,7 +109,7 @@ static void layer_add_sample(struct layer *layer, const double *x, double y)
 	layer->y[layer->n_samples++] = y;
 }
 
-/* Takes an error in; returns the window's median or mean. */
+/* Adds an error; returns the window's median or mean. */
 static double layer_add_error(struct layer *layer, double error, bool use_mean)
 {
 	unsigned n;
@@ -248,7 +248,7 @@ static void answer_by_cpu_time(const struct turn *turn)
 	turn->result->static_w = STATIC_BEFORE * turn->result->measured_w;
 }
 
-/* Each target by the model. What belongs to no target is charged to them in the reference. */
+/* Each target by the model. The reference charges power of no target to the targets. */
 static void answer_by_model(const struct turn *turn, const struct fit_model *model, double global_w)
 {
 	bool strict = turn->smartwatts->config.strict_reference;
@@ -454,7 +454,7 @@ static bool get_doubles(const bson_t *document, const char *name, void *ret_valu
 	return true;
 }
 
-/* Weights and intercept are what layer_fit() may have found. */
+/* True if weights and intercept are possible results of layer_fit(). */
 static bool is_model(const struct fit_model *model, const struct formula_config *config)
 {
 	for (unsigned i = 0; i < FIT_FEATURES; i++) {
