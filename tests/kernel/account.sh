@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Part of guest.sh, in a guest only: what the scheduler accounts to tasks, beside the time between their own switches, by ftrace alone
-# and with no sensor. Nothing is judged; a line for each way in which a task came to run.
+# Part of guest.sh, in a guest only: the CPU time that the scheduler accounts to tasks, compared with the time between their switches,
+# by ftrace alone and without a sensor. Nothing is judged; one line for each way in which a task came to run.
 
 account_of() {
 	awk '

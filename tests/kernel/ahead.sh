@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# A test that runs before its turn, beside another one. usage: ahead.sh FOLDER 'NAME|COMMAND...' runs it and keeps its output and
-# status in the folder; ahead.sh FOLDER NAME waits until it has ended, and gives both. Called by tests/run.sh; knows no kernel.
+# Runs a test early, in parallel with another one. usage: ahead.sh FOLDER 'NAME|COMMAND...' runs it and keeps its output and
+# status in the folder; ahead.sh FOLDER NAME waits until it has ended, and returns both. Called by tests/run.sh; knows no kernel.
 set -u
 folder=$1 name=${2%%|*}
 if [ "$name" != "$2" ]; then

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# One kernel of the ring, judged: boots it with what was built here, runs the parts of guest.sh and passes their TAP on, each line with
-# the boot that it is of. usage: check.sh NAME [short | CPUS PART...]        (names: ring.sh names; short: one boot of the
+# Tests one kernel of the ring: boots it with the programs built here, runs the parts of guest.sh and passes their TAP on, each line
+# labelled with its boot. usage: check.sh NAME [short | CPUS PART...]        (names: ring.sh names; short: one boot of the
 # essentials; PART: see guest.sh)
-# Needs `make all kernel-programs`. RING_KEEP=FOLDER keeps the consoles. Skipped with the reason where QEMU 10 or the kernel cannot be had.
+# Needs `make all kernel-programs`. RING_KEEP=FOLDER keeps the consoles. Skipped with the reason if QEMU 10 or the kernel is not available.
 set -u
 . "$(dirname "$0")/../lib/tap.sh"
 name=${1:?usage: check.sh NAME [short | CPUS PART...]}
 here=$TOP/tests/kernel
 arch=${name##*-} native=$(dpkg --print-architecture 2>/dev/null)
 built=$BUILD
-# Others of this script may run beside it: what they share is made by one at a time.
+# Other instances of this script may run in parallel: shared files are built by one at a time.
 mkdir -p "$BUILD/kernel"
 exec 8>"$BUILD/kernel/lock"
 flock 8
@@ -20,7 +20,7 @@ if [ "$arch" != "$native" ]; then
 	built=$BUILD/$arch
 	reason=$("$TOP/scripts/cross-root.sh" "$arch" 2>&1 >/dev/null) || skip_all "no libraries for $arch here: $(echo "$reason" | tail -n 1)"
 	ok "make ARCH=$arch kernel-programs" make -s -C "$TOP" -j"$(nproc)" ARCH="$arch" BUILD="$built" kernel-programs || done_testing
-	case $arch in arm64) machine='-cpu cortex-a57' ;; esac # the newest one that can be had is slow to emulate
+	case $arch in arm64) machine='-cpu cortex-a57' ;; esac # the newest available model is slow to emulate
 fi
 state=$built/kernel
 mkdir -p "$state"
@@ -29,14 +29,14 @@ unit_programs=$(cd "$built/tests/unit/sensor/source" 2>/dev/null && ls test_sour
 	sed "s,^,$built/tests/unit/sensor/source/,")
 programs="$built/wattribute $built/wattribute-sensor $built/wattribute-server $built/tests/kernel/lives $built/tests/kernel/verify $built/tests/bench/pingpong"
 root=$state/root-$arch
-[ "$arch" = "$native" ] || root=$TAP_DIR/root # with folders NAME.d, which make would read below the build's
+[ "$arch" = "$native" ] || root=$TAP_DIR/root # has folders NAME.d, which make would read below the build folder
 make_root() {
 	rm -rf "$root" "$root.cpio"
 	# shellcheck disable=SC2086
 	if [ "$arch" = "$native" ]; then
 		"$here/ring.sh" root "$root" bash awk sort setpriv nice $programs $unit_programs
 	else
-		# What they need of the C library is the packages'.
+		# The C library comes from the packages.
 		"$here/ring.sh" packages "$arch" "$root.new" coreutils util-linux mawk grep sed &&
 			ln -sf /usr/bin/mawk "$root.new/bin/awk" &&
 			mkdir "$root.new/ours" &&
@@ -49,13 +49,13 @@ make_root() {
 }
 # shellcheck disable=SC2086
 if [ ! -e "$root/init" ] || [ -n "$(find $programs $unit_programs "$here/ring.sh" -newer "$root/init" 2>/dev/null)" ]; then
-	ok "a root of the programs" make_root || done_testing
+	ok "a root file system with the programs" make_root || done_testing
 fi
 exec 8>&-
 
-# On 5.10 a CPU that wakes a task for an idle one that it shares a cache with starts the task's time itself: what the idle one takes to
-# come back is in the scheduler's account then, a tenth of all on an emulated machine. Where parts compare with that account, each CPU
-# gets a socket of its own: none share. Not where loads are to spread to a CPU that comes. sockets_of CPUS PARTS...
+# On 5.10 a CPU that wakes a task for an idle CPU sharing its cache starts the task's time itself: the idle CPU's wake-up time
+# is then in the scheduler's account, a tenth of all on an emulated machine. For parts that compare with that account, each CPU
+# gets its own socket, so that no caches are shared. Not if loads must spread to a CPU that comes online. sockets_of CPUS PARTS...
 sockets_of() {
 	case "$name $* " in *' newcomer '*) ;; 5.10-*' fresh '* | 5.10-*' others '* | 5.10-*' counts '*) echo "-smp $1,sockets=$1,cores=1,threads=1" ;; esac
 }
@@ -92,7 +92,7 @@ boot() {
 	ok "$name, $label: the guest ran to its end (status $status)" grep -q '^ring: the job ended' "$TAP_DIR/console" ||
 		tail -n 20 "$TAP_DIR/console" | sed 's/^/# /'
 	is "$(grep -c -E '^(not )?ok [0-9]' "$TAP_DIR/console")" "$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$TAP_DIR/console")" \
-		"$name, $label: no result is lost on its way here"
+		"$name, $label: every result of the guest arrived"
 	echo "# $name, $label: $((SECONDS - begin)) s"
 }
 

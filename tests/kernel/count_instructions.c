@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts what a compiled BPF object is made of, without loading it: instructions of each program, those that
- * a kernel of 5.10 does not know, and bytes of stack. usage: count_instructions FILE.bpf.o... Prints FILE
- * SECTION INSTRUCTIONS NEWER STACK and each newer instruction; ends with 1 when there is any.
+ * Counts the contents of a compiled BPF object without loading it: instructions of each program, those that
+ * Linux 5.10 does not know, and bytes of stack. usage: count_instructions FILE.bpf.o... Prints FILE
+ * SECTION INSTRUCTIONS NEWER STACK and each newer instruction; exits with 1 if there is any.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -69,7 +69,7 @@ static const char *newer(const struct bpf_insn *insn)
 	}
 }
 
-/* The deepest place below the frame that is stored to, loaded from or pointed to. */
+/* The deepest stack offset that is stored to, loaded from or pointed to. */
 static int stack_of(const struct bpf_insn *insn, const struct bpf_insn *before)
 {
 	const unsigned class = BPF_CLASS(insn->code);
@@ -100,13 +100,13 @@ static unsigned count_section(const char *file, const char *name, const Elf_Data
 		if (why)
 			printf("%s %s instruction %zu: %s\n", file, name, i, why);
 		if (insns[i].code == (BPF_LD | BPF_IMM | BPF_DW))
-			i++; /* it takes two places */
+			i++; /* it takes two slots */
 	}
 	printf("%s %s %zu %u %d\n", file, name, n, n_newer, stack);
 	return n_newer;
 }
 
-/* How many are newer; -1: no BPF object. */
+/* The number of newer instructions; -1: not a BPF object. */
 static int count_file(const char *file)
 {
 	const int fd = open(file, O_RDONLY | O_CLOEXEC);

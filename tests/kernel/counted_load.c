@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A load whose instructions are known: runs in a cgroup, bursts and sleeps in a course that a seed decides,
- * and counts itself by one perf event. usage: counted_load CGROUP.PROCS SEED MILLISECONDS PERMILLE EVENT
- * [steady]. PERMILLE: busy part of the time at 1 instruction a nanosecond; bursts vary between none and twice
- * of it, unless steady. EVENT: i all instructions, u the user's, k the kernel's, c cycles. Prints the count.
+ * A load with a known number of instructions: runs in a cgroup, bursts and sleeps in a pattern given by a
+ * seed, and counts itself by one perf event. usage: counted_load CGROUP.PROCS SEED MILLISECONDS PERMILLE
+ * EVENT [steady]. PERMILLE: busy part of the time at 1 instruction per nanosecond; bursts vary between zero
+ * and twice that, unless steady. EVENT: i all instructions, u the user's, k the kernel's, c cycles. Prints
+ * the count.
  */
 #include <inttypes.h>
 #include <linux/perf_event.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Judges what the guest of tests/kernel/counters printed. usage: counters_judge.py CONSOLE WATTRIBUTE-SERVER DIR
-# One line for each verdict: "ok what" or "not ok what"; figures as "# ...". DIR gets the reports.
+# Judges the output of the guest of tests/kernel/counters. usage: counters_judge.py CONSOLE WATTRIBUTE-SERVER DIR
+# One line for each verdict: "ok NAME" or "not ok NAME"; figures as "# ...". DIR gets the reports.
 import base64, gzip, json, os, re, sys
 
 import known_law
@@ -43,7 +43,7 @@ class Run:
 
 
 def near(run, event, limit, group=None, own=None):
-    """own: what the same loads counted in another run, where their own event shared no counter."""
+    """own: the same loads' counts in another run, where their own event shared no counter."""
     own = own or run.own
     worst = max(abs(run.total("/" + name, event, group) / true - 1) if true else 9 for name, true in own.items()) if own else 9
     what = "%s: %s%s is what the loads counted (off by %.3f %%, limit %.1f %%)" % (
@@ -62,21 +62,21 @@ for by in "perf", "bpf":
         verdict(abs(share / true - 1) <= 0.005, "plain-%s: the share is right (%.5f, true %.5f)" % (by, share, true))
     run = Run("names-" + by)
     for event in "INST_RETIRED", "r08", "armv8_pmuv3/event=0x08/", "arm_ac57::INST_RETIRED":
-        # By perf the machine's group and the cgroup's, four each, share six counters and are scaled.
+        # With perf the machine's and the cgroup's group, four events each, share six counters and are scaled.
         near(run, event, 0.005 if by == "bpf" else 0.02, own=Run("plain-" + by).own)
     run = Run("user-" + by)
     near(run, "PERF_COUNT_HW_INSTRUCTIONS:u", 0.005)
     near(run, "INST_RETIRED:u", 0.005)
-    # The parts make up the whole, and each is there.
+    # The parts add up to the whole, and each exists.
     run = Run("modes-" + by)
     for name in "/a", "/b":
         user, kernel, both = (run.total(name, "PERF_COUNT_HW_INSTRUCTIONS" + mode) for mode in (":u", ":k", ""))
         verdict(both and user and kernel and abs((user + kernel) / both - 1) < 0.002,
                 "modes-%s: %s: user %d and kernel %d make up %d" % (by, name, user, kernel, both))
-    # Nine groups of one event on six counters: each runs a part of the time.
+    # Nine groups of one event on six counters: each counts part of the time.
     run = Run("nine-" + by)
     shared = any(cell.get("time_running", 0) < cell.get("time_enabled", 0) for _, _, cell in run.cells())
-    verdict(shared, "nine-%s: the events had to share counters, and the reports say so" % by)
+    verdict(shared, "nine-%s: the events had to share counters, as the reports show" % by)
     for group, event in enumerate(("armv8_pmuv3/inst_retired/", "INST_RETIRED", "r08", "armv8_pmuv3/event=0x08/",
                                    "PERF_COUNT_HW_INSTRUCTIONS", "arm_ac57::INST_RETIRED"), 1):
         near(run, event, 0.02, "g%d" % group, Run("truth").own)

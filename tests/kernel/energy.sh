@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# The parts of guest.sh that have energy: a fake perf PMU whose counter is the machine's page faults, so that each cgroup's true
-# joules are its own faults; sensor, SQLite, server and recap against that, and an event that moves to another CPU. Sourced by guest.sh,
-# whose functions it uses.
+# The parts of guest.sh that measure energy: a fake perf PMU whose counter is the machine's page faults, so that each cgroup's true
+# joules are its own faults; sensor, SQLite, server and recap compared with them, and an event that moves to another CPU. Sourced by
+# guest.sh, whose functions it uses.
 
-# Joules are page faults: every cgroup's true energy is its own number of them.
+# Joules are page faults: every cgroup's true energy is its own number of faults.
 make_fake_power() {
 	[ -d "$work/sys" ] || "$TOP/tests/fake/sysfs.sh" "$work/sys" --scale 0.0001
 	local faults=$work/sys/bus/event_source/devices/faults
@@ -12,7 +12,7 @@ make_fake_power() {
 	echo config:0-7 >"$faults/format/event"
 	echo event=0x02 >"$faults/events/ref-cycles"
 }
-# announce NAME BEGIN END: asks the server for a run's recap, as a container's runner does; prints the answer
+# announce NAME BEGIN END: requests a run's recap from the server, as tester.sh does; prints the answer
 announce() {
 	exec 5<>/dev/tcp/127.0.0.1/4499 || return 1
 	printf 'POST /rapls2/joules?name=%s&begin=%s&end=%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' \
@@ -32,15 +32,15 @@ part_energy() {
 		--listen 127.0.0.1:4499 --poll 100ms --discover 500ms >"$work/server.log" 2>&1 &
 	server=$!
 	on_exit "stop_process $server"
-	# A counter that stands still for a tick is taken for a broken one: something always faults a little.
+	# A counter that does not move for a tick is taken for broken: something always faults a little.
 	while :; do true & sleep 0.1; done >/dev/null 2>&1 &
 	on_exit "kill $!"
 	begin=$EPOCHREALTIME
-	# Long ticks: where the guest waits for its host, energy and activity of one are read far apart.
+	# Long ticks: if the guest waits for its host, a tick's energy and activity are read far apart.
 	lives $root/wattribute-lives 10 >"$work/truth"
 	sleep 5
 	like "$(announce c0ffeec0ffee "$begin" "$EPOCHREALTIME")" '200 OK' \
-		'the run is announced, and answered'
+		'the recap is requested and answered'
 	lives $root/wattribute-lives 0
 	wattribute recap -s http://127.0.0.1:4499 -m joules --json --limit 100 >"$work/recap.json" 2>&1
 	sensor_end
@@ -64,7 +64,7 @@ joules_are_true() {
 		$3 ~ /wattribute-lives|c0ffee/ { joules[group($3)] += $9 }
 		END {
 			for (name in truth) {
-				if (name ~ /^(life|ping|pong|irq|to$|from$)/) continue # brief: in a tick with others
+				if (name ~ /^(life|ping|pong|irq|to$|from$)/) continue # brief: shares a tick with others
 				off = joules[name] - truth[name]; if (off < 0) off = -off
 				if (off > 0.02 * truth[name] + 0.003) { printf "%s: %.4f J, true %.4f J\n", name, joules[name], truth[name]; bad = 1 }
 				n++
@@ -74,7 +74,7 @@ joules_are_true() {
 		}' "$work/power.csv"
 }
 
-# An energy event that counts for a package moves to another CPU with the first one gone.
+# An energy event of a package moves to another CPU when its CPU goes offline.
 energy_moves_on() {
 	local cpu=1 before after
 	make_fake_power
@@ -92,5 +92,5 @@ energy_moves_on() {
 	sensor_end
 	lives $root/wattribute-lives 0
 	note "energy after CPU $cpu went offline: $after, in $before reports before"
-	ok "the energy event of a package moves on when its CPU goes offline" test "$after" -gt 0
+	ok "the energy event of a package moves when its CPU goes offline" test "$after" -gt 0
 }

@@ -1,22 +1,22 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What is tried in a guest, as TAP: the job of ring.sh, run as root with nothing else on the machine. The parts to try are the words
-# of /parts; check.sh chooses them and judges. Runs outside of a guest too, as far as the machine allows.
-#   counts      every load of lives.c against what it counted itself, by BPF
+# The tests in a guest, as TAP: ring.sh's job, run as root with nothing else on the machine. /parts lists the parts to run;
+# check.sh chooses them and judges. Also runs outside of a guest, as far as the machine allows.
+#   counts      every load of lives.c against its own count, by BPF
 #   others      perf and cpu.stat on the same loads, brief lives left out
-#   verify      what the verifier says of the program as each clang compiled it (/objects/*.o)
+#   verify      the verifier's result for the program as compiled by each clang (/objects/*.o)
 #   units       the unit tests that need this kernel
-#   hotplug     CPUs offline and online between two looks and for longer, by BPF and perf; the energy event moves on
-#   account     the scheduler's account beside the time between switches, by ftrace, without a sensor
-#   slowdown    what counting costs a switch between two cgroups
+#   hotplug     CPUs offline and online between two readings and for longer, by BPF and perf; the energy event moves
+#   account     the scheduler's account and the time between switches, by ftrace, without a sensor
+#   slowdown    the cost of counting for a switch between two cgroups
 #   suspend     the machine sleeps and comes back
-#   newcomer    a CPU that was not there at the start
+#   newcomer    a CPU that comes online for the first time while the sensor runs
 #   energy      sensor, SQLite, server, recap: joules against truth
 #   rights      root, CAP_BPF and CAP_PERFMON, neither
 #   denied      no BTF, no /dev/shm, no user nobody
-#   locked      what is said where the kernel is locked down for confidentiality, from here on until it is booted again
-#   fresh       counts on a v2 tree on which no controller was ever enabled: the first part; then one is
-#   v1, hybrid  the layout of cgroups for the parts that follow; before, it is v2
+#   locked      the messages on a kernel that is locked down for confidentiality, which stays so until the next boot
+#   fresh       counts on a v2 tree on which no controller was ever enabled: the first part; afterwards one is
+#   v1, hybrid  the layout of cgroups for the following parts; before them it is v2
 set -u
 TAP_PATIENCE=${TAP_PATIENCE:-20}
 TOP=${TOP:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -42,7 +42,7 @@ mount_layout() {
 		mount -t tmpfs none $base
 		mkdir $base/perf_event
 		root=$base/perf_event
-		# A hierarchy that has just been given up is not free at once. In one, so that the scheduler's account lies beside.
+		# A hierarchy that was just unmounted is not free at once. Both in one, so that the scheduler's account is beside the counts.
 		wait_for 10 mount -t cgroup -o perf_event,cpuacct none $root
 		;;
 	hybrid)
@@ -67,7 +67,7 @@ else
 	[ -w $root/cgroup.procs ] || root=/sys/fs/cgroup
 fi
 
-# sensor_start NAME SOURCE ARGUMENTS: $sensor; log and CSV store are named after it. As its unit does, before busy loads.
+# sensor_start NAME SOURCE ARGUMENTS: $sensor; log and CSV store are named after NAME. With a raised priority, as in its unit.
 sensor_start() {
 	local name=$1 source=$2
 	shift 2
@@ -83,15 +83,15 @@ sensor_end() {
 	kill $sensor
 	wait $sensor
 }
-# The ticks of a CSV, and what ends only with two more: the one that runs, and one that was all later.
+# The ticks of a CSV; waiting needs two more: the current one, and one that began later.
 ticks_in() { awk -F, '$3 == "all" && $1 != last { n++; last = $1 } END { print n + 0 }' "$1"; }
 has_ticks() { [ "$(ticks_in "$1")" -ge "$2" ]; }
 two_more_ticks() { wait_for 20 has_ticks "$1" $(($(ticks_in "$1") + 2)); }
 perf_events() { ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c 'perf_event'; }
 reports_of_all() { grep -c -E ',all,|"target":"all"' "$1"; }
 has_reports() { [ "$(reports_of_all "$1")" -ge "$2" ]; }
-# run_loads SECONDS TRUTH [REPORTS [VARIABLE=VALUE...]]: the loads begin at once or, for a source that does not hear of births and has
-# events to open, when the sensor has gone through some ticks without opening any more. Until then they sleep.
+# run_loads SECONDS TRUTH [REPORTS [VARIABLE=VALUE...]]: the loads begin at once or, for a source that is not notified of new cgroups and
+# has events to open, when the sensor has run for some ticks without opening more. Until then they sleep.
 run_loads() {
 	local seconds=$1 truth=$2 reports=${3:-} loads base seen rounds=0
 	if [ -z "$reports" ]; then
@@ -113,9 +113,9 @@ run_loads() {
 }
 counts_by() { grep -q "activity per container: $2" "$work/$1.log"; }
 
-# against_truth CSV TRUTH COLUMN PERCENT SLACK: each cgroup's sum of the CSV's column, and that of all, beside the loads' own count
-# (nested ones as one). Switches may be one more for each task that ended. Time may be more by the interrupts of all CPUs, which the
-# scheduler leaves out (column time; used: for those who count as it does). Prints what is off, and a line for all.
+# against_truth CSV TRUTH COLUMN PERCENT SLACK: each cgroup's sum of the CSV's column, and the total, compared with the loads' own counts
+# (nested ones as one). There may be one more switch for each task that ended. Time may exceed by the interrupts of all CPUs, which the
+# scheduler excludes (column time; used: for sources that also exclude them). Prints deviations, and a line for the total.
 against_truth() {
 	awk -F, -v percent="$4" -v slack="$5" -v column="$3" -v truth_file="$2" '
 		function group(name) { if (name ~ /^c0ffee/) return "nest"; return name }
@@ -140,7 +140,7 @@ against_truth() {
 				all += truth[name]; seen += counted[name]; ended += tasks[name]
 				if (!is_off(counted[name], truth[name], column == "switches" ? tasks[name] : irq)) continue
 				printf "%s: %.0f counted, %.0f in truth\n", name, counted[name], truth[name]
-				if (column != "time") bad = 1 # for the scheduler, what a host takes in a switch belongs to the next task
+				if (column != "time") bad = 1 # the scheduler gives time that the host takes during a switch to the next task
 			}
 			if (all == 0 || is_off(seen, all, column == "switches" ? ended : irq)) bad = 1
 			printf "%s of all: %.0f counted, %.0f in truth: %+.2f %%", column, seen, all, (all > 0 ? (seen / all - 1) * 100 : 0)
@@ -150,10 +150,10 @@ against_truth() {
 		}' "$1"
 }
 
-# Linux 5.10 begins a new task's time where it is made, although the idle CPU that is to run it needs time to come back (account.sh).
+# Linux 5.10 starts a new task's time at its creation, although the idle CPU that will run it needs time to wake up (account.sh).
 case $(uname -r) in 5.10.*) time_less='|forks|threads' ;; esac
 
-# are_near CSV PERCENT COLUMN...: of the tries, this one is good
+# are_near CSV PERCENT COLUMN...: this try is good
 are_near() {
 	local csv=$1 percent=$2 column
 	shift 2
@@ -179,8 +179,8 @@ try_counts() {
 		fi
 		case $source in
 		bpf) how= ;;
-		perf) how="$work/counts-perf/$csv LIVES_LATE=1" ;; # begins with the opening of its events
-		cpustat) how=$work/counts-cpustat/$csv ;;          # reads what the kernel has counted since the cgroup's birth
+		perf) how="$work/counts-perf/$csv LIVES_LATE=1" ;; # starts when its events are opened
+		cpustat) how=$work/counts-cpustat/$csv ;;          # reads the kernel's count since the cgroup's creation
 		esac
 		# shellcheck disable=SC2086
 		ok "$source: the loads ran" run_loads ${LIVES_SECONDS:-6} "$truth" $how
@@ -188,9 +188,9 @@ try_counts() {
 		sensor_end
 		lives $root/wattribute-lives 0
 		[ "$source" = bpf ] || sed -i '/^life-/d; /^to /d; /^from /d' "$truth"
-		# The scheduler sees another part of a switch: two that do nothing else are left out.
+		# The scheduler sees another part of a switch: two loads that only switch are excluded.
 		grep -vE "^(p[io]ng${time_less:-}) " "$truth" >"$truth.time"
-		# A host that takes the CPU in the middle of a switch moves counts between tasks: three tries for the close bounds.
+		# A host that takes the CPU in the middle of a switch moves counts between tasks: three tries for the tight bounds.
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] && ! are_near "$source/$csv" $percent $columns || break
 	done
@@ -213,7 +213,7 @@ try_counts() {
 part_counts() {
 	try_counts bpf "faults switches time"
 }
-# These do not hear of a cgroup at its birth: the long loads, which begin before they are known.
+# These sources are not notified of new cgroups: only the long loads, which begin before they are known.
 part_others() {
 	try_counts perf "faults switches time"
 	try_counts cpustat used
@@ -229,7 +229,7 @@ part_units() {
 	done
 }
 
-# Two busy loops for each CPU and a switching one: as much as the machine has, all in one cgroup.
+# Two busy loops for each CPU and a switching load: as much as the machine can do, all in one cgroup.
 hot_start() {
 	mkdir -p $root/wattribute-hot
 	local i
@@ -267,13 +267,13 @@ wait_ticks() {
 		sleep 0.4
 	done
 }
-# Loads that begin and end while the sensors PREFIX-bpf and PREFIX-perf run: are their faults counted, on all CPUs, whatever was before?
+# Loads that begin and end while the sensors PREFIX-bpf and PREFIX-perf run: are their faults counted on all CPUs?
 # Not by ticks, which are late on a starved machine.
 loads_beside() {
 	run_loads 2 "$work/truth" "$work/$1-perf.jsonl"
 	wait_both "$1" 3
 	lives $root/wattribute-lives 0
-	# perf does not hear of a birth: what lives for less than a tick is left out there.
+	# perf is not notified of new cgroups: those that live for less than a tick are excluded there.
 	sed '/^life-/d; /^to /d; /^from /d' "$work/truth" >"$work/truth-perf"
 	cp "$work/truth" "$work/truth-bpf"
 }
@@ -286,8 +286,8 @@ is_counted() {
 		}' "$work/$1-$2.jsonl" >"$work/after.csv"
 	against_truth "$work/after.csv" "$work/truth-$2" faults 1 8
 }
-# Counted as before: the median of the last four ticks against the first four's, in which a guest that waits for its host may have had
-# less. Never more than the CPUs have.
+# Counted as before: the median of the last four ticks compared with that of the first four, in which a guest that waits for its host
+# may have had less. Never more than the number of CPUs.
 as_before() {
 	local file=$1 target=$2 want got
 	want=$(ticks_of "$file" "$target" | sed -n '2,5p' | median)
@@ -305,7 +305,7 @@ hot_sensor() {
 	on_exit "stop_process $sensor"
 	wait_for 20 grep -q ': measuring ' "$work/$name.log" && counts_by "$name" "$source" && wait_for 20 test -s "$work/$name.jsonl"
 }
-# both PREFIX: sensors by BPF and by perf side by side, which see the same. Fails where one does not count by its source.
+# both PREFIX: sensors by BPF and by perf side by side, which see the same. Fails if one does not count by its source.
 both() {
 	local source
 	for source in bpf perf; do
@@ -322,10 +322,10 @@ both_end() {
 lines_with() { grep -c "$2" "$work/$1.log"; }
 last_cpu() { sed 's/.*[-,]//' /sys/devices/system/cpu/possible; }
 
-# Once; a second time where events were opened on a CPU that was still on its way up, and died with that.
+# Once; twice if events were opened on a CPU that was still coming online, and failed.
 gaps_are() { [ "$2" -ge "$1" ] && [ "$2" -le $(($1 + 1)) ]; }
 
-# A CPU that goes and comes back between two looks, and one that stays away for ticks.
+# A CPU that is offline and online again between two readings, and one that stays offline for ticks.
 offline='was offline: its events are open again'
 try_hotplug() {
 	local source cpu file more
@@ -339,7 +339,7 @@ try_hotplug() {
 	wait_both hot 7
 	for source in bpf perf; do
 		file=$work/hot-$source.jsonl
-		ok "$source, CPU offline and online between two looks: the machine is counted as before" as_before "$file" all
+		ok "$source, CPU offline and online between two readings: the machine is counted as before" as_before "$file" all
 		sed -n 's/^# //p' "$TAP_DIR/ok.out" | sed 's/^/# /'
 		gaps[$source]=$(lines_with "hot-$source" "CPU $cpu $offline")
 		ok "$source: the gap is logged: ${gaps[$source]}" gaps_are 1 "${gaps[$source]}"
@@ -364,14 +364,14 @@ try_hotplug() {
 		ok "$source: each gap is in lost once" lost_is "$work/hot-$source.jsonl" "${gaps[$source]}"
 	done
 }
-# lost_is FILE N: what the last report of the machine says
+# lost_is FILE N: lost.read in the machine's last report
 lost_is() {
 	local lost
 	lost=$(grep '"target":"all"' "$1" | tail -n 1 | sed -n 's/.*"lost":{[^}]*"read":\([0-9]*\).*/\1/p')
 	echo "lost.read is ${lost:-0}, and $2 gaps were logged"
 	[ "${lost:-0}" = "$2" ]
 }
-# What a CPU had counted until it went offline is not lost. Off by PERCENT at most.
+# Counts of a CPU until it went offline are not lost. Off by PERCENT at most.
 try_last_counts() {
 	local source cpu pids=
 	cpu=$(last_cpu)
@@ -400,12 +400,12 @@ try_last_counts() {
 }
 part_hotplug() {
 	try_hotplug
-	# Before Linux 5.11 tasks run on a CPU that goes for some time after its events have ended.
+	# Before Linux 5.11 tasks run for some time on a CPU that goes offline after its events have ended.
 	case $(uname -r) in 5.10.*) try_last_counts 3 ;; *) try_last_counts 1 ;; esac
 	energy_moves_on
 }
 
-# The least of many: what the machine does beside it only adds.
+# The least of many: other activity only adds.
 least_ns() { sort -n | head -n 1; }
 part_slowdown() {
 	local way turn
@@ -420,17 +420,17 @@ part_slowdown() {
 	done
 	local none bpf perf
 	none=$(least_ns <"$work/slow-none") bpf=$(least_ns <"$work/slow-bpf") perf=$(least_ns <"$work/slow-perf")
-	note "ns of a switch, least: $none with no sensor, $bpf with BPF, $perf with perf"
+	note "ns per switch, least: $none without a sensor, $bpf with BPF, $perf with perf"
 	ok "BPF adds no more to a switch than perf does" awk -v none="$none" -v bpf="$bpf" -v perf="$perf" \
 		'BEGIN { exit !(none > 0 && bpf > 0 && bpf - none <= 1.1 * (perf - none)) }'
 }
 
-# An emulated machine may come back without a CPU; one that comes later is counted as well.
+# An emulated machine may resume without a CPU; one that comes online later is counted as well.
 bring_back() {
 	local cpu
 	for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
 		[ "$(cat "$cpu/online" 2>/dev/null || echo 1)" = 0 ] || continue
-		echo "# the guest came back without ${cpu##*/}, which is brought online"
+		echo "# the guest resumed without ${cpu##*/}, which is brought online"
 		echo 1 >"$cpu/online"
 	done
 }
@@ -441,11 +441,11 @@ part_suspend() {
 	wait_both sleep 6
 	echo 0 >/sys/class/rtc/rtc0/wakealarm
 	echo +4 >/sys/class/rtc/rtc0/wakealarm
-	ok "the machine sleeps and comes back" sh -c 'echo mem >/sys/power/state'
+	ok "the machine suspends and resumes" sh -c 'echo mem >/sys/power/state'
 	bring_back
 	wait_both sleep 7
 	for source in bpf perf; do
-		ok "$source: after its sleep the machine is counted as before" as_before "$work/sleep-$source.jsonl" all
+		ok "$source: after the suspend the machine is counted as before" as_before "$work/sleep-$source.jsonl" all
 		sed -n 's/^# /# /p' "$TAP_DIR/ok.out"
 	done
 	hot_end
@@ -459,7 +459,7 @@ part_suspend() {
 	both_end
 }
 
-# Booted with maxcpus=1: the others are there, and come later.
+# Booted with maxcpus=1: the other CPUs exist, and come online later.
 part_newcomer() {
 	local source cpu
 	cpu=$(last_cpu)
@@ -473,7 +473,7 @@ part_newcomer() {
 	both_end
 	hot_end
 	for source in bpf perf; do
-		ok "$source: a CPU that was not there at the start is counted when it comes" newcomer_counts "$work/new-$source.jsonl"
+		ok "$source: a CPU that was absent at the start is counted when it comes online" newcomer_counts "$work/new-$source.jsonl"
 		sed 's/^/# /' "$TAP_DIR/ok.out"
 		is "$(lines_with "new-$source" "CPU $cpu has come, which was not there")" 1 "$source: it is logged once"
 		like "$(grep '"target":"all"' "$work/new-$source.jsonl" | tail -n 1)" '"lost":{[^}]*"read":[1-9]' "$source: and in lost"
@@ -489,7 +489,7 @@ newcomer_counts() {
 	done
 }
 
-# Run COMMAND as a user without rights but for the named capabilities (none: "-").
+# Run COMMAND as a user with only the named capabilities (none: "-").
 as_user() {
 	local caps=$1
 	shift
@@ -510,11 +510,11 @@ rights_sensor() {
 part_rights() {
 	is "$(rights_sensor with +bpf,+perfmon)" bpf 'an ordinary user with CAP_BPF and CAP_PERFMON counts by BPF'
 	is "$(rights_sensor without -)" cpustat 'one with neither counts CPU time'
-	like "$(cat "$work/without.log")" 'CAP_BPF' 'and is told which rights BPF needs'
+	like "$(cat "$work/without.log")" 'CAP_BPF' 'and the log names the rights that BPF needs'
 	case $(uname -r) in
 	5.10.*)
-		is "$(memlock=64 rights_sensor locked +bpf,+perfmon)" cpustat 'with little memory that may be locked, Linux 5.10 takes no BPF'
-		like "$(cat "$work/locked.log")" 'limit of locked memory, which is 64 KiB' 'and that is the cause that is given'
+		is "$(memlock=64 rights_sensor locked +bpf,+perfmon)" cpustat 'with a low limit of locked memory, Linux 5.10 refuses BPF'
+		like "$(cat "$work/locked.log")" 'limit of locked memory, which is 64 KiB' 'and the log gives that cause'
 		;;
 	esac
 	is "$(sed -n 's/.*activity per container: //p' "$work"/counts-bpf.log 2>/dev/null | head -n 1)" "$( (has counts || has fresh) && echo bpf)" 'root counts by BPF'
@@ -532,7 +532,7 @@ part_denied() {
 	grep -v '^nobody:' /etc/passwd >"$work/passwd"
 	mount --bind "$work/passwd" /etc/passwd
 	wattribute-sensor -n nouser -c core -e perf::PAGE-FAULTS --store "csv:$work/nouser" --state-dir "$work" -f 500 --ticks 2 >"$work/nouser.log" 2>&1
-	is $? 0 'without a user nobody the sensor runs all the same'
+	is $? 0 'without a user nobody the sensor still runs'
 	umount /etc/passwd
 }
 
@@ -553,10 +553,10 @@ part_fresh() {
 	layout=v2
 	mkdir $root/wattribute-fresh
 	wattribute-sensor -n fresh --activity perf -c core -e perf::PAGE-FAULTS --store "csv:$work/fresh" --state-dir "$work" -f 500 --ticks 2 >"$work/fresh.log" 2>&1
-	like "$(cat "$work/fresh.log")" 'cgroup.subtree_control' 'a v2 tree on which no controller was ever enabled: the log says what to write where'
+	like "$(cat "$work/fresh.log")" 'cgroup.subtree_control' 'a v2 tree on which no controller was ever enabled: the log says what to write to which file'
 	echo +cpu >$root/cgroup.subtree_control
 	wattribute-sensor -n fresh2 --activity perf -c core -e perf::PAGE-FAULTS --store "csv:$work/fresh2" --state-dir "$work" -f 500 --ticks 2 >"$work/fresh2.log" 2>&1
-	like "$(cat "$work/fresh2.log")" 'activity per container: perf' 'with that done perf counts'
+	like "$(cat "$work/fresh2.log")" 'activity per container: perf' 'after that, perf counts'
 	rmdir $root/wattribute-fresh
 }
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# Formulas on energy whose law is known to the digit: reports of an arm64 guest whose energy PMU counted instructions (all is
-# dynamic: a container's joules are 5e-8 times its own) or cycles, a constant there (all is static).
+# Formulas on energy of an exactly known law: reports of an arm64 guest whose energy PMU counted instructions (all
+# dynamic: a container's joules are 5e-8 times its instructions) or cycles, constant there (all static).
 # usage: known_law.py FOLDER WATTRIBUTE-SERVER SCRATCH-FOLDER       FOLDER holds NAME.jsonl.gz, as tests/data does
 import gzip, json, os, subprocess, sys
 
-SCALE = 5e-8  # joules an instruction
-# Which run, formula, ticks that it may take to learn, is all static. What pooled makes of two runs is shown and does not
-# bind: two steady loads do not tell who costs what; and by default cycles are counted, which go on while this CPU waits.
+SCALE = 5e-8  # joules per instruction
+# Run, formula, ticks that it may take to learn, all static or not. The result of pooled for two runs is shown but not
+# judged: two steady loads do not show their costs; and by default cycles are counted, which continue while this CPU waits.
 CASES = (
     ("varied", "smartwatts", 40, False),
     ("steady", "smartwatts", 40, False),
@@ -52,7 +52,7 @@ def truth_of(path):
 
 
 def judge(name, path, server, scratch, formula, after, static_only):
-    """ "ok what", "not ok what", or "# what" where it does not bind."""
+    """ "ok NAME", "not ok NAME", or "# NAME" if it is not judged."""
     power, true = powers_of(path, server, scratch, formula), truth_of(path)
     ticks = sorted(power)[after:]
     sums = {t: sum(power[k].get(t, 0) for k in ticks) for t in ("/a", "/b", "idle")}

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads in cgroups of their own, which count themselves: processes that fault pages, switch, fork, thread,
- * move from cgroup to cgroup, live for 3 to 300 ms, or work in nested cgroups. usage: lives FOLDER SECONDS
- * Makes the cgroups below FOLDER and prints for each one that was worked in: NAME FAULTS SWITCHES TIME TASKS.
- * TIME: nanoseconds by the scheduler's own account of the cgroup, which leaves interrupts out and has the
- * ends of processes, of which their parents are not told; the line "irq" has those of all CPUs. TASKS: how
- * many switches more it may be: the last one of each task that ended, and those amid a move. They stay until
- * `lives FOLDER 0`, which removes them. LIVES_GO=FILE: the loads are there, and begin when the file is: for a
- * source that does not hear of births.
+ * Loads in cgroups of their own, which count themselves: processes that fault pages, switch, fork, use
+ * threads, move from cgroup to cgroup, live for 3 to 300 ms, or work in nested cgroups. usage: lives FOLDER
+ * SECONDS Creates the cgroups below FOLDER and prints for each one that was used: NAME FAULTS SWITCHES TIME
+ * TASKS. TIME: nanoseconds by the scheduler's own account of the cgroup, which excludes interrupts and
+ * includes the exits of processes, which their parents do not see; the line "irq" has the interrupts of all
+ * CPUs. TASKS: the possible number of extra switches: the last one of each task that ended, and those during
+ * a move. The cgroups stay until `lives FOLDER 0` removes them. LIVES_GO=FILE: the loads exist, and begin
+ * when the file exists: for a source that is not notified of new cgroups.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define PAGE 4096UL
-/* A container's cgroup by its name, so that what is nested in it counts as one target. */
+/* A container's cgroup by its name, so that it counts as one target with its nested cgroups. */
 #define NEST "c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff"
 
 static const char *folder;
@@ -40,11 +40,11 @@ static struct plan {
 static bool wait_for_begin = true;
 static int let_go[2]; /* a byte for each of them */
 static double until;
-static bool late; /* the source comes late: time counts from the beginning on, not from birth */
+static bool late; /* the source comes late: time counts from the loads' begin, not from the creation */
 static struct shared {
 	long n_tasks;      /* that end */
-	int64_t before_ns; /* the cgroup's time that is not to be judged */
-} * shared;                /* with the load that is being started */
+	int64_t before_ns; /* the cgroup's time that is not judged */
+} * shared;                /* with the load being started */
 
 static double now_s(void)
 {
@@ -124,7 +124,7 @@ static struct counts minus(struct counts a, struct counts b)
 	return (struct counts){a.faults - b.faults, a.switches - b.switches};
 }
 
-/* The number that follows `key` at the beginning of a line of the file, or the file's first one; -1: none. */
+/* The number after `key` at the beginning of a line of the file, or the file's first number; -1: none. */
 static int64_t read_number(const char *path, const char *key)
 {
 	FILE *file = fopen(path, "re");
@@ -139,7 +139,7 @@ static int64_t read_number(const char *path, const char *key)
 	return value;
 }
 
-/* By v2 or by v1; one that lies in another load's has its time counted there. */
+/* By v2 or by v1; the time of a cgroup nested in another load's is counted there. */
 static int64_t time_of(const char *name)
 {
 	const char *inner = strchr(name, '/');
@@ -168,7 +168,7 @@ static int64_t interrupts_ns(void)
 	return (hard + soft) * (1000000000 / sysconf(_SC_CLK_TCK));
 }
 
-/* Printed at the end, when all have come to theirs. */
+/* Printed at the end, when all loads have ended. */
 static struct kept {
 	char name[100];
 	struct counts counts;
@@ -253,13 +253,13 @@ static void threads(int number)
 
 static int ping[2], pong[2];
 
-/* Two cgroups that wake each other: the rate of switches is as high as it can be. */
+/* Two cgroups that wake each other: the highest possible rate of switches. */
 static void player(int number)
 {
 	const int in = number ? ping[0] : pong[0], out = number ? pong[1] : ping[1];
 	char byte = 0;
 
-	/* A partner that has ended leaves nothing to read, so that each gives one last. */
+	/* A partner that has ended leaves nothing to read, so each writes one last byte. */
 	while (now_s() < until)
 		if (write(out, &byte, 1) != 1 || read(in, &byte, 1) != 1)
 			_exit(3);
@@ -283,7 +283,7 @@ struct life {
 	const struct shared *shared;
 };
 
-/* In one go, without looking again and again: a source that comes late would miss those switches. */
+/* In one sleep, without polling: a source that comes late would miss those switches. */
 static void wait_and_plan(void)
 {
 	char byte;
@@ -296,7 +296,7 @@ static void wait_and_plan(void)
 	until = plan->until;
 }
 
-/* Now, or when the file is there; a moment later, so that all of them begin together. */
+/* Now, or when the file exists; a moment later, so that all loads begin together. */
 static void let_begin(const char *go, double seconds)
 {
 	while (go && access(go, F_OK) < 0)
@@ -308,7 +308,7 @@ static void let_begin(const char *go, double seconds)
 			exit(1);
 }
 
-/* Runs in the cgroup, tells what it had counted before. Forked children's counts are added to their parent's.
+/* Runs in the cgroup, reports its counts before. Forked children's counts are added to their parent's.
  */
 static struct life start(const char *name, void (*run)(int), int number)
 {
@@ -323,7 +323,7 @@ static struct life start(const char *name, void (*run)(int), int number)
 	if (pid == 0) {
 		struct counts counts;
 
-		/* The first of each faults pages in: before it moves. */
+		/* Its first call faults pages in: done before the move. */
 		until = now_s();
 		nap(1);
 		counts = counts_now();
@@ -388,14 +388,13 @@ static void brief_lives(void)
 #define MOVES 30
 static int moves[2];
 
-/* What a task has had in a cgroup and, of both, while it changed between them: the kernel says in which it
- * was then. */
+/* Counts of a task in a cgroup, and those while it moved between two, which the kernel gives to either. */
 struct away {
 	struct counts there;
 	long switches_between;
 };
 
-/* Moves itself away and back; reports what it had while it was away. */
+/* Moves itself away and back; reports its counts while it was away. */
 static void mover(int number)
 {
 	struct away away = {.switches_between = 0};
@@ -474,7 +473,7 @@ int main(int argc, char **argv)
 	}
 	(void)mkdir(folder, 0755);
 	irq_ns = interrupts_ns();
-	/* A source that does not hear of births has time to open its events. */
+	/* A source that is not notified of new cgroups has time to open its events. */
 	late = getenv("LIVES_LATE") != NULL;
 	plan = mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (plan == MAP_FAILED)
@@ -492,7 +491,7 @@ int main(int argc, char **argv)
 	a_move();
 	for (size_t i = 0; i < N_LOADS; i++)
 		finish(loads[i].name, &lives[i], &counts);
-	nap(300000); /* the last ones are still ending */
+	nap(300000); /* the last loads are still ending */
 	/* Each of the two numbers may hide a tick. */
 	print_kept(interrupts_ns() - irq_ns + 2 * (1000000000 / sysconf(_SC_CLK_TCK)));
 	return 0;

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Debian kernels booted in QEMU without KVM, with a small root and a job of the tests. Knows nothing of what is tested.
+# Debian kernels booted in QEMU without KVM, with a small root and a job of the tests. Knows nothing about the tests.
 #   ring.sh names                                 the kernels: NAME SUITE, one a line
 #   ring.sh mirror                                the Debian mirror that is used
-#   ring.sh install                               QEMU 10 and cpio; status 3 and the reason where that cannot be had here
+#   ring.sh install                               QEMU 10 and cpio; status 3 and the reason if they cannot be installed here
 #   ring.sh fetch NAME                            the kernel, from the cache or the archive: prints its path
-#   ring.sh modules NAME                          disk, file system and their like of a kernel whose modules are not packed: prints their folder
-#   ring.sh root DIR PROGRAM...                   a root of this machine's programs and the libraries they are linked with
+#   ring.sh modules NAME                          disk, file system and similar modules of a kernel with unpacked modules: prints their folder
+#   ring.sh root DIR PROGRAM...                   a root of this machine's programs and their libraries
 #   ring.sh packages ARCH DIR PACKAGE...          a root (and, with -dev packages, a sysroot) of Debian packages for ARCH
 #   ring.sh boot NAME DIR [OVERLAY]               runs OVERLAY's /job under the kernel and prints the console; the status is the job's
 #                                                 (125: it never ended). RING_CPUS, RING_MEMORY (MiB), RING_APPEND (kernel's words),
@@ -15,7 +15,7 @@
 set -euo pipefail
 
 cache=${WATTRIBUTE_KERNELS:-${XDG_CACHE_HOME:-$HOME/.cache}/wattribute-kernels}
-scratch= # what this run leaves behind
+scratch= # temporary files of this run
 trap '[ -z "$scratch" ] || rm -rf "$scratch" "$scratch.console" "$scratch.pid"' EXIT
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -66,7 +66,7 @@ qemu_is_new() {
 	done
 }
 
-# QEMU 7.2 of Debian 12 computes wrongly at times (a byte that is stored on a page just copied); 10 does not.
+# QEMU 7.2 of Debian 12 sometimes computes wrong results (a byte stored to a page that was just copied); 10 does not.
 install_qemu() {
 	local work release packages="qemu-system-x86 qemu-system-arm seabios ipxe-qemu cpio"
 	if qemu_is_new && command -v cpio >/dev/null; then return 0; fi
@@ -101,7 +101,7 @@ fetch() {
 	apt_options+=(-o APT::Architectures="$arch" -o APT::Architecture="$arch")
 	apt-get "${apt_options[@]}" update -qq >"$work/log" 2>&1 || die 3 "the list of $suite cannot be fetched: $(tail -n 1 "$work/log")"
 	package=$(apt-cache "${apt_options[@]}" depends "linux-image-$arch" | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
-	# In newer suites linux-image has no kernel of its own, linux-binary has. An unsigned one does as well.
+	# In newer suites the kernel is in linux-binary, not linux-image. An unsigned one will do.
 	for candidate in "${package/image/binary}" "$package" "$package-unsigned"; do
 		(cd "$work" && apt-get "${apt_options[@]}" download "$candidate" >>log 2>&1) || continue
 		dpkg-deb -x "$work/$candidate"_*.deb "$work/root"
@@ -114,7 +114,7 @@ fetch() {
 	echo "$cache/$name"
 }
 
-# Of the package that the kernel is of, kept beside it.
+# From the kernel's package, kept beside it.
 modules() {
 	local name=$1 arch=${1##*-} version work
 	fetch "$name" >/dev/null
@@ -136,7 +136,7 @@ modules() {
 	echo "$cache/$name.modules"
 }
 
-# What every guest has: users, mount points, and an init that mounts, runs /job and powers off.
+# In every guest: users, mount points, and an init that mounts, runs /job and powers off.
 base_of_root() {
 	local dir=$1 folder
 	for folder in etc proc sys dev tmp run root bin; do mkdir -p "$dir/$folder"; done
@@ -159,7 +159,7 @@ base_of_root() {
 	chmod +x "$dir/init"
 }
 
-# Of this machine: no package is fetched, and what was built here runs.
+# From this machine: no package is fetched, and programs built here run.
 native_root() {
 	local dir=$1 program path library applet
 	shift
@@ -190,13 +190,13 @@ package_root() {
 	done
 }
 
-# The archive of a root is kept beside it; what is left out is for compilers and readers only.
+# The archive of a root is kept beside it; it omits files for compilers and readers.
 pack() {
 	(cd "$1" && find . \( -path ./usr/include -o -path ./usr/share/doc -o -path ./usr/share/man -o -path ./usr/share/locale \) -prune \
 		-o ! -name '*.a' -print | cpio --quiet -o -H newc)
 }
 
-# An emulated machine that hangs at its start says nothing of what is tested in it: it gets RING_START_SECONDS.
+# An emulated machine that hangs at its start says nothing about the tests: it gets RING_START_SECONDS.
 give_up_early() {
 	local left=${RING_START_SECONDS:-240}
 	until grep -q '^ring: the job begins' "$1.console"; do
@@ -216,12 +216,12 @@ boot() {
 	scratch=$image
 	[ "$dir.cpio" -nt "$dir/init" ] || { pack "$dir" >"$image" && cp "$image" "$dir.cpio.$$" && mv "$dir.cpio.$$" "$dir.cpio"; }
 	cat "$dir.cpio" >"$image"
-	[ -z "$overlay" ] || pack "$overlay" >>"$image" # what comes later replaces what was before
+	[ -z "$overlay" ] || pack "$overlay" >>"$image" # later archives replace earlier files
 	case $arch in
-	# The emulated CPUs share one time-stamp counter, this machine's. Linux compares them, is misled where one waits for the host,
-	# and takes to a slow clock: each look at it then costs more than what is measured. What it measures of it at boot is as wrong
-	# then. no_timer_check: at boot Linux counts timer interrupts in some ten milliseconds, and panics where the host gave the
-	# guest no time in them.
+	# The emulated CPUs share this machine's time-stamp counter. Linux compares them, is misled if one waits for the host,
+	# and switches to a slow clock, each read of which costs more than the code under measurement. The frequency measured at
+	# boot is then equally wrong. no_timer_check: at boot Linux counts timer interrupts for some ten milliseconds, and panics
+	# if the host gives the guest no time in them.
 	amd64)
 		khz=$("${BUILD:-${0%/*}/../../build}/tests/kernel/tsc_khz" 2>/dev/null) || khz=
 		qemu=(qemu-system-x86_64 -accel tcg -cpu max -append "console=ttyS0 tsc=reliable ${khz:+tsc_early_khz=$khz} no_timer_check $append")
@@ -242,7 +242,7 @@ boot() {
 			stdbuf -oL tr -d '\r' | tee "$image.console" || true
 		kill $watcher 2>/dev/null || true
 		if [ $try = 2 ] || grep -q '^ring: the job begins' "$image.console"; then break; fi
-		echo "ring: the guest did not come up; it is tried again"
+		echo "ring: the guest did not come up; trying again"
 	done
 	exit "$(awk '/^ring: the job ended with status/ { status = $7 } END { print status == "" ? 125 : status }' "$image.console")"
 }

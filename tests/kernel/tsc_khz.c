@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Prints the frequency of this machine's time-stamp counter in kHz, which is that of QEMU's emulated CPUs.
- * ring.sh tells guests: where the host takes the CPU away while they measure it at boot, they believe a wrong
- * one, and their clocks run many times too fast or too slow. Status 1 on other machines.
+ * Prints the frequency of this machine's time-stamp counter in kHz, which is also that of QEMU's emulated
+ * CPUs. ring.sh passes it to guests: if the host takes the CPU away while they measure it at boot, they use a
+ * wrong one, and their clocks run many times too fast or too slow. Status 1 on other machines.
  */
 #include <stdio.h>
 
@@ -19,7 +19,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Both clocks at one moment: of a few looks the one that took the least. */
+/* Both clocks at one moment: of a few readings the fastest. */
 static void look(uint64_t *ret_ns, uint64_t *ret_ticks)
 {
 	uint64_t least = UINT64_MAX;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads compiled BPF objects on the kernel that runs, with the widest shape that the sensor ever asks for,
- * and prints as TAP what the verifier says of each program: accepted or not, processed instructions, stack.
- * What it costs must stay far below the kernel's limit. usage: verify FILE.bpf.o...
+ * Loads compiled BPF objects on the running kernel, with the largest configuration that the sensor ever uses,
+ * and prints as TAP the verifier's result for each program: accepted or not, processed instructions, stack.
+ * The cost must stay far below the kernel's limit. usage: verify FILE.bpf.o...
  */
 #include "priv/count.h"
 
@@ -18,7 +18,7 @@
 #define CPUS          1024
 #define SLOTS         256
 #define LOG_SIZE      (4 << 20)
-#define PROCESSED_MAX 250000 /* a quarter of what a kernel takes */
+#define PROCESSED_MAX 250000 /* a quarter of the kernel's limit */
 
 static unsigned n_tests, n_failed;
 
@@ -54,7 +54,7 @@ static int say_nothing(enum libbpf_print_level level, const char *format, va_lis
 	return 0;
 }
 
-/* The sensor does this by the skeleton; here any object will do. */
+/* The sensor does this through the skeleton; here any object will do. */
 static void set_constants(struct bpf_object *object)
 {
 	const struct btf *btf = bpf_object__btf(object);
@@ -97,7 +97,7 @@ static struct bpf_object *open_object(const char *file, const char *only, char *
 	return object;
 }
 
-/* The last line but for the verifier's figures: what it had against the program. */
+/* The last line before the verifier's figures: its objection to the program. */
 static const char *last_complaint(char *log)
 {
 	char *line = NULL, *at = log;

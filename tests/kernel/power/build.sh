@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Builds the module power.ko for a kernel of tests/kernel/ring.sh, against its own headers, which are kept beside it in the cache.
-# usage: build.sh NAME FOLDER; the module is then FOLDER/power.ko. Status 3 and the reason where that cannot be done here.
+# usage: build.sh NAME FOLDER; the module is then FOLDER/power.ko. Status 3 and the reason if that is not possible here.
 set -euo pipefail
 name=$1 folder=$2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -34,9 +34,9 @@ fetch_headers() {
 command -v apt-get >/dev/null || die "there is no apt-get to fetch the headers"
 [ -d "$headers/root" ] || fetch_headers
 tree=$headers/root/usr/src/linux-headers-$version
-# It leads to the place where the packages would be installed.
+# The link points to where the packages would be installed.
 sed -i "s,\([ =]\)/usr/src/,\1$headers/root/usr/src/," "$tree/Makefile"
-# Its tools may need a newer C library than this machine's: then they are run with the suite's.
+# Its tools may need a newer C library than this machine's: then they run with the suite's.
 for tool in "$(readlink -f "$tree/tools")"/objtool/objtool* "$(readlink -f "$tree/scripts")"/mod/modpost* "$(readlink -f "$tree/scripts")"/basic/fixdep*; do
 	case $tool in *.own) continue ;; esac
 	[ -x "$tool" ] || continue
@@ -51,7 +51,7 @@ done
 mkdir -p "$folder"
 cp "$here/power.c" "$folder/power.c"
 echo 'obj-m := power.o' >"$folder/Kbuild"
-# The kernel was built by a newer compiler: options that this one does not know are left out.
+# The kernel was built by a newer compiler: options that this one does not know are dropped.
 cat >"$folder/cc" <<'EOF2'
 #!/bin/bash
 given=("$@")

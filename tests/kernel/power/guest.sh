@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The job of the guest for tests/kernel/power/check.sh: the sensor beside the module's counters, in scenarios. Prints for each
+# The guest's job for tests/kernel/power/check.sh: the sensor beside the module's counters, in scenarios. Prints for each
 # "SCENARIO name status words", and the log, the reports and the module's journal, gzip in base64. Two packages of two CPUs.
 mount -t cgroup2 none /sys/fs/cgroup
 mkdir -p /dev/shm /root
@@ -30,7 +30,7 @@ begin() {
 	sensor=$!
 	until_true has_ticks 2
 }
-# The module's readings until now, before it is unloaded; where a sensor may read it, it has to be `gone` before.
+# The module's readings until now, before it is unloaded; if a sensor may read it, it must be `gone` first.
 keep_journal() {
 	cat /proc/power_journal >>$name.journal
 	echo life >>$name.journal
@@ -51,7 +51,7 @@ end() {
 	rm -rf state $name.*
 }
 
-while :; do :; done & # something that the scheduler runs
+while :; do :; done & # a load for the scheduler
 busy=$!
 
 insmod /power.ko range_uj=1000000000
@@ -101,7 +101,7 @@ for path in zones perf; do
 	end
 done
 
-# Since Linux 6.15 a PMU can go while its events are open; where it comes back as another type, the old one may be another PMU's.
+# Since Linux 6.15 a PMU can vanish while its events are open; if it comes back as another type, the old type may be another PMU's.
 if [ "$LOOSE" = 1 ]; then
 	insmod /power.ko zones=0 loose=1
 	begin retyped 500ms --energy rapl

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensor reported in tests/kernel/power/guest.sh beside what the module's counters showed. Each tick's joules must be
-the difference between two readings of the journal, the first of them the last one of the tick before (bridged where a tick has
-none). A chain may break where a counter started again at 0, and nowhere else. usage: judge.py CONSOLE; prints "ok …" and "not ok …"."""
+"""Compares the sensor's reports of tests/kernel/power/guest.sh with the module's counters. Each tick's joules must be
+the difference between two readings of the journal, the first of which is the last one of the tick before (bridged if a tick has
+none). A chain may break only where a counter restarted at 0. usage: judge.py CONSOLE; prints "ok …" and "not ok …"."""
 import base64
 import gzip
 import json

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For tests only: a `power` PMU and powercap zones as the drivers of RAPL register them, whose energy is
- * defined by what the scheduler ran: STATIC_W for each package, and BUSY_W for each of its CPUs while it is
- * busy. Every reading that anybody makes is kept in /proc/power_journal, so that what a sensor reports can be
- * compared with what the counters showed. Built against the headers of a guest's kernel by build.sh.
+ * For tests only: a `power` PMU and powercap zones as registered by the RAPL drivers, whose energy is
+ * defined by the load: STATIC_W for each package, and BUSY_W for each of its CPUs while it is busy. Every
+ * reading by any process is logged in /proc/power_journal, so that a sensor's reports can be compared with
+ * the counters. Built against the headers of a guest's kernel by build.sh.
  */
 #include <linux/cpumask.h>
 #include <linux/kernel_stat.h>
@@ -102,7 +102,7 @@ static int show_journal(struct seq_file *file, void *data)
 	return 0;
 }
 
-/* The PMU: joules in units of 2^-32, as RAPL's driver has them. */
+/* The PMU: joules in units of 2^-32, as in RAPL's driver. */
 static u64 to_counts(u64 nj)
 {
 	return div_u64(nj, 1000000000) * (1ULL << 32) +
@@ -172,7 +172,7 @@ static ssize_t cpumask_show(struct device *dev, struct device_attribute *attr, c
 }
 static DEVICE_ATTR_RO(cpumask);
 PMU_FORMAT_ATTR(event, "config:0-7");
-/* As PMU_EVENT_ATTR_STRING, which makes the name of its tokens: a formatter would put spaces into it. */
+/* Like PMU_EVENT_ATTR_STRING, which stringifies the name: a formatter would put spaces into it. */
 #define POWER_ATTR(variable, name_, value)                                                                   \
 	static struct perf_pmu_events_attr variable = {                                                      \
 		.attr = {.attr = {.name = (name_), .mode = 0444}, .show = perf_event_sysfs_show},            \
@@ -271,7 +271,7 @@ static const struct powercap_zone_constraint_ops constraint_ops = {
 	.get_name = get_name,
 };
 
-/* A package more: its reader in the PMU's cpumask, and its zone. */
+/* Adds a package: its reader in the PMU's cpumask, and its zone. */
 static int add_package(void)
 {
 	const unsigned int package = n_packages;
@@ -315,7 +315,7 @@ static const struct kernel_param_ops packages_ops = {.set = set_packages, .get =
 module_param_cb(packages, &packages_ops, &packages, 0644);
 MODULE_PARM_DESC(packages, "that have counters; more may be written later");
 
-/* The zones' counters begin at 0 again. */
+/* The zones' counters restart at 0. */
 static int set_restart(const char *value, const struct kernel_param *param)
 {
 	unsigned int i;
@@ -347,7 +347,7 @@ static void unregister_all(void)
 		powercap_unregister_control_type(control);
 }
 
-/* What unloading does, with the journal left: so it has the last readings, too. */
+/* Like unloading, but keeps the journal: so it has the last readings, too. */
 static int set_gone(const char *value, const struct kernel_param *param)
 {
 	unregister_all();
