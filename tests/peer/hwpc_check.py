@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""hwpc-sensor's collection and what our server made of it: every tick, every target, all of the energy.
+"""Checks our server's output for hwpc-sensor's collection: every tick, every target, all of the energy.
 
 usage: hwpc_check.py REPORTS.bson[.gz] POWER.bson           the check
        hwpc_check.py --put REPORTS.bson[.gz] URI COLLECTION  a recording into a database
-       hwpc_check.py --name URI FROM TO                      names of hardware events for those that a machine without has
+       hwpc_check.py --name URI FROM TO                      replaces the events of a machine without hardware counters by hardware events' names
        hwpc_check.py --get URI COLLECTION OUT.bson           a collection into a file
 """
 import gzip

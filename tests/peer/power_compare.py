@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compares two files of power reports row by row. usage: power_compare.py A.bson[.gz] B.bson[.gz] TOLERANCE [--both | --but-last TICKS]
 
-Fails when a row of one is missing in the other (with --both only rows of both count; with --but-last the last TICKS of A
-may be missing in B), or when watts differ by more than TOLERANCE (relative, against at least 1 W). `system` and `idle`
-rows, which only we write, are passed over.
+Fails if a row of one is missing in the other (with --both only common rows count; with --but-last the last TICKS of A
+may be missing in B), or if watts differ by more than TOLERANCE (relative, against at least 1 W). `system` and `idle`
+rows, which only we write, are ignored.
 """
 import calendar
 import gzip

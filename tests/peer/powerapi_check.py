@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks what PowerAPI's formula wrote from our sensor's collection, and writes its rows for power_compare.py.
+"""Checks the output of PowerAPI's formula for our sensor's collection, and writes its rows for power_compare.py.
 
 usage: powerapi_check.py URI DATABASE SENSOR_COLLECTION POWER_COLLECTION OUT.bson [END_TICKS]
 """
@@ -9,14 +9,14 @@ import sys
 import bson
 import pymongo
 
-DELAY_TICKS = 5  # it works a tick off when five newer ones are there, and drops those at the end
+DELAY_TICKS = 5  # it processes a tick when it has five newer ones, and drops the last ones
 END_TICKS = 5  # its actors end without waiting for each other: on a busy machine, rows of the last ticks are not written; and
 # one that does not end, as at a socket, keeps up to 50 rows in its buffer until more come
 EVENTS = {"cpu": "RAPL_ENERGY_PKG", "dram": "RAPL_ENERGY_DRAM"}
 
 
 def measured(reports):
-    """(time, scope, socket) -> watts, as it takes them: joules in a tick of one second."""
+    """(time, scope, socket) -> watts, as it reads them: joules in a tick of one second."""
     watts = {}
     for report in reports:
         if report["target"] != "all":

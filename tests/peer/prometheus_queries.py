@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs every query of the dashboard and the rules against a Prometheus; one TAP-like line each, 1 where any fails.
+"""Runs every query of the dashboard and the rules against a Prometheus; one TAP-like line each, exits with 1 if any fails.
 
 usage: prometheus_queries.py URL DASHBOARD.json RULES.yml
-A query must be valid; it must have an answer too, but alerts, and what asks for pods and namespaces, which the test's
-machine has not.
+A query must be valid; it must also have a result, except alerts and queries for pods and namespaces, which the test's
+machine lacks.
 """
 import json
 import re

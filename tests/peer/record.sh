@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Records anew what the published formula answers on three simulated streams: tests/peer/data/NAME.bson.gz (the
+# Records again the published formula's answers to three simulated streams: tests/peer/data/NAME.bson.gz (the
 # stream) and NAME.reference.bson.gz (its power reports). usage: tests/peer/record.sh   (needs pip and a registry)
 set -eu
 cd "$(dirname "$0")/../.."

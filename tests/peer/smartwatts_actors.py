@@ -3,7 +3,7 @@
 """Runs the published formula as its users do (python -m smartwatts, CSV in and out) on a recorded stream.
 
 usage: smartwatts_actors.py STREAM.bson.gz WORK_DIR OUT.bson
-The answers are written like smartwatts_replay.py writes them, so that the two can be compared.
+The answers are written as by smartwatts_replay.py, so that the two can be compared.
 """
 import calendar
 import csv
@@ -33,7 +33,7 @@ def write_group(documents, group, columns, path):
         writer = csv.writer(file)
         writer.writerow(["timestamp", "sensor", "target", "socket", "cpu"] + columns)
         for document in documents:
-            # Its CSV reader takes the targets of a group apart: `all` has no container group there.
+            # Its CSV reader separates the targets of a group: `all` has no container group there.
             if group not in document["groups"] or (group == "core" and document["target"] == "all"):
                 continue
             for socket, cpus in sorted(document["groups"][group].items()):
@@ -43,7 +43,7 @@ def write_group(documents, group, columns, path):
 
 
 def run(command, folder, seconds):
-    """Its actors may wait for each other without end, after their last answers: what they have written counts."""
+    """Its actors may wait for each other for ever after their last answers: the written answers count."""
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             print("exit status", process.wait(seconds))

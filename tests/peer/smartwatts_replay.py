@@ -6,7 +6,7 @@ usage: smartwatts_replay.py SENSOR.bson OUT.bson [--base-freq MHZ] [--tdp W] [--
 
 The installed package's own report class, dispatch rule and report handler are fed, one handler per socket and scope,
 in the order of the stream, so delays, start-up gaps and the ticks it never writes are its own. Power reports
-are written as its MongoDB output would, with `dynamic` and `static` beside (static = ratio x intercept of the
+are written as by its MongoDB output, with `dynamic` and `static` added (static = ratio x intercept of the
 model that made the report). With --fast the fitted models are evaluated without scikit-learn's checks of each
 call: the same numbers to rounding, in a third of the time.
 Needs: pip install smartwatts==2.4.1 powerapi==2.10.0
@@ -62,7 +62,7 @@ def skip_checks():
 
 
 class Pusher:
-    """Takes what a handler sends to a pusher that is asked for power reports."""
+    """Receives what a handler sends to a pusher of power reports."""
 
     def __init__(self, out):
         self.state = SimpleNamespace(report_model=PowerReport)
@@ -80,7 +80,7 @@ class Pusher:
 
 
 def defaults():
-    """What the command line gives without options."""
+    """The configuration of the command line without options."""
     arguments = generate_smartwatts_parser().cli_parser.arguments.values()
     config = {max(argument.names, key=len): argument.default_value for argument in arguments}
     config["stream"] = False
