@@ -4,7 +4,7 @@
 
 usage: hwpc_check.py REPORTS.bson[.gz] POWER.bson           the check
        hwpc_check.py --put REPORTS.bson[.gz] URI COLLECTION  a recording into a database
-       hwpc_check.py --name URI FROM TO                      replaces the events of a machine without hardware counters by hardware events' names
+       hwpc_check.py --name URI FROM TO                      gives software events the names of hardware ones, which the machine lacks
        hwpc_check.py --get URI COLLECTION OUT.bson           a collection into a file
 """
 import gzip
@@ -39,7 +39,7 @@ def name_events(report):
 
 
 def joules(report):
-    """socket -> J; one CPU speaks for a socket"""
+    """socket -> J; one CPU represents a socket"""
     return {socket: next(iter(cpus.values()))["RAPL_ENERGY_PKG"] / 2**32 for socket, cpus in report["groups"]["rapl"].items()}
 
 

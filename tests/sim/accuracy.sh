@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Errors of every formula on every simulated scenario: tables, JSON lines and plots into build/accuracy.
 # usage: tests/sim/accuracy.sh [-s "SCENARIO…"] [-l "LAW…"] [-n "SEED…"] [-f "FORMULA…"] [-p] [-j JOBS]
-#   formulas: reference (PyPI smartwatts; where it cannot be installed, our strict mode), strict (our mode that
-#   answers as it does), smartwatts, share, pooled, four (pooled without the count of vector instructions, on the four
-#   events that all the others see), floor (true costs on the noisy readings).
+#   formulas: reference (PyPI smartwatts; if it cannot be installed, our strict mode), strict (our mode that
+#   gives the same answers), smartwatts, share, pooled, four (pooled without the count of vector instructions, on the four
+#   events that all the others use), floor (true costs on the noisy readings).
 #   -p: no plots. Seeds from 100 on are never used for tuning.
-# Answers of the reference are kept by the hash of their stream, so a second run costs only our own formulas.
+# Answers of the reference are cached by the hash of their stream, so a second run computes only our own formulas.
 set -eu
 cd "$(dirname "$0")/../.."
 export BUILD=${BUILD:-build} OUT=${OUT:-${BUILD:-build}/accuracy}
@@ -49,7 +49,7 @@ esac
 one() {
 	local scenario=$1 law=$2 seed=$3 work hash formula answer label interval
 	shift 3
-	# The published algorithm takes its configured interval for the length of a tick, whatever the reports say.
+	# The published algorithm uses its configured interval as the length of a tick and ignores that in the reports.
 	interval=$(sed -n 's/.*"interval_ms": *\([0-9]*\).*/\1/p' "tests/sim/scenarios/$scenario.json")
 	interval=${interval:-1000}
 	work=$(mktemp -d "$OUT/work.XXXXXX")
@@ -80,7 +80,7 @@ one() {
 	rm -r "$work"
 }
 score() {
-	# No answer at all is a result too.
+	# No answer at all is also a result.
 	[ -s "$3" ] || { echo "{\"label\":\"$1\",\"ticks\":0}"; return; }
 	"$BUILD/wattribute-score" --json --label "$1" --stream "$2/in.bson" "$2/truth.bson" "$3"
 }
@@ -92,7 +92,7 @@ for seed in $seeds; do
 	done
 done | ${NICE-nice} xargs -P "$jobs" -L 1 bash -c 'one "$@" >"$OUT/parts/$1.$2.$3"' one
 rm -rf "$OUT"/work.*
-# Each stream has a file of its own until the end: long lines of two writers would mix in one.
+# Each stream has its own file until the end: long lines of two writers would be mixed in one.
 cat "$OUT"/parts/* >"$OUT/scores.jsonl"
 python3 tests/sim/accuracy_table.py "$OUT/scores.jsonl" "$REFERENCE" >"$OUT/table.md"
 cat "$OUT/table.md"

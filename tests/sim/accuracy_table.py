@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tables out of the scores of tests/sim/accuracy.sh. usage: accuracy_table.py SCORES.jsonl [pypi|strict]
+"""Tables from the scores of tests/sim/accuracy.sh. usage: accuracy_table.py SCORES.jsonl [pypi|strict]
 
 Each cell is a mean over the seeds of one scenario and law; ratios are ratios of these means, and the last line is the
 mean over scenarios (ratio of sums). W per container-tick, summed over sockets; `system` is not in the mean.
@@ -9,7 +9,7 @@ import collections
 import json
 import sys
 
-# Of the first ticks, so many of a scenario must have both predictions: one alone is near or far by chance.
+# The number of first ticks of a scenario that must have both predictions: a single one is near or far by chance.
 EARLY_LEAST = 10
 FIGURES = [("cpu", "dynamic_mae", "cpu, dynamic power"), ("cpu", "full_mae", "cpu, full cost"),
            ("dram", "full_mae", "dram, full cost")]
@@ -115,7 +115,7 @@ def early(ours, theirs, scope):
 
 
 def early_by_scenario(ours, theirs, scope):
-    """{scenario: ratio of the sums of early() over both laws and all seeds}, where there are ticks enough"""
+    """{scenario: ratio of the sums of early() over both laws and all seeds}, if there are enough ticks"""
     sums = collections.defaultdict(lambda: [0.0, 0.0, 0])
     for (scenario, law), seeds in ours.items():
         sums[scenario] = [x + y for x, y in zip(sums[scenario], early(seeds, theirs[scenario, law], scope))]
@@ -130,7 +130,7 @@ def early_coverage(scores, scope):
 
 
 def predictions(scores):
-    """What was foreseen of the machine's power, beside the published algorithm, and how often error bars hold."""
+    """Predictions of the machine's power, compared with the published algorithm, and how often error bars hold."""
     print("\n### Prediction of the machine's power, and error bars\n")
     print("First 30 ticks: mean over those that both predict, and how many the strict mode predicts (ours: 29).\n")
     print("| scenario | law | first 30 ticks, W | strict | its ticks | after, W | strict | largest less rise / largest seen "
@@ -148,7 +148,7 @@ def predictions(scores):
 
 
 def merged(scores, formula, stand_in):
-    """The scores of a formula, of its stand-in where a stream lacks them."""
+    """The scores of a formula, or of its stand-in if a stream lacks them."""
     return {key: {**by.get(stand_in, {}), **by.get(formula, {})} for key, by in scores.items()}
 
 
@@ -189,7 +189,7 @@ def worst_bar(figure, most, ratios):
 
 
 def foreseen_bars(ours, reference):
-    """Prediction of the machine before the tick's energy is known, beside the reference's."""
+    """Prediction of the machine before the tick's energy is known, compared with the reference's."""
     for scope in ("cpu", "dram"):
         ratios = early_by_scenario(ours, reference, scope)
         worst_bar(f"{scope} prediction / reference, those of the first 30 ticks that both predict, worst scenario", 1,
@@ -209,7 +209,7 @@ def foreseen_bars(ours, reference):
 
 
 def interval_bars(ours):
-    """How far the part of the truth within 90 % intervals is from 90 %, by scenario."""
+    """How far the fraction of the truth within 90 % intervals is from 90 %, by scenario."""
     for figure, words in (("inside_90", "container-ticks"), ("recaps_90", "recaps")):
         for scope in ("cpu", "dram"):
             held = collections.defaultdict(list)

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bars of docs/accuracy.md as tests. usage: bars.py SCORES.jsonl, as tests/sim/accuracy.sh writes them
 
-Prints a line of TAP, without a number, for each bar. A bar that is missed has a bound here, the figure of the day: it
-must not get worse, and docs/accuracy.md says that it is missed.
+Prints a line of TAP, without a number, for each bar. A missed bar has a bound here, its current figure: it
+must not get worse, and docs/accuracy.md reports it as missed.
 """
 import collections
 import sys
 
 from accuracy_table import by_scenario, early_by_scenario, load, merged, single, value
 
-# Bars that are missed: what the figure may be instead, a little above that of seeds 501 and 502.
+# Missed bars: the allowed figure, a little above that of seeds 501 and 502.
 BOUNDS = {
     "cpu (prediction - rise of the load at the dearest program's cost) / largest power seen before": 1.28,
     "cpu 90 % intervals of container-ticks: too few by, worst scenario": .01,
@@ -26,7 +26,7 @@ BOUNDS = {
     "dram 90 % intervals of recaps: hold, widest scenario": .995,
     "dram 90 % intervals of recaps: part of the scenarios outside 85 to 95 %": .31,
 }
-# Loads whose law nothing shows: no load varies on its own, or nothing but CPU time is counted.
+# Loads whose law cannot be learnt: no load varies on its own, or only CPU time is counted.
 UNKNOWABLE = ("all-at-once", "boot", "constant", "cpu-time-only", "ramps")
 
 
@@ -69,7 +69,7 @@ def predictions(ours, strict):
 
 
 def intervals(ours):
-    """For each kind of interval: no scenario below its least, and how many lie within 85 to 95 %."""
+    """For each kind of interval: no scenario below its minimum, and the number within 85 to 95 %."""
     for figure, words in (("inside_90", "container-ticks"), ("recaps_90", "recaps")):
         for scope in ("cpu", "dram"):
             held = collections.defaultdict(list)

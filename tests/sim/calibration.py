@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The known loads of `wattribute calibrate`, on the machine of a scenario. usage: calibration.py SCENARIO.json [SECONDS]
 
-Prints a scenario: idle; integer, vector and memory-bound work by 1, half and all threads; then integer and memory by
-half of the threads, each alone and both together. With the same seed it is the same machine.
+Prints a scenario: idle; integer, vector and memory-bound work on 1, half and all threads; then integer and memory on
+half of the threads, each alone and both together. The same seed gives the same machine.
 """
 import json
 import sys

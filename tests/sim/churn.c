@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * usage: churn CONTAINER-TICKS [CONTAINERS [NEW-PER-TICK]]
- * Does the server's work grow with what it has seen? Reports of ever new containers through decode, join,
- * tick, formula, share, encode and the tables of names, into nothing. Prints memory in use ten times a run;
- * fails where the second half of the run needs more at its peak than the first.
+ * Does the server's work grow with the number of containers seen? Reports of ever new containers pass through
+ * decode, join, tick, formula, share, encode and the tables of names, without output. Prints memory in use
+ * ten times a run; fails if the second half of the run has a higher peak than the first.
  */
 #include "machine/machine.h"
 #include "document/report_bson.h"
@@ -21,7 +21,7 @@
 #define LINES      10
 #define SOCKETS    2
 #define EXPIRE_MS  60000
-#define MOST_GROWS 0.02 /* of the most that is in use in the first half */
+#define MOST_GROWS 0.02 /* of the peak in the first half */
 
 static const char *const core_events[] = {"CPU_CLK_UNHALTED:REF_P", "CPU_CLK_UNHALTED:THREAD_P",
 					  "INSTRUCTIONS_RETIRED", "LLC_MISSES"};
@@ -49,7 +49,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* Container i of this tick: each tick the n_new oldest have gone and as many new ones have come. */
+/* Container i of this tick: in each tick the n_new oldest are replaced by new ones. */
 static void add_container(struct churn *churn, unsigned i, uint64_t total[SOCKETS * 4])
 {
 	uint64_t values[SOCKETS * 4];
@@ -139,7 +139,7 @@ static double resident_mib(void)
 	return (double)pages * 4096 / 0x1p20;
 }
 
-/* Runs all ticks; the most that was in use in each half. Names go in batches, so that single samples tell
+/* Runs all ticks; the peak in each half. Names are freed in batches, so that single samples say
  * little. */
 static void run(struct churn *churn, uint64_t n_ticks, double ret_most_mib[2])
 {

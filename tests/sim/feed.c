@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * usage: feed IN.bson STORE-URI COLLECTION [--live INTERVAL_S | --paced INTERVAL_S] [--ticks N]
- * Puts recorded reports into a store. With --live the ticks come one by one at that interval, with the
- * present as their time; without, all at once as they are. SIGTERM ends it after a whole tick. For tests of
+ * Puts recorded reports into a store. With --live the ticks come one by one at that interval, dated
+ * now; otherwise all at once, unchanged. SIGTERM ends it after a complete tick. For tests of
  * the server that need no sensor.
  */
 #include "document/batch.h"
@@ -66,7 +66,7 @@ static const char *text_of(const bson_t *document, const char *key)
 	return bson_iter_init_find(&iterator, document, key) ? bson_iter_utf8(&iterator, NULL) : "";
 }
 
-/* The document with another time and the _id that belongs to it. */
+/* The document with another time and the matching _id. */
 static void add_shifted(struct batch *batch, const bson_t *document, int64_t time_ms)
 {
 	bson_t copy = BSON_INITIALIZER;
@@ -99,7 +99,7 @@ static int put_batch(struct feed *feed)
 {
 	enum store_result result = STORE_OK;
 
-	/* Paced as a sensor, patient as a sensor. */
+	/* Paces and retries like a sensor. */
 	while (feed->batch.n_documents) {
 		result = store_append(feed->store, feed->collection, &feed->batch);
 		if (result != STORE_RETRY || feed->live_s == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * usage: replay [--static POLICY] [--strict] [--interval MS] [--load STATE] [--save STATE]
- * [--calibration STATE] FORMULA IN.bson OUT.bson. Recorded reports through the server's own join, tick,
- * formula and share, to power reports; `-` as OUT writes nothing. Prints ticks, container-ticks and the time
- * they took. For work on the formulas, with nothing else running.
+ * [--calibration STATE] FORMULA IN.bson OUT.bson. Passes recorded reports through the server's own join,
+ * tick, formula and share to power reports; `-` as OUT writes nothing. Prints ticks, container-ticks and the
+ * time they took. For work on the formulas, without other processes.
  */
 #include "formula/formula.h"
 #include "tick/join.h"

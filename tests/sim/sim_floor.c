@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The error that remains for an estimator that knows every true cost but sees only the noisy readings: a
+ * The remaining error of an estimator that knows every true cost but sees only the noisy readings: a
  * lower bound for a formula's errors. For simgen; see sim_add_floor.
  */
 #include "sim/sim_stream.h"
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Shown work / true work of a container, over all sockets; 1 where it did none. */
+/* Shown work / true work of a container, over all sockets; 1 if it did none. */
 static double shown_part(const struct sim *sim, const struct sim_container *container,
 			 enum report_scope scope)
 {

@@ -22,7 +22,7 @@ static const char *const msr_events[] = {"TSC", "APERF", "MPERF"};
 static const char *const rapl_events[] = {REPORT_EVENT_PKG, REPORT_EVENT_DRAM};
 static const char *const time_events[] = {REPORT_EVENT_CPU_TIME};
 
-/* The container group: its places are the sockets' lowest CPUs. */
+/* The container group: reported on the sockets' lowest CPUs. */
 struct core_group {
 	struct report_group group;
 	struct report_place places[SIM_SOCKETS_MAX];

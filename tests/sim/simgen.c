@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the stream of a simulated machine and its truth without a sensor: what accuracy work reads.
+ * Writes the stream of a simulated machine and its truth without a sensor, as input for accuracy work.
  * usage: simgen SCENARIO SEED OUT.bson TRUTH.bson [--law N] [--ticks N] [--step static|shared] [--floor FILE]
  *   [--vector FILE]: the same stream with vector instructions counted as a fifth event
  */

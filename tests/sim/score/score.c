@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gathers truth and reports for score_compute.c, names each target and its kind, and sums rows against RAPL.
- * Pure.
+ * Collects truth and reports for score_compute.c, names each target and its kind, and checks sums against
+ * RAPL. Pure.
  */
 #include "sim/score/score.h"
 
@@ -75,7 +75,7 @@ static struct score_name *intern(struct score_name **names, struct score_name **
 	return name;
 }
 
-/* "web-12" is of the kind "web". */
+/* "web-12" has the kind "web". */
 static struct score_name *intern_target(struct score *score, const char *text)
 {
 	uint32_t before = score->n_names;
@@ -102,7 +102,7 @@ static struct score_name *intern_target(struct score *score, const char *text)
 	return name;
 }
 
-/* A report of no watts is sure of them and has no error bar. */
+/* A report of 0 W is certain and has no error bar. */
 static double known_sd(const struct report_power *power)
 {
 	return isnan(power->sd) && !(power->power > 0) ? 0 : power->sd;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How far power reports are from the truth of a simulated machine: the arithmetic of wattribute-score.
- * Pure: fed with power reports of both kinds, asked once for the figures. Rows are container-ticks summed
+ * Errors of power reports against the truth of a simulated machine: the arithmetic of wattribute-score.
+ * Pure: gets power reports of both kinds, computes the figures once. Rows are container-ticks summed
  * over sockets; `system` is in the sum that must equal RAPL but not in the errors.
  */
 #pragma once
@@ -16,12 +16,12 @@
 
 struct score;
 
-/* Errors of a set of rows, W. NAN where there are none. */
+/* Errors of a set of rows, W. NAN if there are none. */
 struct score_errors {
 	uint64_t rows;                /* of the truth */
 	uint64_t answered;            /* of these, with a report */
 	double full_mae, dynamic_mae; /* over answered rows */
-	double full_mae_all;          /* over all rows, where no answer is an answer of 0 */
+	double full_mae_all;          /* over all rows; no answer counts as 0 */
 	double full_bias, dynamic_bias;
 	double full_mean, dynamic_mean; /* of the truth */
 	/* Part of the rows with an error bar whose 90 % interval, 1.645 standard deviations, holds the truth;
@@ -36,19 +36,19 @@ struct score_kind {
 	struct score_errors errors;
 };
 
-/* How well the machine's power was foreseen, sockets added up. */
+/* Quality of the predictions of the machine's power, sockets added up. */
 struct score_foresight {
 	/* Mean |prediction - rapl| over the first SCORE_FIRST_TICKS ticks and over the others; NAN: none.
-	 * Then how many ticks of these have a prediction. */
+	 * Then the number of these ticks that have a prediction. */
 	double first_w, after_w;
 	uint64_t first_ticks, after_ticks;
 	double early_w[SCORE_FIRST_TICKS]; /* |prediction - rapl| of each; NAN: none */
 	/*
-	 * Largest (prediction - what the load's rise explains) / largest power of all earlier ticks; NAN:
-	 * none (no score_add_load()). A rise is what exceeds all earlier ticks. `beyond`: its cycles at the
-	 * cost of the dearest container of the stream, and the true rise of static power (a package that
-	 * wakes), as no model can know what a program costs that never ran. `beyond_true`: the true rise of
-	 * power.
+	 * Largest (prediction - part explained by the load's rise) / largest power of all earlier ticks; NAN:
+	 * none (no score_add_load()). A rise is the excess over all earlier ticks. `beyond`: its cycles at
+	 * the cost of the most expensive container of the stream, and the true rise of static power (a
+	 * package that wakes), as no model can know the cost of a program that never ran. `beyond_true`: the
+	 * true rise of power.
 	 */
 	double beyond, beyond_true;
 };
@@ -78,13 +78,13 @@ struct score_result {
 
 struct score *score_new(void);
 void score_free(struct score *score);
-/* 0 or -ENOMEM. `global` is skipped; `rapl` of the reports is what the sum is held against. */
+/* 0 or -ENOMEM. `global` is skipped; sums are checked against the reports' `rapl`. */
 int score_add_truth(struct score *score, const struct report_power *power);
 int score_add_report(struct score *score, const struct report_power *power);
-/* What a target (`all`: the machine) ran on a socket in a tick: 1e9 cycles per second, or CPUs where only
+/* Load of a target (`all`: the machine) on a socket in a tick: 1e9 cycles per second, or CPUs if only
  * time is counted. */
 int score_add_load(struct score *score, int64_t time_ms, const char *target, unsigned socket, double load);
-/* Measured rows of a tick and socket that had one already: the reports are those of several runs. */
+/* Measured rows of a tick and socket that already had one: the reports are from several runs. */
 uint64_t score_repeated(const struct score *score);
 /* 0 or -ENOMEM. `rows`, if not NULL, gets every row as CSV. Release with score_result_done(). */
 int score_compute(struct score *score, FILE *rows, struct score_result *ret_result);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joins truth and reports by tick, target and scope, and takes the figures of score.h. Pure.
+ * Joins truth and reports by tick, target and scope, and computes the figures of score.h. Pure.
  */
 #include "sim/score/score.h"
 
@@ -39,7 +39,7 @@ static int compare_entries(const void *left, const void *right)
 	return a->target < b->target ? -1 : a->target > b->target;
 }
 
-/* Sums entries of the same scope, tick and target; `*at` moves on. */
+/* Sums entries of the same scope, tick and target; advances `*at`. */
 static struct row take_row(const struct score *score, size_t *at)
 {
 	const struct score_entry *first = &score->entries[*at];
@@ -62,7 +62,7 @@ static struct row take_row(const struct score *score, size_t *at)
 	return row;
 }
 
-/* Sums of a set of rows on the way to its means. */
+/* Running sums of a set of rows. */
 struct tally {
 	struct score_errors sums;
 	double *full_relative, *dynamic_relative;
@@ -129,7 +129,7 @@ static double median(double *values, size_t n)
 	return n % 2 ? values[n / 2] : .5 * (values[n / 2 - 1] + values[n / 2]);
 }
 
-/* Ends the tally and frees what it holds. */
+/* Ends the tally and frees its memory. */
 static struct score_errors tally_end(struct tally *tally)
 {
 	struct score_errors errors = tally->sums;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What score.c gathers and score_compute.c uses. Private to these.
+ * Data collected by score.c and used by score_compute.c. Private to these.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ struct score_name {
 	char text[];
 };
 
-/* One report, of either side. */
+/* One report, of the truth or the formula. */
 struct score_entry {
 	int64_t time_ms;
 	uint32_t target;

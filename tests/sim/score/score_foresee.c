@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How well the machine's power was foreseen: predictions beside what was measured, and beside the largest
- * power seen so far plus what the load's own rise explains. Pure.
+ * Quality of the predictions of the machine's power: compared with the measured power, and with the largest
+ * power seen so far plus the part explained by the load's own rise. Pure.
  */
 #include "sim/score/score.h"
 
@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-#define LOAD_LEAST 1. /* of a container over all its ticks: less says nothing of its cost */
+#define LOAD_LEAST 1. /* of a container over all its ticks: less says nothing about its cost */
 
 /* The machine in one tick, sockets added up. */
 struct machine {
@@ -27,7 +27,7 @@ static double rise(double now, double seen)
 	return now > seen ? now - seen : 0;
 }
 
-/* W per unit of load of the dearest container, by the truth. */
+/* W per unit of load of the most expensive container, by the truth. */
 static double dearest(const struct score *score)
 {
 	double most = 0;
@@ -70,7 +70,7 @@ static void see(struct seen *seen, const struct machine *tick)
 	seen->load = fmax(seen->load, tick->load);
 }
 
-/* The tick that begins at `*sum`, which moves on; false: there is none. */
+/* The tick that begins at `*sum`, which is advanced; false: there is none. */
 static bool next_tick(const struct score_sum **sum, unsigned scope, struct machine *ret)
 {
 	int64_t time_ms = 0;

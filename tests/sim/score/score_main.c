@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wattribute-score: reads two files of power reports (BSON documents end to end), the truth of a simulated
- * machine and a formula's answer, and prints how far apart they are.
+ * wattribute-score: reads two files of power reports (concatenated BSON documents), the truth of a simulated
+ * machine and a formula's answer, and prints their differences.
  */
 #include "sim/score/score.h"
 
@@ -72,7 +72,7 @@ static int read_reports(const char *path, struct score *score, score_adder add)
 	return r;
 }
 
-/* The load of one decoded report: cycles, or CPU time where nothing else is counted. */
+/* The load of one decoded report: cycles, or CPU time if nothing else is counted. */
 static int take_load(const struct report_decoded *decoded, const struct report_names *names,
 		     struct score *score)
 {
@@ -90,7 +90,7 @@ static int take_load(const struct report_decoded *decoded, const struct report_n
 	return r;
 }
 
-/* The counts that the formula saw. Ticks of a stream are of one length, so counts stand for rates. */
+/* The counts that the formula saw. Ticks of a stream have equal length, so counts serve as rates. */
 static int read_stream(const char *path, struct score *score)
 {
 	struct report_names *names = report_names_new();

@@ -90,7 +90,7 @@ static void print_foresight(const struct score_foresight *foreseen, FILE *out)
 	fprintf(out, "],");
 }
 
-/* The label as a JSON string; what would need an escape is left out. */
+/* The label as a JSON string; characters that would need an escape are omitted. */
 static void print_label(const char *label, FILE *out)
 {
 	for (; *label; label++) {
