@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Allocations of a running process fail, by LD_PRELOAD: fault_kinds.py says when. FAIL_ALLOC names a folder;
- * the file PID in it holds three native 64-bit numbers: how many allocations still succeed (0: all do, the
- * state at the start), how many fail then with ENOMEM, and how many have failed. It is mapped before main(),
- * since the process may give up the right to open files later.
+ * Makes allocations of a running process fail, by LD_PRELOAD, when fault_kinds.py requests it. FAIL_ALLOC
+ * names a folder; the file PID in it holds three native 64-bit numbers: how many allocations still succeed
+ * (0: all do, the initial state), how many then fail with ENOMEM, and how many have failed. It is mapped
+ * before main(), since the process may give up the right to open files later.
  */
 #include <errno.h>
 #include <fcntl.h>

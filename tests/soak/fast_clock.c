@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A clock that runs faster, preloaded into the daemons: 12 hours of ticks in some minutes, with every period,
- * expiry and retention as in life. FAST_CLOCK=RATE,REALTIME,MONOTONIC: the multiple, and the times in ns from
- * which on it counts, the same for all processes. Shortens what waits for a time; CPU clocks stay as they
- * are.
+ * An accelerated clock, preloaded into the daemons: 12 hours of ticks in some minutes, with every period,
+ * expiry and retention as in real time. FAST_CLOCK=RATE,REALTIME,MONOTONIC: the factor, and its start times
+ * in ns, the same for all processes. Shortens timed waits; CPU clocks are unchanged.
  */
 #include <dlfcn.h>
 #include <inttypes.h>
@@ -60,7 +59,7 @@ static int64_t ns_of(const struct timespec *time)
 	return time->tv_sec * S_NS + time->tv_nsec;
 }
 
-/* The part of a wait that really passes; at least a little, as 0 means something else. */
+/* The real duration of a wait; at least a little, as 0 has another meaning. */
 static int64_t shorter(int64_t ns)
 {
 	if (!rate)
@@ -103,7 +102,7 @@ static int64_t shorter_ms(int timeout)
 	return timeout <= 0 ? timeout : shorter((int64_t)timeout * 1000000);
 }
 
-/* In nanoseconds, as a millisecond of this clock may be some microseconds. */
+/* In nanoseconds, as a millisecond of this clock may be only some microseconds. */
 static int poll_ns(struct pollfd *fds, nfds_t n, int64_t ns)
 {
 	const struct timespec time = spec_of(ns > 0 ? ns : 0);

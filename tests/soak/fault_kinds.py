@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of fault. Each does its harm once to a World; the caller restarts what has ended."""
+"""The kinds of fault. Each is applied once to a World; the caller restarts ended processes."""
 import os
 import resource
 import signal
@@ -145,7 +145,7 @@ def kill_in_hole(world):
 
 
 def kill_while_slow(world):
-    """The killed sensor's `write` has much to deliver when the next sensor begins; within --store-timeout each time."""
+    """The killed sensor's `write` has a backlog to deliver when the next sensor begins; within --store-timeout each time."""
     world.proxy.mode = "lag"
     time.sleep(3)
     kill_sensor("first")(world)
@@ -173,7 +173,7 @@ def process_of(world, which, duty):
 
 
 def sleeps(pid):
-    """It waits in the kernel. What strace leaves in the middle of a call instead fails with EPERM for a process with a filter."""
+    """It waits in the kernel. If strace detaches during a call instead, the call fails with EPERM in a process with a seccomp filter."""
     try:
         with open(f"/proc/{pid}/stat") as f:
             return f.read().rsplit(")", 1)[1].split()[0] in "SZ"
@@ -182,7 +182,7 @@ def sleeps(pid):
 
 
 def inject(processes, calls, error, every, seconds):
-    """Each so manieth of these system calls fails without being made (strace)."""
+    """Every n-th of these system calls fails without being executed (strace)."""
     def fault(world):
         pids = [pid for pid in (process_of(world, which, duty) for which, duty in processes) if pid]
         tracers = [subprocess.Popen(["strace", "-qqq", "-o", "/dev/null", "-p", str(pid), "-e", f"trace={calls}", "-e",
@@ -199,7 +199,7 @@ def inject(processes, calls, error, every, seconds):
 
 
 def work_for_server(world):
-    """Requests of several kinds: what they allocate may fail, too."""
+    """Requests of several kinds: their allocations may fail, too."""
     now = time.time()
     world.get(0, "/metrics")
     world.get(0, "/api/latest")
@@ -212,14 +212,14 @@ def work_for_server(world):
 
 
 def plan_of(path):
-    """Allocations until the next that fails (0: none will), and whether one has failed."""
+    """Allocations until the next one that fails (0: none will), and whether one has failed."""
     with open(path, "rb") as plan:
         left, _, failed = struct.unpack("<qqq", plan.read(24))
     return left, failed > 0
 
 
 def allocations(which, duty):
-    """One to three allocations of that process fail, soon or later; it may end for it, but in no other way."""
+    """One to three allocations of that process fail, sooner or later; it may exit because of that, but must not crash."""
     def fault(world):
         process = world.sensor if which == "sensor" else world.servers[0]
         pid = process_of(world, which, duty)
@@ -245,15 +245,15 @@ def allocations(which, duty):
 
 
 class Kind:
-    """cuts: what a run may lack at its end counts; hands: also what a killed `write` had in its hands, before what another one
-    has stored; memory: started with fail_alloc.so. (The sensor's first process allocates nothing once it measures.)"""
+    """cuts: ticks that a run may lack at its end are counted; hands: also those that a killed `write` held, before those that
+    another one has stored; memory: started with fail_alloc.so. (The sensor's first process allocates nothing once it measures.)"""
 
     def __init__(self, store, about, fault, standby=False, cuts=0, hands=0, memory=False):
         self.store, self.about, self.fault, self.standby, self.cuts = store, about, fault, standby, cuts
         self.hands, self.memory = hands, memory
 
 
-# Of a process that stands still, and of a database that is away: longer ones are for long runs.
+# Seconds for a stopped process, and for an absent database: longer ones are for long runs.
 PAUSE_S, AWAY_S = int(os.environ.get("WATTRIBUTE_PAUSE", "3")), int(os.environ.get("WATTRIBUTE_AWAY", "3"))
 SENSOR = [("sensor", "first"), ("sensor", "collect"), ("sensor", "write")]
 SERVER = [("server", "first"), ("server", "store")]

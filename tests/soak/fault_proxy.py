@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy between the daemons and a database. Knows nothing of what passes through it."""
+"""A proxy between the daemons and a database. Knows nothing about the data that passes through it."""
 import socket
 import threading
 import time
@@ -15,7 +15,7 @@ def free_port():
 
 
 class Proxy:
-    """Between the daemons and a database: passes, refuses, resets, delays, or swallows."""
+    """Between the daemons and a database: passes data on, refuses, resets, delays, or drops."""
 
     def __init__(self, port):
         self.target, self.mode, self.port, self.pairs = port, "pass", free_port(), []
@@ -56,7 +56,7 @@ class Proxy:
         self.reset(sink)
 
     def passes(self, source, sink, data):
-        """Sends the data on, or what the fault leaves of them. False: the connection ends here."""
+        """Sends the data on, or the part that the fault leaves. False: the connection ends here."""
         while self.mode == "hole":
             time.sleep(0.05)
         time.sleep(DELAYS_S.get(self.mode, 0))

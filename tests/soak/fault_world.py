@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store, a sensor and servers for one kind of fault: starts them, keeps them, and counts what is in the store at the end."""
+"""A store, a sensor and servers for one kind of fault: starts them, keeps them running, and counts the store's content at the end."""
 import glob
 import os
 import random
@@ -190,7 +190,7 @@ class World:
         return None
 
     def is_up(self):
-        """The sensor measures, and a server answers: a fault before that would meet nothing."""
+        """The sensor measures, and a server answers: a fault before that would have no effect."""
         self.keep_sensor()
         self.keep_servers()
         with open(self.runs[-1], errors="replace") as f:
@@ -217,7 +217,7 @@ class World:
 
     # --- the end ---
     def crashes(self):
-        """Ends that nobody asked for: by a signal of the processor, or with sanitizers by one of their reports."""
+        """Crashes: by a signal from the processor, or by a report of a sanitizer."""
         found = list(self.crashed)
         for log in glob.glob(self.folder + "/se*.log"):
             with open(log, errors="replace") as f:
@@ -230,7 +230,7 @@ class World:
         return text.strip() if key else dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
 
     def spooled(self):
-        """Ticks that wait in the sensor's spool: its documents for `all`, by the bytes of this name."""
+        """Ticks waiting in the sensor's spool: its documents for `all`, found by the bytes of this name."""
         path = f"{self.folder}/state/spool/{self.name}.db"
         if not os.path.exists(path):
             return 0
@@ -255,7 +255,7 @@ class World:
         self.sensor.send_signal(signal.SIGTERM)
         self.sensor.wait(60)
         if self.proxy:
-            # What waits in the spool is delivered by a last run, which measures nothing more than that.
+            # Ticks waiting in the spool are delivered by a last run, which measures as little as possible.
             self.start_sensor()
             time.sleep(3)
             self.wait(60, self.spool_is_empty)
@@ -266,7 +266,7 @@ class World:
         return {key: (value if key == "ends" else int(float(value))) for key, value in found.items()} if found else {}
 
     def tail(self, found):
-        """Ticks that collect has counted and that are not in the store, over all runs whose collect came to say it."""
+        """Ticks that collect has counted and that are not in the store, over all runs whose collect logged its count."""
         stored = [int(end.split("@")[0]) for end in found.get("ends", "").split()] + [found["last_seq"]]
         missing = []
         counted = []
@@ -274,10 +274,10 @@ class World:
             with open(log, errors="replace") as f:
                 match = re.search(r"collect: collect: (\d+) ticks", f.read())
             counted.append(int(match.group(1)) if match else None)
-        # A run of which nothing was stored is in no end: then the two lists cannot be compared one by one.
+        # A run without stored ticks has no end: then the two lists cannot be compared one by one.
         if len(stored) != len([n for n in counted if n is None or n > 0]):
             return None
-        # What still waits in the spool is not lost: the last run's.
+        # Ticks of the last run that still wait in the spool are not lost.
         waiting = self.spooled() if self.proxy else 0
         stored = iter(stored)
         for number in counted:

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of many kinds, again and again, against a real sensor and server; then counts what is in the store.
+"""Faults of many kinds, repeated, against a real sensor and server; then counts the store's content.
 
 usage: faults.py [--build DIR] [--rounds N] [--only WORD] [--jobs N] [--sum FILE] [--markdown FILE]      (root; Linux)
-Parts: fault_kinds.py (the faults), fault_world.py (what they happen to), fault_proxy.py. The reader is tests/lib/audit.py, which knows only the documents. Each kind has a store, a sensor and a server of its own.
-With WATTRIBUTE_IDLE=N each tick has N more targets, which do nothing, and so 2 N more documents. WATTRIBUTE_PAUSE=60: processes are stopped
-for a minute; WATTRIBUTE_AWAY=600: the database refuses connections for ten. Prints TAP; with --markdown the table of docs/guarantees.md. With --sum each kind's result is added to FILE as soon as it is
-there, one JSON object a line: several runs, also ones that were ended early, sum up, and the table is of all of them. What must hold, whatever the fault:
-  twice     no report and no power report is there twice
-  power     each tick in the store has its power reports, no other has, and their sums are the measured power
+Parts: fault_kinds.py (the faults), fault_world.py (the processes under test), fault_proxy.py. The reader is tests/lib/audit.py, which uses only the documents. Each kind has a store, a sensor and a server of its own.
+With WATTRIBUTE_IDLE=N each tick has N more targets, which are idle, and so 2 N more documents. WATTRIBUTE_PAUSE=60: processes are stopped
+for a minute; WATTRIBUTE_AWAY=600: the database refuses connections for ten. Prints TAP; with --markdown the table of docs/guarantees.md. With --sum each kind's result is appended to FILE as soon as it
+is known, one JSON object a line: results of several runs, also of aborted ones, are added up for the table. With every fault these must hold:
+  twice     no report and no power report is stored twice
+  power     each tick in the store has its power reports, no other tick has any, and their sums are the measured power
   gaps      no tick is missing within a run of the sensor, unless the sensor has counted it as lost
   tail      of a run that was cut off, at most two ticks that the sensor had counted are not in the store
 """
@@ -25,7 +25,7 @@ TAIL = 2
 
 
 def judge(kind, rounds, found, tail):
-    """What is wrong, in words; nothing: all promises hold."""
+    """The violations, as texts; empty: all promises hold."""
     wrong = []
     for key in ("twice", "power_twice", "incomplete", "headless", "power_missing", "power_extra", "unequal"):
         if found[key]:
@@ -76,7 +76,7 @@ def result_of(kind, rounds, found, tail):
 
 
 def add_up(results):
-    """One row for each kind, in the order of KINDS; of what was cut off the most."""
+    """One row for each kind, in the order of KINDS; with the largest number of ticks cut off."""
     rows = []
     for kind in KINDS:
         same = [result for result in results if (result["store"], result["about"]) == (kind.store, kind.about)]

@@ -10,12 +10,12 @@ need_root
 need_venv pymongo pymongo==4.10.1
 need_mongo_wire mjs
 need_mongo_wire ferretdb
-# 20: 200 kills of the sensor, 500 of the server on each store, 100 changes of the writer.
+# 20: 200 kills of the sensor, 500 of the server on each store, 100 takeovers.
 rounds=${1:-20}
-[ -e "$BUILD/tests/soak/fail_alloc.so" ] || make -s -C "$TOP" BUILD="$BUILD" "$BUILD/tests/soak/fail_alloc.so" || bail 'nothing makes allocations fail'
+[ -e "$BUILD/tests/soak/fail_alloc.so" ] || make -s -C "$TOP" BUILD="$BUILD" "$BUILD/tests/soak/fail_alloc.so" || bail 'fail_alloc.so cannot be built'
 ok 'faults of all kinds' "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" --rounds "$rounds" --jobs "$(nproc)" --markdown "$BUILD/faults.md"
 sed 's/^/# /' "$TAP_DIR/ok.out"
-# Long ones, in long runs: each process stopped for a minute, a database that is away for ten.
+# In long runs, long faults: each process is stopped for a minute, a database is away for ten.
 if [ "$rounds" -ge 20 ]; then
 	ok 'each process is stopped for a minute' env WATTRIBUTE_PAUSE=60 "$PYTHON" "$TOP/tests/soak/faults.py" --build "$BUILD" --rounds 1 --only stopped --jobs 8
 	sed 's/^/# /' "$TAP_DIR/ok.out"

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Kills the sensor or the server at random points, as fast as they can be started again; then counts what is in the store.
+"""Kills the sensor or the server at random points, as fast as they can be restarted; then counts the store's content.
 
 usage: kills.py [--build DIR] [--only WORD] [--kills N] [--sum FILE] [--markdown FILE]      (root; Linux; strace)
-Called by faults.sh and by hand; judged by tests/lib/audit.py, which knows only the documents. Each kill hits one process of the
-daemon, or all of it, at one of these points, in turn:
-  start   up to 0.4 s after it was started, whatever it has come to
+Called by faults.sh and by hand; judged by tests/lib/audit.py, which uses only the documents. Each kill hits one process of the
+daemon, or all of them, at one of these points, in turn:
+  start   up to 0.4 s after the start, at any stage
   work    up to 0.3 s after it was seen to write
   write   at one of its writes: at the n-th pwrite64(2) of a SQLite file (strace), or after the n-th message to the database, the last
           of them often cut in its middle (a proxy); n is random, so it is often between the writes of one tick
-Recaps are asked for all the while: each that was answered with 202 must be there once. Counters of /metrics must not go backwards
-while a server lives. Prints TAP, and the seed; WATTRIBUTE_SEED repeats it.
+Recaps are requested all the time: each one answered with 202 must be stored once. Counters of /metrics must not decrease
+while a server runs. Prints TAP, and the seed; WATTRIBUTE_SEED repeats a run.
 """
 import argparse
 import json
@@ -33,7 +33,7 @@ POINTS = ("start", "work", "write")
 
 
 class Trap(Proxy):
-    """Calls `spring` once, after so many messages of the daemon; of the last one perhaps only a part has been sent."""
+    """Calls `spring` once, after a number of messages of the daemon; the last one may have been sent only partly."""
 
     def __init__(self, port):
         self.left, self.spring, self.part = 0, None, 1.0
@@ -54,7 +54,7 @@ class Trap(Proxy):
 
 
 class KillWorld(World):
-    """One whose server writes through a trap, or is started under strace."""
+    """A world whose server writes through a trap, or is started under strace."""
 
     def __init__(self, build, kind, number):
         self.trap, self.strace, self.asked, self.answered, self.backwards = None, 0, set(), set(), 0
@@ -66,7 +66,7 @@ class KillWorld(World):
         self.trap = Trap(self.database_port)
 
     def wrapped(self, command):
-        """With the n-th pwrite64() of any of its processes as its end, when self.strace is n."""
+        """If self.strace is n, it is killed at the n-th pwrite64() of any of its processes."""
         if not self.strace:
             return command
         return ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", "trace=pwrite64", "-e",
@@ -82,7 +82,7 @@ class KillWorld(World):
         super().start_sensor()
 
     def kill_at_write(self, writes):
-        """The sensor's `write` ends with one of its next writes. Another one that takes over is not hit."""
+        """The sensor's `write` is killed at one of its next writes. Another one that takes over is not hit."""
         self.wait(5, lambda: self.child(self.sensor, "write") or self.sensor.poll() is not None)
         pid = self.child(self.sensor, "write")
         if pid:
@@ -128,7 +128,7 @@ class KillWorld(World):
         return subprocess.run([sys.executable, "-c", code, self.audited, self.name], capture_output=True, text=True, check=True).stdout.split()
 
     def missing(self):
-        """Of each run whose collect came to say its count: the ticks that are not there, wherever in the run they were. SQLite only."""
+        """For each run whose collect logged its count: the missing ticks, anywhere in the run. SQLite only."""
         database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, timeout=20)
         times = [row[0] / 1000 for row in database.execute("SELECT time FROM documents WHERE collection = ? AND target = 'all'",
                                                            ("sensor" + self.name,))]
@@ -151,7 +151,7 @@ def kill_all(world, process, victim):
 
 
 def end_of(world, process):
-    """Waits until it has ended, and sees to it that none of its processes is left."""
+    """Waits until it has ended, and ensures that none of its processes is left."""
     pids = world.tree(process)
     try:
         process.wait(20)
@@ -256,7 +256,7 @@ def run(build, kind, number, kills):
         found = world.finish()
         tail = world.missing() if kind.cuts else []
         if kind.cuts:
-            # The tick that a killed `write` had in its hands may lie before those that another one has saved.
+            # The tick that a killed `write` held may be older than those that another one has saved.
             found.update(gaps=0, restarts_amiss=0)
         wrong = judge(kind, kills, found, tail)
         names = world.recap_names()

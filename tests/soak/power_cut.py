@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Power cuts of a guest under load: QEMU is killed at random moments, the disk is read again, and what is on it is counted.
+"""Power cuts of a guest under load: QEMU is killed at random moments, the disk is read again, and its content is counted.
 
 usage: power_cut.py [--build DIR] [--boots N] [--cuts N] [--durable] [--seconds N]      (Debian, x86-64; e2fsprogs, QEMU 10)
 Sensor and server write into a SQLite file on ext4. All writes of the guest's disk and its flushes are logged (QEMU's blklogwrites).
-A disk after a cut is made from the log: what was flushed, and of the writes after the last flush a random part, torn at
-sectors. One cut is where QEMU was killed, the others are anywhere before. Prints TAP. What must hold:
-  whole     the file system is mended by its journal, SQLite's integrity_check finds nothing
-  once      nothing is there twice, no tick is a part of one, none is missing between others (tests/lib/audit.py)
-  goes on   a server that reads the file afterwards gives every tick its power reports, once
+A disk after a cut is made from the log: the flushed writes, and a random part of the writes after the last flush, torn at
+sectors. One cut is where QEMU was killed, the others are anywhere before. Prints TAP. These must hold:
+  intact    the file system is repaired by its journal, SQLite's integrity_check finds nothing
+  once      nothing is stored twice, no tick is incomplete, none is missing between others (tests/lib/audit.py)
+  continues a server that reads the file afterwards gives every tick its power reports, once
   durable   with --durable: ticks that a reader had seen, and runs answered with 202, before QEMU was killed
 """
 import argparse
@@ -74,7 +74,7 @@ class Tap:
 
 
 def add_modules(root, folder):
-    """The modules and those that they need, numbered in the order in which they can be loaded."""
+    """The modules and their dependencies, numbered in loading order."""
     paths, order = {}, []
     for place, _, names in os.walk(root):
         paths.update({name[:-3].replace("-", "_"): f"{place}/{name}" for name in names if name.endswith(".ko")})
@@ -114,7 +114,7 @@ class Guest:
         run("mkfs.ext4", "-q", "-F", self.disk)
 
     def boot(self, number, seconds):
-        """Runs until `seconds` after the first tick is seen, then is killed. The lines of the console until then."""
+        """Runs until `seconds` after the first tick is seen, then is killed. Returns the console's lines until then."""
         with open(self.folder + "/overlay/job", "w") as f:
             f.write(JOB.replace("DURABLE", self.durable).replace("BOOT", str(number)))
         copy(self.disk, self.folder + "/base")
@@ -146,7 +146,7 @@ class Guest:
         return lines
 
     def read_log(self):
-        """The disk's writes and flushes in their order: (place on the disk, length, flags, place in the log)."""
+        """The disk's writes and flushes in order: (place on the disk, length, flags, place in the log)."""
         entries, at, size = [], SECTOR, os.path.getsize(self.log)
         with open(self.log, "rb") as f:
             while at + SECTOR <= size:
@@ -161,7 +161,7 @@ class Guest:
         return entries
 
     def make_disk(self, path, entries, cut, part, rng):
-        """The disk after a cut before entry `cut`: all that was flushed, and `part` of the later writes."""
+        """The disk after a cut before entry `cut`: everything that was flushed, and `part` of the later writes."""
         last = max((i for i in range(cut) if entries[i][2] & FLUSH), default=-1)
         copy(self.folder + "/base", path)
         with open(path, "r+b") as disk, open(self.log, "rb") as log:
@@ -185,10 +185,10 @@ def audit(path):
 
 
 def look(guest, disk, out):
-    """Mends the disk, takes the store from it. What is wrong, in words, and the store's path."""
-    mended = run("e2fsck", "-f", "-y", disk)
-    if mended.returncode > 1:
-        return [f"e2fsck: status {mended.returncode}"], None
+    """Repairs the disk and copies the store from it. Returns the faults, as texts, and the store's path."""
+    repaired = run("e2fsck", "-f", "-y", disk)
+    if repaired.returncode > 1:
+        return [f"e2fsck: status {repaired.returncode}"], None
     for suffix in ("", "-wal", "-shm"):
         if os.path.exists(out + suffix):
             os.unlink(out + suffix)
@@ -213,7 +213,7 @@ def amiss(found, keys):
 
 
 def judge(guest, store):
-    """Nothing twice, whole ticks without gaps; and so after a server has gone on with it."""
+    """No duplicates, complete ticks without gaps; the same after a server has continued with it."""
     before = audit(store)
     wrong = amiss(before, ("broken", "twice", "power_twice", "incomplete", "headless", "power_extra", "unequal"))
     if int(before["gaps"]) > int(before["lost_late"]) + int(before["lost_spool"]):
@@ -226,7 +226,7 @@ def judge(guest, store):
 
 
 def missing(store, lines):
-    """Of what had been seen or answered before the cut: the ticks and the runs that are not there."""
+    """The ticks and runs that had been seen or answered before the cut and are missing."""
     database = sqlite3.connect(store)
     newest = database.execute("SELECT max(time) FROM documents WHERE collection = 'sensorn1'").fetchone()[0] or 0
     bodies = b"".join(bytes(row[0]) for row in database.execute("SELECT body FROM documents WHERE collection LIKE 'state%' OR collection LIKE 'recap%'"))

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Hours of ticks in minutes: a sensor and a server on SQLite by a clock that runs faster (fast_clock.c).
+"""Hours of ticks in minutes: a sensor and a server on SQLite with an accelerated clock (fast_clock.c).
 
 usage: twelve_hours.py [--build DIR] [--hours H] [--skip H] [--rate N] [--retention S] [--churn N] [--markdown FILE]      (root; Linux)
-All periods are those of life: one tick a second, expiry, retention; --churn cgroups come and go in a minute of life. The
-server's tables of containers that are gone are bounded by number; --skip leaves out the time in which they fill. Then the
+All periods are in accelerated time: one tick a second, expiry, retention; --churn cgroups come and go per minute. The
+server's tables of ended containers are bounded in number; --skip excludes the time in which they fill. Then the
 thirds of the rest are compared: memory of each process (anonymous), descriptors, inotify watches, and the store's size.
-Nothing of them may grow. Prints TAP; with --markdown a table.
+None of them may grow. Prints TAP; with --markdown a table.
 """
 import argparse
 import glob
@@ -28,9 +28,9 @@ sys.path.insert(0, TOP + "/tests/bench")
 from sensor import cgroup_root  # noqa: E402
 from soak import Tap, names, sample  # noqa: E402
 
-# Of a median. Memory: buffers are as large as the largest batch so far, and a moment in which this machine does nothing is
-# a long one of that clock; what a leak of some 60 bytes a tick would add in 12 hours is more. Descriptors and watches:
-# containers that happen to be there.
+# Allowed growth of a median. Memory: buffers are as large as the largest batch so far, and a short stall of this machine is
+# a long one on that clock; a leak of some 60 bytes a tick would add more in 12 hours. Descriptors and watches:
+# containers that happen to exist.
 SLACK = {"memory": 0.03, "descriptors": 0, "watches": 0, "pages in use": 0.05, "files": 0.1}
 SLACK_LEAST = {"memory": 2560, "descriptors": 3, "watches": 3, "pages in use": 1024, "files": 4096}
 DESCRIPTION_KB = 0.25  # each container that ever ran leaves its description in the store
@@ -102,7 +102,7 @@ class Run:
 
 
 def parts(rows, skip):
-    """The medians of the three thirds of the run after its first hours."""
+    """The medians of the three thirds of the run, without its first hours."""
     end = rows[-1][0]
     rows = [((at - skip) / (end - skip), value) for at, value in rows if at >= skip]
     return [statistics.median([value for at, value in rows if third <= 3 * at <= third + 1] or [0]) for third in range(3)]
@@ -134,9 +134,9 @@ def main():
     try:
         run.follow()
         run.sensor.wait()
-        # Its orderly end has 5 s of that clock, which may be too short for a real disk: then the last tick is missing.
-        tap.ok(run.logged(f"collect: {int(options.hours * 3600)} ticks"), "the sensor makes all its ticks")
-        tap.ok(run.server.poll() is None, "the server lives")
+        # Its orderly shutdown has 5 s of that clock, which may be too short for a real disk: then the last tick is missing.
+        tap.ok(run.logged(f"collect: {int(options.hours * 3600)} ticks"), "the sensor finishes all its ticks")
+        tap.ok(run.server.poll() is None, "the server runs")
         end = time.monotonic() + 60
         while (ticks := run.metric("wattribute_ticks_total")) < 0.98 * options.hours * 3600 and time.monotonic() < end:
             time.sleep(0.3)
@@ -147,7 +147,7 @@ def main():
             with open(options.rows, "w", encoding="utf-8") as out:
                 json.dump([[name, what, rows] for (name, what), rows in run.rows.items()], out)
         run.server.send_signal(signal.SIGTERM)
-        tap.ok(run.server.wait(60) == 0, "the server ends well")
+        tap.ok(run.server.wait(60) == 0, "the server exits with 0")
         with sqlite3.connect(run.store) as database:
             n, oldest, newest = database.execute("SELECT count(*), min(time), max(time) FROM documents WHERE collection = 'powerhours'").fetchone()
         tap.ok(newest - oldest < options.retention * 1.4e3 + 60e3, f"{n} power reports over {(newest - oldest) / 1000:.0f} s are kept, of {options.retention} s")
