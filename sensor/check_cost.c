@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The costs of one tick as measured with one tick a second on a machine of 2 CPUs (docs/performance.md, "The
- * sensor"); after new measurements, update them here too.
+ * The costs of one tick, measured with one tick per second on a machine with 2 CPUs (docs/performance.md,
+ * "The sensor"); after new measurements, update them here too.
  */
 #include "check_parts.h"
 
 #include <string.h>
 
-#define BPF_MS               0.25    /* whatever the number */
-#define BPF_MS_EACH          0.00004 /* a container; most of it is writing its report */
+#define BPF_MS               0.25    /* for any number of containers */
+#define BPF_MS_EACH          0.00004 /* per container; mostly for writing its report */
 #define PERF_MS_EACH_FD      0.00054
 #define CPUSTAT_MS_EACH      0.0032
-#define CPUSTAT_MS_EACH_OPEN 0.009 /* if its file is opened in each tick, because no descriptor is left */
+#define CPUSTAT_MS_EACH_OPEN 0.009 /* if its file is opened in each tick because no descriptor is left */
 
 static unsigned smaller(unsigned a, unsigned b)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GPUs for --check-machine. A GPU without a meter of its own is no fault: its energy is in the package's. One
- * of NVIDIA that has another driver, or that is beside GPUs which are read, has a fix. Knows no layout of the
- * text.
+ * GPUs for --check-machine. A GPU without a meter of its own is not a fault: its energy is in the package's.
+ * For an NVIDIA GPU that has another driver, or is not among the GPUs that are read, there is a remedy.
+ * Independent of the text's layout.
  */
 #include "check_parts.h"
 
@@ -24,7 +24,7 @@
 
 #define CARDS_MAX 128
 
-/* In the child, to its end. */
+/* Runs in the child and exits. */
 static void answer_and_exit(const struct sensor_config *config, int fd)
 {
 	static struct check_gpu_answer answer;
@@ -48,7 +48,7 @@ static void answer_and_exit(const struct sensor_config *config, int fd)
 	_exit(0);
 }
 
-/* The whole answer before the time is over? */
+/* True if the whole answer arrived in time. */
 static bool receive(int fd, int patience_ms, struct check_gpu_answer *ret_answer)
 {
 	const uint64_t end_ns = clock_monotonic_ns() + (uint64_t)patience_ms * 1000000;
@@ -91,7 +91,7 @@ void check_gpu_ask(const struct sensor_config *config, int patience_ms, struct c
 		(void)close(ends[0]);
 	if (child > 0) {
 		(void)kill(child, SIGKILL);
-		/* One that hangs in the driver cannot end, and nobody waits for it. */
+		/* A child that hangs in the driver cannot exit and is not waited for. */
 		(void)waitpid(child, NULL, answered ? 0 : WNOHANG);
 	}
 	if (!answered) {
@@ -136,7 +136,7 @@ static void list_nvml(const struct sensor_config *config, json_t *rows)
 	}
 }
 
-/* Those with a meter. `used`: they would be read. */
+/* Lists GPUs with a meter. `used`: they would be read. */
 static unsigned list_meters(const struct sensor_config *config, bool used, struct drm_meter *meters,
 			    json_t *rows)
 {
@@ -158,7 +158,7 @@ static unsigned list_meters(const struct sensor_config *config, bool used, struc
 	return n;
 }
 
-/* The last part of where a link leads. */
+/* The last component of a link's target. */
 static bool read_link_name(const char *path, char *ret, size_t size)
 {
 	char target[512];
@@ -173,7 +173,7 @@ static bool read_link_name(const char *path, char *ret, size_t size)
 	return true;
 }
 
-/* A card that has no meter; those of other makers than these drivers' draw pictures at most. */
+/* A card without a meter; cards of other vendors are only for display. */
 static void list_other(const char *device, const char *address, bool nvml, json_t *rows)
 {
 	char path[1024], driver[64] = "", vendor[16] = "";
@@ -226,7 +226,7 @@ void check_gpu_list(const struct sensor_config *config, bool described, json_t *
 	bool nvml;
 	unsigned n;
 
-	/* Whether NVIDIA's driver is loaded there, no file of sysfs tells. */
+	/* No sysfs file shows whether NVIDIA's driver is loaded there. */
 	if (described && config->gpu == SENSOR_GPU_AUTO)
 		asked.gpu = SENSOR_GPU_DRM;
 	source = gpu_choose(&asked);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --check-machine: every source is probed as the sensor would at start, and every answer is kept with its
- * reason. The JSON object is what `wattribute check` shows; the text is made from the same object.
+ * --check-machine: every source is probed as the sensor would at start, and every result is kept with its
+ * reason. `wattribute check` shows the JSON object; the text is made from the same object.
  */
 #include "check_machine.h"
 
@@ -40,13 +40,13 @@ struct check {
 	struct cgroup_layout layout;
 	struct container_roots roots;
 	struct priv_config priv;
-	bool described; /* another machine, of which only files are here: nothing of it can be opened */
+	bool described; /* another machine, of which only the files are here: nothing on it can be opened */
 	json_t *object;
 	const char *energy, *activity;
 	bool estimated;
 };
 
-/* A fix for missing counters that have none of their own. */
+/* Adds a remedy for missing counters that have none of their own. */
 static void add_remedy(const struct check *check, json_t *entry)
 {
 	if (!entry || json_string_length(json_object_get(entry, "remedy")) > 0 ||
@@ -100,7 +100,7 @@ static void read_word(const struct check *check, const char *name, char *ret, si
 		(void)snprintf(ret, size, "unknown");
 }
 
-/* What the server's model begins with. */
+/* Facts with which the server's model starts. */
 static void add_facts(const struct check *check, json_t *machine)
 {
 	struct machine_facts facts;
@@ -142,7 +142,7 @@ static bool is_wanted(const char *wanted, const char *source)
 	return strcmp(wanted, "auto") == 0 || strcmp(wanted, source) == 0;
 }
 
-/* Which energy a source would measure, and of which sockets. */
+/* Lists the energy that a source would measure, and the sockets. */
 static void say_domains(struct check *check, const struct system_source_ops *ops,
 			const struct event_group_request *request, json_t *entry)
 {
@@ -277,7 +277,7 @@ static void check_activity(struct check *check)
 		struct reason why = {""};
 		bool works;
 
-		/* No file tells whether that machine's kernel accepts a BPF program. */
+		/* No file shows whether that machine's kernel accepts a BPF program. */
 		if (check->described && all[i] == &source_bpf)
 			continue;
 		works = all[i]->probe(&check->context, requests, n, &why) == 0;
@@ -317,7 +317,7 @@ static void check_events(struct check *check)
 	}
 }
 
-/* After all events: it is none of them, but takes a counter from them. */
+/* Called after all events: the watchdog is not one of them but takes a counter from them. */
 static void check_watchdog(struct check *check)
 {
 	if (procstat_has_watchdog(check->config->procfs_root))
@@ -335,8 +335,7 @@ static void count_cgroup(void *data, const char *path, uint64_t id)
 	++*(unsigned *)data;
 }
 
-/* Energy that the hardware counts for containers themselves; nothing else replaces it, and nothing needs it.
- */
+/* Energy that the hardware counts per container; it has no substitute, and nothing requires it. */
 static void check_measured(struct check *check)
 {
 	struct resctrl_info info;
@@ -352,7 +351,7 @@ static void check_measured(struct check *check)
 	entry = check_text_item("source", "resctrl", works ? "ok" : "missing", why.text);
 	if (works && check->config->resctrl != SENSOR_RESCTRL_OFF)
 		json_object_set_new(entry, "used", json_true());
-	/* Most machines lack it, and nothing is wrong with them. */
+	/* Most machines lack it, which is not a fault. */
 	if (!works && check->config->resctrl != SENSOR_RESCTRL_ON)
 		json_object_set_new(entry, "remedy", json_string(""));
 	add(check, "measured", entry);
@@ -486,11 +485,11 @@ static int prepare(struct check *check)
 	if ((check->described ? priv_client_describe(&check->priv, &check->context.priv)
 			      : priv_client_direct(&check->priv, &check->context.priv)) < 0)
 		return -ENOMEM;
-	log_set_level(LOG_LEVEL_ERROR); /* the answers are in the object; the log would say them twice */
+	log_set_level(LOG_LEVEL_ERROR); /* the results are in the object; the log would repeat them */
 	return defaults_apply(config);
 }
 
-/* The text, folded to the width of a terminal. */
+/* Prints the text, folded to the width of a terminal. */
 static int print_text(const json_t *object)
 {
 	cleanup_(cleanup_free) char *text = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --check-machine: what this machine can measure, what not, why, and the fix; as text or JSON. Tries every
- * source in this process, opens nothing that stays.
+ * --check-machine: what this machine can measure and cannot, why, and the remedy; as text or JSON. Tries
+ * every source in this process; leaves nothing open.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of --check-machine, for check_machine.c: costs, GPUs, perf events, and the text for people.
+ * The parts of --check-machine, for check_machine.c: costs, GPUs, perf events, and the text output.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 struct check_cost {
 	unsigned containers;
 	unsigned fds;        /* counters, or files that are kept open */
-	unsigned by_cpustat; /* containers that no descriptor is left for */
+	unsigned by_cpustat; /* containers without a descriptor left */
 	double cpu_ms_per_s;
 };
 
@@ -25,9 +25,9 @@ struct check_cost {
 struct check_cost check_cost_estimate(const char *source, unsigned fds_each, unsigned budget,
 				      double ticks_per_s, unsigned containers);
 
-#define CHECK_GPU_PATIENCE_MS 30000 /* a driver that is not kept loaded takes seconds for each GPU */
+#define CHECK_GPU_PATIENCE_MS 30000 /* a driver without persistence takes seconds for each GPU */
 
-/* What NVIDIA's library tells. */
+/* Answer of NVIDIA's library. */
 struct check_gpu_answer {
 	int result; /* 0, or a negative errno with `why` */
 	unsigned n;
@@ -35,17 +35,17 @@ struct check_gpu_answer {
 	struct reason why;
 };
 
-/* Asks the library, in a process of its own without rights, for at most patience_ms. */
+/* Asks the library in an unprivileged process of its own, for at most patience_ms. */
 void check_gpu_ask(const struct sensor_config *config, int patience_ms, struct check_gpu_answer *ret_answer);
 /*
- * Adds a list `gpus` to the object, if there is a GPU or one was asked for: which a sensor would read, by
- * what, and why not the others. described: the machine is another one, of which only files are here.
+ * Adds a list `gpus` to the object if there is a GPU or one was requested: the GPUs that a sensor would read,
+ * by which method, and why not the others. described: another machine, of which only the files are here.
  */
 void check_gpu_list(const struct sensor_config *config, bool described, json_t *object);
 
 /*
- * Adds a list `perf` to the object: for each event and PMU that a sensor would open on a machine of which
- * only files are here, with which attributes and on which CPUs.
+ * Adds a list `perf` to the object: each event and PMU that a sensor would open on a machine of which only
+ * the files are here, with attributes and CPUs.
  */
 void check_perf_list(const struct sensor_config *config, struct source_context *context, json_t *object);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The plans of perf events, made as a source makes them and then written down: one entry for each attribute,
- * with the CPUs on which it would be opened. Called by check_machine.c.
+ * Lists the plans of perf events, made as by a source: one entry for each attribute, with the CPUs on which
+ * it would be opened. Called by check_machine.c.
  */
 #include "check_parts.h"
 
@@ -14,7 +14,7 @@
 
 #define CPUS_TEXT_SIZE 512
 
-/* Appends "first-last", or "first" alone, after a comma where something is there already. */
+/* Appends "first-last", or "first" alone, after a comma if the text is not empty. */
 static size_t add_range(char *text, size_t length, unsigned first, unsigned last)
 {
 	const size_t left = CPUS_TEXT_SIZE - length;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The text of --check-machine: one layout for the sensor and for `wattribute check`. Where one of
- * several is enough and one works, the others are listed without a fix.
+ * The text of --check-machine: one layout for the sensor and for `wattribute check`. If one of several is
+ * enough and one works, the others are listed without a remedy.
  */
 #include "check_parts.h"
 #include "base/cleanup.h"
@@ -20,7 +20,7 @@ json_t *check_text_item(const char *key, const char *value, const char *status, 
 	char why[REASON_SIZE];
 
 	(void)snprintf(why, sizeof(why), "%.*s", (int)length, text);
-	text_make_utf8(why); /* it may have been cut within a character */
+	text_make_utf8(why); /* it may have been truncated within a character */
 	return json_pack("{s:s, s:s, s:s, s:s}", key, value, "status", status, "why", why, "remedy", advice);
 }
 
@@ -31,7 +31,7 @@ static const char *text_at(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* The entry's name has another key in each part. */
+/* The key of an entry's name differs between the parts. */
 static const char *entry_name(const json_t *entry)
 {
 	static const char *const keys[] = {"source", "event", "right", "runtime", "gpu", "name", "version"};
@@ -64,8 +64,8 @@ static void print_costs(FILE *out, const json_t *entry)
 }
 
 /*
- * `is_settled`: something else in this part does the work, so that what is missing needs no fix. What works
- * can still have advice.
+ * `is_settled`: another entry of this part does the work, so missing ones need no remedy. Working ones can
+ * still have advice.
  */
 static void print_entry(FILE *out, const json_t *entry, bool is_settled)
 {
@@ -84,7 +84,7 @@ static void print_entry(FILE *out, const json_t *entry, bool is_settled)
 	print_costs(out, entry);
 }
 
-/* Something in it works, and is no model. */
+/* True if an entry works and is not a model. */
 static bool is_part_settled(const json_t *part)
 {
 	for (size_t i = 0; i < json_array_size(part); i++) {
@@ -96,7 +96,7 @@ static bool is_part_settled(const json_t *part)
 	return false;
 }
 
-/* `one_is_enough`: each of its entries serves as well as another. */
+/* `one_is_enough`: a single working entry is sufficient. */
 static void print_part(FILE *out, const json_t *answer, const char *key, const char *title,
 		       bool one_is_enough)
 {

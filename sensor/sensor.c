@@ -105,7 +105,7 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 	return 2;
 }
 
-/* `collect` reads what strangers write, and needs no password. */
+/* `collect` reads untrusted data and needs no password. */
 static bool needs(const char *duty, const char *option)
 {
 	(void)option;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * First process of the sensor. With root's rights it answers a closed list of typed requests (priv.h) and
- * does nothing else; when one of its children ends, the other is ended in order, and the exit code is
- * collect's.
+ * First process of the sensor. With root privileges it answers a closed list of typed requests (priv.h) and
+ * does nothing else; when one of its children ends, the other is ended in an orderly way, and the exit code
+ * is collect's.
  */
 #include "supervise.h"
 
@@ -32,7 +32,7 @@
 
 /*
  * Delays from the request to end, or from the first child's exit: until a writer in the middle of a call to
- * the store is told to abandon it, and then until each of the two kills. Together less than 5 s.
+ * the store has to abandon it, and then until each of the two kills. Together less than 5 s.
  */
 #define SUPERVISE_END_S  2.5
 #define SUPERVISE_KILL_S 1.0
@@ -48,18 +48,18 @@ struct supervise {
 	struct cgroup_layout layout;
 	ev_io requests;
 	ev_timer patience;
-	unsigned n_patience; /* times that it has run out */
-	int link_end;        /* the writer's, kept for a writer that continues after one that hung */
+	unsigned n_patience; /* number of expiries */
+	int link_end;        /* the writer's, kept for its successor if it hangs */
 	char *const *argv;
 	bool spools;     /* the writer has a spool to continue with */
-	bool takes_over; /* or a store that another writer can continue with */
+	bool takes_over; /* or a store with which another writer can continue */
 	bool ending;
 	int exit_code;
 	unsigned n_running;
-	uid_t service_uid; /* of the children that are not root; -1 without */
+	uid_t service_uid; /* of the children that are not root; -1: none */
 };
 
-/* Where it runs; as its user where root has no CAP_KILL, as in a container. */
+/* Signals a running child; as its user if root has no CAP_KILL, as in a container. */
 static void signal_child(const struct supervise *supervise, const struct duty *child, int number)
 {
 	if (child->pid <= 0 || kill(child->pid, number) == 0 || errno != EPERM || geteuid() != 0 ||
@@ -77,8 +77,7 @@ static int exit_code_of(int wait_status)
 	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : 1;
 }
 
-/* The service manager listens to this process alone (NotifyAccess=main); what there is to say is collect's.
- */
+/* The service manager listens only to this process (NotifyAccess=main); the notices come from collect. */
 static void pass_notice(void *data, enum priv_notice notice, const char *status)
 {
 	struct supervise *supervise = data;
@@ -119,7 +118,7 @@ static void on_collect_ended(struct loop_child *child, int wait_status)
 
 static void on_write_ended(struct loop_child *child, int wait_status);
 
-/* Another writer takes over the link from one that hung, so that the content of the link is not lost. */
+/* Starts another writer that takes over the link from one that hung, so that its content is not lost. */
 static bool start_writer(struct supervise *supervise, const char *duty)
 {
 	int r = duty_spawn(duty, (char **)supervise->argv, supervise->link_end, &supervise->write);
@@ -135,8 +134,8 @@ static bool start_writer(struct supervise *supervise, const char *duty)
 }
 
 /*
- * Killed from outside, or by a fault of its own: the sensor ends, but what the link still holds goes into the
- * spool or an SQLite file first, by another writer.
+ * If the writer was killed or crashed, the sensor ends, but first another writer stores the content of the
+ * link in the spool or an SQLite file.
  */
 static bool save_after_kill(struct supervise *supervise, int wait_status)
 {
@@ -224,13 +223,13 @@ static void on_stop(struct loop *loop, int signal_number)
 	supervise->ending = true;
 	(void)notify_stopping(&supervise->notify);
 	signal_child(supervise, &supervise->collect, SIGTERM);
-	/* A child that somebody has stopped could neither store what it holds nor exit. */
+	/* A stopped child could neither store its data nor exit. */
 	signal_child(supervise, &supervise->collect, SIGCONT);
 	signal_child(supervise, &supervise->write, SIGCONT);
 	ev_timer_again(loop->ev, &supervise->patience);
 }
 
-/* It ends by itself when collect closes its socket; that it is missing ends nobody else. */
+/* It ends by itself when collect closes its socket; its end does not end the others. */
 static void on_gpu_ended(struct loop_child *child, int wait_status)
 {
 	struct supervise *supervise = child->data;
@@ -321,7 +320,7 @@ static int make_folders(const struct sensor_config *config)
 
 	(void)snprintf(folder, sizeof(folder), "%s", config->state_dir);
 	if (!config->spool_path && (config->store || config->uri || config->output_type))
-		return 0; /* nothing of ours goes into the state folder */
+		return 0; /* we store nothing in the state folder */
 	r = folder_make(config->state_dir, 0755, uid, gid);
 	if (r == 0 && config->spool_path) {
 		(void)snprintf(folder, sizeof(folder), "%s/spool", config->state_dir);
@@ -342,8 +341,8 @@ static int make_folders(const struct sensor_config *config)
 }
 
 /*
- * Both children run: what opens hardware and starts a writer again needs these rights of root's and no other.
- * CAP_SYS_ADMIN: kernels before 5.8 know no CAP_PERFMON and CAP_BPF.
+ * Both children run: opening hardware and restarting a writer need only these capabilities. CAP_SYS_ADMIN:
+ * kernels before 5.8 lack CAP_PERFMON and CAP_BPF.
  */
 static int give_up_rights(const struct sensor_config *config)
 {
@@ -377,7 +376,7 @@ static int give_up_rights(const struct sensor_config *config)
 	return 0;
 }
 
-/* A collecting process that was killed has left its monitoring groups. */
+/* Removes monitoring groups left by a killed collect process. */
 static void remove_groups(const struct supervise *supervise)
 {
 	const struct priv_resctrl_request request = {.call = PRIV_RESCTRL_CLEAN};

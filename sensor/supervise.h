@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor's first process: starts `write` and `collect`, serves collect's privileged requests, passes
- * signals on, and exits with them. It parses nothing foreign.
+ * The sensor's first process: starts `write` and `collect`, serves collect's privileged requests, forwards
+ * signals, and exits with them. It parses no untrusted data.
  */
 #pragma once
 

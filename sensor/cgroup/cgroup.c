@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Detects the cgroup hierarchies: v1 controllers through libcgroup, v2 from the mount table, each mount
- * checked by its file system's magic. Called once at start, before rights are dropped.
+ * Detects the cgroup hierarchies: v1 controllers through libcgroup, v2 from the mount table; each mount is
+ * checked by its file system's magic. Called once at start, before privileges are dropped.
  */
 #include "cgroup/cgroup.h"
 #include "base/cleanup.h"
@@ -25,7 +25,7 @@ struct mounts {
 	char cpuacct[CGROUP_PATH_MAX];
 	char cpu[CGROUP_PATH_MAX];
 	char cpuset[CGROUP_PATH_MAX];
-	bool read_only; /* one of them, of a machine of which only its files are available */
+	bool read_only; /* a mount is read-only, on a machine of which only the files are available */
 };
 
 static enum cgroup_version version_of(const char *path)
@@ -124,7 +124,7 @@ static void place_files(const struct mounts *mounts, struct cgroup_layout *layou
 	place(layout->cpuset, &layout->cpuset_version, mounts->cpuset, mounts->v2, true);
 }
 
-/* Hierarchies that can be watched, best first; perf events count only in the first one. */
+/* Lists the hierarchies that can be watched, best first; only the first one counts perf events. */
 static unsigned list_hierarchies(const struct mounts *mounts, const char *ret_list[CGROUP_HIERARCHIES_MAX])
 {
 	const char *const all[CGROUP_HIERARCHIES_MAX] = {mounts->perf, mounts->v2, mounts->cpuacct};
@@ -137,8 +137,8 @@ static unsigned list_hierarchies(const struct mounts *mounts, const char *ret_li
 }
 
 /*
- * The first hierarchy, unless all containers are in another one. If several have containers, the first is
- * used and cgroup_find_unseen() reports what it lacks.
+ * Chooses the first hierarchy, unless all containers are in another one. If several have containers, the
+ * first is used and cgroup_find_unseen() reports the containers that it lacks.
  */
 static void choose(const struct mounts *mounts, struct cgroup_layout *layout)
 {
@@ -243,7 +243,7 @@ static const char *kind_text(const struct cgroup_layout *layout)
 	return layout->version == CGROUP_VERSION_2 ? "cgroup v2" : "cgroup v1";
 }
 
-/* The sensor only reads; creating a cgroup for a command needs more. */
+/* The sensor only reads; creating a cgroup for a command needs write access. */
 static bool is_read_only(const struct mounts *mounts, const struct cgroup_layout *layout)
 {
 	struct statvfs fs;
@@ -308,7 +308,7 @@ static int use_base(const struct mounts *mounts, const char *base, struct cgroup
 	return 0;
 }
 
-/* A directory that contains the machine's hierarchies but is none itself. */
+/* True for a directory that contains the machine's hierarchies but is not one itself. */
 static bool holds_mounts(const char *base, const struct mounts *mounts)
 {
 	size_t n = strlen(base);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cgroup hierarchies of this machine, and where the sensor reads what: perf events, CPU time, quotas.
- * Found with libcgroup at start; the watch (cgroup_watch.h), the table and the sources use the result.
+ * The cgroup hierarchies of this machine, and where the sensor reads perf events, CPU time and quotas. Found
+ * with libcgroup at start; the watch (cgroup_watch.h), the table and the sources use the result.
  */
 #pragma once
 
@@ -30,31 +30,31 @@ struct cgroup_layout {
 	bool partial;   /* the mount shows only a part of the host (a container's own view) */
 	char others[CGROUP_HIERARCHIES_MAX][CGROUP_PATH_MAX]; /* that could have been watched instead */
 	unsigned n_others;
-	char cpu_time[CGROUP_PATH_MAX]; /* mount with cpu.stat (v2) or cpuacct.usage (v1); "" without */
+	char cpu_time[CGROUP_PATH_MAX]; /* mount with cpu.stat (v2) or cpuacct.usage (v1); "": none */
 	enum cgroup_version cpu_time_version;
-	char cpu_quota[CGROUP_PATH_MAX]; /* mount with cpu.max or cpu.cfs_quota_us; "" without */
+	char cpu_quota[CGROUP_PATH_MAX]; /* mount with cpu.max or cpu.cfs_quota_us; "": none */
 	enum cgroup_version cpu_quota_version;
-	char cpuset[CGROUP_PATH_MAX]; /* mount with cpuset.cpus.effective or cpuset.cpus; "" without */
+	char cpuset[CGROUP_PATH_MAX]; /* mount with cpuset.cpus.effective or cpuset.cpus; "": none */
 	enum cgroup_version cpuset_version;
-	char text[1024]; /* one sentence: what was found and what is used */
+	char text[1024]; /* one sentence about what was found and what is used */
 };
 
 /*
- * base: NULL or "" for what the machine has; "/sys/fs/cgroup" on a host where that is a tmpfs, or
- * "/sys/fs/cgroup/perf_event" where there is none, mean the same and are noted in `text`. A directory of a
- * cgroup file system is watched from there down; any other directory is walked as it is (version NONE). 0, or
- * a negative errno with `text` saying what is missing and the fix.
+ * base: NULL or "" for the machine's own hierarchies; "/sys/fs/cgroup" on a host where it is a tmpfs, or
+ * "/sys/fs/cgroup/perf_event" where it does not exist, mean the same and are noted in `text`. A directory of
+ * a cgroup file system is watched from there down; any other directory is walked as it is (version NONE). 0,
+ * or a negative errno; `text` then says what is missing, with a remedy.
  */
 int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout);
 
 /*
- * The same for a machine of which only its files are available: its mount table is
+ * The same for a machine of which only the files are available: its mount table is
  * <procfs_root>/self/mountinfo, and what it mounts below /sys is below sysfs_root.
  */
 int cgroup_layout_describe(const char *sysfs_root, const char *procfs_root, struct cgroup_layout *ret_layout);
 
 /*
- * CPUs that a cgroup may use by its own quota and its ancestors', or by its cpuset where that is smaller than
+ * CPUs that a cgroup may use by its own quota and its ancestors', or by its cpuset if that is smaller than
  * the machine; 0: no limit known. `path` is below the mounts. Reads small files; not for the tick path.
  */
 double cgroup_cpu_limit(const struct cgroup_layout *layout, const char *path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which containers a hierarchy holds, found by the names of their cgroups: to choose a hierarchy, and to
- * report containers that are outside the watched one. Called at start and from time to time, not in the tick.
+ * Finds the containers in a hierarchy by the names of their cgroups: to choose a hierarchy, and to report
+ * containers outside the watched one. Called at start and from time to time, not in the tick.
  */
 #pragma once
 

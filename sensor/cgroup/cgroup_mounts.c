@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines of mountinfo: "36 35 98:0 /root /mount/point options tags - type source super-options". The root says
- * which directory of the hierarchy the mount shows. Called by cgroup.c at start.
+ * Lines of mountinfo: "36 35 98:0 /root /mount/point options tags - type source super-options". The root is
+ * the directory of the hierarchy that the mount shows. Called by cgroup.c at start.
  */
 #include "cgroup/cgroup_mounts.h"
 
@@ -100,8 +100,8 @@ void cgroup_mounts_free(struct cgroup_mounts *mounts)
 }
 
 /*
- * Folders between the hierarchy's root and what the mount shows. A mount from outside our cgroup namespace
- * shows "/..": more than our own root.
+ * Number of folders between the hierarchy's root and the mounted directory. A mount from outside our cgroup
+ * namespace shows "/..": more than our own root.
  */
 static int depth_of(const char *root)
 {

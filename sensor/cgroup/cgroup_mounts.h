@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mount table as far as cgroups go: a hierarchy may be mounted several times, and some of the mounts show
- * only a part of it. Pure but for the reading of the table. Used by cgroup.c.
+ * The cgroup part of the mount table: a hierarchy may be mounted several times, and some of the mounts show
+ * only a part of it. Pure, except that the table is read. Used by cgroup.c.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ void cgroup_mounts_free(struct cgroup_mounts *mounts);
 int cgroup_mounts_rank(const struct cgroup_mounts *mounts, const char *path);
 /* Each mount, with the options of its hierarchy: v1's controllers are among them ("rw,cpu,cpuacct"). */
 struct cgroup_mount {
-	const char *root, *path, *options; /* as the table has them */
+	const char *root, *path, *options; /* as in the table */
 	bool unified, read_only;
 };
 void cgroup_mounts_each(const struct cgroup_mounts *mounts,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The known cgroups as a tree of small nodes, found by (parent, name), by inode and by inotify watch. Private
- * to cgroup_watch.c; holds names once and builds paths only when asked. No I/O.
+ * to cgroup_watch.c; stores each name once and builds paths on request. No I/O.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ struct cgroup_node {
 	UT_hash_handle by_name;
 	UT_hash_handle by_watch;
 	UT_hash_handle by_id;
-	/* The key of by_name: these two, one after the other. */
+	/* Key of by_name: these two, adjacent in memory. */
 	uint64_t parent_key;
 	char name[];
 };
@@ -41,7 +41,7 @@ struct cgroup_node *cgroup_node_find(struct cgroup_tree *tree, const struct cgro
 				     const char *name);
 struct cgroup_node *cgroup_node_find_watch(struct cgroup_tree *tree, int watch);
 struct cgroup_node *cgroup_node_find_id(struct cgroup_tree *tree, uint64_t id);
-/* watch -1: none any more. */
+/* watch -1: no longer any. */
 void cgroup_node_set_watch(struct cgroup_tree *tree, struct cgroup_node *node, int watch);
 /* Appends the path below the root to the first `used` bytes of `ret`. Total length, or -ENAMETOOLONG. */
 int cgroup_node_path(const struct cgroup_node *node, char *ret, size_t used, size_t size);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps the tree of cgroups equal to the hierarchy's directories: inotify reports changes, a scan finds what
- * existed before and what inotify missed. A directory is watched first and read afterwards, so that nothing
- * in between is missed; duplicates are recognised. Called by the sensor's loop.
+ * Keeps the tree of cgroups in sync with the hierarchy's directories: inotify reports changes; a scan finds
+ * directories that existed before or that inotify missed. A directory is watched first and read afterwards,
+ * so that nothing in between is missed; duplicates are recognised. Called by the sensor's loop.
  */
 #include "cgroup/cgroup_watch.h"
 #include "cgroup/cgroup_node.h"
@@ -20,8 +20,8 @@
 
 #define WATCH_MASK      (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR)
 #define WATCH_DEPTH_MAX 48
-#define WATCH_THOROUGH  8  /* each so many rescans */
-#define WATCH_GONE_MAX  64 /* more of them go at once, without their children */
+#define WATCH_THOROUGH  8  /* every 8th rescan */
+#define WATCH_GONE_MAX  64 /* further ones are reported at once, without their children */
 #define WATCH_READS_MAX 64 /* per call; the descriptor stays readable when there is more */
 
 struct cgroup_watch {
@@ -30,8 +30,8 @@ struct cgroup_watch {
 	struct cgroup_tree tree;
 	uint32_t generation;
 	bool scanned;    /* the first scan is over */
-	bool rescanning; /* what is found now was not reported by inotify (yet) */
-	bool thorough;   /* look into every directory, not only where there was one before */
+	bool rescanning; /* directories found now were not reported by inotify (yet) */
+	bool thorough;   /* look into every directory, not only those known to have subdirectories */
 	unsigned n_rescans;
 	bool lost;                     /* inotify's queue has overflowed */
 	uint64_t gone[WATCH_GONE_MAX]; /* created and already removed */
@@ -170,7 +170,7 @@ static int see_entry(struct cgroup_watch *watch, struct cgroup_node *parent, DIR
 	if (!known && watch->rescanning)
 		watch->statistics.found_by_rescan++;
 	int r = see(watch, parent, entry->d_name, st.st_ino, depth + 1);
-	/* Two links are "." and the parent's entry: it has no subdirectory to read. */
+	/* Two links are "." and the parent's entry: there is no subdirectory to read. */
 	if (r < 0 || !known || (st.st_nlink == 2 && !node->children && node->watch >= 0))
 		return r;
 	r = scan(watch, node, depth + 1);
@@ -185,7 +185,7 @@ static void forget_unseen(struct cgroup_watch *watch, struct cgroup_node *node)
 		remove_tree(watch, child);
 }
 
-/* Watches a directory, reads it and what is below. */
+/* Watches a directory, and reads it and everything below. */
 static int scan(struct cgroup_watch *watch, struct cgroup_node *node, unsigned depth)
 {
 	int r = set_path(watch, node);
@@ -215,7 +215,7 @@ int cgroup_watch_rescan(struct cgroup_watch *watch)
 	int r = scan(watch, watch->tree.root, 0);
 	watch->rescanning = false;
 	if (r == -ENOENT)
-		while (watch->tree.root->children) /* the base itself has gone */
+		while (watch->tree.root->children) /* the base itself is gone */
 			remove_tree(watch, watch->tree.root->children);
 	return r;
 }
@@ -241,7 +241,7 @@ static bool set_child_path(struct cgroup_watch *watch, const struct cgroup_node 
 	return true;
 }
 
-/* The directory that an event names, as it is now. */
+/* Handles the present state of the directory that an event names. */
 static void handle_change(struct cgroup_watch *watch, struct cgroup_node *parent, const char *name)
 {
 	struct stat st;
@@ -268,7 +268,7 @@ static void handle_event(struct cgroup_watch *watch, const struct inotify_event 
 		return; /* removed already */
 	if (event->mask & IN_IGNORED) {
 		/*
-		 * Gone, which its parent's watch will report; or removed and created again with the same
+		 * Either it is gone, which its parent's watch will report, or it was recreated with the same
 		 * inode number.
 		 */
 		cgroup_node_set_watch(&watch->tree, node, -1);

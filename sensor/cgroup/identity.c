@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a cgroup path to a target: the components are read from the root down, the outermost container wins;
- * without one, the outermost service or scope; otherwise the cgroup itself by its path. The table of rules
- * defines what a component means. Pure; called by the target table. The unit test has forms seen on real
- * machines.
+ * Maps a cgroup path to a target: the components are read from the root down; the outermost container wins,
+ * else the outermost service or scope, else the cgroup itself by its path. The table of rules defines the
+ * meaning of components. Pure; called by the target table. The unit test has paths from real machines.
  */
 #include "cgroup/identity.h"
 #include "base/text.h"
@@ -78,7 +77,7 @@ static size_t skip_digits(struct word word, size_t at)
 	return at;
 }
 
-/* "oar-u1000-j55": a user's number, a job's. A user's slice alone and a job's shells are none. */
+/* "oar-u1000-j55": the numbers of user and job. A user's slice alone and a job's shells are no jobs. */
 static bool is_oar_job(struct word id)
 {
 	static const char first[] = "oar-u", second[] = "-j";
@@ -97,10 +96,10 @@ static bool has_only(struct word word, const char *characters)
 	return word.length > 0;
 }
 
-#define GUID_LENGTH 36 /* with the last group; Garden's is shorter */
+#define GUID_LENGTH 36 /* with the last group; Garden's last group is shorter */
 #define HEX_DIGITS  "0123456789abcdef"
 
-/* "6f265890-5165-7fab-6b52-": the first four groups, and what ends them. */
+/* "6f265890-5165-7fab-6b52-": the first four groups with the dash that ends them. */
 static bool starts_as_guid(struct word word)
 {
 	static const size_t dashes[] = {8, 13, 18, 23};
@@ -117,7 +116,7 @@ static bool starts_as_guid(struct word word)
 	return true;
 }
 
-/* Without "-2891" or "-<UUID>" at the end: the number of a start, not a part of the name. */
+/* Removes "-2891" or "-<UUID>" at the end: it identifies a start and is not part of the name. */
 static struct word without_random(struct word word)
 {
 	const struct word name = {word.text, word.length - GUID_LENGTH - 1};
@@ -181,7 +180,7 @@ static const struct identity_rule *find_rule(const struct identity_rule *table, 
 	return NULL;
 }
 
-/* <slice>:<runtime>:<64 hex>, which has no row of its own because the slice may be anything. */
+/* <slice>:<runtime>:<64 hex>; it has no row of its own because the slice may be anything. */
 static bool colon_fits(const struct walk *walk, struct identity_rule *ret_rule, struct word *ret_id)
 {
 	struct word word = walk->word;
@@ -204,7 +203,7 @@ static bool colon_fits(const struct walk *walk, struct identity_rule *ret_rule, 
 	return false;
 }
 
-/* "pod<uid>" or "<...>-pod<uid with _>.slice[:...]": the uid, dashes back in their places. */
+/* "pod<uid>" or "<...>-pod<uid with _>.slice[:...]": the uid, with its dashes restored. */
 static void note_pod(struct walk *walk)
 {
 	struct word word = walk->word;
@@ -357,7 +356,7 @@ static bool is_folder(const struct walk *walk)
 		word_starts(word, "pod") || word_ends(word, "kubepods"));
 }
 
-/* The kind of the unit at this word; IDENTITY_OTHER when it is none. Services and scopes are targets. */
+/* The kind of the unit at this word; IDENTITY_OTHER: it is not a unit. Services and scopes are targets. */
 static enum identity_kind match_unit(struct walk *walk)
 {
 	struct word id;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a cgroup path means: which container, pod's container, service, session or machine it belongs to, and
- * which of its ancestors is that target's own cgroup. Pure: no I/O, no clock, no log. The target table calls
- * it; it knows neither the names in runtimes' files (container_info.h) nor the table.
+ * which of its ancestors is that target's own cgroup. Pure: no I/O, no clock, no log. Called by the target
+ * table; does not depend on the names in runtimes' files (container_info.h) or on the table.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ enum identity_kind {
 	IDENTITY_LXC,
 	IDENTITY_LIBVIRT,
 	IDENTITY_QEMU,        /* a VM without libvirt (Proxmox) */
-	IDENTITY_MACHINE,     /* registered with systemd-machined: nspawn and the like */
+	IDENTITY_MACHINE,     /* registered with systemd-machined: nspawn etc. */
 	IDENTITY_SLURM,       /* a job */
 	IDENTITY_JOB,         /* a job of another batch system: OAR, PBS, LSF, HTCondor, Nomad, Mesos */
 	IDENTITY_KATA,        /* a sandbox of Kata Containers: a VM in place of a pod */
@@ -33,7 +33,7 @@ enum identity_kind {
 	IDENTITY_SERVICE,
 	IDENTITY_SCOPE,
 	IDENTITY_SLICE,   /* a folder of other cgroups: slices, pods, the runtimes' folders */
-	IDENTITY_MONITOR, /* a runtime's helper beside a container (conmon, lxc.monitor): left to `system` */
+	IDENTITY_MONITOR, /* a runtime's helper for a container (conmon, lxc.monitor): counted as `system` */
 	IDENTITY_KINDS
 };
 extern const char
@@ -42,8 +42,8 @@ extern const char
 enum identity_role {
 	IDENTITY_ROLE_NONE,   /* no target; its own processes belong to `system` */
 	IDENTITY_ROLE_TARGET, /* the target's own cgroup */
-	IDENTITY_ROLE_NESTED, /* somewhere below it: folds into the target */
-	IDENTITY_ROLE_LEAF,   /* a target for as long as it holds no other cgroup */
+	IDENTITY_ROLE_NESTED, /* somewhere below it: part of the target */
+	IDENTITY_ROLE_LEAF,   /* a target as long as it contains no other cgroup */
 };
 
 #define IDENTITY_ID_HEX    CONTAINER_FILE_ID_HEX
@@ -55,9 +55,9 @@ struct identity {
 	enum identity_role role;
 	size_t root_length; /* this many bytes of the path are the target's own cgroup; 0 without a target */
 	char id[IDENTITY_NAME_MAX + 1];        /* 64 hex digits, or the runtime's name for it */
-	char short_id[IDENTITY_SHORT_HEX + 1]; /* of a 64-hex id; "" for what has none */
+	char short_id[IDENTITY_SHORT_HEX + 1]; /* of a 64-hex id; "": none */
 	char pod_uid[IDENTITY_ID_HEX + 1];     /* with dashes, as Kubernetes writes it; Podman's pod id; "" */
-	char name_space[IDENTITY_NAME_MAX + 1]; /* containerd's, where the path has it */
+	char name_space[IDENTITY_NAME_MAX + 1]; /* containerd's namespace, if the path contains it */
 	char name[IDENTITY_NAME_MAX + 1];       /* from the path if possible, else the short ID */
 };
 
@@ -68,6 +68,6 @@ struct identity {
  */
 int identity_parse(const char *path, size_t prefix_length, struct identity *ret_identity);
 
-/* systemd's escapes in unit and machine names (\x2d is "-") undone; size counts the NUL. Returns the length.
- */
+/* Undoes systemd's escapes in unit and machine names (\x2d is "-"); size includes the NUL. Returns the
+ * length. */
 size_t identity_unescape(const char *text, size_t length, char *ret, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What components of cgroup paths mean: data only, read by identity.c. The first match wins, so the order
- * matters.
+ * Meaning of the components of cgroup paths: data only, read by identity.c. The first match wins, so the
+ * order matters.
  */
 #include "cgroup/identity_rules.h"
 
@@ -40,11 +40,10 @@ const struct identity_rule identity_container_rules[] = {
 	{"libpod_parent", "", "", ID_HEX, IDENTITY_SLICE, NULL},
 	{NULL, "machine-libpod_pod_", ".slice", ID_HEX, IDENTITY_SLICE, NULL},
 	{NULL, "user-libpod_pod_", ".slice", ID_HEX, IDENTITY_SLICE, NULL},
-	/* Kata Containers: a pod's VM; what is not in the pod's own cgroup is in kata_overhead */
+	/* Kata Containers: a pod's VM; processes outside the pod's own cgroup are in kata_overhead */
 	{NULL, "kata_", "", ID_HEX, IDENTITY_KATA, NULL},
 	{"/kata_overhead", "", "", ID_HEX, IDENTITY_KATA, NULL},
-	/* BuildKit's steps: the systemd driver gives the OCI path as it is, the cgroupfs driver the bare id
-	 */
+	/* BuildKit's steps: the systemd driver uses the plain OCI path, the cgroupfs driver the bare id */
 	{NULL, "system.slice:docker:", "", ID_BUILD, IDENTITY_DOCKER, NULL},
 	{"docker", "", "", ID_BUILD, IDENTITY_DOCKER, NULL},
 	{"/buildkit", "", "", ID_BUILD, IDENTITY_DOCKER, NULL},
@@ -96,7 +95,7 @@ const struct identity_rule identity_unit_rules[] = {
 	{NULL, "pbs_jobs.service", "", ID_NONE, IDENTITY_SLICE, NULL},
 	{NULL, "user@", ".service", ID_NAME, IDENTITY_SLICE,
 	 NULL},                                                  /* the user's manager: a folder of units */
-	{NULL, "init.scope", "", ID_NONE, IDENTITY_SLICE, NULL}, /* systemd itself: left to `system` */
+	{NULL, "init.scope", "", ID_NONE, IDENTITY_SLICE, NULL}, /* systemd itself: counted as `system` */
 	{NULL, "", ".service", ID_NAME, IDENTITY_SERVICE, NULL},
 	{NULL, "app-flatpak-", ".scope", ID_RANDOM, IDENTITY_FLATPAK, NULL},
 	{NULL, "snap.", ".scope", ID_RANDOM, IDENTITY_SNAP, NULL},

@@ -15,7 +15,7 @@ enum identity_rule_id {
 	ID_JOB,     /* OAR's: "oar-u1000-j55" */
 	ID_GUID,    /* starts with 8-4-4-4 hex digits and a dash: Nomad's, Mesos', Garden's */
 	ID_BUILD,   /* 25 of [a-z0-9]: a step of BuildKit */
-	ID_RANDOM,  /* a name that ends in random digits or a UUID, which are no part of it */
+	ID_RANDOM,  /* a name followed by random digits or a UUID, which are not part of it */
 	ID_NONE,    /* nothing: prefix + suffix are the whole component */
 };
 
@@ -29,15 +29,15 @@ struct identity_rule {
 	const char *name_space;
 };
 
-/* Runtimes in the colon form <slice>:<runtime>:<id>: a systemd path given to a cgroupfs driver. */
+/* Runtimes in the colon form <slice>:<runtime>:<id>: a systemd path passed to a cgroupfs driver. */
 struct identity_colon_rule {
 	const char *runtime;
 	enum identity_kind kind;
 	const char *name_space;
 };
 
-/* Containers, VMs and jobs: the outermost fit on a path is the target. All tables end with an entry of NULLs.
- */
+/* Containers, VMs and jobs: the outermost match on a path is the target. All tables end with an entry of
+ * NULLs. */
 extern const struct identity_rule identity_container_rules[];
 /* Used only if no container is found: the outermost service or scope is kept. */
 extern const struct identity_rule identity_unit_rules[];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The collect process: its watchers, its start and its orderly end. Readings are in collect_tick.c, openings
- * in collect_open.c.
+ * The collect process: its watchers, its start and its orderly end. collect_tick.c has the readings,
+ * collect_open.c opens everything.
  */
 #include "collect/collect.h"
 
@@ -23,7 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONFINE_PLACES         32 /* mounts of cgroups, and what the options name */
+#define CONFINE_PLACES         32 /* cgroup mounts, and paths given by options */
 #define COLLECT_UNSEEN_RESCANS 12 /* rescans between two looks at the other hierarchies */
 #define COLLECT_FLUSH_IDLE_S                                                                                 \
 	2 /* at the end: how long the writer may accept nothing before the rest is discarded */
@@ -60,7 +60,7 @@ static void on_cgroups(struct ev_loop *ev, ev_io *watcher, int events)
 	(void)events;
 	collect_discover(collect);
 	collect_follow_edges(collect);
-	/* Further events wait a little, so that a burst of births does not cause a burst of wake-ups. */
+	/* Further events wait a little, so that a burst of new cgroups does not cause a burst of wake-ups. */
 	ev_io_stop(ev, watcher);
 	collect->discovery_pause.repeat = collect_discovery_pause_s(collect);
 	ev_timer_again(ev, &collect->discovery_pause);
@@ -92,7 +92,7 @@ static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
 			   collect->topology.base_frequency_mhz);
 }
 
-/* systemd counts this sign of life as the first process's. */
+/* systemd attributes this keep-alive to the first process. */
 static void on_watchdog(struct ev_loop *ev, ev_timer *timer, int events)
 {
 	(void)ev, (void)timer, (void)events;
@@ -197,8 +197,8 @@ static void add_mount(void *data, const struct cgroup_mount *mount)
 		places[n] = mount->path;
 }
 
-/* It reads the kernel's files of processes, devices and cgroups, wherever those are, and none of anybody's.
- */
+/* Restricts the process to reading the kernel's files of processes, devices and cgroups, wherever they are
+ * mounted, and no users' files. */
 static int confine(const struct sensor_config *config, struct reason *why)
 {
 	const char *places[CONFINE_PLACES + 1] = {"/proc", "/sys"};
@@ -225,7 +225,7 @@ static int confine(const struct sensor_config *config, struct reason *why)
 	return r;
 }
 
-/* Everything is open: from here on this process has no rights. */
+/* Everything is open: from here on this process has no privileges. */
 static int give_up_rights(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
@@ -233,7 +233,7 @@ static int give_up_rights(struct collect *collect)
 	int r = sandbox_become(config->user, 0, &why);
 
 	if (r == 0 && collect->simulated)
-		return 0; /* it touches nothing of this machine, and writes a file of true values */
+		return 0; /* it does not access this machine, and writes a file of true values */
 	if (r == 0)
 		r = confine(config, &why);
 	if (r == 0)

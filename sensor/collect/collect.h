@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor's `collect` process: watches cgroups, reads all sources in each tick, makes documents and hands
- * them to `write`. It has no rights of its own; what needs one is opened by `priv`.
+ * The sensor's `collect` process: watches cgroups, reads all sources in each tick, makes documents and passes
+ * them to `write`. It has no privileges; `priv` opens everything that needs them.
  */
 #pragma once
 
@@ -23,25 +23,25 @@
 #include "collect/machine_facts.h"
 #include "machine/topology.h"
 
-#define COLLECT_SYSTEMS_MAX (SENSOR_GROUPS_MAX + 1) /* the GPUs */
+#define COLLECT_SYSTEMS_MAX (SENSOR_GROUPS_MAX + 1) /* one for the GPUs */
 
 /* Targets for which the activity source had no descriptor or cell: they are counted by CPU time instead. */
 struct collect_overflow {
-	struct activity_source *source;  /* NULL: none is needed, or none works here */
+	struct activity_source *source;  /* NULL: not needed, or none works here */
 	struct activity_cgroup *cgroups; /* [n], their own ones */
 	unsigned n, capacity;
-	uint8_t *quiet; /* [n_quiet], by slot: ticks since the activity source counted anything there */
+	uint8_t *quiet; /* [n_quiet], by slot: ticks since the activity source last counted anything there */
 	unsigned n_quiet, quiet_capacity;
 	unsigned next_quiet; /* where the search for one continues */
-	uint64_t lost_ns; /* CPU time that was in neither source while targets moved back after the last tick
-			   */
+	uint64_t
+		lost_ns; /* CPU time counted by neither source while targets moved back after the last tick */
 };
 
 struct collect;
 
 /*
- * A replacement for this machine: how a simulated one is opened, makes its ticks and is closed. sensor/ knows
- * only these calls; the simulation is in another program.
+ * A replacement for this machine: opens, runs and closes a simulated one. sensor/ knows only these calls; the
+ * simulation is in another program.
  */
 struct collect_machine {
 	/* Sets topology, clock, context.simulated and open_file. 0, or a negative errno after a message. */
@@ -69,7 +69,8 @@ struct collect {
 	/* sources */
 	struct collect_gpu *gpu; /* NULL: none */
 	struct system_source *systems[COLLECT_SYSTEMS_MAX];
-	const struct event_group_request *requests[COLLECT_SYSTEMS_MAX]; /* what each of them serves */
+	const struct event_group_request
+		*requests[COLLECT_SYSTEMS_MAX]; /* the request that each of them serves */
 	unsigned n_systems;
 	struct activity_source *activity;
 	struct target_source *measured; /* energy of some targets; NULL: none */
@@ -79,7 +80,7 @@ struct collect {
 	const struct system_source_ops *energy_source; /* NULL: none */
 	/* targets */
 	struct cgroup_watch *watch;
-	container_file_opener open_file; /* names of containers; through priv but in a simulation */
+	container_file_opener open_file; /* for names of containers; through priv, except in a simulation */
 	void *open_data;
 	struct target_table *table;
 	/* a tick's work */
@@ -91,10 +92,10 @@ struct collect {
 	uint64_t last_energy_ns;
 	struct edges edges;
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since start */
-	uint64_t writer_lost;              /* of these, by the writer */
+	uint64_t writer_lost;              /* of these, lost by the writer */
 	uint64_t writer_done;              /* ticks that it has stored or spooled */
 	uint64_t writer_heard_ns;          /* when it last reported progress; 0: never */
-	bool writer_silent;                /* it has not for too long, and this was logged */
+	bool writer_silent;                /* it has not reported for too long, which was logged */
 	int64_t last_time_ms;
 	bool clock_behind;
 	bool told_overflow;
@@ -105,10 +106,10 @@ struct collect {
 	struct loop_tick tick;
 	ev_io watch_io, link_read, link_write;
 	ev_timer rescan, watchdog, discovery_pause, edge, keep;
-	struct choose_extent extent; /* the most counters of energy that there were */
+	struct choose_extent extent; /* largest number of energy counters so far */
 	unsigned n_wider_tries;
-	uint64_t better_ns,
-		better_wait_ns; /* when a better energy source is looked for, and how long after */
+	uint64_t better_ns, better_wait_ns; /* time of the next search for a better energy source, and the
+					       interval after it */
 	bool stopping;
 	int result;
 };
@@ -123,15 +124,15 @@ int collect_main(struct sensor_config *config, const struct collect_machine *sim
 int collect_open(struct collect *collect);
 void collect_close(struct collect *collect);
 /*
- * The machine's CPUs have changed: reopens topology and sources, and all targets join again. Between two
- * ticks.
+ * The machine's CPUs have changed: reopens topology and sources, and all targets join again. Called between
+ * two ticks.
  */
 void collect_reopen_sources(struct collect *collect);
-/* Where container runtimes keep their files, by the configuration. For priv, too. */
+/* The folders of container runtimes, from the configuration. Also used by priv. */
 void collect_container_roots(const struct sensor_config *config, struct container_roots *ret_roots);
 /* collect_targets.c: the table's calls, passed on to the activity source. */
 void collect_target_events(struct collect *collect, struct target_events *ret_events);
-/* Handles births and ends since the last call, from the activity source and from inotify. */
+/* Handles cgroups created and removed since the last call, reported by the activity source and inotify. */
 void collect_discover(struct collect *collect);
 /* Logs once that containers are outside the watched cgroup hierarchy. */
 void collect_find_unseen(struct collect *collect);
@@ -140,10 +141,10 @@ void collect_release_ended(struct collect *collect);
 /* Adds the counts of an ended target to its successor of the same name, so that one report has both. */
 void collect_merge_successors(struct collect *collect);
 /*
- * collect_overflow.c: a cheaper source for what the activity source refused with -EMFILE.
- * open: at start, before rights are given up. add: 0, or a negative errno when it cannot be counted here
- * either. remove: false when the cgroup's target is not here. frame: NULL while there is none. move_back:
- * after a tick, the busiest targets return to the activity source where it has room again.
+ * collect_overflow.c: a cheaper source for targets that the activity source refused with -EMFILE. open: at
+ * start, before privileges are dropped. add: 0, or a negative errno when it cannot be counted here either.
+ * remove: false when the cgroup's target is not here. frame: NULL while there is none. move_back: after a
+ * tick, the busiest targets return to the activity source if it has room again.
  */
 void collect_overflow_open(struct collect *collect);
 void collect_overflow_close(struct collect_overflow *overflow);
@@ -160,13 +161,13 @@ void collect_overflow_balance(struct collect *collect);
 int collect_measured_open(struct collect *collect);
 void collect_measured_balance(struct collect *collect);
 void collect_measured_close(struct collect *collect);
-/* For the sources as they are now. */
+/* Creates an encoder for the present sources. */
 struct encoder *collect_new_encoder(struct collect *collect);
-/* collect_energy.c: starts the readings between ticks where counters may wrap within one. */
+/* collect_energy.c: starts readings between ticks if counters may wrap within one. */
 void collect_keep_energy(struct collect *collect);
 /* After a tick: from time to time, looks for a better source than the one in use. */
 void collect_better_energy(struct collect *collect);
-/* What energy there is now, before the sources are opened. */
+/* Records the present energy counters before the sources are opened. */
 void collect_note_energy(struct collect *collect);
 /*
  * collect_cpus.c: CPUs that go offline and come back. look: before a tick's reading. take_back: after it.
@@ -176,13 +177,13 @@ void collect_open_cpus(struct collect *collect);
 void collect_look_at_cpus(struct collect *collect);
 void collect_take_back_cpus(struct collect *collect);
 void collect_take_new_cpus(struct collect *collect);
-/* collect_edges.c: extra readings when a target is born or ends. start: with the ticks. */
+/* collect_edges.c: extra readings when a target starts or ends. start: together with the ticks. */
 void collect_start_edges(struct collect *collect);
-/* After each check for births and ends: reads, or schedules a reading. */
+/* After each check for new and removed cgroups: reads, or schedules a reading. */
 void collect_follow_edges(struct collect *collect);
-/* How long inotify is not read after a check, in s. */
+/* Pause in reading inotify after a check, in s. */
 double collect_discovery_pause_s(struct collect *collect);
-/* collect_tick.c: one reading of everything. `missed`: ticks that were due and did not come. */
+/* collect_tick.c: one reading of everything. `missed`: ticks that were due but did not fire. */
 void collect_read_tick(struct collect *collect, uint64_t missed);
 /* Reads once without reporting: the baseline of the first tick. */
 void collect_read_baseline(struct collect *collect);

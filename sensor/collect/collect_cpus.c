@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUs that go offline, come back or come for the first time while the sensor runs. The sources detect dead
- * events by the events themselves (machine/cpu_gaps.h) and open them again; here this is logged once and
- * counted. If a CPU was not there at the start, all sources are opened again, because their layout depends on
- * the CPUs. Called in each tick.
+ * CPUs that go offline, return or first come online while the sensor runs. The sources detect dead events by
+ * the events themselves (machine/cpu_gaps.h) and reopen them; here this is logged once and counted. If a CPU
+ * was not there at the start, all sources are reopened, because their layout depends on the CPUs. Called in
+ * each tick.
  */
 #include "collect/collect.h"
 
@@ -28,7 +28,7 @@ void collect_look_at_cpus(struct collect *collect)
 				   topology->cpus[i].id);
 }
 
-/* When a machine resumes, all CPUs but one come back: one log line. */
+/* When a machine resumes, all CPUs but one come online again: one log line. */
 static void report_gaps(struct collect *collect)
 {
 	const struct cpu_gaps *gaps = &collect->gaps;
@@ -84,6 +84,6 @@ void collect_take_new_cpus(struct collect *collect)
 			   "%u CPUs up to %u have come, which were not there before: the sources are opened "
 			   "again, with them",
 			   n, last);
-	collect->lost[REPORT_LOST_READ] += n; /* what they did until now */
+	collect->lost[REPORT_LOST_READ] += n; /* their activity until now */
 	collect_reopen_sources(collect);
 }

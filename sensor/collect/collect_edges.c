@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extra readings in the collect process: births and ends reported by the target table, and the timer of a
- * delayed reading. How many there may be, and when, is in edges.c.
+ * Extra readings in the collect process: starts and ends reported by the target table, and the timer of a
+ * delayed reading. edges.c decides how many there may be, and when.
  */
 #include "collect/collect.h"
 
@@ -12,9 +12,9 @@
 #include <inttypes.h>
 
 /*
- * Shortest time between two reads of inotify outside ticks: a source that counts from birth can wait, others
- * lose what happens before they know of the cgroup. While extra readings are allowed, births and ends must be
- * seen at once.
+ * Shortest time between two reads of inotify outside ticks: a source that counts cgroups from their creation
+ * can wait; others lose what happens before they know the cgroup. While extra readings are allowed, starts
+ * and ends must be seen at once.
  */
 #define PAUSE_S       0.25
 #define PAUSE_SHORT_S 0.05

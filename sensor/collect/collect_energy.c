@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Energy between the ticks and over the sensor's life: counters that wrap are read often enough, however long
- * a tick is, and a source that is better than the one in use is taken when it appears (a driver that is
- * loaded late), or the same source with more counters (a package that is late). Called by the collect
- * process.
+ * a tick is, and a better source is used when it appears (a driver that is loaded late), or the same source
+ * with more counters (a package that comes online late). Called by the collect process.
  */
 #include "collect/collect.h"
 
@@ -14,12 +13,12 @@
 
 #include <inttypes.h>
 
-/* Twice per wrap at full power: more often is useless, and less often makes a reset look like a wrap. */
+/* Twice per wrap at full power: more is useless, and with less a reset would look like a wrap. */
 #define KEEP_SHORTEST_NS (100 * CLOCK_NS_PER_MS)
 #define KEEP_LONGEST_NS  (10 * CLOCK_NS_PER_S)
 #define BETTER_FIRST_NS  (5 * CLOCK_NS_PER_S)
 #define BETTER_LAST_NS   (60 * CLOCK_NS_PER_S)
-#define WIDER_TRIES      3 /* a counter that has just come may not be readable yet */
+#define WIDER_TRIES      3 /* a new counter may not be readable yet */
 
 static void on_keep(struct ev_loop *ev, ev_timer *timer, int events)
 {
@@ -62,13 +61,13 @@ void collect_keep_energy(struct collect *collect)
 	}
 	every_ns = every_ns < KEEP_LONGEST_NS ? every_ns : KEEP_LONGEST_NS;
 	if (every_ns >= collect->config->interval_ms * CLOCK_NS_PER_MS)
-		return; /* the ticks do it */
+		return; /* the ticks are frequent enough */
 	ev_timer_init(&collect->keep, on_keep, UNIT_S_OF_NS(every_ns), UNIT_S_OF_NS(every_ns));
 	collect->keep.data = collect;
 	ev_timer_start(collect->loop.ev, &collect->keep);
 }
 
-/* Between two ticks: the old source has just been read, and the new one begins here. */
+/* Called between two ticks: the old source has just been read, and the new one begins here. */
 static void replace(struct collect *collect, unsigned index, struct system_source *better)
 {
 	struct system_source *old = collect->systems[index];
@@ -96,7 +95,8 @@ void collect_note_energy(struct collect *collect)
 		choose_energy_extent(collect->config->sysfs_root, &collect->extent);
 }
 
-/* More counters than ever before: those of a package that was late, of a driver that was loaded late. */
+/* True if there are more counters than ever before: of a package that came online late, or a driver that was
+ * loaded late. */
 static bool has_grown(struct collect *collect)
 {
 	struct choose_extent now;

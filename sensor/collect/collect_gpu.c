@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stretches of GPU time from the process `gpu`, and their parts that belong to a tick. Called by collect once
- * a tick; allocates nothing then.
+ * per tick, without allocating.
  */
 #include "collect/collect_gpu.h"
 
@@ -23,13 +23,13 @@
 #define GPU_LAG_NS    (UINT64_C(2) * GPU_PERIOD_MS * CLOCK_NS_PER_MS)
 #define GPU_HELLO_MS  10000
 #define STRETCHES_MAX 64
-#define TARGETS_MAX   256 /* with work in one tick; more are the system's */
+#define TARGETS_MAX   256 /* with work in one tick; further ones count as the system's */
 #define SILENCE_NS    (5 * CLOCK_NS_PER_S)
 
 struct stretch {
-	uint64_t from_ns, to_ns; /* what is left of it */
+	uint64_t from_ns, to_ns; /* its remaining part */
 	double energy_j[GPU_DEVICES_MAX];
-	double all_ns[GPU_DEVICES_MAX]; /* of work, for anybody */
+	double all_ns[GPU_DEVICES_MAX]; /* total work */
 	unsigned n;
 	struct {
 		unsigned slot, gpu;
@@ -49,7 +49,7 @@ struct collect_gpu {
 	struct stretch *stretches; /* [STRETCHES_MAX], the oldest first */
 	unsigned n_stretches;
 	uint64_t heard_ns; /* end of the newest stretch */
-	uint64_t end_ns;   /* of the last tick, as far as GPUs go */
+	uint64_t end_ns;   /* end of the last tick for the GPUs */
 	bool told_silence;
 	struct target_counts targets;
 	unsigned slots[TARGETS_MAX];
@@ -78,7 +78,7 @@ static unsigned find_slot(const struct collect_gpu *gpu, const char *cgroup)
 	return 0;
 }
 
-/* A message as a stretch. Where there is no room, the oldest one is dropped and counted as a failure. */
+/* Keeps a message as a stretch. If there is no room, the oldest one is dropped and counted as a failure. */
 static void keep(struct collect_gpu *gpu, const struct gpu_sample *sample)
 {
 	struct stretch *stretch;
@@ -149,7 +149,7 @@ static void add_work(struct collect_gpu *gpu, unsigned slot, unsigned device, do
 	gpu->work_ns[(size_t)i * gpu->n_gpus + device] += (uint64_t)time_ns;
 }
 
-/* Moves `part` of what is left of a stretch into the tick. */
+/* Moves `part` of a stretch's remainder into the tick. */
 static void take(struct collect_gpu *gpu, struct stretch *stretch, double part, double *energy_j,
 		 double *all_ns)
 {
@@ -166,7 +166,7 @@ static void take(struct collect_gpu *gpu, struct stretch *stretch, double part, 
 	}
 }
 
-/* The first tick is there in part only, as the first stretch begins in it: it is not known. */
+/* False for the first tick: the first stretch begins within it, so it is incomplete and unknown. */
 static bool is_whole(const struct collect_gpu *gpu, uint64_t end_ns)
 {
 	const uint64_t from_ns = gpu->n_stretches ? gpu->stretches[0].from_ns : end_ns;
@@ -239,7 +239,7 @@ static void gpu_keep(struct system_source *source)
 	receive((struct collect_gpu *)source);
 }
 
-/* Read between ticks, too, where these are long. */
+/* If ticks are long, it is also read between them. */
 static uint64_t gpu_period(const struct system_source *source)
 {
 	(void)source;
@@ -259,7 +259,7 @@ static void gpu_source_close(struct system_source *source)
 	}
 static const struct system_source_ops source_nvml = GPU_OPS("nvml"), source_drm = GPU_OPS("drm");
 
-/* How many GPUs there are. */
+/* Receives the number of GPUs. */
 static int hear_hello(struct collect_gpu *gpu, struct reason *why)
 {
 	struct pollfd socket = {.fd = gpu->socket, .events = POLLIN};

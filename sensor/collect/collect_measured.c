@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Energy that the hardware counts for targets themselves (the target sources): opening, and after each tick
- * the load of every active target, by which the source chooses whom it measures. Called by collect.
+ * Energy that the hardware counts per target (the target sources): opening, and after each tick the load of
+ * every active target, by which the source chooses the targets to measure. Called by collect.
  */
 #include "collect/collect.h"
 
@@ -52,7 +52,7 @@ static double count_of(const struct activity_frame *frame, unsigned slot)
 	return sum;
 }
 
-/* Appends the active targets of a frame, each with its part of what all of them did. */
+/* Appends the active targets of a frame, each with its part of their total activity. */
 static unsigned add_loads(struct collect *collect, const struct activity_frame *frame, unsigned n)
 {
 	double all = 0;

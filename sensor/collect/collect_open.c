@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What collect opens, in order: the machine's description, the sources, the targets. All of it happens before
- * rights are given up, so that descriptions in private folders can be read; later openings go through `priv`.
+ * Opens, in this order, the machine's description, the sources and the targets. All of it happens before
+ * privileges are dropped, so that descriptions in private folders can be read; later files are opened through
+ * `priv`.
  */
 #include "collect/collect.h"
 
@@ -104,7 +105,7 @@ static bool is_counted(const struct collect *collect, const char *name)
 	return false;
 }
 
-/* doubles: the groups that container groups may count as well, once those are open; else all others. */
+/* doubles: groups that may also be counted by container groups, after these were opened; else all others. */
 static int open_systems(struct collect *collect, bool doubles)
 {
 	struct sensor_config *config = collect->config;
@@ -175,7 +176,7 @@ static int open_activity(struct collect *collect)
 	return 0;
 }
 
-/* Users name the runtime's folder, the one that contains the containers, or one a level too deep. */
+/* Users specify the runtime's folder, the folder that contains the containers, or one level too deep. */
 static void add_roots(const char **roots, const struct config_list *list)
 {
 	static const char *const too_deep[] = {"/overlay-containers", "/vfs-containers"};
@@ -199,7 +200,7 @@ static void add_roots(const char **roots, const struct config_list *list)
 	}
 }
 
-/* Does the path end with one of these, so that it is the inner folder itself? */
+/* Does the path end with one of these, i.e. is it the inner folder itself? */
 static bool is_part_of(const char *path, const char *const *below)
 {
 	const char *last = strrchr(path, '/');
@@ -210,7 +211,7 @@ static bool is_part_of(const char *path, const char *const *below)
 	return false;
 }
 
-/* Warns of a useless folder that the user named; default folders may well be missing. */
+/* Warns about a useless folder given by the user; default folders may be missing. */
 static void check_roots(const struct config_list *list, const char *option, const char *const *below,
 			const char *meant)
 {
@@ -312,7 +313,7 @@ static unsigned find_cgroup(void *data, const char *cgroup)
 	return target_table_find_cgroup(collect->table, cgroup);
 }
 
-/* Once, however often the other sources are opened. */
+/* Done once, however often the other sources are reopened. */
 static void start_gpus(struct collect *collect)
 {
 	const struct sensor_config *config = collect->config;
@@ -348,7 +349,7 @@ static int open_sources(struct collect *collect)
 {
 	int r;
 
-	collect_note_energy(collect); /* before: what comes meanwhile is noticed later */
+	collect_note_energy(collect); /* first, so that counters that appear meanwhile are noticed later */
 	r = open_systems(collect, false);
 	if (r == 0)
 		r = open_activity(collect);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Targets for which the activity source has no room are counted by cpu.stat instead, as group `cpustat`
- * beside the others, until there is room for them again. Called by the collect process; knows nothing of
- * reports.
+ * Targets for which the activity source has no room are counted by cpu.stat instead, as an additional group
+ * `cpustat`, until there is room for them again. Called by the collect process; knows nothing about reports.
  */
 #include "collect/collect.h"
 #include "base/array.h"
@@ -14,8 +13,8 @@
 #include <stdlib.h>
 
 #define OVERFLOW_BACK_MAX 16      /* targets that move back in one tick: each opens descriptors */
-#define OVERFLOW_QUIET    10      /* ticks after which one counts as idle */
-#define OVERFLOW_BUSY_NS  1000000 /* CPU time in a tick that makes one busy */
+#define OVERFLOW_QUIET    10      /* ticks after which a target counts as idle */
+#define OVERFLOW_BUSY_NS  1000000 /* CPU time in a tick that makes a target busy */
 
 void collect_overflow_open(struct collect *collect)
 {
@@ -72,7 +71,7 @@ int collect_overflow_add(struct collect *collect, const struct activity_cgroup *
 		return -EMFILE;
 	if (!ARRAY_RESERVE(overflow->cgroups, overflow->capacity, overflow->n + 1))
 		return -ENOMEM;
-	/* It was not read while it was not needed: earlier activity is not part of this tick. */
+	/* The source was not read while it was not needed: earlier activity is not part of this tick. */
 	if (overflow->n == 0)
 		(void)overflow->source->ops->read(overflow->source);
 	r = overflow->source->ops->add(overflow->source, cgroup);
@@ -141,7 +140,7 @@ static bool is_idle(const struct collect *collect, unsigned slot, struct activit
 	       target_table_own_cgroup(collect->table, slot, ret_cgroup);
 }
 
-/* An idle target goes to cpu.stat, so that a busy one finds descriptors. False: all have something to do. */
+/* Moves an idle target to cpu.stat, so that a busy one finds descriptors. False: all are busy. */
 static bool give_way(struct collect *collect)
 {
 	struct collect_overflow *overflow = &collect->overflow;
@@ -172,7 +171,7 @@ static bool move_back(struct collect *collect, unsigned index)
 	if (activity->ops->add(activity, &cgroup) < 0)
 		return false;
 	activity->frame.flags[cgroup.slot] &= (uint8_t)~ACTIVITY_FIRST;
-	/* Opening took time, in which neither counted for a report. */
+	/* While it was opened, neither source counted for a report. */
 	overflow->lost_ns += source_cpustat_since_ns(overflow->source, cgroup.slot);
 	drop(overflow, index);
 	target_table_join_nested(collect->table, cgroup.slot);
@@ -185,7 +184,7 @@ static bool move_back(struct collect *collect, unsigned index)
 void collect_overflow_balance(struct collect *collect)
 {
 	struct collect_overflow *overflow = &collect->overflow;
-	/* Only perf runs out of descriptors, and frees all of a target's with its own cgroup. */
+	/* Only perf runs out of descriptors, and frees all of a target with its own cgroup. */
 	const bool may_swap = overflow->n > 0 && collect->activity->ops == &source_perf;
 
 	overflow->lost_ns = 0;
@@ -195,7 +194,7 @@ void collect_overflow_balance(struct collect *collect)
 		uint64_t ns;
 		const unsigned index = find_busiest(overflow, &ns);
 
-		/* What gives way is added at the end, so that the index stays. */
+		/* A displaced target is added at the end, so the index stays valid. */
 		if (!move_back(collect, index) &&
 		    (!may_swap || ns < OVERFLOW_BUSY_NS || !give_way(collect) || !move_back(collect, index)))
 			return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between the target table and the activity source: new cgroups are counted, ended ones are removed after
+ * Connects the target table and the activity source: new cgroups are counted, ended ones are removed after
  * their last counts have been read. A target that cannot be counted is logged once and counted as lost in
  * each tick.
  */
@@ -13,7 +13,7 @@
 
 #include <errno.h>
 
-/* Logs once what is not counted as configured, and why. Further ones are only in the metadata. */
+/* Logs once which target is not counted as configured, and why. Further ones are only in the metadata. */
 static void tell_budget(struct collect *collect, const char *path, bool counted)
 {
 	static const char advice[] = "Raise the limit of open files (LimitNOFILE=, --ulimit nofile=, "
@@ -38,7 +38,7 @@ static void target_joined(void *data, const struct activity_cgroup *cgroup)
 
 	if (!collect->activity)
 		return;
-	/* A cgroup nested in a target that another source counts is counted there. */
+	/* A cgroup nested in a target that another source counts is counted by that source. */
 	if (!cgroup->root && collect_overflow_has(&collect->overflow, cgroup->slot))
 		return;
 	r = collect->activity->ops->add(collect->activity, cgroup);
@@ -76,7 +76,7 @@ static void target_renamed(void *data, unsigned slot, const char *old_name)
 		 target_table_view(collect->table)->names[slot]);
 }
 
-/* Why a target has no name, and what to do about it, by errno. */
+/* Reasons for a target without a name, and remedies, by errno. */
 static const struct nameless {
 	int error;
 	const char *why;
@@ -197,7 +197,7 @@ void collect_merge_successors(struct collect *collect)
 		if (heir == 0 || slot >= frame->n_slots || heir >= frame->n_slots)
 			continue;
 		/*
-		 * There cannot be two reports with one name, and counts of different kinds cannot be added.
+		 * Two reports cannot have one name, and counts of different kinds cannot be added.
 		 */
 		if (frame == frame_of(collect, heir))
 			merge_slot(frame, slot, heir);

@@ -14,7 +14,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#define WRITER_SILENT_NS (15 * CLOCK_NS_PER_S) /* longer than a call to the store takes */
+#define WRITER_SILENT_NS (15 * CLOCK_NS_PER_S) /* longer than any call to the store */
 
 static void read_system(struct collect *collect, struct system_source *source, uint64_t interval_ns)
 {
@@ -44,7 +44,7 @@ static void read_measured(struct collect *collect, uint64_t interval_ns)
 	collect->lost[REPORT_LOST_READ] += collect->measured->read_failures - failures;
 }
 
-/* When the energy was read, on both clocks: one for lengths, one for the report's timestamp. */
+/* Time of the energy reading on two clocks: for lengths, and for the report's timestamp. */
 struct instant {
 	uint64_t monotonic_ns;
 	int64_t time_ms;
@@ -122,8 +122,8 @@ static void fill_lost(struct collect *collect, struct report_tick_metadata *meta
 
 /*
  * This time determines identity and order: after the clock is set back, two ticks must not become one, and
- * none may appear late. Ticks then follow each other by a millisecond until the clock has caught up; lengths
- * are measured apart from it.
+ * none may appear late. Ticks are then a millisecond apart until the clock has caught up; lengths are
+ * measured independently.
  */
 static int64_t next_time_ms(struct collect *collect, int64_t now_ms)
 {
@@ -199,13 +199,12 @@ static void encode(struct collect *collect, int64_t time_ms, uint64_t interval_n
 			    collect->reports.n_documents);
 }
 
-/* A writer process that is stopped, or hangs in a call, looks like one without work: its silence is logged.
- */
+/* A writer process that is stopped or hangs in a call looks like an idle one: its silence is logged. */
 static void check_writer(struct collect *collect)
 {
 	const uint64_t now_ns = clock_monotonic_ns();
 
-	/* The tick that was sent just now is not yet answered. */
+	/* The tick that was just sent has no answer yet. */
 	if (collect->writer_heard_ns == 0 || collect->link.ticks_sent <= collect->writer_done + 1)
 		collect->writer_heard_ns = now_ns;
 	if (collect->writer_silent || now_ns - collect->writer_heard_ns < WRITER_SILENT_NS)

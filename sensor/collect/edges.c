@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extra readings: how many there may be, and when. All times are of one monotonic clock. Pure.
+ * Limits the number and times of extra readings. All times are of one monotonic clock. Pure.
  */
 #include "collect/edges.h"
 

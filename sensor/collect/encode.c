@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tick of counts into documents. Idle targets cost nothing here: the frame lists the active slots.
+ * Converts one tick of counts into documents. Idle targets cost nothing: the frame lists the active slots.
  */
 #include "collect/encode.h"
 
@@ -24,7 +24,7 @@ struct encoder {
 	bool overflow_of_all; /* no other group has its machine-wide counts */
 	unsigned n_systems;
 	struct report_counts *systems; /* [n_systems] */
-	struct report_counts *all;     /* of both frames and the systems, as far as a tick has them */
+	struct report_counts *all;     /* counts from both frames and the systems, if present in the tick */
 };
 
 static int part_init(struct encode_part *part, const struct activity_frame *frame)
@@ -144,7 +144,7 @@ static double smallest_ratio(const struct activity_frame *frame, unsigned slot)
 	return smallest;
 }
 
-/* Appends what else is known of a slot, its GPU time or its energy, after `at` groups; 1, or 0: nothing. */
+/* Appends a slot's GPU time or energy after `at` groups; returns 1, or 0 if there is none. */
 static unsigned add_more(struct encode_part *part, const struct target_counts *more, unsigned slot,
 			 unsigned at)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tick of counts into documents: a report for every target with counts, `all` last. Called by the collect
- * process in each tick; does not allocate once warm, and knows neither sources nor stores.
+ * Converts one tick of counts into documents: a report for every target with counts, `all` last. Called by
+ * the collect process in each tick; does not allocate once warm, and knows neither sources nor stores.
  */
 #pragma once
 
@@ -14,9 +14,8 @@ struct encoder;
 struct encode_tick {
 	int64_t time_ms;
 	const char *sensor;
-	const struct activity_frame *frame; /* NULL: no activity source */
-	const struct activity_frame
-		*overflow; /* of the targets for which the frame has no room; NULL: none */
+	const struct activity_frame *frame;    /* NULL: no activity source */
+	const struct activity_frame *overflow; /* for targets without room in the frame; NULL: none */
 	struct system_source *const *systems;
 	unsigned n_systems;
 	const struct target_counts *gpus;     /* NULL: none */
@@ -25,8 +24,8 @@ struct encode_tick {
 	const char *const *short_ids;         /* [slot]; NULL if it is not a container */
 	const uint8_t *states;                /* [slot]; `last_state` marks a slot's last report */
 	uint8_t last_state;
-	unsigned n_names;                     /* slots in these arrays; the frame may know more */
-	bool keep_idle;                       /* write targets without counts too */
+	unsigned n_names;                     /* slots in these arrays; the frame may have more */
+	bool keep_idle;                       /* also write targets without counts */
 	struct report_tick_metadata metadata; /* n_targets is filled here */
 };
 

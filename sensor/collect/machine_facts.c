@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Design power, power limits, idle states and frequency drivers from sysfs, as foreign text. Called once at
- * start by collect_open.c and check_machine.c.
+ * Reads design power, power limits, idle states and frequency drivers from sysfs, as untrusted text. Called
+ * once at start by collect_open.c and check_machine.c.
  */
 #include "collect/machine_facts.h"
 
@@ -19,9 +19,9 @@
 
 #define CONSTRAINTS_MAX 4       /* of a zone: long term, short term, peak */
 #define STATES_MAX      32      /* idle states of a CPU */
-#define LATENCY_MOST_US 1000000 /* more is no latency */
+#define LATENCY_MOST_US 1000000 /* larger values are invalid */
 
-/* A file's first word, of printable characters; "" if there is none. The path is printed. */
+/* A file's first word of printable characters; "": none. The path is given as a printf format. */
 static void read_word(char ret_word[MACHINE_WORD_SIZE], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -54,7 +54,7 @@ static double read_zone_w(const char *sysfs_root, const struct powercap_zone *zo
 	return watts >= REPORT_MACHINE_W_LEAST && watts <= REPORT_MACHINE_W_MOST ? watts : 0;
 }
 
-/* A zone's design power (else its limit in the long term) and the highest limit. */
+/* A zone's design power (else its long-term limit) and its highest limit. */
 static void read_zone(const char *sysfs_root, const struct powercap_zone *zone, double *ret_design_w,
 		      double *ret_limit_w)
 {
@@ -68,7 +68,7 @@ static void read_zone(const char *sysfs_root, const struct powercap_zone *zone, 
 	*ret_limit_w = limit_w;
 }
 
-/* Of the package that takes most; its dies are added up. */
+/* Power of the package with the largest value; its dies are added up. */
 static void read_power(const char *sysfs_root, const struct topology *topology,
 		       struct report_machine *machine)
 {

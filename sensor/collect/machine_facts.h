@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's power and clocks, from sysfs: design power and power limits of its packages, the
- * drivers of idle states and frequency. Read once at start, for the metadata of the reports: the server's
- * model begins with it. A file that is missing or absurd means unknown.
+ * The machine's power and clocks, from sysfs: design power and power limits of its packages, the drivers of
+ * idle states and frequency. Read once at start, for the metadata of the reports: the server's model starts
+ * from it. Missing or absurd values count as unknown.
  */
 #pragma once
 

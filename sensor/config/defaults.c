@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Default groups. For each count that the formulas use there is a list of names, from the most exact to the
- * kernel's generic one; the first that can be encoded on this processor is taken.
+ * kernel's generic one; the first that can be encoded on this processor is used.
  */
 #include "config/defaults.h"
 #include "config/sensor_groups.h"
@@ -30,13 +30,13 @@ static const char *const default_features[][DEFAULTS_NAMES_MAX] = {
 	 "PERF_COUNT_HW_INSTRUCTIONS"},
 	{"LLC_MISSES", "LAST_LEVEL_CACHE_MISSES", "LONGEST_LAT_CACHE:MISS", "PERF_COUNT_HW_CACHE_MISSES"},
 	/*
-	 * Vector instructions. Intel: the same umask 0xfc by three names, as processors and libpfm have them.
-	 * AMD since Zen: SSE and AVX instructions; RETIRED_SSE_AVX_FLOPS takes two counters (a large
-	 * increment), with which a group of five does not fit beside the NMI watchdog. Arm: Advanced SIMD.
+	 * Vector instructions. Intel: the same umask 0xfc under the three names that processors and libpfm
+	 * use. AMD since Zen: SSE and AVX instructions; RETIRED_SSE_AVX_FLOPS takes two counters (a large
+	 * increment), so a group of five would not fit with the NMI watchdog. Arm: Advanced SIMD.
 	 */
 	{"FP_ARITH_INST_RETIRED:VECTOR", "FP_ARITH_INST_RETIRED:PACKED", "FP_ARITH_INST_RETIRED:0xfc",
 	 "RETIRED_MMX_FP_INSTRUCTIONS:SSE_INSTR", "ASE_SPEC", "ASE_INST_SPEC"},
-	/* Arm's scalable vectors, which are not among the above. */
+	/* Arm's scalable vectors, which the above does not include. */
 	{"SVE_INST_SPEC"},
 };
 
@@ -53,7 +53,7 @@ static struct event_group_request *add_group(struct sensor_config *config, const
 	return group;
 }
 
-/* By this many PMUs at least. */
+/* True if at least this many PMUs can count it. */
 static bool can_encode_by(const struct sensor_config *config, const char *event, unsigned n_pmus)
 {
 	struct event_encoding encoding = {0};
@@ -87,7 +87,7 @@ static int add_energy(struct sensor_config *config)
 	return r;
 }
 
-/* What overlaps the sockets' energy is a group of its own: the platform, and parts of a socket. */
+/* Energy that overlaps the sockets' is a group of its own: the platform, and parts of a socket. */
 static int add_overlapping(struct sensor_config *config)
 {
 	static const struct {
@@ -130,8 +130,8 @@ static int add_clocks(struct sensor_config *config)
 }
 
 /*
- * On hybrid processors: an event for each kind of core, as a cycle of one costs another amount than that of
- * another kind. False: one of them cannot be encoded, and nothing was added.
+ * On hybrid processors: an event for each kind of core, because the cost of a cycle depends on the kind.
+ * False: one of them cannot be encoded, and nothing was added.
  */
 static bool add_cycles_by_kind(struct sensor_config *config, struct event_group_request *group,
 			       int *ret_error)
@@ -153,7 +153,7 @@ static bool add_cycles_by_kind(struct sensor_config *config, struct event_group_
 static int add_activity(struct sensor_config *config)
 {
 	struct event_group_request *group = add_group(config, "core", true);
-	/* What only one kind of core counts would hide the work of the others. */
+	/* An event that only one kind of core counts would hide the work of the others. */
 	const unsigned n_kinds = config->sim ? 0 : pmu_count_kinds(config->sysfs_root);
 	int r = 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The groups that are counted by default: energy, clocks, and for containers those of reference cycles,
- * cycles, instructions and last-level misses that this processor has.
+ * The default groups: energy, clocks, and for containers reference cycles, cycles, instructions and
+ * last-level misses, as far as this processor has them.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor's option table and the checks that concern several options: where reports go, what the
- * collections are called, whether a spool is needed.
+ * The sensor's option table and the checks that concern several options: the destination of reports, the
+ * names of collections, whether a spool is needed.
  */
 #include "config/sensor_config.h"
 
@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SOCKET_PORT 9080 /* without -P, as hwpc-sensor */
+#define SOCKET_PORT 9080 /* without -P, as in hwpc-sensor */
 
 #define OPTION(name, member, ...) CONFIG_OPTION(struct sensor_config, name, member, __VA_ARGS__)
 /* One of -s, -c, -o and -e, which together describe groups. */
@@ -198,7 +198,7 @@ static int default_name(struct sensor_config *config)
 	return config->name ? 0 : -ENOMEM;
 }
 
-/* -r with -U and -P as hwpc-sensor has them, into one URI. */
+/* Combines hwpc-sensor's -r, -U and -P into one URI. */
 static int uri_of_type(struct sensor_config *config, struct reason *why)
 {
 	const char *scheme = store_scheme(config->output_type, why);
@@ -277,7 +277,8 @@ static int check_sources(const struct sensor_config *config, struct reason *why)
 	return reason_set(why, -EINVAL, "the source 'sim' needs a simulated machine; add --sim FILE");
 }
 
-/* The processes that open files below these folders do not stand where the sensor was started. */
+/* The processes that open files below these folders have another working directory than the sensor at its
+ * start. */
 static int check_folders(const struct sensor_config *config, struct reason *why)
 {
 	const struct {

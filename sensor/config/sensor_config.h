@@ -41,7 +41,7 @@ struct sensor_config {
 	struct config_list include, exclude;
 	struct config_list docker_roots, podman_roots, containerd_roots,
 		pod_log_roots; /* empty: the usual places */
-	/* where reports go */
+	/* destination of reports */
 	char *store;
 	char *output_type, *uri, *database, *collection;
 	int64_t port;
@@ -62,7 +62,7 @@ struct sensor_config {
 	int log_level;
 	bool check_machine, json;
 	/* made by the final check */
-	char *store_uri;  /* what to open */
+	char *store_uri;  /* URI to open */
 	char *reports;    /* collection of reports: sensor<name> */
 	char *targets;    /* collection of targets: target<name> */
 	char *spool_path; /* NULL: the store needs none */

@@ -255,7 +255,7 @@ static int read_group(struct sensor_config *config, const struct config_row *row
 			return r;
 	}
 	r = read_events(json, value, group);
-	if (r == 0 && group->n_events == 0) { /* as if it were not there */
+	if (r == 0 && group->n_events == 0) { /* treated as absent */
 		free(group->name);
 		config->n_groups--;
 	}

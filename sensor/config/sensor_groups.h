@@ -18,9 +18,9 @@ int sensor_groups_begin(void *target, const struct config_row *row, const char *
 int sensor_groups_one_cpu(void *target, const struct config_row *row, const char *value, struct reason *why);
 int sensor_groups_event(void *target, const struct config_row *row, const char *value, struct reason *why);
 /*
- * After all options: groups without events, names that would stand twice in a document. 0, or -EINVAL with
- * the reason. A machine group whose events all are in the container group of its name is marked as its
- * double.
+ * After all options: checks for groups without events and for names that would occur twice in a document. 0,
+ * or -EINVAL with the reason. A machine group whose events are all in the container group of its name is
+ * marked as its double.
  */
 int sensor_groups_check(struct sensor_config *config, struct reason *why);
 /* 0 or -ENOMEM. */

@@ -19,7 +19,7 @@
 #include <strings.h>
 #include <linux/perf_event.h>
 
-/* hwpc-sensor's event names, and where the kernel has them. */
+/* hwpc-sensor's event names, and the corresponding kernel events. */
 static const struct event_alias {
 	const char *name;
 	const char *pmu;
@@ -53,7 +53,7 @@ const char *event_plain_energy(const char *name)
 	return event_is_energy(name) ? plain_name(name) : NULL;
 }
 
-/* The energy event that a name means, by the words in it; the order matters. */
+/* The energy event meant by a name that contains these words; the order matters. */
 static const struct {
 	const char *word, *name;
 } energy_words[] = {
@@ -63,7 +63,7 @@ static const struct {
 	{"PLATFORM", "RAPL_ENERGY_PSYS"},
 };
 
-/* Names of zones and of other tools; events that processors count have longer names. */
+/* Names of zones and from other tools; events that processors count have longer names. */
 static bool names_energy(const char *plain, bool of_pmu)
 {
 	static const char *const words[] = {"PKG", "PACKAGE", "PACKAGE_0", "DRAM", "RAM", "PSYS"};
@@ -134,7 +134,7 @@ static int add_box(struct event_encoding *encoding, const struct event_attr *att
 	*box = (struct event_box){.attr = *attr, .cpus = TAKE_POINTER(pmu->cpus), .n_cpus = pmu->n_cpus};
 	box->shared = pmu->shared;
 	if (box->shared)
-		box->attr.flags = 0; /* such PMUs count regardless of what runs, and refuse exclusions */
+		box->attr.flags = 0; /* such PMUs count independently of what runs, and reject exclusions */
 	memcpy(box->pmu, pmu->name, sizeof(box->pmu));
 	return 0;
 }
@@ -169,8 +169,7 @@ static int explain_event(int error, const char *sysfs_root, const char *pmu, con
 				  event, pmu);
 	reason_set(why, 0, "the PMU '%s' of this machine has no event '%s'", pmu, event);
 	/*
-	 * Our own names for the kernel's events are not typing errors: suggesting another event would be
-	 * wrong.
+	 * Our own names for the kernel's events are not typos: suggesting another event would be wrong.
 	 */
 	if (may_be_slip && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
 		reason_advise(why, "use '%s', which it has", nearest);
@@ -251,8 +250,8 @@ static int compare_boxes(const void *a, const void *b)
 }
 
 /*
- * "uncore_imc/cas_count_read/" means every uncore_imc_N where there is no uncore_imc. Not each box of a kind
- * need have the event; the reason is that of the last one where none has it.
+ * "uncore_imc/cas_count_read/" means every uncore_imc_N if there is no uncore_imc. Not every box of a kind
+ * must have the event; if none has it, the reason is that of the last one.
  */
 static int encode_numbered(const char *sysfs_root, const char *stem, const char *event,
 			   struct event_encoding *encoding, struct reason *why)
@@ -365,7 +364,7 @@ int event_encode(const char *sysfs_root, const char *name, struct event_encoding
 	return 0;
 }
 
-/* By errno: the reason, what to do about it (NULL: nothing). */
+/* By errno: the reason and the remedy (NULL: none). */
 struct explanation {
 	const char *reason, *advice;
 };

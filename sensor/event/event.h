@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Translates event names as users type them into perf attributes: RAPL_ENERGY_PKG and its kin and TSC, APERF,
- * MPERF from sysfs, "pmu/event/" from sysfs, everything else by libpfm4. Used by the perf sources. Opens no
- * event.
+ * Translates event names as users type them into perf attributes: RAPL_ENERGY_PKG and the like, TSC, APERF,
+ * MPERF and "pmu/event/" from sysfs, everything else by libpfm4. Used by the perf sources. Opens no event.
  */
 #pragma once
 
@@ -19,7 +18,7 @@ enum event_flags {
 	EVENT_EXCLUDE_HV = 1 << 2,
 };
 
-/* The part of perf_event_attr that may be chosen; the privileged process fixes the rest. */
+/* The part of perf_event_attr that may be chosen; the privileged process sets the rest. */
 struct event_attr {
 	uint32_t type;
 	uint32_t flags; /* enum event_flags */
@@ -38,14 +37,14 @@ struct event_box {
 };
 
 struct event_encoding {
-	double joules_per_count; /* of an energy event; 0 for all others */
+	double joules_per_count; /* for an energy event; 0 for all others */
 	unsigned n_boxes;
 	struct event_box *boxes;
 };
 
 /*
- * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the fix. libpfm reads
- * the machine's own /sys; everything else is looked up below `sysfs_root`.
+ * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the remedy. libpfm
+ * reads the machine's own /sys; everything else is looked up below `sysfs_root`.
  */
 int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding,
 		 struct reason *why);
@@ -54,15 +53,15 @@ void event_encoding_done(struct event_encoding *encoding);
 bool event_is_energy(const char *name);
 /* Its name without "rapl::"; NULL: not an energy event. */
 const char *event_plain_energy(const char *name);
-/* The energy event that a name like "energy-pkg", "rapl_energy_pkg" or "RAPL_ENERGY_PACKAGE" means; NULL: it
- * means none, or is right as it is. */
+/* The energy event meant by a name like "energy-pkg", "rapl_energy_pkg" or "RAPL_ENERGY_PACKAGE"; NULL: none,
+ * or the name is already correct. */
 const char *event_energy_slip(const char *name);
 /* RAPL_ENERGY_PSYS, the whole machine's? */
 bool event_is_platform(const char *name);
 /* RAPL_ENERGY_PKG, the sockets' own? */
 bool event_is_package(const char *name);
 /*
- * Why opening an event failed with `error` (a negative errno), and what to do about it. pmu, cause: NULL or
- * "" for none. Returns error.
+ * Explains why opening an event failed with `error` (a negative errno), with a remedy. pmu, cause: NULL or ""
+ * for none. Returns error.
  */
 int event_explain_open(int error, const char *pmu, bool of_cgroup, const char *cause, struct reason *why);

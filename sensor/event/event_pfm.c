@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event names by libpfm4: encoding for every PMU that counts the event, and the nearest known name for one
- * that it does not know. Called by event.c; includes no header of the kernel and opens nothing.
+ * Event names by libpfm4: encoding for every PMU that counts the event, and the nearest known name for an
+ * unknown one. Called by event.c; includes no kernel header and opens nothing.
  */
 #include "event/event_pfm.h"
 
@@ -16,7 +16,7 @@
 
 #define NAMES_MAX 8192
 
-/* libpfm's codes in our terms; errors that a user can fix get a sentence elsewhere. */
+/* libpfm's codes as errno; errors that a user can fix are explained elsewhere. */
 static int pfm_to_errno(int error)
 {
 	switch (error) {
@@ -72,7 +72,7 @@ static bool same_kind(const char *a, const char *b)
 	return n == m && memcmp(a, b, n) == 0;
 }
 
-/* May this PMU count the same event beside the one that libpfm chose? */
+/* May this PMU also count the event, in addition to the one that libpfm chose? */
 static bool is_sibling(const pfm_pmu_info_t *pmu, const char *chosen, bool chosen_is_core)
 {
 	if (!pmu->is_present || strcmp(pmu->name, chosen) == 0)
@@ -125,8 +125,7 @@ static int add_siblings(const char *chosen, const char *name, struct event_attr 
 	return n;
 }
 
-/* The known event nearest to `name` (without its attributes) on this machine's PMUs; false if none is near.
- */
+/* The known event nearest to `name` (without attributes) on this machine's PMUs; false if none is near. */
 static bool nearest_name(const char *name, char *ret, size_t size)
 {
 	const char **names = calloc(NAMES_MAX, sizeof(*names)), *nearest, *start = strstr(name, "::");
@@ -158,7 +157,7 @@ static bool nearest_name(const char *name, char *ret, size_t size)
 	return nearest != NULL;
 }
 
-/* Why libpfm refused, with the fix. */
+/* Explains why libpfm refused the name, with a remedy. */
 static int explain(int error, const char *name, struct reason *why)
 {
 	char nearest[128];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PMUs as sysfs shows them: type, cpumask, named events with scale, formats of their terms. Called by
- * event.c. Files are untrusted text: sizes are bounded, numbers checked, and anything unexpected is -EBADMSG.
+ * PMUs in sysfs: type, cpumask, named events with scale, formats of their terms. Called by event.c. Files are
+ * untrusted text: sizes are bounded, numbers are checked, and anything unexpected is -EBADMSG.
  */
 #include "event/pmu.h"
 
@@ -24,7 +24,7 @@ static ssize_t read_text(const char *sysfs_root, const char *pmu, const char *na
 	return text_read_file(buffer, size, "%s/" PMU_DEVICES "/%s/%s", sysfs_root, pmu, name);
 }
 
-/* No word from a user or a file may lead out of the PMU's directory. */
+/* A name from a user or a file must not lead out of the PMU's directory. */
 static bool name_is_plain(const char *name)
 {
 	size_t length = strlen(name);
@@ -126,8 +126,8 @@ static uint64_t *format_word(const char *format, struct event_attr *attr, const 
 	return NULL;
 }
 
-/* Puts value's low bits into the bit ranges of a format, lowest range first. -ERANGE when bits are left over.
- */
+/* Puts the value's low bits into the bit ranges of a format, lowest range first. -ERANGE if bits are left
+ * over. */
 static int format_put(const char *bits, uint64_t value, uint64_t *word)
 {
 	char *end;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PMUs as sysfs shows them below <root>/bus/event_source/devices: type, cpumask, named events and their
- * formats. Used by event.c. Reads files, knows no user's event names.
+ * PMUs in sysfs below <root>/bus/event_source/devices: type, cpumask, named events and their formats. Used by
+ * event.c. Reads files, does not know the users' event names.
  */
 #pragma once
 
 #include "event/event.h"
 
-/* The PMUs of a hybrid processor's kinds of cores, the fast ones first; NULL-ended. */
+/* The PMUs of a hybrid processor's kinds of cores, fast ones first; NULL-terminated. */
 extern const char *const pmu_hybrid_kinds[];
 
 struct pmu {
@@ -27,13 +27,13 @@ void pmu_done(struct pmu *pmu);
  */
 int pmu_encode(const char *sysfs_root, const struct pmu *pmu, const char *event, struct event_attr *ret_attr,
 	       double *ret_scale);
-/* The named event of this PMU that is nearest to `event`; false if none is near. For messages. */
+/* This PMU's named event that is nearest to `event`, for messages; false if none is near. */
 bool pmu_nearest_event(const char *sysfs_root, const char *pmu, const char *event, char *ret, size_t size);
 /* Name of the PMU with this type; -ENOENT. */
 int pmu_find_type(const char *sysfs_root, uint32_t type, char ret_name[EVENT_PMU_NAME_SIZE]);
-/* How many kinds of cores a hybrid processor has; 0: it is none. */
+/* Number of kinds of cores of a hybrid processor; 0: it is not hybrid. */
 unsigned pmu_count_kinds(const char *sysfs_root);
-/* Is there a PMU of the cores' own: "cpu", one of a hybrid processor's kinds, one of Arm's? */
+/* Is there a core PMU: "cpu", one of a hybrid processor's, one of Arm's? */
 bool pmu_has_core(const char *sysfs_root);
-/* How many named events it has; 0 without the PMU. */
+/* Number of its named events; 0 without the PMU. */
 unsigned pmu_count_events(const char *sysfs_root, const char *pmu);

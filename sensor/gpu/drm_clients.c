@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Known clients are read each time; new ones are searched for in all of /proc less often, and then get all
- * that they did since the last search. A client that several descriptors or processes share counts
- * once, for the process that was seen first. Called by drm.c.
+ * Known clients are read each time; all of /proc is searched for new ones less often, and these get all their
+ * work since the last search. A client that several descriptors or processes share counts once, for the
+ * process that was seen first. Called by drm.c.
  */
 #include "gpu/drm_clients.h"
 
@@ -94,7 +94,7 @@ void drm_clients_free(struct drm_clients *clients)
 	free(clients);
 }
 
-/* Reads one file: the client's counts, and which of our GPUs they are of. */
+/* Reads one file: the client's counts, and the GPU that they belong to. */
 static bool read_client(const struct drm_clients *clients, struct client *client)
 {
 	char text[INFO_MAX];
@@ -120,7 +120,7 @@ static void add_pending(struct drm_clients *clients, const struct client *client
 	clients->pending[clients->n_pending++].time_ns = time_ns;
 }
 
-/* Time of its engines between two looks. */
+/* Time that its engines worked between two looks. */
 static double busy_between(const struct drm_info *before, const struct drm_info *now, double time_ns)
 {
 	double busy_ns = 0;
@@ -159,7 +159,7 @@ static bool is_known(const struct drm_clients *clients, const struct client *cli
 	return false;
 }
 
-/* A new client: all that it did is since the last search, if it fits in there. */
+/* A new client: all its work counts as done since the last search, if that is possible. */
 static void try_client(struct drm_clients *clients, unsigned pid, unsigned fd)
 {
 	struct client client = {.pid = pid, .fd = fd};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding and reading the meters of DRM devices below /sys/class/drm. An APU's meter is that of the whole
- * package, which has a domain of its own, so it is none of a GPU. A device that sleeps takes nothing that is
- * worth waking it for. Called by drm.c.
+ * Finding and reading the meters of DRM devices below /sys/class/drm. An APU's meter covers the whole
+ * package, which has a domain of its own, so it is not a GPU's. A sleeping device uses too little to be worth
+ * waking. Called by drm.c.
  */
 #include "gpu/drm_meter.h"
 
@@ -19,12 +19,12 @@
 #include <unistd.h>
 
 #define CARDS_MAX 128
-#define MOST_W    3000.0 /* without a limit of its own */
-#define LIMITS    2.0    /* times its limit: what it takes for milliseconds */
+#define MOST_W    3000.0 /* if it has no limit of its own */
+#define LIMITS    2.0    /* times its limit, for peaks of milliseconds */
 
 static const char *const drivers[] = {"amdgpu", "i915", "xe"};
 
-/* The best first. */
+/* Best first. */
 static const struct {
 	const char *name;
 	bool power;
@@ -113,7 +113,7 @@ static bool find_hwmon(struct drm_meter *meter)
 	return found;
 }
 
-/* "cardN" without what follows ("card0-DP-1" is a connector); -1: none. */
+/* "cardN" with nothing after it ("card0-DP-1" is a connector); -1: none. */
 static int card_number(const char *name)
 {
 	unsigned number;
@@ -122,7 +122,7 @@ static int card_number(const char *name)
 	return sscanf(name, "card%4u%n", &number, &end) == 1 && name[end] == '\0' ? (int)number : -1;
 }
 
-/* The device of a card, and where its link leads: the PCI address. */
+/* The device of a card, and the target of its link: the PCI address. */
 static bool find_card(const char *sysfs_root, int number, struct drm_meter *ret_meter)
 {
 	char target[DRM_PATH_MAX];
@@ -176,7 +176,7 @@ unsigned drm_meter_list(const char *sysfs_root, struct drm_meter *ret_meters, un
 	return n;
 }
 
-/* After a reload of the driver: the same PCI device, under whatever numbers. */
+/* After a reload of the driver: the same PCI device, possibly with new numbers. */
 static bool find_again(struct drm_meter *meter, const char *sysfs_root)
 {
 	int numbers[CARDS_MAX];

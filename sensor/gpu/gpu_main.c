@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gives up its rights, loads the library, and sends a sample four times a second. A driver that is slow or
- * hangs holds up nobody but this process. There is no seccomp filter: what the library calls is its own
- * affair. Started by the privileged process when `collect` asks for it.
+ * Drops its privileges, loads the library, and sends a sample four times a second. A driver that is slow or
+ * hangs blocks only this process. There is no seccomp filter, because the library's system calls are unknown.
+ * Started by the privileged process when `collect` asks for it.
  */
 #include "gpu/gpu_main.h"
 
@@ -44,8 +44,8 @@ const char *gpu_choose(const struct sensor_config *config)
 }
 
 /*
- * Nothing is kept where foreign code will be loaded. Other users' processes show which GPU they use only to
- * CAP_SYS_PTRACE.
+ * No privilege is kept if foreign code will be loaded. The GPUs that other users' processes use are visible
+ * only with CAP_SYS_PTRACE.
  */
 int gpu_give_up_rights(const struct sensor_config *config, bool drm)
 {
@@ -65,7 +65,7 @@ static int say_hello(struct batch *payload, unsigned n, const char *text)
 	return ipc_send(DUTY_EXTRA_FD, GPU_MESSAGE_HELLO, 0, payload->data, payload->length, NULL, 0);
 }
 
-/* Until the other end closes. */
+/* Runs until the other end closes. */
 static int run(struct gpu_reader *reader, struct gpu_sample *sample, struct batch *payload)
 {
 	struct pollfd socket = {.fd = DUTY_EXTRA_FD};

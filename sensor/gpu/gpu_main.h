@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The duty `gpu`: a process without rights that loads NVIDIA's library, looks at the GPUs and sends what it
- * sees to `collect`. It ends when that closes the socket.
+ * The duty `gpu`: an unprivileged process that loads NVIDIA's library, reads the GPUs and sends the results
+ * to `collect`. It ends when `collect` closes the socket.
  */
 #pragma once
 
@@ -11,10 +11,10 @@
 
 #define GPU_DUTY "gpu"
 
-/* Which GPUs a sensor of this configuration reads: "nvml", "drm", or NULL for none. */
+/* How a sensor with this configuration reads GPUs: "nvml", "drm", or NULL for none. */
 const char *gpu_choose(const struct sensor_config *config);
-/* Before foreign code is loaded. 0 or a negative errno, logged. `drm`: the rights that DRM devices need are
- * kept. */
+/* Called before foreign code is loaded. 0 or a negative errno, logged. `drm`: keeps the capability that DRM
+ * devices need. */
 int gpu_give_up_rights(const struct sensor_config *config, bool drm);
 /* Returns the process's exit code. The socket is at DUTY_EXTRA_FD. */
 int gpu_main(struct sensor_config *config);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The message of a sample, field by field. Called on both sides; the receiver trusts nothing in it.
+ * Encodes and decodes the message of a sample, field by field. Called on both sides; the receiver validates
+ * everything.
  */
 #include "gpu/gpu_message.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the process `gpu` reports to `collect`: first how many GPUs there are, or why none; then what each of
- * them took and for whom it worked in a stretch of time. Both ends use these structures.
+ * Messages from the process `gpu` to `collect`: first the number of GPUs, or why there are none; then the
+ * energy of each in a stretch of time, and the processes that it worked for. Both ends use these structures.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define GPU_DEVICES_MAX 32
-#define GPU_WORKS_MAX   1024 /* entries in a message; what has no room is nobody's */
+#define GPU_WORKS_MAX   1024 /* entries in a message; further work is not attributed */
 #define GPU_PERIOD_MS   250
 #define GPU_CGROUP_MAX  1024
 
@@ -23,7 +23,7 @@ enum gpu_message_type {
 struct gpu_work {
 	unsigned gpu;
 	uint64_t time_ns;
-	/* of the process, in the unified hierarchy and in v1's; "" where it is not known any more */
+	/* of the process, in the unified hierarchy and in v1's; "": no longer known */
 	const char *cgroup, *cgroup_v1;
 };
 

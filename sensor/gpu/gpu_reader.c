@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * By NVML or by the kernel's DRM drivers: one look at each GPU, its energy since the last one, and the
- * processes that it worked for, with their cgroups. What could not be sent is kept for the next message.
- * Called by gpu_main.c.
+ * Reads each GPU by NVML or by the kernel's DRM drivers: its energy since the last look, and the processes
+ * that it worked for, with their cgroups. Unsent data is kept for the next message. Called by gpu_main.c.
  */
 #include "gpu/gpu_reader.h"
 
@@ -21,9 +20,9 @@
 
 #define PROCESSES_MAX 512
 #define OWNERS_MAX    1024
-#define GPU_MOST_W    3000.0 /* what no GPU takes: a reset counter, or nonsense */
+#define GPU_MOST_W    3000.0 /* more than any GPU takes: a reset counter, or nonsense */
 
-/* Which cgroup a process is in: kept for a while after its end, as the driver reports its last work late. */
+/* The cgroup of a process: kept for a while after its end because the driver reports its last work late. */
 struct owner {
 	unsigned pid;
 	uint64_t used_ns;
@@ -33,10 +32,10 @@ struct owner {
 struct device {
 	nvml_device handle;
 	bool started;
-	bool counts; /* it has a counter: where that is not read, its power would be the same energy twice */
-	unsigned long long energy_mj; /* of the counter */
+	bool counts; /* it has a counter: if a read fails, using its power would count the energy twice */
+	unsigned long long energy_mj; /* last count */
 	double power_w;
-	unsigned long long seen_us; /* of the utilization */
+	unsigned long long seen_us; /* time of the last utilization sample */
 	double sum_j;               /* not sent yet */
 	bool failed;                /* a part of the stretch was not read */
 };
@@ -48,13 +47,13 @@ struct work {
 
 struct gpu_reader {
 	struct nvml nvml;     /* not loaded with DRM devices */
-	struct nvml_gpm *gpm; /* NULL: not there */
+	struct nvml_gpm *gpm; /* NULL: not available */
 	struct drm_meter meters[GPU_DEVICES_MAX];
 	struct drm_clients *clients; /* NULL with NVML */
 	const char *sysfs_root, *procfs_root;
 	unsigned n_devices;
 	struct device devices[GPU_DEVICES_MAX];
-	uint64_t from_ns, last_ns; /* of what is not sent yet; of the last look */
+	uint64_t from_ns, last_ns; /* start of the unsent stretch; last look */
 	unsigned n_works;
 	struct work works[GPU_WORKS_MAX];
 	unsigned n_owners;
@@ -191,7 +190,8 @@ static void add_work(struct gpu_reader *reader, unsigned gpu, unsigned pid, doub
 	work->time_ns += (uint64_t)time_ns;
 }
 
-/* Equal parts of `time_ns` for those that compute on the device; the driver reports no more than who does. */
+/* Equal parts of `time_ns` for all processes that compute on the device; the driver reports no more than
+ * these. */
 static void add_running(struct gpu_reader *reader, unsigned gpu, nvml_device handle, double time_ns)
 {
 	static struct nvml_process processes[PROCESSES_MAX];
@@ -211,8 +211,8 @@ static double busy_part(struct gpu_reader *reader, nvml_device whole, nvml_devic
 }
 
 /*
- * MIG: the driver tells of no process how much it used. An instance's processes share its part of the
- * processors, as far as these were busy; where that is not known, an instance with processes is taken to be
+ * MIG: the driver does not report the utilization of processes. An instance's processes share its part of the
+ * processors, for the time that these were busy; if that is unknown, an instance with processes counts as
  * busy.
  */
 static bool add_instances(struct gpu_reader *reader, unsigned gpu, double time_ns)
@@ -271,7 +271,7 @@ static void read_cgroups(const struct gpu_reader *reader, struct owner *owner)
 	char text[8192], *rest = text;
 
 	if (text_read_file(text, sizeof(text), "%s/%u/cgroup", reader->procfs_root, owner->pid) <= 0)
-		return; /* it has ended: what was known stays */
+		return; /* it has ended: keep the known cgroups */
 	owner->cgroup[0] = owner->cgroup_v1[0] = '\0';
 	for (char *line; (line = strsep(&rest, "\n"));) {
 		char *controllers = strchr(line, ':'),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading GPUs by NVML, or by the kernel's files of amdgpu, i915 and xe. NVML: energy by the counter of the
- * GPU, else by its power over time; work by the utilization of each process, by the size of MIG instances, or
- * equally where the driver reports neither. Used by the process `gpu`.
+ * Reading GPUs by NVML, or by the kernel's files of amdgpu, i915 and xe. NVML: energy by the GPU's counter,
+ * else by its power over time; work by the utilization of each process, by the size of MIG instances, or
+ * equally if the driver reports neither. Used by the process `gpu`.
  */
 #pragma once
 
@@ -27,12 +27,12 @@ int gpu_reader_new_drm(const char *sysfs_root, const char *procfs_root, struct g
 		       struct reason *why);
 void gpu_reader_free(struct gpu_reader *reader);
 unsigned gpu_reader_count(const struct gpu_reader *reader);
-/* By NVML: the GPU's name, and by what its energy and its processes are known. */
+/* With NVML: the GPU's name, and how its energy and its processes are measured. */
 void gpu_reader_describe(const struct gpu_reader *reader, unsigned gpu,
 			 struct gpu_description *ret_description);
 /*
- * What has happened since the last call that was followed by gpu_reader_taken(). The first call sets the
- * baselines and gives -EAGAIN. The sample's strings are the reader's until its next call.
+ * Returns everything since the last call that was followed by gpu_reader_taken(). The first call sets the
+ * baselines and returns -EAGAIN. The sample's strings belong to the reader and are valid until its next call.
  */
 int gpu_reader_read(struct gpu_reader *reader, uint64_t now_ns, struct gpu_sample *ret_sample);
 void gpu_reader_taken(struct gpu_reader *reader);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading NVIDIA's library by its table of names. Called by the process `gpu`, which has given up its rights
- * before: the library is foreign code.
+ * Loads NVIDIA's library by a table of names. Called by the process `gpu` after it has dropped its
+ * privileges: the library is foreign code.
  */
 #include "gpu/nvml.h"
 
@@ -24,7 +24,7 @@ static const struct {
 	{"nvmlDeviceGetCount_v2", offsetof(struct nvml, count), true},
 	{"nvmlDeviceGetHandleByIndex_v2", offsetof(struct nvml, handle), true},
 	{"nvmlDeviceGetPowerUsage", offsetof(struct nvml, power_mw), true},
-	/* The third version has the second one's layout; drivers since 450 have that. */
+	/* The third version has the layout of the second one, which drivers since 450 have. */
 	{"nvmlDeviceGetComputeRunningProcesses_v2", offsetof(struct nvml, processes), false},
 	{"nvmlDeviceGetComputeRunningProcesses_v3", offsetof(struct nvml, processes), false},
 	{"nvmlDeviceGetName", offsetof(struct nvml, name), false},

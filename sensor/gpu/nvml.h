@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NVIDIA's management library, loaded at run time: what of its ABI is used here, written down from its public
- * documentation. Used by gpu_reader.c in the process `gpu` and in that of check_gpu.c; nothing of it is
- * needed to build.
+ * NVIDIA's management library, loaded at run time: the part of its ABI that is used here, from its public
+ * documentation. Used by gpu_reader.c in the process `gpu` and in that of check_gpu.c; not needed for the
+ * build.
  */
 #pragma once
 
@@ -32,7 +32,7 @@ struct nvml_attributes {
 
 typedef void *nvml_device;
 
-/* The functions; those marked may be NULL, as older drivers lack them. */
+/* The functions; those marked may be NULL because older drivers lack them. */
 struct nvml {
 	void *object;
 	int (*init)(void);
@@ -58,6 +58,6 @@ struct nvml {
 	int (*gpm_metrics)(void *request);
 };
 
-/* Loads the library and starts it. 0, or a negative errno with the reason and the fix. */
+/* Loads and initialises the library. 0, or a negative errno with the reason and the remedy. */
 int nvml_open(const char *path, struct nvml *ret_nvml, struct reason *why);
 void nvml_close(struct nvml *nvml);

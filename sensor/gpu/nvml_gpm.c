@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two samples for each instance, the last one and the present one, between which NVML tells how busy its
- * processors were.
+ * Two samples for each instance, the last and the present one: NVML reports how busy its processors were
+ * between them.
  */
 #include "gpu/nvml_gpm.h"
 
@@ -98,7 +98,7 @@ double nvml_gpm_busy(struct nvml_gpm *gpm, nvml_device whole, nvml_device handle
 	sample = instance->last;
 	instance->last = instance->now;
 	instance->now = sample;
-	/* Drivers differ in which of both devices they take. */
+	/* Drivers differ in which of the two devices they accept. */
 	if (gpm->nvml->gpm_sample(whole, id, instance->now) != NVML_SUCCESS &&
 	    gpm->nvml->gpm_sample(handle, id, instance->now) != NVML_SUCCESS) {
 		instance->started = false;

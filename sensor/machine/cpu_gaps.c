@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which CPUs had a gap in this tick, and how events show that they are dead. Pure.
+ * Records the CPUs with a gap in this tick, and detects dead events. Pure.
  */
 #include "machine/cpu_gaps.h"
 

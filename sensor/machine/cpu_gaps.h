@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPUs whose events had stopped counting, as they were offline for a while: recorded by the sources when they
- * have reopened the events, reported once by collect after the tick's reading. Dead events are detected by
- * their enabled times. Allocates nothing.
+ * CPUs whose events had stopped counting because they were offline for a while: recorded by the sources after
+ * reopening the events, reported once by collect after the tick's reading. Dead events are detected by their
+ * enabled times. Allocates nothing.
  */
 #pragma once
 
@@ -28,8 +28,9 @@ void cpu_gaps_note(struct cpu_gaps *gaps, unsigned cpu, uint64_t lost_ns);
  */
 uint64_t cpu_gaps_missing(uint64_t elapsed_ns, uint64_t enabled_ns);
 /*
- * Two looks at a CPU whose event missed some time, the second one after the CPU was made to count. A machine
- * that is kept from running, as a guest of a busy host is, may miss time with events that live.
+ * Result of two looks at a CPU whose event missed some time, the second one after the CPU was made to count.
+ * A machine that is kept from running, such as a guest on a busy host, may miss time although its events are
+ * alive.
  */
 enum cpu_gaps_verdict {
 	CPU_GAPS_ALIVE,

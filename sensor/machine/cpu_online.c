@@ -40,7 +40,7 @@ bool cpu_online_look(struct cpu_online *online)
 	text[strcspn(text, "\n")] = '\0';
 	memcpy(online->before, online->now, sizeof(online->before));
 	memset(online->now, 0, sizeof(online->now));
-	if (text_parse_cpulist(text, add, online) < 0) { /* half a list is none */
+	if (text_parse_cpulist(text, add, online) < 0) { /* do not use half a list */
 		memcpy(online->now, online->before, sizeof(online->now));
 		return false;
 	}

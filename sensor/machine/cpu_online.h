@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which CPUs are online now: one small file of sysfs, read in each tick. Knows nothing of events; the changes
- * are asked for after a check that found one.
+ * The CPUs that are online now: one small sysfs file, read in each tick. Independent of events; callers ask
+ * for the changes after a check that found one.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ int cpu_online_open(struct cpu_online *online, const char *sysfs_root);
 void cpu_online_close(struct cpu_online *online);
 /* One system call; true if the list has changed since the last check. */
 bool cpu_online_look(struct cpu_online *online);
-/* As of the last check that found a change. */
+/* State as of the last check that found a change. */
 bool cpu_online_has_come(const struct cpu_online *online, unsigned cpu);
 bool cpu_online_has_gone(const struct cpu_online *online, unsigned cpu);
 /* Also true if it is unknown. */

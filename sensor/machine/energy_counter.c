@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wrap or reset? Both make a count decrease; only the energy implied by a wrap distinguishes them. Called by
- * the energy sources with plain numbers; knows no file and no clock.
+ * Distinguishes wraps from resets: both make a count decrease; only the energy implied by a wrap tells them
+ * apart. Called by the energy sources with plain numbers; knows no file and no clock.
  */
 #include "machine/energy_counter.h"
 #include "base/cleanup.h"
@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ENERGY_PEAK         4   /* times a limit: no package goes that far above it, even for milliseconds */
-#define ENERGY_LEAST_MOST_W 100 /* a limit can be set far below what idle takes */
+#define ENERGY_PEAK         4   /* times a limit: no package exceeds it by more, even for milliseconds */
+#define ENERGY_LEAST_MOST_W 100 /* a limit can be set far below the idle power */
 
-/* The largest that are sold, doubled; a platform is a whole chassis with its GPUs. */
+/* Twice the largest products; a platform is a whole chassis with its GPUs. */
 static const struct {
 	const char *event;
 	double most_w;
@@ -26,8 +26,7 @@ static const struct {
 	{"RAPL_ENERGY_PSYS", 50000},
 };
 
-/* Of a package or its cores, by the machine's own limits. Limits of thousands of watts mean no limit.
- */
+/* Maximum of a package or its cores, by the machine's limits. Limits of thousands of watts mean no limit. */
 static double package_most_w(double package_w)
 {
 	const double most_w = package_w * ENERGY_PEAK;

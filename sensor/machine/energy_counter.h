@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One cumulative energy counter from reading to reading: wraps are bridged, a counter that was reset or shows
- * nonsense is distinguished from one that wrapped by a socket's maximum power. Pure; used by the energy
- * sources.
+ * One cumulative energy counter across readings: wraps are bridged; a counter that was reset or shows
+ * nonsense is distinguished from a wrapped one by a socket's maximum power. Pure; used by the energy sources.
  */
 #pragma once
 
@@ -10,21 +9,21 @@
 #include <stdint.h>
 
 /*
- * No socket takes more: the largest of today peak near 1 kW. What lies above is no measurement, and a counter
- * must be read before it can have wrapped twice at this power. Other domains: energy_most_w().
+ * No socket takes more: today's largest ones peak near 1 kW. Higher values are not measurements, and a
+ * counter must be read before it can have wrapped twice at this power. Other domains: energy_most_w().
  */
 #define ENERGY_MOST_W 2000.0
-/* Counters are updated in steps, so that short intervals seem to have more. */
+/* Counters are updated in steps, so short intervals may seem to have more. */
 #define ENERGY_SLACK_S 0.1
 
 struct energy_counter {
 	double joules_per_count;
-	double most_w;  /* what its domain can take at the most; 0: ENERGY_MOST_W */
+	double most_w;  /* maximum power of its domain; 0: ENERGY_MOST_W */
 	uint64_t range; /* the count wraps to 0 after it; 0: never, or unknown */
 	uint64_t before;
 	uint64_t before_ns;
 	uint64_t total; /* counts since open, wraps bridged */
-	uint64_t taken; /* of these, by energy_counter_take() */
+	uint64_t taken; /* of these, already returned by energy_counter_take() */
 	bool started;
 };
 
@@ -37,11 +36,11 @@ int energy_counter_read(struct energy_counter *counter, uint64_t now, uint64_t n
 uint64_t energy_counter_take(struct energy_counter *counter);
 /* It must be read at least this often, so that no wrap is missed; UINT64_MAX: it does not wrap. */
 uint64_t energy_counter_period_ns(const struct energy_counter *counter);
-/* Is that many joules in so many seconds more than counters of `most_w` watts together can have counted? */
+/* Are these joules in these seconds more than counters of `most_w` watts together can have counted? */
 bool energy_is_absurd(double joules, double seconds, double most_w);
 /*
- * What the domain of an energy event ("RAPL_ENERGY_DRAM") can take at the most: a socket's, or the machine's.
- * `package_w`: the highest of design power and power limits of a package here, 0 if unknown: short peaks go
- * above a limit, but not far.
+ * Maximum power of an energy event's domain ("RAPL_ENERGY_DRAM"): a socket's, or the machine's. `package_w`:
+ * the highest of design power and power limits of a package here, 0 if unknown: short peaks exceed a limit,
+ * but not by much.
  */
 double energy_most_w(const char *event, double package_w);

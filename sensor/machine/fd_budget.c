@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How many file descriptors may be used. Called once at start by the sensor; knows nothing of what the
- * descriptors are for.
+ * Number of file descriptors that may be used. Called once at start by the sensor; independent of their
+ * purpose.
  */
 #include "machine/fd_budget.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hwmon tree read as foreign text: a table of drivers and labels, and the files that belong to them.
+ * Reads the hwmon tree as untrusted text: a table of drivers and labels, and the files that belong to them.
  * Called by source_hwmon.c.
  */
 #include "machine/hwmon.h"
@@ -20,12 +20,12 @@
 #include <unistd.h>
 
 #define DEVICES_MAX  1024
-#define CHANNELS_MAX 16 /* of a device, of which the first ones count */
+#define CHANNELS_MAX 16 /* of a device; further ones are ignored */
 
 /*
- * The allow list. `label` ends where a socket's number may follow; "" is a meter without a label. Where
- * `socket` is false the devices of a driver are the sockets, in the order of their addresses. Meters of one
- * event and socket are added up.
+ * The allow list. A socket's number may follow `label`; "" is a meter without a label. If `socket` is false,
+ * the devices of a driver are the sockets, in the order of their addresses. Meters of one event and socket
+ * are added up.
  */
 static const struct meter_row {
 	const char *driver, *label, *event;
@@ -34,7 +34,7 @@ static const struct meter_row {
 	/* Ampere (xgene-hwmon): cores and the rest of the chip, which together are the socket. */
 	{"apm_xgene", "CPU power", REPORT_EVENT_PKG, false},
 	{"apm_xgene", "IO power", REPORT_EVENT_PKG, false},
-	/* NVIDIA Grace: the firmware names ACPI's power meters; "Grace" includes the two others. */
+	/* NVIDIA Grace: the firmware names the ACPI power meters; "Grace" includes the other two. */
 	{"power_meter", "Grace Power Socket ", REPORT_EVENT_PKG, true},
 	{"power_meter", "CPU Power Socket ", REPORT_EVENT_CORES, true},
 	{"power_meter", "Module Power Socket ", REPORT_EVENT_PSYS, true},
@@ -51,7 +51,7 @@ static const struct meter_row {
 struct device {
 	char name[12];          /* "hwmon3" */
 	char driver[32];        /* "apm_xgene" */
-	char address[PATH_MAX]; /* where its link leads: the order of the sockets; "" without */
+	char address[PATH_MAX]; /* target of its link, which orders the sockets; "": none */
 	unsigned number;
 	unsigned rank; /* among the devices of its driver */
 };
@@ -151,7 +151,7 @@ static const struct meter_row *find_row(const struct device *device, const char 
 	return NULL;
 }
 
-/* The label of channel N of a kind ("power"): its own file, or what ACPI's firmware calls it. */
+/* The label of channel N of a kind ("power"): from its own file, or the ACPI firmware's name. */
 static void read_label(const char *sysfs_root, const char *device, const char *kind, unsigned channel,
 		       char *ret, size_t size)
 {
@@ -162,18 +162,18 @@ static void read_label(const char *sysfs_root, const char *device, const char *k
 		return;
 	if (!has_file(sysfs_root, device, file))
 		(void)snprintf(file, sizeof(file), "%s%u_oem_info", kind, channel);
-	/* One that cannot be read is not the same as none. */
+	/* An unreadable label is not the same as none. */
 	if (!read_line(sysfs_root, device, file, ret, size))
 		(void)snprintf(ret, size, "%s", has_file(sysfs_root, device, file) ? "?" : "");
 }
 
-/* The best first: of a channel that has several the others are the same. */
+/* Best first: if a channel has several, the others are the same meter. */
 static const struct meter_file {
 	const char *kind, *what;
 	bool power;
 } meter_files[] = {{"energy", "input", false}, {"power", "average", true}, {"power", "input", true}};
 
-/* Adds channel N of a device, if it is known and not there as an energy counter already. */
+/* Adds channel N of a device if it is known and not already added as an energy counter. */
 static unsigned add_meter(const char *sysfs_root, const struct device *device, const struct meter_file *file,
 			  unsigned channel, struct hwmon_meter *meters, unsigned n)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Meters of the hwmon class that measure a socket, its memory or the platform: those drivers and labels that
- * are known to. All others measure a rail of some board, which nobody can name from here. Used by
- * source_hwmon.c.
+ * Meters of the hwmon class that measure a socket, its memory or the platform, by known drivers and labels.
+ * All others measure an unknown rail of some board. Used by source_hwmon.c.
  */
 #pragma once
 
@@ -21,7 +20,7 @@ struct hwmon_meter {
 };
 
 /*
- * Lists what is known below <sysfs_root>/class/hwmon, by event and package; an energy counter in place of the
- * power of the same meter. Returns how many, or a negative errno. `max` of them at most.
+ * Lists the known meters below <sysfs_root>/class/hwmon, by event and package, `max` at most; an energy
+ * counter is preferred to the power of the same meter. Returns their number, or a negative errno.
  */
 int hwmon_list(const char *sysfs_root, struct hwmon_meter *ret_meters, unsigned max);

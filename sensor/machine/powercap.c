@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The powercap tree read as foreign text: zones, their names and ranges. Called by source_powercap.c at
+ * Reads the powercap tree as untrusted text: zones, their names and ranges. Called by source_powercap.c at
  * start.
  */
 #include "machine/powercap.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* "package-N", "package-N-die-M" and "psys-N" are handled apart: they carry numbers. */
+/* "package-N", "package-N-die-M" and "psys-N" are handled separately: they contain numbers. */
 static const struct {
 	const char *name;
 	const char *event;
@@ -125,7 +125,7 @@ static unsigned drop_doubles(struct powercap_zone *zones, unsigned n)
 
 		for (unsigned j = 0; j < n && zones[i].mmio; j++)
 			drop |= !zones[j].mmio && same_counter(&zones[i], &zones[j]);
-		/* Marked first, moved later: the comparison above needs all of them. */
+		/* Mark first, move later: the comparison above needs all of them. */
 		if (drop)
 			zones[i].name[0] = '\0';
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The powercap tree: which RAPL zones there are, whose package each belongs to, and their range. Used by
- * source_powercap.c and collect/machine_facts.c.
+ * The powercap tree: the RAPL zones, the package of each, and their range. Used by source_powercap.c and
+ * collect/machine_facts.c.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ struct powercap_zone {
 	char name[32];             /* "package-0", "package-1-die-0", "dram", "core", "uncore", "psys" */
 	unsigned package;
 	unsigned die;
-	bool mmio;         /* the same counters through another interface */
+	bool mmio;         /* the same counters by another interface */
 	uint64_t range_uj; /* where the counter wraps; 0: unknown */
 };
 
@@ -24,7 +24,7 @@ struct powercap_zone {
 enum powercap_state {
 	POWERCAP_ABSENT, /* there is no tree, or it is empty */
 	POWERCAP_HIDDEN, /* there are zones, but their links are broken, as inside a container */
-	POWERCAP_CLOSED, /* this user may not look */
+	POWERCAP_CLOSED, /* this user may not read it */
 	POWERCAP_THERE,
 };
 enum powercap_state powercap_look(const char *sysfs_root);
@@ -33,5 +33,5 @@ enum powercap_state powercap_look(const char *sysfs_root);
  * number, or a negative errno.
  */
 int powercap_list(const char *sysfs_root, struct powercap_zone *ret_zones, unsigned max);
-/* The event that a zone of this name counts (RAPL_ENERGY_PKG, …); NULL for one that we do not know. */
+/* The event that a zone of this name counts (RAPL_ENERGY_PKG, …); NULL: unknown zone. */
 const char *powercap_event_of(const char *zone_name);

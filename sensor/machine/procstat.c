@@ -40,7 +40,7 @@ bool procstat_parse_line(const char *line, unsigned *ret_cpu, uint64_t *ret_busy
 		if (*at < '0' || *at > '9')
 			break;
 		fields[n] = strtoull(at, &end, 10);
-		/* Far beyond any uptime: nonsense that could overflow below. */
+		/* Far beyond any uptime: invalid, and could overflow below. */
 		if (fields[n] > UINT64_MAX / 16)
 			return false;
 	}

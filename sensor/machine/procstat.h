@@ -31,5 +31,5 @@ void procstat_close(struct procstat *stat);
 /* One "cpuN user nice system idle iowait irq softirq steal …" line in clock ticks; false for any other line.
  * Pure. */
 bool procstat_parse_line(const char *line, unsigned *ret_cpu, uint64_t *ret_busy, uint64_t *ret_all);
-/* The kernel watches for CPUs that hang with a counter of each CPU. */
+/* True if the kernel's NMI watchdog uses a counter of each CPU. */
 bool procstat_has_watchdog(const char *procfs_root);

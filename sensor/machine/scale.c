@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arithmetic of counters: deltas, wraps, multiplexing, energy units. Pure: called by every source with plain
+ * Counter arithmetic: deltas, wraps, multiplexing, energy units. Pure: called by every source with plain
  * numbers; knows no file, no PMU and no clock.
  */
 #include "machine/scale.h"
@@ -18,7 +18,7 @@ uint64_t scale_delta_wrapped(uint64_t now, uint64_t before, uint64_t range)
 {
 	if (now >= before)
 		return now - before;
-	/* A counter above its range has changed its range: this step is unknown. */
+	/* A counter above its range has a new range: this step is unknown. */
 	if (!range || before > range)
 		return 0;
 	return range - before + now;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arithmetic of counters: deltas, wraps, multiplexing, energy units. Pure. Results are never negative and
- * never overflow.
+ * Counter arithmetic: deltas, wraps, multiplexing, energy units. Pure. Results are never negative and never
+ * overflow.
  */
 #pragma once
 
@@ -14,8 +14,8 @@ uint64_t scale_delta_wrapped(uint64_t now, uint64_t before, uint64_t range);
 /* delta * enabled / running, rounded; 0 when running is 0; delta itself when the event ran all the time. */
 uint64_t scale_multiplexed(uint64_t delta, uint64_t enabled_ns, uint64_t running_ns);
 /*
- * Energy from one cumulative count to the next, in 2^-32 J; 0 if the counter decreased. The difference of two
- * rounded energies, so rounding errors never add up; only the step must fit, whatever the total.
+ * Energy from one cumulative count to the next, in 2^-32 J; 0 if the counter decreased. It is the difference
+ * of two rounded energies, so rounding errors never add up; only the step must fit, whatever the total.
  */
 uint64_t scale_energy_step(uint64_t now, uint64_t before, double joules_per_count);
 /* delta * part / whole without overflow; 0 when whole is 0. */

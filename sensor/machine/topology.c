@@ -19,7 +19,7 @@
 
 #define TOPOLOGY_CPUS_MAX 65536
 
-#define FREQUENCY_STEP_MHZ 1. /* less is no change */
+#define FREQUENCY_STEP_MHZ 1. /* smaller steps are no change */
 
 struct cpu_list {
 	unsigned *ids;
@@ -70,7 +70,7 @@ static bool cpuinfo_split(char *line, char **ret_key, char **ret_value)
 
 struct cpuinfo {
 	struct cpu_list cpus;
-	char implementer[16]; /* arm64 has numbers where others have a name */
+	char implementer[16]; /* arm64 has numbers instead of a name */
 	double mhz;           /* of the first CPU: a last resort for the base frequency */
 };
 
@@ -151,7 +151,7 @@ static double frequency_of_name(const char *name)
 	return strncasecmp(at + length, "MHz", 3) == 0 ? value : 0;
 }
 
-/* Exact; 0: cpufreq does not know it. */
+/* Exact; 0: unknown to cpufreq. */
 static double cpufreq_base(const char *sysfs_root, unsigned cpu)
 {
 	uint64_t khz;
@@ -200,7 +200,7 @@ static int compare_places(const void *a, const void *b)
 	return 0;
 }
 
-/* Packages in the order of their numbers, with what is in them: one pass over the CPUs in that order. */
+/* Packages by number, with their contents: one pass over the CPUs in that order. */
 static int count_packages(struct topology *topology)
 {
 	cleanup_(cleanup_free) struct topology_cpu *cpus = calloc(topology->n_cpus, sizeof(*cpus));

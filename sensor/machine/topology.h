@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's CPUs: which are online, their package, die and core, and the processor's name. Read once at
- * start from the given sysfs and procfs roots; files that a virtual machine lacks are replaced by defaults.
+ * The machine's online CPUs, their package, die and core, and the processor's name. Read once at start from
+ * the given sysfs and procfs roots; files that a virtual machine lacks are replaced by defaults.
  */
 #pragma once
 
@@ -36,7 +36,7 @@ struct topology {
 /* 0, or a negative errno if no CPU was found. Free it with topology_done(). */
 int topology_read(const char *sysfs_root, const char *procfs_root, struct topology *ret_topology);
 void topology_done(struct topology *topology);
-/* Looks whether the base frequency has changed (Intel's speed select does that while a machine runs). */
+/* Checks whether the base frequency has changed (Intel Speed Select can do that at run time). */
 bool topology_renew_frequency(struct topology *topology, const char *sysfs_root);
 
 /* The CPU or package with this id, NULL when it is not online. */

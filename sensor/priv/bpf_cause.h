@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why the kernel rejects the BPF program, in plain words and with the fix: missing rights, lockdown, seccomp,
- * no BTF, an old kernel, or the verifier's own last line. Facts are read from /proc and /sys; the verdict is
- * pure. Called by priv_bpf.c.
+ * Explains why the kernel rejects the BPF program, with a remedy: missing capabilities, lockdown, seccomp, no
+ * BTF, an old kernel, or the verifier's last line. Facts are read from /proc and /sys; the verdict is pure.
+ * Called by priv_bpf.c.
  */
 #pragma once
 
@@ -20,8 +20,8 @@ struct bpf_facts {
 	char lockdown[24];     /* none, integrity, confidentiality; "": unknown */
 	uint64_t capabilities; /* effective */
 	int unprivileged_bpf;  /* kernel.unprivileged_bpf_disabled; -1: unknown */
-	int seccomp;           /* filters on this process that are not its own; -1: unknown */
-	uint64_t memlock;      /* bytes that may be locked; UINT64_MAX: any */
+	int seccomp;           /* foreign filters on this process; -1: unknown */
+	uint64_t memlock;      /* bytes that may be locked; UINT64_MAX: unlimited */
 	bool btf;
 };
 
@@ -32,11 +32,11 @@ struct bpf_facts {
 void bpf_cause_read(const char *procfs_root, const char *sysfs_root, struct bpf_facts *ret_facts);
 
 /*
- * error: of loading or attaching. verifier: its log, or "". words: libbpf's message, used if nothing else
+ * error: from loading or attaching. verifier: its log, or "". words: libbpf's message, used if nothing else
  * explains the failure. Returns `error`.
  */
 int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier, const char *words,
 		  struct reason *cause);
 
-/* The last line of a verifier's log that says what is wrong, without the statistics after it. */
+/* The last line of a verifier's log that describes the error, without the statistics after it. */
 void bpf_cause_last_line(const char *log, char *ret, size_t size);

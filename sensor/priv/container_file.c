@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Paths of runtimes' files, and opening them. The privileged process calls container_file_open() with data
- * from the other side, so everything that becomes part of a path is checked here first.
+ * Builds the paths of runtimes' files and opens them. The privileged process calls container_file_open() with
+ * data from the unprivileged side, so everything that becomes part of a path is checked here first.
  */
 #include "priv/container_file.h"
 #include "base/cleanup.h"
@@ -140,14 +140,14 @@ static int open_below(enum container_file kind, const char *root, const char *id
 	return r < 0 ? r : open_regular(root, path + strlen(root) + 1);
 }
 
-/* A pipe that holds `text`: what is handed over in place of a file that has no content of use. */
+/* A pipe that holds `text`, passed instead of a file whose content is not needed. */
 static int open_text(const char *text)
 {
 	int ends[2];
 	size_t length = strlen(text);
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
-	ssize_t n = write(ends[1], text, length); /* shorter than a file's name may be: fits, never blocks */
+	ssize_t n = write(ends[1], text, length); /* no longer than a file name: fits, never blocks */
 	(void)close(ends[1]);
 	if (n == (ssize_t)length)
 		return ends[0];
@@ -156,8 +156,8 @@ static int open_text(const char *text)
 }
 
 /*
- * The kubelet links <pod>_<namespace>_<container>-<id>.log to each container's log. The link's name has
- * what the runtime's files would have; the link is never followed.
+ * The kubelet links <pod>_<namespace>_<container>-<id>.log to each container's log. The link's name contains
+ * what is needed from the runtime's files; the link is never followed.
  */
 static int open_pod_log(const char *root, const char *id)
 {

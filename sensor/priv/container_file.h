@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The closed list of files in which container runtimes keep names and images, and where each of them is. The
+ * The closed list of files in which container runtimes keep names and images, with their paths. The
  * unprivileged process asks for one by (kind, id, extra); the privileged one opens it with
  * container_file_open(). No name from the other process becomes part of a path without validation here.
  */
@@ -20,7 +20,7 @@ enum container_file {
 	CONTAINER_FILE_STORAGE_RUN_CONFIG, /* <storage run root>/overlay-containers/<id>/userdata/config.json
 					    */
 	CONTAINER_FILE_CONTAINERD,         /* <containerd root>/<extra: namespace>/<id>/config.json */
-	CONTAINER_FILE_POD_LOG, /* no file but a name: that of the link in <pod log root> that ends in
+	CONTAINER_FILE_POD_LOG, /* not a file but the name of the link in <pod log root> that ends in
 				   "-<id>.log" */
 	CONTAINER_FILES
 };
@@ -28,7 +28,7 @@ enum container_file {
 #define CONTAINER_ROOTS_MAX   8
 #define CONTAINER_FILE_ID_HEX 64
 
-/* Directories by runtime, NULL-ended; the strings belong to the configuration, which outlives this. */
+/* Directories by runtime, NULL-terminated; the strings belong to the configuration, which outlives this. */
 struct container_roots {
 	const char *docker[CONTAINER_ROOTS_MAX + 1];  /* of the containers, "/var/lib/docker/containers" */
 	const char *storage[CONTAINER_ROOTS_MAX + 1]; /* Podman and CRI-O, "/var/lib/containers/storage" */
@@ -39,7 +39,7 @@ struct container_roots {
 
 /* True for exactly 64 lower-case hex digits: the only ids that become part of a file name. */
 bool container_file_is_id(const char *text, size_t length);
-/* The default places, including the result of a mistyped volume (/var/docker/containers). */
+/* The default folders, including the result of a mistyped volume (/var/docker/containers). */
 void container_roots_default(struct container_roots *ret_roots);
 /*
  * The path of one file below `root`. Pure. id: 64 lower-case hex digits (not used by the lists); extra: for
@@ -57,5 +57,5 @@ int container_file_path(enum container_file kind, const char *root, const char *
 int container_file_open(const struct container_roots *roots, enum container_file kind, const char *id,
 			const char *extra);
 
-/* How the unprivileged process opens them: priv_client's function. */
+/* Function with which the unprivileged process opens them: priv_client's. */
 typedef int (*container_file_opener)(void *data, enum container_file kind, const char *id, const char *extra);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * openat2(2) where the kernel has it. Kernels before 5.6, and container engines that block the call, lack
- * this way of opening; there only the last component is checked.
+ * Uses openat2(2) if the kernel has it. With kernels before 5.6, and with container engines that block the
+ * call, only the last component is checked.
  */
 #include "priv/open_beneath.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening below a folder, through no link: it may belong to a user, or the name may come from the
- * unprivileged process. Used by what runs with root's rights.
+ * Opens a file below a folder without following links: the folder may belong to a user, or the name may come
+ * from the unprivileged process. Used by code that runs with root privileges.
  */
 #pragma once
 

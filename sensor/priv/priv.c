@@ -21,13 +21,13 @@ static int load(const struct priv_config *config, const struct priv_message *mes
 
 	if (!config->bpf)
 		return -EOPNOTSUPP;
-	priv_bpf_free(*config->bpf); /* a probe's; there is one at a time */
+	priv_bpf_free(*config->bpf); /* that of a probe; there is only one at a time */
 	*config->bpf = NULL;
 	shape.unified = priv_perf_is_unified(config);
 	return priv_bpf_load(&shape, config->bpf, cause);
 }
 
-/* 0 or a negative errno; where there is one descriptor, that. */
+/* 0 or a negative errno; the descriptor if there is exactly one. */
 static int execute(const struct priv_config *config, const struct priv_message *message,
 		   struct priv_answer *answer)
 {
@@ -83,7 +83,7 @@ void priv_run(const struct priv_config *config, const struct priv_message *messa
 		ret_answer->fds[0] = r;
 }
 
-/* Never waits: a client that does not read its answers must not block this process, and is ended. */
+/* Never waits: a client that does not read its answers must not block this process. */
 static int send_answer(int socket, const struct ipc_message *request, const struct priv_answer *answer)
 {
 	struct batch payload = {0};

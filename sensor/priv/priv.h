@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The privileged side: a closed table of typed requests, each validated, each answered with descriptors or an
- * errno and a short cause. Called by the first process of the sensor; priv_client.h is the other end.
- * It parses no foreign file but the kernel's lists of threads, keeps nothing between requests but the BPF
- * program that was loaded last, and ends at the first malformed message.
+ * errno and a short cause. Called by the first process of the sensor; priv_client.h is the other end. It
+ * parses no files except the kernel's lists of threads, keeps nothing between requests except the last loaded
+ * BPF program, and ends at the first malformed message.
  */
 #pragma once
 
@@ -20,7 +20,7 @@
 #define PRIV_ID_MAX           128
 #define PRIV_STATUS_MAX       400
 
-/* What `collect` says of itself to the service manager, which listens to the first process alone. */
+/* Notices of `collect` to the service manager, which listens only to the first process. */
 enum priv_notice {
 	PRIV_NOTICE_READY,  /* with a status */
 	PRIV_NOTICE_STATUS, /* the same */
@@ -35,10 +35,10 @@ struct priv_config {
 	const char *perf_root;  /* mount of the hierarchy that perf_event uses; NULL: no events of cgroups */
 	const struct container_roots *containers; /* the runtimes' folders; NULL: no such file is opened */
 	struct priv_bpf **bpf;                    /* holds the one program (NULL at first); NULL: no BPF */
-	/* NULL: there is none. A descriptor, or a negative errno. */
+	/* NULL: not available. Returns a descriptor, or a negative errno. */
 	int (*start_gpus)(void *data);
 	void *gpus_data;
-	/* NULL: nobody listens. The status is printable ASCII. */
+	/* NULL: notices are ignored. The status is printable ASCII. */
 	void (*notice)(void *data, enum priv_notice notice, const char *status);
 	void *notice_data;
 	const char *resctrl_root; /* "/sys/fs/resctrl"; NULL: no monitoring groups */
@@ -53,7 +53,7 @@ enum priv_request {
 	PRIV_REQUEST_BPF_GROUP = 5, /* opens a machine-wide group and keeps it for the program */
 	PRIV_REQUEST_BPF_ATTACH = 6,
 	PRIV_REQUEST_BPF_UPDATE =
-		7, /* which cgroups are counted where; then, if asked for, the program once on every CPU */
+		7, /* maps cgroups to slots; then, if requested, runs the program once on every CPU */
 	PRIV_REQUEST_GPUS = 8,    /* starts the process that reads GPUs; a socket to it */
 	PRIV_REQUEST_RESCTRL = 9, /* monitoring groups: priv_resctrl.h */
 	PRIV_REQUEST_NOTICE = 10, /* enum priv_notice, status; the only one that is not answered */
@@ -68,7 +68,7 @@ enum priv_file {
 	PRIV_FILES
 };
 
-/* One perf group: the first event leads. Counts one cgroup on one CPU, or all of the CPU. */
+/* One perf group: the first event leads. Counts one cgroup on one CPU, or the whole CPU. */
 struct priv_group {
 	const char *cgroup; /* below perf_root, with a leading slash; "": machine-wide */
 	unsigned cpu;
@@ -86,17 +86,17 @@ int priv_serve(int socket, const struct priv_config *config);
 bool priv_path_is_clean(const char *path);
 /* The hierarchy that perf_event uses is cgroup v2. */
 bool priv_perf_is_unified(const struct priv_config *config);
-/* May these events be opened? As priv_open_group answers, without opening them. */
+/* May these events be opened? Same result as priv_open_group(), without opening them. */
 int priv_check_group(const struct priv_config *config, const struct priv_group *group, struct reason *cause);
 /*
- * Executes the requests; also used without a privileged process. Validates everything. Opens the group,
- * disabled, then enables it as a whole. ret_fds has n_events entries, the leader first; reading the leader
- * gives PERF_FORMAT_GROUP | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING, reading another event its own count with
- * the same times. -EINVAL also means that these events do not fit into one group.
+ * These execute the requests, also without a privileged process, and validate everything. This one opens the
+ * group disabled, then enables it as a whole. ret_fds has n_events entries, the leader first; reading the
+ * leader returns PERF_FORMAT_GROUP | TOTAL_TIME_ENABLED | TOTAL_TIME_RUNNING, reading another event returns
+ * its own count with the same times. -EINVAL also means that these events do not fit into one group.
  */
 int priv_open_group(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
 		    struct reason *cause);
-/* In two steps, for a group that something else reads: what it counts before, that cannot know. */
+/* The same in two steps, for a group with another reader, which cannot know earlier counts. */
 int priv_open_group_disabled(const struct priv_config *config, const struct priv_group *group, int *ret_fds,
 			     struct reason *cause);
 int priv_enable_group(int leader, struct reason *cause);

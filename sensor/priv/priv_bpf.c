@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading and driving the BPF program (libbpf, CO-RE skeleton). Called by priv.c for the asker's typed
+ * Loading and driving the BPF program (libbpf, CO-RE skeleton). Called by priv.c for the client's typed
  * requests, or directly by priv_client in direct mode.
  */
 #include "priv/priv_bpf.h"
@@ -24,7 +24,7 @@ struct priv_bpf {
 	int *fds; /* [n_events * n_cpus]; 0: none */
 };
 
-/* libbpf's own words go into the cause, not to stderr; of a verifier's log the end is kept. */
+/* libbpf's own messages go into the cause, not to stderr; the end of a verifier's log is kept. */
 static char last_words[160];
 static char verifier_log[4096];
 
@@ -52,7 +52,7 @@ static int keep_words(enum libbpf_print_level level, const char *format, va_list
 	} else if (level == LIBBPF_WARN && last_words[0] == '\0') {
 		(void)vsnprintf(last_words, sizeof(last_words), format, arguments);
 		last_words[strcspn(last_words, "\n")] = '\0';
-		/* Its first sentence; what follows is advice for programmers, and would be cut anywhere. */
+		/* Keeps the first sentence; the rest is advice for programmers and would be truncated. */
 		char *end = strstr(last_words, ". ");
 		if (end)
 			*end = '\0';
@@ -113,8 +113,7 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 	program = count_bpf__open();
 	if (!program)
 		return NULL;
-	/* The skeleton's copy of the program's constants is const for the program, not before it is loaded.
-	 */
+	/* The skeleton's copy of the program's constants is const only after the program is loaded. */
 	*(unsigned *)(uintptr_t)&program->rodata->n_events = shape->n_events;
 	*(unsigned *)(uintptr_t)&program->rodata->n_cpus = shape->n_cpus;
 	*(unsigned *)(uintptr_t)&program->rodata->n_places = shape->n_places;
@@ -135,7 +134,7 @@ static struct count_bpf *open_program(const struct priv_bpf_shape *shape, bool t
 	return program;
 }
 
-/* What a request may ask for: no more CPUs than this machine can have, and bounded memory. */
+/* Limits of a request: no more CPUs than this machine can have, and bounded memory. */
 static bool is_bounded(const struct priv_bpf_shape *shape)
 {
 	const int possible = libbpf_num_possible_cpus();
@@ -163,7 +162,7 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 	bpf->shape.place_of_cpu = NULL;
 	bpf->fds = calloc((size_t)shape->n_events * shape->n_cpus + 1, sizeof(*bpf->fds));
 	(void)libbpf_set_print(keep_words);
-	/* From the best to what older kernels have. */
+	/* From the best variant to those for older kernels. */
 	bpf->program = bpf->fds ? open_program(shape, true, shape->n_births > 0) : NULL;
 	if (!bpf->program && bpf->fds && shape->n_births > 0)
 		bpf->program = open_program(shape, true, false);
@@ -179,7 +178,7 @@ int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf,
 	return 0;
 }
 
-/* Takes the descriptor over. */
+/* Takes over the descriptor. */
 static int add_event(struct priv_bpf *bpf, unsigned event, unsigned cpu, int fd)
 {
 	const unsigned key = event * bpf->shape.n_cpus + cpu;
@@ -208,12 +207,14 @@ int priv_bpf_add_group(struct priv_bpf *bpf, const struct priv_config *config, c
 	}
 	if (r < 0)
 		return r;
-	/* Not before: the program would give what they have counted so far to whatever it sees first. */
+	/* Enabled last: otherwise the program would attribute earlier counts to the first cgroup that it
+	 * sees. */
 	leader = bpf->fds[columns[0] * bpf->shape.n_cpus + group->cpu];
 	return priv_enable_group(leader, cause);
 }
 
-/* Has births reported, and marks that in the ring's last element. A kernel that cannot still counts. */
+/* Enables reports of new cgroups, and marks this in the ring's last element. Kernels without this can still
+ * count. */
 static void attach_births(struct priv_bpf *bpf)
 {
 	const struct count_birth told = {.seq = 1};

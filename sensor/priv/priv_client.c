@@ -147,7 +147,7 @@ static int ask(struct priv_client *client, const struct priv_message *message, i
 	return r;
 }
 
-/* The one descriptor, or 0 without; or a negative errno. */
+/* The one descriptor, 0 if there is none, or a negative errno. */
 static int ask_for_fd(struct priv_client *client, const struct priv_message *message)
 {
 	int fd = 0, r = ask(client, message, &fd);
@@ -155,13 +155,13 @@ static int ask_for_fd(struct priv_client *client, const struct priv_message *mes
 	return r < 0 ? r : fd;
 }
 
-/* Hardware counters of the cores: without their PMU the kernel has none of these types. */
+/* Hardware counters of the cores: without their PMU the kernel lacks these types. */
 static bool is_of_core(uint32_t type)
 {
 	return type == PERF_TYPE_HARDWARE || type == PERF_TYPE_HW_CACHE || type == PERF_TYPE_RAW;
 }
 
-/* Refuses what the privileged process would refuse; everything else reads as zeroes. */
+/* Refuses groups that the privileged process would refuse; all others read as zeroes. */
 static int pretend_group(struct priv_client *client, const struct priv_group *group, int *ret_fds)
 {
 	int r = priv_check_group(&client->config, group, &client->answer.cause);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The requests as bytes: one description of each, by which the client writes it and the privileged process
- * reads it and checks it. Called by priv_client.c and priv.c; executes nothing.
+ * Serialises the requests: each has one description, by which the client writes it and the privileged process
+ * reads and checks it. Called by priv_client.c and priv.c; executes nothing.
  */
 #include "priv/priv_message.h"
 
@@ -52,7 +52,8 @@ static void pass_text(struct codec *codec, const char **text, size_t max)
 		written(codec, ipc_put_string(codec->out, *text));
 }
 
-/* An array of `n` elements, from `min` to `max` of them; what is read is copied, as it may lie unaligned. */
+/* An array of `n` elements, from `min` to `max` of them; an array that is read is copied because it may be
+ * unaligned. */
 static void pass_array(struct codec *codec, const void **array, unsigned *n, size_t size, unsigned min,
 		       unsigned max)
 {

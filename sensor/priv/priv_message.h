@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One request to the privileged process, and its answer. Between priv_client.c, which asks, and priv.c.
+ * One request to the privileged process, and its answer. Used by priv_client.c, which asks, and priv.c.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 struct batch;
 
-/* What a type does not have is not looked at. */
+/* Fields that a type does not have are ignored. */
 struct priv_message {
 	enum priv_request type;
 	struct priv_group group;     /* OPEN_GROUP, BPF_GROUP */
@@ -37,12 +37,12 @@ struct priv_room {
 	_Alignas(8) unsigned char bytes[PRIV_BPF_CHANGES_MAX * sizeof(struct priv_bpf_change)];
 };
 
-/* 0, -EINVAL where a limit is exceeded, -ENOMEM. */
+/* 0, -EINVAL if a limit is exceeded, -ENOMEM. */
 int priv_message_write(const struct priv_message *message, struct batch *payload);
 /* 0 or -EBADMSG. The message points into payload and room. */
 int priv_message_read(uint32_t type, const void *payload, size_t length, struct priv_room *room,
 		      struct priv_message *ret_message);
-/* How many descriptors the answer has where the request succeeds. */
+/* Number of descriptors in the answer of a successful request. */
 unsigned priv_message_n_fds(const struct priv_message *message);
 /* priv.c: executes it, in the privileged process or in a client's direct mode. */
 void priv_run(const struct priv_config *config, const struct priv_message *message,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the privileged requests do: validate, then open perf groups and listed files. Runs in the privileged
- * process (priv.c), or in direct mode in the asker (priv_client.c). Trusts nothing that it is given; logs
- * nothing.
+ * Executes the privileged requests: validates them, then opens perf groups and listed files. Runs in the
+ * privileged process (priv.c), or in direct mode in the client (priv_client.c). Trusts none of its input;
+ * logs nothing.
  */
 #include "priv/priv.h"
 
@@ -133,10 +133,10 @@ static int open_event(const struct event_attr *wanted, unsigned cpu, int cgroup_
 		.exclude_user = (wanted->flags & EVENT_EXCLUDE_USER) != 0,
 		.exclude_kernel = (wanted->flags & EVENT_EXCLUDE_KERNEL) != 0,
 		.exclude_hv = (wanted->flags & EVENT_EXCLUDE_HV) != 0,
-		/* Siblings of a running leader would stay at zero: all start together, below. */
+		/* Siblings of a running leader would stay at zero: all are enabled together below. */
 		.disabled = leader < 0,
-		/* The leader gives all; a sibling itself alone. As a group's, Linux 6.1 gives the leader's
-		 * count for it once the group was taken apart. */
+		/* The leader returns all counts; a sibling only its own. In group format, Linux 6.1 returns
+		   the leader's count for a sibling after the group was split. */
 		.read_format = (leader < 0 ? PERF_FORMAT_GROUP : 0) | PERF_FORMAT_TOTAL_TIME_ENABLED |
 			       PERF_FORMAT_TOTAL_TIME_RUNNING,
 	};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the requests of the resctrl source do. Names are made here, of numbers; cgroup paths are checked and
+ * Executes the requests of the resctrl source. Names are made here from numbers; cgroup paths are checked and
  * opened beneath their root. The only text that is read is the kernel's lists of thread numbers.
  */
 #include "priv/priv_resctrl.h"
@@ -32,7 +32,7 @@ static void name_group(unsigned number, char *ret_name, size_t size)
 	(void)snprintf(ret_name, size, PREFIX "%d-%u", (int)getpid(), number);
 }
 
-/* "wattribute-PID-NUMBER": the PID, or 0 for a group of somebody else. */
+/* "wattribute-PID-NUMBER": the PID, or 0 for a foreign group. */
 static int64_t pid_of_group(const char *name)
 {
 	char text[24];
@@ -57,7 +57,7 @@ static int read_name(int64_t pid, char *ret_name, size_t size)
 	return (int)text_read_file(ret_name, size, "/proc/%" PRId64 "/comm", pid);
 }
 
-/* Does another sensor run with this number? A number alone may be a later process's. */
+/* Is this the PID of another sensor? The number alone may belong to a later process. */
 static bool is_sensor(int64_t pid)
 {
 	char its[32] = "", own[32] = "";
@@ -140,7 +140,7 @@ static int read_tasks(int folder, const char *name, struct priv_tids *tids)
 	return fd < 0 ? fd : priv_tids_read(fd, tids);
 }
 
-/* All threads of a cgroup and of those below it. What ends meanwhile has none. Takes `fd` over. */
+/* All threads of a cgroup and of those below it. A cgroup that ends meanwhile has none. Takes over `fd`. */
 static int walk(int fd, unsigned depth, struct priv_tids *tids)
 {
 	int r = read_tasks(fd, "cgroup.threads", tids);
@@ -168,7 +168,7 @@ static int walk(int fd, unsigned depth, struct priv_tids *tids)
 	return r;
 }
 
-/* Threads that are in monitoring groups of others. */
+/* Reads the threads in foreign monitoring groups. */
 static int read_foreign(const struct priv_config *config, struct priv_tids *tids)
 {
 	DIR *folder;
@@ -190,7 +190,7 @@ static int read_foreign(const struct priv_config *config, struct priv_tids *tids
 	return r == -ENOMEM ? r : 0;
 }
 
-/* One number a write; the kernel refuses a thread of another control group with EINVAL. */
+/* One number per write; the kernel refuses a thread of another control group with EINVAL. */
 static int put_thread(int fd, pid_t tid)
 {
 	char text[16];
@@ -199,7 +199,7 @@ static int put_thread(int fd, pid_t tid)
 	return write(fd, text, (size_t)n) == n ? 0 : -errno;
 }
 
-/* Lists of one call of FILL: the group's threads before and after the cgroup's are read. */
+/* Lists of one FILL request: the group's threads before and after the cgroup's are read. */
 struct lists {
 	struct priv_tids before, wanted, after, foreign;
 };
@@ -212,7 +212,7 @@ static void lists_done(struct lists *lists)
 	priv_tids_done(&lists->foreign);
 }
 
-/* The threads that are to come. */
+/* Adds the threads that are missing in the group. */
 static int add_threads(const struct priv_config *config, int tasks, struct lists *lists,
 		       struct priv_resctrl_answer *answer)
 {
@@ -238,7 +238,7 @@ static int add_threads(const struct priv_config *config, int tasks, struct lists
 	return 0;
 }
 
-/* Threads that left the cgroup go back to the group of all. */
+/* Returns threads that left the cgroup to the default group. */
 static int return_threads(const struct priv_config *config, const struct lists *lists,
 			  struct priv_resctrl_answer *answer)
 {
@@ -268,7 +268,7 @@ static int open_tasks(const struct priv_config *config, unsigned number, int fla
 
 /*
  * The group is read before and after the cgroup: a thread that a member started in between is in the later
- * list, and one that ended is in none, so neither looks as if it had moved.
+ * list, and one that ended is in neither, so neither of them looks as if it had moved.
  */
 static int fill_lists(const struct priv_config *config, const struct priv_resctrl_request *request,
 		      struct lists *lists, struct priv_resctrl_answer *answer)

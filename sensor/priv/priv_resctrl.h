@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The privileged side of the resctrl source: monitoring groups below <root>/mon_groups, named
- * "wattribute-PID-NUMBER", and the threads in them. Groups of others, and threads that are in one, are never
+ * "wattribute-PID-NUMBER", and the threads in them. Foreign groups, and the threads in them, are never
  * touched. Called by priv.c for requests, and by the first process at its end.
  */
 #pragma once
@@ -16,11 +16,11 @@
 struct priv_config;
 
 enum priv_resctrl_call {
-	PRIV_RESCTRL_CLEAN,  /* removes groups that a sensor left that runs no more */
+	PRIV_RESCTRL_CLEAN,  /* removes groups left by a sensor that no longer runs */
 	PRIV_RESCTRL_MAKE,   /* -ENOSPC: every RMID is in use */
 	PRIV_RESCTRL_REMOVE, /* its threads go back to the group that they came from */
 	PRIV_RESCTRL_OPEN,   /* the energy of one package, for reading; answers with a descriptor */
-	PRIV_RESCTRL_FILL,   /* makes the group's threads those of the cgroup and of all cgroups below it */
+	PRIV_RESCTRL_FILL,   /* sets the group's threads to those of the cgroup and of all cgroups below it */
 	PRIV_RESCTRL_CALLS
 };
 
@@ -32,8 +32,8 @@ struct priv_resctrl_request {
 };
 
 struct priv_resctrl_answer {
-	uint64_t moved;   /* FILL: threads that came or went since the last call; CLEAN: groups removed */
-	uint64_t foreign; /* FILL: threads that stay in a group of somebody else */
+	uint64_t moved;   /* FILL: threads added or removed since the last call; CLEAN: groups removed */
+	uint64_t foreign; /* FILL: threads that stay in a foreign group */
 };
 
 /* 0 (OPEN: the descriptor), or a negative errno with a short cause. Validates everything. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A list of thread numbers as the kernel writes it, one a line: read, sorted, searched. Bounded. Used by
+ * A list of thread numbers as written by the kernel, one per line: read, sorted, searched. Bounded. Used by
  * priv_resctrl.c.
  */
 #pragma once
@@ -16,10 +16,10 @@ struct priv_tids {
 	size_t n, capacity;
 };
 
-/* Appends the numbers in a file from its present position on. Numbers below 1 and what is no number are left
- * out. 0, -ENOMEM, or read(2)'s negative errno. */
+/* Appends the numbers in a file from its present position on. Numbers below 1 and other text are skipped. 0,
+ * -ENOMEM, or read(2)'s negative errno. */
 int priv_tids_read(int fd, struct priv_tids *tids);
-/* The same from memory; `n` bytes, and a number that the end cuts is one. Pure but for memory. */
+/* The same from memory: `n` bytes; a number cut by the end counts. Pure except for memory allocation. */
 int priv_tids_parse(const char *text, size_t n, struct priv_tids *tids);
 void priv_tids_sort(struct priv_tids *tids);
 bool priv_tids_has(const struct priv_tids *tids, pid_t tid); /* sorted */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The order in which sources are tried: the first that works is used, and the log says why the earlier ones
- * do not.
+ * The order in which sources are tried: the first that works is used, and the log explains why the earlier
+ * ones do not.
  */
 #include "source/choose.h"
 
@@ -73,7 +73,7 @@ bool choose_has_energy(const char *sysfs_root, const char *event)
 	return found;
 }
 
-/* The reason where a source gives none. */
+/* Sets a reason if the source gives none. */
 static void explain(int error, struct reason *why)
 {
 	if (error < 0 && !why->text[0])
@@ -192,7 +192,7 @@ struct system_source *choose_wider(struct source_context *context, const struct 
 
 /*
  * With --strict a missing event is an error. So a source that had to omit one ends the search, and CPU time
- * does not replace events that the user asked for.
+ * does not replace requested events.
  */
 static bool is_strict_end(const struct source_context *context, const struct event_group_request *requests,
 			  const char *wanted, const struct activity_source_ops *last, bool probed)

@@ -18,22 +18,22 @@
 struct system_source *choose_system(struct source_context *context, const struct event_group_request *request,
 				    const char *wanted, int *ret_error);
 /*
- * Opens a better source than the group's present one, if one has appeared; NULL: none. Logs only the one that
- * it takes. Only for an energy group, and if `wanted` leaves the choice.
+ * Opens a better source than the group's present one, if one has appeared; NULL: none. Logs only a source
+ * that it opens. Only for an energy group, and if `wanted` allows a choice.
  */
 struct system_source *choose_better(struct source_context *context, const struct event_group_request *request,
 				    const char *wanted, const struct system_source *current);
 /*
- * How many counters of energy the machine has, by its files: a package whose counters are made later, a
- * driver that is loaded late. Numbers of different kinds are not to be compared.
+ * Number of the machine's energy counters, from its files, to notice a package that comes online late or a
+ * driver that is loaded late. Do not compare numbers of different kinds.
  */
 struct choose_extent {
-	unsigned n[3]; /* of the `power` PMU (events and CPUs), zones of powercap, meters of hwmon */
+	unsigned n[3]; /* `power` PMU (events and CPUs), powercap zones, hwmon meters */
 };
 void choose_energy_extent(const char *sysfs_root, struct choose_extent *ret_extent);
 /*
- * Opens the group's source again, if it then has more events or places than the present one; NULL: it has
- * not, or it is none of energy.
+ * Reopens the group's source if it then has more events or places than the present one; NULL: it has not, or
+ * it is not an energy source.
  */
 struct system_source *choose_wider(struct source_context *context, const struct event_group_request *request,
 				   const struct system_source *current);
@@ -41,15 +41,16 @@ struct system_source *choose_wider(struct source_context *context, const struct 
 struct activity_source *choose_activity(struct source_context *context,
 					const struct event_group_request *requests, unsigned n_requests,
 					unsigned n_slots, const char *wanted, int *ret_error);
-/* A source of measured energy per target, the first that works; NULL with the reason: none. */
+/* The first source of measured energy per target that works; NULL with the reason: none. */
 struct target_source *choose_target_source(struct source_context *context, struct reason *why);
-/* Does it ask for the energy of sockets? */
+/* Does the group request the energy of sockets? */
 bool choose_is_socket_energy(const struct event_group_request *request);
-/* Has the machine, by its files, a counter or a meter of this energy event? */
+/* Does the machine have a counter or a meter for this energy event, according to its files? */
 bool choose_has_energy(const char *sysfs_root, const char *event);
 /* True for a group of RAPL_… events. */
 bool choose_is_energy(const struct event_group_request *request);
-extern const struct system_source_ops *const choose_energy_sources[]; /* in order of preference; NULL-ended */
+extern const struct system_source_ops
+	*const choose_energy_sources[]; /* in order of preference; NULL-terminated */
 extern const struct target_source_ops *const choose_target_sources[]; /* the same */
 extern const char *const choose_energy_names[]; /* "auto", …, NULL: for the option table */
 extern const char *const choose_activity_names[];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Energy from small files: counters of microjoules, with their own wraps, and meters of microwatts, which are
- * added up over time. Called by the sources that know which files there are (powercap, hwmon). Only root may
- * read some of them, so the privileged process opens them.
+ * integrated over time. Called by the sources that know the files (powercap, hwmon). Some files are only
+ * readable by root, so the privileged process opens them.
  */
 #include "source/energy_files.h"
 #include "base/cleanup.h"
@@ -24,11 +24,11 @@
 #define TRIES       6 /* readings of a file that may become readable */
 #define TRY_NS      (40 * CLOCK_NS_PER_MS)
 #define TOLD_MAX    3                     /* warnings of one file; metadata.lost has all failures */
-#define STILL_NS    (CLOCK_NS_PER_S / 2)  /* in which each socket takes something */
+#define STILL_NS    (CLOCK_NS_PER_S / 2)  /* time in which each socket takes some energy */
 #define BRIDGE_NS   (60 * CLOCK_NS_PER_S) /* without a reading; older energy belongs to no tick */
-#define FRESH_SHARE 10 /* part of a tick's length: how old a reading may be that replaces one at its end */
-#define RETRY_MAX   6  /* opened again after 1, 2, 4 ... 64 s */
-/* Meters show the power of about a second; between two readings it is taken to change evenly. */
+#define FRESH_SHARE 10 /* greatest age, as 1/10 of a tick, of a reading that replaces one at its end */
+#define RETRY_MAX   6  /* reopened after 1, 2, 4 ... 64 s */
+/* Meters show the mean power of about a second; it is assumed to change linearly between two readings. */
 #define METER_PERIOD_NS (2 * CLOCK_NS_PER_S)
 #define METER_GAP_NS    (10 * CLOCK_NS_PER_S)
 
@@ -41,9 +41,9 @@ struct file_counter {
 	struct energy_counter energy;
 	uint64_t power_uw; /* of a meter, at its last reading */
 	double total_uj;   /* of a meter */
-	uint64_t take_ns;  /* when a tick last had its energy */
+	uint64_t take_ns;  /* time when a tick last included its energy */
 	int error;         /* of the last reading */
-	bool dead;         /* a tick has lacked its energy for this reason, which was logged */
+	bool dead;         /* a tick lacked its energy for this reason, which was logged */
 	bool gap;          /* its energy in this tick is unknown */
 	unsigned n_told;   /* warnings in the log */
 	uint64_t retry_ns; /* not opened again before */
@@ -74,7 +74,7 @@ static int read_number(int fd, uint64_t *ret_number)
 	return text_parse_u64(text, ret_number) < 0 ? -EBADMSG : 0;
 }
 
-/* May the next reading succeed? A driver at work, or a file that is being written. */
+/* May the next reading succeed? A driver is busy, or the file is being written. */
 static bool is_passing(int error)
 {
 	return error == -EIO || error == -EAGAIN || error == -EBUSY || error == -EINTR || error == -EBADMSG;
@@ -93,8 +93,8 @@ static int try_number(int fd, unsigned tries, uint64_t *ret_number)
 }
 
 /*
- * Opens the file and reads it, because one that only opens measures nothing. Several attempts at the start,
- * where a failure would be final; one within a tick.
+ * Opens the file and reads it, because opening alone proves nothing. Several attempts at the start, when a
+ * failure would be final; one within a tick.
  */
 static int file_open(struct source_context *context, const struct energy_kind *kind,
 		     const struct energy_file *file, unsigned tries, struct reason *why)
@@ -117,7 +117,7 @@ static int file_open(struct source_context *context, const struct energy_kind *k
 	return r;
 }
 
-/* Without the sockets' energy, if it was asked for, the others are useless. */
+/* If the sockets' energy was requested but is missing, the others are useless. */
 static bool is_wanted(const struct event_group_request *request, const char *event)
 {
 	if (event && event_group_has(request, REPORT_EVENT_PKG))
@@ -210,7 +210,7 @@ static void add_file(struct energy_files *files, const struct energy_file *file)
 	files->context->fd_budget--;
 }
 
-/* A machine of two sockets with one zone would seem to take half. */
+/* A machine with two sockets and one zone would seem to take half. */
 static void tell_missing_packages(const struct energy_files *files)
 {
 	const struct topology *topology = files->context->topology;
@@ -352,7 +352,7 @@ static int reopen(struct energy_files *files, struct file_counter *counter, uint
 	return 0;
 }
 
-/* A meter's watts over the time since its last reading. Where that is long nobody knows what they were. */
+/* Adds a meter's watts over the time since its last reading. After a long time they are unknown. */
 static int add_power(struct file_counter *counter, uint64_t now_uw, uint64_t now_ns)
 {
 	const uint64_t before_uw = counter->power_uw;
@@ -447,7 +447,7 @@ static bool is_missing(const struct energy_files *files, struct file_counter *co
 	const uint64_t now_ns = counter->energy.before_ns;
 	bool missing = is_dead(files, counter, interval_ns) || counter->gap;
 
-	/* Its earlier counts are part of a tick, and must not go into the next one. */
+	/* Its earlier counts belong to a past tick and must not go into the next one. */
 	if (counter->gap)
 		(void)energy_counter_take(&counter->energy);
 	if (counter->gap || counter->take_ns == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the sources of energy have in common that read small files of sysfs: opening, wraps, resets, reloaded
- * drivers, dead files. A source of this kind lists its files and has the rest from here.
+ * Common code of the energy sources that read small sysfs files: opening, wraps, resets, reloaded drivers,
+ * dead files. Such a source lists its files and uses this for the rest.
  */
 #pragma once
 
@@ -11,12 +11,12 @@
 #define ENERGY_FILE_ID_SIZE 48
 
 struct energy_file {
-	char id[ENERGY_FILE_ID_SIZE]; /* as priv knows it: "intel-rapl:0", "hwmon3/power1_average" */
-	char name[96];                /* what the file calls itself, for messages */
+	char id[ENERGY_FILE_ID_SIZE]; /* for priv: "intel-rapl:0", "hwmon3/power1_average" */
+	char name[96];                /* the file's own name, for messages */
 	const char *event;            /* RAPL_ENERGY_PKG, ... */
 	unsigned package;
-	uint64_t range_uj; /* where a counter starts again; 0: never, or unknown */
-	bool power;        /* microwatts of now, not microjoules since ever */
+	uint64_t range_uj; /* the counter wraps here; 0: never, or unknown */
+	bool power;        /* present microwatts, not cumulative microjoules */
 };
 
 struct energy_kind {
@@ -26,19 +26,21 @@ struct energy_kind {
 	const char *folder; /* below <sysfs>/class: "powercap", "hwmon" */
 	const char *leaf;   /* after the id: "/energy_uj", "" */
 	enum priv_file file;
-	/* The files, sorted; how many, or a negative errno. The caller frees them in either case. */
+	/* The files, sorted. Returns their number, or a negative errno. The caller frees them in either case.
+	 */
 	int (*list)(const struct source_context *context, struct energy_file **ret_files);
-	/* NULL, or: the id may be another device's by now, as they are numbered as they come. */
+	/* May be NULL. Finds the file again: devices are numbered as they appear, so the id may now be
+	 * another device's. */
 	void (*find_again)(struct source_context *context, struct energy_file *file);
 };
 
 /*
- * Can a file of an event that is asked for be read? -ENOENT with an empty `why`: there is none. Where the
- * sockets' energy is asked for, it alone decides.
+ * Can a file of a requested event be read? -ENOENT with an empty `why`: there is none. If the sockets' energy
+ * is requested, it alone decides.
  */
 int energy_files_probe(struct source_context *context, const struct energy_kind *kind,
 		       const struct event_group_request *request, struct reason *why);
-/* Opens those that are asked for. Files of one event and package are added up. */
+/* Opens the requested files. Files of one event and package are added up. */
 int energy_files_open(struct source_context *context, const struct energy_kind *kind,
 		      const struct event_group_request *request, struct system_source **ret_source);
 /* For a source's const table. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory of struct activity_frame (source.h): allocated, grown, cleared before a read, summed up after it.
- * Used by the activity sources; knows nothing of where counts come from.
+ * Used by the activity sources; independent of where counts come from.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where numbers come from. Three kinds of source, each a file with one const table: system sources fill one
+ * Sources of counts. There are three kinds, each source a file with one const table: system sources fill one
  * system group (energy, msr, uncore): perf, rapl, powercap, estimate; activity sources count the container
  * groups per target: bpf, perf, cpustat; target sources measure the energy of some targets: resctrl. A source
- * opens privileged files through the privileged process (priv_client.h) and logs what is not available.
+ * opens privileged files through the privileged process (priv_client.h) and logs unavailable ones.
  */
 #pragma once
 
@@ -19,8 +19,7 @@ struct cpu_online;
 struct topology;
 struct priv_client;
 
-/* One group of events as the user asked for it (-s or -c, -o, -e …). Its name and events outlive the sources.
- */
+/* One group of events as requested by the user (-s or -c, -o, -e …). Name and events outlive the sources. */
 struct event_group_request {
 	char *name;
 	bool of_containers;      /* -c; else -s */
@@ -44,11 +43,10 @@ static inline bool event_group_has(const struct event_group_request *request, co
 struct source_machine {
 	const struct system_source_ops *system;
 	const struct activity_source_ops *activity;
-	void *data; /* theirs */
+	void *data; /* the sources' own */
 };
 
-/* What sources need to know of the machine and the configuration. Owned by the sensor, outlives all sources.
- */
+/* Machine and configuration data for the sources. Owned by the sensor, outlives all sources. */
 struct source_context {
 	const char *sysfs_root;   /* "/sys" */
 	const char *procfs_root;  /* "/proc" */
@@ -56,7 +54,7 @@ struct source_context {
 	const char
 		*cpu_root; /* mount of the hierarchy with CPU times: cgroup2, or v1's cpuacct; NULL: none */
 	bool cpu_root_v2;  /* it is cgroup2 (cpu.stat), else cpuacct.usage */
-	bool cgroups_without_perf; /* the hierarchy that is watched is not the one of perf events */
+	bool cgroups_without_perf; /* the watched hierarchy is not that of perf events */
 	const struct topology *topology;
 	struct priv_client *priv;
 	const struct source_machine *simulated; /* NULL: this machine is measured */
@@ -64,12 +62,12 @@ struct source_context {
 	double package_w;   /* highest of a package's design power and limits by sysfs; 0: unknown */
 	bool per_cpu;       /* keep CPUs apart in the container groups */
 	bool strict;        /* a missing event is an error */
-	unsigned fd_budget; /* descriptors that may still be opened; sources subtract what they take */
-	const struct cpu_online *online; /* CPUs that need no trial; NULL: not known */
-	struct cpu_gaps *gaps;           /* where sources note CPUs whose events they opened again, or NULL */
+	unsigned fd_budget; /* descriptors that may still be opened; sources subtract those that they use */
+	const struct cpu_online *online; /* CPUs that need no trial; NULL: unknown */
+	struct cpu_gaps *gaps;           /* where sources record CPUs whose events they reopened, or NULL */
 };
 
-/* A system source at work: the group's shape and the counts of the last read. */
+/* An open system source: the group's shape and the counts of the last read. */
 struct system_source {
 	const struct system_source_ops *ops;
 	struct report_group group;
@@ -78,14 +76,14 @@ struct system_source {
 	uint64_t *enabled_ns; /* [n_places] or NULL */
 	uint64_t *running_ns;
 	uint64_t read_failures; /* reads that failed since open */
-	bool was_reset; /* an energy counter was reset at the last read: what it had counted is lost */
+	bool was_reset;         /* an energy counter was reset at the last read: its counts are lost */
 };
 
 struct system_source_ops {
 	const char *name;
 	bool energy;    /* serves RAPL_… events */
 	bool estimated; /* a model, not a measurement */
-	/* Can it serve any event of the group here? 0, or a negative errno with reason and fix in `why`. */
+	/* Can it serve any event of the group here? 0, or a negative errno, with a remedy in `why`. */
 	int (*probe)(struct source_context *context, const struct event_group_request *request,
 		     struct reason *why);
 	/*
@@ -98,8 +96,8 @@ struct system_source_ops {
 	 * allocation. */
 	int (*read)(struct system_source *source, uint64_t interval_ns);
 	/*
-	 * NULL, or: counters that wrap. They must be read at least each period_ns (UINT64_MAX: whenever), by
-	 * read() or, between ticks, by keep(), which allocates nothing either.
+	 * NULL, or for counters that wrap: they must be read at least every period_ns (UINT64_MAX: any time),
+	 * by read() or, between ticks, by keep(), which does not allocate either.
 	 */
 	uint64_t (*period_ns)(const struct system_source *source);
 	void (*keep)(struct system_source *source);
@@ -154,7 +152,7 @@ struct activity_source {
 	struct activity_frame frame;
 };
 
-/* A cgroup was born in the directory whose inode is `parent`. It may be gone already. */
+/* A cgroup was created in the directory with inode `parent`. It may already be gone. */
 typedef void activity_born(void *data, uint64_t parent, const char *name, uint64_t id);
 
 struct activity_source_ops {
@@ -164,16 +162,16 @@ struct activity_source_ops {
 	/* n_slots: how many slots to prepare for; more may come. */
 	int (*open)(struct source_context *context, const struct event_group_request *requests,
 		    unsigned n_requests, unsigned n_slots, struct activity_source **ret_source);
-	/* -EMFILE: the budget is spent; -ENOENT: the cgroup is gone already; others as errno says. */
+	/* -EMFILE: the budget is exhausted; -ENOENT: the cgroup is already gone; or another errno. */
 	int (*add)(struct activity_source *source, const struct activity_cgroup *cgroup);
 	/*
-	 * The cgroup has ended; `root` frees the slot. The sensor calls read() once after the cgroup is gone
-	 * and before this, so that the last counts are not lost.
+	 * The cgroup has ended; for a `root` the slot is freed. The sensor calls read() once between the
+	 * cgroup's end and this call, so that the last counts are not lost.
 	 */
 	void (*remove)(struct activity_source *source, const struct activity_cgroup *cgroup);
 	/*
-	 * NULL, or: the cgroups born since the last call, in order. Such a source has counted them since
-	 * their birth, even those that are already gone.
+	 * NULL, or reports the cgroups created since the last call, in order. Such a source has counted them
+	 * since their creation, even those that are already gone.
 	 */
 	void (*births)(struct activity_source *source, activity_born *born, void *data);
 	/* One pass over all slots; fills the frame. No allocation, no string work. */
@@ -181,7 +179,7 @@ struct activity_source_ops {
 	void (*close)(struct activity_source *source);
 };
 
-/* Counts of some targets in the tick that was read last, beside what the activity source counts. */
+/* Counts of some targets in the last tick read, in addition to the activity source's. */
 struct target_counts {
 	struct report_group group;
 	unsigned n;
@@ -189,13 +187,13 @@ struct target_counts {
 	const uint64_t *values; /* [n][group.n_places][group.n_events] */
 };
 
-/* The activity of a target in the tick, and where its processes are. */
+/* The activity of a target in the tick. */
 struct target_load {
 	unsigned slot;
 	double part; /* of the machine's activity, 0..1 */
 };
 
-/* A live target's cgroup below the hierarchy that is watched; NULL: it has ended. */
+/* A live target's cgroup below the watched hierarchy; NULL: it has ended. */
 typedef const char *target_path(void *data, unsigned slot);
 
 struct target_source {
@@ -210,7 +208,7 @@ struct target_source_ops {
 	int (*open)(struct source_context *context, struct target_source **ret_source);
 	/* Fills `counts`. A target whose value is not known for the whole tick is left out. */
 	void (*read)(struct target_source *source, uint64_t interval_ns);
-	/* After the tick: chooses the targets that are measured next. */
+	/* Called after the tick: chooses the targets to be measured next. */
 	void (*balance)(struct target_source *source, const struct target_load *loads, unsigned n,
 			target_path *path, void *data);
 	/* The target has ended, and was read for the last time. */
@@ -224,5 +222,5 @@ extern const struct activity_source_ops source_bpf;
 extern const struct activity_source_ops source_perf;
 extern const struct activity_source_ops source_cpustat;
 
-/* CPU time of a slot of source_cpustat since its last read; 0 where it cannot be read. */
+/* CPU time of a slot of source_cpustat since its last read; 0 if it cannot be read. */
 uint64_t source_cpustat_since_ns(struct activity_source *source, unsigned slot);

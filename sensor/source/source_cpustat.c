@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Activity by CPU time of cgroups: cpu.stat (cgroup2), cpuacct.usage and cpuacct.usage_percpu (v1). Needs no
- * right and no counter. Called by the sensor where perf events are not available. One event, nanoseconds of
- * CPU time.
+ * privileges and no counters. Called by the sensor if perf events are not available. One event, nanoseconds
+ * of CPU time.
  *
- * With several packages, v1 has each CPU's time; cgroup2 has not, so a cgroup's time is divided in
- * proportion to how busy each package was. The machine is /proc/stat, but never less than its targets: the
- * kernel counts it in ticks of 10 ms, which misses short runs.
+ * With several packages, v1 has each CPU's time; cgroup2 does not, so a cgroup's time is divided in
+ * proportion to how busy each package was. The machine's time is that of /proc/stat, but never less than its
+ * targets': the kernel counts it in ticks of 10 ms, which misses short runs.
  */
 #include "source/source.h"
 #include "base/array.h"
@@ -30,7 +30,7 @@
 
 struct cpustat_slot {
 	char *path;          /* the file's; NULL: empty slot */
-	int fd;              /* -1: opened for each read, the budget was spent */
+	int fd;              /* -1: opened for each read because the budget was exhausted */
 	uint64_t *before_ns; /* [n_columns] */
 	bool first;          /* not read yet */
 };
@@ -41,7 +41,7 @@ struct source_cpustat {
 	struct procstat machine;
 	struct cpustat_slot *slots;
 	unsigned n_slots;
-	unsigned n_columns; /* numbers kept of a cgroup: 1, or one for each package (v1) */
+	unsigned n_columns; /* numbers kept per cgroup: 1, or one for each package (v1) */
 	struct report_group group;
 	const char *event;
 	struct report_place *places;
@@ -196,7 +196,7 @@ static void add_cpu_time(void *data, unsigned cpu, uint64_t ns)
 	cpustat->now_ns[package - topology->packages] += ns;
 }
 
-/* Cumulative times of one cgroup into now_ns. */
+/* Reads the cumulative times of one cgroup into now_ns. */
 static int read_times(struct source_cpustat *cpustat, const struct cpustat_slot *slot)
 {
 	int fd = slot->fd >= 0 ? slot->fd : open(slot->path, O_RDONLY | O_CLOEXEC);
@@ -293,7 +293,8 @@ static void cpustat_remove(struct activity_source *source, const struct activity
 	frame_free_slot(&source->frame, cgroup->slot);
 }
 
-/* Divides a time among the packages in proportion to how busy each was; all to the first if none was. */
+/* Divides a time among the packages in proportion to their busy time; the first one gets all if none was
+ * busy. */
 static void share_out(const struct source_cpustat *cpustat, uint64_t delta_ns, uint64_t *counts)
 {
 	const struct procstat *machine = &cpustat->machine;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Energy on machines without a counter: TDP x (idle share + the rest x utilization), by package, from
- * /proc/stat. A model, marked as such; serves RAPL_ENERGY_PKG only. Called by the sensor if rapl and powercap
- * are missing.
+ * /proc/stat. A model, marked as such; provides only RAPL_ENERGY_PKG. Called by the sensor if rapl and
+ * powercap are missing.
  */
 #include "source/source.h"
 
@@ -19,7 +19,7 @@
 #define LOG_TOKEN "estimate"
 /* An idle package's part of its TDP; for measured servers it is between a fifth and a half. */
 #define ESTIMATE_IDLE_SHARE 0.3
-/* Without a TDP: near the data sheets of common processors from 2 to 64 cores, no better than a factor of
+/* Used without a TDP: close to the data sheets of common processors with 2 to 64 cores, within a factor of
  * two. */
 #define ESTIMATE_TDP_BASE_W     15.0
 #define ESTIMATE_TDP_PER_CORE_W 5.0
@@ -99,7 +99,8 @@ static void say_what_it_is(const struct source_context *context, const struct ev
 			   tdp_w, topology_cores_per_package(context->topology));
 }
 
-/* A virtual machine's sockets are configured by its owner, often one per CPU: they are parts of one. */
+/* A virtual machine's sockets are configured by its owner, often one per CPU: they are parts of one real
+ * socket. */
 static double find_tdp(const struct source_context *context)
 {
 	const struct topology *topology = context->topology;

@@ -43,7 +43,7 @@ static int list_files(const struct source_context *context, struct energy_file *
 	return n;
 }
 
-/* Devices are numbered as they come: after a reload this meter may be at another number. */
+/* Devices are numbered as they appear: after a reload this meter may have another number. */
 static void find_again(struct source_context *context, struct energy_file *file)
 {
 	struct energy_file *files = NULL;

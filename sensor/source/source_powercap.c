@@ -25,7 +25,7 @@ static const struct energy_kind zones_of_powercap = {
 	.list = list_files,
 };
 
-/* Why there is no zone for any event: no tree, a hidden one, or one without these zones. */
+/* Explains why there is no zone for any event: no tree, a hidden one, or one without these zones. */
 static int explain_none(const struct source_context *context, struct reason *why)
 {
 	cleanup_(cleanup_free) struct energy_file *files = NULL;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When counters are missing for so long that it is no mere taking of turns. Knows nothing of how they are
- * read.
+ * Detects counters that are missing for longer than multiplexing explains. Independent of how they are read.
  */
 #include "source/starved.h"
 

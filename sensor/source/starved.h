@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Groups of events that get no counter, as another user holds all of them: said once when it lasts, and once
- * when it is over. Called by the sources that count by perf events, after each read.
+ * Groups of events that get no counter because another user holds all of them: logged once if it lasts, and
+ * once when it is over. Called by the sources that count by perf events, after each read.
  */
 #pragma once
 
@@ -10,5 +10,5 @@ struct starved {
 	unsigned n_reads; /* in a row with any */
 };
 
-/* At the end of a read of n_groups groups; sets `n` back to 0. */
+/* Called at the end of a read of n_groups groups; resets `n` to 0. */
 void starved_tell(struct starved *starved, unsigned n_groups);

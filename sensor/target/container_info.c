@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_MAX 256 /* of an image's name and a label's value */
+#define TEXT_MAX 256 /* limit on an image's name and a label's value */
 
 /* The same value under each runtime's name for it; the first one found is used. */
 static const char *const keys_pod[] = {"io.kubernetes.pod.name", "io.kubernetes.cri.sandbox-name", NULL};
@@ -70,8 +70,8 @@ static const char *string_of(const json_t *object, const char *const *keys)
 	return NULL;
 }
 
-/* A number outside of texts: none is needed, and some do not fit what the parser takes (an unlimited rlimit).
- */
+/* Skips a number outside of strings: none is needed, and some exceed the parser's range (an unlimited
+ * rlimit). */
 static char *pass_number(char *at, const char *end)
 {
 	*at++ = '0';
@@ -80,8 +80,7 @@ static char *pass_number(char *at, const char *end)
 	return at;
 }
 
-/* The number in four hexadecimal digits; what follows is not looked at, as nothing ends it. -1: they are
- * none. */
+/* The value of four hexadecimal digits, which need no terminator; -1: they are not hexadecimal. */
 static long four_digits(const char *at)
 {
 	char digits[5] = "";
@@ -90,7 +89,7 @@ static long four_digits(const char *at)
 	return strspn(digits, "0123456789abcdefABCDEF") == 4 ? strtol(digits, NULL, 16) : -1;
 }
 
-/* An escape in a text; "\ud83d" without its other half is no character. Returns its length. */
+/* An escape in a string; "\ud83d" without its second half is not a character. Returns its length. */
 static size_t pass_escape(char *at, const char *end)
 {
 	long code, other;
@@ -106,7 +105,7 @@ static size_t pass_escape(char *at, const char *end)
 	return 6;
 }
 
-/* Skips a text from after its first quote. Returns the position after the last one. */
+/* Skips a string, starting after its first quote. Returns the position after the last one. */
 static char *pass_text(char *at, const char *end)
 {
 	while (at < end && *at != '"') {
@@ -143,8 +142,8 @@ static void make_digestible(char *text, size_t length)
 }
 
 /*
- * A copy in which bytes that are not UTF-8 are as text_escape() writes them, with the second backslash that
- * JSON needs. The file is first copied to the end of the buffer: what is written never catches up with it.
+ * A copy in which invalid UTF-8 bytes are escaped as by text_escape(), with the second backslash that JSON
+ * needs. The file is first copied to the end of the buffer, so that writing never overtakes reading.
  */
 static char *copy_escaped(const char *json, size_t *length)
 {
@@ -226,7 +225,7 @@ static int name_by_pod(struct container_info *info)
 	return copy_text(&info->name, full, IDENTITY_NAME_MAX);
 }
 
-/* The pod named by labels or annotations, and the name of a pod's container derived from it. */
+/* Takes the pod from labels or annotations, and derives the name of a pod's container from it. */
 static int take_pod(const json_t *object, struct container_info *info)
 {
 	const char *type = string_of(object, keys_type);
@@ -320,8 +319,8 @@ int container_info_parse_oci(const char *json, size_t length, struct container_i
 
 int container_info_parse_pod_log(const char *name, size_t length, struct container_info *ret_info)
 {
-	/* No part can hold an underscore; the container's name may hold dashes, so the id is cut off from the
-	 * end. */
+	/* No part can contain an underscore; the container's name may contain dashes, so the id is removed
+	 * from the end. */
 	const size_t id_length = 1 + CONTAINER_FILE_ID_HEX + strlen(".log");
 	char text[NAME_MAX + 1];
 	char *rest = text;
@@ -441,14 +440,14 @@ int container_info_read(const struct identity *identity, container_file_opener o
 		found = try_containerd(&reader, ret_info);
 		break;
 	case IDENTITY_KUBEPODS:
-	case IDENTITY_KATA: /* the sandbox's id is one of the runtime's */
+	case IDENTITY_KATA: /* the sandbox's id is a container id of the runtime */
 		found = try_containerd(&reader, ret_info) || try_crio(&reader, ret_info) ||
 			try_file(&reader, CONTAINER_FILE_DOCKER, "", ret_info);
 		break;
 	default:
 		break;
 	}
-	/* A runtime whose files are elsewhere or unreadable: kubelet logs have at least the name. */
+	/* If the runtime's files are elsewhere or unreadable, the kubelet's logs have at least the name. */
 	if (!found && identity->pod_uid[0])
 		found = try_file(&reader, CONTAINER_FILE_POD_LOG, "", ret_info);
 	return found ? 0 : reader.error;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A container's name, image, pod and labels from its runtime's own files. The parse functions read foreign
+ * A container's name, image, pod and labels from its runtime's own files. The parse functions read untrusted
  * bytes and are pure; container_info_read() reads the right files for an identity through an opener.
  */
 #pragma once

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The target table: births and deaths of cgroups become births and deaths of targets. The rules of what is a
- * target are in identity.c; here is what depends on other targets: a nested cgroup joins the target it is in,
- * and a cgroup that is a target only by its path ends as one when another cgroup appears in it. Slots are
- * flat arrays for the tick path, reused after release. Reads no clock.
+ * The target table: starts and ends of cgroups become starts and ends of targets. identity.c decides what is
+ * a target; this file handles what depends on other targets: a nested cgroup joins its target, and a cgroup
+ * that is a target only by its path stops being one when another cgroup appears in it. Slots are flat arrays
+ * for the tick path, reused after release. Reads no clock.
  */
 #include "target/target.h"
 #include "base/array.h"
@@ -94,7 +94,7 @@ static void give_back(struct target_table *table, unsigned slot)
 	table->free_slots[table->n_free_slots++] = slot;
 }
 
-/* Adds it to the list of departed cgroups if the source knows of it; else there is nobody to tell. */
+/* Adds it to the list of departed cgroups if the source knows it; otherwise nobody needs to be notified. */
 static void depart(struct target_table *table, struct target_cgroup *cgroup, unsigned slot)
 {
 	HASH_DELETE(hh, table->cgroups, cgroup);
@@ -204,7 +204,8 @@ static int start_target(struct target_table *table, struct target_cgroup *root,
 		return -ENOMEM;
 	}
 	if (target_is_selected(table, record))
-		(void)target_slot_take(table, record); /* one without a slot is counted, and waits for one */
+		(void)target_slot_take(
+			table, record); /* a record without a slot is counted as refused and waits for one */
 	return 0;
 }
 
@@ -332,7 +333,7 @@ void target_table_release(struct target_table *table, unsigned slot)
 		DL_DELETE2(table->ended, record, ended_prev, ended_next);
 	struct target_cgroup *cgroup, *next;
 	DL_FOREACH_SAFE(table->departed, cgroup, next)
-	{ /* what the core has not asked for is dropped */
+	{ /* a change that the core has not fetched is dropped */
 		if (cgroup->slot != slot)
 			continue;
 		DL_DELETE(table->departed, cgroup);
@@ -378,7 +379,7 @@ static int find_slot(struct target_table *table, unsigned *ret_slot)
 	return 0;
 }
 
-/* Counted once, and tried again when a slot is free. */
+/* Counted once, and retried when a slot is free. */
 static int refuse(struct target_table *table, struct target_record *record, int error)
 {
 	if (record->refused)
@@ -489,7 +490,7 @@ void target_table_free(struct target_table *table)
 	DL_FOREACH_SAFE(table->departed, cgroup, next)
 	if (!cgroup->root)
 		free(cgroup);
-	/* Every cgroup that is no record's, then each record with its own and nested ones, once. */
+	/* Frees every cgroup without a record, then each record once, with its own and nested cgroups. */
 	struct target_record *record, *more, *unselected = NULL;
 	HASH_ITER(hh, table->cgroups, cgroup, next)
 	{

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of targets: which cgroup belongs to which slot, what each slot is called, which have started and
- * ended. The sensor's core feeds it the cgroup watch's events and passes its callbacks on to the activity
- * source. In a tick only the arrays of target_view are read. Reads runtime files through an opener; knows no
- * counters.
+ * The table of targets: the slot of each cgroup, the name of each slot, started and ended targets. The
+ * sensor's core feeds it the cgroup watch's events and passes its callbacks on to the activity source. In a
+ * tick only the arrays of target_view are read. Reads runtime files through an opener; knows no counters.
  *
- * Life of a target: started() and joined(root) -> joined(nested)* -> its own cgroup goes: state ENDED, its
- * cgroups on the list of the departed -> the core reads the last counts in the next tick, tells the source of
- * the departed, writes the last report and target document, releases the slot.
+ * Life of a target: started() and joined(root) -> joined(nested)* -> its own cgroup is removed: state ENDED,
+ * its cgroups are on the list of departed ones -> the core reads the last counts in the next tick, removes
+ * the departed ones from the source, writes the last report and target document, and releases the slot.
  */
 #pragma once
 
@@ -33,7 +32,7 @@ struct target_options {
 	unsigned n_exclude;
 	bool names_are_paths; /* reports carry cgroup paths, as hwpc-sensor's do since 2026 */
 	bool brief; /* also cgroups that are gone before target_table_settle(): the source has counted them
-		       since birth */
+		       since their creation */
 	unsigned max_targets; /* 0: 65,536; targets without a slot wait for one */
 };
 
@@ -45,8 +44,8 @@ struct target_events {
 	/* The name in reports has changed. NULL: not wanted */
 	void (*renamed)(void *data, unsigned slot, const char *old_name);
 	/*
-	 * For some seconds no runtime's file has had its name: it is named by its ID. Once per target. error:
-	 * -ENOENT: there is no file; else the error of the last one. NULL: not wanted
+	 * No runtime's file has contained its name for some seconds: it is named by its ID. Called once per
+	 * target. error: -ENOENT: there is no file; else the error of the last one. NULL: not wanted
 	 */
 	void (*nameless)(void *data, unsigned slot, int error);
 	void *data;
@@ -73,19 +72,19 @@ void target_table_free(struct target_table *table);
 int target_table_cgroup_created(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
 int target_table_cgroup_removed(struct target_table *table, const char *path, uint64_t id, int64_t now_ms);
 /*
- * After each round of events (open, process, rescan): unrecognised cgroups that contain no other cgroup
- * become targets now.
+ * Called after each round of events (open, process, rescan): unrecognised cgroups that contain no other
+ * cgroup become targets now.
  */
 void target_table_settle(struct target_table *table, int64_t now_ms);
 
 const struct target_view *target_table_view(const struct target_table *table);
 
 /*
- * After the tick's read. Cgroups that have gone, nested before their root; tell the source: ops->remove().
- * False when there is none. ret->path is valid until the next call of a function of this table.
+ * Called after the tick's read: returns departed cgroups, nested ones before their root, for the source's
+ * ops->remove(). False: none. ret->path is valid until the next call of a function of this table.
  */
 bool target_table_next_departed(struct target_table *table, struct activity_cgroup *ret_cgroup);
-/* Then: each ended target, once. The slot, or 0 when there is none. */
+/* Then returns each ended target once. The slot, or 0 if there is none. */
 unsigned target_table_next_ended(struct target_table *table);
 /*
  * The live slot with the same name as this ended one (a container restarted within the tick), or 0. Both
@@ -103,18 +102,18 @@ void target_table_join_all(struct target_table *table);
 void target_table_release(struct target_table *table, unsigned slot);
 
 /*
- * Retries names that were not available (after 0.25, 0.5, 1, 2, ... 32 s, then each minute), and each minute
- * for those that Docker or Podman may have changed. Call each second or each tick; costs nothing when none is
- * due. Returns the number of renamed targets.
+ * Retries names that were not available (after 0.25, 0.5, 1, 2, ... 32 s, then every minute), and checks
+ * every minute those that Docker or Podman may have changed. Call it every second or every tick; it costs
+ * nothing if none is due. Returns the number of renamed targets.
  */
 unsigned target_table_refresh_names(struct target_table *table, int64_t now_ms);
 
-/* A slot whose target document is to be written (new, renamed, ended), each once; 0 when there is none. */
+/* A slot whose target document has to be written (new, renamed, ended), each once; 0: none. */
 unsigned target_table_next_dirty(struct target_table *table);
 /* Fills the document. Strings belong to the table and are valid until the next call of a function of this
  * table. */
 void target_table_fill(struct target_table *table, unsigned slot, struct report_target *ret_target);
 /* The slot by name among the live ones, or 0 (also for "all"). */
 unsigned target_table_find(const struct target_table *table, const char *name);
-/* The slot that a cgroup path is counted for: a target's own or nested one; 0 when it is nobody's. */
+/* The slot that a cgroup path is counted for, as a target's own or nested cgroup; 0: none. */
 unsigned target_table_find_cgroup(const struct target_table *table, const char *path);

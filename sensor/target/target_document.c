@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading from the target table: the content of a target's document, which documents are due, lookups by name
- * and by cgroup.
+ * Reads from the target table: content of a target's document, documents that are due, lookups by name and by
+ * cgroup.
  */
 #include "target/target_table.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of targets: from runtimes' files if they exist, made unique among living targets, retried while
- * they are missing; and which targets the patterns select.
+ * The names of targets: from runtimes' files if they exist, made unique among live targets, retried while
+ * they are missing; and selection of targets by patterns.
  */
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -50,8 +50,8 @@ bool target_is_selected(const struct target_table *table, const struct target_re
 }
 
 /*
- * Six hex digits that distinguish it from others of its name: from its ID, or from a hash of its path if it
- * has none or that is taken.
+ * Six hex digits that distinguish it from others of the same name: from its ID, or from a hash of its path if
+ * it has no ID or the mark is taken.
  */
 static void make_mark(const struct target_record *record, unsigned attempt, char ret[7])
 {
@@ -74,7 +74,7 @@ static bool is_taken(const struct target_table *table, const struct target_recor
 	return other && other != self;
 }
 
-/* base-<mark>: the base is cut, at a character, so that the whole stays within bounds. */
+/* base-<mark>: the base is truncated at a character boundary, so that the name stays within bounds. */
 static char *mark_name(const struct target_record *record, unsigned attempt)
 {
 	char mark[7], base[IDENTITY_NAME_MAX + 1];
@@ -202,7 +202,7 @@ static void rename_target(struct target_table *table, struct target_record *reco
 		table->events.renamed(table->events.data, record->slot, old);
 }
 
-/* A name has been found. True if reports show it. */
+/* Uses a name that has been found. True if reports show it. */
 static bool apply_name(struct target_table *table, struct target_record *record)
 {
 	bool selected = target_is_selected(table, record);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of the target table, shared by target*.c only: records, known cgroups, lists. See target.h.
+ * Internals of the target table, shared by target*.c only: records, known cgroups, lists. See target.h.
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct target_record;
 
 /* A cgroup that matters: a target's own, one nested in it, or one that may be or was a target by its path. */
 struct target_cgroup {
-	struct target_record *record; /* NULL: nobody's */
+	struct target_record *record; /* NULL: none */
 	uint64_t id;
 	bool root;                         /* the record's own cgroup */
 	bool waiting_leaf;                 /* on the list `leaves` until it is settled */
@@ -38,7 +38,7 @@ struct target_record {
 	int64_t first_seen_ms, last_seen_ms;
 	double cpu_quota; /* as last read, while it lived */
 	char *name;       /* in reports; unique among the live ones */
-	char *base;       /* what it would be called if it were the only one */
+	char *base;       /* its name if it were the only one */
 	char *id;         /* full container id, unit, VM, ... */
 	char *pod_uid;
 	char short_id[IDENTITY_SHORT_HEX + 1];
@@ -80,7 +80,7 @@ struct target_table {
 	struct target_view view;
 };
 
-/* target.c: a slot for the record, which gets its name, and the callbacks. -ENOSPC, -ENOMEM: counted. */
+/* target.c: gives the record a slot and its name, and calls the callbacks. -ENOSPC, -ENOMEM: counted. */
 int target_slot_take(struct target_table *table, struct target_record *record);
 
 /* target_name.c */
@@ -89,7 +89,7 @@ bool target_is_selected(const struct target_table *table, const struct target_re
 int target_name_look_up(struct target_table *table, struct target_record *record);
 /* A unique record->name from record->base, and the entry in by_name. 0 or -ENOMEM. */
 int target_name_claim(struct target_table *table, struct target_record *record);
-/* Stops looking for its name, whatever its state. */
+/* Stops looking for its name, in any state. */
 void target_name_forget(struct target_table *table, struct target_record *record);
 
 /* target.c */

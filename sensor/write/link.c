@@ -93,7 +93,7 @@ struct link_run {
 	unsigned n;
 };
 
-/* Sends a run and begins the next at `next`; what is not accepted is lost. */
+/* Sends a run and begins the next at `next`; a run that is not accepted is lost. */
 static int send_run(struct link_sender *sender, enum link_type type, const char *collection,
 		    const struct batch *batch, struct link_run *run, size_t next, bool last)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The messages between the sensor's `collect` and `write` processes: batches of documents one way, progress
- * and losses the other way. The sending side never blocks: what the socket does not accept waits in a bounded
- * backlog.
+ * and losses the other way. The sending side never blocks: messages that the socket does not accept wait in a
+ * bounded backlog.
  */
 #pragma once
 

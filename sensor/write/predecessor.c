@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each `write` process binds an abstract socket whose name holds the destination and its first process; the
- * kernel removes it with the process, whatever its end. No file is left behind, and no folder is needed. A
- * stranger who binds such a name delays the first delivery by the limit, and nothing more.
+ * Each `write` process binds an abstract socket whose name contains the destination and its first process;
+ * the kernel removes it when the process ends, for whatever reason. No file is left over, and no folder is
+ * needed. A stranger who binds such a name can only delay the first delivery by the limit.
  */
 #include "write/predecessor.h"
 #include "base/text.h"
@@ -43,7 +43,7 @@ int predecessor_announce(uint64_t key, pid_t parent)
 
 	if (fd < 0)
 		return -errno;
-	/* A name that begins with a NUL byte is abstract: no file is made. */
+	/* A name that begins with a NUL byte is abstract: no file is created. */
 	length = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, NAME_FORMAT "%d", key,
 			  (int)parent);
 	if (bind(fd, (const struct sockaddr *)&address,
@@ -54,7 +54,7 @@ int predecessor_announce(uint64_t key, pid_t parent)
 	return r;
 }
 
-/* Killed, but not waited for yet: it ends no children any more. */
+/* Killed, but not waited for yet: it no longer ends its children. */
 static bool is_zombie(pid_t pid)
 {
 	char text[1024], state;
@@ -97,8 +97,8 @@ bool predecessor_wait(uint64_t key, pid_t parent, int link_socket, unsigned limi
 			return false;
 		/* No events are requested, so only POLLHUP ends the pause early. */
 		if (poll(&link, 1, LOOK_MS) > 0) {
-			/* Parent alive: an orderly end, which has no time to wait. Parent dead: nobody waits
-			 * for this process, so it keeps looking. */
+			/* Parent alive: an orderly end, with no time to wait. Parent dead: nobody waits for
+			 * this process, so it continues to check. */
 			if (getppid() == parent)
 				return false;
 			(void)poll(NULL, 0, LOOK_MS);

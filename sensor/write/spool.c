@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spool in SQLite (WAL): one row a batch, in order of arrival. A batch is removed when the store has
+ * The spool in SQLite (WAL): one row per batch, in order of arrival. A batch is removed after the store has
  * confirmed it, or dropped because of size or age, which is counted.
  */
 #include "write/spool.h"
@@ -17,7 +17,7 @@ struct spool {
 	sqlite3_stmt *insert, *oldest, *remove;
 	struct spool_limits limits;
 	int64_t done; /* rows up to this one are delivered or dropped; they may still be in the file */
-	bool untidy;  /* some are */
+	bool untidy;  /* some still are */
 	uint64_t bytes, documents, dropped;
 };
 
@@ -192,7 +192,7 @@ static int remove_row(struct spool *spool, int64_t sequence, uint64_t bytes, uin
 	return spool_tidy(spool);
 }
 
-/* Steps to the oldest row; the statement must be reset by the caller when 1 was returned. */
+/* Steps to the oldest row; if 1 is returned, the caller must reset the statement. */
 static int step_oldest(struct spool *spool)
 {
 	int done;

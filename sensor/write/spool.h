@@ -14,7 +14,7 @@
 struct spool;
 
 struct spool_limits {
-	uint64_t bytes;  /* of documents; 0: no spool, everything is refused */
+	uint64_t bytes;  /* limit on documents; 0: no spool, everything is refused */
 	uint64_t age_ms; /* 0: no limit */
 };
 
@@ -36,11 +36,11 @@ uint64_t spool_dropped(const struct spool *spool);
 /* Adds a batch at the end; makes room by dropping the oldest. 0, or a negative errno (counted as dropped). */
 int spool_push(struct spool *spool, const char *collection, bool put, const struct batch *batch,
 	       int64_t now_ms);
-/* The oldest batch, not removed: 1, 0 when empty, or a negative errno. */
+/* Returns the oldest batch without removing it: 1, 0 if empty, or a negative errno. */
 int spool_peek(struct spool *spool, struct spool_entry *entry);
 /*
- * Removes the batch of that sequence number, which is never peeked again. A negative errno other than
- * -ENOENT: it is still in the file, from where spool_tidy() takes it when it can; a restart before that would
+ * Removes the batch with this sequence number, which is never returned again. A negative errno other than
+ * -ENOENT: it is still in the file, from which spool_tidy() deletes it later; a restart before that would
  * deliver it again.
  */
 int spool_pop(struct spool *spool, int64_t sequence);

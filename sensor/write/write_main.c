@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The duty `write`: opens store and spool, gives up its rights, serves the link until collect closes it.
+ * The duty `write`: opens store and spool, drops privileges, serves the link until collect closes it.
  */
 #include "write/write_main.h"
 
@@ -19,7 +19,7 @@
 
 #define PREDECESSOR_MS 30000 /* the longest wait; while it lasts, ticks stay in the link */
 
-/* It writes the store's file and the spool, and no other file. */
+/* Restricts the process to writing the store's file and the spool. */
 static int confine(const struct sensor_config *config, struct reason *why)
 {
 	char path[4096];
@@ -35,9 +35,9 @@ static int confine(const struct sensor_config *config, struct reason *why)
 }
 
 /*
- * A remote database needs nothing of this machine: the process becomes --user, without any capability. Files
- * of a local store belong to the user who started the sensor; root keeps the rights to write in other users'
- * folders (a user's home, under sudo), and to preserve a file's owner.
+ * A remote database needs no files on this machine: the process becomes --user, without any capability. Files
+ * of a local store belong to the user who started the sensor; root keeps the capabilities to write in other
+ * users' folders (a user's home, under sudo) and to preserve a file's owner.
  */
 static int give_up_rights(const struct sensor_config *config)
 {
@@ -59,7 +59,7 @@ static int give_up_rights(const struct sensor_config *config)
 	return r;
 }
 
-/* Ticks of one name reach the store in their order, over the sudden end of a first process, too. */
+/* Keeps ticks of one name in order even if a first process was killed. */
 static void let_predecessor_end(const struct sensor_config *config, pid_t parent)
 {
 	const uint64_t key = predecessor_key(config->store_uri, config->reports);

@@ -7,7 +7,7 @@
 #include "config/sensor_config.h"
 
 #define WRITE_DUTY       "write"
-#define WRITE_DUTY_SPOOL "spool" /* the same at the end, if the store hangs: it is not asked */
+#define WRITE_DUTY_SPOOL "spool" /* the same at the end, if the store hangs: the store is not used */
 
 /* Returns the process's exit code, when collect has closed the link. */
 int write_main(struct sensor_config *config);

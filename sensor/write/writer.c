@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents from `collect` into the store. A tick is appended in one call; while the store does not answer,
- * ticks go through the spool in their order. Without a spool, documents of a collection that fails wait in
- * memory beside the others; where all fail, the writer waits, and the link's bounded backlog holds.
+ * Writes documents from `collect` into the store. A tick is appended in one call; while the store does not
+ * answer, ticks go through the spool in order. Without a spool, documents of a failing collection wait in
+ * memory while others are stored; if all fail, the writer waits, and the link's bounded backlog fills.
  */
 #include "write/writer.h"
 
@@ -30,8 +30,9 @@
 #define WRITER_TIDY_EVERY_MS    2000
 #define WRITER_CALLS            3 /* multiple of the store's timeout that one batch may take */
 #define WRITER_SPARE_MS         1000
-#define WRITER_APART_BYTES      ((size_t)4 << 20) /* of one collection's documents, while others are stored */
-#define WRITER_SAY_EVERY_MS     (600 * 1000)      /* the same loss, while it lasts */
+#define WRITER_APART_BYTES      ((size_t)4 << 20) /* of a failing collection's documents while others are stored \
+						   */
+#define WRITER_SAY_EVERY_MS (600 * 1000)          /* between messages about the same lasting loss */
 
 struct writer_collection {
 	char name[128];
@@ -55,7 +56,7 @@ struct writer {
 	uint64_t ticks_done, refused, lost, delivered_late;
 	uint64_t foreign; /* documents that existed before they were first sent */
 	bool draining;
-	bool late;     /* the spool holds what the store did not accept in time */
+	bool late;     /* the spool holds documents that the store did not accept in time */
 	bool answered; /* the store has answered once: ticks need not go through the spool */
 	uint8_t receive[IPC_MESSAGE_MAX + 64];
 };
@@ -67,7 +68,7 @@ static uint64_t now_ms(void)
 
 static volatile sig_atomic_t hurry;
 
-/* Without a spool: the sensor ends, and the store's file is locked or away. No call waits any longer. */
+/* Without a spool, if the sensor ends while the store's file is locked or missing: calls no longer wait. */
 static void note_hurry(int signal_number)
 {
 	(void)signal_number;
@@ -171,7 +172,7 @@ static void note_result(struct writer *writer, struct writer_collection *collect
 		log_warning("store", 0, "documents refused for good: %s", store_error(writer->store));
 	if (collection)
 		collection->failing = false;
-	/* With a spool, documents are written in order, so this one was the first that had failed. */
+	/* With a spool, documents are written in order, so this one was the first to fail. */
 	if (writer->failing && (writer->spool || count_failing(writer) == 0)) {
 		log_notice("store", 0, "the store accepts documents again");
 		writer->failing = false;
@@ -195,7 +196,7 @@ static void note_foreign(struct writer *writer, const char *name, uint64_t n)
 	writer->lost += n;
 }
 
-/* Called in the middle of a call that does not return: what is in the spool is safe. */
+/* Called in the middle of a call that does not return: the spool's content is safe. */
 static void end_hung(int signal_number)
 {
 	static const char text[] =
@@ -207,7 +208,7 @@ static void end_hung(int signal_number)
 	_exit(WRITER_EXIT_HUNG);
 }
 
-/* Between a call and its answer; 0: it has answered. Files have their own waits, and no spool. */
+/* Sets the time limit for an answer; 0: answered. File stores have their own timeouts, and no spool. */
 static void set_deadline(const struct writer *writer, uint64_t ms)
 {
 	const struct itimerval timer = {
@@ -241,7 +242,7 @@ static enum store_result give_in_time(struct writer *writer, const char *name, b
 	uint64_t now = now_ms(), duplicates;
 
 	if (collection && (!collection->ensured || now - collection->ensured_ms > WRITER_ENSURE_EVERY_MS)) {
-		/* Retention applies to ticks; target descriptions have no `timestamp` that it could use. */
+		/* Retention applies to ticks; target descriptions have no `timestamp` for it. */
 		result = store_ensure(writer->store, name, put ? 0 : writer->config.bounds.retention_s,
 				      clock_realtime_ms());
 		if (result == STORE_RETRY) {
@@ -314,8 +315,8 @@ static void tidy_spool(struct writer *writer)
 }
 
 /*
- * After the sudden end of the first process, the next run waits for this process before it delivers anything:
- * what the link still holds goes into the spool, which takes no time.
+ * If the first process was killed, the next run waits for this process before it delivers anything: the rest
+ * of the link goes into the spool, which is fast.
  */
 static bool is_spool_only(const struct writer *writer)
 {
@@ -359,7 +360,7 @@ static void say_bounds(const struct writer *writer)
 				   rate, text, sizeof(text)));
 }
 
-/* Without a spool. True when the batch need not be given again. */
+/* Without a spool. True if the batch need not be retried. */
 static bool give_local(struct writer *writer, struct writer_collection *collection, bool put)
 {
 	struct batch *batch = put ? &collection->puts : &collection->appends;
@@ -382,9 +383,8 @@ static void lose(struct writer *writer, const struct writer_collection *collecti
 }
 
 /*
- * Without a spool: where no collection is stored, tries until one is; near the end of the process only a few
- * times. A collection that fails while others do not (its file alone is damaged or foreign) waits beside
- * them.
+ * Without a spool: if no collection can be stored, retries until one can; only a few times near the end of
+ * the process. A collection that fails alone (its file is damaged or foreign) waits while others are stored.
  */
 static void settle_local(struct writer *writer, int link_socket)
 {

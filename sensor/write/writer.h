@@ -16,17 +16,17 @@ struct writer_config {
 	struct store_options options;
 	struct store_bounds bounds;
 	uint64_t interval_ms;   /* between two ticks; 0: the bounds are not logged */
-	const char *spool_path; /* NULL: no spool; the link's backlog must do */
+	const char *spool_path; /* NULL: no spool, only the link's backlog */
 	struct spool_limits spool_limits;
 	bool careful; /* each tick goes into the spool before the store is asked, because the previous writer
 			 hung */
-	pid_t parent; /* the first process, at the start; when it has ended, all goes into the spool. 0:
-			 nobody */
-	bool to_spool_only; /* the end is near and the store hangs: it is not asked at all */
+	pid_t parent; /* the first process at the start; after its end, everything goes into the spool. 0:
+			 none */
+	bool to_spool_only; /* the end is near and the store hangs: it is not used at all */
 };
 
 /*
- * Exit code of a writer whose store did not answer, for example because the database's library locked up: it
+ * Exit code of a writer whose store did not answer, for example because the database's library hung: it
  * exited in the middle of a call, and another one must continue.
  */
 #define WRITER_EXIT_HUNG 75
@@ -35,7 +35,8 @@ struct writer_config {
 struct writer;
 int writer_open(const struct writer_config *config, struct writer **ret_writer, struct reason *why);
 void writer_close(struct writer *writer);
-/* Serves the link until `collect` closes it; then everything is in the store or in the spool, or counted. */
+/* Serves the link until `collect` closes it; then everything is in the store or in the spool, or counted as
+ * lost. */
 int writer_run(struct writer *writer, int link_socket);
 /* Documents that reached neither the store nor the spool. */
 uint64_t writer_lost(const struct writer *writer);

@@ -35,8 +35,7 @@ struct machine_counters {
 	uint64_t sensor_lost; /* losses since the sensor's start, as it reported */
 	uint64_t headless;    /* ticks without `all`, the report of the whole machine */
 	uint64_t renamed;     /* reports of containers with a reserved name */
-	double lost_cpu_s; /* CPU time in all processed ticks that the sensor could not attribute to a cgroup
-			    */
+	double lost_cpu_s; /* CPU time in processed ticks that the sensor could not attribute to a cgroup */
 };
 
 #define MACHINE_GAPS    16

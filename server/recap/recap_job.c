@@ -15,9 +15,8 @@
 
 #define PAGE        4000  /* documents */
 #define TAIL_MIN_MS 10000 /* after the end; the tick that covers it ends there */
-#define LEAD_MS                                                                                              \
-	10000 /* before the start: the engine works in the cgroup of a container that it will start  \ */
-#define SHORT_ID 12
+#define LEAD_MS     10000 /* before the start: the engine already works in the container's cgroup */
+#define SHORT_ID    12
 
 enum recap_stage { STAGE_MACHINE, STAGE_NAME, STAGE_SHORT_ID, STAGE_ALL, STAGE_DONE };
 

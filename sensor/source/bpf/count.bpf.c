@@ -2,11 +2,11 @@
 /*
  * Counts per cgroup in the kernel: at each switch between two cgroups, the counters' deltas go to the cgroup
  * that was running. Loaded by the privileged process; the sensor maps the cells read-only. A new cgroup gets
- * a cell before anything can run in it, so that it is counted even if it is removed before the sensor learns
- * of it; the sensor then adds the cell's counts to the slot of the target. If a task is switched out of
- * another cgroup than it was switched into, there are two cases. The same task was moved while it ran: what
- * it has had since the kernel told of the move is the new cgroup's, the rest the old one's. Or it is another
- * task, because a switch was not traced: the scheduler's runtime is its own, and the rest cannot be
+ * a cell before anything can run in it, so that it is counted even if it is removed before the sensor knows
+ * it; the sensor then adds the cell's counts to the slot of the target. If a task is switched out of another
+ * cgroup than it was switched into, there are two cases. The same task was moved while it ran: counts since
+ * the kernel reported the move belong to the new cgroup, earlier ones to the old one. Or it is another task,
+ * because a switch was not traced: the scheduler's runtime belongs to this task; the rest cannot be
  * attributed with certainty and goes to `lost`.
  *
  * Written for the verifiers of 5.10 and later: no index that a compiler could separate from its bounds check.
@@ -54,15 +54,15 @@ struct task_struct {
 } __attribute__((preserve_access_index));
 enum cgroup_subsys_id { perf_event_cgrp_id = 0 };
 
-#define IDLE_ID 0ULL /* the idle task: its time is nobody's */
+#define IDLE_ID 0ULL /* the idle task: its time is not attributed */
 
 const volatile unsigned int n_events = 0;
 const volatile unsigned int n_cpus = 1; /* highest CPU number + 1 */
 const volatile unsigned int n_places = 1;
 const volatile unsigned int n_slots = 1;
 const volatile unsigned int n_births = 1;
-/* Cgroups are those of v2, else those of the perf_event hierarchy of v1. perf_event does not serve for both:
- * on a v2 tree where no controller was ever enabled, it is the root's in every cgroup. */
+/* Cgroups are those of v2, else those of the perf_event hierarchy of v1. perf_event cannot be used for both:
+ * on a v2 tree where no controller was ever enabled, it is that of the root in every cgroup. */
 const volatile unsigned int unified = 0;
 
 /* The events, each with a constant number; code for numbers from n_events on is removed at load time. */
@@ -148,18 +148,18 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* n_births, and one whose seq says that births are reported */
+	__uint(max_entries, 1); /* n_births, and one whose seq shows that births are reported */
 	__type(key, __u32);
 	__type(value, struct count_birth);
 } births SEC(".maps"); /* a ring; birth i has the cells of slot n_slots + i */
 
 unsigned long long n_born = 0;
 
-/* The last moves that the kernel told of, by the number of the process. One that another process has taken
- * the place of counts as not told of yet. */
+/* The last moves that the kernel reported, by process number. A move that was overwritten by another process
+ * counts as not reported yet. */
 #define N_MOVES 256
 struct move {
-	unsigned long long process, cgroup, ns; /* to which, when */
+	unsigned long long process, cgroup, ns; /* destination and time */
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -168,7 +168,7 @@ struct {
 	__type(value, struct move);
 } moves SEC(".maps");
 
-/* Masks to below a power of two. In assembler, because a compiler that has derived a bound drops or moves the
+/* Masks to below a power of two. In assembly, because a compiler that has derived a bound drops or moves the
  * mask. */
 static __always_inline unsigned long long mask(unsigned long long value, unsigned long long power)
 {
@@ -232,7 +232,7 @@ static __always_inline void beat(unsigned int cpu, unsigned long long now, unsig
 	*(volatile unsigned long long *)&pulse->seen_ns = now;
 }
 
-/* What the event has counted on this CPU since the last time. */
+/* Takes the event's counts on this CPU since the last time. */
 static __always_inline void take_event(struct cpu_state *state, unsigned int cpu, unsigned int i)
 {
 	struct bpf_perf_event_value *last = &state->events[i];
@@ -279,7 +279,7 @@ static __always_inline unsigned long long part_of(unsigned long long all, unsign
 	return all / elapsed * ns + all % elapsed * ns / elapsed;
 }
 
-/* The part of each count that falls into `ns` of the delta's time; what remains stays in the delta. */
+/* Takes the part of each count that falls into `ns` of the delta's time; the rest stays in the delta. */
 static __always_inline void split(struct cpu_state *state, unsigned long long elapsed, unsigned long long ns)
 {
 	struct count_cell *delta = &state->delta, *part = &state->part;
@@ -319,7 +319,7 @@ static __always_inline void give(unsigned long long cgroup, unsigned int cpu, un
 	touch(*slot);
 }
 
-/* It was counted, but its owner is unknown. */
+/* Adds counts whose owner is unknown to `lost`. */
 static __always_inline void lose(unsigned int cpu, const struct count_cell *delta)
 {
 	struct count_cell *cell;
@@ -343,8 +343,8 @@ static __always_inline void find_place(struct cpu_state *state, unsigned int cpu
 		state->place = *place;
 }
 
-/* Two tasks of a switch, their cgroups, the first one's process, and how long that one ran as far as the
- * scheduler knows. */
+/* Two tasks of a switch, their cgroups, the first one's process, and how long it ran according to the
+ * scheduler. */
 struct change {
 	unsigned long long was, next;
 	unsigned long long task, next_task;
@@ -358,8 +358,8 @@ static __always_inline struct move *move_of(unsigned long long process)
 	return bpf_map_lookup_elem(&moves, &key);
 }
 
-/* Since the kernel told that the process was moved to where it is. Zero where it has not yet: a task that
- * moves itself is in its new cgroup some time before that, and may lose the CPU there. */
+/* Time since the kernel reported the process's move to its present cgroup. Zero if it has not yet: a task
+ * that moves itself is in its new cgroup some time before the report, and may lose the CPU there. */
 static __always_inline unsigned long long since_move(const struct change *change, unsigned long long now,
 						     unsigned long long elapsed)
 {
@@ -372,7 +372,7 @@ static __always_inline unsigned long long since_move(const struct change *change
 	return since < elapsed ? since : 0;
 }
 
-/* How much of the time belongs to the cgroup that the task leaves, if it is not the one that was entered. */
+/* Part of the time that belongs to the cgroup that the task leaves, if it is not the one that was entered. */
 static __always_inline unsigned long long part_of_leaver(const struct change *change, unsigned long long now,
 							 unsigned long long elapsed, bool moved)
 {
@@ -462,8 +462,8 @@ static __always_inline unsigned long long id_of_probed(struct task_struct *task)
 	return BPF_CORE_READ(cgroup, kn, id);
 }
 
-/* Within the cgroup that was entered: nothing is counted, but a move of the task that runs now must be known
- * as one. */
+/* A switch within the cgroup that was entered: nothing is counted, but a move of the now running task must be
+ * recognised later. */
 static __always_inline bool stays(struct cpu_state *state, unsigned long long was, unsigned long long will,
 				  unsigned long long next_task)
 {
@@ -552,8 +552,8 @@ int BPF_PROG(on_birth, struct cgroup *cgroup, const char *path)
 	return 0;
 }
 
-/* Of a whole process the kernel names the first thread only. A task that moves itself, as a runtime's first
- * process does: what it has counted so far belongs to the cgroup that it leaves. */
+/* For a whole process the kernel reports only the first thread. If a task moves itself, as a runtime's first
+ * process does, its counts so far belong to the cgroup that it leaves. */
 SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_move, struct cgroup *destination, const char *path, struct task_struct *task,
 	     bool threadgroup)

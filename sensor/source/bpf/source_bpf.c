@@ -18,9 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SOURCE_BPF_SLOTS 16384 /* targets at a time, each with a cell per place */
-#define SOURCE_BPF_BIRTHS                                                                                    \
-	1024 /* cgroups created in a tick that are counted before the sensor learns of them */
+#define SOURCE_BPF_SLOTS  16384 /* targets at a time, each with a cell per place */
+#define SOURCE_BPF_BIRTHS 1024  /* cgroups created in a tick that are counted before the sensor knows them */
 
 static const char *const time_events[] = {REPORT_EVENT_CPU_TIME};
 
@@ -52,7 +51,7 @@ static void close_source(struct activity_source *source)
 	free(bpf);
 }
 
-/* Places by socket, or by CPU, if only time is counted; a plan has its own. */
+/* Sets up places by socket or by CPU if only time is counted; a plan has its own. */
 static int make_time_group(struct source_bpf *bpf)
 {
 	const struct topology *topology = bpf->context->topology;
@@ -183,7 +182,7 @@ static unsigned cell_size_for(const struct source_bpf *bpf)
 	return (unsigned)COUNT_CELL_SIZE(source_bpf_n_events(bpf));
 }
 
-/* Fewer slots where the cells would take much memory: with one place per CPU on a machine with many CPUs. */
+/* Fewer slots if the cells would take much memory: with one place per CPU on a machine with many CPUs. */
 static unsigned slots_for(const struct source_bpf *bpf, unsigned wanted)
 {
 	const unsigned fit = (64u << 20) / cell_size_for(bpf) / bpf->source.frame.n_places;
@@ -238,7 +237,8 @@ static int open_source(struct source_context *context, const struct event_group_
 	return 0;
 }
 
-/* Does it work here? Loads, attaches, runs once on every CPU and checks that time was counted. */
+/* Checks that the program works here: loads it, attaches it, runs it once on every CPU and checks that time
+ * was counted. */
 static int probe(struct source_context *context, const struct event_group_request *requests,
 		 unsigned n_requests, struct reason *why)
 {

@@ -13,13 +13,13 @@
 
 #include <limits.h>
 
-/* A cgroup whose counts since its birth go to a slot at the next read. */
+/* A cgroup whose counts since its creation go to a slot at the next read. */
 struct source_bpf_adopted {
 	uint64_t birth; /* sequence number, from 0 */
 	uint32_t slot;
 };
 
-/* What was last read from a cell. An event that has had no counter since then keeps its last values. */
+/* Last values read from a cell. An event that has had no counter since then keeps them. */
 struct source_bpf_seen_event {
 	uint64_t count, waited, running;
 };
@@ -39,14 +39,14 @@ struct source_bpf {
 	const struct count_cell *cells, *totals; /* mapped */
 	uint64_t *touched; /* mapped; a byte for each slot that has counted anything, until it is cleared */
 	uint64_t *
-		touched_before; /* those of the last read: a CPU's byte may become visible before its count */
+		touched_before; /* bytes of the last read: a CPU's byte may become visible before its count */
 	const struct count_pulse *pulses; /* mapped */
 	struct count_pulse *pulses_before;
 	uint64_t gap_ns; /* CPU time of this tick that no event has covered */
 	struct starved starved;
 	const struct count_birth
 		*births; /* mapped: [n_births], and one more that says whether births are reported */
-	void *maps[PRIV_BPF_MAPS]; /* these five, as priv_bpf_attach() gives them */
+	void *maps[PRIV_BPF_MAPS]; /* these five, as returned by priv_bpf_attach() */
 	size_t map_sizes[PRIV_BPF_MAPS];
 	bool births_told;
 	unsigned n_births;
@@ -88,7 +88,7 @@ static inline struct source_bpf_seen *source_bpf_seen(const struct source_bpf *b
 /* From a cell's totals to its counts of this tick. */
 void source_bpf_see(const struct source_bpf *bpf, const struct count_cell *cell,
 		    struct source_bpf_seen *ret_seen);
-/* Counts from another cell belong to it as well: they are included in the next take. */
+/* Lowers the baseline by counts of another cell: they are included in the next take. */
 void source_bpf_unsee(const struct source_bpf *bpf, const struct count_cell *cell,
 		      struct source_bpf_seen *seen);
 /* Adds the cell's counts since `before` to a place of a slot. True if there were any. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bpf source while it runs: cgroups that come and go, births that the kernel reports, and one pass over
+ * The bpf source at run time: added and removed cgroups, births that the kernel reports, and one pass over
  * the mapped cells in each tick, which costs one comparison per 64 idle targets. Allocates only when a slot
  * is added.
  *
  * Raw counts, time enabled and time waiting are summed per cell and event over the whole tick and scaled
- * once, here, where events were multiplexed; a tick in which an event never ran is settled with a later one.
+ * once, here, if events were multiplexed; a tick in which an event never ran is settled with a later one.
  */
 #include "source/bpf/source_bpf.h"
 
@@ -34,7 +34,7 @@ void source_bpf_see(const struct source_bpf *bpf, const struct count_cell *cell,
 			cell->events[e].count, cell->events[e].waited, running_of(cell, e)};
 }
 
-/* Unsigned: they wrap below zero, and the difference to the cell is right again. */
+/* Unsigned values may wrap below zero; the difference to the cell is still right. */
 void source_bpf_unsee(const struct source_bpf *bpf, const struct count_cell *cell,
 		      struct source_bpf_seen *seen)
 {
@@ -101,8 +101,9 @@ bool source_bpf_take(struct source_bpf *bpf, const struct count_cell *cell, stru
 }
 
 /*
- * The events on each CPU. The program itself runs on every CPU; its events die when their CPU goes offline.
- * They are reopened when the program has run on the CPU in this tick while their enabled time stood still.
+ * Opens the events on each CPU. The program itself runs on every CPU; its events die when their CPU goes
+ * offline. They are reopened when the program has run on the CPU in this tick while their enabled time stood
+ * still.
  */
 int source_bpf_open_events(struct source_bpf *bpf, unsigned cpu)
 {
@@ -220,8 +221,8 @@ static bool is_adopted(const struct source_bpf *bpf, uint64_t birth)
 }
 
 /*
- * Was it created in this tick? Then its counts so far go to the slot at the next read. The counts of an older
- * cgroup that becomes a target only now belong to past ticks.
+ * Was it created in this tick? Then its counts so far go to the slot at the next read. If an older cgroup
+ * becomes a target only now, its earlier counts belong to past ticks.
  */
 static void adopt(struct source_bpf *bpf, uint64_t cgroup, uint32_t slot)
 {
@@ -303,14 +304,14 @@ void source_bpf_births(struct activity_source *source, activity_born *born, void
 		birth = *at;
 		birth.name[sizeof(birth.name) - 1] = '\0';
 		bpf->next_birth++;
-		/* One that is being overwritten, or whose name was cut, is left to inotify, too. */
+		/* A birth that is being overwritten, or whose name was truncated, is left to inotify, too. */
 		if (__atomic_load_n(&at->seq, __ATOMIC_ACQUIRE) == seq &&
 		    strlen(birth.name) + 1 < sizeof(birth.name))
 			born(data, birth.parent, birth.name, birth.id);
 	}
 }
 
-/* A group that has waited on all CPUs of a place, while the machine was counted. */
+/* Finds groups that have waited on all CPUs of a place while the machine was counted. */
 static void look_for_starved(struct source_bpf *bpf)
 {
 	const struct activity_frame *frame = &bpf->source.frame;
@@ -371,8 +372,7 @@ static void read_slot(struct source_bpf *bpf, unsigned slot)
 		frame->active[frame->n_active++] = slot;
 }
 
-/* Counts from before the slot was known: the baseline is lowered by them. Nothing is added to that cell any
- * more. */
+/* Takes counts from before the slot was known: they lower the baseline. That cell no longer changes. */
 static void take_adopted(struct source_bpf *bpf)
 {
 	const size_t n_places = bpf->source.frame.n_places;
@@ -382,8 +382,8 @@ static void take_adopted(struct source_bpf *bpf)
 			       slot = bpf->adopted[i].slot;
 
 		if (__atomic_load_n(&bpf->births[at].seq, __ATOMIC_ACQUIRE) != bpf->adopted[i].birth + 1)
-			continue; /* more births since than fit the ring: the first counts of this one are not
-				     attributed */
+			continue; /* more births since than fit into the ring: the first counts of this cgroup
+				     are not attributed */
 		for (size_t p = 0; p < n_places; p++)
 			source_bpf_unsee(bpf,
 					 source_bpf_cell(bpf, bpf->cells, (bpf->n_slots + at) * n_places + p),

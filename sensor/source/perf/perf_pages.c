@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define TURNS 16 /* each group is read at least once in so many ticks */
+#define TURNS 16 /* each group is read at least once in this many ticks */
 
 void perf_pages_map(struct perf_page *page, int fd, unsigned *n)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A perf plan in two steps: each event of the requested groups is encoded and opened alone once, so that one
- * that is not available is logged with its reason and the others are measured; then which CPUs count which
- * events, the places of their counts, and perf groups that the kernel accepts, found by trial. Called by the
- * perf sources at start.
+ * Makes a perf plan in two steps. First, each event of the requested groups is encoded and opened alone once,
+ * so that unavailable ones are logged with the reason and the others are measured. Then events are assigned
+ * to CPUs, places and perf groups; groups that the kernel accepts are found by trial. Called by the perf
+ * sources at start.
  */
 #include "source/perf/perf_plan.h"
 
@@ -44,7 +44,7 @@ struct unit_draft {
 	unsigned group;
 	unsigned n;
 	bool movable;
-	const char *pmu; /* of energy; "" where it is not one */
+	const char *pmu; /* PMU of an energy event; "": not one */
 	struct event_attr *attrs;
 	unsigned *columns;
 };
@@ -58,7 +58,7 @@ static bool box_has_cpu(const struct event_box *box, unsigned cpu)
 	return has;
 }
 
-/* Is the event opened on this CPU by this box? The CPU is an online one. */
+/* Is the event opened on this (online) CPU by this box? */
 static bool box_on_cpu(const struct plan_builder *builder, const struct plan_event *event,
 		       const struct event_box *box, unsigned cpu)
 {
@@ -89,7 +89,7 @@ static int try_group(struct source_context *context, unsigned cpu, const struct 
 	r = priv_client_open_group(context->priv, &group, fds);
 	if (r < 0)
 		return r;
-	/* A counter that only opens measures nothing. */
+	/* Opening a counter does not prove that it can be read. */
 	if (read(fds[0], reading, (size_t)size) != size)
 		r = -EIO;
 	for (unsigned i = 0; i < n; i++)
@@ -169,7 +169,7 @@ static int add_unit(const struct unit_draft *draft, unsigned from, unsigned n)
 	return 0;
 }
 
-/* Tries the events from..from+n as one group, else in halves. Events that do not open alone are left out
+/* Tries the events from..from+n as one group, else in halves. Events that cannot be opened alone are left out
  * here. */
 static int add_units(const struct unit_draft *draft, unsigned from, unsigned n)
 {
@@ -205,7 +205,7 @@ static uint32_t class_of(const struct event_box *box)
 	}
 }
 
-/* The next class after `last` that this group has on this CPU; false when there is none. */
+/* The next class after `last` that this group has on this CPU; false: none. */
 static bool next_class(const struct unit_draft *draft, int64_t last, uint32_t *ret_class)
 {
 	const struct plan_builder *builder = draft->builder;
@@ -277,7 +277,7 @@ static int lay_out_group(struct unit_draft *draft)
 	return r;
 }
 
-/* Fills places and units of the plan. */
+/* Fills in places and units of the plan. */
 static int lay_out(struct plan_builder *builder)
 {
 	const struct topology *topology = builder->context->topology;
@@ -304,7 +304,7 @@ static int lay_out(struct plan_builder *builder)
 	return r < 0 ? r : builder->plan->n_units ? 0 : -ENOENT;
 }
 
-/* The first online CPU where the box would be opened; false when there is none. */
+/* The first online CPU on which the box would be opened; false: none. */
 static bool first_cpu(const struct plan_builder *builder, const struct plan_event *event,
 		      const struct event_box *box, unsigned *ret_cpu)
 {
@@ -338,7 +338,7 @@ static int try_box(const struct plan_builder *builder, const struct plan_event *
 	return r;
 }
 
-/* Keeps the boxes that can be opened; with none, the event is not available. */
+/* Keeps the boxes that can be opened; if there are none, the event is not available. */
 static int try_event(const struct plan_builder *builder, struct plan_event *event, struct reason *why)
 {
 	struct event_encoding *encoding = &event->encoding;
@@ -371,7 +371,7 @@ static int make_event(const struct plan_builder *builder, const char *name, bool
 	r = event_encode(builder->context->sysfs_root, name, &event.encoding, why);
 	if (r < 0)
 		return r;
-	/* Energy belongs to a package, also where the PMU forgets to say so. */
+	/* Energy belongs to a package even if the PMU does not declare it. */
 	event.one_cpu |= event.encoding.joules_per_count > 0;
 	r = try_event(builder, &event, why);
 	if (r < 0)
@@ -414,7 +414,7 @@ static int add_request(struct plan_builder *builder, const struct event_group_re
 	return 0;
 }
 
-/* The shape of one group for reports, made of the builder's events from `first` on. */
+/* The shape of one group for reports, from the builder's events from `first` on. */
 static int add_group(struct plan_builder *builder, const char *name, unsigned first)
 {
 	struct perf_plan *plan = builder->plan;
@@ -498,7 +498,7 @@ int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
 	return r;
 }
 
-/* Failures of events that the user requested are all logged; those of events that the sensor chose are not.
+/* All failures of events that the user requested are logged; those of events that the sensor chose are not.
  */
 static void explain(const struct event_group_request *requests, unsigned n_requests, const char *reason,
 		    struct reason *why)

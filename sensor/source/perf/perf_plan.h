@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to open for one target: events encoded, tested, distributed over CPUs and split into perf groups that
- * the kernel accepts. Made once at start by the perf sources; the same plan serves every cgroup.
+ * Everything to be opened for one target: events encoded, tested, distributed over CPUs and split into perf
+ * groups that the kernel accepts. Made once at start by the perf sources; the same plan serves every cgroup.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ struct perf_unit {
 	unsigned group;
 	unsigned n_sharing; /* units of the same group on the same CPU, multiplexed */
 	unsigned n_events;
-	char pmu[EVENT_PMU_NAME_SIZE]; /* of energy: whose type may change; "" for all others */
+	char pmu[EVENT_PMU_NAME_SIZE]; /* of an energy event, whose type may change; "" for all others */
 	bool movable;                  /* any CPU of the package counts the same */
 	unsigned first; /* in the plan's attrs and columns, and in a slot's descriptors: the leader */
 };
@@ -41,19 +41,19 @@ struct perf_plan {
 	unsigned *columns;        /* [n_fds]: which of the n_events it counts */
 };
 
-/* Can any of the events be counted? As source_ops.probe. */
+/* Can any of the events be counted? Like source_ops.probe. */
 int perf_plan_probe(struct source_context *context, enum perf_plan_kind kind,
 		    const struct event_group_request *requests, unsigned n_requests, struct reason *why);
 /*
  * Logs each event that cannot be counted, with the reason, and leaves it out (strict: an error). -ENOENT or
- * the last event's error when none is left.
+ * the last event's error if none is left.
  */
 int perf_plan_new(struct source_context *context, enum perf_plan_kind kind,
 		  const struct event_group_request *requests, unsigned n_requests,
 		  struct perf_plan **ret_plan);
 /*
- * The unit's PMU as it is now: a driver that is loaded again may have another type, and its old one may be
- * that of another driver. False: the PMU is not there, and nothing may be opened.
+ * Updates the type of the unit's PMU: a reloaded driver may have another type, and its old type may now
+ * belong to another driver. False: the PMU is missing, and nothing may be opened.
  */
 bool perf_plan_renew(struct perf_plan *plan, unsigned unit, const char *sysfs_root);
 void perf_plan_free(struct perf_plan *plan);

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a read of a leader gives: PERF_FORMAT_GROUP with both times. */
+/* Data returned by reading a leader: PERF_FORMAT_GROUP with both times. */
 struct group_reading {
 	uint64_t n;
 	uint64_t enabled_ns;
@@ -150,7 +150,7 @@ int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsi
 	slot.fds = calloc(plan->n_fds, sizeof(*slot.fds));
 	slot.before = calloc(plan->n_fds + (size_t)2 * plan->n_units, sizeof(*slot.before));
 	slot.cgroup = strdup(cgroup);
-	/* No pages for the machine's slot: they show which targets were idle, and the machine never is. */
+	/* No pages for the machine's slot: they show idle targets, and the machine is never idle. */
 	if (number != ACTIVITY_SLOT_MACHINE)
 		slot.pages = calloc(plan->n_units, sizeof(*slot.pages));
 	r = slot.fds && slot.before && slot.cgroup ? open_units(slots, cgroup, slot.fds) : -ENOMEM;
@@ -263,8 +263,8 @@ static void note_alive(struct perf_slots *slots, unsigned index, uint64_t begin_
 	pulse->read_ns = clock_monotonic_ns();
 }
 
-/* Some time is missing. A live event's enabled time still advances: on a busy machine it may lag, because
- * kernels stop it while they switch between cgroups. */
+/* Called when some time is missing. A live event's enabled time still advances: on a busy machine it may lag,
+ * because kernels stop it while they switch between cgroups. */
 static bool is_dead(const struct perf_slots *slots, unsigned index)
 {
 	const int leader = slots->slots[ACTIVITY_SLOT_MACHINE].fds[slots->plan->units[index].first];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The descriptors of a perf plan for many targets, read in one pass ordered by CPU into an activity frame.
- * Used by the perf sources: for cgroups a slot each, for a system group a single one.
+ * Used by the perf sources: a slot for each cgroup, a single one for a system group.
  */
 #pragma once
 
@@ -14,11 +14,11 @@ struct perf_slot {
 	uint64_t *before;        /* for each unit: enabled, running; then its counts */
 	char *cgroup;            /* for reopening */
 	bool first;              /* not read yet */
-	struct perf_page *pages; /* [n_units]; NULL: all is read in each tick */
+	struct perf_page *pages; /* [n_units]; NULL: everything is read in each tick */
 };
 
-/* Whether a unit's events are alive, by those of slot ACTIVITY_SLOT_MACHINE: a cgroup's time does not
- * advance while it is idle either. */
+/* Shows whether a unit's events are alive, by those of slot ACTIVITY_SLOT_MACHINE: a cgroup's time does not
+ * advance while it is idle. */
 struct perf_pulse {
 	unsigned cpu;        /* where the unit is open: its own CPU, or another one of the package */
 	uint64_t looked_ns;  /* when it was last checked */
@@ -46,8 +46,8 @@ struct perf_slots {
 /* Room for one more slot number, in the frame too. 0 or -ENOMEM. */
 int perf_slots_reserve(struct perf_slots *slots, struct activity_frame *frame, unsigned n_slots);
 /*
- * Opens the plan for a cgroup ("": the machine). -EMFILE: the budget is spent; -EBUSY: the slot is taken;
- * others are the kernel's. Descriptors are taken from and given back to context->fd_budget.
+ * Opens the plan for a cgroup ("": the machine). -EMFILE: the budget is exhausted; -EBUSY: the slot is in
+ * use; others are the kernel's. Descriptors are taken from and returned to context->fd_budget.
  */
 int perf_slots_open(struct perf_slots *slots, struct activity_frame *frame, unsigned slot,
 		    const char *cgroup);
@@ -59,7 +59,7 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
  * the CPU is back; events that count for a whole package move to another of its CPUs.
  */
 int perf_slots_read(struct perf_slots *slots, struct activity_frame *frame);
-/* Reopens what could not be read the last time (`failed`). */
+/* Reopens units that could not be read the last time (`failed`). */
 void perf_slots_reopen(struct perf_slots *slots);
 void perf_slots_done(struct perf_slots *slots, struct activity_frame *frame);
 /* After all slots of a unit were read: closes dead events, and reopens them if possible. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Activity by perf events of cgroups: for each target and CPU one perf group, one read a tick. The kernel
- * counts a cgroup with all below it, so only a target's own cgroup is opened. Called by the sensor; knows no
- * names.
+ * Activity by perf events of cgroups: one perf group and one read per tick for each target and CPU. The
+ * kernel counts a cgroup together with all below it, so only a target's own cgroup is opened. Called by the
+ * sensor; knows no names.
  */
 #include "source/source.h"
 
@@ -39,8 +39,7 @@ static int try_cgroup(struct source_context *context, const char *cgroup)
 	return r;
 }
 
-/* Does the cgroup exist, but without perf events? That is so on a v2 tree where no controller was ever
- * enabled. */
+/* Does the cgroup exist, but without perf events, as on a v2 tree where no controller was ever enabled? */
 static bool is_fresh(const struct source_context *context, const char *cgroup)
 {
 	char path[4096 + 256];
@@ -79,7 +78,7 @@ static int try_child(struct source_context *context, struct reason *why)
 	return fresh ? explain_fresh(context, why) : 0;
 }
 
-/* Can cgroups be counted at all, whatever the events? */
+/* Can cgroups be counted at all, with any events? */
 static int probe(struct source_context *context, const struct event_group_request *requests,
 		 unsigned n_requests, struct reason *why)
 {

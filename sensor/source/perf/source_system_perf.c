@@ -21,12 +21,12 @@
 #define TOLD_MAX   3                     /* warnings of one counter; metadata.lost has all failures */
 #define REOPEN_MAX 64                    /* ticks between two attempts, at most */
 #define BRIDGE_NS  UINT64_C(60000000000) /* without a reading; energy from before that is dropped */
-#define STILL_NS   UINT64_C(500000000)   /* in which each socket uses some energy */
+#define STILL_NS   UINT64_C(500000000)   /* time in which each socket uses some energy */
 
 /* One value of an energy group: a package's, or its memory's, dies added up. */
 struct energy_cell {
-	uint64_t carried;  /* what the dies counted in ticks in which another die was not read; 2^-32 J */
-	uint64_t since_ns; /* time since a tick has had its energy */
+	uint64_t carried;  /* counts of dies from ticks in which another die was not read; 2^-32 J */
+	uint64_t since_ns; /* time since a tick last included its energy */
 	unsigned n_counters;
 	unsigned n_told;
 	bool failed; /* in this tick */
@@ -159,8 +159,8 @@ static bool is_good(struct source_system_perf *perf, unsigned index, uint64_t un
 }
 
 /*
- * Every package shows a counter of the platform, but that of one of them counts; the kernel does not tell
- * which. The others' stay at 0.
+ * Every package has a counter of the platform, but only one of them counts; the kernel does not report which.
+ * The others stay at 0.
  */
 static bool is_other_platform(const struct source_system_perf *perf, unsigned index)
 {
@@ -227,7 +227,7 @@ static int system_perf_read(struct system_source *source, uint64_t interval_ns)
 
 	source->read_failures += perf->frame.read_failures - perf->failures_before;
 	perf->failures_before = perf->frame.read_failures;
-	/* The first read only sets the baselines: what was counted since open belongs to no tick. */
+	/* The first read only sets the baselines: counts since open belong to no tick. */
 	if (!perf->read_before)
 		frame_clear(&perf->frame);
 	else if (perf->cells)

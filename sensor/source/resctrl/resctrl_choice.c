@@ -2,7 +2,7 @@
 /*
  * The choice: a free group goes to the busiest target without one; a busier target displaces the least busy
  * holder once it is clearly busier and the holder has had its group for a while. An idle holder gives its
- * group back, for others on this machine may want one.
+ * group back, because others on this machine may need one.
  */
 #include "source/resctrl/resctrl_choice.h"
 
@@ -11,12 +11,12 @@
 #include <stdlib.h>
 
 #define LOAD_MIX    0.2f /* weight of a tick in the smoothed load */
-#define CLEARLY     1.5f /* so much busier must a contender be */
-#define HOLD_TICKS  10   /* a group stays at least so long */
-#define IDLE_TICKS  60   /* after so long an idle holder gives it back */
+#define CLEARLY     1.5f /* a contender must be busier by this factor */
+#define HOLD_TICKS  10   /* a holder keeps its group for at least this time */
+#define IDLE_TICKS  60   /* an idle holder gives it back after this time */
 #define BAN_TICKS   300
 #define LIMIT_TICKS 60
-#define LEAST_LOAD  1e-4f /* below, a target is idle */
+#define LEAST_LOAD  1e-4f /* below this, a target is idle */
 
 void resctrl_choice_init(struct resctrl_choice *choice, unsigned most)
 {
@@ -52,7 +52,7 @@ void resctrl_choice_tick(struct resctrl_choice *choice)
 		choice->limit = choice->most;
 }
 
-/* The busiest without a group, and the least busy with one; 0: there is none. */
+/* The busiest target without a group, and the least busy one with a group; 0: none. */
 static void find_ends(const struct resctrl_choice *choice, unsigned *ret_best, unsigned *ret_least)
 {
 	*ret_best = *ret_least = 0;

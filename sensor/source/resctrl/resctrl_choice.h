@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which targets hold the few monitoring groups: the busiest ones, with hysteresis, so that groups do not
- * change hands at each change of load. Pure; used by source_resctrl.c.
+ * Assigns the few monitoring groups to the busiest targets, with hysteresis, so that groups do not move at
+ * each change of load. Pure; used by source_resctrl.c.
  */
 #pragma once
 
@@ -33,14 +33,14 @@ struct resctrl_change {
 
 void resctrl_choice_init(struct resctrl_choice *choice, unsigned most);
 void resctrl_choice_done(struct resctrl_choice *choice);
-/* Of each active slot, before resctrl_choice_tick(). False: out of memory. */
+/* Called for each active slot, before resctrl_choice_tick(). False: out of memory. */
 bool resctrl_choice_note(struct resctrl_choice *choice, unsigned slot, double load);
 void resctrl_choice_tick(struct resctrl_choice *choice);
-/* The next change; false: none. The caller makes it, then reports the result by the calls below. */
+/* The next change; false: none. The caller makes it, then reports the result with the calls below. */
 bool resctrl_choice_next(const struct resctrl_choice *choice, struct resctrl_change *ret_change);
 void resctrl_choice_took(struct resctrl_choice *choice, unsigned slot);
 void resctrl_choice_gave(struct resctrl_choice *choice, unsigned slot);
-/* The target cannot be measured for a while: its threads are in somebody else's groups, or it failed. */
+/* The target cannot be measured for a while: its threads are in foreign groups, or measuring failed. */
 void resctrl_choice_ban(struct resctrl_choice *choice, unsigned slot);
 /* No further group can be made for a while. */
 void resctrl_choice_limit(struct resctrl_choice *choice);

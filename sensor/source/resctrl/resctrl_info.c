@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading resctrl's info folder and counters. A counter is a sum since the group's RMID was counted first, so
- * rounding does not add up: ticks are differences.
+ * Reading resctrl's info folder and counters. A counter is cumulative since the group's RMID was first
+ * counted, so rounding errors do not add up: ticks are differences.
  */
 #include "source/resctrl/resctrl_info.h"
 #include "base/cleanup.h"
@@ -16,12 +16,12 @@
 
 #define DOMAIN_PREFIX   "mon_PERF_PKG_"
 #define NJ_PER_J        UINT64_C(1000000000)
-#define FRACTION_DIGITS 9 /* the kernel prints as many at most */
+#define FRACTION_DIGITS 9 /* the kernel prints no more */
 #define FIX_MOUNT                                                                                            \
 	"mount it with: mount -t resctrl resctrl /sys/fs/resctrl; in a container, mount the host's "         \
 	"folder, writable"
 
-/* Digits into a number. How many; 0: none or too many. */
+/* Converts digits into a number. Returns how many; 0: none or too many. */
 static size_t take_digits(const char *text, uint64_t *ret)
 {
 	size_t n = 0;
@@ -117,7 +117,7 @@ static void find_packages(const char *root, struct resctrl_info *info)
 	qsort(info->packages, info->n_packages, sizeof(info->packages[0]), compare);
 }
 
-/* info/GROUP/num_rmids; UINT32_MAX where there is none. */
+/* info/GROUP/num_rmids; UINT32_MAX: none. */
 static unsigned read_rmids(const char *root, const char *group)
 {
 	uint64_t number;

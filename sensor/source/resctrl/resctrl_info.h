@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the resctrl file system offers: whether the processor counts energy for monitoring groups
- * (Intel application energy telemetry, Linux 7.0), how many groups it can tell apart, of which packages; and
- * the text of a counter. Reads small files once, at the start.
+ * Capabilities of the resctrl file system: whether the processor counts energy for monitoring groups (Intel
+ * application energy telemetry, Linux 7.0), how many groups it can distinguish, and on which packages; and
+ * the format of a counter. Reads small files once, at the start.
  */
 #pragma once
 
@@ -14,12 +14,12 @@
 #define RESCTRL_PACKAGES_MAX 32
 
 struct resctrl_info {
-	unsigned n_rmids; /* groups that can be told apart, the one of everything else included */
+	unsigned n_rmids; /* distinguishable groups, including the default one */
 	unsigned n_packages;
 	unsigned packages[RESCTRL_PACKAGES_MAX]; /* ascending */
 };
 
-/* -ENOENT: it is not mounted; -ENODEV: this processor or kernel counts no such energy. `why` has the fix. */
+/* -ENOENT: it is not mounted; -ENODEV: this processor or kernel counts no such energy. Remedy in `why`. */
 int resctrl_read_info(const char *root, struct resctrl_info *ret_info, struct reason *why);
 /*
  * A counter's text, "1234.567891", in nJ. -ENODATA: the kernel has no value now ("Unavailable",

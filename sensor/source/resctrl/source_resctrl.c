@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Energy of targets by Intel's application energy telemetry: a monitoring group of resctrl for each of the
- * busiest targets, whose threads `priv` moves there. Called by collect. A value is reported only where the
- * group had all threads of the target for the whole tick.
+ * busiest targets, whose threads `priv` moves there. Called by collect. A value is reported only if the group
+ * had all threads of the target for the whole tick.
  */
 #include "source/source.h"
 
@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #define TOKEN         "resctrl"
-#define CHANGES_MAX   4           /* groups that are given or taken in one tick */
+#define CHANGES_MAX   4           /* groups assigned or released in one tick */
 #define UNITS_PER_NJ  4.294967296 /* of 2^-32 J */
-#define POWER_MOST_W  10000.      /* of a target in a package; more is a counter that was reset */
+#define POWER_MOST_W  10000.      /* of a target in a package; more means that the counter was reset */
 #define FAILURES_MOST 10          /* ticks in a row in which a group cannot be read */
 
 static const char *const events[] = {REPORT_EVENT_CORE_ENERGY};
@@ -30,7 +30,7 @@ static const char *const events[] = {REPORT_EVENT_CORE_ENERGY};
 struct group {
 	unsigned slot; /* 0: free */
 	bool made;
-	bool whole; /* since the last reading it has had all threads of the target, and no others */
+	bool whole; /* since the last reading it has contained exactly the target's threads */
 	unsigned n_failures;
 	char *path; /* of the target's cgroup */
 	int fds[RESCTRL_PACKAGES_MAX];
@@ -74,7 +74,7 @@ static int resctrl_probe(struct source_context *context, struct reason *why)
 
 static int prepare(struct resctrl_source *resctrl, const struct source_context *context)
 {
-	const unsigned most = resctrl->info.n_rmids - 1; /* one is that of everything else */
+	const unsigned most = resctrl->info.n_rmids - 1; /* one is for the default group */
 
 	resctrl->n_groups = most < PRIV_RESCTRL_GROUPS_MAX ? most : PRIV_RESCTRL_GROUPS_MAX;
 	resctrl->groups = calloc(resctrl->n_groups, sizeof(*resctrl->groups));
@@ -143,7 +143,7 @@ static void close_files(struct resctrl_source *resctrl, struct group *group)
 	}
 }
 
-/* The group is removed; its threads are in the group of all again. */
+/* Removes the group; its threads return to the default group. */
 static void release(struct resctrl_source *resctrl, struct group *group)
 {
 	struct priv_resctrl_answer answer;
@@ -171,7 +171,7 @@ static void resctrl_close(struct target_source *source)
 	free(resctrl);
 }
 
-/* One package's counter in nJ. A negative errno: it has no value now. */
+/* One package's counter in nJ. A negative errno: no value at present. */
 static int read_counter(const struct group *group, unsigned package, uint64_t *ret_nj)
 {
 	char text[64];
@@ -183,7 +183,7 @@ static int read_counter(const struct group *group, unsigned package, uint64_t *r
 	return resctrl_parse_joules(text, ret_nj);
 }
 
-/* The energy since the last reading into `values`; false: not known for all of the tick. */
+/* Stores the energy since the last reading in `values`; false: unknown for a part of the tick. */
 static bool read_group(struct resctrl_source *resctrl, struct group *group, uint64_t interval_ns,
 		       uint64_t *values)
 {
@@ -231,8 +231,9 @@ static void tell_error(struct resctrl_source *resctrl, const struct group *group
 }
 
 /*
- * The target's threads into the group. False: the tick that ends now is not wholly measured, as some came by
- * other ways than from a member, or went. `group->whole`: is the next one, as far as is known now?
+ * Moves the target's threads into the group. False: the tick that ends now is not completely measured,
+ * because threads left, or joined other than by a member starting them. `group->whole`: is the next one
+ * complete, as far as is known now?
  */
 static bool follow(struct resctrl_source *resctrl, struct group *group)
 {
@@ -242,7 +243,7 @@ static bool follow(struct resctrl_source *resctrl, struct group *group)
 
 	group->whole = r == 0 && answer.foreign == 0;
 	if (r == -ENOENT)
-		return was_whole; /* the cgroup has ended, and its threads with it */
+		return was_whole; /* the cgroup and its threads have ended */
 	if (answer.foreign > 0)
 		tell_foreign(resctrl, group);
 	if (r < 0)
@@ -301,7 +302,7 @@ static struct group *find_free(struct resctrl_source *resctrl)
 	return NULL;
 }
 
-/* Every RMID is in use, by others than this sensor. */
+/* Every RMID is in use by others. */
 static void limit(struct resctrl_source *resctrl)
 {
 	resctrl_choice_limit(&resctrl->choice);

@@ -11,8 +11,7 @@
 
 #define FADE       0.98
 #define PART_LEAST 0.05
-#define LEAST_W    0.05 /* of all measured targets together; below this, a tick does not show the cores' part \
-			 */
+#define LEAST_W    0.05 /* of all measured targets together; a tick with less does not show the part */
 
 double pooled_core_part(const struct pooled_filter *filter, unsigned socket)
 {

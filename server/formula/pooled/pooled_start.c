@@ -36,13 +36,12 @@
 #define SHALLOW_STEP_SD   0.3
 /* All cores at work at the base clock take this part of the design power, a limit that differs between
  * models. */
-#define DESIGN_PART    0.65
-#define DESIGN_PART_SD 0.2
-#define DESIGN_COST_LEAST                                                                                    \
-	0.3 /* nJ per cycle; a design power that implies less or more is not this machine's \ */
-#define DESIGN_COST_MOST 4
-#define DESIGN_SURE      0.4 /* of the cost, at best */
-#define DESIGN_STATIC    1.3 /* of the power at rest, once everything is awake */
+#define DESIGN_PART       0.65
+#define DESIGN_PART_SD    0.2
+#define DESIGN_COST_LEAST 0.3 /* nJ per cycle; outside of these the design power is not this machine's */
+#define DESIGN_COST_MOST  4
+#define DESIGN_SURE       0.4 /* of the cost, at best */
+#define DESIGN_STATIC     1.3 /* of the power at rest, once everything is awake */
 
 /*
  * A member that follows the total closely lets its noise shrink and learns too much from noisy counts to be
