@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Counts what a store holds of one sensor: ticks, gaps, duplicates, power reports. Prints "key value" lines.
+"""Counts a sensor's data in a store: ticks, gaps, duplicates, power reports. Prints "key value" lines.
 
 usage: audit.py STORE NAME [KEY]      STORE: a SQLite file, or mongodb://…; with KEY only that value
-A run is one start of the sensor: its ticks are numbered from 1 on.
+A run is one start of the sensor: its ticks are numbered from 1.
 """
 import collections
 import sqlite3
@@ -15,12 +15,12 @@ DATABASE = "rapls2"
 
 
 def read(store, collection):
-    """All documents of a collection; those that are no BSON are left out and counted."""
+    """All documents of a collection; those that are not BSON are skipped and counted."""
     if store.startswith("mongodb:"):
         import pymongo
 
         client = pymongo.MongoClient(store, serverSelectionTimeoutMS=10000)
-        # mongo-java-server knows no limit of bytes for what it sends at once; 48 MB are the protocol's.
+        # mongo-java-server does not limit the bytes of a reply; the protocol allows 48 MB.
         return list(client[DATABASE][collection].find().sort("timestamp", 1).batch_size(5000)), 0
     database = sqlite3.connect(store, timeout=20)
     rows = database.execute("SELECT body FROM documents WHERE collection = ? ORDER BY time, number", (collection,))

@@ -16,7 +16,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 def missing():
-    """What is not installed, or ''."""
+    """The missing programs, or ''."""
     return " ".join(name for name in ("chromium", "chromedriver") if not shutil.which(name))
 
 
@@ -65,7 +65,7 @@ class Browser:
         return self.call("POST", "/execute/sync", {"script": body, "args": list(arguments)})
 
     def busy_s(self):
-        """Processor time that the page's main thread has used since the first call; whatever else the machine does."""
+        """CPU time that the page's main thread has used since the first call, independent of the machine's load."""
         if not self.is_timed:
             self.call("POST", "/goog/cdp/execute", {"cmd": "Performance.enable", "params": {"timeDomain": "threadTicks"}})
             self.is_timed = True
@@ -92,7 +92,7 @@ class Browser:
         self.call("POST", "/window/rect", {"width": width, "height": height})
 
     def wait(self, body, seconds=30, *arguments):
-        """Until the function body gives something true; that, or None."""
+        """Waits until the function body returns something true; returns that, or None."""
         for _ in range(int(seconds * 5)):
             value = self.js(body, *arguments)
             if value:
@@ -105,7 +105,7 @@ class Browser:
             file.write(base64.b64decode(self.call("GET", "/screenshot")))
 
     def errors(self):
-        """What the page wrote to the console as an error, violations of its policy included."""
+        """The errors that the page wrote to the console, including violations of its policy."""
         return [entry["message"] for entry in self.call("POST", "/se/log", {"type": "browser"}) if entry["level"] == "SEVERE"]
 
     def close(self):

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Starts the tests' Docker engine and leaves it running, or stops it: for working by hand, so that each test script
-# need not start its own. usage: docker-engine.sh start [--perf-v1 | --v2] | stop
+# Starts the tests' Docker engine and leaves it running, or stops it: for manual work, so that test scripts
+# need not start one each. usage: docker-engine.sh start [--perf-v1 | --v2] | stop
 set -eu
 . "$(dirname "$0")/tap.sh"
 . "$(dirname "$0")/docker.sh"

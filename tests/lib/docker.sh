@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# A Docker engine for tests, to be sourced after tap.sh. An engine that runs already is used as it is and is left
-# running; one that this file started is stopped by the last of the scripts that use it.
+# A Docker engine for tests, to be sourced after tap.sh. A running engine is used unchanged and left
+# running; one that this file started is stopped by the last script that uses it.
 #
-#   need_docker [--perf-v1 | --v2]   starts an engine if none runs; skips the whole script when none can run
+#   need_docker [--perf-v1 | --v2]   starts an engine if none runs; skips the whole script if none can run
 #       --perf-v1   mounts the perf_event v1 hierarchy first (that takes it away from cgroup v2, machine-wide)
 #       --v2        the engine sees cgroup v2 only
 #   need_base_image [SUITE]          makes debian:SUITE-slim (trixie) for that engine (network once, then from a cache)
 #   docker_build IMAGE DOCKERFILE    builds one of the project's images from the tree
 #   docker_run_id                    prints a name prefix of this run, for containers and networks
 #   need_docker_names                for scripts that use the documented names of images, containers and networks, and the
-#                                    documented ports: one at a time; skips the whole script when another keeps them
+#                                    documented ports: one at a time; skips the whole script if another holds them
 #
 # Scripts that use the engine at the same time share it: names carry the script's process id, nothing is pruned.
 
@@ -20,8 +20,8 @@ DOCKER_LOCK=/run/lock/wattribute-test-docker
 docker_answers() { timeout 10 docker version >/dev/null 2>&1; }
 docker_run_id() { echo "wt$$"; }
 
-# Where the machine's bounding set lacks CAP_SYS_RESOURCE, the OCI runtime cannot give a privileged container all
-# that it asks for and refuses to start it. A wrapper takes that one capability out of the container's list.
+# If the machine's bounding set lacks CAP_SYS_RESOURCE, the OCI runtime cannot give a privileged container all
+# requested capabilities and refuses to start it. A wrapper removes that one from the container's list.
 docker_write_runtime() {
 	cat >"$DOCKER_STATE/runc-less" <<-'EOF'
 		#!/bin/sh
@@ -43,7 +43,7 @@ docker_lacks_sys_resource() {
 	[ $((0x$docker_bounding >> 24 & 1)) = 0 ]
 }
 
-# docker_start_engine MODE: 0 when an engine answers in the end.
+# docker_start_engine MODE: 0 if an engine finally answers.
 docker_start_engine() {
 	mkdir -p "$DOCKER_STATE"
 	if [ "$1" = --perf-v1 ] && ! mountpoint -q /sys/fs/cgroup/perf_event; then
@@ -62,11 +62,11 @@ docker_start_engine() {
 		set -- unshare -m --propagation private sh -c \
 			'umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' sh "$@"
 	fi
-	# It outlives its test: it must not keep a lock that the caller has put around the test (flock LOCK COMMAND).
+	# It outlives its test: it must not inherit a lock that the caller holds for the test (flock LOCK COMMAND).
 	setsid nohup "$@" >"$DOCKER_STATE/dockerd.log" 2>&1 </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 	wait_for 40 docker_answers
 }
-# True for an engine that a test has started, which is not there for somebody who works by hand.
+# True for an engine that a test has started, and not a user.
 docker_is_ours() {
 	[ ! -e "$DOCKER_STATE/keep" ] && [ -s "$DOCKER_STATE/dockerd.pid" ] &&
 		[ "$(cat "/proc/$(cat "$DOCKER_STATE/dockerd.pid")/comm" 2>/dev/null)" = dockerd ]
@@ -80,13 +80,13 @@ docker_stop_engine() {
 	done
 	[ ! -e "$DOCKER_STATE/perf-v1" ] || docker_unmount_perf_v1
 }
-# Every user holds 8 as readers do; whoever gets it as a writer is the last one. 9: nobody comes meanwhile.
+# Every user holds lock 8 as a reader; the one that gets it as a writer is the last. 9: no new user comes meanwhile.
 docker_leave() {
 	exec 9>"$DOCKER_LOCK"
 	flock 9
 	if docker_is_ours && flock -n -x 8; then docker_stop_engine; fi
 }
-# The kernel keeps the hierarchy busy for a moment after its last child group has gone.
+# The kernel keeps the hierarchy busy for a moment after its last child group is removed.
 docker_unmount_perf_v1() {
 	rm -f "$DOCKER_STATE/perf-v1"
 	sleep 0.5
@@ -101,7 +101,7 @@ need_docker() {
 				skip_all "no Docker engine here and none could be installed: $(tail -n 1 "$TAP_DIR/install.log")"
 		fi
 	fi
-	[ "$(id -u)" = 0 ] || return 0 # the engine is somebody else's
+	[ "$(id -u)" = 0 ] || return 0 # the engine belongs to someone else
 	# One starts it; the others wait for it and then use it.
 	exec 9>"$DOCKER_LOCK"
 	flock -w 300 9 || skip_all "another test has been starting or stopping a Docker engine for five minutes"
@@ -122,7 +122,7 @@ need_docker_names() {
 	flock -w 600 7 || skip_all 'another test has used the documented names and ports for ten minutes'
 }
 
-# docker_make_base SUITE: the image installs from where this machine installs.
+# docker_make_base SUITE: the image uses this machine's package sources.
 docker_make_base() {
 	docker_root=$TAP_DIR/base
 	"$TOP/scripts/debian-root.sh" "$1" "$(dpkg --print-architecture)" "$docker_root" --variant=minbase --include=ca-certificates || return 1
@@ -134,7 +134,7 @@ docker_make_base() {
 		mv "$CACHE/debian-$1.tar.zst.$$" "$CACHE/debian-$1.tar.zst"
 	rm -rf "$docker_root"
 }
-# The registry is asked first only where nothing is cached and it answers quickly.
+# The registry is asked first only if nothing is cached and it answers quickly.
 need_base_image() {
 	docker_suite=${1:-trixie}
 	docker image inspect "debian:$docker_suite-slim" >/dev/null 2>&1 && return 0
@@ -147,7 +147,7 @@ need_base_image() {
 	zstd -dcq "$CACHE/debian-$docker_suite.tar.zst" | docker import -c 'CMD ["bash"]' - "debian:$docker_suite-slim" >/dev/null ||
 		skip_all "no base image: the cached one cannot be loaded"
 }
-# A small image with a shell for loads, made of what this machine has: no network.
+# A small image with a shell for loads, made from this machine's files: no network.
 need_busybox_image() {
 	docker image inspect wattribute-test/busybox >/dev/null 2>&1 && return 0
 	need_program busybox

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# A made-up machine for the sensor's sources of energy, to be sourced behind tap.sh: sysfs of one socket with two CPUs, a
-# folder of cgroups with two containers whose CPU time grows, and what the reports and the power reports say.
+# A fake machine for the sensor's energy sources, to be sourced after tap.sh: sysfs of one socket with two CPUs, a
+# folder of cgroups with two containers whose CPU time grows, and checks of the reports and the power reports.
 #
 #   make_machine DIR               DIR/sys, DIR/cgroup; the containers are ${heavy_id} and ${light_id}
-#   feed_cpu_time DIR              their CPU time grows from now on, 0.3 and 0.1 s per second
-#   conservation FILE.csv SCOPE    "TICKS WORST MEASURED SHARED": the worst relative difference between what was measured in a
-#                                  tick and the sum of containers, system and idle; joules measured, joules of the two containers
+#   feed_cpu_time DIR              makes their CPU time grow, 0.3 and 0.1 s per second
+#   conservation FILE.csv SCOPE    "TICKS WORST MEASURED SHARED": the worst relative difference between a tick's measured energy
+#                                  and the sum of containers, system and idle; joules measured, joules of the two containers
 heavy_id=aaaaaaaaaaaa11112222333344445555666677778888999900001111222233aa
 light_id=bbbbbbbbbbbb11112222333344445555666677778888999900001111222233bb
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# A sysfs tree with an energy PMU whose joules can be counted: `power` is made of page faults, so that what each
-# container really used is known from its own number of faults. All else in the tree is the machine's own.
+# A sysfs tree with an energy PMU whose joules can be counted: `power` counts page faults, so that the true use of
+# each container is known from its own number of faults. Everything else in the tree is the machine's own.
 #
-#   make_fake_sysfs DIR JOULES     each page fault on this machine is so many joules of RAPL_ENERGY_PKG; faults per
-#                                  cgroup are the event 'faults/ref-cycles/' (a name that formulas understand)
+#   make_fake_sysfs DIR JOULES     each page fault on this machine is JOULES of RAPL_ENERGY_PKG; faults per
+#                                  cgroup are the event 'faults/ref-cycles/' (a name that formulas know)
 #   make_fault_load FILE           compiles a static program: FILE RATE SECONDS touches RATE pages a second and
-#                                  prints its own number of faults at the end, and that of its cgroup (with the faults of
-#                                  the runtime, which prepares the container in it) where memory.stat shows it
+#                                  prints its own number of faults at the end, and that of its cgroup (including those of
+#                                  the runtime, which prepares the container in it) if memory.stat shows it
 #   make_fault_image IMAGE FILE    an image of that program
 
 make_fake_sysfs() {

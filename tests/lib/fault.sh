@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the fault ring's scripts share, to be sourced after tap.sh: a sensor and a server on this machine with short
-# ticks, and the count of what is in the store afterwards. Needs venv.sh beside it.
+# Shared by the fault scripts, to be sourced after tap.sh: a sensor and a server on this machine with short
+# ticks, and a count of the store's content afterwards. Needs venv.sh as well.
 #
 #   fault_begin                        programs, Python with bson, a folder that all users may enter; cd there
 #   sensor_start NAME STORE [ARGS...]  $sensor; log: sensor-NAME.log
 #   server_start STORE [ARGS...]       $server, $url; log: server.log
-#   targets_start N                    services of this machine to be measured; needs root
-#   process_of PID DUTY                the id of that process's child with this duty
+#   targets_start N                    services on this machine to measure; needs root
+#   process_of PID DUTY                the id of PID's child with this duty
 #   audit STORE NAME                   reads the store; then  audited KEY  prints a value
 #   metric NAME                        sum of the samples of that name in the server's /metrics
 #   end_well PID NAME                  SIGTERM, waits, tests the status
@@ -27,7 +27,7 @@ fault_begin() {
 	cd "$TAP_DIR" || bail 'no folder'
 }
 
-# Only the script's own targets: others' work on this machine must not change the counts.
+# Only the script's own targets: other work on this machine must not change the counts.
 sensor_start() {
 	fault_name=$1 fault_store=$2
 	shift 2
@@ -55,7 +55,7 @@ process_of() {
 	return 1
 }
 
-# Services with a process that works a little, so that ticks have more than one report.
+# Services with a process that does little work, so that ticks have more than one report.
 targets_start() {
 	fault_root=/sys/fs/cgroup
 	if [ -d /sys/fs/cgroup/unified ]; then fault_root=/sys/fs/cgroup/unified; fi
@@ -75,7 +75,7 @@ show_audit() { paste -s -d ' ' audit.txt | sed 's/^/# /'; }
 
 metric() { curl -s --max-time 5 "$url/metrics" | awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $2 } END { if (NR > 0) printf "%.15g", sum; else printf "no answer" }'; }
 
-# Reports and power reports of the store: STORE NAME; waits until the server has worked off every tick.
+# Reports and power reports of the store: STORE NAME; waits until the server has processed every tick.
 power_is_complete() { [ "$("$PYTHON" "$TOP/tests/lib/audit.py" "$1" "$2" power_missing)" = 0 ]; }
 
 # Of the server at URL: role_of URL prints writer or standby; writes URL
@@ -85,16 +85,16 @@ writes() { [ "$(role_of "$1")" = writer ]; }
 end_well() {
 	kill -TERM "$1"
 	wait "$1"
-	is $? 0 "$2 ends well"
+	is $? 0 "$2 exits with 0"
 }
 
-# What must hold of every store, whatever has happened: STORE NAME
+# Invariants of every store after any fault: STORE NAME
 nothing_amiss() {
 	ok 'power reports for every tick' wait_for 15 power_is_complete "$1" "$2"
 	audit "$1" "$2"
 	show_audit
-	is "$(audited twice) $(audited power_twice)" '0 0' 'nothing is there twice'
-	is "$(audited incomplete) $(audited headless)" '0 0' 'every tick is whole'
-	is "$(audited power_missing) $(audited power_extra)" '0 0' 'every tick has its power reports, no other has'
+	is "$(audited twice) $(audited power_twice)" '0 0' 'nothing is stored twice'
+	is "$(audited incomplete) $(audited headless)" '0 0' 'every tick is complete'
+	is "$(audited power_missing) $(audited power_extra)" '0 0' 'every tick has its power reports, no other has any'
 	is "$(audited unequal)" 0 'their sums are the measured power'
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Listens on a port and writes every whole line that comes into a file, for tests of the socket output.
+"""Listens on a port and writes every complete line received to a file, for tests of the socket output.
 
 usage: line-sink.py PORT FILE
 """

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counts the allocations of the process that it is preloaded into (LD_PRELOAD). MALLOC_COUNT names a prefix;
- * the file PREFIX.PID holds one native 64-bit number, the calls so far. It is mapped before main(), since the
- * process may give up the right to open files later.
+ * Preloaded (LD_PRELOAD), counts the allocations of a process. MALLOC_COUNT is a prefix; the file PREFIX.PID
+ * holds one native 64-bit number, the calls so far. It is mapped before main(), since the process may give up
+ * the right to open files later.
  */
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -17,7 +17,7 @@ void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
-static _Atomic uint64_t before; /* until the file is there */
+static _Atomic uint64_t before; /* until the file exists */
 static _Atomic uint64_t *count = &before;
 
 __attribute__((constructor)) static void malloc_count_begin(void)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Stands before a server of MongoDB's protocol and plays its authorization: a command that the role does not allow is answered
-as MongoDB answers it (code 13), everything else passes. The roles are those of a page of the documentation (db.createRole).
+"""A proxy for a server of MongoDB's protocol that emulates authorization: a command that the role does not allow is answered
+as by MongoDB (code 13), everything else passes. The roles are those on a page of the documentation (db.createRole).
 
 usage: mongo_gate.py TARGET_PORT PAGE FOLDER ROLE...    writes for each role FOLDER/ROLE.port, where it listens, and FOLDER/ROLE.log:
 "allowed" or "refused", the command, the action, the collection
@@ -26,7 +26,7 @@ SIZES = {0x01: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8
 
 
 def elements(document):
-    """Name and value of each element at the top: strings as text, all others as bytes."""
+    """Name and value of each top-level element: strings as text, all others as bytes."""
     at = 4
     while document[at]:
         kind = document[at]
@@ -49,7 +49,7 @@ def elements(document):
 
 
 def command_of(message):
-    """(command, database, collection, makes documents) of an OP_MSG, or None."""
+    """(command, database, collection, creates documents) of an OP_MSG, or None."""
     at, body = 20, None
     end = len(message) - (4 if struct.unpack_from("<I", message, 16)[0] & 1 else 0)
     while at < end:
@@ -90,7 +90,7 @@ def receive(stream):
 
 class Gate(socketserver.BaseRequestHandler):
     def needed(self, command):
-        """The actions that are missing, and all that it takes."""
+        """The missing actions, and all that are needed."""
         name, database, collection, makes = command
         wanted = ACTIONS.get(name, [name]) + (["insert"] if name == "update" and makes else [])
         granted = {action for privilege in self.server.role for action in privilege["actions"]
@@ -111,7 +111,7 @@ class Gate(socketserver.BaseRequestHandler):
         return self.conflict(command, message)
 
     def conflict(self, command, message):
-        """MongoDB refuses an index that is there with another age of expiry; the server behind may not."""
+        """MongoDB refuses an existing index with another expiry; the server behind the gate may not."""
         indexes, key = self.server.indexes, command[2]
         if command[0] == "dropIndexes":
             indexes.pop(key, None)
@@ -126,7 +126,7 @@ class Gate(socketserver.BaseRequestHandler):
         try:
             self.serve()
         except OSError:
-            pass  # one side is gone; the other is told by the closed connection
+            pass  # one side is gone; the closed connection tells the other
 
     def serve(self):
         with socket.create_connection(("127.0.0.1", self.server.target)) as target:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What 510-page looks at. usage: page_check.py URL FOLDER [SCREENSHOTS|--thousand|--estimated]; prints "ok NAME" or "not ok NAME | WHY" lines.
+"""The checks of 510-page. usage: page_check.py URL FOLDER [SCREENSHOTS|--thousand|--estimated]; prints "ok NAME" or "not ok NAME | WHY" lines.
 
---thousand: the server shows 1,000 containers at 1 Hz; what the page costs is counted, in requests and nodes.
+--thousand: the server shows 1,000 containers at 1 Hz; the page's cost is counted, in requests and nodes.
 """
 import json
 import re
@@ -47,7 +47,7 @@ def column(browser, index):
 
 
 def store_energy(target, since_ms, until_ms):
-    """Joules of a target in the store itself, past the server."""
+    """Joules of a target in the store itself, bypassing the server."""
     db = sqlite3.connect(f"file:{FOLDER}/a.db?mode=ro", uri=True)
     total, rows = 0.0, 0
     for (document,) in db.execute(
@@ -67,11 +67,11 @@ def live(browser):
     check("the chart has a description", "measured" in browser.js("return document.getElementById('chart').getAttribute('aria-label')"))
     time.sleep(4)
     shown = number(browser.text("#tile-measured"))
-    check("measured watts are there", shown and shown > 1, shown)
+    check("measured watts are shown", shown and shown > 1, shown)
     rows = column(browser, 1)
     watts = [number(text) for text in rows if number(text) is not None]
     check("sorted by watts", watts == sorted(watts, reverse=True), watts)
-    # Paused, and after what was asked for before has come: rows and sum are of one tick, however slow the browser is.
+    # Paused, and after earlier requests are answered: rows and sum are of one tick, however slow the browser is.
     browser.js("document.getElementById('pause').click()")
     time.sleep(1)
     rows = column(browser, 1)
@@ -79,7 +79,7 @@ def live(browser):
     total, shown = sum(watts), number(browser.text("#tile-measured"))
     everything = browser.js("return Number(document.querySelector('table').getAttribute('aria-rowcount'))") - 1
     if everything == len(rows):
-        check("the rows add up to what was measured", abs(total - shown) < 0.02 * shown, f"{total} of {shown}")
+        check("the rows add up to the measured power", abs(total - shown) < 0.02 * shown, f"{total} of {shown}")
     one, two = column(browser, 1), (time.sleep(2.5), column(browser, 1))[1]
     check("pause stops the table", one == two)
     browser.js("document.getElementById('pause').click()")
@@ -90,7 +90,7 @@ def sort_and_search(browser):
     browser.click("th[data-key=joules] button")
     energies = [number(text) for text in column(browser, 4)]
     check("a click sorts by joules", energies == sorted(energies, reverse=True), energies[:5])
-    check("the heading says so", browser.js("return document.querySelector('th[data-key=joules]').getAttribute('aria-sort')") == "descending")
+    check("the heading shows it", browser.js("return document.querySelector('th[data-key=joules]').getAttribute('aria-sort')") == "descending")
     browser.click("th[data-key=target] button")
     names = column(browser, 0)
     check("a click sorts by name", names == browser.js("return arguments[0].slice().sort((a, b) => a.localeCompare(b))", names), names[:5])
@@ -109,7 +109,7 @@ def target(browser):
     check("a name opens its page", browser.wait("return document.getElementById('target-name')?.textContent === arguments[0]", 10, name), name)
     check("with its curve", browser.wait("return document.querySelector('#chart canvas') !== null"))
     until = time.time() - 2
-    # All ticks of this time are stored, however far behind a busy machine is.
+    # All ticks of this time are stored, however late on a busy machine.
     for _ in range(300):
         if ask("/api/latest", sensor="n1")["sensors"][0]["timestamp"] > 1000 * (until + 1):
             break
@@ -181,11 +181,11 @@ def hostile():
 
 
 def names(browser):
-    """What a screen reader is given, and what the keyboard alone can do."""
+    """Accessibility: content for screen readers, and use by keyboard only."""
     browser.size(1300, 900)
     browser.open(f"{URL}/")
     browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 5")
-    check("one main part, one heading of the first rank, a language", browser.js(
+    check("one main element, one top-level heading, a language", browser.js(
         "return document.querySelectorAll('main').length === 1 && document.querySelectorAll('h1').length === 1 && document.documentElement.lang === 'en'"))
     check("each table has a caption, and each of its headings a scope", browser.js(
         "return [...document.querySelectorAll('table')].every(t => t.caption?.textContent && [...t.querySelectorAll('thead th')].every(h => h.scope === 'col'))"))
@@ -205,7 +205,7 @@ def names(browser):
     check("Tab reaches the views, pause and the headings, in this order", [one for one in (name for name, _, _ in seen) if one in ("nav-live", "nav-runs", "nav-sensors", "pause")]
           == ["nav-live", "nav-runs", "nav-sensors", "pause"] and seen[-1][1] == "joules", seen)
     check("the first one skips to the content", seen[0][0].startswith("Skip"), seen[0])
-    check("what has the focus is visible", all(visible for _, _, visible in seen), [name for name, _, visible in seen if not visible])
+    check("the focused element is visibly marked", all(visible for _, _, visible in seen), [name for name, _, visible in seen if not visible])
     browser.press("\ue007")  # Enter
     check("Enter on a heading sorts", browser.wait("return ['ascending', 'descending'].includes(document.querySelector('th[data-key=joules]').getAttribute('aria-sort'))", 5))
 
@@ -214,7 +214,7 @@ def thousand(browser):
     browser.open(f"{URL}/")
     check("1,000 containers are in the table", browser.wait("return Number(document.querySelector('table[aria-rowcount]')?.getAttribute('aria-rowcount') ?? 0) > 1000", 60))
     browser.wait("return document.querySelector('#chart canvas') !== null")
-    time.sleep(3)  # the first requests are history, and of any size
+    time.sleep(3)  # the first requests are for history, and of any size
     browser.js("performance.clearResourceTimings(); performance.setResourceTimingBufferSize(1000); window.begun = performance.now(); window.written = 0; "
                "new MutationObserver(list => { window.written += list.length; }).observe(document.querySelector('tbody'), {subtree: true, childList: true, characterData: true}); "
                "window.long = []; new PerformanceObserver(list => { for (const one of list.getEntries()) window.long.push(Math.round(one.duration)); }).observe({entryTypes: ['longtask']})")
@@ -230,8 +230,8 @@ def thousand(browser):
     before = browser.busy_s()
     browser.js("for (let i = 0, x = 0; i < 5e7; i++) window.burnt = x += i")
     burnt = browser.busy_s() - before
-    check("the measure of the main thread's work sees a loop", burnt > 0.02, burnt)
-    # A frame is missed where one task takes more than 50 ms; on a machine of others' only the thread's own time tells.
+    check("the measurement of the main thread's work detects a loop", burnt > 0.02, burnt)
+    # A frame is missed if one task takes more than 50 ms; on a shared machine only the thread's own CPU time is meaningful.
     share = busy / max(seconds, 1)
     check(f"the main thread works {1000 * share:.0f} ms in each second", 0 < share < 0.2, f"{busy} s in {seconds} s")
     note(f"tasks above 50 ms of the clock, other programs' time included: {browser.js('return window.long') or 'none'}")
@@ -240,7 +240,7 @@ def thousand(browser):
     rows = browser.js("return document.querySelectorAll('tbody tr').length")
     check(f"only visible rows are in it ({rows})", 5 < rows < 120, rows)
     browser.js("const s = document.querySelector('.scroll'); s.scrollTop = s.scrollHeight")
-    check("the last rows are shown when it is scrolled to", browser.wait(
+    check("the last rows are shown when scrolled to", browser.wait(
         "return [...document.querySelectorAll('tbody tr[aria-rowindex]')].some(r => Number(r.getAttribute('aria-rowindex')) >= 1000)", 20))
     check("and the document is as small as before", browser.js("return document.getElementsByTagName('*').length") < 2500)
     browser.size(500, 900)
@@ -249,7 +249,7 @@ def thousand(browser):
 
 
 def estimated(browser):
-    """Joules that a model made are marked wherever they are shown."""
+    """Estimated joules are marked wherever they are shown."""
     browser.open(f"{URL}/")
     check("the table fills", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 0", 60))
     # The store keeps two hours.

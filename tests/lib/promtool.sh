@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Prometheus's own checker, to be sourced after tap.sh: the installed one, else the program alone out of Debian's
+# Prometheus's own checker, to be sourced after tap.sh: the installed one, else only the program from Debian's
 # package (19 MB, kept in $WATTRIBUTE_CACHE), since installing the package would start a server.
 #
 #   promtool_find      its path in $PROMTOOL, or 1 with the reason in $promtool_why
@@ -12,7 +12,7 @@ promtool_find() {
 	PROMTOOL=$CACHE/promtool
 	[ -x "$PROMTOOL" ] && return 0
 	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		promtool_why="promtool is not here (Debian package prometheus)"
+		promtool_why="promtool is not installed (Debian package prometheus)"
 		return 1
 	fi
 	mkdir -p "$CACHE" "$TAP_DIR/promtool"
@@ -22,7 +22,7 @@ promtool_find() {
 		rm -rf "$TAP_DIR/promtool"
 		return 0
 	fi
-	promtool_why="promtool is not here, and Debian's package prometheus cannot be had: $(tail -n 1 "$TAP_DIR/promtool.log")"
+	promtool_why="promtool is not installed, and Debian's package prometheus is not available: $(tail -n 1 "$TAP_DIR/promtool.log")"
 	return 1
 }
 
@@ -38,6 +38,6 @@ prometheus_find() {
 		rm -rf "$TAP_DIR/prometheus"
 		return 0
 	fi
-	promtool_why="prometheus is not here, and Debian's package cannot be had: $(tail -n 1 "$TAP_DIR/prometheus.log")"
+	promtool_why="prometheus is not installed, and Debian's package is not available: $(tail -n 1 "$TAP_DIR/prometheus.log")"
 	return 1
 }

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Waiting for ticks, and whether the machine stood still while something was measured, to be sourced after tap.sh, by tests
-# that compare what the sensor counts with what the kernel says. Where it stood still, a deviation proves nothing, and the
-# experiment may be made again.
+# Waiting for ticks, and detecting stalls of the machine during a measurement, to be sourced after tap.sh by tests
+# that compare the sensor's counts with the kernel's. After a stall, a deviation proves nothing, and the
+# experiment may be repeated.
 #
 #   wait_ticks REPORTS N          until N more ticks are in REPORTS (JSON lines); the first of them may have begun before
-#   steady_watch                  from now on: notes each time for which the machine stood still
-#   steadily COMMAND...           runs it; where it fails and the machine stood still meanwhile, it is made again, up to three
+#   steady_watch                  starts recording stalls of the machine
+#   steadily COMMAND...           runs it; if it fails and the machine stalled meanwhile, it is repeated, up to three
 #                                 times in all; $steady_try is the number of the try
-#   steady_begin FILE             notes the processors' times
-#   steady_stolen FILE            seconds that other guests took since then, for each second that was worked
-#   steady_was FILE REPORTS       0 when less than a hundredth was stolen and no two ticks of REPORTS (JSON lines) are further
-#                                 apart than 1.5 s; else 1, and says which
+#   steady_begin FILE             records the CPUs' times
+#   steady_stolen FILE            seconds that other guests took since then, per second worked
+#   steady_was FILE REPORTS       0 if less than 1 % was stolen and no two ticks of REPORTS (JSON lines) are further
+#                                 apart than 1.5 s; else 1, and prints which
 
 wait_ticks() {
 	steady_until=$(($(grep -s -c '"target":"all"' "$1") + $2))
@@ -18,7 +18,7 @@ wait_ticks() {
 }
 ticks_are() { [ "$(grep -s -c '"target":"all"' "$1")" -ge "$2" ]; }
 
-# A process that does nothing but sleep shortly is late when nothing runs.
+# A process that only sleeps briefly is late if the machine stalls.
 steady_watch() {
 	steady_gaps=$TAP_DIR/steady-gaps
 	: >"$steady_gaps"
@@ -39,9 +39,9 @@ steadily() {
 	for steady_try in 1 2 3; do
 		steady_before=$(wc -l <"$steady_gaps")
 		"$@" && return 0
-		sleep 0.2 # the watch may be the last one to go on
+		sleep 0.2 # the watch may be the last process to resume
 		[ "$(wc -l <"$steady_gaps")" -gt "$steady_before" ] || return 1
-		note "try $steady_try: the machine stood still for $(tail -n +$((steady_before + 1)) "$steady_gaps" | paste -s -d ' ') s"
+		note "try $steady_try: the machine stalled for $(tail -n +$((steady_before + 1)) "$steady_gaps" | paste -s -d ' ') s"
 	done
 	return 1
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# TAP for test scripts, to be sourced: counting, skipping with a reason, waiting with a limit, cleaning up at the
-# end however it comes. Knows nothing of what is tested.
+# TAP for test scripts, to be sourced: counting, skipping with a reason, waiting with a limit, cleaning up at any
+# kind of exit. Knows nothing about the tests.
 #
 #   . "$(dirname "$0")/../../lib/tap.sh"
 #   ok "name" command args...      is "$got" "$want" "name"      like "$text" 'egrep pattern' "name"
-#   unlike "$text" 'egrep pattern' "name"     (an empty text fails: nothing was looked at)
+#   unlike "$text" 'egrep pattern' "name"     (an empty text fails: nothing was checked)
 #   skip "name" "reason"           skip_all "reason" (ends)      note "text"      bail "text" (ends)
 #   on_exit 'command'              last in, first out            wait_for SECONDS command args...   (of an idle machine)
 #   done_testing                   prints the plan; the last line of a script
@@ -38,7 +38,7 @@ tap_end() {
 	if [ -n "${TAP_KEEP:-}" ]; then echo "# kept: $TAP_DIR"; else rm -rf "$TAP_DIR"; fi
 	exit $tap_status
 }
-# What the programs under test said, when a test has failed.
+# The output of the programs under test, after a failure.
 tap_show_logs() {
 	for tap_log in "$TAP_DIR"/*.log "$TAP_DIR"/*/*.log; do
 		[ -s "$tap_log" ] || continue
@@ -58,7 +58,7 @@ tap_pass() {
 	tap_count=$((tap_count + 1))
 	echo "ok $tap_count - $1"
 }
-# tap_fail NAME [WHY]: a summary may show nothing but this line, so it has the reason, too.
+# tap_fail NAME [WHY]: a summary may show only this line, so it includes the reason.
 tap_fail() {
 	tap_count=$((tap_count + 1))
 	tap_failed=$((tap_failed + 1))
@@ -127,9 +127,9 @@ done_testing() {
 	exit 0
 }
 
-# Tries every fifth of a second; 1 when the time is over: the seconds that a machine may need that has nothing else to
-# do, times $TAP_PATIENCE. No test may fail because others work beside it. But a script must end within the time that
-# run.sh gives it, with all of its results: after a long wait that failed, or late in that time, waits are short.
+# Tries every fifth of a second; 1 on timeout: the seconds that an idle machine may need, times $TAP_PATIENCE. No test
+# may fail because of other load. But a script must end within the time that run.sh gives it, with all of its
+# results: after a long wait that failed, or late in that time, waits are short.
 wait_for() {
 	tap_tries=$(($1 * 5 * ${TAP_PATIENCE:-6}))
 	tap_all_tries=$tap_tries
@@ -146,7 +146,7 @@ wait_for() {
 	done
 }
 TAP_SHORT_S=5
-# A file, as wait_for may run in a subshell.
+# In a file, as wait_for may run in a subshell.
 tap_is_impatient() {
 	[ -e "$TAP_DIR/impatient" ] || [ $(($(date +%s) - tap_began)) -ge $((${TEST_TIMEOUT:-900} * 2 / 3)) ]
 }
@@ -168,10 +168,10 @@ stop_process() {
 need_root() { [ "$(id -u)" = 0 ] || skip_all "needs root (it starts containers and opens counters); this is uid $(id -u)"; }
 need_program() {
 	for tap_program; do
-		command -v "$tap_program" >/dev/null || skip_all "needs the program '$tap_program', which is not here"
+		command -v "$tap_program" >/dev/null || skip_all "needs the program '$tap_program', which is not installed"
 	done
 }
-# A TCP port of the loopback that nobody uses now, and none of the documented ones, which other tests may want to type.
+# A free TCP port on the loopback, and none of the documented ones, which other tests may need.
 free_port() {
 	tap_port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
 	while tap_port_used "$tap_port" || { [ "$tap_port" -ge 27000 ] && [ "$tap_port" -le 27100 ]; }; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a program under the system call filter, capabilities and user that a systemd unit gives it, without systemd.
-usage: under_unit.py UNIT UID PROGRAM [ARGUMENT...]      (as root; systemd-analyze tells what its sets of calls hold)"""
+"""Runs a program under the seccomp filter, capabilities and user of a systemd unit, without systemd.
+usage: under_unit.py UNIT UID PROGRAM [ARGUMENT...]      (as root; systemd-analyze lists the calls of its sets)"""
 import ctypes
 import os
 import subprocess
@@ -16,7 +16,7 @@ def settings(unit, key):
 
 
 def members(name):
-    """The calls of a set such as @system-service, through the sets that it names."""
+    """The calls of a set such as @system-service, including the sets that it names."""
     if not name.startswith('@'):
         return {name}
     text = subprocess.run(['systemd-analyze', '--no-pager', 'syscall-filter', name], capture_output=True, text=True, check=True).stdout
@@ -47,7 +47,7 @@ def install(calls, otherwise):
 
 def main():
     unit, uid, program = sys.argv[1], sys.argv[2], sys.argv[3:]
-    if uid != 'now':  # first the user, by a program that may still do it
+    if uid != 'now':  # first the user, by a program that may still change it
         names = [name[len('CAP_'):].lower() for words in settings(unit, 'AmbientCapabilities') for name in words]
         with open('/proc/self/status', encoding='ascii') as lines:
             bounding = int(next(line for line in lines if line.startswith('CapBnd')).split()[1], 16)

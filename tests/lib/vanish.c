@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cgroup vanishes between any two system calls of a process. usage: vanish PID FOLDER FIRST LAST STEP
+ * Removes a cgroup between any two system calls of a process. usage: vanish PID FOLDER FIRST LAST STEP
  * For n = FIRST, FIRST + STEP, … LAST: makes FOLDER/vanish-n.service with a process in it, lets the traced
- * process make n system calls (ptrace), and removes the cgroup before the next one. Prints how often that
- * was; ends with 1 when the traced process has ended.
+ * process make n system calls (ptrace), and removes the cgroup before the next one. Prints how often it did;
+ * exits with 1 if the traced process has ended.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* A process in that cgroup which works a little. */
+/* A process in that cgroup that does little work. */
 static pid_t join(const char *group)
 {
 	char path[512];
@@ -48,7 +48,7 @@ static pid_t join(const char *group)
 		if (fd < 0 || write(fd, "0", 1) != 1)
 			_exit(1);
 		for (;;) {
-			/* a page fault, which some of the sources count */
+			/* a page fault, which some sources count */
 			volatile char *page =
 				mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -68,7 +68,7 @@ static void leave(const char *group, pid_t member)
 		rest(1);
 }
 
-/* Waits until it stands, some time at most: it may have nothing to do. */
+/* Waits until it is stopped, for a limited time: it may be idle. */
 static int wait_standing(pid_t pid, int *ret_status, unsigned *left)
 {
 	int r;
@@ -81,7 +81,7 @@ static int wait_standing(pid_t pid, int *ret_status, unsigned *left)
 	return r == pid && WIFSTOPPED(*ret_status) ? 0 : -1;
 }
 
-/* Lets it make so many calls; it stands before the next one afterwards. False: it has ended. */
+/* Lets it make that many calls; afterwards it is stopped before the next one. False: it has ended. */
 static bool step(pid_t pid, unsigned n)
 {
 	int status, number = 0;
@@ -95,7 +95,7 @@ static bool step(pid_t pid, unsigned n)
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
 			stops++;
 		else if (status >> 16 == 0)
-			number = WSTOPSIG(status); /* one of its own */
+			number = WSTOPSIG(status); /* one of its own signals */
 	}
 	return true;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Python environments for tests, to be sourced after tap.sh; made once in $WATTRIBUTE_CACHE and used again.
+# Python environments for tests, to be sourced after tap.sh; made once in $WATTRIBUTE_CACHE and reused.
 #
 #   venv_python NAME PACKAGE==VERSION...   prints the path of the environment's python; 1 with the reason in $venv_why
 #   need_venv NAME PACKAGE==VERSION...     the same in $PYTHON, or skips the whole script
@@ -7,7 +7,7 @@
 CACHE=${WATTRIBUTE_CACHE:-$HOME/.cache/wattribute}
 venv_why=
 
-# The packages are part of the name: another version is another environment.
+# The packages are part of the name: each version has its own environment.
 venv_place() {
 	venv_sum=$(printf '%s\n' "$@" | cksum | cut -d' ' -f1)
 	echo "$CACHE/venv-$1-$venv_sum"

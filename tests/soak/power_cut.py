@@ -186,9 +186,9 @@ def audit(path):
 
 def look(guest, disk, out):
     """Repairs the disk and copies the store from it. Returns the faults, as texts, and the store's path."""
-    repaired = run("e2fsck", "-f", "-y", disk)
-    if repaired.returncode > 1:
-        return [f"e2fsck: status {repaired.returncode}"], None
+    mended = run("e2fsck", "-f", "-y", disk)
+    if mended.returncode > 1:
+        return [f"e2fsck: status {mended.returncode}"], None
     for suffix in ("", "-wal", "-shm"):
         if os.path.exists(out + suffix):
             os.unlink(out + suffix)
