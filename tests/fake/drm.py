@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""GPUs of the kernel's DRM drivers as files: sysfs with meters, /proc/PID/fdinfo of processes that work on them.
-usage: drm.py DIR: below DIR/sys and DIR/proc, described by DIR/gpus, read again 20 times a second, until it is ended.
+"""Fake GPUs of the kernel's DRM drivers as files: sysfs with meters, /proc/PID/fdinfo of processes that use them.
+usage: drm.py DIR: below DIR/sys and DIR/proc, described by DIR/gpus, which is reread 20 times a second, until terminated.
 Lines: "gpu DRIVER ADDRESS WATTS [hwmonN] [cap W] [gone] [suspended] [reset]", then "process PID FD CLIENT ENGINE BUSY
-CGROUP" of the GPU before it, BUSY being a part of its time (xe: of its cycles). A GPU's energy is its power times the time.
-Where the machine stands still, the counters do as well: each such time is a line of DIR/drm-gaps."""
+CGROUP" on the GPU before it, BUSY being a fraction of its time (xe: of its cycles). A GPU's energy is its power times the time.
+If the machine stalls, the counters do as well: each stall is a line of DIR/drm-gaps."""
 import os
 import shutil
 import sys

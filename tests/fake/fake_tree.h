@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Synthetic /sys and /proc trees for unit tests: topologies, PMUs, powercap zones, made in a temporary
- * folder. A header with static functions, so that a test needs no further object. Paths are given below the
+ * folder. A header with static functions, so that a test needs no further object. Paths are relative to the
  * tree's root.
  */
 #pragma once
@@ -76,7 +76,7 @@ __attribute__((format(printf, 3, 4))) FAKE_FUNCTION void fake_write(const struct
 }
 
 /*
- * CPUs numbered as Linux does it: first threads of all cores, package by package, then the second threads.
+ * CPUs numbered as by Linux: first threads of all cores, package by package, then the second threads.
  * Each package has one die.
  */
 FAKE_FUNCTION void fake_topology(const struct fake_tree *tree, unsigned packages, unsigned cores,

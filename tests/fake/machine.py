@@ -4,10 +4,10 @@
 
 usage: tests/fake/machine.py NAME DIR     makes DIR/sys and DIR/proc
        tests/fake/machine.py --list       the machines;  --pfm NAME: the PMU that libpfm4 calls its cores
-A description has a statement a line; '#' starts a comment, in which the source of each fact is named.
+A description has one statement per line; '#' starts a comment, which names the source of each fact.
   kernel RELEASE             cpu NAME             cpuinfo KEY VALUE...     (of every CPU)
   pfm NAME                   topology packages=P dies=D cores=C threads=T [offline=LIST] [no-package]
-                             cores: of a die; CPUs are numbered as Linux does it, second threads after all cores
+                             cores: of a die; CPUs are numbered as by Linux, second threads after all cores
   power CPUMASK EVENT...     the `power` PMU; CPUMASK: package, die, or a list of CPUs; events without "energy-"
   pmu NAME TYPE [cpumask=LIST|cpus=LIST]     event PMU NAME TERMS [SCALE UNIT]     format PMU TERM BITS
   zone ID NAME RANGE         hwmon N NAME FILE=VALUE...         ('_' in a value of *_label, *_oem_info: a space)

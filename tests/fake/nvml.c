@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A shared library that speaks the part of NVML's ABI that the sensor uses, about GPUs that are described in
- * the file $FAKE_NVML, read again at each call. Its energy is its power times the time, so that a test knows
- * the truth. Lines: "gpu POWER_MW [noenergy] [noutilization] [mig] [flaky]", then those of the GPU before it:
+ * A shared library with the part of NVML's ABI that the sensor uses, for GPUs described in the file
+ * $FAKE_NVML, which is reread at each call. Energy is power times the time, so that a test knows the truth.
+ * Lines: "gpu POWER_MW [noenergy] [noutilization] [mig] [flaky]", then those of the GPU before it:
  * "process PID SM_PERCENT", "instance MULTIPROCESSORS [BUSY_PERCENT]" and its "process PID 0". "hang" sleeps,
  * "broken" fails.
  */
@@ -24,7 +24,7 @@ struct process {
 
 struct gpu {
 	unsigned power_mw, n_processes, n_instances, multiprocessors[MOST];
-	int busy[MOST]; /* per cent; -1: not told */
+	int busy[MOST]; /* per cent; -1: unknown */
 	struct process processes[64];
 	int no_energy, no_utilization, mig, flaky;
 	double energy_mj;
@@ -153,7 +153,7 @@ int nvmlDeviceGetName(void *device, char *ret, unsigned size)
 	return OK;
 }
 
-/* A counter that fails, starts again at 0, or jumps, at random ($WATTRIBUTE_SEED). */
+/* A counter that fails, restarts at 0, or jumps, at random ($WATTRIBUTE_SEED). */
 static int spoil(unsigned long long *mj)
 {
 	static unsigned seed;
@@ -303,7 +303,7 @@ int nvmlDeviceGetGpuInstanceId(void *device, unsigned *ret_id)
 	return OK;
 }
 
-/* GPM: a sample knows the busy time until then, so that two of them tell the mean between them. */
+/* GPM: a sample has the busy time so far, so that two of them give the mean between them. */
 struct gpm_sample {
 	double busy_s, time_s;
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A resctrl file system for tests: mkdir, rmdir and writes to `tasks` below the folder $FAKE_RESCTRL do what
- * the kernel does there. A library to be preloaded, or part of a test program. The folder is prepared by the
- * test (info, mon_data, mon_groups, tasks); energy is written by the test. Threads listed in the file
- * `refused` belong to another control group.
+ * A resctrl file system for tests: mkdir, rmdir and writes to `tasks` below the folder $FAKE_RESCTRL behave
+ * as in the kernel. A preloaded library, or part of a test program. The test prepares the folder (info,
+ * mon_data, mon_groups, tasks) and writes the energy. Threads listed in the file `refused` belong to another
+ * control group.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -51,7 +51,7 @@ static void fake_put(const char *path, const char *text, const char *mode)
 	(void)fclose(file);
 }
 
-/* Removes a thread from a list, and tells whether it was there. */
+/* Removes a thread from a list; returns whether it was in it. */
 static bool fake_strike(const char *path, long tid)
 {
 	FILE *file = fopen(path, "r");
@@ -137,7 +137,7 @@ static int fake_move(const char *tasks, long tid)
 	fake_each_group(root, fake_strike_group, &tid);
 	(void)snprintf(line, sizeof(line), "%ld\n", tid);
 	(void)snprintf(path, sizeof(path), "%s/tasks", root);
-	if (strcmp(path, tasks) != 0) /* the root's list has all, and nobody reads it */
+	if (strcmp(path, tasks) != 0) /* the root's list has all threads, and is not read */
 		fake_put(tasks, line, "a");
 	return 0;
 }
@@ -156,8 +156,8 @@ ssize_t write(int fd, const void *bytes, size_t n)
 	return fake_move(path, atol(text)) < 0 ? -1 : (ssize_t)n;
 }
 
-/* What the kernel makes in a new group. Its counters go on from where an earlier holder of the RMID left
- * them. */
+/* The files of a new group, as made by the kernel. Its counters continue from those of an earlier holder of
+ * the RMID. */
 static void fake_fill_group(const char *group)
 {
 	const char *root = getenv("FAKE_RESCTRL");

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A processor with application energy telemetry, beside tests/fake/resctrl.c: every 20 ms the cores of two containers take energy by
-a law. What they take goes to the counter of the monitoring group that has their threads, and to the package's.
+"""A processor with application energy telemetry, for tests/fake/resctrl.c: every 20 ms the cores of two containers use energy by
+a known law. It goes to the counter of the monitoring group that has their threads, and to the package's.
 usage: resctrl_energy.py RESCTRL POWERCAP-ENERGY-FILE TRUTH THREAD=WATTS...     (TRUTH: the true joules of each thread, one a line)"""
 import os
 import sys
 import time
 
-STATIC_W, PART = 20.0, 0.8  # cores are so much of what work takes
+STATIC_W, PART = 20.0, 0.8  # the cores' fraction of the energy of work
 
 
 def put(path, text):
-    """In place and in one write, as the sensor keeps the file open."""
+    """Written in place and in one write, as the sensor keeps the file open."""
     with open(path, "r+", encoding="ascii") as file:
         file.write(text)
 
@@ -34,7 +34,7 @@ def main():
                 groups[name] = groups.get(name, 1000.0) + sum(watts.get(tid, 0) * passed for tid in threads)
                 put(folder + "/mon_data/mon_PERF_PKG_00/core_energy", f"{groups[name]:013.6f}\n")
             except OSError:
-                continue  # a group that is made or removed just now
+                continue  # a group that is just being made or removed
         put(package, f"{int(1e6 * (STATIC_W * (now - begin) + sum(cores.values()) / PART)):018d}\n")
         with open(truth + ".new", "w", encoding="ascii") as file:
             file.writelines(f"{tid} {joules}\n" for tid, joules in cores.items())

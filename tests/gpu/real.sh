@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # On a machine with an NVIDIA GPU (root, driver, CUDA's nvcc or a load given by LOAD="COMMAND"): two processes in cgroups of
-# their own, each alone and then together, 20 s each, and their shares of the GPU's joules. Needs no network, under five
-# minutes. Prints what was measured; nobody has run it on hardware yet, so that there is no verdict to compare with.
-# PHASE=SECONDS shortens the phases, LIBRARY=FILE takes another library for NVML (tests/system/sensor/436-gpu-script).
+# their own, each alone and then together, 20 s each, and their shares of the GPU's joules. Needs no network, takes under five
+# minutes. Prints the measurements without a verdict, as it has not been run on hardware yet.
+# PHASE=SECONDS shortens the phases, LIBRARY=FILE uses another library for NVML (tests/system/sensor/436-gpu-script).
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-$PWD/build}
@@ -41,7 +41,7 @@ mkdir -p "$base/gputest.slice/gpu-a.service" "$base/gputest.slice/gpu-b.service"
 sensor=$!
 start() { sh -c 'echo $$ >"$0/cgroup.procs"; exec $1' "$base/gputest.slice/gpu-$1.service" "$LOAD" & }
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
-# phase NAME: what runs now, the first 4 s left out
+# phase NAME: measures the current load, without its first 4 s
 phase() {
 	sleep 4
 	echo "$1 $(now)" >>"$work/phases"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Files have at most 600 lines, functions at most 50 (between their braces, which stand in column 1), folders about 20 files.
-# The length of lines is clang-format's business (11-format.sh).
+# Files have at most 600 lines, functions at most 50 (between their braces, which are in column 1), folders at most 20 files.
+# Line length is left to clang-format (11-format.sh).
 . "$(dirname "$0")/lint.inc"
 
 verdict "files have at most 600 lines" "$(wc -l $(c_files) | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines" }')"
@@ -14,7 +14,7 @@ verdict "functions have at most 50 lines" "$(awk '
 		start = 0
 	}
 	{ if ($0 ~ /^[a-z_].*\(/) last = $0 }' $(c_files))"
-# Folders of data have as many files as there are cases.
+# Data folders have as many files as there are cases.
 verdict "folders have at most 20 files" "$(find . \( -name .git -o -name 'build*' -o -path ./tests/fuzz/corpus -o -name data -o -name scenarios \
 	-o -name node_modules -o -name __pycache__ \) -prune -o -type f -printf '%h\n' | sort | uniq -c | awk '$1 > 20 { print $2 ": " $1 " files" }')"
 verdict "Python files have at most 400 lines" "$(find . \( -name .git -o -name 'build*' -o -name node_modules -o -name vendor \) -prune -o -name '*.py' \

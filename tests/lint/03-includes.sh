@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Who may include whom, by folder: the table in includes.table, downward only. The daemons meet in documents, never in
-# code: sensor, server and client see only themselves and include/; common itself and include/.
+# Which folder may include which: the table in includes.table, downward only. The daemons share documents, never
+# code: sensor, server and client include only themselves and include/; common itself and include/.
 . "$(dirname "$0")/lint.inc"
 
 table=tests/lint/includes.table
 
-# Reads the table, then files; complains of includes that the table does not allow, and of rows that are not needed.
+# Reads the table, then files; complains about includes that the table does not allow, and about unneeded rows.
 complaints=$(awk -v headers="$(find include common sensor server client sim -name '*.h' | tr '\n' ' ')" '
 	function folder(path) {
 		if (path ~ /\/main\.c$/) return path
@@ -14,7 +14,7 @@ complaints=$(awk -v headers="$(find include common sensor server client sim -nam
 		sub(/\/[^\/]*$/, "", path)
 		return path
 	}
-	# Where a header lies that this file names; "" for none that it can reach.
+	# The folder of a header that this file names; "" if it is out of reach.
 	function reach(file, name,  top) {
 		top = file; sub(/\/.*/, "", top)
 		if ((top "/" name) in known) return top "/" name

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Every file says its licence and what it is for.
+# Every file states its licence and purpose.
 . "$(dirname "$0")/lint.inc"
 
 verdict "C files begin with the licence" "$(awk '

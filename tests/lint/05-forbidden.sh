@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Functions that have a better one beside them, what the shared library must not do, and units that start beside what they want.
+# Functions with a better replacement, calls that the shared library must not make, and units that start before those they want.
 . "$(dirname "$0")/lint.inc"
 
-# calls NAMES FILES...: lines that call one of the functions, comments left out
+# calls NAMES FILES...: lines that call one of the functions, without comments
 calls() {
 	names=$1
 	shift
@@ -13,13 +13,13 @@ verdict "no unbounded or unchecked functions" \
 	"$(calls 'strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atof|alloca|tmpnam|mktemp|rand|system|popen' $(c_files))"
 verdict "the shared library neither ends the process nor prints" \
 	"$(calls 'exit|abort|perror|puts' $(c_files | grep -E '^common/' | grep -v '^common/process/duty\.c$'))"
-# The MongoDB driver's 2.x deprecates them: it would not build where warnings are errors.
+# Deprecated by 2.x of the MongoDB driver: it would not build with warnings as errors.
 verdict "arrays of BSON by base/bson_driver.h, for both versions of the driver" \
 	"$(calls 'bson_append_array_begin|BSON_APPEND_ARRAY_BEGIN' $(c_files) $(test_files))"
 verdict "random unit tests print their seed and obey WATTRIBUTE_SEED, by unit/random_seed.h" \
 	"$(calls 'srand|srandom|srand48' $(test_files | grep '^tests/unit/') | grep -v 'random_begin()')$(
 	grep -ln 'getenv("[A-Z_]*SEED")' $(test_files | grep '^tests/unit/') | grep -v '/random_seed\.h$')"
-# A unit that wants another one, and is not ordered after it, starts beside it: too early.
+# A unit that wants another one, and is not ordered after it, starts in parallel with it: too early.
 unordered() {
 	find dist debian docker docs -type f | xargs grep -lE '^(Wants|Requires|BindsTo|Requisite)=' | while read -r unit; do
 		for wanted in $(sed -nE 's/^(Wants|Requires|BindsTo|Requisite)=//p' "$unit"); do

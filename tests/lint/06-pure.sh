@@ -3,10 +3,10 @@
 # Pure code: numbers in, numbers out. No event loop, no store, no log, no files, no clock.
 . "$(dirname "$0")/lint.inc"
 
-# Whole folders; in the others the arithmetic of a module whose other files do I/O: scales of counters, the pace of
-# reading, recaps (all but their jobs), validation of reports, text, targets of HTTP requests, messages between processes.
+# Whole folders; elsewhere the arithmetic of a module whose other files do I/O: scales of counters, the pace of
+# reading, recaps (except their jobs), validation of reports, text, targets of HTTP requests, messages between processes.
 folders="sensor/event server/tick server/formula"
-# (event/pmu.c reads what the kernel says of its PMUs; what it means is in the other files.)
+# (event/pmu.c reads the kernel's description of its PMUs; the other files interpret it.)
 pure="$(find $folders -name '*.c' ! -name pmu.c) sensor/machine/scale.c server/input/pace.c
 	server/recap/recap.c $(ls server/recap/recap_*.c | grep -v recap_job) common/document/report.c
 	common/base/text.c common/http/http_target.c common/process/ipc_cursor.c"

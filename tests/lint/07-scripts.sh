@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Shell scripts can be parsed, and those that are run can be executed.
+# Shell scripts can be parsed, and runnable ones are executable.
 . "$(dirname "$0")/lint.inc"
 
 verdict "sh scripts parse" "$(for file in $(scripts_for sh); do sh -n "$file" 2>&1; done)"

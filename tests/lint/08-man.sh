@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# One rule for every program: its man page lists the options of its table (designated rows of struct config_row), with
-# the same letters: none is missing, none is too much.
+# One rule for every program: its man page lists exactly the options of its table (designated rows of struct config_row), with
+# the same letters.
 . "$(dirname "$0")/lint.inc"
 
 # "-n --name" or "--name", one a line, sorted, from the rows of a table; a row may have its letter from client.h (CLIENT_ROW_…).
@@ -11,7 +11,7 @@ options_of_table() { # FILE
 		tr '\n\t' '  ' | grep -o -E "(\{ *\.name = |OPTION\( *)\"[a-z0-9-]+\",( *[a-z_]+(\[[A-Z_]+\])?,)?( *\.letter = '.')?" |
 		sed "s/[^\"]*\"\([a-z0-9-]*\)\".*\.letter = '\(.\)'/-\2 --\1/; s/[^\"]*\"\([a-z0-9-]*\)\".*/--\1/" | sort
 }
-# The same from `.It` lines on standard input; what every program has is left out.
+# The same from `.It` lines on standard input; options that every program has are left out.
 options_of_page() {
 	sed -n 's/^\.It \(.*Fl .*\)/\1/p' | sed 's/ , Fl/\
 Fl/g' | awk '

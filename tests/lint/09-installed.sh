@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Where everything is installed, nothing asks a package manager: `make check` runs without a network. Every program that
-# could be asked is a stand-in that writes down its call.
+# If everything is installed, no package manager is called: `make check` runs without a network. Every such program
+# is a fake that records its calls.
 . "$(dirname "$0")/lint.inc"
 
 work=$(mktemp -d)
@@ -16,5 +16,5 @@ installed() { # STATE of every package
 	PATH=$work:$PATH scripts/install-deps.sh build test peer docker >/dev/null 2>&1
 	cat "$work/calls"
 }
-verdict "nothing is asked for where every package is installed" "$(installed installed)"
-verdict "and it is where none is" "$([ -n "$(installed not-installed)" ] || echo "no call of a package manager")"
+verdict "no package manager is called if every package is installed" "$(installed installed)"
+verdict "and one is called if none is" "$([ -n "$(installed not-installed)" ] || echo "no call of a package manager")"

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# One dialect in every folder: what the style guide says and a compiler does not check.
+# One dialect in every folder: rules of the style guide that a compiler does not check.
 . "$(dirname "$0")/lint.inc"
 
 ours="$(c_files) $(test_files)"
 verdict "log and reason calls are bare, without a cast" "$(grep -nE '\(void\)(log_(write|error|warning|notice|info|debug)|reason_set)\(' $ours)"
-verdict "64-bit numbers are printed by PRIu64 and its like" "$(grep -nE '%[-0-9]*ll[dux]' $ours |
-	grep -vE '^(common/base/log\.c|tests/unit/common/test_log\.c):')" # device numbers are no 64-bit type of ours
+verdict "64-bit numbers are printed by PRIu64 and similar" "$(grep -nE '%[-0-9]*ll[dux]' $ours |
+	grep -vE '^(common/base/log\.c|tests/unit/common/test_log\.c):')" # device numbers are not a 64-bit type of ours
 verdict "why something failed is a struct reason" "$(grep -nE 'char \*(why|cause|reason), size_t' $ours)"
 # "join_find" in join.c, "db_client_add" in db_client.c; a header's inline functions are called elsewhere.
 prefixed() {
@@ -21,4 +21,4 @@ verdict "statics have no module prefix" "$(prefixed $(c_files | grep '\.c$'))"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 printf 'static int join_grow(struct join *join)\nstatic const char *join_names[3] = {0};\nstatic unsigned join_n;\nstatic bool is_over(void)\n' >"$work/join.c"
-verdict "and it would be seen: a function, a table, a number" "$([ "$(prefixed "$work/join.c" | wc -l)" = 3 ] || prefixed "$work/join.c")"
+verdict "and one would be detected: a function, a table, a number" "$([ "$(prefixed "$work/join.c" | wc -l)" = 3 ] || prefixed "$work/join.c")"

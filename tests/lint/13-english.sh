@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Words that read as translated, and that crept in before: they stay out of documents, messages, help texts and comments.
+# Phrases that read as translated, and were found before: they stay out of documents, messages, help texts and comments.
 . "$(dirname "$0")/lint.inc"
 
-# Everywhere: a word of the field says it better (processed, again, skipped, not available, from here on, malformed).
+# Everywhere: use the field's own word instead (processed, again, skipped, not available, malformed).
 tics='work(s|ed)? off|anew|passed over|(to|can|could|not) be had|from now on|left aside|in spite of|as ever|to and fro|documents that are none'
 texts="README.md CONTRIBUTING.md CHANGES.md $(find docs -name '*.md') $(find man -name '*.[1-8]') tester.sh $(find scripts dist docker -type f)"
 verdict "no tics in documents" "$(grep -nwE "$tics|goes on|go on|(is|are) (said|told)|remed(y|ies)|of old" $texts |

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# docs/metrics.md has the metrics that the built server serves; rules and dashboard name no others.
+# docs/metrics.md lists the metrics that the built server serves; rules and dashboard use no others.
 . "$(dirname "$0")/lint.inc"
 
 build=${BUILD:-$PWD/build}

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Links of documents lead to files and headings that are there; every page of docs/ is in its index; the citation has the
+# Links in documents lead to existing files and headings; every page of docs/ is in its index; the citation has the
 # version of the sources.
 . "$(dirname "$0")/lint.inc"
 
 pages="$(ls ./*.md) $(find docs -name '*.md')"
-# The anchors of a page, as forges make them of its headings.
+# The anchors of a page, as forges make them from its headings.
 anchors() {
 	grep '^#' "$1" | sed 's/^#* *//; s/`//g; s/[][]//g' | tr '[:upper:]' '[:lower:]' | sed "s/[^a-z0-9 _-]//g; s/ /-/g"
 }
-# Targets of links in a page, code blocks left out.
+# Targets of links in a page, without code blocks.
 links() {
 	awk '/^    / || /^```/ { if (/^```/) code = !code; next } !code' "$1" | sed 's/`[^`]*`//g' | grep -oE '\]\([^) ]+\)' | sed 's/^](//; s/)$//'
 }
@@ -28,7 +28,7 @@ broken() {
 		done
 	done
 }
-verdict "links of documents lead somewhere" "$(broken)"
+verdict "links in documents lead somewhere" "$(broken)"
 verdict "every page of docs/ is in docs/README.md" "$(for page in docs/*.md; do
 	[ "$page" = docs/README.md ] || grep -q "(${page#docs/})" docs/README.md || echo "$page"
 done)"

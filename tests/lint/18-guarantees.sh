@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Each promise of docs/guarantees.md names its test; each test that it or SECURITY.md names is there, and one that is run is
-# executable; so is each source of a unit test whose file alone is named.
+# Each promise in docs/guarantees.md names its test; each test that it or SECURITY.md names exists, also a unit test of which
+# only the file is named; scripts are executable.
 . "$(dirname "$0")/lint.inc"
 
 page=docs/guarantees.md
@@ -19,7 +19,7 @@ unnamed() {
 			last = test
 		}' "$page"
 }
-# named FILE: what stands in backquotes there and is a test's place
+# named FILE: paths of tests in backquotes there
 named() { grep -oE '`(tests/[A-Za-z0-9_./-]+|test_[a-z0-9_]+\.c)' "$1" | tr -d '`' | sort -u; }
 missing() {
 	for file in "$page" SECURITY.md; do
@@ -33,12 +33,12 @@ missing() {
 	done
 }
 verdict "each promise names its test" "$(unnamed)"
-verdict "the tests that promises name are there" "$(missing)"
+verdict "the tests that promises name exist" "$(missing)"
 verdict "there are promises" "$([ "$(grep -c '^| [A-Z]' "$page")" -ge 20 ] || echo "fewer than 20 in $page: has its form changed?")"
-# The record of fuzzing is what the page shows, and no target is without one.
+# The page shows the record of fuzzing, and every target has one.
 recorded() { awk -F '\t' 'NR > 1 { print "fuzz_" $1, $2, $3 }' tests/fuzz/driver/record.tsv; }
 shown() { awk -F ' *[|] *' '/^\| `fuzz_/ { gsub(/[`,]/, ""); print $2, $3, $4 }' "$page"; }
-verdict "the table of fuzzing is the record's (tests/fuzz/driver/explore.py --docs)" "$(recorded >"${TMPDIR:-/tmp}/recorded.$$"; shown | diff - "${TMPDIR:-/tmp}/recorded.$$"; rm -f "${TMPDIR:-/tmp}/recorded.$$")"
+verdict "the table of fuzzing matches the record (tests/fuzz/driver/explore.py --docs)" "$(recorded >"${TMPDIR:-/tmp}/recorded.$$"; shown | diff - "${TMPDIR:-/tmp}/recorded.$$"; rm -f "${TMPDIR:-/tmp}/recorded.$$")"
 verdict "each fuzz target is on record" "$(for file in tests/fuzz/fuzz_*.c; do
 	name=$(basename "$file" .c)
 	recorded | grep -q "^$name " || echo "$name"
