@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Our BSON writer and reader beside libbson's, over the same documents: a power report written, a sensor's
- * report walked element by element. CPU time per document. usage: bench_bson
+ * Compares our BSON writer and reader with libbson's on the same documents: writing a power report, walking a
+ * sensor's report element by element. CPU time per document. usage: bench_bson
  */
 #include "document/bson_cursor.h"
 #include "document/report_bson.h"
@@ -63,7 +63,7 @@ static double walk_theirs(bson_iter_t *at)
 	return sum;
 }
 
-/* The fields of report_bson_add_power(), in its order. */
+/* The fields of report_bson_add_power(), in the same order. */
 static void write_theirs(bson_writer_t *writer, const struct report_power *power)
 {
 	uint8_t id[REPORT_ID_BYTES];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cost of documents: CPU time of encoding and decoding a container's report, and documents per second into
- * and out of each store. usage: bench_store [URI...]; without a URI the stores that need no server, in a new
- * directory of /tmp.
+ * Cost of documents: CPU time of encoding and decoding a container's report, and documents per second written
+ * to and read from each store. usage: bench_store [URI...]; without a URI the stores that need no server, in
+ * a new directory in /tmp.
  */
 #include "document/report_bson.h"
 #include "store/store.h"
@@ -70,7 +70,7 @@ static void bench_codec(void)
 	batch_done(&batch);
 }
 
-/* Ticks of some hundred targets, a batch each. Documents stored. */
+/* Ticks of some hundred targets, a batch each. Returns the documents stored. */
 static unsigned append_ticks(struct store *store, const char *collection)
 {
 	struct batch batch = {0};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a database itself takes for a tick, with no server of ours: each second one batch of reports is
- * written, read back by time, and answered by as many power reports of two scopes, as the server would write.
- * Prints the median time of each, of all three together, and the CPU time of reading and answering: what no
- * server can fall below here. usage: bench_wire URI [TARGETS [TICKS]]
+ * The time that a database itself needs for a tick, without our server: each second one batch of reports is
+ * written, read back by time, and answered by as many power reports of two scopes as the server would write.
+ * Prints the median time of each, of all three together, and the CPU time of reading and answering, which is
+ * the lower bound for any server here. usage: bench_wire URI [TARGETS [TICKS]]
  */
 #include "base/clock.h"
 #include "document/report_bson.h"
@@ -81,7 +81,7 @@ static double cpu_ms(void)
 	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* One tick; false when the database fails. */
+/* One tick; false if the database fails. */
 static bool step(struct wire *wire, unsigned tick, int64_t time_ms)
 {
 	struct store_query query = {

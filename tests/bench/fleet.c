@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A fleet of cgroups for benchmarks: N of them below ROOT/wattribute-bench-PID, the first BUSY with a process
- * that works a little, sleeps, faults a page and so on. With --churn, further ones are born and end, so many
- * a minute. Prints "ready", cleans up when its input ends or it is asked to end. usage: fleet ROOT N BUSY
- * [--churn PER_MINUTE]
+ * that repeatedly does some work, sleeps and faults a page. With --churn, PER_MINUTE further ones are created
+ * and removed per minute. Prints "ready", cleans up at the end of its input or on a signal. usage: fleet ROOT
+ * N BUSY [--churn PER_MINUTE]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +96,7 @@ static void end_all(int n, int n_busy, const pid_t *pids)
 	(void)rmdir(folder);
 }
 
-/* Births and deaths until the input ends; each lives for about half a second. */
+/* Creates and removes cgroups until the input ends; each lives for about half a second. */
 static void churn(double per_minute)
 {
 	const int every_ms = per_minute > 0 ? (int)(60000 / per_minute) : -1;
@@ -122,7 +122,7 @@ static void churn(double per_minute)
 		if (mkdir(path, 0755) == 0)
 			alive[at].pid = start("x", number, 5);
 		alive[at].number = number++;
-		/* Those that are done leave as soon as can be. */
+		/* Finished ones are removed as soon as possible. */
 		for (size_t i = 0; i < 256; i++) {
 			if (alive[i].pid <= 0 || waitpid(alive[i].pid, NULL, WNOHANG) == 0)
 				continue;
@@ -156,7 +156,7 @@ int main(int argc, char *argv[])
 	}
 	(void)sigaction(SIGTERM, &stop, NULL);
 	(void)sigaction(SIGINT, &stop, NULL);
-	/* Two fleets at once are two folders: neither takes the other's cgroups away. */
+	/* Two fleets at once have two folders: neither removes the other's cgroups. */
 	(void)snprintf(folder, sizeof(folder), "%s/wattribute-bench-%d", argv[1], (int)getpid());
 	if (mkdir(folder, 0755) < 0 && errno != EEXIST) {
 		(void)fprintf(stderr, "fleet: %s: %s\n", folder, strerror(errno));

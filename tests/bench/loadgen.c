@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many sensors at once, for measuring servers: each appends its reports to its own collection, tick for tick,
- * spread over the interval. With --interval 0 all ticks are written at once, a second apart by their times.
- * The reports have what every formula reads: energy of package and DRAM, speeds, and a container group of
- * four events. usage: loadgen URI [--sensors N] [--targets N] [--interval MS] [--ticks N] [--behind MS]
- * Prints "ready" once collections are made, and what it wrote at the end. --behind: ends with status 3 if it
- * could not keep its own pace by so much, as then the store or this program was measured and no server.
+ * Many sensors at once, for measuring servers: each appends its reports to its own collection, tick by tick,
+ * spread over the interval. With --interval 0 all ticks are written at once, dated a second apart.
+ * The reports have the fields that formulas read: energy of package and DRAM, speeds, and a container group
+ * of four events. usage: loadgen URI [--sensors N] [--targets N] [--interval MS] [--ticks N] [--behind MS]
+ * Prints "ready" once collections are made, and a summary at the end. --behind: exits with status 3 if it was
+ * late by more than that, as then the store or this program was measured, not a server.
  */
 #include "base/clock.h"
 #include "document/report_bson.h"
@@ -102,7 +102,7 @@ static int load_add_tick(struct load *load, uint64_t tick, int64_t time_ms, cons
 	return r < 0 ? r : report_bson_add_all_counts(&load->batch, &head, counts, 3, &metadata);
 }
 
-/* Until it is stored: what cannot be written now is written later, as sensors do. */
+/* Retries until it is stored, as sensors do. */
 static int load_append(struct load *load, const char *collection)
 {
 	enum store_result result;

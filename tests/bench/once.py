@@ -5,9 +5,9 @@
 usage: tests/bench/once.py [--targets 1000] [--ticks 300] [--sensors 1000] [--per-sensor 50] [--seconds 30]
                            [--same | --mongo URI] [--live-only] [--build build] [--out build/bench]
 The first figure is container-ticks per second of CPU time of both processes, reading and writing BSON included. The
-second one: sensors that each append a tick every second to one file; power reports go to another, with --same to it, too. With
---mongo a database is both. Lag is the age of the last tick of each sensor when the
-server is asked: half a period in the mean, one at most, where the server keeps up at once. It is asked for by
+second one: sensors that each append a tick every second to one file; power reports go to another, with --same to the same one.
+With --mongo a database is both. Lag is the age of the last tick of each sensor when the
+server is queried: half a period on average, at most one, if the server keeps up. It is read from
 /api/sensors, as /metrics has a dozen lines for each container and would cost more than the work.
 """
 import argparse
@@ -62,7 +62,7 @@ def metrics(port):
 
 
 def sensors(port):
-    """Lag of each sensor, and the ticks that were worked off."""
+    """Lag of each sensor, and the ticks processed."""
     found = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{port}/api/sensors", timeout=20).read())["sensors"]
     return [row["lag"] for row in found if row["lag"] is not None], sum(row["counts"]["ticks"] for row in found)
 
@@ -74,7 +74,7 @@ def free_port():
 
 
 def many(options, work, log):
-    """Many sensors live, on SQLite or in a MongoDB."""
+    """Many live sensors, on SQLite or MongoDB."""
     store, port = f"{options.mongo}/bench-many" if options.mongo else f"sqlite:{work}/many.db", free_port()
     load = subprocess.Popen([f"{options.build}/tests/bench/loadgen", store, "--sensors", str(options.sensors), "--targets",
                              str(options.per_sensor), "--ticks", str(options.seconds + 25)], stdout=subprocess.PIPE,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What counting costs the workload: two processes of two cgroups on one CPU pass a byte back and forth, so
- * that every switch is one between cgroups. usage: pingpong ROOT ROUNDS [SECONDS] Without SECONDS prints the
- * ns that a switch took, once. With SECONDS prints it again and again until they are over.
+ * The cost of counting for the workload: two processes in two cgroups on one CPU pass a byte back and forth,
+ * so that every switch is between cgroups. usage: pingpong ROOT ROUNDS [SECONDS] Without SECONDS prints the
+ * ns per switch once. With SECONDS prints it repeatedly for that long.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Into cgroup `which`, onto the last CPU that may be used. */
+/* Into cgroup `which`, on the last usable CPU. */
 static int settle(int which)
 {
 	cpu_set_t allowed, one;
@@ -62,7 +62,7 @@ static _Noreturn void answer(int in, int out)
 	_exit(0);
 }
 
-/* ns of a switch over so many rounds of two switches; negative where the partner is gone. */
+/* ns per switch over a number of rounds of two switches; negative if the partner is gone. */
 static double measure(int in, int out, long rounds)
 {
 	double start = seconds();

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Plots of what tests/bench/run.sh measured, as SVG by gnuplot. usage: tests/bench/plots.py [build/bench] [DESTINATION]"""
+"""Plots of the results of tests/bench/run.sh, as SVG by gnuplot. usage: tests/bench/plots.py [build/bench] [DESTINATION]"""
 import json
 import os
 import shutil

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# All that is measured, each beside its peer in the same run; results in build/bench. usage: tests/bench/run.sh [PART...]
-#   sensor    cost by number of cgroups and source; beside hwpc-sensor where HWPC_SENSOR names a built one
-#   slowdown  what counting costs the workload
+# All benchmarks, each with its peer in the same run; results in build/bench. usage: tests/bench/run.sh [PART...]
+#   sensor    cost by number of cgroups and source; compared with hwpc-sensor if HWPC_SENSOR names a built one
+#   slowdown  the cost of counting for the workload
 #   store     documents per second and CPU time for each
 #   once      the server alone, and with many sensors
-#   server    the server beside smartwatts (from PyPI) over MongoDB's protocol
-#   plots     plots of what was measured
-# QUICK=1: smaller numbers and shorter times, to see that everything works. BENCH_COUNTS, BENCH_SECONDS change them.
+#   server    the server compared with smartwatts (from PyPI) over MongoDB's protocol
+#   plots     plots of the results
+# QUICK=1: smaller numbers and shorter times, to check that everything works. BENCH_COUNTS, BENCH_SECONDS change them.
 set -u
 . "$(dirname "$0")/../lib/tap.sh"
 . "$TOP/tests/lib/mongo-wire.sh"
@@ -47,7 +47,7 @@ part_once() {
 }
 part_server() {
 	mongo_wire_build mjs || { echo "not measured: $mongo_wire_why"; return 0; }
-	# The last pymongo that talks to this server.
+	# The last pymongo that supports this server.
 	peer=$(venv_python smartwatts smartwatts==2.4.1 powerapi==2.10.0 pymongo==4.10.1) ||
 		{ echo "not measured: smartwatts cannot be installed: $venv_why"; return 0; }
 	port=$(free_port)

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Cost of the sensor by number of cgroups and source of activity, beside hwpc-sensor in the same run.
+"""Cost of the sensor by number of cgroups and activity source, compared with hwpc-sensor in the same run.
 
 usage: tests/bench/sensor.py [--counts 10,200,1000] [--sources bpf,perf,cpustat] [--stores csv,sqlite] [--peer PROGRAM]
                              [--seconds 15] [--churn 0] [--edge-readings 2] [--out build/bench]
 --stores: the first for every source, the others for the first source only.
---peer: a built hwpc-sensor (one that starts on a machine without hardware counters where there are none).
---churn: cgroups that are born and end beside them, per minute.
---edge-readings: a row for each of these numbers of extra readings a second; with --churn this shows what they cost.
-CPU time is what the scheduler gave all threads of all processes (schedstat); memory is PSS, shared parts shared out.
-All watch the same folder of cgroups, so that others on the machine change nothing. Ours looks through it once in each
+--peer: a built hwpc-sensor (on a machine without hardware counters, one that starts there).
+--churn: additional cgroups that are created and removed, per minute.
+--edge-readings: a row for each of these numbers of extra readings a second; with --churn this shows their cost.
+CPU time is that of all threads of all processes by the scheduler (schedstat); memory is PSS, with shared parts divided.
+All watch the same folder of cgroups, so that other cgroups on the machine have no effect. Ours scans it once in each
 window, which is twice as often as by default.
 """
 import argparse
@@ -34,7 +34,7 @@ def cgroup_root():
 
 
 def family(pid):
-    """The process and all below it."""
+    """The process and all its descendants."""
     out = [pid]
     for task in glob.glob(f"/proc/{pid}/task/*/children"):
         try:
@@ -74,7 +74,7 @@ def ours_is_ready(process, log):
 
 
 def settled():
-    """The peer says nothing: it is ready when it has opened no further descriptor for two seconds."""
+    """The peer prints nothing: it is ready when it has opened no further descriptor for two seconds."""
     history = []
 
     def ready(process, log):
@@ -85,7 +85,7 @@ def settled():
 
 
 def why(log):
-    """The last thing that went wrong, as the program said it."""
+    """The last error message of the program."""
     lines = [line.strip() for line in open(log, encoding="utf-8", errors="replace")]
     wrong = [line for line in lines if "rror" in line or "ailed" in line or line.startswith("E:")]
     return (wrong or lines or ["it said nothing"])[-1][:160]
@@ -142,7 +142,7 @@ def theirs(peer, folder, out):
 
 
 def written(folder):
-    """Lines that the peer left behind."""
+    """Lines in the peer's output."""
     return sum(sum(1 for _ in open(path, encoding="utf-8", errors="replace")) - 1 for path in glob.glob(folder + "/csv/*"))
 
 

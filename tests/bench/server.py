@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The server beside smartwatts on a database that speaks MongoDB's protocol, in one run; and many sensors at once.
+"""The server compared with smartwatts on a database of MongoDB's protocol, in one run; and many sensors at once.
 
 usage: tests/bench/server.py --mongo URI [--counts 10,100,1000] [--seconds 40] [--peer-python PYTHON] [--sensors 1000]
                              [--build build] [--out build/bench]
---peer-python: an interpreter that has the packages smartwatts and powerapi; needs pymongo itself.
-For each count one simulated sensor writes a report for each container every second. What is counted is how many of
-them came back as power reports (container-ticks), the CPU time that all processes of the server got for them from the
-scheduler (schedstat), their memory, and how long after its tick a container's power could be read from the database.
+--peer-python: an interpreter with the packages smartwatts and powerapi; this script itself needs pymongo.
+For each count one simulated sensor writes a report for each container every second. Measured are the number of resulting
+power reports (container-ticks), the CPU time that all processes of the server got for them from the scheduler
+(schedstat), their memory, and the delay until a container's power could be read from the database.
 """
 import argparse
 import datetime
@@ -23,11 +23,11 @@ import time
 
 try:
     import pymongo
-except ImportError:  # whoever only measures processes needs none
+except ImportError:  # not needed for measuring processes only
     pymongo = None
 
 START_S = 5
-WARM_S = 22  # smartwatts holds five ticks back and learns from ten before it gives containers an answer
+WARM_S = 22  # smartwatts holds back five ticks and learns from ten before it answers for containers
 CONTAINERS = {"metadata.scope": "cpu", "target": {"$regex": "^container-"}}
 
 
@@ -43,7 +43,7 @@ def family(pid):
 
 
 class Meter(threading.Thread):
-    """CPU time and memory of a process and all below it, also of those that end meanwhile."""
+    """CPU time and memory of a process and all its descendants, including those that end meanwhile."""
 
     def __init__(self, pid):
         super().__init__(daemon=True)
@@ -76,7 +76,7 @@ class Meter(threading.Thread):
 
 
 class Watcher(threading.Thread):
-    """When a container's power of each tick could be read first. Ticks of before are left out."""
+    """When a container's power of each tick could first be read. Earlier ticks are left out."""
 
     def __init__(self, collection, target):
         super().__init__(daemon=True)
@@ -116,12 +116,12 @@ def end(process):
 
 
 def measure(options, client, what, count, log):
-    """One server at one count. Container-ticks are counted by their power reports of scope cpu."""
+    """One server at one count. Container-ticks are counted by power reports of scope cpu."""
     database, collection = f"bench-{what}-{count}", "sensorload0000"
     client.drop_database(database)
     client[database].create_collection(collection)
     powers, load = client[database][collection.replace("sensor", "power")], None
-    for _ in range(3):  # smartwatts gives up where one of its processes is slow to start
+    for _ in range(3):  # smartwatts gives up if one of its processes is slow to start
         server = subprocess.Popen(command(options, what, database, collection), stdout=log, stderr=log,
                                   stdin=subprocess.DEVNULL, start_new_session=True)
         time.sleep(START_S)
@@ -152,7 +152,7 @@ def measure(options, client, what, count, log):
 
 
 def alone(options, client, count):
-    """The database itself, by the same driver and documents with no server between: what none can fall below here."""
+    """The database itself, with the same driver and documents but no server: the lower bound for any server here."""
     database = f"bench-wire-{count}"
     said = subprocess.run([f"{options.build}/tests/bench/bench_wire", f"{options.mongo}/{database}", str(count), "20"],
                           stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout.strip()
@@ -171,7 +171,7 @@ def show(row):
 
 
 def backlog(options, client, log):
-    """All ticks are there already: what the server takes for them when it need not wait."""
+    """All ticks are already stored: the server's cost when it need not wait."""
     database = "bench-backlog"
     client.drop_database(database)
     subprocess.run([f"{options.build}/tests/bench/loadgen", f"{options.mongo}/{database}", "--targets", "1000",

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What counting costs the workload: ns of a switch between two cgroups on one CPU, with no sensor and with each way.
+"""The cost of counting for the workload: ns per switch between two cgroups on one CPU, without a sensor and with each source.
 
 usage: tests/bench/slowdown.py [--rounds 20000] [--repeat 5] [--build build] [--out build/bench]
-All are measured in turn, several times, and the median of each is told, so that the machine's moods meet all alike.
+All are measured in turn, several times, and the median of each is printed, so that changes of the machine affect all alike.
 """
 import argparse
 import json
@@ -29,7 +29,7 @@ def play(options, way, state, log):
     try:
         game = subprocess.Popen([f"{options.build}/tests/bench/pingpong", cgroup_root(), str(options.rounds), "4"],
                                 stdout=subprocess.PIPE, text=True)
-        time.sleep(2.5)  # the sensor finds the two cgroups; what was measured before counts for nothing
+        time.sleep(2.5)  # the sensor finds the two cgroups; earlier measurements are dropped
         said = game.communicate(timeout=120)[0].split()
         if sensor and sensor.poll() is not None:
             return []

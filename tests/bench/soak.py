@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Sensor and server on SQLite with containers that come and go; fails when memory or descriptors grow after warm-up.
+"""Sensor and server on SQLite with containers that come and go; fails if memory or descriptors grow after warm-up.
 
 usage: tests/bench/soak.py [--minutes 30] [--warm-minutes 3] [--churn 1000] [--cgroups 200] [--build build]
---churn: cgroups born and gone per minute. Prints TAP. Growth is the difference between the median of the first and of the
-last third of the samples after warm-up: of the memory of each process (anonymous), of its descriptors, and of its inotify
-watches. What the formula remembers of containers that are gone is bounded by number, so a short run allows for it.
+--churn: cgroups created and removed per minute. Prints TAP. Growth is the difference between the medians of the first and the
+last third of the samples after warm-up: of each process's memory (anonymous), descriptors and inotify
+watches. The formula's memory of ended containers is bounded in number, so a short run allows for it.
 """
 import argparse
 import glob
@@ -23,7 +23,7 @@ from server import end, family
 
 
 def sample(pids):
-    """{process: (its own memory in kB, descriptors, inotify watches)}. Shared pages change with who else runs."""
+    """{process: (its own memory in kB, descriptors, inotify watches)}. Shared pages depend on other processes."""
     out = {}
     for name, pid in pids.items():
         try:
@@ -73,20 +73,20 @@ def judge(tap, samples, options):
             continue
         for at, (what, unit) in enumerate((("memory", "kB"), ("descriptors", ""), ("inotify watches", ""))):
             first, last = (statistics.median(row[at] for row in part) for part in (rows[:third], rows[-third:]))
-            # Memory: 3 % or 256 kB of what a malloc does; short runs see caches fill (the server's book of names).
+            # Memory: 3 % or 256 kB for malloc's overhead; in short runs caches still fill (the server's table of names).
             slack = max(first * 0.03, 256) + options.allow_kb if at == 0 else 8 if at == 1 else options.churn / 60 * 3 + 8
             tap.ok(last - first <= slack, f"{name}: {what} {first:.0f} to {last:.0f} {unit}".rstrip())
 
 
 def lived(store):
-    """How many cgroups that came and went the server has named."""
+    """The number of short-lived cgroups in the server's reports."""
     import sqlite3
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
         return database.execute("select count(distinct target) from documents where target like '%x0%'").fetchone()[0]
 
 
 def oldest_s(store):
-    """Age of the oldest power report and report."""
+    """Age of the oldest power report or report."""
     import sqlite3
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
         oldest = database.execute("select min(time) from documents where collection in ('sensorsoak', 'powersoak')")
@@ -108,7 +108,7 @@ def main():
     try:
         tap.ok(fleet.stdout.readline().strip() == "ready", "cgroups come and go")
         store = ["-U", f"sqlite:{work}/store.db"]
-        # Only its own cgroups: whatever others on the machine make would look like growth.
+        # Only its own cgroups: those of other programs would look like growth.
         folder = f"{cgroup_root()}/wattribute-bench-{fleet.pid}"
         running.append(start([f"{options.build}/wattribute-sensor", "-n", "soak", "-p", folder, "--state-dir", work, "--log-level", "warning",
                               "--store", store[1]], log))
@@ -126,7 +126,7 @@ def main():
         judge(tap, samples, options)
         n, age_s = lived(f"{work}/store.db"), oldest_s(f"{work}/store.db")
         tap.ok(age_s < options.retention * 1.2 + 25, f"the oldest document is {age_s:.0f} s old, {options.retention:.0f} are kept")
-        tap.ok(n > options.churn / 60 * min(options.retention, options.minutes * 60) / 10, f"containers that came and went have their watts ({n} of the last time)")
+        tap.ok(n > options.churn / 60 * min(options.retention, options.minutes * 60) / 10, f"short-lived containers have their watts ({n} of the last time)")
         for name, process in zip(("sensor", "server"), running):
             process.send_signal(signal.SIGTERM)
             try:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Half an hour of containers that come and go; fails when memory or descriptors grow.
+# Half an hour of containers that come and go; fails if memory or descriptors grow.
 # usage: tests/bench/soak.sh [MINUTES [OPTION-OF-soak.py...]]
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 minutes=${1:-30}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What our client shows of a server's answers: any JSON in place of a recap or of the live rows. No control
+ * Our client's output for a server's answers: any JSON instead of a recap or the live rows. No control
  * character reaches the terminal.
  */
 #include "compare/group.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cgroup paths as anybody may name them; the first byte chooses a prefix length. */
+/* Arbitrary cgroup paths; the first byte chooses a prefix length. */
 #include "cgroup/identity.h"
 #include "base/text.h"
 

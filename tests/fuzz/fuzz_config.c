@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a configuration file: accepted, or refused with a reason that names the file. What is accepted
- * can be printed and read again, with the same result.
+ * Any bytes as a configuration file: accepted, or refused with a reason that names the file. An accepted one
+ * can be printed and read again with the same result.
  */
 #include "unit/common/config_example.h"
 #include "base/reason.h"

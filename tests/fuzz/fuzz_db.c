@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages between the server's loop and its store process, as the other side could send them after it was
- * taken over. The first byte selects the side; then "type, length, payload" as often as there are bytes.
- * Nothing crashes; the store process ends when the loop's end is closed, and the loop learns that its store
- * process is lost.
+ * Messages between the server's loop and its store process, as a compromised other side could send them.
+ * The first byte selects the side; then "type, length, payload" until the bytes end. Nothing crashes; the
+ * store process exits when the loop's end is closed, and the loop detects that its store process is
+ * lost.
  */
 #include "base/log.h"
 #include "db/db.h"
@@ -48,7 +48,7 @@ static void take_other(void *data, const char *who)
 		abort();
 }
 
-/* What an answer holds can be walked to its end. */
+/* An answer's content can be walked to its end. */
 static void take_answer(void *data, const struct db_answer *answer)
 {
 	const uint8_t *document;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runtimes' JSON files: config.v2.json, config.json, containers.json. The first byte selects the parser; what
- * is no letter of one is for all three.
+ * Runtimes' JSON files: config.v2.json, config.json, containers.json. The first byte selects the parser; any
+ * other byte selects all three.
  */
 #include "target/container_info.h"
 

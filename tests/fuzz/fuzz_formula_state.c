@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stored states of the formulas, as BSON or as its JSON: whatever a state says, it is refused, or the next
- * ticks have finite watts that add up to what was measured, and can be saved again.
+ * Stored states of the formulas, as BSON or as its JSON: any state is either refused, or the next ticks have
+ * finite watts that add up to the measured power, and it can be saved again.
  */
 #include "base/log.h"
 #include "document/bson_json.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as the target of an HTTP request: taken apart within bounds, everything decoded is UTF-8, and
+ * Any bytes as the target of an HTTP request: parsed within bounds, all decoded text is UTF-8, and
  * routes match or not. The first line of the input is the target.
  */
 #include "http/http_target.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frames between the daemons' processes: batches of documents from `collect` to `write`, and the fields of a
- * message. What is accepted can be walked to its end, inside the message.
+ * message. Accepted input can be walked to its end, within the message.
  */
 #include "process/ipc.h"
 #include "write/link.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The privileged process's socket, as a taken-over `collect` could use it: any request, and several in a row.
- * Nothing crashes, no descriptor stays behind on the privileged side, and what is handed over is a counter or
- * a file below the roots.
+ * The privileged process's socket, as a compromised `collect` could use it: any request, and several in a
+ * row. Nothing crashes, no descriptor stays open on the privileged side, and only counters and files below
+ * the roots are handed over.
  */
 #include "base/log.h"
 #include "priv/priv.h"
@@ -27,8 +27,8 @@ static void ignore(void *data, enum log_level level, const char *token, const ch
 }
 
 /*
- * The lowest number that is free. All that is opened here gets the lowest one, so a descriptor that stays
- * behind raises it; counting those of /proc/self/fd takes longer than everything else here.
+ * The lowest free number. Every new descriptor gets the lowest one, so a leaked descriptor
+ * raises it; counting those of /proc/self/fd takes longer than everything else here.
  */
 static int find_free_descriptor(void)
 {
@@ -38,7 +38,7 @@ static int find_free_descriptor(void)
 	return fd;
 }
 
-/* Takes and checks what was answered. */
+/* Receives and checks the answer. */
 static void take_answer(int socket, uint8_t *room, size_t size)
 {
 	struct ipc_message answer;
@@ -60,7 +60,7 @@ static void take_answer(int socket, uint8_t *room, size_t size)
 	ipc_close_fds(&answer);
 }
 
-/* "type, length, payload", as often as there are bytes. What priv_serve() said last; 1: it goes on. */
+/* "type, length, payload", until the bytes end. The last result of priv_serve(); 1: it continues. */
 static int serve_all(const uint8_t *data, size_t size)
 {
 	static const struct container_roots roots = {.docker = {"/nowhere"}, .storage = {"/nowhere"}};
@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		free_descriptor = find_free_descriptor();
 	}
-	/* A socket that goes on is empty again, and serves the next input, too. */
+	/* A socket that is still served is empty again, and serves the next input, too. */
 	if (serve_all(data, size) != 1) {
 		close_sockets();
 		if (ipc_pair(sockets) < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests for recaps from anywhere: "name=value" lines, taken apart and checked, then written as documents;
- * and the same bytes as a stored request. Nothing may crash, and what is taken must be in order.
+ * Untrusted requests for recaps: "name=value" lines, parsed and checked, then written as documents;
+ * and the same bytes as a stored request. Nothing may crash, and accepted requests must be valid.
  */
 #include "recap/recap_query.h"
 

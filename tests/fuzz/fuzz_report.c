@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents from anywhere: the decoders, the stores' look at a document, and the printing as JSON take any
+ * Untrusted documents: the decoders, the stores' check of a document, and the output as JSON accept any
  * bytes without harm.
  */
 #include "document/report_bson.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Readers of resctrl's texts: a counter, the name of a domain, a list of threads. What is accepted as a
- * counter is printed and read again with the same result.
+ * Readers of resctrl's texts: a counter, the name of a domain, a list of threads. An accepted counter is
+ * printed and read again with the same result.
  */
 #include "source/resctrl/resctrl_info.h"
 #include "priv/priv_tids.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rows of SQLite files that others have written: documents of a store, batches of a spool. The first bytes
- * say which and how it is asked, and what type each column has; the rest is the body. Every row is read, or
- * refused with a sentence, within a bounded number of calls.
+ * Rows of untrusted SQLite files: documents of a store, batches of a spool. The first bytes select which of
+ * them, the query, and the type of each column; the rest is the body. Every row is read, or refused with a
+ * message, within a bounded number of calls.
  */
 #include "base/log.h"
 #include "fuzz/driver/fuzz_files.h"
@@ -86,7 +86,7 @@ static void prepare(void)
 	must(atexit(close_rows) == 0);
 }
 
-/* A value of one of SQLite's types, from a number and the bytes of the body. */
+/* A value of one of SQLite's types, from a number and the body's bytes. */
 static void bind(sqlite3_stmt *statement, int place, unsigned type, const uint8_t *head, const uint8_t *body,
 		 size_t size)
 {

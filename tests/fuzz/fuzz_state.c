@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stored states of machines, whole: position, model, totals. The input damages one that a machine has saved:
- * the first byte selects the formula and how far it goes, then eleven bytes are a change each. What is loaded
- * divides the next tick so that its rows add up to the measured power. Every eighth machine, also of those
- * that refused the state with a reason, divides one more and is saved again.
+ * Complete stored states of machines: position, model, totals. The input damages a saved one: the first byte
+ * selects the formula and how far it goes, then each eleven bytes are a change. A loaded state divides the
+ * next tick so that its rows add up to the measured power. Every eighth machine, also of those that refused
+ * the state with a reason, divides one more and is saved again.
  */
 #include "base/log.h"
 #include "machine/machine.h"
@@ -139,7 +139,7 @@ static void prepare(void)
 		make_saved(&saved[i], names[i]);
 }
 
-/* One change: a place (two bytes, the upper bits what is done), and eight bytes of a value. */
+/* One change: a place (two bytes, whose upper bits select the operation), and a value of eight bytes. */
 static void change(const struct saved *from, struct batch *state, const uint8_t *how)
 {
 	const unsigned place = how[0] | (how[1] & 0x0fu) << 8;
@@ -147,7 +147,7 @@ static void change(const struct saved *from, struct batch *state, const uint8_t 
 	const size_t n = leaf->size < 8 ? leaf->size : 8;
 
 	switch (how[1] >> 4) {
-	case 0: /* any byte, so that the structure breaks, too */
+	case 0: /* any byte, which may break the structure */
 		state->data[(place << 3 | (how[2] & 7)) % state->length] = how[3];
 		break;
 	case 1: /* another type of the same length */
@@ -161,7 +161,7 @@ static void change(const struct saved *from, struct batch *state, const uint8_t 
 		if (leaf->size >= 8)
 			memcpy(state->data + leaf->value + how[2] % (leaf->size / 8) * 8, how + 3, 8);
 		break;
-	case 4: /* its end: the state is cut off */
+	case 4: /* its end: the state is truncated */
 		state->length = state->length * how[2] / 256;
 		break;
 	default:
@@ -180,9 +180,9 @@ static void use(const struct saved *from, const struct batch *state, bool on)
 	r = state_load(machine, state, 0, &why);
 	must(r >= 0 || why.text[0]);
 	(void)state_count(state, from->config.ops->name);
-	/* Where it continues is not what is tested. */
+	/* The position is not tested here. */
 	join_set_position(machine->join, INT64_MIN);
-	/* A refusal leaves a machine as it is made, which the next tick shows for every eighth. */
+	/* A refusal leaves a machine in its initial state, which the next tick shows for every eighth. */
 	for (unsigned tick = 0; tick < (r > 0) + (unsigned)on; tick++)
 		run_tick(machine, LEARN + tick);
 	if (on)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files that are read as a store: JSON lines, BSON, a folder of CSV, an SQLite file, a spool. The first byte
- * selects which; the rest is the file, or, four bytes each, the damage of one that we have written. Reading
- * ends, and says something where a file is no store.
+ * Files read as a store: JSON lines, BSON, a folder of CSV, an SQLite file, a spool. The first byte selects
+ * which; the rest is the file, or, four bytes each, the damage to one that we have written. Reading ends, and
+ * reports a reason if a file is not a store.
  */
 #include "fuzz/driver/fuzz_files.h"
 #include "fuzz/driver/fuzz_sqlite.h"
@@ -26,11 +26,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FILL            16
 #define MADE_TICKS      5
 
-static struct batch made_store, made_spool; /* whole files */
+static struct batch made_store, made_spool; /* complete files */
 
 static const struct {
 	const char *scheme, *path, *file;
-	const char *beside[3];       /* what SQLite leaves, and what a damaged spool becomes */
+	const char *beside[3];       /* files left by SQLite, and the new name of a damaged spool */
 	const struct batch *damaged; /* NULL: the input is the whole file */
 } forms[] = {
 	{"jsonl", "in.jsonl", "in.jsonl", {NULL}, NULL},
@@ -63,10 +63,10 @@ static void read_collection(struct store *store, const char *collection)
 		enum store_result result = store_read(store, &query, &documents, &read);
 
 		if (result != STORE_OK && !store_error(store)[0])
-			abort(); /* failed without a word */
+			abort(); /* failed without a message */
 		more = result == STORE_OK && store_query_continue(&query, &read, &documents);
 		if (i > PAGES_MAX)
-			abort(); /* the same page again and again */
+			abort(); /* the same page repeatedly */
 		batch_clear(&documents);
 	}
 	(void)store_get(store, collection, "x", &documents);
@@ -120,7 +120,7 @@ static void must(bool good)
 		abort();
 }
 
-/* The file that was made, whole. */
+/* The complete generated file. */
 static void take_file(const char *path, struct batch *ret_bytes)
 {
 	static uint8_t bytes[1 << 16];
@@ -162,7 +162,7 @@ static void make_files(void)
 	batch_done(&reports);
 }
 
-/* A place (two bytes), what is done there, and with which byte. */
+/* A place (two bytes), the operation, and its byte. */
 static void write_damaged(const char *path, const struct batch *from, const uint8_t *data, size_t size)
 {
 	static uint8_t bytes[1 << 16];
@@ -205,7 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		use_store(forms[form].scheme, forms[form].path);
 	else
 		use_spool(forms[form].path);
-	/* What was set aside was this file: the next one is another. */
+	/* This file was renamed as damaged: the next one is a new file. */
 	for (unsigned i = 0; i < 3 && forms[form].beside[i]; i++)
 		if (fuzz_unlink(forms[form].beside[i]) && i == 2)
 			(void)fuzz_unlink(forms[form].file);

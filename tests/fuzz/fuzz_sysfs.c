@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Readers of /sys, /proc and cgroup files. The input is parts separated by '|': the first names the reader,
- * the others are the contents of its files, which are written into a folder where the reader needs files.
+ * the others are the contents of its files, which are written into a folder if the reader needs files.
  */
 #include "fuzz/driver/fuzz_files.h"
 #include "machine/cputime.h"
@@ -19,12 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PARTS_MAX 8
 
-/* As sysfs does it: with a newline. */
+/* As in sysfs: with a newline. */
 static void write_text(const char *path, char *text)
 {
 	size_t length = strlen(text);
 
-	text[length] = '\n'; /* in place of its end, for this moment: each part has one of its own */
+	text[length] = '\n'; /* temporarily replaces its terminator: each part has its own */
 	fuzz_keep(path, text, length + 1);
 	text[length] = '\0';
 }

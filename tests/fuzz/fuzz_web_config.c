@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file of --web-config: any YAML or none is refused with a reason, or gives users with names and hashes.
+/* The file of --web-config: any bytes are refused with a reason, or give users with names and hashes.
  */
 #include "fuzz/driver/fuzz_files.h"
 #include "http/web_config.h"

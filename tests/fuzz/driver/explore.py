@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Looks for new inputs with libFuzzer, one target after the other, and keeps the record of executions.
+"""Searches for new inputs with libFuzzer, one target after the other, and keeps the record of executions.
 
 usage: explore.py [--build DIR] [--seconds N] [--turns N] [--until N] [--found DIR] [--merge] [--docs] [TARGET...]
 
-Called by `make explore` and `make soak`; knows nothing of what a target reads. Each turn goes once through the targets, or those
-named (report, store, ...), N seconds each; targets with --until executions on record are left out. An eighth of the time goes to
-the build in DIR, which sees what the code compares the input with, and to long inputs; the rest to DIR/fast, which does not, with
-short ones: several times as many. New inputs are kept. tests/fuzz/driver/record.tsv, or $WATTRIBUTE_FUZZ_RECORD, is added to after
-each, by several at a time if need be; an input that fails is copied into the corpus, where `make check` fails until it is mended.
---merge keeps of the corpus and of what was found what reaches all their code. --docs puts the record into docs/guarantees.md.
+Called by `make explore` and `make soak`; knows nothing about the targets' input. Each turn runs the targets, or those
+named (report, store, ...), once, N seconds each; targets with --until executions on record are skipped. An eighth of the time goes to
+the build in DIR, which traces the code's comparisons of the input, with long inputs; the rest to DIR/fast, which does not, with
+short ones: several times as many. New inputs are kept. tests/fuzz/driver/record.tsv, or $WATTRIBUTE_FUZZ_RECORD, is updated after
+each, also by several instances at once; a failing input is copied into the corpus, where `make check` fails until it is fixed.
+--merge reduces the corpus and the found inputs to those that reach all their code. --docs puts the record into docs/guarantees.md.
 """
 import argparse
 import contextlib
@@ -28,12 +28,12 @@ RECORD = os.environ.get("WATTRIBUTE_FUZZ_RECORD", HERE + "/record.tsv")
 FUZZ = os.path.dirname(HERE)
 PAGE = os.path.dirname(os.path.dirname(FUZZ)) + "/docs/guarantees.md"
 FIELDS = ("target", "executions", "findings", "first_day", "last_day", "first_commit", "last_commit")
-# No stack of each allocation, a quarantine that fits into the cache and holds what an execution frees, fewer bytes filled: several
-# times faster, and what is found can be run again without.
+# No stack for each allocation, a quarantine that fits into the cache and holds the memory freed by an execution, fewer bytes filled:
+# several times faster, and findings can be run again without these options.
 ASAN = "malloc_context_size=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=64:max_malloc_fill_size=256:detect_leaks=1"
 INTERRUPTED = 72  # libFuzzer's exit status after SIGINT or SIGTERM, with statistics
 SIZE_MAX = 4096
-# Most of the time goes to inputs that say all they can say in few bytes.
+# Most of the time goes to short inputs that are still expressive.
 SIZE_FAST = 512
 SIZES_FAST = {"answers": 1024, "cgroup_path": 256, "db": 256, "formula_state": 2560, "http": 1024, "priv": 256, "report": 1024,
               "rows": 128, "state": 96, "sysfs": 256, "web_config": 256}
@@ -51,7 +51,7 @@ def read_record():
 
 @contextlib.contextmanager
 def alone():
-    """This script is the lock: a record may lie anywhere, and has no other file beside it."""
+    """This script is the lock: a record may be anywhere, without another file beside it."""
     with open(os.path.abspath(__file__)) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -98,7 +98,7 @@ def explore(arguments, target):
 
 
 def end(fuzzer):
-    """SIGTERM: what was executed so far goes on record, and that is all."""
+    """SIGTERM: only the executions so far are recorded."""
     global ending
     ending = True
     fuzzer.send_signal(signal.SIGINT)
@@ -112,7 +112,7 @@ def run(arguments, target, build, options):
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment()) as ended:
         signal.signal(signal.SIGTERM, lambda number, frame: end(ended))
         text = ended.stderr.read().decode(errors="replace")
-    # A run that finds something ends without statistics of its own: then the last line of progress has them.
+    # A run with a finding ends without final statistics: then the last line of progress has them.
     counts = re.findall(r"^stat::number_of_executed_units: *(\d+)", text, re.M) or re.findall(r"^#(\d+)", text, re.M)
     executions = int(counts[-1]) if counts else 0
     artifacts = [line.rsplit(" ", 1)[-1] for line in text.splitlines() if "Test unit written to" in line]
@@ -127,7 +127,7 @@ def run(arguments, target, build, options):
 
 
 def merge(arguments, target):
-    """Files with names of their own stay; of the others, what still reaches code that those do not."""
+    """Files with proper names stay; of the others, those that reach code that these do not."""
     corpus = f"{FUZZ}/corpus/{target}"
     before = os.listdir(corpus)
     os.makedirs(f"{arguments.found}/{target}", exist_ok=True)
@@ -135,7 +135,7 @@ def merge(arguments, target):
         for name in before:
             if re.fullmatch("[0-9a-f]{40}", name):
                 shutil.move(f"{corpus}/{name}", old)
-        # By code that is covered, not by how often: some dozens of inputs of each target, not thousands.
+        # By covered code, not by counts: some dozens of inputs for each target, not thousands.
         merged = subprocess.run([f"{arguments.build}/fast/tests/fuzz/fuzz_{target}", "-set_cover_merge=1", "-use_counters=0",
                                  f"-max_len={SIZE_MAX}", corpus, old, f"{arguments.found}/{target}"],
                                 capture_output=True, env=environment(), check=False)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files for targets whose readers open paths: a folder in memory, made once for the process and removed at
- * its end. A file that is written again keeps its descriptor and inode, which is several times cheaper than a
+ * its exit. A rewritten file keeps its descriptor and inode, which is several times cheaper than a
  * new one. A header with static functions, so that a target needs no further object.
  */
 #pragma once
@@ -37,7 +37,7 @@ FUZZ_FUNCTION int fuzz_remove_one(const char *path, const struct stat *status, i
 	return remove(path);
 }
 
-/* At the end: whoever then counts descriptors sees only those that the readers have left. */
+/* At the end: a later count of descriptors sees only those that the readers have left open. */
 FUZZ_FUNCTION void fuzz_remove(void)
 {
 	for (struct fuzz_file *file = fuzz_files; file < fuzz_files + FUZZ_FILES_MAX; file++)
@@ -95,7 +95,7 @@ FUZZ_FUNCTION void fuzz_write(const char *path, const void *data, size_t size)
 		abort();
 }
 
-/* The same for a file that nobody else writes: one that has this content already is left alone. */
+/* The same for a file that is written only here: it is left alone if it already has this content. */
 FUZZ_FUNCTION void fuzz_keep(const char *path, const void *data, size_t size)
 {
 	struct fuzz_file *file = fuzz_find(path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite's files in targets: its locks, most of its system calls, are left out. Within one process they never
- * keep anything waiting, so nothing else changes.
+ * SQLite's files in targets: its locks, most of its system calls, are disabled. Within one process they never
+ * block anything, so nothing else changes.
  */
 #pragma once
 

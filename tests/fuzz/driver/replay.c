@@ -2,7 +2,7 @@
 /*
  * Stand-alone driver of the fuzz targets: feeds every file of the files and folders in argv, then random
  * mutations of each, and prints TAP. The seed is printed; WATTRIBUTE_SEED repeats a run, WATTRIBUTE_MUTATIONS
- * sets their number. With libFuzzer or AFL++ this file is left out.
+ * sets their number. Not used with libFuzzer or AFL++.
  */
 #include "base/text.h"
 
@@ -70,10 +70,10 @@ static size_t mutate_once(struct replay *replay, uint8_t *data, size_t size)
 		if (size)
 			data[at] = odd[below(replay, sizeof(odd))];
 		return size;
-	case 2: /* cut some bytes out */
+	case 2: /* remove some bytes */
 		memmove(data + at, data + at + n, size - at - n);
 		return size - n;
-	case 3: /* repeat some bytes elsewhere */
+	case 3: /* copy some bytes elsewhere */
 		memcpy(piece, data + at, n);
 		return insert(data, size, below(replay, size + 1), piece, n);
 	case 4:
