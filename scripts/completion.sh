@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Shell completion, made from the programs' own --help, which is printed from the option tables.
+# Shell completion, generated from the programs' own --help, which is printed from the option tables.
 # usage: scripts/completion.sh bash|zsh|fish FOLDER-OF-PROGRAMS    (to standard output)
 set -eu
 LC_ALL=C
@@ -9,7 +9,7 @@ shell=$1 folder=$2
 
 commands=$("$folder/wattribute" --help | sed -n 's/^  \([a-z][a-z]*\)  *\(.*\)/\1 \2/p')
 
-# Options of a --help, one a line: LETTER|-, LONG, ARGUMENT|-, HELP, by tabs. Lines that continue are joined.
+# Options of a --help, one a line: LETTER|-, LONG, ARGUMENT|-, HELP, separated by tabs. Continued lines are joined.
 options() {
 	awk '
 		function flush() {
@@ -50,8 +50,8 @@ case $shell in
 bash)
 	echo '# bash completion of wattribute; made by scripts/completion.sh'
 	cat <<-'END'
-		# Names of stored runs, by the server and machine that are typed already. A name is a foreign word: only harmless
-		# ones are offered, as compgen -W would run what stands in them.
+		# Names of stored runs, from the server and machine already typed. Names are untrusted: only harmless
+		# ones are offered, as compgen -W would execute their content.
 		_wattribute_runs() {
 			local typed=() joined= i name
 			for ((i = 2; i < COMP_CWORD; i++)); do
@@ -76,13 +76,13 @@ bash)
 				key="$key ${COMP_WORDS[1]}"
 			fi
 			for ((i = 1; i < COMP_CWORD; i++)); do
-				# What follows `run --` is another program's.
+				# Words after `run --` belong to another program.
 				if [ "${COMP_WORDS[i]}" = -- ]; then
 					COMPREPLY=($(compgen -c -f -- "$word"))
 					return
 				fi
 			done
-			# bash splits --option=value at the sign.
+			# bash splits --option=value at the equals sign.
 			if [ "$word" = = ]; then
 				word=
 			elif [ "$before" = = ]; then
@@ -146,7 +146,7 @@ zsh)
 				_arguments -s : $options "*::arguments:_normal"
 			fi
 		}
-		# Names of stored runs, by the server and machine that are typed already.
+		# Names of stored runs, from the server and machine already typed.
 		_wattribute_runs() {
 			local -a runs
 			runs=(compare ${(f)"$(_call_program runs wattribute ${(q)words[1,CURRENT-1]} --limit 200 --names 2>/dev/null)"})

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A root with the libraries of another architecture, to compile and link against: prints its folder, and makes it at the
+# A root with the libraries of another architecture, to compile and link against: prints its folder, and makes it the
 # first time and when the list of libraries has changed. usage: scripts/cross-root.sh ARCH       (a Debian name: arm64)
-# It is of this machine's own Debian suite and lies in ${WATTRIBUTE_CACHE:-~/.cache/wattribute}.
+# It uses this machine's own Debian suite and is in ${WATTRIBUTE_CACHE:-~/.cache/wattribute}.
 set -eu
 cd "$(dirname "$0")/.."
 arch=${1:?usage: scripts/cross-root.sh ARCH}

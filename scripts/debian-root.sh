@@ -5,7 +5,7 @@
 #   scripts/debian-root.sh --mirror                                       prints the mirror (nothing: the default one)
 set -eu
 
-# Only what comes from Debian itself: a machine may have repositories of others.
+# Only Debian's own repositories: a machine may have others.
 mirror() {
 	{
 		apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null | sed -n 's/^Debian //p'

@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Installs what is missing, from one table of packages. usage: scripts/install-deps.sh [--list|--try] SET...
-#   build: compilers and libraries    test: what the tests run    peer: databases and peers for the tests
+#   build: compilers and libraries    test: programs that the tests run    peer: databases and peers for the tests
 #   docker: an engine for the system tests    tls: certificates
-#   cross: a compiler for arm64    library: what is needed in its root    run PROGRAM...: the libraries that programs built elsewhere are linked with
-# --list prints the packages, --try lets apt-get say what it would install. No name holds a version: Debian 12, 13 and
+#   cross: a compiler for arm64    library: packages for its root    run PROGRAM...: the libraries that programs built elsewhere are linked with
+# --list prints the packages, --try lets apt-get print what it would install. No name contains a version: Debian 12, 13 and
 # unstable have the same ones, or the archive decides.
 set -eu
 
-# sets | Debian packages: the first one that the archive has; with ? none is fine | how to see it elsewhere | what it is
+# sets | Debian packages: the first one that the archive has; with ? none is fine | how to detect it elsewhere | description
 table='
 build | gcc | command cc gcc | a C compiler
 build cross | make | command make | make
@@ -122,13 +122,13 @@ apt() {
 	rm -f "$log"
 }
 apt_install() { apt apt-get install -y -qq --no-install-recommends "$@"; }
-# ask_archive PACKAGE...: which of them there are, in one question, as each takes a second where lists are packed
+# ask_archive PACKAGE...: which of them exist, in one query, as each takes a second if apt's lists are compressed
 ask_archive() { archive=$(apt-cache --quiet=2 show "$@" 2>/dev/null | awk '$1 == "Package:" { print $2 }' | xargs); }
 in_archive() { case " $archive " in *" $1 "*) ;; *) return 1 ;; esac; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 system_name() { (. "${OS_RELEASE:-/etc/os-release}" 2>/dev/null && echo "${PRETTY_NAME:-$NAME}") || uname -sr; }
 
-# there KIND NAME...: whether this machine has one of them, whoever installed it
+# there KIND NAME...: whether this machine has one of them, from any source
 there() {
 	kind=$1
 	shift
@@ -143,13 +143,13 @@ there() {
 	return 1
 }
 
-# The rows of the sets wanted, cut at the bars: "packages|how to see it|what it is".
+# The rows of the wanted sets, split at the bars: "packages|how to detect it|description".
 rows() {
 	echo "$table" | while IFS='|' read -r of packages check what; do
 		for set_name in $wanted; do
 			case " $of " in
 			*" $set_name "*)
-				echo $packages'|'$check'|'$what # without the spaces around
+				echo $packages'|'$check'|'$what # without surrounding spaces
 				break
 				;;
 			esac
@@ -157,7 +157,7 @@ rows() {
 	done
 }
 
-# resolve: for each row that is missing, "install PACKAGE" or "absent PACKAGE, what it is"
+# resolve: for each missing row, "install PACKAGE" or "absent PACKAGE, description"
 resolve() {
 	# shellcheck disable=SC2046
 	ask_archive $(rows | cut -d '|' -f 1 | tr -d '?')
@@ -168,7 +168,7 @@ resolve() {
 			case $package in *\?) optional=1 ;; esac
 			[ "$how" = list ] || ! installed "${package%\?}" || found=1
 		done
-		# shellcheck disable=SC2086 # the pattern of a file is to be expanded
+		# shellcheck disable=SC2086 # file patterns must be expanded
 		if [ -n "$found" ] || { [ -n "$optional" ] && [ "$how" != list ] && there $check; }; then continue; fi
 		for package in $packages; do
 			if in_archive "${package%\?}"; then
@@ -181,7 +181,7 @@ resolve() {
 	done
 }
 
-# Elsewhere than on Debian: what is missing, in words that every package manager's search understands.
+# On other systems than Debian: the missing items, in words that every package manager's search understands.
 if [ -z "$have_dpkg" ] && [ -n "$wanted" ]; then
 	if [ "$how" = list ]; then
 		rows | awk -F'|' '{ split($1, name, " "); print name[1] }' | sort -u
@@ -198,7 +198,7 @@ if [ -z "$have_dpkg" ] && [ -n "$wanted" ]; then
 	exit 1
 fi
 
-# all_installed: the quick answer of most calls, without the archive
+# all_installed: the quick check that suffices in most cases, without the archive
 all_installed() {
 	rows | while IFS='|' read -r packages check what; do
 		for package in $packages; do
@@ -244,8 +244,8 @@ if [ -n "$wanted" ]; then
 	fi
 fi
 
-# Libraries of a program built elsewhere: what the loader does not find, by Debian's rule for the names of their packages
-# (library and version, "-" between digits; t64 since the 64-bit time), the archive having the last word.
+# Libraries of a program built elsewhere: those that the loader does not find, by Debian's rule for package names
+# (library and version, "-" between digits; t64 since the 64-bit time), as far as the archive has them.
 lacks() {
 	for program in $programs; do
 		[ -e "$program" ] || { say "no program $program"; return 1; }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The reference of all metrics as a Markdown table, from a server that is started for it: what docs/metrics.md has between
-# its marks. `scripts/metrics-doc.sh --update` writes it there; a lint compares.
+# The reference of all metrics as a Markdown table, from a server started for it: the part of docs/metrics.md between
+# its marks. `scripts/metrics-doc.sh --update` writes it there; a lint compares the two.
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -14,7 +14,7 @@ finish() {
 }
 trap finish EXIT
 chmod 755 "$work"
-: >"$work/log" # the server may be slower than the first look
+: >"$work/log" # the server may be slower than the first check
 "$build/wattribute-server" --uri null: --listen 127.0.0.1:0 --state-dir "$work" >"$work/log" 2>&1 &
 server=$!
 port=

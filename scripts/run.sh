@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What `make run` does: installs what is missing, builds, starts sensor and server on a SQLite store, and shows this
+# Implements `make run`: installs missing packages, builds, starts sensor and server on a SQLite store, and shows this
 # machine's containers and services with their watts until Ctrl-C or q; then both end cleanly.
 #   WATTRIBUTE_STATE_DIR  folder of the store and the logs (root: /var/lib/wattribute, else ~/.local/state/wattribute)
 #   WATTRIBUTE_LISTEN     address of the server (127.0.0.1:4443)
-#   Other WATTRIBUTE_... settings reach the daemons as they are (docs/ and --help of each tell which).
+#   Other WATTRIBUTE_... settings are passed to the daemons unchanged (see docs/ and --help of each).
 set -eu
 cd "$(dirname "$0")/.."
 build=${BUILD:-build}
@@ -22,7 +22,7 @@ esac
 
 say() { printf 'run.sh: %s\n' "$*" >&2; }
 
-# Elsewhere than on Debian the list has been printed; what is there may be enough.
+# On other systems than Debian the list was printed; the installed packages may suffice.
 scripts/install-deps.sh build || say "continuing with the installed packages"
 say "building"
 make -s -j"$(nproc 2>/dev/null || echo 2)" BUILD="$build" all
@@ -66,7 +66,7 @@ trap finish EXIT
 trap 'exit 0' INT TERM HUP
 
 store=sqlite:$state/wattribute.db
-# In sessions of their own: Ctrl-C is for this script, which then ends them in order.
+# In sessions of their own: Ctrl-C reaches only this script, which then stops them in order.
 setsid "$build/wattribute-sensor" --store "$store" --state-dir "$state" \
 	>"$state/sensor.log" 2>&1 </dev/null &
 sensor=$!
@@ -74,7 +74,7 @@ setsid "$build/wattribute-server" --input "$store" --output "$store" --state-dir
 	--listen "$listen" >"$state/server.log" 2>&1 </dev/null &
 server=$!
 
-# Tenths of a second, and what each try takes.
+# Tenths of a second, plus the duration of each try.
 tries=600
 until "$build/wattribute" top --plain --count 1 --server "http://$listen" >/dev/null 2>&1; do
 	for daemon in "$sensor sensor" "$server server"; do
@@ -95,7 +95,7 @@ done
 if [ "$(id -u)" != 0 ]; then say "not root: counters and energy files may be inaccessible; 'sudo make run' measures more"; fi
 "$build/wattribute" check 2>/dev/null | grep -E '^(chosen|note) ' >&2 || true
 
-# Not in the foreground of `wait`, so that a signal to this script alone ends it too.
+# Run in the background with `wait`, so that a signal to this script alone ends it, too.
 exec 3<&0
 "$build/wattribute" top --server "http://$listen" <&3 &
 top=$!

@@ -37,7 +37,7 @@ file() {
 libraries() {
 	for program; do ldd "$program" || die "cannot list the libraries of $program"; done |
 		sed -n 's/.*=> \(\/[^ ]*\).*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p' | sort -u | while read -r library; do
-		# A package may own the path with or without /usr in front: both are one folder.
+		# A package may own the path with or without a leading /usr: both are the same folder.
 		real=$(readlink -f "$library")
 		owner=$(dpkg-query -S "$real" 2>/dev/null || dpkg-query -S "${real#/usr}" 2>/dev/null) || die "no Debian package owns $library: build the list on Debian"
 		echo "${owner%%: *}"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# `make ARCH=arm64`: programs, unit tests and the BPF program by a cross-compiler. usage: tests/cross.sh     Prints TAP.
+# `make ARCH=arm64`: programs, unit tests and the BPF program, cross-compiled. usage: tests/cross.sh     Prints TAP.
 set -u
 . "$(dirname "$0")/lib/tap.sh"
 arch=arm64
@@ -12,6 +12,6 @@ for program in wattribute-sensor wattribute-server wattribute wattribute-sim; do
 	like "$(readelf -h "$target/$program")" 'Machine: *AArch64' "$program is for $arch"
 	libraries=$(readelf -d "$target/$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 	missing=$(for library in $libraries; do ls "$root"/usr/lib/*/"$library" "$root"/lib/*/"$library" 2>/dev/null | grep -q . || echo "$library"; done)
-	is "$missing" '' "$program: each of its $(echo "$libraries" | wc -l) libraries is one of $arch"
+	is "$missing" '' "$program: each of its $(echo "$libraries" | wc -l) libraries exists for $arch"
 done
 done_testing

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Both commands of the README on other Debian suites. In a root of each, made once from this machine's mirror and kept in
 # the cache: the packages are installed by scripts/install-deps.sh, the tree is built, `make check-fast` and `make run` are
-# run, and apt says whether what the other rings need can be installed. usage: tests/distributions.sh [SUITE...]
+# run, and apt reports whether the packages of the other rings can be installed. usage: tests/distributions.sh [SUITE...]
 #   as root; suites: bookworm (12) trixie (13) sid (unstable). Prints TAP.
 set -u
 . "$(dirname "$0")/lib/tap.sh"
@@ -12,7 +12,7 @@ CACHE=${WATTRIBUTE_CACHE:-$HOME/.cache/wattribute}/distributions
 arch=$(dpkg --print-architecture)
 [ $# != 0 ] || set -- bookworm trixie sid
 
-# inside ROOT COMMAND: in namespaces of its own, so that no mount and no process stays
+# inside ROOT COMMAND: in its own namespaces, so that no mount or process is left
 inside() {
 	local root=$1
 	shift
@@ -37,7 +37,7 @@ for suite; do
 	cp /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null
 	rm -rf "$root/tree"
 	mkdir "$root/tree"
-	# The files of this tree, committed or not, without what was built.
+	# The files of this tree, committed or not, without build outputs.
 	(cd "$TOP" && git ls-files -z --cached --others --exclude-standard | xargs -0 ls -d 2>/dev/null | tar -c -T -) | tar -x -C "$root/tree"
 	name="$suite ($(. "$root/etc/os-release" && echo "$PRETTY_NAME"))"
 	ok "$name: the packages are installed" inside "$root" scripts/install-deps.sh build test || continue

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the rings of tests and counts their TAP lines. usage: tests/run.sh [RING [PATTERN...]]...
-#   RING is one of: lint unit fuzz compilers cross sanitize sim kernel system wire peer kernels; without arguments all of them but the last, after
-#   installing what is missing. With patterns only the tests of that ring whose name holds one of them:
+#   RING is one of: lint unit fuzz compilers cross sanitize sim kernel system wire peer kernels; without arguments all of them except the last, after
+#   installing missing packages. With patterns only the tests of that ring whose name contains one of them:
 #   tests/run.sh unit share; tests/run.sh system 030.
 # Every test program and script prints TAP ("ok 1 - what", "not ok 2 - what", "ok 3 - what # SKIP why").
-# One that prints no TAP or exits non-zero without a "not ok" counts as a failure. The failed ones stand once more at the end.
-# A whole run gives up to $TEST_SECOND_RUNS (6) scripts that failed a second run, and lists those that passed only then.
+# One that prints no TAP or exits non-zero without a "not ok" counts as a failure. Failures are listed again at the end.
+# A full run gives up to $TEST_SECOND_RUNS (6) failed scripts a second run, and lists those that passed only then.
 # Last line: N passed, N failed, N skipped.
 set -u
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ passed=0 failed=0 skipped=0 times= failures=
 patterns= matched=
 second_runs=0 second=() only_second=
 
-# wanted NAME: is this test of the ring asked for?
+# wanted NAME: is this test of the ring requested?
 wanted() {
 	local pattern
 	[ -n "$patterns" ] || return 0
@@ -28,7 +28,7 @@ wanted() {
 	return 1
 }
 
-# failures_of LOG: its failed tests; a reason that stands below the line (cmocka's) comes along
+# failures_of LOG: its failed tests, with a reason from below the line (cmocka's)
 failures_of() {
 	awk '/^not ok / { if (tolower($0) ~ /# *skip/) next; if (line != "") print line; line = $0; below = 0; next }
 		line != "" && line !~ /\)$/ && /^#/ && below < 2 { sub(/^# */, ""); line = line " | " $0; below++; next }
@@ -36,7 +36,7 @@ failures_of() {
 		END { if (line != "") print line }' "$1" | cut -c 1-300 | head -n 12
 }
 
-# run_once NAME LOG COMMAND...: runs a test and counts its TAP lines into p, f and s; prints its line, and its log where it failed
+# run_once NAME LOG COMMAND...: runs a test and counts its TAP lines into p, f and s; prints its line, and its log if it failed
 run_once() {
 	local name=$1 log=$2 status start=$SECONDS
 	shift 2
@@ -58,13 +58,13 @@ run_once() {
 	fi
 }
 
-# add_results LOG NAME P F S: into the sums, with the reasons of what failed
+# add_results LOG NAME P F S: adds to the sums, with the reasons of failures
 add_results() {
 	passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
 	if [ "$4" != 0 ]; then failures+=$(failures_of "$1" | sed "s,^,  $2: ,")$'\n'; fi
 }
 
-# one NAME COMMAND...: a test, once; where a script of a whole run fails, it waits for a second run
+# one NAME COMMAND...: a test, once; a script that fails in a full run is queued for a second run
 one() {
 	local name=$1 log p f s
 	shift
@@ -84,11 +84,11 @@ one() {
 	add_results "$log" "$name" "$p" "$f" "$s"
 }
 
-# At the end of a whole run, when nothing else is left to do: what failed runs once more. It counts as passed if it passes now,
-# and is listed: a test that needs two runs is a bug, though none of what it tests. More failures than second runs are no accident.
+# At the end of a full run, without other load: failed scripts run again. A script counts as passed if it passes now,
+# and is listed: a test that needs two runs is a bug of the test. More failures than second runs are no accident.
 run_failed_again() {
 	local row name log p f s first command
-	[ ${#second[@]} -le "$second_runs" ] && [ ${#second[@]} -gt 0 ] && echo "once more, what failed:"
+	[ ${#second[@]} -le "$second_runs" ] && [ ${#second[@]} -gt 0 ] && echo "second run of failed scripts:"
 	for row in "${second[@]}"; do
 		IFS='|' read -r name log p f s command <<<"$row"
 		if [ ${#second[@]} -le "$second_runs" ]; then
@@ -112,7 +112,7 @@ build() {
 }
 
 ring_lint() { local t; for t in tests/lint/*.sh; do [ -e "$t" ] && one "lint/$(basename "$t" .sh)" "$t"; done; }
-# Names of the unit tests, as they lie below tests/unit: server/formula/test_conserve.
+# Names of the unit tests, relative to tests/unit: server/formula/test_conserve.
 unit_tests() { (cd tests/unit && find . -name 'test_*.c' | sed 's,^\./,,; s,\.c$,,' | sort); }
 ring_unit() { local t; build unit && for t in $(unit_tests); do one "unit/$t" "$BUILD/tests/unit/$t"; done; }
 ring_fuzz() { local t; build fuzz && for t in tests/fuzz/fuzz_*.c; do [ -e "$t" ] || continue; t=$(basename "$t" .c); one "fuzz/$t" "$BUILD/tests/fuzz/$t" "tests/fuzz/corpus/${t#fuzz_}"; done; }
@@ -135,7 +135,7 @@ ring_compilers() {
 		one "compilers/$cc" sh -c "make -s -j$jobs all unit BUILD=$BUILD/werror-$cc CC=$cc WERROR=-Werror && echo 'ok 1 - $cc -Werror'"
 	done
 }
-# In the order of their numbers, whatever folder of the ring they lie in.
+# In the order of their numbers, across the ring's folders.
 scripts_of() {
 	local t
 	build all && for t in $(find "tests/$1" -type f -name '[0-9]*-*' -perm -u+x -printf '%f %p\n' | sort | cut -d ' ' -f 2); do
@@ -146,9 +146,9 @@ ring_sim() { scripts_of sim; }
 ring_system() { scripts_of system; }
 ring_wire() { scripts_of wire; }
 ring_peer() { scripts_of peer; }
-# The kernel of Debian 12 in its short form; `make check-kernels` tries all of them, or those of $KERNELS, in full.
+# The kernel of Debian 12 in its short form; `make check-kernels` tests all of them, or those in $KERNELS, in full.
 ring_kernel() { build kernel-programs && one kernel/6.1-amd64 tests/kernel/check.sh 6.1-amd64 short; }
-# More guests side by side than there are CPUs ($KERNEL_LANES): each of them sleeps part of its time. Those of arm64, which take longest, begin.
+# More guests in parallel than CPUs ($KERNEL_LANES): each of them sleeps part of its time. Those of arm64, which take longest, start first.
 ring_kernels() {
 	local name row ahead=$logs/kernels rows= modules=
 	build kernel-programs || return
