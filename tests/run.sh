@@ -190,7 +190,7 @@ while [ $# -gt 0 ]; do
 done
 run_failed_again
 if [ -n "$only_second" ]; then printf 'passed only in a second run:\n%s' "$only_second"; fi
-# The failures again at the end, which is all that some summaries show.
+# The failures again at the end, as some summaries show nothing else.
 if [ -n "$failures" ]; then printf 'failed:\n%s' "$(printf %s "$failures" | head -n 40)"$'\n'; fi
 echo "longest: $(printf %s "$times" | sort -rn | head -n 8 | paste -s -d , | sed 's/,/, /g'); all: $SECONDS s"
 if [ $skipped != 0 ]; then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi

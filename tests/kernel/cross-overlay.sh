@@ -9,7 +9,7 @@ root=$("$(dirname "$0")/../../scripts/cross-root.sh" "$arch")
 mkdir -p "$dir/bin" "$dir/usr/lib"
 
 needed() { readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'; }
-# take FILE: the libraries that it needs, and what those need
+# take FILE: its libraries, and their dependencies
 take() {
 	local library path
 	for library in $(needed "$1"); do

@@ -71,7 +71,7 @@ fi
 sensor_start() {
 	local name=$1 source=$2
 	shift 2
-	rm -f "$work/$name.log" # not yet emptied by the new one, it would say that that one measures
+	rm -f "$work/$name.log" # the old log would show the new sensor as measuring before it truncates it
 	# shellcheck disable=SC2086
 	nice -n -10 wattribute-sensor -n "$name" --activity "$source" -c core $events --store "csv:$work/$name" --state-dir "$work" "$@" \
 		>"$work/$name.log" 2>&1 &

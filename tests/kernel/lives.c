@@ -156,7 +156,7 @@ static int64_t time_of(const char *name)
 	return read_number(path, "");
 }
 
-/* Hard and soft ones, of all CPUs, in ticks of the clock. */
+/* Hard and soft interrupts of all CPUs, in clock ticks. */
 static int64_t interrupts_ns(void)
 {
 	FILE *file = fopen("/proc/stat", "re");

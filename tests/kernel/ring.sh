@@ -19,7 +19,7 @@ scratch= # temporary files of this run
 trap '[ -z "$scratch" ] || rm -rf "$scratch" "$scratch.console" "$scratch.pid"' EXIT
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# A kernel is named by its version and architecture; the suite is where Debian has it.
+# A kernel is named by its version and architecture; the suite is the Debian release that has it.
 names() {
 	cat <<-'EOF2'
 		5.10-amd64 bullseye
@@ -47,7 +47,7 @@ mirror() {
 	echo "${found%/}"
 }
 
-# An apt of its own below $1 for the suites that follow; sets $apt_options.
+# A private apt configuration below $1 for the given suites; sets $apt_options.
 apt_below() {
 	local dir=$1 suite
 	shift

@@ -63,7 +63,7 @@ def live(browser):
     check("the table fills", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 5"))
     check("the chart is drawn", browser.wait("return document.querySelector('#chart canvas') !== null"))
     kept = ask("/api/machines")["retention"]
-    check("the longest range is what the store keeps", kept == 30 * 86400 and browser.js("return Number([...document.querySelectorAll('#range option')].at(-1).value)") == kept, kept)
+    check("the longest range is the store's retention", kept == 30 * 86400 and browser.js("return Number([...document.querySelectorAll('#range option')].at(-1).value)") == kept, kept)
     check("the chart has a description", "measured" in browser.js("return document.getElementById('chart').getAttribute('aria-label')"))
     time.sleep(4)
     shown = number(browser.text("#tile-measured"))
@@ -164,7 +164,7 @@ def rest(browser):
     bare = browser.js("return [...document.querySelectorAll('button, select, input')].filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).length")
     check("every control has a name", bare == 0, bare)
     kept = browser.js("return document.querySelectorAll('tbody tr').length")
-    check("only what is visible is in the document", kept < 120, kept)
+    check("only visible rows are in the document", kept < 120, kept)
 
 
 def hostile():
@@ -254,7 +254,7 @@ def estimated(browser):
     check("the table fills", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length > 0", 60))
     # The store keeps two hours.
     ranges = browser.js("return [...document.querySelectorAll('#range option')].map(o => [Number(o.value), o.textContent])")
-    check("ranges go from five minutes to what the store keeps", ranges[0][0] == 300 and ranges[-1] == [7200, "2 hours, all that is kept"], ranges)
+    check("ranges go from five minutes to the store's retention", ranges[0][0] == 300 and ranges[-1] == [7200, "2 hours, all that is kept"], ranges)
     check("the machine's source is called an estimate", browser.wait("return document.getElementById('tile-source').textContent.includes('(estimate)')"))
     now = time.time()
     for i in range(2):

@@ -64,7 +64,7 @@ steady_was() {
 		longest = max((b - a for a, b in zip(times, times[1:])), default=0)
 		steady = stolen < 0.01 and longest < 1.5
 		if not steady:
-		    print(f"# the machine stood still: {stolen:.1%} stolen, {longest:.2f} s between two ticks")
+		    print(f"# the machine stalled: {stolen:.1%} stolen, {longest:.2f} s between two ticks")
 		sys.exit(not steady)
 	PY
 }
