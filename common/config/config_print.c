@@ -33,7 +33,8 @@ static json_t *string_value(const struct config_spec *spec, const struct config_
 		return text_value(text);
 	if ((row->flags & CONFIG_SECRET) || !spec->display_uri)
 		return json_string(HIDDEN);
-	size_t size = strlen(text) + 2 * sizeof(HIDDEN);
+	/* A secret of one byte becomes three stars, and a URI may have many. */
+	size_t size = 2 * strlen(text) + 2 * sizeof(HIDDEN);
 	cleanup_(cleanup_free) char *shown = malloc(size);
 	return shown ? text_value(spec->display_uri(text, shown, size)) : NULL;
 }

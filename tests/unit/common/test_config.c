@@ -452,6 +452,24 @@ static void checks_at_the_end(void **state)
 	assert_string_equal(why.text, "origin of name: 3");
 }
 
+/* A hidden secret may be longer than the secret: the URI is printed to its end all the same. */
+static void print_a_uri_of_many_secrets(void **state)
+{
+	char uri[4096] = "mongodb://h/?", shown[8192] = "\"mongodb://h/?";
+
+	(void)state;
+	for (unsigned i = 0; i < 60; i++) {
+		(void)snprintf(uri + strlen(uri), sizeof(uri) - strlen(uri), "%spassword=x", i ? "&" : "");
+		(void)snprintf(shown + strlen(shown), sizeof(shown) - strlen(shown), "%spassword=***",
+			       i ? "&" : "");
+	}
+	(void)snprintf(shown + strlen(shown), sizeof(shown) - strlen(shown), "\"");
+	target.uri = strdup(uri);
+	char *text = printed();
+	assert_non_null(strstr(text, shown));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +484,7 @@ int main(void)
 		cmocka_unit_test_teardown(refused_files, teardown),
 		cmocka_unit_test_teardown(deep_and_large_files, teardown),
 		cmocka_unit_test_teardown(print_and_read_again, teardown),
+		cmocka_unit_test_teardown(print_a_uri_of_many_secrets, teardown),
 		cmocka_unit_test_teardown(secrets_of_the_command_line, teardown),
 		cmocka_unit_test_teardown(help_and_version, teardown),
 		cmocka_unit_test_teardown(arguments, teardown),
