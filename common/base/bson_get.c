@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Typed look-ups in BSON documents, by libbson. Called by all that read stored documents.
+ * Typed look-ups in BSON documents, by libbson. Called by all code that reads stored documents.
  */
 #include "base/bson_get.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the system's clocks, or the replacements by a test or the simulated machine. That replacement is the
+ * Reads the system's clocks, or replacements set by a test or the simulated machine. The replacement is the
  * only mutable global here.
  */
 #include "base/clock.h"

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How errors of consecutive ticks add up: autocorrelation of exponential form, stronger where the watts do
- * not vary, as found on simulated machines (docs/accuracy.md). Used by recaps and by the program that
- * scores them.
+ * Adds up the errors of consecutive ticks: exponential autocorrelation, stronger if the watts do not vary, as
+ * found on simulated machines (docs/accuracy.md). Used by recaps and by the program that scores them.
  */
 #include "base/doubt.h"
 #include "base/unit.h"
 
 #include <math.h>
 
-#define LASTING   0.28 /* part of an error's variance that lasts beyond its tick, where watts vary */
-#define LASTING_S 1200 /* until a third of it is left */
-#define STEADY    0.04 /* squared coefficient of variation of watts at which half of the rest lasts, too */
+#define LASTING   0.28 /* part of an error's variance that lasts beyond its tick if watts vary */
+#define LASTING_S 1200 /* until it has decayed to a third */
+#define STEADY    0.04 /* squared coefficient of variation of watts at which half of the rest also lasts */
 
 static void begin_tick(struct doubt_sum *sum, const struct doubt_part *part, int64_t time_ms)
 {

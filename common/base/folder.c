@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders and their parents, and the default of --state-dir. Called when options are settled, before rights
- * are given up, and by stores when they open.
+ * Folders and their parents, and the default of --state-dir. Called when options are settled, before
+ * privileges are dropped, and by stores when they open.
  */
 #include "base/folder.h"
 
@@ -50,8 +50,7 @@ int folder_make_above(const char *path)
 	return 0;
 }
 
-/* As its later owner: root without CAP_DAC_OVERRIDE, as in a container, may not write in that user's folders.
- */
+/* Made as its later owner: root without CAP_DAC_OVERRIDE, as in a container, may not write there. */
 static int make_as(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	const uid_t own_uid = geteuid();
@@ -63,7 +62,7 @@ static int make_as(const char *path, mode_t mode, uid_t uid, gid_t gid)
 	if (seteuid(uid) == 0)
 		r = mkdir(path, mode) < 0 ? -errno : 0;
 	if (seteuid(own_uid) < 0 || setegid(own_gid) < 0)
-		return -EPERM; /* never: both are saved ids */
+		return -EPERM; /* cannot happen: both are saved ids */
 	return r;
 }
 
@@ -80,7 +79,7 @@ int folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid)
 	else
 		return errno == EEXIST ? 0 : -errno;
 	if (r < 0)
-		(void)rmdir(path); /* the next attempt finds it missing, not another's */
+		(void)rmdir(path); /* so that the next attempt finds it missing, not owned by another user */
 	return r;
 }
 

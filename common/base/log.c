@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes one line per message, by one write(2), so that lines of several processes do not mix. Called by
- * daemon code only. Control characters are replaced: a container's name must not forge a line.
+ * Writes one line per message with one write(2), so that lines of several processes do not mix. Called only
+ * by daemon code. Control characters are replaced: a container's name must not forge a line.
  */
 #include "base/log.h"
 

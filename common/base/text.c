@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Strict numbers from text, without locale; CPU lists; UTF-8; the nearest known word for "did you mean". Used
- * by all our parsers. Also the one filter of foreign text for terminals and log lines (CSV, JSON, HTML and
- * queries have their own rules in their own modules), and of passwords in sentences. Pure.
+ * by all our parsers. Also the only filter of untrusted text for terminals and log lines (CSV, JSON, HTML and
+ * queries have their own rules in their own modules), and of passwords in messages. Pure.
  */
 #include "base/text.h"
 #include "base/cleanup.h"
@@ -19,7 +19,7 @@
 
 #define WORD_MAX    64
 #define HIDDEN      "***"
-#define CPULIST_MAX 65536 /* more CPUs than any kernel knows */
+#define CPULIST_MAX 65536 /* more CPUs than any kernel supports */
 
 static bool has_hex_head(const char *text)
 {
@@ -388,14 +388,14 @@ bool text_begins(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Bytes of the character at `at` that must not reach a terminal; 0: it may. */
+/* Length of the character at `at` if it must not reach a terminal; 0: it may. */
 static size_t obeyed_length(const unsigned char *at)
 {
 	const size_t length = text_utf8_length((const char *)at);
-	/* C0, DEL, and C1 as UTF-8, which is ESC in one character; bytes that are no UTF-8 are C1 to some. */
+	/* C0, DEL, and C1 as UTF-8, which can replace ESC; some terminals take invalid UTF-8 as C1. */
 	const bool control = length == 0 || (length == 1 && (at[0] < ' ' || at[0] == 0x7f)) ||
 			     (length == 2 && at[0] == 0xc2 && at[1] < 0xa0);
-	/* Line and paragraph separators, and marks that turn the direction of writing. */
+	/* Line and paragraph separators, and marks that change the direction of text. */
 	const bool turns =
 		(length == 2 && at[0] == 0xd8 && at[1] == 0x9c) ||
 		(length == 3 && at[0] == 0xe2 &&
@@ -429,7 +429,7 @@ static char *uri_end(char *at)
 	return at + strcspn(at, " \t\n\"'`<>");
 }
 
-/* The '@' after user and password; with a slash or a second '@' in the password the last one. NULL: none. */
+/* The '@' after user and password; the last one if the password has a slash or another '@'. NULL: none. */
 static char *userinfo_end(char *start, const char *end)
 {
 	for (char *at = start + (end - start); at > start; at--) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Breaks lines between words for terminals, with a hanging indent. Called by what prints sentences for
- * people; counts bytes as columns, so that a line with other letters than ASCII's is broken early.
+ * Breaks lines between words for terminals, with a hanging indent. Called by code that prints sentences for
+ * people; counts bytes as columns, so a line with non-ASCII letters is broken early.
  */
 #include "base/text_fold.h"
 
@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Bytes of `line` that fit into `room`: up to the last blank, or the first word where that is longer. */
+/* Bytes of `line` that fit into `room`: up to the last blank, or the first word if that is longer. */
 static size_t fitting(const char *line, size_t length, size_t room)
 {
 	const size_t blanks = strspn(line, " ");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A time for people and JSON, and back. Documents may contain any 64 bits as their time, so every value is
- * handled. Pure.
+ * Times as text for people and JSON, and back. Documents may contain any 64-bit value as their time, so every
+ * value is handled. Pure.
  */
 #include "base/text.h"
 #include "base/cleanup.h"

@@ -119,7 +119,7 @@ static bool is_variable(const struct config_spec *spec, const char *name)
 	return strcmp(config_variable("config-file", variable, sizeof(variable)), name) == 0;
 }
 
-/* The option that the variable's name may have been meant for; NULL. */
+/* The option that was probably meant by the variable's name; NULL: none. */
 static const char *nearest_option(const struct config_spec *spec, const char *name)
 {
 	const char *known[256];

@@ -111,7 +111,7 @@ static void add_negation(struct argp_table *table, const struct config_row *row,
 	const bool changes = row->fallback && row->fallback[0] == 't';
 	char *text;
 
-	/* --no-x is shown if it changes something, and always accepted. */
+	/* --no-x is always accepted, and shown if it changes something. */
 	if (asprintf(&text, "no-%s", row->name) >= 0)
 		add_option(table,
 			   &(struct argp_option){.name = keep_text(table, text),
@@ -326,7 +326,7 @@ static int unknown_long(const struct argp_option *options, const char *name, str
 	return reason_set(why, -EINVAL, "unknown option '--%s' (see --help)", name);
 }
 
-/* 0: nothing is wrong with it. */
+/* 0: the option is valid. */
 static int explain_long(const struct argp_option *options, const char *word, struct reason *why)
 {
 	char name[128];

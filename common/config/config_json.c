@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Configuration files: JSON by jansson, each key looked up in the option table, every error with file, line
- * and column. Called by config.c. Foreign bytes: size and depth are limited, duplicate keys are rejected.
+ * and column. Called by config.c. The input is untrusted: size and depth are limited, duplicate keys are
+ * rejected.
  */
 #include "config/config_json.h"
 
@@ -235,7 +236,7 @@ static int apply_member(struct config_json *json, const json_t *object, const ch
 	}
 	if (!row)
 		return unknown_path(json, object, key, prefix);
-	if (json_is_null(value)) /* as if it were not there */
+	if (json_is_null(value)) /* treated as absent */
 		return 0;
 	if (json_is_array(value) &&
 	    (row->type == CONFIG_LIST || (row->type == CONFIG_CALL && row->placeholder)))
@@ -258,7 +259,7 @@ static int apply_object(struct config_json *json, const json_t *object, const ch
 	return 0;
 }
 
-/* The end of a comment that begins at `at`; `at` itself where none does. */
+/* The end of a comment that begins at `at`; `at` itself if there is none. */
 static size_t skip_comment(const char *text, size_t length, size_t at)
 {
 	const char *end;
@@ -273,7 +274,7 @@ static size_t skip_comment(const char *text, size_t length, size_t at)
 	return end ? (size_t)(end - text) : length;
 }
 
-/* The end of a text in quotes of either kind that begins at `first`. 'x' becomes "x" where it can. */
+/* The end of a string in quotes of either kind that begins at `first`. 'x' becomes "x" if possible. */
 static size_t pass_text(char *text, size_t length, size_t first)
 {
 	const char quote = text[first];
@@ -290,9 +291,9 @@ static size_t pass_text(char *text, size_t length, size_t first)
 }
 
 /*
- * What the reader of hwpc-sensor takes beyond JSON is made into JSON, in place and without moving anything,
- * so that errors keep their line and column: comments, a comma after the last element, texts in single
- * quotes, and a byte order mark.
+ * Converts what hwpc-sensor's reader accepts beyond JSON, in place and without moving anything, so that
+ * errors keep their line and column: comments, a comma after the last element, strings in single quotes, and
+ * a byte order mark.
  */
 static void make_strict(char *text, size_t length)
 {
@@ -333,7 +334,7 @@ int config_apply_text(struct config *config, const char *name, const char *given
 		char *near = strstr(error.text, " near ");
 
 		if (near)
-			*near = '\0'; /* what stands there may be a password */
+			*near = '\0'; /* the text there may be a password */
 		return reason_set(config->why, -EINVAL, "%s:%d:%d: %s", name, error.line, error.column,
 				  error.text);
 	}

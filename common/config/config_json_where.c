@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The position in the text of a value of a JSON tree: jansson keeps no positions, so text and tree are walked
- * in parallel, only when there is an error to report. Called by config_json.c with text that jansson has
+ * Finds the text position of a value in a JSON tree: jansson keeps no positions, so text and tree are walked
+ * in parallel, only if there is an error to report. Called by config_json.c with text that jansson has
  * accepted. Pure.
  */
 #include "config/config_json.h"
@@ -24,7 +24,7 @@ static char peek(const struct walk *walk)
 	return walk->at < walk->length ? walk->text[walk->at] : '\0';
 }
 
-/* Jansson passes over NUL bytes, too. */
+/* Jansson also skips NUL bytes. */
 static void skip_space(struct walk *walk)
 {
 	while (walk->at < walk->length &&
@@ -32,13 +32,13 @@ static void skip_space(struct walk *walk)
 		walk->at++;
 }
 
-/* Past the mark that a value begins with; never beyond the end. */
+/* Moves past the first character of a value; never beyond the end. */
 static void enter(struct walk *walk)
 {
 	walk->at += walk->at < walk->length;
 }
 
-/* Past the value or name that begins here; jansson says where it ends. */
+/* Moves past the value or name that begins here; jansson reports its end. */
 static void skip_plain(struct walk *walk)
 {
 	json_error_t error;

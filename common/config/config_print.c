@@ -14,7 +14,7 @@
 
 #define HIDDEN "***"
 
-/* Foreign bytes from the command line need not be UTF-8. */
+/* Bytes from the command line need not be UTF-8. */
 static json_t *text_value(const char *text)
 {
 	cleanup_(cleanup_free) char *copy = strdup(text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the parts of the option engine share: config.c (order of origins), config_value.c (text to fields),
+ * Shared by the parts of the option engine: config.c (order of origins), config_value.c (text to fields),
  * config_argp.c (command line), config_json.c (files), config_print.c. Private to these.
  */
 #pragma once
@@ -10,7 +10,7 @@
 
 #define CONFIG_TEXT_MAX 512
 
-/* One option of the command line, in its order. */
+/* One option of the command line, in order. */
 struct config_entry {
 	const struct config_row *row; /* NULL: a plain argument */
 	const char *value;
@@ -25,7 +25,7 @@ struct config_command_line {
 	size_t n_files;
 	bool help, usage, version, check, print;
 	int rest; /* index of the first argument with stop_at_argument */
-	int next; /* where getopt stood when it failed */
+	int next; /* getopt's position when it failed */
 };
 
 struct config {
@@ -33,7 +33,7 @@ struct config {
 	void *target;
 	enum config_action action;
 	int rest;
-	enum config_origin *origins; /* of each row */
+	enum config_origin *origins; /* origin of each row */
 	struct secret *secrets;
 	unsigned n_secrets;
 	struct reason *why;
@@ -58,15 +58,14 @@ const char *config_hint(const char *word, const char *const *known, size_t n_kno
 bool config_key_equal(const char *a, const char *b);
 
 /*
- * Gives one value to a row, on behalf of an origin. `negated`: of a bool. `why` gets the reason without the
- * position.
+ * Sets a row to a value from an origin. `negated`: for a bool. `why` gets the reason without the position.
  */
 int config_give(struct config *config, const struct config_row *row, enum config_origin origin,
 		const char *value, struct reason *why);
 /* Before a row of a set gets its first value from a higher origin, the set is emptied. */
 void config_begin(struct config *config, const struct config_row *row, enum config_origin origin);
 
-/* Text to the row's field; the reason is written without the row's name. */
+/* Converts text to the row's field; the reason is written without the row's name. */
 int config_value_set(const struct config_row *row, void *target, const char *text, struct reason *why);
 /* Empties the field: frees what it owns. */
 void config_value_clear(const struct config_row *row, void *target);
@@ -77,11 +76,11 @@ void config_command_line_done(struct config_command_line *line);
 /* Prints help, usage or version to stdout. */
 int config_print_help(const struct config_command_line *line);
 
-/* Notes what is secret of a command line, or of the environment. 0 or -ENOMEM. */
+/* Records the secrets of a command line, or of the environment. 0 or -ENOMEM. */
 int config_note_argument(struct config *config, const struct config_entry *entry, int argc, char *argv[]);
 int config_note_variable(struct config *config, const struct config_row *row, const char *value);
 void config_secrets_done(struct config *config);
-/* The name of a row's variable in the environment. Returns ret. */
+/* The environment variable of a row. Returns ret. */
 const char *config_variable(const char *name, char *ret, size_t size);
 
 /* Reads and applies a file. A missing file is an error unless `optional`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Secret options: where they are on the command line or in the environment, and what is shown instead of
- * them. A word that names a file ("@FILE") is no secret. Called while options are loaded, and by each
- * main() afterwards.
+ * Secret options: their positions on the command line or in the environment, and their replacement text. A
+ * word that names a file ("@FILE") is not secret. Called while options are loaded, and by each main()
+ * afterwards.
  */
 #include "config/config_private.h"
 
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* '*' over the bytes in which the value differs from how it may be shown; false where they do not differ. */
+/* Puts '*' over the bytes in which the value differs from its displayed form; false if they do not differ. */
 static bool hide(const struct config_spec *spec, const struct config_row *row, char *text)
 {
 	size_t length = strlen(text), first = 0, last = 0;
@@ -77,7 +77,7 @@ int config_note_argument(struct config *config, const struct config_entry *entry
 {
 	if (!entry->row || !entry->value)
 		return 0;
-	/* Within which word: "--token=x", "-Ux" and "x" after "--token" are all possible. */
+	/* Find the word that contains it: "--token=x", "-Ux" and "x" after "--token" are all possible. */
 	for (int i = 1; i < argc; i++) {
 		if (entry->value >= argv[i] && entry->value <= argv[i] + strlen(argv[i]))
 			return note(config, entry->row, entry->value, i, (size_t)(entry->value - argv[i]));

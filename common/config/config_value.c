@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The value of one option: from text to its field, with limits and choices checked. Called by config.c for
- * every origin, so that a value means the same on the command line, in the environment and in a file.
+ * Converts the text of one option to its field, and checks limits and choices. Called by config.c for every
+ * origin, so that a value means the same on the command line, in the environment and in a file.
  */
 #include "config/config_private.h"
 #include "base/array.h"
@@ -154,7 +154,7 @@ static int add_item(struct config_list *list, const char *item, size_t length)
 	return 0;
 }
 
-/* Items between commas; empty ones are skipped. */
+/* Adds the items between commas; empty ones are skipped. */
 static int add_items(struct config_list *list, const char *text)
 {
 	int r = 0;
@@ -171,7 +171,7 @@ static int add_items(struct config_list *list, const char *text)
 
 #define SECRET_MAX 65536
 
-/* What a file holds, without the newline at its end. NULL with a reason. */
+/* The content of a file, without the newline at its end. NULL with a reason. */
 static char *read_secret(const char *path, struct reason *why)
 {
 	char *text = malloc(SECRET_MAX);

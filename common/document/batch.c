@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Growing buffer of BSON documents end to end; also used as a plain byte buffer by ipc_put_*. Knows the
- * length word of a document and its _id, and no other field.
+ * Growing buffer of BSON documents end to end; also used as a plain byte buffer by ipc_put_*. Of a document
+ * it knows only the length word and the _id.
  */
 #include "document/batch.h"
 #include "base/bson_get.h"

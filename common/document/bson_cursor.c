@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads BSON elements from foreign bytes. Called by report_bson_read.c and by the stores; knows none of our
+ * Reads BSON elements from untrusted bytes. Called by report_bson_read.c and by the stores; knows none of our
  * fields.
  */
 #include "document/bson_cursor.h"

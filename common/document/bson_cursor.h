@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walks the elements of a BSON document of foreign bytes: every length is checked before use. Faster than a
- * general iterator, because it allocates nothing and stays on one level.
+ * Walks the elements of an untrusted BSON document: every length is checked before use. Faster than a general
+ * iterator because it allocates nothing and stays on one level.
  */
 #pragma once
 

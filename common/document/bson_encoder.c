@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parts of the encoder that need not be inline: nested documents, and keys and texts that may need
+ * The parts of the encoder that need not be inline: nested documents, and keys and strings that may need
  * correction. Called by the encoders of report_bson.c and by the CSV store.
  */
 #include "document/bson_encoder.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes one BSON document directly after the end of a batch, element by element, with no memory of its own.
- * Inline, so that the length of a literal key is known at compile time: half the time of libbson's writer. To
- * read documents use bson_cursor.h. Knows none of our fields.
+ * Inline, so that the length of a literal key is known at compile time: half the time of libbson's writer.
+ * bson_cursor.h reads documents. Knows none of our fields.
  */
 #pragma once
 
@@ -36,15 +36,15 @@ void bson_encoder_open_array(struct bson_encoder *encoder, const char *key);
 void bson_encoder_close(struct bson_encoder *encoder);
 
 /*
- * For foreign keys: '.' becomes ':' and a leading '$' becomes '_', because databases with MongoDB's protocol
- * reject them.
+ * For untrusted keys: '.' becomes ':' and a leading '$' becomes '_', because databases with MongoDB's
+ * protocol reject them.
  */
 void bson_encoder_open_named(struct bson_encoder *encoder, const char *name);
 void bson_encoder_double_named(struct bson_encoder *encoder, const char *name, double value);
 /* "first=second", for arrays of pairs. */
 void bson_encoder_pair(struct bson_encoder *encoder, const char *key, const char *first, const char *second);
 
-/* An element where there is room for it; returns its end. A caller's `at` stays in a register. */
+/* Writes an element for which there is room; returns its end. A caller's `at` stays in a register. */
 ALWAYS_INLINE uint8_t *bson_put(uint8_t *at, bson_type_t type, const char *key, const void *value,
 				size_t size)
 {
@@ -56,7 +56,7 @@ ALWAYS_INLINE uint8_t *bson_put(uint8_t *at, bson_type_t type, const char *key, 
 	return at + 1 + key_size + size;
 }
 
-/* The end of a document that begins at `begin` with its length. */
+/* Ends a document and writes its length at `begin`. */
 ALWAYS_INLINE uint8_t *bson_put_end(uint8_t *begin, uint8_t *at)
 {
 	uint32_t length = (uint32_t)(at + 1 - begin);
@@ -73,8 +73,8 @@ ALWAYS_INLINE uint8_t *bson_put_double(uint8_t *at, const char *key, double valu
 }
 
 /*
- * Names come from the kernel and from container engines: bytes that are not ASCII are rare, so they may cost
- * more. A text that is not UTF-8 is escaped (text_escape). Returns the length at `ret`, which has room for
+ * Names come from the kernel and from container engines: non-ASCII bytes are rare, so they may cost more.
+ * Invalid UTF-8 is escaped (text_escape). Returns the length at `ret`, which has room for
  * BSON_STRING_MAX(length).
  */
 #define BSON_STRING_MAX(length) (TEXT_ESCAPED_MAX * (length) + 1)
@@ -98,7 +98,8 @@ ALWAYS_INLINE uint8_t *bson_put_string(uint8_t *at, const char *key, const char 
 }
 
 /*
- * Where a value of `size` bytes goes, after writing type and key; NULL: out of memory, which is remembered.
+ * Writes type and key, and returns the place for a value of `size` bytes; NULL: out of memory, which is
+ * recorded.
  */
 ALWAYS_INLINE uint8_t *bson_encoder_element(struct bson_encoder *encoder, bson_type_t type, const char *key,
 					    size_t size)
@@ -119,7 +120,7 @@ ALWAYS_INLINE uint8_t *bson_encoder_element(struct bson_encoder *encoder, bson_t
 	return at + 1 + key_size;
 }
 
-/* All machines that we build for are little-endian, as BSON is. */
+/* All machines that we build for are little-endian, like BSON. */
 ALWAYS_INLINE void bson_encoder_value(struct bson_encoder *encoder, bson_type_t type, const char *key,
 				      const void *value, size_t size)
 {

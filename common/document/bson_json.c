@@ -2,7 +2,7 @@
 /*
  * BSON to JSON text, and a line of JSON to BSON: extended JSON through libbson, then `timestamp`, plain text
  * or a number of milliseconds, as a Date. Called by the jsonl and socket stores for each document, and by the
- * API. The lines come from anywhere.
+ * API. Lines to be parsed are untrusted.
  */
 #include "document/bson_json.h"
 #include "document/bson_cursor.h"
@@ -62,8 +62,8 @@ static void put_string(struct printer *printer, const char *text, size_t length)
 	put(printer, "\"", 1);
 }
 
-/* The shortest digits that give the same double; always with a point or an exponent, so that it stays a
- * double. */
+/* The shortest decimal form that reads back as the same double; always with a point or an exponent, so that
+ * it stays a double. */
 static void put_double(struct printer *printer, double value)
 {
 	char digits[40];
@@ -144,7 +144,8 @@ static int64_t integer_of(const struct bson_cursor *cursor)
 	return wide;
 }
 
-/* Binary data (a formula's state) and the types that none of our documents use: by libbson, in a document. */
+/* Binary data (a formula's state) and types that our documents do not use are printed by libbson, in a
+ * document. */
 static void put_other(struct printer *printer, const struct bson_cursor *cursor)
 {
 	const size_t head = 4 + 1 + 2, total = head + cursor->length + 1;

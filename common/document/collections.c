@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of collections: the only place that composes them. Called by all that read or write a store.
+ * The names of collections, composed only here. Called by all code that reads or writes a store.
  */
 #include "document/collections.h"
 #include "base/text.h"

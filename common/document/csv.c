@@ -34,7 +34,7 @@ static const struct csv_column columns[] = {
 	COLUMN(CSV_TEXT, container_id, "container_id", "container_id"),
 };
 
-/* The store's order is the table's. */
+/* The store uses the order of the table. */
 static const uint8_t order_of_export[ARRAY_SIZE(columns)] = {0, 1, 2,  5, 4,  3, 10, 11,
 							     9, 8, 12, 7, 13, 6, 14};
 
@@ -117,7 +117,7 @@ int csv_put_text(struct batch *text, const char *field, bool first)
 	return r < 0 ? r : batch_add_bytes(text, "\"", 1);
 }
 
-/* Also the wide forms of these signs, which East Asian versions take for the same. */
+/* Also the full-width forms of these signs, which East Asian versions treat as the same. */
 static bool begins_formula(const char *text)
 {
 	static const char *const wide[] = {"\uff1d", "\uff0b", "\uff0d", "\uff20"};
@@ -140,7 +140,7 @@ int csv_put_cell(struct batch *text, const char *field, bool first)
 		/* A spreadsheet would run it as a formula; the apostrophe marks it as text. */
 		if (begins && begins_formula(at))
 			marked[n++] = '\'';
-		/* In many countries a semicolon begins the next cell, within quotation marks, too. */
+		/* In many countries a semicolon begins the next cell, even within quotation marks. */
 		begins = *at == ';' || (begins && strchr(" \"", *at));
 		marked[n++] = *at;
 	}

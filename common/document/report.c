@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names that both daemons share, the check of names that become keys of documents, the identity of a
- * document, names and IDs of targets. Pure. Called by the encoders and by readers of configuration.
+ * Names shared by both daemons, the check of names that become document keys, the identity of a document,
+ * names and IDs of targets. Pure. Called by the encoders and by readers of configuration.
  */
 #include "document/report.h"
 #include "document/report_bson.h"
@@ -54,7 +54,7 @@ int report_check_key(const char *name, struct reason *why)
 	return reason_set(why, -EINVAL, "name '%s' %s", name, problem);
 }
 
-/* The position of a part enters the hash, so that ("a", NULL) and (NULL, "a") differ. */
+/* The position of a part is hashed, too, so that ("a", NULL) and (NULL, "a") differ. */
 enum id_part { ID_SENSOR, ID_TARGET, ID_SCOPE, ID_SOCKET };
 
 static uint64_t add_part(uint64_t hash, enum id_part part, const char *text)
@@ -82,7 +82,7 @@ void report_id_end(uint64_t begun, int64_t time_ms, const char *target, const ch
 		add_part(add_part(add_part(begun, ID_TARGET, target), ID_SCOPE, scope), ID_SOCKET, socket);
 	uint32_t second = __builtin_bswap32((uint32_t)(time_ms / 1000));
 
-	/* Most significant byte first, as identities sort; our machines are little-endian. */
+	/* Most significant byte first, so that identities sort; our machines are little-endian. */
 	hash = __builtin_bswap64(mix(hash));
 	memcpy(ret_id, &second, sizeof(second));
 	memcpy(ret_id + sizeof(second), &hash, sizeof(hash));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The encoders: reports, power reports and targets into a batch, field by field as in docs/documents.md.
- * Order and types are those that PowerAPI's readers know; our additions are under `metadata`. Called once per
- * target and tick, so nothing here allocates once the batch is warm.
+ * Order and types are those expected by PowerAPI's readers; our additions are under `metadata`. Called once
+ * per target and tick, so nothing here allocates once the batch is warm.
  */
 #include "document/report_bson.h"
 #include "document/bson_encoder.h"
@@ -50,7 +50,7 @@ static void add_place(struct bson_encoder *encoder, const struct report_counts *
 	bson_encoder_close(encoder);
 }
 
-/* Places where nothing was read are left out, and a group without any other. */
+/* Omits places without a reading, and groups that have no other places. */
 static void add_group(struct bson_encoder *encoder, const struct report_counts *counts)
 {
 	const struct report_group *group = counts->group;
@@ -174,7 +174,7 @@ int report_bson_add_all_counts(struct batch *batch, const struct report_head *he
 	return bson_encoder_end(&encoder);
 }
 
-#define POWER_SIZE 420 /* of a power report without its texts, at most */
+#define POWER_SIZE 420 /* largest power report without its strings */
 
 static size_t length_of(const char *text)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoder of power reports, ours or PowerAPI's. Called to read power back: exports, recaps after a
- * restart, scoring.
+ * The decoder of power reports, ours or PowerAPI's. Used by exports, recaps after a restart, and scoring.
  */
 #include "document/report_bson.h"
 #include "base/cleanup.h"

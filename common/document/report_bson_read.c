@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoder of reports of counts from foreign bytes: ours, hwpc-sensor's or PowerAPI's. Unknown fields are
- * skipped; a required field that is missing or mistyped is named in `why`. Called by the server for every
- * document, so nothing here allocates once the arrays have grown.
+ * The decoder of untrusted reports of counts: ours, hwpc-sensor's or PowerAPI's. Unknown fields are skipped;
+ * a required field that is missing or mistyped is named in `why`. Called by the server for every document, so
+ * nothing here allocates once the arrays have grown.
  */
 #include "document/report_bson.h"
 #include "base/array.h"
@@ -25,7 +25,7 @@ struct reader {
 	struct report_decoded *decoded;
 	uint16_t group;
 	uint16_t package;
-	uint64_t compared; /* keys, in search of duplicates */
+	uint64_t compared; /* keys compared in the search for duplicates */
 	struct reason *why;
 };
 
@@ -56,9 +56,9 @@ static bool key_number(const struct bson_cursor *cursor, uint16_t *ret_number)
 }
 
 /*
- * A duplicate key: a second group, package, CPU or event of the same name at the same place. Only the first
- * one is used, because adding both would count twice. `first`: the first value that can have the key. Also
- * true where the report has taken too long already: it is refused then.
+ * True for a duplicate key: a second group, package, CPU or event of the same name at the same place. Only
+ * the first one is used, because adding both would count twice. `first`: the first value that can have the
+ * key. Also true if the report has already taken too long: it is then refused.
  */
 static bool is_twice(struct reader *reader, unsigned first, size_t field, uint16_t key)
 {
@@ -217,7 +217,7 @@ static void read_machine_field(struct report_tick *said, const struct bson_curso
 		said->idle_latency_us = number > 0 && number <= 1 ? number * 1e6 : 0;
 }
 
-/* One field of `metadata`. A field of an unexpected type is foreign and is skipped. */
+/* One field of `metadata`. A field of an unexpected type is not ours and is skipped. */
 static void read_metadata_field(struct report_decoded *decoded, const struct bson_cursor *cursor)
 {
 	const char *text = cursor->type == BSON_TYPE_UTF8 ? bson_cursor_string(cursor) : NULL;
@@ -243,7 +243,7 @@ static void read_metadata_field(struct report_decoded *decoded, const struct bso
 		decoded->said.n_targets = (int64_t)number;
 	} else if (text && bson_cursor_is(cursor, "energy_source")) {
 		decoded->energy_source = text;
-		/* Sensors that do not write `estimated` have one source that does. */
+		/* Sensors that do not write `estimated` have one source that estimates. */
 		decoded->said.estimated |= strcmp(text, REPORT_SOURCE_ESTIMATE) == 0;
 	} else if (text && bson_cursor_is(cursor, "activity_source")) {
 		decoded->activity_source = text;

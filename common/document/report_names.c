@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of groups and events that a reader has met, as small numbers. Reports of one sensor repeat the
- * same names in the same order, so the name that followed last time is tried before the hash table.
+ * Maps names of groups and events that a reader has seen to small numbers. Reports of one sensor repeat the
+ * same names in the same order, so the successor of the last time is tried before the hash table.
  */
 #include "document/report_names.h"
 #include "base/array.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of names behind report_bson.h, for its decoder and the CSV store.
+ * The table of names used by report_bson.h's decoder and the CSV store.
  */
 #pragma once
 

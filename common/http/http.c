@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * libmicrohttpd on the event loop: its epoll descriptor in an ev_io, its timeout in an ev_timer, no threads.
- * Called by the daemons; knows no meaning of any route.
+ * Called by the daemons; independent of the routes' meaning.
  */
 #include "http/http_private.h"
 

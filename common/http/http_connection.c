@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time limits of a connection. libmicrohttpd disconnects silent clients; a client that sends or reads a
- * byte once in a while is disconnected here, otherwise a few clients could hold all connections forever.
- * Where many connections have no whole request, the oldest of them make room for others. Called by http.c and
+ * Time limits of a connection. libmicrohttpd disconnects silent clients; a client that sends or reads a byte
+ * from time to time is disconnected here, otherwise a few clients could hold all connections forever. If many
+ * connections have no complete request, the oldest of them make room for others. Called by http.c and
  * http_request.c.
  */
 #include "http/http_private.h"
@@ -15,20 +15,18 @@
 
 #define ANSWER_TIMES 10 /* an answer is larger than a request: the client has this much longer to read it */
 
-#define CROWD_PART 8 /* of an address's connections: so many may be without a whole request for long */
+#define CROWD_PART 8 /* of an address's connections: this part may be without a complete request for long */
 #define CROWD_NS   (UINT64_C(2) * CLOCK_NS_PER_S)
 
-#define UNSENT_SOME                                                                                          \
-	((size_t)32 << 20) /* of answers on their way: above, large ones are cut after READ_NS               \
-			    */
+#define UNSENT_SOME  ((size_t)32 << 20) /* of unsent answers; above, large ones are cut after READ_NS */
 #define UNSENT_LARGE ((size_t)64 << 10)
 #define READ_NS      (UINT64_C(5) * CLOCK_NS_PER_S)
 
 struct http_connection {
 	struct MHD_Connection *connection;
 	uint64_t deadline_ns; /* 0: none */
-	uint64_t asked_ns;    /* since when a whole request is waited for; 0: it is here */
-	uint64_t answered_ns; /* since when the client may read its answer */
+	uint64_t asked_ns;    /* start of the wait for a complete request; 0: it is here */
+	uint64_t answered_ns; /* time since which the client can read its answer */
 	size_t unsent;        /* the answer's length, until it has been sent */
 	struct http_connection *next, *prev;
 };
@@ -61,7 +59,7 @@ void http_connection_changed(void *cls, struct MHD_Connection *connection, void 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		own = calloc(1, sizeof(*own));
 		if (!own)
-			return; /* this connection is only cut when silent */
+			return; /* this connection is only closed when silent */
 		own->connection = connection;
 		expect(own, http->options.request_ms, true);
 		DL_APPEND(http->connections, own);
@@ -94,7 +92,7 @@ void http_connection_answers(struct http *http, struct MHD_Connection *connectio
 	of->answered_ns = clock_monotonic_ns();
 }
 
-/* libmicrohttpd sees the end of the stream, and closes. */
+/* libmicrohttpd sees the end of the stream and closes the connection. */
 static void cut(struct http_connection *of)
 {
 	const union MHD_ConnectionInfo *info =
@@ -106,7 +104,7 @@ static void cut(struct http_connection *of)
 	of->unsent = 0;
 }
 
-/* Does it hold up memory with an answer that it does not read, while others do so, too? */
+/* Does it hold memory with an answer that it does not read, while others do so, too? */
 static bool is_slow_reader(const struct http_connection *of, size_t unsent, uint64_t now_ns)
 {
 	return unsent > UNSENT_SOME && of->unsent > UNSENT_LARGE && now_ns >= of->answered_ns + READ_NS;
@@ -129,7 +127,7 @@ void http_connections_cut(struct http *http, uint64_t now_ns)
 	size_t unsent = http->unsent;
 	struct http_connection *each;
 
-	/* In the order in which they came. */
+	/* In order of arrival. */
 	DL_FOREACH(http->connections, each)
 	{
 		const bool crowds = n_asked > most && each->asked_ns && now_ns >= each->asked_ns + CROWD_NS;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who asks: bearer tokens, users with passwords, client certificates. The time of a comparison does not
- * reveal how much was right; bcrypt's cost is paid once for each right password and seldom for wrong ones.
- * An address that sent wrong ones is not listened to for a while, right or wrong, so that it cannot guess;
- * but where somebody there has logged in lately, right ones are taken: strangers lock out nobody who is
- * known.
+ * Authentication: bearer tokens, users with passwords, client certificates. The time of a comparison does not
+ * reveal how much was right; bcrypt's cost is paid once for each right password and rarely for wrong ones.
+ * After wrong ones, an address is ignored for a while, right or wrong, so that it cannot guess; but if
+ * somebody there has logged in recently, right ones are accepted: strangers cannot lock out known users.
  */
 #include "http/http_private.h"
 
@@ -20,7 +19,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define GUESSES_MAX        5.0 /* wrong passwords and tokens of an address at once; hashes of all */
+#define GUESSES_MAX        5.0 /* burst of wrong passwords and tokens per address; of hashes in total */
 #define GUESSES_PER_SECOND 1.0
 #define KNOWN_NS           (UINT64_C(3600) * CLOCK_NS_PER_S)
 
@@ -42,7 +41,7 @@ static struct web_user *find_user(struct web_config *web, const char *name)
 	return NULL;
 }
 
-/* For an unknown user some hash is computed too: the time does not reveal which users exist. */
+/* A hash is also computed for an unknown user: the time does not reveal which users exist. */
 static bool password_fits(const struct web_user *user, const struct web_config *web, const char *password)
 {
 	const char *hash = (user ? user : &web->users[0])->hash;
@@ -89,8 +88,8 @@ static void address_of(struct MHD_Connection *connection, uint8_t address[16])
 }
 
 /*
- * What is known of the request's address. The place of one that has not been heard of for longest, and has
- * all its guesses again, goes to a new one; where there is none, the new ones share one.
+ * The entry of the request's address. A new address takes the least recently used entry that has all its
+ * guesses again; if there is none, new ones share one.
  */
 static struct http_guesser *guesser_of(struct http_request *request)
 {
@@ -126,7 +125,7 @@ static bool is_known(const struct http_guesser *from)
 	return from->proven_ns != 0 && from->at_ns - from->proven_ns < KNOWN_NS;
 }
 
-/* What many addresses share is nobody's: a right one from there does not open it for the others. */
+/* An entry that many addresses share belongs to none of them: a right login does not unlock it. */
 static enum http_login proven(struct http *http, struct http_guesser *from)
 {
 	if (from != &http->guessers[HTTP_GUESSERS - 1])
@@ -170,7 +169,7 @@ static enum http_login check_token(struct http_request *request, struct http_gue
 	return HTTP_LOGIN_NONE;
 }
 
-/* The bearer token of the request; NULL: none, or none is asked for. */
+/* The bearer token of the request; NULL: none, or none is required. */
 static const char *token_of(struct http_request *request)
 {
 	const char *given = http_request_header(request, "Authorization");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of the headers Host and Origin. A browser sends Origin with every request but a plain GET. Host is
- * the name in its address bar, which may belong to anybody.
+ * Checks of the headers Host and Origin. A browser sends Origin with every request except a plain GET. Host
+ * is the name in its address bar, which anybody may own.
  */
 #include "http/http_origin.h"
 
@@ -13,7 +13,7 @@
 #define NAME_SIZE    256
 #define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
-/* "NAME", "NAME:PORT", "[ADDRESS]:PORT": the name or address alone. False: it is none of these. */
+/* "NAME", "NAME:PORT", "[ADDRESS]:PORT": takes the name or address alone. False: none of these. */
 static bool take_name(const char *host, char name[NAME_SIZE])
 {
 	const char *end = host[0] == '[' ? strchr(host, ']') : strchrnul(host, ':');

@@ -18,7 +18,7 @@
 #include <utlist.h>
 
 #define LARGE      ((size_t)64 << 10)
-#define UNSENT_MAX ((size_t)128 << 20) /* of answers that nobody reads */
+#define UNSENT_MAX ((size_t)128 << 20) /* of unread answers */
 
 #define CONTENT_TYPE_JSON "application/json; charset=utf-8"
 
@@ -129,7 +129,7 @@ void http_answer_error(struct http_request *request, unsigned status, const char
 	va_start(arguments, format);
 	(void)vsnprintf(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
-	text_make_utf8(reason); /* also a character cut in two at the end */
+	text_make_utf8(reason); /* it may be truncated within a character */
 	json_t *object = json_pack("{s:s}", "error", reason);
 	cleanup_(cleanup_free) char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	json_decref(object);
@@ -171,7 +171,7 @@ static bool method_fits(const char *method, const char *wanted)
 	return strcmp(method, wanted) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(wanted, "GET") == 0);
 }
 
-/* Finds the route; false: the methods that exist for this path are in `allow`, or there are none (""). */
+/* Finds the route; false: `allow` has the methods that exist for this path, or "". */
 static bool find_route(struct http_request *request, char *allow, size_t size)
 {
 	const struct http *http = request->http;
@@ -227,7 +227,7 @@ static void answer_unrouted(struct http_request *request, const char *allow)
 		(void)MHD_add_response_header(request->response, "Allow", allow);
 }
 
-/* Nothing for the page of a stranger in the browser of somebody who can reach this server. */
+/* Refuses requests of a foreign page in the browser of somebody who can reach this server. */
 static bool refuse_stranger(struct http_request *request)
 {
 	const char *host = http_request_header(request, "Host");
@@ -271,8 +271,7 @@ static void check_head(struct http_request *request)
 }
 
 /*
- * Bytes beyond the limit are read and discarded, so that the client can read the answer; false: enough of
- * them.
+ * Bytes beyond the limit are read and discarded, so that the client can read the answer; false: too many.
  */
 static bool take_body(struct http_request *request, const char *data, size_t length)
 {
@@ -295,7 +294,7 @@ bool http_request_has_form(const struct http_request *request)
 	return request->body.length > 0 && type && strncasecmp(type, form, sizeof(form) - 1) == 0;
 }
 
-/* Parameters in the body count like those in the address. False: answered with what is wrong. */
+/* Parameters in the body count like those in the URL. False: an error was answered. */
 static bool take_form(struct http_request *request)
 {
 	size_t length;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Splits the target of a request into path parts and query parameters, %-decoded and checked to be UTF-8.
- * Called by http_request.c with what a client sent; fuzzed. Pure.
+ * Called by http_request.c with client input; fuzzed. Pure.
  */
 #include "http/http_target.h"
 
@@ -19,12 +19,12 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* A cursor over the output buffer; decoded text is never longer than what was sent. */
+/* A cursor over the output buffer; decoded text is never longer than the input. */
 struct out {
 	char *at;
 };
 
-/* Decodes bytes up to one of `ends`; returns what follows, or NULL for malformed input. */
+/* Decodes bytes up to one of `ends`; returns the rest, or NULL for malformed input. */
 static const char *decode(const char *raw, const char *ends, bool plus, struct out *out)
 {
 	char *start = out->at;

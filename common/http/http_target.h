@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The target of an HTTP request ("/a/b?x=1&y"), split and matched with a route's pattern. Pure; its input is
- * foreign, and it is fuzzed. Used only by http.c.
+ * untrusted, and it is fuzzed. Used only by http.c.
  */
 #pragma once
 

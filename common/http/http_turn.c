@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Turns: of the requests whose answers take long to make, one is answered in each turn of the loop, so that
- * what else the loop has to do never waits for more than one of them. Called by http_request.c and http.c.
+ * Turns: of the requests with slow answers, one is answered in each iteration of the loop, so that the loop's
+ * other work never waits for more than one of them. Called by http_request.c and http.c.
  */
 #include "http/http_private.h"
 

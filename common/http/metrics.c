@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The registered collectors, and the writer of Prometheus' text format 0.0.4 and of OpenMetrics. Called by
- * the daemons' HTTP handlers. Knows nothing of what the numbers mean.
+ * the daemons' HTTP handlers. Independent of the numbers' meaning.
  */
 #include "http/metrics.h"
 #include "base/array.h"
@@ -107,7 +107,7 @@ static void put_escaped(struct metrics_writer *writer, const char *text, bool qu
 	}
 }
 
-/* In OpenMetrics a family of counters is called without the "_total" of its samples. */
+/* In OpenMetrics the name of a counter family lacks the "_total" of its samples. */
 static size_t family_length(const struct metrics_writer *writer)
 {
 	static const char total[] = "_total";

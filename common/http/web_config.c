@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads the web configuration: YAML through libyaml, one table of keys. What it does not know is an error, as
- * a protection that was left out by a slip would go unnoticed. Called once, at the start.
+ * Reads the web configuration: YAML through libyaml, one table of keys. Unknown keys are errors, because a
+ * protection that is missing due to a typo would go unnoticed. Called once, at the start.
  */
 #include "http/web_config.h"
 #include "base/array.h"
@@ -138,7 +138,8 @@ static int take_version(struct loading *loading, const struct web_key *key, cons
 	return fail(loading, node, value, "is no version of TLS; known: TLS10, TLS11, TLS12, TLS13");
 }
 
-/* What has no meaning here: HTTP/2 is not spoken, and the server's order of ciphers is always preferred. */
+/* Accepts keys without a meaning here: HTTP/2 is not supported, and the server's cipher order is always
+ * preferred. */
 static int take_nothing(struct loading *loading, const struct web_key *key, const yaml_node_t *node,
 			const char *value)
 {
@@ -263,7 +264,7 @@ static int take_document(struct loading *loading)
 	int r = 0;
 
 	if (!root || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
-		return 0; /* an empty file asks for nothing */
+		return 0; /* an empty file sets nothing */
 	if (root->type != YAML_MAPPING_NODE)
 		return fail(loading, root, loading->path,
 			    "takes tls_server_config, http_server_config and basic_auth_users");
@@ -279,7 +280,7 @@ static gnutls_datum_t datum(const char *text)
 	return (gnutls_datum_t){(unsigned char *)(uintptr_t)text, (unsigned)strlen(text)};
 }
 
-/* That certificate and key belong together is found now, not by the first client. */
+/* Checks now, not at the first client, that certificate and key belong together. */
 static int check_tls(const struct loading *loading)
 {
 	const struct web_config *config = loading->config;

@@ -2,8 +2,8 @@
 /*
  * Starts this program again as a child with a duty, and ends it. Called by the first process of a daemon.
  * Between fork and exec only async-signal-safe calls are made; a failed exec is reported through a pipe.
- * Passwords and tokens go to children by their sockets, and only those that their duties need. What `ps`
- * shows of both is covered with '*'.
+ * Passwords and tokens go to children by their sockets, and only those that their duties need. In `ps`, both
+ * are covered with '*'.
  */
 #include "process/duty.h"
 
@@ -48,7 +48,7 @@ static struct {
 	bool (*needs)(const char *duty, const char *option);
 } kept;
 
-/* A terminal is opened for reading and writing: whoever may write to it could read what is typed. */
+/* A terminal is opened for reading and writing: a process with this descriptor could read what is typed. */
 static void write_only(int fd)
 {
 	char path[] = "/proc/self/fd/0";
@@ -58,7 +58,7 @@ static void write_only(int fd)
 		return;
 	path[sizeof(path) - 2] = (char)('0' + fd);
 	again = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	if (again < 0) /* somebody else's terminal, under su(1) */
+	if (again < 0) /* another user's terminal, under su(1) */
 		return;
 	(void)dup2(again, fd);
 	(void)close(again);
@@ -66,7 +66,7 @@ static void write_only(int fd)
 
 static void close_from(int first, int keep);
 
-/* Whatever else was open where the daemon was started: none of its processes has a use for it. */
+/* Closes other inherited descriptors: no process of the daemon needs them. */
 static void leave_inherited(void)
 {
 	const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -223,7 +223,7 @@ static char **make_environment(const char *name, char **ret_entry)
 	return environment;
 }
 
-/* All from `first` on, but `keep` (or -1). */
+/* Closes all descriptors from `first` on, except `keep` (or -1). */
 static void close_from(int first, int keep)
 {
 	if ((keep < 0 || syscall(SYS_close_range, (unsigned)first, (unsigned)keep - 1, 0) == 0) &&
@@ -249,8 +249,8 @@ static void reset_signals(void)
 }
 
 /*
- * Nothing of the terminal that the daemon was started from: neither its input nor the right to type into it
- * (TIOCSTI wants the controlling terminal). No core file, which holds passwords.
+ * Detaches from the terminal that the daemon was started from: no input from it, and no typing into it
+ * (TIOCSTI needs the controlling terminal). No core file, which would contain passwords.
  */
 static bool leave_terminal(void)
 {
@@ -281,7 +281,7 @@ static bool place_fds(struct start *start)
 _Noreturn static void run_child(struct start *start)
 {
 	reset_signals();
-	/* SIGTERM, so that the child can finish its work; the closed socket tells it the same. */
+	/* SIGTERM, so that the child can finish its work; the closed socket has the same meaning. */
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == start->parent && leave_terminal() &&
 	    place_fds(start)) {
 		(void)execve("/proc/self/exe", start->argv, start->environment);
@@ -370,7 +370,7 @@ int duty_stop(struct duty *duty, unsigned timeout_ms)
 	}
 	if (pid == 0) {
 		(void)kill(duty->pid, SIGKILL);
-		/* One in a call to a dead disk or network file system does not even end then. */
+		/* A child in a call to a dead disk or network file system does not exit even then. */
 		for (waited_ms = 0;
 		     (pid = waitpid(duty->pid, &status, WNOHANG)) == 0 && waited_ms < KILLED_MS;
 		     waited_ms += STEP_MS)

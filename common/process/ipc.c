@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sends and receives whole messages with a header {magic, type, tag, length} over a SOCK_SEQPACKET socket.
- * Used by every process of a daemon; knows nothing of what the messages mean.
+ * Used by every process of a daemon; independent of the messages' meaning.
  */
 #include "process/ipc.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Payloads field by field: fixed eight-byte numbers, and bytes after their length. Both ends are the same
+ * Payloads field by field: eight-byte numbers, and bytes preceded by their length. Both ends are the same
  * binary, so the byte order is the machine's. Pure; after the first short or over-long field, everything
  * fails.
  */

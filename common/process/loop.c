@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event loop of a daemon process: stop signals, the tick, child processes. Its own loop instead of
+ * The event loop of a daemon process: stop signals, the tick, child processes. Uses its own loop instead of
  * libev's default one, whose child handling would take the exit status of children that others wait for.
  */
 #include "process/loop.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Giving up the user and the capabilities of root. Called once by each process of a daemon, after it has
- * opened what it needs and before it reads foreign bytes. The seccomp filters are in sandbox_seccomp.c.
+ * Drops root's user and capabilities. Called once by each process of a daemon, after it has opened what it
+ * needs and before it reads untrusted bytes. The seccomp filters are in sandbox_seccomp.c.
  */
 #include "process/sandbox.h"
 #include "base/cleanup.h"
@@ -37,7 +37,7 @@ int sandbox_find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 	}
 	entry = getpwnam(user);
 	if (!entry && strcmp(user, "nobody") == 0) {
-		/* A small system may have no entry for it; the number is the kernel's own. */
+		/* A small system may have no entry for it; the kernel defines the number. */
 		*ret_uid = NOBODY;
 		*ret_gid = NOBODY;
 		return 0;
@@ -168,8 +168,7 @@ int sandbox_keep(uint64_t capabilities, struct reason *why)
 {
 	reason_clear(why);
 	plan_capabilities(capabilities);
-	/* The bounding set stays: a child that root starts later takes its rights from there, within these.
-	 */
+	/* The bounding set stays: a child started as root takes its capabilities from it, within these. */
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0)
 		return reason_set(why, -EPERM, "cannot give up capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which files a process can reach: Landlock, by raw system calls, as the C libraries of supported systems
- * have no wrapper and their headers may be older than the kernel. What a kernel does not know is left out.
+ * Restricts the files that a process can reach, with Landlock by raw system calls: the C libraries of
+ * supported systems have no wrappers, and their headers may be older than the kernel. Rights unknown to the
+ * kernel are left out.
  */
 #include "process/sandbox.h"
 
@@ -28,7 +29,7 @@
 #define FILE_WRITE    (UINT64_C(1) << 1)
 #define FILE_READ     (UINT64_C(1) << 2)
 #define FOLDER_READ   (UINT64_C(1) << 3)
-#define FOLDER_CHANGE (UINT64_C(0x1ff) << 4) /* makes and removes names of any type */
+#define FOLDER_CHANGE (UINT64_C(0x1ff) << 4) /* creates and removes names of any type */
 #define FILE_REFER    (UINT64_C(1) << 13)    /* renames into another folder; since Linux 5.19 */
 #define FILE_TRUNCATE (UINT64_C(1) << 14)    /* since Linux 6.2 */
 #define TCP_ANY       (UINT64_C(3))          /* bind and connect; since Linux 6.7 */
@@ -45,8 +46,7 @@ struct beneath {
 	int32_t parent;
 } __attribute__((packed));
 
-/* Where libraries keep what is no document of anybody: SQLite's large sorts, the database driver's counters.
- */
+/* Folders for libraries' temporary files: SQLite's large sorts, the database driver's counters. */
 static const char *const temporary[] = {"/tmp", "/var/tmp", "/dev/shm", NULL};
 
 static uint64_t writing(long abi)
@@ -55,7 +55,7 @@ static uint64_t writing(long abi)
 	       (abi >= ABI_TRUNCATE ? FILE_TRUNCATE : 0);
 }
 
-/* The folder of a file; of what is not there yet, the nearest one that is. -1: none. */
+/* The folder of a file; if it does not exist yet, the nearest existing one. -1: none. */
 static int open_folder(const char *place)
 {
 	char path[PATH_MAX];
@@ -79,7 +79,7 @@ static int open_folder(const char *place)
 	}
 }
 
-/* A place that is not there, or cannot be seen, cannot be used either: it needs no rule. */
+/* A place that does not exist or is not visible cannot be used either: it needs no rule. */
 static int allow(int ruleset, int fd, uint64_t access)
 {
 	struct beneath rule = {.allowed = access, .parent = fd};

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The system calls that each duty may make, by name: lists, and one function that loads them. Each process
- * calls it last before its loop. A call that a new libc starts to make appears in the audit log under
- * SANDBOX_LOG.
+ * calls it last before its loop. With SANDBOX_LOG, calls newly made by a libc appear in the audit log.
  */
 #include "process/sandbox.h"
 
@@ -67,8 +66,8 @@ static const char calls_of_write[] =
 static const char calls_of_server[] = "listen accept accept4 wait4 waitid kill";
 
 /*
- * What the first process of a sensor never does, and no child that it starts: its list of what it may do
- * would have to hold what all of them may.
+ * Calls that neither the first process of a sensor nor its children ever make: an allow list would have to
+ * include the calls of all of them.
  */
 static const char calls_of_nobody[] =
 	"mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount "
@@ -82,7 +81,7 @@ static const char calls_of_nobody[] =
 	"userfaultfd io_uring_setup open_by_handle_at name_to_handle_at personality vhangup "
 	"memfd_secret";
 
-/* What is allowed with a BPF map whose descriptor was passed: reading it, and deleting entries. */
+/* Allowed operations on a BPF map whose descriptor was passed: reading it, and deleting entries. */
 static const int bpf_commands[] = {
 	BPF_MAP_LOOKUP_ELEM,  BPF_MAP_UPDATE_ELEM,  BPF_MAP_DELETE_ELEM,
 	BPF_MAP_GET_NEXT_KEY, BPF_MAP_LOOKUP_BATCH, BPF_MAP_LOOKUP_AND_DELETE_BATCH,
@@ -90,8 +89,8 @@ static const int bpf_commands[] = {
 };
 
 /*
- * ioctl(2) and prctl(2) do a hundred things each: only these. No TIOCSTI, which types into the terminal of
- * whoever started the daemon, and no PR_SET_DUMPABLE, which lets others read this memory.
+ * ioctl(2) and prctl(2) have hundreds of operations: only these are allowed. No TIOCSTI, which types into the
+ * terminal of the user who started the daemon, and no PR_SET_DUMPABLE, which lets others read this memory.
  */
 static const unsigned ioctl_requests[] = {
 	TCGETS,
@@ -111,8 +110,8 @@ static const int prctl_options[] = {
 };
 
 /*
- * A rule for each of the calls between blanks. Names unknown to this libseccomp or machine are skipped:
- * nobody can call them either.
+ * Adds a rule for each call in the blank-separated list. Names unknown to this libseccomp or machine are
+ * skipped: they cannot be called either.
  */
 static int add_calls(scmp_filter_ctx filter, uint32_t action, const char *names)
 {
@@ -130,7 +129,7 @@ static int add_calls(scmp_filter_ctx filter, uint32_t action, const char *names)
 	return r;
 }
 
-/* The kernel looks at 32 bits of both: what lies above must not hide another number. */
+/* The kernel uses 32 bits of both: higher bits must not hide another number. */
 static int allow_numbered(scmp_filter_ctx filter)
 {
 	int r = 0;
@@ -164,7 +163,8 @@ static int refuse_calls(scmp_filter_ctx filter, uint32_t action)
 	static const unsigned typing[] = {TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS, TIOCSCTTY};
 	int r = add_calls(filter, action, calls_of_nobody);
 
-	/* What types into a terminal, pastes, or takes it over. The children's own lists have few ioctls. */
+	/* Operations that type into a terminal, paste, or take it over. The children's own lists have few
+	 * ioctls. */
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(typing); i++)
 		r = seccomp_rule_add(filter, action, SCMP_SYS(ioctl), 1,
 				     SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, typing[i]));
@@ -231,7 +231,7 @@ int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct r
 			errno == ENOMEM
 				? "not enough memory for a seccomp filter"
 				: "libseccomp cannot be initialized; does this kernel support seccomp?");
-	/* The kernel's own errors, which otherwise are all -ECANCELED. */
+	/* Report the kernel's own errors, which otherwise are all -ECANCELED. */
 	int r = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
 	if (r == 0)
 		r = priv ? refuse_calls(filter, forbidden_action(mode)) : add_rules(filter, profile);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All stores through one interface: finds the backend of a URI, forwards calls, and handles functions that a
- * backend lacks. Reads and compares the claims by which one of several processes may write; the backends
+ * backend lacks. Reads and compares the claims that decide which of several processes may write; the backends
  * compare and write atomically. Called by the processes that own a store. Knows no database.
  */
 #include "store/store_backend.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a store backend implements. The facade (store.c) parses the URI, counts, and keeps the last error. A
+ * The interface of a store backend. The facade (store.c) parses the URI, counts, and keeps the last error. A
  * function that a backend does not support is NULL and answers STORE_DROP with a sentence that says so;
- * without `ensure` and `put` nothing is missing: there are no indexes, and no place for descriptions.
+ * without `ensure` and `put` there are just no indexes and no descriptions.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 struct store_backend {
 	const char *name;
-	const char *form;                     /* as people type it: "sqlite:PATH" */
+	const char *form;                     /* as users type it: "sqlite:PATH" */
 	unsigned traits;                      /* enum store_traits */
 	const struct store_file_codec *codec; /* of files of documents (file/store_file.h); else NULL */
 	/* Would open() refuse this location at once? 0, or -EINVAL with the reason. NULL: never refuses.
@@ -19,7 +19,7 @@ struct store_backend {
 	int (*check)(const char *location, struct reason *why);
 	/* The database named by the location; false: none. NULL: locations name no database. */
 	bool (*database)(const char *location, char *ret, size_t size);
-	size_t size; /* of what the backend keeps; the facade allocates and frees it */
+	size_t size; /* size of the backend's state; the facade allocates and frees it */
 	/* After an error the facade calls close(), too. */
 	int (*open)(struct store *store, const char *location, const struct store_options *options);
 	void (*close)(struct store *store);
@@ -35,12 +35,12 @@ struct store_backend {
 	enum store_result (*begin)(struct store *store);
 	enum store_result (*commit)(struct store *store);
 	void (*roll_back)(struct store *store);
-	/* store_claim(); NULL: a store that one process writes to. */
+	/* store_claim(); NULL: a store with a single writer. */
 	enum store_result (*claim)(struct store *store, const struct store_claim *seen,
 				   const uint8_t *document, size_t length);
 	enum store_result (*list)(struct store *store, const char *prefix,
 				  void (*each)(void *data, const char *collection), void *data);
-	/* Of a store with STORE_BOUNDED; else NULL. */
+	/* For a store with STORE_BOUNDED; else NULL. */
 	enum store_result (*trim)(struct store *store, uint64_t max_bytes, int64_t now_ms, bool *ret_more);
 	enum store_result (*measure)(struct store *store, struct store_usage *ret);
 };
@@ -63,9 +63,9 @@ extern const struct store_backend store_backend_csv;
 extern const struct store_backend store_backend_socket;
 extern const struct store_backend store_backend_null;
 
-/* Does this document hold the claim `seen`? `document` NULL: there is none. */
+/* Does this document contain the claim `seen`? `document` NULL: there is none. */
 bool store_claim_matches(const struct store_claim *seen, const uint8_t *document, size_t length);
-/* Does this document hold the store's own claim? True also if there is no document: nobody has claimed the
+/* Does this document contain the store's own claim? Also true if there is no document: nobody has claimed the
  * store. */
 bool store_fence_holds(const struct store *store, const uint8_t *document, size_t length);
 enum store_result store_fail_lost(struct store *store);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps a local store within its bounds, between two batches, and logs what the bounds mean. Called by the
- * sensor's writer and the server's store process.
+ * Keeps a local store within its bounds, between two batches, and explains what the bounds mean. Called by
+ * the sensor's writer and the server's store process.
  */
 #include "store/store_bounds.h"
 

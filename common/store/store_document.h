@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a store needs to know of a document: its identity, time and target. Private to the stores.
+ * The parts of a document that a store needs: its identity, time and target. Private to the stores.
  */
 #pragma once
 
@@ -26,8 +26,8 @@ struct store_document {
 
 /* False if the bytes are not a BSON document. */
 bool store_document_read(const uint8_t *data, size_t length, struct store_document *ret_document);
-/* Has it the string _id `id`? */
+/* Does it have the string _id `id`? */
 bool store_document_has_id(const struct store_document *document, const char *id);
 bool store_document_same_id(const struct store_document *a, const struct store_document *b);
-/* Is it within the query's times, and of its target? */
+/* Is it within the query's times, and about its target? */
 bool store_document_matches(const struct store_document *document, const struct store_query *query);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where file stores may write. Called by their backends when they open.
+ * Checks where file stores may write. Called by their backends when they open.
  */
 #include "store/store_path.h"
 #include "base/folder.h"
@@ -21,7 +21,7 @@ bool store_path_is_directory(const char *path)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* access() is not reliable for root, for example in /proc: only creating a file is. */
+/* access() is not reliable for root, for example in /proc; only creating a file is. */
 static int try_to_make(const char *folder)
 {
 	char path[PATH_MAX + 32];

@@ -159,7 +159,7 @@ static int send_all(struct socket_store *own)
 	return r;
 }
 
-/* The other side never sends: anything readable is the end of the stream. */
+/* The peer never sends: anything readable is the end of the stream. */
 static bool peer_is_gone(const struct socket_store *own)
 {
 	char byte;

@@ -44,7 +44,7 @@ static const struct form foreign[] = {
 	{"PAR1", 4, 0, "is a Parquet file: write it as CSV or JSON lines first"},
 };
 
-/* What other stores read. */
+/* Forms that other stores read. */
 static const struct form ours[] = {
 	{"{", 1, 0, "looks like JSON: write jsonl:PATH"},
 	{"[", 1, 0, "looks like JSON: write jsonl:PATH"},

@@ -18,7 +18,7 @@ int store_unpack_make_file(void);
  */
 int store_unpack(const char *path, int *fd, bool *ret_cut, struct reason *why);
 /*
- * What a file is that is not what its store reads, and what to do: "looks like JSON: write jsonl:PATH". NULL:
- * nothing is known, or the file cannot be read.
+ * The form of a file that its store cannot read, and a remedy: "looks like JSON: write jsonl:PATH". NULL:
+ * unknown, or the file cannot be read.
  */
 const char *store_unpack_other_form(const char *path);

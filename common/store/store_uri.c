@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Store URIs: `mongodb://…`, `mongodb:HOST:PORT` and `HOST:PORT` as people type them, `sqlite:PATH` and
- * similar. Pure. Called by store_open() and by whatever checks or prints a configuration.
+ * Store URIs: `mongodb://…`, `mongodb:HOST:PORT` and `HOST:PORT` as users type them, `sqlite:PATH` and
+ * similar. Pure. Called by store_open() and by code that checks or prints a configuration.
  */
 #include "store/store_uri.h"
 #include "base/cleanup.h"
@@ -69,7 +69,7 @@ static int take(struct store_uri *ret_uri, const struct store_backend *backend, 
 	return 0;
 }
 
-/* Standard output by one of its paths: those cannot be opened by a process that gave up its rights. */
+/* Standard output by one of its paths, which a process without privileges cannot open. */
 static bool is_standard_output(const char *path)
 {
 	return strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/fd/1") == 0 ||
@@ -226,7 +226,7 @@ static size_t find_password(const char *uri, size_t *ret_length)
 	if (!user)
 		return 0;
 	at = user + strcspn(user, "/?");
-	/* A password with a slash in it is wrong in a URI, but must not be shown for that reason. */
+	/* A password with a slash is invalid in a URI, but must not be shown because of that. */
 	if (strchr(at, '@'))
 		at = strrchr(user, '@');
 	while (at > user && *at != '@')
@@ -239,8 +239,8 @@ static size_t find_password(const char *uri, size_t *ret_length)
 }
 
 /*
- * Bytes from `text` to the value of the next option that is a secret, tlsCertificateKeyFilePassword in any
- * of its spellings or properties that hold a session's token, in capital or small letters; its length.
+ * Offset from `text` of the value of the next secret option (tlsCertificateKeyFilePassword in any of its
+ * spellings, or properties with a session token, case-insensitive), and its length.
  */
 static size_t find_secret_option(const char *text, size_t *ret_length)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Store URIs as people type them, split into a backend and its own location. Private to the stores.
+ * Store URIs as users type them, split into a backend and its own location. Private to the stores.
  */
 #pragma once
 
@@ -14,5 +14,5 @@ struct store_uri {
 
 /* Does it have an option whose value is a secret? */
 bool store_uri_has_secret_option(const char *uri);
-/* 0, or -EINVAL with a sentence that says what is wrong and what would be right. */
+/* 0, or -EINVAL with a sentence about the error and the correct form. */
 int store_uri_parse(const char *uri, struct store_uri *ret_uri, struct reason *why);

@@ -13,13 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PRIV_BPF_SLOTS_MAX  65536
-#define PRIV_BPF_BIRTHS_MAX 4096
-#define PRIV_BPF_MAPS       5 /* descriptors passed to the client: cells, totals, touched, births, pulses */
-#define PRIV_BPF_CELLS_MAX  (80u << 20) /* bytes of kernel memory: 64 MiB of slots, 8 of births, some spare  \
-					 */
-#define PRIV_BPF_CHANGES_MAX 1024       /* in one request */
-#define PRIV_BPF_NOWHERE     UINT32_MAX /* slot of a cgroup that is no longer counted */
+#define PRIV_BPF_SLOTS_MAX   65536
+#define PRIV_BPF_BIRTHS_MAX  4096
+#define PRIV_BPF_MAPS        5 /* descriptors passed to the client: cells, totals, touched, births, pulses */
+#define PRIV_BPF_CELLS_MAX   (80u << 20) /* bytes of kernel memory: 64 MiB of slots, 8 of births, spare */
+#define PRIV_BPF_CHANGES_MAX 1024        /* in one request */
+#define PRIV_BPF_NOWHERE     UINT32_MAX  /* slot of a cgroup that is no longer counted */
 
 struct priv_bpf;
 struct priv_config;

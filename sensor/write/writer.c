@@ -30,9 +30,8 @@
 #define WRITER_TIDY_EVERY_MS    2000
 #define WRITER_CALLS            3 /* multiple of the store's timeout that one batch may take */
 #define WRITER_SPARE_MS         1000
-#define WRITER_APART_BYTES      ((size_t)4 << 20) /* of a failing collection's documents while others are stored \
-						   */
-#define WRITER_SAY_EVERY_MS (600 * 1000)          /* between messages about the same lasting loss */
+#define WRITER_APART_BYTES      ((size_t)4 << 20) /* of a failing collection, while others are stored */
+#define WRITER_SAY_EVERY_MS     (600 * 1000)      /* between messages about a lasting loss */
 
 struct writer_collection {
 	char name[128];

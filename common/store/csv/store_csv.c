@@ -73,7 +73,7 @@ static bool has_all_columns(const struct csv_file *file, const struct report_val
 	return hits == n_values;
 }
 
-/* One row: what one CPU counted for one group. */
+/* One row: the counts of one CPU for one group. */
 static enum store_result add_row(struct store *store, const struct report_value *values, unsigned n_values)
 {
 	struct csv_store *own = csv_store_of(store);

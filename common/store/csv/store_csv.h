@@ -18,10 +18,10 @@
 struct csv_file {
 	char *name; /* of the group; the file is NAME.csv */
 	int fd;
-	off_t end;          /* after what is written */
+	off_t end;          /* end of the written data */
 	struct batch text;  /* rows of this batch */
 	unsigned n_rows;    /* of the present batch */
-	unsigned n_columns; /* events, in the order of the header */
+	unsigned n_columns; /* of events, in the order of the header */
 	uint16_t columns[CSV_EVENTS_MAX];
 };
 
@@ -42,16 +42,16 @@ static inline struct csv_store *csv_store_of(const struct store *store)
 }
 
 /*
- * The file of that name, opened, with its header read or written. `values` (of one CPU) provide the events of
- * a new header; none for a file whose header is `fixed`. NULL: the store's error has the reason; *ret_refused
+ * Opens the file of that name, and reads or writes its header. `values` (of one CPU) provide the events of a
+ * new header; none for a file whose header is `fixed`. NULL: the store's error has the reason; *ret_refused
  * distinguishes permanent errors from temporary ones.
  */
 struct csv_file *csv_file_get(struct store *store, const char *name, const char *fixed,
 			      const struct report_value *values, unsigned n_values, bool *ret_refused);
-/* Gives the file columns for the events that it has none for. 0; -E2BIG: too many; or a negative errno. */
+/* Adds missing columns for events to the file. 0; -E2BIG: too many; or a negative errno. */
 int csv_file_widen(struct store *store, struct csv_file *file, const struct report_value *values,
 		   unsigned n_values);
-/* Writes the rows of all files; on failure none of them remains. 0 or a negative errno. */
+/* Writes the rows of all files; on failure none of them is kept. 0 or a negative errno. */
 int csv_files_flush(struct store *store);
 void csv_files_forget_rows(struct csv_store *own);
 void csv_file_close(struct csv_file *file);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One CSV file: its header, the text of its rows, and appending them as a whole. The layout is hwpc-sensor's;
- * a restart continues the file if the header is the same. Called by store_csv.c.
+ * One CSV file: its header, the text of its rows, and appending all of them or none. The layout is
+ * hwpc-sensor's; a restart continues the file if the header is the same. Called by store_csv.c.
  */
 #include "store/csv/store_csv.h"
 #include "store/store_path.h"

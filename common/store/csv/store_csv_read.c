@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reports from a directory of CSV files, one per group, as written by hwpc-sensor or our own store: the files
- * are read in parallel, and the rows of one time and target become one document. The offset of a read is the
- * time of the last tick. Called through store.c; store_csv_row.c parses lines.
+ * are read in parallel, and the rows of one time and target become one document. The read offset is the time
+ * of the last tick. Called through store.c; store_csv_row.c parses lines.
  */
 #include "store/csv/store_csv.h"
 #include "base/array.h"
@@ -30,10 +30,10 @@ struct csv_source {
 	unsigned n_allocated;
 	bool ahead;
 	bool torn;         /* it ends in a row without a line break */
-	bool cut;          /* it was packed, and its end is missing */
+	bool cut;          /* it was compressed, and its end is missing */
 	unsigned n_bad;    /* rows that were skipped, reported or not */
 	unsigned bad_line; /* of the first of them */
-	bool bad_time;     /* the first one is whole, but for its time */
+	bool bad_time;     /* the first one is complete except for its time */
 };
 
 struct csv_reader {
@@ -42,7 +42,7 @@ struct csv_reader {
 	uint64_t offset;
 	int64_t done_ms; /* ticks up to this time have been read */
 	struct batch one;
-	unsigned n_told;    /* bad rows and files that were told */
+	unsigned n_told;    /* bad rows and files that were reported */
 	unsigned n_refused; /* files whose rows cannot be read */
 	char refused[600];  /* the first of them, and why */
 };
@@ -84,7 +84,7 @@ static bool is_known(const struct csv_reader *reader, const char *group)
 	return false;
 }
 
-/* Opens the file, unpacked where it is packed. False: it is refused. */
+/* Opens the file, uncompressed if necessary. False: it is refused. */
 static bool open_plain(struct csv_reader *reader, const char *directory, const char *name,
 		       struct csv_source *source)
 {
@@ -141,7 +141,7 @@ static int is_csv(const struct dirent *entry)
 {
 	const char *suffix = strstr(entry->d_name, ".csv");
 
-	/* Others, as core.csv.xz, are named where they cannot be read; core.csv~ is what an editor leaves. */
+	/* Others, such as core.csv.xz, are reported as unreadable; core.csv~ is an editor's backup. */
 	return suffix && suffix > entry->d_name && entry->d_name[0] != '.' &&
 	       (suffix[4] == '\0' || suffix[4] == '.');
 }
@@ -184,7 +184,7 @@ static struct csv_row *row_room(struct csv_source *source)
 	return &source->rows[source->n_rows];
 }
 
-/* Has the source a current row, or can it read one? Malformed lines are skipped. */
+/* Does the source have a current row, or can it read one? Malformed lines are skipped. */
 static bool look_ahead(struct csv_source *source)
 {
 	struct csv_row *row = row_room(source);
@@ -356,7 +356,7 @@ static int read_ticks(struct csv_reader *reader, const struct store_query *query
 	return r;
 }
 
-/* What was skipped, in one sentence; rows and files that were not reported yet are counted. */
+/* Reports what was skipped in one sentence; rows and files not reported before are counted. */
 static void tell_bad(struct store *store, const struct csv_reader *reader, struct store_read *ret_read)
 {
 	unsigned n_bad = 0, n_torn = 0;
@@ -418,7 +418,7 @@ enum store_result csv_read(struct store *store, const struct store_query *query,
 	return STORE_OK;
 }
 
-/* The directory is found under any collection name; its own is derived from the first sensor in it. */
+/* The directory answers to any collection name; its own is derived from the first sensor in it. */
 enum store_result csv_list(struct store *store, const char *prefix,
 			   void (*each)(void *data, const char *collection), void *data)
 {
@@ -438,7 +438,7 @@ enum store_result csv_list(struct store *store, const char *prefix,
 		any = true;
 		break;
 	}
-	/* Without any report, list "sensor" anyway: reading it then reports what is wrong with the files. */
+	/* Without any report, list "sensor" anyway: reading it then reports the errors of the files. */
 	if (!any && (reader->n_refused || reader->n_sources))
 		each(data, "sensor");
 	csv_reader_free(reader);

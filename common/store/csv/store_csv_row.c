@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines of CSV: fields separated by commas, quoted if they contain one. The files come from anywhere. Called
- * by store_csv_read.c, and by store_csv_file.c for the header of an existing file.
+ * Lines of CSV: fields separated by commas, quoted if they contain one. The files are untrusted. Called by
+ * store_csv_read.c, and by store_csv_file.c for the header of an existing file.
  */
 #include "store/csv/store_csv_row.h"
 #include "base/array.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define LINES_MAX 64 /* that a quoted field may go over; a lone quote does not swallow the file */
+#define LINES_MAX 64 /* in a quoted field at most; a lone quote does not swallow the file */
 
 static int add_field(struct csv_row *row, char *field)
 {
@@ -61,7 +61,7 @@ bool csv_row_prepare(FILE *file, struct csv_row *row)
 		skipped = strlen(mark);
 	else if ((unsigned char)first[0] > 0x7f)
 		return false;
-	/* What spreadsheets write for each other. */
+	/* Spreadsheets write this line for each other. */
 	if (strncasecmp(first + skipped, "sep=", 4) == 0) {
 		skipped += strcspn(first + skipped, "\n");
 		skipped += first[skipped] == '\n';
@@ -87,7 +87,7 @@ static bool is_closed(const char *text, size_t length)
 	return closed;
 }
 
-/* Adds the next line to the row's. 1, 0 where there is none that is whole, -ENOMEM. */
+/* Adds the next line to the row's. 1, 0 if there is no complete one, -ENOMEM. */
 static int add_line(FILE *file, struct csv_row *row, size_t *length)
 {
 	char *line = NULL, *grown;
@@ -162,7 +162,7 @@ bool csv_row_is_header(const struct csv_row *row)
 	return true;
 }
 
-/* A number, with a comma for its point where people write it so. */
+/* A number, possibly with a decimal comma. */
 static int take_number(const char *text, double *ret_value)
 {
 	char number[64];
@@ -191,7 +191,7 @@ static bool take_time(const char *text, int64_t *ret_time_ms)
 	return true;
 }
 
-/* Is the field a value, or does it say that there is none? */
+/* Is the field a value, or does it mark a missing one? */
 static bool is_value(const char *text)
 {
 	double value;

@@ -20,7 +20,7 @@ struct csv_row {
 	int64_t time_ms; /* set by csv_row_is_good() */
 	bool used;
 	char delimiter;  /* between fields; 0: a comma */
-	unsigned n_line; /* of the file, where it ends */
+	unsigned n_line; /* line number in the file at which it ends */
 };
 
 /*
@@ -29,17 +29,17 @@ struct csv_row {
  */
 char *csv_field_end(char *at, char delimiter);
 /*
- * Finds out what the file puts between fields, ',' or ';' or a tab, and passes over a byte order mark. False:
- * it is text of another encoding, or no text.
+ * Detects the file's delimiter, ',' or ';' or a tab, and skips a byte order mark. False: the text has another
+ * encoding, or it is not text.
  */
 bool csv_row_prepare(FILE *file, struct csv_row *row);
 /* Reads the next complete line: 1, 0 at the end (a line without a newline is not consumed), -ENOMEM. */
 int csv_row_read(FILE *file, struct csv_row *row);
 void csv_row_done(struct csv_row *row);
 bool csv_row_is_header(const struct csv_row *row);
-/* A row of reports with this many fields, all of them numbers or times where they must be; sets its time. */
+/* True for a row of reports with this many fields, with numbers and times where required; sets its time. */
 bool csv_row_is_good(struct csv_row *row, unsigned n_fields);
-/* Is the time of a row with a first field in a known form? */
+/* Does the row's first field have a time in a known form? */
 bool csv_row_has_time(const struct csv_row *row);
 /* NAN if it is not a number. */
 double csv_row_number(const struct csv_row *row, unsigned field);

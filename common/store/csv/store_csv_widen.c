@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events that a CSV file has no column for, as after a change of the source or of the options: the file gets
- * more columns, which are empty in earlier rows. A copy is written beside it and takes its place.
- * Called by store_csv.c.
+ * Adds columns for events that a CSV file lacks, for example after a change of the source or the options;
+ * they are empty in earlier rows. A copy is written next to the file and replaces it. Called by store_csv.c.
  */
 #include "store/csv/store_csv.h"
 #include "store/store_path.h"
@@ -18,7 +17,7 @@
 
 #define PIECE 65536
 
-/* What is added at the end of the first line, and of each other one. */
+/* Text that is added at the end of the first line, and of each other one. */
 struct widening {
 	struct batch names, commas;
 	uint16_t columns[CSV_EVENTS_MAX];
@@ -73,7 +72,7 @@ static int copy_wider(struct widening *widening, const struct csv_file *file, in
 	return r;
 }
 
-/* The wider file in the place of the other one. */
+/* Replaces the file by the wider one. */
 static int replace(const struct store *store, struct csv_file *file, struct widening *widening)
 {
 	char path[PATH_MAX], beside[PATH_MAX + 8];
@@ -86,7 +85,7 @@ static int replace(const struct store *store, struct csv_file *file, struct wide
 	fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	/* It stays its owner's. */
+	/* Keep the owner. */
 	if (fstat(file->fd, &status) == 0)
 		(void)!fchown(fd, status.st_uid, status.st_gid);
 	r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : copy_wider(widening, file, fd, &end);
@@ -137,7 +136,7 @@ int csv_file_widen(struct store *store, struct csv_file *file, const struct repo
 	struct batch text = {0};
 	int r = find_new(own, file, values, n_values, &widening);
 
-	/* Rows of this batch, which are not in the file yet. */
+	/* Rows of this batch that are not in the file yet. */
 	if (r == 0)
 		r = add_line_ends(&widening, file->text.data, file->text.length, &text);
 	widening.after_header = widening.quoted = false;

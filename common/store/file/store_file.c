@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of documents: opening and appending. A batch is in the file as a whole or, on a full disk, not at
- * all; what a crash has cut short is removed at the next write. Called by the bson and jsonl backends.
+ * Files of documents: opening and appending. A batch is written completely or, on a full disk, not at all; a
+ * document truncated by a crash is removed at the next write. Called by the bson and jsonl backends.
  */
 #include "store/file/store_file.h"
 #include "base/array.h"
@@ -18,7 +18,8 @@
 #include <unistd.h>
 
 /*
- * Permission, and that no other process writes to the file: the lock is taken permanently at the first write.
+ * Checks permission, and that no other process writes to the file: the lock is taken permanently at the first
+ * write.
  */
 static int check_writable(const struct store_file *file)
 {
@@ -33,7 +34,7 @@ static int check_writable(const struct store_file *file)
 	return r;
 }
 
-/* What is written is read again, to continue after the last document: a pipe has none to read. */
+/* Written data is read again, to continue after the last document, which is impossible for a pipe. */
 static bool is_pipe(const char *path)
 {
 	struct stat status;
@@ -41,7 +42,7 @@ static bool is_pipe(const char *path)
 	return stat(path, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
 }
 
-/* Standard output, or a device: it has no end to continue after, and reading one may never end. */
+/* Standard output, or a device: it has no end at which to continue, and reading it may never end. */
 static bool is_stream(const char *path)
 {
 	struct stat status;
@@ -55,7 +56,7 @@ static bool is_standard_input(const char *location)
 	       strcmp(location, "/dev/fd/0") == 0;
 }
 
-/* Why a file cannot be opened, with what to do. */
+/* Explains why a file cannot be opened, with a remedy. */
 static void refuse_open(struct store *store, const char *location, bool write, int error)
 {
 	if (error == -ESPIPE && write)
@@ -138,7 +139,7 @@ static int go_on(void *data, const uint8_t *document, size_t length)
 	return 1;
 }
 
-/* Finds the end of the last complete document and cuts off what a crash left after it. */
+/* Finds the end of the last complete document and truncates remains of a crash after it. */
 static int mend_end(struct store *store, const char *path, int fd, off_t *ret_end)
 {
 	struct store_file *file = store_file_of(store);
@@ -164,7 +165,7 @@ static int mend_end(struct store *store, const char *path, int fd, off_t *ret_en
 	return 0;
 }
 
-/* The one way in which a file comes to be here, its folder included. The descriptor, or a negative errno. */
+/* All files are created here, including their folder. The descriptor, or a negative errno. */
 static int create_file(const char *path, int flags)
 {
 	int fd;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the bson and jsonl backends share: files of documents that are appended to (store_file.c) and read by
- * offset (store_file_read.c, store_file_form.c). A codec says how one document looks in the file. Private to
- * these.
+ * Shared by the bson and jsonl backends: files of documents that are appended to (store_file.c) and read by
+ * offset (store_file_read.c, store_file_form.c). A codec defines the form of a document in the file. Private
+ * to these.
  *
  * A location that is a directory, or ends in '/', holds one file for each collection. Any other location is
- * one file: the reports go there; `target*`, `recap*` and `state*` go beside it into STEM.COLLECTION.SUFFIX.
+ * one file for the reports; `target*`, `recap*` and `state*` are stored next to it as STEM.COLLECTION.SUFFIX.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct store_file_codec {
 	 * document), 0 if more bytes are needed, -EBADMSG if the bytes are not a document, -ENOMEM.
 	 */
 	ssize_t (*decode)(const uint8_t *data, size_t length, struct batch *ret_documents);
-	/* Bytes to skip after decode() returned -EBADMSG. NULL: what follows cannot be read either. */
+	/* Bytes to skip after decode() returned -EBADMSG. NULL: the rest cannot be read either. */
 	size_t (*pass)(const uint8_t *data, size_t length);
 };
 
@@ -43,7 +43,7 @@ struct store_file_output {
 
 #define STORE_FILE_PLAINS 64
 
-/* A file in the form that is read here, of one that is packed or written otherwise. */
+/* A plain copy of a file that is compressed or in another form. */
 struct store_file_plain {
 	int fd; /* 0: none */
 	struct stat of;
@@ -64,16 +64,16 @@ struct store_file {
 	unsigned n_damaged;   /* documents skipped in this walk */
 	struct store_file_plain plains[STORE_FILE_PLAINS];
 	unsigned next_plain;
-	bool takes_rest; /* a last line without its line break counts; not where more will be appended */
+	bool takes_rest;       /* a last line without its line break counts; not if more will be appended */
 	bool unpacking_failed; /* its end is damaged or missing */
 };
 
 /*
- * The file itself, or one with its documents in the form that is read here (see store_file_form.c). -EPROTO
- * with the store's error set where it is packed otherwise, or another errno; `fd` is closed then.
+ * Returns the file itself, or a plain copy (see store_file_form.c). -EPROTO with the store's error set if it
+ * is compressed in another way, or another errno; `fd` is then closed.
  */
 int store_file_open_form(struct store *store, const char *path, int fd);
-/* Closes what is unpacked. */
+/* Closes the plain copies. */
 void store_file_forget_plains(struct store_file *file);
 
 static inline struct store_file *store_file_of(const struct store *store)
@@ -83,7 +83,7 @@ static inline struct store_file *store_file_of(const struct store *store)
 
 /* The file of a collection. False if its name is too long for one, or contains a '/'. */
 bool store_file_path(const struct store_file *file, const char *collection, char ret_path[PATH_MAX]);
-/* Counts documents as refused because there can be no such file. */
+/* Counts documents as refused because no such file can exist. */
 enum store_result store_file_refuse_name(struct store *store, const char *collection, unsigned n_documents);
 /*
  * Calls `each` for the documents from *offset on (1: continue, 0: stop after it). Ends with 0 and *offset
@@ -95,7 +95,7 @@ int store_file_walk(struct store_file *file, int fd, uint64_t *offset,
 		    uint64_t *ret_torn);
 /* Closes the output of a path that was replaced. */
 void store_file_forget(struct store_file *file, const char *path);
-/* Writes the documents to a new file of that name, and syncs it. */
+/* Writes the documents to a new file of this name, and syncs it. */
 enum store_result store_file_write_whole(struct store *store, const char *path, const struct batch *batch);
 
 /* The backend of files in one form. */

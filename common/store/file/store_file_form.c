@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files in other forms than they are written in here: gzip, a byte order mark, an array of JSON documents or
- * documents over several lines become a plain file without a name, which is read instead. Other packings are
- * named with the program that undoes them. Called by store_file_read.c when it opens a file.
+ * Files in other forms than those written here: gzip, a byte order mark, an array of JSON documents or
+ * documents over several lines are converted to an unnamed plain file, which is read instead. For other
+ * formats the message names the program that converts them. Called by store_file_read.c when it opens a file.
  */
 #include "store/file/store_file.h"
 #include "store/store_path.h"
@@ -17,7 +17,7 @@
 #define HEAD_BYTES 65536
 #define PIECE      65536
 
-/* Where a JSON file's scan is. */
+/* State of a JSON file's scan. */
 struct scan {
 	unsigned depth;
 	bool in_text, escaped;
@@ -25,7 +25,7 @@ struct scan {
 };
 
 /*
- * One byte of an array, or of documents over several lines, as lines: each element on its own. What is
+ * Converts one byte of an array, or of documents over several lines, to lines with one element each. Text
  * between elements is dropped.
  */
 static size_t take_byte(struct scan *scan, unsigned base, char c, char ret[2])
@@ -79,7 +79,7 @@ static int split(int fd, off_t begin, bool array, int *ret_plain)
 	return r;
 }
 
-/* Does the first line leave a document open? Then documents go over several lines. */
+/* Does the first line leave a document open? Then documents extend over several lines. */
 static bool is_spread(const char *text)
 {
 	struct scan scan = {0};
@@ -96,7 +96,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* The plain file of what was unpacked before, as long as the file is the same. NULL: none. */
+/* The plain copy made before, if the file has not changed. NULL: none. */
 static struct store_file_plain *find_plain(struct store_file *file, const struct stat *status)
 {
 	for (unsigned i = 0; i < STORE_FILE_PLAINS; i++) {
@@ -106,7 +106,7 @@ static struct store_file_plain *find_plain(struct store_file *file, const struct
 	return NULL;
 }
 
-/* Keeps the plain file in the place of the one that was kept first. */
+/* Keeps the plain copy in place of the oldest one. */
 static void keep(struct store_file *file, int plain, const struct stat *status, bool cut)
 {
 	struct store_file_plain *place = find_plain(file, status);
@@ -126,7 +126,7 @@ void store_file_forget_plains(struct store_file *file)
 	}
 }
 
-/* JSON in another form than one document a line becomes that. 1, 0: it is that, or a negative errno. */
+/* Converts JSON in another form to one document per line. 1; 0: it already is; or a negative errno. */
 static int make_lines(const struct store_file *file, int *fd)
 {
 	char head[HEAD_BYTES + 1];

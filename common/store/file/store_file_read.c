@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads a file store: documents from an offset on, one by its ID, and the existing collections. Which
- * collection is in which file, and the reverse, is here; the rule is in store_file.h. Damage is skipped if a
- * codec can find the next document, and counted. Called through store.c.
+ * Reads a file store: documents from an offset on, one by its ID, and the existing collections. Also maps
+ * collections to files and back, by the rule in store_file.h. Damage is skipped if a codec can find the next
+ * document, and counted. Called through store.c.
  */
 #include "store/file/store_file.h"
 #include "base/cleanup.h"
@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHUNK_FIRST  ((size_t)16 * 1024) /* what is new since the last read is mostly less */
+#define CHUNK_FIRST  ((size_t)16 * 1024) /* new data since the last read is usually less */
 #define CHUNK_BYTES  ((size_t)256 * 1024)
 #define NAME_LONGEST (NAME_MAX - 4)             /* with ".new" after it */
 #define DOCUMENT_MAX ((size_t)48 * 1024 * 1024) /* 16 MiB of BSON can be three times as long in JSON */
@@ -116,7 +116,7 @@ static int walk_rest(struct store_file *file, uint64_t *offset,
 	}
 	used = used < rest ? used : rest;
 	*offset += used;
-	/* What is not torn is only not wanted any more. */
+	/* If nothing is torn, the rest is just no longer wanted. */
 	*ret_torn = r > 0 ? rest - used : 0;
 	return r < 0 ? r : 0;
 }
@@ -175,10 +175,10 @@ static int read_one(void *data, const uint8_t *bytes, size_t length)
 	return reading->error < 0 ? reading->error : !reading->full;
 }
 
-/* The file, or in a folder the same one with another suffix. As open(2); the path is that of the file. */
+/* Opens the file, or in a folder the same one with another suffix. Like open(2); returns the file's path. */
 static int open_any_form(const struct store_file *file, char path[PATH_MAX])
 {
-	/* Not to wait for the writer of a pipe. */
+	/* O_NONBLOCK: do not wait for the writer of a pipe. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	size_t stem = strlen(path) - strlen(file->codec->suffix);
 
@@ -198,7 +198,7 @@ static int open_any_form(const struct store_file *file, char path[PATH_MAX])
 	return fd;
 }
 
-/* Documents are read by their place in a file, and again from there: a pipe or a folder has none. */
+/* Documents are read, and reread, by their offset in a file: a pipe or a folder has none. */
 static int check_is_file(struct store *store, const char *path, int fd)
 {
 	struct stat status;
@@ -218,7 +218,7 @@ static int open_to_read(struct store *store, const char *collection, char path[P
 {
 	int fd;
 
-	/* What cannot be the name of a file is in none. */
+	/* A collection that cannot be a file name does not exist. */
 	if (!store_file_path(store_file_of(store), collection, path))
 		return -ENOENT;
 	fd = open_any_form(store_file_of(store), path);
@@ -291,7 +291,7 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 struct lookup {
 	const char *id;
 	struct batch *documents;
-	size_t start; /* of what was found, in `documents` */
+	size_t start; /* start of the found document in `documents` */
 	unsigned before;
 };
 
@@ -343,7 +343,7 @@ static bool is_replaced(const struct batch *batch, const struct store_document *
 	return false;
 }
 
-/* All documents of the collection with those of the batch in the place of their elders. */
+/* All documents of the collection, with those of the batch replacing older ones. */
 static int merge(const struct batch *old, const struct batch *batch, struct batch *ret_merged)
 {
 	struct store_document document;
@@ -358,7 +358,7 @@ static int merge(const struct batch *old, const struct batch *batch, struct batc
 	return r < 0 ? r : batch_append_batch(ret_merged, batch);
 }
 
-/* Written beside and renamed, so that a crash leaves the old file or the new one. */
+/* Written to another file and renamed, so that a crash leaves either the old file or the new one. */
 static enum store_result replace_file(struct store *store, const char *collection, const struct batch *merged)
 {
 	struct store_file *file = store_file_of(store);
@@ -384,7 +384,7 @@ enum store_result store_file_put(struct store *store, const char *collection, co
 	struct batch merged = {0};
 	enum store_result result;
 
-	/* A stream has no place for documents that are replaced; a recap is written once. */
+	/* A stream cannot replace documents; a recap is written once. */
 	if (store_file_of(store)->stream)
 		return collection_machine(COLLECTION_RECAPS, collection)
 			       ? store_file_append(store, collection, batch)
@@ -401,7 +401,7 @@ enum store_result store_file_put(struct store *store, const char *collection, co
 	return result;
 }
 
-/* Collections that go beside a single file instead of into it. */
+/* Collections that are stored next to a single file instead of in it. */
 static const enum collection_kind beside[] = {COLLECTION_TARGETS, COLLECTION_RECAPS, COLLECTION_STATE};
 
 static bool goes_beside(const char *collection)
@@ -442,7 +442,7 @@ bool store_file_path(const struct store_file *file, const char *collection, char
 		length = snprintf(ret_path, PATH_MAX, "%s", file->location);
 		return length > 0 && length < PATH_MAX;
 	}
-	/* Machines' names are others' text: none leads into another folder. */
+	/* Machine names are untrusted: none may lead into another folder. */
 	if (!collection[0] || strchr(collection, '/') || collection[0] == '.')
 		return false;
 	if (file->directory)
@@ -454,12 +454,12 @@ bool store_file_path(const struct store_file *file, const char *collection, char
 	       strlen(strrchr(ret_path, '/') ? strrchr(ret_path, '/') + 1 : ret_path) <= NAME_LONGEST;
 }
 
-/* Length of the name without the suffix of a form that is read; 0: it has none. */
+/* Length of the name without the suffix of a supported form; 0: it has none. */
 static size_t name_length(const struct store_file *file, const char *name)
 {
 	size_t length = strlen(name);
 
-	/* What mongodump writes beside its files. */
+	/* Written by mongodump next to its files. */
 	if (ends(name, ".metadata.json") || ends(name, ".metadata.json.gz"))
 		return 0;
 	if (ends(name, file->codec->suffix))
@@ -478,10 +478,10 @@ static bool is_asked_for(const char *collection, const char *prefix)
 		collection_machine(COLLECTION_REPORTS, collection));
 }
 
-/* What a folder holds. */
+/* Contents of a folder. */
 struct listing {
-	const char *before, *prefix; /* of the names that are asked for */
-	unsigned n_taken, n_left;    /* files that are read; those that look as if they were meant to be */
+	const char *before, *prefix; /* of the requested names */
+	unsigned n_taken, n_left;    /* files that are read; files that seem to be meant for reading */
 	char left[NAME_MAX + 1];     /* one of them */
 };
 
@@ -501,8 +501,8 @@ static bool take_entry(const struct store_file *file, struct listing *listing, c
 }
 
 /*
- * Reports the collection of every file of `directory` that is named before + COLLECTION + suffix. Of one in
- * several forms the plain file counts, as when it is opened.
+ * Reports the collection of every file in `directory` named before + COLLECTION + suffix. If a file exists in
+ * several forms, the plain one counts, as when it is opened.
  */
 static void list_directory(const struct store_file *file, const char *directory, struct listing *listing,
 			   void (*each)(void *data, const char *collection), void *data)
@@ -582,7 +582,7 @@ enum store_result store_file_list(struct store *store, const char *prefix,
 		list_directory(file, directory, &listing, each, data);
 		return STORE_OK;
 	}
-	/* The one file answers to any name; its own is the stem, or what was asked and the sensor found in
+	/* A single file answers to any name; its own is the stem, or the requested prefix and the sensor in
 	 * it. */
 	if (text_begins(name, prefix) || !first_sensor(store, prefix, text, sizeof(text)))
 		(void)snprintf(text, sizeof(text), "%s%.*s", text_begins(name, prefix) ? "" : prefix,

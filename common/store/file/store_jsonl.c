@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files of JSON lines: one document per line (or several, when they are read), relaxed extended JSON, for
+ * Files of JSON lines: one document per line (several are accepted when reading), relaxed extended JSON, for
  * tools like jq and for PowerAPI's JSON input. `jsonl:-` is standard output.
  */
 #include "store/file/store_file.h"
@@ -14,15 +14,15 @@ static int encode(struct batch *bytes, const uint8_t *document, size_t length)
 	return bson_json_append(bytes, BSON_JSON_LINES, document, length);
 }
 
-/* What may stand around a document: blanks, and the comma of an array's element on a line of its own. */
+/* Characters allowed around a document: blanks, and the comma of an array's element on a line of its own. */
 static bool is_between(uint8_t c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == ',';
 }
 
 /*
- * The end of what begins here: of a document, or of the line where it closes none. *ret_closed: which of
- * them. Documents may stand one behind the other in a line; none goes beyond it.
+ * The end of the document that begins here, or of the line if it closes none; *ret_closed tells which. A line
+ * may have several documents; none extends beyond it.
  */
 static size_t find_end(const uint8_t *data, size_t begin, size_t length, bool *ret_closed)
 {
@@ -65,7 +65,7 @@ static ssize_t decode(const uint8_t *data, size_t length, struct batch *ret_docu
 	return r < 0 ? r : (ssize_t)next + (data[next] == '\n');
 }
 
-/* What is damaged does not affect other documents. */
+/* A damaged document does not affect others. */
 static size_t pass(const uint8_t *data, size_t length)
 {
 	bool closed;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents in MongoDB, or in what speaks its protocol: the connection, indexes and retention, and what its
- * errors mean. Nothing is assumed of the server: a refusal and a failure that will pass are kept apart.
- * Some servers refuse an index that expires, some take it and never expire anything: so the index is tried,
- * and documents too old are deleted at each call as well. Called through store.c.
+ * Documents in MongoDB, or a database with its protocol: the connection, indexes and retention, and the
+ * meaning of errors. Nothing is assumed about the server: refusals and temporary failures are distinguished.
+ * Some servers refuse an expiring index, some accept it but never expire anything: so the index is tried, and
+ * documents that are too old are also deleted at each call. Called through store.c.
  */
 #include "store/mongo/store_mongo.h"
 #include "store/store_uri.h"
@@ -21,7 +21,7 @@
 
 /*
  * The driver's file of counters would remain if its process is killed or changes its user. Older drivers
- * make it while they are loaded, before anything here runs; later ones in mongoc_init(), unless this
+ * create it while they are loaded, before any code here runs; later ones in mongoc_init(), unless this
  * variable is set.
  */
 __attribute__((constructor)) static void refuse_counters_file(void)
@@ -78,7 +78,7 @@ static int connect_client(struct store *store, mongoc_uri_t *uri, const struct s
 	return 0;
 }
 
-/* Did this process make the expiring index of this collection? `made`: note that it did. */
+/* Did this process create the expiring index of this collection? `made`: record that it did. */
 static bool has_made_index(struct mongo_store *own, const char *collection, bool made)
 {
 	struct mongo_made *entry;
@@ -88,7 +88,7 @@ static bool has_made_index(struct mongo_store *own, const char *collection, bool
 		return entry != NULL;
 	entry = calloc(1, sizeof(*entry) + strlen(collection) + 1);
 	if (!entry)
-		return false; /* the next call makes it again */
+		return false; /* the next call creates it again */
 	memcpy(entry->collection, collection, strlen(collection) + 1);
 	HASH_ADD_STR(own->made, collection, entry);
 	return true;
@@ -147,9 +147,9 @@ mongoc_collection_t *store_mongo_collection(struct store *store, const char *nam
 }
 
 /*
- * Refusals by the server that waiting will not change: a bad value, a failed validation, too large, an
- * illegal name, an unknown command or option, a foreign unique index. Everything else (network, elections,
- * rights, space) may change.
+ * False for permanent refusals by the server: a bad value, a failed validation, too large, an illegal name,
+ * an unknown command or option, a foreign unique index. Everything else (network, elections, privileges,
+ * space) may change.
  */
 bool store_mongo_may_retry(const bson_error_t *error)
 {
@@ -240,9 +240,10 @@ static bool is_conflict(const bson_error_t *error)
 }
 
 /*
- * If the expiring index is refused for any reason, the plain one is created, and we delete old documents. One
- * with another age is replaced once, so that a new value takes effect at a start; afterwards it is that of
- * another process, as we are deleting what is too old for us in any case. Without a retention it stays.
+ * If the expiring index is refused for any reason, the plain one is created, and we delete old documents. An
+ * index with another age is replaced once, so that a new value takes effect at a start; later it belongs to
+ * another process, and is kept, since we delete what is too old for us in any case. Without a retention it
+ * stays.
  */
 static bool ensure_time_index(struct store *store, const char *collection, uint64_t retention_s,
 			      bson_error_t *error)
@@ -275,7 +276,7 @@ static bool delete_old(struct store *store, const char *collection, int64_t befo
 	return good;
 }
 
-/* Once: an index that expires by the wish of another stays. */
+/* Logged once: another process's expiring index is kept. */
 static enum store_result remark_retention(struct store *store, const char *collection, uint64_t retention_s)
 {
 	struct mongo_store *own = store_mongo_of(store);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state of a MongoDB store, for the files that make it up: store_mongo.c (connection, indexes, errors),
+ * The state of a MongoDB store, shared by its files: store_mongo.c (connection, indexes, errors),
  * store_mongo_write.c (append, put) and store_mongo_read.c (read, get, list).
  */
 #pragma once
@@ -10,7 +10,7 @@
 #include <mongoc/mongoc.h>
 #include <uthash.h>
 
-/* A collection whose expiring index this process has made. */
+/* A collection whose expiring index this process has created. */
 struct mongo_made {
 	UT_hash_handle hh;
 	char collection[];
@@ -27,7 +27,7 @@ struct mongo_store {
 	const bson_t **list;
 	unsigned n_listed;
 	struct mongo_made *made;
-	bool left_index, said_retention; /* one that expires by the wish of another */
+	bool left_index, said_retention; /* another process's expiring index was kept; it was logged */
 };
 
 static inline struct mongo_store *store_mongo_of(const struct store *store)
@@ -35,15 +35,15 @@ static inline struct mongo_store *store_mongo_of(const struct store *store)
 	return store->private;
 }
 
-/* The URI as the driver has it; NULL with what is wrong and what to write instead. Opens nothing. */
+/* The URI as parsed by the driver; NULL with the error and a correction. Opens nothing. */
 mongoc_uri_t *store_mongo_parse(const char *location, struct reason *why);
 int store_mongo_check(const char *location, struct reason *why);
 bool store_mongo_database(const char *location, char *ret, size_t size);
 /* The driver's handle of a collection; does not connect. */
 mongoc_collection_t *store_mongo_collection(struct store *store, const char *name);
-/* Is a retry useful? False: the server understood and refused. */
+/* Is a retry useful? False: the server refused for good. */
 bool store_mongo_may_retry(const bson_error_t *error);
-/* The store's sentence for an error, with the fix. */
+/* Sets the store's sentence for an error, with a remedy. */
 enum store_result store_mongo_fail(struct store *store, enum store_result result, const char *doing,
 				   const bson_error_t *error);
 

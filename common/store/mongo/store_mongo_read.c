@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Removes what a failed read has added. */
+/* Removes the documents that a failed read has added. */
 static enum store_result give_up(struct store *store, struct batch *documents, const struct batch *before,
 				 const bson_error_t *error)
 {
@@ -117,7 +117,7 @@ static size_t find_last_time(const struct batch *documents, size_t start, int64_
 
 /*
  * The limit may have separated documents of the same time, and the next query would start after that time. So
- * those of the last time are left for the next query or, if there is no other time, all of them are read.
+ * documents of the last time are left for the next query or, if there is no other time, all of them are read.
  */
 static enum store_result mend_limit(struct store *store, const struct store_query *query,
 				    const struct batch *before, struct batch *documents)

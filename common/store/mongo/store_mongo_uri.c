@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MongoDB URIs: checked by the driver's own parser, for --check as well as for opening; its message is
- * extended by what was probably meant. Connects to nothing and asks no DNS. Called through store_uri.c and by
- * store_mongo.c.
+ * extended with what was probably meant. Makes no connection and no DNS query. Called through store_uri.c and
+ * by store_mongo.c.
  */
 #include "store/mongo/store_mongo.h"
 #include "store/store_uri.h"
@@ -20,10 +20,10 @@ static void ignore_log(mongoc_log_level_t level, const char *domain, const char 
 }
 
 /*
- * Older drivers warn while they are loaded, on a machine without /dev/shm, whatever store is used: the
- * executable's own first functions are called before the constructors of libraries.
+ * On a machine without /dev/shm, older drivers log a warning while they are loaded, whatever store is used;
+ * the executable's preinit functions run before the constructors of libraries.
  */
-#ifndef WATTRIBUTE_SANITIZED /* whose own part comes no earlier */
+#ifndef WATTRIBUTE_SANITIZED /* its own initialisation does not run earlier */
 static void silence_driver(void)
 {
 	mongoc_log_set_handler(ignore_log, NULL);
@@ -31,7 +31,7 @@ static void silence_driver(void)
 __attribute__((section(".preinit_array"), used)) static void (*const silence_first)(void) = silence_driver;
 #endif
 
-/* Where the hosts begin: after the last '@', as a password may wrongly hold one. */
+/* Start of the hosts: after the last '@', because a password may wrongly contain one. */
 static const char *find_hosts(const char *location)
 {
 	const char *begin = strstr(location, SCHEME_END), *query, *at = NULL;
@@ -58,7 +58,7 @@ static bool has_odd_password(const char *location, const char *hosts)
 	return false;
 }
 
-/* What to write instead, as far as the driver's words do not say it. */
+/* A correction, if the driver's message does not contain it. */
 static const char *find_hint(const char *location)
 {
 	const char *hosts = find_hosts(location), *host_end = hosts + strcspn(hosts, "/?,");
@@ -76,7 +76,7 @@ static const char *find_hint(const char *location)
 	return "";
 }
 
-/* The driver reads these files only when it connects, and its error hardly names the reason. */
+/* The driver reads these files only when it connects, and its error hardly explains the reason. */
 static int check_files(const mongoc_uri_t *uri, struct reason *why)
 {
 	static const char *const options[] = {MONGOC_URI_TLSCAFILE, MONGOC_URI_TLSCERTIFICATEKEYFILE};
@@ -92,8 +92,8 @@ static int check_files(const mongoc_uri_t *uri, struct reason *why)
 }
 
 /*
- * A driver quotes what it does not like, and where a URI has a user, that may be a part of the password. Its
- * words up to the first quotation mark say enough.
+ * A driver quotes the text that it rejects, which may be part of the password if the URI has a user. Its
+ * message up to the first quotation mark is sufficient.
  */
 static void cut_quotations(const char *location, char *message)
 {
@@ -115,7 +115,7 @@ mongoc_uri_t *store_mongo_parse(const char *location, struct reason *why)
 
 	mongoc_log_set_handler(ignore_log, NULL);
 	uri = mongoc_uri_new_with_error(location, &error);
-	/* The driver repeats a password that it does not like. */
+	/* The driver repeats a password that it rejects. */
 	if (!uri && strncmp(error.message, "Password", strlen("Password")) == 0)
 		(void)snprintf(error.message, sizeof(error.message),
 			       "the password has characters to be escaped");
@@ -128,7 +128,8 @@ mongoc_uri_t *store_mongo_parse(const char *location, struct reason *why)
 	return uri;
 }
 
-/* Options that the driver refuses only when it makes a client; for an SRV record that would ask the DNS. */
+/* Checks options that the driver refuses only when it creates a client; not for an SRV record, which would
+ * cause a DNS query. */
 static int check_client(const mongoc_uri_t *uri, struct reason *why)
 {
 	bson_error_t error = {0};

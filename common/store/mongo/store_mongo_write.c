@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appending to MongoDB and replacing: a batch is one unordered write; what the server already has counts as
- * stored; if it refuses some documents, the others are stored. A claim is compared and replaced by the server
- * in one step, and states only where no later owner has written them. Not all servers have transactions, so
- * appending is not fenced: what a former owner still appends has the _id of what its successor makes. Called
+ * Appends to MongoDB and replaces: a batch is one unordered write; documents that the server already has
+ * count as stored; if it refuses some, the others are stored. A claim is compared and replaced by the server
+ * in one step, and states only if no later owner has written them. Not all servers have transactions, so
+ * appending is not fenced: late appends of a former owner have the same _id as its successor's. Called
  * through store.c.
  */
 #include "store/mongo/store_mongo.h"
@@ -15,7 +15,7 @@
 
 #define CODE_DUPLICATE 11000
 
-/* What a bulk write did not do. */
+/* Failures of a bulk write. */
 struct bulk_errors {
 	unsigned duplicates;
 	unsigned refused;
@@ -25,8 +25,8 @@ struct bulk_errors {
 };
 
 /*
- * Is it the _id that is there already? Another unique index, which is not ours, keeps a document out that is
- * not there. Servers name the index in different ways, or not at all.
+ * Does the error mean that the _id exists? A foreign unique index rejects documents that do not exist.
+ * Servers name the index in different ways, or not at all.
  */
 static bool is_duplicate(const bson_error_t *error)
 {
@@ -77,8 +77,7 @@ static void note_errors(const bson_t *reply, struct bulk_errors *errors)
 }
 
 /*
- * Replacing is slow: a thousand at once may take a server longer than one call may last, and would be retried
- * forever.
+ * Replacing is slow: a thousand at once may exceed the time limit of a call, and would be retried forever.
  */
 #define REPLACE_MAX 100
 
@@ -91,8 +90,8 @@ struct part {
 };
 
 /*
- * For a document that a fenced store replaces: what it must be to be replaced (not of a later owner), and the
- * document with its owner's generation. False: nothing to add, use the document as it is.
+ * For a document that a fenced store replaces: makes the condition (not written by a later owner), and the
+ * document with its owner's generation. False: nothing to add, use the document unchanged.
  */
 static bool fence_document(const struct store *store, const bson_t *document, bson_t *selector,
 			   bson_t *ret_document)
@@ -215,7 +214,7 @@ static bool list_documents(struct store *store, struct part *part)
 	return true;
 }
 
-/* One call for all of them: the bulk interface parses the options of every document again. */
+/* Inserts all with one call: the bulk interface parses the options again for every document. */
 static bool insert_all(struct store *store, mongoc_collection_t *collection, struct part *part, bson_t *reply,
 		       bson_error_t *error)
 {
@@ -248,7 +247,7 @@ static void skip_documents(struct part *part, unsigned n)
 		(void)batch_next(part->batch, &part->offset, &document, &length);
 }
 
-/* The server refused the whole command: bisecting shows which document was the reason. */
+/* The server refused the whole command: bisecting finds the document that caused it. */
 static enum store_result write_halves(struct store *store, mongoc_collection_t *collection,
 				      const struct part *part)
 {
@@ -331,7 +330,7 @@ static enum store_result write_batch(struct store *store, const char *collection
 		skip_documents(&part, part.n);
 		left -= part.n;
 	}
-	/* The caller repeats the whole batch: what was counted of it would be counted twice. */
+	/* The caller repeats the whole batch: keeping its counts would count it twice. */
 	if (result == STORE_RETRY) {
 		before.round_trips = store->statistics.round_trips;
 		store->statistics = before;

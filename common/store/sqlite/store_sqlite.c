@@ -20,7 +20,7 @@
 	"DELETE FROM documents WHERE number IN (SELECT number FROM documents "                               \
 	"WHERE collection = ?1 AND time > 0 AND time < ?2 LIMIT ?3)"
 
-/* The collections whose documents age, unlike recaps, states and targets. A lookup for each. */
+/* The collections whose documents expire, unlike recaps, states and targets. One lookup for each. */
 #define WITH_TICKS                                                                                           \
 	"WITH RECURSIVE names (name) AS (SELECT min(collection) FROM documents UNION ALL "                   \
 	"SELECT (SELECT min(collection) FROM documents WHERE collection > name) FROM names "                 \
@@ -45,7 +45,7 @@ static const char *const sql[SQL_STATEMENTS] = {
 		     "WHERE substr(name, 1, length(?1)) = ?1) "
 		     "SELECT name FROM names WHERE substr(name, 1, length(?1)) = ?1",
 	[SQL_EXPIRE] = EXPIRE_OLD,
-	/* The collections whose first tick after ?1 is the oldest, and the second oldest. */
+	/* The collections with the oldest and the second oldest first tick after ?1. */
 	[SQL_OLDEST] = WITH_TICKS "SELECT first, name FROM (SELECT name, (SELECT min(time) FROM documents "
 				  "WHERE collection = name AND time > ?1) AS first FROM ticks) "
 				  "WHERE first IS NOT NULL ORDER BY first LIMIT 2",
@@ -94,7 +94,7 @@ static int find_claim(struct store *store, const struct store_claim *claim, sqli
 	return sqlite3_step(statement);
 }
 
-/* Within a transaction: does the store's claim still stand? */
+/* Within a transaction: is the store's claim still valid? */
 static enum store_result check_fence(struct store *store)
 {
 	sqlite3_stmt *statement;
@@ -144,7 +144,7 @@ static enum store_result commit(struct store *store)
 	return STORE_OK;
 }
 
-/* Counts since the start of the transaction are undone. */
+/* Also undoes the counts since the start of the transaction. */
 static void roll_back(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
@@ -165,7 +165,7 @@ static void bind_id(sqlite3_stmt *statement, int place, const struct store_docum
 	else if (document->id_type == BSON_TYPE_OID)
 		(void)sqlite3_bind_blob(statement, place, document->id, (int)document->id_length,
 					SQLITE_STATIC);
-	else /* with its type and key before it: never equal to an ObjectId or a string */
+	else /* preceded by its type and key: never equal to an ObjectId or a string */
 		(void)sqlite3_bind_blob(statement, place, document->id - 5, (int)document->id_length + 5,
 					SQLITE_STATIC);
 }
@@ -193,8 +193,8 @@ static int write_document(struct store *store, sqlite3_stmt *statement, const st
 }
 
 /*
- * All documents of a batch in the open transaction. A document without BSON or _id is refused, the others are
- * stored.
+ * Writes all documents of a batch in the open transaction. A document that is not BSON or has no _id is
+ * refused; the others are stored.
  */
 static enum store_result write_documents(struct store *store, sqlite3_stmt *statement,
 					 const struct batch *batch)
@@ -248,7 +248,7 @@ static enum store_result write_batch(struct store *store, enum sqlite_statement 
 	return result;
 }
 
-/* The claim's document, in a transaction of its own; it does not count as a document. */
+/* Writes the claim's document in a transaction of its own; it is not counted. */
 static enum store_result write_claim(struct store *store, const struct store_claim *seen,
 				     const struct store_document *document)
 {
@@ -310,8 +310,8 @@ static int take_body(sqlite3_stmt *statement, struct batch *ret_documents)
 }
 
 /*
- * One damaged row must not prevent reading the others: instead, the reader gets a document that states this,
- * is not a report, and differs from row to row, so that it is counted.
+ * One damaged row must not prevent reading the others: instead, the reader gets a document that says so, is
+ * not a report, and differs from row to row, so that it is counted.
  */
 static int take_row(sqlite3_stmt *statement, struct batch *ret_documents)
 {
@@ -418,7 +418,7 @@ static enum store_result list(struct store *store, const char *prefix,
 	return code == SQLITE_DONE ? STORE_OK : store_sqlite_fail(store, "read");
 }
 
-/* A slice at once; store_trim() deletes the rest, so that no tick waits for a large deletion. */
+/* Deletes one slice; store_trim() deletes the rest, so that no tick waits for a large deletion. */
 static enum store_result ensure(struct store *store, const char *collection, uint64_t retention_s,
 				int64_t now_ms)
 {

@@ -48,8 +48,8 @@ static void explain_lock(char *ret, size_t size)
 }
 
 /*
- * The store's sentence for SQLite's last error. Everything but a refused document may be fixed by waiting or
- * by hand.
+ * The store's sentence for SQLite's last error. Everything except a refused document may be fixed by waiting
+ * or by hand.
  */
 enum store_result store_sqlite_fail(struct store *store, const char *doing)
 {
@@ -75,7 +75,7 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	else if (code == SQLITE_IOERR && sqlite3_system_errno(own->database))
 		(void)snprintf(place, sizeof(place), "; its file system or disk fails: %s",
 			       strerror(sqlite3_system_errno(own->database)));
-	/* SQLite's own words would call it locked, or an error of the disk. */
+	/* SQLite's own message would be "locked" or a disk error. */
 	if (store_sqlite_is_file_system(extended))
 		return store_fail(store, STORE_RETRY, "cannot %s '%s': %s", doing, store->location, place);
 	return store_fail(
@@ -83,7 +83,7 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 		"cannot %s '%s': %s%s", doing, store->location, sqlite3_errmsg(own->database), hint);
 }
 
-/* For writers to many places: each page goes from the log to the file once for several changes. */
+/* For writers to many places: each page is copied from the log to the file once for several changes. */
 static void widen(const struct sqlite_store *own, unsigned cache_kb)
 {
 	char pragmas[100];
@@ -93,7 +93,7 @@ static void widen(const struct sqlite_store *own, unsigned cache_kb)
 	(void)sqlite3_exec(own->database, pragmas, NULL, NULL, NULL);
 }
 
-/* What a pragma answers first, as a number or as text (the other one NULL); SQLite's code. */
+/* A pragma's first result, as a number or as text (the other one NULL). Returns SQLite's code. */
 static int ask(struct sqlite_store *own, const char *pragma, int *ret_number, char ret_text[ANSWER_SIZE])
 {
 	sqlite3_stmt *statement = NULL;
@@ -109,7 +109,7 @@ static int ask(struct sqlite_store *own, const char *pragma, int *ret_number, ch
 	return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
-/* Without memory that processes share there is no log; a journal works, where the file has no log yet. */
+/* Without shared memory there is no WAL; a rollback journal works if the file has no WAL yet. */
 static bool stay_with_journal(struct store *store)
 {
 	char mode[ANSWER_SIZE] = "";
@@ -140,12 +140,11 @@ static bool set_up(struct store *store, const struct store_options *options)
 	store_sqlite_take_turns(own);
 	if (!(options->flags & STORE_WRITE))
 		return true;
-	/* Even the journal's mode stands in the file, so it is not set in one that will be refused. */
+	/* Even the journal mode is stored in the file, so it is not set in a file that will be refused. */
 	if (ask(own, "PRAGMA user_version", &version, NULL) == SQLITE_OK && version != 0 &&
 	    version != SCHEMA_VERSION)
 		return true;
-	/* So that pages can be given back. Before anything is in a file; later it would be a write for
-	 * nothing. */
+	/* So that pages can be returned. Only works for an empty file; later it would be a useless write. */
 	if (ask(own, "PRAGMA page_count", &pages, NULL) == SQLITE_OK && pages == 0)
 		(void)sqlite3_exec(own->database, "PRAGMA auto_vacuum = INCREMENTAL", NULL, NULL, NULL);
 	if (stay_with_journal(store))
@@ -200,7 +199,7 @@ static void remove_old(const char *path)
 	}
 }
 
-/* Can it be read as usual, beside who may write? If its place forbids that, it is read as an archive. */
+/* Can it be read as usual, alongside writers? If its location prevents this, it is read as an archive. */
 static int open_to_read(struct store *store, int code)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
@@ -254,7 +253,7 @@ static bool is_damage(int code)
 	return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
 }
 
-/* Does the whole file hold together? Reads all of it. */
+/* Is the file damaged? Reads all of it. */
 static bool is_damaged(struct sqlite_store *own)
 {
 	char answer[ANSWER_SIZE] = "";
@@ -263,7 +262,7 @@ static bool is_damaged(struct sqlite_store *own)
 	return is_damage(code) || (code == SQLITE_OK && strcmp(answer, "ok") != 0);
 }
 
-/* Keeps the damaged file and its log under another name, and begins a new one. */
+/* Renames the damaged file and its log, and creates a new one. */
 static int renew(struct store *store, const struct store_options *options)
 {
 	static const char *const suffixes[] = {"-wal", "-shm", ""};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where a SQLite file lies: what of its place keeps SQLite from working, in words; opening a file that was
- * archived in a place where nothing may be written or locked; waiting for one that another process has
- * locked, and what locks say: who that process is, and whether the file system has locks at all. SQLite
- * itself calls both cases "locked", and forgets the reason. Called by store_sqlite_open.c.
+ * The location of a SQLite file: explains why SQLite cannot work there; opens archived files where nothing
+ * may be written or locked; waits for a file that another process has locked, and finds out from the locks
+ * which process that is, and whether the file system has locks at all. SQLite itself reports both cases as
+ * "locked", without the reason. Called by store_sqlite_open.c.
  */
 #include "store/sqlite/store_sqlite.h"
 #include "base/cleanup.h"
@@ -27,14 +27,14 @@
 
 typedef int (*fcntl_function)(int fd, int command, ...);
 
-/* Of this process's last lock that was not given. It has one thread that uses stores. */
+/* This process's last refused lock. Only one of its threads uses stores. */
 static struct {
 	fcntl_function real;
-	int error; /* 0: it was given */
+	int error; /* 0: it was granted */
 	pid_t holder;
 } locks;
 
-/* Who keeps a lock from us. */
+/* The process that holds a lock that we want. */
 static pid_t find_holder(int fd, const struct flock *wanted)
 {
 	struct flock held = *wanted;
@@ -79,7 +79,7 @@ void store_sqlite_watch_locks(void)
 	(void)vfs->xSetSystemCall(vfs, "fcntl", (sqlite3_syscall_ptr)watch_fcntl);
 }
 
-/* Why the file system gave no lock at all, as an errno; 0: it has locks. */
+/* The errno for which the file system grants no locks at all; 0: it has locks. */
 static int lock_error(void)
 {
 	switch (locks.error) {
@@ -107,7 +107,7 @@ void store_sqlite_lock_holder(char *ret, size_t size)
 	(void)snprintf(ret, size, name[0] ? "process %d (%s)" : "process %d", (int)locks.holder, name);
 }
 
-/* SQLite asks before it tries again: 0 ends the wait. While a file is opened, all waits have one end. */
+/* SQLite asks before each retry: 0 ends the wait. While a file is opened, all waits share one deadline. */
 static int wait_again(void *data, int n)
 {
 	struct sqlite_store *own = data;
@@ -149,7 +149,7 @@ static bool is_read_only(const char *folder)
 	return statvfs(folder, &status) == 0 && (status.f_flag & ST_RDONLY);
 }
 
-/* A file beside the database that is there and that this user may not use. */
+/* Finds an existing file next to the database that this user may not use. */
 static bool find_closed_file(const char *path, int rights, char *ret, size_t size)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm"};
@@ -162,7 +162,7 @@ static bool find_closed_file(const char *path, int rights, char *ret, size_t siz
 	return false;
 }
 
-/* What a writer that broke off has left: changes that are to be undone before the file is read. */
+/* True if an interrupted writer has left changes that must be undone before the file is read. */
 static bool has_journal(const char *path)
 {
 	char journal[PATH_SIZE];
@@ -172,7 +172,7 @@ static bool has_journal(const char *path)
 	return stat(journal, &status) == 0 && status.st_size > 0;
 }
 
-/* Is it shared memory alone that the file system lacks? Then a rollback journal works. */
+/* Does the file system lack only shared memory? Then a rollback journal works. */
 static bool lacks_memory(int extended)
 {
 	return extended == SQLITE_IOERR_SHMOPEN || extended == SQLITE_IOERR_SHMSIZE ||
@@ -188,7 +188,7 @@ bool store_sqlite_shares_memory(const char *path)
 
 	if (fd < 0)
 		return true;
-	/* By the call that SQLite uses. */
+	/* Replaces the call that SQLite uses. */
 	if (vfs && vfs->iVersion >= 3 && vfs->xGetSystemCall)
 		map = (void *(*)(void *, size_t, int, int, int, off_t))vfs->xGetSystemCall(vfs, "mmap");
 	page = (map ? map : mmap)(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -300,8 +300,8 @@ static void make_uri(const char *path, char *ret, size_t size)
 }
 
 /*
- * No file is made and no lock is taken. That is right only where nobody writes, as in an archive. Where a log
- * lies beside the file, what it holds is read, too, by an index in memory; without one the file is all.
+ * Creates no file and takes no lock, which is right only if nobody writes, as in an archive. If there is a
+ * log next to the file, its content is read, too, with an index in memory.
  */
 int store_sqlite_open_archive(const char *path, sqlite3 **ret_database)
 {

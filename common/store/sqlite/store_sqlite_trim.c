@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps a SQLite file within its bounds: deletes ticks that are too old, or the oldest ones of a file that is
- * too large (by their own time, those dated ahead of the present first), and gives free pages back. All in
- * short transactions, so that writers hardly wait. Recaps, states and what is known of targets stay. Called
+ * too large (by their own time; those dated in the future first), and returns free pages. All in short
+ * transactions, so that writers hardly wait. Recaps, states and descriptions of targets are kept. Called
  * through store.c.
  */
 #include "store/sqlite/store_sqlite.h"
@@ -17,13 +17,13 @@
 #define PAGES_AT_ONCE 500
 #define BUDGET_NS     (50 * CLOCK_NS_PER_MS) /* of one call */
 #define FREE_KEPT     1000                   /* pages that the next ticks reuse */
-#define SPARE_PART    50                     /* of the size: so much below it is made room at a time */
-#define AHEAD_MS      60000 /* a tick that is dated so far after the present has a wrong date */
-#define GRAIN_MS      60000 /* one collection's ticks may go so long before another's older ones */
+#define SPARE_PART    50    /* of the size: room is made until the file is this far below it */
+#define AHEAD_MS      60000 /* a tick dated further in the future has a wrong date */
+#define GRAIN_MS      60000 /* ticks of one collection may be deleted this long before older ones of another */
 
 struct pages {
 	int64_t all, free, size;
-	bool shrinks; /* free pages can be given back: the file was made so */
+	bool shrinks; /* free pages can be returned: the file was created that way */
 };
 
 void store_sqlite_note_retention(struct sqlite_store *own, const char *collection, uint64_t retention_s)
@@ -52,7 +52,7 @@ void store_sqlite_forget_retentions(struct sqlite_store *own)
 	}
 }
 
-/* One row of numbers; false where there is none, or an error. A statement without ?1 does not see it. */
+/* One row of numbers; false: none, or an error. A statement without ?1 ignores it. */
 static bool first_row(struct store *store, enum sqlite_statement which, int64_t bound, int64_t *ret,
 		      unsigned n)
 {
@@ -95,7 +95,7 @@ static int64_t later(int64_t time_ms, int64_t by_ms)
 }
 
 /*
- * Age counts from the newest tick in the file: an archive that nobody writes to keeps what it has.
+ * Age counts from the newest tick in the file: an archive without writers keeps its content.
  */
 static int64_t newest_ms(struct store *store, int64_t now_ms)
 {
@@ -117,7 +117,7 @@ int store_sqlite_expire(struct store *store, const char *collection, uint64_t re
 	return delete_slice(store, statement);
 }
 
-/* Rows deleted because of their age: a slice of the first collection that has any. -1: an error. */
+/* Deletes expired rows: a slice of the first collection that has any. Their number; -1: an error. */
 static int expire_some(struct store *store, int64_t now_ms)
 {
 	struct sqlite_retention *entry, *next;
@@ -134,8 +134,9 @@ static int expire_some(struct store *store, int64_t now_ms)
 }
 
 /*
- * Of the ticks after a time, a slice of the collection that has the oldest. It ends where another
- * collection's begin, so that all go by age, in whatever order they were written. Rows deleted; -1: an error.
+ * Deletes, of the ticks after a time, a slice of the collection with the oldest one. The slice ends where
+ * another collection's ticks begin, so that all are deleted by age, in whatever order they were written. The
+ * number of rows; -1: an error.
  */
 static int shed_slice(struct store *store, int64_t after_ms)
 {
@@ -165,8 +166,8 @@ static int shed_slice(struct store *store, int64_t after_ms)
 }
 
 /*
- * Rows deleted because the file is too large. First those that are dated ahead of the present: as the newest
- * they would stay, and push out all that is written after them. -1: an error.
+ * Deletes rows because the file is too large. First those dated in the future: as the newest they would stay
+ * and displace everything written after them. Their number; -1: an error.
  */
 static int shed_some(struct store *store, uint64_t max_bytes, int64_t now_ms)
 {
@@ -189,7 +190,7 @@ static int shed_some(struct store *store, uint64_t max_bytes, int64_t now_ms)
 	return deleted == 0 ? shed_slice(store, 0) : deleted;
 }
 
-/* Gives pages back, but not those that the next ticks fill again. True if there are more. */
+/* Returns pages, but not those that the next ticks will reuse. True if there are more. */
 static bool vacuum_some(struct store *store)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
