@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arrays that grow. Both macros evaluate `array` more than once, and are false without memory: the array is
- * then as it was.
+ * Growing arrays. Both macros evaluate `array` more than once, and are false if out of memory; the array is
+ * then unchanged.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ static inline int array_compare_doubles(const void *left, const void *right)
 		resized_ != NULL;                                                                            \
 	})
 
-/* Room for `needed` elements where `capacity` says how many fit; at least doubles where it grows. */
+/* Room for `needed` elements; `capacity` is the present size and at least doubles when it grows. */
 #define ARRAY_RESERVE(array, capacity, needed)                                                               \
 	({                                                                                                   \
 		const size_t needed_ = (needed);                                                             \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libbson of the driver's 1.x and 2.x alike: the calls that 2.x deprecates have their new names here, and 1.x
- * gets them as the old ones. To be included instead of <bson/bson.h> where such a call is made.
+ * libbson of the driver's versions 1.x and 2.x: code uses the new names of calls that 2.x deprecates;
+ * with 1.x they map to the old ones. Include this instead of <bson/bson.h> for such calls.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Members of BSON documents by their key. Stored documents may have been changed by others: a member that is
- * missing, or of another type than is asked for, is not there.
+ * Members of BSON documents by key. Stored documents may have been changed by others: a member of another
+ * type than the requested one counts as missing.
  */
 #pragma once
 

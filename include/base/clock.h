@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two clocks: monotonic nanoseconds for everything inside, wall-clock milliseconds for documents.
- * Both can be replaced by a test or by the simulated machine.
+ * The two clocks: monotonic nanoseconds for internal use, wall-clock milliseconds for documents. Both can be
+ * replaced by a test or by the simulated machine.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct clock_source {
 };
 
 uint64_t clock_monotonic_ns(void);
-/* The same of the system, regardless of clock_replace(). */
+/* The system's monotonic time, regardless of clock_replace(). */
 uint64_t clock_system_ns(void);
 /* Milliseconds since the epoch, UTC. */
 int64_t clock_realtime_ms(void);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Creating folders with their parents, and where the daemons keep their files.
+ * Creates folders with their parents, and knows where the daemons keep their files.
  */
 #pragma once
 
 #include <dirent.h>
 #include <sys/types.h>
 
-/* Opens a folder for reading, at a path as printf() writes it. NULL with errno: it cannot be opened. */
+/* Opens a folder for reading; the path is given as a printf format. NULL with errno: it cannot be opened. */
 DIR *folder_open(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* For cleanup_(). */
 void folder_close(DIR **folder);
@@ -16,8 +16,8 @@ void folder_close(DIR **folder);
 int folder_make_above(const char *path);
 /*
  * The same, and the folder itself. A new folder gets `mode`, and belongs to uid and gid unless uid is -1. It
- * is made by that user where the caller may not. An existing folder is left unchanged. Changes the effective
- * ids meanwhile.
+ * is created as that user if the caller may not create it. An existing folder is left unchanged. Changes the
+ * effective ids temporarily.
  */
 int folder_make(const char *path, mode_t mode, uid_t uid, gid_t gid);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One hash for texts and bytes (FNV-1a), in two widths: identities of documents are made from the wide one,
- * marks in names and the model's keys from the narrow one, so neither may change. Tables hash by themselves
- * (uthash), but for the join's.
+ * One hash for strings and bytes (FNV-1a), in two widths: document identities use the wide one, marks in
+ * names and the model's keys the narrow one, so neither may change. Hash tables use uthash, except in the
+ * join.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ static inline uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t lengt
 	return hash;
 }
 
-/* The same up to the text's end, which is not added. */
+/* The same for a string, without its NUL. */
 static inline uint64_t hash_text(uint64_t hash, const char *text)
 {
 	for (; *text; text++)
@@ -27,7 +27,7 @@ static inline uint64_t hash_text(uint64_t hash, const char *text)
 	return hash;
 }
 
-/* `variant` 0, or another number for another hash of the same text. */
+/* `variant`: 0, or another number for another hash of the same string. */
 static inline uint32_t hash_text32(const char *text, uint32_t variant)
 {
 	uint32_t hash = UINT32_C(2166136261) + variant;

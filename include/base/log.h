@@ -2,7 +2,7 @@
 /*
  * Messages for people: one line each, with a severity and a short subject ("priv", "store"). Daemon code
  * (sensor/, server/, client/) logs; code in common/ returns errors and does not log. Lines go to stderr, with
- * the <n> prefix of sd-daemon(3) if that is the journal's stream.
+ * the <n> prefix of sd-daemon(3) if stderr is the journal's stream.
  */
 #pragma once
 
@@ -21,12 +21,12 @@ typedef void (*log_sink)(void *data, enum log_level level, const char *token, co
 
 /* Messages above `level` are dropped. The initial value is LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
-/* Name of the process or duty shown before each line ("wattribute-sensor collect"). The string is kept, not
+/* Name of the process or duty, shown before each line ("wattribute-sensor collect"). The string is not
  * copied. */
 void log_set_name(const char *name);
 /* Sends every line to `sink` instead of stderr; NULL restores stderr. For tests. */
 void log_set_sink(log_sink sink, void *data);
-extern const char *const log_level_names[]; /* from LOG_LEVEL_ERROR to LOG_LEVEL_DEBUG, NULL-ended */
+extern const char *const log_level_names[]; /* from LOG_LEVEL_ERROR to LOG_LEVEL_DEBUG, NULL-terminated */
 
 /*
  * `err` is a negative errno or 0; if it is not 0, ": " and its text end the line. Returns `err`, so that
@@ -34,7 +34,7 @@ extern const char *const log_level_names[]; /* from LOG_LEVEL_ERROR to LOG_LEVEL
  */
 int log_write(enum log_level level, const char *token, int err, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Logs a warning; true. Given to functions of common/ that report sentence by sentence. */
+/* Logs a warning; returns true. For functions in common/ that report sentence by sentence. */
 bool log_each_warning(void *token, const char *sentence);
 
 #define log_error(token, err, ...)   log_write(LOG_LEVEL_ERROR, (token), (err), __VA_ARGS__)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a machine is called: one rule for the sensor, which names its reports so, for the server that is asked
- * for it, and for the client. tester.sh and the notebook have the same rule.
+ * The name of a machine: one rule for the sensor, which uses it in reports, for the server's queries, and for
+ * the client. tester.sh and the notebook have the same rule.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 #define MACHINE_NAME_SIZE 256
 
-/* This machine's: the host name without its domain; "localhost" where it has none. Returns ret. */
+/* This machine's name: the host name without its domain; "localhost" if there is none. Returns ret. */
 const char *machine_name_default(char *ret, size_t size);
-/* Bytes of the name up to its domain; the whole name where it has none. */
+/* Length of the name up to its domain; of the whole name if it has none. */
 size_t machine_name_host_length(const char *name);

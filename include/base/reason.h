@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why something failed, as a sentence that the caller may log, answer or put into a longer one. A function
- * that can fail for more than one reason takes a `struct reason *`, writes it at the place where it knows
- * most, and returns a negative errno. Text that does not fit is cut.
+ * Why something failed, as a sentence that the caller may log, return or put into a longer one. A function
+ * that can fail for more than one reason takes a `struct reason *`, sets it where most is known, and returns
+ * a negative errno. Text that does not fit is truncated.
  */
 #pragma once
 
@@ -11,21 +11,21 @@
 #define REASON_SIZE 1024
 
 struct reason {
-	char text[REASON_SIZE]; /* "": none was given */
+	char text[REASON_SIZE]; /* "": none */
 };
 
 /* Writes the reason. Returns `error`, so that it can be explained and returned in one statement. */
 int reason_set(struct reason *reason, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /*
- * Appends what to do about it, as an own sentence after REASON_FIX: it can then be shown apart from the
- * reason. A reason that leaves no room is cut. Survives when the text becomes the end of another reason.
+ * Appends the remedy as a separate sentence after REASON_FIX, so that it can be shown separately. A reason
+ * that leaves no room is truncated. Also works after the text became the end of another reason.
  */
 #define REASON_FIX ". Fix: "
 void reason_advise(struct reason *reason, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The advice in a text, "" without; the reason itself are the first ret_length bytes. */
+/* The advice in a text, or ""; the reason itself is the first ret_length bytes. */
 const char *reason_split(const char *text, size_t *ret_length);
-/* No reason: before what may fail without giving one. */
+/* Clears the reason: called before code that may fail without setting one. */
 static inline void reason_clear(struct reason *reason)
 {
 	reason->text[0] = '\0';

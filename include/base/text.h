@@ -28,20 +28,20 @@ int text_parse_bool(const char *text, bool *ret_value);
 /* "45 seconds", "26 minutes", "36 hours", "3 days". Returns ret. */
 const char *text_duration(double seconds, char *ret, size_t size);
 
-#define TEXT_TIME_MS_MAX INT64_C(253402300799999) /* the last of the year 9999 */
+#define TEXT_TIME_MS_MAX INT64_C(253402300799999) /* end of the year 9999 */
 #define TEXT_TIME_SIZE   sizeof("2023-11-14T22:13:20.123")
 /* "2023-11-14T22:13:20.123", UTC, without a zone suffix; false and "" before 1970 or beyond 9999. */
 bool text_format_time(int64_t time_ms, char *ret, size_t size);
 /*
- * The reverse, also of a time with a space for the T, or one that ends after the day, the minute or the
- * second. Returns what follows, which may be a zone; NULL: it is no time.
+ * The reverse; also accepts a space for the T, and a time that ends after the day, the minute or the second.
+ * Returns the rest, which may be a zone; NULL: not a time.
  */
 const char *text_parse_time(const char *text, int64_t *ret_time_ms);
-/* A time with nothing behind it but a zone, "Z", "+01:00" or "-0130"; without one it is UTC. */
+/* A time followed by nothing but a zone, "Z", "+01:00" or "-0130"; without one it is UTC. */
 bool text_parse_zoned_time(const char *text, int64_t *ret_time_ms);
 /*
- * A number since 1970: milliseconds, or seconds, microseconds or nanoseconds, which are far from them for any
- * time from 2001 to 2262. INT64_MAX: none of them.
+ * A number since 1970 in seconds, milliseconds, microseconds or nanoseconds, which cannot be confused for
+ * times from 2001 to 2262. INT64_MAX: none of them.
  */
 int64_t text_time_of_number(double number);
 
@@ -51,7 +51,7 @@ const char *text_nearest(const char *word, const char *const *known, size_t n_kn
 /* "a, b, c", as in "known: a, b, c". Returns `ret`. */
 const char *text_join(const char *const *words, size_t n_words, char *ret, size_t size);
 
-/* Eight bytes at a time: names are asked for in every document. */
+/* Eight bytes at a time: called for the names in every document. */
 static inline bool text_is_ascii(const char *text, size_t length)
 {
 	uint64_t all = 0, eight;
@@ -76,20 +76,20 @@ static inline bool text_is_ascii(const char *text, size_t length)
 size_t text_utf8_length(const char *at);
 bool text_begins(const char *text, const char *prefix);
 /*
- * Copies a foreign name so that it is valid UTF-8 without control characters (C0, DEL, C1) and of at most
- * size - 1 bytes, cut at a character. Other bytes become \xE9 and the like: two names never become one.
+ * Copies an untrusted name as valid UTF-8 without control characters (C0, DEL, C1) and of at most size - 1
+ * bytes, truncated at a character. Other bytes become \xE9 etc., so that two names never become one.
  * text[length] can be read. Returns the length.
  */
-#define TEXT_ESCAPED_MAX 4 /* bytes in place of one */
+#define TEXT_ESCAPED_MAX 4 /* bytes instead of one */
 size_t text_escape(const char *text, size_t length, char *ret, size_t size);
 /* For messages, not for names: replaces every byte that is not UTF-8 by '?', in place. */
 void text_make_utf8(char *text);
 /*
- * Foreign text for a terminal or a log line, in place: control characters (C0, DEL, C1), line ends, marks of
- * direction and bytes that are not UTF-8 become `instead`.
+ * Makes untrusted text safe for a terminal or a log line, in place: control characters (C0, DEL, C1), line
+ * ends, direction marks and invalid UTF-8 bytes become `instead`.
  */
 void text_make_plain(char *text, char instead);
-/* The same of a copy, which is cut where it does not fit; '?' instead. Returns `ret`. */
+/* The same for a copy, which is truncated if it does not fit; '?' instead. Returns `ret`. */
 const char *text_copy_plain(const char *text, char *ret, size_t size);
 
 /* A list of CPU numbers as sysfs prints it ("0-3,8"). Calls `each` for every number; -EINVAL on anything
@@ -98,21 +98,21 @@ int text_parse_cpulist(const char *text, void (*each)(void *data, unsigned cpu),
 
 /*
  * Reads a small file into buffer[0..size-1] and terminates it with a NUL; trailing newlines are removed. The
- * path is printed. Returns the length, or a negative errno (-EFBIG if it does not fit).
+ * path is given as a printf format. Returns the length, or a negative errno (-EFBIG if it does not fit).
  */
 ssize_t text_read_file(char *buffer, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* A whole number that is all that a file holds. 0, or a negative errno. */
+/* Reads a file that contains only a whole number. 0, or a negative errno. */
 int text_read_u64(uint64_t *ret_value, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /*
- * The rest of a file or a pipe, terminated by a NUL that `ret_length` does not count; -EFBIG beyond `max`
- * bytes.
+ * The rest of a file or a pipe, with a NUL that `ret_length` does not include; -EFBIG beyond `max` bytes.
  */
 int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length);
 /*
- * Puts "***" in place of the password of each URI in a sentence ("mongodb://user:password@host"). The text
- * grows by no more than fits into `size`; never are more than the first bytes of a password left.
+ * Replaces the password of each URI in a sentence ("mongodb://user:password@host") by "***". The text grows
+ * by no more than fits into `size`; at most the first bytes of a password are left.
  */
 void text_hide_passwords(char *text, size_t size);
-/* A URL's part with all but unreserved characters as %XX. Owned by the caller; NULL if out of memory. */
+/* A part of a URL with all except unreserved characters as %XX. Owned by the caller; NULL if out of memory.
+ */
 char *text_escape_url(const char *text);

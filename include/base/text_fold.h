@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /*
- * Prints lines. Where `out` is a terminal, one longer than it is wide is broken between words, and continues
- * at column `indent`; anything else gets the lines as they are.
+ * Prints lines. If `out` is a terminal, lines longer than its width are broken between words and continue at
+ * column `indent`; otherwise lines are not changed.
  */
 void text_fold_print(FILE *out, const char *text, size_t indent);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conversions from the units of clocks and of the kernel's files, whatever the type of the number.
+ * Conversions from the units of clocks and of the kernel's files, for any number type.
  */
 #pragma once
 

@@ -18,7 +18,7 @@ struct batch {
 
 /* Makes room for `more` bytes after the present end. 0 or -ENOMEM; a warm batch does not allocate. */
 int batch_reserve(struct batch *batch, size_t more);
-/* Appends bytes, whatever they are. 0 or -ENOMEM. */
+/* Appends arbitrary bytes. 0 or -ENOMEM. */
 int batch_add_bytes(struct batch *batch, const void *bytes, size_t length);
 /* Appends one encoded BSON document (checked only for its length word). */
 int batch_append(struct batch *batch, const uint8_t *document, size_t length);
@@ -33,7 +33,7 @@ void batch_done(struct batch *batch);
  * word is out of bounds.
  */
 int batch_next(const struct batch *batch, size_t *offset, const uint8_t **ret_document, size_t *ret_length);
-/* The same, without what is no BSON: stored documents may have been changed by others. */
+/* The same, skipping invalid BSON: stored documents may have been changed by others. */
 bool batch_next_bson(const struct batch *batch, size_t *offset, bson_t *ret_document);
 /* The first one with this _id. */
 bool batch_find_bson(const struct batch *batch, const char *id, bson_t *ret_document);

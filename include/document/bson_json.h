@@ -12,8 +12,7 @@ enum bson_json_style {
 	BSON_JSON_LINES,
 	/* The sensors' format: `timestamp` in integer milliseconds, counts as integers, no `_id`. */
 	BSON_JSON_SENSOR,
-	/* Plain JSON for people: dates as "2019-11-18T14:25:12.345Z", ids in hex, null for what JSON lacks.
-	 */
+	/* Plain JSON for people: dates as "2019-11-18T14:25:12.345Z", ids in hex, else null. */
 	BSON_JSON_PLAIN,
 };
 
@@ -22,5 +21,5 @@ enum bson_json_style {
  * -ENOMEM.
  */
 int bson_json_append(struct batch *text, enum bson_json_style style, const uint8_t *document, size_t length);
-/* Appends the document in a line of JSON, with `timestamp` as a Date again. -EBADMSG, -ENOMEM. */
+/* Appends the document in a line of JSON, converting `timestamp` back to a Date. -EBADMSG, -ENOMEM. */
 int bson_json_parse(const char *line, size_t length, struct batch *ret_documents);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which collection holds what: sensor<machine>, target<machine>, power<machine>, recap<machine>, and `state`
- * for all machines.
+ * The names of collections: sensor<machine>, target<machine>, power<machine>, recap<machine>, and `state` for
+ * all machines.
  */
 #pragma once
 
@@ -9,17 +9,17 @@
 
 enum collection_kind {
 	COLLECTION_REPORTS, /* of counts */
-	COLLECTION_TARGETS, /* what does not change about a target */
+	COLLECTION_TARGETS, /* constant properties of targets */
 	COLLECTION_POWER,   /* power reports */
 	COLLECTION_RECAPS,
 	COLLECTION_STATE, /* positions, models and waiting recaps of all machines; its machine is "" */
 	COLLECTION_KINDS
 };
 
-/* What the _id of a machine's calibration in the collection `state` begins with; its name follows. */
+/* Prefix of the _id of a machine's calibration in the collection `state`; the machine's name follows. */
 #define CALIBRATION_ID "calibration:"
 
-/* What the names of this kind begin with; of COLLECTION_STATE: its name. */
+/* Prefix of the names of this kind; for COLLECTION_STATE: its name. */
 const char *collection_prefix(enum collection_kind kind);
 /* The machine's collection. A new string; NULL if out of memory. */
 char *collection_name(enum collection_kind kind, const char *machine);
@@ -27,8 +27,8 @@ char *collection_name(enum collection_kind kind, const char *machine);
 #define COLLECTION_SIZE 300
 const char *collection_compose(enum collection_kind kind, const char *machine, char ret[COLLECTION_SIZE]);
 /*
- * The machine whose collection this is; NULL: it is of another kind. Collections of reports called prep,
- * report or report_0, as in the examples of hwpc-sensor, are of a machine of that name.
+ * The machine that the collection belongs to; NULL: it is of another kind. Collections of reports named prep,
+ * report or report_0, as in the examples of hwpc-sensor, belong to a machine of that name.
  */
 const char *collection_machine(enum collection_kind kind, const char *collection);
 /* Is it of any of these kinds? */

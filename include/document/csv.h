@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fields of CSV, and power reports as rows of them: one table of columns, in the order of PowerAPI's readers
- * (the csv store) and in that for people (`wattribute export`).
+ * CSV fields, and power reports as rows: one table of columns, in the order of PowerAPI's readers (the csv
+ * store) and in one for people (`wattribute export`).
  */
 #pragma once
 
@@ -32,9 +32,9 @@ int csv_put_power(struct batch *text, enum csv_style style, const struct report_
 /* Appends a field to the rows, after a comma unless it is the row's first, quoted if necessary. */
 int csv_put_text(struct batch *text, const char *field, bool first);
 /*
- * A foreign text for people and their spreadsheets: control characters become '?', and what would be a
- * formula begins with '.
+ * Untrusted text for people and their spreadsheets: control characters become '?', and a formula is prefixed
+ * with '.
  */
 int csv_put_cell(struct batch *text, const char *field, bool first);
-/* After a comma; an empty field where there is no number. */
+/* After a comma; an empty field if there is no number. */
 int csv_put_number(struct batch *text, double value, bool integer);

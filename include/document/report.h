@@ -28,15 +28,15 @@
 #define REPORT_EVENT_UNCORE "RAPL_ENERGY_GPU" /* the graphics of a client processor */
 #define REPORT_EVENT_PSYS   "RAPL_ENERGY_PSYS"
 /*
- * The group of graphics processors: a place is a GPU, in the package's field. Energy as RAPL's, in `all`; the
- * time that it worked for a target, in a target's report, and for everybody, in `all`.
+ * The group of graphics processors: a place is a GPU, in the package's field. `all` has energy in RAPL's unit
+ * and the total working time; a target's report has the time that the GPU worked for it.
  */
 #define REPORT_GROUP_GPU        "gpu"
 #define REPORT_EVENT_GPU_ENERGY "GPU_ENERGY"
 #define REPORT_EVENT_GPU_TIME   "GPU_TIME_NS"
 /*
- * The group of energy that the hardware counted for a target itself: of its cores' work in the package, in
- * RAPL's unit. In a target's report, where it is known for the whole tick.
+ * The group of energy that the hardware counted per target: of its cores' work in the package, in RAPL's
+ * unit. In a target's report if it is known for the whole tick.
  */
 #define REPORT_GROUP_MEASURED    "measured"
 #define REPORT_EVENT_CORE_ENERGY "CORE_ENERGY"
@@ -44,13 +44,13 @@
 #define REPORT_GROUP_CPUSTAT  "cpustat"
 #define REPORT_EVENT_CPU_TIME "CPU_TIME_NS"
 
-/* The energy source of sensors that do not say `estimated` of themselves. */
+/* The estimating energy source of sensors that do not write `estimated`. */
 #define REPORT_SOURCE_ESTIMATE "estimate"
 
 /*
- * What was measured. The formulas model the first ones; the first REPORT_SCOPES_ADDED overlap nowhere, so
- * that their sum is the machine's. The others overlap these: the platform is all of them and more, core and
- * uncore are parts of `cpu`. They are reported, and never added up.
+ * Measured domains. The formulas model the first ones; the first REPORT_SCOPES_ADDED do not overlap, so that
+ * their sum is the machine's. The others overlap these: the platform includes all of them and more, core and
+ * uncore are parts of `cpu`. They are reported, but never added up.
  */
 enum report_scope {
 	REPORT_SCOPE_CPU,
@@ -67,7 +67,7 @@ extern const char *const report_scope_names[REPORT_SCOPES_ALL]; /* "cpu", "dram"
 
 #define REPORT_KEY_MAX 127
 /*
- * Can `name` be a group or an event, that is a key of a document? 0, or -EINVAL with the reason and the fix:
+ * Can `name` be a group or an event, i.e. a key of a document? 0, or -EINVAL with the reason and the remedy:
  * no '.', no leading '$', no control character, UTF-8, 1 to 127 bytes. Encoders write ':' for '.' and '_' for
  * '$'.
  */
@@ -88,7 +88,7 @@ struct report_group {
 	const struct report_place *places; /* sorted by package, then CPU */
 };
 
-/* A value that was not read: it is left out of the document, and never written as 0. */
+/* A value that was not read: it is omitted from the document, and never written as 0. */
 #define REPORT_COUNT_MISSING UINT64_MAX
 
 /* One target's counts of one group in one tick. */
@@ -109,15 +109,15 @@ enum report_lost_cause {
 };
 extern const char *const report_lost_names[REPORT_LOST_CAUSES];
 
-/* What `all` carries under metadata. Strings may be NULL: the field is omitted. */
-/* No package takes less or more; a figure outside is not believed. */
+/* Metadata of `all`. Strings may be NULL: the field is omitted. */
+/* Limits for a package; values outside are ignored. */
 #define REPORT_MACHINE_W_LEAST 1.
 #define REPORT_MACHINE_W_MOST  2000.
 
 /* A machine's power and clocks, from sysfs. */
 struct report_machine {
-	double design_w;        /* of a package, by its maker; 0: unknown, as below */
-	double limit_w;         /* the highest limit of its power that is set */
+	double design_w;        /* of a package, by the manufacturer; 0: unknown, as below */
+	double limit_w;         /* highest power limit that is set */
 	double idle_latency_us; /* to wake from the deepest idle state in use */
 	/* NULL or "": unknown */
 	const char *idle_driver, *idle_state, *frequency_driver, *frequency_governor;
@@ -130,7 +130,7 @@ struct report_tick_metadata {
 	const char *energy_source;
 	const char *activity_source;
 	const char *cpu_model;                /* the processor's name; "" is omitted, too */
-	bool estimated;                       /* the energy is a model's; false is omitted */
+	bool estimated;                       /* the energy comes from a model; false is omitted */
 	bool energy_reset;                    /* an energy counter was reset in this tick; false is omitted */
 	double base_frequency_mhz;            /* 0: unknown */
 	unsigned n_cores;                     /* physical cores of a socket; 0: unknown */
@@ -143,14 +143,14 @@ struct report_tick_metadata {
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since the sensor's start */
 };
 
-/* What an `all` that was read contains about its tick, from the decoder to the formulas. */
+/* Tick data of a decoded `all`, from the decoder to the formulas. */
 struct report_tick {
 	bool has_seq;
-	bool estimated;    /* the energy is a model's */
-	bool energy_reset; /* a counter was reset: energy that is missing is not in a later tick */
+	bool estimated;    /* the energy comes from a model */
+	bool energy_reset; /* a counter was reset: missing energy is not in a later tick */
 	uint64_t seq;
-	double interval_s;                         /* NAN: not said */
-	int64_t n_targets;                         /* announced; -1: not said */
+	double interval_s;                         /* NAN: not reported */
+	int64_t n_targets;                         /* announced; -1: not reported */
 	double base_frequency_mhz;                 /* 0: unknown */
 	double n_cores;                            /* physical cores of a socket; 0: unknown */
 	double design_w, limit_w, idle_latency_us; /* as in struct report_machine */
@@ -159,7 +159,7 @@ struct report_tick {
 };
 #define REPORT_TICK_UNKNOWN ((struct report_tick){.interval_s = NAN, .n_targets = -1})
 
-/* What a container's report carries under metadata. */
+/* Metadata of a container's report. */
 struct report_target_metadata {
 	const char *container_id; /* 12 hex digits; NULL if not a container */
 	bool partial;             /* first or last tick of its life */
@@ -182,11 +182,11 @@ struct report_power {
 	double interval_s;
 	double bridged_s; /* part of the interval without a reading of its own; 0 is omitted */
 	double error;     /* the model's recent error; NAN is omitted */
-	double sd;        /* how sure this target's power is: standard deviation, W; NAN is omitted */
+	double sd;        /* standard deviation of this target's power, W; NAN is omitted */
 	bool estimated;
-	bool calibrated; /* the model began with what known loads taught of this machine; false is omitted */
+	bool calibrated; /* the model began with priors from known loads on this machine; false is omitted */
 	const char *container_id;
-	uint64_t id_begun; /* of report_id_begin(), where many reports share it; 0: it is made */
+	uint64_t id_begun; /* from report_id_begin(), if many reports share it; 0: computed */
 };
 
 /* The constant properties of a target. NULL or "" is omitted. */
@@ -199,7 +199,7 @@ struct report_target {
 	const char *runtime; /* docker, podman, containerd, crio, systemd, lxc, ... */
 	const char *cgroup;
 	const char *pod;     /* its name */
-	const char *pod_uid; /* known from the cgroup, also where nobody tells the name */
+	const char *pod_uid; /* from the cgroup, even if the name is unknown */
 	const char *pod_namespace;
 	const char *container_name; /* within the pod */
 	const char *const *labels;  /* key, value, key, value, ..., NULL */
@@ -209,8 +209,8 @@ struct report_target {
 };
 
 /*
- * Whom a report is about: reserved names, and IDs contained in names. One rule for the sensor, which creates
- * names, and the server, which reads names from any sensor.
+ * Names of targets: reserved names, and IDs contained in names. One rule for the sensor, which creates names,
+ * and the server, which reads names from any sensor.
  */
 #define REPORT_CONTAINER_ID_SIZE 13 /* 12 hex digits and the terminating NUL */
 
@@ -220,7 +220,7 @@ bool report_target_is_row(const char *name);
 bool report_target_is_reserved(const char *name);
 /*
  * Another name for a container whose own is taken: NAME-xxxxxx with six digits of its ID, or NAME-container
- * if it has none. Cut at `size`, never within a character. Returns ret.
+ * if it has none. Truncated to `size`, never within a character. Returns ret.
  */
 const char *report_target_rename(const char *name, const char *container_id, char *ret, size_t size);
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Documents to and from BSON: the only file that knows field names. Encoders append to a batch and do not
- * allocate once it is warm. The decoder reads foreign bytes and trusts none of them.
+ * allocate once it is warm. The decoder reads untrusted bytes and checks all of them.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ struct report_head {
 
 /*
  * `_id` from the tick's second and a 64-bit hash of (sensor, time, target[, scope, socket]); NULL parts are
- * skipped. What many reports share is hashed once by report_id_begin().
+ * skipped. Parts that many reports share are hashed once by report_id_begin().
  */
 uint64_t report_id_begin(int64_t time_ms, const char *sensor);
 void report_id_end(uint64_t begun, int64_t time_ms, const char *target, const char *scope, const char *socket,
@@ -33,7 +33,7 @@ int report_bson_add_target_counts(struct batch *batch, const struct report_head 
 int report_bson_add_all_counts(struct batch *batch, const struct report_head *head,
 			       const struct report_counts *counts, unsigned n_counts,
 			       const struct report_tick_metadata *metadata);
-/* As above; -EINVAL for a power that is not a finite number. Other fields that are NAN are omitted. */
+/* As above; -EINVAL if the power is not a finite number. Other fields that are NAN are omitted. */
 int report_bson_add_power(struct batch *batch, const struct report_power *power);
 /*
  * `_id` from sensor and target only, so that a later document of the same container replaces it (store put).
@@ -65,7 +65,7 @@ struct report_decoded {
 	bool partial;
 	double scaled;
 	/* of `all` */
-	const char *energy_source; /* NULL: not said */
+	const char *energy_source; /* NULL: not reported */
 	const char *activity_source;
 	const char *cpu_model;
 	const char *version;
@@ -73,7 +73,7 @@ struct report_decoded {
 };
 
 /*
- * Names of groups and events met so far; at most 65,535 of each. Reports beyond this are rejected (-E2BIG).
+ * Names of groups and events seen so far; at most 65,535 of each. Reports beyond this are rejected (-E2BIG).
  */
 struct report_names;
 struct report_names *report_names_new(void);

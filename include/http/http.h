@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small HTTP server on the event loop (libmicrohttpd without threads): a table of routes, immediate or
- * deferred answers, limits on everything that a client can make grow. Errors are answered as {"error": "…"}.
+ * deferred answers, limits on everything that clients can cause to grow. Errors are answered as {"error":
+ * "…"}.
  */
 #pragma once
 
@@ -24,38 +25,40 @@ typedef void (*http_handler)(struct http_request *request, void *data);
 
 struct http_route {
 	const char *method; /* "GET" (serves HEAD, too), "POST", ... */
-	/* "/metrics"; "{x}" is one path part, "*" at the end any rest; http_request_part() gives them. */
+	/* "/metrics"; "{x}" is one path part, "*" at the end any rest; http_request_part() returns them. */
 	const char *pattern;
 	http_handler handler;
 };
 
 struct http_options {
-	const char *address;    /* "127.0.0.1", "::1", "0.0.0.0", "::"; NULL: 127.0.0.1 */
-	uint16_t port;          /* 0: any free port, see http_port() */
-	size_t body_max;        /* bytes; 0: 1 MiB; more is answered with 413 */
-	uint64_t timeout_ms;    /* a silent client is disconnected after this; 0: 30 s */
-	uint64_t request_ms;    /* a request must be complete after this; 0: 60 s */
-	uint64_t waiting_ms;    /* a waiting request is answered with 503 after this; 0: 1 h */
-	unsigned connections;   /* in total; 0: 256 */
-	unsigned per_address;   /* connections of one address; 0: 64. An eighth of them may wait for a whole
-				   request for more than 2 s; then the oldest are closed */
-	unsigned waiting;       /* requests waiting at once, more are answered with 503; 0: 128 */
-	const char *token;      /* required as "Authorization: Bearer …", else 401; NULL: none required */
-	struct web_config *web; /* TLS, users, headers; users count as the token does; or NULL */
-	const char *hosts; /* names that a Host header may hold beside addresses and private names; or NULL */
-	/* A password, or with `user` NULL a token, was wrong, the n-th since the start; `data` as for the
+	const char *address;  /* "127.0.0.1", "::1", "0.0.0.0", "::"; NULL: 127.0.0.1 */
+	uint16_t port;        /* 0: any free port, see http_port() */
+	size_t body_max;      /* bytes; 0: 1 MiB; more is answered with 413 */
+	uint64_t timeout_ms;  /* a silent client is disconnected after this; 0: 30 s */
+	uint64_t request_ms;  /* a request must be complete after this; 0: 60 s */
+	uint64_t waiting_ms;  /* a waiting request is answered with 503 after this; 0: 1 h */
+	unsigned connections; /* in total; 0: 256 */
+	unsigned per_address; /* connections of one address; 0: 64. An eighth of them may wait for a complete
+				 request for more than 2 s; then the oldest are closed */
+	unsigned waiting;     /* requests waiting at the same time, more are answered with 503; 0: 128 */
+	const char *token;    /* required as "Authorization: Bearer …", else 401; NULL: none required */
+	struct web_config *web; /* TLS, users, headers; a user is as good as the token; or NULL */
+	const char *
+		hosts; /* names that a Host header may contain besides addresses and private names; or NULL */
+	/* A password, or with `user` NULL a token, was wrong: the n-th since the start; `data` as for the
 	 * routes. Or NULL. */
 	void (*wrong_login)(void *data, const char *user, uint64_t n);
-	const char *const *open_patterns; /* NULL-ended; routes that need no token ("/healthz"); or NULL */
-	const char *const *slow_patterns; /* the same of answers that take milliseconds: one in each turn of
-					     the loop */
+	const char *const
+		*open_patterns; /* NULL-terminated; routes that need no token ("/healthz"); or NULL */
+	const char *const
+		*slow_patterns; /* routes whose answers take milliseconds: one per iteration of the loop */
 };
 
-/* Is it an address to listen on? 0, or -EINVAL and the reason. Nothing is opened. */
+/* Is it a valid address to listen on? 0, or -EINVAL and the reason. Opens nothing. */
 int http_check_address(const char *address, struct reason *why);
 /*
- * Routes are tried in their order. Routes and the options' strings must outlive the server. 0, or a negative
- * errno and the reason in `why`.
+ * Routes are tried in order. Routes and the options' strings must outlive the server. 0, or a negative errno
+ * and the reason in `why`.
  */
 int http_start(struct ev_loop *loop, const struct http_options *options, const struct http_route *routes,
 	       size_t n_routes, void *data, struct http **ret_http, struct reason *why);
@@ -66,7 +69,8 @@ void http_stop(struct http *http);
 struct http_statistics {
 	uint64_t requests;
 	uint64_t answers_2xx, answers_4xx, answers_5xx;
-	uint64_t crowded; /* connections closed because too many had no whole request, or read too slowly */
+	uint64_t
+		crowded; /* connections closed because too many had no complete request, or read too slowly */
 	uint64_t waiting; /* at present */
 };
 const struct http_statistics *http_get_statistics(const struct http *http);
@@ -84,7 +88,7 @@ void http_request_each_parameter(const struct http_request *request,
 const char *http_request_header(const struct http_request *request, const char *name);
 /* Is the body a form, whose fields are among the parameters? */
 bool http_request_has_form(const struct http_request *request);
-/* Terminated by a NUL that its length does not count. */
+/* Terminated by a NUL that is not included in its length. */
 const char *http_request_body(const struct http_request *request, size_t *ret_length);
 
 /* Answers; the bytes are copied. A second answer to the same request is ignored. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metrics for Prometheus. Counters stay where they are counted: a callback collects them when asked.
- * metrics_write() produces the text format 0.0.4, or OpenMetrics 1.0.0 for who asks for it.
+ * Metrics for Prometheus. Counters stay where they are counted: a callback collects them on request.
+ * metrics_write() produces the text format 0.0.4, or OpenMetrics 1.0.0 if requested.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 
 enum metrics_type { METRICS_GAUGE, METRICS_COUNTER };
 
-#define METRICS_TEXT_MAX ((size_t)64 * 1024 * 1024) /* a longer answer is cut at the end of a line */
+#define METRICS_TEXT_MAX ((size_t)64 * 1024 * 1024) /* a longer answer is truncated at the end of a line */
 
 struct metrics;
 struct metrics_writer;
@@ -17,7 +17,7 @@ struct metrics_writer;
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/* Calls `collect` at each metrics_write(). Its families must not carry names used elsewhere. */
+/* Calls `collect` at each metrics_write(). Its families must not use names used elsewhere. */
 int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct metrics_writer *writer),
 		    void *data);
 
@@ -29,7 +29,7 @@ int metrics_collect(struct metrics *metrics, void (*collect)(void *data, struct 
 void metrics_family(struct metrics_writer *writer, enum metrics_type type, const char *name,
 		    const char *help);
 void metrics_sample(struct metrics_writer *writer, const char *const *labels, double value);
-/* A counter that began at `created_s` (epoch), which OpenMetrics has too. Empty labels are left out. */
+/* A counter that began at `created_s` (epoch), which OpenMetrics includes. Empty labels are left out. */
 void metrics_counter(struct metrics_writer *writer, const char *const *labels, double value,
 		     double created_s);
 
@@ -38,7 +38,7 @@ void metrics_one(struct metrics_writer *writer, enum metrics_type type, const ch
 		 double value);
 
 enum metrics_format { METRICS_TEXT, METRICS_OPEN };
-/* By the value of an Accept header; NULL: none was sent. */
+/* The format for an Accept header's value; NULL: none was sent. */
 enum metrics_format metrics_accepted(const char *accept);
 const char *metrics_content_type(enum metrics_format format);
 /* The whole text, NUL-terminated; the caller frees. NULL if out of memory. */

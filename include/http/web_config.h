@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TLS, users and headers of the HTTP server, in the file format of the Prometheus exporters (--web-config).
- * Read once, at the start; a certificate that is renewed takes effect with a restart.
+ * Read once, at the start; a renewed certificate takes effect after a restart.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ enum web_client_auth { WEB_CLIENT_NONE, WEB_CLIENT_IF_GIVEN, WEB_CLIENT_REQUIRED
 struct web_user {
 	char *name;
 	char *hash;                      /* bcrypt */
-	uint8_t proven[WEB_DIGEST_SIZE]; /* of the password that was last found right, as bcrypt takes long */
+	uint8_t proven[WEB_DIGEST_SIZE]; /* of the last right password, because bcrypt is slow */
 	bool is_proven;
 };
 
@@ -29,7 +29,7 @@ struct web_header {
 struct web_config {
 	char *cert, *key, *client_ca; /* PEM; NULL without TLS, or without client certificates */
 	enum web_client_auth client_auth;
-	char priorities[128]; /* GnuTLS's words for the versions of TLS */
+	char priorities[128]; /* GnuTLS's priority string for the TLS versions */
 	struct web_user *users;
 	size_t n_users;
 	struct web_header *headers;
@@ -38,7 +38,7 @@ struct web_config {
 
 /*
  * Reads the file and those that it names, relative to its folder, and checks that they fit together. 0, or a
- * negative errno and the reason, which names the file, the line where there is one, and the key.
+ * negative errno and the reason with the file, the line if there is one, and the key.
  */
 int web_config_load(const char *path, struct web_config **ret_config, struct reason *why);
 /* Accepts NULL. */

@@ -20,28 +20,29 @@ struct duty {
 	int socket; /* the parent's end; -1 when closed */
 };
 
-/* First of all in main(): there are descriptors 0 to 2, so that no other file is taken for one of them. */
+/* Called first in main(): makes sure that descriptors 0 to 2 are open, so that no other file takes their
+ * place. */
 void duty_begin(void);
 /*
- * In the first process, once its options are loaded: leaves what it has inherited but standard output and
- * error, of a terminal what reads; covers the secrets in argv with '*', keeps them for the
- * children, and warns of each variable of the environment that names no option. A child gets those secrets
- * for which `needs` is true as the first message on its socket. `config` has to outlive the children.
+ * In the first process, after its options are loaded: closes inherited descriptors except standard output and
+ * error, which become write-only on a terminal; covers the secrets in argv with '*', keeps them for the
+ * children, and warns about each environment variable that names no option. A child gets those secrets for
+ * which `needs` is true as the first message on its socket. `config` has to outlive the children.
  */
 void duty_take_options(const struct config *config, char *argv[],
 		       bool (*needs)(const char *duty, const char *option),
 		       bool (*warn)(void *token, const char *sentence));
 /*
- * In a child, first of all: takes what its parent gives it, into argv. 0, or a negative errno: the parent has
- * ended or is not ours.
+ * In a child, called first: takes the secrets from its parent into argv. 0, or a negative errno: the parent
+ * has ended or is not ours.
  */
 int duty_take_secrets(int argc, char *argv[]);
 /*
- * In a child that has to write what it is sent: only its socket ends it, and neither Ctrl-C in the terminal
- * nor a signal to the whole group.
+ * In a child that has to write everything it is sent: only its socket ends it, not Ctrl-C in the terminal or
+ * a signal to the whole group.
  */
 void duty_ignore_signals(void);
-/* Duty of this process, or NULL for the first one of the daemon. */
+/* Duty of this process, or NULL for the daemon's first process. */
 const char *duty_current(void);
 /*
  * Starts the duty with `argv` (the parent's own). `extra_fd` (or -1) becomes DUTY_EXTRA_FD. The child dies

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Typed messages with file descriptors over a SOCK_SEQPACKET pair between the processes of a daemon. The
- * receiver checks type and length; a malformed message is an error that ends the process, never a guess.
+ * receiver checks type and length; a malformed message is an error that ends the process.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#ifndef IPC_MESSAGE_MAX              /* the fuzzers have less */
+#ifndef IPC_MESSAGE_MAX              /* the fuzzers define a smaller one */
 #define IPC_MESSAGE_MAX (128 * 1024) /* bytes of payload in one message */
 #endif
 #define IPC_FDS_MAX 128
@@ -46,7 +46,7 @@ struct ipc_cursor {
 };
 struct ipc_cursor ipc_cursor_init(const void *payload, size_t length);
 uint64_t ipc_get_u64(struct ipc_cursor *cursor);
-/* A struct of eight-byte integers, whose values are to be checked. Its bytes are what puts it. */
+/* A struct of eight-byte integers, whose values must be checked. Written as its bytes. */
 void ipc_get_numbers(struct ipc_cursor *cursor, void *ret, size_t size);
 int64_t ipc_get_i64(struct ipc_cursor *cursor);
 /* NUL-terminated string in the payload; "" on failure. */

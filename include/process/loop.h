@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Thin helpers over libev: signals that request a shutdown, a tick that never drifts, child processes that
- * exit. Each daemon process has one loop. Watchers of other kinds use `loop->ev` directly.
+ * Thin helpers for libev: signals that request a shutdown, a tick without drift, exits of child processes.
+ * Each daemon process has one loop. Watchers of other kinds use `loop->ev` directly.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ struct loop_tick;
 struct loop_tick_time {
 	uint64_t index;        /* ticks since the start, missed ones included */
 	uint64_t scheduled_ns; /* monotonic: when it was due */
-	uint64_t now_ns;       /* monotonic: when it came */
+	uint64_t now_ns;       /* monotonic: when it fired */
 	uint64_t missed;       /* ticks that were due before this one and were missed */
 };
 
@@ -70,8 +70,8 @@ struct loop_child {
 	pid_t pid;
 	void *data;
 	/*
-	 * With the wait status (-1: somebody else has waited for it); the watch has ended and can be started
-	 * again.
+	 * Called with the wait status (-1: somebody else has waited for it); the watch has ended and can be
+	 * restarted.
 	 */
 	void (*ended)(struct loop_child *child, int wait_status);
 	struct loop_child *next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Readiness and status for systemd (sd_notify's datagrams), without its library. The socket is opened once,
- * before rights are dropped. Without NOTIFY_SOCKET, everything here does nothing and succeeds.
+ * before privileges are dropped. Without NOTIFY_SOCKET, everything here does nothing and succeeds.
  */
 #pragma once
 
@@ -10,16 +10,16 @@
 
 struct notify {
 	int socket;                    /* -1: not used */
-	uint64_t watchdog_interval_ms; /* call notify_watchdog() this often (half of what systemd asks for);
-					  0: no watchdog */
+	uint64_t watchdog_interval_ms; /* interval for notify_watchdog() (half of what systemd requires); 0:
+					  no watchdog */
 };
 
 /* 0, or a negative errno: the address is invalid or nobody listens; the struct can be used nevertheless. */
 int notify_init(struct notify *notify);
 /* READY=1 with a status line. */
 int notify_ready(struct notify *notify, const char *status);
-/* How often the process `of` has to give a sign of life: WATCHDOG_USEC counts for the one that WATCHDOG_PID
- * names. 0: never. */
+/* Interval at which the process `of` has to send keep-alives: WATCHDOG_USEC applies to the process in
+ * WATCHDOG_PID. 0: never. */
 uint64_t notify_watchdog_ms(pid_t of);
 /* STATUS=…; one line about what the daemon does. */
 int notify_status(struct notify *notify, const char *format, ...) __attribute__((format(printf, 2, 3)));
