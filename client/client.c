@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all subcommands share: loading options, printing errors, finding the daemons' programs. Knows nothing
- * of what a subcommand does.
+ * Shared by all subcommands: loads options, prints errors, finds the daemons' programs. Independent of what a
+ * subcommand does.
  */
 #include "client.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client's subcommands, called by main.c with argv[0] being the subcommand's name, and what they share:
- * loading options and printing errors. Each returns the process's exit status.
+ * The client's subcommands, called by main.c with the subcommand's name as argv[0], and their shared
+ * functions: loading options and printing errors. Each returns the process's exit status.
  */
 #pragma once
 
@@ -10,11 +10,11 @@
 
 enum client_exit {
 	CLIENT_EXIT_OK = 0,
-	CLIENT_EXIT_FAILURE = 1,   /* the command line was right, the work failed */
+	CLIENT_EXIT_FAILURE = 1,   /* the command line was valid, the work failed */
 	CLIENT_EXIT_USAGE = 2,     /* the command line was wrong */
 	CLIENT_EXIT_NO_RECAP = 74, /* the command succeeded, its energy could not be determined */
 	CLIENT_EXIT_CANNOT =
-		125, /* could not start the command at all; as env(1), timeout(1) and docker run */
+		125, /* could not start the command at all; like env(1), timeout(1) and docker run */
 	CLIENT_EXIT_NOT_EXECUTABLE = 126,
 	CLIENT_EXIT_NOT_FOUND = 127,
 	CLIENT_EXIT_SIGNAL = 128, /* plus the signal's number */
@@ -23,7 +23,7 @@ enum client_exit {
 #define CLIENT_SERVER_DEFAULT   "http://127.0.0.1:4443"
 #define CLIENT_DATABASE_DEFAULT STORE_DATABASE_DEFAULT
 #define CLIENT_GO_ON            (-1)
-/* The token has one name in the client, the server and tester.sh. */
+/* The token has the same name in the client, the server and tester.sh. */
 #define CLIENT_TOKEN_VARIABLE "WATTRIBUTE_TOKEN"
 
 /* Rows of options that several subcommands have: OPTION("server", server, CLIENT_ROW_SERVER). */
@@ -40,8 +40,8 @@ enum client_exit {
 #define CLIENT_ROW_VERBOSE       .letter = 'v', .flags = CONFIG_NO_ENV, .help = "show the log of sensor and server"
 
 /*
- * The token of the environment, that daemons started by a subcommand take, too. A new string; NULL if there
- * is none, or it is in a file that cannot be read: then those daemons say so.
+ * The token from the environment, which daemons started by a subcommand also use. A new string; NULL if there
+ * is none, or it is in an unreadable file: then those daemons report it.
  */
 char *client_token(void);
 
@@ -53,8 +53,8 @@ int client_export_main(int argc, char *argv[]);
 int client_calibrate_main(int argc, char *argv[]);
 
 /*
- * Loads options and runs the subcommand with them and the arguments after them (NULL-ended). The exit status:
- * of `run`, or of a wrong command line, which is explained, of --help and of --version.
+ * Loads options and runs the subcommand with them and the remaining arguments (NULL-terminated). Returns the
+ * exit status: that of `run`, or of a wrong command line, which is explained, of --help or of --version.
  */
 int client_main(const struct config_spec *spec, void *options, int argc, char *argv[],
 		int (*run)(void *options, char *argv[]));
@@ -64,7 +64,7 @@ int client_fail(int status, const char *format, ...) __attribute__((format(print
  * to be freed. NULL: no memory. */
 char *client_default_store(void);
 /*
- * Path of one of our programs: beside this one, in ../sbin beside it, else found by PATH. `size` of PATH_MAX
- * fits. 0, or -ENOENT.
+ * Path of one of our programs: in this one's folder, in ../sbin from there, else found by PATH. `size` of
+ * PATH_MAX fits. 0, or -ENOENT.
  */
 int client_find_program(const char *name, char *ret_path, size_t size);

@@ -73,7 +73,7 @@ static void set_proxy(CURL *handle)
 		curl_easy_setopt(handle, CURLOPT_NOPROXY, direct);
 }
 
-/* What to do about it, for the failures that a new user meets. */
+/* Remedies for failures that new users meet. */
 static const char *hint_of(CURLcode code)
 {
 	switch (code) {
@@ -121,7 +121,7 @@ static int perform(CURL *handle, const char *url, const char *token, struct answ
 			  answer->error[0] ? answer->error : curl_easy_strerror(code), hint_of(code));
 }
 
-/* The JSON of an answer, or the server's own sentence from one that is an error. */
+/* The JSON of an answer, or the server's own sentence if it is an error. */
 static int judge(const struct answer *answer, const char *url, json_t **ret_json, struct reason *why)
 {
 	const char *body = answer->body ? answer->body : "", *text;
@@ -134,7 +134,7 @@ static int judge(const struct answer *answer, const char *url, json_t **ret_json
 		return 0;
 	}
 	(void)store_uri_display(url, line, sizeof(line));
-	if (body[0] == '<') { /* a page in answer to a request of the API */
+	if (body[0] == '<') { /* an HTML page instead of the API's answer */
 		reason_set(why, 0,
 			   "what answers at %s is no wattribute-server (HTTP %ld); another address: --server "
 			   "URL",

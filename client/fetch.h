@@ -18,8 +18,7 @@ int fetch_json(const char *url, const char *token, bool post, unsigned timeout_m
 	       struct reason *why);
 /* The URL with any password replaced by "***". Returns ret. */
 const char *fetch_display(const char *url, char *ret, size_t size);
-/* Can this be asked? 0, or -EINVAL with what to give instead. Connects to nothing. */
+/* Is this a valid URL to request? 0, or -EINVAL with a correction. Makes no connection. */
 int fetch_check_url(const char *url, struct reason *why);
-/* "SERVER/PATH" with "http://" in front if SERVER has no scheme. Owned by the caller; NULL if out of memory.
- */
+/* "SERVER/PATH", preceded by "http://" if SERVER has no scheme. Owned by the caller; NULL: no memory. */
 char *fetch_make_url(const char *server, const char *path);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * wattribute-sim: the sensor's program on a simulated machine, started by `wattribute-sensor --sim`. Needs no
- * rights, and touches nothing of this machine but the store.
+ * privileges, and accesses nothing on this machine except the store.
  */
 #include "sensor.h"
 #include "sim/sensor/sensor_sim.h"

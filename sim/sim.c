@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulated machine from outside: creating one from a scenario, stepping it tick by tick, reading it. See
- * sim.h for its users; the physics is in sim_power.c, the lives in sim_life.c, the errors in sim_read.c.
+ * The interface of the simulated machine: creates one from a scenario, steps it tick by tick, reads it. See
+ * sim.h for its users; sim_power.c has the physics, sim_life.c the containers' lives, sim_read.c the errors.
  */
 #include "sim/sim.h"
 

@@ -26,8 +26,8 @@ struct sim_options {
 	uint64_t ticks;       /* 0: the scenario's own */
 	uint64_t interval_ms; /* 0: the scenario's own, else 1,000 */
 	/*
-	 * Truth: the power of waking uncore and memory is static; or divided as dynamic by the time that each
-	 * ran.
+	 * Truth: false: the power of waking uncore and memory is static; true: it is dynamic, divided by the
+	 * time that each ran.
 	 */
 	bool step_is_shared;
 };
@@ -39,7 +39,7 @@ void sim_free(struct sim *sim);
 /* Runs the machine for one tick. 1; 0 when the scenario has ended. */
 int sim_step(struct sim *sim);
 
-/* What the machine is, and what its maker and its firmware would say of it. */
+/* The machine's shape, and the data that its manufacturer and firmware would report. */
 struct sim_shape {
 	unsigned sockets, cores; /* physical cores, of one socket */
 	unsigned cpus;           /* logical, of the machine; cpu = thread * cores + socket * cores + core */
@@ -60,7 +60,7 @@ uint64_t sim_seq(const struct sim *sim); /* 1 for the first */
 int64_t sim_time_ms(const struct sim *sim);
 uint64_t sim_monotonic_ns(const struct sim *sim);
 double sim_interval_s(const struct sim *sim);
-/* Energy since the previous reading in 2^-32 J, as the perf `power` PMU gives it. */
+/* Energy since the previous reading in 2^-32 J, like the perf `power` PMU. */
 uint64_t sim_energy(const struct sim *sim, unsigned socket, enum report_scope scope);
 /* TSC, APERF, MPERF deltas of a CPU. */
 void sim_msr(const struct sim *sim, unsigned cpu, uint64_t ret_tsc_aperf_mperf[3]);
@@ -68,8 +68,8 @@ void sim_msr(const struct sim *sim, unsigned cpu, uint64_t ret_tsc_aperf_mperf[3
 void sim_machine_counts(const struct sim *sim, unsigned socket, uint64_t ret_counts[SIM_COUNTS]);
 
 /*
- * Containers by slot; slot SIM_SYSTEM is no container. A slot keeps its meaning until its container has
- * ended; the number of slots never shrinks. `generation` changes when the slot is used again.
+ * Containers by slot; slot SIM_SYSTEM is not a container. A slot keeps its meaning until its container has
+ * ended; the number of slots never shrinks. `generation` changes when the slot is reused.
  */
 unsigned sim_slots(const struct sim *sim);
 bool sim_alive(const struct sim *sim, unsigned slot); /* during a part of the last tick */
@@ -85,7 +85,7 @@ const char *sim_kind(const struct sim *sim, unsigned slot);         /* its group
  * identity).
  */
 uint64_t sim_cgroup_id(const struct sim *sim, unsigned slot);
-/* Slot of the live container with that number; SIM_SYSTEM if there is none. */
+/* Slot of the live container with this ID; SIM_SYSTEM if there is none. */
 unsigned sim_find(const struct sim *sim, uint64_t cgroup_id);
 void sim_counts(const struct sim *sim, unsigned slot, unsigned socket, uint64_t ret_counts[SIM_COUNTS]);
 double sim_running_ratio(const struct sim *sim, unsigned slot); /* running / enabled of its counters */

@@ -77,8 +77,7 @@ static const struct sim_machine law_1 = {
 	.jitter_s = .001,
 };
 
-/* Law 2: cubes of frequency, power that grows with the root of IPC, slow and noisy counters, a flat uncore.
- */
+/* Law 2: cubes of frequency, power that grows with the root of IPC, slow noisy counters, a flat uncore. */
 static const struct sim_machine law_2 = {
 	.base_ghz = 2.4,
 	.min_ghz = 1.0,
@@ -115,8 +114,8 @@ static const struct sim_machine law_2 = {
 };
 
 /*
- * The scenario's values for the machine's power, from a separate stream, so that everything else is drawn as
- * without them.
+ * Applies the scenario's values for the machine's power, from a separate stream, so that everything else is
+ * drawn as without them.
  */
 static void apply_scenario(struct sim_machine *machine, const struct sim_scenario *scenario, uint64_t seed)
 {

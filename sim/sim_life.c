@@ -36,7 +36,7 @@ static void make_name(struct sim *sim, struct sim_container *container)
 		snprintf(container->name, sizeof(container->name), "%s", base);
 }
 
-/* A container that is renamed while it runs: its identity and its counters stay. */
+/* Renames a running container: its identity and its counters stay. */
 static void relabel(struct sim *sim, struct sim_container *container, double now_s)
 {
 	container->next_label_s = now_s + sim_draw(&container->random, container->group->relabel_s);
@@ -53,7 +53,7 @@ static bool within_windows(const struct sim_group *group, double now_s)
 	return !group->n_windows;
 }
 
-/* When the container must next check its windows. */
+/* Time at which the container must next check its windows. */
 static double next_window_s(const struct sim_group *group, double now_s)
 {
 	double next = NEVER_S;
@@ -187,7 +187,7 @@ static void end_life(struct sim *sim, struct sim_container *container, double no
 	container->born_s = NEVER_S;
 	if (container->group->gap_s.high > 0)
 		container->born_s = now_s + sim_draw(&container->random, container->group->gap_s);
-	/* The slot must stay with this life until its last counts are read. */
+	/* The slot must keep this life until its last counts are read. */
 	container->born_s = fmax(container->born_s, now_s + 1.01 * (double)sim->interval_ms / 1000);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the simulated machine: what the files sim*.c share. Nobody else includes this.
- * Units: GHz, W, J, s; counts in events; rates per second.
+ * Internals of the simulated machine, shared by the files sim*.c only. Units: GHz, W, J, s; counts in events;
+ * rates per second.
  */
 #pragma once
 
@@ -57,9 +57,9 @@ struct sim_group {
 	struct sim_interval energy; /* factor on the energy of all its work, drawn evenly in its logarithm */
 	bool rename;                /* each life has a new name */
 	struct sim_interval relabel_s; /* time between two renames; high 0: none */
-	bool same;          /* with `rename`: the same program under each name, its character stays */
+	bool same;          /* with `rename`: the same program under each name, with its character */
 	bool twins;         /* its members do the same at the same time */
-	unsigned n_windows; /* it works only within these */
+	unsigned n_windows; /* works only within these */
 	struct sim_interval windows[SIM_WINDOWS_MAX];
 	unsigned n_cpus; /* cpuset; 0: all */
 	uint16_t *cpus;
@@ -118,7 +118,7 @@ struct sim_account {
 	double counts[SIM_COUNTS]; /* in this tick */
 	double last[SIM_COUNTS];   /* in the last step, for the read skew */
 	uint64_t read[SIM_COUNTS]; /* what the counter showed */
-	double carry[SIM_COUNTS];  /* counted after this container's reading of the tick before */
+	double carry[SIM_COUNTS];  /* counted after this container's reading in the previous tick */
 	double energy_j[REPORT_SCOPES];
 	double awake; /* weight in the shared step, in this step */
 };
@@ -147,10 +147,10 @@ struct sim_container {
 };
 
 struct sim_cpu {
-	double load;   /* asked for in this step */
+	double load;   /* requested in this step */
 	double placed; /* load of the threads that live here */
 	double width;
-	double share; /* granted / asked */
+	double share; /* granted / requested */
 	double busy;
 	double beside; /* busy part of the sibling */
 	double ghz;
@@ -162,11 +162,11 @@ struct sim_socket {
 	double cap;       /* factor of the power limit on frequency */
 	double average_w; /* over about a second */
 	double kelvin;    /* above ambient */
-	double pressure;  /* on the last-level cache, step before */
+	double pressure;  /* on the last-level cache, in the previous step */
 	double next_pressure;
 	double lines, next_lines; /* moved per second */
 	double active_cores;
-	double awake;     /* part of the step in which any core was */
+	double awake;     /* part of the step in which any core was awake */
 	double awake_sum; /* of the containers' weights */
 	double core_j;    /* of the step */
 	double dram_j;

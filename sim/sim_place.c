@@ -18,7 +18,7 @@ static unsigned sibling_of(const struct sim *sim, unsigned cpu)
 	return cpu < cores ? cpu + cores : cpu - cores;
 }
 
-/* The container's own list of CPUs; NULL for all of the machine. */
+/* The container's own list of CPUs; NULL: all CPUs of the machine. */
 static const uint16_t *allowed_cpus(const struct sim_container *container, unsigned *ret_n)
 {
 	const struct sim_group *group = container->group;

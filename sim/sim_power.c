@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One step of the simulated machine's physics: what runs where, at which frequency, how far it gets, what it
- * costs and which container the cost belongs to. Knows nothing of counters' errors or of documents.
+ * One step of the simulated machine's physics: which threads run where, at which frequency, their progress,
+ * its cost, and the container that the cost belongs to. Knows nothing about counter errors or documents.
  *
- * Truth: a thread's core energy is its own; what two siblings share is halved; the uncore's step is shared by
- * the time that each container was running; a moved line belongs to the container it is moved for, on the
- * sockets it touches.
+ * Truth: a thread's core energy is its own; power shared by two siblings is halved; the uncore's step is
+ * shared by the time that each container was running; a moved line belongs to the container that it is moved
+ * for, on the sockets it touches.
  */
 #include "sim/sim_machine.h"
 
@@ -138,7 +138,7 @@ struct slice {
 	double energy; /* factor by drift */
 };
 
-/* How far a thread gets, and what it costs. */
+/* Progress of a thread, and its cost. */
 static void run_slice(struct sim *sim, struct sim_cpu *cpu, const struct slice *slice,
 		      struct sim_account *accounts)
 {
@@ -303,8 +303,8 @@ void sim_power_step(struct sim *sim, double step_s)
 }
 
 /*
- * Every thread at work on usual code at the base clock, within a margin that differs between models, in steps
- * of 5 W.
+ * Power with every thread running usual code at the base clock, within a margin that differs between models,
+ * in steps of 5 W.
  */
 double sim_power_design_w(const struct sim *sim)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random numbers of the simulated machine: splitmix64, one 64-bit state per stream, so that what one
- * container draws never depends on the others. Not for secrets.
+ * Random numbers of the simulated machine: splitmix64, one 64-bit state per stream, so that one container's
+ * draws never depend on the others. Not for secrets.
  */
 #pragma once
 
@@ -42,7 +42,7 @@ static inline unsigned sim_random_below(uint64_t *state, unsigned n)
 	return (unsigned)(((sim_random_next(state) >> 32) * n) >> 32);
 }
 
-/* Near enough to a standard normal: the sum of four uniform numbers, without libm. */
+/* Approximately a standard normal: the sum of four uniform numbers, without libm. */
 static inline double sim_random_normal(uint64_t *state)
 {
 	double sum = 0;

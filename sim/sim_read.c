@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the simulated machine's counters show at the end of a tick: quantum, late updates and wrap of the
- * energy registers; multiplexing error and read skew of the event counters. Called by sim.c around the last
- * step.
+ * Counter values of the simulated machine at the end of a tick: quantum, late updates and wrap of the energy
+ * registers; multiplexing error and read skew of the event counters. Called by sim.c around the last step.
  */
 #include "sim/sim_machine.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads a scenario of the simulated machine (JSON, docs/simulation.md): the machine, and groups of
- * containers. Anything unknown or out of range is rejected with the file, the position and what is allowed.
- * A value that is missing keeps its default.
+ * containers. Anything unknown or out of range is rejected with the file, the position and the allowed
+ * values. A missing value keeps its default.
  */
 #include "sim/sim_machine.h"
 
@@ -37,7 +37,7 @@ enum row_kind {
 	ROW_APART, /* read by a function of its own */
 };
 
-/* A key, where its value goes, and the range of a number. */
+/* A key, the destination of its value, and the range of a number. */
 struct row {
 	const char *key;
 	enum row_kind kind;
@@ -173,7 +173,7 @@ static void get_value(struct reader *reader, const json_t *item, const struct ro
 	}
 }
 
-/* The values of an object's keys into `target`, after a look for unknown ones. */
+/* Reads the values of an object's keys into `target`, after a check for unknown ones. */
 static void read_rows(struct reader *reader, json_t *object, const struct row *rows, size_t n, void *target)
 {
 	const char *known[ROWS_MAX], *key;
@@ -289,7 +289,7 @@ static void get_windows(struct reader *reader, const json_t *object, struct sim_
 	}
 }
 
-/* How each kind of container works if the scenario does not say. */
+/* Defaults for each kind of container. */
 static void set_usual(struct sim_group *group)
 {
 	static const struct sim_group usual[SIM_CHARACTERS] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads whose character is known: integer arithmetic in registers, wide vectors in registers, a pass over
- * more memory than the caches hold. One process for each thread, ended by the parent or with it.
+ * Loads of known character: integer arithmetic in registers, wide vectors in registers, a pass over more
+ * memory than fits into the caches. One process per thread, ended by the parent or with it.
  */
 #include "calibrate/calibrate_load.h"
 #include "base/clock.h"
@@ -22,7 +22,7 @@
 #define ROUNDS       2000000
 #define MEMORY_LEAST ((size_t)4 << 20) /* bytes of each worker */
 #define MEMORY_MOST  ((size_t)64 << 20)
-#define MEMORY_PART  4 /* all workers together use this fraction of free memory: 1 / 4 */
+#define MEMORY_PART  4 /* all workers together use 1 / 4 of free memory */
 
 typedef double lanes __attribute__((vector_size(64)));
 

@@ -13,7 +13,7 @@
 #define CALIBRATE_LOADS_MAX 2048
 
 struct calibrate_loads {
-	const char *commands[CALIBRATE_KINDS]; /* to run instead of what is built in; NULL: none */
+	const char *commands[CALIBRATE_KINDS]; /* to run instead of the built-in load; NULL: none */
 	struct run_cgroup cgroups[CALIBRATE_KINDS];
 	unsigned n;
 	pid_t pids[CALIBRATE_LOADS_MAX];

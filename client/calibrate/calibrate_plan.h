@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The phases of `wattribute calibrate`, and the evaluation of the measured watts: how far the attributed
- * shares of two loads that run together are from what each of them adds. Pure: no I/O.
+ * shares of two simultaneous loads are from what each of them adds. Pure: no I/O.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 enum calibrate_kind { CALIBRATE_INTEGER, CALIBRATE_VECTOR, CALIBRATE_MEMORY, CALIBRATE_KINDS };
 extern const char *const calibrate_kind_names[CALIBRATE_KINDS];
 
-/* Idle; each kind by one, half and all threads; then A alone, B alone, both. */
+/* Idle; each kind with one, half and all threads; then A alone, B alone, both. */
 enum {
 	CALIBRATE_IDLE = 0,
 	CALIBRATE_A = 1 + 3 * CALIBRATE_KINDS,
@@ -35,21 +35,21 @@ struct calibrate_seen {
 
 /* A load's watts. */
 struct calibrate_watts {
-	double alone;  /* alone, less idle */
-	double beside; /* both loads together, less the other one alone */
-	/* The mean of these two (its Shapley value): both together are what A and B add to idle. */
+	double alone;  /* alone, minus idle */
+	double beside; /* both loads together, minus the other one alone */
+	/* The mean of these two (its Shapley value): the sum for A and B is what both add to idle. */
 	double fair;
-	double attributed; /* its share of what the model gave both, of what A and B add */
+	double attributed; /* the model's share for it, scaled to what A and B add */
 };
 
 struct calibrate_error {
 	struct calibrate_watts a, b;
-	double adds;    /* both loads together, less idle */
+	double adds;    /* both loads together, minus idle */
 	double percent; /* |attributed - fair|, relative to what both add; NAN: they add nothing */
 };
 
 void calibrate_plan(unsigned n_cpus, struct calibrate_phase ret_phases[CALIBRATE_PHASES]);
-/* The phase whose whole ticks (from, until] lies in, less the first `settle_ms` of each; -1: none. */
+/* The phase that contains the tick (from, until], without the first `settle_ms` of each phase; -1: none. */
 int calibrate_find(const int64_t begin_ms[CALIBRATE_PHASES], const int64_t end_ms[CALIBRATE_PHASES],
 		   int64_t settle_ms, int64_t from_ms, int64_t until_ms);
 double calibrate_machine_w(const struct calibrate_seen *seen);

@@ -17,7 +17,7 @@
 
 #define CALIBRATION_VERSION 1
 #define READ_DOCUMENTS      5000
-#define FORMULA             "pooled" /* the one with priors */
+#define FORMULA             "pooled" /* the only one with priors */
 
 static void add_power(struct calibrate_result *result, const struct report_power *power)
 {
@@ -105,7 +105,7 @@ int calibrate_result_count(const struct calibrate_result *result, unsigned phase
 
 	if (r < 0)
 		return r;
-	/* The server writes at the same time; what cannot be read now can be read later. */
+	/* The server writes at the same time; a failed read can be repeated later. */
 	if (store_read(store, &query, &documents, &progress) == STORE_OK)
 		r = count_readings(result, phase, &documents);
 	batch_done(&documents);

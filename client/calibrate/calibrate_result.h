@@ -20,8 +20,8 @@ struct calibrate_result {
 };
 
 /*
- * How many readings of the machine's energy the server has stored so far that lie in this phase, which runs:
- * those that calibrate_result_read() will use. Negative errno with a sentence.
+ * Number of the machine's energy readings that the server has stored so far for this running phase and that
+ * calibrate_result_read() will use. Negative errno with a sentence.
  */
 int calibrate_result_count(const struct calibrate_result *result, unsigned phase, const char *store,
 			   const char *machine, struct reason *why);

@@ -25,7 +25,7 @@
 #define POLL_MS           50
 #define LOOK_MS           2000  /* how long to check whether the machine is busy */
 #define TICKS_LEAST       4     /* of a phase */
-#define EXTRA_MS          60000 /* the most that a phase may last longer until it has these, and ... */
+#define EXTRA_MS          60000 /* longest extension of a phase until it has these, and ... */
 #define EXTRA_INTERVALS   10    /* ... in intervals */
 #define SOURCE_TIMEOUT_MS 30000
 
@@ -112,11 +112,11 @@ struct calibration {
 	struct calibrate_loads loads;
 	struct calibrate_result result;
 	struct run_daemons daemons;
-	char store[PATH_MAX];            /* that of the daemons */
-	double others[CALIBRATE_PHASES]; /* %, of the machine's CPU time */
+	char store[PATH_MAX];            /* store of the daemons */
+	double others[CALIBRATE_PHASES]; /* other programs, in % of the machine's CPU time */
 };
 
-/* CLIENT_GO_ON, or the exit status where a signal ends the program. */
+/* CLIENT_GO_ON, or the exit status if a signal ends the program. */
 static int wait_ms(uint64_t length_ms)
 {
 	uint64_t end_ns = clock_monotonic_ns() + length_ms * CLOCK_NS_PER_MS;
@@ -200,8 +200,8 @@ static int prepare(struct calibration *c)
 }
 
 /*
- * On a machine that is slow, or whose counters are, a phase may end without enough readings: it is extended
- * until the server has stored them.
+ * On a slow machine, or with slow counters, a phase may end without enough readings: it is extended until the
+ * server has stored them.
  */
 static int wait_readings(struct calibration *c, unsigned i)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The figures of runs, taken from their recaps. Foreign JSON: what is missing or of another type is unknown.
+ * The figures of runs, taken from their recaps. The JSON is untrusted: missing members or other types count
+ * as unknown.
  */
 #include "compare/group.h"
 #include "base/array.h"
@@ -19,7 +20,7 @@ static double plus(double a, double b)
 	return a + b;
 }
 
-/* The scopes' figures added up: by plus(), or as independent errors by hypot(). NAN: none has it. */
+/* The sum of the scopes' figures: by plus(), or as independent errors by hypot(). NAN: none has it. */
 static double sum_scopes(const json_t *phase, const char *first, const char *last,
 			 double (*add)(double a, double b))
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs that belong together (the repetitions of one command, the stored runs of one name), their figures
- * taken from recaps, and two or more such groups printed beside each other. Pure except for the printing.
+ * Runs that belong together (the repetitions of one command, the stored runs of one name), their figures from
+ * recaps, and two or more such groups printed side by side. Pure except for the printing.
  */
 #pragma once
 
@@ -20,9 +20,9 @@ struct compare_run {
 	double sd_j;                     /* the model's own error of the energy */
 	double begin_ms;
 	int exit_status; /* -1: unknown */
-	bool is_brief;   /* shorter than a tick: its watts are a mean over less than was measured */
+	bool is_brief;   /* shorter than a tick: its watts are derived from a longer measurement */
 	bool is_estimated;
-	bool is_unfound; /* no report of its container was there: nothing is known of its energy */
+	bool is_unfound; /* no report of its container was found: its energy is unknown */
 	bool is_outlier; /* in energy*/
 };
 
@@ -33,7 +33,7 @@ struct compare_group {
 };
 
 enum compare_format { COMPARE_TEXT, COMPARE_CSV, COMPARE_JSON, COMPARE_MARKDOWN };
-/* NULL-ended, in the enum's order. */
+/* NULL-terminated, in the enum's order. */
 extern const char *const compare_format_names[];
 
 /* "FORMAT" or "FORMAT:FILE", as --export takes it; the path "-" without a file. 0 or -EINVAL. */
@@ -45,8 +45,8 @@ int compare_parse_export(const char *text, enum compare_format *ret_format, cons
  */
 int compare_group_add(struct compare_group *group, const json_t *recap, const char *phase);
 void compare_group_done(struct compare_group *group);
-/* Of one figure. */
+/* Summarises one figure. */
 void compare_group_summarize(const struct compare_group *group, enum compare_figure figure,
 			     struct sample *ret);
-/* The groups in a form, with the ratios of the first one to each. 0 or -EIO. */
+/* Prints the groups in a format, with the ratios of the first one to each. 0 or -EIO. */
 int compare_print(FILE *out, enum compare_format format, struct compare_group *groups, size_t n_groups);

@@ -48,7 +48,7 @@ static bool any_is(const struct compare_group *group, bool brief)
 	return false;
 }
 
-/* Five digits, whatever the size; ret. */
+/* Five digits for any magnitude. Returns ret. */
 static const char *format_value(double value, char ret[32])
 {
 	double size = fabs(value);
@@ -59,7 +59,7 @@ static const char *format_value(double value, char ret[32])
 	return ret;
 }
 
-/* A command may hold bytes that a terminal obeys, or that would end a row of Markdown. */
+/* A command may contain terminal control characters, or bytes that would end a Markdown row. */
 static void print_name(FILE *out, const char *name, const char *replace)
 {
 	char plain[4096];
@@ -319,7 +319,7 @@ static json_t *group_json(const struct compare_group *groups, size_t index)
 	for (size_t i = 0; i < group->n_runs; i++)
 		(void)json_array_append_new(runs, run_json(&group->runs[i]));
 	(void)json_object_set_new(value, "runs", runs);
-	/* Of the first group to this one. */
+	/* Ratios of the first group to this one. */
 	(void)json_object_set_new(value, "first_to_this", ratios);
 	return value;
 }

@@ -89,7 +89,7 @@ void sample_summarize(const double *values, size_t n, struct sample *ret)
 			continue;
 		ret->n++;
 		sum += values[i];
-		ret->min = fmin(ret->min, values[i]); /* the other one where one is NAN */
+		ret->min = fmin(ret->min, values[i]); /* the other one if one is NAN */
 		ret->max = fmax(ret->max, values[i]);
 	}
 	if (ret->n == 0)
@@ -112,7 +112,7 @@ static double median(double *values, size_t n)
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-/* What a distance from the median is measured in; 0: all values are equal. */
+/* The unit of distances from the median; 0: all values are equal. */
 static double usual_distance(double *distances, size_t n)
 {
 	double usual = median(distances, n) / NORMAL_MEDIAN;

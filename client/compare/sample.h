@@ -10,13 +10,13 @@
 
 struct sample {
 	size_t n;         /* finite values */
-	double mean;      /* NAN without a value, as min and max */
-	double sd;        /* of the sample (n - 1); NAN below two values, as low and high */
+	double mean;      /* NAN without a value, like min and max */
+	double sd;        /* of the sample (n - 1); NAN below two values, like low and high */
 	double low, high; /* the 95 % confidence interval of the mean, by Student's t */
 	double min, max;
 };
 
-/* Of two means, with its 95 % confidence interval; NAN where it cannot be computed. */
+/* Ratio of two means, with its 95 % confidence interval; NAN if it cannot be computed. */
 struct sample_ratio {
 	double ratio, low, high;
 };
@@ -24,7 +24,7 @@ struct sample_ratio {
 void sample_summarize(const double *values, size_t n, struct sample *ret);
 /*
  * Marks values far from the others: a modified z-score (distance from the median over the median distance)
- * above 3.5. Nothing is one below five values. Returns their number.
+ * above 3.5. None with fewer than five values. Returns their number.
  */
 size_t sample_mark_outliers(const double *values, size_t n, bool *ret_marks);
 /*

@@ -207,7 +207,7 @@ static int fail_no_machine(const struct export_job *job)
 			   job->options->machine, list.length ? list.text : "none");
 }
 
-/* An empty export usually means a mistyped name; a machine that is not there is an error. */
+/* An empty export usually means a mistyped name; an unknown machine is an error. */
 static int say_nothing_found(const struct export_job *job)
 {
 	const struct export_options *options = job->options;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A power report as a row of CSV or a line of JSON, and times as people type them. Pure except for the
+ * A power report as a row of CSV or a line of JSON, and times as users type them. Pure except for the
  * writing.
  */
 #pragma once

@@ -18,11 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECAP_NAMES_MAX  27 /* the word compare and 26 runs */
+#define RECAP_NAMES_MAX  27 /* the word "compare" and 26 runs */
 #define RECAP_RUNS_MAX   10000
 #define NO_SUCH_RUN      "no recap named %s found; 'wattribute recap' lists them, -m NAME chooses the machine"
 #define RECAP_TIMEOUT_MS 60000
-#define RECAP_NAMES_MS   10000 /* somebody has pressed TAB */
+#define RECAP_NAMES_MS   10000 /* for shell completion */
 
 struct recap_options {
 	char *server;
@@ -151,7 +151,7 @@ static int print_recap(const struct recap_options *options, const char *name, co
 	return CLIENT_EXIT_OK;
 }
 
-/* One a line, the newest first; those that would not be one line, or control a terminal, are left out. */
+/* One per line, newest first; names that would break the line or control a terminal are left out. */
 static int print_names(const json_t *answer)
 {
 	json_t *seen = json_object();
@@ -190,7 +190,7 @@ static int show_recaps(const struct recap_options *options)
 	return status;
 }
 
-/* The runs of a name, the oldest first. CLIENT_EXIT_OK, or the exit status after a message. */
+/* The runs of a name, oldest first. CLIENT_EXIT_OK, or the exit status after a message. */
 static int fetch_group(const struct recap_options *options, const char *name, struct compare_group *ret_group)
 {
 	static const char *const phases[] = {NULL, "warmup", "execution"};

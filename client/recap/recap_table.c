@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recaps as text, for `wattribute run` and `wattribute recap`. Does no I/O but printing.
+ * Recaps as text, for `wattribute run` and `wattribute recap`. Does no I/O except printing.
  */
 #include "recap/recap_table.h"
 #include "json_fields.h"
@@ -14,7 +14,7 @@
 
 static const char *const scopes[] = {"cpu", "dram", "gpu", "platform"};
 
-/* Characters, as each of a name takes about one column. */
+/* Number of characters: each takes about one column. */
 static int columns_of(const char *text)
 {
 	int n = 0;
@@ -24,10 +24,10 @@ static int columns_of(const char *text)
 	return n;
 }
 
-/* A row whose cells keep their columns: one that is too long takes room from the blanks of the next. */
+/* A row whose cells keep their columns: one that is too long takes blanks from the next one. */
 struct row {
 	FILE *out;
-	int at, due; /* columns: written, and where the cells so far should end */
+	int at, due; /* columns written, and column at which the cells so far should end */
 };
 
 static void cell(struct row *row, int width, const char *text)
@@ -72,7 +72,7 @@ static bool is_brief(const json_t *phase, double seconds)
 	return seconds > 0 && seconds < json_number_at(phase, "tick");
 }
 
-/* "~" marks what is a mean over less than a tick. */
+/* "~" marks a mean over less than a tick. */
 static void cell_watts(struct row *row, int width, double value, bool brief)
 {
 	char number[32];
@@ -137,7 +137,7 @@ static void print_brief(FILE *out, const json_t *recap, double warmup_s)
 	}
 }
 
-/* What was run and by which formula its energy was found, as far as the recap has it. */
+/* The command, and the formula that determined its energy, if the recap has them. */
 static void print_origin(FILE *out, const json_t *recap)
 {
 	static const char *const fields[][2] = {{"image", "image"},
@@ -211,8 +211,7 @@ void recap_table_print_line(FILE *out, const json_t *recap)
 	if (begin_ms >= 0 && gmtime_r(&seconds, &parts))
 		(void)strftime(begin, sizeof(begin), "%Y-%m-%d %H:%M:%S", &parts);
 	(void)text_copy_plain(name ? name : "-", plain, sizeof(plain));
-	/* A long name has a line of its own where the row would be broken; who reads from a pipe gets one
-	 * line. */
+	/* A long name gets a line of its own if the row would be broken; in a pipe it stays on one line. */
 	if (columns_of(plain) > 17 && isatty(fileno(out))) {
 		fprintf(out, "%s\n", plain);
 		plain[0] = '\0';

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A recap document, as in the server's JSON, printed for people. Pure except for the printing; a part that is
+ * Prints a recap document from the server's JSON for people. Pure except for the printing; a part that is
  * missing or of another type is shown as "-".
  */
 #pragma once

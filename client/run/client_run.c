@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `wattribute run`: runs one command in a cgroup of its own, or several in turn, with a sensor and a server
- * that live only as long. This file has the options, the order of runs and what is printed; run_session.c has
+ * that live only that long. This file has the options, the order of runs and the output; run_session.c has
  * the steps of one.
  */
 #include "client.h"
@@ -23,7 +23,7 @@
 
 #define RUN_REPEAT_COMPARED 10 /* without --repeat: enough for an interval */
 #define RUN_LABEL_SIZE      256
-#define RUN_COMMANDS_MAX    26 /* letters to name them by */
+#define RUN_COMMANDS_MAX    26 /* one letter for each */
 
 struct run_options {
 	char *name;
@@ -55,7 +55,7 @@ static int add_compared(void *target, const struct config_row *row, const char *
 	return 0;
 }
 
-/* An option of the sensor, under the same name. */
+/* Passes on an option of the sensor with the same name. */
 static int add_sensor_word(void *target, const struct config_row *row, const char *value, struct reason *why)
 {
 	struct run_options *options = target;
@@ -165,7 +165,7 @@ static const char *name_of(const struct run_options *options, char *const *argv)
 	return options->name ? options->name : slash && slash[1] ? slash + 1 : argv[0];
 }
 
-/* An error that would prevent writing a file is found before the command runs, perhaps for hours. */
+/* Finds errors that would prevent writing a file before the command runs, perhaps for hours. */
 static int check_file(const char *path, const char *option)
 {
 	cleanup_(cleanup_free) char *folder = NULL;
@@ -254,7 +254,7 @@ static void print_summary(char *const *argv, const struct run_command_result *re
 		fprintf(stderr, "exit status %d\n", result->exit_status);
 }
 
-/* One run: the exit status. */
+/* Makes one run. Returns the exit status. */
 static int measure_once(struct run_session *session, const struct run_options *options, char *const *argv)
 {
 	struct run_command_result result;
@@ -287,7 +287,7 @@ static int export_groups(const struct run_session *session, enum compare_format 
 	return close_output(out, path, compare_print(out, format, groups, n_groups) < 0);
 }
 
-/* Prints and writes what was measured, also if it is less than was wanted. */
+/* Prints and writes the measurements, even if they are incomplete. */
 static int report_groups(const struct run_session *session, const struct run_options *options,
 			 struct compare_group *groups, size_t n_groups)
 {
@@ -330,7 +330,7 @@ struct run_plan {
 };
 
 struct progress {
-	bool shown; /* on a terminal that can erase a line */
+	bool shown; /* the progress line is shown: the terminal can erase a line */
 	unsigned n_done, n_all;
 	uint64_t begin_ns;
 };
@@ -399,7 +399,7 @@ static int run_once(struct run_session *session, const struct run_plan *plan, si
 	int status;
 
 	show_progress(progress, command, group);
-	/* Each run has its own name, as one tick may hold the end of a run and the begin of the next. */
+	/* Each run has its own name, as one tick may contain the end of a run and the start of the next. */
 	(void)snprintf(cgroup, sizeof(cgroup), "%.40s-%u", plan->cgroup, session->n_runs + 1);
 	status = run_session_measure(session, cgroup, plan->commands[command], !plan->show_output, &result,
 				     group ? &recap : NULL);
@@ -420,10 +420,10 @@ static int run_once(struct run_session *session, const struct run_plan *plan, si
 }
 
 /*
- * Fills a group for each command; the caller frees them, whatever is returned. Warm-ups come first, then the
- * commands in turn, so that a machine that grows warm or is used by others meanwhile does not favour one of
- * them. 0, or the exit status: of a command that failed, or after a message; then the groups have what was
- * measured before.
+ * Fills a group for each command; the caller frees them in any case. Warm-ups come first, then the commands
+ * in turn, so that a machine that heats up or is used by others meanwhile does not favour one of them. 0, or
+ * the exit status: of a command that failed, or after a message; then the groups contain the measurements
+ * made before.
  */
 static int repeat_runs(struct run_session *session, const struct run_plan *plan,
 		       struct compare_group *ret_groups)

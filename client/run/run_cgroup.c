@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Creating, entering and removing the measured command's cgroup. Knows files of cgroup file systems, nothing
- * of energy.
+ * Creating, entering and removing the measured command's cgroup. Knows the files of cgroup file systems,
+ * nothing about energy.
  */
 #include "run/run_cgroup.h"
 #include "base/cleanup.h"

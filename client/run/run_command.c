@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The measured command's process: started in its cgroup as the calling user, signalled as if this program
- * were not there, waited for. Knows nothing of daemons or energy.
+ * The measured command's process: starts it in its cgroup as the calling user, passes signals on as if this
+ * program were not there, and waits for it. Knows nothing about daemons or energy.
  */
 #include "run/run_command.h"
 #include "base/cleanup.h"
@@ -54,7 +54,7 @@ int run_signal_pending(unsigned wait_ms)
 	return number > 0 ? number : 0;
 }
 
-/* A variable of a process's first environment, as root may read it. */
+/* A variable of a process's initial environment, which root may read. */
 static bool read_variable(pid_t pid, const char *name, char *ret, size_t size)
 {
 	cleanup_(cleanup_fclose) FILE *file = NULL;
@@ -73,7 +73,7 @@ static bool read_variable(pid_t pid, const char *name, char *ret, size_t size)
 	return false;
 }
 
-/* The parent's name is "sudo"; it may have a second process in between, for the terminal. */
+/* Is the parent sudo? sudo may have a second process in between, for the terminal. */
 static bool is_sudo(pid_t pid)
 {
 	char name[32];
@@ -100,7 +100,7 @@ int run_command_find_user(const char *user, struct run_user *ret)
 	ret->gid = entry->pw_gid;
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", entry->pw_name);
 	(void)snprintf(ret->home, sizeof(ret->home), "%s", entry->pw_dir);
-	/* sudo has replaced the caller's by one that suits root. */
+	/* sudo has replaced the caller's PATH by root's. */
 	if (!user && is_sudo(getppid()))
 		(void)read_variable(getppid(), "PATH", ret->path, sizeof(ret->path));
 	return 0;
@@ -129,7 +129,7 @@ static int become_user(const struct run_user *user)
 	return 0;
 }
 
-/* To where nobody reads. */
+/* Redirects the output to /dev/null. */
 static void silence_output(void)
 {
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -161,7 +161,7 @@ static void become_command(char *const argv[], const struct run_cgroup *cgroup, 
 	_exit(r == -ENOENT ? CLIENT_EXIT_NOT_FOUND : CLIENT_EXIT_NOT_EXECUTABLE);
 }
 
-/* Waits for the command; passes on signals that were sent to this process alone. */
+/* Waits for the command; passes on signals that were sent only to this process. */
 static int wait_for_end(pid_t child, int *ret_interrupt)
 {
 	sigset_t set;

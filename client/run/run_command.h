@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Running the measured command as the calling user, in its cgroup, and passing signals on. Only client_run.c
- * calls it.
+ * Runs the measured command as the calling user in its cgroup, and passes signals on. Only client_run.c calls
+ * it.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Whom the command runs as. */
+/* The user that the command runs as. */
 struct run_user {
 	uid_t uid;
 	gid_t gid;
@@ -26,8 +26,8 @@ struct run_command_result {
 	int64_t begin_ms; /* epoch */
 	int64_t end_ms;
 	int exit_status; /* 128 + number for a signal; 126 or 127 if it could not be started */
-	int signal;      /* that ended it; 0: none */
-	int interrupt;   /* that asked this program to end while it ran; 0: none */
+	int signal;      /* signal that ended it; 0: none */
+	int interrupt;   /* signal that asked this program to end meanwhile; 0: none */
 	bool started;
 };
 

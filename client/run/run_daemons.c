@@ -49,7 +49,7 @@ static void become_daemon(const struct run_daemons *daemons, const char *name, p
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGPIPE, SIG_DFL);
-	/* Ctrl-C is for the command; and no daemon may survive if this client is killed. */
+	/* Ctrl-C is for the command, and no daemon may survive if this client is killed. */
 	(void)setsid();
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
@@ -249,8 +249,8 @@ int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failu
 }
 
 /*
- * Waits for the orderly end, in which a server saves its model; a slow machine needs seconds for that. A
- * signal (the user's second Ctrl-C) or the limit ends the waiting. False: it had to be killed.
+ * Waits for the orderly end, in which a server saves its model; a slow machine needs seconds for this. A
+ * signal (the user's second Ctrl-C) or the limit ends the wait. False: it had to be killed.
  */
 static bool stop_one(pid_t *pid)
 {

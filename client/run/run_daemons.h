@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A sensor and a server for the duration of one measured command, on an SQLite store in a temporary folder.
- * client_run.c and client_calibrate.c call it; it knows the daemons by their command lines only.
+ * client_run.c and client_calibrate.c call it; it knows only the daemons' command lines.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct run_daemons {
 /* 0, or a negative errno and a sentence; run_daemons_stop() in either case. */
 int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons,
 		      struct reason *why);
-/* URI of the store of both; after run_daemons_start(). */
+/* URI of the shared store; after run_daemons_start(). */
 void run_daemons_store(const struct run_daemons *daemons, char *ret, size_t size);
 /* 0, or -ECHILD and a sentence if one of them has exited. */
 int run_daemons_alive(struct run_daemons *daemons, struct reason *why);
@@ -45,8 +45,9 @@ int run_daemons_alive(struct run_daemons *daemons, struct reason *why);
  */
 int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failure);
 /*
- * Ends both and waits for them; the folder stays. The sensor first, so that its last reading is used. 0, or
- * -ETIMEDOUT and a sentence if one had to be killed. Signals must be blocked (run_signals_block()).
+ * Ends both and waits for them; the folder stays. The sensor is ended first, so that its last reading is
+ * used. 0, or -ETIMEDOUT and a sentence if one had to be killed. Signals must be blocked
+ * (run_signals_block()).
  */
 int run_daemons_end(struct run_daemons *daemons, struct reason *why);
 /* Ends both, waits for them, removes the folder. */

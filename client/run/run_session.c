@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RUN_RECAP_TIMEOUT_MS 60000 /* the server writes it within 10 s, and may be slow */
+#define RUN_RECAP_TIMEOUT_MS 60000 /* the server writes it within 10 s, but may be slow */
 
 int run_session_open(struct run_session *session, const struct run_daemons_settings *settings,
 		     const char *user, const char *name)
@@ -60,7 +60,7 @@ static json_t *get_recap(const struct run_session *session, const struct run_com
 	return recap;
 }
 
-/* The next run's cgroup, and time for the sensor to find it. CLIENT_GO_ON, or the exit status. */
+/* Makes the next run's cgroup and gives the sensor time to find it. CLIENT_GO_ON, or the exit status. */
 static int make_cgroup(struct run_session *session, const char *name)
 {
 	struct reason why = {""};
@@ -117,7 +117,7 @@ FILE *run_session_create_file(const struct run_session *session, const char *pat
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	FILE *file;
 
-	/* Under sudo the file belongs to the caller, as if it had been created without. */
+	/* Under sudo the file belongs to the caller, as if created without sudo. */
 	if (fd >= 0 && geteuid() != session->user.uid && fchown(fd, session->user.uid, session->user.gid) < 0)
 		(void)client_fail(0, "cannot give '%s' to its user: %s", path, strerror(errno));
 	if (fd < 0 && errno == EEXIST)

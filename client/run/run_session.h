@@ -20,8 +20,8 @@ struct run_session {
 };
 
 /*
- * Makes the first run's cgroup (so that missing rights are found first), starts the daemons and waits for a
- * reading. CLIENT_GO_ON, or the exit status after a message. run_session_close() in either case.
+ * Makes the first run's cgroup (so that missing privileges are noticed first), starts the daemons and waits
+ * for a reading. CLIENT_GO_ON, or the exit status after a message. run_session_close() in either case.
  */
 int run_session_open(struct run_session *session, const struct run_daemons_settings *settings,
 		     const char *user, const char *name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `wattribute top`: asks the server every second for the latest powers and shows them as lines, or
- * full-screen on a terminal, where keys are answered from the last answer, not by another request. Exits on
+ * full-screen on a terminal, where keys are handled with the last answer, without another request. Exits on
  * q, Ctrl-C or SIGTERM with status 0.
  */
 #include "client.h"
@@ -65,7 +65,7 @@ static const struct config_spec spec = {
 };
 
 /*
- * What lasts from one refresh to the next: the last answer, the last minute, and what the keys have set.
+ * State kept between refreshes: the last answer, the last minute, and the settings made by keys.
  */
 struct top_session {
 	const struct top_options *options;
@@ -136,7 +136,7 @@ static void close_session(struct top_session *session)
 	top_view_done(&session->view);
 }
 
-/* The view of the last answer, as it is wanted now. */
+/* Fills the view from the last answer, with the present settings. */
 static void fill(struct top_session *session)
 {
 	struct top_settings *settings = &session->settings;
@@ -204,7 +204,7 @@ static void move(struct top_session *session, int64_t lines)
 		return;
 	}
 	session->settings.selected = wanted < 0 ? 0 : wanted >= (int64_t)n ? n - 1 : (size_t)wanted;
-	/* The selected line stays visible. */
+	/* Keep the selected line visible. */
 	room = top_screen_height() > session->view.n_fixed ? top_screen_height() - session->view.n_fixed : 1;
 	if (session->settings.selected < session->first)
 		session->first = session->settings.selected;
@@ -233,7 +233,7 @@ static void type(struct top_session *session, const struct top_input *input)
 		session->is_typing = false;
 		session->filter[0] = '\0';
 	} else if (input->key == TOP_KEY_BACKSPACE && length > 0) {
-		/* All bytes of the last character. */
+		/* Remove all bytes of the last character. */
 		do
 			length--;
 		while (length > 0 && ((unsigned char)session->filter[length] & 0xc0) == 0x80);
@@ -320,7 +320,7 @@ static bool take_keys(struct top_session *session, uint64_t until_ns)
 	return true;
 }
 
-/* Full-screen until the user ends it. -ENOTTY: not on this terminal, which is as it was. */
+/* Full-screen until the user ends it. -ENOTTY: not possible on this terminal, which is unchanged. */
 static int show_screen(struct top_session *session)
 {
 	bool ended = false;
@@ -364,7 +364,7 @@ static int show_lines(struct top_session *session)
 		if (!print_lines(&session->view))
 			break;
 	}
-	/* Without a limit this is no failure: the server may come and go. */
+	/* Without a limit this is not a failure: the server may be restarted. */
 	return (r < 0 || is_missing) && session->options->count > 0 ? CLIENT_EXIT_FAILURE : CLIENT_EXIT_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ring of cells for each target; a cell is the mean of what fell into its three seconds.
+ * A ring of cells for each target; a cell is the mean of the figures in its three seconds.
  */
 #include "top/top_history.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The terminal side of `wattribute top`. Knows lines of text and keys, nothing of watts.
+ * The terminal side of `wattribute top`. Knows lines of text and keys, nothing about watts.
  */
 #include "top/top_screen.h"
 
@@ -32,7 +32,7 @@ int top_screen_open(void)
 	(void)keypad(stdscr, TRUE);
 	(void)curs_set(0);
 	(void)set_escdelay(50);
-	/* https://no-color.org: any value but the empty one. */
+	/* https://no-color.org: any value except the empty one. */
 	if ((!no_color || !*no_color) && has_colors() && start_color() == OK) {
 		(void)use_default_colors();
 		(void)init_pair(PAIR_DYNAMIC, COLOR_GREEN, -1);
@@ -42,7 +42,7 @@ int top_screen_open(void)
 	return 0;
 }
 
-/* A pair that was not made is the terminal's own colours. */
+/* An undefined pair means the terminal's own colours. */
 static attr_t style_attributes(enum top_style style)
 {
 	switch (style) {
@@ -61,7 +61,7 @@ static attr_t style_attributes(enum top_style style)
 	return A_NORMAL;
 }
 
-/* The parts of the bar in their colours, over the text as it stands. */
+/* Colours the parts of the bar in the text already drawn. */
 static void paint_bar(int y, const char *text)
 {
 	const char *from = strchr(text, '['), *until = from ? strchr(from, ']') : NULL;

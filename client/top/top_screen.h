@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* What a key means. */
+/* Meaning of a key. */
 enum top_key {
 	TOP_KEY_NONE,
 	TOP_KEY_MOVE, /* by `move` lines */

@@ -12,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A target without a report for this many seconds (it has ended, or is idle) is not shown. */
+/* A target without a report for this many seconds (it has ended or is idle) is not shown. */
 #define TOP_SILENT_S 30
 
 const char *const top_sort_names[] = {"watts", "dynamic", "joules", "error", "name", NULL};
 const char *const top_group_names[] = {"none", "runtime", "pod", "namespace", "image", "slice", NULL};
 
-/* NAN counts as nothing, unless both are. */
+/* NAN counts as 0, unless both are NAN. */
 static double add(double a, double b)
 {
 	return isnan(a) ? b : isnan(b) ? a : a + b;
@@ -64,7 +64,7 @@ static struct top_row row_of(const json_t *target, int group)
 	return row;
 }
 
-static const struct top_settings *order; /* of the comparison below, which has no argument for it */
+static const struct top_settings *order; /* for the comparison below, which has no argument for it */
 
 static double figure_of(const struct top_row *row)
 {

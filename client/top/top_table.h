@@ -19,11 +19,11 @@ enum top_group {
 	TOP_BY_SLICE,
 	TOP_GROUPS
 };
-/* In the order of the enums, NULL-ended. */
+/* In the order of the enums, NULL-terminated. */
 extern const char *const top_sort_names[];
 extern const char *const top_group_names[];
 
-/* How the user wants to see it. */
+/* The user's settings. */
 struct top_settings {
 	int sort;  /* enum top_sort */
 	int group; /* enum top_group */
@@ -32,14 +32,14 @@ struct top_settings {
 	const char *machine; /* NULL: all */
 	bool is_overview;    /* a line for each machine instead of their tables */
 	bool has_unicode;
-	size_t width;    /* columns; 0: of no terminal */
+	size_t width;    /* columns; 0: not a terminal */
 	size_t selected; /* machine of the overview */
 };
 
 /* NAN: unknown. Watts are of all scopes: dynamic and idle add up to them. */
 struct top_row {
 	const char *target, *id;
-	const char *group; /* its value of the grouping; NULL where rows are not grouped */
+	const char *group; /* its group's name; NULL if rows are not grouped */
 	size_t n_members;  /* above 0: this row is a group's sum */
 	double watts, dynamic_w, idle_w, error_w, energy_j;
 };

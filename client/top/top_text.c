@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text in columns of a terminal. A name's bytes, its characters and the columns that these take are three
- * numbers; only the last one makes a table.
+ * Text in columns of a terminal. Bytes, characters and columns of a name differ; a table needs the columns.
  */
 #include "top/top_text.h"
 
@@ -28,7 +27,7 @@ static struct character next_character(const char *text, mbstate_t *state)
 		return (struct character){1, 1, false};
 	}
 	columns = wcwidth(wide);
-	/* Marks that turn the direction of text around have no width, and would reorder the row. */
+	/* Marks that change the direction of text have no width and would reorder the row. */
 	if (columns < 0 || wide == 0x061c || (wide >= 0x200e && wide <= 0x200f) ||
 	    (wide >= 0x2028 && wide <= 0x202e) || (wide >= 0x2066 && wide <= 0x2069))
 		return (struct character){bytes, 1, false};
@@ -64,7 +63,7 @@ static void put(struct output *out, const char *bytes, size_t n, size_t columns)
 	out->at[out->length] = '\0';
 }
 
-/* The characters of `text` between two columns; one that lies across the first is left out. */
+/* The characters of `text` between two columns; a character that straddles the first is left out. */
 static void put_part(struct output *out, const char *text, size_t from, size_t until)
 {
 	mbstate_t state = {0};

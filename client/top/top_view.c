@@ -19,7 +19,7 @@
 
 /* A machine without a tick for this many seconds is silent. */
 #define TOP_SILENT_S     30
-#define NAME_WIDTH       36 /* of no terminal */
+#define NAME_WIDTH       36 /* without a terminal */
 #define NAME_WIDTH_LEAST 8
 #define NAME_WIDTH_MOST  120
 #define NAME_WIDTH_MIN   16
@@ -86,7 +86,7 @@ static double measured_watts(const json_t *sensor)
 	return json_watts_at(json_object_get(sensor, "measured"));
 }
 
-/* The greatest of the last minute: what the bars are measured by. */
+/* The largest value of the last minute, which scales the bars. */
 static double greatest_of(const double *minute, double now)
 {
 	for (unsigned i = 0; i < TOP_HISTORY_CELLS; i++)
@@ -152,7 +152,7 @@ static int add_sensor_head(struct top_view *view, const json_t *sensor)
 		fmax(0, json_number_at(sensor, "age")));
 }
 
-/* Which columns there is room for; names get what is left. */
+/* The columns for which there is room; names get the rest. */
 struct layout {
 	size_t name;
 	bool has_minute, has_id;
@@ -294,7 +294,7 @@ static int add_overview(struct top_view *view, const json_t *sensors, const stru
 	return r;
 }
 
-/* No machine of the wanted name: which there are. */
+/* There is no machine with this name: lists the known ones. */
 static int add_missing(struct top_view *view, const json_t *sensors, const char *wanted)
 {
 	char known[TOP_LINE_SIZE / 2] = "";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `wattribute top` shows: lines of text from the server's answer to GET /api/latest. Pure; the printing
- * is in client_top.c (plain) and top_screen.c (terminal).
+ * The output of `wattribute top`: lines of text from the server's answer to GET /api/latest. Pure; the
+ * printing is in client_top.c (plain) and top_screen.c (terminal).
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 
 #define TOP_LINE_SIZE 1024
 
-/* TOP_BAR: '|' and ':' of it are the dynamic and the idle part. */
+/* TOP_BAR: '|' and ':' are the dynamic and the idle part. */
 enum top_style { TOP_PLAIN, TOP_HEADING, TOP_NOTE, TOP_BAR, TOP_GROUP_LINE, TOP_SELECTED };
 
 struct top_line {
@@ -25,19 +25,19 @@ struct top_line {
 struct top_view {
 	struct top_line *lines;
 	size_t n_lines;
-	size_t n_fixed; /* the first of them, which stay when the others scroll */
+	size_t n_fixed; /* number of first lines that stay when the others scroll */
 	size_t capacity;
-	unsigned n_sensors; /* with a tick in the answer, and wanted */
+	unsigned n_sensors; /* selected ones with a tick in the answer */
 };
 
-/* Notes the answer's watts at this time. */
+/* Records the answer's watts at this time. */
 void top_view_remember(struct top_history *history, const json_t *answer, int64_t time_ms);
-/* Refills the view by the settings. 0 or -ENOMEM. */
+/* Refills the view according to the settings. 0 or -ENOMEM. */
 int top_view_fill(struct top_view *view, const json_t *answer, const struct top_settings *settings,
 		  const struct top_history *history, int64_t time_ms);
 /* A view with one line, for errors. */
 int top_view_say(struct top_view *view, const char *text);
-/* A view with these lines, NULL-ended. */
+/* A view with these lines, NULL-terminated. */
 int top_view_list(struct top_view *view, const char *const *texts);
 /*
  * The first line below the fixed ones to show on `height` lines, after scrolling by `move` from `first`: the

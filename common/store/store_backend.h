@@ -13,9 +13,7 @@ struct store_backend {
 	const char *form;                     /* as users type it: "sqlite:PATH" */
 	unsigned traits;                      /* enum store_traits */
 	const struct store_file_codec *codec; /* of files of documents (file/store_file.h); else NULL */
-	/* Would open() refuse this location at once? 0, or -EINVAL with the reason. NULL: never refuses.
-	 * Opens nothing.
-	 */
+	/* Would open() refuse this location at once? 0, or -EINVAL and a reason. NULL: no. Opens nothing. */
 	int (*check)(const char *location, struct reason *why);
 	/* The database named by the location; false: none. NULL: locations name no database. */
 	bool (*database)(const char *location, char *ret, size_t size);

@@ -113,6 +113,5 @@ int text_read_whole(int fd, size_t max, char **ret_text, size_t *ret_length);
  * by no more than fits into `size`; at most the first bytes of a password are left.
  */
 void text_hide_passwords(char *text, size_t size);
-/* A part of a URL with all except unreserved characters as %XX. Owned by the caller; NULL if out of memory.
- */
+/* A part of a URL, with %XX for all except unreserved characters. Owned by the caller; NULL: no memory. */
 char *text_escape_url(const char *text);

@@ -23,18 +23,16 @@ enum sandbox_mode {
 extern const char *const sandbox_mode_names[];
 
 enum sandbox_profile {
-	SANDBOX_COLLECT, /* event loop, reading files and given descriptors, messages; no connections, no exec
+	SANDBOX_COLLECT, /* event loop, reading files and given descriptors, messages; no connections or exec
 			  */
 	SANDBOX_WRITE,   /* also a network client, SQLite files, threads of the database's library */
 	SANDBOX_SERVER,  /* also listening */
-	SANDBOX_PRIV, /* opens hardware and starts the others: all calls except those that change the machine
-		       */
+	SANDBOX_PRIV,    /* opens hardware and starts the others: all except changes of the machine */
 };
 
 enum sandbox_reach {
 	SANDBOX_READS_BELOW,  /* files below the places can be read, none can be written; no TCP */
-	SANDBOX_WRITES_BELOW, /* files can be written below the places and in the folders for temporary files
-			       */
+	SANDBOX_WRITES_BELOW, /* files can be written below the places and in temporary folders */
 };
 
 #define SANDBOX_CAPABILITY(number) (UINT64_C(1) << (number)) /* a mask of a CAP_… of <linux/capability.h> */
@@ -83,8 +81,7 @@ int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sa
  * sanitizer build cannot do it; -ENOMEM and the reason. Does nothing with SANDBOX_OFF.
  */
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why);
-/* Number of filters of this process that sandbox_enter() has installed, here or in a parent before the fork.
- */
+/* Number of filters that sandbox_enter() has installed, in this process or in a parent before the fork. */
 unsigned sandbox_filters(void);
 /*
  * Other processes of the same user cannot read this one's memory (ptrace, /proc/PID/mem), and it leaves no

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor on a simulated machine: containers are born into the target table, the clock is the
- * simulation's, a tick follows as soon as the writer has accepted the last one. The true values go into a
+ * The sensor on a simulated machine: containers are added to the target table, the clock is the simulation's,
+ * and the next tick follows as soon as the writer has accepted the last one. The true values are written to a
  * separate file.
  */
 #include "sim/sensor/sensor_sim.h"
@@ -33,12 +33,12 @@ struct sensor_sim {
 	struct clock_source clock;
 	FILE *truth;
 	struct batch truths;
-	unsigned *generations; /* [slots]: what the table knows; 0: nothing */
+	unsigned *generations; /* [slots]: generation known to the table; 0: none */
 	char (*ids)[65];       /* [slots]: container ids that the table knows */
 	unsigned n_slots;
 };
 
-static struct sensor_sim state; /* one simulation in a process: the clock is global, too */
+static struct sensor_sim state; /* one simulation per process: the clock is global, too */
 
 static uint64_t simulated_ns(void *data)
 {
@@ -105,7 +105,7 @@ static void fill_topology(const struct sim *sim, struct topology *topology)
 	}
 }
 
-/* Docker's file of a simulated container, with what names need. */
+/* Docker's file of a simulated container, with the fields for names. */
 static int open_simulated_file(void *data, enum container_file kind, const char *id, const char *extra)
 {
 	const struct sensor_sim *sim = data;
@@ -181,7 +181,7 @@ static int know_slots(unsigned n_slots)
 	return 0;
 }
 
-/* Births and deaths of the last step; generation + 1 is kept, so that 0 is nothing. */
+/* Reports started and ended containers of the last step; generation + 1 is kept, so that 0 means none. */
 static void follow_containers(struct collect *collect)
 {
 	const unsigned n_slots = sim_slots(state.sim);

@@ -34,7 +34,8 @@ struct source_sim_activity {
 	unsigned n_ids;
 };
 
-/* The meaning of an event's name, by its words: the simulated machine accepts any processor's names. */
+/* The meaning of an event name, from the words in it: the simulated machine accepts the names of any
+ * processor. */
 static int find_count(const struct sim *sim, const char *name, enum sim_count *ret_count)
 {
 	static const struct {
