@@ -23,8 +23,7 @@ enum sandbox_mode {
 extern const char *const sandbox_mode_names[];
 
 enum sandbox_profile {
-	SANDBOX_COLLECT, /* event loop, reading files and given descriptors, messages; no connections or exec
-			  */
+	SANDBOX_COLLECT, /* event loop, reading files and given descriptors; no connections or exec */
 	SANDBOX_WRITE,   /* also a network client, SQLite files, threads of the database's library */
 	SANDBOX_SERVER,  /* also listening */
 	SANDBOX_PRIV,    /* opens hardware and starts the others: all except changes of the machine */
