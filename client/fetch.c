@@ -73,7 +73,7 @@ static void set_proxy(CURL *handle)
 		curl_easy_setopt(handle, CURLOPT_NOPROXY, direct);
 }
 
-/* Remedies for failures that new users meet. */
+/* Fixes for failures that new users meet. */
 static const char *hint_of(CURLcode code)
 {
 	switch (code) {

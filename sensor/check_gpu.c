@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GPUs for --check-machine. A GPU without a meter of its own is not a fault: its energy is in the package's.
- * For an NVIDIA GPU that has another driver, or is not among the GPUs that are read, there is a remedy.
+ * For an NVIDIA GPU that has another driver, or is not among the GPUs that are read, there is a fix.
  * Independent of the text's layout.
  */
 #include "check_parts.h"

@@ -46,7 +46,7 @@ struct check {
 	bool estimated;
 };
 
-/* Adds a remedy for missing counters that have none of their own. */
+/* Adds a fix for missing counters that have none of their own. */
 static void add_remedy(const struct check *check, json_t *entry)
 {
 	if (!entry || json_string_length(json_object_get(entry, "remedy")) > 0 ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * --check-machine: what this machine can measure and cannot, why, and the remedy; as text or JSON. Tries
+ * --check-machine: what this machine can measure and cannot, why, and the fix; as text or JSON. Tries
  * every source in this process; leaves nothing open.
  */
 #pragma once

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The text of --check-machine: one layout for the sensor and for `wattribute check`. If one of several is
- * enough and one works, the others are listed without a remedy.
+ * enough and one works, the others are listed without a fix.
  */
 #include "check_parts.h"
 #include "base/cleanup.h"
@@ -64,7 +64,7 @@ static void print_costs(FILE *out, const json_t *entry)
 }
 
 /*
- * `is_settled`: another entry of this part does the work, so missing ones need no remedy. Working ones can
+ * `is_settled`: another entry of this part does the work, so missing ones need no fix. Working ones can
  * still have advice.
  */
 static void print_entry(FILE *out, const json_t *entry, bool is_settled)

@@ -21,7 +21,7 @@ struct run_cgroup {
 
 /*
  * Creates it. The name is `wanted`, with invalid characters replaced by '-', and a number appended if it is
- * taken. 0, or a negative errno with the reason and the remedy in `why`; then nothing is left over.
+ * taken. 0, or a negative errno with the reason and the fix in `why`; then nothing is left over.
  */
 int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why);
 /* Moves the calling process into it. Safe after fork(). 0 or a negative errno. */

@@ -18,7 +18,7 @@ int store_unpack_make_file(void);
  */
 int store_unpack(const char *path, int *fd, bool *ret_cut, struct reason *why);
 /*
- * The form of a file that its store cannot read, and a remedy: "looks like JSON: write jsonl:PATH". NULL:
+ * The form of a file that its store cannot read, and a fix: "looks like JSON: write jsonl:PATH". NULL:
  * unknown, or the file cannot be read.
  */
 const char *store_unpack_other_form(const char *path);

@@ -18,7 +18,7 @@ struct reason {
 int reason_set(struct reason *reason, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /*
- * Appends the remedy as a separate sentence after REASON_FIX, so that it can be shown separately. A reason
+ * Appends the fix as a separate sentence after REASON_FIX, so that it can be shown separately. A reason
  * that leaves no room is truncated. Also works after the text became the end of another reason.
  */
 #define REASON_FIX ". Fix: "

@@ -67,7 +67,7 @@ extern const char *const report_scope_names[REPORT_SCOPES_ALL]; /* "cpu", "dram"
 
 #define REPORT_KEY_MAX 127
 /*
- * Can `name` be a group or an event, i.e. a key of a document? 0, or -EINVAL with the reason and the remedy:
+ * Can `name` be a group or an event, i.e. a key of a document? 0, or -EINVAL with the reason and the fix:
  * no '.', no leading '$', no control character, UTF-8, 1 to 127 bytes. Encoders write ':' for '.' and '_' for
  * '$'.
  */

@@ -90,7 +90,7 @@ bool store_query_continue(struct store_query *query, const struct store_read *re
 
 /*
  * Opens by URI; docs/documents.md lists the schemes. 0, or a negative errno with a sentence in `why` about
- * the error, its place and the remedy. A MongoDB that does not answer is not an error here: append and read
+ * the error, its place and the fix. A MongoDB that does not answer is not an error here: append and read
  * return STORE_RETRY until it does.
  */
 int store_open(const char *uri, const struct store_options *options, struct store **ret_store,

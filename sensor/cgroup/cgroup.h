@@ -43,7 +43,7 @@ struct cgroup_layout {
  * base: NULL or "" for the machine's own hierarchies; "/sys/fs/cgroup" on a host where it is a tmpfs, or
  * "/sys/fs/cgroup/perf_event" where it does not exist, mean the same and are noted in `text`. A directory of
  * a cgroup file system is watched from there down; any other directory is walked as it is (version NONE). 0,
- * or a negative errno; `text` then says what is missing, with a remedy.
+ * or a negative errno; `text` then says what is missing, with a fix.
  */
 int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout);
 

@@ -76,7 +76,7 @@ static void target_renamed(void *data, unsigned slot, const char *old_name)
 		 target_table_view(collect->table)->names[slot]);
 }
 
-/* Reasons for a target without a name, and remedies, by errno. */
+/* Reasons for a target without a name, and fixes, by errno. */
 static const struct nameless {
 	int error;
 	const char *why;

@@ -364,7 +364,7 @@ int event_encode(const char *sysfs_root, const char *name, struct event_encoding
 	return 0;
 }
 
-/* By errno: the reason and the remedy (NULL: none). */
+/* By errno: the reason and the fix (NULL: none). */
 struct explanation {
 	const char *reason, *advice;
 };

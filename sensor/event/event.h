@@ -43,7 +43,7 @@ struct event_encoding {
 };
 
 /*
- * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the remedy. libpfm
+ * Encodes `name`. 0, or a negative errno with a sentence in `why`: what is missing, and the fix. libpfm
  * reads the machine's own /sys; everything else is looked up below `sysfs_root`.
  */
 int event_encode(const char *sysfs_root, const char *name, struct event_encoding *ret_encoding,
@@ -61,7 +61,7 @@ bool event_is_platform(const char *name);
 /* RAPL_ENERGY_PKG, the sockets' own? */
 bool event_is_package(const char *name);
 /*
- * Explains why opening an event failed with `error` (a negative errno), with a remedy. pmu, cause: NULL or ""
+ * Explains why opening an event failed with `error` (a negative errno), with a fix. pmu, cause: NULL or ""
  * for none. Returns error.
  */
 int event_explain_open(int error, const char *pmu, bool of_cgroup, const char *cause, struct reason *why);

@@ -157,7 +157,7 @@ static bool nearest_name(const char *name, char *ret, size_t size)
 	return nearest != NULL;
 }
 
-/* Explains why libpfm refused the name, with a remedy. */
+/* Explains why libpfm refused the name, with a fix. */
 static int explain(int error, const char *name, struct reason *why)
 {
 	char nearest[128];

@@ -58,6 +58,6 @@ struct nvml {
 	int (*gpm_metrics)(void *request);
 };
 
-/* Loads and initialises the library. 0, or a negative errno with the reason and the remedy. */
+/* Loads and initialises the library. 0, or a negative errno with the reason and the fix. */
 int nvml_open(const char *path, struct nvml *ret_nvml, struct reason *why);
 void nvml_close(struct nvml *nvml);

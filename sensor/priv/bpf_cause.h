@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explains why the kernel rejects the BPF program, with a remedy: missing capabilities, lockdown, seccomp, no
+ * Explains why the kernel rejects the BPF program, with a fix: missing capabilities, lockdown, seccomp, no
  * BTF, an old kernel, or the verifier's last line. Facts are read from /proc and /sys; the verdict is pure.
  * Called by priv_bpf.c.
  */

@@ -83,7 +83,7 @@ struct system_source_ops {
 	const char *name;
 	bool energy;    /* serves RAPL_… events */
 	bool estimated; /* a model, not a measurement */
-	/* Can it serve any event of the group here? 0, or a negative errno, with a remedy in `why`. */
+	/* Can it serve any event of the group here? 0, or a negative errno, with a fix in `why`. */
 	int (*probe)(struct source_context *context, const struct event_group_request *request,
 		     struct reason *why);
 	/*

@@ -75,7 +75,7 @@ void recap_add(struct recap *recap, const struct report_power *row, bool of_mach
 void recap_note_other(struct recap *recap, const struct report_power *row);
 /* Does it have a row of its container? */
 bool recap_has_target(const struct recap *recap);
-/* True if the recap has no row of its container; then writes the reason, if known, and the remedy. */
+/* True if the recap has no row of its container; then writes the reason, if known, and the fix. */
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size);
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */

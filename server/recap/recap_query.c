@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Query of POST /<database>/<machine>: name, id, four times in epoch seconds, and anything else, which is
- * copied into the recap. Each error names the field and the remedy.
+ * copied into the recap. Each error names the field and the fix.
  */
 #include "recap/recap_query.h"
 #include "base/cleanup.h"

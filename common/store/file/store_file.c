@@ -56,7 +56,7 @@ static bool is_standard_input(const char *location)
 	       strcmp(location, "/dev/fd/0") == 0;
 }
 
-/* Explains why a file cannot be opened, with a remedy. */
+/* Explains why a file cannot be opened, with a fix. */
 static void refuse_open(struct store *store, const char *location, bool write, int error)
 {
 	if (error == -ESPIPE && write)

@@ -43,7 +43,7 @@ bool store_mongo_database(const char *location, char *ret, size_t size);
 mongoc_collection_t *store_mongo_collection(struct store *store, const char *name);
 /* Is a retry useful? False: the server refused for good. */
 bool store_mongo_may_retry(const bson_error_t *error);
-/* Sets the store's sentence for an error, with a remedy. */
+/* Sets the store's sentence for an error, with a fix. */
 enum store_result store_mongo_fail(struct store *store, enum store_result result, const char *doing,
 				   const bson_error_t *error);
 

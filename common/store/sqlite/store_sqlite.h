@@ -73,11 +73,11 @@ bool store_sqlite_may_wait(const struct sqlite_store *own);
 bool store_sqlite_is_file_system(int extended);
 /* Does an extended error code concern the file's location: permissions, read-only or lockless file system? */
 bool store_sqlite_is_place(int extended);
-/* The problem with the location and the remedy, as the end of a sentence; "": none found. */
+/* The problem with the location and the fix, as the end of a sentence; "": none found. */
 void store_sqlite_explain_place(const char *path, char *ret, size_t size);
 /* Can processes share this file's pages, as SQLite's WAL requires? This process must hold no locks on it. */
 bool store_sqlite_shares_memory(const char *path);
-/* A sentence about what the file system lacks, and the remedies. */
+/* A sentence about what the file system lacks, and the fixes. */
 void store_sqlite_explain_file_system(int extended, char *ret, size_t size);
 /* Opens a file that nobody writes to, without creating files or taking locks. SQLite's code. */
 int store_sqlite_open_archive(const char *path, sqlite3 **ret_database);

@@ -19,7 +19,7 @@ struct resctrl_info {
 	unsigned packages[RESCTRL_PACKAGES_MAX]; /* ascending */
 };
 
-/* -ENOENT: it is not mounted; -ENODEV: this processor or kernel counts no such energy. Remedy in `why`. */
+/* -ENOENT: it is not mounted; -ENODEV: this processor or kernel counts no such energy. Fix in `why`. */
 int resctrl_read_info(const char *root, struct resctrl_info *ret_info, struct reason *why);
 /*
  * A counter's text, "1234.567891", in nJ. -ENODATA: the kernel has no value now ("Unavailable",
