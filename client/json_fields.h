@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Members of the server's JSON: numbers, texts and dates, in any JSON. Called by the subcommands that read
- * answers and recaps.
+ * Members of the server's JSON: numbers, texts and dates; missing or foreign ones are no error. Called by the
+ * subcommands that read answers and recaps.
  */
 #pragma once
 

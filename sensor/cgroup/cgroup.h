@@ -49,7 +49,7 @@ int cgroup_layout_detect(const char *base, struct cgroup_layout *ret_layout);
 
 /*
  * The same for a machine of which only the files are available: its mount table is
- * <procfs_root>/self/mountinfo, and what it mounts below /sys is below sysfs_root.
+ * <procfs_root>/self/mountinfo, and its mounts below /sys are below sysfs_root.
  */
 int cgroup_layout_describe(const char *sysfs_root, const char *procfs_root, struct cgroup_layout *ret_layout);
 

@@ -161,7 +161,7 @@ static int see_entry(struct cgroup_watch *watch, struct cgroup_node *parent, DIR
 		return 0;
 	struct cgroup_node *node = cgroup_node_find(&watch->tree, parent, entry->d_name);
 	if (node && node->id == entry->d_ino && node->watch >= 0 && !node->children && !watch->thorough) {
-		node->generation = watch->generation; /* its watch will report what is created in it */
+		node->generation = watch->generation; /* its watch will report new directories in it */
 		return 0;
 	}
 	if (fstatat(dirfd(directory), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode))

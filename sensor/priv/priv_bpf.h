@@ -42,7 +42,7 @@ struct priv_bpf_change {
 	uint32_t reserved; /* 0 */
 };
 
-/* All return 0 or a negative errno with a short cause where there is one. */
+/* All return 0 or a negative errno, with a short cause if there is one. */
 int priv_bpf_load(const struct priv_bpf_shape *shape, struct priv_bpf **ret_bpf, struct reason *cause);
 /* Opens the group on its CPU; columns: the numbers of its events. They replace earlier ones of an offline
  * CPU. */

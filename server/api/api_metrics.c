@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The content of /metrics: power (api_metrics_power.c), what is known of sensors and models, and the server's
- * own counters. docs/metrics.md is made from it (scripts/metrics-doc.sh).
+ * The content of /metrics: power (api_metrics_power.c), state of sensors and models, and the server's own
+ * counters. docs/metrics.md is generated from it (scripts/metrics-doc.sh).
  */
 #include "api/api_private.h"
 #include "base/cleanup.h"

@@ -46,7 +46,7 @@ json_t *api_number(double value);
 void api_set(json_t *object, const char *key, double value);
 /* Age of the machine's last tick; NAN: there is none. */
 double api_age_s(const struct machine *machine);
-/* Adds what is known of a container to its JSON; NULL: nothing. */
+/* Adds a container's description to its JSON; NULL: unknown. */
 void api_describe(json_t *value, const struct known_target *known);
 /* A document as plain JSON: dates in ISO 8601, ids in hex. New reference, NULL if out of memory. */
 json_t *api_json_of_bson(const bson_t *document);
@@ -71,7 +71,7 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 struct machine *api_find_parameter(struct api *api, struct http_request *request, const char *parameter,
 				   const char *database);
 
-/* Registers what /metrics shows. 0 or a negative errno. */
+/* Registers the content of /metrics. 0 or a negative errno. */
 int api_metrics_register(struct metrics *metrics, struct server *server);
 /* Parts of /metrics: power; the process, whose file is opened while the privileges are still there. */
 void api_metrics_write_power(struct metrics_writer *writer, struct server *server);

@@ -35,7 +35,7 @@ struct db {
 	struct batch documents;
 	struct batch answer;
 	struct store_read read;
-	bool trouble; /* reported to the loop that the store is away */
+	bool trouble; /* reported to the loop that the store is unavailable */
 	bool gone;    /* the loop has closed its end */
 	struct db_lease lease;
 };
@@ -167,7 +167,7 @@ static int send_answer(struct db *db, enum db_answered what, enum store_result r
 	return r;
 }
 
-/* Stores what has been gathered and reports the result of each. */
+/* Stores the gathered writes and reports the result of each. */
 static int write_group(struct db *db)
 {
 	enum store_result result;
@@ -331,7 +331,7 @@ static int await_message(struct db *db, int most_ms)
 	return r != 0;
 }
 
-/* Waits for a message; before it has to wait, it stores what has been gathered. */
+/* Waits for a message; before it has to wait, it stores the gathered writes. */
 static int receive(struct db *db, struct ipc_message *message)
 {
 	struct pollfd poll_fd = {.fd = db->socket, .events = POLLIN};

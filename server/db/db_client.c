@@ -60,7 +60,7 @@ struct db_client {
 	uint8_t *buffer;
 	ev_timer patience; /* while answers are awaited */
 	uint64_t heard_ns; /* when the process last sent something, or waiting for it began */
-	bool away;         /* it has reported that the store is away */
+	bool away;         /* it has reported that the store is unavailable */
 	bool silent;       /* for a long time; the owner was notified */
 	bool lost;         /* no more requests are possible; the owner was notified */
 };
@@ -243,7 +243,7 @@ static void writable(struct ev_loop *loop, ev_io *watcher, int events)
 
 /*
  * A process that hangs in the database's library, or is stopped, reports nothing, not even that the store is
- * away. Successful appends are reported late, so they are asked for before silence counts.
+ * unavailable. Successful appends are reported late, so they are requested before silence counts.
  */
 static void check_silence(struct ev_loop *loop, ev_timer *timer, int events)
 {

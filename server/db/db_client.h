@@ -23,7 +23,7 @@ typedef void (*db_done)(void *data, const struct db_answer *answer);
 struct db_client_events {
 	/* The process has ended or sent garbage: no more answers will come. Called once. */
 	void (*lost)(void *data, int error);
-	/* The store is away and being tried again (why), or back ("" and away false). */
+	/* The store is unavailable and is retried (why), or back ("" and away false). */
 	void (*trouble)(void *data, bool away, const char *why);
 	/* Another server (who) writes to the store: while db_client_lead() waits, or after it took over. */
 	void (*other)(void *data, const char *who);

@@ -45,5 +45,5 @@ void input_start(struct input *input);
 /* Stops reading. */
 void input_stop(struct input *input);
 const struct input_statistics *input_get_statistics(const struct input *input);
-/* Calls `each` with what was skipped or could not be read, a phrase for each cause. */
+/* Calls `each` with a phrase for each cause of skipped or unreadable input. */
 void input_explain(const struct input *input, void (*each)(void *data, const char *what), void *data);

@@ -57,7 +57,7 @@ struct reader {
 	bool ended;             /* with --once: read to the end */
 	struct reader_bad *bad; /* of this read and a few before it */
 	uint64_t n_readings;
-	struct machine_gap late; /* what is being looked at again */
+	struct machine_gap late; /* the gap that is being read again */
 	int64_t late_ms;
 	bool looking_late;
 	/* Reports dated in the future: reader_ahead.c. */

@@ -60,8 +60,8 @@ void live_expire(struct live *live, int64_t age_ms);
 void live_forget(struct live *live);
 void live_done(struct live *live);
 /*
- * The sum of a member of the target's rows over its sockets, in one scope or in those that add up (-1), as
- * far as it is finite; NAN: there is none. `present`: only rows of its last tick. Standard deviations are
+ * The sum of a member of the target's rows over its sockets, in one scope or in those that add up (-1), of
+ * its finite values; NAN: there are none. `present`: only rows of its last tick. Standard deviations are
  * summed as those of independent errors.
  */
 #define LIVE_SUM(target, scope, present, member)                                                             \
@@ -69,7 +69,7 @@ void live_done(struct live *live);
 double live_sum(const struct live_target *target, int scope, bool present, size_t member);
 /* A member by its offset. */
 double live_value(const struct live_row *row, size_t member);
-/* The sockets' errors added up, as their watts are; NAN: there is none. */
+/* The sum of the sockets' errors, like that of their watts; NAN: there is none. */
 double live_sum_errors(const struct live *live, unsigned scope);
 /* The socket, GPU or package of the row with this index, -1: none. */
 int live_number(const struct live *live, unsigned row);

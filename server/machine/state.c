@@ -156,7 +156,7 @@ static int take(struct machine *machine, const bson_t *document, int64_t now_ms,
 		(void)snprintf(machine->sensor, sizeof(machine->sensor), "%s", source);
 	if (!bson_get_date(document, "position", &position_ms))
 		return reason_set(why, -EINVAL, "the stored state has no position");
-	/* Too late a one is another matter where there is a clock: believe(). */
+	/* With a clock, positions in the future are handled by believe(). */
 	if (position_ms < 0 || (now_ms <= 0 && position_ms > TEXT_TIME_MS_MAX))
 		return reason_set(why, -EINVAL, "the stored position is not a date from 1970 to 9999");
 	if (totals_load(&machine->totals, document) < 0)

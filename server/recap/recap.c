@@ -129,7 +129,7 @@ struct share {
 	double energy_j, length_s;
 	double within_s; /* part of the tick within the run */
 	bool all;        /* all of its energy belongs to the run */
-	bool beside;     /* and its time does not */
+	bool beside;     /* but its time does not */
 };
 
 static void add_share(struct recap *recap, const struct report_power *row, const struct share *share,

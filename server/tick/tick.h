@@ -28,7 +28,7 @@ enum tick_feature {
 	TICK_FEATURES
 };
 
-/* Sets what is known of a target: its CPU limit and image; leaves unknown values unchanged. */
+/* Sets a target's CPU limit and image; leaves unknown values unchanged. */
 typedef void (*tick_describer)(void *data, const char *target, double *cpu_quota, const char **image);
 
 struct tick_socket {

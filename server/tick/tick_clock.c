@@ -125,7 +125,7 @@ double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s,
 		length_s = said_s;
 		note_step(clock, said_s);
 	} else if (!whole && step_s < clock->usual_s / 2) {
-		/* A partial tick soon after a whole one: the whole one's length is what counts. */
+		/* A partial tick soon after a complete one: the length of the complete one counts. */
 		return clock->usual_s;
 	} else {
 		length_s = refine(clock, is_believed(clock, step_s) ? step_s : clock->usual_s, counted_s);

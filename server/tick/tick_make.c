@@ -218,7 +218,7 @@ static bool is_count(struct feature feature)
 	return feature.kind == FEATURE_COUNT || feature.kind == FEATURE_TIME;
 }
 
-/* The same event as a count of its own, beside the cycles of all cores. */
+/* The same event as a separate count, in addition to the cycles of all cores. */
 static struct feature as_efficient(struct feature feature)
 {
 	feature.which = TICK_EFFICIENT;

@@ -50,7 +50,7 @@ int tick_names_update(struct tick_names *names);
 /* Columns of the core group's events in this tick; learns which group that is, and whether a stand-in is
  * needed. */
 int tick_names_find_columns(struct tick_names *names, const struct join_slot *slot);
-/* Keeps what is known of a target with its key: CPUs, 0: unknown; image, "": unknown. 0 or -ENOMEM. */
+/* Stores a target's properties with its key: CPUs, 0: unknown; image, "": unknown. 0 or -ENOMEM. */
 int tick_names_know(struct tick_names *names, const char *target, double cpu_quota, const char *image,
 		    uint64_t now);
 /* The same number for the same name across restarts, except on hash collisions. NULL if out of memory. */

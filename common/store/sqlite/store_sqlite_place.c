@@ -188,7 +188,7 @@ bool store_sqlite_shares_memory(const char *path)
 
 	if (fd < 0)
 		return true;
-	/* Replaces the call that SQLite uses. */
+	/* With the same call that SQLite uses. */
 	if (vfs && vfs->iVersion >= 3 && vfs->xGetSystemCall)
 		map = (void *(*)(void *, size_t, int, int, int, off_t))vfs->xGetSystemCall(vfs, "mmap");
 	page = (map ? map : mmap)(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

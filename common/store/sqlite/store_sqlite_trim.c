@@ -17,7 +17,7 @@
 #define PAGES_AT_ONCE 500
 #define BUDGET_NS     (50 * CLOCK_NS_PER_MS) /* of one call */
 #define FREE_KEPT     1000                   /* pages that the next ticks reuse */
-#define SPARE_PART    50    /* of the size: room is made until the file is this far below it */
+#define SPARE_PART    50    /* 1 / 50 of the size: room is made until the file is this far below it */
 #define AHEAD_MS      60000 /* a tick dated further in the future has a wrong date */
 #define GRAIN_MS      60000 /* ticks of one collection may be deleted this long before older ones of another */
 

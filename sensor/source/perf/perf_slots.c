@@ -183,7 +183,7 @@ void perf_slots_close(struct perf_slots *slots, struct activity_frame *frame, un
 }
 
 /*
- * Events that died with their CPU: the kernel detaches them for good when the CPU goes offline. They are
+ * Events that died with their CPU: the kernel detaches them permanently when the CPU goes offline. They are
  * recognized by an enabled time that does not advance, not by lists of CPUs. Their last counts have been
  * read; here they are closed, and reopened as soon as that succeeds.
  */

@@ -21,8 +21,8 @@ enum pooled_common {
 	POOLED_B0,    /* cpu: per cycle; dram: per miss */
 	POOLED_B1,    /* cpu: per instruction beyond the usual; dram: per instruction */
 	POOLED_B2,    /* cpu: per miss; dram: per cycle */
-	POOLED_B3,    /* cpu: per vector instruction, beside B1 */
-	POOLED_B4,    /* cpu: per cycle of an efficient core, beside B0: below 0 */
+	POOLED_B3,    /* cpu: per vector instruction, in addition to B1 */
+	POOLED_B4,    /* cpu: per cycle of an efficient core, in addition to B0: below 0 */
 	POOLED_POWER, /* cpu: exponent of frequency */
 	POOLED_KAPPA, /* cpu: saving per cycle while the sibling is busy */
 	POOLED_COMMON

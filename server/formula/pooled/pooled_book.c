@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define BOOK_FIRST    64 /* records to begin with; a power of two, as POOLED_BOOK */
-#define RENAMED_TICKS 60 /* a container that is away for longer is known by its name alone */
+#define RENAMED_TICKS 60 /* a container that is absent for longer is known only by its name */
 
 /* Never 0. */
 static uint64_t hash_of(const char *name)

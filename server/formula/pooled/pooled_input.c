@@ -68,7 +68,7 @@ static int reserve(struct pooled_input *input, const struct tick *tick, unsigned
 	return ok ? 0 : -ENOMEM;
 }
 
-/* 1e9 per second; NAN for what is missing, negative or absurd. */
+/* 1e9 per second; NAN for missing, negative or absurd values. */
 static double rate(double count, double interval_s)
 {
 	double value = count / interval_s * 1e-9;

@@ -16,7 +16,7 @@
 
 /*
  * Degree to which busy threads wake what cores share. A package wakes with its first busy core: fully by one
- * thread that never rests, but by far less than its time where short work is scattered over the cores. Memory
+ * thread that never rests, but by far less than its time if short work is scattered over the cores. Memory
  * wakes gradually.
  */
 static double awake(const struct pooled_member *member, bool cpu, double threads)

@@ -192,7 +192,7 @@ static int reserve(struct smartwatts *smartwatts, size_t need)
 	return 0;
 }
 
-/* The layer of the socket's mean frequency, rounded down; NULL where there is none. */
+/* The layer of the socket's mean frequency, rounded down; NULL: none. */
 static struct layer *find_layer(const struct turn *turn)
 {
 	const struct formula_config *config = &turn->smartwatts->config;
