@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An option table with a row of every type, shaped like the sensor's: groups by -s -c -e -o, or by a section
- * of a file. Shared by the unit test and the fuzz target of the configuration.
+ * An option table with a row of every type, similar to the sensor's: groups from -s -c -e -o, or from a
+ * section of a file. Shared by the configuration's unit test and fuzz target.
  */
 #pragma once
 
@@ -26,7 +26,7 @@ struct example {
 	char *port;
 	int mode;
 	struct config_list include;
-	char groups[2048]; /* what the calls said, in order */
+	char groups[2048]; /* what the calls reported, in order */
 	char arguments[256];
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batches: appending, walking, refusing broken lengths, and no allocation once warm. */
+/* Batches: appending, iterating, refusing invalid lengths, and no allocations once warm. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options: every type, every origin and their order of strength, and the words of every error. */
+/* Options: every type, every source and their precedence, and the text of every error. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ static struct example target;
 static struct config *config;
 static struct reason why;
 
-/* Loads with the words of one line; returns config_load()'s result. */
+/* Loads one line of arguments; returns config_load()'s result. */
 static int load_line(const struct config_spec *spec, const char *words)
 {
 	static char line[1024];
@@ -186,7 +186,9 @@ static bool note_sentence(void *data, const char *sentence)
 	return true;
 }
 
-/* Each variable that is called like a setting and is none is named, with what may have been meant. */
+/*
+ * Each unknown variable with the prefix of the settings is reported, with the name that was probably meant.
+ */
 static void unknown_variables(void **state)
 {
 	static const char *const unknown[] = {"WATTRIBUTE_NAM", "WATTRIBUTE_XYZZYPLUGH", "WATTRIBUTE_"};
@@ -282,7 +284,7 @@ static void refused_files(void **state)
 	assert_non_null(strstr(why.text, ":1:16: "));
 	assert_int_equal(load_with_file("{\"name\": 1, \"name\": 2}", ""), -EINVAL);
 	assert_non_null(strstr(why.text, "duplicate"));
-	/* A NUL byte, which the parser passes over, does not lead beyond the end. */
+	/* A NUL byte, which the parser accepts, does not lead beyond the end of the text. */
 	static const char with_nul[] = "{\"output\": {\"port\": 908\0}, \"frequncy\": 1}";
 	config_done(&example_spec, &target);
 	assert_int_equal(config_apply_json(&example_spec, &target, "F", with_nul, sizeof(with_nul) - 1, &why),
@@ -301,7 +303,7 @@ static void deep_and_large_files(void **state)
 	assert_int_equal(config_apply_json(&example_spec, &target, "F", text, n, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "F:1:"));
 	assert_non_null(strstr(why.text, "maximum parsing depth reached"));
-	/* More than the 4 KiB that some readers stop at. */
+	/* More than 4 KiB, at which some readers stop. */
 	size_t length = (size_t)sprintf(text, "{\"include\": [\"x\"");
 	for (size_t i = 0; i < n; i++)
 		length += (size_t)sprintf(text + length, ",\"i%zu\"", i);
@@ -340,7 +342,7 @@ static void print_and_read_again(void **state)
 	free(second);
 }
 
-/* Whatever the form in which it was typed, what is secret of it is covered, and nothing else. */
+/* Secrets are hidden in whatever form they were typed, and nothing else is. */
 static void secrets_of_the_command_line(void **state)
 {
 	static const char *const forms[][2] = {
@@ -375,7 +377,7 @@ static void secrets_of_the_command_line(void **state)
 	}
 }
 
-/* Runs with stdout in a file; returns the text. */
+/* Runs with stdout redirected to a file; returns the text. */
 static char *stdout_of(const char *line)
 {
 	static char text[16384];
@@ -452,7 +454,7 @@ static void checks_at_the_end(void **state)
 	assert_string_equal(why.text, "origin of name: 3");
 }
 
-/* A hidden secret may be longer than the secret: the URI is printed to its end all the same. */
+/* The asterisks may be longer than the secret: the URI is still printed to its end. */
 static void print_a_uri_of_many_secrets(void **state)
 {
 	char uri[4096] = "mongodb://h/?", shown[8192] = "\"mongodb://h/?";

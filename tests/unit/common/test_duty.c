@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Duties: this test program starts itself again and plays the child. */
+/* Duties: this test program starts itself and acts as the child. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@
 static char **arguments;
 static char buffer[IPC_MESSAGE_MAX + 16];
 
-/* A child has nothing of the terminal: its own session, no input, no way to type; and leaves no core. */
+/* A child is detached from the terminal: its own session, no input, no way to type; and dumps no core. */
 static int apart(void)
 {
 	struct rlimit core;
@@ -39,8 +39,7 @@ static int apart(void)
 	return 9;
 }
 
-/* The child: answers with its duty, its last argument and the descriptors it has; ends when the socket
- * closes. */
+/* The child: answers with its duty, its last argument and its descriptors; exits when the socket closes. */
 static int child_main(const char *name, char *argv[])
 {
 	struct ipc_message message;
@@ -140,14 +139,14 @@ static void dies_with_its_parent(void **state)
 	pid_t middle = fork();
 	if (middle == 0) {
 		struct duty duty;
-		/* The write end survives in the duty alone, as its extra descriptor. */
+		/* Only the duty keeps the write end open, as its extra descriptor. */
 		_exit(duty_spawn("collect", arguments, ends[1], &duty) == 0 ? 0 : 1);
 	}
 	(void)close(ends[1]);
 	int status;
 	assert_int_equal(waitpid(middle, &status, 0), middle);
 	assert_int_equal(status, 0);
-	assert_int_equal(read(ends[0], &byte, 1), 0); /* returns once the duty is gone */
+	assert_int_equal(read(ends[0], &byte, 1), 0); /* returns once the duty has exited */
 	(void)close(ends[0]);
 }
 

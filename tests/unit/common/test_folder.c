@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folders are made with what is above them, and left alone where they are.
+ * Folders are created with their parents, and existing ones are left unchanged.
  */
 #include "base/folder.h"
 
@@ -42,7 +42,7 @@ static void made_and_left_alone(void **state)
 	(void)snprintf(path, sizeof(path), "%s/x/y.db", base);
 	assert_int_equal(folder_make_above(path), 0);
 	(void)snprintf(path, sizeof(path), "%s/x", base);
-	assert_int_equal(rmdir(path), 0); /* nothing in it */
+	assert_int_equal(rmdir(path), 0); /* empty */
 	(void)snprintf(command, sizeof(command), "rm -r %s", base);
 	assert_int_equal(system(command), 0);
 }

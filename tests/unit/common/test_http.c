@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The HTTP server against a client socket on the same loop: routes, refusals, late answers, limits. */
+/* The HTTP server and a client socket on the same loop: routes, refusals, late answers, limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,7 +59,7 @@ static void later(struct http_request *request, void *data)
 		waiting[n_waiting++] = request;
 }
 
-/* In which turns of the loop it was answered. */
+/* The loop iterations in which requests were answered. */
 static unsigned turns[16], n_turns;
 
 static void slow(struct http_request *request, void *data)
@@ -141,7 +141,9 @@ static void turn(unsigned n)
 	}
 }
 
-/* Runs the loop until the server has closed the connection; the reply is in `reply`. Returns the status. */
+/*
+ * Runs the loop until the server has closed the connection; stores the reply in `reply`. Returns the status.
+ */
 static int finish(int fd)
 {
 	size_t length = 0;
@@ -177,7 +179,7 @@ static const char *body(void)
 static void parameters_in_the_body(void **state)
 {
 	(void)state;
-	/* Parameters may come in the body, as curl -d and HTML forms send them. */
+	/* Parameters may be in the body, as curl -d and HTML forms send them. */
 	assert_int_equal(ask("POST /a/b", "Content-Type: application/x-www-form-urlencoded\r\n"
 					  "Content-Length: 18\r\n\r\nend=1&name=a+b%26c"),
 			 200);
@@ -239,7 +241,7 @@ static void refusals(void **state)
 	more[sizeof(more) - 1] = '\0';
 	memcpy(more, "Content-Length: 1500\r\n\r\n", 24);
 	assert_int_equal(ask("POST /a/b", more), 413);
-	/* Without an announced length. */
+	/* Without a Content-Length. */
 	memset(more, 'y', sizeof(more) - 1);
 	memcpy(more, "Transfer-Encoding: chunked\r\n\r\n44c\r\n", 35);
 	memcpy(more + 35 + 1100, "\r\n0\r\n\r\n\0", 8);
@@ -258,7 +260,7 @@ static void answered_later(void **state)
 	assert_int_equal(n_waiting, 1);
 	assert_int_equal(http_get_statistics(server)->waiting, 1);
 	assert_string_equal(http_request_parameter(waiting[0], "x"), "1");
-	assert_int_equal(ask("GET /healthz", ""), 200); /* others are served meanwhile */
+	assert_int_equal(ask("GET /healthz", ""), 200); /* other clients are served meanwhile */
 	http_answer_json(waiting[0], 200, "{\"late\":1}");
 	assert_int_equal(finish(fd), 200);
 	assert_string_equal(body(), "{\"late\":1}");
@@ -327,11 +329,11 @@ static void time_limits(void **state)
 	assert_int_equal(finish(client("POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")), 503);
 	assert_string_equal(body(), "{\"error\":\"waited too long\"}");
 	assert_int_equal(n_gone, 1);
-	(void)finish(silent); /* ends because the server closes */
+	(void)finish(silent); /* returns because the server closes */
 	(void)teardown(state);
 }
 
-/* Byte by byte a client is never silent; it has so long for a request all the same. */
+/* A client that sends single bytes is never silent, but its request has a time limit all the same. */
 static void drips_are_cut(void **state)
 {
 	static const char *const begins[] = {"GET /healthz HTTP/1.1\r\nHost: ",
@@ -356,7 +358,7 @@ static void drips_are_cut(void **state)
 		}
 	}
 	assert_int_equal(n_open, 0);
-	/* Who waits for an answer is not meant. */
+	/* Clients that wait for an answer are not affected. */
 	assert_int_equal(n_waiting, 1);
 	assert_int_equal(n_gone, 0);
 	http_answer_json(waiting[0], 200, "{}");
@@ -364,7 +366,7 @@ static void drips_are_cut(void **state)
 	(void)teardown(state);
 }
 
-/* A connection that is kept has as long again for each request. */
+/* On a keep-alive connection, each request has its own time limit. */
 static void each_request_has_its_time(void **state)
 {
 	const struct http_options options = {.request_ms = 1500};
@@ -399,7 +401,7 @@ static void connections_per_address(void **state)
 	(void)teardown(state);
 }
 
-/* A clock that stands still unless the test moves it: a busy machine's pauses are not the server's. */
+/* A clock that only the test advances, so that pauses of a busy machine do not count as the server's. */
 static uint64_t still_ns = UINT64_C(1000) * CLOCK_NS_PER_S;
 
 static uint64_t read_still(void *data)
@@ -417,8 +419,8 @@ static int64_t read_still_time(void *data)
 static const struct clock_source still_clock = {read_still, read_still_time, NULL};
 
 /*
- * Many connections whose request never becomes whole hold all places of their address: the oldest make room,
- * so that a good client of the same address is served. Who waits for an answer keeps its place.
+ * Many connections with incomplete requests take all places of their address: the oldest are closed, so that
+ * a good client of the same address is served. Clients that wait for an answer keep their place.
  */
 static void half_open_connections_make_room(void **state)
 {
@@ -443,7 +445,7 @@ static void half_open_connections_make_room(void **state)
 	assert_true(n_asked <= 200);
 	for (unsigned i = 0; i < 20; i++) {
 		assert_int_equal(ask("GET /healthz", ""), 200);
-		turn(20); /* until the server has seen that it is closed */
+		turn(20); /* until the server has noticed the close */
 	}
 	for (unsigned i = 0; i < 31; i++) {
 		n_open += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
@@ -458,7 +460,7 @@ static void half_open_connections_make_room(void **state)
 	clock_replace(NULL);
 }
 
-/* A page of a stranger, in the browser of somebody who can reach the server. */
+/* A page of another origin, in the browser of a user who can reach the server. */
 static void strangers(void **state)
 {
 	(void)state;
@@ -473,7 +475,7 @@ static void strangers(void **state)
 			 200);
 	assert_int_equal(finish(client("GET /healthz HTTP/1.1\r\nHost: box\r\nOrigin: http://evil.example\r\n"
 				       "Connection: close\r\n\r\n")),
-			 200); /* it may ask; the browser does not let it read */
+			 200); /* it may ask, but the browser does not let it read the answer */
 	assert_int_equal(finish(client("GET /healthz HTTP/1.1\r\nHost: evil.example:4443\r\n"
 				       "Connection: close\r\n\r\n")),
 			 421);
@@ -517,7 +519,7 @@ static void addresses(void **state)
 	(void)teardown(state);
 }
 
-/* Slow answers come one in each turn of the loop, in their order; others and those that left do not wait. */
+/* One slow answer per loop iteration, in order; other requests and closed connections do not wait. */
 static void slow_ones_take_turns(void **state)
 {
 	static const char *const slow_patterns[] = {"/slow", NULL};
@@ -546,7 +548,7 @@ static void slow_ones_take_turns(void **state)
 	(void)teardown(state);
 }
 
-/* Answers that nobody reads take so much memory, and no more; those that came first make room. */
+/* The memory for unread answers is bounded; the oldest ones are dropped to make room. */
 static void unread_answers_are_bounded(void **state)
 {
 	const struct http_options options = {.per_address = 64};
@@ -564,7 +566,7 @@ static void unread_answers_are_bounded(void **state)
 	assert_int_equal(statistics->answers_5xx, 8);
 	for (unsigned i = 0; i < 12000 && statistics->crowded < 12; i++)
 		turn(1);
-	assert_int_equal(statistics->crowded, 12); /* 32 MB are left */
+	assert_int_equal(statistics->crowded, 12); /* 32 MB remain */
 	turn(20);
 	assert_int_equal(finish(client("GET /large HTTP/1.1\r\nConnection: close\r\n\r\n")), 200);
 	for (unsigned i = 0; i < 24; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Headers by which a stranger's page in a browser is told from everybody else. */
+/* Headers that distinguish another origin's page in a browser from all other clients. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

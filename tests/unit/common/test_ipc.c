@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages between processes: payloads, descriptors, malformed ones, the cursor. */
+/* Messages between processes: payloads, descriptors, malformed messages, the cursor. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,7 +51,7 @@ static void message_and_fds(void **state)
 	(void)close(ends[1]);
 }
 
-/* A peer that ends without having read everything: what it has sent is still readable. */
+/* A peer that exits without reading everything: what it has sent can still be read. */
 static void peer_ends_with_unread_messages(void **state)
 {
 	int sockets[2];
@@ -123,7 +123,7 @@ static void malformed(void **state)
 
 	(void)state;
 	assert_int_equal(ipc_pair(sockets), 0);
-	assert_int_equal(send(sockets[0], head, 20, 0), 20); /* a right one, for comparison */
+	assert_int_equal(send(sockets[0], head, 20, 0), 20); /* a valid one, for comparison */
 	assert_int_equal(ipc_receive(sockets[1], buffer, sizeof(buffer), &message), 1);
 	assert_int_equal(send(sockets[0], head, 12, 0), 12);
 	assert_int_equal(ipc_receive(sockets[1], buffer, sizeof(buffer), &message), -EBADMSG);
@@ -132,12 +132,12 @@ static void malformed(void **state)
 	head[0] = 0;
 	assert_int_equal(send(sockets[0], head, 20, 0), 20);
 	assert_int_equal(ipc_receive(sockets[1], buffer, sizeof(buffer), &message), -EBADMSG);
-	/* Cut short, with a descriptor that must not leak. */
+	/* Truncated, with a descriptor that must not leak. */
 	assert_int_equal(pipe(ends), 0);
 	assert_int_equal(ipc_send(sockets[0], 1, 2, "0123456789", 10, &ends[1], 1), 0);
 	(void)close(ends[1]);
 	assert_int_equal(ipc_receive(sockets[1], small, sizeof(small), &message), -EBADMSG);
-	assert_int_equal(read(ends[0], small, 1), 0); /* end of file: nobody holds the other end */
+	assert_int_equal(read(ends[0], small, 1), 0); /* end of file: the other end is closed everywhere */
 	(void)close(ends[0]);
 	(void)close(sockets[0]);
 	(void)close(sockets[1]);
@@ -166,7 +166,7 @@ static void fields(void **state)
 	assert_int_equal(cursor.left, 0);
 	assert_int_equal(ipc_get_u64(&cursor), 0);
 	assert_int_equal(cursor.failed, 1);
-	for (size_t cut = 0; cut < payload.length; cut++) { /* every shorter payload fails, none overruns */
+	for (size_t cut = 0; cut < payload.length; cut++) { /* every shorter payload fails, none is overrun */
 		struct ipc_cursor part = ipc_cursor_init(payload.data, cut);
 		(void)ipc_get_u64(&part);
 		(void)ipc_get_i64(&part);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log lines: levels, error texts, no forged lines; and the replaceable clock. */
+/* Log lines: levels, error texts, no forged lines; and a replaceable clock. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,8 +65,7 @@ static void one_line_whatever_is_said(void **state)
 	log_set_sink(NULL, NULL);
 }
 
-/* Whatever a name holds: no byte below a space, no DEL, no C1, no mark of direction, no byte that is no
- * UTF-8. */
+/* Whatever a name contains: no control character of ASCII or C1, no directional mark, no invalid UTF-8. */
 static void nothing_that_a_terminal_obeys(void **state)
 {
 	static const char *const parts[] = {
@@ -110,7 +109,7 @@ static void nothing_that_a_terminal_obeys(void **state)
 	log_set_sink(NULL, NULL);
 }
 
-/* What one warning looks like on a pipe, with $JOURNAL_STREAM naming that pipe plus `inode_offset`. */
+/* Checks one warning on a pipe, with $JOURNAL_STREAM naming that pipe plus `inode_offset`. */
 static void check_line_on_pipe(long long inode_offset, const char *expected)
 {
 	char line[256], stream[64];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop: stop signals, ticks that neither drift nor hide a delay, children. */
+/* The loop: stop signals, ticks that neither drift nor hide delays, children. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ static void stop_signals(void **state)
 	assert_int_equal(n_stops, 1);
 	assert_int_equal(loop.stop_signal, SIGTERM);
 	loop_done(&loop);
-	/* A daemon that does not come to its end: the third signal ends it, on_stop is called once. */
+	/* A daemon that hangs while stopping: the third signal kills it, and on_stop is called once. */
 	n_stops = 0;
 	assert_int_equal(loop_init(&loop, remember_stop, NULL), 0);
 	for (int i = 0; i < 3; i++) {
@@ -75,7 +75,7 @@ static void on_tick(struct loop_tick *tick, const struct loop_tick_time *time)
 				 (time->missed + 1) * tick->interval_ns);
 	last_scheduled_ns = time->scheduled_ns;
 	if (n_ticks == 3)
-		(void)poll(NULL, 0, 55); /* a delay over several ticks */
+		(void)poll(NULL, 0, 55); /* a delay of several ticks */
 	if (n_ticks == 8)
 		loop_stop(&loop);
 }
@@ -124,7 +124,7 @@ static void children(void **state)
 	(void)state;
 	n_ended = 0;
 	assert_int_equal(loop_init(&loop, NULL, NULL), 0);
-	pid_t mine = child_that_exits(3); /* nobody's but this test's: its status must stay */
+	pid_t mine = child_that_exits(3); /* only this test's: the loop must not reap it */
 	loop_child_start(&loop, &first, child_that_exits(7), child_ended, &wanted);
 	loop_child_start(&loop, &second, child_that_exits(7), child_ended, &wanted);
 	loop_run(&loop);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Prometheus text: grouping, escaping, numbers, refused names. */
+/* Prometheus text: grouping, escaping, numbers, invalid names. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,14 +63,14 @@ static void whole_text(void **state)
 				  "power_watts -Inf\n");
 	assert_int_equal(length, strlen(text));
 	free(text);
-	numbers.documents = 1; /* read again at each question */
+	numbers.documents = 1; /* read again at each scrape */
 	text = metrics_write(metrics, METRICS_TEXT, &length);
 	assert_non_null(strstr(text, "documents_total 1\n"));
 	free(text);
 	metrics_free(metrics);
 }
 
-/* Its samples are left out with it. */
+/* A refused family's samples are omitted, too. */
 static void collect_refused(void *data, struct metrics_writer *writer)
 {
 	static const char *const names[] = {"", "1a", "a-b", "a b", "\xc3\xa9", "not-a-name"};
@@ -110,8 +110,10 @@ static void collect_counter(void *data, struct metrics_writer *writer)
 	metrics_counter(writer, labels, 5, 1700000000);
 }
 
-/* OpenMetrics: the family without _total, created timestamps of counters only, the end; empty labels are
- * none. */
+/*
+ * OpenMetrics: the family without _total, created timestamps only for counters, the EOF mark; empty labels
+ * are omitted.
+ */
 static void open_metrics(void **state)
 {
 	struct metrics *metrics = metrics_new();
@@ -140,7 +142,7 @@ static void open_metrics(void **state)
 	metrics_free(metrics);
 }
 
-/* As clients write it. */
+/* Accept headers as sent by clients. */
 static void accepted(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules that all programs share: addresses of stores as the driver sees them, the database, the machine's
+ * Rules shared by all programs: store addresses as the driver understands them, the database, the machine's
  * name, parts of URLs.
  */
 #include "base/machine_name.h"
@@ -18,12 +18,12 @@
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What --check says is what opening says: a URI, and a part of the hint where the driver refuses it. */
+/* --check reports the same as opening does: a URI, and a part of the hint if the driver refuses it. */
 static void check_is_what_opening_does(void **state)
 {
 	static const struct {
 		const char *uri;
-		const char *hint; /* NULL: good */
+		const char *hint; /* NULL: valid */
 	} uris[] = {
 		{"mongodb://h", NULL},
 		{"mongodb://h:27018/db?authSource=admin&replicaSet=rs0", NULL},
@@ -75,12 +75,12 @@ static void check_is_what_opening_does(void **state)
 			store_close(store);
 		if (good != (r == 0))
 			fail_msg("%s: --check %s, opening %s", uris[i].uri, why.text, opening.text);
-		/* What a driver takes or refuses differs between versions; the password's signs never do. */
+		/* What is valid differs between driver versions; messages never contain the password. */
 		if (!good && (strstr(why.text, "secret") || strstr(why.text, "pa:ss")))
 			fail_msg("%s: shows the password: %s", uris[i].uri, why.text);
 		if (!uris[i].hint && !good)
 			fail_msg("%s: %s", uris[i].uri, why.text);
-		/* "~": newer drivers take it */
+		/* "~": newer drivers accept it */
 		const bool may = uris[i].hint && uris[i].hint[0] == '~';
 		if (uris[i].hint && uris[i].hint[0] && (good ? !may : !strstr(why.text, uris[i].hint + may)))
 			fail_msg("%s: no hint in '%s'", uris[i].uri, why.text);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages to systemd: path and abstract sockets, watchdog interval, nobody there. */
+/* Messages to systemd: path and abstract sockets, watchdog interval, no listener. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Encoders and decoders of documents: libbson finds them valid, what is written is read back, sizes and
- * identity hold, a warm encoder does not allocate, broken bytes are refused.
+ * Document encoders and decoders: libbson accepts the output, everything written is read back, sizes and
+ * identity are right, a warm encoder does not allocate, and damaged bytes are refused.
  */
 #include "document/report_bson.h"
 #include "document/bson_encoder.h"
@@ -68,7 +68,7 @@ static void test_container_size(void **state)
 	batch_done(&batch);
 }
 
-/* The layout that PowerAPI reads: order and types of the fields. */
+/* The layout that PowerAPI reads: order and types of fields. */
 static void test_layout(void **state)
 {
 	static const char *const order[] = {"_id", "timestamp", "sensor", "target", "groups", "metadata"};
@@ -272,7 +272,7 @@ static void test_target(void **state)
 	batch_done(&batch);
 }
 
-/* What comes over the network may say any time and any name. */
+/* Data from the network may contain any time and any name. */
 static void test_odd_reports(void **state)
 {
 	static const int64_t odd[] = {INT64_MIN, -1, INT64_C(253402300800000), INT64_MAX};
@@ -328,8 +328,7 @@ static void test_keys(void **state)
 	batch_done(&batch);
 }
 
-/* Keys that stand twice, as damaged or foreign writers leave them: the first is taken, nothing counts twice.
- */
+/* Duplicate keys of damaged or foreign writers: the first is used, nothing counts twice. */
 static void test_keys_twice(void **state)
 {
 	static const char *const groups[] = {
@@ -348,7 +347,7 @@ static void test_keys_twice(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		for (int again = 0; again < 2; again++) { /* the second time by what the first has taught */
+		for (int again = 0; again < 2; again++) { /* the second time with the names of the first */
 			(void)snprintf(text, sizeof(text),
 				       "{\"timestamp\":{\"$date\":1000},\"sensor\":\"s\",\"target\":\"web\","
 				       "\"groups\":%s}",
@@ -371,7 +370,7 @@ static void test_keys_twice(void **state)
 	report_names_free(names);
 }
 
-/* What no machine has, or no number: the report is good, and nothing is known of the machine. */
+/* Impossible values and non-numbers: the report is valid, and nothing is known of the machine. */
 static void test_hostile_machine(void **state)
 {
 	static const char *const values[] = {"0",
@@ -415,7 +414,7 @@ static void test_hostile_machine(void **state)
 	report_names_free(names);
 }
 
-/* What was not read is left out: a value, a place, a whole group; it is never 0. */
+/* Whatever was not read is omitted, be it a value, a place or a whole group; it is never 0. */
 static void test_missing_values(void **state)
 {
 	static const struct report_place places[] = {{0, 0}, {0, 1}, {1, 8}};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A decoder that knows the names already decodes any bytes as one that knows none.
+ * A decoder that already knows the names decodes any bytes like one that knows none.
  */
 #include "document/report_bson.h"
 #include "base/reason.h"
@@ -35,7 +35,7 @@ static void add_report(struct batch *batch, unsigned number)
 	assert_int_equal(report_bson_add_target_counts(batch, &head, &counts, 1, &metadata), 0);
 }
 
-/* Decodes with `names`, and with names that have met nothing; the answers are the same. */
+/* Decodes with `names` and with empty names; the results are equal. */
 static int decode_both(struct report_names *names, struct report_decoded *decoded, const struct batch *batch)
 {
 	struct report_names *fresh = report_names_new();
@@ -130,7 +130,7 @@ static void values_that_are_not_finite_are_left_out(void **state)
 	batch_done(&batch);
 }
 
-/* The groups of a report with so many packages, CPUs of each and events of each, the highest number first. */
+/* A report's group with so many packages, CPUs in each and events in each, in descending order. */
 static int decode_many(struct report_names *names, unsigned n_packages, unsigned n_cpus, unsigned n_events)
 {
 	struct report_decoded decoded = {0};
@@ -166,7 +166,7 @@ static int decode_many(struct report_names *names, unsigned n_packages, unsigned
 	return r;
 }
 
-/* What no machine has is not searched for duplicates for seconds; the largest machines are read. */
+/* Impossibly large reports are not searched for duplicates for seconds; the largest machines' are read. */
 static void reading_has_a_bound(void **state)
 {
 	struct report_names *names = report_names_new();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Properties of the documents' encoders: whatever the shape of a report, libbson finds it valid and the
- * decoder gives back what went in; a warm batch costs no allocation in either direction. The seed is printed;
+ * Properties of the document encoders: for a report of any shape, libbson finds the document valid and the
+ * decoder returns what was encoded; a warm batch allocates in neither direction. The seed is printed;
  * WATTRIBUTE_SEED sets it.
  */
 #include "document/report_bson.h"
@@ -40,7 +40,7 @@ static unsigned random_below(unsigned end)
 	return (unsigned)(next_random() % end);
 }
 
-/* A report with all that it points to. */
+/* A report with all data that it points to. */
 struct shape {
 	char names[GROUPS_MAX][EVENTS_MAX + 1][24];
 	const char *events[GROUPS_MAX][EVENTS_MAX];

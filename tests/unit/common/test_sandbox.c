@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rights given up: children try what they must no longer be able to do, and what they still need. */
+/* Dropped privileges: children try what they must no longer be able to do, and what they still need. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +35,7 @@
 
 static struct reason why;
 
-/* Runs `body` in a child; its wait status. */
+/* Runs `body` in a child; returns its wait status. */
 static int in_child(int (*body)(void *data), void *data)
 {
 	int status;
@@ -55,14 +55,14 @@ static void assert_well(int status)
 			 WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
-/* In a child: ends with the line's number (modulo 256) where it fails. */
+/* For children: on failure, returns the line number (modulo 255, plus 1). */
 #define CHECK(condition)                                                                                     \
 	do {                                                                                                 \
 		if (!(condition))                                                                            \
 			return __LINE__ % 255 + 1;                                                           \
 	} while (0)
 
-/* ioctl and prctl, by number, whatever stands in the upper half of the word. */
+/* ioctl and prctl are filtered by number, whatever the upper half of the word contains. */
 static int numbered(enum sandbox_profile profile)
 {
 	static const unsigned long forbidden[] = {TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS, TIOCSCTTY, TCSETS};
@@ -112,7 +112,7 @@ static void memory_is_hidden(void **state)
 {
 	(void)state;
 #ifdef WATTRIBUTE_SANITIZED
-	skip(); /* the leak checker traces its own process */
+	skip(); /* the leak checker ptraces its own process */
 #endif
 	assert_well(in_child(hidden, NULL));
 }
@@ -261,7 +261,7 @@ static int drop_twice(void *data)
 {
 	(void)data;
 	CHECK(sandbox_drop(NOBODY, NOBODY, 0, &why) == 0);
-	CHECK(sandbox_drop(1, 1, 0, &why) == 0); /* not root: stays who it is */
+	CHECK(sandbox_drop(1, 1, 0, &why) == 0); /* not root: keeps its user */
 	CHECK(getuid() == NOBODY);
 	return 0;
 }
@@ -300,7 +300,10 @@ static void finding_users(void **state)
 	assert_int_equal(sandbox_find_user("4294967295", &uid, &gid), -ENOENT);
 }
 
-/* What opens hardware: it still reads, writes and starts children, and changes nothing of the machine. */
+/*
+ * The process that opens hardware still reads, writes and starts children, but changes nothing on the
+ * machine.
+ */
 static int first_process(void *data)
 {
 	static const long refused[] = {
@@ -334,7 +337,7 @@ static int first_process(void *data)
 	return 0;
 }
 
-/* Memory that is all gone, small pieces that were freed before included. */
+/* Uses up all memory, including small pieces that were freed before. */
 static void use_up_memory(void)
 {
 	const struct rlimit none = {1, 1};
@@ -347,18 +350,20 @@ static void use_up_memory(void)
 
 struct scarce {
 	enum sandbox_profile profile;
-	size_t n_blocks; /* of 1 KiB: all the memory that there is */
-	int result;      /* of sandbox_enter(), written by the child */
+	size_t n_blocks; /* of 1 KiB: the only memory left */
+	int result;      /* the second time with the names of the first */
 };
 
-/* Where memory ends in the middle, no process continues as on a kernel without seccomp: it would keep its
- * rights. */
+/*
+ * When memory runs out in the middle, a process does not continue as on a kernel without seccomp: it would
+ * keep its privileges.
+ */
 static int with_little_memory(void *data)
 {
 	static void *blocks[SCARCE_BLOCKS];
 	struct scarce *scarce = data;
 
-	(void)signal(SIGSEGV, SIG_DFL); /* libseccomp 2.5 crashes at some allocations: an end, too */
+	(void)signal(SIGSEGV, SIG_DFL); /* libseccomp 2.5 crashes at some allocations: fine, too */
 	(void)signal(SIGABRT, SIG_DFL);
 	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
 	scarce->result = -EINTR;
@@ -380,7 +385,7 @@ static void little_memory_for_a_filter(void **state)
 
 	(void)state;
 #ifdef WATTRIBUTE_SANITIZED
-	skip(); /* no filter there */
+	skip(); /* no seccomp filter there */
 #endif
 	assert_ptr_not_equal(scarce, MAP_FAILED);
 	for (unsigned profile = SANDBOX_COLLECT; profile <= SANDBOX_PRIV; profile++) {
@@ -407,7 +412,7 @@ static int keeps_two(void *data)
 	(void)data;
 	CHECK(sandbox_keep(SANDBOX_CAPABILITY(CAP_KILL) | SANDBOX_CAPABILITY(CAP_SETUID), &why) == 0);
 	CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
-	/* A child that root starts has no more than these. */
+	/* A child started by root has only these. */
 	file = popen("grep CapEff /proc/self/status", "r");
 	CHECK(file);
 	at = fgets(line, sizeof(line), file);
@@ -420,17 +425,17 @@ static void first_process_of_a_sensor(void **state)
 {
 	(void)state;
 #ifdef WATTRIBUTE_SANITIZED
-	skip(); /* no filter there */
+	skip(); /* no seccomp filter there */
 #endif
 	assert_well(in_child(first_process, NULL));
 	if (geteuid() == 0)
 		assert_well(in_child(keeps_two, NULL));
 }
 
-/* Folders of a test: what a process may reach, and what it may not. */
+/* The test's folders: what a process may access, and what it may not. */
 struct places {
 	char inside[64], outside[64];
-	int result; /* of sandbox_confine(), written by the child */
+	int result; /* of sandbox_confine(), set by the child */
 };
 
 static int can_write(const char *folder, const char *name)
@@ -452,7 +457,7 @@ static int writes_below(void *data)
 	char file[128], made[128], moved[128];
 	const char *list[] = {file, NULL};
 
-	/* A file that is not there, in a folder that is not there either: the nearest folder counts. */
+	/* A missing file in a missing folder: the nearest existing folder counts. */
 	(void)snprintf(file, sizeof(file), "%s/new/a.db", places->inside);
 	(void)snprintf(made, sizeof(made), "%s/new", places->inside);
 	(void)snprintf(moved, sizeof(moved), "%s/kept", places->outside);
@@ -470,7 +475,7 @@ static int writes_below(void *data)
 	CHECK(rename(moved, file) < 0 && (errno == EACCES || errno == EXDEV));
 	CHECK(mkdir(places->outside, 0700) < 0 && (errno == EACCES || errno == EEXIST));
 	CHECK(symlink("/", moved) < 0);
-	CHECK(open(moved, O_RDONLY) >= 0); /* reading is as before */
+	CHECK(open(moved, O_RDONLY) >= 0); /* reading is not restricted */
 	CHECK(open("/etc/passwd", O_RDONLY) >= 0);
 	CHECK(open("/etc/passwd", O_WRONLY) < 0);
 	return 0;
@@ -490,7 +495,7 @@ static int reads_below(void *data)
 	CHECK(sandbox_confine(SANDBOX_READS_BELOW, list, SANDBOX_ERRNO, &why) == 0);
 	CHECK(open("/proc/self/status", O_RDONLY) >= 0);
 	CHECK(open(places->inside, O_RDONLY | O_DIRECTORY) >= 0);
-	CHECK(read(before, kept, 1) == 1); /* what is open stays open */
+	CHECK(read(before, kept, 1) == 1); /* open descriptors keep working */
 	CHECK(open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES);
 	CHECK(open("/etc", O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES);
 	CHECK(open(places->outside, O_RDONLY | O_DIRECTORY) < 0 && errno == EACCES);
@@ -524,7 +529,7 @@ static void files_in_reach(void **state)
 	char command[256];
 
 	(void)state;
-	/* Not below /tmp, which processes that write may use. */
+	/* Not below /tmp, which writing processes may use. */
 	if (!mkdtemp(places.inside) || !mkdtemp(places.outside))
 		skip();
 	assert_int_equal(can_write(places.outside, "kept"), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where state goes when nobody says: systemd's folder first, then root's, then the user's.
+ * The default location of the state: systemd's folder first, then root's, then the user's.
  */
 #include <setjmp.h>
 #include <stdarg.h>

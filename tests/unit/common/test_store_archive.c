@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite stores that were put away: where nothing may be written they are read, with what a log beside them
- * holds; what cannot be read is explained by its place.
+ * Archived SQLite stores: read-only files are read together with the log beside them; if that is impossible,
+ * the message explains it by the location.
  */
 #include "store/store_fixture.h"
 
@@ -34,7 +34,7 @@ static void copy(const char *from, const char *to)
 	(void)close(out);
 }
 
-/* Two documents in the file, and with `log` a third one that is in the log alone. */
+/* Two documents in the file, and with `log` a third one that is only in the log. */
 static void make_archive(const char *folder, const char *name, bool log)
 {
 	char uri[300], path[280], from[300], to[300];
@@ -62,7 +62,9 @@ static void make_archive(const char *folder, const char *name, bool log)
 	(void)unlink(from);
 }
 
-/* Reads as a user who may write nowhere: the number of documents, or -1 with the reason on standard output.
+/*
+ * Reads as a user without write permission anywhere: the number of documents, or -1 with the reason on
+ * standard output.
  */
 static int read_as_nobody(const char *uri, bool to_write, char *ret_why, size_t size)
 {
@@ -132,7 +134,7 @@ static void archives_are_read(void **state)
 		(void)snprintf(folder, sizeof(folder), "%s/%s", top, archives[i].folder);
 		(void)snprintf(uri, sizeof(uri), "sqlite:%s/%s", folder, archives[i].name);
 		make_archive(folder, archives[i].name, archives[i].log);
-		/* A folder that may be written to: as usual. */
+		/* A writable folder: as usual. */
 		assert_int_equal(chmod(folder, 0777), 0);
 		close_folder(folder);
 		n = read_as_nobody(uri, false, why, sizeof(why));
@@ -144,7 +146,7 @@ static void archives_are_read(void **state)
 	}
 }
 
-/* A copy of a file and its rollback journal, in the midst of a transaction. */
+/* Copies a file and its rollback journal in the middle of a transaction. */
 static void break_off(const char *from, const char *to)
 {
 	char file[300], copied[300];
@@ -152,7 +154,7 @@ static void break_off(const char *from, const char *to)
 
 	(void)snprintf(file, sizeof(file), "%s/s.db", from);
 	assert_int_equal(sqlite3_open(file, &database), SQLITE_OK);
-	/* Changed pages go to the file before the end. */
+	/* Makes changed pages reach the file before the end. */
 	assert_int_equal(
 		sqlite3_exec(database,
 			     "PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; "
@@ -182,7 +184,7 @@ static void a_journal_is_named(void **state)
 	assert_int_equal(read_as_nobody(uri, false, why, sizeof(why)), -1);
 	print_message("# %s\n", why);
 	assert_non_null(strstr(why, "s.db-journal' holds is to be undone first: copy both files"));
-	/* The way out. */
+	/* The suggested remedy. */
 	(void)snprintf(command, sizeof(command),
 		       "mkdir '%s/copy' && cp '%s'/s.db* '%s/copy' && chmod -R a+rwX '%s/copy'", top, folder,
 		       top, top);

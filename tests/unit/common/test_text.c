@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Strict numbers, units, times, the nearest word, CPU lists, small files. */
+/* Strict numbers, units, times, similar words, CPU lists, small files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ static void real_numbers(void **state)
 	double value;
 
 	(void)state;
-	(void)setlocale(LC_ALL, "de_DE.UTF-8"); /* where it exists; the result must not change */
+	(void)setlocale(LC_ALL, "de_DE.UTF-8"); /* if it exists; the result must not change */
 	assert_int_equal(text_parse_double("2.5", &value), 0);
 	assert_true(value == 2.5);
 	assert_int_equal(text_parse_double("-1e-3", &value), 0);
@@ -188,7 +188,7 @@ static void small_files(void **state)
 	(void)close(fd);
 }
 
-/* A pipe tells no size; what is at the limit is read, one more byte is refused. */
+/* A pipe reports no size; text at the limit is read, one more byte is refused. */
 static void whole_files(void **state)
 {
 	static const size_t limits[] = {0, 1, 8190, 8191, 8192, 8193, 20000};
@@ -246,7 +246,7 @@ static void passwords(void **state)
 	/* No room to grow. */
 	text_hide_passwords(tight, sizeof(tight));
 	assert_string_equal(tight, "a://u:*@h");
-	/* A line that was cut: without its '@' nobody knows what it was. */
+	/* A truncated line: without its '@' nothing shows whether it holds a password. */
 	memset(long_line + 9, 'p', sizeof(long_line) - 10);
 	text_hide_passwords(long_line, sizeof(long_line));
 	assert_int_equal(strlen(long_line), sizeof(long_line) - 1);

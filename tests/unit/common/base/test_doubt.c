@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How standard deviations of consecutive ticks add up. */
+/* How the standard deviations of consecutive ticks add up. */
 #include "base/doubt.h"
 
 #include <math.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* Ticks whose watts are 10, then 10 + `swing`, then 10 again and so on; in each that standard deviation. */
+/* n ticks of alternately 10 and 10 + `swing` watts, each with the standard deviation `sd_w`. */
 static double sum_of(unsigned n, double sd_w, int64_t apart_ms, double swing)
 {
 	struct doubt_sum sum = {0};
@@ -41,7 +41,7 @@ static void ticks_are_neither_independent_nor_the_same(void **state)
 	}
 }
 
-/* Where the watts do not vary, nothing corrects the model: the error is the same in each tick. */
+/* Constant watts never correct the model, so each tick has the same error. */
 static void steady_watts_keep_their_error(void **state)
 {
 	double last = 0;
@@ -56,7 +56,7 @@ static void steady_watts_keep_their_error(void **state)
 	}
 }
 
-/* Hours apart, errors of what varies are nearly independent. */
+/* With hours between the ticks, errors of varying watts are nearly independent. */
 static void errors_fade(void **state)
 {
 	double far = sum_of(100, 2, 6 * 3600 * 1000, 1000) / (6 * 3600), near = sum_of(100, 2, 1000, 1000);
@@ -65,7 +65,7 @@ static void errors_fade(void **state)
 	assert_true(far < 0.6 * near && far > 20);
 }
 
-/* Sockets of one tick err independently, and their watts are one tick's. */
+/* Sockets of one tick have independent errors, and their watts belong to one tick. */
 static void parts_of_a_tick_are_one(void **state)
 {
 	struct doubt_sum two = {0}, one = {0};
@@ -80,7 +80,7 @@ static void parts_of_a_tick_are_one(void **state)
 	assert_true(fabs(doubt_sum_sd(&two) / doubt_sum_sd(&one) - 1) < 1e-9);
 }
 
-/* Ten ticks of a second are as sure as one of ten seconds is about: the sum does not depend on the cut. */
+/* Ten ticks of 1 s are about as certain as one of 10 s: the sum does not depend on how time is divided. */
 static void length_of_ticks_matters_little(void **state)
 {
 	double fine = sum_of(600, 1, 1000, 0), coarse = sum_of(120, 1, 5000, 0);
@@ -98,7 +98,7 @@ static void what_is_unknown_is_left_out(void **state)
 	doubt_sum_add(&sum, &(struct doubt_part){1, 10, 1}, 1000);
 	doubt_sum_add(&sum, &(struct doubt_part){NAN, 10, 1}, 2000);
 	doubt_sum_add(&sum, &(struct doubt_part){1, 10, 1},
-		      500); /* out of order: as a tick of that instant */
+		      500); /* out of order: counts as a tick of that time */
 	assert_true(isfinite(doubt_sum_sd(&sum)) && doubt_sum_sd(&sum) <= 2);
 	doubt_sum_add(&sum, &(struct doubt_part){1, NAN, 1}, 3000);
 	assert_true(isfinite(doubt_sum_sd(&sum)) && doubt_sum_sd(&sum) <= 3);

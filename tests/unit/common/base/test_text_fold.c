@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lines are broken between words, at no other place, and only for terminals.
+ * Lines are broken only between words, and only for terminals.
  */
 #include "base/text_fold.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of stores through their one face: a store in a folder of its own, or a server's; ticks to write;
- * what is found.
+ * For tests that use stores through their common interface: a store in its own folder or on a server, ticks
+ * to write, and a count of what is found.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ struct fixture {
 	char uri[512];
 	char directory[64];
 	char collection[64];
-	bool files; /* reads by offset, knows no identity */
+	bool files; /* reads by offset, does not check identity */
 	bool server;
 	struct store *store;
 };
@@ -82,7 +82,7 @@ static inline void add_report(struct batch *batch, int64_t time_ms, const char *
 	assert_int_equal(report_bson_add_target_counts(batch, &head, &counts, 1, &metadata), 0);
 }
 
-/* Ticks of 3 targets, a second apart. */
+/* Ticks of 3 targets, one second apart. */
 static inline void add_ticks(struct batch *batch, unsigned first, unsigned n)
 {
 	for (unsigned i = first; i < first + n; i++) {
@@ -117,7 +117,7 @@ static inline unsigned count_found(struct fixture *fixture, const struct store_q
 	return n;
 }
 
-/* A document of the collection sensorn1 that has little but its number. */
+/* A document of the collection sensorn1 with hardly more than its number. */
 static inline void append_number(struct store *store, int n)
 {
 	struct batch batch = {0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stores through their one face: the same cases for every backend that keeps documents.
- * WATTRIBUTE_TEST_STORE, a URI, adds that store to them: the wire tests run this program against database
- * servers so.
+ * The stores through their common interface: the same cases for every backend that keeps documents.
+ * WATTRIBUTE_TEST_STORE, a URI, adds a store; the wire tests use it to run this program against database
+ * servers.
  */
 #include "store_fixture.h"
 #include "base/cleanup.h"
@@ -38,7 +38,7 @@ static void case_append_and_read(struct fixture *fixture)
 	batch_done(&found);
 }
 
-/* Pages of `limit` documents, until the store says that nothing follows. */
+/* Reads pages of `limit` documents until the store reports the end. */
 static unsigned read_in_steps(struct fixture *fixture, unsigned limit, int64_t after_ms)
 {
 	struct store_query query = query_of(fixture);
@@ -159,7 +159,7 @@ static void case_put_and_get(struct fixture *fixture)
 	assert_int_equal(get_value(fixture, state, "c"), -1);
 	assert_stored(fixture, store_get(fixture->store, state, NULL, &found));
 	assert_int_equal(found.n_documents, 2);
-	/* More than a store may write in one go. */
+	/* More than a store may write at once. */
 	batch_clear(&batch);
 	for (int i = 0; i < 250; i++) {
 		char id[16];
@@ -199,7 +199,7 @@ static void case_list(struct fixture *fixture)
 	assert_stored(fixture, store_append(fixture->store, "otherxyz", &batch));
 	assert_stored(fixture, store_list(fixture->store, "sensor", note_collection, &listing));
 	if (strstr(fixture->uri, ".bson") || strstr(fixture->uri, ".jsonl"))
-		assert_int_equal(listing.n, 1); /* a single file has no names of collections */
+		assert_int_equal(listing.n, 1); /* a single file does not record collection names */
 	else
 		assert_int_equal(listing.hits, 1);
 	listing = (struct listing){.wanted = "none"};
@@ -222,7 +222,7 @@ static void case_retention(struct fixture *fixture)
 	batch_done(&batch);
 }
 
-/* A document that a server refuses is counted and named, and keeps no other from being stored. */
+/* A document that a server refuses is counted and named, and does not keep others from being stored. */
 static void case_refused(struct fixture *fixture)
 {
 	struct store_query query = query_of(fixture);
@@ -246,7 +246,7 @@ static void case_refused(struct fixture *fixture)
 	batch_done(&batch);
 }
 
-/* What is stored is there for whoever opens the store later. */
+/* Stored documents are visible to anyone who opens the store later. */
 static void case_reopen(struct fixture *fixture)
 {
 	struct store_query query = query_of(fixture);
@@ -277,7 +277,7 @@ static enum store_result claim(struct store *store, const struct store_claim *se
 	return result;
 }
 
-/* One at a time has the claim: it is taken, renewed and taken over only by who knows how it is. */
+/* One owner at a time: only a caller that knows the claim's current value can take, renew or take over it. */
 static void case_claim(struct fixture *fixture)
 {
 	char state[80];
@@ -291,18 +291,18 @@ static void case_claim(struct fixture *fixture)
 	(void)snprintf(seen.owner, sizeof(seen.owner), "one");
 	seen.generation = seen.beat = 1;
 	assert_stored(fixture, claim(fixture->store, &seen, "one", 1, 2));
-	assert_int_equal(claim(fixture->store, &seen, "two", 2, 1), STORE_LOST); /* an old beat */
+	assert_int_equal(claim(fixture->store, &seen, "two", 2, 1), STORE_LOST); /* an old heartbeat */
 	seen.beat = 2;
 	(void)snprintf(seen.owner, sizeof(seen.owner), "three");
 	assert_int_equal(claim(fixture->store, &seen, "two", 2, 1), STORE_LOST); /* another owner */
 	(void)snprintf(seen.owner, sizeof(seen.owner), "one");
 	assert_stored(fixture, claim(fixture->store, &seen, "two", 2, 1));
-	seen.generation = -1; /* whatever it is */
+	seen.generation = -1; /* whatever its value */
 	assert_stored(fixture, claim(fixture->store, &seen, "four", 9, 1));
 	assert_int_equal(store_get_statistics(fixture->store)->appended, 0);
 }
 
-/* Who lost the claim replaces nothing any more; in a store with transactions nothing of it is appended. */
+/* An owner that lost the claim can no longer replace anything; a store with transactions appends nothing. */
 static void case_fence(struct fixture *fixture)
 {
 	char state[80];
@@ -326,7 +326,7 @@ static void case_fence(struct fixture *fixture)
 		assert_int_equal(store_append(fixture->store, fixture->collection, &batch), STORE_LOST);
 		assert_int_equal(store_begin(fixture->store), STORE_LOST);
 	}
-	/* The successor writes, and then the former one's state does not come back. */
+	/* After the successor has written, the former owner cannot restore its state. */
 	(void)snprintf(seen.owner, sizeof(seen.owner), "two");
 	seen.generation = 2;
 	store_fence(fixture->store, &seen);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A database that is away: nothing is lost, nothing is written twice, and the reason is reported.
- * WATTRIBUTE_TEST_RESTART, a folder, has the server of WATTRIBUTE_TEST_STORE stopped and started again by a
- * script of the wire tests.
+ * An unreachable database: nothing is lost, nothing is written twice, and the reason is reported.
+ * WATTRIBUTE_TEST_RESTART, a folder, makes a script of the wire tests stop and restart the server of
+ * WATTRIBUTE_TEST_STORE.
  */
 #include "store_fixture.h"
 #include "base/reason.h"
 
-/* Nobody listens there: no error at open, RETRY within the time set, and a sentence that helps. */
+/* Nothing listens on this port: open succeeds, writes return RETRY in time, and the message is helpful. */
 static void test_mongodb_away(void **state)
 {
 	struct store_options options = {.timeout_ms = 500};
@@ -27,7 +27,7 @@ static void test_mongodb_away(void **state)
 	batch_done(&batch);
 }
 
-/* Asks the script that runs the server for something, by files in a directory that both know. */
+/* Makes a request to the script that runs the server, through files in a shared directory. */
 static void ask_script(const char *wish, const char *answer)
 {
 	char path[256];
@@ -43,7 +43,7 @@ static void ask_script(const char *wish, const char *answer)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
-/* The server goes and comes back: RETRY in between, every document there once in the end. */
+/* The server stops and restarts: RETRY in between, and in the end every document exactly once. */
 static void test_server_restart(void **state)
 {
 	struct fixture fixture;
@@ -74,7 +74,7 @@ static void test_server_restart(void **state)
 }
 
 /*
- * Neither when the driver has been loaded nor when it has been used, a store being open or not.
+ * Neither after loading the driver nor after using it, with a store open or closed.
  */
 static void test_nothing_in_shared_memory(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A store on this disk stays within its bounds: the oldest ticks go, by age and by size, whatever the clock
- * says; recaps, states and targets stay; the file shrinks; and the daemons' sentence about it.
+ * A local store stays within its bounds: the oldest ticks are deleted, by age and by size, whatever the clock
+ * shows; recaps, states and targets stay; the file shrinks; and the daemons' message about it.
  */
 #include "store/store_bounds.h"
 #include "base/cleanup.h"
@@ -27,7 +27,7 @@ static void put_named(struct store *store, const char *collection, const char *i
 	batch_done(&batch);
 }
 
-/* Ticks, with a recap, a state and a target among them that are older than all ticks, or as old. */
+/* Ticks, with a recap, a state and a target among them that are at least as old as all ticks. */
 static void fill(struct fixture *fixture, unsigned first, unsigned n)
 {
 	struct batch batch = {0};
@@ -101,9 +101,9 @@ static void test_size(void **state)
 	trim_all(fixture.store, MAX, T0 + N_TICKS * 1000);
 	after = usage_of(&fixture);
 	assert_true(after.used_bytes <= MAX);
-	assert_true(after.used_bytes > MAX * 8 / 10); /* no more than needed */
+	assert_true(after.used_bytes > MAX * 8 / 10); /* not more than needed */
 	assert_int_equal(after.newest_ms, before.newest_ms);
-	/* The oldest are gone, and only they. */
+	/* The oldest are gone, and no others. */
 	n = count_found(&fixture, &query);
 	assert_true(n > 0 && n < 3 * N_TICKS);
 	query.after_ms = T0 + (N_TICKS - (int64_t)n / 3) * 1000;
@@ -124,7 +124,7 @@ static void append_ticks(struct fixture *fixture, const char *collection, unsign
 	batch_done(&batch);
 }
 
-/* The number of documents of a collection; the time of its first and its last one, in seconds since T0. */
+/* The number of documents of a collection, and the times of its first and last one, in seconds since T0. */
 static unsigned span_of(struct fixture *fixture, const char *collection, int64_t *ret_first_s,
 			int64_t *ret_last_s)
 {
@@ -150,7 +150,8 @@ static unsigned span_of(struct fixture *fixture, const char *collection, int64_t
 	return n;
 }
 
-/* A backlog is written after newer ticks, into one collection and beside another: age decides, not the row.
+/*
+ * A backlog is written after newer ticks, in the same and in another collection: age decides, not the row ID.
  */
 static void test_backlog(void **state)
 {
@@ -173,11 +174,11 @@ static void test_backlog(void **state)
 	assert_int_equal(last_s, 3999);
 	assert_int_equal(other_last_s, 3999);
 	assert_in_range(n, 3 * (3999 - first_s), 3 * (4000 - first_s)); /* without a gap */
-	assert_in_range(first_s - other_first_s + 200, 0, 400);         /* to a slice or two */
+	assert_in_range(first_s - other_first_s + 200, 0, 400);         /* to within a slice or two */
 	tear_down(&fixture);
 }
 
-/* Ticks dated ahead of the present are not the newest: they go first, and what is honest stays. */
+/* Ticks dated in the future are not the newest: they are deleted first, and correctly dated ones stay. */
 static void test_ahead(void **state)
 {
 	struct fixture fixture;
@@ -192,7 +193,7 @@ static void test_ahead(void **state)
 	assert_int_equal(span_of(&fixture, fixture.collection, &first_s, &last_s), 3 * 700);
 	assert_in_range(span_of(&fixture, "sensorother", &first_s, &last_s), 1, 3 * 3000);
 	assert_int_equal(last_s, 1003999);
-	/* Once these are gone, the oldest. */
+	/* After these, the oldest are deleted. */
 	append_ticks(&fixture, fixture.collection, 700, 4000);
 	trim_all(fixture.store, MAX, T0 + 4700 * INT64_C(1000));
 	assert_int_equal(span_of(&fixture, "sensorother", &first_s, &last_s), 0);
@@ -201,7 +202,9 @@ static void test_ahead(void **state)
 	tear_down(&fixture);
 }
 
-/* A clock that was lost: what is written now stays, whatever its date, and of the old ticks the oldest go. */
+/*
+ * A clock that was reset: new ticks stay, whatever their date, and the oldest of the old ticks are deleted.
+ */
 static void test_lost_clock(void **state)
 {
 	struct fixture fixture;
@@ -218,7 +221,7 @@ static void test_lost_clock(void **state)
 	tear_down(&fixture);
 }
 
-/* Times at the ends of what a number holds, and none: nothing overflows, nothing repeats for ever. */
+/* Times at the limits of the type, and none: nothing overflows or repeats forever. */
 static void test_odd_times(void **state)
 {
 	static const int64_t times[] = {1, INT64_MAX, INT64_MAX - 1, INT64_MIN, -1, 0};
@@ -237,7 +240,7 @@ static void test_odd_times(void **state)
 	tear_down(&fixture);
 }
 
-/* What was deleted is given back to the file system, all but what the next ticks need. */
+/* Deleted space is returned to the file system, except for what the next ticks need. */
 static void test_shrinks(void **state)
 {
 	struct fixture fixture;
@@ -256,7 +259,7 @@ static void test_shrinks(void **state)
 	tear_down(&fixture);
 }
 
-/* A file of an older version cannot shrink; it stays as large as it is, and what is free is used. */
+/* A file of an older version cannot shrink: it keeps its size, and its free space is reused. */
 static void test_old_file(void **state)
 {
 	struct fixture fixture;
@@ -286,7 +289,7 @@ static void test_old_file(void **state)
 	tear_down(&fixture);
 }
 
-/* Age counts from the newest tick, or from the clock where that is earlier. */
+/* Age is relative to the newest tick, or to the clock if that is earlier. */
 static void test_age(void **state)
 {
 	static const struct {
@@ -296,7 +299,7 @@ static void test_age(void **state)
 		{1000, 100},    /* the clock agrees with the newest tick */
 		{900, 200},     /* the clock is behind */
 		{100000, 101},  /* an archive, or a clock in the future */
-		{-100000, 1000} /* a clock that was lost */
+		{-100000, 1000} /* a clock that was reset */
 	};
 
 	(void)state;
@@ -317,7 +320,7 @@ static void test_age(void **state)
 	}
 }
 
-/* One call is short: a large deletion takes many, and another writer gets in between. */
+/* Each call is short: a large deletion takes many calls, and other writers get their turn in between. */
 static void test_slices(void **state)
 {
 	struct fixture fixture;
@@ -346,7 +349,7 @@ static void test_slices(void **state)
 	tear_down(&fixture);
 }
 
-/* Whatever the bound and the steps: within it at the end, newest last, nothing but ticks gone. */
+/* Whatever the bound and the steps: within it at the end, the newest tick kept, only ticks deleted. */
 static void test_random_bounds(void **state)
 {
 
@@ -372,7 +375,7 @@ static void test_random_bounds(void **state)
 	}
 }
 
-/* Bounds below what cannot be deleted end the work, instead of repeating it for ever. */
+/* Bounds below the size of what must stay end the deletion instead of repeating it forever. */
 static void test_nothing_left(void **state)
 {
 	struct fixture fixture;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CSV store: files as hwpc-sensor lays them out, what starts again with a restart, and reading them back.
+ * The CSV store: files in hwpc-sensor's layout, continuing after a restart, and reading them back.
  */
 #include "store/store.h"
 #include "text_store.h"
@@ -37,14 +37,14 @@ static void test_csv_reports(void **state)
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis"));
 	store_close(store);
-	/* A restart continues in the same file; an odd name is quoted. */
+	/* A restart continues in the same file; an unusual name is quoted. */
 	store = open_csv();
 	batch_clear(&batch);
 	add_report(&batch, "a,\"b\"", 3);
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis") CSV_ROWS("\"a,\"\"b\"\"\""));
 	store_close(store);
-	/* Less events than the header has: empty fields. */
+	/* Fewer events than the header has: empty fields. */
 	store = open_csv();
 	batch_clear(&batch);
 	add_report(&batch, "two", 2);
@@ -53,7 +53,7 @@ static void test_csv_reports(void **state)
 	batch_done(&batch);
 }
 
-/* Events that the file has no columns for: it gets them, in the midst of a batch and after a restart. */
+/* Events without a column in the file get one, in the middle of a batch and after a restart. */
 static void test_csv_other_events(void **state)
 {
 	static const char header[] = "timestamp,sensor,target,socket,cpu,LLC_MISSES,cycles,time_enabled,"
@@ -75,7 +75,7 @@ static void test_csv_other_events(void **state)
 	assert_file("out/core.csv", expected);
 	assert_int_equal(store_get_statistics(store)->dropped, 0);
 	store_close(store);
-	/* The next run finds all columns, and a reader all rows. */
+	/* The next run finds all columns, and a reader finds all rows. */
 	store = open_csv();
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	(void)snprintf(expected, sizeof(expected), "%s%s%s%s%s%s", header, narrow, narrow, wide, narrow,
@@ -103,7 +103,7 @@ static void test_csv_foreign_header(void **state)
 	batch_done(&batch);
 }
 
-/* An event of raw terms has commas in its name: one column all the same, after a restart too. */
+/* An event of raw terms has commas in its name, but gets one column, also after a restart. */
 static void test_csv_event_with_commas(void **state)
 {
 	static const char *const events[] = {"cpu/event=0x3c,umask=0x00/", "instructions"};
@@ -130,7 +130,7 @@ static void test_csv_event_with_commas(void **state)
 	batch_done(&batch);
 }
 
-/* A disk that is full amid the header leaves no half of it, which would refuse every row from then on. */
+/* If the disk fills up during the header, no partial header remains, as every later row would be refused. */
 static void test_csv_torn_header(void **state)
 {
 	struct rlimit small = {10, 10}, before;
@@ -182,7 +182,7 @@ static void test_csv_power(void **state)
 	batch_done(&batch);
 }
 
-/* What was written as CSV is read back as reports, ticks whole, `all` last, and read on from an offset. */
+/* CSV output is read back as reports: complete ticks, `all` last, continuing from an offset. */
 static void test_csv_read(void **state)
 {
 	static const char *const events[] = {"RAPL_ENERGY_PKG"};
@@ -209,7 +209,7 @@ static void test_csv_read(void **state)
 	add_report(&batch, "a,\"b\"", 3);
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	for (bool end = false; !end; query.offset = read.offset) {
-		if (n == 4) { /* another process would continue from here, too */
+		if (n == 4) { /* another process could continue here, too */
 			store_close(store);
 			store = open_csv();
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A power cut at every write of a SQLite store: a VFS records what is written, truncated and deleted; each
- * beginning of that record is made into files of its own, which are then opened as after the cut. Writes
- * arrive in their order here, as on a disk that keeps to barriers.
+ * A power failure at every write of a SQLite store: a VFS records writes, truncations and deletions; each
+ * prefix of the record is replayed into separate files, which are then opened as after the failure. Writes
+ * arrive in order here, as on a disk that respects barriers.
  */
 #include "store_fixture.h"
 
@@ -22,7 +22,7 @@ struct step {
 	sqlite3_int64 at;
 	int length;
 	void *data;
-	unsigned n_batches; /* stored, as the store had said by then */
+	unsigned n_batches; /* stored, as the store had confirmed by then */
 };
 
 static struct step steps[STEPS_MAX];
@@ -178,7 +178,7 @@ static int x_delete(sqlite3_vfs *vfs, const char *name, int sync)
 	return usual->xDelete(usual, name, sync);
 }
 
-/* One more step of the record, done to the files of the copy. */
+/* Replays one more step of the record on the copied files. */
 static void repeat(const struct step *step, const char *folder)
 {
 	char path[200];
@@ -216,7 +216,7 @@ static int number_of(sqlite3 *database, const char *sql)
 	return number;
 }
 
-/* A copy of the copy is opened, as opening changes it: whole batches, all that were confirmed, each once. */
+/* Opens a copy of the copy, as opening changes it: only complete batches, every confirmed one, each once. */
 static void look(const char *folder, unsigned n_batches)
 {
 	char command[400], path[200];
@@ -257,7 +257,7 @@ static void add_batch(struct store *store, unsigned number)
 	batch_done(&batch);
 }
 
-/* Returns how often the disk was waited for while the batches were stored. */
+/* Returns the number of syncs while the batches were stored. */
 static unsigned cut_everywhere(unsigned flags)
 {
 	unsigned n_waits;
@@ -280,7 +280,7 @@ static unsigned cut_everywhere(unsigned flags)
 		n_stored = i + 1;
 	}
 	n_waits = n_syncs;
-	store_close(store); /* its log goes into the file: more writes to cut */
+	store_close(store); /* checkpoints its log: more writes to interrupt */
 	recording = false;
 	for (unsigned i = 0; i < n_steps; i++) {
 		repeat(&steps[i], folder);

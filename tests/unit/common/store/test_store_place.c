@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite files where the file system has no locks, or no memory that processes share, and files that another
- * process has locked. SQLite's own system calls are made to fail, as they do there; what is said names the
- * trouble and a way out that works, and all waits for a lock have one end.
+ * SQLite files on file systems without locks or shared memory, and files locked by another process. SQLite's
+ * own system calls are made to fail as they would there; the message names the problem and a remedy that
+ * works, and all waits for a lock share one time limit.
  */
 #include "store_fixture.h"
 
@@ -24,7 +24,7 @@
 
 static char folder[64];
 static char path[100], uri[110];
-static int lock_error, map_error; /* what these calls fail with; 0: they work */
+static int lock_error, map_error; /* the error of these calls; 0: they succeed */
 static int64_t slept_us;
 
 static int place_fcntl(int fd, int command, ...)
@@ -91,7 +91,7 @@ static unsigned count(struct store *store)
 	return n;
 }
 
-/* A file of ours with two documents. */
+/* A valid store file with two documents. */
 static void make_file(void)
 {
 	struct reason why;
@@ -135,9 +135,9 @@ static void without_locks(void **state)
 		slept_us = 0;
 		assert_true(open_it(STORE_READ | STORE_WRITE, 20000, &store, &why) < 0);
 		says(why.text, words, wrong_words);
-		/* Where no lock is ever given there is nothing to wait for. */
+		/* If locks always fail, waiting is useless. */
 		assert_true(slept_us < 1000000);
-		/* The way out that is named: reading works. */
+		/* The suggested remedy works: reading. */
 		assert_int_equal(open_it(STORE_READ, 20000, &store, &why), 0);
 		assert_non_null(strstr(store_error(store), "nobody should write to it meanwhile"));
 		assert_int_equal(count(store), 2);
@@ -156,7 +156,7 @@ static void run_sql(const char *statements)
 	assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
-/* The statements between the quotes of the remedy. */
+/* The quoted statements of the remedy. */
 static void take_remedy(const char *text, char *ret, size_t size)
 {
 	const char *begin = strstr(text, "sqlite3 FILE '"), *end;
@@ -190,7 +190,7 @@ static void without_shared_memory(void **state)
 		assert_int_equal(open_it(STORE_READ, 20000, &store, &why), 0);
 		assert_int_equal(count(store), 2);
 		store_close(store);
-		/* The way out that is named. */
+		/* The suggested remedy. */
 		run_sql(remedy);
 		assert_int_equal(open_it(STORE_READ | STORE_WRITE, 20000, &store, &why), 0);
 		says(store_error(store), words, wrong_words);
@@ -209,14 +209,14 @@ static void without_shared_memory(void **state)
 	append_number(store, 1);
 	assert_int_equal(count(store), 1);
 	store_close(store);
-	/* Where the memory is there, the journal becomes a log, without a word. */
+	/* If shared memory works, the journal becomes a log, without a message. */
 	fail_with(0, 0);
 	assert_int_equal(open_it(STORE_READ | STORE_WRITE, 20000, &store, &why), 0);
 	assert_string_equal(store_error(store), "");
 	store_close(store);
 }
 
-/* Another process that holds the file by these statements until its end is asked for. */
+/* Another process that holds the file by these statements until it is told to stop. */
 static pid_t start_holder(const char *statements)
 {
 	int ends[2];
@@ -248,7 +248,7 @@ static void stop_holder(pid_t child)
 	assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
-/* What keeps others from opening the file, in a file with a log and one with a journal. */
+/* Locks that keep others from opening the file, in a file with a log and one with a journal. */
 static const struct {
 	const char *before, *hold;
 	unsigned flags;
@@ -284,7 +284,7 @@ static void a_locked_file(void **state)
 		slept_us = 0;
 		assert_true(open_it(holds[i].flags, TIMEOUT_MS, &store, &why) < 0);
 		says(why.text, words, none);
-		/* One wait for all of what opening does; the last sleep may end after it. */
+		/* One time limit for all steps of opening; the last sleep may end after it. */
 		if (slept_us > (TIMEOUT_MS + 100) * 1000)
 			fail_msg("waited %d ms instead of %d", (int)(slept_us / 1000), TIMEOUT_MS);
 		stop_holder(child);
@@ -293,7 +293,7 @@ static void a_locked_file(void **state)
 	}
 }
 
-/* Whoever is to end does not wait for its turn. */
+/* A process that is to stop does not wait for the lock. */
 static void in_a_hurry(void **state)
 {
 	static volatile sig_atomic_t hurry = 1;

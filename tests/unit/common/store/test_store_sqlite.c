@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the SQLite store must survive: a second process, kill -9 in the middle of writing, a file that is
- * none, a full disk; and files whose last document a crash has cut short.
+ * What the SQLite store must survive: a second process, kill -9 during a write, a file that is not a
+ * database, a full disk, and files whose last document a crash has truncated.
  */
 #include "document/report_bson.h"
 #include "store/store.h"
@@ -90,7 +90,7 @@ static unsigned count(struct store *store, const char *collection)
 	return n;
 }
 
-/* Opens the store and appends ticks; 1 when one is not stored. */
+/* Opens the store and appends ticks; 1 if one is not stored. */
 static int append_ticks(const char *collection, unsigned n_ticks)
 {
 	struct store *store = open_or_null(uri, STORE_WRITE);
@@ -127,7 +127,7 @@ static void test_two_writers(void **state)
 	writers[0] = start_writer("sensora", 50);
 	writers[1] = start_writer("sensorb", 50);
 	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(count(store, "sensora") % TICK, 0); /* only whole ticks are ever seen */
+		assert_int_equal(count(store, "sensora") % TICK, 0); /* only complete ticks are visible */
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(waitpid(writers[i], &status, 0), writers[i]);
 		assert_int_equal(status, 0);
@@ -162,9 +162,11 @@ static void test_killed_writer(void **state)
 	assert_true(before > 0);
 }
 
-/* Sensors and a server of one machine start together: whoever comes first makes the file, no other may fail
- * by that. */
-/* As SECURITY.md has it: the umask says who may read the file, and those beside it. */
+/*
+ * Sensors and a server of one machine start together: the first creates the file, and the others must not
+ * fail because of it.
+ */
+/* As SECURITY.md documents: the umask decides who may read the file and those beside it. */
 static void test_who_may_read(void **state)
 {
 	static const char *const ends[] = {"", "-wal", "-shm"};
@@ -203,7 +205,7 @@ static void test_opened_at_once(void **state)
 				char byte;
 
 				(void)close(gate[1]);
-				(void)!read(gate[0], &byte, 1); /* all go when the gate is closed */
+				(void)!read(gate[0], &byte, 1); /* all start when the pipe is closed */
 				_exit(append_ticks("sensora", 1));
 			}
 		}
@@ -256,8 +258,7 @@ static void test_missing_file(void **state)
 }
 
 /*
- * A limit on the size of files stands for the full disk: RETRY, whole ticks only, and it continues
- * afterwards.
+ * A limit on file size simulates a full disk: RETRY, only complete ticks, and writing continues afterwards.
  */
 static void test_full_disk(void **state)
 {
@@ -290,7 +291,7 @@ static void test_full_disk(void **state)
 	batch_done(&batch);
 }
 
-/* Cuts `less` bytes off a file. */
+/* Truncates a file by `less` bytes. */
 static void cut(const char *name, off_t less)
 {
 	struct stat status;
@@ -351,7 +352,9 @@ static void test_foreign_file(void **state)
 	batch_done(&batch);
 }
 
-/* A file of a later version: refused by readers and writers, with both versions named, and left as it is. */
+/*
+ * A file of a later version: readers and writers refuse it with both versions named, and leave it unchanged.
+ */
 static void test_later_schema(void **state)
 {
 	char command[300];

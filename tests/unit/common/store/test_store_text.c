@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stores that write lines of JSON, into a file or to a TCP stream; and URIs.
+ * The stores that write JSON lines, to a file or a TCP stream; and URIs.
  */
 #include "store/store.h"
 #include "document/bson_json.h"
@@ -55,7 +55,7 @@ static void test_json(void **state)
 	batch_done(&back);
 }
 
-/* Every type comes back as it was: a formula's state is binary data, and foreign documents hold anything. */
+/* Every type survives a round trip: a formula's state is binary, and foreign documents may hold anything. */
 static void test_json_types(void **state)
 {
 	bson_t *document = bson_new(), list = BSON_INITIALIZER;
@@ -84,7 +84,7 @@ static void test_json_types(void **state)
 	bson_destroy(&list);
 }
 
-/* As the API answers: what JSON lacks is null, a text that is not UTF-8, too. */
+/* As in the API's answers: values that JSON lacks become null, including text that is not UTF-8. */
 static void test_json_plain(void **state)
 {
 	static const char wanted[] =
@@ -128,7 +128,7 @@ static int listen_anywhere(char *ret_uri, size_t size)
 	return fd;
 }
 
-/* A line that was cut, or is something else, costs no other document. */
+/* A truncated or foreign line costs no other document. */
 static void test_jsonl_damaged(void **state)
 {
 	static const char text[] =
@@ -157,7 +157,7 @@ static void test_jsonl_damaged(void **state)
 	assert_int_equal(read.damaged, 2);
 	assert_true(read.end);
 	assert_non_null(strstr(store_error(store), "2 malformed lines"));
-	/* The last line is not whole yet: it is neither read nor damaged. */
+	/* The last line is not complete yet: it is neither read nor counted as damaged. */
 	query.offset = read.offset;
 	assert_int_equal(store_read(store, &query, &documents, &read), STORE_OK);
 	assert_int_equal(documents.n_documents, 2);
@@ -193,7 +193,7 @@ static void test_socket(void **state)
 	assert_true(n > 0);
 	text[n] = '\0';
 	assert_string_equal(text, wanted);
-	/* The peer goes: a new connection; everything goes: RETRY. */
+	/* The peer closes: a new connection; nothing listens any more: RETRY. */
 	(void)close(peer);
 	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
 	peer = accept(listener, NULL, NULL);

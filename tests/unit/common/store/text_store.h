@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of stores that write text: a folder of one's own for each test, a report to write, and what a
- * file has to say.
+ * For tests of stores that write text: a separate folder for each test, a report to write, and checks of a
+ * file's content.
  */
 #pragma once
 
