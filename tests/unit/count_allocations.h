@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of "allocates nothing once it is warm": counts the allocations of the program that includes it.
- * Without glibc, or under a sanitizer, which has an allocator of its own, the
- * number stays 0 and COUNTS_ALLOCATIONS is not defined.
+ * For tests of "allocates nothing once it is warm": counts the allocations of the including program. Without
+ * glibc, or under a sanitizer, which has its own allocator, the number stays 0 and COUNTS_ALLOCATIONS is not
+ * defined.
  */
 #pragma once
 

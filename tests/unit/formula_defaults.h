@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What tests need of the formulas without the server's option table: one by its name, and the defaults of
- * their options.
+ * What tests of formulas need without the server's option table: a formula by name, and the default options.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Random input of property tests: of another seed each time, which is printed, or of that in WATTRIBUTE_SEED.
+ * Random input of property tests, with a new seed for each run, which is printed, or the seed in
+ * WATTRIBUTE_SEED.
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 
 static uint64_t seed;
 
-/* To be called once; the seed also for srand(). */
+/* Call once; returns the seed also for srand(). */
 static inline unsigned random_begin(void)
 {
 	const char *given = getenv("WATTRIBUTE_SEED");
@@ -21,7 +22,7 @@ static inline unsigned random_begin(void)
 	return (unsigned)seed;
 }
 
-/* From 0 to 1, without 1. */
+/* At least 0, less than 1. */
 static inline double random_unit(void)
 {
 	seed = seed * 6364136223846793005u + 1442695040888963407u;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A report of a made-up machine of 20 W, for tests of stored states: `all` with frequency and energy, or a
- * target, with counts that differ from tick to tick.
+ * A report of an imaginary machine of 20 W, for tests of stored states: `all` with frequency and energy, or a
+ * target, with counts that vary from tick to tick.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #include <bson/bson.h>
 
-/* False: bad JSON. The document is the caller's to destroy. */
+/* False: bad JSON. The caller destroys the document. */
 static inline bool state_report_init(bson_t *document, unsigned tick, const char *target, double cycles)
 {
 	char text[1024];

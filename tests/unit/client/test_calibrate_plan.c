@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The phases of a calibration on machines of any size, which tick belongs to which of them, and the error
- * that follows from their watts.
+ * Calibration phases on machines of any size, the ticks that belong to each, and the error computed from
+ * their watts.
  */
 #include "calibrate/calibrate_load.h"
 #include "calibrate/calibrate_plan.h"
@@ -54,15 +54,17 @@ static void ticks_belong_to_one_phase(void **state)
 		end[i] = begin[i] + 4900;
 	}
 	assert_int_equal(calibrate_find(begin, end, 1000, 0, 900), -1);
-	assert_int_equal(calibrate_find(begin, end, 1000, 1500, 2500), -1); /* settles */
+	assert_int_equal(calibrate_find(begin, end, 1000, 1500, 2500), -1); /* still settling */
 	assert_int_equal(calibrate_find(begin, end, 1000, 2000, 3000), 0);
-	assert_int_equal(calibrate_find(begin, end, 1000, 5000, 6000), -1); /* ends beyond it */
+	assert_int_equal(calibrate_find(begin, end, 1000, 5000, 6000), -1); /* ends after the phase */
 	assert_int_equal(calibrate_find(begin, end, 1000, 7000, 10900), 1);
 	assert_int_equal(calibrate_find(begin, end, 1000, begin[12] + 1000, end[12]), 12);
 	assert_int_equal(calibrate_find(begin, end, 1000, end[12], end[12] + 10), -1);
 }
 
-/* Idle 10 W, A adds a, B adds b, both `together` less than their sum; the model gives them x and y. */
+/*
+ * Idle takes 10 W, A adds `a`, B adds `b`, both add `together` less than that; the model gives them x and y.
+ */
 static void fill(struct calibrate_seen seen[CALIBRATE_PHASES], double a, double b, double together, double x,
 		 double y)
 {
@@ -84,17 +86,17 @@ static void increments_against_shares(void **state)
 	fill(seen, 30, 10, 0, 30, 10);
 	assert_true(calibrate_judge(seen, &error));
 	assert_true(fabs(error.percent) < 1e-9 && fabs(error.a.alone - 30) < 1e-9);
-	fill(seen, 30, 10, 0, 60, 20); /* shares of the whole machine: static power is in them */
+	fill(seen, 30, 10, 0, 60, 20); /* shares of the whole machine, including static power */
 	assert_true(calibrate_judge(seen, &error));
 	assert_true(fabs(error.percent) < 1e-9 && fabs(error.a.attributed - 30) < 1e-9);
 	fill(seen, 30, 10, 0, 28, 12);
 	assert_true(calibrate_judge(seen, &error));
 	assert_true(fabs(error.percent - 5) < 1e-9);
-	fill(seen, 30, 10, 4, 28, 8); /* what both take alone is shared: beside each other they add less */
+	fill(seen, 30, 10, 4, 28, 8); /* a shared part that each alone would take: together they add less */
 	assert_true(calibrate_judge(seen, &error));
 	assert_true(fabs(error.percent) < 1e-9 && fabs(error.a.beside - 26) < 1e-9);
 	assert_true(fabs(error.a.fair + error.b.fair - error.adds) < 1e-9 && fabs(error.adds - 36) < 1e-9);
-	fill(seen, 30, 10, 0, 0, 0); /* the model gave them nothing */
+	fill(seen, 30, 10, 0, 0, 0); /* the model attributed nothing to them */
 	assert_true(calibrate_judge(seen, &error));
 	assert_true(fabs(error.percent - 75) < 1e-9);
 	fill(seen, 0, 0, 0, 1, 1);
@@ -114,7 +116,7 @@ static void loads_compute(void **state)
 	area[0] = 1;
 	for (unsigned kind = 0; kind < CALIBRATE_KINDS; kind++)
 		assert_true(isfinite(calibrate_compute(kind, area, n)));
-	assert_true(area[8] > 0); /* the whole area is written */
+	assert_true(area[8] > 0); /* the entire area is written */
 	assert_true(calibrate_busy_s() > 0);
 	assert_true(calibrate_cpus() >= 1);
 	free(area);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the client prints of the server's answers: the live table, and recaps. */
+/* The client's output for the server's answers: the live table, and recaps. */
 #include "base/cleanup.h"
 #include "json_fields.h"
 #include "recap/recap_table.h"
@@ -24,7 +24,7 @@ static json_t *load(const char *text)
 	return answer;
 }
 
-/* Fills the view; all lines in one text. */
+/* Fills the view; returns all lines as one text. */
 static char *lines_of(struct top_view *view, const json_t *answer, const struct top_settings *settings)
 {
 	static char all[65536];
@@ -145,7 +145,7 @@ static void test_top_hides_what_is_old(void **state)
 	json_decref(answer);
 }
 
-/* Streams of other sensors do not say what their energy and activity come from. */
+/* Streams of other sensors do not name their sources of energy and activity. */
 static void test_top_without_sources(void **state)
 {
 	json_t *answer = load(
@@ -167,7 +167,7 @@ static void test_top_without_sources(void **state)
 	json_decref(answer);
 }
 
-/* A line for each machine, on a screen. */
+/* One line for each machine, as on a screen. */
 static void test_top_overview(void **state)
 {
 	struct top_settings settings = {.is_overview = true, .width = 100, .selected = 1};
@@ -191,7 +191,7 @@ static void test_top_overview(void **state)
 	json_decref(answer);
 }
 
-/* The last page is full, whatever the keys; the heading does not scroll. */
+/* The last page is always full, whatever keys are pressed; the heading does not scroll. */
 static void test_top_scroll(void **state)
 {
 	struct top_view view = {.n_lines = 104, .n_fixed = 4};
@@ -210,7 +210,10 @@ static void test_top_scroll(void **state)
 	assert_int_equal(top_view_scroll(&view, 24, 3, 1), 0);
 }
 
-/* Each line of a table has its numbers in the same columns, whatever the names; wide ones use the width. */
+/*
+ * Every line of a table has its numbers in the same columns, whatever the names; wide screens show longer
+ * names.
+ */
 static void test_top_widths(void **state)
 {
 	static const size_t widths[] = {60, 80, 100, 120, 200};
@@ -281,7 +284,7 @@ static void test_top_history(void **state)
 	assert_true(minute[TOP_HISTORY_CELLS - 3] == 3 && isnan(minute[0]));
 	top_history_read(history, "m", "b", 68999, minute);
 	assert_true(isnan(minute[TOP_HISTORY_CELLS - 1]));
-	/* A pause of more than a minute leaves nothing of before. */
+	/* After a pause of more than a minute, nothing earlier remains. */
 	top_history_add(history, "m", "a", 200000, 1);
 	top_history_read(history, "m", "a", 200000, minute);
 	for (unsigned i = 0; i + 1 < TOP_HISTORY_CELLS; i++)
@@ -362,8 +365,10 @@ static void test_recap_phases(void **state)
 	json_decref(recap);
 }
 
-/* The whole run is longer than a reading, its warm-up is not; then a run that is shorter, and an old one
- * without `tick`. */
+/*
+ * The whole run is longer than a reading, but its warm-up is not; then a shorter run, and an old recap
+ * without `tick`.
+ */
 static void test_brief_recaps_say_so(void **state)
 {
 	static const char form[] =
@@ -404,8 +409,10 @@ static void test_brief_recaps_say_so(void **state)
 	}
 }
 
-/* Large figures take room from the blanks beside them; 80 columns hold every row. A pipe gets long names in
- * one line. */
+/*
+ * Large figures use the padding beside them, so that every row fits 80 columns. In a pipe, long names stay on
+ * one line.
+ */
 static void test_recaps_fit_80_columns(void **state)
 {
 	cleanup_(cleanup_free) char *text = NULL;

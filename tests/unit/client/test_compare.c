@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statistics of repeated runs, against figures of SciPy, and how groups of runs are printed. */
+/* Statistics of repeated runs, compared with SciPy's results, and the output for groups of runs. */
 #include "compare/group.h"
 #include "compare/sample.h"
 
@@ -72,7 +72,7 @@ static void test_ratio(void **state)
 	assert_near(ratio.ratio, 1.18211382114, 1e-9);
 	assert_near(ratio.low, 1.10466397994, 1e-9);
 	assert_near(ratio.high, 1.26499380037, 1e-9);
-	/* The other way around it is the reciprocal, interval included. */
+	/* The reverse comparison gives the reciprocal, including the interval. */
 	sample_compare(&b, &a, &ratio);
 	assert_near(ratio.low, 1 / 1.26499380037, 1e-9);
 	sample_summarize(series_a, 1, &a);
@@ -85,7 +85,7 @@ static void test_ratio(void **state)
 	assert_true(ratio.ratio == 1 && ratio.low == 1 && ratio.high == 1);
 }
 
-/* The interval holds the true mean in 95 of 100 series. */
+/* The interval contains the true mean in 95 of 100 series. */
 static void test_coverage(void **state)
 {
 	uint64_t seed = (uint64_t)time(NULL), random;
@@ -101,7 +101,7 @@ static void test_coverage(void **state)
 		for (unsigned i = 0; i < 5; i++) {
 			double sum = 0;
 
-			/* Nearly normal: the sum of twelve uniform numbers. */
+			/* Approximately normal: the sum of twelve uniform numbers. */
 			for (unsigned k = 0; k < 12; k++) {
 				random = random * 6364136223846793005U + 1442695040888963407U;
 				sum += (double)(random >> 11) / 9007199254740992.0;
@@ -111,7 +111,7 @@ static void test_coverage(void **state)
 		sample_summarize(values, 5, &sample);
 		covered += sample.low <= 100 && sample.high >= 100;
 	}
-	/* Within five standard deviations of the count. */
+	/* Within five standard deviations of the expected count. */
 	assert_in_range(covered, 3800 - 70, 3800 + 70);
 }
 
@@ -198,7 +198,7 @@ static void test_forms(void **state)
 	compare_group_done(&groups[1]);
 }
 
-/* One run has no spread, and nonsense has no figures. */
+/* A single run has no spread, and malformed recaps have no figures. */
 static void test_little(void **state)
 {
 	struct compare_group groups[2] = {{.name = "one"}, {.name = "odd"}};

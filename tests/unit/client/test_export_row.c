@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of `wattribute export`, times as people type them. */
+/* Rows of `wattribute export`, and times as users type them. */
 #include "export/export_row.h"
 #include "base/cleanup.h"
 #include "document/csv.h"
@@ -53,7 +53,7 @@ static void test_csv_quotes_and_leaves_out(void **state)
 		"2026-01-01T00:00:00.123Z,n1,\"a,\"\"b\"\"\",0,dram,1.5,,0.5,3,2,,0.25,true,pooled,\r\n");
 }
 
-/* What a spreadsheet would take for a formula is marked, wherever it would begin a cell. */
+/* Text that a spreadsheet would treat as a formula is marked wherever it begins a cell. */
 static void test_csv_no_formulas(void **state)
 {
 	static const char *const cells[][2] = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Foreign names for terminals, log lines and cells: whatever bytes they hold, no terminal, log or spreadsheet
- * obeys them, and what is harmless stays as it is. Other sinks (top, recap) have it in their own tests.
+ * Foreign names for terminals, log lines and cells: whatever bytes they contain, no terminal, log or
+ * spreadsheet interprets them, and harmless text stays unchanged. Other outputs (top, recap) have their own
+ * tests.
  */
 #include "base/log.h"
 #include "base/text.h"
@@ -20,7 +21,7 @@
 
 static unsigned state_of_random;
 
-/* Bytes that somebody might obey stand out among the random ones. */
+/* Bytes that something might interpret are frequent among the random ones. */
 static void make_name(char *ret, size_t size)
 {
 	static const char *const pieces[] = {"\x1b[2J",
@@ -65,7 +66,7 @@ static void make_name(char *ret, size_t size)
 	}
 }
 
-/* Is there nothing that a terminal obeys? Written apart from the filter. */
+/* True if no terminal would interpret anything in it. Written independently of the filter. */
 static bool is_plain(const char *text, size_t length, const char *allowed)
 {
 	for (size_t i = 0; i < length; i++) {
@@ -145,7 +146,7 @@ static void what_is_harmless_stays(void **state)
 	batch_done(&cell);
 }
 
-/* JSON has no bytes that are not UTF-8: the word is there all the same, and unlike every other. */
+/* JSON cannot hold bytes that are not UTF-8: the word is still there, and distinct from every other. */
 static void words_in_json(void **state)
 {
 	static const char *const words[][2] = {{"plain", "plain"},      {"caf\xc3\xa9", "caf\xc3\xa9"},

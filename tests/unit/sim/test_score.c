@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The arithmetic of wattribute-score, on rows whose figures can be worked out by hand. */
+/* The arithmetic of wattribute-score, on rows whose figures can be computed by hand. */
 #include "sim/score/score.h"
 
 #include <math.h>
@@ -51,7 +51,7 @@ static const struct row truth[] = {
 	{2000, "twin-a-2", "0", 8, 4}, {3000, "web-1", "0", 1, 0},
 };
 
-/* Errors: web-1 2 of 10 and 1 of 8, twin-a-1 none, twin-a-2 half; nothing at 3000. */
+/* Errors: web-1 2 of 10 and 1 of 8, twin-a-1 none, twin-a-2 half; no report at 3000. */
 static const struct row reports[] = {
 	{1000, "web-1", "0", 8, 5},    {1000, "web-1", "1", 4, 1},   {1000, "twin-a-1", "0", 10, 5},
 	{1000, "global", "0", 99, 99}, {1000, "rapl", "0", 18.5, 0}, {2000, "web-1", "0", 7, 4},
@@ -109,9 +109,7 @@ static void phantom_is_what_idle_ones_get(void **state)
 	score_free(score);
 }
 
-/* Reports leave a deviation of 0 out: the container that did nothing on one of its sockets still has an
- * interval.
- */
+/* Reports omit a deviation of 0: a container that did nothing on one of its sockets still has an interval. */
 static void nothing_on_a_socket_leaves_the_interval(void **state)
 {
 	static const struct row true_w[] = {{1, "a", "0", 10, 5}, {1, "b", "0", 10, 5}};
@@ -141,8 +139,9 @@ static void nothing_on_a_socket_leaves_the_interval(void **state)
 }
 
 /*
- * Two sockets. Foreseen: nothing in tick 1, 4 W too few in tick 2, 40 W too many in tick 3, where cycles rise
- * from 3 to 9, the dearest container costs 18 W for 6 cycles in all, and static power rises by 1 W.
+ * Two sockets. Predicted: nothing in tick 1, 4 W too little in tick 2, 40 W too much in tick 3, in which
+ * cycles rise from 3 to 9, the most expensive container costs 18 W for 6 cycles in all, and static power
+ * rises by 1 W.
  */
 static void predictions_are_as_by_hand(void **state)
 {
@@ -207,7 +206,7 @@ static void nothing_is_no_error(void **state)
 	assert_int_equal(fclose(out), 0);
 }
 
-/* A second run in the same file would halve nothing and double the sums: it is counted. */
+/* A second run in the same file would double the sums, so its rows are counted. */
 static void test_repeated(void **state)
 {
 	struct score *score = score_new();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The simulated machine: repeatable, physical (energies add up, nothing negative), honest about its truth,
- * and strict about its scenario files. WATTRIBUTE_SEED repeats a run.
+ * The simulated machine: repeatable, physically plausible (energies add up, nothing is negative), consistent
+ * with its own truth, and strict about its scenario files. WATTRIBUTE_SEED repeats a run.
  */
 #include "sim/sim.h"
 #include "sim/sim_machine.h"
@@ -171,7 +171,7 @@ static void counts_agree_with_the_machine(void **state)
 	sim_free(sim);
 }
 
-/* Levels of a real two-socket server: idle 25-45 W on average, never above 200 W a socket. */
+/* Levels of a real two-socket server: idle at 25-45 W on average, never above 200 W per socket. */
 static void levels_are_those_of_a_server(void **state)
 {
 	static const char idle[] = "{\"containers\": [{\"name\": \"idle\", \"character\": \"idle\"}]}";
@@ -198,7 +198,7 @@ static void levels_are_those_of_a_server(void **state)
 	}
 }
 
-/* A limit that every machine of law 1 can hold: some need 74 W at their lowest frequency. */
+/* A limit that every machine of law 1 can keep: some need 74 W at their lowest frequency. */
 static void power_limit_holds(void **state)
 {
 	static const char capped[] =
@@ -216,7 +216,7 @@ static void power_limit_holds(void **state)
 	sim_free(sim);
 }
 
-/* Where nobody takes anything from the other: no siblings, one socket, counters that show what was. */
+/* Without interference: no sibling threads, one socket, exact counters. */
 static const char alone[] =
 	"{\"machine\": {\"sockets\": 1, \"threads\": 1, \"noise\": 0}, \"containers\": [{\"name\": "
 	"\"twin-v\", "
@@ -259,9 +259,8 @@ static double difference(const double pair[2])
 }
 
 /*
- * Twins do the same. It costs the same and gets as far only where they have a core each: among others one of
- * them may share its core, by more or less time than the other; all that is alike then is the time that they
- * run.
+ * Twins do the same work. Energy and progress are equal only if each has its own core: otherwise one may
+ * share a core for longer than the other, and only their running time is alike.
  */
 static void twins_do_the_same(void **state)
 {
@@ -277,7 +276,7 @@ static void twins_do_the_same(void **state)
 	}
 }
 
-/* Memory on the other socket: DRAM energy falls there, though the container never runs there. */
+/* Memory on the other socket: the DRAM energy is used there, although the container never runs there. */
 static void remote_memory_costs_there(void **state)
 {
 	static const char remote[] =

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The simulated machine behind the sensor's two kinds of source: the same numbers as it shows itself. */
+/* The simulated machine as the sensor's two kinds of sources: the same numbers as it shows directly. */
 #include "source/frame.h"
 #include "base/log.h"
 #include "sim/sensor/source_sim.h"
@@ -88,7 +88,7 @@ static void system_groups(void **state)
 	sim_free(sim);
 }
 
-/* Follows the machine's containers as the sensor follows cgroups: one slot for each life. */
+/* Follows the machine's containers as the sensor follows cgroups: one slot for each lifetime. */
 static unsigned follow(struct sim *sim, struct activity_source *source, uint64_t *ids, unsigned n_ids)
 {
 	unsigned added = 0;
