@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store's process and its client over a real socket: order, large batches, refusals, a process that dies.
+ * The store process and its client over a real socket: order, large batches, refusals, a process that dies.
  */
 #include "db/db.h"
 #include "db/db_client.h"
@@ -95,7 +95,7 @@ static void answered(void *data, const struct db_answer *answer)
 		ev_break(fixture->loop, EVBREAK_ALL);
 }
 
-/* Documents of about `size` bytes each, at one second's distance. */
+/* Documents of about `size` bytes each, one second apart. */
 static void fill(struct batch *batch, unsigned n, size_t size)
 {
 	char *text = calloc(1, size + 1);
@@ -118,7 +118,7 @@ static void large_batches_come_back_whole(void **state)
 	struct store_query query = {.collection = "powera", .after_ms = INT64_MIN, .until_ms = INT64_MAX};
 	struct batch batch = {0};
 
-	fill(&batch, 300, 5000); /* 1.5 MB: many messages each way */
+	fill(&batch, 300, 5000); /* 1.5 MB: many messages in each direction */
 	assert_int_equal(db_client_append(fixture->client, "powera", &batch, answered, fixture), 0);
 	assert_int_equal(db_client_read(fixture->client, &query, answered, fixture), 0);
 	ev_run(fixture->loop, 0);
@@ -147,7 +147,7 @@ static void a_queue_that_is_full_says_so(void **state)
 	struct fixture *fixture = *state;
 	struct batch batch = {0};
 
-	/* More than the socket takes at once. */
+	/* More than the socket accepts at once. */
 	fill(&batch, 600, 50000);
 	assert_false(db_client_is_full(fixture->client));
 	assert_int_equal(db_client_append(fixture->client, "powera", &batch, answered, fixture), 0);
@@ -167,7 +167,7 @@ static void count(void *data, const struct db_answer *answer)
 	fixture->n_answers++;
 }
 
-/* Documents of different collections that go back and forth at once: all there, each once, each answered. */
+/* Alternating documents of different collections: all are stored, each once, each answered. */
 static void many_small_writings_are_stored_together(void **state)
 {
 	struct fixture *fixture = *state;
@@ -197,7 +197,7 @@ static void many_small_writings_are_stored_together(void **state)
 	batch_done(&batch);
 }
 
-/* What one request wrote the next one reads, whatever has gathered. */
+/* A read sees all earlier writes, however many are pending. */
 static void a_reading_sees_what_was_written_before(void **state)
 {
 	struct fixture *fixture = *state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which of two servers writes: who is first, who waits, who takes over and from whom; a lease that was
- * deleted, or is nonsense. On one SQLite file, with short periods; nothing here depends on how fast the
- * machine is, as the one that waits is the one that measures.
+ * deleted or is malformed. On one SQLite file, with short periods; nothing here depends on the machine's
+ * speed, as the waiting server measures the time.
  */
 #include "db/db_lease.h"
 
@@ -86,13 +86,13 @@ static enum store_result write_something(struct fixture *fixture, int i, const c
 	return result;
 }
 
-/* The owner's words say another machine, so that this process's being alive proves nothing. */
+/* The owner appears to be on another machine, so that a live process of this one proves nothing. */
 static void seem_remote(struct db_lease *lease, const char *host)
 {
 	(void)snprintf(lease->own.owner, sizeof(lease->own.owner), "%s 77 elsewhere 0123", host);
 }
 
-/* Until the standby has it, or has looked `most` times. */
+/* Until the standby has taken it, or has looked `most` times. */
 static unsigned looks_until_taken(struct fixture *fixture, int i, unsigned most)
 {
 	unsigned n = 1;
@@ -151,7 +151,7 @@ static void a_process_that_has_ended_is_not_waited_for(void **state)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		/* Its own words: this machine, its own process id. */
+		/* Its real owner text: this machine, its own process ID. */
 		struct reason why = {""};
 		struct store *store = NULL;
 		struct db_lease lease;
@@ -224,7 +224,7 @@ static void a_lease_that_was_deleted_is_written_again(void **state)
 	assert_false(take(fixture, 1));
 }
 
-/* An answer that was lost on its way is not taken for another server. */
+/* If an answer is lost, the stored renewal is not mistaken for another server's. */
 static void a_renewal_that_is_already_stored_is_ones_own(void **state)
 {
 	struct fixture *fixture = *state;
@@ -237,7 +237,7 @@ static void a_renewal_that_is_already_stored_is_ones_own(void **state)
 	assert_true(fixture->leases[0].held);
 }
 
-/* One turn of a server: it writes if it believes that it may. */
+/* One turn of a server: it writes if it believes that it holds the lease. */
 static bool turn(struct fixture *fixture, int i, unsigned step)
 {
 	struct db_lease *lease = &fixture->leases[i];
@@ -251,7 +251,7 @@ static bool turn(struct fixture *fixture, int i, unsigned step)
 	}
 	wrote = write_something(fixture, i, id) == STORE_OK;
 	if (renew(fixture, i) == STORE_LOST) {
-		/* Its process ends and another one starts. */
+		/* Its process exits and another one starts. */
 		db_lease_init(lease, "formula", PERIOD_MS);
 		seem_remote(lease, i ? "beta" : "alpha");
 		lease->own.owner[3] = (char)('a' + step % 26);
@@ -260,7 +260,9 @@ static bool turn(struct fixture *fixture, int i, unsigned step)
 	return wrote;
 }
 
-/* Two servers that pause for random times: in no turn do both write, and both come to write. */
+/*
+ * Two servers that pause for random times: they never both write in one turn, and each writes at some time.
+ */
 static void never_two(void **state)
 {
 	struct fixture *fixture = *state;

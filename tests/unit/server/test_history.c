@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Down-sampled power: energy is conserved, borders belong to one step, gaps stay gaps, memory is bounded. */
+/*
+ * Down-sampled power: energy is conserved, each boundary belongs to one step, gaps stay gaps, memory is
+ * bounded.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,9 +69,9 @@ static void test_borders(void **state)
 	(void)state;
 	assert_int_equal(history_init(&history, 0, 10000, 5, 0), 0);
 	add(&history, "a", 0, 7);     /* ends where the window begins */
-	add(&history, "a", 2000, 10); /* on a border: the step before */
+	add(&history, "a", 2000, 10); /* on a boundary: the earlier step */
 	add(&history, "a", 2001, 20);
-	add(&history, "a", 10000, 30); /* the last of the window */
+	add(&history, "a", 10000, 30); /* the last one in the window */
 	add(&history, "a", 10001, 99); /* after it */
 	assert_float_equal(history_watts(history.series->energy_j, history.covered_s, 0), 10, 1e-6);
 	assert_float_equal(history_watts(history.series->energy_j, history.covered_s, 1), 20, 1e-6);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of targets: taken from documents as it is, renewed, forgotten.
+ * What is known of targets: read from documents, updated, forgotten.
  */
 #include "machine/known.h"
 
@@ -23,7 +23,7 @@ static void add_target(struct batch *batch, const char *name, const char *image,
 	bson_destroy(bson);
 }
 
-/* A sensor tells an image of up to 256 bytes and a pod of up to 128; a character of two bytes is not cut. */
+/* A sensor reports images of up to 256 bytes and pods of up to 128; a two-byte character is not split. */
 static void long_texts_are_whole(void **state)
 {
 	char image[257], pod[130] = "";
@@ -87,8 +87,7 @@ static void add_life(struct batch *batch, unsigned number, int64_t first_ms, int
 	bson_destroy(bson);
 }
 
-/* However many come and go: the needed one and the newest stay, those that still live before those that have
- * ended. */
+/* However many come and go, the needed one and the newest stay, and live ones are preferred to ended ones. */
 static void bounded_in_number(void **state)
 {
 	struct known known = {0};
@@ -97,7 +96,7 @@ static void bounded_in_number(void **state)
 
 	(void)state;
 	add_life(&batch, 0, 1, 2);
-	add_life(&batch, 1, 1, 1); /* idle since */
+	add_life(&batch, 1, 1, 1); /* live, but idle since then */
 	for (unsigned i = 2; i < 5000; i++)
 		add_life(&batch, i, 10 * i, 10 * i + 5);
 	assert_int_equal(known_update(&known, &batch), 0);

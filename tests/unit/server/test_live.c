@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The present targets: rows belong to a package, wherever it stands in a tick; totals only grow.
+ * The current targets: rows belong to a package, whatever its position in a tick; totals only grow.
  */
 #include "machine/live.h"
 #include "unit/random_seed.h"
@@ -20,7 +20,7 @@ struct part {
 	double watts;
 };
 
-/* A tick of one second in which `web` takes the watts on each of the packages. */
+/* A tick of one second in which `web` takes the given watts on each package. */
 static void take(struct live *live, int64_t time_ms, const struct part *parts, unsigned n)
 {
 	struct tick_target web = {.name = "web", .container_id = "aa"};
@@ -77,7 +77,7 @@ static void rows_belong_to_packages(void **state)
 	live_done(&live);
 }
 
-/* Any packages in any order: each total is what the package was given. */
+/* Packages in any order: each total is what that package was given. */
 static void any_order(void **state)
 {
 	unsigned drawn = random_begin();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One sensor's way from reports to power reports, and going on from a stored state: nothing lost, nothing
+ * From one sensor's reports to power reports, and continuing from a stored state: nothing lost, nothing
  * changed.
  */
 #include "machine/machine.h"
@@ -17,8 +17,8 @@
 #include <bson/bson.h>
 #include <cmocka.h>
 
-static double said_s = 1; /* length of a tick, as its report says */
-static bool says_seq;     /* and its number */
+static double said_s = 1; /* length of a tick in its report */
+static bool says_seq;     /* and its sequence number */
 static struct server_config config;
 
 static int setup_config(void **state)
@@ -32,7 +32,7 @@ static int setup_config(void **state)
 	return config.ops ? 0 : -1;
 }
 
-/* A document of a tick; `target` "all" carries the energy. */
+/* One report of a tick; `target` "all" has the energy. */
 static void feed(struct machine *machine, unsigned tick, const char *target, double cycles)
 {
 	char text[1024], metadata[80], seq[30] = "";
@@ -133,7 +133,9 @@ static void missing_reports_are_counted(void **state)
 	machine_free(machine);
 }
 
-/* What a machine makes from a stored state on is byte for byte what it would have made without a break. */
+/*
+ * A machine that continues from a stored state produces byte for byte what it would have without the restart.
+ */
 static void state_goes_on(void **state)
 {
 	struct machine *whole = machine_new(&config, "n1", "sensorn1");
@@ -156,7 +158,7 @@ static void state_goes_on(void **state)
 	machine_free(second);
 }
 
-/* Ticks that are gone from the store before a server that was away has read them are counted as such. */
+/* Ticks deleted from the store before a stopped server could read them are counted as skipped. */
 static void skipped_across_a_restart(void **state)
 {
 	struct machine *first = machine_new(&config, "n1", "sensorn1");
@@ -176,7 +178,7 @@ static void skipped_across_a_restart(void **state)
 	assert_int_equal(state_load(third, &states, 0, &why), 1);
 	feed_ticks(third, 32, 40);
 	assert_int_equal(third->n.skipped, 12);
-	/* Where the last tick had no number, nothing can be said. */
+	/* If the last tick had no number, nothing can be counted. */
 	says_seq = false;
 	batch_clear(&states);
 	feed_ticks(first, 20, 25);
@@ -193,7 +195,7 @@ static void skipped_across_a_restart(void **state)
 	machine_free(third);
 }
 
-/* The calibration of `from`, as the client stores it; dated `time_ms`. */
+/* The calibration of `from`, as the client stores it, dated `time_ms`. */
 static void add_calibration(struct batch *batch, const struct machine *from, int64_t time_ms)
 {
 	bson_t document = BSON_INITIALIZER, model;
@@ -208,7 +210,7 @@ static void add_calibration(struct batch *batch, const struct machine *from, int
 	bson_destroy(&document);
 }
 
-/* How many of the machine's power reports say that it is calibrated; -1: some do, some do not. */
+/* The number of power reports that are marked as calibrated; -1: only some are. */
 static int calibrated_reports(const struct machine *machine)
 {
 	const uint8_t *document;
@@ -225,8 +227,10 @@ static int calibrated_reports(const struct machine *machine)
 	return yes && no ? -1 : yes;
 }
 
-/* Loads the documents into a new machine, whose reports of some ticks are counted; its state goes to
- * `ret_state`. */
+/*
+ * Loads the documents into a new machine and counts the calibrated reports of some ticks; stores its state in
+ * `ret_state`.
+ */
 static int run_calibrated(const struct batch *documents, unsigned from, struct batch *ret_state)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -253,15 +257,15 @@ static void a_calibration_is_used_and_named(void **state)
 	add_calibration(&states, teacher, 7000);
 	assert_int_equal(state_count(&states, "pooled"), 1);
 	assert_true(run_calibrated(&states, 100, &with_both) > 0);
-	/* Its state, and the calibration that it began with: it continues, and still says so. */
+	/* Its state and the calibration that it began with: it continues, still marked as calibrated. */
 	add_calibration(&with_both, teacher, 7000);
 	assert_int_equal(state_count(&with_both, "pooled"), 2);
 	assert_true(run_calibrated(&with_both, 103, NULL) > 0);
-	/* A state from before the calibration gives its position alone: the old ticks are not made again. */
+	/* A state older than the calibration gives only its position: old ticks are not processed again. */
 	assert_true(state_add(&newer, teacher, 5) == 0);
 	add_calibration(&newer, teacher, 9000);
 	assert_true(run_calibrated(&newer, 60, NULL) > 0);
-	/* One without a model is no calibration. */
+	/* A calibration without a model is not used. */
 	add_calibration(&broken, teacher, 7000);
 	memset(broken.data + broken.length / 2, 0xff, 400);
 	assert_int_equal(run_calibrated(&broken, 100, NULL), 0);
@@ -300,7 +304,10 @@ static void foreign_state_is_refused(void **state)
 	machine_free(machine);
 }
 
-/* What the next tick may last: neither an extra reading nor one pause changes it; another interval does. */
+/*
+ * The expected length of the next tick: neither an extra reading nor one pause changes it, but a new interval
+ * does.
+ */
 static void odd_ticks_do_not_change_the_usual_length(void **state)
 {
 	const struct {
@@ -323,7 +330,9 @@ static void odd_ticks_do_not_change_the_usual_length(void **state)
 	machine_free(machine);
 }
 
-/* Feeds `all` and a target of one tick at a time of our clock, and drains. Ticks that were made. */
+/*
+ * Feeds `all` and a target of one tick at our clock's `now_ms`, and drains. Returns the number of ticks made.
+ */
 static int feed_at(struct machine *machine, int64_t time_ms, int64_t now_ms)
 {
 	for (unsigned i = 0; i < 2; i++) {
@@ -361,7 +370,7 @@ static void one_time_ahead_silences_nothing(void **state)
 	}
 }
 
-/* A sensor whose clock is ahead is served, after some ticks have shown it. */
+/* A sensor whose clock is ahead is accepted after several ticks have shown that. */
 static void a_clock_ahead_is_learnt(void **state)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -375,7 +384,7 @@ static void a_clock_ahead_is_learnt(void **state)
 	machine_free(machine);
 }
 
-/* A stored position ahead of our clock is doubted; with --once there is no clock. */
+/* A stored position ahead of our clock is not trusted; with --once there is no clock. */
 static void a_position_ahead_is_doubted(void **state)
 {
 	struct machine *first = machine_new(&config, "n1", "sensorn1"), *second;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose joules they are: reserved names, ids in names, two containers of one name, one name with a new id;
- * totals that begin at the server's start; what is shown of sensors that have ended.
+ * Who the joules belong to: reserved names, IDs in names, two containers with the same name, a name with a
+ * new ID; totals that begin at the server's start; and how ended sensors are shown.
  */
 #include "document/report.h"
 #include "machine/machine.h"
@@ -34,7 +34,7 @@ static int setup_config(void **state)
 	return config.ops ? 0 : -1;
 }
 
-/* Reports as a sensor writes them that passes names on and says nothing of itself. */
+/* Reports of a sensor that passes names through unchanged and reports nothing about itself. */
 static void feed(struct machine *machine, int64_t time_ms, const char *target, const char *id, double joules,
 		 int64_t now_ms)
 {
@@ -58,7 +58,7 @@ static void feed(struct machine *machine, int64_t time_ms, const char *target, c
 	bson_destroy(&document);
 }
 
-/* Watts of a target in one tick's power reports; NAN: none. Rows of one name are not to be two. */
+/* Watts of a target in one tick's power reports; NAN: none. There must not be two rows of one name. */
 static double watts(const struct batch *batch, int64_t time_ms, const char *target, const char *id)
 {
 	const uint8_t *document;
@@ -90,7 +90,7 @@ static void run_ticks(struct machine *machine, const char *const (*targets)[2], 
 			feed(machine, time_ms, targets[i][0], targets[i][1], 0, 0);
 		if (!machine_first)
 			feed(machine, time_ms, "all", NULL, 50, 0);
-		/* Databases are read again until a tick is finished. */
+		/* The database is read repeatedly until a tick is finished. */
 		for (unsigned i = 0; i < n; i++)
 			feed(machine, time_ms, targets[i][0], targets[i][1], 0, 0);
 		feed(machine, time_ms, "all", NULL, 50, 0);
@@ -148,7 +148,7 @@ static void ids_stand_in_names(void **state)
 	machine_free(machine);
 }
 
-/* Two containers of one name in one tick (Docker's and Podman's): both are there. */
+/* Two containers with the same name in one tick (Docker's and Podman's): both get rows. */
 static void two_of_one_name_are_two(void **state)
 {
 	static const char *const targets[][2] = {
@@ -201,7 +201,7 @@ static void a_new_id_begins_with_nothing(void **state)
 	machine_free(machine);
 }
 
-/* An hour that was there, a tick that the start cuts, and what comes after it. */
+/* An hour of earlier ticks, a tick during which the server starts, and later ones. */
 static void totals_begin_at_the_start(void **state)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -218,7 +218,7 @@ static void totals_begin_at_the_start(void **state)
 	machine_free(machine);
 }
 
-/* A sensor whose clock is two hours behind: what was there does not count, what comes does. */
+/* A sensor whose clock is two hours behind: existing ticks do not count, new ones do. */
 static void a_clock_behind_counts_once_caught_up(void **state)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -254,19 +254,19 @@ static void an_ended_sensor_leaves(void **state)
 	assert_false(machine_expire(machine, now_ms + 62000));
 	assert_null(machine->live.targets);
 	assert_null(live_find(&machine->live, "rapl"));
-	/* It may come back. */
+	/* It may return. */
 	feed(machine, 1700000100000, "all", NULL, 50, (now_ms + 200000));
 	feed(machine, 1700000100000, "shop", NULL, 0, (now_ms + 200000));
 	assert_int_equal(machine_drain(machine, (now_ms + 200000), true), 1);
 	assert_non_null(live_find(&machine->live, "shop"));
-	/* Ticks of a minute are no silence. */
+	/* With ticks of a minute, a minute without reports is normal. */
 	machine->interval_s = 60;
 	assert_false(machine_expire(machine, (now_ms + 200000) + 120000));
 	assert_true(machine_expire(machine, (now_ms + 200000) + 190000));
 	machine_free(machine);
 }
 
-/* It ended an hour before the server's start, which reads its reports all the same. */
+/* It ended an hour before the server's start; its reports are read all the same. */
 static void a_sensor_that_had_ended_leaves(void **state)
 {
 	static const char *const targets[][2] = {{"shop", NULL}};
@@ -277,12 +277,12 @@ static void a_sensor_that_had_ended_leaves(void **state)
 	run_ticks(machine, targets, 1, 5, false);
 	now_ms = machine->newest_ms + 3600000;
 	machine->fed_ms = now_ms - 1000;
-	assert_false(machine_expire(machine, now_ms)); /* not all has been read */
+	assert_false(machine_expire(machine, now_ms)); /* not everything has been read */
 	machine_catch_up(machine);
 	assert_true(machine_expire(machine, now_ms));
 	assert_float_equal(machine_silent_s(machine, now_ms), 3600, 1e-6);
 	assert_null(live_find(&machine->live, "rapl"));
-	/* It writes again, by a clock that is an hour late. */
+	/* It writes again, with a clock that is an hour behind. */
 	feed(machine, 1700000100000, "all", NULL, 50, now_ms + 5000);
 	feed(machine, 1700000100000, "shop", NULL, 0, now_ms + 5000);
 	assert_int_equal(machine_drain(machine, now_ms + 5000, true), 1);
@@ -301,7 +301,7 @@ static void names_are_made_within_bounds(void **state)
 	assert_string_equal(report_target_rename("web", ID64_A, name, sizeof(name)), "web-aa11aa");
 	assert_string_equal(report_target_rename("a-name-that-is-too-long", ID64_A, name, sizeof(name)),
 			    "a-name-that-is-t-aa11aa");
-	/* Never within a character. */
+	/* Never splits a character. */
 	assert_string_equal(
 		report_target_rename(
 			"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4x\xc3\xa4", ID64_A,
@@ -317,7 +317,9 @@ static void names_are_made_within_bounds(void **state)
 	assert_string_equal(id, "bb22bb22bb22");
 }
 
-/* Whose reports a machine's are survives a restart: another sensor in its collection does not inherit them.
+/*
+ * The sensor that a machine's reports came from survives a restart: another sensor in its collection does not
+ * inherit them.
  */
 static void the_source_is_stored(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of a tick through the server's process: its rows are the very bytes of the plain encoder, and a
- * machine that is warm does not allocate.
+ * A tick's path through the server process: its rows are exactly the bytes of the plain encoder, and a warm
+ * machine does not allocate.
  */
 #include "machine/machine.h"
 #include "unit/count_allocations.h"
@@ -113,7 +113,7 @@ static const struct report_place places[] = {{0, 0}, {1, 4}};
 static const struct report_group core = {"core", 4, events, 2, places};
 static const struct report_group rapl = {"rapl", 2, energies, 2, places};
 
-/* Everything a sensor says in one tick. */
+/* All reports of a sensor for one tick. */
 static void add_tick(struct batch *batch, unsigned number)
 {
 	struct report_head head = {.time_ms = 1000000 + number * 1000, .sensor = "n1", .target = "all"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When the server looks for a sensor's ticks, against a sensor whose ticks can be read some time after their
- * own time, by a clock of its own: how many looks a tick costs, and how late it is found.
+ * When the server looks for a sensor's ticks, which become readable some time after their date, by the
+ * sensor's own clock: how many looks a tick costs, and how late it is found.
  */
 #include "input/pace.h"
 
@@ -18,13 +18,15 @@
 struct course {
 	struct pace pace;
 	int64_t now_ms;
-	int64_t tick; /* number of the next one */
+	int64_t tick; /* number of the next tick */
 	unsigned n_ticks, n_looks;
 	int64_t late_ms; /* sum */
 };
 
-/* Looks until tick `until` was found. `when` says when tick `n` can be read; its time is n seconds less the
- * skew. */
+/*
+ * Looks until tick `until` has been found. `when` returns when tick `n` becomes readable; it is dated n
+ * seconds minus the skew.
+ */
 static void run(struct course *course, int64_t until, int64_t skew_ms, int64_t (*when)(int64_t n))
 {
 	course->n_ticks = course->n_looks = 0;
@@ -55,7 +57,7 @@ static int64_t steady(int64_t n)
 	return n * 1000 + 37;
 }
 
-/* Up to 30 ms apart, in an order that never repeats soon. */
+/* Varies by up to 30 ms, in a sequence that takes long to repeat. */
 static int64_t trembling(int64_t n)
 {
 	return n * 1000 + 37 + n * 7919 % 31;
@@ -128,7 +130,7 @@ static void what_changes_is_followed(void **state)
 	assert_in_range(course.late_ms, 0, 100 * 100);
 }
 
-/* Sooner or later by an hour: the sensor's clock, as the server sees it. */
+/* An hour forward or back: the sensor's clock, as the server sees it. */
 static void a_clock_may_be_set(void **state)
 {
 	struct course course = start();
@@ -154,7 +156,7 @@ static void a_silent_sensor_is_looked_at_ever_less(void **state)
 	for (; sum_s < 3600; n++)
 		sum_s += pace_missed(&pace, false);
 	assert_in_range(n, 3600, 3660);
-	/* A part of a tick is there: the rest comes soon. */
+	/* Part of a tick has arrived: the rest follows soon. */
 	assert_true(pace_missed(&pace, true) < 0.1);
 	assert_true(pace_missed(&pace, false) < 0.2);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Recap arithmetic: boundaries in proportion, phases that add up to the whole, scaling, coverage.
+ * Recap arithmetic: proportional boundaries, phases that add up to the whole, scaling, coverage.
  */
 #include "recap/recap.h"
 #include "unit/random_seed.h"
@@ -74,14 +74,14 @@ static void whole_life_counts_edges_in_full(void **state)
 		recap_add(&recap, &row, true, 1);
 		recap_add(&recap, &row, false, 1);
 	}
-	/* The target is all there is: its joules at the edges are the machine's. */
+	/* The target is the machine's only load: it gets the machine's joules at the edges. */
 	assert_near(recap.machine[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 30, 1);
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].total_j, 30, 1);
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE].static_j, 22.5, 1);
-	/* A boundary between the phases still divides its tick. */
+	/* A boundary between phases still divides its tick. */
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_WARMUP].total_j, 12.5, 1);
 	assert_near(recap.target[REPORT_SCOPE_CPU][RECAP_EXECUTION].total_j, 17.5, 1);
-	/* 30 J in 2 s are 15 W, more than any tick's mean. */
+	/* 30 J in 2 s are 15 W, more than the mean of any tick. */
 	assert_near(recap_max_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE), 15, 1);
 	recap.whole_life = false;
 	assert_near(recap_max_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE), 10, 1);
@@ -158,8 +158,8 @@ static void no_rows_a_reason(void **state)
 }
 
 /*
- * A brief life is counted in full, and with it the machine: of the 20 J of a tick, 5 J lie in the window of
- * 0.1 s, and of the other 15 J a tenth. Watts over less than a tick are marked.
+ * A short-lived container is counted in full, and so is its part of the machine: of the 20 J of a tick, 5 J
+ * are all in the window of 0.1 s, and of the other 15 J a tenth is. Watts over less than a tick are marked.
  */
 static void a_brief_run_says_so(void **state)
 {
@@ -185,8 +185,9 @@ static void a_brief_run_says_so(void **state)
 }
 
 /*
- * What the engine did in the container's cgroup before it noted the start, and after the end; and a run of no
- * length. Joules of the run with a container's id alone: others of its name may have run before it.
+ * Work of the engine in the container's cgroup before the noted start and after the end; and a run of zero
+ * length. Only with a container ID do these joules belong to the run: other containers may have had its name
+ * before.
  */
 static void ticks_beside_the_run_count_for_a_known_container(void **state)
 {
@@ -239,7 +240,7 @@ static void ticks_beside_the_run_count_for_a_known_container(void **state)
 	}
 }
 
-/* As long as a tick, longer than one, and nothing at all: these are not brief. */
+/* As long as a tick, longer than one, and zero: these are not brief. */
 static void a_whole_tick_is_not_brief(void **state)
 {
 	const double ends_ms[] = {1000, 1500, 0};
@@ -265,7 +266,9 @@ static double random_part(void)
 	return (double)rand() / RAND_MAX;
 }
 
-/* One random run: with begin = warm-up start the two phases are the whole; doubled watts double every joule.
+/*
+ * One random run: if it begins with the warm-up, the two phases are the whole; doubled watts double all
+ * joules.
  */
 static void check_random_run(void)
 {
@@ -292,9 +295,9 @@ static void check_random_run(void)
 	assert_true(one.target[0][RECAP_WHOLE].total_j <= scale * (1 + 1e-12));
 }
 
-#define PARTS 4 /* a container of this run, two others, what belongs to none */
+#define PARTS 4 /* a container of this run, two others, and what belongs to no container */
 
-/* The parts of a random tick, and their sum. */
+/* The parts of a random tick and their sum. */
 static void random_parts(struct report_power parts[PARTS], struct report_power *ret_sum, int64_t time_ms,
 			 const char *socket)
 {
@@ -313,8 +316,8 @@ static void random_parts(struct report_power parts[PARTS], struct report_power *
 }
 
 /*
- * One random run among others, shorter or longer than its ticks: in each phase the parts of the window add up
- * to the machine's joules, and so do the machine's sockets; no part is more than the whole.
+ * One random run among others, shorter or longer than its ticks: in each phase, the parts of the window add
+ * up to the machine's joules, as do the machine's sockets; no part exceeds the whole.
  */
 static void check_random_parts(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests for recaps: what is taken, what is refused and why; the documents made of them.
+ * Requests for recaps: which are accepted, which are refused and why; the documents made from them.
  */
 #include "recap/recap_query.h"
 
@@ -70,7 +70,7 @@ static void without_markers(void **state)
 	recap_query_done(&query);
 }
 
-/* A request with one field replaced is refused with a sentence that names `word`. */
+/* A request with one field replaced is refused with a message that names `word`. */
 static void refused(const char *name, const char *value, const char *word)
 {
 	const struct pair pairs[] = {{name, value},
@@ -208,7 +208,9 @@ static void recap_has_old_and_new_fields(void **state)
 	recap_query_done(&query);
 }
 
-/* What tester.sh sends of a run without marks: all of it is shown, and no phase that did not happen. */
+/*
+ * tester.sh's request for a run without markers: everything in it is shown, but no phase that did not happen.
+ */
 static void recap_says_what_ran(void **state)
 {
 	const struct pair pairs[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pending recaps against a store that answers when the test says so: how much of it they take at once, in
+ * Pending recaps with a store that answers when the test tells it to: how many requests they make at once, in
  * which order, and when a run counts as noted.
  */
 #include <setjmp.h>
@@ -23,7 +23,7 @@
 
 #define ASKED_MAX 4096
 
-/* What was asked of the store and is not answered. */
+/* Requests to the store that are not yet answered. */
 static struct asked {
 	bool is_read, is_list;
 	db_done done;
@@ -77,7 +77,7 @@ int db_client_put(struct db_client *client, const char *collection, const struct
 	return 0;
 }
 
-/* Answers the first that waits; a read with nothing. */
+/* Answers the oldest request; reads find nothing. */
 static bool answer_one(enum store_result result)
 {
 	static const struct batch nothing;
@@ -166,7 +166,7 @@ static void count_made(void *data, const struct recap_request *request, const st
 	(*(unsigned *)data)++;
 }
 
-/* However many are asked for at once, ticks wait for few reads and one list. */
+/* However many are requested at once, ticks wait for few reads and one list. */
 static void a_flood_takes_little(void **state)
 {
 	const unsigned n = 780;
@@ -179,7 +179,7 @@ static void a_flood_takes_little(void **state)
 			turn();
 		assert_true(n_asked <= 4);
 	}
-	assert_int_equal(n_lists, 1); /* not one for each: the first has not been answered */
+	assert_int_equal(n_lists, 1); /* not one for each, as the first is not yet answered */
 	one = list_bytes;
 	while (recaps_get_statistics(recaps)->made < n) {
 		if (!answer_one(STORE_OK))
@@ -192,13 +192,13 @@ static void a_flood_takes_little(void **state)
 	assert_int_equal(recaps_get_statistics(recaps)->failed, 0);
 }
 
-/* Those that nobody waits for leave room for those that somebody does. */
+/* Requests that nobody waits for leave room for those that somebody does. */
 static void room_for_those_who_wait(void **state)
 {
 	unsigned i = 0, made = 0;
 
 	(void)state;
-	machine.time_ms = 0; /* nothing can be made yet */
+	machine.time_ms = 0; /* nothing can be computed yet */
 	while (add(i, NULL, NULL, NULL) == 0)
 		assert_true(++i < 5000);
 	assert_true(i < 1000);
@@ -211,7 +211,7 @@ static void room_for_those_who_wait(void **state)
 		while (answer_one(STORE_OK) && made == 0)
 			;
 	}
-	assert_int_equal(made, 1); /* the last one asked for is the first one made */
+	assert_int_equal(made, 1); /* the latest request is processed first */
 	assert_true(recaps_get_statistics(recaps)->made <= 3);
 }
 
@@ -220,7 +220,7 @@ static void keep_answer(void *data, const char *error)
 	(void)snprintf(data, 32, "%s", error ? error : "noted");
 }
 
-/* A run is noted when the store has said so, and not before. */
+/* A run is noted when the store has confirmed it, and not before. */
 static void noted_when_stored(void **state)
 {
 	char first[32] = "", second[32] = "", third[32] = "";
@@ -236,7 +236,7 @@ static void noted_when_stored(void **state)
 	assert_string_equal(first, "");
 	assert_true(answer_one(STORE_OK));
 	assert_string_equal(first, "noted");
-	assert_string_equal(second, ""); /* it is on the next list */
+	assert_string_equal(second, ""); /* it is in the next list */
 	assert_true(answer_one(STORE_DROP));
 	assert_string_equal(second, "no");
 	put_result = -ENOMEM;
@@ -247,16 +247,15 @@ static void noted_when_stored(void **state)
 	assert_non_null(strstr(third, "out of memory"));
 	assert_int_equal(add(4, NULL, NULL, &entry), 0);
 	recaps_when_noted(entry, keep_answer, first);
-	recaps_forget(entry); /* whoever asked has gone */
+	recaps_forget(entry); /* its requester has disconnected */
 	put_result = 0;
 	turn();
 	while (answer_one(STORE_OK))
 		;
-	assert_string_equal(first, "noted"); /* as it was */
+	assert_string_equal(first, "noted"); /* unchanged */
 }
 
-/* The list is one document, which a database takes up to 16 MB: few long runs do not keep it from short ones.
- */
+/* The list is one document, for which databases allow 16 MB: a few long runs must not displace short ones. */
 static void long_runs_fill_no_list(void **state)
 {
 	unsigned n = 0;
@@ -281,7 +280,7 @@ static void keep_error(void *data, const struct recap_request *request, const st
 	(void)snprintf(data, 32, "%s", error ? error : "made");
 }
 
-/* A recap that the store does not have, or refuses, is not answered as if it had. */
+/* A recap that is not yet stored, or is refused by the store, is not answered as if it were stored. */
 static void answered_when_stored(void **state)
 {
 	char first[32] = "", second[32] = "";
@@ -293,7 +292,7 @@ static void answered_when_stored(void **state)
 		assert_string_equal(first, "");
 		assert_true(answer_one(STORE_OK));
 	}
-	assert_string_equal(first, ""); /* its recap is on its way */
+	assert_string_equal(first, ""); /* its recap is being stored */
 	assert_int_equal(recaps_get_statistics(recaps)->made, 0);
 	assert_true(answer_one(STORE_OK));
 	assert_string_equal(first, "made");
@@ -310,7 +309,7 @@ static void answered_when_stored(void **state)
 	assert_int_equal(recaps_get_statistics(recaps)->made, 1);
 }
 
-/* Whatever waited before a restart waits after it. */
+/* All recaps that waited before a restart still wait after it. */
 static void all_survive_a_restart(void **state)
 {
 	struct batch stored = {0};
@@ -333,8 +332,10 @@ static void all_survive_a_restart(void **state)
 	batch_done(&stored);
 }
 
-/* A list that others wrote, or from before the clock was set back: what would wait for years keeps no room
- * from new requests. */
+/*
+ * A foreign list, or one from before the clock was set back: recaps that would wait for years take no room
+ * from new requests.
+ */
 static void far_ahead_blocks_nobody(void **state)
 {
 	const double end_ms[] = {1e15, 1e300, HUGE_VAL};
@@ -365,7 +366,7 @@ static void far_ahead_blocks_nobody(void **state)
 	}
 	batch_done(&stored);
 	waiting = recaps_get_statistics(recaps)->waiting;
-	assert_true(waiting > 900); /* kept while there is room: the clock may come back */
+	assert_true(waiting > 900); /* kept while there is room, as the clock may be corrected */
 	machine.time_ms = 0;
 	while (n < 700 && add(n, NULL, NULL, NULL) == 0)
 		n++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server's options: what follows from several together.
+ * The server's options: consequences of their combinations.
  */
 #include "config/server_config.h"
 #include "base/reason.h"
@@ -96,7 +96,7 @@ static void listening(void **state)
 	server_config_done(&config);
 }
 
-/* Refused with a sentence that has `word`. */
+/* Refused with a message that contains `word`. */
 static void refused(const char *option, const char *value, const char *word)
 {
 	struct server_config config;

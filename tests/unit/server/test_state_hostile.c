@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stored states that are damaged or hostile: any number in them may be any other, of another type, or not
- * there. Whatever is loaded, each tick's rows add up to the measured power, and after a while no socket is
- * divided by CPU time because of what was stored.
+ * Damaged or hostile stored states: any number may have another value or type, or be missing. Whatever is
+ * loaded, each tick's rows add up to the measured power, and after a while no socket is still divided by CPU
+ * time because of the state.
  */
 #include "machine/machine.h"
 #include "machine/state.h"
@@ -23,7 +23,7 @@
 
 #define LEAVES_MAX 4096
 #define LEARN      80
-#define HEAL       400 /* ticks after which nothing bad may be left */
+#define HEAL       400 /* ticks after which no damage may remain */
 
 static struct server_config config;
 static uint32_t random_state;
@@ -44,7 +44,7 @@ static void feed_one(struct machine *machine, unsigned tick, const char *target,
 	bson_destroy(&document);
 }
 
-/* The measured power of the tick's socket is 20 W; false: its rows are something else. */
+/* True if the rows add up to the 20 W measured for the tick's socket. */
 static bool adds_up(const struct batch *batch)
 {
 	const uint8_t *document;
@@ -78,12 +78,12 @@ static void run_ticks(struct machine *machine, unsigned from, unsigned to, unsig
 }
 
 struct leaf {
-	size_t at; /* of the value's type */
+	size_t at; /* offset of the value's type */
 	size_t value;
 	size_t size;
 };
 
-/* The places of all numbers and blocks of bytes. */
+/* Finds the positions of all numbers and byte blocks. */
 static void find_leaves(const uint8_t *base, const uint8_t *bytes, size_t length, struct leaf *leaves,
 			unsigned *n)
 {
@@ -149,7 +149,7 @@ static void one_state(const struct batch *good, const struct leaf *leaves, unsig
 		spoil(bad.data, &leaves[next_random() % n_leaves]);
 	r = state_load(machine, &bad, 0, &why);
 	assert_true(r == 1 || why.text[0]);
-	/* Its position may have been spoilt as well; that is another matter. */
+	/* The position may be damaged, too; it is not tested here. */
 	join_set_position(machine->join, INT64_MIN);
 	run_ticks(machine, 1000, 1000 + HEAL, from_seed);
 	degraded = machine->n.degraded;

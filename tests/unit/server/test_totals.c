@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Totals that outlive containers: sums, the bound on names, saving and loading, damaged states. */
+/* Totals that outlast containers: sums, the bound on names, saving and loading, damaged states. */
 #include "machine/totals.h"
 
 #include "base/bson_driver.h"
@@ -58,7 +58,7 @@ static void test_sums(void **state)
 	totals_done(&totals);
 }
 
-/* Any number of names: memory is bounded, and no joule is lost. */
+/* Any number of names: memory is bounded, and no joules are lost. */
 static void test_many_names(void **state)
 {
 	struct totals totals = {0};
@@ -86,7 +86,7 @@ static void save(const struct totals *totals, bson_t *ret_document)
 	bson_append_array_end(ret_document, &array);
 }
 
-/* Random sums come back as they were, and go on. */
+/* Random sums are unchanged after loading, and continue. */
 static void test_saved(void **state)
 {
 	struct totals totals = {0}, loaded = {0};
@@ -114,7 +114,7 @@ static void test_saved(void **state)
 	totals_done(&totals);
 }
 
-/* A state of another hand: what is malformed is left out, the rest is taken. */
+/* A foreign state: malformed entries are skipped, the others are loaded. */
 static void test_damaged(void **state)
 {
 	struct totals totals = {0}, loaded = {0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of formulas: a recorded stream of reports (BSON documents end to end, plain or gzip) as ticks, by
- * the server's own join.
+ * For tests of formulas: reads a recorded stream of reports (concatenated BSON documents, plain or gzip) as
+ * ticks, through the server's own join.
  */
 #pragma once
 
@@ -65,7 +65,7 @@ static inline void stream_open(struct stream *stream, const char *name)
 	stream->bytes = stream_read_file(name, &stream->length);
 }
 
-/* The next tick that has its `all`; NULL at the end. Valid until the next call. */
+/* The next tick with an `all` report; NULL at the end. Valid until the next call. */
 static inline const struct tick *stream_next(struct stream *stream)
 {
 	for (;;) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Domains that no formula models: GPUs shared by time of work with their idle part by the static policy, the
- * platform by its parts, core and uncore as measured. By hand, then on random ticks: the parts add up.
+ * Domains without a model: GPUs divided by busy time, with their idle power by the static policy; the
+ * platform divided like its parts; core and uncore as measured. First computed by hand, then random ticks:
+ * the parts add up.
  */
 #include "formula/apart.h"
 #include "unit/random_seed.h"
@@ -77,12 +78,12 @@ static void test_gpu(void **state)
 
 	(void)state;
 	fixture_init(&f, 2);
-	/* A calm tick first: 60 W idle. */
+	/* First a tick at rest: 60 W idle. */
 	add_apart(&f, REPORT_SCOPE_GPU, 0, 60, 0);
 	run(&f, CONSERVE_STATIC_NONE);
 	assert_near(watts_of(&f, CONSERVE_IDLE, REPORT_SCOPE_GPU), 60, 1e-9);
 	assert_near(watts_of(&f, CONSERVE_SYSTEM, REPORT_SCOPE_GPU), 0, 1e-9);
-	/* 1.5 s of work of 2 s: 0.9 and 0.3 of containers, 0.3 of somebody else. */
+	/* 1.5 s of work in 2 s: containers have 0.9 and 0.3 s, others 0.3 s. */
 	f.tick.n_aparts = 0;
 	add_apart(&f, REPORT_SCOPE_GPU, 0, 360, 1.5);
 	f.work_ns[0][0] = 0.9e9;
@@ -98,7 +99,7 @@ static void test_gpu(void **state)
 	assert_near(watts_of(&f, CONSERVE_IDLE, REPORT_SCOPE_GPU), 0, 1e-9);
 	run(&f, CONSERVE_STATIC_EQUAL);
 	assert_near(watts_of(&f, 1, REPORT_SCOPE_GPU), 90, 1e-9);
-	/* Nobody tells whose work it was: the system's. */
+	/* If nothing shows whose work it was, it is the system's. */
 	f.tick.aparts[0].work_ns = NAN;
 	f.work_ns[0][0] = f.work_ns[1][0] = 0;
 	run(&f, CONSERVE_STATIC_NONE);
@@ -124,7 +125,7 @@ static void test_platform_follows_its_parts(void **state)
 	run(&f, CONSERVE_STATIC_NONE);
 	assert_near(watts_of(&f, 0, REPORT_SCOPE_PLATFORM), 67.5, 1e-9);
 	assert_near(watts_of(&f, CONSERVE_IDLE, REPORT_SCOPE_PLATFORM), 60, 1e-9);
-	/* No part is measured: all of it is the system's. */
+	/* If no part is measured, everything is the system's. */
 	f.result.sockets[REPORT_SCOPE_CPU][0].valid = false;
 	run(&f, CONSERVE_STATIC_PROPORTIONAL);
 	assert_near(watts_of(&f, CONSERVE_SYSTEM, REPORT_SCOPE_PLATFORM), 150, 1e-9);
@@ -148,7 +149,7 @@ static void test_parts_are_only_measured(void **state)
 	conserve_output_done(&f.output);
 }
 
-/* Containers, system and idle are what was measured, whatever the sensors say. */
+/* Containers, system and idle add up to the measured power, whatever the sensors report. */
 static void check_sums(const struct fixture *f)
 {
 	for (unsigned a = 0; a < f->tick.n_aparts; a++) {
@@ -202,7 +203,7 @@ static void test_sums(void **state)
 		for (unsigned i = 0; i < f.tick.n_targets; i++) {
 			f.dynamic[0][i] = evil(50);
 			f.targets[i].cpu_quota = random_unit() < 0.5 ? random_unit() * 8 : 0;
-			for (unsigned a = 0; a < APARTS; a++) /* tick_make lets no negative time pass */
+			for (unsigned a = 0; a < APARTS; a++) /* tick_make passes no negative time on */
 				f.work_ns[i][a] = random_unit() < 0.4 ? random_unit() * 2e9 : 0;
 		}
 		f.dynamic[0][f.tick.n_targets] = evil(50);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Conservation and the static policies, first on figures worked out by hand, then on random and evil input.
+ * Conservation and the static policies, first with figures computed by hand, then with random and hostile
+ * input.
  */
 #include "formula/conserve.h"
 #include "unit/random_seed.h"
@@ -75,7 +76,7 @@ static void test_by_hand(void **state)
 	assert_int_equal(f.output.n_rows, 5);
 	row = find(&f.output, 1, REPORT_SCOPE_CPU, 0);
 	assert_non_null(row);
-	/* dynamic: 100 x 60 / 80 = 75, of it a third */
+	/* dynamic: 100 x 60 / 80 = 75, of which a third */
 	assert_near(row->dynamic_w, 25, 1e-12);
 	assert_near(row->static_w, 25.0 / 3, 1e-12);
 	assert_near(row->energy_j, 2 * row->power_w, 1e-12);
@@ -86,7 +87,7 @@ static void test_by_hand(void **state)
 	assert_near(find(&f.output, CONSERVE_RAPL, REPORT_SCOPE_CPU, 0)->static_w, 25, 1e-12);
 	assert_null(find(&f.output, CONSERVE_IDLE, REPORT_SCOPE_CPU, 0));
 	assert_null(find(&f.output, CONSERVE_RAPL, REPORT_SCOPE_CPU, 1));
-	/* the same power over a tick before that had no reading of its own */
+	/* the same power, also for a preceding tick without a reading */
 	f.tick.sockets[0].bridged_s[REPORT_SCOPE_CPU] = 3;
 	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	row = find(&f.output, 1, REPORT_SCOPE_CPU, 0);
@@ -115,7 +116,7 @@ static void test_policies(void **state)
 	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_near(find(&f.output, 1, REPORT_SCOPE_CPU, 0)->static_w, 12.5, 1e-12);
 	assert_near(find(&f.output, CONSERVE_SYSTEM, REPORT_SCOPE_CPU, 0)->static_w, 0, 0);
-	policy.fixed = CONSERVE_STATIC_QUOTA; /* 2 CPUs against the machine's 8 */
+	policy.fixed = CONSERVE_STATIC_QUOTA; /* 2 CPUs of the machine's 8 */
 	assert_int_equal(conserve_apply(&f.tick, &f.result, &policy, &f.output), 0);
 	assert_near(find(&f.output, 0, REPORT_SCOPE_CPU, 0)->static_w, 5, 1e-12);
 	assert_near(find(&f.output, 1, REPORT_SCOPE_CPU, 0)->static_w, 20, 1e-12);

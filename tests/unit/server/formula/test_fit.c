@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The elastic net against scikit-learn's results, recorded with the same random numbers.
+ * The elastic net compared with scikit-learn's results, recorded with the same random numbers.
  */
 #include "formula/smartwatts/fit.h"
 #include "unit/random_seed.h"
@@ -22,7 +22,7 @@ struct data {
 	double y[SAMPLES_MAX];
 };
 
-/* Collinear like counters: cycles follow reference cycles, instructions follow cycles. */
+/* Collinear like real counters: cycles follow reference cycles, instructions follow cycles. */
 static void make_data(struct data *data, unsigned n, double scale)
 {
 	for (unsigned i = 0; i < n; i++) {

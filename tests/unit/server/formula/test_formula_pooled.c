@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Properties of the pooled model on random machines: it adds up and stays finite whatever comes, answers from
- * the first tick, gives the same for the same, resumes exactly, and neither grows nor allocates once it is
- * warm.
+ * Properties of the pooled model on random machines: results add up and are always finite, exist from the
+ * first tick, are deterministic, and continue exactly after a restart; a warm model neither grows nor
+ * allocates.
  */
 #include "formula/conserve.h"
 #include "base/reason.h"
@@ -29,9 +29,9 @@ struct machine {
 	struct tick_target targets[TARGETS_MAX];
 	double counts[TARGETS_MAX][SOCKETS * TICK_FEATURES];
 	char names[TARGETS_MAX][24];
-	unsigned first; /* number of the oldest container alive */
+	unsigned first; /* number of the oldest running container */
 	double evil;    /* probability that a number is absurd */
-	double cost;    /* times what a cycle costs otherwise */
+	double cost;    /* factor for the cost of a cycle */
 };
 
 static double random_of(struct machine *machine)
@@ -74,7 +74,7 @@ static double fill_target(struct machine *machine, unsigned i, unsigned number, 
 	return busy * 1e-9 * (1 + character) * machine->cost;
 }
 
-/* `churn` containers leave and as many come. */
+/* `churn` containers leave and as many new ones appear. */
 static void machine_step(struct machine *machine, unsigned n_targets, unsigned churn)
 {
 	struct tick *tick = &machine->tick;
@@ -183,7 +183,7 @@ static void adds_up_whatever_comes(void **state)
 			machine->tick.n_sockets = round > 3 && t % 5 == 0 ? 1 : SOCKETS;
 			run_and_check(formula, &machine->tick, &output, &degraded);
 		}
-		/* It is sane again once its input is. */
+		/* It recovers once its input is valid again. */
 		machine->evil = 0;
 		machine->tick.n_sockets = SOCKETS;
 		degraded = 0;
@@ -250,8 +250,10 @@ static void same_input_same_output_also_after_resuming(void **state)
 	free(machine);
 }
 
-/* A machine on which cycles cost far more than the priors believe, resumed just before the model finds that
- * out. */
+/*
+ * On a machine whose cycles cost far more than the priors assume, resumes just before the model finds that
+ * out.
+ */
 static void what_is_half_learnt_resumes(void **state)
 {
 	void *one = formula_pooled.make(NULL), *two = formula_pooled.make(NULL);
@@ -319,9 +321,9 @@ static void foreign_state_is_refused(void **state)
 	free(machine);
 }
 
-#define CHURN_FULL 250 /* ticks, 20 new containers in each: the book, of 4,096, is full */
+#define CHURN_FULL 250 /* ticks of 20 new containers each: the table, of 4,096, is full */
 
-/* Thousands of containers pass; what is in use stays as it was once the book is full. */
+/* Thousands of containers come and go; memory in use is constant once the table is full. */
 static void memory_is_flat_under_churn(void **state)
 {
 	void *formula = formula_pooled.make(NULL);
@@ -345,7 +347,7 @@ static void memory_is_flat_under_churn(void **state)
 	free(machine);
 }
 
-/* A machine of few containers pays for few: there are a thousand of them on one server. */
+/* A machine with few containers needs little memory: one server may have a thousand such machines. */
 static void memory_is_by_need(void **state)
 {
 	struct machine *machine = malloc(sizeof(*machine));
@@ -373,7 +375,7 @@ static void memory_is_by_need(void **state)
 	free(machine);
 }
 
-/* Leaves only the counts of `features`, a bit each: a sensor that counts no more. */
+/* Keeps only the counts of `features`, one bit each, as if the sensor counted nothing else. */
 static void leave(struct machine *machine, unsigned features)
 {
 	for (unsigned k = 0; k < SOCKETS; k++)
@@ -386,7 +388,7 @@ static void leave(struct machine *machine, unsigned features)
 		}
 }
 
-/* Time, cycles, instructions: whichever of them are counted, who ran gets watts, and nobody else. */
+/* Time, cycles, instructions: whichever are counted, targets that ran get watts, and no others. */
 static void one_count_is_enough(void **state)
 {
 	static const unsigned all[] = {TICK_REF, TICK_CYCLES, TICK_INSTRUCTIONS};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pooled model against an independent prototype of the same maths (recorded in tests/data/pooled-*.csv,
- * each fifth tick, sockets summed). They differ where this one was improved since: priors, noise of the
- * counts.
+ * The pooled model compared with an independent prototype of the same maths (recorded in
+ * tests/data/pooled-*.csv: every fifth tick, sockets summed). They differ where this model was improved
+ * later: priors, noise of the counts.
  */
 #include "formula/conserve.h"
 #include "stream.h"

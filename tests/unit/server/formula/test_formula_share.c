@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Formula `share` alone: watts by CPU time, the line of power over CPU time that it learns, and its state.
+ * The formula `share`: watts by CPU time, the linear relation of power to CPU time that it learns, and its
+ * state.
  */
 #include "formula/formula.h"
 
@@ -22,7 +23,7 @@ struct fixture {
 	double counts[TARGETS][TICK_FEATURES];
 };
 
-/* Targets use 1, 2 and 0 GHz of reference cycles, the whole machine `all_ghz`. */
+/* Targets use 1, 2 and 0 GHz of reference cycles, and the whole machine uses `all_ghz`. */
 static void fixture_init(struct fixture *f, double all_ghz, double power_w)
 {
 	*f = (struct fixture){.tick = {.interval_s = 2, .n_sockets = 1, .n_targets = TARGETS}};
@@ -57,9 +58,9 @@ static void weights_are_cpu_time(void **state)
 	assert_true(result.sockets[REPORT_SCOPE_CPU][0].valid);
 	assert_near(result.sockets[REPORT_SCOPE_CPU][0].measured_w, 100, 1e-12);
 	assert_near(dynamic[1] / dynamic[0], 2, 1e-12);
-	assert_true(isnan(dynamic[2])); /* it has no counts there: no row */
+	assert_true(isnan(dynamic[2])); /* no counts there: no row */
 	assert_near(dynamic[3] / dynamic[0], 2, 1e-12);
-	/* Without reference cycles core cycles are taken; a scope without energy has no rows. */
+	/* Without reference cycles, core cycles are used; a scope without energy has no rows. */
 	f.counts[0][TICK_REF] = NAN;
 	f.counts[0][TICK_CYCLES] = 6e9;
 	assert_int_equal(formula_share.run(formula, &f.tick, &result), 0);
@@ -69,7 +70,7 @@ static void weights_are_cpu_time(void **state)
 	formula_share.free(formula);
 }
 
-/* 20 W and 8 W per GHz. */
+/* 20 W plus 8 W per GHz. */
 static void learn(void *formula, struct formula_result *result)
 {
 	struct fixture f;

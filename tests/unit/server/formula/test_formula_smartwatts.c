@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strict mode against recorded power reports of the published package (tests/peer/record.sh made them); then
- * what the default mode mends.
+ * Strict mode compared with recorded power reports of the published package (made by tests/peer/record.sh),
+ * and the default mode's improvements.
  */
 #include "formula/conserve.h"
 #include "stream.h"
@@ -18,7 +18,7 @@
 
 #define TOLERANCE 0.01
 
-/* Looks up one of our rows. NULL where we have none. */
+/* Finds one of our rows; NULL if there is none. */
 static const struct conserve_row *find_row(const struct tick *tick, const struct conserve_output *output,
 					   const struct report_power *power)
 {
@@ -54,7 +54,7 @@ static void compare_power(const struct tick *tick, const struct conserve_output 
 	c->worst = fmax(c->worst, miss);
 }
 
-/* The reference's reports of one tick; its order of ticks is the stream's, of scopes it is not. */
+/* The reference's reports of one tick. Its ticks are in the stream's order, its scopes are not. */
 static void compare_tick(const struct tick *tick, const struct conserve_output *output, const uint8_t *bytes,
 			 size_t length, struct comparison *c)
 {
@@ -114,7 +114,7 @@ static void strict_gives_the_recorded_watts(void **state)
 	run_strict("small-phases");
 }
 
-/* Default mode: rows from the first tick on, sums that are the measured power. */
+/* Default mode: rows from the first tick on, which add up to the measured power. */
 static void default_mode_adds_up(void **state)
 {
 	const struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Real traces (tests/data/README.md): what each formula predicts of the machine's power before it sees it.
- * nx12: the whole machine as one target. coremark: 20 programs of 4 to 32 threads that come and go among 39
- * quiet containers, from rest.
+ * Real traces (tests/data/README.md): each formula's prediction of the machine's power before the tick is
+ * measured. nx12: the whole machine as one target. coremark: from idle, 20 programs of 4 to 32 threads that
+ * come and go among 39 quiet containers.
  */
 #include "formula/formula.h"
 #include "unit/formula_defaults.h"
@@ -30,7 +30,7 @@ struct trace {
 	double counts[TARGETS_MAX][TICK_FEATURES];
 	double events[TARGETS_MAX][3];
 	const char *names[3];
-	char known[TARGETS_MAX][NAME_BYTES]; /* names in the order in which they came */
+	char known[TARGETS_MAX][NAME_BYTES]; /* names in order of appearance */
 	unsigned n_known;
 };
 
@@ -51,7 +51,7 @@ static void take_target(struct trace *trace, unsigned key, const double counts[3
 						 .events = trace->events[i]};
 }
 
-/* Ends the tick: the socket's counts are those of its targets. */
+/* Ends the tick: the socket's counts are the sums over its targets. */
 static void take_energy(struct trace *trace, double time_s, double cpu_j, double dram_j)
 {
 	struct tick_socket *socket = &trace->tick.sockets[0];
@@ -132,11 +132,10 @@ static struct trace trace_open(const char *name)
 struct verdict {
 	double first_w,
 		after_w; /* mean |prediction - measured| of the first FIRST_TICKS ticks, and of the others */
-	double most; /* largest prediction / what the machine took at most so far and what the rise explains
-		      */
+	double most;     /* largest prediction / (largest power so far and what the rise explains) */
 };
 
-/* By scope. Whoever predicts nothing in a tick is not judged by it. */
+/* By scope. Ticks without a prediction are not counted. */
 static void judge(const struct formula_ops *ops, const char *name, struct verdict ret[REPORT_SCOPES])
 {
 	struct formula_config config;
@@ -178,8 +177,7 @@ static void judge(const struct formula_ops *ops, const char *name, struct verdic
 	ops->free(formula);
 }
 
-/* In both scopes, at the start and afterwards; no prediction is above what the machine has been seen to take.
- */
+/* In both scopes, at the start and afterwards; no prediction exceeds what the machine can plausibly take. */
 static void pooled_is_nearer(const char *trace, double cpu_bound_w, double dram_bound_w)
 {
 	struct verdict pooled[REPORT_SCOPES], published[REPORT_SCOPES];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hybrid processors in the formulas: a cycle of an efficient core costs another amount than one of a fast
- * core. A machine with known costs, whose containers move between both kinds of cores; the error with the
- * efficient cores' own count of cycles, and without it.
+ * Hybrid processors in the formulas: a cycle of an efficient core has a different cost from one of a fast
+ * core. A machine with known costs, whose containers move between both kinds of cores; the error with a
+ * separate count of the efficient cores' cycles, and without it.
  */
 #include "unit/formula_defaults.h"
 #include "unit/random_seed.h"
@@ -20,20 +20,23 @@
 #define STATIC_W      12.
 #define FAST_GHZ      4.6
 #define EFFICIENT_GHZ 3.6
-#define FAST_NJ       3.2 /* of a cycle, with what it retires */
+#define FAST_NJ       3.2 /* of a cycle and the instructions retired in it */
 #define EFFICIENT_NJ  0.9
 #define TICKS         200
-#define JUDGED        100 /* of these, the last */
+#define JUDGED        100 /* of these, the last ones */
 #define EVENTS        2
 
 struct machine {
 	struct tick tick;
 	struct tick_target targets[TARGETS];
 	double counts[TARGETS][TICK_FEATURES], events[TARGETS][EVENTS], truth_w[TARGETS];
-	bool efficient[TARGETS]; /* where it is now */
+	bool efficient[TARGETS]; /* its present cores */
 };
 
-/* A container's counts for a second; `apart`: the sensor counts the efficient cores' cycles, too. */
+/*
+ * A container's counts for one second; `apart`: the sensor also counts the efficient cores' cycles
+ * separately.
+ */
 static void run_target(struct machine *machine, unsigned i, bool apart)
 {
 	const double threads = (1 + i % 3) * (0.6 + 0.4 * random_unit()), noise = 1 + 0.01 * random_unit();
@@ -89,7 +92,7 @@ static void step(struct machine *machine, bool apart)
 	tick->sockets[0].energy_j[REPORT_SCOPE_CPU] = watts * (1 + 0.002 * (random_unit() - 0.5));
 }
 
-/* Mean error of a container's dynamic watts, relative to what the containers take on average. */
+/* Mean error of a container's dynamic watts, relative to the containers' average. */
 static double error_of(const struct formula_ops *ops, bool apart, uint64_t from)
 {
 	struct formula_config config;
@@ -132,7 +135,7 @@ static void efficient_cycles_have_their_own_cost(void **state)
 	compare(&formula_pooled, 0.06);
 }
 
-/* Each event of the group has a weight of its own there. */
+/* There, each event of the group has its own weight. */
 static void so_they_have_by_regression(void **state)
 {
 	(void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measured cores in formula `pooled`: they decide between containers, nobody gets less than was measured of
- * it, the sums stay the socket's, and what they taught outlasts them.
+ * Energy measured per core in the formula `pooled`: it decides between containers, no container gets less
+ * than was measured for it, the sums remain the socket's, and what the model learned from it outlasts it.
  */
 #include "formula/conserve.h"
 #include "unit/random_seed.h"
@@ -17,9 +17,9 @@
 
 #define TARGETS  4
 #define STATIC_W 30.
-#define PART     0.8 /* of dynamic watts are the cores' */
+#define PART     0.8 /* the cores' part of dynamic watts */
 
-/* What each takes beside the others, at the same counts. */
+/* Relative power of each target at equal counts. */
 static const double costs[TARGETS] = {1, 3, 2, 0.5};
 
 struct machine {
@@ -28,7 +28,7 @@ struct machine {
 	double counts[TARGETS][TICK_FEATURES], core_j[TARGETS], truth_w[TARGETS];
 };
 
-/* All loads are constant: without measurement nothing tells the containers apart. */
+/* All loads are constant: without measurements, nothing distinguishes the containers. */
 static void step(struct machine *machine, bool measured)
 {
 	static const char *const names[TARGETS] = {"a", "b", "c", "d"};
@@ -63,7 +63,7 @@ static void step(struct machine *machine, bool measured)
 	tick->sockets[0].energy_j[REPORT_SCOPE_CPU] = watts;
 }
 
-/* Runs and checks the sums and the floor; the rows' dynamic watts. */
+/* Runs a tick, checks the sums and the lower bounds, and returns the rows' dynamic watts. */
 static void run(void *formula, struct machine *machine, double dynamic[TARGETS])
 {
 	const struct conserve_policy policy = {.fixed = CONSERVE_STATIC_NONE};
@@ -110,7 +110,7 @@ static void measured_energy_decides(void **state)
 	}
 	for (unsigned i = 1; i < TARGETS; i++)
 		assert_true(fabs(dynamic[i] / dynamic[0] - costs[i] / costs[0]) < 0.05 * costs[i] / costs[0]);
-	/* The factors were learnt: without groups the model still tells them apart. */
+	/* The factors were learned: the model distinguishes them even without measurements. */
 	for (unsigned t = 0; t < 10; t++) {
 		step(&machine, false);
 		run(formula, &machine, dynamic);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the default formula makes of what the sensor says of the machine: with the design power it foresees
- * the first load better and never beyond it; what no machine has changes nothing at all, and what is only
- * wrong does little harm. Idle cores that others keep from deep sleep hide nobody's work.
+ * What the default formula makes of the sensor's facts about the machine: with the design power, it predicts
+ * the first load better and never beyond that power; impossible values change nothing at all, and merely
+ * wrong ones do little harm. Idle cores that others keep from deep sleep hide no work.
  */
 #include "formula/formula.h"
 #include "unit/random_seed.h"
@@ -24,13 +24,13 @@
 #define STEP_W     9.0
 #define MACHINES   60
 #define TARGETS    2
-#define HARMLESS   1.35 /* error with a wrong figure against that without any */
+#define HARMLESS   1.35 /* error with a wrong value relative to the error without any */
 #define HARMLESS_W 0.3
 
 struct machine {
 	double cost_nj, loads[TICKS], noise[TICKS];
-	double design_w; /* truly */
-	double light_w;  /* an idle core's, while others keep the package awake */
+	double design_w; /* true value */
+	double light_w;  /* of an idle core while others keep the package awake */
 };
 
 struct outcome {
@@ -64,7 +64,7 @@ static void count(double *counts, double cycles)
 	counts[TICK_VECTOR] = NAN;
 }
 
-/* The machine's ticks with what the sensor says of it. */
+/* Runs the machine's ticks with the facts that the sensor reports. */
 static void run(const struct machine *machine, struct report_tick said, struct outcome *ret)
 {
 	struct tick_target targets[TARGETS] = {{.name = "one", .container_id = "", .key = 1, .present = 1},
@@ -138,7 +138,7 @@ static void design_power_helps_with_the_first_load(void **state)
 	assert_true(with < 0.92 * without);
 }
 
-/* What cannot be: not a bit of the answer changes. */
+/* Impossible values: not a single bit of the result changes. */
 static void impossible_figures_change_nothing(void **state)
 {
 	static const double hostile[] = {0, -1, -1e300, 0.5, 2001, 1e9, 1e300, INFINITY, -INFINITY, NAN};
@@ -158,7 +158,7 @@ static void impossible_figures_change_nothing(void **state)
 	}
 }
 
-/* What could be and is not. */
+/* Possible but wrong values. */
 static void wrong_figures_do_little_harm(void **state)
 {
 	static const double wrong[] = {1, 10, 30, 400, 2000};
@@ -183,7 +183,7 @@ static void wrong_figures_do_little_harm(void **state)
 	}
 }
 
-/* Each core that starts to work relieves an idle one: what power gains is less than what the work costs. */
+/* Each core that starts to work is one idle core less: power rises by less than the work costs. */
 static void idle_cores_hide_no_work(void **state)
 {
 	double error = 0, truth = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine that was idle since boot and then works: how the default formula predicts it, how soon a program
- * of any cost is known, and what becomes of it under another name.
+ * A machine that has been idle since boot and then works: how the default formula predicts it, how soon it
+ * knows a program of any cost, and what happens when the program is renamed.
  */
 #include "formula/formula.h"
 
@@ -21,7 +21,7 @@
 
 struct program {
 	const char *name, *id;
-	double cycles; /* 1e9/s; 0: not there */
+	double cycles; /* 1e9/s; 0: not running */
 	double cost_nj;
 };
 
@@ -51,7 +51,7 @@ static void add_counts(double *counts, double cycles)
 	counts[TICK_VECTOR] = NAN;
 }
 
-/* One tick; returns the prediction that was made of it. */
+/* One tick; returns the prediction for it. */
 static double step(struct machine *machine, const struct program *programs)
 {
 	struct tick_socket *socket = &machine->tick.sockets[0];
@@ -94,7 +94,7 @@ static void check_guard(struct machine *machine, double predicted_w, double cycl
 	machine->largest_cycles = fmax(machine->largest_cycles, cycles);
 }
 
-/* Loads of any size on a machine that has only been idle, dear and cheap ones. */
+/* Cheap and expensive loads of any size on a machine that has only been idle. */
 static void is_within_physics_from_the_first_load(void **state)
 {
 	static const double loads[] = {1, 4, 12, 40, 110}, costs[] = {0.4, 1.2, 3.6};
@@ -111,14 +111,14 @@ static void is_within_physics_from_the_first_load(void **state)
 				predicted = step(&machine, work);
 				check_guard(&machine, predicted, work[0].cycles);
 			}
-			/* Known after half a minute, whatever it costs. */
+			/* Known after half a minute, whatever its cost. */
 			assert_true(fabs(predicted - machine.watts) < 0.03 * machine.watts);
 			formula_pooled.free(machine.formula);
 		}
 	}
 }
 
-/* Watts of the program of that name in the last tick. */
+/* Watts of the named program in the last tick. */
 static double dynamic_of(const struct machine *machine, const char *name)
 {
 	for (unsigned i = 0; i < machine->tick.n_targets; i++)
@@ -128,7 +128,7 @@ static double dynamic_of(const struct machine *machine, const char *name)
 	return NAN;
 }
 
-/* Beside a usual program one comes that costs a third or the threefold: nine-fold between them. */
+/* Beside a usual program, one appears with a third or three times its cost. */
 static void learns_costs_far_from_the_usual(void **state)
 {
 	static const double costs[] = {0.4, 3.6};
@@ -150,7 +150,7 @@ static void learns_costs_far_from_the_usual(void **state)
 	}
 }
 
-/* What the odd program is given in its first tick under its second name. */
+/* The cost given to the odd program in its first tick under its second name. */
 static double renamed_w(const char *id, const char *second_id)
 {
 	struct machine machine;
@@ -180,7 +180,7 @@ static void a_renamed_container_keeps_its_cost(void **state)
 	assert_true(fabs(renamed_w("", "") - other) < 1e-9);
 }
 
-/* The least-known program has the widest error bar, and bars shrink as programs become known. */
+/* The least-known program has the widest error bar, and error bars shrink as programs become known. */
 static void is_less_sure_of_newcomers(void **state)
 {
 	struct machine machine;

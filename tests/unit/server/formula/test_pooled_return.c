@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A container that comes back under its name with its image starts from what was learnt of it; with another
- * image it starts from nothing, as one that was never seen. Also over a saved state.
+ * A container that returns with the same name and image starts from what was learned about it; with another
+ * image it starts like one that was never seen. Also after a restart from a saved state.
  */
 #include "formula/formula.h"
 #include "base/reason.h"
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #define TARGETS 3
-#define DEAR_NJ 2.0 /* per cycle of the container that comes back */
+#define DEAR_NJ 2.0 /* per cycle of the returning container */
 #define FAIR_NJ 1.0 /* of the others */
 
 struct machine {
@@ -26,7 +26,9 @@ struct machine {
 	unsigned ticks;
 };
 
-/* Two fair containers; `third` beside them unless it is NULL. Each works for some ticks and pauses for some.
+/*
+ * Two containers of usual cost, and `third` beside them unless it is NULL. Each alternates between work and
+ * pauses.
  */
 static void step(struct machine *machine, const char *third, uint32_t image)
 {
@@ -73,7 +75,7 @@ static double dynamic_w(void *formula, struct machine *machine, const char *thir
 	return third ? result.dynamic_w[REPORT_SCOPE_CPU][TARGETS - 1] : NAN;
 }
 
-/* W per 1e9 cycles of the third container in its first tick, after `absent` ticks without it. */
+/* W per 1e9 cycles of the third container in its first tick after 40 ticks without it. */
 static double comes_back(void *formula, struct machine *machine, const char *name, uint32_t image)
 {
 	double cycles;
@@ -131,7 +133,7 @@ static void another_image_is_another_container(void **state)
 	formula_pooled.free(same);
 }
 
-/* The sensor's word on a container comes a moment after its first counts. */
+/* The sensor describes a container shortly after its first counts. */
 static void an_image_told_late_is_no_change(void **state)
 {
 	void *formula = formula_pooled.make(NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A model that began with a calibration knows the machine in its first ticks, where one without has to learn;
- * it says so, also after a restart; and what does not fit this machine is not used.
+ * A model that starts with a calibration knows the machine from its first ticks, which others have to learn;
+ * it is marked as calibrated, also after a restart; and a calibration that does not fit this machine is not
+ * used.
  */
 #include "formula/formula.h"
 #include "base/reason.h"
@@ -28,7 +29,7 @@ struct machine {
 	struct formula_result result;
 };
 
-/* `threads` busy ones for each target, at 2e9 cycles a second. */
+/* `threads` busy threads of each target, at 2e9 cycles per second. */
 static double step(void *formula, struct machine *machine, const double threads[TARGETS], unsigned package)
 {
 	struct tick_socket *socket = &machine->tick.sockets[0];
@@ -83,8 +84,7 @@ static void teach(bson_t *document, unsigned ticks)
 	formula_pooled.free(formula);
 }
 
-/* A machine that was idle for three ticks gets its first load, of n threads: how far off is the prediction?
- */
+/* The error of the prediction for the first load, of n threads, after three idle ticks. */
 static double surprise(void *formula, struct machine *machine, double n)
 {
 	const double idle[TARGETS] = {0, 0}, work[TARGETS] = {n, 0};
@@ -169,7 +169,7 @@ static void what_does_not_fit_is_not_used(void **state)
 	assert_true(why.text[0]);
 	assert_int_equal(formula_pooled.calibrate(formula, &little, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "less than 30 readings"));
-	/* Another machine: its package has another number, and then a second one. */
+	/* Another machine: its package has a different number. */
 	assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
 	(void)step(formula, &machine, work, 3);
 	assert_false(machine.result.calibrated);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of events to features: ours, hwpc-sensor's, AMD's and the kernel's.
+ * From event names to features: ours, hwpc-sensor's, AMD's and the kernel's.
  */
 #include "tick/feature.h"
 
@@ -34,7 +34,7 @@ static void known_names(void **state)
 	assert_count("INST_RETIRED:ANY_P", TICK_INSTRUCTIONS);
 	assert_count("RETIRED_INSTRUCTIONS", TICK_INSTRUCTIONS);
 	assert_count("LLC_MISSES", TICK_MISSES);
-	/* Arm: libpfm4's names, with and without the PMU, and those of sysfs */
+	/* Arm: libpfm4's names, with and without the PMU, and sysfs names */
 	assert_count("CPU_CYCLES", TICK_CYCLES);
 	assert_count("arm_ac57::CPU_CYCLES", TICK_CYCLES);
 	assert_count("armv8_pmuv3/cpu_cycles/", TICK_CYCLES);
@@ -54,7 +54,7 @@ static void known_names(void **state)
 	assert_count("FP_ARITH_INST_RETIRED:256B_PACKED_DOUBLE:u", TICK_VECTOR);
 }
 
-/* Cycles of a hybrid processor's efficient cores are counted among all cycles, and apart. */
+/* Cycles of a hybrid processor's efficient cores are part of all cycles, and also counted separately. */
 static void efficient_cores(void **state)
 {
 	(void)state;

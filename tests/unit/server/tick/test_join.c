@@ -34,7 +34,7 @@ static enum join_fed feed(struct join *join, int64_t time_ms, const char *target
 	return fed;
 }
 
-/* Takes a tick that must be there; gives back its time, the number of reports, completeness. */
+/* Takes a tick, which must exist; checks its time, its number of reports and its completeness. */
 static void take(struct join *join, int64_t now_ms, bool flush, int64_t time_ms, unsigned n, bool complete)
 {
 	struct join_slot *slot = join_take(join, now_ms, false, flush);
@@ -85,12 +85,12 @@ static void incomplete_tick_waits_for_grace(void **state)
 	(void)state;
 	feed(join, 1000, "a", -1, 1000);
 	feed(join, 1000, "all", -1, 1000);
-	assert_null(join_take(join, 5000, false, false)); /* no later tick has begun */
+	assert_null(join_take(join, 5000, false, false)); /* no later tick has started */
 	feed(join, 2000, "a", -1, 2000);
 	assert_null(join_take(join, 2999, false, false));
 	take(join, 3000, false, 1000, 1, false);
 	assert_null(join_take(join, 9000, false, false));
-	take(join, 10001, false, 2000, 1, false); /* nobody came any more */
+	take(join, 10001, false, 2000, 1, false); /* no other report arrived */
 	join_free(join);
 }
 
@@ -132,7 +132,7 @@ static void position_makes_late(void **state)
 	join_free(join);
 }
 
-/* All reports of some ticks, shuffled: each tick comes out once, whole, in order. */
+/* All reports of some ticks, shuffled: each tick comes out once, complete, in order. */
 static void any_order_gives_the_same_ticks(void **state)
 {
 	enum { TICKS = 12, TARGETS = 150, ALL = TICKS * (TARGETS + 1) };
@@ -163,7 +163,7 @@ static void any_order_gives_the_same_ticks(void **state)
 	join_free(join);
 }
 
-/* A stream that does not say its ticks' length: the first one waits until later ones show it. */
+/* A stream that does not report the length of its ticks: the first tick waits until later ones show it. */
 static void patient_join_waits_for_later_ticks(void **state)
 {
 	struct join *join = join_new(2000);
@@ -179,7 +179,7 @@ static void patient_join_waits_for_later_ticks(void **state)
 	assert_int_equal(feed(join, 180003, "all", -1, 180003), JOIN_NEW);
 	slot = join_take(join, 600000, true, false);
 	assert_non_null(slot);
-	/* A tick without the machine's report shows nothing. */
+	/* A tick without the machine's report does not count. */
 	assert_int_equal(join_times(join, slot, times_ms, 8), 3);
 	assert_int_equal(times_ms[0], 60000);
 	assert_int_equal(times_ms[1], 120000);

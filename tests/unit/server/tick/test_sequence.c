@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticks that never came are counted by their numbers; two sensors of one name are told from wavering times
+ * Missing ticks are counted by their numbers; two sensors with the same name are distinguished from jitter
  * and from restarts.
  */
 #include <setjmp.h>
@@ -21,7 +21,7 @@ static void missing_ticks_are_counted(void **state)
 	assert_int_equal(sequence_note(&sequence, 7, 7000, 1, &overlaps), 0);
 	assert_int_equal(sequence_note(&sequence, 8, 8000, 1, &overlaps), 0);
 	assert_int_equal(sequence_note(&sequence, 12, 12000, 1, &overlaps), 3);
-	/* A restart counts from 1 on. */
+	/* A restarted sensor counts from 1. */
 	assert_int_equal(sequence_note(&sequence, 1, 20000, 1, &overlaps), 0);
 	assert_int_equal(sequence_note(&sequence, 3, 22000, 1, &overlaps), 1);
 	assert_false(overlaps);
@@ -63,11 +63,11 @@ static void two_sensors_are_told(void **state)
 	assert_int_equal(missing, 0);
 }
 
-/* Both tick at the same instants; of each instant the tick of whoever writes first is kept. */
+/* Both tick at the same times; for each time, the tick that was written first is kept. */
 static void two_sensors_at_the_same_instants_are_told(void **state)
 {
 	(void)state;
-	for (uint32_t wins = 6; wins <= 58; wins += 4) { /* of 64, the second sensor's */
+	for (uint32_t wins = 6; wins <= 58; wins += 4) { /* of 64: the second sensor's ticks */
 		struct sequence sequence = {0};
 		uint64_t missing = 0;
 		unsigned n = 0;
@@ -81,13 +81,12 @@ static void two_sensors_at_the_same_instants_are_told(void **state)
 			n += overlaps;
 		}
 		assert_in_range(n, 20, 400);
-		assert_in_range(
-			missing, 0,
-			64); /* those that the other's took the place of, until they are known to be two */
+		assert_in_range(missing, 0,
+				64); /* replaced by the other's ticks, until the two sensors are recognised */
 	}
 }
 
-/* Restarts whose first ticks never came are no second sensor. */
+/* A restarted sensor whose first ticks are missing is not a second sensor. */
 static void restarts_are_no_overlap(void **state)
 {
 	struct sequence sequence = {0};
@@ -101,7 +100,7 @@ static void restarts_are_no_overlap(void **state)
 	}
 }
 
-/* A busy machine: one late tick stands for several. */
+/* On a busy machine, one late tick replaces several. */
 static void late_ticks_do_not_hide_missing_ones(void **state)
 {
 	struct sequence sequence = {0};
@@ -135,7 +134,7 @@ static struct sequence_targets targets_of(uint32_t first, uint32_t last)
 	return targets;
 }
 
-/* How often it is told in 100 ticks, whose targets are first[i % n] to last[i % n]. */
+/* The number of ticks, of 100, in which it is detected; their targets are first[i % n] to last[i % n]. */
 static unsigned told(const uint32_t *first, const uint32_t *last, unsigned n)
 {
 	struct sequence_turns turns = {.n = 0};
@@ -149,8 +148,10 @@ static unsigned told(const uint32_t *first, const uint32_t *last, unsigned n)
 	return n_told;
 }
 
-/* Without numbers two sensors of one name are told by targets that come in turns; a job that comes and goes
- * is none. */
+/*
+ * Without numbers, two sensors with one name are detected by alternating targets; a job that comes and goes
+ * does not count.
+ */
 static void turns_without_numbers(void **state)
 {
 	(void)state;
@@ -159,9 +160,9 @@ static void turns_without_numbers(void **state)
 	assert_true(told((const uint32_t[]){1, 3}, (const uint32_t[]){3, 4}, 2) > 80); /* some in both */
 	assert_int_equal(told((const uint32_t[]){1}, (const uint32_t[]){3}, 1), 0);
 	assert_int_equal(told((const uint32_t[]){1, 1}, (const uint32_t[]){3, 4}, 2),
-			 0); /* each second tick */
+			 0); /* in every second tick */
 	assert_int_equal(told((const uint32_t[]){1, 5, 9}, (const uint32_t[]){3, 6, 9}, 3), 0);
-	assert_int_equal(told((const uint32_t[]){1, 9}, (const uint32_t[]){3, 8}, 2), 0); /* none at all */
+	assert_int_equal(told((const uint32_t[]){1, 9}, (const uint32_t[]){3, 8}, 2), 0); /* no targets */
 }
 
 int main(void)

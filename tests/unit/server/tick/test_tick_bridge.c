@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ticks whose energy could not be read: the next one's watts are the mean over the gap, no joule is lost or
- * counted twice, and nothing is bridged where the counter's energy is not known to cover the gap.
+ * Ticks whose energy could not be read: the next tick's watts are the mean over the gap, no joule is lost or
+ * counted twice, and a gap is not bridged unless the counter's energy is known to cover it.
  */
 #include "tick/tick_bridge.h"
 #include "unit/random_seed.h"
@@ -38,8 +38,7 @@ static void mean_over_the_gap(void **state)
 	(void)state;
 	assert_float_equal(power_w(&bridge, make(1, 1, 50, 10), true), 50, 1e-9);
 	assert_true(isnan(power_w(&bridge, make(2, 1, NAN, 10), true)));
-	assert_float_equal(power_w(&bridge, make(3, 2, 0, 10), true), 0,
-			   0); /* nothing was read there either */
+	assert_float_equal(power_w(&bridge, make(3, 2, 0, 10), true), 0, 0); /* not read there either */
 	tick = make(4, 1, 200, 10);
 	tick_bridge_take(&bridge, &tick, true);
 	assert_float_equal(tick_power_w(&tick, 0, REPORT_SCOPE_CPU), 50, 1e-9);
@@ -66,10 +65,10 @@ static void only_what_is_known_to_cover_the_gap(void **state)
 	struct tick tick;
 
 	(void)state;
-	/* never measured before: since when it counts is not known */
+	/* never measured before: it is unknown since when it counts */
 	(void)power_w(&bridge, make(1, 1, NAN, NAN), true);
 	assert_float_equal(power_w(&bridge, make(2, 1, 50, 10), true), 50, 1e-9);
-	/* the report itself is missing: its energy went with it */
+	/* the report itself is missing, and its energy with it */
 	(void)power_w(&bridge, make(3, 1, NAN, NAN), false);
 	assert_float_equal(power_w(&bridge, make(4, 1, 50, 10), true), 50, 1e-9);
 	/* ticks are missing in between */
@@ -81,14 +80,14 @@ static void only_what_is_known_to_cover_the_gap(void **state)
 	tick.reset = true;
 	tick_bridge_take(&bridge, &tick, true);
 	assert_float_equal(power_w(&bridge, make(11, 1, 50, 10), true), 50, 1e-9);
-	/* too long a silence: a counter may have wrapped unseen */
+	/* too long a gap: a counter may have wrapped unnoticed */
 	for (uint64_t seq = 12; seq < 12 + TICK_BRIDGE_MOST_S + 1; seq++)
 		(void)power_w(&bridge, make(seq, 1, 0, 10), true);
 	assert_true(isnan(power_w(&bridge, make(12 + TICK_BRIDGE_MOST_S + 1, 1, 3000, 10), true)));
 	assert_float_equal(power_w(&bridge, make(12 + TICK_BRIDGE_MOST_S + 2, 1, 50, 10), true), 50, 1e-9);
 }
 
-/* Whatever fails: power x time is the counter's energy. */
+/* Whatever fails: power x time equals the counter's energy. */
 static void no_joule_is_lost(void **state)
 {
 	struct tick_bridge bridge = {0};

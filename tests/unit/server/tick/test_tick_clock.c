@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stream's own clock: any interval, from the first tick on, whatever one odd step or a stored state says.
+ * A stream's own clock: any interval, from the first tick on, despite an odd step or a wrong stored state.
  */
 #include "tick/tick_clock.h"
 #include "unit/random_seed.h"
@@ -17,7 +17,7 @@
 
 #define N 60
 
-/* Runs a stream; the ticks that wait at the first one show it their times, as machine.c does. */
+/* Runs a stream; at the first tick, the clock is shown the times of the waiting ticks, as in machine.c. */
 static void run(struct tick_clock *clock, const int64_t *times_ms, unsigned n, double *ret_lengths_s)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -69,7 +69,7 @@ static void spoilt_states_heal_at_once(void **state)
 		tick_clock_resume(&clock, times_ms[0] - 1000, stored_s[k]);
 		run(&clock, times_ms, N, lengths_s);
 		check(lengths_s, 0, N, 1);
-		/* After a day's pause of the server and the sensor. */
+		/* After the server and the sensor were stopped for a day. */
 		tick_clock_init(&clock, 1);
 		tick_clock_resume(&clock, times_ms[0] - 86400000, stored_s[k]);
 		run(&clock, times_ms, N, lengths_s);
@@ -77,7 +77,7 @@ static void spoilt_states_heal_at_once(void **state)
 	}
 }
 
-/* One odd step, anywhere: that tick may be odd, the others are right. */
+/* One odd step at any position: that tick may be wrong, the others are right. */
 static void one_odd_step_spoils_no_other(void **state)
 {
 	static const int odd_ms[] = {1, 2, 50, 15000, 3600000};
@@ -103,7 +103,7 @@ static void one_odd_step_spoils_no_other(void **state)
 	}
 }
 
-/* Each report comes twice, a few milliseconds apart: no tick becomes thousands of watts. */
+/* Every report is duplicated a few milliseconds later: no tick has thousands of watts. */
 static void reports_written_twice_have_a_tick_s_length(void **state)
 {
 	struct tick_clock clock;
@@ -118,7 +118,7 @@ static void reports_written_twice_have_a_tick_s_length(void **state)
 	check(lengths_s, 0, N, 5);
 }
 
-/* Containers' reports a little before the machine's: theirs are ticks without energy. */
+/* Containers' reports dated slightly before the machine's are ticks without energy. */
 static void ticks_without_the_machine_do_not_shorten_it(void **state)
 {
 	struct tick_clock clock;
@@ -148,7 +148,7 @@ static void jitter_is_measured_and_a_new_interval_is_taken(void **state)
 	run(&clock, times_ms, N, lengths_s);
 	for (unsigned i = 1; i < N; i++)
 		assert_float_equal(lengths_s[i], (double)(times_ms[i] - times_ms[i - 1]) / 1000, 1e-9);
-	/* From 1 s to 50 ms, and to 30 s: the second tick of the new kind is right. */
+	/* From 1 s to 50 ms, and to 30 s: from the second such tick on, the length is right. */
 	for (unsigned i = 0; i < N; i++)
 		times_ms[i] = now_ms += 50;
 	run(&clock, times_ms, N, lengths_s);
@@ -168,16 +168,16 @@ static void what_the_sensor_says_counts(void **state)
 	assert_float_equal(tick_clock_take(&clock, 1000, 0.25, NAN, true), 0.25, 0);
 	assert_float_equal(tick_clock_take(&clock, 1001, 0.25, NAN, true), 0.25, 0);
 	assert_float_equal(tick_clock_take(&clock, 1251, 0.26, NAN, true), 0.26, 0);
-	/* A tick whose `all` is lost says nothing. */
+	/* A tick without its `all` has no reported length. */
 	assert_float_equal(tick_clock_take(&clock, 1500, NAN, NAN, false), 0.249, 1e-9);
-	/* Nonsense is not believed. */
+	/* Impossible values are ignored. */
 	assert_float_equal(tick_clock_take(&clock, 1750, -3, NAN, true), 0.25, 1e-9);
 	assert_float_equal(tick_clock_take(&clock, 2000, INFINITY, NAN, true), 0.25, 1e-9);
 }
 
 /*
- * The counters' own time is the length, whatever delays the reports; of the tick or since the start, and not
- * where it has nothing to do with the steps.
+ * The counters' own time is the length, whatever delays the reports; it may be the tick's or the time since
+ * the start, and is ignored if it is unrelated to the steps.
  */
 static void the_counters_own_time(void **state)
 {
@@ -208,7 +208,7 @@ static void the_counters_own_time(void **state)
 	}
 }
 
-/* Each report is written late, by up to 0.7 of a tick: only the counters know the length. */
+/* Every report is late, by up to 0.7 of a tick: only the counters show the length. */
 static void late_reports_with_the_counters_own_time(void **state)
 {
 	static const int late_ms[] = {0, 700, 150, 600, 0, 350, 700};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From gathered reports to flat arrays: sums over CPUs, first CPU's energy, features, missing and absurd
+ * From joined reports to flat arrays: sums over CPUs, the first CPU's energy, features, missing and absurd
  * counts.
  */
 #include "tick/tick_make.h"
@@ -158,7 +158,10 @@ static void our_tick_with_metadata(void **state)
 	assert_true(tick->targets[1].partial);
 }
 
-/* A sensor out of descriptors counts some by events and others by CPU time, and the machine by both. */
+/*
+ * A sensor without enough descriptors counts some targets by events, others by CPU time, and the machine by
+ * both.
+ */
 static void mixed_tick(void **state)
 {
 	static const char *const heads[] = {
@@ -185,8 +188,8 @@ static void mixed_tick(void **state)
 		     heads[i]);
 		tick = make(fixture);
 		/*
-		 * Reference cycles both; the machine once, by the better event. Its base frequency is
-		 * reported, and remembered.
+		 * Both get reference cycles; the machine is counted once, by the better event. The base
+		 * frequency is reported, and remembered.
 		 */
 		assert_near(tick->sockets[0].counts[TICK_REF], 3200, 1e-9);
 		assert_near(tick->targets[0].counts[TICK_REF], 2000, 1e-9);
@@ -198,7 +201,8 @@ static void mixed_tick(void **state)
 	}
 }
 
-/* The same where nobody says the base frequency: the machine, counted both ways, tells what a nanosecond is.
+/*
+ * The same without a base frequency: the machine, counted both ways, shows how many cycles a nanosecond has.
  */
 static void mixed_tick_without_base_frequency(void **state)
 {
@@ -256,7 +260,7 @@ static void describe(void *data, const char *target, double *cpu_quota, const ch
 	*image = target[0] == 'b' ? "shop:1" : "";
 }
 
-/* A name that was forgotten, as thousands came, is described again when it returns. */
+/* A name that was forgotten because thousands of others came is looked up again when it returns. */
 static void forgotten_names_are_described(void **state)
 {
 	struct fixture *fixture = *state;
@@ -309,8 +313,8 @@ static void keys_last(void **state)
 }
 
 /*
- * The same event in several groups of one report counts once: the machine's in the group in which the targets
- * count it, whatever comes first, is better or is left of it.
+ * An event in several groups of one report counts once: for the machine, in the group that also counts it for
+ * targets, whichever group comes first or has the better event.
  */
 static void events_in_several_groups(void **state)
 {
@@ -318,7 +322,7 @@ static void events_in_several_groups(void **state)
 		const char *target, *all;
 		double of_target, of_machine; /* reference cycles */
 	} cases[] = {
-		/* -s machine -e X -c core -e X, the machine's group before and after */
+		/* -s machine -e X -c core -e X, with the machine's group first and last */
 		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
 		 "{\"machine\":{\"0\":{\"0\":{\"ref-cycles\":40.0},\"1\":{\"ref-cycles\":61.0}}},"
 		 "\"core\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}}",
@@ -327,17 +331,17 @@ static void events_in_several_groups(void **state)
 		 "{\"core\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}},"
 		 "\"machine\":{\"0\":{\"0\":{\"ref-cycles\":40.0},\"1\":{\"ref-cycles\":61.0}}}}",
 		 30, 100},
-		/* a better event of the same meaning, but not the one that the target has */
+		/* a better event of the same meaning, but not the target's */
 		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
 		 "{\"machine\":{\"0\":{\"0\":{\"CPU_CLK_THREAD_UNHALTED:REF_P\":777.0}}},"
 		 "\"core\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}}",
 		 30, 100},
-		/* two container groups: both count it for both */
+		/* two container groups: both count it for the target and the machine */
 		{"{\"a\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}},\"b\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
 		 "{\"b\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}},\"a\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}"
 		 "}",
 		 30, 100},
-		/* two machine groups, none of which the target has (hwpc-sensor): one of them */
+		/* two machine groups, neither of which the target has (hwpc-sensor): one of them counts */
 		{"{\"core\":{\"0\":{\"0\":{\"ref-cycles\":30.0}}}}",
 		 "{\"x\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}},\"y\":{\"0\":{\"0\":{\"ref-cycles\":100.0}}}"
 		 "}",
@@ -361,8 +365,10 @@ static void events_in_several_groups(void **state)
 	}
 }
 
-/* An event for each kind of a hybrid processor's cores: their sum, and the efficient ones' apart, in one
- * group of two that have it. */
+/*
+ * One event for each kind of core of a hybrid processor: their sum, and the efficient ones' separately, from
+ * one of two groups that have it.
+ */
 static void kinds_of_cores(void **state)
 {
 	struct fixture *fixture = *state;
@@ -381,7 +387,7 @@ static void kinds_of_cores(void **state)
 	assert_near(tick->targets[0].counts[TICK_EFFICIENT], 20, 0);
 	assert_near(tick->sockets[0].counts[TICK_CYCLES], 163, 0);
 	assert_near(tick->sockets[0].counts[TICK_EFFICIENT], 63, 0);
-	/* A generic name is all of them already. */
+	/* A generic name already includes all of them. */
 	feed(fixture, 2000, "web",
 	     "{\"core\":{\"0\":{\"0\":{\"PERF_COUNT_HW_CPU_CYCLES\":90.0,\"cpu_atom/cpu-cycles/\":20.0}}}}",
 	     NULL);
@@ -390,7 +396,7 @@ static void kinds_of_cores(void **state)
 	assert_near(tick->targets[0].counts[TICK_EFFICIENT], 20, 0);
 }
 
-/* A socket that a tick does not name keeps its number: formulas keep their models by it. */
+/* A socket that a tick does not mention keeps its index, as formulas store their models by it. */
 static void sockets_keep_their_numbers(void **state)
 {
 	struct fixture *fixture = *state;
@@ -408,19 +414,19 @@ static void sockets_keep_their_numbers(void **state)
 	assert_int_equal(tick->sockets[0].package, 1);
 	assert_true(isnan(tick->sockets[0].energy_j[REPORT_SCOPE_CPU]));
 	assert_near(tick->sockets[1].energy_j[REPORT_SCOPE_CPU], 3, 1e-12);
-	/* A target on the second one only, without a report of the machine. */
+	/* A target only on the second socket, without a report of the machine. */
 	feed(fixture, 3000, "web", "{\"core\":{\"3\":{\"8\":{\"ref-cycles\":5.0}}}}", NULL);
 	tick = make(fixture);
 	assert_int_equal(tick->targets[0].present, 2);
 	assert_near(tick->targets[0].counts[TICK_FEATURES + TICK_REF], 5, 0);
-	/* One that comes later finds its place by number. */
+	/* A socket that appears later is placed by its number. */
 	feed(fixture, 4000, "all", new_one, NULL);
 	tick = make(fixture);
 	assert_int_equal(tick->n_sockets, 3);
 	assert_int_equal(tick->sockets[0].package, 0);
 	assert_near(tick->sockets[0].energy_j[REPORT_SCOPE_CPU], 3, 1e-12);
 	assert_int_equal(tick->sockets[2].package, 3);
-	/* And one that has not been named for long is forgotten. */
+	/* A socket that has not been mentioned for long is forgotten. */
 	for (int i = 0; i < 301; i++) {
 		feed(fixture, 5000 + i * 1000, "all", second, NULL);
 		tick = make(fixture);
