@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why BPF is refused: each cause from made-up /proc and /sys trees and the kernel's answer; the verifier's
- * last line from logs as kernels write them; and every combination has a cause and a remedy.
+ * Why BPF is refused: each cause from synthetic /proc and /sys trees and the kernel's error; the verifier's
+ * last line from real kernels' logs; and every combination has a cause and a remedy.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -49,11 +49,11 @@ struct machine {
 };
 
 struct cause_case {
-	struct machine machine; /* what is NULL is as on a usual machine with root */
+	struct machine machine; /* NULL: as on a typical machine with root */
 	int error;
 	const char *log, *words;
-	const char *expected[2]; /* both stand in the text */
-	const char *refused;     /* does not */
+	const char *expected[2]; /* both are in the text */
+	const char *refused;     /* this is not */
 };
 
 static const struct cause_case cases[] = {
@@ -77,7 +77,7 @@ static const struct cause_case cases[] = {
 	 "",
 	 {"R1 unbounded"},
 	 "locked"},
-	/* rights */
+	/* privileges */
 	{{.capabilities = "0", .unprivileged = "0"},
 	 -EPERM,
 	 "",
@@ -103,7 +103,7 @@ static const struct cause_case cases[] = {
 	 "",
 	 {"lacks CAP_BPF."},
 	 "_disabled"},
-	/* lockdown, through the verifier and at once */
+	/* lockdown, through the verifier and directly */
 	{{.lockdown = LOCKED},
 	 -EINVAL,
 	 log_of_lockdown,
@@ -111,7 +111,7 @@ static const struct cause_case cases[] = {
 	 {"locked down for confidentiality", "integrity"},
 	 "BTF"},
 	{{.lockdown = LOCKED}, -EPERM, "", "", {"locked down"}, "seccomp"},
-	/* filters and modules */
+	/* seccomp filters and security modules */
 	{{.seccomp = "1"}, -EPERM, "", "", {"seccomp filter", "--privileged"}, "SELinux"},
 	{{.seccomp = "0"}, -EPERM, "", "", {"security module"}, "seccomp filter"},
 	/* locked memory */
@@ -217,7 +217,7 @@ static void each_cause_is_named(void **state)
 	}
 }
 
-/* A sentence and, after it, what to do: `wattribute check` cuts between them. */
+/* A sentence followed by a remedy: `wattribute check` splits them. */
 static void every_cause_has_a_remedy(void **state)
 {
 	static const int errors[] = {-EPERM, -EACCES, -EINVAL, -ENOSYS, -ENOMEM, -ESRCH, -E2BIG, -EBUSY};
@@ -251,7 +251,7 @@ static void the_last_line_is_what_counts(void **state)
 	assert_string_equal(line, "R1 unbounded memory access, make sure to bounds check any such access");
 	bpf_cause_last_line(log_of_5_10, line, sizeof(line));
 	assert_string_equal(line, "BPF_STX uses reserved fields");
-	bpf_cause_last_line("invalid mem access 'scalar'", line, sizeof(line)); /* no newline, no frame */
+	bpf_cause_last_line("invalid mem access 'scalar'", line, sizeof(line)); /* no newline, no markers */
 	assert_string_equal(line, "invalid mem access 'scalar'");
 	bpf_cause_last_line(log_of_6_1, line, 10);
 	assert_string_equal(line, "R1 unboun");
@@ -261,7 +261,7 @@ static void the_last_line_is_what_counts(void **state)
 	assert_string_equal(line, "");
 }
 
-/* The facts of the machine that the test runs on, whichever it is. */
+/* The facts of the machine that runs the test. */
 static void this_machine_can_be_asked(void **state)
 {
 	struct bpf_facts facts;
@@ -275,7 +275,7 @@ static void this_machine_can_be_asked(void **state)
 	assert_int_equal(facts.seccomp, -1);
 }
 
-/* A filter of the sensor's own allows bpf(), and refuses nothing that would have to be explained. */
+/* The sensor's own filters allow bpf(), and are not counted as a cause. */
 static void own_filters_do_not_count(void **state)
 {
 	struct bpf_facts before, after;

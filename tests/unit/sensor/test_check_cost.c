@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Costs that `wattribute check` shows: descriptors by source and budget, CPU time by their number and the
- * interval. */
+/*
+ * Costs shown by `wattribute check`: descriptors by source and budget, CPU time by their number and the
+ * interval.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +37,7 @@ static void perf_pays_for_each_and_runs_out(void **state)
 	assert_int_equal(cost.by_cpustat, 10000 - 3287);
 	cost = check_cost_estimate("perf", 0, 100, 1, 1000); /* no event can be counted */
 	assert_int_equal(cost.fds + cost.by_cpustat, 0);
-	cost = check_cost_estimate("perf", 200, 100, 1, 10); /* not even one fits */
+	cost = check_cost_estimate("perf", 200, 100, 1, 10); /* too few for even one */
 	assert_int_equal(cost.fds, 0);
 	assert_int_equal(cost.by_cpustat, 10);
 }

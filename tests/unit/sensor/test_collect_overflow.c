@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Targets between two sources: an activity source with room for a few, and cpu.stat on a synthetic tree for
- * the rest.
+ * Targets divided between two sources: an activity source with room for a few, and cpu.stat on a synthetic
+ * tree for the rest.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,7 +95,7 @@ static int set_up(void **state)
 							  .fd_budget = 1};
 	collect_target_events(&fixture.collect, &events);
 	for (char which = 'a'; which <= 'd'; which++)
-		write_usage(which, 1000000000); /* more than can be of this tick */
+		write_usage(which, 1000000000); /* more than is possible in this tick */
 	return target_table_new(&options, &events, &fixture.collect.table);
 }
 
@@ -130,13 +130,13 @@ static void what_does_not_fit_is_counted_elsewhere(void **state)
 	(void)state;
 	fixture.room = 2;
 	collect_overflow_open(collect);
-	assert_null(collect_overflow_frame(&collect->overflow)); /* not read while nobody needs it */
+	assert_null(collect_overflow_frame(&collect->overflow)); /* not read while not needed */
 	four_cgroups();
 	assert_int_equal(collect->overflow.n, 2);
 	assert_false(in_overflow(1) || in_overflow(2));
 	assert_true(in_overflow(3) && in_overflow(4));
 	assert_int_equal(fixture.nested[2], 1);
-	assert_int_equal(fixture.nested[3], 0); /* cpu.stat counts it with its target */
+	assert_int_equal(fixture.nested[3], 0); /* cpu.stat counts it as part of its target */
 	assert_int_equal(collect->lost[REPORT_LOST_BUDGET], 0);
 
 	write_usage('c', 1000000300);
@@ -150,7 +150,7 @@ static void what_does_not_fit_is_counted_elsewhere(void **state)
 	collect_overflow_balance(collect); /* no room yet */
 	assert_int_equal(collect->overflow.n, 2);
 
-	/* One goes: the busiest takes its place, with what is nested in it, and is not new there. */
+	/* One ends: the busiest takes its place, with its nested cgroups, and is not marked as new. */
 	cgroup('a', "/init", false);
 	cgroup('a', "", false);
 	collect_release_ended(collect);
@@ -161,7 +161,7 @@ static void what_does_not_fit_is_counted_elsewhere(void **state)
 	assert_int_equal(fixture.nested[4], 1);
 	assert_int_equal(fixture.room, 0);
 
-	/* One that is counted elsewhere goes: nothing is left to read there. */
+	/* A target of the other source ends: nothing remains to be read there. */
 	cgroup('c', "/init", false);
 	cgroup('c', "", false);
 	collect_release_ended(collect);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cpu_gaps: alive or dead by the time that an event says it was enabled; several sources make one gap of a
- * CPU.
+ * cpu_gaps: alive or dead by an event's enabled time; several sources report one gap of a CPU.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +29,7 @@ static void test_missing(void **state)
 	assert_int_equal(cpu_gaps_missing(UINT64_MAX, 0), UINT64_MAX);
 }
 
-/* The program looked at its clock, was kept for 90 ms, and looked at its events: they live all the same. */
+/* The program read its clock, was delayed for 90 ms, and read its events: they are alive. */
 static void test_confirm(void **state)
 {
 	(void)state;
@@ -58,7 +57,7 @@ static void test_one_gap_of_a_cpu(void **state)
 		cpu_gaps_note(&gaps, cpu, 1);
 	assert_int_equal(gaps.n, CPU_GAPS_MAX);
 	assert_int_equal(gaps.n_beyond, 5);
-	cpu_gaps_note(NULL, 1, 1); /* nobody wants to know */
+	cpu_gaps_note(NULL, 1, 1); /* not requested */
 }
 
 int main(void)

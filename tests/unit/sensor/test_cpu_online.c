@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cpu_online: what came and went, by a list that is rewritten under an open descriptor as sysfs does;
- * nonsense changes nothing.
+ * cpu_online: which CPUs came and went, from a list that is rewritten under an open descriptor, as in sysfs;
+ * malformed text changes nothing.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extra readings: at once where there is room, later or with the scheduled tick where there is not, and never
- * more than were allowed, whatever comes and goes.
+ * Extra readings: immediately if there is room, otherwise later or with the scheduled tick, and never more
+ * than allowed, whatever comes and goes.
  */
 #include "collect/edges.h"
 #include "unit/random_seed.h"
@@ -44,12 +44,14 @@ static void neighbours_are_kept_apart(void **state)
 
 	(void)state;
 	edges_want(&edges);
-	/* 20 ms after a reading: in 30 ms. 40 ms before the next tick, or 90 ms before it and too early: the
-	 * tick will do. */
+	/*
+	 * 20 ms after a reading: in 30 ms. 40 ms before the next tick, or 90 ms before it but too early: the
+	 * tick is enough.
+	 */
 	assert_true(edges_wait_ns(&edges, START + 20 * MS, START, START + SECOND) == 30 * MS);
 	assert_true(edges_wait_ns(&edges, START + 960 * MS, START, START + SECOND) == EDGES_NEVER);
 	assert_true(edges_wait_ns(&edges, START + 910 * MS, START + 905 * MS, START + SECOND) == EDGES_NEVER);
-	/* The scheduled tick is late: it is due at once. */
+	/* The scheduled tick is overdue: no extra reading. */
 	assert_true(edges_wait_ns(&edges, START + 1200 * MS, START, START + SECOND) == EDGES_NEVER);
 	edges_note_reading(&edges, false);
 	assert_true(edges_wait_ns(&edges, START + 1300 * MS, START + 1200 * MS, START + 2 * SECOND) ==
@@ -75,7 +77,7 @@ static void none_where_none_are_allowed(void **state)
 	}
 }
 
-/* The reserve is used up: the next one comes when it has grown, not never. */
+/* The reserve is used up: the next reading happens when it has grown, instead of never. */
 static void who_must_wait_is_not_forgotten(void **state)
 {
 	struct edges edges = make(1, 60 * SECOND);
@@ -97,8 +99,10 @@ static void who_must_wait_is_not_forgotten(void **state)
 	assert_true(edges_wait_ns(&edges, now_ns, START, START + 60 * SECOND) == 0);
 }
 
-/* Storms of births at random times, for a random number of seconds: bounded, and never two readings close
- * together. */
+/*
+ * Storms of new cgroups at random times, for a random number of seconds: the readings are bounded, and no two
+ * are close together.
+ */
 static void check_storm(void)
 {
 	const unsigned per_s = 1 + (unsigned)rand() % 10, seconds = 1 + (unsigned)rand() % 30;

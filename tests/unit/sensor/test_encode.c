@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The encoder: which targets get a report, what `all` says, several groups taken apart, no allocation once
- * warm.
+ * The encoder: which targets get a report, the content of `all`, several groups in separate fields, no
+ * allocations once warm.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,7 +174,7 @@ static void failed_slots_are_left_out(void **state)
 	batch_done(&batch);
 }
 
-/* Two slots that found no place in the frame are in another one, with a group of its own. */
+/* Two slots without room in the frame are in another one, with its own group. */
 static void overflow_is_in_the_same_tick(void **state)
 {
 	static const char *const time_events[] = {REPORT_EVENT_CPU_TIME};
@@ -220,7 +220,7 @@ static void overflow_is_in_the_same_tick(void **state)
 	assert_true(value_of(&report, table, "cpustat", 1, REPORT_EVENT_CPU_TIME) == 901);
 	assert_true(value_of(&report, table, "rapl", 1, "RAPL_ENERGY_PKG") == 2000);
 
-	/* Where both count the same, the machine is counted once. */
+	/* If both count the same event, the machine is counted once. */
 	tick.frame = &overflow;
 	assert_int_equal(encoder_run(alone, &tick, &batch, &n_targets), 0);
 	for (offset = 0, n = 0; batch_next(&batch, &offset, &document, &length) > 0;)

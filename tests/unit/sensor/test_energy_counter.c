@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Energy counters that wrap, are reset, jump, or have no range: what is taken, what is refused, and that
- * nothing is ever more than a socket can take.
+ * Energy counters that wrap, are reset, jump, or have no range: which readings are accepted and which are
+ * refused, and that no value exceeds what a socket can take.
  */
 #include "machine/energy_counter.h"
 #include "unit/random_seed.h"
@@ -63,7 +63,7 @@ static void steps(void **state)
 		got = take(&counter);
 		if (r != cases[i].error || fabs(got - cases[i].joules) > 1e-6)
 			fail_msg("%s: %d, %g J", cases[i].what, r, got);
-		/* It goes on from where it is, whatever that was. */
+		/* It continues from the present value, whatever that is. */
 		if (cases[i].now < 1000 * RANGE) {
 			assert_int_equal(energy_counter_read(&counter, cases[i].now + J, 9 * S + 600 * S), 0);
 			assert_true(fabs(take(&counter) - 1) < 1e-6);
@@ -71,7 +71,9 @@ static void steps(void **state)
 	}
 }
 
-/* Read at least each period at any power up to the most, no wrap is missed and no reading refused. */
+/*
+ * Read at least once per period at any power up to the maximum, no wrap is missed and no reading is refused.
+ */
 static void nothing_is_missed(void **state)
 {
 
@@ -117,8 +119,10 @@ static void periods(void **state)
 	assert_true(energy_is_absurd(62000, 1, 2 * ENERGY_MOST_W));
 }
 
-/* What a machine says of its own power bounds its packages; other domains, and nonsense, have the general
- * bound. */
+/*
+ * The machine's own power limit bounds its packages; other domains, and impossible limits, have the general
+ * bound.
+ */
 static void limits(void **state)
 {
 	(void)state;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event names made into attributes: RAPL and MSR names and "pmu/event/" from synthetic trees, CPU events by
- * libpfm with forced processor models, hybrid CPUs, uncore boxes; and the messages for those that are
- * missing.
+ * From event names to attributes: RAPL and MSR names and "pmu/event/" from synthetic trees, CPU events by
+ * libpfm with forced processor models, hybrid CPUs, uncore boxes; and the messages for missing events.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +20,8 @@
 #include <sys/wait.h>
 
 /*
- * libpfm looks at LIBPFM_FORCE_PMU once, when it is initialised, and does not survive being ended and started
- * again: whatever needs it runs in a child, and this process never initialises it. Assertions there just
+ * libpfm reads LIBPFM_FORCE_PMU only when it is initialised, and cannot be terminated and initialised again:
+ * everything that needs it runs in a child, and this process never initialises it. Assertions there simply
  * abort.
  */
 static void in_child(const char *pmu, void (*check)(void))
@@ -126,8 +125,10 @@ static void test_msr(void **state)
 	fake_free(&tree);
 }
 
-/* Twelve boxes of a kind, not all with each event, in the order of their types; files that break in one of
- * them. */
+/*
+ * Twelve boxes of one kind, not all with each event, in the order of their types; files that are invalid in
+ * one of them.
+ */
 static void check_boxes(const struct fake_tree *tree)
 {
 	struct event_encoding encoding;
@@ -248,8 +249,10 @@ static void test_pfm(void **state)
 	in_child(NULL, check_software);
 }
 
-/* libpfm looks for uncore boxes in the machine's own /sys: a private one is mounted over it where that is
- * allowed. */
+/*
+ * libpfm looks for uncore boxes in the machine's own /sys: a private one is mounted over it if that is
+ * permitted.
+ */
 static void check_uncore(void)
 {
 	struct fake_tree tree = fake_new();
@@ -291,7 +294,7 @@ static void make_hybrid(const struct fake_tree *tree)
 	fake_write(tree, "bus/event_source/devices/cpu_atom/cpus", "8-11");
 }
 
-/* A generic event on a hybrid CPU: each kind of core counts its own. */
+/* A generic event on a hybrid CPU: each kind of core has its own counter. */
 static void check_hybrid_generic(void)
 {
 	struct fake_tree tree = fake_new();
@@ -306,7 +309,7 @@ static void check_hybrid_generic(void)
 	assert_int_equal(encoding.boxes[1].n_cpus, 4);
 	assert_false(encoding.boxes[1].shared);
 	event_encoding_done(&encoding);
-	/* A third kind, as Arrow Lake-H has it. */
+	/* A third kind, as in Arrow Lake-H. */
 	fake_pmu(&tree, "cpu_lowpower", 11, NULL);
 	fake_write(&tree, "bus/event_source/devices/cpu_lowpower/cpus", "12-13");
 	encoding = encode(&tree, "PERF_COUNT_HW_INSTRUCTIONS");
@@ -361,7 +364,7 @@ static void test_bad_pmu_files(void **state)
 	fake_free(&tree);
 }
 
-/* Names that speak of energy but are none: the one that is meant. */
+/* Names that resemble energy events but are none: the suggested event. */
 static void test_energy_slips(void **state)
 {
 	static const struct {
@@ -388,7 +391,7 @@ static void test_energy_slips(void **state)
 		{"dram", "RAPL_ENERGY_DRAM"},
 		{"DRAM_ENERGY", "RAPL_ENERGY_DRAM"},
 		{"intel-rapl:0", "RAPL_ENERGY_PKG"},
-		/* What processors and other PMUs count. */
+		/* Events of processors and other PMUs. */
 		{"MEM_LOAD_L3_MISS_RETIRED:LOCAL_DRAM", NULL},
 		{"UNC_M_CAS_COUNT", NULL},
 		{"CORE_POWER:LVL0_TURBO_LICENSE", NULL},

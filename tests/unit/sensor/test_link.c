@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The link between collect and write: every document arrives once and in order, whatever the sizes and
- * however slow the reader; what does not fit the backlog is counted.
+ * however slow the reader; documents that do not fit into the backlog are counted.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ static void add_document(struct batch *batch, int number, size_t padding)
 	free(bytes);
 }
 
-/* Reads what is there; checks that numbers go up; returns the ticks' ends seen. */
+/* Reads everything available; checks that numbers increase; returns the number of tick ends. */
 static unsigned drain(int socket, int *next)
 {
 	struct ipc_message message;
@@ -87,7 +87,7 @@ static void all_arrive_in_order(void **state)
 			add_document(&batch, number++,
 				     (size_t)(random() % (random() % 20 == 0 ? 60000 : 700)));
 		assert_int_equal(link_send(&sender, LINK_APPEND, "sensorx", &batch, true), 0);
-		if (random() % 3 == 0) /* a reader that is there only now and then */
+		if (random() % 3 == 0) /* a reader that reads only occasionally */
 			lasts += drain(sockets[1], &next);
 	}
 	while (link_flush(&sender) == -EAGAIN)
@@ -150,7 +150,7 @@ static void too_large_document_is_counted(void **state)
 	(void)close(sockets[1]);
 }
 
-/* What goes out before a document that is too large may be lost as well: each is counted. */
+/* Documents sent before one that is too large may be lost as well: each is counted. */
 static void losses_before_a_large_one_are_counted(void **state)
 {
 	struct link_sender sender;
@@ -158,7 +158,7 @@ static void losses_before_a_large_one_are_counted(void **state)
 	int sockets[2], n_sent = 0;
 
 	(void)state;
-	open_pair(sockets, &sender, 0); /* whatever the socket does not take is lost */
+	open_pair(sockets, &sender, 0); /* whatever the socket does not accept is lost */
 	add_document(&batch, 0, 10);
 	while (link_send(&sender, LINK_APPEND, "sensorx", &batch, true) == 0)
 		n_sent++;

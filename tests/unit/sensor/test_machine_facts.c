@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Design power, limits, idle states and frequency drivers from synthetic trees: several packages and dies,
- * states that are switched off, and files with anything but what should be there.
+ * disabled states, and files with unexpected contents.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,7 +80,7 @@ static void test_two_packages(void **state)
 	assert_string_equal(machine->idle_state, "C6");
 	assert_string_equal(machine->frequency_driver, "intel_pstate");
 	assert_string_equal(machine->frequency_governor, "powersave");
-	/* A state that is switched off is not used. */
+	/* A disabled state is not used. */
 	write_state(&tree, 2, "C6", "133", "1");
 	machine = read_tree(&tree);
 	assert_true(machine->idle_latency_us == 10);
@@ -88,7 +88,7 @@ static void test_two_packages(void **state)
 	fake_free(&tree);
 }
 
-/* The dies of a package are added up; without a design power its limit in the long term stands for it. */
+/* The dies of a package are summed; without a design power, the long-term limit replaces it. */
 static void test_dies_without_design(void **state)
 {
 	struct fake_tree tree = fake_new();
@@ -133,7 +133,7 @@ static void test_hostile(void **state)
 		fake_write(&tree, "devices/system/cpu/cpu0/cpufreq/scaling_driver", "%s", texts[i]);
 		fake_write(&tree, "devices/system/cpu/cpu0/cpufreq/scaling_governor", "%s", texts[i]);
 		machine = read_tree(&tree);
-		/* "125 W" is a number and a unit: the first word counts. */
+		/* Only the first word of "125 W", a number with a unit, is used. */
 		assert_true(machine->design_w == 0 && machine->limit_w == 0);
 		assert_true(machine->idle_latency_us >= 0 && machine->idle_latency_us <= 1e6);
 		assert_null(strchr(machine->idle_driver, '\033'));

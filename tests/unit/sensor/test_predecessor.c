@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is waited for: a process of an earlier run whose first process has ended, with the same destination.
- * Not one whose first process lives, not one of another destination, and not after its end.
+ * Which process is waited for: one of an earlier run with the same destination whose first process has
+ * exited. Not if its first process is alive, not with another destination, and not after it has exited.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,13 +21,13 @@
 
 #define URI "mongodb://db:27017"
 
-/* A key of this run of the test only. */
+/* A key for this run of the test only. */
 static uint64_t own_key(const char *more)
 {
 	return predecessor_key(URI, more) ^ ((uint64_t)getpid() << 20);
 }
 
-/* A first process and its writer, which has announced itself when this returns. */
+/* Starts a first process and its writer, which has announced itself when this returns. */
 static void start_pair(uint64_t key, pid_t *ret_first, pid_t *ret_writer)
 {
 	int ends[2];
@@ -56,7 +56,7 @@ static void start_pair(uint64_t key, pid_t *ret_first, pid_t *ret_writer)
 static void end_writer(pid_t writer)
 {
 	assert_int_equal(kill(writer, SIGKILL), 0);
-	/* This process is the reaper of orphans. */
+	/* This process reaps orphans. */
 	assert_int_equal(waitpid(writer, NULL, 0), writer);
 }
 
@@ -71,7 +71,7 @@ static void an_orphan_is_waited_for(void **state)
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	assert_false(predecessor_is_there(key, getpid()));
 	start_pair(key, &first, &writer);
-	assert_false(predecessor_is_there(key, getpid())); /* a second sensor of this name */
+	assert_false(predecessor_is_there(key, getpid())); /* a second sensor with this name */
 	assert_int_equal(kill(first, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)first, NULL, WEXITED | WNOWAIT), 0);
 	assert_true(predecessor_is_there(key, getpid())); /* the first process is a zombie */
@@ -99,10 +99,9 @@ static void a_closed_link_ends_the_wait(void **state)
 	assert_int_equal(kill(first, SIGKILL), 0);
 	assert_int_equal(waitpid(first, NULL, 0), first);
 	(void)close(sockets[1]);
-	assert_false(predecessor_wait(key, getppid(), sockets[0], UINT32_MAX)); /* an orderly end */
+	assert_false(predecessor_wait(key, getppid(), sockets[0], UINT32_MAX)); /* a regular exit */
 	assert_true(predecessor_is_there(key, getppid()));
-	/* The own first process has ended suddenly as well: two of them come after each other all the same.
-	 */
+	/* Its own first process was killed as well: two writers still run one after the other. */
 	assert_false(predecessor_wait(key, 1, sockets[0], 200));
 	if (fork() == 0) {
 		(void)usleep(200000);
@@ -120,7 +119,7 @@ static void keys_are_of_destinations(void **state)
 	assert_true(predecessor_key(URI, "sensora") == predecessor_key(URI, "sensora"));
 	assert_true(predecessor_key(URI, "sensora") != predecessor_key(URI, "sensorb"));
 	assert_true(predecessor_key(URI, "sensora") != predecessor_key("sqlite:/a.db", "sensora"));
-	/* The name is readable by everybody: nothing can be learned of a password. */
+	/* Everyone can read the name: it must reveal nothing about a password. */
 	assert_true(predecessor_key("mongodb://u:one@db", "s") == predecessor_key("mongodb://u:two@db", "s"));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The privileged process and its client over a real socket: what is served, what is refused, and that a
- * malformed message ends it. Requests for perf events are skipped where this user has no right to them.
+ * malformed message ends it. Requests for perf events are skipped if this user is not permitted to make them.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +55,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* A privileged process on the other end; its exit status is what priv_serve said at last (0 or 1). */
+/* Starts a privileged process on the other end; its exit status is the last result of priv_serve (0 or 1). */
 static pid_t start_server(struct priv_client **ret_client)
 {
 	int sockets[2];
@@ -103,7 +103,7 @@ static void check_counts(struct priv_client *client)
 		return;
 	}
 	assert_int_equal(r, 0);
-	/* On CPU 0 itself, so that sleeping is a switch there however quiet the machine is. */
+	/* On CPU 0 itself, so that sleeping causes a switch there, however quiet the machine is. */
 	CPU_ZERO(&first);
 	CPU_SET(0, &first);
 	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
@@ -114,7 +114,7 @@ static void check_counts(struct priv_client *client)
 	assert_int_equal(read(fds[0], reading, sizeof(reading)), sizeof(reading));
 	assert_int_equal(reading[0], 2);
 	assert_true(reading[1] > 0 && reading[1] == reading[2]);
-	assert_true(reading[4] > 0); /* the second event runs too, though it was added to a leader */
+	assert_true(reading[4] > 0); /* the second event runs too, although it was added to a leader */
 	assert_true(fcntl(fds[1], F_GETFD) & FD_CLOEXEC);
 	(void)close(fds[0]);
 	(void)close(fds[1]);
@@ -218,7 +218,7 @@ static void test_zone_names(void **state)
 			 -ENOENT);
 }
 
-/* Sends one raw message to priv_serve and returns what it says. */
+/* Sends one raw message to priv_serve and returns its result. */
 static int serve_raw(uint32_t type, const void *payload, size_t length, const int *fds, unsigned n_fds)
 {
 	int sockets[2], r;
@@ -248,7 +248,7 @@ static void test_malformed(void **state)
 	assert_int_equal(serve_raw(PRIV_REQUEST_OPEN_FILE, payload.data, payload.length, NULL, 0), 1);
 	assert_true(serve_raw(PRIV_REQUEST_OPEN_FILE, payload.data, payload.length, &fd, 1) < 0);
 	assert_true(serve_raw(PRIV_REQUEST_OPEN_CONTAINER_FILE, payload.data, payload.length, NULL, 0) < 0);
-	assert_int_equal(ipc_put_u64(&payload, 1), 0); /* more than belongs there */
+	assert_int_equal(ipc_put_u64(&payload, 1), 0); /* trailing data */
 	assert_true(serve_raw(PRIV_REQUEST_OPEN_FILE, payload.data, payload.length, NULL, 0) < 0);
 	batch_clear(&payload);
 	assert_int_equal(ipc_put_string(&payload, ""), 0);
@@ -259,7 +259,6 @@ static void test_malformed(void **state)
 	(void)close(fd);
 }
 
-/* Who asks and never reads would hold the process that watches over both. */
 struct noticed {
 	unsigned n;
 	enum priv_notice last;
@@ -275,7 +274,7 @@ static void note(void *data, enum priv_notice notice, const char *status)
 	(void)snprintf(noticed->status, sizeof(noticed->status), "%s", status);
 }
 
-/* What comes of a notice with this number and status: 1, or why it is refused. */
+/* The result of a notice with this number and status: 1, or the error. */
 static int tell(const struct priv_config *with, uint64_t notice, const char *status)
 {
 	struct batch payload = {0};
@@ -294,8 +293,7 @@ static int tell(const struct priv_config *with, uint64_t notice, const char *sta
 	return r;
 }
 
-/* What reaches the service manager, and with it an administrator's terminal, is plain text of bounded length.
- */
+/* Text for the service manager, and thus an administrator's terminal, is plain and of bounded length. */
 static void test_notices(void **state)
 {
 	struct noticed noticed = {0};
@@ -311,7 +309,7 @@ static void test_notices(void **state)
 	assert_int_equal(priv_serve(sockets[1], &with), 1);
 	assert_int_equal(noticed.last, PRIV_NOTICE_STATUS);
 	assert_string_equal(noticed.status, "7 targets");
-	/* One that nobody reads does not stop the sender. */
+	/* Unread notices do not block the sender. */
 	for (unsigned i = 0; i < 100000; i++)
 		priv_client_notice(sockets[0], PRIV_NOTICE_ALIVE, "%s", "");
 	(void)close(sockets[0]);
@@ -332,6 +330,7 @@ static void test_notices(void **state)
 	assert_int_equal(noticed.n, 1);
 }
 
+/* A client that asks but never reads would block the process that supervises both. */
 static void test_nobody_reads(void **state)
 {
 	struct batch payload = {0};
@@ -341,7 +340,7 @@ static void test_nobody_reads(void **state)
 	assert_int_equal(ipc_pair(sockets), 0);
 	assert_int_equal(ipc_put_u64(&payload, PRIV_FILE_POWERCAP_ENERGY), 0);
 	assert_int_equal(ipc_put_string(&payload, "intel-rapl:9"), 0);
-	(void)alarm(120); /* instead of waiting forever where this fails */
+	(void)alarm(120); /* instead of waiting forever if this fails */
 	while (r == 1) {
 		assert_int_equal(ipc_send(sockets[1], PRIV_REQUEST_OPEN_FILE, 1, payload.data, payload.length,
 					  NULL, 0),
@@ -355,7 +354,7 @@ static void test_nobody_reads(void **state)
 	(void)close(sockets[1]);
 }
 
-/* Kernel memory by the gigabyte, for a machine with more places than CPUs. */
+/* Requests for gigabytes of kernel memory: a machine with more places than CPUs. */
 static void test_bpf_shape(void **state)
 {
 	const uint32_t place = 0;
@@ -371,7 +370,7 @@ static void test_bpf_shape(void **state)
 	shape.n_cpus = 1024;
 	shape.n_places = 1;
 	assert_int_equal(priv_bpf_load(&shape, &bpf, &cause), -EINVAL);
-	/* Each number is one that may be, but not their product. */
+	/* Each number is valid, but not their product. */
 	shape.n_cpus = shape.n_places = (unsigned)sysconf(_SC_NPROCESSORS_CONF);
 	shape.n_slots = PRIV_BPF_SLOTS_MAX;
 	shape.n_births = PRIV_BPF_BIRTHS_MAX;

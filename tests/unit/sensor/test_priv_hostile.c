@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A `collect` that was taken over sends one message after the other to the privileged process: well-formed
- * ones with wild values, damaged ones, and bytes. Each is answered, refused or ends the connection; no
- * descriptor stays behind, and what is handed over is a counter or a file below the roots.
+ * A compromised `collect` sends one message after another to the privileged process: well-formed ones with
+ * arbitrary values, damaged ones, and random bytes. Each is answered, refused or ends the connection; no
+ * descriptor is leaked, and only counters and files below the roots are handed over.
  * WATTRIBUTE_MESSAGES=10000000 for the long form.
  */
 #include <setjmp.h>
@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 #define MESSAGES   50000
-#define CONNECTION 500 /* messages, after which another begins */
+#define CONNECTION 500 /* messages before a new connection */
 
 static const struct container_roots roots = {.docker = {"/var/lib/docker"},
 					     .storage = {"/var/lib/containers/storage"}};
@@ -48,7 +48,7 @@ static uint64_t below(uint64_t n)
 	return (uint64_t)(random_unit() * (double)n);
 }
 
-/* Mostly small, sometimes at a border. */
+/* Mostly small, sometimes a boundary value. */
 static uint64_t wild(void)
 {
 	static const uint64_t borders[] = {0,         1,          INT32_MAX,  UINT32_MAX,
@@ -80,7 +80,7 @@ static const char *pick(void)
 	return words[below(sizeof(words) / sizeof(words[0]))];
 }
 
-/* What `collect` itself could send, with other values. */
+/* A message that `collect` itself could send, with other values. */
 static int write_message(struct batch *payload, uint32_t *ret_type)
 {
 	struct event_attr events[PRIV_GROUP_EVENTS_MAX];
@@ -148,7 +148,7 @@ static void reconnect(void)
 	assert_int_equal(fcntl(sockets[0], F_SETFL, O_NONBLOCK), 0);
 }
 
-/* False: the connection has ended, as the privileged process does then. */
+/* False: the connection has ended, and the privileged process would exit. */
 static bool send_one(struct batch *payload, uint32_t tag)
 {
 	uint32_t type = (uint32_t)wild();
@@ -156,7 +156,7 @@ static bool send_one(struct batch *payload, uint32_t tag)
 
 	batch_clear(payload);
 	r = below(8) ? write_message(payload, &type) : -EINVAL;
-	if (r < 0) { /* more than a message holds: bytes instead */
+	if (r < 0) { /* too large for a message: send bytes instead */
 		batch_clear(payload);
 		for (uint64_t i = below(30); i > 0; i--)
 			assert_int_equal(ipc_put_u64(payload, wild()), 0);
@@ -206,7 +206,7 @@ static void test_hostile(void **state)
 		      " ended the connection; %ld kB more\n",
 		      n, served, refused, ended, after.ru_maxrss - before.ru_maxrss);
 	assert_true(refused > n / 10 && ended > n / 10);
-#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+#ifndef __SANITIZE_ADDRESS__ /* it keeps freed memory */
 	assert_true(after.ru_maxrss - before.ru_maxrss < 8192);
 #endif
 	batch_done(&payload);

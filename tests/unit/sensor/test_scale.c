@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counter arithmetic: edges, and properties over random numbers (WATTRIBUTE_SEED repeats a run).
+ * Counter arithmetic: edge cases, and properties with random numbers (WATTRIBUTE_SEED repeats a run).
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -65,7 +65,7 @@ static void test_energy(void **state)
 
 	(void)state;
 	assert_true(scale_energy_step(12345678901234567, 0, rapl) == 12345678901234567);
-	assert_true(scale_energy_step(1000000, 0, 1e-6) + 1 >= UINT64_C(1) << 32); /* no exact double */
+	assert_true(scale_energy_step(1000000, 0, 1e-6) + 1 >= UINT64_C(1) << 32); /* not exact as a double */
 	assert_int_equal(scale_energy_step(5, 3, rapl), 2);
 	assert_int_equal(scale_energy_step(3, 5, rapl), 0);
 	assert_int_equal(scale_energy_step(5, 0, 0), 0);
@@ -75,8 +75,9 @@ static void test_energy(void **state)
 	assert_true(scale_energy_step(UINT64_MAX, 0, 1e9) == UINT64_MAX);
 }
 
-/* 2^32 J, a busy socket's eight months, is where the sum in 2^-32 J no longer fits 64 bits; a step still
- * does. */
+/*
+ * Beyond 2^32 J, eight months of a busy socket, the sum in 2^-32 J no longer fits 64 bits; a step still does.
+ */
 static void test_energy_of_a_long_run(void **state)
 {
 	const uint64_t long_uj = UINT64_C(5000000000) * 1000000;
@@ -97,7 +98,7 @@ static void test_share(void **state)
 	assert_true(scale_share(UINT64_MAX, UINT64_MAX, UINT64_MAX) == UINT64_MAX);
 }
 
-/* Deltas over a wrapping counter add up to what really flowed, whatever the steps. */
+/* Deltas of a wrapping counter add up to the real energy, whatever the steps. */
 static void test_wraps_add_up(void **state)
 {
 	(void)state;
@@ -119,7 +120,7 @@ static void test_wraps_add_up(void **state)
 	}
 }
 
-/* Converted step by step, energy never drifts away from what is converted at once. */
+/* Energy converted step by step never drifts from energy converted at once. */
 static void test_energy_does_not_drift(void **state)
 {
 	(void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sensor's options: the command lines of powerapi-g5k and hwpc-sensor as printed, their JSON file, and
- * what is refused with which words.
+ * The sensor's options: the command lines of powerapi-g5k and hwpc-sensor as documented, their JSON file, and
+ * what is refused with which message.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,13 +156,15 @@ static void mistakes_are_named(void **state)
 	}
 }
 
-/* One name by -s and by -c would stand twice in the machine's report: what adds nothing is taken, else
- * refused. */
+/*
+ * A name used by both -s and -c would appear twice in the machine's report: accepted if it adds nothing, else
+ * refused.
+ */
 static void one_name_for_machine_and_containers(void **state)
 {
 	static const struct {
 		const char *arguments[16];
-		const char *refused; /* NULL: taken */
+		const char *refused; /* NULL: accepted */
 		bool doubles[3];
 	} cases[] = {
 		{{"-s", "core", "-e", "X", "-c", "core", "-e", "X"}, NULL, {true, false}},
@@ -234,7 +236,8 @@ static void json_file_of_hwpc_sensor(void **state)
 	(void)unlink(path);
 }
 
-/* What hwpc-sensor's own reader takes beside plain JSON: any case, comments, commas and quotes as they come.
+/*
+ * What hwpc-sensor's own reader accepts besides plain JSON: any case, comments, stray commas, other quotes.
  */
 static void lenient_json(void **state)
 {

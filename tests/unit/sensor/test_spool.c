@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spool: order, bounds by size and age with everything counted, survival of a restart, and a damaged
- * file.
+ * The spool: order, limits by size and age with everything counted, surviving a restart, and a damaged file.
  */
 #include <setjmp.h>
 #include <stdarg.h>

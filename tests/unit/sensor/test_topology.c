@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Topologies read from synthetic trees: two sockets with threads, a virtual machine without files, odd
+ * Topologies read from synthetic trees: two sockets with threads, a virtual machine without files, unusual
  * contents.
  */
 #include <setjmp.h>
@@ -50,7 +50,7 @@ static void test_two_sockets(void **state)
 	topology_done(&topology);
 	topology = read_tree(&tree);
 	assert_true(topology.base_frequency_mhz == 2095);
-	/* Another one while the machine runs; what cannot be read changes nothing. */
+	/* It changes while the machine runs; an unreadable value changes nothing. */
 	assert_false(topology_renew_frequency(&topology, tree.root));
 	fake_write(&tree, "devices/system/cpu/cpu0/cpufreq/base_frequency", "1800000");
 	assert_true(topology_renew_frequency(&topology, tree.root));
@@ -80,7 +80,7 @@ static void test_virtual_machine(void **state)
 	fake_free(&tree);
 }
 
-/* What each architecture calls its processor; names that no one should print as they are. */
+/* What each architecture calls its processor, and names that must not be printed unchanged. */
 static void test_model_names(void **state)
 {
 	static const char *const cases[][2] = {
@@ -109,7 +109,7 @@ static void test_model_names(void **state)
 	}
 }
 
-/* CPU 0 offline, ids with gaps, a package id of -1 as some ARM machines say. */
+/* CPU 0 offline, gaps in the IDs, a package ID of -1 as on some ARM machines. */
 static void test_odd_machine(void **state)
 {
 	struct fake_tree tree = fake_new();

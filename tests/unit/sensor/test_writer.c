@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writer: ticks reach the store in one append each; while the store is away they wait in the spool, over
- * a restart too, and arrive once and in order when it is back.
+ * The writer: each tick reaches the store in one append; while the store is unreachable, ticks wait in the
+ * spool, also over a restart, and arrive once and in order when it is back.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +27,7 @@
 #define N_TICKS     7
 #define N_DOCUMENTS 5
 
-/* Port 1 on this machine: nobody answers, at once. */
+/* Port 1 of this machine refuses connections immediately. */
 #define AWAY "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"
 
 static char folder[64];
@@ -149,8 +149,10 @@ static void ticks_reach_the_store(void **state)
 	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
 	run_writer(uri, 0, N_TICKS, 0, 0);
 	assert_int_equal(count_in_store(uri, true), N_TICKS * N_DOCUMENTS);
-	/* One of them again, as by another sensor of this name: the first one stays, and the other is
-	 * counted. */
+	/*
+	 * One of them again, as from another sensor with this name: the first one stays, and the other is
+	 * counted.
+	 */
 	run_writer(uri, N_TICKS - 1, 2, 0, N_DOCUMENTS);
 	assert_int_equal(count_in_store(uri, true), (N_TICKS + 1) * N_DOCUMENTS);
 }

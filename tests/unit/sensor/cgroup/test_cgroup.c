@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cgroup: what is found on this machine, base paths good and bad, CPU limits in a made-up tree. */
+/* cgroup: what is found on this machine, valid and invalid base paths, CPU limits in a synthetic tree. */
 #include "cgroup/cgroup.h"
 
 #include <errno.h>
@@ -43,7 +43,7 @@ static void test_machine(void **state)
 	assert_true(layout.version != CGROUP_VERSION_NONE);
 	assert_string_equal(layout.start, "");
 	assert_true(layout.mount[0] == '/');
-	/* The old default base path: taken where it is a hierarchy, replaced and said where it is not. */
+	/* The old default base path: used if it is a hierarchy, otherwise replaced with a message. */
 	assert_int_equal(cgroup_layout_detect("/sys/fs/cgroup/perf_event", &same), 0);
 	assert_string_equal(same.mount, layout.mount);
 	assert_int_equal(cgroup_layout_detect(layout.mount, &same), 0);
@@ -117,7 +117,7 @@ static void test_limit(void **state)
 	assert_int_equal(cgroup_layout_detect(base, &layout), 0);
 	assert_float_equal(cgroup_cpu_limit(&layout, "/a"), 2, 1e-12);
 	assert_float_equal(cgroup_cpu_limit(&layout, "/a/b"), 2, 1e-12);   /* the parent's */
-	assert_float_equal(cgroup_cpu_limit(&layout, "/a/b/c"), 1, 1e-12); /* its one CPU */
+	assert_float_equal(cgroup_cpu_limit(&layout, "/a/b/c"), 1, 1e-12); /* limited to its one CPU */
 	assert_true(cgroup_cpu_limit(&layout, "/gone") <= 0);
 	assert_true(cgroup_cpu_limit(&layout, "/") <= 0);
 	char command[128];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of several mounts of the cgroup tree is taken, by the mount table's text; and which containers are in
- * another hierarchy than the one that is watched.
+ * Which of several mounts of the cgroup tree is used, by the text of the mount table; and which containers
+ * are in another hierarchy than the watched one.
  */
 #include "cgroup/cgroup_find.h"
 #include "cgroup/cgroup_mounts.h"
@@ -18,7 +18,7 @@
 #define ID1 "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"
 #define ID2 "b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2"
 
-static const char *hidden; /* a path that cannot be seen; NULL: none */
+static const char *hidden; /* a path that is not visible; NULL: none */
 
 static bool is_visible(const char *path)
 {
@@ -50,13 +50,13 @@ static void unified(void **state)
 		{{part, whole}, NULL, "/sys/fs/cgroup"},
 		{{part},
 		 NULL,
-		 "/run/calico/cgroup"}, /* better than nothing; the layout says that it is a part */
+		 "/run/calico/cgroup"}, /* better than none; the layout notes that it is partial */
 		{{whole, part}, "/sys/fs/cgroup", "/run/calico/cgroup"},
-		/* a mount from outside of our namespace shows more than our own root */
+		/* a mount from outside our namespace shows more than our own root */
 		{{whole, "91 23 0:26 /../.. /host/cgroup rw - cgroup2 none rw\n"}, NULL, "/host/cgroup"},
 		{{whole, "91 23 0:26 / /mnt/all rw - cgroup2 none rw\n"}, NULL, "/sys/fs/cgroup"},
 		{{"91 23 0:26 / /mnt/all rw - cgroup2 none rw\n", whole}, NULL, "/sys/fs/cgroup"},
-		/* mounted over: what can be seen counts */
+		/* covered by another mount: only visible ones count */
 		{{whole, "92 30 0:26 /a/b /sys/fs/cgroup rw - cgroup2 none rw\n",
 		  "93 23 0:26 /a /mnt/a rw - cgroup2 none rw\n"},
 		 NULL,
@@ -111,7 +111,7 @@ static void cgroup_of(struct fake_tree *tree, const char *path)
 	fake_write(tree, file, "%s", "");
 }
 
-/* Containers of the other hierarchies that the watched one lacks, whatever their paths there are called. */
+/* Containers of the other hierarchies that are missing in the watched one, whatever their paths. */
 static void unseen(void **state)
 {
 	struct fake_tree tree = fake_new();
@@ -122,18 +122,18 @@ static void unseen(void **state)
 	(void)snprintf(layout.mount, sizeof(layout.mount), "%s/perf", tree.root);
 	(void)snprintf(layout.others[0], sizeof(layout.others[0]), "%s/v2", tree.root);
 	(void)snprintf(layout.others[1], sizeof(layout.others[1]), "%s/cpuacct", tree.root);
-	assert_false(cgroup_find_any(layout.mount)); /* not even the folder is there */
+	assert_false(cgroup_find_any(layout.mount)); /* the folder does not even exist */
 	cgroup_of(&tree, "perf/system.slice/cron.service");
 	cgroup_of(&tree, "v2/user.slice/user-1000.slice/session-1.scope");
 	assert_false(cgroup_find_any(layout.mount));
 	assert_false(cgroup_find_any(layout.others[0]));
 	assert_int_equal(cgroup_find_unseen(&layout, path, sizeof(path)), 0);
-	/* the same container by two paths is seen */
+	/* a container with two paths is seen */
 	cgroup_of(&tree, "perf/docker/" ID1);
 	cgroup_of(&tree, "v2/system.slice/docker-" ID1 ".scope/init");
 	assert_true(cgroup_find_any(layout.mount));
 	assert_int_equal(cgroup_find_unseen(&layout, path, sizeof(path)), 0);
-	/* another one, a virtual machine and a job are not */
+	/* another container, a virtual machine and a job are not */
 	cgroup_of(&tree, "v2/kubepods.slice/kubepods-pod1.slice/cri-containerd-" ID2 ".scope");
 	assert_int_equal(cgroup_find_unseen(&layout, path, sizeof(path)), 1);
 	assert_non_null(strstr(path, "/v2/kubepods.slice/"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cgroup_watch: in a plain directory always, in real v2 and v1 hierarchies when root. */
+/* cgroup_watch: always in a plain directory, and as root in real v2 and v1 hierarchies. */
 #include "cgroup/cgroup_watch.h"
 #include "base/cleanup.h"
 #include "unit/random_seed.h"
@@ -18,7 +18,7 @@
 
 #define KNOWN_MAX 4096
 
-/* What the callbacks say exists. */
+/* The cgroups that exist according to the callbacks. */
 struct model {
 	char *paths[KNOWN_MAX];
 	uint64_t ids[KNOWN_MAX];
@@ -60,7 +60,7 @@ static void on_removed(void *data, const char *path, uint64_t id)
 	model->n--;
 	model->paths[at] = model->paths[model->n];
 	model->ids[at] = model->ids[model->n];
-	for (unsigned i = 0; i < model->n; i++) /* no child is left behind */
+	for (unsigned i = 0; i < model->n; i++) /* no child remains */
 		assert_false(strncmp(model->paths[i], path, length) == 0 && model->paths[i][length] == '/');
 }
 
@@ -96,7 +96,7 @@ static int walk_one(const char *path, const struct stat *st, int type, struct FT
 	return 0;
 }
 
-/* The model holds exactly the directories that are there. */
+/* The model contains exactly the existing directories. */
 static void assert_equal_to_disk(const char *base, const struct model *model)
 {
 	base_dir = base;
@@ -150,7 +150,7 @@ static void exercise(const char *base)
 	assert_int_equal(cgroup_watch_process(watch), 0);
 	assert_equal_to_disk(base, &model);
 	assert_int_equal(model.removed, 2);
-	/* Gone and back between two readings: another inode, or never seen to go; the end state counts. */
+	/* Removed and created again between two reads, or created and removed: the final state counts. */
 	take(base, "/docker/b/x/y");
 	make(base, "/docker/b/x/y");
 	make(base, "/short");
@@ -180,7 +180,10 @@ static void test_plain(void **state)
 	remove_below(base);
 }
 
-/* Random births and deaths, read at random moments: always equal to the disk once read. */
+/*
+ * Directories are created and removed at random and read at random times: after each read, the model equals
+ * the disk.
+ */
 static void test_random(void **state)
 {
 	(void)state;
@@ -207,7 +210,7 @@ static void test_random(void **state)
 	remove_below(base);
 }
 
-/* More events than the kernel's queue holds: a rescan mends it. */
+/* More events than the kernel's queue holds: a rescan recovers. */
 static void test_overflow(void **state)
 {
 	(void)state;
@@ -253,7 +256,7 @@ static unsigned count_fds(void)
 	return n;
 }
 
-/* Churn leaves nothing behind: no node, no watch, no descriptor. */
+/* Churn leaves no node, no watch and no descriptor. */
 static void test_churn(void **state)
 {
 	(void)state;
@@ -279,7 +282,6 @@ static void test_churn(void **state)
 	remove_below(base);
 }
 
-/* The base itself goes away (a container's own cgroup). */
 static uint64_t inode(const char *base, const char *path)
 {
 	char full[512];
@@ -289,7 +291,9 @@ static uint64_t inode(const char *base, const char *path)
 	return st.st_ino;
 }
 
-/* Births that the kernel tells beside inotify: those that are gone are told with what was in them, each once.
+/*
+ * cgroups that the kernel reports in addition to inotify: removed ones are reported with their nested ones,
+ * each once.
  */
 static void test_born(void **state)
 {
@@ -313,7 +317,9 @@ static void test_born(void **state)
 	cgroup_watch_born_end(watch);
 	assert_int_equal(model.removed, 2);
 	assert_equal_to_disk(base, &model);
-	/* The same news by inotify is none; an older bearer of a name does not take the present one's place.
+	/*
+	 * inotify reports of known cgroups are ignored, and an older cgroup of the same name does not replace
+	 * the current one.
 	 */
 	assert_int_equal(cgroup_watch_process(watch), 0);
 	cgroup_watch_born(watch, root, "here", 900004);
@@ -338,6 +344,7 @@ static void test_born(void **state)
 	remove_below(base);
 }
 
+/* The base itself is removed (a container's own cgroup). */
 static void test_base_gone(void **state)
 {
 	(void)state;
@@ -363,8 +370,7 @@ static void exercise_real(const char *hierarchy, const char *what)
 		print_message("# %s: needs root and %s\n", what, hierarchy);
 		skip();
 	}
-	/* The layout splits the base into mount and start, so paths are longer than the model's walk expects.
-	 */
+	/* The layout splits the base into mount and start, so paths are longer than the model expects. */
 	struct model model = {0};
 	char path[300];
 	make(base, "/docker");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity: every form of cgroup path that runtimes and service managers make, then properties on random
- * paths. */
+/* identity: all forms of cgroup paths of runtimes and service managers, then properties of random paths. */
 #include "cgroup/identity.h"
 #include "base/text.h"
 #include "base/cleanup.h"
@@ -119,7 +118,7 @@ static const struct sample samples[] = {
 	{"/machine.slice/machine-arch.scope/payload", IDENTITY_MACHINE, N, "/machine.slice/machine-arch.scope", "arch", "", ""},
 	{"/qemu.slice/100.scope", IDENTITY_QEMU, T, "/qemu.slice/100.scope", "100", "", ""},
 	/* jobs and runs */
-	/* OAR 3 and 2, PBS, Torque, LSF, HTCondor: the job, with all that it starts */
+	/* OAR 3 and 2, PBS, Torque, LSF, HTCondor: the job with all its processes */
 	{"/oar.slice", IDENTITY_SLICE, O, "", "", "", ""},
 	{"/oar.slice/oar-u1000.slice", IDENTITY_SLICE, O, "", "", "", ""},
 	{"/oar.slice/oar-u1000.slice/oar-u1000-j55.slice", IDENTITY_JOB, T, "/oar.slice/oar-u1000.slice/oar-u1000-j55.slice", "oar-u1000-j55", "", ""},
@@ -198,7 +197,7 @@ static void test_ids(void **state)
 					  64));
 }
 
-/* The sensor looks at the inside of a container, or at a host behind a prefix. */
+/* The sensor measures the inside of a container, or a host below a prefix. */
 static void test_prefix(void **state)
 {
 	(void)state;
@@ -261,13 +260,13 @@ static void test_names(void **state)
 		(void)text_escape(names[i].in, strlen(names[i].in), out, sizeof(out));
 		assert_string_equal(out, names[i].out);
 	}
-	/* Two names stay two, whatever their bytes; an escape is not cut. */
+	/* Two names stay distinct, whatever their bytes; an escape sequence is not split. */
 	assert_int_equal(text_escape("caf\xe9", 4, out, 8), 7);
 	assert_string_equal(out, "caf\\xE9");
 	assert_int_equal(text_escape("caf\xe8", 4, out, 8), 7);
 	assert_string_equal(out, "caf\\xE8");
 	assert_int_equal(text_escape("caf\xe9", 4, out, 7), 3);
-	/* Cut at a character, not inside one. */
+	/* Truncated between characters, not inside one. */
 	char many[300];
 	for (size_t i = 0; i + 3 < sizeof(many); i += 3)
 		memcpy(many + i, "\xe2\x82\xac", 3);
@@ -277,7 +276,9 @@ static void test_names(void **state)
 	assert_int_equal(identity_unescape("\\x00", 4, out, sizeof(out)), 4);
 }
 
-/* Random paths from real components: the root is a prefix at a border, and everything below it folds into it.
+/*
+ * Random paths of real components: the root is a prefix that ends at a component, and everything below
+ * belongs to it.
  */
 static void test_properties(void **state)
 {

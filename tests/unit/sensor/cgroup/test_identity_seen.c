@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity: cgroup paths as people showed them on their machines, each with where it was shown: runtime, own
- * cgroup, name and pod. test_identity.c has the forms and the properties; docs/names.md has the same as
- * prose.
+ * identity: real cgroup paths, each with its source: runtime, own cgroup, name and pod. test_identity.c has
+ * the forms and properties, docs/names.md describes them in prose.
  */
 #include "cgroup/identity.h"
 #include "base/cleanup.h"
@@ -14,10 +13,12 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* The role follows: without a runtime none, with something below nested, else the target (leaf: "cgroup"). */
+/*
+ * Expected role: none without a runtime; nested if `below` is not empty; otherwise target ("cgroup": leaf).
+ */
 struct seen {
 	const char *path;
-	const char *below;   /* the end of the path that is below the target's own cgroup */
+	const char *below;   /* the end of the path, below the target's own cgroup */
 	const char *runtime; /* NULL: no target; its processes are the system's */
 	const char *name;
 	const char *pod_uid;
@@ -38,9 +39,9 @@ static const struct seen seen[] = {
 	{"/system.slice/docker-" ID_A ".scope", "", "docker", "10234c078fce", ""},
 	{USER "/user.slice/docker-" ID_A ".scope", "", "docker", "10234c078fce", ""},
 	{USER "/app.slice/docker.service", "", "systemd", "docker.service", ""},
-	/* moby/moby#53531: a systemd below another cgroup (WSL 2.9) */
+	/* moby/moby#53531: a systemd instance below another cgroup (WSL 2.9) */
 	{"/wsl-user/distro-1/systemd/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" ID_A ".scope", "", "docker", "10234c078fce", ""},
-	/* BuildKit's steps, by driver, as tables of monitoring agents have them; the last is buildkitd's own */
+	/* BuildKit's steps, by driver, from tables of monitoring agents; the last is buildkitd's own */
 	{"/system.slice/system.slice:docker:jvifp9a6b1lxa1kuw8bwfcovf", "", "docker", "buildkit", ""},
 	{"/docker/jvifp9a6b1lxa1kuw8bwfcovf", "", "docker", "buildkit", ""},
 	{"/docker/buildkit/jvifp9a6b1lxa1kuw8bwfcovf", "/jvifp9a6b1lxa1kuw8bwfcovf", "docker", "buildkit", ""},
@@ -64,15 +65,17 @@ static const struct seen seen[] = {
 	{USER "/user.slice/libpod-" ID_B ".scope/container", "/container", "podman", "c7bcf94f6dff", ""},
 	{USER "/user.slice/podman-239302.scope", "", "scope", "podman-239302.scope", ""},
 
-	/* containerd: containerd/cri#290 (systemd), containerd/runwasi#821 (a path that was not translated),
-	   "ctr run" and nerdctl: containerd's oci.WithNamespacedCgroup gives /<namespace>/<id> */
+	/*
+	 * containerd: containerd/cri#290 (systemd), containerd/runwasi#821 (an untranslated path), "ctr run"
+	 * and nerdctl: containerd's oci.WithNamespacedCgroup returns /<namespace>/<id>
+	 */
 	{"/system.slice/system-getty.slice/cri-containerd-" ID_C ".scope", "", "containerd", "0ba8ac17e4e7", ""},
 	{"/kubepods-besteffort-podb7c2cbdb_9ab5_47ef_977e_97e39a73da6d.slice:cri-containerd:" ID_C, "", "containerd", "0ba8ac17e4e7", "b7c2cbdb-9ab5-47ef-977e-97e39a73da6d"},
 	{"/system.slice/nerdctl-" ID_C ".scope", "", "containerd", "0ba8ac17e4e7", ""},
 	{USER "/user.slice/nerdctl-" ID_C ".scope", "", "containerd", "0ba8ac17e4e7", ""},
 	{"/default/redis-server", "", "containerd", "redis-server", ""},
 	{"/k8s.io/" ID_C, "", "containerd", "0ba8ac17e4e7", ""},
-	/* Talos: siderolabs/talos#3950; no container's name in it */
+	/* Talos: siderolabs/talos#3950; the path has no container name */
 	{"/system/apid", "", "cgroup", "/system/apid", ""},
 	{"/podruntime/kubelet", "", "cgroup", "/podruntime/kubelet", ""}, /* containerd#3133 */
 
@@ -82,8 +85,10 @@ static const struct seen seen[] = {
 	{"/kubepods/besteffort/podb889ec29-d166-4ba6-b98c-bc56d99f2d69/crio-" ID_C, "", "crio", "0ba8ac17e4e7", "b889ec29-d166-4ba6-b98c-bc56d99f2d69"},
 	{"/kubepods/besteffort/podb889ec29-d166-4ba6-b98c-bc56d99f2d69/crio-conmon-" ID_C, FOLDER, NONE},
 
-	/* Kubernetes: rancher/k3k#792 (k3s, cgroupfs), kontena/pharos-cluster#440 (dockershim, systemd),
-	   a static pod's uid is its manifest's hash: 32 digits; k3s rootless runs below its unit */
+	/*
+	 * Kubernetes: rancher/k3k#792 (k3s, cgroupfs), kontena/pharos-cluster#440 (dockershim, systemd); a
+	 * static pod's uid is the hash of its manifest: 32 digits; rootless k3s runs below its unit
+	 */
 	{"/kubepods/burstable/pod404bd273-57bc-4508-a386-e2b76d3c9cfe/" ID_C, "", "kubernetes", "0ba8ac17e4e7", "404bd273-57bc-4508-a386-e2b76d3c9cfe"},
 	{"/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod9692aa0e_748e_11e8_8dfa_76d458035df6.slice/docker-" ID_C ".scope", "", "docker", "0ba8ac17e4e7", "9692aa0e-748e-11e8-8dfa-76d458035df6"},
 	{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-poda5cc2c5ef0bb1c2fd4a39aa0b4d5d4b3.slice/cri-containerd-" ID_C ".scope", "", "containerd", "0ba8ac17e4e7", "a5cc2c5ef0bb1c2fd4a39aa0b4d5d4b3"},
@@ -91,11 +96,16 @@ static const struct seen seen[] = {
 	{"/k3s", "", "cgroup", "/k3s", ""},
 	{"/systemd/system.slice/docker.service", "", "systemd", "docker.service", ""}, /* k3s-io/k3s#2587 */
 	{"/system.slice/snap.microk8s.daemon-kubelite.service", "", "systemd", "snap.microk8s.daemon-kubelite.service", ""},
-	/* kind and minikube: the node is a container, what runs in it is the node's: minikube#11280, kind's
-	   entrypoint (kubelet --cgroup-root=/kubelet) */
+	/*
+	 * kind and minikube: the node is a container, and everything in it is the node's: minikube#11280,
+	 * kind's entrypoint (kubelet --cgroup-root=/kubelet)
+	 */
 	{"/docker/" NODE "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod2ca4a155_3599_498d_bb9d_4446693fa3ea.slice/crio-" ID_C ".scope", "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod2ca4a155_3599_498d_bb9d_4446693fa3ea.slice/crio-" ID_C ".scope", "docker", "d6701ec289c5", ""},
 	{"/system.slice/docker-" NODE ".scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod2ca4a155_3599_498d_bb9d_4446693fa3ea.slice/cri-containerd-" ID_C ".scope", "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod2ca4a155_3599_498d_bb9d_4446693fa3ea.slice/cri-containerd-" ID_C ".scope", "docker", "d6701ec289c5", ""},
-	/* Kata: kata-containers' docs/design/host-cgroups.md: the vCPUs' threads are the pod's, the rest is not */
+	/*
+	 * Kata: kata-containers' docs/design/host-cgroups.md: the vCPUs' threads are the pod's, the rest is
+	 * not
+	 */
 	{"/kubepods/besteffort/podb889ec29-d166-4ba6-b98c-bc56d99f2d69/kata_" ID_C, "", "kata", "0ba8ac17e4e7", "b889ec29-d166-4ba6-b98c-bc56d99f2d69"},
 	{"/kata_overhead/" ID_C, "", "kata", "0ba8ac17e4e7", ""},
 	{"/kata_overhead", FOLDER, NONE},
@@ -104,8 +114,10 @@ static const struct seen seen[] = {
 	{"/firecracker/551e7604-e35c-42b3-b825-416853441234", "", "firecracker", "551e7604-e35c-42b3-b825-416853441234", ""},
 	{"/firecracker", FOLDER, NONE},
 
-	/* LXC, LXD, Incus: lxc/lxc#2782, lxd-pkg-snap#73 (.lxc), canonical/lxd#9134; a project is in the name;
-	   Waydroid is LXC */
+	/*
+	 * LXC, LXD, Incus: lxc/lxc#2782, lxd-pkg-snap#73 (.lxc), canonical/lxd#9134; the name includes the
+	 * project; Waydroid is LXC
+	 */
 	{"/lxc.payload.ns2", "", "lxc", "ns2", ""},
 	{"/lxc.payload.ns2/.lxc", "/.lxc", "lxc", "ns2", ""},
 	{"/lxc.payload.user-1000_alpine/init.scope", "/init.scope", "lxc", "user-1000_alpine", ""},
@@ -116,7 +128,10 @@ static const struct seen seen[] = {
 	{"/system.slice/run-rb1a5.scope/lxc.payload.web", "", "lxc", "web", ""},
 	{"/lxc.payload.waydroid", "", "lxc", "waydroid", ""},
 	{"/system.slice/snap.lxd.daemon.service", "", "systemd", "snap.lxd.daemon.service", ""},
-	/* systemd-nspawn: systemd#18104 (by hand), systemd's test TEST-13-NSPAWN (the template), a name with a dash */
+	/*
+	 * systemd-nspawn: systemd#18104 (manually), systemd's test TEST-13-NSPAWN (the template), a name with
+	 * a dash
+	 */
 	{"/machine.slice/machine-arch.scope/payload/system.slice/sshd.service", "/payload/system.slice/sshd.service", "machine", "arch", ""},
 	{"/machine.slice/systemd-nspawn@jammy.service", "", "machine", "jammy", ""},
 	{"/machine.slice/systemd-nspawn@jammy.service/payload/init.scope", "/payload/init.scope", "machine", "jammy", ""},
@@ -124,16 +139,20 @@ static const struct seen seen[] = {
 	{"/machine.slice/systemd-nspawn@web\\x2d1.service", "", "machine", "web-1", ""},
 	{USER "/machine.slice/systemd-nspawn@zurps.service/payload", "/payload", "machine", "zurps", ""},
 	{"/machine.slice/systemd-vmspawn@fedora.service", "", "machine", "fedora", ""},
-	/* libvirt: OpenStack's instances, a name with a point, a machine in a slice of its own (a mail about
-	   rq->leaf_cfs_rq_list shows it), systemd#13629 (lxc, without machined) */
+	/*
+	 * libvirt: OpenStack's instances, a name with a dot, a machine in its own slice (from a mail about
+	 * rq->leaf_cfs_rq_list), systemd#13629 (lxc, without machined)
+	 */
 	{"/machine.slice/machine-qemu\\x2d1\\x2dinstance\\x2d0000001d.scope/emulator", "/emulator", "libvirt", "instance-0000001d", ""},
 	{"/machine.slice/machine-qemu\\x2d2\\x2dubuntu20.04.scope", "", "libvirt", "ubuntu20.04", ""},
 	{"/machine.slice/machine-test.slice/machine-qemu\\x2d16\\x2dtest14.scope/libvirt/vcpu0", "/libvirt/vcpu0", "libvirt", "test14", ""},
 	{"/machine/lxc-1268-sl.libvirt-lxc", "", "lxc", "sl", ""},
 	{"/machine/qemu-3-win10.libvirt-qemu/vcpu1", "/vcpu1", "libvirt", "win10", ""},
 
-	/* Slurm: a node of the cluster Fox 2025 (v2), of an older one (v1); cgroup_exporter#8 (several slurmd);
-	   slurmd's own on v1 with --enable-multiple-slurmd: cgroup.conf(5) */
+	/*
+	 * Slurm: a node of the cluster Fox 2025 (v2), of an older one (v1); cgroup_exporter#8 (several
+	 * slurmd); slurmd itself on v1 with --enable-multiple-slurmd: cgroup.conf(5)
+	 */
 	{"/system.slice/slurmstepd.scope/job_1392969/step_0/user/task_0", "/step_0/user/task_0", "slurm", "job_1392969", ""},
 	{"/system.slice/slurmstepd.scope/job_42/step_extern/user", "/step_extern/user", "slurm", "job_42", ""},
 	{"/system.slice/slurmstepd.scope/job_42/step_batch/slurm", "/step_batch/slurm", "slurm", "job_42", ""},
@@ -155,7 +174,10 @@ static const struct seen seen[] = {
 	{"/nomad.slice/287ab5b5-9cae-e32b-da88-8ac2be252fd3.sleep3.scope", "", "job", "287ab5b5-9cae-e32b-da88-8ac2be252fd3.sleep3", ""},
 	{"/nomad.slice/libpod-" ID_B ".scope", "", "podman", "c7bcf94f6dff", ""}, /* nomad-driver-podman#248 */
 	{"/mesos/45be9f3b-ac4d-4eab-9b5e-55de8a9ae8f1", "", "job", "45be9f3b-ac4d-4eab-9b5e-55de8a9ae8f1", ""},
-	/* Cloud Foundry's Garden: tables of tracing agents; OpenJDK's CgroupV1SubsystemController test (good) */
+	/*
+	 * Cloud Foundry's Garden: from tables of tracing agents; OpenJDK's CgroupV1SubsystemController test
+	 * (good)
+	 */
 	{"/system.slice/garden.service/garden/016b5740-120b-42b7-562f-3c62", "", "garden", "016b5740-120b-42b7-562f-3c62", ""},
 	{"/system.slice/garden.service/garden/c034152c-80b0-4a44-70df-5c61-liveness-healthcheck-0", "", "garden", "c034152c-80b0-4a44-70df-5c61-liveness-healthcheck-0", ""},
 	{"/system.slice/garden.service/garden/good/2f57368b-0eda-4e52-64d8-af5c", "", "garden", "2f57368b-0eda-4e52-64d8-af5c", ""},
@@ -167,7 +189,7 @@ static const struct seen seen[] = {
 	{USER "/app.slice/app-cosmic-com.system76.CosmicAppList-4376.scope", "", "scope", "app-cosmic-com.system76.CosmicAppList-4376.scope", ""},
 	{USER "/app.slice/app-at\\x2dspi\\x2ddbus\\x2dbus@autostart.service", "", "systemd", "app-at-spi-dbus-bus@autostart.service", ""},
 	{USER "/init.scope", FOLDER, NONE},
-	/* Flatpak: scopes in journals; Steam's is without a number. snapd: snapd#8863 (both forms, hooks) */
+	/* Flatpak: scopes in journals; Steam's has no number. snapd: snapd#8863 (both forms, hooks) */
 	{USER "/app.slice/app-flatpak-org.mozilla.firefox-2891.scope", "", "flatpak", "org.mozilla.firefox", ""},
 	{USER "/app.slice/app-flatpak-md.obsidian.Obsidian-2751032070.scope", "", "flatpak", "md.obsidian.Obsidian", ""},
 	{"/app.slice/app-flatpak-com.valvesoftware.Steam.scope", "", "flatpak", "com.valvesoftware.Steam", ""},
@@ -206,7 +228,7 @@ static void test_seen(void **state)
 		check(&seen[i]);
 }
 
-/* What only looks like one of the forms keeps its own path as a name. */
+/* Paths that only resemble one of the forms keep their path as the name. */
 static void test_likely(void **state)
 {
 	(void)state;
@@ -224,7 +246,7 @@ static void test_likely(void **state)
 		assert_int_equal(id.kind, IDENTITY_OTHER);
 		assert_string_equal(id.name, others[i]);
 	}
-	/* Nothing remains of a name that is all digits: it stays. */
+	/* Removing the digits would leave an empty name: it is kept. */
 	assert_int_equal(identity_parse("/app.slice/app-flatpak-7.scope", 0, &id), 0);
 	assert_string_equal(id.name, "7");
 	assert_int_equal(identity_parse("/app.slice/snap.-7.scope", 0, &id), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GPUs in `wattribute check`: which are read and by what, which are not and why, by files of made-up
+ * GPUs in `wattribute check`: which are read and how, which are not and why, with files of synthetic
  * machines; a library that is missing, and one that hangs.
  */
 #include <setjmp.h>
@@ -40,7 +40,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* The rows of the tree's machine; NULL: none. The caller frees the object. */
+/* The rows for the synthetic machine; NULL: none. The caller frees the object. */
 static json_t *list(int gpu, json_t **ret_object)
 {
 	const struct sensor_config config = {
@@ -68,7 +68,7 @@ static void test_no_gpu(void **state)
 	json_t *object;
 
 	(void)state;
-	assert_null(list(SENSOR_GPU_AUTO, &object)); /* nobody asked: nothing is said */
+	assert_null(list(SENSOR_GPU_AUTO, &object)); /* not requested: no output */
 	json_decref(object);
 	is_row(list(SENSOR_GPU_DRM, &object), 0, "drm", "missing", "no GPU of amdgpu", false);
 	json_decref(object);
@@ -100,8 +100,8 @@ static void test_of_each_kind(void **state)
 	fake_write(&tree, "sys/devices/0000:03:00.0/hwmon/hwmon3/power1_average", "100000000");
 	fake_write(&tree, "sys/devices/0000:03:00.0/hwmon/hwmon3/power1_cap", "300000000");
 	card("card1", "0000:00:02.0", "i915", "0x8086");    /* integrated */
-	card("card2", "0000:04:00.0", "nouveau", "0x10de"); /* NVIDIA's by another driver */
-	card("card3", "0000:05:00.0", "ast", "0x1a03");     /* a server's console */
+	card("card2", "0000:04:00.0", "nouveau", "0x10de"); /* NVIDIA's, with another driver */
+	card("card3", "0000:05:00.0", "ast", "0x1a03");     /* a server's console graphics */
 	rows = list(SENSOR_GPU_AUTO, &object);
 	assert_int_equal(json_array_size(rows), 3);
 	is_row(rows, 0, "0: 0000:03:00.0", "ok", "drm: its power over time, power1_average", true);
@@ -133,7 +133,7 @@ static void test_library(void **state)
 
 	(void)state;
 	ask("missing.so", 600000, "cannot open shared object file");
-	/* To open it waits for a writer, who never comes. */
+	/* Opening it waits for a writer that never comes. */
 	in_tree("hangs.so", path);
 	assert_int_equal(mkfifo(path, 0666), 0);
 	assert_int_equal(chmod(path, 0666), 0);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GPUs of the kernel's DRM drivers: fdinfo as drivers write it, clients that share a device, come, go and
- * start again; meters that start again, jump, or are gone and back under another number. Random sequences: no
- * stretch has more than the meter's limit, and what was read without a fault is all there.
+ * GPUs of the kernel's DRM drivers: fdinfo as drivers write it; clients that share a device, come, go and
+ * restart; meters that restart, jump, or disappear and return under another number. Random sequences: no
+ * stretch exceeds the meter's limit, and everything read without a fault is counted.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,7 +64,7 @@ static void remove_file(const char *path)
 
 static void test_parse(void **state)
 {
-	/* As amdgpu, i915 and xe write them. */
+	/* As written by amdgpu, i915 and xe. */
 	char amd[] = "pos:\t0\ndrm-driver:\tamdgpu\ndrm-client-id:\t37\ndrm-pdev:\t" ADDRESS
 		     "\ndrm-memory-vram:\t1196 KiB\ndrm-engine-gfx:\t1000 ns\ndrm-engine-compute:\t234 ns\n";
 	char intel[] = "drm-driver: i915\ndrm-pdev: " ADDRESS
@@ -122,25 +122,25 @@ static void test_clients(void **state)
 	assert_non_null(clients);
 	fake_write(&tree, "proc/1/fdinfo/0", "pos:\t0");
 	put_client(1, 4, 11, 50 * SECOND);
-	put_client(1, 5, 11, 50 * SECOND); /* shared descriptors of one client */
-	put_client(2, 4, 11, 50 * SECOND); /* and after a fork */
+	put_client(1, 5, 11, 50 * SECOND); /* one client with two descriptors */
+	put_client(2, 4, 11, 50 * SECOND); /* also after a fork */
 	drm_clients_look(clients, 0, take, NULL);
 	assert_true(works_ns[1] + works_ns[2] == 0); /* the baseline */
 	put_client(1, 4, 11, 50.5 * SECOND);
 	put_client(1, 5, 11, 50.5 * SECOND);
 	put_client(2, 4, 11, 50.5 * SECOND);
 	put_client(3, 9, 12, 0.25 * SECOND);
-	put_client(4, 9, 13, 900 * SECOND); /* not new: it is only found late */
+	put_client(4, 9, 13, 900 * SECOND); /* not new, but only found late */
 	for (unsigned look = 0; look < 8; look++)
 		drm_clients_look(clients, SECOND, take, NULL);
 	assert_true(fabs(works_ns[1] + works_ns[2] - 0.5 * SECOND) < 10);
 	assert_true(fabs(works_ns[3] - 0.25 * SECOND) < 10);
 	assert_true(works_ns[4] == 0);
-	/* Its number goes to another client: nothing is made of the difference. */
+	/* Its number is reused by another client: the difference does not count. */
 	put_client(3, 9, 99, 700 * SECOND);
 	drm_clients_look(clients, SECOND, take, NULL);
 	assert_true(fabs(works_ns[3] - 0.25 * SECOND) < 10);
-	/* Together more than the time: each its part. */
+	/* Together more than the elapsed time: each gets its share. */
 	memset(works_ns, 0, sizeof(works_ns));
 	put_client(1, 4, 11, 52.5 * SECOND);
 	put_client(1, 5, 11, 52.5 * SECOND);
@@ -158,9 +158,9 @@ static void test_list(void **state)
 
 	(void)state;
 	assert_int_equal(drm_meter_list(sysfs, meters, 4), 0);
-	fake_write(&tree, "sys/devices/a/hwmon/hwmon3/name", "amdgpu"); /* an APU has no limit to set */
+	fake_write(&tree, "sys/devices/a/hwmon/hwmon3/name", "amdgpu"); /* an APU without a limit */
 	fake_write(&tree, "sys/devices/a/hwmon/hwmon3/power1_input", "9000000");
-	fake_write(&tree, "sys/devices/b/hwmon/hwmon4/name", "amdgpu"); /* or names two */
+	fake_write(&tree, "sys/devices/b/hwmon/hwmon4/name", "amdgpu"); /* or with two names */
 	fake_write(&tree, "sys/devices/b/hwmon/hwmon4/power1_average", "9000000");
 	fake_write(&tree, "sys/devices/b/hwmon/hwmon4/power1_cap", "15000000");
 	fake_write(&tree, "sys/devices/b/hwmon/hwmon4/power1_label", "slowPPT");
@@ -208,13 +208,13 @@ static void remove_hwmon(unsigned hwmon)
 	}
 }
 
-/* A counter with resets, jumps and reloads of its driver at random. */
+/* A counter with random resets, jumps and reloads of its driver. */
 static void test_random(void **state)
 {
 	struct drm_meter meter;
 	double counter_j = 5000;
 	unsigned hwmon = 3, card = 0;
-	bool faulty = true; /* the next stretch has a fault in it */
+	bool faulty = true; /* the next stretch contains a fault */
 
 	(void)state;
 	srand(random_begin());
@@ -235,7 +235,7 @@ static void test_random(void **state)
 			counter_j += 400 * (seconds + 1) + rand() % 100000;
 			faulty = true;
 			break;
-		case 2: /* the driver is loaded again: other numbers, a new counter, a look without any */
+		case 2: /* the driver is reloaded: other numbers, a new counter, one look without any */
 			remove_hwmon(hwmon);
 			assert_true(isnan(drm_meter_read(&meter, sysfs, seconds)));
 			hwmon = hwmon % 50 + 1;
@@ -257,7 +257,7 @@ static void test_random(void **state)
 	}
 }
 
-/* A power that cannot be, and a GPU that sleeps. */
+/* An impossible power, and a suspended GPU. */
 static void test_power(void **state)
 {
 	struct drm_meter meter;

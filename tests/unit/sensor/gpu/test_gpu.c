@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the process `gpu` sends and what `collect` makes of it: messages that are nonsense, stretches that
- * cross a tick's end, cgroups below a target's own, energy that was not read. Whatever the stretches are, the
- * ticks have all of their energy and work.
+ * The messages of the process `gpu` and what `collect` makes of them: malformed messages, stretches that
+ * cross the end of a tick, cgroups below a target's own, energy that was not read. Whatever the stretches,
+ * the ticks contain all of their energy and work.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,7 +107,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* A stretch up to now: joules of GPU 0 and 1, work of a on GPU 0 and of b on GPU 1. */
+/* A stretch that ends now: joules of GPU 0 and 1, work of a on GPU 0 and of b on GPU 1. */
 static void stretch(uint64_t length_ns, double first_j, double second_j, uint64_t a_ns, uint64_t b_ns)
 {
 	fixture.sample = (struct gpu_sample){
@@ -147,20 +147,20 @@ static void test_stretches(void **state)
 {
 	(void)state;
 	tick(1000 * MS);
-	assert_true(isnan(joules(0))); /* nothing was heard yet */
+	assert_true(isnan(joules(0))); /* nothing received yet */
 	for (unsigned i = 0; i < 8; i++) {
 		clock_ns += 250 * MS;
 		stretch(250 * MS, 50, 25, 100 * MS, 200 * MS);
 		if (i % 4 == 3)
 			tick(1000 * MS);
 	}
-	/* Half a second late, but whole: four stretches of 50 J. */
+	/* Half a second late, but complete: four stretches of 50 J. */
 	assert_true(fabs(joules(0) - 200) < 1e-6 && fabs(joules(1) - 100) < 1e-6);
 	assert_int_equal(work_of(3, 0), 400 * MS);
 	assert_int_equal(work_of(5, 1), 800 * MS);
 	assert_int_equal(work_of(3, 1), 0);
 	assert_int_equal(fixture.source->values[1], 400 * MS);
-	/* One that crosses the tick's end is cut. */
+	/* A stretch that crosses the end of the tick is divided. */
 	clock_ns += 1000 * MS;
 	stretch(1000 * MS, 400, 0, 1000 * MS, 0);
 	tick(1000 * MS);
@@ -180,7 +180,7 @@ static void test_not_read(void **state)
 	}
 	assert_true(fabs(joules(0) - 200) < 1e-6);
 	assert_true(fixture.source->read_failures > 0);
-	/* The process ends: nothing more is known, and nothing is made up. */
+	/* The process exits: no values are known, and none are made up. */
 	(void)close(fixture.peer);
 	for (unsigned i = 0; i < 3; i++) {
 		clock_ns += 1000 * MS;
@@ -221,7 +221,7 @@ static void test_all_of_it(void **state)
 		got_j += isnan(joules(0)) ? 0 : joules(0);
 		got_ns += (double)work_of(3, 0);
 	}
-	assert_true(fabs(got_j - sent_j) < 2); /* of the first stretches half a second was left */
+	assert_true(fabs(got_j - sent_j) < 2); /* half a second of the first stretches is not counted */
 	assert_true(fabs(got_ns - sent_ns) < 1e-6 * sent_ns + 1e4);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of sources of energy: a machine with a fake sysfs, a clock that the test moves, and what was
- * logged.
+ * For tests of energy sources: a machine with a fake sysfs, a clock that the test advances, and the log.
  */
 #pragma once
 
@@ -51,7 +50,10 @@ static int64_t read_time(void *data)
 
 static const struct clock_source fake_clock = {read_clock, read_time, NULL};
 
-/* A machine of two sockets with two cores each, of so many threads. 0, or that something is missing. */
+/*
+ * A machine of two sockets with two cores each and the given threads per core. 0, or nonzero if something is
+ * missing.
+ */
 static int energy_fixture_begin(unsigned threads)
 {
 	struct priv_config config;

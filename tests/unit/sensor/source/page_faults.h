@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Page faults as a load that can be counted: for tests that compare counters with what a process did.
+ * Page faults as a countable load, for tests that compare counters with what a process did.
  */
 #pragma once
 
 #include <stddef.h>
 #include <sys/mman.h>
 
-/* Faults in so many small pages, and gives them back. */
+/* Touches the given number of small pages, and frees them. */
 static inline void fault(size_t pages)
 {
 	char *memory = mmap(NULL, pages * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of what perf really counts: a machine with a fake sysfs, the hierarchy that perf uses, page
- * faults as the event whose truth is known.
+ * For tests of perf's real counts: a machine with a fake sysfs, the hierarchy that perf uses, and page faults
+ * as the event with a known count.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ static struct {
 	struct topology topology;
 	struct source_context context;
 	struct priv_config priv;
-	char mount[256]; /* hierarchy that perf uses */
+	char mount[256]; /* the hierarchy that perf uses */
 	char path[300];  /* the test's cgroup below it */
 	char last_line[1024];
 } fixture;
@@ -47,7 +47,7 @@ static inline void keep_line(void *data, enum log_level level, const char *token
 	(void)snprintf(fixture.last_line, sizeof(fixture.last_line), "%s", line);
 }
 
-/* A v1 perf_event mount if there is one (cgroup2 cannot be used by perf beside it), else cgroup2. */
+/* A v1 perf_event mount if there is one (perf cannot use cgroup2 at the same time), else cgroup2. */
 static inline void find_mount(void)
 {
 	FILE *mounts = setmntent("/proc/mounts", "r");
@@ -116,7 +116,7 @@ static inline struct event_group_request container_request(char **events, unsign
 
 static char event_faults[] = "perf::PAGE-FAULTS";
 
-/* False, and the test is skipped, where this user or machine cannot count cgroups. */
+/* False, and the test is skipped, if this user or machine cannot count cgroups. */
 static inline bool can_count(void)
 {
 	char *events[] = {event_faults};

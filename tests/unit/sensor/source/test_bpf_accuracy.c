@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BPF beside perf's cgroup events and cpu.stat, all three of the same cgroups in the same window: within 1 %,
- * whatever is done there: forking, running programs, threads that are moved from CPU to CPU, cgroups in
- * cgroups, switches back and forth between cgroups, and tasks that move themselves. Prints the table; skipped
- * with the reason where one of them does not work.
+ * BPF compared with perf's cgroup events and cpu.stat, all for the same cgroups in the same window: within 1
+ * %, whatever the cgroups do: forking, running programs, threads moved between CPUs, nested cgroups, switches
+ * back and forth between cgroups, and tasks that move themselves. Prints the table; skipped with the reason
+ * if one of them does not work.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,7 @@ static const struct event_group_request request = {
 	.name = (char[]){"core"}, .of_containers = true, .events = events, .n_events = ARRAY_SIZE(events)};
 
 static char root[256];
-static int ping[2], pong[2]; /* between two of the loads */
+static int ping[2], pong[2]; /* between two loads */
 
 static double now_s(void)
 {
@@ -145,7 +145,7 @@ static void join_cgroup(const char *cgroup, const char *below)
 	(void)close(fd);
 }
 
-/* Work is done in two cgroups below, in turn by a process that moves and by one that stays. */
+/* Works in two nested cgroups, in turn by a process that moves and by one that stays. */
 static void nested(const char *cgroup, double until)
 {
 	pid_t pid = fork();
@@ -257,7 +257,7 @@ static void start(struct running *running)
 			_exit(0);
 		}
 	}
-	(void)usleep(300000); /* all wait for the go */
+	(void)usleep(300000); /* all wait for the start */
 }
 
 static void add(struct activity_source *source, const struct running *running)
@@ -319,7 +319,7 @@ static bool near(double a, double b, double slack)
 	return fabs(a - b) <= 0.01 * fmax(a, b) + slack;
 }
 
-/* One row; false when it is further off than 1 %. */
+/* Prints one row; false if the difference exceeds 1 %. */
 static bool compare(const struct load *load, const char *what, double bpf, const char *beside, double other,
 		    double slack)
 {
@@ -329,15 +329,17 @@ static bool compare(const struct load *load, const char *what, double bpf, const
 }
 
 struct verdict {
-	unsigned wrong_times, wrong_counts; /* loads that are off */
+	unsigned wrong_times, wrong_counts; /* loads outside the limit */
 	double bpf_ms, perf_ms, stat_ms;    /* of all loads */
 };
 
 static void judge(struct activity_source *bpf, struct activity_source *perf, struct activity_source *stat,
 		  struct verdict *verdict)
 {
-	/* Where a switch was not traced, time decides who gets what was counted: so much may be with the
-	 * wrong one. */
+	/*
+	 * If a switch was not traced, counts are divided by time: this fraction may be assigned to the wrong
+	 * one.
+	 */
 	const double unsure = (double)bpf->frame.lost_ns / fmax(1, sum(bpf, 0, 0));
 
 	for (unsigned i = 0; i < N_LOADS; i++) {
@@ -346,8 +348,8 @@ static void judge(struct activity_source *bpf, struct activity_source *perf, str
 
 		verdict->wrong_times += !compare(&loads[i], event_names[0], bpf_ms, "perf", perf_ms, 2);
 		/*
-		 * perf's clock and the scheduler's differ by what the kernel does at a switch, and in a
-		 * virtual machine by what other guests took: as near as perf is.
+		 * perf's clock and the scheduler's differ by the kernel's work at a switch, and in a virtual
+		 * machine by the time taken by other guests: BPF must be as close as perf is.
 		 */
 		verdict->wrong_times += !compare(&loads[i], event_names[0], bpf_ms, "cpu.stat", stat_ms,
 						 2 + fabs(perf_ms - stat_ms));
@@ -389,10 +391,9 @@ static struct verdict try_all_three(void)
 }
 
 /*
- * Counts agree whatever the machine does. Time does not: where a host takes the CPU in the middle of a
- * switch, the scheduler, perf and BPF have read their clocks on different sides of it, and the time is
- * another load's. Nothing is lost by that, so that it is as much in all: what is asked for where three tries
- * were like that.
+ * Counts always agree. Times may not: if a host takes the CPU during a switch, the scheduler, perf and BPF
+ * read their clocks before or after it, and the time is assigned to another load. None is lost, so the totals
+ * still agree; only they are checked if that happened in three tries.
  */
 static void all_three_agree(void **state)
 {

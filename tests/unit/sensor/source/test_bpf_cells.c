@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the bpf source makes of its cells: counts of events that shared counters, scaled over a tick for each
- * cell and event. The law: an event that has a counter for a part of the time, in slices that are longer than
- * a stretch between two switches, is counted as much as one that has a counter all the time. Prints its seed.
+ * cell and event. The rule: an event with a counter for part of the time, in slices longer than the time
+ * between two switches, gets the same count as one with a permanent counter. Prints its seed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 
 #define EVENTS 3
 #define CELLS  2
-#define SLICE  4000 /* an event has its counter for so long, us */
+#define SLICE  4000 /* an event keeps its counter for this time, us */
 
 struct bench {
 	struct perf_plan plan;
@@ -54,7 +54,7 @@ static void set_up(struct bench *bench)
 	assert_int_equal(frame_reserve(frame, CELLS, true), 0);
 }
 
-/* A stretch of a cgroup, as the program in the kernel adds it. */
+/* Adds one stretch of a cgroup, as the program in the kernel does. */
 static void stretch(struct count_cell *cell, uint64_t us, unsigned rate, const uint64_t running_us[EVENTS])
 {
 	cell->ns += us * 1000;
@@ -77,7 +77,7 @@ static void tick(struct bench *bench)
 	}
 }
 
-/* Event 0 always has a counter; 1 and 2 have one in turn, whatever runs. */
+/* Event 0 always has a counter; 1 and 2 alternate, whatever runs. */
 static uint64_t overlap(uint64_t from, uint64_t us, unsigned event)
 {
 	uint64_t n = 0;
@@ -98,7 +98,7 @@ static void shared_counters_count_all(void **state)
 	for (unsigned ticks = 0; ticks < 40; ticks++) {
 		const uint64_t end = now + 100000;
 
-		/* Two cgroups in turn, each for much less than a slice. */
+		/* Two cgroups alternate, each for much less than a slice. */
 		for (unsigned c = 0; now < end; c = !c) {
 			const uint64_t us = 20 + (unsigned)rand() % 400;
 			uint64_t running[EVENTS];
@@ -125,7 +125,7 @@ static void shared_counters_count_all(void **state)
 	frame_done(&bench.bpf.source.frame);
 }
 
-/* A whole tick without a counter is known with the next one; it is not nothing. */
+/* A whole tick without a counter is counted with the next one; it is not zero. */
 static void a_tick_without_counter_is_known_later(void **state)
 {
 	static const uint64_t none[EVENTS] = {1000, 0, 1000}, all[EVENTS] = {1000, 1000, 1000};
@@ -152,7 +152,7 @@ static void a_tick_without_counter_is_known_later(void **state)
 	frame_done(frame);
 }
 
-/* Each group says how long its own first event ran. */
+/* Each group reports how long its own first event ran. */
 static void times_are_those_of_each_group(void **state)
 {
 	static const uint64_t running[EVENTS] = {1000, 1000, 250};
@@ -172,7 +172,7 @@ static void times_are_those_of_each_group(void **state)
 	frame_done(frame);
 }
 
-/* What a cgroup had before its target was known is added once, scaled with the rest. */
+/* Counts of a cgroup from before its target was known are added once, scaled with the rest. */
 static void what_came_before_is_added(void **state)
 {
 	static const uint64_t half[EVENTS] = {1000, 500, 0};
@@ -193,7 +193,7 @@ static void what_came_before_is_added(void **state)
 	assert_int_equal(frame_counts(frame, 0)[2], 0);
 	tick(&bench);
 	assert_int_equal(frame_counts(frame, 0)[0], 0);
-	/* A slot that is given to another starts from what its cell has. */
+	/* A slot with a new owner starts from the present values of its cell. */
 	source_bpf_see(&bench.bpf, &bench.cells[1], seen(&bench, 1));
 	tick(&bench);
 	assert_int_equal(frame_counts(frame, 1)[0], 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counting by BPF while tasks change their cgroup on a CPU that they share with others of it: by themselves,
- * so that they lose the CPU in the middle of a move, and by another process while they run. Each load counts
- * itself; nothing is lost, and no cgroup gets what is another one's. Skipped with the reason where BPF cannot
- * count.
+ * Counting by BPF while tasks change cgroups on a CPU that they share with other tasks of the same cgroup:
+ * they move themselves, and lose the CPU in the middle of a move, or another process moves them while they
+ * run. Each load counts itself; nothing is lost, and no cgroup gets another's counts. Skipped with the reason
+ * if BPF cannot count.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,11 +56,11 @@ static struct {
 	struct priv_config config;
 	struct source_context context;
 	struct activity_source *source;
-	char root[256], cgroups[2][300]; /* where the loads are, and where one of them goes */
+	char root[256], cgroups[2][300]; /* the loads' cgroup, and the one that one of them moves to */
 	pid_t pids[N_LOADS];
 } machine;
 
-/* What the processes tell each other. */
+/* Shared state of the processes. */
 static struct {
 	volatile bool go, stop, runs, moved;
 	volatile long faults, faults_there, ready;
@@ -85,8 +85,7 @@ static int open_procs(int cgroup)
 	return open(path, O_WRONLY | O_CLOEXEC);
 }
 
-/* By one system call: what a library or a sanitizer still does after it would be counted in the new cgroup.
- */
+/* One system call: further work of a library or a sanitizer would be counted in the new cgroup. */
 static void move(int procs_fd, pid_t pid)
 {
 	char text[16];
@@ -216,7 +215,7 @@ static void keep_faulting(int number)
 	(void)__atomic_add_fetch(&shared->faults, faults_now() - before, __ATOMIC_SEQ_CST);
 }
 
-/* Idles where it goes: what is counted there is another one's. */
+/* The cgroup that it moves to is idle, so all other counts there would be wrong. */
 static void move_itself(int number)
 {
 	const long before = faults_now();
@@ -248,7 +247,7 @@ static void say_lost(void)
 		      (double)machine.source->frame.lost_ns * 1e-6, (double)(sum(1, 1) + sum(2, 1)) * 1e-6);
 }
 
-/* Nothing is lost where the kernel has traced each switch: in one of a few tries. */
+/* Nothing is lost if the kernel traces every switch, which must happen in one of a few tries. */
 static void moves_of_its_own(void **state)
 {
 	bool is_good = false;
@@ -274,7 +273,7 @@ static void moves_of_its_own(void **state)
 	assert_true(is_good);
 }
 
-/* Before all others, so that the CPU goes from one load to the other without leaving the cgroup. */
+/* With the highest priority, so that the CPU switches between the loads without leaving the cgroup. */
 static void be_first(void)
 {
 	const struct sched_param first = {.sched_priority = 1};
@@ -290,7 +289,7 @@ static double used_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Works, then lets the other one run. */
+/* Works, then wakes the other load. */
 static void wake_the_other(int number)
 {
 	const long before = faults_now();
@@ -336,7 +335,7 @@ static void wait_for_moves(int number)
 	(void)__atomic_add_fetch(&shared->faults, faults_now() - before, __ATOMIC_SEQ_CST);
 }
 
-/* There and, when it has worked there, back again. */
+/* Moves it there, and back after it has worked there. */
 static void move_the_other(pid_t pid)
 {
 	const int here = open_procs(HERE), there = open_procs(THERE);
@@ -358,8 +357,8 @@ static void move_the_other(pid_t pid)
 }
 
 /*
- * What was counted between two switches is divided by time: its part since the move is the new cgroup's. The
- * load that ran before in the old one is not part of that.
+ * Counts between two switches are divided by time: the part after the move is the new cgroup's. The load that
+ * ran before in the old one is not included.
  */
 static void moves_by_another(void **state)
 {
@@ -383,7 +382,7 @@ static void moves_by_another(void **state)
 		finish(2);
 		say_lost();
 		there_ms = (double)sum(2, 1) * 1e-6, own_ms = shared->seconds_there * 1e3;
-		waiting_ms = shared->seconds_waiting * 1e3; /* meanwhile it was moved */
+		waiting_ms = shared->seconds_waiting * 1e3; /* it was moved during this time */
 		print_message("# was moved: %.1f to %.1f ms there, %.1f counted\n", own_ms,
 			      own_ms + waiting_ms, there_ms);
 		is_good = is_near("both cgroups", sum(1, 0) + sum(2, 0), shared->faults) &&

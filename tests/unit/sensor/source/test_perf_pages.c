@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads that are left out because a group idles, played on a page of our own: what ran is always read, what
- * idles rarely, and a kernel that does not keep the page's number costs reads, not counts.
+ * Skipped reads of idle groups, simulated with a page of our own: a group that ran is always read, an idle
+ * one rarely, and a kernel that does not maintain the page's sequence number costs reads, not counts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,11 +18,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* A group, and the kernel's side of it. */
+/* A group, with the kernel's side of it. */
 struct group {
 	struct perf_event_mmap_page mapped;
 	struct perf_page page;
-	uint64_t time, read; /* that it has run, and what the last read saw of it */
+	uint64_t time, read; /* its running time, and the value of the last read */
 	bool on_cpu;
 	unsigned n_reads;
 };
@@ -34,7 +34,7 @@ static void put_on_cpu(struct group *group, bool kernel_keeps_number)
 	group->on_cpu = true;
 }
 
-/* One tick of the source. Returns what it saw. */
+/* One tick of the source; returns the time that it saw. */
 static uint64_t tick(struct group *group, enum perf_pages_trust *trust, uint32_t turn)
 {
 	uint64_t step;
@@ -57,7 +57,7 @@ static struct group new_group(void)
 	return (struct group){.n_reads = 0};
 }
 
-/* Groups that come and go at random: nothing is late by a tick, and idle ones are hardly ever read. */
+/* Groups that start and stop at random: nothing is late by a tick, and idle ones are hardly ever read. */
 static void what_ran_is_read(void **state)
 {
 	enum perf_pages_trust trust = PERF_PAGES_UNKNOWN;
@@ -68,7 +68,7 @@ static void what_ran_is_read(void **state)
 	srand(random_begin());
 	group.page.page = &group.mapped;
 	for (uint32_t turn = 1; turn < 20000; turn++) {
-		/* Long pauses, now and then a stretch within one tick or over several. */
+		/* Long pauses, and sometimes activity within one tick or over several. */
 		const int dice = rand() % 100;
 
 		if (dice < 5)
@@ -84,7 +84,7 @@ static void what_ran_is_read(void **state)
 	assert_true(group.n_reads < 19999 - n_idle * 6 / 10);
 }
 
-/* One that runs on without a pause keeps its number: it is read in each tick. */
+/* A group that runs without a pause keeps its number: it is read in each tick. */
 static void what_runs_on_is_read(void **state)
 {
 	enum perf_pages_trust trust = PERF_PAGES_GOOD;
@@ -99,7 +99,7 @@ static void what_runs_on_is_read(void **state)
 		assert_int_equal(tick(&group, &trust, turn), 10);
 }
 
-/* A kernel that does not keep the number: found, and no count is lost. */
+/* A kernel that does not maintain the number is detected, and no count is lost. */
 static void a_number_that_stands_still_is_not_trusted(void **state)
 {
 	enum perf_pages_trust trust = PERF_PAGES_GOOD;
@@ -136,7 +136,7 @@ static void without_trust_or_page_all_is_read(void **state)
 	for (uint32_t turn = 1; turn < 50; turn++)
 		(void)tick(&group, &trust, turn);
 	assert_int_equal(group.n_reads, 98);
-	/* No page: above the number of them, and for a descriptor that has none. */
+	/* No page: beyond the limit, and for a descriptor without one. */
 	perf_pages_map(&group.page, STDIN_FILENO, &n);
 	assert_null(group.page.page);
 	n = 0;

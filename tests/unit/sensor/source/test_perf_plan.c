@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Perf plans for machines that are not here: two sockets, hybrid cores, uncore boxes, more events than
- * counters. A stand-in for the privileged process answers: it takes at most two events in a group, and no
- * event with config 99.
+ * Perf plans for other machines: two sockets, hybrid cores, uncore boxes, more events than counters. A
+ * stand-in for the privileged process answers: it accepts at most two events in a group, and no event with
+ * config 99.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,7 @@ static void keep_lines(void *data, enum log_level level, const char *token, cons
 	(void)snprintf(fixture.log + length, sizeof(fixture.log) - length, "%s\n", line);
 }
 
-/* What the stand-in says to a group; configuration 99 cannot be opened, 98 opens and cannot be read. */
+/* The stand-in's answer for a group: config 99 cannot be opened, 98 opens but cannot be read. */
 static int64_t judge(const struct ipc_message *request, unsigned *ret_n, bool *ret_dead)
 {
 	struct priv_room room;
@@ -82,7 +82,7 @@ static void serve(int socket)
 	_exit(0);
 }
 
-/* Two sockets of four cores with two threads: CPUs 0-3 and 8-11, 4-7 and 12-15. */
+/* Two sockets of four cores with two threads each: CPUs 0-3 and 8-11, 4-7 and 12-15. */
 static int set_up(void **state)
 {
 	int sockets[2];
@@ -149,7 +149,7 @@ static struct perf_plan *plan_of(enum perf_plan_kind kind, bool one_cpu, char **
 static char cpu_a[] = "cpu/a/", cpu_b[] = "cpu/b/", cpu_c[] = "cpu/c/", atom_a[] = "cpu_atom/a/";
 static char pkg[] = "RAPL_ENERGY_PKG", dram[] = "RAPL_ENERGY_DRAM", cas[] = "uncore_imc/cas/";
 
-/* Three events, two counters: each CPU has a group of one and a group of two; places are the packages. */
+/* Three events, two counters: each CPU has a group of one and a group of two; the places are the packages. */
 static void test_more_events_than_counters(void **state)
 {
 	char *events[] = {cpu_a, cpu_b, cpu_c};
@@ -189,7 +189,9 @@ static void test_energy(void **state)
 	perf_plan_free(plan);
 }
 
-/* With -o: the cpumask's CPU for uncore, the lowest of each package for the rest; one place for each package.
+/*
+ * With -o: the CPUs of the cpumask for uncore, the lowest CPU of each package for the rest; one place per
+ * package.
  */
 static void test_one_cpu(void **state)
 {
@@ -211,7 +213,7 @@ static void test_one_cpu(void **state)
 	perf_plan_free(plan);
 }
 
-/* A driver that was loaded again has another type, and its old one may be that of another driver. */
+/* A reloaded driver has a new type, and its old one may belong to another driver. */
 static void test_another_type(void **state)
 {
 	char *events[] = {pkg};
@@ -226,17 +228,16 @@ static void test_another_type(void **state)
 	assert_int_equal(plan->attrs[1].config, 2);
 	(void)snprintf(path, sizeof(path), "%s/bus/event_source/devices/power/type", fixture.tree.root);
 	assert_int_equal(unlink(path), 0);
-	assert_false(
-		perf_plan_renew(plan, 1, fixture.tree.root)); /* it is not there now: nothing is opened */
+	assert_false(perf_plan_renew(plan, 1, fixture.tree.root)); /* it is missing now: nothing is opened */
 	perf_plan_free(plan);
-	events[0] = cpu_a; /* whose type the kernel fixes */
+	events[0] = cpu_a; /* with a type fixed by the kernel */
 	plan = plan_of(PERF_PLAN_SYSTEM, true, events, 1);
 	assert_true(perf_plan_renew(plan, 0, "/nonexistent"));
 	assert_int_equal(plan->attrs[0].type, 4);
 	perf_plan_free(plan);
 }
 
-/* Counters of a package that come after the start: the source is opened with them, and only then. */
+/* Counters of a package that appear after the start: the source is opened again with them, and only then. */
 static void test_late_package(void **state)
 {
 	char *events[] = {pkg, dram};
@@ -296,8 +297,10 @@ static void test_hybrid(void **state)
 	perf_plan_free(plan);
 }
 
-/* A counter that opens but cannot be read is none; without the sockets' energy, memory's alone is none
- * either. */
+/*
+ * A counter that opens but cannot be read is not used; without the sockets' energy, memory's alone is not
+ * used either.
+ */
 static void test_dead_counter(void **state)
 {
 	char gpu[] = "RAPL_ENERGY_GPU", *events[] = {pkg, gpu}, *both[] = {pkg, dram};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading perf groups without perf: pipes stand for the descriptors, so that multiplexing, starved groups,
- * counters that fall back, energy units and failing reads can be played. And: a read allocates nothing.
+ * Reading perf groups without perf: pipes replace the descriptors, to simulate multiplexing, starved groups,
+ * counters that decrease, energy units and failing reads. And: a read does not allocate.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,7 +55,7 @@ static struct {
 	int writers[4];
 } fixture;
 
-/* Slot 1 as perf_slots_open would leave it, with pipes. */
+/* Slot 1 as after perf_slots_open, but with pipes. */
 static int set_up(void **state)
 {
 	struct perf_slot *slot;
@@ -92,7 +92,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* What the kernel would answer for unit 0, and for the two of CPU 1. */
+/* The kernel's answers for unit 0, and for the two units of CPU 1. */
 static void say_pair(uint64_t enabled, uint64_t running, uint64_t a, uint64_t b)
 {
 	uint64_t reading[] = {2, enabled, running, a, b};
@@ -125,7 +125,7 @@ static void test_sums_and_times(void **state)
 	say_one(3, 100, 100, 2);
 	read_and_expect(11, 22);
 	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN | ACTIVITY_FIRST);
-	/* Two CPUs, 100 ns each; the two groups of CPU 1 stand for half of it. */
+	/* Two CPUs, 100 ns each; each of the two groups of CPU 1 counts half. */
 	assert_int_equal(fixture.frame.enabled_ns[1], 200);
 	say_pair(200, 200, 10, 20);
 	say_one(2, 200, 200, 1);
@@ -142,11 +142,11 @@ static void test_multiplexed(void **state)
 	say_one(3, 100, 0, 0); /* never got a counter */
 	read_and_expect(20, 40);
 	assert_int_equal(fixture.frame.running_ns[1], 100);
-	say_pair(200, 150, 20, 21); /* ran all of this step */
+	say_pair(200, 150, 20, 21); /* ran during this entire step */
 	say_one(2, 200, 200, 7);
-	say_one(3, 200, 50, 5); /* ran a quarter of both steps */
+	say_one(3, 200, 50, 5); /* ran for a quarter of both steps */
 	read_and_expect(10 + 7, 1 + 20);
-	say_pair(300, 250, 19, 22); /* a counter that fell back */
+	say_pair(300, 250, 19, 22); /* a counter that decreased */
 	say_one(2, 300, 300, 7);
 	say_one(3, 300, 150, 5);
 	read_and_expect(0, 1);
@@ -163,8 +163,10 @@ static void keep_line(void *data, enum log_level level, const char *token, const
 	(void)snprintf(last_line, sizeof(last_line), "%s: %s", token, line);
 }
 
-/* Another user takes the counters of one group for ten reads and gives them back: the log has it once each,
- * and what was counted since is scaled over the whole time. */
+/*
+ * Another user takes the counters of one group for ten reads and returns them: each is logged once, and the
+ * later counts are scaled over the whole time.
+ */
 static void test_taken_by_another_user(void **state)
 {
 	struct perf_slot *machine = &fixture.slots.slots[ACTIVITY_SLOT_MACHINE];
@@ -190,7 +192,7 @@ static void test_taken_by_another_user(void **state)
 		assert_int_equal(n_lines, i < 5 ? 0 : i <= 12 ? 1 : 2);
 		if (i == 5)
 			assert_non_null(strstr(last_line, "1 of 3 groups of events get no counter"));
-		/* 100 counts in the one step of eleven in which it ran */
+		/* 100 counts in the only one of eleven steps in which it ran */
 		if (i == 13)
 			assert_int_equal(frame_counts(&fixture.frame, ACTIVITY_SLOT_MACHINE)[0], 100 + 1100);
 	}
@@ -217,7 +219,7 @@ static void test_failing(void **state)
 	assert_int_equal(write(fixture.writers[0], wrong, sizeof(wrong)), sizeof(wrong));
 	say_one(2, 10, 10, 5);
 	(void)close(fixture.writers[3]);
-	fixture.writers[3] = -1; /* end of file, as a CPU that has gone answers */
+	fixture.writers[3] = -1; /* end of file, as for an offline CPU */
 	assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
 	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN | ACTIVITY_FIRST | ACTIVITY_FAILED);
 	assert_int_equal(fixture.frame.read_failures, 2);
@@ -229,10 +231,10 @@ static void test_failing(void **state)
 	assert_int_equal(counts[1], 100);
 }
 
-/* A CPU goes offline: the kernel takes its group of two apart, and each event has its own last count. */
+/* A CPU goes offline: the kernel splits its group of two, and each event has its own last count. */
 static void test_taken_apart(void **state)
 {
-	/* What one says that was not opened as its group's. */
+	/* The data of an event that was not opened as a group leader. */
 	const uint64_t leader[] = {1, 200, 200, 13}, sibling[] = {25, 200, 200};
 
 	(void)state;
@@ -247,14 +249,14 @@ static void test_taken_apart(void **state)
 	read_and_expect(3 + 3, 5 + 4);
 	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN);
 	assert_int_equal(fixture.frame.read_failures, 0);
-	/* A part that gives nothing is a failure; the next reading catches up. */
+	/* An event without data is a failure; the next read catches up. */
 	assert_int_equal(write(fixture.writers[0], leader, sizeof(leader)), sizeof(leader));
 	say_one(2, 300, 300, 4);
 	say_one(3, 300, 300, 6);
 	assert_int_equal(perf_slots_read(&fixture.slots, &fixture.frame), 0);
 	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN | ACTIVITY_FAILED);
 	assert_int_equal(fixture.frame.read_failures, 1);
-	/* A group that was not opened, as its CPU was offline, says nothing. */
+	/* A group that was not opened because its CPU was offline has no data. */
 	(void)close(fixture.slots.slots[1].fds[0]);
 	fixture.slots.slots[1].fds[0] = -1;
 	say_one(2, 400, 400, 5);
@@ -263,7 +265,9 @@ static void test_taken_apart(void **state)
 	assert_int_equal(fixture.frame.flags[1], ACTIVITY_OPEN);
 }
 
-/* Between the machine's read and our look at the clock a busy machine may take any time: that is no gap. */
+/*
+ * On a busy machine, any time may pass between reading the machine's events and the clock: that is not a gap.
+ */
 static void test_a_late_look_is_no_gap(void **state)
 {
 	const uint64_t ms = 1000000, start = clock_monotonic_ns() - 10000 * ms;
@@ -285,8 +289,10 @@ static void test_a_late_look_is_no_gap(void **state)
 	fixture.slots.slots[0].fds = NULL;
 }
 
-/* Half of the tick is missing from the enabled time. Events whose time still advances are kept; others have
- * died. */
+/*
+ * Half of the tick is missing from the enabled time. Events whose time still advances are kept; the others
+ * are dead.
+ */
 static void test_only_dead_events_are_opened_again(void **state)
 {
 	static struct cpu_online none = {.length = 1}; /* no CPU is online: nothing is opened */
@@ -309,7 +315,7 @@ static void test_only_dead_events_are_opened_again(void **state)
 	}
 }
 
-/* Random steps, multiplexing off: the deltas add up to the last count. */
+/* Random steps without multiplexing: the deltas add up to the last count. */
 static void test_adds_up(void **state)
 {
 	uint64_t total = 0, sum = 0, time = 0;

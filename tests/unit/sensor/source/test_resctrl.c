@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Texts of the resctrl file system: counters with the kernel's rounding and words, domains, features, lists
- * of threads; and who holds the groups, as a property on random loads.
+ * of threads; and which targets hold the groups, as a property of random loads.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,7 +95,7 @@ static void what_the_file_system_says_of_itself(void **state)
 	fake_write(&tree, "mon_data/mon_PERF_PKG_01/core_energy", "0.0");
 	fake_write(&tree, "mon_data/mon_PERF_PKG_00/core_energy", "0.0");
 	assert_int_equal(resctrl_read_info(tree.root, &info, &why), 0);
-	assert_int_equal(info.n_rmids, 64); /* the smaller of both numbers */
+	assert_int_equal(info.n_rmids, 64); /* the smaller of the two numbers */
 	assert_int_equal(info.n_packages, 2);
 	assert_int_equal(info.packages[0], 0);
 	assert_int_equal(info.packages[1], 1);
@@ -118,7 +118,7 @@ static void lists_of_threads(void **state)
 	assert_false(priv_tids_has(&tids, 12));
 	priv_tids_done(&tids);
 	assert_false(priv_tids_has(&tids, 7));
-	/* A list longer than one read(), whose numbers lie across two. */
+	/* A list longer than one read(), so that a number is split between two. */
 	assert_int_equal(pipe(ends), 0);
 	for (int i = 100000; i < 105000; i++)
 		assert_true(dprintf(ends[1], "%d\n", i) > 0);
@@ -137,7 +137,10 @@ static unsigned random_below(unsigned n)
 	return (unsigned)(seed >> 33) % n;
 }
 
-/* Makes the changes of a tick; how many. Never more groups than there are, none given that is not held. */
+/*
+ * Applies the changes of a tick; returns their number. Never more groups than exist, and none released that
+ * is not held.
+ */
 static unsigned change(struct resctrl_choice *choice)
 {
 	struct resctrl_change change;
@@ -164,7 +167,7 @@ static void the_busiest_hold_the_groups(void **state)
 
 	(void)state;
 	resctrl_choice_init(&choice, 3);
-	/* Loads that waver by a fifth change nothing once the groups are given. */
+	/* Loads that vary by a fifth change nothing once the groups are assigned. */
 	for (unsigned t = 0; t < 300; t++) {
 		for (unsigned slot = 1; slot <= 6; slot++)
 			assert_true(resctrl_choice_note(&choice, slot,
@@ -174,7 +177,7 @@ static void the_busiest_hold_the_groups(void **state)
 	}
 	assert_int_equal(late, 0);
 	assert_true(choice.slots[6].held && choice.slots[5].held && choice.slots[4].held);
-	/* One that is clearly busier gets the group of the least busy. */
+	/* A target that is clearly busier gets the group of the least busy one. */
 	for (unsigned t = 0; t < 30; t++) {
 		for (unsigned slot = 1; slot <= 6; slot++)
 			assert_true(resctrl_choice_note(&choice, slot, slot == 1 ? 0.9 : 0.05 * slot));
@@ -182,7 +185,7 @@ static void the_busiest_hold_the_groups(void **state)
 		(void)change(&choice);
 	}
 	assert_true(choice.slots[1].held && !choice.slots[4].held);
-	/* Idle ones give theirs back, also where nobody waits. */
+	/* Idle targets release theirs, even if no other target waits. */
 	for (unsigned t = 0; t < 150; t++) {
 		resctrl_choice_tick(&choice);
 		(void)change(&choice);

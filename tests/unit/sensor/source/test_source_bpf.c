@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counting by BPF on the real kernel: children in cgroups of their own burn CPU time, fault pages and switch;
- * what the source says is held against cpu.stat and the children's own counts. Skipped where there is no
- * right or no BTF.
+ * Counting by BPF on the real kernel: children in their own cgroups use CPU time, fault pages and switch; the
+ * source's values are compared with cpu.stat and the children's own counts. Skipped without the privileges or
+ * without BTF.
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -91,7 +91,7 @@ static int tear_down(void **state)
 	struct machine *machine = *state;
 	struct children *children = &machine->children;
 
-	/* What a failed test has left. */
+	/* Remains of a failed test. */
 	for (int i = 0; i < N_CHILDREN; i++) {
 		if (children->pids[i] > 0) {
 			(void)kill(children->pids[i], SIGKILL);
@@ -138,7 +138,7 @@ static void write_pid(const char *cgroup, pid_t pid)
 	(void)close(fd);
 }
 
-/* Waits for a byte, then faults pages in proportion to its number; tells how many it faulted in all. */
+/* Waits for a byte, then faults pages in proportion to its number; reports how many it faulted in all. */
 static _Noreturn void child_run(int i, int go, int done)
 {
 	const size_t page = 4096, n = 2000 * (size_t)(i + 1);
@@ -211,7 +211,7 @@ static uint64_t usage_us(const char *cgroup)
 	return strtoull(text + strlen("usage_usec "), NULL, 10);
 }
 
-/* What the host has taken from this machine so far. */
+/* The time that the host has stolen from this machine so far. */
 static double stolen_ms(void)
 {
 	char text[256] = "";
@@ -259,13 +259,13 @@ static void remove_all(struct activity_source *source, struct children *children
 
 /*
  * On a busy machine the kernel does not trace every switch, and tasks that change their cgroup while they run
- * look like that; what is lost by it is counted. Returns the part of a child's time that may be among it, for
- * the worst child, and adds up what was counted, in parts of what was there.
+ * look the same; the resulting loss is counted. Returns the largest fraction of a child's time that may be
+ * lost, and adds up the counted fraction of the real counts.
  */
 static double try_faults(struct machine *machine, const struct event_group_request *request,
 			 bool cpus_come_back, double counted[N_CHILDREN])
 {
-	const double least = cpus_come_back ? .9 : .99; /* opening events again takes a moment */
+	const double least = cpus_come_back ? .9 : .99; /* reopening events takes a moment */
 	struct activity_source *source;
 	long faults[N_CHILDREN];
 	uint64_t sums[N_CHILDREN] = {0}, machine_sum = 0, targets_sum = 0, lost_ns = 0;
@@ -287,8 +287,7 @@ static double try_faults(struct machine *machine, const struct event_group_reque
 		for (unsigned i = 0; i < N_CHILDREN; i++)
 			sums[i] += slot_sum(&source->frame, i + 1, 0);
 		/*
-		 * Each CPU's events as they are opened again after it was offline: only the moment until then
-		 * is lost.
+		 * Reopens each CPU's events as if it had been offline: only the time until then is lost.
 		 */
 		for (unsigned i = 0; cpus_come_back && tick == 1 && i < machine->topology.n_cpus; i++) {
 			assert_int_equal(source_bpf_open_events((struct source_bpf *)source,
@@ -334,7 +333,7 @@ static void count_faults(void **state, bool cpus_come_back)
 		n++;
 	}
 	for (int i = 0; i < N_CHILDREN; i++)
-		assert_true(counted[i] > .85 * n); /* whatever else the machine does */
+		assert_true(counted[i] > .85 * n); /* whatever else runs on the machine */
 }
 
 static void faults_are_counted_per_cgroup(void **state)
@@ -347,7 +346,7 @@ static void cpus_come_back(void **state)
 	count_faults(state, true);
 }
 
-/* In place of libbpf's: what is to happen when the next element is about to be stored. */
+/* Replaces libbpf's function: called before the next element is stored. */
 static void (*before_update)(void);
 
 int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
@@ -362,7 +361,7 @@ int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
 	return syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &attr, sizeof(attr)) < 0 ? -errno : 0;
 }
 
-/* A child that works in between: on one CPU, when it is told to, and stays there until the end. */
+/* A child that works in the meantime: on one CPU, when told to, and stays there until the end. */
 static struct {
 	volatile bool go, worked, stop;
 	volatile pid_t pid;
@@ -394,7 +393,7 @@ static _Noreturn void between_run(unsigned cpu)
 		memory[0] = 1;
 		(void)munmap(memory, 4096);
 	}
-	(void)usleep(2000); /* the events are read at its switch */
+	(void)usleep(2000); /* the events are read when it is switched out */
 	between->worked = true;
 	while (!between->stop)
 		;
@@ -403,7 +402,7 @@ static _Noreturn void between_run(unsigned cpu)
 	_exit(0);
 }
 
-/* Whatever happens between the opening of a CPU's events and their first use is not counted twice. */
+/* Counts between the opening of a CPU's events and their first use are not counted twice. */
 static void reopened_events_begin_with_zero(void **state)
 {
 	const struct event_group_request request = {
@@ -486,8 +485,7 @@ static void time_is_counted_without_events(void **state)
 			"# child %d used %.3f ms by cpu.stat, %.3f ms by BPF; %.3f ms lost, %.0f stolen\n", i,
 			stat_ms, bpf_ms, lost, stolen);
 		/*
-		 * In a virtual machine the wall clock that BPF has continues while the host runs another
-		 * guest.
+		 * In a virtual machine, BPF's wall clock continues while the host runs another guest.
 		 */
 		if (stat_ms > 0) {
 			assert_true(bpf_ms > 0.97 * stat_ms - 2.0 - lost);

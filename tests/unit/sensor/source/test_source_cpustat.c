@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPU time of cgroups on synthetic trees, v1 and v2, one package and two; and for real, where a child in a
- * cgroup of its own burns CPU (skipped without root or cgroup2).
+ * CPU time of cgroups on synthetic trees, v1 and v2, with one package and two; and for real, with a child
+ * that uses CPU time in its own cgroup (skipped without root or cgroup2).
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -69,7 +69,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Busy ticks of package 0 and 1 (two CPUs each). */
+/* Busy ticks of packages 0 and 1 (two CPUs each). */
 static void write_stat(unsigned busy0, unsigned busy1)
 {
 	fake_write(&fixture.tree, "stat", "cpu0 %u 0 0 500\ncpu1 0 0 0 500\ncpu2 %u 0 0 500\ncpu3 0 0 0 500",
@@ -104,7 +104,7 @@ static void test_v2(void **state)
 	write_usage("b", 7000000);
 	assert_int_equal(source_cpustat.add(source, &a), 0); /* takes the only descriptor */
 	assert_int_equal(fixture.context.fd_budget, 0);
-	assert_int_equal(source_cpustat.add(source, &b), 0); /* opened for each read */
+	assert_int_equal(source_cpustat.add(source, &b), 0); /* reopened for each read */
 	assert_int_equal(source_cpustat.read(source), 0);
 	assert_int_equal(frame_counts(&source->frame, 1)[0], 0);
 	assert_int_equal(source->frame.flags[1], ACTIVITY_OPEN | ACTIVITY_FIRST);
@@ -118,12 +118,12 @@ static void test_v2(void **state)
 	assert_int_equal(frame_counts(&source->frame, 2)[0] + frame_counts(&source->frame, 2)[1], 100000);
 	assert_int_equal(source->frame.flags[1], ACTIVITY_OPEN);
 	assert_int_equal(source->frame.n_active, 2);
-	/* The machine's 0.4 s in ticks are less than its targets' 0.4001 s: never so. */
+	/* The machine's 0.4 s in ticks are less than its targets' 0.4001 s, and are raised to them. */
 	assert_int_equal(frame_counts(&source->frame, 0)[0], 300075000);
 	assert_int_equal(frame_counts(&source->frame, 0)[1], 100025000);
 	fake_write(&fixture.tree, "b/cpu.stat", "nonsense");
 	write_usage("a", 5400001);
-	/* What came since is told, and still belongs to the next read. */
+	/* Time since the last read is reported, but still belongs to the next read. */
 	assert_int_equal(source_cpustat_since_ns(source, 1), 1000);
 	assert_int_equal(source_cpustat_since_ns(source, 2), 0);
 	assert_int_equal(source_cpustat.read(source), 0);
@@ -139,7 +139,9 @@ static void test_v2(void **state)
 	assert_int_equal(fixture.context.fd_budget, 1);
 }
 
-/* A cgroup that came while we watched has done all its work since the last read; another's past is left out.
+/*
+ * A cgroup created while we watched did all its work since the last read; the past of an older one does not
+ * count.
  */
 static void test_new_cgroup(void **state)
 {
@@ -243,7 +245,7 @@ static uint64_t used_ns(const struct rusage *usage)
 	       ((uint64_t)usage->ru_utime.tv_usec + (uint64_t)usage->ru_stime.tv_usec) * 1000;
 }
 
-/* Burns CPU inside the cgroup and returns how much, by its own account, from when it was there. */
+/* Uses CPU time in the cgroup; returns the amount, by its own account, since it joined. */
 static uint64_t burn(const char *cgroup)
 {
 	struct rusage usage;

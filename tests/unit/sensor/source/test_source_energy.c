@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * powercap and estimate on synthetic trees: zones of two sockets, wraps, zones that vanish or are there
- * twice, utilization made into watts.
+ * powercap and estimate on synthetic trees: zones of two sockets, wraps, zones that vanish or exist twice,
+ * utilization converted to watts.
  */
 #include "unit/sensor/source/energy_fixture.h"
 
@@ -42,7 +42,7 @@ static void zone(const char *id, const char *name, uint64_t energy_uj)
 
 static void make_zones(void)
 {
-	zone("intel-rapl:0", "package-1", 5000000); /* numbers of zones are not those of packages */
+	zone("intel-rapl:0", "package-1", 5000000); /* zone numbers are not package numbers */
 	zone("intel-rapl:1", "package-0", RANGE_UJ - 1000000);
 	zone("intel-rapl:0:0", "dram", 100);
 	zone("intel-rapl:1:0", "core", 100);
@@ -84,8 +84,7 @@ static void test_powercap(void **state)
 	assert_int_equal(source_powercap.read(source, 1), 0);
 	assert_close(joules(source, 0, 0), 0);
 	fake_energy(&fixture.tree, "intel-rapl:0", 8000000);
-	fake_energy(&fixture.tree, "intel-rapl:1",
-		    500000); /* wrapped: 1 J to the end, half a one behind it */
+	fake_energy(&fixture.tree, "intel-rapl:1", 500000); /* wrapped: 1 J to the end and 0.5 J after it */
 	fake_energy(&fixture.tree, "intel-rapl:1:1", 250200);
 	assert_int_equal(source_powercap.read(source, 1), 0);
 	assert_close(joules(source, 0, 0), 1.5);
@@ -117,14 +116,14 @@ static void test_powercap_bad_zone(void **state)
 	assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), 0);
 	assert_close(joules(source, 0, 0), 0.5);
 	assert_int_equal(source->read_failures, 1);
-	/* The failed zone's baseline stayed: the next read has the whole step. */
+	/* The failed zone's baseline was kept: the next read has the whole step. */
 	fake_energy(&fixture.tree, "intel-rapl:1:1", 1000200);
 	assert_int_equal(source_powercap.read(source, 1), 0);
 	assert_close(joules(source, 0, 1), 1);
 	source_powercap.close(source);
 }
 
-/* Energy flows in random steps over many wraps: what is reported adds up to what flowed. */
+/* Random steps over many wraps: the reported energy adds up to the real one. */
 static void test_powercap_sum(void **state)
 {
 	struct event_group_request request = request_of(1);
@@ -172,11 +171,10 @@ static unsigned count_lines(const char *part)
 	return n;
 }
 
-/* A counter that is not what it was: the tick has no energy, and not none; the next one that has is right. */
+/* A discontinuous counter: the tick's energy is missing, not 0, and the next tick is right. */
 static void test_powercap_reset(void **state)
 {
-	static const uint64_t after[] = {0, 999999,
-					 500000000000}; /* to 0, back by little, ahead beyond all */
+	static const uint64_t after[] = {0, 999999, 500000000000}; /* to 0, slightly back, far ahead */
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
@@ -196,15 +194,14 @@ static void test_powercap_reset(void **state)
 	}
 }
 
-/* The driver goes and comes back: the file is another one. It is opened again, and the log has it once. */
+/* The driver is unloaded and loaded again, with a new file: it is opened again, and each is logged once. */
 static void test_powercap_reload(void **state)
 {
 	struct system_source *source = open_one();
 	char path[PATH_MAX];
 
 	(void)state;
-	fake_write(&fixture.tree, "class/powercap/intel-rapl:0/energy_uj", "%s",
-		   ""); /* holds nothing any more */
+	fake_write(&fixture.tree, "class/powercap/intel-rapl:0/energy_uj", "%s", ""); /* empty now */
 	(void)snprintf(path, sizeof(path), "%s/class/powercap/intel-rapl:0/energy_uj", fixture.tree.root);
 	assert_int_equal(remove(path), 0);
 	for (unsigned i = 0; i < 20; i++) {
@@ -220,13 +217,13 @@ static void test_powercap_reload(void **state)
 		fake_energy(&fixture.tree, "intel-rapl:0", (i + 1) * 10000000);
 		(void)source_powercap.read(source, CLOCK_NS_PER_S);
 	}
-	assert_close(joules(source, 0, 0), 10); /* not what was counted before it was opened again */
+	assert_close(joules(source, 0, 0), 10); /* without the counts before it was reopened */
 	assert_int_equal(count_lines("can be read again"), 1);
 	source_powercap.close(source);
 	assert_int_equal(fixture.context.fd_budget, 100);
 }
 
-/* Failures that pass: the counter has gone on meanwhile, and the next tick has it all. */
+/* Temporary failures: the counter has continued, and the next tick has all of its energy. */
 static void test_powercap_rubbish_passes(void **state)
 {
 	static const char *const texts[] = {"rubbish", "-5", "99999999999999999999999"};
@@ -247,9 +244,8 @@ static void test_powercap_rubbish_passes(void **state)
 }
 
 /*
- * Random wraps, resets, jumps, damaged files and gaps: no tick has more than a package of this power can
- * take, only the ticks in which the counter was not itself have no energy, and all others together have
- * exactly what was taken.
+ * Random wraps, resets, jumps, damaged files and gaps: no tick exceeds this package's power, only ticks with
+ * a faulty counter have no energy, and the others add up exactly to the real energy.
  */
 static void test_powercap_nothing_absurd(void **state)
 {
@@ -267,7 +263,7 @@ static void test_powercap_nothing_absurd(void **state)
 
 		clock_ns += seconds * CLOCK_NS_PER_S;
 		span_s += (double)seconds;
-		/* 0: reset or replaced by another counter; 1: the file is damaged for once */
+		/* 0: reset or replaced by another counter; 1: the file is damaged once */
 		at = kind == 0 ? (uint64_t)rand() % 1000000 : (at + step_uj) % RANGE_UJ;
 		if (kind == 1)
 			fake_write(&fixture.tree, "class/powercap/intel-rapl:0/energy_uj", "rubbish");
@@ -279,7 +275,7 @@ static void test_powercap_nothing_absurd(void **state)
 			assert_in_range(kind, 0, 1);
 			continue;
 		}
-		/* A reset close enough to the end, or forward by little, cannot be told from a step. */
+		/* A reset close to the end of the range, or slightly forward, looks like a step. */
 		if (kind == 0)
 			waits = (uint64_t)llround(joules(source, 0, 0) * 1e6);
 		assert_true(joules(source, 0, 0) <= (double)most_w * (span_s + ENERGY_SLACK_S) + 1e-6);
@@ -293,7 +289,7 @@ static void test_powercap_nothing_absurd(void **state)
 	source_powercap.close(source);
 }
 
-/* A socket that takes nothing is a counter that stands still; memory may well take nothing. */
+/* A socket without power is a counter that stands still; memory may really use none. */
 static void test_powercap_stands_still(void **state)
 {
 	struct event_group_request request = request_of(2);
@@ -316,7 +312,7 @@ static void test_powercap_stands_still(void **state)
 	source_powercap.close(source);
 }
 
-/* Several wraps in one tick: keep() reads often enough, as period_ns says. */
+/* Several wraps in one tick: keep() reads often enough, at intervals of period_ns. */
 static void test_powercap_many_wraps(void **state)
 {
 	struct event_group_request request = request_of(1);
@@ -338,8 +334,10 @@ static void test_powercap_many_wraps(void **state)
 	}
 	assert_int_equal(source_powercap.read(source, 8 * CLOCK_NS_PER_S), 0);
 	assert_close(joules(source, 0, 0), 160);
-	/* Readings that fail now and then are no loss as long as one is as good as new, at the end of the
-	 * tick, too. */
+	/*
+	 * Occasional failed reads lose nothing as long as a recent one succeeded, even at the end of the
+	 * tick.
+	 */
 	for (unsigned i = 0; i < 160; i++) {
 		clock_ns += 50000000;
 		raw = (raw + 1000000) % range;
@@ -356,7 +354,7 @@ static void test_powercap_many_wraps(void **state)
 	source_powercap.close(source);
 }
 
-/* What opens but gives nothing is no source: each is refused with the reason. */
+/* Files that open but have no value are not usable: each is refused with the reason. */
 static void test_powercap_probe_reads(void **state)
 {
 	static const struct {
@@ -382,14 +380,14 @@ static void test_powercap_probe_reads(void **state)
 		if (!strstr(why.text, cases[i].reason))
 			fail_msg("'%s': %s", cases[i].text, why.text);
 	}
-	/* Memory alone is of no use to who asked for the sockets, but may be asked for alone. */
+	/* Memory alone is useless if the sockets were requested, but can be requested alone. */
 	request.events = all_events + 1;
 	request.n_events = 1;
 	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), 0);
 	assert_string_equal(why.text, "");
 }
 
-/* No zone: the advice is by what is there. */
+/* No zone: the advice depends on what exists. */
 static void test_powercap_none(void **state)
 {
 	struct event_group_request request = request_of(1);
@@ -410,7 +408,7 @@ static void test_powercap_none(void **state)
 	assert_non_null(strstr(why.text, "--privileged"));
 }
 
-/* Zones, and none for what is asked: the driver is loaded, so the advice is another event. */
+/* Zones exist, but none for the event: the driver is loaded, so the advice is another event. */
 static void test_powercap_other_event(void **state)
 {
 	static const char *const absent[] = {"RAPL_ENERGY_GPU", "RAPL_ENERGY_PSYS"};
@@ -482,7 +480,7 @@ static void test_estimate(void **state)
 	assert_int_equal(source_estimate.read(source, 1000000000), 0);
 	assert_close(joules(source, 0, 0), 30);
 	assert_close(joules(source, 1, 0), 65);
-	write_stat(300, 200, 100, 100); /* fully busy; and counters that fell back */
+	write_stat(300, 200, 100, 100); /* fully busy; and counters that decreased */
 	assert_int_equal(source_estimate.read(source, 500000000), 0);
 	assert_close(joules(source, 0, 0), 50);
 	assert_close(joules(source, 1, 0), 15);

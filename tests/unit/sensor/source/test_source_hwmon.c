@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hwmon meters on synthetic trees: which drivers and labels are energy of what, watts added up over time,
- * devices that come back under another number, readings that are impossible.
+ * hwmon meters on synthetic trees: which drivers and labels measure which energy, watts integrated over time,
+ * devices that return under another number, impossible readings.
  */
 #include "unit/sensor/source/energy_fixture.h"
 
@@ -57,7 +57,7 @@ static double joules(const struct system_source *source, unsigned index)
 		       : ldexp((double)source->values[index], REPORT_RAPL_EXPONENT);
 }
 
-/* Reads after `seconds` of which nothing else is known. */
+/* Reads after `seconds` without any other reading. */
 static void pass(struct system_source *source, double seconds)
 {
 	clock_ns += (uint64_t)(seconds * 1e9);
@@ -70,7 +70,7 @@ static void test_known_meters(void **state)
 {
 	static const struct {
 		const char *driver, *label_file, *label, *value_file;
-		const char *event; /* NULL: nothing that is known */
+		const char *event; /* NULL: unknown */
 		unsigned package;
 	} rows[] = {
 		{"apm_xgene", "power1_label", "CPU power", "power1_input", REPORT_EVENT_PKG, 0},
@@ -82,7 +82,7 @@ static void test_known_meters(void **state)
 		{"power_meter", "power1_oem_info", "SysIO Power Socket 1", "power1_average", NULL, 0},
 		{"power_meter", NULL, NULL, "power1_average", REPORT_EVENT_PSYS, 0},
 		{"amd_energy", "energy65_label", "Esocket1", "energy65_input", NULL,
-		 0}, /* behind the last channel */
+		 0}, /* after the last channel */
 		{"amd_energy", "energy9_label", "Esocket1", "energy9_input", REPORT_EVENT_PKG, 1},
 		{"amd_energy", "energy1_label", "Ecore000", "energy1_input", NULL, 0},
 		{"fam15h_power", NULL, NULL, "power1_average", REPORT_EVENT_PKG, 0},
@@ -130,13 +130,13 @@ static void test_power_is_added_up(void **state)
 	assert_int_equal(source->group.n_events, 1);
 	pass(source, 0);
 	pass(source, 1);
-	assert_close(joules(source, 0), 40); /* cores and the rest of the chip */
+	assert_close(joules(source, 0), 40); /* cores plus the rest of the chip */
 	assert_close(joules(source, 1), 30);
-	/* Watts that change are taken to have changed evenly. */
+	/* Changed watts are assumed to have changed linearly. */
 	put(3, "power1_input", "50000000");
 	pass(source, 2);
 	assert_close(joules(source, 0), 100);
-	/* Between ticks, too: half a second of more. */
+	/* Also between ticks: half a second of higher power. */
 	put(3, "power1_input", "90000000");
 	clock_ns += CLOCK_NS_PER_S / 2;
 	source->ops->keep(source);
@@ -162,7 +162,7 @@ static void test_energy_counter(void **state)
 	put(7, "energy5_input", "47000000");
 	pass(source, 1);
 	assert_close(joules(source, 0), 42);
-	put(7, "energy5_input", "1000000"); /* loaded again: no energy, not a wrap */
+	put(7, "energy5_input", "1000000"); /* reloaded: no energy, not a wrap */
 	pass(source, 1);
 	assert_true(isnan(joules(source, 0)));
 	put(7, "energy5_input", "2000000");
@@ -187,12 +187,12 @@ static void test_impossible(void **state)
 		assert_true(isnan(joules(source, 0)));
 		assert_close(joules(source, 1), 30);
 		put(3, "power1_input", "30000000");
-		for (unsigned k = 0; k < 70; k++) /* it is tried again after 1, 2, 4 ... s */
+		for (unsigned k = 0; k < 70; k++) /* it is retried after 1, 2, 4 ... s */
 			pass(source, 1);
 		assert_close(joules(source, 0), 40);
 	}
 	assert_non_null(strstr(fixture.log, "no power that is possible"));
-	/* Silence for longer than anybody can bridge is no energy either. */
+	/* A gap too long to be bridged has no energy either. */
 	pass(source, 30);
 	assert_true(isnan(joules(source, 0)));
 	pass(source, 1);
@@ -200,7 +200,7 @@ static void test_impossible(void **state)
 	source_hwmon.close(source);
 }
 
-/* The driver is loaded again and its devices have other numbers: the meters are found by what they are. */
+/* The driver is reloaded and its devices get other numbers: the meters are found by their properties. */
 static void test_other_number(void **state)
 {
 	struct event_group_request request = sockets();
@@ -245,7 +245,7 @@ static void test_platform(void **state)
 	pass(source, 0);
 	pass(source, 1);
 	assert_close(joules(source, 0), 400);
-	put(1, "power1_average", "8000000000"); /* a chassis with eight GPUs; a socket could not */
+	put(1, "power1_average", "8000000000"); /* a chassis with eight GPUs; impossible for a socket */
 	pass(source, 1);
 	assert_close(joules(source, 0), 4200);
 	source_hwmon.close(source);
@@ -259,7 +259,7 @@ static void put_number(unsigned device, const char *file, uint64_t value)
 	put(device, file, text);
 }
 
-/* What the meter does next, at random. */
+/* The meter's next event, at random. */
 enum happens { STEPS, IS_RESET, IS_RUBBISH, JUMPS, IS_SILENT };
 static enum happens happens_next(double *ret_seconds)
 {
@@ -272,8 +272,8 @@ static enum happens happens_next(double *ret_seconds)
 }
 
 /*
- * Random watts among impossible ones, rubbish and silence: each tick between two good readings has exactly
- * what they mean, and every other one has none. What one reading lacks is in the next tick.
+ * Random watts mixed with impossible ones, garbage and gaps: each tick between two valid readings has exactly
+ * their energy, and all others have none. Energy missed by one reading is in the next tick.
  */
 static void test_random_watts(void **state)
 {
@@ -313,7 +313,7 @@ static void test_random_watts(void **state)
 	source_hwmon.close(source);
 }
 
-/* The same of a counter of joules: resets and jumps leave their tick without energy, silence is bridged. */
+/* The same with a counter of joules: ticks with a reset or jump have no energy, gaps are bridged. */
 static void test_random_joules(void **state)
 {
 	srand(random_begin());

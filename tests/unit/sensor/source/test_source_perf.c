@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The activity source that counts by perf, really counting: a child in a cgroup of its own causes page
- * faults, and what is counted is compared with what the child knows of itself. Needs root and a cgroup
- * hierarchy that perf can use; skipped with the reason where there is none.
+ * The activity source that counts by perf, for real: a child in its own cgroup causes page faults, and the
+ * count is compared with the child's own. Needs root and a cgroup hierarchy that perf can use; otherwise
+ * skipped with the reason.
  */
 #include "perf_fixture.h"
 
@@ -65,7 +65,7 @@ static uint64_t run_child(size_t n)
 static void assert_near(uint64_t counted, uint64_t truth)
 {
 	print_message("# counted %" PRIu64 ", caused %" PRIu64 "\n", counted, truth);
-	/* The last faults of an ending process come after its own account. */
+	/* The last faults of an exiting process come after its own account. */
 	assert_true(counted >= truth && counted <= truth + truth / 100 + 50);
 }
 
@@ -110,7 +110,7 @@ static void test_counts_a_cgroup(void **state)
 	assert_int_equal(fixture.context.fd_budget, before);
 }
 
-/* Reads of a cgroup that idles are left out: what it does after a pause is in the very next one. */
+/* Reads of an idle cgroup are skipped: its activity after a pause is in the very next read. */
 static void test_counts_after_pauses(void **state)
 {
 	char *events[] = {event_faults};
@@ -162,7 +162,10 @@ static void test_budget_and_errors(void **state)
 	remove_cgroup();
 }
 
-/* One CPU's descriptor fails: the slot says so, the others' counts are there, the next read catches up. */
+/*
+ * One CPU's descriptor fails: the slot is marked as failed, the others' counts are there, the next read
+ * catches up.
+ */
 static void test_failing_read(void **state)
 {
 	char *events[] = {event_faults};
@@ -201,16 +204,16 @@ static void test_failing_read(void **state)
 	remove_cgroup();
 }
 
-/*
- * Every CPU goes and comes back, one after the other: its events are opened again and count on, and no others
- * are lost.
- */
 static void kill_events(const int *fds, const struct perf_unit *unit)
 {
-	/* As the kernel does with a CPU that goes: the enabled time stands still, the counts stay. */
+	/* Like the kernel for an offline CPU: the enabled time stops, the counts remain. */
 	assert_int_equal(ioctl(fds[unit->first], PERF_EVENT_IOC_DISABLE, PERF_IOC_FLAG_GROUP), 0);
 }
 
+/*
+ * Every CPU goes offline and comes back, one after the other: its events are reopened and continue to count,
+ * and no others are lost.
+ */
 static void test_cpus_come_back(void **state)
 {
 	char *events[] = {event_switches, event_faults};
@@ -241,7 +244,7 @@ static void test_cpus_come_back(void **state)
 		truth += run_child(FAULTS);
 		for (unsigned slot = 0; slot < 2; slot++)
 			kill_events(slots.slots[slot].fds, &plan->units[unit]);
-		/* First the last counts; when nothing has grown any more, the events are opened again. */
+		/* First the last counts; when nothing has grown any more, the events are reopened. */
 		for (unsigned look = 0; look < 2; look++) {
 			assert_int_equal(perf_slots_read(&slots, &frame), 0);
 			counted += frame_counts(&frame, 1)[1];
@@ -263,8 +266,7 @@ static void test_cpus_come_back(void **state)
 	remove_cgroup();
 }
 
-/* What counts for a package, as energy does, moves to another of its CPUs, and no count is lost or doubled.
- */
+/* A counter of a package, such as energy, moves to another of its CPUs, and no count is lost or doubled. */
 static void test_package_moves_on(void **state)
 {
 	char *events[] = {event_faults};
@@ -302,7 +304,7 @@ static void test_package_moves_on(void **state)
 	assert_int_equal(topology_find_cpu(&fixture.topology, slots.pulses[0].cpu)->package,
 			 fixture.topology.cpus[0].package);
 	assert_int_equal(gaps.n, 1);
-	/* Alive there: it stays, also when the first one is back. */
+	/* It works there and stays, even when the first CPU is back. */
 	online.now[first / 64] |= UINT64_C(1) << (first % 64);
 	for (unsigned look = 0; look < 2; look++)
 		assert_int_equal(perf_slots_read(&slots, &frame), 0);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The system sources that count by perf, really counting: a `power` PMU whose joules are page faults, and a
- * group of other events. Needs the right to count; skipped with the reason without it.
+ * The system sources that count by perf, for real: a `power` PMU whose joules are page faults, and a group of
+ * other events. Needs permission to count; otherwise skipped with the reason.
  */
 #include "perf_fixture.h"
 #include "base/reason.h"
 
 #include <sched.h>
 
-/* A `power` PMU that is a software event in truth: a page fault is a millijoule, on every CPU of the package.
+/*
+ * A `power` PMU that is really a software event: a page fault is a millijoule, on every CPU of the package.
  */
 static void make_power(const char *cpumask)
 {
@@ -59,14 +60,14 @@ static void test_fake_rapl(void **state)
 			dram_j += ldexp((double)source->values[2 * i + 1], REPORT_RAPL_EXPONENT);
 		}
 		print_message("# %.3f J measured, %.3f J caused here\n", pkg_j, truth_j);
-		/* Others may fault beside us, never less. */
+		/* Other processes may add faults, but none can be missing. */
 		assert_true(pkg_j >= truth_j * 0.999);
 		assert_true(fabs(dram_j / pkg_j - 0.25) < 1e-3);
 	}
 	source_rapl.close(source);
 }
 
-/* A counter that shows what no socket can take, as after sleep: the tick has no energy, and is not 0. */
+/* A counter with a value that no socket can reach, as after sleep: the tick's energy is missing, not 0. */
 static void test_absurd_rapl(void **state)
 {
 	char pkg[] = REPORT_EVENT_PKG;
@@ -97,7 +98,7 @@ static void test_absurd_rapl(void **state)
 	source_rapl.close(source);
 }
 
-/* The platform's counter of a package that has none is not there; it is no failure, and not 0 J. */
+/* For a package without a platform counter, the value is missing: neither a failure nor 0 J. */
 static void test_platform_of_another_package(void **state)
 {
 	char psys[] = REPORT_EVENT_PSYS, *events[] = {psys}, online[] = "0";
@@ -132,7 +133,7 @@ static void test_system_group(void **state)
 	if (!can_count())
 		skip();
 	assert_int_equal(source_system_perf.open(&fixture.context, &request, &source), 0);
-	assert_int_equal(source->group.n_places, fixture.topology.n_cpus); /* without -o every CPU */
+	assert_int_equal(source->group.n_places, fixture.topology.n_cpus); /* without -o: every CPU */
 	source_system_perf.close(source);
 	request.one_cpu_per_socket = true;
 	assert_int_equal(source_system_perf.open(&fixture.context, &request, &source), 0);

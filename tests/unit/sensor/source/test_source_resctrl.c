@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The resctrl source on a made-up file system, in direct mode: threads follow their cgroup, values are told
- * for whole ticks only, nothing of others is touched, names and paths that priv refuses.
+ * The resctrl source on a synthetic file system, in direct mode: threads follow their cgroup, values are
+ * reported only for complete ticks, foreign groups are not touched, and priv refuses invalid names and paths.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +43,7 @@ static void balance(unsigned n)
 	fixture.source->ops->balance(fixture.source, loads, n, path_of, NULL);
 }
 
-/* File of the group with that number. */
+/* A file of the group with that number. */
 static const char *in_group(unsigned number, const char *file)
 {
 	static char path[200];
@@ -77,7 +77,7 @@ static void set_energy(unsigned number, unsigned package, const char *text)
 	fake_write(&fixture.tree, in_group(number, file), "%s", text);
 }
 
-/* Joules of a slot in the tick just read; NAN: not told. */
+/* Joules of a slot in the tick just read; NAN: not reported. */
 static double joules(unsigned slot, unsigned package)
 {
 	const struct target_counts *counts = &fixture.source->counts;
@@ -111,7 +111,7 @@ static int set_up(void **state)
 	fake_write(&fixture.cgroups, "one/cgroup.threads", "101\n102");
 	fake_write(&fixture.cgroups, "one/nested/deep/cgroup.threads", "103");
 	fake_write(&fixture.cgroups, "two/cgroup.threads", "201");
-	fake_write(&fixture.cgroups, "three/tasks", "301\n500"); /* cgroup v1; one thread is another's */
+	fake_write(&fixture.cgroups, "three/tasks", "301\n500"); /* cgroup v1; one thread is foreign */
 	fixture.config =
 		(struct priv_config){.resctrl_root = fixture.tree.root, .cgroup_root = fixture.cgroups.root};
 	fixture.context = (struct source_context){
@@ -148,7 +148,10 @@ static void threads_follow_their_cgroup(void **state)
 	assert_true(fabs(joules(1, 0) - 3.5) < 1e-6);
 	assert_true(fabs(joules(1, 1) - 0.25) < 1e-6);
 	assert_true(fabs(joules(2, 0)) < 1e-9);
-	/* One comes by another way than from a member, one goes: that tick is not told, the next one is. */
+	/*
+	 * One thread was not forked by a member, another one left: this tick is not reported, the next one
+	 * is.
+	 */
 	fake_write(&fixture.cgroups, "one/cgroup.threads", "101\n104");
 	set_energy(0, 0, "1005.0");
 	read_tick();
@@ -157,7 +160,7 @@ static void threads_follow_their_cgroup(void **state)
 	set_energy(0, 0, "1006.0");
 	read_tick();
 	assert_true(fabs(joules(1, 0) - 1) < 1e-6);
-	/* A child of a member is in the group by itself. */
+	/* A member's child is in the group automatically. */
 	fake_write(&fixture.cgroups, "one/cgroup.threads", "101\n104\n105");
 	fake_write(&fixture.tree, in_group(0, "tasks"), "101\n103\n104\n105");
 	set_energy(0, 0, "1008.0");
@@ -176,7 +179,7 @@ static void readings_that_are_none(void **state)
 		read_tick();
 		set_energy(0, 0, texts[i]);
 		read_tick();
-		assert_true(isnan(joules(1, 0)) && fabs(joules(1, 1)) < 1e-9); /* the other package is told */
+		assert_true(isnan(joules(1, 0)) && fabs(joules(1, 1)) < 1e-9); /* the other one is reported */
 		set_energy(0, 0, "2007.0");
 		read_tick();
 		assert_true(isnan(joules(1, 0))); /* of two ticks */
@@ -184,7 +187,7 @@ static void readings_that_are_none(void **state)
 		read_tick();
 		assert_true(fabs(joules(1, 0) - 1) < 1e-6);
 	}
-	set_energy(0, 0, "3.0"); /* it went backwards */
+	set_energy(0, 0, "3.0"); /* decreased */
 	read_tick();
 	assert_true(isnan(joules(1, 0)));
 	set_energy(0, 0, "90000.0"); /* 90 kW */
@@ -201,7 +204,7 @@ static void others_are_not_touched(void **state)
 	FILE *file;
 
 	(void)state;
-	balance(4); /* of five RMIDs one is the root's, one theirs; the third target has a thread in theirs */
+	balance(4); /* RMIDs: one for the root, one foreign, three ours; target 3 has a foreign thread */
 	assert_string_equal(tasks_of(0), "101\n102\n103\n");
 	(void)snprintf(path, sizeof(path), "%s/mon_groups/theirs/tasks", fixture.tree.root);
 	file = fopen(path, "r");
@@ -246,7 +249,7 @@ static void left_groups_are_removed(void **state)
 	}
 	fake_write(&fixture.tree, "mon_groups/wattribute-4194301-3/tasks", "9");
 	fake_write(&fixture.tree, in_group(900, "tasks"), "9");
-	/* A sensor that runs: a process of the same program. */
+	/* A running sensor: a process of the same program. */
 	(void)snprintf(name, sizeof(name), "wattribute-%d-1", (int)child);
 	(void)snprintf(path, sizeof(path), "mon_groups/%s/tasks", name);
 	fake_write(&fixture.tree, path, "9");
@@ -272,7 +275,7 @@ static void what_priv_refuses(void **state)
 		request.cgroup = paths[i];
 		assert_int_equal(priv_client_resctrl(fixture.context.priv, &request, &answer), -EPERM);
 	}
-	/* A link that leads out of the hierarchy. */
+	/* A link that points outside the hierarchy. */
 	(void)snprintf(link, sizeof(link), "%s/link", fixture.cgroups.root);
 	assert_int_equal(symlink("/proc", link), 0);
 	request.cgroup = "/link/self";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For tests of the target table: what the core and a source would have beside it, cgroups that come and go,
- * and runtimes' files from memory.
+ * For tests of the target table: the state that the core and a source keep, cgroups that come and go, and
+ * runtimes' files in memory.
  */
 #pragma once
 
@@ -24,15 +24,15 @@
 #define B     ID("bb")
 #define C     ID("cc")
 
-/* What the core and a source would have: which cgroups are counted for which slot. */
+/* The state of the core and a source: which cgroups are counted for which slot. */
 struct core {
 	struct target_table *table;
 	char log[2048];
 	unsigned slots[256]; /* cgroups joined and not departed, by slot */
 	bool has_root[256];
 	unsigned n_nameless;
-	int nameless_error, open_error; /* the opener's, where it is not 0 */
-	/* files by id, as the opener gives them; NULL: not there */
+	int nameless_error, open_error; /* the opener's error, unless 0 */
+	/* files by ID, as returned by the opener; NULL: missing */
 	const char *files[3][2];
 };
 
@@ -112,7 +112,7 @@ static inline void down(struct core *core, const char *path, uint64_t id)
 	assert_int_equal(target_table_cgroup_removed(core->table, path, id, 2000), 0);
 }
 
-/* What the core does after a tick's read. */
+/* As the core does after a tick's read. */
 static inline void sweep(struct core *core)
 {
 	struct activity_cgroup cgroup;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* container_file and container_info: paths that may be opened, and what runtimes' files say. */
+/* container_file and container_info: paths that may be opened, and the contents of runtimes' files. */
 #include "target/container_info.h"
 #include "base/cleanup.h"
 
@@ -74,7 +74,7 @@ static void test_paths(void **state)
 				 -EINVAL);
 }
 
-/* Names in labels and where they end up. */
+/* Names in labels, and where they appear. */
 static const char docker_json[] =
 	"{\"ID\":\"" A "\",\"Name\":\"/shop_web_1\",\"Config\":{\"Image\":\"nginx:1.25\",\"Labels\":{"
 	"\"com.docker.compose.project\":\"shop\",\"com.docker.compose.service\":\"web\",\"empty\":\"\"}}}";
@@ -172,7 +172,7 @@ static void test_bad(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(nameless); i++)
 		assert_int_equal(container_info_parse_docker(nameless[i], strlen(nameless[i]), &info),
 				 -ENOENT);
-	/* A name with control characters, and one without end. */
+	/* A name with control characters and of excessive length. */
 	char json[600] = "{\"Name\":\"/a\\u001b[1m\\n";
 	size_t n = strlen(json);
 	memset(json + n, 'x', 400);
@@ -181,7 +181,7 @@ static void test_bad(void **state)
 	assert_int_equal(strncmp(info.name, "a\\x1B[1m\\x0Axxx", 15), 0);
 	assert_int_equal(strlen(info.name), IDENTITY_NAME_MAX);
 	container_info_done(&info);
-	/* Names that differ only in a byte that is not UTF-8 stay two. */
+	/* Names that differ only in a byte that is not UTF-8 stay distinct. */
 	assert_int_equal(container_info_parse_docker("{\"Name\":\"/caf\xe9\"}", 16, &info), 0);
 	assert_string_equal(info.name, "caf\\xE9");
 	container_info_done(&info);
@@ -244,7 +244,7 @@ static void read_and_expect(const char *cgroup, struct container_roots *roots, c
 	container_info_done(&info);
 }
 
-/* Not before Linux 5.6, nor under tools and engines that do not know it. */
+/* Missing before Linux 5.6, and under tools and engines that do not know it. */
 static bool has_openat2(void)
 {
 	const struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_BENEATH};
@@ -266,7 +266,7 @@ static void prepend(const char *prefix, const char **roots)
 	}
 }
 
-/* The usual places below a folder. */
+/* The default locations, below a folder. */
 static void roots_below(const char *prefix, struct container_roots *ret_roots)
 {
 	container_roots_default(ret_roots);
@@ -277,7 +277,7 @@ static void roots_below(const char *prefix, struct container_roots *ret_roots)
 	prepend(prefix, ret_roots->pod_logs);
 }
 
-/* Where the runtime's files are not there, the kubelet's link tells the name. */
+/* If the runtime's files are missing, the kubelet's link provides the name. */
 static void test_pod_logs(void **state)
 {
 	(void)state;
@@ -308,8 +308,8 @@ static void test_pod_logs(void **state)
 			"shop/web-0/side-car");
 	read_and_expect("/kubepods.slice/kubepods-pod8a7bf8a8.slice/cri-containerd-" B ".scope", &roots,
 			"prod/other/app");
-	read_and_expect("/docker/" A, &roots, NULL); /* in no pod */
-	/* The runtime's own file knows more, the image above all. */
+	read_and_expect("/docker/" A, &roots, NULL); /* not in a pod */
+	/* The runtime's own file has more information, above all the image. */
 	put(base, "run/containerd/io.containerd.runtime.v2.task/k8s.io/" B, "config.json", containerd_json);
 	read_and_expect("/kubepods/pod8a7bf8a8/" B, &roots, "prod/web-5d/app");
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_POD_LOG, "web", ""), -EINVAL);
@@ -332,7 +332,7 @@ static void test_read(void **state)
 	assert_non_null(mkdtemp(base));
 	roots_below(base, &roots);
 	read_and_expect("/docker/" A, &roots, NULL);
-	put(base, "var/docker/containers/" A, "config.v2.json", docker_json); /* the mistyped place */
+	put(base, "var/docker/containers/" A, "config.v2.json", docker_json); /* the mistyped location */
 	put(base, "var/lib/containers/storage/overlay-containers", "containers.json", podman_json);
 	put(base, "run/containers/storage/overlay-containers/" B "/userdata", "config.json", crio_json);
 	put(base, "run/containerd/io.containerd.runtime.v2.task/k8s.io/" B, "config.json", containerd_json);
@@ -343,7 +343,7 @@ static void test_read(void **state)
 			"prod/web-5d/app");
 	read_and_expect("/kubepods/pod8a7bf8a8/" B, &roots, "prod/web-5d/app");
 	read_and_expect("/docker/" B, &roots, NULL);
-	/* Links and what is no file are not opened. */
+	/* Links and special files are not opened. */
 	put(base, "secret", "file", docker_json);
 	put(base, "var/lib/docker/containers/" B, "x", "");
 	char link[512];
@@ -353,7 +353,10 @@ static void test_read(void **state)
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(mkfifo(link, 0600), 0);
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_DOCKER, B, ""), -EACCES);
-	/* Nor by way of a folder that is a link: a user's own root could show root's files, or another's. */
+	/*
+	 * Nor through a folder that is a link: a user's own root could point to root's files, or another
+	 * user's.
+	 */
 	put(base, "elsewhere/userdata", "config.json", crio_json);
 	char target[512];
 	(void)snprintf(target, sizeof(target), "%s/elsewhere", base);
@@ -369,7 +372,7 @@ static void test_read(void **state)
 	}
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_PODMAN, "", "8"), -EINVAL);
 	assert_int_equal(container_file_open(&roots, CONTAINER_FILE_PODMAN, "", "x"), -EINVAL);
-	/* Docker's data folder is a root as well. */
+	/* Docker's data folder is also accepted as a root. */
 	char docker[256];
 	(void)snprintf(docker, sizeof(docker), "%s/var/docker", base);
 	struct container_roots data = {.docker = {docker}};
@@ -385,7 +388,7 @@ static void test_read(void **state)
 	}
 }
 
-/* Where distributions of Kubernetes keep their containers' files, each in a machine of its own. */
+/* Where Kubernetes distributions keep their containers' files, each on a machine of its own. */
 static const struct {
 	const char *distribution, *folder, *file, *cgroup;
 } distributions[] = {
@@ -432,7 +435,7 @@ static void test_distributions(void **state)
 		read_and_expect(distributions[i].cgroup, &roots, "prod/web-5d/app");
 		(void)snprintf(command, sizeof(command), "rm -r %s/*", base);
 		assert_int_equal(system(command), 0);
-		/* Without the file nobody tells the name. */
+		/* Without the file the name is unknown. */
 		read_and_expect(distributions[i].cgroup, &roots, NULL);
 		free_roots(roots.docker);
 		free_roots(roots.storage);
@@ -443,7 +446,7 @@ static void test_distributions(void **state)
 	assert_int_equal(rmdir(base), 0);
 }
 
-/* One thing in a file that nobody needs does not spoil what is needed. */
+/* An odd value in an unused field does not prevent reading the others. */
 static void test_odd_fields(void **state)
 {
 	(void)state;
@@ -485,7 +488,7 @@ static void test_odd_fields(void **state)
 				fail_msg("%s: %d, '%s'", text, r, r == 0 ? info.name : "");
 			container_info_done(&info);
 		}
-	/* Cut anywhere it is refused or read, never more than that. */
+	/* Truncated anywhere, it is refused or read, without reading beyond the end. */
 	for (size_t length = 0; length < strlen(around[0][0]); length++) {
 		struct container_info info;
 
@@ -494,8 +497,10 @@ static void test_odd_fields(void **state)
 	}
 }
 
-/* A label of "<" as its engine writes it: a second look at the rest for each one took 15 s for the largest
- * file. */
+/*
+ * A label of "<" as escaped by the engine: scanning the rest again for each one took 15 s for the largest
+ * file.
+ */
 static void test_many_escapes(void **state)
 {
 	(void)state;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Targets: slots, folding, life cycle, limits; then random births and deaths against a plain model.
+ * Targets: slots, folding, lifecycle, limits; then cgroups created and removed at random, compared with a
+ * plain model.
  */
 #include "target_core.h"
 #include "unit/random_seed.h"
@@ -64,7 +65,7 @@ static void test_leaves(void **state)
 	assert_log(&core, "");
 	target_table_settle(core.table, 1000);
 	assert_log(&core, "+/custom/par/leaf ");
-	/* A leaf that gets a child hands over to it, and comes not back. */
+	/* A leaf that gets a child is replaced by it, and does not return. */
 	up(&core, "/custom/par/leaf/child", 4);
 	target_table_settle(core.table, 1000);
 	assert_log(&core, "+/custom/par/leaf/child ");
@@ -75,7 +76,7 @@ static void test_leaves(void **state)
 	assert_log(&core, "-/custom/par/leaf/child ");
 	target_table_settle(core.table, 1000);
 	assert_log(&core, "");
-	/* Gone before it is settled. */
+	/* Removed before it has settled. */
 	up(&core, "/brief", 5);
 	down(&core, "/brief", 5);
 	target_table_settle(core.table, 1000);
@@ -83,7 +84,7 @@ static void test_leaves(void **state)
 	target_table_free(core.table);
 }
 
-/* A container below a service (a daemon that keeps its containers in its own cgroup): no double counting. */
+/* A container below a service (a daemon that keeps containers in its own cgroup): no double counting. */
 static void test_container_in_service(void **state)
 {
 	(void)state;
@@ -123,14 +124,16 @@ static void test_limits(void **state)
 	assert_log(&core, "-a.service +d.service ");
 	assert_int_equal(target_table_view(core.table)->n_slots, 3);
 	assert_int_equal(target_table_cgroup_created(core.table, "no/path", 5, 0), -EINVAL);
-	/* The same path with another inode: the removal was missed. */
+	/* The same path with a new inode: the removal was missed. */
 	up(&core, "/system.slice/d.service", 6);
-	down(&core, "/system.slice/d.service", 4); /* late news of the old one */
+	down(&core, "/system.slice/d.service", 4); /* late event of the old one */
 	assert_log(&core, "");
 	target_table_free(core.table);
 }
 
-/* A cgroup that is gone before it is settled: a target only for a source that has counted it since its birth.
+/*
+ * A cgroup removed before it has settled is a target only for a source that has counted it since its
+ * creation.
  */
 static void test_brief(void **state)
 {
@@ -164,7 +167,7 @@ static void test_brief(void **state)
 	target_table_free(core.table);
 }
 
-/* Who found no slot gets the next one that is free; counted as refused once. */
+/* A cgroup without a slot gets the next free one; it is counted as refused once. */
 static void test_refused_wait(void **state)
 {
 	(void)state;
@@ -177,13 +180,13 @@ static void test_refused_wait(void **state)
 	up(&core, "/system.slice/b.service/nested", 4);
 	assert_log(&core, "+a.service ");
 	down(&core, "/system.slice/a.service", 1);
-	target_table_settle(core.table, 2000); /* its last counts are still to be read */
+	target_table_settle(core.table, 2000); /* its last counts have not been read yet */
 	assert_log(&core, "");
 	sweep(&core);
 	target_table_settle(core.table, 2000);
 	assert_log(&core, "-a.service +b.service ");
 	assert_int_equal(core.slots[1], 2);
-	down(&core, "/system.slice/c.service", 3); /* gone while it waited */
+	down(&core, "/system.slice/c.service", 3); /* removed while it waited */
 	down(&core, "/system.slice/b.service/nested", 4);
 	down(&core, "/system.slice/b.service", 2);
 	sweep(&core);
@@ -191,11 +194,11 @@ static void test_refused_wait(void **state)
 	assert_log(&core, "-b.service ");
 	assert_int_equal(target_table_view(core.table)->refused, 2);
 	up(&core, "/system.slice/d.service", 5);
-	up(&core, "/system.slice/e.service", 6); /* waits at the end */
+	up(&core, "/system.slice/e.service", 6); /* still waits at the end */
 	target_table_free(core.table);
 }
 
-/* Random births and deaths: counts of cgroups by slot never leak, names stay unique, slots are used again. */
+/* cgroups created and removed at random: per-slot counts never leak, names stay unique, slots are reused. */
 static void test_random(void **state)
 {
 	(void)state;

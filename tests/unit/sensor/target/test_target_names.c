@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How targets are named: by runtimes' files, late, again, by path where nothing else is known; and chosen by
- * name.
+ * How targets are named: by runtimes' files, late, repeatedly, or by path if nothing else is known; and how
+ * they are selected by name.
  */
 #include "target_core.h"
 
@@ -19,7 +19,9 @@ static void test_names(void **state)
 	up(&core, "/user.slice/user-2.slice/user@2.service/app.slice/x.scope", 5);
 	assert_non_null(strstr(core.log, "+web +web-bbb2c3 +all-ccb2c3 +x.scope +x.scope-"));
 	core.log[0] = '\0';
-	/* Back under the same name within a tick: both have it, and the old one knows its successor. */
+	/*
+	 * Restarted with the same name within a tick: both have it, and the old one refers to its successor.
+	 */
 	unsigned old = target_table_find(core.table, "web");
 	down(&core, "/docker/" A, 1);
 	assert_int_equal(target_table_successor(core.table, old), 0);
@@ -30,7 +32,7 @@ static void test_names(void **state)
 	assert_int_equal(target_table_successor(core.table, old), heir);
 	assert_int_equal(target_table_successor(core.table, heir), 0);
 	down(&core, "/docker/" A, 6);
-	assert_int_equal(target_table_successor(core.table, old), heir); /* gone too: the last one reports */
+	assert_int_equal(target_table_successor(core.table, old), heir); /* gone, too: the last one reports */
 	assert_int_equal(target_table_successor(core.table, heir), 0);
 	sweep(&core);
 	assert_log(&core, "-web -web ");
@@ -47,17 +49,17 @@ static void test_late_name(void **state)
 	assert_int_equal(target_table_next_dirty(core.table), 1);
 	assert_int_equal(target_table_refresh_names(core.table, 1100), 0);
 	core.files[0][1] = "{\"Name\":\"/late\"}";
-	assert_int_equal(target_table_refresh_names(core.table, 1200), 0); /* not yet its time */
+	assert_int_equal(target_table_refresh_names(core.table, 1200), 0); /* too early */
 	assert_int_equal(target_table_refresh_names(core.table, 1250), 1);
 	assert_log(&core, "aab2c3d4e5f6>late ");
 	assert_int_equal(target_table_next_dirty(core.table), 1);
 	assert_int_equal(target_table_find(core.table, "late"), 1);
 	assert_int_equal(target_table_find(core.table, "aab2c3d4e5f6"), 0);
-	/* Never named: the tries end. */
+	/* Never named: the attempts end. */
 	up(&core, "/docker/" B, 2);
 	for (int64_t now = 2000; now < 200000; now += 500) {
 		assert_int_equal(target_table_refresh_names(core.table, now), 0);
-		assert_true(now > 7000 || core.n_nameless == 0); /* it may still come */
+		assert_true(now > 7000 || core.n_nameless == 0); /* it may still appear */
 	}
 	assert_int_equal(core.n_nameless, 1);
 	core.files[1][0] = B;
@@ -67,7 +69,9 @@ static void test_late_name(void **state)
 	target_table_free(core.table);
 }
 
-/* A name that another one bore when it came is its own when the other is gone, not before its last report. */
+/*
+ * A target whose name was taken gets it after the other is removed, but not before the other's last report.
+ */
 static void test_healed(void **state)
 {
 	(void)state;
@@ -79,10 +83,10 @@ static void test_healed(void **state)
 	up(&core, "/docker/" B, 2);
 	up(&core, "/docker/" C, 3);
 	assert_log(&core, "+web +web-bbb2c3 +web-ccb2c3 ");
-	assert_int_equal(target_table_refresh_names(core.table, 2000), 0); /* both live: nothing to heal */
+	assert_int_equal(target_table_refresh_names(core.table, 2000), 0); /* both live: nothing to rename */
 	down(&core, "/docker/" A, 1);
 	assert_int_equal(target_table_refresh_names(core.table, 3000),
-			 0); /* its last report bears the name */
+			 0); /* its last report still uses the name */
 	sweep(&core);
 	core.log[0] = '\0';
 	assert_int_equal(target_table_refresh_names(core.table, 4000), 1); /* one of them, not both */
@@ -92,7 +96,7 @@ static void test_healed(void **state)
 	sweep(&core);
 	assert_int_equal(target_table_refresh_names(core.table, 5000), 1);
 	assert_log(&core, "-web web-ccb2c3>web ");
-	/* Names that are exchanged (blue and green): the mark that was needed in between goes. */
+	/* Exchanged names (blue and green): the temporary suffix is removed. */
 	core.files[0][1] = "{\"Name\":\"/green\"}";
 	up(&core, "/docker/" A, 4);
 	core.files[0][1] = "{\"Name\":\"/web\"}";
@@ -103,7 +107,7 @@ static void test_healed(void **state)
 	assert_int_not_equal(target_table_find(core.table, "green"), 0);
 	assert_int_equal(target_table_find(core.table, "web"),
 			 target_table_find_cgroup(core.table, "/docker/" A));
-	/* A reserved name never heals. */
+	/* A reserved name is never restored. */
 	core.files[1][1] = "{\"Name\":\"/all\"}";
 	up(&core, "/docker/" B, 5);
 	down(&core, "/docker/" A, 4);
@@ -114,7 +118,7 @@ static void test_healed(void **state)
 	target_table_free(core.table);
 }
 
-/* Why there is no name: what became of the file that there is. */
+/* Why there is no name: the error for the existing file. */
 static void test_nameless_errors(void **state)
 {
 	static const struct {
@@ -140,7 +144,7 @@ static void test_nameless_errors(void **state)
 	}
 }
 
-/* `docker rename` of a running container, and names exchanged between two. */
+/* `docker rename` of a running container, and two containers that exchange names. */
 static void test_renamed(void **state)
 {
 	(void)state;
@@ -152,12 +156,12 @@ static void test_renamed(void **state)
 	while (target_table_next_dirty(core.table))
 		;
 	core.files[0][1] = "{\"Name\":\"/shop\"}";
-	assert_int_equal(target_table_refresh_names(core.table, 60000), 0); /* not yet its time */
+	assert_int_equal(target_table_refresh_names(core.table, 60000), 0); /* too early */
 	assert_int_equal(target_table_refresh_names(core.table, 61000), 1);
 	assert_log(&core, "web>shop ");
 	assert_int_equal(target_table_next_dirty(core.table), 1);
 	assert_int_equal(target_table_next_dirty(core.table), 0);
-	core.files[0][1] = NULL; /* not readable for once: it keeps the name */
+	core.files[0][1] = NULL; /* temporarily unreadable: it keeps the name */
 	core.files[1][1] = "{\"Name\":\"/web\"}";
 	assert_int_equal(target_table_refresh_names(core.table, 121000), 1);
 	assert_log(&core, "db>web ");
@@ -202,7 +206,7 @@ static void test_patterns(void **state)
 	up(&core, "/system.slice/web.service", 4);
 	up(&core, "/system.slice/db.service", 5);
 	assert_log(&core, "+db +web.service ");
-	/* Its name comes late, and is wanted: it starts then, with all its cgroups. */
+	/* Its name arrives late and matches: it starts then, with all its cgroups. */
 	core.files[0][1] = "{\"Name\":\"/web-1\"}";
 	assert_int_equal(target_table_refresh_names(core.table, 5000), 1);
 	assert_log(&core, "+web-1 ");
@@ -214,7 +218,7 @@ static void test_patterns(void **state)
 	assert_int_equal(target_table_view(core.table)->n_live, 3);
 	target_table_free(core.table);
 
-	/* Its name comes late, and is not wanted. */
+	/* Its name arrives late and is excluded. */
 	struct target_options without = {.exclude = exclude, .n_exclude = 1};
 	core = (struct core){.files = {{A, NULL}}};
 	begin(&core, &without);
