@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Complete stored states of machines: position, model, totals. The input damages a saved one: the first byte
- * selects the formula and how far it goes, then each eleven bytes are a change. A loaded state divides the
- * next tick so that its rows add up to the measured power. Every eighth machine, also of those that refused
- * the state with a reason, divides one more and is saved again.
+ * selects the formula and how far it goes, then every eleven bytes are one change. A loaded state divides the
+ * next tick so that its rows add up to the measured power. Every eighth machine, including those that refused
+ * the state with a reason, divides one more tick and is saved again.
  */
 #include "base/log.h"
 #include "machine/machine.h"

@@ -139,7 +139,7 @@ static int64_t read_number(const char *path, const char *key)
 	return value;
 }
 
-/* By v2 or by v1; the time of a cgroup nested in another load's is counted there. */
+/* With v2 or v1; the time of a cgroup nested in another load's is counted there. */
 static int64_t time_of(const char *name)
 {
 	const char *inner = strchr(name, '/');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * usage: churn CONTAINER-TICKS [CONTAINERS [NEW-PER-TICK]]
- * Does the server's work grow with the number of containers seen? Reports of ever new containers pass through
+ * Does the server's work grow with the number of containers seen? Reports of changing containers pass through
  * decode, join, tick, formula, share, encode and the tables of names, without output. Prints memory in use
  * ten times a run; fails if the second half of the run has a higher peak than the first.
  */

@@ -347,7 +347,7 @@ static void unregister_all(void)
 		powercap_unregister_control_type(control);
 }
 
-/* Like unloading, but keeps the journal: so it has the last readings, too. */
+/* Like unloading, but keeps the journal, so that it also has the last readings. */
 static int set_gone(const char *value, const struct kernel_param *param)
 {
 	unregister_all();

@@ -9,7 +9,7 @@
 
 #include <math.h>
 
-#define LOAD_LEAST 1. /* of a container over all its ticks: less says nothing about its cost */
+#define LOAD_LEAST 1. /* of a container over all its ticks: below this, its cost is unknown */
 
 /* The machine in one tick, sockets added up. */
 struct machine {

@@ -63,7 +63,7 @@ static void ticks_belong_to_one_phase(void **state)
 }
 
 /*
- * Idle takes 10 W, A adds `a`, B adds `b`, both add `together` less than that; the model gives them x and y.
+ * Idle power is 10 W; A adds `a`, B adds `b`, both add `together` less than that; the model says x and y.
  */
 static void fill(struct calibrate_seen seen[CALIBRATE_PHASES], double a, double b, double together, double x,
 		 double y)

@@ -351,7 +351,7 @@ static void use_up_memory(void)
 struct scarce {
 	enum sandbox_profile profile;
 	size_t n_blocks; /* of 1 KiB: the only memory left */
-	int result;      /* the second time with the names of the first */
+	int result;      /* of sandbox_enter(), set by the child */
 };
 
 /*

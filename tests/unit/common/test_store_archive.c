@@ -63,8 +63,8 @@ static void make_archive(const char *folder, const char *name, bool log)
 }
 
 /*
- * Reads as a user without write permission anywhere: the number of documents, or -1 with the reason on
- * standard output.
+ * Reads as a user without write permission anywhere: the number of documents, or -1 with the reason in
+ * `ret_why`.
  */
 static int read_as_nobody(const char *uri, bool to_write, char *ret_why, size_t size)
 {

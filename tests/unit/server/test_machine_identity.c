@@ -318,8 +318,8 @@ static void names_are_made_within_bounds(void **state)
 }
 
 /*
- * The sensor that a machine's reports came from survives a restart: another sensor in its collection does not
- * inherit them.
+ * Which sensor a machine's reports came from is stored: after a restart, another sensor in its collection
+ * does not inherit them.
  */
 static void the_source_is_stored(void **state)
 {

@@ -192,7 +192,7 @@ static void a_flood_takes_little(void **state)
 	assert_int_equal(recaps_get_statistics(recaps)->failed, 0);
 }
 
-/* Requests that nobody waits for leave room for those that somebody does. */
+/* Requests without a waiting client leave room for those with one. */
 static void room_for_those_who_wait(void **state)
 {
 	unsigned i = 0, made = 0;

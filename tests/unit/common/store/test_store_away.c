@@ -74,7 +74,7 @@ static void test_server_restart(void **state)
 }
 
 /*
- * Neither after loading the driver nor after using it, with a store open or closed.
+ * The driver uses no shared memory, neither after it is loaded nor after use, with a store open or closed.
  */
 static void test_nothing_in_shared_memory(void **state)
 {

@@ -292,8 +292,8 @@ static uint64_t inode(const char *base, const char *path)
 }
 
 /*
- * cgroups that the kernel reports in addition to inotify: removed ones are reported with their nested ones,
- * each once.
+ * New cgroups that the kernel reports in addition to inotify: removed ones are reported with their nested
+ * ones, each once.
  */
 static void test_born(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * BPF compared with perf's cgroup events and cpu.stat, all for the same cgroups in the same window: within 1
- * %, whatever the cgroups do: forking, running programs, threads moved between CPUs, nested cgroups, switches
+ * BPF compared with perf's cgroup events and cpu.stat for the same cgroups in the same window, to within 1 %,
+ * whatever the cgroups do: forking, running programs, threads moved between CPUs, nested cgroups, switches
  * back and forth between cgroups, and tasks that move themselves. Prints the table; skipped with the reason
  * if one of them does not work.
  */

@@ -215,7 +215,7 @@ static void keep_faulting(int number)
 	(void)__atomic_add_fetch(&shared->faults, faults_now() - before, __ATOMIC_SEQ_CST);
 }
 
-/* The cgroup that it moves to is idle, so all other counts there would be wrong. */
+/* Does very little in the cgroup that it moves to: anything more counted there is another task's. */
 static void move_itself(int number)
 {
 	const long before = faults_now();

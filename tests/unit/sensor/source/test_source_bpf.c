@@ -402,7 +402,7 @@ static _Noreturn void between_run(unsigned cpu)
 	_exit(0);
 }
 
-/* Counts between the opening of a CPU's events and their first use are not counted twice. */
+/* Activity between opening a CPU's events and their first use is not counted twice. */
 static void reopened_events_begin_with_zero(void **state)
 {
 	const struct event_group_request request = {

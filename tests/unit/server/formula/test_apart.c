@@ -203,7 +203,7 @@ static void test_sums(void **state)
 		for (unsigned i = 0; i < f.tick.n_targets; i++) {
 			f.dynamic[0][i] = evil(50);
 			f.targets[i].cpu_quota = random_unit() < 0.5 ? random_unit() * 8 : 0;
-			for (unsigned a = 0; a < APARTS; a++) /* tick_make passes no negative time on */
+			for (unsigned a = 0; a < APARTS; a++) /* tick_make never passes on negative times */
 				f.work_ns[i][a] = random_unit() < 0.4 ? random_unit() * 2e9 : 0;
 		}
 		f.dynamic[0][f.tick.n_targets] = evil(50);

@@ -65,7 +65,7 @@ static void only_what_is_known_to_cover_the_gap(void **state)
 	struct tick tick;
 
 	(void)state;
-	/* never measured before: it is unknown since when it counts */
+	/* never measured before: the start of its count is unknown */
 	(void)power_w(&bridge, make(1, 1, NAN, NAN), true);
 	assert_float_equal(power_w(&bridge, make(2, 1, 50, 10), true), 50, 1e-9);
 	/* the report itself is missing, and its energy with it */
