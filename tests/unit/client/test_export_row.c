@@ -76,7 +76,7 @@ static void test_csv_no_formulas(void **state)
 
 		assert_int_equal(csv_put_cell(&text, cells[i][0], true), 0);
 		assert_int_equal(batch_add_bytes(&text, "", 1), 0);
-		assert_string_equal(text.data, cells[i][1]);
+		assert_string_equal((const char *)text.data, cells[i][1]);
 		batch_done(&text);
 	}
 }
