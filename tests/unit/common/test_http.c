@@ -336,8 +336,9 @@ static void time_limits(void **state)
 /* A client that sends single bytes is never silent, but its request has a time limit all the same. */
 static void drips_are_cut(void **state)
 {
-	static const char *const begins[] = {"GET /healthz HTTP/1.1\r\nHost: ",
-					     "POST /later HTTP/1.1\r\nContent-Length: 900000\r\n\r\n"};
+	static const char *const begins[] = {
+		"GET /healthz HTTP/1.1\r\nHost: ",
+		"POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n"};
 	const struct http_options options = {.request_ms = 300};
 	int fds[2];
 	unsigned n_open = 2;
@@ -530,9 +531,9 @@ static void slow_ones_take_turns(void **state)
 	n_turns = 0;
 	assert_int_equal(start_with(&options), 0);
 	for (unsigned i = 0; i < 8; i++)
-		clients[i] = client("GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n");
-	quick = client("GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n");
-	while (n_turns == 0)
+		clients[i] = client("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	quick = client("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+	for (unsigned i = 0; i < 1000000 && n_turns == 0; i++)
 		(void)ev_run(loop, EVRUN_NOWAIT);
 	assert_int_equal(n_turns, 1);
 	(void)close(clients[7]);
@@ -543,8 +544,8 @@ static void slow_ones_take_turns(void **state)
 	assert_in_range(n_turns, 7, 8);
 	for (unsigned i = 1; i < n_turns; i++)
 		assert_true(turns[i] > turns[i - 1]);
-	(void)client("GET /slow HTTP/1.1\r\n\r\n");
-	(void)client("GET /slow HTTP/1.1\r\n\r\n");
+	(void)client("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+	(void)client("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
 	(void)teardown(state);
 }
 
@@ -559,7 +560,7 @@ static void unread_answers_are_bounded(void **state)
 	assert_int_equal(start_with(&options), 0);
 	statistics = http_get_statistics(server);
 	for (unsigned i = 0; i < 24; i++)
-		clients[i] = client("GET /large HTTP/1.1\r\n\r\n");
+		clients[i] = client("GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
 	for (unsigned i = 0; i < 1000 && statistics->answers_2xx + statistics->answers_5xx < 24; i++)
 		turn(1);
 	assert_int_equal(statistics->answers_2xx, 16); /* 128 MB */
@@ -568,7 +569,7 @@ static void unread_answers_are_bounded(void **state)
 		turn(1);
 	assert_int_equal(statistics->crowded, 12); /* 32 MB remain */
 	turn(20);
-	assert_int_equal(finish(client("GET /large HTTP/1.1\r\nConnection: close\r\n\r\n")), 200);
+	assert_int_equal(finish(client("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")), 200);
 	for (unsigned i = 0; i < 24; i++)
 		(void)close(clients[i]);
 	(void)teardown(state);
