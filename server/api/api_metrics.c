@@ -26,8 +26,7 @@ static const struct counter_family counter_families[] = {
 	{"wattribute_reports_late_total", "Reports that arrived after their tick was processed.", N(late)},
 	{"wattribute_reports_duplicate_total", "Duplicate reports in a file.", N(duplicates)},
 	{"wattribute_reports_renamed_total",
-	 "Reports of containers named rapl, global, system or idle, which get another name here.",
-	 N(renamed)},
+	 "Reports of containers named rapl, global, system or idle, which are renamed.", N(renamed)},
 	{"wattribute_reports_missing_total", "Reports that a tick announced but that did not arrive.",
 	 N(missing)},
 	{"wattribute_ticks_total", "Ticks processed.", N(ticks)},
@@ -42,7 +41,8 @@ static const struct counter_family counter_families[] = {
 	{"wattribute_power_reports_total", "Power reports computed.", N(rows)},
 	{"wattribute_power_reports_unwritable_total", "Power reports that were not a number.", N(unwritable)},
 	{"wattribute_degraded_total",
-	 "Times that modelled watts were unusable and a socket was divided by CPU time.", N(degraded)},
+	 "Times that modelled watts were unusable and a socket's power was divided by CPU time.",
+	 N(degraded)},
 };
 
 static void write_counters(struct metrics_writer *writer, const struct server *server)
@@ -99,11 +99,11 @@ static void write_sensors(struct metrics_writer *writer, const struct server *se
 		{METRICS_GAUGE, "wattribute_lag_seconds", "Age of the last processed tick."},
 		{METRICS_GAUGE, "wattribute_ticks_waiting", "Ticks waiting for reports."},
 		{METRICS_GAUGE, "wattribute_sensor_lost",
-		 "Losses since its start that the sensor itself reports, by cause."},
+		 "Losses that the sensor has reported since its start, by cause."},
 		{METRICS_GAUGE, "wattribute_estimated",
 		 "1 if the machine's energy is modelled, not measured."},
 		{METRICS_COUNTER, "wattribute_sensor_lost_cpu_seconds_total",
-		 "CPU time that the sensor could attribute to no cgroup."},
+		 "CPU time that the sensor could not attribute to any cgroup."},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
@@ -135,7 +135,7 @@ static void write_store(struct metrics_writer *writer, const struct server *serv
 	metrics_one(writer, METRICS_COUNTER, "wattribute_store_duplicates_total",
 		    "Documents that were already stored.", (double)statistics->duplicates);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_store_dropped_total",
-		    "Documents that the store refused for good.", (double)statistics->dropped);
+		    "Documents that the store refused permanently.", (double)statistics->dropped);
 	metrics_one(writer, METRICS_GAUGE, "wattribute_store_queue_bytes", "Bytes waiting to be written.",
 		    (double)db_client_queued_bytes(server->output));
 	metrics_one(writer, METRICS_GAUGE, "wattribute_store_waiting_requests",
@@ -149,9 +149,9 @@ static void write_store(struct metrics_writer *writer, const struct server *serv
 	metrics_one(writer, METRICS_COUNTER, "wattribute_reads_total", "Answers to requests for reports.",
 		    (double)input->reads);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_reads_failed_total",
-		    "Answers to requests for reports that were refusals.", (double)input->failed);
+		    "Requests for reports that were answered with an error.", (double)input->failed);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_lines_damaged_total",
-		    "Malformed lines of files that were skipped.", (double)input->damaged);
+		    "Malformed lines skipped in files.", (double)input->damaged);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_reads_paused_total",
 		    "Reads postponed because writing lagged.", (double)input->paused);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_recaps_total", "Recaps written.",
@@ -170,9 +170,8 @@ static void write_infos(struct metrics_writer *writer, const struct server *serv
 	metrics_family(writer, METRICS_GAUGE, "wattribute_build_info",
 		       "1; the server's version and formula are in the labels.");
 	metrics_sample(writer, build, 1);
-	metrics_family(
-		writer, METRICS_GAUGE, "wattribute_sensor_info",
-		"1; what a machine's sensor measures by, its version and the processor are in the labels.");
+	metrics_family(writer, METRICS_GAUGE, "wattribute_sensor_info",
+		       "1; a machine's measurement sources, sensor version and processor are in the labels.");
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		const char *labels[] = {"machine",
 					machine->name,
@@ -208,11 +207,11 @@ static void write_all(void *data, struct metrics_writer *writer)
 	metrics_one(writer, METRICS_COUNTER, "wattribute_http_requests_total", "Requests.",
 		    (double)http->requests);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_http_crowded_total",
-		    "Connections closed because too many sent no whole request, or left answers unread.",
+		    "Connections closed because too many sent no complete request or left answers unread.",
 		    (double)http->crowded);
 	api_metrics_write_process(writer, server);
 	metrics_one(writer, METRICS_GAUGE, "wattribute_scrape_duration_seconds",
-		    "How long it took to make this answer.", UNIT_S_OF_NS(clock_monotonic_ns() - begun_ns));
+		    "Time taken to produce this response.", UNIT_S_OF_NS(clock_monotonic_ns() - begun_ns));
 }
 
 int api_metrics_register(struct metrics *metrics, struct server *server)

@@ -30,7 +30,7 @@ struct row_family {
 /* Overlapping scopes come last and are marked, so that a sum over a family counts nothing twice. */
 static const struct row_family row_families[] = {
 	{METRICS_COUNTER, "wattribute_container_joules_total",
-	 "Energy of a container since the server's start or its own, static part as --static says.",
+	 "Energy of a container since the server's start or its own, with static power as set by --static.",
 	 ROW(total_j), NULL, false},
 	{METRICS_COUNTER, "wattribute_container_dynamic_joules_total", "The same without the static part.",
 	 ROW(total_dynamic_j), NULL, false},
@@ -39,7 +39,7 @@ static const struct row_family row_families[] = {
 	{METRICS_GAUGE, "wattribute_container_dynamic_watts",
 	 "Power of a container in the last tick without the static part.", ROW(dynamic_w), NULL, false},
 	{METRICS_GAUGE, "wattribute_container_sd_watts",
-	 "How sure the model is of a container's power in the last tick: its standard deviation.", ROW(sd_w),
+	 "Standard deviation of a container's power in the last tick, according to the model.", ROW(sd_w),
 	 NULL, false},
 	{METRICS_GAUGE, "wattribute_machine_watts", "Power of the machine in the last tick, as measured.",
 	 ROW(power_w), REPORT_TARGET_RAPL, false},
@@ -47,7 +47,7 @@ static const struct row_family row_families[] = {
 	 "Power of the machine in the last tick above its idle power.", ROW(dynamic_w), REPORT_TARGET_RAPL,
 	 false},
 	{METRICS_GAUGE, "wattribute_machine_idle_watts",
-	 "Power of the machine that does not depend on its load (static), as the model finds it.",
+	 "Power of the machine that does not depend on its load (static), as estimated by the model.",
 	 ROW(static_w), REPORT_TARGET_RAPL, false},
 	{METRICS_GAUGE, "wattribute_system_watts", "Power outside of containers in the last tick.",
 	 ROW(power_w), REPORT_TARGET_SYSTEM, false},
@@ -62,7 +62,7 @@ static const struct row_family row_families[] = {
 	 "uncore).",
 	 ROW(total_j), REPORT_TARGET_RAPL, true},
 	{METRICS_COUNTER, "wattribute_overlapping_container_joules_total",
-	 "A container's part of the platform's energy, which includes its other scopes.", ROW(total_j), NULL,
+	 "A container's share of the platform's energy, which includes its other scopes.", ROW(total_j), NULL,
 	 true},
 };
 
@@ -211,19 +211,19 @@ static const struct total_family total_families[] = {
 	{"wattribute_machine_active_joules_total", "Energy of the machine above its idle power.",
 	 TOTAL_MACHINE, REPORT_TARGET_RAPL, NULL, PART_DYNAMIC},
 	{"wattribute_machine_idle_joules_total",
-	 "Energy of the machine that does not depend on its load (static), as the model finds it.",
+	 "Energy of the machine that does not depend on its load (static), as estimated by the model.",
 	 TOTAL_MACHINE, REPORT_TARGET_RAPL, NULL, PART_STATIC},
 	{"wattribute_system_joules_total", "Energy outside of containers.", TOTAL_MACHINE,
 	 REPORT_TARGET_SYSTEM, NULL, PART_ALL},
-	{"wattribute_idle_joules_total", "Static energy that --static none gives to no one.", TOTAL_MACHINE,
-	 REPORT_TARGET_IDLE, NULL, PART_ALL},
+	{"wattribute_idle_joules_total", "Static energy that --static none assigns to no container.",
+	 TOTAL_MACHINE, REPORT_TARGET_IDLE, NULL, PART_ALL},
 	{"wattribute_image_joules_total",
-	 "Energy of all containers of an image, also of those that have ended between two scrapes.",
-	 TOTAL_IMAGE, NULL, "image", PART_ALL},
+	 "Energy of all containers of an image, including those that ended between two scrapes.", TOTAL_IMAGE,
+	 NULL, "image", PART_ALL},
 	{"wattribute_image_dynamic_joules_total", "The same without the static part.", TOTAL_IMAGE, NULL,
 	 "image", PART_DYNAMIC},
 	{"wattribute_namespace_joules_total",
-	 "Energy of all containers of a Kubernetes namespace, also of those that have ended.",
+	 "Energy of all containers of a Kubernetes namespace, including those that have ended.",
 	 TOTAL_NAMESPACE, NULL, "namespace", PART_ALL},
 	{"wattribute_namespace_dynamic_joules_total", "The same without the static part.", TOTAL_NAMESPACE,
 	 NULL, "namespace", PART_DYNAMIC},
@@ -273,11 +273,11 @@ static void write_left_out(struct metrics_writer *writer, struct server *server)
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next)
 		names += machine->totals.left_out;
 	metrics_one(writer, METRICS_COUNTER, "wattribute_metrics_left_out_total",
-		    "Containers left out of answers because of --metrics-limit, added up over all answers.",
+		    "Containers left out of responses because of --metrics-limit, summed over all responses.",
 		    (double)server->api->left_out);
 	metrics_one(writer, METRICS_COUNTER, "wattribute_metrics_other_total",
-		    "Additions to totals of images and namespaces that went to the name \"other\", because a "
-		    "machine had too many names.",
+		    "Additions to image and namespace totals that were counted under the name \"other\" "
+		    "because a machine had too many names.",
 		    (double)names);
 }
 
@@ -288,7 +288,7 @@ void api_metrics_write_power(struct metrics_writer *writer, struct server *serve
 	for (size_t i = 0; i < ARRAY_SIZE(row_families); i++)
 		write_row_family(writer, &row_families[i], server);
 	metrics_family(writer, METRICS_GAUGE, "wattribute_container_info",
-		       "1; who a container is: the labels that all series of containers have.");
+		       "1; identifies a container by the labels that all container series have.");
 	(void)each_container(server, write_container_info, writer, NULL);
 	write_left_out(writer, server);
 }

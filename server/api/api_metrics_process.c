@@ -59,9 +59,11 @@ void api_metrics_write_process(struct metrics_writer *writer, const struct serve
 		metrics_one(writer, METRICS_GAUGE, "process_open_fds",
 			    "Open file descriptors of the server's first process.",
 			    count_fds(limit.rlim_cur));
-		metrics_one(writer, METRICS_GAUGE, "process_max_fds", "How many it may have.",
+		metrics_one(writer, METRICS_GAUGE, "process_max_fds",
+			    "Maximum number of open file descriptors of the server's first process.",
 			    (double)limit.rlim_cur);
 	}
 	metrics_one(writer, METRICS_GAUGE, "process_start_time_seconds",
-		    "When the server started, epoch seconds.", UNIT_S_OF_MS(server->started_ms));
+		    "Start time of the server, in seconds since the epoch.",
+		    UNIT_S_OF_MS(server->started_ms));
 }
