@@ -30,7 +30,7 @@ const lost = { incomplete: "incomplete ticks", missing: "missing reports", late:
 class SensorsView {
 	constructor(main) {
 		this.body = element("tbody");
-		const heads = ["Machine", "Lag", "Ticks", "Energy source", "Formula", "Model's error", "Losses"];
+		const heads = ["Machine", "Lag", "Ticks", "Energy source", "Formula", "Model error", "Losses"];
 		main.replaceChildren(element("h2", {}, "Sensors"), element("div", { class: "scroll" }, element("table", { id: "sensors" }, element("thead", {}, element("tr", {}, heads.map((h) => element("th", { scope: "col" }, h)))), this.body)));
 	}
 
@@ -83,7 +83,7 @@ async function guarded(work) {
 		await work();
 		notice("");
 	} catch (error) {
-		if (error.name !== "AbortError") notice(error.message === "Failed to fetch" ? "The server does not answer; trying again." : error.message);
+		if (error.name !== "AbortError") notice(error.message === "Failed to fetch" ? "The server does not answer; retrying." : error.message);
 	}
 }
 
@@ -94,7 +94,7 @@ async function route() {
 	const { signal } = controller;
 	const mine = (view = makeView());
 	if (!mine) {
-		$("main").replaceChildren(element("p", {}, "No sensor has written here yet. This page looks again each second."));
+		$("main").replaceChildren(element("p", {}, "No sensor has written here yet. This page checks again every second."));
 		return;
 	}
 	await guarded(() => mine.start(signal));

@@ -75,7 +75,7 @@ export class LiveView {
 		const tile = (key, text) => element("div", { class: "tile" }, this.tiles[key], element("span", {}, text));
 		return element("section", { class: "tiles", "aria-label": "The machine now" },
 			tile("measured", "measured, all scopes"), tile("dynamic", "caused by containers and services"),
-			tile("idle", "drawn without any work (static)"), tile("error", "recent error of the model"), tile("source", "energy source"), tile("age", "since the last tick"));
+			tile("idle", "drawn when idle (static)"), tile("error", "recent error of the model"), tile("source", "energy source"), tile("age", "since the last tick"));
 	}
 
 	chartPart() {
@@ -88,7 +88,7 @@ export class LiveView {
 				this.state.save();
 				this.refresh();
 			})), this.sampled), this.chartBox, this.legend,
-		element("p", { class: "hint" }, "The line is what the machine measured; the band around it is the model's recent error. A layer's watts are its full power: dynamic (what its own work causes) plus its share of the idle power (static)."));
+		element("p", { class: "hint" }, "The line is the measured power of the machine; the band around it is the model's recent error. A layer's watts are its full power: dynamic (what its own work causes) plus its share of the idle power (static)."));
 	}
 
 	tablePart() {
@@ -183,7 +183,7 @@ export class LiveView {
 			return words.every((word) => text.includes(word));
 		};
 		const rows = [...this.rows.values()].filter(fits);
-		this.table.show(rows, `${rows.length} of ${this.rows.size} containers and services. Dynamic: what its own work causes. Idle share: its part of the power that is drawn without work. Joules: since the server started.`);
+		this.table.show(rows, `${rows.length} of ${this.rows.size} containers and services. Dynamic: what its own work causes. Idle share: its share of the power drawn when idle. Joules: since the server started.`);
 	}
 
 	// The newest step is a mean over the ticks that fall into it.

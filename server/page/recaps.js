@@ -48,11 +48,11 @@ export class RunsView {
 		this.state = state;
 		this.groups = new Map();
 		this.runs = [];
-		this.detail = element("section", { id: "run", "aria-label": "The chosen run" });
+		this.detail = element("section", { id: "run", "aria-label": "The selected run" });
 		this.comparison = element("section", { id: "comparison", "aria-label": "Runs compared", "aria-live": "polite" });
 		this.list = element("section", { "aria-label": "Finished runs" });
 		main.replaceChildren(element("h2", {}, "Runs"),
-			element("p", { class: "hint" }, "Joules of the run's own container; the machine's joules stand beside them. Put runs into the groups A and B to compare them."), this.list, this.comparison, this.detail);
+			element("p", { class: "hint" }, "Joules of the run's own container; the machine's joules are shown beside them. Put runs into the groups A and B to compare them."), this.list, this.comparison, this.detail);
 		this.table = new Table(this.list, { caption: "Runs", sort: "end", columns: [
 			{ key: "name", title: "Run", header: true, value: (r) => r.name, render: nameCell(this) },
 			{ key: "end", title: "End", number: true, value: (r) => r.end, text: (r) => when(r.end) },
@@ -92,13 +92,13 @@ export class RunsView {
 			return;
 		}
 		const heads = ["", "A", "B", "B / A", "Difference"].map((text) => element("th", { scope: "col" }, text));
-		this.comparison.replaceChildren(element("h2", {}, "Comparison"), element("table", { id: "compared" }, element("caption", {}, `Mean ± standard deviation of each group; p is that of Welch's t-test, two-sided.${this.runs.some((r) => r.recap.estimated && this.groups.get(r.key)) ? " The joules are estimated from CPU use, not measured." : ""}`), element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)));
+		this.comparison.replaceChildren(element("h2", {}, "Comparison"), element("table", { id: "compared" }, element("caption", {}, `Mean ± standard deviation of each group; p is from a two-sided Welch's t-test.${this.runs.some((r) => r.recap.estimated && this.groups.get(r.key)) ? " The joules are estimated from CPU use, not measured." : ""}`), element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)));
 	}
 
 	compared(title, a, b, format) {
 		const side = (s) => `${format(s.mean)}${s.n > 1 ? ` ± ${format(s.sd)}` : ""} (${s.n} run${s.n > 1 ? "s" : ""})`;
 		const { p } = welch(a, b);
-		let verdict = "two runs a group are needed";
+		let verdict = "needs two runs per group";
 		if (Number.isFinite(p)) verdict = p < 0.05 ? `significant (p ${p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`})` : `not significant (p = ${p.toFixed(2)})`;
 		return element("tr", {}, [title, side(a), side(b), (b.mean / a.mean).toFixed(3), verdict].map((text, i) => element(i ? "td" : "th", i ? {} : { scope: "row" }, text)));
 	}

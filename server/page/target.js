@@ -24,8 +24,8 @@ export class TargetView {
 				this.refresh();
 			})), element("span", {}, "Energy in this range: ", this.energy), this.hint),
 			this.box,
-			element("p", { class: "hint" }, "Lower layer: dynamic watts, which its own work causes. Upper layer: its share of the power that is drawn without work."),
-			element("h2", {}, "What is known of it"), this.facts);
+			element("p", { class: "hint" }, "Lower layer: dynamic watts, which its own work causes. Upper layer: its share of the power drawn when idle."),
+			element("h2", {}, "Details"), this.facts);
 		this.chart = new StackChart(this.box);
 	}
 
@@ -40,10 +40,10 @@ export class TargetView {
 	showFacts(found) {
 		const row = (title, text) => [element("dt", {}, title), element("dd", {}, text)];
 		const rows = facts.filter(([key]) => found[key]).flatMap(([key, title]) => row(title, found[key]));
-		if (found.first_seen) rows.push(...row("Life", `${when(Date.parse(found.first_seen))} to ${when(Date.parse(found.last_seen))}`));
+		if (found.first_seen) rows.push(...row("Lifetime", `${when(Date.parse(found.first_seen))} to ${when(Date.parse(found.last_seen))}`));
 		if (found.cpu_quota) rows.push(...row("CPU limit", `${found.cpu_quota} CPUs`));
 		for (const label of found.labels ?? []) rows.push(...row("Label", label));
-		this.facts.replaceChildren(...(rows.length ? rows : row("Description", "its sensor has written none")));
+		this.facts.replaceChildren(...(rows.length ? rows : row("Description", "the sensor has written none")));
 	}
 
 	async refresh() {
