@@ -86,10 +86,10 @@ static void say_wrong_login(void *data, const char *user, uint64_t n)
 	api->say_login_at_ns = now_ns + API_SAY_LOGIN_NS;
 	if (user)
 		log_warning("http", 0,
-			    "wrong password for user '%s'; %" PRIu64 " wrong logins since the start", user,
+			    "wrong password for user '%s'; %" PRIu64 " failed logins since the start", user,
 			    n);
 	else
-		log_warning("http", 0, "wrong token; %" PRIu64 " wrong logins since the start", n);
+		log_warning("http", 0, "wrong token; %" PRIu64 " failed logins since the start", n);
 }
 
 int api_start(struct server *server)

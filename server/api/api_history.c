@@ -105,7 +105,7 @@ static json_t *job_json(struct history_job *job)
 static void finish(struct history_job *job, const char *error)
 {
 	if (job->http && error)
-		http_answer_error(job->http, 503, "the store gives no history: %s", error);
+		http_answer_error(job->http, 503, "cannot read the history from the store: %s", error);
 	else if (job->http)
 		api_answer_json(job->http, 200, job_json(job));
 	job_free(job);
@@ -158,7 +158,7 @@ static void answered(void *data, const struct db_answer *answer)
 static void read_next(struct history_job *job)
 {
 	if (db_client_read(job->api->server->output, &job->query, answered, job) < 0)
-		finish(job, "its process has ended");
+		finish(job, "its process has exited");
 }
 
 /* A numeric parameter within limits; false: a 400 has been sent. */
@@ -265,13 +265,13 @@ void api_get_history(struct http_request *request, void *data)
 	if (!machine || !take_query(request, &query))
 		return;
 	if (api->n_history_jobs >= JOBS_MAX) {
-		http_answer_error(request, 503, "%d histories are being read already; try again in a moment",
+		http_answer_error(request, 503, "%d histories are already being read; try again in a moment",
 				  JOBS_MAX);
 		return;
 	}
 	job = job_new(api, machine, &query, http_request_parameter(request, "target"));
 	if (!job) {
-		http_answer_error(request, 500, "no memory for the history");
+		http_answer_error(request, 500, "out of memory for the history");
 		return;
 	}
 	job->http = request;

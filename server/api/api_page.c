@@ -14,7 +14,7 @@
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 static const char greeting[] =
-	"This is the server of wattribute.\n"
+	"This is the wattribute server.\n"
 	"POST /DATABASE/MACHINE?name=&begin=&beginwarmup=&beginexecution=&end=&id=  writes the recap of a "
 	"run\n"
 	"GET  /DATABASE/MACHINE/recaps  /api/latest  /api/sensors  /api/history  /metrics  /healthz\n";

@@ -103,8 +103,8 @@ static void waiter_timed_out(struct ev_loop *loop, ev_timer *timer, int events)
 	if (waiter->async)
 		http_answer_error(
 			waiter->http, 503,
-			"the store does not answer: the recap will be written unless the server ends before "
-			"the store has the run; post it again to be sure");
+			"the store does not answer: the recap will be written unless the server exits before "
+			"the run is in the store; post it again to be sure");
 	else
 		answer_no_reports(waiter);
 	waiter_free(waiter);
@@ -170,13 +170,13 @@ struct machine *api_find_machine(struct api *api, struct http_request *request, 
 
 	if (database && strcmp(database, server->config->database_name) != 0) {
 		http_answer_error(request, 403,
-				  "the database '%.64s' is not served here; this server's is '%s' "
+				  "the database '%.64s' is not served here; this server serves '%s' "
 				  "(--database)",
 				  database, server->config->database_name);
 		return NULL;
 	}
 	if (server->standby) {
-		http_answer_error(request, 503, "this server is a standby; ask the one that computes: %s",
+		http_answer_error(request, 503, "this server is a standby; ask the active one: %s",
 				  server->writer);
 		return NULL;
 	}
@@ -212,7 +212,7 @@ static bool add_json(struct http_request *request, const char *body, size_t leng
 
 	if (!json_is_object(object)) {
 		http_answer_error(request, 400, "the body is not a JSON object: %s",
-				  object ? "no object" : error.text);
+				  object ? "it has another type" : error.text);
 		json_decref(object);
 		return false;
 	}
@@ -240,10 +240,11 @@ static bool add_body(struct http_request *request, struct recap_query *query)
 		return true;
 	if (type && strncasecmp(type, "application/json", 16) == 0)
 		return add_json(request, body, length, query);
-	http_answer_error(request, 415,
-			  "a body of type '%.64s' is not read; send the parameters in the address, as a form "
-			  "(application/x-www-form-urlencoded, curl's -d) or as application/json",
-			  type ? type : "");
+	http_answer_error(
+		request, 415,
+		"a body of type '%.64s' is not supported; send the parameters in the URL, as a form "
+		"(application/x-www-form-urlencoded, curl's -d) or as application/json",
+		type ? type : "");
 	return false;
 }
 

@@ -138,7 +138,7 @@ static void read_page(struct api_listing *listing)
 	if (!listing->http)
 		leave(listing);
 	else if (db_client_read(listing->api->server->output, &listing->query, answered, listing) < 0)
-		finish(listing, false, "its process has ended");
+		finish(listing, false, "its process has exited");
 }
 
 /* The limit, or 0: a 400 has been sent. */

@@ -38,7 +38,7 @@ void api_get_target(struct http_request *request, void *data)
 	if (!api_find_machine(data, request, NULL, sensor))
 		return;
 	query.collection = collection_compose(COLLECTION_TARGETS, sensor, collection);
-	api_read(data, request, &query, "the store gives no description", answer_target);
+	api_read(data, request, &query, "cannot read the description from the store", answer_target);
 }
 
 void api_get_machines(struct http_request *request, void *data)

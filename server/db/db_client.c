@@ -263,7 +263,7 @@ static void check_silence(struct ev_loop *loop, ev_timer *timer, int events)
 	client->silent = true;
 	(void)snprintf(
 		why, sizeof(why),
-		"the process that asks it has not answered for %" PRIu64
+		"the process that accesses it has not answered for %" PRIu64
 		" s, not even with an error; is it stopped (SIGSTOP), or does its disk or network hang? With "
 		"a replica set: can this machine resolve the names of all members?",
 		silent_ms / 1000);
