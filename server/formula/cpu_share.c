@@ -165,7 +165,7 @@ static int load(void *opaque, const bson_t *document, struct reason *why)
 	const uint8_t *bytes = bson_get_binary(document, "lines", &length);
 
 	if (!bson_has_text(document, "formula", "share"))
-		return formula_refuse(why, "share", "it is another formula's");
+		return formula_refuse(why, "share", "it belongs to another formula");
 	if (bson_get_int32(document, "version", STATE_VERSION) != STATE_VERSION)
 		return formula_refuse(why, "share", "unknown version");
 	if (!bytes || length != sizeof(lines))

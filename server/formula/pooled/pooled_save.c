@@ -374,7 +374,7 @@ static int read_head(const bson_t *document, unsigned *ret_sockets, struct curso
 	int64_t sockets = bson_get_int32(document, "sockets", TICK_SOCKETS_MAX);
 	int64_t version = bson_get_int32(document, "version", STATE_VERSION);
 
-	*ret_reason = "it is another formula's";
+	*ret_reason = "it belongs to another formula";
 	if (!bson_has_text(document, "formula", "pooled"))
 		return -EINVAL;
 	*ret_reason = "unknown version";

@@ -118,7 +118,7 @@ int pooled_taught_take(struct pooled *pooled, const bson_t *document, struct rea
 
 	if (r == 0 && (!taught->filters[REPORT_SCOPE_CPU].ready ||
 		       taught->filters[REPORT_SCOPE_CPU].n_samples < LEAST_SAMPLES))
-		r = reason_set(why, -EINVAL, "it saw less than %d readings of the machine's energy",
+		r = reason_set(why, -EINVAL, "it has seen fewer than %d readings of the machine's energy",
 			       LEAST_SAMPLES);
 	if (r < 0) {
 		formula_pooled.free(taught);

@@ -513,12 +513,12 @@ static int load(void *opaque, const bson_t *document, struct reason *why)
 	bool ok;
 
 	if (!bson_has_text(document, "formula", "smartwatts"))
-		return formula_refuse(why, "smartwatts", "it is another formula's");
+		return formula_refuse(why, "smartwatts", "it belongs to another formula");
 	if (bson_get_int32(document, "version", STATE_VERSION) != STATE_VERSION)
 		return formula_refuse(why, "smartwatts", "unknown version");
 	if (bson_get_int32(document, "history", INT32_MAX) != smartwatts->config.learn_history ||
 	    bson_get_int32(document, "error_window", INT32_MAX) != smartwatts->config.learn_error_window)
-		return formula_refuse(why, "smartwatts", "other window sizes");
+		return formula_refuse(why, "smartwatts", "different window sizes");
 	fresh = formula_smartwatts.make(&smartwatts->config);
 	ok = fresh && load_layers(fresh, document);
 	if (ok) {
