@@ -163,7 +163,7 @@ static void say_none(const struct input *input)
 		log_warning(INPUT_TOKEN, 0,
 			    "no collection of reports in '%s'%s, which holds %s: reports are read from "
 			    "sensorNAME, "
-			    "prep and report_0; name the sensor's collection so (hwpc-sensor -C)",
+			    "prep and report_0; give the sensor's collection such a name (hwpc-sensor -C)",
 			    uri, database, input->others);
 	else if (input->files)
 		log_warning(INPUT_TOKEN, 0, "no reports in '%s': no file there is named %s, or it is empty",
@@ -172,10 +172,10 @@ static void say_none(const struct input *input)
 			    : strncmp(uri, "jsonl", 5) == 0 ? "sensorNAME.jsonl"
 							    : "sensorNAME.bson");
 	else if (input->config->once)
-		log_warning(
-			INPUT_TOKEN, 0,
-			"no reports in '%s'%s: nothing there is named sensor*, or --sensor names none of it",
-			uri, database);
+		log_warning(INPUT_TOKEN, 0,
+			    "no reports in '%s'%s: no collection there is named sensor*, or none matches "
+			    "--sensor",
+			    uri, database);
 	else
 		log_notice(INPUT_TOKEN, 0, "no collection named sensor* in '%s'%s yet; waiting for a sensor",
 			   uri, database);
@@ -200,7 +200,7 @@ static void take_collection(struct input *input, const char *collection)
 	reader = reader_new(input, collection);
 	if (!reader) {
 		if (!input->said_unserved)
-			log_error(INPUT_TOKEN, 0, "cannot serve '%s', nor perhaps others", collection);
+			log_error(INPUT_TOKEN, 0, "cannot serve '%s', and possibly others", collection);
 		input->said_unserved = true;
 		return;
 	}
@@ -314,8 +314,7 @@ void input_explain(const struct input *input, void (*each)(void *data, const cha
 	if (input->statistics.excess) {
 		(void)snprintf(text, sizeof(text),
 			       "%" PRIu64
-			       " reports of sensors beyond the %d that one collection may have, or "
-			       "that one server serves",
+			       " reports of sensors above the limit per collection (%d) or per server",
 			       input->statistics.excess, READER_SENSORS_MAX);
 		each(data, text);
 	}

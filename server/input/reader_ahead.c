@@ -28,10 +28,10 @@ static void say_left(const struct reader *reader, int64_t time_ms, int64_t now_m
 
 	log_warning(INPUT_TOKEN, 0,
 		    "'%s': there are reports dated up to %s, %" PRId64
-		    " s ahead of this machine's clock: they are left until then; check the clocks of "
-		    "both "
-		    "machines",
-		    reader->collection, text_format_time(time_ms, time, sizeof(time)) ? time : "a far time",
+		    " s ahead of this machine's clock: they are not read until then; check the "
+		    "clocks of both machines",
+		    reader->collection,
+		    text_format_time(time_ms, time, sizeof(time)) ? time : "a distant date",
 		    (time_ms - now_ms) / 1000);
 }
 

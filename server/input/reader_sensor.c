@@ -40,11 +40,10 @@ static struct machine *make_machine(struct reader *reader, const char *name)
 	(void)snprintf(other, sizeof(other), "%s.%s", own_name(reader), name);
 	machine = input->events.machine(input->events.data, other, reader->collection);
 	if (machine)
-		log_warning(
-			INPUT_TOKEN, 0,
-			"another sensor is already served as '%s': the one of that name in '%s' is served as "
-			"'%s'",
-			name, reader->collection, other);
+		log_warning(INPUT_TOKEN, 0,
+			    "another sensor is already served as '%s': the sensor of that name in '%s' is "
+			    "served as '%s'",
+			    name, reader->collection, other);
 	return machine;
 }
 

@@ -515,7 +515,7 @@ void machine_complain(struct machine *machine, const char *collection)
 	if (n->headless == n->ticks)
 		log_warning("machine", 0,
 			    "%s: no report of 'all', the whole machine, in %" PRIu64
-			    " ticks of '%s': no watts without its energy; is it called otherwise there?",
+			    " ticks of '%s': no watts without its energy; is it named differently there?",
 			    machine->name, n->ticks, collection);
 	else
 		log_warning("machine", 0,

@@ -100,7 +100,9 @@ static int take_model(struct machine *machine, const bson_t *document, struct re
 
 	(void)bson_get_date(document, "calibrated", &calibrated_ms);
 	if (calibrated_ms != machine->calibrated_ms) {
-		log_info("state", 0, "%s: the machine was calibrated since: the model starts from there",
+		log_info("state", 0,
+			 "%s: the machine was calibrated after this state was stored: the model starts from "
+			 "the calibration",
 			 machine->name);
 		return machine_forget_model(machine);
 	}
@@ -123,9 +125,10 @@ static int64_t believe(struct machine *machine, int64_t position_ms, int64_t now
 	if (now_ms <= 0 || position_ms <= now_ms + MACHINE_AHEAD_MS)
 		return position_ms;
 	log_warning("machine", 0,
-		    "%s: the stored position, %s, is ahead of this machine's clock: reports are read from "
-		    "the present on",
-		    machine->name, text_format_time(position_ms, time, sizeof(time)) ? time : "a far time");
+		    "%s: the stored position, %s, is ahead of this machine's clock: reading starts from "
+		    "the current time",
+		    machine->name,
+		    text_format_time(position_ms, time, sizeof(time)) ? time : "a distant date");
 	machine->doubted_ms = position_ms;
 	return now_ms - MACHINE_AHEAD_MS;
 }
