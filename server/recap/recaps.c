@@ -380,9 +380,8 @@ static bool drop_far_ahead(struct recaps *recaps)
 		if (!recaps->far_ahead_logged)
 			log_warning(
 				RECAPS_TOKEN, 0,
-				"recaps from the list in `state` whose end is more than an hour ahead of "
-				"this "
-				"server's clock are dropped to make room for new ones, the first one of %s",
+				"recaps in the list in `state` that end more than an hour ahead of this "
+				"server's clock are dropped to make room for new ones; the first was for %s",
 				entry->request.machine);
 		recaps->far_ahead_logged = true;
 		entry->finished = true;
