@@ -176,8 +176,8 @@ static void warn_of_appending(const struct server_config *config)
 		return;
 	log_warning(
 		"config", 0,
-		"'%s' exists already: the power reports of this run are appended to those in it, and whoever "
-		"reads it gets both; remove it first, or choose another --output",
+		"'%s' already exists: the power reports of this run are appended to it, and its readers get "
+		"both; remove it first, or choose another --output",
 		store_uri_display(config->output_uri, display, sizeof(display)));
 }
 

@@ -115,8 +115,8 @@ static void expire_due(struct ev_loop *loop, ev_timer *timer, int events)
 	for (struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		if (machine_expire(machine, now_ms))
 			log_notice(SERVER_TOKEN, 0,
-				   "%s: no reports for %.0f s: its watts and joules leave /metrics until "
-				   "some come",
+				   "%s: no reports for %.0f s: its watts and joules are removed from "
+				   "/metrics until reports arrive",
 				   machine->name, machine_silent_s(machine, now_ms));
 	}
 }
@@ -187,7 +187,7 @@ static void signalled(struct loop *loop, int signal_number)
 {
 	struct server *server = loop->data;
 
-	log_info(SERVER_TOKEN, 0, "ending on signal %d", signal_number);
+	log_info(SERVER_TOKEN, 0, "exiting on signal %d", signal_number);
 	/* The requested work was not done. */
 	begin_end(server, server->config->once && !server->ending ? SERVER_EXIT_PARTLY : 0);
 }
@@ -229,11 +229,12 @@ static void other_writes(void *data, const char *who)
 
 	(void)snprintf(server->writer, sizeof(server->writer), "%s", who);
 	if (server->leading) {
-		log_error(SERVER_TOKEN, 0,
-			  "%s has taken over writing to this store while this server was paused or did not "
-			  "reach it: exiting; the other one computes what is missing. After a restart this "
-			  "server is the standby",
-			  who);
+		log_error(
+			SERVER_TOKEN, 0,
+			"%s has taken over writing to this store while this server was paused or could not "
+			"reach it: exiting; the other server computes what is missing. After a restart this "
+			"server is the standby",
+			who);
 		server->exit_status = 1;
 		loop_stop(&server->loop);
 		return;
@@ -243,15 +244,14 @@ static void other_writes(void *data, const char *who)
 		return;
 	log_notice(
 		SERVER_TOKEN, 0,
-		"standby: another server writes to this store: %s; this one computes nothing, and takes over "
-		"when that one is silent for %.1f s",
+		"standby: another server writes to this store: %s; this one computes nothing and takes over "
+		"when the other has been silent for %.1f s",
 		who, UNIT_S_OF_MS(server->config->lease_ms));
 	if (!strstr(who, server->config->about))
-		log_warning(
-			SERVER_TOKEN, 0,
-			"the other server computes in another way than this one (%s): watts change with a "
-			"takeover",
-			server->config->about);
+		log_warning(SERVER_TOKEN, 0,
+			    "the other server computes differently from this one (%s): watts change on a "
+			    "takeover",
+			    server->config->about);
 	(void)notify_ready(&server->notify, "standby");
 }
 
@@ -374,7 +374,7 @@ static int give_up_rights(const struct server_config *config)
 		else
 			(void)sandbox_drop(uid, gid, SANDBOX_CAPABILITY(CAP_KILL), &why);
 		if (why.text[0])
-			log_warning(SERVER_TOKEN, 0, "the loop stays root: %s", why.text);
+			log_warning(SERVER_TOKEN, 0, "the loop keeps running as root: %s", why.text);
 	}
 	r = sandbox_confine(SANDBOX_READS_BELOW, readable, (enum sandbox_mode)config->sandbox, &why);
 	if (r == -EOPNOTSUPP)
@@ -466,7 +466,7 @@ int server_run(const struct server_config *config, const struct server_face *fac
 
 	r = loop_init(&server.loop, signalled, &server);
 	if (r < 0) {
-		log_error(SERVER_TOKEN, r, "cannot make the event loop");
+		log_error(SERVER_TOKEN, r, "cannot create the event loop");
 		return 1;
 	}
 	(void)notify_init(&server.notify);

@@ -27,7 +27,7 @@ static void log_machine(const struct machine *machine, int64_t now_ms)
 		 "%s: %" PRIu64 " reports, %" PRIu64 " ticks, %s; %s%s%s, %" PRIu64
 		 " samples, error %s; lost: %" PRIu64 " "
 		 "missing, %" PRIu64 " late, "
-		 "%" PRIu64 " bad; %u ticks wait for reports",
+		 "%" PRIu64 " bad; %u ticks waiting for reports",
 		 machine->name, machine->n.documents, machine->n.ticks, lag, machine->config->ops->name,
 		 state.text[0] ? ": " : "", state.text, state.samples, error, machine->n.missing,
 		 machine->n.late, machine->n.bad, join_pending(machine->join));
@@ -47,7 +47,7 @@ void server_log_state(struct server *server)
 	else if (n == 0)
 		log_info("state", 0, "waiting for a sensor: no collection named sensor* yet");
 	(void)notify_status(&server->notify, "%s%u sensors%s", server->standby ? "standby, " : "", n,
-			    server->away ? ", store away" : "");
+			    server->away ? ", store not answering" : "");
 }
 
 void server_log_end(const struct server *server)
@@ -72,10 +72,9 @@ void server_log_end(const struct server *server)
 			       sum.unmeasured);
 	log_notice("server", 0,
 		   "%u sensors, %" PRIu64 " ticks of %" PRIu64 " reports, %" PRIu64 " power reports (%" PRIu64
-		   " written, %" PRIu64 " there "
-		   "already, "
+		   " written, %" PRIu64 " already there, "
 		   "%" PRIu64 " refused); lost: %" PRIu64 " missing, %" PRIu64 " late, %" PRIu64
-		   " bad, %" PRIu64 " twice; %" PRIu64 " ticks incomplete%s",
+		   " bad, %" PRIu64 " duplicate; %" PRIu64 " ticks incomplete%s",
 		   HASH_COUNT(server->machines), sum.ticks, sum.documents, sum.rows, written->appended,
 		   written->duplicates, written->dropped, sum.missing, sum.late, sum.bad, sum.duplicates,
 		   sum.incomplete, unmeasured);

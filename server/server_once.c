@@ -66,7 +66,7 @@ static void add_machine(struct reasons *reasons, const struct machine *machine)
 
 	add_count(reasons, n->bad, "%" PRIu64 " malformed documents in '%s', the last: %.200s", n->bad,
 		  machine->reports, machine->why.text);
-	add_count(reasons, n->late, "%" PRIu64 " reports of '%s' came after their tick had been processed",
+	add_count(reasons, n->late, "%" PRIu64 " reports of '%s' arrived after their tick was processed",
 		  n->late, machine->name);
 	add_count(reasons, n->unwritable, "%" PRIu64 " power reports of '%s' could not be encoded",
 		  n->unwritable, machine->name);
@@ -76,7 +76,7 @@ static void add_machine(struct reasons *reasons, const struct machine *machine)
 		  !n->ticks                   ? "no tick is complete"
 		  : n->headless == n->ticks   ? "no report of 'all', the whole machine"
 		  : n->unmeasured == n->ticks ? "no energy in them"
-					      : "no tick has targets and energy");
+					      : "no tick has both targets and energy");
 }
 
 int server_once_status(const struct server *server)
@@ -103,19 +103,19 @@ void server_once_explain(const struct server *server)
 	add_count(&reasons, (uint64_t)server->loop.stop_signal,
 		  "ended by signal %d before the end of the input", server->loop.stop_signal);
 	add_count(&reasons, server->n.refused,
-		  "the output refused %" PRIu64 " writings (the reason is logged above)", server->n.refused);
+		  "the output refused %" PRIu64 " writes (the reason is logged above)", server->n.refused);
 	input_explain(server->input, add, &reasons);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		add_machine(&reasons, machine);
 		documents += machine->n.documents + machine->n.bad;
 	}
 	add_count(&reasons, !documents && !reasons.n && server->exit_status == SERVER_EXIT_PARTLY,
-		  "no reports in '%s', or none of a machine that --sensor names",
+		  "no reports in '%s', or none of a machine that matches --sensor",
 		  store_uri_display(server->config->input_uri, uri, sizeof(uri)));
 	if (reasons.n_more)
 		(void)snprintf(more, sizeof(more), "; and %u more", reasons.n_more);
 	log_warning("server", 0, "exit status %d, %s: %s%s", server->exit_status,
-		    server->exit_status == SERVER_EXIT_PARTLY ? "a part of the input gave no power reports"
+		    server->exit_status == SERVER_EXIT_PARTLY ? "part of the input yielded no power reports"
 							      : "an error",
 		    reasons.n ? reasons.text : "the reason is logged above", more);
 }

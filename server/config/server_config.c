@@ -60,8 +60,8 @@ static const struct config_row rows[] = {
 	OPTION("formula", formula_index, .letter = 'F', .fallback = "pooled", .choices = formula_names,
 	       .help = "the model that turns counts into watts"),
 	OPTION("static", static_policy, .fallback = "proportional", .choices = conserve_static_names,
-	       .help = "who carries the static power: proportional (to dynamic power), none (it becomes the "
-		       "row 'idle'), equal, or quota"),
+	       .help = "how the static power is divided: proportional (to dynamic power), none (it becomes "
+		       "the row 'idle'), equal, or quota"),
 	OPTION("cpus", n_cpus, .fallback = "0", .max = 65536,
 	       .help = "for --static quota: number of the machine's CPUs; 0: derive it from the reports"),
 	OPTION("grace", grace_ms, .fallback = "2s", .max = 3600000,
@@ -70,7 +70,7 @@ static const struct config_row rows[] = {
 	OPTION("disable-dram-formula", no_dram, .help = "skip the scope dram"),
 	{.type = CONFIG_TITLE, .help = "Formula smartwatts:"},
 	OPTION("strict-reference", formula.strict_reference,
-	       .help = "reproduce the package's results, known defects included"),
+	       .help = "reproduce the results of the smartwatts package, known defects included"),
 	OPTION("cpu-tdp", formula.cpu_tdp_w, .placeholder = "WATTS", .fallback = "400", .min = 1,
 	       .max = 100000, .help = "thermal design power of a socket"),
 	OPTION("cpu-base-clock", formula.cpu_base_clock_mhz, .placeholder = "MHZ", .fallback = "100",
@@ -90,7 +90,7 @@ static const struct config_row rows[] = {
 	OPTION("learn-error-window-size", learn_error_window, .placeholder = "N", .fallback = "60", .min = 1,
 	       .max = 100000, .help = "number of ticks over which the error is computed"),
 	OPTION("learn-error-window-method", formula.learn_error_mean, .fallback = "median",
-	       .choices = CONFIG_NAMES("median", "mean"), .help = "how"),
+	       .choices = CONFIG_NAMES("median", "mean"), .help = "how the error is computed"),
 	{.type = CONFIG_TITLE, .help = "HTTP:"},
 	OPTION("listen", listen, .letter = 'l', .placeholder = "ADDRESS:PORT", .fallback = "127.0.0.1:4443",
 	       .help = "address for HTTP requests: recaps, /metrics and /api; \"off\" disables HTTP"),
@@ -124,8 +124,8 @@ static const struct config_row rows[] = {
 	OPTION("log-level", log_level, .fallback = "info", .choices = log_level_names,
 	       .help = "lowest severity that is logged"),
 	OPTION("user", user, .placeholder = "NAME",
-	       .help = "user of all processes when started as root; default: they become wattribute if there "
-		       "is one, else nobody; the process of a store in a file stays root"),
+	       .help = "user of all processes when started as root; default: wattribute if it exists, "
+		       "else nobody; the process of a store in a file stays root"),
 	OPTION("sandbox", sandbox, .fallback = "errno", .choices = sandbox_mode_names,
 	       .help = "what the seccomp filter does with a system call that the server does not need"),
 };
