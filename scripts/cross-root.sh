@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 arch=${1:?usage: scripts/cross-root.sh ARCH}
 suite=${SUITE:-$(. /etc/os-release && echo "${VERSION_CODENAME:-}")}
-[ -n "$suite" ] || { echo "cross-root.sh: this is no Debian suite; name one in SUITE" >&2; exit 1; }
+[ -n "$suite" ] || { echo "cross-root.sh: this is not a Debian suite; set SUITE to one" >&2; exit 1; }
 scripts/install-deps.sh cross >&2
 version=$(cat scripts/cross-root.sh scripts/install-deps.sh | cksum | cut -d ' ' -f 1)
 root=${WATTRIBUTE_CACHE:-$HOME/.cache/wattribute}/cross/$suite-$arch-$version

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Makes the root folder of a Debian suite from this machine's own package mirror, with its apt's proxy and checks.
+# Creates the root folder of a Debian suite from this machine's own package mirror, with its apt proxy and checks.
 # usage: scripts/debian-root.sh SUITE ARCH DIR [MMDEBSTRAP-OPTION...]     DIR appears only when it is complete
 #   scripts/debian-root.sh --mirror                                       prints the mirror (nothing: the default one)
 set -eu

@@ -78,7 +78,7 @@ while [ $# -gt 0 ]; do
 	--try) how=try ;;
 	run)
 		shift
-		[ $# -gt 0 ] || { say "run: name the programs"; exit 2; }
+		[ $# -gt 0 ] || { say "run: give the programs"; exit 2; }
 		programs=$*
 		break
 		;;
@@ -181,7 +181,7 @@ resolve() {
 	done
 }
 
-# On other systems than Debian: the missing items, in words that every package manager's search understands.
+# On other systems than Debian: the missing items, in terms that every package manager's search understands.
 if [ -z "$have_dpkg" ] && [ -n "$wanted" ]; then
 	if [ "$how" = list ]; then
 		rows | awk -F'|' '{ split($1, name, " "); print name[1] }' | sort -u
@@ -227,7 +227,7 @@ if [ -n "$wanted" ]; then
 	if [ -n "$absent" ]; then
 		say "the package archive of $(system_name) lacks what wattribute needs:"
 		echo "$absent" | sed 's/\(.*\): *\(.*\)/  \2 (package \1)/' >&2
-		say "install it from its makers or from source so that the compiler and pkg-config find it, then try again"
+		say "install it from its vendor or from source, so that the compiler and pkg-config find it, then try again"
 		exit 1
 	fi
 	[ -n "$list" ] || [ -n "$programs" ] || exit 0
@@ -248,7 +248,7 @@ fi
 # (library and version, "-" between digits; t64 since the 64-bit time), as far as the archive has them.
 lacks() {
 	for program in $programs; do
-		[ -e "$program" ] || { say "no program $program"; return 1; }
+		[ -e "$program" ] || { say "$program: no such program"; return 1; }
 		ldd "$program" 2>/dev/null | awk '/not found/ { print $1 }'
 	done | sort -u
 }
@@ -281,7 +281,7 @@ update
 list=
 for library in $needed; do
 	package=$(package_of "$library") || {
-		say "the package archive of $(system_name) has no package of $library, which $programs needs: build the program on this distribution"
+		say "the package archive of $(system_name) has no package for $library, which $programs needs: build the program on this distribution"
 		exit 1
 	}
 	list="$list $package"

@@ -31,13 +31,13 @@ mkdir -p "$state"
 # Held by the daemons, too: two sensors never write to one store.
 exec 9>"$state/run.lock"
 if ! flock -n 9; then
-	say "sensor and server of another 'make run' already use $state: look at http://$listen, or end that one first; for a second pair beside it: WATTRIBUTE_STATE_DIR=DIR WATTRIBUTE_LISTEN=127.0.0.1:PORT make run"
+	say "sensor and server of another 'make run' already use $state: look at http://$listen, or stop that one first; to run a second pair: WATTRIBUTE_STATE_DIR=DIR WATTRIBUTE_LISTEN=127.0.0.1:PORT make run"
 	exit 1
 fi
 port=$(printf '%04X' "${listen##*:}" 2>/dev/null) || port=
 if [ -n "$port" ] && cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
 	awk -v port=":$port" '$4 == "0A" && substr($2, length($2) - 4) == port { found = 1 } END { exit !found }'; then
-	say "another program already listens on port ${listen##*:}: end it (a service: systemctl stop wattribute-server wattribute-sensor), or choose another port: WATTRIBUTE_LISTEN=127.0.0.1:PORT make run"
+	say "another program already listens on port ${listen##*:}: stop it (a service: systemctl stop wattribute-server wattribute-sensor), or choose another port: WATTRIBUTE_LISTEN=127.0.0.1:PORT make run"
 	exit 1
 fi
 sensor= server=

@@ -52,11 +52,11 @@ vendored() {
 	printf ',{"spdxElementId":"SPDXRef-Product","relationshipType":"CONTAINS","relatedSpdxElement":"SPDXRef-Package-uPlot"}\n' >>"$work/relations"
 }
 
-[ $# -gt 0 ] || die "name the programs, or --image and an image"
+[ $# -gt 0 ] || die "give the programs, or --image and an image"
 : >"$work/files"
 : >"$work/relations"
 if [ "$1" = --image ]; then
-	name=${2:?name an image}
+	name=${2:?give an image}
 	docker run --rm --entrypoint dpkg-query "$name" -W -f '${Package} ${Version} ${Architecture}\n' >"$work/list" || die "cannot list the packages of $name"
 	relation=CONTAINS
 else
