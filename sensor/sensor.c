@@ -60,8 +60,8 @@ static int become_simulator(char *argv[])
 	}
 	(void)execvp(SENSOR_SIMULATOR, argv);
 	log_error("sim", -errno,
-		  "--sim is the work of the program " SENSOR_SIMULATOR
-		  ", and it is neither beside this one nor in PATH. 'make' builds it, 'make install' "
+		  "--sim needs the program " SENSOR_SIMULATOR
+		  ", which is neither next to this one nor in PATH. 'make' builds it, 'make install' "
 		  "installs it");
 	return 2;
 }
@@ -73,7 +73,7 @@ static int run(struct sensor_config *config, enum config_action action, char *ar
 
 	if (simulated && !config->sim) {
 		log_error("sim", 0,
-			  SENSOR_SIMULATOR " measures a simulated machine only: give --sim SCENARIO.json");
+			  SENSOR_SIMULATOR " measures only simulated machines: add --sim SCENARIO.json");
 		return 2;
 	}
 	log_set_level(config->verbose > 0 ? LOG_LEVEL_DEBUG

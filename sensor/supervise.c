@@ -142,11 +142,10 @@ static bool save_after_kill(struct supervise *supervise, int wait_status)
 	if (!WIFSIGNALED(wait_status) || supervise->ending || !(supervise->spools || supervise->takes_over) ||
 	    !start_writer(supervise, supervise->spools ? WRITE_DUTY_SPOOL : WRITE_DUTY))
 		return false;
-	log_error(
-		"priv", 0,
-		"process 'write' exited with signal %d; exiting: what it had not received yet goes into the "
-		"%s",
-		WTERMSIG(wait_status), supervise->spools ? "spool" : "store");
+	log_error("priv", 0,
+		  "process 'write' exited with signal %d; exiting: reports that it had not received yet go "
+		  "into the %s",
+		  WTERMSIG(wait_status), supervise->spools ? "spool" : "store");
 	supervise->exit_code = exit_code_of(wait_status);
 	supervise->ending = true;
 	signal_child(supervise, &supervise->collect, SIGTERM);
@@ -191,7 +190,7 @@ static void on_patience(struct ev_loop *ev, ev_timer *timer, int events)
 	timer->repeat = SUPERVISE_KILL_S;
 	ev_timer_again(ev, timer);
 	if (++supervise->n_patience == 1 && supervise->write.pid > 0) {
-		log_warning("priv", 0, "the store does not answer: ending without it");
+		log_warning("priv", 0, "the store does not answer: exiting without it");
 		signal_child(supervise, &supervise->write, SIGALRM);
 		return;
 	}
@@ -329,11 +328,10 @@ static int make_folders(const struct sensor_config *config)
 		r = folder_make(folder, 0755, uid, gid);
 	}
 	if (r == -EPERM)
-		return log_error(
-			"priv", r,
-			"cannot give the folder '%s' to the user of --user: make it for that user, or start "
-			"with CAP_CHOWN",
-			folder);
+		return log_error("priv", r,
+				 "cannot give the folder '%s' to the user of --user: create it for that "
+				 "user, or start with CAP_CHOWN",
+				 folder);
 	if (r < 0)
 		return log_error("priv", r, "cannot create the folder '%s'; choose another with --state-dir",
 				 folder);
@@ -372,7 +370,7 @@ static int give_up_rights(const struct sensor_config *config)
 		return r;
 	}
 	if (r < 0)
-		log_debug("priv", 0, "the first process keeps more rights than it needs: %s", why.text);
+		log_debug("priv", 0, "the first process keeps more privileges than it needs: %s", why.text);
 	return 0;
 }
 

@@ -55,7 +55,7 @@ static int confine(const struct server_config *config, const char *uri)
 	int r = sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, &why);
 
 	if (r == -EOPNOTSUPP)
-		log_info("main", 0, "all files that the user may write stay in reach: %s", why.text);
+		log_info("main", 0, "all files that the user may write remain accessible: %s", why.text);
 	else if (r < 0)
 		log_error("main", 0, "%s", why.text);
 	return r == -EOPNOTSUPP ? 0 : r;

@@ -378,7 +378,8 @@ static int give_up_rights(const struct server_config *config)
 	}
 	r = sandbox_confine(SANDBOX_READS_BELOW, readable, (enum sandbox_mode)config->sandbox, &why);
 	if (r == -EOPNOTSUPP)
-		log_info(SERVER_TOKEN, 0, "all files that the user may write stay in reach: %s", why.text);
+		log_info(SERVER_TOKEN, 0, "all files that the user may write remain accessible: %s",
+			 why.text);
 	if (r == 0 || r == -EOPNOTSUPP)
 		r = sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, &why);
 	if (r == -EOPNOTSUPP)

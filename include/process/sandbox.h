@@ -47,8 +47,8 @@ const char *sandbox_service_user(const char *given, uid_t *ret_uid, gid_t *ret_g
 bool sandbox_shares_user(const char *given);
 #define SANDBOX_SHARED_USER                                                                                  \
 	"running as 'nobody', whose other processes may send it signals: there is no user 'wattribute'; "    \
-	"create it by "                                                                                      \
-	"systemd-sysusers or: useradd --system --no-create-home --shell /usr/sbin/nologin wattribute"
+	"create it with systemd-sysusers or: useradd --system --no-create-home --shell /usr/sbin/nologin "   \
+	"wattribute"
 /*
  * After sandbox_keep(): programs started from here on inherit those of `capabilities` that this process has,
  * although it is not root. 0 or a negative errno and the reason.

@@ -88,7 +88,7 @@ static void on_rescan(struct ev_loop *ev, ev_timer *timer, int events)
 		collect_find_unseen(collect);
 	collect_follow_edges(collect);
 	if (topology_renew_frequency(&collect->topology, collect->config->sysfs_root))
-		log_notice("topology", 0, "the base frequency is %.0f MHz now",
+		log_notice("topology", 0, "the base frequency is now %.0f MHz",
 			   collect->topology.base_frequency_mhz);
 }
 
@@ -219,7 +219,7 @@ static int confine(const struct sensor_config *config, struct reason *why)
 	r = sandbox_confine(SANDBOX_READS_BELOW, places, (enum sandbox_mode)config->sandbox, why);
 	cgroup_mounts_free(mounts);
 	if (r == -EOPNOTSUPP) {
-		log_info("sandbox", 0, "all files that the user may read stay in reach: %s", why->text);
+		log_info("sandbox", 0, "all files that the user may read remain accessible: %s", why->text);
 		return 0;
 	}
 	return r;

@@ -45,8 +45,8 @@ static const struct config_row rows[] = {
 	       .min = 10, .max = 3600000, .aliases = CONFIG_NAMES("perf-sampling-interval", "interval"),
 	       .help = "time between two ticks, 10 ms to 1 h (an interval, despite the name)"),
 	OPTION("edge-readings", edge_readings, .fallback = "2", .max = 50,
-	       .help = "read once more when a container is born or ends, N times a second on average at "
-		       "most; 0: only ticks of equal length, which PowerAPI's formulas assume"),
+	       .help = "take an extra reading when a container starts or ends, at most N times a second on "
+		       "average; 0: only ticks of equal length, which PowerAPI's formulas assume"),
 	GROUP_OPTION("system-group", .letter = 's', .placeholder = "GROUP", .apply = sensor_groups_begin,
 		     .help = "start a group of events that are counted for the whole machine"),
 	GROUP_OPTION("container-group", .letter = 'c', .placeholder = "GROUP", .apply = sensor_groups_begin,
@@ -77,13 +77,13 @@ static const struct config_row rows[] = {
 	       .help = "thermal design power of one socket, for the estimate on machines without an energy "
 		       "counter"),
 	OPTION("gpu", gpu, .fallback = "auto", .choices = gpu_words,
-	       .help = "GPUs: auto reads NVIDIA's where /dev/nvidiactl is there, else those of amdgpu, i915 "
+	       .help = "GPUs: auto reads NVIDIA's where /dev/nvidiactl exists, else those of amdgpu, i915 "
 		       "and xe that have a meter"),
 	OPTION("gpu-library", gpu_library, .placeholder = "FILE", .fallback = "libnvidia-ml.so.1",
-	       .help = "NVIDIA's management library, loaded by a process of its own"),
+	       .help = "NVIDIA's management library, loaded in a separate process"),
 	OPTION("resctrl", resctrl, .fallback = "auto", .choices = resctrl_words,
-	       .help = "energy of the busiest containers' own cores, by monitoring groups of resctrl (Intel, "
-		       "Linux 7.0): auto uses them where resctrl is mounted; on exits where it cannot"),
+	       .help = "energy of the busiest containers' own cores, from resctrl monitoring groups (Intel, "
+		       "Linux 7.0): auto uses them where resctrl is mounted; on exits if it cannot"),
 	OPTION("per-cpu", per_cpu, .help = "report container groups by CPU instead of by socket"),
 	OPTION("keep-idle", keep_idle, .help = "also report targets that counted nothing"),
 	OPTION("strict", strict, .help = "exit if an event or source is not available"),
@@ -112,7 +112,7 @@ static const struct config_row rows[] = {
 	       .help = "containerd's state folders, for names; default: /run/containerd and those of k3s, "
 		       "k0s, MicroK8s"),
 	OPTION("pod-log-root", pod_log_roots, .placeholder = "DIR",
-	       .help = "folder of the kubelet's links to logs, for names of pods' containers; default: "
+	       .help = "folder of the kubelet's log links, for the names of containers in pods; default: "
 		       "/var/log/containers"),
 
 	{.type = CONFIG_TITLE, .help = "Where reports go:"},
@@ -139,14 +139,14 @@ static const struct config_row rows[] = {
 	OPTION("durable", durable,
 	       .help = "SQLite: wait for the disk at each transaction, so that a power cut loses none"),
 	OPTION("retention", retention_ms, .fallback = STORE_RETENTION_DEFAULT,
-	       .help = "delete reports older than this; 0: keep all, also the default where the store is not "
+	       .help = "delete reports older than this; 0: keep all, the default for stores other than "
 		       "SQLite"),
 	{.name = "store-size",
 	 CONFIG_FIELD_AS(CONFIG_SIZE, struct sensor_config, store_size),
 	 .fallback = STORE_SIZE_DEFAULT,
 	 .help = "size of the SQLite store above which its oldest ticks are deleted; 0: no limit"},
 	OPTION("renew-damaged-store", renew_damaged,
-	       .help = "keep a damaged SQLite file under another name at the start, and begin a new one"),
+	       .help = "at the start, rename a damaged SQLite file and begin a new one"),
 	OPTION("state-dir", state_dir, .placeholder = "DIR",
 	       .help = "folder of the spool and the default SQLite store"),
 	{.name = "spool-size",
@@ -162,7 +162,7 @@ static const struct config_row rows[] = {
 	{.type = CONFIG_TITLE, .help = "Operation:"},
 	OPTION("user", user, .placeholder = "USER",
 	       .help = "user of the collecting and writing processes, when started as root; default: "
-		       "wattribute if there is one, else nobody"),
+		       "wattribute if it exists, else nobody"),
 	OPTION("sandbox", sandbox, .fallback = "errno", .choices = sandbox_mode_names,
 	       .help = "what the seccomp filter does with a system call that the process does not need"),
 	OPTION("fd-budget", fd_budget, .max = 1e9,
@@ -177,7 +177,7 @@ static const struct config_row rows[] = {
 	OPTION("sim", sim, .placeholder = "FILE[,KEY=VALUE…]",
 	       .help = "measure a simulated machine instead, as fast as the store accepts reports; keys: "
 		       "seed, law, truth"),
-	OPTION("verbose", verbose, .letter = 'v', .help = "log everything, as --log-level debug"),
+	OPTION("verbose", verbose, .letter = 'v', .help = "log everything, like --log-level debug"),
 	OPTION("log-level", log_level, .fallback = "info", .choices = log_level_names,
 	       .help = "lowest severity that is logged"),
 	OPTION("check-machine", check_machine, .flags = CONFIG_NO_FILE | CONFIG_NO_ENV,

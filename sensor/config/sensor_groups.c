@@ -118,11 +118,10 @@ static int check_double(struct event_group_request *group, const struct event_gr
 {
 	for (unsigned e = 0; e < group->n_events; e++)
 		if (!event_group_has(of_containers, group->events[e]))
-			return reason_set(
-				why, -EINVAL,
-				"group '%s' is given by -s and by -c, and event '%s' only by -s: give the "
-				"-s group another name, such as '%.100s-machine'",
-				group->name, group->events[e], group->name);
+			return reason_set(why, -EINVAL,
+					  "group '%s' is given with both -s and -c, but event '%s' only with "
+					  "-s: give the -s group another name, such as '%.100s-machine'",
+					  group->name, group->events[e], group->name);
 	group->is_double = true;
 	return 0;
 }
@@ -141,7 +140,7 @@ static int check_event(const struct event_group_request *group, const char *even
 		return reason_set(why, -EINVAL, "group '%s': there is no event '%s'; did you mean '%s'?",
 				  group->name, event, meant);
 	if (strcmp(event, "time_enabled") == 0 || strcmp(event, "time_running") == 0)
-		return reason_set(why, -EINVAL, "group '%s': '%s' stands in each report anyway; leave it out",
+		return reason_set(why, -EINVAL, "group '%s': '%s' is in each report anyway; leave it out",
 				  group->name, event);
 	return 0;
 }

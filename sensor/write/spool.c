@@ -124,17 +124,15 @@ int spool_open(const char *path, const struct spool_limits *limits, struct spool
 		const int code = spool->db ? sqlite3_errcode(spool->db) & 0xff : 0;
 
 		if (code == SQLITE_BUSY || code == SQLITE_IOERR || code == SQLITE_PROTOCOL)
-			reason_set(
-				why, 0,
-				"cannot use the spool '%s': another process has it locked, or its file "
-				"system has no file locks or no memory that processes share (%s). Choose a "
-				"folder on a local disk with --state-dir",
-				path, sqlite3_errmsg(spool->db));
+			reason_set(why, 0,
+				   "cannot use the spool '%s': another process has it locked, or its file "
+				   "system has no file locks or no shared memory (%s). Choose a folder on a "
+				   "local disk with --state-dir",
+				   path, sqlite3_errmsg(spool->db));
 		else
 			reason_set(why, 0,
 				   "cannot use the spool '%s': %s. Check the free space, and that the user "
-				   "of --user "
-				   "may write there; or choose another folder with --state-dir",
+				   "of --user may write there; or choose another folder with --state-dir",
 				   path, spool->db ? sqlite3_errmsg(spool->db) : strerror(-r));
 		spool_close(spool);
 		return r;

@@ -28,7 +28,7 @@ static int confine(const struct sensor_config *config, struct reason *why)
 	int r = sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, why);
 
 	if (r == -EOPNOTSUPP) {
-		log_info("sandbox", 0, "all files that the user may write stay in reach: %s", why->text);
+		log_info("sandbox", 0, "all files that the user may write remain accessible: %s", why->text);
 		return 0;
 	}
 	return r;
@@ -67,14 +67,13 @@ static void let_predecessor_end(const struct sensor_config *config, pid_t parent
 	(void)predecessor_announce(key, parent); /* stays open as long as this process lives */
 	if (!predecessor_is_there(key, parent))
 		return;
-	log_notice(
-		"store", 0,
-		"a process of an earlier run still delivers its reports to this store: waiting for its end");
+	log_notice("store", 0,
+		   "a process of an earlier run is still delivering its reports to this store: waiting for "
+		   "it to exit");
 	if (!predecessor_wait(key, parent, DUTY_SOCKET_FD + 1, PREDECESSOR_MS))
 		log_warning("store", 0,
-			    "the process of an earlier run has not ended: its last reports may arrive after "
-			    "newer "
-			    "ones, and get no power reports then");
+			    "the process of an earlier run has not exited: its last reports may arrive after "
+			    "newer ones, and then get no power reports");
 }
 
 int write_main(struct sensor_config *config)

@@ -160,7 +160,7 @@ static void note_result(struct writer *writer, struct writer_collection *collect
 				    writer->spool ? "the spool" : "memory, as long as there is room",
 				    store_error(writer->store));
 		else if (!writer->spool && collection && !collection->failing)
-			log_warning("store", 0, "nor those of '%s': %s", collection->name,
+			log_warning("store", 0, "nor does it accept those of '%s': %s", collection->name,
 				    store_error(writer->store));
 		writer->failing = writer->late = true;
 		if (collection)
@@ -187,10 +187,11 @@ static void note_result(struct writer *writer, struct writer_collection *collect
 static void note_foreign(struct writer *writer, const char *name, uint64_t n)
 {
 	if (n > 0 && writer->foreign == 0)
-		log_warning("store", 0,
-			    "'%s' already has reports of this moment from another writer. Is a second sensor "
-			    "running with the same name? Give each sensor its own --name",
-			    name);
+		log_warning(
+			"store", 0,
+			"'%s' already has reports for the same time from another writer. Is a second sensor "
+			"running with the same name? Give each sensor its own --name",
+			name);
 	writer->foreign += n;
 	writer->lost += n;
 }
@@ -279,7 +280,7 @@ static void say_loss(struct writer *writer, int error, bool kept, const char *na
 	else
 		log_warning("spool", error,
 			    "cannot spool documents of '%s': %" PRIu64
-			    " lost so far; check the free space in '%s'?",
+			    " lost so far; check the free space in '%s'",
 			    name, spool_dropped(writer->spool), writer->config.spool_path);
 }
 
@@ -523,7 +524,7 @@ int writer_run(struct writer *writer, int link_socket)
 			if (r == 0)
 				writer->link_closed = true;
 			else if (r < 0 && r != -EAGAIN && r != -EINTR)
-				return log_error("link", r, "broken message from collect");
+				return log_error("link", r, "malformed message from collect");
 			else if (r > 0)
 				r = take_message(writer, &message, link_socket);
 			if (r == -EBADMSG)

@@ -52,7 +52,7 @@ static const struct config_row rows[] = {
 	 .help = "size of the SQLite file above which its oldest ticks are deleted; 0: no limit, also the "
 		 "default with --once"},
 	OPTION("renew-damaged-store", renew_damaged,
-	       .help = "keep a damaged SQLite file under another name at the start, and begin a new one"),
+	       .help = "at the start, rename a damaged SQLite file and begin a new one"),
 	OPTION("once", once, .help = "process all reports in the input, the last tick included, and exit"),
 	OPTION("resume", resume,
 	       .help = "with --once: start at the stored position with the stored model, and store both"),

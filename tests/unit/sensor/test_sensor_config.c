@@ -179,7 +179,7 @@ static void one_name_for_machine_and_containers(void **state)
 		{{"-c", "core", "-e", "time_enabled"}, "leave it out", {false}},
 		{{"-s", "core", "-e", "X", "-e", "Z", "-c", "core", "-e", "X"}, "'core-machine'", {false}},
 		{{"-s", "a", "-e", "X", "-c", "b", "-e", "X", "-s", "b", "-e", "W"},
-		 "event 'W' only by -s",
+		 "event 'W' only with -s",
 		 {false}},
 		{{"-s", "cpustat", "-e", "X"}, "'cpustat' needs another name", {false}},
 		{{"-c", "cpustat", "-e", "X"}, "'cpustat' needs another name", {false}},
