@@ -340,7 +340,7 @@ static void read_group(struct reader *reader, json_t *object, struct sim_group *
 	if (group->energy.high > 0 && group->energy.low <= 0)
 		refuse(reader, "'energy' must be greater than 0");
 	if (group->load.low <= 0 || group->load.high > 1)
-		refuse(reader, "'load' must be within 0 and 1");
+		refuse(reader, "'load' must be between 0 and 1");
 }
 
 static void get_counters(struct reader *reader, const json_t *object)
@@ -359,7 +359,7 @@ static void get_counters(struct reader *reader, const json_t *object)
 			e++;
 		if (e == SIM_COUNTS)
 			return refuse(reader,
-				      "'counters' may hold ref, cycles, instructions, misses, vector");
+				      "'counters' may contain ref, cycles, instructions, misses, vector");
 		scenario->count[e] = true;
 	}
 	for (unsigned e = 0; scenario->cpu_time && e < SIM_COUNTS; e++)

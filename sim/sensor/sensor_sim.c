@@ -220,7 +220,7 @@ static void write_truth(struct collect *collect)
 		return;
 	if (sim_add_truth(state.sim, collect->config->name, &state.truths) < 0 ||
 	    fwrite(state.truths.data, 1, state.truths.length, state.truth) != state.truths.length) {
-		log_warning("sim", -errno, "cannot write the truth; it stops here");
+		log_warning("sim", -errno, "cannot write the truth; the file ends here");
 		(void)fclose(state.truth);
 		state.truth = NULL;
 	}

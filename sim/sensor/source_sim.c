@@ -56,9 +56,8 @@ static int system_probe(struct source_context *context, const struct event_group
 			return 0;
 	}
 	return reason_set(why, -ENOENT,
-			  "the scenario's machine has none of its events; it knows RAPL_ENERGY_PKG, "
-			  "RAPL_ENERGY_DRAM, TSC, "
-			  "APERF and MPERF");
+			  "the simulated machine has none of the group's events; it knows RAPL_ENERGY_PKG, "
+			  "RAPL_ENERGY_DRAM, TSC, APERF and MPERF");
 }
 
 static void system_close(struct system_source *source)
