@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GPUs for --check-machine. A GPU without a meter of its own is not a fault: its energy is in the package's.
- * For an NVIDIA GPU that has another driver, or is not among the GPUs that are read, there is a fix.
- * Independent of the text's layout.
+ * GPUs for --check-machine. A GPU without a meter of its own is not a fault: its energy is part of the
+ * package's. For an NVIDIA GPU that has another driver, or is not among the GPUs that are read, there is a
+ * fix. Independent of the text's layout.
  */
 #include "check_parts.h"
 
@@ -130,8 +130,8 @@ static void list_nvml(const struct sensor_config *config, json_t *rows)
 		(void)snprintf(name, sizeof(name), "%u: %s", i, gpu->name);
 		text_make_utf8(name);
 		(void)snprintf(text, sizeof(text), "nvml: %s%s",
-			       gpu->has_counter ? "its counter of energy" : "its power over time",
-			       gpu->is_split ? "; MIG instances by their size" : "");
+			       gpu->has_counter ? "its energy counter" : "its power over time",
+			       gpu->is_split ? "; MIG instances by size" : "");
 		add(rows, name, "ok", text, true);
 	}
 }
@@ -149,8 +149,9 @@ static unsigned list_meters(const struct sensor_config *config, bool used, struc
 
 		(void)snprintf(name, sizeof(name), "%u: %.*s", i, DRM_ADDRESS_MAX, meters[i].address);
 		reason_set(&text, 0, "drm: %s, %s%s",
-			   meters[i].power ? "its power over time" : "its counter of energy",
-			   file ? file + 1 : meters[i].file, used ? "" : "; not read, as NVIDIA's GPUs are");
+			   meters[i].power ? "its power over time" : "its energy counter",
+			   file ? file + 1 : meters[i].file,
+			   used ? "" : "; not read, because NVIDIA's GPUs are");
 		if (!used)
 			reason_advise(&text, "to read it instead of those, use --gpu drm");
 		add(rows, used ? name : meters[i].address, used ? "ok" : "limited", text.text, used);
@@ -179,9 +180,9 @@ static void list_other(const char *device, const char *address, bool nvml, json_
 	char path[1024], driver[64] = "", vendor[16] = "";
 	const struct {
 		const char *driver, *why;
-	} known[] = {{"amdgpu", "no meter of its own: its energy is in the package's"},
-		     {"i915", "no meter of its own: its energy is in the package's"},
-		     {"xe", "no meter of its own: its energy is in the package's"}};
+	} known[] = {{"amdgpu", "no meter of its own: its energy is part of the package's"},
+		     {"i915", "no meter of its own: its energy is part of the package's"},
+		     {"xe", "no meter of its own: its energy is part of the package's"}};
 
 	(void)snprintf(path, sizeof(path), "%s/driver", device);
 	(void)read_link_name(path, driver, sizeof(driver));
@@ -193,7 +194,8 @@ static void list_other(const char *device, const char *address, bool nvml, json_
 		struct reason why;
 
 		reason_set(&why, 0, "NVIDIA, driver %s: no meter", driver[0] ? driver : "none");
-		reason_advise(&why, "install NVIDIA's driver with its management library; then --gpu nvidia");
+		reason_advise(&why,
+			      "install NVIDIA's driver with its management library; then use --gpu nvidia");
 		add(rows, address, "missing", why.text, false);
 	}
 }
@@ -238,8 +240,8 @@ void check_gpu_list(const struct sensor_config *config, bool described, json_t *
 		list_others(&asked, meters, n, nvml, rows);
 	if (json_array_size(rows) == 0 && config->gpu == SENSOR_GPU_DRM)
 		add(rows, "drm", "missing",
-		    "no GPU of amdgpu, i915 or xe has a meter of its own" REASON_FIX
-		    "load the GPU's driver; integrated GPUs are in the package's energy",
+		    "no amdgpu, i915 or xe GPU has a meter of its own" REASON_FIX
+		    "load the GPU's driver; the energy of integrated GPUs is part of the package's",
 		    false);
 	if (json_array_size(rows) > 0)
 		json_object_set_new(object, "gpus", rows);

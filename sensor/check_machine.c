@@ -188,7 +188,7 @@ static void check_energy(struct check *check)
 		const bool works = all[i]->probe(&check->context, &request, &why) == 0;
 
 		if (works && all[i]->estimated && !why.text[0])
-			reason_set(&why, 0, "a model from CPU use and design power, no measurement");
+			reason_set(&why, 0, "a model based on CPU use and design power, not a measurement");
 		if (works && all[i]->estimated && !(check->config->tdp_w > 0))
 			reason_advise(&why, "set the right design power with --tdp");
 		json_t *entry = check_text_item("source", all[i]->name, works ? "ok" : "missing", why.text);

@@ -58,7 +58,8 @@ static void print_costs(FILE *out, const json_t *entry)
 			(int64_t)json_integer_value(json_object_get(cost, "descriptors")),
 			json_real_value(json_object_get(cost, "cpu_ms_per_s")));
 		if (by_cpustat > 0)
-			fprintf(out, "; %" PRId64 " only by CPU time, as descriptors run out", by_cpustat);
+			fprintf(out, "; %" PRId64 " by CPU time only, because descriptors run out",
+				by_cpustat);
 		fprintf(out, "\n");
 	}
 }
@@ -133,7 +134,7 @@ void check_text_print(FILE *out, const json_t *answer)
 	print_part(out, answer, "energy", "energy (the machine's joules)", true);
 	print_part(out, answer, "activity", "activity (each container's share)", false);
 	print_part(out, answer, "measured",
-		   "measured (single containers, where the processor counts their joules)", false);
+		   "measured (individual containers, where the processor counts their joules)", false);
 	print_part(out, answer, "gpus", "GPUs", false);
 	print_part(out, answer, "events", "events", false);
 	print_part(out, answer, "perf", "perf events that a sensor would open", false);

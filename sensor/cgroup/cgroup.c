@@ -260,12 +260,13 @@ static void say(struct cgroup_layout *layout, const char *note)
 				   ? ""
 				   : "; only a part of the host is visible: start the container with "
 				     "-v /sys:/sys or --cgroupns host";
-	(void)snprintf(layout->text, sizeof(layout->text), "%s%s: targets from %.200s%.120s%s%s%s", note,
-		       kind_text(layout), layout->mount, layout->start, perf,
-		       layout->read_only ? "; mounted read-only, which suffices to measure, but not for "
-					   "`wattribute run`"
-					 : "",
-		       part);
+	(void)snprintf(
+		layout->text, sizeof(layout->text), "%s%s: targets from %.200s%.120s%s%s%s", note,
+		kind_text(layout), layout->mount, layout->start, perf,
+		layout->read_only
+			? "; mounted read-only, which suffices for measuring, but not for `wattribute run`"
+			: "",
+		part);
 }
 
 static int use_machine(const struct mounts *mounts, struct cgroup_layout *layout, const char *note)

@@ -55,10 +55,11 @@ static void note_exhausted(struct cgroup_watch *watch)
 	if (watch->statistics.watches_exhausted)
 		return;
 	watch->statistics.watches_exhausted = true;
-	log_warning("cgroup", 0,
-		    "no inotify watch is left after %u: new cgroups in other directories are found only by "
-		    "the rescan; raise fs.inotify.max_user_watches",
-		    watch->statistics.n_watches);
+	log_warning(
+		"cgroup", 0,
+		"no inotify watches are left after %u: new cgroups in other directories are found only by "
+		"the rescan; raise fs.inotify.max_user_watches",
+		watch->statistics.n_watches);
 }
 
 /* watch->path is the node's. */

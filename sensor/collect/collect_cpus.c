@@ -14,7 +14,8 @@ void collect_open_cpus(struct collect *collect)
 	int r = cpu_online_open(&collect->online, collect->config->sysfs_root);
 
 	if (r < 0)
-		log_info("topology", r, "cannot read which CPUs are online; those that come are not noticed");
+		log_info("topology", r,
+			 "cannot read which CPUs are online; CPUs that come online are not noticed");
 }
 
 void collect_look_at_cpus(struct collect *collect)
@@ -41,14 +42,13 @@ static void report_gaps(struct collect *collect)
 	collect->lost[REPORT_LOST_READ] += gaps->n + gaps->n_beyond;
 	if (gaps->n == 1)
 		log_notice("topology", 0,
-			   "CPU %u was offline: its events are open again; at most %.0f ms of it were not "
+			   "CPU %u was offline: its events were reopened; at most %.0f ms of it were not "
 			   "counted",
 			   gaps->gaps[0].cpu, (double)longest_ns * 1e-6);
 	else
 		log_notice("topology", 0,
-			   "%u CPUs (%u to %u) were offline: their events are open again; at most %.0f ms of "
-			   "each "
-			   "were not counted",
+			   "%u CPUs (%u to %u) were offline: their events were reopened; at most %.0f ms of "
+			   "each were not counted",
 			   gaps->n + gaps->n_beyond, gaps->gaps[0].cpu, gaps->gaps[gaps->n - 1].cpu,
 			   (double)longest_ns * 1e-6);
 	collect->gaps.n = collect->gaps.n_beyond = 0;
@@ -75,15 +75,10 @@ void collect_take_new_cpus(struct collect *collect)
 	if (n == 0)
 		return;
 	if (n == 1)
-		log_notice(
-			"topology", 0,
-			"CPU %u has come, which was not there before: the sources are opened again, with it",
-			last);
+		log_notice("topology", 0, "CPU %u is new: reopening the sources to include it", last);
 	else
 		log_notice("topology", 0,
-			   "%u CPUs up to %u have come, which were not there before: the sources are opened "
-			   "again, with them",
-			   n, last);
+			   "%u CPUs up to CPU %u are new: reopening the sources to include them", n, last);
 	collect->lost[REPORT_LOST_READ] += n; /* their activity until now */
 	collect_reopen_sources(collect);
 }

@@ -30,7 +30,7 @@ double collect_discovery_pause_s(struct collect *collect)
 static void read_edge(struct collect *collect)
 {
 	edges_note_reading(&collect->edges, true);
-	log_debug("tick", 0, "extra reading %" PRIu64 ": a target was born or has ended", collect->edges.n);
+	log_debug("tick", 0, "extra reading %" PRIu64 ": a target started or ended", collect->edges.n);
 	collect_read_tick(collect, 0);
 }
 

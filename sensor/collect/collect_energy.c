@@ -54,8 +54,9 @@ void collect_keep_energy(struct collect *collect)
 		return;
 	if (every_ns < KEEP_SHORTEST_NS) {
 		log_notice("source", 0,
-			   "an energy counter may wrap each %" PRIu64 " ms at full power, and is read "
-			   "each %" PRIu64 " ms: energy above that rate is missed",
+			   "an energy counter may wrap every %" PRIu64
+			   " ms at full power, and is read every %" PRIu64
+			   " ms: energy above that rate is missed",
 			   period_ns / CLOCK_NS_PER_MS, KEEP_SHORTEST_NS / CLOCK_NS_PER_MS);
 		every_ns = KEEP_SHORTEST_NS;
 	}

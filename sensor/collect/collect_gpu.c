@@ -127,7 +127,7 @@ static void receive(struct collect_gpu *gpu)
 				continue;
 			}
 		}
-		log_warning("gpu", 0, "the process that reads the GPUs has ended: their energy is missing");
+		log_warning("gpu", 0, "the process that reads the GPUs has exited: their energy is missing");
 		(void)close(gpu->socket);
 		gpu->socket = -1;
 	}
@@ -203,7 +203,8 @@ static void say_silence(struct collect_gpu *gpu, uint64_t now_ns)
 	const bool silent = gpu->socket >= 0 && gpu->heard_ns > 0 && now_ns > gpu->heard_ns + SILENCE_NS;
 
 	if (silent && !gpu->told_silence)
-		log_warning("gpu", 0, "the GPUs' driver does not answer: their energy is missing meanwhile");
+		log_warning("gpu", 0,
+			    "the GPU driver does not answer: the GPUs' energy is missing until it does");
 	gpu->told_silence = silent;
 }
 
@@ -269,12 +270,12 @@ static int hear_hello(struct collect_gpu *gpu, struct reason *why)
 
 	if (poll(&socket, 1, GPU_HELLO_MS) <= 0 ||
 	    ipc_receive(gpu->socket, gpu->buffer, IPC_MESSAGE_MAX + 16, &message) != 1)
-		return reason_set(why, -ETIMEDOUT, "the GPUs' driver does not answer");
+		return reason_set(why, -ETIMEDOUT, "the GPU driver does not answer");
 	ipc_close_fds(&message);
 	cursor = ipc_cursor_init(message.payload, message.length);
 	n = ipc_get_u64(&cursor);
 	if (message.type != GPU_MESSAGE_HELLO || cursor.failed || n > GPU_DEVICES_MAX)
-		return reason_set(why, -EBADMSG, "the process that reads the GPUs sends nonsense");
+		return reason_set(why, -EBADMSG, "the process that reads the GPUs sent a malformed message");
 	if (n == 0)
 		return reason_set(why, -ENODEV, "%s", ipc_get_string(&cursor));
 	gpu->n_gpus = (unsigned)n;

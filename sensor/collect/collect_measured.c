@@ -20,7 +20,8 @@ int collect_measured_open(struct collect *collect)
 		return 0;
 	collect->measured = choose_target_source(&collect->context, &why);
 	if (collect->measured) {
-		log_info("source", 0, "energy of containers: %s, of %u package%s, as far as groups suffice",
+		log_info("source", 0,
+			 "energy of containers: %s, %u package%s, limited by the number of monitoring groups",
 			 collect->measured->ops->name, collect->measured->counts.group.n_places,
 			 collect->measured->counts.group.n_places == 1 ? "" : "s");
 		return 0;

@@ -118,11 +118,10 @@ static int open_systems(struct collect *collect, bool doubles)
 		if (group->of_containers || group->is_double != doubles)
 			continue;
 		if (doubles && is_counted(collect, group->name)) {
-			log_notice(
-				"source", 0,
-				"group '%s' is given by -s and by -c: the machine is counted once, with the "
-				"containers",
-				group->name);
+			log_notice("source", 0,
+				   "group '%s' is given with both -s and -c: the machine is counted once, "
+				   "with the containers",
+				   group->name);
 			continue;
 		}
 		source = choose_system(&collect->context, group, choose_energy_names[config->energy], &r);
@@ -264,7 +263,8 @@ static void check_container_roots(const struct sensor_config *config)
 				 *const any[] = {".", NULL};
 
 	check_roots(&config->docker_roots, "docker-root", docker,
-		    "Docker's data folder ('docker info' shows it as Docker Root Dir) nor its 'containers'");
+		    "Docker's data folder ('docker info' shows it as Docker Root Dir) or its folder "
+		    "'containers'");
 	check_roots(&config->podman_roots, "podman-root", storage,
 		    "a storage folder of Podman or CRI-O ('podman info' shows it as graphRoot)");
 	check_roots(&config->containerd_roots, "containerd-root", containerd,
@@ -327,7 +327,7 @@ static void start_gpus(struct collect *collect)
 		r = collect_gpu_open(r, find_cgroup, collect, &collect->gpu, &why);
 	if (r < 0)
 		log_warning("gpu", why.text[0] ? 0 : r, "GPUs are not measured: %s",
-			    why.text[0] ? why.text : "their process cannot be started");
+			    why.text[0] ? why.text : "the process that reads them cannot be started");
 }
 
 static void open_gpus(struct collect *collect)
@@ -412,7 +412,7 @@ void collect_reopen_sources(struct collect *collect)
 	int r = topology_read(collect->config->sysfs_root, collect->config->procfs_root, &topology);
 
 	if (r < 0) {
-		log_warning("topology", r, "cannot read the CPUs again; those that came are not counted");
+		log_warning("topology", r, "cannot read the list of CPUs again; new CPUs are not counted");
 		return;
 	}
 	close_sources(collect);
@@ -422,7 +422,7 @@ void collect_reopen_sources(struct collect *collect)
 	if (r == 0)
 		r = (collect->encoder = collect_new_encoder(collect)) ? 0 : -ENOMEM;
 	if (r < 0) {
-		log_error("source", r, "the sources cannot be opened again; the sensor ends");
+		log_error("source", r, "cannot reopen the sources; exiting");
 		collect->result = 1;
 		loop_stop(&collect->loop);
 		return;

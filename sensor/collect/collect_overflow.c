@@ -158,7 +158,7 @@ static bool give_way(struct collect *collect)
 	/* It was counted before: this is not the first part of its life. */
 	overflow->source->frame.flags[idle.slot] &= (uint8_t)~ACTIVITY_FIRST;
 	activity->ops->remove(activity, &idle);
-	log_debug("target", 0, "slot %u idles and is counted by CPU time", idle.slot);
+	log_debug("target", 0, "slot %u is idle and is now counted by CPU time", idle.slot);
 	return true;
 }
 

@@ -82,17 +82,16 @@ static const struct nameless {
 	const char *why;
 } nameless[] = {
 	{-ENOENT,
-	 "no runtime file has its name" REASON_FIX "if the sensor runs in a container, mount the host's "
+	 "no runtime file contains its name" REASON_FIX "if the sensor runs in a container, mount the host's "
 	 "/var/lib/docker/containers (Podman: /var/lib/containers) at the same path; or set --docker-root, "
 	 "--podman-root or --containerd-root"},
-	{-EACCES, "its runtime's files may not be read" REASON_FIX "run the sensor as root, or with "
+	{-EACCES, "the sensor may not read its runtime's files" REASON_FIX "run the sensor as root, or with "
 		  "CAP_DAC_READ_SEARCH"},
-	{-EPERM,
-	 "its runtime's files may not be opened" REASON_FIX "run the sensor as root; a seccomp filter or a "
-	 "security module may forbid it, too"},
-	{-EBADMSG, "its runtime's file is no JSON that tells a name"},
+	{-EPERM, "the sensor may not open its runtime's files" REASON_FIX
+		 "run the sensor as root; a seccomp filter or a security module may also forbid it"},
+	{-EBADMSG, "its runtime's file is not JSON with a name"},
 	{-ELOOP, "its runtime's file is a link, which is not followed"},
-	{-EXDEV, "its runtime's file is a link that leads out of the runtime's folder"},
+	{-EXDEV, "its runtime's file is a link to a place outside the runtime's folder"},
 	{0, "its runtime's file cannot be read"},
 };
 
@@ -108,7 +107,7 @@ static void target_nameless(void *data, unsigned slot, int error)
 		return;
 	collect->told_nameless |= 1U << cause;
 	log_warning("target", nameless[cause].error == 0 ? error : 0,
-		    "target '%s' is reported by ID, and further ones may be: %s",
+		    "target '%s' is reported by ID, and others may be, too: %s",
 		    target_table_view(collect->table)->names[slot], nameless[cause].why);
 }
 
@@ -235,8 +234,7 @@ void collect_find_unseen(struct collect *collect)
 	collect->told_unseen = n > 0;
 	if (n > 0)
 		log_warning("cgroup", 0,
-			    "%u containers are not in the hierarchy that is watched ('%s') and are not "
-			    "counted, such as "
-			    "'%s'. Choose theirs with -p (further ones are not logged)",
+			    "%u containers are not in the watched hierarchy ('%s') and are not counted, such "
+			    "as '%s'. Choose theirs with -p (further ones are not logged)",
 			    n, collect->layout.mount, path);
 }

@@ -223,7 +223,7 @@ void collect_read_tick(struct collect *collect, uint64_t missed)
 
 	if (missed > 0) {
 		collect->lost[REPORT_LOST_LATE] += missed;
-		log_debug("tick", 0, "late: %" PRIu64 " ticks are part of this one", missed);
+		log_debug("tick", 0, "late: %" PRIu64 " missed ticks are merged into this one", missed);
 	}
 	collect_look_at_cpus(collect);
 	skew_ns = read_sources(collect, &energy);

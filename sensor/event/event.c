@@ -148,7 +148,7 @@ static int explain_pmu(int error, const char *pmu, struct reason *why)
 		reason_advise(why, "modprobe rapl, or a kernel with CONFIG_PERF_EVENTS_INTEL_RAPL; virtual "
 				   "machines and processors other than x86 have none");
 	else if (strcmp(pmu, "msr") == 0)
-		reason_advise(why, "an x86 kernel with perf events has it");
+		reason_advise(why, "use an x86 kernel with perf events");
 	else
 		reason_advise(why, "choose one of those in /sys/bus/event_source/devices");
 	return error;
@@ -172,7 +172,7 @@ static int explain_event(int error, const char *sysfs_root, const char *pmu, con
 	 * Our own names for the kernel's events are not typos: suggesting another event would be wrong.
 	 */
 	if (may_be_slip && pmu_nearest_event(sysfs_root, pmu, event, nearest, sizeof(nearest)))
-		reason_advise(why, "use '%s', which it has", nearest);
+		reason_advise(why, "use '%s' instead", nearest);
 	else if (strcmp(pmu, "power") == 0)
 		reason_advise(why, "use powercap or an estimate; virtual machines have no energy counter");
 	else
@@ -281,7 +281,7 @@ static int encode_slashes(const char *sysfs_root, const char *name, struct event
 	event_length = strcspn(name + pmu_length + 1, "/");
 	if (!pmu_length || pmu_length >= sizeof(pmu_name) || !event_length || event_length >= sizeof(event) ||
 	    strcmp(name + pmu_length + 1 + event_length, "/") != 0)
-		return reason_set(why, -EINVAL, "events of sysfs are written 'pmu/event/', with two slashes");
+		return reason_set(why, -EINVAL, "sysfs events are written 'pmu/event/', with two slashes");
 	(void)snprintf(pmu_name, sizeof(pmu_name), "%.*s", (int)pmu_length, name);
 	(void)snprintf(event, sizeof(event), "%.*s", (int)event_length, name + pmu_length + 1);
 	r = pmu_read(sysfs_root, pmu_name, &pmu);
@@ -384,7 +384,7 @@ static struct explanation explain(int error, bool of_cgroup)
 	case EOPNOTSUPP:
 		return (struct explanation){
 			of_cgroup ? "the CPU or virtual machine has no such counter, or the cgroup is gone"
-				  : "the CPU has no such counter, or the virtual machine does not pass it on",
+				  : "the CPU has no such counter, or the virtual machine does not expose it",
 			NULL};
 	case EINVAL:
 		return (struct explanation){of_cgroup ? "the kernel refuses this event for a cgroup"
@@ -397,7 +397,7 @@ static struct explanation explain(int error, bool of_cgroup)
 	case EMFILE:
 	case ENFILE:
 		return (struct explanation){
-			"no file descriptor is left",
+			"no file descriptors are left",
 			"raise the limit (LimitNOFILE=, ulimit -n), or count fewer events"};
 	case ENOSYS:
 		return (struct explanation){"the kernel has no perf events",

@@ -169,7 +169,7 @@ static int explain(int error, const char *name, struct reason *why)
 				   nearest);
 		else
 			reason_set(why, 0,
-				   "no such event on this CPU that libpfm knows; `perf list` shows the "
+				   "libpfm knows no such event on this CPU; `perf list` shows the "
 				   "kernel's own events, which are written 'pmu/event/'");
 		break;
 	case PFM_ERR_UMASK:

@@ -72,7 +72,7 @@ int gpu_reader_new(const char *library, const char *procfs_root, struct gpu_read
 	reader->procfs_root = procfs_root;
 	r = nvml_open(library, &reader->nvml, why);
 	if (r == 0 && (reader->nvml.count(&n) != NVML_SUCCESS || n == 0))
-		r = reason_set(why, -ENODEV, "the driver shows no GPU");
+		r = reason_set(why, -ENODEV, "the driver reports no GPU");
 	for (unsigned i = 0; r == 0 && i < n && i < GPU_DEVICES_MAX; i++)
 		if (reader->nvml.handle(i, &reader->devices[i].handle) == NVML_SUCCESS)
 			reader->n_devices = i + 1;
@@ -102,7 +102,7 @@ int gpu_reader_new_drm(const char *sysfs_root, const char *procfs_root, struct g
 	if (!reader->clients) {
 		gpu_reader_free(reader);
 		return reason_set(why, -ENODEV,
-				  "no GPU of amdgpu, i915 or xe has a meter of its own below %s/class/drm",
+				  "no amdgpu, i915 or xe GPU below %s/class/drm has a meter of its own",
 				  sysfs_root);
 	}
 	*ret_reader = reader;

@@ -61,7 +61,7 @@ int nvml_open(const char *path, struct nvml *ret_nvml, struct reason *why)
 
 	if (!nvml.object) {
 		reason_set(why, 0, "%s", dlerror());
-		reason_advise(why, "install NVIDIA's driver with its management library, name it by "
+		reason_advise(why, "install NVIDIA's driver with its management library, name it with "
 				   "--gpu-library, or in a container use the NVIDIA runtime");
 		return -ELIBACC;
 	}

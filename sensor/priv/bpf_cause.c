@@ -118,7 +118,7 @@ static int lacks_rights(const struct bpf_facts *facts, int error, struct reason 
 
 	if (!bpf && facts->unprivileged_bpf > 0)
 		return reason_set(cause, error,
-				  "kernel.unprivileged_bpf_disabled is %d, which keeps bpf() from processes "
+				  "kernel.unprivileged_bpf_disabled is %d, which denies bpf() to processes "
 				  "without CAP_BPF, and this one lacks %s" REASON_FIX
 				  "start as root, or with CAP_BPF and CAP_PERFMON",
 				  facts->unprivileged_bpf, missing);
@@ -132,18 +132,18 @@ static int was_refused(const struct bpf_facts *facts, int error, struct reason *
 	if (facts->seccomp > 0)
 		return reason_set(
 			cause, error,
-			"bpf() is refused although the rights are there: a seccomp filter of the container "
+			"bpf() is refused despite sufficient capabilities: a seccomp filter of the container "
 			"or the service forbids it" REASON_FIX
 			"allow bpf and perf_event_open in its profile (Docker: --privileged or "
 			"--security-opt seccomp=PROFILE; systemd: SystemCallFilter=bpf perf_event_open)");
 	if (is_older(facts->release, 5, 11) && facts->memlock != UINT64_MAX)
 		return reason_set(cause, error,
-				  "Linux before 5.11 takes the memory of the counts from the limit of locked "
+				  "Linux before 5.11 charges the memory of the counts to the limit of locked "
 				  "memory, which is %" PRIu64 " KiB" REASON_FIX
 				  "raise it: `ulimit -l unlimited`, or LimitMEMLOCK=infinity in the unit",
 				  facts->memlock / 1024);
 	return reason_set(cause, error,
-			  "bpf() is refused although the rights are there: by a security module (SELinux, "
+			  "bpf() is refused despite sufficient capabilities, by a security module (SELinux, "
 			  "AppArmor)" REASON_FIX "look for the refusal in the kernel's log (dmesg)");
 }
 
@@ -156,16 +156,15 @@ int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier
 	if (error == -ENOSYS)
 		return reason_set(cause, error,
 				  "the kernel has no bpf() (CONFIG_BPF_SYSCALL), or a seccomp filter hides "
-				  "it" REASON_FIX
-				  "use a kernel of a distribution, or allow bpf in the filter");
+				  "it" REASON_FIX "use a distribution's kernel, or allow bpf in the filter");
 	if ((error == -EPERM || error == -EACCES) && !root &&
 	    !(has(facts, CAUSE_CAP_BPF) && has(facts, CAUSE_CAP_PERFMON)))
 		return lacks_rights(facts, error, cause);
 	if (strcmp(facts->lockdown, "confidentiality") == 0)
 		return reason_set(cause, error,
-				  "the kernel is locked down for confidentiality, which keeps BPF programs "
-				  "from reading it" REASON_FIX
-				  "boot with lockdown=integrity, or let perf events count");
+				  "the kernel is locked down for confidentiality, which prevents BPF "
+				  "programs from reading its memory" REASON_FIX
+				  "boot with lockdown=integrity, or use perf events");
 	bpf_cause_last_line(verifier, line, sizeof(line));
 	if (error == -EPERM && !line[0])
 		return was_refused(facts, error, cause);
@@ -178,7 +177,7 @@ int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier
 		return reason_set(cause, error,
 				  "the kernel has no description of its types (BTF: /sys/kernel/btf/vmlinux "
 				  "is missing)" REASON_FIX
-				  "use a kernel with CONFIG_DEBUG_INFO_BTF, as those of distributions are");
+				  "use a kernel with CONFIG_DEBUG_INFO_BTF, such as a distribution's");
 	if (line[0])
 		return reason_set(cause, error,
 				  "the verifier of Linux %s rejects the program: %s" REASON_FIX
@@ -186,7 +185,8 @@ int bpf_cause_set(const struct bpf_facts *facts, int error, const char *verifier
 				  facts->release, line);
 	if (error == -ENOMEM)
 		return reason_set(cause, error,
-				  "there is no memory for its counts (64 MiB)" REASON_FIX "free some");
+				  "there is not enough memory for its counts (64 MiB)" REASON_FIX
+				  "free some");
 	return reason_set(cause, error, "%s: %s" REASON_FIX "report this with the kernel's version (%s)",
 			  words[0] ? words : "the kernel rejects the BPF program", strerror(-error),
 			  facts->release);

@@ -85,8 +85,7 @@ int priv_check_group(const struct priv_config *config, const struct priv_group *
 		if (attr->flags > (EVENT_EXCLUDE_HV << 1) - 1)
 			return reason_set(cause, -EPERM, "event flags %#x are refused", attr->flags);
 		if (!type_is_allowed(config, attr->type))
-			return reason_set(cause, -EPERM, "event type %u is not one that only counts",
-					  attr->type);
+			return reason_set(cause, -EPERM, "events of type %u do more than count", attr->type);
 	}
 	return 0;
 }

@@ -116,7 +116,7 @@ static int make_or_remove(const struct priv_config *config, const struct priv_re
 	if (errno == ENOSPC)
 		return reason_set(cause, -ENOSPC, "every RMID is in use");
 	if (errno == EACCES || errno == EPERM)
-		return reason_set(cause, -errno, "only root may make monitoring groups");
+		return reason_set(cause, -errno, "only root may create monitoring groups");
 	if (errno == EROFS)
 		return reason_set(cause, -EROFS, "%s is mounted read-only here", config->resctrl_root);
 	return -errno;

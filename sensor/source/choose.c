@@ -123,7 +123,8 @@ struct system_source *choose_system(struct source_context *context, const struct
 				 table[i]->estimated ? " (an estimate, not a measurement)" : "");
 			return source;
 		}
-		log_notice("source", 0, "group '%s': not by %s: %s", request->name, table[i]->name, why.text);
+		log_notice("source", 0, "group '%s': cannot use %s: %s", request->name, table[i]->name,
+			   why.text);
 	}
 	return NULL;
 }
@@ -141,7 +142,7 @@ struct system_source *choose_better(struct source_context *context, const struct
 
 		if (!source)
 			continue;
-		log_notice("source", 0, "group '%s': %s can be read by now and replaces %s", request->name,
+		log_notice("source", 0, "group '%s': %s can now be read and replaces %s", request->name,
 			   source->ops->name, current->ops->name);
 		return source;
 	}
@@ -181,7 +182,7 @@ struct system_source *choose_wider(struct source_context *context, const struct 
 	if (source && source->group.n_places >= before->n_places &&
 	    source->group.n_events >= before->n_events &&
 	    source->group.n_places + source->group.n_events > before->n_places + before->n_events) {
-		log_notice("source", 0, "group '%s': %s has more counters by now: %u events of %u sockets",
+		log_notice("source", 0, "group '%s': %s now has more counters: %u events of %u sockets",
 			   request->name, source->ops->name, source->group.n_events, source->group.n_places);
 		return source;
 	}
@@ -228,7 +229,8 @@ struct activity_source *choose_activity(struct source_context *context,
 			return source;
 		}
 		explain(*ret_error, &why);
-		log_notice("source", 0, "activity per container: not by %s: %s", table[i]->name, why.text);
+		log_notice("source", 0, "activity per container: cannot use %s: %s", table[i]->name,
+			   why.text);
 		if (!context->simulated && is_strict_end(context, requests, wanted, table[i], probed))
 			return NULL;
 	}

@@ -108,7 +108,7 @@ static int file_open(struct source_context *context, const struct energy_kind *k
 	if (fd >= 0)
 		(void)close(fd);
 	reason_set(why, 0, "%s/class/%s/%s%s: %s%s", context->sysfs_root, kind->folder, file->id, kind->leaf,
-		   r == -EBADMSG ? "it holds no number" : strerror(-r), fd >= 0 ? ", on reading" : "");
+		   r == -EBADMSG ? "it contains no number" : strerror(-r), fd >= 0 ? " when read" : "");
 	if (r == -EACCES || r == -EPERM)
 		reason_advise(why, "run as root, or with CAP_DAC_READ_SEARCH");
 	if (r == -EMFILE)
@@ -223,7 +223,7 @@ static void tell_missing_packages(const struct energy_files *files)
 				 files->places[files->counters[i].place].package == topology->packages[p].id;
 		if (!found)
 			log_warning(files->kind->token, 0,
-				    "socket %u has no %s that can be read: its energy is missing",
+				    "socket %u has no readable %s: its energy is missing",
 				    topology->packages[p].id, files->kind->noun);
 	}
 }
@@ -343,7 +343,7 @@ static int reopen(struct energy_files *files, struct file_counter *counter, uint
 		return fd;
 	if (!is_same_file(counter->fd, fd)) {
 		if (!counter->dead)
-			tell(files, counter, 0, "is another file now, its driver was loaded again");
+			tell(files, counter, 0, "is a different file now, because its driver was reloaded");
 		counter->energy.started = false; /* another counter: its first reading is the baseline */
 		counter->gap = true;
 	}
@@ -400,8 +400,8 @@ static void keep_counter(struct energy_files *files, struct file_counter *counte
 	if (add_reading(counter, now, now_ns) == 0)
 		return;
 	tell(files, counter, 0,
-	     counter->file.power ? "shows no power that is possible, or was silent for long"
-				 : "was reset, or shows more than a socket can take");
+	     counter->file.power ? "reported an impossible power, or was silent for too long"
+				 : "was reset, or reported more than a socket can consume");
 	counter->gap = true;
 }
 
@@ -459,7 +459,7 @@ static bool is_missing(const struct energy_files *files, struct file_counter *co
 	}
 	if (!missing && counter->package && counter->energy.total == counter->energy.taken &&
 	    now_ns - counter->take_ns >= STILL_NS) {
-		tell(files, counter, 0, "stands still");
+		tell(files, counter, 0, "does not advance");
 		missing = true;
 	}
 	counter->gap = false;

@@ -78,7 +78,7 @@ static int cpustat_probe(struct source_context *context, const struct event_grou
 		int r = -errno;
 
 		reason_set(why, 0, "cannot read %s: %s", path, strerror(-r));
-		reason_advise(why, "name a cgroup hierarchy by -p, or omit it");
+		reason_advise(why, "give a cgroup hierarchy with -p, or omit -p");
 		return r;
 	}
 	return 0;

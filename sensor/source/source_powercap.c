@@ -36,14 +36,14 @@ static int explain_none(const struct source_context *context, struct reason *why
 			continue;
 		reason_set(why, 0, "no zone in %s/class/powercap counts these events, but '%s' counts %s",
 			   context->sysfs_root, files[i].name, files[i].event);
-		reason_advise(why, "ask for -e %s", files[i].event);
+		reason_advise(why, "use -e %s", files[i].event);
 		return -ENOENT;
 	}
 	switch (powercap_look(context->sysfs_root)) {
 	case POWERCAP_HIDDEN:
 		reason_set(why, 0,
-			   "the zones in %s/class/powercap are links that lead nowhere: a container engine "
-			   "hides the folder behind them",
+			   "the zones in %s/class/powercap are dangling links: a container engine hides the "
+			   "folder that they point to",
 			   context->sysfs_root);
 		reason_advise(why, "start the container with --privileged, or with --security-opt "
 				   "systempaths=unconfined");

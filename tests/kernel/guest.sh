@@ -326,7 +326,7 @@ last_cpu() { sed 's/.*[-,]//' /sys/devices/system/cpu/possible; }
 gaps_are() { [ "$2" -ge "$1" ] && [ "$2" -le $(($1 + 1)) ]; }
 
 # A CPU that is offline and online again between two readings, and one that stays offline for ticks.
-offline='was offline: its events are open again'
+offline='was offline: its events were reopened'
 try_hotplug() {
 	local source cpu file more
 	local -A gaps
@@ -453,7 +453,7 @@ part_suspend() {
 	for source in bpf perf; do
 		ok "$source: after it every load is counted" is_counted sleep $source
 		sed 's/^/# /' "$TAP_DIR/ok.out"
-		gaps=$(lines_with "sleep-$source" 'offline: .* are open again')
+		gaps=$(lines_with "sleep-$source" 'offline: .* were reopened')
 		ok "$source: the gap is logged: $gaps" gaps_are 1 "$gaps"
 	done
 	both_end
@@ -475,7 +475,7 @@ part_newcomer() {
 	for source in bpf perf; do
 		ok "$source: a CPU that was absent at the start is counted when it comes online" newcomer_counts "$work/new-$source.jsonl"
 		sed 's/^/# /' "$TAP_DIR/ok.out"
-		is "$(lines_with "new-$source" "CPU $cpu has come, which was not there")" 1 "$source: it is logged once"
+		is "$(lines_with "new-$source" "CPU $cpu is new: reopening the sources")" 1 "$source: it is logged once"
 		like "$(grep '"target":"all"' "$work/new-$source.jsonl" | tail -n 1)" '"lost":{[^}]*"read":[1-9]' "$source: and in lost"
 	done
 }
@@ -525,7 +525,7 @@ part_denied() {
 	mount --bind /dev/null /sys/kernel/btf/vmlinux
 	wattribute-sensor -n nobtf -c core -e perf::PAGE-FAULTS --store "csv:$work/nobtf" --state-dir "$work" -f 500 --ticks 2 >"$work/nobtf.log" 2>&1
 	umount /sys/kernel/btf/vmlinux
-	like "$(cat "$work/nobtf.log")" 'not by bpf: .*BTF: /sys/kernel/btf/vmlinux is missing' 'without BTF the log names it'
+	like "$(cat "$work/nobtf.log")" 'cannot use bpf: .*BTF: /sys/kernel/btf/vmlinux is missing' 'without BTF the log names it'
 	like "$(cat "$work/nobtf.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts otherwise'
 	said=$(wattribute check 2>&1)
 	ok 'without /dev/shm no library complains to the user' sh -c "! printf '%s' \"\$1\" | grep -qi mongoc" - "$said"
@@ -543,7 +543,7 @@ part_locked() {
 	said=$(wattribute check 2>&1)
 	like "$said" 'bpf:? .*locked down for confidentiality' 'check names lockdown as the cause'
 	wattribute-sensor -n locked -c core -e perf::PAGE-FAULTS --store "csv:$work/locked" --state-dir "$work" -f 500 --ticks 2 >"$work/locked.log" 2>&1
-	like "$(cat "$work/locked.log")" 'not by bpf: .*locked down for confidentiality' 'so does the log'
+	like "$(cat "$work/locked.log")" 'cannot use bpf: .*locked down for confidentiality' 'so does the log'
 	like "$(cat "$work/locked.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts otherwise'
 }
 

@@ -248,8 +248,7 @@ static int probe(struct source_context *context, const struct event_group_reques
 
 	(void)requests, (void)n_requests;
 	if (context->cgroups_without_perf) {
-		reason_set(why, 0,
-			   "the watched hierarchy (-p) is not the one of perf events, which BPF uses");
+		reason_set(why, 0, "the watched hierarchy (-p) is not that of perf events, which BPF uses");
 		reason_advise(why, "omit -p, or give the perf_event hierarchy");
 		return -EOPNOTSUPP;
 	}

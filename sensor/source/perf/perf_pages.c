@@ -56,9 +56,10 @@ void perf_pages_note(struct perf_page *page, uint32_t number, uint64_t enabled_n
 
 	if (ran_after_pause && perf_pages_number(page) == page->number) {
 		if (*trust != PERF_PAGES_BAD)
-			log_debug("source", 0,
-				  "the kernel does not tell which perf events have run; all are read in each "
-				  "tick");
+			log_debug(
+				"source", 0,
+				"the kernel does not report which perf events have run; all are read in each "
+				"tick");
 		*trust = PERF_PAGES_BAD;
 	} else if (ran_after_pause && *trust == PERF_PAGES_UNKNOWN) {
 		*trust = PERF_PAGES_GOOD;

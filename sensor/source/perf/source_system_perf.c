@@ -145,14 +145,14 @@ static bool is_good(struct source_system_perf *perf, unsigned index, uint64_t un
 	if (energy_is_absurd(joules, UNIT_S_OF_NS(cell->since_ns),
 			     cell->n_counters * energy_most_w(group->events[index % group->n_events],
 							      perf->package_w))) {
-		tell(perf, index, "was reset, or shows more than a socket can take");
+		tell(perf, index, "was reset, or reported more than a socket can consume");
 		cell->carried = cell->since_ns = 0;
 		perf->source.was_reset = true;
 		return false;
 	}
 	if (units == 0 && cell->since_ns >= STILL_NS &&
 	    event_is_package(group->events[index % group->n_events])) {
-		tell(perf, index, "stands still");
+		tell(perf, index, "does not advance");
 		return false;
 	}
 	return true;

@@ -143,7 +143,7 @@ int resctrl_read_info(const char *root, struct resctrl_info *ret_info, struct re
 		reason_set(why, 0, "'%s' has no event " RESCTRL_EVENT " for groups of processes", root);
 		reason_advise(why,
 			      "it needs Linux 7.0 and a processor with application energy telemetry; the "
-			      "kernel parameter rdt=energy switches it on where the kernel left it off");
+			      "kernel parameter rdt=energy enables it where the kernel leaves it disabled");
 		return -ENODEV;
 	}
 	find_packages(root, ret_info);
@@ -152,6 +152,6 @@ int resctrl_read_info(const char *root, struct resctrl_info *ret_info, struct re
 	if (of_l3 < ret_info->n_rmids)
 		ret_info->n_rmids = of_l3;
 	if (ret_info->n_packages == 0 || ret_info->n_rmids < 2 || ret_info->n_rmids == UINT32_MAX)
-		return reason_set(why, -ENODEV, "'%s' can tell no groups of processes apart", root);
+		return reason_set(why, -ENODEV, "'%s' cannot tell groups of processes apart", root);
 	return 0;
 }

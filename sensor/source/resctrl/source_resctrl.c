@@ -215,8 +215,8 @@ static void tell_foreign(struct resctrl_source *resctrl, const struct group *gro
 {
 	if (!resctrl->told_foreign)
 		log_notice(TOKEN, 0,
-			   "the energy of '%s' is not measured: threads of it are in monitoring or control "
-			   "groups of somebody else (further ones are not logged)",
+			   "the energy of '%s' is not measured: some of its threads are in another program's "
+			   "monitoring or control groups (further ones are not logged)",
 			   group->path);
 	resctrl->told_foreign = true;
 }
@@ -308,7 +308,8 @@ static void limit(struct resctrl_source *resctrl)
 	resctrl_choice_limit(&resctrl->choice);
 	if (!resctrl->told_limit)
 		log_notice(TOKEN, 0,
-			   "only %u targets can be measured at a time, as others use monitoring groups, too",
+			   "only %u targets can be measured at a time, because other programs use monitoring "
+			   "groups, too",
 			   resctrl->choice.n_held);
 	resctrl->told_limit = true;
 }

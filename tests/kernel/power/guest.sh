@@ -96,7 +96,7 @@ for path in zones perf; do
 	begin late-$path 500ms
 	more_ticks 3
 	echo 2 >$parameters/packages
-	until_true grep -q 'has more counters by now' $name.log && words="$words wider"
+	until_true grep -q 'now has more counters' $name.log && words="$words wider"
 	more_ticks 5
 	end
 done

@@ -14,8 +14,8 @@ SCENARIOS = {
     "wraps": ("z", 2, 0, (0, 0), [], "group 'rapl': powercap"),
     "fails": ("z", 9, 1, (3, 9), [], "was reset"),
     "reload": ("z", 7, 1, (2, 90), ["unloaded", "again"], "can be read again"),
-    "late-zones": ("z", 8, 1, (0, 2), ["wider"], "powercap has more counters by now: 1 events of 2 sockets"),
-    "late-perf": ("p", 8, 1, (0, 2), ["wider"], "rapl has more counters by now: 1 events of 2 sockets"),
+    "late-zones": ("z", 8, 1, (0, 2), ["wider"], "powercap now has more counters: 1 events of 2 sockets"),
+    "late-perf": ("p", 8, 1, (0, 2), ["wider"], "rapl now has more counters: 1 events of 2 sockets"),
     "retyped": ("p", 7, 1, (2, 90), ["unloaded", "retyped", "again"], "cannot be read"),
 }
 

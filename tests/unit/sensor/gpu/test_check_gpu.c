@@ -70,7 +70,7 @@ static void test_no_gpu(void **state)
 	(void)state;
 	assert_null(list(SENSOR_GPU_AUTO, &object)); /* not requested: no output */
 	json_decref(object);
-	is_row(list(SENSOR_GPU_DRM, &object), 0, "drm", "missing", "no GPU of amdgpu", false);
+	is_row(list(SENSOR_GPU_DRM, &object), 0, "drm", "missing", "no amdgpu, i915 or xe GPU", false);
 	json_decref(object);
 }
 
@@ -105,7 +105,7 @@ static void test_of_each_kind(void **state)
 	rows = list(SENSOR_GPU_AUTO, &object);
 	assert_int_equal(json_array_size(rows), 3);
 	is_row(rows, 0, "0: 0000:03:00.0", "ok", "drm: its power over time, power1_average", true);
-	is_row(rows, 1, "0000:00:02.0", "limited", "in the package's", false);
+	is_row(rows, 1, "0000:00:02.0", "limited", "part of the package's", false);
 	is_row(rows, 2, "0000:04:00.0", "missing", "nouveau", false);
 	assert_non_null(strstr(json_string_value(json_object_get(json_array_get(rows, 2), "remedy")),
 			       "NVIDIA's driver"));

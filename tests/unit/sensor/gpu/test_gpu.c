@@ -258,8 +258,8 @@ static void test_no_gpu(void **state)
 
 	(void)state;
 	memset(&fixture, 0, sizeof(fixture));
-	assert_int_equal(open_with(0, "the driver shows no GPU", &why), -ENODEV);
-	assert_string_equal(why.text, "the driver shows no GPU");
+	assert_int_equal(open_with(0, "the driver reports no GPU", &why), -ENODEV);
+	assert_string_equal(why.text, "the driver reports no GPU");
 	(void)close(fixture.peer);
 	assert_int_equal(open_with(1000, "", &why), -EBADMSG);
 	(void)close(fixture.peer);

@@ -262,7 +262,7 @@ static void test_late_package(void **state)
 	assert_non_null(wider);
 	assert_int_equal(wider->group.n_places, 2);
 	assert_int_equal(wider->group.places[1].package, 1);
-	assert_non_null(strstr(fixture.log, "has more counters by now: 1 events of 2 sockets"));
+	assert_non_null(strstr(fixture.log, "now has more counters: 1 events of 2 sockets"));
 	assert_null(choose_wider(&fixture.context, &request, wider));
 	source_rapl.close(source);
 	source_rapl.close(wider);

@@ -304,7 +304,7 @@ static void test_powercap_stands_still(void **state)
 	assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), 0);
 	assert_true(source->values[0] == missing);
 	assert_close(joules(source, 0, 1), 0);
-	assert_int_equal(count_lines("stands still"), 1);
+	assert_int_equal(count_lines("does not advance"), 1);
 	tick();
 	fake_energy(&fixture.tree, "intel-rapl:0", 21000000);
 	assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), 0);
@@ -359,7 +359,7 @@ static void test_powercap_probe_reads(void **state)
 {
 	static const struct {
 		const char *text, *reason;
-	} cases[] = {{"", "on reading"}, {"rubbish", "no number"}, {"-1", "no number"}};
+	} cases[] = {{"", "when read"}, {"rubbish", "no number"}, {"-1", "no number"}};
 	struct event_group_request request = request_of(2);
 	struct reason why = {""};
 
@@ -404,7 +404,7 @@ static void test_powercap_none(void **state)
 	assert_int_equal(symlink("../../devices/virtual/powercap/intel-rapl/intel-rapl:0", path), 0);
 	assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), -ENOENT);
 	assert_null(strstr(why.text, "modprobe"));
-	assert_non_null(strstr(why.text, "links that lead nowhere"));
+	assert_non_null(strstr(why.text, "dangling links"));
 	assert_non_null(strstr(why.text, "--privileged"));
 }
 
@@ -423,7 +423,7 @@ static void test_powercap_other_event(void **state)
 		assert_int_equal(source_powercap.probe(&fixture.context, &request, &why), -ENOENT);
 		print_message("# %s\n", why.text);
 		assert_null(strstr(why.text, "modprobe"));
-		assert_non_null(strstr(why.text, "Fix: ask for -e RAPL_ENERGY_PKG"));
+		assert_non_null(strstr(why.text, "Fix: use -e RAPL_ENERGY_PKG"));
 	}
 }
 

@@ -93,7 +93,7 @@ static void test_absurd_rapl(void **state)
 	cause_faults(1000);
 	assert_int_equal(source_rapl.read(source, 1000000000), 0);
 	assert_true(source->values[0] == REPORT_COUNT_MISSING);
-	assert_non_null(strstr(fixture.last_line, "more than a socket can take"));
+	assert_non_null(strstr(fixture.last_line, "more than a socket can consume"));
 	assert_true(source->read_failures >= 1);
 	source_rapl.close(source);
 }
