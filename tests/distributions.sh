@@ -32,7 +32,7 @@ for suite; do
 	exec 9>"$CACHE/$suite.lock"
 	flock 9
 	if [ ! -d "$root" ]; then
-		ok "$suite: a root" "$TOP/scripts/debian-root.sh" "$suite" "$arch" "$root" --variant=minbase || continue
+		ok "$suite: a root file system is created" "$TOP/scripts/debian-root.sh" "$suite" "$arch" "$root" --variant=minbase || continue
 	fi
 	cp /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null
 	rm -rf "$root/tree"

@@ -52,7 +52,7 @@ make_root() {
 }
 # shellcheck disable=SC2086
 if [ ! -e "$root/init" ] || [ -n "$(find $programs $unit_programs "$here/ring.sh" -newer "$root/init" 2>/dev/null)" ]; then
-	ok "a root file system with the programs" make_root || done_testing
+	ok "a root file system with the programs is built" make_root || done_testing
 fi
 exec 8>&-
 

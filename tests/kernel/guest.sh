@@ -197,7 +197,7 @@ try_counts() {
 	for column in $columns; do
 		case $column in
 		time)
-			ok "$source $on: CPU time of all loads within 3 % of the scheduler's, interrupts apart" \
+			ok "$source $on: CPU time of all loads within 3 % of the scheduler's, interrupts excluded" \
 				against_truth "$work/counts-$source/$csv" "$truth.time" time 3 3e6 ;;
 		used)
 			ok "$source $on: CPU time of each load within $percent % of the scheduler's" \
@@ -344,7 +344,7 @@ try_hotplug() {
 		gaps[$source]=$(lines_with "hot-$source" "CPU $cpu $offline")
 		ok "$source: the gap is logged: ${gaps[$source]}" gaps_are 1 "${gaps[$source]}"
 		note "$(grep "was offline" "$work/hot-$source.log" | tail -n 1)"
-		like "$(grep '"target":"all"' "$file" | tail -n 1)" '"lost":{[^}]*"read":[1-9]' "$source: the gap is in lost"
+		like "$(grep '"target":"all"' "$file" | tail -n 1)" '"lost":{[^}]*"read":[1-9]' "$source: the gap is counted in lost"
 	done
 	echo 0 >/sys/devices/system/cpu/cpu$cpu/online
 	wait_both hot 3
@@ -361,7 +361,7 @@ try_hotplug() {
 	done
 	both_end
 	for source in bpf perf; do
-		ok "$source: each gap is in lost once" lost_is "$work/hot-$source.jsonl" "${gaps[$source]}"
+		ok "$source: each gap is counted in lost once" lost_is "$work/hot-$source.jsonl" "${gaps[$source]}"
 	done
 }
 # lost_is FILE N: lost.read in the machine's last report
@@ -420,7 +420,7 @@ part_slowdown() {
 	done
 	local none bpf perf
 	none=$(least_ns <"$work/slow-none") bpf=$(least_ns <"$work/slow-bpf") perf=$(least_ns <"$work/slow-perf")
-	note "ns per switch, least: $none without a sensor, $bpf with BPF, $perf with perf"
+	note "ns per switch, minimum: $none without a sensor, $bpf with BPF, $perf with perf"
 	ok "BPF adds no more to a switch than perf does" awk -v none="$none" -v bpf="$bpf" -v perf="$perf" \
 		'BEGIN { exit !(none > 0 && bpf > 0 && bpf - none <= 1.1 * (perf - none)) }'
 }
@@ -476,7 +476,7 @@ part_newcomer() {
 		ok "$source: a CPU that was absent at the start is counted when it comes online" newcomer_counts "$work/new-$source.jsonl"
 		sed 's/^/# /' "$TAP_DIR/ok.out"
 		is "$(lines_with "new-$source" "CPU $cpu is new: reopening the sources")" 1 "$source: it is logged once"
-		like "$(grep '"target":"all"' "$work/new-$source.jsonl" | tail -n 1)" '"lost":{[^}]*"read":[1-9]' "$source: and in lost"
+		like "$(grep '"target":"all"' "$work/new-$source.jsonl" | tail -n 1)" '"lost":{[^}]*"read":[1-9]' "$source: and counted in lost"
 	done
 }
 newcomer_counts() {
@@ -526,7 +526,7 @@ part_denied() {
 	wattribute-sensor -n nobtf -c core -e perf::PAGE-FAULTS --store "csv:$work/nobtf" --state-dir "$work" -f 500 --ticks 2 >"$work/nobtf.log" 2>&1
 	umount /sys/kernel/btf/vmlinux
 	like "$(cat "$work/nobtf.log")" 'cannot use bpf: .*BTF: /sys/kernel/btf/vmlinux is missing' 'without BTF the log names it'
-	like "$(cat "$work/nobtf.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts otherwise'
+	like "$(cat "$work/nobtf.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts by another source'
 	said=$(wattribute check 2>&1)
 	ok 'without /dev/shm no library complains to the user' sh -c "! printf '%s' \"\$1\" | grep -qi mongoc" - "$said"
 	grep -v '^nobody:' /etc/passwd >"$work/passwd"
@@ -544,7 +544,7 @@ part_locked() {
 	like "$said" 'bpf:? .*locked down for confidentiality' 'check names lockdown as the cause'
 	wattribute-sensor -n locked -c core -e perf::PAGE-FAULTS --store "csv:$work/locked" --state-dir "$work" -f 500 --ticks 2 >"$work/locked.log" 2>&1
 	like "$(cat "$work/locked.log")" 'cannot use bpf: .*locked down for confidentiality' 'so does the log'
-	like "$(cat "$work/locked.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts otherwise'
+	like "$(cat "$work/locked.log")" 'activity per container: (perf|cpustat)' 'and the sensor counts by another source'
 }
 
 part_fresh() {

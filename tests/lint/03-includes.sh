@@ -50,7 +50,7 @@ complaints=$(awk -v headers="$(find include common sensor server client sim -nam
 	}
 	END { for (x in except) if (!(x in used)) print table ": this exception is no longer needed: " x }
 ' table="$table" "$table" $(c_files))
-verdict "include directions" "$complaints"
+verdict "includes follow the allowed directions" "$complaints"
 
 complaints=$(for file in $(find common sensor server client sim -name '*.c' ! -name '*.bpf.c' | sort); do
 	own=$(basename "$file" .c).h
@@ -59,5 +59,5 @@ complaints=$(for file in $(find common sensor server client sim -name '*.c' ! -n
 	[ "${first##*/}" = "$own" ] || [ "${first%_private.h}" != "$first" ] || grep -qs "include[ \t]*\".*$own\"" "${file%/*}/${first##*/}" || # a private header may bring it
 		echo "$file: includes \"$first\" before its own \"$own\""
 done)
-verdict "own header first" "$complaints"
+verdict "each source includes its own header first" "$complaints"
 verdict "common/ does not log" "$(grep -lE 'include[ \t]*"base/log\.h"' $(find common -name '*.c') | grep -v '^common/base/log\.c$')"

@@ -14,7 +14,7 @@ verdict "no unbounded or unchecked functions" \
 verdict "the shared library neither ends the process nor prints" \
 	"$(calls 'exit|abort|perror|puts' $(c_files | grep -E '^common/' | grep -v '^common/process/duty\.c$'))"
 # Deprecated by 2.x of the MongoDB driver: it would not build with warnings as errors.
-verdict "arrays of BSON by base/bson_driver.h, for both versions of the driver" \
+verdict "BSON arrays are written by base/bson_driver.h, for both versions of the driver" \
 	"$(calls 'bson_append_array_begin|BSON_APPEND_ARRAY_BEGIN' $(c_files) $(test_files))"
 verdict "random unit tests print their seed and obey WATTRIBUTE_SEED, by unit/random_seed.h" \
 	"$(calls 'srand|srandom|srand48' $(test_files | grep '^tests/unit/') | grep -v 'random_begin()')$(
@@ -27,4 +27,4 @@ unordered() {
 		done
 	done
 }
-verdict "units are ordered after what they want" "$(unordered)"
+verdict "units are ordered after the units that they want" "$(unordered)"

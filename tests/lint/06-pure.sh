@@ -10,7 +10,7 @@ folders="sensor/event server/tick server/formula"
 pure="$(find $folders -name '*.c' ! -name pmu.c) sensor/machine/scale.c server/input/pace.c
 	server/recap/recap.c $(ls server/recap/recap_*.c | grep -v recap_job) common/document/report.c
 	common/base/text.c common/http/http_target.c common/process/ipc_cursor.c"
-verdict "pure folders and files are there" "$(for at in $folders $pure; do [ -e "$at" ] || echo "$at"; done)"
+verdict "pure folders and files exist" "$(for at in $folders $pure; do [ -e "$at" ] || echo "$at"; done)"
 verdict "pure files include no loop, store, log or clock" \
 	"$(grep -nE '^#[ \t]*include[ \t]*["<](ev|mongoc.*|sqlite3|base/log|base/clock|store/store|http/http|fcntl|time|sys/time|sys/stat)\.?h?[">/]' $pure /dev/null)"
 verdict "pure files open nothing and read no clock" \

@@ -4,10 +4,10 @@
 . "$(dirname "$0")/lint.inc"
 
 ours="$(c_files) $(test_files)"
-verdict "log and reason calls are bare, without a cast" "$(grep -nE '\(void\)(log_(write|error|warning|notice|info|debug)|reason_set)\(' $ours)"
+verdict "log and reason calls have no cast" "$(grep -nE '\(void\)(log_(write|error|warning|notice|info|debug)|reason_set)\(' $ours)"
 verdict "64-bit numbers are printed by PRIu64 and similar" "$(grep -nE '%[-0-9]*ll[dux]' $ours |
 	grep -vE '^(common/base/log\.c|tests/unit/common/test_log\.c):')" # device numbers are not a 64-bit type of ours
-verdict "why something failed is a struct reason" "$(grep -nE 'char \*(why|cause|reason), size_t' $ours)"
+verdict "causes of failures are passed as struct reason" "$(grep -nE 'char \*(why|cause|reason), size_t' $ours)"
 # "join_find" in join.c, "db_client_add" in db_client.c; a header's inline functions are called elsewhere.
 prefixed() {
 	awk '

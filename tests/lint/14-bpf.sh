@@ -7,7 +7,7 @@ build=${BUILD:-build}
 log=$build/bpf-instructions.log
 mkdir -p "$build"
 made=$(make -s BUILD="$build" bpf-objects "$build/tests/kernel/count_instructions" 2>&1) ||
-	verdict "every clang here compiles the program" "$made"
+	verdict "every installed clang compiles the program" "$made"
 "$build/tests/kernel/count_instructions" "$build"/kernel/objects/*.o >"$log" 2>&1
 verdict "no instruction newer than Linux 5.10" "$(grep -E ' instruction [0-9]+: |no BPF object' "$log"; [ -s "$log" ] || echo 'nothing was compiled')"
 verdict "at most 256 of 512 bytes of stack" "$(awk 'NF == 5 && $5 > 256' "$log")"

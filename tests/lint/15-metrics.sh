@@ -8,7 +8,7 @@ if ! command -v curl >/dev/null || ! make -s -j"$(nproc)" BUILD="$build" "$build
 	echo "ok 1 - docs/metrics.md is what scripts/metrics-doc.sh makes # SKIP needs curl, and what the server is built with"
 else
 	table=$(scripts/metrics-doc.sh 2>&1)
-	verdict "docs/metrics.md is what scripts/metrics-doc.sh makes" "$(
+	verdict "docs/metrics.md matches the output of scripts/metrics-doc.sh" "$(
 		printf '%s\n' "$table" | diff - "$(sed -n '/^<!-- metrics: /,/^<!-- end of metrics/p' docs/metrics.md |
 			grep -v '^<!--' >/tmp/wattribute-lint.$$ && echo /tmp/wattribute-lint.$$)" | head -20
 		rm -f /tmp/wattribute-lint.$$

@@ -28,7 +28,7 @@ broken() {
 		done
 	done
 }
-verdict "links in documents lead somewhere" "$(broken)"
+verdict "links in documents have a target" "$(broken)"
 verdict "every page of docs/ is in docs/README.md" "$(for page in docs/*.md; do
 	[ "$page" = docs/README.md ] || grep -q "(${page#docs/})" docs/README.md || echo "$page"
 done)"

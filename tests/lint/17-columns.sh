@@ -22,4 +22,4 @@ undefined() {
 	done
 }
 verdict "each column is defined" "$(undefined)"
-verdict "and they are found ($(headings | wc -l))" "$([ "$(headings | wc -l)" -ge 60 ] || headings)"
+verdict "and the headings are found ($(headings | wc -l))" "$([ "$(headings | wc -l)" -ge 60 ] || headings)"

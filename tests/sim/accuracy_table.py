@@ -201,7 +201,7 @@ def foreseen_bars(ours, reference):
     for scope in ("cpu", "dram"):
         ratios, _ = by_scenario(ours, reference, scope, "predicted_after")
         worst_bar(f"{scope} prediction / reference, from tick 30 on, worst scenario", 1, ((v, k) for k, v in ratios.items()))
-    for figure, words in (("predicted_beyond", "at the cost of the machine's dearest program"),
+    for figure, words in (("predicted_beyond", "at the cost of the machine's most expensive program"),
                           ("predicted_beyond_true", "as it truly was: no model knows a program's cost that never ran")):
         largest = [(s["cpu"][figure], key[0]) for key, seeds in ours.items() for s in seeds.values()
                    if s.get("cpu") and s["cpu"].get(figure)]

@@ -12,7 +12,7 @@ from accuracy_table import by_scenario, early_by_scenario, load, merged, single,
 
 # Missed bars: the allowed figure, a little above that of seeds 501 and 502.
 BOUNDS = {
-    "cpu (prediction - rise of the load at the dearest program's cost) / largest power seen before": 1.28,
+    "cpu (prediction - rise of the load at the most expensive program's cost) / largest power seen before": 1.28,
     "cpu 90 % intervals of container-ticks: too few by, worst scenario": .01,
     "cpu 90 % intervals of container-ticks: hold, widest scenario": .975,
     "cpu 90 % intervals of container-ticks: part of the scenarios outside 85 to 95 %": .15,
@@ -64,7 +64,7 @@ def predictions(ours, strict):
             judge(f"{scope} prediction / reference, {words}, worst scenario", *worst[:1], 1, worst[1])
     beyond = max(((s["cpu"]["predicted_beyond"], key[0]) for key, seeds in ours.items() for s in seeds.values()
                   if s.get("cpu") and s["cpu"].get("predicted_beyond")), default=(None, ""))
-    judge("cpu (prediction - rise of the load at the dearest program's cost) / largest power seen before", beyond[0], 1.25,
+    judge("cpu (prediction - rise of the load at the most expensive program's cost) / largest power seen before", beyond[0], 1.25,
           beyond[1])
 
 

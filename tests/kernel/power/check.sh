@@ -18,7 +18,7 @@ mkdir -p "$TAP_DIR/overlay"
 cp "$TAP_DIR/module/power.ko" "$TAP_DIR/overlay/"
 cp "$here/power/guest.sh" "$TAP_DIR/overlay/guest"
 echo "LOOSE=$loose exec sh /guest" >"$TAP_DIR/overlay/job"
-ok 'a root file system with the sensor' "$here/ring.sh" root "$TAP_DIR/root" "$BUILD/wattribute-sensor" || done_testing
+ok 'a root file system with the sensor is built' "$here/ring.sh" root "$TAP_DIR/root" "$BUILD/wattribute-sensor" || done_testing
 RING_CPUS=4,sockets=2,cores=2,threads=1 RING_APPEND=no_timer_check RING_SECONDS=${RING_SECONDS:-840} "$here/ring.sh" boot "$name" "$TAP_DIR/root" \
 	"$TAP_DIR/overlay" >"$TAP_DIR/console" 2>&1
 is $? 0 "$name: the guest ran to its end"

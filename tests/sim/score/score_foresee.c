@@ -28,7 +28,7 @@ static double rise(double now, double seen)
 }
 
 /* W per unit of load of the most expensive container, by the truth. */
-static double dearest(const struct score *score)
+static double most_expensive(const struct score *score)
 {
 	double most = 0;
 
@@ -100,7 +100,7 @@ static bool next_tick(const struct score_sum **sum, unsigned scope, struct machi
 void score_foresee(const struct score *score, unsigned scope, struct score_foresight *ret)
 {
 	const struct score_sum *sum = score->sums;
-	const double cost = dearest(score);
+	const double cost = most_expensive(score);
 	struct seen seen = {0};
 	struct machine tick;
 
