@@ -297,7 +297,7 @@ static void test_top_history(void **state)
 	top_history_free(NULL);
 }
 
-static void test_top_bears_nonsense(void **state)
+static void test_top_handles_invalid_answers(void **state)
 {
 	static const char *const nonsense[] = {"[]", "{}", "{\"sensors\":3}",
 					       "{\"sensors\":[1,{\"targets\":[2,{}]}]}"};
@@ -369,7 +369,7 @@ static void test_recap_phases(void **state)
  * The whole run is longer than a reading, but its warm-up is not; then a shorter run, and an old recap
  * without `tick`.
  */
-static void test_brief_recaps_say_so(void **state)
+static void test_brief_recaps_are_marked(void **state)
 {
 	static const char form[] =
 		"{\"duration\":%g,\"warmup time\":0.05,\"execution time\":%g%s,"
@@ -456,10 +456,10 @@ int main(void)
 		cmocka_unit_test(test_top_history),
 		cmocka_unit_test(test_top_hides_what_is_old),
 		cmocka_unit_test(test_top_without_sources),
-		cmocka_unit_test(test_top_bears_nonsense),
+		cmocka_unit_test(test_top_handles_invalid_answers),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_recap_phases),
-		cmocka_unit_test(test_brief_recaps_say_so),
+		cmocka_unit_test(test_brief_recaps_are_marked),
 		cmocka_unit_test(test_recaps_fit_80_columns),
 	};
 

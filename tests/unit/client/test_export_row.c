@@ -43,7 +43,7 @@ static char *written(void (*write_row)(FILE *, const struct report_power *))
 	return text;
 }
 
-static void test_csv_quotes_and_leaves_out(void **state)
+static void test_csv_quotes_and_omits(void **state)
 {
 	cleanup_(cleanup_free) char *row = written(export_write_csv);
 
@@ -81,7 +81,7 @@ static void test_csv_no_formulas(void **state)
 	}
 }
 
-static void test_json_leaves_out_unknown_numbers(void **state)
+static void test_json_omits_unknown_numbers(void **state)
 {
 	cleanup_(cleanup_free) char *row = written(export_write_json);
 
@@ -124,9 +124,9 @@ static void test_times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_csv_quotes_and_leaves_out),
+		cmocka_unit_test(test_csv_quotes_and_omits),
 		cmocka_unit_test(test_csv_no_formulas),
-		cmocka_unit_test(test_json_leaves_out_unknown_numbers),
+		cmocka_unit_test(test_json_omits_unknown_numbers),
 		cmocka_unit_test(test_times),
 	};
 

@@ -96,7 +96,7 @@ static void take_line(void *data, enum log_level level, const char *token, const
 	(void)snprintf(logged, sizeof(logged), "%s", line);
 }
 
-static void names_at_each_sink(void **state)
+static void names_in_each_output(void **state)
 {
 	struct batch cell = {0};
 	char name[300], copy[300];
@@ -124,7 +124,7 @@ static void names_at_each_sink(void **state)
 	batch_done(&cell);
 }
 
-static void what_is_harmless_stays(void **state)
+static void harmless_text_is_unchanged(void **state)
 {
 	static const char *const names[] = {
 		"web", "caf\xc3\xa9", "\xe6\xbc\xa2\xe5\xad\x97", "a b-c.d_e/f:g@h", "\xf0\x9f\x90\xb3",
@@ -165,8 +165,8 @@ static void words_in_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names_at_each_sink),
-		cmocka_unit_test(what_is_harmless_stays),
+		cmocka_unit_test(names_in_each_output),
+		cmocka_unit_test(harmless_text_is_unchanged),
 		cmocka_unit_test(words_in_json),
 	};
 

@@ -56,7 +56,7 @@ static void refuses_broken_lengths(void **state)
 	batch_done(&batch);
 }
 
-static void appends_batches_also_itself(void **state)
+static void appends_batches_and_itself(void **state)
 {
 	struct batch batch = {0}, other = {0};
 
@@ -94,7 +94,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(append_and_walk),
 		cmocka_unit_test(refuses_broken_lengths),
-		cmocka_unit_test(appends_batches_also_itself),
+		cmocka_unit_test(appends_batches_and_itself),
 		cmocka_unit_test(warm_batch_keeps_its_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

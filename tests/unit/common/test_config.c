@@ -120,7 +120,7 @@ static void order_of_calls(void **state)
 	assert_string_equal(target.arguments, "rest more ");
 }
 
-static void strength_of_origins(void **state)
+static void precedence_of_origins(void **state)
 {
 	static const char text[] =
 		"{\"name\": \"file\", \"frequency\": 500, \"include\": [\"f\"], \"verbose\": 3,"
@@ -455,7 +455,7 @@ static void checks_at_the_end(void **state)
 }
 
 /* The asterisks may be longer than the secret: the URI is still printed to its end. */
-static void print_a_uri_of_many_secrets(void **state)
+static void print_a_uri_with_many_secrets(void **state)
 {
 	char uri[4096] = "mongodb://h/?", shown[8192] = "\"mongodb://h/?";
 
@@ -478,7 +478,7 @@ int main(void)
 		cmocka_unit_test_teardown(defaults, teardown),
 		cmocka_unit_test_teardown(flags_of_every_type, teardown),
 		cmocka_unit_test_teardown(order_of_calls, teardown),
-		cmocka_unit_test_teardown(strength_of_origins, teardown),
+		cmocka_unit_test_teardown(precedence_of_origins, teardown),
 		cmocka_unit_test_teardown(flags_replace_the_files_groups, teardown),
 		cmocka_unit_test_teardown(environment_names_the_file, teardown),
 		cmocka_unit_test_teardown(unknown_variables, teardown),
@@ -486,7 +486,7 @@ int main(void)
 		cmocka_unit_test_teardown(refused_files, teardown),
 		cmocka_unit_test_teardown(deep_and_large_files, teardown),
 		cmocka_unit_test_teardown(print_and_read_again, teardown),
-		cmocka_unit_test_teardown(print_a_uri_of_many_secrets, teardown),
+		cmocka_unit_test_teardown(print_a_uri_with_many_secrets, teardown),
 		cmocka_unit_test_teardown(secrets_of_the_command_line, teardown),
 		cmocka_unit_test_teardown(help_and_version, teardown),
 		cmocka_unit_test_teardown(arguments, teardown),

@@ -106,7 +106,7 @@ static void without_extra(void **state)
 	(void)close(left_open);
 }
 
-static void apart_from_the_terminal(void **state)
+static void detached_from_the_terminal(void **state)
 {
 	struct duty duty;
 
@@ -155,7 +155,7 @@ int main(int argc, char *argv[])
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(orderly),
 		cmocka_unit_test(without_extra),
-		cmocka_unit_test(apart_from_the_terminal),
+		cmocka_unit_test(detached_from_the_terminal),
 		cmocka_unit_test(killed_when_stubborn),
 		cmocka_unit_test(dies_with_its_parent),
 	};

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-static void made_and_left_alone(void **state)
+static void created_and_kept(void **state)
 {
 	char base[] = "/tmp/wattribute-folder-XXXXXX", path[100], command[100];
 	const uid_t owner = geteuid() == 0 ? 12345 : (uid_t)-1;
@@ -63,7 +63,7 @@ static void impossible_ones(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(made_and_left_alone),
+		cmocka_unit_test(created_and_kept),
 		cmocka_unit_test(impossible_ones),
 	};
 

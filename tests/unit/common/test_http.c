@@ -285,7 +285,7 @@ static void too_many_wait(void **state)
 	assert_string_equal(strstr(reply, "\r\n\r\n") + 4, "{\"error\":\"no 'such \\\"thing\\\" ?'\"}");
 }
 
-static void client_goes(void **state)
+static void client_disconnects(void **state)
 {
 	(void)state;
 	int fd = client("POST /later HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -334,7 +334,7 @@ static void time_limits(void **state)
 }
 
 /* A client that sends single bytes is never silent, but its request has a time limit all the same. */
-static void drips_are_cut(void **state)
+static void slow_senders_are_disconnected(void **state)
 {
 	static const char *const begins[] = {
 		"GET /healthz HTTP/1.1\r\nHost: ",
@@ -368,7 +368,7 @@ static void drips_are_cut(void **state)
 }
 
 /* On a keep-alive connection, each request has its own time limit. */
-static void each_request_has_its_time(void **state)
+static void each_request_has_its_own_time_limit(void **state)
 {
 	const struct http_options options = {.request_ms = 1500};
 
@@ -462,7 +462,7 @@ static void half_open_connections_make_room(void **state)
 }
 
 /* A page of another origin, in the browser of a user who can reach the server. */
-static void strangers(void **state)
+static void requests_of_other_origins(void **state)
 {
 	(void)state;
 	assert_int_equal(finish(client("POST /db/m HTTP/1.1\r\nHost: box:1\r\nOrigin: http://evil.example\r\n"
@@ -521,7 +521,7 @@ static void addresses(void **state)
 }
 
 /* One slow answer per loop iteration, in order; other requests and closed connections do not wait. */
-static void slow_ones_take_turns(void **state)
+static void slow_answers_take_turns(void **state)
 {
 	static const char *const slow_patterns[] = {"/slow", NULL};
 	const struct http_options options = {.slow_patterns = slow_patterns};
@@ -583,16 +583,16 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(answered_later, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_many_wait, setup, teardown),
-		cmocka_unit_test_setup_teardown(client_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(client_disconnects, setup, teardown),
 		cmocka_unit_test(stop_with_waiting_requests),
 		cmocka_unit_test(time_limits),
-		cmocka_unit_test(drips_are_cut),
-		cmocka_unit_test(each_request_has_its_time),
+		cmocka_unit_test(slow_senders_are_disconnected),
+		cmocka_unit_test(each_request_has_its_own_time_limit),
 		cmocka_unit_test(connections_per_address),
 		cmocka_unit_test(half_open_connections_make_room),
-		cmocka_unit_test_setup_teardown(strangers, setup, teardown),
+		cmocka_unit_test_setup_teardown(requests_of_other_origins, setup, teardown),
 		cmocka_unit_test(bearer_token),
-		cmocka_unit_test(slow_ones_take_turns),
+		cmocka_unit_test(slow_answers_take_turns),
 		cmocka_unit_test(unread_answers_are_bounded),
 		cmocka_unit_test(addresses),
 	};

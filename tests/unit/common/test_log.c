@@ -49,7 +49,7 @@ static void level_and_errno(void **state)
 	log_set_sink(NULL, NULL);
 }
 
-static void one_line_whatever_is_said(void **state)
+static void one_line_for_any_message(void **state)
 {
 	char huge[5000];
 
@@ -66,7 +66,7 @@ static void one_line_whatever_is_said(void **state)
 }
 
 /* Whatever a name contains: no control character of ASCII or C1, no directional mark, no invalid UTF-8. */
-static void nothing_that_a_terminal_obeys(void **state)
+static void no_terminal_control_characters(void **state)
 {
 	static const char *const parts[] = {
 		"a",
@@ -182,8 +182,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(level_and_errno),
-		cmocka_unit_test(one_line_whatever_is_said),
-		cmocka_unit_test(nothing_that_a_terminal_obeys),
+		cmocka_unit_test(one_line_for_any_message),
+		cmocka_unit_test(no_terminal_control_characters),
 		cmocka_unit_test(prefix_for_the_journal_only),
 		cmocka_unit_test(level_names),
 		cmocka_unit_test(clocks),

@@ -136,7 +136,7 @@ static void children(void **state)
 	loop_done(&loop);
 }
 
-static void child_that_is_gone(void **state)
+static void child_that_has_ended(void **state)
 {
 	struct loop_child child;
 	unsigned wanted = 1;
@@ -159,7 +159,7 @@ int main(void)
 		cmocka_unit_test(stop_without_callback),
 		cmocka_unit_test(ticks),
 		cmocka_unit_test(children),
-		cmocka_unit_test(child_that_is_gone),
+		cmocka_unit_test(child_that_has_ended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

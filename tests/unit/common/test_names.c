@@ -19,7 +19,7 @@
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* --check reports the same as opening does: a URI, and a part of the hint if the driver refuses it. */
-static void check_is_what_opening_does(void **state)
+static void check_matches_opening(void **state)
 {
 	static const struct {
 		const char *uri;
@@ -103,7 +103,7 @@ static void the_database_has_one_rule(void **state)
 	assert_string_equal(store_database("nonsense", NULL, name, sizeof(name)), "rapls2");
 }
 
-static void a_machine_is_its_host_without_domain(void **state)
+static void a_machine_is_named_by_its_host_without_domain(void **state)
 {
 	char name[MACHINE_NAME_SIZE], host[MACHINE_NAME_SIZE];
 
@@ -139,9 +139,9 @@ static void parts_of_urls_are_escaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(check_is_what_opening_does),
+		cmocka_unit_test(check_matches_opening),
 		cmocka_unit_test(the_database_has_one_rule),
-		cmocka_unit_test(a_machine_is_its_host_without_domain),
+		cmocka_unit_test(a_machine_is_named_by_its_host_without_domain),
 		cmocka_unit_test(parts_of_urls_are_escaped),
 	};
 

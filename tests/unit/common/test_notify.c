@@ -77,7 +77,7 @@ static void path_and_abstract(void **state)
 	conversation(name);
 }
 
-static void nobody_there(void **state)
+static void no_listener(void **state)
 {
 	struct notify notify;
 
@@ -128,7 +128,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(path_and_abstract),
-		cmocka_unit_test(nobody_there),
+		cmocka_unit_test(no_listener),
 		cmocka_unit_test(watchdog_interval),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

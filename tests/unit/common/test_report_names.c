@@ -61,7 +61,7 @@ static int decode_both(struct report_names *names, struct report_decoded *decode
 	return r;
 }
 
-static void known_names_give_the_new_numbers(void **state)
+static void known_names_take_the_new_numbers(void **state)
 {
 	struct report_names *names = report_names_new();
 	struct report_decoded decoded = {0};
@@ -107,7 +107,7 @@ static void any_byte_may_differ(void **state)
 	batch_done(&batch);
 }
 
-static void values_that_are_not_finite_are_left_out(void **state)
+static void non_finite_values_are_left_out(void **state)
 {
 	const double nan = NAN;
 	struct report_names *names = report_names_new();
@@ -167,7 +167,7 @@ static int decode_many(struct report_names *names, unsigned n_packages, unsigned
 }
 
 /* Impossibly large reports are not searched for duplicates for seconds; the largest machines' are read. */
-static void reading_has_a_bound(void **state)
+static void reading_is_bounded(void **state)
 {
 	struct report_names *names = report_names_new();
 
@@ -185,10 +185,10 @@ static void reading_has_a_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(known_names_give_the_new_numbers),
+		cmocka_unit_test(known_names_take_the_new_numbers),
 		cmocka_unit_test(any_byte_may_differ),
-		cmocka_unit_test(values_that_are_not_finite_are_left_out),
-		cmocka_unit_test(reading_has_a_bound),
+		cmocka_unit_test(non_finite_values_are_left_out),
+		cmocka_unit_test(reading_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,7 +121,7 @@ static unsigned assert_group(const struct shape *shape, unsigned g, const struct
 	return n;
 }
 
-static void test_there_and_back(void **state)
+static void test_round_trip(void **state)
 {
 	struct shape *shape = calloc(1, sizeof(*shape));
 	struct report_names *names = report_names_new();
@@ -191,7 +191,7 @@ static void test_no_allocation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_no_allocation),
 	};
 

@@ -170,7 +170,7 @@ static void break_off(const char *from, const char *to)
 	assert_int_equal(sqlite3_close(database), SQLITE_OK);
 }
 
-static void a_journal_is_named(void **state)
+static void a_journal_is_reported(void **state)
 {
 	char whole[150], folder[150], uri[300], why[1024], command[700];
 
@@ -236,7 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(archives_are_read),
-		cmocka_unit_test(a_journal_is_named),
+		cmocka_unit_test(a_journal_is_reported),
 		cmocka_unit_test(the_place_is_explained),
 	};
 

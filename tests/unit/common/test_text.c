@@ -110,7 +110,7 @@ static void times(void **state)
 	}
 }
 
-static void truth(void **state)
+static void booleans(void **state)
 {
 	bool value;
 
@@ -259,7 +259,7 @@ int main(void)
 		cmocka_unit_test(real_numbers),
 		cmocka_unit_test(durations_and_sizes),
 		cmocka_unit_test(times),
-		cmocka_unit_test(truth),
+		cmocka_unit_test(booleans),
 		cmocka_unit_test(nearest),
 		cmocka_unit_test(cpulists),
 		cmocka_unit_test(small_files),

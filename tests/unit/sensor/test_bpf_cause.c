@@ -199,7 +199,7 @@ static void facts_of(const struct machine *machine, struct bpf_facts *ret)
 	assert_int_equal(system(command), 0);
 }
 
-static void each_cause_is_named(void **state)
+static void each_cause_is_reported(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -218,7 +218,7 @@ static void each_cause_is_named(void **state)
 }
 
 /* A sentence followed by a remedy: `wattribute check` splits them. */
-static void every_cause_has_a_remedy(void **state)
+static void every_cause_has_a_fix(void **state)
 {
 	static const int errors[] = {-EPERM, -EACCES, -EINVAL, -ENOSYS, -ENOMEM, -ESRCH, -E2BIG, -EBUSY};
 	static const char *const logs[] = {"", log_of_6_1, log_of_lockdown};
@@ -242,7 +242,7 @@ static void every_cause_has_a_remedy(void **state)
 	}
 }
 
-static void the_last_line_is_what_counts(void **state)
+static void the_last_line_counts(void **state)
 {
 	char line[80];
 
@@ -300,8 +300,8 @@ static void own_filters_do_not_count(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_cause_is_named),          cmocka_unit_test(every_cause_has_a_remedy),
-		cmocka_unit_test(the_last_line_is_what_counts), cmocka_unit_test(this_machine_can_be_asked),
+		cmocka_unit_test(each_cause_is_reported),   cmocka_unit_test(every_cause_has_a_fix),
+		cmocka_unit_test(the_last_line_counts),     cmocka_unit_test(this_machine_can_be_asked),
 		cmocka_unit_test(own_filters_do_not_count),
 	};
 

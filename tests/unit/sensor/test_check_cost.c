@@ -12,7 +12,7 @@
 
 #include "check_parts.h"
 
-static void bpf_needs_no_more_for_more(void **state)
+static void bpf_descriptors_do_not_grow(void **state)
 {
 	(void)state;
 	for (unsigned n = 1; n <= 100000; n *= 10) {
@@ -24,7 +24,7 @@ static void bpf_needs_no_more_for_more(void **state)
 	}
 }
 
-static void perf_pays_for_each_and_runs_out(void **state)
+static void perf_pays_per_container_and_runs_out(void **state)
 {
 	struct check_cost cost = check_cost_estimate("perf", 6, 19723, 1, 1000);
 
@@ -42,7 +42,7 @@ static void perf_pays_for_each_and_runs_out(void **state)
 	assert_int_equal(cost.by_cpustat, 10);
 }
 
-static void time_is_one_file_each(void **state)
+static void cpu_time_needs_one_file_each(void **state)
 {
 	struct check_cost cost = check_cost_estimate("cpustat", 6, 500, 1, 100);
 
@@ -70,9 +70,9 @@ static void cost_follows_the_interval(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bpf_needs_no_more_for_more),
-		cmocka_unit_test(perf_pays_for_each_and_runs_out),
-		cmocka_unit_test(time_is_one_file_each),
+		cmocka_unit_test(bpf_descriptors_do_not_grow),
+		cmocka_unit_test(perf_pays_per_container_and_runs_out),
+		cmocka_unit_test(cpu_time_needs_one_file_each),
 		cmocka_unit_test(cost_follows_the_interval),
 	};
 

@@ -122,7 +122,7 @@ static bool in_overflow(unsigned slot)
 	return collect_overflow_has(&fixture.collect.overflow, slot);
 }
 
-static void what_does_not_fit_is_counted_elsewhere(void **state)
+static void excess_targets_are_counted_elsewhere(void **state)
 {
 	struct collect *collect = &fixture.collect;
 	const struct activity_frame *frame;
@@ -170,7 +170,7 @@ static void what_does_not_fit_is_counted_elsewhere(void **state)
 	assert_int_equal(fixture.room, 0);
 }
 
-static void without_a_cheaper_source_it_is_lost(void **state)
+static void without_a_cheaper_source_they_are_lost(void **state)
 {
 	(void)state;
 	fixture.room = 1;
@@ -185,8 +185,8 @@ static void without_a_cheaper_source_it_is_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_does_not_fit_is_counted_elsewhere, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(without_a_cheaper_source_it_is_lost, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(excess_targets_are_counted_elsewhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(without_a_cheaper_source_they_are_lost, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

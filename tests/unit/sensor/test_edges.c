@@ -25,7 +25,7 @@ static struct edges make(unsigned per_s, uint64_t interval_ns)
 	return edges;
 }
 
-static void a_birth_is_read_at_once(void **state)
+static void a_birth_is_read_immediately(void **state)
 {
 	struct edges edges = make(2, SECOND);
 
@@ -38,7 +38,7 @@ static void a_birth_is_read_at_once(void **state)
 	assert_int_equal(edges.n, 1);
 }
 
-static void neighbours_are_kept_apart(void **state)
+static void readings_keep_their_distance(void **state)
 {
 	struct edges edges = make(2, SECOND);
 
@@ -59,7 +59,7 @@ static void neighbours_are_kept_apart(void **state)
 	assert_int_equal(edges.n, 0);
 }
 
-static void none_where_none_are_allowed(void **state)
+static void no_readings_if_not_allowed(void **state)
 {
 	const struct {
 		unsigned per_s;
@@ -78,7 +78,7 @@ static void none_where_none_are_allowed(void **state)
 }
 
 /* The reserve is used up: the next reading happens when it has grown, instead of never. */
-static void who_must_wait_is_not_forgotten(void **state)
+static void postponed_readings_are_not_forgotten(void **state)
 {
 	struct edges edges = make(1, 60 * SECOND);
 	uint64_t now_ns = START, wait_ns;
@@ -128,7 +128,7 @@ static void check_storm(void)
 	assert_true(edges.n <= (uint64_t)per_s * (seconds + 1 + EDGES_RESERVE_S));
 }
 
-static void storms_are_bounded(void **state)
+static void bursts_are_bounded(void **state)
 {
 
 	(void)state;
@@ -140,11 +140,11 @@ static void storms_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_birth_is_read_at_once),
-		cmocka_unit_test(neighbours_are_kept_apart),
-		cmocka_unit_test(none_where_none_are_allowed),
-		cmocka_unit_test(who_must_wait_is_not_forgotten),
-		cmocka_unit_test(storms_are_bounded),
+		cmocka_unit_test(a_birth_is_read_immediately),
+		cmocka_unit_test(readings_keep_their_distance),
+		cmocka_unit_test(no_readings_if_not_allowed),
+		cmocka_unit_test(postponed_readings_are_not_forgotten),
+		cmocka_unit_test(bursts_are_bounded),
 	};
 
 	return cmocka_run_group_tests_name("edges", tests, NULL, NULL);

@@ -60,7 +60,7 @@ static void end_writer(pid_t writer)
 	assert_int_equal(waitpid(writer, NULL, 0), writer);
 }
 
-static void an_orphan_is_waited_for(void **state)
+static void waits_for_an_orphan(void **state)
 {
 	const uint64_t key = own_key("sensora"), other = own_key("sensorb");
 	pid_t first, writer;
@@ -113,7 +113,7 @@ static void a_closed_link_ends_the_wait(void **state)
 		;
 }
 
-static void keys_are_of_destinations(void **state)
+static void keys_identify_destinations(void **state)
 {
 	(void)state;
 	assert_true(predecessor_key(URI, "sensora") == predecessor_key(URI, "sensora"));
@@ -126,9 +126,9 @@ static void keys_are_of_destinations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_orphan_is_waited_for),
+		cmocka_unit_test(waits_for_an_orphan),
 		cmocka_unit_test(a_closed_link_ends_the_wait),
-		cmocka_unit_test(keys_are_of_destinations),
+		cmocka_unit_test(keys_identify_destinations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ static void old_command_line(void **state)
 	sensor_config_done(&config);
 }
 
-static void group_of_same_name_goes_on(void **state)
+static void group_of_same_name_is_extended(void **state)
 {
 	struct sensor_config config;
 
@@ -283,7 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(old_command_line),
-		cmocka_unit_test(group_of_same_name_goes_on),
+		cmocka_unit_test(group_of_same_name_is_extended),
 		cmocka_unit_test(outputs_of_hwpc_sensor),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(json_file_of_hwpc_sensor),

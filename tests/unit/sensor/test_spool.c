@@ -156,7 +156,7 @@ static void drops_by_age(void **state)
 	batch_done(&batch);
 }
 
-static void damaged_file_is_set_aside(void **state)
+static void damaged_file_is_renamed(void **state)
 {
 	const struct place *place = *state;
 	const struct spool_limits limits = {.bytes = 1000};
@@ -176,7 +176,7 @@ static void damaged_file_is_set_aside(void **state)
 	spool_close(spool);
 }
 
-static void unusable_place_is_told(void **state)
+static void unusable_place_is_reported(void **state)
 {
 	const struct spool_limits limits = {.bytes = 1000};
 	struct spool *spool = NULL;
@@ -194,8 +194,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keeps_order_over_restart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(drops_oldest_by_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(drops_by_age, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(damaged_file_is_set_aside, set_up, tear_down),
-		cmocka_unit_test(unusable_place_is_told),
+		cmocka_unit_test_setup_teardown(damaged_file_is_renamed, set_up, tear_down),
+		cmocka_unit_test(unusable_place_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

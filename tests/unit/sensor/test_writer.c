@@ -157,7 +157,7 @@ static void ticks_reach_the_store(void **state)
 	assert_int_equal(count_in_store(uri, true), (N_TICKS + 1) * N_DOCUMENTS);
 }
 
-static void ticks_wait_while_the_store_is_away(void **state)
+static void ticks_wait_while_the_store_is_unavailable(void **state)
 {
 	char uri[128];
 
@@ -173,7 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ticks_reach_the_store, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(ticks_wait_while_the_store_is_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ticks_wait_while_the_store_is_unavailable, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,7 +142,7 @@ static void one_document_larger_than_a_message(void **state)
 	batch_done(&batch);
 }
 
-static void a_queue_that_is_full_says_so(void **state)
+static void a_full_queue_is_reported(void **state)
 {
 	struct fixture *fixture = *state;
 	struct batch batch = {0};
@@ -168,7 +168,7 @@ static void count(void *data, const struct db_answer *answer)
 }
 
 /* Alternating documents of different collections: all are stored, each once, each answered. */
-static void many_small_writings_are_stored_together(void **state)
+static void many_small_writes_are_stored_together(void **state)
 {
 	struct fixture *fixture = *state;
 	struct batch batch = {0};
@@ -198,7 +198,7 @@ static void many_small_writings_are_stored_together(void **state)
 }
 
 /* A read sees all earlier writes, however many are pending. */
-static void a_reading_sees_what_was_written_before(void **state)
+static void a_read_sees_earlier_writes(void **state)
 {
 	struct fixture *fixture = *state;
 	struct batch batch = {0};
@@ -218,7 +218,7 @@ static void a_reading_sees_what_was_written_before(void **state)
 	batch_done(&batch);
 }
 
-static void a_dead_process_is_noticed(void **state)
+static void a_dead_process_is_detected(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -235,10 +235,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(large_batches_come_back_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_document_larger_than_a_message, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_queue_that_is_full_says_so, setup, teardown),
-		cmocka_unit_test_setup_teardown(many_small_writings_are_stored_together, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_reading_sees_what_was_written_before, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_dead_process_is_noticed, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_queue_is_reported, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_small_writes_are_stored_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_read_sees_earlier_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_dead_process_is_detected, setup, teardown),
 	};
 
 	(void)signal(SIGPIPE, SIG_IGN);

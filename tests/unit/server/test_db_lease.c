@@ -104,7 +104,7 @@ static unsigned looks_until_taken(struct fixture *fixture, int i, unsigned most)
 	return n;
 }
 
-static void the_first_one_writes_and_the_second_one_waits(void **state)
+static void the_first_server_writes_and_the_second_waits(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -120,7 +120,7 @@ static void the_first_one_writes_and_the_second_one_waits(void **state)
 	assert_int_equal(write_something(fixture, 0, "x"), STORE_OK);
 }
 
-static void a_silent_one_is_superseded_and_cannot_write(void **state)
+static void a_silent_writer_is_superseded_and_cannot_write(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -136,7 +136,7 @@ static void a_silent_one_is_superseded_and_cannot_write(void **state)
 	assert_int_equal(renew(fixture, 1), STORE_OK);
 }
 
-static void what_is_released_is_free_at_once(void **state)
+static void a_released_lease_is_free_immediately(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -145,7 +145,7 @@ static void what_is_released_is_free_at_once(void **state)
 	assert_true(take(fixture, 1));
 }
 
-static void a_process_that_has_ended_is_not_waited_for(void **state)
+static void does_not_wait_for_an_ended_process(void **state)
 {
 	struct fixture *fixture = *state;
 	pid_t pid = fork();
@@ -179,7 +179,7 @@ static void put_lease(struct fixture *fixture, bson_t *bson)
 	batch_done(&batch);
 }
 
-static void a_lease_that_is_none_is_replaced(void **state)
+static void an_invalid_lease_is_replaced(void **state)
 {
 	struct fixture *fixture = *state;
 	char longest[400];
@@ -208,7 +208,7 @@ static void a_lease_that_is_none_is_replaced(void **state)
 	}
 }
 
-static void a_lease_that_was_deleted_is_written_again(void **state)
+static void a_deleted_lease_is_rewritten(void **state)
 {
 	struct fixture *fixture = *state;
 	char command[200];
@@ -225,7 +225,7 @@ static void a_lease_that_was_deleted_is_written_again(void **state)
 }
 
 /* If an answer is lost, the stored renewal is not mistaken for another server's. */
-static void a_renewal_that_is_already_stored_is_ones_own(void **state)
+static void a_renewal_already_stored_is_recognised(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -263,7 +263,7 @@ static bool turn(struct fixture *fixture, int i, unsigned step)
 /*
  * Two servers that pause for random times: they never both write in one turn, and each writes at some time.
  */
-static void never_two(void **state)
+static void never_two_writers(void **state)
 {
 	struct fixture *fixture = *state;
 	unsigned n_written[2] = {0}, n_changes = 0, paused[2] = {0};
@@ -296,16 +296,16 @@ static void never_two(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_first_one_writes_and_the_second_one_waits, setup,
+		cmocka_unit_test_setup_teardown(the_first_server_writes_and_the_second_waits, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(a_silent_one_is_superseded_and_cannot_write, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_is_released_is_free_at_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_process_that_has_ended_is_not_waited_for, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_lease_that_is_none_is_replaced, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_lease_that_was_deleted_is_written_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_renewal_that_is_already_stored_is_ones_own, setup,
+		cmocka_unit_test_setup_teardown(a_silent_writer_is_superseded_and_cannot_write, setup,
 						teardown),
-		cmocka_unit_test_setup_teardown(never_two, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_released_lease_is_free_immediately, setup, teardown),
+		cmocka_unit_test_setup_teardown(does_not_wait_for_an_ended_process, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_invalid_lease_is_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_deleted_lease_is_rewritten, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_renewal_already_stored_is_recognised, setup, teardown),
+		cmocka_unit_test_setup_teardown(never_two_writers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static void add_target(struct batch *batch, const char *name, const char *image,
 }
 
 /* A sensor reports images of up to 256 bytes and pods of up to 128; a two-byte character is not split. */
-static void long_texts_are_whole(void **state)
+static void long_texts_are_complete(void **state)
 {
 	char image[257], pod[130] = "";
 	struct known known = {0};
@@ -118,7 +118,7 @@ static void bounded_in_number(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(long_texts_are_whole),
+		cmocka_unit_test(long_texts_are_complete),
 		cmocka_unit_test(renewed_and_forgotten),
 		cmocka_unit_test(bounded_in_number),
 	};

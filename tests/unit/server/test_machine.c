@@ -136,7 +136,7 @@ static void missing_reports_are_counted(void **state)
 /*
  * A machine that continues from a stored state produces byte for byte what it would have without the restart.
  */
-static void state_goes_on(void **state)
+static void state_continues(void **state)
 {
 	struct machine *whole = machine_new(&config, "n1", "sensorn1");
 	struct machine *second = machine_new(&config, "n1", "sensorn1");
@@ -246,7 +246,7 @@ static int run_calibrated(const struct batch *documents, unsigned from, struct b
 	return n;
 }
 
-static void a_calibration_is_used_and_named(void **state)
+static void a_calibration_is_used_and_reported(void **state)
 {
 	struct machine *teacher = machine_new(&config, "n1", "sensorn1");
 	struct batch states = {0}, none = {0}, with_both = {0}, newer = {0}, broken = {0};
@@ -349,7 +349,7 @@ static int feed_at(struct machine *machine, int64_t time_ms, int64_t now_ms)
 	return machine_drain(machine, now_ms, false);
 }
 
-static void one_time_ahead_silences_nothing(void **state)
+static void one_tick_dated_ahead_silences_nothing(void **state)
 {
 	static const int64_t leaps_ms[] = {
 		11000, 60000, 10 * 3600000LL, 23 * 3600000LL, 400 * 86400000LL, INT64_MAX / 2};
@@ -371,7 +371,7 @@ static void one_time_ahead_silences_nothing(void **state)
 }
 
 /* A sensor whose clock is ahead is accepted after several ticks have shown that. */
-static void a_clock_ahead_is_learnt(void **state)
+static void a_clock_ahead_is_accepted(void **state)
 {
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
 	const int64_t now_ms = 1700000000000;
@@ -385,7 +385,7 @@ static void a_clock_ahead_is_learnt(void **state)
 }
 
 /* A stored position ahead of our clock is not trusted; with --once there is no clock. */
-static void a_position_ahead_is_doubted(void **state)
+static void a_position_ahead_is_not_trusted(void **state)
 {
 	struct machine *first = machine_new(&config, "n1", "sensorn1"), *second;
 	const int64_t now_ms = 1700000000000;
@@ -412,15 +412,15 @@ static void a_position_ahead_is_doubted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_time_ahead_silences_nothing),
-		cmocka_unit_test(a_clock_ahead_is_learnt),
-		cmocka_unit_test(a_position_ahead_is_doubted),
+		cmocka_unit_test(one_tick_dated_ahead_silences_nothing),
+		cmocka_unit_test(a_clock_ahead_is_accepted),
+		cmocka_unit_test(a_position_ahead_is_not_trusted),
 		cmocka_unit_test(rows_add_up),
 		cmocka_unit_test(bad_documents_are_counted),
 		cmocka_unit_test(missing_reports_are_counted),
-		cmocka_unit_test(state_goes_on),
+		cmocka_unit_test(state_continues),
 		cmocka_unit_test(skipped_across_a_restart),
-		cmocka_unit_test(a_calibration_is_used_and_named),
+		cmocka_unit_test(a_calibration_is_used_and_reported),
 		cmocka_unit_test(foreign_state_is_refused),
 		cmocka_unit_test(odd_ticks_do_not_change_the_usual_length),
 	};

@@ -99,7 +99,7 @@ static void run_ticks(struct machine *machine, const char *const (*targets)[2], 
 	assert_true(machine_drain(machine, 0, true) >= 0);
 }
 
-static void reserved_names_stay_the_machine_s(void **state)
+static void reserved_names_belong_to_the_machine(void **state)
 {
 	static const char *const targets[][2] = {
 		{"system", NULL}, {"rapl", "aa11aa11aa11"}, {"idle", NULL}, {"global", "cc33cc33cc33"},
@@ -124,7 +124,7 @@ static void reserved_names_stay_the_machine_s(void **state)
 	}
 }
 
-static void ids_stand_in_names(void **state)
+static void ids_are_taken_from_names(void **state)
 {
 	static const char *const targets[][2] = {
 		{"/docker/" ID64_A, NULL},
@@ -149,7 +149,7 @@ static void ids_stand_in_names(void **state)
 }
 
 /* Two containers with the same name in one tick (Docker's and Podman's): both get rows. */
-static void two_of_one_name_are_two(void **state)
+static void two_with_one_name_stay_two(void **state)
 {
 	static const char *const targets[][2] = {
 		{"web", "aa11aa11aa11"}, {"web", "bb22bb22bb22"}, {"web", "cc33cc33cc33"}};
@@ -177,7 +177,7 @@ static double total(const struct machine *machine, const char *name, const char 
 	return sum;
 }
 
-static void a_new_id_begins_with_nothing(void **state)
+static void a_new_id_starts_at_zero(void **state)
 {
 	static const char *const old[][2] = {{"shop", "aa11aa11aa11"}}, *const new[][2] = {{"shop", ID64_B}};
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -237,7 +237,7 @@ static void a_clock_behind_counts_once_caught_up(void **state)
 	machine_free(machine);
 }
 
-static void an_ended_sensor_leaves(void **state)
+static void an_ended_sensor_is_removed(void **state)
 {
 	static const char *const targets[][2] = {{"shop", NULL}};
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -267,7 +267,7 @@ static void an_ended_sensor_leaves(void **state)
 }
 
 /* It ended an hour before the server's start; its reports are read all the same. */
-static void a_sensor_that_had_ended_leaves(void **state)
+static void a_sensor_ended_before_the_start_is_removed(void **state)
 {
 	static const char *const targets[][2] = {{"shop", NULL}};
 	struct machine *machine = machine_new(&config, "n1", "sensorn1");
@@ -291,7 +291,7 @@ static void a_sensor_that_had_ended_leaves(void **state)
 	machine_free(machine);
 }
 
-static void names_are_made_within_bounds(void **state)
+static void new_names_are_bounded(void **state)
 {
 	char name[24], id[REPORT_CONTAINER_ID_SIZE];
 
@@ -342,15 +342,15 @@ static void the_source_is_stored(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reserved_names_stay_the_machine_s),
-		cmocka_unit_test(ids_stand_in_names),
-		cmocka_unit_test(two_of_one_name_are_two),
-		cmocka_unit_test(a_new_id_begins_with_nothing),
+		cmocka_unit_test(reserved_names_belong_to_the_machine),
+		cmocka_unit_test(ids_are_taken_from_names),
+		cmocka_unit_test(two_with_one_name_stay_two),
+		cmocka_unit_test(a_new_id_starts_at_zero),
 		cmocka_unit_test(totals_begin_at_the_start),
 		cmocka_unit_test(a_clock_behind_counts_once_caught_up),
-		cmocka_unit_test(an_ended_sensor_leaves),
-		cmocka_unit_test(a_sensor_that_had_ended_leaves),
-		cmocka_unit_test(names_are_made_within_bounds),
+		cmocka_unit_test(an_ended_sensor_is_removed),
+		cmocka_unit_test(a_sensor_ended_before_the_start_is_removed),
+		cmocka_unit_test(new_names_are_bounded),
 		cmocka_unit_test(the_source_is_stored),
 	};
 

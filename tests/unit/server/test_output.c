@@ -83,7 +83,7 @@ static int add_plainly(struct batch *batch, const struct conserve_row *row)
 	return report_bson_add_power(batch, &power);
 }
 
-static void rows_are_those_of_the_plain_encoder(void **state)
+static void rows_match_the_plain_encoder(void **state)
 {
 	const struct output_options options = {.sensor = "node \xc3\xa4", .label = "pooled"};
 	struct conserve_row rows[64];
@@ -186,7 +186,7 @@ static void a_warm_machine_does_not_allocate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rows_are_those_of_the_plain_encoder),
+		cmocka_unit_test(rows_match_the_plain_encoder),
 		cmocka_unit_test(a_warm_machine_does_not_allocate),
 	};
 

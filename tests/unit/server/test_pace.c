@@ -78,7 +78,7 @@ static struct course start(void)
 	return (struct course){.pace = pace_init(POLL_MS / 1000.), .now_ms = 120, .tick = 1};
 }
 
-static void one_look_finds_a_tick(void **state)
+static void one_read_finds_a_tick(void **state)
 {
 	int64_t skews[] = {0, 86400000, -86400000};
 
@@ -93,7 +93,7 @@ static void one_look_finds_a_tick(void **state)
 	}
 }
 
-static void ticks_that_tremble_cost_little_more(void **state)
+static void jittery_ticks_cost_little_more(void **state)
 {
 	struct course course = start();
 
@@ -104,7 +104,7 @@ static void ticks_that_tremble_cost_little_more(void **state)
 	assert_in_range(course.late_ms, 0, 200 * 35);
 }
 
-static void one_late_tick_is_no_rule(void **state)
+static void one_late_tick_changes_nothing(void **state)
 {
 	struct course course = start();
 
@@ -115,7 +115,7 @@ static void one_late_tick_is_no_rule(void **state)
 	assert_in_range(course.late_ms, 0, 100 * 30);
 }
 
-static void what_changes_is_followed(void **state)
+static void changes_are_followed(void **state)
 {
 	struct course course = start();
 
@@ -146,7 +146,7 @@ static void a_clock_may_be_set(void **state)
 	}
 }
 
-static void a_silent_sensor_is_looked_at_ever_less(void **state)
+static void a_silent_sensor_is_polled_less_and_less(void **state)
 {
 	struct pace pace = pace_init(0.1);
 	double sum_s = 0;
@@ -161,7 +161,7 @@ static void a_silent_sensor_is_looked_at_ever_less(void **state)
 	assert_true(pace_missed(&pace, false) < 0.2);
 }
 
-static void short_ticks_are_read_many_at_once(void **state)
+static void short_ticks_are_read_in_batches(void **state)
 {
 	struct pace pace = pace_init(0.1);
 
@@ -174,13 +174,13 @@ static void short_ticks_are_read_many_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_look_finds_a_tick),
-		cmocka_unit_test(ticks_that_tremble_cost_little_more),
-		cmocka_unit_test(one_late_tick_is_no_rule),
-		cmocka_unit_test(what_changes_is_followed),
+		cmocka_unit_test(one_read_finds_a_tick),
+		cmocka_unit_test(jittery_ticks_cost_little_more),
+		cmocka_unit_test(one_late_tick_changes_nothing),
+		cmocka_unit_test(changes_are_followed),
 		cmocka_unit_test(a_clock_may_be_set),
-		cmocka_unit_test(a_silent_sensor_is_looked_at_ever_less),
-		cmocka_unit_test(short_ticks_are_read_many_at_once),
+		cmocka_unit_test(a_silent_sensor_is_polled_less_and_less),
+		cmocka_unit_test(short_ticks_are_read_in_batches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ static void assert_near(double a, double b, double scale)
 		fail_msg("%.15g is not %.15g", a, b);
 }
 
-static void boundary_is_in_proportion(void **state)
+static void boundary_ticks_count_in_proportion(void **state)
 {
 	struct recap_window window = {{{1500, 1500, 2250, 3000}}};
 	struct report_power row;
@@ -161,7 +161,7 @@ static void no_rows_a_reason(void **state)
  * A short-lived container is counted in full, and so is its part of the machine: of the 20 J of a tick, 5 J
  * are all in the window of 0.1 s, and of the other 15 J a tenth is. Watts over less than a tick are marked.
  */
-static void a_brief_run_says_so(void **state)
+static void a_brief_run_is_marked(void **state)
 {
 	struct recap_window window = {{{400, 400, 450, 500}}};
 	struct report_power machine = row_at(1000, 20, "0", REPORT_SCOPE_CPU);
@@ -189,7 +189,7 @@ static void a_brief_run_says_so(void **state)
  * length. Only with a container ID do these joules belong to the run: other containers may have had its name
  * before.
  */
-static void ticks_beside_the_run_count_for_a_known_container(void **state)
+static void ticks_just_outside_count_for_a_known_container(void **state)
 {
 	const struct {
 		struct recap_window window;
@@ -373,10 +373,10 @@ static void phases_add_up_and_scale(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(boundary_is_in_proportion),
+		cmocka_unit_test(boundary_ticks_count_in_proportion),
 		cmocka_unit_test(whole_life_counts_edges_in_full),
-		cmocka_unit_test(a_brief_run_says_so),
-		cmocka_unit_test(ticks_beside_the_run_count_for_a_known_container),
+		cmocka_unit_test(a_brief_run_is_marked),
+		cmocka_unit_test(ticks_just_outside_count_for_a_known_container),
 		cmocka_unit_test(a_whole_tick_is_not_brief),
 		cmocka_unit_test(parts_of_a_window_add_up),
 		cmocka_unit_test(sockets_add_up_in_a_tick),

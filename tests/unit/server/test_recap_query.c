@@ -211,7 +211,7 @@ static void recap_has_old_and_new_fields(void **state)
 /*
  * tester.sh's request for a run without markers: everything in it is shown, but no phase that did not happen.
  */
-static void recap_says_what_ran(void **state)
+static void recap_shows_what_ran(void **state)
 {
 	const struct pair pairs[] = {
 		{"name", "web"},          {"begin", "1700000000"}, {"end", "1700000002"}, {"image", "shop:2"},
@@ -252,7 +252,7 @@ int main(void)
 		cmocka_unit_test(bad_fields),
 		cmocka_unit_test(request_survives_storage),
 		cmocka_unit_test(recap_has_old_and_new_fields),
-		cmocka_unit_test(recap_says_what_ran),
+		cmocka_unit_test(recap_shows_what_ran),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

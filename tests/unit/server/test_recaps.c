@@ -167,7 +167,7 @@ static void count_made(void *data, const struct recap_request *request, const st
 }
 
 /* However many are requested at once, ticks wait for few reads and one list. */
-static void a_flood_takes_little(void **state)
+static void a_flood_needs_few_reads(void **state)
 {
 	const unsigned n = 780;
 	size_t one;
@@ -193,7 +193,7 @@ static void a_flood_takes_little(void **state)
 }
 
 /* Requests without a waiting client leave room for those with one. */
-static void room_for_those_who_wait(void **state)
+static void room_for_waiting_clients(void **state)
 {
 	unsigned i = 0, made = 0;
 
@@ -336,7 +336,7 @@ static void all_survive_a_restart(void **state)
  * A foreign list, or one from before the clock was set back: recaps that would wait for years take no room
  * from new requests.
  */
-static void far_ahead_blocks_nobody(void **state)
+static void requests_far_ahead_block_no_others(void **state)
 {
 	const double end_ms[] = {1e15, 1e300, HUGE_VAL};
 	struct batch stored = {0};
@@ -380,13 +380,13 @@ static void far_ahead_blocks_nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_flood_takes_little, setup, teardown),
-		cmocka_unit_test_setup_teardown(room_for_those_who_wait, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_flood_needs_few_reads, setup, teardown),
+		cmocka_unit_test_setup_teardown(room_for_waiting_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(noted_when_stored, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_runs_fill_no_list, setup, teardown),
 		cmocka_unit_test_setup_teardown(answered_when_stored, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_survive_a_restart, setup, teardown),
-		cmocka_unit_test_setup_teardown(far_ahead_blocks_nobody, setup, teardown),
+		cmocka_unit_test_setup_teardown(requests_far_ahead_block_no_others, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ static void defaults(void **state)
 	server_config_done(&config);
 }
 
-static void both_stores_from_one_word(void **state)
+static void both_stores_from_one_option(void **state)
 {
 	struct server_config config;
 	struct reason why = {""};
@@ -130,7 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
-		cmocka_unit_test(both_stores_from_one_word),
+		cmocka_unit_test(both_stores_from_one_option),
 		cmocka_unit_test(listening),
 		cmocka_unit_test(bad_options),
 	};

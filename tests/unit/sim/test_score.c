@@ -58,7 +58,7 @@ static const struct row reports[] = {
 	{2000, "twin-a-2", "0", 4, 2}, {2000, "rapl", "0", 11, 0},
 };
 
-static void figures_are_as_by_hand(void **state)
+static void figures_match_a_calculation_by_hand(void **state)
 {
 	struct score *score = score_new();
 	const struct score_scope *cpu;
@@ -91,7 +91,7 @@ static void figures_are_as_by_hand(void **state)
 	score_free(score);
 }
 
-static void phantom_is_what_idle_ones_get(void **state)
+static void phantom_is_the_power_of_idle_containers(void **state)
 {
 	static const struct row idle[] = {
 		{1, "a", "0", .03, .01}, {1, "b", "0", 30, 20}, {2, "a", "0", .01, 0}};
@@ -110,7 +110,7 @@ static void phantom_is_what_idle_ones_get(void **state)
 }
 
 /* Reports omit a deviation of 0: a container that did nothing on one of its sockets still has an interval. */
-static void nothing_on_a_socket_leaves_the_interval(void **state)
+static void an_unused_socket_leaves_the_interval(void **state)
 {
 	static const struct row true_w[] = {{1, "a", "0", 10, 5}, {1, "b", "0", 10, 5}};
 	static const struct {
@@ -143,7 +143,7 @@ static void nothing_on_a_socket_leaves_the_interval(void **state)
  * cycles rise from 3 to 9, the most expensive container costs 18 W for 6 cycles in all, and static power
  * rises by 1 W.
  */
-static void predictions_are_as_by_hand(void **state)
+static void predictions_match_a_calculation_by_hand(void **state)
 {
 	static const struct row true_w[] = {
 		{1, "rapl", "0", 20, 5}, {1, "rapl", "1", 10, 0},  {2, "rapl", "0", 22, 7},
@@ -189,7 +189,7 @@ static void predictions_are_as_by_hand(void **state)
 	score_free(score);
 }
 
-static void nothing_is_no_error(void **state)
+static void empty_streams_have_no_error(void **state)
 {
 	struct score *score = score_new();
 	struct score_result result;
@@ -223,11 +223,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_repeated),
-		cmocka_unit_test(figures_are_as_by_hand),
-		cmocka_unit_test(phantom_is_what_idle_ones_get),
-		cmocka_unit_test(nothing_on_a_socket_leaves_the_interval),
-		cmocka_unit_test(predictions_are_as_by_hand),
-		cmocka_unit_test(nothing_is_no_error),
+		cmocka_unit_test(figures_match_a_calculation_by_hand),
+		cmocka_unit_test(phantom_is_the_power_of_idle_containers),
+		cmocka_unit_test(an_unused_socket_leaves_the_interval),
+		cmocka_unit_test(predictions_match_a_calculation_by_hand),
+		cmocka_unit_test(empty_streams_have_no_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,7 +172,7 @@ static void counts_agree_with_the_machine(void **state)
 }
 
 /* Levels of a real two-socket server: idle at 25-45 W on average, never above 200 W per socket. */
-static void levels_are_those_of_a_server(void **state)
+static void levels_match_a_server(void **state)
 {
 	static const char idle[] = "{\"containers\": [{\"name\": \"idle\", \"character\": \"idle\"}]}";
 	static const char full[] =
@@ -277,7 +277,7 @@ static void twins_do_the_same(void **state)
 }
 
 /* Memory on the other socket: the DRAM energy is used there, although the container never runs there. */
-static void remote_memory_costs_there(void **state)
+static void remote_memory_is_charged_where_it_is(void **state)
 {
 	static const char remote[] =
 		"{\"containers\": [{\"name\": \"mem\", \"character\": \"memory\", \"memory\": 1, "
@@ -299,7 +299,7 @@ static void remote_memory_costs_there(void **state)
 	sim_free(sim);
 }
 
-static void lives_come_and_go(void **state)
+static void containers_come_and_go(void **state)
 {
 	struct sim *sim = make(all_kinds, (struct sim_options){.seed = seed, .ticks = 60});
 	unsigned partial = 0;
@@ -363,11 +363,11 @@ int main(void)
 		cmocka_unit_test(same_seed_same_stream),
 		cmocka_unit_test(truth_is_what_rapl_shows),
 		cmocka_unit_test(counts_agree_with_the_machine),
-		cmocka_unit_test(levels_are_those_of_a_server),
+		cmocka_unit_test(levels_match_a_server),
 		cmocka_unit_test(power_limit_holds),
 		cmocka_unit_test(twins_do_the_same),
-		cmocka_unit_test(remote_memory_costs_there),
-		cmocka_unit_test(lives_come_and_go),
+		cmocka_unit_test(remote_memory_is_charged_where_it_is),
+		cmocka_unit_test(containers_come_and_go),
 		cmocka_unit_test(bad_scenarios_are_refused),
 	};
 

@@ -22,7 +22,7 @@ static double sum_of(unsigned n, double sd_w, int64_t apart_ms, double swing)
 	return doubt_sum_sd(&sum);
 }
 
-static void one_part_is_itself(void **state)
+static void one_part_keeps_its_deviation(void **state)
 {
 	(void)state;
 	assert_true(fabs(sum_of(1, 3, 1000, 0) - 3) < 1e-12);
@@ -30,7 +30,7 @@ static void one_part_is_itself(void **state)
 	assert_true(isnan(sum_of(5, NAN, 1000, 0)));
 }
 
-static void ticks_are_neither_independent_nor_the_same(void **state)
+static void ticks_are_partly_correlated(void **state)
 {
 	static const unsigned counts[] = {2, 10, 100, 1000};
 
@@ -66,7 +66,7 @@ static void errors_fade(void **state)
 }
 
 /* Sockets of one tick have independent errors, and their watts belong to one tick. */
-static void parts_of_a_tick_are_one(void **state)
+static void parts_of_a_tick_are_one_sample(void **state)
 {
 	struct doubt_sum two = {0}, one = {0};
 
@@ -90,7 +90,7 @@ static void length_of_ticks_matters_little(void **state)
 	assert_true(fabs(sum_of(120, 1, 5000, 5) / sum_of(600, 1, 1000, 5) - 1) < 0.05);
 }
 
-static void what_is_unknown_is_left_out(void **state)
+static void unknown_deviations_are_left_out(void **state)
 {
 	struct doubt_sum sum = {0};
 
@@ -110,13 +110,13 @@ static void what_is_unknown_is_left_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_part_is_itself),
-		cmocka_unit_test(ticks_are_neither_independent_nor_the_same),
+		cmocka_unit_test(one_part_keeps_its_deviation),
+		cmocka_unit_test(ticks_are_partly_correlated),
 		cmocka_unit_test(steady_watts_keep_their_error),
 		cmocka_unit_test(errors_fade),
-		cmocka_unit_test(parts_of_a_tick_are_one),
+		cmocka_unit_test(parts_of_a_tick_are_one_sample),
 		cmocka_unit_test(length_of_ticks_matters_little),
-		cmocka_unit_test(what_is_unknown_is_left_out),
+		cmocka_unit_test(unknown_deviations_are_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static void expect_folded(const char *text, size_t indent, size_t width, const c
 	assert_string_equal(got, expected);
 }
 
-static void broken_between_words(void **state)
+static void lines_break_between_words(void **state)
 {
 	(void)state;
 	expect_folded("", 2, 10, "");
@@ -48,7 +48,7 @@ static void long_words_stay_whole(void **state)
 	expect_folded("x /a/path/without/blanks", 2, 10, "x\n  /a/path/without/blanks\n");
 }
 
-static void as_they_are(void **state)
+static void text_that_fits_is_unchanged(void **state)
 {
 	(void)state;
 	expect_folded("one two three four five\n", 4, 0, "one two three four five\n");
@@ -59,9 +59,9 @@ static void as_they_are(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(broken_between_words),
+		cmocka_unit_test(lines_break_between_words),
 		cmocka_unit_test(long_words_stay_whole),
-		cmocka_unit_test(as_they_are),
+		cmocka_unit_test(text_that_fits_is_unchanged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

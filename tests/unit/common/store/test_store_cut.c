@@ -294,7 +294,7 @@ static unsigned cut_everywhere(unsigned flags)
 	return n_waits;
 }
 
-static void a_cut_leaves_whole_batches(void **state)
+static void a_cut_leaves_complete_batches(void **state)
 {
 	(void)state;
 	assert_in_range(cut_everywhere(0), 0, BATCHES - 1);
@@ -303,7 +303,7 @@ static void a_cut_leaves_whole_batches(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(a_cut_leaves_whole_batches)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(a_cut_leaves_complete_batches)};
 
 	usual = sqlite3_vfs_find(NULL);
 	recorder = *usual;

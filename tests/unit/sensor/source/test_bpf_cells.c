@@ -126,7 +126,7 @@ static void shared_counters_count_all(void **state)
 }
 
 /* A whole tick without a counter is counted with the next one; it is not zero. */
-static void a_tick_without_counter_is_known_later(void **state)
+static void a_tick_without_counter_is_counted_later(void **state)
 {
 	static const uint64_t none[EVENTS] = {1000, 0, 1000}, all[EVENTS] = {1000, 1000, 1000};
 	struct activity_frame *frame;
@@ -173,7 +173,7 @@ static void times_are_those_of_each_group(void **state)
 }
 
 /* Counts of a cgroup from before its target was known are added once, scaled with the rest. */
-static void what_came_before_is_added(void **state)
+static void earlier_counts_are_added(void **state)
 {
 	static const uint64_t half[EVENTS] = {1000, 500, 0};
 	struct activity_frame *frame;
@@ -204,9 +204,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shared_counters_count_all),
-		cmocka_unit_test(a_tick_without_counter_is_known_later),
+		cmocka_unit_test(a_tick_without_counter_is_counted_later),
 		cmocka_unit_test(times_are_those_of_each_group),
-		cmocka_unit_test(what_came_before_is_added),
+		cmocka_unit_test(earlier_counts_are_added),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,7 +248,7 @@ static void say_lost(void)
 }
 
 /* Nothing is lost if the kernel traces every switch, which must happen in one of a few tries. */
-static void moves_of_its_own(void **state)
+static void moves_by_itself(void **state)
 {
 	bool is_good = false;
 
@@ -360,7 +360,7 @@ static void move_the_other(pid_t pid)
  * Counts between two switches are divided by time: the part after the move is the new cgroup's. The load that
  * ran before in the old one is not included.
  */
-static void moves_by_another(void **state)
+static void moves_by_another_process(void **state)
 {
 	bool is_good = false;
 
@@ -396,8 +396,8 @@ int main(void)
 {
 	static const char *const roots[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(moves_of_its_own, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(moves_by_another, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(moves_by_itself, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(moves_by_another_process, set_up, tear_down),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

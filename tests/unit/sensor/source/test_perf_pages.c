@@ -58,7 +58,7 @@ static struct group new_group(void)
 }
 
 /* Groups that start and stop at random: nothing is late by a tick, and idle ones are hardly ever read. */
-static void what_ran_is_read(void **state)
+static void groups_that_ran_are_read(void **state)
 {
 	enum perf_pages_trust trust = PERF_PAGES_UNKNOWN;
 	struct group group = new_group();
@@ -85,7 +85,7 @@ static void what_ran_is_read(void **state)
 }
 
 /* A group that runs without a pause keeps its number: it is read in each tick. */
-static void what_runs_on_is_read(void **state)
+static void groups_that_keep_running_are_read(void **state)
 {
 	enum perf_pages_trust trust = PERF_PAGES_GOOD;
 	struct group group = new_group();
@@ -100,7 +100,7 @@ static void what_runs_on_is_read(void **state)
 }
 
 /* A kernel that does not maintain the number is detected, and no count is lost. */
-static void a_number_that_stands_still_is_not_trusted(void **state)
+static void an_unchanging_number_is_not_trusted(void **state)
 {
 	enum perf_pages_trust trust = PERF_PAGES_GOOD;
 	struct group group = new_group();
@@ -122,7 +122,7 @@ static void a_number_that_stands_still_is_not_trusted(void **state)
 	assert_false(perf_pages_skip(&group.page, trust, 1));
 }
 
-static void without_trust_or_page_all_is_read(void **state)
+static void without_trust_or_page_all_groups_are_read(void **state)
 {
 	enum perf_pages_trust trust = PERF_PAGES_UNKNOWN;
 	struct group group = new_group();
@@ -149,10 +149,10 @@ static void without_trust_or_page_all_is_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_ran_is_read),
-		cmocka_unit_test(what_runs_on_is_read),
-		cmocka_unit_test(a_number_that_stands_still_is_not_trusted),
-		cmocka_unit_test(without_trust_or_page_all_is_read),
+		cmocka_unit_test(groups_that_ran_are_read),
+		cmocka_unit_test(groups_that_keep_running_are_read),
+		cmocka_unit_test(an_unchanging_number_is_not_trusted),
+		cmocka_unit_test(without_trust_or_page_all_groups_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -268,7 +268,7 @@ static void test_taken_apart(void **state)
 /*
  * On a busy machine, any time may pass between reading the machine's events and the clock: that is not a gap.
  */
-static void test_a_late_look_is_no_gap(void **state)
+static void test_a_late_read_is_not_a_gap(void **state)
 {
 	const uint64_t ms = 1000000, start = clock_monotonic_ns() - 10000 * ms;
 	struct perf_pulse *pulse = &fixture.slots.pulses[0];
@@ -293,7 +293,7 @@ static void test_a_late_look_is_no_gap(void **state)
  * Half of the tick is missing from the enabled time. Events whose time still advances are kept; the others
  * are dead.
  */
-static void test_only_dead_events_are_opened_again(void **state)
+static void test_only_dead_events_are_reopened(void **state)
 {
 	static struct cpu_online none = {.length = 1}; /* no CPU is online: nothing is opened */
 	const uint64_t ms = 1000000, start = clock_monotonic_ns() - 10000 * ms;
@@ -367,8 +367,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_energy_units, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken_apart, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_a_late_look_is_no_gap, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_only_dead_events_are_opened_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_late_read_is_not_a_gap, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_only_dead_events_are_reopened, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_adds_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_allocation, set_up, tear_down),
 	};

@@ -73,7 +73,7 @@ static void domains_by_package(void **state)
 	assert_int_equal(resctrl_parse_package("mon_PERF_PKG_99", &package), -EINVAL);
 }
 
-static void what_the_file_system_says_of_itself(void **state)
+static void properties_of_the_file_system(void **state)
 {
 	struct fake_tree tree = fake_new();
 	struct resctrl_info info;
@@ -160,7 +160,7 @@ static unsigned change(struct resctrl_choice *choice)
 	return n;
 }
 
-static void the_busiest_hold_the_groups(void **state)
+static void the_busiest_get_the_groups(void **state)
 {
 	struct resctrl_choice choice;
 	unsigned late = 0;
@@ -194,7 +194,7 @@ static void the_busiest_hold_the_groups(void **state)
 	resctrl_choice_done(&choice);
 }
 
-static void never_more_groups_than_there_are(void **state)
+static void never_more_groups_than_available(void **state)
 {
 	struct resctrl_choice choice;
 
@@ -230,10 +230,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_as_the_kernel_prints_them),
 		cmocka_unit_test(domains_by_package),
-		cmocka_unit_test(what_the_file_system_says_of_itself),
+		cmocka_unit_test(properties_of_the_file_system),
 		cmocka_unit_test(lists_of_threads),
-		cmocka_unit_test(the_busiest_hold_the_groups),
-		cmocka_unit_test(never_more_groups_than_there_are),
+		cmocka_unit_test(the_busiest_get_the_groups),
+		cmocka_unit_test(never_more_groups_than_available),
 	};
 
 	(void)random_begin();

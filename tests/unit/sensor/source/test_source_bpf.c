@@ -403,7 +403,7 @@ static _Noreturn void between_run(unsigned cpu)
 }
 
 /* Activity between opening a CPU's events and their first use is not counted twice. */
-static void reopened_events_begin_with_zero(void **state)
+static void reopened_events_start_at_zero(void **state)
 {
 	const struct event_group_request request = {
 		.name = (char[]){"core"}, .of_containers = true, .events = software_events, .n_events = 2};
@@ -512,7 +512,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(faults_are_counted_per_cgroup, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(cpus_come_back, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(reopened_events_begin_with_zero, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reopened_events_start_at_zero, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(time_is_counted_without_events, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(other_hierarchy_is_refused, set_up, tear_down),
 	};

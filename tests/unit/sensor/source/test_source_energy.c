@@ -224,7 +224,7 @@ static void test_powercap_reload(void **state)
 }
 
 /* Temporary failures: the counter has continued, and the next tick has all of its energy. */
-static void test_powercap_rubbish_passes(void **state)
+static void test_powercap_temporary_failures(void **state)
 {
 	static const char *const texts[] = {"rubbish", "-5", "99999999999999999999999"};
 	struct system_source *source = open_one();
@@ -247,7 +247,7 @@ static void test_powercap_rubbish_passes(void **state)
  * Random wraps, resets, jumps, damaged files and gaps: no tick exceeds this package's power, only ticks with
  * a faulty counter have no energy, and the others add up exactly to the real energy.
  */
-static void test_powercap_nothing_absurd(void **state)
+static void test_powercap_no_absurd_energy(void **state)
 {
 	const uint64_t most_w = 260;
 	struct system_source *source;
@@ -533,8 +533,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_powercap_sum, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_reload, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_powercap_rubbish_passes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_powercap_nothing_absurd, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_temporary_failures, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_no_absurd_energy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_stands_still, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_many_wraps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_probe_reads, set_up, tear_down),

@@ -267,7 +267,7 @@ static void test_cpus_come_back(void **state)
 }
 
 /* A counter of a package, such as energy, moves to another of its CPUs, and no count is lost or doubled. */
-static void test_package_moves_on(void **state)
+static void test_package_counter_moves(void **state)
 {
 	char *events[] = {event_faults};
 	struct event_group_request request = container_request(events, 1);
@@ -357,7 +357,7 @@ int main(void)
 		cmocka_unit_test(test_counts_a_cgroup),   cmocka_unit_test(test_counts_after_pauses),
 		cmocka_unit_test(test_budget_and_errors), cmocka_unit_test(test_failing_read),
 		cmocka_unit_test(test_per_cpu),           cmocka_unit_test(test_strict_and_nothing),
-		cmocka_unit_test(test_cpus_come_back),    cmocka_unit_test(test_package_moves_on),
+		cmocka_unit_test(test_cpus_come_back),    cmocka_unit_test(test_package_counter_moves),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

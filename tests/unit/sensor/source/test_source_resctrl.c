@@ -168,7 +168,7 @@ static void threads_follow_their_cgroup(void **state)
 	assert_true(fabs(joules(1, 0) - 2) < 1e-6);
 }
 
-static void readings_that_are_none(void **state)
+static void invalid_readings(void **state)
 {
 	static const char *const texts[] = {"Unavailable", "Error", "Unassigned", "nonsense", "", "-5"};
 
@@ -229,7 +229,7 @@ static bool has_group(const char *name)
 	return access(path, F_OK) == 0;
 }
 
-static void left_groups_are_removed(void **state)
+static void leftover_groups_are_removed(void **state)
 {
 	static const char *const kept[] = {
 		"theirs",         "wattribute-",    "wattribute-1",   "wattribute-1-",
@@ -262,7 +262,7 @@ static void left_groups_are_removed(void **state)
 	(void)kill(child, SIGKILL);
 }
 
-static void what_priv_refuses(void **state)
+static void refused_by_priv(void **state)
 {
 	static const char *const paths[] = {"one", "", "/../one", "/one/..", "/./one", "//one", "/one/"};
 	struct priv_resctrl_answer answer;
@@ -295,10 +295,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(threads_follow_their_cgroup, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(readings_that_are_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(invalid_readings, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(others_are_not_touched, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(left_groups_are_removed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_priv_refuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leftover_groups_are_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refused_by_priv, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

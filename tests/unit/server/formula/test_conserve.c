@@ -123,7 +123,7 @@ static void test_policies(void **state)
 	conserve_output_done(&f.output);
 }
 
-static void test_absurd_model_goes_by_cpu_time(void **state)
+static void test_absurd_model_falls_back_to_cpu_time(void **state)
 {
 	struct fixture f;
 	struct conserve_policy policy = {.fixed = CONSERVE_STATIC_PROPORTIONAL};
@@ -197,7 +197,7 @@ static void check_conserved(const struct fixture *f, enum report_scope scope, un
 			    find(&f->output, (int)i, scope, socket));
 }
 
-static void test_conserved_whatever_comes(void **state)
+static void test_conserved_for_any_input(void **state)
 {
 	struct fixture f;
 
@@ -218,8 +218,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_policies),
-		cmocka_unit_test(test_absurd_model_goes_by_cpu_time),
-		cmocka_unit_test(test_conserved_whatever_comes),
+		cmocka_unit_test(test_absurd_model_falls_back_to_cpu_time),
+		cmocka_unit_test(test_conserved_for_any_input),
 	};
 
 	(void)random_begin();

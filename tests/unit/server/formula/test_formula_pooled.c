@@ -167,7 +167,7 @@ static void adds_up_from_the_first_tick(void **state)
 	free(machine);
 }
 
-static void adds_up_whatever_comes(void **state)
+static void adds_up_for_any_input(void **state)
 {
 	struct machine *machine = malloc(sizeof(*machine));
 	struct conserve_output output = {0};
@@ -216,7 +216,7 @@ static bool same_result(const struct tick *tick, const struct formula_result *a,
 	return true;
 }
 
-static void same_input_same_output_also_after_resuming(void **state)
+static void same_input_same_output_even_after_resuming(void **state)
 {
 	void *one = formula_pooled.make(NULL), *two = formula_pooled.make(NULL),
 	     *three = formula_pooled.make(NULL);
@@ -254,7 +254,7 @@ static void same_input_same_output_also_after_resuming(void **state)
  * On a machine whose cycles cost far more than the priors assume, resumes just before the model finds that
  * out.
  */
-static void what_is_half_learnt_resumes(void **state)
+static void half_learnt_model_resumes(void **state)
 {
 	void *one = formula_pooled.make(NULL), *two = formula_pooled.make(NULL);
 	struct machine *machine = malloc(sizeof(*machine));
@@ -348,7 +348,7 @@ static void memory_is_flat_under_churn(void **state)
 }
 
 /* A machine with few containers needs little memory: one server may have a thousand such machines. */
-static void memory_is_by_need(void **state)
+static void memory_follows_need(void **state)
 {
 	struct machine *machine = malloc(sizeof(*machine));
 	size_t taken[2] = {0, 0};
@@ -428,12 +428,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_count_is_enough),
 		cmocka_unit_test(adds_up_from_the_first_tick),
-		cmocka_unit_test(adds_up_whatever_comes),
-		cmocka_unit_test(same_input_same_output_also_after_resuming),
-		cmocka_unit_test(what_is_half_learnt_resumes),
+		cmocka_unit_test(adds_up_for_any_input),
+		cmocka_unit_test(same_input_same_output_even_after_resuming),
+		cmocka_unit_test(half_learnt_model_resumes),
 		cmocka_unit_test(foreign_state_is_refused),
 		cmocka_unit_test(memory_is_flat_under_churn),
-		cmocka_unit_test(memory_is_by_need),
+		cmocka_unit_test(memory_follows_need),
 	};
 
 	(void)random_begin();

@@ -136,7 +136,7 @@ static void efficient_cycles_have_their_own_cost(void **state)
 }
 
 /* There, each event of the group has its own weight. */
-static void so_they_have_by_regression(void **state)
+static void and_so_they_have_by_regression(void **state)
 {
 	(void)state;
 	compare(&formula_smartwatts, 0.3);
@@ -146,7 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(efficient_cycles_have_their_own_cost),
-		cmocka_unit_test(so_they_have_by_regression),
+		cmocka_unit_test(and_so_they_have_by_regression),
 	};
 
 	(void)random_begin();

@@ -119,7 +119,7 @@ static void measured_energy_decides(void **state)
 	formula_pooled.free(formula);
 }
 
-static void some_are_measured_and_some_are_not(void **state)
+static void only_some_are_measured(void **state)
 {
 	void *formula = formula_pooled.make(NULL);
 	struct machine machine = {0};
@@ -136,7 +136,7 @@ static void some_are_measured_and_some_are_not(void **state)
 	formula_pooled.free(formula);
 }
 
-static void adds_up_whatever_comes(void **state)
+static void adds_up_for_any_input(void **state)
 {
 	static const double evil[] = {0, -5, 1e-12, 1e6, 1e300, NAN, INFINITY, 500, 90};
 	void *formula = formula_pooled.make(NULL);
@@ -160,8 +160,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(measured_energy_decides),
-		cmocka_unit_test(some_are_measured_and_some_are_not),
-		cmocka_unit_test(adds_up_whatever_comes),
+		cmocka_unit_test(only_some_are_measured),
+		cmocka_unit_test(adds_up_for_any_input),
 	};
 
 	(void)random_begin();

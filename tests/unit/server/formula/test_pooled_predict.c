@@ -95,7 +95,7 @@ static void check_guard(struct machine *machine, double predicted_w, double cycl
 }
 
 /* Cheap and expensive loads of any size on a machine that has only been idle. */
-static void is_within_physics_from_the_first_load(void **state)
+static void is_plausible_from_the_first_load(void **state)
 {
 	static const double loads[] = {1, 4, 12, 40, 110}, costs[] = {0.4, 1.2, 3.6};
 
@@ -129,7 +129,7 @@ static double dynamic_of(const struct machine *machine, const char *name)
 }
 
 /* Beside a usual program, one appears with a third or three times its cost. */
-static void learns_costs_far_from_the_usual(void **state)
+static void learns_unusual_costs(void **state)
 {
 	static const double costs[] = {0.4, 3.6};
 
@@ -181,7 +181,7 @@ static void a_renamed_container_keeps_its_cost(void **state)
 }
 
 /* The least-known program has the widest error bar, and error bars shrink as programs become known. */
-static void is_less_sure_of_newcomers(void **state)
+static void is_less_certain_about_newcomers(void **state)
 {
 	struct machine machine;
 	double first = 0, last = 0;
@@ -204,10 +204,10 @@ static void is_less_sure_of_newcomers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(is_within_physics_from_the_first_load),
-		cmocka_unit_test(learns_costs_far_from_the_usual),
+		cmocka_unit_test(is_plausible_from_the_first_load),
+		cmocka_unit_test(learns_unusual_costs),
 		cmocka_unit_test(a_renamed_container_keeps_its_cost),
-		cmocka_unit_test(is_less_sure_of_newcomers),
+		cmocka_unit_test(is_less_certain_about_newcomers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,7 +134,7 @@ static void another_image_is_another_container(void **state)
 }
 
 /* The sensor describes a container shortly after its first counts. */
-static void an_image_told_late_is_no_change(void **state)
+static void an_image_reported_late_is_not_a_change(void **state)
 {
 	void *formula = formula_pooled.make(NULL);
 	struct machine machine = {.ticks = 0};
@@ -152,7 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_image_is_known),
 		cmocka_unit_test(another_image_is_another_container),
-		cmocka_unit_test(an_image_told_late_is_no_change),
+		cmocka_unit_test(an_image_reported_late_is_not_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,7 @@ static void a_stored_model_stays_calibrated(void **state)
 	formula_pooled.free(second);
 }
 
-static void what_does_not_fit_is_not_used(void **state)
+static void mismatched_calibrations_are_not_used(void **state)
 {
 	void *formula = formula_pooled.make(NULL);
 	bson_t little = BSON_INITIALIZER, document = BSON_INITIALIZER, empty = BSON_INITIALIZER;
@@ -185,7 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_load_is_no_surprise),
 		cmocka_unit_test(a_stored_model_stays_calibrated),
-		cmocka_unit_test(what_does_not_fit_is_not_used),
+		cmocka_unit_test(mismatched_calibrations_are_not_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

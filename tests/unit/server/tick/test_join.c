@@ -46,7 +46,7 @@ static void take(struct join *join, int64_t now_ms, bool flush, int64_t time_ms,
 	join_release(join, slot);
 }
 
-static void complete_tick_leaves_at_once(void **state)
+static void complete_tick_leaves_immediately(void **state)
 {
 	struct join *join = join_new(2000);
 
@@ -65,7 +65,7 @@ static void complete_tick_leaves_at_once(void **state)
 	join_free(join);
 }
 
-static void duplicates_are_told(void **state)
+static void duplicates_are_reported(void **state)
 {
 	struct join *join = join_new(2000);
 
@@ -194,8 +194,8 @@ static void patient_join_waits_for_later_ticks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(complete_tick_leaves_at_once),
-		cmocka_unit_test(duplicates_are_told),
+		cmocka_unit_test(complete_tick_leaves_immediately),
+		cmocka_unit_test(duplicates_are_reported),
 		cmocka_unit_test(incomplete_tick_waits_for_grace),
 		cmocka_unit_test(grace_passes_on_the_sensors_clock_too),
 		cmocka_unit_test(later_complete_tick_keeps_its_place),

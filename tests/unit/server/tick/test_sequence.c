@@ -27,7 +27,7 @@ static void missing_ticks_are_counted(void **state)
 	assert_false(overlaps);
 }
 
-static void wavering_times_are_no_overlap(void **state)
+static void jittery_times_are_not_an_overlap(void **state)
 {
 	struct sequence sequence = {0};
 	uint32_t random = 5;
@@ -43,7 +43,7 @@ static void wavering_times_are_no_overlap(void **state)
 	}
 }
 
-static void two_sensors_are_told(void **state)
+static void two_sensors_are_detected(void **state)
 {
 	struct sequence sequence = {0};
 	uint64_t missing = 0;
@@ -64,7 +64,7 @@ static void two_sensors_are_told(void **state)
 }
 
 /* Both tick at the same times; for each time, the tick that was written first is kept. */
-static void two_sensors_at_the_same_instants_are_told(void **state)
+static void two_sensors_at_the_same_instants_are_detected(void **state)
 {
 	(void)state;
 	for (uint32_t wins = 6; wins <= 58; wins += 4) { /* of 64: the second sensor's ticks */
@@ -87,7 +87,7 @@ static void two_sensors_at_the_same_instants_are_told(void **state)
 }
 
 /* A restarted sensor whose first ticks are missing is not a second sensor. */
-static void restarts_are_no_overlap(void **state)
+static void restarts_are_not_an_overlap(void **state)
 {
 	struct sequence sequence = {0};
 	bool overlaps;
@@ -114,7 +114,7 @@ static void late_ticks_do_not_hide_missing_ones(void **state)
 	assert_false(overlaps);
 }
 
-static void a_clock_that_was_set_back_is_told(void **state)
+static void a_clock_set_back_is_reported(void **state)
 {
 	struct sequence sequence = {0};
 	bool overlaps = false;
@@ -152,7 +152,7 @@ static unsigned told(const uint32_t *first, const uint32_t *last, unsigned n)
  * Without numbers, two sensors with one name are detected by alternating targets; a job that comes and goes
  * does not count.
  */
-static void turns_without_numbers(void **state)
+static void alternation_without_numbers(void **state)
 {
 	(void)state;
 	assert_true(told((const uint32_t[]){1, 4}, (const uint32_t[]){3, 6}, 2) > 80);
@@ -168,14 +168,14 @@ static void turns_without_numbers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(turns_without_numbers),
+		cmocka_unit_test(alternation_without_numbers),
 		cmocka_unit_test(missing_ticks_are_counted),
-		cmocka_unit_test(wavering_times_are_no_overlap),
-		cmocka_unit_test(two_sensors_are_told),
-		cmocka_unit_test(two_sensors_at_the_same_instants_are_told),
-		cmocka_unit_test(restarts_are_no_overlap),
+		cmocka_unit_test(jittery_times_are_not_an_overlap),
+		cmocka_unit_test(two_sensors_are_detected),
+		cmocka_unit_test(two_sensors_at_the_same_instants_are_detected),
+		cmocka_unit_test(restarts_are_not_an_overlap),
 		cmocka_unit_test(late_ticks_do_not_hide_missing_ones),
-		cmocka_unit_test(a_clock_that_was_set_back_is_told),
+		cmocka_unit_test(a_clock_set_back_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static void mean_over_the_gap(void **state)
 	assert_float_equal(power_w(&bridge, make(5, 1, 60, 10), true), 60, 1e-9);
 }
 
-static void a_socket_that_is_not_named(void **state)
+static void a_socket_that_is_missing(void **state)
 {
 	struct tick_bridge bridge = {0};
 	struct tick gap = make(2, 1, NAN, NAN);
@@ -59,7 +59,7 @@ static void a_socket_that_is_not_named(void **state)
 	assert_float_equal(power_w(&bridge, make(3, 1, 100, 10), true), 50, 1e-9);
 }
 
-static void only_what_is_known_to_cover_the_gap(void **state)
+static void only_energy_known_to_cover_the_gap(void **state)
 {
 	struct tick_bridge bridge = {0};
 	struct tick tick;
@@ -118,8 +118,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mean_over_the_gap),
-		cmocka_unit_test(a_socket_that_is_not_named),
-		cmocka_unit_test(only_what_is_known_to_cover_the_gap),
+		cmocka_unit_test(a_socket_that_is_missing),
+		cmocka_unit_test(only_energy_known_to_cover_the_gap),
 		cmocka_unit_test(no_joule_is_lost),
 	};
 

@@ -53,7 +53,7 @@ static void any_interval_is_right_from_the_first_tick(void **state)
 	}
 }
 
-static void spoilt_states_heal_at_once(void **state)
+static void damaged_states_recover_immediately(void **state)
 {
 	static const double stored_s[] = {0.002, 0.1, 30, 86400, -1, NAN, INFINITY, 1e9};
 	int64_t times_ms[N];
@@ -78,7 +78,7 @@ static void spoilt_states_heal_at_once(void **state)
 }
 
 /* One odd step at any position: that tick may be wrong, the others are right. */
-static void one_odd_step_spoils_no_other(void **state)
+static void one_odd_step_affects_no_other(void **state)
 {
 	static const int odd_ms[] = {1, 2, 50, 15000, 3600000};
 	int64_t times_ms[N];
@@ -104,7 +104,7 @@ static void one_odd_step_spoils_no_other(void **state)
 }
 
 /* Every report is duplicated a few milliseconds later: no tick has thousands of watts. */
-static void reports_written_twice_have_a_tick_s_length(void **state)
+static void duplicated_reports_have_the_length_of_a_tick(void **state)
 {
 	struct tick_clock clock;
 	int64_t times_ms[N];
@@ -159,7 +159,7 @@ static void jitter_is_measured_and_a_new_interval_is_taken(void **state)
 	check(lengths_s, 1, N, 30);
 }
 
-static void what_the_sensor_says_counts(void **state)
+static void the_reported_length_takes_precedence(void **state)
 {
 	struct tick_clock clock;
 
@@ -235,12 +235,12 @@ int main(void)
 		cmocka_unit_test(the_counters_own_time),
 		cmocka_unit_test(late_reports_with_the_counters_own_time),
 		cmocka_unit_test(any_interval_is_right_from_the_first_tick),
-		cmocka_unit_test(spoilt_states_heal_at_once),
-		cmocka_unit_test(one_odd_step_spoils_no_other),
-		cmocka_unit_test(reports_written_twice_have_a_tick_s_length),
+		cmocka_unit_test(damaged_states_recover_immediately),
+		cmocka_unit_test(one_odd_step_affects_no_other),
+		cmocka_unit_test(duplicated_reports_have_the_length_of_a_tick),
 		cmocka_unit_test(ticks_without_the_machine_do_not_shorten_it),
 		cmocka_unit_test(jitter_is_measured_and_a_new_interval_is_taken),
-		cmocka_unit_test(what_the_sensor_says_counts),
+		cmocka_unit_test(the_reported_length_takes_precedence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
