@@ -96,5 +96,5 @@ nothing_amiss() {
 	is "$(audited twice) $(audited power_twice)" '0 0' 'nothing is stored twice'
 	is "$(audited incomplete) $(audited headless)" '0 0' 'every tick is complete'
 	is "$(audited power_missing) $(audited power_extra)" '0 0' 'every tick has its power reports, no other has any'
-	is "$(audited unequal)" 0 'their sums are the measured power'
+	is "$(audited unequal)" 0 'their sums equal the measured power'
 }

@@ -117,7 +117,7 @@ def target(browser):
     history = ask("/api/history", sensor="n1", target=name, **{"from": until - 10, "until": until})
     stored, rows = store_energy(name, int((until - 10) * 1000), int(until * 1000))
     answered = history["targets"][0]["energy_j"] if history["targets"] else 0
-    check("its energy is that of the store", rows > 0 and abs(answered - stored) <= 1e-6 * stored + 1e-9, f"{answered} J of {stored} J in {rows} rows")
+    check("its energy matches the store", rows > 0 and abs(answered - stored) <= 1e-6 * stored + 1e-9, f"{answered} J of {stored} J in {rows} rows")
     if SHOTS:
         browser.screenshot(f"{SHOTS}/page-target.png")
     return name
@@ -159,7 +159,7 @@ def rest(browser):
         browser.screenshot(f"{SHOTS}/page-live.png")
     browser.size(500, 900)
     time.sleep(1)
-    check("nothing is wider than a telephone", browser.js("return document.documentElement.scrollWidth <= window.innerWidth"),
+    check("nothing is wider than a phone screen", browser.js("return document.documentElement.scrollWidth <= window.innerWidth"),
           browser.js("return document.documentElement.scrollWidth + ' of ' + window.innerWidth"))
     bare = browser.js("return [...document.querySelectorAll('button, select, input')].filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).length")
     check("every control has a name", bare == 0, bare)
@@ -169,7 +169,7 @@ def rest(browser):
 
 def hostile():
     with opener.open(f"{URL}/page/app.js", timeout=10) as answer:
-        check("scripts are served as such", answer.headers["Content-Type"].startswith("text/javascript"))
+        check("scripts are served as JavaScript", answer.headers["Content-Type"].startswith("text/javascript"))
     for path, parameters in (("/api/history", {"sensor": "n1", "from": "x"}), ("/api/history", {"sensor": "n1", "points": "1e9"}),
                              ("/api/history", {"sensor": "n1", "from": 20, "until": 10}), ("/api/history", {}), ("/api/target", {"sensor": "n1"}),
                              ("/api/live", {}), ("/page/..%2fserver.c", {})):
@@ -245,7 +245,7 @@ def thousand(browser):
     check("and the document is as small as before", browser.js("return document.getElementsByTagName('*').length") < 2500)
     browser.size(500, 900)
     time.sleep(1)
-    check("nothing is wider than a telephone", browser.js("return document.documentElement.scrollWidth <= window.innerWidth"))
+    check("nothing is wider than a phone screen", browser.js("return document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def estimated(browser):
@@ -255,7 +255,7 @@ def estimated(browser):
     # The store keeps two hours.
     ranges = browser.js("return [...document.querySelectorAll('#range option')].map(o => [Number(o.value), o.textContent])")
     check("ranges go from five minutes to the store's retention", ranges[0][0] == 300 and ranges[-1] == [7200, "2 hours, all that is kept"], ranges)
-    check("the machine's source is called an estimate", browser.wait("return document.getElementById('tile-source').textContent.includes('(estimate)')"))
+    check("the machine's source is labelled as an estimate", browser.wait("return document.getElementById('tile-source').textContent.includes('(estimate)')"))
     now = time.time()
     for i in range(2):
         ask("/rapls2/guessed", "POST", name="system", begin=now - 3 - i, end=now - 1, image="alpine:3", command="dd if=/dev/zero")
@@ -278,7 +278,7 @@ def main():
     try:
         if SHOTS in ("--thousand", "--estimated"):
             thousand(browser) if SHOTS == "--thousand" else estimated(browser)
-            check("the page was left in order", not browser.errors())
+            check("the page ends without errors", not browser.errors())
             return
         live(browser)
         sort_and_search(browser)
@@ -287,7 +287,7 @@ def main():
         names(browser)
         hostile()
         errors = browser.errors()
-        check("the page was left in order", not errors, " ".join(errors))
+        check("the page ends without errors", not errors, " ".join(errors))
     finally:
         browser.close()
 
