@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The server's image, called listener as in the sequence that users know:
+# The server's image, called listener as in the commands that users know:
 #   docker run -d --name listener -p 27019:4443 --net aloha IMAGE
 # Without arguments it listens on port 4443 of all addresses and finds the database at mongobase:27017.
 FROM debian:trixie-slim AS build

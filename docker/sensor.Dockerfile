@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The sensor's image: built from the tree it stands in (docker build -f docker/sensor.Dockerfile .).
+# The sensor's image, built from this source tree (docker build -f docker/sensor.Dockerfile .).
 # It takes the sensor's options as the container's arguments:
 #   docker run --privileged --name smartwatts-sensor -td -v /sys:/sys \
 #     -v /var/lib/docker/containers:/var/lib/docker/containers:ro IMAGE -n NAME -U mongodb:HOST:PORT ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power and energy of containers as pandas frames, out of what wattribute (or PowerAPI's sensor) writes.
+"""Power and energy of containers as pandas frames, from the documents that wattribute (or PowerAPI's sensor) writes.
 
     import wattribute
     store = wattribute.open("mongodb://server:27017")        # or "sqlite:/var/lib/wattribute/store.db"

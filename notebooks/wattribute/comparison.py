@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of two or more names beside each other, as `wattribute recap compare` has them, without the intervals."""
+"""Runs of two or more names side by side, as in `wattribute recap compare`, without the intervals."""
 from __future__ import annotations
 
 import pandas
 
 
 def compare(recaps: pandas.DataFrame, *names: str, figure: str = "energy.cpu.total") -> pandas.DataFrame:
-    """Number, mean, standard deviation, least and most of a figure for each name, and the first one's ratio to it."""
+    """Number, mean, standard deviation, minimum and maximum of a figure for each name, and the ratio of the first mean to it."""
     if figure not in recaps or "name" not in recaps:
         raise KeyError("the recaps have no column '%s'" % figure)
     found = recaps[recaps["name"].isin(names)].groupby("name")[figure]

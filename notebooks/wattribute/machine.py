@@ -25,7 +25,7 @@ POWER_FIELDS = ("scope", "socket", "dynamic", "static", "energy", "interval", "e
 
 
 def _reports(database: Any, machine: str) -> str:
-    """The collection of a machine's reports: sensorNAME, or the name itself as hwpc-sensor's examples have it."""
+    """The collection of a machine's reports: sensorNAME, or the name itself, as in hwpc-sensor's examples."""
     usual = machine in ("prep", "report") or machine.startswith("report_")
     return machine if usual and "sensor" + machine not in database.list_collection_names() else "sensor" + machine
 
@@ -33,8 +33,8 @@ def _reports(database: Any, machine: str) -> str:
 def _energies(report: Dict[str, Any]) -> Dict[str, float]:
     """Joules of one tick of the whole machine: {"PKG_0": ..., "DRAM_0": ...}.
 
-    The rule of the server: whatever the group is called, a socket's joules are those of its lowest CPU that has the
-    event, as sensors that read every CPU repeat the same counter.
+    The same rule as in the server: whatever the group is called, a socket's joules are those of its lowest CPU that has
+    the event, because sensors that read every CPU repeat the same counter.
     """
     energies: Dict[str, float] = {}
     for group in report.get("groups", {}).values():
@@ -49,9 +49,9 @@ def _energies(report: Dict[str, Any]) -> Dict[str, float]:
 
 
 def _steps(times: pandas.Series[pandas.Timestamp]) -> pandas.Series[float]:
-    """Length of each tick in seconds, from the times of a stream that does not say it.
+    """Length of each tick in seconds, from the times of a stream that does not report it.
 
-    A step far from the usual one is a pause or a report written twice; the first tick is as long as usual.
+    A step far from the usual one is a pause or a duplicate report; the first tick is taken to be as long as usual.
     """
     steps: pandas.Series[float] = times.diff().dt.total_seconds()
     usual = steps[steps > 0].median()
@@ -146,7 +146,7 @@ class testCase:  # noqa: N801 (the name that notebooks use)
 
     @staticmethod
     def _fill_energy(table: pandas.DataFrame) -> pandas.DataFrame:
-        """PowerAPI's power reports have neither length nor joules: watts by the steps of each scope and socket."""
+        """PowerAPI's power reports have neither length nor joules: computed from the time steps of each scope and socket."""
         for _, rows in table.groupby(["scope", "socket"], dropna=False):
             lengths = rows["interval"].astype(float).fillna(_steps(rows["timestamp"]))
             table.loc[rows.index, "interval"] = lengths

@@ -20,7 +20,7 @@ Document = Dict[str, Any]
 
 
 class Store:
-    """What every place offers; a place implements _collections() and _find()."""
+    """The interface of every store; a store implements _collections() and _find()."""
 
     def _collections(self) -> Iterable[str]:
         raise NotImplementedError
@@ -36,7 +36,7 @@ class Store:
 
     def powers(self, machine: str, target: Optional[str] = None, begin: Optional[Time] = None,
                end: Optional[Time] = None) -> pandas.DataFrame:
-        """Watts of a target (of all without one) by tick, scope and socket, with their dynamic and static parts."""
+        """Watts of one target (default: all) by tick, scope and socket, with their dynamic and static parts."""
         rows = []
         for report in self._find("power" + machine, target, _time(begin), _time(end)):
             metadata = report.get("metadata", {})
@@ -47,7 +47,7 @@ class Store:
 
     def energy(self, machine: str, target: Optional[str] = None, begin: Optional[Time] = None,
                end: Optional[Time] = None) -> pandas.DataFrame:
-        """Joules by target and scope: `energy`, and of it `dynamic` and `static`. Empty without reports."""
+        """Joules by target and scope: `energy` and its parts `dynamic` and `static`. Empty without reports."""
         powers = self.powers(machine, target, begin, end)
         for part in ("dynamic", "static"):
             powers[part] = powers[part] * powers["interval"]
@@ -60,13 +60,13 @@ class Store:
         return table.drop(columns=[column for column in ("_id",) if column in table])
 
     def targets(self, machine: str) -> pandas.DataFrame:
-        """What the sensor knows of each target: name, image, runtime, pod, labels, first and last time."""
+        """The sensor's description of each target: name, image, runtime, pod, labels, first and last time."""
         table = pandas.json_normalize(list(self._find("target" + machine, None, None, None)))
         return table.drop(columns=[column for column in ("_id",) if column in table])
 
 
 class MongoStore(Store):
-    """A MongoDB database; `database`: default is the one in the URI, else rapls2."""
+    """A MongoDB database; `database`: default is the one in the URI, otherwise rapls2."""
 
     def __init__(self, uri: str, database: Optional[str] = None):
         import pymongo
@@ -87,7 +87,7 @@ class MongoStore(Store):
 
 
 class SqliteStore(Store):
-    """An SQLite store of sensor and server; it may be written meanwhile. Needs bson, which comes with pymongo."""
+    """An SQLite store of sensor and server, which may be in use meanwhile. Needs bson, which comes with pymongo."""
 
     def __init__(self, path: str):
         self.connection = sqlite3.connect("file:%s?mode=ro" % urllib.parse.quote(path), uri=True)
@@ -110,7 +110,7 @@ class SqliteStore(Store):
 
 
 class HttpStore(Store):
-    """A wattribute server. Powers come down-sampled, in at most `points` steps, for the targets that used most."""
+    """A wattribute server. Powers are down-sampled to at most `points` steps, for the targets with the most energy."""
 
     def __init__(self, url: str, token: Optional[str] = None, points: int = 1000):
         self.url, self.token, self.points = url.rstrip("/"), token, points
@@ -128,7 +128,7 @@ class HttpStore(Store):
 
     def powers(self, machine: str, target: Optional[str] = None, begin: Optional[Time] = None,
                end: Optional[Time] = None) -> pandas.DataFrame:
-        """As of the other stores, but cpu and dram and all sockets together, in equal steps; from an hour ago."""
+        """Like those of the other stores, but for cpu, dram and all sockets together, in equal steps; default: the last hour."""
         until = _time(end) or datetime.now(timezone.utc)
         since = _time(begin)
         answer = self._get("/api/history", sensor=machine, target=target, points=self.points, top=200,
@@ -158,7 +158,7 @@ class HttpStore(Store):
 
 
 def open(place: str, database: Optional[str] = None, token: Optional[str] = None) -> Store:  # noqa: A001
-    """The store at a place: mongodb://HOST/DATABASE, sqlite:PATH, or the http(s):// address of a server."""
+    """Opens a store: mongodb://HOST/DATABASE, sqlite:PATH, or the http(s):// address of a server."""
     if place.startswith(("http://", "https://")):
         return HttpStore(place, token)
     if place.startswith("sqlite:"):

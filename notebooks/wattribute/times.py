@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times as people give them."""
+"""Times in the forms that users write."""
 from __future__ import annotations
 
 from datetime import datetime, timezone
@@ -11,7 +11,7 @@ Time = Union[datetime, pandas.Timestamp, str, int, float]
 
 
 def to_datetime(value: Time) -> datetime:
-    """A datetime from a datetime, a pandas timestamp, ISO text, or epoch seconds. Without a zone it is UTC."""
+    """A datetime from a datetime, a pandas timestamp, ISO text, or epoch seconds. Without a time zone it is UTC."""
     if isinstance(value, (int, float)):
         return datetime.fromtimestamp(value, timezone.utc)
     stamp = pandas.Timestamp(value)
