@@ -15,13 +15,13 @@ usage() {
 		the energy that it used.
 
 		  -n, --name NAME          name of the container and of the recap (default:
-		                           IMAGE from its last '/' on, with ':' replaced by '_')
+		                           IMAGE after its last '/', with ':' replaced by '_')
 		  -s, --server HOST:PORT   the wattribute server (default localhost:27019)
 		  -m, --machine NAME       name of this machine's sensor (default: host name
 		                           without its domain)
 		  -d, --database NAME      database of the recap (default rapls2)
-		      --token WORD         the server's --token, or @FILE that holds it; better
-		                           in WATTRIBUTE_TOKEN or a file
+		      --token WORD         the server's --token, or @FILE that contains it; prefer
+		                           WATTRIBUTE_TOKEN or a file
 		  -c, --cpus LIST          CPUs to pin to, in docker's syntax (default 0; 'all':
 		                           do not pin)
 		  -o, --docker-option OPT  additional option for docker run, e.g.
@@ -46,9 +46,9 @@ usage() {
 		the database.
 
 		The exit status is the container's; 74 if the container succeeded but there is
-		no recap; 2 if an option is wrong, or the server, machine or database: then
-		nothing has run. 125 if docker could not run it, 126 or 127 if it has no such
-		command.
+		no recap; 2 if an option, the server, the machine or the database is wrong:
+		then nothing has run. 125 if docker could not run it, 126 or 127 if it has no
+		such command.
 	EOF
 }
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
@@ -150,9 +150,9 @@ done
 case $token in
 @?*)
 	file=${token#@}
-	token=$(cat "$file") || fail "cannot read the file '$file' of the token"
+	token=$(cat "$file") || fail "cannot read the token file '$file'"
 	case $token in
-	'' | *"$newline"*) fail "the file '$file' is to hold one line of text, the token" ;;
+	'' | *"$newline"*) fail "the file '$file' must contain one line of text, the token" ;;
 	esac
 	;;
 esac
@@ -174,7 +174,7 @@ if [ -z "$name" ]; then
 fi
 case $name in
 [a-zA-Z0-9]?*) ;;
-*) fail "'$name' cannot name a container: at least two characters, the first a letter or digit; use -n NAME" ;;
+*) fail "'$name' cannot name a container: use at least two characters, the first a letter or digit (-n NAME)" ;;
 esac
 case $name in
 *[!a-zA-Z0-9_.-]*) fail "'$name' cannot name a container: letters, digits, '_', '.' and '-' only; use -n NAME" ;;
@@ -246,7 +246,7 @@ request() {
 }
 # The server's own sentence in an error's answer.
 answer_text() { head -c 800 "$answer" | tr '\n' ' ' | sed 's/^{"error": *"\(.*\)"} *$/\1/; s/\\"/"/g'; }
-say_token() { say "the server at $shown_server asks for its --token: give it by --token, WATTRIBUTE_TOKEN or 'token = WORD' in ~/.wattributerc"; }
+say_token() { say "the server at $shown_server requires its --token: give it with --token, WATTRIBUTE_TOKEN or 'token = WORD' in ~/.wattributerc"; }
 # Text as one word of a shell command, for people to paste.
 quote() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
@@ -293,7 +293,7 @@ share_cpu() {
 		}'
 }
 
-folder=$(mktemp -d "${TMPDIR:-/tmp}/tester.XXXXXX") || fail "cannot create a folder in ${TMPDIR:-/tmp}; set TMPDIR to one that can be written" 125
+folder=$(mktemp -d "${TMPDIR:-/tmp}/tester.XXXXXX") || fail "cannot create a folder in ${TMPDIR:-/tmp}; set TMPDIR to a writable one" 125
 answer=$folder/answer
 : >"$answer"
 trap 'rm -rf "$folder"' EXIT
@@ -319,10 +319,10 @@ if [ -n "$check" ]; then
 		say_token
 		exit 2
 		;;
-	403) fail "the server at $shown_server refuses: $(answer_text); choose the database with -d NAME" ;;
-	404) fail "the server at $shown_server does not know this machine: $(answer_text); choose the machine with -m NAME (--no-check: run all the same)" ;;
-	429 | 5??) say "warning: the server at $shown_server cannot say now whether it knows the machine (HTTP $code): $(answer_text)" ;;
-	*) fail "what answers at $shown_server is no wattribute server (HTTP $code); check the address (-s HOST:PORT), or use --no-check" ;;
+	403) fail "the server at $shown_server refuses the request: $(answer_text); choose the database with -d NAME" ;;
+	404) fail "the server at $shown_server does not know this machine: $(answer_text); choose the machine with -m NAME (--no-check: run anyway)" ;;
+	429 | 5??) say "warning: the server at $shown_server cannot currently tell whether it knows the machine (HTTP $code): $(answer_text)" ;;
+	*) fail "the program at $shown_server is not a wattribute-server (HTTP $code); check the address (-s HOST:PORT), or use --no-check" ;;
 	esac
 fi
 
@@ -362,10 +362,10 @@ explain_create() {
 	case $(cat "$folder/docker") in
 	*'already in use'*) say "the name '$name' is taken: docker rm -f '$name', or choose another with -n NAME" ;;
 	*'invalid reference format'*) say "'$image' is not the name of an image; options go before it, the container's arguments after it" ;;
-	*'unknown flag'* | *'unknown shorthand flag'* | *'invalid argument'*) say "docker does not take one of its options (-o): see docker create --help" ;;
+	*'unknown flag'* | *'unknown shorthand flag'* | *'invalid argument'*) say "docker does not accept one of the options from -o: see docker create --help" ;;
 	*[cC]puset* | *'Requested CPUs are not available'*) say "docker cannot pin the container to the CPUs '$cpus': this machine has $(cpus_here); choose with -c LIST, as in -c 0 or -c 0-1 or -c all" ;;
 	*'No such image'* | *'pull access denied'* | *'manifest unknown'* | *'not found'* | *'failed to resolve reference'* | *'no such host'* | *'TLS handshake'* | *'Client.Timeout'* | *'connection refused'*)
-		say "there is no image '$image' on this machine, and docker could not get it: check the name and the tag (docker images lists what is here), and the way to the registry (docker pull '$image'; docker login for a private one)"
+		say "there is no image '$image' on this machine, and docker could not pull it: check the name and the tag (docker images lists the local ones), and access to the registry (docker pull '$image'; docker login for a private one)"
 		;;
 	*'connect to the Docker daemon'* | *'permission denied'*) say "docker does not answer: check that it is running, and that you may use it (group docker, or sudo)" ;;
 	*) say "docker could not create the container '$name'" ;;
@@ -485,7 +485,7 @@ fi
 case ${code:-000} in
 401) say_token ;;
 000) say "the server at $shown_server did not answer; check that it is running, and the address (-s HOST:PORT)" ;;
-*) say "the server at $shown_server gave no recap (HTTP $code): $(answer_text)" ;;
+*) say "the server at $shown_server returned no recap (HTTP $code): $(answer_text)" ;;
 esac
 say "the reports of the run are still stored; to request the recap again:"
 say "  curl -G -X POST -H 'Accept: text/plain'${token:+ -H \"Authorization: Bearer \$WATTRIBUTE_TOKEN\"} '$shown_server$path' -d 'name=$name' -d 'id=$container' -d begin=$begin -d beginwarmup=$begin_warmup -d beginexecution=$begin_execution -d end=$end -d wholelife=1 --data-urlencode $(quote "image=$image") --data-urlencode $(quote "command=$command") -d exit_status=$status -d 'cpus=$cpus'"

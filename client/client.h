@@ -32,7 +32,7 @@ enum client_exit {
 	.help = "address of the wattribute server"
 #define CLIENT_ROW_TOKEN                                                                                     \
 	.flags = CONFIG_SECRET, .placeholder = "WORD",                                                       \
-	.help = "the server's --token; better in " CLIENT_TOKEN_VARIABLE ", which others do not see"
+	.help = "the server's --token; prefer " CLIENT_TOKEN_VARIABLE ", which other users cannot see"
 #define CLIENT_ROW_STORE         .letter = 'S', .flags = CONFIG_URI, .placeholder = "URI"
 #define CLIENT_ROW_DATABASE      .letter = 'd', .placeholder = "NAME"
 #define CLIENT_ROW_MACHINE       .letter = 'm', .placeholder = "NAME"

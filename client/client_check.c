@@ -28,8 +28,8 @@ static const struct config_spec check_spec = {
 	.n_rows = ARRAY_SIZE(check_rows),
 	.target_size = sizeof(struct check_options),
 	.tail = "All other options are those of wattribute-sensor, for example -e EVENT, --activity perf, "
-		"--frequency 100ms, --sysfs-root or --docker-root: what is printed is what a sensor with "
-		"these options would use.",
+		"--frequency 100ms, --sysfs-root or --docker-root: the output is for a sensor with these "
+		"options.",
 };
 
 static int print_help(char *program, char *word)

@@ -82,7 +82,7 @@ static const char *hint_of(CURLcode code)
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return "; check the name in --server URL";
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return "; if its authority is your own: CURL_CA_BUNDLE=FILE";
+		return "; for a private certificate authority: CURL_CA_BUNDLE=FILE";
 	case CURLE_SSL_CONNECT_ERROR:
 		return "; does it speak TLS? If not: --server http://HOST:PORT";
 	case CURLE_GOT_NOTHING:
@@ -135,10 +135,11 @@ static int judge(const struct answer *answer, const char *url, json_t **ret_json
 	}
 	(void)store_uri_display(url, line, sizeof(line));
 	if (body[0] == '<') { /* an HTML page instead of the API's answer */
-		reason_set(why, 0,
-			   "what answers at %s is no wattribute-server (HTTP %ld); another address: --server "
-			   "URL",
-			   line, answer->status);
+		reason_set(
+			why, 0,
+			"the program at %s is not a wattribute-server (HTTP %ld); another address: --server "
+			"URL",
+			line, answer->status);
 	} else if (answer->status == 200) {
 		reason_set(why, 0, "the answer from %s is not JSON: %s", line, error.text);
 	} else {
@@ -148,7 +149,7 @@ static int judge(const struct answer *answer, const char *url, json_t **ret_json
 		text_make_plain(line, '?');
 		reason_set(why, 0, "the server answered %ld: %s%s", answer->status, line,
 			   answer->status == 401
-				   ? "; give the server's --token by --token or " CLIENT_TOKEN_VARIABLE
+				   ? "; give the server's --token with --token or " CLIENT_TOKEN_VARIABLE
 				   : "");
 	}
 	json_decref(json);
@@ -174,7 +175,7 @@ int fetch_check_url(const char *url, struct reason *why)
 		code = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0);
 	if (code != CURLUE_OK || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
 		r = reason_set(why, -EINVAL,
-			       "'%s' is no address of a server: give --server HOST:PORT, http://HOST:PORT or "
+			       "'%s' is not a server address: give --server HOST:PORT, http://HOST:PORT or "
 			       "https://HOST:PORT",
 			       store_uri_display(url, shown, sizeof(shown)));
 	curl_free(scheme);

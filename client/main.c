@@ -24,7 +24,7 @@ static const struct command commands[] = {
 	{"recap", client_recap_main, "energy of finished runs"},
 	{"export", client_export_main, "power reports of a store as CSV or JSON lines"},
 	{"calibrate", client_calibrate_main,
-	 "known loads teach the model of this machine, for three minutes"},
+	 "calibrate this machine's model with known loads, for three minutes"},
 };
 
 static void print_usage(FILE *out)

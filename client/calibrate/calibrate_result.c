@@ -184,7 +184,7 @@ static int take_model(const struct calibrate_result *result, const struct calibr
 		return r;
 	(void)snprintf(id, sizeof(id), FORMULA ":%s", place->machine);
 	r = reason_set(why, -ENODATA,
-		       "the server saved no model of formula " FORMULA "; is another one set?");
+		       "the server saved no model of formula " FORMULA "; is another one configured?");
 	if (store_get(store, collection_prefix(COLLECTION_STATE), id, &states) != STORE_OK)
 		r = reason_set(why, -EIO, "cannot read the model: %s", store_error(store));
 	else if (batch_next_bson(&states, &offset, &document) &&

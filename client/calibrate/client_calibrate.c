@@ -63,8 +63,7 @@ static int finish(void *target, const struct config *config, struct reason *why)
 
 static const struct config_row rows[] = {
 	OPTION("store", store, CLIENT_ROW_STORE,
-	       .help = "store that gets the calibration, the server's --output; "
-		       "default: the SQLite file in the "
+	       .help = "store for the calibration, the server's --output; default: the SQLite file in the "
 		       "state "
 		       "folder"),
 	OPTION("database", database, CLIENT_ROW_DATABASE,
@@ -73,32 +72,31 @@ static const struct config_row rows[] = {
 	       .help = "this machine's name, the sensor's --name; default: the host name"),
 	OPTION("duration", duration_ms, .letter = 't', .flags = CONFIG_NO_ENV, .fallback = "3m", .min = 1000,
 	       .max = 24 * 3600 * 1000.,
-	       .help = "time of all phases together; a phase without enough readings lasts longer"),
+	       .help = "total time of all phases; a phase without enough readings lasts longer"),
 	OPTION("interval", interval_ms, .letter = 'i', .fallback = "1s", .min = 10, .max = 60000,
 	       .help = "time between two readings"),
 	OPTION("busy-limit", busy_limit, .flags = CONFIG_NO_ENV, .placeholder = "PERCENT", .fallback = "5",
-	       .max = 100, .help = "refuse if other programs use more of the machine's CPU time"),
+	       .max = 100,
+	       .help = "refuse if other programs use more than this share of the machine's CPU time"),
 	OPTION("dry-run", dry_run, .flags = CONFIG_NO_ENV, .help = "measure and print, but store nothing"),
 	OPTION("integer", commands[CALIBRATE_INTEGER], .flags = CONFIG_NO_ENV, .placeholder = "COMMAND",
-	       .help = "shell command for each thread of the integer load, instead of the one built in"),
+	       .help = "shell command for each thread of the integer load, instead of the built-in one"),
 	OPTION("vector", commands[CALIBRATE_VECTOR], .flags = CONFIG_NO_ENV, .placeholder = "COMMAND",
-	       .help = "shell command for each thread of the vector load, instead of the one built in"),
+	       .help = "shell command for each thread of the vector load, instead of the built-in one"),
 	OPTION("memory", commands[CALIBRATE_MEMORY], .flags = CONFIG_NO_ENV, .placeholder = "COMMAND",
-	       .help = "shell command for each thread of the memory load, instead of the one built in"),
+	       .help = "shell command for each thread of the memory load, instead of the built-in one"),
 	OPTION("sensor-config", sensor_config, CLIENT_ROW_SENSOR_CONFIG,
-	       .help = "configuration file for the sensor; use the one of the machine's own sensor"),
+	       .help = "configuration file for the sensor; use that of the machine's own sensor"),
 	OPTION("verbose", verbose, CLIENT_ROW_VERBOSE),
 };
 
 static const struct config_spec spec = {
 	.program = "wattribute calibrate",
 	.about = "Runs known loads on this machine for three minutes: idle; integer, vector and memory-bound "
-		 "work by one, half and all threads; then two of them alone and together. The model that "
-		 "learns "
-		 "from them becomes the start of the server's model of this machine. Prints how far the "
-		 "shares "
-		 "of two loads are from what each of them adds. Needs an idle machine and the rights of the "
-		 "sensor.",
+		 "work on one, half and all threads; then two of them alone and together. The model fitted "
+		 "to them is the starting point of the server's model of this machine. Prints how far the "
+		 "shares of two loads are from the power that each of them adds. Needs an idle machine and "
+		 "the sensor's privileges.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct calibrate_options),
@@ -142,8 +140,8 @@ static int refuse_busy(const struct calibration *c, double others, const char *w
 {
 	return client_fail(CLIENT_EXIT_FAILURE,
 			   "the machine is busy: other programs used %.1f %% of its CPU time %s, and at most "
-			   "%g %% are allowed; nothing was stored. Stop them ('top' lists them) or raise "
-			   "--busy-limit, which makes the result worse",
+			   "%g %% is allowed; nothing was stored. Stop them ('top' lists them) or raise "
+			   "--busy-limit, which makes the result less accurate",
 			   others, when, c->options->busy_limit);
 }
 
@@ -224,7 +222,7 @@ static int wait_readings(struct calibration *c, unsigned i)
 	} while (clock_monotonic_ns() < end_ns);
 	return client_fail(CLIENT_EXIT_FAILURE,
 			   "the phase '%s' has %d of %d readings of the machine's energy %" PRIu64
-			   " s after its time; nothing was stored. Use a longer --interval; --verbose shows "
+			   " s after its end; nothing was stored. Use a longer --interval; --verbose shows "
 			   "the log of sensor and server",
 			   c->phases[i].title, n, TICKS_LEAST, limit_ms / 1000);
 }
@@ -300,11 +298,11 @@ static void print_result(const struct calibration *c)
 		if (c->result.judged[scope])
 			print_scope(c, scope);
 	if (c->result.estimated)
-		puts("note: the energy is a model's. The error says how well the shares follow that model, "
-		     "and "
-		     "nothing about watts; a calibration by an energy counter would replace this one.");
+		puts("note: the energy comes from a model. The error shows how well the shares follow that "
+		     "model, but nothing about watts; a calibration with an energy counter would replace "
+		     "this one.");
 	if (!c->options->dry_run)
-		printf("stored in %s as the calibration of '%s'; a server that runs uses it after its next "
+		printf("stored in %s as the calibration of '%s'; a running server uses it after its next "
 		       "start\n",
 		       c->options->store, c->options->name);
 }

@@ -111,6 +111,6 @@ int compare_parse_export(const char *text, enum compare_format *ret_format, cons
 	}
 	return reason_set(
 		why, -EINVAL,
-		"--export: unknown form '%.*s'; give csv, json or markdown, as in --export csv:runs.csv",
+		"--export: unknown format '%.*s'; give csv, json or markdown, as in --export csv:runs.csv",
 		(int)(length < 64 ? length : 64), text);
 }

@@ -108,7 +108,7 @@ static void print_notes(FILE *out, const struct compare_group *group)
 			n_unfound);
 	if (isfinite(error_j))
 		fprintf(out,
-			"  note      each run's own error is about %s J; the interval is of the spread of "
+			"  note      each run's own error is about %s J; the interval covers the spread of "
 			"the runs\n",
 			format_value(error_j, number));
 	if (any_is(group, true))

@@ -66,7 +66,7 @@ static int finish(void *target, const struct config *config, struct reason *why)
 static const struct config_row rows[] = {
 	OPTION("store", store, CLIENT_ROW_STORE,
 	       .help = "store with the power reports: sqlite:PATH, mongodb://HOST:PORT, bson:PATH; default: "
-		       "the SQLite file in the state folder, as the server's"),
+		       "the SQLite file in the state folder, as for the server"),
 	OPTION("database", database, CLIENT_ROW_DATABASE,
 	       .help = "database of the reports; default: the one in the URI, else rapls2"),
 	OPTION("machine", machine, CLIENT_ROW_MACHINE, .help = "only reports of this sensor"),

@@ -70,12 +70,12 @@ static const struct config_row rows[] = {
 	       .help = "maximum number of runs to show, newest first"),
 	OPTION("json", json, .letter = 'j', .help = "print the documents as JSON"),
 	OPTION("names", names_only, .flags = CONFIG_NO_ENV,
-	       .help = "print only the names of the runs, each once, for completion in shells"),
+	       .help = "print only the names of the runs, each once, for shell completion"),
 
 	{.type = CONFIG_TITLE, .help = "For recap compare:"},
 	OPTION("phase", phase, .flags = CONFIG_NO_ENV, .fallback = "whole",
 	       .choices = CONFIG_NAMES("whole", "warmup", "execution"),
-	       .help = "part of the runs that is compared"),
+	       .help = "part of the runs to compare"),
 	OPTION("export", export, .letter = 'e', .flags = CONFIG_NO_ENV, .placeholder = "FORMAT[:FILE]",
 	       .help = "write all runs as csv, json or markdown, instead of the table; default: to standard "
 		       "output"),

@@ -105,17 +105,17 @@ static const struct config_row rows[] = {
 	       .help = "run the command N times; print mean, spread and interval. Default: 1, or 10 with "
 		       "--compare"),
 	OPTION("warmup", warmup, .letter = 'w', .flags = CONFIG_NO_ENV, .placeholder = "N", .max = 100000,
-	       .help = "before that, run it N times that do not count"),
+	       .help = "before that, run it N times without counting"),
 	{.name = "compare",
 	 .letter = 'c',
 	 .type = CONFIG_CALL,
 	 .placeholder = "'COMMAND'",
 	 .apply = add_compared,
-	 .help = "run also this command (by sh -c), in turn, and print the ratio; can be repeated"},
+	 .help = "also run this command (with sh -c), in turn, and print the ratio; can be repeated"},
 	OPTION("export", export, .letter = 'e', .flags = CONFIG_NO_ENV, .placeholder = "FORMAT[:FILE]",
 	       .help = "also write all runs as csv, json or markdown; default: to standard output"),
 	OPTION("ignore-failure", ignore_failure, .flags = CONFIG_NO_ENV,
-	       .help = "count runs that end with another status than 0"),
+	       .help = "also count runs with an exit status other than 0"),
 	OPTION("show-output", show_output, .flags = CONFIG_NO_ENV,
 	       .help = "show the standard output of repeated runs"),
 
@@ -133,14 +133,15 @@ static const struct config_row rows[] = {
 	SENSOR_OPTION("sysfs-root", .placeholder = "DIR", .help = "where to read the machine's sysfs"),
 	SENSOR_OPTION("docker-root", .placeholder = "DIR", .help = "Docker's data folder"),
 	SENSOR_OPTION("fd-budget", .placeholder = "N", .help = "open files that the sensor may use"),
-	SENSOR_OPTION("edge-readings", .placeholder = "N", .help = "additional readings at births and ends"),
+	SENSOR_OPTION("edge-readings", .placeholder = "N",
+		      .help = "additional readings when a container is created or ends"),
 };
 
 static const struct config_spec spec = {
 	.program = "wattribute run",
 	.arguments = "-- COMMAND [ARGUMENT...]",
-	.about = "Measures the energy of one command, and of the machine beside it. Starts a sensor and a "
-		 "server for the duration, and prints the summary to standard error. With --repeat or "
+	.about = "Measures the energy of one command, and of the whole machine meanwhile. Starts a sensor "
+		 "and a server for the duration, and prints the summary to standard error. With --repeat or "
 		 "--compare, the commands run in turn, without their standard output.",
 	.tail = "The exit status is the command's (128 + N if signal N killed it); 125 if it could not be "
 		"started, 126 if it is not executable, 127 if it was not found, 74 if it succeeded but could "
@@ -365,7 +366,7 @@ static void show_progress(const struct progress *progress, size_t command, const
 	if (group)
 		compare_group_summarize(group, COMPARE_ENERGY, &sample);
 	if (sample.n > 0)
-		fprintf(stderr, ", %c: %.3f J in the mean so far", (int)('A' + command), sample.mean);
+		fprintf(stderr, ", %c: %.3f J on average so far", (int)('A' + command), sample.mean);
 	if (progress->n_done > 0)
 		fprintf(stderr, ", about %.0f s left",
 			elapsed_s / progress->n_done * (progress->n_all - progress->n_done));
@@ -384,9 +385,11 @@ static int judge(const struct run_plan *plan, size_t command, const struct run_c
 	if (result->exit_status == 0 || plan->ignore_failure)
 		return CLIENT_GO_ON;
 	if (result->signal)
-		return client_fail(result->exit_status, "'%s' was killed by %s; --ignore-failure measures on",
+		return client_fail(result->exit_status,
+				   "'%s' was killed by %s; --ignore-failure continues anyway",
 				   plan->names[command], run_signal_name(result->signal, name));
-	return client_fail(result->exit_status, "'%s' ended with status %d; --ignore-failure measures on",
+	return client_fail(result->exit_status,
+			   "'%s' exited with status %d; --ignore-failure continues anyway",
 			   plan->names[command], result->exit_status);
 }
 

@@ -283,10 +283,10 @@ int run_daemons_end(struct run_daemons *daemons, struct reason *why)
 
 	if (sensor_ended && server_ended)
 		return 0;
-	return reason_set(
-		why, -ETIMEDOUT,
-		"%s did not exit in %d s and was killed; its last work is lost. --verbose shows its log",
-		sensor_ended ? "wattribute-server" : "wattribute-sensor", STOP_TIMEOUT_MS / 1000);
+	return reason_set(why, -ETIMEDOUT,
+			  "%s did not exit within %d s and was killed; its latest data are lost. --verbose "
+			  "shows its log",
+			  sensor_ended ? "wattribute-server" : "wattribute-sensor", STOP_TIMEOUT_MS / 1000);
 }
 
 void run_daemons_stop(struct run_daemons *daemons)

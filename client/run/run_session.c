@@ -119,7 +119,7 @@ FILE *run_session_create_file(const struct run_session *session, const char *pat
 
 	/* Under sudo the file belongs to the caller, as if created without sudo. */
 	if (fd >= 0 && geteuid() != session->user.uid && fchown(fd, session->user.uid, session->user.gid) < 0)
-		(void)client_fail(0, "cannot give '%s' to its user: %s", path, strerror(errno));
+		(void)client_fail(0, "cannot change the owner of '%s': %s", path, strerror(errno));
 	if (fd < 0 && errno == EEXIST)
 		fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	if (fd < 0)

@@ -47,7 +47,7 @@ static const struct config_row rows[] = {
 	       .help = "exit after this number of refreshes; 0: never"),
 	OPTION("sort", sort, .fallback = "watts", .choices = top_sort_names, .help = "order of the targets"),
 	OPTION("group", group, .fallback = "none", .choices = top_group_names,
-	       .help = "gather targets below sums"),
+	       .help = "group the targets, each group with its sum"),
 	OPTION("filter", filter,
 	       .help = "only targets with TEXT in their name, image, pod, namespace, runtime or id"),
 	OPTION("plain", plain, .letter = 'p', .help = "print lines even on a terminal"),
@@ -55,9 +55,9 @@ static const struct config_row rows[] = {
 
 static const struct config_spec spec = {
 	.program = "wattribute top",
-	.about = "Shows the watts of each container and service, refreshed every second: what it causes "
-		 "(dynamic) and its part of what the machine uses at rest (idle). With several machines, a "
-		 "line for each; Enter opens one. The key ? lists all keys.",
+	.about = "Shows the watts of each container and service, refreshed every second: the power that it "
+		 "causes (dynamic) and its part of the machine's power at rest (idle). With several "
+		 "machines, one line for each; Enter opens one. Press ? for a list of all keys.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
 	.target_size = sizeof(struct top_options),
@@ -86,18 +86,16 @@ static const char *const help_lines[] = {
 	"",
 	"  watts = dynamic + idle, of cpu, dram and gpu together",
 	"  dynamic   what the target's work causes",
-	"  idle      its part of what the machine uses at rest",
+	"  idle      its part of the machine's power at rest",
 	"  +- W      standard deviation of the model's error",
 	"  joules    since the server first saw the target",
-	"  The bar [|||:::  ] is the machine's dynamic and idle power against the greatest of the last "
-	"minute.",
+	"  The bar [|||:::  ]: the machine's dynamic and idle power, scaled to the last minute's maximum.",
 	"",
-	"  w d t e n   sort by watts, dynamic watts, total joules, error, name      r   turn the order "
-	"around",
+	"  w d t e n   sort by watts, dynamic watts, total joules, error, name      r   reverse the order",
 	"  g           group by runtime, pod, namespace, image, slice, or not at all",
-	"  /           filter: type a part of a name, image, pod, namespace or id; Enter keeps it, Esc "
+	"  /           filter: type part of a name, image, pod, namespace or id; Enter keeps it, Esc "
 	"clears it",
-	"  arrows, page up, page down, home, end (j, k, blank)   scroll",
+	"  arrows, page up, page down, home, end (j, k, space)   scroll",
 	"  Enter       open the machine of the selected line                   m, Esc   back to all machines",
 	"  ? h         this page                                               q   quit",
 	NULL};

@@ -168,7 +168,7 @@ static void add_built_in(struct argp_table *table, const struct config_spec *spe
 	add_option(table, &(struct argp_option){"help", letter_free(spec, 'h') ? 'h' : KEY_HELP, NULL, 0,
 						"print this help and exit", -1});
 	add_option(table, &(struct argp_option){"usage", KEY_USAGE, NULL, OPTION_HIDDEN,
-						"print a short usage message and exit message and exit", -1});
+						"print a short usage message and exit", -1});
 	add_option(table, &(struct argp_option){"version", letter_free(spec, 'V') ? 'V' : KEY_VERSION, NULL,
 						0, "print the version and exit", -1});
 }
@@ -381,13 +381,13 @@ static int explain_refusal(const struct argp_option *options, int argc, char *ar
 	    explain_letters(options, argv[next], why) < 0)
 		return -EINVAL;
 	if (next - 1 <= 0 || next - 1 >= argc)
-		return reason_set(why, -EINVAL, "the command line cannot be understood (see --help)");
+		return reason_set(why, -EINVAL, "the command line is invalid (see --help)");
 	const char *word = argv[next - 1];
 	if (strncmp(word, "--", 2) == 0 && explain_long(options, word + 2, why) < 0)
 		return -EINVAL;
 	if (word[0] == '-' && word[1] != '-' && explain_letters(options, word, why) < 0)
 		return -EINVAL;
-	return reason_set(why, -EINVAL, "the command line cannot be understood near '%s' (see --help)", word);
+	return reason_set(why, -EINVAL, "the command line is invalid near '%s' (see --help)", word);
 }
 
 int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], struct reason *why)

@@ -341,7 +341,7 @@ int config_apply_text(struct config *config, const char *name, const char *given
 	if (json_is_object(json.root)) {
 		r = apply_object(&json, json.root, "");
 	} else {
-		write_place(&json, 0, "a configuration is an object: { \"option\": value, ... }");
+		write_place(&json, 0, "a configuration must be an object: { \"option\": value, ... }");
 		r = -EINVAL;
 	}
 	json_decref(json.root);

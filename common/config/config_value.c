@@ -72,7 +72,7 @@ static int check_limits(const struct config_row *row, double value, const char *
 	if (row->max == 0)
 		return reason_set(why, -EINVAL, "'%s' is too small; the minimum is %s", text, low);
 	(void)bound_text(row, row->max, high, sizeof(high));
-	return reason_set(why, -EINVAL, "'%s' is out of range; allowed is %s to %s", text, low, high);
+	return reason_set(why, -EINVAL, "'%s' is out of range; allowed: %s to %s", text, low, high);
 }
 
 static int set_whole(const struct config_row *row, void *target, const char *text, struct reason *why)
@@ -183,7 +183,7 @@ static char *read_secret(const char *path, struct reason *why)
 	if (length < 0)
 		reason_set(why, 0, "cannot read the file '%s': %s", path, strerror((int)-length));
 	else
-		reason_set(why, 0, "the file '%s' is to hold one line of text", path);
+		reason_set(why, 0, "the file '%s' must contain one line of text", path);
 	return NULL;
 }
 

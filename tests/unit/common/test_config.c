@@ -230,8 +230,8 @@ static void refused_command_lines(void **state)
 		{"example --quiet=yes", "option '--quiet' takes no value"},
 		{"example --n x", "option '--n' is ambiguous: '--name' or '--number'?"},
 		{"example -f 5s -f 1y", "option '--frequency': '1y' is not a time (like 500ms, 1s, 5m, 2h)"},
-		{"example -f 1ms", "option '--frequency': '1ms' is out of range; allowed is 10ms to 1h"},
-		{"example --number 6", "option '--number': '6' is out of range; allowed is -5 to 5"},
+		{"example -f 1ms", "option '--frequency': '1ms' is out of range; allowed: 10ms to 1h"},
+		{"example --number 6", "option '--number': '6' is out of range; allowed: -5 to 5"},
 		{"example --number 1.5", "option '--number': '1.5' is not a whole number"},
 		{"example --ratio 0.1", "option '--ratio': '0.1' is too small; the minimum is 0.5"},
 		{"example --mode kil",
@@ -266,7 +266,7 @@ static void refused_files(void **state)
 		{"{\"system\": {\"a\": {}, \"rapl\": {\"events\":\n [\"A\", 5]}}}",
 		 ":2:8: an event is a text"},
 		{"{\"system\": {\"a\\\"}\": {}, \"rapl\": 7}}", ":1:33: group 'rapl' must be an object"},
-		{"[1]", ":1:1: a configuration is an object: { \"option\": value, ... }"},
+		{"[1]", ":1:1: a configuration must be an object: { \"option\": value, ... }"},
 		{"{\"event\": \"x\"}", ":1:2: unknown key 'event'"},
 	};
 
