@@ -101,7 +101,7 @@ int report_bson_decode_power(const uint8_t *document, size_t length, struct repo
 				read_metadata(ret_power, &cursor, &has_scope);
 		}
 	if (r < 0)
-		return reason_set(why, -EBADMSG, "broken BSON in a power report");
+		return reason_set(why, -EBADMSG, "malformed BSON in a power report");
 	missing = first_missing(ret_power, has_time, has_scope);
 	if (!missing)
 		return 0;

@@ -36,7 +36,7 @@ static int refuse(const struct reader *reader, const char *problem, const char *
 
 static int refuse_broken(const struct reader *reader)
 {
-	return refuse(reader, "broken BSON in", "document");
+	return refuse(reader, "malformed BSON in", "document");
 }
 
 /* A key that is the decimal number of a package or a CPU. */
@@ -117,7 +117,7 @@ static int read_cpu(struct reader *reader, const struct bson_cursor *outer, unsi
 	int r;
 
 	if (!key_number(outer, &cpu))
-		return refuse(reader, "no number of a CPU:", outer->key);
+		return refuse(reader, "not a CPU number:", outer->key);
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for CPU", outer->key);
 	if (cpu <= *highest && is_twice(reader, package_first, offsetof(struct report_value, cpu), cpu))
@@ -138,7 +138,7 @@ static int read_package(struct reader *reader, const struct bson_cursor *outer, 
 	int highest = -1, r;
 
 	if (!key_number(outer, &reader->package))
-		return refuse(reader, "no number of a package:", outer->key);
+		return refuse(reader, "not a package number:", outer->key);
 	if (!bson_cursor_enter(outer, &cursor))
 		return refuse(reader, "no document for package", outer->key);
 	if (is_twice(reader, group_first, offsetof(struct report_value, package), reader->package))
@@ -290,7 +290,7 @@ static int read_field(struct reader *reader, const struct bson_cursor *cursor, u
 		/* With times in this range, additions and subtractions cannot overflow. */
 		return decoded->time_ms >= 0 && decoded->time_ms <= TEXT_TIME_MS_MAX
 			       ? 0
-			       : refuse(reader, "a time outside of the years 1970 to 9999 in field",
+			       : refuse(reader, "a time outside the years 1970 to 9999 in field",
 					cursor->key);
 	}
 	if (bson_cursor_is(cursor, "sensor")) {
@@ -305,7 +305,7 @@ static int read_field(struct reader *reader, const struct bson_cursor *cursor, u
 	}
 	if (bson_cursor_is(cursor, "groups")) {
 		if (*seen & 8)
-			return refuse(reader, "a second field", cursor->key);
+			return refuse(reader, "duplicate field", cursor->key);
 		*seen |= 8;
 		return read_groups(reader, cursor);
 	}

@@ -73,7 +73,7 @@ static void watch_cb(struct ev_loop *loop, ev_timer *watcher, int events)
 		struct http_request *next = request->next;
 		const char *reason = NULL;
 		if (request->suspended && now_ns >= request->deadline_ns)
-			reason = "waited too long";
+			reason = "the wait timed out";
 		else if (request->suspended && http_client_gone(request))
 			reason = "the client has disconnected";
 		if (!reason) {
@@ -143,11 +143,11 @@ static int listen_on(const struct http_options *options, int *ret_fd, struct rea
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, &address.as.any, address.size) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		int err = errno;
-		return reason_set(
-			why, -err, "cannot listen on %s port %u: %s%s", name, options->port, strerror(err),
-			err == EADDRINUSE
-				? "; choose another port, or end what listens there (ss -ltnp shows it)"
-				: "");
+		return reason_set(why, -err, "cannot listen on %s port %u: %s%s", name, options->port,
+				  strerror(err),
+				  err == EADDRINUSE ? "; choose another port, or stop the program that "
+						      "listens there (ss -ltnp shows it)"
+						    : "");
 	}
 	*ret_fd = TAKE_FD(fd);
 	return 0;

@@ -236,13 +236,12 @@ static bool refuse_stranger(struct http_request *request)
 	const bool proven = http_login(request) == HTTP_LOGIN_PROVEN;
 
 	if (!proven && !http_host_allowed(host, request->http->options.hosts))
-		http_answer_error(
-			request, 421,
-			"requests for the name '%.64s' are not answered, as it may be anybody's; use "
-			"an address, or allow it with --allow-host",
-			host);
+		http_answer_error(request, 421,
+				  "requests for the host name '%.64s' are refused, as it may belong to "
+				  "anyone; use an IP address, or allow it with --allow-host",
+				  host);
 	else if (!reads && !http_origin_allowed(origin, host))
-		http_answer_error(request, 403, "a page of '%.64s' may not change anything here", origin);
+		http_answer_error(request, 403, "a page from '%.64s' may not change anything here", origin);
 	return request->answered;
 }
 

@@ -135,7 +135,7 @@ static int take_version(struct loading *loading, const struct web_key *key, cons
 		*(strcmp(key->name, "min_version") == 0 ? &loading->min_version : &loading->max_version) = i;
 		return 0;
 	}
-	return fail(loading, node, value, "is no version of TLS; known: TLS10, TLS11, TLS12, TLS13");
+	return fail(loading, node, value, "is not a TLS version; known: TLS10, TLS11, TLS12, TLS13");
 }
 
 /* Accepts keys without a meaning here: HTTP/2 is not supported, and the server's cipher order is always
@@ -173,7 +173,8 @@ static int take_header(struct loading *loading, const yaml_node_t *node, const c
 	if (!name[0] ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != strlen(name) ||
 	    strpbrk(value, "\r\n"))
-		return fail(loading, node, name, "is no header, or its value has more than one line");
+		return fail(loading, node, name,
+			    "is not a valid header name, or its value has more than one line");
 	header = &config->headers[config->n_headers++];
 	*header = (struct web_header){.name = strdup(name), .value = strdup(value)};
 	return header->name && header->value ? 0 : -ENOMEM;
@@ -288,7 +289,7 @@ static int check_tls(const struct loading *loading)
 	int r;
 
 	if (!config->cert != !config->key)
-		return reason_set(loading->why, -EINVAL, "%s: TLS needs both, cert_file and key_file",
+		return reason_set(loading->why, -EINVAL, "%s: TLS needs both cert_file and key_file",
 				  loading->path);
 	if (!config->cert && (config->client_auth != WEB_CLIENT_NONE || config->client_ca))
 		return reason_set(loading->why, -EINVAL,
@@ -341,7 +342,7 @@ static int parse(struct loading *loading, const char *text, size_t length)
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
 	if (!yaml_parser_load(&parser, &loading->document)) {
 		r = reason_set(loading->why, -EINVAL, "%s, line %zu: %s", loading->path,
-			       parser.problem_mark.line + 1, parser.problem ? parser.problem : "no YAML");
+			       parser.problem_mark.line + 1, parser.problem ? parser.problem : "not YAML");
 	} else {
 		r = take_document(loading);
 		yaml_document_delete(&loading->document);

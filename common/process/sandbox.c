@@ -105,9 +105,8 @@ static int apply(uid_t uid, gid_t gid, struct reason *why)
 		int r = capng_change_id((int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
 		if (r != 0)
 			return reason_set(why, -EPERM,
-					  "cannot become user %u group %u (libcap-ng says %d); CAP_SETUID, "
-					  "CAP_SETGID and "
-					  "CAP_SETPCAP are needed",
+					  "cannot become user %u group %u (libcap-ng returned %d); "
+					  "CAP_SETUID, CAP_SETGID and CAP_SETPCAP are needed",
 					  (unsigned)uid, (unsigned)gid, r);
 		return 0;
 	}
@@ -116,7 +115,7 @@ static int apply(uid_t uid, gid_t gid, struct reason *why)
 	 * up.
 	 */
 	if (capng_apply(geteuid() == 0 ? CAPNG_SELECT_BOTH : CAPNG_SELECT_CAPS) != 0)
-		return reason_set(why, -EPERM, "cannot give up capabilities; is CAP_SETPCAP missing?");
+		return reason_set(why, -EPERM, "cannot drop capabilities; is CAP_SETPCAP missing?");
 	return 0;
 }
 
@@ -160,7 +159,7 @@ int sandbox_pass_on(uint64_t capabilities, struct reason *why)
 			(void)capng_update(CAPNG_ADD, CAPNG_INHERITABLE | CAPNG_AMBIENT, number);
 	}
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0 || capng_apply(CAPNG_SELECT_AMBIENT) != 0)
-		return reason_set(why, -EPERM, "cannot pass capabilities on");
+		return reason_set(why, -EPERM, "cannot pass on capabilities");
 	return 0;
 }
 
@@ -170,7 +169,7 @@ int sandbox_keep(uint64_t capabilities, struct reason *why)
 	plan_capabilities(capabilities);
 	/* The bounding set stays: a child started as root takes its capabilities from it, within these. */
 	if (capng_apply(CAPNG_SELECT_CAPS) != 0)
-		return reason_set(why, -EPERM, "cannot give up capabilities");
+		return reason_set(why, -EPERM, "cannot drop capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return reason_set(why, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	return 0;

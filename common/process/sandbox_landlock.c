@@ -150,13 +150,14 @@ int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sa
 	if (mode == SANDBOX_OFF)
 		return 0;
 	if (abi < 0)
-		return reason_set(
-			why, -EOPNOTSUPP, "%s",
-			errno == EOPNOTSUPP ? "Landlock is switched off (the kernel's option lsm=)"
-			: errno == EPERM ? "a seccomp filter refuses Landlock (the container's or the unit's)"
-					 : "this kernel has no Landlock (Linux 5.13 or newer)");
+		return reason_set(why, -EOPNOTSUPP, "%s",
+				  errno == EOPNOTSUPP ? "Landlock is disabled (kernel parameter lsm=)"
+				  : errno == EPERM
+					  ? "a seccomp filter blocks Landlock (the container's or the unit's)"
+					  : "this kernel has no Landlock (it needs Linux 5.13 or newer)");
 	r = confine(reach, places, abi);
 	if (r < 0)
-		return reason_set(why, r == -ENOMEM ? r : -EOPNOTSUPP, "Landlock refuses: %s", strerror(-r));
+		return reason_set(why, r == -ENOMEM ? r : -EOPNOTSUPP, "cannot apply the Landlock rules: %s",
+				  strerror(-r));
 	return 0;
 }

@@ -327,7 +327,7 @@ static void time_limits(void **state)
 	assert_int_equal(start_with(&options), 0);
 	int silent = client("GET /healthz HTTP/1.1\r\nHost:");
 	assert_int_equal(finish(client("POST /later HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")), 503);
-	assert_string_equal(body(), "{\"error\":\"waited too long\"}");
+	assert_string_equal(body(), "{\"error\":\"the wait timed out\"}");
 	assert_int_equal(n_gone, 1);
 	(void)finish(silent); /* returns because the server closes */
 	(void)teardown(state);

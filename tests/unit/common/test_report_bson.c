@@ -364,7 +364,7 @@ static void test_keys_twice(void **state)
 					"\"groups\":{\"core\":{}},\"groups\":{\"core\":{}}}",
 					-1, NULL));
 	assert_int_equal(report_bson_decode(bson_get_data(&bson), bson.len, names, &decoded, &why), -EBADMSG);
-	assert_non_null(strstr(why.text, "a second field 'groups'"));
+	assert_non_null(strstr(why.text, "duplicate field 'groups'"));
 	bson_destroy(&bson);
 	report_decoded_done(&decoded);
 	report_names_free(names);
