@@ -158,7 +158,7 @@ enum store_result store_get(struct store *store, const char *collection, const c
 {
 	store->error[0] = '\0';
 	if (!store->backend->get)
-		return cannot(store, "look documents up");
+		return cannot(store, "look up documents");
 	return store->backend->get(store, collection, id, ret_documents);
 }
 
@@ -285,9 +285,9 @@ enum store_result store_claim(struct store *store, const struct store_claim *see
 			      size_t length)
 {
 	store->error[0] = '\0';
-	return store->backend->claim
-		       ? store->backend->claim(store, seen, document, length)
-		       : store_fail(store, STORE_DROP, "a %s store has one writer", store->backend->name);
+	return store->backend->claim ? store->backend->claim(store, seen, document, length)
+				     : store_fail(store, STORE_DROP, "a %s store supports only one writer",
+						  store->backend->name);
 }
 
 void store_fence(struct store *store, const struct store_claim *claim)

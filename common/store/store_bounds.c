@@ -74,7 +74,7 @@ static const char *limits_text(const struct store_bounds *bounds, char *ret, siz
 	if (!age[0] && !bytes[0])
 		(void)snprintf(ret, size, "keeps everything");
 	else
-		(void)snprintf(ret, size, "keeps ticks for at most %s%s%s%s", age,
+		(void)snprintf(ret, size, "keeps at most %s%s%s of ticks%s", age,
 			       age[0] && bytes[0] ? " or " : "", bytes,
 			       age[0] && bytes[0] ? ", whichever comes first" : "");
 	return ret;
@@ -91,7 +91,7 @@ const char *store_bounds_text(const struct store_bounds *bounds, const char *nam
 
 		if (bounds->retention_s && fits_s > (double)bounds->retention_s)
 			fits_s = (double)bounds->retention_s;
-		(void)snprintf(outlook, sizeof(outlook), ", so that about %s are kept",
+		(void)snprintf(outlook, sizeof(outlook), ", so about %s are kept",
 			       text_duration(fits_s, fits, sizeof(fits)));
 	} else if (rate > 0 && bounds->retention_s) {
 		(void)snprintf(outlook, sizeof(outlook), ", up to about %s",

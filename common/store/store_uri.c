@@ -146,7 +146,7 @@ const char *store_scheme(const char *word, struct reason *why)
 			return names[i];
 	}
 	nearest = text_nearest(word, names, ARRAY_SIZE(names));
-	reason_set(why, -EINVAL, "unknown type of store '%s'%s%s%s; known: %s", word,
+	reason_set(why, -EINVAL, "unknown store type '%s'%s%s%s; known: %s", word,
 		   nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'" : "",
 		   text_join(names, ARRAY_SIZE(names), known, sizeof(known)));
 	return NULL;

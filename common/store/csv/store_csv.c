@@ -89,11 +89,10 @@ static enum store_result add_row(struct store *store, const struct report_value 
 	if (!has_all_columns(file, values, n_values))
 		r = csv_file_widen(store, file, values, n_values);
 	if (r < 0)
-		return store_fail(
-			store, r == -E2BIG ? STORE_DROP : STORE_RETRY,
-			"'%s/%s.csv' has no columns for the events that are counted now, and cannot be "
-			"given any: %s; choose another directory",
-			store->location, file->name, r == -E2BIG ? "too many" : strerror(-r));
+		return store_fail(store, r == -E2BIG ? STORE_DROP : STORE_RETRY,
+				  "'%s/%s.csv' has no columns for the events counted now, and none can be "
+				  "added: %s; choose another directory",
+				  store->location, file->name, r == -E2BIG ? "too many" : strerror(-r));
 	r |= batch_add_bytes(&file->text, time,
 			     (size_t)snprintf(time, sizeof(time), "%" PRId64, report->time_ms));
 	r |= csv_put_text(&file->text, report->sensor, false);
@@ -160,7 +159,8 @@ static enum store_result add_document(struct store *store, const uint8_t *data, 
 	case STORE_DOCUMENT_POWER:
 		return add_power(store, data, length);
 	default:
-		return store_fail(store, STORE_DROP, "a csv store keeps only reports of counts and of power");
+		return store_fail(store, STORE_DROP,
+				  "a csv store keeps only count reports and power reports");
 	}
 }
 

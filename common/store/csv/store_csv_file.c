@@ -137,7 +137,7 @@ static int open_file(struct store *store, struct csv_file *file, const char *fix
 	if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) < 0) {
 		r = -errno;
 		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path,
-				 r == -EWOULDBLOCK ? "another process is writing it" : strerror(-r));
+				 r == -EWOULDBLOCK ? "another process is writing to it" : strerror(-r));
 		return r;
 	}
 	file->end = lseek(file->fd, 0, SEEK_END);
@@ -160,7 +160,7 @@ struct csv_file *csv_file_get(struct store *store, const char *name, const char 
 		if (strcmp(own->files[i].name, name) == 0)
 			return &own->files[i];
 	if (!name[0] || name[0] == '.' || strchr(name, '/')) {
-		(void)store_fail(store, STORE_DROP, "group '%s' cannot be the name of a file", name);
+		(void)store_fail(store, STORE_DROP, "group '%s' cannot be used as a file name", name);
 		return NULL;
 	}
 	*ret_refused = false;

@@ -122,11 +122,11 @@ static int open_source(struct csv_reader *reader, const char *directory, const c
 		 strcmp(name + strlen(source->group), ".csv.gz") != 0)
 		refuse(reader, name, "is not GROUP.csv or GROUP.csv.gz");
 	else if (is_known(reader, source->group))
-		refuse(reader, name, "is there in a second form");
+		refuse(reader, name, "exists in a second form");
 	else if (!open_plain(reader, directory, name, source))
 		;
 	else if (!csv_row_prepare(source->file, &source->header))
-		refuse(reader, name, "is no text in UTF-8; unpack or convert it (iconv -t UTF-8)");
+		refuse(reader, name, "is not UTF-8 text; unpack or convert it (iconv -t UTF-8)");
 	else if (csv_row_read(source->file, &source->header) <= 0)
 		refuse(reader, name, "is empty, or its first line has no line break");
 	else if (csv_row_is_header(&source->header))
@@ -376,22 +376,20 @@ static void tell_bad(struct store *store, const struct csv_reader *reader, struc
 		(void)store_fail(store, STORE_OK,
 				 "'%s': %u damaged rows were skipped, the first one in line %u of '%s.csv'%s",
 				 store->location, n_bad, first->bad_line, first->group,
-				 first->bad_time
-					 ? ": its 'timestamp' is neither a number since 1970 (ms, s, us, ns) "
-					   "nor like 2024-03-01T10:00:00"
-					 : "");
+				 first->bad_time ? ": its 'timestamp' is neither a number of ms, s, us or ns "
+						   "since 1970 nor a time like 2024-03-01T10:00:00"
+						 : "");
 	else if (ret_read->damaged)
 		(void)store_fail(store, STORE_OK, "'%s': %u files were skipped: %s", store->location,
 				 reader->n_refused, reader->refused);
 	else if (cut && ret_read->end)
 		(void)store_fail(store, STORE_OK,
-				 "'%s/%s.csv.gz' is damaged or cut short: what comes before was read",
+				 "'%s/%s.csv.gz' is damaged or cut short: everything before that was read",
 				 store->location, cut->group);
 	else if (n_torn && ret_read->end)
 		(void)store_fail(store, STORE_OK,
-				 "'%s': the last row of '%s.csv' has no line break: it is skipped, as it is "
-				 "perhaps not "
-				 "whole; add one",
+				 "'%s': the last row of '%s.csv' has no line break: it was skipped, as it "
+				 "may be incomplete; add one",
 				 store->location, torn->group);
 }
 

@@ -61,14 +61,13 @@ static void refuse_open(struct store *store, const char *location, bool write, i
 {
 	if (error == -ESPIPE && write)
 		(void)store_fail(store, STORE_DROP,
-				 "'%s' is a pipe: write '%s:-' and send standard output there", location,
+				 "'%s' is a pipe: write '%s:-' and redirect standard output to it", location,
 				 store->backend->name);
 	else if (error == -ESPIPE)
-		(void)store_fail(
-			store, STORE_DROP,
-			"cannot read '%s': documents are read by their place in a file: write standard "
-			"input to one, and give its path",
-			location);
+		(void)store_fail(store, STORE_DROP,
+				 "cannot read '%s': documents are read by their position in a file: save "
+				 "standard input to a file, and give its path",
+				 location);
 	else if (write)
 		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s; choose another path", location,
 				 error == -EBUSY ? "it is being written by another process"
@@ -160,7 +159,7 @@ static int mend_end(struct store *store, const char *path, int fd, off_t *ret_en
 		return -errno;
 	(void)store_fail(store, STORE_OK,
 			 "'%s': the last document was cut short by a crash; its %" PRIu64
-			 " bytes are removed",
+			 " bytes were removed",
 			 path, torn);
 	return 0;
 }

@@ -178,7 +178,7 @@ int store_file_open_form(struct store *store, const char *path, int fd)
 		return fd;
 	}
 	(void)store_fail(store, r == -EPROTO ? STORE_DROP : STORE_RETRY, "%s%s%s", why.text,
-			 why.text[0] ? "" : "cannot rewrite the JSON of the file as lines: ",
+			 why.text[0] ? "" : "cannot convert the file's JSON to lines: ",
 			 why.text[0] ? "" : strerror(-r));
 	(void)close(fd);
 	return r;

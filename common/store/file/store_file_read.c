@@ -208,8 +208,8 @@ static int check_is_file(struct store *store, const char *path, int fd)
 	(void)close(fd);
 	(void)store_fail(store, STORE_DROP, "cannot read '%s': it is %s", path,
 			 S_ISDIR(status.st_mode)    ? "a directory"
-			 : S_ISFIFO(status.st_mode) ? "a pipe: write what comes out of it to a file first"
-						    : "no regular file");
+			 : S_ISFIFO(status.st_mode) ? "a pipe: save its output to a file first"
+						    : "not a regular file");
 	return -EPROTO;
 }
 
@@ -241,7 +241,7 @@ static enum store_result fail_walk(struct store *store, const char *path, uint64
 	if (error == -EBADMSG)
 		return store_fail(store, STORE_DROP,
 				  "'%s' is damaged: no document at byte %" PRIu64
-				  "; what comes before it was read",
+				  "; everything before it was read",
 				  path, offset);
 	return store_fail(store, STORE_RETRY, "cannot read '%s': %s", path, strerror(-error));
 }
@@ -277,9 +277,10 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 				 "'%s': %u malformed lines before byte %" PRIu64 " were skipped", path,
 				 ret_read->damaged, ret_read->offset);
 	else if (ret_read->end && store_file_of(store)->unpacking_failed)
-		(void)store_fail(store, STORE_OK,
-				 "'%s': the packed file is damaged or cut short: what comes before was read",
-				 path);
+		(void)store_fail(
+			store, STORE_OK,
+			"'%s': the compressed file is damaged or cut short: everything before that was read",
+			path);
 	else if (torn)
 		(void)store_fail(store, STORE_OK,
 				 "'%s' ends with the first %" PRIu64 " bytes of an incomplete document", path,
@@ -415,7 +416,7 @@ static bool goes_beside(const char *collection)
 enum store_result store_file_refuse_name(struct store *store, const char *collection, unsigned n_documents)
 {
 	store->statistics.dropped += n_documents;
-	return store_fail(store, STORE_DROP, "collection '%.100s' cannot be the name of a file", collection);
+	return store_fail(store, STORE_DROP, "collection '%.100s' cannot be used as a file name", collection);
 }
 
 static bool ends(const char *text, const char *suffix)
@@ -531,11 +532,10 @@ static void say_left(struct store *store, const struct listing *listing)
 	const struct store_file *file = store_file_of(store);
 
 	if (listing->n_left)
-		(void)store_fail(
-			store, STORE_OK,
-			"'%s': %u files were skipped: '%s' is not NAME%s (unpack or rename it), or is there "
-			"in a second form",
-			file->location, listing->n_left, listing->left, file->codec->suffix);
+		(void)store_fail(store, STORE_OK,
+				 "'%s': %u files were skipped: '%s' is not NAME%s (unpack or rename it), or "
+				 "exists in a second form",
+				 file->location, listing->n_left, listing->left, file->codec->suffix);
 }
 
 /* The prefix and the sensor of the file's first document. */

@@ -185,7 +185,7 @@ enum store_result store_mongo_fail(struct store *store, enum store_result result
 	else if (error->domain == MONGOC_ERROR_SERVER_SELECTION || error->domain == MONGOC_ERROR_STREAM)
 		hint = "; is it running, and reachable from here?";
 	else if (is_unauthorized(error))
-		hint = "; the user needs this program's role of docs/many-machines.md on this database, or "
+		hint = "; the user needs this program's role from docs/many-machines.md on this database, or "
 		       "readWrite";
 	(void)store_fail(store, result, "cannot %s MongoDB at %s, database '%s': %.250s%s", doing, own->where,
 			 own->database, error->message, hint);
@@ -286,9 +286,9 @@ static enum store_result remark_retention(struct store *store, const char *colle
 	own->said_retention = true;
 	return store_fail(
 		store, STORE_OK,
-		retention_s ? "'%s' has another --retention from another process: the shorter counts"
-			    : "'%s' expires by the --retention of another process or of an earlier start "
-			      "(index " BY_TIME "); without --retention here it is left alone",
+		retention_s ? "'%s' has a different --retention from another process: the shorter one applies"
+			    : "'%s' expires by the --retention of another process or an earlier start "
+			      "(index " BY_TIME "); without --retention here, it is left unchanged",
 		collection);
 }
 

@@ -67,9 +67,9 @@ static const char *find_hint(const char *location)
 	if (has_odd_password(location, hosts))
 		return "; in a user name or password write % as %25, @ as %40, / as %2F, : as %3A";
 	if (hosts[0] != '[' && first && memchr(first + 1, ':', (size_t)(host_end - first - 1)))
-		return "; an IPv6 address stands in brackets, as in mongodb://[::1]:27017";
+		return "; put an IPv6 address in brackets, as in mongodb://[::1]:27017";
 	if (*host_end == '?')
-		return "; before the ? of the options there must be a /, as in "
+		return "; the options need a / before the ?, as in "
 		       "mongodb://HOST/?authSource=admin";
 	if (first && strncmp(location, "mongodb+srv", 11) == 0)
 		return "; write mongodb+srv://HOST without a port";
@@ -118,11 +118,11 @@ mongoc_uri_t *store_mongo_parse(const char *location, struct reason *why)
 	/* The driver repeats a password that it rejects. */
 	if (!uri && strncmp(error.message, "Password", strlen("Password")) == 0)
 		(void)snprintf(error.message, sizeof(error.message),
-			       "the password has characters to be escaped");
+			       "the password has characters that must be escaped");
 	if (!uri)
 		cut_quotations(location, error.message);
 	if (!uri)
-		reason_set(why, 0, "'%s' is no MongoDB URI: %s%s",
+		reason_set(why, 0, "'%s' is not a MongoDB URI: %s%s",
 			   store_uri_display(location, shown, sizeof(shown)),
 			   error.message[0] ? error.message : "it is malformed", find_hint(location));
 	return uri;

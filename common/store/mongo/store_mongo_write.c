@@ -389,7 +389,7 @@ enum store_result store_mongo_claim(struct store *store, const struct store_clai
 	bson_t document;
 
 	if (!bson_init_static(&document, data, length))
-		return store_fail(store, STORE_DROP, "a claim that is no document");
+		return store_fail(store, STORE_DROP, "the claim is not a document");
 	store->statistics.round_trips++;
 	good = seen->generation == 0 ? insert_claim(collection, &document, &matched, &error)
 				     : replace_claim(collection, seen, &document, &matched, &error);

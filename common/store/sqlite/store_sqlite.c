@@ -220,7 +220,7 @@ static enum store_result write_documents(struct store *store, sqlite3_stmt *stat
 		store->statistics.dropped++;
 		result = STORE_DROP;
 	}
-	return r < 0 ? store_fail(store, STORE_DROP, "the batch is broken at byte %zu", offset) : result;
+	return r < 0 ? store_fail(store, STORE_DROP, "the batch is malformed at byte %zu", offset) : result;
 }
 
 static enum store_result write_batch(struct store *store, enum sqlite_statement which, const char *collection,
@@ -281,7 +281,7 @@ static enum store_result claim(struct store *store, const struct store_claim *se
 	enum store_result result;
 
 	if (!store_document_read(data, length, &document) || !document.id_type)
-		return store_fail(store, STORE_DROP, "a claim without an _id");
+		return store_fail(store, STORE_DROP, "the claim has no _id");
 	if (own->grouped || run(store, SQL_BEGIN) != SQLITE_OK)
 		return store_sqlite_fail(store, "claim");
 	result = write_claim(store, seen, &document);

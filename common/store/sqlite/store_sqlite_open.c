@@ -42,9 +42,9 @@ static void explain_lock(char *ret, size_t size)
 	char holder[100];
 
 	store_sqlite_lock_holder(holder, sizeof(holder));
-	(void)snprintf(ret, size, "; %s writes to it and keeps it locked: wait for its end, or stop it%s",
-		       holder[0] ? holder : "another process",
-		       holder[0] ? "" : " (`fuser -v FILE` shows it)");
+	(void)snprintf(
+		ret, size, "; %s is writing to it and keeps it locked: wait until it ends, or stop it%s",
+		holder[0] ? holder : "another process", holder[0] ? "" : " (`fuser -v FILE` shows it)");
 }
 
 /*
@@ -73,7 +73,7 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	else if (store_sqlite_is_place(extended))
 		store_sqlite_explain_place(store->location, place, sizeof(place));
 	else if (code == SQLITE_IOERR && sqlite3_system_errno(own->database))
-		(void)snprintf(place, sizeof(place), "; its file system or disk fails: %s",
+		(void)snprintf(place, sizeof(place), "; its file system or disk has failed: %s",
 			       strerror(sqlite3_system_errno(own->database)));
 	/* SQLite's own message would be "locked" or a disk error. */
 	if (store_sqlite_is_file_system(extended))
@@ -118,9 +118,8 @@ static bool stay_with_journal(struct store *store)
 	if (strcmp(mode, "delete") != 0 || store_sqlite_shares_memory(store->location))
 		return false;
 	(void)store_fail(store, STORE_OK,
-			 "'%s': its file system offers no memory that processes share: the file has a "
-			 "rollback journal, and readers and writers wait for each other; a folder on a local "
-			 "disk is faster",
+			 "'%s': its file system offers no shared memory: the file has a rollback journal, "
+			 "and readers and writers wait for each other; a folder on a local disk is faster",
 			 store->location);
 	return true;
 }
@@ -216,11 +215,10 @@ static int open_to_read(struct store *store, int code)
 		return code;
 	}
 	if (store_sqlite_is_file_system(extended))
-		(void)store_fail(
-			store, STORE_OK,
-			"'%s': its file system offers no locks or no memory that processes share: it "
-			"is read as it is; nobody should write to it meanwhile",
-			store->location);
+		(void)store_fail(store, STORE_OK,
+				 "'%s': its file system offers no locks or no shared memory: it is read as "
+				 "it is; no process should write to it meanwhile",
+				 store->location);
 	(void)sqlite3_close(own->database);
 	own->database = archive;
 	return SQLITE_OK;
@@ -288,10 +286,11 @@ static int renew(struct store *store, const struct store_options *options)
 	}
 	r = open_database(store, options);
 	if (r == 0)
-		(void)store_fail(store, STORE_OK,
-				 "'%s' is damaged: it is kept as '%s', and a new one is begun; `sqlite3 FILE "
-				 ".recover` extracts what is intact",
-				 store->location, kept);
+		(void)store_fail(
+			store, STORE_OK,
+			"'%s' is damaged: it is kept as '%s', and a new one is created; `sqlite3 FILE "
+			".recover` extracts what is intact",
+			store->location, kept);
 	return r;
 }
 

@@ -235,16 +235,17 @@ void store_sqlite_explain_file_system(int extended, char *ret, size_t size)
 
 	if (lacks_memory(extended))
 		(void)snprintf(ret, size,
-			       "its file system offers no memory that processes share, as some network and "
-			       "shared folders: put the store into a folder on a local disk, or give it a "
+			       "its file system offers no shared memory, like some network and shared "
+			       "folders: put the store into a folder on a local disk, or give it a "
 			       "rollback journal: sqlite3 FILE 'PRAGMA locking_mode = EXCLUSIVE; PRAGMA "
 			       "journal_mode = DELETE'");
 	else
-		(void)snprintf(ret, size,
-			       "its file system offers no file locks%s%s%s, as some network and shared "
-			       "folders: put the store into a folder on a local disk, or mount this one with "
-			       "locks; reading (export, --once --input) works here too, while nobody writes",
-			       error ? " (" : "", error ? strerror(error) : "", error ? ")" : "");
+		(void)snprintf(
+			ret, size,
+			"its file system offers no file locks%s%s%s, like some network and shared "
+			"folders: put the store into a folder on a local disk, or mount this one with "
+			"locks; reading (export, --once --input) works here too, while no process writes",
+			error ? " (" : "", error ? strerror(error) : "", error ? ")" : "");
 }
 
 void store_sqlite_explain_place(const char *path, char *ret, size_t size)
@@ -264,11 +265,10 @@ void store_sqlite_explain_place(const char *path, char *ret, size_t size)
 	else if (access(folder, F_OK) < 0)
 		(void)snprintf(ret, size, "; the folder '%s' cannot be reached: %s", folder, strerror(errno));
 	else if (has_journal(path))
-		(void)snprintf(
-			ret, size,
-			"; its writer broke off, and what '%s-journal' holds is to be undone first: copy "
-			"both files to a folder that you may write to",
-			path);
+		(void)snprintf(ret, size,
+			       "; its writer was interrupted, and the changes in '%s-journal' must be undone "
+			       "first: copy both files to a folder that you may write to",
+			       path);
 	else if (is_read_only(folder))
 		(void)snprintf(
 			ret, size,
@@ -278,13 +278,13 @@ void store_sqlite_explain_place(const char *path, char *ret, size_t size)
 	else if (access(path, F_OK) < 0 && errno == ENOENT && access(folder, W_OK) == 0)
 		(void)snprintf(
 			ret, size,
-			"; there is no such file: check the path and whether the sensor has made it yet");
+			"; there is no such file: check the path and whether the sensor has created it yet");
 	else if (find_closed_file(path, W_OK, closed, sizeof(closed)))
 		(void)snprintf(ret, size, "; this user may not write to '%s'", closed);
 	else if (access(folder, W_OK | X_OK) < 0)
 		(void)snprintf(
 			ret, size,
-			"; this user may not write into the folder '%s', where SQLite keeps files beside it",
+			"; this user may not write into the folder '%s', where SQLite keeps files next to it",
 			folder);
 }
 

@@ -183,7 +183,7 @@ static void a_journal_is_reported(void **state)
 	close_folder(folder);
 	assert_int_equal(read_as_nobody(uri, false, why, sizeof(why)), -1);
 	print_message("# %s\n", why);
-	assert_non_null(strstr(why, "s.db-journal' holds is to be undone first: copy both files"));
+	assert_non_null(strstr(why, "s.db-journal' must be undone first: copy both files"));
 	/* The suggested remedy. */
 	(void)snprintf(command, sizeof(command),
 		       "mkdir '%s/copy' && cp '%s'/s.db* '%s/copy' && chmod -R a+rwX '%s/copy'", top, folder,

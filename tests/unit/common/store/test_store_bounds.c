@@ -412,25 +412,25 @@ static void test_text(void **state)
 		{{.max_bytes = 4000000000, .retention_s = 30 * 86400},
 		 {0},
 		 2.0e9,
-		 "'s' keeps ticks for at most 30 days or 4.0 GB, whichever comes first; it holds 0 bytes now "
+		 "'s' keeps at most 30 days or 4.0 GB of ticks, whichever comes first; it holds 0 bytes now "
 		 "and "
-		 "grows by about 2.0 GB a day, so that about 48 hours are kept"},
+		 "grows by about 2.0 GB a day, so about 48 hours are kept"},
 		{{.max_bytes = 4000000000, .retention_s = 30 * 86400},
 		 {.used_bytes = 50000000, .oldest_ms = 1, .newest_ms = 1 + 86400000},
 		 0,
-		 "'s' keeps ticks for at most 30 days or 4.0 GB, whichever comes first; it holds 50 MB now "
+		 "'s' keeps at most 30 days or 4.0 GB of ticks, whichever comes first; it holds 50 MB now "
 		 "and grows "
-		 "by about 50 MB a day, so that about 30 days are kept"},
+		 "by about 50 MB a day, so about 30 days are kept"},
 		{{.retention_s = 7 * 86400},
 		 {.used_bytes = 21000000},
 		 21e9,
-		 "'s' keeps ticks for at most 7 days; it holds 21 MB now and grows by about 21 GB a day, up "
+		 "'s' keeps at most 7 days of ticks; it holds 21 MB now and grows by about 21 GB a day, up "
 		 "to "
 		 "about 147 GB"},
 		{{.max_bytes = 100000000},
 		 {.used_bytes = 100, .oldest_ms = 1, .newest_ms = 2},
 		 0,
-		 "'s' keeps ticks for at most 100 MB; it holds 100 bytes now"},
+		 "'s' keeps at most 100 MB of ticks; it holds 100 bytes now"},
 		{{0},
 		 {.used_bytes = 100},
 		 1e9,

@@ -139,7 +139,7 @@ static void without_locks(void **state)
 		assert_true(slept_us < 1000000);
 		/* The suggested remedy works: reading. */
 		assert_int_equal(open_it(STORE_READ, 20000, &store, &why), 0);
-		assert_non_null(strstr(store_error(store), "nobody should write to it meanwhile"));
+		assert_non_null(strstr(store_error(store), "no process should write to it meanwhile"));
 		assert_int_equal(count(store), 2);
 		store_close(store);
 	}
@@ -173,7 +173,7 @@ static void take_remedy(const char *text, char *ret, size_t size)
 static void without_shared_memory(void **state)
 {
 	static const int errors[] = {ENODEV, EACCES, EINVAL, ENOTSUP};
-	static const char *const words[] = {"its file system offers no memory that processes share",
+	static const char *const words[] = {"its file system offers no shared memory",
 					    "a folder on a local disk", NULL};
 	struct reason why;
 	struct store *store, *reader;
