@@ -193,7 +193,7 @@ if [ -z "$have_dpkg" ] && [ -n "$wanted" ]; then
 		there $check || echo "  $(echo $what) (Debian: ${packages%% *}; found by: $(echo $check))"
 	done)
 	[ -n "$missing" ] || exit 0
-	say "$(system_name) has no dpkg, so nothing can be installed from here. Missing, to be installed by hand:"
+	say "$(system_name) has no dpkg, so nothing can be installed automatically. Install these by hand:"
 	echo "$missing" >&2
 	exit 1
 fi
@@ -273,7 +273,7 @@ package_of() {
 needed=$(lacks) || exit 1
 [ -n "$needed" ] || exit 0
 if [ -z "$have_dpkg" ]; then
-	say "$(system_name) has no dpkg. Missing libraries, to be installed by hand:" $needed
+	say "$(system_name) has no dpkg. Install these libraries by hand:" $needed
 	exit 1
 fi
 need_root "the packages of:" $needed
