@@ -93,7 +93,7 @@ def add_up(results):
 
 def write_table(path, rows):
     with open(path, "w") as out:
-        out.write("| store | fault | times | ticks | documents | twice | without power or sum | gaps | counted as lost | cut off, at most |\n"
+        out.write("| store | fault | times | ticks | documents | duplicates | without power or with a wrong sum | gaps | counted as lost | cut off, at most |\n"
                   "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
         for row in rows:
             out.write("| " + " | ".join(str(row[key]) for key in ("store", "about", "times", "ticks", "documents", "twice", "without", "gaps", "counted",
@@ -122,7 +122,7 @@ def main():
                 print(f"#   {text}", flush=True)
             if found:
                 print(f"#   {found['ticks']} ticks, {found['reports']} reports, {found['power']} power reports, {found['runs']} runs; "
-                      f"twice {found['twice'] + found['power_twice']}; gaps {found['gaps']}, counted as lost "
+                      f"duplicates {found['twice'] + found['power_twice']}; gaps {found['gaps']}, counted as lost "
                       f"{found['lost_spool'] + found['lost_late']}; cut off {tail}", flush=True)
                 results.append(result_of(kind, arguments.rounds, found, tail))
                 if arguments.sum:

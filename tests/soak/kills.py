@@ -279,7 +279,7 @@ COLUMNS = ("store", "about", "kills", "ticks", "documents", "twice", "without", 
 
 def write_table(path, rows):
     with open(path, "w") as out:
-        out.write("| store | what | kills | ticks | documents | twice | without power or sum | ticks missing | of one run, at most | recaps answered with 202 |\n"
+        out.write("| store | what | kills | ticks | documents | duplicates | without power or with a wrong sum | ticks missing | in one run, at most | recaps answered with 202 |\n"
                   "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
         for row in rows:
             out.write("| " + " | ".join(f"{row[key]:,}" if isinstance(row[key], int) else row[key] for key in COLUMNS) + " |\n")
