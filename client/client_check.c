@@ -58,7 +58,7 @@ int client_check_main(int argc, char *argv[])
 	if (client_find_program("wattribute-sensor", program, sizeof(program)) < 0)
 		return client_fail(
 			CLIENT_EXIT_FAILURE,
-			"cannot find the program wattribute-sensor beside this one or in PATH; install it");
+			"cannot find the program wattribute-sensor next to this one or in PATH; install it");
 	(void)execv(program, words);
 	return client_fail(CLIENT_EXIT_FAILURE, "cannot run %s: %s", program, strerror(errno));
 }

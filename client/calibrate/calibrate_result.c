@@ -130,7 +130,7 @@ int calibrate_result_read(struct calibrate_result *result, const char *uri, cons
 		r = reason_set(
 			why, -ENODATA,
 			"not every phase has readings of the machine's energy, though each had them while it "
-			"ran; was the clock set? Calibrate again");
+			"ran; was the clock changed? Calibrate again");
 	return r;
 }
 

@@ -74,7 +74,7 @@ static int start_one(const struct run_daemons *daemons, const char *name, const 
 
 	if (client_find_program(name, program, sizeof(program)) < 0)
 		return reason_set(why, -ENOENT,
-				  "cannot find the program %s beside this one or in PATH; install it", name);
+				  "cannot find the program %s next to this one or in PATH; install it", name);
 	pid = fork();
 	if (pid < 0)
 		return -errno;

@@ -246,7 +246,7 @@ int config_value_set(const struct config_row *row, void *target, const char *tex
 	case CONFIG_SECTION:
 		break;
 	}
-	return reason_set(why, -EINVAL, "takes no plain value");
+	return reason_set(why, -EINVAL, "does not take a plain value");
 }
 
 void config_value_clear(const struct config_row *row, void *target)

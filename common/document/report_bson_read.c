@@ -346,8 +346,7 @@ int report_bson_decode(const uint8_t *document, size_t length, struct report_nam
 		if (r == -E2BIG)
 			reason_set(why, 0, "more than %d names of groups or events", REPORT_NAMES_MAX);
 		if (r == -ENAMETOOLONG)
-			reason_set(why, 0, "a group or event whose name is longer than %d bytes",
-				   REPORT_KEY_MAX);
+			reason_set(why, 0, "a group or event name longer than %d bytes", REPORT_KEY_MAX);
 		if (r < 0)
 			return r;
 	}

@@ -29,13 +29,13 @@ struct form {
 };
 
 static const struct form foreign[] = {
-	{"\x28\xb5\x2f\xfd", 4, 0, "is compressed by zstd: unpack it first (zstd -d)"},
-	{"BZh", 3, 0, "is compressed by bzip2: unpack it first (bunzip2)"},
+	{"\x28\xb5\x2f\xfd", 4, 0, "is compressed with zstd: unpack it first (zstd -d)"},
+	{"BZh", 3, 0, "is compressed with bzip2: unpack it first (bunzip2)"},
 	{"\xfd"
 	 "7zXZ",
-	 5, 0, "is compressed by xz: unpack it first (unxz)"},
+	 5, 0, "is compressed with xz: unpack it first (unxz)"},
 	{"PK\x03\x04", 4, 0, "is a zip file: unpack it first (unzip)"},
-	{"\x04\x22\x4d\x18", 4, 0, "is compressed by lz4: unpack it first (lz4 -d)"},
+	{"\x04\x22\x4d\x18", 4, 0, "is compressed with lz4: unpack it first (lz4 -d)"},
 	{"7z\xbc\xaf\x27\x1c", 6, 0, "is a 7z archive: unpack it first (7z x)"},
 	{"ustar", 5, 257, "is a tar archive: unpack it first (tar -xf)"},
 	{"\xff\xfe", 2, 0, "is text in UTF-16: convert it first (iconv -f UTF-16 -t UTF-8)"},
@@ -50,7 +50,7 @@ static const struct form ours[] = {
 	{"[", 1, 0, "looks like JSON: write jsonl:PATH"},
 	{"\xef\xbb\xbf{", 4, 0, "looks like JSON: write jsonl:PATH"},
 	{"timestamp,", 10, 0, "looks like CSV: write csv:DIRECTORY"},
-	{"\x1f\x8b", 2, 0, "is compressed by gzip: unpack it first (gunzip)"},
+	{"\x1f\x8b", 2, 0, "is compressed with gzip: unpack it first (gunzip)"},
 	/* The high bytes of a document's length, and the type of its first field. */
 	{"\0\0\x02", 3, 2, "looks like BSON: write bson:PATH"},
 	{"\0\0\x07", 3, 2, "looks like BSON: write bson:PATH"},

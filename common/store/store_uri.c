@@ -110,7 +110,7 @@ static int refuse_unknown(struct reason *why, const char *uri)
 
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
 		forms[i] = backends[i]->form;
-	(void)snprintf(problem, sizeof(problem), "is none of %s",
+	(void)snprintf(problem, sizeof(problem), "is not one of %s",
 		       text_join(forms, ARRAY_SIZE(backends), known, sizeof(known)));
 	return refuse(why, uri, problem);
 }

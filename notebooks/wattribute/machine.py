@@ -111,7 +111,7 @@ class testCase:  # noqa: N801 (the name that notebooks use)
         return table
 
     def getpowers(self, container: str) -> pandas.DataFrame:
-        """The same over the container's life."""
+        """The same as getpowersFromInterval(), over the container's life."""
         return self.getpowersFromInterval(*self.gettimestamps(container))
 
     def getenergyFromInterval(self, begin: Time, end: Time) -> pandas.Series[float]:
@@ -123,7 +123,7 @@ class testCase:  # noqa: N801 (the name that notebooks use)
     getenergyfromInterval = getenergyFromInterval
 
     def getenergy(self, container: str) -> pandas.Series[float]:
-        """The same over the container's life."""
+        """The same as getenergyFromInterval(), over the container's life."""
         return self.getenergyFromInterval(*self.gettimestamps(container))
 
     def getcontainerpowers(self, container: str, begin: Optional[Time] = None, end: Optional[Time] = None) -> pandas.DataFrame:

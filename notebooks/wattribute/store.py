@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The places of the documents: MongoDB, an SQLite store, or the server's HTTP interface. All give the same frames."""
+"""Document stores: MongoDB, an SQLite store, or the server's HTTP interface. All give the same frames."""
 from __future__ import annotations
 
 import json
@@ -165,7 +165,7 @@ def open(place: str, database: Optional[str] = None, token: Optional[str] = None
         return SqliteStore(place[len("sqlite:"):])
     if place.startswith(("mongodb://", "mongodb+srv://")):
         return MongoStore(place, database)
-    raise ValueError("'%s' is not a known place: give mongodb://HOST/DATABASE, sqlite:PATH or http://SERVER:PORT" % place)
+    raise ValueError("'%s' is not a known store: give mongodb://HOST/DATABASE, sqlite:PATH or http://SERVER:PORT" % place)
 
 
 def _time(value: Optional[Time]) -> Optional[datetime]:
