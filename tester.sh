@@ -20,8 +20,8 @@ usage() {
 		  -m, --machine NAME       name of this machine's sensor (default: host name
 		                           without its domain)
 		  -d, --database NAME      database of the recap (default rapls2)
-		      --token WORD         the server's --token, or @FILE that contains it; prefer
-		                           WATTRIBUTE_TOKEN or a file
+		      --token WORD         the server's --token, or @FILE that contains it;
+		                           prefer WATTRIBUTE_TOKEN or a file
 		  -c, --cpus LIST          CPUs to pin to, in docker's syntax (default 0; 'all':
 		                           do not pin)
 		  -o, --docker-option OPT  additional option for docker run, e.g.
