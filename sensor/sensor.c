@@ -121,9 +121,12 @@ int sensor_main(int argc, char *argv[], const struct collect_machine *simulated)
 
 	duty_begin();
 	log_set_name("wattribute-sensor");
-	if (duty_current() && duty_take_secrets(argc, argv) < 0)
+	int r = duty_current() ? duty_take_secrets(argc, argv) : 0;
+	if (r < 0) {
+		log_error("main", r, "cannot receive the settings of the first process");
 		return 1;
-	int r = config_load(&sensor_config_spec, &config, argc, argv, &loaded, &why);
+	}
+	r = config_load(&sensor_config_spec, &config, argc, argv, &loaded, &why);
 	/* The simulated machine's program gets the same arguments, and hides them itself. */
 	if (r == 0 && !duty_current() && (!config.sim || simulated))
 		duty_take_options(loaded, argv, needs, log_each_warning);

@@ -363,15 +363,19 @@ static int give_up_rights(const struct sensor_config *config)
 	r = sandbox_keep(mask | for_gpus, &why);
 	if (r == 0)
 		r = sandbox_pass_on(for_gpus, &why);
-	if (r == 0)
-		r = sandbox_enter(SANDBOX_PRIV, (enum sandbox_mode)config->sandbox, &why);
-	if (r == -ENOMEM) {
-		log_error("priv", 0, "%s", why.text);
-		return r;
-	}
 	if (r < 0)
 		log_debug("priv", 0, "the first process keeps more privileges than it needs: %s", why.text);
-	return 0;
+	r = sandbox_restrict(
+		&(struct sandbox_limits){
+			.mode = (enum sandbox_mode)config->sandbox,
+			.profile = SANDBOX_PRIV,
+			.missing = log_each_notice,
+			.data = "priv",
+		},
+		&why);
+	if (r < 0)
+		log_error("priv", 0, "%s", why.text);
+	return r;
 }
 
 /* Removes monitoring groups left by a killed collect process. */
@@ -388,10 +392,12 @@ int supervise_main(struct sensor_config *config, char *argv[])
 {
 	struct supervise *supervise = calloc(1, sizeof(*supervise));
 	gid_t gid;
-	int code;
+	int code, r;
 
-	if (!supervise)
+	if (!supervise) {
+		log_error("priv", -ENOMEM, "cannot start");
 		return 1;
+	}
 	struct duty *const duties[] = {&supervise->collect, &supervise->write, &supervise->gpu};
 
 	supervise->collect.pid = supervise->write.pid = supervise->gpu.pid = supervise->link_end = -1;
@@ -399,7 +405,10 @@ int supervise_main(struct sensor_config *config, char *argv[])
 	supervise->takes_over = store_uri_traits(config->store_uri) & STORE_BOUNDED;
 	if (!sandbox_service_user(config->user, &supervise->service_uid, &gid))
 		supervise->service_uid = (uid_t)-1;
-	if (make_folders(config) < 0 || loop_init(&supervise->loop, on_stop, supervise) < 0) {
+	r = make_folders(config);
+	if (r == 0 && (r = loop_init(&supervise->loop, on_stop, supervise)) < 0)
+		log_error("priv", r, "cannot create the event loop");
+	if (r < 0) {
 		free(supervise);
 		return 1;
 	}

@@ -47,30 +47,26 @@ static void keep_file_rights(const struct server_config *config, const char *uri
 }
 
 /* Restricts it to writing the store's file. */
-static int confine(const struct server_config *config, const char *uri)
+static int restrict_store(const struct server_config *config, const char *uri)
 {
 	char path[4096];
 	const char *places[] = {store_uri_path(uri, path, sizeof(path)), NULL};
+
 	struct reason why = {""};
-	int r = sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, &why);
+	int r = sandbox_restrict(
+		&(struct sandbox_limits){
+			.mode = (enum sandbox_mode)config->sandbox,
+			.profile = SANDBOX_WRITE,
+			.reach = SANDBOX_WRITES_BELOW,
+			.places = places,
+			.missing = log_each_notice,
+			.data = "main",
+		},
+		&why);
 
-	if (r == -EOPNOTSUPP)
-		log_info("main", 0, "all files that the user may write remain accessible: %s", why.text);
-	else if (r < 0)
+	if (r < 0)
 		log_error("main", 0, "%s", why.text);
-	return r == -EOPNOTSUPP ? 0 : r;
-}
-
-static int enter_sandbox(enum sandbox_profile profile, const struct server_config *config)
-{
-	struct reason why = {""};
-	int r = sandbox_enter(profile, (enum sandbox_mode)config->sandbox, &why);
-
-	if (r == -EOPNOTSUPP)
-		log_debug("main", 0, "no seccomp filter: %s", why.text);
-	else if (r < 0)
-		log_error("main", 0, "%s", why.text);
-	return r == -EOPNOTSUPP ? 0 : r;
+	return r;
 }
 
 static int run_store(const struct server_config *config, const char *duty)
@@ -97,7 +93,7 @@ static int run_store(const struct server_config *config, const char *duty)
 	/* The first process handles signals to the group; everything that it still sends is written. */
 	duty_ignore_signals();
 	keep_file_rights(config, options.uri);
-	if (confine(config, options.uri) < 0 || enter_sandbox(SANDBOX_WRITE, config) < 0)
+	if (restrict_store(config, options.uri) < 0)
 		return 1;
 	return db_serve(DUTY_SOCKET_FD, &options);
 }
@@ -218,7 +214,9 @@ int main(int argc, char *argv[])
 	duty_begin();
 	r = duty_current() ? duty_take_secrets(argc, argv) : 0;
 	if (r < 0) {
-		(void)fprintf(stderr, "wattribute-server: the first process has ended\n");
+		(void)fprintf(stderr,
+			      "wattribute-server: cannot receive the settings of the first process: %s\n",
+			      r == -EPIPE ? "it has ended" : strerror(-r));
 		return 1;
 	}
 	r = config_load(&server_config_spec, &config, argc, argv, &loaded, &why);

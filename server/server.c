@@ -316,6 +316,8 @@ static struct db_client *spawn(struct server *server, const char *name, struct d
 		return NULL;
 	}
 	client = db_client_new(server->loop.ev, duty->socket, &events);
+	if (!client)
+		log_error(SERVER_TOKEN, -ENOMEM, "cannot talk to the process for '%s'", name);
 	duty->socket = -1; /* now owned by the client */
 	return client;
 }
@@ -348,7 +350,7 @@ static int open_server(struct server *server, char *const argv[])
 	recaps.client = server->output;
 	server->recaps = recaps_new(&recaps);
 	if (!server->input || !server->recaps)
-		return -ENOMEM;
+		return log_error(SERVER_TOKEN, -ENOMEM, "cannot start");
 	return server->config->address && !server->config->once ? server->face->start(server) : 0;
 }
 
@@ -376,17 +378,19 @@ static int give_up_rights(const struct server_config *config)
 		if (why.text[0])
 			log_warning(SERVER_TOKEN, 0, "the loop keeps running as root: %s", why.text);
 	}
-	r = sandbox_confine(SANDBOX_READS_BELOW, readable, (enum sandbox_mode)config->sandbox, &why);
-	if (r == -EOPNOTSUPP)
-		log_info(SERVER_TOKEN, 0, "all files that the user may write remain accessible: %s",
-			 why.text);
-	if (r == 0 || r == -EOPNOTSUPP)
-		r = sandbox_enter(SANDBOX_SERVER, (enum sandbox_mode)config->sandbox, &why);
-	if (r == -EOPNOTSUPP)
-		log_debug(SERVER_TOKEN, 0, "no seccomp filter: %s", why.text);
-	else if (r < 0)
+	r = sandbox_restrict(
+		&(struct sandbox_limits){
+			.mode = (enum sandbox_mode)config->sandbox,
+			.profile = SANDBOX_SERVER,
+			.reach = SANDBOX_READS_BELOW,
+			.places = readable,
+			.missing = log_each_notice,
+			.data = SERVER_TOKEN,
+		},
+		&why);
+	if (r < 0)
 		log_error(SERVER_TOKEN, 0, "%s", why.text);
-	return r == -EOPNOTSUPP ? 0 : r;
+	return r;
 }
 
 static void start_timer(struct server *server, ev_timer *timer,

@@ -78,6 +78,12 @@ bool log_each_warning(void *token, const char *sentence)
 	return true;
 }
 
+bool log_each_notice(void *token, const char *sentence)
+{
+	log_notice((const char *)token, 0, "%s", sentence);
+	return true;
+}
+
 int log_write(enum log_level level, const char *token, int err, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];

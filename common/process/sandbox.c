@@ -5,9 +5,8 @@
  */
 #include "process/sandbox.h"
 #include "base/cleanup.h"
-
-#include "base/text.h"
 #include "base/reason.h"
+#include "base/text.h"
 
 #include <cap-ng.h>
 #include <errno.h>
@@ -146,6 +145,36 @@ int sandbox_become(const char *user, uint64_t capabilities, struct reason *why)
 		return reason_set(why, -ENOENT, "user '%s' does not exist; choose another with --user",
 				  user ? user : "nobody");
 	return sandbox_drop(uid, gid, capabilities, why);
+}
+
+/* The rule of sandbox_restrict(); `consequence` of a missing feature. */
+static int judge(const struct sandbox_limits *limits, int r, const char *consequence, struct reason *why)
+{
+	struct reason sentence;
+
+	if (r == -EOPNOTSUPP) {
+		reason_set(&sentence, 0, "%s: %s", consequence, why->text);
+		(void)limits->missing(limits->data, sentence.text);
+		return 0;
+	}
+	if (r < 0) {
+		sentence = *why;
+		reason_set(why, 0, "%s; the process ends, because it would not be restricted", sentence.text);
+	}
+	return r;
+}
+
+int sandbox_restrict(const struct sandbox_limits *limits, struct reason *why)
+{
+	int r = 0;
+
+	if (limits->places)
+		r = judge(limits, sandbox_confine(limits->reach, limits->places, limits->mode, why),
+			  "all files that the user may access remain accessible", why);
+	if (r == 0)
+		r = judge(limits, sandbox_enter(limits->profile, limits->mode, why),
+			  "continuing without a seccomp filter", why);
+	return r;
 }
 
 int sandbox_pass_on(uint64_t capabilities, struct reason *why)

@@ -156,8 +156,11 @@ int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sa
 					  ? "a seccomp filter blocks Landlock (the container's or the unit's)"
 					  : "this kernel has no Landlock (it needs Linux 5.13 or newer)");
 	r = confine(reach, places, abi);
+	/* E2BIG: a process has at most 16 rulesets, those of containers around it included. */
+	if (r == -E2BIG || r == -EPERM)
+		return reason_set(why, -EOPNOTSUPP, "Landlock refuses: %s", strerror(-r));
 	if (r < 0)
-		return reason_set(why, r == -ENOMEM ? r : -EOPNOTSUPP, "cannot apply the Landlock rules: %s",
+		return reason_set(why, r, "cannot restrict the access to files with Landlock: %s",
 				  strerror(-r));
 	return 0;
 }

@@ -211,36 +211,58 @@ unsigned sandbox_filters(void)
 	return n_filters;
 }
 
+/* Asks with an address that cannot be read: only a kernel that takes filters looks at it. */
+static bool has_filters(struct reason *why)
+{
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) == 0 || errno == EFAULT || errno == ENOMEM)
+		return true;
+	reason_set(why, 0, "%s",
+		   errno == EPERM || errno == EACCES
+			   ? "another seccomp filter (the container's or the unit's) refuses it"
+			   : "this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER)");
+	return false;
+}
+
+/* 0 or a negative errno: the kernel's, or libseccomp's, which are not always -ENOMEM if memory is exhausted.
+ */
+static int install(enum sandbox_profile profile, uint32_t action)
+{
+	const bool priv = profile == SANDBOX_PRIV;
+	scmp_filter_ctx filter = seccomp_init(priv ? SCMP_ACT_ALLOW : action);
+	int r;
+
+	if (!filter)
+		return -ENOMEM;
+	/* Report the kernel's own errors, which otherwise are all -ECANCELED. */
+	r = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
+	if (r == 0)
+		r = priv ? refuse_calls(filter, action) : add_rules(filter, profile);
+	if (r == 0)
+		r = seccomp_load(filter);
+	seccomp_release(filter);
+	return r;
+}
+
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why)
 {
+	int r;
+
 	reason_clear(why);
 	if (mode == SANDBOX_OFF)
 		return 0;
 #ifdef WATTRIBUTE_SANITIZED
-	(void)profile, (void)add_rules, (void)refuse_calls, (void)forbidden_action;
+	(void)profile, (void)install, (void)forbidden_action, (void)has_filters, (void)r;
 	return reason_set(
 		why, -EOPNOTSUPP,
 		"a build with sanitizers makes additional system calls; no seccomp filter is installed");
 #else
-	const bool priv = profile == SANDBOX_PRIV;
-	errno = 0;
-	scmp_filter_ctx filter = seccomp_init(priv ? SCMP_ACT_ALLOW : forbidden_action(mode));
-	if (!filter)
-		return reason_set(
-			why, errno == ENOMEM ? -ENOMEM : -EOPNOTSUPP,
-			errno == ENOMEM
-				? "not enough memory for a seccomp filter"
-				: "libseccomp cannot be initialized; does this kernel support seccomp?");
-	/* Report the kernel's own errors, which otherwise are all -ECANCELED. */
-	int r = seccomp_attr_set(filter, SCMP_FLTATR_API_SYSRAWRC, 1);
-	if (r == 0)
-		r = priv ? refuse_calls(filter, forbidden_action(mode)) : add_rules(filter, profile);
-	if (r == 0)
-		r = seccomp_load(filter);
-	seccomp_release(filter);
+	if (!has_filters(why))
+		return -EOPNOTSUPP;
+	r = install(profile, forbidden_action(mode));
 	if (r < 0)
-		return reason_set(why, r == -ENOMEM ? r : -EOPNOTSUPP,
-				  "cannot install the seccomp filter: %s", strerror(-r));
+		return reason_set(why, r == -EOPNOTSUPP ? -ECANCELED : r,
+				  "cannot install the seccomp filter: %s%s", strerror(-r),
+				  r == -ENOMEM ? "" : "; memory may be exhausted");
 	n_filters++;
 	return 0;
 #endif

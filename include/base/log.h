@@ -36,6 +36,7 @@ int log_write(enum log_level level, const char *token, int err, const char *form
 	__attribute__((format(printf, 4, 5)));
 /* Logs a warning; returns true. For functions in common/ that report sentence by sentence. */
 bool log_each_warning(void *token, const char *sentence);
+bool log_each_notice(void *token, const char *sentence);
 
 #define log_error(token, err, ...)   log_write(LOG_LEVEL_ERROR, (token), (err), __VA_ARGS__)
 #define log_warning(token, err, ...) log_write(LOG_LEVEL_WARNING, (token), (err), __VA_ARGS__)

@@ -2,8 +2,7 @@
 /*
  * Drops privileges: user and capabilities (libcap-ng), no_new_privs, and a seccomp filter per duty
  * (libseccomp). Called once by each process after it has opened what it needs. Every failure has a reason as
- * text; the caller decides whether to continue: it may if the kernel lacks a feature (-EOPNOTSUPP), but not
- * if memory was exhausted (-ENOMEM), which an attacker may have caused.
+ * text. sandbox_restrict() decides which failures end the process.
  */
 #pragma once
 
@@ -71,15 +70,31 @@ int sandbox_become(const char *user, uint64_t capabilities, struct reason *why);
  * From here on this process can access only these files (Landlock); open files stay open. `places` ends with
  * NULL. For writing, a file stands for its folder, and a missing path for the nearest existing folder. To be
  * called after sandbox_drop() and before sandbox_enter(). 0; -EOPNOTSUPP and the reason if the kernel cannot
- * do it; -ENOMEM and the reason. Does nothing with SANDBOX_OFF.
+ * do it; another negative errno and the reason. Does nothing with SANDBOX_OFF.
  */
 int sandbox_confine(enum sandbox_reach reach, const char *const *places, enum sandbox_mode mode,
 		    struct reason *why);
 /*
  * From here on allows only the system calls of the profile. 0; -EOPNOTSUPP and the reason if the kernel or a
- * sanitizer build cannot do it; -ENOMEM and the reason. Does nothing with SANDBOX_OFF.
+ * sanitizer build cannot do it; another negative errno and the reason. Does nothing with SANDBOX_OFF.
  */
 int sandbox_enter(enum sandbox_profile profile, enum sandbox_mode mode, struct reason *why);
+
+struct sandbox_limits {
+	enum sandbox_mode mode;
+	enum sandbox_profile profile;
+	enum sandbox_reach reach;
+	const char *const *places; /* as for sandbox_confine(); NULL: files are not restricted */
+	bool (*missing)(void *data, const char *sentence); /* log_each_notice() or the like */
+	void *data;                                        /* for it: the token of the log lines */
+};
+
+/*
+ * sandbox_confine() and sandbox_enter(). If the kernel (or a sanitizer build) lacks one of them, `missing` is
+ * called, and the process continues without it. After any other failure the process must end: an attacker may
+ * have caused it, for instance by using up the memory. 0 or a negative errno and the reason.
+ */
+int sandbox_restrict(const struct sandbox_limits *limits, struct reason *why);
 /* Number of filters that sandbox_enter() has installed, in this process or in a parent before the fork. */
 unsigned sandbox_filters(void);
 /*

@@ -199,7 +199,7 @@ static void add_mount(void *data, const struct cgroup_mount *mount)
 
 /* Restricts the process to reading the kernel's files of processes, devices and cgroups, wherever they are
  * mounted, and no users' files. */
-static int confine(const struct sensor_config *config, struct reason *why)
+static int restrict_self(const struct sensor_config *config, struct reason *why)
 {
 	const char *places[CONFINE_PLACES + 1] = {"/proc", "/sys"};
 	struct cgroup_mounts *mounts = NULL;
@@ -216,12 +216,17 @@ static int confine(const struct sensor_config *config, struct reason *why)
 		places[n++] = config->resctrl_root;
 	if (cgroup_mounts_read("/proc/self/mountinfo", &mounts) == 0)
 		cgroup_mounts_each(mounts, add_mount, places);
-	r = sandbox_confine(SANDBOX_READS_BELOW, places, (enum sandbox_mode)config->sandbox, why);
+	r = sandbox_restrict(
+		&(struct sandbox_limits){
+			.mode = (enum sandbox_mode)config->sandbox,
+			.profile = SANDBOX_COLLECT,
+			.reach = SANDBOX_READS_BELOW,
+			.places = places,
+			.missing = log_each_notice,
+			.data = "sandbox",
+		},
+		why);
 	cgroup_mounts_free(mounts);
-	if (r == -EOPNOTSUPP) {
-		log_info("sandbox", 0, "all files that the user may read remain accessible: %s", why->text);
-		return 0;
-	}
 	return r;
 }
 
@@ -232,16 +237,9 @@ static int give_up_rights(struct collect *collect)
 	struct reason why = {""};
 	int r = sandbox_become(config->user, 0, &why);
 
-	if (r == 0 && collect->simulated)
-		return 0; /* it does not access this machine, and writes a file of true values */
-	if (r == 0)
-		r = confine(config, &why);
-	if (r == 0)
-		r = sandbox_enter(SANDBOX_COLLECT, (enum sandbox_mode)config->sandbox, &why);
-	if (r == -EOPNOTSUPP) {
-		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
-		return 0;
-	}
+	/* A simulation does not access this machine, and writes a file of true values. */
+	if (r == 0 && !collect->simulated)
+		r = restrict_self(config, &why);
 	if (r < 0)
 		log_error("sandbox", 0, "%s", why.text);
 	return r;
@@ -297,8 +295,10 @@ int collect_main(struct sensor_config *config, const struct collect_machine *sim
 	struct collect *collect = calloc(1, sizeof(*collect));
 	int r;
 
-	if (!collect)
+	if (!collect) {
+		log_error("collect", -ENOMEM, "cannot start");
 		return 1;
+	}
 	collect->config = config;
 	collect->simulated = simulated;
 	collect->online.fd = -1;
@@ -306,6 +306,8 @@ int collect_main(struct sensor_config *config, const struct collect_machine *sim
 	(void)fcntl(DUTY_EXTRA_FD, F_SETFL, O_NONBLOCK);
 	link_sender_init(&collect->link, DUTY_EXTRA_FD, (size_t)config->backlog);
 	r = collect->receive ? loop_init(&collect->loop, on_stop, collect) : -ENOMEM;
+	if (r < 0)
+		log_error("collect", r, "cannot start");
 	if (r == 0)
 		r = collect_open(collect);
 	if (r == 0)

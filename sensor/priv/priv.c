@@ -138,7 +138,7 @@ int priv_serve(int socket, const struct priv_config *config)
 	int r;
 
 	if (!buffer)
-		return -ENOMEM;
+		return log_error(LOG_TOKEN, -ENOMEM, "cannot receive a request");
 	r = ipc_receive(socket, buffer, IPC_MESSAGE_MAX + 16, &request);
 	if (r == -EAGAIN)
 		return 1;

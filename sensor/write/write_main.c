@@ -19,21 +19,6 @@
 
 #define PREDECESSOR_MS 30000 /* the longest wait; while it lasts, ticks stay in the link */
 
-/* Restricts the process to writing the store's file and the spool. */
-static int confine(const struct sensor_config *config, struct reason *why)
-{
-	char path[4096];
-	const char *places[] = {store_uri_path(config->store_uri, path, sizeof(path)),
-				config->spool_path ? config->spool_path : "", NULL};
-	int r = sandbox_confine(SANDBOX_WRITES_BELOW, places, (enum sandbox_mode)config->sandbox, why);
-
-	if (r == -EOPNOTSUPP) {
-		log_info("sandbox", 0, "all files that the user may write remain accessible: %s", why->text);
-		return 0;
-	}
-	return r;
-}
-
 /*
  * A remote database needs no files on this machine: the process becomes --user, without any capability. Files
  * of a local store belong to the user who started the sensor; root keeps the capabilities to write in other
@@ -42,18 +27,24 @@ static int confine(const struct sensor_config *config, struct reason *why)
 static int give_up_rights(const struct sensor_config *config)
 {
 	const uint64_t of_files = SANDBOX_CAPABILITY(CAP_DAC_OVERRIDE) | SANDBOX_CAPABILITY(CAP_CHOWN);
+	char path[4096];
+	const char *places[] = {store_uri_path(config->store_uri, path, sizeof(path)),
+				config->spool_path ? config->spool_path : "", NULL};
 	struct reason why = {""};
 	int r = config->spool_path ? sandbox_become(config->user, 0, &why)
 				   : sandbox_drop((uid_t)-1, (gid_t)-1, of_files, &why);
 
 	if (r == 0)
-		r = confine(config, &why);
-	if (r == 0)
-		r = sandbox_enter(SANDBOX_WRITE, (enum sandbox_mode)config->sandbox, &why);
-	if (r == -EOPNOTSUPP) {
-		log_notice("sandbox", 0, "continuing without a seccomp filter: %s", why.text);
-		return 0;
-	}
+		r = sandbox_restrict(
+			&(struct sandbox_limits){
+				.mode = (enum sandbox_mode)config->sandbox,
+				.profile = SANDBOX_WRITE,
+				.reach = SANDBOX_WRITES_BELOW,
+				.places = places,
+				.missing = log_each_notice,
+				.data = "sandbox",
+			},
+			&why);
 	if (r < 0)
 		log_error("sandbox", 0, "%s", why.text);
 	return r;

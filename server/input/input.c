@@ -149,6 +149,18 @@ static void note_other(struct input *input, const char *collection)
 			       length ? ", " : "", collection);
 }
 
+/* Once, although each search for collections tries again. */
+static void note_unserved(struct input *input, const char *collection)
+{
+	if (input->unserved[0])
+		return;
+	(void)snprintf(input->unserved, sizeof(input->unserved),
+		       "'%s', and possibly others, cannot be served: out of memory, or too many sensors",
+		       collection);
+	log_error(INPUT_TOKEN, 0, "%s", input->unserved);
+	input->statistics.failed++;
+}
+
 /* There are no reports: logs where they were looked for, what was found instead, and what to do. */
 static void say_none(const struct input *input)
 {
@@ -199,9 +211,7 @@ static void take_collection(struct input *input, const char *collection)
 		return;
 	reader = reader_new(input, collection);
 	if (!reader) {
-		if (!input->said_unserved)
-			log_error(INPUT_TOKEN, 0, "cannot serve '%s', and possibly others", collection);
-		input->said_unserved = true;
+		note_unserved(input, collection);
 		return;
 	}
 	reader->next = input->readers;
@@ -246,7 +256,7 @@ static void take_list(void *data, const struct db_answer *answer)
 		at += length + 1;
 		left -= length + 1;
 	}
-	if (!input->listed && !input->readers && answer->result == STORE_OK)
+	if (!input->listed && !input->readers && !input->unserved[0] && answer->result == STORE_OK)
 		say_none(input);
 	input->listed = true;
 	if (input->config->once) {
@@ -307,6 +317,8 @@ void input_explain(const struct input *input, void (*each)(void *data, const cha
 			       input->unlisted);
 		each(data, text);
 	}
+	if (input->unserved[0])
+		each(data, input->unserved);
 	if (input->left[0])
 		each(data, input->left);
 	for (const struct reader *reader = input->readers; reader; reader = reader->next)

@@ -35,6 +35,14 @@ struct found {
 	unsigned n_ticks;
 };
 
+static unsigned limit_of(const struct reader *reader)
+{
+	const struct input *input = reader->input;
+	const bool shared = !input->files && !input->config->once && input->n_readers > 1;
+
+	return shared || reader->limit > LIMIT_FIRST ? reader->limit : LIMIT_FIRST;
+}
+
 static int64_t now_ms_of(const struct input *input)
 {
 	/* With --once only the reports' own times count. */
@@ -233,7 +241,7 @@ static void plan(struct reader *reader, const struct db_answer *answer, const st
 
 	if (!answer->read.end) {
 		if (!reader->input->files && found->n_ticks < TICKS_LEAST && reader->limit < LIMIT_MAX)
-			reader->limit *= 2;
+			reader->limit = 2 * limit_of(reader);
 		rest(reader, 0);
 	} else if (reader->input->config->once) {
 		reader->ended = true;
@@ -312,7 +320,7 @@ int reader_read(struct reader *reader)
 		.after_ms = input->files ? INT64_MIN : reader_begin_ms(reader),
 		.until_ms = reader_until_ms(reader),
 		.offset = reader->offset,
-		.limit = reader->limit,
+		.limit = limit_of(reader),
 	};
 	int r;
 
@@ -338,7 +346,7 @@ struct reader *reader_new(struct input *input, const char *collection)
 		reader_free(reader);
 		return NULL;
 	}
-	reader->limit = input->files || input->config->once ? LIMIT_FIRST : LIMIT_SHARED;
+	reader->limit = LIMIT_SHARED;
 	reader->ahead_ms = MACHINE_AHEAD_MS;
 	reader->beyond_ms = INT64_MIN;
 	reader->pace = pace_init(UNIT_S_OF_MS(input->config->poll_ms));

@@ -84,7 +84,7 @@ struct input {
 	unsigned discover_slower; /* times --discover until the next look for sensors */
 	bool files;               /* input is a file, or a folder of files */
 	bool stopped;
-	bool said_unserved; /* logged that a collection is not served */
+	char unserved[300]; /* a collection that could not be served; "" */
 	bool listed;        /* the first list has come */
 	char others[300];   /* collections that hold no reports by their names */
 	char unlisted[300]; /* why its collections could not be listed; "" */
