@@ -9,7 +9,7 @@
 #include "formula/formula.h"
 
 /*
- * Who carries the static power. Dynamic and static are reported separately, so any policy can be recomputed.
+ * How the static power is divided. Dynamic and static are reported separately, so any policy can be recomputed.
  */
 enum conserve_static {
 	CONSERVE_STATIC_PROPORTIONAL, /* by dynamic power (default) */
