@@ -45,7 +45,7 @@ static void check_matches_opening(void **state)
 		{"mongodb://::1", "brackets"},
 		{"mongodb://fe80::1:27017/db", "brackets"},
 		{"mongodb://[::1:27017", ""},
-		{"mongodb://h?authSource=admin", "~must be a /"},
+		{"mongodb://h?authSource=admin", "~need a /"},
 		{"mongodb://h/?connectTimeoutMS=soon", ""},
 		{"mongodb://h/?serverSelectionTimeoutMS=1s", ""},
 		{"mongodb://h/?w=-7", ""},

@@ -150,7 +150,7 @@ static const struct cause_case cases[] = {
 	 "BTF"},
 	{{.release = "4.19.0"}, -EINVAL, log_of_5_10, "", {"older than 5.10"}, NULL},
 	{{.release = "5.15.0"}, -EINVAL, log_of_5_10, "", {"verifier of Linux 5.15.0"}, "older"},
-	{{0}, -ENOMEM, "", "", {"no memory"}, NULL},
+	{{0}, -ENOMEM, "", "", {"not enough memory"}, NULL},
 	{{0}, -EIO, "", "libbpf: something", {"libbpf: something", "Input/output error"}, NULL},
 };
 

@@ -168,7 +168,7 @@ static void mismatched_calibrations_are_not_used(void **state)
 	assert_int_equal(formula_pooled.calibrate(formula, &empty, &why), -EINVAL);
 	assert_true(why.text[0]);
 	assert_int_equal(formula_pooled.calibrate(formula, &little, &why), -EINVAL);
-	assert_non_null(strstr(why.text, "less than 30 readings"));
+	assert_non_null(strstr(why.text, "fewer than 30 readings"));
 	/* Another machine: its package has a different number. */
 	assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
 	(void)step(formula, &machine, work, 3);
