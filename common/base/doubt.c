@@ -8,9 +8,10 @@
 
 #include <math.h>
 
-#define LASTING   0.28 /* part of an error's variance that lasts beyond its tick if watts vary */
-#define LASTING_S 1200 /* until it has decayed to a third */
-#define STEADY    0.04 /* squared coefficient of variation of watts at which half of the rest also lasts */
+#define LASTING_S 1200 /* until a lasting error has decayed to a third */
+
+const struct doubt_law doubt_of_cpu = {.lasting = 0.1, .steady = 0.08};
+const struct doubt_law doubt_of_dram = {.lasting = 0.28, .steady = 0.04};
 
 static void begin_tick(struct doubt_sum *sum, const struct doubt_part *part, int64_t time_ms)
 {
@@ -42,21 +43,21 @@ void doubt_sum_add(struct doubt_sum *sum, const struct doubt_part *part, int64_t
 }
 
 /* How steady the watts were, 0..1. */
-static double steadiness(const struct doubt_sum *sum)
+static double steadiness(const struct doubt_sum *sum, const struct doubt_law *law)
 {
 	double mean = sum->energy_j / sum->length_s, square = sum->square_w / sum->length_s;
 	double varied = square / (mean * mean) - 1;
 
-	return varied >= 0 ? 1 / (1 + varied / STEADY) : 1;
+	return varied >= 0 ? 1 / (1 + varied / law->steady) : 1;
 }
 
-double doubt_sum_sd(const struct doubt_sum *sum)
+double doubt_sum_sd(const struct doubt_sum *sum, const struct doubt_law *law)
 {
 	double steady, variance;
 
 	if (!sum->n)
 		return NAN;
-	steady = steadiness(sum);
-	variance = LASTING * sum->lasting_sum + (1 - LASTING) * sum->square_sum;
+	steady = steadiness(sum, law);
+	variance = law->lasting * sum->lasting_sum + (1 - law->lasting) * sum->square_sum;
 	return sqrt(variance + steady * (sum->plain_sum * sum->plain_sum - variance));
 }

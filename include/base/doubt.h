@@ -2,11 +2,20 @@
 /*
  * The standard deviation of a sum over time whose errors are not independent: a part of each error (a wrong
  * cost in the model) lasts, the rest is new in each tick. If the watts do not vary, nothing new can be
- * learnt, and the whole error lasts. Pure.
+ * learnt, and the whole error lasts. How much lasts differs between scopes. Pure.
  */
 #pragma once
 
 #include <stdint.h>
+
+struct doubt_law {
+	double lasting; /* part of an error's variance that lasts beyond its tick if watts vary */
+	double steady;  /* squared coefficient of variation of watts at which half of the rest also lasts */
+};
+
+extern const struct doubt_law doubt_of_cpu;
+extern const struct doubt_law
+	doubt_of_dram; /* also for scopes that were not simulated: it is the wider one */
 
 /* Values of one tick and socket. */
 struct doubt_part {
@@ -30,4 +39,4 @@ struct doubt_sum {
  * independent. */
 void doubt_sum_add(struct doubt_sum *sum, const struct doubt_part *part, int64_t time_ms);
 /* NAN if there was no part. */
-double doubt_sum_sd(const struct doubt_sum *sum);
+double doubt_sum_sd(const struct doubt_sum *sum, const struct doubt_law *law);

@@ -77,6 +77,8 @@ void recap_note_other(struct recap *recap, const struct report_power *row);
 bool recap_has_target(const struct recap *recap);
 /* True if the recap has no row of its container; then writes the reason, if known, and the fix. */
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size);
+/* Standard deviation of the total energy; NAN: no row. */
+double recap_sd_j(const struct recap_sum *sum, enum report_scope scope);
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */
 double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase);

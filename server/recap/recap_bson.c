@@ -75,7 +75,7 @@ static void add_energy(bson_t *document, const struct recap *recap, enum recap_p
 		add_double(&inner, "total", sum->total_j);
 		add_double(&inner, "dynamic", sum->dynamic_j);
 		add_double(&inner, "static", sum->static_j);
-		add_double(&inner, "sd", doubt_sum_sd(&sum->doubt));
+		add_double(&inner, "sd", recap_sd_j(sum, (enum report_scope)scope));
 		bson_append_document_end(&energy, &inner);
 	}
 	bson_append_document_end(document, &energy);

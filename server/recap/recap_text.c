@@ -58,7 +58,7 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 	text_add(text, "%-10s %-5s %8.3f", phase_names[phase], report_scope_names[scope],
 		 recap_phase_s(&recap->window, phase));
 	text_add_number(text, sum->samples ? sum->total_j : recap->machine[scope][phase].samples ? 0 : NAN);
-	text_add_number(text, doubt_sum_sd(&sum->doubt));
+	text_add_number(text, recap_sd_j(sum, scope));
 	text_add_number(text, sum->dynamic_j);
 	text_add_watts(text, recap_mean_w(recap, sum, phase), recap_is_brief(recap, phase));
 	text_add_number(text,
