@@ -9,7 +9,8 @@
 #include "formula/formula.h"
 
 /*
- * How the static power is divided. Dynamic and static are reported separately, so any policy can be recomputed.
+ * How the static power is divided. Dynamic and static are reported separately, so any policy can be
+ * recomputed.
  */
 enum conserve_static {
 	CONSERVE_STATIC_PROPORTIONAL, /* by dynamic power (default) */
