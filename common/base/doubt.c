@@ -10,8 +10,9 @@
 
 #define LASTING_S 1200 /* until a lasting error has decayed to a third */
 
-const struct doubt_law doubt_of_cpu = {.lasting = 0.1, .steady = 0.08};
-const struct doubt_law doubt_of_dram = {.lasting = 0.28, .steady = 0.04};
+const struct doubt_law doubt_of_cpu = {.lasting = 0.1, .lasting_small = 0.1, .small_w = 0.05, .steady = 0.08};
+const struct doubt_law doubt_of_dram = {
+	.lasting = 0.28, .lasting_small = 0.6, .small_w = 0.05, .steady = 0.04};
 
 static void begin_tick(struct doubt_sum *sum, const struct doubt_part *part, int64_t time_ms)
 {
@@ -51,13 +52,22 @@ static double steadiness(const struct doubt_sum *sum, const struct doubt_law *la
 	return varied >= 0 ? 1 / (1 + varied / law->steady) : 1;
 }
 
+/* The part of an error that lasts, 0..1. */
+static double lasting(const struct doubt_sum *sum, const struct doubt_law *law)
+{
+	double mean_w = sum->length_s > 0 ? fmax(sum->energy_j / sum->length_s, 0) : 0;
+
+	return law->lasting + (law->lasting_small - law->lasting) / (1 + mean_w / law->small_w);
+}
+
 double doubt_sum_sd(const struct doubt_sum *sum, const struct doubt_law *law)
 {
-	double steady, variance;
+	double steady, variance, part;
 
 	if (!sum->n)
 		return NAN;
 	steady = steadiness(sum, law);
-	variance = law->lasting * sum->lasting_sum + (1 - law->lasting) * sum->square_sum;
+	part = lasting(sum, law);
+	variance = part * sum->lasting_sum + (1 - part) * sum->square_sum;
 	return sqrt(variance + steady * (sum->plain_sum * sum->plain_sum - variance));
 }

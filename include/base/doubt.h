@@ -9,8 +9,10 @@
 #include <stdint.h>
 
 struct doubt_law {
-	double lasting; /* part of an error's variance that lasts beyond its tick if watts vary */
-	double steady;  /* squared coefficient of variation of watts at which half of the rest also lasts */
+	double lasting;       /* part of an error's variance that lasts beyond its tick if watts vary */
+	double lasting_small; /* the same for few watts: little shows that they are wrong */
+	double small_w;       /* the part is halfway between the two at these watts */
+	double steady; /* squared coefficient of variation of watts at which half of the rest also lasts */
 };
 
 extern const struct doubt_law doubt_of_cpu;

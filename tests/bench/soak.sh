@@ -5,4 +5,5 @@
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
 minutes=${1:-30}
 [ $# = 0 ] || shift
+make -s -C "$TOP" BUILD="${BUILD:-build}" all bench-programs || exit 1
 exec "$TOP/tests/bench/soak.py" --build "${BUILD:-$TOP/build}" --minutes "$minutes" "$@"

@@ -92,6 +92,23 @@ static void length_of_ticks_matters_little(void **state)
 	assert_true(fabs(sum_of(120, 1, 5000, 5) / sum_of(600, 1, 1000, 5) - 1) < 0.05);
 }
 
+/* A small container's errors last longer. Watts alternate, so only their scale differs. */
+static void few_watts_last_longer(void **state)
+{
+	struct doubt_sum small = {0}, large = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		double watts = 1 + (i % 2) * 9;
+		doubt_sum_add(&small, &(struct doubt_part){1, watts / 1000, 1}, 1000 * i);
+		doubt_sum_add(&large, &(struct doubt_part){1, watts * 10, 1}, 1000 * i);
+	}
+	if (law == &doubt_of_cpu)
+		assert_true(fabs(doubt_sum_sd(&small, law) / doubt_sum_sd(&large, law) - 1) < 1e-9);
+	else
+		assert_true(doubt_sum_sd(&small, law) > 1.15 * doubt_sum_sd(&large, law));
+}
+
 static void unknown_deviations_are_left_out(void **state)
 {
 	struct doubt_sum sum = {0};
@@ -118,6 +135,7 @@ int main(void)
 		cmocka_unit_test(errors_fade),
 		cmocka_unit_test(parts_of_a_tick_are_one_sample),
 		cmocka_unit_test(length_of_ticks_matters_little),
+		cmocka_unit_test(few_watts_last_longer),
 		cmocka_unit_test(unknown_deviations_are_left_out),
 	};
 
