@@ -16,8 +16,8 @@ struct doubt_law {
 };
 
 extern const struct doubt_law doubt_of_cpu;
-extern const struct doubt_law
-	doubt_of_dram; /* also for scopes that were not simulated: it is the wider one */
+/* Also for scopes that were not simulated: it is the wider one. */
+extern const struct doubt_law doubt_of_dram;
 
 /* Values of one tick and socket. */
 struct doubt_part {

@@ -507,7 +507,17 @@ rights_sensor() {
 	(as_user "$caps" wattribute-sensor -n "$name" -c core $events --store "csv:$work/$name" --state-dir "$work" -f 500 --ticks 2) >"$work/$name.log" 2>&1
 	sed -n 's/.*activity per container: //p' "$work/$name.log" | tail -n 1
 }
+# The seccomp modes of a process and its children: 2, a filter.
+filters_of() {
+	local pid
+	for pid in "$1" $(grep -l "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status 2>/dev/null | cut -d / -f 3); do
+		sed -n 's/^Seccomp:[[:space:]]*//p' "/proc/$pid/status"
+	done | paste -s -d ' '
+}
 part_rights() {
+	sensor_start filtered bpf -f 1000
+	is "$(filters_of $sensor)" '2 2 2' 'each of the three processes of a sensor has a seccomp filter'
+	sensor_end
 	is "$(rights_sensor with +bpf,+perfmon)" bpf 'an ordinary user with CAP_BPF and CAP_PERFMON counts by BPF'
 	is "$(rights_sensor without -)" cpustat 'one with neither counts CPU time'
 	like "$(cat "$work/without.log")" 'CAP_BPF' 'and the log names the rights that BPF needs'
