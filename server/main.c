@@ -51,7 +51,6 @@ static int restrict_store(const struct server_config *config, const char *uri)
 {
 	char path[4096];
 	const char *places[] = {store_uri_path(uri, path, sizeof(path)), NULL};
-
 	struct reason why = {""};
 	int r = sandbox_restrict(
 		&(struct sandbox_limits){

@@ -25,6 +25,11 @@ const char *const report_scope_names[REPORT_SCOPES_ALL] = {
 	[REPORT_SCOPE_PLATFORM] = "platform", [REPORT_SCOPE_CORE] = "core", [REPORT_SCOPE_UNCORE] = "uncore",
 };
 
+const struct doubt_law *report_scope_doubt(enum report_scope scope)
+{
+	return scope == REPORT_SCOPE_CPU ? &doubt_of_cpu : &doubt_of_dram;
+}
+
 const char *const report_lost_names[REPORT_LOST_CAUSES] = {
 	[REPORT_LOST_READ] = "read", [REPORT_LOST_OPEN] = "open",   [REPORT_LOST_BUDGET] = "budget",
 	[REPORT_LOST_LATE] = "late", [REPORT_LOST_SPOOL] = "spool",

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/doubt.h"
 #include "base/reason.h"
 
 #include <math.h>
@@ -64,6 +65,8 @@ enum report_scope {
 	REPORT_SCOPES_ALL
 };
 extern const char *const report_scope_names[REPORT_SCOPES_ALL]; /* "cpu", "dram", "gpu", "platform", ... */
+/* How the errors of consecutive ticks of a scope add up. */
+const struct doubt_law *report_scope_doubt(enum report_scope scope);
 
 #define REPORT_KEY_MAX 127
 /*

@@ -26,6 +26,11 @@
 #define BEHIND_QUEUED   ((size_t)512 * 1024) /* limit on pending writes to read on in a backlog */
 #define DISCOVER_SLOWER 4                    /* times --discover after a long time without a new collection */
 
+bool input_is_shared(const struct input *input)
+{
+	return !input->config->once && input->n_readers > 1;
+}
+
 bool input_wants(const struct input *input, const char *name)
 {
 	const struct config_list *patterns = &input->config->sensors;
@@ -57,8 +62,8 @@ void input_ask_turn(struct reader *reader)
  */
 static struct reader *find_next(struct input *input)
 {
-	const bool alone = input->config->once || !input->readers || !input->readers->next;
-	const bool is_short = alone || db_client_queued_bytes(input->output) <= BEHIND_QUEUED;
+	const bool is_short =
+		!input_is_shared(input) || db_client_queued_bytes(input->output) <= BEHIND_QUEUED;
 	struct reader *reader;
 
 	if (db_client_is_full(input->output))

@@ -35,10 +35,10 @@ struct found {
 	unsigned n_ticks;
 };
 
+/* Documents of the next answer. */
 static unsigned limit_of(const struct reader *reader)
 {
-	const struct input *input = reader->input;
-	const bool shared = !input->files && !input->config->once && input->n_readers > 1;
+	const bool shared = !reader->input->files && input_is_shared(reader->input);
 
 	return shared || reader->limit > LIMIT_FIRST ? reader->limit : LIMIT_FIRST;
 }

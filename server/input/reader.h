@@ -110,6 +110,8 @@ struct machine *reader_find_machine(struct reader *reader, const uint8_t *docume
 /* Time at which the next read of a database begins, so that no active sensor's reports are missed. */
 int64_t reader_begin_ms(struct reader *reader);
 
+/* Can a live tick of one reader wait for another's backlog? */
+bool input_is_shared(const struct input *input);
 /* Does --sensor include this one? */
 bool input_wants(const struct input *input, const char *name);
 /* Requests a turn for the reader: at once, or when others are done. */

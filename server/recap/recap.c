@@ -228,7 +228,7 @@ static double longest_covered_s(const struct recap *recap, enum recap_phase phas
 
 double recap_sd_j(const struct recap_sum *sum, enum report_scope scope)
 {
-	return doubt_sum_sd(&sum->doubt, scope == REPORT_SCOPE_CPU ? &doubt_of_cpu : &doubt_of_dram);
+	return doubt_sum_sd(&sum->doubt, report_scope_doubt(scope));
 }
 
 double recap_mean_w(const struct recap *recap, const struct recap_sum *sum, enum recap_phase phase)

@@ -183,7 +183,7 @@ static void print_row(const struct work *work, const struct row *row)
 
 static void recap_end(struct work *work, unsigned scope, struct recap *recap)
 {
-	double sd = doubt_sum_sd(&recap->doubt, scope == REPORT_SCOPE_CPU ? &doubt_of_cpu : &doubt_of_dram);
+	double sd = doubt_sum_sd(&recap->doubt, report_scope_doubt((enum report_scope)scope));
 
 	if (recap->rows > 1 && isfinite(sd)) {
 		work->recaps[scope]++;
