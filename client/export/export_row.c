@@ -39,7 +39,7 @@ void export_write_json(FILE *out, const struct report_power *power)
 			column->kind == CSV_NUMBER ? "" : csv_power_text(CSV_EXPORT, column, power, buffer);
 
 		if (column->kind == CSV_BOOL)
-			value = json_boolean(power->estimated);
+			value = json_boolean(strcmp(text, "true") == 0);
 		else if (column->kind == CSV_NUMBER)
 			value = json_real(csv_power_number(column, power));
 		else

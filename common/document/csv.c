@@ -32,11 +32,13 @@ static const struct csv_column columns[] = {
 	COLUMN(CSV_NUMBER, error, "error", "error_w"),
 	COLUMN(CSV_BOOL, estimated, "estimated", "estimated"),
 	COLUMN(CSV_TEXT, container_id, "container_id", "container_id"),
+	COLUMN(CSV_NUMBER, sd, "sd", "sd_w"),
+	COLUMN(CSV_BOOL, calibrated, "calibrated", "calibrated"),
 };
 
-/* The store uses the order of the table. */
-static const uint8_t order_of_export[ARRAY_SIZE(columns)] = {0, 1, 2,  5, 4,  3, 10, 11,
-							     9, 8, 12, 7, 13, 6, 14};
+/* The store uses the order of the table: a new column comes last, so that older files can get it. */
+static const uint8_t order_of_export[ARRAY_SIZE(columns)] = {0, 1,  2, 5,  4, 3,  10, 11, 9,
+							     8, 12, 7, 13, 6, 14, 15, 16};
 
 const struct csv_column *csv_power_column(enum csv_style style, unsigned i)
 {

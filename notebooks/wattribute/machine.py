@@ -21,7 +21,8 @@ from .times import to_datetime as _time
 JOULES_PER_COUNT = 2.0**-32
 RAPL_PREFIX = "RAPL_ENERGY_"
 DATABASE = "rapls2"
-POWER_FIELDS = ("scope", "socket", "dynamic", "static", "energy", "interval", "estimated", "container_id")
+POWER_FIELDS = ("scope", "socket", "dynamic", "static", "energy", "interval", "sd", "estimated", "calibrated",
+                "container_id")
 
 
 def _reports(database: Any, machine: str) -> str:
@@ -127,7 +128,7 @@ class testCase:  # noqa: N801 (the name that notebooks use)
         return self.getenergyFromInterval(*self.gettimestamps(container))
 
     def getcontainerpowers(self, container: str, begin: Optional[Time] = None, end: Optional[Time] = None) -> pandas.DataFrame:
-        """The container's own watts for each tick, socket and scope, with their dynamic and static parts."""
+        """The container's own watts for each tick, socket and scope, with their dynamic and static parts and `sd`."""
         wanted: Dict[str, Any] = {"target": container}
         if begin is not None or end is not None:
             wanted["timestamp"] = {}

@@ -15,7 +15,7 @@ from .times import Time, to_datetime
 
 DATABASE = "rapls2"
 POWER_COLUMNS = ["timestamp", "target", "power", "scope", "socket", "dynamic", "static", "energy", "interval", "sd",
-                 "error", "estimated", "container_id"]
+                 "error", "estimated", "calibrated", "container_id"]
 Document = Dict[str, Any]
 
 

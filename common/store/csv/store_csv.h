@@ -51,6 +51,11 @@ struct csv_file *csv_file_get(struct store *store, const char *name, const char 
 /* Adds missing columns for events to the file. 0; -E2BIG: too many; or a negative errno. */
 int csv_file_widen(struct store *store, struct csv_file *file, const struct report_value *values,
 		   unsigned n_values);
+/*
+ * Adds columns at the end of each line: `names` is ",name,…". Earlier rows are empty there. 0 or a negative
+ * errno.
+ */
+int csv_file_add_columns(struct store *store, struct csv_file *file, const char *names);
 /* Writes the rows of all files; on failure none of them is kept. 0 or a negative errno. */
 int csv_files_flush(struct store *store);
 void csv_files_forget_rows(struct csv_store *own);

@@ -83,6 +83,14 @@ static int mend_end(struct csv_file *file)
 	return ftruncate(file->fd, file->end) < 0 ? -errno : 0;
 }
 
+/* Is the line a header of an earlier version, which had fewer of the fixed columns? */
+static bool is_earlier(const char *fixed, const char *line)
+{
+	size_t length = strlen(line);
+
+	return length > 0 && strncmp(fixed, line, length) == 0 && fixed[length] == ',';
+}
+
 static int read_header(struct store *store, struct csv_file *file, const char *fixed, const char *path)
 {
 	char *line = calloc(1, HEADER_MAX + 1);
@@ -94,6 +102,11 @@ static int read_header(struct store *store, struct csv_file *file, const char *f
 		if (newline)
 			*newline = '\0';
 		r = newline ? take_header(csv_store_of(store), file, fixed, line) : -EPROTO;
+		if (r == -EPROTO && newline && is_earlier(fixed, line)) {
+			r = mend_end(file);
+			if (r == 0)
+				r = csv_file_add_columns(store, file, fixed + strlen(line));
+		}
 	}
 	free(line);
 	if (r == -EPROTO)

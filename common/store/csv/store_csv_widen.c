@@ -128,6 +128,21 @@ static int find_new(const struct csv_store *own, const struct csv_file *file,
 	return r;
 }
 
+int csv_file_add_columns(struct store *store, struct csv_file *file, const char *names)
+{
+	struct widening widening = {.after_header = false};
+	int r = batch_add_bytes(&widening.names, names, strlen(names));
+
+	for (; *names && r == 0; names++)
+		if (*names == ',')
+			r = batch_add_bytes(&widening.commas, ",", 1);
+	if (r == 0)
+		r = replace(store, file, &widening);
+	batch_done(&widening.names);
+	batch_done(&widening.commas);
+	return r;
+}
+
 int csv_file_widen(struct store *store, struct csv_file *file, const struct report_value *values,
 		   unsigned n_values)
 {

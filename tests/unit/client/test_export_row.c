@@ -28,6 +28,7 @@ static const struct report_power sample = {
 	.energy_j = 3,
 	.interval_s = 2,
 	.error = INFINITY,
+	.sd = 0.125,
 	.estimated = true,
 };
 
@@ -48,9 +49,8 @@ static void test_csv_quotes_and_omits(void **state)
 	cleanup_(cleanup_free) char *row = written(export_write_csv);
 
 	(void)state;
-	assert_string_equal(
-		row,
-		"2026-01-01T00:00:00.123Z,n1,\"a,\"\"b\"\"\",0,dram,1.5,,0.5,3,2,,0.25,true,pooled,\r\n");
+	assert_string_equal(row, "2026-01-01T00:00:00.123Z,n1,\"a,\"\"b\"\"\",0,dram,1.5,,0.5,3,2,,0.25,true,"
+				 "pooled,,0.125,false\r\n");
 }
 
 /* Text that a spreadsheet would treat as a formula is marked wherever it begins a cell. */
@@ -87,6 +87,9 @@ static void test_json_omits_unknown_numbers(void **state)
 
 	(void)state;
 	assert_non_null(strstr(row, "\"target\":\"a,\\\"b\\\"\""));
+	assert_non_null(strstr(row, "\"sd_w\":0.125"));
+	assert_non_null(strstr(row, "\"estimated\":true"));
+	assert_non_null(strstr(row, "\"calibrated\":false"));
 	assert_non_null(strstr(row, "\"power_w\":1.5"));
 	assert_null(strstr(row, "dynamic_w"));
 	assert_null(strstr(row, "error_w"));

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 static struct store *open_csv(void)
 {
@@ -166,7 +167,9 @@ static void test_csv_power(void **state)
 				     .fixed = 2.25,
 				     .energy_j = 12.25,
 				     .interval_s = 1,
-				     .error = 0.1};
+				     .error = 0.1,
+				     .sd = 0.75,
+				     .calibrated = true};
 	struct batch batch = {0};
 	struct store *store = open_csv();
 
@@ -176,8 +179,57 @@ static void test_csv_power(void **state)
 	assert_file("out/power.csv",
 		    "timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,static,"
 		    "error,"
-		    "estimated,container_id\n"
-		    "1700000000123,node,redis,12.25,cpu,0,pooled,0.5,1,12.25,10,2.25,0.1,false,\n");
+		    "estimated,container_id,sd,calibrated\n"
+		    "1700000000123,node,redis,12.25,cpu,0,pooled,0.5,1,12.25,10,2.25,0.1,false,,0.75,true\n");
+	store_close(store);
+	batch_done(&batch);
+}
+
+/* A file of an earlier version gets the columns that were added since, a torn last line included. */
+static void test_csv_power_of_an_earlier_version(void **state)
+{
+	static const char earlier[] =
+		"timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,"
+		"dynamic,static,error,estimated,container_id\n"
+		"1699999999000,node,redis,9,cpu,0,pooled,0.5,1,9,8,1,0.1,false,\n16999";
+	struct report_power power = {.time_ms = T0,
+				     .sensor = "node",
+				     .target = "redis",
+				     .socket = "0",
+				     .formula = "share",
+				     .ratio = 1,
+				     .power = 2,
+				     .dynamic = NAN,
+				     .fixed = NAN,
+				     .energy_j = 2,
+				     .interval_s = 1,
+				     .error = NAN,
+				     .sd = NAN};
+	struct batch batch = {0};
+	struct store *store = open_csv();
+	char path[200];
+	FILE *file;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/out", directory);
+	(void)mkdir(path, 0755);
+	(void)snprintf(path, sizeof(path), "%s/out/power.csv", directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	(void)fputs(earlier, file);
+	(void)fclose(file);
+	assert_int_equal(report_bson_add_power(&batch, &power), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(store_append(store, "powernode", &batch), STORE_OK);
+		store_close(store);
+		store = open_csv();
+	}
+	assert_file("out/power.csv",
+		    "timestamp,sensor,target,power,scope,socket,formula,ratio,interval,energy,dynamic,static,"
+		    "error,estimated,container_id,sd,calibrated\n"
+		    "1699999999000,node,redis,9,cpu,0,pooled,0.5,1,9,8,1,0.1,false,,,\n"
+		    "1700000000123,node,redis,2,cpu,0,share,1,1,2,,,,false,,,false\n"
+		    "1700000000123,node,redis,2,cpu,0,share,1,1,2,,,,false,,,false\n");
 	store_close(store);
 	batch_done(&batch);
 }
@@ -234,7 +286,7 @@ int main(void)
 		WITH_DIRECTORY(test_csv_reports),        WITH_DIRECTORY(test_csv_other_events),
 		WITH_DIRECTORY(test_csv_foreign_header), WITH_DIRECTORY(test_csv_event_with_commas),
 		WITH_DIRECTORY(test_csv_torn_header),    WITH_DIRECTORY(test_csv_power),
-		WITH_DIRECTORY(test_csv_read),
+		WITH_DIRECTORY(test_csv_read),           WITH_DIRECTORY(test_csv_power_of_an_earlier_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
