@@ -119,7 +119,8 @@ struct machine *server_get_machine(void *data, const char *name, const char *rep
 	if (r < 0)
 		log_warning(SERVER_TOKEN, 0, "%s: starting with an empty model: %s", name, why.text);
 	else if (r > 0)
-		log_info(SERVER_TOKEN, 0, "%s: continuing from the stored position and model", name);
+		log_info(SERVER_TOKEN, 0, "%s: continuing from the stored position%s", name,
+			 r == 1 ? " and model" : "");
 	machine->saved_ms = machine->time_ms;
 	machine->spare = &server->spare;
 	server_ensure(server, machine);

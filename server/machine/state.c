@@ -92,19 +92,24 @@ unsigned state_count(const struct batch *documents, const char *formula)
 	return n;
 }
 
-static int take_model(struct machine *machine, const bson_t *document, struct reason *why)
+/* 1: the model was not taken, as it began with another calibration, or without one. */
+static int take_model(struct machine *machine, const bson_t *document, bool has_refused, struct reason *why)
 {
 	int64_t calibrated_ms = 0;
 	bson_t model;
 	int r;
 
 	(void)bson_get_date(document, "calibrated", &calibrated_ms);
-	if (calibrated_ms != machine->calibrated_ms) {
+	/* Without a usable calibration, nothing is better than what the machine has learnt. */
+	if (calibrated_ms != machine->calibrated_ms && !has_refused) {
 		log_info("state", 0,
-			 "%s: the machine was calibrated after this state was stored: the model starts from "
-			 "the calibration",
+			 machine->calibrated_ms ? "%s: the machine was calibrated after this state was "
+						  "stored: the model starts from the calibration"
+						: "%s: the calibration that this model began with is no "
+						  "longer stored: the model starts without it",
 			 machine->name);
-		return machine_forget_model(machine);
+		r = machine_forget_model(machine);
+		return r < 0 ? r : 1;
 	}
 	r = bson_get_document(document, "model", &model, why);
 	if (r == 0)
@@ -147,7 +152,8 @@ static void take_number(struct machine *machine, const bson_t *document)
 					      .interval_s = machine->interval_s};
 }
 
-static int take(struct machine *machine, const bson_t *document, int64_t now_ms, struct reason *why)
+static int take(struct machine *machine, const bson_t *document, int64_t now_ms, bool has_refused,
+		struct reason *why)
 {
 	double interval_s = bson_get_double(document, "interval");
 	const char *source = bson_get_text(document, "source");
@@ -169,11 +175,11 @@ static int take(struct machine *machine, const bson_t *document, int64_t now_ms,
 	take_number(machine, document);
 	join_set_position(machine->join, machine->time_ms);
 	tick_maker_set_position(machine->maker, machine->time_ms, machine->interval_s);
-	return take_model(machine, document, why);
+	return take_model(machine, document, has_refused, why);
 }
 
 static int load_state(struct machine *machine, const struct batch *documents, int64_t now_ms,
-		      struct reason *why)
+		      bool has_refused, struct reason *why)
 {
 	char id[512];
 	bson_t document;
@@ -182,8 +188,8 @@ static int load_state(struct machine *machine, const struct batch *documents, in
 	make_id(machine, id, sizeof(id));
 	if (!batch_find_bson(documents, id, &document))
 		return 0;
-	r = take(machine, &document, now_ms, why);
-	return r < 0 ? r : 1;
+	r = take(machine, &document, now_ms, has_refused, why);
+	return r < 0 ? r : r + 1;
 }
 
 /* Finds the document of `wattribute calibrate` and sets its time. False: none that this formula can use. */
@@ -206,28 +212,35 @@ static int calibrate(struct machine *machine, const bson_t *document, struct rea
 	return r < 0 ? r : machine->config->ops->calibrate(machine->formula, &model, why);
 }
 
-/* Gives the model its priors. One that cannot be used is logged, and the machine counts as not calibrated. */
-static void apply_calibration(struct machine *machine, const bson_t *document)
+/*
+ * Gives the empty model its priors. A calibration that cannot be used is logged, and the machine counts as
+ * not calibrated.
+ */
+static bool try_calibration(struct machine *machine, const bson_t *document)
 {
 	struct reason why = {"out of memory"};
 
 	if (calibrate(machine, document, &why) == 0) {
 		log_info("state", 0, "%s: this machine is calibrated", machine->name);
-		return;
+		return true;
 	}
 	machine->calibrated_ms = 0;
 	log_warning("state", 0,
 		    "%s: the stored calibration is not used: %s; run 'wattribute calibrate' again",
 		    machine->name, why.text);
+	return false;
 }
 
 int state_load(struct machine *machine, const struct batch *documents, int64_t now_ms, struct reason *why)
 {
+	struct reason ignored;
 	bson_t calibration;
-	bool calibrated = find_calibration(machine, documents, &calibration);
-	int r = load_state(machine, documents, now_ms, why);
+	bool found = find_calibration(machine, documents, &calibration);
+	bool calibrated = found && try_calibration(machine, &calibration);
+	int r = load_state(machine, documents, now_ms, found && !calibrated, why);
 
-	if (calibrated)
-		apply_calibration(machine, &calibration);
+	/* The model may have been replaced by a stored or by an empty one. */
+	if (calibrated && calibrate(machine, &calibration, &ignored) < 0)
+		return -ENOMEM;
 	return r;
 }

@@ -12,9 +12,10 @@
 int state_add(struct batch *batch, const struct machine *machine, int64_t now_ms);
 /*
  * Takes position and model from the document among `documents` that is this machine's and formula's. 1:
- * taken; 0: there is none; -EINVAL with a reason: it has another version or is damaged, and the model starts
- * from scratch (the position is kept if it can be read). A calibration among them gives the model its priors;
- * a state from before it gives the position alone.
+ * taken; 2: only the position; 0: there is none; -EINVAL with a reason: it has another version or is damaged,
+ * and the model starts from scratch (the position is kept if it can be read). A calibration among them gives
+ * the model its priors; a state that began with another one gives the position alone. One that cannot be used
+ * changes nothing.
  */
 int state_load(struct machine *machine, const struct batch *documents, int64_t now_ms, struct reason *why);
 /* The number of states of this formula, and of calibrations, among the documents. */

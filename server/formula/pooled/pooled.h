@@ -258,6 +258,9 @@ void pooled_calm_take(struct pooled *pooled, double total[][TICK_FEATURES]);
 double pooled_cores_learn(struct pooled_cores *cores, unsigned stride, unsigned n_sockets, const double *busy,
 			  const double *load);
 
+/* Is it the same machine, as far as two numbers of cores (above 0) show? */
+bool pooled_cores_alike(double a, double b);
+
 /* pooled_filter.c. One tick; 0 or -ENOMEM. */
 int pooled_filter_run(struct pooled *pooled, struct pooled_filter *filter);
 int pooled_filter_init(struct pooled_filter *filter, enum report_scope scope, unsigned n_sockets);

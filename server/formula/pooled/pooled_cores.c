@@ -9,6 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CORES_CHANGE 0.04
+
+bool pooled_cores_alike(double a, double b)
+{
+	return fabs(a / b - 1) <= CORES_CHANGE;
+}
+
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;

@@ -22,7 +22,6 @@
 #define SLOW_TICKS    40.
 #define ERROR_MIX     0.05
 #define MEMBER_MIX    0.02
-#define CORES_CHANGE  0.04
 #define STATE_MOST    1e5 /* W, nJ or a factor; above this, a stored state would not recover */
 #define SIZE_STEP     8   /* states that memory grows by; a multiple of 4 */
 
@@ -318,7 +317,7 @@ static void follow_machine(struct pooled *pooled, struct pooled_filter *filter)
 {
 	const struct pooled_input *input = &pooled->input;
 	bool cores = filter->scope == REPORT_SCOPE_CPU && filter->n_cores > 0 &&
-		     fabs(input->n_cores / filter->n_cores - 1) > CORES_CHANGE;
+		     !pooled_cores_alike(input->n_cores, filter->n_cores);
 
 	if (filter->ready && (cores || filter->with_misses != input->has_misses ||
 			      filter->with_instructions != input->has_instructions))

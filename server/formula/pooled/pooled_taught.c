@@ -21,11 +21,23 @@
 #define POWER_SURE 0.06 /* of the exponent of frequency, and of the saving by siblings */
 #define FIXED_SURE 0.02
 
+/* Does the machine still have all sockets and cores of the calibration, and no more? */
+static bool is_same_machine(const struct pooled *pooled)
+{
+	double n_cores = pooled->taught->filters[REPORT_SCOPE_CPU].n_cores;
+
+	for (unsigned k = 0; k < pooled->n_packages; k++)
+		if (pooled->tick_socket[k] == TICK_SOCKETS_MAX)
+			return false;
+	return !(n_cores > 0 && pooled->input.n_cores > 0) ||
+	       pooled_cores_alike(pooled->input.n_cores, n_cores);
+}
+
 static bool fits(const struct pooled *pooled, const struct pooled_filter *filter)
 {
 	const struct pooled_filter *taught = pooled->taught ? &pooled->taught->filters[filter->scope] : NULL;
 
-	return taught && taught->ready && taught->n_samples >= LEAST_SAMPLES &&
+	return taught && is_same_machine(pooled) && taught->ready && taught->n_samples >= LEAST_SAMPLES &&
 	       taught->n_sockets == filter->n_sockets && taught->n_members == filter->n_members &&
 	       taught->with_misses == pooled->input.has_misses &&
 	       taught->with_instructions == pooled->input.has_instructions &&

@@ -210,6 +210,20 @@ static void add_calibration(struct batch *batch, const struct machine *from, int
 	bson_destroy(&document);
 }
 
+/* A calibration that cannot be used: of another version of the model, or damaged. */
+static void add_bad_calibration(struct batch *batch, int64_t time_ms)
+{
+	bson_t document = BSON_INITIALIZER, model = BSON_INITIALIZER;
+
+	bson_append_utf8(&document, "_id", -1, "calibration:n1", -1);
+	bson_append_utf8(&document, "formula", -1, "pooled", -1);
+	bson_append_date_time(&document, "timestamp", -1, time_ms);
+	bson_append_document(&document, "model", -1, &model);
+	assert_int_equal(batch_append(batch, bson_get_data(&document), document.len), 0);
+	bson_destroy(&document);
+	bson_destroy(&model);
+}
+
 /* The number of power reports that are marked as calibrated; -1: only some are. */
 static int calibrated_reports(const struct machine *machine)
 {
@@ -244,6 +258,54 @@ static int run_calibrated(const struct batch *documents, unsigned from, struct b
 		assert_int_equal(state_add(ret_state, machine, 5), 0);
 	machine_free(machine);
 	return n;
+}
+
+/* The number of ticks that the model of a machine has learnt from after loading the documents. */
+static uint64_t learnt_samples(const struct batch *documents, struct batch *ret_state)
+{
+	struct machine *machine = machine_new(&config, "n1", "sensorn1");
+	struct reason why = {""};
+	uint64_t samples;
+
+	assert_true(state_load(machine, documents, 0, &why) >= 0);
+	samples = machine_describe(machine, REPORT_SCOPE_CPU, 0).samples;
+	if (ret_state)
+		assert_int_equal(state_add(ret_state, machine, 5), 0);
+	machine_free(machine);
+	return samples;
+}
+
+/*
+ * A calibration that cannot be used does not cost the machine what it has learnt. Without the one that it
+ * began with, the model starts empty.
+ */
+static void a_bad_calibration_keeps_the_model(void **state)
+{
+	struct machine *machine = machine_new(&config, "n1", "sensorn1");
+	struct batch states = {0}, again = {0}, calibrated = {0}, left = {0};
+	uint64_t samples;
+
+	(void)state;
+	feed_ticks(machine, 0, 60);
+	assert_int_equal(state_add(&states, machine, 5), 0);
+	assert_true(learnt_samples(&states, NULL) > 30);
+	add_bad_calibration(&states, 7000);
+	assert_true(learnt_samples(&states, &again) > 30);
+	/* Nor at the next start. */
+	add_bad_calibration(&again, 7000);
+	assert_true(learnt_samples(&again, NULL) > 30);
+	/* A calibrated model whose calibration became unusable, or was removed. */
+	add_calibration(&calibrated, machine, 7000);
+	assert_true(run_calibrated(&calibrated, 100, &left) > 0);
+	samples = learnt_samples(&left, NULL);
+	add_bad_calibration(&left, 7000);
+	assert_true(samples == 0 && learnt_samples(&left, NULL) > 0);
+	assert_int_equal(run_calibrated(&left, 103, NULL), 0);
+	machine_free(machine);
+	batch_done(&states);
+	batch_done(&again);
+	batch_done(&calibrated);
+	batch_done(&left);
 }
 
 static void a_calibration_is_used_and_reported(void **state)
@@ -421,6 +483,7 @@ int main(void)
 		cmocka_unit_test(state_continues),
 		cmocka_unit_test(skipped_across_a_restart),
 		cmocka_unit_test(a_calibration_is_used_and_reported),
+		cmocka_unit_test(a_bad_calibration_keeps_the_model),
 		cmocka_unit_test(foreign_state_is_refused),
 		cmocka_unit_test(odd_ticks_do_not_change_the_usual_length),
 	};

@@ -27,6 +27,7 @@ struct machine {
 	struct tick_target targets[TARGETS];
 	double counts[TARGETS][TICK_FEATURES];
 	struct formula_result result;
+	double n_cores; /* 0: 16 */
 };
 
 /* `threads` busy threads of each target, at 2e9 cycles per second. */
@@ -38,7 +39,7 @@ static double step(void *formula, struct machine *machine, const double threads[
 	machine->tick.time_ms += 1000;
 	machine->tick.interval_s = 1;
 	machine->tick.said.base_frequency_mhz = 2000;
-	machine->tick.said.n_cores = 16;
+	machine->tick.said.n_cores = machine->n_cores > 0 ? machine->n_cores : 16;
 	machine->tick.complete = true;
 	machine->tick.n_sockets = 1;
 	machine->tick.n_targets = TARGETS;
@@ -180,12 +181,66 @@ static void mismatched_calibrations_are_not_used(void **state)
 	formula_pooled.free(formula);
 }
 
+/* Another machine of this name, or other processors in it. */
+static void a_calibration_of_another_machine_is_not_used(void **state)
+{
+	const double idle[TARGETS] = {0, 0};
+	bson_t document = BSON_INITIALIZER;
+	struct reason why = {""};
+
+	(void)state;
+	teach(&document, 180);
+	for (double n_cores = 8; n_cores <= 32; n_cores *= 2) {
+		void *formula = formula_pooled.make(NULL);
+		struct machine machine = {.tick = {.time_ms = 1000}, .n_cores = n_cores};
+
+		assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
+		(void)step(formula, &machine, idle, 0);
+		assert_int_equal(machine.result.calibrated, n_cores == 16);
+		/* While it runs: half of the processors are taken away, and return. */
+		machine.n_cores = 8;
+		(void)step(formula, &machine, idle, 0);
+		assert_false(machine.result.calibrated);
+		machine.n_cores = 16;
+		(void)step(formula, &machine, idle, 0);
+		assert_true(machine.result.calibrated);
+		formula_pooled.free(formula);
+	}
+	bson_destroy(&document);
+}
+
+/* Two sockets were calibrated; now there is one. */
+static void a_calibration_of_more_sockets_is_not_used(void **state)
+{
+	const double idle[TARGETS] = {0, 0};
+	void *teacher = formula_pooled.make(NULL), *formula = formula_pooled.make(NULL);
+	struct machine machine = {.tick = {.time_ms = 1000}}, one = {.tick = {.time_ms = 1000}};
+	bson_t document = BSON_INITIALIZER;
+	struct reason why = {""};
+
+	(void)state;
+	for (unsigned t = 0; t < 180; t++) {
+		const double work[TARGETS] = {t / 12 % 2, 0};
+
+		(void)step(teacher, &machine, work, t % 2);
+	}
+	assert_int_equal(formula_pooled.save(teacher, &document), 0);
+	assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
+	(void)step(formula, &one, idle, 0);
+	assert_false(one.result.calibrated);
+	bson_destroy(&document);
+	formula_pooled.free(teacher);
+	formula_pooled.free(formula);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_load_is_no_surprise),
 		cmocka_unit_test(a_stored_model_stays_calibrated),
 		cmocka_unit_test(mismatched_calibrations_are_not_used),
+		cmocka_unit_test(a_calibration_of_another_machine_is_not_used),
+		cmocka_unit_test(a_calibration_of_more_sockets_is_not_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
