@@ -31,6 +31,12 @@ int client_fail(int status, const char *format, ...)
 	return status;
 }
 
+static bool warn(void *data, const char *sentence)
+{
+	fprintf(stderr, "%s: warning: %s\n", (const char *)data, sentence);
+	return true;
+}
+
 int client_main(const struct config_spec *spec, void *options, int argc, char *argv[],
 		int (*run)(void *options, char *argv[]))
 {
@@ -43,6 +49,7 @@ int client_main(const struct config_spec *spec, void *options, int argc, char *a
 		status = CLIENT_EXIT_USAGE;
 	} else if (config_get_action(config) == CONFIG_RUN) {
 		config_hide_secrets(config, argv);
+		(void)config_each_doubtful_value(config, warn, (void *)(uintptr_t)spec->program);
 		status = run(options, argv + config_rest(config));
 	}
 	config_free(config);

@@ -51,7 +51,7 @@ int config_give(struct config *config, const struct config_row *row, enum config
 	int r = config_value_set(row, config->target, value, why);
 	if (r < 0 && why->text[0] == '\0')
 		reason_set(why, 0, "%s", strerror(-r));
-	return r;
+	return r < 0 ? r : config_note_quantity(config, row_index(config, row), value);
 }
 
 static int apply_defaults(struct config *config)
@@ -220,11 +220,15 @@ static struct config *new_config(const struct config_spec *spec, void *target, s
 	if (!config)
 		return NULL;
 	config->origins = calloc(spec->n_rows + 1, sizeof(*config->origins));
-	if (!config->origins) {
+	config->given = calloc(spec->n_rows + 1, sizeof(*config->given));
+	if (!config->origins || !config->given) {
+		free(config->origins);
+		free(config->given);
 		free(config);
 		return NULL;
 	}
 	config->spec = spec;
+	config->n_given = spec->n_rows;
 	config->target = target;
 	config->why = why;
 	return config;
@@ -235,6 +239,9 @@ void config_free(struct config *config)
 	if (!config)
 		return;
 	config_secrets_done(config);
+	for (size_t i = 0; i < config->n_given; i++)
+		free(config->given[i]);
+	free(config->given);
 	free(config->origins);
 	free(config);
 }

@@ -49,6 +49,17 @@ static json_t *list_value(const struct config_spec *spec, const struct config_ro
 	return array;
 }
 
+/* With its unit, so that it is read as it was meant. */
+static json_t *quantity_value(const struct config_row *row, uint64_t value)
+{
+	char text[40];
+
+	if (value == 0 || value > 1e15 || row->flags & CONFIG_BARE ||
+	    (row->type == CONFIG_SIZE && value % 1024))
+		return json_integer((json_int_t)value);
+	return json_string(config_quantity_text(row, (double)value, text, sizeof(text)));
+}
+
 static json_t *row_value(const struct config_spec *spec, const struct config_row *row, const void *target)
 {
 	const void *at = config_field(row, target);
@@ -64,7 +75,7 @@ static json_t *row_value(const struct config_spec *spec, const struct config_row
 		return json_real(*(const double *)at);
 	case CONFIG_DURATION_MS:
 	case CONFIG_SIZE:
-		return json_integer((json_int_t) * (const uint64_t *)at);
+		return quantity_value(row, *(const uint64_t *)at);
 	case CONFIG_STRING:
 		return string_value(spec, row, *(char *const *)at);
 	case CONFIG_CHOICE:

@@ -34,6 +34,8 @@ struct config {
 	enum config_action action;
 	int rest;
 	enum config_origin *origins; /* origin of each row */
+	char **given; /* text of each number with a unit that was given, in the row's place; NULL */
+	size_t n_given;
 	struct secret *secrets;
 	unsigned n_secrets;
 	struct reason *why;
@@ -69,6 +71,12 @@ void config_begin(struct config *config, const struct config_row *row, enum conf
 int config_value_set(const struct config_row *row, void *target, const char *text, struct reason *why);
 /* Empties the field: frees what it owns. */
 void config_value_clear(const struct config_row *row, void *target);
+
+/* A number with its unit, for a time or a size the largest: "30d", "10ms", "64M", "100 MHZ". Returns `text`.
+ */
+const char *config_quantity_text(const struct config_row *row, double value, char *text, size_t size);
+/* Keeps the text of a number that has a unit, for config_each_doubtful_value(). 0 or -ENOMEM. */
+int config_note_quantity(struct config *config, size_t row, const char *text);
 
 /* Parses the command line; 0 or -EINVAL with a reason. */
 int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], struct reason *why);

@@ -12,7 +12,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,42 +36,37 @@ bool config_key_equal(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* "1h", "10ms": the largest unit that divides it. */
-static const char *duration_text(double ms, char *text, size_t size)
+/* " (30ms)": what a time or size means, if it was written in another way; for messages. Returns `ret`. */
+static const char *meaning(const struct config_row *row, double value, const char *text, char *ret,
+			   size_t size)
 {
-	static const struct {
-		const char *name;
-		double ms;
-	} units[] = {{"d", 86400e3}, {"h", 3600e3}, {"m", 60e3}, {"s", 1e3}, {"ms", 1}};
-	size_t i = 0;
+	char plain[40];
 
-	while (i + 1 < ARRAY_SIZE(units) && (ms < units[i].ms || fmod(ms, units[i].ms) != 0))
-		i++;
-	(void)snprintf(text, size, "%g%s", ms / units[i].ms, units[i].name);
-	return text;
-}
-
-static const char *bound_text(const struct config_row *row, double bound, char *text, size_t size)
-{
-	if (row->type == CONFIG_DURATION_MS)
-		return duration_text(bound, text, size);
-	(void)snprintf(text, size, "%.15g", bound);
-	return text;
+	ret[0] = '\0';
+	if (row->type == CONFIG_DURATION_MS || row->type == CONFIG_SIZE)
+		(void)config_quantity_text(row, value, plain, sizeof(plain));
+	else
+		return ret;
+	if (strcmp(plain, text) != 0)
+		(void)snprintf(ret, size, " (%s)", plain);
+	return ret;
 }
 
 static int check_limits(const struct config_row *row, double value, const char *text, struct reason *why)
 {
-	char low[32], high[32];
+	char low[64], high[64], meant[64];
 
-	if (row->min == 0 && row->max == 0)
+	if ((row->min == 0 && row->max == 0) || (value == 0 && (row->flags & CONFIG_OR_ZERO)))
 		return 0;
 	if (value >= row->min && (row->max == 0 || value <= row->max))
 		return 0;
-	(void)bound_text(row, row->min, low, sizeof(low));
+	(void)config_quantity_text(row, row->min, low, sizeof(low));
+	(void)meaning(row, value, text, meant, sizeof(meant));
 	if (row->max == 0)
-		return reason_set(why, -EINVAL, "'%s' is too small; the minimum is %s", text, low);
-	(void)bound_text(row, row->max, high, sizeof(high));
-	return reason_set(why, -EINVAL, "'%s' is out of range; allowed: %s to %s", text, low, high);
+		return reason_set(why, -EINVAL, "'%s'%s is too small; the minimum is %s%s", text, meant, low,
+				  row->flags & CONFIG_OR_ZERO ? ", or 0" : "");
+	(void)config_quantity_text(row, row->max, high, sizeof(high));
+	return reason_set(why, -EINVAL, "'%s'%s is out of range; allowed: %s to %s", text, meant, low, high);
 }
 
 static int set_whole(const struct config_row *row, void *target, const char *text, struct reason *why)

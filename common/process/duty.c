@@ -100,8 +100,10 @@ void duty_take_options(const struct config *config, char *argv[],
 	kept.needs = needs;
 	if (config_get_action(config) == CONFIG_RUN)
 		leave_inherited();
-	if (config_get_action(config) != CONFIG_EXIT)
-		(void)config_each_unknown_variable(config, warn, (void *)"config");
+	if (config_get_action(config) == CONFIG_EXIT)
+		return;
+	(void)config_each_unknown_variable(config, warn, (void *)"config");
+	(void)config_each_doubtful_value(config, warn, (void *)"config");
 }
 
 /* An entry of the environment as the duty may see it. */

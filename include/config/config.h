@@ -36,6 +36,8 @@ enum config_flags {
 	CONFIG_SECRET = 1 << 1,  /* shown as "***"; "@FILE": in that file */
 	CONFIG_NO_ENV = 1 << 2,  /* not read from the environment; always true of CALL and SECTION */
 	CONFIG_NO_FILE = 1 << 3, /* not read from a file, and not printed by --print-config */
+	CONFIG_OR_ZERO = 1 << 4, /* 0 is allowed below `min`; it means "none" */
+	CONFIG_BARE = 1 << 5, /* a time is usually written as a number of milliseconds: no doubt about it */
 };
 
 enum config_origin { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENVIRONMENT, CONFIG_FLAG };
@@ -92,6 +94,8 @@ struct config_row {
 	const char *placeholder;    /* "HOST:PORT"; every type but CALL has a default */
 	const char *fallback;       /* default as text; NULL: zero, NULL, false */
 	double min, max;            /* for numbers, in the field's unit; both 0: no limit */
+	double usual_min;           /* of a time, a size or a double, in the field's unit: smaller values,
+				       except 0, are doubtful; 0: none are */
 	const char *const *choices; /* NULL-ended */
 	size_t offset;
 	config_apply apply;          /* CALL */
@@ -174,6 +178,13 @@ void config_hide_secrets(const struct config *config, char *argv[]);
  */
 bool config_each_unknown_variable(const struct config *config, bool (*each)(void *data, const char *sentence),
 				  void *data);
+/*
+ * A sentence about each time and size that was probably meant in another unit: one below the usual minimum,
+ * or a number without a unit. It tells how the value was understood. The target must still have the loaded
+ * values. As above.
+ */
+bool config_each_doubtful_value(const struct config *config, bool (*each)(void *data, const char *sentence),
+				void *data);
 /* With stop_at_argument: index in argv of the first argument, or argc. */
 int config_rest(const struct config *config);
 void config_free(struct config *config);

@@ -21,6 +21,7 @@ struct example {
 	double ratio;
 	uint64_t frequency_ms;
 	uint64_t spool_bytes;
+	uint64_t retention_ms;
 	char *name;
 	char *uri;
 	char *port;
@@ -151,6 +152,7 @@ static const struct config_row example_rows[] = {
 	 .fallback = "1s",
 	 .min = 10,
 	 .max = 3600000,
+	 .flags = CONFIG_BARE,
 	 .offset = AT(frequency_ms),
 	 .aliases = example_frequency_aliases,
 	 .help = "time between two readings"},
@@ -178,8 +180,17 @@ static const struct config_row example_rows[] = {
 	{.name = "spool-size",
 	 .type = CONFIG_SIZE,
 	 .fallback = "64M",
+	 .usual_min = 1048576,
 	 .offset = AT(spool_bytes),
 	 .help = "room on disk"},
+	{.name = "retention",
+	 .type = CONFIG_DURATION_MS,
+	 .flags = CONFIG_OR_ZERO,
+	 .fallback = "30d",
+	 .min = 1000,
+	 .usual_min = 3600000,
+	 .offset = AT(retention_ms),
+	 .help = "how long to keep it"},
 	{.name = "mode",
 	 .type = CONFIG_CHOICE,
 	 .fallback = "log",
@@ -195,6 +206,8 @@ static const struct config_row example_rows[] = {
 	{.name = "ratio",
 	 .type = CONFIG_DOUBLE,
 	 .min = 0.5,
+	 .usual_min = 0.6,
+	 .placeholder = "WATTS",
 	 .offset = AT(ratio),
 	 .fallback = "0.75",
 	 .help = "a ratio"},

@@ -216,6 +216,61 @@ static void unknown_variables(void **state)
 		(void)unsetenv(known[i]);
 }
 
+/* Values that were probably meant in another unit: how each was understood, and how to write it. */
+static void doubtful_values(void **state)
+{
+	static const char time_units[] = "; units are ms, s, m, h and d: write 30d for 30 days\n";
+	static const struct {
+		const char *line, *sentence;
+	} cases[] = {
+		{"example --retention 30s",
+		 "option '--retention': '30s' means 30s, less than the usual minimum of 1h"},
+		{"example --retention 30000", "option '--retention': '30000' means 30s (a number without a "
+					      "unit is in milliseconds), less than the usual minimum of 1h"},
+		{"example --retention 86400000",
+		 "option '--retention': '86400000' means 1d (a number without a unit is in milliseconds)"},
+		{"example --retention 1h", NULL},
+		{"example --retention 30s --retention 0", NULL},
+		{"example --frequency 500 --spool-size 4194304 --ratio 0.75", NULL},
+		{"example --spool-size 256",
+		 "option '--spool-size': '256' means 256 bytes, less than the usual minimum of 1M; units are "
+		 "K, M, G and T: write 256M for 256 megabytes\n"},
+		{"example --ratio 0.5",
+		 "option '--ratio': '0.5' means 0.5 WATTS, less than the usual minimum "
+		 "of 0.6 WATTS; write the number in this unit\n"},
+		{"example", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[1000] = "", expected[600] = "";
+
+		if (cases[i].sentence)
+			(void)snprintf(expected, sizeof(expected), "%s%s", cases[i].sentence,
+				       strstr(cases[i].sentence, "; ") ? "" : time_units);
+		assert_int_equal(load(cases[i].line), 0);
+		assert_true(config_each_doubtful_value(config, note_sentence, text));
+		assert_string_equal(text, expected);
+	}
+}
+
+static void doubtful_values_of_each_origin(void **state)
+{
+	char text[1000] = "";
+
+	(void)state;
+	assert_int_equal(load_with_file("{\"retention\": 30000}", ""), 0);
+	assert_true(config_each_doubtful_value(config, note_sentence, text));
+	assert_non_null(strstr(text, "'retention' in the file: '30000' means 30s"));
+	(void)setenv("WATTRIBUTE_RETENTION", "40s", 1);
+	text[0] = '\0';
+	assert_int_equal(load_with_file("{\"retention\": 30000}", ""), 0);
+	assert_true(config_each_doubtful_value(config, note_sentence, text));
+	assert_non_null(strstr(text, "WATTRIBUTE_RETENTION: '40s' means 40s"));
+	assert_null(strstr(text, "in the file"));
+	(void)unsetenv("WATTRIBUTE_RETENTION");
+}
+
 static void refused_command_lines(void **state)
 {
 	static const struct {
@@ -233,7 +288,11 @@ static void refused_command_lines(void **state)
 		{"example -f 1ms", "option '--frequency': '1ms' is out of range; allowed: 10ms to 1h"},
 		{"example --number 6", "option '--number': '6' is out of range; allowed: -5 to 5"},
 		{"example --number 1.5", "option '--number': '1.5' is not a whole number"},
-		{"example --ratio 0.1", "option '--ratio': '0.1' is too small; the minimum is 0.5"},
+		{"example --ratio 0.1", "option '--ratio': '0.1' is too small; the minimum is 0.5 WATTS"},
+		{"example --retention 30",
+		 "option '--retention': '30' (30ms) is too small; the minimum is 1s, or 0"},
+		{"example --retention 999ms",
+		 "option '--retention': '999ms' is too small; the minimum is 1s, or 0"},
 		{"example --mode kil",
 		 "option '--mode': unknown value 'kil'; did you mean 'kill'? (known: off, log, kill)"},
 		{"example -e BAD", "option '--event': 'BAD' will not do"},
@@ -338,6 +397,9 @@ static void print_and_read_again(void **state)
 	char *second = printed();
 	assert_string_equal(first, second);
 	assert_int_equal(target.verbose, 2);
+	assert_non_null(strstr(first, "\"retention\": \"30d\""));
+	assert_non_null(strstr(first, "\"spool-size\": \"64M\""));
+	assert_non_null(strstr(first, "\"frequency\": 1000"));
 	free(first);
 	free(second);
 }
@@ -482,6 +544,8 @@ int main(void)
 		cmocka_unit_test_teardown(flags_replace_the_files_groups, teardown),
 		cmocka_unit_test_teardown(environment_names_the_file, teardown),
 		cmocka_unit_test_teardown(unknown_variables, teardown),
+		cmocka_unit_test_teardown(doubtful_values, teardown),
+		cmocka_unit_test_teardown(doubtful_values_of_each_origin, teardown),
 		cmocka_unit_test_teardown(refused_command_lines, teardown),
 		cmocka_unit_test_teardown(refused_files, teardown),
 		cmocka_unit_test_teardown(deep_and_large_files, teardown),
