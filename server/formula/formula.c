@@ -15,6 +15,5 @@ const char *const formula_names[] = {FORMULA_LIST(FORMULA_NAME) NULL};
 
 int formula_refuse(struct reason *why, const char *name, const char *reason)
 {
-	return reason_set(why, -EINVAL, "state of formula %s: %s", name,
-			  reason);
+	return reason_set(why, -EINVAL, "state of formula %s: %s", name, reason);
 }
