@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #define ROUNDS       2000000
 #define MEMORY_LEAST ((size_t)4 << 20) /* bytes of each worker */
 #define MEMORY_MOST  ((size_t)64 << 20)
+#define CPUS_MOST    8192
 #define MEMORY_PART  4 /* all workers together use 1 / 4 of free memory */
 
 typedef double lanes __attribute__((vector_size(64)));
@@ -146,7 +148,13 @@ int calibrate_loads_make(struct calibrate_loads *loads, struct reason *why)
 
 	for (unsigned kind = 0; kind < CALIBRATE_KINDS && r == 0; kind++) {
 		(void)snprintf(name, sizeof(name), "calibrate-%s", calibrate_kind_names[kind]);
-		r = run_cgroup_make(name, &loads->cgroups[kind], why);
+		r = run_cgroup_make_only(name, &loads->cgroups[kind], why);
+		if (r == -EBUSY)
+			reason_set(
+				why, 0,
+				"another 'wattribute calibrate' runs on this machine, or a load of one that "
+				"was killed: there is a cgroup wattribute/%s; wait for its end",
+				name);
 	}
 	return r;
 }
@@ -181,6 +189,9 @@ double calibrate_loads_end(struct calibrate_loads *loads)
 		if (wait4(loads->pids[i], NULL, 0, &usage) == loads->pids[i])
 			used_s += clock_cpu_s(&usage);
 	loads->n = 0;
+	/* What a command started in a session of its own. */
+	for (unsigned kind = 0; kind < CALIBRATE_KINDS; kind++)
+		run_cgroup_kill(&loads->cgroups[kind]);
 	return used_s;
 }
 
@@ -206,9 +217,24 @@ double calibrate_busy_s(void)
 	return n == 7 ? (t[0] + t[1] + t[2] + t[5] + t[6]) / (double)sysconf(_SC_CLK_TCK) : NAN;
 }
 
-unsigned calibrate_cpus(void)
+unsigned calibrate_machine_cpus(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
-	return n < 1 ? 1 : n > CALIBRATE_LOADS_MAX / 2 ? CALIBRATE_LOADS_MAX / 2 : (unsigned)n;
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+unsigned calibrate_cpus(void)
+{
+	const unsigned most = CALIBRATE_LOADS_MAX / 2, n = calibrate_machine_cpus();
+	cpu_set_t *allowed = CPU_ALLOC(CPUS_MOST);
+	const size_t size = CPU_ALLOC_SIZE(CPUS_MOST);
+	unsigned n_allowed = n;
+
+	if (allowed && sched_getaffinity(0, size, allowed) == 0)
+		n_allowed = (unsigned)CPU_COUNT_S(size, allowed);
+	if (allowed)
+		CPU_FREE(allowed);
+	n_allowed = n_allowed < 1 || n_allowed > n ? n : n_allowed;
+	return n_allowed > most ? most : n_allowed;
 }

@@ -29,6 +29,8 @@ void calibrate_loads_remove(struct calibrate_loads *loads);
 
 /* CPU time used by all CPUs since the machine started, s; NAN: unknown. */
 double calibrate_busy_s(void);
+unsigned calibrate_machine_cpus(void);
+/* Those on which this process, and so the loads, may run. */
 unsigned calibrate_cpus(void);
 
 /* About 10 ms of a worker's load, for tests. The result is meaningless. */

@@ -126,6 +126,8 @@ int calibrate_result_read(struct calibrate_result *result, const char *uri, cons
 	store_close(store);
 	for (unsigned scope = 0; scope < REPORT_SCOPES && r == 0; scope++)
 		result->judged[scope] = calibrate_judge(result->seen[scope], &result->errors[scope]);
+	for (unsigned scope = 0; scope < REPORT_SCOPES && result->n_cpus == 1; scope++)
+		result->errors[scope].percent = NAN;
 	if (r == 0 && !result->judged[REPORT_SCOPE_CPU])
 		r = reason_set(
 			why, -ENODATA,
@@ -169,8 +171,8 @@ static int make_document(const struct calibrate_result *result, const struct cal
 }
 
 /* Reads the state of the run's server and makes the document to store. */
-static int take_model(const struct calibrate_result *result, const struct calibrate_place *place,
-		      struct batch *ret, struct reason *why)
+int calibrate_result_take(const struct calibrate_result *result, const struct calibrate_place *place,
+			  struct batch *ret, struct reason *why)
 {
 	struct store_options options = {.flags = STORE_READ};
 	struct batch states = {0};
@@ -195,7 +197,8 @@ static int take_model(const struct calibrate_result *result, const struct calibr
 	return r;
 }
 
-static int put(const struct calibrate_place *place, const struct batch *batch, struct reason *why)
+int calibrate_result_put(const struct calibrate_place *place, const struct batch *document,
+			 struct reason *why)
 {
 	struct store_options options = {.database = place->database, .flags = STORE_WRITE};
 	struct store *store;
@@ -203,20 +206,24 @@ static int put(const struct calibrate_place *place, const struct batch *batch, s
 
 	if (r < 0)
 		return r;
-	if (store_put(store, collection_prefix(COLLECTION_STATE), batch) != STORE_OK)
+	if (store_put(store, collection_prefix(COLLECTION_STATE), document) != STORE_OK)
 		r = reason_set(why, -EIO, "cannot store the calibration: %s", store_error(store));
 	store_close(store);
 	return r;
 }
 
-int calibrate_result_store(const struct calibrate_result *result, const struct calibrate_place *place,
-			   struct reason *why)
+int calibrate_result_try(const struct calibrate_place *place, struct reason *why)
 {
-	struct batch batch = {0};
-	int r = take_model(result, place, &batch, why);
+	struct store_options options = {.database = place->database, .flags = STORE_WRITE};
+	struct batch found = {0};
+	struct store *store;
+	int r = store_open(place->to, &options, &store, why);
 
-	if (r == 0 && place->to)
-		r = put(place, &batch, why);
-	batch_done(&batch);
+	if (r < 0)
+		return r;
+	if (store_get(store, collection_prefix(COLLECTION_STATE), CALIBRATION_ID, &found) != STORE_OK)
+		r = reason_set(why, -EIO, "the calibration could not be stored: %s", store_error(store));
+	batch_done(&found);
+	store_close(store);
 	return r;
 }

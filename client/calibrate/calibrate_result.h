@@ -7,6 +7,7 @@
 
 #include "calibrate/calibrate_plan.h"
 #include "base/reason.h"
+#include "document/batch.h"
 
 struct calibrate_result {
 	int64_t begin_ms[CALIBRATE_PHASES], end_ms[CALIBRATE_PHASES]; /* epoch */
@@ -14,6 +15,7 @@ struct calibrate_result {
 	char targets[CALIBRATE_KINDS][64]; /* names of the loads in the reports */
 	char energy_source[32];
 	bool estimated;
+	unsigned n_cpus; /* that the loads had; 1: A and B take turns, and neither adds to the other */
 	struct calibrate_seen seen[REPORT_SCOPES][CALIBRATE_PHASES];
 	bool judged[REPORT_SCOPES]; /* the error of this scope is known */
 	struct calibrate_error errors[REPORT_SCOPES];
@@ -28,12 +30,18 @@ int calibrate_result_count(const struct calibrate_result *result, unsigned phase
 /* Adds up the reports and computes the errors. 0, or a negative errno with a reason. */
 int calibrate_result_read(struct calibrate_result *result, const char *store, const char *machine,
 			  struct reason *why);
-/* Stores the machine's model, from the private store `from`, as the calibration of `name` in `to`. */
+/* The machine's model in the private store `from` as the calibration of `name`, to be stored in `to`. */
 struct calibrate_place {
 	const char *from, *machine; /* URI; the machine's name there */
-	const char *to, *database;  /* URI, or NULL: make the document only; NULL: the URI's */
+	const char *to, *database;  /* URI; NULL: the URI's */
 	const char *name;
 	int64_t now_ms;
 };
-int calibrate_result_store(const struct calibrate_result *result, const struct calibrate_place *place,
-			   struct reason *why);
+/* Appends the document to `ret`. 0, or a negative errno with a reason, as the following ones. */
+int calibrate_result_take(const struct calibrate_result *result, const struct calibrate_place *place,
+			  struct batch *ret, struct reason *why);
+/* Stores it; can be repeated. */
+int calibrate_result_put(const struct calibrate_place *place, const struct batch *document,
+			 struct reason *why);
+/* Does the store answer, and can it keep the document? It is read only. */
+int calibrate_result_try(const struct calibrate_place *place, struct reason *why);

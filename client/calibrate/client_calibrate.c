@@ -28,6 +28,8 @@
 #define EXTRA_MS          60000 /* longest extension of a phase until it has these, and ... */
 #define EXTRA_INTERVALS   10    /* ... in intervals */
 #define SOURCE_TIMEOUT_MS 30000
+#define STORE_MS          60000 /* how long to try again if the store is away at the end */
+#define STORE_POLL_MS     1000
 
 struct calibrate_options {
 	char *store;
@@ -133,7 +135,7 @@ static double percent(double used_s, uint64_t begin_ns)
 {
 	double seconds = (double)(clock_monotonic_ns() - begin_ns) / (double)CLOCK_NS_PER_S;
 
-	return fmin(100 * fmax(used_s, 0) / (seconds * calibrate_cpus()), 100);
+	return fmin(100 * fmax(used_s, 0) / (seconds * calibrate_machine_cpus()), 100);
 }
 
 static int refuse_busy(const struct calibration *c, double others, const char *when)
@@ -157,18 +159,24 @@ static int check_idle(const struct calibration *c)
 	return status;
 }
 
-/* A store that cannot be opened is found before the loads run, not after. */
-static int check_store(const struct calibrate_options *options)
+static struct calibrate_place place_of(const struct calibration *c)
 {
-	struct store_options how = {.database = options->database, .flags = STORE_WRITE};
-	struct reason why = {""};
-	struct store *store;
+	return (struct calibrate_place){.from = c->store,
+					.machine = RUN_SENSOR_NAME,
+					.to = c->options->store,
+					.database = c->options->database,
+					.name = c->options->name,
+					.now_ms = clock_realtime_ms()};
+}
 
-	if (options->dry_run)
-		return CLIENT_GO_ON;
-	if (store_open(options->store, &how, &store, &why) < 0)
+/* A store that does not answer is found before the loads run, not after. */
+static int check_store(const struct calibration *c)
+{
+	const struct calibrate_place place = place_of(c);
+	struct reason why = {""};
+
+	if (!c->options->dry_run && calibrate_result_try(&place, &why) < 0)
 		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
-	store_close(store);
 	return CLIENT_GO_ON;
 }
 
@@ -179,7 +187,7 @@ static int prepare(struct calibration *c)
 						      .interval_ms = c->options->interval_ms,
 						      .verbose = c->options->verbose};
 	struct reason why = {""};
-	int status = check_store(c->options);
+	int status = check_store(c);
 
 	if (status == CLIENT_GO_ON && calibrate_loads_make(&c->loads, &why) < 0)
 		status = client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
@@ -213,7 +221,7 @@ static int wait_readings(struct calibration *c, unsigned i)
 
 		if (run_daemons_alive(&c->daemons, &why) < 0 ||
 		    (n = calibrate_result_count(&c->result, i, c->store, RUN_SENSOR_NAME, &why)) < 0)
-			return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
+			return client_fail(CLIENT_EXIT_FAILURE, "%s; nothing was stored", why.text);
 		if (n >= TICKS_LEAST)
 			return CLIENT_GO_ON;
 		status = wait_ms(POLL_MS);
@@ -286,8 +294,8 @@ static void print_scope(const struct calibration *c, enum report_scope scope)
 		printf("attribution error of this machine, %s: %.1f %% of the %.2f W that A and B add\n",
 		       report_scope_names[scope], error->percent, error->adds);
 	else
-		printf("attribution error of this machine, %s: unknown, as A and B add nothing\n",
-		       report_scope_names[scope]);
+		printf("attribution error of this machine, %s: unknown, as %s\n", report_scope_names[scope],
+		       c->result.n_cpus == 1 ? "A and B take turns on the only CPU" : "A and B add nothing");
 }
 
 static void print_result(const struct calibration *c)
@@ -301,33 +309,59 @@ static void print_result(const struct calibration *c)
 		puts("note: the energy comes from a model. The error shows how well the shares follow that "
 		     "model, but nothing about watts; a calibration with an energy counter would replace "
 		     "this one.");
-	if (!c->options->dry_run)
-		printf("stored in %s as the calibration of '%s'; a running server uses it after its next "
-		       "start\n",
-		       c->options->store, c->options->name);
+	if (c->result.n_cpus < calibrate_machine_cpus())
+		printf("note: this process may use %u of the machine's %u CPUs; more were not loaded\n",
+		       c->result.n_cpus, calibrate_machine_cpus());
+}
+
+/* The work of minutes is not lost because the store is away for a while. */
+static int keep(const struct calibration *c, const struct calibrate_place *place,
+		const struct batch *document)
+{
+	uint64_t end_ns = clock_monotonic_ns() + STORE_MS * CLOCK_NS_PER_MS;
+	char display[PATH_MAX];
+	struct reason why = {""};
+	int status = CLIENT_GO_ON;
+
+	for (bool told = false; calibrate_result_put(place, document, &why) < 0; told = true) {
+		if (clock_monotonic_ns() >= end_ns)
+			return client_fail(CLIENT_EXIT_FAILURE, "%s; nothing was stored", why.text);
+		if (!told)
+			(void)client_fail(0, "%s; trying again for %d s", why.text, STORE_MS / 1000);
+		status = wait_ms(STORE_POLL_MS);
+		if (status != CLIENT_GO_ON)
+			return status;
+	}
+	printf("stored in %s as the calibration of '%s'; a running server uses it after its next start\n",
+	       store_uri_display(c->options->store, display, sizeof(display)), c->options->name);
+	return CLIENT_EXIT_OK;
 }
 
 static int conclude(struct calibration *c)
 {
-	const struct calibrate_place place = {.from = c->store,
-					      .machine = RUN_SENSOR_NAME,
-					      .to = c->options->dry_run ? NULL : c->options->store,
-					      .database = c->options->database,
-					      .name = c->options->name,
-					      .now_ms = clock_realtime_ms()};
+	const struct calibrate_place place = place_of(c);
 	struct reason why = {"out of memory"};
+	struct batch document = {0};
+	int status = CLIENT_EXIT_OK;
 
 	if (run_daemons_end(&c->daemons, &why) < 0 ||
 	    calibrate_result_read(&c->result, c->store, RUN_SENSOR_NAME, &why) < 0 ||
-	    calibrate_result_store(&c->result, &place, &why) < 0)
-		return client_fail(CLIENT_EXIT_FAILURE, "%s", why.text);
-	print_result(c);
-	return CLIENT_EXIT_OK;
+	    calibrate_result_take(&c->result, &place, &document, &why) < 0) {
+		status = client_fail(CLIENT_EXIT_FAILURE, "%s; nothing was stored", why.text);
+	} else {
+		print_result(c);
+		(void)fflush(stdout);
+		if (!c->options->dry_run)
+			status = keep(c, &place, &document);
+	}
+	batch_done(&document);
+	return status;
 }
 
 static int calibrate(struct calibration *c)
 {
 	int status = prepare(c);
+	char name[32];
 
 	for (unsigned i = 0; i < CALIBRATE_PHASES && status == CLIENT_GO_ON; i++)
 		status = run_phase(c, i);
@@ -335,7 +369,12 @@ static int calibrate(struct calibration *c)
 		note_source(c);
 		status = wait_ms(c->options->interval_ms + 1000);
 	}
-	return status == CLIENT_GO_ON ? conclude(c) : status;
+	if (status == CLIENT_GO_ON)
+		status = conclude(c);
+	if (status > CLIENT_EXIT_SIGNAL)
+		(void)client_fail(0, "ended by %s; nothing was stored",
+				  run_signal_name(status - CLIENT_EXIT_SIGNAL, name));
+	return status;
 }
 
 static int run(void *data, char *argv[])
@@ -350,7 +389,8 @@ static int run(void *data, char *argv[])
 	c->options = options;
 	c->result.settle_ms = (int64_t)options->interval_ms;
 	memcpy(c->loads.commands, options->commands, sizeof(c->loads.commands));
-	calibrate_plan(calibrate_cpus(), c->phases);
+	c->result.n_cpus = calibrate_cpus();
+	calibrate_plan(c->result.n_cpus, c->phases);
 	run_signals_block();
 	status = calibrate(c);
 	calibrate_loads_remove(&c->loads);

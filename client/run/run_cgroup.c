@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #define RUN_CGROUP_FOLDER   "wattribute"
@@ -113,19 +115,64 @@ static void choose_name(struct run_cgroup *cgroup, const char *wanted, unsigned 
 		(void)snprintf(cgroup->name + strlen(cgroup->name), 8, "-%u", attempt + 1);
 }
 
-/* FOLDER below the mount, shared by all users of the client on this machine; the last one may remove it. */
-static int make_in(const char *mount, const char *name, char ret_path[PATH_MAX])
+/* The lock of a cgroup, which ends with the client that holds it; -EEXIST: another one has it. */
+static int lock_path(const char *path)
 {
-	char path[PATH_MAX];
+	struct stat locked, present;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (snprintf(path, sizeof(path), "%s/" RUN_CGROUP_FOLDER, mount) >= (int)sizeof(path))
+	if (fd < 0)
+		return -EEXIST;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &locked) == 0 && stat(path, &present) == 0 &&
+	    locked.st_ino == present.st_ino)
+		return fd;
+	(void)close(fd);
+	return -EEXIST;
+}
+
+/* Removes a cgroup that a killed client has left behind: nobody holds it, and it is empty. */
+static bool remove_abandoned(const char *path)
+{
+	int fd = lock_path(path);
+	bool removed = fd >= 0 && rmdir(path) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return removed;
+}
+
+/*
+ * FOLDER below the mount, shared by all users of the client on this machine; the last one removes it, maybe
+ * before this one has its cgroup in it.
+ */
+static int make_path(const char *folder, const char *path)
+{
+	int r = -ENOENT;
+
+	for (unsigned i = 0; r == -ENOENT && i < RUN_CGROUP_ATTEMPTS; i++) {
+		if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		r = mkdir(path, 0755) < 0 ? -errno : 0;
+	}
+	if (r == -EEXIST && remove_abandoned(path))
+		r = mkdir(path, 0755) < 0 ? -errno : 0;
+	return r;
+}
+
+static int make_in(const char *mount, const char *name, char ret_path[PATH_MAX], int *ret_lock)
+{
+	char folder[PATH_MAX];
+	int r;
+
+	if (snprintf(folder, sizeof(folder), "%s/" RUN_CGROUP_FOLDER, mount) >= (int)sizeof(folder) ||
+	    snprintf(ret_path, PATH_MAX, "%.*s/%s", PATH_MAX - RUN_CGROUP_NAME_SIZE - 2, folder, name) >=
+		    PATH_MAX)
 		return -ENAMETOOLONG;
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	if (snprintf(ret_path, PATH_MAX, "%.*s/%s", PATH_MAX - RUN_CGROUP_NAME_SIZE - 2, path, name) >=
-	    PATH_MAX)
-		return -ENAMETOOLONG;
-	return mkdir(ret_path, 0755) < 0 ? -errno : 0;
+	r = make_path(folder, ret_path);
+	if (r < 0)
+		return r;
+	*ret_lock = lock_path(ret_path);
+	return *ret_lock < 0 ? *ret_lock : 0;
 }
 
 static void remove_path(const char *path)
@@ -143,18 +190,20 @@ static void remove_path(const char *path)
 static int make_everywhere(struct run_cgroup *cgroup, const struct run_cgroup *mounts)
 {
 	for (unsigned i = 0; i < cgroup->n_paths; i++) {
-		int r = make_in(mounts->paths[i], cgroup->name, cgroup->paths[i]);
+		int r = make_in(mounts->paths[i], cgroup->name, cgroup->paths[i], &cgroup->locks[i]);
 
 		if (r < 0) {
-			while (i-- > 0)
+			while (i-- > 0) {
 				remove_path(cgroup->paths[i]);
+				(void)close(cgroup->locks[i]);
+			}
 			return r;
 		}
 	}
 	return 0;
 }
 
-int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why)
+static int make(const char *wanted, unsigned attempts, struct run_cgroup *ret_cgroup, struct reason *why)
 {
 	cleanup_(cleanup_free) struct run_cgroup *mounts = calloc(1, sizeof(*mounts));
 	int r = mounts ? find_hierarchies(mounts) : -ENOMEM;
@@ -165,7 +214,7 @@ int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct re
 			"no cgroup hierarchy is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup");
 	*ret_cgroup = *mounts;
 	r = -EEXIST;
-	for (unsigned i = 0; r == -EEXIST && i < RUN_CGROUP_ATTEMPTS; i++) {
+	for (unsigned i = 0; r == -EEXIST && i < attempts; i++) {
 		choose_name(ret_cgroup, wanted, i);
 		r = make_everywhere(ret_cgroup, mounts);
 	}
@@ -176,6 +225,18 @@ int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct re
 		ret_cgroup->n_paths = 0;
 	}
 	return r;
+}
+
+int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why)
+{
+	return make(wanted, RUN_CGROUP_ATTEMPTS, ret_cgroup, why);
+}
+
+int run_cgroup_make_only(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why)
+{
+	int r = make(wanted, 1, ret_cgroup, why);
+
+	return r == -EEXIST ? -EBUSY : r;
 }
 
 static int write_pid(const char *path, const char *pid)
@@ -202,6 +263,29 @@ int run_cgroup_enter(const struct run_cgroup *cgroup)
 			return r;
 	}
 	return 0;
+}
+
+static bool kill_each(const char *path)
+{
+	char file[PATH_MAX + 16];
+	cleanup_(cleanup_fclose) FILE *list = NULL;
+	bool found = false;
+	int pid;
+
+	(void)snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	list = fopen(file, "re");
+	/* 0: a process that this PID namespace does not show. */
+	while (list && fscanf(list, "%d", &pid) == 1)
+		if (pid > 1 && pid != getpid() && kill(pid, SIGKILL) == 0)
+			found = true;
+	return found;
+}
+
+void run_cgroup_kill(const struct run_cgroup *cgroup)
+{
+	for (unsigned i = 0; i < cgroup->n_paths; i++)
+		for (unsigned round = 0; round < RUN_CGROUP_ATTEMPTS && kill_each(cgroup->paths[i]); round++)
+			(void)usleep(1000);
 }
 
 /* Repeats until the cgroup is empty: a process may fork while the list is read. */
@@ -235,6 +319,7 @@ unsigned run_cgroup_remove(struct run_cgroup *cgroup)
 
 		n_left = n_moved > n_left ? n_moved : n_left;
 		remove_path(cgroup->paths[i]);
+		(void)close(cgroup->locks[i]);
 	}
 	cgroup->n_paths = 0;
 	return n_left;

@@ -174,13 +174,18 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 	return r < 0 ? r : start_server(ret_daemons, store, settings->formula, why);
 }
 
-/* The last line of a daemon's log: its reason for exiting. */
-static void explain_end(const struct run_daemons *daemons, const char *name, struct reason *why)
+/* The last line of a daemon's log: its reason for exiting, unless it was killed. */
+static void explain_end(const struct run_daemons *daemons, const char *name, int status, struct reason *why)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], signal_name[32];
 	char line[512], last[512] = "";
 	cleanup_(cleanup_fclose) FILE *log = NULL;
 
+	if (WIFSIGNALED(status)) {
+		reason_set(why, 0, "%s was ended by %s", name,
+			   run_signal_name(WTERMSIG(status), signal_name));
+		return;
+	}
 	(void)snprintf(path, sizeof(path), "%s/%s.log", daemons->folder, name);
 	log = fopen(path, "re");
 	while (log && fgets(line, sizeof(line), log))
@@ -188,9 +193,10 @@ static void explain_end(const struct run_daemons *daemons, const char *name, str
 	reason_set(why, 0, "%s has exited: %s", name, *last ? last : "it gave no reason");
 }
 
-static bool has_ended(pid_t *pid)
+static bool has_ended(pid_t *pid, int *ret_status)
 {
-	if (*pid > 0 && waitpid(*pid, NULL, WNOHANG) == 0)
+	*ret_status = 0;
+	if (*pid > 0 && waitpid(*pid, ret_status, WNOHANG) == 0)
 		return false;
 	*pid = 0;
 	return true;
@@ -198,12 +204,14 @@ static bool has_ended(pid_t *pid)
 
 int run_daemons_alive(struct run_daemons *daemons, struct reason *why)
 {
-	if (has_ended(&daemons->sensor)) {
-		explain_end(daemons, "wattribute-sensor", why);
+	int status;
+
+	if (has_ended(&daemons->sensor, &status)) {
+		explain_end(daemons, "wattribute-sensor", status, why);
 		return -ECHILD;
 	}
-	if (has_ended(&daemons->server)) {
-		explain_end(daemons, "wattribute-server", why);
+	if (has_ended(&daemons->server, &status)) {
+		explain_end(daemons, "wattribute-server", status, why);
 		return -ECHILD;
 	}
 	return 0;
@@ -255,12 +263,13 @@ int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failu
 static bool stop_one(pid_t *pid)
 {
 	bool is_over = false;
+	int status;
 
 	if (*pid <= 0)
 		return true;
 	(void)kill(*pid, SIGTERM);
 	for (unsigned waited_ms = 0; waited_ms < STOP_TIMEOUT_MS && !is_over; waited_ms += STOP_POLL_MS) {
-		if (has_ended(pid))
+		if (has_ended(pid, &status))
 			return true;
 		is_over = run_signal_pending(STOP_POLL_MS) > 0;
 	}
