@@ -169,9 +169,10 @@ struct pooled_trend {
 	double cross, square;             /* sums of products of consecutive misses, and of squares */
 };
 
-/* The linear fit of power over cycles, pooled_scale.c: recent means, variances and covariance. */
+/* The linear fit of power (y) over cycles (x) and awake sockets (z), pooled_scale.c: recent means, variances
+ * and covariances. */
 struct pooled_scale {
-	double n, load, power, xx, xy, yy;
+	double n, load, awake, power, xx, xz, zz, xy, zy, yy;
 	double cost; /* nJ per cycle that the filter starts with; 0: from the priors */
 };
 

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_VERSION 8
+#define STATE_VERSION 9
 /* Version 4 lacks the largest power and load; 5 the persistence of errors; 6 the line and the cores; 7
- * efficient cores. */
+ * efficient cores; 8 has another line. */
 #define STATE_OLDEST 4
 #define STATE_MOST   (8u << 20) /* bytes */
 #define LINE_MOST    1e30
@@ -269,16 +269,23 @@ static bool are_within(const double *values, size_t count, double most)
 static void walk_line(struct cursor *c, struct pooled_filter *filter)
 {
 	struct pooled_scale *scale = &filter->scale_of_cost;
-	double line[] = {scale->n, scale->load, scale->power, scale->xx, scale->xy, scale->yy, scale->cost};
+	double line[] = {scale->n,  scale->load, scale->awake, scale->power, scale->xx,
+			 scale->xz, scale->zz,   scale->xy,    scale->zy,    scale->yy};
+	double old_line[6];
 
-	numbers(c, line, ARRAY_SIZE(line));
+	if (c->version > 8)
+		numbers(c, line, ARRAY_SIZE(line));
+	else
+		numbers(c, old_line, ARRAY_SIZE(old_line));
+	number(c, &scale->cost);
 	numbers(c, filter->core_sum, filter->n_sockets);
 	numbers(c, filter->model_sum, filter->n_sockets);
 	if (!c->reading)
 		return;
-	*scale = (struct pooled_scale){0};
-	if (are_within(line, ARRAY_SIZE(line), LINE_MOST))
-		*scale = (struct pooled_scale){line[0], line[1], line[2], line[3], line[4], line[5], line[6]};
+	*scale = (struct pooled_scale){.cost = scale->cost};
+	if (c->version > 8 && are_within(line, ARRAY_SIZE(line), LINE_MOST))
+		*scale = (struct pooled_scale){line[0], line[1], line[2], line[3], line[4],    line[5],
+					       line[6], line[7], line[8], line[9], scale->cost};
 	if (!(scale->cost >= 0 && scale->cost <= COST_MOST))
 		scale->cost = 0;
 	if (are_within(filter->core_sum, filter->n_sockets, SUM_MOST_W) &&

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Real traces (tests/data/README.md): each formula's prediction of the machine's power before the tick is
- * measured. nx12: the whole machine as one target. coremark: from idle, 20 programs of 4 to 32 threads that
- * come and go among 39 quiet containers.
+ * A real trace (tests/data/README.md): each formula's prediction of the machine's power before the tick is
+ * measured. The whole machine is one target.
  */
 #include "formula/formula.h"
 #include "unit/formula_defaults.h"
@@ -24,7 +23,6 @@
 
 struct trace {
 	FILE *file;
-	bool (*next)(struct trace *trace);
 	struct tick tick;
 	struct tick_target targets[TARGETS_MAX];
 	double counts[TARGETS_MAX][TICK_FEATURES];
@@ -79,7 +77,7 @@ static unsigned key_of(struct trace *trace, const char *name)
 	return key;
 }
 
-static bool next_of_nx12(struct trace *trace)
+static bool next_tick(struct trace *trace)
 {
 	double v[8];
 	char line[512];
@@ -96,24 +94,6 @@ static bool next_of_nx12(struct trace *trace)
 	return true;
 }
 
-static bool next_of_coremark(struct trace *trace)
-{
-	double time_s, v[3];
-	char line[512], name[NAME_BYTES];
-
-	trace->tick.n_targets = 0;
-	while (fgets(line, sizeof(line), trace->file)) {
-		int n = sscanf(line, "%lf,%63[^,],%lf,%lf,%lf", &time_s, name, &v[0], &v[1], &v[2]);
-		if (n == 4) {
-			take_energy(trace, time_s, v[0], v[1]);
-			return true;
-		}
-		assert_int_equal(n, 5);
-		take_target(trace, key_of(trace, name), v);
-	}
-	return false;
-}
-
 static struct trace trace_open(const char *name)
 {
 	struct trace trace = {.names = {"cpu_cycles", "instructions", "misses"}};
@@ -121,7 +101,6 @@ static struct trace trace_open(const char *name)
 	char path[512], line[512];
 
 	(void)snprintf(path, sizeof(path), "%s/tests/data/%s.csv", top ? top : ".", name);
-	trace.next = strcmp(name, "nx12") == 0 ? next_of_nx12 : next_of_coremark;
 	trace.file = fopen(path, "r");
 	assert_non_null(trace.file);
 	assert_non_null(fgets(line, sizeof(line), trace.file));
@@ -148,7 +127,7 @@ static void judge(const struct formula_ops *ops, const char *name, struct verdic
 	formula = ops->make(&config);
 	memset(ret, 0, REPORT_SCOPES * sizeof(*ret));
 	trace = trace_open(name);
-	for (unsigned t = 0; trace.next(&trace); t++) {
+	for (unsigned t = 0; next_tick(&trace); t++) {
 		struct formula_result result;
 		double cycles = trace.tick.sockets[0].counts[TICK_CYCLES] / INTERVAL_S * 1e-9;
 		assert_int_equal(ops->run(formula, &trace.tick, &result), 0);
@@ -199,12 +178,6 @@ static void pooled_predicts_better_than_the_published_algorithm(void **state)
 	pooled_is_nearer("nx12", 4, 1.6);
 }
 
-static void pooled_predicts_better_where_programs_come_and_go(void **state)
-{
-	(void)state;
-	pooled_is_nearer("coremark", 4, 1);
-}
-
 static void share_for_comparison(void **state)
 {
 	struct verdict share[REPORT_SCOPES];
@@ -218,7 +191,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pooled_predicts_better_than_the_published_algorithm),
-		cmocka_unit_test(pooled_predicts_better_where_programs_come_and_go),
 		cmocka_unit_test(share_for_comparison),
 	};
 
