@@ -446,6 +446,19 @@ static int show_tick(struct machine *machine, const struct tick *tick)
 	return r < 0 ? r : book_totals(machine);
 }
 
+/* Logs that the calibration, though stored, does not apply; and again if it did in the meantime. */
+static bool note_calibration(struct machine *machine, bool calibrated)
+{
+	machine->n_uncalibrated = calibrated || !machine->calibrated_ms ? 0 : machine->n_uncalibrated + 1;
+	if (machine->n_uncalibrated == COMPLAIN_TICKS)
+		log_warning("machine", 0,
+			    "%s: the calibration is not used: this sensor counts other events than it did "
+			    "(--sensor-config), or the machine has other sockets or cores now; run "
+			    "'wattribute calibrate' again",
+			    machine->name);
+	return calibrated;
+}
+
 static int run_tick(struct machine *machine, const struct join_slot *slot)
 {
 	const struct conserve_policy policy = {
@@ -474,7 +487,7 @@ static int run_tick(struct machine *machine, const struct join_slot *slot)
 	apart_apply(tick, &policy, &machine->idle, &machine->conserved);
 	machine->n.degraded += machine->conserved.n_degraded;
 	options.label = result.label;
-	options.calibrated = result.calibrated;
+	options.calibrated = note_calibration(machine, result.calibrated);
 	if (!machine->out.data && machine->spare) {
 		machine->out = *machine->spare;
 		*machine->spare = (struct batch){0};

@@ -86,6 +86,7 @@ struct machine {
 	int64_t time_ms;             /* of the last tick; INT64_MIN: none */
 	int64_t saved_ms;            /* the position that is stored */
 	int64_t calibrated_ms;       /* when its priors were learnt from known loads; 0: never */
+	unsigned n_uncalibrated;     /* consecutive ticks to which these do not apply */
 	int64_t resumed_ms; /* position at the start: older reports were processed before; INT64_MIN: none */
 	double interval_s;  /* the expected length of a tick */
 	double lengths_s[MACHINE_LENGTHS]; /* of the last ticks */

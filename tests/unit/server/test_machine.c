@@ -19,6 +19,7 @@
 
 static double said_s = 1; /* length of a tick in its report */
 static bool says_seq;     /* and its sequence number */
+static unsigned said_cores = 8;
 static struct server_config config;
 
 static int setup_config(void **state)
@@ -35,15 +36,16 @@ static int setup_config(void **state)
 /* One report of a tick; `target` "all" has the energy. */
 static void feed(struct machine *machine, unsigned tick, const char *target, double cycles)
 {
-	char text[1024], metadata[80], seq[30] = "";
+	char text[1024], metadata[120], seq[30] = "";
 	enum join_fed fed;
 	bson_t document;
 	int length;
 
 	if (says_seq)
 		(void)snprintf(seq, sizeof(seq), ",\"seq\":%u", tick + 1);
-	(void)snprintf(metadata, sizeof(metadata), ",\"metadata\":{\"interval\":%.3f,\"targets\":2%s}",
-		       said_s, seq);
+	(void)snprintf(metadata, sizeof(metadata),
+		       ",\"metadata\":{\"interval\":%.3f,\"cores\":%u,\"targets\":2%s}", said_s, said_cores,
+		       seq);
 	length = snprintf(
 		text, sizeof(text),
 		"{\"timestamp\":{\"$date\":{\"$numberLong\":\"%u\"}},\"sensor\":\"n1\",\"target\":\"%s\","
@@ -260,6 +262,19 @@ static int run_calibrated(const struct batch *documents, unsigned from, struct b
 	return n;
 }
 
+static unsigned uncalibrated_ticks(const struct batch *documents, unsigned n_ticks)
+{
+	struct machine *machine = machine_new(&config, "n1", "sensorn1");
+	struct reason why = {""};
+	unsigned n;
+
+	assert_true(state_load(machine, documents, 0, &why) >= 0);
+	feed_ticks(machine, 100, 100 + n_ticks);
+	n = machine->n_uncalibrated;
+	machine_free(machine);
+	return n;
+}
+
 /* The number of ticks that the model of a machine has learnt from after loading the documents. */
 static uint64_t learnt_samples(const struct batch *documents, struct batch *ret_state)
 {
@@ -327,6 +342,13 @@ static void a_calibration_is_used_and_reported(void **state)
 	assert_true(state_add(&newer, teacher, 5) == 0);
 	add_calibration(&newer, teacher, 9000);
 	assert_true(run_calibrated(&newer, 60, NULL) > 0);
+	/* While the machine has other cores, it is not used, which is counted (and logged). */
+	said_cores = 4;
+	assert_int_equal(run_calibrated(&states, 100, NULL), 0);
+	assert_int_equal(uncalibrated_ticks(&states, 7), 7);
+	said_cores = 8;
+	assert_int_equal(uncalibrated_ticks(&states, 7), 0);
+	assert_int_equal(uncalibrated_ticks(&none, 7), 0);
 	/* A calibration without a model is not used. */
 	add_calibration(&broken, teacher, 7000);
 	memset(broken.data + broken.length / 2, 0xff, 400);
