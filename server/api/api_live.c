@@ -64,16 +64,18 @@ static json_t *machine_json(const struct live *live, const struct live_target *t
 
 static void add_targets(json_t *value, const struct machine *machine, uint64_t known_number)
 {
-	json_t *rows = json_array(), *descriptions = json_array();
+	json_t *rows = json_array(), *descriptions = json_array(), *errors = json_array();
 
 	for (const struct live_target *target = machine->live.targets; target; target = target->hh.next) {
 		if (target->last_ms != machine->live.time_ms || live_is_machine(target))
 			continue;
 		(void)json_array_append_new(rows, numbers_json(&machine->live, target));
+		(void)json_array_append_new(errors, rounded(LIVE_SUM(target, -1, true, sd_w), 1e-4));
 		if (target->number > known_number)
 			(void)json_array_append_new(descriptions, description_json(machine, target));
 	}
 	(void)json_object_set_new(value, "targets", rows);
+	(void)json_object_set_new(value, "sd", errors);
 	(void)json_object_set_new(value, "descriptions", descriptions);
 	(void)json_object_set_new(value, "known", json_integer((json_int_t)machine->live.n_added));
 }

@@ -9,10 +9,16 @@ export function watts(value) {
 	return `${value.toFixed(size < 10 ? 2 : 1)} W`;
 }
 
+// "184.0 J ± 7.0 J"; an unknown error is left out.
+export function withError(format, value, sd) {
+	return Number.isFinite(value) && Number.isFinite(sd) ? `${format(value)} ± ${format(sd)}` : format(value);
+}
+
 export function joules(value) {
 	if (!Number.isFinite(value)) return missing;
 	for (const [unit, size] of [["GJ", 1e9], ["MJ", 1e6], ["kJ", 1e3]])
 		if (Math.abs(value) >= size) return `${(value / size).toFixed(2)} ${unit}`;
+	if (value !== 0 && Math.abs(value) < 0.1) return `${(value * 1000).toFixed(1)} mJ`;
 	return `${value.toFixed(Math.abs(value) < 10 ? 2 : 1)} J`;
 }
 

@@ -50,6 +50,7 @@ const columns = [
 	{ key: "watts", title: "Watts", number: true, value: (r) => r.watts, text: (r) => watts(r.watts) },
 	{ key: "dynamic", title: "Dynamic", number: true, value: (r) => r.dynamic, text: (r) => watts(r.dynamic) },
 	{ key: "static", title: "Idle share", number: true, optional: true, value: (r) => r.static, text: (r) => watts(r.static) },
+	{ key: "sd", title: "±", number: true, optional: true, value: (r) => r.sd, text: (r) => watts(r.sd) },
 	{ key: "joules", title: "Joules", number: true, value: (r) => r.joules, text: (r) => joules(r.joules) },
 	{ key: "image", title: "Image", optional: true, value: (r) => r.image, text: (r) => r.image },
 	{ key: "pod", title: "Pod", optional: true, value: (r) => r.pod, text: (r) => r.pod },
@@ -146,18 +147,18 @@ export class LiveView {
 	}
 
 	take(answer) {
-		for (const [number, dynamic, fixed, energy, ...scopes] of answer.targets) {
+		for (const [index, [number, dynamic, fixed, energy, ...scopes]] of answer.targets.entries()) {
 			const name = this.names.get(number);
 			if (!name) {
 				this.known = 0; // asked for again with the next tick
 				continue;
 			}
 			const total = scopes.reduce((sum, value) => sum + (value ?? 0), 0);
-			this.rows.set(number, { key: String(number), sensor: answer.sensor, target: name.target, image: name.image ?? "", pod: name.pod ?? "", namespace: name.namespace ?? "", runtime: name.runtime ?? "", watts: total, dynamic, static: fixed, joules: energy, seen: answer.timestamp });
+			this.rows.set(number, { key: String(number), sensor: answer.sensor, target: name.target, image: name.image ?? "", pod: name.pod ?? "", namespace: name.namespace ?? "", runtime: name.runtime ?? "", watts: total, dynamic, static: fixed, sd: answer.sd?.[index] ?? NaN, joules: energy, seen: answer.timestamp });
 		}
 		for (const [number, row] of this.rows) {
 			if (row.seen === answer.timestamp) continue;
-			row.watts = row.dynamic = row.static = NaN;
+			row.watts = row.dynamic = row.static = row.sd = NaN;
 			if (answer.timestamp - row.seen > goneAfter) {
 				this.rows.delete(number);
 				this.names.delete(number);
@@ -183,7 +184,7 @@ export class LiveView {
 			return words.every((word) => text.includes(word));
 		};
 		const rows = [...this.rows.values()].filter(fits);
-		this.table.show(rows, `${rows.length} of ${this.rows.size} containers and services. Dynamic: what its own work causes. Idle share: its share of the power drawn when idle. Joules: since the server started.`);
+		this.table.show(rows, `${rows.length} of ${this.rows.size} containers and services. Dynamic: what its own work causes. Idle share: its share of the power drawn when idle. ±: standard deviation of the watts. Joules: since the server started.`);
 	}
 
 	// The newest step is a mean over the ticks that fall into it.

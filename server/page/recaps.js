@@ -2,24 +2,36 @@
 
 import { get } from "/page/api.js";
 import { StackChart, describe } from "/page/chart.js";
-import { color, element, joules, missing, paletteColor, seconds, watts, when } from "/page/format.js";
+import { color, element, joules, missing, paletteColor, seconds, watts, when, withError } from "/page/format.js";
 import { summary, welch } from "/page/statistics.js";
 import { Table } from "/page/table.js";
 
+const added = ["cpu", "dram", "gpu"]; // the others overlap these
+
 function scopes(recap) {
-	const added = ["cpu", "dram", "gpu"]; // the others overlap these
 	return Object.entries(recap.energy ?? {}).filter(([scope]) => added.includes(scope)).map(([, energy]) => energy);
 }
 
 // Joules, marked where the machine's energy is a model's.
-function runJoules(value, estimated) {
-	return `${estimated && Number.isFinite(value) ? "≈ " : ""}${joules(value)}`;
+function runJoules(value, estimated, sd) {
+	return `${estimated && Number.isFinite(value) ? "≈ " : ""}${withError(joules, value, sd)}`;
 }
 
 const estimate = "≈: the machine's energy is estimated from CPU use, not measured.";
 
 function energyOf(recap, part) {
 	const values = scopes(recap).map((scope) => scope[part]).filter(Number.isFinite);
+	return values.length ? values.reduce((a, b) => a + b, 0) : NaN;
+}
+
+// The scopes' errors are independent of each other.
+function errorOf(recap) {
+	const values = scopes(recap).map((scope) => scope.sd).filter(Number.isFinite);
+	return values.length ? Math.hypot(...values) : NaN;
+}
+
+function machineOf(recap) {
+	const values = added.map((scope) => recap.machine?.[scope]).filter(Number.isFinite);
 	return values.length ? values.reduce((a, b) => a + b, 0) : NaN;
 }
 
@@ -57,7 +69,7 @@ export class RunsView {
 			{ key: "name", title: "Run", header: true, value: (r) => r.name, render: nameCell(this) },
 			{ key: "end", title: "End", number: true, value: (r) => r.end, text: (r) => when(r.end) },
 			{ key: "duration", title: "Duration", number: true, value: (r) => r.duration, text: (r) => seconds(r.duration) },
-			{ key: "total", title: "Joules", number: true, value: (r) => r.total, text: (r) => runJoules(r.total, r.recap.estimated) },
+			{ key: "total", title: "Joules", number: true, value: (r) => r.total, text: (r) => runJoules(r.total, r.recap.estimated, r.sd) },
 			{ key: "dynamic", title: "Dynamic", number: true, optional: true, value: (r) => r.dynamic, text: (r) => runJoules(r.dynamic, r.recap.estimated) },
 			{ key: "machine", title: "Machine", number: true, optional: true, value: (r) => r.machine, text: (r) => runJoules(r.machine, r.recap.estimated) },
 			{ key: "group", title: "Group", value: (r) => this.groups.get(r.key) ?? "", render: groupCell(this) },
@@ -70,7 +82,7 @@ export class RunsView {
 		const { recaps } = await get("/api/recaps", { machine: this.state.machine, limit: 1000 }, { signal });
 		this.runs = recaps.map((recap) => ({
 			key: `${recap.name}\n${recap.begin}\n${recap.id ?? ""}`, recap, name: recap.name ?? missing, begin: Date.parse(recap.begin), end: Date.parse(recap.end), duration: recap.duration,
-			total: energyOf(recap, "total"), dynamic: energyOf(recap, "dynamic"), machine: Object.values(recap.machine ?? {}).reduce((a, b) => a + b, 0),
+			total: energyOf(recap, "total"), sd: errorOf(recap), dynamic: energyOf(recap, "dynamic"), machine: machineOf(recap),
 		}));
 		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, the newest first${this.runs.some((r) => r.recap.estimated) ? `. ${estimate}` : ""}` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
 	}
@@ -118,10 +130,10 @@ export class RunsView {
 		const brief = run.recap.duration < run.recap.tick ? ` over less than one reading (${run.recap.tick.toFixed(3)} s)` : "";
 		const known = [["Image", run.recap.image], ["Command", run.recap.command], ["Exit status", run.recap.exit_status], ["CPUs", run.recap.cpus], ["Formula", run.recap.formula],
 			["Energy source", run.recap.estimated ? "estimated from CPU use, not measured" : "measured"]].filter(([, text]) => text !== undefined && text !== "").flatMap(([title, text]) => [element("dt", {}, title), element("dd", { class: text.startsWith?.("estimated") ? "estimated" : false }, String(text))]);
-		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joules(e.total)}${Number.isFinite(e.sd) ? ` ± ${joules(e.sd)}` : ""} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}${brief}`)]);
+		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${withError(joules, e.total, e.sd)} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}${brief}`)]);
 		for (const phase of ["warmup", "execution"])
 			for (const [scope, e] of Object.entries(run.recap[phase]?.energy ?? {}))
-				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, joules(e.total)));
+				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, withError(joules, e.total, e.sd)));
 		if (run.recap.warning) figures.push(element("dt", {}, "Warning"), element("dd", { class: "estimated" }, run.recap.warning));
 		this.detail.replaceChildren(element("h2", {}, `Run ${run.name}`), element("dl", { class: "facts" }, known, figures), box);
 		const margin = Math.max(2, (run.end - run.begin) / 10000);

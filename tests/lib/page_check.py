@@ -37,8 +37,8 @@ def ask(path, method="GET", **parameters):
 
 def number(text):
     """Watts or joules as the page prints them."""
-    found = re.match(r"(-?[\d.]+) (mW|W|J|kJ|MJ|GJ)$", text or "")
-    units = {"mW": 1e-3, "W": 1, "J": 1, "kJ": 1e3, "MJ": 1e6, "GJ": 1e9}
+    found = re.match(r"(-?[\d.]+) (mW|W|mJ|J|kJ|MJ|GJ)$", text or "")
+    units = {"mW": 1e-3, "W": 1, "mJ": 1e-3, "J": 1, "kJ": 1e3, "MJ": 1e6, "GJ": 1e9}
     return float(found[1]) * units[found[2]] if found else None
 
 
@@ -88,7 +88,10 @@ def live(browser):
 
 def sort_and_search(browser):
     browser.click("th[data-key=joules] button")
-    energies = [number(text) for text in column(browser, 4)]
+    energies = [number(text) for text in column(browser, 5)]
+    errors = [number(text) for text in column(browser, 4)]
+    bare = [name for name, watts, sd in zip(column(browser, 0), column(browser, 1), errors) if sd is None and number(watts)]
+    check("each row with watts has an error bar", any(errors) and not bare, bare)
     check("a click sorts by joules", energies == sorted(energies, reverse=True), energies[:5])
     check("the heading shows it", browser.js("return document.querySelector('th[data-key=joules]').getAttribute('aria-sort')") == "descending")
     browser.click("th[data-key=target] button")
@@ -129,6 +132,8 @@ def runs(browser, name):
         ask("/rapls2/n1", "POST", name=name, begin=now - 9 - i, beginwarmup=now - 9 - i, beginexecution=now - 6, end=now - 3 - i / 2)
     browser.click("#nav-runs")
     check("the runs are listed", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length >= 4"))
+    listed = browser.js("return [...document.querySelectorAll('tbody tr:not(.gap)')].map(r => r.querySelectorAll('td.number')[2].textContent)")
+    check("their joules have error bars", listed and all(re.fullmatch(r"[\d.]+ m?k?J ± [\d.]+ m?k?J", text) for text in listed), listed)
     browser.js("[...document.querySelectorAll('tbody select')].forEach((s, i) => { s.value = 'AB'[i % 2]; s.dispatchEvent(new Event('change')); })")
     text = browser.wait("return document.getElementById('compared')?.textContent")
     recaps = ask("/api/recaps", machine="n1")["recaps"]
@@ -140,6 +145,8 @@ def runs(browser, name):
     check("the mean of group A is that of its recaps", printed and abs(printed - mean) <= 0.01 * mean + 0.06, f"{printed} {mean}")
     browser.click("tbody button")
     check("a run's curve has its phases", browser.wait("return (document.getElementById('run-chart')?.getAttribute('aria-label') ?? '').includes('warm-up and execution')"))
+    phases = browser.js("const at = [...document.querySelectorAll('#run dt')].filter(e => /^(Energy|Warm-up|Execution), /.test(e.textContent)); return at.map(e => e.nextSibling.textContent)")
+    check("its energy and that of its phases have error bars", len(phases) >= 3 and all(re.match(r"[\d.]+ m?k?J ± [\d.]+ m?k?J", text) for text in phases), phases)
     if SHOTS:
         browser.size(1300, 1250)
         time.sleep(1)
