@@ -85,6 +85,14 @@ static void cell_number(struct row *row, int width, double value)
 	cell_watts(row, width, value, false);
 }
 
+/* A small error is not shown as none. */
+static void cell_error(struct row *row, int width, double value)
+{
+	char number[32];
+
+	cell(row, width, value > 0 && value < 0.0005 ? "<0.001" : format_number(value, false, number));
+}
+
 static void print_phase(FILE *out, const char *title, const json_t *phase, double seconds)
 {
 	const bool brief = is_brief(phase, seconds);
@@ -102,7 +110,7 @@ static void print_phase(FILE *out, const char *title, const json_t *phase, doubl
 		cell_left(&row, 4, scopes[i]);
 		cell_number(&row, 8, seconds);
 		cell_number(&row, 8, joules);
-		cell_number(&row, 8, json_number_at(energy, "sd"));
+		cell_error(&row, 8, json_number_at(energy, "sd"));
 		cell_number(&row, 8, json_number_at(energy, "dynamic"));
 		cell_number(&row, 8, json_number_at(energy, "static"));
 		cell_watts(&row, 8, json_number_at(power, "mean"), brief);
@@ -220,7 +228,7 @@ void recap_table_print_line(FILE *out, const json_t *recap)
 	cell(&row, 20, begin);
 	cell_number(&row, 8, duration_s(recap));
 	cell_number(&row, 9, json_number_at(json_object_get(energy, "cpu"), "total"));
-	cell_number(&row, 8, json_number_at(json_object_get(energy, "cpu"), "sd"));
+	cell_error(&row, 8, json_number_at(json_object_get(energy, "cpu"), "sd"));
 	cell_number(&row, 9, json_number_at(json_object_get(energy, "dram"), "total"));
 	cell_watts(&row, 8, json_number_at(json_object_get(power, "cpu"), "mean"),
 		   is_brief(recap, duration_s(recap)));

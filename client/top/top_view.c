@@ -55,6 +55,12 @@ static const char *format_number(double value, int decimals, char ret[32])
 	return ret;
 }
 
+/* As many decimals as the watts have, and a small error is not shown as none. */
+static const char *format_error(double watts, char ret[32])
+{
+	return watts > 0 && watts < 0.0005 ? "<0.001" : format_number(watts, watts < 100 ? 3 : 2, ret);
+}
+
 /* The source of the watts, for people. */
 static const char *energy_words(const json_t *sensor, char *ret, size_t size)
 {
@@ -187,7 +193,7 @@ static int add_row(struct top_view *view, const struct layout *layout, const str
 	return add_line(view, row->n_members ? TOP_GROUP_LINE : TOP_PLAIN, "%s %9s %9s %9s %7s %10s%s%s%s%s",
 			top_text_fit(indented, layout->name, name, sizeof(name)),
 			format_number(row->watts, 3, watts), format_number(row->dynamic_w, 3, dynamic),
-			format_number(row->idle_w, 3, idle), format_number(row->error_w, 2, sd),
+			format_number(row->idle_w, 3, idle), format_error(row->error_w, sd),
 			format_number(row->energy_j, 1, energy), layout->has_minute ? "  " : "", minute,
 			layout->has_id && *row->id ? "  " : "", layout->has_id ? row->id : "");
 }

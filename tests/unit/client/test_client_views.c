@@ -54,13 +54,14 @@ static void assert_order(const char *text, const char *const *parts)
 static const char small_machine[] =
 	"{\"sensors\":[{\"sensor\":\"n1\",\"energy_source\":\"estimate\",\"estimated\":true,"
 	"\"measured\":{\"cpu\":10.5,\"dram\":null},\"targets\":["
-	"{\"target\":\"small\",\"cpu\":1,\"dynamic\":0.9,\"static\":0.1,\"energy_j\":7,\"sd\":3,\"image\":"
+	"{\"target\":\"small\",\"cpu\":1,\"dynamic\":0.9,\"static\":0.1,\"energy_j\":7,\"sd\":0.012,"
+	"\"image\":"
 	"\"shop:2\","
 	"\"runtime\":\"docker\",\"slice\":\"system.slice\"},"
 	"{\"target\":\"big\",\"cpu\":5,\"dram\":1,\"dynamic\":0.5,\"static\":5.5,\"energy_j\":5,\"sd\":4,"
 	"\"image\":\"shop:2\",\"runtime\":\"podman\"},"
 	"{\"target\":\"\\u001b[31mred\\u009b\",\"cpu\":2,\"dynamic\":0.6,\"static\":1.4,\"energy_j\":6,"
-	"\"sd\":2}]}]}";
+	"\"sd\":0.0002}]}]}";
 
 static void test_top_sorts(void **state)
 {
@@ -90,6 +91,9 @@ static void test_top_sorts(void **state)
 			   " 6.000     0.500     5.500", "?[31mred?"));
 	assert_int_equal(view.n_sensors, 1);
 	assert_null(strstr(view.lines[0].text, "dram"));
+	assert_order(
+		lines_of(&view, answer, &everything),
+		ORDER("big ", " 5.500   4.000 ", "red?", " 1.400  <0.001 ", "small ", " 0.100   0.012 "));
 	top_view_done(&view);
 	json_decref(answer);
 }
@@ -108,7 +112,7 @@ static void test_top_filters_and_groups(void **state)
 	assert_null(strstr(text, "red"));
 	settings = (struct top_settings){.group = TOP_BY_IMAGE};
 	text = lines_of(&view, answer, &settings);
-	assert_order(text, ORDER("\nshop:2 (2) ", "7.000     1.400     5.600    5.00       12.0\n", "  big ",
+	assert_order(text, ORDER("\nshop:2 (2) ", "7.000     1.400     5.600   4.000       12.0\n", "  big ",
 				 "  small ", "- (1) ", "  ?[31mred?"));
 	settings.group = TOP_BY_RUNTIME;
 	settings.sort = TOP_BY_DYNAMIC;
@@ -422,7 +426,7 @@ static void test_recaps_fit_80_columns(void **state)
 		json_loads("{\"name\":\"a-benchmark-of-long-name\",\"duration\":86400.5,"
 			   "\"begin\":{\"$date\":\"2026-01-01T00:00:00Z\"},\"samples\":1,"
 			   "\"energy\":{\"cpu\":{\"total\":1234567,\"dynamic\":123456.7,\"static\":99999.96,"
-			   "\"sd\":9999.996},\"platform\":{\"total\":12.5,\"sd\":1.25}},"
+			   "\"sd\":9999.996},\"platform\":{\"total\":12.5,\"sd\":0.0001}},"
 			   "\"power\":{\"cpu\":{\"mean\":142.857,\"max\":999.99999}},"
 			   "\"machine\":{\"cpu\":12345678,\"platform\":123.5}}",
 			   0, NULL);
@@ -438,7 +442,7 @@ static void test_recaps_fit_80_columns(void **state)
 	assert_non_null(strstr(text,
 			       "\nwhole run cpu  86400.5 1234567 10000.0  123457  100000 142.857 1000.00"
 			       "  12345678\n"));
-	assert_non_null(strstr(text, "\nwhole run platform 86400.5 12.500 1.250 "));
+	assert_non_null(strstr(text, "\nwhole run platform 86400.5 12.500 <0.001 "));
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		assert_true(strlen(line) <= 80);
 	json_decref(recap);

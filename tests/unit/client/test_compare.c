@@ -229,6 +229,27 @@ static void test_little(void **state)
 	compare_group_done(&groups[1]);
 }
 
+/* GPUs add to processor and memory; scopes that overlap these do not. Errors of scopes are independent. */
+static void test_scopes(void **state)
+{
+	struct compare_group group = {.name = "gpu"};
+	json_t *recap = json_loads(
+		"{\"duration\":2,\"energy\":{\"cpu\":{\"total\":10,\"dynamic\":4,\"sd\":3},"
+		"\"dram\":{\"total\":1},\"gpu\":{\"total\":200,\"dynamic\":150,\"sd\":4},"
+		"\"platform\":{\"total\":300,\"sd\":50},\"core\":{\"total\":8}},"
+		"\"power\":{\"cpu\":{\"mean\":5},\"gpu\":{\"mean\":100},\"platform\":{\"mean\":150}}}",
+		0, NULL);
+
+	(void)state;
+	assert_int_equal(compare_group_add(&group, recap, NULL), 0);
+	assert_float_equal(group.runs[0].figures[COMPARE_ENERGY], 211, 0);
+	assert_float_equal(group.runs[0].figures[COMPARE_DYNAMIC], 154, 0);
+	assert_float_equal(group.runs[0].figures[COMPARE_WATTS], 105, 0);
+	assert_float_equal(group.runs[0].sd_j, 5, 1e-12);
+	json_decref(recap);
+	compare_group_done(&group);
+}
+
 static void test_export_words(void **state)
 {
 	static const struct {
@@ -261,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_ratio),    cmocka_unit_test(test_coverage),
 		cmocka_unit_test(test_outliers), cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_little),   cmocka_unit_test(test_export_words),
+		cmocka_unit_test(test_scopes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
