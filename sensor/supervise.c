@@ -94,11 +94,12 @@ static void child_ended(struct supervise *supervise, const char *name, int wait_
 {
 	const int code = exit_code_of(wait_status);
 
-	if (code != 0)
+	/* A child that lost reports has told so. */
+	if (code != 0 && code != SENSOR_EXIT_LOST)
 		log_error("priv", 0, "process '%s' exited with %s %d", name,
 			  WIFSIGNALED(wait_status) ? "signal" : "code",
 			  WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : code);
-	if (supervise->exit_code == 0)
+	if (supervise->exit_code == 0 || (supervise->exit_code == SENSOR_EXIT_LOST && code != 0))
 		supervise->exit_code = code;
 	(void)notify_stopping(&supervise->notify);
 	if (--supervise->n_running == 0)

@@ -108,10 +108,11 @@ static void take_status(struct collect *collect, const struct link_status *statu
 	if (collect->writer_silent)
 		log_notice("link", 0, "the writer process answers again");
 	collect->writer_silent = false;
-	if (lost > collect->writer_lost) {
-		collect->lost[REPORT_LOST_SPOOL] += lost - collect->writer_lost;
-		collect->writer_lost = lost;
-	}
+	if (lost < collect->writer_lost) /* another writer, whose count begins at 0 */
+		collect->writer_lost = 0;
+	collect->lost[REPORT_LOST_SPOOL] += lost - collect->writer_lost;
+	collect->writer_lost_all += lost - collect->writer_lost;
+	collect->writer_lost = lost;
 	if (collect->seq % 60 == 1)
 		priv_client_notice(DUTY_SOCKET_FD, PRIV_NOTICE_STATUS, "%u targets, %" PRIu64 " ticks%s",
 				   target_table_view(collect->table)->n_live, collect->seq,
@@ -256,9 +257,26 @@ static void flush_link(struct collect *collect)
 
 		idle_s = poll(&link, 1, 1000) > 0 ? 0 : idle_s + 1;
 	}
-	if (r < 0)
-		log_error("link", r, "%zu bytes of reports are lost: the writer does not accept them",
-			  collect->link.backlog.length - collect->link.backlog_sent);
+	if (r < 0) {
+		const uint64_t n = link_abandon(&collect->link);
+
+		collect->link.lost += n;
+		log_error("link", r, "%" PRIu64 " documents are lost: the writer does not accept them", n);
+	}
+}
+
+/* The exit code of an orderly end. The writer reports its own losses. */
+static int tell_losses(struct collect *collect)
+{
+	const uint64_t n_lost = collect->lost[REPORT_LOST_SPOOL] + collect->link.lost;
+
+	log_info("collect", 0, "%" PRIu64 " ticks", collect->seq);
+	if (n_lost > collect->writer_lost_all)
+		log_warning("collect", 0,
+			    "%" PRIu64
+			    " documents are lost: the writer did not take them in time (exit status %d)",
+			    n_lost - collect->writer_lost_all, SENSOR_EXIT_LOST);
+	return collect->result ? collect->result : n_lost > 0 ? SENSOR_EXIT_LOST : 0;
 }
 
 static int run(struct collect *collect)
@@ -286,8 +304,7 @@ static int run(struct collect *collect)
 		collect_read_tick(collect, 0);
 	}
 	flush_link(collect);
-	log_info("collect", 0, "%" PRIu64 " ticks", collect->seq);
-	return collect->result;
+	return tell_losses(collect);
 }
 
 int collect_main(struct sensor_config *config, const struct collect_machine *simulated)

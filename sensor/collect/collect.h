@@ -92,7 +92,8 @@ struct collect {
 	uint64_t last_energy_ns;
 	struct edges edges;
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since start */
-	uint64_t writer_lost;              /* of these, lost by the writer */
+	uint64_t writer_lost;              /* as the present writer counts it */
+	uint64_t writer_lost_all;          /* of the losses since start, those by any writer */
 	uint64_t writer_done;              /* ticks that it has stored or spooled */
 	uint64_t writer_heard_ns;          /* when it last reported progress; 0: never */
 	bool writer_silent;                /* it has not reported for too long, which was logged */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define SENSOR_GROUPS_MAX 32
+#define SENSOR_EXIT_LOST  3 /* exit code after an orderly end, if reports were lost; a child's, too */
 
 /* Choices of --resctrl. */
 enum sensor_resctrl { SENSOR_RESCTRL_AUTO, SENSOR_RESCTRL_OFF, SENSOR_RESCTRL_ON };

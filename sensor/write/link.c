@@ -65,6 +65,26 @@ int link_flush(struct link_sender *sender)
 	return 0;
 }
 
+uint64_t link_abandon(struct link_sender *sender)
+{
+	const struct batch *backlog = &sender->backlog;
+	struct link_frame frame;
+	struct link_batch batch;
+	uint64_t n = 0;
+
+	for (size_t at = sender->backlog_sent; at < backlog->length; at += sizeof(frame) + frame.length) {
+		memcpy(&frame, backlog->data + at, sizeof(frame));
+		if (link_parse(&(struct ipc_message){.type = frame.type,
+						     .payload = backlog->data + at + sizeof(frame),
+						     .length = frame.length},
+			       &batch) == 0)
+			n += batch.documents.n_documents;
+	}
+	batch_clear(&sender->backlog);
+	sender->backlog_sent = 0;
+	return n;
+}
+
 static int send_part(struct link_sender *sender, enum link_type type, const char *collection,
 		     const uint8_t *data, size_t length, bool last)
 {

@@ -48,6 +48,8 @@ int link_send(struct link_sender *sender, enum link_type type, const char *colle
 	      const struct batch *batch, bool last);
 /* Sends the backlog. 0 when it is empty, -EAGAIN when the socket is full again, -EPIPE. */
 int link_flush(struct link_sender *sender);
+/* Discards the backlog at the end; the number of documents in it. */
+uint64_t link_abandon(struct link_sender *sender);
 
 /* A received message of type APPEND or PUT. Strings and documents point into the payload. */
 struct link_batch {

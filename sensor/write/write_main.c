@@ -85,6 +85,7 @@ int write_main(struct sensor_config *config)
 		.to_spool_only = strcmp(duty_current(), WRITE_DUTY_SPOOL) == 0,
 	};
 	struct writer *writer = NULL;
+	uint64_t n_lost = 0;
 	char display[256];
 	struct reason why = {""};
 	int r;
@@ -103,9 +104,13 @@ int write_main(struct sensor_config *config)
 		log_info("store", 0, "reports go to '%s', collection '%s'",
 			 store_uri_display(config->store_uri, display, sizeof(display)), config->reports);
 		r = writer_run(writer, DUTY_SOCKET_FD + 1);
-		if (writer_lost(writer) > 0)
-			log_warning("store", 0, "%" PRIu64 " documents are lost", writer_lost(writer));
+		n_lost = writer_lost(writer);
+		if (n_lost > 0)
+			log_warning("store", 0,
+				    "%" PRIu64
+				    " documents are lost: they could not be stored (exit status %d)",
+				    n_lost, SENSOR_EXIT_LOST);
 	}
 	writer_close(writer);
-	return r < 0 ? 1 : 0;
+	return r < 0 ? 1 : n_lost > 0 ? SENSOR_EXIT_LOST : 0;
 }

@@ -38,5 +38,5 @@ void writer_close(struct writer *writer);
 /* Serves the link until `collect` closes it; then everything is in the store or in the spool, or counted as
  * lost. */
 int writer_run(struct writer *writer, int link_socket);
-/* Documents that reached neither the store nor the spool. */
+/* Documents that reached neither the store nor the spool, or were dropped from it. */
 uint64_t writer_lost(const struct writer *writer);

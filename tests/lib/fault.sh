@@ -10,6 +10,7 @@
 #   audit STORE NAME                   reads the store; then  audited KEY  prints a value
 #   metric NAME                        sum of the samples of that name in the server's /metrics
 #   end_well PID NAME                  SIGTERM, waits, tests the status
+#   end_lossy PID NAME                 the same, but reports may have been lost
 
 . "$TOP/tests/lib/venv.sh"
 
@@ -86,6 +87,12 @@ end_well() {
 	kill -TERM "$1"
 	wait "$1"
 	is $? 0 "$2 exits with 0"
+}
+
+end_lossy() {
+	kill -TERM "$1"
+	wait "$1"
+	like $? '^[03]$' "$2 exits with 0, or with 3 if reports were lost"
 }
 
 # Invariants of every store after any fault: STORE NAME

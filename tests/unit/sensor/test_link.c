@@ -119,10 +119,37 @@ static void full_backlog_is_counted(void **state)
 	}
 	assert_int_equal(r, -ENOBUFS);
 	assert_int_equal(sender.lost, 10);
+	assert_true(sender.backlog.length > 0);
 	while (link_flush(&sender) == -EAGAIN)
 		(void)drain(sockets[1], &next);
 	(void)drain(sockets[1], &next);
 	assert_int_equal(next, number - 10);
+	link_sender_done(&sender);
+	batch_done(&batch);
+	(void)close(sockets[0]);
+	(void)close(sockets[1]);
+}
+
+/* What is given up at the end is counted: neither what has arrived nor what was never taken. */
+static void abandoned_backlog_is_counted(void **state)
+{
+	struct link_sender sender;
+	struct batch batch = {0};
+	int sockets[2], next = 0, number = 0;
+
+	(void)state;
+	open_pair(sockets, &sender, 1 << 20);
+	assert_int_equal(link_abandon(&sender), 0);
+	while (sender.backlog.length == 0 || number % 70 != 0) {
+		batch_clear(&batch);
+		for (int i = 0; i < 10; i++)
+			add_document(&batch, number++, 1000);
+		assert_int_equal(link_send(&sender, LINK_APPEND, "sensorx", &batch, true), 0);
+	}
+	(void)drain(sockets[1], &next);
+	assert_int_equal(link_abandon(&sender), number - next);
+	assert_int_equal(link_flush(&sender), 0);
+	assert_int_equal(drain(sockets[1], &next), 0);
 	link_sender_done(&sender);
 	batch_done(&batch);
 	(void)close(sockets[0]);
@@ -204,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_arrive_in_order),
 		cmocka_unit_test(full_backlog_is_counted),
+		cmocka_unit_test(abandoned_backlog_is_counted),
 		cmocka_unit_test(too_large_document_is_counted),
 		cmocka_unit_test(losses_before_a_large_one_are_counted),
 		cmocka_unit_test(broken_messages_are_refused),
