@@ -142,9 +142,7 @@ static void settle_due(struct ev_loop *loop, ev_timer *timer, int events)
 	if (!idle && (waited_ms < SERVER_END_MS || (server->config->once && !server->loop.stop_signal)))
 		return;
 	if (!idle)
-		log_warning(SERVER_TOKEN, 0,
-			    "the store did not answer in time: ticks that were not written will be "
-			    "reprocessed at the next start");
+		log_warning(SERVER_TOKEN, 0, "the store did not answer in time: exiting without its answer");
 	ev_timer_stop(loop, timer);
 	loop_stop(&server->loop);
 }
@@ -482,6 +480,7 @@ int server_run(const struct server_config *config, const struct server_face *fac
 		start(&server);
 		loop_run(&server.loop);
 		server_log_end(&server);
+		server_tell_losses(&server);
 		server_once_explain(&server);
 	}
 	close_server(&server);

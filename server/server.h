@@ -12,7 +12,11 @@
 #include "machine/machine.h"
 #include "process/notify.h"
 
-#define SERVER_EXIT_PARTLY 3 /* with --once: some or all of the input gave no power reports */
+/*
+ * With --once: some or all of the input gave no power reports. Otherwise: power reports were not written,
+ * because the output did not accept them.
+ */
+#define SERVER_EXIT_PARTLY 3
 
 struct recaps;
 struct api;
@@ -25,7 +29,10 @@ struct server_face {
 };
 
 struct server_counters {
-	uint64_t refused;       /* documents that the store refused */
+	uint64_t refused;       /* writes that the store refused */
+	uint64_t dropped;       /* documents in the last of them, and before */
+	uint64_t written;       /* power reports that are in the store */
+	uint64_t lost;          /* power reports that it refused for good */
 	uint64_t state_refused; /* states that the store refused */
 	uint64_t troubles;      /* times that a store became unavailable */
 };

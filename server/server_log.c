@@ -79,3 +79,35 @@ void server_log_end(const struct server *server)
 		   written->duplicates, written->dropped, sum.missing, sum.late, sum.bad, sum.duplicates,
 		   sum.incomplete, unmeasured);
 }
+
+uint64_t server_unwritten(const struct server *server)
+{
+	uint64_t n_rows = 0;
+
+	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next)
+		n_rows += machine->n.rows;
+	return n_rows > server->n.written ? n_rows - server->n.written : 0;
+}
+
+/* A stream may have no position to continue from: what it did not take counts as lost. */
+void server_tell_losses(struct server *server)
+{
+	const bool stream = store_uri_traits(server->config->output_uri) & STORE_STREAM;
+	const uint64_t n = server_unwritten(server), n_lost = stream ? n : server->n.lost;
+
+	if (server->config->once)
+		return;
+	if (n > n_lost)
+		log_warning("server", 0,
+			    "%" PRIu64
+			    " power reports are not written yet: the next start computes them again",
+			    n - n_lost);
+	if (n_lost == 0)
+		return;
+	log_warning("server", 0,
+		    "%" PRIu64
+		    " power reports were not written: the output did not accept them (exit status %d)",
+		    n_lost, SERVER_EXIT_PARTLY);
+	if (server->exit_status == 0)
+		server->exit_status = SERVER_EXIT_PARTLY;
+}

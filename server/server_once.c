@@ -103,7 +103,8 @@ void server_once_explain(const struct server *server)
 	add_count(&reasons, (uint64_t)server->loop.stop_signal,
 		  "ended by signal %d before the end of the input", server->loop.stop_signal);
 	add_count(&reasons, server->n.refused,
-		  "the output refused %" PRIu64 " writes (the reason is logged above)", server->n.refused);
+		  "the output did not accept %" PRIu64 " power reports (the reason is logged above)",
+		  server_unwritten(server));
 	input_explain(server->input, add, &reasons);
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
 		add_machine(&reasons, machine);

@@ -37,6 +37,10 @@ void server_known_due(struct ev_loop *loop, ev_timer *timer, int events);
 void server_log_state(struct server *server);
 /* The figures of the whole run. */
 void server_log_end(const struct server *server);
+/* Power reports that were computed and are not known to be in the store. */
+uint64_t server_unwritten(const struct server *server);
+/* Without --once: counts them at the end, and sets the exit status if they are lost. */
+void server_tell_losses(struct server *server);
 
 /* server_once.c */
 

@@ -24,7 +24,16 @@
 static void written(void *data, const struct db_answer *answer)
 {
 	struct server *server = data;
+	const uint64_t dropped = db_client_statistics(server->output)->dropped,
+		       more = dropped - server->n.dropped;
+	/* Of a batch, some documents may be refused; a batch that was given up is not stored at all. */
+	const uint64_t refused = answer->result == STORE_OK               ? 0
+				 : more > 0 && more < answer->n_documents ? more
+									  : answer->n_documents;
 
+	server->n.written += answer->n_documents - refused;
+	server->n.lost += refused;
+	server->n.dropped = dropped;
 	if (answer->result == STORE_OK)
 		return;
 	if (!server->n.refused++)

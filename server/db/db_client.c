@@ -37,6 +37,7 @@ struct db_waiting {
 	struct db_waiting *next, *prev;
 	db_done done;
 	void *data;
+	unsigned n_documents;
 };
 
 enum db_line { DB_LINE_READINGS, DB_LINE_WRITINGS };
@@ -87,16 +88,18 @@ static bool add_documents(struct db_client *client, const void *documents, size_
 }
 
 /* Passes the answer to its requester; false if nobody waits for one. */
-static bool tell_waiting(struct db_client *client, enum db_line line, const struct db_answer *answer)
+static bool tell_waiting(struct db_client *client, enum db_line line, const struct db_answer *told)
 {
 	struct db_waiting *waiting = client->waiting[line];
+	struct db_answer answer = *told;
 
 	if (!waiting)
 		return false;
+	answer.n_documents = waiting->n_documents;
 	DL_DELETE(client->waiting[line], waiting);
 	client->n_waiting--;
 	if (waiting->done)
-		waiting->done(waiting->data, answer);
+		waiting->done(waiting->data, &answer);
 	free(waiting);
 	return true;
 }
@@ -464,6 +467,7 @@ static int write_documents(struct db_client *client, enum db_message type, const
 
 	if (!waiting)
 		return -ENOMEM;
+	waiting->n_documents = batch->n_documents;
 	do {
 		size_t length = batch->length - at < DB_PIECE_MAX ? batch->length - at : DB_PIECE_MAX;
 		bool last = at + length == batch->length;

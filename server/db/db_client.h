@@ -15,7 +15,8 @@ struct db_answer {
 	enum store_result result;
 	const struct batch *documents; /* of db_client_list(): names, each NUL-ended */
 	struct store_read read;
-	const char *error; /* sentence about RETRY or DROP, or a remark; "" */
+	unsigned n_documents; /* of db_client_append() and db_client_put(): how many were to be written */
+	const char *error;    /* sentence about RETRY or DROP, or a remark; "" */
 };
 
 typedef void (*db_done)(void *data, const struct db_answer *answer);
