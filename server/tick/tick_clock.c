@@ -10,11 +10,12 @@
 
 #include <string.h>
 
-#define LONGEST      10.0 /* multiple of the usual step; a longer one is a pause */
-#define SHORTEST     0.2  /* part of the usual step; a shorter one is a report written twice */
-#define TWICE_S      0.06 /* reports written twice are closer together than this */
-#define ALIKE        1.5  /* two steps within this factor confirm each other */
-#define SAID_LONGEST 1e6  /* s; a longer reported length is ignored */
+#define LONGEST      10.0  /* multiple of the usual step; a longer one is a pause */
+#define SHORTEST     0.2   /* part of the usual step; a shorter one is a report written twice */
+#define TWICE_S      0.06  /* reports written twice are closer together than this */
+#define SEVERAL_S    0.005 /* and if there are more than two of them, their steps do not confirm each other */
+#define ALIKE        1.5   /* two steps within this factor confirm each other */
+#define SAID_LONGEST 1e6   /* s; a longer reported length is ignored */
 
 void tick_clock_init(struct tick_clock *clock, double fallback_s)
 {
@@ -82,10 +83,16 @@ static bool is_alike(double a_s, double b_s)
 	return a_s < b_s * ALIKE && b_s < a_s * ALIKE;
 }
 
-static bool is_believed(const struct tick_clock *clock, double step_s)
+/*
+ * The counters' own time grows by the length of a tick, or by that of a pause in which they counted, whether
+ * it is this tick's or that since the start.
+ */
+static bool is_believed(const struct tick_clock *clock, double step_s, double counted_s)
 {
 	return (step_s >= clock->usual_s * SHORTEST && step_s <= clock->usual_s * LONGEST) ||
-	       (step_s > 0 && is_alike(step_s, clock->last_step_s));
+	       (step_s > SEVERAL_S && (is_alike(step_s, clock->last_step_s) ||
+				       (clock->last_counted_s > 0 && counted_s > clock->last_counted_s &&
+					is_alike(step_s, counted_s - clock->last_counted_s))));
 }
 
 static double distance(double a_s, double b_s)
@@ -128,7 +135,8 @@ double tick_clock_take(struct tick_clock *clock, int64_t time_ms, double said_s,
 		/* A partial tick soon after a complete one: the length of the complete one counts. */
 		return clock->usual_s;
 	} else {
-		length_s = refine(clock, is_believed(clock, step_s) ? step_s : clock->usual_s, counted_s);
+		length_s = refine(clock, is_believed(clock, step_s, counted_s) ? step_s : clock->usual_s,
+				  counted_s);
 		if (!clock->n_shown)
 			note_step(clock, step_s);
 		else if (step_s > 0)

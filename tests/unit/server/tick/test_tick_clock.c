@@ -208,6 +208,56 @@ static void the_counters_own_time(void **state)
 	}
 }
 
+/* A pause of the sensor, much longer than a tick: if its counters went on, the tick has the pause's energy
+ * and time. */
+static void a_pause_that_was_counted(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct tick_clock clock;
+		int64_t time_ms = 1700000000000;
+		double since_s = 70;
+
+		tick_clock_init(&clock, 1);
+		for (unsigned i = 0; i < 40; i++) {
+			const double step_s = i == 20 ? 90 : 1;
+			/* Counted in this tick; since the start; and since a start after the pause. */
+			const double counted_s = kind == 0   ? step_s
+						 : kind == 1 ? since_s + step_s
+						 : i < 20    ? i + 1
+							     : i - 19;
+			double got_s;
+
+			since_s += step_s;
+			time_ms += (int64_t)(step_s * 1000);
+			got_s = tick_clock_take(&clock, time_ms, NAN, counted_s, true);
+			if (i > 1 && fabs(got_s - (kind < 2 ? step_s : 1)) > 0.002)
+				fail_msg("kind %u, tick %u: %g s", kind, i, got_s);
+		}
+	}
+}
+
+/* One report written three or four times, a few milliseconds apart: none of these ticks has thousands of
+ * watts. */
+static void reports_written_several_times(void **state)
+{
+	(void)state;
+	for (unsigned copies = 2; copies <= 4; copies++) {
+		struct tick_clock clock;
+
+		tick_clock_init(&clock, 1);
+		for (int64_t i = 0; i < N; i++) {
+			for (unsigned copy = 0; copy < (i == 30 ? copies : 1); copy++) {
+				double length_s = tick_clock_take(&clock, 1700000000000 + i * 1000 + copy * 2,
+								  NAN, NAN, true);
+
+				if (i > 2 && fabs(length_s - 1) > 0.01)
+					fail_msg("tick %d, copy %u: %g s", (int)i, copy, length_s);
+			}
+		}
+	}
+}
+
 /* Every report is late, by up to 0.7 of a tick: only the counters show the length. */
 static void late_reports_with_the_counters_own_time(void **state)
 {
@@ -234,6 +284,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_counters_own_time),
 		cmocka_unit_test(late_reports_with_the_counters_own_time),
+		cmocka_unit_test(a_pause_that_was_counted),
+		cmocka_unit_test(reports_written_several_times),
 		cmocka_unit_test(any_interval_is_right_from_the_first_tick),
 		cmocka_unit_test(damaged_states_recover_immediately),
 		cmocka_unit_test(one_odd_step_affects_no_other),
