@@ -30,6 +30,7 @@ struct recap_sum {
 	double dynamic_j; /* NAN: in no row */
 	double static_j;
 	struct doubt_sum doubt; /* uncertainty of the total, J */
+	double unknown_j;       /* of rows that do not tell theirs */
 	double max_w;           /* largest tick that touches the phase, its sockets added up; NAN: no row */
 	double covered_s;       /* part of the phase that rows cover */
 	double tick_s;          /* longest tick that touches the phase */
@@ -77,7 +78,7 @@ void recap_note_other(struct recap *recap, const struct report_power *row);
 bool recap_has_target(const struct recap *recap);
 /* True if the recap has no row of its container; then writes the reason, if known, and the fix. */
 bool recap_warning(const struct recap *recap, const char *machine, char *ret, size_t size);
-/* Standard deviation of the total energy; NAN: no row. */
+/* Standard deviation of the total energy; NAN: no row, or too many of them do not tell theirs. */
 double recap_sd_j(const struct recap_sum *sum, enum report_scope scope);
 /* Mean power: energy over the time that the machine's reports cover (an idle container has no reports); or
  * NAN. */

@@ -87,6 +87,45 @@ static void whole_life_counts_edges_in_full(void **state)
 	assert_near(recap_max_w(&recap, &recap.target[REPORT_SCOPE_CPU][RECAP_WHOLE], RECAP_WHOLE), 10, 1);
 }
 
+/* Ten ticks of two sockets, from the `unknown`th on without an error bar. */
+static double sd_of_run(unsigned unknown, double power, double dynamic, double sd)
+{
+	struct recap_window window = {{{1000, 1000, 1000, 11000}}};
+	struct recap recap;
+
+	recap_init(&recap, &window);
+	for (unsigned i = 0; i < 20; i++) {
+		struct report_power row =
+			row_at(2000 + i / 2 * 1000, power, i % 2 ? "1" : "0", REPORT_SCOPE_GPU);
+
+		row.dynamic = dynamic;
+		row.sd = i / 2 < unknown ? sd : NAN;
+		recap_add(&recap, &row, false, 1);
+	}
+	return recap_sd_j(&recap.target[REPORT_SCOPE_GPU][RECAP_WHOLE], REPORT_SCOPE_GPU);
+}
+
+static void error_bars_of_all_joules_or_none(void **state)
+{
+	double all = sd_of_run(10, 10, 4, 0.5);
+
+	(void)state;
+	/* Above that of 20 independent errors, and below their sum. */
+	assert_true(all >= 0.5 * sqrt(20) && all <= 0.5 * 20);
+	/* One of ten ticks without. */
+	assert_true(sd_of_run(9, 10, 4, 0.5) > 0.8 * all);
+	/* Most without, and all. */
+	assert_true(isnan(sd_of_run(5, 10, 4, 0.5)));
+	assert_true(isnan(sd_of_run(1, 10, NAN, 0.5)));
+	assert_true(isnan(sd_of_run(0, 10, 4, 0.5)));
+	/* An idle container has only its share of static power, or nothing. */
+	assert_true(sd_of_run(5, 10, 0, 0.5) > 0);
+	assert_true(sd_of_run(5, 0, 0, 0.5) > 0);
+	/* Very small and very large. */
+	assert_true(sd_of_run(10, 1e-9, 1e-9, 1e-10) > 0);
+	assert_true(isfinite(sd_of_run(10, 1e12, 1e12, 1e11)));
+}
+
 static void sockets_add_up_in_a_tick(void **state)
 {
 	struct recap_window window = {{{0, 0, 0, 2000}}};
@@ -380,6 +419,7 @@ int main(void)
 		cmocka_unit_test(a_whole_tick_is_not_brief),
 		cmocka_unit_test(parts_of_a_window_add_up),
 		cmocka_unit_test(sockets_add_up_in_a_tick),
+		cmocka_unit_test(error_bars_of_all_joules_or_none),
 		cmocka_unit_test(foreign_rows_take_power_and_the_usual_interval),
 		cmocka_unit_test(no_rows_no_coverage),
 		cmocka_unit_test(no_rows_a_reason),
