@@ -4,6 +4,7 @@
  */
 #include "client.h"
 #include "base/cleanup.h"
+#include "base/printed.h"
 #include "base/text.h"
 
 #include <locale.h>
@@ -53,11 +54,8 @@ static int fail_unknown(const char *word)
 	return CLIENT_EXIT_USAGE;
 }
 
-int main(int argc, char *argv[])
+static int run(int argc, char *argv[])
 {
-	(void)setlocale(LC_CTYPE, "");
-	/* The caller may ignore SIGCHLD; then no child could be waited for. */
-	(void)signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		print_usage(stderr);
 		return CLIENT_EXIT_USAGE;
@@ -78,4 +76,18 @@ int main(int argc, char *argv[])
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
 	return fail_unknown(argv[1]);
+}
+
+int main(int argc, char *argv[])
+{
+	int status, r;
+
+	(void)setlocale(LC_CTYPE, "");
+	/* The caller may ignore SIGCHLD; then no child could be waited for. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	status = run(argc, argv);
+	r = printed_flush(stdout);
+	if (r < 0 && status == CLIENT_EXIT_OK)
+		status = client_fail(CLIENT_EXIT_FAILURE, "cannot write the output: %s", strerror(-r));
+	return status;
 }

@@ -10,6 +10,7 @@
 #include "collect/collect.h"
 #include "process/duty.h"
 #include "gpu/gpu_main.h"
+#include "base/printed.h"
 #include "base/log.h"
 #include "process/sandbox.h"
 #include "config/sensor_config.h"
@@ -138,5 +139,10 @@ int sensor_main(int argc, char *argv[], const struct collect_machine *simulated)
 		code = run(&config, config_get_action(loaded), argv, simulated);
 	config_free(loaded);
 	sensor_config_done(&config);
+	r = duty_current() ? 0 : printed_flush(stdout);
+	if (r < 0 && code == 0) {
+		log_error("main", r, "cannot write the output");
+		code = 1;
+	}
 	return code;
 }

@@ -6,6 +6,7 @@
 #include "api/api.h"
 #include "db/db.h"
 #include "process/duty.h"
+#include "base/printed.h"
 #include "base/folder.h"
 #include "base/log.h"
 #include "http/web_config.h"
@@ -240,5 +241,10 @@ int main(int argc, char *argv[])
 	config_free(loaded);
 	web_config_free(config.web);
 	server_config_done(&config);
+	r = duty_current() ? 0 : printed_flush(stdout);
+	if (r < 0 && status == 0) {
+		log_error("main", r, "cannot write the output");
+		status = 1;
+	}
 	return status;
 }

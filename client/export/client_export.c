@@ -4,6 +4,7 @@
  * itself; no server is needed. The rows are written by export_row.c.
  */
 #include "client.h"
+#include "base/printed.h"
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -248,6 +249,16 @@ static int export_all(struct export_job *job)
 	return status;
 }
 
+/* 0 or a negative errno: some of it was not written. */
+static int close_output(FILE *out)
+{
+	int r = printed_flush(out);
+
+	if (out != stdout && fclose(out) != 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
 static int run(void *data, char *argv[])
 {
 	const struct export_options *options = data;
@@ -255,7 +266,7 @@ static int run(void *data, char *argv[])
 	struct export_job job = {.options = options, .out = stdout};
 	const char *terminal = getenv("TERM");
 	struct reason why = {""};
-	int status;
+	int status, r;
 
 	(void)argv;
 	job.shows_progress = isatty(STDERR_FILENO) && (options->output || !isatty(STDOUT_FILENO)) &&
@@ -269,10 +280,8 @@ static int run(void *data, char *argv[])
 				     strerror(errno));
 	else
 		status = export_all(&job);
-	if (job.out && (fflush(job.out) != 0 || ferror(job.out)))
-		status = client_fail(CLIENT_EXIT_FAILURE, "cannot write the output: %s", strerror(errno));
-	if (job.out && job.out != stdout)
-		(void)fclose(job.out);
+	if (job.out && (r = close_output(job.out)) < 0)
+		status = client_fail(CLIENT_EXIT_FAILURE, "cannot write the output: %s", strerror(-r));
 	for (size_t i = 0; i < job.n_collections; i++)
 		free(job.collections[i]);
 	free(job.collections);

@@ -4,6 +4,7 @@
  * more names compared.
  */
 #include "client.h"
+#include "base/printed.h"
 #include "base/cleanup.h"
 #include "base/machine_name.h"
 #include "fetch.h"
@@ -226,8 +227,12 @@ static int print_groups(const struct recap_options *options, struct compare_grou
 	if (!out)
 		return client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", path, strerror(errno));
 	r = compare_print(out, format, groups, n_groups);
-	if ((out == stdout ? fflush(out) : fclose(out)) != 0 || r < 0)
-		return client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", path, strerror(errno));
+	if (r == 0)
+		r = printed_flush(out);
+	if (out != stdout && fclose(out) != 0 && r == 0)
+		r = -errno;
+	if (r < 0)
+		return client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", path, strerror(-r));
 	return CLIENT_EXIT_OK;
 }
 

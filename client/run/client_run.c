@@ -6,6 +6,7 @@
  */
 #include "client.h"
 #include "json_fields.h"
+#include "base/printed.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "recap/recap_table.h"
@@ -206,9 +207,13 @@ static FILE *open_output(const struct run_session *session, const char *path)
 
 static int close_output(FILE *out, const char *path, bool failed)
 {
-	failed = failed || ferror(out);
-	failed = (out == stdout ? fflush(out) : fclose(out)) != 0 || failed;
-	return failed ? client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(errno)) : 0;
+	int r = printed_flush(out);
+
+	if (out != stdout && fclose(out) != 0 && r == 0)
+		r = -errno;
+	if (failed && r == 0)
+		r = -EIO;
+	return r < 0 ? client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(-r)) : 0;
 }
 
 static int write_json(const struct run_session *session, const char *path, json_t *recap)

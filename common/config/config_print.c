@@ -105,7 +105,7 @@ int config_print(const struct config_spec *spec, const void *target, FILE *out)
 	}
 	int r = json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	json_decref(root);
-	if (r < 0 || fputc('\n', out) == EOF || fflush(out) != 0)
+	if (r < 0 || fputc('\n', out) == EOF)
 		return -EIO;
 	return 0;
 }

@@ -81,7 +81,8 @@ int config_note_quantity(struct config *config, size_t row, const char *text);
 /* Parses the command line; 0 or -EINVAL with a reason. */
 int config_parse_arguments(struct config_command_line *line, int argc, char *argv[], struct reason *why);
 void config_command_line_done(struct config_command_line *line);
-/* Prints help, usage or version to stdout. */
+/* Prints help, usage or version to stdout; the program checks at its end that it was written. 0 or -ENOMEM.
+ */
 int config_print_help(const struct config_command_line *line);
 
 /* Records the secrets of a command line, or of the environment. 0 or -ENOMEM. */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Flushes a stream and reports a failure, including that of an earlier call to printf() or fflush(). Called
+ * before the end of each program, and before a file is closed.
+ */
+#include "base/printed.h"
+
+#include <errno.h>
+
+int printed_flush(FILE *out)
+{
+	const int failed = ferror(out);
+
+	errno = 0;
+	if (fflush(out) != 0)
+		return errno ? -errno : -EIO;
+	return failed ? -EIO : 0;
+}
