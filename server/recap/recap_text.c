@@ -40,6 +40,15 @@ static void text_add_number(struct text *text, double value)
 		text_add(text, " %10s", "-");
 }
 
+/* A small error is not shown as none. */
+static void text_add_error(struct text *text, double value)
+{
+	if (value > 0 && value < 0.0005)
+		text_add(text, " %10s", "<0.001");
+	else
+		text_add_number(text, value);
+}
+
 /* "~" marks a mean over less than a tick. */
 static void text_add_watts(struct text *text, double value, bool brief)
 {
@@ -54,11 +63,14 @@ static void text_add_row(struct text *text, const struct recap *recap, enum repo
 {
 	static const char *const phase_names[RECAP_PHASES] = {"whole run", "warm-up", "execution"};
 	const struct recap_sum *sum = &recap->target[scope][phase];
+	const char *name = report_scope_names[scope];
+	/* A long name takes the blanks beside it. */
+	const int beyond = strlen(name) > 5 ? (int)strlen(name) - 5 : 0;
 
-	text_add(text, "%-10s %-5s %8.3f", phase_names[phase], report_scope_names[scope],
+	text_add(text, "%-10s %-5s %*.3f", phase_names[phase], name, 8 - beyond,
 		 recap_phase_s(&recap->window, phase));
 	text_add_number(text, sum->samples ? sum->total_j : recap->machine[scope][phase].samples ? 0 : NAN);
-	text_add_number(text, recap_sd_j(sum, scope));
+	text_add_error(text, recap_sd_j(sum, scope));
 	text_add_number(text, sum->dynamic_j);
 	text_add_watts(text, recap_mean_w(recap, sum, phase), recap_is_brief(recap, phase));
 	text_add_number(text,

@@ -204,6 +204,16 @@ static void recap_has_old_and_new_fields(void **state)
 	assert_null(strstr(text, "dram"));
 	assert_non_null(strstr(text, "\nwarm-up "));
 	assert_null(strstr(text, "formula"));
+	/* A scope with a long name, and a small error bar, which is known. */
+	row.scope = REPORT_SCOPE_PLATFORM;
+	row.sd = 1e-4;
+	recap_add(&recap, &row, true, 1);
+	recap_add(&recap, &row, false, 1);
+	assert_true(number(&document, "energy.cpu.sd") == 0);
+	assert_true(recap_text(&query.request, &recap, text, sizeof(text)) < sizeof(text));
+	assert_non_null(strstr(text, "\nwhole run  platform 2.000      5.000     <0.001      4.000"));
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		assert_true(strcspn(line, "\n") <= 80);
 	bson_destroy(&document);
 	recap_query_done(&query);
 }
