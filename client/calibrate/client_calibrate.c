@@ -214,6 +214,7 @@ static int wait_readings(struct calibration *c, unsigned i)
 	const uint64_t limit_ms = EXTRA_MS + EXTRA_INTERVALS * c->options->interval_ms;
 	uint64_t end_ns = clock_monotonic_ns() + limit_ms * CLOCK_NS_PER_MS;
 	struct reason why = {""};
+	char trouble[RUN_TROUBLE_SIZE];
 	int n = 0;
 
 	do {
@@ -228,11 +229,13 @@ static int wait_readings(struct calibration *c, unsigned i)
 		if (status != CLIENT_GO_ON)
 			return status;
 	} while (clock_monotonic_ns() < end_ns);
+	(void)run_daemons_trouble(&c->daemons, trouble);
 	return client_fail(CLIENT_EXIT_FAILURE,
 			   "the phase '%s' has %d of %d readings of the machine's energy %" PRIu64
-			   " s after its end; nothing was stored. Use a longer --interval; --verbose shows "
-			   "the log of sensor and server",
-			   c->phases[i].title, n, TICKS_LEAST, limit_ms / 1000);
+			   " s after its end%s; nothing was stored. %s--verbose shows the log of sensor and "
+			   "server",
+			   c->phases[i].title, n, TICKS_LEAST, limit_ms / 1000, trouble,
+			   *trouble ? "" : "Use a longer --interval; ");
 }
 
 static int run_phase(struct calibration *c, unsigned i)

@@ -20,12 +20,14 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #define STOP_TIMEOUT_MS 60000
 #define STOP_POLL_MS    10
 #define READY_FETCH_MS  3000
 #define READY_POLL_MS   50
+#define SPACE_LEAST     65536 /* bytes that a store needs to grow */
 
 /* A free port of the loopback address; 0 if there is none. */
 static unsigned find_free_port(void)
@@ -234,10 +236,24 @@ static int look_for_tick(struct run_daemons *daemons, struct reason *why)
 	return ready;
 }
 
+const char *run_daemons_trouble(const struct run_daemons *daemons, char ret[RUN_TROUBLE_SIZE])
+{
+	struct statvfs status;
+
+	ret[0] = '\0';
+	if (statvfs(daemons->folder, &status) == 0 &&
+	    (status.f_bavail * status.f_frsize < SPACE_LEAST || (status.f_files > 0 && status.f_favail == 0)))
+		(void)snprintf(ret, RUN_TROUBLE_SIZE,
+			       "; the file system of %.64s is full: set TMPDIR to a folder with more space",
+			       daemons->folder);
+	return ret;
+}
+
 int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failure)
 {
 	uint64_t end_ns = clock_monotonic_ns() + timeout_ms * CLOCK_NS_PER_MS;
 	struct reason why = {""};
+	char trouble[RUN_TROUBLE_SIZE];
 
 	while (clock_monotonic_ns() < end_ns) {
 		int ready = look_for_tick(daemons, &why), number;
@@ -250,10 +266,11 @@ int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failu
 		if (number > 0)
 			return CLIENT_EXIT_SIGNAL + number;
 	}
-	return client_fail(failure,
-			   "no reading within %d s; 'wattribute check' lists what can be measured, --verbose "
-			   "shows the log",
-			   RUN_READY_TIMEOUT_MS / 1000);
+	return client_fail(
+		failure,
+		"no reading within %d s%s; 'wattribute check' lists what can be measured, --verbose "
+		"shows the log",
+		RUN_READY_TIMEOUT_MS / 1000, run_daemons_trouble(daemons, trouble));
 }
 
 /*

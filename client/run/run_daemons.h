@@ -14,6 +14,7 @@
 
 #define RUN_SENSOR_NAME      "run"
 #define RUN_SENSOR_WORDS_MAX 64
+#define RUN_TROUBLE_SIZE     200
 #define RUN_READY_TIMEOUT_MS 60000 /* for the first reading */
 
 struct run_daemons_settings {
@@ -50,5 +51,7 @@ int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failu
  * (run_signals_block()).
  */
 int run_daemons_end(struct run_daemons *daemons, struct reason *why);
+/* What may be wrong if they yield nothing: "; …", or "" if nothing is known. */
+const char *run_daemons_trouble(const struct run_daemons *daemons, char ret[RUN_TROUBLE_SIZE]);
 /* Ends both, waits for them, removes the folder. */
 void run_daemons_stop(struct run_daemons *daemons);

@@ -47,6 +47,7 @@ static json_t *get_recap(const struct run_session *session, const struct run_com
 	cleanup_(cleanup_free) char *url = NULL;
 	cleanup_(cleanup_free) char *token = client_token();
 	struct reason why = {"out of memory"};
+	char trouble[RUN_TROUBLE_SIZE];
 	json_t *recap = NULL;
 
 	if (name && asprintf(&path,
@@ -55,8 +56,8 @@ static json_t *get_recap(const struct run_session *session, const struct run_com
 			     name, begin_s, begin_s, begin_s, end_s) >= 0)
 		url = fetch_make_url(session->daemons.server_url, path);
 	if (!url || fetch_json(url, token, true, RUN_RECAP_TIMEOUT_MS, &recap, &why) < 0)
-		(void)client_fail(0, "the command ended, but its energy could not be determined: %s",
-				  why.text);
+		(void)client_fail(0, "the command ended, but its energy could not be determined: %s%s",
+				  why.text, run_daemons_trouble(&session->daemons, trouble));
 	return recap;
 }
 
