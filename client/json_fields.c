@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COVERED 0.995 /* of a run; less is told */
+
 double json_date_ms(const json_t *value)
 {
 	const json_t *date = json_is_object(value) ? json_object_get(value, "$date") : value;
@@ -68,4 +70,9 @@ json_t *json_from_word(const char *word)
 		value = json_string(escaped);
 	free(escaped);
 	return value;
+}
+
+bool json_is_partial_run(const json_t *recap)
+{
+	return json_number_at(recap, "coverage") < COVERED;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Epoch milliseconds of a date in any of its JSON forms; -1: none. */
 double json_date_ms(const json_t *value);
@@ -17,3 +18,5 @@ double json_watts_at(const json_t *scopes);
 const char *json_text_at(const json_t *object, const char *key);
 /* A word of the command line as a new value; bytes that are not UTF-8 are escaped, as JSON requires. */
 json_t *json_from_word(const char *word);
+/* Are reports missing for a noticeable part of the recap's run? Its joules are those of the rest. */
+bool json_is_partial_run(const json_t *recap);

@@ -65,6 +65,7 @@ int compare_group_add(struct compare_group *group, const json_t *recap, const ch
 		.begin_ms = json_date_ms(json_object_get(recap, "begin")),
 		.exit_status = exit_status_of(recap),
 		.is_brief = json_number_at(part, "duration") < json_number_at(part, "tick"),
+		.is_partial = json_is_partial_run(recap),
 		.is_unfound = json_is_string(json_object_get(recap, "warning")),
 		.is_estimated = json_is_true(json_object_get(recap, "estimated")),
 	};

@@ -14,7 +14,7 @@
 
 enum compare_figure { COMPARE_ENERGY, COMPARE_DYNAMIC, COMPARE_SECONDS, COMPARE_WATTS, COMPARE_FIGURES };
 
-/* Cpu and dram together; NAN: unknown. */
+/* The scopes cpu, dram and gpu together; NAN: unknown. */
 struct compare_run {
 	double figures[COMPARE_FIGURES]; /* J, J, s, W */
 	double sd_j;                     /* the model's own error of the energy */
@@ -22,6 +22,7 @@ struct compare_run {
 	int exit_status; /* -1: unknown */
 	bool is_brief;   /* shorter than a tick: its watts are derived from a longer measurement */
 	bool is_estimated;
+	bool is_partial; /* reports cover only a part of it, and so do its joules */
 	bool is_unfound; /* no report of its container was found: its energy is unknown */
 	bool is_outlier; /* in energy*/
 };

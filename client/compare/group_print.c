@@ -88,7 +88,7 @@ static void print_notes(FILE *out, const struct compare_group *group)
 	double error_j = mean_error(group);
 	char number[32];
 	bool any = false;
-	size_t n_unfound = 0;
+	size_t n_unfound = 0, n_partial = 0;
 
 	for (size_t i = 0; i < group->n_runs; i++) {
 		if (!group->runs[i].is_outlier)
@@ -99,8 +99,16 @@ static void print_notes(FILE *out, const struct compare_group *group)
 	}
 	if (any)
 		fputs("; they are counted\n", out);
-	for (size_t i = 0; i < group->n_runs; i++)
+	for (size_t i = 0; i < group->n_runs; i++) {
 		n_unfound += group->runs[i].is_unfound;
+		n_partial += group->runs[i].is_partial;
+	}
+	if (n_partial > 0)
+		fprintf(out,
+			"  note      reports cover only a part of %zu of the runs; their joules are those of "
+			"that "
+			"part\n",
+			n_partial);
 	if (n_unfound > 0)
 		fprintf(out,
 			"  note      %zu of the runs have no report of their container; their joules are "

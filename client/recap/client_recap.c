@@ -10,6 +10,7 @@
 #include "fetch.h"
 #include "base/text.h"
 #include "compare/group.h"
+#include "json_fields.h"
 #include "recap/recap_table.h"
 #include "base/reason.h"
 
@@ -116,7 +117,7 @@ static int print_recap(const struct recap_options *options, const char *name, co
 {
 	const json_t *recaps = json_is_array(answer) ? answer : json_object_get(answer, "recaps");
 	const json_t *recap;
-	unsigned n_estimated = 0;
+	unsigned n_estimated = 0, n_partial = 0;
 	size_t i;
 
 	if (options->json) {
@@ -143,7 +144,13 @@ static int print_recap(const struct recap_options *options, const char *name, co
 	{
 		recap_table_print_line(stdout, recap);
 		n_estimated += json_is_true(json_object_get(recap, "estimated"));
+		n_partial += json_is_partial_run(recap);
 	}
+	if (n_partial)
+		printf("\nnote: %u of these runs were measured in part only, as reports are missing; "
+		       "'wattribute recap "
+		       "NAME' shows how much\n",
+		       n_partial);
 	if (n_estimated)
 		printf("\nnote: in %u of these runs the machine's energy is estimated, not measured: see "
 		       "'wattribute "

@@ -193,6 +193,10 @@ void recap_table_print(FILE *out, const json_t *recap)
 	fputc('\n', out);
 	print_origin(out, recap);
 	print_brief(out, recap, warmup_s);
+	if (json_is_partial_run(recap))
+		fputs("note        joules and their errors are those of the covered time, not of the whole "
+		      "run\n",
+		      out);
 	if (warning)
 		fprintf(out, "note        %s\n", text_copy_plain(warning, plain, sizeof(plain)));
 	if (json_is_true(json_object_get(recap, "estimated")))

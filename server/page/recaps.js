@@ -12,12 +12,18 @@ function scopes(recap) {
 	return Object.entries(recap.energy ?? {}).filter(([scope]) => added.includes(scope)).map(([, energy]) => energy);
 }
 
-// Joules, marked where the machine's energy is a model's.
-function runJoules(value, estimated, sd) {
-	return `${estimated && Number.isFinite(value) ? "≈ " : ""}${withError(joules, value, sd)}`;
+function isPartial(recap) {
+	return recap.coverage < 0.995;
 }
 
-const estimate = "≈: the machine's energy is estimated from CPU use, not measured.";
+// Joules, marked where the machine's energy is a model's, and where they are those of a part of the run.
+function runJoules(value, recap, sd) {
+	const marks = Number.isFinite(value) ? `${recap.estimated ? "≈ " : ""}${isPartial(recap) ? "≥ " : ""}` : "";
+	return `${marks}${withError(joules, value, sd)}`;
+}
+
+const part = "≥: reports cover only a part of the run";
+const estimate = "≈: the machine's energy is estimated from CPU use, not measured";
 
 function energyOf(recap, part) {
 	const values = scopes(recap).map((scope) => scope[part]).filter(Number.isFinite);
@@ -69,9 +75,9 @@ export class RunsView {
 			{ key: "name", title: "Run", header: true, value: (r) => r.name, render: nameCell(this) },
 			{ key: "end", title: "End", number: true, value: (r) => r.end, text: (r) => when(r.end) },
 			{ key: "duration", title: "Duration", number: true, value: (r) => r.duration, text: (r) => seconds(r.duration) },
-			{ key: "total", title: "Joules", number: true, value: (r) => r.total, text: (r) => runJoules(r.total, r.recap.estimated, r.sd) },
-			{ key: "dynamic", title: "Dynamic", number: true, optional: true, value: (r) => r.dynamic, text: (r) => runJoules(r.dynamic, r.recap.estimated) },
-			{ key: "machine", title: "Machine", number: true, optional: true, value: (r) => r.machine, text: (r) => runJoules(r.machine, r.recap.estimated) },
+			{ key: "total", title: "Joules", number: true, value: (r) => r.total, text: (r) => runJoules(r.total, r.recap, r.sd) },
+			{ key: "dynamic", title: "Dynamic", number: true, optional: true, value: (r) => r.dynamic, text: (r) => runJoules(r.dynamic, r.recap) },
+			{ key: "machine", title: "Machine", number: true, optional: true, value: (r) => r.machine, text: (r) => runJoules(r.machine, r.recap) },
 			{ key: "group", title: "Group", value: (r) => this.groups.get(r.key) ?? "", render: groupCell(this) },
 		] });
 	}
@@ -84,7 +90,8 @@ export class RunsView {
 			key: `${recap.name}\n${recap.begin}\n${recap.id ?? ""}`, recap, name: recap.name ?? missing, begin: Date.parse(recap.begin), end: Date.parse(recap.end), duration: recap.duration,
 			total: energyOf(recap, "total"), sd: errorOf(recap), dynamic: energyOf(recap, "dynamic"), machine: machineOf(recap),
 		}));
-		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, the newest first${this.runs.some((r) => r.recap.estimated) ? `. ${estimate}` : ""}` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
+		const notes = [["the newest first", true], [estimate, this.runs.some((r) => r.recap.estimated)], [part, this.runs.some((r) => isPartial(r.recap))]].filter(([, is]) => is).map(([note]) => note);
+		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, ${notes.join(". ")}.` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
 	}
 
 	assign(key, group) {
@@ -134,6 +141,7 @@ export class RunsView {
 		for (const phase of ["warmup", "execution"])
 			for (const [scope, e] of Object.entries(run.recap[phase]?.energy ?? {}))
 				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, withError(joules, e.total, e.sd)));
+		if (isPartial(run.recap)) figures.push(element("dt", {}, "Coverage"), element("dd", { class: "estimated" }, `${(100 * run.recap.coverage).toFixed(0)} %: the joules are those of the covered time`));
 		if (run.recap.warning) figures.push(element("dt", {}, "Warning"), element("dd", { class: "estimated" }, run.recap.warning));
 		this.detail.replaceChildren(element("h2", {}, `Run ${run.name}`), element("dl", { class: "facts" }, known, figures), box);
 		const margin = Math.max(2, (run.end - run.begin) / 10000);

@@ -133,7 +133,7 @@ def runs(browser, name):
     browser.click("#nav-runs")
     check("the runs are listed", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length >= 4"))
     listed = browser.js("return [...document.querySelectorAll('tbody tr:not(.gap)')].map(r => r.querySelectorAll('td.number')[2].textContent)")
-    check("their joules have error bars", listed and all(re.fullmatch(r"[\d.]+ m?k?J ± [\d.]+ m?k?J", text) for text in listed), listed)
+    check("their joules have error bars", listed and all(re.fullmatch(r"(≥ )?[\d.]+ m?k?J ± [\d.]+ m?k?J", text) for text in listed), listed)
     browser.js("[...document.querySelectorAll('tbody select')].forEach((s, i) => { s.value = 'AB'[i % 2]; s.dispatchEvent(new Event('change')); })")
     text = browser.wait("return document.getElementById('compared')?.textContent")
     recaps = ask("/api/recaps", machine="n1")["recaps"]

@@ -363,6 +363,7 @@ static void test_recap_phases(void **state)
 		text, "whole run cpu   12.000  40.500   1.500  30.000  10.500   3.375   5.000   100.000\n"));
 	assert_non_null(strstr(text, "warm-up   cpu    2.000   8.000       -       -"));
 	assert_non_null(strstr(text, "cover 98 %"));
+	assert_non_null(strstr(text, "\nnote        joules and their errors are those of the covered time"));
 	assert_non_null(strstr(text, "estimated"));
 	assert_non_null(
 		strstr(text, "image       shop:2\ncommand     a?[1m\nexit status 3\nformula     pooled\n"));

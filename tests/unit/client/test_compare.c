@@ -234,7 +234,7 @@ static void test_scopes(void **state)
 {
 	struct compare_group group = {.name = "gpu"};
 	json_t *recap = json_loads(
-		"{\"duration\":2,\"energy\":{\"cpu\":{\"total\":10,\"dynamic\":4,\"sd\":3},"
+		"{\"duration\":2,\"coverage\":0.6,\"energy\":{\"cpu\":{\"total\":10,\"dynamic\":4,\"sd\":3},"
 		"\"dram\":{\"total\":1},\"gpu\":{\"total\":200,\"dynamic\":150,\"sd\":4},"
 		"\"platform\":{\"total\":300,\"sd\":50},\"core\":{\"total\":8}},"
 		"\"power\":{\"cpu\":{\"mean\":5},\"gpu\":{\"mean\":100},\"platform\":{\"mean\":150}}}",
@@ -246,6 +246,8 @@ static void test_scopes(void **state)
 	assert_float_equal(group.runs[0].figures[COMPARE_DYNAMIC], 154, 0);
 	assert_float_equal(group.runs[0].figures[COMPARE_WATTS], 105, 0);
 	assert_float_equal(group.runs[0].sd_j, 5, 1e-12);
+	assert_has(printed(COMPARE_TEXT, &group, 1),
+		   (const char *const[]){"note      reports cover only a part of 1 of the runs;", NULL});
 	json_decref(recap);
 	compare_group_done(&group);
 }
