@@ -32,8 +32,9 @@ static void add_power(struct calibrate_result *result, const struct report_power
 		return;
 	seen = &result->seen[power->scope][phase];
 	if (strcmp(power->target, REPORT_TARGET_RAPL) == 0) {
-		/* Counted once, not per socket. */
-		seen->seconds += strcmp(power->socket, "0") == 0 ? power->interval_s : 0;
+		/* Counted once, not per socket; their rows follow each other. */
+		seen->seconds += power->time_ms != result->last_ms[power->scope] ? power->interval_s : 0;
+		result->last_ms[power->scope] = power->time_ms;
 		seen->machine_j += power->energy_j;
 	}
 	for (unsigned kind = 0; kind < CALIBRATE_KINDS; kind++)
@@ -73,15 +74,16 @@ static int count_readings(const struct calibrate_result *result, unsigned phase,
 			  const struct batch *documents)
 {
 	struct report_power power;
+	int64_t last_ms = INT64_MIN;
 	size_t offset = 0;
 	int n = 0;
 
 	while (report_bson_next_power(documents, &offset, &power)) {
 		int64_t from_ms;
 
-		if (power.scope != REPORT_SCOPE_CPU || strcmp(power.socket, "0") != 0 ||
-		    !isfinite(power.energy_j))
+		if (power.scope != REPORT_SCOPE_CPU || power.time_ms == last_ms || !isfinite(power.energy_j))
 			continue;
+		last_ms = power.time_ms;
 		from_ms = power.time_ms - (int64_t)llround(1000 * power.interval_s);
 		n += from_ms >= result->begin_ms[phase] + result->settle_ms;
 	}

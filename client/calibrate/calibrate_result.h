@@ -16,6 +16,7 @@ struct calibrate_result {
 	char energy_source[32];
 	bool estimated;
 	unsigned n_cpus; /* that the loads had; 1: A and B take turns, and neither adds to the other */
+	int64_t last_ms[REPORT_SCOPES]; /* the machine's last tick that was added */
 	struct calibrate_seen seen[REPORT_SCOPES][CALIBRATE_PHASES];
 	bool judged[REPORT_SCOPES]; /* the error of this scope is known */
 	struct calibrate_error errors[REPORT_SCOPES];
