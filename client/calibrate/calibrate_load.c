@@ -178,6 +178,20 @@ int calibrate_loads_start(struct calibrate_loads *loads, const struct calibrate_
 	return 0;
 }
 
+int calibrate_loads_alive(const struct calibrate_loads *loads, struct reason *why)
+{
+	for (unsigned i = 0; i < loads->n; i++) {
+		siginfo_t info = {0};
+
+		if (waitid(P_PID, (id_t)loads->pids[i], &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+		    info.si_pid != 0)
+			return reason_set(why, -ECHILD, "%s %d",
+					  info.si_code == CLD_EXITED ? "with exit status" : "by signal",
+					  info.si_status);
+	}
+	return 0;
+}
+
 double calibrate_loads_end(struct calibrate_loads *loads)
 {
 	struct rusage usage;

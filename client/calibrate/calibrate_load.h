@@ -23,6 +23,8 @@ struct calibrate_loads {
 int calibrate_loads_make(struct calibrate_loads *loads, struct reason *why);
 /* Starts a phase's processes. 0 or a negative errno; processes started before the failure keep running. */
 int calibrate_loads_start(struct calibrate_loads *loads, const struct calibrate_phase *phase);
+/* 0, or -ECHILD and how a process ended by itself, which no load does. */
+int calibrate_loads_alive(const struct calibrate_loads *loads, struct reason *why);
 /* Ends them. Their CPU time in seconds. */
 double calibrate_loads_end(struct calibrate_loads *loads);
 void calibrate_loads_remove(struct calibrate_loads *loads);

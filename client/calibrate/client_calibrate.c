@@ -238,6 +238,20 @@ static int wait_readings(struct calibration *c, unsigned i)
 			   *trouble ? "" : "Use a longer --interval; ");
 }
 
+/* Without its load, a phase would teach the machine's idle power as that of the load. */
+static int check_loads(const struct calibration *c, unsigned i)
+{
+	struct reason why = {""};
+
+	if (calibrate_loads_alive(&c->loads, &why) == 0)
+		return CLIENT_GO_ON;
+	return client_fail(
+		CLIENT_EXIT_FAILURE,
+		"a load of the phase '%s' ended before the phase did, %s; nothing was stored. Is there "
+		"enough memory? A command has to run for longer than a phase",
+		c->phases[i].title, why.text);
+}
+
 static int run_phase(struct calibration *c, unsigned i)
 {
 	uint64_t begin_ns = clock_monotonic_ns();
@@ -252,6 +266,8 @@ static int run_phase(struct calibration *c, unsigned i)
 		       : wait_ms(c->options->duration_ms / CALIBRATE_PHASES);
 	if (status == CLIENT_GO_ON)
 		status = wait_readings(c, i);
+	if (status == CLIENT_GO_ON)
+		status = check_loads(c, i);
 	c->result.end_ms[i] = clock_realtime_ms();
 	used_s = calibrate_loads_end(&c->loads);
 	c->others[i] = percent(calibrate_busy_s() - busy_s - used_s, begin_ns);

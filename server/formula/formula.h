@@ -69,8 +69,9 @@ struct formula_ops {
 	int (*save)(const void *formula, bson_t *document);
 	int (*load)(void *formula, const bson_t *document, struct reason *why);
 	/* Takes a state saved by a model that learnt from known loads on this machine as priors, for an empty
-	 * model and one that restarts later. 0, -ENOMEM, or -EINVAL with a reason. NULL: no priors. */
-	int (*calibrate)(void *formula, const bson_t *document, struct reason *why);
+	 * model and one that restarts later; it applies to ticks whose energy is `estimated` as that of the
+	 * loads was. 0, -ENOMEM, or -EINVAL with a reason. NULL: no priors. */
+	int (*calibrate)(void *formula, const bson_t *document, bool estimated, struct reason *why);
 	void (*describe)(const void *formula, enum report_scope scope, unsigned socket,
 			 struct formula_state *ret_state);
 	void (*free)(void *formula);

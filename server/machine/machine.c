@@ -452,7 +452,8 @@ static bool note_calibration(struct machine *machine, bool calibrated)
 	machine->n_uncalibrated = calibrated || !machine->calibrated_ms ? 0 : machine->n_uncalibrated + 1;
 	if (machine->n_uncalibrated == COMPLAIN_TICKS)
 		log_warning("machine", 0,
-			    "%s: the calibration is not used: this sensor counts other events than it did "
+			    "%s: the calibration is not used: this sensor measures other energy or events "
+			    "than it did "
 			    "(--sensor-config), or the machine has other sockets or cores now; run "
 			    "'wattribute calibrate' again",
 			    machine->name);

@@ -209,7 +209,9 @@ static int calibrate(struct machine *machine, const bson_t *document, struct rea
 	bson_t model;
 	int r = bson_get_document(document, "model", &model, why);
 
-	return r < 0 ? r : machine->config->ops->calibrate(machine->formula, &model, why);
+	return r < 0 ? r
+		     : machine->config->ops->calibrate(machine->formula, &model,
+						       bson_get_bool(document, "estimated"), why);
 }
 
 /*

@@ -118,15 +118,17 @@ static void take_document(struct replay *r, const uint8_t *document, size_t leng
 	take_ticks(r, false);
 }
 
-static void load(struct replay *r, const char *path,
-		 int (*take)(void *formula, const bson_t *document, struct reason *why))
+static void load(struct replay *r, const char *path, bool calibration)
 {
 	size_t length = 0;
 	uint8_t *bytes = read_all(path, &length);
 	struct reason why;
 	bson_t document;
 
-	if (!bson_init_static(&document, bytes, length) || take(r->formula, &document, &why) < 0)
+	if (!bson_init_static(&document, bytes, length))
+		die("no state");
+	if ((calibration ? r->ops->calibrate(r->formula, &document, false, &why)
+			 : r->ops->load(r->formula, &document, &why)) < 0)
 		die(why.text);
 	free(bytes);
 }
@@ -212,9 +214,9 @@ int main(int argc, char **argv)
 	r.out = strcmp(argv[optind + 2], "-") ? fopen(argv[optind + 2], "wb") : NULL;
 	input.data = read_all(argv[optind + 1], &input.length);
 	if (load_path)
-		load(&r, load_path, r.ops->load);
+		load(&r, load_path, false);
 	if (calibration_path && r.ops->calibrate)
-		load(&r, calibration_path, r.ops->calibrate);
+		load(&r, calibration_path, true);
 	start = now_s();
 	while (batch_next(&input, &offset, &document, &length) > 0)
 		take_document(&r, document, length);

@@ -135,9 +135,9 @@ static int load(void *opaque, const bson_t *document, struct reason *why)
 	return pooled_load(opaque, document, why);
 }
 
-static int calibrate(void *opaque, const bson_t *document, struct reason *why)
+static int calibrate(void *opaque, const bson_t *document, bool estimated, struct reason *why)
 {
-	return pooled_taught_take(opaque, document, why);
+	return pooled_taught_take(opaque, document, estimated, why);
 }
 
 static void describe(const void *opaque, enum report_scope scope, unsigned socket,

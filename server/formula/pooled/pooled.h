@@ -151,6 +151,7 @@ struct pooled_input {
 		    [TICK_SOCKETS_MAX]; /* power of more than this tick: not to be learnt from */
 	bool has_instructions, has_misses, has_vector;
 	double n_cores;
+	bool estimated; /* the energy of the tick */
 	/* From sysfs; 0: unknown, then nothing depends on them. */
 	double design_w, limit_w, idle_latency_us, base_ghz;
 	double fleet[POOLED_RATIOS]; /* ratios of all containers, as in a record */
@@ -278,7 +279,7 @@ void pooled_start(struct pooled *pooled, struct pooled_filter *filter, const dou
 void pooled_start_efficient(struct pooled_filter *filter);
 
 /* pooled_taught.c: a calibration as priors. 0, -ENOMEM, or -EINVAL with a reason. */
-int pooled_taught_take(struct pooled *pooled, const bson_t *document, struct reason *why);
+int pooled_taught_take(struct pooled *pooled, const bson_t *document, bool estimated, struct reason *why);
 /* Does the calibration apply to this scope and its present counters? */
 bool pooled_taught_fits(const struct pooled *pooled, enum report_scope scope);
 /* Overrides the priors of pooled_start(); false: no calibration fits. */

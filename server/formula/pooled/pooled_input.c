@@ -236,6 +236,7 @@ static void take_machine(struct pooled_input *input, const struct report_tick *s
 {
 	double mhz = said->base_frequency_mhz;
 
+	input->estimated = said->estimated;
 	input->base_ghz = mhz >= BASE_LEAST_MHZ && mhz <= BASE_MOST_MHZ ? mhz * 1e-3 : 0;
 	input->design_w = is_package_power(said->design_w) ? said->design_w : 0;
 	input->limit_w = is_package_power(said->limit_w) ? said->limit_w : 0;

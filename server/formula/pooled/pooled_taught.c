@@ -21,11 +21,14 @@
 #define POWER_SURE 0.06 /* of the exponent of frequency, and of the saving by siblings */
 #define FIXED_SURE 0.02
 
-/* Does the machine still have all sockets and cores of the calibration, and no more? */
+/* Does the machine still have all sockets and cores of the calibration, and no more, and the same kind of
+ * energy? */
 static bool is_same_machine(const struct pooled *pooled)
 {
 	double n_cores = pooled->taught->filters[REPORT_SCOPE_CPU].n_cores;
 
+	if (pooled->input.estimated != pooled->taught->input.estimated)
+		return false;
 	for (unsigned k = 0; k < pooled->n_packages; k++)
 		if (pooled->tick_socket[k] == TICK_SOCKETS_MAX)
 			return false;
@@ -123,7 +126,7 @@ static void take_input(struct pooled_input *input, const struct pooled_input *ta
 	memcpy(input->power_max_w, taught->power_max_w, sizeof(input->power_max_w));
 }
 
-int pooled_taught_take(struct pooled *pooled, const bson_t *document, struct reason *why)
+int pooled_taught_take(struct pooled *pooled, const bson_t *document, bool estimated, struct reason *why)
 {
 	struct pooled *taught = formula_pooled.make(NULL);
 	int r = taught ? pooled_load(taught, document, why) : -ENOMEM;
@@ -138,6 +141,7 @@ int pooled_taught_take(struct pooled *pooled, const bson_t *document, struct rea
 	}
 	formula_pooled.free(pooled->taught);
 	pooled->taught = taught;
+	taught->input.estimated = estimated;
 	if (pooled->input.tick > 0)
 		return 0;
 	pooled->n_packages = taught->n_packages;

@@ -28,6 +28,7 @@ struct machine {
 	double counts[TARGETS][TICK_FEATURES];
 	struct formula_result result;
 	double n_cores; /* 0: 16 */
+	bool estimated;
 };
 
 /* `threads` busy threads of each target, at 2e9 cycles per second. */
@@ -40,6 +41,7 @@ static double step(void *formula, struct machine *machine, const double threads[
 	machine->tick.interval_s = 1;
 	machine->tick.said.base_frequency_mhz = 2000;
 	machine->tick.said.n_cores = machine->n_cores > 0 ? machine->n_cores : 16;
+	machine->tick.said.estimated = machine->estimated;
 	machine->tick.complete = true;
 	machine->tick.n_sockets = 1;
 	machine->tick.n_targets = TARGETS;
@@ -110,7 +112,7 @@ static void the_first_load_is_no_surprise(void **state)
 		struct machine machine;
 		double with, without;
 
-		assert_int_equal(formula_pooled.calibrate(taught, &document, &why), 0);
+		assert_int_equal(formula_pooled.calibrate(taught, &document, false, &why), 0);
 		with = surprise(taught, &machine, n);
 		assert_true(machine.result.calibrated);
 		without = surprise(plain, &machine, n);
@@ -133,11 +135,11 @@ static void a_stored_model_stays_calibrated(void **state)
 
 	(void)state;
 	teach(&document, 180);
-	assert_int_equal(formula_pooled.calibrate(first, &document, &why), 0);
+	assert_int_equal(formula_pooled.calibrate(first, &document, false, &why), 0);
 	(void)surprise(first, &machine, 2);
 	assert_int_equal(formula_pooled.save(first, &model), 0);
 	/* In either order. */
-	assert_int_equal(formula_pooled.calibrate(second, &document, &why), 0);
+	assert_int_equal(formula_pooled.calibrate(second, &document, false, &why), 0);
 	assert_int_equal(formula_pooled.load(second, &model, &why), 0);
 	other = machine;
 	(void)step(first, &machine, work, 0);
@@ -146,7 +148,7 @@ static void a_stored_model_stays_calibrated(void **state)
 	assert_true(machine.result.sockets[REPORT_SCOPE_CPU][0].predicted_w ==
 		    other.result.sockets[REPORT_SCOPE_CPU][0].predicted_w);
 	assert_int_equal(formula_pooled.load(second, &model, &why), 0);
-	assert_int_equal(formula_pooled.calibrate(second, &document, &why), 0);
+	assert_int_equal(formula_pooled.calibrate(second, &document, false, &why), 0);
 	(void)step(second, &other, work, 0);
 	(void)step(first, &machine, work, 0);
 	bson_destroy(&document);
@@ -166,12 +168,12 @@ static void mismatched_calibrations_are_not_used(void **state)
 	(void)state;
 	teach(&little, 20);
 	teach(&document, 180);
-	assert_int_equal(formula_pooled.calibrate(formula, &empty, &why), -EINVAL);
+	assert_int_equal(formula_pooled.calibrate(formula, &empty, false, &why), -EINVAL);
 	assert_true(why.text[0]);
-	assert_int_equal(formula_pooled.calibrate(formula, &little, &why), -EINVAL);
+	assert_int_equal(formula_pooled.calibrate(formula, &little, false, &why), -EINVAL);
 	assert_non_null(strstr(why.text, "fewer than 30 readings"));
 	/* Another machine: its package has a different number. */
-	assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
+	assert_int_equal(formula_pooled.calibrate(formula, &document, false, &why), 0);
 	(void)step(formula, &machine, work, 3);
 	assert_false(machine.result.calibrated);
 	assert_null(formula_share.calibrate);
@@ -194,7 +196,7 @@ static void a_calibration_of_another_machine_is_not_used(void **state)
 		void *formula = formula_pooled.make(NULL);
 		struct machine machine = {.tick = {.time_ms = 1000}, .n_cores = n_cores};
 
-		assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
+		assert_int_equal(formula_pooled.calibrate(formula, &document, false, &why), 0);
 		(void)step(formula, &machine, idle, 0);
 		assert_int_equal(machine.result.calibrated, n_cores == 16);
 		/* While it runs: half of the processors are taken away, and return. */
@@ -204,6 +206,27 @@ static void a_calibration_of_another_machine_is_not_used(void **state)
 		machine.n_cores = 16;
 		(void)step(formula, &machine, idle, 0);
 		assert_true(machine.result.calibrated);
+		formula_pooled.free(formula);
+	}
+	bson_destroy(&document);
+}
+
+/* What an estimate teaches is not known of measured energy, nor the reverse. */
+static void a_calibration_of_other_energy_is_not_used(void **state)
+{
+	const double idle[TARGETS] = {0, 0};
+	bson_t document = BSON_INITIALIZER;
+	struct reason why = {""};
+
+	(void)state;
+	teach(&document, 180);
+	for (unsigned i = 0; i < 4; i++) {
+		void *formula = formula_pooled.make(NULL);
+		struct machine machine = {.tick = {.time_ms = 1000}, .estimated = i & 1};
+
+		assert_int_equal(formula_pooled.calibrate(formula, &document, i & 2, &why), 0);
+		(void)step(formula, &machine, idle, 0);
+		assert_int_equal(machine.result.calibrated, i == 0 || i == 3);
 		formula_pooled.free(formula);
 	}
 	bson_destroy(&document);
@@ -225,7 +248,7 @@ static void a_calibration_of_more_sockets_is_not_used(void **state)
 		(void)step(teacher, &machine, work, t % 2);
 	}
 	assert_int_equal(formula_pooled.save(teacher, &document), 0);
-	assert_int_equal(formula_pooled.calibrate(formula, &document, &why), 0);
+	assert_int_equal(formula_pooled.calibrate(formula, &document, false, &why), 0);
 	(void)step(formula, &one, idle, 0);
 	assert_false(one.result.calibrated);
 	bson_destroy(&document);
@@ -240,6 +263,7 @@ int main(void)
 		cmocka_unit_test(a_stored_model_stays_calibrated),
 		cmocka_unit_test(mismatched_calibrations_are_not_used),
 		cmocka_unit_test(a_calibration_of_another_machine_is_not_used),
+		cmocka_unit_test(a_calibration_of_other_energy_is_not_used),
 		cmocka_unit_test(a_calibration_of_more_sockets_is_not_used),
 	};
 
