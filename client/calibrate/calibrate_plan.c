@@ -89,3 +89,13 @@ bool calibrate_judge(const struct calibrate_seen seen[CALIBRATE_PHASES], struct 
 		ret_error->percent = 100 * wrong / ret_error->adds;
 	return true;
 }
+
+bool calibrate_any_adds(const struct calibrate_seen seen[CALIBRATE_PHASES])
+{
+	const double idle_w = calibrate_machine_w(&seen[CALIBRATE_IDLE]);
+
+	for (unsigned i = CALIBRATE_IDLE + 1; i < CALIBRATE_PHASES; i++)
+		if (calibrate_machine_w(&seen[i]) - idle_w >= ADDS_LEAST_W)
+			return true;
+	return false;
+}

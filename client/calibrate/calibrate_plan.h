@@ -55,3 +55,5 @@ int calibrate_find(const int64_t begin_ms[CALIBRATE_PHASES], const int64_t end_m
 double calibrate_machine_w(const struct calibrate_seen *seen);
 /* False if a phase has no measurement. */
 bool calibrate_judge(const struct calibrate_seen seen[CALIBRATE_PHASES], struct calibrate_error *ret_error);
+/* Does any load raise the machine's power? If not, there is nothing to learn. */
+bool calibrate_any_adds(const struct calibrate_seen seen[CALIBRATE_PHASES]);

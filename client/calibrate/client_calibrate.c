@@ -370,7 +370,13 @@ static int conclude(struct calibration *c)
 	} else {
 		print_result(c);
 		(void)fflush(stdout);
-		if (!c->options->dry_run)
+		if (!c->options->dry_run && !calibrate_any_adds(c->result.seen[REPORT_SCOPE_CPU]))
+			status = client_fail(
+				CLIENT_EXIT_FAILURE,
+				"no load raised the machine's power: there is nothing to learn, and "
+				"nothing was stored. Is the energy counter alive ('wattribute check'), "
+				"and the machine idle?");
+		else if (!c->options->dry_run)
 			status = keep(c, &place, &document);
 	}
 	batch_done(&document);

@@ -102,6 +102,11 @@ static void increments_against_shares(void **state)
 	fill(seen, 0, 0, 0, 1, 1);
 	assert_true(calibrate_judge(seen, &error));
 	assert_true(isnan(error.percent));
+	assert_false(calibrate_any_adds(seen));
+	seen[7].machine_j += 1;
+	assert_true(calibrate_any_adds(seen));
+	seen[CALIBRATE_IDLE].machine_j += 100;
+	assert_false(calibrate_any_adds(seen));
 	seen[3].seconds = 0;
 	assert_false(calibrate_judge(seen, &error));
 }
