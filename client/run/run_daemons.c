@@ -277,18 +277,18 @@ int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failu
  * Waits for the orderly end, in which a server saves its model; a slow machine needs seconds for this. A
  * signal (the user's second Ctrl-C) or the limit ends the wait. False: it had to be killed.
  */
-static bool stop_one(pid_t *pid)
+static bool stop_one(pid_t *pid, bool *ret_interrupted)
 {
-	bool is_over = false;
 	int status;
 
 	if (*pid <= 0)
 		return true;
 	(void)kill(*pid, SIGTERM);
-	for (unsigned waited_ms = 0; waited_ms < STOP_TIMEOUT_MS && !is_over; waited_ms += STOP_POLL_MS) {
+	for (unsigned waited_ms = 0; waited_ms < STOP_TIMEOUT_MS && !*ret_interrupted;
+	     waited_ms += STOP_POLL_MS) {
 		if (has_ended(pid, &status))
 			return true;
-		is_over = run_signal_pending(STOP_POLL_MS) > 0;
+		*ret_interrupted = run_signal_pending(STOP_POLL_MS) > 0;
 	}
 	(void)kill(*pid, SIGKILL);
 	(void)waitpid(*pid, NULL, 0);
@@ -305,10 +305,14 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
 
 int run_daemons_end(struct run_daemons *daemons, struct reason *why)
 {
-	bool sensor_ended = stop_one(&daemons->sensor), server_ended = stop_one(&daemons->server);
+	bool interrupted = false;
+	bool sensor_ended = stop_one(&daemons->sensor, &interrupted);
+	bool server_ended = stop_one(&daemons->server, &interrupted);
 
 	if (sensor_ended && server_ended)
 		return 0;
+	if (interrupted)
+		return reason_set(why, -EINTR, "interrupted while sensor and server were ending");
 	return reason_set(why, -ETIMEDOUT,
 			  "%s did not exit within %d s and was killed; its latest data are lost. --verbose "
 			  "shows its log",

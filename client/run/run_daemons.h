@@ -47,7 +47,7 @@ int run_daemons_alive(struct run_daemons *daemons, struct reason *why);
 int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failure);
 /*
  * Ends both and waits for them; the folder stays. The sensor is ended first, so that its last reading is
- * used. 0, or -ETIMEDOUT and a sentence if one had to be killed. Signals must be blocked
+ * used. 0, or -ETIMEDOUT or -EINTR and a sentence if one had to be killed. Signals must be blocked
  * (run_signals_block()).
  */
 int run_daemons_end(struct run_daemons *daemons, struct reason *why);
