@@ -223,6 +223,7 @@ int http_start(struct ev_loop *loop, const struct http_options *options, const s
 	http->data = data;
 	set_limits(&http->options);
 	http_turn_init(http);
+	http_pause_init(http);
 	int r = listen_on(options, &fd, why);
 	if (r < 0) {
 		free(http);
@@ -262,6 +263,7 @@ void http_stop(struct http *http)
 	while (http->waiting)
 		http_request_give_up(http->waiting, "the server is stopping");
 	http_turn_stop(http);
+	http_pause_stop(http);
 	(void)MHD_run(http->daemon); /* sends the last answers, as far as the sockets accept them */
 	ev_io_stop(http->loop, &http->io);
 	ev_timer_stop(http->loop, &http->timeout);

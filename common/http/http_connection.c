@@ -28,6 +28,7 @@ struct http_connection {
 	uint64_t asked_ns;    /* start of the wait for a complete request; 0: it is here */
 	uint64_t answered_ns; /* time since which the client can read its answer */
 	size_t unsent;        /* the answer's length, until it has been sent */
+	bool proven;          /* the last login was right */
 	struct http_connection *next, *prev;
 };
 
@@ -90,6 +91,21 @@ void http_connection_answers(struct http *http, struct MHD_Connection *connectio
 		return;
 	of->unsent = length;
 	of->answered_ns = clock_monotonic_ns();
+}
+
+void http_connection_prove(struct MHD_Connection *connection, bool right)
+{
+	struct http_connection *of = connection_of(connection);
+
+	if (of)
+		of->proven = right;
+}
+
+bool http_connection_is_proven(struct MHD_Connection *connection)
+{
+	const struct http_connection *of = connection_of(connection);
+
+	return of && of->proven;
 }
 
 /* libmicrohttpd sees the end of the stream and closes the connection. */

@@ -2,8 +2,9 @@
 /*
  * Authentication: bearer tokens, users with passwords, client certificates. The time of a comparison does not
  * reveal how much was right; bcrypt's cost is paid once for each right password and rarely for wrong ones.
- * After wrong ones, an address is ignored for a while, right or wrong, so that it cannot guess; but if
- * somebody there has logged in recently, right ones are accepted: strangers cannot lock out known users.
+ * After wrong ones, an address is ignored for a while, right or wrong, so that it cannot guess; if somebody
+ * there has logged in recently, they are checked one after the other, with pauses: strangers cannot lock out
+ * known users, and a right login gives no guesses back.
  */
 #include "http/http_private.h"
 
@@ -15,12 +16,15 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
 
 #define GUESSES_MAX        5.0 /* burst of wrong passwords and tokens per address; of hashes in total */
 #define GUESSES_PER_SECOND 1.0
+#define PAUSE_NS           CLOCK_NS_PER_S        /* of each login while an address has no guesses left */
+#define STEP_NS            (CLOCK_NS_PER_S / 16) /* between two of them */
 #define KNOWN_NS           (UINT64_C(3600) * CLOCK_NS_PER_S)
 
 static bool token_equal(const char *given, const char *wanted)
@@ -55,7 +59,7 @@ static bool password_fits(const struct web_user *user, const struct web_config *
 
 static void note_wrong(struct http *http, struct http_guesser *from, const char *user)
 {
-	from->left -= 1;
+	from->left = fmax(from->left - 1, 0);
 	http->n_wrong++;
 	if (http->options.wrong_login)
 		http->options.wrong_login(http->data, user, http->n_wrong);
@@ -125,48 +129,76 @@ static bool is_known(const struct http_guesser *from)
 	return from->proven_ns != 0 && from->at_ns - from->proven_ns < KNOWN_NS;
 }
 
-/* An entry that many addresses share belongs to none of them: a right login does not unlock it. */
-static enum http_login proven(struct http *http, struct http_guesser *from)
+/* From an address that has no guesses left, BUSY or LATER; UNKNOWN: to be checked now. */
+static enum http_login check_guesses(struct http_request *request, struct http_guesser *from)
 {
-	if (from != &http->guessers[HTTP_GUESSERS - 1])
+	if (from->left >= 1 || request->had_pause)
+		return HTTP_LOGIN_UNKNOWN;
+	if (!is_known(from))
+		return HTTP_LOGIN_BUSY;
+	if (http_connection_is_proven(request->connection))
+		return HTTP_LOGIN_UNKNOWN;
+	from->later_ns += STEP_NS;
+	if (from->later_ns < from->at_ns + PAUSE_NS)
+		from->later_ns = from->at_ns + PAUSE_NS;
+	request->deadline_ns = from->later_ns;
+	return HTTP_LOGIN_LATER;
+}
+
+/* An entry that many addresses share belongs to none of them: a right login does not unlock it. */
+static enum http_login proven(struct http_request *request, struct http_guesser *from)
+{
+	if (from != &request->http->guessers[HTTP_GUESSERS - 1])
 		from->proven_ns = from->at_ns;
+	http_connection_prove(request->connection, true);
 	return HTTP_LOGIN_PROVEN;
 }
 
-static enum http_login check_password(struct http *http, struct http_guesser *from, const char *name,
-				      const char *password)
+static enum http_login wrong(struct http_request *request, struct http_guesser *from, const char *user)
 {
+	const bool spent = from->left < 1 || request->had_pause;
+
+	http_connection_prove(request->connection, false);
+	note_wrong(request->http, from, user);
+	return spent ? HTTP_LOGIN_BUSY : HTTP_LOGIN_NONE;
+}
+
+static enum http_login check_password(struct http_request *request, struct http_guesser *from,
+				      const char *name, const char *password)
+{
+	struct http *http = request->http;
 	struct web_user *user = find_user(http->options.web, name);
+	enum http_login early = check_guesses(request, from);
 	uint8_t digest[WEB_DIGEST_SIZE];
 	const bool digested = gnutls_hash_fast(GNUTLS_DIG_SHA256, password, strlen(password), digest) == 0;
 
-	if (from->left < 1 && !is_known(from))
-		return HTTP_LOGIN_BUSY;
+	if (early != HTTP_LOGIN_UNKNOWN)
+		return early;
 	if (digested && user && user->is_proven && gnutls_memcmp(digest, user->proven, sizeof(digest)) == 0)
-		return proven(http, from);
+		return proven(request, from);
 	refill(&http->hashes, &http->hashes_at_ns, from->at_ns);
+	/* No hash is computed for an address that guesses. */
+	if (from->left < 1 && (!user || user->is_proven))
+		return wrong(request, from, name);
 	if (from->left < 1 || http->hashes < 1)
 		return HTTP_LOGIN_BUSY;
 	if (!password_fits(user, http->options.web, password)) {
 		http->hashes -= 1;
-		note_wrong(http, from, name);
-		return HTTP_LOGIN_NONE;
+		return wrong(request, from, name);
 	}
 	user->is_proven = digested;
 	memcpy(user->proven, digest, sizeof(digest));
-	return proven(http, from);
+	return proven(request, from);
 }
 
 static enum http_login check_token(struct http_request *request, struct http_guesser *from, const char *given)
 {
-	if (from->left < 1 && !is_known(from))
-		return HTTP_LOGIN_BUSY;
-	if (token_equal(given, request->http->options.token))
-		return proven(request->http, from);
-	if (from->left < 1)
-		return HTTP_LOGIN_BUSY;
-	note_wrong(request->http, from, NULL);
-	return HTTP_LOGIN_NONE;
+	enum http_login early = check_guesses(request, from);
+
+	if (early != HTTP_LOGIN_UNKNOWN)
+		return early;
+	return token_equal(given, request->http->options.token) ? proven(request, from)
+								: wrong(request, from, NULL);
 }
 
 /* The bearer token of the request; NULL: none, or none is required. */
@@ -186,7 +218,8 @@ enum http_login http_login(struct http_request *request)
 	char *password = NULL;
 	char *name = NULL;
 
-	if (request->login != HTTP_LOGIN_UNKNOWN)
+	if (request->login != HTTP_LOGIN_UNKNOWN &&
+	    !(request->login == HTTP_LOGIN_LATER && request->had_pause))
 		return request->login;
 	token = token_of(request);
 	request->login = HTTP_LOGIN_NONE;
@@ -195,7 +228,7 @@ enum http_login http_login(struct http_request *request)
 	else if (web && web->n_users > 0)
 		name = MHD_basic_auth_get_username_password(request->connection, &password);
 	if (name && password)
-		request->login = check_password(request->http, guesser_of(request), name, password);
+		request->login = check_password(request, guesser_of(request), name, password);
 	if (password)
 		explicit_bzero(password, strlen(password));
 	MHD_free(password);

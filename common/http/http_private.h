@@ -16,7 +16,8 @@
 enum http_login {
 	HTTP_LOGIN_UNKNOWN, /* not checked yet */
 	HTTP_LOGIN_NONE,    /* no credentials, or wrong ones */
-	HTTP_LOGIN_BUSY,    /* not checked because too many were wrong recently */
+	HTTP_LOGIN_BUSY,    /* too many were wrong recently: not checked, or wrong again */
+	HTTP_LOGIN_LATER,   /* the same, but it is checked after a pause */
 	HTTP_LOGIN_PROVEN,
 };
 
@@ -26,6 +27,7 @@ struct http_guesser {
 	double left;         /* wrong tokens and passwords that are still checked without a pause */
 	uint64_t at_ns;      /* time of this value; 0: not used yet */
 	uint64_t proven_ns;  /* time of the last right one; 0: never */
+	uint64_t later_ns;   /* when the last of those that pause is checked; 0: none */
 };
 #define HTTP_GUESSERS 64 /* the last one is for all other addresses */
 
@@ -45,7 +47,10 @@ struct http {
 	unsigned n_queued;
 	unsigned turn_taken; /* iteration of the loop in which a slow answer was made at once */
 	ev_timer turn;       /* for the next turn */
-	size_t unsent;       /* bytes of answers whose clients have not read them completely */
+	struct http_request
+		*paused; /* requests whose login is checked later, the first one to be checked first */
+	ev_timer pause;  /* for the first of them */
+	size_t unsent;   /* bytes of answers whose clients have not read them completely */
 	struct http_connection *connections;
 	struct http_guesser guessers[HTTP_GUESSERS];
 	double hashes; /* of unproven passwords that may be computed without a pause */
@@ -67,13 +72,14 @@ struct http_request {
 	bool too_large;
 	size_t n_ignored; /* bytes of a body that is too large */
 	bool dispatched;
-	bool waits;            /* http_wait() was called; there is no answer yet */
-	bool suspended;        /* in libmicrohttpd */
-	bool queued, has_turn; /* see http_turn_take() */
+	bool waits;             /* http_wait() was called; there is no answer yet */
+	bool suspended;         /* in libmicrohttpd */
+	bool queued, has_turn;  /* see http_turn_take() */
+	bool paused, had_pause; /* see http_pause_begin() */
 	void (*gone)(struct http_request *request, void *data);
 	void *gone_data;
 	uint64_t deadline_ns;
-	struct http_request *next, *prev; /* in http->waiting, or in http->queue */
+	struct http_request *next, *prev; /* in http->waiting, http->queue, or http->paused */
 	struct MHD_Response *response;    /* the answer, until it is queued */
 	size_t length;                    /* of the answer */
 	unsigned status;
@@ -105,6 +111,9 @@ void http_connection_changed(void *cls, struct MHD_Connection *connection, void 
 void http_connection_idle(struct http *http, struct MHD_Connection *connection);
 void http_connection_waits(struct MHD_Connection *connection);
 void http_connection_answers(struct http *http, struct MHD_Connection *connection, size_t length);
+/* Notes whether the last login on this connection was right, or returns it. */
+void http_connection_prove(struct MHD_Connection *connection, bool right);
+bool http_connection_is_proven(struct MHD_Connection *connection);
 /*
  * Closes connections whose time is over, and some of those without a complete request or with slow reading if
  * there are many.
@@ -123,6 +132,13 @@ bool http_turn_take(struct http_request *request);
 void http_turn_leave(struct http_request *request);
 /* Answers the queued requests. */
 void http_turn_stop(struct http *http);
+void http_pause_init(struct http *http);
+/* Suspends a request whose head is here; its login is checked at its deadline. */
+void http_pause_begin(struct http_request *request);
+/* Ends the pause, if there is one. */
+void http_pause_leave(struct http_request *request);
+/* Answers the paused requests. */
+void http_pause_stop(struct http *http);
 /* Ends a wait without its owner: calls `gone`, then answers 503. */
 void http_request_give_up(struct http_request *request, const char *reason);
 /* Makes the loop run libmicrohttpd in its next iteration. */

@@ -58,6 +58,7 @@ void http_request_end(void *cls, struct MHD_Connection *connection, void **con_c
 			request->gone(request, request->gone_data);
 	}
 	http_turn_leave(request);
+	http_pause_leave(request);
 	request->http->unsent -= request->length;
 	if (request->response)
 		MHD_destroy_response(request->response);
@@ -89,6 +90,7 @@ void http_answer(struct http_request *request, unsigned status, const char *cont
 	}
 	unlink_waiting(request);
 	http_turn_leave(request);
+	http_pause_leave(request);
 	request->answered = true;
 	request->length = length;
 	request->http->unsent += length;
@@ -254,7 +256,7 @@ static void check_head(struct http_request *request)
 		http_answer_error(request, 403, "a client certificate that this server trusts is required");
 		return;
 	}
-	if (refuse_stranger(request))
+	if (http_login(request) == HTTP_LOGIN_LATER || refuse_stranger(request))
 		return;
 	if (request->parse_result == -E2BIG)
 		http_answer_error(request, 414,
@@ -334,6 +336,25 @@ static enum MHD_Result queue_answer(struct http_request *request)
 	return result;
 }
 
+/*
+ * The head is here: the first call, and the one after a pause, which comes in the same state of
+ * libmicrohttpd.
+ */
+static enum MHD_Result begin(struct http_request *request, const char *method)
+{
+	if (!request->had_pause)
+		request->http->statistics.requests++;
+	request->method = method;
+	if (!request->answered)
+		check_head(request);
+	if (request->answered)
+		return queue_answer(request);
+	request->started = request->login != HTTP_LOGIN_LATER;
+	if (!request->started)
+		http_pause_begin(request);
+	return MHD_YES;
+}
+
 enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection, const char *url,
 				    const char *method, const char *version, const char *upload_data,
 				    size_t *upload_data_size, void **con_cls)
@@ -343,13 +364,8 @@ enum MHD_Result http_request_access(void *cls, struct MHD_Connection *connection
 	(void)cls, (void)connection, (void)url, (void)version;
 	if (!request)
 		return MHD_NO;
-	if (!request->started) {
-		request->started = true;
-		request->method = method;
-		request->http->statistics.requests++;
-		check_head(request);
-		return request->answered ? queue_answer(request) : MHD_YES;
-	}
+	if (!request->started)
+		return begin(request, method);
 	if (*upload_data_size) {
 		bool go_on = take_body(request, upload_data, *upload_data_size);
 		*upload_data_size = 0;

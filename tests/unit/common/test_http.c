@@ -7,25 +7,13 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "http/http.h"
+#include "http_client.h"
 #include "base/reason.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <ev.h>
-#include <poll.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-static struct ev_loop *loop;
-static struct http *server;
 static struct http_request *waiting[8];
 static unsigned n_waiting, n_gone;
-static char reply[65536];
 
 static void gone_cb(struct http_request *request, void *data)
 {
@@ -120,60 +108,6 @@ static int teardown(void **state)
 	server = NULL;
 	ev_loop_destroy(loop);
 	return 0;
-}
-
-static int client(const char *request)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(http_port(server))};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
-	return fd;
-}
-
-static void turn(unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		(void)ev_run(loop, EVRUN_NOWAIT);
-		(void)poll(NULL, 0, 1);
-	}
-}
-
-/*
- * Runs the loop until the server has closed the connection; stores the reply in `reply`. Returns the status.
- */
-static int finish(int fd)
-{
-	size_t length = 0;
-
-	for (int i = 0; i < 5000; i++) {
-		turn(1);
-		ssize_t n = recv(fd, reply + length, sizeof(reply) - 1 - length, MSG_DONTWAIT);
-		if (n == 0 || (n < 0 && errno != EAGAIN))
-			break;
-		length += n > 0 ? (size_t)n : 0;
-	}
-	reply[length] = '\0';
-	(void)close(fd);
-	return length > 12 ? atoi(reply + 9) : -1;
-}
-
-static int ask(const char *head, const char *more)
-{
-	char request[20000];
-
-	(void)snprintf(request, sizeof(request), "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", head,
-		       *more ? more : "\r\n");
-	return finish(client(request));
-}
-
-static const char *body(void)
-{
-	const char *at = strstr(reply, "\r\n\r\n");
-
-	return at ? at + 4 : "";
 }
 
 static void parameters_in_the_body(void **state)
@@ -487,24 +421,6 @@ static void requests_of_other_origins(void **state)
 	assert_int_equal(finish(client("GET /healthz HTTP/1.0\r\n\r\n")), 200);
 }
 
-static void bearer_token(void **state)
-{
-	static const char *const open_patterns[] = {"/healthz", NULL};
-	const struct http_options options = {.token = "secret", .open_patterns = open_patterns};
-
-	(void)state;
-	assert_int_equal(start_with(&options), 0);
-	assert_int_equal(ask("GET /healthz", ""), 200);
-	assert_int_equal(ask("GET /echo/a/b", ""), 401);
-	assert_non_null(strstr(reply, "WWW-Authenticate: Bearer"));
-	assert_int_equal(ask("GET /nothing", ""), 401);
-	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer secret\r\n\r\n"), 200);
-	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer secre\r\n\r\n"), 401);
-	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer secretsecret\r\n\r\n"), 401);
-	assert_int_equal(ask("GET /echo/a/b", "Authorization: Bearer \r\n\r\n"), 401);
-	(void)teardown(state);
-}
-
 static void addresses(void **state)
 {
 	struct http_options options = {.address = "no.such.address"};
@@ -591,7 +507,6 @@ int main(void)
 		cmocka_unit_test(connections_per_address),
 		cmocka_unit_test(half_open_connections_make_room),
 		cmocka_unit_test_setup_teardown(requests_of_other_origins, setup, teardown),
-		cmocka_unit_test(bearer_token),
 		cmocka_unit_test(slow_answers_take_turns),
 		cmocka_unit_test(unread_answers_are_bounded),
 		cmocka_unit_test(addresses),
