@@ -11,10 +11,13 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SCHEMA_VERSION 1
@@ -304,6 +307,32 @@ void store_sqlite_close(struct store *store)
 	store_sqlite_forget_retentions(own);
 }
 
+/*
+ * A file that root creates belongs to the folder's owner, as the daemons that use it later may run as this
+ * user. No other file can be meant: it is new, and known by its descriptor.
+ */
+static void create_as_owner(const char *location)
+{
+	char folder[PATH_MAX];
+	struct stat status;
+	char *slash;
+	int fd;
+
+	(void)snprintf(folder, sizeof(folder), "%s", location);
+	slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	if (geteuid() != 0 || stat(slash ? folder : ".", &status) < 0 || status.st_uid == 0)
+		return;
+	fd = open(location, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return;
+	/* Root without its capabilities could not write to it any more. */
+	if (fchown(fd, status.st_uid, status.st_gid) == 0 && euidaccess(location, W_OK) < 0)
+		(void)!fchown(fd, geteuid(), getegid());
+	(void)close(fd);
+}
+
 int store_sqlite_open(struct store *store, const char *location, const struct store_options *options)
 {
 	struct sqlite_store *own = store_sqlite_of(store);
@@ -311,8 +340,10 @@ int store_sqlite_open(struct store *store, const char *location, const struct st
 
 	if (options->flags & STORE_OVERWRITE)
 		remove_old(location);
-	if (options->flags & STORE_WRITE)
+	if (options->flags & STORE_WRITE) {
 		(void)folder_make_above(location);
+		create_as_owner(location);
+	}
 	r = open_database(store, options);
 	if ((options->flags & STORE_RENEW) && (options->flags & STORE_WRITE) &&
 	    (r < 0 ? is_damage(sqlite3_errcode(own->database)) : is_damaged(own)))

@@ -381,12 +381,43 @@ static void test_later_schema(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+/* What root creates in another user's folder can be written by this user, log included. */
+static void test_owner(void **state)
+{
+	static const char *const suffixes[] = {"", "-wal", "-shm"};
+	struct store *store;
+	struct stat status;
+	char path[160];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(directory, 12345, 54321), 0);
+	for (unsigned again = 0; again < 2; again++) {
+		struct batch batch = {0};
+
+		store = open_or_null(uri, STORE_WRITE);
+		assert_non_null(store);
+		make_tick(&batch, "n", again);
+		assert_int_equal(store_append(store, "sensorn", &batch), STORE_OK);
+		for (unsigned i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+			(void)snprintf(path, sizeof(path), "%s/store.db%s", directory, suffixes[i]);
+			assert_int_equal(stat(path, &status), 0);
+			assert_int_equal(status.st_uid, 12345);
+			assert_int_equal(status.st_gid, 54321);
+		}
+		store_close(store);
+		batch_done(&batch);
+	}
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_later_schema, set_up, tear_down),
 		CASE(test_who_may_read),
+		CASE(test_owner),
 		CASE(test_two_writers),
 		CASE(test_killed_writer),
 		CASE(test_no_database),
