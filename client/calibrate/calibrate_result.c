@@ -15,9 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CALIBRATION_VERSION 1
-#define READ_DOCUMENTS      5000
-#define FORMULA             "pooled" /* the only one with priors */
+#define READ_DOCUMENTS 5000
+#define FORMULA        "pooled" /* the only one with priors */
 
 static void add_power(struct calibrate_result *result, const struct report_power *power)
 {

@@ -17,7 +17,8 @@ enum collection_kind {
 };
 
 /* Prefix of the _id of a machine's calibration in the collection `state`; the machine's name follows. */
-#define CALIBRATION_ID "calibration:"
+#define CALIBRATION_ID      "calibration:"
+#define CALIBRATION_VERSION 1 /* of its layout */
 
 /* Prefix of the names of this kind; for COLLECTION_STATE: its name. */
 const char *collection_prefix(enum collection_kind kind);

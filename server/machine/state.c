@@ -207,8 +207,11 @@ static bool find_calibration(struct machine *machine, const struct batch *docume
 static int calibrate(struct machine *machine, const bson_t *document, struct reason *why)
 {
 	bson_t model;
-	int r = bson_get_document(document, "model", &model, why);
+	int r;
 
+	if (bson_get_int32(document, "version", CALIBRATION_VERSION) != CALIBRATION_VERSION)
+		return reason_set(why, -EINVAL, "it has another version");
+	r = bson_get_document(document, "model", &model, why);
 	return r < 0 ? r
 		     : machine->config->ops->calibrate(machine->formula, &model,
 						       bson_get_bool(document, "estimated"), why);

@@ -198,6 +198,8 @@ static void skipped_across_a_restart(void **state)
 }
 
 /* The calibration of `from`, as the client stores it, dated `time_ms`. */
+static int calibration_version = 1;
+
 static void add_calibration(struct batch *batch, const struct machine *from, int64_t time_ms)
 {
 	bson_t document = BSON_INITIALIZER, model;
@@ -205,6 +207,7 @@ static void add_calibration(struct batch *batch, const struct machine *from, int
 	bson_append_utf8(&document, "_id", -1, "calibration:n1", -1);
 	bson_append_utf8(&document, "formula", -1, "pooled", -1);
 	bson_append_date_time(&document, "timestamp", -1, time_ms);
+	bson_append_int32(&document, "version", -1, calibration_version);
 	bson_append_document_begin(&document, "model", -1, &model);
 	assert_int_equal(from->config->ops->save(from->formula, &model), 0);
 	bson_append_document_end(&document, &model);
@@ -326,7 +329,7 @@ static void a_bad_calibration_keeps_the_model(void **state)
 static void a_calibration_is_used_and_reported(void **state)
 {
 	struct machine *teacher = machine_new(&config, "n1", "sensorn1");
-	struct batch states = {0}, none = {0}, with_both = {0}, newer = {0}, broken = {0};
+	struct batch states = {0}, none = {0}, with_both = {0}, newer = {0}, broken = {0}, later = {0};
 
 	(void)state;
 	feed_ticks(teacher, 0, 60);
@@ -349,6 +352,11 @@ static void a_calibration_is_used_and_reported(void **state)
 	said_cores = 8;
 	assert_int_equal(uncalibrated_ticks(&states, 7), 0);
 	assert_int_equal(uncalibrated_ticks(&none, 7), 0);
+	/* Nor is one of another version. */
+	calibration_version = 2;
+	add_calibration(&later, teacher, 7000);
+	assert_int_equal(run_calibrated(&later, 100, NULL), 0);
+	calibration_version = 1;
 	/* A calibration without a model is not used. */
 	add_calibration(&broken, teacher, 7000);
 	memset(broken.data + broken.length / 2, 0xff, 400);
@@ -356,6 +364,7 @@ static void a_calibration_is_used_and_reported(void **state)
 	machine_free(teacher);
 	batch_done(&states);
 	batch_done(&with_both);
+	batch_done(&later);
 	batch_done(&newer);
 	batch_done(&broken);
 }
