@@ -136,7 +136,7 @@ static bool start_writer(struct supervise *supervise, const char *duty)
 
 /*
  * If the writer was killed or crashed, the sensor ends, but first another writer stores the content of the
- * link in the spool or an SQLite file.
+ * link in the spool or the store's file.
  */
 static bool save_after_kill(struct supervise *supervise, int wait_status)
 {
@@ -403,7 +403,7 @@ int supervise_main(struct sensor_config *config, char *argv[])
 
 	supervise->collect.pid = supervise->write.pid = supervise->gpu.pid = supervise->link_end = -1;
 	supervise->spools = config->spool_path != NULL;
-	supervise->takes_over = store_uri_traits(config->store_uri) & STORE_BOUNDED;
+	supervise->takes_over = store_uri_traits(config->store_uri) & (STORE_BOUNDED | STORE_STREAM);
 	if (!sandbox_service_user(config->user, &supervise->service_uid, &gid))
 		supervise->service_uid = (uid_t)-1;
 	r = make_folders(config);

@@ -85,16 +85,21 @@ uint64_t link_abandon(struct link_sender *sender)
 	return n;
 }
 
+enum link_place { LINK_LAST = 1 << 0, LINK_FIRST = 1 << 1 };
+
 static int send_part(struct link_sender *sender, enum link_type type, const char *collection,
 		     const uint8_t *data, size_t length, bool last)
 {
+	const bool first = type == LINK_APPEND && !sender->in_tick;
 	struct batch *scratch = &sender->scratch;
 	int r;
 
+	if (type == LINK_APPEND)
+		sender->in_tick = !last;
 	batch_clear(scratch);
 	r = ipc_put_string(scratch, collection);
 	if (r == 0)
-		r = ipc_put_u64(scratch, last);
+		r = ipc_put_u64(scratch, (last ? LINK_LAST : 0) | (first ? LINK_FIRST : 0));
 	if (r == 0)
 		r = ipc_put_bytes(scratch, data, length);
 	if (r < 0)
@@ -161,7 +166,7 @@ int link_parse(const struct ipc_message *message, struct link_batch *ret_batch)
 	size_t length = 0, offset = 0, document_length;
 	const uint8_t *document;
 	const char *collection = ipc_get_string(&cursor);
-	bool last = ipc_get_u64(&cursor) != 0;
+	const uint64_t place = ipc_get_u64(&cursor);
 	const void *data = ipc_get_bytes(&cursor, &length);
 	int r;
 
@@ -169,7 +174,8 @@ int link_parse(const struct ipc_message *message, struct link_batch *ret_batch)
 		return -EBADMSG;
 	*ret_batch = (struct link_batch){
 		.collection = collection,
-		.last = last,
+		.first = place & LINK_FIRST,
+		.last = place & LINK_LAST,
 		/* The cast is safe: the batch is only read. */
 		.documents = {.data = (uint8_t *)(uintptr_t)data, .length = length, .capacity = length},
 	};

@@ -13,9 +13,10 @@
 #include <stdint.h>
 
 enum link_type {
-	LINK_APPEND = 1, /* documents for a collection; flag `last` ends the tick */
-	LINK_PUT,        /* documents that replace earlier ones of the same _id */
-	LINK_STATUS,     /* write -> collect: struct link_status */
+	LINK_APPEND =
+		1,   /* documents for a collection; a tick's first and last message of this type are marked */
+	LINK_PUT,    /* documents that replace earlier ones of the same _id */
+	LINK_STATUS, /* write -> collect: struct link_status */
 };
 
 /* Largest run of documents in one message; a single longer document cannot be sent and is counted. */
@@ -35,6 +36,7 @@ struct link_sender {
 	size_t backlog_limit;
 	uint64_t lost; /* documents for which there was no room */
 	uint64_t ticks_sent;
+	bool in_tick; /* a tick's first message was sent, and its last one not yet */
 	struct batch scratch;
 };
 
@@ -54,7 +56,7 @@ uint64_t link_abandon(struct link_sender *sender);
 /* A received message of type APPEND or PUT. Strings and documents point into the payload. */
 struct link_batch {
 	const char *collection;
-	bool last;
+	bool first, last;
 	struct batch documents; /* borrowed: do not grow or free */
 };
 /* 0 or -EBADMSG. */

@@ -53,7 +53,14 @@ struct writer {
 	bool spool_failing, spool_untidy;
 	uint64_t tidy_at_ms, say_loss_at_ms;
 	uint64_t ticks_done, refused, lost, delivered_late;
-	uint64_t foreign; /* documents that existed before they were first sent */
+	uint64_t foreign;               /* documents that existed before they were first sent */
+	struct writer_collection *tick; /* of the tick that has begun and not ended; NULL */
+	struct {
+		size_t length;
+		unsigned n_documents;
+	} before_tick; /* in its `appends` */
+	bool in_step;  /* a tick has begun since the start: messages before belong to one that another writer
+			  had  begun */
 	bool draining;
 	bool late;     /* the spool holds documents that the store did not accept in time */
 	bool answered; /* the store has answered once: ticks need not go through the spool */
@@ -475,6 +482,35 @@ static void send_status(struct writer *writer, int link_socket)
 	(void)ipc_send(link_socket, LINK_STATUS, 0, &status, sizeof(status), NULL, 0);
 }
 
+/* The rest of the tick does not come: its other reports would make an incomplete one. */
+static void leave_tick_out(struct writer *writer)
+{
+	struct batch *appends = writer->tick ? &writer->tick->appends : NULL;
+
+	if (!appends || appends->n_documents <= writer->before_tick.n_documents)
+		return;
+	writer->lost += appends->n_documents - writer->before_tick.n_documents;
+	appends->length = writer->before_tick.length;
+	appends->n_documents = writer->before_tick.n_documents;
+	writer->tick = NULL;
+}
+
+/* Follows the ticks' first and last messages. False: the message is the rest of a tick that began elsewhere.
+ */
+static bool follow_ticks(struct writer *writer, struct writer_collection *collection,
+			 const struct link_batch *batch)
+{
+	if (batch->first) {
+		writer->in_step = true;
+		writer->tick = collection;
+		writer->before_tick.length = collection->appends.length;
+		writer->before_tick.n_documents = collection->appends.n_documents;
+	}
+	if (!writer->in_step)
+		writer->lost += batch->documents.n_documents;
+	return writer->in_step;
+}
+
 static int take_message(struct writer *writer, const struct ipc_message *message, int link_socket)
 {
 	struct link_batch batch;
@@ -488,11 +524,14 @@ static int take_message(struct writer *writer, const struct ipc_message *message
 	if (!collection)
 		return log_error("link", -EBADMSG, "too many collections: '%s' is not accepted",
 				 batch.collection);
+	if (message->type == LINK_APPEND && !follow_ticks(writer, collection, &batch))
+		return 0;
 	r = batch_append_batch(message->type == LINK_PUT ? &collection->puts : &collection->appends,
 			       &batch.documents);
 	if (r < 0)
 		return log_error("link", r, "out of memory for a batch");
 	if (batch.last) {
+		writer->tick = NULL;
 		settle_tick(writer, link_socket);
 		send_status(writer, link_socket);
 	}
@@ -533,6 +572,7 @@ int writer_run(struct writer *writer, int link_socket)
 		if (writer->spool && !spool_is_empty(writer->spool) && now_ms() >= writer->retry_at_ms)
 			drain_spool(writer);
 	}
+	leave_tick_out(writer);
 	settle_tick(writer, link_socket);
 	return 0;
 }

@@ -49,6 +49,31 @@ static int tear_down(void **state)
 	return system(command);
 }
 
+/* The reports of a tick. */
+static bool make_tick(struct batch *batch, int tick, size_t padding)
+{
+	static uint8_t bytes[60000];
+	int r = 0;
+
+	batch_clear(batch);
+	for (int i = 0; i < N_DOCUMENTS; i++) {
+		bson_t document = BSON_INITIALIZER;
+		bson_oid_t oid;
+		char hex[25];
+
+		(void)snprintf(hex, sizeof(hex), "%08x%016x", tick, (unsigned)i);
+		bson_oid_init_from_string(&oid, hex);
+		BSON_APPEND_OID(&document, "_id", &oid);
+		BSON_APPEND_DATE_TIME(&document, "timestamp", 1000 * (int64_t)(tick + 1));
+		BSON_APPEND_UTF8(&document, "sensor", "x");
+		BSON_APPEND_UTF8(&document, "target", "all");
+		BSON_APPEND_BINARY(&document, "padding", BSON_SUBTYPE_BINARY, bytes, (uint32_t)padding);
+		r |= batch_append(batch, bson_get_data(&document), document.len);
+		bson_destroy(&document);
+	}
+	return r == 0;
+}
+
 /* A child that sends ticks first..first+n-1 and keeps the link open for a while. */
 static pid_t start_sender(int sockets[2], int first, int n, unsigned open_ms)
 {
@@ -63,22 +88,8 @@ static pid_t start_sender(int sockets[2], int first, int n, unsigned open_ms)
 	(void)close(sockets[1]);
 	link_sender_init(&sender, sockets[0], 1 << 20);
 	for (int tick = first; tick < first + n; tick++) {
-		batch_clear(&batch);
-		for (int i = 0; i < N_DOCUMENTS; i++) {
-			bson_t document = BSON_INITIALIZER;
-			bson_oid_t oid;
-			char hex[25];
-
-			(void)snprintf(hex, sizeof(hex), "%08x%016x", tick, (unsigned)i);
-			bson_oid_init_from_string(&oid, hex);
-			BSON_APPEND_OID(&document, "_id", &oid);
-			BSON_APPEND_DATE_TIME(&document, "timestamp", 1000 * (int64_t)(tick + 1));
-			BSON_APPEND_UTF8(&document, "sensor", "x");
-			BSON_APPEND_UTF8(&document, "target", "all");
-			if (batch_append(&batch, bson_get_data(&document), document.len) < 0)
-				_exit(1);
-			bson_destroy(&document);
-		}
+		if (!make_tick(&batch, tick, 1))
+			_exit(1);
 		if (link_send(&sender, LINK_APPEND, "sensorx", &batch, true) < 0)
 			_exit(1);
 	}
@@ -169,10 +180,52 @@ static void ticks_wait_while_the_store_is_unavailable(void **state)
 	assert_int_equal(count_in_store(uri, true), 3 * N_TICKS * N_DOCUMENTS);
 }
 
+/*
+ * A writer that continues for a killed one, and one whose `collect` was killed: neither stores part of a
+ * tick. Ticks of several messages.
+ */
+static void no_part_of_a_tick_is_stored(void **state)
+{
+	static uint8_t buffer[IPC_MESSAGE_MAX + 64];
+	struct writer_config config = {.options = {.flags = STORE_WRITE}};
+	struct writer *writer = NULL;
+	struct ipc_message message;
+	struct link_sender sender;
+	struct batch batch = {0};
+	struct reason why;
+	char uri[128];
+	int sockets[2];
+
+	(void)state;
+	(void)snprintf(uri, sizeof(uri), "jsonl:%s/store.jsonl", folder);
+	config.uri = uri;
+	assert_int_equal(ipc_pair(sockets), 0);
+	link_sender_init(&sender, sockets[0], 1 << 20);
+	assert_true(make_tick(&batch, 0, 50000));
+	assert_int_equal(link_send(&sender, LINK_APPEND, "sensorx", &batch, true), 0);
+	assert_true(make_tick(&batch, 1, 1));
+	assert_int_equal(link_send(&sender, LINK_PUT, "targetx", &batch, false), 0);
+	assert_int_equal(link_send(&sender, LINK_APPEND, "sensorx", &batch, true), 0);
+	assert_true(make_tick(&batch, 2, 50000));
+	assert_int_equal(link_send(&sender, LINK_APPEND, "sensorx", &batch, false), 0);
+	/* What the killed writer had received. */
+	assert_int_equal(ipc_receive(sockets[1], buffer, sizeof(buffer), &message), 1);
+	(void)close(sockets[0]);
+	assert_int_equal(writer_open(&config, &writer, &why), 0);
+	assert_int_equal(writer_run(writer, sockets[1]), 0);
+	assert_int_equal(writer_lost(writer), N_DOCUMENTS - 2 + N_DOCUMENTS);
+	writer_close(writer);
+	(void)close(sockets[1]);
+	assert_int_equal(count_in_store(uri, true), N_DOCUMENTS);
+	link_sender_done(&sender);
+	batch_done(&batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(ticks_reach_the_store, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_part_of_a_tick_is_stored, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ticks_wait_while_the_store_is_unavailable, set_up, tear_down),
 	};
 
