@@ -144,8 +144,8 @@ static bool save_after_kill(struct supervise *supervise, int wait_status)
 	    !start_writer(supervise, supervise->spools ? WRITE_DUTY_SPOOL : WRITE_DUTY))
 		return false;
 	log_error("priv", 0,
-		  "process 'write' exited with signal %d; exiting: reports that it had not received yet go "
-		  "into the %s",
+		  "process 'write' exited with signal %d; exiting: what it had not stored yet of the tick in "
+		  "progress is lost; reports that it had not received yet go into the %s",
 		  WTERMSIG(wait_status), supervise->spools ? "spool" : "store");
 	supervise->exit_code = exit_code_of(wait_status);
 	supervise->ending = true;

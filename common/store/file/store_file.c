@@ -138,13 +138,53 @@ static int go_on(void *data, const uint8_t *document, size_t length)
 	return 1;
 }
 
+static int stop_here(void *data, const uint8_t *document, size_t length)
+{
+	(void)document, (void)length;
+	*(bool *)data = true;
+	return 0;
+}
+
+/*
+ * Of a file of lines, which may be long, only the first document and the last line break are looked for.
+ * False: it has to be read.
+ */
+static bool find_last_line(struct store_file *file, int fd, uint64_t *ret_end, uint64_t *ret_torn)
+{
+	const off_t size = lseek(fd, 0, SEEK_END);
+	uint64_t offset = 0;
+	bool found = false;
+	char block[4096];
+
+	if (!file->codec->pass || size <= 0 ||
+	    store_file_walk(file, fd, &offset, stop_here, &found, ret_torn) < 0 || !found)
+		return false;
+	for (off_t end = size; end > 0;) {
+		const size_t length = end < (off_t)sizeof(block) ? (size_t)end : sizeof(block);
+		const char *at;
+
+		end -= (off_t)length;
+		if (pread(fd, block, length, end) != (ssize_t)length)
+			return false;
+		at = memrchr(block, '\n', length);
+		if (at) {
+			*ret_end = (uint64_t)end + (uint64_t)(at - block) + 1;
+			*ret_torn = (uint64_t)size - *ret_end;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Finds the end of the last complete document and truncates remains of a crash after it. */
 static int mend_end(struct store *store, const char *path, int fd, off_t *ret_end)
 {
 	struct store_file *file = store_file_of(store);
 	uint64_t offset = 0;
 	uint64_t torn = 0;
-	int r = store_file_walk(file, fd, &offset, go_on, NULL, &torn);
+	int r = find_last_line(file, fd, &offset, &torn)
+			? 0
+			: store_file_walk(file, fd, &offset, go_on, NULL, &torn);
 
 	if (r < 0) {
 		(void)store_fail(store, STORE_DROP,

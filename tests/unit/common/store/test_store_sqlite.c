@@ -328,11 +328,46 @@ static void try_torn(const char *scheme)
 	batch_done(&batch);
 }
 
+/* The end of a file of lines is found from behind: the rest of a long line, after a damaged one. */
+static void try_torn_long_line(size_t length)
+{
+	struct batch batch = {0};
+	struct store *store;
+	char where[200], path[160];
+	struct stat status;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/long.jsonl", directory);
+	(void)snprintf(where, sizeof(where), "jsonl:%s", path);
+	(void)unlink(path);
+	store = open_or_null(where, STORE_READ | STORE_WRITE);
+	make_tick(&batch, "node", 0);
+	assert_int_equal(store_append(store, "sensora", &batch), STORE_OK);
+	store_close(store);
+	file = fopen(path, "ae");
+	assert_non_null(file);
+	(void)fprintf(file, "{damaged}\n{\"target\":\"%0*d", (int)length, 7);
+	assert_int_equal(fclose(file), 0);
+	store = open_or_null(where, STORE_READ | STORE_WRITE);
+	make_tick(&batch, "node", 1);
+	assert_int_equal(store_append(store, "sensora", &batch), STORE_OK);
+	assert_non_null(strstr(store_error(store), "cut short"));
+	assert_int_equal(count(store, "sensora"), 2 * TICK);
+	store_close(store);
+	assert_int_equal(stat(path, &status), 0);
+	assert_in_range(status.st_size, 1, 10000);
+	batch_done(&batch);
+}
+
 static void test_torn_files(void **state)
 {
 	(void)state;
 	try_torn("bson");
 	try_torn("jsonl");
+	try_torn_long_line(1);
+	try_torn_long_line(4096 - 12);
+	try_torn_long_line(4096 - 11);
+	try_torn_long_line(100000);
 }
 
 static void test_foreign_file(void **state)
