@@ -9,17 +9,24 @@ export function watts(value) {
 	return `${value.toFixed(size < 10 ? 2 : 1)} W`;
 }
 
-// "184.0 J ± 7.0 J"; an unknown error is left out.
-export function withError(format, value, sd) {
-	return Number.isFinite(value) && Number.isFinite(sd) ? `${format(value)} ± ${format(sd)}` : format(value);
-}
+const largeUnits = [["GJ", 1e9], ["MJ", 1e6], ["kJ", 1e3]];
 
 export function joules(value) {
 	if (!Number.isFinite(value)) return missing;
-	for (const [unit, size] of [["GJ", 1e9], ["MJ", 1e6], ["kJ", 1e3]])
+	for (const [unit, size] of largeUnits)
 		if (Math.abs(value) >= size) return `${(value / size).toFixed(2)} ${unit}`;
 	if (value !== 0 && Math.abs(value) < 0.1) return `${(value * 1000).toFixed(1)} mJ`;
 	return `${value.toFixed(Math.abs(value) < 10 ? 2 : 1)} J`;
+}
+
+// "184 ± 7 J": one unit, and two digits of the error where three decimals show them. An unknown error is left out.
+export function joulesWithError(value, sd) {
+	if (!Number.isFinite(value) || !Number.isFinite(sd)) return joules(value);
+	const most = Math.max(Math.abs(value), sd);
+	const [unit, size] = largeUnits.find(([, least]) => most >= least) ?? (most >= 0.1 || most === 0 ? ["J", 1] : ["mJ", 1e-3]);
+	const decimals = sd > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(sd / size)), 0), 3) : 2;
+	const error = (sd / size).toFixed(decimals);
+	return `${(value / size).toFixed(decimals)} ± ${sd > 0 && Number(error) === 0 ? "<0.001" : error} ${unit}`;
 }
 
 export function seconds(value) {

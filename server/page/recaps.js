@@ -2,7 +2,7 @@
 
 import { get } from "/page/api.js";
 import { StackChart, describe } from "/page/chart.js";
-import { color, element, joules, missing, paletteColor, seconds, watts, when, withError } from "/page/format.js";
+import { color, element, joules, joulesWithError, missing, paletteColor, seconds, watts, when } from "/page/format.js";
 import { summary, welch } from "/page/statistics.js";
 import { Table } from "/page/table.js";
 
@@ -19,7 +19,7 @@ function isPartial(recap) {
 // Joules, marked where the machine's energy is a model's, and where they are those of a part of the run.
 function runJoules(value, recap, sd) {
 	const marks = Number.isFinite(value) ? `${recap.estimated ? "≈ " : ""}${isPartial(recap) ? "≥ " : ""}` : "";
-	return `${marks}${withError(joules, value, sd)}`;
+	return `${marks}${joulesWithError(value, sd)}`;
 }
 
 const part = "≥: reports cover only a part of the run";
@@ -137,10 +137,10 @@ export class RunsView {
 		const brief = run.recap.duration < run.recap.tick ? ` over less than one reading (${run.recap.tick.toFixed(3)} s)` : "";
 		const known = [["Image", run.recap.image], ["Command", run.recap.command], ["Exit status", run.recap.exit_status], ["CPUs", run.recap.cpus], ["Formula", run.recap.formula],
 			["Energy source", run.recap.estimated ? "estimated from CPU use, not measured" : "measured"]].filter(([, text]) => text !== undefined && text !== "").flatMap(([title, text]) => [element("dt", {}, title), element("dd", { class: text.startsWith?.("estimated") ? "estimated" : false }, String(text))]);
-		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${withError(joules, e.total, e.sd)} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}${brief}`)]);
+		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joulesWithError(e.total, e.sd)} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}${brief}`)]);
 		for (const phase of ["warmup", "execution"])
 			for (const [scope, e] of Object.entries(run.recap[phase]?.energy ?? {}))
-				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, withError(joules, e.total, e.sd)));
+				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, joulesWithError(e.total, e.sd)));
 		if (isPartial(run.recap)) figures.push(element("dt", {}, "Coverage"), element("dd", { class: "estimated" }, `${(100 * run.recap.coverage).toFixed(0)} %: the joules are those of the covered time`));
 		if (run.recap.warning) figures.push(element("dt", {}, "Warning"), element("dd", { class: "estimated" }, run.recap.warning));
 		this.detail.replaceChildren(element("h2", {}, `Run ${run.name}`), element("dl", { class: "facts" }, known, figures), box);

@@ -133,7 +133,7 @@ def runs(browser, name):
     browser.click("#nav-runs")
     check("the runs are listed", browser.wait("return document.querySelectorAll('tbody tr:not(.gap)').length >= 4"))
     listed = browser.js("return [...document.querySelectorAll('tbody tr:not(.gap)')].map(r => r.querySelectorAll('td.number')[2].textContent)")
-    check("their joules have error bars", listed and all(re.fullmatch(r"(≥ )?[\d.]+ m?k?J ± [\d.]+ m?k?J", text) for text in listed), listed)
+    check("their joules have error bars", listed and all(re.fullmatch(r"(≥ )?[\d.]+ ± <?[\d.]+ m?k?J", text) for text in listed), listed)
     browser.js("[...document.querySelectorAll('tbody select')].forEach((s, i) => { s.value = 'AB'[i % 2]; s.dispatchEvent(new Event('change')); })")
     text = browser.wait("return document.getElementById('compared')?.textContent")
     recaps = ask("/api/recaps", machine="n1")["recaps"]
@@ -146,12 +146,22 @@ def runs(browser, name):
     browser.click("tbody button")
     check("a run's curve has its phases", browser.wait("return (document.getElementById('run-chart')?.getAttribute('aria-label') ?? '').includes('warm-up and execution')"))
     phases = browser.js("const at = [...document.querySelectorAll('#run dt')].filter(e => /^(Energy|Warm-up|Execution), /.test(e.textContent)); return at.map(e => e.nextSibling.textContent)")
-    check("its energy and that of its phases have error bars", len(phases) >= 3 and all(re.match(r"[\d.]+ m?k?J ± [\d.]+ m?k?J", text) for text in phases), phases)
+    check("its energy and that of its phases have error bars", len(phases) >= 3 and all(re.match(r"[\d.]+ ± <?[\d.]+ m?k?J", text) for text in phases), phases)
     if SHOTS:
         browser.size(1300, 1250)
         time.sleep(1)
         browser.screenshot(f"{SHOTS}/page-runs.png")
         browser.size(1300, 900)
+
+
+def formats(browser):
+    """Joules with their error bar, from nothing to gigajoules."""
+    browser.js("window.shown = null; import('/page/format.js').then(format => { window.shown = arguments[0].map(([value, sd]) => format.joulesWithError(value ?? NaN, sd ?? NaN)); })",
+               [[184.2, 7.1], [184.2, 37], [1154, 37], [914.9, 370], [0, 0], [0, 0.02], [0.0123, 0.004], [5, 1e-6], [2.5e9, 1e7], [3, None], [None, 2], [1e-9, 1e-9], [-3, 0.5]])
+    shown = browser.wait("return window.shown")
+    wanted = ["184.2 ± 7.1 J", "184 ± 37 J", "1.154 ± 0.037 kJ", "915 ± 370 J", "0.00 ± 0.00 J", "0 ± 20 mJ", "12.3 ± 4.0 mJ", "5.000 ± <0.001 J", "2.500 ± 0.010 GJ", "3.00 J", "–",
+              "0.000 ± <0.001 mJ", "-3.00 ± 0.50 J"]
+    check("joules and their error have one unit and the error's digits", shown == wanted, shown)
 
 
 def rest(browser):
@@ -290,6 +300,7 @@ def main():
         live(browser)
         sort_and_search(browser)
         runs(browser, target(browser))
+        formats(browser)
         rest(browser)
         names(browser)
         hostile()
