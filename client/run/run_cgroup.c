@@ -153,9 +153,9 @@ static int make_path(const char *folder, const char *path)
 		if (mkdir(folder, 0755) < 0 && errno != EEXIST)
 			return -errno;
 		r = mkdir(path, 0755) < 0 ? -errno : 0;
+		if (r == -EEXIST && remove_abandoned(path))
+			r = -ENOENT;
 	}
-	if (r == -EEXIST && remove_abandoned(path))
-		r = mkdir(path, 0755) < 0 ? -errno : 0;
 	return r;
 }
 
