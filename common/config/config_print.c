@@ -54,7 +54,7 @@ static json_t *quantity_value(const struct config_row *row, uint64_t value)
 {
 	char text[40];
 
-	if (value == 0 || value > 1e15 || row->flags & CONFIG_BARE ||
+	if (value == 0 || value > UINT64_C(1000000000000000) || row->flags & CONFIG_BARE ||
 	    (row->type == CONFIG_SIZE && value % 1024))
 		return json_integer((json_int_t)value);
 	return json_string(config_quantity_text(row, (double)value, text, sizeof(text)));
