@@ -192,6 +192,20 @@ int calibrate_loads_alive(const struct calibrate_loads *loads, struct reason *wh
 	return 0;
 }
 
+/* A process that was killed before its parent waited for it is counted by its cgroup only. */
+static double count_cpu_s(struct calibrate_loads *loads, double waited_s)
+{
+	double sum_s = 0, used_s;
+
+	for (unsigned kind = 0; kind < CALIBRATE_KINDS; kind++)
+		sum_s += run_cgroup_cpu_s(&loads->cgroups[kind]);
+	if (!isfinite(sum_s))
+		return waited_s;
+	used_s = sum_s - loads->cpu_s;
+	loads->cpu_s = sum_s;
+	return fmax(used_s, waited_s);
+}
+
 double calibrate_loads_end(struct calibrate_loads *loads)
 {
 	struct rusage usage;
@@ -206,7 +220,7 @@ double calibrate_loads_end(struct calibrate_loads *loads)
 	/* What a command started in a session of its own. */
 	for (unsigned kind = 0; kind < CALIBRATE_KINDS; kind++)
 		run_cgroup_kill(&loads->cgroups[kind]);
-	return used_s;
+	return count_cpu_s(loads, used_s);
 }
 
 void calibrate_loads_remove(struct calibrate_loads *loads)

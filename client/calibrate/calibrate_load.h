@@ -15,6 +15,7 @@
 struct calibrate_loads {
 	const char *commands[CALIBRATE_KINDS]; /* to run instead of the built-in load; NULL: none */
 	struct run_cgroup cgroups[CALIBRATE_KINDS];
+	double cpu_s; /* of the cgroups, until the end of the last phase */
 	unsigned n;
 	pid_t pids[CALIBRATE_LOADS_MAX];
 };

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <mntent.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -263,6 +264,27 @@ int run_cgroup_enter(const struct run_cgroup *cgroup)
 			return r;
 	}
 	return 0;
+}
+
+double run_cgroup_cpu_s(const struct run_cgroup *cgroup)
+{
+	char file[PATH_MAX + 16];
+	double used;
+
+	for (unsigned i = 0; i < cgroup->n_paths; i++) {
+		cleanup_(cleanup_fclose) FILE *v2 = NULL;
+		cleanup_(cleanup_fclose) FILE *v1 = NULL;
+
+		(void)snprintf(file, sizeof(file), "%s/cpu.stat", cgroup->paths[i]);
+		v2 = fopen(file, "re");
+		if (v2 && fscanf(v2, "usage_usec %lf", &used) == 1)
+			return used * 1e-6;
+		(void)snprintf(file, sizeof(file), "%s/cpuacct.usage", cgroup->paths[i]);
+		v1 = fopen(file, "re");
+		if (v1 && fscanf(v1, "%lf", &used) == 1)
+			return used * 1e-9;
+	}
+	return NAN;
 }
 
 static bool kill_each(const char *path)

@@ -31,6 +31,8 @@ int run_cgroup_make(const char *wanted, struct run_cgroup *ret_cgroup, struct re
 int run_cgroup_make_only(const char *wanted, struct run_cgroup *ret_cgroup, struct reason *why);
 /* Moves the calling process into it. Safe after fork(). 0 or a negative errno. */
 int run_cgroup_enter(const struct run_cgroup *cgroup);
+/* CPU time of all processes that were ever in it, s; NAN: its files do not tell. */
+double run_cgroup_cpu_s(const struct run_cgroup *cgroup);
 /* Kills its processes and waits until they have ended. */
 void run_cgroup_kill(const struct run_cgroup *cgroup);
 /*

@@ -6,6 +6,7 @@
 #include "run/run_cgroup.h"
 
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -152,12 +154,46 @@ static void nothing_in_it_survives(void **state)
 	assert_int_equal(cgroup.n_paths, 0);
 }
 
+/* CPU time of a process that nobody has waited for. */
+static void cpu_time_of_all_processes(void **state)
+{
+	struct reason why = {""};
+	double used_s;
+	pid_t pid;
+	int status;
+
+	(void)state;
+	if (!name[0])
+		skip();
+	assert_int_equal(run_cgroup_make(name, &cgroup, &why), 0);
+	used_s = run_cgroup_cpu_s(&cgroup);
+	if (isfinite(used_s)) {
+		assert_true(used_s >= 0 && used_s < 0.05);
+		pid = fork();
+		if (pid == 0) {
+			if (run_cgroup_enter(&cgroup) == 0 && fork() == 0)
+				while (clock() < CLOCKS_PER_SEC)
+					continue;
+			for (;;)
+				(void)pause();
+		}
+		while (run_cgroup_cpu_s(&cgroup) < 0.2)
+			(void)usleep(10000);
+		(void)kill(pid, SIGKILL);
+		run_cgroup_kill(&cgroup);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(run_cgroup_cpu_s(&cgroup) >= 0.2);
+	}
+	assert_int_equal(run_cgroup_remove(&cgroup), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(simultaneous_runs_have_their_own),
 		cmocka_unit_test(what_a_killed_client_left_is_replaced),
 		cmocka_unit_test(nothing_in_it_survives),
+		cmocka_unit_test(cpu_time_of_all_processes),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
