@@ -48,6 +48,7 @@ struct sqlite_store {
 	uint64_t timeout_ms, wait_until_ns;
 	const volatile sig_atomic_t *hurry;
 	bool opening; /* all waits share one deadline */
+	bool writes;
 };
 
 static inline struct sqlite_store *store_sqlite_of(const struct store *store)
@@ -74,7 +75,7 @@ bool store_sqlite_is_file_system(int extended);
 /* Does an extended error code concern the file's location: permissions, read-only or lockless file system? */
 bool store_sqlite_is_place(int extended);
 /* The problem with the location and the fix, as the end of a sentence; "": none found. */
-void store_sqlite_explain_place(const char *path, char *ret, size_t size);
+void store_sqlite_explain_place(const char *path, bool writes, char *ret, size_t size);
 /* Can processes share this file's pages, as SQLite's WAL requires? This process must hold no locks on it. */
 bool store_sqlite_shares_memory(const char *path);
 /* A sentence about what the file system lacks, and the fixes. */

@@ -74,7 +74,7 @@ enum store_result store_sqlite_fail(struct store *store, const char *doing)
 	else if (code == SQLITE_BUSY)
 		explain_lock(place, sizeof(place));
 	else if (store_sqlite_is_place(extended))
-		store_sqlite_explain_place(store->location, place, sizeof(place));
+		store_sqlite_explain_place(store->location, own->writes, place, sizeof(place));
 	else if (code == SQLITE_IOERR && sqlite3_system_errno(own->database))
 		(void)snprintf(place, sizeof(place), "; its file system or disk has failed: %s",
 			       strerror(sqlite3_system_errno(own->database)));
@@ -233,6 +233,7 @@ static int open_database(struct store *store, const struct store_options *option
 	int mode = SQLITE_OPEN_READWRITE | (options->flags & STORE_WRITE ? SQLITE_OPEN_CREATE : 0);
 	int code, r;
 
+	own->writes = options->flags & STORE_WRITE;
 	store_sqlite_watch_locks();
 	store_sqlite_start_waiting(own, options);
 	code = sqlite3_open_v2(store->location, &own->database, mode | SQLITE_OPEN_NOMUTEX, NULL);

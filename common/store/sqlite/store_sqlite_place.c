@@ -248,7 +248,7 @@ void store_sqlite_explain_file_system(int extended, char *ret, size_t size)
 			error ? " (" : "", error ? strerror(error) : "", error ? ")" : "");
 }
 
-void store_sqlite_explain_place(const char *path, char *ret, size_t size)
+void store_sqlite_explain_place(const char *path, bool writes, char *ret, size_t size)
 {
 	char folder[PATH_SIZE], closed[PATH_SIZE];
 	char *slash;
@@ -276,9 +276,10 @@ void store_sqlite_explain_place(const char *path, char *ret, size_t size)
 	else if (find_closed_file(path, R_OK, closed, sizeof(closed)))
 		(void)snprintf(ret, size, "; this user may not read '%s'", closed);
 	else if (access(path, F_OK) < 0 && errno == ENOENT && access(folder, W_OK) == 0)
-		(void)snprintf(
-			ret, size,
-			"; there is no such file: check the path and whether the sensor has created it yet");
+		(void)snprintf(ret, size, "%s",
+			       writes ? "; no file can be created there: choose another folder"
+				      : "; there is no such file: check the path and whether the sensor has "
+					"created it yet");
 	else if (find_closed_file(path, W_OK, closed, sizeof(closed)))
 		(void)snprintf(ret, size, "; this user may not write to '%s'", closed);
 	else if (access(folder, W_OK | X_OK) < 0)

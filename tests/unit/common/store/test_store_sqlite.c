@@ -254,7 +254,13 @@ static void test_missing_file(void **state)
 
 	(void)state;
 	assert_true(store_open(uri, &options, &store, &why) < 0);
-	print_message("# %s\n", why.text);
+	assert_non_null(strstr(why.text, "there is no such file"));
+	/* To write, it would be created. */
+	options.flags = STORE_WRITE;
+	assert_true(store_open("sqlite:/proc/none.db", &options, &store, &why) < 0);
+	assert_null(strstr(why.text, "there is no such file"));
+	if (geteuid() == 0)
+		assert_non_null(strstr(why.text, "no file can be created there"));
 }
 
 /*
