@@ -23,6 +23,7 @@ struct doubt {
 	double model, model_trouble, model_calm;
 	double counts; /* of d, new in each tick: counters, the skew between readings */
 	double small;  /* of d, for rows too small for their own cost to be learnt */
+	double spread; /* factor on the spread of own costs, for rows without a slot */
 	/* Lasting, of d (1 - part): what the model cannot express, in trouble; without instructions (cpu) or
 	 * misses (dram), because kinds of work look alike; with constant loads, because nothing corrects the
 	 * model; at rest, because predictions hardly ever miss. */
@@ -43,6 +44,7 @@ static const struct doubt doubts[REPORT_SCOPES] = {
 			      .model_calm = 0.49,
 			      .counts = 0.02,
 			      .small = 0.08,
+			      .spread = 1.12,
 			      .counts_trouble = 0.28,
 			      .habit = 0.15,
 			      .blind = 0.15,
@@ -57,6 +59,7 @@ static const struct doubt doubts[REPORT_SCOPES] = {
 	[REPORT_SCOPE_DRAM] = {.model = 1.2,
 			       .model_trouble = 0.31,
 			       .counts = 0.01,
+			       .spread = 1,
 			       .blind = 0.26,
 			       .calm = 0.13,
 			       .rest = 1,
@@ -215,7 +218,8 @@ static double unslotted(const struct view *view, unsigned i)
 	const struct pooled_filter *filter = view->filter;
 	size_t at = (size_t)view->socket * view->input->n_rows + i;
 	bool cycles = filter->scope == REPORT_SCOPE_CPU || !filter->with_misses;
-	double sd = pooled_slots_spread(filter) * pooled_slots_scale(filter, view->member);
+	double sd = doubts[filter->scope].spread * pooled_slots_spread(filter) *
+		    pooled_slots_scale(filter, view->member);
 
 	if (filter->slot[i] >= 0)
 		return 0;
