@@ -249,16 +249,6 @@ static int export_all(struct export_job *job)
 	return status;
 }
 
-/* 0 or a negative errno: some of it was not written. */
-static int close_output(FILE *out)
-{
-	int r = printed_flush(out);
-
-	if (out != stdout && fclose(out) != 0 && r == 0)
-		r = -errno;
-	return r;
-}
-
 static int run(void *data, char *argv[])
 {
 	const struct export_options *options = data;
@@ -280,7 +270,7 @@ static int run(void *data, char *argv[])
 				     strerror(errno));
 	else
 		status = export_all(&job);
-	if (job.out && (r = close_output(job.out)) < 0)
+	if (job.out && (r = printed_close(job.out)) < 0)
 		status = client_fail(CLIENT_EXIT_FAILURE, "cannot write the output: %s", strerror(-r));
 	for (size_t i = 0; i < job.n_collections; i++)
 		free(job.collections[i]);

@@ -226,7 +226,7 @@ static int print_groups(const struct recap_options *options, struct compare_grou
 	const char *path = "-";
 	struct reason why = {""};
 	FILE *out;
-	int r;
+	int r, closed;
 
 	if (options->export && compare_parse_export(options->export, &format, &path, &why) < 0)
 		return client_fail(CLIENT_EXIT_USAGE, "%s", why.text);
@@ -234,10 +234,9 @@ static int print_groups(const struct recap_options *options, struct compare_grou
 	if (!out)
 		return client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", path, strerror(errno));
 	r = compare_print(out, format, groups, n_groups);
+	closed = printed_close(out);
 	if (r == 0)
-		r = printed_flush(out);
-	if (out != stdout && fclose(out) != 0 && r == 0)
-		r = -errno;
+		r = closed;
 	if (r < 0)
 		return client_fail(CLIENT_EXIT_FAILURE, "cannot write '%s': %s", path, strerror(-r));
 	return CLIENT_EXIT_OK;

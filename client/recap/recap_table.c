@@ -85,12 +85,12 @@ static void cell_number(struct row *row, int width, double value)
 	cell_watts(row, width, value, false);
 }
 
-/* A small error is not shown as none. */
 static void cell_error(struct row *row, int width, double value)
 {
+	const char *small = text_small_error(value);
 	char number[32];
 
-	cell(row, width, value > 0 && value < 0.0005 ? "<0.001" : format_number(value, false, number));
+	cell(row, width, small ? small : format_number(value, false, number));
 }
 
 static void print_phase(FILE *out, const char *title, const json_t *phase, double seconds)

@@ -207,10 +207,8 @@ static FILE *open_output(const struct run_session *session, const char *path)
 
 static int close_output(FILE *out, const char *path, bool failed)
 {
-	int r = printed_flush(out);
+	int r = printed_close(out);
 
-	if (out != stdout && fclose(out) != 0 && r == 0)
-		r = -errno;
 	if (failed && r == 0)
 		r = -EIO;
 	return r < 0 ? client_fail(CLIENT_EXIT_NO_RECAP, "cannot write '%s': %s", path, strerror(-r)) : 0;

@@ -55,10 +55,12 @@ static const char *format_number(double value, int decimals, char ret[32])
 	return ret;
 }
 
-/* As many decimals as the watts have, and a small error is not shown as none. */
+/* As many decimals as the watts have. */
 static const char *format_error(double watts, char ret[32])
 {
-	return watts > 0 && watts < 0.0005 ? "<0.001" : format_number(watts, watts < 100 ? 3 : 2, ret);
+	const char *small = text_small_error(watts);
+
+	return small ? small : format_number(watts, watts < 100 ? 3 : 2, ret);
 }
 
 /* The source of the watts, for people. */

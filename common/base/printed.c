@@ -16,3 +16,12 @@ int printed_flush(FILE *out)
 		return errno ? -errno : -EIO;
 	return failed ? -EIO : 0;
 }
+
+int printed_close(FILE *out)
+{
+	int r = printed_flush(out);
+
+	if (out != stdout && fclose(out) != 0 && r == 0)
+		r = -errno;
+	return r;
+}

@@ -9,3 +9,5 @@
 
 /* 0, or a negative errno if something that was printed is not written (-EIO if the cause is unknown). */
 int printed_flush(FILE *out);
+/* The same, and closes it if it is not standard output. */
+int printed_close(FILE *out);

@@ -25,6 +25,12 @@ int text_parse_duration_ms(const char *text, uint64_t bare_ms, uint64_t *ret_ms)
 int text_parse_size(const char *text, uint64_t *ret_bytes);
 int text_parse_bool(const char *text, bool *ret_value);
 
+/* A small error is not shown as none: "<0.001" if three decimals would show 0.000; else NULL. */
+static inline const char *text_small_error(double value)
+{
+	return value > 0 && value < 0.0005 ? "<0.001" : NULL;
+}
+
 /* "45 seconds", "26 minutes", "36 hours", "3 days". Returns ret. */
 const char *text_duration(double seconds, char *ret, size_t size);
 

@@ -143,7 +143,7 @@ enum config_action {
 	CONFIG_CHECK, /* --check: everything that this module can check is valid; check the rest, then exit
 			 with 0 */
 	CONFIG_EXIT,  /* --help, --version, --usage or --print-config was printed to stdout: exit with 0 if it
-			 was  written, see base/printed.h */
+			 was written, see base/printed.h */
 };
 
 /*

@@ -60,7 +60,7 @@ struct writer {
 		unsigned n_documents;
 	} before_tick; /* in its `appends` */
 	bool in_step;  /* a tick has begun since the start: messages before belong to one that another writer
-			  had  begun */
+			  had begun */
 	bool draining;
 	bool late;     /* the spool holds documents that the store did not accept in time */
 	bool answered; /* the store has answered once: ticks need not go through the spool */

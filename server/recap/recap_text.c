@@ -40,11 +40,12 @@ static void text_add_number(struct text *text, double value)
 		text_add(text, " %10s", "-");
 }
 
-/* A small error is not shown as none. */
 static void text_add_error(struct text *text, double value)
 {
-	if (value > 0 && value < 0.0005)
-		text_add(text, " %10s", "<0.001");
+	const char *small = text_small_error(value);
+
+	if (small)
+		text_add(text, " %10s", small);
 	else
 		text_add_number(text, value);
 }

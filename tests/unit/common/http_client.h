@@ -21,6 +21,16 @@ static struct ev_loop *loop;
 static struct http *server;
 static char reply[65536];
 
+/* For cmocka, after a test whose setup began the loop and the server. */
+static int teardown(void **state)
+{
+	(void)state;
+	http_stop(server);
+	server = NULL;
+	ev_loop_destroy(loop);
+	return 0;
+}
+
 static void client_send(int fd, const char *request)
 {
 	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));

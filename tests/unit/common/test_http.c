@@ -101,15 +101,6 @@ static int setup(void **state)
 	return start_with(&options);
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	http_stop(server);
-	server = NULL;
-	ev_loop_destroy(loop);
-	return 0;
-}
-
 static void parameters_in_the_body(void **state)
 {
 	(void)state;

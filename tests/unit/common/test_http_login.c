@@ -42,15 +42,6 @@ static int setup(void **state)
 	return http_start(loop, &options, routes, sizeof(routes) / sizeof(routes[0]), NULL, &server, &why);
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	http_stop(server);
-	server = NULL;
-	ev_loop_destroy(loop);
-	return 0;
-}
-
 static uint64_t n_answered(void)
 {
 	const struct http_statistics *statistics = http_get_statistics(server);
