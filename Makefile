@@ -69,7 +69,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SRC))
 
-.PHONY: all help deps run check check-unit check-fuzz check-lint check-fast check-distributions check-counters unit fuzz explore bench accuracy soak clean install
+.PHONY: all help deps run check seeds check-unit check-fuzz check-lint check-fast check-distributions check-counters unit fuzz explore bench accuracy soak clean install
 all: $(PROGRAMS)
 
 help:
@@ -85,6 +85,7 @@ help:
 ## make check-fast lint, unit tests and fuzz corpora only (no root, no Docker)
 ## make bench      cost by number of containers, beside the peers
 ## make accuracy   error of every formula on every simulated scenario
+## make seeds      each unit test with random input again and again, with new seeds (SECONDS=30 for each)
 ## make explore    new inputs for the readers of foreign bytes, by libFuzzer; SECONDS=60 for each, TURNS=1, TARGETS="report store"
 ## make soak       half an hour of churn; 12 hours of ticks by a fast clock; then faults, kills and power cuts (root; MINUTES=30 ROUNDS=20; SHORT=1)
 ## make sbom       a bill of materials of the programs, SPDX (scripts/sbom.sh --image IMAGE: of an image)
@@ -159,8 +160,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(TEST_LIBS)
 # Fuzz targets replay their corpus with a stand-alone driver. To look for new inputs, libFuzzer is linked in its place; one target alone:
 #   make explore TARGETS=report SECONDS=600
 fuzz: $(FUZZ)
-SECONDS ?= 60
 TURNS ?= 1
+explore: SECONDS ?= 60
 explore:
 	@$(MAKE) -s fuzz EXPLORE=compare CC=clang SANITIZE=address,undefined BUILD=build-fuzz
 	@$(MAKE) -s fuzz EXPLORE=fast CC=clang SANITIZE=address,undefined BUILD=build-fuzz/fast
@@ -224,6 +225,8 @@ check-unit:
 	@tests/run.sh unit
 check-fuzz:
 	@tests/run.sh fuzz
+seeds:
+	@tests/seeds.sh $(SECONDS)
 check-distributions:
 	@tests/distributions.sh $(DISTRIBUTIONS)
 check-counters: all
