@@ -17,9 +17,8 @@
 #include <string.h>
 
 #define STATE_VERSION 9
-/* Version 4 lacks the largest power and load; 5 the persistence of errors; 6 the line and the cores; 7
- * efficient cores; 8 has another line. */
-#define STATE_OLDEST 4
+/* Version 7 lacks efficient cores; 8 has another line. Both are in tests/data. */
+#define STATE_OLDEST 7
 #define STATE_MOST   (8u << 20) /* bytes */
 #define LINE_MOST    1e30
 #define COST_MOST    1e6 /* nJ per cycle */
@@ -149,8 +148,7 @@ static void walk_record(struct cursor *c, struct pooled *pooled, struct pooled_r
 	whole(c, &record->seen, 1ull << 52);
 	whole(c, &image, UINT32_MAX);
 	record->image = (uint32_t)image;
-	if (c->version > 5)
-		bits(c, &record->id);
+	bits(c, &record->id);
 	for (unsigned scope = 0; scope < REPORT_SCOPES; scope++) {
 		struct pooled_kept *kept = &record->kept[scope];
 		unsigned n = pooled->filters[scope].n_members;
@@ -312,16 +310,10 @@ static void walk_filter(struct cursor *c, struct pooled_filter *filter)
 	numbers(c, filter->error_w, filter->n_sockets);
 	numbers(c, filter->pair_slope, 2);
 	numbers(c, filter->static_w, filter->n_sockets);
-	if (c->version > 4) {
-		numbers(c, filter->most_w, filter->n_sockets);
-		numbers(c, filter->most_load, filter->n_sockets);
-	}
-	if (c->version > 5)
-		walk_trend(c, filter);
-	else
-		pooled_predict_start(filter);
-	if (c->version > 6)
-		walk_line(c, filter);
+	numbers(c, filter->most_w, filter->n_sockets);
+	numbers(c, filter->most_load, filter->n_sockets);
+	walk_trend(c, filter);
+	walk_line(c, filter);
 	for (unsigned slot = 0; slot < POOLED_SLOTS; slot++)
 		whole(c, &filter->slot_seen[slot], 1ull << 52);
 	numbers(c, filter->weights, filter->n_members);
