@@ -362,9 +362,11 @@ static int conclude(struct calibration *c)
 	struct reason why = {"out of memory"};
 	struct batch document = {0};
 	int status = CLIENT_EXIT_OK;
+	int r = run_daemons_end(&c->daemons, &why);
 
-	if (run_daemons_end(&c->daemons, &why) < 0 ||
-	    calibrate_result_read(&c->result, c->store, RUN_SENSOR_NAME, &why) < 0 ||
+	if (r > 0) /* each phase has its readings nevertheless */
+		(void)client_fail(0, "warning: %s", why.text);
+	if (r < 0 || calibrate_result_read(&c->result, c->store, RUN_SENSOR_NAME, &why) < 0 ||
 	    calibrate_result_take(&c->result, &place, &document, &why) < 0) {
 		status = client_fail(CLIENT_EXIT_FAILURE, "%s; nothing was stored", why.text);
 	} else {

@@ -146,7 +146,8 @@ static const struct config_spec spec = {
 		 "--compare, the commands run in turn, without their standard output.",
 	.tail = "The exit status is the command's (128 + N if signal N killed it); 125 if it could not be "
 		"started, 126 if it is not executable, 127 if it was not found, 74 if it succeeded but could "
-		"not be measured. Sensor and server read their other options from the environment, as in "
+		"not be measured, or not completely. Sensor and server read their other options from the "
+		"environment, as in "
 		"WATTRIBUTE_EXCLUDE=system.slice.",
 	.rows = rows,
 	.n_rows = ARRAY_SIZE(rows),
@@ -491,7 +492,7 @@ static int run_and_clean_up(const struct run_options *options, char **argv)
 						.interval_ms = options->interval_ms,
 						.verbose = options->verbose};
 	struct run_session *session = calloc(1, sizeof(*session));
-	int status;
+	int status, closed;
 
 	if (!session)
 		return client_fail(CLIENT_EXIT_CANNOT, "out of memory");
@@ -500,9 +501,9 @@ static int run_and_clean_up(const struct run_options *options, char **argv)
 	if (status == CLIENT_GO_ON)
 		status = is_repeated(options) ? measure_repeated(session, options, argv)
 					      : measure_once(session, options, argv);
-	run_session_close(session);
+	closed = run_session_close(session);
 	free(session);
-	return status;
+	return status ? status : closed;
 }
 
 static int run(void *data, char *argv[])

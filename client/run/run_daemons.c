@@ -13,7 +13,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -61,7 +60,7 @@ static void become_daemon(const struct run_daemons *daemons, const char *name, p
 		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
 		return;
 	}
-	(void)snprintf(log, sizeof(log), "%s/%s.log", daemons->folder, name);
+	(void)snprintf(log, sizeof(log), "%s/%s.log", daemons->folder.path, name);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	(void)dup2(fd, STDOUT_FILENO);
 	(void)dup2(fd, STDERR_FILENO);
@@ -98,7 +97,7 @@ static int start_sensor(struct run_daemons *daemons, const char *store,
 				   "--store",
 				   store,
 				   "--state-dir",
-				   daemons->folder,
+				   daemons->folder.path,
 				   "--frequency",
 				   interval,
 				   "--verbose",
@@ -128,7 +127,7 @@ static int start_server(struct run_daemons *daemons, const char *store, const ch
 					 "--output",
 					 store,
 					 "--state-dir",
-					 daemons->folder,
+					 daemons->folder.path,
 					 "--listen",
 					 listen_at,
 					 "--poll=20ms",
@@ -150,7 +149,7 @@ static int start_server(struct run_daemons *daemons, const char *store, const ch
 
 void run_daemons_store(const struct run_daemons *daemons, char *ret, size_t size)
 {
-	(void)snprintf(ret, size, "sqlite:%s/run.db", daemons->folder);
+	(void)snprintf(ret, size, "sqlite:%s/run.db", daemons->folder.path);
 }
 
 int run_daemons_start(const struct run_daemons_settings *settings, struct run_daemons *ret_daemons,
@@ -162,25 +161,25 @@ int run_daemons_start(const struct run_daemons_settings *settings, struct run_da
 
 	*ret_daemons = (struct run_daemons){.verbose = settings->verbose};
 	/* A longer path would not fit a socket's address. */
-	if (!parent || *parent != '/' || strlen(parent) > sizeof(ret_daemons->folder) - 24)
+	if (!parent || *parent != '/' || strlen(parent) > sizeof(ret_daemons->folder.path) - 24)
 		parent = "/tmp";
-	(void)snprintf(ret_daemons->folder, sizeof(ret_daemons->folder), "%s/wattribute-run.XXXXXX", parent);
-	if (!mkdtemp(ret_daemons->folder)) {
-		r = -errno;
-		reason_set(why, 0, "cannot create a folder in %s: %s", parent, strerror(-r));
-		ret_daemons->folder[0] = '\0';
-		return r;
-	}
+	r = run_folder_make(parent, &ret_daemons->folder);
+	if (r < 0)
+		return reason_set(why, r, "cannot create a folder in %s: %s", parent, strerror(-r));
 	run_daemons_store(ret_daemons, store, sizeof(store));
 	r = start_sensor(ret_daemons, store, settings, why);
 	return r < 0 ? r : start_server(ret_daemons, store, settings->formula, why);
 }
 
-/* The last line of a daemon's log: its reason for exiting, unless it was killed. */
+/*
+ * Appends why a daemon exited: the last error or warning in its log, otherwise the last line. With --verbose
+ * the log is on the terminal.
+ */
 static void explain_end(const struct run_daemons *daemons, const char *name, int status, struct reason *why)
 {
 	char path[PATH_MAX], signal_name[32];
 	char line[512], last[512] = "";
+	bool is_bad, was_bad = false;
 	cleanup_(cleanup_fclose) FILE *log = NULL;
 
 	if (WIFSIGNALED(status)) {
@@ -188,11 +187,19 @@ static void explain_end(const struct run_daemons *daemons, const char *name, int
 			   run_signal_name(WTERMSIG(status), signal_name));
 		return;
 	}
-	(void)snprintf(path, sizeof(path), "%s/%s.log", daemons->folder, name);
+	(void)snprintf(path, sizeof(path), "%s/%s.log", daemons->folder.path, name);
 	log = fopen(path, "re");
-	while (log && fgets(line, sizeof(line), log))
-		(void)snprintf(last, sizeof(last), "%.*s", (int)strcspn(line, "\n"), line);
-	reason_set(why, 0, "%s has exited: %s", name, *last ? last : "it gave no reason");
+	while (log && fgets(line, sizeof(line), log)) {
+		is_bad = strstr(line, ": error: ") || strstr(line, ": warning: ");
+		if (is_bad || !was_bad)
+			(void)snprintf(last, sizeof(last), "%.*s", (int)strcspn(line, "\n"), line);
+		was_bad = was_bad || is_bad;
+	}
+	if (*last)
+		reason_set(why, 0, "%s has exited: %s", name, last);
+	else
+		reason_set(why, 0, "%s has exited with status %d%s", name, WEXITSTATUS(status),
+			   daemons->verbose ? "" : ": it gave no reason");
 }
 
 static bool has_ended(pid_t *pid, int *ret_status)
@@ -241,11 +248,11 @@ const char *run_daemons_trouble(const struct run_daemons *daemons, char ret[RUN_
 	struct statvfs status;
 
 	ret[0] = '\0';
-	if (statvfs(daemons->folder, &status) == 0 &&
+	if (statvfs(daemons->folder.path, &status) == 0 &&
 	    (status.f_bavail * status.f_frsize < SPACE_LEAST || (status.f_files > 0 && status.f_favail == 0)))
 		(void)snprintf(ret, RUN_TROUBLE_SIZE,
 			       "; the file system of %.64s is full: set TMPDIR to a folder with more space",
-			       daemons->folder);
+			       daemons->folder.path);
 	return ret;
 }
 
@@ -275,48 +282,52 @@ int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failu
 
 /*
  * Waits for the orderly end, in which a server saves its model; a slow machine needs seconds for this. A
- * signal (the user's second Ctrl-C) or the limit ends the wait. False: it had to be killed.
+ * signal (the user's second Ctrl-C) or the limit ends the wait: -EINTR, -ETIMEDOUT. 1 and a sentence if it
+ * had ended before, or ended with an error.
  */
-static bool stop_one(pid_t *pid, bool *ret_interrupted)
+static int stop_one(const struct run_daemons *daemons, const char *name, pid_t *pid, bool *interrupted,
+		    struct reason *why)
 {
-	int status;
+	bool was_running;
+	int status = 0;
 
 	if (*pid <= 0)
-		return true;
-	(void)kill(*pid, SIGTERM);
-	for (unsigned waited_ms = 0; waited_ms < STOP_TIMEOUT_MS && !*ret_interrupted;
-	     waited_ms += STOP_POLL_MS) {
-		if (has_ended(pid, &status))
-			return true;
-		*ret_interrupted = run_signal_pending(STOP_POLL_MS) > 0;
+		return 0;
+	was_running = !has_ended(pid, &status);
+	if (was_running)
+		(void)kill(*pid, SIGTERM);
+	for (unsigned waited_ms = 0; *pid > 0 && waited_ms < STOP_TIMEOUT_MS && !*interrupted;
+	     waited_ms += STOP_POLL_MS)
+		*interrupted = !has_ended(pid, &status) && run_signal_pending(STOP_POLL_MS) > 0;
+	if (*pid > 0) {
+		(void)kill(*pid, SIGKILL);
+		(void)waitpid(*pid, NULL, 0);
+		*pid = 0;
+		return *interrupted
+			       ? reason_set(why, -EINTR, "interrupted while sensor and server were ending")
+			       : reason_set(why, -ETIMEDOUT,
+					    "%s did not exit within %d s and was killed; its latest data "
+					    "are lost. --verbose shows its log",
+					    name, STOP_TIMEOUT_MS / 1000);
 	}
-	(void)kill(*pid, SIGKILL);
-	(void)waitpid(*pid, NULL, 0);
-	*pid = 0;
-	return false;
-}
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status, (void)type, (void)walk;
-	(void)remove(path);
-	return 0;
+	if (was_running && status == 0)
+		return 0;
+	explain_end(daemons, name, status, why);
+	return 1;
 }
 
 int run_daemons_end(struct run_daemons *daemons, struct reason *why)
 {
 	bool interrupted = false;
-	bool sensor_ended = stop_one(&daemons->sensor, &interrupted);
-	bool server_ended = stop_one(&daemons->server, &interrupted);
+	struct reason later = {""};
+	int sensor = stop_one(daemons, "wattribute-sensor", &daemons->sensor, &interrupted, why);
+	int server = stop_one(daemons, "wattribute-server", &daemons->server, &interrupted, &later);
 
-	if (sensor_ended && server_ended)
-		return 0;
-	if (interrupted)
-		return reason_set(why, -EINTR, "interrupted while sensor and server were ending");
-	return reason_set(why, -ETIMEDOUT,
-			  "%s did not exit within %d s and was killed; its latest data are lost. --verbose "
-			  "shows its log",
-			  sensor_ended ? "wattribute-server" : "wattribute-sensor", STOP_TIMEOUT_MS / 1000);
+	if (sensor < 0 || server == 0)
+		return sensor;
+	if (sensor == 0 || server < 0)
+		*why = later;
+	return server;
 }
 
 void run_daemons_stop(struct run_daemons *daemons)
@@ -324,7 +335,5 @@ void run_daemons_stop(struct run_daemons *daemons)
 	struct reason ignored;
 
 	(void)run_daemons_end(daemons, &ignored);
-	if (daemons->folder[0])
-		(void)nftw(daemons->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	daemons->folder[0] = '\0';
+	run_folder_remove(&daemons->folder);
 }

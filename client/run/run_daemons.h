@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/reason.h"
+#include "run/run_folder.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,7 @@ struct run_daemons_settings {
 };
 
 struct run_daemons {
-	char folder[64]; /* "" when there is none */
+	struct run_folder folder;
 	char server_url[64];
 	pid_t sensor;
 	pid_t server;
@@ -47,7 +48,8 @@ int run_daemons_alive(struct run_daemons *daemons, struct reason *why);
 int run_daemons_wait(struct run_daemons *daemons, uint64_t timeout_ms, int failure);
 /*
  * Ends both and waits for them; the folder stays. The sensor is ended first, so that its last reading is
- * used. 0, or -ETIMEDOUT or -EINTR and a sentence if one had to be killed. Signals must be blocked
+ * used. 0; 1 and a sentence if one had exited before, or has lost reports or failed (its exit status is not
+ * 0); -ETIMEDOUT or -EINTR and a sentence if one had to be killed. Signals must be blocked
  * (run_signals_block()).
  */
 int run_daemons_end(struct run_daemons *daemons, struct reason *why);

@@ -104,13 +104,21 @@ int run_session_measure(struct run_session *session, const char *name, char *con
 	return CLIENT_GO_ON;
 }
 
-void run_session_close(struct run_session *session)
+int run_session_close(struct run_session *session)
 {
+	struct reason why = {""};
+	int status = 0;
+	int r = run_daemons_end(&session->daemons, &why);
+
 	run_daemons_stop(&session->daemons);
 	remove_cgroup(session);
 	if (session->n_left > 0)
 		(void)client_fail(0, "the command left %u processes running; they are no longer measured",
 				  session->n_left);
+	/* What was not measured because of an interruption is known to the one who interrupted. */
+	if (session->n_runs > 0 && r != 0 && r != -EINTR)
+		status = client_fail(CLIENT_EXIT_NO_RECAP, "some of the energy may be missing: %s", why.text);
+	return status;
 }
 
 FILE *run_session_create_file(const struct run_session *session, const char *path)

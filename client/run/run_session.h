@@ -31,6 +31,10 @@ int run_session_open(struct run_session *session, const struct run_daemons_setti
  */
 int run_session_measure(struct run_session *session, const char *name, char *const argv[], bool is_silent,
 			struct run_command_result *ret_result, json_t **ret_recap);
-void run_session_close(struct run_session *session);
+/*
+ * Ends everything. 0, or CLIENT_EXIT_NO_RECAP after a message if sensor or server did not last, or lost
+ * reports.
+ */
+int run_session_close(struct run_session *session);
 /* The file for a recap: a new one belongs to the user. NULL with errno. */
 FILE *run_session_create_file(const struct run_session *session, const char *path);
