@@ -97,7 +97,9 @@ static int read_header(struct store *store, struct csv_file *file, const char *f
 	char *newline;
 	int r = -ENOMEM;
 
-	if (line && pread(file->fd, line, HEADER_MAX, 0) >= 0) {
+	if (line && pread(file->fd, line, HEADER_MAX, 0) < 0) {
+		r = -errno;
+	} else if (line) {
 		newline = strchr(line, '\n');
 		if (newline)
 			*newline = '\0';
@@ -146,8 +148,10 @@ static int open_file(struct store *store, struct csv_file *file, const char *fix
 
 	(void)snprintf(path, sizeof(path), "%s/%s.csv", store->location, file->name);
 	(void)folder_make_above(path);
-	file->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (own->overwrite ? O_TRUNC : 0), 0644);
-	if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) < 0) {
+	file->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	/* Emptied only under the lock: another process may be writing to it. */
+	if (file->fd < 0 || flock(file->fd, LOCK_EX | LOCK_NB) < 0 ||
+	    (own->overwrite && ftruncate(file->fd, 0) < 0)) {
 		r = -errno;
 		(void)store_fail(store, STORE_RETRY, "cannot write '%s': %s", path,
 				 r == -EWOULDBLOCK ? "another process is writing to it" : strerror(-r));

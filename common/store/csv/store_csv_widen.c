@@ -85,11 +85,14 @@ static int replace(const struct store *store, struct csv_file *file, struct wide
 	fd = open(beside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	/* Keep the owner. */
-	if (fstat(file->fd, &status) == 0)
+	/* Keep the owner and the mode. */
+	if (fstat(file->fd, &status) == 0) {
 		(void)!fchown(fd, status.st_uid, status.st_gid);
+		(void)fchmod(fd, status.st_mode & 0777);
+	}
 	r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : copy_wider(widening, file, fd, &end);
-	if (r == 0 && rename(beside, path) < 0)
+	/* Before the rename: a power cut leaves either the old file or the whole new one. */
+	if (r == 0 && (fdatasync(fd) < 0 || rename(beside, path) < 0))
 		r = -errno;
 	if (r < 0) {
 		(void)close(fd);

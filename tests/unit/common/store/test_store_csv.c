@@ -10,6 +10,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+/* In place of the C library's: notes which file was made durable last. */
+static ino_t synced;
+
+int fdatasync(int fd)
+{
+	struct stat status;
+
+	synced = fstat(fd, &status) == 0 ? status.st_ino : 0;
+	return fsync(fd);
+}
+
 static struct store *open_csv(void)
 {
 	struct store *store;
@@ -280,6 +291,57 @@ static void test_csv_read(void **state)
 	batch_done(&found);
 }
 
+/* With --overwrite, too, a file that another store writes keeps its rows. */
+static void test_csv_two_writers(void **state)
+{
+	const struct store_options overwrite = {.flags = STORE_WRITE | STORE_OVERWRITE, .timeout_ms = 20000};
+	struct batch batch = {0};
+	struct store *store = open_csv(), *second;
+	struct reason why;
+	char uri[100];
+
+	(void)state;
+	add_report(&batch, "redis", 3);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	(void)snprintf(uri, sizeof(uri), "csv:%s/out", directory);
+	assert_int_equal(store_open(uri, &overwrite, &second, &why), 0);
+	assert_int_equal(store_append(second, "sensornode", &batch), STORE_RETRY);
+	assert_non_null(strstr(store_error(second), "another process is writing"));
+	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("redis"));
+	/* After the first has closed it, the second starts an empty file. */
+	store_close(store);
+	batch_clear(&batch);
+	add_report(&batch, "web", 3);
+	assert_int_equal(store_append(second, "sensornode", &batch), STORE_OK);
+	assert_file("out/core.csv", CSV_HEADER CSV_ROWS("web"));
+	store_close(second);
+	batch_done(&batch);
+}
+
+/* The wider copy of a file is on the disk before it replaces the file, and others can read it no more than
+ * before. */
+static void test_csv_wider_copy(void **state)
+{
+	char path[100];
+	struct batch batch = {0};
+	struct stat status;
+	struct store *store = open_csv();
+
+	(void)state;
+	add_report(&batch, "redis", 2);
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	(void)snprintf(path, sizeof(path), "%s/out/core.csv", directory);
+	assert_int_equal(chmod(path, 0600), 0);
+	add_report(&batch, "redis", 3);
+	synced = 0;
+	assert_int_equal(store_append(store, "sensornode", &batch), STORE_OK);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	assert_int_equal(synced, status.st_ino);
+	store_close(store);
+	batch_done(&batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +349,7 @@ int main(void)
 		WITH_DIRECTORY(test_csv_foreign_header), WITH_DIRECTORY(test_csv_event_with_commas),
 		WITH_DIRECTORY(test_csv_torn_header),    WITH_DIRECTORY(test_csv_power),
 		WITH_DIRECTORY(test_csv_read),           WITH_DIRECTORY(test_csv_power_of_an_earlier_version),
+		WITH_DIRECTORY(test_csv_two_writers),    WITH_DIRECTORY(test_csv_wider_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
