@@ -298,22 +298,27 @@ static bool obey(struct top_session *session, const struct top_input *input)
 	return false;
 }
 
-/* Draws and obeys keys until the next refresh is due; true if the user wants to quit. */
+/*
+ * Draws and obeys keys until the next refresh is due, and at least those already typed: a request may take
+ * longer than the interval. True if the user wants to quit.
+ */
 static bool take_keys(struct top_session *session, uint64_t until_ns)
 {
 	while (!is_ended) {
 		struct top_input input;
 		uint64_t now_ns;
+		int wait_ms;
 
 		session->settings.width = top_screen_width();
 		fill(session);
 		draw(session);
 		now_ns = clock_monotonic_ns();
-		if (now_ns >= until_ns)
-			return false;
-		input = top_screen_key((int)((until_ns - now_ns) / CLOCK_NS_PER_MS + 1), session->is_typing);
+		wait_ms = now_ns < until_ns ? (int)((until_ns - now_ns) / CLOCK_NS_PER_MS + 1) : 0;
+		input = top_screen_key(wait_ms, session->is_typing);
 		if (obey(session, &input))
 			return true;
+		if (wait_ms == 0 && input.key == TOP_KEY_NONE)
+			return false;
 	}
 	return true;
 }
