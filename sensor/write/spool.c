@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The spool in SQLite (WAL): one row per batch, in order of arrival. A batch is removed after the store has
- * confirmed it, or dropped because of size or age, which is counted.
+ * confirmed it, or dropped because of size, age or a damaged file, which is counted.
  */
 #include "write/spool.h"
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define ASIDE_SIZE 4200
+
 struct spool {
+	char *path;
 	sqlite3 *db;
 	sqlite3_stmt *insert, *oldest, *remove;
 	struct spool_limits limits;
@@ -40,6 +46,9 @@ static int errno_of(sqlite3 *db)
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 		return -EROFS;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
 	default:
 		return -EIO;
 	}
@@ -75,18 +84,13 @@ static int prepare(struct spool *spool)
 	return r;
 }
 
-static int open_file(struct spool *spool, const char *path)
+static int open_file(struct spool *spool)
 {
-	int r;
-
-	if (sqlite3_open_v2(path, &spool->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(spool->path, &spool->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+	    SQLITE_OK)
 		return spool->db ? errno_of(spool->db) : -ENOMEM;
 	sqlite3_busy_timeout(spool->db, 2000);
-	r = prepare(spool);
-	if (r < 0 &&
-	    (sqlite3_errcode(spool->db) == SQLITE_NOTADB || sqlite3_errcode(spool->db) == SQLITE_CORRUPT))
-		return -EBADMSG;
-	return r;
+	return prepare(spool);
 }
 
 static void close_file(struct spool *spool)
@@ -99,26 +103,46 @@ static void close_file(struct spool *spool)
 	spool->db = NULL;
 }
 
+/* Renames the damaged file and its log, and creates an empty one. `ret_aside`: the damaged file's new name.
+ */
+static int renew(struct spool *spool, char ret_aside[ASIDE_SIZE])
+{
+	static const char *const suffixes[] = {"-wal", "-shm", ""};
+	char from[ASIDE_SIZE], to[ASIDE_SIZE];
+	int r = 0;
+
+	close_file(spool);
+	spool->bytes = spool->documents = 0;
+	spool->done = 0;
+	spool->untidy = false;
+	(void)snprintf(ret_aside, ASIDE_SIZE, "%s.damaged", spool->path);
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		(void)snprintf(from, sizeof(from), "%s%s", spool->path, suffixes[i]);
+		(void)snprintf(to, sizeof(to), "%s.damaged%s", spool->path, suffixes[i]);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	return r < 0 ? r : open_file(spool);
+}
+
 int spool_open(const char *path, const struct spool_limits *limits, struct spool **ret_spool,
 	       struct reason *why)
 {
 	struct spool *spool = calloc(1, sizeof(*spool));
-	char aside[4096];
+	char aside[ASIDE_SIZE];
 	int r;
 
 	reason_clear(why);
 	if (!spool)
 		return -ENOMEM;
 	spool->limits = *limits;
-	r = open_file(spool, path);
+	spool->path = strdup(path);
+	r = spool->path ? open_file(spool) : -ENOMEM;
 	if (r == -EBADMSG) {
-		close_file(spool);
-		(void)snprintf(aside, sizeof(aside), "%s.damaged", path);
-		if (rename(path, aside) == 0) {
+		r = renew(spool, aside);
+		if (r == 0)
 			reason_set(why, 0, "the spool '%s' was damaged; it has been moved to '%s'", path,
 				   aside);
-			r = open_file(spool, path);
-		}
 	}
 	if (r < 0) {
 		const int code = spool->db ? sqlite3_errcode(spool->db) & 0xff : 0;
@@ -147,6 +171,7 @@ void spool_close(struct spool *spool)
 		return;
 	(void)spool_tidy(spool);
 	close_file(spool);
+	free(spool->path);
 	free(spool);
 }
 
@@ -276,11 +301,32 @@ int spool_push(struct spool *spool, const char *collection, bool put, const stru
 	return 0;
 }
 
+/* Nothing behind the damage could be delivered until the next start: begins an empty file. */
+static int give_up_damaged(struct spool *spool)
+{
+	const uint64_t lost = spool->documents;
+	char aside[ASIDE_SIZE];
+	int r = renew(spool, aside);
+
+	spool->dropped += lost;
+	if (r == 0)
+		log_warning("spool", 0,
+			    "'%s' is damaged: %" PRIu64
+			    " documents in it are lost; it has been moved to '%s'",
+			    spool->path, lost, aside);
+	else
+		log_error("spool", r, "'%s' is damaged: %" PRIu64 " documents in it are lost; move it away",
+			  spool->path, lost);
+	return r;
+}
+
 int spool_peek(struct spool *spool, struct spool_entry *entry)
 {
 	size_t length;
 	int r = step_oldest(spool);
 
+	if (r == -EBADMSG)
+		r = give_up_damaged(spool);
 	if (r <= 0)
 		return r;
 	batch_clear(&entry->documents);

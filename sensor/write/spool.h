@@ -31,12 +31,16 @@ int spool_open(const char *path, const struct spool_limits *limits, struct spool
 void spool_close(struct spool *spool);
 bool spool_is_empty(const struct spool *spool);
 uint64_t spool_documents(const struct spool *spool);
-/* Documents dropped since open because of size, age, or a failing disk. */
+/* Documents dropped since open because of size, age, a damaged file or a failing disk. */
 uint64_t spool_dropped(const struct spool *spool);
 /* Adds a batch at the end; makes room by dropping the oldest. 0, or a negative errno (counted as dropped). */
 int spool_push(struct spool *spool, const char *collection, bool put, const struct batch *batch,
 	       int64_t now_ms);
-/* Returns the oldest batch without removing it: 1, 0 if empty, or a negative errno. */
+/*
+ * Returns the oldest batch without removing it: 1, 0 if empty, or a negative errno. A file that is found to
+ * be damaged is renamed to FILE.damaged, which is logged; its documents count as dropped, and the spool is
+ * empty.
+ */
 int spool_peek(struct spool *spool, struct spool_entry *entry);
 /*
  * Removes the batch with this sequence number, which is never returned again. A negative errno other than

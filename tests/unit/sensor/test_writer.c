@@ -31,11 +31,13 @@
 #define AWAY "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=200"
 
 static char folder[64];
+static size_t padding; /* of each report of a sender */
 
 static int set_up(void **state)
 {
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR);
+	padding = 1;
 	(void)snprintf(folder, sizeof(folder), "/tmp/wattribute-writer-XXXXXX");
 	return mkdtemp(folder) ? 0 : -1;
 }
@@ -50,7 +52,7 @@ static int tear_down(void **state)
 }
 
 /* The reports of a tick. */
-static bool make_tick(struct batch *batch, int tick, size_t padding)
+static bool make_tick(struct batch *batch, int tick, size_t n_bytes)
 {
 	static uint8_t bytes[60000];
 	int r = 0;
@@ -67,7 +69,7 @@ static bool make_tick(struct batch *batch, int tick, size_t padding)
 		BSON_APPEND_DATE_TIME(&document, "timestamp", 1000 * (int64_t)(tick + 1));
 		BSON_APPEND_UTF8(&document, "sensor", "x");
 		BSON_APPEND_UTF8(&document, "target", "all");
-		BSON_APPEND_BINARY(&document, "padding", BSON_SUBTYPE_BINARY, bytes, (uint32_t)padding);
+		BSON_APPEND_BINARY(&document, "padding", BSON_SUBTYPE_BINARY, bytes, (uint32_t)n_bytes);
 		r |= batch_append(batch, bson_get_data(&document), document.len);
 		bson_destroy(&document);
 	}
@@ -88,7 +90,7 @@ static pid_t start_sender(int sockets[2], int first, int n, unsigned open_ms)
 	(void)close(sockets[1]);
 	link_sender_init(&sender, sockets[0], 1 << 20);
 	for (int tick = first; tick < first + n; tick++) {
-		if (!make_tick(&batch, tick, 1))
+		if (!make_tick(&batch, tick, padding))
 			_exit(1);
 		if (link_send(&sender, LINK_APPEND, "sensorx", &batch, true) < 0)
 			_exit(1);
@@ -97,7 +99,8 @@ static pid_t start_sender(int sockets[2], int first, int n, unsigned open_ms)
 	_exit(0);
 }
 
-static void run_writer(const char *uri, int first, int n, unsigned open_ms, uint64_t expected_lost)
+/* Returns the number of lost documents. */
+static uint64_t run_writer(const char *uri, int first, int n, unsigned open_ms)
 {
 	char spool[128];
 	struct reason why;
@@ -107,6 +110,7 @@ static void run_writer(const char *uri, int first, int n, unsigned open_ms, uint
 					     .spool_limits = {.bytes = 1 << 20}};
 	struct writer *writer = NULL;
 	int sockets[2], status;
+	uint64_t lost;
 	pid_t pid;
 
 	(void)snprintf(spool, sizeof(spool), "%s/spool.db", folder);
@@ -114,11 +118,12 @@ static void run_writer(const char *uri, int first, int n, unsigned open_ms, uint
 	pid = start_sender(sockets, first, n, open_ms);
 	assert_int_equal(writer_open(&config, &writer, &why), 0);
 	assert_int_equal(writer_run(writer, sockets[1]), 0);
-	assert_int_equal(writer_lost(writer), expected_lost);
+	lost = writer_lost(writer);
 	writer_close(writer);
 	(void)close(sockets[1]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	return lost;
 }
 
 static unsigned count_in_store(const char *uri, bool check_order)
@@ -158,13 +163,13 @@ static void ticks_reach_the_store(void **state)
 
 	(void)state;
 	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
-	run_writer(uri, 0, N_TICKS, 0, 0);
+	assert_int_equal(run_writer(uri, 0, N_TICKS, 0), 0);
 	assert_int_equal(count_in_store(uri, true), N_TICKS * N_DOCUMENTS);
 	/*
 	 * One of them again, as from another sensor with this name: the first one stays, and the other is
 	 * counted.
 	 */
-	run_writer(uri, N_TICKS - 1, 2, 0, N_DOCUMENTS);
+	assert_int_equal(run_writer(uri, N_TICKS - 1, 2, 0), N_DOCUMENTS);
 	assert_int_equal(count_in_store(uri, true), (N_TICKS + 1) * N_DOCUMENTS);
 }
 
@@ -174,9 +179,9 @@ static void ticks_wait_while_the_store_is_unavailable(void **state)
 
 	(void)state;
 	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
-	run_writer(AWAY, 0, N_TICKS, 0, 0);
-	run_writer(AWAY, N_TICKS, N_TICKS, 500, 0); /* a restart in between */
-	run_writer(uri, 2 * N_TICKS, N_TICKS, 1500, 0);
+	assert_int_equal(run_writer(AWAY, 0, N_TICKS, 0), 0);
+	assert_int_equal(run_writer(AWAY, N_TICKS, N_TICKS, 500), 0); /* a restart in between */
+	assert_int_equal(run_writer(uri, 2 * N_TICKS, N_TICKS, 1500), 0);
 	assert_int_equal(count_in_store(uri, true), 3 * N_TICKS * N_DOCUMENTS);
 }
 
@@ -184,6 +189,52 @@ static void ticks_wait_while_the_store_is_unavailable(void **state)
  * A writer that continues for a killed one, and one whose `collect` was killed: neither stores part of a
  * tick. Ticks of several messages.
  */
+/* Breaks the chain of the pages that hold the spooled ticks. */
+static void damage_spool(void)
+{
+	static const uint8_t zeros[4092], ones[4] = {0xff, 0xff, 0xff, 0xff};
+	uint8_t page[4096];
+	char path[128];
+	unsigned n = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/spool.db", folder);
+	file = fopen(path, "r+");
+	assert_non_null(file);
+	for (long at = 0; fread(page, 1, sizeof(page), file) == sizeof(page); at += (long)sizeof(page)) {
+		if (at > 0 && memcmp(page + 4, zeros, sizeof(zeros)) == 0 && memcmp(page, zeros, 4) != 0) {
+			assert_int_equal(fseek(file, at, SEEK_SET), 0);
+			assert_int_equal(fwrite(ones, 1, sizeof(ones), file), sizeof(ones));
+			n++;
+		}
+		assert_int_equal(fseek(file, at + (long)sizeof(page), SEEK_SET), 0);
+	}
+	(void)fclose(file);
+	assert_true(n > 0);
+}
+
+/* A damaged spool costs what was in it, not what follows. */
+static void a_damaged_spool_is_set_aside(void **state)
+{
+	char uri[128], aside[128];
+	uint64_t lost;
+	unsigned stored;
+
+	(void)state;
+	(void)snprintf(uri, sizeof(uri), "sqlite:%s/store.db", folder);
+	(void)snprintf(aside, sizeof(aside), "%s/spool.db.damaged", folder);
+	padding = 20000;
+	assert_int_equal(run_writer(AWAY, 0, N_TICKS, 0), 0);
+	damage_spool();
+	padding = 1;
+	/* What arrives before the damage is found is lost with it; each document is stored or counted. */
+	lost = run_writer(uri, N_TICKS, N_TICKS, 1500);
+	stored = count_in_store(uri, true);
+	assert_in_range(stored, 1, N_TICKS * N_DOCUMENTS);
+	assert_int_equal(stored + lost, 2 * N_TICKS * N_DOCUMENTS);
+	assert_int_equal(access(aside, R_OK), 0);
+}
+
 static void no_part_of_a_tick_is_stored(void **state)
 {
 	static uint8_t buffer[IPC_MESSAGE_MAX + 64];
@@ -227,6 +278,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ticks_reach_the_store, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(no_part_of_a_tick_is_stored, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ticks_wait_while_the_store_is_unavailable, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_damaged_spool_is_set_aside, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
