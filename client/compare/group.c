@@ -6,6 +6,7 @@
 #include "compare/group.h"
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/doubt.h"
 #include "json_fields.h"
 
 #include <errno.h>
@@ -15,14 +16,8 @@
 
 static const char *const scopes[] = {"cpu", "dram", "gpu"}; /* the others overlap these */
 
-static double plus(double a, double b)
-{
-	return a + b;
-}
-
-/* The sum of the scopes' figures: by plus(), or as independent errors by hypot(). NAN: none has it. */
-static double sum_scopes(const json_t *phase, const char *first, const char *last,
-			 double (*add)(double a, double b))
+/* The sum of the scopes' figures; NAN: none has it. */
+static double sum_scopes(const json_t *phase, const char *first, const char *last)
 {
 	double sum = NAN;
 
@@ -31,9 +26,23 @@ static double sum_scopes(const json_t *phase, const char *first, const char *las
 		const double value = json_number_at(scope, last);
 
 		if (!isnan(value))
-			sum = add(isnan(sum) ? 0 : sum, value);
+			sum = (isnan(sum) ? 0 : sum) + value;
 	}
 	return sum;
+}
+
+/* The error of the scopes' energy. */
+static double sd_of_scopes(const json_t *phase)
+{
+	struct doubt_total total = {0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(scopes); i++) {
+		const json_t *scope = json_object_get(json_object_get(phase, "energy"), scopes[i]);
+
+		doubt_total_add(&total, json_number_at(scope, "total"), json_number_at(scope, "dynamic"),
+				json_number_at(scope, "sd"));
+	}
+	return doubt_total_sd(&total);
 }
 
 /* `wattribute run` writes a number, tester.sh posts text. */
@@ -57,11 +66,11 @@ int compare_group_add(struct compare_group *group, const json_t *recap, const ch
 	if (!json_is_object(part))
 		return -ENOENT;
 	run = (struct compare_run){
-		.figures = {[COMPARE_ENERGY] = sum_scopes(part, "energy", "total", plus),
-			    [COMPARE_DYNAMIC] = sum_scopes(part, "energy", "dynamic", plus),
+		.figures = {[COMPARE_ENERGY] = sum_scopes(part, "energy", "total"),
+			    [COMPARE_DYNAMIC] = sum_scopes(part, "energy", "dynamic"),
 			    [COMPARE_SECONDS] = json_number_at(part, "duration"),
-			    [COMPARE_WATTS] = sum_scopes(part, "power", "mean", plus)},
-		.sd_j = sum_scopes(part, "energy", "sd", hypot),
+			    [COMPARE_WATTS] = sum_scopes(part, "power", "mean")},
+		.sd_j = sd_of_scopes(part),
 		.begin_ms = json_date_ms(json_object_get(recap, "begin")),
 		.exit_status = exit_status_of(recap),
 		.is_brief = json_number_at(part, "duration") < json_number_at(part, "tick"),

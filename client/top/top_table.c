@@ -43,8 +43,8 @@ static void add_to_sum(struct top_row *sum, const struct top_row *row)
 	sum->dynamic_w = add(sum->dynamic_w, row->dynamic_w);
 	sum->idle_w = add(sum->idle_w, row->idle_w);
 	sum->energy_j = add(sum->energy_j, row->energy_j);
-	if (!isnan(row->error_w))
-		sum->error_w = hypot(isnan(sum->error_w) ? 0 : sum->error_w, row->error_w);
+	doubt_total_add(&sum->doubt, row->watts, row->dynamic_w, row->error_w);
+	sum->error_w = doubt_total_sd(&sum->doubt);
 	sum->n_members++;
 }
 

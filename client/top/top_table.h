@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "base/doubt.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +44,7 @@ struct top_row {
 	const char *group; /* its group's name; NULL if rows are not grouped */
 	size_t n_members;  /* above 0: this row is a group's sum */
 	double watts, dynamic_w, idle_w, error_w, energy_j;
+	struct doubt_total doubt; /* of a sum: its error_w so far */
 };
 
 struct top_table {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Adds up the errors of consecutive ticks: exponential autocorrelation, stronger if the watts do not vary, as
- * found on simulated machines (docs/accuracy.md). Used by recaps and by the program that scores them.
+ * found on simulated machines (docs/accuracy.md). Used by recaps and the history, and by the program that
+ * scores recaps. Totals also by the current watts and the client.
  */
 #include "base/doubt.h"
 #include "base/unit.h"
 
 #include <math.h>
 
-#define LASTING_S 1200 /* until a lasting error has decayed to a third */
+#define LASTING_S    1200 /* until a lasting error has decayed to a third */
+#define MISSING_MOST 0.1  /* part of a total that may lack its error */
 
 const struct doubt_law doubt_of_cpu = {.lasting = 0.1, .lasting_small = 0.1, .small_w = 0.05, .steady = 0.08};
 const struct doubt_law doubt_of_dram = {
@@ -70,4 +72,32 @@ double doubt_sum_sd(const struct doubt_sum *sum, const struct doubt_law *law)
 	part = lasting(sum, law);
 	variance = part * sum->lasting_sum + (1 - part) * sum->square_sum;
 	return sqrt(variance + steady * (sum->plain_sum * sum->plain_sum - variance));
+}
+
+bool doubt_is_missing(double figure, double dynamic, double sd)
+{
+	return !isfinite(sd) && figure != 0 && dynamic != 0;
+}
+
+bool doubt_is_unknown(double missing, double total)
+{
+	return missing > MISSING_MOST * fabs(total);
+}
+
+void doubt_total_add(struct doubt_total *total, double figure, double dynamic, double sd)
+{
+	if (!isfinite(figure))
+		return;
+	total->total += figure;
+	if (doubt_is_missing(figure, dynamic, sd))
+		total->missing += fabs(figure);
+	if (!isfinite(sd))
+		return;
+	total->sd = hypot(total->sd, sd);
+	total->n++;
+}
+
+double doubt_total_sd(const struct doubt_total *total)
+{
+	return !total->n || doubt_is_unknown(total->missing, total->total) ? NAN : total->sd;
 }

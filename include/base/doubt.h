@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct doubt_law {
@@ -42,3 +43,22 @@ struct doubt_sum {
 void doubt_sum_add(struct doubt_sum *sum, const struct doubt_part *part, int64_t time_ms);
 /* NAN if there was no part. */
 double doubt_sum_sd(const struct doubt_sum *sum, const struct doubt_law *law);
+
+/* Does a figure (watts, joules) lack its error? Without a dynamic part there is none. */
+bool doubt_is_missing(double figure, double dynamic, double sd);
+/*
+ * Is too much of a total from figures that lack their error? The error of the others would be taken for that
+ * of all.
+ */
+bool doubt_is_unknown(double missing, double total);
+
+/* A total of figures whose errors are independent: of scopes, sockets or targets. Initialise with zeroes. */
+struct doubt_total {
+	double total;
+	double missing; /* part of it that lacks its error */
+	double sd;
+	uint64_t n; /* figures that have one */
+};
+void doubt_total_add(struct doubt_total *total, double figure, double dynamic, double sd);
+/* NAN: unknown. */
+double doubt_total_sd(const struct doubt_total *total);

@@ -33,7 +33,7 @@ static json_t *target_json(const struct machine *machine, const struct live_targ
 	set_scopes(value, present ? target : NULL);
 	api_set(value, "dynamic", present ? LIVE_SUM(target, -1, true, dynamic_w) : NAN);
 	api_set(value, "static", present ? LIVE_SUM(target, -1, true, static_w) : NAN);
-	api_set(value, "sd", present ? LIVE_SUM(target, -1, true, sd_w) : NAN);
+	api_set(value, "sd", present ? live_sum_sd_w(target) : NAN);
 	api_set(value, "energy_j", energy_j > 0 ? energy_j : NAN);
 	api_set(value, "age", UNIT_S_OF_MS(live->time_ms - target->last_ms));
 	api_describe(value, known);

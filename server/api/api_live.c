@@ -70,7 +70,7 @@ static void add_targets(json_t *value, const struct machine *machine, uint64_t k
 		if (target->last_ms != machine->live.time_ms || live_is_machine(target))
 			continue;
 		(void)json_array_append_new(rows, numbers_json(&machine->live, target));
-		(void)json_array_append_new(errors, rounded(LIVE_SUM(target, -1, true, sd_w), 1e-4));
+		(void)json_array_append_new(errors, rounded(live_sum_sd_w(target), 1e-4));
 		if (target->number > known_number)
 			(void)json_array_append_new(descriptions, description_json(machine, target));
 	}

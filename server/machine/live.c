@@ -232,11 +232,22 @@ double live_sum(const struct live_target *target, int scope, bool present, size_
 
 		if ((!present || row->present) &&
 		    (scope < 0 ? row_scope < REPORT_SCOPES_ADDED : row_scope == (unsigned)scope))
-			sum = member == offsetof(struct live_row, sd_w) && !isnan(sum) && isfinite(row->sd_w)
-				      ? hypot(sum, row->sd_w)
-				      : add_finite(sum, live_value(row, member));
+			sum = add_finite(sum, live_value(row, member));
 	}
 	return sum;
+}
+
+double live_sum_sd_w(const struct live_target *target)
+{
+	struct doubt_total total = {0};
+
+	for (unsigned i = 0; i < target->n_places * REPORT_SCOPES_ALL; i++) {
+		const struct live_row *row = &target->rows[i];
+
+		if (row->present && i % REPORT_SCOPES_ALL < REPORT_SCOPES_ADDED)
+			doubt_total_add(&total, row->power_w, row->dynamic_w, row->sd_w);
+	}
+	return doubt_total_sd(&total);
 }
 
 int live_number(const struct live *live, unsigned row)

@@ -61,12 +61,13 @@ void live_forget(struct live *live);
 void live_done(struct live *live);
 /*
  * The sum of a member of the target's rows over its sockets, in one scope or in those that add up (-1), of
- * its finite values; NAN: there are none. `present`: only rows of its last tick. Standard deviations are
- * summed as those of independent errors.
+ * its finite values; NAN: there are none. `present`: only rows of its last tick.
  */
 #define LIVE_SUM(target, scope, present, member)                                                             \
 	live_sum((target), (scope), (present), offsetof(struct live_row, member))
 double live_sum(const struct live_target *target, int scope, bool present, size_t member);
+/* Standard deviation of the sum of power_w over the scopes that add up, in its last tick; NAN: unknown. */
+double live_sum_sd_w(const struct live_target *target);
 /* A member by its offset. */
 double live_value(const struct live_row *row, size_t member);
 /* The sum of the sockets' errors, like that of their watts; NAN: there is none. */

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UNKNOWN_MOST 0.1 /* part of the joules whose error may be unknown */
-
 /* The phases begin in the order of the window's times. */
 static double phase_start_ms(const struct recap_window *window, enum recap_phase phase)
 {
@@ -155,8 +153,7 @@ static void add_share(struct recap *recap, const struct report_power *row, const
 		&sum->doubt,
 		&(struct doubt_part){row->sd * share->length_s * part, row->power, share->length_s * part},
 		row->time_ms);
-	/* Without dynamic watts there is no error. */
-	if (!isfinite(row->sd) && row->power != 0 && row->dynamic != 0)
+	if (doubt_is_missing(row->power, row->dynamic, row->sd))
 		sum->unknown_j += fabs(share->energy_j * part);
 	sum_tick(sum, row, covered_s, share->length_s);
 	if (socket)
@@ -233,8 +230,7 @@ static double longest_covered_s(const struct recap *recap, enum recap_phase phas
 
 double recap_sd_j(const struct recap_sum *sum, enum report_scope scope)
 {
-	/* The errors of some of the rows would be taken for those of all. */
-	if (sum->unknown_j > UNKNOWN_MOST * fabs(sum->total_j))
+	if (doubt_is_unknown(sum->unknown_j, sum->total_j))
 		return NAN;
 	return doubt_sum_sd(&sum->doubt, report_scope_doubt(scope));
 }

@@ -128,6 +128,26 @@ static void test_top_filters_and_groups(void **state)
 	json_decref(answer);
 }
 
+/* The error of a group's known members is not that of all, if much of its power lacks one. */
+static void test_top_group_with_unknown_errors(void **state)
+{
+	struct top_settings settings = {.group = TOP_BY_IMAGE};
+	json_t *answer =
+		load("{\"sensors\":[{\"sensor\":\"n1\",\"age\":1,\"interval\":1,\"targets\":["
+		     "{\"target\":\"a\",\"image\":\"x\",\"cpu\":3,\"dynamic\":1,\"static\":2,\"sd\":0.5},"
+		     "{\"target\":\"b\",\"image\":\"x\",\"cpu\":6,\"dynamic\":4,\"static\":2},"
+		     "{\"target\":\"c\",\"image\":\"y\",\"cpu\":3,\"dynamic\":1,\"static\":2,\"sd\":0.5},"
+		     "{\"target\":\"d\",\"image\":\"y\",\"cpu\":1,\"dynamic\":0,\"static\":1}]}]}");
+	struct top_view view = {0};
+
+	(void)state;
+	assert_order(lines_of(&view, answer, &settings),
+		     ORDER("\nx (2) ", "9.000     5.000     4.000       - ", "\ny (2) ",
+			   "4.000     1.000     3.000   0.500 "));
+	top_view_done(&view);
+	json_decref(answer);
+}
+
 static void test_top_hides_what_is_old(void **state)
 {
 	json_t *answer = load(
@@ -454,6 +474,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_top_sorts),
 		cmocka_unit_test(test_top_filters_and_groups),
+		cmocka_unit_test(test_top_group_with_unknown_errors),
 		cmocka_unit_test(test_top_overview),
 		cmocka_unit_test(test_top_scroll),
 		cmocka_unit_test(test_top_widths),

@@ -248,6 +248,15 @@ static void test_scopes(void **state)
 	assert_float_equal(group.runs[0].sd_j, 5, 1e-12);
 	assert_has(printed(COMPARE_TEXT, &group, 1),
 		   (const char *const[]){"note      reports cover only a part of 1 of the runs;", NULL});
+	/* The GPU's error is unknown: that of the processor is not that of the run, unless the GPU rested. */
+	json_object_del(json_object_get(json_object_get(recap, "energy"), "gpu"), "sd");
+	assert_int_equal(compare_group_add(&group, recap, NULL), 0);
+	assert_true(isnan(group.runs[1].sd_j));
+	json_object_set_new(json_object_get(json_object_get(recap, "energy"), "gpu"), "dynamic",
+			    json_real(0));
+	json_object_set_new(json_object_get(json_object_get(recap, "energy"), "gpu"), "total", json_real(10));
+	assert_int_equal(compare_group_add(&group, recap, NULL), 0);
+	assert_float_equal(group.runs[2].sd_j, 3, 1e-12);
 	json_decref(recap);
 	compare_group_done(&group);
 }

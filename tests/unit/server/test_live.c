@@ -77,6 +77,41 @@ static void rows_belong_to_packages(void **state)
 	live_done(&live);
 }
 
+/*
+ * A target's error over processor, memory and GPU. That of a busy GPU is unknown; the processor's is not that
+ * of both.
+ */
+static void errors_of_scopes(void **state)
+{
+	struct tick_target web = {.name = "web", .container_id = "aa"};
+	struct tick tick = {.time_ms = 1000, .interval_s = 1, .n_sockets = 1, .n_targets = 1, .n_aparts = 1};
+	struct conserve_row rows[] = {
+		{.scope = REPORT_SCOPE_CPU, .power_w = 10, .dynamic_w = 5, .sd_w = 3},
+		{.scope = REPORT_SCOPE_DRAM, .power_w = 2, .dynamic_w = 1, .sd_w = 4},
+		{.scope = REPORT_SCOPE_GPU, .power_w = 300, .dynamic_w = 250, .sd_w = NAN}};
+	struct conserve_output output = {.rows = rows, .n_rows = 2};
+	struct live live = {0};
+
+	(void)state;
+	tick.targets = &web;
+	tick.aparts[0].scope = REPORT_SCOPE_GPU;
+	assert_int_equal(live_update(&live, &tick, &output, 1), 0);
+	assert_float_equal(live_sum_sd_w(live_find(&live, "web")), 5, 1e-12);
+	output.n_rows = 3;
+	tick.time_ms = 2000;
+	assert_int_equal(live_update(&live, &tick, &output, 1), 0);
+	assert_true(isnan(live_sum_sd_w(live_find(&live, "web"))));
+	rows[2].dynamic_w = 0; /* its share of the GPU's idle power */
+	tick.time_ms = 3000;
+	assert_int_equal(live_update(&live, &tick, &output, 1), 0);
+	assert_float_equal(live_sum_sd_w(live_find(&live, "web")), 5, 1e-12);
+	output.n_rows = 1; /* the others' rows are of an earlier tick */
+	tick.time_ms = 4000;
+	assert_int_equal(live_update(&live, &tick, &output, 1), 0);
+	assert_float_equal(live_sum_sd_w(live_find(&live, "web")), 3, 1e-12);
+	live_done(&live);
+}
+
 /* Packages in any order: each total is what that package was given. */
 static void any_order(void **state)
 {
@@ -113,6 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_belong_to_packages),
+		cmocka_unit_test(errors_of_scopes),
 		cmocka_unit_test(any_order),
 	};
 

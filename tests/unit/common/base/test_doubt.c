@@ -126,6 +126,28 @@ static void unknown_deviations_are_left_out(void **state)
 	assert_true(fabs(doubt_sum_sd(&sum, law) - 1) < 1e-12);
 }
 
+/* Scopes, sockets or targets of one time: independent, and unknown together if too much lacks its error. */
+static void totals_of_independent_figures(void **state)
+{
+	struct doubt_total total = {0};
+
+	(void)state;
+	assert_true(isnan(doubt_total_sd(&total)));
+	doubt_total_add(&total, 10, 5, 3);
+	doubt_total_add(&total, 80, 5, 4);
+	doubt_total_add(&total, NAN, 5, 9); /* no figure */
+	assert_true(fabs(doubt_total_sd(&total) - 5) < 1e-12 && fabs(total.total - 90) < 1e-12);
+	doubt_total_add(&total, 20, 0, NAN); /* nothing dynamic: no error */
+	doubt_total_add(&total, 0, 5, NAN);
+	doubt_total_add(&total, 12, 5, NAN); /* less than a tenth of 122 */
+	assert_true(fabs(doubt_total_sd(&total) - 5) < 1e-12);
+	doubt_total_add(&total, -2, NAN, NAN); /* a part of unknown kind; its size counts */
+	assert_true(isnan(doubt_total_sd(&total)));
+	total = (struct doubt_total){0};
+	doubt_total_add(&total, 5, 0, NAN); /* known to be nothing, but by no figure */
+	assert_true(isnan(doubt_total_sd(&total)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +159,7 @@ int main(void)
 		cmocka_unit_test(length_of_ticks_matters_little),
 		cmocka_unit_test(few_watts_last_longer),
 		cmocka_unit_test(unknown_deviations_are_left_out),
+		cmocka_unit_test(totals_of_independent_figures),
 	};
 
 	int failed;
