@@ -135,12 +135,12 @@ class HttpStore(Store):
                            **{"from": since.timestamp() if since else until.timestamp() - 3600, "until": until.timestamp()})
         rows = []
         for one in answer["targets"]:
-            for time, watts, dynamic in zip(answer["times"], one["watts"], one["dynamic"]):
+            for time, watts, dynamic, sd in zip(answer["times"], one["watts"], one["dynamic"], one.get("sd") or [None] * len(one["watts"])):
                 if watts is None:
                     continue
                 rows.append({"timestamp": datetime.fromtimestamp(time, timezone.utc), "target": one["target"], "power": watts,
                              "dynamic": dynamic, "static": None if dynamic is None else watts - dynamic, "scope": "all",
-                             "energy": watts * answer["step"], "interval": answer["step"], "container_id": one["container_id"]})
+                             "sd": sd, "energy": watts * answer["step"], "interval": answer["step"], "container_id": one["container_id"]})
         return _typed(pandas.DataFrame(rows, columns=POWER_COLUMNS).sort_values("timestamp", ignore_index=True))
 
     def recaps(self, machine: str, name: Optional[str] = None) -> pandas.DataFrame:

@@ -54,19 +54,6 @@ static json_t *watts_json(const struct history *history, const float *energy_j, 
 	return list;
 }
 
-/* The targets that have no series of their own. */
-static json_t *others_json(struct history *history, unsigned top)
-{
-	unsigned n = 0;
-
-	for (const struct history_series *series = history->series; series; series = series->hh.next) {
-		for (unsigned i = 0; n >= top && i < history->n_points; i++)
-			history->others_j[i] += series->energy_j[i];
-		n++;
-	}
-	return watts_json(history, history->others_j, history->covered_s);
-}
-
 static json_t *series_json(const struct history_job *job, const struct history_series *series)
 {
 	const struct history *history = &job->history;
@@ -75,11 +62,13 @@ static json_t *series_json(const struct history_job *job, const struct history_s
 	const float *covered_s = job->target ? series->covered_s : history->covered_s;
 
 	/* The energy of the samples is not the energy of the range. */
-	return json_pack("{ss ss? so so so}", "target", series->name, "container_id",
+	return json_pack("{ss ss? so so so so so}", "target", series->name, "container_id",
 			 series->container_id[0] ? series->container_id : NULL, "energy_j",
-			 api_number(job->sampled ? NAN : series->total_j), "watts",
+			 api_number(job->sampled ? NAN : series->total_j), "sd_j",
+			 api_number(job->sampled ? NAN : error_bar_energy_sd_j(&series->bar)), "watts",
 			 watts_json(history, series->energy_j, covered_s), "dynamic",
-			 watts_json(history, series->dynamic_j, covered_s));
+			 watts_json(history, series->dynamic_j, covered_s), "sd",
+			 watts_json(history, series->bar.sd_j, covered_s));
 }
 
 static json_t *job_json(struct history_job *job)
@@ -88,17 +77,19 @@ static json_t *job_json(struct history_job *job)
 	json_t *times = json_array(), *targets = json_array();
 	unsigned n = 0;
 
-	history_sort(history);
+	history_finish(history, job->top);
 	for (unsigned i = 0; i < history->n_points; i++)
 		(void)json_array_append_new(
 			times, json_real(((double)history->from_ms + history->step_ms * (i + 1)) / 1000));
 	for (const struct history_series *series = history->series; series && n < job->top;
 	     series = series->hh.next, n++)
 		(void)json_array_append_new(targets, series_json(job, series));
-	return json_pack("{ss sf sb so so si so so so}", "sensor", job->machine->name, "step",
+	return json_pack("{ss sf sb so so si so so so so}", "sensor", job->machine->name, "step",
 			 history->step_ms / 1000, "sampled", job->sampled, "times", times, "targets", targets,
-			 "n_targets", (int)history->n_series, "others", others_json(history, job->top),
-			 "measured", watts_json(history, history->measured_j, history->covered_s), "error",
+			 "n_targets", (int)history->n_series, "others",
+			 watts_json(history, history->others_j, history->covered_s), "others_sd",
+			 watts_json(history, history->others_sd_j, history->covered_s), "measured",
+			 watts_json(history, history->measured_j, history->covered_s), "error",
 			 watts_json(history, history->error_j, history->covered_s));
 }
 
@@ -241,9 +232,8 @@ static struct history_job *job_new(struct api *api, const struct machine *machin
 					  .until_ms = (int64_t)(query->until_s * 1000),
 					  .target = job->target,
 					  .limit = PAGE};
-	if (history_init(&job->history, job->query.after_ms, job->query.until_ms, (unsigned)query->points,
-			 2000 * job->interval_s) == 0) {
-		job->history.scope = query->scope;
+	if (history_init(&job->history, job->query.after_ms, job->query.until_ms, query->scope,
+			 (unsigned)query->points, 2000 * job->interval_s) == 0) {
 		if (job->sampled) {
 			job->query.until_ms = job->query.after_ms + (int64_t)job->history.step_ms;
 			job->query.limit =

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int history_init(struct history *history, int64_t from_ms, int64_t until_ms, unsigned n_points,
+int history_init(struct history *history, int64_t from_ms, int64_t until_ms, int scope, unsigned n_points,
 		 double step_min_ms)
 {
 	double span_ms = (double)(until_ms - from_ms);
@@ -25,14 +25,16 @@ int history_init(struct history *history, int64_t from_ms, int64_t until_ms, uns
 	*history = (struct history){.from_ms = from_ms,
 				    .step_ms = span_ms / n_points,
 				    .n_points = n_points,
-				    .scope = -1,
+				    .scope = scope,
 				    .last_ms = INT64_MIN};
-	history->others_j = calloc(4 * (size_t)n_points, sizeof(float));
+	history->others_j = calloc(5 * (size_t)n_points, sizeof(float));
 	if (!history->others_j)
 		return -ENOMEM;
 	history->measured_j = history->others_j + n_points;
 	history->error_j = history->measured_j + n_points;
 	history->covered_s = history->error_j + n_points;
+	history->others_sd_j = history->covered_s + n_points;
+	error_bar_init(&history->others, scope, history->others_sd_j, n_points);
 	return 0;
 }
 
@@ -58,13 +60,15 @@ static struct history_series *series_new(struct history *history, const char *na
 		return NULL;
 	memcpy(series->name, name, length + 1);
 	series->last_ms = INT64_MIN;
-	series->energy_j = calloc(3 * (size_t)history->n_points, sizeof(float));
+	series->energy_j = calloc(4 * (size_t)history->n_points, sizeof(float));
 	if (!series->energy_j) {
 		free(series);
 		return NULL;
 	}
 	series->dynamic_j = series->energy_j + history->n_points;
 	series->covered_s = series->dynamic_j + history->n_points;
+	error_bar_init(&series->bar, history->scope, series->covered_s + history->n_points,
+		       history->n_points);
 	HASH_ADD_KEYPTR(hh, history->series, series->name, length, series);
 	history->n_series++;
 	return series;
@@ -79,6 +83,7 @@ static int add_target(struct history *history, const struct report_power *row, u
 	HASH_FIND(hh, history->series, row->target, length, series);
 	if (!series && history->n_series >= HISTORY_SERIES_MAX) {
 		history->others_j[point] += (float)(row->power * interval_s);
+		error_bar_add(&history->others, row, point, interval_s);
 		return 0;
 	}
 	if (!series)
@@ -92,6 +97,7 @@ static int add_target(struct history *history, const struct report_power *row, u
 	if (series->last_ms != row->time_ms)
 		series->covered_s[point] += (float)interval_s;
 	series->last_ms = row->time_ms;
+	error_bar_add(&series->bar, row, point, interval_s);
 	if (row->container_id && row->container_id[0])
 		(void)snprintf(series->container_id, sizeof(series->container_id), "%.12s",
 			       row->container_id);
@@ -137,9 +143,30 @@ static int by_energy(struct history_series *a, struct history_series *b)
 	return strcmp(a->name, b->name);
 }
 
-void history_sort(struct history *history)
+/* Adds what is left after the first `top` series. */
+static void join_others(struct history *history, unsigned top, unsigned point)
 {
+	struct doubt_total total = {0};
+	unsigned n = 0;
+
+	doubt_total_add(&total, (double)history->others_j[point], NAN, (double)history->others_sd_j[point]);
+	for (const struct history_series *series = history->series; series; series = series->hh.next) {
+		if (n++ >= top)
+			doubt_total_add(&total, (double)series->energy_j[point],
+					(double)series->dynamic_j[point], (double)series->bar.sd_j[point]);
+	}
+	history->others_j[point] = (float)total.total;
+	history->others_sd_j[point] = (float)doubt_total_sd(&total);
+}
+
+void history_finish(struct history *history, unsigned top)
+{
+	for (struct history_series *series = history->series; series; series = series->hh.next)
+		error_bar_finish(&series->bar);
+	error_bar_finish(&history->others);
 	HASH_SORT(history->series, by_energy);
+	for (unsigned i = 0; i < history->n_points; i++)
+		join_others(history, top, i);
 }
 
 double history_watts(const float *energy_j, const float *covered_s, unsigned point)
