@@ -20,13 +20,21 @@ export function joules(value) {
 }
 
 // "184 ± 7 J": one unit, and two digits of the error where three decimals show them. An unknown error is left out.
-export function joulesWithError(value, sd) {
-	if (!Number.isFinite(value) || !Number.isFinite(sd)) return joules(value);
+function withError(value, sd, unit, large, plain) {
+	if (!Number.isFinite(value) || !Number.isFinite(sd)) return plain(value);
 	const most = Math.max(Math.abs(value), sd);
-	const [unit, size] = largeUnits.find(([, least]) => most >= least) ?? (most >= 0.1 || most === 0 ? ["J", 1] : ["mJ", 1e-3]);
+	const [name, size] = large.find(([, least]) => most >= least) ?? (most >= 0.1 || most === 0 ? [unit, 1] : [`m${unit}`, 1e-3]);
 	const decimals = sd > 0 ? Math.min(Math.max(1 - Math.floor(Math.log10(sd / size)), 0), 3) : 2;
 	const error = (sd / size).toFixed(decimals);
-	return `${(value / size).toFixed(decimals)} ± ${sd > 0 && Number(error) === 0 ? "<0.001" : error} ${unit}`;
+	return `${(value / size).toFixed(decimals)} ± ${sd > 0 && Number(error) === 0 ? "<0.001" : error} ${name}`;
+}
+
+export function joulesWithError(value, sd) {
+	return withError(value, sd, "J", largeUnits, joules);
+}
+
+export function wattsWithError(value, sd) {
+	return withError(value, sd, "W", [], watts);
 }
 
 export function seconds(value) {

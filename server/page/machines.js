@@ -251,7 +251,7 @@ export class LiveView {
 	}
 
 	showChart() {
-		const data = { times: this.history.times, layers: this.layers(), measured: this.history.measured, error: this.history.error };
+		const data = { times: this.history.times, layers: this.layers(), line: { name: "measured", watts: this.history.measured, error: this.history.error, errorName: "recent error of the model" } };
 		this.chart.show(data);
 		this.chartBox.setAttribute("aria-label", describe(data));
 		const names = data.layers.map((l) => l.name + l.color).join("\n");

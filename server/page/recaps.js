@@ -1,9 +1,9 @@
 // Runs: the list of recaps, one run's curve with its phases, and two groups of runs compared.
 
 import { get } from "/page/api.js";
-import { StackChart, describe } from "/page/chart.js";
-import { color, element, joules, joulesWithError, missing, paletteColor, seconds, watts, when } from "/page/format.js";
-import { summary, welch } from "/page/statistics.js";
+import { TargetChart, bandHint } from "/page/chart.js";
+import { element, joules, joulesWithError, missing, seconds, wattsWithError, when } from "/page/format.js";
+import { errorOfTotal, summary, welch } from "/page/statistics.js";
 import { Table } from "/page/table.js";
 
 const added = ["cpu", "dram", "gpu"]; // the others overlap these
@@ -30,10 +30,9 @@ function energyOf(recap, part) {
 	return values.length ? values.reduce((a, b) => a + b, 0) : NaN;
 }
 
-// The scopes' errors are independent of each other.
-function errorOf(recap) {
-	const values = scopes(recap).map((scope) => scope.sd).filter(Number.isFinite);
-	return values.length ? Math.hypot(...values) : NaN;
+// Of the mean power: it is the energy divided by a time.
+function meanWatts(power, energy) {
+	return wattsWithError(power?.mean ?? NaN, energy.total > 0 && Number.isFinite(energy.sd) ? (power?.mean * energy.sd) / energy.total : NaN);
 }
 
 function machineOf(recap) {
@@ -88,7 +87,7 @@ export class RunsView {
 		const { recaps } = await get("/api/recaps", { machine: this.state.machine, limit: 1000 }, { signal });
 		this.runs = recaps.map((recap) => ({
 			key: `${recap.name}\n${recap.begin}\n${recap.id ?? ""}`, recap, name: recap.name ?? missing, begin: Date.parse(recap.begin), end: Date.parse(recap.end), duration: recap.duration,
-			total: energyOf(recap, "total"), sd: errorOf(recap), dynamic: energyOf(recap, "dynamic"), machine: machineOf(recap),
+			total: energyOf(recap, "total"), sd: errorOfTotal(scopes(recap)), dynamic: energyOf(recap, "dynamic"), machine: machineOf(recap),
 		}));
 		const notes = [["the newest first", true], [estimate, this.runs.some((r) => r.recap.estimated)], [part, this.runs.some((r) => isPartial(r.recap))]].filter(([, is]) => is).map(([note]) => note);
 		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, ${notes.join(". ")}.` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
@@ -137,7 +136,7 @@ export class RunsView {
 		const brief = run.recap.duration < run.recap.tick ? ` over less than one reading (${run.recap.tick.toFixed(3)} s)` : "";
 		const known = [["Image", run.recap.image], ["Command", run.recap.command], ["Exit status", run.recap.exit_status], ["CPUs", run.recap.cpus], ["Formula", run.recap.formula],
 			["Energy source", run.recap.estimated ? "estimated from CPU use, not measured" : "measured"]].filter(([, text]) => text !== undefined && text !== "").flatMap(([title, text]) => [element("dt", {}, title), element("dd", { class: text.startsWith?.("estimated") ? "estimated" : false }, String(text))]);
-		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joulesWithError(e.total, e.sd)} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${watts(run.recap.power?.[scope]?.mean)}${brief}`)]);
+		const figures = Object.entries(run.recap.energy ?? {}).flatMap(([scope, e]) => [element("dt", {}, `Energy, ${scope}`), element("dd", {}, `${joulesWithError(e.total, e.sd)} (dynamic ${joules(e.dynamic)}, idle share ${joules(e.static)}); mean ${meanWatts(run.recap.power?.[scope], e)}${brief}`)]);
 		for (const phase of ["warmup", "execution"])
 			for (const [scope, e] of Object.entries(run.recap[phase]?.energy ?? {}))
 				figures.push(element("dt", {}, `${phase === "warmup" ? "Warm-up" : "Execution"}, ${scope}`), element("dd", {}, joulesWithError(e.total, e.sd)));
@@ -153,10 +152,9 @@ export class RunsView {
 			return;
 		}
 		const marks = this.phases(run.recap);
-		this.chart = new StackChart(box, { marks: () => marks });
-		const data = { times: history.times, layers: [{ name: "dynamic", watts: series.dynamic, color: paletteColor(0) }, { name: "idle share", watts: series.watts.map((v, i) => (v === null ? null : v - (series.dynamic[i] ?? 0))), color: color("idle") }] };
-		this.chart.show(data);
-		box.setAttribute("aria-label", `${marks.map((m) => m.label).join(" and ")} marked. ${describe(data)}`);
+		this.chart = new TargetChart(box, { marks: () => marks });
+		this.chart.show(history.times, series, `${marks.map((m) => m.label).join(" and ")} marked. `);
+		this.detail.append(element("p", { class: "hint" }, bandHint));
 	}
 
 	async poll() {

@@ -1,10 +1,24 @@
-// Mean, spread and Welch's t-test of two groups of runs.
+// Mean, spread and Welch's t-test of two groups of runs; the error of a total.
 
 export function summary(values) {
 	const n = values.length;
 	const mean = values.reduce((sum, x) => sum + x, 0) / n;
 	const variance = n > 1 ? values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (n - 1) : NaN;
 	return { n, mean, sd: Math.sqrt(variance), min: Math.min(...values), max: Math.max(...values) };
+}
+
+// Standard deviation of the total of figures with independent errors, [{ total, dynamic, sd }]. Without a dynamic part there is none;
+// NaN if more than a tenth of the total lacks it, because the error of the others is not that of all.
+export function errorOfTotal(figures) {
+	let total = 0, missing = 0, square = 0, n = 0;
+	for (const figure of figures.filter((each) => Number.isFinite(each.total))) {
+		total += figure.total;
+		if (Number.isFinite(figure.sd)) {
+			square += figure.sd ** 2;
+			n++;
+		} else if (figure.total !== 0 && figure.dynamic !== 0) missing += Math.abs(figure.total);
+	}
+	return n && missing <= 0.1 * Math.abs(total) ? Math.sqrt(square) : NaN;
 }
 
 // ln of the gamma function by Lanczos' series (g = 7, n = 9).

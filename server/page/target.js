@@ -1,8 +1,8 @@
 // The page of one container or service: its curve, and what is known of it.
 
 import { get } from "/page/api.js";
-import { StackChart, describe } from "/page/chart.js";
-import { color, element, joules, missing, paletteColor, when } from "/page/format.js";
+import { TargetChart, bandHint } from "/page/chart.js";
+import { element, joulesWithError, missing, when } from "/page/format.js";
 import { rangeSelect } from "/page/machines.js";
 
 const facts = [["id", "Container ID"], ["runtime", "Runtime"], ["image", "Image"], ["pod", "Pod"], ["namespace", "Namespace"], ["container", "Container in the pod"], ["cgroup", "Cgroup"]];
@@ -24,9 +24,9 @@ export class TargetView {
 				this.refresh();
 			})), element("span", {}, "Energy in this range: ", this.energy), this.hint),
 			this.box,
-			element("p", { class: "hint" }, "Lower layer: dynamic watts, which its own work causes. Upper layer: its share of the power drawn when idle."),
+			element("p", { class: "hint" }, "Lower layer: dynamic watts, which its own work causes. Upper layer: its share of the power drawn when idle. ", bandHint),
 			element("h2", {}, "Details"), this.facts);
-		this.chart = new StackChart(this.box);
+		this.chart = new TargetChart(this.box);
 	}
 
 	async start(signal) {
@@ -51,12 +51,10 @@ export class TargetView {
 		const history = await get("/api/history", { sensor: this.state.machine, target: this.target, from: until - this.state.range, until, points: 300, top: 1 }, { signal: this.signal });
 		if (this.signal.aborted) return;
 		this.refreshed = Date.now();
-		const series = history.targets[0] ?? { watts: history.times.map(() => null), dynamic: history.times.map(() => null), energy_j: null };
-		const fixed = series.watts.map((value, i) => (value === null ? null : Math.max(0, value - (series.dynamic[i] ?? 0))));
-		const data = { times: history.times, layers: [{ name: "dynamic", watts: series.dynamic, color: paletteColor(0) }, { name: "idle share", watts: fixed, color: color("idle") }] };
-		this.chart.show(data);
-		this.box.setAttribute("aria-label", describe(data));
-		this.energy.textContent = `${joules(series.energy_j ?? NaN)}${this.estimated ? " (estimated, not measured)" : ""}`;
+		const none = history.times.map(() => null);
+		const series = history.targets[0] ?? { watts: none, dynamic: none, sd: none, energy_j: null, sd_j: null };
+		this.chart.show(history.times, series);
+		this.energy.textContent = `${joulesWithError(series.energy_j ?? NaN, series.sd_j ?? NaN)}${this.estimated ? " (estimated, not measured)" : ""}`;
 		this.hint.textContent = history.sampled ? "one tick of each step is shown; shorter ranges are exact" : "";
 	}
 

@@ -20,6 +20,11 @@ SHOTS = sys.argv[3] if len(sys.argv) > 3 else ""
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+# Pixels of the curve's canvas that have the colour of the band and nothing else: what sticks out above the layers.
+BAND = """const canvas = document.querySelector('#chart canvas'), found = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+let n = 0; for (let i = 3; i < found.length; i += 4) if (found[i] > 35 && found[i] < 60) n++; return n > 20 ? n : 0"""
+
+
 def note(text):
     print(f"# {text}", flush=True)
 
@@ -121,6 +126,15 @@ def target(browser):
     stored, rows = store_energy(name, int((until - 10) * 1000), int(until * 1000))
     answered = history["targets"][0]["energy_j"] if history["targets"] else 0
     check("its energy matches the store", rows > 0 and abs(answered - stored) <= 1e-6 * stored + 1e-9, f"{answered} J of {stored} J in {rows} rows")
+    check("so does their error bar", history["targets"] and history["targets"][0]["sd_j"] > 0 and len(history["targets"][0]["sd"]) == len(history["times"]), history["targets"])
+    check("the energy is shown with its error bar", browser.wait("return / ± .* J/.test(document.getElementById('target-energy').textContent)", 20), browser.text("#target-energy"))
+    check("the watts below the curve, too", re.match(r"Latest, .*: [\d.]+ ± <?[\d.]+ m?W \(dynamic .*, idle share .*\)$", browser.text(".readout") or ""), browser.text(".readout"))
+    check("and in the curve's description", re.search(r"watts [\d.]+ ± <?[\d.]+ m?W; ", browser.js("return document.getElementById('chart').getAttribute('aria-label')")))
+    check("with a band around the curve", browser.wait(BAND), browser.js(BAND))
+    # The last report but some: at the pointer.
+    browser.js("const over = document.querySelector('#chart .u-over'), at = over.getBoundingClientRect(); over.dispatchEvent(new MouseEvent('mousemove', "
+               "{ bubbles: true, clientX: at.left + at.width * 0.97, clientY: at.top + 20 }))")
+    check("the pointer shows the watts of its time", browser.wait("return !document.querySelector('.readout').textContent.startsWith('Latest')", 10), browser.text(".readout"))
     if SHOTS:
         browser.screenshot(f"{SHOTS}/page-target.png")
     return name
@@ -155,13 +169,24 @@ def runs(browser, name):
 
 
 def formats(browser):
-    """Joules with their error bar, from nothing to gigajoules."""
+    """Joules and watts with their error bar, from nothing to gigajoules."""
     browser.js("window.shown = null; import('/page/format.js').then(format => { window.shown = arguments[0].map(([value, sd]) => format.joulesWithError(value ?? NaN, sd ?? NaN)); })",
                [[184.2, 7.1], [184.2, 37], [1154, 37], [914.9, 370], [0, 0], [0, 0.02], [0.0123, 0.004], [5, 1e-6], [2.5e9, 1e7], [3, None], [None, 2], [1e-9, 1e-9], [-3, 0.5]])
     shown = browser.wait("return window.shown")
     wanted = ["184.2 ± 7.1 J", "184 ± 37 J", "1.154 ± 0.037 kJ", "915 ± 370 J", "0.00 ± 0.00 J", "0 ± 20 mJ", "12.3 ± 4.0 mJ", "5.000 ± <0.001 J", "2.500 ± 0.010 GJ", "3.00 J", "–",
               "0.000 ± <0.001 mJ", "-3.00 ± 0.50 J"]
     check("joules and their error have one unit and the error's digits", shown == wanted, shown)
+
+
+    browser.js("window.shown = null; import('/page/format.js').then(format => { window.shown = arguments[0].map(([value, sd]) => format.wattsWithError(value ?? NaN, sd ?? NaN)); })",
+               [[4.812, 0.52], [2511, 130], [0.0123, 0.004], [5, None], [None, 1], [0, 0]])
+    shown = browser.wait("return window.shown")
+    check("watts and their error, too", shown == ["4.81 ± 0.52 W", "2511 ± 130 W", "12.3 ± 4.0 mW", "5.00 W", "–", "0.00 ± 0.00 W"], shown)
+    browser.js("window.shown = null; import('/page/statistics.js').then(statistics => { window.shown = arguments[0].map(scopes => statistics.errorOfTotal(scopes)); })",
+               [[{"total": 10, "dynamic": 5, "sd": 3}, {"total": 2, "dynamic": 1, "sd": 4}], [{"total": 10, "dynamic": 5, "sd": 3}, {"total": 300, "dynamic": 200}],
+                [{"total": 10, "dynamic": 5, "sd": 3}, {"total": 300, "dynamic": 0}], [{"total": 100, "dynamic": 5, "sd": 3}, {"total": 5}], [{"sd": 3}], []])
+    shown = browser.wait("return window.shown")
+    check("the error of a total is unknown if a busy scope's is", shown == [5, None, 3, 3, None, None], shown)
 
 
 def rest(browser):
