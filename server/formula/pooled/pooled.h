@@ -170,6 +170,8 @@ struct pooled_trend {
 	double cross, square;             /* sums of products of consecutive misses, and of squares */
 };
 
+#define POOLED_COST_MOST 1e9 /* nJ per event that counts as a cycle: rare ones may cost a joule */
+
 /* The linear fit of power (y) over cycles (x) and awake sockets (z), pooled_scale.c: recent means, variances
  * and covariances. */
 struct pooled_scale {

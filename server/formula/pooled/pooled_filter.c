@@ -240,14 +240,16 @@ static void drift(const struct pooled_input *input, struct pooled_filter *filter
 	}
 }
 
+/* Where events are rare, each costs far more than a cycle. */
 static bool sane(const struct pooled_filter *filter)
 {
+	const double most = STATE_MOST * fmax(filter->scale_of_cost.cost, 1);
+
 	for (unsigned m = 0; m < filter->n_members; m++) {
 		const struct pooled_member *member = &filter->members[m];
 		for (unsigned j = 0; j < member->n_used; j++) {
 			double variance = member->p[(size_t)j * filter->size + j];
-			if (!(fabs(member->x[j]) < STATE_MOST) || !(variance >= -1e-9) ||
-			    !(variance < STATE_MOST * STATE_MOST))
+			if (!(fabs(member->x[j]) < most) || !(variance >= -1e-9) || !(variance < most * most))
 				return false;
 		}
 	}

@@ -21,7 +21,6 @@
 #define STATE_OLDEST 7
 #define STATE_MOST   (8u << 20) /* bytes */
 #define LINE_MOST    1e30
-#define COST_MOST    1e6 /* nJ per cycle */
 #define SUM_MOST_W   1e9
 
 /* Moves through the numbers; `reading`: loading, else saving. */
@@ -284,7 +283,7 @@ static void walk_line(struct cursor *c, struct pooled_filter *filter)
 	if (c->version > 8 && are_within(line, ARRAY_SIZE(line), LINE_MOST))
 		*scale = (struct pooled_scale){line[0], line[1], line[2], line[3], line[4],    line[5],
 					       line[6], line[7], line[8], line[9], scale->cost};
-	if (!(scale->cost >= 0 && scale->cost <= COST_MOST))
+	if (!(scale->cost >= 0 && scale->cost <= POOLED_COST_MOST))
 		scale->cost = 0;
 	if (are_within(filter->core_sum, filter->n_sockets, SUM_MOST_W) &&
 	    are_within(filter->model_sum, filter->n_sockets, SUM_MOST_W))

@@ -85,8 +85,9 @@ bool pooled_scale_learn(const struct pooled_input *input, struct pooled_filter *
 	if (!take(input, filter, &error_w) || scale->n < SCALE_AFTER)
 		return false;
 	cost = cost_of(scale, &explained);
-	if (!(cost > SCALE_COST) || !(cost > SCALE_MORE * pooled_filter_mean(filter, POOLED_B0)) ||
-	    explained < SCALE_FIT || !(error_w > SCALE_WORSE * sqrt((1 - explained) * scale->yy)))
+	if (!(cost > SCALE_COST) || !(cost <= POOLED_COST_MOST) ||
+	    !(cost > SCALE_MORE * pooled_filter_mean(filter, POOLED_B0)) || explained < SCALE_FIT ||
+	    !(error_w > SCALE_WORSE * sqrt((1 - explained) * scale->yy)))
 		return false;
 	scale->n = 0;
 	scale->cost = cost;
