@@ -88,7 +88,7 @@ static const char *const help_lines[] = {
 	"  dynamic   what the target's work causes",
 	"  idle      its part of the machine's power at rest",
 	"  +- W      standard deviation of the model's error",
-	"  joules    since the server first saw the target",
+	"  joules    since the start of the server or of the target",
 	"  The bar [|||:::  ]: the machine's dynamic and idle power, scaled to the last minute's maximum.",
 	"",
 	"  w d t e n   sort by watts, dynamic watts, total joules, error, name      r   reverse the order",

@@ -40,7 +40,7 @@ static const char *const resctrl_words[] = {"auto", "off", "on", NULL};         
 static const struct config_row rows[] = {
 	{.type = CONFIG_TITLE, .help = "What to measure:"},
 	OPTION("name", name, .letter = 'n', .placeholder = "NAME", .aliases = CONFIG_NAMES("sensor-name"),
-	       .help = "name of this machine in reports; default: the host name"),
+	       .help = "name of this machine in reports; default: the host name without its domain"),
 	OPTION("frequency", interval_ms, .letter = 'f', .placeholder = "INTERVAL", .fallback = "1s",
 	       .min = 10, .max = 3600000, .flags = CONFIG_BARE,
 	       .aliases = CONFIG_NAMES("perf-sampling-interval", "interval"),

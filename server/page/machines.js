@@ -184,7 +184,7 @@ export class LiveView {
 			return words.every((word) => text.includes(word));
 		};
 		const rows = [...this.rows.values()].filter(fits);
-		this.table.show(rows, `${rows.length} of ${this.rows.size} containers and services. Dynamic: what its own work causes. Idle share: its share of the power drawn when idle. ±: standard deviation of the watts. Joules: since the server started.`);
+		this.table.show(rows, `${rows.length} of ${this.rows.size} containers and services. Dynamic: what its own work causes. Idle share: its share of the power drawn when idle. ±: standard deviation of the watts. Joules: since the start of the server or of the target.`);
 	}
 
 	// The newest step is a mean over the ticks that fall into it.
