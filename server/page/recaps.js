@@ -90,7 +90,7 @@ export class RunsView {
 			total: energyOf(recap, "total"), sd: errorOfTotal(scopes(recap)), dynamic: energyOf(recap, "dynamic"), machine: machineOf(recap),
 		}));
 		const notes = [["the newest first", true], [estimate, this.runs.some((r) => r.recap.estimated)], [part, this.runs.some((r) => isPartial(r.recap))]].filter(([, is]) => is).map(([note]) => note);
-		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, ${notes.join(". ")}.` : "No run has been recorded on this machine yet. tester.sh and wattribute run record them.");
+		this.table.show(this.runs, this.runs.length ? `${this.runs.length} runs, ${notes.join(". ")}.` : "No run has been recorded on this machine yet. tester.sh records runs of containers.");
 	}
 
 	assign(key, group) {
