@@ -77,7 +77,7 @@ static json_t *job_json(struct history_job *job)
 	json_t *times = json_array(), *targets = json_array();
 	unsigned n = 0;
 
-	history_finish(history, job->top);
+	history_finish(history, job->top, !job->target);
 	for (unsigned i = 0; i < history->n_points; i++)
 		(void)json_array_append_new(
 			times, json_real(((double)history->from_ms + history->step_ms * (i + 1)) / 1000));

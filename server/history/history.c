@@ -143,30 +143,35 @@ static int by_energy(struct history_series *a, struct history_series *b)
 	return strcmp(a->name, b->name);
 }
 
-/* Adds what is left after the first `top` series. */
-static void join_others(struct history *history, unsigned top, unsigned point)
+/*
+ * Adds what is left after the first `top` series. If all targets were added, their errors cancel out, because
+ * their sum is measured: the error of one part of them is that of the other, of which the smaller estimate
+ * holds.
+ */
+static void join_others(struct history *history, unsigned top, bool is_all, unsigned point)
 {
-	struct doubt_total total = {0};
+	struct doubt_total rest = {0}, first = {0};
+	double sd_j, first_sd_j;
 	unsigned n = 0;
 
-	doubt_total_add(&total, (double)history->others_j[point], NAN, (double)history->others_sd_j[point]);
-	for (const struct history_series *series = history->series; series; series = series->hh.next) {
-		if (n++ >= top)
-			doubt_total_add(&total, (double)series->energy_j[point],
-					(double)series->dynamic_j[point], (double)series->bar.sd_j[point]);
-	}
-	history->others_j[point] = (float)total.total;
-	history->others_sd_j[point] = (float)doubt_total_sd(&total);
+	doubt_total_add(&rest, (double)history->others_j[point], NAN, (double)history->others_sd_j[point]);
+	for (const struct history_series *series = history->series; series; series = series->hh.next)
+		doubt_total_add(n++ < top ? &first : &rest, (double)series->energy_j[point],
+				(double)series->dynamic_j[point], (double)series->bar.sd_j[point]);
+	sd_j = doubt_total_sd(&rest);
+	first_sd_j = first.total != 0 ? doubt_total_sd(&first) : 0;
+	history->others_j[point] = (float)rest.total;
+	history->others_sd_j[point] = (float)(is_all && rest.total != 0 ? fmin(sd_j, first_sd_j) : sd_j);
 }
 
-void history_finish(struct history *history, unsigned top)
+void history_finish(struct history *history, unsigned top, bool is_all)
 {
 	for (struct history_series *series = history->series; series; series = series->hh.next)
 		error_bar_finish(&series->bar);
 	error_bar_finish(&history->others);
 	HASH_SORT(history->series, by_energy);
 	for (unsigned i = 0; i < history->n_points; i++)
-		join_others(history, top, i);
+		join_others(history, top, is_all, i);
 }
 
 double history_watts(const float *energy_j, const float *covered_s, unsigned point)

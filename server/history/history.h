@@ -58,8 +58,8 @@ int history_add(struct history *history, const struct report_power *row, double 
 
 /*
  * After the last row: completes the error bars, sorts by energy, largest first, and adds the series after the
- * first `top` to the others. The history still owns them.
+ * first `top` to the others. The history still owns them. `is_all`: rows of all targets were added.
  */
-void history_finish(struct history *history, unsigned top);
+void history_finish(struct history *history, unsigned top, bool is_all);
 /* Mean watts of step `point` over `covered_s`; NAN where nothing covers it. */
 double history_watts(const float *energy_j, const float *covered_s, unsigned point);

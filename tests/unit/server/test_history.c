@@ -142,7 +142,7 @@ static void test_absurd_rows_and_many_names(void **state)
 	for (const struct history_series *s = history.series; s; s = s->hh.next)
 		sum -= (double)s->energy_j[0];
 	assert_float_equal(sum, (double)history.others_j[0], 1e-2);
-	history_finish(&history, 1);
+	history_finish(&history, 1, false);
 	assert_string_equal(history.series->name, "t1023");
 	assert_float_equal((double)history.others_j[0], sum_all - 1023, 1e-1);
 	history_done(&history);
@@ -186,7 +186,7 @@ static void test_error_bar_of_one_tick(void **state)
 	row.sd = 12;
 	assert_int_equal(history_add(&history, &row, 1), 0);
 	add_known(&history, "a", 3000, 7, 0.5);
-	history_finish(&history, 1);
+	history_finish(&history, 1, false);
 	assert_float_equal(sd_w(&history, history.series, 0), 13, 1e-5); /* 3, 4 and 12 are independent */
 	assert_true(isnan(sd_w(&history, history.series, 1)));
 	assert_float_equal(sd_w(&history, history.series, 2), 0.5, 1e-6);
@@ -206,7 +206,7 @@ static void test_error_bar_of_one_scope(void **state)
 	row.scope = REPORT_SCOPE_PLATFORM;
 	row.sd = 2;
 	assert_int_equal(history_add(&history, &row, 1), 0);
-	history_finish(&history, 1);
+	history_finish(&history, 1, false);
 	assert_float_equal(sd_w(&history, history.series, 0), 2, 1e-6);
 	history_done(&history);
 }
@@ -233,7 +233,7 @@ static void test_error_bars_are_those_of_recaps(void **state)
 			doubt_sum_add(&all, &(struct doubt_part){sd, power, 1}, 1000 * t);
 			doubt_sum_add(&steps[point], &(struct doubt_part){sd, power, 1}, 1000 * t);
 		}
-		history_finish(&history, 1);
+		history_finish(&history, 1, false);
 		for (unsigned i = 0; i < n_points[k]; i++)
 			assert_float_equal((double)history.series->bar.sd_j[i],
 					   doubt_sum_sd(&steps[i], &doubt_of_cpu), 1e-3);
@@ -255,7 +255,7 @@ static void test_error_bar_of_a_longer_step(void **state)
 		add_known(&history, "steady", t, 10, 2);
 		add_known(&history, "varies", t, t / 1000 % 2 ? 1 : 100, 2);
 	}
-	history_finish(&history, 2);
+	history_finish(&history, 2, false);
 	assert_float_equal(sd_w(&history, series_of(&history, "steady"), 0), 2, 1e-4);
 	assert_true(sd_w(&history, series_of(&history, "varies"), 0) < 1.2);
 	history_done(&history);
@@ -280,7 +280,7 @@ static void test_unknown_errors(void **state)
 		row.sd = t <= 5000 ? NAN : 1;
 		assert_int_equal(history_add(&history, &row, 1), 0);
 	}
-	history_finish(&history, 9);
+	history_finish(&history, 9, false);
 	assert_true(isnan(sd_w(&history, series_of(&history, "none"), 0)));
 	assert_true(isnan(error_bar_energy_sd_j(&series_of(&history, "none")->bar)));
 	assert_true(sd_w(&history, series_of(&history, "one"), 0) > 0); /* a tenth is the most */
@@ -306,7 +306,7 @@ static void test_unknown_scope(void **state)
 		row.dynamic = row.time_ms == 1000 ? 50 : 0;
 		assert_int_equal(history_add(&history, &row, 1), 0);
 	}
-	history_finish(&history, 1);
+	history_finish(&history, 1, false);
 	assert_true(isnan(sd_w(&history, history.series, 0)));
 	assert_float_equal(sd_w(&history, history.series, 1), 1, 1e-6);
 	history_done(&history);
@@ -326,7 +326,7 @@ static void test_error_bar_of_others(void **state)
 	add_known(&history, "large", 2000, 1000, 99);
 	add_known(&history, "b", 2000, 10, 3);
 	add_known(&history, "d", 2000, 2, NAN);
-	history_finish(&history, 1);
+	history_finish(&history, 1, false);
 	assert_float_equal(history_watts(history.others_j, history.covered_s, 0), 22, 1e-5);
 	assert_float_equal(history_watts(history.others_sd_j, history.covered_s, 0), 5, 1e-5);
 	assert_true(isnan(history_watts(history.others_sd_j, history.covered_s, 1)));
@@ -338,10 +338,44 @@ static void test_error_bar_of_others(void **state)
 		(void)snprintf(name, sizeof(name), "t%u", i);
 		add_known(&history, name, 1000, 1, 1);
 	}
-	history_finish(&history, 1);
+	history_finish(&history, 1, false);
 	assert_float_equal(history_watts(history.others_sd_j, history.covered_s, 0),
 			   sqrt(HISTORY_SERIES_MAX + 99), 1e-3);
 	history_done(&history);
+}
+
+/*
+ * The sum of all targets is measured and so has no error: that of the others is that of the first. Where the
+ * error of one side is unknown, the other side's holds.
+ */
+static void test_error_bar_of_all_others(void **state)
+{
+	static const struct {
+		unsigned top;
+		bool is_all;
+		double sd_w;
+	} cases[] = {{1, false, 5}, {1, true, 2},         {2, true, 3.605551},
+		     {0, true, 0},  {0, false, 5.385165}, {3, true, NAN}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct history history;
+		double sd;
+
+		assert_int_equal(history_init(&history, 0, 2000, -1, 2, 0), 0);
+		add_known(&history, "large", 1000, 1000, 2);
+		add_known(&history, "b", 1000, 20, 3);
+		add_known(&history, "c", 1000, 10, 4);
+		add_known(&history, "large", 2000, 1000, 2);
+		add_known(&history, "b", 2000, 10, NAN);
+		add_known(&history, "c", 2000, 10, NAN);
+		history_finish(&history, cases[i].top, cases[i].is_all);
+		sd = history_watts(history.others_sd_j, history.covered_s, 0);
+		assert_true(isnan(cases[i].sd_w) ? isnan(sd) : fabs(sd - cases[i].sd_w) < 1e-5);
+		if (cases[i].top == 1 && cases[i].is_all)
+			assert_float_equal(history_watts(history.others_sd_j, history.covered_s, 1), 2, 1e-5);
+		history_done(&history);
+	}
 }
 
 static void test_empty(void **state)
@@ -350,7 +384,7 @@ static void test_empty(void **state)
 
 	(void)state;
 	assert_int_equal(history_init(&history, 0, 2000, -1, 2, 0), 0);
-	history_finish(&history, 1);
+	history_finish(&history, 1, false);
 	assert_true(isnan(history_watts(history.others_sd_j, history.covered_s, 0)));
 	history_done(&history);
 }
@@ -370,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_unknown_errors),
 		cmocka_unit_test(test_unknown_scope),
 		cmocka_unit_test(test_error_bar_of_others),
+		cmocka_unit_test(test_error_bar_of_all_others),
 		cmocka_unit_test(test_empty),
 	};
 
