@@ -66,6 +66,13 @@ struct reader {
 	uint64_t n_found, n_found_before; /* new reports, and how many at the last look */
 	int64_t look_at_ms, look_wait_ms; /* monotonic: when the next look is due */
 	bool looking_ahead;
+	/* A clock that was set back: reader_behind.c. */
+	int64_t behind_ms;       /* newest known report up to behind_until_ms; INT64_MIN: none */
+	int64_t behind_until_ms; /* 0: nothing has been looked at */
+	int64_t behind_from_ms;  /* where reading continues if this is confirmed */
+	uint64_t n_found_behind;
+	unsigned n_behind; /* consecutive looks that found reports which had arrived since */
+	bool looking_behind;
 };
 
 struct input {
@@ -95,6 +102,8 @@ struct input {
 int64_t reader_until_ms(const struct reader *reader);
 /* Checks from time to time for reports dated in the future. `n_new`: new reports of the read just made. */
 void reader_look_ahead(struct reader *reader, unsigned n_new);
+/* Looks for reports dated before a position in the future. */
+void reader_look_behind(struct reader *reader);
 
 /* NULL if out of memory. It requests its first turn itself. */
 struct reader *reader_new(struct input *input, const char *collection);

@@ -94,4 +94,5 @@ void reader_look_ahead(struct reader *reader, unsigned n_new)
 		reader->look_wait_ms = LOOK_LAST_MS;
 	reader->look_at_ms = now_ms + reader->look_wait_ms;
 	reader->looking_ahead = db_client_read(reader->input->client, &query, looked, reader) == 0;
+	reader_look_behind(reader);
 }

@@ -117,6 +117,20 @@ void machine_allow_ahead(struct machine *machine, int64_t ahead_ms, int64_t time
 	machine->doubted_ms = INT64_MIN;
 }
 
+void machine_set_back(struct machine *machine, int64_t position_ms)
+{
+	machine->ahead_ms = MACHINE_AHEAD_MS;
+	machine->doubted_ms = INT64_MIN;
+	machine->n_ahead = 0;
+	machine->time_ms = machine->resumed_ms = machine->newest_ms = position_ms;
+	if (machine->backlog_ms > position_ms)
+		machine->backlog_ms = position_ms;
+	machine->sequence = (struct sequence){0};
+	machine->n_gaps = 0;
+	join_set_position(machine->join, position_ms);
+	tick_maker_set_position(machine->maker, position_ms, machine->interval_s);
+}
+
 /*
  * A single report dated in the future would make all following ones late: such reports are not used unless
  * several consecutive ticks show that the sensor's clock is ahead. With --once there is no present time.

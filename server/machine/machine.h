@@ -122,6 +122,8 @@ int machine_feed(struct machine *machine, const uint8_t *document, size_t length
 		 enum join_fed *ret_fed);
 /* The sensor's clock is ahead of ours, by this much at most; a report of time_ms has shown it. */
 void machine_allow_ahead(struct machine *machine, int64_t ahead_ms, int64_t time_ms);
+/* The sensor's clock was set back: reports dated after this time are read, as if nothing later had been. */
+void machine_set_back(struct machine *machine, int64_t position_ms);
 /* Processes every finished tick; with `flush`, all ticks. Returns the number, or -ENOMEM. */
 int machine_drain(struct machine *machine, int64_t now_ms, bool flush);
 /* Logs once, after some ticks, why no watts can be computed from a sensor's reports. */
