@@ -40,6 +40,10 @@ function machineOf(recap) {
 	return values.length ? values.reduce((a, b) => a + b, 0) : NaN;
 }
 
+function secondsWithError(value, sd) {
+	return Number.isFinite(sd) ? `${seconds(value)} ± ${seconds(sd)}` : seconds(value);
+}
+
 function groupCell(view) {
 	return (cell, row) => {
 		let select = cell.firstChild;
@@ -101,7 +105,7 @@ export class RunsView {
 
 	compare() {
 		const values = (group, field) => this.runs.filter((r) => this.groups.get(r.key) === group).map((r) => r[field]).filter(Number.isFinite);
-		const rows = [["Joules", "total", joules], ["Dynamic joules", "dynamic", joules], ["Duration", "duration", seconds]].map(([title, field, format]) => {
+		const rows = [["Joules", "total", joulesWithError], ["Dynamic joules", "dynamic", joulesWithError], ["Duration", "duration", secondsWithError]].map(([title, field, format]) => {
 			const a = values("A", field), b = values("B", field);
 			return a.length && b.length ? this.compared(title, summary(a), summary(b), format) : null;
 		}).filter(Boolean);
@@ -109,12 +113,14 @@ export class RunsView {
 			this.comparison.replaceChildren();
 			return;
 		}
+		const errors = ["A", "B"].map((group) => [group, values(group, "sd")]).filter(([, own]) => own.length).map(([group, own]) => `${joules(summary(own).mean)} (${group})`).join(" and ");
 		const heads = ["", "A", "B", "B / A", "Difference"].map((text) => element("th", { scope: "col" }, text));
-		this.comparison.replaceChildren(element("h2", {}, "Comparison"), element("table", { id: "compared" }, element("caption", {}, `Mean ± standard deviation of each group; p is from a two-sided Welch's t-test.${this.runs.some((r) => r.recap.estimated && this.groups.get(r.key)) ? " The joules are estimated from CPU use, not measured." : ""}`), element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)));
+		this.comparison.replaceChildren(element("h2", {}, "Comparison"), element("table", { id: "compared" }, element("caption", {}, `Mean ± standard deviation of each group; p is from a two-sided Welch's t-test.${this.runs.some((r) => r.recap.estimated && this.groups.get(r.key)) ? " The joules are estimated from CPU use, not measured." : ""}`), element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)),
+		element("p", { class: "hint" }, errors ? `Each run's own error is about ${errors}; the deviations above are the spread of the runs.` : ""));
 	}
 
 	compared(title, a, b, format) {
-		const side = (s) => `${format(s.mean)}${s.n > 1 ? ` ± ${format(s.sd)}` : ""} (${s.n} run${s.n > 1 ? "s" : ""})`;
+		const side = (s) => `${format(s.mean, s.n > 1 ? s.sd : NaN)} (${s.n} run${s.n > 1 ? "s" : ""})`;
 		const { p } = welch(a, b);
 		let verdict = "needs two runs per group";
 		if (Number.isFinite(p)) verdict = p < 0.05 ? `significant (p ${p < 0.001 ? "< 0.001" : `= ${p.toFixed(3)}`})` : `not significant (p = ${p.toFixed(2)})`;

@@ -154,8 +154,9 @@ def runs(browser, name):
     newest_first = sorted(recaps, key=lambda r: r["end"], reverse=True)
     group = [sum(s["total"] for s in r["energy"].values()) for r in newest_first[::2]]
     mean = sum(group) / len(group)
-    printed = number(browser.js("return document.querySelector('#compared tbody td').textContent.split(' ± ')[0]"))
+    printed = number(re.sub(r" ± <?[\d.]+", "", browser.js("return document.querySelector('#compared tbody td').textContent").split(" (")[0]))
     check("two groups are compared", text and "p " in text, text)
+    check("each run's own error is not in the spread", browser.js("return /^Each run's own error is about [\\d.]+ m?J \\(A\\) and [\\d.]+ m?J \\(B\\); /.test(document.querySelector('#comparison .hint').textContent)"))
     check("the mean of group A is that of its recaps", printed and abs(printed - mean) <= 0.01 * mean + 0.06, f"{printed} {mean}")
     browser.click("tbody button")
     check("a run's curve has its phases", browser.wait("return (document.getElementById('run-chart')?.getAttribute('aria-label') ?? '').includes('warm-up and execution')"))
