@@ -90,22 +90,55 @@ int store_unpack_make_file(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Unpacks the stream's input. Z_OK, or another code: it is damaged; an error of writing is in `*ret`. */
+static int inflate_piece(z_stream *stream, int plain, bool *between, int *ret)
+{
+	unsigned char piece[PIECE];
+	bool more = true;
+	int code = Z_OK;
+
+	while (more && code == Z_OK && *ret == 0) {
+		/* Like gzip(1), and unlike gzread(), accepts only zeros and other gzip files behind one. */
+		for (; *between && stream->avail_in > 0 && *stream->next_in == 0; stream->avail_in--)
+			stream->next_in++;
+		if (*between && stream->avail_in == 0)
+			break;
+		*between = false;
+		stream->next_out = piece;
+		stream->avail_out = sizeof(piece);
+		code = inflate(stream, Z_NO_FLUSH);
+		more = stream->avail_in > 0 || stream->avail_out == 0;
+		*ret = store_path_write(plain, -1, piece, sizeof(piece) - stream->avail_out);
+		if (code == Z_STREAM_END) {
+			*between = true;
+			code = inflateReset(stream);
+		} else if (code == Z_BUF_ERROR) { /* no more output after all */
+			code = Z_OK;
+		}
+	}
+	return code;
+}
+
 /* Data before a damaged or missing end is used. */
 static int unpack_gzip(int fd, int *ret_plain, bool *ret_cut)
 {
-	int copy = dup(fd), plain = store_unpack_make_file(), n = 0, code = Z_OK, r = plain < 0 ? plain : 0;
-	gzFile packed = r == 0 && lseek(copy, 0, SEEK_SET) == 0 ? gzdopen(copy, "rb") : NULL;
-	char piece[PIECE];
+	unsigned char packed[PIECE];
+	z_stream stream = {0};
+	int plain = store_unpack_make_file(), code = Z_OK, r = plain < 0 ? plain : 0;
+	bool between = false;
+	off_t at = 0;
+	ssize_t n = 1;
 
-	if (!packed)
-		(void)close(copy);
-	while (r == 0 && packed && (n = gzread(packed, piece, sizeof(piece))) > 0)
-		r = store_path_write(plain, -1, piece, (size_t)n);
-	if (packed)
-		(void)gzerror(packed, &code);
-	*ret_cut = !packed || n < 0 || code != Z_OK;
-	if (packed && gzclose(packed) != Z_OK)
-		*ret_cut = true;
+	if (r == 0 && inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
+		r = -ENOMEM;
+	while (r == 0 && code == Z_OK && (n = pread(fd, packed, sizeof(packed), at)) > 0) {
+		stream.next_in = packed;
+		stream.avail_in = (unsigned)n;
+		at += n;
+		code = inflate_piece(&stream, plain, &between, &r);
+	}
+	*ret_cut = n < 0 || code != Z_OK || !between;
+	(void)inflateEnd(&stream);
 	if (r < 0 && plain >= 0)
 		(void)close(plain);
 	*ret_plain = r < 0 ? -1 : plain;
