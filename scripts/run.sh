@@ -92,8 +92,18 @@ until "$build/wattribute" top --plain --count 1 --server "http://$listen" >/dev/
 	sleep 0.1
 done
 
+# In the store of an earlier run this machine's last tick is old until the first new one.
+name=${WATTRIBUTE_NAME:-$(uname -n)}
+tries=100
+while [ $tries != 0 ] &&
+	"$build/wattribute" top --plain --count 1 --machine "${name%%.*}" --server "http://$listen" 2>/dev/null | grep -q 'no tick for'; do
+	tries=$((tries - 1))
+	sleep 0.1
+done
+
 if [ "$(id -u)" != 0 ]; then say "not root: counters and energy files may be inaccessible; 'sudo make run' measures more"; fi
 "$build/wattribute" check 2>/dev/null | grep -E '^(chosen|note) ' >&2 || true
+say "the same in a browser: http://$listen/"
 
 # Run in the background with `wait`, so that a signal to this script alone ends it, too.
 exec 3<&0
