@@ -53,7 +53,10 @@ void server_log_state(struct server *server)
 void server_log_end(const struct server *server)
 {
 	struct machine_counters sum = {0};
-	const struct store_statistics *written = db_client_statistics(server->output);
+	const struct store_statistics *output = db_client_statistics(server->output);
+	/* The output's own number includes positions and models. */
+	const uint64_t n_written =
+		server->n.written > output->duplicates ? server->n.written - output->duplicates : 0;
 	char unmeasured[60] = "";
 
 	for (const struct machine *machine = server->machines; machine; machine = machine->hh.next) {
@@ -71,13 +74,13 @@ void server_log_end(const struct server *server)
 		(void)snprintf(unmeasured, sizeof(unmeasured), ", %" PRIu64 " without energy",
 			       sum.unmeasured);
 	log_notice("server", 0,
-		   "%u sensors, %" PRIu64 " ticks of %" PRIu64 " reports, %" PRIu64 " power reports (%" PRIu64
-		   " written, %" PRIu64 " already there, "
+		   "%u sensor%s, %" PRIu64 " ticks of %" PRIu64 " reports, %" PRIu64
+		   " power reports (%" PRIu64 " written, %" PRIu64 " already there, "
 		   "%" PRIu64 " refused); lost: %" PRIu64 " missing, %" PRIu64 " late, %" PRIu64
 		   " bad, %" PRIu64 " duplicate; %" PRIu64 " ticks incomplete%s",
-		   HASH_COUNT(server->machines), sum.ticks, sum.documents, sum.rows, written->appended,
-		   written->duplicates, written->dropped, sum.missing, sum.late, sum.bad, sum.duplicates,
-		   sum.incomplete, unmeasured);
+		   HASH_COUNT(server->machines), HASH_COUNT(server->machines) == 1 ? "" : "s", sum.ticks,
+		   sum.documents, sum.rows, n_written, output->duplicates, output->dropped, sum.missing,
+		   sum.late, sum.bad, sum.duplicates, sum.incomplete, unmeasured);
 }
 
 uint64_t server_unwritten(const struct server *server)
