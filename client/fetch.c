@@ -173,7 +173,9 @@ int fetch_check_url(const char *url, struct reason *why)
 	code = curl_url_set(parts, CURLUPART_URL, url, 0);
 	if (code == CURLUE_OK)
 		code = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0);
-	if (code != CURLUE_OK || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
+	/* curl would take the path's first part for a missing host's name. */
+	if (code != CURLUE_OK || strstr(url, ":///") ||
+	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
 		r = reason_set(why, -EINVAL,
 			       "'%s' is not a server address: give --server HOST:PORT, http://HOST:PORT or "
 			       "https://HOST:PORT",

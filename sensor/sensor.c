@@ -29,6 +29,7 @@ static int check_settings(const struct sensor_config *config)
 {
 	struct cgroup_layout layout;
 	char display[256];
+	struct reason why = {""};
 	uid_t uid;
 	gid_t gid;
 
@@ -40,6 +41,18 @@ static int check_settings(const struct sensor_config *config)
 	if (config->cgroup_base && config->cgroup_base[0] &&
 	    cgroup_layout_detect(config->cgroup_base, &layout) < 0) {
 		log_error("config", 0, "%s", layout.text);
+		return 2;
+	}
+	if (access(config->sysfs_root, X_OK) < 0 || access(config->procfs_root, X_OK) < 0) {
+		const bool sysfs = access(config->sysfs_root, X_OK) < 0;
+
+		log_error("config", -errno, "cannot read '%s'; check --%s",
+			  sysfs ? config->sysfs_root : config->procfs_root,
+			  sysfs ? "sysfs-root" : "procfs-root");
+		return 2;
+	}
+	if (!store_place_fits(config->store_uri, &why)) {
+		log_error("config", 0, "%s", why.text);
 		return 2;
 	}
 	printf("the configuration is valid: reports of '%s' go to '%s', collection '%s'\n", config->name,

@@ -180,7 +180,18 @@ static void warn_of_appending(const struct server_config *config)
 static int check_settings(const struct server_config *config)
 {
 	char input[256], output[256];
+	struct reason why = {""};
 	int status = check_input(config);
+	uid_t uid;
+	gid_t gid;
+
+	if (config->user && sandbox_find_user(config->user, &uid, &gid) < 0)
+		reason_set(&why, 0, "user '%s' does not exist; choose another with --user", config->user);
+	if (status == 0 && (why.text[0] || !store_place_fits(config->input_uri, &why) ||
+			    !store_place_fits(config->output_uri, &why))) {
+		log_error("config", 0, "%s", why.text);
+		status = 2;
+	}
 
 	if (status == 0)
 		printf("the configuration is valid: reports come from '%s', power reports go to '%s'\n",

@@ -26,7 +26,10 @@ static const struct unit_name sizes[] = {
 const char *config_quantity_text(const struct config_row *row, double value, char *text, size_t size)
 {
 	const bool duration = row->type == CONFIG_DURATION_MS;
-	const char *unit = row->placeholder && strlen(row->placeholder) > 1 ? row->placeholder : NULL;
+	/* Of whole numbers it is what they number: N, PORT. */
+	const char *unit = row->type == CONFIG_DOUBLE && row->placeholder && strlen(row->placeholder) > 1
+				   ? row->placeholder
+				   : NULL;
 	const struct unit_name *units = duration ? durations : sizes;
 	const size_t n = duration ? ARRAY_SIZE(durations) : ARRAY_SIZE(sizes);
 	size_t i = 0;

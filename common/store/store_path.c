@@ -4,6 +4,9 @@
  */
 #include "store/store_path.h"
 #include "base/folder.h"
+#include "base/reason.h"
+#include "store/store.h"
+#include "store/store_uri.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -55,6 +58,37 @@ int store_path_check_writable(const char *path, bool is_directory)
 	if (slash)
 		slash[slash == above ? 1 : 0] = '\0';
 	return access(slash ? above : ".", W_OK | X_OK) < 0 ? -errno : try_to_make(slash ? above : ".");
+}
+
+bool store_place_fits(const char *uri, struct reason *why)
+{
+	char path[PATH_MAX], display[256];
+	struct store_uri parsed;
+	struct stat status;
+	bool file, folder;
+
+	if (store_uri_parse(uri, &parsed, why) < 0)
+		return false;
+	if (!store_uri_path(uri, path, sizeof(path))[0] || strcmp(path, "-") == 0)
+		return true;
+	file = parsed.backend == &store_backend_sqlite;
+	folder = parsed.backend == &store_backend_csv;
+	(void)store_uri_display(uri, display, sizeof(display));
+	if (stat(path, &status) < 0 && errno == ENOTDIR)
+		reason_set(why, 0, "store '%s' cannot be opened: a part of its path is not a directory",
+			   display);
+	else if (stat(path, &status) == 0 && file && !S_ISREG(status.st_mode))
+		reason_set(why, 0, "store '%s' cannot be opened: it is %s", display,
+			   S_ISDIR(status.st_mode) ? "a directory: name a file in it" : "not a regular file");
+	else if (stat(path, &status) == 0 && folder && !S_ISDIR(status.st_mode))
+		reason_set(
+			why, 0,
+			"store '%s' cannot be opened: it is not a directory; csv: takes the directory that "
+			"holds the files",
+			display);
+	else
+		return true;
+	return false;
 }
 
 int store_path_write(int fd, off_t at, const void *data, size_t length)

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define STORE_DATABASE_LONGEST 63
+
 static const struct store_backend *const backends[] = {
 	&store_backend_mongo, &store_backend_sqlite, &store_backend_bson, &store_backend_jsonl,
 	&store_backend_csv,   &store_backend_socket, &store_backend_null,
@@ -188,6 +190,36 @@ bool store_uri_valid(const char *uri, struct reason *why)
 
 	return store_uri_parse(uri, &parsed, why) == 0 &&
 	       (!parsed.backend->check || parsed.backend->check(parsed.location, why) == 0);
+}
+
+bool store_can_list(const char *uri, struct reason *why)
+{
+	struct store_uri parsed;
+
+	if (store_uri_parse(uri, &parsed, why) < 0)
+		return false;
+	if (!parsed.backend->list && !(parsed.backend->traits & STORE_NOTHING))
+		refuse(why, uri, "cannot be read; use sqlite:PATH, mongodb://HOST or files");
+	return parsed.backend->list || parsed.backend->traits & STORE_NOTHING;
+}
+
+int store_check_database(const char *name, struct reason *why)
+{
+	static const char refused[] = "/\\. \"$*<>:|?";
+	const char *at = name ? name : "";
+
+	if (strlen(at) > STORE_DATABASE_LONGEST)
+		return reason_set(why, -EINVAL, "the database '%.20s…' is too long: %d bytes at most", at,
+				  STORE_DATABASE_LONGEST);
+	while (*at && (unsigned char)*at >= ' ' && *at != 0x7f && !strchr(refused, *at) &&
+	       text_utf8_length(at))
+		at += text_utf8_length(at);
+	return *at ? reason_set(why, -EINVAL,
+				"the database '%s' must not contain %s or control characters, and must be "
+				"UTF-8: "
+				"MongoDB refuses such names",
+				name, refused)
+		   : 0;
 }
 
 const char *store_database(const char *uri, const char *given, char *ret, size_t size)

@@ -101,6 +101,15 @@ const char *store_name(const struct store *store); /* the scheme */
 const char *store_database(const char *uri, const char *given, char *ret, size_t size);
 /* True for a URI that store_open would accept; else false and a reason. Opens nothing. */
 bool store_uri_valid(const char *uri, struct reason *why);
+/*
+ * What opening the store would find in its place: false and a reason if the path leads to something else than
+ * this kind of store. Creates nothing.
+ */
+bool store_place_fits(const char *uri, struct reason *why);
+/* Can a store of this kind be read, as the input of a server? */
+bool store_can_list(const char *uri, struct reason *why);
+/* Checks the name of a database: -EINVAL and a reason. NULL and "" are no name. */
+int store_check_database(const char *name, struct reason *why);
 /* The scheme with this name, case-insensitive; NULL and a reason that lists all. */
 const char *store_scheme(const char *word, struct reason *why);
 /* SCHEME:LOCATION, or the location alone if it is a URI of that scheme. A new string; NULL: out of memory. */

@@ -227,7 +227,7 @@ static int settle_store(struct sensor_config *config, struct reason *why)
 {
 	int r = 0;
 
-	if (config->store && config->store[0])
+	if (config->store)
 		config->store_uri = strdup(config->store);
 	else if (config->output_type && config->output_type[0])
 		r = uri_of_type(config, why);
@@ -249,9 +249,7 @@ static int check_names(const struct sensor_config *config, struct reason *why)
 	const struct {
 		const char *what, *text, *refused;
 		size_t length;
-	} names[] = {{"name", config->name, "/$", 100},
-		     {"collection", config->collection, "/$", 120},
-		     {"database", config->database, "/\\. \"$*<>:|?", 63}};
+	} names[] = {{"name", config->name, "/$", 100}, {"collection", config->collection, "/$", 120}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		const char *at = names[i].text ? names[i].text : "";
@@ -269,7 +267,7 @@ static int check_names(const struct sensor_config *config, struct reason *why)
 				"UTF-8: collections and files are named after it",
 				names[i].what, names[i].text, names[i].refused);
 	}
-	return 0;
+	return store_check_database(config->database, why);
 }
 
 static int check_sources(const struct sensor_config *config, struct reason *why)

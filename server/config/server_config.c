@@ -161,9 +161,23 @@ static int settle_stores(struct server_config *config, struct reason *why)
 				  config->output_uri);
 	(void)store_database(config->output_uri, config->database, config->database_name,
 			     sizeof(config->database_name));
-	if (!store_uri_valid(config->input_uri, why) || !store_uri_valid(config->output_uri, why))
+	if (!store_uri_valid(config->input_uri, why) || !store_uri_valid(config->output_uri, why) ||
+	    !store_can_list(config->input_uri, why))
 		return -EINVAL;
-	return 0;
+	return store_check_database(config->database, why);
+}
+
+/* An empty one, as of an unset variable of a shell, would be none at all; one with a line break cannot be
+ * sent. */
+static int check_token(const struct server_config *config, struct reason *why)
+{
+	const char *at = config->token ? config->token : "-";
+
+	if (!*at)
+		return reason_set(why, -EINVAL, "--token is empty: omit it, or give a word or @FILE");
+	while (*at && (unsigned char)*at >= ' ' && *at != 0x7f)
+		at++;
+	return *at ? reason_set(why, -EINVAL, "--token must not contain control characters") : 0;
 }
 
 /* "ADDRESS:PORT", "[v6]:PORT", ":PORT", "PORT", "ADDRESS" or "off". */
@@ -230,6 +244,8 @@ static int finish(void *target, const struct config *loaded, struct reason *why)
 
 	if (r == 0)
 		r = settle_stores(config, why);
+	if (r == 0)
+		r = check_token(config, why);
 	if (r == 0)
 		r = settle_listen(config, why);
 	if (r == 0)

@@ -120,6 +120,10 @@ static void bad_options(void **state)
 	refused("--store-size", "1023k", "would keep nothing");
 	refused("--input", "bson:/x", "--output");
 	refused("--input", "mongo//x", "store");
+	refused("--input", "socket:h:1", "cannot be read");
+	refused("--database", "a.b", "the database 'a.b' must not contain");
+	refused("--token", "", "--token is empty");
+	refused("--token", "a\nb", "control characters");
 	refused("--static", "fair", "proportional");
 	refused("--log-level", "loud", "info");
 	refused("--poll", "0", "poll");
