@@ -198,3 +198,5 @@ const char *store_error(const struct store *store);
 /* The last RETRY was due to missing permissions, which will not change until somebody changes the user's. */
 bool store_is_denied(const struct store *store);
 const struct store_statistics *store_get_statistics(const struct store *store);
+/* Renames a SQLite file together with its log. 0, or a negative errno: one of the files keeps its name. */
+int store_sqlite_rename(const char *from, const char *to);

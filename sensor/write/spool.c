@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -107,21 +108,14 @@ static void close_file(struct spool *spool)
  */
 static int renew(struct spool *spool, char ret_aside[ASIDE_SIZE])
 {
-	static const char *const suffixes[] = {"-wal", "-shm", ""};
-	char from[ASIDE_SIZE], to[ASIDE_SIZE];
-	int r = 0;
+	int r;
 
 	close_file(spool);
 	spool->bytes = spool->documents = 0;
 	spool->done = 0;
 	spool->untidy = false;
 	(void)snprintf(ret_aside, ASIDE_SIZE, "%s.damaged", spool->path);
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		(void)snprintf(from, sizeof(from), "%s%s", spool->path, suffixes[i]);
-		(void)snprintf(to, sizeof(to), "%s.damaged%s", spool->path, suffixes[i]);
-		if (rename(from, to) < 0 && errno != ENOENT)
-			r = -errno;
-	}
+	r = store_sqlite_rename(spool->path, ret_aside);
 	return r < 0 ? r : open_file(spool);
 }
 

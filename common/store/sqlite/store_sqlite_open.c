@@ -264,24 +264,33 @@ static bool is_damaged(struct sqlite_store *own)
 	return is_damage(code) || (code == SQLITE_OK && strcmp(answer, "ok") != 0);
 }
 
+int store_sqlite_rename(const char *from, const char *to)
+{
+	static const char *const suffixes[] = {"-wal", "-shm", ""};
+	char one[4200], other[4200];
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		(void)snprintf(one, sizeof(one), "%s%s", from, suffixes[i]);
+		(void)snprintf(other, sizeof(other), "%s%s", to, suffixes[i]);
+		if (rename(one, other) < 0 && errno != ENOENT)
+			r = -errno;
+	}
+	return r;
+}
+
 /* Renames the damaged file and its log, and creates a new one. */
 static int renew(struct store *store, const struct store_options *options)
 {
-	static const char *const suffixes[] = {"-wal", "-shm", ""};
 	struct sqlite_store *own = store_sqlite_of(store);
-	char kept[1000], from[1100], to[1100];
-	int r = 0;
+	char kept[1000];
+	int r;
 
 	(void)sqlite3_close(own->database);
 	own->database = NULL;
 	(void)snprintf(kept, sizeof(kept), "%s.damaged-%" PRId64, store->location,
 		       clock_realtime_ms() / 1000);
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		(void)snprintf(from, sizeof(from), "%s%s", store->location, suffixes[i]);
-		(void)snprintf(to, sizeof(to), "%s%s", kept, suffixes[i]);
-		if (rename(from, to) < 0 && errno != ENOENT)
-			r = -errno;
-	}
+	r = store_sqlite_rename(store->location, kept);
 	if (r < 0) {
 		(void)store_fail(store, STORE_RETRY,
 				 "'%s' is damaged, and cannot be renamed to '%s': %s; move it away",
