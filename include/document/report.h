@@ -140,7 +140,7 @@ struct report_tick_metadata {
 	const struct report_machine *machine; /* NULL: nothing known */
 	double lost_cpu_s; /* CPU time of this tick that cannot be attributed to a cgroup with certainty; 0 is
 			      omitted */
-	double skew_s;     /* from the energy reading to the last activity reading; negative: unknown */
+	double skew_s;     /* between the energy reading and the last activity reading; negative: unknown */
 	const char *boot_id;
 	const char *version;
 	uint64_t lost[REPORT_LOST_CAUSES]; /* since the sensor's start */

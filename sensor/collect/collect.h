@@ -72,6 +72,8 @@ struct collect {
 	const struct event_group_request
 		*requests[COLLECT_SYSTEMS_MAX]; /* the request that each of them serves */
 	unsigned n_systems;
+	uint64_t *first; /* [first_capacity] what a system source read first, collect_again.c */
+	size_t first_capacity;
 	struct activity_source *activity;
 	struct target_source *measured; /* energy of some targets; NULL: none */
 	struct target_load *loads;      /* [loads_capacity] */
@@ -184,6 +186,13 @@ void collect_start_edges(struct collect *collect);
 void collect_follow_edges(struct collect *collect);
 /* Pause in reading inotify after a check, in s. */
 double collect_discovery_pause_s(struct collect *collect);
+/* collect_again.c: did too much time pass between the readings of energy and activity? */
+bool collect_is_skewed(uint64_t interval_ns, uint64_t skew_ns);
+/*
+ * Reads a system source once more in the same tick, `interval_ns` after the first time, and adds what it read
+ * first. 0, or -ENOMEM: not read again.
+ */
+int collect_read_again(struct collect *collect, unsigned index, uint64_t interval_ns);
 /* collect_tick.c: one reading of everything. `missed`: ticks that were due but did not fire. */
 void collect_read_tick(struct collect *collect, uint64_t missed);
 /* Reads once without reporting: the baseline of the first tick. */

@@ -448,4 +448,5 @@ void collect_close(struct collect *collect)
 	batch_done(&collect->reports);
 	batch_done(&collect->documents);
 	free(collect->receive);
+	free(collect->first);
 }

@@ -55,8 +55,7 @@ static struct instant now(void)
 	return (struct instant){.monotonic_ns = clock_monotonic_ns(), .time_ms = clock_realtime_ms()};
 }
 
-/* Returns the time between the energy reading and the end of the activity reading. */
-static uint64_t read_sources(struct collect *collect, struct instant *ret_energy)
+static struct instant read_systems(struct collect *collect)
 {
 	struct instant energy = now();
 	const uint64_t start_ns = energy.monotonic_ns;
@@ -70,14 +69,45 @@ static uint64_t read_sources(struct collect *collect, struct instant *ret_energy
 		energy = now();
 		read_system(collect, collect->systems[i], energy.monotonic_ns - collect->last_energy_ns);
 	}
+	return energy;
+}
+
+/* GPUs are read by another process at times of its own. */
+static struct instant read_systems_again(struct collect *collect, struct instant first)
+{
+	struct instant energy = first;
+
+	for (unsigned i = 0; i < collect->n_systems; i++) {
+		const struct instant read = now();
+
+		if (collect->gpu && collect->systems[i] == collect_gpu_source(collect->gpu))
+			continue;
+		if (collect_read_again(collect, i, read.monotonic_ns - first.monotonic_ns) == 0 &&
+		    collect->systems[i]->ops->energy)
+			energy = read;
+	}
+	return energy;
+}
+
+/* Returns the time between the energy reading and the end of the activity reading. */
+static uint64_t read_sources(struct collect *collect, struct instant *ret_energy)
+{
+	struct instant energy = read_systems(collect);
+	const uint64_t read_ns = clock_monotonic_ns(); /* some meters take long, and would again */
+	uint64_t end_ns;
+
 	if (collect->activity)
 		read_activity(collect, collect->activity);
 	if (collect_overflow_frame(&collect->overflow))
 		read_activity(collect, collect->overflow.source);
 	if (collect->measured)
 		read_measured(collect, energy.monotonic_ns - collect->last_energy_ns);
+	end_ns = clock_monotonic_ns();
+	if (!collect->simulated &&
+	    collect_is_skewed(energy.monotonic_ns - collect->last_energy_ns, end_ns - read_ns))
+		energy = read_systems_again(collect, energy);
 	*ret_energy = energy;
-	return clock_monotonic_ns() - energy.monotonic_ns;
+	return end_ns > energy.monotonic_ns ? end_ns - energy.monotonic_ns : energy.monotonic_ns - end_ns;
 }
 
 void collect_read_baseline(struct collect *collect)
