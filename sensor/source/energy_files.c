@@ -324,19 +324,39 @@ static bool is_same_file(int a, int b)
 	       one.st_ino == two.st_ino;
 }
 
+/*
+ * Zones and devices are numbered as they appear: after a reload this one may have another number, and its old
+ * one may be another's. 0 or -ENOENT.
+ */
+static int find_again(const struct energy_files *files, struct energy_file *file)
+{
+	cleanup_(cleanup_free) struct energy_file *now = NULL;
+	const int n = files->kind->list(files->context, &now);
+
+	for (int i = 0; i < n; i++) {
+		if (now[i].package != file->package || now[i].die != file->die ||
+		    strcmp(now[i].name, file->name) != 0)
+			continue;
+		memcpy(file->id, now[i].id, sizeof(file->id));
+		return 0;
+	}
+	return n < 0 ? n : -ENOENT;
+}
+
 /* The driver may have been reloaded: then these are different files. */
 static int reopen(struct energy_files *files, struct file_counter *counter, uint64_t now_ns)
 {
 	struct reason why = {""};
-	int fd;
+	int fd, r;
 
 	if (now_ns < counter->retry_ns)
 		return -EAGAIN;
 	counter->retry_ns = now_ns + (CLOCK_NS_PER_S << counter->n_retries);
 	counter->n_retries += counter->n_retries < RETRY_MAX;
+	r = find_again(files, &counter->file);
+	if (r < 0)
+		return r;
 	files->context->fd_budget++; /* the new descriptor takes the old one's place */
-	if (files->kind->find_again)
-		files->kind->find_again(files->context, &counter->file);
 	fd = file_open(files->context, files->kind, &counter->file, 1, &why);
 	files->context->fd_budget--;
 	if (fd < 0)

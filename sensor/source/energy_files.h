@@ -14,7 +14,7 @@ struct energy_file {
 	char id[ENERGY_FILE_ID_SIZE]; /* for priv: "intel-rapl:0", "hwmon3/power1_average" */
 	char name[96];                /* the file's own name, for messages */
 	const char *event;            /* RAPL_ENERGY_PKG, ... */
-	unsigned package;
+	unsigned package, die;
 	uint64_t range_uj; /* the counter wraps here; 0: never, or unknown */
 	bool power;        /* present microwatts, not cumulative microjoules */
 };
@@ -29,9 +29,6 @@ struct energy_kind {
 	/* The files, sorted. Returns their number, or a negative errno. The caller frees them in either case.
 	 */
 	int (*list)(const struct source_context *context, struct energy_file **ret_files);
-	/* May be NULL. Finds the file again: devices are numbered as they appear, so the id may now be
-	 * another device's. */
-	void (*find_again)(struct source_context *context, struct energy_file *file);
 };
 
 /*

@@ -13,7 +13,6 @@
 #include <string.h>
 
 static int list_files(const struct source_context *context, struct energy_file **ret_files);
-static void find_again(struct source_context *context, struct energy_file *file);
 
 static const struct energy_kind meters_of_hwmon = {
 	.ops = &source_hwmon,
@@ -23,7 +22,6 @@ static const struct energy_kind meters_of_hwmon = {
 	.leaf = "",
 	.file = PRIV_FILE_HWMON,
 	.list = list_files,
-	.find_again = find_again,
 };
 
 static int list_files(const struct source_context *context, struct energy_file **ret_files)
@@ -41,21 +39,6 @@ static int list_files(const struct source_context *context, struct energy_file *
 	free(meters);
 	*ret_files = files;
 	return n;
-}
-
-/* Devices are numbered as they appear: after a reload this meter may have another number. */
-static void find_again(struct source_context *context, struct energy_file *file)
-{
-	struct energy_file *files = NULL;
-	int n = list_files(context, &files);
-
-	for (int i = 0; i < n; i++) {
-		if (files[i].package != file->package || strcmp(files[i].name, file->name) != 0)
-			continue;
-		memcpy(file->id, files[i].id, sizeof(file->id));
-		break;
-	}
-	free(files);
 }
 
 static int hwmon_probe(struct source_context *context, const struct event_group_request *request,

@@ -72,6 +72,7 @@ static int list_files(const struct source_context *context, struct energy_file *
 	for (int i = 0; i < n; i++) {
 		files[i] = (struct energy_file){.event = powercap_event_of(zones[i].name),
 						.package = zones[i].package,
+						.die = zones[i].die,
 						.range_uj = zones[i].range_uj};
 		memcpy(files[i].id, zones[i].id, sizeof(zones[i].id));
 		memcpy(files[i].name, zones[i].name, sizeof(zones[i].name));

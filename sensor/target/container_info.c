@@ -89,16 +89,19 @@ static long four_digits(const char *at)
 	return strspn(digits, "0123456789abcdefABCDEF") == 4 ? strtol(digits, NULL, 16) : -1;
 }
 
-/* An escape in a string; "\ud83d" without its second half is not a character. Returns its length. */
+/*
+ * An escape in a string; "\ud83d" without its second half is not a character, and the parser has no keys with
+ * "\u0000". Returns its length.
+ */
 static size_t pass_escape(char *at, const char *end)
 {
 	long code, other;
 
 	if (end - at < 6 || at[1] != 'u' || (code = four_digits(at + 2)) < 0)
 		return end - at < 2 ? 1 : 2;
-	if (code < 0xd800 || code > 0xdfff)
+	if (code > 0 && (code < 0xd800 || code > 0xdfff))
 		return 6;
-	if (code < 0xdc00 && end - at >= 12 && at[6] == '\\' && at[7] == 'u' &&
+	if (code > 0 && code < 0xdc00 && end - at >= 12 && at[6] == '\\' && at[7] == 'u' &&
 	    (other = four_digits(at + 8)) >= 0xdc00 && other <= 0xdfff)
 		return 12;
 	memcpy(at + 2, "fffd", 4);

@@ -223,6 +223,58 @@ static void test_powercap_reload(void **state)
 	assert_int_equal(fixture.context.fd_budget, 100);
 }
 
+static void remove_zone_file(const char *id, const char *file)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s/class/powercap/%s/%s", fixture.tree.root, id, file);
+	assert_int_equal(remove(path), 0);
+}
+
+/* After a reload the zones have other numbers, and at first one is missing: each counts its own package. */
+static void test_powercap_renumbered(void **state)
+{
+	struct event_group_request request = request_of(1);
+	struct system_source *source;
+
+	(void)state;
+	zone("intel-rapl:0", "package-0", 1000000);
+	zone("intel-rapl:1", "package-1", 1000000);
+	assert_int_equal(source_powercap.open(&fixture.context, &request, &source), 0);
+	assert_int_equal(source_powercap.read(source, 1), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *id = i ? "intel-rapl:1" : "intel-rapl:0";
+
+		fake_energy(&fixture.tree, id, 0);
+		fake_write(&fixture.tree,
+			   i ? "class/powercap/intel-rapl:1/energy_uj"
+			     : "class/powercap/intel-rapl:0/energy_uj",
+			   "%s", ""); /* the open file is dead */
+		remove_zone_file(id, "energy_uj");
+		remove_zone_file(id, "name");
+	}
+	tick();
+	assert_int_equal(source_powercap.read(source, CLOCK_NS_PER_S), -EIO);
+	zone("intel-rapl:0", "package-1", 0);
+	for (unsigned i = 1; i < 70; i++) {
+		tick();
+		fake_energy(&fixture.tree, "intel-rapl:0", i * 5000000);
+		(void)source_powercap.read(source, CLOCK_NS_PER_S);
+	}
+	assert_true(source->values[0] == missing);
+	assert_close(joules(source, 1, 0), 5);
+	zone("intel-rapl:1", "package-0", 0);
+	for (unsigned i = 1; i < 140; i++) {
+		tick();
+		fake_energy(&fixture.tree, "intel-rapl:0", (70 + i) * 5000000);
+		fake_energy(&fixture.tree, "intel-rapl:1", i * 10000000);
+		(void)source_powercap.read(source, CLOCK_NS_PER_S);
+	}
+	assert_close(joules(source, 0, 0), 10);
+	assert_close(joules(source, 1, 0), 5);
+	source_powercap.close(source);
+}
+
 /* Temporary failures: the counter has continued, and the next tick has all of its energy. */
 static void test_powercap_temporary_failures(void **state)
 {
@@ -533,6 +585,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_powercap_sum, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_reload, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_powercap_renumbered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_temporary_failures, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_no_absurd_energy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_powercap_stands_still, set_up, tear_down),

@@ -458,6 +458,8 @@ static void test_odd_fields(void **state)
 		"\"half a pair \\ud83d of \\udc00 both\"",
 		"\"\\ud83d\\ude00 is one\"",
 		"\"a nul \\u0000 within\"",
+		"{\"a nul \\u0000 in a key\": 1}",
+		"\"a nul before half a pair \\u0000\\udc00\"",
 		"\"not UTF-8: \xff\xfe \xc3\"",
 		"\"a line\n and a tab\t raw\"",
 		"\"\\\\\"",
