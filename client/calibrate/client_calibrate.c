@@ -71,7 +71,7 @@ static const struct config_row rows[] = {
 	OPTION("database", database, CLIENT_ROW_DATABASE,
 	       .help = "database of that store; default: the one in the URI, else rapls2"),
 	OPTION("name", name, .letter = 'n', .flags = CONFIG_NO_ENV, .placeholder = "NAME",
-	       .help = "this machine's name, the sensor's --name; default: the host name"),
+	       .help = "this machine's name, the sensor's --name; default: the host name without its domain"),
 	OPTION("duration", duration_ms, .letter = 't', .flags = CONFIG_NO_ENV, .fallback = "3m", .min = 1000,
 	       .max = 24 * 3600 * 1000.,
 	       .help = "total time of all phases; a phase without enough readings lasts longer"),

@@ -65,7 +65,7 @@ static const struct config_row rows[] = {
 	OPTION("server", server, CLIENT_ROW_SERVER),
 	OPTION("token", token, CLIENT_ROW_TOKEN),
 	OPTION("machine", machine, CLIENT_ROW_MACHINE,
-	       .help = "the sensor's name; default: this host's name"),
+	       .help = "the sensor's name; default: this host's name without its domain"),
 	OPTION("database", database, CLIENT_ROW_DATABASE, .fallback = CLIENT_DATABASE_DEFAULT,
 	       .help = "database of the recaps"),
 	OPTION("limit", limit, .letter = 'l', .fallback = "20", .min = 1, .max = 10000,
