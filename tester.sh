@@ -161,12 +161,18 @@ machine=${machine:-$(uname -n | cut -d. -f1)}
 database=${database:-rapls2}
 cpus=${cpus:-0}
 case $server in
-http://* | https://*) ;;
+*://*) ;;
 *) server=http://$server ;;
 esac
 server=${server%/}
 # A user's password in it is for curl alone.
 shown_server=$(printf '%s' "$server" | sed 's|://.*@|://***@|')
+fail_address() { fail "'$shown_server' is not a server address: give -s HOST:PORT, http://HOST:PORT or https://HOST:PORT"; }
+case $server in
+*[?#\ ]* | *:///*) fail_address ;;
+[hH][tT][tT][pP]://* | [hH][tT][tT][pP][sS]://*) ;;
+*) fail_address ;;
+esac
 
 if [ -z "$name" ]; then
 	name=${image##*/}

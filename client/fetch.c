@@ -163,6 +163,7 @@ const char *fetch_display(const char *url, char *ret, size_t size)
 
 int fetch_check_url(const char *url, struct reason *why)
 {
+	const char *query = strchr(url, '?');
 	CURLU *parts = curl_url();
 	char *scheme = NULL, shown[512];
 	CURLUcode code;
@@ -173,8 +174,11 @@ int fetch_check_url(const char *url, struct reason *why)
 	code = curl_url_set(parts, CURLUPART_URL, url, 0);
 	if (code == CURLUE_OK)
 		code = curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0);
-	/* curl would take the path's first part for a missing host's name. */
-	if (code != CURLUE_OK || strstr(url, ":///") ||
+	/*
+	 * curl would take the path's first part for a missing host's name. A server's address with a query or
+	 * a fragment leaves no path; our own queries have no slash.
+	 */
+	if (code != CURLUE_OK || strstr(url, ":///") || strchr(url, '#') || (query && strchr(query, '/')) ||
 	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
 		r = reason_set(why, -EINVAL,
 			       "'%s' is not a server address: give --server HOST:PORT, http://HOST:PORT or "
