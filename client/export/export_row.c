@@ -55,15 +55,13 @@ void export_write_json(FILE *out, const struct report_power *power)
 int export_parse_time(const char *text, int64_t now_ms, int64_t *ret_ms)
 {
 	uint64_t ago_ms;
-	const char *rest;
 	double seconds;
 
 	if (*text == '-' && text_parse_duration_ms(text + 1, 1000, &ago_ms) == 0 && ago_ms <= INT64_MAX / 2) {
 		*ret_ms = now_ms - (int64_t)ago_ms;
 		return 0;
 	}
-	rest = text_parse_time(text, ret_ms);
-	if (rest && (!*rest || strcmp(rest, "Z") == 0))
+	if (text_parse_zoned_time(text, ret_ms))
 		return 0;
 	if (text_parse_double(text, &seconds) < 0 || fabs(seconds) > 1e12)
 		return -EINVAL;

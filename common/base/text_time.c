@@ -12,6 +12,8 @@
 #include <string.h>
 #include <time.h>
 
+#define ZONE_HOURS_MAX 15
+
 bool text_format_time(int64_t time_ms, char *ret, size_t size)
 {
 	time_t seconds = (time_t)(time_ms / 1000);
@@ -26,6 +28,15 @@ bool text_format_time(int64_t time_ms, char *ret, size_t size)
 			(int)(time_ms % 1000)) < (int)size;
 }
 
+/* timegm() takes the 30th of February for a day of March. */
+static bool is_day(const struct tm *parts)
+{
+	struct tm day = {.tm_year = parts->tm_year, .tm_mon = parts->tm_mon, .tm_mday = parts->tm_mday};
+
+	(void)timegm(&day);
+	return day.tm_mday == parts->tm_mday;
+}
+
 const char *text_parse_time(const char *text, int64_t *ret_time_ms)
 {
 	static const char *const formats[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M",
@@ -38,7 +49,7 @@ const char *text_parse_time(const char *text, int64_t *ret_time_ms)
 		parts = (struct tm){0};
 		rest = strptime(text, formats[i], &parts);
 	}
-	if (!rest)
+	if (!rest || !is_day(&parts))
 		return NULL;
 	*ret_time_ms = (int64_t)timegm(&parts) * 1000;
 	if (*rest == '.')
@@ -47,23 +58,29 @@ const char *text_parse_time(const char *text, int64_t *ret_time_ms)
 	return rest;
 }
 
-/* Hours and minutes of "+01:00", "-0130", "Z" or nothing, in seconds. False for anything else. */
+static int two_digits(const char *text)
+{
+	return strspn(text, "0123456789") >= 2 ? (text[0] - '0') * 10 + text[1] - '0' : -1;
+}
+
+/* Hours and minutes of "+01:00", "-0130", "+01", "Z" or nothing, in seconds. False for anything else. */
 static bool parse_zone(const char *text, int *ret_seconds)
 {
-	int hours = 0;
-	int minutes = 0;
-	int length = 0;
+	int hours, minutes = 0;
 
 	*ret_seconds = 0;
 	if (text[0] == '\0' || strcmp(text, "Z") == 0)
 		return true;
-	if (text[0] != '+' && text[0] != '-')
-		return false;
-	if ((sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 || !length) &&
-	    (sscanf(text + 1, "%2d%2d%n", &hours, &minutes, &length) != 2 || !length))
-		return false;
+	hours = text[0] == '+' || text[0] == '-' ? two_digits(text + 1) : -1;
+	if (hours >= 0 && text[3]) {
+		const char *rest = text + 3 + (text[3] == ':');
+
+		minutes = two_digits(rest);
+		if (minutes >= 0 && rest[2])
+			return false;
+	}
 	*ret_seconds = (hours * 60 + minutes) * (text[0] == '-' ? -60 : 60);
-	return text[1 + length] == '\0';
+	return hours >= 0 && hours <= ZONE_HOURS_MAX && minutes >= 0 && minutes < 60;
 }
 
 bool text_parse_zoned_time(const char *text, int64_t *ret_time_ms)
