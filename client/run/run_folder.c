@@ -62,7 +62,8 @@ static int lock(int folder, int flags, int *ret)
 
 	if (fd < 0)
 		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	/* On a file system without locks nobody else gets one, either, and the folder stays. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && (errno == EWOULDBLOCK || !(flags & O_CREAT)))
 		r = -errno;
 	else if (fstat(fd, &one) < 0 || fstatat(folder, LOCK, &other, AT_SYMLINK_NOFOLLOW) < 0 ||
 		 one.st_ino != other.st_ino)
