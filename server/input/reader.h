@@ -71,6 +71,7 @@ struct reader {
 	int64_t behind_until_ms; /* 0: nothing has been looked at */
 	int64_t behind_from_ms;  /* where reading continues if this is confirmed */
 	uint64_t n_found_behind;
+	unsigned n_silent; /* consecutive looks without new reports anywhere */
 	unsigned n_behind; /* consecutive looks that found reports which had arrived since */
 	bool looking_behind;
 };

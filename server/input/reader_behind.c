@@ -16,6 +16,8 @@
 #define WINDOW_MS 120000 /* more than the time between two looks */
 #define CONFIRMED 2      /* consecutive looks that found something */
 
+#define SILENT_LOOKS 3 /* consecutive looks without any new report */
+
 static struct store_query query_of(const struct reader *reader, int64_t after_ms)
 {
 	return (struct store_query){.collection = reader->collection,
@@ -84,6 +86,25 @@ static void set_back(struct reader *reader)
 	reader->behind_until_ms = 0;
 }
 
+/* Reports dated where others are already cannot be told apart from those: at least it is said. */
+static void note_silence(struct reader *reader, const struct machine *machine)
+{
+	char time[TEXT_TIME_SIZE];
+
+	reader->n_silent = reader->n_found == reader->n_found_behind ? reader->n_silent + 1 : 0;
+	reader->n_found_behind = reader->n_found;
+	if (reader->n_silent != SILENT_LOOKS)
+		return;
+	log_warning(
+		INPUT_TOKEN, 0,
+		"'%s': no reports after the last tick, which is dated %s, %" PRId64
+		" s ahead of this machine's clock; if a clock was set back, reports dated before that tick "
+		"are not read: restart the server to read from the current time on",
+		reader->collection,
+		text_format_time(join_position(machine->join), time, sizeof(time)) ? time : "a distant date",
+		(join_position(machine->join) - clock_realtime_ms()) / 1000);
+}
+
 static void checked(void *data, const struct db_answer *answer)
 {
 	struct reader *reader = data;
@@ -96,10 +117,13 @@ static void checked(void *data, const struct db_answer *answer)
 	if (machine && answer->result == STORE_OK)
 		time_ms = time_of(machine, answer);
 	if (time_ms == INT64_MIN) {
-		if (machine)
+		if (machine) {
+			note_silence(reader, machine);
 			mark(reader);
+		}
 		return;
 	}
+	reader->n_silent = 0;
 	if (reader->n_found != reader->n_found_behind) {
 		/* Perhaps it has just been set back: what has arrived since the mark is not forgotten. */
 		reader->n_found_behind = reader->n_found;
