@@ -77,6 +77,7 @@ struct store_read {
 	uint64_t offset;  /* for the next query of a file */
 	bool end;         /* nothing more to read at present */
 	unsigned damaged; /* malformed lines of a file that were skipped */
+	bool replaced;    /* it was another file than the last read's: read from its beginning */
 };
 
 struct store;

@@ -146,6 +146,7 @@ static int send_answer(struct db *db, enum db_answered what, enum store_result r
 		.offset = db->read.offset,
 		.end = db->read.end,
 		.damaged = db->read.damaged,
+		.replaced = db->read.replaced,
 		.statistics = *store_get_statistics(db->store),
 	};
 	const uint8_t *rest = db->documents.data; /* NULL if there have never been any */

@@ -117,7 +117,8 @@ static void take_answer(struct db_client *client, const struct ipc_message *mess
 
 	ipc_get_numbers(&cursor, &told, sizeof(told));
 	answer.result = (enum store_result)told.result;
-	answer.read = (struct store_read){told.offset, told.end != 0, (unsigned)told.damaged};
+	answer.read =
+		(struct store_read){told.offset, told.end != 0, (unsigned)told.damaged, told.replaced != 0};
 	client->statistics = told.statistics;
 	answer.error = ipc_get_string(&cursor);
 	rest = ipc_get_bytes(&cursor, &length);

@@ -40,7 +40,7 @@ struct db_asked {
 struct db_told {
 	uint64_t n_done; /* successful writes so far */
 	uint64_t answered, result;
-	uint64_t offset, end, damaged; /* of its struct store_read */
+	uint64_t offset, end, damaged, replaced; /* of its struct store_read */
 	struct store_statistics statistics;
 };
 

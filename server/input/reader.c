@@ -286,6 +286,10 @@ static void answered(void *data, const struct db_answer *answer)
 	} else if (answer->read.damaged || (answer->error[0] && reader->input->config->once)) {
 		note_damage(reader, answer);
 	}
+	if (answer->read.replaced)
+		log_notice(INPUT_TOKEN, 0,
+			   "the file of '%s' was cut or replaced: it is read from its beginning",
+			   reader->collection);
 	r = take(reader, answer->documents, &found);
 	if (r < 0)
 		log_error(INPUT_TOKEN, r, "%s: reports could not be processed; retrying", reader->collection);

@@ -113,6 +113,7 @@ void store_file_close(struct store *store)
 	for (unsigned i = 0; i < file->n_outputs; i++)
 		close_output(&file->outputs[i]);
 	store_file_forget_plains(file);
+	store_file_forget_marks(file);
 	free(file->outputs);
 	batch_done(&file->encoded);
 	batch_done(&file->chunk);

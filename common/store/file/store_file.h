@@ -64,6 +64,7 @@ struct store_file {
 	unsigned n_damaged;   /* documents skipped in this walk */
 	struct store_file_plain plains[STORE_FILE_PLAINS];
 	unsigned next_plain;
+	struct store_file_mark *marks; /* where reads of each file stopped: store_file_mark.c */
 	bool takes_rest;       /* a last line without its line break counts; not if more will be appended */
 	bool unpacking_failed; /* its end is damaged or missing */
 };
@@ -75,6 +76,12 @@ struct store_file {
 int store_file_open_form(struct store *store, const char *path, int fd);
 /* Closes the plain copies. */
 void store_file_forget_plains(struct store_file *file);
+
+/* Is it no longer the file that was read up to this offset? */
+bool store_file_is_replaced(const struct store_file *file, const char *path, int fd, uint64_t offset);
+/* Notes where a read stopped. */
+void store_file_mark(struct store_file *file, const char *path, int fd, uint64_t offset);
+void store_file_forget_marks(struct store_file *file);
 
 static inline struct store_file *store_file_of(const struct store *store)
 {

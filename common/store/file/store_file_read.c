@@ -263,9 +263,13 @@ enum store_result store_file_read(struct store *store, const struct store_query 
 		ret_read->end = true;
 		return fd == -ENOENT ? STORE_OK : fd == -EPROTO ? STORE_DROP : STORE_RETRY;
 	}
+	ret_read->replaced = store_file_is_replaced(store_file_of(store), path, fd, ret_read->offset);
+	ret_read->offset = ret_read->replaced ? 0 : ret_read->offset;
 	store_file_of(store)->takes_rest = true;
 	r = store_file_walk(store_file_of(store), fd, &ret_read->offset, read_one, &reading, &torn);
 	store_file_of(store)->takes_rest = false;
+	if (query->limit != 1) /* first_sensor() follows no file */
+		store_file_mark(store_file_of(store), path, fd, ret_read->offset);
 	(void)close(fd);
 	store->statistics.round_trips++;
 	if (r < 0)

@@ -166,6 +166,57 @@ static void test_jsonl_damaged(void **state)
 	batch_done(&documents);
 }
 
+static void write_text(const char *path, const char *mode, const char *text)
+{
+	FILE *file = fopen(path, mode);
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+	assert_int_equal(fclose(file), 0);
+}
+
+/* A file that is followed, and then cut, replaced by a longer one, or by a copy that continues it. */
+static void test_jsonl_replaced(void **state)
+{
+	static const char a[] = "{\"timestamp\":\"2023-11-14T22:13:21Z\",\"target\":\"a\"}\n",
+			  b[] = "{\"timestamp\":\"2023-11-14T22:13:22Z\",\"target\":\"b\"}\n";
+	const struct {
+		const char *mode, *text, *more;
+		unsigned n;
+		bool replaced, is_new;
+	} steps[] = {
+		{"a", b, "", 1, false, false}, {"w", b, "", 1, true, false},  {"w", a, b, 2, true, false},
+		{"w", a, b, 0, false, true},   {"w", "", "", 0, true, false}, {"w", a, "", 1, false, false},
+	};
+	struct store_query query = {.collection = "sensorx", .after_ms = INT64_MIN, .until_ms = INT64_MAX};
+	const struct store_options options = {.flags = STORE_READ};
+	struct batch documents = {0};
+	struct store_read read;
+	struct store *store;
+	char path[100], uri[120];
+	struct reason why;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/x.jsonl", directory);
+	(void)snprintf(uri, sizeof(uri), "jsonl:%s", path);
+	write_text(path, "w", a);
+	assert_int_equal(store_open(uri, &options, &store, &why), 0);
+	assert_int_equal(store_read(store, &query, &documents, &read), STORE_OK);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		query.offset = read.offset;
+		if (steps[i].is_new)
+			assert_int_equal(remove(path), 0);
+		write_text(path, steps[i].mode, steps[i].text);
+		write_text(path, "a", steps[i].more);
+		batch_clear(&documents);
+		assert_int_equal(store_read(store, &query, &documents, &read), STORE_OK);
+		if (documents.n_documents != steps[i].n || read.replaced != steps[i].replaced)
+			fail_msg("step %zu: %u documents, %d", i, documents.n_documents, read.replaced);
+	}
+	store_close(store);
+	batch_done(&documents);
+}
+
 static void test_socket(void **state)
 {
 	static const char wanted[] =
@@ -271,10 +322,10 @@ static void test_display(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json),       cmocka_unit_test(test_json_plain),
-		cmocka_unit_test(test_json_types), WITH_DIRECTORY(test_jsonl_damaged),
-		cmocka_unit_test(test_socket),     cmocka_unit_test(test_uris),
-		cmocka_unit_test(test_display),
+		cmocka_unit_test(test_json),         cmocka_unit_test(test_json_plain),
+		cmocka_unit_test(test_json_types),   WITH_DIRECTORY(test_jsonl_damaged),
+		WITH_DIRECTORY(test_jsonl_replaced), cmocka_unit_test(test_socket),
+		cmocka_unit_test(test_uris),         cmocka_unit_test(test_display),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
