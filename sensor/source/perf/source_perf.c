@@ -6,6 +6,7 @@
  */
 #include "source/source.h"
 
+#include "source/perf/perf_late.h"
 #include "source/perf/perf_slots.h"
 #include "priv/priv_client.h"
 #include "machine/topology.h"
@@ -24,6 +25,7 @@ struct source_perf {
 	struct activity_source source; /* first: the sensor sees only this */
 	struct perf_plan *plan;
 	struct perf_slots slots;
+	struct perf_late late;
 	bool told_fresh;
 };
 
@@ -101,6 +103,7 @@ static void close_source(struct activity_source *source)
 	if (!perf)
 		return;
 	perf_slots_done(&perf->slots, &perf->source.frame);
+	perf_late_done(&perf->late);
 	perf_plan_free(perf->plan);
 	free(perf);
 }
@@ -115,6 +118,7 @@ static int open_source(struct source_context *context, const struct event_group_
 	if (!perf)
 		return -ENOMEM;
 	perf->source.ops = &source_perf;
+	perf->late.context = context;
 	frame = &perf->source.frame;
 	r = perf_plan_new(context, PERF_PLAN_CGROUPS, requests, n_requests, &perf->plan);
 	if (r == 0) {
@@ -135,6 +139,19 @@ static int open_source(struct source_context *context, const struct event_group_
 	return 0;
 }
 
+/* A CPU after the other is opened: on average, events count from the middle of that time on. */
+static int open_target(struct source_perf *perf, const struct activity_cgroup *cgroup)
+{
+	const uint64_t before_ns = perf_late_usage(&perf->late, cgroup->path);
+	const int r = perf_slots_open(&perf->slots, &perf->source.frame, cgroup->slot, cgroup->path);
+	const uint64_t after_ns = r == 0 ? perf_late_usage(&perf->late, cgroup->path) : 0;
+
+	if (r == 0)
+		perf_late_note(&perf->late, cgroup->slot,
+			       after_ns > before_ns ? before_ns + (after_ns - before_ns) / 2 : before_ns);
+	return r;
+}
+
 static int add_target(struct activity_source *source, const struct activity_cgroup *cgroup)
 {
 	struct source_perf *perf = (struct source_perf *)source;
@@ -143,7 +160,7 @@ static int add_target(struct activity_source *source, const struct activity_cgro
 
 	if (!cgroup->root)
 		return 0;
-	r = perf_slots_open(&perf->slots, &source->frame, cgroup->slot, cgroup->path);
+	r = open_target(perf, cgroup);
 	/* ENOENT means that the cgroup is gone; one that still exists must not be dropped for it. */
 	if (r != -ENOENT || !is_fresh(perf->slots.context, cgroup->path))
 		return r;
@@ -158,15 +175,20 @@ static void remove_target(struct activity_source *source, const struct activity_
 {
 	struct source_perf *perf = (struct source_perf *)source;
 
-	if (cgroup->root)
-		perf_slots_close(&perf->slots, &source->frame, cgroup->slot);
+	if (!cgroup->root)
+		return;
+	perf_late_forget(&perf->late, cgroup->slot);
+	perf_slots_close(&perf->slots, &source->frame, cgroup->slot);
 }
 
 static int read_counts(struct activity_source *source)
 {
 	struct source_perf *perf = (struct source_perf *)source;
 
-	return perf_slots_read(&perf->slots, &source->frame);
+	const int r = perf_slots_read(&perf->slots, &source->frame);
+
+	perf_late_apply(&perf->late, &source->frame);
+	return r;
 }
 
 const struct activity_source_ops source_perf = {
