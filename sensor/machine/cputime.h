@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A cgroup's CPU time from the kernel's files. Pure: text in, nanoseconds out. Used by source_cpustat.c and perf_late.c.
+ * A cgroup's CPU time from the kernel's files. Pure: text in, nanoseconds out. Used by source_cpustat.c and
+ * perf_late.c.
  */
 #pragma once
 
