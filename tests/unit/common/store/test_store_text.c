@@ -8,6 +8,7 @@
 #include "base/reason.h"
 
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -217,6 +218,41 @@ static void test_jsonl_replaced(void **state)
 	batch_done(&documents);
 }
 
+static void count_one(void *data, const char *collection)
+{
+	(void)collection;
+	++*(unsigned *)data;
+}
+
+/* A folder that cannot be listed, for want of a descriptor, is not taken for an empty one. */
+static void test_jsonl_list_fails(void **state)
+{
+	const struct store_options options = {.flags = STORE_READ};
+	const int spare = dup(0);
+	struct rlimit limit, none;
+	struct store *store;
+	char path[100], uri[120];
+	struct reason why;
+	unsigned n = 0;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/sensorx.jsonl", directory);
+	write_text(path, "w", "");
+	(void)snprintf(uri, sizeof(uri), "jsonl:%s", directory);
+	assert_int_equal(store_open(uri, &options, &store, &why), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){.rlim_cur = (rlim_t)spare, .rlim_max = limit.rlim_max};
+	(void)close(spare);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(store_list(store, "sensor", count_one, &n), STORE_RETRY);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(n, 0);
+	assert_non_null(strstr(store_error(store), "cannot read"));
+	assert_int_equal(store_list(store, "sensor", count_one, &n), STORE_OK);
+	assert_int_equal(n, 1);
+	store_close(store);
+}
+
 static void test_socket(void **state)
 {
 	static const char wanted[] =
@@ -324,8 +360,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),         cmocka_unit_test(test_json_plain),
 		cmocka_unit_test(test_json_types),   WITH_DIRECTORY(test_jsonl_damaged),
-		WITH_DIRECTORY(test_jsonl_replaced), cmocka_unit_test(test_socket),
-		cmocka_unit_test(test_uris),         cmocka_unit_test(test_display),
+		WITH_DIRECTORY(test_jsonl_replaced), WITH_DIRECTORY(test_jsonl_list_fails),
+		cmocka_unit_test(test_socket),       cmocka_unit_test(test_uris),
+		cmocka_unit_test(test_display),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
