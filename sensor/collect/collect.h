@@ -193,7 +193,9 @@ bool collect_is_skewed(uint64_t interval_ns, uint64_t skew_ns);
  * first. 0, or -ENOMEM: not read again.
  */
 int collect_read_again(struct collect *collect, unsigned index, uint64_t interval_ns);
-/* collect_tick.c: one reading of everything. `missed`: ticks that were due but did not fire. */
+/* collect_tick.c: one reading of a system source; what it could not read is counted as lost. */
+void collect_read_system(struct collect *collect, struct system_source *source, uint64_t interval_ns);
+/* One reading of everything. `missed`: ticks that were due but did not fire. */
 void collect_read_tick(struct collect *collect, uint64_t missed);
 /* Reads once without reporting: the baseline of the first tick. */
 void collect_read_baseline(struct collect *collect);

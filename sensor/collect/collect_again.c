@@ -8,8 +8,6 @@
 
 #include "base/array.h"
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/unit.h"
 
 #include <errno.h>
 #include <string.h>
@@ -22,24 +20,26 @@ bool collect_is_skewed(uint64_t interval_ns, uint64_t skew_ns)
 	return skew_ns > SKEW_LEAST && skew_ns > interval_ns / SKEW_PART;
 }
 
-/* Values, then the times of places. */
-static size_t count_of(const struct system_source *source)
+static size_t n_values(const struct system_source *source)
 {
-	const size_t n_times = source->enabled_ns && source->running_ns ? source->group.n_places : 0;
-
-	return (size_t)source->group.n_places * source->group.n_events + 2 * n_times;
+	return (size_t)source->group.n_places * source->group.n_events;
 }
 
+static size_t n_times(const struct system_source *source)
+{
+	return source->enabled_ns ? source->group.n_places : 0;
+}
+
+/* Values, then the times of places. */
 static void copy_first(const struct system_source *source, uint64_t *first)
 {
-	const size_t n_values = (size_t)source->group.n_places * source->group.n_events,
-		     n_times = (count_of(source) - n_values) / 2;
+	const size_t size = n_times(source) * sizeof(*first);
 
-	memcpy(first, source->values, n_values * sizeof(*first));
-	if (n_times == 0)
+	memcpy(first, source->values, n_values(source) * sizeof(*first));
+	if (size == 0)
 		return;
-	memcpy(first + n_values, source->enabled_ns, n_times * sizeof(*first));
-	memcpy(first + n_values + n_times, source->running_ns, n_times * sizeof(*first));
+	memcpy(first + n_values(source), source->enabled_ns, size);
+	memcpy(first + n_values(source) + n_times(source), source->running_ns, size);
 }
 
 /*
@@ -60,14 +60,11 @@ static void add_value(struct system_source *source, uint64_t *value, uint64_t fi
 
 static void add_first(struct system_source *source, const uint64_t *first, bool was_reset)
 {
-	const size_t n_values = (size_t)source->group.n_places * source->group.n_events,
-		     n_times = (count_of(source) - n_values) / 2;
-
-	for (size_t i = 0; i < n_values; i++)
-		add_value(source, &source->values[i], first[i], was_reset);
-	for (size_t i = 0; i < n_times; i++) {
-		source->enabled_ns[i] += first[n_values + i];
-		source->running_ns[i] += first[n_values + n_times + i];
+	for (size_t i = 0; i < n_values(source); i++)
+		add_value(source, &source->values[i], *first++, was_reset);
+	for (size_t i = 0; i < n_times(source); i++) {
+		source->enabled_ns[i] += first[i];
+		source->running_ns[i] += first[n_times(source) + i];
 	}
 	source->was_reset |= was_reset;
 }
@@ -75,17 +72,12 @@ static void add_first(struct system_source *source, const uint64_t *first, bool 
 int collect_read_again(struct collect *collect, unsigned index, uint64_t interval_ns)
 {
 	struct system_source *source = collect->systems[index];
-	const uint64_t failures = source->read_failures;
 	const bool was_reset = source->was_reset;
-	int r;
 
-	if (!ARRAY_RESERVE(collect->first, collect->first_capacity, count_of(source)))
+	if (!ARRAY_RESERVE(collect->first, collect->first_capacity, n_values(source) + 2 * n_times(source)))
 		return -ENOMEM;
 	copy_first(source, collect->first);
-	r = source->ops->read(source, interval_ns);
-	if (r < 0)
-		log_debug("source", r, "cannot read group '%s' again", source->group.name);
+	collect_read_system(collect, source, interval_ns);
 	add_first(source, collect->first, was_reset);
-	collect->lost[REPORT_LOST_READ] += source->read_failures - failures;
 	return 0;
 }

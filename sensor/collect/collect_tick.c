@@ -16,7 +16,7 @@
 
 #define WRITER_SILENT_NS (15 * CLOCK_NS_PER_S) /* longer than any call to the store */
 
-static void read_system(struct collect *collect, struct system_source *source, uint64_t interval_ns)
+void collect_read_system(struct collect *collect, struct system_source *source, uint64_t interval_ns)
 {
 	const uint64_t failures = source->read_failures;
 	int r = source->ops->read(source, interval_ns);
@@ -62,12 +62,13 @@ static struct instant read_systems(struct collect *collect)
 
 	for (unsigned i = 0; i < collect->n_systems; i++)
 		if (!collect->systems[i]->ops->energy)
-			read_system(collect, collect->systems[i], start_ns - collect->last_energy_ns);
+			collect_read_system(collect, collect->systems[i], start_ns - collect->last_energy_ns);
 	for (unsigned i = 0; i < collect->n_systems; i++) {
 		if (!collect->systems[i]->ops->energy)
 			continue;
 		energy = now();
-		read_system(collect, collect->systems[i], energy.monotonic_ns - collect->last_energy_ns);
+		collect_read_system(collect, collect->systems[i],
+				    energy.monotonic_ns - collect->last_energy_ns);
 	}
 	return energy;
 }

@@ -227,13 +227,13 @@ static int read_times(struct source_cpustat *cpustat, const struct cpustat_slot 
  */
 static void set_baseline(const struct source_cpustat *cpustat, struct cpustat_slot *slot)
 {
-	uint64_t most_ns = 0, sum_ns = 0;
+	uint64_t passed_ns = 0, sum_ns = 0;
 
 	if (cpustat->last_read_ns)
-		most_ns = (clock_monotonic_ns() - cpustat->last_read_ns) * cpustat->context->topology->n_cpus;
+		passed_ns = clock_monotonic_ns() - cpustat->last_read_ns;
 	for (unsigned i = 0; i < cpustat->n_columns; i++)
 		sum_ns += cpustat->now_ns[i];
-	if (sum_ns > most_ns)
+	if (!cputime_is_new(sum_ns, passed_ns, cpustat->context->topology->n_cpus))
 		memcpy(slot->before_ns, cpustat->now_ns, cpustat->n_columns * sizeof(*slot->before_ns));
 }
 

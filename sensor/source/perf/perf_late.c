@@ -7,16 +7,13 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include "machine/cputime.h"
 #include "machine/topology.h"
 #include "source/frame.h"
 
-#include <fcntl.h>
-#include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define OWN_PART 0.05 /* of the late time must have been counted to tell what the cgroup does */
 
@@ -24,23 +21,13 @@ uint64_t perf_late_usage(const struct perf_late *late, const char *cgroup)
 {
 	const struct source_context *context = late->context;
 	const bool v2 = context->cpu_root_v2;
-	char path[PATH_MAX], text[4096];
+	char text[4096];
 	uint64_t ns = 0;
-	ssize_t n;
-	int fd;
 
 	if (!context->cpu_root || !late->read_ns ||
-	    snprintf(path, sizeof(path), "%s%s/%s", context->cpu_root, cgroup,
-		     v2 ? "cpu.stat" : "cpuacct.usage") >= (int)sizeof(path))
+	    text_read_file(text, sizeof(text), "%s%s/%s", context->cpu_root, cgroup,
+			   v2 ? "cpu.stat" : "cpuacct.usage") < 0)
 		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	(void)close(fd);
-	if (n < 0)
-		return 0;
-	text[n] = '\0';
 	return (v2 ? cputime_parse_stat(text, &ns) : cputime_parse_usage(text, &ns)) == 0 ? ns : 0;
 }
 
@@ -48,7 +35,7 @@ void perf_late_note(struct perf_late *late, unsigned slot, uint64_t usage_ns)
 {
 	const uint64_t passed_ns = late->read_ns ? clock_monotonic_ns() - late->read_ns : 0;
 
-	if (usage_ns == 0 || usage_ns / late->context->topology->n_cpus > passed_ns ||
+	if (usage_ns == 0 || !cputime_is_new(usage_ns, passed_ns, late->context->topology->n_cpus) ||
 	    !ARRAY_RESERVE(late->slots, late->capacity, late->n + 1))
 		return;
 	late->slots[late->n++] = (struct perf_late_slot){slot, usage_ns};
